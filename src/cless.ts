@@ -1,0 +1,268 @@
+import { adminApi } from "./admin/api.ts";
+import type { Config } from "./config.ts";
+import { type DataDir, openDataDir } from "./control/data_dir.ts";
+import { DockerCommand } from "./docker/command.ts";
+import { findEngine } from "./docker/engine.ts";
+import { EventStream } from "./docker/events.ts";
+import { LocalImages } from "./docker/images.ts";
+import { DockerLauncher } from "./docker/launcher.ts";
+import { OwnNetwork } from "./docker/network.ts";
+import { LABEL } from "./docker/run_args.ts";
+import type { Endpoint } from "./domain/endpoint.ts";
+import { parseIp } from "./domain/cidr.ts";
+import type { Revision } from "./domain/revision.ts";
+import { ClessError } from "./errors.ts";
+import { Activator } from "./serving/activator.ts";
+import { type Clock, pause, systemClock } from "./serving/clock.ts";
+import { Convention } from "./serving/convention.ts";
+import { Fleet } from "./serving/fleet.ts";
+import { fetchForwarder } from "./serving/forward.ts";
+import { InstancePool } from "./serving/instance_pool.ts";
+import type { ContainerEvent } from "./serving/launcher.ts";
+import { PendingRequests } from "./serving/pending_requests.ts";
+import { Proxy } from "./serving/proxy.ts";
+import { untilReady } from "./serving/readiness.ts";
+import { Reaper } from "./serving/reaper.ts";
+import type { RequestHead } from "./serving/request_head.ts";
+import { Router } from "./serving/router.ts";
+import { Server } from "./serving/server.ts";
+import { ServiceMap } from "./serving/service_map.ts";
+import { Starter } from "./serving/starter.ts";
+import { WebSocketBridge } from "./serving/websocket.ts";
+
+const ENGINE_ANSWER_AGE_MS = 1000;
+
+const WHAT: Record<string, ContainerEvent["what"]> = {
+  start: "started",
+  pause: "paused",
+  unpause: "resumed",
+  die: "ended",
+  destroy: "ended",
+};
+
+/** The whole program: makes every part, starts them in order, and stops them in order. */
+export class Cless {
+  readonly #config: Config;
+  readonly #dataDir: DataDir;
+  readonly #clock: Clock = systemClock;
+  readonly #docker: DockerCommand;
+  readonly #network: OwnNetwork;
+  readonly #launcher: DockerLauncher;
+  readonly #events: EventStream;
+  readonly #images: LocalImages;
+  readonly #services = new ServiceMap();
+  readonly #fleet = new Fleet();
+  readonly #starter: Starter;
+  readonly #reaper: Reaper;
+  readonly #convention: Convention | undefined;
+  readonly #activator: Activator;
+  readonly #pending = new PendingRequests(this.#clock);
+  readonly #forward = fetchForwarder();
+  readonly #websockets = new WebSocketBridge();
+  readonly #retiring = new Set<Promise<void>>();
+  readonly #proxies: Server[];
+  readonly #admin: Server;
+  #engineFound = false;
+  #engineAnswer = { at: -Infinity, ready: Promise.resolve(false) };
+
+  private constructor(config: Config, dataDir: DataDir) {
+    this.#config = config;
+    this.#dataDir = dataDir;
+    const { owner } = dataDir;
+    const clock = this.#clock;
+    this.#docker = new DockerCommand(config.docker);
+    this.#network = new OwnNetwork(this.#docker, owner);
+    const launcher = this.#launcher = new DockerLauncher({
+      docker: this.#docker,
+      network: this.#network,
+      owner,
+      portRange: config.portRange,
+      upstream: config.upstream,
+    });
+    this.#events = new EventStream(this.#docker, {
+      event: ({ type, action, attributes }) => {
+        if (type === "image") this.#images.changed();
+        else if (attributes[LABEL.owner] === owner) this.#observe(action, attributes);
+      },
+      gap: () => {
+        this.#images.changed();
+        this.#reaper.reconcile();
+      },
+    });
+    const listening = () => this.#events.live;
+    this.#images = new LocalImages(this.#docker, clock, listening);
+    this.#starter = new Starter({ launcher, clock, untilReady });
+    this.#reaper = new Reaper({ launcher, fleet: this.#fleet, clock, listening });
+    this.#convention = config.convention ? this.#makeConvention() : undefined;
+    this.#activator = new Activator(new Router(this.#services, this.#convention));
+    const api = adminApi({
+      token: dataDir.token,
+      services: this.#services,
+      fleet: this.#fleet,
+      ready: () => this.#engineReady(),
+      urlOf: (service) => this.urlOf(service),
+    });
+    const proxy = new Proxy({
+      activator: this.#activator,
+      pending: this.#pending,
+      forward: this.#forward,
+      websockets: this.#websockets,
+      clock,
+      trustedProxies: config.trustedProxies,
+      requestTimeout: config.requestTimeout,
+      reconcile: () => this.#reaper.reconcile(),
+      admin: (request, head, peer) => this.#isForAdmin(head, peer) ? api(request) : undefined,
+    });
+    this.#proxies = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock));
+    this.#admin = new Server(config.admin, api, clock);
+  }
+
+  /**
+   * Starts everything; when it resolves, requests are served.
+   *
+   * @throws {OperatorError} When something in the surroundings must be mended first.
+   */
+  static async start(config: Config): Promise<Cless> {
+    const cless = new Cless(config, await openDataDir(config.dataDir));
+    try {
+      await cless.#start();
+      return cless;
+    } catch (error) {
+      await cless.stop();
+      throw error;
+    }
+  }
+
+  /** Where it listens; with the ports that it got, where none were named. */
+  get endpoints(): { listen: Endpoint[]; admin: Endpoint } {
+    return { listen: this.#proxies.map((server) => server.endpoint), admin: this.#admin.endpoint };
+  }
+
+  /** Where the token of the admin API stands. */
+  get tokenFile(): string {
+    return this.#dataDir.tokenFile;
+  }
+
+  /** The labels that local images answer for. */
+  labels(): string[] {
+    return this.#images.names().map((name) => name.replace(/-docker$/, ""));
+  }
+
+  /** Where a browser finds a service. */
+  urlOf(service: string): string {
+    const { domain, domainGiven } = this.#config;
+    const { port } = this.#proxies[0]!.endpoint;
+    return `http://${service}.${domainGiven ? domain : "localhost"}${port === 80 ? "" : `:${port}`}`;
+  }
+
+  /** Stops accepting, lets what is in flight finish for a while, and stops the containers. */
+  async stop(): Promise<void> {
+    const { drainTimeout } = this.#config;
+    this.#reaper.stop();
+    this.#activator.drain();
+    const served = Promise.all(this.#proxies.map((server) => server.shutdown()));
+    const idle = served.then(() => Promise.all(this.#fleet.instances().map((instance) => instance.untilIdle())));
+    const patience = new AbortController();
+    await Promise.race([idle, pause(this.#clock, drainTimeout, patience.signal)]);
+    patience.abort();
+    const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
+    for (const pool of this.#fleet.pools()) pool.refuse(draining);
+    this.#pending.abortAll(draining);
+    if (this.#engineFound) await this.#stopContainers();
+    await this.#admin.shutdown();
+    this.#forward[Symbol.dispose]();
+    this.#websockets[Symbol.dispose]();
+    this.#dataDir[Symbol.dispose]();
+  }
+
+  async #start(): Promise<void> {
+    await findEngine(this.#docker);
+    this.#engineFound = true;
+    this.#events.start();
+    await Promise.all([this.#images.changed(), this.#launcher.prepare()]);
+    await this.#adopt();
+    this.#admin.listen();
+    for (const server of this.#proxies) server.listen();
+    this.#reaper.start();
+  }
+
+  async #stopContainers(): Promise<void> {
+    await Promise.all([...this.#fleet.pools()].map((pool) => pool.retire(0)));
+    await Promise.all(this.#retiring);
+    await this.#starter.settled();
+    await this.#reaper.reconcile(); // whatever is left belongs to no instance, and goes
+    await this.#events.stop();
+    await this.#network.remove();
+  }
+
+  /** Takes over what an earlier process has left and is still of use, and removes the rest. */
+  async #adopt(): Promise<void> {
+    for (const container of await this.#launcher.list()) {
+      const { id, imageId, origin, service, state } = container;
+      const usable = (state === "running" || state === "paused") && origin !== undefined;
+      const pool = usable ? this.#convention?.adopt(service, imageId) : undefined;
+      if (pool !== undefined && origin !== undefined) pool.adopt({ ...container, origin });
+      else this.#starter.clean(this.#launcher.remove(id));
+    }
+  }
+
+  #makeConvention(): Convention {
+    const { startTimeout, requestTimeout, stopAfter, drainTimeout, maxPending } = this.#config;
+    return new Convention({
+      images: this.#images,
+      services: this.#services,
+      limits: { startTimeout, requestTimeout, stopAfter },
+      clock: this.#clock,
+      newPool: (revision) =>
+        new InstancePool(revision, {
+          launcher: this.#launcher,
+          starter: this.#starter,
+          clock: this.#clock,
+          maxPending,
+          newId: newInstanceId,
+          ledger: this.#fleet,
+        }),
+      retire: (pool) => {
+        const retired = pool.retire(drainTimeout).catch(() => {}).finally(() => this.#retiring.delete(retired));
+        this.#retiring.add(retired);
+      },
+    });
+  }
+
+  #observe(action: string, attributes: Readonly<Record<string, string>>): void {
+    const what = WHAT[action];
+    const { name, exitCode } = attributes;
+    if (what === undefined || name === undefined) return;
+    if (what === "started") this.#launcher.started(name);
+    this.#fleet.apply({ id: name, what, ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }) });
+  }
+
+  /** Whether the proxy has a request for the admin API: others than this machine would send the token in the clear. */
+  #isForAdmin({ hostname }: RequestHead, peer: string): boolean {
+    const { adminPublic, domain, trustedProxies } = this.#config;
+    if (hostname.name !== `admin.${domain}` && hostname.name !== "admin.localhost") return false;
+    return adminPublic || isLoopback(peer) || trustedProxies.some((range) => range.contains(peer));
+  }
+
+  #engineReady(): Promise<boolean> {
+    const now = this.#clock.now();
+    if (now - this.#engineAnswer.at > ENGINE_ANSWER_AGE_MS) {
+      const ready = this.#activator.draining
+        ? Promise.resolve(false)
+        : findEngine(this.#docker).then(() => true, () => false);
+      this.#engineAnswer = { at: now, ready };
+    }
+    return this.#engineAnswer.ready;
+  }
+}
+
+function isLoopback(address: string): boolean {
+  const bytes = parseIp(address);
+  return bytes?.length === 4 ? bytes[0] === 127 : bytes?.at(-1) === 1 && bytes.slice(0, -1).every((byte) => byte === 0);
+}
+
+/** A container's name: readable, and never used twice. */
+function newInstanceId(revision: Revision): string {
+  const random = [...crypto.getRandomValues(new Uint8Array(4))].map((byte) => (byte % 36).toString(36)).join("");
+  return `cless-${revision.service}-${revision.name}-${random}`;
+}

@@ -1,0 +1,4 @@
+/** placeholder */
+export function doctor(_args: readonly string[]): Promise<number> {
+  return Promise.resolve(0);
+}

@@ -1,0 +1,88 @@
+import { parseArgs } from "@std/cli/parse-args";
+import { closestString } from "@std/text/closest-string";
+import { UsageError } from "../errors.ts";
+
+/** One flag of a verb, as `--help` shows it and as {@linkcode parseFlags} accepts it. */
+export interface Flag {
+  /** Without the leading hyphens. */
+  readonly name: string;
+  /** What stands for the value in `--help`; a flag without one is a switch, `--name` or `--no-name`. */
+  readonly value?: string;
+  /** Whether it may be given several times. */
+  readonly repeatable?: boolean;
+  /** What `--help` says of it. */
+  readonly help: string;
+  /** The default as `--help` shows it. */
+  readonly default?: string;
+  /** The heading of `--help` that it stands under. */
+  readonly group?: string;
+}
+
+/** What was given: the texts of a flag with a value, in order, or the state of a switch. */
+export type Given = ReadonlyMap<string, readonly string[] | boolean>;
+
+/** Flags that every verb has. */
+const COMMON: readonly Flag[] = [{ name: "help", help: "Show this help" }];
+
+/**
+ * Reads the arguments of a verb.
+ *
+ * @returns The flags that were given, by name, and the arguments that are none.
+ * @throws {UsageError} For an unknown flag, a flag without its value, or a single-valued flag that is given twice.
+ */
+export function parseFlags(args: readonly string[], flags: readonly Flag[]): { given: Given; rest: string[] } {
+  const all = [...flags, ...COMMON];
+  const valued = all.filter((flag) => flag.value !== undefined).map((flag) => flag.name);
+  const switches = all.filter((flag) => flag.value === undefined).map((flag) => flag.name);
+  const parsed = parseArgs(joinValues(args, valued), {
+    string: valued,
+    collect: valued,
+    boolean: switches,
+    negatable: switches,
+    alias: { h: "help" },
+    unknown(arg, key) {
+      if (key === undefined) return true;
+      if (switches.includes(key.replace(/^no-/, ""))) return true;
+      const name = arg.replace(/=.*$/s, "");
+      const nearest = closestString(name.replace(/^-+/, ""), [...valued, ...switches]);
+      throw new UsageError(`unknown flag ${name}; did you mean --${nearest}?`);
+    },
+  });
+  const given = new Map<string, readonly string[] | boolean>();
+  for (const flag of all) {
+    const value = parsed[flag.name];
+    const mentioned = args.some((arg) =>
+      arg.startsWith(`--${flag.name}`) || arg === `--no-${flag.name}` || arg === "-h"
+    );
+    if (!mentioned || value === undefined) continue;
+    if (flag.value === undefined) {
+      given.set(flag.name, value === true);
+      continue;
+    }
+    const texts = (Array.isArray(value) ? value : [value]).map(String);
+    if (texts.length === 0) continue;
+    if (texts.some((text) => text === "")) {
+      throw new UsageError(`--${flag.name} needs a value: --${flag.name} ${flag.value}`);
+    }
+    if (texts.length > 1 && !flag.repeatable) throw new UsageError(`--${flag.name} was given ${texts.length} times`);
+    given.set(flag.name, texts);
+  }
+  return { given, rest: parsed._.map(String) };
+}
+
+/** Writes `--flag value` as `--flag=value`, so that a value that begins with a hyphen is still that flag's. */
+function joinValues(args: readonly string[], valued: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at]!;
+    if (arg === "--") return [...joined, ...args.slice(at)];
+    const next = args[at + 1];
+    if (arg.startsWith("--") && valued.includes(arg.slice(2)) && next !== undefined && !next.startsWith("--")) {
+      joined.push(`${arg}=${next}`);
+      at++;
+    } else {
+      joined.push(arg);
+    }
+  }
+  return joined;
+}

@@ -1,0 +1,80 @@
+import type { Flag } from "./flags.ts";
+import { SERVE_FLAGS } from "./serve_flags.ts";
+import { VERSION } from "./version.ts";
+
+const LEAST_WIDTH = 60;
+const MOST_WIDTH = 100;
+
+/** The text of `cless --help`. */
+export function topHelp(): string {
+  return [
+    `cless ${VERSION}: turns container images into services that cost nothing while nobody calls them`,
+    "",
+    "Usage: cless [serve] [FLAGS]   serve requests (the default)",
+    "       cless doctor [FLAGS]    find out what would keep it from working",
+    "       cless VERB --help       show the flags of a verb",
+    "       cless --version",
+    "",
+    ...flagHelp(SERVE_FLAGS),
+    "",
+    ...SERVE_NOTES,
+  ].join("\n");
+}
+
+/** The text of `cless serve --help`. */
+export function serveHelp(): string {
+  return ["Usage: cless serve [FLAGS]", "", ...flagHelp(SERVE_FLAGS), "", ...SERVE_NOTES].join("\n");
+}
+
+const SERVE_NOTES = [
+  "Every flag can also be set by an environment variable: --stop-after is CLESS_STOP_AFTER; a flag wins.",
+  "Durations are written 250ms, 30s, 5m or 1h; 0 means never.",
+  "",
+  "Example:",
+  "  docker build -t golang-docker images/golang",
+  "  cless --listen 127.0.0.1:8080",
+  "  curl http://golang.localhost:8080/",
+].flatMap((line) => wrap(line, "", width()));
+
+/** The flags by group, wrapped to the terminal. */
+export function flagHelp(flags: readonly Flag[]): string[] {
+  const label = (flag: Flag) =>
+    flag.value === undefined
+      ? flag.default === "on" ? `--[no-]${flag.name}` : `--${flag.name}`
+      : `--${flag.name} ${flag.value}`;
+  const column = Math.max(...flags.map((flag) => label(flag).length)) + 4;
+  const lines: string[] = [];
+  for (const group of new Set(flags.map((flag) => flag.group))) {
+    if (group !== undefined) lines.push(...(lines.length > 0 ? [""] : []), `${group}:`);
+    for (const flag of flags.filter((flag) => flag.group === group)) {
+      const remarks = [flag.default && `default ${flag.default}`, flag.repeatable && "repeatable"].filter(Boolean);
+      const text = flag.help + (remarks.length > 0 ? ` (${remarks.join("; ")})` : "");
+      const [first = "", ...more] = wrap(text, " ".repeat(column), width());
+      lines.push(`  ${label(flag)}`.padEnd(column) + first.trimStart(), ...more);
+    }
+  }
+  return lines;
+}
+
+function width(): number {
+  try {
+    return Math.min(MOST_WIDTH, Math.max(LEAST_WIDTH, Deno.consoleSize().columns));
+  } catch {
+    return 80; // not on a terminal
+  }
+}
+
+function wrap(text: string, indent: string, columns: number): string[] {
+  const lead = /^ */.exec(text)![0];
+  const lines: string[] = [];
+  let line = indent + lead;
+  for (const word of text.trim().split(" ")) {
+    const fits = line.trim() === "" || line.length + 1 + word.length <= columns;
+    if (!fits) {
+      lines.push(line);
+      line = indent + lead;
+    }
+    line += line.trim() === "" ? word : ` ${word}`;
+  }
+  return [...lines, line];
+}

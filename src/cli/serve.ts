@@ -1,0 +1,97 @@
+import { Cless } from "../cless.ts";
+import { type Config, readConfig, systemSurroundings } from "../config.ts";
+import { formatEndpoint } from "../domain/endpoint.ts";
+import { OperatorError, UsageError } from "../errors.ts";
+import { configureLogging, logger } from "../log.ts";
+import { ListenError } from "../serving/server.ts";
+import { parseFlags } from "./flags.ts";
+import { serveHelp } from "./help.ts";
+import { SERVE_FLAGS } from "./serve_flags.ts";
+import { VERSION } from "./version.ts";
+
+const log = logger("serve");
+
+/** `cless serve`: serves requests until it is told to stop. */
+export async function serve(args: readonly string[]): Promise<number> {
+  const { given, rest } = parseFlags(args, SERVE_FLAGS);
+  if (given.get("help") === true) {
+    console.log(serveHelp());
+    return 0;
+  }
+  if (rest.length > 0) throw new UsageError(`serve takes no argument "${rest[0]}"; see cless serve --help`);
+  const surroundings = systemSurroundings();
+  const config = readConfig(given, surroundings);
+  const colour = surroundings.terminal && !surroundings.env("NO_COLOR");
+  configureLogging({ format: config.logFormat, level: config.logLevel, colour });
+
+  const ended = signalled();
+  const cless = await Cless.start(config).catch(async (error) => {
+    throw error instanceof ListenError ? await explainListenError(error) : error;
+  });
+  announce(cless, config);
+  const signal = await ended;
+  log.info("stopping", { signal, drainTimeout: config.drainTimeout });
+  await cless.stop();
+  log.info("stopped", {});
+  return 0;
+}
+
+/** Resolves with the first signal to end; a second one ends the process there and then. SIGHUP does nothing. */
+function signalled(): Promise<Deno.Signal> {
+  const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
+  let seen = false;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(signal, () => {
+      if (seen) Deno.exit(1);
+      seen = true;
+      resolve(signal);
+    });
+  }
+  Deno.addSignalListener("SIGHUP", () => {});
+  return promise;
+}
+
+/** Says who has the port, where the machine tells, and what to do. */
+async function explainListenError(error: ListenError): Promise<OperatorError> {
+  const port = String(error.endpoint.port);
+  const holder = error.cause instanceof Deno.errors.AddrInUse ? await portHolder(port) : undefined;
+  const by = holder === undefined ? "" : ` by ${holder}`;
+  return new OperatorError(`${error.message}${by}; choose another one with --listen or --admin`);
+}
+
+/** The program that listens on a TCP port: ss(8). */
+export async function portHolder(port: string): Promise<string | undefined> {
+  try {
+    const { stdout } = await new Deno.Command("ss", { args: ["-Hltnp", `sport = :${port}`], stderr: "null" }).output();
+    const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(new TextDecoder().decode(stdout));
+    return match === null ? undefined : `${match[1]} (pid ${match[2]})`;
+  } catch {
+    return undefined; // there is no ss here
+  }
+}
+
+/** Says what a person needs to know now. */
+function announce(cless: Cless, config: Config): void {
+  const { listen, admin } = cless.endpoints;
+  const labels = cless.labels();
+  const example = cless.urlOf(labels.includes("golang") ? "golang" : labels[0] ?? "NAME");
+  const facts = {
+    listen: listen.map(formatEndpoint),
+    admin: formatEndpoint(admin),
+    tokenFile: cless.tokenFile,
+    example,
+  };
+  if (config.logFormat === "json") {
+    log.info("serving", { version: VERSION, ...facts });
+    return;
+  }
+  const images = labels.length > 0
+    ? `  try it      ${example}\n              curl ${example}`
+    : `  no image here is named NAME-docker yet; build one, and it answers at ${example}`;
+  console.log([
+    `cless ${VERSION}`,
+    `  serving     ${facts.listen.map((address) => `http://${address}`).join("  ")}`,
+    `  admin API   http://${facts.admin}  (token: ${facts.tokenFile})`,
+    images,
+  ].join("\n"));
+}

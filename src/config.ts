@@ -1,0 +1,153 @@
+import { type Cidr, parseCidr } from "./domain/cidr.ts";
+import { parseDuration } from "./domain/duration.ts";
+import { type Endpoint, parseEndpoint } from "./domain/endpoint.ts";
+import { parseHostname } from "./domain/hostname.ts";
+import { messageOf, UsageError } from "./errors.ts";
+
+/** How requests reach an instance. */
+export type Upstream = "auto" | "direct" | "published";
+/** How log lines are written. */
+export type LogFormat = "text" | "json";
+/** The least important lines that are written. */
+export type LogLevel = "debug" | "info" | "warning" | "error";
+
+/** Everything that can be set about `cless serve`; read once, then passed down. Durations are ms, `Infinity` is never. */
+export interface Config {
+  readonly listen: readonly Endpoint[];
+  readonly admin: Endpoint;
+  readonly adminPublic: boolean;
+  readonly domain: string;
+  /** Whether a domain was named: printed URLs use it then, and `*.localhost` otherwise. */
+  readonly domainGiven: boolean;
+  readonly dataDir: string;
+  readonly convention: boolean;
+  readonly docker: string;
+  readonly portRange: { readonly first: number; readonly last: number };
+  readonly upstream: Upstream;
+  readonly startTimeout: number;
+  readonly requestTimeout: number;
+  readonly stopAfter: number;
+  readonly drainTimeout: number;
+  readonly maxPending: number;
+  readonly trustedProxies: readonly Cidr[];
+  readonly logFormat: LogFormat;
+  readonly logLevel: LogLevel;
+}
+
+/** What the surroundings of the process say; a parameter, so that a test can say otherwise. */
+export interface Surroundings {
+  /** The value of an environment variable. */
+  env(name: string): string | undefined;
+  /** Whether the process runs as root. */
+  readonly root: boolean;
+  /** Whether the log goes to a terminal. */
+  readonly terminal: boolean;
+}
+
+/** The surroundings as they are. */
+export function systemSurroundings(): Surroundings {
+  return { env: (name) => Deno.env.get(name), root: Deno.uid() === 0, terminal: Deno.stderr.isTerminal() };
+}
+
+/** What was given on the command line: texts of a flag with a value, or the state of a switch. */
+export type GivenFlags = ReadonlyMap<string, readonly string[] | boolean>;
+
+/** The environment variable that stands for a flag. */
+export function variableOf(flag: string): string {
+  return `CLESS_${flag.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/**
+ * Makes the settings from flags, environment variables (`CLESS_…`; a flag wins) and defaults.
+ *
+ * @throws {UsageError} When a value is wrong; the message names the flag or variable and what is allowed.
+ */
+export function readConfig(given: GivenFlags, surroundings: Surroundings): Config {
+  /** Every text that was given for a flag, each with the name to complain about. */
+  const texts = (flag: string): { source: string; text: string }[] => {
+    const onCommandLine = given.get(flag);
+    if (Array.isArray(onCommandLine)) return onCommandLine.map((text) => ({ source: `--${flag}`, text }));
+    const variable = surroundings.env(variableOf(flag));
+    if (!variable) return [];
+    return variable.split(",").map((text) => ({ source: variableOf(flag), text: text.trim() }));
+  };
+  const all = <T>(flag: string, parse: (text: string) => T): T[] =>
+    texts(flag).map(({ source, text }) => {
+      try {
+        return parse(text);
+      } catch (error) {
+        throw new UsageError(`${source}: "${text}" is not allowed: ${messageOf(error)}`);
+      }
+    });
+  const one = <T>(flag: string, parse: (text: string) => T, fallback: T): T => {
+    const values = all(flag, parse);
+    if (values.length > 1) throw new UsageError(`${texts(flag)[0]!.source} takes one value, not ${values.length}`);
+    return values[0] ?? fallback;
+  };
+  const toggle = (flag: string, fallback: boolean): boolean => {
+    const onCommandLine = given.get(flag);
+    if (typeof onCommandLine === "boolean") return onCommandLine;
+    return one(flag, (text) => choice("true", "false", "1", "0")(text) === "true" || text === "1", fallback);
+  };
+
+  const listen = all("listen", parseEndpoint);
+  const domain = one("domain", parseDomain, undefined);
+  return Object.freeze({
+    listen: listen.length > 0 ? listen : [{ hostname: "0.0.0.0", port: 80 }],
+    admin: one("admin", parseEndpoint, { hostname: "127.0.0.1", port: 1323 }),
+    adminPublic: toggle("admin-public", false),
+    domain: domain ?? "cless.cloud",
+    domainGiven: domain !== undefined,
+    dataDir: one("data-dir", (text) => text, undefined) ?? defaultDataDir(surroundings),
+    convention: toggle("convention", true),
+    docker: one("docker", (text) => text, "docker"),
+    portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
+    upstream: one("upstream", choice("auto", "direct", "published"), "auto"),
+    startTimeout: one("start-timeout", parseDuration, 30_000),
+    requestTimeout: one("request-timeout", parseDuration, 300_000),
+    stopAfter: one("stop-after", parseDuration, 600_000),
+    drainTimeout: one("drain-timeout", parseDuration, 30_000),
+    maxPending: one("max-pending", parseCount, 2000),
+    trustedProxies: all("trusted-proxy", parseCidr),
+    logFormat: one("log-format", choice("text", "json"), surroundings.terminal ? "text" : "json"),
+    logLevel: one("log-level", choice("debug", "info", "warning", "error"), "info"),
+  });
+}
+
+/** The folder for the state of a program: https://specifications.freedesktop.org/basedir-spec/latest/ */
+function defaultDataDir({ env, root }: Surroundings): string {
+  if (root) return "/var/lib/cless";
+  const home = env("XDG_STATE_HOME") || (env("HOME") && `${env("HOME")}/.local/state`);
+  if (!home) {
+    throw new UsageError("neither HOME nor XDG_STATE_HOME is set; say with --data-dir where to keep the state");
+  }
+  return `${home}/cless`;
+}
+
+function choice<const T extends string>(...allowed: T[]): (text: string) => T {
+  return (text) => {
+    const found = allowed.find((value) => value === text);
+    if (found === undefined) throw new RangeError(`expected ${allowed.join(", ").replace(/, ([^,]*)$/, " or $1")}`);
+    return found;
+  };
+}
+
+function parseCount(text: string): number {
+  const count = /^\d{1,7}$/.test(text) ? Number(text) : NaN;
+  if (!(count >= 1)) throw new RangeError("expected a whole number from 1 to 9999999");
+  return count;
+}
+
+function parsePortRange(text: string): { first: number; last: number } {
+  const [, first = NaN, last = NaN] = /^(\d{1,5})-(\d{1,5})$/.exec(text)?.map(Number) ?? [];
+  if (!(first >= 1 && first <= last && last <= 65535)) {
+    throw new RangeError("expected FIRST-LAST such as 20000-29999, with ports from 1 to 65535");
+  }
+  return { first, last };
+}
+
+function parseDomain(text: string): string {
+  const hostname = parseHostname(text);
+  if (hostname === undefined || text.includes(":")) throw new RangeError("expected a domain name such as example.org");
+  return hostname.name;
+}

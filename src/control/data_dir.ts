@@ -1,0 +1,85 @@
+import { messageOf, OperatorError } from "../errors.ts";
+
+const OWNER = /^[0-9a-f]{8}$/;
+const TOKEN = /^[A-Za-z0-9_-]{32,}$/;
+
+/** The folder with what has to outlive the process. */
+export interface DataDir {
+  readonly path: string;
+  /** Marks the containers of this folder's cless, so that others leave them alone. */
+  readonly owner: string;
+  /** What a client of the admin API has to show. */
+  readonly token: string;
+  /** Where the token stands. */
+  readonly tokenFile: string;
+  /** Lets another process have the folder. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Opens the folder, and makes it and what belongs in it where it is missing. Only one process may have it open.
+ *
+ * @throws {OperatorError} When it cannot be used; the message says why and what to do.
+ */
+export async function openDataDir(path: string): Promise<DataDir> {
+  try {
+    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+    if (!(await Deno.stat(path)).isDirectory) throw new Error("it is a file");
+    const lock = await lockFile(path);
+    try {
+      const owner = await readOrMake(`${path}/owner`, OWNER, () => randomHex(4));
+      const tokenFile = `${path}/admin-token`;
+      const token = await readOrMake(tokenFile, TOKEN, () => randomHex(32));
+      return { path, owner, token, tokenFile, [Symbol.dispose]: () => lock.close() };
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+  } catch (error) {
+    if (error instanceof OperatorError) throw error;
+    throw new OperatorError(`cannot use the data-dir ${path}: ${explain(error)}; name another one with --data-dir`);
+  }
+}
+
+/** Takes the folder for this process; the kernel gives it back when the process ends, however it ends. */
+async function lockFile(path: string): Promise<Deno.FsFile> {
+  const file = await Deno.open(`${path}/lock`, { create: true, read: true, write: true, mode: 0o600 });
+  if (await file.tryLock(true)) {
+    await file.truncate();
+    await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+    return file;
+  }
+  file.close();
+  const pid = (await Deno.readTextFile(`${path}/lock`)).trim();
+  throw new OperatorError(
+    `the data-dir ${path} is in use by another cless (pid ${pid}); stop it, or name another one with --data-dir`,
+  );
+}
+
+async function readOrMake(path: string, form: RegExp, make: () => string): Promise<string> {
+  const found = await Deno.readTextFile(path).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  });
+  if (found !== undefined) {
+    if (form.test(found.trim())) return found.trim();
+    throw new OperatorError(`${path} is damaged; restore it, or remove it to have a new one made`);
+  }
+  const made = make();
+  // Whole or not at all: a crash must not leave half a file.
+  const draft = `${path}.new`;
+  await Deno.writeTextFile(draft, made + "\n", { mode: 0o600 });
+  await Deno.chmod(draft, 0o600);
+  await Deno.rename(draft, path);
+  return made;
+}
+
+function randomHex(bytes: number): string {
+  return [...crypto.getRandomValues(new Uint8Array(bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function explain(error: unknown): string {
+  if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotADirectory) return "it is a file";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  return messageOf(error).replace(/ \(os error \d+\).*$/, "");
+}

@@ -1,0 +1,97 @@
+/** A block of IPv4 addresses. */
+export interface Subnet {
+  /** The first address, as a number. */
+  readonly base: number;
+  /** How many bits all of its addresses have in common. */
+  readonly bits: number;
+}
+
+/** The number of an IPv4 address in dotted form. */
+export function toNumber(address: string): number {
+  return address.split(".").reduce((number, byte) => number * 256 + Number(byte), 0);
+}
+
+/** The dotted form of an IPv4 address. */
+export function toAddress(number: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join(".");
+}
+
+/** Reads `10.1.16.0/20`; `undefined` where the text is no IPv4 subnet. */
+export function parseSubnet(text: string): Subnet | undefined {
+  const match = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(text);
+  if (match === null) return undefined;
+  const bits = Number(match[2]);
+  const size = 2 ** (32 - bits);
+  return { base: Math.floor(toNumber(match[1]!) / size) * size, bits };
+}
+
+/** Writes a subnet as `10.1.16.0/20`. */
+export function formatSubnet({ base, bits }: Subnet): string {
+  return `${toAddress(base)}/${bits}`;
+}
+
+/** How many addresses a subnet has. */
+export function sizeOf({ bits }: Subnet): number {
+  return 2 ** (32 - bits);
+}
+
+/** Whether two subnets share an address. */
+export function overlap(a: Subnet, b: Subnet): boolean {
+  return a.base < b.base + sizeOf(b) && b.base < a.base + sizeOf(a);
+}
+
+/** Private subnets of 4096 addresses, those that other programs are least likely to use first: RFC 1918. */
+export function* privateSubnets(): Generator<Subnet> {
+  for (const range of ["172.16.0.0/12", "10.0.0.0/8", "192.168.0.0/16"]) {
+    const { base, bits } = parseSubnet(range)!;
+    const size = 4096;
+    // From the end: Docker itself, and most people, begin at the start.
+    for (let at = base + sizeOf({ base, bits }) - size; at >= base; at -= size) yield { base: at, bits: 20 };
+  }
+}
+
+/**
+ * Hands out the numbers of a range in sequence, and a number again only after all others: a request on its way to a
+ * dead container must not reach another one that has inherited its address.
+ */
+export class Sequence {
+  readonly #first: number;
+  readonly #last: number;
+  readonly #taken = new Set<number>();
+  #next: number;
+
+  /** Both ends are part of the range. */
+  constructor(first: number, last: number) {
+    this.#first = first;
+    this.#last = last;
+    this.#next = first;
+  }
+
+  /**
+   * The next free number.
+   *
+   * @throws {RangeError} When all are taken.
+   */
+  take(): number {
+    for (let tries = this.#first; tries <= this.#last; tries++) {
+      const number = this.#next;
+      this.#next = number === this.#last ? this.#first : number + 1;
+      if (this.#taken.has(number)) continue;
+      this.#taken.add(number);
+      return number;
+    }
+    throw new RangeError("every number of the range is taken");
+  }
+
+  /** Notes a number that is in use already, and goes on behind it. */
+  occupy(number: number): void {
+    if (number < this.#first || number > this.#last) return;
+    this.#taken.add(number);
+    if (number >= this.#next) this.#next = number === this.#last ? this.#first : number + 1;
+  }
+
+  /** Gives a number back. */
+  free(number: number): void {
+    this.#taken.delete(number);
+  }
+}

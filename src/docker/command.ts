@@ -1,0 +1,96 @@
+import { messageOf } from "../errors.ts";
+
+const decoder = new TextDecoder();
+/** After that a command is taken for stuck, ms; an engine under load may need many seconds. */
+const PATIENCE_MS = 120_000;
+
+/** The docker command has failed. */
+export class DockerError extends Error {
+  override readonly name = "DockerError";
+}
+
+/** Options of one call. */
+export interface CommandOptions {
+  /** Variables for the command beside those of this process. */
+  readonly env?: Record<string, string>;
+  /** ms */
+  readonly timeout?: number;
+}
+
+/** The docker command. Arguments are passed as they are: there is no shell in between. */
+export class DockerCommand {
+  readonly #path: string;
+
+  /** @param path The command's name or path. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * Runs the command and waits for its end.
+   *
+   * @returns What it wrote to its standard output.
+   * @throws {DockerError} When it cannot be run, fails, or takes too long; the message is the last thing it said.
+   */
+  async run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
+    const signal = AbortSignal.timeout(options.timeout ?? PATIENCE_MS);
+    let output: Deno.CommandOutput;
+    try {
+      output = await new Deno.Command(this.#path, {
+        args: [...args],
+        env: options.env ?? {},
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+        signal,
+      }).output();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) throw new DockerError(`there is no command "${this.#path}"`);
+      throw new DockerError(`cannot run "${this.#path}": ${messageOf(error)}`, { cause: error });
+    }
+    if (output.success) return decoder.decode(output.stdout);
+    if (signal.aborted) throw new DockerError(`docker ${args[0]} did not end in time`);
+    throw new DockerError(
+      lastWords(decoder.decode(output.stderr)) || `docker ${args[0]} ended with code ${output.code}`,
+    );
+  }
+
+  /** Runs the command with both streams put together, as `docker logs` needs it. */
+  async runMerged(args: readonly string[]): Promise<string> {
+    const { stdout, stderr } = await new Deno.Command(this.#path, {
+      args: [...args],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    }).output();
+    return (decoder.decode(stdout) + decoder.decode(stderr)).trim();
+  }
+
+  /** Starts a command that goes on, such as `docker events`. */
+  spawn(args: readonly string[]): Deno.ChildProcess {
+    return new Deno.Command(this.#path, { args: [...args], stdin: "null", stdout: "piped", stderr: "null" }).spawn();
+  }
+}
+
+/** The line of an error output that says what was wrong, without the docker command's own trimmings. */
+function lastWords(stderr: string): string {
+  const lines = stderr.split("\n").map((line) => line.trim()).filter((line) =>
+    line && !/^(Run|See) 'docker/.test(line)
+  );
+  const telling = lines.findLast((line) => /error|cannot|denied|invalid|unknown|no such/i.test(line)) ?? lines.at(-1);
+  return (telling ?? "").replace(/^(docker: )?(Error response from daemon: )?/i, "").replace(/\.$/, "");
+}
+
+/**
+ * Reads an output of one JSON value per line. Lines that are none, such as a wrapper's warnings, are passed over.
+ */
+export function jsonLines(output: string): unknown[] {
+  return output.split("\n").flatMap((line) => {
+    try {
+      return line.startsWith("{") || line.startsWith("[") ? [JSON.parse(line)] : [];
+    } catch {
+      return [];
+    }
+  });
+}

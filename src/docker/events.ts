@@ -1,0 +1,116 @@
+import { messageOf } from "../errors.ts";
+import { logger } from "../log.ts";
+import { type DockerCommand, jsonLines } from "./command.ts";
+
+const log = logger("events");
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 5000;
+/** A stream that held for so long was a good one, ms. */
+const GOOD_MS = 10_000;
+
+const ACTIONS = {
+  container: ["start", "die", "pause", "unpause", "destroy"],
+  image: ["tag", "untag", "delete", "import", "load", "pull"],
+};
+
+/** An event of the engine. */
+export interface EngineEvent {
+  readonly type: "container" | "image";
+  readonly action: string;
+  /** Such as `name`, `exitCode`, and the container's labels. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** What an {@linkcode EventStream} tells. */
+export interface EventListener {
+  event(event: EngineEvent): void;
+  /** Events may have been missed. */
+  gap(): void;
+}
+
+/** What the engine does to containers and images, as it happens; begun again whenever the stream breaks off. */
+export class EventStream {
+  readonly #docker: DockerCommand;
+  readonly #listener: EventListener;
+  #child: Deno.ChildProcess | undefined;
+  #stopped = false;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #running: Promise<void> = Promise.resolve();
+  /** What has been seen of the engine's own time, so that a new stream goes on where the last one ended; seconds. */
+  #since = (Date.now() / 1000).toFixed(3);
+
+  constructor(docker: DockerCommand, listener: EventListener) {
+    this.#docker = docker;
+    this.#listener = listener;
+  }
+
+  /** Whether events are being received. */
+  get live(): boolean {
+    return this.#child !== undefined;
+  }
+
+  start(): void {
+    this.#running = this.#run(FIRST_RETRY_MS);
+  }
+
+  /** Ends the stream, and resolves when its process has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#retryTimer);
+    this.#kill();
+    await this.#running;
+  }
+
+  async #run(retryMs: number): Promise<void> {
+    const began = performance.now();
+    try {
+      this.#child = this.#docker.spawn([
+        "events",
+        "--format={{json .}}",
+        `--since=${this.#since}`,
+        ...Object.keys(ACTIONS).map((type) => `--filter=type=${type}`),
+        ...Object.values(ACTIONS).flat().map((action) => `--filter=event=${action}`),
+      ]);
+      let rest = "";
+      for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
+        const lines = (rest + text).split("\n");
+        rest = lines.pop()!;
+        for (const line of lines) this.#pass(line);
+      }
+      await this.#child.status;
+    } catch (error) {
+      log.debug("event stream failed", { reason: messageOf(error) });
+    }
+    this.#child = undefined;
+    if (this.#stopped) return;
+    const wait = performance.now() - began > GOOD_MS ? FIRST_RETRY_MS : retryMs;
+    log.warning("the engine's events have ended; listening again", { afterMs: wait });
+    this.#listener.gap();
+    this.#retryTimer = setTimeout(() => {
+      this.#running = this.#run(Math.min(LONGEST_RETRY_MS, wait * 2));
+      this.#listener.gap();
+    }, wait);
+  }
+
+  #pass(line: string): void {
+    for (const value of jsonLines(line)) {
+      const { Type, Action, Actor, timeNano } = value as {
+        Type?: string;
+        Action?: string;
+        Actor?: { Attributes?: Record<string, string> };
+        timeNano?: number;
+      };
+      if ((Type !== "container" && Type !== "image") || Action === undefined) continue;
+      if (timeNano !== undefined) this.#since = (timeNano / 1e9).toFixed(6);
+      this.#listener.event({ type: Type, action: Action, attributes: Actor?.Attributes ?? {} });
+    }
+  }
+
+  #kill(): void {
+    try {
+      this.#child?.kill("SIGTERM");
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}

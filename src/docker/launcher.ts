@@ -1,0 +1,176 @@
+import { messageOf } from "../errors.ts";
+import { logger } from "../log.ts";
+import type { Container, Launch, Launcher } from "../serving/launcher.ts";
+import { toAddress } from "./addresses.ts";
+import { type DockerCommand, jsonLines } from "./command.ts";
+import { HostPorts } from "./host_ports.ts";
+import type { OwnNetwork } from "./network.ts";
+import { LABEL, type Placement, runArgs } from "./run_args.ts";
+
+const log = logger("launcher");
+const STOP_GRACE_S = 10;
+const MOST_PLACES = 8;
+
+/** What a {@linkcode DockerLauncher} works with. */
+export interface DockerLauncherOptions {
+  readonly docker: DockerCommand;
+  readonly network: OwnNetwork;
+  readonly owner: string;
+  readonly portRange: { readonly first: number; readonly last: number };
+  /** Whether the host reaches the containers' own addresses: `auto` finds out. */
+  readonly upstream: "auto" | "direct" | "published";
+}
+
+/** A container as `docker ps` is asked to write it. */
+interface Listed {
+  readonly id: string;
+  readonly service: string;
+  readonly revision: string;
+  readonly imageId: string;
+  readonly state: string;
+  readonly address: string;
+  readonly origin: string;
+}
+
+/** Starts and stops containers by the docker command. */
+export class DockerLauncher implements Launcher {
+  readonly #docker: DockerCommand;
+  readonly #network: OwnNetwork;
+  readonly #owner: string;
+  readonly #ports: HostPorts;
+  readonly #upstream: DockerLauncherOptions["upstream"];
+  readonly #placements = new Map<string, Placement>();
+  readonly #starting = new Map<string, () => void>();
+  #direct: Promise<boolean> | undefined;
+
+  constructor(options: DockerLauncherOptions) {
+    this.#docker = options.docker;
+    this.#network = options.network;
+    this.#owner = options.owner;
+    this.#ports = new HostPorts(options.portRange);
+    this.#upstream = options.upstream;
+  }
+
+  /** Does in advance what the first start would have to wait for. */
+  async prepare(): Promise<void> {
+    await this.#network.ensure();
+    await this.#reachesDirectly();
+  }
+
+  async launch({ id, revision }: Launch): Promise<{ origin: string }> {
+    for (let places = 1;; places++) {
+      const placement = await this.#place(id, revision.port);
+      const started = new Promise<void>((resolve) => this.#starting.set(id, resolve));
+      const ran = this.#docker.run(runArgs(revision, placement));
+      try {
+        // The engine's event comes some milliseconds before the command has ended.
+        await Promise.race([ran, started]);
+        ran.catch(() => {}); // what happens to the container from now on is told by events
+        return { origin: placement.origin };
+      } catch (error) {
+        const reason = messageOf(error);
+        const network = /network .* not found/i.test(reason);
+        if (network) this.#network.lost();
+        const taken = /already (in use|allocated)/i.test(reason) && !/container name/i.test(reason);
+        if (!(network || taken) || places >= MOST_PLACES) throw error;
+        log.warning("place is taken; trying the next", { instance: id, origin: placement.origin, reason });
+        await this.remove(id); // the container was made, though it does not run
+      } finally {
+        this.#starting.delete(id);
+      }
+    }
+  }
+
+  /** Notes that a container runs, so that its start need not wait for the end of the command. */
+  started(id: string): void {
+    this.#starting.get(id)?.();
+  }
+
+  async resume(id: string): Promise<void> {
+    await this.#docker.run(["unpause", id]).catch((error) => {
+      if (!/is not paused/i.test(messageOf(error))) throw error;
+    });
+  }
+
+  async stop(id: string): Promise<void> {
+    await this.#docker.run(["stop", `--time=${STOP_GRACE_S}`, id]).catch(() => {}); // what does not stop is removed
+    await this.remove(id);
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#docker.run(["rm", "--force", "--volumes", id]).catch((error) => {
+      if (!/no such container|already in progress/i.test(messageOf(error))) throw error;
+    });
+  }
+
+  forget(id: string): void {
+    const placement = this.#placements.get(id);
+    if (placement === undefined) return;
+    this.#placements.delete(id);
+    this.#network.free(placement.address);
+    if (placement.hostPort !== undefined) this.#ports.free(placement.hostPort);
+  }
+
+  output(id: string, lines: number): Promise<string> {
+    return this.#docker.runMerged(["logs", `--tail=${lines}`, id]);
+  }
+
+  async list(): Promise<Container[]> {
+    const direct = await this.#reachesDirectly();
+    const output = await this.#docker.run([
+      "ps",
+      "--all",
+      "--no-trunc",
+      `--filter=label=${LABEL.owner}=${this.#owner}`,
+      `--format={"id":{{json .Names}},"state":{{json .State}},"service":{{json (.Label "${LABEL.service}")}},` +
+      `"revision":{{json (.Label "${LABEL.revision}")}},"imageId":{{json (.Label "${LABEL.image}")}},` +
+      `"address":{{json (.Label "${LABEL.address}")}},"origin":{{json (.Label "${LABEL.origin}")}}}`,
+    ]);
+    return (jsonLines(output) as Listed[]).map(({ address, origin, state, ...container }) => {
+      this.#keep(container.id, address, origin);
+      const published = origin.startsWith("http://127.0.0.1:");
+      // One that was started when the host reached containers in the other way is of no use now.
+      const reachable = origin !== "" && published !== direct;
+      return { ...container, state: stateOf(state), origin: reachable ? origin : undefined };
+    });
+  }
+
+  /** Notes where a container is that an earlier process has started. */
+  #keep(id: string, address: string, origin: string): void {
+    if (this.#placements.has(id) || address === "" || origin === "") return;
+    const { hostname, port } = new URL(origin);
+    const hostPort = hostname === "127.0.0.1" ? Number(port) : undefined;
+    this.#network.occupy(address);
+    if (hostPort !== undefined) this.#ports.occupy(hostPort);
+    this.#placements.set(id, { id, owner: this.#owner, network: this.#network.name, address, hostPort, origin });
+  }
+
+  async #place(id: string, port: number): Promise<Placement> {
+    this.forget(id);
+    await this.#network.ensure();
+    const direct = await this.#reachesDirectly();
+    const address = this.#network.take();
+    const hostPort = direct ? undefined : this.#ports.take();
+    const origin = `http://${direct ? address : "127.0.0.1"}:${hostPort ?? port}`;
+    const placement = { id, owner: this.#owner, network: this.#network.name, address, hostPort, origin };
+    this.#placements.set(id, placement);
+    return placement;
+  }
+
+  /** Whether the host has an address on the containers' network; where the engine runs in a machine of its own, it has none. */
+  #reachesDirectly(): Promise<boolean> {
+    this.#direct ??= this.#upstream === "auto" ? this.#isOnBridge() : Promise.resolve(this.#upstream === "direct");
+    this.#direct.catch(() => this.#direct = undefined);
+    return this.#direct;
+  }
+
+  async #isOnBridge(): Promise<boolean> {
+    const { base } = await this.#network.ensure();
+    return Deno.networkInterfaces().some(({ address }) => address === toAddress(base + 1));
+  }
+}
+
+function stateOf(state: string): Container["state"] {
+  if (state === "running" || state === "paused" || state === "created") return state;
+  return "ended";
+}

@@ -1,0 +1,146 @@
+import { messageOf } from "../errors.ts";
+import { logger } from "../log.ts";
+import {
+  formatSubnet,
+  overlap,
+  parseSubnet,
+  privateSubnets,
+  Sequence,
+  sizeOf,
+  type Subnet,
+  toAddress,
+  toNumber,
+} from "./addresses.ts";
+import { type DockerCommand, DockerError, jsonLines } from "./command.ts";
+
+const log = logger("network");
+const MOST_TRIES = 16;
+
+/** What `docker network inspect` says of a network, as far as it matters here. */
+interface Inspected {
+  readonly Name: string;
+  readonly IPAM?: { readonly Config?: readonly { readonly Subnet?: string; readonly Gateway?: string }[] | null };
+}
+
+/** The bridge network that the containers of one owner have to themselves, and the addresses on it. */
+export class OwnNetwork {
+  readonly name: string;
+  readonly #docker: DockerCommand;
+  #ready: Promise<Subnet> | undefined;
+  #addresses: Sequence | undefined;
+  /** Addresses in use that were noted before the network was known. */
+  readonly #occupied: string[] = [];
+
+  constructor(docker: DockerCommand, owner: string) {
+    this.#docker = docker;
+    this.name = `cless-${owner}`;
+  }
+
+  /**
+   * Makes the network, unless it is there.
+   *
+   * @throws {DockerError} When the engine refuses.
+   */
+  ensure(): Promise<Subnet> {
+    this.#ready ??= this.#ensure().catch((error) => {
+      this.#ready = undefined; // the next one tries again
+      throw error;
+    });
+    return this.#ready;
+  }
+
+  /** The address of the next container; call {@linkcode OwnNetwork.ensure} first. */
+  take(): string {
+    return toAddress(this.#addresses!.take());
+  }
+
+  /** Notes an address that a container has already. */
+  occupy(address: string): void {
+    if (this.#addresses === undefined) this.#occupied.push(address);
+    else this.#addresses.occupy(toNumber(address));
+  }
+
+  /** Gives an address back. */
+  free(address: string): void {
+    this.#addresses?.free(toNumber(address));
+  }
+
+  /** Forgets that the network is there, since somebody has removed it. */
+  lost(): void {
+    this.#ready = undefined;
+  }
+
+  /** Removes the network; it does not matter if it is gone. */
+  async remove(): Promise<void> {
+    await this.#ready?.catch(() => {});
+    await this.#docker.run(["network", "rm", this.name]).catch((error) => {
+      if (!/not found/i.test(messageOf(error))) log.warning("cannot remove the network", { reason: messageOf(error) });
+    });
+  }
+
+  async #ensure(): Promise<Subnet> {
+    const networks = await listNetworks(this.#docker);
+    const own = networks.find((network) => network.Name === this.name);
+    const subnet = own === undefined ? await this.#create(networks) : subnetsOf(own)[0];
+    if (subnet === undefined) throw new DockerError(`the network ${this.name} has no IPv4 subnet; remove it`);
+    if (this.#addresses === undefined) {
+      // The first address is the network's, the second the host's own, the last is for broadcasts.
+      this.#addresses = new Sequence(subnet.base + 2, subnet.base + sizeOf(subnet) - 2);
+      for (const address of this.#occupied) this.#addresses.occupy(toNumber(address));
+    }
+    return subnet;
+  }
+
+  async #create(networks: readonly Inspected[]): Promise<Subnet> {
+    const used = [...networks.flatMap(subnetsOf), ...await routedSubnets()];
+    let tries = 0;
+    for (const subnet of privateSubnets()) {
+      if (used.some((other) => overlap(other, subnet))) continue;
+      try {
+        await this.#docker.run([
+          "network",
+          "create",
+          "--driver=bridge",
+          `--subnet=${formatSubnet(subnet)}`,
+          `--gateway=${toAddress(subnet.base + 1)}`,
+          "--opt=com.docker.network.bridge.enable_icc=false",
+          `--label=cless.owner=${this.name.slice("cless-".length)}`,
+          this.name,
+        ]);
+        log.debug("network made", { network: this.name, subnet: formatSubnet(subnet) });
+        return subnet;
+      } catch (error) {
+        if (!/overlap/i.test(messageOf(error)) || ++tries >= MOST_TRIES) throw error;
+      }
+    }
+    throw new DockerError("there is no free private subnet for the containers' network");
+  }
+}
+
+/** Every network of the engine. */
+async function listNetworks(docker: DockerCommand): Promise<Inspected[]> {
+  const ids = (await docker.run(["network", "ls", "--no-trunc", "--quiet"])).match(/^[0-9a-f]{64}$/gm) ?? [];
+  if (ids.length === 0) return [];
+  const networks = await docker.run(["network", "inspect", "--format={{json .}}", ...ids]);
+  return jsonLines(networks) as Inspected[];
+}
+
+function subnetsOf(network: Inspected): Subnet[] {
+  return (network.IPAM?.Config ?? []).flatMap(({ Subnet }) => parseSubnet(Subnet ?? "") ?? []);
+}
+
+/** The IPv4 subnets that this machine has routes to, where it tells: proc(5), /proc/net/route. */
+async function routedSubnets(): Promise<Subnet[]> {
+  const table = await Deno.readTextFile("/proc/net/route").catch(() => "");
+  return table.split("\n").slice(1).flatMap((line) => {
+    const fields = line.split("\t");
+    const [destination, mask] = [fields[1], fields[7]];
+    if (!destination || !mask || mask === "00000000") return [];
+    const bits = [...littleEndian(mask).toString(2)].filter((bit) => bit === "1").length;
+    return [{ base: littleEndian(destination), bits }];
+  });
+}
+
+function littleEndian(hex: string): number {
+  return parseInt(hex.match(/../g)!.reverse().join(""), 16);
+}

@@ -1,0 +1,50 @@
+import type { Revision } from "../domain/revision.ts";
+
+/** The labels by which cless knows its containers. */
+export const LABEL = {
+  owner: "cless.owner",
+  service: "cless.service",
+  revision: "cless.revision",
+  image: "cless.image",
+  address: "cless.address",
+  origin: "cless.origin",
+} as const;
+
+/** Where and as what a container is started. */
+export interface Placement {
+  readonly id: string;
+  readonly owner: string;
+  readonly network: string;
+  /** The address that the container gets on the network. */
+  readonly address: string;
+  /** The port of the host's loopback address that leads to the app; missing where the host reaches the address itself. */
+  readonly hostPort: number | undefined;
+  /** Where the host reaches the app. */
+  readonly origin: string;
+}
+
+/** The arguments of `docker run` for an instance of a revision. */
+export function runArgs(revision: Revision, placement: Placement): string[] {
+  const { hostPort } = placement;
+  return [
+    "run",
+    "--detach",
+    "--pull=never", // what is started is content that is here, never a name that could mean something else by now
+    `--name=${placement.id}`,
+    `--label=${LABEL.owner}=${placement.owner}`,
+    `--label=${LABEL.service}=${revision.service}`,
+    `--label=${LABEL.revision}=${revision.name}`,
+    `--label=${LABEL.image}=${revision.imageId}`,
+    `--label=${LABEL.address}=${placement.address}`,
+    `--label=${LABEL.origin}=${placement.origin}`,
+    `--network=${placement.network}`,
+    `--ip=${placement.address}`,
+    ...(hostPort === undefined ? [] : [`--publish=127.0.0.1:${hostPort}:${revision.port}`]),
+    "--security-opt=no-new-privileges",
+    "--pids-limit=1024",
+    "--log-driver=local",
+    "--log-opt=max-size=10m",
+    "--log-opt=max-file=3",
+    revision.imageId,
+  ];
+}

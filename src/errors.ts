@@ -1,0 +1,67 @@
+/** The statuses that cless itself answers with, by code. One code means one thing, everywhere. */
+const STATUS = {
+  bad_host: 400,
+  bad_request: 400,
+  unauthorized: 401,
+  unknown_host: 404,
+  not_found: 404,
+  method_not_allowed: 405,
+  start_failed: 502,
+  upstream_failed: 502,
+  overloaded: 503,
+  draining: 503,
+  start_timeout: 504,
+  upstream_timeout: 504,
+  internal: 500,
+} as const;
+
+/** The machine-readable name of a failure, as in the header `cless-error`. */
+export type ErrorCode = keyof typeof STATUS;
+
+/** Options of a {@linkcode ClessError}. */
+export interface ClessErrorOptions extends ErrorOptions {
+  /** What only the operator may see: it goes to the log, never to a client of the proxy. */
+  readonly detail?: string;
+  /** When a client may try again, in whole seconds. */
+  readonly retryAfterS?: number;
+  /** The methods that are possible, of a `method_not_allowed`. */
+  readonly allow?: string;
+}
+
+/** A failure that a client is told about: a code, and a message that is fit for the public. */
+export class ClessError extends Error {
+  override readonly name = "ClessError";
+  readonly code: ErrorCode;
+  readonly detail: string | undefined;
+  readonly retryAfterS: number | undefined;
+  readonly allow: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ClessErrorOptions = {}) {
+    super(message, options);
+    this.code = code;
+    this.detail = options.detail;
+    this.retryAfterS = options.retryAfterS;
+    this.allow = options.allow;
+  }
+
+  /** The HTTP status that belongs to the code. */
+  get status(): number {
+    return STATUS[this.code];
+  }
+}
+
+/** A wrong flag, value or verb: the message is one line, and the program ends with exit code 2. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** Something that the operator has to mend before cless can work: one line, exit code 1. */
+export class OperatorError extends Error {
+  override readonly name = "OperatorError";
+}
+
+/** The message of anything that was thrown, on one line. */
+export function messageOf(thrown: unknown): string {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return message.replaceAll(/\s*\n\s*/g, "; ").trim();
+}

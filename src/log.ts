@@ -1,0 +1,64 @@
+import { configureSync, getLogger, type Logger, type LogRecord } from "@logtape/logtape";
+import type { LogFormat, LogLevel } from "./config.ts";
+
+const encoder = new TextEncoder();
+const COLOURS: Record<string, string> = { debug: "\x1b[90m", info: "\x1b[32m", warning: "\x1b[33m", error: "\x1b[31m" };
+
+/** The logger of one part of the program. Messages are constant; what varies goes into the fields. */
+export function logger(part: string): Logger {
+  return getLogger(["cless", part]);
+}
+
+/**
+ * Sets up logging for the process, one line per record on stderr. A process that never calls it, such as a test, logs
+ * nothing.
+ */
+export function configureLogging(settings: { format: LogFormat; level: LogLevel; colour: boolean }): void {
+  const format = settings.format === "json" ? jsonLine : (record: LogRecord) => textLine(record, settings.colour);
+  configureSync({
+    reset: true,
+    sinks: { stderr: (record) => writeLine(format(record)) },
+    loggers: [
+      { category: "cless", lowestLevel: settings.level, sinks: ["stderr"] },
+      { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["stderr"] },
+    ],
+  });
+}
+
+/** Writes at once and whole: the asynchronous sinks of the library lose lines under load. */
+function writeLine(line: string): void {
+  let rest = encoder.encode(line + "\n");
+  try {
+    while (rest.length > 0) rest = rest.subarray(Deno.stderr.writeSync(rest));
+  } catch {
+    // Nobody reads the log any more, and there is nowhere else to say so.
+  }
+}
+
+function messageOf(record: LogRecord): string {
+  return record.message.map(String).join("");
+}
+
+/** A record as one line of JSON. */
+export function jsonLine(record: LogRecord): string {
+  return JSON.stringify({
+    time: new Date(record.timestamp).toISOString(),
+    level: record.level,
+    part: record.category[1],
+    message: messageOf(record),
+    ...record.properties,
+  });
+}
+
+/** A record as one line for people. */
+export function textLine(record: LogRecord, colour: boolean): string {
+  const time = new Date(record.timestamp).toISOString().slice(11, 23);
+  const level = record.level.slice(0, 4).toUpperCase();
+  const fields = Object.entries(record.properties)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) =>
+      `${name}=${typeof value === "string" && !/[\s"=]/.test(value) ? value : JSON.stringify(value)}`
+    );
+  const shown = colour ? `${COLOURS[record.level] ?? ""}${level}\x1b[0m` : level;
+  return [time, shown.padEnd(4), messageOf(record), ...fields].join(" ");
+}

@@ -1,0 +1,57 @@
+import type { Hostname } from "../domain/hostname.ts";
+import { ClessError } from "../errors.ts";
+import type { Grant } from "./instance_pool.ts";
+import type { Lease } from "./instance.ts";
+import type { Router } from "./router.ts";
+
+/** How often a request is sent after a service that moves on under it. */
+const MOST_MOVES = 3;
+
+/** Gives a request its slot on an instance: at once where one is ready, else after a wait for one to start. */
+export class Activator {
+  readonly #router: Router;
+  #draining = false;
+
+  constructor(router: Router) {
+    this.#router = router;
+  }
+
+  /** Whether requests are refused because the program is ending. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** From now on nobody new is let in; who waits already goes on waiting. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** A slot that is free now; `undefined` where there is none, or where it takes a look at the images to tell. */
+  claim(hostname: Hostname): Lease | undefined {
+    return this.#draining ? undefined : this.#router.find(hostname)?.target().claim();
+  }
+
+  /**
+   * Waits for a slot, and has an instance started where there is none.
+   *
+   * @param signal Ends the waiting, with its reason.
+   * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout` or `draining`.
+   */
+  async hold(hostname: Hostname, signal: AbortSignal): Promise<Grant | { lease: Lease; how: undefined }> {
+    for (let moves = 0;; moves++) {
+      if (this.#draining) throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
+      const service = await this.#router.resolve(hostname);
+      signal.throwIfAborted();
+      const pool = service.target();
+      const lease = pool.claim();
+      if (lease !== undefined) return { lease, how: undefined };
+      try {
+        return await pool.hold(signal);
+      } catch (error) {
+        // Another revision has taken over while this one failed to start.
+        const moved = this.#router.find(hostname)?.target() !== pool;
+        if (signal.aborted || this.#draining || !moved || moves >= MOST_MOVES) throw error;
+      }
+    }
+  }
+}

@@ -1,0 +1,37 @@
+/** Where time comes from, so that a test can make it pass. */
+export interface Clock {
+  /** Milliseconds since some fixed moment; never goes back. */
+  now(): number;
+  /** Calls back after some milliseconds; `Infinity` is never. The function that it returns calls it off. */
+  after(ms: number, callback: () => void): () => void;
+  /** Calls back every so many milliseconds, until it is called off by the function that it returns. */
+  every(ms: number, callback: () => void): () => void;
+}
+
+/** The machine's clock. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after(ms, callback) {
+    if (ms === Infinity) return () => {};
+    const timer = setTimeout(callback, Math.max(0, ms));
+    return () => clearTimeout(timer);
+  },
+  every(ms, callback) {
+    const timer = setInterval(callback, ms);
+    return () => clearInterval(timer);
+  },
+};
+
+/** Waits; ends early, without an error, when the signal is aborted. */
+export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const finish = () => {
+      cancel();
+      signal?.removeEventListener("abort", finish);
+      resolve();
+    };
+    const cancel = clock.after(ms, finish);
+    signal?.addEventListener("abort", finish, { once: true });
+  });
+}

@@ -1,0 +1,89 @@
+import { isServiceName } from "../domain/hostname.ts";
+import { conventionImage, conventionRevision, type Limits, type Revision } from "../domain/revision.ts";
+import { logger } from "../log.ts";
+import type { Clock } from "./clock.ts";
+import type { InstancePool } from "./instance_pool.ts";
+import { Service } from "./service.ts";
+import type { ServiceMap } from "./service_map.ts";
+
+const log = logger("convention");
+
+/** The local images by name, as far as the convention needs them. Answers come from memory. */
+export interface ImageIndex {
+  /** The id of the local image of that name; `undefined` where there is none. */
+  find(name: string): string | undefined;
+  /** Resolves when the answers are as good as the engine's own. */
+  settled(): Promise<void>;
+  /** Calls back whenever an image has come, gone or changed. */
+  onChange(callback: () => void): void;
+}
+
+/** What the {@linkcode Convention} works with. */
+export interface ConventionParts {
+  readonly images: ImageIndex;
+  readonly services: ServiceMap;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly newPool: (revision: Revision) => InstancePool;
+  /** Drains a pool that no request goes to any more. */
+  readonly retire: (pool: InstancePool) => void;
+}
+
+/** Makes services out of hostnames: the label `golang` means the local image `golang-docker`, whatever that is at the time. */
+export class Convention {
+  readonly #parts: ConventionParts;
+
+  constructor(parts: ConventionParts) {
+    this.#parts = parts;
+    parts.images.onChange(() => this.#follow());
+  }
+
+  /** The service of a label that no service has yet; `undefined` where no image goes with it. */
+  async find(label: string): Promise<Service | undefined> {
+    if (!isServiceName(label)) return undefined;
+    await this.#parts.images.settled();
+    const known = this.#parts.services.get(label);
+    if (known !== undefined) return known;
+    const imageId = this.#parts.images.find(conventionImage(label));
+    return imageId === undefined ? undefined : this.#add(label, imageId);
+  }
+
+  /**
+   * The pool for a container that was found running, if it runs what its service means now.
+   *
+   * @returns `undefined` where it is of no use any more.
+   */
+  adopt(label: string, imageId: string): InstancePool | undefined {
+    const { images, services } = this.#parts;
+    if (!isServiceName(label) || images.find(conventionImage(label)) !== imageId) return undefined;
+    const pool = (services.get(label) ?? this.#add(label, imageId)).target();
+    return pool.awake ? undefined : pool;
+  }
+
+  #add(label: string, imageId: string): Service {
+    const { clock, limits, newPool, retire, services } = this.#parts;
+    const pool = newPool(conventionRevision(label, imageId, limits));
+    const service = new Service(label, pool, { convention: true, clock, retire });
+    services.add(service);
+    return service;
+  }
+
+  /** Holds every service against the images: one that was rebuilt gets a new revision, one that is gone ends. */
+  #follow(): void {
+    const { images, limits, newPool, retire, services } = this.#parts;
+    for (const service of services.list()) {
+      if (!service.convention) continue;
+      const imageId = images.find(conventionImage(service.name));
+      if (imageId === undefined) {
+        log.info("image is gone", { service: service.name });
+        services.delete(service);
+        service.pools().forEach(retire);
+      } else if (imageId !== service.latest.revision.imageId) {
+        const known = service.pools().find((pool) => pool.revision.imageId === imageId);
+        const pool = known ?? newPool(conventionRevision(service.name, imageId, limits));
+        log.info("image has changed", { service: service.name, revision: pool.revision.name });
+        service.roll(pool);
+      }
+    }
+  }
+}

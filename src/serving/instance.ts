@@ -1,0 +1,111 @@
+import { type InstanceState, mayBecome } from "../domain/instance_state.ts";
+import type { Revision } from "../domain/revision.ts";
+import type { Clock } from "./clock.ts";
+
+/** One container of a revision, and how many requests it serves. */
+export class Instance {
+  /** Also the container's name. */
+  readonly id: string;
+  readonly revision: Revision;
+  /** When it was started or found; wall-clock time. */
+  readonly startedAt: Date = new Date();
+  /** Where the host reaches the app, such as `http://172.18.0.2:8080`; empty until the container runs. */
+  origin = "";
+  /** From the start to the first good answer, ms; missing for one that was found running. */
+  coldStartMs: number | undefined;
+  /** With what the container ended, where the engine told it. */
+  exitCode: number | undefined;
+  #state: InstanceState = "starting";
+  #inFlight = 0;
+  #idleSince: number;
+  #lastUsedAt: Date | undefined;
+  #idle: PromiseWithResolvers<void> | undefined;
+  readonly #gone = new AbortController();
+  readonly #clock: Clock;
+
+  constructor(id: string, revision: Revision, clock: Clock) {
+    this.id = id;
+    this.revision = revision;
+    this.#clock = clock;
+    this.#idleSince = clock.now();
+  }
+
+  get state(): InstanceState {
+    return this.#state;
+  }
+
+  /** How many leases are open. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Since when no lease has been open, in the clock's ms; meaningless while one is. */
+  get idleSince(): number {
+    return this.#idleSince;
+  }
+
+  /** When the last lease ended; wall-clock time. */
+  get lastUsedAt(): Date | undefined {
+    return this.#lastUsedAt;
+  }
+
+  /** Aborted when the container has ended, whoever ended it. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  /**
+   * Goes to another state.
+   *
+   * @throws {Error} When that step is not among the legal ones.
+   */
+  become(state: InstanceState): void {
+    if (!mayBecome(this.#state, state)) throw new Error(`Cannot make a ${this.#state} instance ${state}: ${this.id}`);
+    this.#state = state;
+    if (state === "ready") this.#idleSince = this.#clock.now();
+    if (state === "stopped" || state === "failed") this.#gone.abort();
+  }
+
+  /** Notes that the container has ended; does nothing where that is known. */
+  end(state: "stopped" | "failed"): void {
+    if (mayBecome(this.#state, state)) this.become(state);
+  }
+
+  /** Claims a slot; there and then, so that nothing can come between the choice of an instance and the claim. */
+  claim(): Lease {
+    this.#inFlight++;
+    return new Lease(this, () => this.#release());
+  }
+
+  /** Resolves when no lease is open. */
+  untilIdle(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers();
+    return this.#idle.promise;
+  }
+
+  #release(): void {
+    if (--this.#inFlight > 0) return;
+    this.#idleSince = this.#clock.now();
+    this.#lastUsedAt = new Date();
+    this.#idle?.resolve();
+    this.#idle = undefined;
+  }
+}
+
+/** One claimed slot on an instance. */
+export class Lease {
+  readonly instance: Instance;
+  /** Gives the slot back; only the first call counts. */
+  readonly release: () => void;
+
+  constructor(instance: Instance, giveBack: () => void) {
+    this.instance = instance;
+    let open = true;
+    this.release = () => {
+      if (!open) return;
+      open = false;
+      giveBack();
+    };
+  }
+}

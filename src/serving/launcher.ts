@@ -1,0 +1,50 @@
+import type { Revision } from "../domain/revision.ts";
+
+/** What a container is to be started as. */
+export interface Launch {
+  /** The instance's id, which is also the container's name. */
+  readonly id: string;
+  readonly revision: Revision;
+}
+
+/** A container of this cless, as the engine describes it. */
+export interface Container {
+  readonly id: string;
+  readonly service: string;
+  readonly revision: string;
+  readonly imageId: string;
+  readonly state: "created" | "running" | "paused" | "ended";
+  /** Where the host reaches the app, such as `http://172.18.0.2:8080`; missing where it cannot. */
+  readonly origin: string | undefined;
+}
+
+/** Starts and stops containers. Every method may throw when the engine refuses; `stop` and `remove` do not mind a container that is gone. */
+export interface Launcher {
+  /**
+   * Starts a container and resolves as soon as it runs, long before the app in it answers.
+   *
+   * @returns Where the host reaches the app.
+   */
+  launch(launch: Launch): Promise<{ origin: string }>;
+  /** Lets a paused container go on. */
+  resume(id: string): Promise<void>;
+  /** Asks the app to end, waits for that a while, and removes the container. */
+  stop(id: string): Promise<void>;
+  /** Kills and removes the container. */
+  remove(id: string): Promise<void>;
+  /** Gives up the container's address, once nothing is on its way there any more. */
+  forget(id: string): void;
+  /** The last lines of what the app wrote. */
+  output(id: string, lines: number): Promise<string>;
+  /** Every container of this cless, ended ones too. */
+  list(): Promise<Container[]>;
+}
+
+/** What has happened to a container. */
+export interface ContainerEvent {
+  /** The container's name. */
+  readonly id: string;
+  readonly what: "started" | "paused" | "resumed" | "ended";
+  /** Of a container that has ended, where the engine told it. */
+  readonly exitCode?: number;
+}

@@ -1,0 +1,45 @@
+import { accepts } from "@std/http/negotiation";
+import type { ClessError } from "../errors.ts";
+import page from "./problem.html" with { type: "text" };
+
+const TITLES: Record<number, string> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  500: "Internal Server Error",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+};
+
+/**
+ * The answer to a request that failed, always with the header `cless-error`: problem+json (RFC 9457), or a small page
+ * where the client would rather have HTML. The error's detail stays out of it.
+ */
+export function problem(error: ClessError, request: { headers: Headers }): Response {
+  const { allow, code, status, message, retryAfterS } = error;
+  const title = TITLES[status] ?? "Error";
+  const html = accepts(request, "application/problem+json", "application/json", "text/html") === "text/html";
+  const headers = new Headers({
+    "cless-error": code,
+    "content-type": html ? "text/html; charset=utf-8" : "application/problem+json",
+    "cache-control": "no-store",
+  });
+  if (retryAfterS !== undefined) headers.set("retry-after", String(retryAfterS));
+  if (code === "draining") headers.set("connection", "close");
+  if (allow !== undefined) headers.set("allow", allow);
+  if (code === "unauthorized") headers.set("www-authenticate", 'Bearer realm="cless"');
+  const body = html
+    ? fill(page, { status: String(status), title, detail: message, code })
+    : JSON.stringify({ type: "about:blank", title, status, detail: message, code }) + "\n";
+  return new Response(body, { status, headers });
+}
+
+function fill(template: string, values: Record<string, string>): string {
+  return template.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => escapeHtml(values[name] ?? ""));
+}
+
+function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

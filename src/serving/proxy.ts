@@ -1,0 +1,218 @@
+import type { Cidr } from "../domain/cidr.ts";
+import { ClessError, messageOf } from "../errors.ts";
+import { logger } from "../log.ts";
+import type { Activator } from "./activator.ts";
+import type { Clock } from "./clock.ts";
+import { type Forward, ForwardError } from "./forward.ts";
+import type { Instance, Lease } from "./instance.ts";
+import { ClientGone, InstanceGone, type PendingRequest, type PendingRequests } from "./pending_requests.ts";
+import { problem } from "./problem.ts";
+import { readHead, type RequestHead } from "./request_head.ts";
+import { Upload } from "./upload.ts";
+import type { WebSocketBridge } from "./websocket.ts";
+
+const log = logger("proxy");
+
+/** Methods that may be sent twice without harm: RFC 9110, section 9.2.2. */
+const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
+/** How often a request is sent to an instance that lives, and in all. */
+const MOST_TRIES_ALIVE = 2;
+const MOST_TRIES = 4;
+
+type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
+
+/** What a {@linkcode Proxy} works with. */
+export interface ProxyParts {
+  readonly activator: Activator;
+  readonly pending: PendingRequests;
+  readonly forward: Forward;
+  readonly websockets: WebSocketBridge;
+  readonly clock: Clock;
+  readonly trustedProxies: readonly Cidr[];
+  /** From a request's arrival to its answer's headers, ms. */
+  readonly requestTimeout: number;
+  /** Brings what is known of the containers up to date. */
+  readonly reconcile: () => Promise<void>;
+  /** Answers what is meant for the admin API; `undefined` where the request is not. */
+  readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;
+}
+
+/** One request on its way through, and what has become of it so far. */
+interface Exchange {
+  readonly request: Request;
+  readonly info: Info;
+  readonly head: RequestHead;
+  readonly arrived: number;
+  readonly upload: Upload | undefined;
+  pending: PendingRequest;
+  /** What it had to wait for. */
+  start: { how: "cold" | "resume"; ms: number } | undefined;
+  instance: Instance | undefined;
+  tries: number;
+  triesAlive: number;
+}
+
+/** Answers the requests: finds the instance, sends the request there and the answer back. */
+export class Proxy {
+  readonly #parts: ProxyParts;
+  readonly #logsRequests = log.isEnabledFor("debug");
+
+  constructor(parts: ProxyParts) {
+    this.#parts = parts;
+  }
+
+  /** Answers one request. */
+  readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
+    const { activator, admin, clock, pending, requestTimeout, trustedProxies } = this.#parts;
+    const peer = info.remoteAddr.hostname;
+    let head: RequestHead;
+    try {
+      head = readHead(request, peer, trustedProxies);
+    } catch (error) {
+      return this.#refuse(request, error);
+    }
+    if (head.hostname.label === "admin") {
+      const answer = admin(request, head, peer);
+      if (answer !== undefined) return answer;
+    }
+    const lease = activator.claim(head.hostname);
+    const exchange: Exchange = {
+      request,
+      info,
+      head,
+      arrived: clock.now(),
+      upload: head.bodyLength > 0 ? new Upload(request.body!, head.bodyLength) : undefined,
+      pending: pending.add(request, requestTimeout),
+      start: undefined,
+      instance: undefined,
+      tries: 0,
+      triesAlive: 0,
+    };
+    exchange.pending.upload = exchange.upload;
+    const answer = lease === undefined ? this.#hold(exchange) : this.#send(exchange, lease);
+    return this.#logsRequests ? answer.then((response) => this.#note(exchange, response)) : answer;
+  };
+
+  /** Waits for an instance first. */
+  async #hold(exchange: Exchange): Promise<Response> {
+    const { activator, clock } = this.#parts;
+    const began = clock.now();
+    try {
+      exchange.pending.watchClient();
+      const grant = await activator.hold(exchange.head.hostname, exchange.pending.signal);
+      if (grant.how !== undefined) exchange.start = { how: grant.how, ms: clock.now() - began };
+      return await this.#send(exchange, grant.lease);
+    } catch (error) {
+      return this.#fail(exchange, error);
+    }
+  }
+
+  /** Sends the request to the instance that it has a lease on. */
+  #send(exchange: Exchange, lease: Lease): Promise<Response> {
+    const { head, info, request, upload, pending } = exchange;
+    exchange.instance = lease.instance;
+    pending.instance = lease.instance;
+    const { origin } = lease.instance;
+    if (head.websocket) {
+      return this.#parts.websockets.open(request, head, origin, pending.signal).then(
+        ({ response, ended }) => {
+          ended.then(lease.release);
+          return this.#answer(exchange, response);
+        },
+        (error) => this.#sendAgain(exchange, lease, error),
+      );
+    }
+    return this.#parts.forward(origin, head, upload?.open() ?? null, pending.signal).then(
+      (response) => {
+        // Resolves when the last byte has gone out, or the client or the app has broken off.
+        info.completed.then(lease.release, lease.release);
+        return this.#answer(exchange, response);
+      },
+      (error) => this.#sendAgain(exchange, lease, error),
+    );
+  }
+
+  #answer(exchange: Exchange, response: Response): Response {
+    this.#parts.pending.delete(exchange.pending);
+    if (exchange.start === undefined || exchange.head.websocket) return response;
+    const { how, ms } = exchange.start;
+    const headers = new Headers(response.headers);
+    headers.append("server-timing", `cless-start;dur=${Math.round(ms)};desc="${how}"`);
+    return new Response(response.body, { status: response.status, headers });
+  }
+
+  /** Sends the request once more where that cannot do harm, to a new instance where this one is gone. */
+  async #sendAgain(exchange: Exchange, lease: Lease, error: unknown): Promise<Response> {
+    const { activator, pending, clock, reconcile, requestTimeout } = this.#parts;
+    const { instance } = lease;
+    lease.release();
+    exchange.tries++;
+    if (!this.#mayRepeat(exchange, error)) return this.#fail(exchange, error);
+    try {
+      // The engine knows sooner than its event arrives; a connection to a dead address would hang.
+      if (!instance.gone.aborted) await reconcile();
+      if (!instance.gone.aborted && ++exchange.triesAlive >= MOST_TRIES_ALIVE) return this.#fail(exchange, error);
+      pending.delete(exchange.pending);
+      exchange.pending = pending.add(exchange.request, exchange.arrived + requestTimeout - clock.now());
+      exchange.pending.upload = exchange.upload;
+      const again = activator.claim(exchange.head.hostname);
+      return again === undefined ? await this.#hold(exchange) : await this.#send(exchange, again);
+    } catch (failure) {
+      return this.#fail(exchange, failure);
+    }
+  }
+
+  #mayRepeat(exchange: Exchange, error: unknown): boolean {
+    const { head, tries, upload } = exchange;
+    if (tries >= MOST_TRIES || upload?.replayable === false) return false;
+    if (error instanceof ForwardError && error.progress === "unsent") return true;
+    const unanswered = error instanceof InstanceGone ||
+      error instanceof ForwardError && error.progress === "unanswered";
+    return unanswered && IDEMPOTENT.has(head.method);
+  }
+
+  /** The answer to a request that could not be served. */
+  #fail(exchange: Exchange, error: unknown): Response {
+    this.#parts.pending.delete(exchange.pending);
+    if (error instanceof ClientGone) return new Response(null, { status: 499 }); // nobody reads it
+    const { head, instance, request } = exchange;
+    const isUpstream = error instanceof ForwardError || error instanceof InstanceGone;
+    if (isUpstream) {
+      log.warning("request failed", {
+        service: instance?.revision.service,
+        instance: instance?.id,
+        method: head.method,
+        reason: error instanceof ForwardError ? error.message : "the instance ended",
+      });
+      return this.#refuse(request, new ClessError("upstream_failed", "The service did not answer"));
+    }
+    return this.#refuse(request, error);
+  }
+
+  #refuse(request: Request, error: unknown): Response {
+    if (error instanceof ClessError) return problem(error, request);
+    log.error("unexpected failure", {
+      reason: messageOf(error),
+      stack: error instanceof Error ? error.stack : undefined,
+    });
+    return problem(new ClessError("internal", "cless has failed to handle the request"), request);
+  }
+
+  #note(exchange: Exchange, response: Response): Response {
+    const { arrived, head, info, instance, start } = exchange;
+    const finish = () =>
+      log.debug("request", {
+        method: head.method,
+        host: head.hostname.name,
+        target: head.target.replace(/\?.*$/s, ""), // a query may hold what nobody else should read
+        status: response.status,
+        ms: Math.round((this.#parts.clock.now() - arrived) * 10) / 10,
+        service: instance?.revision.service,
+        instance: instance?.id,
+        start: start?.how,
+        error: response.headers.get("cless-error") ?? undefined,
+      });
+    info.completed.then(finish, finish);
+    return response;
+  }
+}

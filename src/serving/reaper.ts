@@ -1,0 +1,70 @@
+import { messageOf } from "../errors.ts";
+import { logger } from "../log.ts";
+import type { Clock } from "./clock.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Launcher } from "./launcher.ts";
+
+const log = logger("reaper");
+const TICK_MS = 500;
+const RECONCILE_MS = 15_000;
+/** While no events come, the list is all that tells of an end. */
+const RECONCILE_DEAF_MS = 1000;
+
+/** What a {@linkcode Reaper} works with. */
+export interface ReaperParts {
+  readonly launcher: Launcher;
+  readonly fleet: Fleet;
+  readonly clock: Clock;
+  /** Whether the engine's events are being received. */
+  readonly listening: () => boolean;
+}
+
+/** Stops idle instances, and now and then holds the engine's list against the instances that there should be. */
+export class Reaper {
+  readonly #parts: ReaperParts;
+  #stopTicking: (() => void) | undefined;
+  #reconciling: Promise<void> | undefined;
+  #reconciledAt = 0;
+
+  constructor(parts: ReaperParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins; {@linkcode Reaper.stop} ends it. */
+  start(): void {
+    const { clock } = this.#parts;
+    this.#reconciledAt = clock.now();
+    this.#stopTicking = clock.every(TICK_MS, () => this.#tick());
+  }
+
+  stop(): void {
+    this.#stopTicking?.();
+  }
+
+  /** Asks the engine for its containers and corrects what is known of them; calls at the same time share one answer. */
+  reconcile(): Promise<void> {
+    this.#reconciling ??= this.#reconcile().finally(() => {
+      this.#reconciling = undefined;
+      this.#reconciledAt = this.#parts.clock.now();
+    });
+    return this.#reconciling;
+  }
+
+  #tick(): void {
+    const { fleet, clock, listening } = this.#parts;
+    for (const pool of fleet.pools()) pool.stopIdle();
+    const due = this.#reconciledAt + (listening() ? RECONCILE_MS : RECONCILE_DEAF_MS);
+    if (clock.now() >= due) this.reconcile();
+  }
+
+  async #reconcile(): Promise<void> {
+    const { fleet, launcher } = this.#parts;
+    const asked = fleet.instances();
+    try {
+      const orphans = fleet.reconcile(await launcher.list(), asked);
+      await Promise.all(orphans.map((container) => launcher.remove(container.id)));
+    } catch (error) {
+      log.warning("cannot compare the containers with the engine's list", { reason: messageOf(error) });
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import { type Endpoint, formatEndpoint } from "../domain/endpoint.ts";
+import { messageOf, OperatorError } from "../errors.ts";
+import { logger } from "../log.ts";
+import { type Clock, pause } from "./clock.ts";
+
+const log = logger("server");
+const RETRY_MS = 100;
+
+/** Answers one request. */
+export type Handler = (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => Response | Promise<Response>;
+
+/** The platform would not let cless listen somewhere. */
+export class ListenError extends OperatorError {
+  readonly endpoint: Endpoint;
+
+  constructor(endpoint: Endpoint, cause: unknown) {
+    const reason = cause instanceof Deno.errors.AddrInUse
+      ? "the address is in use"
+      : cause instanceof Deno.errors.PermissionDenied
+      ? "permission denied; ports below 1024 need root"
+      : messageOf(cause);
+    super(`cannot listen on ${formatEndpoint(endpoint)}: ${reason}`, { cause });
+    this.endpoint = endpoint;
+  }
+}
+
+/** Accepts connections on one address, and goes on doing so when the platform's server gives up. */
+export class Server {
+  readonly #handler: Handler;
+  readonly #clock: Clock;
+  readonly #stopping = new AbortController();
+  #endpoint: Endpoint;
+  #server: Deno.HttpServer<Deno.NetAddr> | undefined;
+  /** Servers that have stopped accepting, but still answer on the connections that they have. */
+  readonly #exhausted: Deno.HttpServer<Deno.NetAddr>[] = [];
+
+  constructor(endpoint: Endpoint, handler: Handler, clock: Clock) {
+    this.#endpoint = endpoint;
+    this.#handler = handler;
+    this.#clock = clock;
+  }
+
+  /** Where it listens; with the port that it got, where none was named. */
+  get endpoint(): Endpoint {
+    return this.#endpoint;
+  }
+
+  /** @throws {ListenError} When it cannot listen there. */
+  listen(): void {
+    let server: Deno.HttpServer<Deno.NetAddr>;
+    try {
+      server = Deno.serve({
+        hostname: this.#endpoint.hostname,
+        port: this.#endpoint.port,
+        onListen() {},
+        onError: (error) => {
+          log.error("a handler has failed", { reason: messageOf(error) });
+          return new Response(null, { status: 500 });
+        },
+      }, this.#handler);
+    } catch (error) {
+      throw new ListenError(this.#endpoint, error);
+    }
+    this.#endpoint = { ...this.#endpoint, port: server.addr.port };
+    this.#server = server;
+    server.finished.catch((error) => this.#recover(server, error));
+  }
+
+  /** Stops accepting, and resolves when all that was in flight is answered. */
+  async shutdown(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([this.#server, ...this.#exhausted].map((server) => server?.shutdown().catch(() => {})));
+  }
+
+  /** The platform's server ends for good when there is no file descriptor left for a connection. */
+  async #recover(server: Deno.HttpServer<Deno.NetAddr>, error: unknown): Promise<void> {
+    const where = formatEndpoint(this.#endpoint);
+    log.error("cannot accept connections; trying again", { listen: where, reason: messageOf(error) });
+    this.#server = undefined;
+    this.#exhausted.push(server);
+    while (!this.#stopping.signal.aborted) {
+      await pause(this.#clock, RETRY_MS, this.#stopping.signal);
+      try {
+        this.listen();
+        log.info("accepting connections again", { listen: where });
+        return;
+      } catch {
+        // Still nothing to be had.
+      }
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import type { Clock } from "./clock.ts";
+import type { InstancePool } from "./instance_pool.ts";
+
+const FIRST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 60_000;
+
+/** A revision that waits to take over. */
+interface Successor {
+  readonly pool: InstancePool;
+  starting: boolean;
+  /** When a failed start may be tried again, in the clock's ms. */
+  retryAt: number;
+  retryMs: number;
+}
+
+/** A named app as the request path sees it: which pool its requests go to, also while one revision takes over from another. */
+export class Service {
+  readonly name: string;
+  /** Whether nobody declared it: its image was found by its name. */
+  readonly convention: boolean;
+  readonly createdAt: Date = new Date();
+  #updatedAt: Date = this.createdAt;
+  #current: InstancePool;
+  #next: Successor | undefined;
+  readonly #clock: Clock;
+  readonly #retire: (pool: InstancePool) => void;
+
+  /** @param retire Drains a pool that no request goes to any more. */
+  constructor(name: string, pool: InstancePool, options: {
+    convention: boolean;
+    clock: Clock;
+    retire: (pool: InstancePool) => void;
+  }) {
+    this.name = name;
+    this.convention = options.convention;
+    this.#current = pool;
+    this.#clock = options.clock;
+    this.#retire = options.retire;
+  }
+
+  /** The pool of the revision that was published last. */
+  get latest(): InstancePool {
+    return this.#next?.pool ?? this.#current;
+  }
+
+  /** When its latest revision came. */
+  get updatedAt(): Date {
+    return this.#updatedAt;
+  }
+
+  /**
+   * The pool for a request that is there now. Where a newer revision waits, the request sets it off, and goes to the
+   * older one as long as that has an instance.
+   */
+  target(): InstancePool {
+    if (this.#next === undefined) return this.#current;
+    if (!this.#current.awake) return this.#takeOver();
+    this.#prepare(this.#next);
+    return this.#current;
+  }
+
+  /** Publishes the pool of another revision; requests go there once one of its instances is ready. */
+  roll(pool: InstancePool): void {
+    if (pool === this.#current) {
+      // The image's name was moved back: what was on its way is not wanted any more.
+      if (this.#next !== undefined) this.#retire(this.#next.pool);
+      this.#next = undefined;
+    } else {
+      if (this.#next !== undefined) this.#retire(this.#next.pool);
+      this.#next = { pool, retryAt: 0, retryMs: FIRST_RETRY_MS, starting: false };
+    }
+    this.#updatedAt = new Date();
+  }
+
+  /** Every pool that may still have instances. */
+  pools(): InstancePool[] {
+    return this.#next === undefined ? [this.#current] : [this.#current, this.#next.pool];
+  }
+
+  #takeOver(): InstancePool {
+    const old = this.#current;
+    this.#current = this.#next!.pool;
+    this.#next = undefined;
+    this.#retire(old);
+    return this.#current;
+  }
+
+  #prepare(next: Successor): void {
+    if (next.starting || this.#clock.now() < next.retryAt) return;
+    next.starting = true;
+    next.pool.wake();
+    next.pool.settled().then(() => {
+      next.starting = false;
+      if (this.#next !== next) return;
+      if (next.pool.awake) {
+        this.#takeOver();
+      } else {
+        // A new revision that does not start must not be tried at every request while the old one serves.
+        next.retryAt = this.#clock.now() + next.retryMs;
+        next.retryMs = Math.min(LONGEST_RETRY_MS, next.retryMs * 2);
+      }
+    });
+  }
+}

@@ -1,0 +1,51 @@
+// The mirror of @std on npm carries no types; these are the parts of it that cless uses.
+
+declare module "@std/cli/parse-args" {
+  export function parseArgs(
+    args: string[],
+    options: {
+      string?: readonly string[];
+      boolean?: readonly string[];
+      negatable?: readonly string[];
+      collect?: readonly string[];
+      alias?: Record<string, string>;
+      unknown?: (arg: string, key?: string) => unknown;
+    },
+  ): { _: (string | number)[]; [flag: string]: unknown };
+}
+
+declare module "@std/http/negotiation" {
+  export function accepts(request: { headers: Headers }, ...types: string[]): string | undefined;
+}
+
+declare module "@std/text/closest-string" {
+  export function closestString(word: string, possibleWords: readonly string[]): string;
+}
+
+declare module "@std/async/deadline" {
+  export function deadline<T>(promise: Promise<T>, ms: number, options?: { signal?: AbortSignal }): Promise<T>;
+}
+
+declare module "@std/assert" {
+  export function assert(actual: unknown, message?: string): asserts actual;
+  export function assertEquals<T>(actual: T, expected: T, message?: string): void;
+  export function assertNotEquals<T>(actual: T, expected: T, message?: string): void;
+  export function assertStrictEquals<T>(actual: unknown, expected: T, message?: string): asserts actual is T;
+  export function assertMatch(actual: string, expected: RegExp, message?: string): void;
+  export function assertStringIncludes(actual: string, expected: string, message?: string): void;
+  export function assertThrows<E extends Error = Error>(
+    fn: () => unknown,
+    // deno-lint-ignore no-explicit-any
+    errorClass?: abstract new (...args: any[]) => E,
+    messageIncludes?: string,
+    message?: string,
+  ): E;
+  export function assertRejects<E extends Error = Error>(
+    fn: () => PromiseLike<unknown>,
+    // deno-lint-ignore no-explicit-any
+    errorClass?: abstract new (...args: any[]) => E,
+    messageIncludes?: string,
+    message?: string,
+  ): Promise<E>;
+  export function fail(message?: string): never;
+}
