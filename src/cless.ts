@@ -71,7 +71,7 @@ export class Cless {
     const { owner } = dataDir;
     const clock = this.#clock;
     this.#docker = new DockerCommand(config.docker);
-    this.#network = new OwnNetwork(this.#docker, owner);
+    this.#network = new OwnNetwork(this.#docker, dataDir);
     const launcher = this.#launcher = new DockerLauncher({
       docker: this.#docker,
       network: this.#network,

@@ -26,6 +26,22 @@ export function serveHelp(): string {
   return ["Usage: cless serve [FLAGS]", "", ...flagHelp(SERVE_FLAGS), "", ...SERVE_NOTES].join("\n");
 }
 
+/** The text of `cless doctor --help`. */
+export function doctorHelp(): string {
+  return [
+    "Usage: cless doctor [FLAGS OF SERVE] [--json]",
+    "",
+    ...wrap(
+      "Finds out what would keep `cless serve` with the same flags from working, and says what to do.",
+      "",
+      width(),
+    ),
+    "Exit code 1 when something would not work.",
+    "",
+    ...flagHelp(SERVE_FLAGS),
+  ].join("\n");
+}
+
 const SERVE_NOTES = [
   "Every flag can also be set by an environment variable: --stop-after is CLESS_STOP_AFTER; a flag wins.",
   "Durations are written 250ms, 30s, 5m or 1h; 0 means never.",

@@ -6,6 +6,7 @@ import { configureLogging, logger } from "../log.ts";
 import { ListenError } from "../serving/server.ts";
 import { parseFlags } from "./flags.ts";
 import { serveHelp } from "./help.ts";
+import { portHolder } from "./port_holder.ts";
 import { SERVE_FLAGS } from "./serve_flags.ts";
 import { VERSION } from "./version.ts";
 
@@ -53,21 +54,9 @@ function signalled(): Promise<Deno.Signal> {
 
 /** Says who has the port, where the machine tells, and what to do. */
 async function explainListenError(error: ListenError): Promise<OperatorError> {
-  const port = String(error.endpoint.port);
-  const holder = error.cause instanceof Deno.errors.AddrInUse ? await portHolder(port) : undefined;
+  const holder = error.cause instanceof Deno.errors.AddrInUse ? await portHolder(error.endpoint.port) : undefined;
   const by = holder === undefined ? "" : ` by ${holder}`;
   return new OperatorError(`${error.message}${by}; choose another one with --listen or --admin`);
-}
-
-/** The program that listens on a TCP port: ss(8). */
-export async function portHolder(port: string): Promise<string | undefined> {
-  try {
-    const { stdout } = await new Deno.Command("ss", { args: ["-Hltnp", `sport = :${port}`], stderr: "null" }).output();
-    const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(new TextDecoder().decode(stdout));
-    return match === null ? undefined : `${match[1]} (pid ${match[2]})`;
-  } catch {
-    return undefined; // there is no ss here
-  }
 }
 
 /** Says what a person needs to know now. */

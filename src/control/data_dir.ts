@@ -5,6 +5,7 @@ const TOKEN = /^[A-Za-z0-9_-]{32,}$/;
 
 /** The folder with what has to outlive the process. */
 export interface DataDir {
+  /** Absolute. */
   readonly path: string;
   /** Marks the containers of this folder's cless, so that others leave them alone. */
   readonly owner: string;
@@ -26,11 +27,12 @@ export async function openDataDir(path: string): Promise<DataDir> {
     await Deno.mkdir(path, { recursive: true, mode: 0o700 });
     if (!(await Deno.stat(path)).isDirectory) throw new Error("it is a file");
     const lock = await lockFile(path);
+    const absolute = await Deno.realPath(path);
     try {
       const owner = await readOrMake(`${path}/owner`, OWNER, () => randomHex(4));
       const tokenFile = `${path}/admin-token`;
       const token = await readOrMake(tokenFile, TOKEN, () => randomHex(32));
-      return { path, owner, token, tokenFile, [Symbol.dispose]: () => lock.close() };
+      return { path: absolute, owner, token, tokenFile, [Symbol.dispose]: () => lock.close() };
     } catch (error) {
       lock.close();
       throw error;
@@ -38,6 +40,17 @@ export async function openDataDir(path: string): Promise<DataDir> {
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     throw new OperatorError(`cannot use the data-dir ${path}: ${explain(error)}; name another one with --data-dir`);
+  }
+}
+
+/** Whether a running process has the folder open; `undefined` where there is no such folder. */
+export async function isDataDirInUse(path: string): Promise<boolean | undefined> {
+  try {
+    using file = await Deno.open(`${path}/lock`, { read: true, write: true });
+    return !await file.tryLock(true);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

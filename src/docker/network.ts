@@ -12,6 +12,7 @@ import {
   toNumber,
 } from "./addresses.ts";
 import { type DockerCommand, DockerError, jsonLines } from "./command.ts";
+import { LABEL } from "./run_args.ts";
 
 const log = logger("network");
 const MOST_TRIES = 16;
@@ -26,13 +27,18 @@ interface Inspected {
 export class OwnNetwork {
   readonly name: string;
   readonly #docker: DockerCommand;
+  readonly #owner: string;
+  readonly #dataDir: string;
   #ready: Promise<Subnet> | undefined;
   #addresses: Sequence | undefined;
   /** Addresses in use that were noted before the network was known. */
   readonly #occupied: string[] = [];
 
-  constructor(docker: DockerCommand, owner: string) {
+  /** @param dataDir Noted on the network, so that one that was left behind can be told from one in use. */
+  constructor(docker: DockerCommand, { owner, path }: { owner: string; path: string }) {
     this.#docker = docker;
+    this.#owner = owner;
+    this.#dataDir = path;
     this.name = `cless-${owner}`;
   }
 
@@ -104,7 +110,8 @@ export class OwnNetwork {
           `--subnet=${formatSubnet(subnet)}`,
           `--gateway=${toAddress(subnet.base + 1)}`,
           "--opt=com.docker.network.bridge.enable_icc=false",
-          `--label=cless.owner=${this.name.slice("cless-".length)}`,
+          `--label=${LABEL.owner}=${this.#owner}`,
+          `--label=${LABEL.dataDir}=${this.#dataDir}`,
           this.name,
         ]);
         log.debug("network made", { network: this.name, subnet: formatSubnet(subnet) });

@@ -1,8 +1,9 @@
 import type { Revision } from "../domain/revision.ts";
 
-/** The labels by which cless knows its containers. */
+/** The labels by which cless knows its containers and its network. */
 export const LABEL = {
   owner: "cless.owner",
+  dataDir: "cless.data-dir",
   service: "cless.service",
   revision: "cless.revision",
   image: "cless.image",

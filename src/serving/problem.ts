@@ -37,7 +37,7 @@ export function problem(error: ClessError, request: { headers: Headers }): Respo
 }
 
 function fill(template: string, values: Record<string, string>): string {
-  return template.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => escapeHtml(values[name] ?? ""));
+  return template.replaceAll(/\{\{ (\w+) \}\}/g, (_, name: string) => escapeHtml(values[name] ?? ""));
 }
 
 function escapeHtml(text: string): string {
