@@ -31,13 +31,13 @@ import { Starter } from "./serving/starter.ts";
 import { WebSocketBridge } from "./serving/websocket.ts";
 
 const ENGINE_ANSWER_AGE_MS = 1000;
+const MOST_SWEEPS = 5;
 
 const WHAT: Record<string, ContainerEvent["what"]> = {
   start: "started",
   pause: "paused",
   unpause: "resumed",
   die: "ended",
-  destroy: "ended",
 };
 
 /** The whole program: makes every part, starts them in order, and stops them in order. */
@@ -190,7 +190,8 @@ export class Cless {
     await Promise.all([...this.#fleet.pools()].map((pool) => pool.retire(0)));
     await Promise.all(this.#retiring);
     await this.#starter.settled();
-    await this.#reaper.reconcile(); // whatever is left belongs to no instance, and goes
+    // Whatever is left now belongs to no instance, and goes; an engine under load may need to be asked again.
+    for (let tries = 0; tries < MOST_SWEEPS && !await this.#reaper.reconcile(); tries++);
     await this.#events.stop();
     await this.#network.remove();
   }
@@ -234,6 +235,7 @@ export class Cless {
     const { name, exitCode } = attributes;
     if (what === undefined || name === undefined) return;
     if (what === "started") this.#launcher.started(name);
+    if (this.#launcher.isLaunching(name)) return;
     this.#fleet.apply({ id: name, what, ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }) });
   }
 

@@ -57,13 +57,14 @@ export class DockerCommand {
 
   /** Runs the command with both streams put together, as `docker logs` needs it. */
   async runMerged(args: readonly string[]): Promise<string> {
-    const { stdout, stderr } = await new Deno.Command(this.#path, {
+    const { success, stdout, stderr } = await new Deno.Command(this.#path, {
       args: [...args],
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
       signal: AbortSignal.timeout(PATIENCE_MS),
     }).output();
+    if (!success) throw new DockerError(lastWords(decoder.decode(stderr)));
     return (decoder.decode(stdout) + decoder.decode(stderr)).trim();
   }
 

@@ -10,6 +10,7 @@ import { LABEL, type Placement, runArgs } from "./run_args.ts";
 const log = logger("launcher");
 const STOP_GRACE_S = 10;
 const MOST_PLACES = 8;
+const MOST_REMOVALS = 3;
 
 /** What a {@linkcode DockerLauncher} works with. */
 export interface DockerLauncherOptions {
@@ -84,6 +85,12 @@ export class DockerLauncher implements Launcher {
   /** Notes that a container runs, so that its start need not wait for the end of the command. */
   started(id: string): void {
     this.#starting.get(id)?.();
+    this.#starting.delete(id);
+  }
+
+  /** Whether the command that makes a container has yet to tell how that went: until then no event does. */
+  isLaunching(id: string): boolean {
+    return this.#starting.has(id);
   }
 
   async resume(id: string): Promise<void> {
@@ -98,9 +105,15 @@ export class DockerLauncher implements Launcher {
   }
 
   async remove(id: string): Promise<void> {
-    await this.#docker.run(["rm", "--force", "--volumes", id]).catch((error) => {
-      if (!/no such container|already in progress/i.test(messageOf(error))) throw error;
-    });
+    for (let tries = 1;; tries++) {
+      try {
+        await this.#docker.run(["rm", "--force", "--volumes", id]);
+        return;
+      } catch (error) {
+        if (/no such container|already in progress/i.test(messageOf(error))) return;
+        if (tries >= MOST_REMOVALS) throw error;
+      }
+    }
   }
 
   forget(id: string): void {

@@ -30,6 +30,7 @@ export class OwnNetwork {
   readonly #owner: string;
   readonly #dataDir: string;
   #ready: Promise<Subnet> | undefined;
+  #subnet: Subnet | undefined;
   #addresses: Sequence | undefined;
   /** Addresses in use that were noted before the network was known. */
   readonly #occupied: string[] = [];
@@ -89,7 +90,8 @@ export class OwnNetwork {
     const own = networks.find((network) => network.Name === this.name);
     const subnet = own === undefined ? await this.#create(networks) : subnetsOf(own)[0];
     if (subnet === undefined) throw new DockerError(`the network ${this.name} has no IPv4 subnet; remove it`);
-    if (this.#addresses === undefined) {
+    if (this.#addresses === undefined || this.#subnet?.base !== subnet.base) {
+      this.#subnet = subnet;
       // The first address is the network's, the second the host's own, the last is for broadcasts.
       this.#addresses = new Sequence(subnet.base + 2, subnet.base + sizeOf(subnet) - 2);
       for (const address of this.#occupied) this.#addresses.occupy(toNumber(address));

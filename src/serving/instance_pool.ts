@@ -220,10 +220,12 @@ export class InstancePool {
     try {
       // A frozen app cannot end by itself.
       await (wasPaused ? launcher.remove(instance.id) : launcher.stop(instance.id));
-    } finally {
-      instance.end("stopped");
-      this.#forget(instance);
+    } catch (error) {
+      // The reaper removes it later, as one that belongs to no instance.
+      log.warning("cannot stop an instance", { instance: instance.id, reason: messageOf(error) });
     }
+    instance.end("stopped");
+    this.#forget(instance);
   }
 
   #find(state: Instance["state"]): Instance | undefined {

@@ -2,7 +2,7 @@ import type { Cidr } from "../domain/cidr.ts";
 import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Activator } from "./activator.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, pause } from "./clock.ts";
 import { type Forward, ForwardError } from "./forward.ts";
 import type { Instance, Lease } from "./instance.ts";
 import { ClientGone, InstanceGone, type PendingRequest, type PendingRequests } from "./pending_requests.ts";
@@ -18,6 +18,8 @@ const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 /** How often a request is sent to an instance that lives, and in all. */
 const MOST_TRIES_ALIVE = 2;
 const MOST_TRIES = 4;
+/** How long the news of an instance's end may take, ms. */
+const NEWS_MS = 1000;
 
 type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 
@@ -32,7 +34,7 @@ export interface ProxyParts {
   /** From a request's arrival to its answer's headers, ms. */
   readonly requestTimeout: number;
   /** Brings what is known of the containers up to date. */
-  readonly reconcile: () => Promise<void>;
+  readonly reconcile: () => Promise<unknown>;
   /** Answers what is meant for the admin API; `undefined` where the request is not. */
   readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;
 }
@@ -148,10 +150,14 @@ export class Proxy {
     lease.release();
     exchange.tries++;
     if (!this.#mayRepeat(exchange, error)) return this.#fail(exchange, error);
+    exchange.upload?.abandon();
     try {
-      // The engine knows sooner than its event arrives; a connection to a dead address would hang.
       if (!instance.gone.aborted) await reconcile();
-      if (!instance.gone.aborted && ++exchange.triesAlive >= MOST_TRIES_ALIVE) return this.#fail(exchange, error);
+      if (!instance.gone.aborted && ++exchange.triesAlive >= MOST_TRIES_ALIVE) {
+        // A process dies before its engine knows.
+        await pause(clock, NEWS_MS, instance.gone);
+        if (!instance.gone.aborted) return this.#fail(exchange, error);
+      }
       pending.delete(exchange.pending);
       exchange.pending = pending.add(exchange.request, exchange.arrived + requestTimeout - clock.now());
       exchange.pending.upload = exchange.upload;

@@ -23,7 +23,7 @@ export interface ReaperParts {
 export class Reaper {
   readonly #parts: ReaperParts;
   #stopTicking: (() => void) | undefined;
-  #reconciling: Promise<void> | undefined;
+  #reconciling: Promise<boolean> | undefined;
   #reconciledAt = 0;
 
   constructor(parts: ReaperParts) {
@@ -41,8 +41,12 @@ export class Reaper {
     this.#stopTicking?.();
   }
 
-  /** Asks the engine for its containers and corrects what is known of them; calls at the same time share one answer. */
-  reconcile(): Promise<void> {
+  /**
+   * Asks the engine for its containers and corrects what is known of them; calls at the same time share one answer.
+   *
+   * @returns Whether that went well.
+   */
+  reconcile(): Promise<boolean> {
     this.#reconciling ??= this.#reconcile().finally(() => {
       this.#reconciling = undefined;
       this.#reconciledAt = this.#parts.clock.now();
@@ -57,14 +61,16 @@ export class Reaper {
     if (clock.now() >= due) this.reconcile();
   }
 
-  async #reconcile(): Promise<void> {
+  async #reconcile(): Promise<boolean> {
     const { fleet, launcher } = this.#parts;
     const asked = fleet.instances();
     try {
       const orphans = fleet.reconcile(await launcher.list(), asked);
       await Promise.all(orphans.map((container) => launcher.remove(container.id)));
+      return true;
     } catch (error) {
       log.warning("cannot compare the containers with the engine's list", { reason: messageOf(error) });
+      return false;
     }
   }
 }

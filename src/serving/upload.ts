@@ -5,9 +5,11 @@ const KEPT_BYTES = 64 * 1024;
 export class Upload {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   readonly #length: number;
+  /** What has come and may still have to be sent. */
   readonly #kept: Uint8Array<ArrayBuffer>[] = [];
+  #reading: Promise<void> | undefined;
+  #attempt = 0;
   #moved = 0;
-  #ended = false;
 
   /** @param length In bytes; `Infinity` when it is not known. */
   constructor(body: ReadableStream<Uint8Array<ArrayBuffer>>, length: number) {
@@ -25,30 +27,37 @@ export class Upload {
     return this.#moved <= KEPT_BYTES;
   }
 
-  /** The body from its start, for one attempt to send it; the attempt before must have ended. */
+  /** Ends the attempt to send it: what still comes is for the next one. */
+  abandon(): void {
+    this.#attempt++;
+  }
+
+  /** The body from its start, for one attempt to send it; the attempt before is over. */
   open(): Blob | ReadableStream<Uint8Array<ArrayBuffer>> {
+    const attempt = ++this.#attempt;
     let at = 0;
     const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
       pull: async (controller) => {
-        const kept = this.#kept[at];
-        const chunk = kept ?? await this.#read();
-        at++;
-        if (chunk === undefined) controller.close();
-        else controller.enqueue(kept === undefined ? chunk : chunk.slice());
+        // An earlier attempt may be waiting for the same piece.
+        if (at === this.#kept.length) await (this.#reading ??= this.#read());
+        if (attempt !== this.#attempt) return;
+        const chunk = this.#kept[at++];
+        if (chunk === undefined) return controller.close();
+        if (this.replayable) return controller.enqueue(chunk.slice());
+        this.#kept.splice(0, at);
+        at = 0;
+        controller.enqueue(chunk);
       },
     }, { highWaterMark: 0 });
     return this.#length === Infinity ? stream : new SizedBody(stream, this.#length);
   }
 
-  async #read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    if (this.#ended) return undefined;
-    const { value, done } = await this.#reader.read();
-    this.#ended = done;
-    if (value === undefined) return undefined;
+  async #read(): Promise<void> {
+    const { value } = await this.#reader.read();
+    this.#reading = undefined;
+    if (value === undefined) return;
     this.#moved += value.length;
-    if (this.replayable) this.#kept.push(value.slice());
-    else this.#kept.length = 0;
-    return value;
+    this.#kept.push(this.replayable ? value.slice() : value);
   }
 }
 

@@ -1,0 +1,202 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ClessError } from "../../src/errors.ts";
+import { settle } from "../support/fake_clock.ts";
+import { hostOf, never, newFront, newKit } from "../support/kit.ts";
+
+const ORIGIN = "http://10.0.0.2:8080";
+const APP = hostOf("app");
+
+Deno.test("a hostname without an image is unknown and starts nothing", async () => {
+  const kit = newKit();
+  const { activator, services } = newFront(kit);
+  const error = await assertRejects(() => activator.hold(hostOf("nosuch"), never()), ClessError);
+  assertEquals(error.code, "unknown_host");
+  assertEquals([kit.launcher.calls.length, services.list().length], [0, 0]);
+});
+
+Deno.test("a label that cannot be a service's name is unknown, whatever images there are", async () => {
+  const { activator, images } = newFront(newKit());
+  for (const label of ["admin", "1st", "a--b", "a".repeat(41)]) {
+    images.build(`${label}-docker`, "sha256:aaa");
+    const error = await assertRejects(() => activator.hold(hostOf(label), never()), ClessError);
+    assertEquals(error.code, "unknown_host");
+  }
+});
+
+Deno.test("a hostname with an image becomes a service when it is first asked for", async () => {
+  const kit = newKit();
+  const { activator, images, services } = newFront(kit);
+  images.build("app-docker", "sha256:aaaaaaaaaaaaaaaa");
+  assertEquals(services.list(), []);
+  const held = activator.hold(APP, never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  const { lease, how } = await held;
+  assertEquals([lease.instance.revision.name, how], ["app-aaaaaaaaaaaa", "cold"]);
+  assertEquals(services.list().map(({ name, convention }) => [name, convention]), [["app", true]]);
+  assertEquals(activator.claim(APP)?.instance, lease.instance);
+});
+
+Deno.test("requests at once for a label that nobody knows yet make one service and one start", async () => {
+  const kit = newKit();
+  const { activator, images, services } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  const held = Array.from({ length: 50 }, () => activator.hold(APP, never()));
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await Promise.all(held);
+  assertEquals([services.list().length, kit.launcher.called("launch").length], [1, 1]);
+});
+
+Deno.test("a cold request waits until what is known of the images is up to date", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  const listed = Promise.withResolvers<void>();
+  images.settling = listed.promise;
+  const held = activator.hold(APP, never());
+  await settle();
+  images.build("app-docker", "sha256:bbb");
+  listed.resolve();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.revision.imageId, "sha256:bbb");
+});
+
+Deno.test("a rebuilt image: the old container answers until the new one is ready, then it drains", async () => {
+  const kit = newKit();
+  const { activator, images, retired } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  const held = activator.hold(APP, never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  const old = (await held).lease;
+
+  images.build("app-docker", "sha256:new");
+  assertEquals(kit.launcher.called("launch").length, 1); // nobody has asked yet
+  const meanwhile = activator.claim(APP)!;
+  assertEquals(meanwhile.instance, old.instance);
+  const launch = await kit.launcher.nextLaunch();
+  assertEquals(launch.revision.imageId, "sha256:new");
+  assertEquals(activator.claim(APP)?.instance, old.instance);
+  launch.succeed("http://10.0.0.3:8080");
+  await settle();
+
+  assertEquals(activator.claim(APP)?.instance.revision.imageId, "sha256:new");
+  assertEquals([old.instance.state, kit.launcher.called("stop").length], ["draining", 0]);
+  await kit.clock.advance(10_000); // what is in flight has that long
+  await Promise.all(retired);
+  assertEquals(kit.launcher.called("stop"), [old.instance.id]);
+});
+
+Deno.test("a rebuilt image that does not start leaves the old container serving, and is not tried at every request", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  const held = activator.hold(APP, never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await held;
+  images.build("app-docker", "sha256:broken");
+  activator.claim(APP);
+  (await kit.launcher.nextLaunch()).fail(new Error("no"));
+  await settle();
+  for (let i = 0; i < 100; i++) assertEquals(activator.claim(APP)?.instance.revision.imageId, "sha256:old");
+  assertEquals(kit.launcher.called("launch").length, 2);
+  await kit.clock.advance(1000);
+  activator.claim(APP);
+  (await kit.launcher.nextLaunch()).succeed("http://10.0.0.3:8080");
+  await settle();
+  assertEquals(activator.claim(APP)?.instance.revision.imageId, "sha256:broken");
+});
+
+Deno.test("a rebuilt image of a sleeping service is what the next request starts", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  const held = activator.hold(APP, never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  (await held).lease.release();
+  kit.launcher.end("one");
+  images.build("app-docker", "sha256:new");
+  const again = activator.hold(APP, never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await again).lease.instance.revision.imageId, "sha256:new");
+});
+
+Deno.test("requests held for an image that vanished under its start go to the one that has replaced it", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  const held = activator.hold(APP, never());
+  const launch = await kit.launcher.nextLaunch();
+  images.build("app-docker", "sha256:new");
+  launch.fail(new Error("No such image: sha256:old"));
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.revision.imageId, "sha256:new");
+});
+
+Deno.test("an image that is moved back keeps the old container, and what was on its way is dropped", async () => {
+  const kit = newKit();
+  const { activator, images, retired } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  const held = activator.hold(APP, never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await held;
+  images.build("app-docker", "sha256:new");
+  activator.claim(APP);
+  const launch = await kit.launcher.nextLaunch();
+  images.build("app-docker", "sha256:old");
+  launch.succeed("http://10.0.0.3:8080");
+  await settle();
+  await Promise.all(retired);
+  assertEquals(activator.claim(APP)?.instance.id, "one");
+  assertEquals([...kit.launcher.containers.keys()], ["one"]);
+});
+
+Deno.test("a removed image ends its service", async () => {
+  const kit = newKit();
+  const { activator, images, retired, services } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  const held = activator.hold(APP, never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  (await held).lease.release();
+  images.remove("app-docker");
+  assertEquals([activator.claim(APP), services.list().length], [undefined, 0]);
+  await Promise.all(retired);
+  assertEquals(kit.launcher.containers.size, 0);
+});
+
+Deno.test("whoever gives up while the images are being listed holds nothing", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  const listed = Promise.withResolvers<void>();
+  images.settling = listed.promise;
+  const client = new AbortController();
+  const held = activator.hold(APP, client.signal);
+  client.abort(new Error("gone"));
+  listed.resolve();
+  await assertRejects(() => held, Error, "gone");
+  assertEquals(kit.launcher.called("launch"), []);
+});
+
+Deno.test("while the program ends, nobody new is let in, and who waits is still served", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  const held = activator.hold(APP, never());
+  const launch = await kit.launcher.nextLaunch();
+  activator.drain();
+  assertEquals((await assertRejects(() => activator.hold(APP, never()), ClessError)).code, "draining");
+  launch.succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "one");
+  assertEquals(activator.claim(APP), undefined);
+});
+
+Deno.test("a container that was found is adopted only where it runs what its service means now, and only one", () => {
+  const kit = newKit();
+  const { convention, images } = newFront(kit);
+  images.build("app-docker", "sha256:new");
+  assertEquals(convention.adopt("app", "sha256:old"), undefined);
+  assertEquals(convention.adopt("other", "sha256:new"), undefined);
+  assertEquals(convention.adopt("ADMIN", "sha256:new"), undefined);
+  const pool = convention.adopt("app", "sha256:new")!;
+  pool.adopt({ id: "x", service: "app", revision: "r", imageId: "sha256:new", state: "paused", origin: ORIGIN });
+  assertEquals(convention.adopt("app", "sha256:new"), undefined);
+});

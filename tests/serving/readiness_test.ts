@@ -1,0 +1,81 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { systemClock } from "../../src/serving/clock.ts";
+import { untilReady } from "../../src/serving/readiness.ts";
+import { never } from "../support/kit.ts";
+import { noNet } from "../support/permissions.ts";
+
+/** An app that does for each connection in turn what the test says, and the last of it for all that follow. */
+function newApp(...turns: ("close" | "hang" | `HTTP/1.1 ${string}`)[]) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const open = new Set<Deno.Conn>();
+  let connections = 0;
+  const served = (async () => {
+    for await (const connection of listener) {
+      const turn = turns[Math.min(connections++, turns.length - 1)]!;
+      if (turn === "close") connection.close();
+      else open.add(connection);
+      if (turn === "close" || turn === "hang") continue;
+      await connection.read(new Uint8Array(4096));
+      await connection.write(new TextEncoder().encode(`${turn}\r\ncontent-length: 0\r\n\r\n`));
+    }
+  })();
+  return {
+    url: `http://127.0.0.1:${listener.addr.port}/`,
+    get connections() {
+      return connections;
+    },
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await served;
+      for (const connection of open) connection.close();
+    },
+  };
+}
+
+Deno.test({ name: "any status below 500 means that an app is ready", ignore: noNet }, async () => {
+  for (const status of ["200 OK", "204 No Content", "302 Found", "401 Unauthorized", "404 Not Found"] as const) {
+    await using app = newApp(`HTTP/1.1 ${status}`);
+    await untilReady(app.url, systemClock, never());
+    assertEquals(app.connections, 1);
+  }
+});
+
+Deno.test({ name: "a server error, a closed connection and garbage mean not yet", ignore: noNet }, async () => {
+  await using app = newApp("close", "HTTP/1.1 503 Busy", "HTTP/1.1 what", "HTTP/1.1 200 OK");
+  await untilReady(app.url, systemClock, never());
+  assertEquals(app.connections, 4);
+});
+
+Deno.test({ name: "an app that does not listen yet is asked again until it does", ignore: noNet }, async () => {
+  const { port } = await (async () => {
+    await using app = newApp("close");
+    return new URL(app.url);
+  })();
+  const ready = untilReady(`http://127.0.0.1:${port}/`, systemClock, never());
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: Number(port) });
+  const connection = await listener.accept();
+  await connection.read(new Uint8Array(4096));
+  await connection.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
+  await ready;
+  connection.close();
+  listener.close();
+});
+
+Deno.test({ name: "an answer that does not come is not waited for for ever", ignore: noNet }, async () => {
+  await using app = newApp("hang", "HTTP/1.1 200 OK");
+  await untilReady(app.url, systemClock, never());
+  assertEquals(app.connections, 2);
+});
+
+Deno.test({ name: "the waiting ends with its signal", ignore: noNet }, async () => {
+  await using app = newApp("hang");
+  const end = new AbortController();
+  const waiting = untilReady(
+    app.url,
+    { ...systemClock, after: (_ms, callback) => systemClock.after(0, callback) },
+    end.signal,
+  );
+  queueMicrotask(() => end.abort(new Error("enough")));
+  await assertRejects(() => waiting, Error, "enough");
+  assert(app.connections <= 1);
+});

@@ -1,0 +1,134 @@
+import type { Container, ContainerEvent, Launch, Launcher } from "../../src/serving/launcher.ts";
+
+/** A start that the test decides about. */
+export interface PendingLaunch extends Launch {
+  /** The container runs, and the app in it is there. */
+  succeed(origin: string): void;
+  /** The engine refuses. */
+  fail(error: Error): void;
+}
+
+/** What a launcher was asked to do. */
+export interface LauncherCall {
+  readonly method: Exclude<keyof Launcher, "list">;
+  readonly id: string;
+}
+
+/**
+ * An engine without containers. By default a start hangs until the test takes it from {@linkcode nextLaunch} and decides,
+ * and everything else is done at once; `on` puts a test's own behaviour in front of a method.
+ */
+export class FakeLauncher implements Launcher {
+  /** What was asked, in order. */
+  readonly calls: LauncherCall[] = [];
+  /** What the engine has, by id. */
+  readonly containers = new Map<string, Container>();
+  /** Called before the fake does its part: may wait, and may throw as a refusing engine does. */
+  readonly on: {
+    launch?: (launch: Launch) => Promise<{ origin: string }> | { origin: string };
+    resume?: (id: string) => Promise<void> | void;
+    stop?: (id: string) => Promise<void> | void;
+    remove?: (id: string) => Promise<void> | void;
+    list?: () => Promise<void> | void;
+  } = {};
+  /** What every app has written. */
+  written = "";
+  /** Where the engine's events go. */
+  onEvent: (event: ContainerEvent) => void = () => {};
+  readonly #pending: PendingLaunch[] = [];
+  readonly #expecting: ((launch: PendingLaunch) => void)[] = [];
+
+  /** The ids that a method was called with, in order. */
+  called(method: LauncherCall["method"]): string[] {
+    return this.calls.filter((call) => call.method === method).map(({ id }) => id);
+  }
+
+  /** The first start that nobody has decided about; waits for one where there is none. */
+  nextLaunch(): Promise<PendingLaunch> {
+    const launch = this.#pending.shift();
+    return launch === undefined ? new Promise((resolve) => this.#expecting.push(resolve)) : Promise.resolve(launch);
+  }
+
+  /** The container ends by itself, and the engine says so. */
+  end(id: string, exitCode?: number): void {
+    this.endUnseen(id);
+    this.onEvent({ id, what: "ended", ...(exitCode === undefined ? {} : { exitCode }) });
+  }
+
+  /** The container ends by itself, and the event gets lost: only the list tells. */
+  endUnseen(id: string): void {
+    this.#put(id, "ended");
+  }
+
+  /** Somebody else pauses the container. */
+  pause(id: string): void {
+    this.#put(id, "paused");
+    this.onEvent({ id, what: "paused" });
+  }
+
+  /** Reports something as the engine would. */
+  emit(event: ContainerEvent): void {
+    this.onEvent(event);
+  }
+
+  async launch(launch: Launch): Promise<{ origin: string }> {
+    const { id, revision } = launch;
+    this.calls.push({ method: "launch", id });
+    const { origin } = await (this.on.launch?.(launch) ?? this.#decided(launch));
+    const { imageId, name, service } = revision;
+    this.containers.set(id, { id, service, revision: name, imageId, state: "running", origin });
+    this.onEvent({ id, what: "started" });
+    return { origin };
+  }
+
+  async resume(id: string): Promise<void> {
+    this.calls.push({ method: "resume", id });
+    await this.on.resume?.(id);
+    this.#put(id, "running");
+    this.onEvent({ id, what: "resumed" });
+  }
+
+  async stop(id: string): Promise<void> {
+    this.calls.push({ method: "stop", id });
+    await this.on.stop?.(id);
+    this.#take(id);
+  }
+
+  async remove(id: string): Promise<void> {
+    this.calls.push({ method: "remove", id });
+    await this.on.remove?.(id);
+    this.#take(id);
+  }
+
+  forget(id: string): void {
+    this.calls.push({ method: "forget", id });
+  }
+
+  output(id: string, lines: number): Promise<string> {
+    this.calls.push({ method: "output", id });
+    return Promise.resolve(this.written.split("\n").slice(-lines).join("\n"));
+  }
+
+  async list(): Promise<Container[]> {
+    await this.on.list?.();
+    return [...this.containers.values()];
+  }
+
+  #decided(launch: Launch): Promise<{ origin: string }> {
+    const { promise, resolve, reject } = Promise.withResolvers<{ origin: string }>();
+    const pending = { ...launch, succeed: (origin: string) => resolve({ origin }), fail: reject };
+    const expecting = this.#expecting.shift();
+    if (expecting === undefined) this.#pending.push(pending);
+    else expecting(pending);
+    return promise;
+  }
+
+  #put(id: string, state: Container["state"]): void {
+    const container = this.containers.get(id);
+    if (container !== undefined) this.containers.set(id, { ...container, state });
+  }
+
+  #take(id: string): void {
+    if (this.containers.delete(id)) this.onEvent({ id, what: "ended" });
+  }
+}

@@ -1,0 +1,81 @@
+import type { Hostname } from "../../src/domain/hostname.ts";
+import { conventionRevision, type Revision } from "../../src/domain/revision.ts";
+import { Activator } from "../../src/serving/activator.ts";
+import type { Clock } from "../../src/serving/clock.ts";
+import { Convention } from "../../src/serving/convention.ts";
+import { Fleet } from "../../src/serving/fleet.ts";
+import { InstancePool } from "../../src/serving/instance_pool.ts";
+import { Router } from "../../src/serving/router.ts";
+import { ServiceMap } from "../../src/serving/service_map.ts";
+import { Starter } from "../../src/serving/starter.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { FakeImages } from "./fake_images.ts";
+import { FakeLauncher } from "./fake_launcher.ts";
+
+/** The parts below the request path, with a fake engine, and apps that answer as soon as their container runs. */
+export interface Kit {
+  readonly clock: FakeClock;
+  readonly launcher: FakeLauncher;
+  readonly fleet: Fleet;
+  readonly starter: Starter;
+  newPool(revision?: Revision): InstancePool;
+}
+
+/** Options of {@linkcode newKit}. */
+export interface KitOptions {
+  readonly maxPending?: number;
+  /** Waits for an app, in the place of the real probe. */
+  readonly untilReady?: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
+}
+
+/** Makes the parts; instances are called `one`, `two`, `three` and so on. */
+export function newKit({ maxPending = 100, untilReady = () => Promise.resolve() }: KitOptions = {}): Kit {
+  const clock = new FakeClock();
+  const launcher = new FakeLauncher();
+  const fleet = new Fleet();
+  launcher.onEvent = (event) => fleet.apply(event);
+  const starter = new Starter({ launcher, clock, untilReady });
+  const names = ["one", "two", "three", "four", "five", "six"];
+  let made = 0;
+  const newId = () => names[made++] ?? `no-${made}`;
+  return {
+    clock,
+    launcher,
+    fleet,
+    starter,
+    newPool: (revision = newRevision()) =>
+      new InstancePool(revision, { launcher, starter, clock, maxPending, newId, ledger: fleet }),
+  };
+}
+
+/** The parts that turn a hostname into a lease, on top of a {@linkcode Kit}. */
+export function newFront(kit: Kit) {
+  const images = new FakeImages();
+  const services = new ServiceMap();
+  const retired: Promise<void>[] = [];
+  const convention = new Convention({
+    images,
+    services,
+    limits: { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 },
+    clock: kit.clock,
+    newPool: (revision) => kit.newPool(revision),
+    retire: (pool) => void retired.push(pool.retire(10_000)),
+  });
+  const activator = new Activator(new Router(services, convention));
+  return { images, services, convention, activator, retired };
+}
+
+/** A hostname of a service. */
+export function hostOf(label: string): Hostname {
+  return { name: `${label}.localhost`, label };
+}
+
+/** A revision of the service `app`: starts within 30 s, stops after 60 s. */
+export function newRevision(imageId = "sha256:0123456789abcdef", service = "app"): Revision {
+  return conventionRevision(service, imageId, { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 });
+}
+
+/** A signal that is never aborted. */
+export function never(): AbortSignal {
+  return new AbortController().signal;
+}

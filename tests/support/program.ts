@@ -1,0 +1,154 @@
+import { docker } from "./docker.ts";
+
+const client = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 2000 });
+
+/** An answer that has been read whole. */
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly headers: Headers;
+}
+
+/** A line of the program's log. */
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly [field: string]: unknown;
+}
+
+/** Options of {@linkcode Program.start}. */
+export interface ProgramOptions {
+  readonly flags?: readonly string[];
+  readonly dataDir?: string;
+  readonly env?: Record<string, string>;
+}
+
+/** The real program, as a process of its own, on ports that are free. */
+export class Program implements AsyncDisposable {
+  readonly dataDir: string;
+  readonly log: LogLine[] = [];
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<void>;
+  readonly #expecting = new Set<() => void>();
+  #ended = false;
+  #proxy = "";
+  #admin = "";
+
+  private constructor(child: Deno.ChildProcess, dataDir: string) {
+    this.#child = child;
+    this.dataDir = dataDir;
+    this.#reading = this.#read();
+  }
+
+  /** Starts the program, and resolves when it serves. */
+  static async start(
+    { flags = [], dataDir = Deno.makeTempDirSync(), env = {} }: ProgramOptions = {},
+  ): Promise<Program> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", "main.ts", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
+        ...["--data-dir", dataDir, "--log-format", "json", "--log-level", "debug", ...flags],
+      ],
+      env,
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    const program = new Program(child, dataDir);
+    const { listen, admin } = await program.logged("serving") as unknown as { listen: string[]; admin: string };
+    program.#proxy = listen[0]!;
+    program.#admin = admin;
+    return program;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Where the proxy listens. */
+  get proxy(): { hostname: string; port: number } {
+    const [hostname, port] = this.#proxy.split(":");
+    return { hostname: hostname!, port: Number(port) };
+  }
+
+  /** The first line with that message, and with those fields; waits until it comes. */
+  async logged(message: string, fields: Record<string, unknown> = {}): Promise<LogLine> {
+    for (;;) {
+      const found = this.log.find((line) =>
+        line.message === message && Object.entries(fields).every(([name, value]) => line[name] === value)
+      );
+      if (found !== undefined) return found;
+      if (this.#ended) throw new Error(`the program ended before it logged "${message}": ${JSON.stringify(this.log)}`);
+      await new Promise<void>((resolve) => this.#expecting.add(resolve));
+    }
+  }
+
+  /** A request for a service. */
+  async get(label: string, path = "/", init: RequestInit = {}): Promise<Answer> {
+    const headers = new Headers(init.headers);
+    headers.set("host", `${label}.localhost`);
+    const response = await fetch(`http://${this.#proxy}${path}`, { ...init, headers, client, redirect: "manual" });
+    return { status: response.status, text: await response.text(), headers: response.headers };
+  }
+
+  /** A GET of the admin API. */
+  async api(path: string): Promise<Record<string, unknown>[]> {
+    const token = (await Deno.readTextFile(`${this.dataDir}/admin-token`)).trim();
+    const response = await fetch(`http://${this.#admin}${path}`, { headers: { authorization: `Bearer ${token}` } });
+    return await response.json();
+  }
+
+  /** The names of this program's containers, running or not. */
+  async containers(service?: string): Promise<string[]> {
+    const owner = (await Deno.readTextFile(`${this.dataDir}/owner`)).trim();
+    const filters = [
+      `label=cless.owner=${owner}`,
+      ...(service === undefined ? [] : [`label=cless.service=${service}`]),
+    ];
+    const names = await docker("ps", "--all", "--format={{.Names}}", ...filters.map((filter) => `--filter=${filter}`));
+    return names.split("\n").filter(Boolean);
+  }
+
+  /** Sends a signal, and resolves with the exit code. */
+  async end(signal: Deno.Signal = "SIGTERM"): Promise<number> {
+    if (!this.#ended) this.#child.kill(signal);
+    return await this.exit();
+  }
+
+  /** Sends a signal. */
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Resolves with the exit code when the program has ended. */
+  async exit(): Promise<number> {
+    const { code } = await this.#child.status;
+    await this.#reading;
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+    for (const name of await this.containers()) await docker("rm", "--force", name);
+    await Deno.remove(this.dataDir, { recursive: true });
+  }
+
+  async #read(): Promise<void> {
+    let rest = "";
+    for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) {
+        this.log.push(line.startsWith("{") ? JSON.parse(line) : { level: "text", message: line });
+      }
+      this.#tell();
+    }
+    this.#ended = true;
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const resolve of this.#expecting) resolve();
+    this.#expecting.clear();
+  }
+}
