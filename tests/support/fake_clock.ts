@@ -50,6 +50,15 @@ export class FakeClock implements Clock {
     this.#now = end;
   }
 
+  /** Lets time pass until a promise has settled, and gives back what it came to. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    let settled = false;
+    const note = () => void (settled = true);
+    promise.then(note, note);
+    while (!settled) await this.advance(50);
+    return await promise;
+  }
+
   #add(ms: number, period: number | undefined, callback: () => void): () => void {
     const timer = { due: this.#now + ms, order: this.#set++, period, callback };
     this.#timers.add(timer);

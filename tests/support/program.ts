@@ -130,6 +130,8 @@ export class Program implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
     for (const name of await this.containers()) await docker("rm", "--force", name);
+    const owner = (await Deno.readTextFile(`${this.dataDir}/owner`)).trim();
+    await docker("network", "rm", `cless-${owner}`).catch(() => {}); // it is there only after a crash
     await Deno.remove(this.dataDir, { recursive: true });
   }
 

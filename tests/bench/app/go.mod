@@ -1,0 +1,3 @@
+module cless/tests/bench/app
+
+go 1.21

@@ -1,0 +1,127 @@
+import type { DockerCommand } from "../../src/docker/command.ts";
+import { LABEL } from "../../src/docker/run_args.ts";
+import { BenchError } from "./errors.ts";
+import { HttpClient, untilAnswer } from "./http_client.ts";
+import { freePort, Program } from "./program.ts";
+
+const ROOT = `${import.meta.dirname}/../..`;
+/** What a removed container leaves for cless and the engine to do in the background is done by then, ms. */
+const SETTLE_MS = 300;
+
+/** What the admin API says of an instance, as far as it matters here. */
+interface Instance {
+  readonly service: string;
+  /** Such as `172.18.0.2:8080`. */
+  readonly address: string;
+}
+
+/** A cless with a data-dir of its own, on ports of its own: from source, or the executable that CLESS_BIN names. */
+export class ClessUnderTest implements AsyncDisposable {
+  readonly program: Program;
+  /** Where services answer. */
+  readonly url: string;
+  /** From the start of the process to a good /readyz, ms. */
+  readonly startMs: number;
+  /** Marks its containers. */
+  readonly owner: string;
+  readonly #adminUrl: string;
+  readonly #docker: DockerCommand;
+  readonly #token: string;
+  readonly #client = new HttpClient();
+
+  private constructor(parts: {
+    program: Program;
+    url: string;
+    adminUrl: string;
+    startMs: number;
+    owner: string;
+    token: string;
+    docker: DockerCommand;
+  }) {
+    this.program = parts.program;
+    this.url = parts.url;
+    this.startMs = parts.startMs;
+    this.owner = parts.owner;
+    this.#adminUrl = parts.adminUrl;
+    this.#docker = parts.docker;
+    this.#token = parts.token;
+  }
+
+  /**
+   * Starts it, and waits until it is ready.
+   *
+   * @param dataDir A folder that is not there yet.
+   * @throws {BenchError} When it does not get ready.
+   */
+  static async start(docker: DockerCommand, dataDir: string, signal: AbortSignal): Promise<ClessUnderTest> {
+    const url = `http://127.0.0.1:${freePort()}/`;
+    const adminUrl = `http://127.0.0.1:${freePort()}`;
+    const executable = Deno.env.get("CLESS_BIN");
+    const flags = [
+      "serve",
+      `--listen=${new URL(url).host}`,
+      `--admin=${new URL(adminUrl).host}`,
+      "--data-dir",
+      dataDir,
+    ];
+    const began = performance.now();
+    const program = Program.start("cless", executable ? await Deno.realPath(executable) : Deno.execPath(), {
+      args: executable ? flags : ["run", "--quiet", "-P", "--no-prompt", "main.ts", ...flags],
+      cwd: ROOT,
+      // While the others have their turn, its instance is idle.
+      env: { CLESS_PAUSE_AFTER: "1h", CLESS_STOP_AFTER: "1h" },
+    });
+    try {
+      await untilAnswer(`${adminUrl}/readyz`, ({ status }) => status === 200, () => {
+        signal.throwIfAborted();
+        program.check();
+      });
+      const startMs = performance.now() - began;
+      const [owner, token] = await Promise.all(
+        ["owner", "admin-token"].map(async (name) => (await Deno.readTextFile(`${dataDir}/${name}`)).trim()),
+      );
+      return new ClessUnderTest({ program, url, adminUrl, startMs, owner: owner!, token: token!, docker });
+    } catch (error) {
+      await program[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The containers that it has. */
+  async instances(): Promise<Instance[]> {
+    const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/instances`, { token: this.#token });
+    if (status !== 200) throw new BenchError(`cless does not list its instances: status ${status}`);
+    return JSON.parse(body);
+  }
+
+  /** Takes its containers away, and waits until it knows. */
+  async makeCold(): Promise<void> {
+    await removeContainers(this.#docker, this.owner);
+    const end = performance.now() + 10_000;
+    while ((await this.instances()).length > 0) {
+      if (performance.now() > end) throw new BenchError("cless still lists an instance that was removed 10 s ago");
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await settle();
+  }
+
+  /** Ends it, and makes sure that nothing of it is left. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client[Symbol.dispose]();
+    await this.program[Symbol.asyncDispose]();
+    await removeContainers(this.#docker, this.owner);
+    await this.#docker.run(["network", "rm", `cless-${this.owner}`]).catch(() => {}); // it does that itself
+  }
+}
+
+/** Removes all containers of an owner. */
+export async function removeContainers(docker: DockerCommand, owner: string): Promise<void> {
+  const ids = await docker.run(["ps", "--all", "--quiet", `--filter=label=${LABEL.owner}=${owner}`]);
+  const found = ids.match(/^[0-9a-f]{12,}$/gm) ?? [];
+  if (found.length > 0) await docker.run(["rm", "--force", ...found]);
+}
+
+/** Waits until the engine has put away what was removed. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+}

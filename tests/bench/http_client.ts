@@ -1,0 +1,70 @@
+import { BenchError } from "./errors.ts";
+
+/** An answer that has arrived whole. */
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Asks with a Host of its own, over connections that stay open. */
+export class HttpClient implements Disposable {
+  readonly #client: Deno.HttpClient;
+
+  /** @param idle How many connections are kept; `0` makes a new one for each request. */
+  constructor(idle = 32) {
+    this.#client = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: idle });
+  }
+
+  /** Sends one request. */
+  async ask(url: string, options: { host?: string; token?: string; body?: string; signal?: AbortSignal } = {}): Promise<
+    Answer
+  > {
+    const { body, host, signal, token } = options;
+    const response = await fetch(url, {
+      client: this.#client,
+      method: body === undefined ? "GET" : "POST",
+      redirect: "manual",
+      headers: {
+        ...(host === undefined ? {} : { host }),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+      ...(body === undefined ? {} : { body }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return { status: response.status, body: await response.text() };
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+}
+
+/**
+ * Asks again and again until there is an answer.
+ *
+ * @param url What to ask for.
+ * @param good Whether an answer is what is waited for.
+ * @param check Is called before each attempt, and may throw to end the waiting.
+ * @throws {BenchError} When there is none within 30 s.
+ */
+export async function untilAnswer(
+  url: string,
+  good: (answer: Answer) => boolean,
+  check: () => void,
+): Promise<Answer> {
+  // A pause shorter than this is rounded up by the timer, and a client of its own does not wait for dead connections.
+  const pauseMs = 1;
+  const end = performance.now() + 30_000;
+  using client = new HttpClient(0);
+  while (performance.now() < end) {
+    check();
+    try {
+      const answer = await client.ask(url, { signal: AbortSignal.timeout(1000) });
+      if (good(answer)) return answer;
+    } catch {
+      // Nobody listens there yet.
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+  throw new BenchError(`no answer from ${url} within 30 s`);
+}

@@ -1,0 +1,140 @@
+import { DockerCommand } from "../../src/docker/command.ts";
+import { messageOf, OperatorError } from "../../src/errors.ts";
+import { APP_HOST, buildApp, checkAnswer } from "./app.ts";
+import { ClessUnderTest } from "./cless_under_test.ts";
+import { BareStarter, coldStarts } from "./cold_start.ts";
+import { BenchError, BenchUsageError } from "./errors.ts";
+import { type Herd, herd } from "./herd.ts";
+import { HttpClient } from "./http_client.ts";
+import { describeMachine } from "./machine.ts";
+import { HELP, type Options, readOptions } from "./options.ts";
+import { FLOOR, PEERS, startPeer } from "./peers.ts";
+import {
+  coldFindings,
+  cpuFinding,
+  type Finding,
+  findingsTable,
+  herdFindings,
+  sizesFindings,
+  turnsTable,
+  warmFinding,
+} from "./report.ts";
+import { type Contender, playRounds } from "./rounds.ts";
+import { sizes } from "./sizes.ts";
+import { howToInstall, TOOLS, versionOf } from "./tool.ts";
+
+/** Runs the bench; returns the exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const interrupt = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      if (interrupt.signal.aborted) Deno.exit(130);
+      note("ending what was started; once more to leave it");
+      interrupt.abort(new BenchError("interrupted"));
+    });
+  }
+  try {
+    const options = readOptions(args);
+    if (options === undefined) {
+      console.log(HELP);
+      return 0;
+    }
+    const findings = await bench(options, interrupt.signal);
+    const missed = findings.filter(({ met, correctness }) => met === false && (correctness || !options.quick));
+    for (const { what, value, bar } of missed) console.error(`bench: missed: ${what}: ${value}, the bar is ${bar}`);
+    return missed.length > 0 ? 1 : 0;
+  } catch (error) {
+    if (interrupt.signal.aborted) return 130;
+    const expected = [BenchError, BenchUsageError, OperatorError].some((type) => error instanceof type);
+    console.error(`bench: ${expected ? "" : "this should not have happened: "}${messageOf(error)}`);
+    return error instanceof BenchUsageError ? 2 : 1;
+  }
+}
+
+/** Starts everything, measures, prints, and ends everything. */
+async function bench(options: Options, signal: AbortSignal): Promise<Finding[]> {
+  if (await versionOf(TOOLS.wrk) === undefined) throw new BenchError(howToInstall(TOOLS.wrk));
+  const docker = new DockerCommand("docker");
+  const machine = await describeMachine(docker);
+  const folder = await Deno.makeTempDir({ prefix: "cless-bench-" });
+  await using started = new AsyncDisposableStack();
+  started.defer(() => Deno.remove(folder, { recursive: true }));
+  const wanted = (scenario: Options["only"][number]) => options.only.includes(scenario);
+  const tables: string[] = [];
+  const findings: Finding[] = [];
+
+  note("building the app's image");
+  const app = await buildApp(docker, folder, signal);
+  if (wanted("warm") || wanted("post")) {
+    await using cless = await ClessUnderTest.start(docker, `${folder}/warm`, signal);
+    const origin = await warmUp(cless);
+    const contenders: Contender[] = [{ name: "cless", url: cless.url, pid: cless.program.pid }];
+    await using running = new AsyncDisposableStack();
+    for (const [n, peer] of [FLOOR, ...(wanted("warm") ? PEERS : [])].entries()) {
+      if (peer.tool !== undefined && await versionOf(peer.tool) === undefined) {
+        tables.push(`Left out: ${peer.name}, ${howToInstall(peer.tool)}`);
+        continue;
+      }
+      const place = { origin, folder: `${folder}/peer-${n}` };
+      await Deno.mkdir(place.folder);
+      const { program, url } = await startPeer(peer, place, signal);
+      running.use(program);
+      contenders.push({ name: peer.name, url, pid: program.pid });
+    }
+    const [ours, floor] = contenders as [Contender, Contender, ...Contender[]];
+    if (wanted("warm")) {
+      const turns = await playRounds(contenders, floor, { ...options, note: noteOf("warm") }, signal);
+      tables.unshift(turnsTable(turns));
+      findings.push(warmFinding(turns.get(ours)!));
+    }
+    if (wanted("post")) {
+      const load = { ...options, script: `${import.meta.dirname}/upload.lua`, note: noteOf("post") };
+      const turns = await playRounds([ours, floor], floor, load, signal);
+      findings.push(cpuFinding("warm POST of 100 bytes", turns.get(ours)!));
+    }
+  }
+  if (wanted("cold") || wanted("herd")) {
+    await using cless = await ClessUnderTest.start(docker, `${folder}/cold`, signal);
+    if (wanted("cold")) {
+      await using bare = new BareStarter(docker, app, folder);
+      const load = { count: options.coldStarts, note: noteOf("cold") };
+      findings.push(...coldFindings(await coldStarts(cless, bare, load, signal)));
+    }
+    if (wanted("herd")) {
+      const herds: Herd[] = [];
+      while (herds.length < options.herds) {
+        signal.throwIfAborted();
+        note(`herd: ${herds.length + 1} of ${options.herds}`);
+        herds.push(await herd(cless, docker));
+      }
+      findings.push(...herdFindings(herds));
+    }
+  }
+  if (wanted("sizes")) {
+    note("sizes");
+    const load = { starts: options.rounds, seconds: options.seconds };
+    findings.push(...sizesFindings(await sizes(docker, folder, load, signal)));
+  }
+  console.log([...tables, findingsTable(findings), machine].join("\n\n"));
+  return findings;
+}
+
+/** Has cless start the app; returns where the container is. */
+async function warmUp(cless: ClessUnderTest): Promise<string> {
+  using client = new HttpClient();
+  checkAnswer(await client.ask(cless.url, { host: APP_HOST }), "cless");
+  const [instance] = await cless.instances();
+  if (instance === undefined) throw new BenchError("cless lists no instance though it has answered");
+  return `http://${instance.address}`;
+}
+
+/** Says on stderr how far it is. */
+function note(line: string): void {
+  console.error(`bench: ${line}`);
+}
+
+function noteOf(scenario: string): (line: string) => void {
+  return (line) => note(`${scenario}: ${line}`);
+}
+
+Deno.exit(await main(Deno.args));

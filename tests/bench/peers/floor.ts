@@ -1,0 +1,10 @@
+// The least that a proxy of this shape can do: `deno run --allow-net floor.ts PORT ORIGIN`.
+const [port, origin] = Deno.args;
+// With these options, as in cless, Host is kept and connections are reused.
+const client = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 256 });
+
+Deno.serve({ hostname: "127.0.0.1", port: Number(port), onListen() {} }, (request) => {
+  const { method, headers, body, url } = request;
+  const target = url.slice(url.indexOf("/", "http://".length));
+  return fetch(origin + target, { method, headers, body, client, redirect: "manual" });
+});

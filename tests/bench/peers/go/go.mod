@@ -1,0 +1,3 @@
+module cless/tests/bench/peers/go
+
+go 1.21

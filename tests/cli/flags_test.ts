@@ -1,0 +1,141 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { type Flag, parseFlags } from "../../src/cli/flags.ts";
+import { UsageError } from "../../src/errors.ts";
+
+const FLAGS: readonly Flag[] = [
+  { name: "admin", value: "HOST:PORT", help: "" },
+  { name: "admin-public", help: "" },
+  { name: "listen", value: "HOST:PORT", repeatable: true, help: "" },
+  { name: "convention", help: "", default: "on" },
+  { name: "max-pending", value: "N", help: "" },
+];
+
+/** What was given, as an object. */
+function given(...args: string[]): Record<string, readonly string[] | boolean> {
+  return Object.fromEntries(parseFlags(args, FLAGS).given);
+}
+
+/** The message for arguments that are refused. */
+function refusal(...args: string[]): string {
+  return assertThrows(() => parseFlags(args, FLAGS), UsageError).message;
+}
+
+Deno.test("nothing is given where there are no arguments", () => {
+  assertEquals(given(), {});
+  assertEquals(parseFlags([], FLAGS).rest, []);
+});
+
+Deno.test("a value stands behind its flag or behind an equals sign", () => {
+  assertEquals(given("--admin", "a:1"), { admin: ["a:1"] });
+  assertEquals(given("--admin=a:1"), { admin: ["a:1"] });
+  assertEquals(given("--admin=a=b"), { admin: ["a=b"] });
+  assertEquals(given("--admin", "two words\nand lines"), { admin: ["two words\nand lines"] });
+});
+
+Deno.test("a value that begins with a hyphen is still a value", () => {
+  assertEquals(given("--max-pending", "-5"), { "max-pending": ["-5"] });
+  assertEquals(given("--max-pending=-5"), { "max-pending": ["-5"] });
+  assertEquals(given("--admin=--listen"), { admin: ["--listen"] });
+  assertEquals(given("--admin", "-"), { admin: ["-"] });
+});
+
+Deno.test("a value that looks like help is not a question for it", () => {
+  assertEquals(given("--admin", "-h"), { admin: ["-h"] });
+  assertEquals(given("--admin=-h"), { admin: ["-h"] });
+  assertEquals(given("--admin=--help"), { admin: ["--help"] });
+});
+
+Deno.test("a repeatable flag gives all of its values, in order", () => {
+  assertEquals(given("--listen", "a:1", "--listen=b:2", "--listen", "a:1"), { listen: ["a:1", "b:2", "a:1"] });
+});
+
+Deno.test("a flag that is not repeatable is refused the second time", () => {
+  assertEquals(refusal("--admin", "a:1", "--admin=a:1"), "--admin was given 2 times");
+});
+
+Deno.test("a switch is on, off or not given", () => {
+  assertEquals(given("--convention"), { convention: true });
+  assertEquals(given("--no-convention"), { convention: false });
+  assertEquals(given("--admin-public"), { "admin-public": true });
+});
+
+Deno.test("of a switch that is given several times, the last one counts", () => {
+  assertEquals(given("--no-convention", "--convention"), { convention: true });
+  assertEquals(given("--convention", "--no-convention"), { convention: false });
+  assertEquals(given("--convention", "--convention"), { convention: true });
+});
+
+Deno.test("a switch takes no value", () => {
+  const message = "--convention takes no value; write --convention or --no-convention";
+  for (const value of ["", "x", "0", "false", "true"]) {
+    assertEquals(refusal(`--convention=${value}`), message);
+    assertEquals(refusal(`--no-convention=${value}`), message);
+  }
+  assertEquals(parseFlags(["--convention", "x"], FLAGS).rest, ["x"]);
+});
+
+Deno.test("a flag whose name begins with another one's is not that one", () => {
+  assertEquals(given("--admin-public"), { "admin-public": true });
+  assertEquals(given("--admin", "a:1"), { admin: ["a:1"] });
+  const flags = [{ name: "json", help: "" }, { name: "json-lines", help: "" }, { name: "admin", value: "X", help: "" }];
+  const { given: both } = parseFlags(["--json-lines", "--admin=--json"], flags);
+  assertEquals(Object.fromEntries(both), { "json-lines": true, admin: ["--json"] });
+});
+
+Deno.test("a flag without its value is refused, and the message shows one", () => {
+  const message = "--listen needs a value: --listen HOST:PORT";
+  assertEquals(refusal("--listen"), message);
+  assertEquals(refusal("--listen="), message);
+  assertEquals(refusal("--listen", ""), message);
+  assertEquals(refusal("--listen", "--admin", "a:1"), message);
+  assertEquals(refusal("--listen", "--", "a:1"), message);
+  assertEquals(refusal("--listen", "a:1", "--listen"), message);
+});
+
+Deno.test("help is asked for by its long or its short name", () => {
+  assertEquals(given("--help"), { help: true });
+  assertEquals(given("-h"), { help: true });
+  assertEquals(given("--admin", "a:1", "-h"), { admin: ["a:1"], help: true });
+});
+
+Deno.test("an unknown flag is refused with the nearest one's name", () => {
+  assertEquals(refusal("--liste", "x"), "unknown flag --liste; did you mean --listen?");
+  assertEquals(refusal("--liste=x=y"), "unknown flag --liste; did you mean --listen?");
+  assertEquals(refusal("--no-admin"), "unknown flag --no-admin; did you mean --admin?");
+  assertEquals(refusal("--Admin", "x"), "unknown flag --Admin; did you mean --admin?");
+  assertEquals(refusal("--convention.x=1"), "unknown flag --convention.x; did you mean --convention?");
+  assertEquals(refusal("-help"), "unknown flag -help; did you mean --help?");
+});
+
+Deno.test("nothing that begins with a hyphen is passed over", () => {
+  for (const arg of ["-x", "-5", "-hx", "---", "---x", "--=x", "--no-", "--h", "--toString", "--__proto__=1", "-=x"]) {
+    assertEquals(refusal(arg).slice(0, 13), "unknown flag ", arg);
+  }
+});
+
+Deno.test("what is no flag is left over as it was written", () => {
+  assertEquals(parseFlags(["a", "--admin", "x", "007", "1e3", "-", ""], FLAGS).rest, ["a", "007", "1e3", "-", ""]);
+});
+
+Deno.test("behind two hyphens there are no flags", () => {
+  const { given, rest } = parseFlags(["--admin", "a:1", "--", "--admin-public", "-h", "--", "--x"], FLAGS);
+  assertEquals(Object.fromEntries(given), { admin: ["a:1"] });
+  assertEquals(rest, ["--admin-public", "-h", "--", "--x"]);
+});
+
+Deno.test("arguments are refused with a UsageError or read, whatever they are", () => {
+  const word = fc.oneof(
+    fc.constantFrom("--", "-h", "--admin", "--listen=1", "--no-convention", "--admin-public", "=", "-"),
+    fc.string(),
+    fc.string().map((text) => `-${text}`),
+    fc.string().map((text) => `--${text}`),
+  );
+  fc.assert(fc.property(fc.array(word), (args) => {
+    try {
+      parseFlags(args, FLAGS);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+    }
+  }));
+});

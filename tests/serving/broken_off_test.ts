@@ -1,0 +1,142 @@
+import { assert, assertEquals } from "@std/assert";
+import { Harness } from "../support/harness.ts";
+import { Origin, type OriginConnection } from "../support/origin.ts";
+import { netTest } from "../support/permissions.ts";
+import { requestText } from "../support/raw_client.ts";
+
+/** An app that says when a request has come, and when its other side has closed. */
+function watchfulApp(answer = ""): { app: Origin; asked: Promise<OriginConnection>; left: Promise<void> } {
+  const asked = Promise.withResolvers<OriginConnection>();
+  const left = Promise.withResolvers<void>();
+  const app = Origin.serving(async (connection) => {
+    await connection.reader.head();
+    if (answer !== "") await connection.send(answer);
+    asked.resolve(connection);
+    await connection.ended();
+    left.resolve();
+  });
+  return { app, asked: asked.promise, left: left.promise };
+}
+
+const ANSWERS = {
+  "with a length": ["HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n", "0123456789"],
+  "in chunks": ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "a\r\n0123456789\r\n"],
+} as const;
+
+netTest("a client that leaves before an answer has come takes the request to the app with it", async () => {
+  const { app, asked, left } = watchfulApp();
+  await using _ = app;
+  await using cless = await Harness.warm({ origin: app });
+  const client = await cless.connect();
+  await client.send(requestText());
+  await asked;
+  assertEquals(cless.instance.inFlight, 1);
+  client[Symbol.dispose]();
+  await left;
+  await cless.idle();
+  assertEquals(cless.pending.size, 0);
+});
+
+for (const [kind, [head, part]] of Object.entries(ANSWERS)) {
+  netTest(`a client that leaves in the middle of a body ${kind} takes the request to the app with it`, async () => {
+    const { app, asked, left } = watchfulApp(head + part);
+    await using _ = app;
+    await using cless = await Harness.warm({ origin: app });
+    const client = await cless.connect();
+    await client.send(requestText());
+    await asked;
+    await client.reader.until("0123456789");
+    assertEquals(cless.instance.inFlight, 1);
+    client[Symbol.dispose]();
+    await left;
+    await cless.idle();
+  });
+
+  for (const copied of ["", "connection: close\r\n"]) {
+    const copy = copied ? ", from an app that closes its connections" : "";
+    netTest(`an app that dies in the middle of a body ${kind} cuts the client's answer visibly${copy}`, async () => {
+      await using app = Origin.serving(async (connection) => {
+        await connection.reader.head();
+        await connection.send(head.replace("\r\n\r\n", `\r\n${copied}\r\n`) + part);
+      });
+      await using cless = await Harness.warm({ origin: app });
+      using client = await cless.connect();
+      await client.send(requestText());
+      const answer = await client.answer();
+      assertEquals([answer.status, answer.complete], [200, false]);
+      assertEquals((await client.reader.some()).length, 0); // the connection is closed
+      await cless.idle();
+      assertEquals(app.connections, 1);
+    });
+  }
+}
+
+netTest("an app that dies in the middle of a body cuts it also where the request had waited for a start", async () => {
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.head();
+    await connection.send(ANSWERS["in chunks"].join(""));
+  });
+  await using cless = Harness.cold({ origin: app });
+  using client = await cless.connect();
+  await client.send(requestText());
+  assertEquals((await client.answer()).complete, false);
+  await cless.idle();
+});
+
+for (
+  const [kind, header, part] of [
+    ["with a length", "content-length: 100", "0123456789"],
+    ["in chunks", "transfer-encoding: chunked", "a\r\n0123456789\r\n"],
+  ] as const
+) {
+  netTest(`a client that leaves in the middle of an upload ${kind} leaves the app with a cut one`, async () => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const begun = Promise.withResolvers<void>();
+    await using app = Origin.serving(async (connection) => {
+      await connection.reader.head();
+      await connection.reader.until("0123456789");
+      begun.resolve();
+      const rest = await connection.reader.rest();
+      resolve(!new TextDecoder().decode(rest).includes("0\r\n\r\n"));
+    });
+    await using cless = await Harness.warm({ origin: app });
+    const client = await cless.connect();
+    await client.send(requestText("POST /", [header], part));
+    await begun.promise;
+    client[Symbol.dispose]();
+    assert(await promise, "the app takes the upload for a whole one");
+    await cless.idle();
+    assertEquals(app.connections, 1);
+  });
+}
+
+netTest("a client that leaves while it waits for a start is forgotten, and the start goes on", async () => {
+  await using app = Origin.answering();
+  await using cless = Harness.cold({});
+  const client = await cless.connect();
+  await client.send(requestText());
+  const launch = await cless.launcher.nextLaunch();
+  assertEquals(cless.pending.size, 1);
+  client[Symbol.dispose]();
+  while (cless.pending.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  launch.succeed(app.url);
+  assertEquals((await cless.ask(requestText("GET /second"))).status, 200);
+  assertEquals(app.requests.map(({ target }) => target), ["/second"]);
+  assertEquals(cless.launcher.called("launch").length, 1);
+  await cless.idle();
+});
+
+netTest("many clients that come and leave at any moment leave no request in flight", async () => {
+  await using app = Origin.answering(({ startLine }) =>
+    "HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n" + (startLine.startsWith("HEAD") ? "" : "x".repeat(200_000))
+  );
+  await using cless = await Harness.warm({ origin: app });
+  await Promise.all(Array.from({ length: 60 }, async (_, turn) => {
+    using client = await cless.connect();
+    const method = turn % 3 === 0 ? "HEAD" : "GET";
+    await client.send(requestText(`${method} /`));
+    if (method === "GET" && turn % 2 === 0) await client.reader.exactly(turn * 1000);
+  }));
+  await cless.idle();
+  assertEquals([cless.instance.inFlight, cless.pending.size], [0, 0]);
+});

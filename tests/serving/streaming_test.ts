@@ -1,0 +1,156 @@
+import { assert, assertEquals } from "@std/assert";
+import { drain, Flow, growth } from "../support/flow.ts";
+import { Harness } from "../support/harness.ts";
+import { OK, Origin, type OriginConnection } from "../support/origin.ts";
+import { netTest } from "../support/permissions.ts";
+import { requestText } from "../support/raw_client.ts";
+
+const MB = 1024 * 1024;
+const LARGE = 256 * MB;
+/** What the sockets, the platform and this test may hold between them; far below what is sent. */
+const IN_BETWEEN = 64 * MB;
+const MEMORY = 128 * MB;
+
+netTest("256 MB go up with flat memory", async () => {
+  let received = 0;
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.head();
+    received = await drain(connection.reader, LARGE);
+    await connection.send(OK);
+  });
+  await using cless = await Harness.warm({ origin: app });
+  using client = await cless.connect();
+  const grown = await growth(async () => {
+    await client.send(requestText("POST /", [`content-length: ${LARGE}`]));
+    await new Flow(client, LARGE).finished;
+    assertEquals((await client.answer()).status, 200);
+  });
+  assertEquals(received, LARGE);
+  assert(grown < MEMORY, `grew by ${grown / MB} MB`);
+  await cless.idle();
+});
+
+netTest("256 MB come down with flat memory", async () => {
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.head();
+    await connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${LARGE}\r\n\r\n`);
+    await new Flow(connection, LARGE).finished;
+  });
+  await using cless = await Harness.warm({ origin: app });
+  using client = await cless.connect();
+  const grown = await growth(async () => {
+    await client.send(requestText());
+    assertEquals((await client.reader.head())?.one("content-length"), String(LARGE));
+    assertEquals(await drain(client.reader, LARGE), LARGE);
+  });
+  assert(grown < MEMORY, `grew by ${grown / MB} MB`);
+  await cless.idle();
+});
+
+netTest("an app that does not read its upload makes the client stop", async () => {
+  const read = Promise.withResolvers<void>();
+  let received = 0;
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.head();
+    await read.promise;
+    received = await drain(connection.reader, LARGE);
+    await connection.send(OK);
+  });
+  await using cless = await Harness.warm({ origin: app });
+  using client = await cless.connect();
+  await client.send(requestText("PUT /", [`content-length: ${LARGE}`]));
+  const upload = new Flow(client, LARGE);
+  await upload.stalled();
+  assert(upload.sent < IN_BETWEEN, `${upload.sent / MB} MB were taken`);
+  read.resolve();
+  assertEquals((await client.answer()).status, 200);
+  assertEquals([upload.sent, received], [LARGE, LARGE]);
+});
+
+netTest("a client that does not read its download makes the app stop", async () => {
+  const sending = Promise.withResolvers<Flow>();
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.head();
+    await connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${LARGE}\r\n\r\n`);
+    const flow = new Flow(connection, LARGE);
+    sending.resolve(flow);
+    await flow.finished;
+  });
+  await using cless = await Harness.warm({ origin: app });
+  using client = await cless.connect();
+  await client.send(requestText());
+  const download = await sending.promise;
+  await download.stalled();
+  assert(download.sent < IN_BETWEEN, `${download.sent / MB} MB were taken`);
+  assertEquals(cless.instance.inFlight, 1);
+  await client.reader.head();
+  assertEquals(await drain(client.reader, LARGE), LARGE);
+  await cless.idle();
+});
+
+netTest("server-sent events arrive one at a time, each before the next is sent", async () => {
+  const connected = Promise.withResolvers<OriginConnection>();
+  const ended = Promise.withResolvers<void>();
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.head();
+    await connection.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
+    connected.resolve(connection);
+    await ended.promise;
+  });
+  await using cless = await Harness.warm({ origin: app });
+  using client = await cless.connect();
+  await client.send(requestText("GET /", ["accept: text/event-stream"]));
+  assertEquals((await client.reader.head())?.one("content-type"), "text/event-stream");
+  const origin = await connected.promise;
+  for (let event = 1; event <= 5; event++) {
+    const text = `data: ${event}\n\n`;
+    await origin.send(`${text.length.toString(16)}\r\n${text}\r\n`);
+    assertEquals(new TextDecoder().decode(await client.reader.chunk()), text);
+  }
+  await origin.send("0\r\n\r\n");
+  ended.resolve();
+  assertEquals((await client.reader.chunk())?.length, 0);
+  await cless.idle();
+});
+
+netTest(
+  "an upload in pieces reaches the app piece by piece, and a conversation both ways at once is possible",
+  async () => {
+    await using app = Origin.serving(async (connection) => {
+      await connection.reader.head();
+      await connection.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+      for (let chunk = await connection.reader.chunk(); chunk?.length; chunk = await connection.reader.chunk()) {
+        await connection.send(`${chunk.length.toString(16)}\r\n`);
+        await connection.send(chunk);
+        await connection.send("\r\n");
+      }
+      await connection.send("0\r\n\r\n");
+    });
+    await using cless = await Harness.warm({ origin: app });
+    using client = await cless.connect();
+    await client.send(requestText("POST /", ["transfer-encoding: chunked"]));
+    assertEquals((await client.reader.head())?.status, 200);
+    for (const text of ["one", "two", "three"]) {
+      await client.send(`${text.length}\r\n${text}\r\n`);
+      assertEquals(new TextDecoder().decode(await client.reader.chunk()), text);
+    }
+    await client.send("0\r\n\r\n");
+    assertEquals((await client.reader.chunk())?.length, 0);
+    await cless.idle();
+  },
+);
+
+netTest("an answer that comes before the upload is through reaches the client at once", async () => {
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.head();
+    await connection.send("HTTP/1.1 413 x\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig");
+    await drain(connection.reader);
+  });
+  await using cless = await Harness.warm({ origin: app });
+  using client = await cless.connect();
+  await client.send(requestText("POST /", [`content-length: ${LARGE}`]));
+  await client.send(new Uint8Array(1024));
+  const answer = await client.answer();
+  assertEquals([answer.status, answer.text], [413, "big"]);
+  await cless.idle();
+});

@@ -1,0 +1,188 @@
+import { parseCidr } from "../../src/domain/cidr.ts";
+import type { Revision } from "../../src/domain/revision.ts";
+import { Activator } from "../../src/serving/activator.ts";
+import { type Clock, systemClock } from "../../src/serving/clock.ts";
+import { Fleet } from "../../src/serving/fleet.ts";
+import { fetchForwarder } from "../../src/serving/forward.ts";
+import type { Instance } from "../../src/serving/instance.ts";
+import { InstancePool } from "../../src/serving/instance_pool.ts";
+import { PendingRequests } from "../../src/serving/pending_requests.ts";
+import { Proxy, type ProxyParts } from "../../src/serving/proxy.ts";
+import { Reaper } from "../../src/serving/reaper.ts";
+import { Router } from "../../src/serving/router.ts";
+import { Server } from "../../src/serving/server.ts";
+import { Service } from "../../src/serving/service.ts";
+import { ServiceMap } from "../../src/serving/service_map.ts";
+import { Starter } from "../../src/serving/starter.ts";
+import { WebSocketBridge } from "../../src/serving/websocket.ts";
+import { FakeLauncher } from "./fake_launcher.ts";
+import type { HttpMessage } from "./http_message.ts";
+import { RawClient } from "./raw_client.ts";
+
+/** What a test may decide about a {@linkcode Harness}. */
+export interface HarnessOptions {
+  /** Where the n-th instance's app is; or the test decides about each start by the launcher. */
+  readonly origin?: { readonly url: string } | ((n: number) => string);
+  readonly trustedProxies?: readonly string[];
+  /** In ms. */
+  readonly requestTimeout?: number;
+  readonly clock?: Clock;
+  readonly listen?: string;
+  readonly admin?: ProxyParts["admin"];
+}
+
+/** The whole request path without containers: a request for `app.localhost` goes to an origin of the test's own. */
+export class Harness implements AsyncDisposable {
+  readonly launcher = new FakeLauncher();
+  readonly fleet = new Fleet();
+  readonly pending: PendingRequests;
+  /** Every instance that there has been. */
+  readonly instances: Instance[] = [];
+  readonly #clock: OwnTimers;
+  readonly #forward = fetchForwarder();
+  readonly #websockets = new WebSocketBridge();
+  readonly #server: Server;
+  readonly #starter: Starter;
+  readonly #pool: InstancePool;
+
+  private constructor(options: HarnessOptions) {
+    const { launcher, fleet } = this;
+    const clock = this.#clock = new OwnTimers(options.clock ?? systemClock);
+    const { origin } = options;
+    if (origin !== undefined) {
+      launcher.on.launch = () => ({
+        origin: typeof origin === "function" ? origin(this.instances.length - 1) : origin.url,
+      });
+    }
+    launcher.onEvent = (event) => fleet.apply(event);
+    this.pending = new PendingRequests(clock);
+    const starter = this.#starter = new Starter({ launcher, clock, untilReady: () => Promise.resolve() });
+    const pool = this.#pool = new InstancePool(REVISION, {
+      launcher,
+      starter,
+      clock,
+      maxPending: 100,
+      newId: () => `app-${this.instances.length + 1}`,
+      ledger: {
+        add: (instance, owner) => {
+          this.instances.push(instance);
+          fleet.add(instance, owner);
+        },
+        delete: (instance) => fleet.delete(instance),
+      },
+    });
+    const services = new ServiceMap();
+    services.add(new Service("app", pool, { convention: false, clock, retire: () => {} }));
+    const reaper = new Reaper({ launcher, fleet, clock, listening: () => true });
+    const proxy = new Proxy({
+      activator: new Activator(new Router(services, undefined)),
+      pending: this.pending,
+      forward: this.#forward,
+      websockets: this.#websockets,
+      clock,
+      trustedProxies: (options.trustedProxies ?? []).map(parseCidr),
+      requestTimeout: options.requestTimeout ?? 300_000,
+      reconcile: () => reaper.reconcile(),
+      admin: options.admin ?? (() => undefined),
+    });
+    this.#server = new Server({ hostname: options.listen ?? "127.0.0.1", port: 0 }, proxy.handle, clock);
+  }
+
+  /** Starts it, listening on a port of its own; the first request starts an instance. */
+  static cold(options: HarnessOptions): Harness {
+    const harness = new Harness(options);
+    harness.#server.listen();
+    return harness;
+  }
+
+  /** Starts it with an instance that is ready. */
+  static async warm(options: HarnessOptions): Promise<Harness> {
+    const harness = Harness.cold(options);
+    harness.#pool.wake();
+    await harness.#pool.settled();
+    return harness;
+  }
+
+  get port(): number {
+    return this.#server.endpoint.port;
+  }
+
+  /** The instance that serves, or served last. */
+  get instance(): Instance {
+    const instance = this.instances.at(-1);
+    if (instance === undefined) throw new Error("No instance has been started");
+    return instance;
+  }
+
+  /** A connection as a client's. */
+  connect(): Promise<RawClient> {
+    return RawClient.connect(this.port, this.#server.endpoint.hostname);
+  }
+
+  /** One request on a connection of its own. */
+  async ask(request: string, body?: Uint8Array): Promise<HttpMessage> {
+    using client = await this.connect();
+    return await client.ask(request, body);
+  }
+
+  /** Resolves when no request is in flight on any instance. */
+  async idle(): Promise<void> {
+    for (const instance of this.instances) await instance.untilIdle();
+  }
+
+  /** Stops it; waits for what is in flight. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+    await this.#starter.settled();
+    this.#websockets[Symbol.dispose]();
+    this.#forward[Symbol.dispose]();
+    this.#clock[Symbol.dispose]();
+  }
+}
+
+const REVISION: Revision = Object.freeze({
+  name: "app-00001",
+  service: "app",
+  image: "app-docker",
+  imageId: "sha256:0123456789abcdef",
+  port: 8080,
+  readinessPath: "/",
+  startTimeout: 30_000,
+  requestTimeout: 300_000,
+  stopAfter: Infinity,
+});
+
+/** A clock whose timers can all be called off at once: those of the request path outlive a test by a tick. */
+class OwnTimers implements Clock, Disposable {
+  readonly #clock: Clock;
+  readonly #set = new Set<() => void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    return this.#note(this.#clock.after(ms, callback));
+  }
+
+  every(ms: number, callback: () => void): () => void {
+    return this.#note(this.#clock.every(ms, callback));
+  }
+
+  [Symbol.dispose](): void {
+    for (const cancel of this.#set) cancel();
+  }
+
+  #note(cancel: () => void): () => void {
+    const forget = () => {
+      this.#set.delete(forget);
+      cancel();
+    };
+    this.#set.add(forget);
+    return forget;
+  }
+}

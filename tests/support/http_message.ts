@@ -1,0 +1,201 @@
+import { Buffer } from "node:buffer";
+
+/** Text whose characters are bytes: what goes over a wire can be written down and compared as it is. */
+export function toBytes(text: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.from(text, "latin1"));
+}
+
+/** Bytes as text, one character for each. */
+export function toText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+}
+
+/** A request or an answer, as it came over the wire. */
+export class HttpMessage {
+  /** Such as `GET / HTTP/1.1` or `HTTP/1.1 200 OK`. */
+  readonly startLine: string;
+  /** Every header line, in order, names as they were written. */
+  readonly headers: [name: string, value: string][];
+  /** The body, its chunks put together. */
+  body: Uint8Array = new Uint8Array(0);
+  /** Whether the body came to its end. */
+  complete = true;
+
+  constructor(head: string) {
+    const [startLine = "", ...lines] = head.replace(/\r\n\r\n$/, "").split("\r\n");
+    this.startLine = startLine;
+    this.headers = lines.map((line) => {
+      const colon = line.indexOf(":");
+      return [line.slice(0, colon), line.slice(colon + 1).trim()];
+    });
+  }
+
+  /** The status of an answer. */
+  get status(): number {
+    return Number(this.startLine.split(" ")[1]);
+  }
+
+  /** The target of a request. */
+  get target(): string {
+    return this.startLine.split(" ")[1] ?? "";
+  }
+
+  /** The body as text. */
+  get text(): string {
+    return toText(this.body);
+  }
+
+  /** The values of every line of that name. */
+  all(name: string): string[] {
+    return this.headers.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
+  }
+
+  /** The value of the only line of that name; `undefined` where there is none. */
+  one(name: string): string | undefined {
+    const values = this.all(name);
+    if (values.length > 1) throw new Error(`${values.length} lines of ${name}`);
+    return values[0];
+  }
+
+  /** The names of all lines, lower case and sorted. */
+  names(): string[] {
+    return this.headers.map(([name]) => name.toLowerCase()).sort();
+  }
+}
+
+/** Reads HTTP/1.1 from a connection, byte by byte as it is, without help of the platform. */
+export class HttpReader {
+  readonly #connection: Deno.Conn;
+  #buffer: Uint8Array = new Uint8Array(0);
+
+  constructor(connection: Deno.Conn) {
+    this.#connection = connection;
+  }
+
+  /** Start line and headers; `undefined` where the other side closes instead. */
+  async head(): Promise<HttpMessage | undefined> {
+    const head = await this.until("\r\n\r\n");
+    return head === undefined ? undefined : new HttpMessage(head);
+  }
+
+  /** A request with its body. */
+  async request(): Promise<HttpMessage | undefined> {
+    const message = await this.head();
+    if (message !== undefined) await this.#body(message, 0);
+    return message;
+  }
+
+  /** An answer with its body. @param method Of the request. */
+  async response(method = "GET"): Promise<HttpMessage | undefined> {
+    const message = await this.head();
+    if (message === undefined) return undefined;
+    const { status } = message;
+    const bodiless = method === "HEAD" || status === 204 || status === 304 || status < 200;
+    if (!bodiless) await this.#body(message, Infinity);
+    return message;
+  }
+
+  /** Text up to the delimiter and with it; `undefined` where the connection ends before. */
+  async until(delimiter: string): Promise<string | undefined> {
+    for (let from = 0;;) {
+      const at = toText(this.#buffer.subarray(from)).indexOf(delimiter);
+      if (at !== -1) return toText(this.#take(from + at + delimiter.length));
+      from = Math.max(0, this.#buffer.length - delimiter.length);
+      if (!await this.#fill()) return undefined;
+    }
+  }
+
+  /** Exactly so many bytes, or fewer where the connection ends before. */
+  async exactly(count: number): Promise<Uint8Array> {
+    while (this.#buffer.length < count && await this.#fill());
+    return this.#take(Math.min(count, this.#buffer.length));
+  }
+
+  /** The next bytes, however many have come; none where the connection has ended. */
+  async some(): Promise<Uint8Array> {
+    if (this.#buffer.length === 0) await this.#fill();
+    return this.#take(this.#buffer.length);
+  }
+
+  /** Everything up to the end of the connection. */
+  async rest(): Promise<Uint8Array> {
+    while (await this.#fill());
+    return this.#take(this.#buffer.length);
+  }
+
+  /** One chunk of a chunked body; an empty one is the last, `undefined` means that the connection has ended. */
+  async chunk(): Promise<Uint8Array | undefined> {
+    const line = await this.until("\r\n");
+    if (line === undefined) return undefined;
+    const size = parseInt(line, 16);
+    const data = await this.exactly(size + 2);
+    return data.length < size + 2 ? undefined : data.subarray(0, size);
+  }
+
+  async #body(message: HttpMessage, lengthByDefault: number): Promise<void> {
+    const length = message.one("content-length");
+    if (message.one("transfer-encoding") === "chunked") {
+      const chunks: Uint8Array[] = [];
+      for (let chunk = await this.chunk(); chunk?.length !== 0; chunk = await this.chunk()) {
+        if (chunk === undefined) {
+          message.complete = false;
+          break;
+        }
+        chunks.push(chunk);
+      }
+      message.body = concat(chunks);
+    } else if (length !== undefined || lengthByDefault === 0) {
+      message.body = await this.exactly(Number(length ?? 0));
+      message.complete = message.body.length === Number(length ?? 0);
+    } else {
+      message.body = await this.rest();
+    }
+  }
+
+  async #fill(): Promise<boolean> {
+    const buffer = new Uint8Array(64 * 1024);
+    const count = await this.#connection.read(buffer).catch(() => null); // reset counts as closed
+    if (count === null) return false;
+    this.#buffer = this.#buffer.length === 0 ? buffer.subarray(0, count) : concat([
+      this.#buffer,
+      buffer.subarray(0, count),
+    ]);
+    return true;
+  }
+
+  #take(count: number): Uint8Array {
+    const taken = this.#buffer.subarray(0, count);
+    this.#buffer = this.#buffer.subarray(count);
+    return taken;
+  }
+}
+
+/** Writes all of it; `false` where the other side has closed. */
+export async function writeAll(connection: Deno.Conn, data: string | Uint8Array): Promise<boolean> {
+  let rest = typeof data === "string" ? toBytes(data) : data;
+  try {
+    while (rest.length > 0) rest = rest.subarray(await connection.write(rest));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Closes, also what has been closed already. */
+export function closeQuietly(resource: { close(): void }): void {
+  try {
+    resource.close();
+  } catch {
+    // It was closed already.
+  }
+}
+
+function concat(parts: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
