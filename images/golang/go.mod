@@ -1,0 +1,3 @@
+module golang-docker
+
+go 1.24
