@@ -63,27 +63,25 @@ export function variableOf(flag: string): string {
  * @throws {UsageError} When a value is wrong; the message names the flag or variable and what is allowed.
  */
 export function readConfig(given: GivenFlags, surroundings: Surroundings): Config {
-  /** Every text that was given for a flag, each with the name to complain about. */
-  const texts = (flag: string): { source: string; text: string }[] => {
+  /** Every value that was given for a flag; `split` makes several of a variable's text. */
+  const values = <T>(flag: string, parse: (text: string) => T, split: (text: string) => string[]): T[] => {
     const onCommandLine = given.get(flag);
-    if (Array.isArray(onCommandLine)) return onCommandLine.map((text) => ({ source: `--${flag}`, text }));
-    const variable = surroundings.env(variableOf(flag));
-    if (!variable) return [];
-    return variable.split(",").map((text) => ({ source: variableOf(flag), text: text.trim() }));
-  };
-  const all = <T>(flag: string, parse: (text: string) => T): T[] =>
-    texts(flag).map(({ source, text }) => {
+    const variable = surroundings.env(variableOf(flag))?.trim();
+    const [source, texts] = Array.isArray(onCommandLine)
+      ? [`--${flag}`, onCommandLine]
+      : [variableOf(flag), variable ? split(variable) : []];
+    return texts.map((text) => {
       try {
         return parse(text);
       } catch (error) {
         throw new UsageError(`${source}: "${text}" is not allowed: ${messageOf(error)}`);
       }
     });
-  const one = <T>(flag: string, parse: (text: string) => T, fallback: T): T => {
-    const values = all(flag, parse);
-    if (values.length > 1) throw new UsageError(`${texts(flag)[0]!.source} takes one value, not ${values.length}`);
-    return values[0] ?? fallback;
   };
+  const all = <T>(flag: string, parse: (text: string) => T): T[] =>
+    values(flag, parse, (text) => text.split(/\s*,\s*/));
+  const one = <T>(flag: string, parse: (text: string) => T, fallback: T): T =>
+    values(flag, parse, (text) => [text])[0] ?? fallback;
   const toggle = (flag: string, fallback: boolean): boolean => {
     const onCommandLine = given.get(flag);
     if (typeof onCommandLine === "boolean") return onCommandLine;
@@ -117,7 +115,8 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
 /** The folder for the state of a program: https://specifications.freedesktop.org/basedir-spec/latest/ */
 function defaultDataDir({ env, root }: Surroundings): string {
   if (root) return "/var/lib/cless";
-  const home = env("XDG_STATE_HOME") || (env("HOME") && `${env("HOME")}/.local/state`);
+  const state = env("XDG_STATE_HOME");
+  const home = state?.startsWith("/") ? state : env("HOME") && `${env("HOME")}/.local/state`;
   if (!home) {
     throw new UsageError("neither HOME nor XDG_STATE_HOME is set; say with --data-dir where to keep the state");
   }

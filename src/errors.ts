@@ -63,5 +63,5 @@ export class OperatorError extends Error {
 /** The message of anything that was thrown, on one line. */
 export function messageOf(thrown: unknown): string {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return message.replaceAll(/\s*\n\s*/g, "; ").trim();
+  return message.trim().replaceAll(/\s*\n\s*/g, "; ");
 }

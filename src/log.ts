@@ -2,6 +2,8 @@ import { configureSync, getLogger, type Logger, type LogRecord } from "@logtape/
 import type { LogFormat, LogLevel } from "./config.ts";
 
 const encoder = new TextEncoder();
+/** Never rung: to wait for it is to let time pass. */
+const BELL = new Int32Array(new SharedArrayBuffer(4));
 const COLOURS: Record<string, string> = { debug: "\x1b[90m", info: "\x1b[32m", warning: "\x1b[33m", error: "\x1b[31m" };
 
 /** The logger of one part of the program. Messages are constant; what varies goes into the fields. */
@@ -28,10 +30,14 @@ export function configureLogging(settings: { format: LogFormat; level: LogLevel;
 /** Writes at once and whole: the asynchronous sinks of the library lose lines under load. */
 function writeLine(line: string): void {
   let rest = encoder.encode(line + "\n");
-  try {
-    while (rest.length > 0) rest = rest.subarray(Deno.stderr.writeSync(rest));
-  } catch {
-    // Nobody reads the log any more, and there is nowhere else to say so.
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(Deno.stderr.writeSync(rest));
+    } catch (error) {
+      // Nobody reads the log any more, and there is nowhere else to say so.
+      if (!(error instanceof Deno.errors.WouldBlock)) return;
+      Atomics.wait(BELL, 0, 0, 1); // the pipe is full, and non-blocking since somebody else has made it so
+    }
   }
 }
 
@@ -41,13 +47,13 @@ function messageOf(record: LogRecord): string {
 
 /** A record as one line of JSON. */
 export function jsonLine(record: LogRecord): string {
-  return JSON.stringify({
+  const head = {
     time: new Date(record.timestamp).toISOString(),
     level: record.level,
     part: record.category[1],
     message: messageOf(record),
-    ...record.properties,
-  });
+  };
+  return JSON.stringify({ ...head, ...record.properties, ...head }); // once for the order, once for the last word
 }
 
 /** A record as one line for people. */
@@ -57,7 +63,7 @@ export function textLine(record: LogRecord, colour: boolean): string {
   const fields = Object.entries(record.properties)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) =>
-      `${name}=${typeof value === "string" && !/[\s"=]/.test(value) ? value : JSON.stringify(value)}`
+      `${name}=${typeof value === "string" && /^[^\s"=\p{Cc}]+$/u.test(value) ? value : JSON.stringify(value)}`
     );
   const shown = colour ? `${COLOURS[record.level] ?? ""}${level}\x1b[0m` : level;
   return [time, shown.padEnd(4), messageOf(record), ...fields].join(" ");

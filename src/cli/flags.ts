@@ -34,12 +34,11 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
   const all = [...flags, ...COMMON];
   const valued = all.filter((flag) => flag.value !== undefined).map((flag) => flag.name);
   const switches = all.filter((flag) => flag.value === undefined).map((flag) => flag.name);
-  const parsed = parseArgs(joinValues(args, valued), {
-    string: valued,
-    collect: valued,
+  const parsed = parseArgs(normalize(args, valued, switches), {
+    string: [...valued, "_"],
+    collect: [...valued, ...switches],
     boolean: switches,
     negatable: switches,
-    alias: { h: "help" },
     unknown(arg, key) {
       if (key === undefined) return true;
       if (switches.includes(key.replace(/^no-/, ""))) return true;
@@ -50,17 +49,13 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
   });
   const given = new Map<string, readonly string[] | boolean>();
   for (const flag of all) {
-    const value = parsed[flag.name];
-    const mentioned = args.some((arg) =>
-      arg.startsWith(`--${flag.name}`) || arg === `--no-${flag.name}` || arg === "-h"
-    );
-    if (!mentioned || value === undefined) continue;
+    const values = [parsed[flag.name]].flat();
+    if (values.length === 0) continue;
     if (flag.value === undefined) {
-      given.set(flag.name, value === true);
+      given.set(flag.name, values.at(-1) === true);
       continue;
     }
-    const texts = (Array.isArray(value) ? value : [value]).map(String);
-    if (texts.length === 0) continue;
+    const texts = values.map(String);
     if (texts.some((text) => text === "")) {
       throw new UsageError(`--${flag.name} needs a value: --${flag.name} ${flag.value}`);
     }
@@ -70,19 +65,28 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
   return { given, rest: parsed._.map(String) };
 }
 
-/** Writes `--flag value` as `--flag=value`, so that a value that begins with a hyphen is still that flag's. */
-function joinValues(args: readonly string[], valued: readonly string[]): string[] {
-  const joined: string[] = [];
+/**
+ * Writes `--flag value` as `--flag=value`, so that a value that begins with a hyphen is still that flag's, and `-h` as
+ * `--help`.
+ *
+ * @throws {UsageError} For a switch with a value.
+ */
+function normalize(args: readonly string[], valued: readonly string[], switches: readonly string[]): string[] {
+  const normal: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!;
-    if (arg === "--") return [...joined, ...args.slice(at)];
+    if (arg === "--") return [...normal, ...args.slice(at)];
     const next = args[at + 1];
+    const name = /^--(?:no-)?([^=]+)=/.exec(arg)?.[1];
+    if (name !== undefined && switches.includes(name)) {
+      throw new UsageError(`--${name} takes no value; write --${name} or --no-${name}`);
+    }
     if (arg.startsWith("--") && valued.includes(arg.slice(2)) && next !== undefined && !next.startsWith("--")) {
-      joined.push(`${arg}=${next}`);
+      normal.push(`${arg}=${next}`);
       at++;
     } else {
-      joined.push(arg);
+      normal.push(arg === "-h" ? "--help" : arg);
     }
   }
-  return joined;
+  return normal;
 }

@@ -1,7 +1,7 @@
 import { Cless } from "../cless.ts";
 import { type Config, readConfig, systemSurroundings } from "../config.ts";
 import { formatEndpoint } from "../domain/endpoint.ts";
-import { OperatorError, UsageError } from "../errors.ts";
+import { messageOf, OperatorError, UsageError } from "../errors.ts";
 import { configureLogging, logger } from "../log.ts";
 import { ListenError } from "../serving/server.ts";
 import { parseFlags } from "./flags.ts";
@@ -25,6 +25,11 @@ export async function serve(args: readonly string[]): Promise<number> {
   const colour = surroundings.terminal && !surroundings.env("NO_COLOR");
   configureLogging({ format: config.logFormat, level: config.logLevel, colour });
 
+  // One request that goes wrong in a way that nobody thought of must not end all others.
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    log.error("unexpected failure", { reason: messageOf(event.reason), stack: event.reason?.stack });
+  });
   const ended = signalled();
   const cless = await Cless.start(config).catch(async (error) => {
     throw error instanceof ListenError ? await explainListenError(error) : error;

@@ -66,7 +66,7 @@ export function fetchForwarder(): Forward & Disposable {
 function passOn(response: Response): Response {
   const { status, headers } = response;
   if (status < 200 || status > 599) {
-    response.body?.cancel();
+    response.body?.cancel().catch(() => {});
     throw new ForwardError("garbled", `status ${status}`);
   }
   if (!HOP_BY_HOP.some((name) => headers.has(name))) return response;

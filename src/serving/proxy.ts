@@ -66,7 +66,7 @@ export class Proxy {
   /** Answers one request. */
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
     const { activator, admin, clock, pending, requestTimeout, trustedProxies } = this.#parts;
-    const peer = info.remoteAddr.hostname;
+    const peer = plainAddress(info.remoteAddr.hostname);
     let head: RequestHead;
     try {
       head = readHead(request, peer, trustedProxies);
@@ -221,4 +221,9 @@ export class Proxy {
     info.completed.then(finish, finish);
     return response;
   }
+}
+
+/** An IPv4 address as people write it, also where the socket speaks IPv6: RFC 4291, section 2.5.5.2. */
+function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
 }
