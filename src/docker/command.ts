@@ -11,8 +11,6 @@ export class DockerError extends Error {
 
 /** Options of one call. */
 export interface CommandOptions {
-  /** Variables for the command beside those of this process. */
-  readonly env?: Record<string, string>;
   /** ms */
   readonly timeout?: number;
 }
@@ -36,14 +34,7 @@ export class DockerCommand {
     const signal = AbortSignal.timeout(options.timeout ?? PATIENCE_MS);
     let output: Deno.CommandOutput;
     try {
-      output = await new Deno.Command(this.#path, {
-        args: [...args],
-        env: options.env ?? {},
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-        signal,
-      }).output();
+      output = await this.#start(args, { stderr: "piped", signal }).output();
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) throw new DockerError(`there is no command "${this.#path}"`);
       throw new DockerError(`cannot run "${this.#path}": ${messageOf(error)}`, { cause: error });
@@ -57,20 +48,26 @@ export class DockerCommand {
 
   /** Runs the command with both streams put together, as `docker logs` needs it. */
   async runMerged(args: readonly string[]): Promise<string> {
-    const { success, stdout, stderr } = await new Deno.Command(this.#path, {
-      args: [...args],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-      signal: AbortSignal.timeout(PATIENCE_MS),
-    }).output();
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const { success, stdout, stderr } = await this.#start(args, { stderr: "piped", signal }).output();
     if (!success) throw new DockerError(lastWords(decoder.decode(stderr)));
     return (decoder.decode(stdout) + decoder.decode(stderr)).trim();
   }
 
   /** Starts a command that goes on, such as `docker events`. */
   spawn(args: readonly string[]): Deno.ChildProcess {
-    return new Deno.Command(this.#path, { args: [...args], stdin: "null", stdout: "piped", stderr: "null" }).spawn();
+    return this.#start(args, { stderr: "null" });
+  }
+
+  /** An interrupt from the terminal is for cless alone, which then still needs the commands that are on their way. */
+  #start(args: readonly string[], options: Deno.CommandOptions): Deno.ChildProcess {
+    return new Deno.Command(this.#path, {
+      args: [...args],
+      stdin: "null",
+      stdout: "piped",
+      detached: true,
+      ...options,
+    }).spawn();
   }
 }
 

@@ -69,6 +69,16 @@ Deno.test({ name: "a second signal ends the program at once", ignore: noDocker }
   assertEquals(await slow, "cut");
 });
 
+Deno.test({ name: "Ctrl-C during a start does not interrupt the start itself", ignore: noDocker }, async () => {
+  await using program = await Program.start();
+  const held = program.get("golang");
+  await until(async () => (await program.api("/v1/instances")).length === 1);
+  await program.interrupt();
+  assertEquals((await held).status, 200);
+  assertEquals(await program.exit(), 0);
+  assertEquals(await program.containers(), []);
+});
+
 Deno.test({ name: "SIGHUP does no harm", ignore: noDocker }, async () => {
   await using program = await Program.start();
   program.signal("SIGHUP");

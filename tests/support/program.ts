@@ -50,6 +50,7 @@ export class Program implements AsyncDisposable {
         ...["--data-dir", dataDir, "--log-format", "json", "--log-level", "debug", ...flags],
       ],
       env,
+      detached: true, // a group of its own, as a shell gives it to what runs in the foreground
       stdin: "null",
       stdout: "null",
       stderr: "piped",
@@ -118,6 +119,11 @@ export class Program implements AsyncDisposable {
   /** Sends a signal. */
   signal(signal: Deno.Signal): void {
     this.#child.kill(signal);
+  }
+
+  /** Sends SIGINT to the program and all that it has started, as Ctrl-C does. */
+  async interrupt(): Promise<void> {
+    await new Deno.Command("kill", { args: ["-INT", "--", `-${this.pid}`] }).output();
   }
 
   /** Resolves with the exit code when the program has ended. */
