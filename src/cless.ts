@@ -1,7 +1,7 @@
 import { adminApi } from "./admin/api.ts";
 import type { Config } from "./config.ts";
 import { type DataDir, openDataDir } from "./control/data_dir.ts";
-import { DockerCommand } from "./docker/command.ts";
+import { DockerCommand, DockerError } from "./docker/command.ts";
 import { findEngine } from "./docker/engine.ts";
 import { EventStream } from "./docker/events.ts";
 import { LocalImages } from "./docker/images.ts";
@@ -11,7 +11,7 @@ import { LABEL } from "./docker/run_args.ts";
 import type { Endpoint } from "./domain/endpoint.ts";
 import { parseIp } from "./domain/cidr.ts";
 import type { Revision } from "./domain/revision.ts";
-import { ClessError } from "./errors.ts";
+import { ClessError, OperatorError } from "./errors.ts";
 import { Activator } from "./serving/activator.ts";
 import { type Clock, pause, systemClock } from "./serving/clock.ts";
 import { Convention } from "./serving/convention.ts";
@@ -129,6 +129,7 @@ export class Cless {
       return cless;
     } catch (error) {
       await cless.stop();
+      if (error instanceof DockerError) throw new OperatorError(`the Docker engine refuses: ${error.message}`);
       throw error;
     }
   }
@@ -203,7 +204,7 @@ export class Cless {
       const usable = (state === "running" || state === "paused") && origin !== undefined;
       const pool = usable ? this.#convention?.adopt(service, imageId) : undefined;
       if (pool !== undefined && origin !== undefined) pool.adopt({ ...container, origin });
-      else this.#starter.clean(this.#launcher.remove(id));
+      else this.#starter.clean(this.#launcher.remove(id).then(() => this.#launcher.forget(id)));
     }
   }
 

@@ -2,6 +2,8 @@ import { configureSync, getLogger, type Logger, type LogRecord } from "@logtape/
 import type { LogFormat, LogLevel } from "./config.ts";
 
 const encoder = new TextEncoder();
+/** How long a reader may leave the pipe full before lines get lost, ms: the requests must not wait for it for ever. */
+const MOST_WAITING_MS = 1000;
 /** Never rung: to wait for it is to let time pass. */
 const BELL = new Int32Array(new SharedArrayBuffer(4));
 const COLOURS: Record<string, string> = { debug: "\x1b[90m", info: "\x1b[32m", warning: "\x1b[33m", error: "\x1b[31m" };
@@ -17,9 +19,10 @@ export function logger(part: string): Logger {
  */
 export function configureLogging(settings: { format: LogFormat; level: LogLevel; colour: boolean }): void {
   const format = settings.format === "json" ? jsonLine : (record: LogRecord) => textLine(record, settings.colour);
+  const write = lineWriter();
   configureSync({
     reset: true,
-    sinks: { stderr: (record) => writeLine(format(record)) },
+    sinks: { stderr: (record) => write(format(record)) },
     loggers: [
       { category: "cless", lowestLevel: settings.level, sinks: ["stderr"] },
       { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["stderr"] },
@@ -27,18 +30,23 @@ export function configureLogging(settings: { format: LogFormat; level: LogLevel;
   });
 }
 
-/** Writes at once and whole: the asynchronous sinks of the library lose lines under load. */
-function writeLine(line: string): void {
-  let rest = encoder.encode(line + "\n");
-  while (rest.length > 0) {
-    try {
-      rest = rest.subarray(Deno.stderr.writeSync(rest));
-    } catch (error) {
-      // Nobody reads the log any more, and there is nowhere else to say so.
-      if (!(error instanceof Deno.errors.WouldBlock)) return;
-      Atomics.wait(BELL, 0, 0, 1); // the pipe is full, and non-blocking since somebody else has made it so
+/** Writes lines at once and whole: the asynchronous sinks of the library lose lines under load. */
+function lineWriter(): (line: string) => void {
+  let patience = MOST_WAITING_MS;
+  return (line) => {
+    let rest = encoder.encode(line + "\n");
+    while (rest.length > 0) {
+      try {
+        rest = rest.subarray(Deno.stderr.writeSync(rest));
+        patience = MOST_WAITING_MS;
+      } catch (error) {
+        // Nobody reads the log any more, and there is nowhere else to say so.
+        if (!(error instanceof Deno.errors.WouldBlock) || patience === 0) return;
+        Atomics.wait(BELL, 0, 0, 1); // the pipe is full, and non-blocking since somebody else has made it so
+        patience--;
+      }
     }
-  }
+  };
 }
 
 function messageOf(record: LogRecord): string {

@@ -3,6 +3,7 @@ import { isDataDirInUse } from "../control/data_dir.ts";
 import { checkDisk, checkLeftovers, checkReach, type Finding } from "../docker/checks.ts";
 import { DockerCommand } from "../docker/command.ts";
 import { findEngine } from "../docker/engine.ts";
+import { readProc } from "../docker/machine.ts";
 import { type Endpoint, formatEndpoint } from "../domain/endpoint.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import { parseFlags } from "./flags.ts";
@@ -116,7 +117,7 @@ async function checkPort(endpoint: Endpoint, inUse: boolean): Promise<Finding> {
 /** The limit on open files, which every connection counts against: proc_pid_limits(5). */
 async function checkFiles(): Promise<Finding> {
   const check = "files";
-  const limits = await Deno.readTextFile("/proc/self/limits").catch(() => "");
+  const limits = await readProc(`/proc/${Deno.pid}/limits`);
   const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
   if (soft === undefined) return { check, state: "ok", fact: "this system does not tell the limit on open files" };
   const fact = `${soft} files may be open at once`;

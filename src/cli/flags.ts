@@ -34,13 +34,17 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
   const all = [...flags, ...COMMON];
   const valued = all.filter((flag) => flag.value !== undefined).map((flag) => flag.name);
   const switches = all.filter((flag) => flag.value === undefined).map((flag) => flag.name);
+  const rest: string[] = [];
   const parsed = parseArgs(normalize(args, valued, switches), {
-    string: [...valued, "_"],
+    string: valued,
     collect: [...valued, ...switches],
     boolean: switches,
     negatable: switches,
     unknown(arg, key) {
-      if (key === undefined) return true;
+      if (key === undefined) {
+        rest.push(arg); // the parser itself would make a number of `007`
+        return false;
+      }
       if (switches.includes(key.replace(/^no-/, ""))) return true;
       const name = arg.replace(/=.*$/s, "");
       const nearest = closestString(name.replace(/^-+/, ""), [...valued, ...switches]);
@@ -62,7 +66,7 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
     if (texts.length > 1 && !flag.repeatable) throw new UsageError(`--${flag.name} was given ${texts.length} times`);
     given.set(flag.name, texts);
   }
-  return { given, rest: parsed._.map(String) };
+  return { given, rest: [...rest, ...parsed._.map(String)] };
 }
 
 /**

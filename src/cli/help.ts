@@ -7,23 +7,24 @@ const MOST_WIDTH = 100;
 
 /** The text of `cless --help`. */
 export function topHelp(): string {
+  const usage = (synopsis: string, text: string) => beside(synopsis, text, "       cless [serve] [FLAGS]   ".length);
   return [
-    `cless ${VERSION}: turns container images into services that cost nothing while nobody calls them`,
+    ...wrap(`cless ${VERSION}: turns container images into services that cost nothing while nobody calls them`),
     "",
-    "Usage: cless [serve] [FLAGS]   serve requests (the default)",
-    "       cless doctor [FLAGS]    find out what would keep it from working",
-    "       cless VERB --help       show the flags of a verb",
+    ...usage("Usage: cless [serve] [FLAGS]", "serve requests (the default)"),
+    ...usage("       cless doctor [FLAGS]", "find out what would keep it from working"),
+    ...usage("       cless VERB --help", "show the flags of a verb"),
     "       cless --version",
     "",
     ...flagHelp(SERVE_FLAGS),
     "",
-    ...SERVE_NOTES,
+    ...serveNotes(),
   ].join("\n");
 }
 
 /** The text of `cless serve --help`. */
 export function serveHelp(): string {
-  return ["Usage: cless serve [FLAGS]", "", ...flagHelp(SERVE_FLAGS), "", ...SERVE_NOTES].join("\n");
+  return ["Usage: cless serve [FLAGS]", "", ...flagHelp(SERVE_FLAGS), "", ...serveNotes()].join("\n");
 }
 
 /** The text of `cless doctor --help`. */
@@ -31,26 +32,24 @@ export function doctorHelp(): string {
   return [
     "Usage: cless doctor [FLAGS OF SERVE] [--json]",
     "",
-    ...wrap(
-      "Finds out what would keep `cless serve` with the same flags from working, and says what to do.",
-      "",
-      width(),
-    ),
+    ...wrap("Finds out what would keep `cless serve` with the same flags from working, and says what to do."),
     "Exit code 1 when something would not work.",
     "",
     ...flagHelp(SERVE_FLAGS),
   ].join("\n");
 }
 
-const SERVE_NOTES = [
-  "Every flag can also be set by an environment variable: --stop-after is CLESS_STOP_AFTER; a flag wins.",
-  "Durations are written 250ms, 30s, 5m or 1h; 0 means never.",
-  "",
-  "Example:",
-  "  docker build -t golang-docker images/golang",
-  "  cless --listen 127.0.0.1:8080",
-  "  curl http://golang.localhost:8080/",
-].flatMap((line) => wrap(line, "", width()));
+function serveNotes(): string[] {
+  return [
+    "Every flag can also be set by an environment variable: --stop-after is CLESS_STOP_AFTER; a flag wins.",
+    "Durations are written 250ms, 30s, 5m or 1h; 0 means never.",
+    "",
+    "Example:",
+    "  docker build -t golang-docker images/golang",
+    "  cless --listen 127.0.0.1:8080",
+    "  curl http://golang.localhost:8080/",
+  ].flatMap((line) => wrap(line));
+}
 
 /** The flags by group, wrapped to the terminal. */
 export function flagHelp(flags: readonly Flag[]): string[] {
@@ -65,11 +64,16 @@ export function flagHelp(flags: readonly Flag[]): string[] {
     for (const flag of flags.filter((flag) => flag.group === group)) {
       const remarks = [flag.default && `default ${flag.default}`, flag.repeatable && "repeatable"].filter(Boolean);
       const text = flag.help + (remarks.length > 0 ? ` (${remarks.join("; ")})` : "");
-      const [first = "", ...more] = wrap(text, " ".repeat(column), width());
-      lines.push(`  ${label(flag)}`.padEnd(column) + first.trimStart(), ...more);
+      lines.push(...beside(`  ${label(flag)}`, text, column));
     }
   }
   return lines;
+}
+
+/** A label, and beside it a text in a column of its own. */
+function beside(label: string, text: string, column: number): string[] {
+  const [first = "", ...more] = wrap(text, " ".repeat(column));
+  return [label.padEnd(column) + first.trimStart(), ...more];
 }
 
 function width(): number {
@@ -80,7 +84,8 @@ function width(): number {
   }
 }
 
-function wrap(text: string, indent: string, columns: number): string[] {
+function wrap(text: string, indent = ""): string[] {
+  const columns = width();
   const lead = /^ */.exec(text)![0];
   const lines: string[] = [];
   let line = indent + lead;

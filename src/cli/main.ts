@@ -23,20 +23,13 @@ export async function main(args: readonly string[]): Promise<number> {
       console.log(`cless ${VERSION}`);
       return 0;
     }
-    if (first === "help" && rest[0] !== undefined && Object.hasOwn(VERBS, rest[0])) {
-      return await VERBS[rest[0]]!(["--help"]);
-    }
-    if (first === "--help" || first === "-h" || first === "help") {
+    if (first === "--help" || first === "-h" || (first === "help" && rest[0] === undefined)) {
       console.log(topHelp());
       return 0;
     }
+    if (first === "help") return await verbNamed(rest[0]!)(["--help"]);
     if (first === undefined || first.startsWith("-")) return await serve(args);
-    const verb = Object.hasOwn(VERBS, first) ? VERBS[first] : undefined;
-    if (verb === undefined) {
-      const nearest = closestString(first, Object.keys(VERBS));
-      throw new UsageError(`there is no verb "${first}"; did you mean "${nearest}"? See cless --help`);
-    }
-    return await verb(rest);
+    return await verbNamed(first)(rest);
   } catch (error) {
     if (error instanceof UsageError || error instanceof OperatorError) {
       console.error(`cless: ${messageOf(error)}`);
@@ -45,4 +38,11 @@ export async function main(args: readonly string[]): Promise<number> {
     console.error(`cless: this should not have happened: ${messageOf(error)}`);
     return 1;
   }
+}
+
+function verbNamed(name: string): Verb {
+  const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+  if (verb !== undefined) return verb;
+  const nearest = closestString(name, Object.keys(VERBS));
+  throw new UsageError(`there is no verb "${name}"; did you mean "${nearest}"? See cless --help`);
 }

@@ -1,3 +1,5 @@
+import { parseIp } from "../domain/cidr.ts";
+
 /** A block of IPv4 addresses. */
 export interface Subnet {
   /** The first address, as a number. */
@@ -18,11 +20,11 @@ export function toAddress(number: number): string {
 
 /** Reads `10.1.16.0/20`; `undefined` where the text is no IPv4 subnet. */
 export function parseSubnet(text: string): Subnet | undefined {
-  const match = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(text);
-  if (match === null) return undefined;
-  const bits = Number(match[2]);
+  const [, address = "", length] = /^([\d.]+)\/(\d+)$/.exec(text) ?? [];
+  const bits = Number(length);
+  if (parseIp(address) === undefined || bits > 32) return undefined;
   const size = 2 ** (32 - bits);
-  return { base: Math.floor(toNumber(match[1]!) / size) * size, bits };
+  return { base: Math.floor(toNumber(address) / size) * size, bits };
 }
 
 /** Writes a subnet as `10.1.16.0/20`. */
@@ -38,6 +40,24 @@ export function sizeOf({ bits }: Subnet): number {
 /** Whether two subnets share an address. */
 export function overlap(a: Subnet, b: Subnet): boolean {
   return a.base < b.base + sizeOf(b) && b.base < a.base + sizeOf(a);
+}
+
+/**
+ * Reads the subnets of a routing table as `/proc/net/route` has it: proc(5). Routes to everywhere are left out, and so
+ * are those to half of it, which is how a VPN writes everywhere.
+ */
+export function parseRoutes(table: string): Subnet[] {
+  return table.split("\n").slice(1).flatMap((line) => {
+    const fields = line.split("\t");
+    const [destination, mask] = [fields[1], fields[7]];
+    if (!destination || !mask) return [];
+    const bits = [...littleEndian(mask).toString(2)].filter((bit) => bit === "1").length;
+    return bits <= 1 ? [] : [{ base: littleEndian(destination), bits }];
+  });
+}
+
+function littleEndian(hex: string): number {
+  return parseInt(hex.match(/../g)!.reverse().join(""), 16);
 }
 
 /** Private subnets of 4096 addresses, those that other programs are least likely to use first: RFC 1918. */

@@ -1,5 +1,5 @@
-import { statfs } from "node:fs/promises";
 import { type DockerCommand, jsonLines } from "./command.ts";
+import { freeBytes } from "./machine.ts";
 import { LABEL } from "./run_args.ts";
 
 const GIB = 1024 ** 3;
@@ -36,16 +36,12 @@ export async function checkDisk(docker: DockerCommand): Promise<Finding> {
   const check = "disk";
   const folder = /^\/.*$/m.exec(await docker.run(["info", "--format={{.DockerRootDir}}"]))?.[0];
   if (folder === undefined) return { check, state: "warning", fact: "the engine does not say where it keeps its data" };
-  try {
-    const { bavail, bsize } = await statfs(folder);
-    const free = bavail * bsize;
-    const fact = `${(free / GIB).toFixed(1)} GiB are free in ${folder}`;
-    const remedy = "make room, for example with: docker system prune";
-    if (free < LEAST_BYTES) return { check, state: "failed", fact, remedy };
-    return free < SCARCE_BYTES ? { check, state: "warning", fact, remedy } : { check, state: "ok", fact };
-  } catch {
-    return { check, state: "ok", fact: `${folder} cannot be seen from here` };
-  }
+  const free = await freeBytes(folder);
+  if (free === undefined) return { check, state: "ok", fact: `${folder} cannot be seen from here` };
+  const fact = `${(free / GIB).toFixed(1)} GiB are free in ${folder}`;
+  const remedy = "make room, for example with: docker system prune";
+  if (free < LEAST_BYTES) return { check, state: "failed", fact, remedy };
+  return free < SCARCE_BYTES ? { check, state: "warning", fact, remedy } : { check, state: "ok", fact };
 }
 
 /**

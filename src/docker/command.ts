@@ -31,26 +31,13 @@ export class DockerCommand {
    * @throws {DockerError} When it cannot be run, fails, or takes too long; the message is the last thing it said.
    */
   async run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
-    const signal = AbortSignal.timeout(options.timeout ?? PATIENCE_MS);
-    let output: Deno.CommandOutput;
-    try {
-      output = await this.#start(args, { stderr: "piped", signal }).output();
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) throw new DockerError(`there is no command "${this.#path}"`);
-      throw new DockerError(`cannot run "${this.#path}": ${messageOf(error)}`, { cause: error });
-    }
-    if (output.success) return decoder.decode(output.stdout);
-    if (signal.aborted) throw new DockerError(`docker ${args[0]} did not end in time`);
-    throw new DockerError(
-      lastWords(decoder.decode(output.stderr)) || `docker ${args[0]} ended with code ${output.code}`,
-    );
+    const { stdout } = await this.#finish(args, options.timeout ?? PATIENCE_MS);
+    return decoder.decode(stdout);
   }
 
   /** Runs the command with both streams put together, as `docker logs` needs it. */
   async runMerged(args: readonly string[]): Promise<string> {
-    const signal = AbortSignal.timeout(PATIENCE_MS);
-    const { success, stdout, stderr } = await this.#start(args, { stderr: "piped", signal }).output();
-    if (!success) throw new DockerError(lastWords(decoder.decode(stderr)));
+    const { stdout, stderr } = await this.#finish(args, PATIENCE_MS);
     return (decoder.decode(stdout) + decoder.decode(stderr)).trim();
   }
 
@@ -59,15 +46,44 @@ export class DockerCommand {
     return this.#start(args, { stderr: "null" });
   }
 
+  async #finish(args: readonly string[], timeout: number): Promise<Deno.CommandOutput> {
+    const child = this.#start(args, { stderr: "piped" });
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      killGroup(child, "SIGKILL");
+    }, timeout);
+    const output = await child.output().finally(() => clearTimeout(timer));
+    if (output.success) return output;
+    if (late) throw new DockerError(`docker ${args[0]} did not end in time`);
+    throw new DockerError(
+      lastWords(decoder.decode(output.stderr)) || `docker ${args[0]} ended with code ${output.code}`,
+    );
+  }
+
   /** An interrupt from the terminal is for cless alone, which then still needs the commands that are on their way. */
   #start(args: readonly string[], options: Deno.CommandOptions): Deno.ChildProcess {
-    return new Deno.Command(this.#path, {
-      args: [...args],
-      stdin: "null",
-      stdout: "piped",
-      detached: true,
-      ...options,
-    }).spawn();
+    try {
+      return new Deno.Command(this.#path, {
+        args: [...args],
+        stdin: "null",
+        stdout: "piped",
+        detached: true,
+        ...options,
+      }).spawn();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) throw new DockerError(`there is no command "${this.#path}"`);
+      throw new DockerError(`cannot run "${this.#path}": ${messageOf(error)}`, { cause: error });
+    }
+  }
+}
+
+/** Ends a command with all that it has started itself: a wrapper's death is not its docker command's. */
+export function killGroup(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    Deno.kill(-child.pid, signal);
+  } catch {
+    // It has ended by itself.
   }
 }
 

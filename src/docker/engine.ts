@@ -22,7 +22,7 @@ export async function findEngine(docker: DockerCommand): Promise<Engine> {
 }
 
 function remedy(reason: string): string {
-  if (/there is no command/.test(reason)) {
+  if (/^there is no command|^cannot run/.test(reason)) {
     return "install Docker (Debian, Ubuntu: apt-get install docker.io), or name the command with --docker";
   }
   if (/permission denied/i.test(reason)) return "run cless with sudo, or add your user to the group docker";

@@ -1,6 +1,6 @@
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
-import { type DockerCommand, jsonLines } from "./command.ts";
+import { type DockerCommand, jsonLines, killGroup } from "./command.ts";
 
 const log = logger("events");
 const FIRST_RETRY_MS = 100;
@@ -57,7 +57,7 @@ export class EventStream {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#retryTimer);
-    this.#kill();
+    if (this.#child !== undefined) killGroup(this.#child, "SIGTERM");
     await this.#running;
   }
 
@@ -101,16 +101,9 @@ export class EventStream {
         timeNano?: number;
       };
       if ((Type !== "container" && Type !== "image") || Action === undefined) continue;
-      if (timeNano !== undefined) this.#since = (timeNano / 1e9).toFixed(6);
+      // Cut off, not rounded: rather an event twice than one never.
+      if (timeNano !== undefined) this.#since = (Math.floor(timeNano / 1000) / 1e6).toFixed(6);
       this.#listener.event({ type: Type, action: Action, attributes: Actor?.Attributes ?? {} });
-    }
-  }
-
-  #kill(): void {
-    try {
-      this.#child?.kill("SIGTERM");
-    } catch {
-      // It has ended by itself.
     }
   }
 }

@@ -3,11 +3,9 @@ import { Sequence } from "./addresses.ts";
 /** The host's ports for published containers: in sequence, and none that another program has. */
 export class HostPorts {
   readonly #sequence: Sequence;
-  readonly #size: number;
 
   constructor(range: { first: number; last: number }) {
     this.#sequence = new Sequence(range.first, range.last);
-    this.#size = range.last - range.first + 1;
   }
 
   /**
@@ -18,11 +16,12 @@ export class HostPorts {
   take(): number {
     const busy: number[] = [];
     try {
-      while (busy.length < this.#size) {
+      for (;;) {
         const port = this.#sequence.take();
         if (isFree(port)) return port;
         busy.push(port);
       }
+    } catch {
       throw new RangeError("every port of the range is in use; give cless another one with --port-range");
     } finally {
       for (const port of busy) this.#sequence.free(port);

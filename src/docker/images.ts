@@ -76,6 +76,7 @@ export class LocalImages implements ImageIndex {
         log.warning("cannot list the images", { reason: messageOf(error) });
         this.#askedAt = this.#clock.now();
         this.#stale = true;
+        this.#clock.after(LEAST_AGE_MS, () => this.#refresh()); // nobody else may ever ask again
         return;
       }
       for (const callback of this.#callbacks) callback();

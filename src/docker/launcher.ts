@@ -130,6 +130,7 @@ export class DockerLauncher implements Launcher {
 
   async list(): Promise<Container[]> {
     const direct = await this.#reachesDirectly();
+    const placed = new Set(this.#placements.keys());
     const output = await this.#docker.run([
       "ps",
       "--all",
@@ -139,12 +140,14 @@ export class DockerLauncher implements Launcher {
       `"revision":{{json (.Label "${LABEL.revision}")}},"imageId":{{json (.Label "${LABEL.image}")}},` +
       `"address":{{json (.Label "${LABEL.address}")}},"origin":{{json (.Label "${LABEL.origin}")}}}`,
     ]);
-    return (jsonLines(output) as Listed[]).map(({ address, origin, state, ...container }) => {
-      this.#keep(container.id, address, origin);
+    return (jsonLines(output) as Listed[]).map(({ address, origin, ...container }) => {
+      const state = stateOf(container.state);
+      // One that has ended holds no place; the place of one that was known has perhaps been given up meanwhile.
+      if (state !== "ended" && !placed.has(container.id)) this.#keep(container.id, address, origin);
       const published = origin.startsWith("http://127.0.0.1:");
       // One that was started when the host reached containers in the other way is of no use now.
       const reachable = origin !== "" && published !== direct;
-      return { ...container, state: stateOf(state), origin: reachable ? origin : undefined };
+      return { ...container, state, origin: reachable ? origin : undefined };
     });
   }
 
@@ -162,8 +165,8 @@ export class DockerLauncher implements Launcher {
     this.forget(id);
     await this.#network.ensure();
     const direct = await this.#reachesDirectly();
+    const hostPort = direct ? undefined : this.#ports.take(); // may throw, and then no address is taken yet
     const address = this.#network.take();
-    const hostPort = direct ? undefined : this.#ports.take();
     const origin = `http://${direct ? address : "127.0.0.1"}:${hostPort ?? port}`;
     const placement = { id, owner: this.#owner, network: this.#network.name, address, hostPort, origin };
     this.#placements.set(id, placement);

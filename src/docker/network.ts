@@ -3,6 +3,7 @@ import { logger } from "../log.ts";
 import {
   formatSubnet,
   overlap,
+  parseRoutes,
   parseSubnet,
   privateSubnets,
   Sequence,
@@ -12,6 +13,7 @@ import {
   toNumber,
 } from "./addresses.ts";
 import { type DockerCommand, DockerError, jsonLines } from "./command.ts";
+import { readProc } from "./machine.ts";
 import { LABEL } from "./run_args.ts";
 
 const log = logger("network");
@@ -30,6 +32,7 @@ export class OwnNetwork {
   readonly #owner: string;
   readonly #dataDir: string;
   #ready: Promise<Subnet> | undefined;
+  #making = false;
   #subnet: Subnet | undefined;
   #addresses: Sequence | undefined;
   /** Addresses in use that were noted before the network was known. */
@@ -49,10 +52,13 @@ export class OwnNetwork {
    * @throws {DockerError} When the engine refuses.
    */
   ensure(): Promise<Subnet> {
-    this.#ready ??= this.#ensure().catch((error) => {
-      this.#ready = undefined; // the next one tries again
-      throw error;
-    });
+    if (this.#ready === undefined) {
+      this.#making = true;
+      this.#ready = this.#ensure().catch((error) => {
+        this.#ready = undefined; // the next one tries again
+        throw error;
+      }).finally(() => this.#making = false);
+    }
     return this.#ready;
   }
 
@@ -72,9 +78,9 @@ export class OwnNetwork {
     this.#addresses?.free(toNumber(address));
   }
 
-  /** Forgets that the network is there, since somebody has removed it. */
+  /** Forgets that the network is there, since somebody has removed it; while it is being made that is no news. */
   lost(): void {
-    this.#ready = undefined;
+    if (!this.#making) this.#ready = undefined;
   }
 
   /** Removes the network; it does not matter if it is gone. */
@@ -128,28 +134,23 @@ export class OwnNetwork {
 
 /** Every network of the engine. */
 async function listNetworks(docker: DockerCommand): Promise<Inspected[]> {
-  const ids = (await docker.run(["network", "ls", "--no-trunc", "--quiet"])).match(/^[0-9a-f]{64}$/gm) ?? [];
-  if (ids.length === 0) return [];
-  const networks = await docker.run(["network", "inspect", "--format={{json .}}", ...ids]);
-  return jsonLines(networks) as Inspected[];
+  for (let tries = 1;; tries++) {
+    const ids = (await docker.run(["network", "ls", "--no-trunc", "--quiet"])).match(/^[0-9a-f]{64}$/gm) ?? [];
+    if (ids.length === 0) return [];
+    try {
+      return jsonLines(await docker.run(["network", "inspect", "--format={{json .}}", ...ids])) as Inspected[];
+    } catch (error) {
+      // Other programs make and remove networks, also between the two commands.
+      if (!/not found/i.test(messageOf(error)) || tries >= MOST_TRIES) throw error;
+    }
+  }
 }
 
 function subnetsOf(network: Inspected): Subnet[] {
   return (network.IPAM?.Config ?? []).flatMap(({ Subnet }) => parseSubnet(Subnet ?? "") ?? []);
 }
 
-/** The IPv4 subnets that this machine has routes to, where it tells: proc(5), /proc/net/route. */
+/** The IPv4 subnets that this machine has routes to, where it tells. */
 async function routedSubnets(): Promise<Subnet[]> {
-  const table = await Deno.readTextFile("/proc/net/route").catch(() => "");
-  return table.split("\n").slice(1).flatMap((line) => {
-    const fields = line.split("\t");
-    const [destination, mask] = [fields[1], fields[7]];
-    if (!destination || !mask || mask === "00000000") return [];
-    const bits = [...littleEndian(mask).toString(2)].filter((bit) => bit === "1").length;
-    return [{ base: littleEndian(destination), bits }];
-  });
-}
-
-function littleEndian(hex: string): number {
-  return parseInt(hex.match(/../g)!.reverse().join(""), 16);
+  return parseRoutes(await readProc("/proc/net/route"));
 }

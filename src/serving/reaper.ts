@@ -66,7 +66,7 @@ export class Reaper {
     const asked = fleet.instances();
     try {
       const orphans = fleet.reconcile(await launcher.list(), asked);
-      await Promise.all(orphans.map((container) => launcher.remove(container.id)));
+      await Promise.all(orphans.map(({ id }) => launcher.remove(id).then(() => launcher.forget(id))));
       return true;
     } catch (error) {
       log.warning("cannot compare the containers with the engine's list", { reason: messageOf(error) });

@@ -109,7 +109,23 @@ Deno.test("an unknown flag is refused with the nearest one's name", () => {
 });
 
 Deno.test("nothing that begins with a hyphen is passed over", () => {
-  for (const arg of ["-x", "-5", "-hx", "---", "---x", "--=x", "--no-", "--h", "--toString", "--__proto__=1", "-=x"]) {
+  for (
+    const arg of [
+      "-x",
+      "-5",
+      "-hx",
+      "---",
+      "---x",
+      "--=x",
+      "--no-",
+      "--h",
+      "-_",
+      "--_=x",
+      "--toString",
+      "--__proto__=1",
+      "-=x",
+    ]
+  ) {
     assertEquals(refusal(arg).slice(0, 13), "unknown flag ", arg);
   }
 });

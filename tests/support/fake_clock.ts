@@ -55,7 +55,10 @@ export class FakeClock implements Clock {
     let settled = false;
     const note = () => void (settled = true);
     promise.then(note, note);
-    while (!settled) await this.advance(50);
+    while (!settled) {
+      await this.advance(50);
+      await new Promise((resolve) => setTimeout(resolve, 0)); // what comes over a socket takes real time
+    }
     return await promise;
   }
 
@@ -82,5 +85,5 @@ export class FakeClock implements Clock {
 /** Resolves when every promise that can settle by itself has settled; what the outside world owes is not waited for. */
 export function settle(): Promise<void> {
   // A task runs only after all microtasks, however long their chains are.
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -4,6 +4,23 @@ import { noRead, noRun, noWrite } from "./permissions.ts";
 /** For `ignore` of a test with a {@linkcode FakeDocker}. */
 export const noFakeDocker = noRun || noRead || noWrite;
 
+/** A test with a docker command of its own. */
+export function dockerTest(
+  name: string,
+  fn: (docker: FakeDocker) => Promise<void>,
+  options: Partial<Deno.TestDefinition> = {},
+): void {
+  Deno.test({
+    name,
+    ignore: noFakeDocker,
+    ...options,
+    fn: async () => {
+      await using docker = await FakeDocker.start();
+      await fn(docker);
+    },
+  });
+}
+
 /** How the fake answers a command. */
 export interface Answer {
   readonly stdout?: string;
@@ -44,9 +61,9 @@ export class EventFeed implements Disposable {
     this.#pipe = pipe;
   }
 
-  /** Writes text as it is; rejects when the process has ended. */
-  async write(text: string): Promise<void> {
-    const bytes = new TextEncoder().encode(text);
+  /** Writes as it is; rejects when the process has ended. */
+  async write(data: string | Uint8Array): Promise<void> {
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
     for (let at = 0; at < bytes.length;) at += await this.#pipe.write(bytes.subarray(at));
   }
 

@@ -40,7 +40,7 @@ export class Harness implements AsyncDisposable {
   readonly instances: Instance[] = [];
   readonly #clock: OwnTimers;
   readonly #forward = fetchForwarder();
-  readonly #websockets = new WebSocketBridge();
+  readonly #websockets: WebSocketBridge;
   readonly #server: Server;
   readonly #starter: Starter;
   readonly #pool: InstancePool;
@@ -55,6 +55,7 @@ export class Harness implements AsyncDisposable {
       });
     }
     launcher.onEvent = (event) => fleet.apply(event);
+    this.#websockets = new WebSocketBridge(clock);
     this.pending = new PendingRequests(clock);
     const starter = this.#starter = new Starter({ launcher, clock, untilReady: () => Promise.resolve() });
     const pool = this.#pool = new InstancePool(REVISION, {

@@ -1,0 +1,256 @@
+import { assert, assertEquals } from "@std/assert";
+import { noRead } from "./support/permissions.ts";
+
+/** A source without its comments. */
+function codeOf(source: string): string {
+  return source.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
+}
+
+/** What a file imports, as it is written there. */
+function importsOf(source: string): string[] {
+  const statements = /^\s*(?:import|export)\b[^;"'`]*?from\s*"([^"]+)"|^\s*import\s*"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
+  return [...codeOf(source).matchAll(statements)].map((match) => (match[1] ?? match[2] ?? match[3])!);
+}
+
+/** The path that a relative specifier in a file means. */
+function resolve(file: string, specifier: string): string {
+  return new URL(specifier, `file:///${file}`).pathname.slice(1);
+}
+
+/** The files by path, with the text of each. */
+type Sources = Record<string, string>;
+
+/** Each file's imports: paths of files, and names of packages. */
+type Graph = Map<string, string[]>;
+
+function graphOf(sources: Sources): Graph {
+  return new Map(
+    Object.entries(sources).map(([file, source]) => [
+      file,
+      importsOf(source).map((specifier) => specifier.startsWith(".") ? resolve(file, specifier) : specifier),
+    ]),
+  );
+}
+
+/** From the top to the ground; imports go down, to any of the levels below. */
+const LEVELS = [["main"], ["cli"], ["cless"], ["admin", "sqlite", "docker"], ["control"], ["serving"], ["domain"]];
+/** On the ground beside the domain: everybody may import these, and they one another and the domain. */
+const GROUND = ["config", "errors", "log"];
+
+/** The part of the program that a file belongs to: its folder in src/, or its own name. */
+function partOf(file: string): string {
+  return file.replace(/^src\//, "").replace(/\.ts$/, "").replace(/\/.*$/, "");
+}
+
+function levelOf(part: string): number {
+  return LEVELS.findIndex((level) => level.includes(part));
+}
+
+/** What is wrong with one import; nothing where it is right. */
+function wrongArrow(from: string, to: string): string | undefined {
+  const arrow = `${from} imports ${to}`;
+  const inside = to === "main.ts" || to.startsWith("src/");
+  const [source, target] = [partOf(from), partOf(to)];
+  if (source === "domain") {
+    return inside && target === "domain" ? undefined : `${arrow}: the domain imports nothing else`;
+  }
+  if (!inside || !to.endsWith(".ts")) return undefined;
+  if (![...LEVELS.flat(), ...GROUND].includes(source)) return `${from} is no part of the program that is known`;
+  if (source === target || GROUND.includes(target)) return undefined;
+  if (GROUND.includes(source)) return target === "domain" ? undefined : `${arrow}: it stands on the ground`;
+  if (levelOf(target) <= levelOf(source)) return `${arrow}: imports go down`;
+  if (source === "cli" && target === "cless" && from !== "src/cli/serve.ts") return `${arrow}: only serve may`;
+  if (source === "cli" && target === "docker" && from !== "src/cli/doctor.ts") return `${arrow}: only doctor may`;
+  return undefined;
+}
+
+/** The first cycle that is found, as the files on it. */
+function findCycle(graph: Graph): string[] | undefined {
+  const done = new Set<string>();
+  const visit = (file: string, path: string[]): string[] | undefined => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    for (const next of graph.get(file) ?? []) {
+      const cycle = visit(next, [...path, file]);
+      if (cycle !== undefined) return cycle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of graph.keys()) {
+    const cycle = visit(file, []);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}
+
+/** Everything that is wrong with the program's structure. */
+function faults(sources: Sources): string[] {
+  const graph = graphOf(sources);
+  const arrows = [...graph].flatMap(([from, targets]) => targets.flatMap((to) => wrongArrow(from, to) ?? []));
+  const cycle = findCycle(graph);
+  const imported = new Set([...graph].flatMap(([from, targets]) => targets.filter((to) => to !== from)));
+  const orphans = Object.keys(sources).filter((file) =>
+    file !== "main.ts" && !file.endsWith(".d.ts") && !imported.has(file)
+  );
+  const impure = Object.entries(sources).flatMap(([file, source]) => {
+    const code = codeOf(source);
+    if (partOf(file) === "domain" && /\bDeno\b/.test(code)) return `${file} uses Deno`;
+    if (file !== "src/config.ts" && /\b(Deno|process)\s*\.\s*env\b/.test(code)) return `${file} reads the environment`;
+    return [];
+  });
+  return [
+    ...arrows,
+    ...cycle === undefined ? [] : [`a cycle: ${cycle.join(" -> ")}`],
+    ...orphans.map((file) => `${file} is imported by nobody`),
+    ...impure,
+  ];
+}
+
+const ROOT = new URL("../", import.meta.url);
+
+/** main.ts and everything in src/. */
+async function readSources(): Promise<Sources> {
+  const sources: Sources = { "main.ts": await Deno.readTextFile(new URL("main.ts", ROOT)) };
+  const read = async (folder: string): Promise<void> => {
+    for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
+      if (isDirectory) await read(`${folder}${name}/`);
+      else if (name.endsWith(".ts")) {
+        sources[`${folder}${name}`] = await Deno.readTextFile(new URL(`${folder}${name}`, ROOT));
+      }
+    }
+  };
+  await read("src/");
+  return sources;
+}
+
+Deno.test({
+  name: "imports go down, make no cycle, and reach every file",
+  ignore: noRead,
+  fn: async () => {
+    const sources = await readSources();
+    assert(Object.keys(sources).length > 30);
+    assertEquals(faults(sources), []);
+  },
+});
+
+Deno.test({
+  name: "every import names a file that is there, or a package of deno.json",
+  ignore: noRead,
+  fn: async () => {
+    const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+    const sources = await readSources();
+    for (const [file, targets] of graphOf(sources)) {
+      for (const target of targets) {
+        const known = target.endsWith(".ts")
+          ? target in sources
+          : Object.hasOwn(imports, target) || target.startsWith("node:") ||
+            (await Deno.stat(new URL(target, ROOT))).isFile;
+        assert(known, `${file} imports ${target}`);
+      }
+    }
+  },
+});
+
+/** A program in which everything is as it should be. */
+const GOOD: Sources = {
+  "main.ts": `import { main } from "./src/cli/main.ts";`,
+  "src/cli/main.ts": `import { serve } from "./serve.ts";\nimport { doctor } from "./doctor.ts";`,
+  "src/cli/serve.ts": `import { Cless } from "../cless.ts";\nimport { port } from "../domain/port.ts";`,
+  "src/cli/doctor.ts": `import { check } from "../docker/check.ts";\nimport { open } from "../control/data_dir.ts";`,
+  "src/cless.ts": `import { api } from "./admin/api.ts";\nimport "./config.ts";\nimport "./log.ts";`,
+  "src/admin/api.ts": `import page from "./page.html" with { type: "text" };\nimport x from "../serving/proxy.ts";`,
+  "src/docker/check.ts": `import type { Service } from "../serving/proxy.ts";\nimport fs from "node:fs";`,
+  "src/control/data_dir.ts": `import { messageOf } from "../errors.ts";`,
+  "src/serving/proxy.ts": `import { port } from "../domain/port.ts";\nimport { log } from "../log.ts";`,
+  "src/config.ts": `import { port } from "./domain/port.ts";\nimport "./errors.ts";\nDeno.env.get("X");`,
+  "src/log.ts": `import type { Level } from "./config.ts";`,
+  "src/errors.ts": `export {};`,
+  "src/domain/port.ts": `import { x } from "./x.ts";`,
+  "src/domain/x.ts": `// import { no } from "../log.ts";\n/* Deno: import "../log.ts" */`,
+  "src/std.d.ts": ``,
+};
+
+/** What is found when a line is added to one of the good files. */
+function withLine(file: string, line: string): string[] {
+  return faults({ ...GOOD, [file]: `${GOOD[file]}\n${line}` });
+}
+
+Deno.test("a good structure has no faults", () => {
+  assertEquals(faults(GOOD), []);
+});
+
+Deno.test("an arrow that goes up or to the side is found", () => {
+  const arrows: [from: string, specifier: string, why: string][] = [
+    ["src/serving/proxy.ts", "../control/data_dir.ts", "imports go down"],
+    ["src/serving/proxy.ts", "../docker/check.ts", "imports go down"],
+    ["src/control/data_dir.ts", "../docker/check.ts", "imports go down"],
+    ["src/docker/check.ts", "../admin/api.ts", "imports go down"],
+    ["src/admin/api.ts", "../docker/check.ts", "imports go down"],
+    ["src/admin/api.ts", "../cless.ts", "imports go down"],
+    ["src/cless.ts", "./cli/serve.ts", "imports go down"],
+    ["src/cli/serve.ts", "../../main.ts", "imports go down"],
+    ["src/cli/serve.ts", "../docker/check.ts", "only doctor may"],
+    ["src/cli/doctor.ts", "../cless.ts", "only serve may"],
+    ["src/errors.ts", "./serving/proxy.ts", "it stands on the ground"],
+    ["src/domain/x.ts", "../errors.ts", "the domain imports nothing else"],
+    ["src/domain/x.ts", "../../main.ts", "the domain imports nothing else"],
+  ];
+  for (const [from, specifier, why] of arrows) {
+    const to = resolve(from, specifier);
+    const found = withLine(from, `import type {\n  A,\n} from "${specifier}";`);
+    assert(found.includes(`${from} imports ${to}: ${why}`), `${from} imports ${to}: ${found}`);
+  }
+  for (const line of [`import "node:fs";`, `import x from "@std/assert";`, `export * from "npm:yaml";`]) {
+    assertEquals(withLine("src/domain/x.ts", line).length, 1, line);
+  }
+});
+
+Deno.test("an adapter that is new or a part that is unknown is held to the rule", () => {
+  const found = faults({
+    ...GOOD,
+    "src/sqlite/store.ts": `import "../docker/check.ts";`,
+    "src/extra.ts": `import "./log.ts";`,
+  });
+  assertEquals(found, [
+    "src/sqlite/store.ts imports src/docker/check.ts: imports go down",
+    "src/extra.ts is no part of the program that is known",
+    "src/sqlite/store.ts is imported by nobody",
+    "src/extra.ts is imported by nobody",
+  ]);
+});
+
+Deno.test("a cycle is found, also one within a folder", () => {
+  assertEquals(withLine("src/domain/x.ts", `export { port } from "./port.ts";`), [
+    "a cycle: src/domain/port.ts -> src/domain/x.ts -> src/domain/port.ts",
+  ]);
+  assertEquals(withLine("src/errors.ts", `import "./log.ts";`), [
+    "a cycle: src/log.ts -> src/config.ts -> src/errors.ts -> src/log.ts",
+  ]);
+  assertEquals(withLine("src/errors.ts", `import "./errors.ts";`), ["a cycle: src/errors.ts -> src/errors.ts"]);
+});
+
+Deno.test("a file that nobody imports is found, also one that imports itself", () => {
+  const orphan = (source: string) => faults({ ...GOOD, "src/cli/help.ts": source })[0];
+  assertEquals(orphan(""), "src/cli/help.ts is imported by nobody");
+  assert(
+    faults({ ...GOOD, "src/cli/help.ts": `import "./help.ts";` }).includes("src/cli/help.ts is imported by nobody"),
+  );
+});
+
+Deno.test("the platform in the domain and the environment outside of config.ts are found", () => {
+  assertEquals(withLine("src/domain/x.ts", `const now = Deno.hostname();`), ["src/domain/x.ts uses Deno"]);
+  assertEquals(withLine("src/cless.ts", `Deno.env.get("HOME");`), ["src/cless.ts reads the environment"]);
+});
+
+Deno.test("every way to import is seen", () => {
+  assertEquals(
+    importsOf(
+      `import a, { b } from "./1.ts";\nimport * as c from "./2.ts";\nimport type { D } from "./3.ts";\n` +
+        `import {\n  e,\n  type F,\n} from "./4.ts";\nimport "./5.ts";\nexport * from "./6.ts";\nexport { g } from "./7.ts";\n` +
+        `const h = await import("./8.ts");\nimport i from "./9.json" with { type: "json" };\n` +
+        `type J = import("./10.ts").J;\nexport const from = "no.ts";\n// import "no.ts";\n/** import("no.ts") */\n`,
+    ),
+    ["./1.ts", "./2.ts", "./3.ts", "./4.ts", "./5.ts", "./6.ts", "./7.ts", "./8.ts", "./9.json", "./10.ts"],
+  );
+});

@@ -1,0 +1,165 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import manifest from "../../deno.json" with { type: "json" };
+import { openDataDir } from "../../src/control/data_dir.ts";
+import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
+import { noNet } from "../support/permissions.ts";
+import { type Run, runMain } from "./run_main.ts";
+
+interface Finding {
+  readonly check: string;
+  readonly state: string;
+  readonly fact: string;
+  readonly remedy?: string;
+}
+
+/** What a test works with. */
+interface Parts {
+  readonly docker: FakeDocker;
+  /** A folder that is there and empty. */
+  readonly folder: string;
+  /** Runs the doctor with a data-dir in the folder, on free ports; later flags win. */
+  doctor(...flags: string[]): Promise<Run>;
+}
+
+/** A test with an engine in which everything is well, a folder of its own, and no more permissions than the program has. */
+function doctorTest(name: string, fn: (parts: Parts) => Promise<void>): void {
+  dockerTest(name, async (docker) => {
+    await docker.on("version", "26.1.5\n");
+    await docker.on("network inspect bridge", '[{"Gateway":"127.0.0.1"}]\n');
+    await docker.on("info", "/\n");
+    await docker.on("network ls", "");
+    const folder = await Deno.makeTempDir({ prefix: "doctor-" });
+    const doctor = (...flags: string[]) => {
+      const defaults = {
+        "--docker": docker.path,
+        "--data-dir": `${folder}/data`,
+        "--listen": "127.0.0.1:0",
+        "--admin": "127.0.0.1:0",
+      };
+      const given = flags.map((flag) => flag.split("=")[0]);
+      const kept = Object.entries(defaults).filter(([flag]) => !given.includes(flag));
+      return runMain("doctor", ...kept.map(([flag, value]) => `${flag}=${value}`), ...flags);
+    };
+    await fn({ docker, folder, doctor }).finally(() => Deno.remove(folder, { recursive: true }));
+  }, { ignore: noFakeDocker || noNet, permissions: manifest.permissions.default as Deno.PermissionOptionsObject });
+}
+
+/** The findings of a run that prints JSON, by what was checked. */
+function findings(run: Run): Record<string, Finding[]> {
+  return Object.groupBy(JSON.parse(run.out) as Finding[], ({ check }) => check) as Record<string, Finding[]>;
+}
+
+doctorTest("where everything is well, each check says so, and the exit code is 0", async ({ doctor, folder }) => {
+  const { code, err, out } = await doctor();
+  assertEquals([code, err], [0, ""]);
+  for (const line of out.split("\n").filter((line) => !line.startsWith(" "))) assertMatch(line, /^(ok {2}|warn) {2}\w/);
+  assertStringIncludes(out, "ok    engine      Docker 26.1.5 answers");
+  assertStringIncludes(out, `ok    data-dir    ${folder}/data can be written`);
+  assertStringIncludes(out, "ok    port        127.0.0.1:0 is free");
+});
+
+doctorTest("the findings are to be had as JSON", async ({ doctor }) => {
+  const run = await doctor("--json");
+  const checks = (JSON.parse(run.out) as Finding[]).map(({ check }) => check);
+  assertEquals(checks, ["engine", "data-dir", "port", "port", "files", "containers", "disk", "networks"]);
+  assertEquals(findings(run)["engine"], [{ check: "engine", state: "ok", fact: "Docker 26.1.5 answers" }]);
+  if (Deno.build.os === "linux") assertMatch(findings(run)["files"]![0]!.fact, /^\d+ files may be open at once$/);
+  assertMatch(findings(run)["disk"]![0]!.fact, /^\d+\.\d GiB are free in \/$/);
+});
+
+doctorTest("looking leaves nothing behind", async ({ doctor, folder }) => {
+  await doctor();
+  assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
+});
+
+doctorTest("without an engine, what to do is said, and what needs one is not checked", async ({ docker, doctor }) => {
+  await docker.on("version", { stderr: "Cannot connect to the Docker daemon.", code: 1 });
+  const { code, out } = await doctor();
+  assertEquals(code, 1);
+  const [fact, remedy] = out.split("\n");
+  assertEquals(fact, "FAIL  engine      no Docker engine answers: Cannot connect to the Docker daemon");
+  assertEquals(remedy, "                  -> start it (systemctl start docker), or say with DOCKER_HOST where it is");
+  assertEquals(Object.keys(findings(await doctor("--json"))), ["engine", "data-dir", "port", "files"]);
+});
+
+doctorTest("a command that is not docker's is named with the remedy", async ({ doctor }) => {
+  const run = await doctor("--docker=/nowhere/docker", "--json");
+  const [engine] = findings(run)["engine"]!;
+  assertEquals(run.code, 1);
+  assertEquals(engine!.fact, 'no Docker engine answers: there is no command "/nowhere/docker"');
+  assertMatch(engine!.remedy!, /^install Docker .*, or name the command with --docker$/);
+});
+
+doctorTest("an engine that fails at one check fails that one alone", async ({ docker, doctor }) => {
+  await docker.on("info", { stderr: "Error response from daemon: busy\n", code: 1 });
+  const run = await doctor("--json");
+  assertEquals(run.code, 1);
+  assertEquals(findings(run)["disk"], [{ check: "disk", state: "failed", fact: "busy" }]);
+  assertEquals(findings(run)["networks"]![0]!.state, "ok");
+});
+
+doctorTest("a port in use is a failure, with the program that has it where the machine tells", async ({ doctor }) => {
+  using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const where = `127.0.0.1:${other.addr.port}`;
+  const run = await doctor(`--listen=${where}`, "--json");
+  assertEquals(run.code, 1);
+  const [listen, admin] = findings(run)["port"]!;
+  assertEquals([listen!.state, admin!.state], ["failed", "ok"]);
+  assert([`${where} is in use`, `${where} is in use by deno (pid ${Deno.pid})`].includes(listen!.fact), listen!.fact);
+  assertEquals(listen!.remedy, "stop that program, or choose another port with --listen or --admin");
+});
+
+doctorTest("an address that is not this machine's is a failure", async ({ doctor }) => {
+  const run = await doctor("--listen=203.0.113.1:0", "--listen=127.0.0.1:0", "--json");
+  assertEquals(run.code, 1);
+  assertEquals(findings(run)["port"]!.map(({ state }) => state), ["failed", "ok", "ok"]);
+});
+
+doctorTest("the cless that runs with this data-dir is in nobody's way", async ({ doctor, folder }) => {
+  using _running = await openDataDir(`${folder}/data`);
+  using port = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const run = await doctor(`--listen=127.0.0.1:${port.addr.port}`, "--json");
+  assertEquals(run.code, 0, run.out);
+  assertEquals(findings(run)["data-dir"]![0]!.fact, `${folder}/data is in use by a running cless`);
+  assertEquals(findings(run)["port"]![0]!.fact, `127.0.0.1:${port.addr.port} is in use by a running cless`);
+});
+
+doctorTest("a data-dir that cannot be is a failure, with what to do", async ({ doctor, folder }) => {
+  await Deno.writeTextFile(`${folder}/file`, "");
+  const places = [[`${folder}/file`, "is not a folder"], [`${folder}/file/below`, "Not a directory"], [
+    "/proc/x/y",
+    "",
+  ]];
+  for (const [path, reason] of places) {
+    const run = await doctor(`--data-dir=${path}`, "--json");
+    const [finding] = findings(run)["data-dir"]!;
+    assertEquals([run.code, finding!.state], [1, "failed"]);
+    assertStringIncludes(finding!.fact, `${path} cannot be used: ${reason}`);
+    assertEquals(finding!.remedy, "run cless with sudo, or name another folder with --data-dir");
+  }
+});
+
+doctorTest("a data-dir whose folders are not there yet is no trouble", async ({ doctor, folder }) => {
+  for (const path of [`${folder}/a/b/c/`, `${folder}//a//b`]) {
+    assertEquals((await doctor(`--data-dir=${path}`)).code, 0, path);
+  }
+});
+
+doctorTest("what a dead cless has left is a warning, and no failure", async ({ docker, doctor, folder }) => {
+  const network = { name: "cless-a1", owner: "a1", dataDir: `${folder}/gone` };
+  await docker.on("network ls", JSON.stringify(network));
+  const run = await doctor();
+  assertEquals(run.code, 0);
+  assertStringIncludes(
+    run.out,
+    `warn  networks    cless-a1 was left behind by a cless whose data-dir ${folder}/gone is gone`,
+  );
+  assertStringIncludes(run.out, "-> docker ps -aq --filter label=cless.owner=a1 | xargs -r docker rm -f");
+});
+
+doctorTest("--upstream direct is a failure where the host does not reach containers", async ({ docker, doctor }) => {
+  await docker.on("network inspect bridge", '[{"Gateway":"203.0.113.1"}]\n');
+  assertEquals((await doctor()).code, 0);
+  const run = await doctor("--upstream=direct", "--json");
+  assertEquals([run.code, findings(run)["containers"]![0]!.remedy], [1, "leave out --upstream direct"]);
+});

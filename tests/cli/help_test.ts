@@ -1,0 +1,100 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { doctorHelp, flagHelp, serveHelp, topHelp } from "../../src/cli/help.ts";
+import { SERVE_FLAGS } from "../../src/cli/serve_flags.ts";
+import { VERSION } from "../../src/cli/version.ts";
+
+const HELPS = { topHelp, serveHelp, doctorHelp };
+
+/** Calls a function as if on a terminal of so many columns. */
+function onTerminal<T>(columns: number, call: () => T): T {
+  const { consoleSize } = Deno;
+  Deno.consoleSize = () => ({ columns, rows: 24 });
+  try {
+    return call();
+  } finally {
+    Deno.consoleSize = consoleSize;
+  }
+}
+
+/** A text without the line breaks that wrapping has made. */
+function unwrapped(text: string): string {
+  return text.replaceAll(/\s+/g, " ");
+}
+
+Deno.test("every help names every flag of serve, with what stands for its value", () => {
+  for (const help of Object.values(HELPS)) {
+    const text = help();
+    for (const { name, value } of SERVE_FLAGS) {
+      const label = name === "convention"
+        ? "--[no-]convention"
+        : value === undefined
+        ? `--${name}`
+        : `--${name} ${value}`;
+      assert(text.split("\n").some((line) => line.startsWith(`  ${label}  `)), `${help.name}: ${label}`);
+    }
+  }
+});
+
+Deno.test("every help says what each flag is for, its default, and whether it can be repeated", () => {
+  for (const help of Object.values(HELPS)) {
+    const text = unwrapped(help());
+    for (const flag of SERVE_FLAGS) {
+      const remarks = [flag.default && `default ${flag.default}`, flag.repeatable && "repeatable"].filter(Boolean);
+      assertStringIncludes(text, flag.help + (remarks.length > 0 ? ` (${remarks.join("; ")})` : ""));
+    }
+  }
+});
+
+Deno.test("help groups the flags", () => {
+  const text = topHelp();
+  for (const group of new Set(SERVE_FLAGS.map(({ group }) => group))) {
+    assertEquals(text.split("\n").filter((line) => line === `${group}:`).length, 1, group);
+  }
+});
+
+Deno.test("help says how to set a flag by a variable, how durations are written, and shows an example", () => {
+  for (const help of [topHelp, serveHelp]) {
+    const text = unwrapped(help());
+    assertStringIncludes(text, "--stop-after is CLESS_STOP_AFTER; a flag wins");
+    assertStringIncludes(text, "Durations are written 250ms, 30s, 5m or 1h; 0 means never.");
+    assertStringIncludes(text, "Example: docker build -t golang-docker images/golang cless --listen 127.0.0.1:8080");
+  }
+  assertStringIncludes(topHelp(), VERSION);
+  assertStringIncludes(unwrapped(doctorHelp()), "Exit code 1 when something would not work.");
+});
+
+Deno.test("help fits the terminal, from 60 columns on and to 100 at most", () => {
+  for (const [columns, most] of [[20, 60], [60, 60], [61, 61], [72, 72], [80, 80], [100, 100], [200, 100]] as const) {
+    for (const [name, help] of Object.entries(HELPS)) {
+      for (const line of onTerminal(columns, help).split("\n")) {
+        assert(line.length <= most, `${name} on ${columns} columns: ${line}`);
+      }
+    }
+  }
+});
+
+Deno.test("help uses the width that there is", () => {
+  for (const help of Object.values(HELPS)) {
+    const lines = [60, 80, 100].map((columns) => onTerminal(columns, help).split("\n").length);
+    assert(lines[0]! > lines[1]! && lines[1]! > lines[2]!, lines.join(" "));
+  }
+});
+
+Deno.test("help ends no line in spaces, and keeps a flag's text in its column", () => {
+  const lines = onTerminal(60, () => flagHelp(SERVE_FLAGS));
+  assertEquals(lines.filter((line) => line.endsWith(" ")), []);
+  const column = lines.find((line) => line.includes("  Where requests for services"))!.indexOf("Where requests");
+  for (const line of lines.filter((line) => line.startsWith(" "))) {
+    assert(line[column] !== " " && line[column - 1] === " ", line);
+  }
+});
+
+Deno.test("flags without a group come without a heading", () => {
+  assertEquals(
+    flagHelp([{ name: "json", help: "Print JSON" }, { name: "n", value: "N", help: "How many", default: "3" }]),
+    [
+      "  --json  Print JSON",
+      "  --n N   How many (default 3)",
+    ],
+  );
+});

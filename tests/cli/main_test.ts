@@ -1,0 +1,76 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { doctorHelp, serveHelp, topHelp } from "../../src/cli/help.ts";
+import { main } from "../../src/cli/main.ts";
+import { VERSION } from "../../src/cli/version.ts";
+import { noRead, noRun } from "../support/permissions.ts";
+import { runMain, runProcess } from "./run_main.ts";
+
+Deno.test("the program tells its version", async () => {
+  for (const flag of ["--version", "-V"]) {
+    assertEquals(await runMain(flag), { code: 0, out: `cless ${VERSION}`, err: "" });
+  }
+});
+
+Deno.test("help is given for the program and for each verb, however it is asked for", async () => {
+  for (const args of [["--help"], ["-h"], ["help"]]) {
+    assertEquals(await runMain(...args), { code: 0, out: topHelp(), err: "" });
+  }
+  for (const args of [["serve", "--help"], ["serve", "-h"], ["help", "serve"], ["serve", "--listen", "x", "-h"]]) {
+    assertEquals(await runMain(...args), { code: 0, out: serveHelp(), err: "" });
+  }
+  for (const args of [["doctor", "--help"], ["help", "doctor"], ["doctor", "--json", "-h"]]) {
+    assertEquals(await runMain(...args), { code: 0, out: doctorHelp(), err: "" });
+  }
+});
+
+Deno.test("flags without a verb are serve's", async () => {
+  assertEquals(await runMain("--listen", "127.0.0.1:0", "--help"), { code: 0, out: serveHelp(), err: "" });
+});
+
+Deno.test("a wrong command line is exit code 2, and one line that says what is wrong", async () => {
+  const cases: [args: string[], message: string][] = [
+    [["srve"], 'there is no verb "srve"; did you mean "serve"? See cless --help'],
+    [["docktor"], 'there is no verb "docktor"; did you mean "doctor"? See cless --help'],
+    [["toString"], 'there is no verb "toString"; did you mean "serve"? See cless --help'],
+    [["--lisen", "x"], "unknown flag --lisen; did you mean --listen?"],
+    [["serve", "--lisen=x"], "unknown flag --lisen; did you mean --listen?"],
+    [["doctor", "--jsn"], "unknown flag --jsn; did you mean --json?"],
+    [["serve", "--listen"], "--listen needs a value: --listen HOST:PORT"],
+    [["serve", "me"], 'serve takes no argument "me"; see cless serve --help'],
+    [["doctor", "007"], 'doctor takes no argument "007"; see cless doctor --help'],
+    [["two\nlines"], 'there is no verb "two; lines"; did you mean "serve"? See cless --help'],
+  ];
+  for (const [args, message] of cases) {
+    assertEquals(await runMain(...args), { code: 2, out: "", err: `cless: ${message}` });
+  }
+});
+
+Deno.test("an empty word is no verb", async () => {
+  const { code, err } = await runMain("");
+  assertEquals(code, 2);
+  assertMatch(err, /^cless: there is no verb ""/);
+});
+
+Deno.test("what nobody has thought of is exit code 1, one line and no stack trace", async () => {
+  const { error, log } = console;
+  const written: string[] = [];
+  console.log = () => {
+    throw new TypeError("the pipe\nis broken");
+  };
+  console.error = (text: string) => written.push(text);
+  const code = await main(["--version"]).finally(() => Object.assign(console, { error, log }));
+  assertEquals(code, 1);
+  assertEquals(written, ["cless: this should not have happened: the pipe; is broken"]);
+});
+
+Deno.test({
+  name: "as a process, the program ends with its exit code, and writes errors to stderr alone",
+  ignore: noRun || noRead,
+  fn: async () => {
+    assertEquals(await runProcess("--version"), { code: 0, out: `cless ${VERSION}\n`, err: "" });
+    const wrong = await runProcess("serve", "--stop-after", "-1s");
+    assertEquals({ ...wrong, err: "" }, { code: 2, out: "", err: "" });
+    assertStringIncludes(wrong.err, 'cless: --stop-after: "-1s" is not allowed: expected a duration such as');
+    assertEquals(wrong.err.trimEnd().split("\n").length, 1);
+  },
+});

@@ -1,0 +1,112 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
+import { noNet } from "../support/permissions.ts";
+import { programArgs, runProcess } from "./run_main.ts";
+
+const decoder = new TextDecoder();
+
+/** A test with an engine that has images but no containers, and flags that suit it. */
+function serveTest(
+  name: string,
+  fn: (docker: FakeDocker, flags: string[], dataDir: string) => Promise<void>,
+): void {
+  dockerTest(name, async (docker) => {
+    await docker.on("version", "26.1.5\n");
+    await docker.on("image ls", '{"id":"sha256:1","name":"rust-docker","tag":"latest"}\n');
+    await docker.on("network ls", "");
+    await docker.on("network create", "0123\n");
+    await docker.on("network rm", "");
+    await docker.on("ps", "");
+    const dataDir = await Deno.makeTempDir({ prefix: "serve-" });
+    const flags = ["serve", "--docker", docker.path, "--data-dir", dataDir, "--admin", "127.0.0.1:0"];
+    await fn(docker, flags, dataDir).finally(() => Deno.remove(dataDir, { recursive: true }));
+  }, { ignore: noFakeDocker || noNet });
+}
+
+/** Starts the program, waits until it has written something that matches, and ends it by a signal. */
+async function served(stream: "stdout" | "stderr", until: RegExp, flags: string[], signal: Deno.Signal = "SIGTERM") {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: programArgs(...flags),
+    stdin: "null",
+    stdout: stream === "stdout" ? "piped" : "null",
+    stderr: stream === "stderr" ? "piped" : "null",
+  }).spawn();
+  let text = "";
+  for await (const chunk of child[stream]) {
+    text += decoder.decode(chunk, { stream: true });
+    if (!until.test(text)) continue;
+    child.kill(signal);
+    until = /$^/;
+  }
+  return { ...await child.status, text };
+}
+
+serveTest(
+  "serve says where it listens and what to try, and ends with 0 when it is told to",
+  async (docker, flags, dataDir) => {
+    const listen = ["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--log-format", "text"];
+    const { code, text } = await served("stdout", /curl .*\n/, [...flags, ...listen]);
+    assertEquals(code, 0);
+    const lines = text.split("\n");
+    assertMatch(lines[0]!, /^cless \d+\.\d+\.\d+$/);
+    const [, first] = /^ {2}serving {5}http:\/\/127\.0\.0\.1:(\d+) {2}http:\/\/127\.0\.0\.1:\d+$/.exec(lines[1]!) ?? [];
+    assertMatch(lines[2]!, /^ {2}admin API {3}http:\/\/127\.0\.0\.1:\d+ {2}\(token: .*\)$/);
+    assert(lines[2]!.endsWith(`(token: ${dataDir}/admin-token)`));
+    const example = `http://rust.localhost:${first}`;
+    assertEquals(lines.slice(3), [`  try it      ${example}`, `              curl ${example}`, ""]);
+    assertEquals((await docker.calls("network rm")).length, 1);
+  },
+);
+
+serveTest("without images, serve says how to make one, and a domain that was given is used", async (docker, flags) => {
+  await docker.on("image ls", "");
+  const more = ["--listen", "127.0.0.1:0", "--domain", "example.org", "--log-format", "text"];
+  const { code, text } = await served("stdout", /answers at .*\n/, [...flags, ...more], "SIGINT");
+  assertEquals(code, 0);
+  const told =
+    /no image here is named NAME-docker yet; build one, and it answers at http:\/\/NAME\.example\.org:\d+\n$/;
+  assertMatch(text, told);
+});
+
+serveTest("for a program that reads the log, the same is one line of JSON", async (_docker, flags, dataDir) => {
+  const { code, text } = await served("stderr", /"serving".*\n/, [...flags, "--listen", "127.0.0.1:0"]);
+  assertEquals(code, 0);
+  const lines = text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(lines.map(({ message }) => message), ["serving", "stopping", "stopped"]);
+  const { admin, example, level, listen, tokenFile } = lines[0];
+  assertMatch(admin, /^127\.0\.0\.1:\d+$/);
+  assertEquals([level, tokenFile, example], [
+    "info",
+    `${dataDir}/admin-token`,
+    `http://rust.localhost:${listen[0].split(":")[1]}`,
+  ]);
+});
+
+serveTest("what keeps serve from working is one line and exit code 1", async (docker, flags, dataDir) => {
+  using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const taken = `127.0.0.1:${other.addr.port}`;
+  await Deno.writeTextFile(`${dataDir}/file`, "");
+  const cases: [flags: string[], message: RegExp][] = [
+    [
+      ["--listen", taken],
+      /^cless: .*127\.0\.0\.1:\d+.* in use( by deno \(pid \d+\))?; choose another one with --listen or --admin$/,
+    ],
+    [
+      ["--data-dir", `${dataDir}/file`],
+      /^cless: cannot use the data-dir .*\/file: it is a file; name another one with --data-dir$/,
+    ],
+    [
+      ["--docker", "/nowhere/docker"],
+      /^cless: no Docker engine answers: there is no command "\/nowhere\/docker"; install Docker/,
+    ],
+  ];
+  for (const [more, message] of cases) {
+    const replaced = flags.map((flag, at) => flags[at - 1] === more[0] ? more[1]! : flag);
+    const listen = more[0] === "--listen" ? more : ["--listen", "127.0.0.1:0"];
+    const { code, err, out } = await runProcess(...replaced, ...listen);
+    assertEquals([code, out], [1, ""], err);
+    assertMatch(err.trimEnd(), message);
+    assertEquals(err.split("\n").length, 2, err);
+  }
+  assert((await docker.calls("run")).length === 0);
+});

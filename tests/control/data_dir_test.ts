@@ -1,0 +1,211 @@
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
+import { type DataDir, isDataDirInUse, openDataDir } from "../../src/control/data_dir.ts";
+import { OperatorError } from "../../src/errors.ts";
+import { noRead, noRun, noWrite } from "../support/permissions.ts";
+
+/** A test with a folder of its own, that is gone afterwards. */
+function folderTest(name: string, fn: (folder: string) => Promise<void>, ignore = noRead || noWrite): void {
+  Deno.test({
+    name,
+    ignore,
+    fn: async () => {
+      const folder = await Deno.makeTempDir({ prefix: "data-dir-" });
+      await fn(folder).finally(() => Deno.remove(folder, { recursive: true }));
+    },
+  });
+}
+
+/** Opens a folder and lets it go. */
+async function opened(path: string): Promise<Omit<DataDir, typeof Symbol.dispose>> {
+  using dir = await openDataDir(path);
+  return dir;
+}
+
+/** The message with which a folder is refused. */
+async function refusal(path: string): Promise<string> {
+  return (await assertRejects(() => openDataDir(path), OperatorError)).message;
+}
+
+async function modeOf(path: string): Promise<string> {
+  return ((await Deno.stat(path)).mode! & 0o777).toString(8);
+}
+
+folderTest("a missing folder is made, for nobody else to read", async (folder) => {
+  const path = `${folder}/deep/er`;
+  const { owner, token, tokenFile } = await opened(path);
+  assertMatch(owner, /^[0-9a-f]{8}$/);
+  assertMatch(token, /^[0-9a-f]{64}$/);
+  assertEquals(tokenFile, `${path}/admin-token`);
+  assertEquals(await Deno.readTextFile(tokenFile), `${token}\n`);
+  assertEquals(await Deno.readTextFile(`${path}/owner`), `${owner}\n`);
+  assertEquals(await modeOf(path), "700");
+  for (const name of ["admin-token", "owner", "lock"]) assertEquals(await modeOf(`${path}/${name}`), "600", name);
+  const names = (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
+  assertEquals(names, ["admin-token", "lock", "owner"]);
+});
+
+folderTest("opened again, the folder has the same owner and token", async (folder) => {
+  const first = await opened(folder);
+  const { owner, token } = await opened(folder);
+  assertEquals([owner, token], [first.owner, first.token]);
+});
+
+folderTest("two folders have different owners and tokens", async (folder) => {
+  const [a, b] = [await opened(`${folder}/a`), await opened(`${folder}/b`)];
+  assertNotEquals(a.owner, b.owner);
+  assertNotEquals(a.token, b.token);
+});
+
+folderTest("the path is absolute, whatever name the folder was opened by", async (folder) => {
+  const real = await Deno.realPath(folder);
+  await Deno.symlink(".", `${folder}/link`);
+  assertEquals((await opened(`${folder}/link/./`)).path, real);
+  const before = Deno.cwd();
+  Deno.chdir(folder);
+  try {
+    assertEquals((await opened("here")).path, `${real}/here`);
+  } finally {
+    Deno.chdir(before);
+  }
+});
+
+folderTest("a token that somebody has put there is taken", async (folder) => {
+  const token = "Abc-_".repeat(7);
+  await Deno.writeTextFile(`${folder}/admin-token`, ` ${token}\n\n`);
+  assertEquals((await opened(folder)).token, token);
+});
+
+folderTest("a folder that is open is refused, with the number of the process that has it", async (folder) => {
+  {
+    using _open = await openDataDir(folder);
+    const by = `by another cless (pid ${Deno.pid})`;
+    const message = `the data-dir ${folder} is in use ${by}; stop it, or name another one with --data-dir`;
+    assertEquals(await refusal(folder), message);
+    assertEquals(await isDataDirInUse(folder), true);
+  }
+  assertEquals(await isDataDirInUse(folder), false);
+  await opened(folder);
+});
+
+folderTest("a refusal does not take the folder from the one that has it", async (folder) => {
+  using _open = await openDataDir(folder);
+  await refusal(folder);
+  assertEquals(await Deno.readTextFile(`${folder}/lock`), `${Deno.pid}\n`);
+  await refusal(folder);
+});
+
+folderTest("a folder that was refused for damage is free again", async (folder) => {
+  await Deno.writeTextFile(`${folder}/owner`, "x");
+  await refusal(folder);
+  assertEquals(await isDataDirInUse(folder), false);
+});
+
+folderTest("a damaged owner or token is never replaced in silence", async (folder) => {
+  for (
+    const [name, content] of [["owner", "1234567"], ["owner", ""], ["admin-token", "short"], ["admin-token", "\0"]]
+  ) {
+    const path = `${folder}/${name}`;
+    await opened(folder);
+    const good = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, content!);
+    assertEquals(await refusal(folder), `${path} is damaged; restore it, or remove it to have a new one made`);
+    assertEquals(await Deno.readTextFile(path), content);
+    await Deno.writeTextFile(path, good);
+  }
+  const before = await opened(folder);
+  await Deno.remove(`${folder}/admin-token`);
+  const after = await opened(folder);
+  assertEquals(after.owner, before.owner);
+  assertNotEquals(after.token, before.token);
+});
+
+folderTest("what a crash has left half-written is ignored, and its mode too", async (folder) => {
+  await Deno.writeTextFile(`${folder}/admin-token.new`, "1234", { mode: 0o644 });
+  await Deno.writeTextFile(`${folder}/owner.new`, "");
+  const { owner, token } = await opened(folder);
+  assertEquals([owner.length, token.length], [8, 64]);
+  assertEquals(await modeOf(`${folder}/admin-token`), "600");
+});
+
+folderTest("a place where no folder can be is refused, with the reason and what to do", async (folder) => {
+  await Deno.writeTextFile(`${folder}/file`, "");
+  const remedy = "name another one with --data-dir";
+  for (const path of [`${folder}/file`, `${folder}/file/below`]) {
+    assertEquals(await refusal(path), `cannot use the data-dir ${path}: it is a file; ${remedy}`);
+  }
+  await Deno.mkdir(`${folder}/dir/owner`, { recursive: true });
+  assertMatch(await refusal(`${folder}/dir`), /^cannot use the data-dir \S+: Is a directory; name another/);
+});
+
+folderTest("a folder that cannot be written is refused, also for root", async () => {
+  for (const path of ["/proc", "/proc/cless"]) {
+    const [, reason = ""] = (await refusal(path)).split(`cannot use the data-dir ${path}: `);
+    assertMatch(reason, /^[^\n]+; name another one with --data-dir$/);
+  }
+}, noRead || noWrite || Deno.build.os !== "linux");
+
+// Root may write everywhere.
+if (!await mayBeRoot()) {
+  folderTest("a read-only folder is refused", async (folder) => {
+    await Deno.chmod(folder, 0o500);
+    const message = `cannot use the data-dir ${folder}: permission denied; name another one with --data-dir`;
+    assertEquals(await refusal(folder), message);
+  });
+}
+
+folderTest("whether a folder is in use is unknown where there is none", async (folder) => {
+  assertEquals(await isDataDirInUse(`${folder}/none`), undefined);
+  assertEquals(await isDataDirInUse(folder), undefined);
+});
+
+folderTest("a process that is killed lets the folder go", async (folder) => {
+  await using holder = await Holder.start(folder);
+  const message = await refusal(folder);
+  assert(message.includes(`(pid ${holder.pid})`), message);
+  assertEquals(await isDataDirInUse(folder), true);
+  await holder.kill();
+  assertEquals(await isDataDirInUse(folder), false);
+  await opened(folder);
+}, noRun || noRead || noWrite);
+
+/** A process that has a data-dir open until it is killed. */
+class Holder implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+
+  private constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+  }
+
+  static async start(folder: string): Promise<Holder> {
+    const module = new URL("../../src/control/data_dir.ts", import.meta.url).href;
+    const code = `import { openDataDir } from "${module}";
+      const dir = await openDataDir(${JSON.stringify(folder)});
+      console.log("open", dir.owner);
+      await new Promise(() => setInterval(() => {}, 1000));`;
+    const args = ["eval", "--quiet", code];
+    const child = new Deno.Command(Deno.execPath(), { args, stdin: "null", stdout: "piped" }).spawn();
+    const reader = child.stdout.getReader();
+    const { value } = await reader.read();
+    assertMatch(new TextDecoder().decode(value), /^open [0-9a-f]{8}\n$/);
+    await reader.cancel();
+    return new Holder(child);
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill().catch(() => {}); // it has ended already
+  }
+}
+
+async function mayBeRoot(): Promise<boolean> {
+  const { state } = await Deno.permissions.query({ name: "sys", kind: "uid" });
+  return state !== "granted" || Deno.uid() === 0;
+}

@@ -1,0 +1,130 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { DockerCommand, DockerError, jsonLines } from "../../src/docker/command.ts";
+import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
+
+/** The message of a command that fails. */
+async function failure(docker: FakeDocker, ...args: string[]): Promise<string> {
+  return (await assertRejects(() => docker.command.run(args), DockerError)).message;
+}
+
+dockerTest("a command is run with its arguments as they are, and without a shell", async (docker) => {
+  await docker.on("run", "done\n");
+  const args = ["run", "--name=a b", "$(touch x)", "", "'\"\\", "a\nb", "*", "ü"];
+  assertEquals(await docker.command.run(args), "done\n");
+  assertEquals(await docker.calls(), [args]);
+});
+
+dockerTest("what a command writes to stderr is no part of its output", async (docker) => {
+  await docker.on("ps", { stdout: "out", stderr: "WARNING: no swap limit" });
+  assertEquals(await docker.command.run(["ps"]), "out");
+});
+
+dockerTest("an output of many lines is read whole", async (docker) => {
+  await docker.on("ps", { script: "n=0; while [ $n -lt 20000 ]; do echo $n; n=$((n + 1)); done" });
+  assertEquals((await docker.command.run(["ps"])).split("\n").length, 20_001);
+});
+
+dockerTest(
+  "the error of a command that fails is what the engine said, without the command's own words",
+  async (docker) => {
+    const said: [stderr: string, message: string][] = [
+      ["Error response from daemon: No such container: x\n", "No such container: x"],
+      [
+        "docker: Error response from daemon: Conflict. The name is in use.\nSee 'docker run --help'.\n",
+        "Conflict. The name is in use",
+      ],
+      [
+        "unknown flag: --x\nSee 'docker ps --help'.\n\nRun 'docker ps --help' for more information\n",
+        "unknown flag: --x",
+      ],
+      ["WARNING: no blkio weight support\nError response from daemon: pool overlaps\n", "pool overlaps"],
+      ["Error response from daemon: no such image: a\nexit status 1\n", "no such image: a"],
+      ["something else\nhappened\n", "happened"],
+    ];
+    for (const [stderr, message] of said) {
+      await docker.on("run", { stdout: "0123456789ab\n", stderr, code: 125 });
+      assertEquals(await failure(docker, "run"), message);
+    }
+  },
+);
+
+dockerTest("a command that fails without a word is named with its exit code", async (docker) => {
+  await docker.on("stop", { code: 7 });
+  assertEquals(await failure(docker, "stop", "x"), "docker stop ended with code 7");
+});
+
+dockerTest("a command that is killed by somebody else has failed", async (docker) => {
+  await docker.on("run", { script: "kill -9 $$" });
+  assertEquals(await failure(docker, "run"), "docker run ended with code 137");
+});
+
+dockerTest("a command that takes too long is ended", async (docker) => {
+  await docker.on("run", { script: "exec sleep 600" });
+  const began = performance.now();
+  const error = await assertRejects(() => docker.command.run(["run"], { timeout: 100 }), DockerError);
+  assertEquals(error.message, "docker run did not end in time");
+  assert(performance.now() - began < 10_000);
+});
+
+dockerTest(
+  "a command that takes too long is ended, though it or what it has started would rather not",
+  async (docker) => {
+    for (const script of ["trap '' TERM; exec sleep 600", "sleep 600; echo done", "sleep 600 & wait"]) {
+      await docker.on("run", { script });
+      const error = await assertRejects(() => docker.command.run(["run"], { timeout: 100 }), DockerError);
+      assertEquals(error.message, "docker run did not end in time");
+    }
+  },
+);
+
+Deno.test({
+  name: "a command that is not there is named",
+  ignore: noFakeDocker,
+  fn: async () => {
+    for (const name of ["/nowhere/docker", "no-such-docker"]) {
+      const error = await assertRejects(() => new DockerCommand(name).run(["ps"]), DockerError);
+      assertEquals(error.message, `there is no command "${name}"`);
+    }
+  },
+});
+
+dockerTest("a command that cannot be run is named with the reason", async (docker) => {
+  await Deno.chmod(docker.path, 0o600);
+  const message = await failure(docker, "ps");
+  assert(message.startsWith(`cannot run "${docker.path}": `) && message.includes("Permission denied"), message);
+});
+
+dockerTest("both streams are put together where that is asked for", async (docker) => {
+  await docker.on("logs", { stdout: "listening\n", stderr: "panic: x\n" });
+  assertEquals(await docker.command.runMerged(["logs", "x"]), "listening\npanic: x");
+});
+
+dockerTest("a merged command that fails is a failure, not an output", async (docker) => {
+  await docker.on("logs", { stderr: "Error response from daemon: No such container: x\n", code: 1 });
+  const error = await assertRejects(() => docker.command.runMerged(["logs", "x"]), DockerError);
+  assertEquals(error.message, "No such container: x");
+});
+
+dockerTest("a command that goes on can be listened to and ended", async (docker) => {
+  await docker.on("events", { script: "echo first; exec sleep 600" });
+  const child = docker.command.spawn(["events"]);
+  const reader = child.stdout.getReader();
+  assertEquals(new TextDecoder().decode((await reader.read()).value), "first\n");
+  child.kill("SIGTERM");
+  await reader.cancel();
+  assertEquals((await child.status).signal, "SIGTERM");
+});
+
+Deno.test("of an output only the lines of JSON are read", () => {
+  assertEquals(
+    jsonLines('WARNING: {"not": "json"}\n{"a":1}\n\n[{"b":2}]\n{broken\nWARNING: x\n"text"\nnull\n 3\n{"c":3}'),
+    [{ a: 1 }, [{ b: 2 }], { c: 3 }],
+  );
+  assertEquals(jsonLines('{"a":1}\r\n{"b":2}\r\n'), [{ a: 1 }, { b: 2 }]);
+  assertEquals(jsonLines(""), []);
+});
+
+dockerTest("warnings on stdout before the answer do not get in the way", async (docker) => {
+  await docker.on("ps", 'WARNING: IPv4 forwarding is disabled\n{"id":"a"}\n{"id":"b"}\n');
+  assertEquals(jsonLines(await docker.command.run(["ps"])), [{ id: "a" }, { id: "b" }]);
+});

@@ -1,0 +1,226 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { DockerCommand, DockerError } from "../../src/docker/command.ts";
+import { DockerLauncher, type DockerLauncherOptions } from "../../src/docker/launcher.ts";
+import { OwnNetwork } from "../../src/docker/network.ts";
+import { runArgs } from "../../src/docker/run_args.ts";
+import { conventionRevision } from "../../src/domain/revision.ts";
+import { type Answer, dockerTest, type FakeDocker } from "../support/fake_docker.ts";
+
+const OWNER = "a1b2c3d4";
+const NETWORK = `cless-${OWNER}`;
+const ID = "0123456789abcdef".repeat(4);
+const REVISION = conventionRevision("golang", `sha256:${ID}`, {
+  startTimeout: 30_000,
+  requestTimeout: 300_000,
+  stopAfter: 600_000,
+});
+
+/** How `docker run` fails with a message. */
+function refused(reason: string): Answer {
+  return {
+    stdout: `${ID}\n`,
+    stderr: `docker: Error response from daemon: ${reason}.\nSee 'docker run --help'.`,
+    code: 125,
+  };
+}
+
+const ADDRESS_TAKEN = refused("Address already in use");
+const NO_NETWORK = refused(`network ${NETWORK} not found`);
+
+/** A launcher on an engine that has its network already. */
+async function newLauncher(docker: FakeDocker, options: Partial<DockerLauncherOptions> = {}, subnet = "10.9.0.0/24") {
+  await docker.on("network ls", `${ID}\n`);
+  await docker.on("network inspect", JSON.stringify({ Name: NETWORK, IPAM: { Config: [{ Subnet: subnet }] } }));
+  await docker.on("run", `${ID}\n`);
+  await docker.on("rm", "");
+  const network = new OwnNetwork(docker.command, { owner: OWNER, path: "/data" });
+  const portRange = { first: 20_000, last: 29_999 };
+  return new DockerLauncher({
+    docker: docker.command,
+    network,
+    owner: OWNER,
+    portRange,
+    upstream: "direct",
+    ...options,
+  });
+}
+
+/** A docker command whose calls can be waited for, also those that the launcher does not wait for. */
+class WatchedCommand extends DockerCommand {
+  readonly calls: Promise<string>[] = [];
+
+  override run(args: readonly string[]): Promise<string> {
+    const call = super.run(args);
+    this.calls.push(call);
+    return call;
+  }
+}
+
+/** What the engine was asked to do with containers, without the arguments of `docker run`. */
+async function asked(docker: FakeDocker): Promise<string[]> {
+  const calls = await docker.calls();
+  return calls.filter(([verb]) => verb !== "network").map((args) => args[0] === "run" ? "run" : args.join(" "));
+}
+
+/** The addresses that containers were started with. */
+async function addresses(docker: FakeDocker): Promise<string[]> {
+  return (await docker.calls("run")).map((args) => args.find((arg) => arg.startsWith("--ip="))!.slice(5));
+}
+
+dockerTest("a container is started on the own network, at an address of cless's choice", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const origin = "http://10.9.0.2:8080";
+  assertEquals(await launcher.launch({ id: "one", revision: REVISION }), { origin });
+  const placement = { id: "one", owner: OWNER, network: NETWORK, address: "10.9.0.2", hostPort: undefined, origin };
+  assertEquals(await docker.calls("run"), [runArgs(REVISION, placement)]);
+  assertEquals(await launcher.launch({ id: "two", revision: REVISION }), { origin: "http://10.9.0.3:8080" });
+});
+
+dockerTest("after the preparation, a start is one command", async (docker) => {
+  for (const upstream of ["direct", "published", "auto"] as const) {
+    const launcher = await newLauncher(docker, { upstream });
+    await launcher.prepare();
+    const before = (await docker.calls()).length;
+    await launcher.launch({ id: "one", revision: REVISION });
+    assertEquals((await docker.calls()).length, before + 1, upstream);
+  }
+});
+
+dockerTest("whatever the command prints, the container goes by its name", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("run", "WARNING: Your kernel does not support swap limit capabilities\nsomething else\n");
+  await launcher.launch({ id: "one", revision: REVISION });
+  await docker.on("stop", "");
+  await launcher.stop("one");
+  assertEquals(await asked(docker), ["run", "stop --time=10 one", "rm --force --volumes one"]);
+});
+
+dockerTest(
+  "an event tells of the start before the command has ended, and what comes after does not matter",
+  async (docker) => {
+    const command = new WatchedCommand(docker.path);
+    const launcher = await newLauncher(docker, { docker: command });
+    const gate = await docker.gate();
+    await docker.on("run", { gate, ...refused("something broke") });
+    const launched = launcher.launch({ id: "one", revision: REVISION });
+    await gate.reached();
+    assertEquals([launcher.isLaunching("one"), launcher.isLaunching("other")], [true, false]);
+    launcher.started("other");
+    launcher.started("one");
+    assertEquals(launcher.isLaunching("one"), false);
+    assertEquals(await launched, { origin: "http://10.9.0.2:8080" });
+    await gate.open();
+    await Promise.allSettled(command.calls);
+  },
+);
+
+dockerTest("an engine that refuses to start a container is not asked again", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const reasons = [
+    "exec: no such file or directory",
+    'Conflict. The container name "/one" is already in use by container',
+  ];
+  for (const reason of reasons) {
+    await docker.on("run", refused(reason));
+    await assertRejects(() => launcher.launch({ id: "one", revision: REVISION }), DockerError, reason);
+    assertEquals(launcher.isLaunching("one"), false);
+  }
+  assertEquals(await asked(docker), ["run", "run"]);
+});
+
+dockerTest("an address in use is passed over, and the half-made container removed", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("run", ADDRESS_TAKEN, ADDRESS_TAKEN, `${ID}\n`);
+  assertEquals(await launcher.launch({ id: "one", revision: REVISION }), { origin: "http://10.9.0.4:8080" });
+  const removal = "rm --force --volumes one";
+  assertEquals(await asked(docker), ["run", removal, "run", removal, "run"]);
+  assertEquals(await addresses(docker), ["10.9.0.2", "10.9.0.3", "10.9.0.4"]);
+});
+
+dockerTest("a launcher does not look for a place for ever", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("run", ADDRESS_TAKEN);
+  await assertRejects(() => launcher.launch({ id: "one", revision: REVISION }), DockerError, "Address already in use");
+  assertEquals((await addresses(docker)).length, 8);
+});
+
+dockerTest("several starts at once do not wait for one another", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const gates = [await docker.gate(), await docker.gate(), await docker.gate()];
+  await docker.on("run", ...gates.map((gate) => ({ gate, stdout: `${ID}\n` })));
+  const launched = ["one", "two", "three"].map((id) => launcher.launch({ id, revision: REVISION }));
+  await Promise.all(gates.map((gate) => gate.reached()));
+  await Promise.all(gates.map((gate) => gate.open()));
+  const origins = (await Promise.all(launched)).map(({ origin }) => origin);
+  assertEquals(origins, ["http://10.9.0.2:8080", "http://10.9.0.3:8080", "http://10.9.0.4:8080"]);
+});
+
+dockerTest("a network that somebody has removed is made again, once for all who start", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await launcher.prepare();
+  await docker.on("network ls", "", `${ID}\n`);
+  await docker.on("network create", ID);
+  await docker.on("run", NO_NETWORK, NO_NETWORK, NO_NETWORK, `${ID}\n`);
+  const ids = ["one", "two", "three"];
+  const started = await Promise.all(ids.map((id) => launcher.launch({ id, revision: REVISION })));
+  assertEquals((await docker.calls("network create")).length, 1);
+  assertEquals(new Set(started.map(({ origin }) => origin)).size, 3);
+});
+
+dockerTest("a container is paused no more, also when somebody else was faster", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const notPaused = { stderr: "Error response from daemon: Container one is not paused", code: 1 };
+  await docker.on("unpause", "one\n", notPaused, { stderr: "Error response from daemon: busy", code: 1 });
+  await launcher.resume("one");
+  await launcher.resume("one");
+  await assertRejects(() => launcher.resume("one"), DockerError, "busy");
+});
+
+dockerTest("a container that has vanished is as good as stopped and removed", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const gone = { stderr: "Error response from daemon: No such container: one", code: 1 };
+  const going = { stderr: "Error response from daemon: removal of container one is already in progress", code: 1 };
+  await docker.on("stop", gone);
+  await docker.on("rm", gone, going);
+  await launcher.stop("one");
+  await launcher.stop("one");
+});
+
+dockerTest("a container that does not stop is removed all the same", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("stop", { stderr: "Error response from daemon: cannot stop container", code: 1 });
+  await launcher.stop("one");
+  assertEquals(await asked(docker), ["stop --time=10 one", "rm --force --volumes one"]);
+});
+
+dockerTest("a removal is tried more than once, but not for ever", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const busy = { stderr: "Error response from daemon: device busy", code: 1 };
+  await docker.on("rm", busy, busy, "", busy);
+  await launcher.remove("one");
+  await assertRejects(() => launcher.remove("one"), DockerError, "device busy");
+  assertEquals((await docker.calls("rm")).length, 6);
+});
+
+dockerTest("an address is used again only when it was given up, and after all others", async (docker) => {
+  const launcher = await newLauncher(docker, {}, "10.9.0.0/29");
+  const launch = async (id: string) => (await launcher.launch({ id, revision: REVISION })).origin.slice(12, -5);
+  assertEquals([await launch("a"), await launch("b")], ["0.2", "0.3"]);
+  await launcher.remove("a");
+  launcher.forget("b");
+  launcher.forget("b");
+  launcher.forget("nobody");
+  assertEquals([await launch("c"), await launch("d"), await launch("e")], ["0.4", "0.5", "0.6"]);
+  assertEquals(await launch("f"), "0.3");
+  await assertRejects(() => launch("g"), RangeError);
+  launcher.forget("a");
+  assertEquals(await launch("g"), "0.2");
+});
+
+dockerTest("what the app has written is read as it came", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("logs", { stdout: "listening\n", stderr: "panic\n" }, { stderr: "No such container: one", code: 1 });
+  assertEquals(await launcher.output("one", 20), "listening\npanic");
+  assertEquals(await docker.calls("logs"), [["logs", "--tail=20", "one"]]);
+  await assertRejects(() => launcher.output("one", 20), DockerError, "No such container");
+});

@@ -1,0 +1,29 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import manifest from "../../deno.json" with { type: "json" };
+import { freeBytes, readProc } from "../../src/docker/machine.ts";
+import { noFakeDocker } from "../support/fake_docker.ts";
+import { noNet } from "../support/permissions.ts";
+
+/** A test with no more permissions than the program has. */
+function machineTest(name: string, fn: () => Promise<void>, ignore = false): void {
+  const permissions = manifest.permissions.default as Deno.PermissionOptionsObject;
+  Deno.test({ name, ignore: ignore || noFakeDocker || noNet, permissions, fn });
+}
+
+const noProc = Deno.build.os !== "linux";
+
+machineTest("what the kernel tells is read", async () => {
+  assertMatch(await readProc("/proc/net/route"), /^Iface\tDestination\t/);
+  assertMatch(await readProc(`/proc/${Deno.pid}/limits`), /^Max open files +\d+ /m);
+}, noProc);
+
+machineTest("a file that is not there says nothing", async () => {
+  assertEquals(await readProc("/proc/none"), "");
+  assertEquals(await readProc("/nowhere"), "");
+});
+
+machineTest("the room in a folder is told, and none where there is no folder", async () => {
+  const free = await freeBytes("/");
+  assert(free !== undefined && Number.isInteger(free) && free >= 0, `${free}`);
+  assertEquals(await freeBytes("/nowhere"), undefined);
+});

@@ -1,0 +1,63 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { type Placement, runArgs } from "../../src/docker/run_args.ts";
+import { conventionRevision } from "../../src/domain/revision.ts";
+
+const REVISION = conventionRevision("golang", `sha256:${"0123456789abcdef".repeat(4)}`, {
+  startTimeout: 30_000,
+  requestTimeout: 300_000,
+  stopAfter: 600_000,
+});
+
+const DIRECT: Placement = {
+  id: "cless-golang-golang-0123456789ab-x1y2",
+  owner: "a1b2c3d4",
+  network: "cless-a1b2c3d4",
+  address: "172.31.240.2",
+  hostPort: undefined,
+  origin: "http://172.31.240.2:8080",
+};
+
+Deno.test("a container is started with these arguments and no others", () => {
+  assertEquals(runArgs(REVISION, DIRECT), [
+    "run",
+    "--detach",
+    "--pull=never",
+    "--name=cless-golang-golang-0123456789ab-x1y2",
+    "--label=cless.owner=a1b2c3d4",
+    "--label=cless.service=golang",
+    "--label=cless.revision=golang-0123456789ab",
+    `--label=cless.image=${REVISION.imageId}`,
+    "--label=cless.address=172.31.240.2",
+    "--label=cless.origin=http://172.31.240.2:8080",
+    "--network=cless-a1b2c3d4",
+    "--ip=172.31.240.2",
+    "--security-opt=no-new-privileges",
+    "--pids-limit=1024",
+    "--log-driver=local",
+    "--log-opt=max-size=10m",
+    "--log-opt=max-file=3",
+    REVISION.imageId,
+  ]);
+});
+
+Deno.test("where the host does not reach containers, a port of 127.0.0.1 and of no other address is published", () => {
+  const args = runArgs(REVISION, { ...DIRECT, hostPort: 20001, origin: "http://127.0.0.1:20001" });
+  assertEquals(args.filter((arg) => arg.startsWith("--publish")), ["--publish=127.0.0.1:20001:8080"]);
+  assertEquals(args.length, runArgs(REVISION, DIRECT).length + 1);
+});
+
+Deno.test("no name, path or image becomes a flag or an argument of its own", () => {
+  const text = fc.oneof(fc.string(), fc.constantFrom("--privileged", "-v/:/host", "a --b", "x\n--net=host"));
+  fc.assert(fc.property(text, text, text, text, (service, name, id, owner) => {
+    const args = runArgs({ ...REVISION, service, name }, { ...DIRECT, id, owner, network: `cless-${owner}` });
+    const [flags, image] = [args.slice(1, -1), args.at(-1)];
+    assertEquals(args.length, runArgs(REVISION, DIRECT).length);
+    assertEquals(image, REVISION.imageId);
+    for (const flag of flags) assert(/^--(detach$|[a-z-]+=)/.test(flag), flag);
+    assertEquals(
+      flags.map((flag) => flag.split("=")[0]),
+      runArgs(REVISION, DIRECT).slice(1, -1).map((flag) => flag.split("=")[0]),
+    );
+  }));
+});
