@@ -1,0 +1,60 @@
+# Every target brings what it needs: Deno into .tools/ where the one on PATH will not do, Docker by the system's packages.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench images build install uninstall clean engine
+.DELETE_ON_ERROR:
+
+DENO := .ci/deno
+LISTEN ?= 127.0.0.1:8080
+PREFIX ?= /usr/local
+# systemd reads units below these two prefixes, and in /etc.
+UNITDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc)/systemd/system
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: engine ## Run cless from source on port 8080 with a sample image (LISTEN=0.0.0.0:8080 for other machines)
+	@$(DENO) install --quiet --entrypoint main.ts
+	@docker image inspect golang-docker >/dev/null 2>&1 || images/build_images.sh golang
+	@exec $(DENO) run --quiet -P --no-prompt main.ts serve --listen $(LISTEN) --data-dir .dev/data --log-format text
+
+test: engine check images ## Run every check and every test, with real containers
+	CLESS_REQUIRE_DOCKER=1 $(DENO) task test:coverage
+
+check: ## Check formatting, lint and types
+	$(DENO) task check
+
+bench: engine images ## Compare the speed of cless with its peers on this machine
+	$(DENO) task bench
+
+images: engine ## Build the sample images
+	images/build_images.sh
+
+build: ## Make ./cless, one executable
+	@.ci/build
+
+cless:
+	@.ci/build
+
+install: cless ## Install ./cless and its systemd unit (PREFIX, DESTDIR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR)
+	install -m 755 cless $(DESTDIR)$(PREFIX)/bin/cless
+	sed 's|/usr/local/bin/cless|$(PREFIX)/bin/cless|' docs/cless.service >$(DESTDIR)$(UNITDIR)/cless.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/cless.service
+	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then \
+	  systemctl daemon-reload; \
+	  printf 'Next:\n  systemctl enable --now cless\n  systemctl status cless\n'; \
+	fi
+
+uninstall: ## Remove what `make install` put in place, but no data
+	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ] && [ -e $(UNITDIR)/cless.service ]; then \
+	  systemctl disable --now cless && systemctl clean --what=cache cless; \
+	fi
+	rm -f $(DESTDIR)$(PREFIX)/bin/cless $(DESTDIR)$(UNITDIR)/cless.service
+	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	@echo 'Left in place: /var/lib/cless (services, tokens), /etc/default/cless'
+
+clean: ## Remove what was built and the development data
+	rm -rf cless coverage dist .dev
+
+engine:
+	@.ci/engine
