@@ -58,7 +58,7 @@ export class Cless {
   readonly #activator: Activator;
   readonly #pending = new PendingRequests(this.#clock);
   readonly #forward = fetchForwarder();
-  readonly #websockets = new WebSocketBridge();
+  readonly #websockets = new WebSocketBridge(this.#clock);
   readonly #retiring = new Set<Promise<void>>();
   readonly #proxies: Server[];
   readonly #admin: Server;

@@ -7,7 +7,7 @@ export interface Hostname {
 }
 
 const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
-const HOST = new RegExp(`^((${LABEL})(?:\\.${LABEL})*)\\.?(?::(\\d{0,5}))?$`);
+const HOST = new RegExp(`^((${LABEL})(?:\\.${LABEL})*)\\.?(?::(\\d{0,5}))?$`, "i");
 // A last label of digits only, or in hexadecimal, makes an IPv4 address: https://url.spec.whatwg.org/#ends-in-a-number-checker
 const IPV4 = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/;
 
@@ -20,11 +20,11 @@ const IPV4 = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/;
  * @returns The hostname, or `undefined` where the value is none.
  */
 export function parseHostname(value: string): Hostname | undefined {
-  const match = HOST.exec(value.toLowerCase());
+  const match = HOST.exec(value);
   if (match === null) return undefined;
-  const name = match[1]!;
+  const name = match[1]!.toLowerCase();
   if (name.length > 253 || IPV4.test(name) || Number(match[3] ?? 0) > 65535) return undefined;
-  return { name, label: match[2]! };
+  return { name, label: match[2]!.toLowerCase() };
 }
 
 const SERVICE_NAME = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/;

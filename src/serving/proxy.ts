@@ -90,7 +90,11 @@ export class Proxy {
       tries: 0,
       triesAlive: 0,
     };
-    exchange.pending.upload = exchange.upload;
+    const { upload } = exchange;
+    if (upload !== undefined) {
+      exchange.pending.upload = upload;
+      info.completed.then(upload.end, upload.end);
+    }
     const answer = lease === undefined ? this.#hold(exchange) : this.#send(exchange, lease);
     return this.#logsRequests ? answer.then((response) => this.#note(exchange, response)) : answer;
   };
@@ -116,6 +120,8 @@ export class Proxy {
     pending.instance = lease.instance;
     const { origin } = lease.instance;
     if (head.websocket) {
+      // A connection that its client has left already can be made a WebSocket, and would then never end.
+      pending.watchClient();
       return this.#parts.websockets.open(request, head, origin, pending.signal).then(
         ({ response, ended }) => {
           ended.then(lease.release);
@@ -128,7 +134,7 @@ export class Proxy {
       (response) => {
         // Resolves when the last byte has gone out, or the client or the app has broken off.
         info.completed.then(lease.release, lease.release);
-        return this.#answer(exchange, response);
+        return this.#answer(exchange, upload?.complete === false ? endingUpload(response, upload) : response);
       },
       (error) => this.#sendAgain(exchange, lease, error),
     );
@@ -145,7 +151,7 @@ export class Proxy {
 
   /** Sends the request once more where that cannot do harm, to a new instance where this one is gone. */
   async #sendAgain(exchange: Exchange, lease: Lease, error: unknown): Promise<Response> {
-    const { activator, pending, clock, reconcile, requestTimeout } = this.#parts;
+    const { activator, pending, clock, reconcile } = this.#parts;
     const { instance } = lease;
     lease.release();
     exchange.tries++;
@@ -159,7 +165,7 @@ export class Proxy {
         if (!instance.gone.aborted) return this.#fail(exchange, error);
       }
       pending.delete(exchange.pending);
-      exchange.pending = pending.add(exchange.request, exchange.arrived + requestTimeout - clock.now());
+      exchange.pending = pending.add(exchange.request, exchange.pending.deadline - clock.now());
       exchange.pending.upload = exchange.upload;
       const again = activator.claim(exchange.head.hostname);
       return again === undefined ? await this.#hold(exchange) : await this.#send(exchange, again);
@@ -226,4 +232,13 @@ export class Proxy {
 /** An IPv4 address as people write it, also where the socket speaks IPv6: RFC 4291, section 2.5.5.2. */
 function plainAddress(address: string): string {
   return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
+}
+
+/**
+ * An answer that comes before the upload is through, and ends it. Were the answer over while the request's body is
+ * being read, the platform would neither go on with the client's connection nor ever close it.
+ */
+function endingUpload(response: Response, upload: Upload): Response {
+  const body = response.body?.pipeThrough(new TransformStream({ flush: upload.end }));
+  return body === undefined ? response : new Response(body, response);
 }

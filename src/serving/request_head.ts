@@ -34,8 +34,11 @@ const HOP_BY_HOP = new Set([
 
 const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/** Methods that `fetch` would change to upper case. Methods are case-sensitive: RFC 9110, section 9.1. */
-const FOLDED = /^(?:delete|get|head|options|post|put)$/i;
+/** Methods that `fetch` would change to upper case, or refuse. Methods are case-sensitive: RFC 9110, section 9.1. */
+const FOLDED = /^(?:connect|delete|get|head|options|post|put|trace|track)$/i;
+
+/** RFC 9110, section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 // A URL parser drops a fragment, turns a backslash into a slash, and encodes what is above ASCII: the app would see
 // another path than the client wrote.
@@ -133,8 +136,10 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   );
   if (believed && forwarded) headers.push(["forwarded", `${forwarded}, ${forwardedElement(peer, host)}`]);
 
-  const websocket = upgrade !== undefined && upgrade.toLowerCase() === "websocket" && connection !== undefined &&
+  const websocket = method === "GET" && upgrade !== undefined && upgrade.toLowerCase() === "websocket" &&
+    connection !== undefined &&
     tokens(connection).includes("upgrade");
+  if (websocket) checkWebSocket(request.headers);
   return { hostname, method, target, headers, bodyLength, websocket };
 }
 
@@ -158,6 +163,17 @@ function readBodyLength(
     return Infinity; // over HTTP/2 a body needs neither header
   }
   return bodyLength;
+}
+
+/** Refuses what no app could agree to: RFC 6455, section 4.2.1. */
+function checkWebSocket(headers: Headers): void {
+  const offered = (headers.get("sec-websocket-protocol") ?? "").split(",");
+  const protocols = offered.map((protocol) => protocol.trim()).filter(Boolean);
+  if (
+    headers.get("sec-websocket-version") !== "13" ||
+    !/^[A-Za-z0-9+/]{22}==$/.test(headers.get("sec-websocket-key") ?? "") ||
+    new Set(protocols).size < protocols.length || !protocols.every((protocol) => TOKEN.test(protocol))
+  ) throw badRequest("The request for a WebSocket is not one of version 13");
 }
 
 /** Drops the headers that `Connection` names, but for those that a client must not be able to take away. */

@@ -78,8 +78,9 @@ export class Server {
     log.error("cannot accept connections; trying again", { listen: where, reason: messageOf(error) });
     this.#server = undefined;
     this.#exhausted.push(server);
-    while (!this.#stopping.signal.aborted) {
+    for (;;) {
       await pause(this.#clock, RETRY_MS, this.#stopping.signal);
+      if (this.#stopping.signal.aborted) return;
       try {
         this.listen();
         log.info("accepting connections again", { listen: where });

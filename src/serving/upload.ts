@@ -10,6 +10,7 @@ export class Upload {
   #reading: Promise<void> | undefined;
   #attempt = 0;
   #moved = 0;
+  #ended = false;
 
   /** @param length In bytes; `Infinity` when it is not known. */
   constructor(body: ReadableStream<Uint8Array<ArrayBuffer>>, length: number) {
@@ -22,6 +23,11 @@ export class Upload {
     return this.#moved;
   }
 
+  /** Whether the whole body has come. */
+  get complete(): boolean {
+    return this.#ended || this.#moved === this.#length;
+  }
+
   /** Whether all bytes that have come are still at hand. */
   get replayable(): boolean {
     return this.#moved <= KEPT_BYTES;
@@ -32,6 +38,12 @@ export class Upload {
     this.#attempt++;
   }
 
+  /** Gives up what has not been sent: the request has had its answer. */
+  readonly end = (): Promise<void> => {
+    this.abandon();
+    return this.#reader.cancel().catch(() => {}); // it may have broken off already
+  };
+
   /** The body from its start, for one attempt to send it; the attempt before is over. */
   open(): Blob | ReadableStream<Uint8Array<ArrayBuffer>> {
     const attempt = ++this.#attempt;
@@ -40,7 +52,7 @@ export class Upload {
       pull: async (controller) => {
         // An earlier attempt may be waiting for the same piece.
         if (at === this.#kept.length) await (this.#reading ??= this.#read());
-        if (attempt !== this.#attempt) return;
+        if (attempt !== this.#attempt) throw new Error("The attempt to send the body is over");
         const chunk = this.#kept[at++];
         if (chunk === undefined) return controller.close();
         if (this.replayable) return controller.enqueue(chunk.slice());
@@ -53,8 +65,9 @@ export class Upload {
   }
 
   async #read(): Promise<void> {
-    const { value } = await this.#reader.read();
+    const { value, done } = await this.#reader.read();
     this.#reading = undefined;
+    this.#ended = done;
     if (value === undefined) return;
     this.#moved += value.length;
     this.#kept.push(this.replayable ? value.slice() : value);

@@ -1,3 +1,4 @@
+import type { Clock } from "./clock.ts";
 import { ForwardError } from "./forward.ts";
 import type { RequestHead } from "./request_head.ts";
 
@@ -7,12 +8,14 @@ const TOO_BIG = 1009;
 const UNEXPECTED = 1011;
 /** A client that answers no ping for so long is gone, s. */
 const IDLE_TIMEOUT_S = 60;
+/** How long the client's side may take to open, and either to answer a close, ms. */
+const PATIENCE_MS = 10_000;
 
 /** A WebSocket that passes through. */
 export interface Bridge {
   /** The answer that makes the client's connection a WebSocket, or the app's refusal. */
   readonly response: Response;
-  /** Resolves when both sides are closed. */
+  /** Resolves when both sides are closed, or one leaves its close unanswered. */
   readonly ended: Promise<void>;
 }
 
@@ -20,6 +23,11 @@ export interface Bridge {
 export class WebSocketBridge implements Disposable {
   // The app must see the Host that the client asked for.
   readonly #client = Deno.createHttpClient({ allowHost: true, http2: false });
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /**
    * Opens the app's side first, so that a refusal can still be passed on.
@@ -46,10 +54,16 @@ export class WebSocketBridge implements Disposable {
       idleTimeout: IDLE_TIMEOUT_S,
     });
     client.binaryType = "arraybuffer";
-    client.onopen = () => early.passTo(client, app);
-    relay(client, app);
-    const ended = Promise.all([closed(client, app), closed(app, client)]).then(() => {});
-    return { response, ended };
+    const ending = new Ending(this.#clock);
+    const cancel = this.#clock.after(PATIENCE_MS, () => close(app, 1006, ""));
+    client.onopen = () => {
+      cancel();
+      early.passOn(relay(app, client, ending));
+    };
+    relay(client, app, ending);
+    closeTogether(client, app, ending);
+    closeTogether(app, client, ending);
+    return { response, ended: ending.ended };
   }
 
   [Symbol.dispose](): void {
@@ -65,36 +79,66 @@ class EarlyMessages {
     app.onmessage = ({ data }) => this.#messages.push(data);
   }
 
-  passTo(client: WebSocket, app: WebSocket): void {
-    for (const data of this.#messages) client.send(data);
-    relay(app, client);
-    if (app.readyState >= WebSocket.CLOSING) close(client, 1005, "");
+  passOn(pass: (event: { data: MessageEvent["data"] }) => void): void {
+    for (const data of this.#messages) pass({ data });
   }
 }
 
-/** Passes messages on, up to a bound on what the receiver leaves lying. */
-function relay(from: WebSocket, to: WebSocket): void {
-  from.onmessage = ({ data }) => {
+/** The end of a WebSocket: it comes with the end of both sides, or a while after that of one. */
+class Ending {
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #clock: Clock;
+  #open = 2;
+  #stopWaiting: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** A side has been told to close. */
+  begin(): void {
+    // The platform waits for the answer without a limit, and a lease must not.
+    this.#stopWaiting ??= this.#clock.after(PATIENCE_MS, () => this.#ended.resolve());
+  }
+
+  /** A side has closed. */
+  sideClosed(): void {
+    this.begin();
+    if (--this.#open > 0) return;
+    this.#stopWaiting?.();
+    this.#ended.resolve();
+  }
+}
+
+/** Passes messages on, up to a bound on what the receiver leaves lying; returns how. */
+function relay(from: WebSocket, to: WebSocket, ending: Ending): (event: { data: MessageEvent["data"] }) => void {
+  const pass = ({ data }: { data: MessageEvent["data"] }) => {
     if (to.readyState !== WebSocket.OPEN) return;
     to.send(data);
     if (to.bufferedAmount > MOST_BUFFERED) {
       from.onmessage = null;
       close(from, TOO_BIG, "the receiver is too slow");
       close(to, TOO_BIG, "too much is waiting");
+      ending.begin();
     }
   };
+  from.onmessage = pass;
+  return pass;
 }
 
-/** Resolves when a side has closed, and closes the other side the same way. */
-function closed(side: WebSocket, other: WebSocket): Promise<void> {
-  return new Promise((resolve) => {
-    side.onerror = () => {}; // a close event follows
-    side.onclose = ({ code, reason }) => {
-      close(other, code, reason);
-      resolve();
-    };
-    if (side.readyState === WebSocket.CLOSED) resolve();
-  });
+/** Closes the other side as soon as this one has closed, and in the same way. */
+function closeTogether(side: WebSocket, other: WebSocket, ending: Ending): void {
+  side.onerror = () => {}; // a close event follows
+  side.onclose = ({ code, reason }) => {
+    // What it had to say comes first.
+    if (other.readyState === WebSocket.CONNECTING) other.addEventListener("open", () => close(other, code, reason));
+    else close(other, code, reason);
+    ending.sideClosed();
+  };
 }
 
 /** Closes with that code or, where the platform cannot send it, with the nearest that it can. */

@@ -173,7 +173,7 @@ netTest("without a request timeout an answer may come whenever it comes", async 
   await using cless = await Harness.warm({ origin: app, clock, requestTimeout: Infinity });
   const answering = cless.ask(requestText());
   while (cless.pending.size === 0) await clock.advance(0);
-  await clock.advance(1_000_000);
+  await clock.advance(100_000);
   goOn.resolve();
   assertEquals((await answering).status, 200);
 });

@@ -6,7 +6,8 @@ import { type Header, readHead, type RequestHead } from "../../src/serving/reque
 import { Harness } from "../support/harness.ts";
 import { Origin } from "../support/origin.ts";
 import { netTest } from "../support/permissions.ts";
-import { requestText } from "../support/raw_client.ts";
+import { RawClient, requestText } from "../support/raw_client.ts";
+import { KEY } from "../support/websocket_peer.ts";
 
 const URL = "http://app.localhost/";
 
@@ -99,6 +100,15 @@ for (const trustedProxies of [[], ["::1"]]) {
   });
 }
 
+netTest("a client over IPv4 is named as such, also where cless listens on both", async () => {
+  await using app = Origin.answering();
+  await using cless = await Harness.warm({ origin: app, listen: "::", trustedProxies: ["127.0.0.0/8"] });
+  using client = await RawClient.connect(cless.port, "127.0.0.1");
+  await client.ask(requestText("GET /", ["x-forwarded-for: 203.0.113.7", "forwarded: for=203.0.113.7"]));
+  assertEquals(app.last.one("x-forwarded-for"), "203.0.113.7, 127.0.0.1");
+  assertEquals(app.last.one("forwarded"), 'for=203.0.113.7, for=127.0.0.1;host="app.localhost";proto=http');
+});
+
 Deno.test("a body's length is its Content-Length, unknown in chunks, and else none", () => {
   const lengths = (headers: Header[]) => read(headers, { method: "POST" }).bodyLength;
   assertEquals(lengths([]), 0);
@@ -108,7 +118,8 @@ Deno.test("a body's length is its Content-Length, unknown in chunks, and else no
 });
 
 Deno.test("a WebSocket is asked for by both Upgrade and Connection", () => {
-  const asks = (...headers: Header[]) => read(headers).websocket;
+  const about: Header[] = [["sec-websocket-key", KEY], ["sec-websocket-version", "13"]];
+  const asks = (...headers: Header[]) => read([...about, ...headers]).websocket;
   assert(asks(["upgrade", "WebSocket"], ["connection", "keep-alive, Upgrade"]));
   assert(!asks(["upgrade", "websocket"]));
   assert(!asks(["connection", "upgrade"]));

@@ -140,17 +140,47 @@ netTest(
   },
 );
 
-netTest("an answer that comes before the upload is through reaches the client at once", async () => {
-  await using app = Origin.serving(async (connection) => {
-    await connection.reader.head();
-    await connection.send("HTTP/1.1 413 x\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig");
-    await drain(connection.reader);
-  });
-  await using cless = await Harness.warm({ origin: app });
+netTest(
+  "an answer that comes before the upload is through reaches the client at once, and ends the upload",
+  async () => {
+    const { promise: cut, resolve } = Promise.withResolvers<number>();
+    await using app = Origin.serving(async (connection) => {
+      await connection.reader.head();
+      await connection.send("HTTP/1.1 413 x\r\ncontent-length: 3\r\n\r\nbig");
+      resolve(await drain(connection.reader));
+    });
+    await using cless = await Harness.warm({ origin: app });
+    using client = await cless.connect();
+    await client.send(requestText("POST /", [`content-length: ${4 * MB}`]));
+    await client.send(new Uint8Array(1024));
+    const answer = await client.answer();
+    assertEquals([answer.status, answer.text], [413, "big"]);
+    assert(await cut < 4 * MB);
+    await cless.idle();
+    // What the client still sends is thrown away, and its connection is good for another request.
+    await new Flow(client, 4 * MB - 1024).finished;
+    assertEquals((await client.ask(requestText())).status, 413);
+  },
+);
+
+netTest("a client that has not read its error yet may go on sending a body that nobody wants", async () => {
+  await using cless = Harness.cold({});
   using client = await cless.connect();
-  await client.send(requestText("POST /", [`content-length: ${LARGE}`]));
-  await client.send(new Uint8Array(1024));
-  const answer = await client.answer();
-  assertEquals([answer.status, answer.text], [413, "big"]);
-  await cless.idle();
+  await client.send(requestText("POST /", [`content-length: ${4 * MB}`], "x"));
+  const launch = await cless.launcher.nextLaunch();
+  launch.fail(new Error("no such image"));
+  await new Flow(client, 4 * MB - 1).finished;
+  assertEquals((await client.answer()).status, 502);
+});
+
+netTest("uploads one after the other share a connection to the app", async () => {
+  await using app = Origin.answering();
+  await using cless = await Harness.warm({ origin: app });
+  for (let turn = 0; turn < 5; turn++) {
+    const chunked = turn % 2 === 0;
+    const header = chunked ? "transfer-encoding: chunked" : "content-length: 2";
+    await cless.ask(requestText("POST /", [header], chunked ? "2\r\nhi\r\n0\r\n\r\n" : "hi"));
+    await cless.idle();
+  }
+  assertEquals([app.requests.length, app.connections], [5, 1]);
 });

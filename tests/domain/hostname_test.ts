@@ -52,7 +52,7 @@ for (
       "::1",
       "[::1]:80",
     ],
-    ...["a.b\x00", "b\xfccher.example", "caf\u00e9.fr", "a%2eb", "*.b", `${"a".repeat(64)}.b`],
+    ...["a.b\x00", "b\xfccher.example", "caf\u00e9.fr", "\u212aelvin.fr", "a%2eb", "*.b", `${"a".repeat(64)}.b`],
     "a.".repeat(127) + "a",
   ]
 ) {
@@ -94,7 +94,7 @@ Deno.test("case, a port and a trailing dot do not change which service is meant"
 
 Deno.test("one illegal character anywhere is enough to refuse a hostname", () => {
   const illegal = fc.string({ minLength: 1, maxLength: 1, unit: "binary" }).filter((text) =>
-    !/[a-zA-Z0-9.:\u212a-]/.test(text)
+    !/[a-zA-Z0-9.:-]/.test(text)
   );
   fc.assert(fc.property(name, illegal, fc.nat(), (value, character, place) => {
     const at = place % (value.length + 1);

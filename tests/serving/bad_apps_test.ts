@@ -1,0 +1,117 @@
+import { assertEquals } from "@std/assert";
+import { FakeClock } from "../support/fake_clock.ts";
+import { drain } from "../support/flow.ts";
+import { Harness } from "../support/harness.ts";
+import { OK, Origin } from "../support/origin.ts";
+import { netTest } from "../support/permissions.ts";
+import { requestText } from "../support/raw_client.ts";
+
+for (
+  const [kind, answer] of [
+    ["garbage", "\x00\x01\x02 what is this\r\n\r\n"],
+    ["a greeting of another protocol", "220 mail.example ESMTP\r\n"],
+    ["a status line without headers, and the end", "HTTP/1.1 200 OK\r\n"],
+    ["a status line without an end", "HTTP/1.1 200 OK"],
+    ["a header without a colon", "HTTP/1.1 200 OK\r\nnonsense\r\n\r\n"],
+    ["a header with a NUL", "HTTP/1.1 200 OK\r\nx-own: a\x00b\r\n\r\n"],
+    ["two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx"],
+    ["a length that is none", "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\nxx"],
+    ["the status 99", "HTTP/1.1 99 x\r\ncontent-length: 2\r\n\r\nok"],
+    ["the status 600", "HTTP/1.1 600 x\r\ncontent-length: 2\r\n\r\nok"],
+    ["the status 700", "HTTP/1.1 700 x\r\ncontent-length: 2\r\n\r\nok"],
+    ["the status 999", "HTTP/1.1 999 x\r\ncontent-length: 2\r\n\r\nok"],
+    ["the status 1000", "HTTP/1.1 1000 x\r\ncontent-length: 2\r\n\r\nok"],
+    ["a change of protocol that nobody asked for", "HTTP/1.1 101 x\r\nupgrade: foo\r\nconnection: upgrade\r\n\r\n"],
+    ["a version that there is not", "HTTP/3.7 200 OK\r\ncontent-length: 2\r\n\r\nok"],
+    ["300 headers", `HTTP/1.1 200 OK\r\n${"x-own: 1\r\n".repeat(300)}content-length: 0\r\n\r\n`],
+    ["two megabytes of headers", `HTTP/1.1 200 OK\r\nx-own: ${"v".repeat(2 << 20)}\r\n\r\n`],
+  ] as const
+) {
+  netTest(`an app that answers with ${kind} is a 502`, async () => {
+    await using app = Origin.serving(async (connection) => {
+      const request = await connection.reader.request();
+      await connection.send(request?.target === "/good" ? OK : answer);
+    });
+    const clock = new FakeClock();
+    await using cless = await Harness.warm({ origin: app, clock });
+    const seen = await clock.until(cless.ask(requestText()));
+    assertEquals([seen.status, seen.one("cless-error")], [502, "upstream_failed"]);
+    assertEquals(seen.text.includes("127.0.0.1"), false);
+    await cless.idle();
+    assertEquals((await cless.ask(requestText("GET /good"))).status, 200);
+  });
+}
+
+for (
+  const [kind, expected] of [
+    ["closes right after it has accepted", 502],
+    ["accepts and reads nothing", 504],
+    ["reads and answers nothing", 504],
+    ["sends a status line and then nothing", 504],
+    ["sends headers without an end", 504],
+  ] as const
+) {
+  netTest(`an app that ${kind} is a ${expected}, and no request hangs`, async () => {
+    await using app = Origin.serving(async (connection) => {
+      if (kind.startsWith("closes")) return;
+      if (kind.includes("status line")) await connection.send("HTTP/1.1 200 OK\r\n");
+      if (kind.includes("without an end")) await connection.send("HTTP/1.1 200 OK\r\nx-own: a");
+      if (kind.includes("reads nothing")) await finish.promise;
+      else await connection.ended();
+    });
+    const finish = Promise.withResolvers<void>();
+    const clock = new FakeClock();
+    await using cless = await Harness.warm({ origin: app, clock, requestTimeout: 5000 });
+    const seen = await clock.until(cless.ask(requestText()));
+    assertEquals(
+      [seen.status, seen.one("cless-error")],
+      [expected, expected === 502 ? "upstream_failed" : "upstream_timeout"],
+    );
+    finish.resolve();
+    await cless.idle();
+    assertEquals(cless.pending.size, 0);
+  });
+}
+
+netTest("100 KB of an app's headers pass", async () => {
+  const headers = Array.from({ length: 50 }, (_, n) => `x-${n}: ${"v".repeat(2000)}`);
+  await using app = Origin.answering(`HTTP/1.1 200 OK\r\n${headers.join("\r\n")}\r\ncontent-length: 2\r\n\r\nok`);
+  await using cless = await Harness.warm({ origin: app });
+  const seen = await cless.ask(requestText());
+  assertEquals([seen.status, seen.names().filter((name) => name.startsWith("x-")).length], [200, 50]);
+});
+
+netTest("more body than its Content-Length is not taken for the answer to the next request", async () => {
+  await using app = Origin.answering(
+    "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nx-evil: 1\r\n\r\n",
+  );
+  await using cless = await Harness.warm({ origin: app });
+  for (let turn = 0; turn < 3; turn++) {
+    const seen = await cless.ask(requestText());
+    assertEquals([seen.status, seen.text, seen.all("x-evil")], [200, "ok", []]);
+  }
+});
+
+netTest("a body in broken chunks is cut visibly", async () => {
+  await using app = Origin.answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n");
+  await using cless = await Harness.warm({ origin: app });
+  const seen = await cless.ask(requestText());
+  assertEquals([seen.status, seen.complete], [200, false]);
+  await cless.idle();
+});
+
+netTest("an answer of a gigabyte passes as a stream", async () => {
+  const total = 1 << 30;
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.head();
+    await connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${total}\r\n\r\n`);
+    const piece = new Uint8Array(1 << 20);
+    for (let sent = 0; sent < total; sent += piece.length) await connection.send(piece);
+  });
+  await using cless = await Harness.warm({ origin: app });
+  using client = await cless.connect();
+  await client.send(requestText());
+  await client.reader.head();
+  assertEquals(await drain(client.reader, total), total);
+  await cless.idle();
+});

@@ -1,0 +1,126 @@
+import { assertEquals } from "@std/assert";
+import { FakeClock } from "../support/fake_clock.ts";
+import { Harness } from "../support/harness.ts";
+import { Origin } from "../support/origin.ts";
+import { netTest } from "../support/permissions.ts";
+import { askFor, connectPair } from "../support/websocket_pair.ts";
+import { acceptance, WebSocketPeer } from "../support/websocket_peer.ts";
+
+for (
+  const [sent, received] of [
+    [1000, 1000],
+    [undefined, undefined],
+    [3000, 3000],
+    [4999, 4999],
+    // `WebSocket.close` of a client takes no others: https://websockets.spec.whatwg.org/#dom-websocket-close
+    [1001, 4001],
+    [1003, 4003],
+    [1008, 4008],
+    [1011, 4011],
+    [1012, 4012],
+  ] as const
+) {
+  netTest(`a client that closes with ${sent ?? "no code"} has its app closed with ${received ?? "none"}`, async () => {
+    await using pair = await connectPair();
+    const reason = sent === undefined ? "" : "that is all";
+    await pair.client.close(sent, reason);
+    assertEquals(await pair.app.receive(), { close: received, reason });
+    await pair.app.close(received);
+    await pair.cless.idle();
+    const answer = await pair.client.receive();
+    assertEquals("close" in answer ? answer.close : "none", sent);
+  });
+}
+
+for (const code of [1000, undefined, 1001, 1003, 1008, 1011, 1012, 3000, 4999] as const) {
+  netTest(`an app that closes with ${code ?? "no code"} has its client closed with the same`, async () => {
+    await using pair = await connectPair();
+    const reason = code === undefined ? "" : "that is all";
+    await pair.app.close(code, reason);
+    assertEquals(await pair.client.receive(), { close: code, reason });
+    await pair.client.close(code);
+    await pair.cless.idle();
+    const answer = await pair.app.receive();
+    assertEquals("close" in answer ? answer.close : "none", code);
+  });
+}
+
+netTest("an app that ends without a word has its client closed with 1011", async () => {
+  await using pair = await connectPair();
+  pair.dropApp();
+  assertEquals(await pair.client.receive(), { close: 1011, reason: "" });
+  await pair.client.close(1011);
+  await pair.cless.idle();
+});
+
+netTest("a client that ends without a word has its app closed with 4011", async () => {
+  await using pair = await connectPair();
+  pair.dropClient();
+  assertEquals(await pair.app.receive(), { close: 4011, reason: "" });
+  await pair.app.close(4011);
+  await pair.cless.idle();
+});
+
+netTest("both sides closing at once is no trouble", async () => {
+  await using pair = await connectPair();
+  await Promise.all([pair.client.close(1000, "client"), pair.app.close(1000, "app")]);
+  await Promise.all([pair.client.receive(), pair.app.receive()]);
+  await pair.cless.idle();
+});
+
+netTest("what was said before the close arrives before it", async () => {
+  await using pair = await connectPair();
+  for (const [from, to] of [[pair.client, pair.app], [pair.app, pair.client]] as const) {
+    for (let message = 0; message < 100; message++) await from.send(`message ${message}`);
+    if (from === pair.app) await from.close(4000, "done");
+    for (let message = 0; message < 100; message++) assertEquals(await to.receive(), { text: `message ${message}` });
+  }
+  assertEquals(await pair.client.receive(), { close: 4000, reason: "done" });
+});
+
+for (const side of ["client", "app"] as const) {
+  netTest(`a frame against the protocol from the ${side} ends the WebSocket on both sides`, async () => {
+    await using pair = await connectPair();
+    const other = side === "client" ? pair.app : pair.client;
+    await pair[side].frame(5, new Uint8Array(3)); // a kind of frame that does not exist
+    const end = await other.receive();
+    assertEquals("close" in end ? end.close : end, side === "client" ? 4011 : 1011);
+    await other.close(1000);
+    await pair.cless.idle();
+  });
+}
+
+for (const code of [1000, 1001, 4001]) {
+  netTest(`what an app says and its close with ${code}, both at once with its agreement, arrive in order`, async () => {
+    await using origin = Origin.serving(async (connection) => {
+      const request = await connection.reader.head();
+      const app = new WebSocketPeer(connection, "app");
+      await connection.send(await acceptance(request?.one("sec-websocket-key") ?? ""));
+      await app.send("hello");
+      await app.close(code, "bye");
+      await app.receive();
+    });
+    await using cless = await Harness.warm({ origin });
+    using wire = await askFor(cless);
+    assertEquals((await wire.answer()).status, 101);
+    const client = new WebSocketPeer(wire, "client");
+    assertEquals(await client.receive(), { text: "hello" });
+    assertEquals(await client.receive(), { close: code, reason: "bye" });
+    await client.close(code);
+    await cless.idle();
+  });
+}
+
+for (const side of ["client", "app"] as const) {
+  netTest(`a close that the ${side} does not answer holds the instance for ten seconds and no longer`, async () => {
+    const clock = new FakeClock();
+    await using pair = await connectPair([], [], { clock });
+    const [silent, other] = side === "client" ? [pair.client, pair.app] : [pair.app, pair.client];
+    await other.close(1000);
+    assertEquals(await silent.receive(), { close: 1000, reason: "" });
+    await clock.advance(9900);
+    assertEquals(pair.cless.instance.inFlight, 1);
+    await clock.advance(200);
+    assertEquals(pair.cless.instance.inFlight, 0);
+  });
+}

@@ -1,0 +1,66 @@
+import { assert, assertEquals } from "@std/assert";
+import { growth } from "../support/flow.ts";
+import { netTest } from "../support/permissions.ts";
+import { connectPair } from "../support/websocket_pair.ts";
+import type { WebSocketPeer } from "../support/websocket_peer.ts";
+
+const MB = 1024 * 1024;
+const FLOOD = 400;
+const MEMORY = 200 * MB;
+
+/** Sends messages of 1 MB until the other side has closed or there were enough; returns how many. */
+async function flood(peer: WebSocketPeer): Promise<number> {
+  const message = new Uint8Array(MB);
+  let sent = 0;
+  while (sent < FLOOD && await peer.send(message)) sent++;
+  return sent;
+}
+
+netTest("an app that floods a client which does not read is closed at 32 MB", async () => {
+  await using pair = await connectPair();
+  const flooding = flood(pair.app);
+  const grown = await growth(async () => {
+    const end = await pair.app.receive();
+    assertEquals("close" in end ? end.close : end, 4009);
+    pair.dropApp();
+    await flooding;
+  });
+  assert(grown < MEMORY, `grew by ${grown / MB} MB`);
+  let end = await pair.client.receive();
+  let received = 0;
+  for (; "binary" in end; end = await pair.client.receive()) received += end.binary.length;
+  assertEquals("close" in end ? end.close : end, 1009);
+  assert(received >= 32 * MB && received < 100 * MB, `${received / MB} MB arrived`);
+  await pair.client.close(1009);
+  await pair.cless.idle();
+});
+
+netTest("a client that floods an app which does not read is closed at 32 MB", async () => {
+  await using pair = await connectPair();
+  let sent = 0;
+  const grown = await growth(async () => {
+    sent = await flood(pair.client);
+    // The platform closes the connection right after the close frame, so that what is on its way may destroy that.
+    const end = await pair.client.receive();
+    assert("ended" in end || "close" in end && end.close === 1009, JSON.stringify(end));
+  });
+  assert(sent >= 32 && sent < 100, `${sent} MB were taken`);
+  assert(grown < MEMORY, `grew by ${grown / MB} MB`);
+  let end = await pair.app.receive();
+  while ("binary" in end) end = await pair.app.receive();
+  assertEquals("close" in end ? end.close : end, 4009);
+  await pair.app.close(1000);
+});
+
+netTest("much more than 32 MB pass where the receiver reads", async () => {
+  await using pair = await connectPair();
+  const message = new Uint8Array(MB);
+  for (const [from, to] of [[pair.client, pair.app], [pair.app, pair.client]] as const) {
+    for (let turn = 0; turn < 100; turn++) {
+      const sent = from.send(message);
+      const received = await to.receive();
+      await sent;
+      assertEquals("binary" in received ? received.binary.length : received, MB);
+    }
+  }
+});
