@@ -32,7 +32,7 @@ images: engine ## Build the sample images
 build: ## Make ./cless, one executable
 	@.ci/build
 
-cless:
+cless: main.ts deno.json deno.lock $(shell find src -type f)
 	@.ci/build
 
 install: cless ## Install ./cless and its systemd unit (PREFIX, DESTDIR)
@@ -51,7 +51,7 @@ uninstall: ## Remove what `make install` put in place, but no data
 	fi
 	rm -f $(DESTDIR)$(PREFIX)/bin/cless $(DESTDIR)$(UNITDIR)/cless.service
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
-	@echo 'Left in place: /var/lib/cless (services, tokens), /etc/default/cless'
+	@echo 'Left in place: /var/lib/cless, /etc/default/cless'
 
 clean: ## Remove what was built and the development data
 	rm -rf cless coverage dist .dev

@@ -9,8 +9,8 @@ import { DockerLauncher } from "./docker/launcher.ts";
 import { OwnNetwork } from "./docker/network.ts";
 import { LABEL } from "./docker/run_args.ts";
 import type { Endpoint } from "./domain/endpoint.ts";
-import { parseIp } from "./domain/cidr.ts";
-import type { Revision } from "./domain/revision.ts";
+import { parseCidr } from "./domain/cidr.ts";
+import { conventionLabel, type Revision } from "./domain/revision.ts";
 import { ClessError, OperatorError } from "./errors.ts";
 import { Activator } from "./serving/activator.ts";
 import { type Clock, pause, systemClock } from "./serving/clock.ts";
@@ -19,7 +19,6 @@ import { Fleet } from "./serving/fleet.ts";
 import { fetchForwarder } from "./serving/forward.ts";
 import { InstancePool } from "./serving/instance_pool.ts";
 import type { ContainerEvent } from "./serving/launcher.ts";
-import { PendingRequests } from "./serving/pending_requests.ts";
 import { Proxy } from "./serving/proxy.ts";
 import { untilReady } from "./serving/readiness.ts";
 import { Reaper } from "./serving/reaper.ts";
@@ -28,13 +27,16 @@ import { Router } from "./serving/router.ts";
 import { Server } from "./serving/server.ts";
 import { ServiceMap } from "./serving/service_map.ts";
 import { Starter } from "./serving/starter.ts";
+import { UnansweredRequests } from "./serving/unanswered_requests.ts";
 import { WebSocketBridge } from "./serving/websocket.ts";
 
 const ENGINE_ANSWER_AGE_MS = 1000;
+const ENGINE_PATIENCE_MS = 10_000;
 const MOST_SWEEPS = 5;
 
+const LOOPBACK = [parseCidr("127.0.0.0/8"), parseCidr("::1")];
+
 const WHAT: Record<string, ContainerEvent["what"]> = {
-  start: "started",
   pause: "paused",
   unpause: "resumed",
   die: "ended",
@@ -56,7 +58,7 @@ export class Cless {
   readonly #reaper: Reaper;
   readonly #convention: Convention | undefined;
   readonly #activator: Activator;
-  readonly #pending = new PendingRequests(this.#clock);
+  readonly #unanswered = new UnansweredRequests(this.#clock);
   readonly #forward = fetchForwarder();
   readonly #websockets = new WebSocketBridge(this.#clock);
   readonly #retiring = new Set<Promise<void>>();
@@ -91,7 +93,16 @@ export class Cless {
     });
     const listening = () => this.#events.live;
     this.#images = new LocalImages(this.#docker, clock, listening);
-    this.#starter = new Starter({ launcher, clock, untilReady });
+    this.#starter = new Starter({
+      launcher,
+      clock,
+      untilReady,
+      forget: (instance) => {
+        this.#fleet.delete(instance);
+        // A request may still be on its way to the address.
+        instance.untilIdle().then(() => launcher.forget(instance.id));
+      },
+    });
     this.#reaper = new Reaper({ launcher, fleet: this.#fleet, clock, listening });
     this.#convention = config.convention ? this.#makeConvention() : undefined;
     this.#activator = new Activator(new Router(this.#services, this.#convention));
@@ -104,13 +115,13 @@ export class Cless {
     });
     const proxy = new Proxy({
       activator: this.#activator,
-      pending: this.#pending,
+      unanswered: this.#unanswered,
       forward: this.#forward,
       websockets: this.#websockets,
       clock,
       trustedProxies: config.trustedProxies,
       requestTimeout: config.requestTimeout,
-      reconcile: () => this.#reaper.reconcile(),
+      suspect: () => this.#reaper.suspect(),
       admin: (request, head, peer) => this.#isForAdmin(head, peer) ? api(request) : undefined,
     });
     this.#proxies = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock));
@@ -146,7 +157,8 @@ export class Cless {
 
   /** The labels that local images answer for. */
   labels(): string[] {
-    return this.#images.names().map((name) => name.replace(/-docker$/, ""));
+    if (this.#convention === undefined) return [];
+    return this.#images.names().flatMap((name) => conventionLabel(name) ?? []);
   }
 
   /** Where a browser finds a service. */
@@ -168,7 +180,7 @@ export class Cless {
     patience.abort();
     const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
     for (const pool of this.#fleet.pools()) pool.refuse(draining);
-    this.#pending.abortAll(draining);
+    this.#unanswered.abortAll(draining);
     if (this.#engineFound) await this.#stopContainers();
     await this.#admin.shutdown();
     this.#forward[Symbol.dispose]();
@@ -194,18 +206,19 @@ export class Cless {
     // Whatever is left now belongs to no instance, and goes; an engine under load may need to be asked again.
     for (let tries = 0; tries < MOST_SWEEPS && !await this.#reaper.reconcile(); tries++);
     await this.#events.stop();
+    this.#images.stop();
     await this.#network.remove();
   }
 
   /** Takes over what an earlier process has left and is still of use, and removes the rest. */
   async #adopt(): Promise<void> {
     for (const container of await this.#launcher.list()) {
-      const { id, imageId, origin, service, state } = container;
+      const { imageId, origin, service, state } = container;
       const usable = (state === "running" || state === "paused") && origin !== undefined;
       const pool = usable ? this.#convention?.adopt(service, imageId) : undefined;
       if (pool !== undefined && origin !== undefined) pool.adopt({ ...container, origin });
-      else this.#starter.clean(this.#launcher.remove(id).then(() => this.#launcher.forget(id)));
     }
+    this.#reaper.reconcile(); // what is left belongs to no instance, and goes
   }
 
   #makeConvention(): Convention {
@@ -222,7 +235,7 @@ export class Cless {
           clock: this.#clock,
           maxPending,
           newId: newInstanceId,
-          ledger: this.#fleet,
+          note: (instance, pool) => this.#fleet.add(instance, pool),
         }),
       retire: (pool) => {
         const retired = pool.retire(drainTimeout).catch(() => {}).finally(() => this.#retiring.delete(retired));
@@ -234,9 +247,9 @@ export class Cless {
   #observe(action: string, attributes: Readonly<Record<string, string>>): void {
     const what = WHAT[action];
     const { name, exitCode } = attributes;
-    if (what === undefined || name === undefined) return;
-    if (what === "started") this.#launcher.started(name);
-    if (this.#launcher.isLaunching(name)) return;
+    if (name === undefined) return;
+    if (action === "start") this.#launcher.started(name);
+    if (what === undefined || this.#launcher.isLaunching(name)) return;
     this.#fleet.apply({ id: name, what, ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }) });
   }
 
@@ -247,24 +260,21 @@ export class Cless {
     return adminPublic || isLoopback(peer) || trustedProxies.some((range) => range.contains(peer));
   }
 
-  #engineReady(): Promise<boolean> {
+  async #engineReady(): Promise<boolean> {
     const now = this.#clock.now();
     if (now - this.#engineAnswer.at > ENGINE_ANSWER_AGE_MS) {
-      const ready = this.#activator.draining
-        ? Promise.resolve(false)
-        : findEngine(this.#docker).then(() => true, () => false);
+      const ready = findEngine(this.#docker, ENGINE_PATIENCE_MS).then(() => true, () => false);
       this.#engineAnswer = { at: now, ready };
     }
-    return this.#engineAnswer.ready;
+    return await this.#engineAnswer.ready && !this.#activator.draining;
   }
 }
 
 function isLoopback(address: string): boolean {
-  const bytes = parseIp(address);
-  return bytes?.length === 4 ? bytes[0] === 127 : bytes?.at(-1) === 1 && bytes.slice(0, -1).every((byte) => byte === 0);
+  return LOOPBACK.some((range) => range.contains(address));
 }
 
-/** A container's name: readable, and never used twice. */
+/** A container's name: readable, and with enough of chance in it that no two are alike. */
 function newInstanceId(revision: Revision): string {
   const random = [...crypto.getRandomValues(new Uint8Array(4))].map((byte) => (byte % 36).toString(36)).join("");
   return `cless-${revision.service}-${revision.name}-${random}`;

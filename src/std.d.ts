@@ -22,10 +22,6 @@ declare module "@std/text/closest-string" {
   export function closestString(word: string, possibleWords: readonly string[]): string;
 }
 
-declare module "@std/async/deadline" {
-  export function deadline<T>(promise: Promise<T>, ms: number, options?: { signal?: AbortSignal }): Promise<T>;
-}
-
 declare module "@std/assert" {
   export function assert(actual: unknown, message?: string): asserts actual;
   export function assertEquals<T>(actual: T, expected: T, message?: string): void;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { ClessError, type ErrorCode, messageOf, OperatorError, UsageError } from "../src/errors.ts";
 
-/** What DESIGN promises: one code, one status. */
+/** One code means one status; README lists those of the proxy. */
 const STATUSES: Record<ErrorCode, number> = {
   bad_host: 400,
   bad_request: 400,

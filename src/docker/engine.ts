@@ -9,11 +9,15 @@ export interface Engine {
 /**
  * Asks the engine for its version.
  *
+ * @param timeout How long it may take, ms.
  * @throws {OperatorError} When none answers; the message says what to do.
  */
-export async function findEngine(docker: DockerCommand): Promise<Engine> {
+export async function findEngine(docker: DockerCommand, timeout?: number): Promise<Engine> {
   try {
-    const output = await docker.run(["version", "--format={{.Server.Version}}"]);
+    const output = await docker.run(
+      ["version", "--format={{.Server.Version}}"],
+      timeout === undefined ? {} : { timeout },
+    );
     return { version: /^\d+\.\S*$/m.exec(output)?.[0] ?? "unknown" };
   } catch (error) {
     const reason = messageOf(error);

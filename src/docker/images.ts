@@ -18,6 +18,8 @@ export class LocalImages implements ImageIndex {
   #stale = true;
   #askedAt = -Infinity;
   #refreshing: Promise<void> | undefined;
+  #cancelRetry: (() => void) | undefined;
+  #stopped = false;
 
   /** @param listening Whether the engine's events are being received. */
   constructor(docker: DockerCommand, clock: Clock, listening: () => boolean) {
@@ -52,14 +54,32 @@ export class LocalImages implements ImageIndex {
     return this.#refresh();
   }
 
+  /** Asks no more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelRetry?.();
+  }
+
   #refresh(): Promise<void> {
-    this.#refreshing ??= this.#ask().finally(() => this.#refreshing = undefined);
+    this.#refreshing ??= this.#ask().finally(() => {
+      this.#refreshing = undefined;
+      // Something may have changed just now; after a failure there is a time set for the next try.
+      if (this.#stale && !this.#stopped && this.#cancelRetry === undefined) this.#refresh();
+    });
     return this.#refreshing;
+  }
+
+  /** Nobody else may ever ask again. */
+  #retryLater(): void {
+    this.#cancelRetry ??= this.#clock.after(LEAST_AGE_MS, () => {
+      this.#cancelRetry = undefined;
+      this.#refresh();
+    });
   }
 
   async #ask(): Promise<void> {
     // An event may come while the answer to an earlier one is on its way.
-    while (this.#stale || !this.#listening()) {
+    while (!this.#stopped && (this.#stale || !this.#listening())) {
       this.#stale = false;
       try {
         const output = await this.#docker.run([
@@ -76,7 +96,7 @@ export class LocalImages implements ImageIndex {
         log.warning("cannot list the images", { reason: messageOf(error) });
         this.#askedAt = this.#clock.now();
         this.#stale = true;
-        this.#clock.after(LEAST_AGE_MS, () => this.#refresh()); // nobody else may ever ask again
+        this.#retryLater();
         return;
       }
       for (const callback of this.#callbacks) callback();

@@ -1,3 +1,5 @@
+import { isServiceName } from "./hostname.ts";
+
 /** What a container is started from and the limits it runs under; never changed, only replaced by another. */
 export interface Revision {
   /** Unique among all revisions, such as `golang-1f2e3d4c5b6a`. */
@@ -26,6 +28,12 @@ export type Limits = Pick<Revision, "startTimeout" | "requestTimeout" | "stopAft
 /** The image that the label of a hostname stands for where nobody has said otherwise. */
 export function conventionImage(label: string): string {
   return `${label}-docker`;
+}
+
+/** The label that an image stands for, the reverse of {@linkcode conventionImage}; `undefined` where it stands for none. */
+export function conventionLabel(image: string): string | undefined {
+  const label = /^(.*)-docker$/.exec(image)?.[1];
+  return label !== undefined && isServiceName(label) ? label : undefined;
 }
 
 /**

@@ -28,7 +28,7 @@ export class Activator {
 
   /** A slot that is free now; `undefined` where there is none, or where it takes a look at the images to tell. */
   claim(hostname: Hostname): Lease | undefined {
-    return this.#draining ? undefined : this.#router.find(hostname)?.target().claim();
+    return this.#draining ? undefined : this.#router.find(hostname)?.route().claim();
   }
 
   /**
@@ -37,19 +37,19 @@ export class Activator {
    * @param signal Ends the waiting, with its reason.
    * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout` or `draining`.
    */
-  async hold(hostname: Hostname, signal: AbortSignal): Promise<Grant | { lease: Lease; how: undefined }> {
+  async hold(hostname: Hostname, signal: AbortSignal): Promise<Grant> {
     for (let moves = 0;; moves++) {
       if (this.#draining) throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
       const service = await this.#router.resolve(hostname);
       signal.throwIfAborted();
-      const pool = service.target();
+      const pool = service.route();
       const lease = pool.claim();
-      if (lease !== undefined) return { lease, how: undefined };
+      if (lease !== undefined) return { lease };
       try {
         return await pool.hold(signal);
       } catch (error) {
-        // Another revision has taken over while this one failed to start.
-        const moved = this.#router.find(hostname)?.target() !== pool;
+        // Where another revision was waiting, it takes over now that this one has failed to start.
+        const moved = this.#router.find(hostname)?.route() !== pool;
         if (signal.aborted || this.#draining || !moved || moves >= MOST_MOVES) throw error;
       }
     }

@@ -35,3 +35,25 @@ export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
     signal?.addEventListener("abort", finish, { once: true });
   });
 }
+
+/** The promise's outcome, or the signal's reason as soon as it is aborted. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
+/** Resolves with the promise, whatever its outcome, or after some milliseconds, whichever comes first. */
+export function atMost(promise: Promise<unknown>, clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = () => {
+      cancel();
+      resolve();
+    };
+    const cancel = clock.after(ms, finish);
+    promise.then(finish, finish);
+  });
+}

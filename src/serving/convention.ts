@@ -38,7 +38,7 @@ export class Convention {
     parts.images.onChange(() => this.#follow());
   }
 
-  /** The service of a label that no service has yet; `undefined` where no image goes with it. */
+  /** The service of a label, made where an image goes with it; `undefined` where none does. */
   async find(label: string): Promise<Service | undefined> {
     if (!isServiceName(label)) return undefined;
     await this.#parts.images.settled();
@@ -56,7 +56,7 @@ export class Convention {
   adopt(label: string, imageId: string): InstancePool | undefined {
     const { images, services } = this.#parts;
     if (!isServiceName(label) || images.find(conventionImage(label)) !== imageId) return undefined;
-    const pool = (services.get(label) ?? this.#add(label, imageId)).target();
+    const pool = (services.get(label) ?? this.#add(label, imageId)).current;
     return pool.awake ? undefined : pool;
   }
 
@@ -79,8 +79,8 @@ export class Convention {
         services.delete(service);
         service.pools().forEach(retire);
       } else if (imageId !== service.latest.revision.imageId) {
-        const known = service.pools().find((pool) => pool.revision.imageId === imageId);
-        const pool = known ?? newPool(conventionRevision(service.name, imageId, limits));
+        const isCurrent = service.current.revision.imageId === imageId; // the name was moved back
+        const pool = isCurrent ? service.current : newPool(conventionRevision(service.name, imageId, limits));
         log.info("image has changed", { service: service.name, revision: pool.revision.name });
         service.roll(pool);
       }

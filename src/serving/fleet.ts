@@ -1,3 +1,4 @@
+import type { InstanceState } from "../domain/instance_state.ts";
 import { logger } from "../log.ts";
 import type { Instance } from "./instance.ts";
 import type { InstancePool } from "./instance_pool.ts";
@@ -5,38 +6,44 @@ import type { Container, ContainerEvent } from "./launcher.ts";
 
 const log = logger("fleet");
 
-/** Every instance of this cless with the pool that it belongs to: what the engine reports is held against it. */
+/** An instance as it was at some moment. */
+export interface Known {
+  readonly instance: Instance;
+  readonly state: InstanceState;
+}
+
+/** Every instance of this cless, until its container is removed: what the engine reports is held against it. */
 export class Fleet {
-  readonly #pools = new Map<string, { instance: Instance; pool: InstancePool }>();
+  readonly #entries = new Map<string, { instance: Instance; pool: InstancePool }>();
 
   /** Notes an instance, before its container is asked for. */
   add(instance: Instance, pool: InstancePool): void {
-    this.#pools.set(instance.id, { instance, pool });
+    this.#entries.set(instance.id, { instance, pool });
   }
 
-  /** Forgets an instance. */
+  /** Forgets an instance, once its container is gone. */
   delete(instance: Instance): void {
-    this.#pools.delete(instance.id);
+    this.#entries.delete(instance.id);
   }
 
-  /** Whether there is an instance of that id. */
-  has(id: string): boolean {
-    return this.#pools.has(id);
-  }
-
-  /** Every instance, oldest first. */
+  /** Every instance that has not ended, oldest first. */
   instances(): Instance[] {
-    return [...this.#pools.values()].map(({ instance }) => instance);
+    return [...this.#entries.values()].map(({ instance }) => instance).filter(({ gone }) => !gone.aborted);
   }
 
   /** Every pool that has an instance. */
   pools(): Set<InstancePool> {
-    return new Set([...this.#pools.values()].map(({ pool }) => pool));
+    return new Set([...this.#entries.values()].map(({ pool }) => pool));
+  }
+
+  /** What is known of the instances now. */
+  known(): Known[] {
+    return this.instances().map((instance) => ({ instance, state: instance.state }));
   }
 
   /** Passes an event on to the pool that it concerns. */
   apply(event: ContainerEvent): void {
-    const entry = this.#pools.get(event.id);
+    const entry = this.#entries.get(event.id);
     entry?.pool.observe(entry.instance, event);
   }
 
@@ -44,12 +51,14 @@ export class Fleet {
    * Corrects what events have missed.
    *
    * @param listed Every container that the engine had when it was asked.
-   * @param asked The instances that were known before it was asked: a container started since is not in the list.
+   * @param known What was known before it was asked. An instance that has gone on since is left alone: the list is
+   * older than that.
    * @returns The containers that belong to no instance.
    */
-  reconcile(listed: readonly Container[], asked: readonly Instance[]): Container[] {
+  reconcile(listed: readonly Container[], known: readonly Known[]): Container[] {
     const containers = new Map(listed.map((container) => [container.id, container]));
-    for (const { id, state } of asked) {
+    for (const { instance: { id, state: now }, state } of known) {
+      if (now !== state) continue;
       const container = containers.get(id);
       const running = container !== undefined && container.state !== "ended";
       // A container that is being created is not in the list yet; the command that creates it tells how that went.
@@ -61,7 +70,7 @@ export class Fleet {
         this.apply({ id, what: "resumed" });
       }
     }
-    const orphans = listed.filter((container) => !this.#pools.has(container.id));
+    const orphans = listed.filter((container) => !this.#entries.has(container.id));
     for (const { id, service, state } of orphans) log.info("container without an instance", { service, id, state });
     return orphans;
   }

@@ -1,3 +1,4 @@
+import { listItems } from "./header_list.ts";
 import type { RequestHead } from "./request_head.ts";
 
 /** How far a request came that got no answer. */
@@ -70,7 +71,7 @@ function passOn(response: Response): Response {
     throw new ForwardError("garbled", `status ${status}`);
   }
   if (!HOP_BY_HOP.some((name) => headers.has(name))) return response;
-  const named = (headers.get("connection") ?? "").toLowerCase().split(",").map((name) => name.trim());
+  const named = listItems(headers.get("connection"));
   const kept = [...headers].filter(([name]) => !HOP_BY_HOP.includes(name) && !named.includes(name));
   return new Response(response.body, { status, headers: kept });
 }

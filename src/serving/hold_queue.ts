@@ -15,6 +15,7 @@ export class HoldQueue<T> {
     this.#limit = limit;
   }
 
+  /** How many wait. */
   get size(): number {
     return this.#held.size;
   }
@@ -25,12 +26,12 @@ export class HoldQueue<T> {
    * @param signal Leaves the queue at once, with the signal's reason, when it is aborted.
    * @throws {ClessError} `overloaded`, when the queue is full.
    */
-  wait(signal: AbortSignal): Promise<T> {
+  async wait(signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     if (this.#held.size >= this.#limit) {
       throw new ClessError("overloaded", "Too many requests are waiting for this service", { retryAfterS: 1 });
     }
-    return new Promise<T>((resolve, reject) => {
+    return await new Promise<T>((resolve, reject) => {
       const leave = () => settle(() => reject(signal.reason));
       const settle = (how: () => void) => {
         this.#held.delete(held);

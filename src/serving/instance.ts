@@ -16,7 +16,7 @@ export class Instance {
   /** With what the container ended, where the engine told it. */
   exitCode: number | undefined;
   #state: InstanceState = "starting";
-  #inFlight = 0;
+  readonly #leases = new Set<Lease>();
   #idleSince: number;
   #lastUsedAt: Date | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -36,7 +36,7 @@ export class Instance {
 
   /** How many leases are open. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#leases.size;
   }
 
   /** Since when no lease has been open, in the clock's ms; meaningless while one is. */
@@ -63,7 +63,9 @@ export class Instance {
     if (!mayBecome(this.#state, state)) throw new Error(`Cannot make a ${this.#state} instance ${state}: ${this.id}`);
     this.#state = state;
     if (state === "ready") this.#idleSince = this.#clock.now();
-    if (state === "stopped" || state === "failed") this.#gone.abort();
+    if (state !== "stopped" && state !== "failed") return;
+    this.#gone.abort();
+    for (const lease of this.#leases) lease.onGone?.();
   }
 
   /** Notes that the container has ended; does nothing where that is known. */
@@ -73,19 +75,20 @@ export class Instance {
 
   /** Claims a slot; there and then, so that nothing can come between the choice of an instance and the claim. */
   claim(): Lease {
-    this.#inFlight++;
-    return new Lease(this, () => this.#release());
+    const lease: Lease = new Lease(this, () => this.#release(lease));
+    this.#leases.add(lease);
+    return lease;
   }
 
   /** Resolves when no lease is open. */
   untilIdle(): Promise<void> {
-    if (this.#inFlight === 0) return Promise.resolve();
+    if (this.#leases.size === 0) return Promise.resolve();
     this.#idle ??= Promise.withResolvers();
     return this.#idle.promise;
   }
 
-  #release(): void {
-    if (--this.#inFlight > 0) return;
+  #release(lease: Lease): void {
+    if (!this.#leases.delete(lease) || this.#leases.size > 0) return;
     this.#idleSince = this.#clock.now();
     this.#lastUsedAt = new Date();
     this.#idle?.resolve();
@@ -98,14 +101,12 @@ export class Lease {
   readonly instance: Instance;
   /** Gives the slot back; only the first call counts. */
   readonly release: () => void;
+  /** Called when the instance ends while the lease is open: a dead container's address may never answer. */
+  onGone: (() => void) | undefined;
 
-  constructor(instance: Instance, giveBack: () => void) {
+  /** @param release Gives the slot back. */
+  constructor(instance: Instance, release: () => void) {
     this.instance = instance;
-    let open = true;
-    this.release = () => {
-      if (!open) return;
-      open = false;
-      giveBack();
-    };
+    this.release = release;
   }
 }

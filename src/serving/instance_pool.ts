@@ -1,7 +1,7 @@
 import type { Revision } from "../domain/revision.ts";
 import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
-import type { Clock } from "./clock.ts";
+import { atMost, type Clock } from "./clock.ts";
 import { HoldQueue } from "./hold_queue.ts";
 import { Instance, type Lease } from "./instance.ts";
 import type { Container, ContainerEvent, Launcher } from "./launcher.ts";
@@ -9,10 +9,13 @@ import type { Starter } from "./starter.ts";
 
 const log = logger("pool");
 
-/** A lease that was waited for, and what the waiting was for. */
+/** Why a request had to wait. */
+export type Wake = "cold" | "resume";
+
+/** A lease, and what it had to wait for, if anything. */
 export interface Grant {
   readonly lease: Lease;
-  readonly how: "cold" | "resume";
+  readonly how?: Wake;
 }
 
 /** What an {@linkcode InstancePool} works with. */
@@ -24,8 +27,8 @@ export interface PoolParts {
   readonly maxPending: number;
   /** Makes an id for a new instance. */
   readonly newId: (revision: Revision) => string;
-  /** Is told of every instance that comes and goes. */
-  readonly ledger: { add(instance: Instance, pool: InstancePool): void; delete(instance: Instance): void };
+  /** Is told of every instance before its container is asked for. */
+  readonly note: (instance: Instance, pool: InstancePool) => void;
 }
 
 /** The instances of one revision: chooses one for a request, and starts one when there is none. */
@@ -35,6 +38,7 @@ export class InstancePool {
   readonly #queue: HoldQueue<Grant>;
   readonly #instances = new Set<Instance>();
   #waking: Promise<void> | undefined;
+  #retired = false;
 
   constructor(revision: Revision, parts: PoolParts) {
     this.revision = revision;
@@ -50,11 +54,6 @@ export class InstancePool {
     return false;
   }
 
-  /** How many requests are waiting. */
-  get held(): number {
-    return this.#queue.size;
-  }
-
   /** Claims the ready instance with the fewest requests; `undefined` when none is ready. */
   claim(): Lease | undefined {
     let best: Instance | undefined;
@@ -68,30 +67,23 @@ export class InstancePool {
    * Waits for an instance, and starts one where nobody has yet. The start does not depend on who waits for it.
    *
    * @param signal Ends the waiting, not the start.
-   * @throws {ClessError} `overloaded` when too many wait; `start_failed` or `start_timeout` when the start came to that.
+   * @throws {ClessError} `overloaded` when too many wait; `start_failed` or `start_timeout` when the start came to
+   * that; `draining` when the pool has retired.
    */
-  hold(signal: AbortSignal): Promise<Grant> {
+  async hold(signal: AbortSignal): Promise<Grant> {
+    if (this.#retired) throw stopping();
     const granted = this.#queue.wait(signal);
     this.wake();
-    return granted;
+    return await granted;
   }
 
   /** Begins to start or resume an instance, unless one is ready or on its way. */
   wake(): void {
-    if (this.#waking !== undefined) return;
+    if (this.#waking !== undefined || this.#retired) return;
     const paused = this.#find("paused");
     if (paused === undefined && this.#find("ready") !== undefined) return;
     const how = paused === undefined ? "cold" : "resume";
-    this.#waking = (paused === undefined ? this.#start() : this.#resume(paused)).then(
-      () => {
-        this.#waking = undefined;
-        this.#serve(how);
-      },
-      (error) => {
-        this.#waking = undefined;
-        this.#queue.fail(error);
-      },
-    );
+    this.#track(paused === undefined ? this.#start() : this.#resume(paused), how);
   }
 
   /** Resolves when no start or resume is on its way. */
@@ -107,17 +99,12 @@ export class InstancePool {
       instance.become("paused");
       return;
     }
-    this.#waking = this.#parts.starter.confirm(instance).catch(() => {
-      this.#forget(instance);
+    const adopted = this.#parts.starter.adopt(instance).catch(() => {
+      this.#instances.delete(instance);
       // Those who came meanwhile get a new one, not the old one's failure.
       return this.#queue.size > 0 ? this.#start() : undefined;
-    }).then(() => {
-      this.#waking = undefined;
-      this.#serve("cold");
-    }, (error) => {
-      this.#waking = undefined;
-      this.#queue.fail(error);
     });
+    this.#track(adopted, "cold");
   }
 
   /** Takes note of what has happened to the container of one of its instances. */
@@ -139,12 +126,10 @@ export class InstancePool {
         if (!unexpected) break;
         const { service } = this.revision;
         log.warning("instance ended", { service, instance: instance.id, exitCode: event.exitCode });
-        this.#forget(instance);
-        this.#parts.starter.clean(this.#parts.launcher.remove(instance.id));
+        this.#instances.delete(instance);
+        this.#parts.starter.clear(instance, this.#parts.launcher.remove(instance.id));
         break;
       }
-      case "started":
-        break;
     }
   }
 
@@ -155,7 +140,7 @@ export class InstancePool {
       if (instance.state !== "ready" && instance.state !== "paused") continue;
       if (instance.inFlight > 0 || now - instance.idleSince < this.revision.stopAfter) continue;
       log.info("instance idle", { service: this.revision.service, instance: instance.id });
-      this.#parts.starter.clean(this.#drain(instance, 0));
+      this.#drain(instance, 0);
     }
   }
 
@@ -167,9 +152,11 @@ export class InstancePool {
   async retire(drainTimeout: number): Promise<void> {
     const { clock } = this.#parts;
     const deadline = clock.now() + drainTimeout;
-    await before(this.settled(), clock, drainTimeout);
-    this.#queue.fail(new ClessError("draining", "The service is being stopped"));
+    this.#retired = true;
+    await atMost(this.settled(), clock, drainTimeout);
+    this.#queue.fail(stopping());
     await Promise.all([...this.#instances].map((instance) => this.#drain(instance, deadline - clock.now())));
+    await this.settled(); // a start that was called off has yet to notice
   }
 
   /** Sends away all who wait. */
@@ -177,12 +164,25 @@ export class InstancePool {
     this.#queue.fail(error);
   }
 
+  #track(waking: Promise<void>, how: Wake): void {
+    this.#waking = waking.then(
+      () => {
+        this.#waking = undefined;
+        this.#serve(how);
+      },
+      (error) => {
+        this.#waking = undefined;
+        this.#queue.fail(error);
+      },
+    );
+  }
+
   async #start(): Promise<void> {
     const instance = this.#add(this.#parts.newId(this.revision));
     try {
       await this.#parts.starter.start(instance);
     } catch (error) {
-      this.#forget(instance);
+      this.#instances.delete(instance);
       throw error;
     }
   }
@@ -194,11 +194,12 @@ export class InstancePool {
     } catch (error) {
       log.warning("cannot resume an instance", { instance: instance.id, reason: messageOf(error) });
       if (instance.state === "paused") await this.#drain(instance, 0);
+      if (this.#retired) throw stopping();
       await this.#start();
     }
   }
 
-  #serve(how: Grant["how"]): void {
+  #serve(how: Wake): void {
     this.#queue.serve(() => {
       const lease = this.claim();
       return lease && { lease, how };
@@ -213,19 +214,16 @@ export class InstancePool {
       return;
     }
     if (instance.state !== "ready" && instance.state !== "paused") return;
-    const { clock, launcher } = this.#parts;
+    const { clock, launcher, starter } = this.#parts;
     const wasPaused = instance.state === "paused";
     instance.become("draining");
-    await before(instance.untilIdle(), clock, timeout);
-    try {
+    const removal = atMost(instance.untilIdle(), clock, timeout)
       // A frozen app cannot end by itself.
-      await (wasPaused ? launcher.remove(instance.id) : launcher.stop(instance.id));
-    } catch (error) {
-      // The reaper removes it later, as one that belongs to no instance.
-      log.warning("cannot stop an instance", { instance: instance.id, reason: messageOf(error) });
-    }
+      .then(() => wasPaused ? launcher.remove(instance.id) : launcher.stop(instance.id));
+    starter.clear(instance, removal);
+    await removal.catch(() => {});
     instance.end("stopped");
-    this.#forget(instance);
+    this.#instances.delete(instance);
   }
 
   #find(state: Instance["state"]): Instance | undefined {
@@ -236,24 +234,11 @@ export class InstancePool {
   #add(id: string): Instance {
     const instance = new Instance(id, this.revision, this.#parts.clock);
     this.#instances.add(instance);
-    this.#parts.ledger.add(instance, this);
+    this.#parts.note(instance, this);
     return instance;
-  }
-
-  #forget(instance: Instance): void {
-    this.#instances.delete(instance);
-    this.#parts.ledger.delete(instance);
-    instance.untilIdle().then(() => this.#parts.launcher.forget(instance.id));
   }
 }
 
-/** Resolves with the promise, or after some milliseconds, whichever comes first. */
-function before(promise: Promise<unknown>, clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const cancel = clock.after(ms, resolve);
-    promise.finally(() => {
-      cancel();
-      resolve();
-    });
-  });
+function stopping(): ClessError {
+  return new ClessError("draining", "The service is being stopped", { retryAfterS: 1 });
 }

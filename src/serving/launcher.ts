@@ -44,7 +44,7 @@ export interface Launcher {
 export interface ContainerEvent {
   /** The container's name. */
   readonly id: string;
-  readonly what: "started" | "paused" | "resumed" | "ended";
+  readonly what: "paused" | "resumed" | "ended";
   /** Of a container that has ended, where the engine told it. */
   readonly exitCode?: number;
 }

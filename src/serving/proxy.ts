@@ -5,9 +5,10 @@ import type { Activator } from "./activator.ts";
 import { type Clock, pause } from "./clock.ts";
 import { type Forward, ForwardError } from "./forward.ts";
 import type { Instance, Lease } from "./instance.ts";
-import { ClientGone, InstanceGone, type PendingRequest, type PendingRequests } from "./pending_requests.ts";
+import type { Wake } from "./instance_pool.ts";
 import { problem } from "./problem.ts";
 import { readHead, type RequestHead } from "./request_head.ts";
+import { ClientGone, InstanceGone, type UnansweredRequest, type UnansweredRequests } from "./unanswered_requests.ts";
 import { Upload } from "./upload.ts";
 import type { WebSocketBridge } from "./websocket.ts";
 
@@ -26,29 +27,29 @@ type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 /** What a {@linkcode Proxy} works with. */
 export interface ProxyParts {
   readonly activator: Activator;
-  readonly pending: PendingRequests;
+  readonly unanswered: UnansweredRequests;
   readonly forward: Forward;
   readonly websockets: WebSocketBridge;
   readonly clock: Clock;
   readonly trustedProxies: readonly Cidr[];
   /** From a request's arrival to its answer's headers, ms. */
   readonly requestTimeout: number;
-  /** Brings what is known of the containers up to date. */
-  readonly reconcile: () => Promise<unknown>;
+  /** Is told when an instance does not answer: the news of its end may have been lost. */
+  readonly suspect: () => void;
   /** Answers what is meant for the admin API; `undefined` where the request is not. */
   readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;
 }
 
 /** One request on its way through, and what has become of it so far. */
 interface Exchange {
-  readonly request: Request;
   readonly info: Info;
   readonly head: RequestHead;
+  /** The request, as long as it has no answer. */
+  readonly pending: UnansweredRequest;
+  /** In the clock's ms. */
   readonly arrived: number;
-  readonly upload: Upload | undefined;
-  pending: PendingRequest;
   /** What it had to wait for. */
-  start: { how: "cold" | "resume"; ms: number } | undefined;
+  start: { how: Wake; ms: number } | undefined;
   instance: Instance | undefined;
   tries: number;
   triesAlive: number;
@@ -65,7 +66,7 @@ export class Proxy {
 
   /** Answers one request. */
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
-    const { activator, admin, clock, pending, requestTimeout, trustedProxies } = this.#parts;
+    const { activator, admin, clock, unanswered, requestTimeout, trustedProxies } = this.#parts;
     const peer = plainAddress(info.remoteAddr.hostname);
     let head: RequestHead;
     try {
@@ -79,20 +80,17 @@ export class Proxy {
     }
     const lease = activator.claim(head.hostname);
     const exchange: Exchange = {
-      request,
       info,
       head,
+      pending: unanswered.add(request, requestTimeout),
       arrived: clock.now(),
-      upload: head.bodyLength > 0 ? new Upload(request.body!, head.bodyLength) : undefined,
-      pending: pending.add(request, requestTimeout),
       start: undefined,
       instance: undefined,
       tries: 0,
       triesAlive: 0,
     };
-    const { upload } = exchange;
-    if (upload !== undefined) {
-      exchange.pending.upload = upload;
+    if (head.bodyLength > 0) {
+      const upload = exchange.pending.upload = new Upload(request.body!, head.bodyLength);
       info.completed.then(upload.end, upload.end);
     }
     const answer = lease === undefined ? this.#hold(exchange) : this.#send(exchange, lease);
@@ -115,9 +113,10 @@ export class Proxy {
 
   /** Sends the request to the instance that it has a lease on. */
   #send(exchange: Exchange, lease: Lease): Promise<Response> {
-    const { head, info, request, upload, pending } = exchange;
+    const { head, info, pending } = exchange;
+    const { request, upload } = pending;
     exchange.instance = lease.instance;
-    pending.instance = lease.instance;
+    lease.onGone = () => pending.abort(new InstanceGone());
     const { origin } = lease.instance;
     if (head.websocket) {
       // A connection that its client has left already can be made a WebSocket, and would then never end.
@@ -141,7 +140,7 @@ export class Proxy {
   }
 
   #answer(exchange: Exchange, response: Response): Response {
-    this.#parts.pending.delete(exchange.pending);
+    this.#parts.unanswered.delete(exchange.pending);
     if (exchange.start === undefined || exchange.head.websocket) return response;
     const { how, ms } = exchange.start;
     const headers = new Headers(response.headers);
@@ -151,31 +150,27 @@ export class Proxy {
 
   /** Sends the request once more where that cannot do harm, to a new instance where this one is gone. */
   async #sendAgain(exchange: Exchange, lease: Lease, error: unknown): Promise<Response> {
-    const { activator, pending, clock, reconcile } = this.#parts;
-    const { instance } = lease;
+    const { activator, clock, suspect } = this.#parts;
+    const { head, pending } = exchange;
+    const { gone } = lease.instance;
     lease.release();
     exchange.tries++;
     if (!this.#mayRepeat(exchange, error)) return this.#fail(exchange, error);
-    exchange.upload?.abandon();
-    try {
-      if (!instance.gone.aborted) await reconcile();
-      if (!instance.gone.aborted && ++exchange.triesAlive >= MOST_TRIES_ALIVE) {
-        // A process dies before its engine knows.
-        await pause(clock, NEWS_MS, instance.gone);
-        if (!instance.gone.aborted) return this.#fail(exchange, error);
-      }
-      pending.delete(exchange.pending);
-      exchange.pending = pending.add(exchange.request, exchange.pending.deadline - clock.now());
-      exchange.pending.upload = exchange.upload;
-      const again = activator.claim(exchange.head.hostname);
-      return again === undefined ? await this.#hold(exchange) : await this.#send(exchange, again);
-    } catch (failure) {
-      return this.#fail(exchange, failure);
+    pending.upload?.abandon();
+    pending.renew();
+    if (!gone.aborted && ++exchange.triesAlive >= MOST_TRIES_ALIVE) {
+      // A process dies before its engine knows.
+      suspect();
+      await pause(clock, NEWS_MS, AbortSignal.any([gone, pending.signal]));
+      if (pending.signal.aborted) return this.#fail(exchange, pending.signal.reason);
+      if (!gone.aborted) return this.#fail(exchange, error);
     }
+    const again = activator.claim(head.hostname);
+    return again === undefined ? await this.#hold(exchange) : await this.#send(exchange, again);
   }
 
   #mayRepeat(exchange: Exchange, error: unknown): boolean {
-    const { head, tries, upload } = exchange;
+    const { head, tries, pending: { upload } } = exchange;
     if (tries >= MOST_TRIES || upload?.replayable === false) return false;
     if (error instanceof ForwardError && error.progress === "unsent") return true;
     const unanswered = error instanceof InstanceGone ||
@@ -185,9 +180,9 @@ export class Proxy {
 
   /** The answer to a request that could not be served. */
   #fail(exchange: Exchange, error: unknown): Response {
-    this.#parts.pending.delete(exchange.pending);
+    this.#parts.unanswered.delete(exchange.pending);
     if (error instanceof ClientGone) return new Response(null, { status: 499 }); // nobody reads it
-    const { head, instance, request } = exchange;
+    const { head, instance, pending: { request } } = exchange;
     const isUpstream = error instanceof ForwardError || error instanceof InstanceGone;
     if (isUpstream) {
       log.warning("request failed", {

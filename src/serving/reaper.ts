@@ -9,6 +9,7 @@ const TICK_MS = 500;
 const RECONCILE_MS = 15_000;
 /** While no events come, the list is all that tells of an end. */
 const RECONCILE_DEAF_MS = 1000;
+const SUSPICION_MS = 1000;
 
 /** What a {@linkcode Reaper} works with. */
 export interface ReaperParts {
@@ -24,7 +25,7 @@ export class Reaper {
   readonly #parts: ReaperParts;
   #stopTicking: (() => void) | undefined;
   #reconciling: Promise<boolean> | undefined;
-  #reconciledAt = 0;
+  #reconciledAt = -Infinity;
 
   constructor(parts: ReaperParts) {
     this.#parts = parts;
@@ -37,6 +38,7 @@ export class Reaper {
     this.#stopTicking = clock.every(TICK_MS, () => this.#tick());
   }
 
+  /** Ends the ticking; a comparison that is on its way still ends by itself. */
   stop(): void {
     this.#stopTicking?.();
   }
@@ -54,6 +56,11 @@ export class Reaper {
     return this.#reconciling;
   }
 
+  /** Has the engine asked soon, since an instance does not answer; how many requests ever notice makes no difference. */
+  suspect(): void {
+    if (this.#parts.clock.now() - this.#reconciledAt >= SUSPICION_MS) this.reconcile();
+  }
+
   #tick(): void {
     const { fleet, clock, listening } = this.#parts;
     for (const pool of fleet.pools()) pool.stopIdle();
@@ -63,9 +70,9 @@ export class Reaper {
 
   async #reconcile(): Promise<boolean> {
     const { fleet, launcher } = this.#parts;
-    const asked = fleet.instances();
+    const known = fleet.known();
     try {
-      const orphans = fleet.reconcile(await launcher.list(), asked);
+      const orphans = fleet.reconcile(await launcher.list(), known);
       await Promise.all(orphans.map(({ id }) => launcher.remove(id).then(() => launcher.forget(id))));
       return true;
     } catch (error) {

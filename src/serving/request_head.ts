@@ -1,6 +1,7 @@
 import type { Cidr } from "../domain/cidr.ts";
 import { type Hostname, parseHostname } from "../domain/hostname.ts";
 import { ClessError } from "../errors.ts";
+import { listItems } from "./header_list.ts";
 
 /** A header as it goes over the wire. */
 export type Header = [name: string, value: string];
@@ -64,6 +65,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   let forwardedProto: string | undefined;
   let forwardedHost: string | undefined;
   let forwarded: string | undefined;
+  const believed = trusted.length > 0 && trusted.some((range) => range.contains(peer));
   // `fetch` leaves a body's encoding alone only when the first line says that it need not touch it.
   const headers: Header[] = [["accept-encoding", "identity"]];
   for (const header of request.headers) {
@@ -99,7 +101,8 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
         break;
       default:
         // CGI makes one variable of `a-b` and `a_b`: https://www.rfc-editor.org/rfc/rfc3875#section-4.1.18
-        if (!HOP_BY_HOP.has(name) && !name.includes("_")) headers.push(header);
+        if (HOP_BY_HOP.has(name) || name.includes("_")) break;
+        if (believed || !name.startsWith("x-forwarded-")) headers.push(header);
     }
   }
 
@@ -128,7 +131,6 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   const bodyLength = readBodyLength(method, length, coding, request);
   if (connection !== undefined) dropNamed(headers, connection);
 
-  const believed = trusted.length > 0 && trusted.some((range) => range.contains(peer));
   headers.push(
     ["x-forwarded-for", believed && forwardedFor ? `${forwardedFor}, ${peer}` : peer],
     ["x-forwarded-proto", believed && forwardedProto ? forwardedProto : "http"],
@@ -138,7 +140,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
 
   const websocket = method === "GET" && upgrade !== undefined && upgrade.toLowerCase() === "websocket" &&
     connection !== undefined &&
-    tokens(connection).includes("upgrade");
+    listItems(connection).includes("upgrade");
   if (websocket) checkWebSocket(request.headers);
   return { hostname, method, target, headers, bodyLength, websocket };
 }
@@ -178,15 +180,12 @@ function checkWebSocket(headers: Headers): void {
 
 /** Drops the headers that `Connection` names, but for those that a client must not be able to take away. */
 function dropNamed(headers: Header[], connection: string): void {
-  const named = tokens(connection);
+  // The first line is not the client's.
+  const named = listItems(connection);
   for (let at = headers.length - 1; at > 0; at--) {
     const name = headers[at]![0];
     if (name !== "host" && named.includes(name)) headers.splice(at, 1);
   }
-}
-
-function tokens(list: string): string[] {
-  return list.toLowerCase().split(",").map((token) => token.trim());
 }
 
 /** Whether two authorities mean the same place; port 80 may be left out. */

@@ -1,7 +1,8 @@
 import { type Endpoint, formatEndpoint } from "../domain/endpoint.ts";
-import { messageOf, OperatorError } from "../errors.ts";
+import { ClessError, messageOf, OperatorError } from "../errors.ts";
 import { logger } from "../log.ts";
 import { type Clock, pause } from "./clock.ts";
+import { problem } from "./problem.ts";
 
 const log = logger("server");
 const RETRY_MS = 100;
@@ -55,7 +56,9 @@ export class Server {
         onListen() {},
         onError: (error) => {
           log.error("a handler has failed", { reason: messageOf(error) });
-          return new Response(null, { status: 500 });
+          return problem(new ClessError("internal", "cless has failed to handle the request"), {
+            headers: new Headers(),
+          });
         },
       }, this.#handler);
     } catch (error) {

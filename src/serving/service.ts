@@ -48,11 +48,16 @@ export class Service {
     return this.#updatedAt;
   }
 
+  /** The pool that requests go to, as things stand. */
+  get current(): InstancePool {
+    return this.#current;
+  }
+
   /**
-   * The pool for a request that is there now. Where a newer revision waits, the request sets it off, and goes to the
+   * Chooses the pool for a request that is there now. Where a newer revision waits, the request sets it off, and goes to the
    * older one as long as that has an instance.
    */
-  target(): InstancePool {
+  route(): InstancePool {
     if (this.#next === undefined) return this.#current;
     if (!this.#current.awake) return this.#takeOver();
     this.#prepare(this.#next);
@@ -61,14 +66,8 @@ export class Service {
 
   /** Publishes the pool of another revision; requests go there once one of its instances is ready. */
   roll(pool: InstancePool): void {
-    if (pool === this.#current) {
-      // The image's name was moved back: what was on its way is not wanted any more.
-      if (this.#next !== undefined) this.#retire(this.#next.pool);
-      this.#next = undefined;
-    } else {
-      if (this.#next !== undefined) this.#retire(this.#next.pool);
-      this.#next = { pool, retryAt: 0, retryMs: FIRST_RETRY_MS, starting: false };
-    }
+    if (this.#next !== undefined) this.#retire(this.#next.pool); // it is not wanted any more
+    this.#next = pool === this.#current ? undefined : { pool, retryAt: 0, retryMs: FIRST_RETRY_MS, starting: false };
     this.#updatedAt = new Date();
   }
 

@@ -1,6 +1,6 @@
 import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, unlessAborted } from "./clock.ts";
 import type { Instance } from "./instance.ts";
 import type { Launcher } from "./launcher.ts";
 
@@ -13,12 +13,14 @@ export interface StarterParts {
   readonly clock: Clock;
   /** Waits until the app at a URL answers; rejects with the signal's reason. */
   readonly untilReady: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
+  /** Is told of every instance whose container is gone. */
+  readonly forget: (instance: Instance) => void;
 }
 
-/** Brings an instance from nothing to its first good answer, and clears away what did not get that far. */
+/** Brings an instance from nothing to its first good answer, and clears away what has ended. */
 export class Starter {
   readonly #parts: StarterParts;
-  readonly #cleaning = new Set<Promise<void>>();
+  readonly #clearing = new Set<Promise<void>>();
 
   constructor(parts: StarterParts) {
     this.#parts = parts;
@@ -31,73 +33,78 @@ export class Starter {
    * does not answer within the revision's `startTimeout`. The container is removed in the background.
    */
   async start(instance: Instance): Promise<void> {
-    const { launcher, clock, untilReady } = this.#parts;
-    const { revision } = instance;
+    const { launcher, clock } = this.#parts;
+    const { id, revision } = instance;
     const began = clock.now();
-    const timeout = new AbortController();
-    const cancelTimeout = clock.after(revision.startTimeout, () => timeout.abort());
-    const end = AbortSignal.any([instance.gone, timeout.signal]);
-    const launched = launcher.launch({ id: instance.id, revision });
-    try {
-      const { origin } = await unlessAborted(launched, end);
+    let created = began;
+    const running = launcher.launch({ id, revision }).then(({ origin }) => {
       instance.origin = origin;
-      const created = clock.now();
-      await untilReady(origin + revision.readinessPath, clock, end);
-      instance.become("ready");
-      instance.coldStartMs = Math.round(clock.now() - began);
-      log.info("instance ready", {
-        service: revision.service,
-        revision: revision.name,
-        instance: instance.id,
-        createMs: Math.round(created - began),
-        readyMs: Math.round(clock.now() - created),
-        totalMs: instance.coldStartMs,
+      created = clock.now();
+    });
+    await this.#untilReady(instance, running);
+    instance.coldStartMs = Math.round(clock.now() - began);
+    log.info("instance ready", {
+      service: revision.service,
+      revision: revision.name,
+      instance: id,
+      createMs: Math.round(created - began),
+      readyMs: Math.round(clock.now() - created),
+      totalMs: instance.coldStartMs,
+    });
+  }
+
+  /**
+   * Waits until the app of an instance that was found running answers; the instance is ready then.
+   *
+   * @throws {ClessError} As {@linkcode Starter.start} does.
+   */
+  async adopt(instance: Instance): Promise<void> {
+    await this.#untilReady(instance, Promise.resolve());
+    log.info("instance adopted", { service: instance.revision.service, instance: instance.id });
+  }
+
+  /**
+   * Removes the container of an instance that has ended, in the background, and then forgets the instance. A failure is
+   * logged: the reaper will find a container that belongs to no instance.
+   */
+  clear(instance: Instance, removal: Promise<void>): void {
+    const cleared = removal
+      .catch((error) => log.warning("cannot remove a container", { instance: instance.id, reason: messageOf(error) }))
+      .finally(() => {
+        this.#parts.forget(instance);
+        this.#clearing.delete(cleared);
       });
-    } catch (error) {
-      const failure = explain(instance, timeout.signal, error);
-      instance.end("failed");
-      this.clean(this.#clearAway(instance, launched, failure));
-      throw failure;
-    } finally {
-      cancelTimeout();
-    }
-  }
-
-  /** Waits until an instance that was found running, or was thought to run, answers. */
-  async confirm(instance: Instance): Promise<void> {
-    const { clock, untilReady } = this.#parts;
-    const timeout = new AbortController();
-    const cancelTimeout = clock.after(instance.revision.startTimeout, () => timeout.abort());
-    try {
-      const end = AbortSignal.any([instance.gone, timeout.signal]);
-      await untilReady(instance.origin + instance.revision.readinessPath, clock, end);
-      instance.become("ready");
-      log.info("instance adopted", { service: instance.revision.service, instance: instance.id });
-    } catch (error) {
-      const failure = explain(instance, timeout.signal, error);
-      instance.end("failed");
-      this.clean(this.#clearAway(instance, Promise.resolve(), failure));
-      throw failure;
-    } finally {
-      cancelTimeout();
-    }
-  }
-
-  /** Has work done in the background that {@linkcode settled} waits for; its failure is logged. */
-  clean(work: Promise<void>): void {
-    const done = work.catch((error) => log.warning("cannot clear away a container", { reason: messageOf(error) }))
-      .finally(() => this.#cleaning.delete(done));
-    this.#cleaning.add(done);
+    this.#clearing.add(cleared);
   }
 
   /** Resolves when nothing is being cleared away any more. */
   async settled(): Promise<void> {
-    while (this.#cleaning.size > 0) await Promise.all(this.#cleaning);
+    while (this.#clearing.size > 0) await Promise.all(this.#clearing);
   }
 
-  async #clearAway(instance: Instance, launched: Promise<unknown>, failure: ClessError): Promise<void> {
+  async #untilReady(instance: Instance, running: Promise<void>): Promise<void> {
+    const { clock, untilReady } = this.#parts;
+    const { readinessPath, startTimeout } = instance.revision;
+    const timeout = new AbortController();
+    const cancelTimeout = clock.after(startTimeout, () => timeout.abort());
+    const end = AbortSignal.any([instance.gone, timeout.signal]);
+    try {
+      await unlessAborted(running, end);
+      await untilReady(instance.origin + readinessPath, clock, end);
+      instance.become("ready");
+    } catch (error) {
+      const failure = explain(instance, timeout.signal, error);
+      instance.end("failed");
+      this.clear(instance, this.#clearAway(instance, running, failure));
+      throw failure;
+    } finally {
+      cancelTimeout();
+    }
+  }
+
+  async #clearAway(instance: Instance, running: Promise<void>, failure: ClessError): Promise<void> {
     const { launcher } = this.#parts;
-    await launched.catch(() => {}); // a command that still runs would make the container after its removal
+    await running.catch(() => {}); // a command that still runs would make the container after its removal
     const output = await launcher.output(instance.id, OUTPUT_LINES).catch(() => "");
     log.error("start failed", {
       service: instance.revision.service,
@@ -123,14 +130,4 @@ function explain(instance: Instance, timeout: AbortSignal, error: unknown): Cles
     return new ClessError("start_timeout", "The service did not become ready in time", { detail });
   }
   return new ClessError("start_failed", "The service could not be started", { detail: messageOf(error), cause: error });
-}
-
-/** The promise's outcome, or the signal's reason once it is aborted. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) return stop();
-    signal.addEventListener("abort", stop, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }

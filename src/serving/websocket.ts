@@ -1,6 +1,7 @@
 import type { Clock } from "./clock.ts";
 import { ForwardError } from "./forward.ts";
 import type { RequestHead } from "./request_head.ts";
+import { InstanceGone } from "./unanswered_requests.ts";
 
 /** How much may wait for a slow receiver before the connection is closed, bytes. */
 const MOST_BUFFERED = 32 * 1024 * 1024;
@@ -49,10 +50,7 @@ export class WebSocketBridge implements Disposable {
     const early = new EarlyMessages(app);
     const refusal = await opened(app, signal);
     if (refusal !== undefined) return { response: new Response(null, { status: refusal }), ended: Promise.resolve() };
-    const { socket: client, response } = Deno.upgradeWebSocket(request, {
-      ...(app.protocol ? { protocol: app.protocol } : {}),
-      idleTimeout: IDLE_TIMEOUT_S,
-    });
+    const { socket: client, response } = upgrade(request, app);
     client.binaryType = "arraybuffer";
     const ending = new Ending(this.#clock);
     const cancel = this.#clock.after(PATIENCE_MS, () => close(app, 1006, ""));
@@ -63,11 +61,30 @@ export class WebSocketBridge implements Disposable {
     relay(client, app, ending);
     closeTogether(client, app, ending);
     closeTogether(app, client, ending);
+    signal.addEventListener("abort", () => {
+      // The address of a dead container may never answer.
+      if (!(signal.reason instanceof InstanceGone)) return;
+      close(client, 1006, "");
+      ending.begin();
+    }, { once: true });
     return { response, ended: ending.ended };
   }
 
   [Symbol.dispose](): void {
     this.#client.close();
+  }
+}
+
+/** Makes the client's connection a WebSocket that speaks as the app does. */
+function upgrade(request: Request, app: WebSocket): Deno.WebSocketUpgrade {
+  try {
+    return Deno.upgradeWebSocket(request, {
+      ...(app.protocol ? { protocol: app.protocol } : {}),
+      idleTimeout: IDLE_TIMEOUT_S,
+    });
+  } catch (error) {
+    app.close();
+    throw error;
   }
 }
 

@@ -101,6 +101,8 @@ Deno.test({
   assertEquals((await program.get("e2e-fleeting")).status, 404);
   {
     await using _image = await build("e2e-fleeting-docker", "FROM golang-docker\nLABEL e2e=fleeting");
+    // The engine tells of an image a moment after the build has ended.
+    while ((await program.get("e2e-fleeting")).status === 404);
     assertEquals((await program.get("e2e-fleeting")).status, 200);
   }
   await program.logged("image is gone", { service: "e2e-fleeting" });

@@ -69,7 +69,7 @@ for (
     );
     finish.resolve();
     await cless.idle();
-    assertEquals(cless.pending.size, 0);
+    assertEquals(cless.unanswered.size, 0);
   });
 }
 

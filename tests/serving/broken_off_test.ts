@@ -34,7 +34,7 @@ netTest("a client that leaves before an answer has come takes the request to the
   client[Symbol.dispose]();
   await left;
   await cless.idle();
-  assertEquals(cless.pending.size, 0);
+  assertEquals(cless.unanswered.size, 0);
 });
 
 for (const [kind, [head, part]] of Object.entries(ANSWERS)) {
@@ -116,9 +116,9 @@ netTest("a client that leaves while it waits for a start is forgotten, and the s
   const client = await cless.connect();
   await client.send(requestText());
   const launch = await cless.launcher.nextLaunch();
-  assertEquals(cless.pending.size, 1);
+  assertEquals(cless.unanswered.size, 1);
   client[Symbol.dispose]();
-  while (cless.pending.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (cless.unanswered.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   launch.succeed(app.url);
   assertEquals((await cless.ask(requestText("GET /second"))).status, 200);
   assertEquals(app.requests.map(({ target }) => target), ["/second"]);
@@ -138,5 +138,5 @@ netTest("many clients that come and leave at any moment leave no request in flig
     if (method === "GET" && turn % 2 === 0) await client.reader.exactly(turn * 1000);
   }));
   await cless.idle();
-  assertEquals([cless.instance.inFlight, cless.pending.size], [0, 0]);
+  assertEquals([cless.instance.inFlight, cless.unanswered.size], [0, 0]);
 });

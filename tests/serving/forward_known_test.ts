@@ -1,4 +1,4 @@
-// What `fetch` and `Deno.serve` do that a transparent proxy would not. The README lists it; a second forwarder is to end it.
+// What `fetch` and `Deno.serve` do that a transparent proxy would not; README lists it.
 import { assertEquals } from "@std/assert";
 import { Harness } from "../support/harness.ts";
 import { OK, Origin } from "../support/origin.ts";

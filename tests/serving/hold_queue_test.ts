@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/errors.ts";
 import { HoldQueue } from "../../src/serving/hold_queue.ts";
 import { never } from "../support/kit.ts";
@@ -14,10 +14,10 @@ Deno.test("those who wait are served in the order in which they came", async () 
   assertEquals(await waiting[2], 3);
 });
 
-Deno.test("a full queue turns away at once, with a hint when to come again", () => {
+Deno.test("a full queue turns away at once, with a hint when to come again", async () => {
   const queue = new HoldQueue<number>(1);
   queue.wait(never());
-  const error = assertThrows(() => queue.wait(never()), ClessError);
+  const error = await assertRejects(() => queue.wait(never()), ClessError);
   assertEquals([error.code, error.retryAfterS], ["overloaded", 1]);
 });
 
@@ -35,9 +35,9 @@ Deno.test("who gives up leaves the queue at once and makes room, and the others 
   assertEquals(await Promise.all([second, third]), [2, 3]);
 });
 
-Deno.test("who has given up before does not join", () => {
+Deno.test("who has given up before does not join", async () => {
   const queue = new HoldQueue<number>(2);
-  assertThrows(() => queue.wait(AbortSignal.abort(new Error("gone"))), Error, "gone");
+  await assertRejects(() => queue.wait(AbortSignal.abort(new Error("gone"))), Error, "gone");
   assertEquals(queue.size, 0);
 });
 

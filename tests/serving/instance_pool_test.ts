@@ -275,6 +275,36 @@ Deno.test("a paused container that was found is taken over as paused", async () 
   assertEquals((await pool.hold(never())).how, "resume");
 });
 
+Deno.test("a retired pool starts nothing, not even in the place of an instance that could not be resumed", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  (await start(kit, pool)).lease.release();
+  kit.launcher.pause("one");
+  const resumed = Promise.withResolvers<void>();
+  kit.launcher.on.resume = () => resumed.promise;
+  const held = assertRejects(() => pool.hold(never()), ClessError);
+  const retired = pool.retire(0);
+  await kit.clock.advance(0);
+  resumed.reject(new Error("No such container: one"));
+  await retired;
+  assertEquals((await held).code, "draining");
+  await assertRejects(() => pool.hold(never()), ClessError);
+  await kit.starter.settled();
+  assertEquals([kit.launcher.called("launch"), kit.launcher.containers.size], [["one"], 0]);
+});
+
+Deno.test("the address of a failed start is given up only when its container is gone", async () => {
+  const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+  const pool = kit.newPool();
+  const held = assertRejects(() => pool.hold(never()), ClessError);
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await kit.clock.advance(30_000);
+  await held;
+  await kit.starter.settled();
+  await settle();
+  assertEquals(kit.launcher.calls.map(({ method }) => method), ["launch", "output", "remove", "forget"]);
+});
+
 function found(id: string) {
   return { id, service: "app", revision: "app-0123456789ab", imageId: "sha256:0123456789abcdef", origin: ORIGIN };
 }

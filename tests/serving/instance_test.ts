@@ -42,6 +42,17 @@ Deno.test("whoever waits for an instance to become idle is told when the last le
   await waiting;
 });
 
+Deno.test("open leases are told of the end of their instance, released ones are not", () => {
+  const instance = newInstance();
+  const told: string[] = [];
+  const [open, released] = [instance.claim(), instance.claim()];
+  open.onGone = () => told.push("open");
+  released.onGone = () => told.push("released");
+  released.release();
+  instance.end("failed");
+  assertEquals(told, ["open"]);
+});
+
 Deno.test("an instance takes no illegal step", () => {
   const instance = newInstance();
   instance.become("ready");

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { type Forward, ForwardError } from "../../src/serving/forward.ts";
 import type { Instance } from "../../src/serving/instance.ts";
-import { PendingRequests } from "../../src/serving/pending_requests.ts";
+import { UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
 import { Proxy } from "../../src/serving/proxy.ts";
 import { settle } from "../support/fake_clock.ts";
 import { newFront, newKit } from "../support/kit.ts";
@@ -25,7 +25,7 @@ interface Sent {
 class World {
   readonly kit = newKit({ maxPending: 8 });
   readonly front = newFront(this.kit);
-  readonly pending = new PendingRequests(this.kit.clock);
+  readonly unanswered = new UnansweredRequests(this.kit.clock);
   readonly exchanges: Exchange[] = [];
   readonly sent: Sent[] = [];
   readonly instances = new Set<Instance>();
@@ -48,13 +48,13 @@ class World {
     };
     this.#proxy = new Proxy({
       activator: this.front.activator,
-      pending: this.pending,
+      unanswered: this.unanswered,
       forward,
       websockets: undefined as never, // no request of this world asks for one
       clock: this.kit.clock,
       trustedProxies: [],
       requestTimeout: 5000,
-      reconcile: () => Promise.resolve(),
+      suspect: () => {},
       admin: () => undefined,
     });
   }
@@ -183,7 +183,7 @@ Deno.test("whatever happens to requests, in whatever order, no lease is lost or 
         assertEquals(world.leases, world.expected, `after ${step.join(" ")}`);
       }
       await world.finish();
-      assertEquals([world.leases, world.pending.size], [0, 0]);
+      assertEquals([world.leases, world.unanswered.size], [0, 0]);
       assertEquals(world.exchanges.filter(({ answered }) => !answered).length, 0);
     }),
     { numRuns: 300 },

@@ -90,7 +90,7 @@ netTest("an app that never answers is asked twice and no more, and then it is a 
   assertEquals([answer.status, answer.one("cless-error")], [502, "upstream_failed"]);
   assertEquals(app.connections, 2);
   await cless.idle();
-  assertEquals(cless.pending.size, 0);
+  assertEquals(cless.unanswered.size, 0);
 });
 
 netTest("a small PUT is sent again whole, also where its body had only come in part", async () => {
@@ -281,7 +281,7 @@ netTest("a retry ends when the client has left", async () => {
   cless.launcher.end(first.id);
   const second = await cless.launcher.nextLaunch();
   client[Symbol.dispose]();
-  while (cless.pending.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (cless.unanswered.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   second.succeed(app.url);
   await cless.idle();
   assert(app.connections === 1);

@@ -34,7 +34,7 @@ netTest("a request that gets no answer within the request timeout is a 504, and 
   assert(clock.now() - began >= 5000);
   await left;
   await cless.idle();
-  assertEquals([app.connections, cless.pending.size], [1, 0]);
+  assertEquals([app.connections, cless.unanswered.size], [1, 0]);
 });
 
 netTest(
@@ -50,7 +50,7 @@ netTest(
     launch.succeed(app.url);
     await asked;
     await clock.advance(1900);
-    assertEquals(cless.pending.size, 1);
+    assertEquals(cless.unanswered.size, 1);
     const began = clock.now();
     assertEquals((await clock.until(answering)).status, 504);
     assert(clock.now() - began < 1000);
@@ -87,7 +87,7 @@ netTest("the request timeout stands still while an upload moves, and goes on whe
     while (received < sent) await clock.advance(0);
     await clock.advance(100);
   }
-  assertEquals(cless.pending.size, 1);
+  assertEquals(cless.unanswered.size, 1);
   const began = clock.now();
   const answer = await clock.until(client.answer());
   assertEquals([answer.status, answer.one("cless-error")], [504, "upstream_timeout"]);
@@ -172,7 +172,7 @@ netTest("without a request timeout an answer may come whenever it comes", async 
   const clock = new FakeClock();
   await using cless = await Harness.warm({ origin: app, clock, requestTimeout: Infinity });
   const answering = cless.ask(requestText());
-  while (cless.pending.size === 0) await clock.advance(0);
+  while (cless.unanswered.size === 0) await clock.advance(0);
   await clock.advance(100_000);
   goOn.resolve();
   assertEquals((await answering).status, 200);

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Reaper } from "../../src/serving/reaper.ts";
+import { settle } from "../support/fake_clock.ts";
 import { never, newKit } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
@@ -93,6 +94,20 @@ Deno.test("an instance that is being started while the list is made is left alon
   assertEquals(kit.launcher.called("remove"), []);
 });
 
+Deno.test("however many requests suspect an instance, the engine is asked once a second", async () => {
+  const kit = newKit();
+  const reaper = newReaper(kit);
+  let asked = 0;
+  kit.launcher.on.list = () => void asked++;
+  for (let n = 0; n < 100; n++) reaper.suspect();
+  await kit.clock.advance(500);
+  reaper.suspect();
+  assertEquals(asked, 1);
+  await kit.clock.advance(500);
+  reaper.suspect();
+  assertEquals(asked, 2);
+});
+
 Deno.test("an engine that does not answer changes nothing", async () => {
   const kit = newKit();
   const reaper = newReaper(kit);
@@ -102,4 +117,50 @@ Deno.test("an engine that does not answer changes nothing", async () => {
   };
   await reaper.reconcile();
   assertEquals(lease.instance.state, "ready");
+});
+
+Deno.test("a list that is older than a start does not end the instance", async () => {
+  const kit = newKit();
+  const reaper = newReaper(kit);
+  const pool = kit.newPool();
+  const held = pool.hold(never());
+  const launch = await kit.launcher.nextLaunch();
+  const answered = Promise.withResolvers<void>();
+  kit.launcher.on.list = () => answered.promise;
+  const reconciled = reaper.reconcile(); // the container is not there yet
+  launch.succeed(ORIGIN);
+  const { instance } = (await held).lease;
+  answered.resolve();
+  await reconciled;
+  assertEquals([instance.state, kit.launcher.called("remove")], ["ready", []]);
+});
+
+Deno.test("a list that is older than a pause does not undo it", async () => {
+  const kit = newKit();
+  const reaper = newReaper(kit);
+  const { lease } = await start(kit);
+  const answered = Promise.withResolvers<void>();
+  kit.launcher.on.list = () => answered.promise;
+  const reconciled = reaper.reconcile();
+  kit.launcher.pause("one");
+  answered.resolve();
+  await reconciled;
+  assertEquals(lease.instance.state, "paused");
+});
+
+Deno.test("a container that is being removed is no orphan, and its address is kept until nothing is on its way there", async () => {
+  const kit = newKit();
+  const reaper = newReaper(kit);
+  const { lease } = await start(kit);
+  const removed = Promise.withResolvers<void>();
+  kit.launcher.on.remove = () => removed.promise;
+  kit.launcher.end("one");
+  await reaper.reconcile();
+  assertEquals([kit.launcher.called("remove"), kit.launcher.called("forget")], [["one"], []]);
+  removed.resolve();
+  await kit.starter.settled();
+  assertEquals(kit.launcher.called("forget"), []);
+  lease.release();
+  await settle();
+  assertEquals(kit.launcher.called("forget"), ["one"]);
 });

@@ -208,7 +208,7 @@ netTest("a WebSocket counts as in use as long as it is open, and once", async ()
   assertEquals(instance.inFlight, 1);
   await pair.client.send("hello");
   await pair.app.receive();
-  assertEquals([instance.inFlight, pair.cless.pending.size], [1, 0]);
+  assertEquals([instance.inFlight, pair.cless.unanswered.size], [1, 0]);
   await pair.client.close(1000);
   await pair.app.receive();
   await pair.app.close(1000);
@@ -258,7 +258,7 @@ netTest("a client that disappears before its WebSocket is open leaves nothing be
   const client = await askFor(cless);
   await asked.promise;
   client[Symbol.dispose]();
-  while (cless.pending.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  while (cless.unanswered.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
   agree.resolve();
   await cless.idle();
 });
@@ -278,5 +278,5 @@ netTest("a client that disappears while its app thinks about a WebSocket leaves 
   client[Symbol.dispose]();
   await left.promise;
   await cless.idle();
-  assertEquals(cless.pending.size, 0);
+  assertEquals(cless.unanswered.size, 0);
 });

@@ -77,7 +77,6 @@ export class FakeLauncher implements Launcher {
     const { origin } = await (this.on.launch?.(launch) ?? this.#decided(launch));
     const { imageId, name, service } = revision;
     this.containers.set(id, { id, service, revision: name, imageId, state: "running", origin });
-    this.onEvent({ id, what: "started" });
     return { origin };
   }
 
@@ -110,8 +109,9 @@ export class FakeLauncher implements Launcher {
   }
 
   async list(): Promise<Container[]> {
+    const listed = [...this.containers.values()]; // as it is when the engine is asked, not when it answers
     await this.on.list?.();
-    return [...this.containers.values()];
+    return listed;
   }
 
   #decided(launch: Launch): Promise<{ origin: string }> {

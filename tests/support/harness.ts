@@ -6,7 +6,7 @@ import { Fleet } from "../../src/serving/fleet.ts";
 import { fetchForwarder } from "../../src/serving/forward.ts";
 import type { Instance } from "../../src/serving/instance.ts";
 import { InstancePool } from "../../src/serving/instance_pool.ts";
-import { PendingRequests } from "../../src/serving/pending_requests.ts";
+import { UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
 import { Proxy, type ProxyParts } from "../../src/serving/proxy.ts";
 import { Reaper } from "../../src/serving/reaper.ts";
 import { Router } from "../../src/serving/router.ts";
@@ -35,7 +35,7 @@ export interface HarnessOptions {
 export class Harness implements AsyncDisposable {
   readonly launcher = new FakeLauncher();
   readonly fleet = new Fleet();
-  readonly pending: PendingRequests;
+  readonly unanswered: UnansweredRequests;
   /** Every instance that there has been. */
   readonly instances: Instance[] = [];
   readonly #clock: OwnTimers;
@@ -56,20 +56,22 @@ export class Harness implements AsyncDisposable {
     }
     launcher.onEvent = (event) => fleet.apply(event);
     this.#websockets = new WebSocketBridge(clock);
-    this.pending = new PendingRequests(clock);
-    const starter = this.#starter = new Starter({ launcher, clock, untilReady: () => Promise.resolve() });
+    this.unanswered = new UnansweredRequests(clock);
+    const starter = this.#starter = new Starter({
+      launcher,
+      clock,
+      untilReady: () => Promise.resolve(),
+      forget: (instance) => fleet.delete(instance),
+    });
     const pool = this.#pool = new InstancePool(REVISION, {
       launcher,
       starter,
       clock,
       maxPending: 100,
       newId: () => `app-${this.instances.length + 1}`,
-      ledger: {
-        add: (instance, owner) => {
-          this.instances.push(instance);
-          fleet.add(instance, owner);
-        },
-        delete: (instance) => fleet.delete(instance),
+      note: (instance, owner) => {
+        this.instances.push(instance);
+        fleet.add(instance, owner);
       },
     });
     const services = new ServiceMap();
@@ -77,13 +79,13 @@ export class Harness implements AsyncDisposable {
     const reaper = new Reaper({ launcher, fleet, clock, listening: () => true });
     const proxy = new Proxy({
       activator: new Activator(new Router(services, undefined)),
-      pending: this.pending,
+      unanswered: this.unanswered,
       forward: this.#forward,
       websockets: this.#websockets,
       clock,
       trustedProxies: (options.trustedProxies ?? []).map(parseCidr),
       requestTimeout: options.requestTimeout ?? 300_000,
-      reconcile: () => reaper.reconcile(),
+      suspect: () => reaper.suspect(),
       admin: options.admin ?? (() => undefined),
     });
     this.#server = new Server({ hostname: options.listen ?? "127.0.0.1", port: 0 }, proxy.handle, clock);

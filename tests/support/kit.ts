@@ -4,6 +4,7 @@ import { Activator } from "../../src/serving/activator.ts";
 import type { Clock } from "../../src/serving/clock.ts";
 import { Convention } from "../../src/serving/convention.ts";
 import { Fleet } from "../../src/serving/fleet.ts";
+import type { Instance } from "../../src/serving/instance.ts";
 import { InstancePool } from "../../src/serving/instance_pool.ts";
 import { Router } from "../../src/serving/router.ts";
 import { ServiceMap } from "../../src/serving/service_map.ts";
@@ -34,9 +35,14 @@ export function newKit({ maxPending = 100, untilReady = () => Promise.resolve() 
   const launcher = new FakeLauncher();
   const fleet = new Fleet();
   launcher.onEvent = (event) => fleet.apply(event);
-  const starter = new Starter({ launcher, clock, untilReady });
+  const forget = (instance: Instance) => {
+    fleet.delete(instance);
+    instance.untilIdle().then(() => launcher.forget(instance.id));
+  };
+  const starter = new Starter({ launcher, clock, untilReady, forget });
   const names = ["one", "two", "three", "four", "five", "six"];
   let made = 0;
+  const note = (instance: Instance, pool: InstancePool) => fleet.add(instance, pool);
   const newId = () => names[made++] ?? `no-${made}`;
   return {
     clock,
@@ -44,7 +50,7 @@ export function newKit({ maxPending = 100, untilReady = () => Promise.resolve() 
     fleet,
     starter,
     newPool: (revision = newRevision()) =>
-      new InstancePool(revision, { launcher, starter, clock, maxPending, newId, ledger: fleet }),
+      new InstancePool(revision, { launcher, starter, clock, maxPending, newId, note }),
   };
 }
 

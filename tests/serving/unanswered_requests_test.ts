@@ -1,10 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { ClessError } from "../../src/errors.ts";
-import { Instance } from "../../src/serving/instance.ts";
-import { ClientGone, InstanceGone, PendingRequests } from "../../src/serving/pending_requests.ts";
+import { ClientGone, InstanceGone, UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
 import { Upload } from "../../src/serving/upload.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { newRevision } from "../support/kit.ts";
 
 /** A request whose client can leave; counts how often it is asked whether it has. */
 function newRequest() {
@@ -21,7 +19,7 @@ function newRequest() {
 
 function setUp() {
   const clock = new FakeClock();
-  return { clock, pending: new PendingRequests(clock) };
+  return { clock, pending: new UnansweredRequests(clock) };
 }
 
 Deno.test("a request that is answered before the tick is never asked whether its client is there", async () => {
@@ -70,15 +68,14 @@ Deno.test("a request that is watched is given up the moment its client leaves, o
   assert(late.signal.reason instanceof ClientGone);
 });
 
-Deno.test("a request whose instance has ended is given up at the next tick", async () => {
-  const { clock, pending } = setUp();
+Deno.test("a request that begins a new attempt can be given up once more", () => {
+  const { pending } = setUp();
   const one = pending.add(newRequest().request, Infinity);
-  one.instance = new Instance("one", newRevision(), clock);
-  await clock.advance(500);
+  one.abort(new InstanceGone());
+  one.renew();
   assert(!one.signal.aborted);
-  one.instance.end("failed");
-  await clock.advance(100);
-  assert(one.signal.reason instanceof InstanceGone);
+  one.abort(new ClientGone());
+  assert(one.signal.reason instanceof ClientGone);
 });
 
 Deno.test("a request is given up when its time is over, at the tick after that and not before", async () => {

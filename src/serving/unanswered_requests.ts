@@ -1,6 +1,5 @@
 import { ClessError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
-import type { Instance } from "./instance.ts";
 import type { Upload } from "./upload.ts";
 
 const TICK_MS = 100;
@@ -16,11 +15,9 @@ export class InstanceGone extends Error {
 }
 
 /** A request that has no answer yet. */
-export class PendingRequest {
-  readonly #controller = new AbortController();
+export class UnansweredRequest {
+  #controller = new AbortController();
   readonly request: Request;
-  /** The instance that has it, once there is one. */
-  instance: Instance | undefined;
   /** The body, where one is on its way. */
   upload: Upload | undefined;
   /** In the clock's ms. */
@@ -41,6 +38,11 @@ export class PendingRequest {
     return this.#controller.signal;
   }
 
+  /** Begins a new attempt, which what has ended the last one does not end. */
+  renew(): void {
+    this.#controller = new AbortController();
+  }
+
   /** Gives it up. */
   abort(reason: Error): void {
     this.#controller.abort(reason);
@@ -57,11 +59,11 @@ export class PendingRequest {
 
 /**
  * All requests without an answer. One coarse tick looks after them instead of a timer and a listener for each: most
- * requests are answered before it comes round, and then they have cost nothing.
+ * requests are answered before it comes round, and then they have cost next to nothing.
  */
-export class PendingRequests {
+export class UnansweredRequests {
   readonly #clock: Clock;
-  readonly #waiting: PendingRequest[] = [];
+  readonly #waiting: UnansweredRequest[] = [];
   #stopTicking: (() => void) | undefined;
 
   constructor(clock: Clock) {
@@ -73,25 +75,25 @@ export class PendingRequests {
   }
 
   /** @param timeout How long the answer's headers may take, ms. */
-  add(request: Request, timeout: number): PendingRequest {
-    const pending = new PendingRequest(request, this.#clock.now() + timeout, this.#waiting.length);
-    this.#waiting.push(pending);
+  add(request: Request, timeout: number): UnansweredRequest {
+    const unanswered = new UnansweredRequest(request, this.#clock.now() + timeout, this.#waiting.length);
+    this.#waiting.push(unanswered);
     this.#stopTicking ??= this.#clock.every(TICK_MS, () => this.#tick());
-    return pending;
+    return unanswered;
   }
 
   /** Takes out a request that has been answered. */
-  delete(pending: PendingRequest): void {
-    if (this.#waiting[pending.place] !== pending) return;
+  delete(unanswered: UnansweredRequest): void {
+    if (this.#waiting[unanswered.place] !== unanswered) return;
     const last = this.#waiting.pop()!;
-    if (last === pending) return;
-    this.#waiting[pending.place] = last;
-    last.place = pending.place;
+    if (last === unanswered) return;
+    this.#waiting[unanswered.place] = last;
+    last.place = unanswered.place;
   }
 
   /** Gives up all that still wait. */
   abortAll(reason: Error): void {
-    for (const pending of [...this.#waiting]) pending.abort(reason);
+    for (const unanswered of [...this.#waiting]) unanswered.abort(reason);
   }
 
   #tick(): void {
@@ -103,23 +105,21 @@ export class PendingRequests {
     const now = this.#clock.now();
     // Backwards, since one that is aborted may be taken out and the last put in its place.
     for (let at = this.#waiting.length - 1; at >= 0; at--) {
-      const pending = this.#waiting[at];
-      if (pending !== undefined) this.#look(pending, now);
+      const unanswered = this.#waiting[at];
+      if (unanswered !== undefined) this.#look(unanswered, now);
     }
   }
 
-  #look(pending: PendingRequest, now: number): void {
-    if (pending.upload !== undefined && pending.upload.moved !== pending.moved) {
-      pending.moved = pending.upload.moved;
-      pending.deadline += TICK_MS; // the clock stands still while an upload moves
+  #look(unanswered: UnansweredRequest, now: number): void {
+    if (unanswered.upload !== undefined && unanswered.upload.moved !== unanswered.moved) {
+      unanswered.moved = unanswered.upload.moved;
+      unanswered.deadline += TICK_MS; // the clock stands still while an upload moves
     }
     // Asking for a request's signal is dear, and a young request will be answered soon.
-    if (++pending.ticks >= 2 && pending.request.signal.aborted) {
-      pending.abort(new ClientGone());
-    } else if (pending.instance?.gone.aborted) {
-      pending.abort(new InstanceGone());
-    } else if (now >= pending.deadline) {
-      pending.abort(new ClessError("upstream_timeout", "The service did not answer in time"));
+    if (++unanswered.ticks >= 2 && unanswered.request.signal.aborted) {
+      unanswered.abort(new ClientGone());
+    } else if (now >= unanswered.deadline) {
+      unanswered.abort(new ClessError("upstream_timeout", "The service did not answer in time"));
     }
   }
 }
