@@ -5,6 +5,8 @@
 
 DENO := .ci/deno
 LISTEN ?= 127.0.0.1:8080
+# One for each user: what root has made, others cannot use.
+DATA_DIR ?= .dev/data-$(shell id -u)
 PREFIX ?= /usr/local
 # systemd reads units below these two prefixes, and in /etc.
 UNITDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc)/systemd/system
@@ -15,10 +17,12 @@ help: ## List the targets
 run: engine ## Run cless from source on port 8080 with a sample image (LISTEN=0.0.0.0:8080 for other machines)
 	@$(DENO) install --quiet --entrypoint main.ts
 	@docker image inspect golang-docker >/dev/null 2>&1 || images/build_images.sh golang
-	@exec $(DENO) run --quiet -P --no-prompt main.ts serve --listen $(LISTEN) --data-dir .dev/data --log-format text
+	@mkdir -p -m 1777 .dev
+	@exec $(DENO) run --quiet -P --no-prompt main.ts serve --listen $(LISTEN) --data-dir $(DATA_DIR) --log-format text
 
 test: engine check images ## Run every check and every test, with real containers
 	CLESS_REQUIRE_DOCKER=1 $(DENO) task test:coverage
+	@echo 'make test: everything has passed'
 
 check: ## Check formatting, lint and types
 	$(DENO) task check

@@ -155,6 +155,11 @@ export class Cless {
     return this.#dataDir.tokenFile;
   }
 
+  /** How many containers are there. */
+  get instances(): number {
+    return this.#fleet.instances().length;
+  }
+
   /** The labels that local images answer for. */
   labels(): string[] {
     if (this.#convention === undefined) return [];

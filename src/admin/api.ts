@@ -40,7 +40,7 @@ export function adminApi(parts: AdminParts): (request: Request) => Promise<Respo
       const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
       if (route === undefined) throw new ClessError("not_found", "There is no such resource");
       requireRead(request);
-      return Response.json(route());
+      return new Response(JSON.stringify(route()) + "\n", { headers: { "content-type": "application/json" } });
     } catch (error) {
       if (error instanceof ClessError) return problem(error, request);
       throw error;

@@ -1,5 +1,6 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { closestString } from "@std/text/closest-string";
+import type { GivenFlags } from "../config.ts";
 import { UsageError } from "../errors.ts";
 
 /** One flag of a verb, as `--help` shows it and as {@linkcode parseFlags} accepts it. */
@@ -18,9 +19,6 @@ export interface Flag {
   readonly group?: string;
 }
 
-/** What was given: the texts of a flag with a value, in order, or the state of a switch. */
-export type Given = ReadonlyMap<string, readonly string[] | boolean>;
-
 /** Flags that every verb has. */
 const COMMON: readonly Flag[] = [{ name: "help", help: "Show this help" }];
 
@@ -30,7 +28,7 @@ const COMMON: readonly Flag[] = [{ name: "help", help: "Show this help" }];
  * @returns The flags that were given, by name, and the arguments that are none.
  * @throws {UsageError} For an unknown flag, a flag without its value, or a single-valued flag that is given twice.
  */
-export function parseFlags(args: readonly string[], flags: readonly Flag[]): { given: Given; rest: string[] } {
+export function parseFlags(args: readonly string[], flags: readonly Flag[]): { given: GivenFlags; rest: string[] } {
   const all = [...flags, ...COMMON];
   const valued = all.filter((flag) => flag.value !== undefined).map((flag) => flag.name);
   const switches = all.filter((flag) => flag.value === undefined).map((flag) => flag.name);

@@ -19,7 +19,7 @@ const VERBS: Record<string, Verb> = { serve, doctor };
 export async function main(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;
   try {
-    if (first === "--version" || first === "-V") {
+    if (first === "--version" || first === "-V" || first === "version") {
       console.log(`cless ${VERSION}`);
       return 0;
     }

@@ -36,7 +36,7 @@ export async function serve(args: readonly string[]): Promise<number> {
   });
   announce(cless, config);
   const signal = await ended;
-  log.info("stopping", { signal, drainTimeout: config.drainTimeout });
+  log.info("stopping", { signal, containers: cless.instances, hint: "once more ends it at once" });
   await cless.stop();
   log.info("stopped", {});
   return 0;

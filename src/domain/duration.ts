@@ -16,12 +16,3 @@ export function parseDuration(text: string): number {
   }
   return ms;
 }
-
-/** Writes a duration in the form that {@linkcode parseDuration} reads, in the largest unit that fits. */
-export function formatDuration(ms: number): string {
-  if (ms === Infinity) return "0";
-  for (const unit of ["h", "m", "s"]) {
-    if (ms % UNITS[unit]! === 0) return `${ms / UNITS[unit]!}${unit}`;
-  }
-  return `${ms}ms`;
-}

@@ -202,7 +202,7 @@ function forwardedElement(peer: string, host: string): string {
 }
 
 function badHost(): ClessError {
-  return new ClessError("bad_host", "The request needs one valid hostname in the header Host");
+  return new ClessError("bad_host", "The request needs one valid hostname in the header Host, such as NAME.localhost");
 }
 
 function badRequest(message: string): ClessError {

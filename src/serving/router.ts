@@ -1,4 +1,5 @@
 import type { Hostname } from "../domain/hostname.ts";
+import { conventionImage } from "../domain/revision.ts";
 import { ClessError } from "../errors.ts";
 import type { Convention } from "./convention.ts";
 import type { Service } from "./service.ts";
@@ -27,7 +28,8 @@ export class Router {
    */
   async resolve(hostname: Hostname): Promise<Service> {
     const service = this.#convention === undefined ? this.find(hostname) : await this.#convention.find(hostname.label);
-    if (service === undefined) throw new ClessError("unknown_host", `No service answers for ${hostname.name}`);
-    return service;
+    if (service !== undefined) return service;
+    const why = this.#convention === undefined ? "" : `: there is no local image ${conventionImage(hostname.label)}`;
+    throw new ClessError("unknown_host", `No service answers for ${hostname.name}${why}`);
   }
 }

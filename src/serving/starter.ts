@@ -6,6 +6,7 @@ import type { Launcher } from "./launcher.ts";
 
 const log = logger("starter");
 const OUTPUT_LINES = 20;
+const COULD_NOT_START = "The service could not be started; the log of cless says why";
 
 /** What a {@linkcode Starter} works with. */
 export interface StarterParts {
@@ -122,12 +123,14 @@ function explain(instance: Instance, timeout: AbortSignal, error: unknown): Cles
   if (instance.gone.aborted) {
     const how = instance.exitCode === undefined ? "" : ` with code ${instance.exitCode}`;
     const detail = `the container ended${how} before it was ready`;
-    return new ClessError("start_failed", "The service could not be started", { detail });
+    return new ClessError("start_failed", COULD_NOT_START, { detail });
   }
   if (timeout.aborted) {
     const { port, startTimeout } = instance.revision;
-    const detail = `no answer on port ${port} within ${startTimeout} ms`;
-    return new ClessError("start_timeout", "The service did not become ready in time", { detail });
+    const detail = `no answer on port ${port} within ${startTimeout} ms; the app must listen there on all addresses`;
+    return new ClessError("start_timeout", "The service did not become ready in time; the log of cless says more", {
+      detail,
+    });
   }
-  return new ClessError("start_failed", "The service could not be started", { detail: messageOf(error), cause: error });
+  return new ClessError("start_failed", COULD_NOT_START, { detail: messageOf(error), cause: error });
 }

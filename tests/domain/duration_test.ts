@@ -1,6 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
-import { formatDuration, parseDuration } from "../../src/domain/duration.ts";
+import { parseDuration } from "../../src/domain/duration.ts";
 
 Deno.test("a duration is a whole number with its unit", () => {
   assertEquals(parseDuration("1ms"), 1);
@@ -48,19 +47,4 @@ Deno.test("a duration that is too long for a timer is refused", () => {
   for (const text of ["2147484s", "597h", "35792m", "999999999h", "1000000000s"]) {
     assertThrows(() => parseDuration(text), RangeError, "at most 24 days");
   }
-});
-
-Deno.test("a duration is written in the largest unit that fits", () => {
-  assertEquals(formatDuration(250), "250ms");
-  assertEquals(formatDuration(1500), "1500ms");
-  assertEquals(formatDuration(1000), "1s");
-  assertEquals(formatDuration(90_000), "90s");
-  assertEquals(formatDuration(60_000), "1m");
-  assertEquals(formatDuration(3_600_000), "1h");
-  assertEquals(formatDuration(Infinity), "0");
-});
-
-Deno.test("what is written as a duration is read as the same one", () => {
-  const durations = fc.oneof(fc.constant(Infinity), fc.integer({ min: 1, max: 999_999_999 }));
-  fc.assert(fc.property(durations, (ms) => assertEquals(parseDuration(formatDuration(ms)), ms)));
 });
