@@ -13,8 +13,9 @@ import { parseCidr } from "./domain/cidr.ts";
 import { conventionLabel, type Revision } from "./domain/revision.ts";
 import { ClessError, OperatorError } from "./errors.ts";
 import { Activator } from "./serving/activator.ts";
-import { type Clock, pause, systemClock } from "./serving/clock.ts";
+import { atMost, type Clock, pause, systemClock } from "./serving/clock.ts";
 import { Convention } from "./serving/convention.ts";
+import { FileReserve } from "./serving/file_reserve.ts";
 import { Fleet } from "./serving/fleet.ts";
 import { fetchForwarder } from "./serving/forward.ts";
 import { InstancePool } from "./serving/instance_pool.ts";
@@ -33,6 +34,9 @@ import { WebSocketBridge } from "./serving/websocket.ts";
 const ENGINE_ANSWER_AGE_MS = 1000;
 const ENGINE_PATIENCE_MS = 10_000;
 const MOST_SWEEPS = 5;
+/** How long an engine that hangs may keep the program from ending, ms; what it leaves behind goes at the next start. */
+const STOP_PATIENCE_MS = 45_000;
+const ADMIN_PATIENCE_MS = 1000;
 
 const LOOPBACK = [parseCidr("127.0.0.0/8"), parseCidr("::1")];
 
@@ -60,12 +64,13 @@ export class Cless {
   readonly #activator: Activator;
   readonly #unanswered = new UnansweredRequests(this.#clock);
   readonly #forward = fetchForwarder();
+  readonly #reserve = new FileReserve();
   readonly #websockets = new WebSocketBridge(this.#clock);
   readonly #retiring = new Set<Promise<void>>();
   readonly #proxies: Server[];
   readonly #admin: Server;
   #engineFound = false;
-  #engineAnswer = { at: -Infinity, ready: Promise.resolve(false) };
+  #engineAsked: Promise<boolean> | undefined;
 
   private constructor(config: Config, dataDir: DataDir) {
     this.#config = config;
@@ -105,7 +110,7 @@ export class Cless {
     });
     this.#reaper = new Reaper({ launcher, fleet: this.#fleet, clock, listening });
     this.#convention = config.convention ? this.#makeConvention() : undefined;
-    this.#activator = new Activator(new Router(this.#services, this.#convention));
+    this.#activator = new Activator(new Router(this.#services, this.#convention), config.maxPending);
     const api = adminApi({
       token: dataDir.token,
       services: this.#services,
@@ -124,8 +129,8 @@ export class Cless {
       suspect: () => this.#reaper.suspect(),
       admin: (request, head, peer) => this.#isForAdmin(head, peer) ? api(request) : undefined,
     });
-    this.#proxies = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock));
-    this.#admin = new Server(config.admin, api, clock);
+    this.#proxies = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, this.#reserve));
+    this.#admin = new Server(config.admin, api, clock, this.#reserve);
   }
 
   /**
@@ -186,8 +191,9 @@ export class Cless {
     const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
     for (const pool of this.#fleet.pools()) pool.refuse(draining);
     this.#unanswered.abortAll(draining);
-    if (this.#engineFound) await this.#stopContainers();
-    await this.#admin.shutdown();
+    if (this.#engineFound) await atMost(this.#stopContainers(), this.#clock, STOP_PATIENCE_MS);
+    await atMost(this.#admin.shutdown(), this.#clock, ADMIN_PATIENCE_MS);
+    this.#reserve.release();
     this.#forward[Symbol.dispose]();
     this.#websockets[Symbol.dispose]();
     this.#dataDir[Symbol.dispose]();
@@ -201,6 +207,7 @@ export class Cless {
     await this.#adopt();
     this.#admin.listen();
     for (const server of this.#proxies) server.listen();
+    this.#reserve.take();
     this.#reaper.start();
   }
 
@@ -265,13 +272,12 @@ export class Cless {
     return adminPublic || isLoopback(peer) || trustedProxies.some((range) => range.contains(peer));
   }
 
+  /** Whether the engine answers; asked once for all who want to know within a second. */
   async #engineReady(): Promise<boolean> {
-    const now = this.#clock.now();
-    if (now - this.#engineAnswer.at > ENGINE_ANSWER_AGE_MS) {
-      const ready = findEngine(this.#docker, ENGINE_PATIENCE_MS).then(() => true, () => false);
-      this.#engineAnswer = { at: now, ready };
-    }
-    return await this.#engineAnswer.ready && !this.#activator.draining;
+    this.#engineAsked ??= findEngine(this.#docker, ENGINE_PATIENCE_MS).then(() => true, () => false).finally(() => {
+      this.#clock.after(ENGINE_ANSWER_AGE_MS, () => this.#engineAsked = undefined);
+    });
+    return await this.#engineAsked && !this.#activator.draining;
   }
 }
 

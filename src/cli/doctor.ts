@@ -11,6 +11,7 @@ import { doctorHelp } from "./help.ts";
 import { portHolder } from "./port_holder.ts";
 import { SERVE_FLAGS } from "./serve_flags.ts";
 
+const ENGINE_PATIENCE_MS = 10_000;
 const LEAST_FILES = 1024;
 const ENOUGH_FILES = 8192;
 
@@ -29,7 +30,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
 
 async function examine(config: Config): Promise<Finding[]> {
   const docker = new DockerCommand(config.docker);
-  const engine = await findEngine(docker).then(
+  const engine = await findEngine(docker, ENGINE_PATIENCE_MS).then(
     ({ version }): Finding => ({ check: "engine", state: "ok", fact: `Docker ${version} answers` }),
     (error): Finding => {
       const [fact, remedy] = messageOf(error).split(/; (?=[^;]*$)/);

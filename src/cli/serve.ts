@@ -3,6 +3,7 @@ import { type Config, readConfig, systemSurroundings } from "../config.ts";
 import { formatEndpoint } from "../domain/endpoint.ts";
 import { messageOf, OperatorError, UsageError } from "../errors.ts";
 import { configureLogging, logger } from "../log.ts";
+import { atMost, systemClock } from "../serving/clock.ts";
 import { ListenError } from "../serving/server.ts";
 import { parseFlags } from "./flags.ts";
 import { serveHelp } from "./help.ts";
@@ -11,6 +12,7 @@ import { SERVE_FLAGS } from "./serve_flags.ts";
 import { VERSION } from "./version.ts";
 
 const log = logger("serve");
+const EARLY_PATIENCE_MS = 10_000;
 
 /** `cless serve`: serves requests until it is told to stop. */
 export async function serve(args: readonly string[]): Promise<number> {
@@ -31,9 +33,17 @@ export async function serve(args: readonly string[]): Promise<number> {
     log.error("unexpected failure", { reason: messageOf(event.reason), stack: event.reason?.stack });
   });
   const ended = signalled();
-  const cless = await Cless.start(config).catch(async (error) => {
+  const starting = Cless.start(config).catch(async (error) => {
     throw error instanceof ListenError ? await explainListenError(error) : error;
   });
+  const early = await Promise.race([starting, ended]);
+  if (typeof early === "string") {
+    log.info("stopping before the start has ended", { signal: early });
+    // An engine that hangs must not keep the program from ending.
+    await atMost(starting.then((cless) => cless.stop()), systemClock, EARLY_PATIENCE_MS);
+    return 0;
+  }
+  const cless = early;
   announce(cless, config);
   const signal = await ended;
   log.info("stopping", { signal, containers: cless.instances, hint: "once more ends it at once" });

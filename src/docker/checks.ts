@@ -20,7 +20,7 @@ export interface Finding {
 export async function checkReach(docker: DockerCommand, upstream: string): Promise<Finding> {
   const check = "containers";
   const output = await docker.run(["network", "inspect", "bridge", "--format={{json .IPAM.Config}}"]);
-  const [config] = jsonLines(output) as { Gateway?: string; Subnet?: string }[][];
+  const [config] = jsonLines<{ Gateway?: string; Subnet?: string }[]>(output);
   const gateway = config?.[0]?.Gateway ?? config?.[0]?.Subnet?.replace(/0\/\d+$/, "1");
   if (Deno.networkInterfaces().some(({ address }) => address === gateway)) {
     return { check, state: "ok", fact: "this machine reaches the containers' own addresses" };
@@ -61,7 +61,7 @@ export async function checkLeftovers(
     `--format={"name":{{json .Name}},"owner":{{json (.Label "${LABEL.owner}")}},` +
     `"dataDir":{{json (.Label "${LABEL.dataDir}")}}}`,
   ]);
-  const networks = jsonLines(output) as { name: string; owner: string; dataDir: string }[];
+  const networks = jsonLines<{ name: string; owner: string; dataDir: string }>(output, "name", "dataDir");
   const findings: Finding[] = [];
   for (const { name, owner, dataDir } of networks) {
     if (await isInUse(dataDir).catch(() => true) !== undefined) continue;

@@ -97,12 +97,15 @@ function lastWords(stderr: string): string {
 }
 
 /**
- * Reads an output of one JSON value per line. Lines that are none, such as a wrapper's warnings, are passed over.
+ * Reads an output of one JSON value per line. Lines that are none, or that lack one of the fields, such as a wrapper's
+ * warnings, are passed over.
  */
-export function jsonLines(output: string): unknown[] {
+export function jsonLines<T>(output: string, ...fields: (keyof T & string)[]): T[] {
   return output.split("\n").flatMap((line) => {
+    if (!line.startsWith("{") && !line.startsWith("[")) return [];
     try {
-      return line.startsWith("{") || line.startsWith("[") ? [JSON.parse(line)] : [];
+      const value = JSON.parse(line);
+      return fields.every((field) => field in value) ? [value as T] : [];
     } catch {
       return [];
     }

@@ -89,7 +89,7 @@ export class LocalImages implements ImageIndex {
           "--filter=reference=*-docker:latest",
           '--format={"id":{{json .ID}},"name":{{json .Repository}},"tag":{{json .Tag}}}',
         ]);
-        const images = jsonLines(output) as { id: string; name: string; tag: string }[];
+        const images = jsonLines<{ id: string; name: string; tag: string }>(output, "id", "name", "tag");
         this.#ids = new Map(images.filter(({ tag }) => tag === "latest").map(({ id, name }) => [name, id]));
         this.#askedAt = this.#clock.now();
       } catch (error) {

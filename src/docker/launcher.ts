@@ -140,7 +140,7 @@ export class DockerLauncher implements Launcher {
       `"revision":{{json (.Label "${LABEL.revision}")}},"imageId":{{json (.Label "${LABEL.image}")}},` +
       `"address":{{json (.Label "${LABEL.address}")}},"origin":{{json (.Label "${LABEL.origin}")}}}`,
     ]);
-    return (jsonLines(output) as Listed[]).map(({ address, origin, ...container }) => {
+    return jsonLines<Listed>(output, "id", "state", "origin").map(({ address, origin, ...container }) => {
       const state = stateOf(container.state);
       // One that has ended holds no place; the place of one that was known has perhaps been given up meanwhile.
       if (state !== "ended" && !placed.has(container.id)) this.#keep(container.id, address, origin);

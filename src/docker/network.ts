@@ -138,7 +138,7 @@ async function listNetworks(docker: DockerCommand): Promise<Inspected[]> {
     const ids = (await docker.run(["network", "ls", "--no-trunc", "--quiet"])).match(/^[0-9a-f]{64}$/gm) ?? [];
     if (ids.length === 0) return [];
     try {
-      return jsonLines(await docker.run(["network", "inspect", "--format={{json .}}", ...ids])) as Inspected[];
+      return jsonLines<Inspected>(await docker.run(["network", "inspect", "--format={{json .}}", ...ids]), "Name");
     } catch (error) {
       // Other programs make and remove networks, also between the two commands.
       if (!/not found/i.test(messageOf(error)) || tries >= MOST_TRIES) throw error;

@@ -1,8 +1,10 @@
 import type { Hostname } from "../domain/hostname.ts";
 import { ClessError } from "../errors.ts";
+import { unlessAborted } from "./clock.ts";
 import type { Grant } from "./instance_pool.ts";
 import type { Lease } from "./instance.ts";
 import type { Router } from "./router.ts";
+import type { Service } from "./service.ts";
 
 /** How often a request is sent after a service that moves on under it. */
 const MOST_MOVES = 3;
@@ -10,10 +12,14 @@ const MOST_MOVES = 3;
 /** Gives a request its slot on an instance: at once where one is ready, else after a wait for one to start. */
 export class Activator {
   readonly #router: Router;
+  readonly #maxPending: number;
+  #resolving = 0;
   #draining = false;
 
-  constructor(router: Router) {
+  /** @param maxPending How many requests may wait for a look at the images. */
+  constructor(router: Router, maxPending: number) {
     this.#router = router;
+    this.#maxPending = maxPending;
   }
 
   /** Whether requests are refused because the program is ending. */
@@ -40,8 +46,7 @@ export class Activator {
   async hold(hostname: Hostname, signal: AbortSignal): Promise<Grant> {
     for (let moves = 0;; moves++) {
       if (this.#draining) throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
-      const service = await this.#router.resolve(hostname);
-      signal.throwIfAborted();
+      const service = await this.#resolve(hostname, signal);
       const pool = service.route();
       const lease = pool.claim();
       if (lease !== undefined) return { lease };
@@ -52,6 +57,18 @@ export class Activator {
         const moved = this.#router.find(hostname)?.route() !== pool;
         if (signal.aborted || this.#draining || !moved || moves >= MOST_MOVES) throw error;
       }
+    }
+  }
+
+  async #resolve(hostname: Hostname, signal: AbortSignal): Promise<Service> {
+    if (this.#resolving >= this.#maxPending) {
+      throw new ClessError("overloaded", "Too many requests are waiting", { retryAfterS: 1 });
+    }
+    this.#resolving++;
+    try {
+      return await unlessAborted(this.#router.resolve(hostname), signal);
+    } finally {
+      this.#resolving--;
     }
   }
 }

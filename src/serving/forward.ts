@@ -39,6 +39,12 @@ export type Forward = (
 /** Headers of an answer that are meant for this hop only. `transfer-encoding` is the platform's own business. */
 const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection", "trailer", "upgrade"];
 
+/** Methods that may be sent twice without harm: RFC 9110, section 9.2.2. */
+export const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
+
+/** From that length on, bytes, an answer may take so long that its instance ends meanwhile. */
+const LONG = 1024 * 1024;
+
 /** Makes a forwarder of the platform's `fetch`. */
 export function fetchForwarder(): Forward & Disposable {
   // The app must see the Host that the client asked for, which `fetch` would otherwise set itself.
@@ -48,32 +54,51 @@ export function fetchForwarder(): Forward & Disposable {
     poolMaxIdlePerHost: 256,
     poolIdleTimeout: 4000,
   });
+  // `fetch` repeats a request without a body by itself when a connection that was used before breaks: never here.
+  const once = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 0 });
   const forward: Forward = (origin, head, body, signal) =>
     fetch(origin + head.target, {
       method: head.method,
       headers: head.headers,
       body,
-      client,
+      client: body === null && !IDEMPOTENT.has(head.method) ? once : client,
       redirect: "manual",
       signal,
-    }).then(passOn, (error) => {
+    }).then((response) => passOn(response, signal), (error) => {
       if (signal.aborted) throw signal.reason;
       throw explain(error);
     });
-  return Object.assign(forward, { [Symbol.dispose]: () => client.close() });
+  const dispose = () => {
+    client.close();
+    once.close();
+  };
+  return Object.assign(forward, { [Symbol.dispose]: dispose });
 }
 
 /** The answer without what is meant for this hop only: itself, where there is nothing to take out, since a copy costs. */
-function passOn(response: Response): Response {
+function passOn(response: Response, signal: AbortSignal): Response {
   const { status, headers } = response;
   if (status < 200 || status > 599) {
     response.body?.cancel().catch(() => {});
     throw new ForwardError("garbled", `status ${status}`);
   }
-  if (!HOP_BY_HOP.some((name) => headers.has(name))) return response;
+  const body = isLong(headers) ? breakable(response.body, signal) : response.body;
+  if (body === response.body && !HOP_BY_HOP.some((name) => headers.has(name))) return response;
   const named = listItems(headers.get("connection"));
   const kept = [...headers].filter(([name]) => !HOP_BY_HOP.includes(name) && !named.includes(name));
-  return new Response(response.body, { status, headers: kept });
+  return new Response(body, { status, headers: kept });
+}
+
+function isLong(headers: Headers): boolean {
+  return Number(headers.get("content-length")) >= LONG || headers.get("content-type") === "text/event-stream";
+}
+
+/** The same body, but the signal breaks it off: the platform's own streaming does not listen, and a dead address is silent. */
+function breakable(
+  body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
+  signal: AbortSignal,
+): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+  return body?.pipeThrough(new TransformStream(), { signal }) ?? null;
 }
 
 /** Reads the cause of a failed `fetch` out of its text, the only place where it stands. */

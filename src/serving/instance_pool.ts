@@ -54,6 +54,13 @@ export class InstancePool {
     return false;
   }
 
+  /** Whether an instance has served within the last milliseconds, or does now. */
+  usedWithin(ms: number): boolean {
+    const since = this.#parts.clock.now() - ms;
+    for (const { inFlight, idleSince } of this.#instances) if (inFlight > 0 || idleSince > since) return true;
+    return false;
+  }
+
   /** Claims the ready instance with the fewest requests; `undefined` when none is ready. */
   claim(): Lease | undefined {
     let best: Instance | undefined;

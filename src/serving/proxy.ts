@@ -3,7 +3,7 @@ import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Activator } from "./activator.ts";
 import { type Clock, pause } from "./clock.ts";
-import { type Forward, ForwardError } from "./forward.ts";
+import { type Forward, ForwardError, IDEMPOTENT } from "./forward.ts";
 import type { Instance, Lease } from "./instance.ts";
 import type { Wake } from "./instance_pool.ts";
 import { problem } from "./problem.ts";
@@ -14,8 +14,6 @@ import type { WebSocketBridge } from "./websocket.ts";
 
 const log = logger("proxy");
 
-/** Methods that may be sent twice without harm: RFC 9110, section 9.2.2. */
-const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 /** How often a request is sent to an instance that lives, and in all. */
 const MOST_TRIES_ALIVE = 2;
 const MOST_TRIES = 4;
@@ -72,7 +70,7 @@ export class Proxy {
     try {
       head = readHead(request, peer, trustedProxies);
     } catch (error) {
-      return this.#refuse(request, error);
+      return this.#noteRefused(request, info, this.#refuse(request, error));
     }
     if (head.hostname.label === "admin") {
       const answer = admin(request, head, peer);
@@ -203,6 +201,14 @@ export class Proxy {
       stack: error instanceof Error ? error.stack : undefined,
     });
     return problem(new ClessError("internal", "cless has failed to handle the request"), request);
+  }
+
+  #noteRefused({ method, headers }: Request, info: Info, response: Response): Response {
+    if (!this.#logsRequests) return response;
+    const error = response.headers.get("cless-error");
+    const finish = () => log.debug("request", { method, host: headers.get("host"), status: response.status, error });
+    info.completed.then(finish, finish);
+    return response;
   }
 
   #note(exchange: Exchange, response: Response): Response {

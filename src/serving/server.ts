@@ -2,6 +2,7 @@ import { type Endpoint, formatEndpoint } from "../domain/endpoint.ts";
 import { ClessError, messageOf, OperatorError } from "../errors.ts";
 import { logger } from "../log.ts";
 import { type Clock, pause } from "./clock.ts";
+import type { FileReserve } from "./file_reserve.ts";
 import { problem } from "./problem.ts";
 
 const log = logger("server");
@@ -29,16 +30,18 @@ export class ListenError extends OperatorError {
 export class Server {
   readonly #handler: Handler;
   readonly #clock: Clock;
+  readonly #reserve: FileReserve;
   readonly #stopping = new AbortController();
   #endpoint: Endpoint;
   #server: Deno.HttpServer<Deno.NetAddr> | undefined;
   /** Servers that have stopped accepting, but still answer on the connections that they have. */
   readonly #exhausted: Deno.HttpServer<Deno.NetAddr>[] = [];
 
-  constructor(endpoint: Endpoint, handler: Handler, clock: Clock) {
+  constructor(endpoint: Endpoint, handler: Handler, clock: Clock, reserve: FileReserve) {
     this.#endpoint = endpoint;
     this.#handler = handler;
     this.#clock = clock;
+    this.#reserve = reserve;
   }
 
   /** Where it listens; with the port that it got, where none was named. */
@@ -81,9 +84,11 @@ export class Server {
     log.error("cannot accept connections; trying again", { listen: where, reason: messageOf(error) });
     this.#server = undefined;
     this.#exhausted.push(server);
+    this.#reserve.release();
     for (;;) {
       await pause(this.#clock, RETRY_MS, this.#stopping.signal);
       if (this.#stopping.signal.aborted) return;
+      if (!this.#reserve.take()) continue;
       try {
         this.listen();
         log.info("accepting connections again", { listen: where });

@@ -3,6 +3,7 @@ import type { InstancePool } from "./instance_pool.ts";
 
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
+const JUST_NOW_MS = 1000;
 
 /** A revision that waits to take over. */
 interface Successor {
@@ -69,6 +70,8 @@ export class Service {
     if (this.#next !== undefined) this.#retire(this.#next.pool); // it is not wanted any more
     this.#next = pool === this.#current ? undefined : { pool, retryAt: 0, retryMs: FIRST_RETRY_MS, starting: false };
     this.#updatedAt = new Date();
+    // A request that came before the news did should have set it off.
+    if (this.#current.usedWithin(JUST_NOW_MS)) this.route();
   }
 
   /** Every pool that may still have instances. */

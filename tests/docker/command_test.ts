@@ -122,6 +122,7 @@ Deno.test("of an output only the lines of JSON are read", () => {
   );
   assertEquals(jsonLines('{"a":1}\r\n{"b":2}\r\n'), [{ a: 1 }, { b: 2 }]);
   assertEquals(jsonLines(""), []);
+  assertEquals(jsonLines<{ id: string }>('{"level":"warn"}\n{"id":"a"}', "id"), [{ id: "a" }]);
 });
 
 dockerTest("warnings on stdout before the answer do not get in the way", async (docker) => {

@@ -89,3 +89,25 @@ Deno.test({ name: "a network that somebody has removed is made again", ignore: n
   await docker("network", "rm", `cless-${owner}`);
   assertEquals((await program.get("golang")).status, 200);
 });
+
+Deno.test({ name: "SIGTERM ends a start that the engine lets hang", ignore: noDocker }, async () => {
+  const path = await wrapped(`[ "$1" = image ] && exec sleep 60`);
+  const calls = await Deno.makeTempDir();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "main.ts", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
+      ...["--data-dir", calls, "--docker", path, "--log-format", "json", "--log-level", "debug"],
+    ],
+    stderr: "piped",
+  }).spawn();
+  let log = "";
+  for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+    // By then the engine has been found, and the list of images is being waited for.
+    if (!log.includes("network made") && (log + text).includes("network made")) child.kill("SIGTERM");
+    log += text;
+  }
+  assertEquals((await child.status).code, 0);
+  assert(log.includes("stopping before the start has ended"), log);
+  const owner = (await Deno.readTextFile(`${calls}/owner`)).trim();
+  await docker("network", "rm", `cless-${owner}`).catch(() => {});
+});

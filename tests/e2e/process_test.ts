@@ -43,6 +43,16 @@ Deno.test(
   },
 );
 
+Deno.test({
+  name: "a client of the admin port that says nothing does not keep the program from ending",
+  ignore: noDocker,
+}, async () => {
+  await using program = await Program.start();
+  using client = await Deno.connect(program.admin);
+  await client.write(new TextEncoder().encode("GET /healthz HTTP/1.1\r\nHost: a\r\n"));
+  assertEquals(await program.end(), 0);
+});
+
 Deno.test({ name: "what does not finish in the drain timeout is cut off", ignore: noDocker }, async () => {
   await using _image = await build("e2e-slow-docker", SLOW_APP);
   await using program = await Program.start({ flags: ["--drain-timeout", "200ms"] });

@@ -67,6 +67,8 @@ Deno.test("a rebuilt image: the old container answers until the new one is ready
   const held = activator.hold(APP, never());
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   const old = (await held).lease;
+  old.release();
+  await kit.clock.advance(1000);
 
   images.build("app-docker", "sha256:new");
   assertEquals(kit.launcher.called("launch").length, 1); // nobody has asked yet
@@ -199,4 +201,30 @@ Deno.test("a container that was found is adopted only where it runs what its ser
   const pool = convention.adopt("app", "sha256:new")!;
   pool.adopt({ id: "x", service: "app", revision: "r", imageId: "sha256:new", state: "paused", origin: ORIGIN });
   assertEquals(convention.adopt("app", "sha256:new"), undefined);
+});
+
+Deno.test("a look at the images that hangs keeps nobody longer than they want to wait, and holds only so many", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.settling = new Promise(() => {});
+  const client = new AbortController();
+  const held = Array.from(
+    { length: 100 },
+    () => assertRejects(() => activator.hold(APP, client.signal), Error, "gone"),
+  );
+  assertEquals((await assertRejects(() => activator.hold(APP, never()), ClessError)).code, "overloaded");
+  client.abort(new Error("gone"));
+  await Promise.all(held);
+});
+
+Deno.test("a request right before the news of a rebuilt image sets the new one off", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  const held = activator.hold(APP, never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  (await held).lease.release();
+  await kit.clock.advance(900);
+  images.build("app-docker", "sha256:new");
+  assertEquals((await kit.launcher.nextLaunch()).revision.imageId, "sha256:new");
 });

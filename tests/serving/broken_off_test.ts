@@ -71,6 +71,27 @@ for (const [kind, [head, part]] of Object.entries(ANSWERS)) {
   }
 }
 
+const LONG_ANSWERS = {
+  "of a known length": "HTTP/1.1 200 OK\r\ncontent-length: 2000000\r\n\r\n0123456789",
+  "of events":
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\na\r\n0123456789\r\n",
+};
+for (const [kind, begun] of Object.entries(LONG_ANSWERS)) {
+  netTest(`an instance that ends without its connection closing cuts a long answer ${kind} visibly`, async () => {
+    const { app, asked } = watchfulApp(begun);
+    await using _ = app;
+    await using cless = await Harness.warm({ origin: app });
+    using client = await cless.connect();
+    await client.send(requestText());
+    await asked;
+    await client.reader.until("0123456789");
+    cless.launcher.end("app-1", 137);
+    const rest = new TextDecoder().decode(await client.reader.some());
+    assert(!rest.includes("0\r\n\r\n"), rest); // no last chunk: the connection is closed
+    await cless.idle();
+  });
+}
+
 netTest("an app that dies in the middle of a body cuts it also where the request had waited for a start", async () => {
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();

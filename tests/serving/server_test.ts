@@ -1,3 +1,4 @@
+import { FileReserve } from "../../src/serving/file_reserve.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { systemClock } from "../../src/serving/clock.ts";
 import { type Handler, ListenError, Server } from "../../src/serving/server.ts";
@@ -5,7 +6,7 @@ import { netTest } from "../support/permissions.ts";
 import { RawClient, requestText } from "../support/raw_client.ts";
 
 function newServer(handler: Handler = () => new Response("ok"), port = 0, hostname = "127.0.0.1"): Server {
-  return new Server({ hostname, port }, handler, systemClock);
+  return new Server({ hostname, port }, handler, systemClock, new FileReserve());
 }
 
 async function ask(port: number, hostname?: string) {

@@ -2,6 +2,7 @@ import { parseCidr } from "../../src/domain/cidr.ts";
 import type { Revision } from "../../src/domain/revision.ts";
 import { Activator } from "../../src/serving/activator.ts";
 import { type Clock, systemClock } from "../../src/serving/clock.ts";
+import { FileReserve } from "../../src/serving/file_reserve.ts";
 import { Fleet } from "../../src/serving/fleet.ts";
 import { fetchForwarder } from "../../src/serving/forward.ts";
 import type { Instance } from "../../src/serving/instance.ts";
@@ -78,7 +79,7 @@ export class Harness implements AsyncDisposable {
     services.add(new Service("app", pool, { convention: false, clock, retire: () => {} }));
     const reaper = new Reaper({ launcher, fleet, clock, listening: () => true });
     const proxy = new Proxy({
-      activator: new Activator(new Router(services, undefined)),
+      activator: new Activator(new Router(services, undefined), 100),
       unanswered: this.unanswered,
       forward: this.#forward,
       websockets: this.#websockets,
@@ -88,7 +89,12 @@ export class Harness implements AsyncDisposable {
       suspect: () => reaper.suspect(),
       admin: options.admin ?? (() => undefined),
     });
-    this.#server = new Server({ hostname: options.listen ?? "127.0.0.1", port: 0 }, proxy.handle, clock);
+    this.#server = new Server(
+      { hostname: options.listen ?? "127.0.0.1", port: 0 },
+      proxy.handle,
+      clock,
+      new FileReserve(),
+    );
   }
 
   /** Starts it, listening on a port of its own; the first request starts an instance. */

@@ -54,6 +54,8 @@ export function newKit({ maxPending = 100, untilReady = () => Promise.resolve() 
   };
 }
 
+const MAX_RESOLVING = 100;
+
 /** The parts that turn a hostname into a lease, on top of a {@linkcode Kit}. */
 export function newFront(kit: Kit) {
   const images = new FakeImages();
@@ -67,7 +69,7 @@ export function newFront(kit: Kit) {
     newPool: (revision) => kit.newPool(revision),
     retire: (pool) => void retired.push(pool.retire(10_000)),
   });
-  const activator = new Activator(new Router(services, convention));
+  const activator = new Activator(new Router(services, convention), MAX_RESOLVING);
   return { images, services, convention, activator, retired };
 }
 

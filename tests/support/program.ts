@@ -72,6 +72,12 @@ export class Program implements AsyncDisposable {
     return { hostname: hostname!, port: Number(port) };
   }
 
+  /** Where the admin API listens. */
+  get admin(): { hostname: string; port: number } {
+    const [hostname, port] = this.#admin.split(":");
+    return { hostname: hostname!, port: Number(port) };
+  }
+
   /** The first line with that message, and with those fields; waits until it comes. */
   async logged(message: string, fields: Record<string, unknown> = {}): Promise<LogLine> {
     for (;;) {

@@ -1,10 +1,13 @@
 // A program for the tests: serves on a port that it prints, until its standard input is closed, and then ends.
+import { FileReserve } from "../../src/serving/file_reserve.ts";
 import { configureLogging } from "../../src/log.ts";
 import { systemClock } from "../../src/serving/clock.ts";
 import { Server } from "../../src/serving/server.ts";
 
 configureLogging({ format: "json", level: "info", colour: false });
-const server = new Server({ hostname: "127.0.0.1", port: 0 }, () => new Response("ok"), systemClock);
+const reserve = new FileReserve();
+reserve.take();
+const server = new Server({ hostname: "127.0.0.1", port: 0 }, () => new Response("ok"), systemClock, reserve);
 server.listen();
 console.log(server.endpoint.port);
 for await (const _ of Deno.stdin.readable);
