@@ -1,5 +1,6 @@
 import type { DockerCommand } from "../../src/docker/command.ts";
 import { LABEL } from "../../src/docker/run_args.ts";
+import { messageOf } from "../../src/errors.ts";
 import { APP_HOST, checkAnswer } from "./app.ts";
 import type { ClessUnderTest } from "./cless_under_test.ts";
 import { HttpClient } from "./http_client.ts";
@@ -34,7 +35,7 @@ export async function herd(cless: ClessUnderTest, docker: DockerCommand): Promis
       answeredAt.push(performance.now());
       checkAnswer(answer, "cless");
     } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error));
+      failures.push(messageOf(error));
     }
   }));
   const started = await docker.run([

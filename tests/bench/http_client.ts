@@ -1,9 +1,20 @@
+import { messageOf } from "../../src/errors.ts";
 import { BenchError } from "./errors.ts";
 
 /** An answer that has arrived whole. */
 export interface Answer {
   readonly status: number;
   readonly body: string;
+}
+
+/** How one request differs from a plain GET. */
+export interface AskOptions {
+  readonly host?: string;
+  /** For the admin API. */
+  readonly token?: string;
+  /** Makes it a POST. */
+  readonly body?: string;
+  readonly signal?: AbortSignal;
 }
 
 /** Asks with a Host of its own, over connections that stay open. */
@@ -15,23 +26,29 @@ export class HttpClient implements Disposable {
     this.#client = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: idle });
   }
 
-  /** Sends one request. */
-  async ask(url: string, options: { host?: string; token?: string; body?: string; signal?: AbortSignal } = {}): Promise<
-    Answer
-  > {
-    const { body, host, signal, token } = options;
-    const response = await fetch(url, {
-      client: this.#client,
-      method: body === undefined ? "GET" : "POST",
-      redirect: "manual",
-      headers: {
-        ...(host === undefined ? {} : { host }),
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-      ...(body === undefined ? {} : { body }),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    return { status: response.status, body: await response.text() };
+  /**
+   * Sends one request.
+   *
+   * @throws {BenchError} When there is no answer.
+   */
+  async ask(url: string, { body, host, signal, token }: AskOptions = {}): Promise<Answer> {
+    try {
+      const response = await fetch(url, {
+        client: this.#client,
+        method: body === undefined ? "GET" : "POST",
+        redirect: "manual",
+        headers: {
+          ...(host === undefined ? {} : { host }),
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        },
+        ...(body === undefined ? {} : { body }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+      return { status: response.status, body: await response.text() };
+    } catch (error) {
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+      throw new BenchError(`no answer from ${url}: ${messageOf(cause)}`);
+    }
   }
 
   [Symbol.dispose](): void {

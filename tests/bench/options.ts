@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { messageOf } from "../../src/errors.ts";
 import { BenchUsageError } from "./errors.ts";
 
 /** What can be measured, in the order in which it is. */
@@ -63,7 +64,7 @@ function parse(args: readonly string[]) {
       },
     }).values;
   } catch (error) {
-    throw new BenchUsageError(error instanceof Error ? error.message : String(error));
+    throw new BenchUsageError(messageOf(error));
   }
 }
 

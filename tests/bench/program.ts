@@ -1,3 +1,4 @@
+import { messageOf } from "../../src/errors.ts";
 import { BenchError } from "./errors.ts";
 import { untilAnswer } from "./http_client.ts";
 
@@ -47,7 +48,7 @@ export class Program implements AsyncDisposable {
       }).spawn();
       return new Program(name, child);
     } catch (error) {
-      throw new BenchError(`cannot start ${name}: ${error instanceof Error ? error.message : error}`);
+      throw new BenchError(`cannot start ${name}: ${messageOf(error)}`);
     }
   }
 

@@ -1,4 +1,5 @@
 import { APP_HOST, checkAnswer } from "./app.ts";
+import { BenchError } from "./errors.ts";
 import { HttpClient } from "./http_client.ts";
 import { cpuMicros } from "./process_cpu.ts";
 import { type Load, wrk } from "./wrk.ts";
@@ -62,7 +63,15 @@ export async function playRounds(
   return turns;
 }
 
-async function play({ name, pid, url }: Contender, load: Load, signal: AbortSignal): Promise<Omit<Turn, "ratio">> {
+async function play(contender: Contender, load: Load, signal: AbortSignal): Promise<Omit<Turn, "ratio">> {
+  try {
+    return await measure(contender, load, signal);
+  } catch (error) {
+    throw error instanceof BenchError ? new BenchError(`${contender.name}: ${error.message}`) : error;
+  }
+}
+
+async function measure({ name, pid, url }: Contender, load: Load, signal: AbortSignal): Promise<Omit<Turn, "ratio">> {
   using client = new HttpClient();
   const check = async () => {
     for (let n = 0; n < CHECKED_ANSWERS; n++) {
