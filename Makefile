@@ -27,7 +27,7 @@ test: engine check images ## Run every check and every test, with real container
 check: ## Check formatting, lint and types
 	$(DENO) task check
 
-bench: engine images ## Compare the speed of cless with its peers on this machine
+bench: engine ## Compare the speed of cless with its peers on this machine
 	$(DENO) task bench
 
 images: engine ## Build the sample images

@@ -114,7 +114,7 @@ export class Proxy {
     const { head, info, pending } = exchange;
     const { request, upload } = pending;
     exchange.instance = lease.instance;
-    lease.onGone = () => pending.abort(new InstanceGone());
+    lease.holder = pending;
     const { origin } = lease.instance;
     if (head.websocket) {
       // A connection that its client has left already can be made a WebSocket, and would then never end.

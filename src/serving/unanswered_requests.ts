@@ -43,6 +43,11 @@ export class UnansweredRequest {
     this.#controller = new AbortController();
   }
 
+  /** Gives it up, since the instance that has it has ended. */
+  instanceGone(): void {
+    this.abort(new InstanceGone());
+  }
+
   /** Gives it up. */
   abort(reason: Error): void {
     this.#controller.abort(reason);

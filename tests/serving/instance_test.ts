@@ -46,8 +46,8 @@ Deno.test("open leases are told of the end of their instance, released ones are 
   const instance = newInstance();
   const told: string[] = [];
   const [open, released] = [instance.claim(), instance.claim()];
-  open.onGone = () => told.push("open");
-  released.onGone = () => told.push("released");
+  open.holder = { instanceGone: () => told.push("open") };
+  released.holder = { instanceGone: () => told.push("released") };
   released.release();
   instance.end("failed");
   assertEquals(told, ["open"]);
