@@ -90,7 +90,8 @@ function passOn(response: Response, signal: AbortSignal): Response {
 }
 
 function isLong(headers: Headers): boolean {
-  return Number(headers.get("content-length")) >= LONG || headers.get("content-type") === "text/event-stream";
+  const length = headers.get("content-length");
+  return length === null ? headers.get("content-type") === "text/event-stream" : Number(length) >= LONG;
 }
 
 /** The same body, but the signal breaks it off: the platform's own streaming does not listen, and a dead address is silent. */
