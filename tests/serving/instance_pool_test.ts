@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/errors.ts";
-import type { Grant } from "../../src/serving/instance_pool.ts";
 import { settle } from "../support/fake_clock.ts";
-import { never, newKit } from "../support/kit.ts";
+import { never, newKit, started, untilAborted } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 
@@ -111,11 +110,11 @@ Deno.test("an engine that takes longer than the time limit leaks no container", 
 Deno.test("an instance that ends is replaced by the next request", async () => {
   const kit = newKit();
   const pool = kit.newPool();
-  const lease = (await start(kit, pool)).lease;
+  const lease = (await started(kit, pool)).lease;
   kit.launcher.end("one", 137);
   assertEquals(lease.instance.gone.aborted, true);
   assertEquals(pool.claim(), undefined);
-  const next = await start(kit, pool);
+  const next = await started(kit, pool);
   assertEquals(next.lease.instance.id, "two");
   await kit.starter.settled();
   assertEquals(kit.launcher.called("remove"), ["one"]);
@@ -124,7 +123,7 @@ Deno.test("an instance that ends is replaced by the next request", async () => {
 Deno.test("an address is given up only when no request is on its way there any more", async () => {
   const kit = newKit();
   const pool = kit.newPool();
-  const { lease } = await start(kit, pool);
+  const { lease } = await started(kit, pool);
   kit.launcher.end("one");
   await kit.starter.settled();
   assertEquals(kit.launcher.called("forget"), []);
@@ -136,7 +135,7 @@ Deno.test("an address is given up only when no request is on its way there any m
 Deno.test("an instance that somebody has paused is resumed by the next request", async () => {
   const kit = newKit();
   const pool = kit.newPool();
-  (await start(kit, pool)).lease.release();
+  (await started(kit, pool)).lease.release();
   kit.launcher.pause("one");
   assertEquals(pool.claim(), undefined);
   const grant = await pool.hold(never());
@@ -147,7 +146,7 @@ Deno.test("an instance that somebody has paused is resumed by the next request",
 Deno.test("an instance that cannot be resumed is replaced", async () => {
   const kit = newKit();
   const pool = kit.newPool();
-  (await start(kit, pool)).lease.release();
+  (await started(kit, pool)).lease.release();
   kit.launcher.pause("one");
   kit.launcher.on.resume = () => {
     throw new Error("the engine does not want to");
@@ -161,7 +160,7 @@ Deno.test("an instance that cannot be resumed is replaced", async () => {
 Deno.test("an idle instance is stopped after its time, one in use never", async () => {
   const kit = newKit();
   const pool = kit.newPool();
-  const { lease } = await start(kit, pool);
+  const { lease } = await started(kit, pool);
   await kit.clock.advance(120_000);
   pool.stopIdle();
   assertEquals(lease.instance.state, "ready");
@@ -179,118 +178,16 @@ Deno.test("an idle instance is stopped after its time, one in use never", async 
 Deno.test("a request that comes while the stop is on its way gets a new instance", async () => {
   const kit = newKit();
   const pool = kit.newPool();
-  (await start(kit, pool)).lease.release();
+  (await started(kit, pool)).lease.release();
   const stopped = Promise.withResolvers<void>();
   kit.launcher.on.stop = () => stopped.promise;
   await kit.clock.advance(60_000);
   pool.stopIdle();
-  const next = await start(kit, pool);
+  const next = await started(kit, pool);
   assertEquals(next.lease.instance.id, "two");
   stopped.resolve();
   await kit.starter.settled();
   assertEquals([...kit.launcher.containers.keys()], ["two"]);
-});
-
-Deno.test("a pool that retires lets what is in flight finish", async () => {
-  const kit = newKit();
-  const pool = kit.newPool();
-  const { lease } = await start(kit, pool);
-  const retired = pool.retire(10_000);
-  await kit.clock.advance(5000);
-  assertEquals(kit.launcher.called("stop"), []);
-  assertEquals(pool.claim(), undefined);
-  lease.release();
-  await retired;
-  assertEquals(kit.launcher.called("stop"), ["one"]);
-});
-
-Deno.test("a pool that retires waits no longer than it may", async () => {
-  const kit = newKit();
-  const pool = kit.newPool();
-  await start(kit, pool);
-  const retired = pool.retire(10_000);
-  await kit.clock.advance(10_000);
-  await retired;
-  assertEquals(kit.launcher.called("stop"), ["one"]);
-});
-
-Deno.test("a pool that retires during a start still serves those who wait", async () => {
-  const kit = newKit();
-  const pool = kit.newPool();
-  const held = pool.hold(never());
-  const launch = await kit.launcher.nextLaunch();
-  const retired = pool.retire(10_000);
-  launch.succeed(ORIGIN);
-  (await held).lease.release();
-  await retired;
-  assertEquals(kit.launcher.containers.size, 0);
-});
-
-Deno.test("a pool that must retire at once leaks no start", async () => {
-  const kit = newKit();
-  const pool = kit.newPool();
-  const held = assertRejects(() => pool.hold(never()), ClessError);
-  const launch = await kit.launcher.nextLaunch();
-  const retired = pool.retire(0);
-  await kit.clock.advance(0);
-  await retired;
-  assertEquals((await held).code, "draining");
-  launch.succeed(ORIGIN);
-  await kit.starter.settled();
-  assertEquals(kit.launcher.containers.size, 0);
-});
-
-Deno.test("a container that was found is taken over once it answers, and those who come meanwhile wait for it", async () => {
-  const answers = Promise.withResolvers<void>();
-  const kit = newKit({ untilReady: () => answers.promise });
-  const pool = kit.newPool();
-  pool.adopt({ ...found("old"), state: "running" });
-  const held = pool.hold(never());
-  answers.resolve();
-  assertEquals((await held).lease.instance.id, "old");
-  assertEquals(kit.launcher.called("launch"), []);
-});
-
-Deno.test("a container that was found but does not answer is replaced", async () => {
-  let asked = 0;
-  const kit = newKit({
-    untilReady: (_url, _clock, signal) => asked++ === 0 ? untilAborted(signal) : Promise.resolve(),
-  });
-  const pool = kit.newPool();
-  pool.adopt({ ...found("old"), state: "running" });
-  const held = pool.hold(never());
-  await kit.clock.advance(30_000);
-  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
-  assertEquals((await held).lease.instance.id, "one");
-  await kit.starter.settled();
-  assertEquals(kit.launcher.called("remove"), ["old"]);
-});
-
-Deno.test("a paused container that was found is taken over as paused", async () => {
-  const kit = newKit();
-  const pool = kit.newPool();
-  kit.launcher.containers.set("old", { ...found("old"), state: "paused" });
-  pool.adopt({ ...found("old"), state: "paused" });
-  assertEquals(pool.claim(), undefined);
-  assertEquals((await pool.hold(never())).how, "resume");
-});
-
-Deno.test("a retired pool starts nothing, not even in the place of an instance that could not be resumed", async () => {
-  const kit = newKit();
-  const pool = kit.newPool();
-  (await start(kit, pool)).lease.release();
-  kit.launcher.pause("one");
-  const resumed = Promise.withResolvers<void>();
-  kit.launcher.on.resume = () => resumed.promise;
-  const held = assertRejects(() => pool.hold(never()), ClessError);
-  const retired = pool.retire(0);
-  await kit.clock.advance(0);
-  resumed.reject(new Error("No such container: one"));
-  await retired;
-  assertEquals((await held).code, "draining");
-  await assertRejects(() => pool.hold(never()), ClessError);
-  await kit.starter.settled();
-  assertEquals([kit.launcher.called("launch"), kit.launcher.containers.size], [["one"], 0]);
 });
 
 Deno.test("the address of a failed start is given up only when its container is gone", async () => {
@@ -304,20 +201,3 @@ Deno.test("the address of a failed start is given up only when its container is 
   await settle();
   assertEquals(kit.launcher.calls.map(({ method }) => method), ["launch", "output", "remove", "forget"]);
 });
-
-function found(id: string) {
-  return { id, service: "app", revision: "app-0123456789ab", imageId: "sha256:0123456789abcdef", origin: ORIGIN };
-}
-
-async function start(kit: ReturnType<typeof newKit>, pool: ReturnType<typeof kit.newPool>): Promise<Grant> {
-  const held = pool.hold(never());
-  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
-  return await held;
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-}

@@ -286,25 +286,3 @@ netTest("a retry ends when the client has left", async () => {
   await cless.idle();
   assert(app.connections === 1);
 });
-
-for (const method of ["POST", "PATCH", "PURGE"]) {
-  netTest(
-    `a ${method} without a body is delivered once, also where a connection that was used before breaks`,
-    async () => {
-      const asked: string[] = [];
-      await using app = Origin.serving(async (connection) => {
-        for (let head = await connection.reader.head(); head !== undefined; head = await connection.reader.head()) {
-          const line = head.startLine;
-          asked.push(line);
-          if (!line.startsWith("GET")) return;
-          await connection.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-        }
-      });
-      await using cless = await Harness.warm({ origin: app });
-      assertEquals((await cless.ask(requestText("GET /"))).status, 200);
-      assertEquals((await cless.ask(requestText(`${method} /`))).status, 502);
-      assertEquals(asked.filter((line) => !line.startsWith("GET")).length, 1);
-      await cless.idle();
-    },
-  );
-}

@@ -5,7 +5,7 @@ import type { Clock } from "../../src/serving/clock.ts";
 import { Convention } from "../../src/serving/convention.ts";
 import { Fleet } from "../../src/serving/fleet.ts";
 import type { Instance } from "../../src/serving/instance.ts";
-import { InstancePool } from "../../src/serving/instance_pool.ts";
+import { type Grant, InstancePool } from "../../src/serving/instance_pool.ts";
 import { Router } from "../../src/serving/router.ts";
 import { ServiceMap } from "../../src/serving/service_map.ts";
 import { Starter } from "../../src/serving/starter.ts";
@@ -86,4 +86,19 @@ export function newRevision(imageId = "sha256:0123456789abcdef", service = "app"
 /** A signal that is never aborted. */
 export function never(): AbortSignal {
   return new AbortController().signal;
+}
+
+/** Has a pool start an instance, and waits for a lease on it. */
+export async function started(kit: Kit, pool: InstancePool, origin = "http://10.0.0.2:8080"): Promise<Grant> {
+  const held = pool.hold(never());
+  (await kit.launcher.nextLaunch()).succeed(origin);
+  return await held;
+}
+
+/** Rejects with the signal's reason once it is aborted: an app that never answers. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
 }
