@@ -1,3 +1,4 @@
+import type { Upstream } from "../config.ts";
 import { type DockerCommand, jsonLines } from "./command.ts";
 import { freeBytes } from "./machine.ts";
 import { LABEL } from "./run_args.ts";
@@ -17,7 +18,7 @@ export interface Finding {
 }
 
 /** Whether the host reaches the addresses of containers, as far as the engine's default network tells. */
-export async function checkReach(docker: DockerCommand, upstream: string): Promise<Finding> {
+export async function checkReach(docker: DockerCommand, upstream: Upstream): Promise<Finding> {
   const check = "containers";
   const output = await docker.run(["network", "inspect", "bridge", "--format={{json .IPAM.Config}}"]);
   const [config] = jsonLines<{ Gateway?: string; Subnet?: string }[]>(output);

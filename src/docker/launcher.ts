@@ -1,3 +1,4 @@
+import type { Upstream } from "../config.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Container, Launch, Launcher } from "../serving/launcher.ts";
@@ -19,7 +20,7 @@ export interface DockerLauncherOptions {
   readonly owner: string;
   readonly portRange: { readonly first: number; readonly last: number };
   /** Whether the host reaches the containers' own addresses: `auto` finds out. */
-  readonly upstream: "auto" | "direct" | "published";
+  readonly upstream: Upstream;
 }
 
 /** A container as `docker ps` is asked to write it. */

@@ -8,7 +8,7 @@ const NOT_REACHED = "this machine does not reach the containers' own addresses";
 
 dockerTest("containers are reached where the engine's gateway is an address of this machine", async (docker) => {
   await docker.on("network inspect bridge", 'WARNING: x\n[{"Subnet":"127.0.0.0/8","Gateway":"127.0.0.1"}]\n');
-  for (const upstream of ["auto", "direct", "published"]) {
+  for (const upstream of ["auto", "direct", "published"] as const) {
     assertEquals(await checkReach(docker.command, upstream), { check: "containers", state: "ok", fact: REACHED });
   }
 });

@@ -1,10 +1,19 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/errors.ts";
+import type { Activator } from "../../src/serving/activator.ts";
+import type { Grant } from "../../src/serving/instance_pool.ts";
 import { settle } from "../support/fake_clock.ts";
-import { hostOf, never, newFront, newKit } from "../support/kit.ts";
+import { hostOf, type Kit, never, newFront, newKit } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 const APP = hostOf("app");
+
+/** Asks for the service, and has its instance start. */
+async function woken(kit: Kit, activator: Activator): Promise<Grant> {
+  const held = activator.hold(APP, never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  return await held;
+}
 
 Deno.test("a hostname without an image is unknown and starts nothing", async () => {
   const kit = newKit();
@@ -28,9 +37,7 @@ Deno.test("a hostname with an image becomes a service when it is first asked for
   const { activator, images, services } = newFront(kit);
   images.build("app-docker", "sha256:aaaaaaaaaaaaaaaa");
   assertEquals(services.list(), []);
-  const held = activator.hold(APP, never());
-  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
-  const { lease, how } = await held;
+  const { lease, how } = await woken(kit, activator);
   assertEquals([lease.instance.revision.name, how], ["app-aaaaaaaaaaaa", "cold"]);
   assertEquals(services.list().map(({ name, convention }) => [name, convention]), [["app", true]]);
   assertEquals(activator.claim(APP)?.instance, lease.instance);
@@ -64,9 +71,7 @@ Deno.test("a rebuilt image: the old container answers until the new one is ready
   const kit = newKit();
   const { activator, images, retired } = newFront(kit);
   images.build("app-docker", "sha256:old");
-  const held = activator.hold(APP, never());
-  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
-  const old = (await held).lease;
+  const old = (await woken(kit, activator)).lease;
   old.release();
   await kit.clock.advance(1000);
 
@@ -91,9 +96,7 @@ Deno.test("a rebuilt image that does not start leaves the old container serving,
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:old");
-  const held = activator.hold(APP, never());
-  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
-  await held;
+  await woken(kit, activator);
   images.build("app-docker", "sha256:broken");
   activator.claim(APP);
   (await kit.launcher.nextLaunch()).fail(new Error("no"));
@@ -111,9 +114,7 @@ Deno.test("a rebuilt image of a sleeping service is what the next request starts
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:old");
-  const held = activator.hold(APP, never());
-  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
-  (await held).lease.release();
+  (await woken(kit, activator)).lease.release();
   kit.launcher.end("one");
   images.build("app-docker", "sha256:new");
   const again = activator.hold(APP, never());
@@ -137,9 +138,7 @@ Deno.test("an image that is moved back keeps the old container, and what was on 
   const kit = newKit();
   const { activator, images, retired } = newFront(kit);
   images.build("app-docker", "sha256:old");
-  const held = activator.hold(APP, never());
-  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
-  await held;
+  await woken(kit, activator);
   images.build("app-docker", "sha256:new");
   activator.claim(APP);
   const launch = await kit.launcher.nextLaunch();
@@ -155,9 +154,7 @@ Deno.test("a removed image ends its service", async () => {
   const kit = newKit();
   const { activator, images, retired, services } = newFront(kit);
   images.build("app-docker", "sha256:aaa");
-  const held = activator.hold(APP, never());
-  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
-  (await held).lease.release();
+  (await woken(kit, activator)).lease.release();
   images.remove("app-docker");
   assertEquals([activator.claim(APP), services.list().length], [undefined, 0]);
   await Promise.all(retired);
@@ -221,9 +218,7 @@ Deno.test("a request right before the news of a rebuilt image sets the new one o
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:old");
-  const held = activator.hold(APP, never());
-  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
-  (await held).lease.release();
+  (await woken(kit, activator)).lease.release();
   await kit.clock.advance(900);
   images.build("app-docker", "sha256:new");
   assertEquals((await kit.launcher.nextLaunch()).revision.imageId, "sha256:new");
