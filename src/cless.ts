@@ -17,7 +17,9 @@ import { atMost, type Clock, pause, systemClock } from "./serving/clock.ts";
 import { Convention } from "./serving/convention.ts";
 import { FileReserve } from "./serving/file_reserve.ts";
 import { Fleet } from "./serving/fleet.ts";
-import { fetchForwarder } from "./serving/forward.ts";
+import { ExactForwarder } from "./serving/exact/forwarder.ts";
+import { FetchForwarder } from "./serving/fetch_forwarder.ts";
+import type { Forwarder } from "./serving/forward.ts";
 import { InstancePool } from "./serving/instance_pool.ts";
 import type { ContainerEvent } from "./serving/launcher.ts";
 import { Proxy } from "./serving/proxy.ts";
@@ -29,7 +31,7 @@ import { Server } from "./serving/server.ts";
 import { ServiceMap } from "./serving/service_map.ts";
 import { Starter } from "./serving/starter.ts";
 import { UnansweredRequests } from "./serving/unanswered_requests.ts";
-import { WebSocketBridge } from "./serving/websocket.ts";
+import { WebSocketBridge } from "./serving/websocket/bridge.ts";
 
 const ENGINE_ANSWER_AGE_MS = 1000;
 const ENGINE_PATIENCE_MS = 10_000;
@@ -63,7 +65,7 @@ export class Cless {
   readonly #convention: Convention | undefined;
   readonly #activator: Activator;
   readonly #unanswered = new UnansweredRequests(this.#clock);
-  readonly #forward = fetchForwarder();
+  readonly #forwarder: Forwarder;
   readonly #reserve = new FileReserve();
   readonly #websockets = new WebSocketBridge(this.#clock);
   readonly #retiring = new Set<Promise<void>>();
@@ -77,6 +79,7 @@ export class Cless {
     this.#dataDir = dataDir;
     const { owner } = dataDir;
     const clock = this.#clock;
+    this.#forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
     this.#docker = new DockerCommand(config.docker);
     this.#network = new OwnNetwork(this.#docker, dataDir);
     const launcher = this.#launcher = new DockerLauncher({
@@ -121,7 +124,7 @@ export class Cless {
     const proxy = new Proxy({
       activator: this.#activator,
       unanswered: this.#unanswered,
-      forward: this.#forward,
+      forwarder: this.#forwarder,
       websockets: this.#websockets,
       clock,
       trustedProxies: config.trustedProxies,
@@ -194,7 +197,7 @@ export class Cless {
     if (this.#engineFound) await atMost(this.#stopContainers(), this.#clock, STOP_PATIENCE_MS);
     await atMost(this.#admin.shutdown(), this.#clock, ADMIN_PATIENCE_MS);
     this.#reserve.release();
-    this.#forward[Symbol.dispose]();
+    this.#forwarder[Symbol.dispose]();
     this.#websockets[Symbol.dispose]();
     this.#dataDir[Symbol.dispose]();
   }
@@ -247,7 +250,10 @@ export class Cless {
           clock: this.#clock,
           maxPending,
           newId: newInstanceId,
-          note: (instance, pool) => this.#fleet.add(instance, pool),
+          note: (instance, pool) => {
+            this.#fleet.add(instance, pool);
+            instance.onUnready = () => this.#forwarder.leave(instance.origin);
+          },
         }),
       retire: (pool) => {
         const retired = pool.retire(drainTimeout).catch(() => {}).finally(() => this.#retiring.delete(retired));

@@ -6,6 +6,8 @@ import { messageOf, UsageError } from "./errors.ts";
 
 /** How requests reach an instance. */
 export type Upstream = "auto" | "direct" | "published";
+/** What sends requests to the apps. */
+export type Forward = "exact" | "fetch";
 /** How log lines are written. */
 export type LogFormat = "text" | "json";
 /** The least important lines that are written. */
@@ -24,6 +26,7 @@ export interface Config {
   readonly docker: string;
   readonly portRange: { readonly first: number; readonly last: number };
   readonly upstream: Upstream;
+  readonly forward: Forward;
   readonly startTimeout: number;
   readonly requestTimeout: number;
   readonly stopAfter: number;
@@ -101,6 +104,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
     docker: one("docker", (text) => text, "docker"),
     portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
     upstream: one("upstream", choice("auto", "direct", "published"), "auto"),
+    forward: one("forward", choice("exact", "fetch"), "fetch"),
     startTimeout: one("start-timeout", parseDuration, 30_000),
     requestTimeout: one("request-timeout", parseDuration, 300_000),
     stopAfter: one("stop-after", parseDuration, 600_000),

@@ -99,6 +99,13 @@ export const SERVE_FLAGS: readonly Flag[] = [
     help: "direct sends to a container's own address, published to a port of 127.0.0.1, auto takes what works",
   },
   {
+    name: "forward",
+    value: "HOW",
+    group: ENGINE,
+    default: "fetch",
+    help: "exact passes requests and answers on to the byte, fetch goes through the platform's fetch",
+  },
+  {
     name: "port-range",
     value: "FIRST-LAST",
     group: ENGINE,

@@ -11,6 +11,8 @@ export class Instance {
   readonly startedAt: Date = new Date();
   /** Where the host reaches the app, such as `http://172.18.0.2:8080`; empty until the container runs. */
   origin = "";
+  /** Is told when it takes no more requests, for now or for good. */
+  onUnready: (() => void) | undefined;
   /** From the start to the first good answer, ms; missing for one that was found running. */
   coldStartMs: number | undefined;
   /** With what the container ended, where the engine told it. */
@@ -62,6 +64,7 @@ export class Instance {
    */
   become(state: InstanceState): void {
     if (!mayBecome(this.#state, state)) throw new Error(`Cannot make a ${this.#state} instance ${state}: ${this.id}`);
+    if (this.#state === "ready") this.onUnready?.();
     this.#state = state;
     if (state === "ready") this.#idleSince = this.#clock.now();
     if (state !== "stopped" && state !== "failed") return;

@@ -3,14 +3,14 @@ import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Activator } from "./activator.ts";
 import { type Clock, pause } from "./clock.ts";
-import { type Forward, ForwardError, IDEMPOTENT } from "./forward.ts";
+import { type Forwarder, ForwardError, IDEMPOTENT } from "./forward.ts";
 import type { Instance, Lease } from "./instance.ts";
 import type { Wake } from "./instance_pool.ts";
 import { problem } from "./problem.ts";
 import { readHead, type RequestHead } from "./request_head.ts";
 import { ClientGone, InstanceGone, type UnansweredRequest, type UnansweredRequests } from "./unanswered_requests.ts";
 import { Upload } from "./upload.ts";
-import type { WebSocketBridge } from "./websocket.ts";
+import type { WebSocketBridge } from "./websocket/bridge.ts";
 
 const log = logger("proxy");
 
@@ -26,7 +26,7 @@ type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 export interface ProxyParts {
   readonly activator: Activator;
   readonly unanswered: UnansweredRequests;
-  readonly forward: Forward;
+  readonly forwarder: Forwarder;
   readonly websockets: WebSocketBridge;
   readonly clock: Clock;
   readonly trustedProxies: readonly Cidr[];
@@ -64,11 +64,12 @@ export class Proxy {
 
   /** Answers one request. */
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
-    const { activator, admin, clock, unanswered, requestTimeout, trustedProxies } = this.#parts;
+    const { activator, admin, clock, forwarder, unanswered, requestTimeout, trustedProxies } = this.#parts;
     const peer = plainAddress(info.remoteAddr.hostname);
     let head: RequestHead;
     try {
       head = readHead(request, peer, trustedProxies);
+      forwarder.check(head);
     } catch (error) {
       return this.#noteRefused(request, info, this.#refuse(request, error));
     }
@@ -121,17 +122,18 @@ export class Proxy {
       pending.watchClient();
       return this.#parts.websockets.open(request, head, origin, pending.signal).then(
         ({ response, ended }) => {
-          ended.then(lease.release);
+          if (ended === undefined) info.completed.then(lease.release, lease.release);
+          else ended.then(lease.release);
           return this.#answer(exchange, response);
         },
         (error) => this.#sendAgain(exchange, lease, error),
       );
     }
-    return this.#parts.forward(origin, head, upload?.open() ?? null, pending.signal).then(
+    return this.#parts.forwarder.forward(origin, head, upload, pending.signal, info.completed).then(
       (response) => {
         // Resolves when the last byte has gone out, or the client or the app has broken off.
         info.completed.then(lease.release, lease.release);
-        return this.#answer(exchange, upload?.complete === false ? endingUpload(response, upload) : response);
+        return this.#answer(exchange, response);
       },
       (error) => this.#sendAgain(exchange, lease, error),
     );
@@ -233,13 +235,4 @@ export class Proxy {
 /** An IPv4 address as people write it, also where the socket speaks IPv6: RFC 4291, section 2.5.5.2. */
 function plainAddress(address: string): string {
   return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
-}
-
-/**
- * An answer that comes before the upload is through, and ends it. Were the answer over while the request's body is
- * being read, the platform would neither go on with the client's connection nor ever close it.
- */
-function endingUpload(response: Response, upload: Upload): Response {
-  const body = response.body?.pipeThrough(new TransformStream({ flush: upload.end }));
-  return body === undefined ? response : new Response(body, response);
 }

@@ -1,7 +1,7 @@
 import type { Cidr } from "../domain/cidr.ts";
 import { type Hostname, parseHostname } from "../domain/hostname.ts";
 import { ClessError } from "../errors.ts";
-import { listItems } from "./header_list.ts";
+import { listItems, splitList } from "./header_list.ts";
 
 /** A header as it goes over the wire. */
 export type Header = [name: string, value: string];
@@ -14,6 +14,8 @@ export interface RequestHead {
   readonly target: string;
   /** What the app gets to see. */
   readonly headers: Header[];
+  /** The value of `Content-Length`, where there is one. */
+  readonly contentLength: string | undefined;
   /** Whether a body follows: `0` none, `Infinity` one of unknown length, else its length in bytes. */
   readonly bodyLength: number;
   /** Whether the client asks for a WebSocket. */
@@ -35,16 +37,16 @@ const HOP_BY_HOP = new Set([
 
 const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/** Methods that `fetch` would change to upper case, or refuse. Methods are case-sensitive: RFC 9110, section 9.1. */
-const FOLDED = /^(?:connect|delete|get|head|options|post|put|trace|track)$/i;
+/** Methods that no proxy of this kind can pass on. Methods are case-sensitive, but `fetch` does not know: RFC 9110, section 9.1. */
+const REFUSED = /^(?:connect|trace|track)$/i;
 
 /** RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-// A URL parser drops a fragment, turns a backslash into a slash, and encodes what is above ASCII: the app would see
-// another path than the client wrote.
+// No request has a fragment, and apps do not agree on what it means where it comes all the same; neither do they on what
+// is above ASCII: RFC 9112, section 3.2.
 // deno-lint-ignore no-control-regex
-const UNSAFE_TARGET = /[\\#\x00-\x20\x7f-\uffff]/;
+const UNSAFE_TARGET = /[#\x00-\x20\x7f-\uffff]/;
 
 /**
  * Reads what a client asks for, and makes the headers for the app: less what is meant for the next hop only and what an
@@ -66,8 +68,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   let forwardedHost: string | undefined;
   let forwarded: string | undefined;
   const believed = trusted.length > 0 && trusted.some((range) => range.contains(peer));
-  // `fetch` leaves a body's encoding alone only when the first line says that it need not touch it.
-  const headers: Header[] = [["accept-encoding", "identity"]];
+  const headers: Header[] = [];
   for (const header of request.headers) {
     const [name, value] = header;
     switch (name) {
@@ -81,7 +82,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
       case "upgrade":
         upgrade = value;
         break;
-      case "content-length": // `fetch` sets it from the body
+      case "content-length": // it goes with the body
         length = value;
         break;
       case "transfer-encoding":
@@ -114,7 +115,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
     host = authority;
     headers.push(["host", host]);
   }
-  if (method === "CONNECT" || method === "TRACE" || method === "TRACK") {
+  if (REFUSED.test(method)) {
     throw new ClessError("method_not_allowed", `cless does not pass on ${method}`, { allow: ALLOW });
   }
   const hostname = parseHostname(host);
@@ -126,9 +127,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   if (UNSAFE_TARGET.test(target) || (method === "OPTIONS" && target === "/*")) {
     throw badRequest("cless does not pass on a target like that");
   }
-  if (FOLDED.test(method) && method !== method.toUpperCase()) throw badRequest("Methods are written in upper case");
-
-  const bodyLength = readBodyLength(method, length, coding, request);
+  const bodyLength = readBodyLength(length, coding, request);
   if (connection !== undefined) dropNamed(headers, connection);
 
   headers.push(
@@ -142,12 +141,11 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
     connection !== undefined &&
     listItems(connection).includes("upgrade");
   if (websocket) checkWebSocket(request.headers);
-  return { hostname, method, target, headers, bodyLength, websocket };
+  return { hostname, method, target, headers, contentLength: length, bodyLength, websocket };
 }
 
 /** How long the body is, where its framing is beyond doubt. */
 function readBodyLength(
-  method: string,
   length: string | undefined,
   coding: string | undefined,
   request: Request,
@@ -157,10 +155,6 @@ function readBodyLength(
   }
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw badRequest("Content-Length is not one number");
   const bodyLength = coding !== undefined ? Infinity : length !== undefined ? Number(length) : 0;
-  if (method === "GET" || method === "HEAD") {
-    if (bodyLength > 0) throw badRequest(`cless does not pass on the body of a ${method}`);
-    return 0;
-  }
   if (bodyLength === 0 && length === undefined && !request.headers.has("host") && request.body !== null) {
     return Infinity; // over HTTP/2 a body needs neither header
   }
@@ -169,8 +163,7 @@ function readBodyLength(
 
 /** Refuses what no app could agree to: RFC 6455, section 4.2.1. */
 function checkWebSocket(headers: Headers): void {
-  const offered = (headers.get("sec-websocket-protocol") ?? "").split(",");
-  const protocols = offered.map((protocol) => protocol.trim()).filter(Boolean);
+  const protocols = splitList(headers.get("sec-websocket-protocol"));
   if (
     headers.get("sec-websocket-version") !== "13" ||
     !/^[A-Za-z0-9+/]{22}==$/.test(headers.get("sec-websocket-key") ?? "") ||
@@ -180,9 +173,8 @@ function checkWebSocket(headers: Headers): void {
 
 /** Drops the headers that `Connection` names, but for those that a client must not be able to take away. */
 function dropNamed(headers: Header[], connection: string): void {
-  // The first line is not the client's.
   const named = listItems(connection);
-  for (let at = headers.length - 1; at > 0; at--) {
+  for (let at = headers.length - 1; at >= 0; at--) {
     const name = headers[at]![0];
     if (name !== "host" && named.includes(name)) headers.splice(at, 1);
   }

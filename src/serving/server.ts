@@ -3,6 +3,7 @@ import { ClessError, messageOf, OperatorError } from "../errors.ts";
 import { logger } from "../log.ts";
 import { type Clock, pause } from "./clock.ts";
 import type { FileReserve } from "./file_reserve.ts";
+import { AnswerCut } from "./forward.ts";
 import { problem } from "./problem.ts";
 
 const log = logger("server");
@@ -58,7 +59,8 @@ export class Server {
         port: this.#endpoint.port,
         onListen() {},
         onError: (error) => {
-          log.error("a handler has failed", { reason: messageOf(error) });
+          if (error instanceof AnswerCut) log.warning("an answer was cut", { reason: error.message });
+          else log.error("a handler has failed", { reason: messageOf(error) });
           return problem(new ClessError("internal", "cless has failed to handle the request"), {
             headers: new Headers(),
           });

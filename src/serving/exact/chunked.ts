@@ -1,0 +1,123 @@
+import { Malformed } from "./malformed.ts";
+
+const LF = 10;
+const CR = 13;
+const SEMICOLON = 59;
+/** No more hexadecimal digits than make a safe integer. */
+const MOST_DIGITS = 13;
+/** How long all extensions of one chunk, and all trailers, may be, bytes. */
+const MOST_EXTRA = 16 * 1024;
+
+type State =
+  | "size"
+  | "extension"
+  | "size-lf"
+  | "data"
+  | "data-cr"
+  | "data-lf"
+  | "line-start"
+  | "trailer"
+  | "trailer-lf"
+  | "end-lf"
+  | "done";
+
+/** Takes the chunks out of a body, whose pieces may be cut anywhere: RFC 9112, section 7.1. Trailers are dropped. */
+export class ChunkedDecoder {
+  #state: State = "size";
+  /** Of a chunk's data, bytes; while its size is read, what is known of that. */
+  #left = 0;
+  #digits = 0;
+  #extra = 0;
+
+  /** Whether the last chunk has come, and all that belongs to it. */
+  get done(): boolean {
+    return this.#state === "done";
+  }
+
+  /**
+   * Moves the data that a piece holds to the piece's start.
+   *
+   * @returns How many bytes of data there are.
+   * @throws {Malformed} When it is wrong, or something follows the end.
+   */
+  decode(bytes: Uint8Array): number {
+    let filled = 0;
+    for (let at = 0; at < bytes.length;) {
+      if (this.#state === "data") {
+        const end = Math.min(at + this.#left, bytes.length);
+        if (at > filled) bytes.copyWithin(filled, at, end);
+        filled += end - at;
+        this.#left -= end - at;
+        at = end;
+        if (this.#left === 0) this.#state = "data-cr";
+      } else this.#step(bytes[at++]!);
+    }
+    return filled;
+  }
+
+  #step(byte: number): void {
+    switch (this.#state) {
+      case "size":
+        if (byte === CR || byte === SEMICOLON) {
+          if (this.#digits === 0) throw new Malformed("a chunk without a size");
+          this.#extra = 0;
+          this.#state = byte === CR ? "size-lf" : "extension";
+        } else {
+          const digit = hexDigit(byte);
+          if (digit === -1 || ++this.#digits > MOST_DIGITS) throw new Malformed("a chunk's size is not a number");
+          this.#left = this.#left * 16 + digit;
+        }
+        break;
+      case "extension":
+        if (byte === CR) this.#state = "size-lf";
+        else this.#skip(byte);
+        break;
+      case "size-lf":
+        this.#expect(byte, LF, this.#left === 0 ? "line-start" : "data");
+        this.#digits = this.#extra = 0;
+        break;
+      case "data-cr":
+        this.#expect(byte, CR, "data-lf");
+        break;
+      case "data-lf":
+        this.#expect(byte, LF, "size");
+        break;
+      case "line-start":
+        if (byte === CR) {
+          this.#state = "end-lf";
+          break;
+        }
+        this.#state = "trailer";
+        this.#skip(byte);
+        break;
+      case "trailer":
+        if (byte === CR) this.#state = "trailer-lf";
+        else this.#skip(byte);
+        break;
+      case "trailer-lf":
+        this.#expect(byte, LF, "line-start");
+        break;
+      case "end-lf":
+        this.#expect(byte, LF, "done");
+        break;
+      default:
+        throw new Malformed("more bytes than the answer has");
+    }
+  }
+
+  #expect(byte: number, expected: number, next: State): void {
+    if (byte !== expected) throw new Malformed("a chunk does not end where its size says");
+    this.#state = next;
+  }
+
+  #skip(byte: number): void {
+    if (byte === LF || byte === 0) throw new Malformed("a control character between chunks");
+    if (++this.#extra > MOST_EXTRA) throw new Malformed("too much between chunks");
+  }
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= 48 && byte <= 57) return byte - 48;
+  const lower = byte | 32;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}

@@ -1,0 +1,81 @@
+import { ForwardError } from "../forward.ts";
+import { Connection } from "./connection.ts";
+
+/** How many connections to one app are kept that nobody uses. */
+const MOST_IDLE = 256;
+
+/** The connections to one app: those that nobody uses are kept for a while, and the newest is used first. */
+export class Connections {
+  readonly #address: { hostname: string; port: number };
+  readonly #idle: Connection[] = [];
+  #open = 0;
+  #left = false;
+
+  /** @param origin The app, such as `http://172.18.0.2:8080`. */
+  constructor(origin: string) {
+    const { hostname, port } = new URL(origin);
+    this.#address = { hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) };
+  }
+
+  /** How many are open, in use or not. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** One that waits for use; `undefined` where there is none. */
+  take(): Connection | undefined {
+    return this.#idle.pop();
+  }
+
+  /**
+   * Opens another.
+   *
+   * @throws {ForwardError} `unsent`.
+   * @throws The signal's reason.
+   */
+  async connect(signal: AbortSignal): Promise<Connection> {
+    try {
+      const tcp = await Deno.connect({ ...this.#address, signal });
+      this.#open++;
+      return new Connection(tcp);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new ForwardError("unsent", `cannot connect: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  /** Keeps a connection whose answer has been read to its end, until something comes that nobody has asked for. */
+  keep(connection: Connection, now: number): void {
+    if (this.#left || this.#idle.length >= MOST_IDLE) return this.close(connection);
+    connection.rest(now);
+    this.#idle.push(connection);
+    const drop = () => this.#drop(connection);
+    connection.disturbed.then(drop, drop);
+  }
+
+  /** Closes one that is in use; what its user has read of it so far is all. */
+  close(connection: Connection): void {
+    if (connection.closed) return;
+    this.#open--;
+    connection.close();
+  }
+
+  /** Closes those that nobody has used since a moment in the clock's ms. */
+  closeIdle(since = Infinity): void {
+    const young = this.#idle.findIndex(({ idleSince }) => idleSince > since);
+    for (const connection of this.#idle.splice(0, young === -1 ? undefined : young)) this.close(connection);
+  }
+
+  /** Closes all that nobody uses, and the others after their use. */
+  leave(): void {
+    this.#left = true;
+    this.closeIdle();
+  }
+
+  #drop(connection: Connection): void {
+    const place = this.#idle.lastIndexOf(connection);
+    if (place === -1) return; // it is in use, and this is its answer
+    this.#idle.splice(place, 1);
+    this.close(connection);
+  }
+}
