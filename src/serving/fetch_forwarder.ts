@@ -110,8 +110,7 @@ function bodyOf(upload: Upload, length: number): BodyInit {
     pull: async (controller) => {
       const piece = await next();
       if (piece === undefined) controller.close();
-      // What is kept for another attempt stays; `fetch` takes what it is given for itself.
-      else controller.enqueue(upload.replayable ? piece.slice() : piece);
+      else controller.enqueue(piece.slice()); // `fetch` holds it for longer than it holds
     },
   }, { highWaterMark: 0 });
   return length === Infinity ? stream : new SizedBody(stream, length);

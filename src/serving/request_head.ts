@@ -18,6 +18,8 @@ export interface RequestHead {
   readonly contentLength: string | undefined;
   /** Whether a body follows: `0` none, `Infinity` one of unknown length, else its length in bytes. */
   readonly bodyLength: number;
+  /** Whether it came over HTTP/2. */
+  readonly http2: boolean;
   /** Whether the client asks for a WebSocket. */
   readonly websocket: boolean;
 }
@@ -109,6 +111,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
 
   const path = url.indexOf("/", url.indexOf("//") + 2);
   const authority = url.slice(url.indexOf("//") + 2, path === -1 ? undefined : path);
+  const http2 = host === undefined;
   if (host === undefined) {
     // HTTP/2 has `:authority` instead. Where HTTP/1.1 came without a Host, the platform fills in its own name.
     if (/^localhost(:|$)/.test(authority)) throw badHost();
@@ -128,6 +131,10 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
     throw badRequest("cless does not pass on a target like that");
   }
   const bodyLength = readBodyLength(length, coding, request);
+  // The platform does not give such a body.
+  if (bodyLength > 0 && (method === "GET" || method === "HEAD")) {
+    throw badRequest(`cless does not pass on the body of a ${method}`);
+  }
   if (connection !== undefined) dropNamed(headers, connection);
 
   headers.push(
@@ -141,7 +148,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
     connection !== undefined &&
     listItems(connection).includes("upgrade");
   if (websocket) checkWebSocket(request.headers);
-  return { hostname, method, target, headers, contentLength: length, bodyLength, websocket };
+  return { hostname, method, target, headers, contentLength: length, bodyLength, http2, websocket };
 }
 
 /** How long the body is, where its framing is beyond doubt. */

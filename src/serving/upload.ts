@@ -1,12 +1,14 @@
 /** How many bytes of a body are kept so that it can be sent once more. */
 const KEPT_BYTES = 64 * 1024;
+/** How much of a long body is read at once, bytes. */
+const MOST_AT_ONCE = 256 * 1024;
 
 /** A piece of a body. */
 export type Piece = Uint8Array<ArrayBuffer>;
 
 /** A request's body on its way to an app: it tells whether it moves, and whether it can still be sent from its start. */
 export class Upload {
-  readonly #reader: ReadableStreamDefaultReader<Piece>;
+  readonly #reader: Reader;
   readonly #length: number;
   /** What has come and may still have to be sent. */
   readonly #kept: Piece[] = [];
@@ -17,7 +19,7 @@ export class Upload {
 
   /** @param length In bytes; `Infinity` when it is not known. */
   constructor(body: ReadableStream<Piece>, length: number) {
-    this.#reader = body.getReader();
+    this.#reader = readerOf(body, length);
     this.#length = length;
   }
 
@@ -53,15 +55,15 @@ export class Upload {
   /**
    * Begins an attempt to send the body, from its start; the attempt before is over.
    *
-   * @returns What gives the next piece, and `undefined` when there is none left. It rejects when the client breaks off,
-   * and when the attempt is over. Only while the body is replayable must a piece be left as it is.
+   * @returns What gives the next piece, and `undefined` when there is none left. A piece is not to be changed, and holds
+   * only until the next is asked for. It rejects when the client breaks off, and when the attempt is over.
    */
   begin(): () => Promise<Piece | undefined> {
     const attempt = ++this.#attempt;
     let at = 0;
     return async () => {
       // An earlier attempt may be waiting for the same piece.
-      if (at === this.#kept.length) await (this.#reading ??= this.#read());
+      if (at === this.#kept.length && !this.#ended) await (this.#reading ??= this.#read());
       if (attempt !== this.#attempt) throw new Error("The attempt to send the body is over");
       const piece = this.#kept[at++];
       if (piece === undefined || this.replayable) return piece;
@@ -73,13 +75,50 @@ export class Upload {
 
   async #read(): Promise<void> {
     try {
-      const { value, done } = await this.#reader.read();
-      this.#ended = done;
-      if (value === undefined) return;
-      this.#moved += value.length;
-      this.#kept.push(this.replayable ? value.slice() : value);
+      const piece = await this.#reader.read();
+      this.#ended = piece === undefined;
+      if (piece === undefined) return;
+      this.#moved += piece.length;
+      this.#kept.push(this.replayable ? piece.slice() : piece);
     } finally {
       this.#reading = undefined;
     }
   }
+}
+
+/** Gives the pieces of a body; each holds until the next is asked for. */
+interface Reader {
+  read(): Promise<Piece | undefined>;
+  cancel(): Promise<void>;
+}
+
+function readerOf(body: ReadableStream<Piece>, length: number): Reader {
+  return length > KEPT_BYTES && sharingReader(body) || plainReader(body);
+}
+
+function plainReader(body: ReadableStream<Piece>): Reader {
+  const reader = body.getReader();
+  return { read: async () => (await reader.read()).value, cancel: () => reader.cancel() };
+}
+
+/** A reader that uses the same memory again; `undefined` where the stream is of the wrong kind: it has come whole. */
+function sharingReader(body: ReadableStream<Piece>): Reader | undefined {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = body.getReader({ mode: "byob" });
+  } catch {
+    return undefined;
+  }
+  let room = new Uint8Array(KEPT_BYTES);
+  return {
+    async read() {
+      const { value, done } = await reader.read(room);
+      if (done) return undefined;
+      // The memory comes back with the piece; where all of it was used, more may be had at once.
+      const isFull = value.length === value.buffer.byteLength && value.length === KEPT_BYTES;
+      room = isFull ? new Uint8Array(MOST_AT_ONCE) : new Uint8Array(value.buffer);
+      return value;
+    },
+    cancel: () => reader.cancel(),
+  };
 }

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { ClessError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import { endToEnd, ForwardError, HOP_BY_HOP } from "../forward.ts";
@@ -10,11 +9,12 @@ import type { Connections } from "./connections.ts";
 import { LongBody, type Reading } from "./long_body.ts";
 import { Malformed } from "./malformed.ts";
 import type { Patience } from "./patience.ts";
+import { uncleared } from "./pieces.ts";
 import { requestText } from "./request_text.ts";
 import { headEnd, parseHead, type ResponseHead } from "./response_head.ts";
 
 /** How long the head of an answer may be, bytes. */
-const MOST_HEAD_BYTES = 64 * 1024;
+const MOST_HEAD_BYTES = 256 * 1024;
 /** How many answers of the kind 1xx may come before the real one. */
 const MOST_INFORMATIONAL = 16;
 /** A body up to here is waited for, and passed on in one piece, bytes. */
@@ -43,6 +43,7 @@ export class Exchange {
   readonly #clock: Clock;
   readonly #patience: Patience;
   #delivered: Promise<unknown> | undefined;
+  #http2 = false;
   #upload: Upload | undefined;
   #uploaded = true;
   /** Why the client's body does not come to its end. */
@@ -66,6 +67,7 @@ export class Exchange {
     delivered: Promise<unknown>,
   ): Promise<Response> {
     this.#delivered = delivered;
+    this.#http2 = head.http2;
     return this.#perform(head, upload, signal, (arrived) => this.#answer(arrived));
   }
 
@@ -116,6 +118,7 @@ export class Exchange {
       for (let left = length; left > 0;) {
         const piece = await next().catch(broken);
         if (piece === undefined) break;
+        if (piece.length === 0) continue; // as a chunk it would be the last
         left -= piece.length;
         await this.#connection.write(length === Infinity ? chunkOf(piece) : piece);
       }
@@ -135,7 +138,7 @@ export class Exchange {
       let end = -1;
       for (let looked = 0; (end = headEnd(connection.incoming, looked, filled)) === -1;) {
         this.#answered ||= filled > 0;
-        if (filled >= MOST_HEAD_BYTES) throw new Malformed("a head of more than 64 KB");
+        if (filled >= MOST_HEAD_BYTES) throw new Malformed("a head that is too long");
         looked = Math.max(0, filled - 1);
         const got = await connection.more(filled);
         if (got === 0) throw new Malformed("the connection was closed");
@@ -170,7 +173,7 @@ export class Exchange {
   /** Waits a little for the rest of a short body. */
   async #collect(head: ResponseHead, length: number, rest: Uint8Array): Promise<Response> {
     // One byte more, so that what does not belong to it is seen.
-    const body = new Uint8Array(Buffer.allocUnsafeSlow(length + 1).buffer);
+    const body = uncleared(length + 1);
     body.set(rest);
     let filled = rest.length;
     while (filled < length) {
@@ -182,14 +185,14 @@ export class Exchange {
       filled += got;
     }
     if (filled > length) throw new Malformed("more bytes than the answer has");
-    // To give up our hold on it is cheaper than to leave it to the garbage collector, as in `LongBody`.
+    // To give up our hold on it is cheaper than to leave it to the garbage collector, as in `Pieces`.
     const free = () => void body.buffer.transfer(0);
     this.#delivered?.then(free, free);
     return await this.#short(head, body.subarray(0, length));
   }
 
   async #short(head: ResponseHead, body: Uint8Array<ArrayBuffer>): Promise<Response> {
-    const response = toResponse(head, body.length === 0 ? null : body);
+    const response = toResponse(head, body.length === 0 ? nothing(head) : body);
     await this.#end(head.keepAlive);
     return response;
   }
@@ -208,6 +211,7 @@ export class Exchange {
         rest,
         begun,
         ...(reading === undefined ? {} : { reading }),
+        delivered: this.#http2 ? undefined : this.#delivered, // over HTTP/2 the platform may keep what it has
         end: (whole) => this.#end(whole && keepAlive),
       }),
     );
@@ -243,6 +247,13 @@ function chunkOf(piece: Uint8Array): Uint8Array {
   chunk.set(piece, size.length);
   chunk.set([13, 10], size.length + piece.length);
   return chunk;
+}
+
+/** An empty body. Where an answer to a HEAD says no length, the platform must not either: for `null` it writes 0. */
+function nothing({ status, headers }: ResponseHead): ReadableStream | null {
+  const isBodiless = status === 204 || status === 205 || status === 304;
+  if (isBodiless || headers.some(([name]) => name.toLowerCase() === "content-length")) return null;
+  return new ReadableStream({ start: (controller) => controller.close() });
 }
 
 function toResponse(head: ResponseHead, body: Uint8Array<ArrayBuffer> | ReadableStream | null): Response {

@@ -1,13 +1,12 @@
-import { Buffer } from "node:buffer";
 import { AnswerCut } from "../forward.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import type { Connection } from "./connection.ts";
 import { Malformed } from "./malformed.ts";
+import { Pieces } from "./pieces.ts";
 
 /** How much is read at once: little where little comes, bytes. Fewer, larger reads cost less by far. */
 const LEAST_AT_ONCE = 16 * 1024;
-const MUCH_AT_ONCE = 256 * 1024;
-const MOST_AT_ONCE = 512 * 1024;
+const MOST_AT_ONCE = 1024 * 1024;
 
 /** A read that has begun. */
 export interface Reading {
@@ -24,6 +23,8 @@ export interface LongBodyParts {
   readonly begun: Uint8Array<ArrayBuffer>;
   /** What is being read already. */
   readonly reading?: Reading;
+  /** Resolves when no byte of the answer is still to be sent; missing where that is not known. */
+  readonly delivered: Promise<unknown> | undefined;
   /** Is told of its end before whoever reads it; whether it came to its end, and nothing was wrong. */
   readonly end: (whole: boolean) => Promise<void> | void;
 }
@@ -33,21 +34,22 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   readonly #connection: Connection;
   readonly #chunks: ChunkedDecoder | undefined;
   readonly #begun: Uint8Array<ArrayBuffer>;
+  readonly #pieces: Pieces;
   readonly #end: LongBodyParts["end"];
   /** How many bytes are still to come, as far as that is known. */
   #left: number;
   #reading: Reading | undefined;
   #size = LEAST_AT_ONCE;
-  #taken: ArrayBuffer | undefined;
 
-  private constructor({ connection, rest, begun, reading, end }: LongBodyParts) {
+  private constructor({ connection, rest, begun, reading, delivered, end }: LongBodyParts) {
     this.#connection = connection;
     this.#chunks = rest instanceof ChunkedDecoder ? rest : undefined;
     this.#left = typeof rest === "number" ? rest : Infinity;
     this.#begun = begun;
     this.#reading = reading;
+    this.#pieces = new Pieces(delivered);
     this.#end = end;
-    if (typeof rest === "number") this.#size = MUCH_AT_ONCE;
+    if (typeof rest === "number") this.#size = MOST_AT_ONCE;
   }
 
   /** The body as a stream. It fails with {@linkcode AnswerCut} where it does not come to its end. */
@@ -62,10 +64,6 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
 
   /** Part of the stream. */
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    // The piece before is with the platform. To give up our hold on its memory now is much cheaper than to leave a
-    // hundred of them to the garbage collector: `deno task bench --only forward --loads 1MB`.
-    this.#taken?.transfer(0);
-    this.#taken = undefined;
     try {
       while (!await this.#pass(controller));
     } catch (error) {
@@ -95,10 +93,7 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
     const data = this.#chunks === undefined ? got : this.#chunks.decode(into.subarray(0, got));
     if (got > this.#left) throw new Malformed("more bytes than the answer has");
     this.#left -= got;
-    if (data > 0) {
-      controller.enqueue(into.subarray(0, data));
-      this.#taken = into.buffer;
-    }
+    if (data > 0) controller.enqueue(into.subarray(0, data));
     if (this.#left > 0 && this.#chunks?.done !== true) return data > 0;
     await this.#end(true);
     controller.close();
@@ -106,9 +101,7 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   #read(): Reading {
-    // One byte more than there should be, so that it is seen when there is.
-    const { buffer } = Buffer.allocUnsafeSlow(Math.min(this.#size, this.#left + 1));
-    const into = new Uint8Array(buffer);
+    const into = this.#pieces.next(this.#size);
     return { into, count: this.#connection.read(into) };
   }
 

@@ -1,0 +1,116 @@
+import type { Switched } from "../exact/exchange.ts";
+import { closePayload, maskedFrame, Opcode } from "./frame.ts";
+import { FrameDecoder, WebSocketError } from "./frame_decoder.ts";
+
+/** The close code of a connection that broke; never sent: RFC 6455, section 7.1.5. */
+export const BROKEN = 1006;
+
+const LEAST_AT_ONCE = 4 * 1024;
+const MOST_AT_ONCE = 64 * 1024;
+const encoder = new TextEncoder();
+
+/** What an {@linkcode AppSocket} tells. */
+export interface AppListener {
+  /** A message; the next is read when that has resolved. */
+  message(data: string | Uint8Array<ArrayBuffer>): Promise<void> | void;
+  /** It is over; told once. @param code 1005 where the app gave none, 1006 where it just ended. */
+  close(code: number, reason: string): void;
+}
+
+/** The app's side of a WebSocket: reads no more than its listener takes, and can close with any code. */
+export class AppSocket {
+  readonly #switched: Switched;
+  readonly #waiting: Uint8Array[] = [];
+  #writing = false;
+  #buffered = 0;
+  #closeSent = false;
+  #over = false;
+
+  constructor(switched: Switched) {
+    this.#switched = switched;
+  }
+
+  /** How much the app has yet to take, bytes. */
+  get bufferedAmount(): number {
+    return this.#buffered;
+  }
+
+  /** Begins to read. */
+  async listen(listener: AppListener): Promise<void> {
+    const messages: (string | Uint8Array<ArrayBuffer>)[] = [];
+    let end: { code: number; reason: string } | undefined;
+    const decoder = new FrameDecoder({
+      message: (data) => messages.push(data),
+      ping: (payload) => this.#send(Opcode.pong, payload),
+      close: (code, reason) => end ??= { code, reason },
+    });
+    try {
+      let bytes: Uint8Array = this.#switched.begun;
+      let buffer = new Uint8Array(LEAST_AT_ONCE);
+      while (end === undefined) {
+        decoder.decode(bytes);
+        for (const message of messages.splice(0)) await listener.message(message);
+        if (end !== undefined) break;
+        if (bytes.length === buffer.length) buffer = new Uint8Array(Math.min(2 * buffer.length, MOST_AT_ONCE));
+        const count = await this.#switched.connection.read(buffer);
+        if (count === 0) break;
+        bytes = buffer.subarray(0, count);
+      }
+    } catch (error) {
+      // What it has sent before is passed on; the error is one of the protocol, or the connection's end.
+      for (const message of messages) await listener.message(message);
+      if (error instanceof WebSocketError) this.close(error.code, "");
+    }
+    const { code, reason } = end ?? { code: BROKEN, reason: "" };
+    if (end !== undefined) this.close(code, "");
+    listener.close(code, reason);
+    await this.#end();
+  }
+
+  /** Sends a message. */
+  send(data: string | ArrayBuffer): void {
+    if (typeof data === "string") this.#send(Opcode.text, encoder.encode(data));
+    else this.#send(Opcode.binary, new Uint8Array(data));
+  }
+
+  /** Says that nothing follows; only the first call counts. @param code 1005 for none. */
+  close(code: number, reason: string): void {
+    if (this.#closeSent) return;
+    this.#send(Opcode.close, closePayload(code, reason));
+    this.#closeSent = true;
+  }
+
+  /** Closes the connection, whatever is on its way. */
+  drop(): void {
+    this.#over = true;
+    this.#switched.close();
+  }
+
+  /** Closes the connection when everything has been sent. */
+  #end(): void {
+    this.#over = true;
+    if (!this.#writing) this.#switched.close();
+  }
+
+  #send(opcode: number, payload: Uint8Array): void {
+    if (this.#closeSent || this.#over) return;
+    const frame = maskedFrame(opcode, payload);
+    this.#buffered += frame.length;
+    this.#waiting.push(frame);
+    if (!this.#writing) this.#write();
+  }
+
+  async #write(): Promise<void> {
+    this.#writing = true;
+    try {
+      for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
+        await this.#switched.connection.write(frame);
+        this.#buffered -= frame.length;
+      }
+    } catch {
+      this.drop(); // whoever reads sees the end
+    }
+    this.#writing = false;
+    if (this.#over) this.#switched.close();
+  }
+}
