@@ -15,6 +15,14 @@ interface Instance {
   readonly address: string;
 }
 
+/** How a {@linkcode ClessUnderTest} differs from one as everybody has it. */
+export interface ClessOptions {
+  /** Its `--forward`. */
+  readonly forward?: "exact" | "fetch";
+  /** Another one that runs: the containers that it has are taken for its own by this one too, as after a restart. */
+  readonly twinOf?: ClessUnderTest;
+}
+
 /** A cless with a data-dir of its own, on ports of its own: from source, or the executable that CLESS_BIN names. */
 export class ClessUnderTest implements AsyncDisposable {
   readonly program: Program;
@@ -53,7 +61,16 @@ export class ClessUnderTest implements AsyncDisposable {
    * @param dataDir A folder that is not there yet.
    * @throws {BenchError} When it does not get ready.
    */
-  static async start(docker: DockerCommand, dataDir: string, signal: AbortSignal): Promise<ClessUnderTest> {
+  static async start(
+    docker: DockerCommand,
+    dataDir: string,
+    signal: AbortSignal,
+    { forward, twinOf }: ClessOptions = {},
+  ): Promise<ClessUnderTest> {
+    if (twinOf !== undefined) {
+      await Deno.mkdir(dataDir, { mode: 0o700 });
+      await Deno.writeTextFile(`${dataDir}/owner`, `${twinOf.owner}\n`, { mode: 0o600 });
+    }
     const url = `http://127.0.0.1:${freePort()}/`;
     const adminUrl = `http://127.0.0.1:${freePort()}`;
     const executable = Deno.env.get("CLESS_BIN");
@@ -63,13 +80,14 @@ export class ClessUnderTest implements AsyncDisposable {
       `--admin=${new URL(adminUrl).host}`,
       "--data-dir",
       dataDir,
+      ...(forward === undefined ? [] : [`--forward=${forward}`]),
     ];
     const began = performance.now();
     const program = Program.start("cless", executable ? await Deno.realPath(executable) : Deno.execPath(), {
       args: executable ? flags : ["run", "--quiet", "-P", "--no-prompt", "main.ts", ...flags],
       cwd: ROOT,
       // While the others have their turn, its instance is idle.
-      env: { CLESS_PAUSE_AFTER: "1h", CLESS_STOP_AFTER: "1h" },
+      env: { CLESS_STOP_AFTER: "0" },
     });
     try {
       await untilAnswer(`${adminUrl}/readyz`, ({ status }) => status === 200, () => {

@@ -12,8 +12,6 @@ export interface AskOptions {
   readonly host?: string;
   /** For the admin API. */
   readonly token?: string;
-  /** Makes it a POST. */
-  readonly body?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -31,17 +29,15 @@ export class HttpClient implements Disposable {
    *
    * @throws {BenchError} When there is no answer.
    */
-  async ask(url: string, { body, host, signal, token }: AskOptions = {}): Promise<Answer> {
+  async ask(url: string, { host, signal, token }: AskOptions = {}): Promise<Answer> {
     try {
       const response = await fetch(url, {
         client: this.#client,
-        method: body === undefined ? "GET" : "POST",
         redirect: "manual",
         headers: {
           ...(host === undefined ? {} : { host }),
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         },
-        ...(body === undefined ? {} : { body }),
         ...(signal === undefined ? {} : { signal }),
       });
       return { status: response.status, body: await response.text() };

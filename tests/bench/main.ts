@@ -1,25 +1,16 @@
 import { DockerCommand } from "../../src/docker/command.ts";
 import { messageOf, OperatorError } from "../../src/errors.ts";
-import { APP_HOST, buildApp, checkAnswer } from "./app.ts";
+import { buildApp } from "./app.ts";
 import { ClessUnderTest } from "./cless_under_test.ts";
 import { BareStarter, coldStarts } from "./cold_start.ts";
 import { BenchError, BenchUsageError } from "./errors.ts";
+import { type Finding, findingsTable } from "./finding.ts";
+import { measureForwarding } from "./forwarding.ts";
 import { type Herd, herd } from "./herd.ts";
-import { HttpClient } from "./http_client.ts";
 import { describeMachine } from "./machine.ts";
+import { lockMachine } from "./machine_lock.ts";
 import { HELP, type Options, readOptions } from "./options.ts";
-import { FLOOR, PEERS, startPeer } from "./peers.ts";
-import {
-  coldFindings,
-  cpuFinding,
-  type Finding,
-  findingsTable,
-  herdFindings,
-  sizesFindings,
-  turnsTable,
-  warmFinding,
-} from "./report.ts";
-import { type Contender, playRounds } from "./rounds.ts";
+import { coldFindings, herdFindings, sizesFindings } from "./report.ts";
 import { sizes } from "./sizes.ts";
 import { howToInstall, TOOLS, versionOf } from "./tool.ts";
 
@@ -54,6 +45,7 @@ async function main(args: readonly string[]): Promise<number> {
 /** Starts everything, measures, prints, and ends everything. */
 async function bench(options: Options, signal: AbortSignal): Promise<Finding[]> {
   if (await versionOf(TOOLS.wrk) === undefined) throw new BenchError(howToInstall(TOOLS.wrk));
+  using _lock = await lockMachine();
   const docker = new DockerCommand("docker");
   const machine = await describeMachine(docker);
   const folder = await Deno.makeTempDir({ prefix: "cless-bench-" });
@@ -65,33 +57,10 @@ async function bench(options: Options, signal: AbortSignal): Promise<Finding[]> 
 
   note("building the app's image");
   const app = await buildApp(docker, folder, signal);
-  if (wanted("warm") || wanted("post")) {
-    await using cless = await ClessUnderTest.start(docker, `${folder}/warm`, signal);
-    const origin = await warmUp(cless);
-    const contenders: Contender[] = [{ name: "cless", url: cless.url, pid: cless.program.pid }];
-    await using running = new AsyncDisposableStack();
-    for (const [n, peer] of [FLOOR, ...(wanted("warm") ? PEERS : [])].entries()) {
-      if (peer.tool !== undefined && await versionOf(peer.tool) === undefined) {
-        tables.push(`Left out: ${peer.name}, ${howToInstall(peer.tool)}`);
-        continue;
-      }
-      const place = { origin, folder: `${folder}/peer-${n}` };
-      await Deno.mkdir(place.folder);
-      const { program, url } = await startPeer(peer, place, signal);
-      running.use(program);
-      contenders.push({ name: peer.name, url, pid: program.pid });
-    }
-    const [ours, floor] = contenders as [Contender, Contender, ...Contender[]];
-    if (wanted("warm")) {
-      const turns = await playRounds(contenders, floor, { ...options, note: noteOf("warm") }, signal);
-      tables.unshift(turnsTable(turns));
-      findings.push(warmFinding(turns.get(ours)!));
-    }
-    if (wanted("post")) {
-      const load = { ...options, script: `${import.meta.dirname}/upload.lua`, note: noteOf("post") };
-      const turns = await playRounds([ours, floor], floor, load, signal);
-      findings.push(cpuFinding("warm POST of 100 bytes", turns.get(ours)!));
-    }
+  if (wanted("forward")) {
+    const forwarding = await measureForwarding(docker, folder, { ...options, note: noteOf("forward") }, signal);
+    tables.push(...forwarding.tables);
+    findings.push(...forwarding.findings);
   }
   if (wanted("cold") || wanted("herd")) {
     await using cless = await ClessUnderTest.start(docker, `${folder}/cold`, signal);
@@ -117,15 +86,6 @@ async function bench(options: Options, signal: AbortSignal): Promise<Finding[]> 
   }
   console.log([...tables, findingsTable(findings), machine].join("\n\n"));
   return findings;
-}
-
-/** Has cless start the app; returns where the container is. */
-async function warmUp(cless: ClessUnderTest): Promise<string> {
-  using client = new HttpClient();
-  checkAnswer(await client.ask(cless.url, { host: APP_HOST }), "cless");
-  const [instance] = await cless.instances();
-  if (instance === undefined) throw new BenchError("cless lists no instance though it has answered");
-  return `http://${instance.address}`;
 }
 
 /** Says on stderr how far it is. */

@@ -1,21 +1,31 @@
 import { parseArgs } from "node:util";
 import { messageOf } from "../../src/errors.ts";
+import { PEER_IDS } from "./contenders.ts";
 import { BenchUsageError } from "./errors.ts";
+import { type Load, LOADS } from "./loads.ts";
 
 /** What can be measured, in the order in which it is. */
-export const SCENARIOS = ["warm", "post", "cold", "herd", "sizes"] as const;
+export const SCENARIOS = ["forward", "cold", "herd", "sizes"] as const;
 /** The name of something that can be measured. */
 export type Scenario = typeof SCENARIOS[number];
+
+const LOAD_IDS = LOADS.map(({ id }) => id);
 
 /** What to measure, and how long. */
 export interface Options {
   readonly only: readonly Scenario[];
+  /** What the proxies are put under. */
+  readonly loads: readonly Load[];
+  /** The ids of those that cless is compared with, beside the floor. */
+  readonly peers: readonly string[];
   /** Whether the speed does not matter, only that the answers are right. */
   readonly quick: boolean;
   /** How often each proxy gets its turn. */
   readonly rounds: number;
   /** How long a turn takes. */
   readonly seconds: number;
+  /** How long a proxy is under load before its turn. */
+  readonly warmUpSeconds: number;
   readonly coldStarts: number;
   readonly herds: number;
 }
@@ -27,8 +37,10 @@ Compares cless with its peers on this machine, and prints the figures as Markdow
 
   --quick       one short round of everything; fails on wrong answers only, not on speed
   --rounds N    how often each proxy gets its turn (5)
-  --seconds N   how long a turn takes (6)
+  --seconds N   how long a turn takes (4)
   --only LIST   some of ${SCENARIOS.join(",")}
+  --loads LIST  of forward, some of ${LOAD_IDS.join(",")}
+  --peers LIST  of forward, some of ${PEER_IDS.join(",")}; cless exact and the floor always play
   --help`;
 
 /**
@@ -41,11 +53,15 @@ export function readOptions(args: readonly string[]): Options | undefined {
   const flags = parse(args);
   if (flags.help) return undefined;
   const quick = flags.quick ?? false;
+  const loads = readList("loads", flags.loads, LOAD_IDS);
   return {
     quick,
-    only: flags.only === undefined ? SCENARIOS : readScenarios(flags.only),
+    only: readList("only", flags.only, SCENARIOS),
+    loads: LOADS.filter(({ id }) => loads.includes(id)),
+    peers: readList("peers", flags.peers, PEER_IDS),
     rounds: readCount("rounds", flags.rounds, quick ? 1 : 5),
-    seconds: readCount("seconds", flags.seconds, quick ? 2 : 6),
+    seconds: readCount("seconds", flags.seconds, quick ? 1 : 4),
+    warmUpSeconds: quick ? 0 : 1,
     coldStarts: quick ? 3 : 20,
     herds: quick ? 1 : 5,
   };
@@ -60,6 +76,8 @@ function parse(args: readonly string[]) {
         rounds: { type: "string" },
         seconds: { type: "string" },
         only: { type: "string" },
+        loads: { type: "string" },
+        peers: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     }).values;
@@ -68,13 +86,15 @@ function parse(args: readonly string[]) {
   }
 }
 
-function readScenarios(list: string): Scenario[] {
-  const names = list.split(",").map((name) => name.trim());
-  const unknown = names.find((name) => !SCENARIOS.some((scenario) => scenario === name));
+/** Those of a list's names that were given, in its order; all of them where the flag is missing. */
+function readList<T extends string>(flag: string, text: string | undefined, all: readonly T[]): readonly T[] {
+  if (text === undefined) return all;
+  const names = text.split(",").map((name) => name.trim());
+  const unknown = names.find((name) => !all.some((known) => known === name));
   if (unknown !== undefined) {
-    throw new BenchUsageError(`--only: "${unknown}" is not allowed: expected some of ${SCENARIOS.join(",")}`);
+    throw new BenchUsageError(`--${flag}: "${unknown}" is not allowed: expected some of ${all.join(",")}`);
   }
-  return SCENARIOS.filter((scenario) => names.includes(scenario));
+  return all.filter((name) => names.includes(name));
 }
 
 function readCount(flag: string, text: string | undefined, fallback: number): number {

@@ -1,31 +1,26 @@
+import { caddyConfig, haproxyConfig, nginxConfig, type Place } from "./peer_configs.ts";
 import { freePort, Program } from "./program.ts";
 import { buildGo, type Tool, TOOLS } from "./tool.ts";
 
 const HERE = `${import.meta.dirname}/peers`;
 
-/** What a peer is started with. */
-interface Place {
-  /** Of the loopback address. */
-  readonly port: number;
-  /** The app, such as `http://172.18.0.2:8080`. */
-  readonly origin: string;
-  /** For files that go with the bench. */
-  readonly folder: string;
-}
-
 /** Another proxy to compare cless with. */
 export interface Peer {
+  /** For `--peers`. */
+  readonly id: string;
   readonly name: string;
   /** What has to be installed for it. */
   readonly tool?: Tool;
   /** Done before it is started. */
   readonly prepare?: (place: Place, signal: AbortSignal) => Promise<void>;
+  /** What listens on the port and sends to the origin, in one process: the CPU of children is not counted. */
   readonly command: (place: Place) => [command: string, ...args: string[]];
   readonly env?: (place: Place) => Record<string, string>;
 }
 
-/** The least that a proxy of cless's shape can do; the others are measured against it. */
+/** The least that a proxy of `Deno.serve` and `fetch` can do; the others are measured against it. */
 export const FLOOR: Peer = {
+  id: "floor",
   name: "bare Deno.serve + fetch (floor)",
   command: ({ port, origin }) => [
     Deno.execPath(),
@@ -41,42 +36,36 @@ export const FLOOR: Peer = {
 
 /** All others. */
 export const PEERS: readonly Peer[] = [
-  goProxy("Go httputil.ReverseProxy, pool of 256", 256),
-  goProxy("Go httputil.ReverseProxy, default pool", 0),
   {
-    name: "Caddy reverse_proxy",
+    id: "go",
+    name: "Go httputil.ReverseProxy, pool of 256",
+    tool: TOOLS.go,
+    prepare: ({ folder }, signal) => buildGo(`${HERE}/go`, `${folder}/proxy`, signal),
+    command: ({ folder, port, origin }) => [`${folder}/proxy`, `-listen=127.0.0.1:${port}`, `-to=${origin}`],
+  },
+  {
+    id: "caddy",
+    name: "Caddy",
     tool: TOOLS.caddy,
-    prepare: ({ port, origin, folder }) =>
-      Deno.writeTextFile(
-        `${folder}/Caddyfile`,
-        `{
-          admin off
-          auto_https off
-        }
-        http://:${port} {
-          bind 127.0.0.1
-          reverse_proxy ${origin}
-        }`,
-      ),
+    prepare: (place) => Deno.writeTextFile(`${place.folder}/Caddyfile`, caddyConfig(place)),
     command: ({ folder }) => ["caddy", "run", "--config", `${folder}/Caddyfile`, "--adapter", "caddyfile"],
     env: ({ folder }) => ({ XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }),
   },
+  {
+    id: "haproxy",
+    name: "HAProxy",
+    tool: TOOLS.haproxy,
+    prepare: (place) => Deno.writeTextFile(`${place.folder}/haproxy.cfg`, haproxyConfig(place)),
+    command: ({ folder }) => ["haproxy", "-db", "-f", `${folder}/haproxy.cfg`],
+  },
+  {
+    id: "nginx",
+    name: "nginx",
+    tool: TOOLS.nginx,
+    prepare: (place) => Deno.writeTextFile(`${place.folder}/nginx.conf`, nginxConfig(place)),
+    command: ({ folder }) => ["nginx", "-e", "stderr", "-p", folder, "-c", `${folder}/nginx.conf`],
+  },
 ];
-
-function goProxy(name: string, idle: number): Peer {
-  const executable = (folder: string) => `${folder}/go-proxy`;
-  return {
-    name,
-    tool: TOOLS.go,
-    prepare: ({ folder }, signal) => buildGo(`${HERE}/go`, executable(folder), signal),
-    command: ({ folder, port, origin }) => [
-      executable(folder),
-      `-listen=127.0.0.1:${port}`,
-      `-to=${origin}`,
-      `-idle=${idle}`,
-    ],
-  };
-}
 
 /**
  * Starts a peer, and waits until it listens.

@@ -1,35 +1,40 @@
-import { APP_HOST, checkAnswer } from "./app.ts";
+import { APP_HOST } from "./app.ts";
+import type { Contender } from "./contenders.ts";
+import type { Count } from "./count.ts";
 import { BenchError } from "./errors.ts";
-import { HttpClient } from "./http_client.ts";
-import { cpuMicros } from "./process_cpu.ts";
-import { type Load, wrk } from "./wrk.ts";
+import { bodyBytes, type Load, MB } from "./loads.ts";
+import { watchMemory } from "./memory_watch.ts";
+import { cpuMicros, residentMb } from "./process.ts";
+import type { Sender } from "./sender.ts";
+import { wrk } from "./wrk.ts";
 
-/** How many answers are looked at before and after each turn; wrk itself looks at the statuses only. */
-const CHECKED_ANSWERS = 8;
-
-/** A proxy that is running. */
-export interface Contender {
-  readonly name: string;
-  readonly url: string;
-  readonly pid: number;
-}
+const POST_SCRIPT = `${import.meta.dirname}/post.lua`;
 
 /** What a proxy did in one round. */
 export interface Turn {
   /** In user mode and in the kernel, per request. */
   readonly cpuMicros: number;
-  /** That, divided by what the floor used in the same round. */
-  readonly ratio: number;
   readonly requestsPerSecond: number;
   readonly p99Ms: number;
+  /** The most that was in memory during the turn. */
+  readonly highestMb: number;
+}
+
+/** What a proxy did under one load. */
+export interface Played {
+  /** In memory before the first request of this load. */
+  readonly beforeMb: number;
+  /** One for each round. */
+  readonly turns: readonly Turn[];
 }
 
 /** How {@linkcode playRounds} goes about it. */
 export interface RoundOptions {
   readonly rounds: number;
   readonly seconds: number;
-  /** A Lua script for wrk that makes uploads. */
-  readonly script?: string | undefined;
+  /** How long each proxy is put under the load, unmeasured, right before its turn; `0` for not at all. */
+  readonly warmUpSeconds: number;
+  readonly sender: Sender;
   readonly note: (line: string) => void;
 }
 
@@ -37,52 +42,84 @@ export interface RoundOptions {
  * Puts the proxies under load one after the other, round after round, so that all have their share of a machine's
  * good and bad moments.
  *
- * @param floor The one among them that the others are measured against.
- * @returns The turns of each proxy.
  * @throws {BenchError} When there was a wrong answer.
  */
 export async function playRounds(
   contenders: readonly Contender[],
-  floor: Contender,
-  { rounds, seconds, script, note }: RoundOptions,
+  load: Load,
+  { note, rounds, seconds, sender, warmUpSeconds }: RoundOptions,
   signal: AbortSignal,
-): Promise<Map<Contender, Turn[]>> {
-  const turns = new Map<Contender, Turn[]>(contenders.map((contender) => [contender, []]));
-  const warmUpSeconds = Math.min(2, seconds);
-  for (const { url } of contenders) await wrk({ url, host: APP_HOST, seconds: warmUpSeconds, script }, signal);
-  for (let round = 1; round <= rounds; round++) {
-    const played = new Map<Contender, Omit<Turn, "ratio">>();
-    for (const contender of contenders) {
-      const turn = await play(contender, { url: contender.url, host: APP_HOST, seconds, script }, signal);
-      played.set(contender, turn);
-      note(`round ${round} of ${rounds}: ${contender.name}: ${turn.cpuMicros.toFixed(1)} µs`);
-    }
-    const least = played.get(floor)!.cpuMicros;
-    for (const [contender, turn] of played) turns.get(contender)!.push({ ...turn, ratio: turn.cpuMicros / least });
+): Promise<Map<Contender, Played>> {
+  const played = new Map<Contender, { beforeMb: number; turns: Turn[] }>();
+  for (const contender of contenders) {
+    played.set(contender, { beforeMb: await residentMb(contender.pid), turns: [] });
+    // Longer than before a turn: what a proxy does for the first time it does slowly for a while.
+    await put(load, contender, { seconds: 2 * warmUpSeconds, sender }, signal);
   }
-  return turns;
+  for (let round = 0; round < rounds; round++) {
+    for (const contender of orderOf(contenders, round)) {
+      const turn = await play(load, contender, { seconds, warmUpSeconds, sender }, signal);
+      played.get(contender)!.turns.push(turn);
+      note(`round ${round + 1} of ${rounds}: ${contender.name}: ${turn.cpuMicros.toFixed(1)} µs`);
+    }
+  }
+  return played;
 }
 
-async function play(contender: Contender, load: Load, signal: AbortSignal): Promise<Omit<Turn, "ratio">> {
-  try {
-    return await measure(contender, load, signal);
-  } catch (error) {
-    throw error instanceof BenchError ? new BenchError(`${contender.name}: ${error.message}`) : error;
-  }
+/** The order of a round: each begins with another one, and every second goes backwards, so that nobody keeps a place. */
+export function orderOf<T>(all: readonly T[], round: number): T[] {
+  const first = (2 * round) % all.length;
+  const order = [...all.slice(first), ...all.slice(0, first)];
+  return round % 2 === 0 ? order : order.reverse();
 }
 
-async function measure({ name, pid, url }: Contender, load: Load, signal: AbortSignal): Promise<Omit<Turn, "ratio">> {
-  using client = new HttpClient();
-  const check = async () => {
-    for (let n = 0; n < CHECKED_ANSWERS; n++) {
-      const body = load.script === undefined ? {} : { body: "x".repeat(100) };
-      checkAnswer(await client.ask(url, { host: APP_HOST, ...body }), name);
-    }
-  };
-  await check();
+interface Means {
+  readonly seconds: number;
+  readonly sender: Sender;
+}
+
+async function play(
+  load: Load,
+  contender: Contender,
+  { seconds, sender, warmUpSeconds }: Means & { readonly warmUpSeconds: number },
+  signal: AbortSignal,
+): Promise<Turn> {
+  const { pid } = contender;
+  await check(load, contender, sender, signal);
+  await put(load, contender, { seconds: warmUpSeconds, sender }, signal);
   const before = await cpuMicros(pid);
-  const { requests, requestsPerSecond, p99Ms } = await wrk(load, signal);
+  const { value, highestMb } = await watchMemory(pid, () => put(load, contender, { seconds, sender }, signal));
   const used = await cpuMicros(pid) - before;
-  await check();
-  return { cpuMicros: used / requests, requestsPerSecond, p99Ms };
+  await check(load, contender, sender, signal);
+  const { requests, requestsPerSecond, p99Ms } = value;
+  return { cpuMicros: used / requests, requestsPerSecond, p99Ms, highestMb };
+}
+
+/** Has some answers looked at, byte for byte: wrk itself looks at the statuses only. */
+function check(load: Load, contender: Contender, sender: Sender, signal: AbortSignal): Promise<Count> {
+  return naming(contender, load, sender.send(load, contender.url, { requests: load.connections }, signal));
+}
+
+/** Puts a proxy under a load; no time is no load. */
+function put(load: Load, contender: Contender, { seconds, sender }: Means, signal: AbortSignal): Promise<Count> {
+  if (seconds === 0) return Promise.resolve({ requests: 0, requestsPerSecond: 0, p99Ms: 0 });
+  const { connections, download, once, upload } = load;
+  // wrk costs the machine less. What it has not received whole in the end it does not count though: that is little,
+  // unless bodies are large, and these it reads in small pieces.
+  const count = bodyBytes(load) >= MB ? sender.send(load, contender.url, { seconds }, signal) : wrk({
+    url: `${contender.url}${download}`,
+    host: APP_HOST,
+    seconds,
+    connections,
+    headers: once ? ["Connection: close"] : [],
+    script: upload === undefined ? undefined : POST_SCRIPT,
+  }, signal);
+  return naming(contender, load, count);
+}
+
+/** Has an error say whose it is. */
+function naming<T>({ name }: Contender, { id }: Load, work: Promise<T>): Promise<T> {
+  return work.catch((error) => {
+    throw error instanceof BenchError ? new BenchError(`${name}: ${id}: ${error.message}`) : error;
+  });
 }

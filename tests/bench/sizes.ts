@@ -2,11 +2,13 @@ import type { DockerCommand } from "../../src/docker/command.ts";
 import { APP_HOST, checkAnswer } from "./app.ts";
 import { ClessUnderTest } from "./cless_under_test.ts";
 import { HttpClient } from "./http_client.ts";
-import { residentMb } from "./process_cpu.ts";
+import { residentMb } from "./process.ts";
 import { wrk } from "./wrk.ts";
 
 /** After that the memory of a start is as it stays, ms. */
 const IDLE_MS = 2000;
+/** Over how many connections the load comes. */
+const CONNECTIONS = 32;
 
 /** How big cless is. */
 export interface Sizes {
@@ -42,7 +44,7 @@ export async function sizes(
   const idleMb = await residentMb(cless.program.pid);
   using client = new HttpClient();
   checkAnswer(await client.ask(cless.url, { host: APP_HOST }), "cless");
-  await wrk({ url: cless.url, host: APP_HOST, seconds }, signal);
+  await wrk({ url: cless.url, host: APP_HOST, seconds, connections: CONNECTIONS }, signal);
   const loadedMb = await residentMb(cless.program.pid);
   return { startMs, idleMb, loadedMb, executableMb: await executableMb() };
 }

@@ -16,13 +16,15 @@ export const TOOLS = {
   wrk: { command: "wrk", versionArgs: ["-v"], package: "wrk" },
   go: { command: "go", versionArgs: ["version"], package: "golang-go" },
   caddy: { command: "caddy", versionArgs: ["version"], package: "caddy" },
+  haproxy: { command: "haproxy", versionArgs: ["-v"], package: "haproxy" },
+  nginx: { command: "nginx", versionArgs: ["-v"], package: "nginx" },
 } as const satisfies Record<string, Tool>;
 
 /** The version of a tool; `undefined` where it is not installed. */
 export async function versionOf({ command, versionArgs }: Tool): Promise<string | undefined> {
   try {
-    const { stdout } = await new Deno.Command(command, { args: [...versionArgs], stderr: "null" }).output();
-    return /\d+(?:\.\d+)+/.exec(decoder.decode(stdout))?.[0] ?? "of unknown version";
+    const { stdout, stderr } = await new Deno.Command(command, { args: [...versionArgs] }).output();
+    return /\d+(?:\.\d+)+/.exec(decoder.decode(stdout) + decoder.decode(stderr))?.[0] ?? "of unknown version";
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -42,7 +44,8 @@ export function howToInstall(...tools: readonly Tool[]): string {
  */
 export async function buildGo(source: string, executable: string, signal: AbortSignal): Promise<void> {
   const { success, stderr } = await new Deno.Command(TOOLS.go.command, {
-    args: ["build", "-trimpath", "-ldflags=-s -w", "-o", executable, "."],
+    // What is compiled from the same source is the same, whatever the commit: an image need not be made anew.
+    args: ["build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", executable, "."],
     cwd: source,
     env: { CGO_ENABLED: "0", GOFLAGS: "", GOPROXY: "off", GOTOOLCHAIN: "local", GOWORK: "off" },
     stderr: "piped",

@@ -1,39 +1,35 @@
+import type { Count } from "./count.ts";
 import { BenchError } from "./errors.ts";
 
-const CONNECTIONS = 32;
 const decoder = new TextDecoder();
 
 /** What wrk sends. */
-export interface Load {
-  /** The proxy's loopback address, such as `http://127.0.0.1:8080/`. */
+export interface WrkOptions {
+  /** A path of the proxy's loopback address, such as `http://127.0.0.1:8080/12`. */
   readonly url: string;
   readonly host: string;
   readonly seconds: number;
+  readonly connections: number;
+  /** Other headers than Host, such as `Connection: close`. */
+  readonly headers?: readonly string[];
   /** A Lua script that makes other requests than GETs. */
   readonly script?: string | undefined;
 }
 
-/** What wrk has counted. */
-export interface Count {
-  readonly requests: number;
-  readonly requestsPerSecond: number;
-  readonly p99Ms: number;
-}
-
 /**
- * Puts a proxy under load on 32 connections that stay open.
+ * Puts a proxy under load.
  *
  * @throws {BenchError} When there was any answer but a 2xx or 3xx, or none.
  */
-export async function wrk({ url, host, seconds, script }: Load, signal: AbortSignal): Promise<Count> {
+export async function wrk(options: WrkOptions, signal: AbortSignal): Promise<Count> {
+  const { connections, headers = [], host, script, seconds, url } = options;
   const { success, stdout, stderr } = await new Deno.Command("wrk", {
     args: [
       "-t1",
-      `-c${CONNECTIONS}`,
+      `-c${connections}`,
       `-d${seconds}s`,
       "--latency",
-      "-H",
-      `Host: ${host}`,
+      ...[`Host: ${host}`, ...headers].flatMap((header) => ["-H", header]),
       ...(script === undefined ? [] : ["-s", script]),
       url,
     ],

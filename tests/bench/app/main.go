@@ -1,23 +1,28 @@
-// The app behind the proxies: a fixed answer of 12 bytes, as fast as it goes.
+// The app behind the proxies, as fast as it goes: `/N` is N bytes, `/` is 12, and an upload is counted.
 package main
 
 import (
+	"cless/tests/bench/pattern"
 	"context"
 	"io"
 	"log"
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
+	"sync"
 	"syscall"
 )
 
-var answer = []byte("hello, bench")
+const mostBytes = 1 << 30
+
+var buffers = sync.Pool{New: func() any {
+	buffer := make([]byte, 256<<10)
+	return &buffer
+}}
 
 func main() {
-	server := &http.Server{Addr: ":8080", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		w.Write(answer)
-	})}
+	server := &http.Server{Addr: ":8080", Handler: http.HandlerFunc(answer)}
 	// Process 1 gets no default action for signals: without this it would not end on SIGTERM.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -28,4 +33,34 @@ func main() {
 	if err := server.ListenAndServe(); err != http.ErrServerClosed {
 		log.Fatal(err)
 	}
+}
+
+func answer(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		count(w, r)
+		return
+	}
+	length := int64(len(pattern.Head))
+	if r.URL.Path != "/" {
+		asked, err := strconv.ParseInt(r.URL.Path[1:], 10, 64)
+		if err != nil || asked < 0 || asked > mostBytes {
+			http.NotFound(w, r)
+			return
+		}
+		length = asked
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
+	pattern.Write(w, length)
+}
+
+func count(w http.ResponseWriter, r *http.Request) {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	var digest pattern.Digest
+	if _, err := io.CopyBuffer(&digest, r.Body, *buffer); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	io.WriteString(w, digest.String())
 }

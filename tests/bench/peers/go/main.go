@@ -1,4 +1,4 @@
-// Go's own reverse proxy: with a connection pool that fits the load, or with its default one.
+// Go's own reverse proxy, with a connection pool that fits the load: by default it would keep two connections only.
 package main
 
 import (
@@ -10,10 +10,11 @@ import (
 	"net/url"
 )
 
+const pool = 256
+
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "where to listen")
 	to := flag.String("to", "", "the app, such as http://172.18.0.2:8080")
-	idle := flag.Int("idle", 0, "how many idle connections to keep; 0 is Go's default, which is 2")
 	flag.Parse()
 	app, err := url.Parse(*to)
 	if err != nil {
@@ -21,10 +22,8 @@ func main() {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true
-	transport.MaxIdleConnsPerHost = *idle
-	if *idle > transport.MaxIdleConns {
-		transport.MaxIdleConns = *idle
-	}
+	transport.MaxIdleConnsPerHost = pool
+	transport.MaxIdleConns = pool
 	proxy := &httputil.ReverseProxy{
 		Transport: transport,
 		ErrorLog:  log.New(io.Discard, "", 0),

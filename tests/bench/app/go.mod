@@ -1,3 +1,0 @@
-module cless/tests/bench/app
-
-go 1.21

@@ -1,0 +1,3 @@
+module cless/tests/bench
+
+go 1.21

@@ -1,3 +1,0 @@
-module cless/tests/bench/peers/go
-
-go 1.21
