@@ -17,7 +17,7 @@ export class Connections {
     this.#address = { hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) };
   }
 
-  /** How many are open, in use or not. */
+  /** How many are open or about to be, in use or not. */
   get open(): number {
     return this.#open;
   }
@@ -34,11 +34,11 @@ export class Connections {
    * @throws The signal's reason.
    */
   async connect(signal: AbortSignal): Promise<Connection> {
+    this.#open++;
     try {
-      const tcp = await Deno.connect({ ...this.#address, signal });
-      this.#open++;
-      return new Connection(tcp);
+      return new Connection(await Deno.connect({ ...this.#address, signal }));
     } catch (error) {
+      this.#open--;
       signal.throwIfAborted();
       throw new ForwardError("unsent", `cannot connect: ${error instanceof Error ? error.message : error}`);
     }
@@ -63,7 +63,7 @@ export class Connections {
   /** Closes those that nobody has used since a moment in the clock's ms. */
   closeIdle(since = Infinity): void {
     const young = this.#idle.findIndex(({ idleSince }) => idleSince > since);
-    for (const connection of this.#idle.splice(0, young === -1 ? undefined : young)) this.close(connection);
+    for (const connection of this.#idle.splice(0, young === -1 ? this.#idle.length : young)) this.close(connection);
   }
 
   /** Closes all that nobody uses, and the others after their use. */

@@ -45,7 +45,8 @@ export class Exchange {
   #delivered: Promise<unknown> | undefined;
   #http2 = false;
   #upload: Upload | undefined;
-  #uploaded = true;
+  /** Whether the whole request has been written. */
+  #written = false;
   /** Why the client's body does not come to its end. */
   #brokenOff: ClessError | undefined;
   /** Whether anything of an answer has come. */
@@ -87,9 +88,13 @@ export class Exchange {
     signal: AbortSignal,
     proceed: (arrived: Arrived) => T | Promise<T>,
   ): Promise<T> {
+    if (signal.aborted) {
+      this.#finish(false);
+      throw signal.reason;
+    }
     signal.addEventListener("abort", () => this.#finish(false), { once: true });
     const sent = this.#connection.writeText(requestText(head));
-    sent.catch(() => this.#finish(false));
+    sent.then(() => this.#written = upload === undefined, () => this.#finish(false));
     if (upload !== undefined) this.#send(upload, head.bodyLength, sent);
     try {
       return await proceed(await this.#readHead(head.method));
@@ -106,7 +111,6 @@ export class Exchange {
 
   async #send(upload: Upload, length: number, headSent: Promise<void>): Promise<void> {
     this.#upload = upload;
-    this.#uploaded = false;
     const next = upload.begin();
     const broken = () => {
       this.#brokenOff = new ClessError("bad_request", "The body of the request breaks off");
@@ -124,7 +128,7 @@ export class Exchange {
       }
       if (this.#brokenOff !== undefined) return;
       if (length === Infinity) await this.#connection.writeText("0\r\n\r\n");
-      this.#uploaded = true;
+      this.#written = true;
     } catch {
       // The app takes no more; its answer may be there all the same.
     }
@@ -134,17 +138,16 @@ export class Exchange {
   async #readHead(method: string): Promise<Arrived> {
     const connection = this.#connection;
     let filled = await connection.first();
+    this.#answered = filled > 0;
     for (let informational = 0; informational <= MOST_INFORMATIONAL; informational++) {
       let end = -1;
       for (let looked = 0; (end = headEnd(connection.incoming, looked, filled)) === -1;) {
-        this.#answered ||= filled > 0;
         if (filled >= MOST_HEAD_BYTES) throw new Malformed("a head that is too long");
         looked = Math.max(0, filled - 1);
         const got = await connection.more(filled);
         if (got === 0) throw new Malformed("the connection was closed");
         filled += got;
       }
-      this.#answered = true;
       const { incoming } = connection;
       const head = parseHead(connection.text(end), method);
       if (head.status === 101 || head.status >= 200) return { head, rest: incoming.subarray(end, filled) };
@@ -219,7 +222,7 @@ export class Exchange {
 
   /** The answer is over, and with it the upload: see {@linkcode Upload.end}. */
   #end(keepAlive: boolean): Promise<void> | void {
-    const upload = this.#uploaded ? undefined : this.#upload;
+    const upload = this.#written ? undefined : this.#upload;
     this.#finish(keepAlive);
     return upload?.end();
   }
@@ -227,7 +230,7 @@ export class Exchange {
   #finish(keepAlive: boolean): void {
     if (this.#over) return;
     this.#over = true;
-    if (keepAlive && this.#uploaded) this.#connections.keep(this.#connection, this.#clock.now());
+    if (keepAlive && this.#written) this.#connections.keep(this.#connection, this.#clock.now());
     else this.#connections.close(this.#connection);
   }
 
