@@ -1,7 +1,15 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { SERVE_FLAGS } from "../src/cli/serve_flags.ts";
-import { type Config, type GivenFlags, readConfig, type Surroundings, variableOf } from "../src/config.ts";
+import {
+  type Config,
+  type Forward,
+  type GivenFlags,
+  readConfig,
+  type Surroundings,
+  variableOf,
+} from "../src/config.ts";
 import { UsageError } from "../src/errors.ts";
+import { FORWARDERS } from "./support/forwarders.ts";
 
 type Flags = Record<string, string | string[] | boolean>;
 
@@ -21,6 +29,10 @@ function plain(config: Config) {
 
 const DEFAULTS = plain(read());
 
+/** How requests are sent unless somebody says otherwise, and the other way. */
+const FORWARD: Forward = "fetch";
+const [OTHER_FORWARD] = FORWARDERS.filter((forward) => forward !== FORWARD) as [Forward];
+
 /** For each flag: a value other than the default's, and what the settings are with it. */
 const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]> = {
   "listen": ["127.0.0.1:8080", { listen: [{ hostname: "127.0.0.1", port: 8080 }] }],
@@ -37,6 +49,7 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "data-dir": ["/srv/cless", { dataDir: "/srv/cless" }],
   "docker": ["/opt/bin/docker", { docker: "/opt/bin/docker" }],
   "upstream": ["published", { upstream: "published" }],
+  "forward": [OTHER_FORWARD, { forward: OTHER_FORWARD }],
   "port-range": ["1-65535", { portRange: { first: 1, last: 65535 } }],
   "log-format": ["text", { logFormat: "text" }],
   "log-level": ["debug", { logLevel: "debug" }],
@@ -54,6 +67,7 @@ Deno.test("without flags and variables the defaults hold", () => {
     docker: "docker",
     portRange: { first: 20000, last: 29999 },
     upstream: "auto",
+    forward: FORWARD,
     startTimeout: 30_000,
     requestTimeout: 300_000,
     stopAfter: 600_000,
@@ -140,6 +154,7 @@ const WRONG: [flag: string, text: string, allowed: RegExp][] = [
   ["max-pending", "1.5", /^expected a whole number/],
   ["max-pending", "10000000", /^expected a whole number/],
   ["upstream", "Direct", /^expected auto, direct or published$/],
+  ["forward", "Exact", /^expected exact or fetch$/],
   ["port-range", "20000", /^expected FIRST-LAST such as 20000-29999, with ports from 1 to 65535$/],
   ["port-range", "0-1", /^expected FIRST-LAST/],
   ["port-range", "2-1", /^expected FIRST-LAST/],

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { build, docker, noDocker } from "../support/docker.ts";
+import { FORWARDERS } from "../support/forwarders.ts";
 import { Program } from "../support/program.ts";
 
 Deno.test(
@@ -38,34 +39,39 @@ Deno.test(
   },
 );
 
-Deno.test(
-  { name: "containers that are killed under load cost no request that can be repeated", ignore: noDocker },
-  async () => {
-    await using program = await Program.start();
-    await program.get("golang");
-    let running = true;
-    const killing = (async () => {
-      for (let kills = 0; kills < 3; kills++) {
-        const [instance] = await program.api("/v1/instances");
-        if (instance !== undefined) await docker("kill", instance.id as string).catch(() => {});
-        await program.get("golang");
-      }
-      running = false;
-    })();
-    const failures: string[] = [];
-    let asked = 0;
-    await Promise.all(Array.from({ length: 16 }, async () => {
-      while (running) {
-        const { status, text } = await program.get("golang");
-        asked++;
-        if (status !== 200) failures.push(text);
-      }
-    }));
-    await killing;
-    assertEquals(failures, []);
-    assert(asked > 100);
-  },
-);
+for (const forward of FORWARDERS) {
+  Deno.test(
+    {
+      name: `${forward}: containers that are killed under load cost no request that can be repeated`,
+      ignore: noDocker,
+    },
+    async () => {
+      await using program = await Program.start({ flags: ["--forward", forward] });
+      await program.get("golang");
+      let running = true;
+      const killing = (async () => {
+        for (let kills = 0; kills < 3; kills++) {
+          const [instance] = await program.api("/v1/instances");
+          if (instance !== undefined) await docker("kill", instance.id as string).catch(() => {});
+          await program.get("golang");
+        }
+        running = false;
+      })();
+      const failures: string[] = [];
+      let asked = 0;
+      await Promise.all(Array.from({ length: 16 }, async () => {
+        while (running) {
+          const { status, text } = await program.get("golang");
+          asked++;
+          if (status !== 200) failures.push(text);
+        }
+      }));
+      await killing;
+      assertEquals(failures, []);
+      assert(asked > 100);
+    },
+  );
+}
 
 Deno.test({ name: "a rebuilt image takes over under load without an error", ignore: noDocker }, async () => {
   const dockerfile = (version: number) => `FROM golang-docker\nLABEL version=${version}`;

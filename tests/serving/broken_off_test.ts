@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import { forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";
+import { toText } from "../support/http_message.ts";
 import { Origin, type OriginConnection } from "../support/origin.ts";
-import { netTest } from "../support/permissions.ts";
 import { requestText } from "../support/raw_client.ts";
 
 /** An app that says when a request has come, and when its other side has closed. */
@@ -23,10 +24,10 @@ const ANSWERS = {
   "in chunks": ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "a\r\n0123456789\r\n"],
 } as const;
 
-netTest("a client that leaves before an answer has come takes the request to the app with it", async () => {
+forwardTest("a client that leaves before an answer has come takes the request to the app with it", async (forward) => {
   const { app, asked, left } = watchfulApp();
   await using _ = app;
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   const client = await cless.connect();
   await client.send(requestText());
   await asked;
@@ -38,36 +39,45 @@ netTest("a client that leaves before an answer has come takes the request to the
 });
 
 for (const [kind, [head, part]] of Object.entries(ANSWERS)) {
-  netTest(`a client that leaves in the middle of a body ${kind} takes the request to the app with it`, async () => {
-    const { app, asked, left } = watchfulApp(head + part);
-    await using _ = app;
-    await using cless = await Harness.warm({ origin: app });
-    const client = await cless.connect();
-    await client.send(requestText());
-    await asked;
-    await client.reader.until("0123456789");
-    assertEquals(cless.instance.inFlight, 1);
-    client[Symbol.dispose]();
-    await left;
-    await cless.idle();
-  });
+  forwardTest(
+    `a client that leaves in the middle of a body ${kind} takes the request to the app with it`,
+    async (forward) => {
+      const { app, asked, left } = watchfulApp(head + part);
+      await using _ = app;
+      await using cless = await Harness.warm({ forward, origin: app });
+      const client = await cless.connect();
+      await client.send(requestText());
+      await asked;
+      await client.reader.until("0123456789");
+      assertEquals(cless.instance.inFlight, 1);
+      client[Symbol.dispose]();
+      await left;
+      await cless.idle();
+    },
+  );
 
   for (const copied of ["", "connection: close\r\n"]) {
     const copy = copied ? ", from an app that closes its connections" : "";
-    netTest(`an app that dies in the middle of a body ${kind} cuts the client's answer visibly${copy}`, async () => {
-      await using app = Origin.serving(async (connection) => {
-        await connection.reader.head();
-        await connection.send(head.replace("\r\n\r\n", `\r\n${copied}\r\n`) + part);
-      });
-      await using cless = await Harness.warm({ origin: app });
-      using client = await cless.connect();
-      await client.send(requestText());
-      const answer = await client.answer();
-      assertEquals([answer.status, answer.complete], [200, false]);
-      assertEquals((await client.reader.some()).length, 0); // the connection is closed
-      await cless.idle();
-      assertEquals(app.connections, 1);
-    });
+    forwardTest(
+      `an app that dies in the middle of a body ${kind} cuts the client's answer visibly${copy}`,
+      async (forward) => {
+        const begun = Promise.withResolvers<void>();
+        await using app = Origin.serving(async (connection) => {
+          await connection.reader.head();
+          await connection.send(head.replace("\r\n\r\n", `\r\n${copied}\r\n`) + part);
+          await begun.promise;
+        });
+        await using cless = await Harness.warm({ forward, origin: app });
+        using client = await cless.connect();
+        await client.send(requestText());
+        assertEquals((await client.reader.head())?.status, 200);
+        await client.reader.until("0123456789");
+        begun.resolve();
+        assertEquals(toText(await client.reader.rest()), kind === "in chunks" ? "\r\n" : ""); // no last chunk
+        await cless.idle();
+        assertEquals(app.connections, 1);
+      },
+    );
   }
 }
 
@@ -77,32 +87,38 @@ const LONG_ANSWERS = {
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\na\r\n0123456789\r\n",
 };
 for (const [kind, begun] of Object.entries(LONG_ANSWERS)) {
-  netTest(`an instance that ends without its connection closing cuts a long answer ${kind} visibly`, async () => {
-    const { app, asked } = watchfulApp(begun);
-    await using _ = app;
-    await using cless = await Harness.warm({ origin: app });
-    using client = await cless.connect();
-    await client.send(requestText());
-    await asked;
-    await client.reader.until("0123456789");
-    cless.launcher.end("app-1", 137);
-    const rest = new TextDecoder().decode(await client.reader.some());
-    assert(!rest.includes("0\r\n\r\n"), rest); // no last chunk: the connection is closed
-    await cless.idle();
-  });
+  forwardTest(
+    `an instance that ends without its connection closing cuts a long answer ${kind} visibly`,
+    async (forward) => {
+      const { app, asked } = watchfulApp(begun);
+      await using _ = app;
+      await using cless = await Harness.warm({ forward, origin: app });
+      using client = await cless.connect();
+      await client.send(requestText());
+      await asked;
+      await client.reader.until("0123456789");
+      cless.launcher.end("app-1", 137);
+      const rest = new TextDecoder().decode(await client.reader.some());
+      assert(!rest.includes("0\r\n\r\n"), rest); // no last chunk: the connection is closed
+      await cless.idle();
+    },
+  );
 }
 
-netTest("an app that dies in the middle of a body cuts it also where the request had waited for a start", async () => {
-  await using app = Origin.serving(async (connection) => {
-    await connection.reader.head();
-    await connection.send(ANSWERS["in chunks"].join(""));
-  });
-  await using cless = Harness.cold({ origin: app });
-  using client = await cless.connect();
-  await client.send(requestText());
-  assertEquals((await client.answer()).complete, false);
-  await cless.idle();
-});
+forwardTest(
+  "an app that dies in the middle of a body cuts it also where the request had waited for a start",
+  async (forward) => {
+    await using app = Origin.serving(async (connection) => {
+      await connection.reader.head();
+      await connection.send(ANSWERS["in chunks"].join(""));
+    });
+    await using cless = Harness.cold({ forward, origin: app });
+    using client = await cless.connect();
+    await client.send(requestText());
+    assertEquals((await client.answer()).complete, false);
+    await cless.idle();
+  },
+);
 
 for (
   const [kind, header, part] of [
@@ -110,30 +126,33 @@ for (
     ["in chunks", "transfer-encoding: chunked", "a\r\n0123456789\r\n"],
   ] as const
 ) {
-  netTest(`a client that leaves in the middle of an upload ${kind} leaves the app with a cut one`, async () => {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const begun = Promise.withResolvers<void>();
-    await using app = Origin.serving(async (connection) => {
-      await connection.reader.head();
-      await connection.reader.until("0123456789");
-      begun.resolve();
-      const rest = await connection.reader.rest();
-      resolve(!new TextDecoder().decode(rest).includes("0\r\n\r\n"));
-    });
-    await using cless = await Harness.warm({ origin: app });
-    const client = await cless.connect();
-    await client.send(requestText("POST /", [header], part));
-    await begun.promise;
-    client[Symbol.dispose]();
-    assert(await promise, "the app takes the upload for a whole one");
-    await cless.idle();
-    assertEquals(app.connections, 1);
-  });
+  forwardTest(
+    `a client that leaves in the middle of an upload ${kind} leaves the app with a cut one`,
+    async (forward) => {
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      const begun = Promise.withResolvers<void>();
+      await using app = Origin.serving(async (connection) => {
+        await connection.reader.head();
+        await connection.reader.until("0123456789");
+        begun.resolve();
+        const rest = await connection.reader.rest();
+        resolve(!new TextDecoder().decode(rest).includes("0\r\n\r\n"));
+      });
+      await using cless = await Harness.warm({ forward, origin: app });
+      const client = await cless.connect();
+      await client.send(requestText("POST /", [header], part));
+      await begun.promise;
+      client[Symbol.dispose]();
+      assert(await promise, "the app takes the upload for a whole one");
+      await cless.idle();
+      assertEquals(app.connections, 1);
+    },
+  );
 }
 
-netTest("a client that leaves while it waits for a start is forgotten, and the start goes on", async () => {
+forwardTest("a client that leaves while it waits for a start is forgotten, and the start goes on", async (forward) => {
   await using app = Origin.answering();
-  await using cless = Harness.cold({});
+  await using cless = Harness.cold({ forward });
   const client = await cless.connect();
   await client.send(requestText());
   const launch = await cless.launcher.nextLaunch();
@@ -147,11 +166,11 @@ netTest("a client that leaves while it waits for a start is forgotten, and the s
   await cless.idle();
 });
 
-netTest("many clients that come and leave at any moment leave no request in flight", async () => {
+forwardTest("many clients that come and leave at any moment leave no request in flight", async (forward) => {
   await using app = Origin.answering(({ startLine }) =>
     "HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n" + (startLine.startsWith("HEAD") ? "" : "x".repeat(200_000))
   );
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   await Promise.all(Array.from({ length: 60 }, async (_, turn) => {
     using client = await cless.connect();
     const method = turn % 3 === 0 ? "HEAD" : "GET";

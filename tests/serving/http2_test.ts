@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { type ClientHttp2Session, connect } from "node:http2";
+import { forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";
 import { Origin } from "../support/origin.ts";
-import { netTest } from "../support/permissions.ts";
 
 /** Sends one request over HTTP/2, without TLS and by prior knowledge. */
 function ask(
@@ -32,9 +32,9 @@ async function withSession(port: number, use: (session: ClientHttp2Session) => P
   }
 }
 
-netTest("a request over HTTP/2 reaches the app over HTTP/1.1, with :authority as its Host", async () => {
+forwardTest("a request over HTTP/2 reaches the app over HTTP/1.1, with :authority as its Host", async (forward) => {
   await using app = Origin.answering();
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   await withSession(cless.port, async (session) => {
     const answer = await ask(session, { ":authority": "app.localhost:8080", ":path": "/a?b", "x-own": "1" });
     assertEquals([answer.status, answer.text], [200, "ok"]);
@@ -45,9 +45,9 @@ netTest("a request over HTTP/2 reaches the app over HTTP/1.1, with :authority as
   await cless.idle();
 });
 
-netTest("a body over HTTP/2 reaches the app, with its length or without", async () => {
+forwardTest("a body over HTTP/2 reaches the app, with its length or without", async (forward) => {
   await using app = Origin.answering();
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   await withSession(cless.port, async (session) => {
     const head = { ":authority": "app.localhost", ":path": "/", ":method": "POST" };
     assertEquals((await ask(session, { ...head, "content-length": "5" }, "hello")).status, 200);
@@ -60,9 +60,9 @@ netTest("a body over HTTP/2 reaches the app, with its length or without", async 
   await cless.idle();
 });
 
-netTest("a bad host over HTTP/2 is a 400 too", async () => {
+forwardTest("a bad host over HTTP/2 is a 400 too", async (forward) => {
   await using app = Origin.answering();
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   await withSession(cless.port, async (session) => {
     for (const authority of ["127.0.0.1", "a_b.localhost", "user@app.localhost"]) {
       const answer = await ask(session, { ":authority": authority, ":path": "/" }).catch(() => undefined);

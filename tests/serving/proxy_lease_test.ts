@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type Forward, ForwardError } from "../../src/serving/forward.ts";
+import { type Forwarder, ForwardError } from "../../src/serving/forward.ts";
 import type { Instance } from "../../src/serving/instance.ts";
 import { UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
 import { Proxy } from "../../src/serving/proxy.ts";
@@ -39,17 +39,22 @@ class World {
       this.instances.add(instance);
       add(instance, pool);
     };
-    const forward: Forward = (_origin, _head, _body, signal) => {
-      const { promise, resolve, reject } = Promise.withResolvers<Response>();
-      const sent = { resolve, reject };
-      signal.addEventListener("abort", () => this.#take(sent)?.reject(signal.reason), { once: true });
-      this.sent.push(sent);
-      return promise;
+    const forwarder: Forwarder = {
+      check: () => {},
+      forward: (_origin, _head, _upload, signal) => {
+        const { promise, resolve, reject } = Promise.withResolvers<Response>();
+        const sent = { resolve, reject };
+        signal.addEventListener("abort", () => this.#take(sent)?.reject(signal.reason), { once: true });
+        this.sent.push(sent);
+        return promise;
+      },
+      leave: () => {},
+      [Symbol.dispose]: () => {},
     };
     this.#proxy = new Proxy({
       activator: this.front.activator,
       unanswered: this.unanswered,
-      forward,
+      forwarder,
       websockets: undefined as never, // no request of this world asks for one
       clock: this.kit.clock,
       trustedProxies: [],

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { FakeClock } from "../support/fake_clock.ts";
 import { Flow } from "../support/flow.ts";
+import { forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";
 import { OK, Origin } from "../support/origin.ts";
-import { netTest } from "../support/permissions.ts";
 import { requestText } from "../support/raw_client.ts";
 
 const LARGE = 1024 ** 3;
@@ -21,29 +21,32 @@ function silentApp(): { app: Origin; asked: Promise<void>; left: Promise<void> }
   return { app, asked: asked.promise, left: left.promise };
 }
 
-netTest("a request that gets no answer within the request timeout is a 504, and the app is left", async () => {
-  const { app, asked, left } = silentApp();
-  await using _ = app;
-  const clock = new FakeClock();
-  await using cless = await Harness.warm({ origin: app, clock, requestTimeout: 5000 });
-  const began = clock.now();
-  const answering = cless.ask(requestText());
-  await asked;
-  const answer = await clock.until(answering);
-  assertEquals([answer.status, answer.one("cless-error")], [504, "upstream_timeout"]);
-  assert(clock.now() - began >= 5000);
-  await left;
-  await cless.idle();
-  assertEquals([app.connections, cless.unanswered.size], [1, 0]);
-});
+forwardTest(
+  "a request that gets no answer within the request timeout is a 504, and the app is left",
+  async (forward) => {
+    const { app, asked, left } = silentApp();
+    await using _ = app;
+    const clock = new FakeClock();
+    await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeout: 5000 });
+    const began = clock.now();
+    const answering = cless.ask(requestText());
+    await asked;
+    const answer = await clock.until(answering);
+    assertEquals([answer.status, answer.one("cless-error")], [504, "upstream_timeout"]);
+    assert(clock.now() - began >= 5000);
+    await left;
+    await cless.idle();
+    assertEquals([app.connections, cless.unanswered.size], [1, 0]);
+  },
+);
 
-netTest(
+forwardTest(
   "the request timeout begins with the request's arrival, also where an instance has to start first",
-  async () => {
+  async (forward) => {
     const { app, asked } = silentApp();
     await using _ = app;
     const clock = new FakeClock();
-    await using cless = Harness.cold({ clock, requestTimeout: 5000 });
+    await using cless = Harness.cold({ forward, clock, requestTimeout: 5000 });
     const answering = cless.ask(requestText());
     const launch = await cless.launcher.nextLaunch();
     await clock.advance(3000);
@@ -57,10 +60,10 @@ netTest(
   },
 );
 
-netTest("a request that waits for a start beyond its timeout is a 504, and the start goes on", async () => {
+forwardTest("a request that waits for a start beyond its timeout is a 504, and the start goes on", async (forward) => {
   await using app = Origin.answering();
   const clock = new FakeClock();
-  await using cless = Harness.cold({ clock, requestTimeout: 5000 });
+  await using cless = Harness.cold({ forward, clock, requestTimeout: 5000 });
   const answering = cless.ask(requestText());
   const launch = await cless.launcher.nextLaunch();
   const answer = await clock.until(answering);
@@ -70,7 +73,7 @@ netTest("a request that waits for a start beyond its timeout is a 504, and the s
   assertEquals(cless.launcher.called("launch").length, 1);
 });
 
-netTest("the request timeout stands still while an upload moves, and goes on when it stops", async () => {
+forwardTest("the request timeout stands still while an upload moves, and goes on when it stops", async (forward) => {
   let received = 0;
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -79,7 +82,7 @@ netTest("the request timeout stands still while an upload moves, and goes on whe
     }
   });
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ origin: app, clock, requestTimeout: 2000 });
+  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeout: 2000 });
   using client = await cless.connect();
   await client.send(requestText("POST /", ["content-length: 1000000"]));
   for (let sent = 1; sent <= 100; sent++) {
@@ -95,14 +98,14 @@ netTest("the request timeout stands still while an upload moves, and goes on whe
   await cless.idle();
 });
 
-netTest("an upload that its app does not read does not move", async () => {
+forwardTest("an upload that its app does not read does not move", async (forward) => {
   const finish = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
     await finish.promise;
   });
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ origin: app, clock, requestTimeout: 2000 });
+  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeout: 2000 });
   using client = await cless.connect();
   await client.send(requestText("POST /", [`content-length: ${LARGE}`]));
   const upload = new Flow(client, LARGE);
@@ -114,7 +117,7 @@ netTest("an upload that its app does not read does not move", async () => {
   await cless.idle();
 });
 
-netTest("a request that is sent again keeps the time that its upload has had", async () => {
+forwardTest("a request that is sent again keeps the time that its upload has had", async (forward) => {
   let received = 0;
   await using first = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -125,6 +128,7 @@ netTest("a request that is sent again keeps the time that its upload has had", a
   await using app = Origin.answering();
   const clock = new FakeClock();
   await using cless = await Harness.warm({
+    forward,
     origin: (n) => n === 0 ? first.url : app.url,
     clock,
     requestTimeout: 2000,
@@ -143,7 +147,7 @@ netTest("a request that is sent again keeps the time that its upload has had", a
   assertEquals(app.last.body.length, 50);
 });
 
-netTest("a body takes as long as it takes, once the headers are there", async () => {
+forwardTest("a body takes as long as it takes, once the headers are there", async (forward) => {
   const goOn = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -152,17 +156,17 @@ netTest("a body takes as long as it takes, once the headers are there", async ()
     await connection.send("k");
   });
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ origin: app, clock, requestTimeout: 5000 });
+  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeout: 5000 });
   using client = await cless.connect();
   await client.send(requestText());
-  await client.reader.head();
+  await clock.until(client.reader.head());
   await clock.advance(60_000);
   goOn.resolve();
   assertEquals(new TextDecoder().decode(await client.reader.exactly(2)), "ok");
   await cless.idle();
 });
 
-netTest("without a request timeout an answer may come whenever it comes", async () => {
+forwardTest("without a request timeout an answer may come whenever it comes", async (forward) => {
   const goOn = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -170,7 +174,7 @@ netTest("without a request timeout an answer may come whenever it comes", async 
     await connection.send(OK);
   });
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ origin: app, clock, requestTimeout: Infinity });
+  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeout: Infinity });
   const answering = cless.ask(requestText());
   while (cless.unanswered.size === 0) await clock.advance(0);
   await clock.advance(100_000);

@@ -1,13 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
+import type { Forward } from "../../src/config.ts";
+import { forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";
 import { OK, Origin } from "../support/origin.ts";
-import { netTest } from "../support/permissions.ts";
 import { type RawClient, requestText } from "../support/raw_client.ts";
 
 const MANY = 50;
 
 /** Has many clients misbehave, and sees that others are served meanwhile. */
-async function othersAreServed(misbehave: (client: RawClient) => Promise<unknown>): Promise<void> {
+async function othersAreServed(forward: Forward, misbehave: (client: RawClient) => Promise<unknown>): Promise<void> {
   await using app = Origin.serving(async (connection) => {
     for (
       let request = await connection.reader.head();
@@ -24,7 +25,7 @@ async function othersAreServed(misbehave: (client: RawClient) => Promise<unknown
       }
     }
   });
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   const clients = await Promise.all(Array.from({ length: MANY }, () => cless.connect()));
   try {
     await Promise.all(clients.map(misbehave));
@@ -35,40 +36,40 @@ async function othersAreServed(misbehave: (client: RawClient) => Promise<unknown
   await cless.idle();
 }
 
-netTest("clients that connect and say nothing do not hold up others", async () => {
-  await othersAreServed(() => Promise.resolve());
+forwardTest("clients that connect and say nothing do not hold up others", async (forward) => {
+  await othersAreServed(forward, () => Promise.resolve());
 });
 
-netTest("clients that send half a request and then nothing do not hold up others", async () => {
-  await othersAreServed((client) => client.send("GET / HTTP/1.1\r\nhost: app.loc"));
+forwardTest("clients that send half a request and then nothing do not hold up others", async (forward) => {
+  await othersAreServed(forward, (client) => client.send("GET / HTTP/1.1\r\nhost: app.loc"));
 });
 
-netTest("clients that send their headers byte by byte do not hold up others", async () => {
-  await othersAreServed(async (client) => {
+forwardTest("clients that send their headers byte by byte do not hold up others", async (forward) => {
+  await othersAreServed(forward, async (client) => {
     for (const byte of "GET / HTTP/1.1\r\nhost: app.localhost\r\nx-") await client.send(byte);
   });
 });
 
-netTest("clients whose body stops do not hold up others", async () => {
-  await othersAreServed((client) => client.send(requestText("POST /", ["content-length: 1000"], "x")));
+forwardTest("clients whose body stops do not hold up others", async (forward) => {
+  await othersAreServed(forward, (client) => client.send(requestText("POST /", ["content-length: 1000"], "x")));
 });
 
-netTest("clients that never read do not hold up others", async () => {
-  await othersAreServed((client) => client.send(requestText("GET /large")));
+forwardTest("clients that never read do not hold up others", async (forward) => {
+  await othersAreServed(forward, (client) => client.send(requestText("GET /large")));
 });
 
-netTest("a client that sends its request byte by byte is answered", async () => {
+forwardTest("a client that sends its request byte by byte is answered", async (forward) => {
   await using app = Origin.answering();
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   using client = await cless.connect();
   for (const byte of requestText("POST /", ["content-length: 5"], "hello")) await client.send(byte);
   assertEquals((await client.answer()).status, 200);
   assertEquals(app.last.text, "hello");
 });
 
-netTest("known: a client that closes its sending side may be taken for one that has left", async () => {
+forwardTest("known: a client that closes its sending side may be taken for one that has left", async (forward) => {
   await using app = Origin.answering();
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   using client = await cless.connect();
   await client.send(requestText());
   await client.closeWrite();

@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { drain, Flow, growth } from "../support/flow.ts";
+import { forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";
+import { toBytes, toText } from "../support/http_message.ts";
 import { OK, Origin, type OriginConnection } from "../support/origin.ts";
-import { netTest } from "../support/permissions.ts";
 import { requestText } from "../support/raw_client.ts";
 
 const MB = 1024 * 1024;
@@ -11,14 +12,14 @@ const LARGE = 256 * MB;
 const IN_BETWEEN = 64 * MB;
 const MEMORY = 128 * MB;
 
-netTest("256 MB go up with flat memory", async () => {
+forwardTest("256 MB go up with flat memory", async (forward) => {
   let received = 0;
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
     received = await drain(connection.reader, LARGE);
     await connection.send(OK);
   });
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   using client = await cless.connect();
   const grown = await growth(async () => {
     await client.send(requestText("POST /", [`content-length: ${LARGE}`]));
@@ -30,24 +31,41 @@ netTest("256 MB go up with flat memory", async () => {
   await cless.idle();
 });
 
-netTest("256 MB come down with flat memory", async () => {
-  await using app = Origin.serving(async (connection) => {
-    await connection.reader.head();
-    await connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${LARGE}\r\n\r\n`);
-    await new Flow(connection, LARGE).finished;
-  });
-  await using cless = await Harness.warm({ origin: app });
-  using client = await cless.connect();
-  const grown = await growth(async () => {
-    await client.send(requestText());
-    assertEquals((await client.reader.head())?.one("content-length"), String(LARGE));
-    assertEquals(await drain(client.reader, LARGE), LARGE);
-  });
-  assert(grown < MEMORY, `grew by ${grown / MB} MB`);
-  await cless.idle();
-});
+const PIECE = new Uint8Array(MB / 4);
+const FRAMINGS = {
+  "with a length": { header: `content-length: ${LARGE}`, piece: PIECE },
+  "in chunks": { header: "transfer-encoding: chunked", piece: toBytes(`40000\r\n${toText(PIECE)}\r\n`) },
+  "up to the connection's end": { header: "connection: close", piece: PIECE },
+};
 
-netTest("an app that does not read its upload makes the client stop", async () => {
+for (const [kind, { header, piece }] of Object.entries(FRAMINGS)) {
+  forwardTest(`256 MB come down ${kind} with flat memory`, async (forward) => {
+    await using app = Origin.serving(async (connection) => {
+      await connection.reader.head();
+      await connection.send(`HTTP/1.1 200 OK\r\n${header}\r\n\r\n`);
+      await new Flow(connection, LARGE / PIECE.length * piece.length, piece).finished;
+      if (kind === "in chunks") await connection.send("0\r\n\r\n");
+    });
+    await using cless = await Harness.warm({ forward, origin: app });
+    using client = await cless.connect();
+    const grown = await growth(async () => {
+      await client.send(requestText());
+      const isChunked = (await client.reader.head())?.one("transfer-encoding") === "chunked";
+      assertEquals(isChunked, kind !== "with a length");
+      let received = isChunked ? 0 : await drain(client.reader, LARGE);
+      if (isChunked) {
+        for (let chunk = await client.reader.chunk(); chunk?.length; chunk = await client.reader.chunk()) {
+          received += chunk.length;
+        }
+      }
+      assertEquals(received, LARGE);
+    });
+    assert(grown < MEMORY, `grew by ${grown / MB} MB`);
+    await cless.idle();
+  });
+}
+
+forwardTest("an app that does not read its upload makes the client stop", async (forward) => {
   const read = Promise.withResolvers<void>();
   let received = 0;
   await using app = Origin.serving(async (connection) => {
@@ -56,7 +74,7 @@ netTest("an app that does not read its upload makes the client stop", async () =
     received = await drain(connection.reader, LARGE);
     await connection.send(OK);
   });
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   using client = await cless.connect();
   await client.send(requestText("PUT /", [`content-length: ${LARGE}`]));
   const upload = new Flow(client, LARGE);
@@ -67,7 +85,7 @@ netTest("an app that does not read its upload makes the client stop", async () =
   assertEquals([upload.sent, received], [LARGE, LARGE]);
 });
 
-netTest("a client that does not read its download makes the app stop", async () => {
+forwardTest("a client that does not read its download makes the app stop", async (forward) => {
   const sending = Promise.withResolvers<Flow>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -76,7 +94,7 @@ netTest("a client that does not read its download makes the app stop", async () 
     sending.resolve(flow);
     await flow.finished;
   });
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   using client = await cless.connect();
   await client.send(requestText());
   const download = await sending.promise;
@@ -88,7 +106,7 @@ netTest("a client that does not read its download makes the app stop", async () 
   await cless.idle();
 });
 
-netTest("server-sent events arrive one at a time, each before the next is sent", async () => {
+forwardTest("server-sent events arrive one at a time, each before the next is sent", async (forward) => {
   const connected = Promise.withResolvers<OriginConnection>();
   const ended = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
@@ -97,7 +115,7 @@ netTest("server-sent events arrive one at a time, each before the next is sent",
     connected.resolve(connection);
     await ended.promise;
   });
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   using client = await cless.connect();
   await client.send(requestText("GET /", ["accept: text/event-stream"]));
   assertEquals((await client.reader.head())?.one("content-type"), "text/event-stream");
@@ -113,9 +131,9 @@ netTest("server-sent events arrive one at a time, each before the next is sent",
   await cless.idle();
 });
 
-netTest(
+forwardTest(
   "an upload in pieces reaches the app piece by piece, and a conversation both ways at once is possible",
-  async () => {
+  async (forward) => {
     await using app = Origin.serving(async (connection) => {
       await connection.reader.head();
       await connection.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
@@ -126,7 +144,7 @@ netTest(
       }
       await connection.send("0\r\n\r\n");
     });
-    await using cless = await Harness.warm({ origin: app });
+    await using cless = await Harness.warm({ forward, origin: app });
     using client = await cless.connect();
     await client.send(requestText("POST /", ["transfer-encoding: chunked"]));
     assertEquals((await client.reader.head())?.status, 200);
@@ -140,16 +158,16 @@ netTest(
   },
 );
 
-netTest(
+forwardTest(
   "an answer that comes before the upload is through reaches the client at once, and ends the upload",
-  async () => {
+  async (forward) => {
     const { promise: cut, resolve } = Promise.withResolvers<number>();
     await using app = Origin.serving(async (connection) => {
       await connection.reader.head();
       await connection.send("HTTP/1.1 413 x\r\ncontent-length: 3\r\n\r\nbig");
       resolve(await drain(connection.reader));
     });
-    await using cless = await Harness.warm({ origin: app });
+    await using cless = await Harness.warm({ forward, origin: app });
     using client = await cless.connect();
     await client.send(requestText("POST /", [`content-length: ${4 * MB}`]));
     await client.send(new Uint8Array(1024));
@@ -163,8 +181,8 @@ netTest(
   },
 );
 
-netTest("a client that has not read its error yet may go on sending a body that nobody wants", async () => {
-  await using cless = Harness.cold({});
+forwardTest("a client that has not read its error yet may go on sending a body that nobody wants", async (forward) => {
+  await using cless = Harness.cold({ forward });
   using client = await cless.connect();
   await client.send(requestText("POST /", [`content-length: ${4 * MB}`], "x"));
   const launch = await cless.launcher.nextLaunch();
@@ -173,9 +191,9 @@ netTest("a client that has not read its error yet may go on sending a body that 
   assertEquals((await client.answer()).status, 502);
 });
 
-netTest("uploads one after the other share a connection to the app", async () => {
+forwardTest("uploads one after the other share a connection to the app", async (forward) => {
   await using app = Origin.answering();
-  await using cless = await Harness.warm({ origin: app });
+  await using cless = await Harness.warm({ forward, origin: app });
   for (let turn = 0; turn < 5; turn++) {
     const chunked = turn % 2 === 0;
     const header = chunked ? "transfer-encoding: chunked" : "content-length: 2";

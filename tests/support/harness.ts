@@ -4,7 +4,9 @@ import { Activator } from "../../src/serving/activator.ts";
 import { type Clock, systemClock } from "../../src/serving/clock.ts";
 import { FileReserve } from "../../src/serving/file_reserve.ts";
 import { Fleet } from "../../src/serving/fleet.ts";
-import { fetchForwarder } from "../../src/serving/forward.ts";
+import { ExactForwarder } from "../../src/serving/exact/forwarder.ts";
+import { FetchForwarder } from "../../src/serving/fetch_forwarder.ts";
+import type { Forwarder } from "../../src/serving/forward.ts";
 import type { Instance } from "../../src/serving/instance.ts";
 import { InstancePool } from "../../src/serving/instance_pool.ts";
 import { UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
@@ -15,7 +17,7 @@ import { Server } from "../../src/serving/server.ts";
 import { Service } from "../../src/serving/service.ts";
 import { ServiceMap } from "../../src/serving/service_map.ts";
 import { Starter } from "../../src/serving/starter.ts";
-import { WebSocketBridge } from "../../src/serving/websocket.ts";
+import { WebSocketBridge } from "../../src/serving/websocket/bridge.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
 import type { HttpMessage } from "./http_message.ts";
 import { RawClient } from "./raw_client.ts";
@@ -24,6 +26,8 @@ import { RawClient } from "./raw_client.ts";
 export interface HarnessOptions {
   /** Where the n-th instance's app is; or the test decides about each start by the launcher. */
   readonly origin?: { readonly url: string } | ((n: number) => string);
+  /** Which forwarder; `fetch` where a test does not say. */
+  readonly forward?: "exact" | "fetch";
   readonly trustedProxies?: readonly string[];
   /** In ms. */
   readonly requestTimeout?: number;
@@ -40,7 +44,7 @@ export class Harness implements AsyncDisposable {
   /** Every instance that there has been. */
   readonly instances: Instance[] = [];
   readonly #clock: OwnTimers;
-  readonly #forward = fetchForwarder();
+  readonly #forwarder: Forwarder;
   readonly #websockets: WebSocketBridge;
   readonly #server: Server;
   readonly #starter: Starter;
@@ -56,6 +60,7 @@ export class Harness implements AsyncDisposable {
       });
     }
     launcher.onEvent = (event) => fleet.apply(event);
+    this.#forwarder = options.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
     this.#websockets = new WebSocketBridge(clock);
     this.unanswered = new UnansweredRequests(clock);
     const starter = this.#starter = new Starter({
@@ -73,6 +78,7 @@ export class Harness implements AsyncDisposable {
       note: (instance, owner) => {
         this.instances.push(instance);
         fleet.add(instance, owner);
+        instance.onUnready = () => this.#forwarder.leave(instance.origin);
       },
     });
     const services = new ServiceMap();
@@ -81,7 +87,7 @@ export class Harness implements AsyncDisposable {
     const proxy = new Proxy({
       activator: new Activator(new Router(services, undefined), 100),
       unanswered: this.unanswered,
-      forward: this.#forward,
+      forwarder: this.#forwarder,
       websockets: this.#websockets,
       clock,
       trustedProxies: (options.trustedProxies ?? []).map(parseCidr),
@@ -144,7 +150,7 @@ export class Harness implements AsyncDisposable {
     await this.#server.shutdown();
     await this.#starter.settled();
     this.#websockets[Symbol.dispose]();
-    this.#forward[Symbol.dispose]();
+    this.#forwarder[Symbol.dispose]();
     this.#clock[Symbol.dispose]();
   }
 }

@@ -50,14 +50,19 @@ export class Origin implements AsyncDisposable {
     return new Origin(Deno.listen({ hostname: "127.0.0.1", port: 0 }), serve);
   }
 
-  /** Gives every request the same answer, or the one that a function makes of it, on connections that stay open. */
+  /**
+   * Gives every request the same answer, or the one that a function makes of it, on connections that stay open. A HEAD
+   * gets only the head of it.
+   */
   static answering(answer: string | ((request: HttpMessage) => string | Uint8Array) = OK): Origin {
     const origin: Origin = Origin.serving(async (connection) => {
       for (;;) {
         const request = await connection.reader.request();
         if (request === undefined) return;
         origin.requests.push(request);
-        if (!await connection.send(typeof answer === "string" ? answer : answer(request))) return;
+        const whole = typeof answer === "string" ? answer : answer(request);
+        const isHead = typeof whole === "string" && request.startLine.startsWith("HEAD ");
+        if (!await connection.send(isHead ? whole.slice(0, whole.indexOf("\r\n\r\n") + 4) : whole)) return;
       }
     });
     return origin;

@@ -160,6 +160,12 @@ export class Exchange {
   async #answer({ head, rest }: Arrived): Promise<Response> {
     const { framing, status } = head;
     if (status < 200 || status > 599) throw new Malformed(`status ${status}`);
+    if (status === 205) {
+      // A body would mean nothing, and the platform takes none: RFC 9110, section 15.3.6.
+      const headers = head.headers.filter(([name]) => name.toLowerCase() !== "content-length");
+      await this.#end(false);
+      return toResponse({ ...head, headers }, null);
+    }
     if (framing === "chunked") {
       const chunks = new ChunkedDecoder();
       const begun = rest.slice();

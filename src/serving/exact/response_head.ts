@@ -113,7 +113,7 @@ function framingOf(
     if (length !== undefined) throw new Malformed("a length and Transfer-Encoding");
     if (!isCurrent) throw new Malformed("Transfer-Encoding in an answer of HTTP/1.0");
   }
-  if (method === "HEAD" || status < 200 || status === 204 || status === 205 || status === 304) return 0;
+  if (method === "HEAD" || status < 200 || status === 204 || status === 304) return 0;
   if (coding !== undefined) return "chunked";
   return length === undefined ? "close" : Number(length);
 }

@@ -1,0 +1,193 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Clock } from "../../../src/serving/clock.ts";
+import { Connection } from "../../../src/serving/exact/connection.ts";
+import { Connections } from "../../../src/serving/exact/connections.ts";
+import { Exchange } from "../../../src/serving/exact/exchange.ts";
+import { ExactForwarder } from "../../../src/serving/exact/forwarder.ts";
+import { Patience } from "../../../src/serving/exact/patience.ts";
+import type { RequestHead } from "../../../src/serving/request_head.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { toBytes } from "../../support/http_message.ts";
+import { never } from "../../support/kit.ts";
+import { OK, Origin, type OriginConnection } from "../../support/origin.ts";
+import { netTest } from "../../support/permissions.ts";
+import { turns, until } from "./until.ts";
+
+const HEAD: RequestHead = {
+  hostname: { name: "app.localhost", label: "app" },
+  method: "GET",
+  target: "/",
+  headers: [["host", "app.localhost"]],
+  contentLength: undefined,
+  bodyLength: 0,
+  websocket: false,
+};
+
+/** Sends a request, reads its answer, and says what it was. */
+async function ask(forwarder: ExactForwarder, origin: Origin, signal = never()): Promise<[number, string]> {
+  const response = await forwarder.forward(origin.url, HEAD, undefined, signal, Promise.resolve());
+  return [response.status, await response.text()];
+}
+
+/** An app that answers each request, and knows how many of its connections are open. */
+function countingApp(answer = OK): { origin: Origin; open: () => number } {
+  let open = 0;
+  const origin = Origin.serving(async (connection: OriginConnection) => {
+    open++;
+    while (await connection.reader.request() !== undefined && await connection.send(answer));
+    open--;
+  });
+  return { origin, open: () => open };
+}
+
+netTest("a connection is used again, and closed once nobody has used it for 3 s", async () => {
+  const { origin, open } = countingApp();
+  await using _ = origin;
+  const clock = new FakeClock();
+  using forwarder = new ExactForwarder(clock);
+  for (let turn = 0; turn < 5; turn++) {
+    assertEquals(await ask(forwarder, origin), [200, "ok"]);
+    await clock.advance(2900);
+  }
+  await turns(5);
+  assertEquals([origin.connections, open()], [1, 1]);
+  await clock.advance(1200);
+  await until(() => open() === 0);
+  assertEquals(clock.timers, 0); // it does not tick where there is nothing to look after
+  assertEquals(await ask(forwarder, origin), [200, "ok"]);
+  assertEquals(origin.connections, 2);
+});
+
+netTest("the connections to an app that takes no more requests are closed, and those to others stay", async () => {
+  const [left, other] = [countingApp(), countingApp()];
+  await using _ = left.origin;
+  await using __ = other.origin;
+  using forwarder = new ExactForwarder(new FakeClock());
+  for (const { origin } of [left, other]) await ask(forwarder, origin);
+  forwarder.leave(left.origin.url);
+  forwarder.leave("http://127.0.0.1:1"); // nobody knows it
+  await until(() => left.open() === 0);
+  assertEquals(other.open(), 1);
+  assertEquals(await ask(forwarder, left.origin), [200, "ok"]); // it may come back
+});
+
+netTest("a connection that is opened while the clock ticks is looked after like any other", async () => {
+  const { origin, open } = countingApp();
+  const closing = countingApp(OK.replace("200 OK", "200 OK\r\nconnection: close"));
+  await using _ = origin;
+  await using __ = closing.origin;
+  const clock = new TickingClock();
+  using forwarder = new ExactForwarder(clock);
+  await ask(forwarder, closing.origin);
+  const asked = ask(forwarder, origin);
+  clock.tick();
+  assertEquals(await asked, [200, "ok"]);
+  clock.time += 60_000;
+  clock.tick();
+  await until(() => open() === 0);
+});
+
+netTest("leaving an app closes the connection that is being opened to it, after its use", async () => {
+  const { origin, open } = countingApp();
+  await using _ = origin;
+  using forwarder = new ExactForwarder(new FakeClock());
+  const asked = ask(forwarder, origin);
+  forwarder.leave(origin.url);
+  assertEquals(await asked, [200, "ok"]);
+  await until(() => open() === 0);
+});
+
+netTest("a request that is given up just when its connection is there is not sent", async () => {
+  const heard: string[] = [];
+  await using origin = Origin.serving(async (connection) => {
+    for (;;) {
+      const request = await connection.reader.request();
+      if (request === undefined) return;
+      heard.push(request.startLine); // and is silent
+    }
+  });
+  using forwarder = new ExactForwarder(new FakeClock());
+  const abort = new AbortController();
+  const connect = Deno.connect;
+  // In one turn of the event loop a connection can be made and its instance end.
+  Deno.connect = ((options: Deno.ConnectOptions) =>
+    connect(options).then((tcp) => {
+      queueMicrotask(() => abort.abort(new Error("given up")));
+      return tcp;
+    })) as typeof Deno.connect;
+  let asked: Promise<unknown>;
+  try {
+    asked = forwarder.forward(origin.url, HEAD, undefined, abort.signal, Promise.resolve());
+    asked.catch(() => {});
+    await until(() => abort.signal.aborted);
+  } finally {
+    Deno.connect = connect;
+  }
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error("The request hangs")), 1000);
+  await assertRejects(() => Promise.race([asked, late.promise]), Error, "given up");
+  clearTimeout(timer);
+});
+
+/** A connection that has an answer for everything, and takes nothing. */
+class DeafTcp {
+  readonly #answer: Uint8Array;
+  closed = false;
+  #answered = false;
+
+  constructor(answer: string) {
+    this.#answer = toBytes(answer);
+  }
+
+  setNoDelay(): void {}
+
+  read(into: Uint8Array): Promise<number | null> {
+    if (this.#answered) return new Promise(() => {});
+    this.#answered = true;
+    into.set(this.#answer);
+    return Promise.resolve(this.#answer.length);
+  }
+
+  write(): Promise<number> {
+    return new Promise(() => {});
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+Deno.test("a connection whose request has not been written is not used for another", async () => {
+  const tcp = new DeafTcp(OK);
+  const clock = new FakeClock();
+  using patience = new Patience(clock);
+  const connections = new Connections("http://127.0.0.1:1");
+  const connection = new Connection(tcp as unknown as Deno.TcpConn);
+  const exchange = new Exchange(connection, connections, clock, patience);
+  const response = await exchange.run(HEAD, undefined, never(), Promise.resolve());
+  // The next request would be written into the midst of this one.
+  assertEquals([response.status, tcp.closed, connections.take()], [200, true, undefined]);
+});
+
+/** A clock whose ticks come exactly when a test says. */
+class TickingClock implements Clock {
+  time = 0;
+  readonly #ticks = new Set<() => void>();
+
+  tick(): void {
+    for (const tick of [...this.#ticks]) tick();
+  }
+
+  now(): number {
+    return this.time;
+  }
+
+  after(): () => void {
+    return () => {};
+  }
+
+  every(_ms: number, callback: () => void): () => void {
+    this.#ticks.add(callback);
+    return () => void this.#ticks.delete(callback);
+  }
+}

@@ -1,0 +1,44 @@
+import { assertEquals } from "@std/assert";
+import { requestText } from "../../../src/serving/exact/request_text.ts";
+import type { RequestHead } from "../../../src/serving/request_head.ts";
+
+/** A request without a body, unless told otherwise. */
+function head(parts: Partial<RequestHead> = {}): RequestHead {
+  return {
+    hostname: { name: "app.localhost", label: "app" },
+    method: "GET",
+    target: "/a?b=%20",
+    headers: [["host", "app.localhost"], ["x-own", "c\xe9"], ["x-own", ""]],
+    contentLength: undefined,
+    bodyLength: 0,
+    http2: false,
+    websocket: false,
+    ...parts,
+  };
+}
+
+const START = "/a?b=%20 HTTP/1.1\r\nhost: app.localhost\r\nx-own: c\xe9\r\nx-own: \r\n";
+
+Deno.test("a request without a body says nothing about one", () => {
+  assertEquals(requestText(head()), `GET ${START}\r\n`);
+  assertEquals(requestText(head({ method: "pOsT" })), `pOsT ${START}\r\n`);
+});
+
+Deno.test("a length is passed on as it was written, also that of no body", () => {
+  for (const [contentLength, bodyLength] of [["0", 0], ["5", 5], ["0005", 5]] as const) {
+    assertEquals(
+      requestText(head({ method: "PUT", contentLength, bodyLength })),
+      `PUT ${START}content-length: ${contentLength}\r\n\r\n`,
+    );
+  }
+});
+
+Deno.test("a body of unknown length goes in chunks, and has no length beside", () => {
+  const expected = `POST ${START}transfer-encoding: chunked\r\n\r\n`;
+  assertEquals(requestText(head({ method: "POST", bodyLength: Infinity })), expected);
+  assertEquals(requestText(head({ method: "POST", bodyLength: Infinity, contentLength: "5" })), expected);
+});
+
+Deno.test("a request without headers of its own is still one", () => {
+  assertEquals(requestText(head({ headers: [], target: "/" })), "GET / HTTP/1.1\r\n\r\n");
+});

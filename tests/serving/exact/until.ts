@@ -1,0 +1,16 @@
+/** How long something may take that ought to happen at once, ms. */
+const PATIENCE_MS = 5000;
+
+/** Resolves as soon as something is so; fails when it does not become so. */
+export async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`It never came to this: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** Lets what is under way on this machine's sockets arrive: so many turns of the event loop. */
+export async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,186 @@
+// What `--forward exact` passes on to the byte: answers. What even it changes is in forward_known_test.ts.
+import { assert, assertEquals } from "@std/assert";
+import { FakeClock } from "../support/fake_clock.ts";
+import { Harness } from "../support/harness.ts";
+import { type HttpMessage, toText } from "../support/http_message.ts";
+import { Origin } from "../support/origin.ts";
+import { netTest } from "../support/permissions.ts";
+import { requestText } from "../support/raw_client.ts";
+
+const forward = "exact";
+const DATE = "date: Thu, 01 Jan 1970 00:00:00 GMT";
+
+/** The bytes that a client gets of an app's answer. */
+async function bytesAtClient(answer: string, request = requestText("GET /", ["connection: close"])): Promise<string> {
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    await connection.send(answer);
+  });
+  await using cless = await Harness.warm({ forward, origin: app });
+  using client = await cless.connect();
+  await client.send(request);
+  return toText(await client.reader.rest()).replace("connection: close\r\n", ""); // it is the client's own
+}
+
+/** What a client gets of an app's answer. */
+async function seenByClient(answer: string, request = requestText()): Promise<HttpMessage> {
+  await using app = Origin.answering(answer);
+  await using cless = await Harness.warm({ forward, origin: app });
+  return await cless.ask(request);
+}
+
+netTest("exact: an answer is the app's own to the byte", async () => {
+  const lines = [
+    "HTTP/1.1 200 OK",
+    "X-Zeta: 1",
+    "Server: App/1.0 (two  blanks)",
+    "Set-Cookie: a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+    "x-alpha: Gr\xfc\xdfe \xa9 \xc3\xa9",
+    "Set-Cookie: b=2",
+    "Vary: a",
+    'ETag: W/"x"',
+    "Vary: b, c",
+    "X-Empty: ",
+    'WWW-Authenticate: Basic realm="a, b"',
+    "X_Odd!#$%&'*+.^`|~Name: 1",
+    "content-length: 256",
+    DATE,
+  ];
+  const answer = `${lines.join("\r\n")}\r\n\r\n${String.fromCharCode(...Array(256).keys())}`;
+  assertEquals(await bytesAtClient(answer), answer);
+});
+
+netTest("exact: names that differ in case only are written as the first of them", async () => {
+  const { headers } = await seenByClient(
+    "HTTP/1.1 200 OK\r\nX-Own: 1\r\nx-own: 2\r\nX-OWN: 3\r\ncontent-length: 0\r\n\r\n",
+  );
+  assertEquals(headers.slice(0, 3), [["X-Own", "1"], ["X-Own", "2"], ["X-Own", "3"]]);
+});
+
+netTest("exact: hop-by-hop headers are taken out, and the others stay in their order and case", async () => {
+  const { headers } = await seenByClient(
+    "HTTP/1.1 200 OK\r\nX-B: 1\r\nConnection: X-Secret\r\nx-secret: 1\r\nKeep-Alive: timeout=5\r\nX-A: 2\r\n" +
+      "content-length: 0\r\n\r\n",
+  );
+  assertEquals(headers.slice(0, -2), [["X-B", "1"], ["X-A", "2"]]);
+});
+
+netTest("exact: three hundred headers pass", async () => {
+  const lines = Array.from({ length: 300 }, (_, n) => `X-Own-${n}: ${n}`);
+  const answer = ["HTTP/1.1 200 OK", ...lines, "content-length: 0", DATE].join("\r\n") + "\r\n\r\n";
+  assertEquals(await bytesAtClient(answer), answer);
+});
+
+for (const status of ["204 No Content", "205 Reset Content", "304 Not Modified"]) {
+  netTest(`exact: a ${status} has no length and no body`, async () => {
+    const answer = `HTTP/1.1 ${status}\r\nETag: "a"\r\n${DATE}\r\n\r\n`;
+    assertEquals(await bytesAtClient(answer), answer);
+  });
+}
+
+netTest(
+  "exact: the answer to a HEAD says of a length what the app says, and nothing where it says nothing",
+  async () => {
+    for (const line of ["content-length: 1234\r\n", "content-length: 0\r\n", ""]) {
+      const answer = `HTTP/1.1 200 OK\r\nX-Own: 1\r\n${line}${DATE}\r\n\r\n`;
+      assertEquals(await bytesAtClient(answer, requestText("HEAD /", ["connection: close"])), answer);
+    }
+    const { headers } = await seenByClient(
+      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+      requestText("HEAD /"),
+    );
+    assertEquals(headers.map(([name]) => name), ["date"]);
+  },
+);
+
+netTest("exact: a body in chunks that has come whole with its head may go out with its length", async () => {
+  const seen = await seenByClient(
+    "HTTP/1.1 200 OK\r\nX-Own: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\nx-sum: 1\r\n\r\n",
+  );
+  assertEquals(seen.names(), ["content-length", "date", "x-own"]);
+  assertEquals([seen.one("content-length"), seen.text], ["5", "hello"]);
+});
+
+netTest("exact: an empty body in chunks passes", async () => {
+  const seen = await seenByClient("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
+  assertEquals([seen.status, seen.complete, seen.text], [200, true, ""]);
+});
+
+for (const version of ["1.0", "1.1"]) {
+  netTest(`exact: an answer of HTTP/${version} whose end is that of the connection passes whole`, async () => {
+    for (const body of ["", "ok", "x".repeat(200_000)]) {
+      await using app = Origin.serving(async (connection) => {
+        await connection.reader.request();
+        await connection.send(`HTTP/${version} 200 OK\r\nX-Own: 1\r\n${DATE}\r\n\r\n${body}`);
+      });
+      await using cless = await Harness.warm({ forward, origin: app });
+      const { complete, headers, text } = await cless.ask(requestText());
+      assertEquals(headers.map(([name]) => name), ["X-Own", "transfer-encoding", "date"]);
+      assert(complete && text === body, `${text.length} bytes`);
+    }
+  });
+}
+
+netTest("exact: an app of HTTP/1.0 keeps its connection only where it says so", async () => {
+  for (const [header, connections] of [["x-own: 1", 3], ["Connection: Keep-Alive", 1]] as const) {
+    await using app = Origin.answering(`HTTP/1.0 200 OK\r\n${header}\r\ncontent-length: 2\r\n\r\nok`);
+    await using cless = await Harness.warm({ forward, origin: app });
+    for (let turn = 0; turn < 3; turn++) assertEquals((await cless.ask(requestText())).text, "ok");
+    assertEquals(app.connections, connections);
+  }
+});
+
+for (const status of ["100", "101", "102", "199", "600", "700", "999"]) {
+  netTest(`exact: the status ${status} is no answer that can be passed on`, async () => {
+    const clock = new FakeClock();
+    await using app = Origin.serving(async (connection) => {
+      await connection.reader.request();
+      await connection.send(`HTTP/1.1 ${status} x\r\ncontent-length: 2\r\n\r\n`);
+    });
+    await using cless = await Harness.warm({ forward, origin: app, clock });
+    const answer = await clock.until(cless.ask(requestText("POST /")));
+    assertEquals([answer.status, answer.one("cless-error")], [502, "upstream_failed"]);
+  });
+}
+
+netTest("exact: an app that dies in a short body, before any of it has gone out, is a 502", async () => {
+  for (const part of ["", "ok"]) {
+    const clock = new FakeClock(); // so that the patience with the rest of the body does not end first
+    await using app = Origin.serving(async (connection) => {
+      await connection.reader.request();
+      await connection.send(`HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n${part}`);
+    });
+    await using cless = await Harness.warm({ forward, origin: app, clock });
+    const answer = await cless.ask(requestText());
+    assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 1]);
+    await cless.idle();
+  }
+});
+
+netTest("exact: broken chunks, before anything of the answer has gone out, are a 502", async () => {
+  await using app = Origin.answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n");
+  await using cless = await Harness.warm({ forward, origin: app });
+  const answer = await cless.ask(requestText());
+  assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 1]);
+  await cless.idle();
+});
+
+netTest("exact: a short body that takes its time is streamed once the patience with it has ended", async () => {
+  const clock = new FakeClock();
+  const seen = Promise.withResolvers<void>();
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    await connection.send(`HTTP/1.1 200 OK\r\nX-Own: 1\r\ncontent-length: 5\r\n${DATE}\r\n\r\nhel`);
+    await seen.promise;
+    await connection.send("lo");
+    await connection.ended();
+  });
+  await using cless = await Harness.warm({ forward, origin: app, clock });
+  using client = await cless.connect();
+  await client.send(requestText());
+  const head = await clock.until(client.reader.until("\r\n\r\nhel"));
+  assertEquals(head, `HTTP/1.1 200 OK\r\nX-Own: 1\r\ncontent-length: 5\r\n${DATE}\r\n\r\nhel`);
+  seen.resolve();
+  assertEquals(toText(await client.reader.exactly(2)), "lo");
+  assert(await clock.until(cless.idle().then(() => true)));
+});

@@ -1,0 +1,148 @@
+import { assert, assertEquals } from "@std/assert";
+import { FakeClock } from "../support/fake_clock.ts";
+import { forwardTest } from "../support/forwarders.ts";
+import { Harness } from "../support/harness.ts";
+import { Origin } from "../support/origin.ts";
+import { requestText } from "../support/raw_client.ts";
+
+/** A port of this machine where nobody listens. */
+function deadUrl(): string {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return `http://127.0.0.1:${listener.addr.port}`;
+}
+
+const [ONE, LARGE] = ["content-length: 5", `content-length: ${100_000}`];
+
+forwardTest("a POST that never reached the app is sent whole to a newly started one", async (forward) => {
+  await using app = Origin.answering();
+  const dead = deadUrl();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url });
+  cless.launcher.endUnseen("app-1");
+  const answer = await cless.ask(requestText("POST /", [ONE], "hello"));
+  assertEquals([answer.status, app.last.text], [200, "hello"]);
+  assertEquals(cless.launcher.called("launch"), ["app-1", "app-2"]);
+  await cless.idle();
+});
+
+forwardTest("a large POST that never reached the app is sent whole or not at all", async (forward) => {
+  await using app = Origin.answering();
+  const dead = deadUrl();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url });
+  cless.launcher.endUnseen("app-1");
+  // How much of a body `fetch` reads before it connects is its own affair.
+  const answer = await cless.ask(requestText("POST /", [LARGE], "x".repeat(100_000)));
+  assertEquals(app.requests.map(({ body }) => body.length), answer.status === 200 ? [100_000] : []);
+  assertEquals(answer.one("cless-error"), answer.status === 200 ? undefined : "upstream_failed");
+});
+
+forwardTest(
+  "an instance that refuses connections and yet lives is tried twice, and then it is a 502",
+  async (forward) => {
+    const dead = deadUrl();
+    const clock = new FakeClock();
+    await using cless = await Harness.warm({ forward, origin: () => dead, clock });
+    const answer = await clock.until(cless.ask(requestText("POST /", [ONE], "hello")));
+    assertEquals([answer.status, answer.one("cless-error")], [502, "upstream_failed"]);
+    assertEquals(cless.launcher.called("launch"), ["app-1"]);
+    await cless.idle();
+  },
+);
+
+forwardTest("a GET whose instance ends while it has it is answered by a newly started one", async (forward) => {
+  const asked = Promise.withResolvers<void>();
+  await using hanging = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    asked.resolve();
+    await connection.ended(); // a dead container's address does not even close
+  });
+  await using app = Origin.answering();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? hanging.url : app.url });
+  const answer = cless.ask(requestText("GET /here"));
+  await asked.promise;
+  cless.launcher.end("app-1", 137);
+  assertEquals((await answer).status, 200);
+  assertEquals(app.last.target, "/here");
+  await cless.idle();
+  assertEquals(cless.instances.map(({ inFlight }) => inFlight), [0, 0]);
+});
+
+forwardTest("a POST whose instance ends while it has it is a 502, and not sent again", async (forward) => {
+  const asked = Promise.withResolvers<void>();
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    asked.resolve();
+    await connection.ended();
+  });
+  await using cless = await Harness.warm({ forward, origin: app });
+  const answer = cless.ask(requestText("POST /", [ONE], "hello"));
+  await asked.promise;
+  cless.launcher.end("app-1", 137);
+  const { status, headers } = await answer;
+  assertEquals([status, Object.fromEntries(headers)["cless-error"]], [502, "upstream_failed"]);
+  assertEquals(cless.launcher.called("launch"), ["app-1"]);
+  await cless.idle();
+});
+
+forwardTest("a request whose instances end one after the other is tried four times in all", async (forward) => {
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    cless.launcher.end(cless.instance.id);
+  });
+  await using cless: Harness = await Harness.warm({ forward, origin: app });
+  const answer = await cless.ask(requestText());
+  assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 4]);
+  await cless.idle();
+});
+
+forwardTest("requests of a killed instance are answered by one new instance, all of them", async (forward) => {
+  const all = Promise.withResolvers<void>();
+  let asked = 0;
+  await using first = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    if (++asked === 20) all.resolve();
+    await connection.ended();
+  });
+  await using app = Origin.answering();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? first.url : app.url });
+  const answers = Array.from({ length: 20 }, (_, n) => cless.ask(requestText(`GET /${n}`)));
+  await all.promise;
+  cless.launcher.end("app-1");
+  assertEquals((await Promise.all(answers)).map(({ status }) => status), Array(20).fill(200));
+  assertEquals(cless.launcher.called("launch").length, 2);
+  assertEquals(new Set(app.requests.map(({ target }) => target)).size, 20);
+  await cless.idle();
+});
+
+forwardTest("an instance whose end becomes known only a moment later is no reason for a 502", async (forward) => {
+  await using first = Origin.serving(async (connection) => void await connection.reader.request());
+  await using app = Origin.answering();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? first.url : app.url, clock });
+  const answer = cless.ask(requestText());
+  while (first.connections < 2) await clock.advance(1);
+  await clock.advance(500);
+  cless.launcher.end("app-1");
+  assertEquals((await clock.until(answer)).status, 200);
+});
+
+forwardTest("a retry ends when the client has left", async (forward) => {
+  const asked = Promise.withResolvers<void>();
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    asked.resolve();
+    await connection.ended();
+  });
+  await using cless = Harness.cold({ forward });
+  const client = await cless.connect();
+  await client.send(requestText());
+  const first = await cless.launcher.nextLaunch();
+  first.succeed(app.url);
+  await asked.promise;
+  cless.launcher.end(first.id);
+  const second = await cless.launcher.nextLaunch();
+  client[Symbol.dispose]();
+  while (cless.unanswered.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  second.succeed(app.url);
+  await cless.idle();
+  assert(app.connections === 1);
+});
