@@ -20,6 +20,7 @@ const HEAD: RequestHead = {
   headers: [["host", "app.localhost"]],
   contentLength: undefined,
   bodyLength: 0,
+  http2: false,
   websocket: false,
 };
 

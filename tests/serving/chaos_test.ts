@@ -1,0 +1,93 @@
+import { assert, assertEquals } from "@std/assert";
+import { netTest } from "../support/permissions.ts";
+import { Harness } from "../support/harness.ts";
+import { Origin, type OriginConnection } from "../support/origin.ts";
+import type { RawClient } from "../support/raw_client.ts";
+import { requestText } from "../support/raw_client.ts";
+import { Random } from "./exact/random.ts";
+
+const REQUESTS = 10_000;
+const CLIENTS = 24;
+/** How many requests an instance lives for, at most. */
+const LIFETIME = 300;
+const SEED = 20261124;
+
+/** Apps that are killed at any moment, and what has reached them. */
+class MortalApps {
+  /** How often each POST has been taken to its end or in part. */
+  readonly deliveries = new Map<string, number>();
+  readonly origins: Origin[] = [];
+  readonly #random = new Random(SEED);
+  #left = 0;
+  /** Ends the container of the newest app. */
+  kill: () => Promise<void> = () => Promise.resolve();
+
+  /** Starts the next one; returns where it is. */
+  next(): string {
+    this.#left = this.#random.between(1, LIFETIME);
+    const origin = Origin.serving((connection) => this.#serve(connection));
+    this.origins.push(origin);
+    return origin.url;
+  }
+
+  async #serve(connection: OriginConnection): Promise<void> {
+    for (;;) {
+      const head = await connection.reader.head();
+      if (head === undefined) return;
+      const post = head.startLine.startsWith("POST");
+      if (post) this.deliveries.set(head.target, (this.deliveries.get(head.target) ?? 0) + 1);
+      if (--this.#left === 0) return void this.kill();
+      const body = await connection.reader.exactly(Number(head.one("content-length") ?? 0));
+      const answer = `${head.target} ${body.length} ${"x".repeat(Number(head.one("x-answer")))}`;
+      if (!await connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${answer.length}\r\n\r\n${answer}`)) return;
+    }
+  }
+}
+
+netTest(
+  "instances that are killed at any moment cost no idempotent request, and nothing comes twice",
+  async () => {
+    const apps = new MortalApps();
+    await using cless = await Harness.warm({ forward: "exact", origin: () => apps.next() });
+    const random = new Random(SEED, 1);
+    let killed = 0;
+    apps.kill = async () => {
+      killed++;
+      const [origin, { id }] = [apps.origins.at(-1)!, cless.instance];
+      // The engine says so before or after the connections have gone.
+      if (random.chance(0.3)) cless.launcher.end(id);
+      const gone = origin[Symbol.asyncDispose]();
+      await Promise.resolve();
+      cless.launcher.end(id);
+      await gone;
+    };
+    let asked = 0;
+    let failedPosts = 0;
+    const load = async () => {
+      let client: RawClient | undefined;
+      while (asked < REQUESTS) {
+        const target = `/${++asked}`;
+        const method = random.pick(["GET", "GET", "GET", "PUT", "POST", "POST"]);
+        const body = method === "GET" ? "" : "b".repeat(random.pick([0, 10, 5000, 60_000]));
+        const size = random.pick([0, 10, 1000, 20_000, 60_000]);
+        client ??= await cless.connect();
+        const headers = [`x-answer: ${size}`, ...(method === "GET" ? [] : [`content-length: ${body.length}`])];
+        const answer = await client.ask(requestText(`${method} ${target}`, headers, body));
+        if (answer.status === 200) assertEquals(answer.text, `${target} ${body.length} ${"x".repeat(size)}`);
+        else {
+          assertEquals([method, answer.status, answer.one("cless-error")], ["POST", 502, "upstream_failed"]);
+          failedPosts++;
+        }
+        if (answer.status === 200 && random.chance(0.9)) continue;
+        client[Symbol.dispose]();
+        client = undefined;
+      }
+      client?.[Symbol.dispose]();
+    };
+    await Promise.all(Array.from({ length: CLIENTS }, load));
+    assert(killed > 20, `only ${killed} were killed`);
+    assert(failedPosts < 10 * killed, `${failedPosts} POSTs failed`);
+    for (const [target, count] of apps.deliveries) assert(count === 1, `POST ${target} came ${count} times`);
+    await Promise.all(apps.origins.map((origin) => origin[Symbol.asyncDispose]()));
+  },
+);
