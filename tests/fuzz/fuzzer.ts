@@ -1,0 +1,129 @@
+import { turns } from "../serving/exact/until.ts";
+import { Harness } from "../support/harness.ts";
+import type { HttpMessage } from "../support/http_message.ts";
+import { Origin, type OriginConnection } from "../support/origin.ts";
+import { type RawClient, requestText } from "../support/raw_client.ts";
+import { type FuzzCase, makeCase } from "./fuzz_case.ts";
+import { judge } from "./verdict.ts";
+
+const CLIENTS = 64;
+/** After this a request counts as hanging, ms. */
+const PATIENCE_MS = 15_000;
+const REQUEST_TIMEOUT_MS = 3000; // longer than what an app that does not answer is given to be known for dead
+const MOST_FAILURES = 5;
+
+/** What came of a run. */
+export interface Outcome {
+  readonly seed: number;
+  /** What was wrong, case by case. */
+  readonly failures: readonly string[];
+  /** How many answers passed, were refused, were cut, and so on. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** How many connections the app has seen. */
+  readonly connections: number;
+}
+
+/** Which cases to run. */
+export interface FuzzOptions {
+  readonly seed: number;
+  readonly cases: number;
+  /** The number of the first case. */
+  readonly first?: number;
+  /** Is told how many are done. */
+  readonly progress?: (done: number) => void;
+}
+
+/** Sends mutated answers through cless, to several clients at once; each of them must get its own or none. */
+export async function fuzz({ seed, cases, first = 0, progress = () => {} }: FuzzOptions): Promise<Outcome> {
+  const running = new Map<number, FuzzCase>();
+  const failures: string[] = [];
+  const counts: Record<string, number> = {};
+  const fail = (number: number, what: string, fuzzed?: FuzzCase) =>
+    failures.push(
+      `case ${number}: ${what}\n  repeat: deno task fuzz --seed ${seed} --first ${number} --cases 1` +
+        (fuzzed === undefined ? "" : `\n  ${fuzzed.method}: ${JSON.stringify(fuzzed.pieces).slice(0, 3000)}`),
+    );
+  let next = first;
+  const unhandled = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    fail(next, `an unhandled rejection near it: ${event.reason instanceof Error ? event.reason.stack : event.reason}`);
+  };
+  globalThis.addEventListener("unhandledrejection", unhandled);
+  await using app = Origin.serving((connection) => serve(connection, running));
+  await using cless = await Harness.warm({ forward: "exact", origin: app, requestTimeout: REQUEST_TIMEOUT_MS });
+  await Promise.all(Array.from({ length: CLIENTS }, async () => {
+    const client = new FuzzClient(cless);
+    for (let number; failures.length < MOST_FAILURES && (number = next++) < first + cases;) {
+      const fuzzed = makeCase(seed, number);
+      running.set(number, fuzzed);
+      const { status } = fuzzed.reading.head ?? {};
+      const answer = await client.ask(fuzzed.method, `/case/${number}`, status);
+      running.delete(number);
+      const { verdict, wrong } = judge(fuzzed, answer);
+      counts[verdict] = (counts[verdict] ?? 0) + 1;
+      if (wrong !== undefined) fail(number, wrong, fuzzed);
+      const clean = await client.ask("GET", `/clean/${number}`);
+      if (typeof clean === "string") fail(number, `the request after it: ${clean}`, fuzzed);
+      else if (clean.status !== 200 || clean.text !== `clean ${number}`) {
+        fail(number, `the request after it: ${clean.startLine}, ${JSON.stringify(clean.text.slice(0, 300))}`, fuzzed);
+      }
+      if (number % 1000 === 0) progress(number - first);
+    }
+    client[Symbol.dispose]();
+  }));
+  await cless.idle();
+  globalThis.removeEventListener("unhandledrejection", unhandled);
+  return { seed, failures, counts, connections: app.connections };
+}
+
+/** Answers what comes over a connection to the app. */
+async function serve(connection: OriginConnection, running: ReadonlyMap<number, FuzzCase>): Promise<void> {
+  for (let request; (request = await connection.reader.request()) !== undefined;) {
+    const [, kind, number] = request.target.split("/");
+    if (kind === "clean") {
+      const body = `clean ${number}`;
+      await connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+      continue;
+    }
+    const fuzzed = running.get(Number(number));
+    if (fuzzed === undefined) return;
+    for (const [n, piece] of fuzzed.pieces.entries()) {
+      if (n > 0) await turns(1);
+      if (!await connection.send(piece)) return;
+    }
+    if (fuzzed.reading.end !== undefined && fuzzed.reading.reusable && !fuzzed.surplus) continue;
+    if (fuzzed.surplus) return await connection.ended(); // cless must have seen it
+    if (fuzzed.closesAfter > 0) await new Promise((resolve) => setTimeout(resolve, fuzzed.closesAfter));
+    return;
+  }
+}
+
+/** A client whose connection is made again when it has ended. */
+class FuzzClient implements Disposable {
+  readonly #cless: Harness;
+  #client: RawClient | undefined;
+
+  constructor(cless: Harness) {
+    this.#cless = cless;
+  }
+
+  /** The answer to a request; `cut` where there is none, `hangs` where nothing comes. */
+  async ask(method: string, target: string, expected?: number): Promise<HttpMessage | "cut" | "hangs"> {
+    this.#client ??= await this.#cless.connect();
+    const body = method === "POST" || method === "PUT";
+    await this.#client.send(requestText(`${method} ${target}`, body ? ["content-length: 4"] : [], body ? "body" : ""));
+    const { promise, resolve } = Promise.withResolvers<"hangs">();
+    const timer = setTimeout(() => resolve("hangs"), PATIENCE_MS);
+    // A 205 has no body, but nothing that says so.
+    const reading = this.#client.answer(expected === 205 ? "HEAD" : method).catch(() => "cut" as const);
+    const answer = await Promise.race([reading, promise]);
+    clearTimeout(timer);
+    if (typeof answer === "string" || !answer.complete || expected === 205) this[Symbol.dispose]();
+    return answer;
+  }
+
+  [Symbol.dispose](): void {
+    this.#client?.[Symbol.dispose]();
+    this.#client = undefined;
+  }
+}
