@@ -129,6 +129,8 @@ export class Exchange {
       if (this.#brokenOff !== undefined) return;
       if (length === Infinity) await this.#connection.writeText("0\r\n\r\n");
       this.#written = true;
+      // A body that has not been read to its very end costs the client its connection.
+      if (length < Infinity) await next();
     } catch {
       // The app takes no more; its answer may be there all the same.
     }
