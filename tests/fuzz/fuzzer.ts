@@ -6,7 +6,13 @@ import { type RawClient, requestText } from "../support/raw_client.ts";
 import { type FuzzCase, makeCase } from "./fuzz_case.ts";
 import { judge } from "./verdict.ts";
 
-const CLIENTS = 64;
+/** How many batches run at the same time, each with so many clients and cases. */
+const LANES = 4;
+const CLIENTS = 32;
+const BATCH = 500;
+/** How many connections a run makes: some as fast as it can, the others no faster than that. */
+const MOST_AT_FIRST = 60_000;
+const MOST_PER_SECOND = 1000;
 /** After this a request counts as hanging, ms. */
 const PATIENCE_MS = 15_000;
 const REQUEST_TIMEOUT_MS = 3000; // longer than what an app that does not answer is given to be known for dead
@@ -34,46 +40,77 @@ export interface FuzzOptions {
 }
 
 /** Sends mutated answers through cless, to several clients at once; each of them must get its own or none. */
-export async function fuzz({ seed, cases, first = 0, progress = () => {} }: FuzzOptions): Promise<Outcome> {
-  const running = new Map<number, FuzzCase>();
-  const failures: string[] = [];
-  const counts: Record<string, number> = {};
-  const fail = (number: number, what: string, fuzzed?: FuzzCase) =>
-    failures.push(
-      `case ${number}: ${what}\n  repeat: deno task fuzz --seed ${seed} --first ${number} --cases 1` +
-        (fuzzed === undefined ? "" : `\n  ${fuzzed.method}: ${JSON.stringify(fuzzed.pieces).slice(0, 3000)}`),
-    );
-  let next = first;
+export async function fuzz(options: FuzzOptions): Promise<Outcome> {
+  const { seed, cases, first = 0, progress = () => {} } = options;
+  const run: Run = { seed, next: first, end: first + cases, failures: [], counts: {}, connections: 0 };
+  const began = performance.now();
   const unhandled = (event: PromiseRejectionEvent) => {
     event.preventDefault();
-    fail(next, `an unhandled rejection near it: ${event.reason instanceof Error ? event.reason.stack : event.reason}`);
+    const { reason } = event;
+    fail(run, run.next, `an unhandled rejection near it: ${reason instanceof Error ? reason.stack : reason}`);
   };
   globalThis.addEventListener("unhandledrejection", unhandled);
+  await Promise.all(Array.from({ length: LANES }, async () => {
+    while (run.next < run.end && run.failures.length < MOST_FAILURES) {
+      await batch(run);
+      progress(run.next - first);
+      // Linux remembers each connection for two minutes, and drops packets when there are too many: nf_conntrack_max.
+      const seconds = (performance.now() - began) / 1000;
+      const ahead = run.connections - MOST_AT_FIRST - MOST_PER_SECOND * seconds;
+      if (ahead > 0) await new Promise((resolve) => setTimeout(resolve, ahead / MOST_PER_SECOND * 1000));
+    }
+  }));
+  globalThis.removeEventListener("unhandledrejection", unhandled);
+  return run;
+}
+
+/** What is under way. */
+interface Run extends Outcome {
+  next: number;
+  readonly end: number;
+  readonly failures: string[];
+  readonly counts: Record<string, number>;
+  connections: number;
+}
+
+function fail(run: Run, number: number, what: string, fuzzed?: FuzzCase): void {
+  run.failures.push(
+    `case ${number}: ${what}\n  repeat: deno task fuzz --seed ${run.seed} --first ${number} --cases 1` +
+      (fuzzed === undefined ? "" : `\n  ${fuzzed.method}: ${JSON.stringify(fuzzed.pieces).slice(0, 3000)}`),
+  );
+}
+
+/** Some cases, with an app and a cless of their own: an app of the tests remembers all its connections. */
+async function batch(run: Run): Promise<void> {
+  const running = new Map<number, FuzzCase>();
   await using app = Origin.serving((connection) => serve(connection, running));
   await using cless = await Harness.warm({ forward: "exact", origin: app, requestTimeout: REQUEST_TIMEOUT_MS });
+  let left = BATCH;
   await Promise.all(Array.from({ length: CLIENTS }, async () => {
-    const client = new FuzzClient(cless);
-    for (let number; failures.length < MOST_FAILURES && (number = next++) < first + cases;) {
-      const fuzzed = makeCase(seed, number);
-      running.set(number, fuzzed);
-      const { status } = fuzzed.reading.head ?? {};
-      const answer = await client.ask(fuzzed.method, `/case/${number}`, status);
-      running.delete(number);
-      const { verdict, wrong } = judge(fuzzed, answer);
-      counts[verdict] = (counts[verdict] ?? 0) + 1;
-      if (wrong !== undefined) fail(number, wrong, fuzzed);
-      const clean = await client.ask("GET", `/clean/${number}`);
-      if (typeof clean === "string") fail(number, `the request after it: ${clean}`, fuzzed);
-      else if (clean.status !== 200 || clean.text !== `clean ${number}`) {
-        fail(number, `the request after it: ${clean.startLine}, ${JSON.stringify(clean.text.slice(0, 300))}`, fuzzed);
-      }
-      if (number % 1000 === 0) progress(number - first);
+    using client = new FuzzClient(cless);
+    while (run.failures.length < MOST_FAILURES && left > 0 && run.next < run.end) {
+      left--;
+      await one(run, run.next++, client, running);
     }
-    client[Symbol.dispose]();
   }));
   await cless.idle();
-  globalThis.removeEventListener("unhandledrejection", unhandled);
-  return { seed, failures, counts, connections: app.connections };
+  run.connections += app.connections;
+}
+
+/** One case, and a request after it. */
+async function one(run: Run, number: number, client: FuzzClient, running: Map<number, FuzzCase>): Promise<void> {
+  const fuzzed = makeCase(run.seed, number);
+  running.set(number, fuzzed);
+  const answer = await client.ask(fuzzed.method, `/case/${number}`, fuzzed.reading.head?.status);
+  running.delete(number);
+  const { verdict, wrong } = judge(fuzzed, answer);
+  run.counts[verdict] = (run.counts[verdict] ?? 0) + 1;
+  if (wrong !== undefined) fail(run, number, wrong, fuzzed);
+  const clean = await client.ask("GET", `/clean/${number}`);
+  if (typeof clean === "string") fail(run, number, `the request after it: ${clean}`, fuzzed);
+  else if (clean.status !== 200 || clean.text !== `clean ${number}`) {
+    fail(run, number, `the request after it: ${clean.startLine}, ${JSON.stringify(clean.text.slice(0, 300))}`, fuzzed);
+  }
 }
 
 /** Answers what comes over a connection to the app. */

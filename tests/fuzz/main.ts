@@ -13,15 +13,16 @@ const number = (flag: string, otherwise: number) => given[flag] === undefined ? 
 const [seed, cases, first] = [number("seed", Date.now() % 1e9), number("cases", 1e6), number("first", 0)];
 
 console.log(`seed ${seed}: ${cases} cases`);
+let shown = 0;
 const began = performance.now();
 const { failures, counts, connections } = await fuzz({
   seed,
   cases,
   first,
   progress: (done) => {
-    if (done % 50_000 === 0 && done > 0) {
-      console.log(`${done} done, ${Math.round((performance.now() - began) / 1000)} s`);
-    }
+    if (done < shown + 50_000) return;
+    shown = done;
+    console.log(`${done} done, ${Math.round((performance.now() - began) / 1000)} s`);
   },
 });
 const seconds = ((performance.now() - began) / 1000).toFixed(1);
