@@ -1,5 +1,9 @@
 // The mirror of @std on npm carries no types; these are the parts of it that cless uses.
 
+declare module "@std/bytes/concat" {
+  export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>;
+}
+
 declare module "@std/cli/parse-args" {
   export function parseArgs(
     args: string[],

@@ -28,12 +28,9 @@ export class FetchForwarder implements Forwarder {
   readonly #once = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 0 });
 
   /** See {@linkcode Forwarder.check}. */
-  check({ method, target, bodyLength }: RequestHead): void {
+  check({ method, target }: RequestHead): void {
     if (FOLDED.test(method) && method !== method.toUpperCase()) refuse("Methods are written in upper case");
     if (target.includes("\\")) refuse("cless does not pass on a target like that"); // it would become a slash
-    if (bodyLength > 0 && (method === "GET" || method === "HEAD")) {
-      refuse(`cless does not pass on the body of a ${method}`);
-    }
   }
 
   /** See {@linkcode Forwarder.forward}. */
@@ -110,7 +107,7 @@ function bodyOf(upload: Upload, length: number): BodyInit {
     pull: async (controller) => {
       const piece = await next();
       if (piece === undefined) controller.close();
-      else controller.enqueue(piece.slice()); // `fetch` holds it for longer than it holds
+      else controller.enqueue(piece.slice()); // `fetch` may keep it until after the next has been asked for
     },
   }, { highWaterMark: 0 });
   return length === Infinity ? stream : new SizedBody(stream, length);

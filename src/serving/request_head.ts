@@ -39,7 +39,7 @@ const HOP_BY_HOP = new Set([
 
 const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/** Methods that no proxy of this kind can pass on. Methods are case-sensitive, but `fetch` does not know: RFC 9110, section 9.1. */
+/** Methods that are not passed on, in any case: there are apps that do not tell `trace` from `TRACE`. */
 const REFUSED = /^(?:connect|trace|track)$/i;
 
 /** RFC 9110, section 5.6.2. */

@@ -1,3 +1,4 @@
+import { concat } from "@std/bytes/concat";
 import { Buffer } from "node:buffer";
 
 /** Text whose characters are bytes: what goes over a wire can be written down and compared as it is. */
@@ -202,14 +203,4 @@ export function closeQuietly(resource: { close(): void }): void {
   } catch {
     // It was closed already.
   }
-}
-
-function concat(parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "../../errors.ts";
 import { ForwardError } from "../forward.ts";
 import { Connection } from "./connection.ts";
 
@@ -40,7 +41,7 @@ export class Connections {
     } catch (error) {
       this.#open--;
       signal.throwIfAborted();
-      throw new ForwardError("unsent", `cannot connect: ${error instanceof Error ? error.message : error}`);
+      throw new ForwardError("unsent", `cannot connect: ${messageOf(error)}`);
     }
   }
 

@@ -1,6 +1,6 @@
-import { ClessError } from "../../errors.ts";
+import { ClessError, messageOf } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
-import { endToEnd, ForwardError, HOP_BY_HOP } from "../forward.ts";
+import { endToEnd, ForwardError } from "../forward.ts";
 import type { RequestHead } from "../request_head.ts";
 import type { Upload } from "../upload.ts";
 import { ChunkedDecoder } from "./chunked.ts";
@@ -243,10 +243,9 @@ export class Exchange {
   }
 
   #explain(error: unknown): ForwardError {
-    const reason = error instanceof Error ? error.message : String(error);
-    if (!this.#answered) return new ForwardError("unanswered", reason);
     // What comes over a connection that was used before may belong to the answer before.
-    return new ForwardError(this.#connection.used ? "unanswered" : "garbled", reason);
+    const isItsAnswer = this.#answered && !this.#connection.used;
+    return new ForwardError(isItsAnswer ? "garbled" : "unanswered", messageOf(error));
   }
 }
 
@@ -269,8 +268,7 @@ function nothing({ status, headers }: ResponseHead): ReadableStream | null {
 
 function toResponse(head: ResponseHead, body: Uint8Array<ArrayBuffer> | ReadableStream | null): Response {
   const { status, connection } = head;
-  const plain = connection === undefined && !head.headers.some(([name]) => HOP_BY_HOP.has(name.toLowerCase()));
-  const headers = plain ? head.headers : endToEnd(head.headers, connection);
+  const headers = head.hopByHop ? endToEnd(head.headers, connection) : head.headers;
   try {
     return new Response(body, { status, headers });
   } catch {

@@ -17,6 +17,7 @@ export function uncleared(length: number): Uint8Array<ArrayBuffer> {
 /** The pieces of memory through which one answer passes; they are used again by the next when it has been delivered. */
 export class Pieces {
   readonly #held: Uint8Array<ArrayBuffer>[] = [];
+  readonly #mostHeld: number;
   /** Memory of a piece that is not kept, as long as the platform may not have taken it over. */
   #passing: ArrayBuffer | undefined;
 
@@ -25,7 +26,7 @@ export class Pieces {
     delivered?.then(() => {
       for (const piece of this.#held) if (waiting.length < MOST_WAITING) waiting.push(piece);
     }, () => {});
-    if (delivered === undefined) this.#held.length = MOST_HELD;
+    this.#mostHeld = delivered === undefined ? 0 : MOST_HELD;
   }
 
   /**
@@ -37,7 +38,7 @@ export class Pieces {
     // To give up our hold on memory at once is much cheaper than to leave it to the garbage collector.
     this.#passing?.transfer(0);
     this.#passing = undefined;
-    if (length >= PIECE_BYTES && this.#held.length < MOST_HELD) {
+    if (length >= PIECE_BYTES && this.#held.length < this.#mostHeld) {
       const piece = waiting.pop() ?? uncleared(PIECE_BYTES);
       this.#held.push(piece);
       return piece;

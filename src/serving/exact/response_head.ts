@@ -1,3 +1,4 @@
+import { HOP_BY_HOP } from "../forward.ts";
 import { listItems } from "../header_list.ts";
 import type { Header } from "../request_head.ts";
 import { Malformed } from "./malformed.ts";
@@ -7,6 +8,8 @@ export interface ResponseHead {
   readonly status: number;
   /** All lines but `transfer-encoding`, in order and as they were written. */
   readonly headers: Header[];
+  /** Whether some of them are meant for this hop only. */
+  readonly hopByHop: boolean;
   /** The value of `Connection`, where there is one. */
   readonly connection: string | undefined;
   /** How the body ends: its length in bytes, with a last chunk, or with the connection. */
@@ -57,6 +60,7 @@ export function parseHead(text: string, method: string): ResponseHead {
   let connection: string | undefined;
   let length: string | undefined;
   let coding: string | undefined;
+  let hopByHop = false;
   for (let start = end + 2;; start = end + 2) {
     end = text.indexOf("\r\n", start);
     if (end === start) break;
@@ -66,7 +70,8 @@ export function parseHead(text: string, method: string): ResponseHead {
     if (first === SPACE || first === TAB) throw new Malformed("a folded header line");
     const name = text.slice(start, colon);
     const value = trimmed(text, colon + 1, end);
-    switch (name.toLowerCase()) {
+    const lower = name.toLowerCase();
+    switch (lower) {
       case "transfer-encoding":
         if (coding !== undefined) throw new Malformed("two Transfer-Encoding");
         coding = value;
@@ -80,12 +85,14 @@ export function parseHead(text: string, method: string): ResponseHead {
         connection = connection === undefined ? value : `${connection}, ${value}`;
         break;
     }
+    hopByHop ||= HOP_BY_HOP.has(lower);
     headers.push([name, value]);
   }
   const options = connection === undefined ? undefined : listItems(connection);
   return {
     status,
     headers,
+    hopByHop,
     connection,
     framing: framingOf(status, method, minor === "1", length, coding),
     keepAlive: minor === "1" ? options?.includes("close") !== true : options?.includes("keep-alive") === true,

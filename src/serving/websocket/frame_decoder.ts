@@ -1,3 +1,4 @@
+import { concat } from "@std/bytes/concat";
 import { NO_CODE, Opcode } from "./frame.ts";
 
 /** How long a message may be, bytes: it has to be put together before it can be passed on. */
@@ -133,14 +134,4 @@ function textOf(bytes: Uint8Array): string {
   } catch {
     throw new WebSocketError(NOT_TEXT, "text that is not UTF-8");
   }
-}
-
-function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -77,6 +77,7 @@ Deno.test("a head is read as it was written", () => {
       ["a", "b:c"],
       ["x", "\xa0y\xa0"], // only HTTP's own blanks are no part of a value
     ],
+    hopByHop: false,
     connection: undefined,
     framing: 3,
     keepAlive: true,
