@@ -158,7 +158,7 @@ forwardTest("a client that leaves while it waits for a start is forgotten, and t
   const launch = await cless.launcher.nextLaunch();
   assertEquals(cless.unanswered.size, 1);
   client[Symbol.dispose]();
-  while (cless.unanswered.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await cless.unanswered.none();
   launch.succeed(app.url);
   assertEquals((await cless.ask(requestText("GET /second"))).status, 200);
   assertEquals(app.requests.map(({ target }) => target), ["/second"]);

@@ -141,7 +141,7 @@ forwardTest("a retry ends when the client has left", async (forward) => {
   cless.launcher.end(first.id);
   const second = await cless.launcher.nextLaunch();
   client[Symbol.dispose]();
-  while (cless.unanswered.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await cless.unanswered.none();
   second.succeed(app.url);
   await cless.idle();
   assert(app.connections === 1);

@@ -109,7 +109,7 @@ forwardTest("a small PUT is sent again whole, also where its body had only come 
   using client = await cless.connect();
   await client.send(requestText("PUT /", ["content-length: 13"], "one "));
   await half.promise;
-  while (app.connections < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  await app.connected(2);
   await client.send("two ");
   await client.send("three");
   assertEquals((await client.answer()).status, 200);

@@ -258,7 +258,7 @@ netTest("a client that disappears before its WebSocket is open leaves nothing be
   const client = await askFor(cless);
   await asked.promise;
   client[Symbol.dispose]();
-  while (cless.unanswered.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  await cless.unanswered.none();
   agree.resolve();
   await cless.idle();
 });

@@ -9,7 +9,7 @@ import { FetchForwarder } from "../../src/serving/fetch_forwarder.ts";
 import type { Forwarder } from "../../src/serving/forward.ts";
 import type { Instance } from "../../src/serving/instance.ts";
 import { InstancePool } from "../../src/serving/instance_pool.ts";
-import { UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
+import { type UnansweredRequest, UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
 import { Proxy, type ProxyParts } from "../../src/serving/proxy.ts";
 import { Reaper } from "../../src/serving/reaper.ts";
 import { Router } from "../../src/serving/router.ts";
@@ -40,7 +40,7 @@ export interface HarnessOptions {
 export class Harness implements AsyncDisposable {
   readonly launcher = new FakeLauncher();
   readonly fleet = new Fleet();
-  readonly unanswered: UnansweredRequests;
+  readonly unanswered: WatchedRequests;
   /** Every instance that there has been. */
   readonly instances: Instance[] = [];
   readonly #clock: OwnTimers;
@@ -62,7 +62,7 @@ export class Harness implements AsyncDisposable {
     launcher.onEvent = (event) => fleet.apply(event);
     this.#forwarder = options.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
     this.#websockets = new WebSocketBridge(clock);
-    this.unanswered = new UnansweredRequests(clock);
+    this.unanswered = new WatchedRequests(clock);
     const starter = this.#starter = new Starter({
       launcher,
       clock,
@@ -152,6 +152,25 @@ export class Harness implements AsyncDisposable {
     this.#websockets[Symbol.dispose]();
     this.#forwarder[Symbol.dispose]();
     this.#clock[Symbol.dispose]();
+  }
+}
+
+/** Requests without an answer, the end of the last of which can be awaited. */
+class WatchedRequests extends UnansweredRequests {
+  #none: PromiseWithResolvers<void> | undefined;
+
+  /** Resolves when every request has been answered or given up. */
+  none(): Promise<void> {
+    if (this.size === 0) return Promise.resolve();
+    this.#none ??= Promise.withResolvers();
+    return this.#none.promise;
+  }
+
+  override delete(unanswered: UnansweredRequest): void {
+    super.delete(unanswered);
+    if (this.size > 0) return;
+    this.#none?.resolve();
+    this.#none = undefined;
   }
 }
 

@@ -36,7 +36,9 @@ export class Origin implements AsyncDisposable {
   /** What was asked, in order; only what {@linkcode Origin.answering} reads. */
   readonly requests: HttpMessage[] = [];
   readonly #listener: Deno.TcpListener;
-  readonly #connections: OriginConnection[] = [];
+  readonly #open = new Set<OriginConnection>();
+  readonly #expected: { count: number; resolve: () => void }[] = [];
+  #connections = 0;
   readonly #running = new Set<Promise<void>>();
   readonly #accepting: Promise<void>;
 
@@ -75,7 +77,13 @@ export class Origin implements AsyncDisposable {
 
   /** How many connections there have been. */
   get connections(): number {
-    return this.#connections.length;
+    return this.#connections;
+  }
+
+  /** Resolves when there have been so many connections. */
+  connected(count: number): Promise<void> {
+    if (this.#connections >= count) return Promise.resolve();
+    return new Promise((resolve) => this.#expected.push({ count, resolve }));
   }
 
   /** The request that came last. */
@@ -88,7 +96,7 @@ export class Origin implements AsyncDisposable {
   /** Closes the listener and every connection. */
   async [Symbol.asyncDispose](): Promise<void> {
     closeQuietly(this.#listener);
-    for (const connection of this.#connections) connection.close();
+    for (const connection of this.#open) connection.close();
     await Promise.all([this.#accepting, ...this.#running]);
   }
 
@@ -97,9 +105,13 @@ export class Origin implements AsyncDisposable {
       const accepted = await this.#listener.accept().catch(() => undefined);
       if (accepted === undefined) return;
       accepted.setNoDelay(true);
-      const connection = new OriginConnection(accepted, this.#connections.length);
-      this.#connections.push(connection);
-      const done = serve(connection).then(() => connection.close()).finally(() => this.#running.delete(done));
+      const connection = new OriginConnection(accepted, this.#connections++);
+      this.#open.add(connection);
+      for (const { count, resolve } of this.#expected) if (count <= this.#connections) resolve();
+      const done = serve(connection).then(() => connection.close()).finally(() => {
+        this.#open.delete(connection);
+        this.#running.delete(done);
+      });
       this.#running.add(done);
     }
   }
