@@ -14,9 +14,9 @@ import type { WebSocketBridge } from "./websocket/bridge.ts";
 
 const log = logger("proxy");
 
-/** How often a request is sent to an instance that lives, and in all. */
-const MOST_TRIES_ALIVE = 2;
-const MOST_TRIES = 4;
+/** How often a request is sent to one instance, and to how many: one that they all die of must not go on for ever. */
+const MOST_TRIES = 2;
+const MOST_INSTANCES = 4;
 /** How long the news of an instance's end may take, ms. */
 const NEWS_MS = 1000;
 
@@ -49,8 +49,9 @@ interface Exchange {
   /** What it had to wait for. */
   start: { how: Wake; ms: number } | undefined;
   instance: Instance | undefined;
+  /** How many instances have had it, and how often the last of them. */
+  instances: number;
   tries: number;
-  triesAlive: number;
 }
 
 /** Answers the requests: finds the instance, sends the request there and the answer back. */
@@ -85,8 +86,8 @@ export class Proxy {
       arrived: clock.now(),
       start: undefined,
       instance: undefined,
+      instances: 0,
       tries: 0,
-      triesAlive: 0,
     };
     if (head.bodyLength > 0) {
       const upload = exchange.pending.upload = new Upload(request.body!, head.bodyLength);
@@ -114,7 +115,11 @@ export class Proxy {
   #send(exchange: Exchange, lease: Lease): Promise<Response> {
     const { head, info, pending } = exchange;
     const { request, upload } = pending;
-    exchange.instance = lease.instance;
+    if (exchange.instance !== lease.instance) {
+      exchange.instance = lease.instance;
+      exchange.instances++;
+      exchange.tries = 0;
+    }
     lease.holder = pending;
     const { origin } = lease.instance;
     if (head.websocket) {
@@ -154,24 +159,24 @@ export class Proxy {
     const { head, pending } = exchange;
     const { gone } = lease.instance;
     lease.release();
-    exchange.tries++;
     if (!this.#mayRepeat(exchange, error)) return this.#fail(exchange, error);
     pending.upload?.abandon();
     pending.renew();
-    if (!gone.aborted && ++exchange.triesAlive >= MOST_TRIES_ALIVE) {
+    if (++exchange.tries >= MOST_TRIES && !gone.aborted) {
       // A process dies before its engine knows.
       suspect();
       await pause(clock, NEWS_MS, AbortSignal.any([gone, pending.signal]));
       if (pending.signal.aborted) return this.#fail(exchange, pending.signal.reason);
       if (!gone.aborted) return this.#fail(exchange, error);
     }
+    if (gone.aborted && exchange.instances >= MOST_INSTANCES) return this.#fail(exchange, error);
     const again = activator.claim(head.hostname);
     return again === undefined ? await this.#hold(exchange) : await this.#send(exchange, again);
   }
 
   #mayRepeat(exchange: Exchange, error: unknown): boolean {
-    const { head, tries, pending: { upload } } = exchange;
-    if (tries >= MOST_TRIES || upload?.replayable === false) return false;
+    const { head, pending: { upload } } = exchange;
+    if (upload?.replayable === false) return false;
     if (error instanceof ForwardError && error.progress === "unsent") return true;
     const unanswered = error instanceof InstanceGone ||
       error instanceof ForwardError && error.progress === "unanswered";

@@ -72,12 +72,12 @@ for (
   });
 }
 
-forwardTest("100 KB of an app's headers pass", async (forward) => {
-  const headers = Array.from({ length: 50 }, (_, n) => `x-${n}: ${"v".repeat(2000)}`);
+forwardTest("60 KB of an app's headers pass", async (forward) => {
+  const headers = Array.from({ length: 30 }, (_, n) => `x-${n}: ${"v".repeat(2000)}`);
   await using app = Origin.answering(`HTTP/1.1 200 OK\r\n${headers.join("\r\n")}\r\ncontent-length: 2\r\n\r\nok`);
   await using cless = await Harness.warm({ forward, origin: app });
   const seen = await cless.ask(requestText());
-  assertEquals([seen.status, seen.names().filter((name) => name.startsWith("x-")).length], [200, 50]);
+  assertEquals([seen.status, seen.names().filter((name) => name.startsWith("x-")).length], [200, 30]);
 });
 
 forwardTest("more body than its Content-Length is not taken for the answer to the next request", async (forward) => {

@@ -8,8 +8,8 @@ import { Random } from "./exact/random.ts";
 
 const REQUESTS = 10_000;
 const CLIENTS = 24;
-/** How many requests an instance lives for, at most. */
-const LIFETIME = 300;
+/** How many requests an instance lives for, at most; at least one of each client, since no request is sent on for ever. */
+const LIFETIME = 100;
 const SEED = 20261124;
 
 /** Apps that are killed at any moment, and what has reached them. */
@@ -24,7 +24,7 @@ class MortalApps {
 
   /** Starts the next one; returns where it is. */
   next(): string {
-    this.#left = this.#random.between(1, LIFETIME);
+    this.#left = this.#random.between(CLIENTS, LIFETIME);
     const origin = Origin.serving((connection) => this.#serve(connection));
     this.origins.push(origin);
     return origin.url;
@@ -36,10 +36,16 @@ class MortalApps {
       if (head === undefined) return;
       const post = head.startLine.startsWith("POST");
       if (post) this.deliveries.set(head.target, (this.deliveries.get(head.target) ?? 0) + 1);
-      if (--this.#left === 0) return void this.kill();
+      const isLast = --this.#left === 0;
+      const moment = this.#random.pick(["request", "answer", "head", "body"]);
+      if (isLast && moment === "request") return void this.kill();
       const body = await connection.reader.exactly(Number(head.one("content-length") ?? 0));
-      const answer = `${head.target} ${body.length} ${"x".repeat(Number(head.one("x-answer")))}`;
-      if (!await connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${answer.length}\r\n\r\n${answer}`)) return;
+      const content = `${head.target} ${body.length} ${"x".repeat(Number(head.one("x-answer")))}`;
+      const answer = `HTTP/1.1 200 OK\r\ncontent-length: ${content.length}\r\n\r\n${content}`;
+      const begun = { request: 0, answer: 0, head: 20, body: answer.length - 5 }[moment];
+      if (!await connection.send(answer.slice(0, begun))) return;
+      if (isLast) return void this.kill();
+      if (!await connection.send(answer.slice(begun))) return;
     }
   }
 }

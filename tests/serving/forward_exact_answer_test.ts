@@ -143,19 +143,33 @@ for (const status of ["100", "101", "102", "199", "600", "700", "999"]) {
   });
 }
 
-netTest("exact: an app that dies in a short body, before any of it has gone out, is a 502", async () => {
-  for (const part of ["", "ok"]) {
-    const clock = new FakeClock(); // so that the patience with the rest of the body does not end first
-    await using app = Origin.serving(async (connection) => {
+for (const part of ["", "ok"]) {
+  const diesAfter = `dies ${part === "" ? "before" : "in"} a short body`;
+  // A clock that stands still, so that the patience with the rest of the body does not end first.
+  const start = (app: Origin) => Harness.warm({ forward, origin: app, clock: new FakeClock() });
+  const dyingApp = () =>
+    Origin.serving(async (connection) => {
       await connection.reader.request();
-      await connection.send(`HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n${part}`);
+      const length = connection.number === 0 ? 100 : 2;
+      await connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n\r\n${length === 2 ? "ok" : part}`);
     });
-    await using cless = await Harness.warm({ forward, origin: app, clock });
-    const answer = await cless.ask(requestText());
+
+  netTest(`exact: a POST to an app that ${diesAfter} is a 502, and not sent again`, async () => {
+    await using app = dyingApp();
+    await using cless = await start(app);
+    const answer = await cless.ask(requestText("POST /"));
     assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 1]);
     await cless.idle();
-  }
-});
+  });
+
+  netTest(`exact: a GET to an app that ${diesAfter} is sent once more`, async () => {
+    await using app = dyingApp();
+    await using cless = await start(app);
+    const answer = await cless.ask(requestText());
+    assertEquals([answer.status, answer.text, app.connections], [200, "ok", 2]);
+    await cless.idle();
+  });
+}
 
 netTest("exact: broken chunks, before anything of the answer has gone out, are a 502", async () => {
   await using app = Origin.answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n");

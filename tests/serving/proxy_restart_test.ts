@@ -83,16 +83,19 @@ forwardTest("a POST whose instance ends while it has it is a 502, and not sent a
   await cless.idle();
 });
 
-forwardTest("a request whose instances end one after the other is tried four times in all", async (forward) => {
-  await using app = Origin.serving(async (connection) => {
-    await connection.reader.request();
-    cless.launcher.end(cless.instance.id);
-  });
-  await using cless: Harness = await Harness.warm({ forward, origin: app });
-  const answer = await cless.ask(requestText());
-  assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 4]);
-  await cless.idle();
-});
+forwardTest(
+  "a request whose instances end one after the other is sent to four of them, and to no more",
+  async (forward) => {
+    await using app = Origin.serving(async (connection) => {
+      await connection.reader.request();
+      cless.launcher.end(cless.instance.id);
+    });
+    await using cless: Harness = await Harness.warm({ forward, origin: app });
+    const answer = await cless.ask(requestText());
+    assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 4]);
+    await cless.idle();
+  },
+);
 
 forwardTest("requests of a killed instance are answered by one new instance, all of them", async (forward) => {
   const all = Promise.withResolvers<void>();

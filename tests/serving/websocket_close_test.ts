@@ -4,7 +4,7 @@ import { Harness } from "../support/harness.ts";
 import { Origin } from "../support/origin.ts";
 import { netTest } from "../support/permissions.ts";
 import { askFor, connectPair } from "../support/websocket_pair.ts";
-import { acceptance, WebSocketPeer } from "../support/websocket_peer.ts";
+import { acceptance, type Received, WebSocketPeer } from "../support/websocket_peer.ts";
 
 for (const code of [1000, undefined, 1001, 1003, 1008, 1011, 1012, 3000, 4999] as const) {
   netTest(`a client that closes with ${code ?? "no code"} has its app closed with the same`, async () => {
@@ -94,6 +94,25 @@ for (const code of [1000, 1001, 4001]) {
     assertEquals(await client.receive(), { text: "hello" });
     assertEquals(await client.receive(), { close: code, reason: "bye" });
     await client.close(code);
+    await cless.idle();
+  });
+}
+
+for (const [kind, rest] of [["a message", "\x81\x04late"], ["a frame against the protocol", "\x85\x00"]] as const) {
+  netTest(`${kind} right behind an app's close reaches nobody, and the close is answered`, async () => {
+    const answered = Promise.withResolvers<Received>();
+    await using origin = Origin.serving(async (connection) => {
+      const request = await connection.reader.head();
+      await connection.send(await acceptance(request?.one("sec-websocket-key") ?? "") + "\x88\x02\x0f\xa1" + rest);
+      answered.resolve(await new WebSocketPeer(connection, "app").receive());
+    });
+    await using cless = await Harness.warm({ origin });
+    using wire = await askFor(cless);
+    assertEquals((await wire.answer()).status, 101);
+    const client = new WebSocketPeer(wire, "client");
+    assertEquals(await client.receive(), { close: 4001, reason: "" });
+    await client.close(4001);
+    assertEquals(await answered.promise, { close: 4001, reason: "" });
     await cless.idle();
   });
 }

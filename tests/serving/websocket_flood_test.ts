@@ -5,8 +5,8 @@ import { connectPair } from "../support/websocket_pair.ts";
 import type { WebSocketPeer } from "../support/websocket_peer.ts";
 
 const MB = 1024 * 1024;
-const FLOOD = 400;
-const MEMORY = 200 * MB;
+const FLOOD = 600;
+const MEMORY = 300 * MB;
 
 /** Sends messages of 1 MB until the other side has closed or there were enough; returns how many. */
 async function flood(peer: WebSocketPeer): Promise<number> {

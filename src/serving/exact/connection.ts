@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
+import { uncleared } from "./pieces.ts";
 
-/** A head of an answer has room in it, and mostly its body too, bytes. */
-const USUAL_BYTES = 16 * 1024;
+/** Most answers come whole in as much, bytes. */
+const USUAL_BYTES = 32 * 1024;
 /** Room for the head of a request, bytes. */
 const HEAD_BYTES = 4 * 1024;
 
@@ -11,10 +12,14 @@ const encoder = new TextEncoder();
 export class Connection {
   readonly #tcp: Deno.TcpConn;
   readonly #outgoing = new Uint8Array(HEAD_BYTES);
-  #incoming = new Uint8Array(USUAL_BYTES);
-  /** Resolves with what has come while nobody asked; `null` is the end. */
-  #watched: Promise<number | null>;
+  #incoming = uncleared(USUAL_BYTES);
+  #first: Promise<number | null>;
+  #resting = false;
   #closed = false;
+  /** Is told when anything comes, or the connection ends, while nobody uses it. */
+  onStray: (() => void) | undefined;
+  /** Set by {@linkcode Connections}, which keeps it only in the same epoch. */
+  epoch = 0;
   /** Whether it has carried an exchange before. */
   used = false;
   /** In the clock's ms; of use while nobody uses it. */
@@ -23,10 +28,10 @@ export class Connection {
   constructor(tcp: Deno.TcpConn) {
     this.#tcp = tcp;
     tcp.setNoDelay();
-    this.#watched = this.#watch();
+    this.#first = this.#watch();
   }
 
-  /** Holds what {@linkcode Connection.first} and {@linkcode Connection.more} have read. */
+  /** Holds the answer, as far as it has come. */
   get incoming(): Uint8Array<ArrayBuffer> {
     return this.#incoming;
   }
@@ -36,27 +41,33 @@ export class Connection {
     return this.#closed;
   }
 
-  /** Resolves when anything comes, or the connection ends. */
-  get disturbed(): Promise<unknown> {
-    return this.#watched;
+  /** Resolves when the first bytes of an answer are in `incoming`, with their number; with `null` at the end. */
+  get first(): Promise<number | null> {
+    return this.#first;
   }
 
-  /** The first bytes of an answer are in `incoming` then; resolves with their number, 0 for the end. */
-  async first(): Promise<number> {
-    return await this.#watched ?? 0;
-  }
-
-  /** Reads more behind what is there; makes room first, where there is none. */
-  async more(filled: number): Promise<number> {
-    if (filled === this.#incoming.length) {
-      const roomy = new Uint8Array(2 * filled);
-      roomy.set(this.#incoming);
+  /**
+   * Where in `incoming` to read what follows; makes room first, where there is too little.
+   *
+   * @param filled How many bytes are there already.
+   * @param expected How many there will be; there is room for one more, so that what does not belong to them is seen.
+   */
+  room(filled: number, expected = filled): Uint8Array<ArrayBuffer> {
+    if (expected >= this.#incoming.length) {
+      const roomy = uncleared(Math.max(2 * filled, expected + 1));
+      roomy.set(this.#incoming.subarray(0, filled));
+      this.#incoming.buffer.transfer(0);
       this.#incoming = roomy;
     }
-    return await this.#tcp.read(this.#incoming.subarray(filled)) ?? 0;
+    return this.#incoming.subarray(filled);
   }
 
-  /** Reads into another place. Resolves with the number of bytes, 0 for the end. */
+  /** Gives `incoming` away: from now on it is its user's. */
+  handOver(): void {
+    this.#incoming = uncleared(USUAL_BYTES);
+  }
+
+  /** Reads. Resolves with the number of bytes, 0 for the end. */
   async read(into: Uint8Array): Promise<number> {
     return await this.#tcp.read(into) ?? 0;
   }
@@ -79,12 +90,21 @@ export class Connection {
     for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await this.#tcp.write(rest));
   }
 
-  /** Goes on watching: an answer has been read to its end. */
+  /** Nobody uses it any more: an answer has been read to its end. */
   rest(now: number): void {
-    if (this.#incoming.length > USUAL_BYTES) this.#incoming = new Uint8Array(USUAL_BYTES);
+    if (this.#incoming.length > USUAL_BYTES) {
+      this.#incoming.buffer.transfer(0);
+      this.#incoming = uncleared(USUAL_BYTES);
+    }
+    this.#resting = true;
     this.used = true;
     this.idleSince = now;
-    this.#watched = this.#watch();
+    this.#first = this.#watch();
+  }
+
+  /** Somebody uses it: what comes is meant for them. */
+  use(): void {
+    this.#resting = false;
   }
 
   /** Closes it; whoever reads or writes gets an error. */
@@ -96,7 +116,11 @@ export class Connection {
 
   #watch(): Promise<number | null> {
     const reading = this.#tcp.read(this.#incoming);
-    reading.catch(() => {}); // whoever uses the connection next sees it
+    reading.then(this.#notice, this.#notice);
     return reading;
   }
+
+  readonly #notice = (): void => {
+    if (this.#resting) this.onStray?.();
+  };
 }

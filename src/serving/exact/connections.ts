@@ -11,6 +11,8 @@ export class Connections {
   readonly #idle: Connection[] = [];
   #open = 0;
   #left = false;
+  /** Goes up whenever there is a reason to doubt all connections that there are. */
+  #epoch = 0;
 
   /** @param origin The app, such as `http://172.18.0.2:8080`. */
   constructor(origin: string) {
@@ -25,7 +27,9 @@ export class Connections {
 
   /** One that waits for use; `undefined` where there is none. */
   take(): Connection | undefined {
-    return this.#idle.pop();
+    const connection = this.#idle.pop();
+    connection?.use();
+    return connection;
   }
 
   /**
@@ -37,7 +41,10 @@ export class Connections {
   async connect(signal: AbortSignal): Promise<Connection> {
     this.#open++;
     try {
-      return new Connection(await Deno.connect({ ...this.#address, signal }));
+      const connection = new Connection(await Deno.connect({ ...this.#address, signal }));
+      connection.epoch = this.#epoch;
+      connection.onStray = () => this.#drop(connection);
+      return connection;
     } catch (error) {
       this.#open--;
       signal.throwIfAborted();
@@ -47,11 +54,10 @@ export class Connections {
 
   /** Keeps a connection whose answer has been read to its end, until something comes that nobody has asked for. */
   keep(connection: Connection, now: number): void {
-    if (this.#left || this.#idle.length >= MOST_IDLE) return this.close(connection);
-    connection.rest(now);
+    const isDoubtful = connection.epoch < this.#epoch;
+    if (isDoubtful || this.#left || this.#idle.length >= MOST_IDLE) return this.close(connection);
     this.#idle.push(connection);
-    const drop = () => this.#drop(connection);
-    connection.disturbed.then(drop, drop);
+    connection.rest(now);
   }
 
   /** Closes one that is in use; what its user has read of it so far is all. */
@@ -67,7 +73,13 @@ export class Connections {
     for (const connection of this.#idle.splice(0, young === -1 ? this.#idle.length : young)) this.close(connection);
   }
 
-  /** Closes all that nobody uses, and the others after their use. */
+  /** Closes all that there are, those in use after it: the app may have been replaced, or be out of step. */
+  doubt(): void {
+    this.#epoch++;
+    this.closeIdle();
+  }
+
+  /** Closes all, those in use after it, and keeps none from now on. */
   leave(): void {
     this.#left = true;
     this.closeIdle();
@@ -75,8 +87,7 @@ export class Connections {
 
   #drop(connection: Connection): void {
     const place = this.#idle.lastIndexOf(connection);
-    if (place === -1) return; // it is in use, and this is its answer
-    this.#idle.splice(place, 1);
+    if (place !== -1) this.#idle.splice(place, 1);
     this.close(connection);
   }
 }

@@ -9,21 +9,23 @@ import type { Connections } from "./connections.ts";
 import { LongBody, type Reading } from "./long_body.ts";
 import { Malformed } from "./malformed.ts";
 import type { Patience } from "./patience.ts";
-import { uncleared } from "./pieces.ts";
 import { requestText } from "./request_text.ts";
 import { headEnd, parseHead, type ResponseHead } from "./response_head.ts";
 
 /** How long the head of an answer may be, bytes. */
-const MOST_HEAD_BYTES = 256 * 1024;
+const MOST_HEAD_BYTES = 64 * 1024;
 /** How many answers of the kind 1xx may come before the real one. */
 const MOST_INFORMATIONAL = 16;
 /** A body up to here is waited for, and passed on in one piece, bytes. */
 const SHORT_BYTES = 64 * 1024;
 
-/** An answer's head, and what of the connection's incoming bytes lies behind it. */
+const NOTHING = new Uint8Array();
+
+/** An answer's head, and where in the connection's incoming bytes what follows it begins and ends. */
 interface Arrived {
   readonly head: ResponseHead;
-  readonly rest: Uint8Array<ArrayBuffer>;
+  readonly end: number;
+  readonly filled: number;
 }
 
 /** A connection that speaks another protocol from here on. */
@@ -49,8 +51,6 @@ export class Exchange {
   #written = false;
   /** Why the client's body does not come to its end. */
   #brokenOff: ClessError | undefined;
-  /** Whether anything of an answer has come. */
-  #answered = false;
   #over = false;
 
   constructor(connection: Connection, connections: Connections, clock: Clock, patience: Patience) {
@@ -61,7 +61,7 @@ export class Exchange {
   }
 
   /** Does it; see `Forwarder.forward`. An exchange can be done once. */
-  run(
+  async run(
     head: RequestHead,
     upload: Upload | undefined,
     signal: AbortSignal,
@@ -69,44 +69,50 @@ export class Exchange {
   ): Promise<Response> {
     this.#delivered = delivered;
     this.#http2 = head.http2;
-    return this.#perform(head, upload, signal, (arrived) => this.#answer(arrived));
+    const sent = this.#begin(head, upload, signal);
+    try {
+      return await this.#answer(await this.#readHead(head.method));
+    } catch (error) {
+      throw await this.#failure(error, sent, signal);
+    }
   }
 
   /** Asks for another protocol: resolves with the connection where the app agrees, else with its answer. */
-  switchProtocols(head: RequestHead, signal: AbortSignal): Promise<Switched | Response> {
-    return this.#perform<Switched | Response>(head, undefined, signal, (arrived) => {
-      if (arrived.head.status !== 101) return this.#answer(arrived);
+  async switchProtocols(head: RequestHead, signal: AbortSignal): Promise<Switched | Response> {
+    const sent = this.#begin(head, undefined, signal);
+    try {
+      const arrived = await this.#readHead(head.method);
+      if (arrived.head.status !== 101) return await this.#answer(arrived);
       this.#over = true; // the connection is another's from here on
-      const close = () => this.#connections.close(this.#connection);
-      return { head: arrived.head, connection: this.#connection, begun: arrived.rest.slice(), close };
-    });
+      const connection = this.#connection;
+      const begun = connection.incoming.slice(arrived.end, arrived.filled);
+      return { head: arrived.head, connection, begun, close: () => this.#connections.close(connection) };
+    } catch (error) {
+      throw await this.#failure(error, sent, signal);
+    }
   }
 
-  async #perform<T>(
-    head: RequestHead,
-    upload: Upload | undefined,
-    signal: AbortSignal,
-    proceed: (arrived: Arrived) => T | Promise<T>,
-  ): Promise<T> {
-    if (signal.aborted) {
-      this.#finish(false);
-      throw signal.reason;
-    }
+  /** Sends the request; resolves when its head is written. */
+  #begin(head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => this.#finish(false), { once: true });
+    if (signal.aborted) this.#finish(false);
     const sent = this.#connection.writeText(requestText(head));
     sent.then(() => this.#written = upload === undefined, () => this.#finish(false));
     if (upload !== undefined) this.#send(upload, head.bodyLength, sent);
-    try {
-      return await proceed(await this.#readHead(head.method));
-    } catch (error) {
-      this.#finish(false);
-      if (signal.aborted) throw signal.reason;
-      if (this.#brokenOff !== undefined) throw this.#brokenOff;
-      this.#connections.closeIdle(); // the app may have been replaced, or be out of step
-      // Without the whole head no app can have begun.
-      const unsent = await sent.then(() => false, () => true);
-      throw unsent ? new ForwardError("unsent", "the connection was closed") : this.#explain(error);
-    }
+    return sent;
+  }
+
+  /** Why there is no answer. */
+  async #failure(error: unknown, sent: Promise<void>, signal: AbortSignal): Promise<unknown> {
+    this.#finish(false);
+    if (signal.aborted) return signal.reason;
+    if (this.#brokenOff !== undefined) return this.#brokenOff;
+    this.#connections.doubt();
+    // Without the whole head no app can have begun.
+    if (await sent.then(() => false, () => true)) return new ForwardError("unsent", "the connection was closed");
+    // What comes over a connection that was used before may belong to the answer before.
+    const isItsAnswer = error instanceof Malformed && !this.#connection.used;
+    return new ForwardError(isItsAnswer ? "garbled" : "unanswered", messageOf(error));
   }
 
   async #send(upload: Upload, length: number, headSent: Promise<void>): Promise<void> {
@@ -139,73 +145,68 @@ export class Exchange {
   /** Waits for the head of the real answer. */
   async #readHead(method: string): Promise<Arrived> {
     const connection = this.#connection;
-    let filled = await connection.first();
-    this.#answered = filled > 0;
+    let filled = await connection.first ?? brokenOff();
     for (let informational = 0; informational <= MOST_INFORMATIONAL; informational++) {
       let end = -1;
       for (let looked = 0; (end = headEnd(connection.incoming, looked, filled)) === -1;) {
         if (filled >= MOST_HEAD_BYTES) throw new Malformed("a head that is too long");
         looked = Math.max(0, filled - 1);
-        const got = await connection.more(filled);
-        if (got === 0) throw new Malformed("the connection was closed");
-        filled += got;
+        filled += await connection.read(connection.room(filled)) || brokenOff();
       }
-      const { incoming } = connection;
+      if (end > MOST_HEAD_BYTES) throw new Malformed("a head that is too long");
       const head = parseHead(connection.text(end), method);
-      if (head.status === 101 || head.status >= 200) return { head, rest: incoming.subarray(end, filled) };
-      incoming.copyWithin(0, end, filled);
+      if (head.status === 101 || head.status >= 200) return { head, end, filled };
+      connection.incoming.copyWithin(0, end, filled);
       filled -= end;
     }
     throw new Malformed("no end of answers of the kind 1xx");
   }
 
-  async #answer({ head, rest }: Arrived): Promise<Response> {
+  #answer({ head, end, filled }: Arrived): Response | Promise<Response> {
     const { framing, status } = head;
     if (status < 200 || status > 599) throw new Malformed(`status ${status}`);
     if (status === 205) {
       // A body would mean nothing, and the platform takes none: RFC 9110, section 15.3.6.
       const headers = head.headers.filter(([name]) => name.toLowerCase() !== "content-length");
-      await this.#end(false);
-      return toResponse({ ...head, headers }, null);
+      return this.#whole({ ...head, headers, keepAlive: false }, NOTHING);
     }
+    const begun = this.#connection.incoming.subarray(end, filled);
     if (framing === "chunked") {
       const chunks = new ChunkedDecoder();
-      const begun = rest.slice();
       const data = begun.subarray(0, chunks.decode(begun));
-      return chunks.done ? await this.#short(head, data) : this.#long(head, chunks, data);
+      return chunks.done ? this.#whole(head, data) : this.#long(head, chunks, data);
     }
-    if (framing === "close") return this.#long(head, "close", rest.slice());
-    if (rest.length > framing) throw new Malformed("more bytes than the answer has");
-    if (rest.length === framing) return await this.#short(head, rest.slice());
-    if (framing > SHORT_BYTES) return this.#long(head, framing - rest.length, rest.slice());
-    return await this.#collect(head, framing, rest);
+    if (framing === "close") return this.#long(head, "close", begun);
+    if (begun.length > framing) throw new Malformed("more bytes than the answer has");
+    if (begun.length === framing) return this.#whole(head, begun);
+    if (framing > SHORT_BYTES) return this.#long(head, framing - begun.length, begun);
+    return this.#collect(head, framing, end, filled);
   }
 
   /** Waits a little for the rest of a short body. */
-  async #collect(head: ResponseHead, length: number, rest: Uint8Array): Promise<Response> {
-    // One byte more, so that what does not belong to it is seen.
-    const body = uncleared(length + 1);
-    body.set(rest);
-    let filled = rest.length;
-    while (filled < length) {
-      const into = body.subarray(filled);
-      const count = this.#connection.read(into);
+  async #collect(head: ResponseHead, length: number, from: number, filled: number): Promise<Response> {
+    const connection = this.#connection;
+    const to = from + length;
+    while (filled < to) {
+      const into = connection.room(filled, to);
+      const count = connection.read(into);
       const got = await this.#patience.wait(count);
-      if (got === undefined) return this.#long(head, length - filled, body.slice(0, filled), { into, count });
-      if (got === 0) throw new Malformed("the answer breaks off");
-      filled += got;
+      if (got === undefined) {
+        const begun = connection.incoming.subarray(from, filled);
+        connection.handOver(); // the read goes on into it
+        return this.#long(head, to - filled, begun, { into, count });
+      }
+      filled += got || brokenOff();
     }
-    if (filled > length) throw new Malformed("more bytes than the answer has");
-    // To give up our hold on it is cheaper than to leave it to the garbage collector, as in `Pieces`.
-    const free = () => void body.buffer.transfer(0);
-    this.#delivered?.then(free, free);
-    return await this.#short(head, body.subarray(0, length));
+    if (filled > to) throw new Malformed("more bytes than the answer has");
+    return await this.#whole(head, connection.incoming.subarray(from, to));
   }
 
-  async #short(head: ResponseHead, body: Uint8Array<ArrayBuffer>): Promise<Response> {
+  /** @param body In the connection's memory: of what is not a stream a `Response` makes its own copy. */
+  #whole(head: ResponseHead, body: Uint8Array<ArrayBuffer>): Response | Promise<Response> {
     const response = toResponse(head, body.length === 0 ? nothing(head) : body);
-    await this.#end(head.keepAlive);
-    return response;
+    const ended = this.#end(head.keepAlive);
+    return ended === undefined ? response : ended.then(() => response);
   }
 
   #long(
@@ -220,7 +221,7 @@ export class Exchange {
       LongBody.stream({
         connection: this.#connection,
         rest,
-        begun,
+        begun: begun.slice(), // the connection's memory is used again
         ...(reading === undefined ? {} : { reading }),
         delivered: this.#http2 ? undefined : this.#delivered, // over HTTP/2 the platform may keep what it has
         end: (whole) => this.#end(whole && keepAlive),
@@ -229,7 +230,7 @@ export class Exchange {
   }
 
   /** The answer is over, and with it the upload: see {@linkcode Upload.end}. */
-  #end(keepAlive: boolean): Promise<void> | void {
+  #end(keepAlive: boolean): Promise<void> | undefined {
     const upload = this.#written ? undefined : this.#upload;
     this.#finish(keepAlive);
     return upload?.end();
@@ -241,12 +242,11 @@ export class Exchange {
     if (keepAlive && this.#written) this.#connections.keep(this.#connection, this.#clock.now());
     else this.#connections.close(this.#connection);
   }
+}
 
-  #explain(error: unknown): ForwardError {
-    // What comes over a connection that was used before may belong to the answer before.
-    const isItsAnswer = this.#answered && !this.#connection.used;
-    return new ForwardError(isItsAnswer ? "garbled" : "unanswered", messageOf(error));
-  }
+/** The app, or somebody on the way, has ended the connection: nobody knows what became of the request. */
+function brokenOff(): never {
+  throw new Error("the connection was closed");
 }
 
 /** A piece of a body as a chunk: RFC 9112, section 7.1. */

@@ -28,17 +28,18 @@ export class ExactForwarder implements Forwarder {
   check(): void {}
 
   /** See {@linkcode Forwarder.forward}. */
-  async forward(
+  forward(
     origin: string,
     head: RequestHead,
     upload: Upload | undefined,
     signal: AbortSignal,
     delivered: Promise<unknown>,
   ): Promise<Response> {
-    signal.throwIfAborted();
     const connections = this.#connectionsTo(origin);
-    const connection = connections.take() ?? await connections.connect(signal);
-    return await this.#exchange(connection, connections).run(head, upload, signal, delivered);
+    const send = (connection: Connection) =>
+      this.#exchange(connection, connections).run(head, upload, signal, delivered);
+    const connection = connections.take();
+    return connection === undefined ? connections.connect(signal).then(send) : send(connection);
   }
 
   /**
@@ -48,7 +49,6 @@ export class ExactForwarder implements Forwarder {
    * @throws What {@linkcode Forwarder.forward} throws.
    */
   async switchProtocols(origin: string, head: RequestHead, signal: AbortSignal): Promise<Switched | Response> {
-    signal.throwIfAborted();
     const connections = this.#connectionsTo(origin);
     return await this.#exchange(await connections.connect(signal), connections).switchProtocols(head, signal);
   }

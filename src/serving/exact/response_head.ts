@@ -18,6 +18,9 @@ export interface ResponseHead {
   readonly keepAlive: boolean;
 }
 
+/** How every answer begins. */
+const BEGINNING = [..."HTTP/1."].map((letter) => letter.charCodeAt(0));
+
 const TAB = 9;
 const LF = 10;
 const CR = 13;
@@ -29,9 +32,12 @@ const DELETE = 127;
  *
  * @param from Where to go on; what is before has been looked at.
  * @returns Where the body begins; -1 when the end has not come yet.
- * @throws {Malformed} For a control character, and a line that does not end with CR LF.
+ * @throws {Malformed} For a control character, a line that does not end with CR LF, and what is no HTTP from the start.
  */
 export function headEnd(bytes: Uint8Array, from: number, to: number): number {
+  for (let at = 0; at < BEGINNING.length && at < to; at++) {
+    if (bytes[at] !== BEGINNING[at]) throw new Malformed("what comes is not HTTP/1");
+  }
   for (let at = from; at < to; at++) {
     const byte = bytes[at]!;
     if (byte >= SPACE && byte !== DELETE || byte === TAB) continue;

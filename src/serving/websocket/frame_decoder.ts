@@ -39,29 +39,34 @@ export class FrameDecoder {
   #left = -1;
   #control: Uint8Array[] = [];
   #kind: number = Opcode.continuation;
-  #parts: Uint8Array[] = [];
+  /** The message as far as it has come, with room behind it. */
+  #message = new Uint8Array(0);
+  #filled = 0;
+  /** Of the message, with all of the frame that has begun, bytes. */
   #size = 0;
+  #closed = false;
 
   constructor(receiver: Receiver) {
     this.#receiver = receiver;
   }
 
   /**
-   * Reads on. What is given may be used again afterwards.
+   * Reads on, up to a close: what follows one means nothing. What is given may be used again afterwards.
    *
    * @throws {WebSocketError}
    */
   decode(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length || this.#left === 0;) {
+    for (let at = 0; !this.#closed && (at < bytes.length || this.#left === 0);) {
       if (this.#left === -1) {
         this.#head[this.#headLength++] = bytes[at++]!;
         this.#readHead();
         continue;
       }
-      const part = bytes.slice(at, at + this.#left);
+      const part = bytes.subarray(at, at + this.#left);
       at += part.length;
       this.#left -= part.length;
-      (this.#opcode >= Opcode.close ? this.#control : this.#parts).push(part);
+      if (this.#opcode >= Opcode.close) this.#control.push(part.slice());
+      else this.#append(part);
       if (this.#left === 0) this.#endFrame();
     }
   }
@@ -99,6 +104,18 @@ export class FrameDecoder {
     if (this.#size > MOST_MESSAGE_BYTES) throw new WebSocketError(TOO_BIG, "a message of more than 64 MB");
   }
 
+  /** In one piece, since each of many small fragments would take more memory than it has bytes. */
+  #append(part: Uint8Array): void {
+    const filled = this.#filled + part.length;
+    if (filled > this.#message.length) {
+      const roomy = new Uint8Array(this.#final ? this.#size : Math.max(filled, 2 * this.#message.length));
+      roomy.set(this.#message);
+      this.#message = roomy;
+    }
+    this.#message.set(part, this.#filled);
+    this.#filled = filled;
+  }
+
   #endFrame(): void {
     this.#left = -1;
     if (this.#opcode >= Opcode.close) {
@@ -107,25 +124,27 @@ export class FrameDecoder {
       if (this.#opcode === Opcode.ping) this.#receiver.ping(payload);
       if (this.#opcode === Opcode.close) {
         const code = payload.length < 2 ? NO_CODE : payload[0]! * 256 + payload[1]!;
-        if (!mayBeSent(code)) throw new WebSocketError(PROTOCOL_ERROR, `a close with the code ${code}`);
+        if (payload.length > 0 && !mayBeSent(code)) {
+          throw new WebSocketError(PROTOCOL_ERROR, `a close with the code ${code}`);
+        }
+        this.#closed = true;
         this.#receiver.close(code, textOf(payload.subarray(2)));
       }
       return;
     }
     if (!this.#final) return;
-    const whole = concat(this.#parts);
+    const whole = this.#message.subarray(0, this.#size);
     const kind = this.#kind;
     this.#kind = Opcode.continuation;
-    this.#parts = [];
-    this.#size = 0;
+    this.#message = new Uint8Array(0);
+    this.#filled = this.#size = 0;
     this.#receiver.message(kind === Opcode.text ? textOf(whole) : whole);
   }
 }
 
 /** RFC 6455, section 7.4, and what has been registered since. */
 function mayBeSent(code: number): boolean {
-  return code === NO_CODE || code >= 1000 && code <= 1014 && code !== 1004 && code !== 1006 ||
-    code >= 3000 && code <= 4999;
+  return code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999;
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -29,7 +29,7 @@ async function connected(app: GreetingApp, connections: Connections, count: numb
   const opened: Connection[] = [];
   for (let n = 1; n <= count; n++) {
     const connection = await connections.connect(never());
-    assertEquals(await connection.first(), "greeting".length);
+    assertEquals(await connection.first, "greeting".length);
     opened.push(connection);
     await until(() => app.accepted.length === n);
   }
@@ -87,7 +87,7 @@ netTest("the bytes of an answer do not drop the connection that it comes over", 
     connections.keep(connection!, 0);
     assertEquals(connections.take(), connection);
     await app.accepted[0]!.send(`turn ${turn}`);
-    assertEquals(await connection!.first(), 6);
+    assertEquals(await connection!.first, 6);
     assertEquals([connection!.text(6), connection!.closed], [`turn ${turn}`, false]);
   }
   connections.close(connection!);

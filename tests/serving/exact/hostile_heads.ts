@@ -1,7 +1,7 @@
 import { CHUNKED, END, good, headOf, type HostileAnswer, LENGTH_2, PASSES, refused } from "./hostile_answer.ts";
 
 /** How long the head of an answer may be, bytes. */
-const MOST_HEAD = 256 * 1024;
+const MOST_HEAD = 64 * 1024;
 
 /** A good answer with one more header line. */
 function withLine(line: string): string {
@@ -159,8 +159,8 @@ const GOOD_LINES: HostileAnswer[] = [
 const SIZES: HostileAnswer[] = [
   ...good("size", {
     "a head of just not too many bytes": ofHeadLength(MOST_HEAD),
-    "a head that fills what is read at once": ofHeadLength(16 * 1024),
-    "a head and body that fill what is read at once": ofHeadLength(16 * 1024 - 2),
+    "a head that fills what is read at once": ofHeadLength(32 * 1024),
+    "a head and body that fill what is read at once": ofHeadLength(32 * 1024 - 2),
     "100 headers": headOf(["content-length: 2", ...Array.from({ length: 100 }, (_, n) => `x-${n}: ${n}`)]) + "ok",
     "1000 headers": headOf(["content-length: 2", ...Array.from({ length: 1000 }, (_, n) => `x-${n}: ${n}`)]) + "ok",
   }),
