@@ -1,5 +1,5 @@
 import { ClessError } from "../errors.ts";
-import { endToEnd, type Forwarder, ForwardError, HOP_BY_HOP, IDEMPOTENT } from "./forward.ts";
+import { ANSWER_HOP_BY_HOP, endToEnd, type Forwarder, ForwardError, IDEMPOTENT } from "./forward.ts";
 import type { Header, RequestHead } from "./request_head.ts";
 import type { Upload } from "./upload.ts";
 
@@ -13,7 +13,7 @@ const FOLDED = /^(?:delete|get|head|options|post|put)$/i;
 const UNTOUCHED: Header = ["accept-encoding", "identity"];
 
 /** `transfer-encoding` is not seen here: `fetch` deals with it. */
-const TO_DROP = [...HOP_BY_HOP].filter((name) => name !== "transfer-encoding");
+const TO_DROP = [...ANSWER_HOP_BY_HOP].filter((name) => name !== "transfer-encoding");
 
 /** Sends requests by the platform's `fetch`, which changes some of what passes. */
 export class FetchForwarder implements Forwarder {
@@ -33,7 +33,10 @@ export class FetchForwarder implements Forwarder {
     if (target.includes("\\")) refuse("cless does not pass on a target like that"); // it would become a slash
   }
 
-  /** See {@linkcode Forwarder.forward}. */
+  /**
+   * See {@linkcode Forwarder.forward}, with two exceptions: the signal breaks off no body that has neither a length of
+   * 1 MB nor is an event stream, and an upload that breaks off counts as no answer.
+   */
   forward(origin: string, head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<Response> {
     const { method, target, headers } = head;
     return fetch(origin + target, {

@@ -6,9 +6,9 @@ import type { Upload } from "./upload.ts";
 export type Progress =
   /** Not a byte reached the app. */
   | "unsent"
-  /** The app may have seen it, and nothing of its answer has come back. */
+  /** The app may have seen it, and what has come back, if anything, is not known to be its answer, or not all of it. */
   | "unanswered"
-  /** What came back is no answer that can be passed on. */
+  /** Its answer is none that can be passed on. */
   | "garbled";
 
 /** A request got no answer. */
@@ -38,7 +38,8 @@ export interface Forwarder extends Disposable {
    * @param origin The app, such as `http://172.18.0.2:8080`.
    * @param upload The request's body, where it has one.
    * @param signal Gives the request up, also while the answer's body streams.
-   * @param delivered Settles when the platform has the whole answer, or wants no more of it.
+   * @param delivered Resolves when the last byte of the answer has gone out, and rejects where it breaks off; for a body
+   * that is no stream, already when the platform has taken it over.
    * @throws {ForwardError} When there is no answer.
    * @throws {ClessError} `bad_request` when the client breaks off its upload.
    * @throws The signal's reason.
@@ -51,7 +52,7 @@ export interface Forwarder extends Disposable {
     delivered: Promise<unknown>,
   ): Promise<Response>;
 
-  /** Is told that an app takes no more requests for now: connections to it that nobody uses are closed at once. */
+  /** Is told that an app takes no more requests for now: connections to it that nobody uses are of no use any more. */
   leave(origin: string): void;
 }
 
@@ -59,7 +60,7 @@ export interface Forwarder extends Disposable {
 export const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
 /** Headers of an answer that are meant for this hop only: RFC 9110, section 7.6.1, and what it once was. */
-export const HOP_BY_HOP: ReadonlySet<string> = new Set([
+export const ANSWER_HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",
@@ -73,6 +74,6 @@ export function endToEnd(headers: Iterable<Header>, connection: string | null | 
   const named = listItems(connection);
   return [...headers].filter(([name]) => {
     const lower = name.toLowerCase();
-    return !HOP_BY_HOP.has(lower) && !named.includes(lower);
+    return !ANSWER_HOP_BY_HOP.has(lower) && !named.includes(lower);
   });
 }

@@ -1,6 +1,7 @@
 import { type InstanceState, mayBecome } from "../domain/instance_state.ts";
 import type { Revision } from "../domain/revision.ts";
 import type { Clock } from "./clock.ts";
+import { type Placed, PlacedList } from "./placed_list.ts";
 
 /** One container of a revision, and how many requests it serves. */
 export class Instance {
@@ -18,8 +19,7 @@ export class Instance {
   /** With what the container ended, where the engine told it. */
   exitCode: number | undefined;
   #state: InstanceState = "starting";
-  /** In no order: one that ends gives its place to the last. A Set would cost each request a tenth of its time. */
-  readonly #leases: Lease[] = [];
+  readonly #leases = new PlacedList<Lease>();
   #idleSince: number;
   #lastUsedAt: Date | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -39,7 +39,7 @@ export class Instance {
 
   /** How many leases are open. */
   get inFlight(): number {
-    return this.#leases.length;
+    return this.#leases.size;
   }
 
   /** Since when no lease has been open, in the clock's ms; meaningless while one is. */
@@ -69,7 +69,7 @@ export class Instance {
     if (state === "ready") this.#idleSince = this.#clock.now();
     if (state !== "stopped" && state !== "failed") return;
     this.#gone.abort();
-    for (const lease of [...this.#leases]) lease.holder?.instanceGone();
+    for (const lease of this.#leases.list()) lease.holder?.instanceGone();
   }
 
   /** Notes that the container has ended; does nothing where that is known. */
@@ -79,26 +79,20 @@ export class Instance {
 
   /** Claims a slot; there and then, so that nothing can come between the choice of an instance and the claim. */
   claim(): Lease {
-    const lease: Lease = new Lease(this, this.#leases.length, () => this.#release(lease));
-    this.#leases.push(lease);
+    const lease: Lease = new Lease(this, () => this.#release(lease));
+    this.#leases.add(lease);
     return lease;
   }
 
   /** Resolves when no lease is open. */
   untilIdle(): Promise<void> {
-    if (this.#leases.length === 0) return Promise.resolve();
+    if (this.#leases.size === 0) return Promise.resolve();
     this.#idle ??= Promise.withResolvers();
     return this.#idle.promise;
   }
 
   #release(lease: Lease): void {
-    if (this.#leases[lease.place] !== lease) return;
-    const last = this.#leases.pop()!;
-    if (last !== lease) {
-      this.#leases[lease.place] = last;
-      last.place = lease.place;
-    }
-    if (this.#leases.length > 0) return;
+    if (!this.#leases.delete(lease) || this.#leases.size > 0) return;
     this.#idleSince = this.#clock.now();
     this.#lastUsedAt = new Date();
     this.#idle?.resolve();
@@ -107,19 +101,18 @@ export class Instance {
 }
 
 /** One claimed slot on an instance. */
-export class Lease {
+export class Lease implements Placed {
   readonly instance: Instance;
   /** Gives the slot back; only the first call counts. */
   readonly release: () => void;
   /** Who is told when the instance ends while the lease is open: a dead container's address may never answer. */
   holder: { instanceGone(): void } | undefined;
-  /** Where it stands among the instance's leases. */
-  place: number;
+  /** See {@linkcode Placed}. */
+  place = -1;
 
   /** @param release Gives the slot back. */
-  constructor(instance: Instance, place: number, release: () => void) {
+  constructor(instance: Instance, release: () => void) {
     this.instance = instance;
-    this.place = place;
     this.release = release;
   }
 }

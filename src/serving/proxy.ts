@@ -39,7 +39,7 @@ export interface ProxyParts {
 }
 
 /** One request on its way through, and what has become of it so far. */
-interface Exchange {
+interface Passage {
   readonly info: Info;
   readonly head: RequestHead;
   /** The request, as long as it has no answer. */
@@ -79,7 +79,7 @@ export class Proxy {
       if (answer !== undefined) return answer;
     }
     const lease = activator.claim(head.hostname);
-    const exchange: Exchange = {
+    const passage: Passage = {
       info,
       head,
       pending: unanswered.add(request, requestTimeout),
@@ -90,35 +90,35 @@ export class Proxy {
       tries: 0,
     };
     if (head.bodyLength > 0) {
-      const upload = exchange.pending.upload = new Upload(request.body!, head.bodyLength);
+      const upload = passage.pending.upload = new Upload(request.body!, head.bodyLength);
       info.completed.then(upload.end, upload.end);
     }
-    const answer = lease === undefined ? this.#hold(exchange) : this.#send(exchange, lease);
-    return this.#logsRequests ? answer.then((response) => this.#note(exchange, response)) : answer;
+    const answer = lease === undefined ? this.#hold(passage) : this.#send(passage, lease);
+    return this.#logsRequests ? answer.then((response) => this.#note(passage, response)) : answer;
   };
 
   /** Waits for an instance first. */
-  async #hold(exchange: Exchange): Promise<Response> {
+  async #hold(passage: Passage): Promise<Response> {
     const { activator, clock } = this.#parts;
     const began = clock.now();
     try {
-      exchange.pending.watchClient();
-      const grant = await activator.hold(exchange.head.hostname, exchange.pending.signal);
-      if (grant.how !== undefined) exchange.start = { how: grant.how, ms: clock.now() - began };
-      return await this.#send(exchange, grant.lease);
+      passage.pending.watchClient();
+      const grant = await activator.hold(passage.head.hostname, passage.pending.signal);
+      if (grant.how !== undefined) passage.start = { how: grant.how, ms: clock.now() - began };
+      return await this.#send(passage, grant.lease);
     } catch (error) {
-      return this.#fail(exchange, error);
+      return this.#fail(passage, error);
     }
   }
 
   /** Sends the request to the instance that it has a lease on. */
-  #send(exchange: Exchange, lease: Lease): Promise<Response> {
-    const { head, info, pending } = exchange;
+  #send(passage: Passage, lease: Lease): Promise<Response> {
+    const { head, info, pending } = passage;
     const { request, upload } = pending;
-    if (exchange.instance !== lease.instance) {
-      exchange.instance = lease.instance;
-      exchange.instances++;
-      exchange.tries = 0;
+    if (passage.instance !== lease.instance) {
+      passage.instance = lease.instance;
+      passage.instances++;
+      passage.tries = 0;
     }
     lease.holder = pending;
     const { origin } = lease.instance;
@@ -129,53 +129,52 @@ export class Proxy {
         ({ response, ended }) => {
           if (ended === undefined) info.completed.then(lease.release, lease.release);
           else ended.then(lease.release);
-          return this.#answer(exchange, response);
+          return this.#answer(passage, response);
         },
-        (error) => this.#sendAgain(exchange, lease, error),
+        (error) => this.#sendAgain(passage, lease, error),
       );
     }
     return this.#parts.forwarder.forward(origin, head, upload, pending.signal, info.completed).then(
       (response) => {
-        // Resolves when the last byte has gone out, or the client or the app has broken off.
         info.completed.then(lease.release, lease.release);
-        return this.#answer(exchange, response);
+        return this.#answer(passage, response);
       },
-      (error) => this.#sendAgain(exchange, lease, error),
+      (error) => this.#sendAgain(passage, lease, error),
     );
   }
 
-  #answer(exchange: Exchange, response: Response): Response {
-    this.#parts.unanswered.delete(exchange.pending);
-    if (exchange.start === undefined || exchange.head.websocket) return response;
-    const { how, ms } = exchange.start;
+  #answer(passage: Passage, response: Response): Response {
+    this.#parts.unanswered.delete(passage.pending);
+    if (passage.start === undefined || passage.head.websocket) return response;
+    const { how, ms } = passage.start;
     const headers = new Headers(response.headers);
     headers.append("server-timing", `cless-start;dur=${Math.round(ms)};desc="${how}"`);
     return new Response(response.body, { status: response.status, headers });
   }
 
   /** Sends the request once more where that cannot do harm, to a new instance where this one is gone. */
-  async #sendAgain(exchange: Exchange, lease: Lease, error: unknown): Promise<Response> {
+  async #sendAgain(passage: Passage, lease: Lease, error: unknown): Promise<Response> {
     const { activator, clock, suspect } = this.#parts;
-    const { head, pending } = exchange;
+    const { head, pending } = passage;
     const { gone } = lease.instance;
     lease.release();
-    if (!this.#mayRepeat(exchange, error)) return this.#fail(exchange, error);
+    if (!this.#mayRepeat(passage, error)) return this.#fail(passage, error);
     pending.upload?.abandon();
     pending.renew();
-    if (++exchange.tries >= MOST_TRIES && !gone.aborted) {
+    if (++passage.tries >= MOST_TRIES && !gone.aborted) {
       // A process dies before its engine knows.
       suspect();
       await pause(clock, NEWS_MS, AbortSignal.any([gone, pending.signal]));
-      if (pending.signal.aborted) return this.#fail(exchange, pending.signal.reason);
-      if (!gone.aborted) return this.#fail(exchange, error);
+      if (pending.signal.aborted) return this.#fail(passage, pending.signal.reason);
+      if (!gone.aborted) return this.#fail(passage, error);
     }
-    if (gone.aborted && exchange.instances >= MOST_INSTANCES) return this.#fail(exchange, error);
+    if (gone.aborted && passage.instances >= MOST_INSTANCES) return this.#fail(passage, error);
     const again = activator.claim(head.hostname);
-    return again === undefined ? await this.#hold(exchange) : await this.#send(exchange, again);
+    return again === undefined ? await this.#hold(passage) : await this.#send(passage, again);
   }
 
-  #mayRepeat(exchange: Exchange, error: unknown): boolean {
-    const { head, pending: { upload } } = exchange;
+  #mayRepeat(passage: Passage, error: unknown): boolean {
+    const { head, pending: { upload } } = passage;
     if (upload?.replayable === false) return false;
     if (error instanceof ForwardError && error.progress === "unsent") return true;
     const unanswered = error instanceof InstanceGone ||
@@ -184,10 +183,10 @@ export class Proxy {
   }
 
   /** The answer to a request that could not be served. */
-  #fail(exchange: Exchange, error: unknown): Response {
-    this.#parts.unanswered.delete(exchange.pending);
+  #fail(passage: Passage, error: unknown): Response {
+    this.#parts.unanswered.delete(passage.pending);
     if (error instanceof ClientGone) return new Response(null, { status: 499 }); // nobody reads it
-    const { head, instance, pending: { request } } = exchange;
+    const { head, instance, pending: { request } } = passage;
     const isUpstream = error instanceof ForwardError || error instanceof InstanceGone;
     if (isUpstream) {
       log.warning("request failed", {
@@ -218,8 +217,8 @@ export class Proxy {
     return response;
   }
 
-  #note(exchange: Exchange, response: Response): Response {
-    const { arrived, head, info, instance, start } = exchange;
+  #note(passage: Passage, response: Response): Response {
+    const { arrived, head, info, instance, start } = passage;
     const finish = () =>
       log.debug("request", {
         method: head.method,

@@ -25,7 +25,7 @@ export interface RequestHead {
 }
 
 /** What is meant for the next hop only: RFC 9110, section 7.6.1, and what it once was. */
-const HOP_BY_HOP = new Set([
+const REQUEST_HOP_BY_HOP = new Set([
   "connection",
   "keep-alive",
   "proxy-authenticate",
@@ -104,7 +104,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
         break;
       default:
         // CGI makes one variable of `a-b` and `a_b`: https://www.rfc-editor.org/rfc/rfc3875#section-4.1.18
-        if (HOP_BY_HOP.has(name) || name.includes("_")) break;
+        if (REQUEST_HOP_BY_HOP.has(name) || name.includes("_")) break;
         if (believed || !name.startsWith("x-forwarded-")) headers.push(header);
     }
   }

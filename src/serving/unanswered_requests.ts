@@ -1,5 +1,6 @@
 import { ClessError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
+import { type Placed, PlacedList } from "./placed_list.ts";
 import type { Upload } from "./upload.ts";
 
 const TICK_MS = 100;
@@ -15,22 +16,23 @@ export class InstanceGone extends Error {
 }
 
 /** A request that has no answer yet. */
-export class UnansweredRequest {
+export class UnansweredRequest implements Placed {
   #controller = new AbortController();
   readonly request: Request;
   /** The body, where one is on its way. */
   upload: Upload | undefined;
   /** In the clock's ms. */
   deadline: number;
+  /** How often it has been looked after. */
   ticks = 0;
+  /** How much of its upload had come then, bytes. */
   moved = 0;
-  /** Where it stands in the list. */
-  place: number;
+  /** See {@linkcode Placed}. */
+  place = -1;
 
-  constructor(request: Request, deadline: number, place: number) {
+  constructor(request: Request, deadline: number) {
     this.request = request;
     this.deadline = deadline;
-    this.place = place;
   }
 
   /** Aborted when it is of no use to wait any longer; the reason says why. */
@@ -68,7 +70,7 @@ export class UnansweredRequest {
  */
 export class UnansweredRequests {
   readonly #clock: Clock;
-  readonly #waiting: UnansweredRequest[] = [];
+  readonly #waiting = new PlacedList<UnansweredRequest>();
   #stopTicking: (() => void) | undefined;
 
   constructor(clock: Clock) {
@@ -76,43 +78,35 @@ export class UnansweredRequests {
   }
 
   get size(): number {
-    return this.#waiting.length;
+    return this.#waiting.size;
   }
 
   /** @param timeout How long the answer's headers may take, ms. */
   add(request: Request, timeout: number): UnansweredRequest {
-    const unanswered = new UnansweredRequest(request, this.#clock.now() + timeout, this.#waiting.length);
-    this.#waiting.push(unanswered);
+    const unanswered = new UnansweredRequest(request, this.#clock.now() + timeout);
+    this.#waiting.add(unanswered);
     this.#stopTicking ??= this.#clock.every(TICK_MS, () => this.#tick());
     return unanswered;
   }
 
   /** Takes out a request that has been answered. */
   delete(unanswered: UnansweredRequest): void {
-    if (this.#waiting[unanswered.place] !== unanswered) return;
-    const last = this.#waiting.pop()!;
-    if (last === unanswered) return;
-    this.#waiting[unanswered.place] = last;
-    last.place = unanswered.place;
+    this.#waiting.delete(unanswered);
   }
 
   /** Gives up all that still wait. */
   abortAll(reason: Error): void {
-    for (const unanswered of [...this.#waiting]) unanswered.abort(reason);
+    for (const unanswered of this.#waiting.list()) unanswered.abort(reason);
   }
 
   #tick(): void {
-    if (this.#waiting.length === 0) {
+    if (this.#waiting.size === 0) {
       this.#stopTicking?.();
       this.#stopTicking = undefined;
       return;
     }
     const now = this.#clock.now();
-    // Backwards, since one that is aborted may be taken out and the last put in its place.
-    for (let at = this.#waiting.length - 1; at >= 0; at--) {
-      const unanswered = this.#waiting[at];
-      if (unanswered !== undefined) this.#look(unanswered, now);
-    }
+    for (const unanswered of this.#waiting.list()) this.#look(unanswered, now);
   }
 
   #look(unanswered: UnansweredRequest, now: number): void {

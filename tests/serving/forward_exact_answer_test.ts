@@ -198,3 +198,21 @@ netTest("exact: a short body that takes its time is streamed once the patience w
   assertEquals(toText(await client.reader.exactly(2)), "lo");
   assert(await clock.until(cless.idle().then(() => true)));
 });
+
+netTest("exact: a short body that trickles is streamed as well", async () => {
+  const clock = new FakeClock();
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    await connection.send("HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n");
+    for (let sent = 0; sent < 60_000 && await connection.send("x"); sent++) await turn();
+  });
+  await using cless = await Harness.warm({ forward, origin: app, clock });
+  using client = await cless.connect();
+  await client.send(requestText());
+  const head = await clock.until(client.reader.until("\r\n\r\n"));
+  assertEquals(head?.slice(0, 15), "HTTP/1.1 200 OK");
+});
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -14,7 +14,7 @@ export class Connection {
   readonly #outgoing = new Uint8Array(HEAD_BYTES);
   #incoming = uncleared(USUAL_BYTES);
   #first: Promise<number | null>;
-  #resting = false;
+  #idle = false;
   #closed = false;
   /** Is told when anything comes, or the connection ends, while nobody uses it. */
   onStray: (() => void) | undefined;
@@ -47,12 +47,13 @@ export class Connection {
   }
 
   /**
-   * Where in `incoming` to read what follows; makes room first, where there is too little.
+   * Makes room behind what has come, and returns where to read what follows. Parts of `incoming` that were taken before
+   * are of no use any more.
    *
    * @param filled How many bytes are there already.
    * @param expected How many there will be; there is room for one more, so that what does not belong to them is seen.
    */
-  room(filled: number, expected = filled): Uint8Array<ArrayBuffer> {
+  makeRoom(filled: number, expected = filled): Uint8Array<ArrayBuffer> {
     if (expected >= this.#incoming.length) {
       const roomy = uncleared(Math.max(2 * filled, expected + 1));
       roomy.set(this.#incoming.subarray(0, filled));
@@ -90,13 +91,13 @@ export class Connection {
     for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await this.#tcp.write(rest));
   }
 
-  /** Nobody uses it any more: an answer has been read to its end. */
-  rest(now: number): void {
+  /** Nobody uses it any more: an answer has been read to its end. @param now In the clock's ms. */
+  becomeIdle(now: number): void {
     if (this.#incoming.length > USUAL_BYTES) {
       this.#incoming.buffer.transfer(0);
       this.#incoming = uncleared(USUAL_BYTES);
     }
-    this.#resting = true;
+    this.#idle = true;
     this.used = true;
     this.idleSince = now;
     this.#first = this.#watch();
@@ -104,7 +105,7 @@ export class Connection {
 
   /** Somebody uses it: what comes is meant for them. */
   use(): void {
-    this.#resting = false;
+    this.#idle = false;
   }
 
   /** Closes it; whoever reads or writes gets an error. */
@@ -121,6 +122,6 @@ export class Connection {
   }
 
   readonly #notice = (): void => {
-    if (this.#resting) this.onStray?.();
+    if (this.#idle) this.onStray?.();
   };
 }

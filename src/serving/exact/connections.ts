@@ -10,7 +10,7 @@ export class Connections {
   readonly #address: { hostname: string; port: number };
   readonly #idle: Connection[] = [];
   #open = 0;
-  #left = false;
+  #abandoned = false;
   /** Goes up whenever there is a reason to doubt all connections that there are. */
   #epoch = 0;
 
@@ -55,9 +55,9 @@ export class Connections {
   /** Keeps a connection whose answer has been read to its end, until something comes that nobody has asked for. */
   keep(connection: Connection, now: number): void {
     const isDoubtful = connection.epoch < this.#epoch;
-    if (isDoubtful || this.#left || this.#idle.length >= MOST_IDLE) return this.close(connection);
+    if (isDoubtful || this.#abandoned || this.#idle.length >= MOST_IDLE) return this.close(connection);
     this.#idle.push(connection);
-    connection.rest(now);
+    connection.becomeIdle(now);
   }
 
   /** Closes one that is in use; what its user has read of it so far is all. */
@@ -81,7 +81,7 @@ export class Connections {
 
   /** Closes all, those in use after it, and keeps none from now on. */
   leave(): void {
-    this.#left = true;
+    this.#abandoned = true;
     this.closeIdle();
   }
 

@@ -18,6 +18,8 @@ const MOST_HEAD_BYTES = 64 * 1024;
 const MOST_INFORMATIONAL = 16;
 /** A body up to here is waited for, and passed on in one piece, bytes. */
 const SHORT_BYTES = 64 * 1024;
+/** For how long, ms. */
+const SHORT_MS = 100;
 
 const NOTHING = new Uint8Array();
 
@@ -50,7 +52,7 @@ export class Exchange {
   /** Whether the whole request has been written. */
   #written = false;
   /** Why the client's body does not come to its end. */
-  #brokenOff: ClessError | undefined;
+  #uploadError: ClessError | undefined;
   #over = false;
 
   constructor(connection: Connection, connections: Connections, clock: Clock, patience: Patience) {
@@ -94,19 +96,19 @@ export class Exchange {
 
   /** Sends the request; resolves when its head is written. */
   #begin(head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<void> {
-    signal.addEventListener("abort", () => this.#finish(false), { once: true });
-    if (signal.aborted) this.#finish(false);
+    signal.addEventListener("abort", () => this.#release(false), { once: true });
+    if (signal.aborted) this.#release(false);
     const sent = this.#connection.writeText(requestText(head));
-    sent.then(() => this.#written = upload === undefined, () => this.#finish(false));
+    sent.then(() => this.#written = upload === undefined, () => this.#release(false));
     if (upload !== undefined) this.#send(upload, head.bodyLength, sent);
     return sent;
   }
 
   /** Why there is no answer. */
   async #failure(error: unknown, sent: Promise<void>, signal: AbortSignal): Promise<unknown> {
-    this.#finish(false);
+    this.#release(false);
     if (signal.aborted) return signal.reason;
-    if (this.#brokenOff !== undefined) return this.#brokenOff;
+    if (this.#uploadError !== undefined) return this.#uploadError;
     this.#connections.doubt();
     // Without the whole head no app can have begun.
     if (await sent.then(() => false, () => true)) return new ForwardError("unsent", "the connection was closed");
@@ -118,9 +120,10 @@ export class Exchange {
   async #send(upload: Upload, length: number, headSent: Promise<void>): Promise<void> {
     this.#upload = upload;
     const next = upload.begin();
+    // It rejects also when the attempt is over, but by then the exchange is too, and what it came to is known.
     const broken = () => {
-      this.#brokenOff = new ClessError("bad_request", "The body of the request breaks off");
-      this.#finish(false);
+      this.#uploadError = new ClessError("bad_request", "The body of the request breaks off");
+      this.#release(false);
       return undefined;
     };
     try {
@@ -132,7 +135,7 @@ export class Exchange {
         left -= piece.length;
         await this.#connection.write(length === Infinity ? chunkOf(piece) : piece);
       }
-      if (this.#brokenOff !== undefined) return;
+      if (this.#uploadError !== undefined) return;
       if (length === Infinity) await this.#connection.writeText("0\r\n\r\n");
       this.#written = true;
       // A body that has not been read to its very end costs the client its connection.
@@ -145,13 +148,13 @@ export class Exchange {
   /** Waits for the head of the real answer. */
   async #readHead(method: string): Promise<Arrived> {
     const connection = this.#connection;
-    let filled = await connection.first ?? brokenOff();
+    let filled = await connection.first ?? connectionEnded();
     for (let informational = 0; informational <= MOST_INFORMATIONAL; informational++) {
       let end = -1;
       for (let looked = 0; (end = headEnd(connection.incoming, looked, filled)) === -1;) {
         if (filled >= MOST_HEAD_BYTES) throw new Malformed("a head that is too long");
         looked = Math.max(0, filled - 1);
-        filled += await connection.read(connection.room(filled)) || brokenOff();
+        filled += await connection.read(connection.makeRoom(filled)) || connectionEnded();
       }
       if (end > MOST_HEAD_BYTES) throw new Malformed("a head that is too long");
       const head = parseHead(connection.text(end), method);
@@ -187,8 +190,12 @@ export class Exchange {
   async #collect(head: ResponseHead, length: number, from: number, filled: number): Promise<Response> {
     const connection = this.#connection;
     const to = from + length;
+    const deadline = this.#clock.now() + SHORT_MS;
     while (filled < to) {
-      const into = connection.room(filled, to);
+      if (this.#clock.now() >= deadline) {
+        return this.#long(head, to - filled, connection.incoming.subarray(from, filled));
+      }
+      const into = connection.makeRoom(filled, to);
       const count = connection.read(into);
       const got = await this.#patience.wait(count);
       if (got === undefined) {
@@ -196,7 +203,7 @@ export class Exchange {
         connection.handOver(); // the read goes on into it
         return this.#long(head, to - filled, begun, { into, count });
       }
-      filled += got || brokenOff();
+      filled += got || connectionEnded();
     }
     if (filled > to) throw new Malformed("more bytes than the answer has");
     return await this.#whole(head, connection.incoming.subarray(from, to));
@@ -221,7 +228,7 @@ export class Exchange {
       LongBody.stream({
         connection: this.#connection,
         rest,
-        begun: begun.slice(), // the connection's memory is used again
+        begun,
         ...(reading === undefined ? {} : { reading }),
         delivered: this.#http2 ? undefined : this.#delivered, // over HTTP/2 the platform may keep what it has
         end: (whole) => this.#end(whole && keepAlive),
@@ -232,11 +239,11 @@ export class Exchange {
   /** The answer is over, and with it the upload: see {@linkcode Upload.end}. */
   #end(keepAlive: boolean): Promise<void> | undefined {
     const upload = this.#written ? undefined : this.#upload;
-    this.#finish(keepAlive);
+    this.#release(keepAlive);
     return upload?.end();
   }
 
-  #finish(keepAlive: boolean): void {
+  #release(keepAlive: boolean): void {
     if (this.#over) return;
     this.#over = true;
     if (keepAlive && this.#written) this.#connections.keep(this.#connection, this.#clock.now());
@@ -245,7 +252,7 @@ export class Exchange {
 }
 
 /** The app, or somebody on the way, has ended the connection: nobody knows what became of the request. */
-function brokenOff(): never {
+function connectionEnded(): never {
   throw new Error("the connection was closed");
 }
 

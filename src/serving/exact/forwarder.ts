@@ -6,6 +6,7 @@ import type { Connection } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import { Exchange, type Switched } from "./exchange.ts";
 import { Patience } from "./patience.ts";
+import { keepFreedMemory } from "./pieces.ts";
 
 /** For how long a connection is kept that nobody uses, ms: less than the 5 s after which many apps close theirs. */
 const IDLE_MS = 3000;
@@ -88,13 +89,4 @@ export class ExactForwarder implements Forwarder {
     this.#stopTicking?.();
     this.#stopTicking = undefined;
   }
-}
-
-/**
- * Bodies pass in pieces of memory that glibc would give back to the kernel and ask for again each time, which costs as
- * much as all the rest. It stops doing so for pieces up to the size of the largest that it has given back, and this one
- * is never touched: mallopt(3), M_MMAP_THRESHOLD.
- */
-function keepFreedMemory(): void {
-  new ArrayBuffer(16 * 1024 * 1024).transfer(0);
 }

@@ -19,13 +19,13 @@ export interface LongBodyParts {
   readonly connection: Connection;
   /** How the rest of it ends: the number of bytes, with a last chunk, or with the connection. */
   readonly rest: number | ChunkedDecoder | "close";
-  /** What of it has come already. */
+  /** What of it has come already, in memory that will be used again; but where something is being read, its own. */
   readonly begun: Uint8Array<ArrayBuffer>;
   /** What is being read already. */
   readonly reading?: Reading;
-  /** Resolves when no byte of the answer is still to be sent; missing where that is not known. */
+  /** See `Forwarder.forward`; missing where that is not known. */
   readonly delivered: Promise<unknown> | undefined;
-  /** Is told of its end before whoever reads it; whether it came to its end, and nothing was wrong. */
+  /** Is told that it is over, before whoever reads it is. @param whole Whether it came to its end, and nothing was wrong. */
   readonly end: (whole: boolean) => Promise<void> | void;
 }
 
@@ -39,17 +39,19 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   /** How many bytes are still to come, as far as that is known. */
   #left: number;
   #reading: Reading | undefined;
+  /** What a piece still has room for. */
+  #room: Uint8Array<ArrayBuffer> | undefined;
   #size = LEAST_AT_ONCE;
 
   private constructor({ connection, rest, begun, reading, delivered, end }: LongBodyParts) {
     this.#connection = connection;
     this.#chunks = rest instanceof ChunkedDecoder ? rest : undefined;
     this.#left = typeof rest === "number" ? rest : Infinity;
-    this.#begun = begun;
     this.#reading = reading;
     this.#pieces = new Pieces(delivered);
     this.#end = end;
     if (typeof rest === "number") this.#size = MOST_AT_ONCE;
+    this.#begun = reading === undefined && begun.length > 0 ? this.#keep(begun) : begun;
   }
 
   /** The body as a stream. It fails with {@linkcode AnswerCut} where it does not come to its end. */
@@ -100,8 +102,17 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
     return true;
   }
 
+  /** Takes bytes over into a piece of our own, where there is room for more. */
+  #keep(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    const piece = this.#pieces.next(Math.max(this.#size, 2 * bytes.length));
+    piece.set(bytes);
+    this.#room = piece.subarray(bytes.length);
+    return piece.subarray(0, bytes.length);
+  }
+
   #read(): Reading {
-    const into = this.#pieces.next(this.#size);
+    const into = this.#room ?? this.#pieces.next(this.#size);
+    this.#room = undefined;
     return { into, count: this.#connection.read(into) };
   }
 

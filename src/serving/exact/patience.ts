@@ -1,10 +1,10 @@
 import type { Clock } from "../clock.ts";
+import { type Placed, PlacedList } from "../placed_list.ts";
 
 const TICK_MS = 50;
 
 /** One that waits. */
-interface Waiter {
-  place: number;
+interface Waiter extends Placed {
   ticks: number;
   readonly giveUp: () => void;
 }
@@ -12,7 +12,7 @@ interface Waiter {
 /** Lets many wait a short while for something, with one coarse tick for all instead of a timer for each. */
 export class Patience implements Disposable {
   readonly #clock: Clock;
-  readonly #waiting: Waiter[] = [];
+  readonly #waiting = new PlacedList<Waiter>();
   #stopTicking: (() => void) | undefined;
 
   constructor(clock: Clock) {
@@ -22,14 +22,14 @@ export class Patience implements Disposable {
   /** The promise's outcome; `undefined` when that takes too long, which is 50 to 100 ms. */
   wait<T>(promise: Promise<T>): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = { place: this.#waiting.length, ticks: 0, giveUp: () => resolve(undefined) };
-      this.#waiting.push(waiter);
+      const waiter: Waiter = { place: -1, ticks: 0, giveUp: () => resolve(undefined) };
+      this.#waiting.add(waiter);
       this.#stopTicking ??= this.#clock.every(TICK_MS, () => this.#tick());
       promise.then((value) => {
-        this.#delete(waiter);
+        this.#waiting.delete(waiter);
         resolve(value);
       }, (error) => {
-        this.#delete(waiter);
+        this.#waiting.delete(waiter);
         reject(error);
       });
     });
@@ -40,21 +40,13 @@ export class Patience implements Disposable {
   }
 
   #tick(): void {
-    if (this.#waiting.length === 0) {
+    if (this.#waiting.size === 0) {
       this.#stopTicking?.();
       this.#stopTicking = undefined;
     }
-    for (const waiter of this.#waiting.filter((waiter) => ++waiter.ticks >= 2)) {
-      this.#delete(waiter);
+    for (const waiter of this.#waiting.list().filter((waiter) => ++waiter.ticks >= 2)) {
+      this.#waiting.delete(waiter);
       waiter.giveUp();
     }
-  }
-
-  #delete(waiter: Waiter): void {
-    if (this.#waiting[waiter.place] !== waiter) return;
-    const last = this.#waiting.pop()!;
-    if (last === waiter) return;
-    this.#waiting[waiter.place] = last;
-    last.place = waiter.place;
   }
 }

@@ -14,6 +14,15 @@ export function uncleared(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
 
+/**
+ * Bodies pass in pieces of memory that glibc would give back to the kernel and ask for again each time, which costs as
+ * much as all the rest. It stops doing so, for the whole process, for pieces up to the size of the largest that it has
+ * given back, and this one is never touched: mallopt(3), M_MMAP_THRESHOLD.
+ */
+export function keepFreedMemory(): void {
+  new ArrayBuffer(16 * 1024 * 1024).transfer(0);
+}
+
 /** The pieces of memory through which one answer passes; they are used again by the next when it has been delivered. */
 export class Pieces {
   readonly #held: Uint8Array<ArrayBuffer>[] = [];
@@ -21,7 +30,7 @@ export class Pieces {
   /** Memory of a piece that is not kept, as long as the platform may not have taken it over. */
   #passing: ArrayBuffer | undefined;
 
-  /** @param delivered Resolves when no byte of the answer is still to be sent; missing where that is not known. */
+  /** @param delivered See `Forwarder.forward`; missing where that is not known. */
   constructor(delivered: Promise<unknown> | undefined) {
     delivered?.then(() => {
       for (const piece of this.#held) if (waiting.length < MOST_WAITING) waiting.push(piece);

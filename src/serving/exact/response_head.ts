@@ -1,4 +1,4 @@
-import { HOP_BY_HOP } from "../forward.ts";
+import { ANSWER_HOP_BY_HOP } from "../forward.ts";
 import { listItems } from "../header_list.ts";
 import type { Header } from "../request_head.ts";
 import { Malformed } from "./malformed.ts";
@@ -6,7 +6,7 @@ import { Malformed } from "./malformed.ts";
 /** The start of an answer: RFC 9112, sections 4 to 6. */
 export interface ResponseHead {
   readonly status: number;
-  /** All lines but `transfer-encoding`, in order and as they were written. */
+  /** All lines but `transfer-encoding` and a repeated length, in order and as they were written, less blanks around a value. */
   readonly headers: Header[];
   /** Whether some of them are meant for this hop only. */
   readonly hopByHop: boolean;
@@ -91,7 +91,7 @@ export function parseHead(text: string, method: string): ResponseHead {
         connection = connection === undefined ? value : `${connection}, ${value}`;
         break;
     }
-    hopByHop ||= HOP_BY_HOP.has(lower);
+    hopByHop ||= ANSWER_HOP_BY_HOP.has(lower);
     headers.push([name, value]);
   }
   const options = connection === undefined ? undefined : listItems(connection);

@@ -1,9 +1,6 @@
 import type { Switched } from "../exact/exchange.ts";
-import { closePayload, maskedFrame, Opcode } from "./frame.ts";
+import { CloseCode, closePayload, maskedFrame, Opcode } from "./frame.ts";
 import { FrameDecoder, WebSocketError } from "./frame_decoder.ts";
-
-/** The close code of a connection that broke; never sent: RFC 6455, section 7.1.5. */
-export const BROKEN = 1006;
 
 const LEAST_AT_ONCE = 4 * 1024;
 const MOST_AT_ONCE = 64 * 1024;
@@ -61,7 +58,7 @@ export class AppSocket {
       for (const message of messages) await listener.message(message);
       if (error instanceof WebSocketError) this.close(error.code, "");
     }
-    const { code, reason } = end ?? { code: BROKEN, reason: "" };
+    const { code, reason } = end ?? { code: CloseCode.broken, reason: "" };
     if (end !== undefined) this.close(code, "");
     listener.close(code, reason);
     await this.#end();

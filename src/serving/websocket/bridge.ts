@@ -6,8 +6,9 @@ import { ForwardError } from "../forward.ts";
 import { splitList } from "../header_list.ts";
 import type { Header, RequestHead } from "../request_head.ts";
 import { InstanceGone } from "../unanswered_requests.ts";
-import { AppSocket, BROKEN } from "./app_socket.ts";
+import { AppSocket } from "./app_socket.ts";
 import { Ending } from "./ending.ts";
+import { CloseCode } from "./frame.ts";
 
 /** From here on no more is read of the app until its client has taken half of it, bytes. */
 const MUCH_BUFFERED = 4 * 1024 * 1024;
@@ -15,8 +16,6 @@ const MUCH_BUFFERED = 4 * 1024 * 1024;
 const LOOK_MS = 10;
 /** How much may wait for a slow app before the connection is closed, bytes: the client cannot be slowed. */
 const MOST_BUFFERED = 32 * 1024 * 1024;
-const TOO_BIG = 1009;
-const UNEXPECTED = 1011;
 /** A client that answers no ping for so long is gone, s. */
 const IDLE_TIMEOUT_S = 60;
 /** How long the client's side may take to open, and either to answer a close, ms. */
@@ -32,14 +31,14 @@ export interface Bridge {
   readonly ended: Promise<void> | undefined;
 }
 
-/** Connects to an app by WebSocket, and the client with it. */
+/** Connects to an app by WebSocket, and the client with it; as exactly as that can be, whatever forwards the rest. */
 export class WebSocketBridge implements Disposable {
-  readonly #apps: ExactForwarder;
+  readonly #forwarder: ExactForwarder;
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#apps = new ExactForwarder(clock);
+    this.#forwarder = new ExactForwarder(clock);
   }
 
   /**
@@ -51,7 +50,7 @@ export class WebSocketBridge implements Disposable {
    * @throws The signal's reason.
    */
   async open(request: Request, head: RequestHead, origin: string, signal: AbortSignal): Promise<Bridge> {
-    const switched = await this.#apps.switchProtocols(
+    const switched = await this.#forwarder.switchProtocols(
       origin,
       { ...head, headers: askingHeaders(head.headers) },
       signal,
@@ -73,14 +72,14 @@ export class WebSocketBridge implements Disposable {
       // The address of a dead container may never answer.
       if (!(signal.reason instanceof InstanceGone)) return;
       app.drop();
-      close(client, UNEXPECTED, "");
+      close(client, CloseCode.unexpected, "");
       ending.begin();
     }, { once: true });
     return { response, ended: ending.ended };
   }
 
   [Symbol.dispose](): void {
-    this.#apps[Symbol.dispose]();
+    this.#forwarder[Symbol.dispose]();
   }
 
   /** Passes on what either side says, and its close. */
@@ -99,7 +98,7 @@ export class WebSocketBridge implements Disposable {
           return client.bufferedAmount > MUCH_BUFFERED ? this.#untilTaken(client) : undefined;
         },
         close: (code, reason) => {
-          close(client, code === BROKEN ? UNEXPECTED : code, reason);
+          close(client, code === CloseCode.broken ? CloseCode.unexpected : code, reason);
           ending.sideClosed();
         },
       });
@@ -108,15 +107,15 @@ export class WebSocketBridge implements Disposable {
       app.send(data);
       if (app.bufferedAmount <= MOST_BUFFERED) return;
       client.onmessage = null;
-      close(client, TOO_BIG, "the receiver is too slow");
-      app.close(TOO_BIG, "too much is waiting");
+      close(client, CloseCode.tooBig, "the receiver is too slow");
+      app.close(CloseCode.tooBig, "too much is waiting");
       ending.begin();
     };
     client.onerror = () => {}; // a close event follows
     client.onclose = ({ code, reason }) => {
       notOpened();
       // 0 means that the connection broke before it was open.
-      app.close(code === 0 || code === BROKEN ? UNEXPECTED : code, reason);
+      app.close(code === 0 || code === CloseCode.broken ? CloseCode.unexpected : code, reason);
       ending.sideClosed();
     };
   }
@@ -160,6 +159,6 @@ function upgrade(request: Request, { head }: Switched): Deno.WebSocketUpgrade {
 /** Closes the client's side. @param code 1005 for none. */
 function close(client: WebSocket, code: number, reason: string): void {
   if (client.readyState >= WebSocket.CLOSING) return;
-  if (code === 1005) client.close();
+  if (code === CloseCode.none) client.close();
   else client.close(code, reason);
 }

@@ -1,8 +1,17 @@
 /** The kinds of frames: RFC 6455, section 5.2. */
 export const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
-/** The code for a close frame that has none: RFC 6455, section 7.1.5. */
-export const NO_CODE = 1005;
+/** Why a WebSocket is closed: RFC 6455, section 7.4.1. */
+export const CloseCode = {
+  protocolError: 1002,
+  /** Stands for a close frame that has none; never sent. */
+  none: 1005,
+  /** Stands for a connection that broke; never sent. */
+  broken: 1006,
+  notText: 1007,
+  tooBig: 1009,
+  unexpected: 1011,
+} as const;
 
 /** A whole message as one frame, masked as a client must: RFC 6455, section 5.3. */
 export function maskedFrame(opcode: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -22,6 +31,6 @@ export function maskedFrame(opcode: number, payload: Uint8Array): Uint8Array<Arr
 
 /** What a close frame holds. */
 export function closePayload(code: number, reason: string): Uint8Array {
-  if (code === NO_CODE) return new Uint8Array(0);
+  if (code === CloseCode.none) return new Uint8Array(0);
   return new Uint8Array([code >> 8, code & 255, ...new TextEncoder().encode(reason)]);
 }

@@ -1,12 +1,9 @@
 import { concat } from "@std/bytes/concat";
-import { NO_CODE, Opcode } from "./frame.ts";
+import { CloseCode, Opcode } from "./frame.ts";
 
 /** How long a message may be, bytes: it has to be put together before it can be passed on. */
 const MOST_MESSAGE_BYTES = 64 * 1024 * 1024;
 const LONGEST_HEAD = 10;
-const PROTOCOL_ERROR = 1002;
-const NOT_TEXT = 1007;
-const TOO_BIG = 1009;
 
 /** Who is told of what the frames say. */
 export interface Receiver {
@@ -81,8 +78,10 @@ export class FrameDecoder {
     const length = extra === 0 ? short : extra === 2 ? view.getUint16(0) : Number(view.getBigUint64(0));
     this.#opcode = first & 15;
     this.#final = first >= 128;
-    if (first & 0x70) throw new WebSocketError(PROTOCOL_ERROR, "a frame of an extension that was not agreed on");
-    if (second & 128) throw new WebSocketError(PROTOCOL_ERROR, "a masked frame");
+    if (first & 0x70) {
+      throw new WebSocketError(CloseCode.protocolError, "a frame of an extension that was not agreed on");
+    }
+    if (second & 128) throw new WebSocketError(CloseCode.protocolError, "a masked frame");
     this.#check(length);
     this.#headLength = 0;
     this.#left = length;
@@ -97,11 +96,11 @@ export class FrameDecoder {
       [Opcode.ping]: this.#final && length < 126,
       [Opcode.pong]: this.#final && length < 126,
     }[this.#opcode];
-    if (!fits) throw new WebSocketError(PROTOCOL_ERROR, "a frame that has no place here");
+    if (!fits) throw new WebSocketError(CloseCode.protocolError, "a frame that has no place here");
     if (this.#opcode >= Opcode.close) return;
     if (this.#opcode !== Opcode.continuation) this.#kind = this.#opcode;
     this.#size += length;
-    if (this.#size > MOST_MESSAGE_BYTES) throw new WebSocketError(TOO_BIG, "a message of more than 64 MB");
+    if (this.#size > MOST_MESSAGE_BYTES) throw new WebSocketError(CloseCode.tooBig, "a message of more than 64 MB");
   }
 
   /** In one piece, since each of many small fragments would take more memory than it has bytes. */
@@ -123,9 +122,9 @@ export class FrameDecoder {
       this.#control = [];
       if (this.#opcode === Opcode.ping) this.#receiver.ping(payload);
       if (this.#opcode === Opcode.close) {
-        const code = payload.length < 2 ? NO_CODE : payload[0]! * 256 + payload[1]!;
+        const code = payload.length < 2 ? CloseCode.none : payload[0]! * 256 + payload[1]!;
         if (payload.length > 0 && !mayBeSent(code)) {
-          throw new WebSocketError(PROTOCOL_ERROR, `a close with the code ${code}`);
+          throw new WebSocketError(CloseCode.protocolError, `a close with the code ${code}`);
         }
         this.#closed = true;
         this.#receiver.close(code, textOf(payload.subarray(2)));
@@ -151,6 +150,6 @@ function textOf(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw new WebSocketError(NOT_TEXT, "text that is not UTF-8");
+    throw new WebSocketError(CloseCode.notText, "text that is not UTF-8");
   }
 }
