@@ -30,14 +30,14 @@ export function loadTable(result: LoadResult): string {
   const { load, played } = result;
   const huge = bodyBytes(load) >= HUGE;
   const columns: [head: string, cell: (contender: Contender, played: Played) => string][] = [
-    [`CPU ${huge ? "ms" : "µs"}/request`, (_, { turns }) => of(turns, "cpuMicros", huge ? 0.001 : 1).toFixed(1)],
+    [`CPU ${huge ? "ms" : "µs"}/request`, (_, { turns }) => medianOf(turns, "cpuMicros", huge ? 0.001 : 1).toFixed(1)],
     ["÷ floor", ({ id }) => median(ratios(result, "cpuMicros", id, FLOOR.id)).toFixed(2)],
     ["min–max", ({ id }) => spread(ratios(result, "cpuMicros", id, FLOOR.id), 2)],
-    ["requests/s", (_, { turns }) => of(turns, "requestsPerSecond").toFixed(huge ? 1 : 0)],
+    ["requests/s", (_, { turns }) => medianOf(turns, "requestsPerSecond").toFixed(huge ? 1 : 0)],
   ];
-  if (!huge) columns.push(["p99 ms", (_, { turns }) => of(turns, "p99Ms").toFixed(2)]);
+  if (!huge) columns.push(["p99 ms", (_, { turns }) => medianOf(turns, "p99Ms").toFixed(2)]);
   if (bodyBytes(load) >= MB) {
-    columns.push(["MB/s", (_, { turns }) => of(turns, "requestsPerSecond", bodyBytes(load) / MB).toFixed(0)]);
+    columns.push(["MB/s", (_, { turns }) => medianOf(turns, "requestsPerSecond", bodyBytes(load) / MB).toFixed(0)]);
   }
   if (huge) {
     columns.push(["MB in memory before", (_, { beforeMb }) => beforeMb.toFixed(0)]);
@@ -70,7 +70,7 @@ export function forwardFindings(result: LoadResult): Finding[] {
     findings.push(ratioFinding(`${id}: CPU per request, fetch ÷ floor`, times, bars.fetch));
   }
   if (bars.p99 && exact !== undefined && caddy !== undefined) {
-    const [ours, theirs] = [of(exact.turns, "p99Ms"), of(caddy.turns, "p99Ms")];
+    const [ours, theirs] = [medianOf(exact.turns, "p99Ms"), medianOf(caddy.turns, "p99Ms")];
     findings.push({
       what: `${id}: p99, exact; the bar is Caddy's`,
       value: `${ours.toFixed(2)} ms`,
@@ -119,9 +119,9 @@ function playedOf({ played }: LoadResult, id: string): Played | undefined {
   return [...played].find(([contender]) => contender.id === id)?.[1];
 }
 
-/** The median of the rounds, in units of which one is `1 / factor`. */
-function of(turns: readonly Turn[], field: keyof Turn, factor = 1): number {
-  return median(turns.map((turn) => turn[field])) * factor;
+/** The median over the rounds, times a scale: 0.001 makes ms of µs. */
+function medianOf(turns: readonly Turn[], field: keyof Turn, scale = 1): number {
+  return median(turns.map((turn) => turn[field])) * scale;
 }
 
 function highest(turns: readonly Turn[]): number {

@@ -23,7 +23,7 @@ export interface Load {
   readonly connections: number;
   /** How many bytes are asked for. */
   readonly download: number;
-  /** How many bytes are sent instead, by POST; the app answers how many have arrived. */
+  /** How many bytes are sent instead, by POST; the app answers how many have arrived, and their checksum. */
   readonly upload?: number;
   /** Whether each request opens a connection of its own, which is closed after it. */
   readonly once?: boolean;

@@ -66,22 +66,23 @@ export async function playRounds(
   return played;
 }
 
-/** The order of a round: each begins with another one, and every second goes backwards, so that nobody keeps a place. */
+/**
+ * The order of a round. Each round begins with the next one, so that in as many rounds as there are of them everybody has
+ * every place once; the next as many go backwards, so that nobody always comes after the same one.
+ */
 export function orderOf<T>(all: readonly T[], round: number): T[] {
-  const first = (2 * round) % all.length;
-  const order = [...all.slice(first), ...all.slice(0, first)];
-  return round % 2 === 0 ? order : order.reverse();
+  const isBackwards = Math.floor(round / all.length) % 2 === 1;
+  const first = round % all.length;
+  return all.map((_, place) => all.at((isBackwards ? first - place : first + place) % all.length)!);
 }
 
-interface Means {
-  readonly seconds: number;
-  readonly sender: Sender;
-}
+/** What it takes to put a proxy under a load. */
+type PutOptions = Pick<RoundOptions, "seconds" | "sender">;
 
 async function play(
   load: Load,
   contender: Contender,
-  { seconds, sender, warmUpSeconds }: Means & { readonly warmUpSeconds: number },
+  { seconds, sender, warmUpSeconds }: PutOptions & Pick<RoundOptions, "warmUpSeconds">,
   signal: AbortSignal,
 ): Promise<Turn> {
   const { pid } = contender;
@@ -101,7 +102,7 @@ function check(load: Load, contender: Contender, sender: Sender, signal: AbortSi
 }
 
 /** Puts a proxy under a load; no time is no load. */
-function put(load: Load, contender: Contender, { seconds, sender }: Means, signal: AbortSignal): Promise<Count> {
+function put(load: Load, contender: Contender, { seconds, sender }: PutOptions, signal: AbortSignal): Promise<Count> {
   if (seconds === 0) return Promise.resolve({ requests: 0, requestsPerSecond: 0, p99Ms: 0 });
   const { connections, download, once, upload } = load;
   // wrk costs the machine less. What it has not received whole in the end it does not count though: that is little,

@@ -1,7 +1,7 @@
 import { HOSTILE_BODIES } from "../serving/exact/hostile_bodies.ts";
 import { HOSTILE_HEADS } from "../serving/exact/hostile_heads.ts";
-import { Random } from "../serving/exact/random.ts";
-import { read, type Reading } from "./reading.ts";
+import { Random } from "../support/random.ts";
+import { MOST_HEAD, read, type Reading } from "./reading.ts";
 
 /** One request, and the bytes that the app answers with. */
 export interface FuzzCase {
@@ -17,8 +17,10 @@ export interface FuzzCase {
   readonly closesAfter: number;
 }
 
-/** Longer than the fuzzer's request timeout, so that a request which the app leaves hanging comes to that, ms. */
-const HANGS_MS = 3500;
+/** How long an app has for its answer, ms: longer than what one that does not answer is given to be known for dead. */
+export const REQUEST_TIMEOUT_MS = 3000;
+/** For so long an app leaves a request hanging that is to time out. */
+const HANGS_MS = REQUEST_TIMEOUT_MS + 500;
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 
 /** Longer ones would only take time. */
@@ -62,6 +64,7 @@ export function makeCase(seed: number, number: number): FuzzCase {
   const method = random.pick(["GET", "GET", "POST", "POST", "POST", "POST", "PUT", "HEAD"]);
   const token = `token${number}-${random.text(8, LETTERS)}`;
   let text = base(random, token);
+  if (random.chance(0.005)) text = stretched(random, text);
   for (let n = random.pick([0, 0, 1, 1, 1, 2, 4]); n > 0; n--) text = mutate(random, text, token);
   if (text === "") text = "\r"; // nothing at all is repeated, and waited for
   const reading = read(text, method);
@@ -98,6 +101,13 @@ function base(random: Random, token: string): string {
       return `${text}0\r\n\r\n`;
     }
   }
+}
+
+/** The same answer with a head that is as long as it may be, give or take a byte or two. */
+function stretched(random: Random, text: string): string {
+  const head = text.indexOf("\r\n\r\n") + 4;
+  const missing = MOST_HEAD + random.between(-2, 2) - head - "x-long: \r\n".length;
+  return text.replace("\r\n", `\r\nx-long: ${"v".repeat(missing)}\r\n`);
 }
 
 /** Changes something; mostly near the start, where what matters is. */

@@ -1,7 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
+import { Origin } from "../support/origin.ts";
 import { netTest } from "../support/permissions.ts";
+import { RawClient } from "../support/raw_client.ts";
+import type { FuzzCase } from "./fuzz_case.ts";
+import { FuzzClient, type Got } from "./fuzz_client.ts";
 import { fuzz } from "./fuzzer.ts";
 import { read } from "./reading.ts";
+import { judge } from "./verdict.ts";
 
 netTest("20,000 mutated answers reach those they are for, or nobody", async () => {
   const { failures, counts } = await fuzz({ seed: 1, cases: 20_000 });
@@ -28,4 +33,46 @@ Deno.test("the fuzzer's own reading of answers is that of RFC 9112", () => {
   assertEquals(read(`${chunked}5\r\nok`, "GET").body, "ok");
   assertEquals(read(`${head("")}all of it`, "GET").body, "all of it");
   assertEquals(read(`${head("content-length: 5\r\n")}`, "HEAD").end, head("content-length: 5\r\n").length);
+});
+
+/** What the fuzzer's client gets from a proxy that sends these bytes and closes. */
+async function got(bytes: string): Promise<Got> {
+  await using proxy = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    await connection.send(bytes);
+  });
+  using client = new FuzzClient({ connect: () => RawClient.connect(Number(new URL(proxy.url).port)) });
+  return await client.ask("GET", "/");
+}
+
+/** A case in which there is no good answer: whatever comes, a connection that is cut would be right. */
+const HOPELESS: FuzzCase = {
+  number: 0,
+  method: "GET",
+  pieces: ["\r"],
+  reading: read("\r", "GET"),
+  surplus: false,
+  closesAfter: 0,
+};
+
+netTest("a connection that is closed without an answer is cut", async () => {
+  assertEquals(judge(HOPELESS, await got("")), { verdict: "cut" });
+  assertEquals(judge(HOPELESS, await got("HTTP/1.1 200 OK\r\ncontent-le")), { verdict: "cut" });
+});
+
+netTest("an answer that can be read in two ways, or in none, is wrong whatever the app has sent", async () => {
+  const head = (...lines: string[]) =>
+    ["HTTP/1.1 502 x", "cless-error: upstream_failed", ...lines, "", ""].join("\r\n");
+  const chunked = head("transfer-encoding: chunked");
+  for (
+    const [bytes, wrong] of [
+      [head("content-length: 2", "content-length: 3") + "ok!", "2 lines of content-length"],
+      [head("transfer-encoding: chunked", "transfer-encoding: chunked"), "2 lines of transfer-encoding"],
+      [head("transfer-encoding: chunked", "content-length: 2"), "transfer-encoding: chunked, content-length: 2"],
+      [head("transfer-encoding: gzip"), "transfer-encoding: gzip, content-length: undefined"],
+      [head("content-length: 2, 2") + "ok", "content-length: 2, 2"],
+      [`${chunked}ok\r\n`, 'no size of a chunk: "ok\\r\\n"'],
+      [`${chunked}2\r\nok!\r\n`, "a chunk does not end where its size says"],
+    ] as const
+  ) assertEquals(judge(HOPELESS, await got(bytes)), { verdict: "unreadable", wrong }, bytes);
 });

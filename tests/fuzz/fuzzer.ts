@@ -1,9 +1,9 @@
-import { turns } from "../serving/exact/until.ts";
 import { Harness } from "../support/harness.ts";
-import type { HttpMessage } from "../support/http_message.ts";
+import { HttpMessage } from "../support/http_message.ts";
 import { Origin, type OriginConnection } from "../support/origin.ts";
-import { type RawClient, requestText } from "../support/raw_client.ts";
-import { type FuzzCase, makeCase } from "./fuzz_case.ts";
+import { turns } from "../support/until.ts";
+import { type FuzzCase, makeCase, REQUEST_TIMEOUT_MS } from "./fuzz_case.ts";
+import { FuzzClient } from "./fuzz_client.ts";
 import { judge } from "./verdict.ts";
 
 /** How many batches run at the same time, each with so many clients and cases. */
@@ -13,9 +13,6 @@ const BATCH = 500;
 /** How many connections a run makes: some as fast as it can, the others no faster than that. */
 const MOST_AT_FIRST = 60_000;
 const MOST_PER_SECOND = 1000;
-/** After this a request counts as hanging, ms. */
-const PATIENCE_MS = 15_000;
-const REQUEST_TIMEOUT_MS = 3000; // longer than what an app that does not answer is given to be known for dead
 const MOST_FAILURES = 5;
 
 /** What came of a run. */
@@ -107,7 +104,7 @@ async function one(run: Run, number: number, client: FuzzClient, running: Map<nu
   run.counts[verdict] = (run.counts[verdict] ?? 0) + 1;
   if (wrong !== undefined) fail(run, number, wrong, fuzzed);
   const clean = await client.ask("GET", `/clean/${number}`);
-  if (typeof clean === "string") fail(run, number, `the request after it: ${clean}`, fuzzed);
+  if (!(clean instanceof HttpMessage)) fail(run, number, `the request after it: ${clean}`, fuzzed);
   else if (clean.status !== 200 || clean.text !== `clean ${number}`) {
     fail(run, number, `the request after it: ${clean.startLine}, ${JSON.stringify(clean.text.slice(0, 300))}`, fuzzed);
   }
@@ -132,35 +129,5 @@ async function serve(connection: OriginConnection, running: ReadonlyMap<number, 
     if (fuzzed.surplus) return await connection.ended(); // cless must have seen it
     if (fuzzed.closesAfter > 0) await new Promise((resolve) => setTimeout(resolve, fuzzed.closesAfter));
     return;
-  }
-}
-
-/** A client whose connection is made again when it has ended. */
-class FuzzClient implements Disposable {
-  readonly #cless: Harness;
-  #client: RawClient | undefined;
-
-  constructor(cless: Harness) {
-    this.#cless = cless;
-  }
-
-  /** The answer to a request; `cut` where there is none, `hangs` where nothing comes. */
-  async ask(method: string, target: string, expected?: number): Promise<HttpMessage | "cut" | "hangs"> {
-    this.#client ??= await this.#cless.connect();
-    const body = method === "POST" || method === "PUT";
-    await this.#client.send(requestText(`${method} ${target}`, body ? ["content-length: 4"] : [], body ? "body" : ""));
-    const { promise, resolve } = Promise.withResolvers<"hangs">();
-    const timer = setTimeout(() => resolve("hangs"), PATIENCE_MS);
-    // A 205 has no body, but nothing that says so.
-    const reading = this.#client.answer(expected === 205 ? "HEAD" : method).catch(() => "cut" as const);
-    const answer = await Promise.race([reading, promise]);
-    clearTimeout(timer);
-    if (typeof answer === "string" || !answer.complete || expected === 205) this[Symbol.dispose]();
-    return answer;
-  }
-
-  [Symbol.dispose](): void {
-    this.#client?.[Symbol.dispose]();
-    this.#client = undefined;
   }
 }

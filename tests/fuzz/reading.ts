@@ -14,8 +14,9 @@ export interface Reading {
   readonly reusable: boolean;
 }
 
+/** How long a head may be, bytes; longer ones are refused. */
+export const MOST_HEAD = 64 * 1024;
 const NOTHING: Reading = { body: "", reusable: false };
-const MOST_HEAD = 256 * 1024;
 const MOST_EXTRA = 16 * 1024;
 const MOST_INFORMATIONAL = 16;
 

@@ -1,18 +1,20 @@
 import type { HttpMessage } from "../support/http_message.ts";
-import type { FuzzCase } from "./fuzz_case.ts";
+import { type FuzzCase, REQUEST_TIMEOUT_MS } from "./fuzz_case.ts";
+import type { Got } from "./fuzz_client.ts";
 
 /** What is thought of what a client got. */
 export interface Verdict {
-  readonly verdict: "passed" | "refused" | "timed out" | "cut" | "hangs";
+  readonly verdict: "passed" | "refused" | "timed out" | "cut" | "hangs" | "unreadable";
   /** Why that must not be. */
   readonly wrong?: string;
 }
 
 /** Judges what a client got for a case: it must be the answer, whole, or visibly not whole where there is none. */
-export function judge(fuzzed: FuzzCase, answer: HttpMessage | "cut" | "hangs"): Verdict {
+export function judge(fuzzed: FuzzCase, answer: Got): Verdict {
   const { reading, surplus } = fuzzed;
   const isSound = reading.end !== undefined && !surplus;
   if (answer === "hangs") return { verdict: "hangs", wrong: "no answer comes" };
+  if (answer instanceof Error) return { verdict: "unreadable", wrong: answer.message };
   if (answer === "cut") {
     return { verdict: "cut", ...isSound ? { wrong: "a good answer does not arrive" } : {} };
   }
@@ -21,13 +23,15 @@ export function judge(fuzzed: FuzzCase, answer: HttpMessage | "cut" | "hangs"): 
     const verdict = error === "upstream_timeout" ? "timed out" : "refused";
     if (isSound) return { verdict, wrong: `a good answer is refused: ${error}` };
     if (error === "upstream_failed" && answer.status === 502) return { verdict };
-    if (error === "upstream_timeout" && answer.status === 504 && fuzzed.closesAfter > 1000) return { verdict };
+    if (error === "upstream_timeout" && answer.status === 504 && fuzzed.closesAfter > REQUEST_TIMEOUT_MS) {
+      return { verdict };
+    }
     return { verdict, wrong: `${answer.status} ${error}` };
   }
   const verdict = answer.complete ? "passed" : "cut";
   if (reading.head === undefined) return { verdict, wrong: `there is no answer in it: ${show(answer)}` };
   if (answer.status !== reading.head.status) return { verdict, wrong: `another status: ${show(answer)}` };
-  const headers = reading.head.headers.map(([name, value]) => `${name}: ${value.trim()}`).sort().join("\n");
+  const headers = reading.head.headers.map(([name, value]) => `${name}: ${value}`).sort().join("\n");
   const dated = reading.head.headers.some(([name]) => name === "date");
   const ours = ["content-length", "transfer-encoding", ...dated ? [] : ["date"]];
   const seen = answer.headers.map(([name, value]) => [name.toLowerCase(), value] as const)

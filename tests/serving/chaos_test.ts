@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { netTest } from "../support/permissions.ts";
 import { Harness } from "../support/harness.ts";
 import { Origin, type OriginConnection } from "../support/origin.ts";
-import type { RawClient } from "../support/raw_client.ts";
-import { requestText } from "../support/raw_client.ts";
-import { Random } from "./exact/random.ts";
+import { netTest } from "../support/permissions.ts";
+import { Random } from "../support/random.ts";
+import { type RawClient, requestText } from "../support/raw_client.ts";
+import { turns } from "../support/until.ts";
 
 const REQUESTS = 10_000;
 const CLIENTS = 24;
@@ -20,7 +20,7 @@ class MortalApps {
   readonly #random = new Random(SEED);
   #left = 0;
   /** Ends the container of the newest app. */
-  kill: () => Promise<void> = () => Promise.resolve();
+  kill: () => void = () => {};
 
   /** Starts the next one; returns where it is. */
   next(): string {
@@ -38,35 +38,38 @@ class MortalApps {
       if (post) this.deliveries.set(head.target, (this.deliveries.get(head.target) ?? 0) + 1);
       const isLast = --this.#left === 0;
       const moment = this.#random.pick(["request", "answer", "head", "body"]);
-      if (isLast && moment === "request") return void this.kill();
+      if (isLast && moment === "request") return this.kill();
       const body = await connection.reader.exactly(Number(head.one("content-length") ?? 0));
       const content = `${head.target} ${body.length} ${"x".repeat(Number(head.one("x-answer")))}`;
       const answer = `HTTP/1.1 200 OK\r\ncontent-length: ${content.length}\r\n\r\n${content}`;
       const begun = { request: 0, answer: 0, head: 20, body: answer.length - 5 }[moment];
       if (!await connection.send(answer.slice(0, begun))) return;
-      if (isLast) return void this.kill();
+      if (isLast) return this.kill();
       if (!await connection.send(answer.slice(begun))) return;
     }
   }
 }
 
 netTest(
-  "instances that are killed at any moment cost no idempotent request, and nothing comes twice",
+  "instances that are killed at any moment cost no idempotent request, and no POST comes twice",
   async () => {
     const apps = new MortalApps();
     await using cless = await Harness.warm({ forward: "exact", origin: () => apps.next() });
     const random = new Random(SEED, 1);
-    let killed = 0;
-    apps.kill = async () => {
-      killed++;
+    const kills: Promise<void>[] = [];
+    const kill = async () => {
       const [origin, { id }] = [apps.origins.at(-1)!, cless.instance];
-      // The engine says so before or after the connections have gone.
-      if (random.chance(0.3)) cless.launcher.end(id);
+      // The engine says so before the connections have gone, or when cless has seen that they have.
+      const isLate = random.chance(0.7);
+      if (!isLate) cless.launcher.end(id);
       const gone = origin[Symbol.asyncDispose]();
-      await Promise.resolve();
-      cless.launcher.end(id);
+      if (isLate) {
+        await turns(random.between(1, 10));
+        cless.launcher.end(id);
+      }
       await gone;
     };
+    apps.kill = () => void kills.push(kill());
     let asked = 0;
     let failedPosts = 0;
     const load = async () => {
@@ -91,8 +94,9 @@ netTest(
       client?.[Symbol.dispose]();
     };
     await Promise.all(Array.from({ length: CLIENTS }, load));
-    assert(killed > 20, `only ${killed} were killed`);
-    assert(failedPosts < 10 * killed, `${failedPosts} POSTs failed`);
+    await Promise.all(kills);
+    assert(kills.length > 20, `only ${kills.length} were killed`);
+    assert(failedPosts < 10 * kills.length, `${failedPosts} POSTs failed`);
     for (const [target, count] of apps.deliveries) assert(count === 1, `POST ${target} came ${count} times`);
     await Promise.all(apps.origins.map((origin) => origin[Symbol.asyncDispose]()));
   },

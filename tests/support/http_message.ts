@@ -16,6 +16,13 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
+/** A header's value without the blanks around it, which are no part of it: RFC 9110, section 5.5. */
+export function withoutBlanks(value: string): string {
+  return value.replace(/^[ \t]+|[ \t]+$/g, "");
+}
+
+const CR = 13;
+const LF = 10;
 const MOST_PER_READ = 64 * 1024;
 
 /** A request or an answer, as it came over the wire. */
@@ -34,7 +41,7 @@ export class HttpMessage {
     this.startLine = startLine;
     this.headers = lines.map((line) => {
       const colon = line.indexOf(":");
-      return [line.slice(0, colon), line.slice(colon + 1).trim()];
+      return [line.slice(0, colon), withoutBlanks(line.slice(colon + 1))];
     });
   }
 
@@ -71,7 +78,10 @@ export class HttpMessage {
   }
 }
 
-/** Reads HTTP/1.1 from a connection, byte by byte as it is, without help of the platform. */
+/**
+ * Reads HTTP/1.1 from a connection, byte by byte as it is, without help of the platform. What has no end, or two, is an
+ * error.
+ */
 export class HttpReader {
   readonly #connection: Deno.Conn;
   /** What has come and has not been taken is what lies between `#from` and `#to`. */
@@ -92,7 +102,7 @@ export class HttpReader {
   /** A request with its body. */
   async request(): Promise<HttpMessage | undefined> {
     const message = await this.head();
-    if (message !== undefined) await this.#body(message, 0);
+    if (message !== undefined) await this.#body(message, framingOf(message) ?? 0);
     return message;
   }
 
@@ -101,8 +111,9 @@ export class HttpReader {
     const message = await this.head();
     if (message === undefined) return undefined;
     const { status } = message;
+    const framing = framingOf(message);
     const bodiless = method === "HEAD" || status === 204 || status === 304 || status < 200;
-    if (!bodiless) await this.#body(message, Infinity);
+    if (!bodiless) await this.#body(message, framing);
     return message;
   }
 
@@ -138,14 +149,16 @@ export class HttpReader {
   async chunk(): Promise<Uint8Array | undefined> {
     const line = await this.until("\r\n");
     if (line === undefined) return undefined;
+    if (!/^[0-9A-Fa-f]+[;\r]/.test(line)) throw new Error(`no size of a chunk: ${JSON.stringify(line.slice(0, 100))}`);
     const size = parseInt(line, 16);
     const data = await this.exactly(size + 2);
-    return data.length < size + 2 ? undefined : data.subarray(0, size);
+    if (data.length < size + 2) return undefined;
+    if (data[size] !== CR || data[size + 1] !== LF) throw new Error("a chunk does not end where its size says");
+    return data.subarray(0, size);
   }
 
-  async #body(message: HttpMessage, lengthByDefault: number): Promise<void> {
-    const length = message.one("content-length");
-    if (message.one("transfer-encoding") === "chunked") {
+  async #body(message: HttpMessage, framing: number | "chunked" | undefined): Promise<void> {
+    if (framing === "chunked") {
       const chunks: Uint8Array[] = [];
       for (let chunk = await this.chunk(); chunk?.length !== 0; chunk = await this.chunk()) {
         if (chunk === undefined) {
@@ -155,9 +168,9 @@ export class HttpReader {
         chunks.push(chunk);
       }
       message.body = concat(chunks);
-    } else if (length !== undefined || lengthByDefault === 0) {
-      message.body = await this.exactly(Number(length ?? 0));
-      message.complete = message.body.length === Number(length ?? 0);
+    } else if (framing !== undefined) {
+      message.body = await this.exactly(framing);
+      message.complete = message.body.length === framing;
     } else {
       message.body = await this.rest();
     }
@@ -183,6 +196,17 @@ export class HttpReader {
     this.#from = end;
     return taken;
   }
+}
+
+/** How a body ends by its head: its length, or with a last chunk; `undefined` where nothing is said of it. */
+function framingOf(message: HttpMessage): number | "chunked" | undefined {
+  const length = message.one("content-length");
+  const coding = message.one("transfer-encoding");
+  if (coding !== undefined && (coding !== "chunked" || length !== undefined)) {
+    throw new Error(`transfer-encoding: ${coding}, content-length: ${length}`);
+  }
+  if (length !== undefined && !/^[0-9]+$/.test(length)) throw new Error(`content-length: ${length}`);
+  return coding ?? (length === undefined ? undefined : Number(length));
 }
 
 /** Writes all of it; `false` where the other side has closed. */

@@ -4,7 +4,7 @@ import { sameBytes, toBytes } from "../../support/http_message.ts";
 import { Origin } from "../../support/origin.ts";
 import { netTest } from "../../support/permissions.ts";
 import { requestText } from "../../support/raw_client.ts";
-import { turns } from "./until.ts";
+import { turns } from "../../support/until.ts";
 
 /** A body of which no two places look alike. */
 function patterned(length: number): Uint8Array<ArrayBuffer> {
@@ -13,7 +13,16 @@ function patterned(length: number): Uint8Array<ArrayBuffer> {
   return body;
 }
 
-const LENGTHS = [1, 2, 1000, 16_383, 16_384, 65_535, 65_536, 65_537, 300_000, 2_000_000];
+/** The memory that a connection has for what comes first, and how much of it the head of such an answer takes, bytes. */
+const MEMORY = 32 * 1024;
+const HEAD = `HTTP/1.1 200 OK\r\ncontent-length: ${MEMORY}\r\n\r\n`.length;
+/** Among them those with which head and body just fit into that memory, or do not. */
+const LENGTHS = [
+  ...[1, 2, 1000],
+  ...[MEMORY - HEAD - 1, MEMORY - HEAD, MEMORY - HEAD + 1],
+  ...[MEMORY - 1, MEMORY, MEMORY + 1],
+  ...[65_535, 65_536, 65_537, 300_000, 2_000_000],
+];
 
 /** An app whose answers have a head, and a body behind it in so many pieces; the path names the length. */
 function slowApp(pieces: number, framing: "length" | "chunked"): Origin {

@@ -5,7 +5,7 @@ import { ForwardError } from "../../../src/serving/forward.ts";
 import { never } from "../../support/kit.ts";
 import { Origin, type OriginConnection } from "../../support/origin.ts";
 import { netTest } from "../../support/permissions.ts";
-import { until } from "./until.ts";
+import { until } from "../../support/until.ts";
 
 /** An app that greets and then keeps what it is sent for itself; it counts the connections open on its side. */
 class GreetingApp implements AsyncDisposable {

@@ -3,14 +3,24 @@ import { Harness } from "../../support/harness.ts";
 import { Origin } from "../../support/origin.ts";
 import { netTest } from "../../support/permissions.ts";
 import { type RawClient, requestText } from "../../support/raw_client.ts";
-import { turns, until } from "./until.ts";
+import { turns, until } from "../../support/until.ts";
 
 // What comes over a connection after its next request went out cannot be told from the answer to that: HTTP/1.1 does not
 // number them, and no proxy can. All that comes before that moment can be told, and has to be.
 
+/** How much of an answer is read at first, bytes. */
+const READ = 32 * 1024;
+
 /** How an answer is made: its framing, and the length of the whole in bytes where that is a matter of reads. */
-type Shape = "short" | "chunked" | "one read" | "two reads" | "long";
-const SHAPES: readonly Shape[] = ["short", "chunked", "one read", "two reads", "long"];
+type Shape = "short" | "chunked" | keyof typeof TOTALS;
+const TOTALS = {
+  "a byte less than one read": READ - 1,
+  "one read": READ,
+  "a byte more than one read": READ + 1,
+  "two reads": 2 * READ,
+  "long": 100_000,
+};
+const SHAPES = ["short", "chunked", ...Object.keys(TOTALS)] as Shape[];
 /** What is sent on top of an answer. */
 type Surplus = "half an answer" | "an answer" | "one and a half";
 
@@ -20,7 +30,7 @@ function answerTo(token: string, shape: Shape): string {
     const chunk = `${token.length.toString(16)}\r\n${token}\r\n`;
     return `HTTP/1.1 200 OK\r\nx-token: ${token}\r\ntransfer-encoding: chunked\r\n\r\n${chunk.repeat(3)}0\r\n\r\n`;
   }
-  const total = { "short": 0, "one read": 16 * 1024, "two reads": 32 * 1024, "long": 100_000 }[shape];
+  const total = shape === "short" ? 0 : TOTALS[shape];
   const head = (length: number) => `HTTP/1.1 200 OK\r\nx-token: ${token}\r\ncontent-length: ${length}\r\n\r\n`;
   const length = Math.max(3 * token.length, total - head(total).length);
   return head(length) + token.repeat(Math.ceil(length / token.length)).slice(0, length);

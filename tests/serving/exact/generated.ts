@@ -1,5 +1,5 @@
-import { toBytes, toText } from "../../support/http_message.ts";
-import { Random } from "./random.ts";
+import { toBytes, toText, withoutBlanks } from "../../support/http_message.ts";
+import { Random } from "../../support/random.ts";
 
 /** How the end of a body is marked. */
 export type Framing = "none" | "length" | "chunked" | "close";
@@ -51,7 +51,7 @@ const PRINTABLE = Array.from({ length: 95 }, (_, n) => String.fromCharCode(32 + 
 const LATIN_1 = PRINTABLE + "\t" + Array.from({ length: 128 }, (_, n) => String.fromCharCode(128 + n)).join("");
 const TARGET = "abcXYZ019-._~!$&'()*+,;=:@/?%[]|^`{}\"<>\\";
 
-/** One of many exchanges, the same for the same seed and number. @param id What the target begins with. */
+/** One of many exchanges, the same for the same seed and number; its target begins with the number. */
 export function generate(seed: number, number: number): GeneratedExchange {
   const random = new Random(seed, number);
   const method = random.pick(METHODS);
@@ -98,13 +98,10 @@ function headers(random: Random): Header[] {
   for (let n = random.below(6); n > 0; n--) {
     const name = random.chance(0.2) ? random.pick(["X-Twice", "x-twice", "x-TWICE"]) : `X${random.text(8, NAME)}`;
     const length = random.chance(0.02) ? random.below(5000) : random.below(30);
-    list.push([name, random.chance(0.1) ? "" : trim(random.text(length, random.chance(0.5) ? PRINTABLE : LATIN_1))]);
+    const value = random.text(length, random.chance(0.5) ? PRINTABLE : LATIN_1);
+    list.push([name, random.chance(0.1) ? "" : withoutBlanks(value)]);
   }
   return list;
-}
-
-function trim(value: string): string {
-  return value.trim();
 }
 
 function framingLines(random: Random, framing: Framing, { length }: Uint8Array): Header[] {
@@ -112,7 +109,8 @@ function framingLines(random: Random, framing: Framing, { length }: Uint8Array):
   return framing === "chunked" ? [["Transfer-Encoding", random.pick(["chunked", "Chunked"])]] : [];
 }
 
-const EDGES = [16 * 1024, 64 * 1024, 256 * 1024];
+/** Lengths at which a body, or an answer, is read or passed on in another way, bytes. */
+const EDGES = [16 * 1024, 32 * 1024, 64 * 1024, 256 * 1024];
 
 function bodyOf(random: Random, framing: Framing): Uint8Array<ArrayBuffer> {
   if (framing === "none") return new Uint8Array(0);

@@ -138,12 +138,12 @@ const BODILESS: HostileAnswer[] = [
 ];
 
 const BROKEN_OFF: HostileAnswer[] = [
-  ...[`${LENGTH_2}o`, LENGTH_2].map((pieces, n): HostileAnswer => ({
-    name: `broken off: ${n} bytes too few of 2`,
-    pieces: [pieces],
+  ...[`${LENGTH_2}o`, LENGTH_2].map((answer, n): HostileAnswer => ({
+    name: `broken off: ${n + 1} bytes too few of 2`,
+    pieces: [answer],
     expected: "refused",
     then: "app closes",
-    method: "POST",
+    method: "POST", // a GET would be repeated, since nothing of its answer has gone out
   })),
   ...[
     ["in a long body", `${LONG_HEAD}${"x".repeat(LONG - 1)}`],

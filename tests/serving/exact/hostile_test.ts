@@ -7,7 +7,7 @@ import { requestText } from "../../support/raw_client.ts";
 import type { Expected, HostileAnswer } from "./hostile_answer.ts";
 import { HOSTILE_BODIES } from "./hostile_bodies.ts";
 import { HOSTILE_HEADS } from "./hostile_heads.ts";
-import { turns, until } from "./until.ts";
+import { turns, until } from "../../support/until.ts";
 
 /** An app that gives one hostile answer, and good ones to all who ask for `/good`. */
 class HostileApp implements AsyncDisposable {

@@ -1,20 +1,15 @@
 import { assertEquals } from "@std/assert";
 import { requestText } from "../../../src/serving/exact/request_text.ts";
 import type { RequestHead } from "../../../src/serving/request_head.ts";
+import { requestHead } from "../../support/request_head.ts";
 
 /** A request without a body, unless told otherwise. */
 function head(parts: Partial<RequestHead> = {}): RequestHead {
-  return {
-    hostname: { name: "app.localhost", label: "app" },
-    method: "GET",
+  return requestHead({
     target: "/a?b=%20",
     headers: [["host", "app.localhost"], ["x-own", "c\xe9"], ["x-own", ""]],
-    contentLength: undefined,
-    bodyLength: 0,
-    http2: false,
-    websocket: false,
     ...parts,
-  };
+  });
 }
 
 const START = "/a?b=%20 HTTP/1.1\r\nhost: app.localhost\r\nx-own: c\xe9\r\nx-own: \r\n";

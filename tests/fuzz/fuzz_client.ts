@@ -1,0 +1,45 @@
+import { HttpMessage } from "../support/http_message.ts";
+import { type RawClient, requestText } from "../support/raw_client.ts";
+
+/** After this a request counts as hanging, ms. */
+const PATIENCE_MS = 15_000;
+
+/**
+ * What a client gets: an answer; `cut` where the connection is closed instead, `hangs` where nothing comes, and an error
+ * where what comes cannot be read, or in two ways.
+ */
+export type Got = HttpMessage | "cut" | "hangs" | Error;
+
+/** A client whose connection is made again when it has ended. */
+export class FuzzClient implements Disposable {
+  readonly #cless: { connect(): Promise<RawClient> };
+  #client: RawClient | undefined;
+
+  constructor(cless: { connect(): Promise<RawClient> }) {
+    this.#cless = cless;
+  }
+
+  /** Sends a request. @param expected The status of the answer, where that is known. */
+  async ask(method: string, target: string, expected?: number): Promise<Got> {
+    this.#client ??= await this.#cless.connect();
+    const body = method === "POST" || method === "PUT";
+    await this.#client.send(requestText(`${method} ${target}`, body ? ["content-length: 4"] : [], body ? "body" : ""));
+    const { promise, resolve } = Promise.withResolvers<"hangs">();
+    const timer = setTimeout(() => resolve("hangs"), PATIENCE_MS);
+    // A 205 has no body, but nothing that says so.
+    const reading = this.#client.reader.response(expected === 205 ? "HEAD" : method).then(
+      (answer) => answer ?? "cut",
+      (error: Error) => error,
+    );
+    const got = await Promise.race([reading, promise]);
+    clearTimeout(timer);
+    const isUsable = got instanceof HttpMessage && got.complete && expected !== 205;
+    if (!isUsable) this[Symbol.dispose]();
+    return got;
+  }
+
+  [Symbol.dispose](): void {
+    this.#client?.[Symbol.dispose]();
+    this.#client = undefined;
+  }
+}

@@ -1,0 +1,16 @@
+import type { RequestHead } from "../../src/serving/request_head.ts";
+
+/** The head of a request as the proxy hands it on: a plain GET, unless told otherwise. */
+export function requestHead(parts: Partial<RequestHead> = {}): RequestHead {
+  return {
+    hostname: { name: "app.localhost", label: "app" },
+    method: "GET",
+    target: "/",
+    headers: [["host", "app.localhost"]],
+    contentLength: undefined,
+    bodyLength: 0,
+    http2: false,
+    websocket: false,
+    ...parts,
+  };
+}
