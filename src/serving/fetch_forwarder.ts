@@ -42,7 +42,7 @@ export class FetchForwarder implements Forwarder {
     return fetch(origin + target, {
       method,
       headers: [UNTOUCHED, ...headers],
-      body: upload === undefined ? null : bodyOf(upload, head.bodyLength),
+      body: upload === undefined ? null : bodyOf(upload),
       client: upload === undefined && !IDEMPOTENT.has(method) ? this.#once : this.#client,
       redirect: "manual",
       signal,
@@ -75,6 +75,8 @@ function passOn(response: Response, signal: AbortSignal): Response {
     response.body?.cancel().catch(() => {});
     throw new ForwardError("garbled", `status ${status}`);
   }
+  // The platform writes no length for a 205, and by RFC 9112, section 6.3, clients would wait for its body for ever.
+  if (status === 205) return new Response(null, { status: 204, headers: endToEnd(headers, headers.get("connection")) });
   const body = isLong(headers) ? breakable(response.body, signal) : response.body;
   if (body === response.body && !TO_DROP.some((name) => headers.has(name))) return response;
   return new Response(body, { status, headers: endToEnd(headers, headers.get("connection")) });
@@ -104,7 +106,7 @@ function explain(error: unknown): ForwardError {
 }
 
 /** The body from its start, as `fetch` takes it. */
-function bodyOf(upload: Upload, length: number): BodyInit {
+function bodyOf(upload: Upload): BodyInit {
   const next = upload.begin();
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull: async (controller) => {
@@ -113,7 +115,7 @@ function bodyOf(upload: Upload, length: number): BodyInit {
       else controller.enqueue(piece.slice()); // `fetch` may keep it until after the next has been asked for
     },
   }, { highWaterMark: 0 });
-  return length === Infinity ? stream : new SizedBody(stream, length);
+  return upload.length === Infinity ? stream : new SizedBody(stream, upload.length);
 }
 
 /** A stream whose length is known. `fetch` sends a Content-Length for a Blob, and chunks for anything else that streams. */

@@ -38,8 +38,6 @@ export interface Forwarder extends Disposable {
    * @param origin The app, such as `http://172.18.0.2:8080`.
    * @param upload The request's body, where it has one.
    * @param signal Gives the request up, also while the answer's body streams.
-   * @param delivered Resolves when the last byte of the answer has gone out, and rejects where it breaks off; for a body
-   * that is no stream, already when the platform has taken it over.
    * @throws {ForwardError} When there is no answer.
    * @throws {ClessError} `bad_request` when the client breaks off its upload.
    * @throws The signal's reason.
@@ -49,7 +47,6 @@ export interface Forwarder extends Disposable {
     head: RequestHead,
     upload: Upload | undefined,
     signal: AbortSignal,
-    delivered: Promise<unknown>,
   ): Promise<Response>;
 
   /** Is told that an app takes no more requests for now: connections to it that nobody uses are of no use any more. */

@@ -2,7 +2,7 @@ import type { Cidr } from "../domain/cidr.ts";
 import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Activator } from "./activator.ts";
-import { type Clock, pause } from "./clock.ts";
+import { type Clock, pause, unlessAborted } from "./clock.ts";
 import { type Forwarder, ForwardError, IDEMPOTENT } from "./forward.ts";
 import type { Instance, Lease } from "./instance.ts";
 import type { Wake } from "./instance_pool.ts";
@@ -65,7 +65,7 @@ export class Proxy {
 
   /** Answers one request. */
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
-    const { activator, admin, clock, forwarder, unanswered, requestTimeout, trustedProxies } = this.#parts;
+    const { admin, clock, forwarder, unanswered, requestTimeout, trustedProxies } = this.#parts;
     const peer = plainAddress(info.remoteAddr.hostname);
     let head: RequestHead;
     try {
@@ -78,7 +78,6 @@ export class Proxy {
       const answer = admin(request, head, peer);
       if (answer !== undefined) return answer;
     }
-    const lease = activator.claim(head.hostname);
     const passage: Passage = {
       info,
       head,
@@ -89,13 +88,35 @@ export class Proxy {
       instances: 0,
       tries: 0,
     };
-    if (head.bodyLength > 0) {
-      const upload = passage.pending.upload = new Upload(request.body!, head.bodyLength);
-      info.completed.then(upload.end, upload.end);
-    }
-    const answer = lease === undefined ? this.#hold(passage) : this.#send(passage, lease);
+    const { bodyLength } = head;
+    if (bodyLength !== undefined && bodyLength > 0) this.#receive(passage, bodyLength);
+    const answer = bodyLength === undefined ? this.#look(passage) : this.#begin(passage);
     return this.#logsRequests ? answer.then((response) => this.#note(passage, response)) : answer;
   };
+
+  /** Looks whether there is a body first: over HTTP/2 one needs no header that says so, and over HTTP/1.1 there is none. */
+  async #look(passage: Passage): Promise<Response> {
+    const { pending } = passage;
+    try {
+      const isEmpty = await unlessAborted(this.#receive(passage, Infinity).isEmpty(), pending.signal);
+      if (isEmpty) pending.upload = undefined;
+    } catch (error) {
+      const broken = new ClessError("bad_request", "The body of the request breaks off");
+      return this.#fail(passage, pending.signal.aborted ? error : broken);
+    }
+    return await this.#begin(passage);
+  }
+
+  #begin(passage: Passage): Promise<Response> {
+    const lease = this.#parts.activator.claim(passage.head.hostname);
+    return lease === undefined ? this.#hold(passage) : this.#send(passage, lease);
+  }
+
+  #receive({ info, pending }: Passage, length: number): Upload {
+    const upload = pending.upload = new Upload(pending.request.body!, length);
+    info.completed.then(upload.end, upload.end);
+    return upload;
+  }
 
   /** Waits for an instance first. */
   async #hold(passage: Passage): Promise<Response> {
@@ -134,7 +155,7 @@ export class Proxy {
         (error) => this.#sendAgain(passage, lease, error),
       );
     }
-    return this.#parts.forwarder.forward(origin, head, upload, pending.signal, info.completed).then(
+    return this.#parts.forwarder.forward(origin, head, upload, pending.signal).then(
       (response) => {
         info.completed.then(lease.release, lease.release);
         return this.#answer(passage, response);
@@ -147,9 +168,16 @@ export class Proxy {
     this.#parts.unanswered.delete(passage.pending);
     if (passage.start === undefined || passage.head.websocket) return response;
     const { how, ms } = passage.start;
-    const headers = new Headers(response.headers);
-    headers.append("server-timing", `cless-start;dur=${Math.round(ms)};desc="${how}"`);
-    return new Response(response.body, { status: response.status, headers });
+    const timing = ["server-timing", `cless-start;dur=${Math.round(ms)};desc="${how}"`] as const;
+    try {
+      response.headers.append(...timing);
+      return response;
+    } catch {
+      // Those of `fetch` are not to be changed, and in a copy they lose their order.
+      const headers = new Headers(response.headers);
+      headers.append(...timing);
+      return new Response(response.body, { status: response.status, headers });
+    }
   }
 
   /** Sends the request once more where that cannot do harm, to a new instance where this one is gone. */
@@ -168,7 +196,7 @@ export class Proxy {
       if (pending.signal.aborted) return this.#fail(passage, pending.signal.reason);
       if (!gone.aborted) return this.#fail(passage, error);
     }
-    if (gone.aborted && passage.instances >= MOST_INSTANCES) return this.#fail(passage, error);
+    if (passage.instances >= MOST_INSTANCES) return this.#fail(passage, error);
     const again = activator.claim(head.hostname);
     return again === undefined ? await this.#hold(passage) : await this.#send(passage, again);
   }

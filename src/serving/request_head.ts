@@ -16,10 +16,8 @@ export interface RequestHead {
   readonly headers: Header[];
   /** The value of `Content-Length`, where there is one. */
   readonly contentLength: string | undefined;
-  /** Whether a body follows: `0` none, `Infinity` one of unknown length, else its length in bytes. */
-  readonly bodyLength: number;
-  /** Whether it came over HTTP/2. */
-  readonly http2: boolean;
+  /** `0` for no body, `Infinity` for one of unknown length, else its length in bytes; `undefined` where no header tells. */
+  readonly bodyLength: number | undefined;
   /** Whether the client asks for a WebSocket. */
   readonly websocket: boolean;
 }
@@ -111,7 +109,6 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
 
   const path = url.indexOf("/", url.indexOf("//") + 2);
   const authority = url.slice(url.indexOf("//") + 2, path === -1 ? undefined : path);
-  const http2 = host === undefined;
   if (host === undefined) {
     // HTTP/2 has `:authority` instead. Where HTTP/1.1 came without a Host, the platform fills in its own name.
     if (/^localhost(:|$)/.test(authority)) throw badHost();
@@ -132,7 +129,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   }
   const bodyLength = readBodyLength(length, coding, request);
   // The platform does not give such a body.
-  if (bodyLength > 0 && (method === "GET" || method === "HEAD")) {
+  if (bodyLength !== 0 && (method === "GET" || method === "HEAD")) {
     throw badRequest(`cless does not pass on the body of a ${method}`);
   }
   if (connection !== undefined) dropNamed(headers, connection);
@@ -148,7 +145,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
     connection !== undefined &&
     listItems(connection).includes("upgrade");
   if (websocket) checkWebSocket(request.headers);
-  return { hostname, method, target, headers, contentLength: length, bodyLength, http2, websocket };
+  return { hostname, method, target, headers, contentLength: length, bodyLength, websocket };
 }
 
 /** How long the body is, where its framing is beyond doubt. */
@@ -156,16 +153,15 @@ function readBodyLength(
   length: string | undefined,
   coding: string | undefined,
   request: Request,
-): number {
+): number | undefined {
   if (coding !== undefined && coding.toLowerCase() !== "chunked") {
     throw badRequest("cless passes on no Transfer-Encoding but chunked");
   }
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw badRequest("Content-Length is not one number");
-  const bodyLength = coding !== undefined ? Infinity : length !== undefined ? Number(length) : 0;
-  if (bodyLength === 0 && length === undefined && !request.headers.has("host") && request.body !== null) {
-    return Infinity; // over HTTP/2 a body needs neither header
-  }
-  return bodyLength;
+  if (coding !== undefined) return Infinity;
+  if (length !== undefined) return Number(length);
+  // The platform gives no body with the others.
+  return request.method === "GET" || request.method === "HEAD" || request.body === null ? 0 : undefined;
 }
 
 /** Refuses what no app could agree to: RFC 6455, section 4.2.1. */

@@ -9,7 +9,8 @@ export type Piece = Uint8Array<ArrayBuffer>;
 /** A request's body on its way to an app: it tells whether it moves, and whether it can still be sent from its start. */
 export class Upload {
   readonly #reader: Reader;
-  readonly #length: number;
+  /** In bytes; `Infinity` when it is not known. */
+  readonly length: number;
   /** What has come and may still have to be sent. */
   readonly #kept: Piece[] = [];
   #reading: Promise<void> | undefined;
@@ -20,7 +21,7 @@ export class Upload {
   /** @param length In bytes; `Infinity` when it is not known. */
   constructor(body: ReadableStream<Piece>, length: number) {
     this.#reader = readerOf(body, length);
-    this.#length = length;
+    this.length = length;
   }
 
   /** How many bytes have come from the client. */
@@ -30,12 +31,18 @@ export class Upload {
 
   /** Whether the whole body has come. */
   get complete(): boolean {
-    return this.#ended || this.#moved === this.#length;
+    return this.#ended || this.#moved === this.length;
   }
 
   /** Whether all bytes that have come are still at hand. */
   get replayable(): boolean {
     return this.#moved <= KEPT_BYTES;
+  }
+
+  /** Whether it ends before anything of it has come. It rejects when the client breaks off. */
+  async isEmpty(): Promise<boolean> {
+    while (!this.#ended && this.#moved === 0) await (this.#reading ??= this.#read());
+    return this.#moved === 0;
   }
 
   /** Ends the attempt to send it: what still comes is for the next one. */

@@ -19,21 +19,20 @@ export class FuzzClient implements Disposable {
     this.#cless = cless;
   }
 
-  /** Sends a request. @param expected The status of the answer, where that is known. */
-  async ask(method: string, target: string, expected?: number): Promise<Got> {
+  /** Sends a request. */
+  async ask(method: string, target: string): Promise<Got> {
     this.#client ??= await this.#cless.connect();
     const body = method === "POST" || method === "PUT";
     await this.#client.send(requestText(`${method} ${target}`, body ? ["content-length: 4"] : [], body ? "body" : ""));
     const { promise, resolve } = Promise.withResolvers<"hangs">();
     const timer = setTimeout(() => resolve("hangs"), PATIENCE_MS);
-    // A 205 has no body, but nothing that says so.
-    const reading = this.#client.reader.response(expected === 205 ? "HEAD" : method).then(
+    const reading = this.#client.reader.response(method).then(
       (answer) => answer ?? "cut",
       (error: Error) => error,
     );
     const got = await Promise.race([reading, promise]);
     clearTimeout(timer);
-    const isUsable = got instanceof HttpMessage && got.complete && expected !== 205;
+    const isUsable = got instanceof HttpMessage && got.complete;
     if (!isUsable) this[Symbol.dispose]();
     return got;
   }

@@ -77,8 +77,8 @@ function readBody(text: string, start: number, { minor, status, headers }: Head,
   const options = headers.filter(([name]) => name === "connection")
     .flatMap(([, list]) => list.toLowerCase().split(",").map((item) => item.trim()));
   const seen = headers.filter(([name]) => ![...ONE_HOP, ...options, "content-length"].includes(name));
-  const head = { status, headers: seen };
-  const keepAlive = minor === "1" ? !options.includes("close") : options.includes("keep-alive");
+  const head = { status: status === 205 ? 204 : status, headers: seen }; // a named difference
+  const keepAlive = !options.includes("close") && (minor === "1" || options.includes("keep-alive"));
   if (method === "HEAD" || [204, 205, 304].includes(status)) {
     // What follows a 205 is the end of nothing, in one way or another: it is no surplus.
     return status === 205 && method !== "HEAD"

@@ -54,8 +54,10 @@ forwardTest("a body over HTTP/2 reaches the app, with its length or without", as
     assertEquals([app.last.one("content-length"), app.last.text], ["5", "hello"]);
     assertEquals((await ask(session, head, "hello")).status, 200);
     assertEquals(app.last.text, "hello");
+    assertEquals((await ask(session, { ...head, host: "app.localhost" }, "hello")).status, 200);
+    assertEquals(app.last.text, "hello");
     assertEquals((await ask(session, head)).status, 200);
-    assertEquals(app.last.text, "");
+    assertEquals([app.last.text, app.last.all("transfer-encoding")], ["", []]);
   });
   await cless.idle();
 });

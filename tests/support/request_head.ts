@@ -9,7 +9,6 @@ export function requestHead(parts: Partial<RequestHead> = {}): RequestHead {
     headers: [["host", "app.localhost"]],
     contentLength: undefined,
     bodyLength: 0,
-    http2: false,
     websocket: false,
     ...parts,
   };

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { messageOf } from "../../errors.ts";
 import { ForwardError } from "../forward.ts";
 import { Connection } from "./connection.ts";
@@ -10,6 +11,7 @@ export class Connections {
   readonly #address: { hostname: string; port: number };
   readonly #idle: Connection[] = [];
   #open = 0;
+  #asked = 0;
   #abandoned = false;
   /** Goes up whenever there is a reason to doubt all connections that there are. */
   #epoch = 0;
@@ -25,11 +27,31 @@ export class Connections {
     return this.#open;
   }
 
+  /** Whether nobody would miss them: none is open, nor asked for. */
+  get idle(): boolean {
+    return this.#open === 0 && this.#asked === 0;
+  }
+
+  /** One that waits for use, or else a new one; throws what {@linkcode Connections.connect} throws. */
+  async get(signal: AbortSignal): Promise<Connection> {
+    this.#asked++;
+    try {
+      return await this.take() ?? await this.connect(signal);
+    } finally {
+      this.#asked--;
+    }
+  }
+
   /** One that waits for use; `undefined` where there is none. */
-  take(): Connection | undefined {
-    const connection = this.#idle.pop();
-    connection?.use();
-    return connection;
+  async take(): Promise<Connection | undefined> {
+    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
+      // What has come over it already, or its end, is not known before the platform has looked.
+      await turn();
+      if (connection.closed) continue;
+      connection.use();
+      return connection;
+    }
+    return undefined;
   }
 
   /**
@@ -90,4 +112,9 @@ export class Connections {
     if (place !== -1) this.#idle.splice(place, 1);
     this.close(connection);
   }
+}
+
+/** Resolves after one turn of the event loop. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -22,6 +22,8 @@ const SHORT_BYTES = 64 * 1024;
 const SHORT_MS = 100;
 
 const NOTHING = new Uint8Array();
+const NO_CONTENT = 204;
+const RESET_CONTENT = 205;
 
 /** An answer's head, and where in the connection's incoming bytes what follows it begins and ends. */
 interface Arrived {
@@ -46,8 +48,6 @@ export class Exchange {
   readonly #connections: Connections;
   readonly #clock: Clock;
   readonly #patience: Patience;
-  #delivered: Promise<unknown> | undefined;
-  #http2 = false;
   #upload: Upload | undefined;
   /** Whether the whole request has been written. */
   #written = false;
@@ -63,14 +63,7 @@ export class Exchange {
   }
 
   /** Does it; see `Forwarder.forward`. An exchange can be done once. */
-  async run(
-    head: RequestHead,
-    upload: Upload | undefined,
-    signal: AbortSignal,
-    delivered: Promise<unknown>,
-  ): Promise<Response> {
-    this.#delivered = delivered;
-    this.#http2 = head.http2;
+  async run(head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<Response> {
     const sent = this.#begin(head, upload, signal);
     try {
       return await this.#answer(await this.#readHead(head.method));
@@ -84,7 +77,10 @@ export class Exchange {
     const sent = this.#begin(head, undefined, signal);
     try {
       const arrived = await this.#readHead(head.method);
-      if (arrived.head.status !== 101) return await this.#answer(arrived);
+      if (arrived.head.status !== 101) {
+        // No other request for a WebSocket would use the connection again.
+        return await this.#answer({ ...arrived, head: { ...arrived.head, keepAlive: false } });
+      }
       this.#over = true; // the connection is another's from here on
       const connection = this.#connection;
       const begun = connection.incoming.slice(arrived.end, arrived.filled);
@@ -98,9 +94,9 @@ export class Exchange {
   #begin(head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => this.#release(false), { once: true });
     if (signal.aborted) this.#release(false);
-    const sent = this.#connection.writeText(requestText(head));
+    const sent = this.#connection.writeText(requestText(head, upload?.length === Infinity));
     sent.then(() => this.#written = upload === undefined, () => this.#release(false));
-    if (upload !== undefined) this.#send(upload, head.bodyLength, sent);
+    if (upload !== undefined) this.#send(upload, sent);
     return sent;
   }
 
@@ -117,8 +113,9 @@ export class Exchange {
     return new ForwardError(isItsAnswer ? "garbled" : "unanswered", messageOf(error));
   }
 
-  async #send(upload: Upload, length: number, headSent: Promise<void>): Promise<void> {
+  async #send(upload: Upload, headSent: Promise<void>): Promise<void> {
     this.#upload = upload;
+    const { length } = upload;
     const next = upload.begin();
     // It rejects also when the attempt is over, but by then the exchange is too, and what it came to is known.
     const broken = () => {
@@ -130,7 +127,10 @@ export class Exchange {
       await headSent;
       for (let left = length; left > 0;) {
         const piece = await next().catch(broken);
-        if (piece === undefined) break;
+        if (piece === undefined) {
+          if (length < Infinity) broken();
+          break;
+        }
         if (piece.length === 0) continue; // as a chunk it would be the last
         left -= piece.length;
         await this.#connection.write(length === Infinity ? chunkOf(piece) : piece);
@@ -168,11 +168,8 @@ export class Exchange {
   #answer({ head, end, filled }: Arrived): Response | Promise<Response> {
     const { framing, status } = head;
     if (status < 200 || status > 599) throw new Malformed(`status ${status}`);
-    if (status === 205) {
-      // A body would mean nothing, and the platform takes none: RFC 9110, section 15.3.6.
-      const headers = head.headers.filter(([name]) => name.toLowerCase() !== "content-length");
-      return this.#whole({ ...head, headers, keepAlive: false }, NOTHING);
-    }
+    // The platform writes no length for a 205, and by RFC 9112, section 6.3, clients would wait for its body for ever.
+    if (status === RESET_CONTENT) return this.#whole({ ...head, status: NO_CONTENT, keepAlive: false }, NOTHING);
     const begun = this.#connection.incoming.subarray(end, filled);
     if (framing === "chunked") {
       const chunks = new ChunkedDecoder();
@@ -230,7 +227,6 @@ export class Exchange {
         rest,
         begun,
         ...(reading === undefined ? {} : { reading }),
-        delivered: this.#http2 ? undefined : this.#delivered, // over HTTP/2 the platform may keep what it has
         end: (whole) => this.#end(whole && keepAlive),
       }),
     );
@@ -268,7 +264,7 @@ function chunkOf(piece: Uint8Array): Uint8Array {
 
 /** An empty body. Where an answer to a HEAD says no length, the platform must not either: for `null` it writes 0. */
 function nothing({ status, headers }: ResponseHead): ReadableStream | null {
-  const isBodiless = status === 204 || status === 205 || status === 304;
+  const isBodiless = status === NO_CONTENT || status === 304;
   if (isBodiless || headers.some(([name]) => name.toLowerCase() === "content-length")) return null;
   return new ReadableStream({ start: (controller) => controller.close() });
 }

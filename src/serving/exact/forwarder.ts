@@ -29,18 +29,15 @@ export class ExactForwarder implements Forwarder {
   check(): void {}
 
   /** See {@linkcode Forwarder.forward}. */
-  forward(
+  async forward(
     origin: string,
     head: RequestHead,
     upload: Upload | undefined,
     signal: AbortSignal,
-    delivered: Promise<unknown>,
   ): Promise<Response> {
     const connections = this.#connectionsTo(origin);
-    const send = (connection: Connection) =>
-      this.#exchange(connection, connections).run(head, upload, signal, delivered);
-    const connection = connections.take();
-    return connection === undefined ? connections.connect(signal).then(send) : send(connection);
+    const connection = await connections.get(signal);
+    return await this.#exchange(connection, connections).run(head, upload, signal);
   }
 
   /**
@@ -83,7 +80,7 @@ export class ExactForwarder implements Forwarder {
     const since = this.#clock.now() - IDLE_MS;
     for (const [origin, connections] of this.#apps) {
       connections.closeIdle(since);
-      if (connections.open === 0) this.#apps.delete(origin);
+      if (connections.idle) this.#apps.delete(origin);
     }
     if (this.#apps.size > 0) return;
     this.#stopTicking?.();

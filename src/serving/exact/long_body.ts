@@ -23,8 +23,6 @@ export interface LongBodyParts {
   readonly begun: Uint8Array<ArrayBuffer>;
   /** What is being read already. */
   readonly reading?: Reading;
-  /** See `Forwarder.forward`; missing where that is not known. */
-  readonly delivered: Promise<unknown> | undefined;
   /** Is told that it is over, before whoever reads it is. @param whole Whether it came to its end, and nothing was wrong. */
   readonly end: (whole: boolean) => Promise<void> | void;
 }
@@ -34,7 +32,7 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   readonly #connection: Connection;
   readonly #chunks: ChunkedDecoder | undefined;
   readonly #begun: Uint8Array<ArrayBuffer>;
-  readonly #pieces: Pieces;
+  readonly #pieces = new Pieces();
   readonly #end: LongBodyParts["end"];
   /** How many bytes are still to come, as far as that is known. */
   #left: number;
@@ -43,12 +41,11 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   #room: Uint8Array<ArrayBuffer> | undefined;
   #size = LEAST_AT_ONCE;
 
-  private constructor({ connection, rest, begun, reading, delivered, end }: LongBodyParts) {
+  private constructor({ connection, rest, begun, reading, end }: LongBodyParts) {
     this.#connection = connection;
     this.#chunks = rest instanceof ChunkedDecoder ? rest : undefined;
     this.#left = typeof rest === "number" ? rest : Infinity;
     this.#reading = reading;
-    this.#pieces = new Pieces(delivered);
     this.#end = end;
     if (typeof rest === "number") this.#size = MOST_AT_ONCE;
     this.#begun = reading === undefined && begun.length > 0 ? this.#keep(begun) : begun;

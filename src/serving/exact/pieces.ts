@@ -1,13 +1,8 @@
 import { Buffer } from "node:buffer";
 
-/** How large a piece is that is used again, bytes: larger ones leave the processor's caches, smaller ones cost more reads. */
-const PIECE_BYTES = 256 * 1024;
-/** How many wait for use at most. */
-const MOST_WAITING = 64;
-/** How many an answer may hold at once; what a longer one needs beyond is not kept. */
-const MOST_HELD = 8;
-
-const waiting: Uint8Array<ArrayBuffer>[] = [];
+/** How much of an answer passes in small pieces, which stay in the processor's caches, and how large they are, bytes. */
+const SMALL_TOTAL = 2 * 1024 * 1024;
+const SMALL_BYTES = 128 * 1024;
 
 /** Memory that is not cleared; whoever takes it passes on only what it has written. */
 export function uncleared(length: number): Uint8Array<ArrayBuffer> {
@@ -23,20 +18,10 @@ export function keepFreedMemory(): void {
   new ArrayBuffer(16 * 1024 * 1024).transfer(0);
 }
 
-/** The pieces of memory through which one answer passes; they are used again by the next when it has been delivered. */
+/** The pieces of memory through which one answer passes. None is used again by us: the platform may still be sending it. */
 export class Pieces {
-  readonly #held: Uint8Array<ArrayBuffer>[] = [];
-  readonly #mostHeld: number;
-  /** Memory of a piece that is not kept, as long as the platform may not have taken it over. */
-  #passing: ArrayBuffer | undefined;
-
-  /** @param delivered See `Forwarder.forward`; missing where that is not known. */
-  constructor(delivered: Promise<unknown> | undefined) {
-    delivered?.then(() => {
-      for (const piece of this.#held) if (waiting.length < MOST_WAITING) waiting.push(piece);
-    }, () => {});
-    this.#mostHeld = delivered === undefined ? 0 : MOST_HELD;
-  }
+  #given = 0;
+  #last: ArrayBuffer | undefined;
 
   /**
    * Where the next bytes go. The platform must have taken over what was in the piece before.
@@ -45,15 +30,10 @@ export class Pieces {
    */
   next(length: number): Uint8Array<ArrayBuffer> {
     // To give up our hold on memory at once is much cheaper than to leave it to the garbage collector.
-    this.#passing?.transfer(0);
-    this.#passing = undefined;
-    if (length >= PIECE_BYTES && this.#held.length < this.#mostHeld) {
-      const piece = waiting.pop() ?? uncleared(PIECE_BYTES);
-      this.#held.push(piece);
-      return piece;
-    }
-    const piece = uncleared(length);
-    this.#passing = piece.buffer;
+    this.#last?.transfer(0);
+    const piece = uncleared(this.#given < SMALL_TOTAL ? Math.min(length, SMALL_BYTES) : length);
+    this.#given += piece.length;
+    this.#last = piece.buffer;
     return piece;
   }
 }

@@ -18,6 +18,9 @@ export interface ResponseHead {
   readonly keepAlive: boolean;
 }
 
+/** The platform takes a time that grows with the square of their number: 0.02 s for these. */
+const MOST_HEADERS = 1024;
+
 /** How every answer begins. */
 const BEGINNING = [..."HTTP/1."].map((letter) => letter.charCodeAt(0));
 
@@ -92,6 +95,7 @@ export function parseHead(text: string, method: string): ResponseHead {
         break;
     }
     hopByHop ||= ANSWER_HOP_BY_HOP.has(lower);
+    if (headers.length === MOST_HEADERS) throw new Malformed("too many header lines");
     headers.push([name, value]);
   }
   const options = connection === undefined ? undefined : listItems(connection);
@@ -101,7 +105,7 @@ export function parseHead(text: string, method: string): ResponseHead {
     hopByHop,
     connection,
     framing: framingOf(status, method, minor === "1", length, coding),
-    keepAlive: minor === "1" ? options?.includes("close") !== true : options?.includes("keep-alive") === true,
+    keepAlive: options?.includes("close") !== true && (minor === "1" || options?.includes("keep-alive") === true),
   };
 }
 

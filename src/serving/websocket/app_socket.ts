@@ -20,6 +20,8 @@ export class AppSocket {
   readonly #waiting: Uint8Array[] = [];
   #writing = false;
   #buffered = 0;
+  /** What the app has asked back; only the last counts while it takes nothing: RFC 6455, section 5.5.3. */
+  #pong: Uint8Array | undefined;
   #closeSent = false;
   #over = false;
 
@@ -38,7 +40,7 @@ export class AppSocket {
     let end: { code: number; reason: string } | undefined;
     const decoder = new FrameDecoder({
       message: (data) => messages.push(data),
-      ping: (payload) => this.#send(Opcode.pong, payload),
+      ping: (payload) => this.#answerPing(payload),
       close: (code, reason) => end ??= { code, reason },
     });
     try {
@@ -97,12 +99,21 @@ export class AppSocket {
     if (!this.#writing) this.#write();
   }
 
+  #answerPing(payload: Uint8Array): void {
+    if (this.#closeSent || this.#over) return;
+    if (this.#writing) this.#pong = payload.slice();
+    else this.#send(Opcode.pong, payload);
+  }
+
   async #write(): Promise<void> {
     this.#writing = true;
     try {
       for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
         await this.#switched.connection.write(frame);
         this.#buffered -= frame.length;
+        const pong = this.#pong;
+        this.#pong = undefined;
+        if (pong !== undefined) this.#send(Opcode.pong, pong);
       }
     } catch {
       this.drop(); // whoever reads sees the end

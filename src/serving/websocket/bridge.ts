@@ -68,13 +68,15 @@ export class WebSocketBridge implements Disposable {
     const ending = new Ending(this.#clock, PATIENCE_MS);
     ending.ended.then(() => app.drop());
     this.#join(client, app, ending);
-    signal.addEventListener("abort", () => {
+    const breakOff = () => {
       // The address of a dead container may never answer.
       if (!(signal.reason instanceof InstanceGone)) return;
       app.drop();
       close(client, CloseCode.unexpected, "");
       ending.begin();
-    }, { once: true });
+    };
+    signal.addEventListener("abort", breakOff, { once: true });
+    if (signal.aborted) breakOff();
     return { response, ended: ending.ended };
   }
 
@@ -143,7 +145,7 @@ function askingHeaders(headers: readonly Header[]): Header[] {
  * @throws {ForwardError} When the app has agreed to something else than it was asked for.
  */
 function upgrade(request: Request, { head }: Switched): Deno.WebSocketUpgrade {
-  const answered = new Headers(head.headers);
+  const answered = headersOf(head);
   const key = request.headers.get("sec-websocket-key");
   if (answered.get("sec-websocket-accept") !== createHash("sha1").update(key + GUID).digest("base64")) {
     throw new ForwardError("garbled", "the answer is for another WebSocket");
@@ -154,6 +156,14 @@ function upgrade(request: Request, { head }: Switched): Deno.WebSocketUpgrade {
     throw new ForwardError("garbled", "a subprotocol nobody has asked for");
   }
   return Deno.upgradeWebSocket(request, { ...(protocol ? { protocol } : {}), idleTimeout: IDLE_TIMEOUT_S });
+}
+
+function headersOf({ headers }: Switched["head"]): Headers {
+  try {
+    return new Headers(headers);
+  } catch {
+    throw new ForwardError("garbled", "a header name or value that HTTP does not know");
+  }
 }
 
 /** Closes the client's side. @param code 1005 for none. */

@@ -40,10 +40,10 @@ netTest("the connection that was used last is used next", async () => {
   await using app = new GreetingApp();
   const connections = new Connections(app.origin.url);
   const [a, b, c] = await connected(app, connections, 3);
-  assertEquals(connections.take(), undefined); // those in use are not given to anybody else
+  assertEquals(await connections.take(), undefined); // those in use are not given to anybody else
   for (const connection of [b!, c!, a!]) connections.keep(connection, 0);
-  assertEquals([connections.take(), connections.take(), connections.take()], [a, c, b]);
-  assertEquals([connections.take(), connections.open], [undefined, 3]);
+  for (const next of [a, c, b, undefined]) assertEquals(await connections.take(), next);
+  assertEquals(connections.open, 3);
   for (const connection of [a!, b!, c!]) connections.close(connection);
   assertEquals(connections.open, 0);
   await until(() => app.open === 0);
@@ -73,7 +73,7 @@ for (const what of ["closes", "resets", "writes to"] as const) {
     if (what !== "writes to") app.accepted[1]!.close();
     await until(() => connections.open === 2);
     assertEquals(second!.closed, true);
-    assertEquals([connections.take(), connections.take(), connections.take()], [third, first, undefined]);
+    for (const next of [third, first, undefined]) assertEquals(await connections.take(), next);
     for (const connection of [first!, third!]) connections.close(connection);
     await until(() => app.open === 0);
   });
@@ -85,7 +85,7 @@ netTest("the bytes of an answer do not drop the connection that it comes over", 
   const [connection] = await connected(app, connections, 1);
   for (let turn = 0; turn < 5; turn++) {
     connections.keep(connection!, 0);
-    assertEquals(connections.take(), connection);
+    assertEquals(await connections.take(), connection);
     await app.accepted[0]!.send(`turn ${turn}`);
     assertEquals(await connection!.first, 6);
     assertEquals([connection!.text(6), connection!.closed], [`turn ${turn}`, false]);
@@ -119,7 +119,7 @@ netTest("after leaving, the idle ones are closed at once and the others after th
   connections.leave();
   assertEquals([idle!.closed, inUse!.closed, connections.open], [true, false, 1]);
   connections.keep(inUse!, 0);
-  assertEquals([inUse!.closed, connections.open, connections.take()], [true, 0, undefined]);
+  assertEquals([inUse!.closed, connections.open, await connections.take()], [true, 0, undefined]);
   await until(() => app.open === 0);
 });
 

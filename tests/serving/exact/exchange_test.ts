@@ -44,7 +44,7 @@ Deno.test("a connection whose request has not been written is not used for anoth
   const connections = new Connections("http://127.0.0.1:1");
   const connection = new Connection(tcp as unknown as Deno.TcpConn);
   const exchange = new Exchange(connection, connections, clock, patience);
-  const response = await exchange.run(requestHead(), undefined, never(), Promise.resolve());
+  const response = await exchange.run(requestHead(), undefined, never());
   // The next request would be written into the midst of this one.
-  assertEquals([response.status, tcp.closed, connections.take()], [200, true, undefined]);
+  assertEquals([response.status, tcp.closed, await connections.take()], [200, true, undefined]);
 });

@@ -10,7 +10,7 @@ import { turns, until } from "../../support/until.ts";
 
 /** Sends a request, reads its answer, and says what it was. */
 async function ask(forwarder: ExactForwarder, origin: Origin, signal = never()): Promise<[number, string]> {
-  const response = await forwarder.forward(origin.url, requestHead(), undefined, signal, Promise.resolve());
+  const response = await forwarder.forward(origin.url, requestHead(), undefined, signal);
   return [response.status, await response.text()];
 }
 
@@ -98,7 +98,7 @@ netTest("a request that is given up just when its connection is there is not sen
     })) as typeof Deno.connect;
   let asked: Promise<unknown>;
   try {
-    asked = forwarder.forward(origin.url, requestHead(), undefined, abort.signal, Promise.resolve());
+    asked = forwarder.forward(origin.url, requestHead(), undefined, abort.signal);
     asked.catch(() => {});
     await until(() => abort.signal.aborted);
   } finally {

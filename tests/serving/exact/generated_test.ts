@@ -59,7 +59,8 @@ function framingAtApp({ framing, body }: Side): Header[] {
 
 /** The client must be sent what the app has sent. */
 function checkAnswer({ status, answer }: GeneratedExchange, seen: HttpMessage): void {
-  same("answer", [seen.status, seen.complete, seen.body.length], [status, true, answer.body.length]);
+  const expected = status === 205 ? 204 : status; // tests/serving/forward_known_test.ts says why
+  same("answer", [seen.status, seen.complete, seen.body.length], [expected, true, answer.body.length]);
   same("same body", sameBytes(seen.body, answer.body), true);
   const own = likeTheFirst(answer.headers);
   const isDate = ([name]: Header) => name.toLowerCase() === "date";
@@ -125,8 +126,7 @@ netTest(`${COUNT} exchanges pass as they are, but for what the platform is known
       const exchange = generate(SEED, number);
       const written = write(client, exchange.request);
       try {
-        // The platform writes no length for a 205, and a reader that goes by RFC 9112, section 6.3, would wait for more.
-        const answer = await client.answer(exchange.status === 205 ? "HEAD" : exchange.method);
+        const answer = await client.answer(exchange.method);
         check(number, () => checkAnswer(exchange, answer));
         if (answer.one("connection") === "close") throw new Error("closed");
       } catch (error) {

@@ -66,8 +66,7 @@ async function check(hostile: HostileAnswer): Promise<void> {
   await using cless = await Harness.warm({ forward: "exact", origin: app.origin });
   using client = await cless.connect();
   await client.send(requestText(`${method} /hostile`));
-  // The platform writes no length for a 205, and a reader that goes by RFC 9112, section 6.3, would wait for more.
-  const answer = await client.answer(typeof expected === "object" && expected.status === 205 ? "HEAD" : method);
+  const answer = await client.answer(method);
   assertEquals(short(outcome(answer, expected)), short(expected));
   assertEquals(answer.all("x-evil"), []);
   await cless.idle();

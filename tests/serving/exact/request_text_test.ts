@@ -20,9 +20,9 @@ Deno.test("a request without a body says nothing about one", () => {
 });
 
 Deno.test("a length is passed on as it was written, also that of no body", () => {
-  for (const [contentLength, bodyLength] of [["0", 0], ["5", 5], ["0005", 5]] as const) {
+  for (const contentLength of ["0", "5", "0005"]) {
     assertEquals(
-      requestText(head({ method: "PUT", contentLength, bodyLength })),
+      requestText(head({ method: "PUT", contentLength })),
       `PUT ${START}content-length: ${contentLength}\r\n\r\n`,
     );
   }
@@ -30,8 +30,8 @@ Deno.test("a length is passed on as it was written, also that of no body", () =>
 
 Deno.test("a body of unknown length goes in chunks, and has no length beside", () => {
   const expected = `POST ${START}transfer-encoding: chunked\r\n\r\n`;
-  assertEquals(requestText(head({ method: "POST", bodyLength: Infinity })), expected);
-  assertEquals(requestText(head({ method: "POST", bodyLength: Infinity, contentLength: "5" })), expected);
+  assertEquals(requestText(head({ method: "POST" }), true), expected);
+  assertEquals(requestText(head({ method: "POST", contentLength: "5" }), true), expected);
 });
 
 Deno.test("a request without headers of its own is still one", () => {

@@ -1,0 +1,72 @@
+import type {
+  HistoryEntry,
+  RevisionRecord,
+  SecretRecord,
+  ServiceChange,
+  ServiceRecord,
+  TokenRecord,
+} from "./records.ts";
+
+/** The durable record. What a method has returned from is on disk. */
+export interface Store extends Disposable {
+  /** Every service with its revisions, in order of their names and ages. */
+  load(): { services: ServiceRecord[]; revisions: RevisionRecord[] };
+
+  /**
+   * Keeps a change of a service.
+   *
+   * @throws {StaleError} When the service has another generation than expected, or is there where none was expected.
+   * @throws {DomainTakenError} When another service has one of its domains.
+   */
+  change(change: ServiceChange): void;
+
+  /** Removes a service and all that belongs to it, but not its history. @throws {StaleError} As for a change. */
+  delete(name: string, expectedGeneration: number, history: HistoryEntry): void;
+
+  /** The history of a service, newest first. @param before Only entries older than that, wall-clock ms since 1970. */
+  history(service: string, limit: number, before?: number): HistoryEntry[];
+
+  /** Removes history that is older than that, wall-clock ms since 1970. */
+  forgetHistory(before: number): void;
+
+  /** Keeps a new value of a secret; its version is one more than the last. */
+  addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord;
+  /** The newest version of each secret, by name. */
+  secrets(): SecretRecord[];
+  /** One version of a secret. */
+  secret(name: string, version: number): SecretRecord | undefined;
+  /** Removes every version of a secret; whether there was one. */
+  deleteSecret(name: string): boolean;
+
+  /** Keeps a token in place of one of the same name. */
+  putToken(token: TokenRecord): void;
+  tokens(): TokenRecord[];
+  /** Whether there was one. */
+  deleteToken(name: string): boolean;
+
+  /** Writes a copy of everything to a new file, while it is in use. */
+  backup(path: string): void;
+}
+
+/** Somebody else has changed it in the meantime. */
+export class StaleError extends Error {
+  override readonly name = "StaleError";
+}
+
+/** A domain belongs to another service. */
+export class DomainTakenError extends Error {
+  override readonly name = "DomainTakenError";
+  readonly domain: string;
+  readonly service: string;
+
+  constructor(domain: string, service: string) {
+    super(`${domain} belongs to the service ${service}`);
+    this.domain = domain;
+    this.service = service;
+  }
+}
+
+/** The store cannot be used now; the message says what to do. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+}
