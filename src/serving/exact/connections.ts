@@ -114,7 +114,14 @@ export class Connections {
   }
 }
 
-/** Resolves after one turn of the event loop. */
+let turning: Promise<void> | undefined;
+
+/** Resolves at the end of this turn of the event loop; for all who ask in one turn at once, since each costs. */
 function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return turning ??= new Promise((resolve) =>
+    setImmediate(() => {
+      turning = undefined;
+      resolve();
+    })
+  );
 }
