@@ -10,13 +10,15 @@ import { requestText } from "../support/raw_client.ts";
 const forward = "exact";
 const DATE = "date: Thu, 01 Jan 1970 00:00:00 GMT";
 
+const REQUEST = requestText("GET /", ["connection: close"]);
+
 /** The bytes that a client gets of an app's answer. */
-async function bytesAtClient(answer: string, request = requestText("GET /", ["connection: close"])): Promise<string> {
+async function bytesAtClient(answer: string, request = REQUEST, start = Harness.warm): Promise<string> {
   await using app = Origin.serving(async (connection) => {
     await connection.reader.request();
     await connection.send(answer);
   });
-  await using cless = await Harness.warm({ forward, origin: app });
+  await using cless = await start({ forward, origin: app });
   using client = await cless.connect();
   await client.send(request);
   return toText(await client.reader.rest()).replace("connection: close\r\n", ""); // it is the client's own
@@ -29,26 +31,34 @@ async function seenByClient(answer: string, request = requestText()): Promise<Ht
   return await cless.ask(request);
 }
 
-netTest("exact: an answer is the app's own to the byte", async () => {
-  const lines = [
-    "HTTP/1.1 200 OK",
-    "X-Zeta: 1",
-    "Server: App/1.0 (two  blanks)",
-    "Set-Cookie: a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
-    "x-alpha: Gr\xfc\xdfe \xa9 \xc3\xa9",
-    "Set-Cookie: b=2",
-    "Vary: a",
-    'ETag: W/"x"',
-    "Vary: b, c",
-    "X-Empty: ",
-    'WWW-Authenticate: Basic realm="a, b"',
-    "X_Odd!#$%&'*+.^`|~Name: 1",
-    "content-length: 256",
-    DATE,
-  ];
-  const answer = `${lines.join("\r\n")}\r\n\r\n${String.fromCharCode(...Array(256).keys())}`;
-  assertEquals(await bytesAtClient(answer), answer);
-});
+const LINES = [
+  "X-Zeta: 1",
+  "Server: App/1.0 (two  blanks)",
+  "Set-Cookie: a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+  "x-alpha: Gr\xfc\xdfe \xa9 \xc3\xa9",
+  "Set-Cookie: b=2",
+  "Vary: a",
+  'ETag: W/"x"',
+  "Vary: b, c",
+  "X-Empty: ",
+  'WWW-Authenticate: Basic realm="a, b"',
+  "X_Odd!#$%&'*+.^`|~Name: 1",
+].join("\r\n");
+
+for (const length of [256, 100_000]) {
+  const body = String.fromCharCode(...Array(256).keys()).repeat(Math.ceil(length / 256)).slice(0, length);
+  const answer = `HTTP/1.1 200 OK\r\n${LINES}\r\ncontent-length: ${length}\r\n${DATE}\r\n\r\n${body}`;
+
+  netTest(`exact: an answer of ${length} bytes is the app's own to the byte`, async () => {
+    assertEquals(await bytesAtClient(answer), answer);
+  });
+
+  netTest(`exact: the same with one line more when the request waited for a start, with ${length} bytes`, async () => {
+    const timing = /server-timing: cless-start;dur=\d+;desc="cold"\r\n/;
+    const seen = await bytesAtClient(answer, REQUEST, (options) => Promise.resolve(Harness.cold(options)));
+    assertEquals([timing.test(seen), seen.replace(timing, "")], [true, answer]);
+  });
+}
 
 netTest("exact: names that differ in case only are written as the first of them", async () => {
   const { headers } = await seenByClient(
