@@ -104,7 +104,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
     docker: one("docker", (text) => text, "docker"),
     portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
     upstream: one("upstream", choice("auto", "direct", "published"), "auto"),
-    forward: one("forward", choice("exact", "fetch"), "fetch"),
+    forward: one("forward", choice("exact", "fetch"), "exact"),
     startTimeout: one("start-timeout", parseDuration, 30_000),
     requestTimeout: one("request-timeout", parseDuration, 300_000),
     stopAfter: one("stop-after", parseDuration, 600_000),

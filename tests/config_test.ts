@@ -30,7 +30,7 @@ function plain(config: Config) {
 const DEFAULTS = plain(read());
 
 /** How requests are sent unless somebody says otherwise, and the other way. */
-const FORWARD: Forward = "fetch";
+const FORWARD: Forward = "exact";
 const [OTHER_FORWARD] = FORWARDERS.filter((forward) => forward !== FORWARD) as [Forward];
 
 /** For each flag: a value other than the default's, and what the settings are with it. */

@@ -102,7 +102,7 @@ export const SERVE_FLAGS: readonly Flag[] = [
     name: "forward",
     value: "HOW",
     group: ENGINE,
-    default: "fetch",
+    default: "exact",
     help: "exact passes requests and answers on to the byte, fetch goes through the platform's fetch",
   },
   {
