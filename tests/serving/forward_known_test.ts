@@ -6,6 +6,7 @@ import { Harness } from "../support/harness.ts";
 import { toText } from "../support/http_message.ts";
 import { OK, Origin } from "../support/origin.ts";
 import { requestText } from "../support/raw_client.ts";
+import { turns } from "../support/until.ts";
 
 forwardTest("known: an answer's reason is the usual one of its status", async (forward) => {
   for (const line of ["200 Splendid", "200 ", "200"]) {
@@ -98,3 +99,33 @@ forwardTest("known: of a Connection that stays open between the two sides nothin
   await client.send(requestText("GET /", ["connection: close"]));
   assertEquals(toText(await client.reader.rest()).includes("connection: close"), true);
 });
+
+forwardTest(
+  "known: a client that leaves after a body that came behind the head is noticed with its answer",
+  async (forward) => {
+    const [headSeen, bodySeen, finish] = [
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+    ];
+    await using app = Origin.serving(async (connection) => {
+      await connection.reader.head();
+      headSeen.resolve();
+      await connection.reader.exactly(5);
+      bodySeen.resolve();
+      await finish.promise;
+      await connection.send(OK);
+    });
+    await using cless = await Harness.warm({ forward, origin: app });
+    const client = await cless.connect();
+    await client.send(requestText("POST /", ["content-length: 5"]));
+    await headSeen.promise;
+    await client.send("hello");
+    await bodySeen.promise;
+    client[Symbol.dispose]();
+    await turns(100);
+    assertEquals(cless.instance.inFlight, 1);
+    finish.resolve();
+    await cless.idle();
+  },
+);

@@ -18,43 +18,51 @@ export interface Outcome {
 
 /** For how long the client asks, ms. */
 const LONG_MS = 1500;
-/** How long it takes from the app's habit to the next request, ms; timers are too coarse for that. */
+/** How long it takes from what the app does to the next request, ms: less than a timer can wait. */
 const GAP_MS = 0.3;
 
-let answered = Promise.withResolvers<void>();
-let done = Promise.withResolvers<void>();
+/** One request of the client's. */
+class Turn {
+  /** The client has its answer. */
+  readonly answered = Promise.withResolvers<void>();
+  /** The app has done what it does. */
+  readonly done = Promise.withResolvers<void>();
+}
+
+const turns: Turn[] = [];
 
 async function serve(connection: OriginConnection): Promise<void> {
   for (let request; (request = await connection.reader.request()) !== undefined;) {
-    const [, what, rest] = request.target.split("/");
+    const [what, habit, number] = request.target.slice(1).split("/") as ["run" | "turn", Habit, string];
     if (what === "run") {
-      const outcome = JSON.stringify(await run(...request.target.split("/").slice(2) as [Habit, string]));
+      const outcome = JSON.stringify(await run(habit, Number(number)));
       await connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${outcome.length}\r\n\r\n${outcome}`);
       continue;
     }
-    await connection.send(answerTo(rest!));
+    await connection.send(answerTo(number));
+    const { answered, done } = turns[Number(number)]!;
     await answered.promise;
-    if (what === "close") connection.close();
+    if (habit === "close") connection.close();
     else await connection.send(answerTo("stray"));
     done.resolve();
   }
 }
 
-const answerTo = (token: string) => `HTTP/1.1 200 OK\r\nx-token: ${token}\r\ncontent-length: 2\r\n\r\nok`;
+function answerTo(token: string): string {
+  return `HTTP/1.1 200 OK\r\nx-token: ${token}\r\ncontent-length: 2\r\n\r\nok`;
+}
 
-async function run(habit: string, port: string): Promise<Outcome> {
+async function run(habit: Habit, port: number): Promise<Outcome> {
   const outcome = { own: 0, stray: 0, error: 0 };
-  using client = await RawClient.connect(Number(port));
-  const line = habit === "close" ? "POST" : "GET";
-  for (let turn = 0, end = performance.now() + LONG_MS; performance.now() < end; turn++) {
-    answered = Promise.withResolvers<void>();
-    done = Promise.withResolvers<void>();
-    const answer = await client.ask(requestText(`${line} /${habit}/${turn}`));
-    const j = judge(answer, turn);
-    outcome[j]++;
-    if (j !== "own") continue;
-    answered.resolve();
-    await done.promise;
+  using client = await RawClient.connect(port);
+  const method = habit === "close" ? "POST" : "GET";
+  for (const end = performance.now() + LONG_MS; performance.now() < end;) {
+    const turn = new Turn();
+    const number = turns.push(turn) - 1;
+    const what = judge(await client.ask(requestText(`${method} /turn/${habit}/${number}`)), number);
+    outcome[what]++;
+    turn.answered.resolve();
+    if (what === "own") await turn.done.promise; // else the app may not have had the request
     for (const next = performance.now() + GAP_MS; performance.now() < next;);
   }
   return outcome;
