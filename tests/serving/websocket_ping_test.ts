@@ -33,6 +33,24 @@ netTest("an app that pings without end and reads no answer costs no memory", asy
   assert(grown < 100 * MB, `grew by ${grown / MB} MB`);
 });
 
+netTest("a ping that comes alone is answered with what it said", async () => {
+  const pong = Promise.withResolvers<number[]>();
+  await using app = Origin.serving(async (connection) => {
+    const request = await connection.reader.head();
+    await connection.send(await acceptance(request?.one("sec-websocket-key") ?? ""));
+    await connection.send(new Uint8Array([0x89, 2, 0x68, 0x69]));
+    const [first, length, ...mask] = await connection.reader.exactly(6);
+    const payload = await connection.reader.exactly(length! & 127);
+    pong.resolve([first!, length!, ...payload.map((byte, at) => byte ^ mask[at & 3]!)]);
+    await connection.send(CLOSE);
+    await connection.ended();
+  });
+  await using cless = await Harness.warm({ origin: app });
+  using client = await askFor(cless);
+  assertEquals((await client.answer()).status, 101);
+  assertEquals(await pong.promise, [0x8a, 0x80 | 2, 0x68, 0x69]);
+});
+
 netTest("the last ping of many is answered with what it said", async () => {
   const pong = Promise.withResolvers<Uint8Array>();
   const last = new Uint8Array([0x89, 4, 0x6c, 0x61, 0x73, 0x74]);

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { FakeClock } from "../support/fake_clock.ts";
 import { Harness } from "../support/harness.ts";
 import { Origin } from "../support/origin.ts";
 import { netTest } from "../support/permissions.ts";
@@ -15,7 +16,8 @@ netTest("an app that refuses a WebSocket keeps no connection, since no other req
     await connection.ended();
     open--;
   });
-  await using cless = await Harness.warm({ origin: app });
+  // Its clock stands still: connections that wait for use would wait for ever.
+  await using cless = await Harness.warm({ origin: app, clock: new FakeClock() });
   for (let turn = 0; turn < 20; turn++) {
     using client = await askFor(cless);
     assertEquals((await client.answer()).status, 403);

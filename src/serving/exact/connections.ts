@@ -3,6 +3,8 @@ import { messageOf } from "../../errors.ts";
 import { ForwardError } from "../forward.ts";
 import { Connection } from "./connection.ts";
 
+/** How many connections the platform looks at in a turn, about; measured. */
+const MOST_IN_A_TURN = 100;
 /** How many connections to one app are kept that nobody uses. */
 const MOST_IDLE = 256;
 
@@ -47,6 +49,7 @@ export class Connections {
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
       // What has come over it already, or its end, is not known before the platform has looked.
       await turn();
+      if (this.#open > MOST_IN_A_TURN) await turn();
       if (connection.closed) continue;
       connection.use();
       return connection;
