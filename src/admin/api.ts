@@ -2,7 +2,7 @@ import { ClessError } from "../errors.ts";
 import type { Fleet } from "../serving/fleet.ts";
 import type { Instance } from "../serving/instance.ts";
 import { problem } from "../serving/problem.ts";
-import type { Service } from "../serving/service.ts";
+import { Service } from "../serving/service.ts";
 import type { ServiceMap } from "../serving/service_map.ts";
 import { isAuthorized } from "./auth.ts";
 
@@ -23,7 +23,9 @@ export interface AdminParts {
 export function adminApi(parts: AdminParts): (request: Request) => Promise<Response> {
   const routes: Record<string, () => unknown> = {
     "/": () => ({ purpose: PURPOSE, services: "/v1/services", instances: "/v1/instances" }),
-    "/v1/services": () => parts.services.list().map((service) => showService(service, parts.urlOf)),
+    "/v1/services": () =>
+      parts.services.list().filter((service) => service instanceof Service)
+        .map((service) => showService(service, parts.urlOf)),
     "/v1/instances": () => parts.fleet.instances().map(showInstance),
   };
   return async (request) => {

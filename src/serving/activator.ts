@@ -1,10 +1,10 @@
 import type { Hostname } from "../domain/hostname.ts";
 import { ClessError } from "../errors.ts";
 import { unlessAborted } from "./clock.ts";
-import type { Grant } from "./instance_pool.ts";
-import type { Lease } from "./instance.ts";
+import { DeclaredService } from "./declared_service.ts";
+import type { Grant, InstancePool } from "./instance_pool.ts";
+import type { Route } from "./route.ts";
 import type { Router } from "./router.ts";
-import type { Service } from "./service.ts";
 
 /** How often a request is sent after a service that moves on under it. */
 const MOST_MOVES = 3;
@@ -32,22 +32,24 @@ export class Activator {
     this.#draining = true;
   }
 
-  /** A slot that is free now; `undefined` where there is none, or where it takes a look at the images to tell. */
-  claim(hostname: Hostname): Lease | undefined {
-    return this.#draining ? undefined : this.#router.find(hostname)?.route().claim();
+  /** Chooses the pool for a request; `undefined` where it takes a look at the images to tell, or nobody new is let in. */
+  choose(hostname: Hostname): InstancePool | undefined {
+    return this.#draining ? undefined : this.#router.find(hostname)?.route();
   }
 
   /**
    * Waits for a slot, and has an instance started where there is none.
    *
+   * @param chosen What was chosen for the request: a second choice would give a cold revision less than its share.
    * @param signal Ends the waiting, with its reason.
    * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout` or `draining`.
    */
-  async hold(hostname: Hostname, signal: AbortSignal): Promise<Grant> {
+  async hold(hostname: Hostname, chosen: InstancePool | undefined, signal: AbortSignal): Promise<Grant> {
     for (let moves = 0;; moves++) {
       if (this.#draining) throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
-      const service = await this.#resolve(hostname, signal);
-      const pool = service.route();
+      const route = await this.#resolve(hostname, signal);
+      const isItsOwn = moves === 0 && chosen !== undefined && route instanceof DeclaredService;
+      const pool = isItsOwn && route.pools().includes(chosen) ? chosen : route.route();
       const lease = pool.claim();
       if (lease !== undefined) return { lease };
       try {
@@ -60,7 +62,7 @@ export class Activator {
     }
   }
 
-  async #resolve(hostname: Hostname, signal: AbortSignal): Promise<Service> {
+  async #resolve(hostname: Hostname, signal: AbortSignal): Promise<Route> {
     if (this.#resolving >= this.#maxPending) {
       throw new ClessError("overloaded", "Too many requests are waiting", { retryAfterS: 1 });
     }

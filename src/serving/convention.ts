@@ -43,7 +43,7 @@ export class Convention {
     if (!isServiceName(label)) return undefined;
     await this.#parts.images.settled();
     const known = this.#parts.services.get(label);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known instanceof Service ? known : undefined;
     const imageId = this.#parts.images.find(conventionImage(label));
     return imageId === undefined ? undefined : this.#add(label, imageId);
   }
@@ -56,7 +56,9 @@ export class Convention {
   adopt(label: string, imageId: string): InstancePool | undefined {
     const { images, services } = this.#parts;
     if (!isServiceName(label) || images.find(conventionImage(label)) !== imageId) return undefined;
-    const pool = (services.get(label) ?? this.#add(label, imageId)).current;
+    const service = services.get(label) ?? this.#add(label, imageId);
+    if (!(service instanceof Service)) return undefined;
+    const pool = service.current;
     return pool.awake ? undefined : pool;
   }
 
@@ -64,7 +66,7 @@ export class Convention {
     const { clock, limits, newPool, retire, services } = this.#parts;
     const pool = newPool(conventionRevision(label, imageId, limits));
     const service = new Service(label, pool, { convention: true, clock, retire });
-    services.add(service);
+    services.put(service);
     return service;
   }
 
@@ -72,11 +74,11 @@ export class Convention {
   #follow(): void {
     const { images, limits, newPool, retire, services } = this.#parts;
     for (const service of services.list()) {
-      if (!service.convention) continue;
+      if (!(service instanceof Service)) continue;
       const imageId = images.find(conventionImage(service.name));
       if (imageId === undefined) {
         log.info("image is gone", { service: service.name });
-        services.delete(service);
+        services.delete(service.name);
         service.pools().forEach(retire);
       } else if (imageId !== service.latest.revision.imageId) {
         const isCurrent = service.current.revision.imageId === imageId; // the name was moved back

@@ -5,7 +5,7 @@ import type { Activator } from "./activator.ts";
 import { type Clock, pause, unlessAborted } from "./clock.ts";
 import { type Forwarder, ForwardError, IDEMPOTENT } from "./forward.ts";
 import type { Instance, Lease } from "./instance.ts";
-import type { Wake } from "./instance_pool.ts";
+import type { InstancePool, Wake } from "./instance_pool.ts";
 import { problem } from "./problem.ts";
 import { readHead, type RequestHead } from "./request_head.ts";
 import { ClientGone, InstanceGone, type UnansweredRequest, type UnansweredRequests } from "./unanswered_requests.ts";
@@ -108,8 +108,9 @@ export class Proxy {
   }
 
   #begin(passage: Passage): Promise<Response> {
-    const lease = this.#parts.activator.claim(passage.head.hostname);
-    return lease === undefined ? this.#hold(passage) : this.#send(passage, lease);
+    const pool = this.#parts.activator.choose(passage.head.hostname);
+    const lease = pool?.claim();
+    return lease === undefined ? this.#hold(passage, pool) : this.#send(passage, lease);
   }
 
   #receive({ info, pending }: Passage, length: number): Upload {
@@ -119,12 +120,12 @@ export class Proxy {
   }
 
   /** Waits for an instance first. */
-  async #hold(passage: Passage): Promise<Response> {
+  async #hold(passage: Passage, chosen: InstancePool | undefined): Promise<Response> {
     const { activator, clock } = this.#parts;
     const began = clock.now();
     try {
       passage.pending.watchClient();
-      const grant = await activator.hold(passage.head.hostname, passage.pending.signal);
+      const grant = await activator.hold(passage.head.hostname, chosen, passage.pending.signal);
       if (grant.how !== undefined) passage.start = { how: grant.how, ms: clock.now() - began };
       return await this.#send(passage, grant.lease);
     } catch (error) {
@@ -182,8 +183,8 @@ export class Proxy {
 
   /** Sends the request once more where that cannot do harm, to a new instance where this one is gone. */
   async #sendAgain(passage: Passage, lease: Lease, error: unknown): Promise<Response> {
-    const { activator, clock, suspect } = this.#parts;
-    const { head, pending } = passage;
+    const { clock, suspect } = this.#parts;
+    const { pending } = passage;
     const { gone } = lease.instance;
     lease.release();
     if (!this.#mayRepeat(passage, error)) return this.#fail(passage, error);
@@ -197,8 +198,7 @@ export class Proxy {
       if (!gone.aborted) return this.#fail(passage, error);
     }
     if (passage.instances >= MOST_INSTANCES) return this.#fail(passage, error);
-    const again = activator.claim(head.hostname);
-    return again === undefined ? await this.#hold(passage) : await this.#send(passage, again);
+    return await this.#begin(passage);
   }
 
   #mayRepeat(passage: Passage, error: unknown): boolean {

@@ -2,10 +2,11 @@ import type { Hostname } from "../domain/hostname.ts";
 import { conventionImage } from "../domain/revision.ts";
 import { ClessError } from "../errors.ts";
 import type { Convention } from "./convention.ts";
-import type { Service } from "./service.ts";
+import type { Route } from "./route.ts";
+import { Service } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
-/** Finds the service that a hostname names. */
+/** Finds where a hostname leads. */
 export class Router {
   readonly #services: ServiceMap;
   readonly #convention: Convention | undefined;
@@ -16,9 +17,9 @@ export class Router {
     this.#convention = convention;
   }
 
-  /** The service of a hostname, if it is known already: one look-up. */
-  find(hostname: Hostname): Service | undefined {
-    return this.#services.get(hostname.label);
+  /** Where a hostname leads, if that is known already: one look-up, or two where there are custom domains. */
+  find(hostname: Hostname): Route | undefined {
+    return this.#services.find(hostname);
   }
 
   /**
@@ -26,9 +27,12 @@ export class Router {
    *
    * @throws {ClessError} `unknown_host`.
    */
-  async resolve(hostname: Hostname): Promise<Service> {
-    const service = this.#convention === undefined ? this.find(hostname) : await this.#convention.find(hostname.label);
-    if (service !== undefined) return service;
+  async resolve(hostname: Hostname): Promise<Route> {
+    const known = this.find(hostname);
+    const route = known instanceof Service || known === undefined
+      ? await this.#convention?.find(hostname.label) ?? this.find(hostname)
+      : known;
+    if (route !== undefined) return route;
     const why = this.#convention === undefined ? "" : `: there is no local image ${conventionImage(hostname.label)}`;
     throw new ClessError("unknown_host", `No service answers for ${hostname.name}${why}`);
   }

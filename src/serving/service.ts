@@ -1,5 +1,6 @@
 import type { Clock } from "./clock.ts";
 import type { InstancePool } from "./instance_pool.ts";
+import type { Route } from "./route.ts";
 
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
@@ -15,7 +16,7 @@ interface Successor {
 }
 
 /** A named app as the request path sees it: which pool its requests go to, also while one revision takes over from another. */
-export class Service {
+export class Service implements Route {
   readonly name: string;
   /** Whether nobody declared it: its image was found by its name. */
   readonly convention: boolean;

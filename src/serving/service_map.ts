@@ -1,26 +1,54 @@
+import type { Hostname } from "../domain/hostname.ts";
+import { DeclaredService, TaggedRevision } from "./declared_service.ts";
+import type { Route } from "./route.ts";
 import type { Service } from "./service.ts";
 
-/** The services by the label that names them. */
+/** The services by what leads to them: a whole hostname, or the label that begins one. */
 export class ServiceMap {
-  readonly #byLabel = new Map<string, Service>();
+  readonly #byLabel = new Map<string, Route>();
+  readonly #byDomain = new Map<string, Route>();
+  readonly #services = new Map<string, Service | DeclaredService>();
 
-  /** The service of a label. */
-  get(label: string): Service | undefined {
-    return this.#byLabel.get(label);
+  /** Where a hostname leads; whole names come first. */
+  find({ name, label }: Hostname): Route | undefined {
+    return (this.#byDomain.size > 0 ? this.#byDomain.get(name) : undefined) ?? this.#byLabel.get(label);
   }
 
-  /** Adds a service under its name. */
-  add(service: Service): void {
+  /** The service of that name. */
+  get(name: string): Service | DeclaredService | undefined {
+    return this.#services.get(name);
+  }
+
+  /** Puts a service in the place of the one with its name, with all that leads to it, at once. */
+  put(service: Service | DeclaredService): void {
+    this.delete(service.name);
+    this.#services.set(service.name, service);
     this.#byLabel.set(service.name, service);
+    if (!(service instanceof DeclaredService)) return;
+    for (const domain of service.domains) this.#byDomain.set(domain, service);
+    for (const { tag, pool } of service.shares) {
+      if (tag !== undefined) this.#byLabel.set(tagLabel(tag, service.name), new TaggedRevision(service.name, pool));
+    }
   }
 
-  /** Takes a service out: from now on its hostname is unknown. */
-  delete(service: Service): void {
-    this.#byLabel.delete(service.name);
+  /** Takes a service out: from now on its hostnames are unknown. */
+  delete(name: string): void {
+    const service = this.#services.get(name);
+    if (service === undefined) return;
+    this.#services.delete(name);
+    this.#byLabel.delete(name);
+    if (!(service instanceof DeclaredService)) return;
+    for (const domain of service.domains) this.#byDomain.delete(domain);
+    for (const { tag } of service.shares) if (tag !== undefined) this.#byLabel.delete(tagLabel(tag, name));
   }
 
   /** Every service, by name. */
-  list(): Service[] {
-    return [...this.#byLabel.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+  list(): (Service | DeclaredService)[] {
+    return [...this.#services.values()].sort((a, b) => a.name < b.name ? -1 : 1);
   }
+}
+
+/** The label of a tagged revision. No service's name has two hyphens in a row. */
+function tagLabel(tag: string, name: string): string {
+  return `${tag}--${name}`;
 }

@@ -33,7 +33,7 @@ function newApi(ready: () => Promise<boolean> = () => Promise.resolve(true)) {
   const addService = (name: string, convention = true) => {
     const pool = kit.newPool(newRevision(undefined, name));
     const service = new Service(name, pool, { convention, clock: kit.clock, retire: () => {} });
-    services.add(service);
+    services.put(service);
     return { pool, service };
   };
   return { ...kit, ask, addService, services, without: (path: string, init?: RequestInit) => ask(path, init, "") };

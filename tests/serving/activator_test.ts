@@ -10,7 +10,7 @@ const APP = hostOf("app");
 
 /** Asks for the service, and has its instance start. */
 async function woken(kit: Kit, activator: Activator): Promise<Grant> {
-  const held = activator.hold(APP, never());
+  const held = activator.hold(APP, undefined, never());
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   return await held;
 }
@@ -18,7 +18,7 @@ async function woken(kit: Kit, activator: Activator): Promise<Grant> {
 Deno.test("a hostname without an image is unknown and starts nothing", async () => {
   const kit = newKit();
   const { activator, services } = newFront(kit);
-  const error = await assertRejects(() => activator.hold(hostOf("nosuch"), never()), ClessError);
+  const error = await assertRejects(() => activator.hold(hostOf("nosuch"), undefined, never()), ClessError);
   assertEquals(error.code, "unknown_host");
   assertEquals([kit.launcher.calls.length, services.list().length], [0, 0]);
 });
@@ -27,7 +27,7 @@ Deno.test("a label that cannot be a service's name is unknown, whatever images t
   const { activator, images } = newFront(newKit());
   for (const label of ["admin", "1st", "a--b", "a".repeat(41)]) {
     images.build(`${label}-docker`, "sha256:aaa");
-    const error = await assertRejects(() => activator.hold(hostOf(label), never()), ClessError);
+    const error = await assertRejects(() => activator.hold(hostOf(label), undefined, never()), ClessError);
     assertEquals(error.code, "unknown_host");
   }
 });
@@ -39,15 +39,15 @@ Deno.test("a hostname with an image becomes a service when it is first asked for
   assertEquals(services.list(), []);
   const { lease, how } = await woken(kit, activator);
   assertEquals([lease.instance.revision.name, how], ["app-aaaaaaaaaaaa", "cold"]);
-  assertEquals(services.list().map(({ name, convention }) => [name, convention]), [["app", true]]);
-  assertEquals(activator.claim(APP)?.instance, lease.instance);
+  assertEquals(services.list().map(({ name }) => name), ["app"]);
+  assertEquals(activator.choose(APP)?.claim()?.instance, lease.instance);
 });
 
 Deno.test("requests at once for a label that nobody knows yet make one service and one start", async () => {
   const kit = newKit();
   const { activator, images, services } = newFront(kit);
   images.build("app-docker", "sha256:aaa");
-  const held = Array.from({ length: 50 }, () => activator.hold(APP, never()));
+  const held = Array.from({ length: 50 }, () => activator.hold(APP, undefined, never()));
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   await Promise.all(held);
   assertEquals([services.list().length, kit.launcher.called("launch").length], [1, 1]);
@@ -59,7 +59,7 @@ Deno.test("a cold request waits until what is known of the images is up to date"
   images.build("app-docker", "sha256:aaa");
   const listed = Promise.withResolvers<void>();
   images.settling = listed.promise;
-  const held = activator.hold(APP, never());
+  const held = activator.hold(APP, undefined, never());
   await settle();
   images.build("app-docker", "sha256:bbb");
   listed.resolve();
@@ -77,15 +77,15 @@ Deno.test("a rebuilt image: the old container answers until the new one is ready
 
   images.build("app-docker", "sha256:new");
   assertEquals(kit.launcher.called("launch").length, 1); // nobody has asked yet
-  const meanwhile = activator.claim(APP)!;
+  const meanwhile = activator.choose(APP)?.claim()!;
   assertEquals(meanwhile.instance, old.instance);
   const launch = await kit.launcher.nextLaunch();
   assertEquals(launch.revision.imageId, "sha256:new");
-  assertEquals(activator.claim(APP)?.instance, old.instance);
+  assertEquals(activator.choose(APP)?.claim()?.instance, old.instance);
   launch.succeed("http://10.0.0.3:8080");
   await settle();
 
-  assertEquals(activator.claim(APP)?.instance.revision.imageId, "sha256:new");
+  assertEquals(activator.choose(APP)?.claim()?.instance.revision.imageId, "sha256:new");
   assertEquals([old.instance.state, kit.launcher.called("stop").length], ["draining", 0]);
   await kit.clock.advance(10_000); // what is in flight has that long
   await Promise.all(retired);
@@ -98,16 +98,16 @@ Deno.test("a rebuilt image that does not start leaves the old container serving,
   images.build("app-docker", "sha256:old");
   await woken(kit, activator);
   images.build("app-docker", "sha256:broken");
-  activator.claim(APP);
+  activator.choose(APP)?.claim();
   (await kit.launcher.nextLaunch()).fail(new Error("no"));
   await settle();
-  for (let i = 0; i < 100; i++) assertEquals(activator.claim(APP)?.instance.revision.imageId, "sha256:old");
+  for (let i = 0; i < 100; i++) assertEquals(activator.choose(APP)?.claim()?.instance.revision.imageId, "sha256:old");
   assertEquals(kit.launcher.called("launch").length, 2);
   await kit.clock.advance(1000);
-  activator.claim(APP);
+  activator.choose(APP)?.claim();
   (await kit.launcher.nextLaunch()).succeed("http://10.0.0.3:8080");
   await settle();
-  assertEquals(activator.claim(APP)?.instance.revision.imageId, "sha256:broken");
+  assertEquals(activator.choose(APP)?.claim()?.instance.revision.imageId, "sha256:broken");
 });
 
 Deno.test("a rebuilt image of a sleeping service is what the next request starts", async () => {
@@ -117,7 +117,7 @@ Deno.test("a rebuilt image of a sleeping service is what the next request starts
   (await woken(kit, activator)).lease.release();
   kit.launcher.end("one");
   images.build("app-docker", "sha256:new");
-  const again = activator.hold(APP, never());
+  const again = activator.hold(APP, undefined, never());
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   assertEquals((await again).lease.instance.revision.imageId, "sha256:new");
 });
@@ -126,7 +126,7 @@ Deno.test("requests held for an image that vanished under its start go to the on
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:old");
-  const held = activator.hold(APP, never());
+  const held = activator.hold(APP, undefined, never());
   const launch = await kit.launcher.nextLaunch();
   images.build("app-docker", "sha256:new");
   launch.fail(new Error("No such image: sha256:old"));
@@ -140,13 +140,13 @@ Deno.test("an image that is moved back keeps the old container, and what was on 
   images.build("app-docker", "sha256:old");
   await woken(kit, activator);
   images.build("app-docker", "sha256:new");
-  activator.claim(APP);
+  activator.choose(APP)?.claim();
   const launch = await kit.launcher.nextLaunch();
   images.build("app-docker", "sha256:old");
   launch.succeed("http://10.0.0.3:8080");
   await settle();
   await Promise.all(retired);
-  assertEquals(activator.claim(APP)?.instance.id, "one");
+  assertEquals(activator.choose(APP)?.claim()?.instance.id, "one");
   assertEquals([...kit.launcher.containers.keys()], ["one"]);
 });
 
@@ -156,7 +156,7 @@ Deno.test("a removed image ends its service", async () => {
   images.build("app-docker", "sha256:aaa");
   (await woken(kit, activator)).lease.release();
   images.remove("app-docker");
-  assertEquals([activator.claim(APP), services.list().length], [undefined, 0]);
+  assertEquals([activator.choose(APP)?.claim(), services.list().length], [undefined, 0]);
   await Promise.all(retired);
   assertEquals(kit.launcher.containers.size, 0);
 });
@@ -168,7 +168,7 @@ Deno.test("whoever gives up while the images are being listed holds nothing", as
   const listed = Promise.withResolvers<void>();
   images.settling = listed.promise;
   const client = new AbortController();
-  const held = activator.hold(APP, client.signal);
+  const held = activator.hold(APP, undefined, client.signal);
   client.abort(new Error("gone"));
   listed.resolve();
   await assertRejects(() => held, Error, "gone");
@@ -179,13 +179,13 @@ Deno.test("while the program ends, nobody new is let in, and who waits is still 
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:aaa");
-  const held = activator.hold(APP, never());
+  const held = activator.hold(APP, undefined, never());
   const launch = await kit.launcher.nextLaunch();
   activator.drain();
-  assertEquals((await assertRejects(() => activator.hold(APP, never()), ClessError)).code, "draining");
+  assertEquals((await assertRejects(() => activator.hold(APP, undefined, never()), ClessError)).code, "draining");
   launch.succeed(ORIGIN);
   assertEquals((await held).lease.instance.id, "one");
-  assertEquals(activator.claim(APP), undefined);
+  assertEquals(activator.choose(APP)?.claim(), undefined);
 });
 
 Deno.test("a container that was found is adopted only where it runs what its service means now, and only one", () => {
@@ -207,9 +207,9 @@ Deno.test("a look at the images that hangs keeps nobody longer than they want to
   const client = new AbortController();
   const held = Array.from(
     { length: 100 },
-    () => assertRejects(() => activator.hold(APP, client.signal), Error, "gone"),
+    () => assertRejects(() => activator.hold(APP, undefined, client.signal), Error, "gone"),
   );
-  assertEquals((await assertRejects(() => activator.hold(APP, never()), ClessError)).code, "overloaded");
+  assertEquals((await assertRejects(() => activator.hold(APP, undefined, never()), ClessError)).code, "overloaded");
   client.abort(new Error("gone"));
   await Promise.all(held);
 });

@@ -1,0 +1,68 @@
+import { draw } from "../domain/traffic.ts";
+import type { InstancePool } from "./instance_pool.ts";
+import type { Route } from "./route.ts";
+
+/** A revision's share of a service's requests. */
+export interface Share {
+  readonly pool: InstancePool;
+  /** A whole number from 0 to 100. */
+  readonly percent: number;
+  /** Under `TAG--NAME` the revision can be reached whatever its share. */
+  readonly tag?: string;
+}
+
+/** A service that somebody has declared, as it is at one moment: it never changes, it is replaced. */
+export class DeclaredService implements Route {
+  readonly name: string;
+  /** Whole hostnames that lead to it besides its own; lower case. */
+  readonly domains: readonly string[];
+  readonly shares: readonly Share[];
+  readonly #drawn: readonly Share[];
+  readonly #random: () => number;
+
+  /**
+   * @param shares Their percents sum to 100.
+   * @param random From 0 to below 1, evenly.
+   */
+  constructor(
+    name: string,
+    { domains, shares, random = Math.random }: {
+      domains: readonly string[];
+      shares: readonly Share[];
+      random?: () => number;
+    },
+  ) {
+    this.name = name;
+    this.domains = domains;
+    this.shares = shares;
+    this.#drawn = shares.filter(({ percent }) => percent > 0);
+    this.#random = random;
+  }
+
+  route(): InstancePool {
+    return (this.#drawn.length === 1 ? this.#drawn[0]! : draw(this.#drawn, this.#random())).pool;
+  }
+
+  pools(): InstancePool[] {
+    return [...new Set(this.shares.map(({ pool }) => pool))];
+  }
+}
+
+/** The revision that a tag names, under an address of its own. */
+export class TaggedRevision implements Route {
+  readonly name: string;
+  readonly #pool: InstancePool;
+
+  constructor(name: string, pool: InstancePool) {
+    this.name = name;
+    this.#pool = pool;
+  }
+
+  route(): InstancePool {
+    return this.#pool;
+  }
+
+  pools(): InstancePool[] {
+    return [this.#pool];
+  }
+}
