@@ -1,6 +1,7 @@
 import { messageOf } from "../errors.ts";
 
 const decoder = new TextDecoder();
+const encoder = new TextEncoder();
 /** After that a command is taken for stuck, ms; an engine under load may need many seconds. */
 const PATIENCE_MS = 120_000;
 
@@ -9,10 +10,21 @@ export class DockerError extends Error {
   override readonly name = "DockerError";
 }
 
+/** The docker command was ended since it took too long. */
+export class DockerTimeout extends DockerError {}
+
 /** Options of one call. */
 export interface CommandOptions {
   /** ms */
   readonly timeout?: number;
+  /** Ends the command; the call then rejects with the signal's reason, once the command has ended. */
+  readonly signal?: AbortSignal | undefined;
+  /** What the command's environment has beside that of cless. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** What the command reads from its standard input; nothing where it is missing. */
+  readonly stdin?: string;
+  /** Is told of each line of the standard output as it comes, without its end. */
+  readonly onLine?: (line: string) => void;
 }
 
 /** The docker command. Arguments are passed as they are: there is no shell in between. */
@@ -31,34 +43,55 @@ export class DockerCommand {
    * @throws {DockerError} When it cannot be run, fails, or takes too long; the message is the last thing it said.
    */
   async run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
-    const { stdout } = await this.#finish(args, options.timeout ?? PATIENCE_MS);
+    const { stdout } = await this.#finish(args, options);
     return decoder.decode(stdout);
   }
 
   /** Runs the command with both streams put together, as `docker logs` needs it. */
   async runMerged(args: readonly string[]): Promise<string> {
-    const { stdout, stderr } = await this.#finish(args, PATIENCE_MS);
+    const { stdout, stderr } = await this.#finish(args, {});
     return (decoder.decode(stdout) + decoder.decode(stderr)).trim();
   }
 
-  /** Starts a command that goes on, such as `docker events`. */
-  spawn(args: readonly string[]): Deno.ChildProcess {
-    return this.#start(args, { stderr: "null" });
+  /**
+   * Starts a command that goes on, such as `docker events`.
+   *
+   * @param stderr Whether somebody reads what the command writes there.
+   * @throws {DockerError} When it cannot be run.
+   */
+  spawn(args: readonly string[], stderr: "null" | "piped" = "null"): Deno.ChildProcess {
+    return this.#start(args, { stderr });
   }
 
-  async #finish(args: readonly string[], timeout: number): Promise<Deno.CommandOutput> {
-    const child = this.#start(args, { stderr: "piped" });
+  async #finish(args: readonly string[], options: CommandOptions): Promise<Deno.CommandOutput> {
+    const { signal, stdin, onLine, env, timeout = PATIENCE_MS } = options;
+    signal?.throwIfAborted();
+    const child = this.#start(args, {
+      stderr: "piped",
+      stdin: stdin === undefined ? "null" : "piped",
+      ...(env === undefined ? {} : { env }),
+    });
     let late = false;
+    const end = () => killGroup(child, "SIGKILL");
     const timer = setTimeout(() => {
       late = true;
-      killGroup(child, "SIGKILL");
+      end();
     }, timeout);
-    const output = await child.output().finally(() => clearTimeout(timer));
-    if (output.success) return output;
-    if (late) throw new DockerError(`docker ${args[0]} did not end in time`);
-    throw new DockerError(
-      lastWords(decoder.decode(output.stderr)) || `docker ${args[0]} ended with code ${output.code}`,
-    );
+    signal?.addEventListener("abort", end, { once: true });
+    try {
+      const fed = stdin === undefined ? undefined : feed(child.stdin, stdin);
+      const output = await (onLine === undefined ? child.output() : outputByLines(child, onLine));
+      await fed;
+      if (output.success) return output;
+      signal?.throwIfAborted();
+      if (late) throw new DockerTimeout(`docker ${args[0]} did not end in time`);
+      throw new DockerError(
+        lastWords(decoder.decode(output.stderr)) || `docker ${args[0]} ended with code ${output.code}`,
+      );
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+    }
   }
 
   /** An interrupt from the terminal is for cless alone, which then still needs the commands that are on their way. */
@@ -87,8 +120,40 @@ export function killGroup(child: Deno.ChildProcess, signal: Deno.Signal): void {
   }
 }
 
+/** Writes all that a command is to read; one that ends before it has read everything says itself why. */
+async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<void> {
+  const writer = stdin.getWriter();
+  try {
+    await writer.write(encoder.encode(text));
+    await writer.close();
+  } catch {
+    await writer.abort().catch(() => {});
+  }
+}
+
+/** The output of a command whose lines somebody wants to know at once. */
+async function outputByLines(child: Deno.ChildProcess, onLine: (line: string) => void): Promise<Deno.CommandOutput> {
+  const stderr = new Response(child.stderr).bytes();
+  let stdout = "";
+  let rest = "";
+  try {
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      stdout += text;
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) onLine(line.replace(/\r$/, ""));
+    }
+    if (rest !== "") onLine(rest);
+  } catch (error) {
+    killGroup(child, "SIGKILL"); // the listener has failed, and nobody reads on
+    await Promise.allSettled([stderr, child.status]);
+    throw error;
+  }
+  return Object.assign(await child.status, { stdout: encoder.encode(stdout), stderr: await stderr });
+}
+
 /** The line of an error output that says what was wrong, without the docker command's own trimmings. */
-function lastWords(stderr: string): string {
+export function lastWords(stderr: string): string {
   const lines = stderr.split("\n").map((line) => line.trim()).filter((line) =>
     line && !/^(Run|See) 'docker/.test(line)
   );

@@ -4,7 +4,9 @@ import { logger } from "../log.ts";
 import type { Container, Launch, Launcher } from "../serving/launcher.ts";
 import { toAddress } from "./addresses.ts";
 import { type DockerCommand, jsonLines } from "./command.ts";
+import { carryEnv } from "./container_env.ts";
 import { HostPorts } from "./host_ports.ts";
+import { type LogLine, type LogOptions, readLogs } from "./logs.ts";
 import type { OwnNetwork } from "./network.ts";
 import { LABEL, type Placement, runArgs } from "./run_args.ts";
 
@@ -60,10 +62,11 @@ export class DockerLauncher implements Launcher {
   }
 
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
+    const { options } = carryEnv(revision.env);
     for (let places = 1;; places++) {
       const placement = await this.#place(id, revision.port);
       const started = new Promise<void>((resolve) => this.#starting.set(id, resolve));
-      const ran = this.#docker.run(runArgs(revision, placement));
+      const ran = this.#docker.run(runArgs(revision, placement), options);
       try {
         // The engine's event comes some milliseconds before the command has ended.
         await Promise.race([ran, started]);
@@ -127,6 +130,11 @@ export class DockerLauncher implements Launcher {
 
   output(id: string, lines: number): Promise<string> {
     return this.#docker.runMerged(["logs", `--tail=${lines}`, id]);
+  }
+
+  /** What the app writes, line by line, as {@linkcode readLogs} has it. */
+  logs(id: string, options: LogOptions = {}): AsyncIterable<LogLine> {
+    return readLogs(this.#docker, id, options);
   }
 
   async list(): Promise<Container[]> {

@@ -1,4 +1,6 @@
 import type { Revision } from "../domain/revision.ts";
+import type { Volume } from "../domain/template.ts";
+import { carryEnv } from "./container_env.ts";
 
 /** The labels by which cless knows its containers and its network. */
 export const LABEL = {
@@ -24,7 +26,12 @@ export interface Placement {
   readonly origin: string;
 }
 
-/** The arguments of `docker run` for an instance of a revision. */
+/**
+ * The arguments of `docker run` for an instance of a revision. The values of its environment are not among them:
+ * {@linkcode carryEnv} says how they come along.
+ *
+ * @throws {DockerError} When a variable cannot be given to a container.
+ */
 export function runArgs(revision: Revision, placement: Placement): string[] {
   const { hostPort } = placement;
   return [
@@ -46,6 +53,34 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
     "--log-driver=local",
     "--log-opt=max-size=10m",
     "--log-opt=max-file=3",
+    ...limitArgs(revision),
+    ...revision.volumes.map(mountArg),
+    ...carryEnv(revision.env).args,
     revision.imageId,
+    ...revision.command, // behind the image nothing is a flag of the docker command any more
   ];
+}
+
+function limitArgs({ memory, cpus }: Revision): string[] {
+  return [
+    // Swap counts as memory: a limit that only makes the machine swap is none.
+    ...(memory === undefined ? [] : [`--memory=${memory}`, `--memory-swap=${memory}`]),
+    ...(cpus === undefined ? [] : [`--cpus=${cpus}`]),
+  ];
+}
+
+/** Unlike `--volume`, this refuses a folder that is not there, and has no colons in it to be misread. */
+function mountArg({ source, path, readOnly }: Volume): string {
+  const fields = [
+    source.startsWith("/") ? "type=bind" : "type=volume",
+    `source=${source}`,
+    `target=${path}`,
+    ...(readOnly ? ["readonly"] : []),
+  ];
+  return `--mount=${fields.map(csvField).join(",")}`;
+}
+
+/** A field of a line of CSV: RFC 4180. */
+function csvField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -1,4 +1,5 @@
 import { isServiceName } from "./hostname.ts";
+import type { Volume } from "./template.ts";
 
 /** What a container is started from and the limits it runs under; never changed, only replaced by another. */
 export interface Revision {
@@ -20,7 +21,28 @@ export interface Revision {
   readonly requestTimeout: number;
   /** From the end of the last lease to the stop of an instance, ms; `Infinity` is never. */
   readonly stopAfter: number;
+  /** The app's environment, secrets among them: it goes to the engine, and never into a log or a label. */
+  readonly env: Readonly<Record<string, string>>;
+  /** In place of the image's own; empty for that. */
+  readonly command: readonly string[];
+  /** How much memory a container may use, swap included, bytes; `undefined` for any amount. */
+  readonly memory: number | undefined;
+  /** How many processors a container may keep busy, such as 0.5; `undefined` for all. */
+  readonly cpus: number | undefined;
+  readonly volumes: readonly Volume[];
 }
+
+/** What a container is run with beside its image. */
+export type Extras = Pick<Revision, "env" | "command" | "memory" | "cpus" | "volumes">;
+
+/** What a container is run with where nobody has said anything: the image alone decides. */
+export const NO_EXTRAS: Extras = Object.freeze({
+  env: Object.freeze({}),
+  command: Object.freeze([]),
+  memory: undefined,
+  cpus: undefined,
+  volumes: Object.freeze([]),
+});
 
 /** The limits that a revision takes from the program's settings; each in ms. */
 export type Limits = Pick<Revision, "startTimeout" | "requestTimeout" | "stopAfter">;
@@ -50,5 +72,6 @@ export function conventionRevision(service: string, imageId: string, limits: Lim
     port: 8080,
     readinessPath: "/",
     ...limits,
+    ...NO_EXTRAS,
   });
 }

@@ -77,6 +77,72 @@ dockerTest(
   },
 );
 
+dockerTest("what a command is to read and its environment are no arguments", async (docker) => {
+  await docker.on("run", { script: 'cat; printf "%s|%s" "$MORE" "${HOME:+home}"' });
+  const text = "ü\n".repeat(100_000);
+  const output = await docker.command.run(["run"], { stdin: text, env: { MORE: "two\nlines" } });
+  assertEquals(output, `${text}two\nlines|home`);
+  assertEquals(await docker.calls(), [["run"]]);
+});
+
+dockerTest("a command reads nothing where there is nothing for it", async (docker) => {
+  await docker.on("run", { script: "cat" });
+  assertEquals(await docker.command.run(["run"]), "");
+  assertEquals(await docker.command.run(["run"], { stdin: "" }), "");
+});
+
+dockerTest("a command that does not read what it was given may end well or fail", async (docker) => {
+  await docker.on("run", "done", { stderr: "unknown flag: --x", code: 125 });
+  const options = { stdin: "x".repeat(1_000_000) };
+  assertEquals(await docker.command.run(["run"], options), "done");
+  const error = await assertRejects(() => docker.command.run(["run"], options), DockerError);
+  assertEquals(error.message, "unknown flag: --x");
+});
+
+dockerTest("the lines of a command are told as they come", async (docker) => {
+  const gate = await docker.gate();
+  await docker.on("pull", { script: "printf 'one\\ntw'", gate, stdout: "o\r\n\nlast" });
+  const lines: string[] = [];
+  const first = Promise.withResolvers<void>();
+  const output = docker.command.run(["pull"], {
+    onLine: (line) => {
+      lines.push(line);
+      first.resolve();
+    },
+  });
+  await first.promise;
+  assertEquals(lines, ["one"]);
+  await gate.open();
+  assertEquals(await output, "one\ntwo\r\n\nlast");
+  assertEquals(lines, ["one", "two", "", "last"]);
+});
+
+dockerTest("a listener that fails ends the command", async (docker) => {
+  await docker.on("pull", { script: "echo one; exec sleep 600" });
+  const onLine = () => {
+    throw new RangeError("no");
+  };
+  await assertRejects(() => docker.command.run(["pull"], { onLine }), RangeError, "no");
+});
+
+dockerTest("a command whose lines are told fails as others do", async (docker) => {
+  await docker.on("pull", { stdout: "one\n", stderr: "Error response from daemon: no luck\n", code: 1 });
+  const error = await assertRejects(() => docker.command.run(["pull"], { onLine: () => {} }), DockerError);
+  assertEquals(error.message, "no luck");
+});
+
+dockerTest("a signal ends a command and all that it has started", async (docker) => {
+  const gate = await docker.gate();
+  await docker.on("pull", { script: `sleep 600 & : >'${gate.path}.reached'; wait` });
+  const controller = new AbortController();
+  const call = docker.command.run(["pull"], { signal: controller.signal });
+  await gate.reached();
+  controller.abort(new RangeError("enough"));
+  await assertRejects(() => call, RangeError, "enough");
+  await assertRejects(() => docker.command.run(["pull"], { signal: controller.signal }), RangeError, "enough");
+  assertEquals((await docker.calls()).length, 1);
+});
+
 Deno.test({
   name: "a command that is not there is named",
   ignore: noFakeDocker,

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { DockerCommand, DockerError } from "../../src/docker/command.ts";
+import { type CommandOptions, DockerCommand, DockerError } from "../../src/docker/command.ts";
 import { DockerLauncher, type DockerLauncherOptions } from "../../src/docker/launcher.ts";
 import { OwnNetwork } from "../../src/docker/network.ts";
 import { runArgs } from "../../src/docker/run_args.ts";
@@ -49,8 +49,8 @@ async function newLauncher(docker: FakeDocker, options: Partial<DockerLauncherOp
 class WatchedCommand extends DockerCommand {
   readonly calls: Promise<string>[] = [];
 
-  override run(args: readonly string[]): Promise<string> {
-    const call = super.run(args);
+  override run(args: readonly string[], options?: CommandOptions): Promise<string> {
+    const call = super.run(args, options);
     this.calls.push(call);
     return call;
   }
@@ -74,6 +74,26 @@ dockerTest("a container is started on the own network, at an address of cless's 
   const placement = { id: "one", owner: OWNER, network: NETWORK, address: "10.9.0.2", hostPort: undefined, origin };
   assertEquals(await docker.calls("run"), [runArgs(REVISION, placement)]);
   assertEquals(await launcher.launch({ id: "two", revision: REVISION }), { origin: "http://10.9.0.3:8080" });
+});
+
+dockerTest("the environment comes along at every try, and in no argument", async (docker) => {
+  const command = new WatchedCommand(docker.path);
+  const launcher = await newLauncher(docker, { docker: command });
+  await docker.on("run", { script: "cat >/dev/null", ...ADDRESS_TAKEN }, { script: 'cat; printf "%s" "$KEY"; exit 0' });
+  const env = { TOKEN: "a secret", KEY: "two\nlines of a secret" };
+  await launcher.launch({ id: "one", revision: { ...REVISION, env } });
+  assertEquals(await command.calls.at(-1), "TOKEN=a secret\ntwo\nlines of a secret");
+  const calls = await docker.calls("run");
+  assertEquals(calls.length, 2);
+  assertEquals(calls.flat().filter((arg) => arg.includes("secret")), []);
+});
+
+dockerTest("what cannot be given to a container is told before anything is started", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const revision = { ...REVISION, env: { DOCKER_HOST: "a\nsecret" } };
+  const error = await assertRejects(() => launcher.launch({ id: "one", revision }), DockerError, "DOCKER_HOST");
+  assertEquals(error.message.includes("secret"), false);
+  assertEquals([await docker.calls(), launcher.isLaunching("one")], [[], false]);
 });
 
 dockerTest("after the preparation, a start is one command", async (docker) => {
@@ -215,6 +235,12 @@ dockerTest("an address is used again only when it was given up, and after all ot
   await assertRejects(() => launch("g"), RangeError);
   launcher.forget("a");
   assertEquals(await launch("g"), "0.2");
+});
+
+dockerTest("what the app writes is read line by line", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("logs", { stdout: "2026-01-02T03:04:05.000000006Z listening\n" });
+  assertEquals(await Array.fromAsync(launcher.logs("one", { tail: 1 })), [{ stream: "stdout", text: "listening" }]);
 });
 
 dockerTest("what the app has written is read as it came", async (docker) => {

@@ -47,6 +47,67 @@ Deno.test("where the host does not reach containers, a port of 127.0.0.1 and of 
   assertEquals(args.length, runArgs(REVISION, DIRECT).length + 1);
 });
 
+Deno.test("memory, processors, volumes, environment and command come behind everything else", () => {
+  const args = runArgs({
+    ...REVISION,
+    memory: 268_435_456,
+    cpus: 0.5,
+    volumes: [
+      { source: "data", path: "/data", readOnly: false },
+      { source: "/srv/site", path: "/site", readOnly: true },
+    ],
+    env: { PLAIN: "a secret", KEY: "two\nsecrets" },
+    command: ["serve", "--verbose", ""],
+  }, DIRECT);
+  const plain = runArgs(REVISION, DIRECT);
+  assertEquals(args.slice(0, plain.length - 1), plain.slice(0, -1));
+  assertEquals(args.slice(plain.length - 1), [
+    "--memory=268435456",
+    "--memory-swap=268435456",
+    "--cpus=0.5",
+    "--mount=type=volume,source=data,target=/data",
+    "--mount=type=bind,source=/srv/site,target=/site,readonly",
+    "--env-file=/dev/stdin",
+    "--env=KEY",
+    REVISION.imageId,
+    "serve",
+    "--verbose",
+    "",
+  ]);
+});
+
+/** Reads a line of CSV as RFC 4180 has it, and Docker does. */
+function parseCsv(line: string): string[] {
+  return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))/g)]
+    .map(([, quoted, bare]) => quoted?.replaceAll('""', '"') ?? bare!);
+}
+
+Deno.test("a volume is what it says, whatever is in its name and path", () => {
+  const text = fc.oneof(
+    fc.string(),
+    fc.constantFrom("a,readonly", 'a"b', 'a","b', "a\nb", "--privileged", "a,source=/", "/etc", "a:b"),
+  );
+  fc.assert(fc.property(text, text, fc.boolean(), (source, path, readOnly) => {
+    const args = runArgs({ ...REVISION, volumes: [{ source, path, readOnly }] }, DIRECT);
+    assertEquals(args.length, runArgs(REVISION, DIRECT).length + 1);
+    const mount = args.at(-2)!;
+    assert(mount.startsWith("--mount="));
+    assertEquals(parseCsv(mount.slice("--mount=".length)), [
+      `type=${source.startsWith("/") ? "bind" : "volume"}`,
+      `source=${source}`,
+      `target=${path}`,
+      ...(readOnly ? ["readonly"] : []),
+    ]);
+  }));
+});
+
+Deno.test("the words of a command come as they are, and only behind the image", () => {
+  const word = fc.oneof(fc.string(), fc.constantFrom("--privileged", "-v/:/host", "--", "$(reboot)"));
+  fc.assert(fc.property(fc.array(word), (command) => {
+    assertEquals(runArgs({ ...REVISION, command }, DIRECT), [...runArgs(REVISION, DIRECT), ...command]);
+  }));
+});
+
 Deno.test("no name, path or image becomes a flag or an argument of its own", () => {
   const text = fc.oneof(fc.string(), fc.constantFrom("--privileged", "-v/:/host", "a --b", "x\n--net=host"));
   fc.assert(fc.property(text, text, text, text, (service, name, id, owner) => {

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseDuration } from "../../src/domain/duration.ts";
+import fc from "fast-check";
+import { formatDuration, parseDuration } from "../../src/domain/duration.ts";
 
 Deno.test("a duration is a whole number with its unit", () => {
   assertEquals(parseDuration("1ms"), 1);
@@ -47,4 +48,18 @@ Deno.test("a duration that is too long for a timer is refused", () => {
   for (const text of ["2147484s", "597h", "35792m", "999999999h", "1000000000s"]) {
     assertThrows(() => parseDuration(text), RangeError, "at most 24 days");
   }
+});
+
+Deno.test("a duration is written in the largest unit that it is a whole number of", () => {
+  assertEquals(
+    [1, 250, 1000, 1500, 30_000, 90_000, 300_000, 3_600_000, 5_400_000, 86_400_000, Infinity].map(formatDuration),
+    ["1ms", "250ms", "1s", "1500ms", "30s", "90s", "5m", "1h", "90m", "24h", "0"],
+  );
+});
+
+Deno.test("every duration reads the same after it was written", () => {
+  for (const ms of [1, 999, 2 ** 31 - 1, Infinity]) assertEquals(parseDuration(formatDuration(ms)), ms);
+  const unit = fc.constantFrom(1, 1000, 60_000, 3_600_000);
+  const duration = fc.tuple(unit, fc.nat()).map(([unit, n]) => unit * (1 + n % Math.floor((2 ** 31 - 1) / unit)));
+  fc.assert(fc.property(duration, (ms) => assertEquals(parseDuration(formatDuration(ms)), ms)));
 });

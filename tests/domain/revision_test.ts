@@ -17,6 +17,11 @@ Deno.test("a convention's revision says what is started, and under which limits"
     port: 8080,
     readinessPath: "/",
     ...LIMITS,
+    env: {},
+    command: [],
+    memory: undefined,
+    cpus: undefined,
+    volumes: [],
   });
 });
 

@@ -1,5 +1,5 @@
 import { parseCidr } from "../../src/domain/cidr.ts";
-import type { Revision } from "../../src/domain/revision.ts";
+import { NO_EXTRAS, type Revision } from "../../src/domain/revision.ts";
 import { Activator } from "../../src/serving/activator.ts";
 import { type Clock, systemClock } from "../../src/serving/clock.ts";
 import { FileReserve } from "../../src/serving/file_reserve.ts";
@@ -184,6 +184,7 @@ const REVISION: Revision = Object.freeze({
   startTimeout: 30_000,
   requestTimeout: 300_000,
   stopAfter: Infinity,
+  ...NO_EXTRAS,
 });
 
 /** A clock whose timers can all be called off at once: those of the request path outlive a test by a tick. */

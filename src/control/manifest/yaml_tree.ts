@@ -1,0 +1,146 @@
+import { isAlias, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from "yaml";
+import type { Alias, Document, ErrorCode, Node, YAMLMap, YAMLSeq } from "yaml";
+import { messageOf } from "../../errors.ts";
+import { type FieldPath, showPath } from "../schema/invalid.ts";
+
+/** A place in a text, from 1. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** What is wrong in a YAML text, and where. */
+export class YamlError extends Error {
+  override readonly name = "YamlError";
+  readonly place: Place;
+
+  constructor(place: Place, message: string) {
+    super(message);
+    this.place = place;
+  }
+}
+
+/** The longest text that is read; characters. */
+const MAX_TEXT = 1024 * 1024;
+/** The most values, each alias counted as all that it stands for: a few lines can stand for billions. */
+const MAX_VALUES = 200_000;
+/** The deepest nesting: what is read here is walked by functions that call themselves. */
+const MAX_DEPTH = 100;
+
+/** For what the library says in words of its own. */
+const MESSAGES: Partial<Record<ErrorCode, string>> = {
+  MULTIPLE_DOCS: "only one document is read",
+  NON_STRING_KEY: "a name must be text",
+  RESOURCE_EXHAUSTION: "is nested too deeply",
+};
+
+/** A YAML document as a value, that knows where its parts stand in the text. */
+export class YamlTree {
+  /** As JSON would have it; `undefined` for an empty document. */
+  readonly value: unknown;
+  readonly #lines = new LineCounter();
+  /** Offsets of keys and values, by the JSON of their paths. */
+  readonly #keys = new Map<string, number>();
+  readonly #values = new Map<string, number>();
+  /** What each alias stands for; the library would look through the whole document for each one. */
+  readonly #targets = new Map<Alias, Node>();
+  #count = 0;
+
+  /** @throws {YamlError} Where the text is not one YAML document within the limits. */
+  constructor(text: string) {
+    if (text.length > MAX_TEXT) throw new YamlError({ line: 1, column: 1 }, "the file is longer than 1 MiB");
+    const document = this.#parse(text);
+    const [fault] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
+    if (fault !== undefined) {
+      throw new YamlError(this.#place(fault.pos[0]), MESSAGES[fault.code] ?? oneLine(messageOf(fault)));
+    }
+    if (document.contents !== null) this.value = this.#read(document.contents, [], []);
+  }
+
+  /** Where a value stands, or the key that it has; for what is not there, the key of what it would be in. */
+  placeOf(path: FieldPath, ofName = false): Place {
+    const key = JSON.stringify(path);
+    const first = ofName ? this.#keys.get(key) : this.#values.get(key);
+    if (first !== undefined) return this.#place(first);
+    for (let length = path.length; length > 0; length--) {
+      const above = JSON.stringify(path.slice(0, length));
+      const offset = this.#keys.get(above) ?? this.#values.get(above);
+      if (offset !== undefined) return this.#place(offset);
+    }
+    return { line: 1, column: 1 };
+  }
+
+  #parse(text: string): Document.Parsed {
+    try {
+      const document = parseDocument(text, {
+        lineCounter: this.#lines,
+        prettyErrors: false,
+        schema: "core", // also where the text asks for YAML 1.1, in which `no` is false
+        stringKeys: true,
+        uniqueKeys: false, // the library compares each with each
+      });
+      const anchors = new Map<string, Node>();
+      visit(document, {
+        Node: (_, node) => {
+          if (!isAlias(node) && node.anchor !== undefined) anchors.set(node.anchor, node);
+          const target = isAlias(node) ? anchors.get(node.source) : undefined;
+          if (target !== undefined) this.#targets.set(node as Alias, target);
+        },
+      });
+      return document;
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new YamlError({ line: 1, column: 1 }, "is nested too deeply"); // the stack has been used up
+    }
+  }
+
+  #place(offset: number): Place {
+    const { line, col } = this.#lines.linePos(offset);
+    return { line: Math.max(line, 1), column: Math.max(col, 1) };
+  }
+
+  /** @param inside The collections that the node is in, through aliases too. */
+  #read(node: unknown, path: FieldPath, inside: readonly unknown[]): unknown {
+    const at = isNode(node) ? node.range?.[0] : undefined;
+    const fail = (message: string): never => {
+      throw new YamlError(at === undefined ? this.placeOf(path) : this.#place(at), message);
+    };
+    if (++this.#count > MAX_VALUES) {
+      fail(`there are more than ${MAX_VALUES} values, each alias counted as what it is for`);
+    }
+    if (inside.length > MAX_DEPTH) fail("is nested too deeply");
+    if (isAlias(node)) {
+      const target = this.#targets.get(node);
+      if (target === undefined) return fail(`there is no anchor ${node.source} before this`);
+      if (inside.includes(target)) return fail(`${node.source} would contain itself`);
+      return this.#read(target, path, inside);
+    }
+    if (at !== undefined) this.#values.set(JSON.stringify(path), at);
+    if (isScalar(node) || !isNode(node)) return isScalar(node) ? node.value : null;
+    return isMap(node)
+      ? this.#readMap(node, path, [...inside, node])
+      : (node as YAMLSeq).items.map((item, index) => this.#read(item, [...path, index], [...inside, node]));
+  }
+
+  #readMap(map: YAMLMap, path: FieldPath, inside: readonly unknown[]): unknown {
+    const entries = new Map<string, unknown>();
+    for (const { key, value } of map.items) {
+      const node = isAlias(key) ? this.#targets.get(key) : key;
+      const name = String(isScalar(node) ? node.value : node);
+      const here = [...path, name];
+      const offset = isNode(key) ? key.range?.[0] : undefined;
+      if (entries.has(name)) {
+        throw new YamlError(this.#place(offset ?? 0), `${showPath(here)}: is there twice; leave one of the two out`);
+      }
+      if (offset !== undefined) this.#keys.set(JSON.stringify(here), offset);
+      entries.set(name, this.#read(value, here, inside));
+    }
+    return Object.fromEntries(entries);
+  }
+}
+
+/** A message of the library can have parts of the text. */
+function oneLine(message: string): string {
+  // deno-lint-ignore no-control-regex
+  return message.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, " ");
+}

@@ -1,0 +1,145 @@
+import { z } from "zod";
+import { parseDuration } from "../../domain/duration.ts";
+import { isServiceName, parseHostname } from "../../domain/hostname.ts";
+import { parseMemory } from "../../domain/memory.ts";
+import { strict } from "./invalid.ts";
+
+/** The most that Linux passes to a program as one argument, or one variable with its name; bytes. */
+const MAX_ARGUMENT = 128 * 1024 - 1;
+/** The most that all of them may have together: Linux allows 2 MiB, and docker's own have to fit too; bytes. */
+const MAX_ARGUMENTS = 1024 * 1024;
+
+/** How many bytes a text has. */
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** Makes a check of one that throws a RangeError. */
+function reads(parse: (text: string) => unknown): z.core.CheckFn<string> {
+  return (context) => {
+    try {
+      parse(context.value);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      context.issues.push({ code: "custom", message: error.message, input: context.value });
+    }
+  };
+}
+
+/** A length of time as text; `0` is never. */
+export const duration = z.string().check(reads(parseDuration)).meta({
+  pattern: "^(0|[0-9]+(ms|s|m|h))$",
+  description: "A length of time such as 250ms, 30s, 5m or 1h; 0 is never",
+});
+
+/** A size of memory as text. */
+export const memory = z.string().check(reads(parseMemory)).meta({
+  pattern: "^[0-9]+[bkmgBKMG]?$",
+  description: "A size such as 512k, 256m or 1g, in powers of 1024",
+});
+
+/** A text as the kernel takes it. */
+const text = z.string().refine(
+  (value) => !value.includes("\0") && value.isWellFormed(),
+  "must be text without NUL characters and half characters",
+);
+
+const ALNUM = "[a-zA-Z0-9]";
+const DOMAIN = `(?:${ALNUM}(?:[a-zA-Z0-9-]*${ALNUM})?(?:\\.${ALNUM}(?:[a-zA-Z0-9-]*${ALNUM})?)*|\\[[a-fA-F0-9:]+\\])`;
+const COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
+/** An image's content is no name: it says nothing of where another machine finds it. */
+const NO_ID = "(?!sha256:[a-f0-9]{64}$|[a-f0-9]{64}(?:[:@]|$))";
+/** https://pkg.go.dev/github.com/distribution/reference, with the only digest that registries use. */
+const IMAGE = new RegExp(
+  `^${NO_ID}(?:${DOMAIN}(?::[0-9]+)?/)?${COMPONENT}(?:/${COMPONENT})*(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?(?:@sha256:[a-f0-9]{64})?$`,
+);
+const IMAGE_MESSAGE =
+  "is no name of an image; right is NAME, NAME:TAG or HOST/NAME@sha256:…, the name in small letters";
+
+/** The name of an image. */
+export const image = z.string().max(512, { abort: true }).regex(IMAGE, IMAGE_MESSAGE);
+
+/** The name of an environment variable. */
+const variable = z.string().max(256).regex(
+  /^[A-Za-z_][A-Za-z0-9_]*$/,
+  "is no name of a variable; right are letters, digits and _, with no digit first",
+);
+
+/** How many there are. */
+function atMost(count: number, what: string) {
+  return z.refine<Record<string, unknown>>(
+    (all) => Object.keys(all).length <= count,
+    `must be at most ${count} ${what}`,
+  );
+}
+
+/** Environment variables with their values. */
+export const env = z.record(variable, text).check(atMost(1000, "variables")).check((context) => {
+  for (const [name, value] of Object.entries(context.value)) {
+    if (bytesOf(`${name}=${value}`) > MAX_ARGUMENT) {
+      const message = `must be at most ${MAX_ARGUMENT} bytes with its name, which is all that Linux allows`;
+      context.issues.push({ code: "custom", message, input: value, path: [name] });
+    }
+  }
+});
+
+/** The name of a secret. */
+export const secretName = z.string().regex(
+  /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/,
+  "is no name of a secret; right are up to 128 letters, digits, and _ . - but at the beginning",
+);
+
+/** Environment variables with the names of secrets. */
+export const secretEnv = z.record(variable, secretName).check(atMost(1000, "variables"));
+
+/** A program and its arguments. */
+export const command = z.array(
+  text.refine((word) => bytesOf(word) <= MAX_ARGUMENT, `must be at most ${MAX_ARGUMENT} bytes, which Linux allows`),
+).max(1000).refine((words) => words[0] !== "", { message: "must be the name of a program, and is empty", path: [0] });
+
+/** What the variables and the command need together, bytes; to be refused above {@linkcode MAX_ARGUMENTS}. */
+export function fits(variables: Readonly<Record<string, string>>, words: readonly string[]): boolean {
+  const all = [...Object.entries(variables).map(([name, value]) => `${name}=${value}`), ...words];
+  return all.reduce((sum, one) => sum + bytesOf(one) + 1, 0) <= MAX_ARGUMENTS;
+}
+
+/** What is said where {@linkcode fits} is not so. */
+export const FITS_MESSAGE = "is too much: the values and the command must be at most 1 MiB together";
+
+// Absolute, without empty parts, `.`, `..` and a slash at the end, so that one place has one name.
+// deno-lint-ignore no-control-regex
+const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[^/\x00-\x1f\x7f]+)+$/;
+const PATH_RULE = "an absolute path without `//`, `.`, `..`, and a slash at the end";
+const VOLUME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+/** A place in a container that outlives it. */
+export const volume = strict({
+  source: z.string().max(4096).refine(
+    (source) => source === "/" || (source.startsWith("/") ? PATH : VOLUME).test(source),
+    `must be the name of a volume (letters, digits, and _ . - but at the beginning) or ${PATH_RULE}`,
+  ).meta({ description: "The name of a volume, or a folder of the host" }),
+  path: z.string().max(4096).regex(PATH, `must be ${PATH_RULE}`),
+  readOnly: z.boolean().default(false),
+});
+
+/** A path of the app that is asked for. */
+export const urlPath = z.string().max(2048).regex(
+  /^\/[!-"$-~]*$/,
+  "must be a path that begins with /, without white space, # and what is not ASCII (percent-encode that)",
+);
+
+/** A whole hostname, without a port. */
+export const domain = z.string().refine(
+  (name) => !name.includes(":") && parseHostname(name) !== undefined,
+  "must be a whole hostname such as shop.example.org, without a port; no address, and no wildcard",
+);
+
+/** The name of a tag. */
+export const tag = z.string().refine(
+  // Browsers take xn--… for a name in another script.
+  (name) => isServiceName(name) && name !== "xn",
+  "must be 1 to 40 small letters, digits and single hyphens, a letter first and no hyphen last, and not admin or xn",
+);
+
+/** The name of a revision, or `latest`. */
+export const revisionName = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "must be the name of a revision, or latest");

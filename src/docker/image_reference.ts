@@ -1,0 +1,49 @@
+/** What an image is called, in its parts. */
+export interface ImageReference {
+  /** As the docker command shows it: without `docker.io/` and `library/`. */
+  readonly repository: string;
+  readonly tag: string | undefined;
+  /** `sha256:…` */
+  readonly digest: string | undefined;
+}
+
+const LONGEST = 512;
+const NAME_PART = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+const HOST_PART = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?";
+const HOST = new RegExp(`^(?:${HOST_PART}(?:\\.${HOST_PART})*|\\[[0-9a-fA-F:]+\\])(?::\\d+)?$`);
+const PATH = new RegExp(`^${NAME_PART}(?:/${NAME_PART})*$`);
+const TAG = /^\w[\w.-]{0,127}$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+/**
+ * Reads an image's name as the docker command does, such as `ghcr.io/a/b:1` or `alpine@sha256:…`; `undefined` where it
+ * is none. No name begins with a hyphen, so none is taken for a flag.
+ */
+export function parseReference(text: string): ImageReference | undefined {
+  if (text.length > LONGEST || isImageId(text)) return undefined;
+  const [name = "", digest, ...more] = text.split("@");
+  const [, full = "", tag] = /^(.*?)(?::([^:/]*))?$/s.exec(name) ?? [];
+  if (more.length > 0 || (digest !== undefined && !DIGEST.test(digest))) return undefined;
+  if (tag !== undefined && !TAG.test(tag)) return undefined;
+  const { host, path } = splitHost(full);
+  if ((host !== undefined && !HOST.test(host)) || !PATH.test(path) || isImageId(full)) return undefined;
+  return { repository: familiar(host, path), tag, digest };
+}
+
+/** Whether a text names an image by its content, with or without `sha256:`, and not by a name. */
+export function isImageId(text: string): boolean {
+  return /^(sha256:)?[0-9a-f]{64}$/.test(text);
+}
+
+/** What is before the first slash is a host only where it could not be part of a path on Docker Hub. */
+function splitHost(name: string): { host: string | undefined; path: string } {
+  const slash = name.indexOf("/");
+  const first = name.slice(0, Math.max(0, slash));
+  if (!/[.:A-Z[]/.test(first) && first !== "localhost") return { host: undefined, path: name };
+  return { host: first, path: name.slice(slash + 1) };
+}
+
+function familiar(host: string | undefined, path: string): string {
+  if (host !== undefined && host !== "docker.io" && host !== "index.docker.io") return `${host}/${path}`;
+  return path.replace(/^library\/(?=[^/]+$)/, "");
+}

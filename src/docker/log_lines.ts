@@ -1,0 +1,98 @@
+const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+/** The engine keeps a line in parts of so many bytes, and puts the time in front of each of them. */
+const PART = 16 * 1024;
+/** How many parts make the longest line that is passed on whole: 64 KiB. */
+const MOST_PARTS = 4;
+/** The longest time in front of a line, with the space behind it. */
+const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) /;
+const LONGEST_STAMP = "2006-01-02T15:04:05.000000000+07:00 ".length;
+
+/** A line, or a piece of one, as `docker logs --timestamps` writes it. */
+export interface StampedLine {
+  /** When the engine got the line, RFC 3339; `undefined` where the docker command itself has something to say. */
+  readonly time: string | undefined;
+  readonly text: string;
+  /** Whether the line goes on in the next piece. */
+  readonly cut: boolean;
+}
+
+/**
+ * Makes lines of the bytes of one stream of `docker logs --timestamps`. A line of more than 64 KiB comes in pieces; no
+ * more of it than that is ever kept.
+ */
+export class LogSplitter {
+  #rest: Uint8Array = new Uint8Array(0);
+  /** The time of the line that has begun, as bytes and as text. */
+  #stamp: Uint8Array | undefined;
+  #time: string | undefined;
+  /** Whether the next bytes begin a line. */
+  #fresh = true;
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+  /** The lines, and the pieces of long ones, that are complete with these bytes. */
+  push(bytes: Uint8Array): StampedLine[] {
+    const lines: StampedLine[] = [];
+    let rest = join(this.#rest, bytes);
+    for (;;) {
+      if (this.#fresh && !this.#begin(rest)) break;
+      const longest = MOST_PARTS * (PART + (this.#stamp?.length ?? 0));
+      const end = rest.subarray(0, longest + 1).indexOf(NEWLINE);
+      if (end === -1 && rest.length <= longest) break;
+      lines.push(this.#take(rest.subarray(0, end === -1 ? longest : end), end === -1));
+      rest = rest.subarray(end === -1 ? longest : end + 1);
+      this.#fresh = end !== -1;
+    }
+    this.#rest = rest.slice(); // a copy: the rest of a chunk must not keep all of it
+    return lines;
+  }
+
+  /** The last line, where it has no end; nothing may be pushed after it. */
+  end(): StampedLine[] {
+    if (this.#rest.length === 0) return [];
+    if (this.#fresh) this.#readStamp(this.#rest);
+    return [this.#take(this.#rest, false)];
+  }
+
+  /** Reads the time of a line that begins; false where more bytes are needed. */
+  #begin(bytes: Uint8Array): boolean {
+    if (bytes.length < LONGEST_STAMP && !bytes.includes(NEWLINE)) return false;
+    this.#readStamp(bytes);
+    this.#fresh = false;
+    return true;
+  }
+
+  #readStamp(bytes: Uint8Array): void {
+    const head = String.fromCharCode(...bytes.subarray(0, LONGEST_STAMP));
+    const stamp = STAMP.exec(head)?.[0];
+    this.#stamp = stamp === undefined ? undefined : bytes.slice(0, stamp.length);
+    this.#time = stamp?.trimEnd();
+  }
+
+  /** Makes a piece: the bytes of each part without the time in front of it. */
+  #take(bytes: Uint8Array, cut: boolean): StampedLine {
+    const stamp = this.#stamp;
+    let text = "";
+    for (let at = 0; at < bytes.length;) {
+      if (stamp !== undefined && startsWith(bytes.subarray(at), stamp)) at += stamp.length;
+      const part = bytes.subarray(at, at + PART);
+      text += this.#decoder.decode(part, { stream: true }); // a letter may lie in two parts, and in two pieces
+      at += part.length;
+    }
+    if (!cut) text += this.#decoder.decode();
+    const ended = !cut && bytes.at(-1) === CARRIAGE_RETURN;
+    return { time: this.#time, text: ended ? text.slice(0, -1) : text, cut };
+  }
+}
+
+function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
+  return bytes.length >= prefix.length && prefix.every((byte, at) => bytes[at] === byte);
+}
+
+function join(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (a.length === 0) return b;
+  const all = new Uint8Array(a.length + b.length);
+  all.set(a);
+  all.set(b, a.length);
+  return all;
+}

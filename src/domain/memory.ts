@@ -1,0 +1,28 @@
+const UNITS: Record<string, number> = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/**
+ * Reads a size of memory such as `512k`, `256m` or `1g`, in powers of 1024 as docker takes them; a number without a unit,
+ * or with `b`, is bytes.
+ *
+ * @returns Bytes.
+ * @throws {RangeError} When the text is none.
+ */
+export function parseMemory(text: string): number {
+  const match = /^(\d{1,16})([bkmg])?$/i.exec(text);
+  const bytes = match ? Number(match[1]) * UNITS[(match[2] ?? "b").toLowerCase()]! : NaN;
+  if (!(bytes > 0 && bytes <= Number.MAX_SAFE_INTEGER)) {
+    throw new RangeError("expected a size such as 512k, 256m or 1g (more than 0; one unit, and no fractions)");
+  }
+  return bytes;
+}
+
+/**
+ * Writes a size in the largest unit that it is a whole number of, so that {@linkcode parseMemory} reads the same. The unit
+ * is always there: YAML would take the text for a number without it.
+ *
+ * @param bytes A whole number.
+ */
+export function formatMemory(bytes: number): string {
+  const [unit, factor] = Object.entries(UNITS).findLast(([, factor]) => bytes % factor === 0)!;
+  return `${bytes / factor}${unit}`;
+}

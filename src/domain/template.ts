@@ -1,0 +1,99 @@
+/** A place in a container that outlives it. */
+export interface Volume {
+  /** A named volume, or a folder of the host where it begins with a slash. */
+  readonly source: string;
+  /** Where the container finds it: an absolute path. */
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+/** When an image is looked for elsewhere than on this machine. */
+export type PullPolicy = "missing" | "always" | "never";
+
+/**
+ * What a revision is made of, as an operator says it; times in ms, `Infinity` for never, sizes in bytes. What is missing
+ * follows the program's settings.
+ */
+export interface RevisionTemplate {
+  readonly image: string;
+  readonly pullPolicy: PullPolicy;
+  /** Where the app listens inside its container. */
+  readonly port: number;
+  readonly env: Readonly<Record<string, string>>;
+  /** Variables whose values are secrets, by the secrets' names. */
+  readonly secretEnv: Readonly<Record<string, string>>;
+  /** In place of the image's own; empty for that. */
+  readonly command: readonly string[];
+  readonly volumes: readonly Volume[];
+  /** How many requests an instance serves at once; 0 for any number. */
+  readonly concurrency: number;
+  readonly minInstances: number;
+  readonly maxInstances: number;
+  readonly startTimeout?: number;
+  readonly requestTimeout?: number;
+  readonly pauseAfter?: number;
+  readonly stopAfter?: number;
+  readonly readiness: { readonly path: string };
+  readonly memory?: number;
+  readonly cpus?: number;
+}
+
+/** A template as {@linkcode canonicalTemplate} takes it: what is missing gets its default. */
+export type TemplateInput = Partial<RevisionTemplate> & Pick<RevisionTemplate, "image">;
+
+/** The fields that may be `Infinity`. */
+const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as const;
+
+/** Fills in the defaults and puts what has no order of its own in order, so that equal templates look alike. */
+export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
+  const { startTimeout, requestTimeout, pauseAfter, stopAfter, memory, cpus } = input;
+  return Object.freeze({
+    image: input.image,
+    pullPolicy: input.pullPolicy ?? "missing",
+    port: input.port ?? 8080,
+    env: sorted(input.env ?? {}),
+    secretEnv: sorted(input.secretEnv ?? {}),
+    command: Object.freeze([...input.command ?? []]),
+    volumes: Object.freeze(
+      (input.volumes ?? []).map(({ source, path, readOnly }) => Object.freeze({ source, path, readOnly }))
+        .sort((a, b) => compare(a.path, b.path) || compare(a.source, b.source) || +a.readOnly - +b.readOnly),
+    ),
+    concurrency: input.concurrency ?? 0,
+    minInstances: input.minInstances ?? 0,
+    maxInstances: input.maxInstances ?? 1,
+    ...(startTimeout === undefined ? {} : { startTimeout }),
+    ...(requestTimeout === undefined ? {} : { requestTimeout }),
+    ...(pauseAfter === undefined ? {} : { pauseAfter }),
+    ...(stopAfter === undefined ? {} : { stopAfter }),
+    readiness: Object.freeze({ path: input.readiness?.path ?? "/" }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(cpus === undefined ? {} : { cpus }),
+  });
+}
+
+/**
+ * A text that is the same for two templates exactly where they mean the same. For templates that
+ * {@linkcode canonicalTemplate} has made, which have one order of keys.
+ */
+export function templateText(template: RevisionTemplate): string {
+  // JSON would make `null` of it.
+  return JSON.stringify(template, (_, value) => value === Infinity ? "never" : value);
+}
+
+/** Reads what {@linkcode templateText} has written. */
+export function parseTemplateText(text: string): RevisionTemplate {
+  const raw = JSON.parse(text);
+  for (const key of TIMES) {
+    if (raw[key] === "never") raw[key] = Infinity;
+  }
+  return canonicalTemplate(raw);
+}
+
+function sorted(record: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.freeze(Object.fromEntries(Object.entries(record).sort(([a], [b]) => compare(a, b))));
+}
+
+/** By code unit and not by language, so that the order is the same on every machine. */
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,118 @@
+import type { DatabaseSync } from "node:sqlite";
+import { OperatorError } from "../errors.ts";
+import type { Connection } from "./connection.ts";
+import { writeCopy } from "./copy.ts";
+
+/** What leads from each version of the database to the next, from an empty one on. What is released never changes. */
+export const MIGRATIONS: readonly string[] = [
+  // To version 1. Times are ms since 1970; traffic, secret_versions, before and after are JSON.
+  `CREATE TABLE service (
+    name TEXT PRIMARY KEY,
+    revision_history INTEGER NOT NULL,
+    traffic TEXT NOT NULL,
+    previous_traffic TEXT NOT NULL,
+    latest_revision TEXT NOT NULL,
+    last_number INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    declared_by TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE domain (
+    name TEXT PRIMARY KEY,
+    service TEXT NOT NULL REFERENCES service (name) ON DELETE CASCADE,
+    position INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX domain_by_service ON domain (service, position);
+
+  CREATE TABLE revision (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    service TEXT NOT NULL REFERENCES service (name) ON DELETE CASCADE,
+    template TEXT NOT NULL,
+    image_id TEXT NOT NULL,
+    image_digest TEXT,
+    pulled INTEGER NOT NULL,
+    secret_versions TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX revision_by_service ON revision (service, id);
+
+  CREATE TABLE history (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    service TEXT NOT NULL,
+    action TEXT NOT NULL,
+    "by" TEXT NOT NULL,
+    before TEXT,
+    after TEXT
+  ) STRICT;
+  CREATE INDEX history_by_service ON history (service, at, id);
+  CREATE INDEX history_by_time ON history (at);
+
+  CREATE TABLE secret_name (
+    name TEXT PRIMARY KEY,
+    last_version INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE secret (
+    name TEXT NOT NULL REFERENCES secret_name (name),
+    version INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (name, version)
+  ) STRICT;
+
+  CREATE TABLE token (
+    name TEXT PRIMARY KEY,
+    scope TEXT NOT NULL CHECK (scope IN ('read', 'deploy', 'admin')),
+    hash BLOB NOT NULL,
+    expires_at INTEGER,
+    created_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;`,
+];
+
+/**
+ * Brings a database to the newest version, step by step. One that has content is copied first, to its path with
+ * `.before-N`, where N is the first version that it had not had.
+ *
+ * @param migrations What leads to version 1, 2 and so on.
+ * @throws {OperatorError} When the database is newer than that, or not one of cless, or cannot be copied.
+ * @throws {StoreUnavailable} When it cannot be changed; it is then as some step has left it.
+ */
+export function migrate(connection: Connection, migrations: readonly string[] = MIGRATIONS): void {
+  const { db, path } = connection;
+  const version = connection.read(() => versionOf(db));
+  if (version > migrations.length) {
+    throw new OperatorError(
+      `${path} is of version ${version}, and this cless knows only ${migrations.length}; use a newer cless, ` +
+        "or the copy from before the update",
+    );
+  }
+  if (version === migrations.length) return;
+  if (connection.read(() => hasContent(db))) {
+    if (version === 0) throw new OperatorError(`${path} is a database of another program; move it away`);
+    writeCopy(connection, `${path}.before-${version + 1}`, "replace");
+  }
+  // A table that others refer to can only be replaced while nobody watches; the check in the end makes up for it.
+  db.prepare("PRAGMA foreign_keys = OFF").run();
+  for (const [at, migration] of migrations.entries()) {
+    if (at >= version) connection.write(() => step(db, migration, at + 1));
+  }
+  db.prepare("PRAGMA foreign_keys = ON").run();
+}
+
+function step(db: DatabaseSync, migration: string, version: number): void {
+  db.exec(migration);
+  const broken = db.prepare("PRAGMA foreign_key_check").all();
+  if (broken.length > 0) throw new Error(`The migration to version ${version} leaves references to nothing`);
+  db.prepare(`PRAGMA user_version = ${version}`).run();
+}
+
+function versionOf(db: DatabaseSync): number {
+  return (db.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
+}
+
+function hasContent(db: DatabaseSync): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() !== undefined;
+}

@@ -1,0 +1,113 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { ServiceRecord } from "../control/records.ts";
+import { DomainTakenError } from "../control/store.ts";
+
+interface ServiceRow {
+  name: string;
+  revision_history: number;
+  traffic: string;
+  previous_traffic: string;
+  latest_revision: string;
+  last_number: number;
+  generation: number;
+  declared_by: string | null;
+  created_at: number;
+  updated_at: number;
+}
+
+/** Services, and the domains that belong to them. */
+export class ServiceTable {
+  readonly #all: StatementSync;
+  readonly #allDomains: StatementSync;
+  readonly #generation: StatementSync;
+  readonly #put: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #deleteDomains: StatementSync;
+  readonly #owner: StatementSync;
+  readonly #addDomain: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#all = db.prepare("SELECT * FROM service ORDER BY name");
+    this.#allDomains = db.prepare("SELECT name, service FROM domain ORDER BY service, position");
+    this.#generation = db.prepare("SELECT generation FROM service WHERE name = ?");
+    // No REPLACE: it would delete the row first, and with it the revisions.
+    this.#put = db.prepare(`
+      INSERT INTO service VALUES (
+        :name, :revision_history, :traffic, :previous_traffic, :latest_revision, :last_number, :generation,
+        :declared_by, :created_at, :updated_at
+      )
+      ON CONFLICT (name) DO UPDATE SET
+        revision_history = excluded.revision_history, traffic = excluded.traffic,
+        previous_traffic = excluded.previous_traffic, latest_revision = excluded.latest_revision,
+        last_number = excluded.last_number, generation = excluded.generation, declared_by = excluded.declared_by,
+        created_at = excluded.created_at, updated_at = excluded.updated_at`);
+    this.#delete = db.prepare("DELETE FROM service WHERE name = ?");
+    this.#deleteDomains = db.prepare("DELETE FROM domain WHERE service = ?");
+    this.#owner = db.prepare("SELECT service FROM domain WHERE name = ?");
+    this.#addDomain = db.prepare("INSERT INTO domain VALUES (?, ?, ?)");
+  }
+
+  /** Every service, by name. */
+  all(): ServiceRecord[] {
+    const domains = new Map<string, string[]>();
+    for (const { name, service } of this.#allDomains.all() as { name: string; service: string }[]) {
+      const known = domains.get(service);
+      if (known === undefined) domains.set(service, [name]);
+      else known.push(name);
+    }
+    return (this.#all.all() as unknown as ServiceRow[]).map((row) => recordOf(row, domains.get(row.name) ?? []));
+  }
+
+  /** The generation of a service; `undefined` where there is none. */
+  generation(name: string): number | undefined {
+    return (this.#generation.get(name) as { generation: number } | undefined)?.generation;
+  }
+
+  /** Keeps a service in place of one of the same name. @throws {DomainTakenError} */
+  put(service: ServiceRecord): void {
+    const row: ServiceRow = rowOf(service);
+    this.#put.run({ ...row });
+    this.#deleteDomains.run(service.name);
+    for (const [position, domain] of service.domains.entries()) {
+      const owner = this.#owner.get(domain) as { service: string } | undefined;
+      if (owner !== undefined) throw new DomainTakenError(domain, owner.service);
+      this.#addDomain.run(domain, service.name, position);
+    }
+  }
+
+  /** Removes a service, its domains and its revisions. */
+  delete(name: string): void {
+    this.#delete.run(name);
+  }
+}
+
+function recordOf(row: ServiceRow, domains: string[]): ServiceRecord {
+  return {
+    name: row.name,
+    domains,
+    revisionHistory: row.revision_history,
+    traffic: JSON.parse(row.traffic),
+    previousTraffic: JSON.parse(row.previous_traffic),
+    latestRevision: row.latest_revision,
+    lastNumber: row.last_number,
+    generation: row.generation,
+    declaredBy: row.declared_by ?? undefined,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+function rowOf(service: ServiceRecord): ServiceRow {
+  return {
+    name: service.name,
+    revision_history: service.revisionHistory,
+    traffic: JSON.stringify(service.traffic),
+    previous_traffic: JSON.stringify(service.previousTraffic),
+    latest_revision: service.latestRevision,
+    last_number: service.lastNumber,
+    generation: service.generation,
+    declared_by: service.declaredBy ?? null,
+    created_at: service.createdAt,
+    updated_at: service.updatedAt,
+  };
+}

@@ -1,0 +1,142 @@
+import type {
+  HistoryEntry,
+  RevisionRecord,
+  SecretRecord,
+  ServiceChange,
+  ServiceRecord,
+  TokenRecord,
+} from "../control/records.ts";
+import { StaleError, type Store } from "../control/store.ts";
+import { Connection } from "./connection.ts";
+import { writeCopy } from "./copy.ts";
+import { HistoryTable } from "./history_table.ts";
+import { migrate } from "./migrations.ts";
+import { RevisionTable } from "./revision_table.ts";
+import { SecretTable } from "./secret_table.ts";
+import { ServiceTable } from "./service_table.ts";
+import { TokenTable } from "./token_table.ts";
+
+/** Short, because every request stands still meanwhile; long enough for somebody's look into the database. */
+const BUSY_TIMEOUT_MS = 500;
+
+/** How a store is opened. */
+export interface SqliteStoreOptions {
+  /** How long to wait for another process that has a lock, ms; all of this process waits with it. */
+  readonly busyTimeout?: number;
+}
+
+/** A store in a database of SQLite. Only one process may have it open for long: that of the data-dir. */
+export class SqliteStore implements Store {
+  readonly #connection: Connection;
+  readonly #services: ServiceTable;
+  readonly #revisions: RevisionTable;
+  readonly #history: HistoryTable;
+  readonly #secrets: SecretTable;
+  readonly #tokens: TokenTable;
+
+  /** @param connection To a database of the newest version; belongs to the store from then on. */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    const { db } = connection;
+    this.#services = new ServiceTable(db);
+    this.#revisions = new RevisionTable(db);
+    this.#history = new HistoryTable(db);
+    this.#secrets = new SecretTable(db);
+    this.#tokens = new TokenTable(db);
+  }
+
+  /**
+   * Opens `cless.sqlite` in a folder, and makes it where there is none; an older one is brought up to date, after a
+   * copy.
+   *
+   * @throws {OperatorError} When it is newer than the program, or cannot be used; the message says what to do.
+   */
+  static open(folder: string, { busyTimeout = BUSY_TIMEOUT_MS }: SqliteStoreOptions = {}): SqliteStore {
+    const connection = Connection.open(`${folder}/cless.sqlite`, busyTimeout);
+    try {
+      migrate(connection);
+      return connection.guard(() => new SqliteStore(connection));
+    } catch (error) {
+      connection[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  load(): { services: ServiceRecord[]; revisions: RevisionRecord[] } {
+    return this.#connection.read(() => ({ services: this.#services.all(), revisions: this.#revisions.all() }));
+  }
+
+  change({ service, expectedGeneration, addRevision, removeRevisions, history }: ServiceChange): void {
+    this.#connection.write(() => {
+      this.#expect(service.name, expectedGeneration);
+      this.#services.put(service);
+      if (addRevision !== undefined) this.#revisions.add(addRevision);
+      for (const name of removeRevisions ?? []) this.#revisions.remove(name, service.name);
+      this.#history.add(history);
+    });
+  }
+
+  delete(name: string, expectedGeneration: number, history: HistoryEntry): void {
+    this.#connection.write(() => {
+      this.#expect(name, expectedGeneration);
+      this.#services.delete(name);
+      this.#history.add(history);
+    });
+  }
+
+  history(service: string, limit: number, before: number = Number.MAX_SAFE_INTEGER): HistoryEntry[] {
+    return this.#connection.read(() => this.#history.page(service, limit, before));
+  }
+
+  forgetHistory(before: number): void {
+    this.#connection.write(() => this.#history.forget(before));
+  }
+
+  addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord {
+    return this.#connection.write(() => this.#secrets.add(name, sealed, at));
+  }
+
+  secrets(): SecretRecord[] {
+    return this.#connection.read(() => this.#secrets.newest());
+  }
+
+  secret(name: string, version: number): SecretRecord | undefined {
+    return this.#connection.read(() => this.#secrets.one(name, version));
+  }
+
+  deleteSecret(name: string): boolean {
+    return this.#connection.write(() => this.#secrets.delete(name));
+  }
+
+  putToken(token: TokenRecord): void {
+    this.#connection.write(() => this.#tokens.put(token));
+  }
+
+  tokens(): TokenRecord[] {
+    return this.#connection.read(() => this.#tokens.all());
+  }
+
+  deleteToken(name: string): boolean {
+    return this.#connection.write(() => this.#tokens.delete(name));
+  }
+
+  backup(path: string): void {
+    writeCopy(this.#connection, path, "keep");
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection[Symbol.dispose]();
+  }
+
+  #expect(name: string, generation: number | undefined): void {
+    const found = this.#services.generation(name);
+    if (found === generation) return;
+    throw new StaleError(
+      found === undefined
+        ? `the service ${name} is not there any more`
+        : generation === undefined
+        ? `the service ${name} is there already`
+        : `the service ${name} was changed in the meantime: it is at ${found}, and not at ${generation}`,
+    );
+  }
+}

@@ -1,0 +1,292 @@
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { DockerCommand, DockerError } from "../../src/docker/command.ts";
+import { ImageError } from "../../src/docker/image_error.ts";
+import { ImageSource } from "../../src/docker/image_source.ts";
+import { DockerLauncher } from "../../src/docker/launcher.ts";
+import type { LogLine, LogOptions } from "../../src/docker/logs.ts";
+import { OwnNetwork } from "../../src/docker/network.ts";
+import { conventionRevision, type Extras } from "../../src/domain/revision.ts";
+import { build, docker, noDocker } from "../support/docker.ts";
+
+const MIB = 1024 ** 2;
+const LIMITS = { startTimeout: 30_000, requestTimeout: 30_000, stopAfter: Infinity };
+const APPLETS = ["cat", "env", "head", "seq", "sh", "sleep", "tr"];
+
+/** An image with a shell: the machine's own busybox, where it is a static one, else a sample image. */
+async function shellImage(name: string): Promise<AsyncDisposable & { id: string }> {
+  const which = await new Deno.Command("sh", { args: ["-c", "command -v busybox && ! ldd $(command -v busybox)"] })
+    .output();
+  const busybox = new TextDecoder().decode(which.stdout).split("\n")[0]!;
+  if (!which.success || busybox === "") return build(name, "FROM python-docker\nENTRYPOINT []\nUSER 0");
+  const folder = await Deno.makeTempDir();
+  await Deno.mkdir(`${folder}/root/bin`, { recursive: true });
+  await Deno.copyFile(busybox, `${folder}/root/bin/busybox`);
+  for (const applet of APPLETS) await Deno.symlink("busybox", `${folder}/root/bin/${applet}`);
+  await new Deno.Command("tar", { args: ["-C", `${folder}/root`, "-cf", `${folder}/root.tar`, "."] }).output();
+  const id = await docker("import", "--change=ENV PATH=/bin", `${folder}/root.tar`, name);
+  await Deno.remove(folder, { recursive: true });
+  return {
+    id,
+    async [Symbol.asyncDispose]() {
+      await docker("rmi", "--force", name).catch(() => {}); // a test may have removed it itself
+    },
+  };
+}
+
+/** A launcher with a network and an image of its own; everything goes away with it. */
+class Rig implements AsyncDisposable {
+  readonly launcher: DockerLauncher;
+  readonly image: AsyncDisposable & { id: string };
+  readonly #network: OwnNetwork;
+  readonly #owner: string;
+  #count = 0;
+
+  private constructor(image: AsyncDisposable & { id: string }, owner: string, command: string) {
+    this.image = image;
+    this.#owner = owner;
+    const docker = new DockerCommand(command);
+    this.#network = new OwnNetwork(docker, { owner, path: "/nowhere" });
+    this.launcher = new DockerLauncher({
+      docker,
+      network: this.#network,
+      owner,
+      portRange: { first: 29_000, last: 29_999 },
+      upstream: "auto",
+    });
+  }
+
+  static async start(command = "docker"): Promise<Rig> {
+    const owner = `e2e${crypto.randomUUID().slice(0, 8)}`;
+    return new Rig(await shellImage(`${owner}-docker`), owner, command);
+  }
+
+  /** Another launcher for the same containers, as the next process has it. */
+  next(): DockerLauncher {
+    return new Rig(this.image, this.#owner, "docker").launcher;
+  }
+
+  /** Starts a container, and resolves with its name. */
+  async run(extras: Partial<Extras>): Promise<string> {
+    const id = `cless-${this.#owner}-${this.#count++}`;
+    const revision = { ...conventionRevision(this.#owner, this.image.id, LIMITS), ...extras };
+    await this.launcher.launch({ id, revision });
+    return id;
+  }
+
+  /** Starts a container with a shell script, and resolves with its lines when it has ended. */
+  async lines(script: string, extras: Partial<Extras> = {}, options: LogOptions = {}): Promise<LogLine[]> {
+    const id = await this.run({ command: ["sh", "-c", script], ...extras });
+    return await Array.fromAsync(this.launcher.logs(id, { follow: true, ...options }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { id } of await this.launcher.list()) await this.launcher.remove(id);
+    await this.#network.remove();
+    await this.image[Symbol.asyncDispose]();
+  }
+}
+
+/** What `docker inspect` says of a container. */
+async function inspect(id: string) {
+  return JSON.parse(await docker("inspect", "--type=container", id))[0];
+}
+
+/** A folder that goes away again, though not before the containers: it has to be declared before them. */
+async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.makeTempDir();
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+/** A volume that goes away as {@linkcode temporaryFolder} does. */
+function volume(): AsyncDisposable & { name: string } {
+  const name = `cless-e2e-${crypto.randomUUID().slice(0, 8)}`;
+  return { name, [Symbol.asyncDispose]: () => docker("volume", "rm", "--force", name).then(() => {}) };
+}
+
+const ENV = {
+  PEM: "-----BEGIN KEY-----\nabc\n\n-----END KEY-----\n",
+  QUOTED: ` "two words" 'x' $HOME \`id\` \\n `,
+  HASH: "#a=b",
+  UNICODE: "ü€😀",
+  EMPTY: "",
+  DOCKER_HOST: "tcp://192.0.2.1:1",
+  DOCKER_CONFIG: "/nowhere",
+  DOCKER_API_VERSION: "0.1",
+  DOCKER_CONTENT_TRUST: "1",
+  HTTP_PROXY: "http://192.0.2.1:1",
+  PATH: "/bin:/nowhere",
+  HOME: "/nowhere",
+  LD_PRELOAD: "/nowhere.so",
+  GODEBUG: "x=1",
+  LONG: "x".repeat(100_000),
+};
+
+Deno.test(
+  { name: "every variable arrives as it is, whatever the docker command makes of its name", ignore: noDocker },
+  async () => {
+    await using rig = await Rig.start();
+    const id = await rig.run({ env: ENV, command: ["sh", "-c", `printf '%s' "$PEM" "$DOCKER_HOST"`] });
+    const env = (await inspect(id)).Config.Env as string[];
+    const seen = Object.fromEntries(env.map((entry) => entry.split(/=(.*)/s).slice(0, 2)));
+    assertEquals(seen, ENV);
+    const lines = await Array.fromAsync(rig.launcher.logs(id, { follow: true }));
+    // On stderr a loader may complain about what it cannot preload.
+    const written = lines.filter(({ stream }) => stream === "stdout").map(({ text }) => text).join("\n");
+    assertEquals(written, ENV.PEM + ENV.DOCKER_HOST);
+  },
+);
+
+Deno.test({ name: "the values of the environment are in no argument and in no label", ignore: noDocker }, async () => {
+  await using temporary = await temporaryFolder();
+  const folder = temporary.path;
+  // What every process of the machine was called with, at the moment when the command is.
+  const script = `#!/bin/sh\ncat /proc/[0-9]*/cmdline >>${folder}/seen 2>/dev/null\nexec docker "$@"\n`;
+  await Deno.writeTextFile(`${folder}/docker`, script, { mode: 0o755 });
+  await using rig = await Rig.start(`${folder}/docker`);
+  const env = { TOKEN: "secret-1", KEY: "secret-2\nsecret-2", DOCKER_HOST: "secret-3" };
+  const id = await rig.run({ env, command: ["sleep", "600"] });
+  const seen = await Deno.readTextFile(`${folder}/seen`);
+  assert(seen.includes("--env-file=/dev/stdin\0--env=KEY\0"));
+  assert(!seen.includes("secret-"));
+  const { Config } = await inspect(id);
+  assert(JSON.stringify(Config.Env).includes("secret-3"));
+  assert(!JSON.stringify(Config.Labels).includes("secret-"));
+});
+
+Deno.test(
+  { name: "a command takes the place of the image's, and none of its words is a flag", ignore: noDocker },
+  async () => {
+    await using rig = await Rig.start();
+    const words = ["--privileged", "-v/:/host", "--", "", "a b", "$(id)"];
+    const id = await rig.run({ command: ["sh", "-c", `printf '%s\\n' "$@"`, "sh", ...words] });
+    const lines = await Array.fromAsync(rig.launcher.logs(id, { follow: true }));
+    assertEquals(lines.map(({ text }) => text), words);
+    const { HostConfig, Mounts } = await inspect(id);
+    assertEquals([HostConfig.Privileged, Mounts], [false, []]);
+  },
+);
+
+Deno.test({ name: "memory and processors are limited, and swap is no way around that", ignore: noDocker }, async () => {
+  await using rig = await Rig.start();
+  const id = await rig.run({ memory: 64 * MIB, cpus: 0.5, command: ["sleep", "600"] });
+  const { Memory, MemorySwap, NanoCpus } = (await inspect(id)).HostConfig;
+  assertEquals([Memory, MemorySwap, NanoCpus], [64 * MIB, 64 * MIB, 500_000_000]);
+  const free = await rig.run({ command: ["sleep", "600"] });
+  const other = (await inspect(free)).HostConfig;
+  assertEquals([other.Memory, other.MemorySwap, other.NanoCpus], [0, 0, 0]);
+});
+
+Deno.test({ name: "a named volume keeps its data from one instance to the next", ignore: noDocker }, async () => {
+  await using data = volume();
+  await using rig = await Rig.start();
+  const volumes = [{ source: data.name, path: "/data, with a comma", readOnly: false }];
+  const script = `cd '/data, with a comma' && echo x >>log && cat log`;
+  assertEquals((await rig.lines(script, { volumes })).length, 1);
+  for (const { id } of await rig.launcher.list()) await rig.launcher.stop(id);
+  assertEquals((await rig.lines(script, { volumes })).length, 2);
+});
+
+Deno.test(
+  { name: "a folder of the host is there, read-only where that is said, and has to exist", ignore: noDocker },
+  async () => {
+    await using temporary = await temporaryFolder();
+    const folder = `${temporary.path}/a,"b"`;
+    await Deno.mkdir(folder);
+    await Deno.writeTextFile(`${folder}/file`, "of the host");
+    await using rig = await Rig.start();
+    const volumes = [{ source: folder, path: "/host", readOnly: true }];
+    const [first, second] = await rig.lines("cat /host/file; echo; echo x 2>&1 >/host/new", { volumes });
+    assertEquals(first?.text, "of the host");
+    assertMatch(second?.text ?? "", /Read-only file system/i);
+    const missing = [{ source: `${folder}/missing`, path: "/host", readOnly: true }];
+    await assertRejects(() => rig.run({ volumes: missing }), DockerError, "bind source path does not exist");
+  },
+);
+
+Deno.test({ name: "a container with all of that is found again by the next process", ignore: noDocker }, async () => {
+  await using data = volume();
+  await using rig = await Rig.start();
+  const id = await rig.run({
+    env: ENV,
+    command: ["sleep", "600"],
+    memory: 64 * MIB,
+    cpus: 1,
+    volumes: [{ source: data.name, path: "/data", readOnly: true }],
+  });
+  const [found, ...more] = await rig.next().list();
+  assertEquals(more, []);
+  assertEquals([found?.id, found?.state, found?.imageId], [id, "running", rig.image.id]);
+  assertMatch(found?.origin ?? "", /^http:\/\/[\d.]+:\d+$/);
+});
+
+Deno.test({ name: "lines come as the app writes them, and end with it", ignore: noDocker }, async () => {
+  await using rig = await Rig.start();
+  const script = `echo one; echo two >&2; echo; head -c 200000 /dev/zero | tr '\\0' x; echo; printf last`;
+  const lines = await rig.lines(script, {}, { timestamps: true });
+  const of = (stream: string) => lines.filter((line) => line.stream === stream);
+  assertEquals(of("stderr").map(({ text }) => text), ["two"]);
+  const out = of("stdout").map(({ text, cut }) => [text.length > 9 ? `${text.length}` : text, cut]);
+  const [long, rest] = ["65536", `${200_000 - 3 * 65_536}`];
+  assertEquals(out.slice(0, 2), [["one", undefined], ["", undefined]]);
+  assertEquals(out.slice(2, 6), [[long, true], [long, true], [long, true], [rest, undefined]]);
+  assertEquals(out.slice(6), [["last", undefined]]);
+  for (const { text, time } of lines) {
+    assertMatch(time ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
+    assert(text.length < 9 || /^x+$/.test(text));
+  }
+});
+
+Deno.test(
+  { name: "lines can be had from a time on, the last of them, and until a signal", ignore: noDocker },
+  async () => {
+    await using rig = await Rig.start();
+    const id = await rig.run({ command: ["sh", "-c", "for n in 1 2 3; do echo $n; sleep 0.1; done; exec sleep 600"] });
+    const controller = new AbortController();
+    const lines: LogLine[] = [];
+    for await (const line of rig.launcher.logs(id, { follow: true, timestamps: true, signal: controller.signal })) {
+      lines.push(line);
+      if (line.text === "3") controller.abort();
+    }
+    const textsOf = async (options: LogOptions) =>
+      (await Array.fromAsync(rig.launcher.logs(id, options))).map(({ text }) => text);
+    assertEquals(lines.map(({ text }) => text), ["1", "2", "3"]);
+    assertEquals(await textsOf({ tail: 1 }), ["3"]);
+    assertEquals(await textsOf({ since: lines[1]!.time! }), ["2", "3"]);
+    const following = rig.launcher.logs(id, { follow: true, tail: 1 })[Symbol.asyncIterator]();
+    assertEquals((await following.next()).value, { stream: "stdout", text: "3" });
+    const [end] = await Promise.all([following.next(), rig.launcher.remove(id)]);
+    assertEquals(end.done, true);
+    await assertRejects(() => textsOf({}), DockerError, "No such container");
+  },
+);
+
+Deno.test({
+  name: "an image is found by its name and by its id, and is removed when nobody needs it",
+  ignore: noDocker,
+}, async () => {
+  await using rig = await Rig.start();
+  const source = new ImageSource(new DockerCommand("docker"));
+  const { id } = rig.image;
+  const name = await docker("image", "inspect", "--format={{index .RepoTags 0}}", id);
+  for (const reference of [name, name.replace(":latest", ""), id, id.slice(7)]) {
+    for (const policy of ["never", "missing"] as const) {
+      const { imageId, pulled } = await source.resolve(reference, policy);
+      assertEquals([imageId, pulled], [id, false], reference);
+    }
+  }
+  const container = await rig.run({ command: ["sleep", "600"] });
+  assertEquals(await source.remove(id), false);
+  await rig.launcher.remove(container);
+  assertEquals([await source.remove(id), await source.remove(id)], [true, true]);
+});
+
+Deno.test({ name: "an image that is nowhere is an error that says so", ignore: noDocker }, async () => {
+  const source = new ImageSource(new DockerCommand("docker"));
+  const ghost = "no.such.host.invalid/ghost:1";
+  const reasonOf = async (...args: Parameters<ImageSource["resolve"]>) =>
+    (await assertRejects(() => source.resolve(...args), ImageError)).reason;
+  assertEquals(await reasonOf(ghost, "never"), "not_found");
+  assertEquals(await reasonOf(`sha256:${"0".repeat(64)}`, "missing"), "not_found");
+  for (const policy of ["missing", "always"] as const) assertEquals(await reasonOf(ghost, policy), "unreachable");
+  assertEquals(await reasonOf("Not A Name", "always"), "invalid_reference");
+});

@@ -1,0 +1,160 @@
+import { assert, assertEquals } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { Connection } from "../../src/sqlite/connection.ts";
+import { migrate } from "../../src/sqlite/migrations.ts";
+import { SqliteStore } from "../../src/sqlite/store.ts";
+import { changeAfter, creationOf, fileIn, folderTest, namesIn, noStore, revisionOf } from "./kit.ts";
+import { assertHolds, damaged, denied, deployUntilRefused, full, locked, refusal } from "./refusals.ts";
+
+/** A store whose connection a test can spoil. */
+function openWithConnection(folder: string): { store: SqliteStore; db: DatabaseSync } {
+  const connection = Connection.open(fileIn(folder), 20);
+  migrate(connection);
+  return { store: new SqliteStore(connection), db: connection.db };
+}
+
+folderTest("at a limit of pages nothing that was acknowledged is lost, and with more room it goes on", (folder) => {
+  const { store, db } = openWithConnection(folder);
+  using _store = store;
+  const creation = creationOf("golang");
+  store.change(creation);
+  db.exec("PRAGMA max_page_count = 60");
+  const { kept, message } = deployUntilRefused(store, creation);
+  assertEquals(message, full(fileIn(folder)));
+  assertHolds(store, kept);
+  db.exec("PRAGMA max_page_count = 100000");
+  const more = { ...changeAfter(kept, { lastNumber: kept.service.lastNumber + 1 }) };
+  store.change({ ...more, addRevision: revisionOf("golang", more.service.lastNumber) });
+  assertHolds(store, more);
+});
+
+folderTest("a store that becomes read-only goes on giving, refuses changes, and takes them again later", (folder) => {
+  // A file system that is remounted under an open file, in effect; the system refuses to do that.
+  const { store, db } = openWithConnection(folder);
+  using _store = store;
+  const creation = creationOf("golang");
+  store.change(creation);
+  db.exec("PRAGMA query_only = ON");
+  assertEquals(refusal(() => store.change(changeAfter(creation))), denied(fileIn(folder)));
+  assertEquals(refusal(() => store.delete("golang", 1, creation.history)), denied(fileIn(folder)));
+  assertHolds(store, creation);
+  db.exec("PRAGMA query_only = OFF");
+  store.change(changeAfter(creation));
+});
+
+// Root may write everywhere.
+folderTest("a folder or a file without the right to write is refused", (folder) => {
+  Deno.chmodSync(folder, 0o500);
+  assertEquals(refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
+  Deno.chmodSync(folder, 0o700);
+  SqliteStore.open(folder)[Symbol.dispose]();
+  Deno.chmodSync(fileIn(folder), 0o400);
+  assertEquals(refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
+}, noStore || await mayBeRoot());
+
+folderTest("a folder that is not there, and a folder in the file's place, are refused", (folder) => {
+  assertEquals(refusal(() => SqliteStore.open(`${folder}/none`)), denied(fileIn(`${folder}/none`)));
+  Deno.mkdirSync(fileIn(folder));
+  assertEquals(refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
+});
+
+folderTest("while another process has the lock, changes are refused after a while, and nothing else", (folder) => {
+  const busyTimeout = 60;
+  using store = SqliteStore.open(folder, { busyTimeout });
+  const creation = creationOf("golang");
+  store.change(creation);
+  using other = new DatabaseSync(fileIn(folder));
+  other.exec("BEGIN IMMEDIATE; DELETE FROM service");
+  const start = performance.now();
+  assertEquals(refusal(() => store.change(changeAfter(creation))), locked(fileIn(folder)));
+  assert(performance.now() - start > busyTimeout - 10, "it has not waited");
+  assertHolds(store, creation);
+  store.backup(`${folder}/backup`);
+  SqliteStore.open(folder, { busyTimeout })[Symbol.dispose]();
+  other.exec("ROLLBACK");
+  const next = changeAfter(creation);
+  store.change(next);
+  assertHolds(store, next);
+});
+
+folderTest("a database that another process has for itself alone cannot be opened until it lets go", (folder) => {
+  SqliteStore.open(folder)[Symbol.dispose]();
+  {
+    using other = new DatabaseSync(fileIn(folder));
+    other.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT");
+    assertEquals(refusal(() => SqliteStore.open(folder, { busyTimeout: 20 })), locked(fileIn(folder)));
+  }
+  SqliteStore.open(folder)[Symbol.dispose]();
+});
+
+folderTest("a file that is no database is refused, and not touched", (folder) => {
+  const text = "This is not a database. ".repeat(500);
+  Deno.writeTextFileSync(fileIn(folder), text);
+  assertEquals(refusal(() => SqliteStore.open(folder)), damaged(fileIn(folder)));
+  assertEquals(Deno.readTextFileSync(fileIn(folder)), text);
+});
+
+folderTest("a database with any page overwritten, or cut short, is refused when it is opened", (folder) => {
+  {
+    using store = SqliteStore.open(folder);
+    let last = creationOf("golang");
+    store.change(last);
+    for (let number = 2; number < 60; number++) {
+      last = changeAfter(last, { lastNumber: number });
+      store.change({ ...last, addRevision: revisionOf("golang", number, { env: { FILLER: "x".repeat(500) } }) });
+    }
+  }
+  const good = Deno.readFileSync(fileIn(folder));
+  const pages = good.length / 4096;
+  assert(pages > 20);
+  for (let page = 0; page < pages; page++) {
+    Deno.writeFileSync(fileIn(folder), good.slice().fill(0x55, page * 4096, (page + 1) * 4096));
+    assertEquals(refusal(() => SqliteStore.open(folder)), damaged(fileIn(folder)), `page ${page}`);
+  }
+  Deno.writeFileSync(fileIn(folder), good.subarray(0, 4096 * (pages >> 1)));
+  assertEquals(refusal(() => SqliteStore.open(folder)), damaged(fileIn(folder)));
+  Deno.writeFileSync(fileIn(folder), good); // a backup
+  using store = SqliteStore.open(folder);
+  assertEquals(store.load().revisions.length, 59);
+});
+
+folderTest("a database that is damaged while it is open says so when that part is read", (folder) => {
+  const { store, db } = openWithConnection(folder);
+  using _store = store;
+  store.change(creationOf("golang"));
+  db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  const size = Deno.statSync(fileIn(folder)).size;
+  Deno.writeFileSync(fileIn(folder), new Uint8Array(size).fill(0x55, 4096), { mode: 0o600 });
+  db.exec("PRAGMA shrink_memory");
+  assertEquals(refusal(() => store.load()), damaged(fileIn(folder)));
+  assertEquals(refusal(() => store.backup(`${folder}/backup`)), damaged(fileIn(folder)));
+  assertEquals(namesIn(folder), ["cless.sqlite", "cless.sqlite-shm", "cless.sqlite-wal"]);
+});
+
+folderTest("a value that cannot have been written so is damage too", (folder) => {
+  const { store, db } = openWithConnection(folder);
+  using _store = store;
+  store.change(creationOf("golang"));
+  db.exec("UPDATE revision SET template = '{\"image'");
+  assertEquals(refusal(() => store.load()), damaged(fileIn(folder)));
+});
+
+folderTest("changes are refused while the file or its log has been moved away, for they would be lost", (folder) => {
+  using store = SqliteStore.open(folder);
+  const creation = creationOf("golang");
+  store.change(creation);
+  for (const path of [fileIn(folder), `${fileIn(folder)}-wal`]) {
+    const message = `${fileIn(folder)} was moved or replaced while it was in use; restart cless`;
+    Deno.renameSync(path, `${folder}/away`);
+    assertEquals(refusal(() => store.change(changeAfter(creation))), message);
+    Deno.writeTextFileSync(path, "");
+    assertEquals(refusal(() => store.change(changeAfter(creation))), message);
+    Deno.renameSync(`${folder}/away`, path);
+  }
+  store.change(changeAfter(creation));
+});
+
+async function mayBeRoot(): Promise<boolean> {
+  const { state } = await Deno.permissions.query({ name: "sys", kind: "uid" });
+  return state !== "granted" || Deno.uid() === 0;
+}

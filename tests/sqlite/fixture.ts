@@ -1,0 +1,101 @@
+/**
+ * Databases of every version, as text: `deno run -A tests/sqlite/fixture.ts` writes the one of the newest version, which
+ * is due with every new migration. Those of released versions are never written again.
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import type { HistoryEntry, SecretRecord, TokenRecord } from "../../src/control/records.ts";
+import type { Store } from "../../src/control/store.ts";
+import { MIGRATIONS } from "../../src/sqlite/migrations.ts";
+import { SqliteStore } from "../../src/sqlite/store.ts";
+import { changeAfter, creationOf, entryOf, fileIn, revisionOf } from "./kit.ts";
+
+/** Puts into an empty store what every fixture holds. */
+export function fill(store: Store): void {
+  const creation = creationOf("golang", {
+    domains: ["www.example.org", "example.org"],
+    declaredBy: "/etc/golang.yaml",
+  });
+  store.change(creation);
+  store.change({
+    ...changeAfter(creation, {
+      traffic: [{ revision: "golang-00001", percent: 90 }, { revision: "golang-00002", percent: 10, tag: "next" }],
+      previousTraffic: creation.service.traffic,
+      latestRevision: "golang-00002",
+      lastNumber: 2,
+    }),
+    addRevision: {
+      ...revisionOf("golang", 2, { env: { GREETING: "Grüß 'Gott'" }, secretEnv: { KEY: "key" }, stopAfter: Infinity }),
+      imageDigest: "golang@sha256:1234",
+      pulled: true,
+      secretVersions: { key: 1 },
+    },
+  });
+  store.change(creationOf("other"));
+  store.change(creationOf("gone", { domains: ["gone.example.org"] }));
+  store.delete("gone", 1, {
+    ...entryOf("gone", 1_700_000_000_005, "delete"),
+    before: { generation: 1 },
+    after: undefined,
+  });
+  store.addSecret("key", Uint8Array.of(1, 0, 255), 1_700_000_000_006);
+  store.addSecret("key", Uint8Array.of(2), 1_700_000_000_007);
+  store.putToken({ name: "ci", scope: "deploy", hash: Uint8Array.of(7), expiresAt: 1_800_000_000_000, createdAt: 1 });
+  store.putToken({ name: "eyes", scope: "read", hash: Uint8Array.of(8), expiresAt: undefined, createdAt: 2 });
+}
+
+/** All of it, as a store gives it back. */
+export function contentOf(store: Store): ReturnType<Store["load"]> & {
+  history: HistoryEntry[];
+  secrets: (SecretRecord | undefined)[];
+  tokens: TokenRecord[];
+} {
+  return {
+    ...store.load(),
+    history: ["golang", "other", "gone"].flatMap((service) => store.history(service, 100)),
+    secrets: [...store.secrets(), store.secret("key", 1)],
+    tokens: store.tokens(),
+  };
+}
+
+/** The definitions in a database, in the order in which they were made. */
+export function schemaOf(db: DatabaseSync): string[] {
+  return db.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid").all().map(({ sql }) =>
+    `${sql}`
+  );
+}
+
+/** A database as the statements that make it. */
+export function dump(db: DatabaseSync): string {
+  const lines = schemaOf(db).map((definition) => `${definition};`);
+  for (const { name } of db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid").all()) {
+    const columns = db.prepare("SELECT name FROM pragma_table_info(?)").all(name!).map((column) => `"${column.name}"`);
+    const values = columns.map((column) => `quote(${column})`).join(" || ', ' || ");
+    for (const { row } of db.prepare(`SELECT ${values} AS row FROM ${name}`).all()) {
+      lines.push(`INSERT INTO ${name} (${columns.join(", ")}) VALUES (${row});`);
+    }
+  }
+  const { user_version: version } = db.prepare("PRAGMA user_version").get()!;
+  return [...lines, `PRAGMA user_version = ${version};`, ""].join("\n");
+}
+
+/** What the fixture of the newest version ought to say. */
+export function newestDump(folder: string): string {
+  {
+    using store = SqliteStore.open(folder);
+    fill(store);
+  }
+  using db = new DatabaseSync(fileIn(folder));
+  return dump(db);
+}
+
+/** The fixture of a version. */
+export function fixtureOf(version: number): URL {
+  return new URL(`fixtures/version-${version}.sql`, import.meta.url);
+}
+
+if (import.meta.main) {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(fixtureOf(MIGRATIONS.length), newestDump(folder));
+  await Deno.remove(folder, { recursive: true });
+}

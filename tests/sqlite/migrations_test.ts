@@ -1,0 +1,171 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { StoreUnavailable } from "../../src/control/store.ts";
+import { OperatorError } from "../../src/errors.ts";
+import { Connection } from "../../src/sqlite/connection.ts";
+import { migrate, MIGRATIONS } from "../../src/sqlite/migrations.ts";
+import { SqliteStore } from "../../src/sqlite/store.ts";
+import { contentOf, fill, fixtureOf, newestDump, schemaOf } from "./fixture.ts";
+import { fileIn, folderTest, modeOf, namesIn } from "./kit.ts";
+
+const NEWEST = MIGRATIONS.length;
+const VERSIONS = Array.from({ length: NEWEST }, (_, at) => at + 1);
+/** Migrations as a later cless might have them. */
+const MADE_UP = [
+  "CREATE TABLE a (x INTEGER PRIMARY KEY) STRICT; INSERT INTO a VALUES (1)",
+  "CREATE TABLE b (x INTEGER PRIMARY KEY REFERENCES a (x)) STRICT; INSERT INTO b VALUES (1)",
+  // Replaces a table that another refers to.
+  `CREATE TABLE a2 (x INTEGER PRIMARY KEY, y TEXT) STRICT; INSERT INTO a2 SELECT x, 'new' FROM a; DROP TABLE a;
+   ALTER TABLE a2 RENAME TO a`,
+];
+
+/** Brings the database in a folder up by some migrations. */
+function migrated(folder: string, migrations: readonly string[]): void {
+  using connection = Connection.open(fileIn(folder), 0);
+  migrate(connection, migrations);
+}
+
+/** Looks into a database from outside. */
+function look<T>(path: string, query: (db: DatabaseSync) => T): T {
+  using db = new DatabaseSync(path);
+  return query(db);
+}
+
+function versionOf(path: string): unknown {
+  return look(path, (db) => db.prepare("PRAGMA user_version").get()!.user_version);
+}
+
+/** What is in the tables of the made-up migrations. */
+function rowsIn(path: string, table: string): unknown[] {
+  return look(path, (db) => db.prepare(`SELECT * FROM ${table}`).all().map((row) => ({ ...row })));
+}
+
+folderTest("every version has a fixture, and that of the newest is up to date", (folder) => {
+  for (const version of VERSIONS) {
+    const path = fixtureOf(version);
+    assert(Deno.statSync(path).isFile, `there is no fixture of version ${version}: see fixture.ts`);
+  }
+  assertEquals(Deno.readTextFileSync(fixtureOf(NEWEST)), newestDump(folder), "see fixture.ts");
+});
+
+for (const version of VERSIONS) {
+  folderTest(`the migrations lead to version ${version} as it was released`, (folder) => {
+    migrated(folder, MIGRATIONS.slice(0, version));
+    using fixture = new DatabaseSync(":memory:", { enableForeignKeyConstraints: false });
+    fixture.exec(Deno.readTextFileSync(fixtureOf(version)));
+    assertEquals(look(fileIn(folder), schemaOf), schemaOf(fixture));
+    assertEquals(versionOf(fileIn(folder)), version);
+  });
+
+  folderTest(`a database of version ${version} comes up to date with all its content`, (folder) => {
+    {
+      using db = new DatabaseSync(fileIn(folder), { enableForeignKeyConstraints: false });
+      db.exec(Deno.readTextFileSync(fixtureOf(version)));
+    }
+    Deno.mkdirSync(`${folder}/fresh`);
+    using fresh = SqliteStore.open(`${folder}/fresh`);
+    fill(fresh);
+    {
+      using store = SqliteStore.open(folder);
+      assertEquals(contentOf(store), contentOf(fresh));
+    }
+    assertEquals(look(fileIn(folder), schemaOf), look(fileIn(`${folder}/fresh`), schemaOf));
+    assertEquals(versionOf(fileIn(folder)), NEWEST);
+    const copy = `cless.sqlite.before-${version + 1}`;
+    assertEquals(namesIn(folder), ["cless.sqlite", ...version === NEWEST ? [] : [copy], "fresh"]);
+  });
+}
+
+folderTest("an empty file becomes a database of the newest version, without a copy", (folder) => {
+  Deno.writeTextFileSync(fileIn(folder), "");
+  SqliteStore.open(folder)[Symbol.dispose]();
+  assertEquals(namesIn(folder), ["cless.sqlite"]);
+  assertEquals(versionOf(fileIn(folder)), NEWEST);
+});
+
+folderTest("opened again, a database is not touched", (folder) => {
+  newestDump(folder);
+  const before = Deno.readFileSync(fileIn(folder));
+  SqliteStore.open(folder)[Symbol.dispose]();
+  assertEquals(Deno.readFileSync(fileIn(folder)), before);
+  assertEquals(namesIn(folder), ["cless.sqlite"]);
+});
+
+folderTest("from every version on the steps lead to the same, and the copy is as it was before", (folder) => {
+  for (const version of [0, 1, 2, 3]) {
+    const inner = `${folder}/${version}`;
+    Deno.mkdirSync(inner);
+    migrated(inner, MADE_UP.slice(0, version));
+    migrated(inner, MADE_UP);
+    assertEquals(versionOf(fileIn(inner)), 3);
+    assertEquals([rowsIn(fileIn(inner), "a"), rowsIn(fileIn(inner), "b")], [[{ x: 1, y: "new" }], [{ x: 1 }]]);
+    const copy = version === 0 || version === 3 ? [] : [`cless.sqlite.before-${version + 1}`];
+    assertEquals(namesIn(inner), ["cless.sqlite", ...copy]);
+    for (const name of copy) {
+      assertEquals(versionOf(`${inner}/${name}`), version);
+      assertEquals(rowsIn(`${inner}/${name}`, "a"), [{ x: 1 }]);
+      assertEquals(modeOf(`${inner}/${name}`), "600");
+    }
+  }
+});
+
+folderTest("references are held again after a migration", (folder) => {
+  using connection = Connection.open(fileIn(folder), 0);
+  migrate(connection, MADE_UP);
+  assertThrows(() => connection.write(() => connection.db.exec("INSERT INTO b VALUES (9)")), Error, "FOREIGN KEY");
+});
+
+folderTest("a migration that fails leaves the version before it, and is done when it no longer fails", (folder) => {
+  for (const bad of ["CREATE TABLE c (x) STRICT; oops", "CREATE TABLE c (x INT) STRICT; DELETE FROM a"]) {
+    migrated(folder, MADE_UP.slice(0, 1));
+    assertThrows(() => migrated(folder, [...MADE_UP.slice(0, 2), bad]));
+    assertEquals(versionOf(fileIn(folder)), 2);
+    assertEquals(look(fileIn(folder), schemaOf).some((sql) => sql.includes("TABLE c")), false);
+    assertThrows(() => migrated(folder, [...MADE_UP.slice(0, 2), bad]));
+    // The copy of the first attempt is not lost with the second.
+    assertEquals(namesIn(folder), ["cless.sqlite", "cless.sqlite.before-2", "cless.sqlite.before-3"]);
+    assertEquals([2, 3].map((n) => versionOf(`${fileIn(folder)}.before-${n}`)), [1, 2]);
+    migrated(folder, MADE_UP);
+    assertEquals(versionOf(fileIn(folder)), 3);
+    for (const name of namesIn(folder)) Deno.removeSync(`${folder}/${name}`);
+  }
+});
+
+folderTest("without room for the copy there is no migration", (folder) => {
+  migrated(folder, MADE_UP.slice(0, 1));
+  Deno.mkdirSync(`${fileIn(folder)}.before-2/x`, { recursive: true });
+  const refusal = assertThrows(() => migrated(folder, MADE_UP), OperatorError);
+  assertEquals(refusal.message.split(";")[0], `cannot open or write ${fileIn(folder)}.before-2`);
+  assertEquals(versionOf(fileIn(folder)), 1);
+});
+
+folderTest("a locked database is not migrated half", (folder) => {
+  migrated(folder, MADE_UP.slice(0, 1));
+  using other = new DatabaseSync(fileIn(folder));
+  other.exec("BEGIN IMMEDIATE");
+  assertThrows(() => migrated(folder, MADE_UP), StoreUnavailable, "another process has locked");
+  other.exec("ROLLBACK");
+  migrated(folder, MADE_UP);
+});
+
+folderTest("a database that is newer than the program is refused, and not touched", (folder) => {
+  newestDump(folder);
+  look(fileIn(folder), (db) => db.exec(`PRAGMA user_version = ${NEWEST + 1}`));
+  const before = Deno.readFileSync(fileIn(folder));
+  const refusal = assertThrows(() => SqliteStore.open(folder), OperatorError);
+  assertEquals(
+    refusal.message,
+    `${fileIn(folder)} is of version ${
+      NEWEST + 1
+    }, and this cless knows only ${NEWEST}; use a newer cless, or the copy ` +
+      "from before the update",
+  );
+  assertEquals(Deno.readFileSync(fileIn(folder)), before);
+  assertEquals(namesIn(folder), ["cless.sqlite"]);
+});
+
+folderTest("a database of another program is refused", (folder) => {
+  look(fileIn(folder), (db) => db.exec("CREATE TABLE songs (title TEXT)"));
+  const refusal = assertThrows(() => SqliteStore.open(folder), OperatorError);
+  assertEquals(refusal.message, `${fileIn(folder)} is a database of another program; move it away`);
+});

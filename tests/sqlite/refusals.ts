@@ -1,0 +1,52 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { ServiceChange } from "../../src/control/records.ts";
+import { StoreUnavailable } from "../../src/control/store.ts";
+import type { SqliteStore } from "../../src/sqlite/store.ts";
+import { changeAfter, revisionOf } from "./kit.ts";
+
+/** The message with which something is refused. */
+export function refusal(action: () => unknown): string {
+  const { message } = assertThrows(action, StoreUnavailable);
+  assert(!message.includes("\n"), message);
+  return message;
+}
+
+/** Deploys after one another until the store refuses; gives back the last change that was kept, and the message. */
+export function deployUntilRefused(store: SqliteStore, from: ServiceChange): { kept: ServiceChange; message: string } {
+  let kept = from;
+  for (let number = kept.service.lastNumber + 1; number < 5000; number++) {
+    const change = {
+      ...changeAfter(kept, { lastNumber: number }),
+      addRevision: revisionOf("golang", number, { env: { FILLER: "x".repeat(3000) } }),
+    };
+    try {
+      store.change(change);
+    } catch (error) {
+      assert(error instanceof StoreUnavailable, `${error}`);
+      return { kept, message: error.message };
+    }
+    kept = change;
+  }
+  throw new Error("It was never full");
+}
+
+/** Fails unless a store holds exactly what was kept. */
+export function assertHolds(store: SqliteStore, { service }: ServiceChange): void {
+  const { services, revisions } = store.load();
+  assertEquals(services, [service]);
+  assertEquals(revisions.length, service.lastNumber);
+  assertEquals(store.history("golang", 9999).length, service.generation);
+}
+
+/** What a store says where no space is left for it. */
+export const full = (path: string) => `no space is left for ${path}; free some, and try again`;
+/** What it says while somebody else has the lock. */
+export const locked = (path: string) =>
+  `another process has locked ${path}; end it, or wait until it is done, and try again`;
+/** What it says of a damaged file. */
+export const damaged = (path: string) =>
+  `${path} is damaged; stop cless, put a copy of a backup there, and remove ${path}-wal and ${path}-shm`;
+/** What it says where it may not write. */
+export const denied = (path: string) =>
+  `cannot open or write ${path}; see that its folder is there, that this user may write in it and to the file, and ` +
+  "that the file system is not read-only";

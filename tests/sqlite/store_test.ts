@@ -1,0 +1,261 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import type { ServiceChange, TokenRecord } from "../../src/control/records.ts";
+import { DomainTakenError, StaleError } from "../../src/control/store.ts";
+import { SqliteStore } from "../../src/sqlite/store.ts";
+import { changeAfter, creationOf, entryOf, folderTest, revisionOf } from "./kit.ts";
+
+/** A test with an open store; `again` closes and opens it, so that all comes from the disk. */
+function storeTest(name: string, fn: (store: SqliteStore, again: () => SqliteStore) => void): void {
+  folderTest(name, (folder) => {
+    let store = SqliteStore.open(folder);
+    try {
+      fn(store, () => {
+        store[Symbol.dispose]();
+        return store = SqliteStore.open(folder);
+      });
+    } finally {
+      store[Symbol.dispose]();
+    }
+  });
+}
+
+/** Everything that a store says of services, for comparison. */
+function stateOf(store: SqliteStore, ...services: string[]): unknown {
+  return [store.load(), services.map((service) => store.history(service, 1000))];
+}
+
+storeTest("a new store has nothing in it", (store) => {
+  assertEquals(store.load(), { services: [], revisions: [] });
+  assertEquals([store.history("golang", 10), store.secrets(), store.tokens()], [[], [], []]);
+  assertEquals(store.secret("key", 1), undefined);
+  assertEquals([store.deleteSecret("key"), store.deleteToken("ci")], [false, false]);
+});
+
+storeTest("a service comes back as it was kept, with all that it can have", (store, again) => {
+  const creation: ServiceChange = {
+    ...creationOf("golang", {
+      domains: ["www.example.org", "example.org", "a.example.org"],
+      revisionHistory: 3,
+      traffic: [{ revision: "golang-00001", percent: 90, tag: "stable" }, { revision: "latest", percent: 10 }],
+      previousTraffic: [{ revision: "latest", percent: 100 }],
+      generation: 7,
+      declaredBy: "/etc/cless/golang.yaml",
+      updatedAt: 1_700_000_000_999,
+    }),
+    addRevision: {
+      ...revisionOf("golang", 1, {
+        env: { GREETING: 'Grüß "Gott"\n\u{1F600}', EMPTY: "" },
+        secretEnv: { KEY: "key" },
+        command: ["serve", "--all"],
+        volumes: [{ source: "data", path: "/data", readOnly: false }],
+        startTimeout: Infinity,
+        stopAfter: 1500,
+        readiness: { path: "/ready" },
+        memory: 2 ** 40,
+        cpus: 0.5,
+      }),
+      imageDigest: "golang@sha256:1234",
+      pulled: true,
+      secretVersions: { key: 2 },
+    },
+  };
+  store.change(creation);
+  const expected = { services: [creation.service], revisions: [creation.addRevision!] };
+  assertEquals(store.load(), expected);
+  assertEquals(again().load(), expected);
+});
+
+storeTest("services come by name, revisions by service and age", (store) => {
+  for (const name of ["b", "c", "a"]) store.change(creationOf(name));
+  for (const name of ["a", "b"]) {
+    store.change({ ...changeAfter(creationOf(name)), addRevision: { ...revisionOf(name, 2), createdAt: 5 } });
+  }
+  const { services, revisions } = store.load();
+  assertEquals(services.map(({ name }) => name), ["a", "b", "c"]);
+  const names = ["a-00001", "a-00002", "b-00001", "b-00002", "c-00001"];
+  assertEquals(revisions.map(({ name }) => name), names);
+});
+
+storeTest("a change replaces the service, and leaves the revisions that it does not name", (store, again) => {
+  const creation = creationOf("golang", { domains: ["old.example.org", "both.example.org"] });
+  store.change(creation);
+  const deploy: ServiceChange = {
+    ...changeAfter(creation, {
+      domains: ["both.example.org", "new.example.org"],
+      latestRevision: "golang-00002",
+      lastNumber: 2,
+    }),
+    addRevision: revisionOf("golang", 2),
+  };
+  store.change(deploy);
+  assertEquals(store.load(), {
+    services: [deploy.service],
+    revisions: [creation.addRevision!, deploy.addRevision!],
+  });
+  const third = { ...changeAfter(deploy), addRevision: revisionOf("golang", 3), removeRevisions: ["golang-00001"] };
+  store.change(third);
+  const { services, revisions } = again().load();
+  assertEquals(services, [third.service]);
+  assertEquals(revisions.map(({ name }) => name), ["golang-00002", "golang-00003"]);
+});
+
+storeTest("a change removes no revision of another service", (store) => {
+  const creation = creationOf("a");
+  store.change(creation);
+  store.change(creationOf("b"));
+  store.change({ ...changeAfter(creation), removeRevisions: ["b-00001", "none"] });
+  assertEquals(store.load().revisions.map(({ name }) => name), ["a-00001", "b-00001"]);
+});
+
+storeTest("a change of another generation than the one that is there is stale, and changes nothing", (store) => {
+  const creation = creationOf("golang");
+  store.change(creation);
+  const change = changeAfter(creation);
+  store.change(change);
+  const before = stateOf(store, "golang", "none");
+  const refused: [ServiceChange, string][] = [
+    [change, "the service golang was changed in the meantime: it is at 2, and not at 1"],
+    [{ ...change, expectedGeneration: 3 }, "the service golang was changed in the meantime: it is at 2, and not at 3"],
+    [creation, "the service golang is there already"],
+    [changeAfter(creationOf("none")), "the service none is not there any more"],
+  ];
+  for (const [change, message] of refused) {
+    assertEquals(assertThrows(() => store.change(change), StaleError).message, message);
+  }
+  assertThrows(() => store.delete("golang", 1, entryOf("golang", 9)), StaleError);
+  assertThrows(() => store.delete("none", 1, entryOf("none", 9)), StaleError);
+  assertEquals(stateOf(store, "golang", "none"), before);
+});
+
+storeTest("a domain belongs to one service; a change that takes another's changes nothing", (store) => {
+  store.change(creationOf("a", { domains: ["one.example.org", "two.example.org"] }));
+  const b = creationOf("b", { domains: ["three.example.org"] });
+  store.change(b);
+  const before = stateOf(store, "a", "b", "c");
+  const domains = ["new.example.org", "two.example.org"];
+  for (const change of [creationOf("c", { domains }), changeAfter(b, { domains })]) {
+    const refusal = assertThrows(
+      () => store.change({ ...change, removeRevisions: ["b-00001"] }),
+      DomainTakenError,
+      "two.example.org belongs to the service a",
+    );
+    assertEquals([refusal.domain, refusal.service], ["two.example.org", "a"]);
+  }
+  assertThrows(() => store.change(changeAfter(b, { domains: ["x.org", "x.org"] })), DomainTakenError);
+  assertEquals(stateOf(store, "a", "b", "c"), before);
+});
+
+storeTest("a domain is free again when its service gives it up or is deleted", (store) => {
+  const a = creationOf("a", { domains: ["one.example.org", "two.example.org"] });
+  store.change(a);
+  store.change(changeAfter(a, { domains: ["two.example.org"] }));
+  const b = creationOf("b", { domains: ["one.example.org"] });
+  store.change(b);
+  store.delete("a", 2, entryOf("a", 9));
+  store.change(changeAfter(b, { domains: ["two.example.org", "one.example.org"] }));
+  assertEquals(store.load().services.map(({ domains }) => domains), [["two.example.org", "one.example.org"]]);
+});
+
+storeTest("a change whose last part cannot be kept changes nothing", (store) => {
+  const creation = creationOf("golang");
+  store.change(creation);
+  const before = stateOf(store, "golang");
+  const change = changeAfter(creation, { domains: ["example.org"] });
+  assertThrows(() => store.change({ ...change, addRevision: revisionOf("golang", 1) }), Error, "UNIQUE");
+  assertThrows(() => store.change({ ...change, addRevision: revisionOf("nobody", 1) }), Error, "FOREIGN KEY");
+  assertThrows(() => store.change({ ...change, history: { ...change.history, after: 1n } }), TypeError);
+  assertEquals(stateOf(store, "golang"), before);
+  store.change(change);
+});
+
+storeTest("a deleted service takes its revisions with it, and leaves its history", (store, again) => {
+  const a = creationOf("a");
+  store.change(a);
+  store.change(creationOf("b"));
+  const end = { ...entryOf("a", a.history.at + 1, "delete"), before: { generation: 1 }, after: undefined };
+  store.delete("a", 1, end);
+  const state = stateOf(store, "a");
+  assertEquals(state, stateOf(again(), "a"));
+  store = again();
+  assertEquals(store.load().revisions.map(({ name }) => name), ["b-00001"]);
+  assertEquals(store.history("a", 10), [end, a.history]);
+  store.change(a); // from the beginning, with a revision of the same name
+  assertEquals(store.history("a", 10), [end, a.history, a.history]);
+});
+
+storeTest("history is given in pages, newest first, and each entry as it was", (store) => {
+  const creation = creationOf("golang");
+  let last = creation;
+  store.change(creation);
+  for (const value of [null, "text", [1, { deep: true }], 0]) {
+    last = changeAfter(last);
+    store.change({ ...last, history: { ...last.history, before: value, after: undefined } });
+  }
+  store.change(creationOf("other"));
+  const all = store.history("golang", 10);
+  assertEquals(all.map(({ before }) => before), [0, [1, { deep: true }], "text", null, undefined]);
+  assertEquals(all[4], creation.history);
+  assertEquals(store.history("golang", 2), all.slice(0, 2));
+  assertEquals(store.history("golang", 2, all[1]!.at), all.slice(2, 4));
+  assertEquals(store.history("golang", 2, all[3]!.at), all.slice(4));
+  assertEquals(store.history("golang", 2, all[4]!.at), []);
+  assertEquals(store.history("golang", 0), []);
+});
+
+storeTest("entries of one time come on one page, the newest first, so that the next page leaves none out", (store) => {
+  const creation = creationOf("golang");
+  store.change(creation);
+  let last = creation;
+  for (const [at, action] of [[5, "a"], [5, "b"], [5, "c"], [6, "d"]] as const) {
+    last = { ...changeAfter(last), history: entryOf("golang", at, action) };
+    store.change(last);
+  }
+  const page = (limit: number, before?: number) =>
+    store.history("golang", limit, before).map(({ action }) => action).join("");
+  assertEquals([page(1, 10), page(2, 10), page(3, 10), page(1, 6), page(9, 5)], ["d", "dcba", "dcba", "cba", ""]);
+});
+
+storeTest("history that is older than a time is forgotten, for every service", (store) => {
+  for (const name of ["a", "b"]) {
+    const creation = creationOf(name);
+    store.change({ ...creation, history: entryOf(name, 10) });
+    store.change({ ...changeAfter(creation), history: entryOf(name, 20) });
+  }
+  store.forgetHistory(20);
+  assertEquals(["a", "b"].map((name) => store.history(name, 9).map(({ at }) => at)), [[20], [20]]);
+  store.forgetHistory(21);
+  assertEquals(["a", "b"].map((name) => store.history(name, 9)), [[], []]);
+});
+
+storeTest("a secret has versions, and no version ever means two values", (store, again) => {
+  const sealed = (byte: number) => Uint8Array.of(0, 255, byte);
+  assertEquals(store.addSecret("key", sealed(1), 5), { name: "key", version: 1, sealed: sealed(1), createdAt: 5 });
+  assertEquals(store.addSecret("key", sealed(2), 6).version, 2);
+  assertEquals(store.addSecret("b", new Uint8Array(), 7).version, 1);
+  store = again();
+  const newest = [
+    { name: "b", version: 1, sealed: new Uint8Array(), createdAt: 7 },
+    { name: "key", version: 2, sealed: sealed(2), createdAt: 6 },
+  ];
+  assertEquals(store.secrets(), newest);
+  assertEquals(store.secret("key", 1)?.sealed, sealed(1));
+  assertEquals(store.secret("key", 3), undefined);
+  assertEquals([store.deleteSecret("key"), store.deleteSecret("key")], [true, false]);
+  assertEquals([store.secret("key", 1), store.secret("key", 2)], [undefined, undefined]);
+  assertEquals(store.secrets(), newest.slice(0, 1));
+  assertEquals(again().addSecret("key", sealed(3), 8).version, 3);
+});
+
+storeTest("a token takes the place of one of the same name", (store, again) => {
+  const ci: TokenRecord = { name: "ci", scope: "deploy", hash: Uint8Array.of(1), expiresAt: undefined, createdAt: 1 };
+  store.putToken(ci);
+  store.putToken({ ...ci, name: "a", scope: "read", expiresAt: 99 });
+  store.putToken({ ...ci, scope: "admin", hash: Uint8Array.of(2, 3) });
+  store = again();
+  assertEquals(store.tokens(), [
+    { ...ci, name: "a", scope: "read", expiresAt: 99 },
+    { ...ci, scope: "admin", hash: Uint8Array.of(2, 3) },
+  ]);
+  assertEquals([store.deleteToken("ci"), store.deleteToken("ci")], [true, false]);
+  assertEquals(store.tokens().map(({ name }) => name), ["a"]);
+});
