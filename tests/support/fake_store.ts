@@ -1,0 +1,120 @@
+import type {
+  HistoryEntry,
+  RevisionRecord,
+  SecretRecord,
+  ServiceChange,
+  ServiceRecord,
+  TokenRecord,
+} from "../../src/control/records.ts";
+import { DomainTakenError, StaleError, type Store } from "../../src/control/store.ts";
+
+/** A store that forgets everything when the process ends. What it gives out are copies, as from a disk. */
+export class FakeStore implements Store {
+  /** What the next change is to fail with. */
+  failure: Error | undefined;
+  /** Called before a change is kept. */
+  onChange: (change: ServiceChange) => void = () => {};
+  readonly #services = new Map<string, ServiceRecord>();
+  #revisions: RevisionRecord[] = [];
+  #history: HistoryEntry[] = [];
+  #secrets: SecretRecord[] = [];
+  readonly #lastVersions = new Map<string, number>();
+  readonly #tokens = new Map<string, TokenRecord>();
+
+  load(): { services: ServiceRecord[]; revisions: RevisionRecord[] } {
+    return structuredClone({
+      services: [...this.#services.values()].sort(byName),
+      revisions: [...this.#revisions].sort((a, b) => a.service < b.service ? -1 : a.service > b.service ? 1 : 0),
+    });
+  }
+
+  change(change: ServiceChange): void {
+    this.onChange(change);
+    const { service, expectedGeneration, addRevision, removeRevisions = [], history } = structuredClone(change);
+    this.#check(service.name, expectedGeneration);
+    for (const domain of service.domains) this.#checkDomain(domain, service);
+    if (this.#revisions.some(({ name }) => name === addRevision?.name)) {
+      throw new Error("The revision is there already");
+    }
+    this.#services.set(service.name, service);
+    if (addRevision !== undefined) this.#revisions.push(addRevision);
+    this.#revisions = this.#revisions.filter(({ name }) => !removeRevisions.includes(name));
+    this.#history.push(history);
+  }
+
+  delete(name: string, expectedGeneration: number, history: HistoryEntry): void {
+    this.#check(name, expectedGeneration);
+    this.#services.delete(name);
+    this.#revisions = this.#revisions.filter(({ service }) => service !== name);
+    this.#history.push(structuredClone(history));
+  }
+
+  history(service: string, limit: number, before = Infinity): HistoryEntry[] {
+    const entries = this.#history.filter((entry) => entry.service === service && entry.at < before).reverse();
+    const oldest = entries[limit - 1]?.at ?? -Infinity;
+    return structuredClone(entries.filter(({ at }) => at >= oldest));
+  }
+
+  forgetHistory(before: number): void {
+    this.#history = this.#history.filter(({ at }) => at >= before);
+  }
+
+  addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord {
+    const version = (this.#lastVersions.get(name) ?? 0) + 1;
+    const record = { name, version, sealed, createdAt: at };
+    this.#lastVersions.set(name, version);
+    this.#secrets.push(record);
+    return record;
+  }
+
+  secrets(): SecretRecord[] {
+    const newest = new Map(this.#secrets.map((secret) => [secret.name, secret]));
+    return [...newest.values()].sort(byName);
+  }
+
+  secret(name: string, version: number): SecretRecord | undefined {
+    return this.#secrets.find((secret) => secret.name === name && secret.version === version);
+  }
+
+  deleteSecret(name: string): boolean {
+    const before = this.#secrets.length;
+    this.#secrets = this.#secrets.filter((secret) => secret.name !== name);
+    return this.#secrets.length < before;
+  }
+
+  putToken(token: TokenRecord): void {
+    this.#tokens.set(token.name, token);
+  }
+
+  tokens(): TokenRecord[] {
+    return [...this.#tokens.values()].sort(byName);
+  }
+
+  deleteToken(name: string): boolean {
+    return this.#tokens.delete(name);
+  }
+
+  backup(): void {
+    throw new Error("There is nothing to copy");
+  }
+
+  [Symbol.dispose](): void {}
+
+  #check(name: string, expected: number | undefined): void {
+    const failure = this.failure;
+    this.failure = undefined;
+    if (failure !== undefined) throw failure;
+    const found = this.#services.get(name)?.generation;
+    if (found !== expected) throw new StaleError(`${name} is at ${found}, and not at ${expected}`);
+  }
+
+  #checkDomain(domain: string, { name, domains }: ServiceRecord): void {
+    const owner = [...this.#services.values()].find((other) => other.name !== name && other.domains.includes(domain));
+    if (owner !== undefined) throw new DomainTakenError(domain, owner.name);
+    if (domains.filter((one) => one === domain).length > 1) throw new DomainTakenError(domain, name);
+  }
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : 1;
+}
