@@ -252,7 +252,9 @@ export class Cless {
           newId: newInstanceId,
           note: (instance, pool) => {
             this.#fleet.add(instance, pool);
-            instance.onUnready = () => this.#forwarder.leave(instance.origin);
+            instance.onChange = (before) => {
+              if (before === "ready") this.#forwarder.leave(instance.origin);
+            };
           },
         }),
       retire: (pool) => {

@@ -22,7 +22,13 @@ export interface Config {
   /** Whether a domain was named: printed URLs use it then, and `*.localhost` otherwise. */
   readonly domainGiven: boolean;
   readonly dataDir: string;
+  /** Seals the secrets, in place of the key file in the data-dir; `undefined` for that. */
+  readonly secretKey: string | undefined;
+  /** The file that declares services; `undefined` where there is none. */
+  readonly configFile: string | undefined;
   readonly convention: boolean;
+  /** The folders below which volumes may name paths of the host; absolute. */
+  readonly allowHostPaths: readonly string[];
   readonly docker: string;
   readonly portRange: { readonly first: number; readonly last: number };
   readonly upstream: Upstream;
@@ -100,7 +106,10 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
     domain: domain ?? "cless.cloud",
     domainGiven: domain !== undefined,
     dataDir: one("data-dir", (text) => text, undefined) ?? defaultDataDir(surroundings),
+    secretKey: surroundings.env("CLESS_SECRET_KEY") || undefined,
+    configFile: one("config", (text) => text, undefined),
     convention: toggle("convention", true),
+    allowHostPaths: all("allow-host-path", parseAbsolutePath),
     docker: one("docker", (text) => text, "docker"),
     portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
     upstream: one("upstream", choice("auto", "direct", "published"), "auto"),
@@ -147,6 +156,13 @@ function parsePortRange(text: string): { first: number; last: number } {
     throw new RangeError("expected FIRST-LAST such as 20000-29999, with ports from 1 to 65535");
   }
   return { first, last };
+}
+
+function parseAbsolutePath(text: string): string {
+  if (!text.startsWith("/") || /(^|\/)\.\.?(\/|$)/.test(text)) {
+    throw new RangeError("expected an absolute path without . and ..");
+  }
+  return text.replaceAll(/\/+/g, "/").replace(/(?<=.)\/$/, "");
 }
 
 function parseDomain(text: string): string {

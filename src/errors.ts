@@ -22,6 +22,8 @@ export type ErrorCode = keyof typeof STATUS;
 export interface ClessErrorOptions extends ErrorOptions {
   /** What only the operator may see: it goes to the log, never to a client of the proxy. */
   readonly detail?: string;
+  /** The last lines that an app wrote before it failed; for the operator, as the detail. */
+  readonly output?: string;
   /** When a client may try again, in whole seconds. */
   readonly retryAfterS?: number;
   /** The methods that are possible, of a `method_not_allowed`. */
@@ -33,6 +35,7 @@ export class ClessError extends Error {
   override readonly name = "ClessError";
   readonly code: ErrorCode;
   readonly detail: string | undefined;
+  readonly output: string | undefined;
   readonly retryAfterS: number | undefined;
   readonly allow: string | undefined;
 
@@ -40,6 +43,7 @@ export class ClessError extends Error {
     super(message, options);
     this.code = code;
     this.detail = options.detail;
+    this.output = options.output;
     this.retryAfterS = options.retryAfterS;
     this.allow = options.allow;
   }

@@ -40,7 +40,9 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "admin-public": ["true", { adminPublic: true }],
   "domain": ["Example.ORG.", { domain: "example.org", domainGiven: true }],
   "trusted-proxy": ["10.0.0.0/8", { trustedProxies: [true] }],
+  "config": ["/etc/cless.yaml", { configFile: "/etc/cless.yaml" }],
   "convention": ["false", { convention: false }],
+  "allow-host-path": ["/srv//data/", { allowHostPaths: ["/srv/data"] }],
   "start-timeout": ["1500ms", { startTimeout: 1500 }],
   "request-timeout": ["0", { requestTimeout: Infinity }],
   "stop-after": ["1h", { stopAfter: 3_600_000 }],
@@ -63,7 +65,10 @@ Deno.test("without flags and variables the defaults hold", () => {
     domain: "cless.cloud",
     domainGiven: false,
     dataDir: "/var/lib/cless",
+    secretKey: undefined,
+    configFile: undefined,
     convention: true,
+    allowHostPaths: [],
     docker: "docker",
     portRange: { first: 20000, last: 29999 },
     upstream: "auto",
@@ -82,7 +87,13 @@ Deno.test("without flags and variables the defaults hold", () => {
 Deno.test("every flag of serve has a setting, and the other way round", () => {
   assertEquals(SERVE_FLAGS.map((flag) => flag.name).sort(), Object.keys(SETTINGS).sort());
   const covered = Object.values(SETTINGS).flatMap(([, setting]) => Object.keys(setting));
-  assertEquals(covered.sort(), Object.keys(DEFAULTS).sort());
+  // A flag can be seen in the list of processes by everybody.
+  assertEquals([...covered, "secretKey"].sort(), Object.keys(DEFAULTS).sort());
+});
+
+Deno.test("the secrets' key comes from a variable only", () => {
+  assertEquals(read({}, { CLESS_SECRET_KEY: "a key" }).secretKey, "a key");
+  assertEquals(read({}, { CLESS_SECRET_KEY: "" }).secretKey, undefined);
 });
 
 Deno.test("every flag that can be repeated makes a list, and no other one does", () => {
@@ -153,6 +164,8 @@ const WRONG: [flag: string, text: string, allowed: RegExp][] = [
   ["max-pending", "0", /^expected a whole number from 1 to 9999999$/],
   ["max-pending", "1.5", /^expected a whole number/],
   ["max-pending", "10000000", /^expected a whole number/],
+  ["allow-host-path", "data", /^expected an absolute path without \. and \.\.$/],
+  ["allow-host-path", "/srv/../etc", /^expected an absolute path/],
   ["upstream", "Direct", /^expected auto, direct or published$/],
   ["forward", "Exact", /^expected exact or fetch$/],
   ["port-range", "20000", /^expected FIRST-LAST such as 20000-29999, with ports from 1 to 65535$/],

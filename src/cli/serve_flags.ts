@@ -43,6 +43,12 @@ export const SERVE_FLAGS: readonly Flag[] = [
     help: "Whose X-Forwarded-* and Forwarded are believed; everybody else's are replaced",
   },
   {
+    name: "config",
+    value: "FILE",
+    group: SERVICES,
+    help: "A YAML file that declares services; read at the start and again on SIGHUP",
+  },
+  {
     name: "convention",
     group: SERVICES,
     default: "on",
@@ -88,7 +94,14 @@ export const SERVE_FLAGS: readonly Flag[] = [
     value: "DIR",
     group: ENGINE,
     default: "/var/lib/cless as root, else the XDG state folder",
-    help: "What outlives the process: its id, and the token of the admin API",
+    help: "What outlives the process: services, secrets, its id, and the token of the admin API",
+  },
+  {
+    name: "allow-host-path",
+    value: "DIR",
+    group: ENGINE,
+    repeatable: true,
+    help: "Below it, volumes may name folders of the host",
   },
   { name: "docker", value: "PATH", group: ENGINE, default: "docker", help: "The docker command" },
   {

@@ -37,6 +37,11 @@ export class Activator {
     return this.#draining ? undefined : this.#router.find(hostname)?.route();
   }
 
+  /** The name of the service that a hostname leads to, as far as that is known. */
+  serviceOf(hostname: Hostname): string | undefined {
+    return this.#router.find(hostname)?.name;
+  }
+
   /**
    * Waits for a slot, and has an instance started where there is none.
    *

@@ -12,12 +12,14 @@ export class Instance {
   readonly startedAt: Date = new Date();
   /** Where the host reaches the app, such as `http://172.18.0.2:8080`; empty until the container runs. */
   origin = "";
-  /** Is told when it takes no more requests, for now or for good. */
-  onUnready: (() => void) | undefined;
+  /** Is told of each new state, with the one before, and before those are who have a lease. */
+  onChange: ((before: InstanceState) => void) | undefined;
   /** From the start to the first good answer, ms; missing for one that was found running. */
   coldStartMs: number | undefined;
   /** With what the container ended, where the engine told it. */
   exitCode: number | undefined;
+  /** Why it did not become ready; for the operator. */
+  failure: string | undefined;
   #state: InstanceState = "starting";
   readonly #leases = new PlacedList<Lease>();
   #idleSince: number;
@@ -64,9 +66,10 @@ export class Instance {
    */
   become(state: InstanceState): void {
     if (!mayBecome(this.#state, state)) throw new Error(`Cannot make a ${this.#state} instance ${state}: ${this.id}`);
-    if (this.#state === "ready") this.onUnready?.();
+    const before = this.#state;
     this.#state = state;
     if (state === "ready") this.#idleSince = this.#clock.now();
+    this.onChange?.(before);
     if (state !== "stopped" && state !== "failed") return;
     this.#gone.abort();
     for (const lease of this.#leases.list()) lease.holder?.instanceGone();

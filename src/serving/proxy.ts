@@ -30,10 +30,12 @@ export interface ProxyParts {
   readonly websockets: WebSocketBridge;
   readonly clock: Clock;
   readonly trustedProxies: readonly Cidr[];
-  /** From a request's arrival to its answer's headers, ms. */
+  /** From a request's arrival to its answer's headers, where no revision has been chosen yet, ms. */
   readonly requestTimeout: number;
   /** Is told when an instance does not answer: the news of its end may have been lost. */
   readonly suspect: () => void;
+  /** Is told of each answer: whose it is, if anybody's, and how long after the request's arrival it began, ms. */
+  readonly answered?: (service: string | undefined, status: number, ms: number) => void;
   /** Answers what is meant for the admin API; `undefined` where the request is not. */
   readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;
 }
@@ -109,6 +111,7 @@ export class Proxy {
 
   #begin(passage: Passage): Promise<Response> {
     const pool = this.#parts.activator.choose(passage.head.hostname);
+    if (pool !== undefined) passage.pending.timeout = pool.revision.requestTimeout;
     const lease = pool?.claim();
     return lease === undefined ? this.#hold(passage, pool) : this.#send(passage, lease);
   }
@@ -137,6 +140,7 @@ export class Proxy {
   #send(passage: Passage, lease: Lease): Promise<Response> {
     const { head, info, pending } = passage;
     const { request, upload } = pending;
+    pending.timeout = lease.instance.revision.requestTimeout;
     if (passage.instance !== lease.instance) {
       passage.instance = lease.instance;
       passage.instances++;
@@ -166,7 +170,9 @@ export class Proxy {
   }
 
   #answer(passage: Passage, response: Response): Response {
-    this.#parts.unanswered.delete(passage.pending);
+    const { answered, clock, unanswered } = this.#parts;
+    unanswered.delete(passage.pending);
+    answered?.(passage.instance?.revision.service, response.status, clock.now() - passage.arrived);
     if (passage.start === undefined || passage.head.websocket) return response;
     const { how, ms } = passage.start;
     const timing = ["server-timing", `cless-start;dur=${Math.round(ms)};desc="${how}"`] as const;
@@ -212,9 +218,16 @@ export class Proxy {
 
   /** The answer to a request that could not be served. */
   #fail(passage: Passage, error: unknown): Response {
-    this.#parts.unanswered.delete(passage.pending);
+    const { activator, answered, clock, unanswered } = this.#parts;
+    unanswered.delete(passage.pending);
+    const response = this.#failure(passage, error);
+    const service = passage.instance?.revision.service ?? activator.serviceOf(passage.head.hostname);
+    answered?.(service, response.status, clock.now() - passage.arrived);
+    return response;
+  }
+
+  #failure({ head, instance, pending: { request } }: Passage, error: unknown): Response {
     if (error instanceof ClientGone) return new Response(null, { status: 499 }); // nobody reads it
-    const { head, instance, pending: { request } } = passage;
     const isUpstream = error instanceof ForwardError || error instanceof InstanceGone;
     if (isUpstream) {
       log.warning("request failed", {

@@ -16,12 +16,16 @@ export interface StarterParts {
   readonly untilReady: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
   /** Is told of every instance whose container is gone. */
   readonly forget: (instance: Instance) => void;
+  /** Is told of every start that ended well: how long the container took, and then the app, ms. */
+  readonly started?: (service: string, createMs: number, readyMs: number) => void;
 }
 
 /** Brings an instance from nothing to its first good answer, and clears away what has ended. */
 export class Starter {
   readonly #parts: StarterParts;
   readonly #clearing = new Set<Promise<void>>();
+  /** What an app wrote before its start failed. */
+  readonly #outputs = new WeakMap<ClessError, Promise<string>>();
 
   constructor(parts: StarterParts) {
     this.#parts = parts;
@@ -34,7 +38,7 @@ export class Starter {
    * does not answer within the revision's `startTimeout`. The container is removed in the background.
    */
   async start(instance: Instance): Promise<void> {
-    const { launcher, clock } = this.#parts;
+    const { launcher, clock, started } = this.#parts;
     const { id, revision } = instance;
     const began = clock.now();
     let created = began;
@@ -43,13 +47,15 @@ export class Starter {
       created = clock.now();
     });
     await this.#untilReady(instance, running);
-    instance.coldStartMs = Math.round(clock.now() - began);
+    const ready = clock.now();
+    instance.coldStartMs = Math.round(ready - began);
+    started?.(revision.service, created - began, ready - created);
     log.info("instance ready", {
       service: revision.service,
       revision: revision.name,
       instance: id,
       createMs: Math.round(created - began),
-      readyMs: Math.round(clock.now() - created),
+      readyMs: Math.round(ready - created),
       totalMs: instance.coldStartMs,
     });
   }
@@ -78,6 +84,11 @@ export class Starter {
     this.#clearing.add(cleared);
   }
 
+  /** The last lines that an app wrote before its start failed; for the error that the start rejected with. */
+  async outputOf(failure: ClessError): Promise<string> {
+    return await this.#outputs.get(failure) ?? "";
+  }
+
   /** Resolves when nothing is being cleared away any more. */
   async settled(): Promise<void> {
     while (this.#clearing.size > 0) await Promise.all(this.#clearing);
@@ -95,18 +106,24 @@ export class Starter {
       instance.become("ready");
     } catch (error) {
       const failure = explain(instance, timeout.signal, error);
+      instance.failure = failure.detail;
       instance.end("failed");
-      this.clear(instance, this.#clearAway(instance, running, failure));
+      const output = this.#lastOutput(instance, running);
+      this.#outputs.set(failure, output);
+      this.clear(instance, this.#clearAway(instance, output, failure));
       throw failure;
     } finally {
       cancelTimeout();
     }
   }
 
-  async #clearAway(instance: Instance, running: Promise<void>, failure: ClessError): Promise<void> {
-    const { launcher } = this.#parts;
+  async #lastOutput(instance: Instance, running: Promise<void>): Promise<string> {
     await running.catch(() => {}); // a command that still runs would make the container after its removal
-    const output = await launcher.output(instance.id, OUTPUT_LINES).catch(() => "");
+    return await this.#parts.launcher.output(instance.id, OUTPUT_LINES).catch(() => "");
+  }
+
+  async #clearAway(instance: Instance, lastOutput: Promise<string>, failure: ClessError): Promise<void> {
+    const output = await lastOutput;
     log.error("start failed", {
       service: instance.revision.service,
       revision: instance.revision.name,
@@ -115,7 +132,7 @@ export class Starter {
       reason: failure.detail,
       output: output || undefined,
     });
-    await launcher.remove(instance.id);
+    await this.#parts.launcher.remove(instance.id);
   }
 }
 

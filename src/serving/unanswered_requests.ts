@@ -21,8 +21,10 @@ export class UnansweredRequest implements Placed {
   readonly request: Request;
   /** The body, where one is on its way. */
   upload: Upload | undefined;
-  /** In the clock's ms. */
-  deadline: number;
+  /** From when on the timeout runs, in the clock's ms: it stands still while an upload moves. */
+  since: number;
+  /** How long the answer's headers may take, ms. */
+  timeout: number;
   /** How often it has been looked after. */
   ticks = 0;
   /** How much of its upload had come then, bytes. */
@@ -30,9 +32,10 @@ export class UnansweredRequest implements Placed {
   /** See {@linkcode Placed}. */
   place = -1;
 
-  constructor(request: Request, deadline: number) {
+  constructor(request: Request, since: number, timeout: number) {
     this.request = request;
-    this.deadline = deadline;
+    this.since = since;
+    this.timeout = timeout;
   }
 
   /** Aborted when it is of no use to wait any longer; the reason says why. */
@@ -83,7 +86,7 @@ export class UnansweredRequests {
 
   /** @param timeout How long the answer's headers may take, ms. */
   add(request: Request, timeout: number): UnansweredRequest {
-    const unanswered = new UnansweredRequest(request, this.#clock.now() + timeout);
+    const unanswered = new UnansweredRequest(request, this.#clock.now(), timeout);
     this.#waiting.add(unanswered);
     this.#stopTicking ??= this.#clock.every(TICK_MS, () => this.#tick());
     return unanswered;
@@ -112,12 +115,12 @@ export class UnansweredRequests {
   #look(unanswered: UnansweredRequest, now: number): void {
     if (unanswered.upload !== undefined && unanswered.upload.moved !== unanswered.moved) {
       unanswered.moved = unanswered.upload.moved;
-      unanswered.deadline += TICK_MS; // the clock stands still while an upload moves
+      unanswered.since += TICK_MS;
     }
     // Asking for a request's signal is dear, and a young request will be answered soon.
     if (++unanswered.ticks >= 2 && unanswered.request.signal.aborted) {
       unanswered.abort(new ClientGone());
-    } else if (now >= unanswered.deadline) {
+    } else if (now >= unanswered.since + unanswered.timeout) {
       unanswered.abort(new ClessError("upstream_timeout", "The service did not answer in time"));
     }
   }

@@ -201,3 +201,13 @@ Deno.test("the address of a failed start is given up only when its container is 
   await settle();
   assertEquals(kit.launcher.calls.map(({ method }) => method), ["launch", "output", "remove", "forget"]);
 });
+
+Deno.test("what an app wrote before its start failed can be had, for the error that the start came to", async () => {
+  const kit = newKit();
+  kit.launcher.written = "cannot find config.json";
+  const holding = kit.newPool().hold(never());
+  const failed = assertRejects(() => holding, ClessError);
+  (await kit.launcher.nextLaunch()).fail(new Error("exec format error"));
+  assertEquals(await kit.starter.outputOf(await failed), "cannot find config.json");
+  assertEquals(await kit.starter.outputOf(new ClessError("start_failed", "another one")), "");
+});

@@ -34,6 +34,7 @@ async function twoInstances(unanswered: (origin: string, instances: readonly Ins
     [Symbol.dispose]: () => {},
   };
   const waiting = new UnansweredRequests(kit.clock);
+  const answered: [service: string | undefined, status: number][] = [];
   const proxy = new Proxy({
     activator: front.activator,
     unanswered: waiting,
@@ -43,6 +44,7 @@ async function twoInstances(unanswered: (origin: string, instances: readonly Ins
     trustedProxies: [],
     requestTimeout: 10_000,
     suspect: () => {},
+    answered: (service, status) => answered.push([service, status]),
     admin: () => undefined,
   });
   const remoteAddr = { transport: "tcp", hostname: "127.0.0.1", port: 1 };
@@ -54,18 +56,19 @@ async function twoInstances(unanswered: (origin: string, instances: readonly Ins
     );
     return [response.status, response.headers.get("cless-error")];
   };
-  return { instances, asked, waiting, ask };
+  return { instances, asked, answered, waiting, ask };
 }
 
 Deno.test("a request that two instances leave unanswered in turn is sent to four in all, and then it is a 502", async () => {
   // Other requests come to whichever has just failed, so that the other one is free.
-  const { asked, ask, instances, waiting } = await twoInstances((origin, all) => {
+  const { answered, asked, ask, instances, waiting } = await twoInstances((origin, all) => {
     const [failing, other] = all[0]!.origin === origin ? [all[0]!, all[1]!] : [all[1]!, all[0]!];
     while (failing.inFlight <= other.inFlight + 1) failing.claim();
   });
   assertEquals(instances.map(({ id, state }) => [id, state]), [["one", "ready"], ["two", "ready"]]);
   assertEquals(await ask("GET"), [502, "upstream_failed"]);
   assertEquals(asked, ["http://one", "http://two", "http://one", "http://two"]);
+  assertEquals(answered, [["app", 502]]);
   assertEquals(waiting.size, 0);
 });
 

@@ -69,7 +69,10 @@ export class Harness implements AsyncDisposable {
       untilReady: () => Promise.resolve(),
       forget: (instance) => fleet.delete(instance),
     });
-    const pool = this.#pool = new InstancePool(REVISION, {
+    const pool = this.#pool = new InstancePool({
+      ...REVISION,
+      requestTimeout: options.requestTimeout ?? REVISION.requestTimeout,
+    }, {
       launcher,
       starter,
       clock,
@@ -78,7 +81,9 @@ export class Harness implements AsyncDisposable {
       note: (instance, owner) => {
         this.instances.push(instance);
         fleet.add(instance, owner);
-        instance.onUnready = () => this.#forwarder.leave(instance.origin);
+        instance.onChange = (before) => {
+          if (before === "ready") this.#forwarder.leave(instance.origin);
+        };
       },
     });
     const services = new ServiceMap();
@@ -91,7 +96,7 @@ export class Harness implements AsyncDisposable {
       websockets: this.#websockets,
       clock,
       trustedProxies: (options.trustedProxies ?? []).map(parseCidr),
-      requestTimeout: options.requestTimeout ?? 300_000,
+      requestTimeout: 300_000, // for requests of no revision
       suspect: () => reaper.suspect(),
       admin: options.admin ?? (() => undefined),
     });
