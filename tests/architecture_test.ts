@@ -131,7 +131,6 @@ const NOT_USED_YET = [
   "src/control/manifest.ts",
   "src/control/secrets.ts",
   "src/control/tokens.ts",
-  "src/docker/image_source.ts",
   "src/sqlite/store.ts",
 ];
 

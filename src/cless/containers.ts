@@ -1,0 +1,115 @@
+import type { Config } from "../config.ts";
+import type { DataDir } from "../control/data_dir.ts";
+import { DockerCommand } from "../docker/command.ts";
+import { findEngine } from "../docker/engine.ts";
+import { EventStream } from "../docker/events.ts";
+import { ImageSource } from "../docker/image_source.ts";
+import { LocalImages } from "../docker/images.ts";
+import { DockerLauncher } from "../docker/launcher.ts";
+import { OwnNetwork } from "../docker/network.ts";
+import { LABEL } from "../docker/run_args.ts";
+import type { Clock } from "../serving/clock.ts";
+import type { ContainerEvent } from "../serving/launcher.ts";
+
+/** For how long what the engine has answered holds, ms. */
+const ANSWER_AGE_MS = 1000;
+const PATIENCE_MS = 10_000;
+
+const WHAT: Record<string, ContainerEvent["what"]> = {
+  pause: "paused",
+  unpause: "resumed",
+  die: "ended",
+};
+
+/** What {@linkcode Containers} work with. */
+export interface ContainersParts {
+  readonly config: Config;
+  readonly dataDir: DataDir;
+  readonly clock: Clock;
+  /** Is told what has happened to a container of this cless. */
+  readonly observe: (event: ContainerEvent) => void;
+  /** Is told that events may have been missed. */
+  readonly gap: () => void;
+}
+
+/** All that has to do with the engine: its command, this cless's network, the launcher, the events and the images. */
+export class Containers {
+  readonly launcher: DockerLauncher;
+  /** The local images that the convention knows. */
+  readonly images: LocalImages;
+  /** Where images come from that are named in full. */
+  readonly source: ImageSource;
+  readonly #parts: ContainersParts;
+  readonly #docker: DockerCommand;
+  readonly #network: OwnNetwork;
+  readonly #events: EventStream;
+  #found = false;
+  #asked: Promise<boolean> | undefined;
+
+  constructor(parts: ContainersParts) {
+    const { clock, config, dataDir } = this.#parts = parts;
+    this.#docker = new DockerCommand(config.docker);
+    this.#network = new OwnNetwork(this.#docker, dataDir);
+    this.source = new ImageSource(this.#docker);
+    this.launcher = new DockerLauncher({
+      docker: this.#docker,
+      network: this.#network,
+      owner: dataDir.owner,
+      portRange: config.portRange,
+      upstream: config.upstream,
+    });
+    this.#events = new EventStream(this.#docker, {
+      event: ({ type, action, attributes }) => {
+        if (type === "image") this.images.changed();
+        else if (attributes[LABEL.owner] === dataDir.owner) this.#observe(action, attributes);
+      },
+      gap: () => {
+        this.images.changed();
+        parts.gap();
+      },
+    });
+    this.images = new LocalImages(this.#docker, clock, () => this.#events.live);
+  }
+
+  /** Whether the engine's events are being received. */
+  get listening(): boolean {
+    return this.#events.live;
+  }
+
+  /** Whether an engine has been found, so that there may be something to stop. */
+  get found(): boolean {
+    return this.#found;
+  }
+
+  /** @throws {OperatorError} When no engine answers. */
+  async start(): Promise<void> {
+    await findEngine(this.#docker);
+    this.#found = true;
+    this.#events.start();
+    await Promise.all([this.images.changed(), this.launcher.prepare()]);
+  }
+
+  /** Ends what {@linkcode Containers.start} has begun, once there is no container any more. */
+  async stop(): Promise<void> {
+    await this.#events.stop();
+    this.images.stop();
+    await this.#network.remove();
+  }
+
+  /** Whether the engine answers; asked once for all who want to know within a second. */
+  answers(): Promise<boolean> {
+    this.#asked ??= findEngine(this.#docker, PATIENCE_MS).then(() => true, () => false).finally(() => {
+      this.#parts.clock.after(ANSWER_AGE_MS, () => this.#asked = undefined);
+    });
+    return this.#asked;
+  }
+
+  #observe(action: string, attributes: Readonly<Record<string, string>>): void {
+    const what = WHAT[action];
+    const { name, exitCode } = attributes;
+    if (name === undefined) return;
+    if (action === "start") this.launcher.started(name);
+    if (what === undefined || this.launcher.isLaunching(name)) return;
+    this.#parts.observe({ id: name, what, ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }) });
+  }
+}

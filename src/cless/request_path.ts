@@ -1,0 +1,166 @@
+import type { Config } from "../config.ts";
+import type { InstanceState } from "../domain/instance_state.ts";
+import type { Revision } from "../domain/revision.ts";
+import { ClessError } from "../errors.ts";
+import { Activator } from "../serving/activator.ts";
+import { type Clock, pause } from "../serving/clock.ts";
+import { Convention, type ImageIndex } from "../serving/convention.ts";
+import { ExactForwarder } from "../serving/exact/forwarder.ts";
+import { FetchForwarder } from "../serving/fetch_forwarder.ts";
+import { FileReserve } from "../serving/file_reserve.ts";
+import { Fleet } from "../serving/fleet.ts";
+import type { Forwarder } from "../serving/forward.ts";
+import type { Instance } from "../serving/instance.ts";
+import { InstancePool } from "../serving/instance_pool.ts";
+import type { Launcher } from "../serving/launcher.ts";
+import { Proxy, type ProxyParts } from "../serving/proxy.ts";
+import { untilReady } from "../serving/readiness.ts";
+import { Reaper } from "../serving/reaper.ts";
+import { Router } from "../serving/router.ts";
+import { Server } from "../serving/server.ts";
+import { ServiceMap } from "../serving/service_map.ts";
+import { Starter, type StarterParts } from "../serving/starter.ts";
+import { UnansweredRequests } from "../serving/unanswered_requests.ts";
+import { WebSocketBridge } from "../serving/websocket/bridge.ts";
+
+const MOST_SWEEPS = 5;
+
+/** What a {@linkcode RequestPath} works with. */
+export interface RequestPathParts extends Pick<ProxyParts, "admin" | "answered">, Pick<StarterParts, "started"> {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly launcher: Launcher;
+  readonly images: ImageIndex;
+  /** Whether the engine's events are being received. */
+  readonly listening: () => boolean;
+  /** Is told of each new state of an instance; `undefined` for the state before the first. */
+  readonly changed: (instance: Instance, before: InstanceState | undefined) => void;
+}
+
+/** All that a request meets on its way, and what looks after the instances that it comes to. */
+export class RequestPath {
+  readonly services = new ServiceMap();
+  readonly fleet = new Fleet();
+  readonly starter: Starter;
+  readonly reaper: Reaper;
+  /** Missing where only declared services are served. */
+  readonly convention: Convention | undefined;
+  readonly activator: Activator;
+  /** The proxy's servers, in the order of `--listen`. */
+  readonly servers: readonly Server[];
+  /** Shared by all servers of the program. */
+  readonly reserve = new FileReserve();
+  readonly #parts: RequestPathParts;
+  readonly #unanswered: UnansweredRequests;
+  readonly #forwarder: Forwarder;
+  readonly #websockets: WebSocketBridge;
+  readonly #retiring = new Set<Promise<void>>();
+
+  constructor(parts: RequestPathParts) {
+    const { admin, answered, clock, config, images, launcher, listening, started } = this.#parts = parts;
+    const { fleet, services } = this;
+    this.#forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
+    this.#websockets = new WebSocketBridge(clock);
+    this.#unanswered = new UnansweredRequests(clock);
+    this.starter = new Starter({
+      launcher,
+      clock,
+      untilReady,
+      forget: (instance) => {
+        fleet.delete(instance);
+        // A request may still be on its way to the address.
+        instance.untilIdle().then(() => launcher.forget(instance.id));
+      },
+      ...(started === undefined ? {} : { started }),
+    });
+    this.reaper = new Reaper({ launcher, fleet, clock, listening });
+    const { startTimeout, requestTimeout, stopAfter } = config;
+    this.convention = !config.convention ? undefined : new Convention({
+      images,
+      services,
+      limits: { startTimeout, requestTimeout, stopAfter },
+      clock,
+      newPool: (revision) => this.newPool(revision),
+      retire: (pool) => void this.retire(pool),
+    });
+    this.activator = new Activator(new Router(services, this.convention), config.maxPending);
+    const proxy = new Proxy({
+      activator: this.activator,
+      unanswered: this.#unanswered,
+      forwarder: this.#forwarder,
+      websockets: this.#websockets,
+      clock,
+      trustedProxies: config.trustedProxies,
+      requestTimeout,
+      suspect: () => this.reaper.suspect(),
+      admin,
+      ...(answered === undefined ? {} : { answered }),
+    });
+    this.servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, this.reserve));
+  }
+
+  /** Makes the pool of a revision. */
+  newPool(revision: Revision): InstancePool {
+    const { changed, clock, config, launcher } = this.#parts;
+    return new InstancePool(revision, {
+      launcher,
+      starter: this.starter,
+      clock,
+      maxPending: config.maxPending,
+      newId: newInstanceId,
+      note: (instance, pool) => {
+        this.fleet.add(instance, pool);
+        instance.onChange = (before) => {
+          if (before === "ready") this.#forwarder.leave(instance.origin);
+          changed(instance, before);
+        };
+        changed(instance, undefined);
+      },
+    });
+  }
+
+  /** Drains a pool that no request goes to any more; resolves when its instances have been stopped. */
+  retire(pool: InstancePool): Promise<void> {
+    const retired = pool.retire(this.#parts.config.drainTimeout)
+      .catch(() => {}) // what could not be stopped is logged, and the reaper finds it
+      .finally(() => this.#retiring.delete(retired));
+    this.#retiring.add(retired);
+    return retired;
+  }
+
+  /** Accepts no more requests, lets those in flight finish for a while, and sends the rest away. */
+  async drain(): Promise<void> {
+    const { clock, config } = this.#parts;
+    this.reaper.stop();
+    this.activator.drain();
+    const served = Promise.all(this.servers.map((server) => server.shutdown()));
+    const idle = served.then(() => Promise.all(this.fleet.instances().map((instance) => instance.untilIdle())));
+    const patience = new AbortController();
+    await Promise.race([idle, pause(clock, config.drainTimeout, patience.signal)]);
+    patience.abort();
+    const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
+    for (const pool of this.fleet.pools()) pool.refuse(draining);
+    this.#unanswered.abortAll(draining);
+  }
+
+  /** Stops every container. */
+  async stopContainers(): Promise<void> {
+    await Promise.all([...this.fleet.pools()].map((pool) => pool.retire(0)));
+    await Promise.all(this.#retiring);
+    await this.starter.settled();
+    // Whatever is left now belongs to no instance, and goes; an engine under load may need to be asked again.
+    for (let tries = 0; tries < MOST_SWEEPS && !await this.reaper.reconcile(); tries++);
+  }
+
+  [Symbol.dispose](): void {
+    this.reserve.release();
+    this.#forwarder[Symbol.dispose]();
+    this.#websockets[Symbol.dispose]();
+  }
+}
+
+/** A container's name: readable, and with enough of chance in it that no two are alike. */
+function newInstanceId(revision: Revision): string {
+  const random = [...crypto.getRandomValues(new Uint8Array(4))].map((byte) => (byte % 36).toString(36)).join("");
+  return `cless-${revision.service}-${revision.name}-${random}`;
+}
