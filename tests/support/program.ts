@@ -105,6 +105,29 @@ export class Program implements AsyncDisposable {
     return await response.json();
   }
 
+  /** Any request of the admin API; `json` is what the answer holds, where it is that. */
+  async send(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+    // deno-lint-ignore no-explicit-any -- a test says what it expects by what it compares
+  ): Promise<{ status: number; headers: Headers; text: string; json: any }> {
+    const token = (await Deno.readTextFile(`${this.dataDir}/admin-token`)).trim();
+    const response = await fetch(`http://${this.#admin}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = /[/+]json/.test(response.headers.get("content-type") ?? "");
+    return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+  }
+
   /** The names of this program's containers, running or not. */
   async containers(service?: string): Promise<string[]> {
     const owner = (await Deno.readTextFile(`${this.dataDir}/owner`)).trim();

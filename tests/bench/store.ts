@@ -1,0 +1,63 @@
+import { Deployer } from "../../src/control/deployer.ts";
+import { Publisher } from "../../src/control/publisher.ts";
+import { ServiceMap } from "../../src/serving/service_map.ts";
+import { SqliteStore } from "../../src/sqlite/store.ts";
+import { newScene } from "../control/deployer_kit.ts";
+import { creationOf, revisionOf } from "../sqlite/kit.ts";
+
+/** How many services the store has, with two revisions each. */
+export const STORED_SERVICES = 10_000;
+const CHANGES = 200;
+
+/** How long a store with many services takes. */
+export interface StoreTimes {
+  /** From opening the file until every service can be asked for, ms. */
+  readonly startMs: readonly number[];
+  /** From a change of traffic being asked for until it is on disk and requests see it, ms. */
+  readonly changeMs: readonly number[];
+}
+
+/** Opens a store with many services some times, and changes some of them. */
+export async function storeTimes(folder: string, starts: number): Promise<StoreTimes> {
+  await Deno.mkdir(folder);
+  fill(folder);
+  const startMs: number[] = [];
+  const changeMs: number[] = [];
+  for (let start = 0; start < starts; start++) {
+    const began = performance.now();
+    using store = SqliteStore.open(folder);
+    const deployer = deployerOf(store);
+    await deployer.load();
+    startMs.push(performance.now() - began);
+    for (let change = 0; change < CHANGES; change++) {
+      const name = nameOf((change * 7919) % STORED_SERVICES);
+      const [one, two] = [`${name}-00001`, `${name}-00002`];
+      const percent = start % 2 === 0 ? 30 : 70;
+      const before = performance.now();
+      await deployer.setTraffic(name, [{ revision: one, percent }, { revision: two, percent: 100 - percent }], {
+        by: "bench",
+      });
+      changeMs.push(performance.now() - before);
+    }
+  }
+  return { startMs, changeMs };
+}
+
+function fill(folder: string): void {
+  using store = SqliteStore.open(folder);
+  for (let number = 0; number < STORED_SERVICES; number++) {
+    const creation = creationOf(nameOf(number), { domains: [`${nameOf(number)}.example.com`] });
+    store.change(creation);
+    const revision = revisionOf(creation.service.name, 2, { env: { GREETING: "hello", NUMBER: String(number) } });
+    store.change({
+      ...creation,
+      service: { ...creation.service, latestRevision: revision.name, lastNumber: 2, generation: 2 },
+      expectedGeneration: 1,
+      addRevision: revision,
+    });
+  }
+}
+
+function nameOf(number: number): string {
+  return `app-${number}`;
+}
