@@ -131,6 +131,7 @@ const NOT_USED_YET = [
   "src/control/event_log.ts",
   "src/control/manifest.ts",
   "src/control/secrets.ts",
+  "src/control/service_logs.ts",
   "src/control/tokens.ts",
   "src/docker/image_source.ts",
   "src/sqlite/store.ts",
