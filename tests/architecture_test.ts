@@ -133,7 +133,6 @@ const NOT_USED_YET = [
   "src/control/secrets.ts",
   "src/control/service_logs.ts",
   "src/control/tokens.ts",
-  "src/docker/image_source.ts",
   "src/sqlite/store.ts",
 ];
 
