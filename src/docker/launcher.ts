@@ -6,6 +6,7 @@ import { toAddress } from "./addresses.ts";
 import { type DockerCommand, jsonLines } from "./command.ts";
 import { carryEnv } from "./container_env.ts";
 import { ContainerOutputs } from "./container_outputs.ts";
+import { discreetError } from "./discretion.ts";
 import { HostPorts } from "./host_ports.ts";
 import { ImageRecovery, isImageGone } from "./image_recovery.ts";
 import { ImageSource } from "./image_source.ts";
@@ -94,7 +95,7 @@ export class DockerLauncher implements Launcher {
         const network = /network .* not found/i.test(reason);
         if (network) this.#network.lost();
         const taken = /already (in use|allocated)/i.test(reason) && !/container name/i.test(reason);
-        if (!(network || taken) || places >= MOST_PLACES) throw error;
+        if (!(network || taken) || places >= MOST_PLACES) throw discreetError(error, revision);
         log.warning("place is taken; trying the next", { instance: id, origin: placement.origin, reason });
         await this.#remove(id); // the container was made, though it does not run
       } finally {

@@ -151,6 +151,14 @@ dockerTest("an engine that refuses to start a container is not asked again", asy
   assertEquals(await asked(docker), ["run", "run"]);
 });
 
+dockerTest("what a refusal says has no secret in it", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("run", refused('exec: "serve --key=secret-1": not found; KEY=secret-2-secret'));
+  const revision = { ...REVISION, command: ["serve --key=secret-1"], env: { KEY: "secret-2-secret" } };
+  const { message } = await assertRejects(() => launcher.launch({ id: "one", revision }), DockerError);
+  assertEquals(message, 'exec: "serve ***": not found; KEY=***');
+});
+
 dockerTest("an address in use is passed over, and the half-made container removed", async (docker) => {
   const launcher = await newLauncher(docker);
   await docker.on("run", ADDRESS_TAKEN, ADDRESS_TAKEN, `${ID}\n`);

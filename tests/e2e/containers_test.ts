@@ -87,6 +87,14 @@ Deno.test(
   },
 );
 
+Deno.test({ name: "a command that is not there is named without its arguments", ignore: noDocker }, async () => {
+  await using rig = await Rig.start();
+  for (const command of [["/no-such-app", "--key=secret"], ["/no-such-app --key=secret"]]) {
+    const { message } = await assertRejects(() => rig.run({ command }), DockerError, '"/no-such-app');
+    assert(!message.includes("secret"), message);
+  }
+});
+
 Deno.test({ name: "memory and processors are limited, and swap is no way around that", ignore: noDocker }, async () => {
   await using rig = await Rig.start();
   const id = await rig.run({ memory: 64 * MIB, cpus: 0.5, command: ["sleep", "600"] });
