@@ -60,7 +60,7 @@ registryTest("a tag that has moved means other content only where the registry i
   assertEquals([second.imageId, second.pulled], [two.id, true]);
   assert(second.digest !== undefined && second.digest !== first.digest);
   assertEquals((await source.pullByDigest(first.digest!)).imageId, one.id);
-  await docker("rmi", name);
+  await docker("rmi", "--force", one.id, two.id);
 });
 
 registryTest("what a registry does not have, or not for everybody, is an error that says so", async (registry) => {
