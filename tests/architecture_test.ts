@@ -128,8 +128,10 @@ async function readSources(): Promise<Sources> {
 const NOT_USED_YET = [
   "src/control/attempts.ts",
   "src/control/deployer.ts",
+  "src/control/event_log.ts",
   "src/control/manifest.ts",
   "src/control/secrets.ts",
+  "src/control/service_logs.ts",
   "src/control/tokens.ts",
   "src/sqlite/store.ts",
 ];

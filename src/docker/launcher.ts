@@ -5,8 +5,12 @@ import type { Container, Launch, Launcher } from "../serving/launcher.ts";
 import { toAddress } from "./addresses.ts";
 import { type DockerCommand, jsonLines } from "./command.ts";
 import { carryEnv } from "./container_env.ts";
+import { ContainerOutputs } from "./container_outputs.ts";
+import { discreetError } from "./discretion.ts";
 import { HostPorts } from "./host_ports.ts";
-import { type LogLine, type LogOptions, readLogs } from "./logs.ts";
+import { ImageRecovery, isImageGone } from "./image_recovery.ts";
+import { ImageSource } from "./image_source.ts";
+import type { LogLine, LogOptions } from "./logs.ts";
 import type { OwnNetwork } from "./network.ts";
 import { LABEL, type Placement, runArgs } from "./run_args.ts";
 
@@ -23,6 +27,8 @@ export interface DockerLauncherOptions {
   readonly portRange: { readonly first: number; readonly last: number };
   /** Whether the host reaches the containers' own addresses: `auto` finds out. */
   readonly upstream: Upstream;
+  /** Wall-clock time, ms since 1970; the machine's where it is missing. */
+  readonly now?: () => number;
 }
 
 /** A container as `docker ps` is asked to write it. */
@@ -38,10 +44,13 @@ interface Listed {
 
 /** Starts and stops containers by the docker command. */
 export class DockerLauncher implements Launcher {
+  /** What the apps write, also for a while after their containers were removed. */
+  readonly outputs: ContainerOutputs;
   readonly #docker: DockerCommand;
   readonly #network: OwnNetwork;
   readonly #owner: string;
   readonly #ports: HostPorts;
+  readonly #recovery: ImageRecovery;
   readonly #upstream: DockerLauncherOptions["upstream"];
   readonly #placements = new Map<string, Placement>();
   readonly #starting = new Map<string, () => void>();
@@ -52,7 +61,9 @@ export class DockerLauncher implements Launcher {
     this.#network = options.network;
     this.#owner = options.owner;
     this.#ports = new HostPorts(options.portRange);
+    this.#recovery = new ImageRecovery(new ImageSource(options.docker));
     this.#upstream = options.upstream;
+    this.outputs = new ContainerOutputs(options.docker, options.now ?? Date.now);
   }
 
   /** Does in advance what the first start would have to wait for. */
@@ -63,6 +74,7 @@ export class DockerLauncher implements Launcher {
 
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
     const { options } = carryEnv(revision.env);
+    let restored = false;
     for (let places = 1;; places++) {
       const placement = await this.#place(id, revision.port);
       const started = new Promise<void>((resolve) => this.#starting.set(id, resolve));
@@ -71,15 +83,21 @@ export class DockerLauncher implements Launcher {
         // The engine's event comes some milliseconds before the command has ended.
         await Promise.race([ran, started]);
         ran.catch(() => {}); // what happens to the container from now on is told by events
+        this.outputs.started(id, { service: revision.service, revision: revision.name });
         return { origin: placement.origin };
       } catch (error) {
+        if (!restored && isImageGone(error)) {
+          await this.#recovery.restore(revision);
+          restored = true;
+          continue;
+        }
         const reason = messageOf(error);
         const network = /network .* not found/i.test(reason);
         if (network) this.#network.lost();
         const taken = /already (in use|allocated)/i.test(reason) && !/container name/i.test(reason);
-        if (!(network || taken) || places >= MOST_PLACES) throw error;
+        if (!(network || taken) || places >= MOST_PLACES) throw discreetError(error, revision);
         log.warning("place is taken; trying the next", { instance: id, origin: placement.origin, reason });
-        await this.remove(id); // the container was made, though it does not run
+        await this.#remove(id); // the container was made, though it does not run
       } finally {
         this.#starting.delete(id);
       }
@@ -109,6 +127,35 @@ export class DockerLauncher implements Launcher {
   }
 
   async remove(id: string): Promise<void> {
+    await this.outputs.keep(id);
+    await this.#remove(id);
+  }
+
+  forget(id: string): void {
+    this.outputs.forget(id);
+    const placement = this.#placements.get(id);
+    if (placement === undefined) return;
+    this.#placements.delete(id);
+    this.#network.free(placement.address);
+    if (placement.hostPort !== undefined) this.#ports.free(placement.hostPort);
+  }
+
+  async output(id: string, lines: number): Promise<string> {
+    try {
+      return await this.#docker.runMerged(["logs", `--tail=${lines}`, id]);
+    } catch (error) {
+      const kept = await this.outputs.kept(id, lines);
+      if (kept === undefined) throw error;
+      return kept;
+    }
+  }
+
+  /** What the app writes, line by line, as {@linkcode readLogs} has it; where the container is gone, what is kept of it. */
+  logs(id: string, options: LogOptions = {}): AsyncIterable<LogLine> {
+    return this.outputs.read(id, { timestamps: false, ...options });
+  }
+
+  async #remove(id: string): Promise<void> {
     for (let tries = 1;; tries++) {
       try {
         await this.#docker.run(["rm", "--force", "--volumes", id]);
@@ -118,23 +165,6 @@ export class DockerLauncher implements Launcher {
         if (tries >= MOST_REMOVALS) throw error;
       }
     }
-  }
-
-  forget(id: string): void {
-    const placement = this.#placements.get(id);
-    if (placement === undefined) return;
-    this.#placements.delete(id);
-    this.#network.free(placement.address);
-    if (placement.hostPort !== undefined) this.#ports.free(placement.hostPort);
-  }
-
-  output(id: string, lines: number): Promise<string> {
-    return this.#docker.runMerged(["logs", `--tail=${lines}`, id]);
-  }
-
-  /** What the app writes, line by line, as {@linkcode readLogs} has it. */
-  logs(id: string, options: LogOptions = {}): AsyncIterable<LogLine> {
-    return readLogs(this.#docker, id, options);
   }
 
   async list(): Promise<Container[]> {
@@ -152,7 +182,7 @@ export class DockerLauncher implements Launcher {
     return jsonLines<Listed>(output, "id", "state", "origin").map(({ address, origin, ...container }) => {
       const state = stateOf(container.state);
       // One that has ended holds no place; the place of one that was known has perhaps been given up meanwhile.
-      if (state !== "ended" && !placed.has(container.id)) this.#keep(container.id, address, origin);
+      if (state !== "ended" && !placed.has(container.id)) this.#keep(container, address, origin);
       const published = origin.startsWith("http://127.0.0.1:");
       // One that was started when the host reached containers in the other way is of no use now.
       const reachable = origin !== "" && published !== direct;
@@ -161,8 +191,9 @@ export class DockerLauncher implements Launcher {
   }
 
   /** Notes where a container is that an earlier process has started. */
-  #keep(id: string, address: string, origin: string): void {
+  #keep({ id, revision, service }: Omit<Container, "state" | "origin">, address: string, origin: string): void {
     if (this.#placements.has(id) || address === "" || origin === "") return;
+    this.outputs.started(id, { service, revision });
     const { hostname, port } = new URL(origin);
     const hostPort = hostname === "127.0.0.1" ? Number(port) : undefined;
     this.#network.occupy(address);

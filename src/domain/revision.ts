@@ -11,6 +11,8 @@ export interface Revision {
   readonly image: string;
   /** The image's content, `sha256:…`: what is really started, whatever the name means by then. */
   readonly imageId: string;
+  /** By which the image can be pulled again, name@sha256:…; undefined for one that is only local. */
+  readonly imageDigest?: string;
   /** Where the app listens inside its container. */
   readonly port: number;
   /** The path that must answer before an instance gets requests. */

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { type CommandOptions, DockerCommand, DockerError } from "../../src/docker/command.ts";
+import { ImageError } from "../../src/docker/image_error.ts";
 import { DockerLauncher, type DockerLauncherOptions } from "../../src/docker/launcher.ts";
 import { OwnNetwork } from "../../src/docker/network.ts";
 import { runArgs } from "../../src/docker/run_args.ts";
@@ -111,8 +112,10 @@ dockerTest("whatever the command prints, the container goes by its name", async 
   await docker.on("run", "WARNING: Your kernel does not support swap limit capabilities\nsomething else\n");
   await launcher.launch({ id: "one", revision: REVISION });
   await docker.on("stop", "");
+  await docker.on("logs", "");
   await launcher.stop("one");
-  assertEquals(await asked(docker), ["run", "stop --time=10 one", "rm --force --volumes one"]);
+  const logs = "logs --timestamps --tail=1000 one";
+  assertEquals(await asked(docker), ["run", "stop --time=10 one", logs, "rm --force --volumes one"]);
 });
 
 dockerTest(
@@ -146,6 +149,14 @@ dockerTest("an engine that refuses to start a container is not asked again", asy
     assertEquals(launcher.isLaunching("one"), false);
   }
   assertEquals(await asked(docker), ["run", "run"]);
+});
+
+dockerTest("what a refusal says has no secret in it", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("run", refused('exec: "serve --key=secret-1": not found; KEY=secret-2-secret'));
+  const revision = { ...REVISION, command: ["serve --key=secret-1"], env: { KEY: "secret-2-secret" } };
+  const { message } = await assertRejects(() => launcher.launch({ id: "one", revision }), DockerError);
+  assertEquals(message, 'exec: "serve ***": not found; KEY=***');
 });
 
 dockerTest("an address in use is passed over, and the half-made container removed", async (docker) => {
@@ -235,6 +246,64 @@ dockerTest("an address is used again only when it was given up, and after all ot
   await assertRejects(() => launch("g"), RangeError);
   launcher.forget("a");
   assertEquals(await launch("g"), "0.2");
+});
+
+dockerTest("an image that somebody has removed is pulled again, and the start goes on", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const gone = refused(`No such image: sha256:${ID}`);
+  await docker.on("run", { ...gone, stdout: "" }, { ...gone, stdout: "" }, `${ID}\n`);
+  const found = `${JSON.stringify({ id: `sha256:${ID}`, digests: [] })}\n`;
+  await docker.on("image inspect", { stderr: "Error: No such image: x\n", code: 1 }, found);
+  await docker.on("image pull", "");
+  await assertRejects(() => launcher.launch({ id: "one", revision: REVISION }), ImageError, "build it again");
+  const imageDigest = `golang@sha256:${ID}`;
+  const { origin } = await launcher.launch({ id: "two", revision: { ...REVISION, imageDigest } });
+  assertEquals(origin, "http://10.9.0.4:8080");
+  assertEquals((await asked(docker)).filter((call) => !call.startsWith("image inspect")), [
+    "run",
+    "run",
+    `image pull ${imageDigest}`,
+    "run",
+  ]);
+});
+
+dockerTest("an image that is gone again at once is not pulled for ever", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("run", { ...refused(`No such image: sha256:${ID}`), stdout: "" });
+  await docker.on("image inspect", `${JSON.stringify({ id: `sha256:${ID}`, digests: [] })}\n`);
+  const revision = { ...REVISION, imageDigest: `golang@sha256:${ID}` };
+  await assertRejects(() => launcher.launch({ id: "one", revision }), DockerError, "No such image");
+  assertEquals((await docker.calls("run")).length, 2);
+});
+
+dockerTest("the last lines of a container are read before it is removed, and kept", async (docker) => {
+  const launcher = await newLauncher(docker, { now: () => 1_700_000_000_000 });
+  const told: string[] = [];
+  launcher.outputs.watch("golang", ({ id }) => told.push(id));
+  await launcher.launch({ id: "one", revision: REVISION });
+  await launcher.launch({ id: "two", revision: REVISION });
+  const gone = { stderr: "Error response from daemon: No such container\n", code: 1 };
+  const line = { stdout: "2026-01-02T03:04:05.000000006Z bye\n" };
+  await docker.on("stop", "");
+  await docker.on("logs", line, line, gone);
+  await launcher.stop("one");
+  await launcher.remove("two");
+  const logs = "logs --timestamps --tail=1000";
+  const removal = "rm --force --volumes";
+  assertEquals(await asked(docker), [
+    "run",
+    "run",
+    ...["stop --time=10 one", `${logs} one`, `${removal} one`],
+    ...[`${logs} two`, `${removal} two`],
+  ]);
+  assertEquals(await Array.fromAsync(launcher.logs("one")), [{ stream: "stdout", text: "bye" }]);
+  assertEquals(await launcher.output("two", 20), "bye");
+  const endedAt = 1_700_000_000_000;
+  assertEquals(launcher.outputs.list("golang"), [
+    { id: "one", revision: REVISION.name, endedAt },
+    { id: "two", revision: REVISION.name, endedAt },
+  ]);
+  assertEquals(told, ["one", "two"]);
 });
 
 dockerTest("what the app writes is read line by line", async (docker) => {

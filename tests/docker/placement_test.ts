@@ -120,6 +120,11 @@ placeTest("containers are listed as what they are", async (docker) => {
     state: "running",
     origin: "http://203.0.113.3:8080",
   });
+  // Their output can be read.
+  assertEquals(launcher.outputs.list("golang").map(({ id }) => id), ["created", "running", "paused"]);
+  await launcher.list();
+  launcher.forget("created");
+  assertEquals(launcher.outputs.list("golang").map(({ id }) => id), ["running", "paused"]);
   assertEquals((await docker.calls("ps"))[0]!.slice(0, 4), [
     "ps",
     "--all",

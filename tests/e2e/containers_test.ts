@@ -2,90 +2,11 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { DockerCommand, DockerError } from "../../src/docker/command.ts";
 import { ImageError } from "../../src/docker/image_error.ts";
 import { ImageSource } from "../../src/docker/image_source.ts";
-import { DockerLauncher } from "../../src/docker/launcher.ts";
 import type { LogLine, LogOptions } from "../../src/docker/logs.ts";
-import { OwnNetwork } from "../../src/docker/network.ts";
-import { conventionRevision, type Extras } from "../../src/domain/revision.ts";
+import { Rig } from "../support/container_rig.ts";
 import { build, docker, noDocker } from "../support/docker.ts";
 
 const MIB = 1024 ** 2;
-const LIMITS = { startTimeout: 30_000, requestTimeout: 30_000, stopAfter: Infinity };
-const APPLETS = ["cat", "env", "head", "seq", "sh", "sleep", "tr"];
-
-/** An image with a shell: the machine's own busybox, where it is a static one, else a sample image. */
-async function shellImage(name: string): Promise<AsyncDisposable & { id: string }> {
-  const which = await new Deno.Command("sh", { args: ["-c", "command -v busybox && ! ldd $(command -v busybox)"] })
-    .output();
-  const busybox = new TextDecoder().decode(which.stdout).split("\n")[0]!;
-  if (!which.success || busybox === "") return build(name, "FROM python-docker\nENTRYPOINT []\nUSER 0");
-  const folder = await Deno.makeTempDir();
-  await Deno.mkdir(`${folder}/root/bin`, { recursive: true });
-  await Deno.copyFile(busybox, `${folder}/root/bin/busybox`);
-  for (const applet of APPLETS) await Deno.symlink("busybox", `${folder}/root/bin/${applet}`);
-  await new Deno.Command("tar", { args: ["-C", `${folder}/root`, "-cf", `${folder}/root.tar`, "."] }).output();
-  const id = await docker("import", "--change=ENV PATH=/bin", `${folder}/root.tar`, name);
-  await Deno.remove(folder, { recursive: true });
-  return {
-    id,
-    async [Symbol.asyncDispose]() {
-      await docker("rmi", "--force", name).catch(() => {}); // a test may have removed it itself
-    },
-  };
-}
-
-/** A launcher with a network and an image of its own; everything goes away with it. */
-class Rig implements AsyncDisposable {
-  readonly launcher: DockerLauncher;
-  readonly image: AsyncDisposable & { id: string };
-  readonly #network: OwnNetwork;
-  readonly #owner: string;
-  #count = 0;
-
-  private constructor(image: AsyncDisposable & { id: string }, owner: string, command: string) {
-    this.image = image;
-    this.#owner = owner;
-    const docker = new DockerCommand(command);
-    this.#network = new OwnNetwork(docker, { owner, path: "/nowhere" });
-    this.launcher = new DockerLauncher({
-      docker,
-      network: this.#network,
-      owner,
-      portRange: { first: 29_000, last: 29_999 },
-      upstream: "auto",
-    });
-  }
-
-  static async start(command = "docker"): Promise<Rig> {
-    const owner = `e2e${crypto.randomUUID().slice(0, 8)}`;
-    return new Rig(await shellImage(`${owner}-docker`), owner, command);
-  }
-
-  /** Another launcher for the same containers, as the next process has it. */
-  next(): DockerLauncher {
-    return new Rig(this.image, this.#owner, "docker").launcher;
-  }
-
-  /** Starts a container, and resolves with its name. */
-  async run(extras: Partial<Extras>): Promise<string> {
-    const id = `cless-${this.#owner}-${this.#count++}`;
-    const revision = { ...conventionRevision(this.#owner, this.image.id, LIMITS), ...extras };
-    await this.launcher.launch({ id, revision });
-    return id;
-  }
-
-  /** Starts a container with a shell script, and resolves with its lines when it has ended. */
-  async lines(script: string, extras: Partial<Extras> = {}, options: LogOptions = {}): Promise<LogLine[]> {
-    const id = await this.run({ command: ["sh", "-c", script], ...extras });
-    return await Array.fromAsync(this.launcher.logs(id, { follow: true, ...options }));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const { id } of await this.launcher.list()) await this.launcher.remove(id);
-    await this.#network.remove();
-    await this.image[Symbol.asyncDispose]();
-  }
-}
-
 /** What `docker inspect` says of a container. */
 async function inspect(id: string) {
   return JSON.parse(await docker("inspect", "--type=container", id))[0];
@@ -166,6 +87,14 @@ Deno.test(
   },
 );
 
+Deno.test({ name: "a command that is not there is named without its arguments", ignore: noDocker }, async () => {
+  await using rig = await Rig.start();
+  for (const command of [["/no-such-app", "--key=secret"], ["/no-such-app --key=secret"]]) {
+    const { message } = await assertRejects(() => rig.run({ command }), DockerError, '"/no-such-app');
+    assert(!message.includes("secret"), message);
+  }
+});
+
 Deno.test({ name: "memory and processors are limited, and swap is no way around that", ignore: noDocker }, async () => {
   await using rig = await Rig.start();
   const id = await rig.run({ memory: 64 * MIB, cpus: 0.5, command: ["sleep", "600"] });
@@ -184,6 +113,20 @@ Deno.test({ name: "a named volume keeps its data from one instance to the next",
   assertEquals((await rig.lines(script, { volumes })).length, 1);
   for (const { id } of await rig.launcher.list()) await rig.launcher.stop(id);
   assertEquals((await rig.lines(script, { volumes })).length, 2);
+});
+
+Deno.test({ name: "with a container its nameless volumes go, and no others", ignore: noDocker }, async () => {
+  await using data = volume();
+  await using rig = await Rig.start();
+  await using image = await build(`${rig.service}-nameless`, `FROM ${rig.service}-docker\nVOLUME /nameless`);
+  const volumes = [{ source: data.name, path: "/data", readOnly: false }];
+  const id = await rig.run({ imageId: image.id, volumes, command: ["sleep", "600"] });
+  const { Mounts } = await inspect(id) as { Mounts: { Name: string }[] };
+  const names = Mounts.map(({ Name }) => Name);
+  assertEquals([names.length, names.includes(data.name)], [2, true]);
+  await rig.launcher.remove(id);
+  const left = (await docker("volume", "ls", "--quiet")).split("\n");
+  assertEquals(names.filter((name) => left.includes(name)), [data.name]);
 });
 
 Deno.test(
@@ -256,7 +199,9 @@ Deno.test(
     assertEquals((await following.next()).value, { stream: "stdout", text: "3" });
     const [end] = await Promise.all([following.next(), rig.launcher.remove(id)]);
     assertEquals(end.done, true);
-    await assertRejects(() => textsOf({}), DockerError, "No such container");
+    assertEquals([await textsOf({}), await rig.launcher.output(id, 2)], [["1", "2", "3"], "2\n3"]);
+    const unknown = () => Array.fromAsync(rig.launcher.logs(`${id}-other`));
+    await assertRejects(unknown, DockerError, "No such container");
   },
 );
 

@@ -1,0 +1,75 @@
+import { assertEquals } from "@std/assert";
+import { type ServiceLogLine, type ServiceLogOptions, ServiceLogs } from "../../src/control/service_logs.ts";
+import { systemClock } from "../../src/serving/clock.ts";
+import { Rig } from "../support/container_rig.ts";
+import { noDocker } from "../support/docker.ts";
+
+/** The logs of a rig's service, and a way to read them. */
+function logsOf(rig: Rig) {
+  const logs = new ServiceLogs({ outputs: rig.launcher.outputs, clock: systemClock, now: Date.now });
+  const signal = new AbortController().signal;
+  return (options: Partial<ServiceLogOptions> = {}) =>
+    logs.read(rig.service, { follow: false, tail: undefined, since: undefined, signal, ...options });
+}
+
+/** A script that writes numbered lines for a while, in turn to both of its streams. */
+const COUNT = "for n in $(seq 20); do echo $n; echo $n >&2; sleep 0.01; done";
+
+Deno.test(
+  { name: "what several instances write is one log, in order, also after their end", ignore: noDocker },
+  async () => {
+    await using rig = await Rig.start();
+    const read = logsOf(rig);
+    const ids = await Promise.all([1, 2].map(() => rig.run({ command: ["sh", "-c", COUNT] })));
+    for (const id of ids) await Array.fromAsync(rig.launcher.logs(id, { follow: true }));
+    const check = (lines: ServiceLogLine[]) => {
+      assertEquals(lines.length, 80);
+      const times = lines.map(({ time }) => time!);
+      assertEquals(times, times.toSorted());
+      for (const id of ids) {
+        for (const stream of ["stdout", "stderr"]) {
+          const own = lines.filter((line) => line.instance === id && line.stream === stream);
+          assertEquals(own.map(({ text }) => Number(text)), Array.from({ length: 20 }, (_, n) => n + 1));
+        }
+      }
+    };
+    const before = await Array.fromAsync(read());
+    check(before);
+    await rig.launcher.remove(ids[0]!);
+    check(await Array.fromAsync(read()));
+    await rig.launcher.stop(ids[1]!);
+    assertEquals(await Array.fromAsync(read()), before);
+    assertEquals(await Array.fromAsync(read({ tail: 5 })), before.slice(-5));
+    const since = before[40]!.time!;
+    assertEquals(await Array.fromAsync(read({ since })), before.slice(40));
+  },
+);
+
+Deno.test(
+  { name: "a follower gets every line of every instance once, to the last one", ignore: noDocker },
+  async () => {
+    await using rig = await Rig.start();
+    const read = logsOf(rig);
+    const controller = new AbortController();
+    const lines: ServiceLogLine[] = [];
+    const quick = "seq 200; echo bye >&2";
+    const following = (async () => {
+      for await (const line of read({ follow: true, signal: controller.signal })) {
+        lines.push(line);
+        if (lines.length === 603) controller.abort();
+      }
+    })();
+    for (let n = 0; n < 3; n++) {
+      const id = await rig.run({ command: ["sh", "-c", quick] });
+      await Array.fromAsync(rig.launcher.logs(id, { follow: true, tail: 0 }));
+      await rig.launcher.remove(id); // at once: the follower has perhaps not begun
+    }
+    await following;
+    const instances = new Set(lines.map(({ instance }) => instance));
+    assertEquals(instances.size, 3);
+    for (const id of instances) {
+      const own = lines.filter(({ instance, stream }) => instance === id && stream === "stdout");
+      assertEquals(own.map(({ text }) => Number(text)), Array.from({ length: 200 }, (_, n) => n + 1));
+    }
+  },
+);

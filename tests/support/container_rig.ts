@@ -1,0 +1,88 @@
+import { DockerCommand } from "../../src/docker/command.ts";
+import { DockerLauncher } from "../../src/docker/launcher.ts";
+import type { LogLine, LogOptions } from "../../src/docker/logs.ts";
+import { OwnNetwork } from "../../src/docker/network.ts";
+import { conventionRevision, type Revision } from "../../src/domain/revision.ts";
+import { build, docker } from "./docker.ts";
+
+const LIMITS = { startTimeout: 30_000, requestTimeout: 30_000, stopAfter: Infinity };
+const APPLETS = ["cat", "env", "head", "seq", "sh", "sleep", "tr"];
+
+/** An image with a shell: the machine's own busybox, where it is a static one, else a sample image. */
+export async function shellImage(name: string): Promise<AsyncDisposable & { id: string }> {
+  const which = await new Deno.Command("sh", { args: ["-c", "command -v busybox && ! ldd $(command -v busybox)"] })
+    .output();
+  const busybox = new TextDecoder().decode(which.stdout).split("\n")[0]!;
+  if (!which.success || busybox === "") return build(name, "FROM python-docker\nENTRYPOINT []\nUSER 0");
+  const folder = await Deno.makeTempDir();
+  await Deno.mkdir(`${folder}/root/bin`, { recursive: true });
+  await Deno.copyFile(busybox, `${folder}/root/bin/busybox`);
+  for (const applet of APPLETS) await Deno.symlink("busybox", `${folder}/root/bin/${applet}`);
+  await new Deno.Command("tar", { args: ["-C", `${folder}/root`, "-cf", `${folder}/root.tar`, "."] }).output();
+  const id = await docker("import", "--change=ENV PATH=/bin", `${folder}/root.tar`, name);
+  await Deno.remove(folder, { recursive: true });
+  return {
+    id,
+    async [Symbol.asyncDispose]() {
+      await docker("rmi", "--force", name).catch(() => {}); // a test may have removed it itself
+    },
+  };
+}
+
+/** A launcher with a network and an image of its own; everything goes away with it. */
+export class Rig implements AsyncDisposable {
+  readonly launcher: DockerLauncher;
+  readonly image: AsyncDisposable & { id: string };
+  readonly #network: OwnNetwork;
+  readonly #owner: string;
+  #count = 0;
+
+  private constructor(image: AsyncDisposable & { id: string }, owner: string, command: string) {
+    this.image = image;
+    this.#owner = owner;
+    const docker = new DockerCommand(command);
+    this.#network = new OwnNetwork(docker, { owner, path: "/nowhere" });
+    this.launcher = new DockerLauncher({
+      docker,
+      network: this.#network,
+      owner,
+      portRange: { first: 29_000, last: 29_999 },
+      upstream: "auto",
+    });
+  }
+
+  /** The name of the service whose instances the containers are. */
+  get service(): string {
+    return this.#owner;
+  }
+
+  static async start(command = "docker"): Promise<Rig> {
+    const owner = `e2e${crypto.randomUUID().slice(0, 8)}`;
+    return new Rig(await shellImage(`${owner}-docker`), owner, command);
+  }
+
+  /** Another launcher for the same containers, as the next process has it. */
+  next(): DockerLauncher {
+    return new Rig(this.image, this.#owner, "docker").launcher;
+  }
+
+  /** Starts a container, and resolves with its name. */
+  async run(extras: Partial<Revision>): Promise<string> {
+    const id = `cless-${this.#owner}-${this.#count++}`;
+    const revision = { ...conventionRevision(this.#owner, this.image.id, LIMITS), ...extras };
+    await this.launcher.launch({ id, revision });
+    return id;
+  }
+
+  /** Starts a container with a shell script, and resolves with its lines when it has ended. */
+  async lines(script: string, extras: Partial<Revision> = {}, options: LogOptions = {}): Promise<LogLine[]> {
+    const id = await this.run({ command: ["sh", "-c", script], ...extras });
+    return await Array.fromAsync(this.launcher.logs(id, { follow: true, ...options }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { id } of await this.launcher.list()) await this.launcher.remove(id);
+    await this.#network.remove();
+    await this.image[Symbol.asyncDispose]();
+  }
+}
