@@ -6,11 +6,34 @@ export class RevisionFailed extends Error {
   readonly revision: string;
   /** Why it did not, on one line. */
   readonly reason: string;
+  /** The last lines that its app has written; empty where there are none. */
+  readonly output: readonly string[];
 
   constructor(revision: string, cause: unknown) {
     const reason = cause instanceof ClessError ? cause.detail ?? cause.message : messageOf(cause);
     super(`the revision ${revision} did not become ready: ${reason}`, { cause });
     this.revision = revision;
+    this.reason = reason;
+    this.output = linesOf((cause as { readonly output?: unknown } | undefined)?.output);
+  }
+}
+
+/** Why an image is not to be had. */
+export interface ImageUnavailableOptions extends ErrorOptions {
+  /** In one word; `not_found` is one that is not there at all. */
+  readonly reason?: string;
+}
+
+/** An image is not to be had; nothing has changed. The message is one line, for whoever has deployed. */
+export class ImageUnavailable extends Error {
+  override readonly name = "ImageUnavailable";
+  /** In one word, `not_found` where there is none. */
+  readonly reason: string;
+  /** There was no app that could have written something. */
+  readonly output: readonly string[] = [];
+
+  constructor(message: string, { reason = "engine", ...options }: ImageUnavailableOptions = {}) {
+    super(message, options);
     this.reason = reason;
   }
 }
@@ -23,4 +46,9 @@ export class Conflict extends Error {
 /** There is no such service or revision. */
 export class NotFound extends Error {
   override readonly name = "NotFound";
+}
+
+function linesOf(output: unknown): string[] {
+  if (typeof output !== "string" || output.trim() === "") return [];
+  return output.replace(/\s+$/, "").split(/\r?\n/);
 }

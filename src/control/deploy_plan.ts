@@ -21,6 +21,10 @@ export interface DeployContext {
   readonly state: ServiceState | undefined;
   /** The highest numbers that it ever had. */
   readonly last: { readonly generation: number; readonly lastNumber: number };
+  /** That of a new revision; higher than all that there were. */
+  readonly number: number;
+  /** The new revision, where it was made already when the same was planned before. */
+  readonly made?: RevisionRecord | undefined;
   /** Wall-clock time, ms since 1970. */
   readonly at: number;
   readonly by: string;
@@ -34,6 +38,8 @@ export interface DeployPlan {
   readonly revision: RevisionRecord;
   /** What is to be kept; `undefined` where all is so already. */
   readonly change: ServiceChange | undefined;
+  /** The names of the fields that a new revision has otherwise than the latest. */
+  readonly changed: readonly string[];
 }
 
 /** Works out what a deploy changes. @throws {TrafficError} Where the traffic cannot be as it is asked for. */
@@ -41,8 +47,10 @@ export function planDeploy(context: DeployContext, content: Content, wish: Deplo
   const { name, state, last, at, by } = context;
   const latest = state?.revisions.find((revision) => revision.name === state.service.latestRevision);
   const isNew = latest === undefined || !isSame(latest, content);
-  const lastNumber = last.lastNumber + (isNew ? 1 : 0);
-  const revision = isNew ? { name: revisionName(name, lastNumber), service: name, ...content, createdAt: at } : latest;
+  const lastNumber = isNew ? context.number : last.lastNumber;
+  const revision = isNew
+    ? context.made ?? { name: revisionName(name, lastNumber), service: name, ...content, createdAt: at }
+    : latest;
   const revisions = isNew ? [...state?.revisions ?? [], revision] : state?.revisions ?? [];
   const before = state?.service;
   const traffic = trafficAfter(before, namesOf(revisions), revision.name, wish);
@@ -59,10 +67,11 @@ export function planDeploy(context: DeployContext, content: Content, wish: Deplo
     createdAt: before?.createdAt ?? at,
     updatedAt: at,
   };
-  if (!isNew && before !== undefined && saysTheSame(before, service)) return { revision, change: undefined };
   const changed = isNew && latest !== undefined ? changedFields(latest, content) : [];
+  if (!isNew && before !== undefined && saysTheSame(before, service)) return { revision, change: undefined, changed };
   return {
     revision,
+    changed,
     change: {
       service,
       expectedGeneration: before?.generation,

@@ -1,19 +1,11 @@
 import { Document, visit } from "yaml";
 import { canonicalTemplate } from "../domain/template.ts";
-import { checkTraffic, type Traffic, TrafficError } from "../domain/traffic.ts";
 import { type Place, YamlError, YamlTree } from "./manifest/yaml_tree.ts";
-import { check, type FieldPath, InvalidError, unknownField } from "./schema/invalid.ts";
-import { checkServiceName, checkTagLength, type ParsedService, parseService, showTemplate } from "./schema.ts";
-import { targetsSchema } from "./schema.ts";
-
-/** A service as a file declares it. */
-export interface DeclaredService extends ParsedService {
-  /** All parts of its traffic; never beside `traffic` and `tag`, which say the same in another way. */
-  readonly targets?: Traffic;
-}
+import { type FieldPath, InvalidError, unknownField } from "./schema/invalid.ts";
+import { checkServiceName, type ParsedService, parseService, showTemplate } from "./schema.ts";
 
 /** The services of a file, by name, in its order. */
-export type Manifest = ReadonlyMap<string, DeclaredService>;
+export type Manifest = ReadonlyMap<string, ParsedService>;
 
 /** What is wrong in a file; the message is `FILE:LINE:COLUMN: FIELD: what is wrong, what is right`, on one line. */
 export class ManifestError extends Error {
@@ -34,7 +26,7 @@ export class ManifestError extends Error {
 
 /**
  * Reads a file of services: YAML, `services:` and below it each service by its name, with the fields that
- * `PUT /v1/services/{name}` takes. In a file, `traffic` may also be the list of all parts.
+ * `PUT /v1/services/{name}` takes.
  *
  * @param file What the file is called in messages.
  * @throws {ManifestError} For the first thing that is wrong.
@@ -64,7 +56,7 @@ function readServices(value: unknown): Manifest {
   );
   for (const key of Object.keys(others)) throw new InvalidError([key], unknownField(key, ["services"]), true);
   const all = mapping(services ?? {}, ["services"], "must have the services below it, by their names");
-  const read = new Map<string, DeclaredService>();
+  const read = new Map<string, ParsedService>();
   const owners = new Map<string, string>();
   for (const [name, body] of Object.entries(all)) {
     const path = ["services", name];
@@ -90,27 +82,11 @@ function checkName(name: string): void {
   }
 }
 
-function readService(name: string, body: Readonly<Record<string, unknown>>): DeclaredService {
+function readService(name: string, body: Readonly<Record<string, unknown>>): ParsedService {
   if (Object.hasOwn(body, "<<")) {
     throw new InvalidError(["<<"], "merging is not supported; use *NAME for a whole value", true);
   }
-  if (!Array.isArray(body["traffic"])) return parseService(name, body);
-  const { traffic, ...rest } = body;
-  const parsed = parseService(name, rest);
-  if (parsed.tag !== undefined) {
-    throw new InvalidError(["tag"], "must stand in the list of traffic where there is one", true);
-  }
-  const targets = check(targetsSchema, traffic, ["traffic"]).map(({ revision, percent, tag }, at) => {
-    if (tag !== undefined) checkTagLength(name, tag, ["traffic", at, "tag"]);
-    return { revision, percent, ...(tag === undefined ? {} : { tag }) };
-  });
-  try {
-    checkTraffic(targets, new Set(targets.map(({ revision }) => revision))); // which ones there are is known later
-  } catch (error) {
-    if (error instanceof TrafficError) throw new InvalidError(["traffic"], error.message, true);
-    throw error;
-  }
-  return { ...parsed, targets };
+  return parseService(name, body);
 }
 
 /** Does something whose paths begin where another one ends. */
@@ -145,7 +121,7 @@ function isPlainText(text: string): boolean {
   return !text.includes("\n") || !/^\s|[^\S\n](?:\n|$)|\n\n$|\r/.test(text);
 }
 
-function showService({ template, service, traffic, targets, tag }: DeclaredService): Record<string, unknown> {
+function showService({ template, service, traffic, targets, tag }: ParsedService): Record<string, unknown> {
   const shown = showTemplate(canonicalTemplate(template));
   const defaults: Record<string, unknown> = showTemplate(canonicalTemplate({ image: "" }));
   const said = Object.entries(shown).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(defaults[key]));

@@ -1,10 +1,14 @@
 import type { Limits, Revision } from "../domain/revision.ts";
 import { resolveTraffic } from "../domain/traffic.ts";
+import { messageOf } from "../errors.ts";
+import { logger } from "../log.ts";
 import { DeclaredService } from "../serving/declared_service.ts";
 import type { InstancePool } from "../serving/instance_pool.ts";
 import type { ServiceMap } from "../serving/service_map.ts";
 import type { RevisionRecord, ServiceRecord } from "./records.ts";
 import { type RevisionSecrets, runtimeRevision } from "./runtime_revision.ts";
+
+const log = logger("publisher");
 
 /** What a {@linkcode Publisher} works with. */
 export interface PublisherParts {
@@ -12,8 +16,8 @@ export interface PublisherParts {
   readonly limits: Limits;
   readonly secrets: Pick<RevisionSecrets, "resolve">;
   readonly newPool: (revision: Revision) => InstancePool;
-  /** Drains a pool that no request goes to any more. */
-  readonly retire: (pool: InstancePool) => void;
+  /** Drains a pool that no request goes to any more; resolves when its containers are gone. */
+  readonly retire: (pool: InstancePool) => Promise<void>;
   /** From 0 to below 1, evenly; chooses between revisions that share the traffic. */
   readonly random?: () => number;
 }
@@ -21,6 +25,7 @@ export interface PublisherParts {
 /** Has requests see services as the records say. A revision that is published keeps its pool from one publication to the next. */
 export class Publisher {
   readonly #parts: PublisherParts;
+  readonly #retiring = new Map<InstancePool, Promise<void>>();
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
@@ -34,7 +39,12 @@ export class Publisher {
 
   /** Ends a pool that was made, and is not to be published. */
   discard(pool: InstancePool): void {
-    this.#parts.retire(pool);
+    this.#retire(pool);
+  }
+
+  /** Resolves when the containers are gone of all pools of a service that no request goes to any more. */
+  async gone(name: string): Promise<void> {
+    await Promise.all([...this.#retiring].flatMap(([{ revision }, gone]) => revision.service === name ? [gone] : []));
   }
 
   /** The pools that a service's requests may go to now. */
@@ -93,13 +103,21 @@ export class Publisher {
   remove(name: string): void {
     const pools = this.pools(name);
     this.#parts.services.delete(name);
-    pools.forEach((pool) => this.#parts.retire(pool));
+    pools.forEach((pool) => this.#retire(pool));
   }
 
   #swap(declared: DeclaredService, made: InstancePool | undefined): void {
     const before = new Set([...this.pools(declared.name), ...made === undefined ? [] : [made]]);
     const needed = new Set(declared.pools());
     this.#parts.services.put(declared);
-    for (const pool of before) if (!needed.has(pool)) this.#parts.retire(pool);
+    for (const pool of before) if (!needed.has(pool)) this.#retire(pool);
+  }
+
+  /** In the background: nobody who changes something waits for requests to end. */
+  #retire(pool: InstancePool): void {
+    const gone = this.#parts.retire(pool)
+      .catch((error) => log.warning("cannot drain", { revision: pool.revision.name, reason: messageOf(error) }))
+      .finally(() => this.#retiring.delete(pool));
+    this.#retiring.set(pool, gone);
   }
 }

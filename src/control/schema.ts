@@ -3,6 +3,7 @@ import { formatDuration, parseDuration } from "../domain/duration.ts";
 import { isServiceName, parseHostname } from "../domain/hostname.ts";
 import { formatMemory, parseMemory } from "../domain/memory.ts";
 import type { RevisionTemplate, TemplateInput } from "../domain/template.ts";
+import { checkTraffic, type Traffic, TrafficError } from "../domain/traffic.ts";
 import * as field from "./schema/fields.ts";
 import { check, InvalidError, strict } from "./schema/invalid.ts";
 
@@ -41,18 +42,6 @@ const serviceFields = {
   revisionHistory: whole(0, 1000).optional(),
 };
 
-/** What is asked for once, with the revision that comes. */
-const requestFields = {
-  traffic: whole(0, 100).optional(),
-  tag: field.tag.optional(),
-};
-
-/** The template of a revision, in JSON. */
-export const templateSchema = strict(templateFields).check(agree);
-
-/** The body of `PUT /v1/services/{name}`. */
-export const serviceSchema = strict({ ...templateFields, ...serviceFields, ...requestFields }).check(agree);
-
 /** One part of a service's traffic, in JSON. */
 export const targetSchema = strict({
   revision: field.revisionName,
@@ -62,6 +51,20 @@ export const targetSchema = strict({
 
 /** All parts of a service's traffic, in JSON. */
 export const targetsSchema = z.array(targetSchema).max(1000);
+
+/** What is asked for once, with the revision that comes. */
+const requestFields = {
+  traffic: z.union([whole(0, 100), targetsSchema]).optional().meta({
+    description: "How much the revision of this request gets, in percent; or all parts of the service's traffic",
+  }),
+  tag: field.tag.optional(),
+};
+
+/** The template of a revision, in JSON. */
+export const templateSchema = strict(templateFields).check(agree);
+
+/** The body of `PUT /v1/services/{name}`. */
+export const serviceSchema = strict({ ...templateFields, ...serviceFields, ...requestFields }).check(agree);
 
 /** A template as JSON has it: durations and sizes are text. */
 export type TemplateJson = z.output<typeof templateSchema>;
@@ -75,6 +78,8 @@ export interface ParsedService {
   readonly traffic?: number;
   /** The new revision's tag. */
   readonly tag?: string;
+  /** All parts of its traffic; never beside `traffic` and `tag`, which say the same in another way. */
+  readonly targets?: Traffic;
 }
 
 /** Checks what no field can say alone. */
@@ -138,9 +143,35 @@ export function parseService(name: string, body: unknown): ParsedService {
       ...(domains === undefined ? {} : { domains: [...new Set(domains.map((one) => parseHostname(one)!.name))] }),
       ...(revisionHistory === undefined ? {} : { revisionHistory }),
     },
-    ...(traffic === undefined ? {} : { traffic }),
     ...(tag === undefined ? {} : { tag }),
+    ...(traffic === undefined
+      ? {}
+      : typeof traffic === "number"
+      ? { traffic }
+      : { targets: readTargets(name, traffic, tag) }),
   };
+}
+
+/**
+ * Reads all parts of a service's traffic; whether there are such revisions is not known here.
+ *
+ * @param besides The tag that stands beside the list.
+ */
+function readTargets(name: string, targets: z.output<typeof targetsSchema>, besides: string | undefined): Traffic {
+  if (besides !== undefined) {
+    throw new InvalidError(["tag"], "must stand in the list of traffic where there is one", true);
+  }
+  const traffic = targets.map(({ revision, percent, tag }, index) => {
+    if (tag !== undefined) checkTagLength(name, tag, ["traffic", index, "tag"]);
+    return { revision, percent, ...(tag === undefined ? {} : { tag }) };
+  });
+  try {
+    checkTraffic(traffic, new Set(traffic.map(({ revision }) => revision)));
+  } catch (error) {
+    if (error instanceof TrafficError) throw new InvalidError(["traffic"], error.message, true);
+    throw error;
+  }
+  return traffic;
 }
 
 const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as const;

@@ -39,6 +39,10 @@ export class InstancePool {
   readonly #instances = new Set<Instance>();
   #waking: Promise<void> | undefined;
   #retired = false;
+  /** How many have suspended it, and not resumed it yet. */
+  #suspensions = 0;
+  /** The ends of the instances that drain. */
+  readonly #draining = new Map<Instance, Promise<void>>();
 
   constructor(revision: Revision, parts: PoolParts) {
     this.revision = revision;
@@ -86,7 +90,7 @@ export class InstancePool {
 
   /** Begins to start or resume an instance, unless one is ready or on its way. */
   wake(): void {
-    if (this.#waking !== undefined || this.#retired) return;
+    if (this.#waking !== undefined || this.#retired || this.#suspensions > 0) return;
     const paused = this.#find("paused");
     if (paused === undefined && this.#find("ready") !== undefined) return;
     const how = paused === undefined ? "cold" : "resume";
@@ -109,7 +113,7 @@ export class InstancePool {
     const adopted = this.#parts.starter.adopt(instance).catch(() => {
       this.#instances.delete(instance);
       // Those who came meanwhile get a new one, not the old one's failure.
-      return this.#queue.size > 0 ? this.#start() : undefined;
+      return this.#queue.size > 0 && this.#suspensions === 0 ? this.#start() : undefined;
     });
     this.#track(adopted, "cold");
   }
@@ -166,6 +170,45 @@ export class InstancePool {
     await this.settled(); // a start that was called off has yet to notice
   }
 
+  /**
+   * Stops the instances that there are now: those who already wait are served first, and what is in flight finishes. The
+   * pool goes on: who comes meanwhile gets another instance, once the old one has let go of the revision's volumes where
+   * it has some.
+   *
+   * @param drainTimeout How long it may take until the instances are stopped all the same, ms.
+   */
+  async sleep(drainTimeout: number): Promise<void> {
+    const { clock } = this.#parts;
+    const deadline = clock.now() + drainTimeout;
+    if (this.#queue.size > 0) await atMost(this.settled(), clock, drainTimeout);
+    if (this.revision.volumes.length > 0) {
+      await this.suspend(deadline - clock.now());
+      return this.resume();
+    }
+    // A start that somebody waits for goes on.
+    const stopped = [...this.#instances].filter(({ state }) => state !== "starting" || this.#queue.size === 0);
+    await Promise.all(stopped.map((instance) => this.#drain(instance, deadline - clock.now())));
+  }
+
+  /**
+   * Stops the instances, after what is in flight, and starts none until {@linkcode resume}: all who come are held, and who
+   * waited goes on waiting. Suspended twice, the pool has to be resumed twice.
+   *
+   * @param drainTimeout How long it may take until the instances are stopped all the same, ms.
+   */
+  async suspend(drainTimeout: number): Promise<void> {
+    const deadline = this.#parts.clock.now() + drainTimeout;
+    this.#suspensions++;
+    await Promise.all([...this.#instances].map((instance) => this.#drain(instance, drainTimeout)));
+    await atMost(this.settled(), this.#parts.clock, deadline - this.#parts.clock.now());
+  }
+
+  /** Ends what {@linkcode suspend} has begun: those who are held get an instance. */
+  resume(): void {
+    this.#suspensions--;
+    if (this.#queue.size > 0) this.wake();
+  }
+
   /** Sends away all who wait. */
   refuse(error: ClessError): void {
     this.#queue.fail(error);
@@ -179,7 +222,7 @@ export class InstancePool {
       },
       (error) => {
         this.#waking = undefined;
-        this.#queue.fail(error);
+        if (this.#suspensions === 0) this.#queue.fail(error);
       },
     );
   }
@@ -190,7 +233,9 @@ export class InstancePool {
       await this.#parts.starter.start(instance);
     } catch (error) {
       this.#instances.delete(instance);
-      throw error;
+      if (instance.state !== "stopped" || this.#retired) throw error;
+      // It was called off when nobody waited for it; somebody may have come since.
+      if (this.#queue.size > 0 && this.#suspensions === 0) await this.#start();
     }
   }
 
@@ -202,11 +247,12 @@ export class InstancePool {
       log.warning("cannot resume an instance", { instance: instance.id, reason: messageOf(error) });
       if (instance.state === "paused") await this.#drain(instance, 0);
       if (this.#retired) throw stopping();
-      await this.#start();
+      if (this.#suspensions === 0) await this.#start();
     }
   }
 
   #serve(how: Wake): void {
+    if (this.#suspensions > 0) return;
     this.#queue.serve(() => {
       const lease = this.claim();
       return lease && { lease, how };
@@ -215,12 +261,18 @@ export class InstancePool {
     if (this.#queue.size > 0) this.wake();
   }
 
-  async #drain(instance: Instance, timeout: number): Promise<void> {
-    if (instance.state === "starting") {
-      instance.end("stopped"); // the starter notices, and removes the container
-      return;
+  /** Resolves when the container is gone; that of one that is still starting goes in the background. */
+  #drain(instance: Instance, timeout: number): Promise<void> {
+    if (instance.state === "starting") instance.end("stopped"); // the starter notices, and removes the container
+    if (instance.state !== "ready" && instance.state !== "paused") {
+      return this.#draining.get(instance) ?? Promise.resolve();
     }
-    if (instance.state !== "ready" && instance.state !== "paused") return;
+    const drained = this.#end(instance, timeout).finally(() => this.#draining.delete(instance));
+    this.#draining.set(instance, drained);
+    return drained;
+  }
+
+  async #end(instance: Instance, timeout: number): Promise<void> {
     const { clock, launcher, starter } = this.#parts;
     const wasPaused = instance.state === "paused";
     instance.become("draining");

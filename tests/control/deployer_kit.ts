@@ -1,4 +1,5 @@
 import { Deployer, type DeployerParts, type DeployInput, type DeployOptions } from "../../src/control/deployer.ts";
+import type { EventType } from "../../src/control/event_type.ts";
 import { Publisher } from "../../src/control/publisher.ts";
 import type { TemplateInput } from "../../src/domain/template.ts";
 import { parseHostname } from "../../src/domain/hostname.ts";
@@ -24,8 +25,10 @@ export interface Scene {
   readonly deployer: Deployer;
   /** The names of the pools that were retired, in order. */
   readonly retired: string[];
-  /** Told of a pool when it is retired. */
-  readonly on: { retire: (pool: InstancePool) => void };
+  /** Told of a pool when it is retired; the pool is gone once that resolves. */
+  readonly on: { retire: (pool: InstancePool) => Promise<void> | void };
+  /** What was told of, in order, with the time that something took left out. */
+  readonly events: [type: EventType, service: string, data: Readonly<Record<string, unknown>>][];
   /** The images by what they are called; a name that is not here means the content of the same name. */
   readonly images: Map<string, string>;
   /** The starts that were tried, in order. */
@@ -47,7 +50,8 @@ export function newScene({ store = new FakeStore(), ...parts }: SceneOptions = {
   const kit = newKit();
   const services = new ServiceMap();
   const retired: string[] = [];
-  const on = { retire: (_pool: InstancePool) => {} };
+  const on: Scene["on"] = { retire: () => {} };
+  const events: Scene["events"] = [];
   const images = new Map<string, string>();
   const trials: Trial[] = [];
   const time = { now: 1_000_000 };
@@ -76,9 +80,9 @@ export function newScene({ store = new FakeStore(), ...parts }: SceneOptions = {
     limits: { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 },
     secrets,
     newPool: (revision) => kit.newPool(revision),
-    retire: (pool) => {
+    retire: async (pool) => {
       retired.push(pool.revision.name);
-      on.retire(pool);
+      await on.retire(pool);
     },
     random: () => drawn,
   });
@@ -90,6 +94,8 @@ export function newScene({ store = new FakeStore(), ...parts }: SceneOptions = {
       resolve: (reference) =>
         Promise.resolve({ imageId: `sha256:${images.get(reference) ?? reference}`, pulled: false }),
     },
+    rules: { checkEnv: () => undefined, reservedHostnames: [] },
+    emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]),
     now: () => time.now++,
     tryStart: (pool, signal) => {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -109,7 +115,7 @@ export function newScene({ store = new FakeStore(), ...parts }: SceneOptions = {
     }
     return split;
   };
-  return { kit, store, services, publisher, deployer, retired, on, images, trials, time, splitOf };
+  return { kit, store, services, publisher, deployer, retired, on, events, images, trials, time, splitOf };
 }
 
 /** What is deployed: a template's fields, and what goes beside them. */

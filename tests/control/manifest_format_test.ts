@@ -1,14 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type DeclaredService, formatManifest, type Manifest, parseManifest } from "../../src/control/manifest.ts";
-import { parseService } from "../../src/control/schema.ts";
+import { formatManifest, type Manifest, parseManifest } from "../../src/control/manifest.ts";
+import { type ParsedService, parseService } from "../../src/control/schema.ts";
 import { canonicalTemplate } from "../../src/domain/template.ts";
 import { GOOD, yamlTest } from "./manifests.ts";
 import { template } from "./templates.ts";
 
 const domain = fc.stringMatching(/^[a-z]{1,5}\.example$/);
 const tag = fc.constantFrom("v1", "canary", "on", "y");
-const traffic: fc.Arbitrary<Partial<DeclaredService>> = fc.oneof(
+const traffic: fc.Arbitrary<Partial<ParsedService>> = fc.oneof(
   fc.record({ traffic: fc.nat({ max: 100 }), tag }, { requiredKeys: [] }),
   fc.nat({ max: 100 }).map((percent) => ({
     targets: [{ revision: "latest", percent }, { revision: "a-00001", percent: 100 - percent, tag: "old" }],
@@ -16,7 +16,7 @@ const traffic: fc.Arbitrary<Partial<DeclaredService>> = fc.oneof(
 );
 
 /** The templates in canonical form, since a default may be said or not. */
-function canonical(manifest: Manifest): Map<string, DeclaredService> {
+function canonical(manifest: Manifest): Map<string, ParsedService> {
   return new Map(
     [...manifest].map(([name, service]) => [name, { ...service, template: canonicalTemplate(service.template) }]),
   );
@@ -35,7 +35,7 @@ yamlTest("services read the same after they were written", () => {
   );
   const manifest = fc.uniqueArray(entry, { selector: ([name]) => name, maxLength: 4 }).map((entries) => {
     const free = new Set<string>();
-    return new Map<string, DeclaredService>(entries.map(([name, template, service, traffic]) => {
+    return new Map<string, ParsedService>(entries.map(([name, template, service, traffic]) => {
       const domains = service.domains?.filter((domain) => !free.has(domain) && free.add(domain));
       return [name, { template, service: { ...service, ...(domains && { domains }) }, ...traffic }];
     }));

@@ -61,7 +61,7 @@ Deno.test("an old pool is retired only once no request goes there", async () => 
   const revisions = [revision("app-00001"), revision("app-00002")];
   await publisher.publish(service("app-00001", ALL), revisions);
   const splits: unknown[] = [];
-  on.retire = () => splits.push(splitOf("app.localhost"));
+  on.retire = () => void splits.push(splitOf("app.localhost"));
   await publisher.publish(service("app-00002", ALL), revisions);
   publisher.remove("app");
   assertEquals([retired, splits], [["app-00001", "app-00002"], [{ "app-00002": 100 }, undefined]]);

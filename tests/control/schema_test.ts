@@ -126,7 +126,11 @@ Deno.test("what is missing or of another kind is refused with what is right", ()
     [{ stopAfter: 30 }, "stopAfter: must be a text, and is a number; put it in quotes"],
     [{ pullPolicy: "allways" }, "pullPolicy: must be one of missing, always, never"],
     [{ domains: "a.example" }, "domains: must be a list, and is a text"],
-    [{ traffic: [] }, "traffic: must be a whole number from 0 to 100"],
+    [{ traffic: "all" }, "traffic: must be a whole number from 0 to 100"],
+    [{ traffic: [] }, "traffic: the percents must sum to 100, and not to 0"],
+    [{ traffic: [{ revision: "latest" }] }, "traffic.0.percent: must be a whole number from 0 to 100"],
+    [{ traffic: [{ percent: 100, revison: "latest" }] }, "traffic.0.revison: unknown field; did you mean `revision`?"],
+    [{ traffic: [1] }, "traffic.0: must be an object of names and values, and is a number"],
   ];
   for (const [body, message] of wrong) assertStringIncludes(refusal(body).message, message);
 });
@@ -162,6 +166,19 @@ Deno.test("no message has a value of a variable, and each is one line", () => {
     const { message } = refusal(body);
     assert(!message.includes(secret) && !/[\r\n]/.test(message), message);
   }
+});
+
+Deno.test("traffic is a number, or the list of all parts", () => {
+  const targets = [{ revision: "shop-00001", percent: 90, tag: "old" }, { revision: "latest", percent: 10 }];
+  assertEquals(parseService("shop", { image: IMAGE, traffic: targets }).targets, targets);
+  const { traffic, targets: none } = parseService("shop", { image: IMAGE, traffic: 10 });
+  assertEquals([traffic, none], [10, undefined]);
+  refused("tag", "must stand in the list of traffic", [{ traffic: targets, tag: "new" }]);
+  refused("traffic", "latest is there twice", [{ traffic: [targets[1], { ...targets[1], percent: 90 }] }]);
+  const long = [{ revision: "latest", percent: 100, tag: "t".repeat(31) }];
+  assertEquals(parseService("s".repeat(30), { image: IMAGE, traffic: long }).targets, long);
+  const { message } = refusal({ traffic: long }, "s".repeat(31));
+  assertStringIncludes(message, "traffic.0.tag: must be at most 30 characters here");
 });
 
 Deno.test("there are never fewer instances allowed than wanted", () => {

@@ -58,12 +58,21 @@ export function check<T extends z.ZodType>(schema: T, value: unknown, path: Fiel
   refuseProto(value, path);
   const result = schema.safeParse(value, { error: explain });
   if (result.success) return result.data;
-  const { issues } = result.error;
-  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!;
+  const issue = firstOf(result.error.issues);
   const at = [...path, ...issue.path as (string | number)[]];
   if (issue.code === "unrecognized_keys") throw new InvalidError([...at, issue.keys[0]!], issue.message, true);
   if (issue.code === "invalid_key") throw new InvalidError(at, issue.issues[0]?.message ?? issue.message, true);
   throw new InvalidError(at, issue.message);
+}
+
+/** The first issue, but unknown fields before all others; of several forms that of the one that seems to be meant. */
+function firstOf(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
+  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!;
+  if (issue.code !== "invalid_union") return issue;
+  const isOfOtherKind = ([first]: z.core.$ZodIssue[]) => first?.code === "invalid_type" && first.path.length === 0;
+  const form = issue.errors.find((errors) => !isOfOtherKind(errors)) ?? issue.errors[0]!;
+  const inner = firstOf(form);
+  return { ...inner, path: [...issue.path, ...inner.path] };
 }
 
 /**

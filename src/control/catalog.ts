@@ -1,0 +1,137 @@
+import { canonicalTemplate, type RevisionTemplate } from "../domain/template.ts";
+import { LATEST, resolveTraffic, type Traffic } from "../domain/traffic.ts";
+import { Service } from "../serving/service.ts";
+import type { ServiceMap } from "../serving/service_map.ts";
+import type { Deployer } from "./deployer.ts";
+import type { ServiceState } from "./service_state.ts";
+
+/** A service as it is shown; times are wall-clock, ms since 1970. */
+export interface ServiceView {
+  readonly name: string;
+  readonly domains: readonly string[];
+  readonly latestRevision: string;
+  readonly traffic: Traffic;
+  /** Goes up with every change; `undefined` for a service that nobody has declared. */
+  readonly generation: number | undefined;
+  /** Whether nobody has declared it: its image was found by its name. */
+  readonly convention: boolean;
+  readonly revisionHistory: number | undefined;
+  /** The file that declared it; `undefined` where a person made it, or nobody. */
+  readonly declaredBy: string | undefined;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** A revision as it is shown. */
+export interface RevisionView {
+  readonly name: string;
+  readonly service: string;
+  readonly template: RevisionTemplate;
+  /** The image's content, `sha256:…`. */
+  readonly imageId: string;
+  /** By which the image can be pulled again; `undefined` for one that is only local. */
+  readonly imageDigest: string | undefined;
+  /** Wall-clock time, ms since 1970. */
+  readonly createdAt: number;
+  /** Its share of the service's requests. */
+  readonly percent: number;
+  readonly tag: string | undefined;
+  /** Whether it is the one that `latest` stands for. */
+  readonly latest: boolean;
+}
+
+/** What a {@linkcode Catalog} works with. */
+export interface CatalogParts {
+  readonly deployer: Pick<Deployer, "get" | "list">;
+  readonly services: ServiceMap;
+}
+
+/** What there is: services that somebody has declared, and those that were found by their images and have been used. */
+export class Catalog {
+  readonly #parts: CatalogParts;
+
+  constructor(parts: CatalogParts) {
+    this.#parts = parts;
+  }
+
+  /** Every service, by name. */
+  list(): ServiceView[] {
+    const { deployer, services } = this.#parts;
+    const declared = deployer.list().map(viewOf);
+    const names = new Set(declared.map(({ name }) => name));
+    const found = services.list().flatMap((service) =>
+      service instanceof Service && !names.has(service.name) ? [viewOfFound(service)] : []
+    );
+    return [...declared, ...found].sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  /** A service. */
+  get(name: string): ServiceView | undefined {
+    const state = this.#parts.deployer.get(name);
+    if (state !== undefined) return viewOf(state);
+    const found = this.#found(name);
+    return found && viewOfFound(found);
+  }
+
+  /** The revisions of a service, newest first; `undefined` where there is no such service. */
+  revisions(name: string): RevisionView[] | undefined {
+    const state = this.#parts.deployer.get(name);
+    if (state !== undefined) return revisionsOf(state);
+    const found = this.#found(name);
+    return found && [revisionOfFound(found)];
+  }
+
+  #found(name: string): Service | undefined {
+    const service = this.#parts.services.get(name);
+    return service instanceof Service ? service : undefined;
+  }
+}
+
+function viewOf({ service }: ServiceState): ServiceView {
+  const { name, domains, latestRevision, traffic, generation, revisionHistory, declaredBy, createdAt, updatedAt } =
+    service;
+  return {
+    ...{ name, domains, latestRevision, traffic, generation, revisionHistory, declaredBy, createdAt, updatedAt },
+    convention: false,
+  };
+}
+
+function viewOfFound({ name, latest, createdAt, updatedAt }: Service): ServiceView {
+  return {
+    name,
+    domains: [],
+    latestRevision: latest.revision.name,
+    traffic: [{ revision: LATEST, percent: 100 }],
+    generation: undefined,
+    convention: true,
+    revisionHistory: undefined,
+    declaredBy: undefined,
+    createdAt: createdAt.getTime(),
+    updatedAt: updatedAt.getTime(),
+  };
+}
+
+function revisionsOf({ service, revisions }: ServiceState): RevisionView[] {
+  const { latestRevision, traffic } = service;
+  const targets = new Map(resolveTraffic(traffic, latestRevision).map((target) => [target.revision, target]));
+  return revisions.map(({ name, service, template, imageId, imageDigest, createdAt }) => ({
+    ...{ name, service, template, imageId, imageDigest, createdAt },
+    percent: targets.get(name)?.percent ?? 0,
+    tag: targets.get(name)?.tag,
+    latest: name === latestRevision,
+  })).reverse();
+}
+
+/** The times that it follows are the program's settings, and no part of a template. */
+function revisionOfFound({ latest, updatedAt }: Service): RevisionView {
+  const { name, service, image, imageId, port, readinessPath } = latest.revision;
+  return {
+    ...{ name, service, imageId },
+    template: canonicalTemplate({ image, port, pullPolicy: "never", readiness: { path: readinessPath } }),
+    imageDigest: undefined,
+    createdAt: updatedAt.getTime(),
+    percent: 100,
+    tag: undefined,
+    latest: true,
+  };
+}

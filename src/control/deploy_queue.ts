@@ -1,0 +1,43 @@
+import { QueueByName } from "./queue_by_name.ts";
+
+interface Call {
+  readonly abort: AbortController;
+  readonly done: Promise<unknown>;
+}
+
+/** The deploys that are on their way: those of one service one after the other, and all of them may be called off. */
+export class DeployQueue {
+  readonly #queue = new QueueByName();
+  readonly #calls = new Map<string, Set<Call>>();
+
+  /**
+   * Does one once all that came before it under the name have ended.
+   *
+   * @param signal Calls this one off.
+   * @param work Gets a signal that is aborted when the deploy is called off, by whomever.
+   */
+  async run<T>(name: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const abort = new AbortController();
+    const end = signal === undefined ? abort.signal : AbortSignal.any([signal, abort.signal]);
+    const done = this.#queue.run(name, () => {
+      end.throwIfAborted();
+      return work(end);
+    });
+    const calls = this.#calls.get(name) ?? new Set();
+    const call = { abort, done };
+    this.#calls.set(name, calls.add(call));
+    try {
+      return await done;
+    } finally {
+      calls.delete(call);
+      if (calls.size === 0 && this.#calls.get(name) === calls) this.#calls.delete(name);
+    }
+  }
+
+  /** Calls off all deploys of a service that have been asked for until now, and resolves when they have ended. */
+  async callOff(name: string, reason: Error): Promise<void> {
+    const calls = [...this.#calls.get(name) ?? []];
+    for (const { abort } of calls) abort.abort(reason);
+    await Promise.allSettled(calls.map(({ done }) => done));
+  }
+}

@@ -1,0 +1,185 @@
+import { canonicalTemplate, type TemplateInput } from "../domain/template.ts";
+import type { InstancePool } from "../serving/instance_pool.ts";
+import { ContentFinder, type ImageResolver } from "./content_finder.ts";
+import { DeployChecks, type DeployRules } from "./deploy_checks.ts";
+import { Conflict, RevisionFailed } from "./deploy_error.ts";
+import { type Content, type DeployPlan, type DeployWish, planDeploy } from "./deploy_plan.ts";
+import { type DeployPreview, previewOf } from "./deploy_preview.ts";
+import type { Emit } from "./emit.ts";
+import { checkGeneration, type Ledger } from "./ledger.ts";
+import type { Publisher } from "./publisher.ts";
+import type { RevisionRecord, ServiceRecord } from "./records.ts";
+import type { RevisionSecrets } from "./runtime_revision.ts";
+import { lastNumbers, type ServiceState } from "./service_state.ts";
+import type { Store } from "./store.ts";
+
+/** How far back in history numbers are looked for that a service of the same name has used up. */
+const HISTORY_ENTRIES = 100;
+
+/** What {@linkcode Deploys} work with. */
+export interface DeployParts {
+  readonly store: Pick<Store, "history">;
+  readonly publisher: Publisher;
+  readonly images: ImageResolver;
+  readonly secrets: Pick<RevisionSecrets, "currentVersions">;
+  readonly rules: DeployRules;
+  readonly emit: Emit;
+  /** Wall-clock time, ms since 1970. */
+  readonly now: () => number;
+  /** Starts one instance of a pool; rejects with why it did not become ready, or with the signal's reason. */
+  readonly tryStart: (pool: InstancePool, signal: AbortSignal) => Promise<void>;
+}
+
+/** What is deployed; {@linkcode ParsedService} is such. */
+export interface DeployInput extends DeployWish {
+  readonly template: TemplateInput;
+}
+
+/** Who changes something, and which generation it must be at, if any. */
+export interface ChangeOptions {
+  /** The name of the token. */
+  readonly by: string;
+  /** The generation that the service must have. */
+  readonly ifMatch?: number;
+}
+
+/** Options of {@linkcode Deployer.plan}. */
+export interface PlanOptions extends ChangeOptions {
+  /** The file that declares the service. */
+  readonly declaredBy?: string;
+}
+
+/** Options of {@linkcode Deployer.deploy}. */
+export interface DeployOptions extends PlanOptions {
+  /** Whether a new revision must be ready first; where not, its first request finds out. */
+  readonly wait: boolean;
+  /** Gives up what is not done yet; the call rejects with the signal's reason, and nothing has changed. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a deploy came to. */
+export interface Deployed {
+  readonly service: ServiceRecord;
+  /** The latest. */
+  readonly revision: RevisionRecord;
+  /** Whether the revision is a new one. */
+  readonly created: boolean;
+}
+
+/** A deploy on its way. */
+interface Deploy {
+  readonly name: string;
+  readonly input: DeployInput;
+  readonly options: PlanOptions;
+  /** The service when it began. */
+  readonly begun: ServiceState | undefined;
+  readonly content: Content;
+  /** The number that a new revision gets. */
+  readonly number: number;
+}
+
+/** Brings new revisions of services to their requests, each once it is known to work. */
+export class Deploys {
+  readonly #parts: DeployParts;
+  readonly #ledger: Ledger;
+  readonly #contents: ContentFinder;
+  readonly #checks: DeployChecks;
+  /** The highest number that was tried for each service, whatever came of it. */
+  readonly #tried = new Map<string, number>();
+
+  constructor(parts: DeployParts, ledger: Ledger) {
+    this.#parts = parts;
+    this.#ledger = ledger;
+    this.#contents = new ContentFinder(parts);
+    this.#checks = new DeployChecks(parts.rules, () => ledger.list());
+  }
+
+  /** What a deploy would come to; changes and pulls nothing. @throws As {@linkcode run} does. */
+  async plan(name: string, input: DeployInput, options: PlanOptions): Promise<DeployPreview> {
+    const begun = this.#begin(name, input, options);
+    const { content, pull } = await this.#contents.foresee(canonicalTemplate(input.template));
+    const plan = this.#plan({ name, input, options, begun, content, number: this.#nextNumber(name) });
+    return previewOf(begun?.service, plan, pull);
+  }
+
+  /** Carries out a deploy; only one of a service at a time. @param signal Calls it off, with its reason. */
+  async run(name: string, input: DeployInput, options: DeployOptions, signal: AbortSignal): Promise<Deployed> {
+    const begun = this.#begin(name, input, options);
+    const content = await this.#contents.find(name, canonicalTemplate(input.template), signal);
+    const deploy = { name, input, options, begun, content, number: this.#nextNumber(name) };
+    const plan = this.#plan(deploy);
+    if (plan.change?.addRevision === undefined) return await this.#keep(deploy, signal);
+    const { publisher } = this.#parts;
+    this.#tried.set(name, deploy.number);
+    const pool = await publisher.newPool(plan.revision);
+    try {
+      if (options.wait) await this.#try(pool, signal);
+      return await this.#keep(deploy, signal, plan.revision, pool);
+    } catch (error) {
+      publisher.discard(pool);
+      throw error;
+    }
+  }
+
+  /** Keeps what a deploy comes to, as things are now. */
+  #keep(deploy: Deploy, signal: AbortSignal, made?: RevisionRecord, pool?: InstancePool): Promise<Deployed> {
+    const { name } = deploy;
+    return this.#ledger.alone(name, async () => {
+      signal.throwIfAborted();
+      const { revision, change } = this.#plan(deploy, made);
+      const service = change === undefined ? this.#ledger.get(name)!.service : await this.#ledger.keep(change, pool);
+      return { service, revision, created: change?.addRevision !== undefined };
+    });
+  }
+
+  /** Checks all that can be known before anything is looked for. */
+  #begin(name: string, input: DeployInput, { ifMatch }: PlanOptions): ServiceState | undefined {
+    const begun = this.#ledger.get(name);
+    checkGeneration(name, begun, ifMatch);
+    this.#checks.check(name, input);
+    this.#checks.checkDomains(name, input.service.domains);
+    return begun;
+  }
+
+  /** Works out what a deploy changes as things are now. */
+  #plan({ name, input, options, begun, content, number }: Deploy, made?: RevisionRecord): DeployPlan {
+    const state = this.#ledger.get(name);
+    if (begun !== undefined && state === undefined) throw wasDeleted(name);
+    checkGeneration(name, state, options.ifMatch);
+    this.#checks.checkDomains(name, input.service.domains);
+    const { by, declaredBy } = options;
+    const context = { name, state, last: this.#lastOf(name), number, made, at: this.#parts.now(), by };
+    return planDeploy({ ...context, ...(declaredBy === undefined ? {} : { declaredBy }) }, content, input);
+  }
+
+  async #try(pool: InstancePool, signal: AbortSignal): Promise<void> {
+    const { emit, now, tryStart } = this.#parts;
+    const { name, service } = pool.revision;
+    const began = now();
+    emit("revision.starting", service, { revision: name });
+    try {
+      await tryStart(pool, signal);
+      signal.throwIfAborted();
+    } catch (error) {
+      const failed = new RevisionFailed(name, signal.aborted ? signal.reason : error);
+      emit("revision.failed", service, { revision: name, reason: failed.reason, output: failed.output });
+      signal.throwIfAborted();
+      throw failed;
+    }
+    emit("revision.ready", service, { revision: name, ms: now() - began });
+  }
+
+  #lastOf(name: string): { readonly generation: number; readonly lastNumber: number } {
+    return this.#ledger.get(name)?.service ?? lastNumbers(this.#parts.store.history(name, HISTORY_ENTRIES));
+  }
+
+  /** One that no revision of the service has ever had, not even one that was only tried. */
+  #nextNumber(name: string): number {
+    return Math.max(this.#lastOf(name).lastNumber, this.#tried.get(name) ?? 0) + 1;
+  }
+}
+
+/** What a deploy is told whose service has gone. */
+export function wasDeleted(name: string): Conflict {
+  return new Conflict(`the service ${name} was deleted while it was being deployed`);
+}

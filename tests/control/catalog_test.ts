@@ -1,0 +1,93 @@
+import { assertEquals } from "@std/assert";
+import { Catalog } from "../../src/control/catalog.ts";
+import { canonicalTemplate } from "../../src/domain/template.ts";
+import { LATEST } from "../../src/domain/traffic.ts";
+import { Service } from "../../src/serving/service.ts";
+import { newRevision } from "../support/kit.ts";
+import { AT_ONCE, input, newScene } from "./deployer_kit.ts";
+
+/** A scene with a catalog, and with a service that was found by its image. */
+function newCatalog() {
+  const scene = newScene();
+  const { deployer, kit, services } = scene;
+  const found = (name: string, imageId = "sha256:0123456789abcdef") => {
+    const service = new Service(name, kit.newPool(newRevision(imageId, name)), {
+      convention: true,
+      clock: kit.clock,
+      retire: () => {},
+    });
+    services.put(service);
+    return service;
+  };
+  return { ...scene, found, catalog: new Catalog({ deployer, services }) };
+}
+
+Deno.test("services that were declared and those that were found are listed by name", async () => {
+  const { catalog, deployer, found } = newCatalog();
+  assertEquals(catalog.list(), []);
+  found("bare");
+  await deployer.deploy("app", input("one", { service: { domains: ["a.example"], revisionHistory: 3 } }), {
+    ...AT_ONCE,
+    declaredBy: "cless.yaml",
+  });
+  const { service } = deployer.get("app")!;
+  assertEquals(catalog.get("app"), {
+    name: "app",
+    domains: ["a.example"],
+    latestRevision: "app-00001",
+    traffic: [{ revision: LATEST, percent: 100 }],
+    generation: 1,
+    convention: false,
+    revisionHistory: 3,
+    declaredBy: "cless.yaml",
+    createdAt: service.createdAt,
+    updatedAt: service.updatedAt,
+  });
+  assertEquals(catalog.list().map(({ name, convention }) => [name, convention]), [["app", false], ["bare", true]]);
+});
+
+Deno.test("a service that was found has one revision, and no generation", () => {
+  const { catalog, found, kit } = newCatalog();
+  const bare = found("bare");
+  const { createdAt, updatedAt, ...view } = catalog.get("bare")!;
+  assertEquals([createdAt, updatedAt], [bare.createdAt.getTime(), bare.updatedAt.getTime()]);
+  assertEquals(view, {
+    name: "bare",
+    domains: [],
+    latestRevision: "bare-0123456789ab",
+    traffic: [{ revision: LATEST, percent: 100 }],
+    generation: undefined,
+    convention: true,
+    revisionHistory: undefined,
+    declaredBy: undefined,
+  });
+  const [revision, ...others] = catalog.revisions("bare")!;
+  assertEquals([revision!.name, revision!.percent, revision!.latest, others], ["bare-0123456789ab", 100, true, []]);
+  assertEquals(revision!.template, canonicalTemplate({ image: "bare-docker", pullPolicy: "never" }));
+  bare.roll(kit.newPool(newRevision("sha256:fedcba9876543210", "bare")));
+  assertEquals(catalog.get("bare")!.latestRevision, "bare-fedcba987654");
+});
+
+Deno.test("revisions are listed newest first, each with its share and its tag", async () => {
+  const { catalog, deployer } = newCatalog();
+  await deployer.deploy("app", input("one", { env: { KEY: "value" } }), AT_ONCE);
+  await deployer.deploy("app", input("two", { traffic: 25, tag: "next" }), AT_ONCE);
+  await deployer.deploy("app", input("three", { traffic: 0 }), AT_ONCE);
+  assertEquals(catalog.revisions("app")!.map(({ name, percent, tag, latest }) => [name, percent, tag, latest]), [
+    ["app-00003", 0, undefined, true],
+    ["app-00002", 25, "next", false],
+    ["app-00001", 75, undefined, false],
+  ]);
+  const [first] = catalog.revisions("app")!.slice(-1);
+  assertEquals([first!.imageId, first!.template.env], ["sha256:one", { KEY: "value" }]);
+});
+
+Deno.test("a service that is not there is nowhere, and one that is declared is listed once", async () => {
+  const { catalog, deployer, found } = newCatalog();
+  assertEquals([catalog.get("app"), catalog.revisions("app")], [undefined, undefined]);
+  found("app");
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  assertEquals(catalog.list().map(({ name, convention }) => [name, convention]), [["app", false]]);
+  await deployer.delete("app", { by: "ci" });
+  assertEquals([catalog.list(), catalog.revisions("app")], [[], undefined]);
+});
