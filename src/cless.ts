@@ -1,6 +1,10 @@
 import { adminApi } from "./admin/api.ts";
+import type { AdminParts, ServiceView } from "./admin/parts.ts";
 import type { Config } from "./config.ts";
+import { Attempts } from "./control/attempts.ts";
 import { type DataDir, openDataDir } from "./control/data_dir.ts";
+import { type Store, StoreUnavailable } from "./control/store.ts";
+import { Tokens } from "./control/tokens.ts";
 import { DockerCommand, DockerError } from "./docker/command.ts";
 import { findEngine } from "./docker/engine.ts";
 import { EventStream } from "./docker/events.ts";
@@ -10,6 +14,7 @@ import { OwnNetwork } from "./docker/network.ts";
 import { LABEL } from "./docker/run_args.ts";
 import type { Endpoint } from "./domain/endpoint.ts";
 import { parseCidr } from "./domain/cidr.ts";
+import { parseHostname } from "./domain/hostname.ts";
 import { conventionLabel, type Revision } from "./domain/revision.ts";
 import { ClessError, OperatorError } from "./errors.ts";
 import { Activator } from "./serving/activator.ts";
@@ -28,6 +33,7 @@ import { Reaper } from "./serving/reaper.ts";
 import type { RequestHead } from "./serving/request_head.ts";
 import { Router } from "./serving/router.ts";
 import { Server } from "./serving/server.ts";
+import { Service } from "./serving/service.ts";
 import { ServiceMap } from "./serving/service_map.ts";
 import { Starter } from "./serving/starter.ts";
 import { UnansweredRequests } from "./serving/unanswered_requests.ts";
@@ -114,13 +120,7 @@ export class Cless {
     this.#reaper = new Reaper({ launcher, fleet: this.#fleet, clock, listening });
     this.#convention = config.convention ? this.#makeConvention() : undefined;
     this.#activator = new Activator(new Router(this.#services, this.#convention), config.maxPending);
-    const api = adminApi({
-      token: dataDir.token,
-      services: this.#services,
-      fleet: this.#fleet,
-      ready: () => this.#engineReady(),
-      urlOf: (service) => this.urlOf(service),
-    });
+    const api = adminApi(this.#adminParts());
     const proxy = new Proxy({
       activator: this.#activator,
       unanswered: this.#unanswered,
@@ -130,10 +130,15 @@ export class Cless {
       trustedProxies: config.trustedProxies,
       requestTimeout: config.requestTimeout,
       suspect: () => this.#reaper.suspect(),
-      admin: (request, head, peer) => this.#isForAdmin(head, peer) ? api(request) : undefined,
+      admin: (request, head, peer) => this.#isForAdmin(head, peer) ? api(request, peer) : undefined,
     });
     this.#proxies = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, this.#reserve));
-    this.#admin = new Server(config.admin, api, clock, this.#reserve);
+    this.#admin = new Server(
+      config.admin,
+      (request, { remoteAddr }) => api(request, remoteAddr.hostname),
+      clock,
+      this.#reserve,
+    );
   }
 
   /**
@@ -271,6 +276,40 @@ export class Cless {
     this.#fleet.apply({ id: name, what, ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }) });
   }
 
+  /** What the admin API works with, as long as nothing can be declared. */
+  #adminParts(): AdminParts {
+    const missing = () => {
+      throw new StoreUnavailable("services cannot be declared yet");
+    };
+    const list = () => this.#services.list().filter((service) => service instanceof Service).map(viewOf);
+    return {
+      catalog: { list, get: (name) => list().find((view) => view.name === name), revisions: () => [] },
+      deployer: {
+        deploy: missing,
+        plan: missing,
+        setTraffic: missing,
+        rollback: missing,
+        delete: missing,
+        deleteRevision: missing,
+      },
+      control: { wake: missing, sleep: missing },
+      secrets: { set: missing, list: () => [], delete: missing },
+      tokens: new Tokens({ tokens: () => [] } as Partial<Store> as Store, this.#dataDir.token),
+      rotateOwner: missing,
+      attempts: new Attempts(this.#clock),
+      history: () => [],
+      backup: missing,
+      fleet: this.#fleet,
+      events: { subscribe: missing },
+      logs: { read: missing },
+      metrics: { text: missing },
+      ready: () => this.#engineReady(),
+      urlOf: (service) => this.urlOf(service),
+      serves: (hostname) => Promise.resolve(this.#services.find(parseHostname(hostname)!) !== undefined),
+      hostnames: [`admin.${this.#config.domain}`],
+    };
+  }
+
   /** Whether the proxy has a request for the admin API: others than this machine would send the token in the clear. */
   #isForAdmin({ hostname }: RequestHead, peer: string): boolean {
     const { adminPublic, domain, trustedProxies } = this.#config;
@@ -285,6 +324,21 @@ export class Cless {
     });
     return await this.#engineAsked && !this.#activator.draining;
   }
+}
+
+function viewOf(service: Service): ServiceView {
+  return {
+    name: service.name,
+    domains: [],
+    latestRevision: service.latest.revision.name,
+    traffic: [{ revision: "latest", percent: 100 }],
+    generation: undefined,
+    convention: true,
+    revisionHistory: undefined,
+    declaredBy: undefined,
+    createdAt: service.createdAt.getTime(),
+    updatedAt: service.updatedAt.getTime(),
+  };
 }
 
 function isLoopback(address: string): boolean {
