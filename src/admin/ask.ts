@@ -40,6 +40,7 @@ export async function ask(
 
 /** `GET /v1/ask`. */
 export const askOperation = operation({
+  id: "ask",
   method: "get",
   path: "/v1/ask",
   tag: "about",

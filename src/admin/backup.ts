@@ -4,6 +4,7 @@ import { operation } from "./operation.ts";
 
 /** Copies of what another machine needs to go on. */
 export const backupOperation = operation({
+  id: "backUp",
   method: "get",
   path: "/v1/backup",
   scope: "admin",

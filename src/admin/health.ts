@@ -34,6 +34,7 @@ const TEXT = { type: "text/plain" } as const;
 /** `GET /healthz` and `GET /readyz`. */
 export const healthOperations = [
   operation({
+    id: "showHealth",
     method: "get",
     path: "/healthz",
     tag: "about",
@@ -42,6 +43,7 @@ export const healthOperations = [
     run: ({ request, parts }) => health("/healthz", request, parts.ready),
   }),
   operation({
+    id: "showReadiness",
     method: "get",
     path: "/readyz",
     tag: "about",

@@ -18,6 +18,7 @@ const entryView = z.strictObject({
 /** The audit log. */
 export const historyOperations = [
   operation({
+    id: "listHistory",
     method: "get",
     path: "/v1/services/{name}/history",
     scope: "read",

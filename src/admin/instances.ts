@@ -34,6 +34,7 @@ const params = { name: serviceParam };
 /** The instances, and what has them start and stop. */
 export const instanceOperations = [
   operation({
+    id: "listInstances",
     method: "get",
     path: "/v1/instances",
     scope: "read",
@@ -48,6 +49,7 @@ export const instanceOperations = [
       ),
   }),
   operation({
+    id: "wakeService",
     method: "post",
     path: "/v1/services/{name}/wake",
     scope: "deploy",
@@ -62,6 +64,7 @@ export const instanceOperations = [
     },
   }),
   operation({
+    id: "sleepService",
     method: "post",
     path: "/v1/services/{name}/sleep",
     scope: "deploy",

@@ -44,6 +44,8 @@ export interface DocumentedAnswer {
 
 /** One operation: what the document says of it, and what it does. */
 export interface OperationSpec<P extends string, S extends QueryShape> {
+  /** Its name in the document. */
+  readonly id: string;
   readonly method: "get" | "put" | "post" | "delete";
   readonly path: P;
   /** What the token must allow; missing where no token is needed. */

@@ -13,6 +13,7 @@ const params = { name: serviceParam, revision: revisionParam };
 /** The revisions of a service. */
 export const revisionOperations = [
   operation({
+    id: "listRevisions",
     method: "get",
     path: "/v1/services/{name}/revisions",
     scope: "read",
@@ -24,6 +25,7 @@ export const revisionOperations = [
     run: ({ parts, params: { name } }) => json(revisionsOf(parts, name).map(summarizeRevision)),
   }),
   operation({
+    id: "showRevision",
     method: "get",
     path: "/v1/services/{name}/revisions/{revision}",
     scope: "read",
@@ -41,6 +43,7 @@ export const revisionOperations = [
     },
   }),
   operation({
+    id: "deleteRevision",
     method: "delete",
     path: "/v1/services/{name}/revisions/{revision}",
     scope: "deploy",

@@ -19,6 +19,7 @@ const RESOURCES = {
 
 /** `GET /`: where to go on. */
 export const rootOperation = operation({
+  id: "showRoot",
   method: "get",
   path: "/",
   scope: "read",

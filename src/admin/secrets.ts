@@ -21,6 +21,7 @@ const params = { name: secretName.meta({ description: "The name of the secret", 
 /** The secrets; their values come in, and never go out. */
 export const secretOperations = [
   operation({
+    id: "listSecrets",
     method: "get",
     path: "/v1/secrets",
     scope: "read",
@@ -31,6 +32,7 @@ export const secretOperations = [
     run: ({ parts }) => json(parts.secrets.list().map(showSecret)),
   }),
   operation({
+    id: "setSecret",
     method: "put",
     path: "/v1/secrets/{name}",
     scope: "deploy",
@@ -57,6 +59,7 @@ export const secretOperations = [
     },
   }),
   operation({
+    id: "deleteSecret",
     method: "delete",
     path: "/v1/secrets/{name}",
     scope: "deploy",

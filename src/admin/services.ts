@@ -37,6 +37,7 @@ const previewSchema = z.strictObject({
 /** The services themselves. */
 export const serviceOperations = [
   operation({
+    id: "listServices",
     method: "get",
     path: "/v1/services",
     scope: "read",
@@ -65,6 +66,7 @@ export const serviceOperations = [
     },
   }),
   operation({
+    id: "showService",
     method: "get",
     path: "/v1/services/{name}",
     scope: "read",
@@ -76,6 +78,7 @@ export const serviceOperations = [
     run: ({ parts, params: { name } }) => answerService(parts, serviceOf(parts, name)),
   }),
   operation({
+    id: "deployService",
     method: "put",
     path: "/v1/services/{name}",
     scope: "deploy",
@@ -122,6 +125,7 @@ export const serviceOperations = [
     },
   }),
   operation({
+    id: "deleteService",
     method: "delete",
     path: "/v1/services/{name}",
     scope: "deploy",

@@ -35,6 +35,7 @@ const newToken = z.strictObject({
 /** Further tokens beside the owner's. */
 export const tokenOperations = [
   operation({
+    id: "listTokens",
     method: "get",
     path: "/v1/tokens",
     scope: "admin",
@@ -52,6 +53,7 @@ export const tokenOperations = [
       ),
   }),
   operation({
+    id: "createToken",
     method: "post",
     path: "/v1/tokens",
     scope: "admin",
@@ -78,6 +80,7 @@ export const tokenOperations = [
     },
   }),
   operation({
+    id: "rotateToken",
     method: "post",
     path: "/v1/tokens/rotate",
     scope: "admin",
@@ -93,6 +96,7 @@ export const tokenOperations = [
     run: async ({ parts }) => json({ token: await parts.rotateOwner() }),
   }),
   operation({
+    id: "revokeToken",
     method: "delete",
     path: "/v1/tokens/{name}",
     scope: "admin",

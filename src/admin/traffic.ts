@@ -14,6 +14,7 @@ const ETAG = { ETag: "The etag of the service" };
 /** Who gets how much of a service's traffic. */
 export const trafficOperations = [
   operation({
+    id: "setTraffic",
     method: "put",
     path: "/v1/services/{name}/traffic",
     scope: "deploy",
@@ -39,6 +40,7 @@ export const trafficOperations = [
     },
   }),
   operation({
+    id: "rollback",
     method: "post",
     path: "/v1/services/{name}/rollback",
     scope: "deploy",

@@ -7,11 +7,7 @@ import type { RevisionView, ServiceView } from "./parts.ts";
 export const time = z.iso.datetime().meta({ examples: ["2026-11-25T10:00:00.000Z"] });
 
 /** All parts of a service's traffic. */
-export const trafficSchema = targetsSchema.meta({
-  id: "Traffic",
-  description: "Who gets how much; the percents sum to 100, and `latest` follows what is deployed",
-  examples: [[{ revision: "shop-00001", percent: 10, tag: "old" }, { revision: "latest", percent: 90 }]],
-});
+export const trafficSchema = targetsSchema.meta({ id: "Traffic" });
 
 /** A service as it is shown. */
 export const serviceView = z.strictObject({
