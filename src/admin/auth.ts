@@ -1,11 +1,31 @@
-const encoder = new TextEncoder();
+import type { Holder } from "../control/tokens.ts";
+import { ClessError } from "../errors.ts";
+import type { AdminParts } from "./parts.ts";
 
-/** Whether a request shows the token, in a time that does not tell how much of it was right. */
-export async function isAuthorized(request: Request, token: string): Promise<boolean> {
-  const shown = /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
-  if (shown === undefined) return false;
-  // Hashes have one length, so that comparing them takes one time.
-  const [a, b] = await Promise.all([shown, token].map((text) => crypto.subtle.digest("SHA-256", encoder.encode(text))));
-  const [left, right] = [new Uint8Array(a!), new Uint8Array(b!)];
-  return left.reduce((difference, byte, at) => difference | (byte ^ right[at]!), 0) === 0;
+/** What is told to everybody who comes without a token. */
+export const NO_TOKEN = "The token is missing or wrong";
+
+/**
+ * Finds out whose token a request shows.
+ *
+ * @param peer The address that it came from; too many wrong tokens close the API to that one for a while.
+ * @throws {ClessError} `unauthorized`, `too_many_attempts`
+ */
+export async function authenticate(
+  headers: Headers,
+  peer: string,
+  { attempts, tokens }: Pick<AdminParts, "attempts" | "tokens">,
+): Promise<Holder> {
+  const secondsLeft = attempts.secondsLeft(peer);
+  if (secondsLeft !== undefined) {
+    throw new ClessError("too_many_attempts", "Too many wrong tokens came from this address", {
+      retryAfterS: secondsLeft,
+    });
+  }
+  const shown = /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
+  if (shown === undefined) throw new ClessError("unauthorized", NO_TOKEN);
+  const holder = await tokens.check(shown);
+  if (holder !== undefined) return holder;
+  attempts.wrong(peer);
+  throw new ClessError("unauthorized", NO_TOKEN);
 }

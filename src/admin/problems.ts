@@ -1,0 +1,64 @@
+import { Conflict, NotFound, RevisionFailed } from "../control/deploy_error.ts";
+import { InvalidError } from "../control/schema.ts";
+import { UnknownSecretError } from "../control/secrets.ts";
+import { DomainTakenError, StaleError } from "../control/store.ts";
+import { TrafficError } from "../domain/traffic.ts";
+import { ClessError, type ErrorCode, messageOf, OperatorError } from "../errors.ts";
+import { logger } from "../log.ts";
+import { problem } from "../serving/problem.ts";
+
+const log = logger("admin");
+/** The API answers a program, whatever that says it would rather have. */
+const NO_PREFERENCE = { headers: new Headers() };
+
+/** The kinds of error that have a code each; the first that fits. */
+const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error, code: ErrorCode])[] = [
+  [InvalidError, "invalid"],
+  [NotFound, "not_found"],
+  [Conflict, "conflict"],
+  [DomainTakenError, "conflict"],
+  [StaleError, "stale"],
+  [RevisionFailed, "revision_failed"],
+  [OperatorError, "store_unavailable"],
+];
+
+/** The answer to a request of the API that failed, whatever was thrown; what nobody foresaw is logged, and not shown. */
+export async function problemOf(thrown: unknown): Promise<Response> {
+  const error = toClessError(thrown);
+  if (error.code === "internal") log.error("a request of the API has failed", { reason: messageOf(thrown) });
+  const answer = problem(error, NO_PREFERENCE);
+  answer.headers.set("x-content-type-options", "nosniff");
+  if (error.code !== "revision_failed" && error.code !== "image_unavailable") return answer;
+  const body = { ...await answer.json(), reason: reasonOf(thrown), output: outputOf(thrown) };
+  return new Response(JSON.stringify(body) + "\n", answer);
+}
+
+/** The one map from what control and serving throw to what is told. */
+function toClessError(thrown: unknown): ClessError {
+  const internal = () => new ClessError("internal", "cless has failed to handle the request", { cause: thrown });
+  if (thrown instanceof ClessError) return fromServing(thrown);
+  if (!(thrown instanceof Error)) return internal();
+  // They name no field themselves.
+  if (thrown instanceof TrafficError) return new ClessError("invalid", `traffic: ${thrown.message}`);
+  if (thrown instanceof UnknownSecretError) return new ClessError("invalid", `secretEnv: ${thrown.message}`);
+  if (thrown.name === "ImageUnavailable") return new ClessError("image_unavailable", thrown.message);
+  const code = CODES.find(([kind]) => thrown instanceof kind)?.[1];
+  return code === undefined ? internal() : new ClessError(code, thrown.message, { cause: thrown });
+}
+
+/** What a start came to is for whoever may use the API, in full. */
+function fromServing(error: ClessError): ClessError {
+  const ofStart = error.code === "start_failed" || error.code === "start_timeout";
+  return ofStart ? new ClessError("revision_failed", error.detail ?? error.message, { cause: error }) : error;
+}
+
+function reasonOf(thrown: unknown): string {
+  const reason = (thrown as { readonly reason?: unknown }).reason;
+  return typeof reason === "string" ? reason : messageOf(thrown);
+}
+
+/** The last lines that it wrote. */
+function outputOf(thrown: unknown): string[] {
+  const output = (thrown as { readonly output?: unknown }).output;
+  return Array.isArray(output) ? output.map(String) : [];
+}

@@ -1,0 +1,127 @@
+import { z } from "zod";
+import { showTemplate, targetsSchema, templateSchema } from "../control/schema.ts";
+import type { TrafficTarget } from "../domain/traffic.ts";
+import type { RevisionView, ServiceView } from "./parts.ts";
+
+/** A moment, as JSON has it. */
+export const time = z.iso.datetime().meta({ examples: ["2026-11-25T10:00:00.000Z"] });
+
+/** All parts of a service's traffic. */
+export const trafficSchema = targetsSchema.meta({ id: "Traffic" });
+
+/** A service as it is shown. */
+export const serviceView = z.strictObject({
+  name: z.string(),
+  url: z.string().meta({ description: "Where a browser finds it" }),
+  domains: z.array(z.string()).meta({ description: "Hostnames that lead to it besides its own" }),
+  latestRevision: z.string().meta({ description: "What `latest` stands for" }),
+  traffic: trafficSchema,
+  etag: z.string().optional().meta({ description: "Changes with every change; missing where nobody has declared it" }),
+  revisionHistory: z.int().optional().meta({ description: "How many revisions without traffic or tag are kept" }),
+  declaredBy: z.string().optional().meta({ description: "The file that declared it" }),
+  convention: z.literal(true).optional().meta({
+    description: "Nobody has declared it: its image was found by its name",
+  }),
+  createdAt: time,
+  updatedAt: time,
+}).meta({
+  id: "Service",
+  examples: [{
+    name: "shop",
+    url: "http://shop.localhost:8080",
+    domains: ["shop.example.org"],
+    latestRevision: "shop-00002",
+    traffic: [{ revision: "latest", percent: 100 }],
+    etag: "3",
+    revisionHistory: 20,
+    createdAt: "2026-11-25T10:00:00.000Z",
+    updatedAt: "2026-11-25T10:05:00.000Z",
+  }],
+});
+
+/** Shows a service. */
+export function showService(
+  service: ServiceView,
+  urlOf: (service: string) => string,
+): z.input<typeof serviceView> {
+  const { convention, declaredBy, generation, name, revisionHistory } = service;
+  return {
+    name,
+    url: urlOf(name),
+    domains: [...service.domains],
+    latestRevision: service.latestRevision,
+    traffic: service.traffic.map(showTarget),
+    ...(generation === undefined ? {} : { etag: String(generation) }),
+    ...(revisionHistory === undefined ? {} : { revisionHistory }),
+    ...(declaredBy === undefined ? {} : { declaredBy }),
+    ...(convention ? { convention: true as const } : {}),
+    createdAt: timeOf(service.createdAt),
+    updatedAt: timeOf(service.updatedAt),
+  };
+}
+
+/** Shows a part of a service's traffic. */
+export function showTarget({ revision, percent, tag }: z.input<typeof trafficSchema>[number]): TrafficTarget {
+  return { revision, percent, ...(tag === undefined ? {} : { tag }) };
+}
+
+/** A time as JSON has it. @param ms Since 1970. */
+export function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+const { env: _, ...fieldsWithoutEnv } = templateSchema.shape;
+
+const revisionFields = {
+  name: z.string(),
+  service: z.string(),
+  image: z.string(),
+  imageId: z.string().meta({ description: "The image's content" }),
+  imageDigest: z.string().optional().meta({ description: "By which the image can be pulled again" }),
+  createdAt: time,
+  percent: z.int().min(0).max(100).meta({ description: "Its share of the traffic" }),
+  tag: z.string().optional().meta({ description: "It has an address of its own, TAG--SERVICE" }),
+  latest: z.boolean().meta({ description: "Whether `latest` stands for it" }),
+};
+
+/** A revision as a list shows it. */
+export const revisionSummary = z.strictObject({
+  ...revisionFields,
+  template: z.strictObject({ ...fieldsWithoutEnv, envNames: z.array(z.string()) }).meta({
+    description: "The template, with the names of the variables only",
+  }),
+}).meta({ id: "RevisionSummary" });
+
+/** A revision as it is shown alone. */
+export const revisionView = z.strictObject({
+  ...revisionFields,
+  template: templateSchema.meta({
+    id: "Template",
+    description: 'How a container is started; for tokens that may not deploy, each value of env is "***"',
+  }),
+}).meta({ id: "Revision" });
+
+/** Shows a revision without the values of its variables. */
+export function summarizeRevision(revision: RevisionView): z.input<typeof revisionSummary> {
+  const { env, ...template } = showTemplate(revision.template);
+  return { ...showRevisionFields(revision), template: { ...template, envNames: Object.keys(env) } };
+}
+
+/** Shows a revision. @param masked Whether the values of its variables must not be seen. */
+export function showRevision(revision: RevisionView, masked: boolean): z.input<typeof revisionView> {
+  const { env, ...template } = showTemplate(revision.template);
+  const values = masked ? Object.fromEntries(Object.keys(env).map((name) => [name, "***"])) : env;
+  return { ...showRevisionFields(revision), template: { ...template, env: values } };
+}
+
+function showRevisionFields({ imageDigest, tag, template, createdAt, ...rest }: RevisionView) {
+  const { name, service, imageId, percent, latest } = rest;
+  return {
+    ...{ name, service, image: template.image, imageId },
+    ...(imageDigest === undefined ? {} : { imageDigest }),
+    createdAt: timeOf(createdAt),
+    percent,
+    ...(tag === undefined ? {} : { tag }),
+    latest,
+  };
+}

@@ -1,0 +1,149 @@
+import { assert, assertEquals } from "@std/assert";
+import { newAdmin, OWNER, problemOf } from "./kit.ts";
+
+const ROUTES = ["/", "/v1/services", "/v1/instances", "/v1/services/web", "/v1/tokens", "/openapi.json", "/nosuch"];
+const MISSING = "The token is missing or wrong";
+
+Deno.test("without a token every route is closed, also those that there are not", async () => {
+  const { ask } = await newAdmin();
+  for (const path of [...ROUTES, "/v1/services?token=" + OWNER]) {
+    for (const method of ["GET", "PUT", "DELETE", "OPTIONS"]) {
+      const answer = await ask(method, path, { token: undefined });
+      assertEquals(answer.headers.get("www-authenticate"), 'Bearer realm="cless"');
+      const detail = await problemOf(answer, 401, "unauthorized");
+      if (path !== "/") assertEquals(detail, MISSING);
+    }
+  }
+});
+
+Deno.test("nothing but a token opens the API", async () => {
+  const { ask } = await newAdmin();
+  const wrong = [
+    "",
+    "Bearer",
+    "Bearer ",
+    OWNER,
+    `Bearer${OWNER}`,
+    `Basic ${OWNER}`,
+    `Bearer ${OWNER} ${OWNER}`,
+    `Bearer x, Bearer ${OWNER}`,
+    `Bearer "${OWNER}"`,
+  ];
+  for (const authorization of wrong) {
+    const answer = await ask("GET", "/v1/services", { token: undefined, headers: { authorization } });
+    assertEquals(await problemOf(answer, 401, "unauthorized"), MISSING, authorization);
+  }
+  for (const scheme of ["Bearer", "bearer", "BEARER", "Bearer  "]) {
+    const authorization = `${scheme} ${OWNER}`;
+    const answer = await ask("GET", "/v1/services", { token: undefined, headers: { authorization } });
+    assertEquals([answer.status, await answer.json()], [200, []]);
+  }
+});
+
+Deno.test("without a token, the root says in one line what the address is for, in JSON also for a browser", async () => {
+  const { ask } = await newAdmin();
+  const answer = await ask("GET", "/", { token: undefined, headers: { accept: "text/html,*/*;q=0.8" } });
+  const purpose = "This is the admin API of cless; send the token from the data-dir as `Authorization: Bearer TOKEN`";
+  assertEquals(await problemOf(answer, 401, "unauthorized"), purpose);
+  const { purpose: told, ...resources } = await (await ask("GET", "/")).json();
+  assertEquals([told, resources.services], [purpose, "/v1/services"]);
+});
+
+Deno.test("too many wrong tokens close the API to their address for a while, and to no other", async () => {
+  const { ask, kit } = await newAdmin();
+  const wrong = { token: "wrong", peer: "10.0.0.1" };
+  for (let time = 0; time < 10; time++) await problemOf(await ask("GET", "/v1/services", wrong), 401, "unauthorized");
+  for (const token of ["wrong", OWNER]) {
+    const answer = await ask("GET", "/v1/services", { ...wrong, token });
+    assertEquals(answer.headers.get("retry-after"), "60");
+    await problemOf(answer, 429, "too_many_attempts");
+  }
+  assertEquals((await ask("GET", "/v1/services", { peer: "10.0.0.2" })).status, 200);
+  await kit.clock.advance(60_000);
+  assertEquals((await ask("GET", "/v1/services", { ...wrong, token: OWNER })).status, 200);
+});
+
+Deno.test("requests without a token are no wrong tokens", async () => {
+  const { ask } = await newAdmin();
+  for (let time = 0; time < 30; time++) assertEquals((await ask("GET", "/", { token: undefined })).status, 401);
+  assertEquals((await ask("GET", "/")).status, 200);
+});
+
+Deno.test("a token allows what its scope does", async () => {
+  const { ask, tokens } = await newAdmin();
+  const body = { image: "web" };
+  const status = async (token: string, method: string, path: string) => {
+    const answer = await ask(method, path, { token, ...(method === "PUT" ? { body } : {}) });
+    const { code, detail } = answer.status === 204 ? {} as Record<string, string> : await answer.json();
+    if (answer.status === 403) assert(code === "forbidden" && detail!.includes("needs"), detail);
+    return answer.status;
+  };
+  assertEquals(await status(tokens.read, "PUT", "/v1/services/web"), 403);
+  assertEquals(await status(tokens.deploy, "PUT", "/v1/services/web"), 201);
+  for (const path of ["/v1/services", "/v1/services/web", "/v1/instances", "/v1/services/web/revisions"]) {
+    assertEquals(await status(tokens.read, "GET", path), 200, path);
+  }
+  for (const path of ["rollback", "wake", "sleep"]) {
+    assertEquals(await status(tokens.read, "POST", `/v1/services/web/${path}`), 403, path);
+  }
+  for (const path of ["/v1/tokens", "/v1/backup"]) {
+    assertEquals(await status(tokens.deploy, "GET", path), 403, path);
+    assertEquals(await status(OWNER, "GET", path), 200, path);
+  }
+  assertEquals(await status(tokens.read, "DELETE", "/v1/services/web"), 403);
+  assertEquals(await status(tokens.deploy, "DELETE", "/v1/services/web"), 204);
+});
+
+Deno.test("the API is called by its addresses and its own names only", async () => {
+  const { ask } = await newAdmin();
+  const own = [
+    "127.0.0.1:1323",
+    "127.0.0.1",
+    "[::1]:1323",
+    "10.1.2.3",
+    "localhost:1323",
+    "LOCALHOST",
+    "admin.localhost:8080",
+    "localhost.",
+    "admin.cless.cloud",
+    "Admin.Cless.Cloud:80",
+  ];
+  for (const host of own) assertEquals((await ask("GET", "/v1/services", { headers: { host } })).status, 200, host);
+  const foreign = [
+    "evil.example",
+    "evil.example:1323",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+    "cless.cloud",
+    "xlocalhost",
+    "256.0.0.1",
+    "[::x]",
+    "",
+    "a b",
+  ];
+  for (const host of foreign) {
+    for (const path of ["/v1/services", "/v1/ask?domain=web.localhost", "/"]) {
+      await problemOf(await ask("GET", path, { headers: { host } }), 403, "forbidden");
+    }
+    assertEquals((await ask("GET", "/healthz", { headers: { host } })).status, 200);
+  }
+});
+
+Deno.test("requests of foreign pages are refused, and no page may read an answer", async () => {
+  const { ask } = await newAdmin();
+  const status = async (host: string, origin: string) => {
+    const answer = await ask("GET", "/v1/services", { headers: { host, origin } });
+    assert(![...answer.headers.keys()].some((name) => name.startsWith("access-control-") || name === "set-cookie"));
+    return answer.status;
+  };
+  assertEquals(await status("localhost:1323", "http://localhost:1323"), 200);
+  assertEquals(await status("admin.cless.cloud", "https://admin.cless.cloud"), 200);
+  assertEquals(await status("admin.cless.cloud:80", "http://admin.cless.cloud"), 200);
+  const foreign = ["http://localhost:8080", "http://web.localhost:1323", "https://evil.example", "null", "", "file://"];
+  for (const origin of foreign) assertEquals(await status("localhost:1323", origin), 403, origin);
+  const preflight = await ask("OPTIONS", "/v1/services/web", {
+    token: undefined,
+    headers: { host: "localhost:1323", origin: "http://evil.example", "access-control-request-method": "PUT" },
+  });
+  await problemOf(preflight, 403, "forbidden");
+});

@@ -1,0 +1,215 @@
+import { assertEquals } from "@std/assert";
+import { type AdminApi, adminApi } from "../../src/admin/api.ts";
+import type { AdminParts, DeployPreview, RevisionView, ServiceEvent, ServiceView } from "../../src/admin/parts.ts";
+import { Attempts } from "../../src/control/attempts.ts";
+import { showTemplate } from "../../src/control/schema.ts";
+import { Secrets } from "../../src/control/secrets.ts";
+import { Tokens } from "../../src/control/tokens.ts";
+import { canonicalTemplate } from "../../src/domain/template.ts";
+import { resolveTraffic } from "../../src/domain/traffic.ts";
+import { newScene, type Scene, type SceneOptions } from "../control/deployer_kit.ts";
+import { FakeStore } from "../support/fake_store.ts";
+
+/** The owner's token. */
+export const OWNER = "0123456789abcdef".repeat(4);
+/** Where a test's requests come from. */
+export const PEER = "127.0.0.1";
+
+/** An admin API on fakes, and what can be done to it. */
+export interface Admin extends Scene {
+  readonly handle: AdminApi;
+  readonly parts: AdminParts;
+  /** Tokens with less than the owner's. */
+  readonly tokens: { readonly read: string; readonly deploy: string };
+  /** What was asked of instances, in order. */
+  readonly asked: string[];
+  /** Convention services, as they are shown. */
+  readonly found: ServiceView[];
+  /** What happens, for whoever subscribes. */
+  readonly happening: ServiceEvent[];
+  /** Asks the API, with the owner's token unless the request has one. */
+  ask(method: string, path: string, options?: AskOptions): Promise<Response>;
+}
+
+/** Options of a request. */
+export interface AskOptions {
+  /** An object is sent as JSON, a text as it is. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly token?: string | undefined;
+  readonly peer?: string;
+  readonly url?: string;
+}
+
+/** Makes an API; a start succeeds at once unless the options say otherwise. */
+export async function newAdmin(
+  { scene: sceneOptions = {}, ...changed }: Partial<AdminParts> & { readonly scene?: SceneOptions } = {},
+): Promise<Admin> {
+  const { store = new FakeStore() } = sceneOptions;
+  const key = { folder: "/none", text: new Uint8Array(32).fill(1).toBase64() };
+  const secrets = await Secrets.open(store, key, () => 1_000_000);
+  const scene = newScene({ tryStart: () => Promise.resolve(), store, secrets, ...sceneOptions });
+  const { deployer, kit } = scene;
+  const asked: string[] = [];
+  const found: ServiceView[] = [];
+  const happening: ServiceEvent[] = [];
+  const tokens = new Tokens(store, OWNER, () => scene.time.now);
+  const parts: AdminParts = {
+    catalog: catalogOf(scene, found),
+    deployer: Object.assign(deployer, { plan: (name: string) => Promise.resolve(previewOf(scene, name)) }),
+    control: {
+      wake: (name) => Promise.resolve(void asked.push(`wake ${name}`)),
+      sleep: (name) => Promise.resolve(void asked.push(`sleep ${name}`)),
+    },
+    secrets,
+    tokens,
+    rotateOwner: () => Promise.resolve("cless_new"),
+    attempts: new Attempts(kit.clock),
+    history: (...args) => store.history(...args),
+    backup: () => Promise.resolve([{ name: "cless.sqlite", bytes: new Uint8Array([1, 2, 3]) }]),
+    fleet: kit.fleet,
+    events: { subscribe: () => eventsOf(happening) },
+    logs: { read: () => linesOf(3) },
+    metrics: { text: () => Promise.resolve("# HELP x y\n") },
+    ready: () => Promise.resolve(true),
+    urlOf: (service) => `http://${service}.localhost:8080`,
+    serves: (hostname) => Promise.resolve(scene.services.get(hostname.split(".")[0]!) !== undefined),
+    hostnames: ["admin.cless.cloud"],
+    clock: kit.clock,
+    now: () => scene.time.now,
+    ...changed,
+  };
+  const handle = adminApi(parts);
+  const ask: Admin["ask"] = (method, path, options = {}) => {
+    const { body, peer = PEER, url = "http://127.0.0.1:1323" } = options;
+    const headers = new Headers(options.headers);
+    const token = "token" in options ? options.token : OWNER;
+    if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
+    if (body !== undefined && !headers.has("content-type")) headers.set("content-type", "application/json");
+    const sent = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+    return handle(new Request(url + path, { method, headers, ...(sent === undefined ? {} : { body: sent }) }), peer);
+  };
+  return {
+    ...scene,
+    handle,
+    parts,
+    asked,
+    found,
+    happening,
+    ask,
+    tokens: { read: await tokens.issue("reader", "read"), deploy: await tokens.issue("ci", "deploy") },
+  };
+}
+
+const TITLES: Record<number, string> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  409: "Conflict",
+  412: "Precondition Failed",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
+  422: "Unprocessable Content",
+  429: "Too Many Requests",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+/** Checks that an answer is a problem, and returns its detail. */
+export async function problemOf(answer: Response, status: number, code: string): Promise<string> {
+  const { headers } = answer;
+  const body = await answer.json();
+  assertEquals([answer.status, headers.get("cless-error")], [status, code], body.detail);
+  assertEquals(headers.get("content-type"), "application/problem+json");
+  const { detail, reason: _reason, output: _output, ...rest } = body;
+  assertEquals(rest, { type: "about:blank", title: TITLES[status], status, code });
+  return detail;
+}
+
+/** Checks that an answer is as good as it should be, and returns what it says. */
+export async function good(answer: Promise<Response>, status = 200) {
+  const { headers, status: got } = await answer;
+  const text = await (await answer).text();
+  assertEquals(got, status, text);
+  if (status === 204) return undefined;
+  assertEquals(headers.get("content-type"), "application/json");
+  return JSON.parse(text);
+}
+
+function catalogOf({ deployer }: Scene, found: readonly ServiceView[]): AdminParts["catalog"] {
+  const list = () => {
+    const declared = deployer.list().map(({ service }): ServiceView => ({ ...service, convention: false }));
+    const names = new Set(declared.map(({ name }) => name));
+    return [...declared, ...found.filter(({ name }) => !names.has(name))].sort((a, b) => a.name < b.name ? -1 : 1);
+  };
+  return {
+    list,
+    get: (name) => list().find((service) => service.name === name),
+    revisions: (name) => {
+      const state = deployer.get(name);
+      if (state === undefined) return found.some((one) => one.name === name) ? [] : undefined;
+      const { service: { latestRevision, traffic }, revisions } = state;
+      const targets = resolveTraffic(traffic, latestRevision);
+      return revisions.map((record): RevisionView => {
+        const target = targets.find(({ revision }) => revision === record.name);
+        return {
+          ...record,
+          percent: target?.percent ?? 0,
+          tag: target?.tag,
+          latest: record.name === latestRevision,
+        };
+      }).reverse();
+    },
+  };
+}
+
+function previewOf({ deployer }: Scene, name: string): DeployPreview {
+  const service = deployer.get(name)?.service;
+  const traffic = service?.traffic ?? [{ revision: "latest", percent: 100 }];
+  return {
+    change: service === undefined ? "create" : "update",
+    revision: `${name}-00009`,
+    changed: ["image"],
+    pull: false,
+    trafficBefore: service?.traffic ?? [],
+    trafficAfter: traffic,
+    domainsBefore: service?.domains ?? [],
+    domainsAfter: service?.domains ?? [],
+  };
+}
+
+/** A service that was found by its image. */
+export function foundService(name: string): ServiceView {
+  return {
+    name,
+    domains: [],
+    latestRevision: `${name}-0123456789ab`,
+    traffic: [{ revision: "latest", percent: 100 }],
+    generation: undefined,
+    convention: true,
+    revisionHistory: undefined,
+    declaredBy: undefined,
+    createdAt: 1_000_000,
+    updatedAt: 1_000_000,
+  };
+}
+
+/** A template with its defaults, as JSON has it. */
+export function templateJson(image: string): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(showTemplate(canonicalTemplate({ image }))));
+}
+
+async function* eventsOf(events: readonly ServiceEvent[]): AsyncIterable<ServiceEvent> {
+  await Promise.resolve();
+  yield* events;
+}
+
+async function* linesOf(count: number) {
+  await Promise.resolve();
+  for (let line = 1; line <= count; line++) {
+    const time = `2026-11-25T10:00:0${line}.000Z`;
+    yield { instance: "one", revision: "web-00001", stream: "stdout" as const, time, text: `line ${line}` };
+  }
+}

@@ -1,0 +1,228 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { StoreUnavailable } from "../../src/control/store.ts";
+import { foundService, good, newAdmin, problemOf } from "./kit.ts";
+
+const JSON_TYPE = { "content-type": "application/json" };
+
+Deno.test("what there is not is not found", async () => {
+  const { ask } = await newAdmin();
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web" } }), 201);
+  const paths = [
+    "/v1",
+    "/v1/",
+    "/v1/services/",
+    "/v1/services/web/",
+    "/v1/services//revisions",
+    "/v1/services/web/nosuch",
+    "/v1/services/web%2Frevisions",
+    "/v1/services/%2f",
+    "/v1/%73ervices",
+    "/v1/services/nosuch",
+    "/v1/services/nosuch/revisions",
+    "/v1/services/web/revisions/web-00009",
+    "/v1/services/%zz",
+    "/v1/services/%00",
+    "/v1/services/__proto__",
+    "//",
+    "/V1/services",
+    "/toString",
+  ];
+  for (const path of paths) await problemOf(await ask("GET", path), 404, "not_found");
+});
+
+Deno.test("a method that is not possible is refused with those that are", async () => {
+  const { ask } = await newAdmin();
+  const allowed: [path: string, allow: string][] = [
+    ["/v1/services", "GET, HEAD"],
+    ["/v1/services/web", "GET, HEAD, PUT, DELETE"],
+    ["/v1/services/web/traffic", "PUT"],
+    ["/v1/services/web/rollback", "POST"],
+    ["/v1/instances", "GET, HEAD"],
+    ["/healthz", "GET, HEAD"],
+    ["/readyz", "GET, HEAD"],
+    ["/", "GET, HEAD"],
+  ];
+  for (const [path, allow] of allowed) {
+    for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "FOO"]) {
+      if (allow.includes(method)) continue;
+      const answer = await ask(method, path);
+      assertEquals(answer.headers.get("allow"), allow, `${method} ${path}`);
+      await problemOf(answer, 405, "method_not_allowed");
+    }
+  }
+});
+
+Deno.test("HEAD is answered as GET is, without a body", async () => {
+  const { ask } = await newAdmin();
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web" } }), 201);
+  for (const path of ["/", "/v1/services", "/v1/services/web", "/v1/services/nosuch", "/healthz", "/readyz"]) {
+    const [get, head] = [await ask("GET", path), await ask("HEAD", path)];
+    assertEquals([head.status, [...head.headers]], [get.status, [...get.headers]], path);
+    assertEquals(await head.text(), "");
+    await get.body?.cancel();
+  }
+  assertEquals((await ask("HEAD", "/v1/services/web/traffic")).status, 405);
+});
+
+Deno.test("health is told to everybody", async () => {
+  let ready = false;
+  let asked = 0;
+  const { ask } = await newAdmin({ ready: () => (asked++, Promise.resolve(ready)) });
+  const answer = async (path: string) => {
+    const response = await ask("GET", path, { token: undefined });
+    return [response.status, await response.text()];
+  };
+  assertEquals([await answer("/healthz"), asked], [[200, "ok\n"], 0]);
+  assertEquals(await answer("/readyz"), [503, "not ready\n"]);
+  ready = true;
+  assertEquals(await answer("/readyz?x"), [200, "ok\n"]);
+});
+
+Deno.test("a body that is no JSON is refused in one line that does not repeat it", async () => {
+  const { ask } = await newAdmin();
+  const details: string[] = [];
+  for (const body of ["{nope", "", " ", '{"image":', '{"secret-value" 1}', '{"a":"\u0001"}', "[1,]", "secret-value"]) {
+    const answer = await ask("PUT", "/v1/services/web", { body });
+    details.push(await problemOf(answer, 400, "invalid"));
+  }
+  for (const detail of details) {
+    assert(detail.startsWith("the body: ") && !/\n|secret-value/.test(detail), detail);
+  }
+  assertEquals(details[0], "the body: is no JSON: expected property name or '}' at line 1 column 2");
+  const nothing = await ask("PUT", "/v1/services/web", { headers: JSON_TYPE });
+  assertEquals(await problemOf(nothing, 400, "invalid"), "the body: is missing, and must be JSON");
+  const bytes = new Request("http://localhost/", { method: "POST", body: new Uint8Array([0x22, 0xff, 0x22]) });
+  const latin = await ask("PUT", "/v1/services/web", { headers: JSON_TYPE, body: await bytes.text() + "\ud800" });
+  await problemOf(latin, 400, "invalid");
+});
+
+Deno.test("a body that is nested without end is refused", async () => {
+  const { ask } = await newAdmin();
+  const depth = 400_000;
+  for (const body of ["[".repeat(depth), "[".repeat(depth) + "]".repeat(depth), '{"env":'.repeat(100_000)]) {
+    await problemOf(await ask("PUT", "/v1/services/web", { body }), 400, "invalid");
+  }
+});
+
+Deno.test("only JSON is taken for JSON", async () => {
+  const { ask } = await newAdmin();
+  const status = async (type: string) => {
+    const headers = { "content-type": type };
+    const answer = await ask("PUT", "/v1/services/web", { body: '{"image":"web"}', headers });
+    if (answer.status === 415) await problemOf(answer, 415, "unsupported_type");
+    else await answer.body?.cancel();
+    return answer.status;
+  };
+  for (
+    const type of ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp", "multipart/form-data"]
+  ) {
+    assertEquals(await status(type), 415, type);
+  }
+  assertEquals(await status("application/json; charset=latin1"), 415);
+  assertEquals(await status("application/json"), 201);
+  assertEquals(await status('Application/JSON ; Charset="UTF-8"'), 200);
+});
+
+Deno.test("a body above 1 MiB is refused, before it is read where it says so", async () => {
+  const { handle, ask } = await newAdmin();
+  const large = `{"image":"${"a".repeat(1024 * 1024)}"}`;
+  await problemOf(await ask("PUT", "/v1/services/web", { body: large }), 413, "too_large");
+  await problemOf(
+    await ask("PUT", "/v1/services/web", { body: "{}", headers: { ...JSON_TYPE, "content-length": "1048577" } }),
+    413,
+    "too_large",
+  );
+  let pulled = 0;
+  let cancelled = false;
+  const endless = new ReadableStream({
+    pull: (controller) => {
+      pulled++;
+      controller.enqueue(new Uint8Array(64 * 1024));
+    },
+    cancel: () => void (cancelled = true),
+  });
+  const headers = { authorization: `Bearer ${"0123456789abcdef".repeat(4)}`, ...JSON_TYPE };
+  const answer = await handle(
+    new Request("http://localhost/v1/services/web", { method: "PUT", headers, body: endless }),
+    "127.0.0.1",
+  );
+  await problemOf(answer, 413, "too_large");
+  assert(cancelled && pulled < 30, String(pulled));
+});
+
+Deno.test("a parameter that is unknown, twice or wrong is refused with what is right", async () => {
+  const { ask } = await newAdmin();
+  const details: [path: string, detail: string][] = [
+    ["/v1/services?limt=1", "limt: unknown parameter; did you mean `limit`?"],
+    ["/v1/services?limit=1&limit=2", "limit: is there twice"],
+    ["/v1/services?limit=0", "limit: must be a whole number from 1 to 1000"],
+    ["/v1/services?limit=1.5", "limit: must be a whole number from 1 to 1000"],
+    ["/v1/services?limit=", "limit: must be a whole number from 1 to 1000"],
+    ["/v1/services?convention=yes", "convention: must be one of true, false"],
+    ["/v1/services?cursor=%20", "cursor: must be as the link to the next page has it"],
+    ["/v1/services?__proto__=1", "__proto__: unknown parameter; did you mean `cursor`?"],
+    ["/v1/services/web?x=1", "x: unknown parameter; there are none here"],
+  ];
+  for (const [path, detail] of details) {
+    const told = await problemOf(await ask("GET", path), 400, "invalid");
+    if (!path.includes("__proto__")) assertEquals(told, detail);
+  }
+  const put = await ask("PUT", "/v1/services/web?wiat=false", { body: { image: "web" } });
+  assertEquals(await problemOf(put, 400, "invalid"), "wiat: unknown parameter; did you mean `wait`?");
+  await problemOf(await ask("PUT", "/v1/services/web?wait=0", { body: { image: "web" } }), 400, "invalid");
+});
+
+Deno.test("what nobody foresaw is told to nobody", async () => {
+  const { ask } = await newAdmin({
+    fleet: {
+      instances: () => {
+        throw new TypeError("secret detail");
+      },
+    },
+  });
+  const detail = await problemOf(await ask("GET", "/v1/instances"), 500, "internal");
+  assertEquals(detail, "cless has failed to handle the request");
+});
+
+Deno.test("while the store does not work, what to do is told", async () => {
+  const { ask, store } = await newAdmin();
+  store.failure = new StoreUnavailable("the disk is full: make room and try again");
+  const answer = await ask("PUT", "/v1/services/web", { body: { image: "web" } });
+  assertStringIncludes(await problemOf(answer, 503, "store_unavailable"), "make room");
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web" } }), 201);
+});
+
+Deno.test("a certificate may be asked for what cless serves, by programs on this machine only", async () => {
+  const { ask } = await newAdmin({ serves: (hostname) => Promise.resolve(hostname === "shop.example.org") });
+  const status = async (domain: string, options: { peer?: string; headers?: Record<string, string> } = {}) => {
+    const answer = await ask("GET", `/v1/ask?domain=${domain}`, { token: undefined, ...options });
+    if (answer.status !== 200) await problemOf(answer, answer.status, answer.status === 404 ? "not_found" : "invalid");
+    else await answer.body?.cancel();
+    return answer.status;
+  };
+  for (const peer of ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"]) {
+    assertEquals(await status("shop.example.org", { peer }), 200, peer);
+  }
+  assertEquals(await status("SHOP.example.org."), 200);
+  for (const domain of ["other.example.org", "10.0.0.1", "-", "shop.example.org:80", "%00", ""]) {
+    assertEquals(await status(domain), 404, domain);
+  }
+  assertEquals(await status("shop.example.org", { peer: "10.0.0.1" }), 404);
+  for (const name of ["forwarded", "x-forwarded-for"]) {
+    assertEquals(await status("shop.example.org", { headers: { [name]: "10.0.0.1" } }), 404, name);
+  }
+  assertEquals(await status("a&x=1"), 400);
+  await problemOf(await ask("GET", "/v1/ask", { token: undefined }), 400, "invalid");
+  await problemOf(await ask("POST", "/v1/ask?domain=x"), 405, "method_not_allowed");
+});
+
+Deno.test("what nobody has declared is shown, and cannot be changed before it is", async () => {
+  const { ask, found } = await newAdmin();
+  found.push(foundService("golang"));
+  const shown = await good(ask("GET", "/v1/services/golang"));
+  assertEquals([shown.convention, "etag" in shown], [true, false]);
+  await problemOf(await ask("DELETE", "/v1/services/golang"), 409, "conflict");
+  await problemOf(await ask("POST", "/v1/services/golang/rollback"), 409, "conflict");
+  const made = await good(ask("PUT", "/v1/services/golang", { body: { image: "golang-docker" } }), 201);
+  assertEquals([made.convention, made.etag], [undefined, "1"]);
+});
