@@ -126,7 +126,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
 }
 
 /** The folder for the state of a program: https://specifications.freedesktop.org/basedir-spec/latest/ */
-function defaultDataDir({ env, root }: Surroundings): string {
+export function defaultDataDir({ env, root }: Surroundings): string {
   if (root) return "/var/lib/cless";
   const state = env("XDG_STATE_HOME");
   const home = state?.startsWith("/") ? state : env("HOME") && `${env("HOME")}/.local/state`;

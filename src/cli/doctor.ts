@@ -6,7 +6,7 @@ import { findEngine } from "../docker/engine.ts";
 import { readProc } from "../docker/machine.ts";
 import { type Endpoint, formatEndpoint } from "../domain/endpoint.ts";
 import { messageOf, UsageError } from "../errors.ts";
-import { parseFlags } from "./flags.ts";
+import { type Flag, parseFlags } from "./flags.ts";
 import { doctorHelp } from "./help.ts";
 import { portHolder } from "./port_holder.ts";
 import { SERVE_FLAGS } from "./serve_flags.ts";
@@ -15,9 +15,12 @@ const ENGINE_PATIENCE_MS = 10_000;
 const LEAST_FILES = 1024;
 const ENOUGH_FILES = 8192;
 
+/** The flags of `cless doctor`. */
+export const DOCTOR_FLAGS: readonly Flag[] = [...SERVE_FLAGS, { name: "json", help: "Print the findings as JSON" }];
+
 /** `cless doctor`: finds out what would keep `cless serve` with the same flags from working, and says what to do. */
 export async function doctor(args: readonly string[]): Promise<number> {
-  const { given, rest } = parseFlags(args, [...SERVE_FLAGS, { name: "json", help: "Print the findings as JSON" }]);
+  const { given, rest } = parseFlags(args, DOCTOR_FLAGS);
   if (given.get("help") === true) {
     console.log(doctorHelp());
     return 0;

@@ -7,6 +7,8 @@ import { UsageError } from "../errors.ts";
 export interface Flag {
   /** Without the leading hyphens. */
   readonly name: string;
+  /** One letter that stands for it behind a single hyphen. */
+  readonly short?: string;
   /** What stands for the value in `--help`; a flag without one is a switch, `--name` or `--no-name`. */
   readonly value?: string;
   /** Whether it may be given several times. */
@@ -20,7 +22,7 @@ export interface Flag {
 }
 
 /** Flags that every verb has. */
-const COMMON: readonly Flag[] = [{ name: "help", help: "Show this help" }];
+export const COMMON: readonly Flag[] = [{ name: "help", short: "h", help: "Show this help" }];
 
 /**
  * Reads the arguments of a verb.
@@ -33,7 +35,7 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
   const valued = all.filter((flag) => flag.value !== undefined).map((flag) => flag.name);
   const switches = all.filter((flag) => flag.value === undefined).map((flag) => flag.name);
   const rest: string[] = [];
-  const parsed = parseArgs(normalize(args, valued, switches), {
+  const parsed = parseArgs(normalize(args, all), {
     string: valued,
     collect: [...valued, ...switches],
     boolean: switches,
@@ -68,26 +70,28 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
 }
 
 /**
- * Writes `--flag value` as `--flag=value`, so that a value that begins with a hyphen is still that flag's, and `-h` as
- * `--help`.
+ * Writes `--flag value` as `--flag=value`, so that a value that begins with a hyphen is still that flag's, and a letter as
+ * the name that it stands for.
  *
  * @throws {UsageError} For a switch with a value.
  */
-function normalize(args: readonly string[], valued: readonly string[], switches: readonly string[]): string[] {
+function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
+  const isNamed = (arg: string, flag: Flag) => arg === `--${flag.name}` || arg === `-${flag.short}`;
   const normal: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!;
     if (arg === "--") return [...normal, ...args.slice(at)];
     const next = args[at + 1];
-    const name = /^--(?:no-)?([^=]+)=/.exec(arg)?.[1];
-    if (name !== undefined && switches.includes(name)) {
-      throw new UsageError(`--${name} takes no value; write --${name} or --no-${name}`);
+    const switched = /^--(?:no-)?([^=]+)=/.exec(arg)?.[1];
+    if (flags.some(({ name, value }) => name === switched && value === undefined)) {
+      throw new UsageError(`--${switched} takes no value; write --${switched} or --no-${switched}`);
     }
-    if (arg.startsWith("--") && valued.includes(arg.slice(2)) && next !== undefined && !next.startsWith("--")) {
-      normal.push(`${arg}=${next}`);
+    const flag = flags.find((flag) => isNamed(arg, flag));
+    if (flag?.value !== undefined && next !== undefined && !next.startsWith("--")) {
+      normal.push(`--${flag.name}=${next}`);
       at++;
     } else {
-      normal.push(arg === "-h" ? "--help" : arg);
+      normal.push(flag === undefined ? arg : `--${flag.name}`);
     }
   }
   return normal;

@@ -5,20 +5,68 @@ import { VERSION } from "./version.ts";
 const LEAST_WIDTH = 60;
 const MOST_WIDTH = 100;
 
+/** What `cless --help` shows of a verb. */
+export interface VerbSummary {
+  readonly name: string;
+  readonly group: string;
+  readonly summary: string;
+  readonly usage: string;
+}
+
+/** What the help of a verb consists of. */
+export interface VerbText {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly summary: string;
+  readonly notes?: readonly string[];
+  readonly flags: readonly Flag[];
+  readonly example: readonly string[];
+}
+
 /** The text of `cless --help`. */
-export function topHelp(): string {
+export function topHelp(verbs: readonly VerbSummary[]): string {
   const usage = (synopsis: string, text: string) => beside(synopsis, text, "       cless [serve] [FLAGS]   ".length);
   return [
     ...wrap(`cless ${VERSION}: turns container images into services that cost nothing while nobody calls them`),
     "",
     ...usage("Usage: cless [serve] [FLAGS]", "serve requests (the default)"),
-    ...usage("       cless doctor [FLAGS]", "find out what would keep it from working"),
-    ...usage("       cless VERB --help", "show the flags of a verb"),
+    ...usage("       cless VERB [FLAGS]", "ask the cless that serves, or change what it does"),
+    ...usage("       cless VERB --help", "show the arguments and flags of a verb"),
     "       cless --version",
+    "",
+    ...verbList(verbs),
+    "",
+    "Flags of serve",
     "",
     ...flagHelp(SERVE_FLAGS),
     "",
     ...serveNotes(),
+  ].join("\n");
+}
+
+/** The verbs by group, one line each where the terminal is wide enough. */
+function verbList(verbs: readonly VerbSummary[]): string[] {
+  const column = Math.max(...verbs.map(({ name }) => name.length)) + 4;
+  return [...new Set(verbs.map(({ group }) => group))].flatMap((group, at) => [
+    ...(at > 0 ? [""] : []),
+    `${group}:`,
+    ...verbs.filter((verb) => verb.group === group)
+      .flatMap(({ name, summary }) => beside(`  ${name}`, summary, column)),
+  ]);
+}
+
+/** The text of `cless VERB --help` of a verb that asks the admin API. */
+export function verbHelp({ name, args, summary, notes = [], flags, example }: VerbText): string {
+  return [
+    ...wrap(["Usage: cless", name, ...args, "[FLAGS]"].join(" ")),
+    "",
+    ...wrap(`${summary}.`),
+    ...notes.flatMap((note) => ["", ...wrap(note)]),
+    "",
+    ...flagHelp(flags),
+    "",
+    "Example:",
+    ...example.map((line) => `  ${line}`),
   ].join("\n");
 }
 
@@ -53,10 +101,11 @@ function serveNotes(): string[] {
 
 /** The flags by group, wrapped to the terminal. */
 export function flagHelp(flags: readonly Flag[]): string[] {
-  const label = (flag: Flag) =>
-    flag.value === undefined
-      ? flag.default === "on" ? `--[no-]${flag.name}` : `--${flag.name}`
-      : `--${flag.name} ${flag.value}`;
+  const label = (flag: Flag) => {
+    const short = flag.short === undefined ? "" : `-${flag.short}, `;
+    const name = flag.value === undefined && flag.default === "on" ? `--[no-]${flag.name}` : `--${flag.name}`;
+    return short + name + (flag.value === undefined ? "" : ` ${flag.value}`);
+  };
   const column = Math.max(...flags.map((flag) => label(flag).length)) + 4;
   const lines: string[] = [];
   for (const group of new Set(flags.map((flag) => flag.group))) {

@@ -1,14 +1,12 @@
 import { closestString } from "@std/text/closest-string";
 import { messageOf, OperatorError, UsageError } from "../errors.ts";
-import { doctor } from "./doctor.ts";
+import { ApiError } from "./client.ts";
 import { topHelp } from "./help.ts";
+import { plainText } from "./output/table.ts";
 import { serve } from "./serve.ts";
+import type { Verb } from "./verb.ts";
+import { VERBS } from "./verbs.ts";
 import { VERSION } from "./version.ts";
-
-/** A verb of the command line: takes the arguments behind its name, returns the exit code. */
-type Verb = (args: readonly string[]) => Promise<number>;
-
-const VERBS: Record<string, Verb> = { serve, doctor };
 
 /**
  * Runs the program.
@@ -24,15 +22,16 @@ export async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     if (first === "--help" || first === "-h" || (first === "help" && rest[0] === undefined)) {
-      console.log(topHelp());
+      console.log(topHelp(VERBS));
       return 0;
     }
-    if (first === "help") return await verbNamed(rest[0]!)(["--help"]);
+    if (first === "help") return await verbNamed(rest[0]!).run(["--help"]);
     if (first === undefined || first.startsWith("-")) return await serve(args);
-    return await verbNamed(first)(rest);
+    return await verbNamed(first).run(rest);
   } catch (error) {
     if (error instanceof UsageError || error instanceof OperatorError) {
       console.error(`cless: ${messageOf(error)}`);
+      if (error instanceof ApiError) error.output.forEach((line) => console.error(`  ${plainText(line)}`));
       return error instanceof UsageError ? 2 : 1;
     }
     console.error(`cless: this should not have happened: ${messageOf(error)}`);
@@ -41,8 +40,8 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 function verbNamed(name: string): Verb {
-  const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+  const verb = VERBS.find((verb) => verb.name === name);
   if (verb !== undefined) return verb;
-  const nearest = closestString(name, Object.keys(VERBS));
+  const nearest = closestString(name, VERBS.map(({ name }) => name));
   throw new UsageError(`there is no verb "${name}"; did you mean "${nearest}"? See cless --help`);
 }

@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { doctorHelp, flagHelp, serveHelp, topHelp } from "../../src/cli/help.ts";
+import { doctorHelp, flagHelp, serveHelp, topHelp as helpOf } from "../../src/cli/help.ts";
 import { SERVE_FLAGS } from "../../src/cli/serve_flags.ts";
+import { VERBS } from "../../src/cli/verbs.ts";
 import { VERSION } from "../../src/cli/version.ts";
 
+const topHelp = () => helpOf(VERBS);
 const HELPS = { topHelp, serveHelp, doctorHelp };
 
 /** Calls a function as if on a terminal of so many columns. */

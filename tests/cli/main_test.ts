@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { doctorHelp, serveHelp, topHelp } from "../../src/cli/help.ts";
 import { main } from "../../src/cli/main.ts";
+import { VERBS } from "../../src/cli/verbs.ts";
 import { VERSION } from "../../src/cli/version.ts";
 import { noRead, noRun } from "../support/permissions.ts";
 import { runMain, runProcess } from "./run_main.ts";
@@ -13,7 +14,7 @@ Deno.test("the program tells its version", async () => {
 
 Deno.test("help is given for the program and for each verb, however it is asked for", async () => {
   for (const args of [["--help"], ["-h"], ["help"]]) {
-    assertEquals(await runMain(...args), { code: 0, out: topHelp(), err: "" });
+    assertEquals(await runMain(...args), { code: 0, out: topHelp(VERBS), err: "" });
   }
   for (const args of [["serve", "--help"], ["serve", "-h"], ["help", "serve"], ["serve", "--listen", "x", "-h"]]) {
     assertEquals(await runMain(...args), { code: 0, out: serveHelp(), err: "" });
@@ -31,7 +32,7 @@ Deno.test("a wrong command line is exit code 2, and one line that says what is w
   const cases: [args: string[], message: string][] = [
     [["srve"], 'there is no verb "srve"; did you mean "serve"? See cless --help'],
     [["docktor"], 'there is no verb "docktor"; did you mean "doctor"? See cless --help'],
-    [["toString"], 'there is no verb "toString"; did you mean "serve"? See cless --help'],
+    [["toString"], 'there is no verb "toString"; did you mean "describe"? See cless --help'],
     [["help", "nothing"], 'there is no verb "nothing"; did you mean "doctor"? See cless --help'],
     [["--lisen", "x"], "unknown flag --lisen; did you mean --listen?"],
     [["serve", "--lisen=x"], "unknown flag --lisen; did you mean --listen?"],
@@ -39,7 +40,7 @@ Deno.test("a wrong command line is exit code 2, and one line that says what is w
     [["serve", "--listen"], "--listen needs a value: --listen HOST:PORT"],
     [["serve", "me"], 'serve takes no argument "me"; see cless serve --help'],
     [["doctor", "007"], 'doctor takes no argument "007"; see cless doctor --help'],
-    [["two\nlines"], 'there is no verb "two; lines"; did you mean "serve"? See cless --help'],
+    [["two\nlines"], 'there is no verb "two; lines"; did you mean "services"? See cless --help'],
   ];
   for (const [args, message] of cases) {
     assertEquals(await runMain(...args), { code: 2, out: "", err: `cless: ${message}` });

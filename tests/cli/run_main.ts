@@ -11,13 +11,20 @@ export interface Run {
 export async function runMain(...args: string[]): Promise<Run> {
   const [out, err]: [string[], string[]] = [[], []];
   const { error, log } = console;
-  console.log = (text: string) => out.push(text);
-  console.error = (text: string) => err.push(text);
+  const { write } = Deno.stdout;
+  const decoder = new TextDecoder();
+  console.log = (text: string) => void out.push(text);
+  console.error = (text: string) => void err.push(text);
+  Deno.stdout.write = (bytes: Uint8Array) => {
+    out.push(decoder.decode(bytes).replace(/\n$/, ""));
+    return Promise.resolve(bytes.length);
+  };
   try {
     const code = await main(args);
     return { code, out: out.join("\n"), err: err.join("\n") };
   } finally {
     Object.assign(console, { error, log });
+    Deno.stdout.write = write;
   }
 }
 

@@ -1,0 +1,58 @@
+import type { TemplateJson } from "../control/schema.ts";
+import type { Traffic } from "../domain/traffic.ts";
+
+/** A service as the admin API shows it; times are ISO 8601. */
+export interface ServiceJson {
+  readonly name: string;
+  readonly url: string;
+  readonly domains: readonly string[];
+  readonly latestRevision: string;
+  readonly traffic: Traffic;
+  /** Missing where it is there by convention alone. */
+  readonly etag?: string;
+  readonly convention?: boolean;
+  readonly revisionHistory?: number;
+  readonly declaredBy?: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** A revision as it stands in a list: of its variables it has the names. */
+export interface ListedRevisionJson {
+  readonly name: string;
+  readonly service: string;
+  readonly image: string;
+  readonly imageId: string;
+  readonly imageDigest?: string;
+  readonly createdAt: string;
+  readonly percent: number;
+  readonly tag?: string;
+  readonly latest: boolean;
+}
+
+/** A revision with all of its template. */
+export interface RevisionJson extends ListedRevisionJson {
+  readonly template: TemplateJson;
+}
+
+/** An instance. */
+export interface InstanceJson {
+  readonly id: string;
+  readonly service: string;
+  readonly revision: string;
+  readonly state: string;
+  readonly address: string;
+  readonly inFlight: number;
+  readonly startedAt: string;
+  readonly lastUsedAt?: string;
+  readonly coldStartMs?: number;
+}
+
+/** A line of the audit log. */
+export interface HistoryJson {
+  readonly at: string;
+  readonly action: string;
+  readonly by: string;
+  readonly before?: unknown;
+  readonly after?: unknown;
+}

@@ -1,0 +1,83 @@
+import { messageOf, OperatorError } from "../errors.ts";
+import { servicePath } from "./client.ts";
+import { linesOf } from "./lines.ts";
+import { type Colour, COLOURS, type Paint, paintFor } from "./output/paint.ts";
+import { writeLine } from "./output/write_line.ts";
+import { clientVerb } from "./verb.ts";
+
+/** As of a program that SIGINT has ended. */
+const INTERRUPTED = 130;
+
+/** A line of an instance's output. */
+interface LogLineJson {
+  readonly instance: string;
+  readonly time?: string;
+  readonly text: string;
+}
+
+/** `cless logs`: prints what the instances of a service write. */
+export const logs = clientVerb({
+  name: "logs",
+  group: "Look",
+  summary: "Print the output of a service's instances",
+  args: ["NAME"],
+  flags: [
+    { name: "follow", short: "f", help: "Go on with what they write from now on; Ctrl-C ends it" },
+    { name: "tail", short: "n", value: "N", help: "Only the last lines" },
+    { name: "since", value: "TIME", help: "Only what is not older: 10m, or a time such as 2027-01-31T12:00:00Z" },
+    { name: "timestamps", short: "t", help: "Print when each line was written" },
+    { name: "revision", value: "REVISION", help: "Only the instances of one revision" },
+  ],
+  notes: ["Each line begins with its instance; those that have ended less than an hour ago are among them."],
+  example: ["cless logs web -f --tail 20"],
+  run: async (call) => {
+    const follow = call.on("follow");
+    const query = {
+      follow: follow || undefined,
+      tail: call.whole("tail"),
+      since: call.text("since"),
+      timestamps: call.on("timestamps") || undefined,
+      revision: call.text("revision"),
+    };
+    const aborter = new AbortController();
+    const interrupt = () => aborter.abort();
+    Deno.addSignalListener("SIGINT", interrupt);
+    try {
+      const { body } = await call.client.send("GET", servicePath(call.args[0]!, "logs"), {
+        query,
+        accept: "application/x-ndjson",
+        signal: aborter.signal,
+      });
+      const show = shower(paintFor(Deno.stdout, call.surroundings), call.on("timestamps"));
+      for await (const line of linesOf(body!)) {
+        if (line !== "" && !await writeLine(show(parseLine(line)))) break; // nobody reads any more
+      }
+      return 0;
+    } catch (error) {
+      if (aborter.signal.aborted) return INTERRUPTED;
+      if (error instanceof OperatorError) throw error;
+      throw new OperatorError(`the logs have broken off: ${messageOf(error)}`);
+    } finally {
+      Deno.removeSignalListener("SIGINT", interrupt);
+      aborter.abort();
+    }
+  },
+});
+
+function parseLine(line: string): LogLineJson {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw new OperatorError("what answers is no admin API of cless; name it with --server");
+  }
+}
+
+/** Writes lines so that those of one instance can be told from the others'. */
+function shower(paint: Paint, timestamps: boolean): (line: LogLineJson) => string {
+  const colours = new Map<string, Colour>();
+  return ({ instance, time, text }) => {
+    const colour = colours.get(instance) ?? COLOURS[colours.size % COLOURS.length]!;
+    colours.set(instance, colour);
+    return `${paint(`${instance} |`, colour)} ${timestamps && time !== undefined ? `${time} ` : ""}${text}`;
+  };
+}

@@ -1,0 +1,98 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { ANSWERS, apiTest, problem, WEB } from "./fake_api.ts";
+
+const TRAFFIC = "PUT /v1/services/web/traffic";
+const CHANGED = { ...WEB, traffic: [{ revision: "web-00001", percent: 100, tag: "old" }] };
+
+apiTest(
+  "traffic sends the whole split, with the tags that there are",
+  { ...ANSWERS, [TRAFFIC]: CHANGED },
+  async (api) => {
+    const { code, out } = await api.run("traffic", "web", "web-00002=100");
+    assertEquals([code, out], [0, "web: web-00001 100% (old)"]);
+    assertEquals(api.sent(TRAFFIC), [
+      { revision: "web-00002", percent: 100 },
+      { revision: "web-00001", percent: 0, tag: "old" },
+    ]);
+    assertEquals(api.asked.at(-1)!.headers.get("if-match"), '"4"');
+    assertEquals((await api.run("traffic", "web", "latest=100", "-q")).out, "");
+    assertEquals(JSON.parse((await api.run("traffic", "web", "--tag", "web-00002=next", "--json")).out), CHANGED);
+    assertEquals(api.sent(TRAFFIC), [
+      { revision: "latest", percent: 70 },
+      { revision: "web-00001", percent: 30, tag: "old" },
+      { revision: "web-00002", percent: 0, tag: "next" },
+    ]);
+  },
+);
+
+apiTest("traffic that says nothing, or nothing that can be read, is exit code 2", ANSWERS, async (api) => {
+  const nothing = await api.run("traffic", "web");
+  assertEquals(nothing.code, 2);
+  assertStringIncludes(nothing.err, "traffic needs REVISION=PERCENT, --tag or --untag");
+  for (const text of ["web-00001", "web-00001=x", "=5", "web-00001=5,tog=x", "web-00001=-5", "Web=1"]) {
+    const { code, err } = await api.run("traffic", "web", text);
+    assertEquals([code, err.startsWith(`cless: "${text}" is not allowed: expected REVISION=PERCENT`)], [2, true], err);
+  }
+  assertStringIncludes((await api.run("traffic", "web", "--tag", "x")).err, '--tag: "x" is not allowed: expected REV');
+  assertEquals(api.changes, []);
+  assertEquals((await api.run("traffic", "shop", "latest=100")).err, "cless: there is no service shop");
+});
+
+apiTest("a change that somebody else was faster with begins anew, but not for ever", ANSWERS, async (api) => {
+  let refusals = 2;
+  api.answers[TRAFFIC] = () => refusals-- > 0 ? problem(412, "web has been changed") : WEB;
+  assertEquals((await api.run("traffic", "web", "latest=100")).code, 0);
+  assertEquals(api.changes.length, 3);
+  assertEquals(api.asked.filter(({ line }) => line === "GET /v1/services/web").length, 3);
+  refusals = 100;
+  assertEquals((await api.run("traffic", "web", "latest=100")).err, "cless: web has been changed");
+});
+
+apiTest("rollback, wake and sleep say what is now", {
+  "POST /v1/services/web/rollback": CHANGED,
+  "POST /v1/services/web/wake": new Response(null, { status: 204 }),
+  "POST /v1/services/web/sleep": { any: "thing" },
+}, async (api) => {
+  assertEquals((await api.run("rollback", "web")).out, "web: web-00001 100% (old)");
+  assertEquals(JSON.parse((await api.run("rollback", "web", "--json")).out), CHANGED);
+  assertEquals((await api.run("wake", "web")).out, "web is awake");
+  assertEquals((await api.run("sleep", "web")).out, "web sleeps");
+  for (const verb of ["rollback", "wake", "sleep"]) {
+    assertEquals(await api.run(verb, "web", "-q"), { code: 0, out: "", err: "" });
+  }
+});
+
+apiTest("an instance that does not start is told with the end of its output", {
+  "POST /v1/services/web/wake": problem(422, "the revision web-00002 did not become ready: it has exited with 1", {
+    code: "revision_failed",
+    output: ["listening", "\x1b[31mno such file\x1b[0m\x07"],
+  }),
+}, async (api) => {
+  assertEquals(await api.run("wake", "web"), {
+    code: 1,
+    out: "",
+    err: "cless: the revision web-00002 did not become ready: it has exited with 1\n  listening\n  no such file",
+  });
+});
+
+apiTest("delete asks, and without a terminal it has to be told", {
+  ...ANSWERS,
+  "DELETE /v1/services/web": new Response(null, { status: 204 }),
+}, async (api) => {
+  const { isTerminal } = Deno.stdin;
+  Deno.stdin.isTerminal = () => false;
+  try {
+    assertEquals(await api.run("delete", "web"), {
+      code: 2,
+      out: "",
+      err: "cless: there is no terminal to ask on; say --yes to delete without",
+    });
+    assertEquals((await api.run("delete", "nosuch")).code, 1);
+  } finally {
+    Deno.stdin.isTerminal = isTerminal;
+  }
+  assertEquals(api.changes, []);
+  assertEquals(await api.run("delete", "web", "--yes"), { code: 0, out: "web is deleted", err: "" });
+  assertEquals(await api.run("delete", "-q", "-y", "web"), { code: 0, out: "", err: "" });
+  assertEquals(api.changes, ["DELETE /v1/services/web", "DELETE /v1/services/web"]);
+});

@@ -1,0 +1,61 @@
+import { assertEquals } from "@std/assert";
+import { mergeChange, type TemplateChange } from "../../../src/cli/deploy/merge.ts";
+import type { TemplateJson } from "../../../src/control/schema.ts";
+import { TEMPLATE } from "../fake_api.ts";
+
+const LATEST = TEMPLATE as TemplateJson;
+
+/** What is sent for a change of the latest revision. */
+function merged(change: Partial<TemplateChange>, domains: readonly string[] = ["a.example"]) {
+  const nothing = { unset: [], fields: {}, env: {}, secretEnv: {}, unsetEnv: [], volumes: [], domains: [] };
+  return mergeChange(LATEST, domains, { ...nothing, ...change });
+}
+
+Deno.test("what is not said stays", () => {
+  assertEquals(merged({}), { ...LATEST });
+  assertEquals(merged({ fields: { image: "web:v3", port: 80 } }), { ...LATEST, image: "web:v3", port: 80 });
+});
+
+Deno.test("variables are added, replaced and taken away", () => {
+  const { env, secretEnv } = merged({ env: { MODE: "slow", NEW: "1" }, unsetEnv: ["KEY", "nosuch"] });
+  assertEquals([env, secretEnv], [{ MODE: "slow", NEW: "1" }, { TOKEN: "web.token" }]);
+  assertEquals(merged({ unsetEnv: ["TOKEN"] })["secretEnv"], {});
+  assertEquals(merged({ unsetEnv: ["MODE"], env: { MODE: "again" } })["env"], { KEY: "two\nlines", MODE: "again" });
+});
+
+Deno.test("a variable is a value or a secret, whichever is said last", () => {
+  const secret = merged({ secretEnv: { MODE: "web.mode" } });
+  assertEquals([secret["env"], secret["secretEnv"]], [{ KEY: "two\nlines" }, { TOKEN: "web.token", MODE: "web.mode" }]);
+  const value = merged({ env: { TOKEN: "open" } });
+  assertEquals([Object.keys(value["env"]!), value["secretEnv"]], [["MODE", "KEY", "TOKEN"], {}]);
+});
+
+Deno.test("a volume takes the place of the one at its path", () => {
+  const [data, more] = [{ source: "new", path: "/data", readOnly: true }, { source: "x", path: "/x", readOnly: false }];
+  assertEquals(merged({ volumes: [more] })["volumes"], [...LATEST.volumes!, more]);
+  assertEquals(merged({ volumes: [data] })["volumes"], [data]);
+});
+
+Deno.test("domains are added to those of the service, and not mentioned where they stay", () => {
+  assertEquals("domains" in merged({}), false);
+  assertEquals(merged({ domains: ["b.example", "a.example"] })["domains"], ["a.example", "b.example"]);
+});
+
+Deno.test("what is set back goes before what is said", () => {
+  const body = merged({ unset: ["memory", "env", "volumes", "domains"], env: { ONE: "1" }, domains: ["c.example"] });
+  assertEquals([body["memory"], body["env"], body["volumes"], body["domains"]], [undefined, { ONE: "1" }, [], [
+    "c.example",
+  ]]);
+  assertEquals(merged({ unset: ["domains"] })["domains"], []);
+});
+
+Deno.test("a new service has what is said, and nothing else", () => {
+  const change = { unset: [], env: { A: "1" }, secretEnv: {}, unsetEnv: [], volumes: [], domains: ["a.example"] };
+  assertEquals(mergeChange(undefined, [], { ...change, fields: { image: "web" } }), {
+    image: "web",
+    env: { A: "1" },
+    secretEnv: {},
+    volumes: [],
+    domains: ["a.example"],
+  });
+});

@@ -1,0 +1,176 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { noWrite } from "../support/permissions.ts";
+import { type Answer, ANSWERS, apiTest, problem, TEMPLATE, WEB } from "./fake_api.ts";
+
+const PUT = "PUT /v1/services/web";
+const AFTER = { ...WEB, latestRevision: "web-00003", etag: "5", traffic: [{ revision: "latest", percent: 100 }] };
+
+/** Events, and then nothing more: the stream stays open until it is let go of. */
+function events(...list: [type: string, data: object][]): Answer {
+  return () => {
+    const text = list.map(([type, data], id) => `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`).join(
+      "",
+    );
+    const body = new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode(`: hi\n\n${text}`)) });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+}
+
+const EVENTS = events(
+  ["stats", {}],
+  ["revision.pulling", { image: "web:v3", done: 0, total: 7, status: "pulling" }],
+  ["revision.pulling", { image: "web:v3", done: 7, total: 7, status: "done" }],
+  ["revision.starting", { revision: "web-00003" }],
+  ["revision.ready", { revision: "web-00003", ms: 411.7 }],
+);
+
+const DEPLOYS = { ...ANSWERS, [PUT]: AFTER, "GET /v1/events?service=web": EVENTS };
+
+apiTest("deploy changes what is said, shows what happens, and ends with the URL", DEPLOYS, async (api) => {
+  const run = await api.run("deploy", "web", "--image", "web:v3", "--env", "MODE=a=b", "--unset-env", "KEY");
+  assertEquals(run, {
+    code: 0,
+    out: "http://web.localhost:8080",
+    err: [
+      "pulling web:v3",
+      "starting web-00003",
+      "web-00003 is ready after 412 ms",
+      "traffic: latest 100%",
+    ].join("\n"),
+  });
+  assertEquals(api.sent(PUT), { ...TEMPLATE, image: "web:v3", env: { MODE: "a=b" } });
+  assertEquals(api.asked.at(-1)!.headers.get("if-match"), '"4"');
+  assertEquals(api.asked[0]!.line, "GET /v1/events?service=web");
+});
+
+apiTest("deploy is quiet, or prints JSON, or the tag's address too", DEPLOYS, async (api) => {
+  const quiet = await api.run("deploy", "web", "--port", "80", "-q", "--tag", "next", "--traffic", "0");
+  assertEquals(quiet, { code: 0, out: "http://web.localhost:8080\nhttp://next--web.localhost:8080", err: "" });
+  assertEquals(api.sent(PUT), { ...TEMPLATE, port: 80, traffic: 0, tag: "next" });
+  assertEquals(api.asked.some(({ line }) => line.includes("/v1/events")), false);
+  assertEquals(JSON.parse((await api.run("deploy", "web", "--json", "-q")).out), AFTER);
+});
+
+apiTest("deploy says so where there is nothing new", { ...DEPLOYS, [PUT]: WEB }, async (api) => {
+  api.answers["GET /v1/events?service=web"] = events();
+  const { err } = await api.run("deploy", "web");
+  assertEquals(err, "web-00002 is the latest already\ntraffic: latest 70%, web-00001 30% (old)");
+});
+
+apiTest("deploy takes every flag to its field", DEPLOYS, async (api) => {
+  const flags = [
+    ...["--image", "x", "--port", "80", "--secret-env", "PASSWORD=web.password", "--command", "serve", "--command=-v"],
+    ...["--volume", "cache:/cache", "--volume", "/srv/x:/x:ro", "--concurrency", "8", "--min", "1", "--max", "2"],
+    ...["--memory", "1g", "--cpus", "0.5", "--domain", "a.example", "--start-timeout", "1m", "--request-timeout", "0"],
+    ...["--pause-after", "30s", "--stop-after", "1h", "--readiness-path", "/ready", "--pull-policy", "always"],
+    ...["--unset", "volume", "--no-wait"],
+  ];
+  assertEquals((await api.run("deploy", "web", ...flags)).code, 0);
+  assertEquals(api.sent(`${PUT}?wait=false`), {
+    ...TEMPLATE,
+    image: "x",
+    port: 80,
+    secretEnv: { TOKEN: "web.token", PASSWORD: "web.password" },
+    command: ["serve", "-v"],
+    volumes: [{ source: "cache", path: "/cache", readOnly: false }, { source: "/srv/x", path: "/x", readOnly: true }],
+    concurrency: 8,
+    minInstances: 1,
+    maxInstances: 2,
+    memory: "1g",
+    cpus: 0.5,
+    domains: ["www.example.org", "a.example"],
+    startTimeout: "1m",
+    requestTimeout: "0",
+    pauseAfter: "30s",
+    stopAfter: "1h",
+    readiness: { path: "/ready" },
+    pullPolicy: "always",
+  });
+});
+
+apiTest("a new service needs an image, and has what is said alone", {
+  "PUT /v1/services/shop": { ...AFTER, name: "shop", latestRevision: "shop-00001" },
+}, async (api) => {
+  const { code, err } = await api.run("deploy", "shop", "--port", "80");
+  assertEquals([code, err], [2, "cless: there is no service shop yet, and a new one needs --image IMAGE"]);
+  assertEquals(api.changes, []);
+  assertEquals((await api.run("deploy", "shop", "--image", "shop")).code, 0, "without events it goes on");
+  assertEquals(api.sent("PUT /v1/services/shop"), { image: "shop", env: {}, secretEnv: {}, volumes: [] });
+  assertEquals(api.asked.at(-1)!.headers.get("if-match"), null);
+});
+
+apiTest("a deploy that somebody else was faster with merges into what is there then", DEPLOYS, async (api) => {
+  let refusals = 3;
+  api.answers[PUT] = () => refusals-- > 0 ? problem(412, "web has been changed") : AFTER;
+  assertEquals((await api.run("deploy", "web", "--port", "80")).code, 0);
+  assertEquals(api.asked.filter(({ line }) => line.endsWith("/revisions/web-00002")).length, 4);
+  refusals = 4;
+  assertEquals((await api.run("deploy", "web", "--port", "80", "-q")).err, "cless: web has been changed");
+});
+
+apiTest("a revision that does not become ready is told with its output", {
+  ...DEPLOYS,
+  [PUT]: problem(422, "the revision web-00003 did not become ready: it has exited with 1", {
+    output: ["no such file"],
+  }),
+}, async (api) => {
+  assertEquals(await api.run("deploy", "web", "-q", "--image", "broken"), {
+    code: 1,
+    out: "",
+    err: "cless: the revision web-00003 did not become ready: it has exited with 1\n  no such file",
+  });
+});
+
+apiTest("a dry run changes nothing and says what would change", {
+  ...ANSWERS,
+  [`${PUT}?dryRun=true`]: {
+    change: "update",
+    revision: "web-00003",
+    changed: ["env", "image"],
+    pull: true,
+    traffic: { before: WEB.traffic, after: WEB.traffic },
+    domains: { before: [], after: ["a.example"] },
+  },
+}, async (api) => {
+  const { out, err } = await api.run("deploy", "web", "--image", "web:v3", "--dry-run");
+  assertEquals([out, err], ["~ web  env, image; domains - → a.example", ""]);
+  assertEquals(api.changes, [`${PUT}?dryRun=true`]);
+});
+
+apiTest("flags that are wrong are exit code 2, and no value of a variable is shown", ANSWERS, async (api) => {
+  const cases: [flags: string[], message: string][] = [
+    [["--env", "MODE"], '--env needs KEY=VALUE: "MODE" has no ='],
+    [["--env", "=secret"], "--env needs KEY=VALUE: no KEY stands before ="],
+    [["--secret-env", "MODE"], '--secret-env needs KEY=NAME: "MODE" has no ='],
+    [["--port", "http"], '--port: "http" is not allowed: expected a whole number'],
+    [["--cpus", "many"], '--cpus: "many" is not allowed: expected a number such as 0.5 or 2'],
+    [["--memory", "lots"], '--memory: "lots" is not allowed: expected a size such as'],
+    [["--stop-after", "soon"], '--stop-after: "soon" is not allowed: expected a duration such as'],
+    [["--volume", "data"], '--volume: "data" is not allowed: expected SOURCE:PATH'],
+    [["--unset", "image"], '--unset: "image" is not allowed: expected one of port, env,'],
+    [["--imag", "x"], "unknown flag --imag; did you mean --image?"],
+    [["--image", "a", "--image", "b"], "--image was given 2 times"],
+  ];
+  for (const [flags, message] of cases) {
+    const { code, err } = await api.run("deploy", "web", ...flags);
+    assertEquals([code, err.split("\n").length], [2, 1], err);
+    assertStringIncludes(err, `cless: ${message}`);
+  }
+  assertEquals(api.asked.length, 0);
+});
+
+if (!noWrite) {
+  apiTest("files of variables come first, and a line that is wrong is named", DEPLOYS, async (api) => {
+    const file = await Deno.makeTempFile({ suffix: ".env" });
+    try {
+      await Deno.writeTextFile(file, "MODE=file\nNEW=1\n");
+      await api.run("deploy", "web", "-q", "--env-file", file, "--env", "MODE=flag");
+      assertEquals((api.sent(PUT) as typeof TEMPLATE).env, { ...TEMPLATE.env, MODE: "flag", NEW: "1" } as unknown);
+      await Deno.writeTextFile(file, "MODE=file\nwrong\n");
+      const { code, err } = await api.run("deploy", "web", "--env-file", file);
+      assertEquals([code, err], [1, `cless: ${file}:2: expected KEY=VALUE`]);
+    } finally {
+      await Deno.remove(file);
+    }
+  });
+}

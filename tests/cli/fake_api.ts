@@ -1,0 +1,148 @@
+import { noNet } from "../support/permissions.ts";
+import { type Run, runMain } from "./run_main.ts";
+
+/** What has been asked for. */
+export interface Asked {
+  /** Such as `PUT /v1/services/web?wait=false`. */
+  readonly line: string;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+/** What is answered: a response, or what it says in JSON. */
+export type Answer = Response | object | ((asked: Asked) => Response | object);
+
+/** An admin API that answers from a table, and remembers what it was asked. */
+export class FakeApi implements AsyncDisposable {
+  readonly asked: Asked[] = [];
+  /** By method and path; one with a query comes before the one without. */
+  readonly answers: Record<string, Answer>;
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor(answers: Record<string, Answer>) {
+    this.answers = answers;
+    this.#server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      (request) => this.#answer(request),
+    );
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  /** Runs a verb against it. */
+  run(...args: string[]): Promise<Run> {
+    return runMain(...args, "--server", this.url, "--token", "secret");
+  }
+
+  /** The requests that would change something. */
+  get changes(): string[] {
+    return this.asked.map(({ line }) => line).filter((line) => !line.startsWith("GET "));
+  }
+
+  /** What was sent with a request, as JSON. */
+  sent(line: string): unknown {
+    return JSON.parse(this.asked.findLast((asked) => asked.line === line)!.text);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const { pathname, search } = new URL(request.url);
+    const asked = {
+      line: `${request.method} ${pathname}${search}`,
+      headers: request.headers,
+      text: await request.text(),
+    };
+    this.asked.push(asked);
+    if (asked.headers.get("authorization") !== "Bearer secret") return problem(401, "The token is missing or wrong");
+    const answer = this.answers[asked.line] ?? this.answers[`${request.method} ${pathname}`];
+    if (answer === undefined) return problem(404, `there is no ${pathname}`);
+    const given = typeof answer === "function" ? answer(asked) : answer;
+    return given instanceof Response ? given.clone() : Response.json(given);
+  }
+}
+
+/** A refusal as the admin API has it. */
+export function problem(status: number, detail: string, more: object = {}): Response {
+  const headers = { "content-type": "application/problem+json" };
+  return new Response(JSON.stringify({ type: "about:blank", title: "Refused", status, detail, ...more }), {
+    status,
+    headers,
+  });
+}
+
+/** A test of a verb, with an admin API that answers so. */
+export function apiTest(name: string, answers: Record<string, Answer>, fn: (api: FakeApi) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: noNet,
+    fn: async () => {
+      await using api = new FakeApi({ ...answers });
+      await fn(api);
+    },
+  });
+}
+
+const AGES: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** The time so long ago, such as `3m`, as the admin API writes it. */
+export function ago(length: string): string {
+  return new Date(Date.now() - parseInt(length) * AGES[length.at(-1)!]! - 500).toISOString();
+}
+
+/** A service named web with two revisions. */
+export const WEB = {
+  name: "web",
+  url: "http://web.localhost:8080",
+  domains: ["www.example.org"],
+  latestRevision: "web-00002",
+  traffic: [{ revision: "latest", percent: 70 }, { revision: "web-00001", percent: 30, tag: "old" }],
+  etag: "4",
+  revisionHistory: 20,
+  createdAt: ago("3d"),
+  updatedAt: ago("5m"),
+};
+
+/** The template of its latest revision. */
+export const TEMPLATE = {
+  image: "web:v2",
+  pullPolicy: "missing",
+  port: 8080,
+  env: { MODE: "fast", KEY: "two\nlines" },
+  secretEnv: { TOKEN: "web.token" },
+  command: [],
+  volumes: [{ source: "data", path: "/data", readOnly: false }],
+  concurrency: 0,
+  minInstances: 0,
+  maxInstances: 1,
+  readiness: { path: "/" },
+  memory: "256m",
+};
+
+const REVISIONS = [
+  { name: "web-00002", image: "web:v2", percent: 70, latest: true, createdAt: ago("5m") },
+  { name: "web-00001", image: "web:v1", percent: 30, latest: false, tag: "old", createdAt: ago("3d") },
+].map((revision) => ({ service: "web", imageId: "sha256:1", ...revision }));
+
+/** What an admin API answers that serves web. */
+export const ANSWERS: Record<string, Answer> = {
+  "GET /v1/services": [WEB],
+  "GET /v1/services/web": WEB,
+  "GET /v1/services/web/revisions": REVISIONS,
+  "GET /v1/services/web/revisions/web-00002": { ...REVISIONS[0], template: TEMPLATE },
+  "GET /v1/instances": [{
+    id: "web-00002-a1b2",
+    service: "web",
+    revision: "web-00002",
+    state: "ready",
+    address: "172.20.0.2:8080",
+    inFlight: 3,
+    startedAt: ago("2m"),
+    lastUsedAt: ago("10s"),
+    coldStartMs: 312,
+  }],
+};

@@ -1,0 +1,71 @@
+import { assertEquals } from "@std/assert";
+import { noNet, noRun } from "../support/permissions.ts";
+import { apiTest, FakeApi } from "./fake_api.ts";
+import { programArgs } from "./run_main.ts";
+
+const LOGS = "GET /v1/services/web/logs";
+
+/** The logs of two instances. */
+const LINES = [
+  { instance: "web-1", revision: "web-00001", stream: "stdout", time: "2027-01-31T12:00:00Z", text: "one" },
+  { instance: "web-2", revision: "web-00002", stream: "stderr", text: "two | é" },
+].map((line) => JSON.stringify(line) + "\n");
+
+apiTest("logs are lines with their instances", { [LOGS]: new Response(LINES.join("")) }, async (api) => {
+  assertEquals(await api.run("logs", "web"), { code: 0, out: "web-1 | one\nweb-2 | two | é", err: "" });
+  assertEquals(api.asked[0]!.headers.get("accept"), "application/x-ndjson");
+  assertEquals((await api.run("logs", "web", "-t")).out, "web-1 | 2027-01-31T12:00:00Z one\nweb-2 | two | é");
+});
+
+apiTest("logs ask for what is wanted", { [LOGS]: new Response("") }, async (api) => {
+  const run = await api.run(...[
+    "logs",
+    "-f",
+    "web",
+    "--tail",
+    "20",
+    "--since",
+    "10m",
+    "-t",
+    "--revision",
+    "web-00001",
+  ]);
+  assertEquals(run, { code: 0, out: "", err: "" });
+  assertEquals(
+    api.asked.map(({ line }) => line),
+    [`${LOGS}?follow=true&tail=20&since=10m&timestamps=true&revision=web-00001`],
+  );
+  assertEquals(
+    (await api.run("logs", "web", "-n", "x")).err,
+    'cless: --tail: "x" is not allowed: expected a whole number',
+  );
+});
+
+apiTest("what is no answer of cless is one line", { [LOGS]: new Response("<html>") }, async (api) => {
+  assertEquals(await api.run("logs", "web"), {
+    code: 1,
+    out: "",
+    err: "cless: what answers is no admin API of cless; name it with --server",
+  });
+});
+
+/** Logs that do not end. */
+const ENDLESS = () =>
+  new Response(new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode(LINES[0]!)) }));
+
+Deno.test({
+  name: "Ctrl-C ends logs that are followed without a word, as it does any program",
+  ignore: noNet || noRun,
+  fn: async () => {
+    await using api = new FakeApi({ [LOGS]: ENDLESS });
+    const args = programArgs("logs", "-f", "web", "--server", api.url, "--token", "secret");
+    const child = new Deno.Command(Deno.execPath(), { args, stdin: "null", stdout: "piped", stderr: "piped" }).spawn();
+    let text = "";
+    for await (const chunk of child.stdout) {
+      text += new TextDecoder().decode(chunk);
+      child.kill("SIGINT");
+    }
+    const err = await new Response(child.stderr).text();
+    assertEquals([(await child.status).code, text, err], [130, "web-1 | one\n", ""]);
+  },
+});
