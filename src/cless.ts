@@ -1,16 +1,22 @@
-import { adminApi } from "./admin/api.ts";
 import { Containers } from "./cless/containers.ts";
+import { ConfigFile } from "./cless/config_file.ts";
+import { ControlPlane } from "./cless/control_plane.ts";
+import { adminHostnames } from "./cless/hostnames.ts";
 import { RequestPath } from "./cless/request_path.ts";
 import type { Config } from "./config.ts";
 import { type DataDir, openDataDir } from "./control/data_dir.ts";
+import { Secrets } from "./control/secrets.ts";
+import type { Store } from "./control/store.ts";
 import { DockerError } from "./docker/command.ts";
 import { parseCidr } from "./domain/cidr.ts";
 import type { Endpoint } from "./domain/endpoint.ts";
 import { conventionLabel } from "./domain/revision.ts";
 import { OperatorError } from "./errors.ts";
 import { atMost, type Clock, systemClock } from "./serving/clock.ts";
+import type { InstancePool } from "./serving/instance_pool.ts";
 import type { RequestHead } from "./serving/request_head.ts";
 import { Server } from "./serving/server.ts";
+import { SqliteStore } from "./sqlite/store.ts";
 
 /** How long an engine that hangs may keep the program from ending, ms; what it leaves behind goes at the next start. */
 const STOP_PATIENCE_MS = 45_000;
@@ -22,15 +28,20 @@ const LOOPBACK = [parseCidr("127.0.0.0/8"), parseCidr("::1")];
 export class Cless {
   readonly #config: Config;
   readonly #dataDir: DataDir;
+  readonly #store: Store;
   readonly #clock: Clock = systemClock;
   readonly #containers: Containers;
   readonly #requests: RequestPath;
+  readonly #control: ControlPlane;
+  /** Missing where only operators declare services. */
+  readonly #configFile: ConfigFile | undefined;
   readonly #admin: Server;
 
-  private constructor(config: Config, dataDir: DataDir) {
+  private constructor(config: Config, dataDir: DataDir, store: Store, secrets: Secrets) {
     const clock = this.#clock;
     this.#config = config;
     this.#dataDir = dataDir;
+    this.#store = store;
     const containers = this.#containers = new Containers({
       config,
       dataDir,
@@ -38,23 +49,37 @@ export class Cless {
       observe: (event) => this.#requests.fleet.apply(event),
       gap: () => this.#requests.reaper.reconcile(),
     });
-    const requests = this.#requests = new RequestPath({
+    const requests: RequestPath = this.#requests = new RequestPath({
       config,
       clock,
       launcher: containers.launcher,
       images: containers.images,
       listening: () => containers.listening,
-      changed: () => {},
-      admin: (request, head, peer) => this.#isForAdmin(head, peer) ? api(request) : undefined,
+      isDeclared: (name) => control.deployer.get(name) !== undefined,
+      changed: (instance) => control.instanceChanged(instance),
+      answered: (service, status, ms) => control.metrics.requested(service, status, ms),
+      started: (service, createMs, readyMs) => control.metrics.coldStart(service, createMs, readyMs),
+      admin: (request, head, peer) => this.#isForAdmin(head, peer) ? control.api(request, peer) : undefined,
     });
-    const api = adminApi({
-      token: dataDir.token,
-      services: requests.services,
-      fleet: requests.fleet,
-      ready: async () => await containers.answers() && !requests.activator.draining,
+    const control: ControlPlane = this.#control = new ControlPlane({
+      config,
+      dataDir,
+      clock,
+      store,
+      secrets,
+      containers,
+      requests,
       urlOf: (service) => this.urlOf(service),
     });
-    this.#admin = new Server(config.admin, api, clock, requests.reserve);
+    this.#configFile = config.configFile === undefined
+      ? undefined
+      : new ConfigFile(config.configFile, control.deployer);
+    this.#admin = new Server(
+      config.admin,
+      (request, { remoteAddr }) => control.api(request, remoteAddr.hostname),
+      clock,
+      requests.reserve,
+    );
   }
 
   /**
@@ -63,7 +88,7 @@ export class Cless {
    * @throws {OperatorError} When something in the surroundings must be mended first.
    */
   static async start(config: Config): Promise<Cless> {
-    const cless = new Cless(config, await openDataDir(config.dataDir));
+    const cless = await Cless.#open(config);
     try {
       await cless.#start();
       return cless;
@@ -102,25 +127,47 @@ export class Cless {
     return `http://${service}.${domainGiven ? domain : "localhost"}${port === 80 ? "" : `:${port}`}`;
   }
 
+  /** Reads the file of `--config` again, where there is one. */
+  async reload(): Promise<void> {
+    await this.#configFile?.reload();
+  }
+
   /** Stops accepting, lets what is in flight finish for a while, and stops the containers. */
   async stop(): Promise<void> {
+    this.#configFile?.stop();
+    this.#control.close();
     await this.#requests.drain();
     if (this.#containers.found) await atMost(this.#stopContainers(), this.#clock, STOP_PATIENCE_MS);
     await atMost(this.#admin.shutdown(), this.#clock, ADMIN_PATIENCE_MS);
     this.#requests[Symbol.dispose]();
+    this.#store[Symbol.dispose]();
     this.#dataDir[Symbol.dispose]();
   }
 
+  static async #open(config: Config): Promise<Cless> {
+    await using opened = new AsyncDisposableStack();
+    const dataDir = opened.use(await openDataDir(config.dataDir));
+    const store = opened.use(SqliteStore.open(dataDir.path));
+    const secrets = await Secrets.open(store, { folder: dataDir.path, text: config.secretKey });
+    const cless = new Cless(config, dataDir, store, secrets);
+    opened.move(); // they are its own now
+    return cless;
+  }
+
   async #start(): Promise<void> {
+    const manifest = await this.#configFile?.read();
     await this.#containers.start();
+    await this.#control.load();
     await this.#adopt();
     this.#admin.listen();
     for (const server of this.#requests.servers) server.listen();
     this.#requests.reserve.take();
     this.#requests.reaper.start();
+    if (manifest !== undefined) this.#configFile?.apply(manifest);
   }
 
   async #stopContainers(): Promise<void> {
+    this.#containers.launcher.outputs.close(); // nobody will ask for what they have written
     await this.#requests.stopContainers();
     await this.#containers.stop();
   }
@@ -128,18 +175,25 @@ export class Cless {
   /** Takes over what an earlier process has left and is still of use, and removes the rest. */
   async #adopt(): Promise<void> {
     for (const container of await this.#containers.launcher.list()) {
-      const { imageId, origin, service, state } = container;
+      const { imageId, origin, revision, service, state } = container;
       const usable = (state === "running" || state === "paused") && origin !== undefined;
-      const pool = usable ? this.#requests.convention?.adopt(service, imageId) : undefined;
+      const pool = usable ? this.#poolOf(service, revision, imageId) : undefined;
       if (pool !== undefined && origin !== undefined) pool.adopt({ ...container, origin });
     }
     this.#requests.reaper.reconcile(); // what is left belongs to no instance, and goes
   }
 
+  /** The pool that a container of an earlier process belongs to; `undefined` where it is of no use any more. */
+  #poolOf(service: string, revision: string, imageId: string): InstancePool | undefined {
+    if (this.#control.deployer.get(service) === undefined) return this.#requests.convention?.adopt(service, imageId);
+    const pool = this.#control.publisher.poolOf(service, revision);
+    return pool !== undefined && pool.revision.imageId === imageId && !pool.awake ? pool : undefined;
+  }
+
   /** Whether the proxy has a request for the admin API: others than this machine would send the token in the clear. */
   #isForAdmin({ hostname }: RequestHead, peer: string): boolean {
-    const { adminPublic, domain, trustedProxies } = this.#config;
-    if (hostname.name !== `admin.${domain}` && hostname.name !== "admin.localhost") return false;
+    const { adminPublic, trustedProxies } = this.#config;
+    if (!adminHostnames(this.#config).includes(hostname.name)) return false;
     return adminPublic || isLoopback(peer) || trustedProxies.some((range) => range.contains(peer));
   }
 }

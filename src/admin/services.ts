@@ -111,16 +111,13 @@ export const serviceOperations = [
     errors: ["conflict", "stale", "unsupported_type", "image_unavailable", "revision_failed", "store_unavailable"],
     run: async ({ parts, request, holder, params: { name }, query: { wait, dryRun, declaredBy } }) => {
       const input = parseService(name, await readJson(request));
-      const before = parts.catalog.get(name);
       const options = {
         by: holder.name,
-        ...readIfMatch(request.headers, before),
+        ...readIfMatch(request.headers, parts.catalog.get(name)),
         ...(declaredBy === undefined ? {} : { declaredBy }),
       };
       if (dryRun) return json(showPreview(await parts.deployer.plan(name, input, options)));
-      const { service, revision, created } = await parts.deployer.deploy(name, input, { ...options, wait });
-      // Who is created together with a revision is new, whatever came in between.
-      const isNew = before?.generation === undefined && created && service.createdAt === revision.createdAt;
+      const { service, isNew } = await parts.deployer.deploy(name, input, { ...options, wait });
       return answerService(parts, { ...service, convention: false }, isNew ? 201 : 200);
     },
   }),

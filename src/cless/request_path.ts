@@ -1,5 +1,5 @@
 import type { Config } from "../config.ts";
-import type { InstanceState } from "../domain/instance_state.ts";
+import { parseHostname } from "../domain/hostname.ts";
 import type { Revision } from "../domain/revision.ts";
 import { ClessError } from "../errors.ts";
 import { Activator } from "../serving/activator.ts";
@@ -33,8 +33,10 @@ export interface RequestPathParts extends Pick<ProxyParts, "admin" | "answered">
   readonly images: ImageIndex;
   /** Whether the engine's events are being received. */
   readonly listening: () => boolean;
-  /** Is told of each new state of an instance; `undefined` for the state before the first. */
-  readonly changed: (instance: Instance, before: InstanceState | undefined) => void;
+  /** Whether somebody has declared a service of that name: then the convention has no say. */
+  readonly isDeclared: (name: string) => boolean;
+  /** Is told of each new state of an instance, the first included. */
+  readonly changed: (instance: Instance) => void;
 }
 
 /** All that a request meets on its way, and what looks after the instances that it comes to. */
@@ -51,6 +53,7 @@ export class RequestPath {
   /** Shared by all servers of the program. */
   readonly reserve = new FileReserve();
   readonly #parts: RequestPathParts;
+  readonly #router: Router;
   readonly #unanswered: UnansweredRequests;
   readonly #forwarder: Forwarder;
   readonly #websockets: WebSocketBridge;
@@ -83,7 +86,8 @@ export class RequestPath {
       newPool: (revision) => this.newPool(revision),
       retire: (pool) => void this.retire(pool),
     });
-    this.activator = new Activator(new Router(services, this.convention), config.maxPending);
+    this.#router = new Router(services, this.convention);
+    this.activator = new Activator(this.#router, config.maxPending);
     const proxy = new Proxy({
       activator: this.activator,
       unanswered: this.#unanswered,
@@ -99,6 +103,16 @@ export class RequestPath {
     this.servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, this.reserve));
   }
 
+  /** Whether a hostname leads to a service. */
+  async serves(name: string): Promise<boolean> {
+    const hostname = parseHostname(name);
+    if (hostname === undefined) return false;
+    return await this.#router.resolve(hostname).then(() => true, (error) => {
+      if (error instanceof ClessError && error.code === "unknown_host") return false;
+      throw error;
+    });
+  }
+
   /** Makes the pool of a revision. */
   newPool(revision: Revision): InstancePool {
     const { changed, clock, config, launcher } = this.#parts;
@@ -112,9 +126,9 @@ export class RequestPath {
         this.fleet.add(instance, pool);
         instance.onChange = (before) => {
           if (before === "ready") this.#forwarder.leave(instance.origin);
-          changed(instance, before);
+          changed(instance);
         };
-        changed(instance, undefined);
+        changed(instance);
       },
     });
   }

@@ -45,6 +45,7 @@ export async function serve(args: readonly string[]): Promise<number> {
   }
   const cless = early;
   announce(cless, config);
+  Deno.addSignalListener("SIGHUP", () => void cless.reload());
   const signal = await ended;
   log.info("stopping", { signal, containers: cless.instances, hint: "once more ends it at once" });
   await cless.stop();
@@ -52,7 +53,7 @@ export async function serve(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Resolves with the first signal to end; a second one ends the process there and then. SIGHUP does nothing. */
+/** Resolves with the first signal to end; a second one ends the process there and then. */
 function signalled(): Promise<Deno.Signal> {
   const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
   let seen = false;

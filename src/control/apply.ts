@@ -1,8 +1,8 @@
 import { canonicalTemplate } from "../domain/template.ts";
 import type { Traffic } from "../domain/traffic.ts";
 import { messageOf, OperatorError } from "../errors.ts";
-import { type DeclaredService, type Manifest, parseManifest } from "./manifest.ts";
-import { showTemplate } from "./schema.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
+import { type ParsedService, showTemplate } from "./schema.ts";
 
 /** What a deploy would change. */
 export interface Preview {
@@ -22,10 +22,10 @@ export interface ApplyTarget {
   /** The services that there are, each with the file that declares it, if one does. */
   list(): Promise<readonly { readonly name: string; readonly declaredBy?: string | undefined }[]>;
   /** What a deploy would change; rejects where it cannot be. Changes nothing. */
-  preview(name: string, declared: DeclaredService, declaredBy: string | undefined): Promise<Preview>;
+  preview(name: string, declared: ParsedService, declaredBy: string | undefined): Promise<Preview>;
   deploy(
     name: string,
-    declared: DeclaredService,
+    declared: ParsedService,
     declaredBy: string | undefined,
   ): Promise<{ readonly change: Preview["change"] }>;
   remove(name: string): Promise<void>;
@@ -121,7 +121,7 @@ export async function readManifest(path: string): Promise<string> {
 }
 
 /** What a service declares, as the body of `PUT /v1/services/{name}`. */
-export function bodyOf({ template, service, traffic, targets, tag }: DeclaredService): Record<string, unknown> {
+export function bodyOf({ template, service, traffic, targets, tag }: ParsedService): Record<string, unknown> {
   const split = targets ?? traffic;
   return {
     ...showTemplate(canonicalTemplate(template)),
@@ -133,7 +133,7 @@ export function bodyOf({ template, service, traffic, targets, tag }: DeclaredSer
 
 async function previewOf(
   name: string,
-  declared: DeclaredService,
+  declared: ParsedService,
   file: string | undefined,
   target: ApplyTarget,
 ): Promise<Preview> {

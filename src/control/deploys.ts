@@ -64,6 +64,8 @@ export interface Deployed {
   readonly revision: RevisionRecord;
   /** Whether the revision is a new one. */
   readonly created: boolean;
+  /** Whether the service is a new one too. */
+  readonly isNew: boolean;
 }
 
 /** A deploy on its way. */
@@ -128,7 +130,12 @@ export class Deploys {
       signal.throwIfAborted();
       const { revision, change } = this.#plan(deploy, made);
       const service = change === undefined ? this.#ledger.get(name)!.service : await this.#ledger.keep(change, pool);
-      return { service, revision, created: change?.addRevision !== undefined };
+      return {
+        service,
+        revision,
+        created: change?.addRevision !== undefined,
+        isNew: change !== undefined && change.expectedGeneration === undefined,
+      };
     });
   }
 

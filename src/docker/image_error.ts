@@ -77,12 +77,12 @@ const SAID: readonly (readonly [pattern: RegExp, reason: ImageErrorReason, meani
   [
     /no such host|dial tcp|connection re(?:fused|set)|timeout|deadline|awaiting headers|unreachable|x509|tls:|\bEOF\b/i,
     "unreachable",
-    (image) => `the registry of ${image} does not answer`,
+    (image) => `the image ${image} cannot be pulled: its registry does not answer`,
   ],
   [
     /server gave HTTP|proxyconnect|server misbehaving|bad gateway|service unavailable|internal server error/i,
     "unreachable",
-    (image) => `the registry of ${image} does not answer as it should`,
+    (image) => `the image ${image} cannot be pulled: its registry does not answer as it should`,
   ],
 ];
 

@@ -50,6 +50,11 @@ export class InstancePool {
     this.#queue = new HoldQueue(parts.maxPending);
   }
 
+  /** How many requests wait for an instance. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
   /** Whether there is an instance that serves, or will soon. */
   get awake(): boolean {
     for (const { state } of this.#instances) {

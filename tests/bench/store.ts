@@ -1,8 +1,7 @@
-import { Deployer } from "../../src/control/deployer.ts";
-import { Publisher } from "../../src/control/publisher.ts";
-import { ServiceMap } from "../../src/serving/service_map.ts";
+import type { Store } from "../../src/control/store.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { newScene } from "../control/deployer_kit.ts";
+import type { FakeStore } from "../support/fake_store.ts";
 import { creationOf, revisionOf } from "../sqlite/kit.ts";
 
 /** How many services the store has, with two revisions each. */
@@ -26,7 +25,7 @@ export async function storeTimes(folder: string, starts: number): Promise<StoreT
   for (let start = 0; start < starts; start++) {
     const began = performance.now();
     using store = SqliteStore.open(folder);
-    const deployer = deployerOf(store);
+    const deployer = newScene({ store: store as Store as FakeStore }).deployer;
     await deployer.load();
     startMs.push(performance.now() - began);
     for (let change = 0; change < CHANGES; change++) {

@@ -1,0 +1,102 @@
+import { isAbsolute, resolve } from "node:path";
+import { applyManifest, type ApplyResult, type ApplyTarget, readManifest } from "../control/apply.ts";
+import type { Deployer } from "../control/deployer.ts";
+import { type Manifest, ManifestError, parseManifest } from "../control/manifest.ts";
+import { messageOf, OperatorError } from "../errors.ts";
+import { logger } from "../log.ts";
+
+const log = logger("config-file");
+/** Who has made the changes, in the history. */
+const BY = "config";
+
+/** The file of `--config`: has the services be what it declares. */
+export class ConfigFile {
+  readonly #path: string;
+  readonly #deployer: Deployer;
+  /** The last application; the next one waits for it. */
+  #applying: Promise<void> = Promise.resolve();
+  readonly #stopping = new AbortController();
+
+  constructor(path: string, deployer: Deployer) {
+    this.#path = isAbsolute(path) ? path : resolve(path);
+    this.#deployer = deployer;
+  }
+
+  /** Reads the file. @throws {OperatorError} Where it cannot be read or is wrong; the message names line and column. */
+  async read(): Promise<Manifest> {
+    const text = await readManifest(this.#path);
+    try {
+      return parseManifest(text, this.#path);
+    } catch (error) {
+      throw error instanceof ManifestError ? new OperatorError(error.message) : error;
+    }
+  }
+
+  /** Has the services be what the file declares, after what is being applied; what came of it is logged. */
+  apply(manifest: Manifest): void {
+    this.#applying = this.#applying.then(() => this.#apply(manifest)).catch((error) => {
+      if (!this.#stopping.signal.aborted) log.error("file not applied", { reason: messageOf(error) });
+    });
+  }
+
+  /** Reads the file again and applies it; one that is wrong is logged, and changes nothing. */
+  async reload(): Promise<void> {
+    try {
+      this.apply(await this.read());
+    } catch (error) {
+      log.error("file not applied", { reason: messageOf(error) });
+    }
+  }
+
+  /** Begins nothing new. */
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  async #apply(manifest: Manifest): Promise<void> {
+    const target = targetOf(this.#deployer, this.#stopping.signal);
+    const results = await applyManifest(manifest, this.#path, target, {
+      signal: this.#stopping.signal,
+      onResult: logResult,
+    });
+    const failed = results.filter(({ error }) => error !== undefined).length;
+    log.info("file applied", { file: this.#path, services: results.length, failed });
+    for (const { service: { name, declaredBy } } of this.#deployer.list()) {
+      if (declaredBy !== this.#path || manifest.has(name)) continue;
+      const remedy = `cless delete ${name}, or cless apply --prune -f ${this.#path}`;
+      log.warning("service is not in the file any more, and stays", { service: name, remedy });
+    }
+  }
+}
+
+function logResult({ name, change, error }: ApplyResult): void {
+  if (error !== undefined) log.error("service not applied", { service: name, reason: messageOf(error) });
+  else if (change !== "none") log.info("service applied", { service: name, change });
+}
+
+/** This process as the place where a manifest is applied. */
+function targetOf(deployer: Deployer, signal: AbortSignal): ApplyTarget {
+  const options = (declaredBy: string | undefined) => ({ by: BY, ...(declaredBy === undefined ? {} : { declaredBy }) });
+  return {
+    list: () => Promise.resolve(deployer.list().map(({ service: { name, declaredBy } }) => ({ name, declaredBy }))),
+    async preview(name, declared, declaredBy) {
+      const { trafficBefore, trafficAfter, domainsBefore, domainsAfter, ...preview } = await deployer.plan(
+        name,
+        declared,
+        options(declaredBy),
+      );
+      return {
+        ...preview,
+        traffic: { before: trafficBefore, after: trafficAfter },
+        domains: { before: domainsBefore, after: domainsAfter },
+      };
+    },
+    async deploy(name, declared, declaredBy) {
+      const before = deployer.get(name)?.service.generation;
+      const { service } = await deployer.deploy(name, declared, { ...options(declaredBy), wait: true, signal });
+      if (before === undefined) return { change: "create" };
+      return { change: before === service.generation ? "none" : "update" };
+    },
+    remove: (name) => deployer.delete(name, { by: BY }),
+  };
+}

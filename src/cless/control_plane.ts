@@ -1,0 +1,188 @@
+import { type AdminApi, adminApi } from "../admin/api.ts";
+import { Metrics } from "../admin/metrics.ts";
+import type { Config } from "../config.ts";
+import { Attempts } from "../control/attempts.ts";
+import { Catalog } from "../control/catalog.ts";
+import type { ImageResolver } from "../control/content_finder.ts";
+import type { DataDir } from "../control/data_dir.ts";
+import { ImageUnavailable } from "../control/deploy_error.ts";
+import { Deployer } from "../control/deployer.ts";
+import { EventLog } from "../control/event_log.ts";
+import { InstanceControl } from "../control/instance_control.ts";
+import { Publisher } from "../control/publisher.ts";
+import type { Secrets } from "../control/secrets.ts";
+import { ServiceLogs } from "../control/service_logs.ts";
+import type { Store } from "../control/store.ts";
+import { Tokens } from "../control/tokens.ts";
+import { envProblem } from "../docker/container_env.ts";
+import { ImageError } from "../docker/image_error.ts";
+import type { ImageSource } from "../docker/image_source.ts";
+import { ClessError } from "../errors.ts";
+import type { Clock } from "../serving/clock.ts";
+import type { Instance } from "../serving/instance.ts";
+import type { InstancePool } from "../serving/instance_pool.ts";
+import type { Containers } from "./containers.ts";
+import { adminHostnames } from "./hostnames.ts";
+import type { RequestPath } from "./request_path.ts";
+
+const DAY_MS = 24 * 3_600_000;
+
+/** What a {@linkcode ControlPlane} works with. */
+export interface ControlPlaneParts {
+  readonly config: Config;
+  readonly dataDir: DataDir;
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly secrets: Secrets;
+  readonly containers: Containers;
+  readonly requests: RequestPath;
+  /** Where a browser finds a service. */
+  readonly urlOf: (service: string) => string;
+}
+
+/** All that operators work with: what is declared, what has happened, and the API that they ask. */
+export class ControlPlane {
+  readonly events: EventLog;
+  readonly metrics: Metrics;
+  readonly deployer: Deployer;
+  readonly publisher: Publisher;
+  readonly catalog: Catalog;
+  /** The handler of the admin API. */
+  readonly api: AdminApi;
+  readonly #parts: ControlPlaneParts;
+  readonly #closing = new AbortController();
+  #stopForgetting: (() => void) | undefined;
+
+  constructor(parts: ControlPlaneParts) {
+    const { clock, config, containers, dataDir, requests, secrets, store } = this.#parts = parts;
+    const { services, fleet } = requests;
+    const { startTimeout, requestTimeout, stopAfter, drainTimeout } = config;
+    const now = Date.now;
+    const tryStart = (pool: InstancePool, signal: AbortSignal) => this.#tryStart(pool, signal);
+    this.metrics = new Metrics({ fleet, pending: () => pending(fleet.pools()) });
+    this.events = new EventLog({ clock, now, stats: () => this.#stats() });
+    this.publisher = new Publisher({
+      services,
+      limits: { startTimeout, requestTimeout, stopAfter },
+      secrets,
+      newPool: (revision) => requests.newPool(revision),
+      retire: (pool) => requests.retire(pool),
+    });
+    this.deployer = new Deployer({
+      store,
+      publisher: this.publisher,
+      images: resolverOf(containers.source),
+      secrets,
+      rules: { checkEnv: envProblem, reservedHostnames: adminHostnames(config) },
+      emit: (type, service, data) => {
+        this.events.emit(type, service, data);
+        if (type === "service.deleted") this.metrics.forget(service);
+      },
+      now,
+      tryStart,
+    });
+    this.catalog = new Catalog({ deployer: this.deployer, services });
+    const { convention } = requests;
+    const control = new InstanceControl({
+      services,
+      ...(convention === undefined ? {} : { convention }),
+      tryStart,
+      drainTimeout,
+    });
+    const logs = new ServiceLogs({ outputs: containers.launcher.outputs, clock, now });
+    const tokens = new Tokens(store, dataDir.token);
+    this.api = adminApi({
+      catalog: this.catalog,
+      deployer: this.deployer,
+      control,
+      secrets,
+      tokens,
+      rotateOwner: async () => {
+        return await Promise.resolve(dataDir.token);
+      },
+      attempts: new Attempts(clock),
+      history: (service, limit, before) => store.history(service, limit, before),
+      backup: () => Promise.resolve([]),
+      fleet,
+      events: { subscribe: (options) => this.events.subscribe({ ...options, signal: this.#untilClosing(options) }) },
+      logs: { read: (name, options) => logs.read(name, { ...options, signal: this.#untilClosing(options) }) },
+      metrics: this.metrics,
+      ready: async () => await containers.answers() && !requests.activator.draining,
+      urlOf: parts.urlOf,
+      serves: (hostname) => requests.serves(hostname),
+      hostnames: [...adminHostnames(config), config.admin.hostname],
+    });
+  }
+
+  /** Publishes what is declared. @throws {StoreUnavailable} */
+  async load(): Promise<void> {
+    await this.deployer.load();
+    this.#stopForgetting = this.#parts.clock.every(DAY_MS, () => this.deployer.forgetOld());
+  }
+
+  /** Ends what is being told to clients without end, so that their connections can end. */
+  close(): void {
+    this.#stopForgetting?.();
+    this.#closing.abort();
+  }
+
+  /** Tells of the new state of an instance. */
+  instanceChanged({ id, state, coldStartMs, failure, revision }: Instance): void {
+    const reason = state === "failed" ? failure : undefined;
+    this.events.emit(`instance.${state}`, revision.service, {
+      instance: id,
+      revision: revision.name,
+      ...(state === "ready" && coldStartMs !== undefined ? { coldStartMs } : {}),
+      ...(reason === undefined ? {} : { reason }),
+    });
+  }
+
+  #untilClosing({ signal }: { readonly signal: AbortSignal }): AbortSignal {
+    return AbortSignal.any([signal, this.#closing.signal]);
+  }
+
+  /** Starts an instance of a pool; the error has what its app has written. */
+  async #tryStart(pool: InstancePool, signal: AbortSignal): Promise<void> {
+    try {
+      (await pool.hold(signal)).lease.release();
+    } catch (error) {
+      if (!(error instanceof ClessError) || signal.aborted) throw error;
+      const { code, detail, message } = error;
+      const output = await this.#parts.requests.starter.outputOf(error);
+      throw new ClessError(code, message, { detail: detail ?? message, output, cause: error });
+    }
+  }
+
+  #stats(): Record<string, unknown> {
+    const { fleet } = this.#parts.requests;
+    const instances = fleet.instances();
+    const states = Map.groupBy(instances, ({ state }) => state);
+    return {
+      services: this.catalog.list().length,
+      instances: Object.fromEntries([...states].map(([state, those]) => [state, those.length])),
+      inFlight: instances.reduce((sum, { inFlight }) => sum + inFlight, 0),
+      pending: [...pending(fleet.pools())].reduce((sum, [, count]) => sum + count, 0),
+    };
+  }
+}
+
+/** How many requests wait, by service. */
+function pending(pools: Iterable<InstancePool>): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { revision: { service }, waiting } of pools) counts.set(service, (counts.get(service) ?? 0) + waiting);
+  return counts;
+}
+
+/** The images of the engine, with its errors as the control plane knows them. */
+function resolverOf(source: ImageSource): ImageResolver {
+  return {
+    async resolve(reference, policy, options) {
+      try {
+        return await source.resolve(reference, policy, options);
+      } catch (error) {
+        if (!(error instanceof ImageError)) throw error;
+        throw new ImageUnavailable(error.message, { reason: error.reason, cause: error });
+      }
+    },
+  };
+}
