@@ -109,7 +109,7 @@ export class ControlPlane {
       metrics: this.metrics,
       ready: async () => await containers.answers() && !requests.activator.draining,
       urlOf: parts.urlOf,
-      serves: (hostname) => requests.serves(hostname),
+      serves: async (name) => adminHostnames(config).includes(name) || await requests.serves(name),
       hostnames: [...adminHostnames(config), config.admin.hostname],
     });
   }

@@ -103,10 +103,16 @@ export class RequestPath {
     this.servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, this.reserve));
   }
 
-  /** Whether a hostname leads to a service. */
+  /**
+   * Whether a hostname leads to a service, and is this cless's to answer for: where a domain was named, those below
+   * others are not, unless they are declared. Requests for them are answered all the same.
+   */
   async serves(name: string): Promise<boolean> {
+    const { domain, domainGiven } = this.#parts.config;
     const hostname = parseHostname(name);
     if (hostname === undefined) return false;
+    const isOwn = !domainGiven || hostname.name.endsWith(`.${domain}`) || this.services.hasDomain(hostname.name);
+    if (!isOwn) return false;
     return await this.#router.resolve(hostname).then(() => true, (error) => {
       if (error instanceof ClessError && error.code === "unknown_host") return false;
       throw error;

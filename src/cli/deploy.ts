@@ -108,7 +108,7 @@ async function watchService(client: Client, name: string, screen: Screen) {
     const asking = { query: { service: name }, accept: "text/event-stream", signal: aborter.signal };
     const { body } = await client.send("GET", "/v1/events", asking);
     done = (async () => {
-      for await (const event of eventsOf(body!)) progress.show(event);
+      for await (const event of eventsOf(body!, aborter.signal)) progress.show(event);
     })().catch(() => {});
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

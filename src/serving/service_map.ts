@@ -14,6 +14,11 @@ export class ServiceMap {
     return (this.#byDomain.size > 0 ? this.#byDomain.get(name) : undefined) ?? this.#byLabel.get(label);
   }
 
+  /** Whether a service has declared the whole hostname. */
+  hasDomain(name: string): boolean {
+    return this.#byDomain.has(name);
+  }
+
   /** The service of that name. */
   get(name: string): Service | DeclaredService | undefined {
     return this.#services.get(name);

@@ -41,9 +41,8 @@ class Load {
   }
 
   /** Sends over one WebSocket and waits for each echo, until it is told to stop. */
-  beginWebSocket(program: Program, label: string): void {
-    const { hostname, port } = program.proxy;
-    const socket = new WebSocket(`ws://${hostname}:${port}/`, { headers: { host: `${label}.localhost` } });
+  beginWebSocket(program: Program): void {
+    const socket = new WebSocket(`ws://localhost:${program.proxy.port}/`); // it takes no other Host
     const ended = Promise.withResolvers<void>();
     let awaited = 0;
     const next = () => {
@@ -72,7 +71,7 @@ Deno.test({
 }, async () => {
   await using _live = await build("e2e-live-docker", LIVE_APP);
   await using _first = await build("e2e-found-docker", `${LIVE_APP}\nENV GREETING=found-1`);
-  await using program = await Program.start({ flags: ["--log-level", "info"] });
+  await using program = await Program.start({ logLevel: "info" });
   const ok = async (method: string, path: string, body?: unknown) => {
     const { status, text } = await program.send(method, `/v1/services/live${path}`, body);
     assert(status === 200 || status === 201, `${method} ${path}: ${status} ${text}`);
@@ -80,7 +79,7 @@ Deno.test({
   const deploy = (greeting: string, more = {}) =>
     ok("PUT", "", { image: "e2e-live-docker", env: { GREETING: greeting }, ...more });
 
-  await deploy("one");
+  await deploy("one", { domains: ["localhost"] });
   await program.get("live");
   await program.get("e2e-found");
   const load = new Load();
@@ -88,7 +87,7 @@ Deno.test({
     load.begin(program, "live", fresh);
     load.begin(program, "e2e-found", fresh);
   }
-  load.beginWebSocket(program, "live");
+  load.beginWebSocket(program);
   const download = program.get("live", "/slow");
 
   const meets = (answer: string) => until(() => (load.answers.get(answer) ?? 0) > 50);

@@ -21,6 +21,8 @@ export interface ProgramOptions {
   readonly flags?: readonly string[];
   readonly dataDir?: string;
   readonly env?: Record<string, string>;
+  /** Where a test makes so many requests that a line for each is too much. */
+  readonly logLevel?: "debug" | "info";
 }
 
 /** The real program, as a process of its own, on ports that are free. */
@@ -42,12 +44,12 @@ export class Program implements AsyncDisposable {
 
   /** Starts the program, and resolves when it serves. */
   static async start(
-    { flags = [], dataDir = Deno.makeTempDirSync(), env = {} }: ProgramOptions = {},
+    { flags = [], dataDir = Deno.makeTempDirSync(), env = {}, logLevel = "debug" }: ProgramOptions = {},
   ): Promise<Program> {
     const child = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-A", "main.ts", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
-        ...["--data-dir", dataDir, "--log-format", "json", "--log-level", "debug", ...flags],
+        ...["--data-dir", dataDir, "--log-format", "json", "--log-level", logLevel, ...flags],
       ],
       env,
       detached: true, // a group of its own, as a shell gives it to what runs in the foreground
