@@ -9,6 +9,8 @@ import { DomainTakenError } from "./store.ts";
 export interface DeployRules {
   /** Why a variable cannot be given to a container, without its value; `undefined` where it can. */
   readonly checkEnv: (name: string, value: string) => string | undefined;
+  /** Why a folder of the host cannot be a volume; `undefined` where it can. {@linkcode HostPaths} tells. */
+  readonly checkHostPath: (path: string) => Promise<string | undefined>;
   /** Hostnames that lead to no service, whatever anybody declares; in small letters. */
   readonly reservedHostnames: readonly string[];
 }
@@ -16,16 +18,19 @@ export interface DeployRules {
 /** Checks what is wrong with a deploy whatever its image is: all of it before anything is pulled or tried. */
 export class DeployChecks {
   readonly #rules: DeployRules;
-  readonly #services: () => readonly ServiceState[];
+  readonly #services: () => Iterable<ServiceState>;
 
   /** @param services Every service as it is. */
-  constructor(rules: DeployRules, services: () => readonly ServiceState[]) {
+  constructor(rules: DeployRules, services: () => Iterable<ServiceState>) {
     this.#rules = rules;
     this.#services = services;
   }
 
   /** Checks what is asked for by itself. @throws {InvalidError} */
-  check(name: string, { template, service, tag, targets }: DeployWish & { readonly template: TemplateInput }): void {
+  async check(
+    name: string,
+    { template, service, tag, targets }: DeployWish & { readonly template: TemplateInput },
+  ): Promise<void> {
     for (const [variable, value] of Object.entries(template.env ?? {})) {
       const problem = this.#rules.checkEnv(variable, value);
       if (problem !== undefined) throw new InvalidError(["env", variable], problem);
@@ -36,6 +41,10 @@ export class DeployChecks {
     });
     if (tag !== undefined) checkTagLength(name, tag, ["tag"]);
     if (targets !== undefined) checkTags(name, targets);
+    for (const [at, { source }] of (template.volumes ?? []).entries()) {
+      const problem = source.startsWith("/") ? await this.#rules.checkHostPath(source) : undefined;
+      if (problem !== undefined) throw new InvalidError(["volumes", at, "source"], problem);
+    }
   }
 
   /** Checks that no domain belongs to another service now. @throws {DomainTakenError} For the first that does. */
