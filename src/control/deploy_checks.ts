@@ -13,6 +13,8 @@ export interface DeployRules {
   readonly checkHostPath: (path: string) => Promise<string | undefined>;
   /** Hostnames that lead to no service, whatever anybody declares; in small letters. */
   readonly reservedHostnames: readonly string[];
+  /** Below these, each service has an address of its own, `NAME.DOMAIN`; in small letters. */
+  readonly baseDomains: readonly string[];
 }
 
 /** Checks what is wrong with a deploy whatever its image is: all of it before anything is pulled or tried. */
@@ -47,13 +49,32 @@ export class DeployChecks {
     }
   }
 
-  /** Checks that no domain belongs to another service now. @throws {DomainTakenError} For the first that does. */
+  /**
+   * Checks that nothing that is to lead to a service leads to another one now: none of its domains, and, for a service
+   * that is new, none of its own addresses.
+   *
+   * @throws {DomainTakenError} For the first that does.
+   */
   checkDomains(name: string, domains: readonly string[] = []): void {
+    const names = new Set<string>();
+    const owners = new Map<string, string>();
     for (const { service } of this.#services()) {
-      if (service.name === name) continue;
-      const taken = domains.find((domain) => service.domains.includes(domain));
-      if (taken !== undefined) throw new DomainTakenError(taken, service.name);
+      names.add(service.name);
+      if (service.name !== name) { for (const domain of service.domains) owners.set(domain, service.name); }
     }
+    const own = names.has(name) ? [] : this.#rules.baseDomains.map((base) => `${name}.${base}`);
+    for (const hostname of [...domains, ...own]) {
+      const addressed = this.#serviceAt(hostname);
+      const owner = owners.get(hostname) ?? (addressed !== undefined && names.has(addressed) ? addressed : undefined);
+      if (owner !== undefined && owner !== name) throw new DomainTakenError(hostname, owner);
+    }
+  }
+
+  /** The service that has a hostname as its own address, or as that of a tag. */
+  #serviceAt(hostname: string): string | undefined {
+    const base = this.#rules.baseDomains.find((base) => hostname.endsWith(`.${base}`));
+    const label = base === undefined ? "" : hostname.slice(0, -base.length - 1);
+    return label.includes(".") ? undefined : label.replace(/^.*--/, "") || undefined;
   }
 }
 

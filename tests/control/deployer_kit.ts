@@ -119,6 +119,7 @@ export function newScene(options: SceneOptions = {}): Scene {
       checkEnv: () => undefined,
       checkHostPath: (path) => hostPaths.problem(path),
       reservedHostnames: [],
+      baseDomains: ["cless.cloud", "localhost"],
       ...rules,
     },
     emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]),
