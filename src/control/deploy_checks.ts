@@ -1,8 +1,8 @@
 import type { TemplateInput } from "../domain/template.ts";
 import type { Traffic } from "../domain/traffic.ts";
 import type { DeployWish } from "./deploy_plan.ts";
+import type { Ledger } from "./ledger.ts";
 import { checkTagLength, InvalidError } from "./schema.ts";
-import type { ServiceState } from "./service_state.ts";
 import { DomainTakenError } from "./store.ts";
 
 /** What this machine and its settings allow. */
@@ -20,10 +20,10 @@ export interface DeployRules {
 /** Checks what is wrong with a deploy whatever its image is: all of it before anything is pulled or tried. */
 export class DeployChecks {
   readonly #rules: DeployRules;
-  readonly #services: () => Iterable<ServiceState>;
+  readonly #services: Pick<Ledger, "get" | "states">;
 
-  /** @param services Every service as it is. */
-  constructor(rules: DeployRules, services: () => Iterable<ServiceState>) {
+  /** @param services The services as they are. */
+  constructor(rules: DeployRules, services: Pick<Ledger, "get" | "states">) {
     this.#rules = rules;
     this.#services = services;
   }
@@ -56,25 +56,25 @@ export class DeployChecks {
    * @throws {DomainTakenError} For the first that does.
    */
   checkDomains(name: string, domains: readonly string[] = []): void {
-    const names = new Set<string>();
-    const owners = new Map<string, string>();
-    for (const { service } of this.#services()) {
-      names.add(service.name);
-      if (service.name !== name) { for (const domain of service.domains) owners.set(domain, service.name); }
-    }
-    const own = names.has(name) ? [] : this.#rules.baseDomains.map((base) => `${name}.${base}`);
-    for (const hostname of [...domains, ...own]) {
-      const addressed = this.#serviceAt(hostname);
-      const owner = owners.get(hostname) ?? (addressed !== undefined && names.has(addressed) ? addressed : undefined);
+    const isNew = this.#services.get(name) === undefined;
+    const wanted = [...domains, ...isNew ? this.#rules.baseDomains.map((base) => `${name}.${base}`) : []];
+    for (const hostname of domains) {
+      const owner = this.#serviceAt(hostname);
       if (owner !== undefined && owner !== name) throw new DomainTakenError(hostname, owner);
+    }
+    if (wanted.length === 0) return;
+    for (const { service } of this.#services.states()) {
+      if (service.name === name || service.domains.length === 0) continue;
+      const taken = wanted.find((hostname) => service.domains.includes(hostname));
+      if (taken !== undefined) throw new DomainTakenError(taken, service.name);
     }
   }
 
-  /** The service that has a hostname as its own address, or as that of a tag. */
+  /** The service that is there and has a hostname as its own address, or as that of a tag. */
   #serviceAt(hostname: string): string | undefined {
     const base = this.#rules.baseDomains.find((base) => hostname.endsWith(`.${base}`));
     const label = base === undefined ? "" : hostname.slice(0, -base.length - 1);
-    return label.includes(".") ? undefined : label.replace(/^.*--/, "") || undefined;
+    return this.#services.get(label.replace(/^[^.]*--/, ""))?.service.name;
   }
 }
 

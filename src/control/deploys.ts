@@ -89,7 +89,7 @@ export class Deploys {
     this.#parts = parts;
     this.#ledger = ledger;
     this.#contents = new ContentFinder({ ...parts, pulled: ledger.images });
-    this.#checks = new DeployChecks(parts.rules, () => ledger.states());
+    this.#checks = new DeployChecks(parts.rules, ledger);
   }
 
   /** What a deploy would come to; changes and pulls nothing. @throws As {@linkcode run} does. */
@@ -112,18 +112,19 @@ export class Deploys {
   }
 
   async #bring(deploy: Deploy, signal: AbortSignal): Promise<Deployed> {
-    const plan = this.#plan(deploy);
-    const wait = deploy.options.wait ?? false;
-    if (plan.change?.addRevision === undefined) return await this.#keep(deploy, signal, { made: [], start: "never" });
+    const { revision, change } = this.#plan(deploy);
+    const start = deploy.options.wait ? "instead" : "never";
+    if (change?.addRevision === undefined) return await this.#keep(deploy, signal, { made: [], start });
     const { publisher } = this.#parts;
     this.#tried.set(deploy.name, deploy.number);
-    const pool = await publisher.newPool(plan.revision);
-    // With volumes it can only be tried when nobody else has them any more, and then requests wait.
-    const early = wait && plan.revision.template.volumes.length === 0;
+    const pool = await publisher.newPool(revision);
+    const made = [pool];
     try {
-      if (early) await this.#ledger.trial.run(pool, signal);
-      const start = wait && !early ? "always" : "never";
-      return await this.#keep(deploy, signal, { made: [pool], start }, plan.revision);
+      if (!deploy.options.wait) return await this.#keep(deploy, signal, { made, start });
+      // With volumes it can only be tried once nobody else has them any more, and then requests wait.
+      if (revision.template.volumes.length > 0) return await this.#keep(deploy, signal, { made, start: "always" });
+      await this.#ledger.trial.run(pool, signal);
+      return await this.#keep(deploy, signal, { made, start });
     } catch (error) {
       publisher.discard(pool);
       throw error;
@@ -131,16 +132,11 @@ export class Deploys {
   }
 
   /** Keeps what a deploy comes to, as things are now. */
-  #keep(
-    deploy: Deploy,
-    signal: AbortSignal,
-    options: Omit<HandoverOptions, "signal">,
-    made?: RevisionRecord,
-  ): Promise<Deployed> {
+  #keep(deploy: Deploy, signal: AbortSignal, options: Omit<HandoverOptions, "signal">): Promise<Deployed> {
     const { name } = deploy;
     return this.#ledger.alone(name, async () => {
       signal.throwIfAborted();
-      const { revision, change } = this.#plan(deploy, made);
+      const { revision, change } = this.#plan(deploy);
       const service = change === undefined
         ? this.#ledger.get(name)!.service
         : await this.#ledger.keep(change, { ...options, signal });
@@ -157,14 +153,14 @@ export class Deploys {
     return begun;
   }
 
-  /** Works out what a deploy changes as things are now. */
-  #plan({ name, input, options, begun, content, number }: Deploy, made?: RevisionRecord): DeployPlan {
+  /** Works out what a deploy changes as things are now; a new revision has one name, however often it is worked out. */
+  #plan({ name, input, options, begun, content, number }: Deploy): DeployPlan {
     const state = this.#ledger.get(name);
     if (begun !== undefined && state === undefined) throw wasDeleted(name);
     checkGeneration(name, state, options.ifMatch);
     this.#checks.checkDomains(name, input.service.domains);
     const { by, declaredBy } = options;
-    const context = { name, state, last: this.#lastOf(name), number, made, at: this.#parts.now(), by };
+    const context = { name, state, last: this.#lastOf(name), number, at: this.#parts.now(), by };
     const plan = planDeploy({ ...context, ...(declaredBy === undefined ? {} : { declaredBy }) }, content, input);
     if (plan.change !== undefined) this.#ledger.check(plan.change);
     return plan;

@@ -38,7 +38,7 @@ export class Ledger {
 
   constructor(parts: LedgerParts) {
     this.#parts = parts;
-    this.images = new PulledImages({ ...parts, revisions: () => this.#revisions() });
+    this.images = new PulledImages({ ...parts, isKept: (fits) => this.#isKept(fits) });
     this.trial = new Trial(parts);
     this.#volumes = new VolumeHandover({ ...parts, trial: this.trial }, () => this.states());
   }
@@ -134,8 +134,9 @@ export class Ledger {
     await Promise.all([launcher.untilGone((revision) => revision.service === service), publisher.gone(service)]);
   }
 
-  *#revisions(): Iterable<RevisionRecord> {
-    for (const { revisions } of this.#states.values()) yield* revisions;
+  #isKept(fits: (revision: RevisionRecord) => boolean): boolean {
+    for (const { revisions } of this.#states.values()) if (revisions.some(fits)) return true;
+    return false;
   }
 }
 

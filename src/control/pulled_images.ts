@@ -18,8 +18,8 @@ type WithImage = Pick<RevisionRecord, "imageId" | "pulled">;
 export interface PulledImagesParts {
   readonly images: ImageRemover;
   readonly launcher: Pick<RevisionLauncher, "untilGone">;
-  /** Every revision that is kept. */
-  readonly revisions: () => Iterable<WithImage>;
+  /** Whether there is such a one among all revisions that are kept. */
+  readonly isKept: (fits: (revision: WithImage) => boolean) => boolean;
 }
 
 /** The images that cless has pulled: each goes with its last revision. */
@@ -100,7 +100,6 @@ export class PulledImages {
   }
 
   #kept(imageId: string, fits: (revision: WithImage) => boolean): boolean {
-    for (const revision of this.#parts.revisions()) if (revision.imageId === imageId && fits(revision)) return true;
-    return false;
+    return this.#parts.isKept((revision) => revision.imageId === imageId && fits(revision));
   }
 }

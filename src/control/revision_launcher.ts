@@ -18,7 +18,8 @@ export interface RevisionLauncherParts {
 
 /** A container that may be there. */
 interface Held {
-  readonly revision: Revision;
+  /** `undefined` for one that an earlier process has left and nobody knows: it may have any volume. */
+  readonly revision: Revision | undefined;
   readonly gone: PromiseWithResolvers<void>;
 }
 
@@ -35,14 +36,19 @@ export class RevisionLauncher implements Launcher {
     this.#parts = parts;
   }
 
-  /** Notes a container that was found running. */
-  found(id: string, revision: Revision): void {
+  /**
+   * Notes a container that an earlier process has left.
+   *
+   * @param revision Whose it is; where that is not known, nothing that has volumes starts before it is removed.
+   */
+  found(id: string, revision: Revision | undefined): void {
     this.#held.set(id, { revision, gone: Promise.withResolvers() });
   }
 
   /** Resolves when those containers are gone that are there now and whose revision fits; or after a minute. */
   async untilGone(fits: (revision: Revision) => boolean): Promise<void> {
-    const going = [...this.#held.values()].filter(({ revision }) => fits(revision)).map(({ gone }) => gone.promise);
+    const going = [...this.#held.values()]
+      .flatMap(({ revision, gone }) => revision !== undefined && fits(revision) ? [gone.promise] : []);
     if (going.length > 0) await atMost(Promise.all(going), this.#parts.clock, GONE_PATIENCE_MS);
   }
 
@@ -86,9 +92,8 @@ export class RevisionLauncher implements Launcher {
     for (let other = this.#blocker(id, volumes); other !== undefined; other = this.#blocker(id, volumes)) {
       await atMost(other.gone.promise, clock, deadline - clock.now());
       if (clock.now() >= deadline) {
-        throw new Error(
-          `a container of ${other.revision.name} does not let go of ${sharedVolume(volumes, other.revision.volumes)}`,
-        );
+        const name = other.revision?.name ?? "an earlier cless";
+        throw new Error(`a container of ${name} does not let go of a volume that this one needs`);
       }
     }
     for (const { source } of volumes) {
@@ -102,7 +107,7 @@ export class RevisionLauncher implements Launcher {
   #blocker(id: string, volumes: Revision["volumes"]): Held | undefined {
     for (const [other, held] of this.#held) {
       if (other === id) return undefined;
-      if (sharedVolume(volumes, held.revision.volumes) !== undefined) return held;
+      if (held.revision === undefined || sharedVolume(volumes, held.revision.volumes) !== undefined) return held;
     }
     return undefined;
   }

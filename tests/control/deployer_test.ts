@@ -84,7 +84,8 @@ Deno.test("requests go to the old revision until the new one is ready, and then 
   assertEquals(splitOf("app.localhost"), { "app-00001": 100 });
   store.onChange = () => assertEquals([splitOf("app.localhost"), retired], [{ "app-00001": 100 }, []]);
   trials[0]!.succeed();
-  await deployed;
+  const { service, revision } = await deployed;
+  assertEquals(service.updatedAt, revision.createdAt);
   assertEquals(splitOf("app.localhost"), { "app-00002": 100 });
   assertEquals(retired, ["app-00001"]);
 });

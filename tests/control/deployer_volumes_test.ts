@@ -158,6 +158,20 @@ Deno.test("a rollback and a change of traffic hand a volume over too, and give i
   assertEquals([await ask(), names(), together], ["app-00002", ["app-00002"], []]);
 });
 
+Deno.test("the latest that gets its traffic back by a deploy gets its volume back too, or nothing changes", async () => {
+  const { deployer, ask, broken, names, together } = newVolumes();
+  await deployer.deploy("app", input("one", using("data")), WAITING);
+  await deployer.deploy("app", input("two", using("data")), WAITING);
+  await deployer.rollback("app", BY);
+  const again = input("two", { ...using("data"), targets: [{ revision: LATEST, percent: 100 }] });
+  broken.add("two");
+  await assertRejects(() => deployer.deploy("app", again, WAITING), RevisionFailed);
+  assertEquals(await ask(), "app-00001");
+  broken.clear();
+  assertEquals((await deployer.deploy("app", again, WAITING)).created, false);
+  assertEquals([names(), await ask(), together], [["app-00002"], "app-00002", []]);
+});
+
 Deno.test("without a trial the old revision still lets go before requests go to the new one", async () => {
   const { deployer, ask, names, together } = newVolumes();
   await deployer.deploy("app", input("one", using("data")), WAITING);

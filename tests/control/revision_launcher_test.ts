@@ -105,12 +105,26 @@ Deno.test("a container that was found has its volumes, and one that cannot be re
   await launched;
 });
 
+Deno.test("what nobody knows may have any volume, and holds up nothing else", async () => {
+  const { launcher, engine } = newLauncher();
+  launcher.found("unknown", undefined);
+  await launcher.untilGone(() => true);
+  const waiting = launcher.launch({ id: "one", revision: withVolumes("one", "data") });
+  const launched = launcher.launch({ id: "two", revision: newRevision() });
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+  assertEquals(engine.called("launch"), ["two"]);
+  await launcher.remove("unknown");
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await waiting;
+});
+
 Deno.test("a start waits for volumes no longer than it may take", async () => {
   const { clock, launcher, engine } = newLauncher();
   launcher.found("old", withVolumes("old-00001", "data"));
   const failing = assertRejects(() => launcher.launch({ id: "one", revision: withVolumes("one", "data") }), Error);
   await clock.advance(30_000);
-  assertEquals((await failing).message, "a container of old-00001 does not let go of data");
+  assertEquals((await failing).message, "a container of old-00001 does not let go of a volume that this one needs");
   assertEquals([engine.called("launch"), clock.timers], [[], 0]);
 });
 
