@@ -2,6 +2,7 @@ import type { PullPolicy, RevisionTemplate } from "../domain/template.ts";
 import { ImageUnavailable } from "./deploy_error.ts";
 import type { Content } from "./deploy_plan.ts";
 import type { Emit } from "./emit.ts";
+import type { PulledImages } from "./pulled_images.ts";
 import type { RevisionSecrets } from "./runtime_revision.ts";
 
 /** How a pull goes on. */
@@ -33,6 +34,7 @@ export interface ImageResolver {
 /** What a {@linkcode ContentFinder} works with. */
 export interface ContentParts {
   readonly images: ImageResolver;
+  readonly pulled: Pick<PulledImages, "has" | "need" | "removal">;
   readonly secrets: Pick<RevisionSecrets, "currentVersions">;
   readonly emit: Emit;
 }
@@ -54,18 +56,31 @@ export class ContentFinder {
     this.#parts = parts;
   }
 
-  /** Finds it, with a pull where that is needed. @throws What `images` and `secrets` throw. */
-  async find(service: string, template: RevisionTemplate, signal: AbortSignal): Promise<Content> {
-    const { emit, images } = this.#parts;
+  /**
+   * Finds it, with a pull where that is needed.
+   *
+   * @returns It, and a function to be called when a revision is kept that has it, or none will be: until then, the image
+   * stays.
+   * @throws What `images` and `secrets` throw.
+   */
+  async find(
+    service: string,
+    template: RevisionTemplate,
+    signal: AbortSignal,
+  ): Promise<{ content: Content; release: () => void }> {
     this.#versionsOf(template); // a name that is wrong should not have to wait for a pull
-    const { image } = template;
-    const { imageId, digest, pulled } = await images.resolve(image, template.pullPolicy, {
-      signal,
-      onProgress: ({ status, done, total, layer }) =>
-        emit("revision.pulling", service, { image, done, total, status, ...(layer === undefined ? {} : { layer }) }),
-    });
-    signal.throwIfAborted();
-    return { template, imageId, imageDigest: digest, pulled, secretVersions: this.#versionsOf(template) };
+    while (true) {
+      const { imageId, digest, pulled } = await this.#resolve(service, template, signal);
+      const removal = this.#parts.pulled.removal(imageId);
+      if (removal === undefined) {
+        signal.throwIfAborted();
+        const secretVersions = this.#versionsOf(template);
+        const wasPulled = pulled || this.#parts.pulled.has(imageId);
+        const content = { template, imageId, imageDigest: digest, pulled: wasPulled, secretVersions };
+        return { content, release: this.#parts.pulled.need(imageId, pulled) };
+      }
+      await removal; // it was the last revision's, and is pulled again
+    }
   }
 
   /** Foresees it, and pulls nothing. @throws As {@linkcode find} does. */
@@ -81,6 +96,15 @@ export class ContentFinder {
       content: { template, imageId, imageDigest: digest, pulled: false, secretVersions },
       pull: local === undefined || pullPolicy === "always",
     };
+  }
+
+  #resolve(service: string, { image, pullPolicy }: RevisionTemplate, signal: AbortSignal) {
+    const { emit, images } = this.#parts;
+    return images.resolve(image, pullPolicy, {
+      signal,
+      onProgress: ({ status, done, total, layer }) =>
+        emit("revision.pulling", service, { image, done, total, status, ...(layer === undefined ? {} : { layer }) }),
+    });
   }
 
   #versionsOf({ secretEnv }: RevisionTemplate): Record<string, number> {

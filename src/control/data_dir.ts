@@ -13,6 +13,12 @@ export interface DataDir {
   readonly token: string;
   /** Where the token stands. */
   readonly tokenFile: string;
+  /**
+   * Puts a new token in the place of the old one, and gives it back.
+   *
+   * @throws {OperatorError} When it cannot be kept; the old one is still there then.
+   */
+  rotateToken(): Promise<string>;
   /** Lets another process have the folder. */
   [Symbol.dispose](): void;
 }
@@ -31,8 +37,23 @@ export async function openDataDir(path: string): Promise<DataDir> {
     try {
       const owner = await readOrMake(`${path}/owner`, OWNER, () => randomHex(4));
       const tokenFile = `${path}/admin-token`;
-      const token = await readOrMake(tokenFile, TOKEN, () => randomHex(32));
-      return { path: absolute, owner, token, tokenFile, [Symbol.dispose]: () => lock.close() };
+      let token = await readOrMake(tokenFile, TOKEN, newToken);
+      let rotating: Promise<unknown> = Promise.resolve();
+      return {
+        path: absolute,
+        owner,
+        tokenFile,
+        get token() {
+          return token;
+        },
+        rotateToken() {
+          // One after the other: they write to the same place.
+          const rotated = rotating.then(() => rotate(tokenFile)).then((next) => token = next);
+          rotating = rotated.catch(() => {});
+          return rotated;
+        },
+        [Symbol.dispose]: () => lock.close(),
+      };
     } catch (error) {
       lock.close();
       throw error;
@@ -79,12 +100,30 @@ async function readOrMake(path: string, form: RegExp, make: () => string): Promi
     throw new OperatorError(`${path} is damaged; restore it, or remove it to have a new one made`);
   }
   const made = make();
-  // Whole or not at all: a crash must not leave half a file.
+  await replace(path, made);
+  return made;
+}
+
+/** Writes a file whole or not at all: a crash must not leave half of it. */
+async function replace(path: string, text: string): Promise<void> {
   const draft = `${path}.new`;
-  await Deno.writeTextFile(draft, made + "\n", { mode: 0o600 });
+  await Deno.writeTextFile(draft, text + "\n", { mode: 0o600 });
   await Deno.chmod(draft, 0o600);
   await Deno.rename(draft, path);
-  return made;
+}
+
+async function rotate(tokenFile: string): Promise<string> {
+  const token = newToken();
+  try {
+    await replace(tokenFile, token);
+  } catch (error) {
+    throw new OperatorError(`cannot write ${tokenFile}: ${explain(error)}; the token is as before`);
+  }
+  return token;
+}
+
+function newToken(): string {
+  return randomHex(32);
 }
 
 function randomHex(bytes: number): string {

@@ -23,8 +23,6 @@ export interface DeployContext {
   readonly last: { readonly generation: number; readonly lastNumber: number };
   /** That of a new revision; higher than all that there were. */
   readonly number: number;
-  /** The new revision, where it was made already when the same was planned before. */
-  readonly made?: RevisionRecord | undefined;
   /** Wall-clock time, ms since 1970. */
   readonly at: number;
   readonly by: string;
@@ -48,9 +46,7 @@ export function planDeploy(context: DeployContext, content: Content, wish: Deplo
   const latest = state?.revisions.find((revision) => revision.name === state.service.latestRevision);
   const isNew = latest === undefined || !isSame(latest, content);
   const lastNumber = isNew ? context.number : last.lastNumber;
-  const revision = isNew
-    ? context.made ?? { name: revisionName(name, lastNumber), service: name, ...content, createdAt: at }
-    : latest;
+  const revision = isNew ? { name: revisionName(name, lastNumber), service: name, ...content, createdAt: at } : latest;
   const revisions = isNew ? [...state?.revisions ?? [], revision] : state?.revisions ?? [];
   const before = state?.service;
   const traffic = trafficAfter(before, namesOf(revisions), revision.name, wish);

@@ -1,6 +1,7 @@
 import type { Traffic } from "../domain/traffic.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
+import type { ImageResolver } from "./content_finder.ts";
 import { checkTags } from "./deploy_checks.ts";
 import { Conflict, NotFound } from "./deploy_error.ts";
 import type { DeployPreview } from "./deploy_preview.ts";
@@ -15,7 +16,8 @@ import {
   type PlanOptions,
   wasDeleted,
 } from "./deploys.ts";
-import { Ledger } from "./ledger.ts";
+import { Ledger, type LedgerParts } from "./ledger.ts";
+import type { ImageRemover } from "./pulled_images.ts";
 import type { ServiceRecord } from "./records.ts";
 import { historyOf, inTraffic, namesOf, type ServiceState } from "./service_state.ts";
 import type { Store } from "./store.ts";
@@ -24,12 +26,14 @@ import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./traffi
 export type { ChangeOptions, Deployed, DeployInput, DeployOptions, DeployPreview, PlanOptions };
 
 const log = logger("deployer");
+const NEVER = new AbortController().signal;
 /** How long history is kept, ms. */
 const HISTORY_MS = 90 * 24 * 3_600_000;
 
 /** What a {@linkcode Deployer} works with. */
-export interface DeployerParts extends DeployParts {
+export interface DeployerParts extends DeployParts, LedgerParts {
   readonly store: Store;
+  readonly images: ImageResolver & ImageRemover;
 }
 
 /**
@@ -49,14 +53,15 @@ export class Deployer {
   }
 
   /** Publishes everything that is in the store; a service that cannot be published is logged, and can be deployed anew. */
-  async load(): Promise<void> {
-    await this.#ledger.load();
+  load(): void {
+    this.#ledger.load();
     this.forgetOld();
   }
 
-  /** Forgets history that is too old; to be called once a day. What does not work today is for tomorrow. */
+  /** Forgets what is too old; to be called once a day. What does not work today is for tomorrow. */
   forgetOld(): void {
     const { now, store } = this.#parts;
+    this.#ledger.images.sweep();
     try {
       store.forgetHistory(now() - HISTORY_MS);
     } catch (error) {
@@ -71,7 +76,7 @@ export class Deployer {
 
   /** Every service, by name. */
   list(): ServiceState[] {
-    return this.#ledger.list();
+    return [...this.#ledger.states()].sort((a, b) => a.service.name < b.service.name ? -1 : 1);
   }
 
   /**
@@ -129,16 +134,15 @@ export class Deployer {
    * @throws {NotFound} @throws {StaleError}
    */
   async delete(name: string, { by, ifMatch }: ChangeOptions): Promise<void> {
-    const { now, publisher } = this.#parts;
-    let calledOff: Promise<void> | undefined;
-    await this.#ledger.alone(name, () => {
-      const { service } = this.#ledger.expect(name, ifMatch);
-      const history = { at: now(), service: name, action: "delete", by, before: historyOf(service), after: undefined };
-      this.#ledger.remove(service, history);
-      calledOff = this.#onTheWay.callOff(name, wasDeleted(name));
+    const ending = await this.#ledger.alone(name, () => {
+      const state = this.#ledger.expect(name, ifMatch);
+      const before = historyOf(state.service);
+      const history = { at: this.#parts.now(), service: name, action: "delete", by, before, after: undefined };
+      const { gone } = this.#ledger.remove(state, history);
+      return [gone, this.#onTheWay.callOff(name, wasDeleted(name))];
     });
-    await calledOff;
-    await publisher.gone(name);
+    await Promise.all(ending);
+    await this.#parts.publisher.gone(name); // also what was on trial
   }
 
   /**
@@ -174,7 +178,8 @@ export class Deployer {
       const service = { ...changed, generation: before.generation + 1, updatedAt: at };
       const after = { ...historyOf(service), ...(removeRevisions.length === 0 ? {} : { removed: removeRevisions }) };
       const history = { at, service: name, action, by, before: historyOf(before), after };
-      return await this.#ledger.keep({ service, expectedGeneration: before.generation, removeRevisions, history });
+      const kept = { service, expectedGeneration: before.generation, removeRevisions, history };
+      return await this.#ledger.keep(kept, { made: [], start: "instead", signal: NEVER });
     });
   }
 }

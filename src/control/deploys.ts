@@ -1,8 +1,7 @@
 import { canonicalTemplate, type TemplateInput } from "../domain/template.ts";
-import type { InstancePool } from "../serving/instance_pool.ts";
 import { ContentFinder, type ImageResolver } from "./content_finder.ts";
 import { DeployChecks, type DeployRules } from "./deploy_checks.ts";
-import { Conflict, RevisionFailed } from "./deploy_error.ts";
+import { Conflict } from "./deploy_error.ts";
 import { type Content, type DeployPlan, type DeployWish, planDeploy } from "./deploy_plan.ts";
 import { type DeployPreview, previewOf } from "./deploy_preview.ts";
 import type { Emit } from "./emit.ts";
@@ -12,6 +11,7 @@ import type { RevisionRecord, ServiceRecord } from "./records.ts";
 import type { RevisionSecrets } from "./runtime_revision.ts";
 import { lastNumbers, type ServiceState } from "./service_state.ts";
 import type { Store } from "./store.ts";
+import type { HandoverOptions } from "./volume_handover.ts";
 
 /** How far back in history numbers are looked for that a service of the same name has used up. */
 const HISTORY_ENTRIES = 100;
@@ -26,8 +26,6 @@ export interface DeployParts {
   readonly emit: Emit;
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
-  /** Starts one instance of a pool; rejects with why it did not become ready, or with the signal's reason. */
-  readonly tryStart: (pool: InstancePool, signal: AbortSignal) => Promise<void>;
 }
 
 /** What is deployed; {@linkcode ParsedService} is such. */
@@ -72,7 +70,7 @@ export interface Deployed {
 interface Deploy {
   readonly name: string;
   readonly input: DeployInput;
-  readonly options: PlanOptions;
+  readonly options: PlanOptions & Partial<Pick<DeployOptions, "wait">>;
   /** The service when it began. */
   readonly begun: ServiceState | undefined;
   readonly content: Content;
@@ -92,13 +90,13 @@ export class Deploys {
   constructor(parts: DeployParts, ledger: Ledger) {
     this.#parts = parts;
     this.#ledger = ledger;
-    this.#contents = new ContentFinder(parts);
-    this.#checks = new DeployChecks(parts.rules, () => ledger.list());
+    this.#contents = new ContentFinder({ ...parts, pulled: ledger.images });
+    this.#checks = new DeployChecks(parts.rules, ledger);
   }
 
   /** What a deploy would come to; changes and pulls nothing. @throws As {@linkcode run} does. */
   async plan(name: string, input: DeployInput, options: PlanOptions): Promise<DeployPreview> {
-    const begun = this.#begin(name, input, options);
+    const begun = await this.#begin(name, input, options);
     const { content, pull } = await this.#contents.foresee(canonicalTemplate(input.template));
     const plan = this.#plan({ name, input, options, begun, content, number: this.#nextNumber(name) });
     return previewOf(begun?.service, plan, pull);
@@ -106,17 +104,29 @@ export class Deploys {
 
   /** Carries out a deploy; only one of a service at a time. @param signal Calls it off, with its reason. */
   async run(name: string, input: DeployInput, options: DeployOptions, signal: AbortSignal): Promise<Deployed> {
-    const begun = this.#begin(name, input, options);
-    const content = await this.#contents.find(name, canonicalTemplate(input.template), signal);
-    const deploy = { name, input, options, begun, content, number: this.#nextNumber(name) };
-    const plan = this.#plan(deploy);
-    if (plan.change?.addRevision === undefined) return await this.#keep(deploy, signal);
-    const { publisher } = this.#parts;
-    this.#tried.set(name, deploy.number);
-    const pool = await publisher.newPool(plan.revision);
+    const begun = await this.#begin(name, input, options);
+    const { content, release } = await this.#contents.find(name, canonicalTemplate(input.template), signal);
     try {
-      if (options.wait) await this.#try(pool, signal);
-      return await this.#keep(deploy, signal, plan.revision, pool);
+      return await this.#bring({ name, input, options, begun, content, number: this.#nextNumber(name) }, signal);
+    } finally {
+      release();
+    }
+  }
+
+  async #bring(deploy: Deploy, signal: AbortSignal): Promise<Deployed> {
+    const { revision, change } = this.#plan(deploy);
+    const start = deploy.options.wait ? "instead" : "never";
+    if (change?.addRevision === undefined) return await this.#keep(deploy, signal, { made: [], start });
+    const { publisher } = this.#parts;
+    this.#tried.set(deploy.name, deploy.number);
+    const pool = await publisher.newPool(revision);
+    const made = [pool];
+    try {
+      if (!deploy.options.wait) return await this.#keep(deploy, signal, { made, start });
+      // With volumes it can only be tried once nobody else has them any more, and then requests wait.
+      if (revision.template.volumes.length > 0) return await this.#keep(deploy, signal, { made, start: "always" });
+      await this.#ledger.trial.run(pool, signal);
+      return await this.#keep(deploy, signal, { made, start });
     } catch (error) {
       publisher.discard(pool);
       throw error;
@@ -124,56 +134,39 @@ export class Deploys {
   }
 
   /** Keeps what a deploy comes to, as things are now. */
-  #keep(deploy: Deploy, signal: AbortSignal, made?: RevisionRecord, pool?: InstancePool): Promise<Deployed> {
+  #keep(deploy: Deploy, signal: AbortSignal, options: Omit<HandoverOptions, "signal">): Promise<Deployed> {
     const { name } = deploy;
     return this.#ledger.alone(name, async () => {
       signal.throwIfAborted();
-      const { revision, change } = this.#plan(deploy, made);
-      const service = change === undefined ? this.#ledger.get(name)!.service : await this.#ledger.keep(change, pool);
-      return {
-        service,
-        revision,
-        created: change?.addRevision !== undefined,
-        isNew: change !== undefined && change.expectedGeneration === undefined,
-      };
+      const { revision, change } = this.#plan(deploy);
+      const service = change === undefined
+        ? this.#ledger.get(name)!.service
+        : await this.#ledger.keep(change, { ...options, signal });
+      const isNew = change !== undefined && change.expectedGeneration === undefined;
+      return { service, revision, created: change?.addRevision !== undefined, isNew };
     });
   }
 
   /** Checks all that can be known before anything is looked for. */
-  #begin(name: string, input: DeployInput, { ifMatch }: PlanOptions): ServiceState | undefined {
+  async #begin(name: string, input: DeployInput, { ifMatch }: PlanOptions): Promise<ServiceState | undefined> {
     const begun = this.#ledger.get(name);
     checkGeneration(name, begun, ifMatch);
-    this.#checks.check(name, input);
+    await this.#checks.check(name, input);
     this.#checks.checkDomains(name, input.service.domains);
     return begun;
   }
 
-  /** Works out what a deploy changes as things are now. */
-  #plan({ name, input, options, begun, content, number }: Deploy, made?: RevisionRecord): DeployPlan {
+  /** Works out what a deploy changes as things are now; a new revision has one name, however often it is worked out. */
+  #plan({ name, input, options, begun, content, number }: Deploy): DeployPlan {
     const state = this.#ledger.get(name);
     if (begun !== undefined && state === undefined) throw wasDeleted(name);
     checkGeneration(name, state, options.ifMatch);
     this.#checks.checkDomains(name, input.service.domains);
     const { by, declaredBy } = options;
-    const context = { name, state, last: this.#lastOf(name), number, made, at: this.#parts.now(), by };
-    return planDeploy({ ...context, ...(declaredBy === undefined ? {} : { declaredBy }) }, content, input);
-  }
-
-  async #try(pool: InstancePool, signal: AbortSignal): Promise<void> {
-    const { emit, now, tryStart } = this.#parts;
-    const { name, service } = pool.revision;
-    const began = now();
-    emit("revision.starting", service, { revision: name });
-    try {
-      await tryStart(pool, signal);
-      signal.throwIfAborted();
-    } catch (error) {
-      const failed = new RevisionFailed(name, signal.aborted ? signal.reason : error);
-      emit("revision.failed", service, { revision: name, reason: failed.reason, output: failed.output });
-      signal.throwIfAborted();
-      throw failed;
-    }
-    emit("revision.ready", service, { revision: name, ms: now() - began });
+    const context = { name, state, last: this.#lastOf(name), number, at: this.#parts.now(), by };
+    const plan = planDeploy({ ...context, ...(declaredBy === undefined ? {} : { declaredBy }) }, content, input);
+    if (plan.change !== undefined) this.#ledger.check(plan.change);
+    return plan;
   }
 
   #lastOf(name: string): { readonly generation: number; readonly lastNumber: number } {

@@ -1,12 +1,13 @@
 import type { Limits, Revision } from "../domain/revision.ts";
-import { resolveTraffic } from "../domain/traffic.ts";
+import { resolveTraffic, type Traffic } from "../domain/traffic.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { DeclaredService } from "../serving/declared_service.ts";
 import type { InstancePool } from "../serving/instance_pool.ts";
 import type { ServiceMap } from "../serving/service_map.ts";
 import type { RevisionRecord, ServiceRecord } from "./records.ts";
-import { type RevisionSecrets, runtimeRevision } from "./runtime_revision.ts";
+import type { RevisionEnv } from "./revision_env.ts";
+import { runtimeRevision } from "./runtime_revision.ts";
 
 const log = logger("publisher");
 
@@ -14,7 +15,7 @@ const log = logger("publisher");
 export interface PublisherParts {
   readonly services: ServiceMap;
   readonly limits: Limits;
-  readonly secrets: Pick<RevisionSecrets, "resolve">;
+  readonly env: Pick<RevisionEnv, "of">;
   readonly newPool: (revision: Revision) => InstancePool;
   /** Drains a pool that no request goes to any more; resolves when its containers are gone. */
   readonly retire: (pool: InstancePool) => Promise<void>;
@@ -33,8 +34,10 @@ export class Publisher {
 
   /** Makes a pool for a revision that is not published yet. @throws Where a secret of it cannot be read. */
   async newPool(record: RevisionRecord): Promise<InstancePool> {
-    const { limits, newPool, secrets } = this.#parts;
-    return newPool(await runtimeRevision(record, limits, secrets));
+    const { env, limits, newPool } = this.#parts;
+    const revision = runtimeRevision(record, limits);
+    await env.of(revision); // now, and not when a request waits
+    return newPool(revision);
   }
 
   /** Ends a pool that was made, and is not to be published. */
@@ -61,42 +64,42 @@ export class Publisher {
    * Makes ready what a service is to be, and changes nothing yet. Until that is published or given up, nothing else of the
    * service may be published.
    *
-   * @param made A pool of one of the revisions that was made for it; retired where it has no share or tag.
+   * @param made Pools of its revisions that were made for it; those without a share or tag are retired.
    * @returns Publishes it, at once; and then retires the pools that no share or tag needs any more.
    * @throws Where a secret of a revision cannot be read.
    */
   async prepare(
     service: ServiceRecord,
     revisions: readonly RevisionRecord[],
-    made?: InstancePool,
+    made: readonly InstancePool[] = [],
   ): Promise<() => void> {
-    const poolFor = async (name: string): Promise<InstancePool> => {
-      if (made?.revision.name === name) return made;
-      const published = this.poolOf(service.name, name);
-      if (published !== undefined) return published;
-      const record = revisions.find((revision) => revision.name === name);
-      if (record === undefined) throw new Error(`${service.name} has no revision ${name}`);
-      return await this.newPool(record);
-    };
-    const needed = resolveTraffic(service.traffic, service.latestRevision)
-      .filter(({ percent, tag }) => percent > 0 || tag !== undefined);
-    const shares = await Promise.all(needed.map(async ({ revision, percent, tag }) => ({
-      pool: await poolFor(revision),
-      percent,
-      ...(tag === undefined ? {} : { tag }),
-    })));
-    const { random } = this.#parts;
-    const declared = new DeclaredService(service.name, {
-      domains: service.domains,
-      shares,
-      ...(random === undefined ? {} : { random }),
-    });
+    const names = needed(service).map(({ revision }) => revision);
+    const pools = await Promise.all(
+      names.map((name) =>
+        made.find((pool) => pool.revision.name === name) ?? this.poolOf(service.name, name) ??
+          this.newPool(recordOf(service, revisions, name))
+      ),
+    );
+    const declared = this.#declare(service, pools);
     return () => this.#swap(declared, made);
   }
 
-  /** Publishes a service. @throws As {@linkcode Publisher.prepare}; nothing has changed then. */
-  async publish(service: ServiceRecord, revisions: readonly RevisionRecord[]): Promise<void> {
-    (await this.prepare(service, revisions))();
+  /**
+   * Publishes a service as it was left. One whose secret cannot be read is published too: each start tries anew, and
+   * says why it fails.
+   */
+  publish(service: ServiceRecord, revisions: readonly RevisionRecord[]): void {
+    const { env, limits, newPool } = this.#parts;
+    const pools = needed(service).map(({ revision: name }) => {
+      const published = this.poolOf(service.name, name);
+      if (published !== undefined) return published;
+      const revision = runtimeRevision(recordOf(service, revisions, name), limits);
+      env.of(revision).catch((error) =>
+        log.error("cannot read a secret", { service: service.name, revision: name, reason: messageOf(error) })
+      );
+      return newPool(revision);
+    });
+    this.#swap(this.#declare(service, pools), []);
   }
 
   /** Ends a service: from now on its hostnames are unknown. */
@@ -106,8 +109,19 @@ export class Publisher {
     pools.forEach((pool) => this.#retire(pool));
   }
 
-  #swap(declared: DeclaredService, made: InstancePool | undefined): void {
-    const before = new Set([...this.pools(declared.name), ...made === undefined ? [] : [made]]);
+  #declare(service: ServiceRecord, pools: readonly InstancePool[]): DeclaredService {
+    const { random } = this.#parts;
+    const shares = needed(service).map(({ percent, tag }, at) => ({
+      pool: pools[at]!,
+      percent,
+      ...(tag === undefined ? {} : { tag }),
+    }));
+    const { domains, name } = service;
+    return new DeclaredService(name, { domains, shares, ...(random === undefined ? {} : { random }) });
+  }
+
+  #swap(declared: DeclaredService, made: readonly InstancePool[]): void {
+    const before = new Set([...this.pools(declared.name), ...made]);
     const needed = new Set(declared.pools());
     this.#parts.services.put(declared);
     for (const pool of before) if (!needed.has(pool)) this.#retire(pool);
@@ -120,4 +134,15 @@ export class Publisher {
       .finally(() => this.#retiring.delete(pool));
     this.#retiring.set(pool, gone);
   }
+}
+
+/** The parts of a service's traffic that a pool is needed for, by name. */
+function needed({ traffic, latestRevision }: ServiceRecord): Traffic {
+  return resolveTraffic(traffic, latestRevision).filter(({ percent, tag }) => percent > 0 || tag !== undefined);
+}
+
+function recordOf({ name }: ServiceRecord, revisions: readonly RevisionRecord[], revision: string): RevisionRecord {
+  const record = revisions.find((one) => one.name === revision);
+  if (record === undefined) throw new Error(`${name} has no revision ${revision}`);
+  return record;
 }

@@ -16,26 +16,23 @@ export interface RevisionSecrets {
  * What the containers of a kept revision are started from.
  *
  * @param limits For what the template leaves to the program's settings.
- * @throws What `secrets` throws.
  */
-export async function runtimeRevision(
-  { name, service, template, imageId, secretVersions }: RevisionRecord,
-  limits: Limits,
-  secrets: Pick<RevisionSecrets, "resolve">,
-): Promise<Revision> {
-  const { env, secretEnv } = template;
-  const secret = Object.keys(secretEnv).length === 0 ? {} : await secrets.resolve(secretEnv, secretVersions);
+export function runtimeRevision(record: RevisionRecord, limits: Limits): Revision {
+  const { name, service, template, imageId, imageDigest, secretVersions } = record;
+  const { secretEnv } = template;
   return Object.freeze({
     name,
     service,
     image: template.image,
     imageId,
+    ...(imageDigest === undefined ? {} : { imageDigest }),
     port: template.port,
     readinessPath: template.readiness.path,
     startTimeout: template.startTimeout ?? limits.startTimeout,
     requestTimeout: template.requestTimeout ?? limits.requestTimeout,
     stopAfter: template.stopAfter ?? limits.stopAfter,
-    env: Object.freeze({ ...env, ...secret }),
+    env: template.env,
+    ...(Object.keys(secretEnv).length === 0 ? {} : { secretEnv, secretVersions }),
     command: template.command,
     memory: template.memory,
     cpus: template.cpus,

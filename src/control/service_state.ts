@@ -22,6 +22,12 @@ export function inTraffic({ traffic, latestRevision }: ServiceRecord): Set<strin
   return new Set(resolveTraffic(traffic, latestRevision).map(({ revision }) => revision));
 }
 
+/** The names of the revisions that requests can reach, by their share or their tag. */
+export function reachable({ traffic, latestRevision }: ServiceRecord): Set<string> {
+  const parts = resolveTraffic(traffic, latestRevision).filter(({ percent, tag }) => percent > 0 || tag !== undefined);
+  return new Set(parts.map(({ revision }) => revision));
+}
+
 /**
  * The names of the revisions beyond the newest `revisionHistory` of those without traffic or tag. One that is the latest
  * or in the split before stays all the same: a rollback needs it.

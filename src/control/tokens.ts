@@ -32,7 +32,7 @@ export interface Holder {
 /** The tokens of the admin API. They are read once, so that requests can be told apart while the store does not work. */
 export class Tokens {
   readonly #store: Store;
-  readonly #owner: Promise<Omit<TokenRecord, "createdAt">>;
+  #owner: Promise<Omit<TokenRecord, "createdAt">>;
   readonly #now: () => number;
   /** As in the store. */
   readonly #tokens: Map<string, TokenRecord>;
@@ -45,12 +45,12 @@ export class Tokens {
     this.#store = store;
     this.#now = now;
     this.#tokens = new Map(store.tokens().map((token) => [token.name, token]));
-    this.#owner = hashOf(owner).then((hash) => ({
-      name: OWNER_NAME,
-      scope: "admin",
-      hash,
-      expiresAt: undefined,
-    }));
+    this.#owner = ownerOf(owner);
+  }
+
+  /** Puts another text in the place of the owner's own token: from now on the old one is nobody's. */
+  setOwner(text: string): void {
+    this.#owner = ownerOf(text);
   }
 
   /**
@@ -106,6 +106,10 @@ export class Tokens {
     this.#tokens.delete(name);
     return found;
   }
+}
+
+async function ownerOf(text: string): Promise<Omit<TokenRecord, "createdAt">> {
+  return { name: OWNER_NAME, scope: "admin", hash: await hashOf(text), expiresAt: undefined };
 }
 
 async function hashOf(text: string): Promise<Uint8Array> {

@@ -11,7 +11,7 @@ export interface Revision {
   readonly image: string;
   /** The image's content, `sha256:…`: what is really started, whatever the name means by then. */
   readonly imageId: string;
-  /** By which the image can be pulled again, name@sha256:…; undefined for one that is only local. */
+  /** By which the image can be pulled again, `name@sha256:…`; missing for one that is only local. */
   readonly imageDigest?: string;
   /** Where the app listens inside its container. */
   readonly port: number;
@@ -23,8 +23,12 @@ export interface Revision {
   readonly requestTimeout: number;
   /** From the end of the last lease to the stop of an instance, ms; `Infinity` is never. */
   readonly stopAfter: number;
-  /** The app's environment, secrets among them: it goes to the engine, and never into a log or a label. */
+  /** The app's environment: it goes to the engine, and never into a log or a label. */
   readonly env: Readonly<Record<string, string>>;
+  /** Further variables, with the names of the secrets that are their values; filled in when a container starts. */
+  readonly secretEnv?: Readonly<Record<string, string>>;
+  /** Which value of each of these secrets it has, by the secret's name. */
+  readonly secretVersions?: Readonly<Record<string, number>>;
   /** In place of the image's own; empty for that. */
   readonly command: readonly string[];
   /** How much memory a container may use, swap included, bytes; `undefined` for any amount. */

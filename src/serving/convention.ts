@@ -27,6 +27,8 @@ export interface ConventionParts {
   readonly newPool: (revision: Revision) => InstancePool;
   /** Drains a pool that no request goes to any more. */
   readonly retire: (pool: InstancePool) => void;
+  /** Whether somebody has declared a service of that name, also where it cannot be served now. */
+  readonly isDeclared?: (label: string) => boolean;
 }
 
 /** Makes services out of hostnames: the label `golang` means the local image `golang-docker`, whatever that is at the time. */
@@ -44,6 +46,7 @@ export class Convention {
     await this.#parts.images.settled();
     const known = this.#parts.services.get(label);
     if (known !== undefined) return known instanceof Service ? known : undefined;
+    if (this.#parts.isDeclared?.(label)) return undefined;
     const imageId = this.#parts.images.find(conventionImage(label));
     return imageId === undefined ? undefined : this.#add(label, imageId);
   }
@@ -56,7 +59,9 @@ export class Convention {
   adopt(label: string, imageId: string): InstancePool | undefined {
     const { images, services } = this.#parts;
     if (!isServiceName(label) || images.find(conventionImage(label)) !== imageId) return undefined;
-    const service = services.get(label) ?? this.#add(label, imageId);
+    const known = services.get(label);
+    if (known === undefined && this.#parts.isDeclared?.(label)) return undefined;
+    const service = known ?? this.#add(label, imageId);
     if (!(service instanceof Service)) return undefined;
     const pool = service.current;
     return pool.awake ? undefined : pool;

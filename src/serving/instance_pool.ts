@@ -39,9 +39,7 @@ export class InstancePool {
   readonly #instances = new Set<Instance>();
   #waking: Promise<void> | undefined;
   #retired = false;
-  /** How many have suspended it, and not resumed it yet. */
   #suspensions = 0;
-  /** The ends of the instances that drain. */
   readonly #draining = new Map<Instance, Promise<void>>();
 
   constructor(revision: Revision, parts: PoolParts) {
@@ -176,9 +174,8 @@ export class InstancePool {
   }
 
   /**
-   * Stops the instances that there are now: those who already wait are served first, and what is in flight finishes. The
-   * pool goes on: who comes meanwhile gets another instance, once the old one has let go of the revision's volumes where
-   * it has some.
+   * Stops the instances that there are now, after those who already wait and what is in flight. The pool goes on: who
+   * comes meanwhile gets another one, where there are volumes once the old one has let go of them.
    *
    * @param drainTimeout How long it may take until the instances are stopped all the same, ms.
    */
@@ -191,21 +188,20 @@ export class InstancePool {
       return this.resume();
     }
     // A start that somebody waits for goes on.
-    const stopped = [...this.#instances].filter(({ state }) => state !== "starting" || this.#queue.size === 0);
-    await Promise.all(stopped.map((instance) => this.#drain(instance, deadline - clock.now())));
+    const ended = [...this.#instances].filter(({ state }) => state !== "starting" || this.#queue.size === 0);
+    await Promise.all(ended.map((instance) => this.#drain(instance, deadline - clock.now())));
   }
 
   /**
-   * Stops the instances, after what is in flight, and starts none until {@linkcode resume}: all who come are held, and who
-   * waited goes on waiting. Suspended twice, the pool has to be resumed twice.
+   * Stops the instances, after what is in flight, and starts none until {@linkcode resume}: all who come are held, and
+   * who waits goes on waiting. Suspended twice, it has to be resumed twice.
    *
    * @param drainTimeout How long it may take until the instances are stopped all the same, ms.
    */
   async suspend(drainTimeout: number): Promise<void> {
-    const deadline = this.#parts.clock.now() + drainTimeout;
     this.#suspensions++;
-    await Promise.all([...this.#instances].map((instance) => this.#drain(instance, drainTimeout)));
-    await atMost(this.settled(), this.#parts.clock, deadline - this.#parts.clock.now());
+    const drained = [...this.#instances].map((instance) => this.#drain(instance, drainTimeout));
+    await Promise.all([...drained, atMost(this.settled(), this.#parts.clock, drainTimeout)]);
   }
 
   /** Ends what {@linkcode suspend} has begun: those who are held get an instance. */

@@ -75,6 +75,29 @@ folderTest("a token that somebody has put there is taken", async (folder) => {
   assertEquals((await opened(folder)).token, token);
 });
 
+folderTest("a token is replaced whole, for nobody else to read, and the old one is gone", async (folder) => {
+  using dir = await openDataDir(folder);
+  const tokens = [dir.token, ...await Promise.all([dir.rotateToken(), dir.rotateToken(), dir.rotateToken()])];
+  assertEquals(new Set(tokens).size, 4);
+  assertEquals(dir.token, tokens.at(-1));
+  assertMatch(dir.token, /^[0-9a-f]{64}$/);
+  assertEquals(await Deno.readTextFile(dir.tokenFile), `${dir.token}\n`);
+  assertEquals(await modeOf(dir.tokenFile), "600");
+  const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
+  assertEquals(names, ["admin-token", "lock", "owner"]);
+});
+
+folderTest("a token that cannot be written stays as it is", async (folder) => {
+  using dir = await openDataDir(folder);
+  const { token, tokenFile } = dir;
+  await Deno.mkdir(`${tokenFile}.new`);
+  const { message } = await assertRejects(() => dir.rotateToken(), OperatorError);
+  assertMatch(message, /^cannot write \S+admin-token: [^\n]+; the token is as before$/);
+  assertEquals([dir.token, await Deno.readTextFile(tokenFile)], [token, `${token}\n`]);
+  await Deno.remove(`${tokenFile}.new`);
+  assertNotEquals(await dir.rotateToken(), token);
+});
+
 folderTest("a folder that is open is refused, with the number of the process that has it", async (folder) => {
   {
     using _open = await openDataDir(folder);

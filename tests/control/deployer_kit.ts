@@ -1,6 +1,9 @@
 import { Deployer, type DeployerParts, type DeployInput, type DeployOptions } from "../../src/control/deployer.ts";
 import type { EventType } from "../../src/control/event_type.ts";
 import { Publisher } from "../../src/control/publisher.ts";
+import { HostPaths } from "../../src/control/host_paths.ts";
+import { RevisionEnv } from "../../src/control/revision_env.ts";
+import { RevisionLauncher } from "../../src/control/revision_launcher.ts";
 import type { TemplateInput } from "../../src/domain/template.ts";
 import { parseHostname } from "../../src/domain/hostname.ts";
 import type { InstancePool } from "../../src/serving/instance_pool.ts";
@@ -22,6 +25,9 @@ export interface Scene {
   readonly store: FakeStore;
   readonly services: ServiceMap;
   readonly publisher: Publisher;
+  /** What stands before the engine. */
+  readonly launcher: RevisionLauncher;
+  readonly env: RevisionEnv;
   readonly deployer: Deployer;
   /** The names of the pools that were retired, in order. */
   readonly retired: string[];
@@ -40,14 +46,16 @@ export interface Scene {
 }
 
 /** Options of {@linkcode newScene}. */
-export interface SceneOptions extends Partial<DeployerParts> {
+export interface SceneOptions extends Omit<Partial<DeployerParts>, "images" | "rules"> {
   /** As an earlier process has left it. */
   readonly store?: FakeStore;
+  readonly images?: Partial<DeployerParts["images"]>;
+  readonly rules?: Partial<DeployerParts["rules"]>;
 }
 
 /** Makes a deployer; a start on trial waits for the test where it says so, and else succeeds at once. */
-export function newScene({ store = new FakeStore(), ...parts }: SceneOptions = {}): Scene {
-  const kit = newKit();
+export function newScene(options: SceneOptions = {}): Scene {
+  const { store = new FakeStore(), images: ownImages = {}, rules = {}, ...parts } = options;
   const services = new ServiceMap();
   const retired: string[] = [];
   const on: Scene["on"] = { retire: () => {} };
@@ -75,10 +83,19 @@ export function newScene({ store = new FakeStore(), ...parts }: SceneOptions = {
       );
     },
   };
+  const env = new RevisionEnv(secrets);
+  const folders = new Set(["/", "/srv", "/srv/data", "/srv/data/a"]);
+  const hostPaths = new HostPaths(["/srv"], (path) => {
+    return folders.has(path) ? Promise.resolve(path) : Promise.reject(new Deno.errors.NotFound("No such file"));
+  });
+  let launcher: RevisionLauncher | undefined;
+  const kit = newKit({
+    before: (engine, clock) => launcher = new RevisionLauncher({ launcher: engine, env, hostPaths, clock }),
+  });
   const publisher = new Publisher({
     services,
     limits: { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 },
-    secrets,
+    env,
     newPool: (revision) => kit.newPool(revision),
     retire: async (pool) => {
       retired.push(pool.revision.name);
@@ -93,8 +110,18 @@ export function newScene({ store = new FakeStore(), ...parts }: SceneOptions = {
     images: {
       resolve: (reference) =>
         Promise.resolve({ imageId: `sha256:${images.get(reference) ?? reference}`, pulled: false }),
+      remove: () => Promise.resolve(true),
+      ...ownImages,
     },
-    rules: { checkEnv: () => undefined, reservedHostnames: [] },
+    launcher: launcher!,
+    drainTimeout: 10_000,
+    rules: {
+      checkEnv: () => undefined,
+      checkHostPath: (path) => hostPaths.problem(path),
+      reservedHostnames: [],
+      baseDomains: ["cless.cloud", "localhost"],
+      ...rules,
+    },
     emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]),
     now: () => time.now++,
     tryStart: (pool, signal) => {
@@ -115,7 +142,22 @@ export function newScene({ store = new FakeStore(), ...parts }: SceneOptions = {
     }
     return split;
   };
-  return { kit, store, services, publisher, deployer, retired, on, events, images, trials, time, splitOf };
+  return {
+    kit,
+    store,
+    services,
+    publisher,
+    launcher: launcher!,
+    env,
+    deployer,
+    retired,
+    on,
+    events,
+    images,
+    trials,
+    time,
+    splitOf,
+  };
 }
 
 /** What is deployed: a template's fields, and what goes beside them. */

@@ -95,3 +95,19 @@ Deno.test("what the machine or its settings do not allow is refused by its field
   await refused({ targets }, `traffic.0.tag: must be at most 58 characters here, since ${label}`);
   assertEquals(asked, []);
 });
+
+Deno.test("a domain cannot be the address of another service that is there, nor a new service's address another's domain", async () => {
+  const { deployer } = newScene();
+  const withDomains = (...domains: string[]) => input("one", { service: { domains } });
+  await deployer.deploy("web", withDomains("www.cless.cloud", "web.cless.cloud", "web.example.org"), AT_ONCE);
+  const taken = async (name: string, asked: ReturnType<typeof input>, domain: string) => {
+    const error = await assertRejects(() => deployer.deploy(name, asked, WAITING), DomainTakenError);
+    assertEquals([error.domain, error.service], [domain, "web"]);
+  };
+  for (const domain of ["web.localhost", "next--web.cless.cloud"]) await taken("app", withDomains(domain), domain);
+  await taken("www", input("one"), "www.cless.cloud");
+  const free = ["other.cless.cloud", "a.web.cless.cloud", "web.example.com", "localhost", "cless.cloud"];
+  await deployer.deploy("app", withDomains(...free), AT_ONCE);
+  await deployer.deploy("web", withDomains("web.cless.cloud"), AT_ONCE);
+  await deployer.deploy("www", input("one"), AT_ONCE);
+});

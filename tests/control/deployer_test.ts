@@ -44,7 +44,9 @@ Deno.test("a template, an image or a secret that has changed makes a new revisio
   store.addSecret("key", new Uint8Array(), 0);
   const { revision } = await deployer.deploy("app", asked, AT_ONCE);
   assertEquals(revision.secretVersions, { key: 2 });
-  assertEquals(scene.publisher.poolOf("app", revision.name)?.revision.env, { A: "2", B: "1", KEY: "key 2" });
+  const pool = scene.publisher.poolOf("app", revision.name)!;
+  assertEquals(pool.revision.env, { A: "2", B: "1" });
+  assertEquals(await scene.env.of(pool.revision), { A: "2", B: "1", KEY: "key 2" });
   const reordered = input("shop", { secretEnv: { KEY: "key" }, env: { A: "2", B: "1" } });
   assert(!(await deployer.deploy("app", reordered, AT_ONCE)).created);
   const other = input("shop", { secretEnv: { KEY: "key" }, env: { A: "2", B: "1" }, stopAfter: Infinity });
@@ -82,7 +84,8 @@ Deno.test("requests go to the old revision until the new one is ready, and then 
   assertEquals(splitOf("app.localhost"), { "app-00001": 100 });
   store.onChange = () => assertEquals([splitOf("app.localhost"), retired], [{ "app-00001": 100 }, []]);
   trials[0]!.succeed();
-  await deployed;
+  const { service, revision } = await deployed;
+  assertEquals(service.updatedAt, revision.createdAt);
   assertEquals(splitOf("app.localhost"), { "app-00002": 100 });
   assertEquals(retired, ["app-00001"]);
 });

@@ -46,6 +46,14 @@ Deno.test("the owner's token may do everything", async () => {
   assertEquals(await tokens.check(OWNER), EVERYTHING);
 });
 
+Deno.test("once the owner has another token, the old one is nobody's", async () => {
+  const tokens = setUp().open();
+  const other = "fedcba9876543210".repeat(4);
+  assertEquals(await tokens.check(other), undefined);
+  tokens.setOwner(other);
+  assertEquals([await tokens.check(OWNER), await tokens.check(other)], [undefined, EVERYTHING]);
+});
+
 Deno.test("a token is known by its text, which is nowhere else", async () => {
   const { tokens, store } = setUp();
   const text = await tokens.issue("ci", "deploy");

@@ -6,6 +6,7 @@ import { Convention } from "../../src/serving/convention.ts";
 import { Fleet } from "../../src/serving/fleet.ts";
 import type { Instance } from "../../src/serving/instance.ts";
 import { type Grant, InstancePool } from "../../src/serving/instance_pool.ts";
+import type { Launcher } from "../../src/serving/launcher.ts";
 import { Router } from "../../src/serving/router.ts";
 import { ServiceMap } from "../../src/serving/service_map.ts";
 import { Starter } from "../../src/serving/starter.ts";
@@ -27,14 +28,19 @@ export interface KitOptions {
   readonly maxPending?: number;
   /** Waits for an app, in the place of the real probe. */
   readonly untilReady?: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
+  /** Puts something before the engine. */
+  readonly before?: (launcher: Launcher, clock: Clock) => Launcher;
 }
 
 /** Makes the parts; instances are called `one`, `two`, `three` and so on. */
-export function newKit({ maxPending = 100, untilReady = () => Promise.resolve() }: KitOptions = {}): Kit {
+export function newKit(
+  { maxPending = 100, untilReady = () => Promise.resolve(), before = (launcher) => launcher }: KitOptions = {},
+): Kit {
   const clock = new FakeClock();
-  const launcher = new FakeLauncher();
+  const engine = new FakeLauncher();
+  const launcher = before(engine, clock);
   const fleet = new Fleet();
-  launcher.onEvent = (event) => fleet.apply(event);
+  engine.onEvent = (event) => fleet.apply(event);
   const forget = (instance: Instance) => {
     fleet.delete(instance);
     instance.untilIdle().then(() => launcher.forget(instance.id));
@@ -46,7 +52,7 @@ export function newKit({ maxPending = 100, untilReady = () => Promise.resolve() 
   const newId = () => names[made++] ?? `no-${made}`;
   return {
     clock,
-    launcher,
+    launcher: engine,
     fleet,
     starter,
     newPool: (revision = newRevision()) =>
