@@ -14,6 +14,7 @@ const since = z.string().refine(
   (text) => isInstant(text) || isDuration(text),
   "must be a time such as 2026-11-25T10:00:00Z, or how long ago, such as 10m",
 ).optional().meta({
+  pattern: "^([0-9]{1,10}(ms|s|m|h)|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2}))$",
   description: "Only what was written since then: a time, or how long ago",
   examples: ["10m", "2026-11-25T10:00:00Z"],
 });
@@ -36,7 +37,7 @@ export const logOperations = [
       tail: whole(0, 1_000_000, { description: "Only so many of the lines until now, of all instances" }).optional(),
       since,
       timestamps: flag(false, "Whether each line of text has its time"),
-      revision: revisionParam.max(63).optional(),
+      revision: revisionParam.optional(),
     },
     answers: { 200: { description: "The lines", type: "text/plain", otherTypes: [JSON_LINES] } },
     errors: ["not_found"],
