@@ -6,7 +6,7 @@ import { revisionParam, serviceOf, serviceParam } from "./names.ts";
 import { operation } from "./operation.ts";
 import type { ServiceLogLine } from "./parts.ts";
 import { flag, isInstant, whole } from "./query.ts";
-import { streamOf } from "./stream.ts";
+import { begunStreamOf, streamOf } from "./stream.ts";
 
 const JSON_LINES = "application/x-ndjson";
 
@@ -40,15 +40,15 @@ export const logOperations = [
       revision: revisionParam.optional(),
     },
     answers: { 200: { description: "The lines", type: "text/plain", otherTypes: [JSON_LINES] } },
-    errors: ["not_found"],
-    run: ({ parts, request, params: { name }, query: { follow, revision, since, tail, timestamps } }) => {
+    errors: ["not_found", "store_unavailable"],
+    run: async ({ parts, request, params: { name }, query: { follow, revision, since, tail, timestamps } }) => {
       serviceOf(parts, name);
       const type = accepts(request, "text/plain", JSON_LINES) === JSON_LINES ? JSON_LINES : "text/plain";
       const show = type === JSON_LINES ? jsonLine : (line: ServiceLogLine) => textLine(line, timestamps);
-      const body = streamOf((signal) => {
-        const options = { follow, tail, since, signal, ...(revision === undefined ? {} : { revision }) };
-        return shownLines(parts.logs.read(name, options), show);
-      });
+      const options = { follow, tail, since, ...(revision === undefined ? {} : { revision }) };
+      const source = (signal: AbortSignal) => shownLines(parts.logs.read(name, { ...options, signal }), show);
+      // Where lines may never come, nobody can wait for the first; and of HEAD nobody reads it.
+      const body = follow || request.method === "HEAD" ? streamOf(source) : await begunStreamOf(source);
       return content(body, type === JSON_LINES ? type : "text/plain; charset=utf-8");
     },
   }),

@@ -66,11 +66,11 @@ Deno.test("a domain belongs to one service", async () => {
 });
 
 Deno.test("a revision that does not start is told with its reason, and changes nothing", async () => {
-  const starts = [Promise.resolve()];
-  const { ask } = await newAdmin({ scene: { tryStart: () => starts.shift()! } });
+  const starts = [() => Promise.resolve()];
+  const { ask } = await newAdmin({ scene: { tryStart: () => starts.shift()!() } });
   const before = await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
   const failure = new ClessError("start_failed", "The service could not be started", { detail: "it exited with 1" });
-  starts.push(Promise.reject(failure));
+  starts.push(() => Promise.reject(failure));
   const answer = await ask("PUT", "/v1/services/web", { body: { image: "web:2" } });
   const { reason, output } = await answer.clone().json();
   const detail = await problemOf(answer, 422, "revision_failed");

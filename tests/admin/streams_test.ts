@@ -1,4 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { OperatorError } from "../../src/errors.ts";
 import type { AdminParts, ServiceEvent, ServiceLogLine } from "../../src/admin/parts.ts";
 import { settle } from "../support/fake_clock.ts";
 import { foundService, good, newAdmin, problemOf } from "./kit.ts";
@@ -164,9 +165,26 @@ Deno.test("logs come as lines of text with their instances, or as objects", asyn
   assertEquals(objects!.trimEnd().split("\n").map((line) => JSON.parse(line)), JSON.parse(JSON.stringify(LINES)));
 });
 
+Deno.test("logs that cannot be read are a problem where nothing was written yet, and cut off where something was", async () => {
+  const failing = (lines: number) =>
+    async function* () {
+      await Promise.resolve();
+      yield* LINES.slice(0, lines);
+      throw new OperatorError("the engine does not answer");
+    };
+  for (const [lines, follow] of [[0, "false"], [1, "false"], [0, "true"]] as const) {
+    const { ask, found } = await newAdmin({ logs: { read: failing(lines) } });
+    found.push(foundService("web"));
+    const answer = await ask("GET", `/v1/services/web/logs?follow=${follow}`);
+    if (lines === 0 && follow === "false") await problemOf(answer, 503, "store_unavailable");
+    else await assertRejects(() => answer.text(), OperatorError);
+  }
+});
+
 Deno.test("what is asked of logs is passed on, or refused", async () => {
   const { ask, asked } = await withLogs(LINES);
   await (await ask("GET", "/v1/services/web/logs?follow=true&tail=10&since=10m&revision=web-2")).body?.cancel();
+  await ask("HEAD", "/v1/services/web/logs");
   assertEquals(asked.length, 0); // nothing was read
   for (const query of ["", "?follow=true&tail=0&since=2026-11-25T10:00:00Z&revision=web-2"]) {
     await (await ask("GET", `/v1/services/web/logs${query}`)).text();
@@ -189,10 +207,15 @@ Deno.test("what is asked of logs is passed on, or refused", async () => {
 
 Deno.test("who goes away ends the reading of logs", async () => {
   let signal: AbortSignal | undefined;
+  let ended = 0;
   const read = async function* (_: string, options: LogOptions) {
     signal = options.signal;
-    yield LINES[0]!;
-    await new Promise<void>((resolve) => options.signal.addEventListener("abort", () => resolve()));
+    try {
+      yield LINES[0]!;
+      await new Promise<void>((resolve) => options.signal.addEventListener("abort", () => resolve()));
+    } finally {
+      ended++;
+    }
   };
   const { ask, found } = await newAdmin({ logs: { read } });
   found.push(foundService("web"));
@@ -200,7 +223,11 @@ Deno.test("who goes away ends the reading of logs", async () => {
   assertEquals(await pieces.next(), "one | starts\n");
   const waiting = pieces.next();
   await pieces.cancel();
-  assertEquals([signal?.aborted, await waiting], [true, undefined]);
+  assertEquals([signal?.aborted, await waiting, ended], [true, undefined, 1]);
+  const answer = await ask("GET", "/v1/services/web/logs"); // waits to be asked for more
+  await answer.body?.cancel();
+  await settle();
+  assertEquals([signal?.aborted, ended], [true, 2]);
 });
 
 Deno.test("figures are told as text", async () => {
