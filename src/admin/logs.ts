@@ -48,7 +48,7 @@ export const logOperations = [
       const options = { follow, tail, since, ...(revision === undefined ? {} : { revision }) };
       const source = (signal: AbortSignal) => shownLines(parts.logs.read(name, { ...options, signal }), show);
       // Where lines may never come, nobody can wait for the first; and of HEAD nobody reads it.
-      const body = follow || request.method === "HEAD" ? streamOf(source) : await begunStreamOf(source);
+      const body = follow || request.method === "HEAD" ? streamOf(source, parts.stopping) : await begunStreamOf(source);
       return content(body, type === JSON_LINES ? type : "text/plain; charset=utf-8");
     },
   }),

@@ -118,9 +118,9 @@ export const serviceOperations = [
         ...(declaredBy === undefined ? {} : { declaredBy }),
       };
       if (dryRun) return json(showPreview(await parts.deployer.plan(name, input, options)));
-      const { service, revision, created } = await parts.deployer.deploy(name, input, { ...options, wait });
-      // Who is created together with a revision is new, whatever came in between.
-      const isNew = before?.generation === undefined && created && service.createdAt === revision.createdAt;
+      const { service, created } = await parts.deployer.deploy(name, input, { ...options, wait });
+      // Of two who found nothing, the second has changed what the first has made.
+      const isNew = before?.generation === undefined && created && service.createdAt === service.updatedAt;
       return answerService(parts, { ...service, convention: false }, isNew ? 201 : 200);
     },
   }),

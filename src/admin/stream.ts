@@ -7,9 +7,13 @@ const encoder = new TextEncoder();
 /** Makes the pieces of a body; the signal is aborted when nobody reads any more. */
 export type Source = (signal: AbortSignal) => AsyncIterable<string>;
 
-/** A body that is made as it is read: the next piece is asked for when the last one has gone, and the first not before. */
-export function streamOf(source: Source): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return new ReadableStream(new PulledSource(source), { highWaterMark: 0 });
+/**
+ * A body that is made as it is read: the next piece is asked for when the last one has gone, and the first not before.
+ *
+ * @param stopping Aborts the source's signal too, so that the body ends.
+ */
+export function streamOf(source: Source, stopping?: AbortSignal): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream(new PulledSource(source, stopping), { highWaterMark: 0 });
 }
 
 /**
@@ -28,9 +32,11 @@ class PulledSource implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
   readonly #source: Source;
   #pieces: AsyncIterator<string> | undefined;
   #first: IteratorResult<string> | undefined;
+  readonly #stopping: AbortSignal[];
 
-  constructor(source: Source) {
+  constructor(source: Source, stopping?: AbortSignal) {
     this.#source = source;
+    this.#stopping = stopping === undefined ? [] : [stopping];
   }
 
   async begin(): Promise<void> {
@@ -61,7 +67,7 @@ class PulledSource implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
     const first = this.#first;
     this.#first = undefined;
     if (first !== undefined) return Promise.resolve(first);
-    this.#pieces ??= this.#source(this.#gone.signal)[Symbol.asyncIterator]();
+    this.#pieces ??= this.#source(AbortSignal.any([this.#gone.signal, ...this.#stopping]))[Symbol.asyncIterator]();
     return this.#pieces.next();
   }
 }

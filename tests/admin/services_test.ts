@@ -29,6 +29,17 @@ Deno.test("a service is created, read, repeated and changed", async () => {
   assertEquals(await good(ask("GET", "/v1/services")), [changed]);
 });
 
+Deno.test("of two who create a service at once, one has created it", async () => {
+  const { ask } = await newAdmin();
+  const answers = ["web:1", "web:2"].map((image) => ask("PUT", "/v1/services/web", { body: { image } }));
+  const statuses = await Promise.all(answers.map(async (answer) => {
+    await (await answer).body?.cancel();
+    return (await answer).status;
+  }));
+  assertEquals(statuses.sort(), [200, 201]);
+  assertEquals((await good(ask("GET", "/v1/services/web/revisions"))).length, 2);
+});
+
 Deno.test("a body that is wrong is refused by its field, and creates nothing", async () => {
   const { ask } = await newAdmin();
   const image = "web";

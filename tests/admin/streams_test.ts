@@ -128,6 +128,27 @@ Deno.test("HEAD subscribes to nothing", async () => {
   assertEquals(wire.asked, undefined);
 });
 
+Deno.test("when cless stops, what has no end comes to one", async () => {
+  const stopping = new AbortController();
+  const { ask, found } = await newAdmin({ events: new Wire(), logs: { read: endless }, stopping: stopping.signal });
+  found.push(foundService("web"));
+  const bodies = await Promise.all(
+    ["/v1/events", "/v1/services/web/logs?follow=true"].map(async (path) => {
+      const pieces = piecesOf(await ask("GET", path));
+      await pieces.next();
+      return { rest: pieces.next() };
+    }),
+  );
+  stopping.abort();
+  assertEquals(await Promise.all(bodies.map(({ rest }) => rest)), [undefined, undefined]);
+});
+
+/** A line, and then nothing more. */
+async function* endless(_: string, { signal }: LogOptions) {
+  yield LINES[0]!;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+}
+
 type LogOptions = Parameters<AdminParts["logs"]["read"]>[1];
 
 /** An API with a service `web` whose logs are these lines. */
