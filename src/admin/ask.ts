@@ -38,7 +38,7 @@ export async function ask(
   return content("yes\n", "text/plain;charset=UTF-8");
 }
 
-/** `GET /v1/ask`. */
+/** `GET /v1/ask`, for the document: it is answered before a token is asked for. */
 export const askOperation = operation({
   id: "ask",
   method: "get",
@@ -48,7 +48,7 @@ export const askOperation = operation({
   description: "Answered without a token, to programs on this machine only; for a TLS proxy that gets certificates.",
   query: QUERY,
   answers: { 200: { description: "It does", type: "text/plain" } },
-  errors: ["not_found"],
+  errors: ["invalid", "forbidden", "not_found"],
   run: () => {
     throw new ClessError("not_found", "There is no such resource");
   },

@@ -39,7 +39,7 @@ export const eventOperations = [
       const body = streamOf((signal) => {
         const events = parts.events.subscribe({ signal, ...(id === undefined ? {} : { after: id }) });
         return eventText(events, options);
-      });
+      }, parts.stopping);
       return content(body, "text/event-stream");
     },
   }),

@@ -41,7 +41,7 @@ export const historyOperations = [
     errors: ["not_found", "store_unavailable"],
     run: ({ parts, target, params: { name }, query: { limit = 100, before } }) => {
       const entries = parts.history(name, limit, before);
-      if (entries.length === 0 && before === undefined) serviceOf(parts, name);
+      if (entries.length === 0 && parts.history(name, 1).length === 0) serviceOf(parts, name);
       const last = entries.at(-1);
       const more = last !== undefined && entries.length >= limit && parts.history(name, 1, last.at).length > 0;
       const headers = more ? { link: `<${target.path}?limit=${limit}&before=${timeOf(last.at)}>; rel="next"` } : {};

@@ -1,7 +1,9 @@
 import { z } from "zod";
+import { isServiceName } from "../domain/hostname.ts";
+import { ClessError } from "../errors.ts";
 import type { Instance } from "../serving/instance.ts";
 import { done, json } from "./answer.ts";
-import { serviceOf, serviceParam } from "./names.ts";
+import { serviceParam } from "./names.ts";
 import { operation } from "./operation.ts";
 import { time } from "./views.ts";
 
@@ -59,7 +61,7 @@ export const instanceOperations = [
     answers: { 204: { description: "One is ready" } },
     errors: ["not_found", "revision_failed", "image_unavailable", "store_unavailable"],
     run: async ({ parts, request, params: { name } }) => {
-      await parts.control.wake(serviceOf(parts, name).name, request.signal);
+      await parts.control.wake(checked(name), request.signal);
       return done();
     },
   }),
@@ -75,11 +77,17 @@ export const instanceOperations = [
     answers: { 204: { description: "None is left" } },
     errors: ["not_found", "store_unavailable"],
     run: async ({ parts, params: { name } }) => {
-      await parts.control.sleep(serviceOf(parts, name).name);
+      await parts.control.sleep(checked(name));
       return done();
     },
   }),
 ];
+
+/** A name that a service could have; one that was never used may be found by its image yet. */
+function checked(name: string): string {
+  if (isServiceName(name)) return name;
+  throw new ClessError("not_found", "There is no service of this name");
+}
 
 function showInstance(instance: Instance): z.input<typeof instanceView> {
   const { coldStartMs, lastUsedAt } = instance;

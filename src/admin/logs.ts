@@ -6,7 +6,7 @@ import { revisionParam, serviceOf, serviceParam } from "./names.ts";
 import { operation } from "./operation.ts";
 import type { ServiceLogLine } from "./parts.ts";
 import { flag, isInstant, whole } from "./query.ts";
-import { streamOf } from "./stream.ts";
+import { begunStreamOf, streamOf } from "./stream.ts";
 
 const JSON_LINES = "application/x-ndjson";
 
@@ -14,6 +14,7 @@ const since = z.string().refine(
   (text) => isInstant(text) || isDuration(text),
   "must be a time such as 2026-11-25T10:00:00Z, or how long ago, such as 10m",
 ).optional().meta({
+  pattern: "^([0-9]{1,10}(ms|s|m|h)|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2}))$",
   description: "Only what was written since then: a time, or how long ago",
   examples: ["10m", "2026-11-25T10:00:00Z"],
 });
@@ -36,18 +37,18 @@ export const logOperations = [
       tail: whole(0, 1_000_000, { description: "Only so many of the lines until now, of all instances" }).optional(),
       since,
       timestamps: flag(false, "Whether each line of text has its time"),
-      revision: revisionParam.max(63).optional(),
+      revision: revisionParam.optional(),
     },
     answers: { 200: { description: "The lines", type: "text/plain", otherTypes: [JSON_LINES] } },
-    errors: ["not_found"],
-    run: ({ parts, request, params: { name }, query: { follow, revision, since, tail, timestamps } }) => {
+    errors: ["not_found", "store_unavailable"],
+    run: async ({ parts, request, params: { name }, query: { follow, revision, since, tail, timestamps } }) => {
       serviceOf(parts, name);
       const type = accepts(request, "text/plain", JSON_LINES) === JSON_LINES ? JSON_LINES : "text/plain";
       const show = type === JSON_LINES ? jsonLine : (line: ServiceLogLine) => textLine(line, timestamps);
-      const body = streamOf((signal) => {
-        const options = { follow, tail, since, signal, ...(revision === undefined ? {} : { revision }) };
-        return shownLines(parts.logs.read(name, options), show);
-      });
+      const options = { follow, tail, since, ...(revision === undefined ? {} : { revision }) };
+      const source = (signal: AbortSignal) => shownLines(parts.logs.read(name, { ...options, signal }), show);
+      // Where lines may never come, nobody can wait for the first; and of HEAD nobody reads it.
+      const body = follow || request.method === "HEAD" ? streamOf(source, parts.stopping) : await begunStreamOf(source);
       return content(body, type === JSON_LINES ? type : "text/plain; charset=utf-8");
     },
   }),

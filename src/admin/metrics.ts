@@ -1,12 +1,6 @@
-import type { Fleet } from "../serving/fleet.ts";
-import type { Figures } from "./metrics/figures.ts";
+import type { Figures, MetricsParts } from "./metrics/figures.ts";
 
-/** What the figures are taken from, beside what is told. */
-export interface MetricsParts {
-  readonly fleet: Pick<Fleet, "instances">;
-  /** How many requests wait, by service. */
-  readonly pending: () => Iterable<readonly [service: string, count: number]>;
-}
+export type { MetricsParts };
 
 /** How many things may be told before the figures can be kept. */
 const MOST_EARLY = 10_000;

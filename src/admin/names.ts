@@ -14,8 +14,7 @@ export const serviceParam = z.string().meta({
 });
 
 /** The parameter of paths that names a revision. */
-export const revisionParam = z.string().meta({
-  pattern: "^[a-z][a-z0-9-]{0,62}$",
+export const revisionParam = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "must be the name of a revision").meta({
   description: "The name of the revision",
   examples: ["shop-00001"],
 });

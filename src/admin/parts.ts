@@ -150,6 +150,8 @@ export interface AdminParts {
   readonly serves: (hostname: string) => Promise<boolean>;
   /** By which names the API may be called beside addresses, localhost and *.localhost; small letters, without ports. */
   readonly hostnames: readonly string[];
+  /** Ends what is told without an end, so that the server can stop. */
+  readonly stopping?: AbortSignal;
   /** The machine's where it is missing. */
   readonly clock?: Clock;
   /** Wall-clock ms since 1970; the machine's where it is missing. */

@@ -25,7 +25,8 @@ const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error,
 /** The answer to a request of the API that failed, whatever was thrown; what nobody foresaw is logged, and not shown. */
 export async function problemOf(thrown: unknown): Promise<Response> {
   const error = toClessError(thrown);
-  if (error.code === "internal") log.error("a request of the API has failed", { reason: messageOf(thrown) });
+  const isLeft = thrown instanceof DOMException && thrown.name === "AbortError"; // and nobody reads the answer
+  if (error.code === "internal" && !isLeft) log.error("a request of the API has failed", { reason: messageOf(thrown) });
   const answer = problem(error, NO_PREFERENCE);
   answer.headers.set("x-content-type-options", "nosniff");
   if (error.code !== "revision_failed" && error.code !== "image_unavailable") return answer;

@@ -4,34 +4,70 @@ import { logger } from "../log.ts";
 const log = logger("admin");
 const encoder = new TextEncoder();
 
+/** Makes the pieces of a body; the signal is aborted when nobody reads any more. */
+export type Source = (signal: AbortSignal) => AsyncIterable<string>;
+
 /**
- * A body that is made as it is read: the next piece is asked for when the last one has gone, and nothing before the first
- * is wanted.
+ * A body that is made as it is read: the next piece is asked for when the last one has gone, and the first not before.
  *
- * @param source Makes the pieces; the signal is aborted when nobody reads any more.
+ * @param stopping Aborts the source's signal too, so that the body ends.
  */
-export function streamOf(
-  source: (signal: AbortSignal) => AsyncIterable<string>,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const gone = new AbortController();
-  let pieces: AsyncIterator<string> | undefined;
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        pieces ??= source(gone.signal)[Symbol.asyncIterator]();
-        const { done, value } = await pieces.next();
-        if (gone.signal.aborted) return;
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(value));
-      } catch (error) {
-        if (gone.signal.aborted) return;
-        log.warning("an answer of the API was cut", { reason: messageOf(error) });
-        controller.error(error);
-      }
-    },
-    cancel() {
-      gone.abort();
-      pieces?.return?.().catch(() => {}); // where it waits for something, the signal ends that
-    },
-  }, { highWaterMark: 0 });
+export function streamOf(source: Source, stopping?: AbortSignal): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream(new PulledSource(source, stopping), { highWaterMark: 0 });
+}
+
+/**
+ * As {@linkcode streamOf}, but the first piece is there already.
+ *
+ * @throws Where that cannot be made, so that an answer can still say why.
+ */
+export async function begunStreamOf(source: Source): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+  const pulled = new PulledSource(source);
+  await pulled.begin();
+  return new ReadableStream(pulled, { highWaterMark: 0 });
+}
+
+class PulledSource implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
+  readonly #gone = new AbortController();
+  readonly #source: Source;
+  #pieces: AsyncIterator<string> | undefined;
+  #first: IteratorResult<string> | undefined;
+  readonly #stopping: AbortSignal[];
+
+  constructor(source: Source, stopping?: AbortSignal) {
+    this.#source = source;
+    this.#stopping = stopping === undefined ? [] : [stopping];
+  }
+
+  async begin(): Promise<void> {
+    this.#first = await this.#next();
+  }
+
+  async pull(controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> {
+    const { signal } = this.#gone;
+    try {
+      const { done, value } = await this.#next();
+      if (signal.aborted) return;
+      if (done) controller.close();
+      else controller.enqueue(encoder.encode(value));
+    } catch (error) {
+      if (signal.aborted) return;
+      log.warning("an answer of the API was cut", { reason: messageOf(error) });
+      controller.error(error);
+    }
+  }
+
+  cancel(): void {
+    this.#gone.abort();
+    // Where it waits for something, the signal ends that; where it waits to be asked, this does.
+    this.#pieces?.return?.().catch(() => {});
+  }
+
+  #next(): Promise<IteratorResult<string>> {
+    const first = this.#first;
+    this.#first = undefined;
+    if (first !== undefined) return Promise.resolve(first);
+    this.#pieces ??= this.#source(AbortSignal.any([this.#gone.signal, ...this.#stopping]))[Symbol.asyncIterator]();
+    return this.#pieces.next();
+  }
 }

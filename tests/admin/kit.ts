@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { type AdminApi, adminApi } from "../../src/admin/api.ts";
 import type { AdminParts, DeployPreview, RevisionView, ServiceEvent, ServiceView } from "../../src/admin/parts.ts";
 import { Attempts } from "../../src/control/attempts.ts";
+import { NotFound } from "../../src/control/deploy_error.ts";
 import { showTemplate } from "../../src/control/schema.ts";
 import { Secrets } from "../../src/control/secrets.ts";
 import { Tokens } from "../../src/control/tokens.ts";
@@ -54,13 +55,16 @@ export async function newAdmin(
   const found: ServiceView[] = [];
   const happening: ServiceEvent[] = [];
   const tokens = new Tokens(store, OWNER, () => scene.time.now);
+  const catalog = catalogOf(scene, found);
+  const control = async (what: string, name: string) => {
+    await Promise.resolve();
+    if (catalog.get(name) === undefined) throw new NotFound(`there is no service ${name}`);
+    asked.push(`${what} ${name}`);
+  };
   const parts: AdminParts = {
-    catalog: catalogOf(scene, found),
+    catalog,
     deployer: Object.assign(deployer, { plan: (name: string) => Promise.resolve(previewOf(scene, name)) }),
-    control: {
-      wake: (name) => Promise.resolve(void asked.push(`wake ${name}`)),
-      sleep: (name) => Promise.resolve(void asked.push(`sleep ${name}`)),
-    },
+    control: { wake: (name) => control("wake", name), sleep: (name) => control("sleep", name) },
     secrets,
     tokens,
     rotateOwner: () => Promise.resolve("cless_new"),

@@ -29,6 +29,17 @@ Deno.test("a service is created, read, repeated and changed", async () => {
   assertEquals(await good(ask("GET", "/v1/services")), [changed]);
 });
 
+Deno.test("of two who create a service at once, one has created it", async () => {
+  const { ask } = await newAdmin();
+  const answers = ["web:1", "web:2"].map((image) => ask("PUT", "/v1/services/web", { body: { image } }));
+  const statuses = await Promise.all(answers.map(async (answer) => {
+    await (await answer).body?.cancel();
+    return (await answer).status;
+  }));
+  assertEquals(statuses.sort(), [200, 201]);
+  assertEquals((await good(ask("GET", "/v1/services/web/revisions"))).length, 2);
+});
+
 Deno.test("a body that is wrong is refused by its field, and creates nothing", async () => {
   const { ask } = await newAdmin();
   const image = "web";
@@ -66,11 +77,11 @@ Deno.test("a domain belongs to one service", async () => {
 });
 
 Deno.test("a revision that does not start is told with its reason, and changes nothing", async () => {
-  const starts = [Promise.resolve()];
-  const { ask } = await newAdmin({ scene: { tryStart: () => starts.shift()! } });
+  const starts = [() => Promise.resolve()];
+  const { ask } = await newAdmin({ scene: { tryStart: () => starts.shift()!() } });
   const before = await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
   const failure = new ClessError("start_failed", "The service could not be started", { detail: "it exited with 1" });
-  starts.push(Promise.reject(failure));
+  starts.push(() => Promise.reject(failure));
   const answer = await ask("PUT", "/v1/services/web", { body: { image: "web:2" } });
   const { reason, output } = await answer.clone().json();
   const detail = await problemOf(answer, 422, "revision_failed");

@@ -5,6 +5,7 @@ import { serviceJsonSchema, trafficJsonSchema } from "./service_schema.ts";
 export function fileSchema(): Record<string, unknown> {
   const { properties = {}, ...service } = serviceJsonSchema();
   const { traffic, ...others } = properties;
+  const { description, examples, ...forms } = traffic as Record<string, unknown>;
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
     title: "Services of cless",
@@ -24,7 +25,7 @@ export function fileSchema(): Record<string, unknown> {
         ...service,
         properties: {
           ...others,
-          traffic: { anyOf: [...choicesOf(traffic), trafficJsonSchema()] },
+          traffic: { description, examples, anyOf: [...choicesOf(forms), trafficJsonSchema()] },
         },
       },
     },
@@ -32,7 +33,6 @@ export function fileSchema(): Record<string, unknown> {
 }
 
 /** The forms of a number that a field may have. */
-function choicesOf(schema: unknown): unknown[] {
-  const { anyOf, ...alone } = schema as { anyOf?: { type?: string }[] };
+function choicesOf({ anyOf, ...alone }: { readonly anyOf?: readonly { readonly type?: string }[] }): unknown[] {
   return anyOf?.filter(({ type }) => type !== "array") ?? [alone];
 }

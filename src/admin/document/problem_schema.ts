@@ -15,7 +15,7 @@ export const MEANINGS = {
   revision_failed: "the revision does not work; traffic is as before",
   too_many_attempts: "too many wrong tokens came from this address; Retry-After says when to try again",
   internal: "cless has failed, and its log says why",
-  store_unavailable: "the database cannot be used now; the detail says what to do",
+  store_unavailable: "what cless keeps cannot be read or written now; the detail says what to do",
 } as const satisfies Partial<Record<ErrorCode, string>>;
 
 /** A code that the document has. */

@@ -33,7 +33,7 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   cpus: ["How many processors an instance may keep busy", 0.5],
   domains: ["Whole hostnames that lead to the service besides its own", ["shop.example.org"]],
   revisionHistory: ["How many revisions without traffic or tag are kept; 20 where nothing is said"],
-  traffic: ["How much the new revision gets, percent; the others share the rest as before", 10],
+  traffic: ["How much the new revision gets, percent, and the others share the rest; or all parts of the traffic", 10],
   tag: ["The new revision has an address of its own, TAG--SERVICE", "next"],
 };
 

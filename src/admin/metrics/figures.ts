@@ -1,8 +1,15 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { InstanceState } from "../../domain/instance_state.ts";
-import type { MetricsParts } from "../metrics.ts";
+import type { Fleet } from "../../serving/fleet.ts";
 import { VERSION } from "../version.ts";
 import { registerProcess } from "./process.ts";
+
+/** What the figures are taken from, beside what is told. */
+export interface MetricsParts {
+  readonly fleet: Pick<Fleet, "instances">;
+  /** How many requests wait, by service. */
+  readonly pending: () => Iterable<readonly [service: string, count: number]>;
+}
 
 /** How many services have series of their own; the others share one, since each costs memory here and at the reader's. */
 const MOST_SERVICES = 1000;
@@ -11,8 +18,8 @@ const MOST_CODES = 40;
 const OTHER_SERVICE = "_other"; // no service can be called that
 const OTHER_CODE = "other";
 const STATES: readonly InstanceState[] = ["starting", "ready", "paused", "draining"];
-const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
-const START_BUCKETS = [0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30, 60];
+const REQUEST_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const START_BUCKETS = [0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30];
 
 /** The series of one service, looked up once. */
 interface Series {
@@ -81,14 +88,14 @@ export class Figures {
     registerProcess(this.#registry);
   }
 
-  /** See {@linkcode Metrics.requested}. */
+  /** As in Metrics. */
   requested(service = "", status: number, ms: number): void {
     const series = this.#series.get(service) ?? this.#seriesOf(service);
     (series.byStatus.get(status) ?? this.#counterOf(series, status)).inc();
     series.duration.observe(ms / 1000);
   }
 
-  /** See {@linkcode Metrics.coldStart}. */
+  /** As in Metrics. */
   coldStart(service: string, createMs: number, readyMs: number): void {
     const { label } = this.#seriesOf(service);
     this.#coldStarts.inc({ service: label });
@@ -96,7 +103,7 @@ export class Figures {
     this.#coldStart.observe({ service: label, stage: "ready" }, readyMs / 1000);
   }
 
-  /** See {@linkcode Metrics.forget}. */
+  /** As in Metrics. */
   forget(service: string): void {
     const series = this.#series.get(service);
     if (series === undefined || service === OTHER_SERVICE) return;
@@ -107,7 +114,7 @@ export class Figures {
     for (const stage of ["create", "ready"]) this.#coldStart.remove(service, stage);
   }
 
-  /** See {@linkcode Metrics.text}. */
+  /** As in Metrics. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }
@@ -115,7 +122,8 @@ export class Figures {
   #seriesOf(service: string): Series {
     const found = this.#series.get(service);
     if (found !== undefined) return found;
-    if (this.#series.size >= MOST_SERVICES && service !== OTHER_SERVICE) return this.#seriesOf(OTHER_SERVICE);
+    const own = this.#series.size - (this.#series.has(OTHER_SERVICE) ? 1 : 0);
+    if (own >= MOST_SERVICES && service !== OTHER_SERVICE) return this.#seriesOf(OTHER_SERVICE);
     const duration = this.#duration.labels(service);
     const series = { label: service, byStatus: new Map(), codes: new Set<string>(), duration };
     this.#series.set(service, series);
