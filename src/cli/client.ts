@@ -174,8 +174,9 @@ function nextPage(link: string | null, current: string, server: string): string 
   return url?.href.startsWith(`${server}/`) ? url.href.slice(server.length) : undefined;
 }
 
-/** The last part of what the platform says, `Connection refused`. */
+/** The last part of what the platform says, `connection refused`. */
 function reasonOf(error: unknown): string {
-  const reason = messageOf(error).replace(/ \(os error \d+\).*$/, "").split(": ").at(-1)!;
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const reason = messageOf(cause).replace(/ \(os error \d+\).*$/, "").split(": ").at(-1)!;
   return reason.charAt(0).toLowerCase() + reason.slice(1);
 }
