@@ -64,7 +64,7 @@ export class Client {
     for (let next: string | undefined = path; next !== undefined;) {
       const response: Response = await this.send("GET", next);
       all.push(...await this.#read<T[]>(response));
-      next = nextPage(response.headers.get("link"), `${this.#settings.server}${next}`, this.#settings.server);
+      next = nextPage(response.headers.get("link"), next);
     }
     return all;
   }
@@ -167,11 +167,15 @@ function parseProblem(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** The path of the next page, by the header Link of RFC 8288; one on another server is none, since the token goes there. */
-function nextPage(link: string | null, current: string, server: string): string | undefined {
+/**
+ * The path of the next page, by the header Link of RFC 8288. Only its query is taken: the token goes nowhere else, and what
+ * stands before the server may have given it another path.
+ */
+function nextPage(link: string | null, current: string): string | undefined {
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(link ?? "")?.[1];
-  const url = target === undefined ? null : URL.parse(target, current);
-  return url?.href.startsWith(`${server}/`) ? url.href.slice(server.length) : undefined;
+  const query = target === undefined ? "" : URL.parse(target, "http://localhost")?.search ?? "";
+  const next = current.replace(/\?.*$/, "") + query;
+  return query === "" || next === current ? undefined : next;
 }
 
 /** The last part of what the platform says, `connection refused`. */

@@ -1,4 +1,5 @@
-import { type DeclaredService, formatManifest } from "../control/manifest.ts";
+import type { DeclaredService } from "../control/apply.ts";
+import { formatManifest } from "../control/manifest.ts";
 import { InvalidError, parseService } from "../control/schema.ts";
 import { OperatorError } from "../errors.ts";
 import type { RevisionJson, ServiceJson } from "./api_types.ts";

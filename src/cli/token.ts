@@ -1,5 +1,4 @@
 import { closestString } from "@std/text/closest-string";
-import { parseDuration } from "../domain/duration.ts";
 import { UsageError } from "../errors.ts";
 import { pathOf } from "./client.ts";
 import { ago, until } from "./output/ago.ts";
@@ -25,14 +24,14 @@ export const token = clientVerb({
   words: Object.keys(ACTIONS),
   flags: [
     { name: "scope", value: "SCOPE", help: "What a new token allows: read, deploy (and read), or admin (everything)" },
-    { name: "expires", value: "TIME", help: "When a new token ends by itself, such as 12h or 20d; never if not given" },
+    { name: "expires", value: "TIME", help: "When a new token ends by itself, such as 12h or 90d; never if not given" },
     JSON_FLAG,
     NAMES_FLAG,
   ],
   notes: [
     "create prints the new token, which is shown this once. revoke ends one. rotate makes a new owner's token, the one in the data-dir, and ends the old one at once.",
   ],
-  example: ["cless token", "cless token create ci --scope deploy --expires 20d", "cless token revoke ci"],
+  example: ["cless token", "cless token create ci --scope deploy --expires 90d", "cless token revoke ci"],
   run: async (call) => {
     const [action] = call.args;
     if (action !== "create") {
@@ -98,11 +97,8 @@ function nameOf(call: Call, usage: string): string {
   return name;
 }
 
-/** A length of time, also in days, as the admin API takes it. */
+/** A length of time as the admin API takes it; unlike others it may be days, and 0 is none. */
 function readLength(text: string): string {
-  const days = /^(\d{1,5})d$/.exec(text)?.[1];
-  if (days !== undefined) return `${Number(days) * 24}h`;
-  if (text === "0") throw new RangeError("expected a length of time such as 12h or 20d");
-  parseDuration(text);
+  if (!/^[1-9]\d{0,8}[smhd]$/.test(text)) throw new RangeError("expected a length of time such as 12h or 90d");
   return text;
 }

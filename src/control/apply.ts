@@ -1,8 +1,11 @@
 import { canonicalTemplate } from "../domain/template.ts";
 import type { Traffic } from "../domain/traffic.ts";
 import { messageOf, OperatorError } from "../errors.ts";
-import { type DeclaredService, type Manifest, parseManifest } from "./manifest.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
 import { showTemplate } from "./schema.ts";
+
+/** A service as a file declares it. */
+export type DeclaredService = Manifest extends ReadonlyMap<string, infer Service> ? Service : never;
 
 /** What a deploy would change. */
 export interface Preview {

@@ -157,12 +157,12 @@ apiTest("a token is made, shown once, and revoked", {
   "POST /v1/tokens": { name: "ci", scope: "deploy", token: "cless_new" },
   "DELETE /v1/tokens/ci": new Response(null, { status: 204 }),
 }, async (api) => {
-  assertEquals(await api.run("token", "create", "ci", "--scope", "deploy", "--expires", "20d"), {
+  assertEquals(await api.run("token", "create", "ci", "--scope", "deploy", "--expires", "90d"), {
     code: 0,
     out: "cless_new",
     err: "the token ci, shown this once:",
   });
-  assertEquals(api.sent("POST /v1/tokens"), { name: "ci", scope: "deploy", expiresIn: "480h" });
+  assertEquals(api.sent("POST /v1/tokens"), { name: "ci", scope: "deploy", expiresIn: "90d" });
   assertEquals(await api.run("token", "create", "ci", "--scope", "deploy", "-q"), {
     code: 0,
     out: "cless_new",
