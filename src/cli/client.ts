@@ -14,10 +14,12 @@ export class ApiError extends OperatorError {
   }
 }
 
+/** The query of a request; what is `undefined` is left out. */
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
 /** What goes with a request. */
 export interface Asking {
-  /** What is `undefined` is left out. */
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly query?: Query;
   /** Sent as JSON. */
   readonly body?: unknown;
   /** Sent as it is, in place of a body. */
@@ -26,7 +28,7 @@ export interface Asking {
   readonly ifMatch?: string | undefined;
   /** The kind of answer that is wanted. */
   readonly accept?: string;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Asks the admin API of a running cless. Every method throws an OperatorError for what is not answered with success. */

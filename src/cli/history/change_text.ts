@@ -1,5 +1,6 @@
 import type { Traffic } from "../../domain/traffic.ts";
 import type { HistoryJson } from "../api_types.ts";
+import { changedFields } from "../output/changed_fields.ts";
 import { difference } from "../output/preview.ts";
 import { plainText } from "../output/table.ts";
 import { saidTraffic } from "../output/traffic_text.ts";
@@ -19,7 +20,7 @@ export function changeText({ before, after }: HistoryJson): string {
   const [old, now] = [stateOf(before), stateOf(after)];
   if (old === undefined || now === undefined) return plainText(oneSide(old, now));
   const { changed = [] } = now;
-  const fields = changed.length > 0 ? ` (${changed.join(", ")})` : "";
+  const fields = changed.length > 0 ? ` (${changedFields(changed)})` : "";
   const revision = difference("", old.latestRevision ?? "-", now.latestRevision ?? "-").trim();
   const changes = [
     revision === "" ? "" : revision + fields,
