@@ -5,6 +5,9 @@ import { adminHostnames } from "./cless/hostnames.ts";
 import { RequestPath } from "./cless/request_path.ts";
 import type { Config } from "./config.ts";
 import { type DataDir, openDataDir } from "./control/data_dir.ts";
+import { HostPaths } from "./control/host_paths.ts";
+import { RevisionEnv } from "./control/revision_env.ts";
+import { RevisionLauncher } from "./control/revision_launcher.ts";
 import { Secrets } from "./control/secrets.ts";
 import type { Store } from "./control/store.ts";
 import { DockerError } from "./docker/command.ts";
@@ -31,6 +34,7 @@ export class Cless {
   readonly #store: Store;
   readonly #clock: Clock = systemClock;
   readonly #containers: Containers;
+  readonly #launcher: RevisionLauncher;
   readonly #requests: RequestPath;
   readonly #control: ControlPlane;
   /** Missing where only operators declare services. */
@@ -49,10 +53,13 @@ export class Cless {
       observe: (event) => this.#requests.fleet.apply(event),
       gap: () => this.#requests.reaper.reconcile(),
     });
+    const env = new RevisionEnv(secrets);
+    const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
+    const launcher = this.#launcher = new RevisionLauncher({ launcher: containers.launcher, env, hostPaths, clock });
     const requests: RequestPath = this.#requests = new RequestPath({
       config,
       clock,
-      launcher: containers.launcher,
+      launcher,
       images: containers.images,
       listening: () => containers.listening,
       isDeclared: (name) => control.deployer.get(name) !== undefined,
@@ -67,6 +74,9 @@ export class Cless {
       clock,
       store,
       secrets,
+      env,
+      hostPaths,
+      launcher,
       containers,
       requests,
       urlOf: (service) => this.urlOf(service),
@@ -157,7 +167,7 @@ export class Cless {
   async #start(): Promise<void> {
     const manifest = await this.#configFile?.read();
     await this.#containers.start();
-    await this.#control.load();
+    this.#control.load();
     await this.#adopt();
     this.#admin.listen();
     for (const server of this.#requests.servers) server.listen();
@@ -178,6 +188,7 @@ export class Cless {
       const { imageId, origin, revision, service, state } = container;
       const usable = (state === "running" || state === "paused") && origin !== undefined;
       const pool = usable ? this.#poolOf(service, revision, imageId) : undefined;
+      this.#launcher.found(container.id, pool?.revision);
       if (pool !== undefined && origin !== undefined) pool.adopt({ ...container, origin });
     }
     this.#requests.reaper.reconcile(); // what is left belongs to no instance, and goes

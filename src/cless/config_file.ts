@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from "node:path";
-import { applyManifest, type ApplyResult, type ApplyTarget, readManifest } from "../control/apply.ts";
+import { applyManifest, type ApplyResult, readManifest } from "../control/apply.ts";
 import type { Deployer } from "../control/deployer.ts";
+import { deployerTarget } from "../control/deployer_target.ts";
 import { type Manifest, ManifestError, parseManifest } from "../control/manifest.ts";
 import { messageOf, OperatorError } from "../errors.ts";
 import { logger } from "../log.ts";
@@ -54,11 +55,9 @@ export class ConfigFile {
   }
 
   async #apply(manifest: Manifest): Promise<void> {
-    const target = targetOf(this.#deployer, this.#stopping.signal);
-    const results = await applyManifest(manifest, this.#path, target, {
-      signal: this.#stopping.signal,
-      onResult: logResult,
-    });
+    const { signal } = this.#stopping;
+    const target = deployerTarget(this.#deployer, { by: BY, wait: true, signal });
+    const results = await applyManifest(manifest, this.#path, target, { signal, onResult: logResult });
     const failed = results.filter(({ error }) => error !== undefined).length;
     log.info("file applied", { file: this.#path, services: results.length, failed });
     for (const { service: { name, declaredBy } } of this.#deployer.list()) {
@@ -72,31 +71,4 @@ export class ConfigFile {
 function logResult({ name, change, error }: ApplyResult): void {
   if (error !== undefined) log.error("service not applied", { service: name, reason: messageOf(error) });
   else if (change !== "none") log.info("service applied", { service: name, change });
-}
-
-/** This process as the place where a manifest is applied. */
-function targetOf(deployer: Deployer, signal: AbortSignal): ApplyTarget {
-  const options = (declaredBy: string | undefined) => ({ by: BY, ...(declaredBy === undefined ? {} : { declaredBy }) });
-  return {
-    list: () => Promise.resolve(deployer.list().map(({ service: { name, declaredBy } }) => ({ name, declaredBy }))),
-    async preview(name, declared, declaredBy) {
-      const { trafficBefore, trafficAfter, domainsBefore, domainsAfter, ...preview } = await deployer.plan(
-        name,
-        declared,
-        options(declaredBy),
-      );
-      return {
-        ...preview,
-        traffic: { before: trafficBefore, after: trafficAfter },
-        domains: { before: domainsBefore, after: domainsAfter },
-      };
-    },
-    async deploy(name, declared, declaredBy) {
-      const before = deployer.get(name)?.service.generation;
-      const { service } = await deployer.deploy(name, declared, { ...options(declaredBy), wait: true, signal });
-      if (before === undefined) return { change: "create" };
-      return { change: before === service.generation ? "none" : "update" };
-    },
-    remove: (name) => deployer.delete(name, { by: BY }),
-  };
 }

@@ -2,14 +2,17 @@ import { type AdminApi, adminApi } from "../admin/api.ts";
 import { Metrics } from "../admin/metrics.ts";
 import type { Config } from "../config.ts";
 import { Attempts } from "../control/attempts.ts";
+import { backupFiles } from "../control/backup.ts";
 import { Catalog } from "../control/catalog.ts";
-import type { ImageResolver } from "../control/content_finder.ts";
 import type { DataDir } from "../control/data_dir.ts";
 import { ImageUnavailable } from "../control/deploy_error.ts";
-import { Deployer } from "../control/deployer.ts";
+import { Deployer, type DeployerParts } from "../control/deployer.ts";
 import { EventLog } from "../control/event_log.ts";
+import type { HostPaths } from "../control/host_paths.ts";
 import { InstanceControl } from "../control/instance_control.ts";
 import { Publisher } from "../control/publisher.ts";
+import type { RevisionEnv } from "../control/revision_env.ts";
+import type { RevisionLauncher } from "../control/revision_launcher.ts";
 import type { Secrets } from "../control/secrets.ts";
 import { ServiceLogs } from "../control/service_logs.ts";
 import type { Store } from "../control/store.ts";
@@ -34,6 +37,9 @@ export interface ControlPlaneParts {
   readonly clock: Clock;
   readonly store: Store;
   readonly secrets: Secrets;
+  readonly env: RevisionEnv;
+  readonly hostPaths: HostPaths;
+  readonly launcher: RevisionLauncher;
   readonly containers: Containers;
   readonly requests: RequestPath;
   /** Where a browser finds a service. */
@@ -50,11 +56,12 @@ export class ControlPlane {
   /** The handler of the admin API. */
   readonly api: AdminApi;
   readonly #parts: ControlPlaneParts;
-  readonly #closing = new AbortController();
+  readonly #stopping = new AbortController();
   #stopForgetting: (() => void) | undefined;
 
   constructor(parts: ControlPlaneParts) {
-    const { clock, config, containers, dataDir, requests, secrets, store } = this.#parts = parts;
+    const { clock, config, containers, dataDir, env, hostPaths, launcher, requests, secrets, store } = parts;
+    this.#parts = parts;
     const { services, fleet } = requests;
     const { startTimeout, requestTimeout, stopAfter, drainTimeout } = config;
     const now = Date.now;
@@ -64,16 +71,23 @@ export class ControlPlane {
     this.publisher = new Publisher({
       services,
       limits: { startTimeout, requestTimeout, stopAfter },
-      secrets,
+      env,
       newPool: (revision) => requests.newPool(revision),
       retire: (pool) => requests.retire(pool),
     });
     this.deployer = new Deployer({
       store,
       publisher: this.publisher,
-      images: resolverOf(containers.source),
+      images: imagesOf(containers.source),
       secrets,
-      rules: { checkEnv: envProblem, reservedHostnames: adminHostnames(config) },
+      launcher,
+      drainTimeout,
+      rules: {
+        checkEnv: envProblem,
+        checkHostPath: (path) => hostPaths.problem(path),
+        reservedHostnames: adminHostnames(config),
+        baseDomains: [config.domain, "localhost"],
+      },
       emit: (type, service, data) => {
         this.events.emit(type, service, data);
         if (type === "service.deleted") this.metrics.forget(service);
@@ -98,14 +112,17 @@ export class ControlPlane {
       secrets,
       tokens,
       rotateOwner: async () => {
-        return await Promise.resolve(dataDir.token);
+        const token = await dataDir.rotateToken();
+        tokens.setOwner(token);
+        return token;
       },
       attempts: new Attempts(clock),
       history: (service, limit, before) => store.history(service, limit, before),
-      backup: () => Promise.resolve([]),
+      backup: () => backupFiles(store, dataDir.path),
       fleet,
-      events: { subscribe: (options) => this.events.subscribe({ ...options, signal: this.#untilClosing(options) }) },
-      logs: { read: (name, options) => logs.read(name, { ...options, signal: this.#untilClosing(options) }) },
+      events: this.events,
+      logs,
+      stopping: this.#stopping.signal,
       metrics: this.metrics,
       ready: async () => await containers.answers() && !requests.activator.draining,
       urlOf: parts.urlOf,
@@ -115,15 +132,15 @@ export class ControlPlane {
   }
 
   /** Publishes what is declared. @throws {StoreUnavailable} */
-  async load(): Promise<void> {
-    await this.deployer.load();
+  load(): void {
+    this.deployer.load();
     this.#stopForgetting = this.#parts.clock.every(DAY_MS, () => this.deployer.forgetOld());
   }
 
   /** Ends what is being told to clients without end, so that their connections can end. */
   close(): void {
     this.#stopForgetting?.();
-    this.#closing.abort();
+    this.#stopping.abort();
   }
 
   /** Tells of the new state of an instance. */
@@ -135,10 +152,6 @@ export class ControlPlane {
       ...(state === "ready" && coldStartMs !== undefined ? { coldStartMs } : {}),
       ...(reason === undefined ? {} : { reason }),
     });
-  }
-
-  #untilClosing({ signal }: { readonly signal: AbortSignal }): AbortSignal {
-    return AbortSignal.any([signal, this.#closing.signal]);
   }
 
   /** Starts an instance of a pool; the error has what its app has written. */
@@ -174,8 +187,9 @@ function pending(pools: Iterable<InstancePool>): Map<string, number> {
 }
 
 /** The images of the engine, with its errors as the control plane knows them. */
-function resolverOf(source: ImageSource): ImageResolver {
+function imagesOf(source: ImageSource): DeployerParts["images"] {
   return {
+    remove: (imageId) => source.remove(imageId),
     async resolve(reference, policy, options) {
       try {
         return await source.resolve(reference, policy, options);

@@ -60,7 +60,7 @@ export class RequestPath {
   readonly #retiring = new Set<Promise<void>>();
 
   constructor(parts: RequestPathParts) {
-    const { admin, answered, clock, config, images, launcher, listening, started } = this.#parts = parts;
+    const { admin, answered, clock, config, images, isDeclared, launcher, listening, started } = this.#parts = parts;
     const { fleet, services } = this;
     this.#forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
     this.#websockets = new WebSocketBridge(clock);
@@ -81,6 +81,7 @@ export class RequestPath {
     this.convention = !config.convention ? undefined : new Convention({
       images,
       services,
+      isDeclared,
       limits: { startTimeout, requestTimeout, stopAfter },
       clock,
       newPool: (revision) => this.newPool(revision),

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { applyManifest, type ApplyResult, readManifest } from "../control/apply.ts";
-import { ManifestError, parseManifest } from "../control/manifest.ts";
-import { messageOf, OperatorError, UsageError } from "../errors.ts";
+import { parseManifest } from "../control/manifest.ts";
+import { messageOf, UsageError } from "../errors.ts";
 import { apiTarget } from "./apply/api_target.ts";
 import { ApiError } from "./client.ts";
 import { type Colour, type Paint, paintFor } from "./output/paint.ts";
@@ -39,7 +39,7 @@ export const apply = clientVerb({
     const file = given === "-" ? undefined : resolve(given);
     if (prune && file === undefined) throw new UsageError("--prune needs a file, which tells what was declared by it");
     const text = file === undefined ? await new Response(Deno.stdin.readable).text() : await readManifest(given);
-    const manifest = readServices(text, file === undefined ? "(input)" : given);
+    const manifest = parseManifest(text, file === undefined ? "(input)" : given);
     const target = apiTarget(call.client, call.switched("wait") === false ? false : undefined);
     const width = Math.max(0, ...[...manifest.keys()].map((name) => name.length));
     const paint = paintFor(Deno.stdout, call.surroundings);
@@ -57,15 +57,6 @@ export const apply = clientVerb({
     return results.some(({ error }) => error !== undefined) ? 1 : 0;
   },
 });
-
-function readServices(text: string, file: string) {
-  try {
-    return parseManifest(text, file);
-  } catch (error) {
-    if (error instanceof ManifestError) throw new OperatorError(error.message);
-    throw error;
-  }
-}
 
 const COLOUR: Partial<Record<ApplyResult["change"], Colour>> = { create: "green", update: "yellow", delete: "red" };
 

@@ -14,10 +14,12 @@ export class ApiError extends OperatorError {
   }
 }
 
+/** The query of a request; what is `undefined` is left out. */
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
 /** What goes with a request. */
 export interface Asking {
-  /** What is `undefined` is left out. */
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly query?: Query;
   /** Sent as JSON. */
   readonly body?: unknown;
   /** Sent as it is, in place of a body. */
@@ -26,7 +28,7 @@ export interface Asking {
   readonly ifMatch?: string | undefined;
   /** The kind of answer that is wanted. */
   readonly accept?: string;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Asks the admin API of a running cless. Every method throws an OperatorError for what is not answered with success. */
@@ -64,7 +66,7 @@ export class Client {
     for (let next: string | undefined = path; next !== undefined;) {
       const response: Response = await this.send("GET", next);
       all.push(...await this.#read<T[]>(response));
-      next = nextPage(response.headers.get("link"), `${this.#settings.server}${next}`, this.#settings.server);
+      next = nextPage(response.headers.get("link"), next);
     }
     return all;
   }
@@ -167,15 +169,20 @@ function parseProblem(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** The path of the next page, by the header Link of RFC 8288; one on another server is none, since the token goes there. */
-function nextPage(link: string | null, current: string, server: string): string | undefined {
+/**
+ * The path of the next page, by the header Link of RFC 8288. Only its query is taken: the token goes nowhere else, and what
+ * stands before the server may have given it another path.
+ */
+function nextPage(link: string | null, current: string): string | undefined {
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(link ?? "")?.[1];
-  const url = target === undefined ? null : URL.parse(target, current);
-  return url?.href.startsWith(`${server}/`) ? url.href.slice(server.length) : undefined;
+  const query = target === undefined ? "" : URL.parse(target, "http://localhost")?.search ?? "";
+  const next = current.replace(/\?.*$/, "") + query;
+  return query === "" || next === current ? undefined : next;
 }
 
-/** The last part of what the platform says, `Connection refused`. */
+/** The last part of what the platform says, `connection refused`. */
 function reasonOf(error: unknown): string {
-  const reason = messageOf(error).replace(/ \(os error \d+\).*$/, "").split(": ").at(-1)!;
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const reason = messageOf(cause).replace(/ \(os error \d+\).*$/, "").split(": ").at(-1)!;
   return reason.charAt(0).toLowerCase() + reason.slice(1);
 }

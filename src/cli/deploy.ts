@@ -1,20 +1,18 @@
+import { resolveTraffic } from "../domain/traffic.ts";
 import { UsageError } from "../errors.ts";
-import { atMost, systemClock } from "../serving/clock.ts";
 import type { RevisionJson, ServiceJson } from "./api_types.ts";
 import { changeService } from "./changed_service.ts";
-import { ApiError, type Client, servicePath } from "./client.ts";
+import { type Client, type Query, servicePath } from "./client.ts";
 import { readChange, TEMPLATE_FLAGS, UNSET_FLAG } from "./deploy/flags.ts";
 import { mergeChange, type ServiceBody, type TemplateChange } from "./deploy/merge.ts";
-import { Progress, type Screen, stderrScreen } from "./deploy/progress.ts";
-import { eventsOf } from "./event_stream.ts";
+import { stderrScreen } from "./deploy/progress.ts";
+import { Watch } from "./deploy/watch.ts";
+import { INTERRUPTED, untilInterrupted } from "./interrupt.ts";
 import { type PreviewJson, previewLine } from "./output/preview.ts";
 import { saidTraffic, tagUrl } from "./output/traffic_text.ts";
 import { type Call, clientVerb, JSON_FLAG, parseWhole, printJson } from "./verb.ts";
 
 const REVISION = "New revision";
-/** How long to wait for events that tell of what has been answered already, ms. */
-const LATE_EVENTS_MS = 250;
-
 /** `cless deploy`: makes a service, or a new revision of one. */
 export const deploy = clientVerb({
   name: "deploy",
@@ -51,36 +49,44 @@ export const deploy = clientVerb({
   ],
   run: async (call) => {
     const name = call.args[0]!;
-    const { client } = call;
     const change = await readChange(call);
     const [traffic] = call.read("traffic", parseWhole);
-    const request = {
-      ...(traffic === undefined ? {} : { traffic }),
-      ...(call.text("tag") && { tag: call.text("tag") }),
-    };
-    const send = async <T>(query: Record<string, boolean | undefined>): Promise<{ answer: T; before?: ServiceJson }> =>
-      await changeService(client, name, async (before) => {
-        const body = { ...await merged(client, name, before, change), ...request };
-        const answer = await client.json<T>("PUT", servicePath(name), { body, query, ifMatch: before?.etag });
-        return { answer, ...(before === undefined ? {} : { before }) };
+    const tag = call.text("tag");
+    const request = { ...(traffic === undefined ? {} : { traffic }), ...(tag === undefined ? {} : { tag }) };
+    const put: Put = (query, signal) =>
+      changeService(call.client, name, async (before) => {
+        const body = { ...await merged(call.client, name, before, change), ...request };
+        const asking = { body, query, ifMatch: before?.etag, signal };
+        return { answer: await call.client.json("PUT", servicePath(name), asking), before };
       });
     if (call.on("dry-run")) {
-      const { answer } = await send<PreviewJson>({ dryRun: true });
+      const { answer } = await put<PreviewJson>({ dryRun: true });
       return call.on("json") ? printJson(answer) : console.log(previewLine(name, answer));
     }
-    const screen = call.on("quiet") ? undefined : stderrScreen();
-    await using watch = screen && await watchService(client, name, screen);
-    const wait = call.switched("wait") === false ? false : undefined;
-    const { answer, before } = await send<ServiceJson>({ wait });
-    if (screen !== undefined) {
-      if (answer.latestRevision === before?.latestRevision) {
-        screen.line(`${answer.latestRevision} is the latest already`);
-      } else if (wait !== false) await watch?.end();
-      screen.line(`traffic: ${saidTraffic(answer.traffic)}`);
+    const code = await untilInterrupted((signal) => deployShown(call, put, signal));
+    if (code === INTERRUPTED) {
+      console.error(`a deploy that has begun goes on; cless describe ${name} shows what it comes to`);
     }
-    printService(call, answer);
+    return code;
   },
 });
+
+/** Sends the deploy, and tells what the service was before. */
+type Put = <T>(query: Query, signal?: AbortSignal) => Promise<{ answer: T; before: ServiceJson | undefined }>;
+
+/** Deploys, and shows what happens meanwhile. */
+async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<number> {
+  const screen = call.on("quiet") ? undefined : stderrScreen();
+  await using watch = screen && await Watch.start(call.client, call.args[0]!, screen);
+  const wait = call.switched("wait") === false ? false : undefined;
+  const { answer, before } = await put<ServiceJson>({ wait }, signal);
+  const { latestRevision, traffic } = answer;
+  if (latestRevision === before?.latestRevision) screen?.line(`${latestRevision} is the latest already`);
+  else if (wait !== false) await watch?.end();
+  screen?.line(`traffic: ${saidTraffic(resolveTraffic(traffic, latestRevision))}`);
+  printService(call, answer);
+  return 0;
+}
 
 /** The body of the PUT. @throws {UsageError} Where a new service has no image. */
 async function merged(
@@ -97,33 +103,6 @@ async function merged(
   }
   const latest = await client.get<RevisionJson>(servicePath(name, "revisions", service.latestRevision));
   return mergeChange(latest.template, service.domains, change);
-}
-
-/** Shows what happens to a service until it is let go of. Where events cannot be had, the deploy goes on without. */
-async function watchService(client: Client, name: string, screen: Screen) {
-  const aborter = new AbortController();
-  const progress = new Progress(screen);
-  let done = Promise.resolve();
-  try {
-    const asking = { query: { service: name }, accept: "text/event-stream", signal: aborter.signal };
-    const { body } = await client.send("GET", "/v1/events", asking);
-    done = (async () => {
-      for await (const event of eventsOf(body!, aborter.signal)) progress.show(event);
-    })().catch(() => {});
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-  }
-  return {
-    /** Waits for the event that tells of the end. */
-    async end(): Promise<void> {
-      await atMost(Promise.race([progress.ready, done]), systemClock, LATE_EVENTS_MS);
-    },
-    async [Symbol.asyncDispose](): Promise<void> {
-      aborter.abort();
-      await done;
-      screen.clear();
-    },
-  };
 }
 
 function printService(call: Call, service: ServiceJson): void {

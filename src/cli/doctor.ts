@@ -6,17 +6,14 @@ import { findEngine } from "../docker/engine.ts";
 import { readProc } from "../docker/machine.ts";
 import { type Endpoint, formatEndpoint } from "../domain/endpoint.ts";
 import { messageOf, UsageError } from "../errors.ts";
-import { type Flag, parseFlags } from "./flags.ts";
+import { parseFlags } from "./flags.ts";
 import { doctorHelp } from "./help.ts";
 import { portHolder } from "./port_holder.ts";
-import { SERVE_FLAGS } from "./serve_flags.ts";
+import { DOCTOR_FLAGS } from "./serve_flags.ts";
 
 const ENGINE_PATIENCE_MS = 10_000;
 const LEAST_FILES = 1024;
 const ENOUGH_FILES = 8192;
-
-/** The flags of `cless doctor`. */
-export const DOCTOR_FLAGS: readonly Flag[] = [...SERVE_FLAGS, { name: "json", help: "Print the findings as JSON" }];
 
 /** `cless doctor`: finds out what would keep `cless serve` with the same flags from working, and says what to do. */
 export async function doctor(args: readonly string[]): Promise<number> {

@@ -1,5 +1,5 @@
 import type { Flag } from "./flags.ts";
-import { SERVE_FLAGS } from "./serve_flags.ts";
+import { DOCTOR_FLAGS, SERVE_FLAGS } from "./serve_flags.ts";
 import { VERSION } from "./version.ts";
 
 const LEAST_WIDTH = 60;
@@ -83,7 +83,7 @@ export function doctorHelp(): string {
     ...wrap("Finds out what would keep `cless serve` with the same flags from working, and says what to do."),
     "Exit code 1 when something would not work.",
     "",
-    ...flagHelp(SERVE_FLAGS),
+    ...flagHelp(DOCTOR_FLAGS),
   ].join("\n");
 }
 
@@ -109,7 +109,8 @@ export function flagHelp(flags: readonly Flag[]): string[] {
   const column = Math.max(...flags.map((flag) => label(flag).length)) + 4;
   const lines: string[] = [];
   for (const group of new Set(flags.map((flag) => flag.group))) {
-    if (group !== undefined) lines.push(...(lines.length > 0 ? [""] : []), `${group}:`);
+    if (lines.length > 0) lines.push("");
+    if (group !== undefined) lines.push(`${group}:`);
     for (const flag of flags.filter((flag) => flag.group === group)) {
       const remarks = [flag.default && `default ${flag.default}`, flag.repeatable && "repeatable"].filter(Boolean);
       const text = flag.help + (remarks.length > 0 ? ` (${remarks.join("; ")})` : "");

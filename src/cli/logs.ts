@@ -1,12 +1,10 @@
 import { messageOf, OperatorError } from "../errors.ts";
 import { servicePath } from "./client.ts";
+import { untilInterrupted } from "./interrupt.ts";
 import { linesOf } from "./lines.ts";
 import { type Colour, COLOURS, type Paint, paintFor } from "./output/paint.ts";
 import { writeLine } from "./output/write_line.ts";
 import { clientVerb } from "./verb.ts";
-
-/** As of a program that SIGINT has ended. */
-const INTERRUPTED = 130;
 
 /** A line of an instance's output. */
 interface LogLineJson {
@@ -39,28 +37,20 @@ export const logs = clientVerb({
       timestamps: call.on("timestamps") || undefined,
       revision: call.text("revision"),
     };
-    const aborter = new AbortController();
-    const interrupt = () => aborter.abort();
-    Deno.addSignalListener("SIGINT", interrupt);
-    try {
-      const { body } = await call.client.send("GET", servicePath(call.args[0]!, "logs"), {
-        query,
-        accept: "application/x-ndjson",
-        signal: aborter.signal,
-      });
-      const show = shower(paintFor(Deno.stdout, call.surroundings), call.on("timestamps"));
-      for await (const line of linesOf(body!)) {
-        if (line !== "" && !await writeLine(show(parseLine(line)))) break; // nobody reads any more
+    const show = shower(paintFor(Deno.stdout, call.surroundings), call.on("timestamps"));
+    return await untilInterrupted(async (signal) => {
+      const asking = { query, accept: "application/x-ndjson", signal };
+      const { body } = await call.client.send("GET", servicePath(call.args[0]!, "logs"), asking);
+      try {
+        for await (const line of linesOf(body!)) {
+          if (line !== "" && !await writeLine(show(parseLine(line)))) break; // nobody reads any more
+        }
+      } catch (error) {
+        if (error instanceof OperatorError) throw error;
+        throw new OperatorError(`the logs have broken off: ${messageOf(error)}`);
       }
       return 0;
-    } catch (error) {
-      if (aborter.signal.aborted) return INTERRUPTED;
-      if (error instanceof OperatorError) throw error;
-      throw new OperatorError(`the logs have broken off: ${messageOf(error)}`);
-    } finally {
-      Deno.removeSignalListener("SIGINT", interrupt);
-      aborter.abort();
-    }
+    });
   },
 });
 

@@ -1,4 +1,5 @@
 import { closestString } from "@std/text/closest-string";
+import { ManifestError } from "../control/manifest.ts";
 import { messageOf, OperatorError, UsageError } from "../errors.ts";
 import { ApiError } from "./client.ts";
 import { topHelp } from "./help.ts";
@@ -29,7 +30,7 @@ export async function main(args: readonly string[]): Promise<number> {
     if (first === undefined || first.startsWith("-")) return await serve(args);
     return await verbNamed(first).run(rest);
   } catch (error) {
-    if (error instanceof UsageError || error instanceof OperatorError) {
+    if (error instanceof UsageError || error instanceof OperatorError || error instanceof ManifestError) {
       console.error(`cless: ${messageOf(error)}`);
       if (error instanceof ApiError) error.output.forEach((line) => console.error(`  ${plainText(line)}`));
       return error instanceof UsageError ? 2 : 1;

@@ -134,3 +134,6 @@ export const SERVE_FLAGS: readonly Flag[] = [
   },
   { name: "log-level", value: "LEVEL", group: LOG, default: "info", help: "debug, info, warning or error" },
 ];
+
+/** The flags of `cless doctor`. */
+export const DOCTOR_FLAGS: readonly Flag[] = [...SERVE_FLAGS, { name: "json", help: "Print the findings as JSON" }];

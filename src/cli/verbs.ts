@@ -1,16 +1,23 @@
 import { apply } from "./apply.ts";
+import { backup } from "./backup.ts";
+import { completions } from "./completions.ts";
 import { deleteService } from "./delete.ts";
 import { deploy } from "./deploy.ts";
 import { describe } from "./describe.ts";
-import { doctor, DOCTOR_FLAGS } from "./doctor.ts";
+import { doctor } from "./doctor.ts";
+import { exportServices } from "./export.ts";
+import { history } from "./history.ts";
 import { instances } from "./instances.ts";
 import { logs } from "./logs.ts";
 import { revisions } from "./revisions.ts";
 import { rollback } from "./rollback.ts";
+import { secret } from "./secret.ts";
+import { secrets } from "./secrets.ts";
 import { serve } from "./serve.ts";
-import { SERVE_FLAGS } from "./serve_flags.ts";
+import { DOCTOR_FLAGS, SERVE_FLAGS } from "./serve_flags.ts";
 import { services } from "./services.ts";
 import { sleep } from "./sleep.ts";
+import { token } from "./token.ts";
 import { traffic } from "./traffic.ts";
 import type { Verb } from "./verb.ts";
 import { wake } from "./wake.ts";
@@ -40,9 +47,16 @@ export const VERBS: readonly Verb[] = [
   sleep,
   deleteService,
   apply,
+  secret,
   services,
   describe,
   revisions,
   instances,
   logs,
+  history,
+  secrets,
+  exportServices,
+  backup,
+  token,
+  completions(() => VERBS),
 ];

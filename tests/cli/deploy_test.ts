@@ -35,7 +35,7 @@ apiTest("deploy changes what is said, shows what happens, and ends with the URL"
       "pulling web:v3",
       "starting web-00003",
       "web-00003 is ready after 412 ms",
-      "traffic: latest 100%",
+      "traffic: web-00003 100%",
     ].join("\n"),
   });
   assertEquals(api.sent(PUT), { ...TEMPLATE, image: "web:v3", env: { MODE: "a=b" } });
@@ -54,7 +54,7 @@ apiTest("deploy is quiet, or prints JSON, or the tag's address too", DEPLOYS, as
 apiTest("deploy says so where there is nothing new", { ...DEPLOYS, [PUT]: WEB }, async (api) => {
   api.answers["GET /v1/events?service=web"] = events();
   const { err } = await api.run("deploy", "web");
-  assertEquals(err, "web-00002 is the latest already\ntraffic: latest 70%, web-00001 30% (old)");
+  assertEquals(err, "web-00002 is the latest already\ntraffic: web-00002 70%, web-00001 30% (old)");
 });
 
 apiTest("deploy takes every flag to its field", DEPLOYS, async (api) => {

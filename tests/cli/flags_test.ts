@@ -99,6 +99,18 @@ Deno.test("help is asked for by its long or its short name", () => {
   assertEquals(given("--admin", "a:1", "-h"), { admin: ["a:1"], help: true });
 });
 
+Deno.test("a letter stands for a flag, with its value or without", () => {
+  const flags = [{ name: "file", short: "f", value: "FILE", help: "" }, { name: "quiet", short: "q", help: "" }];
+  const read = (...args: string[]) => parseFlags(args, flags);
+  assertEquals(Object.fromEntries(read("-q", "-f", "-").given), { quiet: true, file: ["-"] });
+  assertEquals(Object.fromEntries(read("-f", "-q").given), { file: ["-q"] });
+  assertEquals(read("a", "-q", "b", "-f", "x", "c").rest, ["a", "b", "c"]);
+  assertEquals(read("--", "-q").rest, ["-q"]);
+  assertThrows(() => read("-f"), UsageError, "--file needs a value: --file FILE");
+  assertThrows(() => read("-f", "a", "-f", "b"), UsageError, "--file was given 2 times");
+  for (const arg of ["-qf", "-fx", "-f=x", "-Q"]) assertThrows(() => read(arg), UsageError, "unknown flag -");
+});
+
 Deno.test("an unknown flag is refused with the nearest one's name", () => {
   assertEquals(refusal("--liste", "x"), "unknown flag --liste; did you mean --listen?");
   assertEquals(refusal("--liste=x=y"), "unknown flag --liste; did you mean --listen?");

@@ -3,7 +3,9 @@ import { doctorHelp, flagHelp, serveHelp, topHelp as helpOf } from "../../src/cl
 import { SERVE_FLAGS } from "../../src/cli/serve_flags.ts";
 import { VERBS } from "../../src/cli/verbs.ts";
 import { VERSION } from "../../src/cli/version.ts";
+import { runMain } from "./run_main.ts";
 
+/** As the program calls it. */
 const topHelp = () => helpOf(VERBS);
 const HELPS = { topHelp, serveHelp, doctorHelp };
 
@@ -99,4 +101,34 @@ Deno.test("flags without a group come without a heading", () => {
       "  --n N   How many (default 3)",
     ],
   );
+});
+
+Deno.test("the help of the program lists every verb with what it does", () => {
+  const text = unwrapped(topHelp());
+  for (const { name, summary } of VERBS) assertStringIncludes(text, ` ${name} ${summary} `);
+  const lines = onTerminal(100, topHelp).split("\n");
+  for (const { name, summary } of VERBS) {
+    assert(lines.some((line) => line.startsWith(`  ${name} `) && line.endsWith(`  ${summary}`)), name);
+  }
+});
+
+Deno.test("the help of every verb shows its usage, its flags and an example, and fits the terminal", async () => {
+  for (const { name, flags, summary } of VERBS) {
+    const { code, err, out } = await runMain(name, "--help");
+    assertEquals([code, err], [0, ""], name);
+    assert(out.startsWith(`Usage: cless ${name} `), name);
+    for (const flag of flags) assertStringIncludes(unwrapped(out), flag.help, name);
+    if (name === "serve" || name === "doctor") continue;
+    assertStringIncludes(unwrapped(out), `${summary}. `);
+    assertStringIncludes(out, "\nExample:\n  ");
+    assertEquals(out.split("\n").filter((line) => line.length > 80 || line.endsWith(" ")), [], name);
+    assertEquals(await runMain("help", name), { code, err, out });
+  }
+});
+
+Deno.test("no verb has two flags of one name or letter", () => {
+  for (const { name, flags } of VERBS) {
+    const names = [...flags.map((flag) => flag.name), ...flags.flatMap(({ short }) => short ?? []), "help", "h"];
+    assertEquals(names.length, new Set(names).size, name);
+  }
 });

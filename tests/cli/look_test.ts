@@ -23,16 +23,17 @@ apiTest("without services, it is said how to make one, and programs get an empty
   assertEquals(await api.run("services", "-q"), { code: 0, out: "", err: "" });
 });
 
-const paged = (rel: string) => (link: string) => new Response("[]", { headers: { link: `<${link}>; rel="${rel}"` } });
+/** A page that says what comes next. */
+const page = (names: string[], link: string) =>
+  new Response(JSON.stringify(names.map((name) => ({ ...WEB, name }))), { headers: { link: `<${link}>; rel="next"` } });
 
-apiTest("a list has all of its pages, and a next page of another server is none", {
-  "GET /v1/services": new Response(JSON.stringify([WEB]), {
-    headers: { link: '</v1/services?cursor=web&limit=1>; rel="next"' },
-  }),
-  "GET /v1/services?cursor=web&limit=1": Response.json([{ ...WEB, name: "zoo" }]),
-  "GET /v1/instances": paged("next")("http://127.0.0.1:1/v1/instances"),
+apiTest("a list has all of its pages, and the token goes to no other server", {
+  "GET /v1/services": page(["web"], "http://127.0.0.1:1/v1/services?cursor=web&limit=1"),
+  "GET /v1/services?cursor=web&limit=1": page(["zoo"], "/v1/services?cursor=zoo&limit=1"),
+  "GET /v1/services?cursor=zoo&limit=1": page(["zoo2"], "/v1/services?cursor=zoo&limit=1"),
+  "GET /v1/instances": page([], "http://127.0.0.1:1/v1/instances"),
 }, async (api) => {
-  assertEquals((await api.run("services", "-q")).out, "web\nzoo");
+  assertEquals((await api.run("services", "-q")).out, "web\nzoo\nzoo2");
   assertEquals((await api.run("instances", "--json")).out, "[]");
 });
 

@@ -33,7 +33,7 @@ Deno.test("a wrong command line is exit code 2, and one line that says what is w
     [["srve"], 'there is no verb "srve"; did you mean "serve"? See cless --help'],
     [["docktor"], 'there is no verb "docktor"; did you mean "doctor"? See cless --help'],
     [["toString"], 'there is no verb "toString"; did you mean "describe"? See cless --help'],
-    [["help", "nothing"], 'there is no verb "nothing"; did you mean "doctor"? See cless --help'],
+    [["help", "nothing"], 'there is no verb "nothing"; did you mean "token"? See cless --help'],
     [["--lisen", "x"], "unknown flag --lisen; did you mean --listen?"],
     [["serve", "--lisen=x"], "unknown flag --lisen; did you mean --listen?"],
     [["doctor", "--jsn"], "unknown flag --jsn; did you mean --json?"],

@@ -1,4 +1,5 @@
 import type { Preview } from "../../control/apply.ts";
+import { changedFields } from "./changed_fields.ts";
 import { saidTraffic } from "./traffic_text.ts";
 
 /** What a deploy would change, as the admin API shows it. */
@@ -17,7 +18,7 @@ export function previewText({ change, changed, pull, traffic, domains }: Preview
   if (change === "none") return pull ? "the image is pulled to see if it has changed" : "";
   if (change === "create") return "create";
   const changes = [
-    changed.join(", "),
+    changedFields(changed),
     difference("traffic", saidTraffic(traffic.before), saidTraffic(traffic.after)),
     difference("domains", domains.before.join(", ") || "-", domains.after.join(", ") || "-"),
   ];

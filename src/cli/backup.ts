@@ -1,0 +1,72 @@
+import { basename, dirname, resolve } from "node:path";
+import { messageOf, OperatorError } from "../errors.ts";
+import { clientVerb, printJson } from "./verb.ts";
+
+/** A file of a backup. */
+interface BackupFile {
+  readonly name: string;
+  readonly base64: string;
+}
+
+/** `cless backup`: writes all that cless knows into a folder. */
+export const backup = clientVerb({
+  name: "backup",
+  group: "Keep",
+  summary: "Write a copy of all that cless knows into a folder, while it runs",
+  args: ["DIR"],
+  flags: [
+    { name: "json", help: "Print the names and sizes of the files as JSON" },
+    { name: "quiet", short: "q", help: "Print nothing" },
+  ],
+  notes: [
+    "The folder must be empty, or not there yet. It holds the key of the secrets: keep it where nobody else can read it. To restore, stop cless, put the files into its data-dir, and start it.",
+  ],
+  example: ["sudo cless backup /var/backups/cless-monday"],
+  run: async (call) => {
+    const folder = resolve(call.args[0]!);
+    await checkFree(folder);
+    const { files } = await call.client.get<{ files: BackupFile[] }>("/v1/backup");
+    const written = await writeFolder(folder, files);
+    if (call.on("json")) return printJson({ folder, files: written });
+    if (!call.on("quiet")) written.forEach(({ name, size }) => console.log(`${folder}/${name}  ${size} bytes`));
+  },
+});
+
+async function checkFree(folder: string): Promise<void> {
+  try {
+    for await (const _ of Deno.readDir(folder)) throw new OperatorError(`${folder} is not empty; name another folder`);
+  } catch (error) {
+    if (error instanceof OperatorError) throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw failure(folder, error);
+  }
+}
+
+/** Writes the files beside the folder first, and gives them its name when all are there. */
+async function writeFolder(folder: string, files: readonly BackupFile[]): Promise<{ name: string; size: number }[]> {
+  let draft: string | undefined;
+  try {
+    await Deno.mkdir(dirname(folder), { recursive: true, mode: 0o700 });
+    draft = await Deno.makeTempDir({ dir: dirname(folder), prefix: `.${basename(folder)}-` });
+    await Deno.chmod(draft, 0o700);
+    const written = [];
+    for (const { name, base64 } of files) {
+      if (!/^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/.test(name)) throw new Error(`"${name}" is no name of a file`);
+      const bytes = Uint8Array.fromBase64(base64);
+      using file = await Deno.open(`${draft}/${name}`, { write: true, createNew: true, mode: 0o600 });
+      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+      await file.sync();
+      written.push({ name, size: bytes.length });
+    }
+    await Deno.rename(draft, folder);
+    return written;
+  } catch (error) {
+    if (draft !== undefined) await Deno.remove(draft, { recursive: true }).catch(() => {});
+    throw failure(folder, error);
+  }
+}
+
+function failure(folder: string, error: unknown): OperatorError {
+  return new OperatorError(
+    `cannot write the backup ${folder}: ${messageOf(error).replace(/ \(os error \d+\).*$/, "")}`,
+  );
+}

@@ -1,0 +1,49 @@
+import type { Traffic } from "../../domain/traffic.ts";
+import type { HistoryJson } from "../api_types.ts";
+import { changedFields } from "../output/changed_fields.ts";
+import { difference } from "../output/preview.ts";
+import { plainText } from "../output/table.ts";
+import { saidTraffic } from "../output/traffic_text.ts";
+
+/** What history says of a service; which of it there is depends on the action. */
+interface State {
+  readonly latestRevision?: string;
+  readonly traffic?: Traffic;
+  readonly domains?: readonly string[];
+  readonly revisionHistory?: number;
+  /** The fields of the template that a deploy has changed. */
+  readonly changed?: readonly string[];
+}
+
+/** What a change has changed, `old → new`, in short. */
+export function changeText({ before, after }: HistoryJson): string {
+  const [old, now] = [stateOf(before), stateOf(after)];
+  if (old === undefined || now === undefined) return plainText(oneSide(old, now));
+  const { changed = [] } = now;
+  const fields = changed.length > 0 ? ` (${changedFields(changed)})` : "";
+  const revision = difference("", old.latestRevision ?? "-", now.latestRevision ?? "-").trim();
+  const changes = [
+    revision === "" ? "" : revision + fields,
+    difference("traffic", trafficOf(old), trafficOf(now)),
+    difference("domains", domainsOf(old), domainsOf(now)),
+    difference("keeps", String(old.revisionHistory ?? "-"), String(now.revisionHistory ?? "-")),
+  ];
+  return plainText(changes.filter((text) => text !== "").join("; ")) || "-";
+}
+
+function oneSide(old: State | undefined, now: State | undefined): string {
+  if (now !== undefined) return ["-", now.latestRevision ?? "new"].join(" → ");
+  return old === undefined ? "-" : [old.latestRevision ?? "old", "-"].join(" → ");
+}
+
+function trafficOf({ traffic }: State): string {
+  return Array.isArray(traffic) ? saidTraffic(traffic) : "-";
+}
+
+function domainsOf({ domains = [] }: State): string {
+  return domains.join(", ") || "-";
+}
+
+function stateOf(value: unknown): State | undefined {
+  return typeof value === "object" && value !== null ? value : undefined;
+}

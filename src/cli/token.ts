@@ -1,0 +1,104 @@
+import { closestString } from "@std/text/closest-string";
+import { UsageError } from "../errors.ts";
+import { pathOf } from "./client.ts";
+import { ago, until } from "./output/ago.ts";
+import { table } from "./output/table.ts";
+import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
+
+/** A token of the admin API; its text is nowhere but in the answer that made it. */
+interface TokenJson {
+  readonly name: string;
+  readonly scope: string;
+  readonly createdAt: string;
+  readonly expiresAt?: string;
+}
+
+const ACTIONS: Readonly<Record<string, (call: Call) => Promise<void>>> = { create, revoke, rotate };
+
+/** `cless token`: lists the tokens of the admin API, makes and ends them. */
+export const token = clientVerb({
+  name: "token",
+  group: "Keep",
+  summary: "List the tokens of the admin API, make one, or end one",
+  args: ["[create|revoke|rotate]", "[NAME]"],
+  words: Object.keys(ACTIONS),
+  flags: [
+    { name: "scope", value: "SCOPE", help: "What a new token allows: read, deploy (and read), or admin (everything)" },
+    { name: "expires", value: "TIME", help: "When a new token ends by itself, such as 12h or 90d; never if not given" },
+    JSON_FLAG,
+    NAMES_FLAG,
+  ],
+  notes: [
+    "create prints the new token, which is shown this once. revoke ends one. rotate makes a new owner's token, the one in the data-dir, and ends the old one at once.",
+  ],
+  example: ["cless token", "cless token create ci --scope deploy --expires 90d", "cless token revoke ci"],
+  run: async (call) => {
+    const [action] = call.args;
+    if (action !== "create") {
+      for (const flag of ["scope", "expires"]) {
+        if (call.text(flag) !== undefined) throw new UsageError(`--${flag} goes with token create alone`);
+      }
+    }
+    if (action === undefined) return await list(call);
+    const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
+    if (act !== undefined) return await act(call);
+    const nearest = closestString(action, Object.keys(ACTIONS));
+    throw new UsageError(`token cannot "${action}"; did you mean "${nearest}"? See cless token --help`);
+  },
+});
+
+async function list(call: Call): Promise<void> {
+  const all = await call.client.list<TokenJson>("/v1/tokens");
+  if (call.on("json")) return printJson(all);
+  if (call.on("quiet")) return all.forEach(({ name }) => console.log(name));
+  if (all.length === 0) return console.error("there is no token but the owner's; cless token create makes one");
+  const now = Date.now();
+  const rows = all.map(({ name, scope, createdAt, expiresAt }) => [
+    name,
+    scope,
+    ago(createdAt, now),
+    expiresAt === undefined ? "never" : until(expiresAt, now),
+  ]);
+  console.log(table(["NAME", "SCOPE", "MADE", "EXPIRES"], rows));
+}
+
+async function create(call: Call): Promise<void> {
+  const name = nameOf(call, "cless token create NAME --scope SCOPE");
+  const scope = call.text("scope");
+  if (scope === undefined) throw new UsageError("token create needs --scope read, --scope deploy or --scope admin");
+  const [expiresIn] = call.read("expires", readLength);
+  const made = await call.client.json<TokenJson & { token: string }>("POST", "/v1/tokens", {
+    body: { name, scope, ...(expiresIn === undefined ? {} : { expiresIn }) },
+  });
+  if (call.on("json")) return printJson(made);
+  if (!call.on("quiet")) console.error(`the token ${name}, shown this once:`);
+  console.log(made.token);
+}
+
+async function revoke(call: Call): Promise<void> {
+  const name = nameOf(call, "cless token revoke NAME");
+  await call.client.do("DELETE", pathOf("tokens", name));
+  if (!call.on("quiet")) console.log(`${name} is revoked`);
+}
+
+async function rotate(call: Call): Promise<void> {
+  if (call.args[1] !== undefined) throw new UsageError("token rotate takes no name: it is about the owner's token");
+  const file = await call.client.tokenFile();
+  const { token } = await call.client.json<{ token: string }>("POST", "/v1/tokens/rotate");
+  if (call.on("json")) return printJson({ token });
+  if (call.on("quiet")) return;
+  const here = file !== undefined && await Deno.readTextFile(file).catch(() => "") === `${token}\n`;
+  console.log(`the owner's token is a new one; it is in ${here ? file : "admin-token in the data-dir of serve"}`);
+}
+
+function nameOf(call: Call, usage: string): string {
+  const name = call.args[1];
+  if (name === undefined) throw new UsageError(`token ${call.args[0]} needs NAME: ${usage}`);
+  return name;
+}
+
+/** A length of time as the admin API takes it; unlike others it may be days, and 0 is none. */
+function readLength(text: string): string {
+  if (!/^[1-9]\d{0,8}[smhd]$/.test(text)) throw new RangeError("expected a length of time such as 12h or 90d");
+  return text;
+}

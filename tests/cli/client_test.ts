@@ -1,0 +1,122 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { readClientSettings } from "../../src/cli/client_settings.ts";
+import { OperatorError, UsageError } from "../../src/errors.ts";
+import { noNet, noWrite } from "../support/permissions.ts";
+import { apiTest, FakeApi } from "./fake_api.ts";
+import { runMain } from "./run_main.ts";
+
+/** The settings by flags and variables. */
+function settings(flags: Record<string, string>, variables: Record<string, string> = {}) {
+  const given = new Map(Object.entries(flags).map(([flag, value]) => [flag, [value]]));
+  return readClientSettings(given, { env: (name) => variables[name], root: true, terminal: false });
+}
+
+Deno.test("the server is the flag's, the variable's, or the one that is by itself", () => {
+  assertEquals(settings({}).server, "http://127.0.0.1:1323");
+  assertEquals(settings({}, { CLESS_SERVER: "https://admin.example.org/" }).server, "https://admin.example.org");
+  assertEquals(settings({ server: "localhost:99" }, { CLESS_SERVER: "http://a" }).server, "http://localhost:99");
+  assertEquals(settings({ server: "https://a.example/cless//" }).server, "https://a.example/cless");
+});
+
+Deno.test("a server or a token that can be none is refused", () => {
+  for (const server of ["ftp://a", "http://", "http://a/?x", "http://user@a", "http://a:99999", "a b"]) {
+    const error = caught(() => settings({ server }));
+    assertEquals(error instanceof UsageError, true, server);
+  }
+  assertEquals(caught(() => settings({ token: "two words" })) instanceof UsageError, true);
+});
+
+Deno.test("the token is the flag's or the variable's before that of the file", async () => {
+  assertEquals(await settings({ token: "a" }, { CLESS_TOKEN: "b" }).token(), { text: "a" });
+  assertEquals(await settings({}, { CLESS_TOKEN: "b" }).token(), { text: "b" });
+});
+
+function caught(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+Deno.test({
+  name: "without a token, the file that was tried is named with what to do",
+  ignore: noWrite,
+  fn: async () => {
+    const folder = await Deno.makeTempDir({ prefix: "client-" });
+    const message = async (variables = {}) => {
+      const error = await settings({ "data-dir": folder }, variables).token().catch((error) => error);
+      return error instanceof OperatorError ? error.message : error;
+    };
+    try {
+      assertEquals(
+        await message(),
+        `there is no token in ${folder}/admin-token; use sudo if cless runs as root, name its folder with --data-dir, ` +
+          "or give a token with --token",
+      );
+      await Deno.mkdir(`${folder}/admin-token`);
+      assertMatch(
+        await message(),
+        /^cannot read the token in .*\/admin-token: .*; use sudo, or give a token with --token$/,
+      );
+      await Deno.remove(`${folder}/admin-token`);
+      await Deno.writeTextFile(`${folder}/admin-token`, "secret\n");
+      assertEquals(await message(), { text: "secret", file: `${folder}/admin-token` });
+      assertEquals(await settings({}, { CLESS_DATA_DIR: folder }).token(), {
+        text: "secret",
+        file: `${folder}/admin-token`,
+      });
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: "a server that does not answer, or is none of cless, is one line with what to do",
+  ignore: noNet,
+  fn: async () => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const url = `http://127.0.0.1:${listener.addr.port}`;
+    listener.close();
+    assertEquals(await runMain("services", "--server", url, "--token", "x"), {
+      code: 1,
+      out: "",
+      err:
+        `cless: the cless at ${url} does not answer (connection refused); start it with cless serve, or name another ` +
+        "one with --server",
+    });
+  },
+});
+
+const OTHER = "is no admin API of cless";
+
+apiTest("what answers without being cless is told so", {
+  "GET /v1/services": new Response("<html>hello"),
+  "GET /v1/instances": new Response("Bad gateway", { status: 502 }),
+  "GET /v1/secrets": Response.redirect("http://127.0.0.1:1/"),
+}, async (api) => {
+  assertEquals((await api.run("services")).err, `cless: what answers at ${api.url} ${OTHER}; name it with --server`);
+  assertEquals(
+    (await api.run("instances")).err,
+    `cless: what answers at ${api.url} ${OTHER} (status 502); name it with --server`,
+  );
+  assertEquals((await api.run("secrets")).code, 1, "the token goes nowhere else");
+});
+
+Deno.test({
+  name: "a token from a file that is refused is told with the file",
+  ignore: noNet || noWrite,
+  fn: async () => {
+    await using api = new FakeApi({});
+    const folder = await Deno.makeTempDir({ prefix: "client-" });
+    try {
+      await Deno.writeTextFile(`${folder}/admin-token`, "other\n");
+      const { err } = await runMain("services", "--server", api.url, "--data-dir", folder);
+      assertEquals(err, `cless: The token is missing or wrong (the one in ${folder}/admin-token)`);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
