@@ -49,18 +49,17 @@ Deno.test("without a token, the root says in one line what the address is for, i
   assertEquals([told, resources.services], [purpose, "/v1/services"]);
 });
 
-Deno.test("too many wrong tokens close the API to their address for a while, and to no other", async () => {
+Deno.test("too many wrong tokens close the API to more from their address for a while, and to nothing else", async () => {
   const { ask, kit } = await newAdmin();
   const wrong = { token: "wrong", peer: "10.0.0.1" };
   for (let time = 0; time < 10; time++) await problemOf(await ask("GET", "/v1/services", wrong), 401, "unauthorized");
-  for (const token of ["wrong", OWNER]) {
-    const answer = await ask("GET", "/v1/services", { ...wrong, token });
-    assertEquals(answer.headers.get("retry-after"), "60");
-    await problemOf(answer, 429, "too_many_attempts");
-  }
+  const answer = await ask("GET", "/v1/services", wrong);
+  assertEquals(answer.headers.get("retry-after"), "60");
+  await problemOf(answer, 429, "too_many_attempts");
+  assertEquals((await ask("GET", "/v1/services", { ...wrong, token: OWNER })).status, 200);
   assertEquals((await ask("GET", "/v1/services", { peer: "10.0.0.2" })).status, 200);
   await kit.clock.advance(60_000);
-  assertEquals((await ask("GET", "/v1/services", { ...wrong, token: OWNER })).status, 200);
+  await problemOf(await ask("GET", "/v1/services", wrong), 401, "unauthorized");
 });
 
 Deno.test("requests without a token are no wrong tokens", async () => {

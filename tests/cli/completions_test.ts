@@ -42,9 +42,11 @@ async function isThere(program: string): Promise<boolean> {
 }
 
 for (const [shell, { flags, script, source }] of Object.entries(SHELLS)) {
+  // Everybody has bash; a test with a shell that is not there would only be ignored.
+  if (shell !== "bash" && !await isThere(shell)) continue;
   Deno.test({
     name: `${shell} completes verbs, flags, files and the names of services`,
-    ignore: noRun || noWrite || noRead || !await isThere(shell),
+    ignore: noRun || noWrite || noRead,
     fn: async () => {
       const folder = await Deno.makeTempDir({ prefix: "completions-" });
       try {

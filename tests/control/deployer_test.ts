@@ -27,7 +27,8 @@ Deno.test("the same deploy once more changes nothing, whatever it says of traffi
       const first = await scene.deployer.deploy("app", input("new", wish), AT_ONCE);
       const then = seen(scene, "app");
       const second = await scene.deployer.deploy("app", input("new", wish), WAITING);
-      assertEquals(second, { ...first, created: false });
+      assertEquals(second, { ...first, created: false, isNew: false });
+      assertEquals(first.isNew, before.length === 0);
       assertEquals(seen(scene, "app"), then, JSON.stringify([wish, before]));
     }
   }
