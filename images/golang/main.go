@@ -2,16 +2,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log"
 	"net/http"
 	"net/url"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
 )
+
+var greeting = cmp.Or(os.Getenv("GREETING"), "Hello")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -45,5 +49,5 @@ func main() {
 func hello(w http.ResponseWriter, r *http.Request) {
 	host := url.URL{Host: r.Host}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintf(w, "Hello from Go at %s\n", host.Hostname())
+	fmt.Fprintf(w, "%s from Go at %s\n", greeting, host.Hostname())
 }

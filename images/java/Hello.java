@@ -9,6 +9,7 @@ import java.util.concurrent.TimeUnit;
 
 /** Answers every GET with one line that names the host asked for. */
 public final class Hello {
+    private static final String GREETING = System.getenv().getOrDefault("GREETING", "Hello");
     private static final int WORKERS = 200;
     private static final int BACKLOG = 1024;
 
@@ -32,7 +33,7 @@ public final class Hello {
             }
             var host = exchange.getRequestHeaders().getFirst("Host");
             var name = host == null ? "" : host.replaceFirst(":\\d*$", "");
-            var body = "Hello from Java at %s\n".formatted(name).getBytes(StandardCharsets.UTF_8);
+            var body = "%s from Java at %s\n".formatted(GREETING, name).getBytes(StandardCharsets.UTF_8);
             headers.set("Content-Type", "text/plain; charset=utf-8");
             if (method.equals("HEAD")) {
                 headers.set("Content-Length", Integer.toString(body.length));

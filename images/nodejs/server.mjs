@@ -2,13 +2,15 @@
 import { createServer } from "node:http";
 import process from "node:process";
 
+const GREETING = process.env.GREETING || "Hello";
+
 const server = createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.writeHead(405, { Allow: "GET, HEAD" }).end();
     return;
   }
   const host = (request.headers.host ?? "").replace(/:\d*$/, "");
-  const body = `Hello from Node.js at ${host}\n`;
+  const body = `${GREETING} from Node.js at ${host}\n`;
   response.writeHead(200, {
     "Content-Type": "text/plain; charset=utf-8",
     "Content-Length": Buffer.byteLength(body),

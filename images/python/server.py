@@ -1,5 +1,6 @@
 """Answers every GET with one line that names the host asked for."""
 
+import os
 import re
 import signal
 import socket
@@ -8,6 +9,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+GREETING = os.environ.get("GREETING") or "Hello"
 WORKERS = 200
 KEPT = 150  # open between requests, at most: new connections need workers too
 
@@ -51,7 +53,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         host = re.sub(r":\d*$", "", self.headers.get("Host", ""))
-        body = f"Hello from Python at {host}\n".encode()
+        body = f"{GREETING} from Python at {host}\n".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))

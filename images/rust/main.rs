@@ -3,6 +3,7 @@
 //! HTTP/1.1 on the standard library alone, with a fixed number of threads.
 
 use std::collections::HashMap;
+use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
@@ -22,6 +23,10 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The connections that are open, by descriptor.
 type Connections = Mutex<HashMap<RawFd, Arc<TcpStream>>>;
+
+fn greeting() -> String {
+    env::var("GREETING").unwrap_or_else(|_| "Hello".into())
+}
 
 fn main() -> io::Result<()> {
     let listener = TcpListener::bind("0.0.0.0:8080")?;
@@ -186,7 +191,7 @@ impl Request {
     }
 
     fn answer(&self, close: bool) -> String {
-        let body = format!("Hello from Rust at {}\n", self.host);
+        let body = format!("{} from Rust at {}\n", greeting(), self.host);
         format!(
             "HTTP/1.1 200 OK\r\n\
              Content-Type: text/plain; charset=utf-8\r\n\

@@ -26,7 +26,7 @@ export interface ResolvedImage {
   readonly imageId: string;
   /** Where the same content is to be had again, `name@sha256:…`; missing for an image that was only ever here. */
   readonly digest?: string;
-  /** Whether a registry was asked for it. */
+  /** Whether it came from a registry just now. */
   readonly pulled: boolean;
 }
 
@@ -59,10 +59,10 @@ export class ImageSource {
       if (local !== undefined) return { ...local, pulled: false };
       if (byId || policy === "never") throw notHere(reference);
     }
-    const digest = await this.#pull(reference, options);
-    const pulled = await this.#inspect(reference, options.signal, digest);
-    if (pulled === undefined) throw notHere(reference); // somebody was quick to remove it
-    return { ...pulled, pulled: true };
+    const { digest, upToDate } = await this.#pull(reference, options);
+    const image = await this.#inspect(reference, options.signal, digest);
+    if (image === undefined) throw notHere(reference); // somebody was quick to remove it
+    return { ...image, pulled: !upToDate };
   }
 
   /**
@@ -96,8 +96,8 @@ export class ImageSource {
     return true;
   }
 
-  /** @returns The digest that the registry has for the name. */
-  async #pull(reference: string, options: PullOptions): Promise<string | undefined> {
+  /** @returns What the registry has said. */
+  async #pull(reference: string, options: PullOptions): Promise<Pick<PullTracker, "digest" | "upToDate">> {
     const { onProgress, signal, timeoutMs = PULL_PATIENCE_MS } = options;
     const tracker = new PullTracker();
     log.info("pulling an image", { image: reference });
@@ -114,7 +114,7 @@ export class ImageSource {
       signal?.throwIfAborted();
       throw pullError(reference, error, timeoutMs);
     }
-    return tracker.digest;
+    return tracker;
   }
 
   /** @param digest The one to name, where the engine knows several for the image. */

@@ -56,9 +56,11 @@ dockerTest("an image that is not here is pulled with missing, and not found with
 
 dockerTest("with always the registry is asked though the image is here", async (docker) => {
   await docker.on("image inspect", inspected(NEWER, `app@${NEWER}`));
-  await docker.on("image pull", pulled(NEWER), { stderr: "Error response from daemon: no luck\n", code: 1 });
+  const same = { stdout: `Digest: ${NEWER}\nStatus: Image is up to date for app:1\n` };
+  await docker.on("image pull", pulled(NEWER), same, { stderr: "Error response from daemon: no luck\n", code: 1 });
   const source = new ImageSource(docker.command);
   assertEquals(await source.resolve("app:1", "always"), { imageId: NEWER, digest: `app@${NEWER}`, pulled: true });
+  assertEquals(await source.resolve("app:1", "always"), { imageId: NEWER, digest: `app@${NEWER}`, pulled: false });
   const error = await assertRejects(() => source.resolve("app:1", "always"), ImageError);
   assertEquals([error.reason, error.message], ["engine", "cannot pull app:1: no luck"]);
 });
