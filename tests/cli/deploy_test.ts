@@ -1,21 +1,10 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { noNet, noRun, noWrite } from "../support/permissions.ts";
-import { type Answer, ANSWERS, apiTest, FakeApi, problem, TEMPLATE, WEB } from "./fake_api.ts";
+import { ANSWERS, apiTest, events, FakeApi, problem, TEMPLATE, WEB } from "./fake_api.ts";
 import { programArgs } from "./run_main.ts";
 
 const PUT = "PUT /v1/services/web";
 const AFTER = { ...WEB, latestRevision: "web-00003", etag: "5", traffic: [{ revision: "latest", percent: 100 }] };
-
-/** Events, and then nothing more: the stream stays open until it is let go of. */
-function events(...list: [type: string, data: object][]): Answer {
-  return () => {
-    const text = list.map(([type, data], id) => `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`).join(
-      "",
-    );
-    const body = new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode(`: hi\n\n${text}`)) });
-    return new Response(body, { headers: { "content-type": "text/event-stream" } });
-  };
-}
 
 const EVENTS = events(
   ["stats", {}],

@@ -75,6 +75,17 @@ export function problem(status: number, detail: string, more: object = {}): Resp
   });
 }
 
+/** Events, and then nothing more: the stream stays open until it is let go of. */
+export function events(...list: [type: string, data: object][]): Answer {
+  return () => {
+    const text = list.map(([type, data], id) => `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`).join(
+      "",
+    );
+    const body = new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode(`: hi\n\n${text}`)) });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+}
+
 /** A test of a verb, with an admin API that answers so. */
 export function apiTest(name: string, answers: Record<string, Answer>, fn: (api: FakeApi) => Promise<void>): void {
   Deno.test({
