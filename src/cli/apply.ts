@@ -4,6 +4,7 @@ import { parseManifest } from "../control/manifest.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import { apiTarget } from "./apply/api_target.ts";
 import { ApiError } from "./client.ts";
+import { stderrScreen } from "./deploy/progress.ts";
 import { type Colour, type Paint, paintFor } from "./output/paint.ts";
 import { MARKS, previewText } from "./output/preview.ts";
 import { plainText } from "./output/table.ts";
@@ -40,10 +41,13 @@ export const apply = clientVerb({
     if (prune && file === undefined) throw new UsageError("--prune needs a file, which tells what was declared by it");
     const text = file === undefined ? await new Response(Deno.stdin.readable).text() : await readManifest(given);
     const manifest = parseManifest(text, file === undefined ? "(input)" : given);
-    const target = apiTarget(call.client, call.switched("wait") === false ? false : undefined);
+    const silent = call.on("json") || call.on("quiet");
+    const target = apiTarget(call.client, {
+      wait: call.switched("wait") === false ? false : undefined,
+      screen: silent ? undefined : stderrScreen(),
+    });
     const width = Math.max(0, ...[...manifest.keys()].map((name) => name.length));
     const paint = paintFor(Deno.stdout, call.surroundings);
-    const silent = call.on("json") || call.on("quiet");
     const results = await applyManifest(manifest, file, target, {
       prune,
       dryRun,

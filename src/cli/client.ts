@@ -32,12 +32,20 @@ export interface Asking {
 }
 
 /** Asks the admin API of a running cless. Every method throws an OperatorError for what is not answered with success. */
-export class Client {
+export class Client implements Disposable {
   readonly #settings: ClientSettings;
+  /** Makes the connections where the platform's own might go astray. */
+  readonly #direct: Deno.HttpClient | undefined;
   #token: Promise<Token> | undefined;
 
   constructor(settings: ClientSettings) {
     this.#settings = settings;
+    this.#direct = directClient(settings.server);
+  }
+
+  /** Lets go of its connections. */
+  [Symbol.dispose](): void {
+    this.#direct?.close();
   }
 
   /** The file that the token is from; `undefined` where it was given. */
@@ -98,6 +106,7 @@ export class Client {
         redirect: "error",
         body: bytes ?? (body === undefined ? null : JSON.stringify(body)),
         ...(signal === undefined ? {} : { signal }),
+        ...(this.#direct === undefined ? {} : { client: this.#direct }),
       });
     } catch (error) {
       if (signal?.aborted) throw error;
@@ -146,6 +155,17 @@ export class Client {
     const { file } = await this.#readToken();
     return new ApiError(401, `${message} (${file === undefined ? "the one given" : `the one in ${file}`})`);
   }
+}
+
+/**
+ * What connects to this machine itself: with HTTP_PROXY set, the platform would send even that to the proxy, and the token
+ * with it.
+ */
+function directClient(server: string): Deno.HttpClient | undefined {
+  const { protocol, hostname, port } = new URL(server);
+  if (protocol !== "http:" || !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return undefined;
+  const address = { hostname: hostname.replaceAll(/[[\]]/g, ""), port: Number(port || 80) };
+  return Deno.createHttpClient({ proxy: { transport: "tcp", ...address } });
 }
 
 /** The path of a service, or of what belongs to it. @throws {UsageError} For what can be no name. */

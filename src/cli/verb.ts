@@ -24,7 +24,7 @@ export interface Verb {
 }
 
 /** How a verb is called: what was given, and whom to ask. */
-export class Call {
+export class Call implements Disposable {
   readonly args: readonly string[];
   readonly #given: GivenFlags;
   #surroundings: Surroundings | undefined;
@@ -40,6 +40,12 @@ export class Call {
     return this.#client ??= new Client(readClientSettings(this.#given, this.surroundings));
   }
 
+  /** Lets go of what it has asked with. */
+  [Symbol.dispose](): void {
+    this.#client?.[Symbol.dispose]();
+  }
+
+  /** What the surroundings of the process say. */
   get surroundings(): Surroundings {
     return this.#surroundings ??= systemSurroundings();
   }
@@ -127,7 +133,8 @@ export function clientVerb(verb: ClientVerb): Verb {
         return 0;
       }
       checkArguments(verb, rest);
-      return await verb.run(new Call(rest, given)) ?? 0;
+      using call = new Call(rest, given);
+      return await verb.run(call) ?? 0;
     },
   };
 }

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { noWrite } from "../support/permissions.ts";
-import { type Answer, ANSWERS, apiTest, FakeApi, problem, WEB } from "./fake_api.ts";
+import { type Answer, ANSWERS, apiTest, events, FakeApi, problem, WEB } from "./fake_api.ts";
 
 const FILE =
   "services:\n  web:\n    image: web:v3\n  shop:\n    image: shop\n    domains: [shop.example]\n    traffic: 50\n";
@@ -80,6 +80,15 @@ applyTest("a service that is as declared is left as it is", {
   const { out } = await api.run("apply", "--file", file, "--no-wait");
   assertEquals(out, "= web\n+ shop  create\n1 made, 0 changed, 1 as they were");
   assertStringIncludes(api.changes.at(-1)!, "?wait=false&declaredBy=");
+});
+
+applyTest("what takes its time is shown beside", {
+  ...PLANS,
+  "GET /v1/events?service=web": events(["revision.starting", { revision: "web-00003" }]),
+}, async (api, file) => {
+  const { out, err } = await api.run("apply", "-f", file);
+  assertEquals([out.split("\n")[0], err], ["~ web   image", "starting web-00003"]);
+  assertEquals((await api.run("apply", "-f", file, "-q")).err, "");
 });
 
 applyTest("a dry run prints the difference and changes nothing", PLANS, async (api, file) => {

@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { readClientSettings } from "../../src/cli/client_settings.ts";
 import { OperatorError, UsageError } from "../../src/errors.ts";
-import { noNet, noWrite } from "../support/permissions.ts";
+import { noNet, noRun, noWrite } from "../support/permissions.ts";
 import { apiTest, FakeApi } from "./fake_api.ts";
-import { runMain } from "./run_main.ts";
+import { programArgs, runMain } from "./run_main.ts";
 
 /** The settings by flags and variables. */
 function settings(flags: Record<string, string>, variables: Record<string, string> = {}) {
@@ -103,6 +103,23 @@ apiTest("what answers without being cless is told so", {
     `cless: what answers at ${api.url} ${OTHER} (status 502); name it with --server`,
   );
   assertEquals((await api.run("secrets")).code, 1, "the token goes nowhere else");
+});
+
+Deno.test({
+  name: "a proxy of the surroundings does not get what is meant for this machine",
+  ignore: noNet || noRun,
+  fn: async () => {
+    await using api = new FakeApi({ "GET /v1/services": [] });
+    const proxy = "http://127.0.0.1:9"; // nobody is there
+    for (const server of [api.url, api.url.replace("127.0.0.1", "localhost")]) {
+      const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+        args: programArgs("services", "--json", "--server", server, "--token", "secret"),
+        env: { HTTP_PROXY: proxy, http_proxy: proxy },
+        stdin: "null",
+      }).output();
+      assertEquals([success, new TextDecoder().decode(stdout)], [true, "[]\n"], server);
+    }
+  },
 });
 
 Deno.test({

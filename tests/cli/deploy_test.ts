@@ -1,20 +1,10 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { noWrite } from "../support/permissions.ts";
-import { type Answer, ANSWERS, apiTest, problem, TEMPLATE, WEB } from "./fake_api.ts";
+import { noNet, noRun, noWrite } from "../support/permissions.ts";
+import { ANSWERS, apiTest, events, FakeApi, problem, TEMPLATE, WEB } from "./fake_api.ts";
+import { programArgs } from "./run_main.ts";
 
 const PUT = "PUT /v1/services/web";
 const AFTER = { ...WEB, latestRevision: "web-00003", etag: "5", traffic: [{ revision: "latest", percent: 100 }] };
-
-/** Events, and then nothing more: the stream stays open until it is let go of. */
-function events(...list: [type: string, data: object][]): Answer {
-  return () => {
-    const text = list.map(([type, data], id) => `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`).join(
-      "",
-    );
-    const body = new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode(`: hi\n\n${text}`)) });
-    return new Response(body, { headers: { "content-type": "text/event-stream" } });
-  };
-}
 
 const EVENTS = events(
   ["stats", {}],
@@ -157,6 +147,26 @@ apiTest("flags that are wrong are exit code 2, and no value of a variable is sho
     assertStringIncludes(err, `cless: ${message}`);
   }
   assertEquals(api.asked.length, 0);
+});
+
+Deno.test({
+  name: "Ctrl-C ends the waiting, and says that the deploy goes on",
+  ignore: noNet || noRun,
+  fn: async () => {
+    const deployed = Promise.withResolvers<Response>();
+    await using api = new FakeApi({ ...DEPLOYS });
+    api.answers[PUT] = () => {
+      child.kill("SIGINT");
+      return deployed.promise;
+    };
+    const args = programArgs("deploy", "web", "--server", api.url, "--token", "secret");
+    const child = new Deno.Command(Deno.execPath(), { args, stdin: "null", stdout: "piped", stderr: "piped" }).spawn();
+    const [out, text] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+    deployed.resolve(Response.json(AFTER));
+    assertEquals([(await child.status).code, out], [130, ""]);
+    const last = text.trimEnd().split("\n").at(-1);
+    assertEquals(last, "a deploy that has begun goes on; cless describe web shows what it comes to");
+  },
 });
 
 if (!noWrite) {

@@ -10,7 +10,7 @@ export interface Asked {
 }
 
 /** What is answered: a response, or what it says in JSON. */
-export type Answer = Response | object | ((asked: Asked) => Response | object);
+export type Answer = Response | object | ((asked: Asked) => Response | object | Promise<Response>);
 
 /** An admin API that answers from a table, and remembers what it was asked. */
 export class FakeApi implements AsyncDisposable {
@@ -61,7 +61,7 @@ export class FakeApi implements AsyncDisposable {
     if (asked.headers.get("authorization") !== "Bearer secret") return problem(401, "The token is missing or wrong");
     const answer = this.answers[asked.line] ?? this.answers[`${request.method} ${pathname}`];
     if (answer === undefined) return problem(404, `there is no ${pathname}`);
-    const given = typeof answer === "function" ? answer(asked) : answer;
+    const given = typeof answer === "function" ? await answer(asked) : answer;
     return given instanceof Response ? given.clone() : Response.json(given);
   }
 }
@@ -73,6 +73,17 @@ export function problem(status: number, detail: string, more: object = {}): Resp
     status,
     headers,
   });
+}
+
+/** Events, and then nothing more: the stream stays open until it is let go of. */
+export function events(...list: [type: string, data: object][]): Answer {
+  return () => {
+    const text = list.map(([type, data], id) => `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`).join(
+      "",
+    );
+    const body = new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode(`: hi\n\n${text}`)) });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
 }
 
 /** A test of a verb, with an admin API that answers so. */

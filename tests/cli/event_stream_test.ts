@@ -1,0 +1,42 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { eventsOf } from "../../src/cli/event_stream.ts";
+import { linesOf } from "../../src/cli/lines.ts";
+
+/** A body that arrives in such pieces. */
+function bodyOf(...pieces: Uint8Array<ArrayBuffer>[]): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return ReadableStream.from(pieces);
+}
+
+/** All that there is. */
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+Deno.test("lines are the same in whatever pieces they arrive", async () => {
+  const bytes = new TextEncoder().encode("one\r\n\nzwölf €\nrest");
+  await fc.assert(fc.asyncProperty(fc.array(fc.nat(bytes.length)), async (cuts) => {
+    const at = [0, ...cuts.sort((a, b) => a - b), bytes.length];
+    const pieces = at.slice(1).map((end, index) => bytes.slice(at[index], end));
+    assertEquals(await all(linesOf(bodyOf(...pieces))), ["one", "", "zwölf €", "rest"]);
+  }));
+  assertEquals(await all(linesOf(bodyOf())), []);
+});
+
+Deno.test("events have a type and data, and what is none is passed over", async () => {
+  const text = [
+    ": cless\n\n",
+    'id: 1\nevent: revision.ready\ndata: {"ms": 1}\n\n',
+    ":\n\n",
+    'data:{"a":\ndata: 2}\n\n',
+    "event: broken\ndata: {\n\n",
+    "event: number\ndata: 5\n\n",
+    "retry\nevent: cut\ndata: {}\n",
+  ].join("");
+  assertEquals(await all(eventsOf(bodyOf(new TextEncoder().encode(text)))), [
+    { type: "revision.ready", data: { ms: 1 } },
+    { type: "message", data: { a: 2 } },
+  ]);
+});
