@@ -10,8 +10,9 @@ import { type Herd, herd } from "./herd.ts";
 import { describeMachine } from "./machine.ts";
 import { lockMachine } from "./machine_lock.ts";
 import { HELP, type Options, readOptions } from "./options.ts";
-import { coldFindings, herdFindings, sizesFindings } from "./report.ts";
+import { coldFindings, herdFindings, sizesFindings, storeFindings } from "./report.ts";
 import { sizes } from "./sizes.ts";
+import { storeTimes } from "./store.ts";
 import { howToInstall, TOOLS, versionOf } from "./tool.ts";
 
 /** Runs the bench; returns the exit code. */
@@ -83,6 +84,10 @@ async function bench(options: Options, signal: AbortSignal): Promise<Finding[]> 
     note("sizes");
     const load = { starts: options.rounds, seconds: options.seconds };
     findings.push(...sizesFindings(await sizes(docker, folder, load, signal)));
+  }
+  if (wanted("store")) {
+    note("store");
+    findings.push(...storeFindings(await storeTimes(`${folder}/store`, options.rounds)));
   }
   console.log([...tables, findingsTable(findings), machine].join("\n\n"));
   return findings;

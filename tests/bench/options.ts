@@ -5,7 +5,7 @@ import { BenchUsageError } from "./errors.ts";
 import { type Load, LOADS } from "./loads.ts";
 
 /** What can be measured, in the order in which it is. */
-export const SCENARIOS = ["forward", "cold", "herd", "sizes"] as const;
+export const SCENARIOS = ["forward", "cold", "herd", "sizes", "store"] as const;
 /** The name of something that can be measured. */
 export type Scenario = typeof SCENARIOS[number];
 

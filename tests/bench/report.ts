@@ -3,9 +3,12 @@ import type { Finding } from "./finding.ts";
 import { type Herd, HERD_SIZE } from "./herd.ts";
 import type { Sizes } from "./sizes.ts";
 import { median, spread } from "./statistics.ts";
+import { STORED_SERVICES, type StoreTimes } from "./store.ts";
 
 const COLD_BAR_MS = 25;
 const HERD_BAR_MS = 1500;
+const STORE_START_BAR_MS = 1000;
+const CHANGE_BAR_MS = 10;
 
 /** What {@linkcode coldStarts} tells. */
 export function coldFindings(starts: readonly ColdStart[]): Finding[] {
@@ -71,6 +74,26 @@ export function sizesFindings({ startMs, idleMb, loadedMb, executableMb }: Sizes
     {
       what: "size of ./cless",
       value: executableMb === undefined ? "not built (make build)" : `${executableMb.toFixed(1)} MB`,
+    },
+  ];
+}
+
+/** What {@linkcode storeTimes} tells. */
+export function storeFindings({ startMs, changeMs }: StoreTimes): Finding[] {
+  return [
+    {
+      what: `${STORED_SERVICES} services: opened and published`,
+      value: `${median(startMs).toFixed(0)} ms`,
+      spread: spread(startMs, 0),
+      bar: `≤ ${STORE_START_BAR_MS} ms`,
+      met: median(startMs) <= STORE_START_BAR_MS,
+    },
+    {
+      what: `${STORED_SERVICES} services: a change of traffic kept and published`,
+      value: `${median(changeMs).toFixed(1)} ms`,
+      spread: spread(changeMs, 1),
+      bar: `≤ ${CHANGE_BAR_MS} ms`,
+      met: median(changeMs) <= CHANGE_BAR_MS,
     },
   ];
 }
