@@ -10,10 +10,13 @@ export interface EventJson {
  * Reads server-sent events whose data is JSON; what is none is passed over.
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  */
-export async function* eventsOf(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<EventJson> {
+export async function* eventsOf(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  signal?: AbortSignal,
+): AsyncGenerator<EventJson> {
   let type = "message";
   let data: string[] = [];
-  for await (const line of linesOf(body)) {
+  for await (const line of linesOf(body, signal)) {
     const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line)!;
     if (line === "") {
       const read = parseData(data.join("\n"));

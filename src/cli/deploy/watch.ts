@@ -49,7 +49,7 @@ export class Watch implements AsyncDisposable {
 
   async #show(body: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     try {
-      for await (const event of eventsOf(body)) this.#progress.show(event);
+      for await (const event of eventsOf(body, this.#aborter.signal)) this.#progress.show(event);
     } catch {
       // The deploy goes on, and its answer tells the rest.
     }
