@@ -10,7 +10,7 @@ export interface EventJson {
  * Reads server-sent events whose data is JSON; what is none is passed over.
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  *
- * @param signal Ends them, with its reason.
+ * @param signal Ends them, as if there were no more.
  */
 export async function* eventsOf(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,

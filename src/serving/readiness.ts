@@ -13,7 +13,10 @@ const FIRST_PATIENCE_MS = 100;
  * @throws The signal's reason, once it is aborted.
  */
 export async function untilReady(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
-  const client = Deno.createHttpClient({ http2: false, poolMaxIdlePerHost: 0 });
+  const { hostname, port } = new URL(url);
+  // Straight to the container: else `fetch` would go by the proxy that HTTP_PROXY names.
+  const proxy = { transport: "tcp", hostname, port: Number(port || 80) } as const;
+  const client = Deno.createHttpClient({ http2: false, poolMaxIdlePerHost: 0, proxy });
   const ready = new AbortController();
   const end = AbortSignal.any([signal, ready.signal]);
   const attempts: Promise<void>[] = [];

@@ -40,3 +40,16 @@ Deno.test("events have a type and data, and what is none is passed over", async 
     { type: "message", data: { a: 2 } },
   ]);
 });
+
+Deno.test("a signal ends what would go on", async () => {
+  const aborter = new AbortController();
+  const body = new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode("one\ntwo\nthr")) });
+  const lines: string[] = [];
+  for await (const line of linesOf(body, aborter.signal)) {
+    lines.push(line);
+    if (lines.length === 2) aborter.abort();
+  }
+  assertEquals(lines, ["one", "two"]);
+  const events = new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode("data: {}\n\n")) });
+  assertEquals(await all(eventsOf(events, AbortSignal.abort())), []);
+});

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { linesOf } from "../../src/cli/lines.ts";
 
 const encoder = new TextEncoder();
@@ -16,6 +16,6 @@ Deno.test("lines end with their signal, also where what they are read from does 
   const aborter = new AbortController();
   const silent = new ReadableStream<Uint8Array<ArrayBuffer>>({ cancel: () => new Promise(() => {}) });
   const reading = all(linesOf(silent, aborter.signal));
-  aborter.abort(new Error("enough"));
-  await assertRejects(() => reading, Error, "enough");
+  aborter.abort();
+  assertEquals(await reading, []);
 });

@@ -2,7 +2,7 @@ import { assert, assertRejects } from "@std/assert";
 import { systemClock } from "../../src/serving/clock.ts";
 import { untilReady } from "../../src/serving/readiness.ts";
 import { never } from "../support/kit.ts";
-import { noNet } from "../support/permissions.ts";
+import { noNet, noRun } from "../support/permissions.ts";
 
 /** An app that does for each connection in turn what the test says, and the last of it for all that follow. */
 function newApp(...turns: ("close" | "hang" | `HTTP/1.1 ${string}`)[]) {
@@ -75,3 +75,21 @@ Deno.test({ name: "the waiting ends with its signal, also while an app owes its 
   end.abort(new Error("enough"));
   await assertRejects(() => waiting, Error, "enough");
 });
+
+Deno.test(
+  { name: "an app is asked itself, whatever proxy the environment names", ignore: noNet || noRun },
+  async () => {
+    await using app = newApp("HTTP/1.1 200 OK");
+    const module = new URL("../../src/serving/", import.meta.url);
+    const script = `
+    import { systemClock } from "${module}clock.ts";
+    import { untilReady } from "${module}readiness.ts";
+    await untilReady("${app.url}", systemClock, AbortSignal.timeout(3000));
+  `;
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-lock", script],
+      env: { HTTP_PROXY: "http://127.0.0.1:9", http_proxy: "http://127.0.0.1:9" },
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+  },
+);
