@@ -145,8 +145,7 @@ export class Cless {
   /** Stops accepting, lets what is in flight finish for a while, and stops the containers. */
   async stop(): Promise<void> {
     this.#configFile?.stop();
-    this.#control.close();
-    await this.#requests.drain();
+    await Promise.all([this.#control.close(), this.#requests.drain()]);
     if (this.#containers.found) await atMost(this.#stopContainers(), this.#clock, STOP_PATIENCE_MS);
     await atMost(this.#admin.shutdown(), this.#clock, ADMIN_PATIENCE_MS);
     this.#requests[Symbol.dispose]();

@@ -30,6 +30,10 @@ export function adminApi(parts: AdminParts): AdminApi {
     const holder = await authenticate(request.headers, peer, parts).catch((error) => {
       throw target.path === "/" ? withPurpose(error) : error;
     });
+    if (parts.stopping?.aborted && request.method !== "GET" && request.method !== "HEAD") {
+      // What is started now would be left behind.
+      throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
+    }
     checkLength(request.headers);
     return await (await open())(request, { holder, target });
   };

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../serving/clock.ts";
 import { InvalidError } from "../control/schema.ts";
 import { content } from "./answer.ts";
 import { operation } from "./operation.ts";
-import type { EventSource, ServiceEvent } from "./parts.ts";
+import { type ClessEvent, SlowSubscriber } from "../control/event_log.ts";
 import { whole } from "./query.ts";
 import { streamOf } from "./stream.ts";
 import { timeOf } from "./views.ts";
@@ -54,7 +54,7 @@ function readLastId(headers: Headers): number | undefined {
 
 /** Events as text, with a word now and then where there are none. */
 async function* eventText(
-  events: ReturnType<EventSource["subscribe"]>,
+  events: AsyncIterable<ClessEvent>,
   { clock, service }: { readonly clock: Clock; readonly service?: string },
 ): AsyncIterable<string> {
   const iterator = events[Symbol.asyncIterator]();
@@ -75,7 +75,7 @@ async function* eventText(
       due = clock.now() + HEARTBEAT_MS;
     }
   } catch (error) {
-    if (!(error instanceof Error && error.name === "SlowSubscriber")) throw error;
+    if (!(error instanceof SlowSubscriber)) throw error;
     yield ": too slow; go on with the last id\n\n";
   } finally {
     next.catch(() => {});
@@ -83,7 +83,7 @@ async function* eventText(
   }
 }
 
-function showEvent({ at, data, id, service, type }: ServiceEvent): string {
+function showEvent({ at, data, id, service, type }: ClessEvent): string {
   const head = id === undefined ? "" : `id: ${id}\n`;
   return `${head}event: ${type}\ndata: ${JSON.stringify({ at: timeOf(at), service, ...data })}\n\n`;
 }

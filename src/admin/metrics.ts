@@ -20,7 +20,7 @@ export class Metrics {
    * Notes a request that is answered. On the path of every request.
    *
    * @param service Missing where no service answered.
-   * @param ms From its arrival to the end of its answer.
+   * @param ms From its arrival to its answer's headers.
    */
   requested(service: string | undefined, status: number, ms: number): void {
     if (this.#figures !== undefined) this.#figures.requested(service, status, ms);
@@ -59,6 +59,9 @@ export class Metrics {
       const figures = new Figures(this.#parts);
       for (const note of this.#early.splice(0)) note(figures);
       return this.#figures = figures;
+    }, (error) => {
+      this.#loading = undefined; // it may work the next time
+      throw error;
     });
   }
 }

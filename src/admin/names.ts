@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { Scope } from "../control/records.ts";
 import { ClessError } from "../errors.ts";
-import type { AdminParts, ServiceView } from "./parts.ts";
+import type { ServiceView } from "../control/catalog.ts";
+import type { AdminParts } from "./parts.ts";
 
 /** What makes the name of a service, beside that there is no `--` in it and that it is not `admin`. */
 export const SERVICE_PATTERN = "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$";

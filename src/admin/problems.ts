@@ -1,4 +1,4 @@
-import { Conflict, NotFound, RevisionFailed } from "../control/deploy_error.ts";
+import { Conflict, ImageUnavailable, NotFound, RevisionFailed } from "../control/deploy_error.ts";
 import { InvalidError } from "../control/schema.ts";
 import { UnknownSecretError } from "../control/secrets.ts";
 import { DomainTakenError, StaleError } from "../control/store.ts";
@@ -18,6 +18,7 @@ const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error,
   [Conflict, "conflict"],
   [DomainTakenError, "conflict"],
   [StaleError, "stale"],
+  [ImageUnavailable, "image_unavailable"],
   [RevisionFailed, "revision_failed"],
   [OperatorError, "store_unavailable"],
 ];
@@ -42,7 +43,6 @@ function toClessError(thrown: unknown): ClessError {
   // They name no field themselves.
   if (thrown instanceof TrafficError) return new ClessError("invalid", `traffic: ${thrown.message}`);
   if (thrown instanceof UnknownSecretError) return new ClessError("invalid", `secretEnv: ${thrown.message}`);
-  if (thrown.name === "ImageUnavailable") return new ClessError("image_unavailable", thrown.message);
   const code = CODES.find(([kind]) => thrown instanceof kind)?.[1];
   return code === undefined ? internal() : new ClessError(code, thrown.message, { cause: thrown });
 }

@@ -5,7 +5,9 @@ import { readJson } from "./body.ts";
 import { etagOf, readIfMatch } from "./etag.ts";
 import { declaredOf, IF_MATCH, serviceOf, serviceParam } from "./names.ts";
 import { operation } from "./operation.ts";
-import type { AdminParts, DeployPreview, ServiceView } from "./parts.ts";
+import type { ServiceView } from "../control/catalog.ts";
+import type { DeployPreview } from "../control/deploy_preview.ts";
+import type { AdminParts } from "./parts.ts";
 import { flag, whole } from "./query.ts";
 import { serviceView, showService, showTarget, trafficSchema } from "./views.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { showTemplate, targetsSchema, templateSchema } from "../control/schema.ts";
 import type { TrafficTarget } from "../domain/traffic.ts";
-import type { RevisionView, ServiceView } from "./parts.ts";
+import type { RevisionView, ServiceView } from "../control/catalog.ts";
 
 /** A moment, as JSON has it. */
 export const time = z.iso.datetime().meta({ examples: ["2026-11-25T10:00:00.000Z"] });

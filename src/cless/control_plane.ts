@@ -137,10 +137,11 @@ export class ControlPlane {
     this.#stopForgetting = this.#parts.clock.every(DAY_MS, () => this.deployer.forgetOld());
   }
 
-  /** Ends what is being told to clients without end, so that their connections can end. */
-  close(): void {
+  /** Takes no more changes, ends what is told to clients without end, and calls off the deploys that are on their way. */
+  async close(): Promise<void> {
     this.#stopForgetting?.();
     this.#stopping.abort();
+    await this.deployer.close(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 }));
   }
 
   /** Tells of the new state of an instance. */

@@ -20,8 +20,9 @@ interface Attempt {
 }
 
 /**
- * Counts wrong tokens by address: ask {@linkcode secondsLeft} before a token is checked, and tell of each that was
- * {@linkcode wrong}. Addresses do not touch one another.
+ * Counts wrong tokens by address: ask {@linkcode secondsLeft} when one was wrong, and tell of it by {@linkcode wrong}. A
+ * right one is let in all the same: nobody guesses it, and others on its address could keep its owner out. Addresses do
+ * not touch one another.
  */
 export class Attempts {
   readonly #clock: Clock;

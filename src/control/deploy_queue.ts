@@ -9,6 +9,8 @@ interface Call {
 export class DeployQueue {
   readonly #queue = new QueueByName();
   readonly #calls = new Map<string, Set<Call>>();
+  /** Why none is taken any more. */
+  #closed: Error | undefined;
 
   /**
    * Does one once all that came before it under the name have ended.
@@ -17,6 +19,7 @@ export class DeployQueue {
    * @param work Gets a signal that is aborted when the deploy is called off, by whomever.
    */
   async run<T>(name: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) throw this.#closed;
     const abort = new AbortController();
     const end = signal === undefined ? abort.signal : AbortSignal.any([signal, abort.signal]);
     const done = this.#queue.run(name, () => {
@@ -32,6 +35,12 @@ export class DeployQueue {
       calls.delete(call);
       if (calls.size === 0 && this.#calls.get(name) === calls) this.#calls.delete(name);
     }
+  }
+
+  /** Takes no more, calls off those that are on their way, and resolves when they have ended. */
+  async close(reason: Error): Promise<void> {
+    this.#closed = reason;
+    await Promise.all([...this.#calls.keys()].map((name) => this.callOff(name, reason)));
   }
 
   /** Calls off all deploys of a service that have been asked for until now, and resolves when they have ended. */

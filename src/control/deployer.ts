@@ -69,6 +69,11 @@ export class Deployer {
     }
   }
 
+  /** Takes no more deploys, calls off those that are on their way, and resolves when they have ended. */
+  close(reason: Error): Promise<void> {
+    return this.#onTheWay.close(reason);
+  }
+
   /** A service as it is kept. */
   get(name: string): ServiceState | undefined {
     return this.#ledger.get(name);

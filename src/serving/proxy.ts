@@ -251,6 +251,7 @@ export class Proxy {
   }
 
   #noteRefused({ method, headers }: Request, info: Info, response: Response): Response {
+    this.#parts.answered?.(undefined, response.status, 0);
     if (!this.#logsRequests) return response;
     const error = response.headers.get("cless-error");
     const finish = () => log.debug("request", { method, host: headers.get("host"), status: response.status, error });

@@ -146,3 +146,12 @@ Deno.test("requests of foreign pages are refused, and no page may read an answer
   });
   await problemOf(preflight, 403, "forbidden");
 });
+
+Deno.test("while cless stops, it can be looked at, and nothing can be changed", async () => {
+  const stopping = new AbortController();
+  const { ask } = await newAdmin({ stopping: stopping.signal });
+  stopping.abort();
+  assertEquals((await ask("GET", "/v1/services")).status, 200);
+  const answer = await ask("PUT", "/v1/services/web", { body: { image: "web" } });
+  assertEquals([answer.status, answer.headers.get("cless-error")], [503, "draining"]);
+});

@@ -1,8 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { type AdminApi, adminApi } from "../../src/admin/api.ts";
-import type { AdminParts, DeployPreview, RevisionView, ServiceEvent, ServiceView } from "../../src/admin/parts.ts";
+import type { AdminParts } from "../../src/admin/parts.ts";
 import { Attempts } from "../../src/control/attempts.ts";
+import type { RevisionView, ServiceView } from "../../src/control/catalog.ts";
 import { NotFound } from "../../src/control/deploy_error.ts";
+import type { DeployPreview } from "../../src/control/deploy_preview.ts";
+import type { ClessEvent } from "../../src/control/event_log.ts";
 import { showTemplate } from "../../src/control/schema.ts";
 import { Secrets } from "../../src/control/secrets.ts";
 import { Tokens } from "../../src/control/tokens.ts";
@@ -27,7 +30,7 @@ export interface Admin extends Scene {
   /** Convention services, as they are shown. */
   readonly found: ServiceView[];
   /** What happens, for whoever subscribes. */
-  readonly happening: ServiceEvent[];
+  readonly happening: ClessEvent[];
   /** Asks the API, with the owner's token unless the request has one. */
   ask(method: string, path: string, options?: AskOptions): Promise<Response>;
 }
@@ -53,7 +56,7 @@ export async function newAdmin(
   const { deployer, kit } = scene;
   const asked: string[] = [];
   const found: ServiceView[] = [];
-  const happening: ServiceEvent[] = [];
+  const happening: ClessEvent[] = [];
   const tokens = new Tokens(store, OWNER, () => scene.time.now);
   const catalog = catalogOf(scene, found);
   const control = async (what: string, name: string) => {
@@ -205,7 +208,7 @@ export function templateJson(image: string): Record<string, unknown> {
   return JSON.parse(JSON.stringify(showTemplate(canonicalTemplate({ image }))));
 }
 
-async function* eventsOf(events: readonly ServiceEvent[]): AsyncIterable<ServiceEvent> {
+async function* eventsOf(events: readonly ClessEvent[]): AsyncIterable<ClessEvent> {
   await Promise.resolve();
   yield* events;
 }

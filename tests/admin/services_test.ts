@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { RevisionFailed } from "../../src/control/deploy_error.ts";
+import { ImageUnavailable, RevisionFailed } from "../../src/control/deploy_error.ts";
 import { ClessError } from "../../src/errors.ts";
 import { foundService, good, newAdmin, problemOf, templateJson } from "./kit.ts";
 
@@ -93,10 +93,7 @@ Deno.test("a revision that does not start is told with its reason, and changes n
 
 Deno.test("the reason and the last lines of a revision or an image that fails are shown", async () => {
   const failed = Object.assign(new RevisionFailed("web-00001", new Error("exit 1")), { output: ["a", "b"] });
-  const unavailable = Object.assign(new Error("the image x cannot be had: no such host"), {
-    name: "ImageUnavailable",
-    reason: "no such host",
-  });
+  const unavailable = new ImageUnavailable("the image x cannot be had: no such host", { reason: "no such host" });
   const errors: [error: Error, code: string, extra: unknown][] = [
     [failed, "revision_failed", ["exit 1", ["a", "b"]]],
     [unavailable, "image_unavailable", ["no such host", []]],

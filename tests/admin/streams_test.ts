@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { OperatorError } from "../../src/errors.ts";
-import type { AdminParts, ServiceEvent, ServiceLogLine } from "../../src/admin/parts.ts";
+import type { AdminParts } from "../../src/admin/parts.ts";
+import { type ClessEvent, SlowSubscriber } from "../../src/control/event_log.ts";
+import type { ServiceLogLine } from "../../src/control/service_logs.ts";
 import { settle } from "../support/fake_clock.ts";
 import { foundService, good, newAdmin, problemOf } from "./kit.ts";
 
@@ -9,15 +11,15 @@ class Wire {
   asked: { readonly after?: number; readonly signal: AbortSignal } | undefined;
   /** How often the next event was asked for. */
   pulled = 0;
-  readonly #events: (ServiceEvent | Error)[] = [];
+  readonly #events: (ClessEvent | Error)[] = [];
   #ring: () => void = () => {};
 
-  send(event: ServiceEvent | Error): void {
+  send(event: ClessEvent | Error): void {
     this.#events.push(event);
     this.#ring();
   }
 
-  async *subscribe(options: { readonly after?: number; readonly signal: AbortSignal }): AsyncIterable<ServiceEvent> {
+  async *subscribe(options: { readonly after?: number; readonly signal: AbortSignal }): AsyncIterable<ClessEvent> {
     this.asked = options;
     const aborted = new Promise<void>((resolve) => options.signal.addEventListener("abort", () => resolve()));
     while (!options.signal.aborted) {
@@ -30,7 +32,7 @@ class Wire {
   }
 }
 
-function event(id: number | undefined, service: string | undefined, data: Record<string, unknown> = {}): ServiceEvent {
+function event(id: number | undefined, service: string | undefined, data: Record<string, unknown> = {}): ClessEvent {
   return { id, at: Date.parse("2026-11-25T10:00:00Z"), type: "service.changed", service, data };
 }
 
@@ -96,15 +98,15 @@ Deno.test("events go on after the last one that was seen, by header or parameter
 });
 
 Deno.test("one who is too slow is told so at the end; another failure cuts the stream", async () => {
-  for (const name of ["SlowSubscriber", "TypeError"]) {
+  for (const failure of [new SlowSubscriber("too slow"), new TypeError("x")]) {
     const wire = new Wire();
     const { ask } = await newAdmin({ events: wire });
     const pieces = piecesOf(await ask("GET", "/v1/events"));
     await pieces.next();
-    wire.send(Object.assign(new Error("x"), { name }));
+    wire.send(failure);
     const rest = await pieces.next().then((piece) => piece, () => "cut");
-    assertEquals(rest, name === "TypeError" ? "cut" : ": too slow; go on with the last id\n\n");
-    if (name !== "TypeError") assertEquals(await pieces.next(), undefined);
+    assertEquals(rest, failure instanceof TypeError ? "cut" : ": too slow; go on with the last id\n\n");
+    if (failure instanceof SlowSubscriber) assertEquals(await pieces.next(), undefined);
   }
 });
 

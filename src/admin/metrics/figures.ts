@@ -41,7 +41,7 @@ export class Figures {
   });
   readonly #duration = new Histogram({
     name: "cless_request_duration_seconds",
-    help: "From a request's arrival to the end of its answer",
+    help: "From a request's arrival to its answer's headers",
     labelNames: ["service"],
     buckets: REQUEST_BUCKETS,
     registers: [this.#registry],
