@@ -62,6 +62,10 @@ export interface DeployPreview {
   readonly trafficAfter: Traffic;
   readonly domainsBefore: readonly string[];
   readonly domainsAfter: readonly string[];
+  readonly revisionHistoryBefore: number | undefined;
+  readonly revisionHistoryAfter: number | undefined;
+  readonly declaredByBefore: string | undefined;
+  readonly declaredByAfter: string | undefined;
 }
 
 /** What changes services. */

@@ -25,7 +25,7 @@ export const apply = clientVerb({
   ],
   notes: [
     "Below services: stands each service by its name, with the fields that the admin API takes. A file that is wrong changes nothing. What is declared already changes nothing either: a traffic that the file does not mention stays as it is.",
-    "--prune never deletes what was not made by this file, known by its absolute path.",
+    "--prune deletes what this file, known by its absolute path, has declared at some time, and nothing else: not what was only ever deployed by hand, and not what another file declares.",
     "Lines begin with + for what is made, ~ changed, = left as it is, - deleted, ! failed.",
   ],
   example: [
@@ -81,7 +81,7 @@ function summary(results: readonly ApplyResult[], dryRun: boolean): string {
   return [
     `${count("create")} ${made}`,
     `${count("update")} ${changed}`,
-    `${count("none")} as they were`,
+    `${count("none")} unchanged`,
     ...(count("delete") > 0 ? [`${count("delete")} ${deleted}`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
   ].join(", ");

@@ -15,6 +15,10 @@ export interface Preview {
   readonly pull: boolean;
   readonly traffic: { readonly before: Traffic; readonly after: Traffic };
   readonly domains: { readonly before: readonly string[]; readonly after: readonly string[] };
+  /** How many revisions without traffic or tag are kept. */
+  readonly revisionHistory?: { readonly before?: number | undefined; readonly after?: number | undefined };
+  /** The file that declares it. */
+  readonly declaredBy?: { readonly before?: string | undefined; readonly after?: string | undefined };
 }
 
 /** Where a manifest is applied. */

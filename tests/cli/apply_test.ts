@@ -45,7 +45,7 @@ applyTest(
   async (api, file) => {
     assertEquals(await api.run("apply", "-f", file), {
       code: 0,
-      out: "~ web   image\n+ shop  create\n1 made, 1 changed, 0 as they were",
+      out: "~ web   image\n+ shop  create\n1 made, 1 changed, 0 unchanged",
       err: "",
     });
     const by = `declaredBy=${encodeURIComponent(file)}`;
@@ -78,7 +78,7 @@ applyTest("a service that is as declared is left as it is", {
   "PUT /v1/services/web": ({ line }) => line.includes("dryRun=true") ? { ...NOTHING, change: "none" } : WEB,
 }, async (api, file) => {
   const { out } = await api.run("apply", "--file", file, "--no-wait");
-  assertEquals(out, "= web\n+ shop  create\n1 made, 0 changed, 1 as they were");
+  assertEquals(out, "= web\n+ shop  create\n1 made, 0 changed, 1 unchanged");
   assertStringIncludes(api.changes.at(-1)!, "?wait=false&declaredBy=");
 });
 
@@ -87,7 +87,7 @@ applyTest("a dry run prints the difference and changes nothing", PLANS, async (a
   const run = await api.run("apply", "-f", file, "--dry-run", "--prune");
   assertEquals(run, {
     code: 0,
-    out: "~ web   image\n+ shop  create\n- old   delete\n1 to make, 1 to change, 0 as they were, 1 to delete",
+    out: "~ web   image\n+ shop  create\n- old   delete\n1 to make, 1 to change, 0 unchanged, 1 to delete",
     err: "",
   });
   assertEquals(api.changes.every((line) => line.includes("dryRun=true")), true);
@@ -128,7 +128,7 @@ applyTest("a service that does not start fails alone, with its output", {
 }, async (api, file) => {
   assertEquals(await api.run("apply", "-f", file), {
     code: 1,
-    out: "+ shop  create\n1 made, 0 changed, 0 as they were, 1 failed",
+    out: "+ shop  create\n1 made, 0 changed, 0 unchanged, 1 failed",
     err: "! web: the revision web-00003 did not become ready\n    no such file",
   });
   const { code, out } = await api.run("apply", "-f", file, "--json");

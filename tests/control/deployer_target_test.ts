@@ -20,6 +20,8 @@ function notingDeployer(generationAfter: number) {
         ...{ change: "update", revision: "web-00002", changed: ["env"], pull: false },
         ...{ trafficBefore: [], trafficAfter: [{ revision: "latest", percent: 100 }] },
         ...{ domainsBefore: ["a.example"], domainsAfter: [] },
+        ...{ revisionHistoryBefore: 20, revisionHistoryAfter: 5 },
+        ...{ declaredByBefore: undefined, declaredByAfter: "/srv/a.yaml" },
       });
     },
     deploy: (...call) => {
@@ -48,6 +50,8 @@ Deno.test("a manifest is applied to the deployer in its own words", async () => 
     pull: false,
     traffic: { before: [], after: [{ revision: "latest", percent: 100 }] },
     domains: { before: ["a.example"], after: [] },
+    revisionHistory: { before: 20, after: 5 },
+    declaredBy: { before: undefined, after: "/srv/a.yaml" },
   });
   await target.deploy("web", WEB, "/srv/a.yaml");
   await target.remove("old");
