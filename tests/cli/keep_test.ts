@@ -17,6 +17,9 @@ apiTest("export prints what apply takes, without what is there by convention", {
   assertEquals(service, { domains: ["www.example.org"], revisionHistory: 20 });
   assertEquals(targets, WEB.traffic);
   assertEquals((await api.run("export", "web", "web")).out, out);
+  const elsewhere = (await api.run("export", "--no-traffic")).out;
+  const { targets: none, ...rest } = parseManifest(elsewhere, "out").get("web")!;
+  assertEquals([none, rest], [undefined, { template, service }]);
   assertEquals((await api.run("export", "nosuch")).code, 1);
 });
 
