@@ -3,9 +3,11 @@ import { applyManifest, type ApplyResult, readManifest } from "../control/apply.
 import { parseManifest } from "../control/manifest.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import { apiTarget } from "./apply/api_target.ts";
+import { shownTarget } from "./apply/shown_target.ts";
 import { ApiError } from "./client.ts";
 import { type Colour, type Paint, paintFor } from "./output/paint.ts";
 import { MARKS, previewText } from "./output/preview.ts";
+import { stderrScreen } from "./output/screen.ts";
 import { plainText } from "./output/table.ts";
 import { clientVerb, JSON_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
 
@@ -40,10 +42,11 @@ export const apply = clientVerb({
     if (prune && file === undefined) throw new UsageError("--prune needs a file, which tells what was declared by it");
     const text = file === undefined ? await new Response(Deno.stdin.readable).text() : await readManifest(given);
     const manifest = parseManifest(text, file === undefined ? "(input)" : given);
-    const target = apiTarget(call.client, call.switched("wait") === false ? false : undefined);
+    const silent = call.on("json") || call.on("quiet");
+    const plain = apiTarget(call.client, call.switched("wait") === false ? false : undefined);
+    const target = silent || !Deno.stderr.isTerminal() ? plain : shownTarget(plain, call.client, stderrScreen());
     const width = Math.max(0, ...[...manifest.keys()].map((name) => name.length));
     const paint = paintFor(Deno.stdout, call.surroundings);
-    const silent = call.on("json") || call.on("quiet");
     const results = await applyManifest(manifest, file, target, {
       prune,
       dryRun,

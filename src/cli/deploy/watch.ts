@@ -1,7 +1,8 @@
 import { atMost, systemClock } from "../../serving/clock.ts";
 import { ApiError, type Client } from "../client.ts";
 import { eventsOf } from "../event_stream.ts";
-import { Progress, type Screen } from "./progress.ts";
+import type { Screen } from "../output/screen.ts";
+import { Progress } from "./progress.ts";
 
 /** How long to wait for events that tell of what has been answered already, ms. */
 const LATE_EVENTS_MS = 250;
