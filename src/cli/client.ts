@@ -160,7 +160,7 @@ export function servicePath(name: string, ...more: string[]): string {
 
 /** The path of a resource below /v1. @throws {UsageError} For what can be no name. */
 export function pathOf(...names: string[]): string {
-  const wrong = names.find((name) => /^\.{0,2}$/.test(name)); // a URL takes these for steps
+  const wrong = names.find((name) => /^\.{0,2}$|\//.test(name)); // a URL takes these for steps
   if (wrong !== undefined) throw new UsageError(`"${wrong}" is no name`);
   return ["/v1", ...names.map(encodeURIComponent)].join("/");
 }

@@ -27,7 +27,8 @@ export function stderrScreen(): Screen {
       if (!terminal) return;
       clear();
       // A line that is broken could not be taken back.
-      Deno.stderr.writeSync(encoder.encode(text.slice(0, Deno.consoleSize().columns - 1)));
+      const columns = Deno.consoleSize().columns || 80; // some terminals do not tell
+      Deno.stderr.writeSync(encoder.encode(text.slice(0, columns - 1)));
       shown = true;
     },
   };
