@@ -57,7 +57,7 @@ export interface ApplyResult {
   readonly error?: unknown;
 }
 
-/** A service of a file cannot be as it is declared. The message is `FILE: services.NAME: why`, on one line. */
+/** A service of a file cannot be as it is declared. The message is `FILE:LINE:COLUMN: services.NAME: why`, on one line. */
 export class ApplyError extends OperatorError {}
 
 /**
@@ -83,7 +83,8 @@ export async function applyManifest(
   const previews = new Map<string, Preview>();
   for (const [name, declared] of manifest) {
     signal?.throwIfAborted();
-    previews.set(name, await previewOf(name, declared, file, target));
+    const place = manifest.placeOf?.(name) ?? file ?? "the services";
+    previews.set(name, await previewOf(name, declared, { file, place, target }));
   }
   const surplus = prune && file !== undefined
     ? (await target.list()).filter(({ name, declaredBy }) => declaredBy === file && !manifest.has(name))
@@ -138,13 +139,12 @@ export function bodyOf({ template, service, traffic, targets, tag }: ParsedServi
 async function previewOf(
   name: string,
   declared: ParsedService,
-  file: string | undefined,
-  target: ApplyTarget,
+  { file, place, target }: { file: string | undefined; place: string; target: ApplyTarget },
 ): Promise<Preview> {
   try {
     return await target.preview(name, declared, file);
   } catch (error) {
-    throw new ApplyError(`${file ?? "the services"}: services.${name}: ${messageOf(error)}`, { cause: error });
+    throw new ApplyError(`${place}: services.${name}: ${messageOf(error)}`, { cause: error });
   }
 }
 

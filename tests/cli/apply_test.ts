@@ -114,7 +114,7 @@ applyTest("a service that cannot be as declared changes nothing", {
   assertEquals(await api.run("apply", "-f", file), {
     code: 1,
     out: "",
-    err: `cless: ${file}: services.shop: shop.example belongs to the service web`,
+    err: `cless: ${file}:4:3: services.shop: shop.example belongs to the service web`,
   });
   assertEquals(api.changes.every((line) => line.includes("dryRun=true")), true);
 });
