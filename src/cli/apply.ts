@@ -38,10 +38,10 @@ export const apply = clientVerb({
     const given = call.text("file");
     if (given === undefined) throw new UsageError("apply needs a file: cless apply -f FILE");
     const [dryRun, prune] = [call.on("dry-run"), call.on("prune")];
-    const file = given === "-" ? undefined : resolve(given);
+    const file = isPassing(given) ? undefined : resolve(given);
     if (prune && file === undefined) throw new UsageError("--prune needs a file, which tells what was declared by it");
-    const text = file === undefined ? await new Response(Deno.stdin.readable).text() : await readManifest(given);
-    const manifest = parseManifest(text, file === undefined ? "(input)" : given);
+    const text = given === "-" ? await new Response(Deno.stdin.readable).text() : await readManifest(given);
+    const manifest = parseManifest(text, given === "-" ? "(input)" : given);
     const silent = call.on("json") || call.on("quiet");
     const plain = apiTarget(call.client, call.switched("wait") === false ? false : undefined);
     const target = silent || !Deno.stderr.isTerminal() ? plain : shownTarget(plain, call.client, stderrScreen());
@@ -60,6 +60,11 @@ export const apply = clientVerb({
     return results.some(({ error }) => error !== undefined) ? 1 : 0;
   },
 });
+
+/** Whether a path is that of no file, but of a pipe such as the shell's `<(…)`: it means something else every time. */
+function isPassing(path: string): boolean {
+  return path === "-" || /^\/(?:dev|proc)\//.test(resolve(path));
+}
 
 const COLOUR: Partial<Record<ApplyResult["change"], Colour>> = { create: "green", update: "yellow", delete: "red" };
 

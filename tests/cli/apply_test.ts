@@ -154,6 +154,8 @@ applyTest("a file that is wrong sends nothing, and names file, line and column",
 
 apiTest("apply needs a file, and one to prune by", {}, async (api) => {
   assertEquals(await api.run("apply"), { code: 2, out: "", err: "cless: apply needs a file: cless apply -f FILE" });
-  const { code, err } = await api.run("apply", "-f", "-", "--prune");
-  assertEquals([code, err], [2, "cless: --prune needs a file, which tells what was declared by it"]);
+  for (const pipe of ["-", "/dev/fd/63"]) {
+    const { code, err } = await api.run("apply", "-f", pipe, "--prune");
+    assertEquals([code, err], [2, "cless: --prune needs a file, which tells what was declared by it"]);
+  }
 });

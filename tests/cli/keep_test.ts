@@ -143,6 +143,8 @@ Deno.test({
     const { code, out } = await runWith(input, api, "apply", "-f", "-");
     assertEquals([code, out], [0, "= web\n0 made, 0 changed, 1 unchanged\n"]);
     assertEquals(api.changes, ["PUT /v1/services/web?dryRun=true", "PUT /v1/services/web"]);
+    await runWith(input, api, "apply", "-f", "/dev/stdin");
+    assertEquals(api.asked.filter(({ line }) => line.includes("declaredBy")), [], "a pipe is no file either");
     const wrong = await runWith(new TextEncoder().encode("web: {}"), api, "apply", "-f", "-");
     assertStringIncludes(wrong.err, "cless: (input):1:1: web: unknown field");
   },
