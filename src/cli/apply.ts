@@ -26,13 +26,13 @@ export const apply = clientVerb({
     QUIET_FLAG,
   ],
   notes: [
-    "Below services: stands each service by its name, with the fields that the admin API takes. A file that is wrong changes nothing. What is declared already changes nothing either: a traffic that the file does not mention stays as it is.",
+    "Below services: stands each service by its name, with the fields that the admin API takes: services: { web: { image: acme/web:v1, env: { MODE: fast } } }. Editors find their schema at /schema.json of the admin API. A file that is wrong changes nothing. What is declared already changes nothing either: a traffic that the file does not mention stays as it is.",
     "--prune deletes what this file, known by its absolute path, has declared at some time, and nothing else: not what was only ever deployed by hand, and not what another file declares.",
     "Lines begin with + for what is made, ~ changed, = left as it is, - deleted, ! failed.",
   ],
   example: [
     "cless apply -f services.yaml --dry-run",
-    "cless export | ssh other sudo cless apply -f -",
+    "cless export --no-traffic | ssh other sudo cless apply -f -",
   ],
   run: async (call) => {
     const given = call.text("file");
