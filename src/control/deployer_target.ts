@@ -35,7 +35,10 @@ export interface DeployerTargetOptions {
 export function deployerTarget(deployer: ManifestDeployer, { by, wait, signal }: DeployerTargetOptions): ApplyTarget {
   const marked = (declaredBy: string | undefined) => ({ by, ...(declaredBy === undefined ? {} : { declaredBy }) });
   return {
-    list: () => Promise.resolve(deployer.list().map(({ service: { name, declaredBy } }) => ({ name, declaredBy }))),
+    list: () =>
+      Promise.resolve(
+        deployer.list().map(({ service: { name, declaredBy, domains } }) => ({ name, declaredBy, domains })),
+      ),
     async preview(name, declared, declaredBy) {
       const plan = await deployer.plan(name, declared, marked(declaredBy));
       const { change, changed, pull, revision } = plan;

@@ -5,7 +5,7 @@ import { parseService } from "../../src/control/schema.ts";
 
 /** A service at a generation. */
 function service(name: string, generation: number, declaredBy?: string) {
-  return { service: { name, generation, declaredBy } as ServiceRecord };
+  return { service: { name, generation, declaredBy, domains: [] as readonly string[] } as ServiceRecord };
 }
 
 /** A deployer that knows one service, and notes what it is asked. */
@@ -40,8 +40,8 @@ Deno.test("a manifest is applied to the deployer in its own words", async () => 
   const { signal } = new AbortController();
   const target = deployerTarget(deployer, { by: "config", wait: true, signal });
   assertEquals(await target.list(), [
-    { name: "web", declaredBy: "/srv/a.yaml" },
-    { name: "mine", declaredBy: undefined },
+    { name: "web", declaredBy: "/srv/a.yaml", domains: [] },
+    { name: "mine", declaredBy: undefined, domains: [] },
   ]);
   assertEquals(await target.preview("web", WEB, "/srv/a.yaml"), {
     change: "update",
