@@ -26,6 +26,10 @@ declare module "@std/text/closest-string" {
   export function closestString(word: string, possibleWords: readonly string[]): string;
 }
 
+declare module "@std/text/levenshtein-distance" {
+  export function levenshteinDistance(a: string, b: string): number;
+}
+
 declare module "@std/assert" {
   export function assert(actual: unknown, message?: string): asserts actual;
   export function assertEquals<T>(actual: T, expected: T, message?: string): void;

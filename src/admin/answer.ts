@@ -1,9 +1,9 @@
+const encoder = new TextEncoder();
 const COMMON = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
 /** An answer in JSON. */
 export function json(value: unknown, { status = 200, headers = {} }: AnswerOptions = {}): Response {
-  const all = { "content-type": "application/json", ...COMMON, ...headers };
-  return new Response(JSON.stringify(value) + "\n", { status, headers: all });
+  return content(JSON.stringify(value) + "\n", "application/json", { status, headers });
 }
 
 /** Options of an answer. */
@@ -12,10 +12,12 @@ export interface AnswerOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** An answer of another type. */
+/** An answer of another type. Its length is told where it is known, so that HEAD can tell it too. */
 export function content(body: BodyInit, type: string, options: AnswerOptions = {}): Response {
   const { status = 200, headers = {} } = options;
-  return new Response(body, { status, headers: { "content-type": type, ...COMMON, ...headers } });
+  const bytes = typeof body === "string" ? encoder.encode(body) : undefined;
+  const length = bytes === undefined ? {} : { "content-length": String(bytes.length) };
+  return new Response(bytes ?? body, { status, headers: { "content-type": type, ...length, ...COMMON, ...headers } });
 }
 
 /** The answer to what is done, and has nothing to say. */

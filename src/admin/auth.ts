@@ -23,9 +23,9 @@ export async function authenticate(
   if (holder !== undefined) return holder;
   const secondsLeft = attempts.secondsLeft(peer);
   if (secondsLeft !== undefined) {
-    throw new ClessError("too_many_attempts", "Too many wrong tokens came from this address", {
-      retryAfterS: secondsLeft,
-    });
+    const message =
+      `Too many wrong tokens came from this address; try again in ${secondsLeft} s, or with the right one`;
+    throw new ClessError("too_many_attempts", message, { retryAfterS: secondsLeft });
   }
   attempts.wrong(peer);
   throw new ClessError("unauthorized", NO_TOKEN);

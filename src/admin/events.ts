@@ -5,7 +5,7 @@ import { content } from "./answer.ts";
 import { operation } from "./operation.ts";
 import { type ClessEvent, SlowSubscriber } from "../control/event_log.ts";
 import { whole } from "./query.ts";
-import { streamOf } from "./stream.ts";
+import { NOT_HELD_BACK, streamOf } from "./stream.ts";
 import { timeOf } from "./views.ts";
 
 /** How long nothing may be heard, ms: what stands between would take the connection for dead. */
@@ -40,7 +40,7 @@ export const eventOperations = [
         const events = parts.events.subscribe({ signal, ...(id === undefined ? {} : { after: id }) });
         return eventText(events, options);
       }, parts.stopping);
-      return content(body, "text/event-stream");
+      return content(body, "text/event-stream", { headers: NOT_HELD_BACK });
     },
   }),
 ];

@@ -6,7 +6,7 @@ import { revisionParam, serviceOf, serviceParam } from "./names.ts";
 import { operation } from "./operation.ts";
 import type { ServiceLogLine } from "../control/service_logs.ts";
 import { flag, isInstant, whole } from "./query.ts";
-import { begunStreamOf, streamOf } from "./stream.ts";
+import { begunStreamOf, NOT_HELD_BACK, streamOf } from "./stream.ts";
 
 const JSON_LINES = "application/x-ndjson";
 
@@ -49,7 +49,8 @@ export const logOperations = [
       const source = (signal: AbortSignal) => shownLines(parts.logs.read(name, { ...options, signal }), show);
       // Where lines may never come, nobody can wait for the first; and of HEAD nobody reads it.
       const body = follow || request.method === "HEAD" ? streamOf(source, parts.stopping) : await begunStreamOf(source);
-      return content(body, type === JSON_LINES ? type : "text/plain; charset=utf-8");
+      const headers = follow ? NOT_HELD_BACK : {};
+      return content(body, type === JSON_LINES ? type : "text/plain; charset=utf-8", { headers });
     },
   }),
 ];

@@ -34,6 +34,10 @@ const previewSchema = z.strictObject({
   pull: z.boolean().meta({ description: "Whether the image would be pulled first" }),
   traffic: z.strictObject({ before: trafficSchema, after: trafficSchema }),
   domains: z.strictObject({ before: z.array(z.string()), after: z.array(z.string()) }),
+  revisionHistory: z.strictObject({ before: z.int().optional(), after: z.int().optional() }),
+  declaredBy: z.strictObject({ before: z.string().optional(), after: z.string().optional() }).meta({
+    description: "The file that declares it; missing where none does",
+  }),
 }).meta({ id: "DeployPreview", description: "What a deploy would come to" });
 
 /** The services themselves. */
@@ -157,7 +161,14 @@ function showPreview(preview: DeployPreview): z.input<typeof previewSchema> {
     pull,
     traffic: { before: preview.trafficBefore.map(showTarget), after: preview.trafficAfter.map(showTarget) },
     domains: { before: [...preview.domainsBefore], after: [...preview.domainsAfter] },
+    revisionHistory: given(preview.revisionHistoryBefore, preview.revisionHistoryAfter),
+    declaredBy: given(preview.declaredByBefore, preview.declaredByAfter),
   };
+}
+
+/** What was and what would be, each where there is one. */
+function given<T>(before: T | undefined, after: T | undefined): { before?: T; after?: T } {
+  return { ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) };
 }
 
 /** Where the next page is: the same request with another cursor. */

@@ -4,6 +4,9 @@ import { logger } from "../log.ts";
 const log = logger("admin");
 const encoder = new TextEncoder();
 
+/** Asks proxies of the kind of nginx to pass on what is there, and not to wait for more. */
+export const NOT_HELD_BACK = { "x-accel-buffering": "no" };
+
 /** Makes the pieces of a body; the signal is aborted when nobody reads any more. */
 export type Source = (signal: AbortSignal) => AsyncIterable<string>;
 

@@ -3,12 +3,11 @@ import { applyManifest, type ApplyResult, readManifest } from "../control/apply.
 import type { Deployer } from "../control/deployer.ts";
 import { deployerTarget } from "../control/deployer_target.ts";
 import { type Manifest, ManifestError, parseManifest } from "../control/manifest.ts";
+import { CONFIG_NAME } from "../control/tokens.ts";
 import { messageOf, OperatorError } from "../errors.ts";
 import { logger } from "../log.ts";
 
 const log = logger("config-file");
-/** Who has made the changes, in the history. */
-const BY = "config";
 
 /** The file of `--config`: has the services be what it declares. */
 export class ConfigFile {
@@ -56,10 +55,12 @@ export class ConfigFile {
 
   async #apply(manifest: Manifest): Promise<void> {
     const { signal } = this.#stopping;
-    const target = deployerTarget(this.#deployer, { by: BY, wait: true, signal });
+    const target = deployerTarget(this.#deployer, { by: CONFIG_NAME, wait: true, signal });
     const results = await applyManifest(manifest, this.#path, target, { signal, onResult: logResult });
     const failed = results.filter(({ error }) => error !== undefined).length;
-    log.info("file applied", { file: this.#path, services: results.length, failed });
+    const outcome = { file: this.#path, services: results.length, failed };
+    if (failed === 0) log.info("file applied", outcome);
+    else log.error("file not applied in full", outcome);
     for (const { service: { name, declaredBy } } of this.#deployer.list()) {
       if (declaredBy !== this.#path || manifest.has(name)) continue;
       const remedy = `cless delete ${name}, or cless apply --prune -f ${this.#path}`;

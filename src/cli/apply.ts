@@ -3,10 +3,11 @@ import { applyManifest, type ApplyResult, readManifest } from "../control/apply.
 import { parseManifest } from "../control/manifest.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import { apiTarget } from "./apply/api_target.ts";
+import { shownTarget } from "./apply/shown_target.ts";
 import { ApiError } from "./client.ts";
-import { stderrScreen } from "./deploy/progress.ts";
 import { type Colour, type Paint, paintFor } from "./output/paint.ts";
 import { MARKS, previewText } from "./output/preview.ts";
+import { stderrScreen } from "./output/screen.ts";
 import { plainText } from "./output/table.ts";
 import { clientVerb, JSON_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
 
@@ -25,27 +26,25 @@ export const apply = clientVerb({
     QUIET_FLAG,
   ],
   notes: [
-    "Below services: stands each service by its name, with the fields that the admin API takes. A file that is wrong changes nothing. What is declared already changes nothing either: a traffic that the file does not mention stays as it is.",
-    "--prune never deletes what was not made by this file, known by its absolute path.",
+    "Below services: stands each service by its name, with the fields that the admin API takes: services: { web: { image: acme/web:v1, env: { MODE: fast } } }. Editors find their schema at /schema.json of the admin API. A file that is wrong changes nothing. What is declared already changes nothing either: a traffic that the file does not mention stays as it is.",
+    "--prune deletes what this file, known by its absolute path, has declared at some time, and nothing else: not what was only ever deployed by hand, and not what another file declares.",
     "Lines begin with + for what is made, ~ changed, = left as it is, - deleted, ! failed.",
   ],
   example: [
     "cless apply -f services.yaml --dry-run",
-    "cless export | ssh other sudo cless apply -f -",
+    "cless export --no-traffic | ssh other sudo cless apply -f -",
   ],
   run: async (call) => {
     const given = call.text("file");
     if (given === undefined) throw new UsageError("apply needs a file: cless apply -f FILE");
     const [dryRun, prune] = [call.on("dry-run"), call.on("prune")];
-    const file = given === "-" ? undefined : resolve(given);
+    const file = isPassing(given) ? undefined : resolve(given);
     if (prune && file === undefined) throw new UsageError("--prune needs a file, which tells what was declared by it");
-    const text = file === undefined ? await new Response(Deno.stdin.readable).text() : await readManifest(given);
-    const manifest = parseManifest(text, file === undefined ? "(input)" : given);
+    const text = given === "-" ? await new Response(Deno.stdin.readable).text() : await readManifest(given);
+    const manifest = parseManifest(text, given === "-" ? "(input)" : given);
     const silent = call.on("json") || call.on("quiet");
-    const target = apiTarget(call.client, {
-      wait: call.switched("wait") === false ? false : undefined,
-      screen: silent ? undefined : stderrScreen(),
-    });
+    const plain = apiTarget(call.client, call.switched("wait") === false ? false : undefined);
+    const target = silent || !Deno.stderr.isTerminal() ? plain : shownTarget(plain, call.client, stderrScreen());
     const width = Math.max(0, ...[...manifest.keys()].map((name) => name.length));
     const paint = paintFor(Deno.stdout, call.surroundings);
     const results = await applyManifest(manifest, file, target, {
@@ -61,6 +60,11 @@ export const apply = clientVerb({
     return results.some(({ error }) => error !== undefined) ? 1 : 0;
   },
 });
+
+/** Whether a path is that of no file, but of a pipe such as the shell's `<(…)`: it means something else every time. */
+function isPassing(path: string): boolean {
+  return path === "-" || /^\/(?:dev|proc)\//.test(resolve(path));
+}
 
 const COLOUR: Partial<Record<ApplyResult["change"], Colour>> = { create: "green", update: "yellow", delete: "red" };
 
@@ -85,7 +89,7 @@ function summary(results: readonly ApplyResult[], dryRun: boolean): string {
   return [
     `${count("create")} ${made}`,
     `${count("update")} ${changed}`,
-    `${count("none")} as they were`,
+    `${count("none")} unchanged`,
     ...(count("delete") > 0 ? [`${count("delete")} ${deleted}`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
   ].join(", ");

@@ -1,5 +1,5 @@
 import { messageOf, OperatorError, UsageError } from "../errors.ts";
-import type { ClientSettings, Token } from "./client_settings.ts";
+import { type ClientSettings, DEFAULT_SERVER, type Token } from "./client_settings.ts";
 
 /** What the admin API has refused. */
 export class ApiError extends OperatorError {
@@ -148,7 +148,12 @@ export class Client implements Disposable {
         `what answers at ${this.#settings.server} is no admin API of cless (status ${response.status}); name it with --server`,
       );
     }
-    const { detail, title, output } = problem;
+    const { code, detail, title, output } = problem;
+    if (code === "unknown_host" || code === "bad_host") {
+      return new OperatorError(
+        `what answers at ${this.#settings.server} is the proxy of cless, and not its admin API (${DEFAULT_SERVER} by itself); name that with --server`,
+      );
+    }
     const message = String(detail ?? title ?? `status ${response.status}`);
     const lines = Array.isArray(output) ? output.map(String) : [];
     if (response.status !== 401) return new ApiError(response.status, message, lines);
@@ -175,7 +180,7 @@ export function servicePath(name: string, ...more: string[]): string {
 
 /** The path of a resource below /v1. @throws {UsageError} For what can be no name. */
 export function pathOf(...names: string[]): string {
-  const wrong = names.find((name) => /^\.{0,2}$/.test(name)); // a URL takes these for steps
+  const wrong = names.find((name) => /^\.{0,2}$|\//.test(name)); // a URL takes these for steps
   if (wrong !== undefined) throw new UsageError(`"${wrong}" is no name`);
   return ["/v1", ...names.map(encodeURIComponent)].join("/");
 }

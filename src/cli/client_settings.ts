@@ -3,7 +3,8 @@ import { messageOf, OperatorError, UsageError } from "../errors.ts";
 import type { Flag } from "./flags.ts";
 
 const SERVER = "Server";
-const DEFAULT_SERVER = "http://127.0.0.1:1323";
+/** Where the admin API is that nobody has put elsewhere. */
+export const DEFAULT_SERVER = "http://127.0.0.1:1323";
 
 /** The flags of every verb that asks a running cless. */
 export const CLIENT_FLAGS: readonly Flag[] = [

@@ -1,5 +1,6 @@
 import { UsageError } from "../errors.ts";
 import { servicePath } from "./client.ts";
+import { whileShown } from "./output/screen.ts";
 import { confirmed } from "./question.ts";
 import { clientVerb, QUIET_FLAG } from "./verb.ts";
 
@@ -24,7 +25,9 @@ export const deleteService = clientVerb({
         return 1;
       }
     }
-    await call.client.do("DELETE", path);
+    const remove = () => call.client.do("DELETE", path);
+    const text = `waiting until ${name} has answered what it has, and its containers are gone…`;
+    await (call.on("quiet") ? remove() : whileShown(text, remove));
     if (!call.on("quiet")) console.log(`${name} is deleted`);
     return 0;
   },

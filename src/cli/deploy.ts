@@ -5,10 +5,10 @@ import { changeService } from "./changed_service.ts";
 import { type Client, type Query, servicePath } from "./client.ts";
 import { readChange, TEMPLATE_FLAGS, UNSET_FLAG } from "./deploy/flags.ts";
 import { mergeChange, type ServiceBody, type TemplateChange } from "./deploy/merge.ts";
-import { stderrScreen } from "./deploy/progress.ts";
 import { Watch } from "./deploy/watch.ts";
 import { INTERRUPTED, untilInterrupted } from "./interrupt.ts";
 import { type PreviewJson, previewLine } from "./output/preview.ts";
+import { stderrScreen } from "./output/screen.ts";
 import { saidTraffic, tagUrl } from "./output/traffic_text.ts";
 import { type Call, clientVerb, JSON_FLAG, parseWhole, printJson } from "./verb.ts";
 

@@ -1,7 +1,7 @@
 import { parseArgs } from "@std/cli/parse-args";
-import { closestString } from "@std/text/closest-string";
 import type { GivenFlags } from "../config.ts";
 import { UsageError } from "../errors.ts";
+import { didYouMean } from "./did_you_mean.ts";
 
 /** One flag of a verb, as `--help` shows it and as {@linkcode parseFlags} accepts it. */
 export interface Flag {
@@ -47,8 +47,8 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
       }
       if (switches.includes(key.replace(/^no-/, ""))) return true;
       const name = arg.replace(/=.*$/s, "");
-      const nearest = closestString(name.replace(/^-+/, ""), [...valued, ...switches]);
-      throw new UsageError(`unknown flag ${name}; did you mean --${nearest}?`);
+      const nearest = didYouMean(name.replace(/^-+(?:no-)?/, ""), [...valued, ...switches], (near) => `--${near}`);
+      throw new UsageError(`unknown flag ${name}${nearest || "; --help shows those that there are"}`);
     },
   });
   const given = new Map<string, readonly string[] | boolean>();
@@ -79,7 +79,9 @@ function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
   const isNamed = (arg: string, flag: Flag) => arg === `--${flag.name}` || arg === `-${flag.short}`;
   const normal: string[] = [];
   for (let at = 0; at < args.length; at++) {
-    const arg = args[at]!;
+    const letters = spelledOut(args[at]!, flags);
+    const arg = letters.pop()!;
+    normal.push(...letters);
     if (arg === "--") return [...normal, ...args.slice(at)];
     const next = args[at + 1];
     const switched = /^--(?:no-)?([^=]+)=/.exec(arg)?.[1];
@@ -95,4 +97,17 @@ function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
     }
   }
   return normal;
+}
+
+/** Several letters behind one hyphen, `-ft`, and a letter with its value, `-n20`, as the flags that they stand for. */
+function spelledOut(arg: string, flags: readonly Flag[]): string[] {
+  const [, letter, rest = ""] = /^-([A-Za-z])(.+)$/s.exec(arg) ?? [];
+  const flag = letter === undefined ? undefined : flags.find(({ short }) => short === letter);
+  if (flag === undefined) return [arg];
+  if (flag.value !== undefined) return [`--${flag.name}=${rest.replace(/^=/, "")}`];
+  const others = spelledOut(`-${rest}`, flags);
+  const known = others.every((other) =>
+    flags.some(({ name, short }) => other === `-${short}` || other.startsWith(`--${name}`))
+  );
+  return known ? [`--${flag.name}`, ...others] : [arg];
 }

@@ -43,13 +43,14 @@ export const logs = clientVerb({
       const { body } = await call.client.send("GET", servicePath(call.args[0]!, "logs"), asking);
       try {
         for await (const line of linesOf(body!, signal)) {
-          if (line !== "" && !await writeLine(show(parseLine(line)))) break; // nobody reads any more
+          if (line !== "" && !await writeLine(show(parseLine(line)))) return 0; // nobody reads any more
         }
       } catch (error) {
         if (error instanceof OperatorError || signal.aborted) throw error;
         throw new OperatorError(`the logs have broken off: ${messageOf(error)}`);
       }
       signal.throwIfAborted();
+      if (follow) throw new OperatorError("there are no more logs to follow: the cless there has stopped");
       return 0;
     });
   },

@@ -1,7 +1,7 @@
-import { closestString } from "@std/text/closest-string";
 import { ManifestError } from "../control/manifest.ts";
 import { messageOf, OperatorError, UsageError } from "../errors.ts";
 import { ApiError } from "./client.ts";
+import { didYouMean } from "./did_you_mean.ts";
 import { topHelp } from "./help.ts";
 import { plainText } from "./output/table.ts";
 import { serve } from "./serve.ts";
@@ -43,6 +43,6 @@ export async function main(args: readonly string[]): Promise<number> {
 function verbNamed(name: string): Verb {
   const verb = VERBS.find((verb) => verb.name === name);
   if (verb !== undefined) return verb;
-  const nearest = closestString(name, VERBS.map(({ name }) => name));
-  throw new UsageError(`there is no verb "${name}"; did you mean "${nearest}"? See cless --help`);
+  const nearest = didYouMean(name, VERBS.map(({ name }) => name));
+  throw new UsageError(`there is no verb "${name}"${nearest === "" ? "; see" : `${nearest} See`} cless --help`);
 }

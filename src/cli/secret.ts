@@ -1,4 +1,3 @@
-import { closestString } from "@std/text/closest-string";
 import { UsageError } from "../errors.ts";
 import { pathOf } from "./client.ts";
 import { type Call, clientVerb, QUIET_FLAG } from "./verb.ts";
@@ -21,8 +20,8 @@ export const secret = clientVerb({
     const [action = "", name = ""] = call.args;
     const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
     if (act === undefined) {
-      const nearest = closestString(action, Object.keys(ACTIONS));
-      throw new UsageError(`secret cannot "${action}"; did you mean "${nearest}"? See cless secret --help`);
+      const words = Object.keys(ACTIONS).join(", ");
+      throw new UsageError(`secret cannot "${action}"; it can ${words}: see cless secret --help`);
     }
     const done = await act(call, name);
     if (!call.on("quiet")) console.log(done);

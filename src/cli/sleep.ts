@@ -1,4 +1,5 @@
 import { servicePath } from "./client.ts";
+import { whileShown } from "./output/screen.ts";
 import { clientVerb, QUIET_FLAG } from "./verb.ts";
 
 /** `cless sleep`: stops the instances of a service. */
@@ -11,7 +12,9 @@ export const sleep = clientVerb({
   notes: ["The next request starts one again."],
   example: ["cless sleep web"],
   run: async (call) => {
-    await call.client.do("POST", servicePath(call.args[0]!, "sleep"));
-    if (!call.on("quiet")) console.log(`${call.args[0]} sleeps`);
+    const name = call.args[0]!;
+    const stop = () => call.client.do("POST", servicePath(name, "sleep"));
+    await (call.on("quiet") ? stop() : whileShown(`waiting until ${name} has answered what it has, and stops…`, stop));
+    if (!call.on("quiet")) console.log(`${name} sleeps`);
   },
 });

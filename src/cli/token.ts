@@ -1,4 +1,3 @@
-import { closestString } from "@std/text/closest-string";
 import { UsageError } from "../errors.ts";
 import { pathOf } from "./client.ts";
 import { ago, until } from "./output/ago.ts";
@@ -42,8 +41,8 @@ export const token = clientVerb({
     if (action === undefined) return await list(call);
     const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
     if (act !== undefined) return await act(call);
-    const nearest = closestString(action, Object.keys(ACTIONS));
-    throw new UsageError(`token cannot "${action}"; did you mean "${nearest}"? See cless token --help`);
+    const words = Object.keys(ACTIONS).join(", ");
+    throw new UsageError(`token cannot "${action}"; it can ${words}: see cless token --help`);
   },
 });
 

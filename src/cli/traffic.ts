@@ -41,8 +41,14 @@ export const traffic = clientVerb({
     if (change.parts.length + change.tags.length + change.untag.length === 0) {
       throw new UsageError("traffic needs REVISION=PERCENT, --tag or --untag: cless traffic web latest=100");
     }
+    const twice = change.parts.find(({ revision }, at) =>
+      change.parts.findIndex((other) => other.revision === revision) < at
+    );
+    if (twice !== undefined) throw new UsageError(`${twice.revision} is there twice; its whole percent stands once`);
     const changed = await changeService(call.client, name, (service) => {
       if (service === undefined) throw new OperatorError(`there is no service ${name}`);
+      const missing = change.untag.find((untag) => !service.traffic.some(({ tag }) => tag === untag));
+      if (missing !== undefined) throw new OperatorError(`no revision of ${name} has the tag ${missing}`);
       return call.client.json<ServiceJson>("PUT", servicePath(name, "traffic"), {
         body: changedTraffic(service.traffic, service.latestRevision, change),
         ifMatch: service.etag,

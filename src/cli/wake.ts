@@ -1,4 +1,5 @@
 import { servicePath } from "./client.ts";
+import { whileShown } from "./output/screen.ts";
 import { clientVerb, QUIET_FLAG } from "./verb.ts";
 
 /** `cless wake`: starts an instance before somebody asks. */
@@ -10,7 +11,9 @@ export const wake = clientVerb({
   flags: [QUIET_FLAG],
   example: ["cless wake web"],
   run: async (call) => {
-    await call.client.do("POST", servicePath(call.args[0]!, "wake"));
-    if (!call.on("quiet")) console.log(`${call.args[0]} is awake`);
+    const name = call.args[0]!;
+    const start = () => call.client.do("POST", servicePath(name, "wake"));
+    await (call.on("quiet") ? start() : whileShown(`starting an instance of ${name}…`, start));
+    if (!call.on("quiet")) console.log(`${name} is awake`);
   },
 });

@@ -1,6 +1,7 @@
 import { canonicalTemplate } from "../domain/template.ts";
 import type { Traffic } from "../domain/traffic.ts";
 import { messageOf, OperatorError } from "../errors.ts";
+import { domainMoves, type DomainOwner, withMoreDomains, withoutDomains } from "./domain_moves.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { type ParsedService, showTemplate } from "./schema.ts";
 
@@ -15,12 +16,16 @@ export interface Preview {
   readonly pull: boolean;
   readonly traffic: { readonly before: Traffic; readonly after: Traffic };
   readonly domains: { readonly before: readonly string[]; readonly after: readonly string[] };
+  /** How many revisions without traffic or tag are kept. */
+  readonly revisionHistory?: { readonly before?: number | undefined; readonly after?: number | undefined };
+  /** The file that declares it. */
+  readonly declaredBy?: { readonly before?: string | undefined; readonly after?: string | undefined };
 }
 
 /** Where a manifest is applied. */
 export interface ApplyTarget {
-  /** The services that there are, each with the file that declares it, if one does. */
-  list(): Promise<readonly { readonly name: string; readonly declaredBy?: string | undefined }[]>;
+  /** The services that there are, each with its domains and the file that declares it, if one does. */
+  list(): Promise<readonly (DomainOwner & { readonly declaredBy?: string | undefined })[]>;
   /** What a deploy would change; rejects where it cannot be. Changes nothing. */
   preview(name: string, declared: ParsedService, declaredBy: string | undefined): Promise<Preview>;
   deploy(
@@ -53,7 +58,7 @@ export interface ApplyResult {
   readonly error?: unknown;
 }
 
-/** A service of a file cannot be as it is declared. The message is `FILE: services.NAME: why`, on one line. */
+/** A service of a file cannot be as it is declared. The message is `FILE:LINE:COLUMN: services.NAME: why`, on one line. */
 export class ApplyError extends OperatorError {}
 
 /**
@@ -61,7 +66,8 @@ export class ApplyError extends OperatorError {}
  * changes nothing; then each service is deployed, and one that fails does not keep the others from it.
  *
  * @param file The absolute path that marks what it declares; `undefined` where it is from no file. Nothing is pruned then.
- * @returns What has become of each service, in the manifest's order, and then of those that it no longer declares.
+ * @returns What has become of each service, in the manifest's order, then of those that it no longer declares, and then of
+ * those that get a domain from another.
  * @throws {ApplyError} Where a service cannot be as it is declared; nothing has changed.
  */
 export async function applyManifest(
@@ -76,26 +82,47 @@ export async function applyManifest(
     results.push(result);
     options.onResult?.(result);
   };
+  const there = await target.list();
+  const surplus = prune && file !== undefined
+    ? there.filter(({ name, declaredBy }) => declaredBy === file && !manifest.has(name)).map(({ name }) => name)
+    : [];
+  const moves = domainMoves(manifest, there, new Set(surplus));
   const previews = new Map<string, Preview>();
   for (const [name, declared] of manifest) {
     signal?.throwIfAborted();
-    previews.set(name, await previewOf(name, declared, file, target));
+    const place = manifest.placeOf?.(name) ?? file ?? "the services";
+    const preview = await previewOf(name, withoutDomains(declared, moves.get(name)), { file, place, target });
+    previews.set(name, moves.has(name) ? withDomains(preview, declared) : preview);
   }
-  const surplus = prune && file !== undefined
-    ? (await target.list()).filter(({ name, declaredBy }) => declaredBy === file && !manifest.has(name))
-    : [];
-  for (const [name, declared] of manifest) {
+  const deploy = async (name: string, declared: ParsedService) => {
     signal?.throwIfAborted();
     const preview = previews.get(name)!;
-    if (dryRun) note({ name, change: preview.change, preview });
-    else note(await attempt(name, preview.change, () => target.deploy(name, declared, file), preview));
+    if (dryRun) return { name, change: preview.change, preview };
+    const { change, ...rest } = await attempt(name, preview.change, () => target.deploy(name, declared, file), preview);
+    return { ...rest, change: moves.has(name) ? preview.change : change };
+  };
+  // Who gets a domain from another is brought up before that one gives it up, and gets it afterwards.
+  const receivers = new Map<string, ApplyResult>();
+  for (const [name, domains] of moves) {
+    receivers.set(name, await deploy(name, withoutDomains(manifest.get(name)!, domains)));
+  }
+  const stuck = new Set(
+    [...receivers].flatMap(([name, { error }]) => error === undefined ? [] : [...moves.get(name)!]),
+  );
+  for (const [name, declared] of manifest) {
+    if (moves.has(name)) continue;
+    const owned = there.find((service) => service.name === name)?.domains ?? [];
+    note(await deploy(name, withMoreDomains(declared, owned.filter((domain) => stuck.has(domain)))));
   }
   // What has failed may be meant to take the place of what would go.
-  if (results.some(({ error }) => error !== undefined)) return results;
-  for (const { name } of surplus) {
+  const failed = [...results, ...receivers.values()].some(({ error }) => error !== undefined);
+  for (const name of failed ? [] : surplus) {
     signal?.throwIfAborted();
     const remove = async () => (await target.remove(name), { change: "delete" as const });
     note(dryRun ? { name, change: "delete" } : await attempt(name, "delete", remove));
+  }
+  for (const [name, early] of receivers) {
+    note(early.error === undefined ? await deploy(name, manifest.get(name)!) : early);
   }
   return results;
 }
@@ -134,14 +161,19 @@ export function bodyOf({ template, service, traffic, targets, tag }: ParsedServi
 async function previewOf(
   name: string,
   declared: ParsedService,
-  file: string | undefined,
-  target: ApplyTarget,
+  { file, place, target }: { file: string | undefined; place: string; target: ApplyTarget },
 ): Promise<Preview> {
   try {
     return await target.preview(name, declared, file);
   } catch (error) {
-    throw new ApplyError(`${file ?? "the services"}: services.${name}: ${messageOf(error)}`, { cause: error });
+    throw new ApplyError(`${place}: services.${name}: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** What a deploy would change, where the domains are what is declared. */
+function withDomains(preview: Preview, { service: { domains = [] } }: ParsedService): Preview {
+  const change = preview.change === "none" ? "update" : preview.change;
+  return { ...preview, change, domains: { before: preview.domains.before, after: domains } };
 }
 
 async function attempt(

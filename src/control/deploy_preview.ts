@@ -15,21 +15,31 @@ export interface DeployPreview {
   readonly trafficAfter: Traffic;
   readonly domainsBefore: readonly string[];
   readonly domainsAfter: readonly string[];
+  /** How many revisions without traffic or tag are kept; `undefined` where there is no service. */
+  readonly revisionHistoryBefore: number | undefined;
+  readonly revisionHistoryAfter: number | undefined;
+  /** The file that declares it; `undefined` where none does. */
+  readonly declaredByBefore: string | undefined;
+  readonly declaredByAfter: string | undefined;
 }
 
 /** Shows what a plan changes. @param before The service as it is; `undefined` where there is none. */
 export function previewOf(before: ServiceRecord | undefined, plan: DeployPlan, pull: boolean): DeployPreview {
   const { change, changed, revision } = plan;
   const { traffic: trafficBefore = [], domains: domainsBefore = [] } = before ?? {};
-  const { traffic: trafficAfter = trafficBefore, domains: domainsAfter = domainsBefore } = change?.service ?? {};
+  const after = change?.service ?? before;
   return {
     change: change === undefined ? "none" : before === undefined ? "create" : "update",
     revision: change?.addRevision === undefined ? undefined : revision.name,
     changed,
     pull,
     trafficBefore,
-    trafficAfter,
+    trafficAfter: after?.traffic ?? [],
     domainsBefore,
-    domainsAfter,
+    domainsAfter: after?.domains ?? [],
+    revisionHistoryBefore: before?.revisionHistory,
+    revisionHistoryAfter: after?.revisionHistory,
+    declaredByBefore: before?.declaredBy,
+    declaredByAfter: after?.declaredBy,
   };
 }

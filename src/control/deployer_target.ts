@@ -1,5 +1,5 @@
-import type { Traffic } from "../domain/traffic.ts";
 import type { ApplyTarget } from "./apply.ts";
+import type { DeployPreview } from "./deploy_preview.ts";
 import type { ParsedService } from "./schema.ts";
 import type { ServiceState } from "./service_state.ts";
 
@@ -7,16 +7,11 @@ import type { ServiceState } from "./service_state.ts";
 export interface ManifestDeployer {
   get(name: string): Pick<ServiceState, "service"> | undefined;
   list(): readonly Pick<ServiceState, "service">[];
-  plan(name: string, input: ParsedService, options: { readonly by: string; readonly declaredBy?: string }): Promise<{
-    readonly change: "create" | "update" | "none";
-    readonly revision: string | undefined;
-    readonly changed: readonly string[];
-    readonly pull: boolean;
-    readonly trafficBefore: Traffic;
-    readonly trafficAfter: Traffic;
-    readonly domainsBefore: readonly string[];
-    readonly domainsAfter: readonly string[];
-  }>;
+  plan(
+    name: string,
+    input: ParsedService,
+    options: { readonly by: string; readonly declaredBy?: string },
+  ): Promise<DeployPreview>;
   deploy(name: string, input: ParsedService, options: {
     readonly by: string;
     readonly wait: boolean;
@@ -40,17 +35,19 @@ export interface DeployerTargetOptions {
 export function deployerTarget(deployer: ManifestDeployer, { by, wait, signal }: DeployerTargetOptions): ApplyTarget {
   const marked = (declaredBy: string | undefined) => ({ by, ...(declaredBy === undefined ? {} : { declaredBy }) });
   return {
-    list: () => Promise.resolve(deployer.list().map(({ service: { name, declaredBy } }) => ({ name, declaredBy }))),
+    list: () =>
+      Promise.resolve(
+        deployer.list().map(({ service: { name, declaredBy, domains } }) => ({ name, declaredBy, domains })),
+      ),
     async preview(name, declared, declaredBy) {
-      const { trafficBefore, trafficAfter, domainsBefore, domainsAfter, ...plan } = await deployer.plan(
-        name,
-        declared,
-        marked(declaredBy),
-      );
+      const plan = await deployer.plan(name, declared, marked(declaredBy));
+      const { change, changed, pull, revision } = plan;
       return {
-        ...plan,
-        traffic: { before: trafficBefore, after: trafficAfter },
-        domains: { before: domainsBefore, after: domainsAfter },
+        ...{ change, revision, changed, pull },
+        traffic: { before: plan.trafficBefore, after: plan.trafficAfter },
+        domains: { before: plan.domainsBefore, after: plan.domainsAfter },
+        revisionHistory: { before: plan.revisionHistoryBefore, after: plan.revisionHistoryAfter },
+        declaredBy: { before: plan.declaredByBefore, after: plan.declaredByAfter },
       };
     },
     async deploy(name, declared, declaredBy) {

@@ -5,7 +5,10 @@ import { type FieldPath, InvalidError, unknownField } from "./schema/invalid.ts"
 import { checkServiceName, type ParsedService, parseService, showTemplate } from "./schema.ts";
 
 /** The services of a file, by name, in its order. */
-export type Manifest = ReadonlyMap<string, ParsedService>;
+export interface Manifest extends ReadonlyMap<string, ParsedService> {
+  /** Where a service stands, `FILE:LINE:COLUMN`; missing where the services are from no file. */
+  readonly placeOf?: (name: string) => string;
+}
 
 /** What is wrong in a file; the message is `FILE:LINE:COLUMN: FIELD: what is wrong, what is right`, on one line. */
 export class ManifestError extends Error {
@@ -40,7 +43,10 @@ export function parseManifest(text: string, file: string): Manifest {
     throw error;
   }
   try {
-    return readServices(tree.value);
+    return new FileManifest(readServices(tree.value), (name) => {
+      const { line, column } = tree.placeOf(["services", name], true);
+      return `${file}:${line}:${column}`;
+    });
   } catch (error) {
     if (!(error instanceof InvalidError)) throw error;
     const message = error.path.length === 0 ? error.reason : error.message;
@@ -48,7 +54,16 @@ export function parseManifest(text: string, file: string): Manifest {
   }
 }
 
-function readServices(value: unknown): Manifest {
+class FileManifest extends Map<string, ParsedService> implements Manifest {
+  readonly placeOf: (name: string) => string;
+
+  constructor(services: Map<string, ParsedService>, placeOf: (name: string) => string) {
+    super(services);
+    this.placeOf = placeOf;
+  }
+}
+
+function readServices(value: unknown): Map<string, ParsedService> {
   const { services = {}, ...others } = mapping(
     value ?? {},
     [],

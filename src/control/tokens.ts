@@ -7,6 +7,8 @@ const SCOPES: readonly Scope[] = ["read", "deploy", "admin"];
 
 /** The name of the owner's own token, in the history and elsewhere. */
 export const OWNER_NAME = "admin";
+/** Who has made, in the history, what the file of `--config` declares. */
+export const CONFIG_NAME = "config";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 /** By which people and scanners of code know a token when they see one. */
@@ -67,6 +69,9 @@ export class Tokens {
       );
     }
     if (name === OWNER_NAME) throw new InvalidError(["name"], "is that of the owner's token; choose another");
+    if (name === CONFIG_NAME) {
+      throw new InvalidError(["name"], "stands in the history for the file of --config; choose another");
+    }
     if (!SCOPES.includes(scope)) throw new InvalidError(["scope"], `must be one of ${SCOPES.join(", ")}`);
     const createdAt = this.#now();
     if (expiresAt !== undefined && !(Number.isSafeInteger(expiresAt) && expiresAt > createdAt)) {

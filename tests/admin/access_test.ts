@@ -55,7 +55,10 @@ Deno.test("too many wrong tokens close the API to more from their address for a 
   for (let time = 0; time < 10; time++) await problemOf(await ask("GET", "/v1/services", wrong), 401, "unauthorized");
   const answer = await ask("GET", "/v1/services", wrong);
   assertEquals(answer.headers.get("retry-after"), "60");
-  await problemOf(answer, 429, "too_many_attempts");
+  assertEquals(
+    await problemOf(answer, 429, "too_many_attempts"),
+    "Too many wrong tokens came from this address; try again in 60 s, or with the right one",
+  );
   assertEquals((await ask("GET", "/v1/services", { ...wrong, token: OWNER })).status, 200);
   assertEquals((await ask("GET", "/v1/services", { peer: "10.0.0.2" })).status, 200);
   await kit.clock.advance(60_000);

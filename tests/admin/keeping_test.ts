@@ -80,6 +80,7 @@ Deno.test("a token that cannot be one is refused", async () => {
     [{ scope: "read" }, "name: is missing"],
     [{ name: "a b", scope: "read" }, "name: is no name of a token"],
     [{ name: "admin", scope: "read" }, "name: is that of the owner's token"],
+    [{ name: "config", scope: "read" }, "name: stands in the history for the file of --config"],
     [{ name: "x", scope: "root" }, "scope: must be one of read, deploy, admin"],
     [{ name: "x", scope: "read", expiresIn: "soon" }, "expiresIn: must be a length of time"],
     [{ name: "x", scope: "read", expiresIn: "99999999d" }, "expiresIn: must be a length of time"],

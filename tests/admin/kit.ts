@@ -184,6 +184,10 @@ function previewOf({ deployer }: Scene, name: string): DeployPreview {
     trafficAfter: traffic,
     domainsBefore: service?.domains ?? [],
     domainsAfter: service?.domains ?? [],
+    revisionHistoryBefore: service?.revisionHistory,
+    revisionHistoryAfter: service?.revisionHistory ?? 20,
+    declaredByBefore: service?.declaredBy,
+    declaredByAfter: service?.declaredBy,
   };
 }
 

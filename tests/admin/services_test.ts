@@ -145,6 +145,8 @@ Deno.test("a dry run says what would come, and changes nothing", async () => {
     pull: false,
     traffic: { before: [], after: [{ revision: "latest", percent: 100 }] },
     domains: { before: [], after: [] },
+    revisionHistory: { after: 20 },
+    declaredBy: {},
   });
   await problemOf(await ask("GET", "/v1/services/web"), 404, "not_found");
 });

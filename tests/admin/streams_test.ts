@@ -47,6 +47,7 @@ Deno.test("events come as they happen, with their ids, and the subscription ends
   const { ask } = await newAdmin({ events: wire });
   const answer = await ask("GET", "/v1/events");
   assertEquals([answer.status, answer.headers.get("content-type")], [200, "text/event-stream"]);
+  assertEquals(answer.headers.get("x-accel-buffering"), "no");
   assertEquals(wire.asked, undefined);
   const pieces = piecesOf(answer);
   assertEquals(await pieces.next(), ": cless\n\n");

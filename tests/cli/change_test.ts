@@ -34,6 +34,17 @@ apiTest("traffic that says nothing, or nothing that can be read, is exit code 2"
     assertEquals([code, err.startsWith(`cless: "${text}" is not allowed: expected REVISION=PERCENT`)], [2, true], err);
   }
   assertStringIncludes((await api.run("traffic", "web", "--tag", "x")).err, '--tag: "x" is not allowed: expected REV');
+  assertEquals(await api.run("traffic", "web", "web-00001=50", "web-00001=50"), {
+    code: 2,
+    out: "",
+    err: "cless: web-00001 is there twice; its whole percent stands once",
+  });
+  assertEquals(await api.run("traffic", "web", "--untag", "nosuch"), {
+    code: 1,
+    out: "",
+    err: "cless: no revision of web has the tag nosuch",
+  });
+  assertEquals((await api.run("traffic", "a/b", "latest=100")).err, 'cless: "a/b" is no name');
   assertEquals(api.changes, []);
   assertEquals((await api.run("traffic", "shop", "latest=100")).err, "cless: there is no service shop");
 });

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { readClientSettings } from "../../src/cli/client_settings.ts";
 import { OperatorError, UsageError } from "../../src/errors.ts";
 import { noNet, noRun, noWrite } from "../support/permissions.ts";
-import { apiTest, FakeApi } from "./fake_api.ts";
+import { apiTest, FakeApi, problem } from "./fake_api.ts";
 import { programArgs, runMain } from "./run_main.ts";
 
 /** The settings by flags and variables. */
@@ -103,6 +103,15 @@ apiTest("what answers without being cless is told so", {
     `cless: what answers at ${api.url} ${OTHER} (status 502); name it with --server`,
   );
   assertEquals((await api.run("secrets")).code, 1, "the token goes nowhere else");
+});
+
+apiTest("the proxy is told from the admin API", {
+  "GET /v1/services": problem(404, "There is no service for 127.0.0.1", { code: "unknown_host" }),
+  "GET /v1/instances": problem(400, "The request needs one valid hostname", { code: "bad_host" }),
+}, async (api) => {
+  const err = `cless: what answers at ${api.url} is the proxy of cless, and not its admin API ` +
+    "(http://127.0.0.1:1323 by itself); name that with --server";
+  for (const verb of ["services", "instances"]) assertEquals(await api.run(verb), { code: 1, out: "", err });
 });
 
 Deno.test({

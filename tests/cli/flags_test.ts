@@ -108,7 +108,9 @@ Deno.test("a letter stands for a flag, with its value or without", () => {
   assertEquals(read("--", "-q").rest, ["-q"]);
   assertThrows(() => read("-f"), UsageError, "--file needs a value: --file FILE");
   assertThrows(() => read("-f", "a", "-f", "b"), UsageError, "--file was given 2 times");
-  for (const arg of ["-qf", "-fx", "-f=x", "-Q"]) assertThrows(() => read(arg), UsageError, "unknown flag -");
+  assertThrows(() => read("-qf"), UsageError, "--file needs a value: --file FILE");
+  for (const arg of ["-fx", "-f=x"]) assertEquals(read(arg).given.get("file"), ["x"]);
+  for (const arg of ["-Q", "-qQ"]) assertThrows(() => read(arg), UsageError, `unknown flag ${arg};`);
 });
 
 Deno.test("an unknown flag is refused with the nearest one's name", () => {
@@ -166,4 +168,30 @@ Deno.test("arguments are refused with a UsageError or read, whatever they are", 
       if (!(error instanceof UsageError)) throw error;
     }
   }));
+});
+
+const SHORT: readonly Flag[] = [
+  { name: "follow", short: "f", help: "" },
+  { name: "timestamps", short: "t", help: "" },
+  { name: "tail", short: "n", value: "N", help: "" },
+];
+
+Deno.test("letters may stand together, and before their value", () => {
+  const given = (...args: string[]) => Object.fromEntries(parseFlags(args, SHORT).given);
+  const all = { follow: true, timestamps: true, tail: ["20"] };
+  assertEquals(given("-n20"), { tail: ["20"] });
+  assertEquals(given("-n", "20"), { tail: ["20"] });
+  assertEquals(given("-ft"), { follow: true, timestamps: true });
+  assertEquals(given("-ftn20"), all);
+  assertEquals(given("-ftn", "20"), all);
+  assertEquals(given("-n-5"), { tail: ["-5"] });
+  const refused = (...args: string[]) => assertThrows(() => parseFlags(args, SHORT), UsageError).message;
+  assertEquals(refused("-fx"), "unknown flag -fx; --help shows those that there are");
+  assertEquals(refused("-x"), "unknown flag -x; --help shows those that there are");
+  assertEquals(refused("-fn"), "--tail needs a value: --tail N");
+});
+
+Deno.test("a flag is suggested where one is near, and none where all are far", () => {
+  assertEquals(refusal("--listn", "a:1"), "unknown flag --listn; did you mean --listen?");
+  assertEquals(refusal("--frob"), "unknown flag --frob; --help shows those that there are");
 });

@@ -17,6 +17,9 @@ apiTest("export prints what apply takes, without what is there by convention", {
   assertEquals(service, { domains: ["www.example.org"], revisionHistory: 20 });
   assertEquals(targets, WEB.traffic);
   assertEquals((await api.run("export", "web", "web")).out, out);
+  const elsewhere = (await api.run("export", "--no-traffic")).out;
+  const { targets: none, ...rest } = parseManifest(elsewhere, "out").get("web")!;
+  assertEquals([none, rest], [undefined, { template, service }]);
   assertEquals((await api.run("export", "nosuch")).code, 1);
 });
 
@@ -57,6 +60,13 @@ const HISTORY = [
     before: { latestRevision: "web-00001", traffic: [{ revision: "latest", percent: 100 }] },
     after: { latestRevision: "web-00001", traffic: [{ revision: "web-00001", percent: 100, tag: "old" }] },
   },
+  {
+    at: ago("5h"),
+    action: "deploy",
+    by: "config",
+    before: { latestRevision: "web-00001", revisionHistory: 20 },
+    after: { latestRevision: "web-00001", revisionHistory: 5, declaredBy: "/srv/a.yaml", changed: [] },
+  },
   { at: ago("3d"), action: "deploy", by: "admin", after: { latestRevision: "web-00001" } },
   { at: ago("4d"), action: "delete", by: "admin", before: { latestRevision: "web-00007" }, after: null },
 ];
@@ -65,11 +75,12 @@ apiTest("history is a table of what was before and after, or JSON", {
   "GET /v1/services/web/history": HISTORY,
 }, async (api) => {
   assertEquals((await api.run("history", "web")).out.split("\n"), [
-    "WHEN    BY     ACTION   WHAT",
-    "3m ago  ci     deploy   web-00001 → web-00002 (env, image); domains - → a.example",
-    "2h ago  admin  traffic  traffic latest 100% → web-00001 100% (old)",
-    "3d ago  admin  deploy   - → web-00001",
-    "4d ago  admin  delete   web-00007 → -",
+    "WHEN    BY      ACTION   WHAT",
+    "3m ago  ci      deploy   web-00001 → web-00002 (env, image); domains - → a.example",
+    "2h ago  admin   traffic  traffic latest 100% → web-00001 100% (old)",
+    "5h ago  config  deploy   keeps 20 → 5 old revisions; declared by no file → /srv/a.yaml",
+    "3d ago  admin   deploy   - → web-00001",
+    "4d ago  admin   delete   web-00007 → -",
   ]);
   assertEquals(api.asked[0]!.line, "GET /v1/services/web/history?limit=50");
   assertEquals(JSON.parse((await api.run("history", "web", "-n", "3", "--json")).out), HISTORY);
@@ -84,7 +95,7 @@ apiTest("secrets are names, and one can be deleted", {
   assertEquals((await api.run("secrets", "-q")).out, "web.token");
   assertEquals((await api.run("secret", "delete", "web.token")).out, "web.token is deleted");
   const { code, err } = await api.run("secret", "st", "x");
-  assertEquals([code, err], [2, 'cless: secret cannot "st"; did you mean "set"? See cless secret --help']);
+  assertEquals([code, err], [2, 'cless: secret cannot "st"; it can set, delete: see cless secret --help']);
   assertEquals((await api.run("secret", "set")).err, "cless: secret needs NAME: cless secret set|delete NAME");
 });
 
@@ -130,8 +141,10 @@ Deno.test({
     });
     const input = new TextEncoder().encode("services: { web: { image: web } }");
     const { code, out } = await runWith(input, api, "apply", "-f", "-");
-    assertEquals([code, out], [0, "= web\n0 made, 0 changed, 1 as they were\n"]);
+    assertEquals([code, out], [0, "= web\n0 made, 0 changed, 1 unchanged\n"]);
     assertEquals(api.changes, ["PUT /v1/services/web?dryRun=true", "PUT /v1/services/web"]);
+    await runWith(input, api, "apply", "-f", "/dev/stdin");
+    assertEquals(api.asked.filter(({ line }) => line.includes("declaredBy")), [], "a pipe is no file either");
     const wrong = await runWith(new TextEncoder().encode("web: {}"), api, "apply", "-f", "-");
     assertStringIncludes(wrong.err, "cless: (input):1:1: web: unknown field");
   },
@@ -175,7 +188,7 @@ apiTest("a token is made, shown once, and revoked", {
     [["create", "ci", "--scope", "read", "--expires", "0"], '--expires: "0" is not allowed: expected a length of time'],
     [["revoke"], "token revoke needs NAME: cless token revoke NAME"],
     [["rotate", "ci"], "token rotate takes no name"],
-    [["rotat"], 'token cannot "rotat"; did you mean "rotate"?'],
+    [["rotat"], 'token cannot "rotat"; it can '],
     [["--scope", "read"], "--scope goes with token create alone"],
   ];
   for (const [args, message] of cases) {

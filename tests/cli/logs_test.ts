@@ -30,7 +30,8 @@ apiTest("logs ask for what is wanted", { [LOGS]: new Response("") }, async (api)
     "--revision",
     "web-00001",
   ]);
-  assertEquals(run, { code: 0, out: "", err: "" });
+  const err = "cless: there are no more logs to follow: the cless there has stopped";
+  assertEquals(run, { code: 1, out: "", err }, "what is followed has no end but that of cless");
   assertEquals(
     api.asked.map(({ line }) => line),
     [`${LOGS}?follow=true&tail=20&since=10m&timestamps=true&revision=web-00001`],

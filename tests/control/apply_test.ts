@@ -150,3 +150,86 @@ Deno.test({
     }
   },
 });
+
+/** A place to apply to that has domains, each of them with one service at most. */
+class OwningTarget implements ApplyTarget {
+  readonly calls: string[] = [];
+  readonly domains: Map<string, readonly string[]>;
+
+  constructor(domains: Record<string, readonly string[]>) {
+    this.domains = new Map(Object.entries(domains));
+  }
+
+  list() {
+    return Promise.resolve([...this.domains].map(([name, domains]) => ({ name, domains, declaredBy: FILE })));
+  }
+
+  preview(...[name, { service }]: Parameters<ApplyTarget["preview"]>): ReturnType<ApplyTarget["preview"]> {
+    const { domains = [] } = service;
+    const taken = domains.find((domain) =>
+      [...this.domains].some(([owner, its]) => owner !== name && its.includes(domain))
+    );
+    if (taken !== undefined) return Promise.reject(new Error(`${taken} is taken`));
+    const before = this.domains.get(name) ?? [];
+    const change = before.join() === domains.join() ? "none" : "update";
+    const none = { before: [], after: [] };
+    return Promise.resolve({ change, changed: [], pull: false, traffic: none, domains: { before, after: domains } });
+  }
+
+  async deploy(...[name, declared]: Parameters<ApplyTarget["deploy"]>) {
+    if (declared.template.image === "broken") throw new Error("does not start");
+    const { change } = await this.preview(name, declared, FILE);
+    this.domains.set(name, declared.service.domains ?? []);
+    this.calls.push(`${name} ${declared.service.domains?.join()}`);
+    return { change };
+  }
+
+  remove(name: string) {
+    this.domains.delete(name);
+    return Promise.resolve(void this.calls.push(`remove ${name}`));
+  }
+}
+
+function owning(services: Record<string, string[]>, image = "x") {
+  return new Map(Object.entries(services).map(([name, domains]) => [name, parseService(name, { image, domains })]));
+}
+
+Deno.test("a domain goes from one service to another, which is brought up before", async () => {
+  const target = new OwningTarget({ a: ["m.example", "a.example"], b: [] });
+  const manifest = owning({ a: ["a.example"], b: ["m.example"] });
+  const planned = await applyManifest(manifest, FILE, target, { dryRun: true });
+  assertEquals(planned.map(({ name, change }) => `${name} ${change}`), ["a update", "b update"]);
+  assertEquals(planned[1]!.preview!.domains, { before: [], after: ["m.example"] });
+  assertEquals(target.calls, []);
+  const results = await applyManifest(manifest, FILE, target);
+  assertEquals(results.map(({ name, change, error }) => [name, change, error]), [
+    ["a", "update", undefined],
+    ["b", "update", undefined],
+  ]);
+  assertEquals(target.calls, ["b ", "a a.example", "b m.example"]);
+});
+
+Deno.test("services exchange their domains, and one takes those of another that goes", async () => {
+  const target = new OwningTarget({ a: ["a.example"], b: ["b.example"], old: ["o.example"] });
+  const manifest = owning({ a: ["b.example"], b: ["a.example"], c: ["o.example"] });
+  await assertRejects(() => applyManifest(manifest, FILE, target), ApplyError, "services.c: o.example is taken");
+  await applyManifest(manifest, FILE, target, { prune: true });
+  assertEquals(Object.fromEntries(target.domains), { a: ["b.example"], b: ["a.example"], c: ["o.example"] });
+});
+
+Deno.test("a domain stays where it is when who gives or gets it fails, and not for another's sake", async () => {
+  const moved = async (broken: string) => {
+    const target = new OwningTarget({ a: ["m.example"], b: [], c: [] });
+    const manifest = owning({ a: [], b: ["m.example"], c: [] });
+    manifest.set(
+      broken,
+      parseService(broken, { image: "broken", domains: [...manifest.get(broken)!.service.domains!] }),
+    );
+    const results = await applyManifest(manifest, FILE, target);
+    const errors = results.map(({ name, error }) => `${name}: ${error === undefined ? "" : (error as Error).message}`);
+    return [errors, [...target.domains].find(([, domains]) => domains.includes("m.example"))?.[0]];
+  };
+  assertEquals(await moved("a"), [["a: does not start", "c: ", "b: m.example is taken"], "a"]);
+  assertEquals(await moved("c"), [["a: ", "c: does not start", "b: "], "b"]);
+  assertEquals(await moved("b"), [["a: ", "c: ", "b: does not start"], "a"]);
+});

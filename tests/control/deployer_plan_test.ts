@@ -34,6 +34,10 @@ Deno.test("a plan says what a deploy would come to, and changes nothing", async 
     trafficAfter: ALL,
     domainsBefore: [],
     domainsAfter: ["a.example"],
+    revisionHistoryBefore: undefined,
+    revisionHistoryAfter: 20,
+    declaredByBefore: undefined,
+    declaredByAfter: undefined,
   });
   assertEquals(seen(scene, "app"), { kept: { services: [], revisions: [] }, history: [[]], states: [], pools: [[]] });
   await deployer.deploy("app", input("one"), AT_ONCE);
@@ -46,6 +50,12 @@ Deno.test("a plan says what a deploy would come to, and changes nothing", async 
   assertEquals(update.trafficAfter, [{ revision: "app-00001", percent: 90 }, { revision: "app-00002", percent: 10 }]);
   const fields = await deployer.plan("app", input("one", { service: { domains: ["b.example"] } }), BY);
   assertEquals([fields.change, fields.revision, fields.domainsAfter], ["update", undefined, ["b.example"]]);
+  const kept = await deployer.plan("app", input("one", { service: { revisionHistory: 5 } }), {
+    ...BY,
+    declaredBy: "/srv/a.yaml",
+  });
+  assertEquals([kept.revisionHistoryBefore, kept.revisionHistoryAfter], [20, 5]);
+  assertEquals([kept.declaredByBefore, kept.declaredByAfter], [undefined, "/srv/a.yaml"]);
   assertEquals(seen(scene, "app"), before);
   assertEquals([...new Set(asked.filter((_, at) => at !== 1))], ["never"]);
 });

@@ -5,7 +5,7 @@ import { parseService } from "../../src/control/schema.ts";
 
 /** A service at a generation. */
 function service(name: string, generation: number, declaredBy?: string) {
-  return { service: { name, generation, declaredBy } as ServiceRecord };
+  return { service: { name, generation, declaredBy, domains: [] as readonly string[] } as ServiceRecord };
 }
 
 /** A deployer that knows one service, and notes what it is asked. */
@@ -20,6 +20,8 @@ function notingDeployer(generationAfter: number) {
         ...{ change: "update", revision: "web-00002", changed: ["env"], pull: false },
         ...{ trafficBefore: [], trafficAfter: [{ revision: "latest", percent: 100 }] },
         ...{ domainsBefore: ["a.example"], domainsAfter: [] },
+        ...{ revisionHistoryBefore: 20, revisionHistoryAfter: 5 },
+        ...{ declaredByBefore: undefined, declaredByAfter: "/srv/a.yaml" },
       });
     },
     deploy: (...call) => {
@@ -38,8 +40,8 @@ Deno.test("a manifest is applied to the deployer in its own words", async () => 
   const { signal } = new AbortController();
   const target = deployerTarget(deployer, { by: "config", wait: true, signal });
   assertEquals(await target.list(), [
-    { name: "web", declaredBy: "/srv/a.yaml" },
-    { name: "mine", declaredBy: undefined },
+    { name: "web", declaredBy: "/srv/a.yaml", domains: [] },
+    { name: "mine", declaredBy: undefined, domains: [] },
   ]);
   assertEquals(await target.preview("web", WEB, "/srv/a.yaml"), {
     change: "update",
@@ -48,6 +50,8 @@ Deno.test("a manifest is applied to the deployer in its own words", async () => 
     pull: false,
     traffic: { before: [], after: [{ revision: "latest", percent: 100 }] },
     domains: { before: ["a.example"], after: [] },
+    revisionHistory: { before: 20, after: 5 },
+    declaredBy: { before: undefined, after: "/srv/a.yaml" },
   });
   await target.deploy("web", WEB, "/srv/a.yaml");
   await target.remove("old");

@@ -3,7 +3,7 @@ import { Attempts } from "../../src/control/attempts.ts";
 import type { Scope, TokenRecord } from "../../src/control/records.ts";
 import { InvalidError } from "../../src/control/schema.ts";
 import { type Store, StoreUnavailable } from "../../src/control/store.ts";
-import { allows, OWNER_NAME, Tokens } from "../../src/control/tokens.ts";
+import { allows, CONFIG_NAME, OWNER_NAME, Tokens } from "../../src/control/tokens.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { noRead, noWrite } from "../support/permissions.ts";
@@ -136,7 +136,7 @@ Deno.test("what is not in the store is not valid, and what is still there is", a
 
 Deno.test("names, scopes and times that cannot be are refused", async () => {
   const { tokens, store } = setUp();
-  for (const name of ["", "-a", "a b", "a\n", "é", "a".repeat(129), OWNER_NAME]) {
+  for (const name of ["", "-a", "a b", "a\n", "é", "a".repeat(129), OWNER_NAME, CONFIG_NAME]) {
     await assertRejects(() => tokens.issue(name, "read"), InvalidError, "name: ");
   }
   await assertRejects(

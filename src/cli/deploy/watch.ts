@@ -1,10 +1,13 @@
-import { atMost, systemClock } from "../../serving/clock.ts";
+import { atMost, type Clock, systemClock } from "../../serving/clock.ts";
 import { ApiError, type Client } from "../client.ts";
 import { eventsOf } from "../event_stream.ts";
-import { Progress, type Screen } from "./progress.ts";
+import type { Screen } from "../output/screen.ts";
+import { Progress } from "./progress.ts";
 
 /** How long to wait for events that tell of what has been answered already, ms. */
 const LATE_EVENTS_MS = 250;
+/** How long what stands before the API may keep the beginning of the events to itself, ms. */
+const OPENING_MS = 2000;
 
 /** Shows what happens to a service, until it is let go of. */
 export class Watch implements AsyncDisposable {
@@ -19,20 +22,16 @@ export class Watch implements AsyncDisposable {
     this.#progress = new Progress(screen);
   }
 
-  /** Begins to watch; what happens from now on is shown. Where the API tells no events, nothing is. */
-  static async start(client: Client, service: string, screen: Screen): Promise<Watch> {
+  /** Begins to watch; what happens from now on is shown. Where the API tells no events, or not soon, nothing is. */
+  static async start(client: Client, service: string, screen: Screen, clock: Clock = systemClock): Promise<Watch> {
     const watch = new Watch(screen);
-    const { signal } = watch.#aborter;
-    try {
-      const { body } = await client.send("GET", "/v1/events", {
-        query: { service },
-        accept: "text/event-stream",
-        signal,
-      });
-      watch.#done = watch.#show(body!);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-    }
+    const asking = { query: { service }, accept: "text/event-stream", signal: watch.#aborter.signal };
+    const opened = client.send("GET", "/v1/events", asking);
+    let refused: unknown;
+    opened.catch((error) => refused = error);
+    watch.#done = opened.then(({ body }) => watch.#show(body!), () => {});
+    await atMost(opened, clock, OPENING_MS);
+    if (refused !== undefined && !(refused instanceof ApiError)) throw refused;
     return watch;
   }
 

@@ -1,7 +1,7 @@
 import type { Traffic } from "../../domain/traffic.ts";
 import type { HistoryJson } from "../api_types.ts";
 import { changedFields } from "../output/changed_fields.ts";
-import { difference } from "../output/preview.ts";
+import { difference, keptDifference } from "../output/preview.ts";
 import { plainText } from "../output/table.ts";
 import { saidTraffic } from "../output/traffic_text.ts";
 
@@ -11,6 +11,7 @@ interface State {
   readonly traffic?: Traffic;
   readonly domains?: readonly string[];
   readonly revisionHistory?: number;
+  readonly declaredBy?: string;
   /** The fields of the template that a deploy has changed. */
   readonly changed?: readonly string[];
 }
@@ -26,7 +27,8 @@ export function changeText({ before, after }: HistoryJson): string {
     revision === "" ? "" : revision + fields,
     difference("traffic", trafficOf(old), trafficOf(now)),
     difference("domains", domainsOf(old), domainsOf(now)),
-    difference("keeps", String(old.revisionHistory ?? "-"), String(now.revisionHistory ?? "-")),
+    keptDifference(old.revisionHistory, now.revisionHistory),
+    difference("declared by", old.declaredBy ?? "no file", now.declaredBy ?? "no file"),
   ];
   return plainText(changes.filter((text) => text !== "").join("; ")) || "-";
 }

@@ -14,15 +14,25 @@ export function previewLine(name: string, preview: PreviewJson, width = name.len
 }
 
 /** What would change, in short; nothing where nothing does. */
-export function previewText({ change, changed, pull, traffic, domains }: PreviewJson): string {
+export function previewText(
+  { change, changed, pull, traffic, domains, revisionHistory = {}, declaredBy = {} }: PreviewJson,
+): string {
   if (change === "none") return pull ? "the image is pulled to see if it has changed" : "";
   if (change === "create") return "create";
   const changes = [
     changedFields(changed),
     difference("traffic", saidTraffic(traffic.before), saidTraffic(traffic.after)),
     difference("domains", domains.before.join(", ") || "-", domains.after.join(", ") || "-"),
+    keptDifference(revisionHistory.before, revisionHistory.after),
+    difference("declared by", declaredBy.before ?? "no file", declaredBy.after ?? "no file"),
   ];
-  return changes.filter((text) => text !== "").join("; ") || "what declares it, or what it keeps";
+  return changes.filter((text) => text !== "").join("; ") || "update";
+}
+
+/** How many old revisions were kept and are, where that differs. */
+export function keptDifference(before: number | undefined, after: number | undefined): string {
+  const text = difference("keeps", String(before ?? "-"), String(after ?? "-"));
+  return text === "" ? "" : `${text} old revisions`;
 }
 
 /** What was and what is, where they differ. */

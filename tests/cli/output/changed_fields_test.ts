@@ -19,5 +19,10 @@ Deno.test("what would become of a service is one line, with what differs alone",
     previewText({ ...NOTHING, change: "update", changed: ["env"], traffic }),
     "env; traffic latest 100% → web-00001 100%",
   );
-  assertEquals(previewText({ ...NOTHING, change: "update" }), "what declares it, or what it keeps");
+  assertEquals(previewText({ ...NOTHING, change: "update" }), "update"); // another cless may change what this one knows not
+  const declaredBy = { after: "/srv/a.yaml" };
+  assertEquals(
+    previewText({ ...NOTHING, change: "update", revisionHistory: { before: 20, after: 5 }, declaredBy }),
+    "keeps 20 → 5 old revisions; declared by no file → /srv/a.yaml",
+  );
 });
