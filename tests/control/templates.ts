@@ -35,7 +35,7 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   command: fc.array(text).filter(([program]) => program !== ""),
   volumes: fc.uniqueArray(
     fc.record({
-      source: fc.oneof(path, fc.stringMatching(/^[a-z0-9][a-z0-9_.-]{0,5}$/)),
+      source: fc.oneof(path, fc.stringMatching(/^[a-z0-9][a-z0-9_.-]{1,5}$/)),
       path,
       readOnly: fc.boolean(),
     }),

@@ -110,13 +110,14 @@ export const FITS_MESSAGE = "is too much: the values and the command must be at 
 // deno-lint-ignore no-control-regex
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[^/\x00-\x1f\x7f]+)+$/;
 const PATH_RULE = "an absolute path without `//`, `.`, `..`, and a slash at the end";
-const VOLUME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+// As the engine has it, which knows no name of one character.
+const VOLUME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 /** A place in a container that outlives it. */
 export const volume = strict({
   source: z.string().max(4096).refine(
     (source) => source === "/" || (source.startsWith("/") ? PATH : VOLUME).test(source),
-    `must be the name of a volume (letters, digits, and _ . - but at the beginning) or ${PATH_RULE}`,
+    `must be the name of a volume (two or more letters, digits, and _ . - but at the beginning) or ${PATH_RULE}`,
   ).meta({ description: "The name of a volume, or a folder of the host" }),
   path: z.string().max(4096).regex(PATH, `must be ${PATH_RULE}`),
   readOnly: z.boolean().default(false),
