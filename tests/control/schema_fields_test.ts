@@ -112,8 +112,9 @@ Deno.test("names of variables are those of a shell, and values any text", () => 
 });
 
 Deno.test("a command is a list of texts, a program first", () => {
-  accepted([{ command: [] }, { command: ["a", ""] }, { command: ["-v"] }]);
-  refused("command.0", "must be the name of a program", [{ command: [""] }, { command: ["", "a"] }]);
+  accepted([{ command: [] }, { command: ["a", ""] }, { command: ["sh", "-c", "two\nlines"] }]);
+  const programs = ["", "-v", "--privileged", "a b", "a\n", "\ta", "a\x7f", "a\u00a0b"];
+  refused("command.0", "must be the name of a program", programs.map((program) => ({ command: [program, "a"] })));
   refused("command.1", "must be text without NUL", [{ command: ["a", "b\0"] }]);
   refused("command.1", "must be a text", [{ command: ["a", 1] }, { command: ["a", null] }]);
   refused("command", "must be at most 1000 elements", [{ command: Array(1001).fill("a") }]);

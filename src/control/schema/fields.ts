@@ -92,10 +92,16 @@ export const secretName = z.string().regex(
 /** Environment variables with the names of secrets. */
 export const secretEnv = z.record(variable, secretName).check(atMost(1000, "variables"));
 
+// deno-lint-ignore no-control-regex
+const PROGRAM = /^(?!-)[^\s\x00-\x1f\x7f-\x9f]+$/;
+
 /** A program and its arguments. */
 export const command = z.array(
   text.refine((word) => bytesOf(word) <= MAX_ARGUMENT, `must be at most ${MAX_ARGUMENT} bytes, which Linux allows`),
-).max(1000).refine((words) => words[0] !== "", { message: "must be the name of a program, and is empty", path: [0] });
+).max(1000).refine(([program]) => program === undefined || PROGRAM.test(program), {
+  message: "must be the name of a program: not empty, no hyphen first, and no white space and control characters",
+  path: [0],
+});
 
 /** What the variables and the command need together, bytes; to be refused above {@linkcode MAX_ARGUMENTS}. */
 export function fits(variables: Readonly<Record<string, string>>, words: readonly string[]): boolean {
