@@ -1,5 +1,5 @@
 import type { Config } from "../config.ts";
-import type { DataDir } from "../control/data_dir.ts";
+import { type DataDir, isDataDirInUse } from "../control/data_dir.ts";
 import { DockerCommand } from "../docker/command.ts";
 import { findEngine } from "../docker/engine.ts";
 import { EventStream } from "../docker/events.ts";
@@ -49,7 +49,7 @@ export class Containers {
   constructor(parts: ContainersParts) {
     const { clock, config, dataDir } = this.#parts = parts;
     this.#docker = new DockerCommand(config.docker);
-    this.#network = new OwnNetwork(this.#docker, dataDir);
+    this.#network = new OwnNetwork(this.#docker, dataDir, isDataDirInUse);
     this.source = new ImageSource(this.#docker);
     this.launcher = new DockerLauncher({
       docker: this.#docker,
@@ -84,6 +84,7 @@ export class Containers {
   /** @throws {OperatorError} When no engine answers. */
   async start(): Promise<void> {
     await findEngine(this.#docker);
+    await this.#network.ensure(); // where that is refused, the containers are another's, and must not be stopped
     this.#found = true;
     this.#events.start();
     await Promise.all([this.images.changed(), this.launcher.prepare()]);

@@ -190,7 +190,7 @@ function pending(pools: Iterable<InstancePool>): Map<string, number> {
 /** The images of the engine, with its errors as the control plane knows them. */
 function imagesOf(source: ImageSource): DeployerParts["images"] {
   return {
-    remove: (imageId) => source.remove(imageId),
+    remove: (imageId, names) => source.remove(imageId, names),
     async resolve(reference, policy, options) {
       try {
         return await source.resolve(reference, policy, options);

@@ -77,7 +77,7 @@ export class ContentFinder {
         const secretVersions = this.#versionsOf(template);
         const wasPulled = pulled || this.#parts.pulled.has(imageId);
         const content = { template, imageId, imageDigest: digest, pulled: wasPulled, secretVersions };
-        return { content, release: this.#parts.pulled.need(imageId, pulled) };
+        return { content, release: this.#parts.pulled.need(imageId, pulled ? template.image : undefined) };
       }
       await removal; // it was the last revision's, and is pulled again
     }

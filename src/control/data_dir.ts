@@ -96,7 +96,11 @@ async function readOrMake(path: string, form: RegExp, make: () => string): Promi
     throw error;
   });
   if (found !== undefined) {
-    if (form.test(found.trim())) return found.trim();
+    if (form.test(found.trim())) {
+      const { mode } = await Deno.stat(path);
+      if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(path, 0o600); // an operator may have put it there
+      return found.trim();
+    }
     throw new OperatorError(`${path} is damaged; restore it, or remove it to have a new one made`);
   }
   const made = make();

@@ -13,6 +13,7 @@ import {
   type DeployOptions,
   type DeployParts,
   Deploys,
+  isBeingDeleted,
   type PlanOptions,
   wasDeleted,
 } from "./deploys.ts";
@@ -139,6 +140,11 @@ export class Deployer {
    * @throws {NotFound} @throws {StaleError}
    */
   async delete(name: string, { by, ifMatch }: ChangeOptions): Promise<void> {
+    if (this.#ledger.isHandingOver(name)) {
+      // Else it would have to wait for the start of what nobody wants any more.
+      this.#ledger.expect(name, ifMatch);
+      this.#onTheWay.callOff(name, isBeingDeleted(name));
+    }
     const ending = await this.#ledger.alone(name, () => {
       const state = this.#ledger.expect(name, ifMatch);
       const before = historyOf(state.service);

@@ -183,3 +183,8 @@ export class Deploys {
 export function wasDeleted(name: string): Conflict {
   return new Conflict(`the service ${name} was deleted while it was being deployed`);
 }
+
+/** What a deploy is told that is called off for a delete. */
+export function isBeingDeleted(name: string): Conflict {
+  return new Conflict(`the deploy was called off, since somebody deletes the service ${name}`);
+}

@@ -41,7 +41,9 @@ export class HostPaths {
       const { real, rest } = await this.#real(path);
       const expected = `${root === "/" ? "" : root}${path.slice(folder.length)}`;
       const found = `${real === "/" ? "" : real}${rest}`;
-      return (expected || "/") === (found || "/") ? undefined : "leads over a symbolic link, which is not allowed";
+      if ((expected || "/") !== (found || "/")) return "leads over a symbolic link, which is not allowed";
+      // The engine would refuse it too, but only when the one that had the volume has been stopped for it.
+      return rest === "" ? undefined : "is not there; make it first";
     } catch (error) {
       return `cannot be used: ${messageOf(error).replace(/ \(os error \d+\).*$/, "")}`;
     }

@@ -77,6 +77,11 @@ export class Ledger {
     return state;
   }
 
+  /** Whether a change of a service is being kept that takes its time, since volumes go from one revision to another. */
+  isHandingOver(name: string): boolean {
+    return this.#volumes.isUnderWay(name);
+  }
+
   /** Works out a change of a service and keeps it, while nobody else changes the service. */
   alone<T>(name: string, work: () => Promise<T> | T): Promise<T> {
     return this.#queue.run(name, work);

@@ -7,8 +7,11 @@ const log = logger("images");
 
 /** Removes images from this machine. */
 export interface ImageRemover {
-  /** @returns Whether it is gone; not where something still needs it. */
-  remove(imageId: string): Promise<boolean>;
+  /**
+   * @param names What it was pulled as, as far as that is known.
+   * @returns Whether it is gone; not where something still needs it.
+   */
+  remove(imageId: string, names: Iterable<string>): Promise<boolean>;
 }
 
 /** What of a revision tells which image goes with it. */
@@ -32,6 +35,8 @@ export class PulledImages {
   /** Those that go as soon as their containers are gone. */
   readonly #waiting = new Set<string>();
   readonly #removals = new Map<string, Promise<void>>();
+  /** What each was pulled as by this process; a name that somebody else has given it is not ours to take. */
+  readonly #names = new Map<string, Set<string>>();
 
   constructor(parts: PulledImagesParts) {
     this.#parts = parts;
@@ -51,10 +56,13 @@ export class PulledImages {
    * Keeps an image for a deploy on its way, whatever becomes of its revisions, until the function is called; then it goes
    * unless a revision has it.
    *
-   * @param pulled Whether cless has just pulled it.
+   * @param pulledAs What cless has just pulled it as, where it has.
    */
-  need(imageId: string, pulled: boolean): () => void {
-    if (pulled) this.#leaving.add(imageId);
+  need(imageId: string, pulledAs: string | undefined): () => void {
+    if (pulledAs !== undefined) {
+      this.#leaving.add(imageId);
+      this.#names.set(imageId, (this.#names.get(imageId) ?? new Set()).add(pulledAs));
+    }
     this.#needed.set(imageId, (this.#needed.get(imageId) ?? 0) + 1);
     return () => {
       const left = this.#needed.get(imageId)! - 1;
@@ -91,8 +99,10 @@ export class PulledImages {
 
   async #remove(imageId: string): Promise<void> {
     try {
-      if (!await this.#parts.images.remove(imageId)) return; // something else needs it, for now
+      const names = this.#names.get(imageId) ?? [];
+      if (!await this.#parts.images.remove(imageId, names)) return; // something else needs it, for now
       this.#leaving.delete(imageId);
+      this.#names.delete(imageId);
       log.info("image removed", { image: imageId });
     } catch (error) {
       log.warning("cannot remove an image", { image: imageId, reason: messageOf(error) });

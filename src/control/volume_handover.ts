@@ -42,6 +42,11 @@ export class VolumeHandover {
     this.#services = services;
   }
 
+  /** Whether volumes are being handed over from one revision of a service to another. */
+  isUnderWay(name: string): boolean {
+    return this.#claims.has(name);
+  }
+
   /**
    * Checks that no volume has two revisions that requests can reach.
    *

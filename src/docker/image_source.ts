@@ -78,22 +78,38 @@ export class ImageSource {
   /**
    * Removes an image that cless has pulled. One that a container, another image or another name needs stays.
    *
+   * @param names What it was pulled as: these may go with it.
    * @returns Whether it is gone.
    * @throws {ImageError} When the engine refuses for another reason.
    */
-  async remove(imageId: string): Promise<boolean> {
+  async remove(imageId: string, names: Iterable<string> = []): Promise<boolean> {
+    let reason = await this.#refusal(imageId);
+    // It has several names, and by its id it goes only with the last one.
+    if (reason !== undefined && /must be forced/i.test(reason)) {
+      let fewer = false;
+      for (const name of names) {
+        const named = await this.#inspect(name, undefined); // by now it could mean something else
+        if (named?.imageId === imageId) fewer = await this.#refusal(name) === undefined || fewer;
+      }
+      if (fewer) reason = await this.#refusal(imageId);
+    }
+    if (reason === undefined) return true;
+    if (!/conflict|in use|being used|dependent child|must be forced/i.test(reason)) {
+      throw new ImageError("engine", `cannot remove the image ${imageId}: ${reason}`);
+    }
+    log.debug("image stays", { image: imageId, reason });
+    return false;
+  }
+
+  /** Removes what has that name or id; the engine's words where it is still there. */
+  async #refusal(image: string): Promise<string | undefined> {
     try {
-      await this.#docker.run(["image", "rm", imageId]);
+      await this.#docker.run(["image", "rm", image]);
+      return undefined;
     } catch (error) {
       const reason = messageOf(error);
-      if (/no such image|image not known/i.test(reason)) return true;
-      if (!/conflict|in use|being used|dependent child|must be forced/i.test(reason)) {
-        throw new ImageError("engine", `cannot remove the image ${imageId}: ${reason}`, { cause: error });
-      }
-      log.debug("image stays", { image: imageId, reason });
-      return false;
+      return /no such image|image not known/i.test(reason) ? undefined : reason;
     }
-    return true;
   }
 
   /** @returns What the registry has said. */

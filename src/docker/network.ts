@@ -1,4 +1,4 @@
-import { messageOf } from "../errors.ts";
+import { messageOf, OperatorError } from "../errors.ts";
 import { logger } from "../log.ts";
 import {
   formatSubnet,
@@ -22,6 +22,7 @@ const MOST_TRIES = 16;
 /** What `docker network inspect` says of a network, as far as it matters here. */
 interface Inspected {
   readonly Name: string;
+  readonly Labels?: Readonly<Record<string, string>> | null;
   readonly IPAM?: { readonly Config?: readonly { readonly Subnet?: string; readonly Gateway?: string }[] | null };
 }
 
@@ -31,6 +32,7 @@ export class OwnNetwork {
   readonly #docker: DockerCommand;
   readonly #owner: string;
   readonly #dataDir: string;
+  readonly #isInUse: (dataDir: string) => Promise<boolean | undefined>;
   #ready: Promise<Subnet> | undefined;
   #making = false;
   #subnet: Subnet | undefined;
@@ -38,9 +40,17 @@ export class OwnNetwork {
   /** Addresses in use that were noted before the network was known. */
   readonly #occupied: string[] = [];
 
-  /** @param dataDir Noted on the network, so that one that was left behind can be told from one in use. */
-  constructor(docker: DockerCommand, { owner, path }: { owner: string; path: string }) {
+  /**
+   * @param dataDir Noted on the network, so that one that was left behind can be told from one in use.
+   * @param isInUse Whether another process has a data-dir open.
+   */
+  constructor(
+    docker: DockerCommand,
+    { owner, path }: { owner: string; path: string },
+    isInUse: (dataDir: string) => Promise<boolean | undefined> = () => Promise.resolve(undefined),
+  ) {
     this.#docker = docker;
+    this.#isInUse = isInUse;
     this.#owner = owner;
     this.#dataDir = path;
     this.name = `cless-${owner}`;
@@ -50,6 +60,7 @@ export class OwnNetwork {
    * Makes the network, unless it is there.
    *
    * @throws {DockerError} When the engine refuses.
+   * @throws {OperatorError} When it belongs to a cless that runs with a copy of this data-dir.
    */
   ensure(): Promise<Subnet> {
     if (this.#ready === undefined) {
@@ -94,6 +105,7 @@ export class OwnNetwork {
   async #ensure(): Promise<Subnet> {
     const networks = await listNetworks(this.#docker);
     const own = networks.find((network) => network.Name === this.name);
+    await this.#checkAlone(own?.Labels?.[LABEL.dataDir]);
     const subnet = own === undefined ? await this.#create(networks) : subnetsOf(own)[0];
     if (subnet === undefined) throw new DockerError(`the network ${this.name} has no IPv4 subnet; remove it`);
     if (this.#addresses === undefined || this.#subnet?.base !== subnet.base) {
@@ -129,6 +141,15 @@ export class OwnNetwork {
       }
     }
     throw new DockerError("there is no free private subnet for the containers' network");
+  }
+
+  /** Two with one owner, as after a restore on the same machine, would take and stop each other's containers. */
+  async #checkAlone(dataDir: string | undefined): Promise<void> {
+    if (dataDir === undefined || dataDir === this.#dataDir || !await this.#isInUse(dataDir).catch(() => false)) return;
+    throw new OperatorError(
+      `${this.#dataDir} is a copy of the data-dir ${dataDir}, which another cless uses; stop that one, or remove ` +
+        `${this.#dataDir}/owner, so that the two are told apart`,
+    );
   }
 }
 

@@ -159,7 +159,8 @@ export class InstancePool {
   }
 
   /**
-   * Ends the pool: serves those who already wait, lets what is in flight finish, and stops the instances.
+   * Ends the pool: serves those who already wait, lets what is in flight finish, and stops the instances. A start that
+   * nobody waits for is called off.
    *
    * @param drainTimeout How long it may take until the instances are stopped all the same, ms.
    */
@@ -167,7 +168,7 @@ export class InstancePool {
     const { clock } = this.#parts;
     const deadline = clock.now() + drainTimeout;
     this.#retired = true;
-    await atMost(this.settled(), clock, drainTimeout);
+    if (this.#queue.size > 0) await atMost(this.settled(), clock, drainTimeout);
     this.#queue.fail(stopping());
     await Promise.all([...this.#instances].map((instance) => this.#drain(instance, deadline - clock.now())));
     await this.settled(); // a start that was called off has yet to notice

@@ -1,7 +1,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { StoreUnavailable } from "../control/store.ts";
 import { OperatorError } from "../errors.ts";
-import { checkSound, faultOf, unavailable } from "./fault.ts";
+import { checkHead, checkSound, faultOf, unavailable } from "./fault.ts";
 import { identityOf, makePrivate } from "./file.ts";
 
 /** A database file that is open, for changes that are on disk when they are done. */
@@ -10,6 +10,9 @@ export class Connection implements Disposable {
   readonly path: string;
   /** What the files were when they were opened. */
   readonly #identity: string;
+  /** Closed last: with it go the locks that SQLite has on the file. */
+  readonly #file: Deno.FsFile;
+  readonly #forget: StatementSync;
   readonly #begin: Record<"read" | "write", StatementSync>;
   readonly #commit: StatementSync;
   readonly #rollback: StatementSync;
@@ -28,6 +31,8 @@ export class Connection implements Disposable {
     checkSound(db);
     this.#checkWritable();
     this.#identity = this.#identify();
+    this.#forget = db.prepare("PRAGMA shrink_memory");
+    this.#file = Deno.openSync(path, { read: true });
   }
 
   /**
@@ -65,6 +70,9 @@ export class Connection implements Disposable {
       if (this.#identify() !== this.#identity) {
         throw new StoreUnavailable(`${this.path} was moved or replaced while it was in use; restart cless`);
       }
+      // Nor does it look again at what it has in memory or in its log; a change to a file that is damaged would be lost.
+      checkHead(this.#file);
+      this.#forget.run();
       return this.#transact("write", change);
     });
   }
@@ -108,5 +116,6 @@ export class Connection implements Disposable {
 
   [Symbol.dispose](): void {
     this.db.close();
+    this.#file.close();
   }
 }

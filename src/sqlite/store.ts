@@ -17,7 +17,7 @@ import { ServiceTable } from "./service_table.ts";
 import { TokenTable } from "./token_table.ts";
 
 /** Short, because every request stands still meanwhile; long enough for somebody's look into the database. */
-const BUSY_TIMEOUT_MS = 500;
+const BUSY_TIMEOUT_MS = 100;
 
 /** How a store is opened. */
 export interface SqliteStoreOptions {

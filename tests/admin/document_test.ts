@@ -99,7 +99,7 @@ yamlTest("the schema of the file and the program take and refuse the same files"
     "services: {web: {image: web}}",
     "services: {web: {image: web, traffic: 10, tag: next}}",
     "services: {web: {image: web, traffic: [{revision: latest, percent: 100, tag: next}]}}",
-    "services: {web: {image: web, env: {A: '1'}, domains: [www.example.com], volumes: [{source: a, path: /a}]}}",
+    "services: {web: {image: web, env: {A: '1'}, domains: [www.example.com], volumes: [{source: data, path: /a}]}}",
   ];
   const wrong = [
     "services: []",

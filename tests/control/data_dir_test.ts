@@ -142,6 +142,15 @@ folderTest("a damaged owner or token is never replaced in silence", async (folde
   assertNotEquals(after.token, before.token);
 });
 
+folderTest("files that an operator has put there are for nobody else to read either", async (folder) => {
+  for (const [name, text] of [["owner", "0123abcd"], ["admin-token", "a".repeat(64)]] as const) {
+    await Deno.writeTextFile(`${folder}/${name}`, text, { mode: 0o644 });
+  }
+  const { owner, token } = await opened(folder);
+  assertEquals([owner, token], ["0123abcd", "a".repeat(64)]);
+  for (const name of ["admin-token", "owner"]) assertEquals(await modeOf(`${folder}/${name}`), "600", name);
+});
+
 folderTest("what a crash has left half-written is ignored, and its mode too", async (folder) => {
   await Deno.writeTextFile(`${folder}/admin-token.new`, "1234", { mode: 0o644 });
   await Deno.writeTextFile(`${folder}/owner.new`, "");

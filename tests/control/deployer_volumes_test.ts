@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Conflict, RevisionFailed } from "../../src/control/deploy_error.ts";
 import { InvalidError } from "../../src/control/schema.ts";
-import { StoreUnavailable } from "../../src/control/store.ts";
+import { StaleError, StoreUnavailable } from "../../src/control/store.ts";
 import { sharedVolume } from "../../src/control/volume_overlap.ts";
 import { LATEST } from "../../src/domain/traffic.ts";
 import type { Revision } from "../../src/domain/revision.ts";
@@ -138,6 +138,23 @@ Deno.test("a handover that is given up gives the volume back", async () => {
   hanging.resolve({ origin: ORIGIN });
   assertEquals(await waiting, "app-00001");
   assertEquals(together, []);
+});
+
+Deno.test("a delete calls off a handover, and waits for no start", async () => {
+  const { deployer, kit, names, together } = newVolumes();
+  await deployer.deploy("app", input("one", using("data")), WAITING);
+  const { launch } = kit.launcher.on;
+  const hanging = Promise.withResolvers<{ origin: string }>();
+  kit.launcher.on.launch = (launched) => launched.revision.image === "two" ? hanging.promise : launch!(launched);
+  const failing = deployer.deploy("app", input("two", using("data")), WAITING);
+  failing.catch(() => {});
+  while (!kit.launcher.called("launch").includes("two")) await settle();
+  await assertRejects(() => deployer.delete("app", { ...BY, ifMatch: 7 }), StaleError);
+  const deleted = deployer.delete("app", BY);
+  await assertRejects(() => failing, Conflict, "somebody deletes the service app");
+  hanging.resolve({ origin: ORIGIN });
+  await deleted;
+  assertEquals([deployer.list(), names(), together], [[], [], []]);
 });
 
 Deno.test("a rollback and a change of traffic hand a volume over too, and give it back where that fails", async () => {

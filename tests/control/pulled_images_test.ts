@@ -49,6 +49,27 @@ Deno.test("an image that was pulled goes with its last revision, and one that wa
   assertEquals(removed.sort(), ["sha256:four", "sha256:one", "sha256:three", "sha256:two"]);
 });
 
+Deno.test("an image goes with all names that it was pulled as, and with no other", async () => {
+  const resolve = (name: string, policy: PullPolicy) =>
+    Promise.resolve({
+      imageId: "sha256:one",
+      digest: "one@sha256:digest",
+      pulled: policy === "always" && name !== "mine",
+    });
+  const names: string[][] = [];
+  const remove = (_: string, pulledAs: Iterable<string>) => {
+    names.push([...pulledAs]);
+    return Promise.resolve(true);
+  };
+  const { deployer } = newScene({ images: { resolve, remove } });
+  for (const image of ["one:1", "one:2", "mine"]) {
+    await deployer.deploy("app", input(image, { pullPolicy: "always", service: { revisionHistory: 0 } }), AT_ONCE);
+  }
+  await deployer.delete("app", BY);
+  await settle();
+  assertEquals(names, [["one:1", "one:2"]]);
+});
+
 Deno.test("an image stays as long as a revision of any service has it", async () => {
   const { deployer, removed } = newRegistry();
   await deployer.deploy("app", input("one"), AT_ONCE);

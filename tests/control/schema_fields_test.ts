@@ -112,8 +112,9 @@ Deno.test("names of variables are those of a shell, and values any text", () => 
 });
 
 Deno.test("a command is a list of texts, a program first", () => {
-  accepted([{ command: [] }, { command: ["a", ""] }, { command: ["-v"] }]);
-  refused("command.0", "must be the name of a program", [{ command: [""] }, { command: ["", "a"] }]);
+  accepted([{ command: [] }, { command: ["a", ""] }, { command: ["sh", "-c", "two\nlines"] }]);
+  const programs = ["", "-v", "--privileged", "a b", "a\n", "\ta", "a\x7f", "a\u00a0b"];
+  refused("command.0", "must be the name of a program", programs.map((program) => ({ command: [program, "a"] })));
   refused("command.1", "must be text without NUL", [{ command: ["a", "b\0"] }]);
   refused("command.1", "must be a text", [{ command: ["a", 1] }, { command: ["a", null] }]);
   refused("command", "must be at most 1000 elements", [{ command: Array(1001).fill("a") }]);
@@ -140,10 +141,11 @@ Deno.test("variables and commands have sizes that Linux can pass on", () => {
 
 Deno.test("volumes have a name or a folder, and a place in the container of their own", () => {
   const volumes = (source: string, path = "/data") => ({ volumes: [{ source, path }] });
-  accepted(["a", "data", "A.b_c-1", "/", "/srv/data", "/srv/my data", "/..a/.b"].map((source) => volumes(source)));
-  accepted(["/a", "/a/b", "/.a", "/...", "/a b", "/a:b,c"].map((path) => volumes("a", path)));
+  accepted(["ab", "data", "A.b_c-1", "/", "/srv/data", "/srv/my data", "/..a/.b"].map((source) => volumes(source)));
+  accepted(["/a", "/a/b", "/.a", "/...", "/a b", "/a:b,c"].map((path) => volumes("data", path)));
   const sources = [
     "",
+    "a",
     ".",
     "..",
     "-a",
@@ -160,10 +162,10 @@ Deno.test("volumes have a name or a folder, and a place in the container of thei
   ];
   refused("volumes.0.source", "must be the name of a volume", sources.map((source) => volumes(source)));
   const paths = ["", "/", "a", "./a", "/a/", "//a", "/a//b", "/a/./b", "/a/..", "/..", "/a\nb"];
-  refused("volumes.0.path", "must be an absolute path", paths.map((path) => volumes("a", path)));
-  const two = [{ source: "a", path: "/a" }, { source: "b", path: "/a" }];
+  refused("volumes.0.path", "must be an absolute path", paths.map((path) => volumes("data", path)));
+  const two = [{ source: "one", path: "/a" }, { source: "two", path: "/a" }];
   refused("volumes.1.path", "is another volume's path too", [{ volumes: two }]);
-  refused("maxInstances", "must be 1 where there are volumes", [{ ...volumes("a"), maxInstances: 2 }]);
+  refused("maxInstances", "must be 1 where there are volumes", [{ ...volumes("data"), maxInstances: 2 }]);
   accepted([{ volumes: [], maxInstances: 2 }]);
 });
 

@@ -116,9 +116,9 @@ Deno.test("what is missing or of another kind is refused with what is right", ()
     [{ env: [] }, "env: must be an object of names and values, and is a list"],
     [{ command: "serve -v" }, "command: must be a list, and is a text"],
     [{ volumes: ["a:/a"] }, "volumes.0: must be an object of names and values, and is a text"],
-    [{ volumes: [{ source: "a" }] }, "volumes.0.path: is missing, and must be a text"],
+    [{ volumes: [{ source: "data" }] }, "volumes.0.path: is missing, and must be a text"],
     [
-      { volumes: [{ source: "a", path: "/a", readOnly: "yes" }] },
+      { volumes: [{ source: "data", path: "/a", readOnly: "yes" }] },
       "volumes.0.readOnly: must be true or false, and is a text",
     ],
     [{ cpus: "1" }, "cpus: must be a number, and is a text"],

@@ -32,10 +32,16 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   pullPolicy: fc.constantFrom("missing", "always", "never"),
   port: fc.integer({ min: 1, max: 65535 }),
   env: fc.dictionary(variable, text, { noNullPrototype: true }),
-  command: fc.array(text).filter(([program]) => program !== ""),
+  command: fc.oneof(
+    fc.constant([]),
+    fc.tuple(fc.constantFrom("serve", "/bin/a-b", "1", "~", "é"), fc.array(text)).map(([program, words]) => [
+      program,
+      ...words,
+    ]),
+  ),
   volumes: fc.uniqueArray(
     fc.record({
-      source: fc.oneof(path, fc.stringMatching(/^[a-z0-9][a-z0-9_.-]{0,5}$/)),
+      source: fc.oneof(path, fc.stringMatching(/^[a-z0-9][a-z0-9_.-]{1,5}$/)),
       path,
       readOnly: fc.boolean(),
     }),

@@ -250,3 +250,16 @@ dockerTest("an image is removed, unless somebody needs it", async (docker) => {
   assertEquals([error.reason, error.message], ["engine", `cannot remove the image ${ID}: busy`]);
   assertEquals((await docker.calls())[0], ["image", "rm", ID]);
 });
+
+dockerTest(
+  "an image goes with the names that it was pulled as, unless they mean another one by now",
+  async (docker) => {
+    const several = "Error response from daemon: conflict: unable to delete 0123456789ab (must be forced)\n";
+    await docker.on("image rm", { stderr: several, code: 1 }, "Untagged: app:1\n", MISSING);
+    const inspected = (id: string) => JSON.stringify({ id, digests: [] }) + "\n";
+    await docker.on("image inspect", inspected(ID), MISSING, inspected(`sha256:${"f".repeat(64)}`));
+    const source = new ImageSource(docker.command);
+    assertEquals(await source.remove(ID, ["app:1", "app:2", "app:3"]), true);
+    assertEquals((await docker.calls("image rm")).map((args) => args.at(-1)), [ID, "app:1", ID]);
+  },
+);

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { overlap, parseSubnet, type Subnet } from "../../src/docker/addresses.ts";
 import { DockerError } from "../../src/docker/command.ts";
 import { OwnNetwork } from "../../src/docker/network.ts";
+import { OperatorError } from "../../src/errors.ts";
 import { type Answer, dockerTest, type FakeDocker } from "../support/fake_docker.ts";
 
 const ID = "0123456789abcdef".repeat(4);
@@ -220,4 +221,28 @@ dockerTest("a network that is still being made is removed once it is there", asy
   await gate.open();
   await Promise.all([made, removed]);
   assertEquals((await docker.calls()).map((args) => args[1]), ["ls", "create", "rm"]);
+});
+
+dockerTest("a network that a running cless has with a copy of the data-dir is refused", async (docker) => {
+  const network = (dataDir: string) =>
+    JSON.stringify({
+      Name: "cless-a1b2c3d4",
+      Labels: { "cless.data-dir": dataDir },
+      IPAM: { Config: [{ Subnet: "172.20.0.0/20" }] },
+    }) + "\n";
+  const paths = ["/var/lib/my cless", "/moved/away", "/running"];
+  await docker.on("network ls", `${ID}\n`);
+  await docker.on("network inspect", ...paths.map(network));
+  const isInUse = (path: string) => Promise.resolve(path === "/moved/away" ? undefined : true);
+  const own = new OwnNetwork(docker.command, { owner: "a1b2c3d4", path: paths[0]! }, isInUse);
+  for (const _ of ["its own", "of one that has ended"]) {
+    await own.ensure();
+    own.lost();
+  }
+  const { message } = await assertRejects(() => own.ensure(), OperatorError);
+  assertEquals(
+    message,
+    "/var/lib/my cless is a copy of the data-dir /running, which another cless uses; stop that one, or remove " +
+      "/var/lib/my cless/owner, so that the two are told apart",
+  );
 });

@@ -53,6 +53,19 @@ Deno.test("a pool that must retire at once leaks no start", async () => {
   assertEquals(kit.launcher.containers.size, 0);
 });
 
+Deno.test("a pool that retires waits for no start that nobody waits for", async () => {
+  const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+  const pool = kit.newPool();
+  const given = new AbortController();
+  const held = pool.hold(given.signal).catch(() => {});
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  given.abort(new Error("called off"));
+  await held;
+  await pool.retire(10_000);
+  await kit.starter.settled();
+  assertEquals([kit.launcher.called("remove"), kit.launcher.containers.size], [["one"], 0]);
+});
+
 Deno.test("a container that was found is taken over once it answers, and those who come meanwhile wait for it", async () => {
   const answers = Promise.withResolvers<void>();
   const kit = newKit({ untilReady: () => answers.promise });

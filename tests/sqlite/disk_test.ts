@@ -2,38 +2,21 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { ServiceChange } from "../../src/control/records.ts";
 import { OperatorError } from "../../src/errors.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
-import { noRun } from "../support/permissions.ts";
+import { fillUp, mayMount, mount, unmount } from "../support/mounts.ts";
 import { changeAfter, creationOf, fileIn, folderTest, noStore } from "./kit.ts";
 import { assertHolds, denied, deployUntilRefused, full, refusal } from "./refusals.ts";
 
-/** Only root may mount file systems that are really full or read-only; faults_test.ts has the same faults for everybody. */
-const mayMount = noStore || noRun || Deno.build.os === "linux" && await (async () => {
-      const folder = await Deno.makeTempDir({ prefix: "mount-" });
-      const mounted = await mount("-t", "tmpfs", "none", folder);
-      if (mounted) await new Deno.Command("umount", { args: [folder] }).output();
-      await Deno.remove(folder);
-      return mounted;
-    })();
-
-async function mount(...args: string[]): Promise<boolean> {
-  try {
-    return (await new Deno.Command("mount", { args, stdin: "null", stdout: "null", stderr: "null" }).output()).success;
-  } catch {
-    return false;
-  }
-}
-
-/** A test with a small file system of its own. */
+/** A test with a small file system of its own; faults_test.ts has the same faults for those who may mount none. */
 function mountTest(name: string, fn: (folder: string) => void | Promise<void>): void {
-  if (!mayMount) return;
+  if (noStore || !mayMount) return;
   folderTest(name, async (folder) => {
     assert(await mount("-t", "tmpfs", "-o", "size=1m", "none", folder));
     try {
       await fn(folder);
     } finally {
-      await new Deno.Command("umount", { args: [folder] }).output();
+      await unmount(folder);
     }
-  }, noStore || noRun);
+  });
 }
 
 mountTest("on a full disk nothing that was acknowledged is lost, and with room again it goes on", (folder) => {
@@ -89,15 +72,3 @@ mountTest("on a read-only file system the store is refused, and works when it ca
   assertHolds(store, creation);
   store.change(changeAfter(creation));
 });
-
-/** Writes a file until no more fits. */
-function fillUp(path: string): void {
-  using file = Deno.openSync(path, { write: true, create: true });
-  for (const size of [4096, 1]) {
-    try {
-      for (;;) file.writeSync(new Uint8Array(size));
-    } catch {
-      // Full, in pieces of that size.
-    }
-  }
-}

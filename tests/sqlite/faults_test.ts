@@ -133,6 +133,30 @@ folderTest("a database that is damaged while it is open says so when that part i
   assertEquals(namesIn(folder), ["cless.sqlite", "cless.sqlite-shm", "cless.sqlite-wal"]);
 });
 
+folderTest("no change is acknowledged once the file is damaged where the change goes", (folder) => {
+  const damages: readonly ((path: string, size: number) => void)[] = [
+    (path) => Deno.truncateSync(path),
+    (path) => Deno.writeTextFileSync(path, "garbage"),
+    (path, size) => overwrite(path, 0, size), // while all that the change needs is in the log
+  ];
+  for (const [at, damage] of damages.entries()) {
+    const own = `${folder}/${at}`;
+    Deno.mkdirSync(own);
+    using store = SqliteStore.open(own);
+    const creation = creationOf("golang");
+    store.change(creation);
+    damage(fileIn(own), Deno.statSync(fileIn(own)).size);
+    assertEquals(refusal(() => store.change(changeAfter(creation))), damaged(fileIn(own)));
+  }
+  const { store, db } = openWithConnection(folder);
+  using _store = store;
+  const creation = creationOf("golang");
+  store.change(creation);
+  db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  overwrite(fileIn(folder), 4096, Deno.statSync(fileIn(folder)).size); // while SQLite has it in memory
+  assertEquals(refusal(() => store.change(changeAfter(creation))), damaged(fileIn(folder)));
+});
+
 folderTest("a value that cannot have been written so is damage too", (folder) => {
   const { store, db } = openWithConnection(folder);
   using _store = store;
@@ -155,6 +179,13 @@ folderTest("changes are refused while the file or its log has been moved away, f
   }
   store.change(changeAfter(creation));
 });
+
+/** Overwrites a part of a file as a failing disk could. */
+function overwrite(path: string, from: number, to: number): void {
+  using file = Deno.openSync(path, { write: true });
+  file.seekSync(from, Deno.SeekMode.Start);
+  file.writeSync(new Uint8Array(to - from).fill(0x55));
+}
 
 async function mayBeRoot(): Promise<boolean> {
   const { state } = await Deno.permissions.query({ name: "sys", kind: "uid" });

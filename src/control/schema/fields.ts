@@ -92,10 +92,16 @@ export const secretName = z.string().regex(
 /** Environment variables with the names of secrets. */
 export const secretEnv = z.record(variable, secretName).check(atMost(1000, "variables"));
 
+// deno-lint-ignore no-control-regex
+const PROGRAM = /^(?!-)[^\s\x00-\x1f\x7f-\x9f]+$/;
+
 /** A program and its arguments. */
 export const command = z.array(
   text.refine((word) => bytesOf(word) <= MAX_ARGUMENT, `must be at most ${MAX_ARGUMENT} bytes, which Linux allows`),
-).max(1000).refine((words) => words[0] !== "", { message: "must be the name of a program, and is empty", path: [0] });
+).max(1000).refine(([program]) => program === undefined || PROGRAM.test(program), {
+  message: "must be the name of a program: not empty, no hyphen first, and no white space and control characters",
+  path: [0],
+});
 
 /** What the variables and the command need together, bytes; to be refused above {@linkcode MAX_ARGUMENTS}. */
 export function fits(variables: Readonly<Record<string, string>>, words: readonly string[]): boolean {
@@ -110,13 +116,14 @@ export const FITS_MESSAGE = "is too much: the values and the command must be at 
 // deno-lint-ignore no-control-regex
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[^/\x00-\x1f\x7f]+)+$/;
 const PATH_RULE = "an absolute path without `//`, `.`, `..`, and a slash at the end";
-const VOLUME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+// As the engine has it, which knows no name of one character.
+const VOLUME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 /** A place in a container that outlives it. */
 export const volume = strict({
   source: z.string().max(4096).refine(
     (source) => source === "/" || (source.startsWith("/") ? PATH : VOLUME).test(source),
-    `must be the name of a volume (letters, digits, and _ . - but at the beginning) or ${PATH_RULE}`,
+    `must be the name of a volume (two or more letters, digits, and _ . - but at the beginning) or ${PATH_RULE}`,
   ).meta({ description: "The name of a volume, or a folder of the host" }),
   path: z.string().max(4096).regex(PATH, `must be ${PATH_RULE}`),
   readOnly: z.boolean().default(false),
