@@ -7,7 +7,7 @@ import { checkLength } from "./body.ts";
 import { health, isHealthPath } from "./health.ts";
 import type { AdminParts } from "./parts.ts";
 import { problemOf } from "./problems.ts";
-import { PURPOSE } from "./root.ts";
+import { PURPOSE } from "./operations/root.ts";
 import { targetOf } from "./target.ts";
 
 /** Answers a request of the admin API; `peer` is the address that it came from. */

@@ -1,8 +1,8 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Holder } from "../control/tokens.ts";
+import type { Holder } from "../control/access/tokens.ts";
 import { ClessError } from "../errors.ts";
 import type { Operation } from "./operation.ts";
-import { OPERATIONS } from "./operations.ts";
+import { OPERATIONS } from "./operations/operations.ts";
 import type { AdminParts } from "./parts.ts";
 import type { Target } from "./target.ts";
 

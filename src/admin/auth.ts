@@ -1,4 +1,4 @@
-import type { Holder } from "../control/tokens.ts";
+import type { Holder } from "../control/access/tokens.ts";
 import { ClessError } from "../errors.ts";
 import type { AdminParts } from "./parts.ts";
 

@@ -1,5 +1,5 @@
 import { concat } from "@std/bytes/concat";
-import { InvalidError } from "../control/schema.ts";
+import { InvalidError } from "../control/schema/schema.ts";
 import { ClessError } from "../errors.ts";
 
 /** The most that a request may bring, bytes. */

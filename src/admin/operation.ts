@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { Scope } from "../control/records.ts";
-import { allows, type Holder } from "../control/tokens.ts";
+import { allows, type Holder } from "../control/access/tokens.ts";
 import { ClessError, type ErrorCode } from "../errors.ts";
 import type { AdminParts } from "./parts.ts";
 import { type QueryShape, readQuery } from "./query.ts";

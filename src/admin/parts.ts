@@ -1,13 +1,13 @@
-import type { Attempts } from "../control/attempts.ts";
+import type { Attempts } from "../control/access/attempts.ts";
 import type { BackupFile } from "../control/backup.ts";
 import type { Catalog } from "../control/catalog.ts";
-import type { Deployer } from "../control/deployer.ts";
-import type { ClessEvent, SubscribeOptions } from "../control/event_log.ts";
+import type { Deployer } from "../control/deploy/deployer.ts";
+import type { ClessEvent, SubscribeOptions } from "../control/events/event_log.ts";
 import type { InstanceControl } from "../control/instance_control.ts";
-import type { Secrets } from "../control/secrets.ts";
-import type { ServiceLogLine, ServiceLogOptions } from "../control/service_logs.ts";
+import type { Secrets } from "../control/secrets/secrets.ts";
+import type { ServiceLogLine, ServiceLogOptions } from "../control/logs/service_logs.ts";
 import type { Store } from "../control/store.ts";
-import type { Tokens } from "../control/tokens.ts";
+import type { Tokens } from "../control/access/tokens.ts";
 import type { Clock } from "../serving/clock.ts";
 import type { Fleet } from "../serving/fleet.ts";
 

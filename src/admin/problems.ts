@@ -1,6 +1,6 @@
-import { Conflict, ImageUnavailable, NotFound, RevisionFailed } from "../control/deploy_error.ts";
-import { InvalidError } from "../control/schema.ts";
-import { UnknownSecretError } from "../control/secrets.ts";
+import { Conflict, ImageUnavailable, NotFound, RevisionFailed } from "../control/deploy/deploy_error.ts";
+import { InvalidError } from "../control/schema/schema.ts";
+import { UnknownSecretError } from "../control/secrets/secrets.ts";
 import { DomainTakenError, StaleError } from "../control/store.ts";
 import { TrafficError } from "../domain/traffic.ts";
 import { ClessError, type ErrorCode, messageOf, OperatorError } from "../errors.ts";

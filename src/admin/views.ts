@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { showTemplate, targetsSchema, templateSchema } from "../control/schema.ts";
+import { showTemplate, targetsSchema, templateSchema } from "../control/schema/schema.ts";
 import type { TrafficTarget } from "../domain/traffic.ts";
 import type { RevisionView, ServiceView } from "../control/catalog.ts";
 

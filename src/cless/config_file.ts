@@ -1,9 +1,9 @@
 import { isAbsolute, resolve } from "node:path";
-import { applyManifest, type ApplyResult, readManifest } from "../control/apply.ts";
-import type { Deployer } from "../control/deployer.ts";
-import { deployerTarget } from "../control/deployer_target.ts";
-import { type Manifest, ManifestError, parseManifest } from "../control/manifest.ts";
-import { CONFIG_NAME } from "../control/tokens.ts";
+import { applyManifest, type ApplyResult, readManifest } from "../control/manifest/apply.ts";
+import type { Deployer } from "../control/deploy/deployer.ts";
+import { deployerTarget } from "../control/manifest/deployer_target.ts";
+import { type Manifest, ManifestError, parseManifest } from "../control/manifest/manifest.ts";
+import { CONFIG_NAME } from "../control/access/tokens.ts";
 import { messageOf, OperatorError } from "../errors.ts";
 import { logger } from "../log.ts";
 

@@ -1,4 +1,4 @@
-import type { TemplateJson } from "../control/schema.ts";
+import type { TemplateJson } from "../control/schema/schema.ts";
 import type { Traffic } from "../domain/traffic.ts";
 
 /** A service as the admin API shows it; times are ISO 8601. */

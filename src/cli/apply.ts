@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
-import { applyManifest, type ApplyResult, readManifest } from "../control/apply.ts";
-import { parseManifest } from "../control/manifest.ts";
+import { applyManifest, type ApplyResult, readManifest } from "../control/manifest/apply.ts";
+import { parseManifest } from "../control/manifest/manifest.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import { apiTarget } from "./apply/api_target.ts";
 import { shownTarget } from "./apply/shown_target.ts";

@@ -1,4 +1,4 @@
-import type { TemplateJson } from "../control/schema.ts";
+import type { TemplateJson } from "../control/schema/schema.ts";
 import type { InstanceJson, ListedRevisionJson, RevisionJson, ServiceJson } from "./api_types.ts";
 import { servicePath } from "./client.ts";
 import { instanceTable } from "./instances.ts";

@@ -1,4 +1,4 @@
-import { ManifestError } from "../control/manifest.ts";
+import { ManifestError } from "../control/manifest/manifest.ts";
 import { messageOf, OperatorError, UsageError } from "../errors.ts";
 import { ApiError } from "./client.ts";
 import { didYouMean } from "./did_you_mean.ts";

@@ -2,8 +2,8 @@ import { canonicalTemplate, type RevisionTemplate } from "../domain/template.ts"
 import { LATEST, resolveTraffic, type Traffic } from "../domain/traffic.ts";
 import { Service } from "../serving/service.ts";
 import type { ServiceMap } from "../serving/service_map.ts";
-import type { Deployer } from "./deployer.ts";
-import type { ServiceState } from "./service_state.ts";
+import type { Deployer } from "./deploy/deployer.ts";
+import type { ServiceState } from "./deploy/service_state.ts";
 
 /** A service as it is shown; times are wall-clock, ms since 1970. */
 export interface ServiceView {

@@ -3,7 +3,7 @@ import { DeclaredService } from "../serving/declared_service.ts";
 import type { InstancePool } from "../serving/instance_pool.ts";
 import type { Service } from "../serving/service.ts";
 import type { ServiceMap } from "../serving/service_map.ts";
-import { NotFound, RevisionFailed } from "./deploy_error.ts";
+import { NotFound, RevisionFailed } from "./deploy/deploy_error.ts";
 
 /** What an {@linkcode InstanceControl} works with. */
 export interface InstanceControlParts {

@@ -1,4 +1,4 @@
-import type { InstanceOutputs, OutputOwner } from "../control/instance_output.ts";
+import type { InstanceOutputs, OutputOwner } from "../control/logs/instance_output.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { DockerCommand } from "./command.ts";

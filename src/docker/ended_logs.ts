@@ -1,4 +1,4 @@
-import { LastLines } from "../control/last_lines.ts";
+import { LastLines } from "../control/logs/last_lines.ts";
 import { parseDuration } from "../domain/duration.ts";
 import { canonicalTime } from "../domain/timestamp.ts";
 import { DockerError } from "./command.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Ajv2020 } from "ajv/2020";
 import fc from "fast-check";
 import { documentOf } from "../../src/admin/document/document.ts";
-import { OPERATIONS } from "../../src/admin/operations.ts";
+import { OPERATIONS } from "../../src/admin/operations/operations.ts";
 import { type Schema, Values } from "./from_schema.ts";
 import { type Admin, newAdmin, OWNER } from "./kit.ts";
 

@@ -5,10 +5,10 @@ import fc from "fast-check";
 import { parse } from "yaml";
 import { fileSchema } from "../../src/admin/document/file_schema.ts";
 import { MEANINGS } from "../../src/admin/document/problem_schema.ts";
-import { OPERATIONS } from "../../src/admin/operations.ts";
-import { formatManifest, ManifestError, parseManifest } from "../../src/control/manifest.ts";
-import { yamlTest } from "../control/manifests.ts";
-import { template } from "../control/templates.ts";
+import { OPERATIONS } from "../../src/admin/operations/operations.ts";
+import { formatManifest, ManifestError, parseManifest } from "../../src/control/manifest/manifest.ts";
+import { yamlTest } from "../control/manifest/manifests.ts";
+import { template } from "../control/schema/templates.ts";
 import { noRead } from "../support/permissions.ts";
 import { good, newAdmin } from "./kit.ts";
 

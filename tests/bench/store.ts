@@ -1,6 +1,6 @@
 import type { Store } from "../../src/control/store.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
-import { newScene } from "../control/deployer_kit.ts";
+import { newScene } from "../control/deploy/deployer_kit.ts";
 import type { FakeStore } from "../support/fake_store.ts";
 import { creationOf, revisionOf } from "../sqlite/kit.ts";
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { parseManifest } from "../../src/control/manifest.ts";
+import { parseManifest } from "../../src/control/manifest/manifest.ts";
 import { noNet, noRun, noWrite } from "../support/permissions.ts";
 import { ago, ANSWERS, apiTest, FakeApi, problem, TEMPLATE, WEB } from "./fake_api.ts";
 import { programArgs, runMain } from "./run_main.ts";

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { backupFiles } from "../../src/control/backup.ts";
 import { openDataDir } from "../../src/control/data_dir.ts";
-import { Secrets } from "../../src/control/secrets.ts";
+import { Secrets } from "../../src/control/secrets/secrets.ts";
 import { OperatorError } from "../../src/errors.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { noRead, noWrite } from "../support/permissions.ts";
-import { keyOf, valueOf } from "./secrets_kit.ts";
+import { keyOf, valueOf } from "./secrets/secrets_kit.ts";
 
 /** A test with two folders of its own. */
 function foldersTest(name: string, fn: (folder: string, other: string) => Promise<void>): void {

@@ -4,7 +4,7 @@ import { canonicalTemplate } from "../../src/domain/template.ts";
 import { LATEST } from "../../src/domain/traffic.ts";
 import { Service } from "../../src/serving/service.ts";
 import { newRevision } from "../support/kit.ts";
-import { AT_ONCE, input, newScene } from "./deployer_kit.ts";
+import { AT_ONCE, input, newScene } from "./deploy/deployer_kit.ts";
 
 /** A scene with a catalog, and with a service that was found by its image. */
 function newCatalog() {

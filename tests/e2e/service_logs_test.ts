@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type ServiceLogLine, type ServiceLogOptions, ServiceLogs } from "../../src/control/service_logs.ts";
+import { type ServiceLogLine, type ServiceLogOptions, ServiceLogs } from "../../src/control/logs/service_logs.ts";
 import { systemClock } from "../../src/serving/clock.ts";
 import { Rig } from "../support/container_rig.ts";
 import { noDocker } from "../support/docker.ts";

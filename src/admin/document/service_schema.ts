@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { serviceSchema, targetsSchema } from "../../control/schema.ts";
+import { serviceSchema, targetsSchema } from "../../control/schema/schema.ts";
 import * as field from "../../control/schema/fields.ts";
 import { SERVICE_PATTERN } from "../names.ts";
 

@@ -1,4 +1,4 @@
-import { type ApplyTarget, bodyOf, type Preview } from "../../control/apply.ts";
+import { type ApplyTarget, bodyOf, type Preview } from "../../control/manifest/apply.ts";
 import type { ServiceJson } from "../api_types.ts";
 import { type Client, servicePath } from "../client.ts";
 

@@ -1,4 +1,4 @@
-import type { ApplyTarget } from "../../control/apply.ts";
+import type { ApplyTarget } from "../../control/manifest/apply.ts";
 import type { Client } from "../client.ts";
 import { Watch } from "../deploy/watch.ts";
 import { passing, type Screen, whileShown } from "../output/screen.ts";

@@ -1,4 +1,4 @@
-import type { TemplateJson } from "../../control/schema.ts";
+import type { TemplateJson } from "../../control/schema/schema.ts";
 
 /** What a deploy changes of the latest revision. */
 export interface TemplateChange {

@@ -1,4 +1,4 @@
-import type { Preview } from "../../control/apply.ts";
+import type { Preview } from "../../control/manifest/apply.ts";
 import { changedFields } from "./changed_fields.ts";
 import { saidTraffic } from "./traffic_text.ts";
 

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { shownTarget } from "../../../src/cli/apply/shown_target.ts";
 import { Client } from "../../../src/cli/client.ts";
-import type { ApplyTarget } from "../../../src/control/apply.ts";
-import { parseService } from "../../../src/control/schema.ts";
+import type { ApplyTarget } from "../../../src/control/manifest/apply.ts";
+import { parseService } from "../../../src/control/schema/schema.ts";
 import { until } from "../../support/until.ts";
 import { type Answer, apiTest } from "../fake_api.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { mergeChange, type TemplateChange } from "../../../src/cli/deploy/merge.ts";
-import type { TemplateJson } from "../../../src/control/schema.ts";
+import type { TemplateJson } from "../../../src/control/schema/schema.ts";
 import { TEMPLATE } from "../fake_api.ts";
 
 const LATEST = TEMPLATE as TemplateJson;

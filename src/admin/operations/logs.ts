@@ -1,0 +1,76 @@
+import { accepts } from "@std/http/negotiation";
+import { z } from "zod";
+import { parseDuration } from "../../domain/duration.ts";
+import { content } from "../answer.ts";
+import { revisionParam, serviceOf, serviceParam } from "../names.ts";
+import { operation } from "../operation.ts";
+import type { ServiceLogLine } from "../../control/logs/service_logs.ts";
+import { flag, isInstant, whole } from "../query.ts";
+import { begunStreamOf, NOT_HELD_BACK, streamOf } from "../stream.ts";
+
+const JSON_LINES = "application/x-ndjson";
+
+const since = z.string().refine(
+  (text) => isInstant(text) || isDuration(text),
+  "must be a time such as 2026-11-25T10:00:00Z, or how long ago, such as 10m",
+).optional().meta({
+  pattern: "^([0-9]{1,10}(ms|s|m|h)|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2}))$",
+  description: "Only what was written since then: a time, or how long ago",
+  examples: ["10m", "2026-11-25T10:00:00Z"],
+});
+
+/** What the instances of a service write. */
+export const logOperations = [
+  operation({
+    id: "readLogs",
+    method: "get",
+    path: "/v1/services/{name}/logs",
+    scope: "read",
+    tag: "logs",
+    summary: "Read what the instances of a service write",
+    description: "In the order of time, each line with its instance; also of instances that ended less than an hour " +
+      `ago. As text, \`INSTANCE | [TIME ]TEXT\`, or, where the client accepts ${JSON_LINES}, an object a line with ` +
+      "`instance`, `revision`, `stream`, `time` and `text`.",
+    params: { name: serviceParam },
+    query: {
+      follow: flag(false, "Whether to go on with what is written from now on"),
+      tail: whole(0, 1_000_000, { description: "Only so many of the lines until now, of all instances" }).optional(),
+      since,
+      timestamps: flag(false, "Whether each line of text has its time"),
+      revision: revisionParam.optional(),
+    },
+    answers: { 200: { description: "The lines", type: "text/plain", otherTypes: [JSON_LINES] } },
+    errors: ["not_found", "store_unavailable"],
+    run: async ({ parts, request, params: { name }, query: { follow, revision, since, tail, timestamps } }) => {
+      serviceOf(parts, name);
+      const type = accepts(request, "text/plain", JSON_LINES) === JSON_LINES ? JSON_LINES : "text/plain";
+      const show = type === JSON_LINES ? jsonLine : (line: ServiceLogLine) => textLine(line, timestamps);
+      const options = { follow, tail, since, ...(revision === undefined ? {} : { revision }) };
+      const source = (signal: AbortSignal) => shownLines(parts.logs.read(name, { ...options, signal }), show);
+      // Where lines may never come, nobody can wait for the first; and of HEAD nobody reads it.
+      const body = follow || request.method === "HEAD" ? streamOf(source, parts.stopping) : await begunStreamOf(source);
+      const headers = follow ? NOT_HELD_BACK : {};
+      return content(body, type === JSON_LINES ? type : "text/plain; charset=utf-8", { headers });
+    },
+  }),
+];
+
+async function* shownLines(lines: AsyncIterable<ServiceLogLine>, show: (line: ServiceLogLine) => string) {
+  for await (const line of lines) yield show(line);
+}
+
+function textLine({ instance, text, time }: ServiceLogLine, timestamps: boolean): string {
+  return `${instance} | ${timestamps && time !== undefined ? `${time} ` : ""}${text}\n`;
+}
+
+function jsonLine({ instance, revision, stream, text, time }: ServiceLogLine): string {
+  return JSON.stringify({ instance, revision, stream, time, text }) + "\n";
+}
+
+function isDuration(text: string): boolean {
+  try {
+    return parseDuration(text) !== Infinity;
+  } catch {
+    return false;
+  }
+}

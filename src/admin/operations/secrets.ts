@@ -1,0 +1,80 @@
+import { z } from "zod";
+import { secretName } from "../../control/schema/fields.ts";
+import type { SecretInfo } from "../../control/secrets/secrets.ts";
+import { ClessError } from "../../errors.ts";
+import { done, json } from "../answer.ts";
+import { checkType, readBytes } from "../body.ts";
+import { shown } from "../names.ts";
+import { operation } from "../operation.ts";
+import { time, timeOf } from "../views.ts";
+
+const TYPES = ["text/plain", "application/octet-stream"];
+
+const secretView = z.strictObject({
+  name: z.string(),
+  version: z.int().min(1).meta({ description: "Goes up with every new value" }),
+  createdAt: time.meta({ description: "When this value was set" }),
+}).meta({ id: "Secret", examples: [{ name: "db-password", version: 2, createdAt: "2026-11-25T10:00:00.000Z" }] });
+
+const params = { name: secretName.meta({ description: "The name of the secret", examples: ["db-password"] }) };
+
+/** The secrets; their values come in, and never go out. */
+export const secretOperations = [
+  operation({
+    id: "listSecrets",
+    method: "get",
+    path: "/v1/secrets",
+    scope: "read",
+    tag: "secrets",
+    summary: "List the secrets by name, without their values",
+    answers: { 200: { description: "All of them", schema: z.array(secretView) } },
+    errors: ["store_unavailable"],
+    run: ({ parts }) => json(parts.secrets.list().map(showSecret)),
+  }),
+  operation({
+    id: "setSecret",
+    method: "put",
+    path: "/v1/secrets/{name}",
+    scope: "deploy",
+    tag: "secrets",
+    summary: "Set a secret",
+    description: "Revisions keep the value that they have; the next deploy makes a new one with this value.",
+    params,
+    body: {
+      types: TYPES,
+      schema: z.string(),
+      description: "The value itself: at most 64 KiB of text in UTF-8, without a zero byte",
+      example: "correct horse battery staple",
+    },
+    answers: {
+      200: { description: "It has a new value", schema: secretView },
+      201: { description: "It is new", schema: secretView },
+    },
+    errors: ["unsupported_type", "store_unavailable"],
+    run: async ({ parts, request, params: { name } }) => {
+      checkType(request.headers, TYPES);
+      const value = await readBytes(request);
+      const isNew = !parts.secrets.list().some((secret) => secret.name === name);
+      return json(showSecret(await parts.secrets.set(name, value)), { status: isNew ? 201 : 200 });
+    },
+  }),
+  operation({
+    id: "deleteSecret",
+    method: "delete",
+    path: "/v1/secrets/{name}",
+    scope: "deploy",
+    tag: "secrets",
+    summary: "Remove a secret",
+    params,
+    answers: { 204: { description: "It is gone" } },
+    errors: ["not_found", "store_unavailable"],
+    run: ({ parts, params: { name } }) => {
+      if (!parts.secrets.delete(name)) throw new ClessError("not_found", `There is no secret ${shown(name)}`);
+      return done();
+    },
+  }),
+];
+
+function showSecret({ name, version, createdAt }: SecretInfo): z.input<typeof secretView> {
+  return { name, version, createdAt: timeOf(createdAt) };
+}

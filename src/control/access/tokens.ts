@@ -1,0 +1,127 @@
+import type { Scope, TokenRecord } from "../records.ts";
+import { InvalidError } from "../schema/invalid.ts";
+import type { Store } from "../store.ts";
+
+/** Each allows what those before it allow. */
+const SCOPES: readonly Scope[] = ["read", "deploy", "admin"];
+
+/** The name of the owner's own token, in the history and elsewhere. */
+export const OWNER_NAME = "admin";
+/** Who has made, in the history, what the file of `--config` declares. */
+export const CONFIG_NAME = "config";
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+/** By which people and scanners of code know a token when they see one. */
+const PREFIX = "cless_";
+const TOKEN_BYTES = 32;
+
+const encoder = new TextEncoder();
+
+/** Whether a token of a scope may do what needs another. */
+export function allows(scope: Scope, needed: Scope): boolean {
+  return SCOPES.indexOf(scope) >= SCOPES.indexOf(needed);
+}
+
+/** What anybody may know of a token. */
+export type TokenInfo = Omit<TokenRecord, "hash">;
+
+/** Whose token was shown, and what it allows. */
+export interface Holder {
+  readonly name: string;
+  readonly scope: Scope;
+}
+
+/** The tokens of the admin API. They are read once, so that requests can be told apart while the store does not work. */
+export class Tokens {
+  readonly #store: Store;
+  #owner: Promise<Omit<TokenRecord, "createdAt">>;
+  readonly #now: () => number;
+  /** As in the store. */
+  readonly #tokens: Map<string, TokenRecord>;
+
+  /**
+   * @param owner The owner's own token, which may do everything and cannot be revoked.
+   * @param now Wall-clock time, ms since 1970.
+   */
+  constructor(store: Store, owner: string, now: () => number = Date.now) {
+    this.#store = store;
+    this.#now = now;
+    this.#tokens = new Map(store.tokens().map((token) => [token.name, token]));
+    this.#owner = ownerOf(owner);
+  }
+
+  /** Puts another text in the place of the owner's own token: from now on the old one is nobody's. */
+  setOwner(text: string): void {
+    this.#owner = ownerOf(text);
+  }
+
+  /**
+   * Makes a token, in place of one that had the name before. Its text is nowhere else, and cannot be had again.
+   *
+   * @param expiresAt From when on it is refused; wall-clock time, ms since 1970.
+   * @throws {InvalidError} When the name or the time cannot be one.
+   */
+  async issue(name: string, scope: Scope, expiresAt?: number): Promise<string> {
+    if (!NAME.test(name)) {
+      throw new InvalidError(
+        ["name"],
+        "is no name of a token; right are up to 128 letters, digits, and _ . - but at the beginning",
+      );
+    }
+    if (name === OWNER_NAME) throw new InvalidError(["name"], "is that of the owner's token; choose another");
+    if (name === CONFIG_NAME) {
+      throw new InvalidError(["name"], "stands in the history for the file of --config; choose another");
+    }
+    if (!SCOPES.includes(scope)) throw new InvalidError(["scope"], `must be one of ${SCOPES.join(", ")}`);
+    const createdAt = this.#now();
+    if (expiresAt !== undefined && !(Number.isSafeInteger(expiresAt) && expiresAt > createdAt)) {
+      throw new InvalidError(["expiresAt"], "must be a time in the future, in whole milliseconds since 1970");
+    }
+    const random = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
+    const text = PREFIX + random.toBase64({ alphabet: "base64url", omitPadding: true });
+    const token = { name, scope, hash: await hashOf(text), expiresAt, createdAt };
+    this.#store.putToken(token);
+    this.#tokens.set(name, token);
+    return text;
+  }
+
+  /** Every token by name, but the owner's; also those that have expired. */
+  list(): TokenInfo[] {
+    return [...this.#tokens.values()]
+      .map(({ name, scope, expiresAt, createdAt }) => ({ name, scope, expiresAt, createdAt }))
+      .sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  /** Whose token it is; `undefined` where it is nobody's, or has expired. */
+  async check(text: string): Promise<Holder | undefined> {
+    const [shown, owner] = await Promise.all([hashOf(text), this.#owner]);
+    const now = this.#now();
+    let holder: Holder | undefined;
+    // All of them, so that the time tells neither whose token it is nor how much of it was right.
+    for (const { name, scope, hash, expiresAt } of [owner, ...this.#tokens.values()]) {
+      const valid = isSame(shown, hash) && (expiresAt === undefined || now < expiresAt);
+      if (valid) holder = { name, scope };
+    }
+    return holder;
+  }
+
+  /** Ends a token at once; whether there was one. */
+  revoke(name: string): boolean {
+    const found = this.#store.deleteToken(name);
+    this.#tokens.delete(name);
+    return found;
+  }
+}
+
+async function ownerOf(text: string): Promise<Omit<TokenRecord, "createdAt">> {
+  return { name: OWNER_NAME, scope: "admin", hash: await hashOf(text), expiresAt: undefined };
+}
+
+async function hashOf(text: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
+}
+
+/** Whether two hashes are the same, in a time that does not tell where they differ. */
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.reduce((difference, byte, at) => difference | (byte ^ b[at]!), 0) === 0;
+}

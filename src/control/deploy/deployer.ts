@@ -1,0 +1,196 @@
+import type { Traffic } from "../../domain/traffic.ts";
+import { messageOf } from "../../errors.ts";
+import { logger } from "../../log.ts";
+import type { ImageResolver } from "./content_finder.ts";
+import { checkTags } from "./deploy_checks.ts";
+import { Conflict, NotFound } from "./deploy_error.ts";
+import type { DeployPreview } from "./deploy_preview.ts";
+import { DeployQueue } from "./deploy_queue.ts";
+import {
+  type ChangeOptions,
+  type Deployed,
+  type DeployInput,
+  type DeployOptions,
+  type DeployParts,
+  Deploys,
+  isBeingDeleted,
+  type PlanOptions,
+  wasDeleted,
+} from "./deploys.ts";
+import { Ledger, type LedgerParts } from "./ledger.ts";
+import type { ImageRemover } from "./pulled_images.ts";
+import type { ServiceRecord } from "../records.ts";
+import { historyOf, inTraffic, namesOf, type ServiceState } from "./service_state.ts";
+import type { Store } from "../store.ts";
+import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./traffic_change.ts";
+
+export type { ChangeOptions, Deployed, DeployInput, DeployOptions, DeployPreview, PlanOptions };
+
+const log = logger("deployer");
+const NEVER = new AbortController().signal;
+/** How long history is kept, ms. */
+const HISTORY_MS = 90 * 24 * 3_600_000;
+
+/** What a {@linkcode Deployer} works with. */
+export interface DeployerParts extends DeployParts, LedgerParts {
+  readonly store: Store;
+  readonly images: ImageResolver & ImageRemover;
+}
+
+/**
+ * Changes services: first in the store, then in what requests see. Deploys of one service wait for each other; all other
+ * changes wait for no pull and no start.
+ */
+export class Deployer {
+  readonly #parts: DeployerParts;
+  readonly #ledger: Ledger;
+  readonly #deploys: Deploys;
+  readonly #onTheWay = new DeployQueue();
+
+  constructor(parts: DeployerParts) {
+    this.#parts = parts;
+    this.#ledger = new Ledger(parts);
+    this.#deploys = new Deploys(parts, this.#ledger);
+  }
+
+  /** Publishes everything that is in the store; a service that cannot be published is logged, and can be deployed anew. */
+  load(): void {
+    this.#ledger.load();
+    this.forgetOld();
+  }
+
+  /** Forgets what is too old; to be called once a day. What does not work today is for tomorrow. */
+  forgetOld(): void {
+    const { now, store } = this.#parts;
+    this.#ledger.images.sweep();
+    try {
+      store.forgetHistory(now() - HISTORY_MS);
+    } catch (error) {
+      log.warning("cannot forget old history", { reason: messageOf(error) });
+    }
+  }
+
+  /** Takes no more deploys, calls off those that are on their way, and resolves when they have ended. */
+  close(reason: Error): Promise<void> {
+    return this.#onTheWay.close(reason);
+  }
+
+  /** A service as it is kept. */
+  get(name: string): ServiceState | undefined {
+    return this.#ledger.get(name);
+  }
+
+  /** Every service, by name. */
+  list(): ServiceState[] {
+    return [...this.#ledger.states()].sort((a, b) => a.service.name < b.service.name ? -1 : 1);
+  }
+
+  /**
+   * Has a service be as it is asked for, as a new revision where the latest is another. Where it rejects, nothing has
+   * changed.
+   *
+   * @throws {InvalidError} When this machine or its settings do not allow what is asked for.
+   * @throws {StaleError} When it has another generation than `ifMatch`, at the beginning or at the end.
+   * @throws {UnknownSecretError} When the template names a secret that is not there.
+   * @throws {TrafficError} When the traffic cannot be as it is asked for.
+   * @throws {ImageUnavailable} When there is no such image.
+   * @throws {RevisionFailed} When the new revision does not become ready.
+   * @throws {DomainTakenError} When a domain belongs to another service.
+   * @throws {Conflict} When the service is deleted meanwhile.
+   */
+  deploy(name: string, input: DeployInput, options: DeployOptions): Promise<Deployed> {
+    return this.#onTheWay.run(name, options.signal, (signal) => this.#deploys.run(name, input, options, signal));
+  }
+
+  /** What a deploy would come to; changes and pulls nothing. @throws As {@linkcode deploy} does. */
+  plan(name: string, input: DeployInput, options: PlanOptions): Promise<DeployPreview> {
+    return this.#deploys.plan(name, input, options);
+  }
+
+  /**
+   * Shares out the traffic anew.
+   *
+   * @throws {TrafficError} When the targets are wrong; {@linkcode StaleError} and {@linkcode NotFound} as they say.
+   */
+  setTraffic(name: string, targets: Traffic, options: ChangeOptions): Promise<ServiceRecord> {
+    return this.#change(name, "traffic", options, ({ service, revisions }) => {
+      checkTags(name, targets);
+      const traffic = checkedTraffic(targets, namesOf(revisions), service.latestRevision);
+      return { traffic, previousTraffic: previousAfter(service, traffic, service.latestRevision) };
+    });
+  }
+
+  /**
+   * Goes back to the split before the last change; twice, and all is as it was. Tags stay where they are.
+   *
+   * @throws {Conflict} When there is none; {@linkcode StaleError} and {@linkcode NotFound} as they say.
+   */
+  rollback(name: string, options: ChangeOptions): Promise<ServiceRecord> {
+    return this.#change(name, "rollback", options, ({ service }) => {
+      if (service.previousTraffic.length === 0) throw new Conflict(`${name} has had no other traffic to go back to`);
+      const traffic = rolledBack(service);
+      return { traffic, previousTraffic: previousAfter(service, traffic, service.latestRevision) };
+    });
+  }
+
+  /**
+   * Removes a service, with its revisions, and resolves when its containers are gone. Deploys of it that are on their
+   * way are called off.
+   *
+   * @throws {NotFound} @throws {StaleError}
+   */
+  async delete(name: string, { by, ifMatch }: ChangeOptions): Promise<void> {
+    if (this.#ledger.isHandingOver(name)) {
+      // Else it would have to wait for the start of what nobody wants any more.
+      this.#ledger.expect(name, ifMatch);
+      this.#onTheWay.callOff(name, isBeingDeleted(name));
+    }
+    const ending = await this.#ledger.alone(name, () => {
+      const state = this.#ledger.expect(name, ifMatch);
+      const before = historyOf(state.service);
+      const history = { at: this.#parts.now(), service: name, action: "delete", by, before, after: undefined };
+      const { gone } = this.#ledger.remove(state, history);
+      return [gone, this.#onTheWay.callOff(name, wasDeleted(name))];
+    });
+    await Promise.all(ending);
+    await this.#parts.publisher.gone(name); // also what was on trial
+  }
+
+  /**
+   * Removes a revision.
+   *
+   * @throws {Conflict} When it has traffic or a tag, or is the latest; {@linkcode StaleError} and {@linkcode NotFound} as
+   * they say.
+   */
+  async deleteRevision(name: string, revision: string, options: ChangeOptions): Promise<void> {
+    await this.#change(name, "delete-revision", options, ({ service, revisions }) => {
+      if (!namesOf(revisions).has(revision)) throw new NotFound(`${name} has no revision ${revision}`);
+      if (revision === service.latestRevision) throw new Conflict(`${revision} is the latest of ${name}`);
+      if (inTraffic(service).has(revision)) throw new Conflict(`${revision} has traffic or a tag; move it away first`);
+      const isPrevious = service.previousTraffic.some((target) => target.revision === revision);
+      return isPrevious ? { previousTraffic: [] } : {};
+    }, [revision]);
+  }
+
+  /** Changes what is no revision. */
+  #change(
+    name: string,
+    action: string,
+    { by, ifMatch }: ChangeOptions,
+    change: (state: ServiceState) => Partial<Pick<ServiceRecord, "traffic" | "previousTraffic">>,
+    removeRevisions: readonly string[] = [],
+  ): Promise<ServiceRecord> {
+    return this.#ledger.alone(name, async () => {
+      const state = this.#ledger.expect(name, ifMatch);
+      const before = state.service;
+      const changed = { ...before, ...change(state) };
+      if (removeRevisions.length === 0 && sameTraffic(before.traffic, changed.traffic)) return before;
+      const at = this.#parts.now();
+      const service = { ...changed, generation: before.generation + 1, updatedAt: at };
+      const after = { ...historyOf(service), ...(removeRevisions.length === 0 ? {} : { removed: removeRevisions }) };
+      const history = { at, service: name, action, by, before: historyOf(before), after };
+      const kept = { service, expectedGeneration: before.generation, removeRevisions, history };
+      return await this.#ledger.keep(kept, { made: [], start: "instead", signal: NEVER });
+    });
+  }
+}

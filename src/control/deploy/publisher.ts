@@ -1,0 +1,148 @@
+import type { Limits, Revision } from "../../domain/revision.ts";
+import { resolveTraffic, type Traffic } from "../../domain/traffic.ts";
+import { messageOf } from "../../errors.ts";
+import { logger } from "../../log.ts";
+import { DeclaredService } from "../../serving/declared_service.ts";
+import type { InstancePool } from "../../serving/instance_pool.ts";
+import type { ServiceMap } from "../../serving/service_map.ts";
+import type { RevisionRecord, ServiceRecord } from "../records.ts";
+import type { RevisionEnv } from "../secrets/revision_env.ts";
+import { runtimeRevision } from "./runtime_revision.ts";
+
+const log = logger("publisher");
+
+/** What a {@linkcode Publisher} works with. */
+export interface PublisherParts {
+  readonly services: ServiceMap;
+  readonly limits: Limits;
+  readonly env: Pick<RevisionEnv, "of">;
+  readonly newPool: (revision: Revision) => InstancePool;
+  /** Drains a pool that no request goes to any more; resolves when its containers are gone. */
+  readonly retire: (pool: InstancePool) => Promise<void>;
+  /** From 0 to below 1, evenly; chooses between revisions that share the traffic. */
+  readonly random?: () => number;
+}
+
+/** Has requests see services as the records say. A revision that is published keeps its pool from one publication to the next. */
+export class Publisher {
+  readonly #parts: PublisherParts;
+  readonly #retiring = new Map<InstancePool, Promise<void>>();
+
+  constructor(parts: PublisherParts) {
+    this.#parts = parts;
+  }
+
+  /** Makes a pool for a revision that is not published yet. @throws Where a secret of it cannot be read. */
+  async newPool(record: RevisionRecord): Promise<InstancePool> {
+    const { env, limits, newPool } = this.#parts;
+    const revision = runtimeRevision(record, limits);
+    await env.of(revision); // now, and not when a request waits
+    return newPool(revision);
+  }
+
+  /** Ends a pool that was made, and is not to be published. */
+  discard(pool: InstancePool): void {
+    this.#retire(pool);
+  }
+
+  /** Resolves when the containers are gone of all pools of a service that no request goes to any more. */
+  async gone(name: string): Promise<void> {
+    await Promise.all([...this.#retiring].flatMap(([{ revision }, gone]) => revision.service === name ? [gone] : []));
+  }
+
+  /** The pools that a service's requests may go to now. */
+  pools(name: string): readonly InstancePool[] {
+    return this.#parts.services.get(name)?.pools() ?? [];
+  }
+
+  /** The pool of a published revision. */
+  poolOf(service: string, revision: string): InstancePool | undefined {
+    return this.pools(service).find((pool) => pool.revision.name === revision);
+  }
+
+  /**
+   * Makes ready what a service is to be, and changes nothing yet. Until that is published or given up, nothing else of the
+   * service may be published.
+   *
+   * @param made Pools of its revisions that were made for it; those without a share or tag are retired.
+   * @returns Publishes it, at once; and then retires the pools that no share or tag needs any more.
+   * @throws Where a secret of a revision cannot be read.
+   */
+  async prepare(
+    service: ServiceRecord,
+    revisions: readonly RevisionRecord[],
+    made: readonly InstancePool[] = [],
+  ): Promise<() => void> {
+    const names = needed(service).map(({ revision }) => revision);
+    const pools = await Promise.all(
+      names.map((name) =>
+        made.find((pool) => pool.revision.name === name) ?? this.poolOf(service.name, name) ??
+          this.newPool(recordOf(service, revisions, name))
+      ),
+    );
+    const declared = this.#declare(service, pools);
+    return () => this.#swap(declared, made);
+  }
+
+  /**
+   * Publishes a service as it was left. One whose secret cannot be read is published too: each start tries anew, and
+   * says why it fails.
+   */
+  publish(service: ServiceRecord, revisions: readonly RevisionRecord[]): void {
+    const { env, limits, newPool } = this.#parts;
+    const pools = needed(service).map(({ revision: name }) => {
+      const published = this.poolOf(service.name, name);
+      if (published !== undefined) return published;
+      const revision = runtimeRevision(recordOf(service, revisions, name), limits);
+      env.of(revision).catch((error) =>
+        log.error("cannot read a secret", { service: service.name, revision: name, reason: messageOf(error) })
+      );
+      return newPool(revision);
+    });
+    this.#swap(this.#declare(service, pools), []);
+  }
+
+  /** Ends a service: from now on its hostnames are unknown. */
+  remove(name: string): void {
+    const pools = this.pools(name);
+    this.#parts.services.delete(name);
+    pools.forEach((pool) => this.#retire(pool));
+  }
+
+  #declare(service: ServiceRecord, pools: readonly InstancePool[]): DeclaredService {
+    const { random } = this.#parts;
+    const shares = needed(service).map(({ percent, tag }, at) => ({
+      pool: pools[at]!,
+      percent,
+      ...(tag === undefined ? {} : { tag }),
+    }));
+    const { domains, name } = service;
+    return new DeclaredService(name, { domains, shares, ...(random === undefined ? {} : { random }) });
+  }
+
+  #swap(declared: DeclaredService, made: readonly InstancePool[]): void {
+    const before = new Set([...this.pools(declared.name), ...made]);
+    const needed = new Set(declared.pools());
+    this.#parts.services.put(declared);
+    for (const pool of before) if (!needed.has(pool)) this.#retire(pool);
+  }
+
+  /** In the background: nobody who changes something waits for requests to end. */
+  #retire(pool: InstancePool): void {
+    const gone = this.#parts.retire(pool)
+      .catch((error) => log.warning("cannot drain", { revision: pool.revision.name, reason: messageOf(error) }))
+      .finally(() => this.#retiring.delete(pool));
+    this.#retiring.set(pool, gone);
+  }
+}
+
+/** The parts of a service's traffic that a pool is needed for, by name. */
+function needed({ traffic, latestRevision }: ServiceRecord): Traffic {
+  return resolveTraffic(traffic, latestRevision).filter(({ percent, tag }) => percent > 0 || tag !== undefined);
+}
+
+function recordOf({ name }: ServiceRecord, revisions: readonly RevisionRecord[], revision: string): RevisionRecord {
+  const record = revisions.find((one) => one.name === revision);
+  if (record === undefined) throw new Error(`${name} has no revision ${revision}`);
+  return record;
+}

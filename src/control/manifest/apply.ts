@@ -1,0 +1,191 @@
+import { canonicalTemplate } from "../../domain/template.ts";
+import type { Traffic } from "../../domain/traffic.ts";
+import { messageOf, OperatorError } from "../../errors.ts";
+import { domainMoves, type DomainOwner, withMoreDomains, withoutDomains } from "./domain_moves.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
+import { type ParsedService, showTemplate } from "../schema/schema.ts";
+
+/** What a deploy would change. */
+export interface Preview {
+  readonly change: "create" | "update" | "none";
+  /** The name that a new revision would get. */
+  readonly revision?: string | undefined;
+  /** The fields of the template that differ. */
+  readonly changed: readonly string[];
+  /** Whether the image would be pulled first. */
+  readonly pull: boolean;
+  readonly traffic: { readonly before: Traffic; readonly after: Traffic };
+  readonly domains: { readonly before: readonly string[]; readonly after: readonly string[] };
+  /** How many revisions without traffic or tag are kept. */
+  readonly revisionHistory?: { readonly before?: number | undefined; readonly after?: number | undefined };
+  /** The file that declares it. */
+  readonly declaredBy?: { readonly before?: string | undefined; readonly after?: string | undefined };
+}
+
+/** Where a manifest is applied. */
+export interface ApplyTarget {
+  /** The services that there are, each with its domains and the file that declares it, if one does. */
+  list(): Promise<readonly (DomainOwner & { readonly declaredBy?: string | undefined })[]>;
+  /** What a deploy would change; rejects where it cannot be. Changes nothing. */
+  preview(name: string, declared: ParsedService, declaredBy: string | undefined): Promise<Preview>;
+  deploy(
+    name: string,
+    declared: ParsedService,
+    declaredBy: string | undefined,
+  ): Promise<{ readonly change: Preview["change"] }>;
+  remove(name: string): Promise<void>;
+}
+
+/** How a manifest is applied. */
+export interface ApplyOptions {
+  /** Whether services go that the file has declared once and does not any more. */
+  readonly prune?: boolean;
+  /** Whether to find out only what would change. */
+  readonly dryRun?: boolean;
+  /** Called for each service as soon as it is done. */
+  readonly onResult?: (result: ApplyResult) => void;
+  /** Where it is aborted, what has not begun is left as it is. */
+  readonly signal?: AbortSignal;
+}
+
+/** What has become of a service, or would in a dry run. */
+export interface ApplyResult {
+  readonly name: string;
+  readonly change: Preview["change"] | "delete";
+  /** What was to change; missing for one that is deleted. */
+  readonly preview?: Preview;
+  /** Why it has not changed after all. */
+  readonly error?: unknown;
+}
+
+/** A service of a file cannot be as it is declared. The message is `FILE:LINE:COLUMN: services.NAME: why`, on one line. */
+export class ApplyError extends OperatorError {}
+
+/**
+ * Makes the services what a manifest declares. First all of it is looked at, so that a manifest of which a part cannot be
+ * changes nothing; then each service is deployed, and one that fails does not keep the others from it.
+ *
+ * @param file The absolute path that marks what it declares; `undefined` where it is from no file. Nothing is pruned then.
+ * @returns What has become of each service, in the manifest's order, then of those that it no longer declares, and then of
+ * those that get a domain from another.
+ * @throws {ApplyError} Where a service cannot be as it is declared; nothing has changed.
+ */
+export async function applyManifest(
+  manifest: Manifest,
+  file: string | undefined,
+  target: ApplyTarget,
+  options: ApplyOptions = {},
+): Promise<ApplyResult[]> {
+  const { prune = false, dryRun = false, signal } = options;
+  const results: ApplyResult[] = [];
+  const note = (result: ApplyResult) => {
+    results.push(result);
+    options.onResult?.(result);
+  };
+  const there = await target.list();
+  const surplus = prune && file !== undefined
+    ? there.filter(({ name, declaredBy }) => declaredBy === file && !manifest.has(name)).map(({ name }) => name)
+    : [];
+  const moves = domainMoves(manifest, there, new Set(surplus));
+  const previews = new Map<string, Preview>();
+  for (const [name, declared] of manifest) {
+    signal?.throwIfAborted();
+    const place = manifest.placeOf?.(name) ?? file ?? "the services";
+    const preview = await previewOf(name, withoutDomains(declared, moves.get(name)), { file, place, target });
+    previews.set(name, moves.has(name) ? withDomains(preview, declared) : preview);
+  }
+  const deploy = async (name: string, declared: ParsedService) => {
+    signal?.throwIfAborted();
+    const preview = previews.get(name)!;
+    if (dryRun) return { name, change: preview.change, preview };
+    const { change, ...rest } = await attempt(name, preview.change, () => target.deploy(name, declared, file), preview);
+    return { ...rest, change: moves.has(name) ? preview.change : change };
+  };
+  // Who gets a domain from another is brought up before that one gives it up, and gets it afterwards.
+  const receivers = new Map<string, ApplyResult>();
+  for (const [name, domains] of moves) {
+    receivers.set(name, await deploy(name, withoutDomains(manifest.get(name)!, domains)));
+  }
+  const stuck = new Set(
+    [...receivers].flatMap(([name, { error }]) => error === undefined ? [] : [...moves.get(name)!]),
+  );
+  for (const [name, declared] of manifest) {
+    if (moves.has(name)) continue;
+    const owned = there.find((service) => service.name === name)?.domains ?? [];
+    note(await deploy(name, withMoreDomains(declared, owned.filter((domain) => stuck.has(domain)))));
+  }
+  // What has failed may be meant to take the place of what would go.
+  const failed = [...results, ...receivers.values()].some(({ error }) => error !== undefined);
+  for (const name of failed ? [] : surplus) {
+    signal?.throwIfAborted();
+    const remove = async () => (await target.remove(name), { change: "delete" as const });
+    note(dryRun ? { name, change: "delete" } : await attempt(name, "delete", remove));
+  }
+  for (const [name, early] of receivers) {
+    note(early.error === undefined ? await deploy(name, manifest.get(name)!) : early);
+  }
+  return results;
+}
+
+/**
+ * Reads a file of services and applies it.
+ *
+ * @param path Absolute; it marks what the file declares.
+ * @throws {ManifestError} Where the file is wrong; nothing has changed.
+ * @throws {ApplyError} Where the file cannot be read, or a service cannot be as it is declared; nothing has changed.
+ */
+export async function applyFile(path: string, target: ApplyTarget, options: ApplyOptions = {}): Promise<ApplyResult[]> {
+  return await applyManifest(parseManifest(await readManifest(path), path), path, target, options);
+}
+
+/** Reads the text of a file. @throws {ApplyError} Where that is not possible. */
+export async function readManifest(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    throw new ApplyError(`cannot read ${path}: ${messageOf(error).replace(/ \(os error \d+\).*$/, "")}`);
+  }
+}
+
+/** What a service declares, as the body of `PUT /v1/services/{name}`. */
+export function bodyOf({ template, service, traffic, targets, tag }: ParsedService): Record<string, unknown> {
+  const split = targets ?? traffic;
+  return {
+    ...showTemplate(canonicalTemplate(template)),
+    ...service,
+    ...(split === undefined ? {} : { traffic: split }),
+    ...(tag === undefined ? {} : { tag }),
+  };
+}
+
+async function previewOf(
+  name: string,
+  declared: ParsedService,
+  { file, place, target }: { file: string | undefined; place: string; target: ApplyTarget },
+): Promise<Preview> {
+  try {
+    return await target.preview(name, declared, file);
+  } catch (error) {
+    throw new ApplyError(`${place}: services.${name}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** What a deploy would change, where the domains are what is declared. */
+function withDomains(preview: Preview, { service: { domains = [] } }: ParsedService): Preview {
+  const change = preview.change === "none" ? "update" : preview.change;
+  return { ...preview, change, domains: { before: preview.domains.before, after: domains } };
+}
+
+async function attempt(
+  name: string,
+  planned: ApplyResult["change"],
+  change: () => Promise<{ readonly change: ApplyResult["change"] }>,
+  preview?: Preview,
+): Promise<ApplyResult> {
+  const more = preview === undefined ? {} : { preview };
+  try {
+    return { name, change: (await change()).change, ...more };
+  } catch (error) {
+    return { name, change: planned, ...more, error };
+  }
+}

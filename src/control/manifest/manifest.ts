@@ -1,0 +1,144 @@
+import { Document, visit } from "yaml";
+import { canonicalTemplate } from "../../domain/template.ts";
+import { type Place, YamlError, YamlTree } from "./yaml_tree.ts";
+import { type FieldPath, InvalidError, unknownField } from "../schema/invalid.ts";
+import { checkServiceName, type ParsedService, parseService, showTemplate } from "../schema/schema.ts";
+
+/** The services of a file, by name, in its order. */
+export interface Manifest extends ReadonlyMap<string, ParsedService> {
+  /** Where a service stands, `FILE:LINE:COLUMN`; missing where the services are from no file. */
+  readonly placeOf?: (name: string) => string;
+}
+
+/** What is wrong in a file; the message is `FILE:LINE:COLUMN: FIELD: what is wrong, what is right`, on one line. */
+export class ManifestError extends Error {
+  override readonly name = "ManifestError";
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** From 1. */
+  readonly column: number;
+
+  constructor(file: string, { line, column }: Place, message: string) {
+    super(`${file}:${line}:${column}: ${message}`);
+    this.file = file;
+    this.line = line;
+    this.column = column;
+  }
+}
+
+/**
+ * Reads a file of services: YAML, `services:` and below it each service by its name, with the fields that
+ * `PUT /v1/services/{name}` takes.
+ *
+ * @param file What the file is called in messages.
+ * @throws {ManifestError} For the first thing that is wrong.
+ */
+export function parseManifest(text: string, file: string): Manifest {
+  let tree: YamlTree;
+  try {
+    tree = new YamlTree(text);
+  } catch (error) {
+    if (error instanceof YamlError) throw new ManifestError(file, error.place, error.message);
+    throw error;
+  }
+  try {
+    return new FileManifest(readServices(tree.value), (name) => {
+      const { line, column } = tree.placeOf(["services", name], true);
+      return `${file}:${line}:${column}`;
+    });
+  } catch (error) {
+    if (!(error instanceof InvalidError)) throw error;
+    const message = error.path.length === 0 ? error.reason : error.message;
+    throw new ManifestError(file, tree.placeOf(error.path, error.ofName), message);
+  }
+}
+
+class FileManifest extends Map<string, ParsedService> implements Manifest {
+  readonly placeOf: (name: string) => string;
+
+  constructor(services: Map<string, ParsedService>, placeOf: (name: string) => string) {
+    super(services);
+    this.placeOf = placeOf;
+  }
+}
+
+function readServices(value: unknown): Map<string, ParsedService> {
+  const { services = {}, ...others } = mapping(
+    value ?? {},
+    [],
+    "the file must have services: and below it their names",
+  );
+  for (const key of Object.keys(others)) throw new InvalidError([key], unknownField(key, ["services"]), true);
+  const all = mapping(services ?? {}, ["services"], "must have the services below it, by their names");
+  const read = new Map<string, ParsedService>();
+  const owners = new Map<string, string>();
+  for (const [name, body] of Object.entries(all)) {
+    const path = ["services", name];
+    const service = within(path, () => {
+      checkName(name);
+      return readService(name, mapping(body, [], "must have fields, at least image"));
+    });
+    service.service.domains?.forEach((domain, at) => {
+      const owner = owners.get(domain);
+      if (owner !== undefined) throw new InvalidError([...path, "domains", at], `belongs to the service ${owner}`);
+      owners.set(domain, name);
+    });
+    read.set(name, service);
+  }
+  return read;
+}
+
+function checkName(name: string): void {
+  try {
+    checkServiceName(name);
+  } catch (error) {
+    throw error instanceof InvalidError ? new InvalidError([], error.reason, true) : error; // here, it is a key itself
+  }
+}
+
+function readService(name: string, body: Readonly<Record<string, unknown>>): ParsedService {
+  if (Object.hasOwn(body, "<<")) {
+    throw new InvalidError(["<<"], "merging is not supported; use *NAME for a whole value", true);
+  }
+  return parseService(name, body);
+}
+
+/** Does something whose paths begin where another one ends. */
+function within<T>(path: FieldPath, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof InvalidError)) throw error;
+    throw new InvalidError([...path, ...error.path], error.reason, error.ofName);
+  }
+}
+
+function mapping(value: unknown, path: FieldPath, message: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new InvalidError(path, message);
+  return value as Readonly<Record<string, unknown>>;
+}
+
+/** Writes services as a file that {@linkcode parseManifest} reads the same from; what is as it would be anyway is left out. */
+export function formatManifest(services: Manifest): string {
+  const bodies = [...services].map(([name, declared]) => [name, showService(declared)]);
+  const document = new Document({ services: Object.fromEntries(bodies) }, { aliasDuplicateObjects: false });
+  visit(document, {
+    Scalar: (_, node) => {
+      if (typeof node.value === "string" && !isPlainText(node.value)) node.type = "QUOTE_DOUBLE";
+    },
+  });
+  return document.toString({ lineWidth: 0, doubleQuotedMinMultiLineLength: Infinity }); // one line stays one line
+}
+
+/** Whether a text survives as lines of YAML; the library gets some of those with white space at their ends wrong. */
+function isPlainText(text: string): boolean {
+  return !text.includes("\n") || !/^\s|[^\S\n](?:\n|$)|\n\n$|\r/.test(text);
+}
+
+function showService({ template, service, traffic, targets, tag }: ParsedService): Record<string, unknown> {
+  const shown = showTemplate(canonicalTemplate(template));
+  const defaults: Record<string, unknown> = showTemplate(canonicalTemplate({ image: "" }));
+  const said = Object.entries(shown).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(defaults[key]));
+  return { ...Object.fromEntries(said), ...service, traffic: targets ?? traffic, tag };
+}

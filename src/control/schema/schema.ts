@@ -1,0 +1,214 @@
+import { z } from "zod";
+import { formatDuration, parseDuration } from "../../domain/duration.ts";
+import { isServiceName, parseHostname } from "../../domain/hostname.ts";
+import { formatMemory, parseMemory } from "../../domain/memory.ts";
+import type { RevisionTemplate, TemplateInput } from "../../domain/template.ts";
+import { checkTraffic, type Traffic, TrafficError } from "../../domain/traffic.ts";
+import * as field from "./fields.ts";
+import { check, InvalidError, strict } from "./invalid.ts";
+
+export { InvalidError };
+
+/** A whole number; the message has both of its bounds, whichever is passed. */
+function whole(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return z.int(message).min(min, message).max(max, message);
+}
+
+/** How a container is started and the limits it runs under. */
+const templateFields = {
+  image: field.image,
+  pullPolicy: z.enum(["missing", "always", "never"]).optional(),
+  port: whole(1, 65535).default(8080),
+  env: field.env.default({}),
+  secretEnv: field.secretEnv.optional(),
+  command: field.command.optional(),
+  volumes: z.array(field.volume).max(100).optional(),
+  concurrency: whole(0, 100_000).default(0),
+  minInstances: whole(0, 1000).default(0),
+  maxInstances: whole(1, 1000).default(1),
+  startTimeout: field.duration.optional(),
+  requestTimeout: field.duration.optional(),
+  pauseAfter: field.duration.optional(),
+  stopAfter: field.duration.optional(),
+  readiness: strict({ path: field.urlPath.default("/") }).default({ path: "/" }),
+  memory: field.memory.optional(),
+  cpus: z.number().gt(0).lte(1024).optional(),
+};
+
+/** What holds for a service whatever its revisions are; what is missing stays as it is. */
+const serviceFields = {
+  domains: z.array(field.domain).max(100).optional(),
+  revisionHistory: whole(0, 1000).optional(),
+};
+
+/** One part of a service's traffic, in JSON. */
+export const targetSchema = strict({
+  revision: field.revisionName,
+  percent: whole(0, 100),
+  tag: field.tag.optional(),
+});
+
+/** All parts of a service's traffic, in JSON. */
+export const targetsSchema = z.array(targetSchema).max(1000);
+
+/** What is asked for once, with the revision that comes. */
+const requestFields = {
+  traffic: z.union([whole(0, 100), targetsSchema]).optional().meta({
+    description: "How much the revision of this request gets, in percent; or all parts of the service's traffic",
+  }),
+  tag: field.tag.optional(),
+};
+
+/** The template of a revision, in JSON. */
+export const templateSchema = strict(templateFields).check(agree);
+
+/** The body of `PUT /v1/services/{name}`. */
+export const serviceSchema = strict({ ...templateFields, ...serviceFields, ...requestFields }).check(agree);
+
+/** A template as JSON has it: durations and sizes are text. */
+export type TemplateJson = z.output<typeof templateSchema>;
+
+/** What the body of a request says of a service. */
+export interface ParsedService {
+  readonly template: TemplateInput;
+  /** What is missing stays as it is. */
+  readonly service: { readonly domains?: readonly string[]; readonly revisionHistory?: number };
+  /** How much the new revision gets, percent. */
+  readonly traffic?: number;
+  /** The new revision's tag. */
+  readonly tag?: string;
+  /** All parts of its traffic; never beside `traffic` and `tag`, which say the same in another way. */
+  readonly targets?: Traffic;
+}
+
+/** Checks what no field can say alone. */
+function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): void {
+  const { env, secretEnv = {}, command = [], volumes = [], minInstances, maxInstances } = context.value;
+  const refuse = (path: (string | number)[], message: string) =>
+    context.issues.push({ code: "custom", message, path, input: undefined });
+  if (minInstances > maxInstances) {
+    refuse(["minInstances"], `must be at most maxInstances, which is ${maxInstances}`);
+  }
+  if (volumes.length > 0 && maxInstances > 1) {
+    refuse(["maxInstances"], "must be 1 where there are volumes: two instances would write into the same files");
+  }
+  for (const name of Object.keys(secretEnv)) {
+    if (Object.hasOwn(env, name)) refuse(["secretEnv", name], "is in env too; leave one of the two out");
+  }
+  const paths = new Set<string>();
+  volumes.forEach(({ path }, at) => {
+    if (paths.has(path)) refuse(["volumes", at, "path"], "is another volume's path too");
+    paths.add(path);
+  });
+  if (!field.fits(env, command)) refuse(["env"], field.FITS_MESSAGE);
+}
+
+/** Checks the name of a service. @throws {InvalidError} Where it is none. */
+export function checkServiceName(name: string): void {
+  if (isServiceName(name)) return;
+  const rule =
+    "must be 1 to 40 small letters, digits and single hyphens, a letter first and no hyphen last, and not admin";
+  throw new InvalidError(["name"], rule);
+}
+
+/**
+ * Checks that a tag's address, `TAG--NAME`, can be a label of a hostname.
+ *
+ * @param path Where the tag stands.
+ * @throws {InvalidError} Where it is too long.
+ */
+export function checkTagLength(name: string, tag: string, path: readonly (string | number)[]): void {
+  const most = 63 - 2 - name.length;
+  if (tag.length > most) {
+    throw new InvalidError(
+      path,
+      `must be at most ${most} characters here, since ${tag}--${name} is a label of a hostname`,
+    );
+  }
+}
+
+/**
+ * Reads the body of `PUT /v1/services/{name}`.
+ *
+ * @throws {InvalidError} Where it is wrong, for the first thing that is.
+ */
+export function parseService(name: string, body: unknown): ParsedService {
+  checkServiceName(name);
+  const { domains, revisionHistory, traffic, tag, ...template } = check(serviceSchema, body);
+  if (tag !== undefined) checkTagLength(name, tag, ["tag"]);
+  return {
+    template: readTemplate(template),
+    service: {
+      ...(domains === undefined ? {} : { domains: [...new Set(domains.map((one) => parseHostname(one)!.name))] }),
+      ...(revisionHistory === undefined ? {} : { revisionHistory }),
+    },
+    ...(tag === undefined ? {} : { tag }),
+    ...(traffic === undefined
+      ? {}
+      : typeof traffic === "number"
+      ? { traffic }
+      : { targets: readTargets(name, traffic, tag) }),
+  };
+}
+
+/**
+ * Reads all parts of a service's traffic; whether there are such revisions is not known here.
+ *
+ * @param besides The tag that stands beside the list.
+ */
+function readTargets(name: string, targets: z.output<typeof targetsSchema>, besides: string | undefined): Traffic {
+  if (besides !== undefined) {
+    throw new InvalidError(["tag"], "must stand in the list of traffic where there is one", true);
+  }
+  const traffic = targets.map(({ revision, percent, tag }, index) => {
+    if (tag !== undefined) checkTagLength(name, tag, ["traffic", index, "tag"]);
+    return { revision, percent, ...(tag === undefined ? {} : { tag }) };
+  });
+  try {
+    checkTraffic(traffic, new Set(traffic.map(({ revision }) => revision)));
+  } catch (error) {
+    if (error instanceof TrafficError) throw new InvalidError(["traffic"], error.message, true);
+    throw error;
+  }
+  return traffic;
+}
+
+const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as const;
+
+/** The template that a JSON form stands for; the form must have been checked. */
+export function readTemplate(json: TemplateJson): TemplateInput {
+  const { pullPolicy, secretEnv, command, volumes, memory, cpus, image, port, env, readiness } = json;
+  const { concurrency, minInstances, maxInstances } = json;
+  return {
+    ...{ image, port, env, concurrency, minInstances, maxInstances, readiness },
+    ...(pullPolicy === undefined ? {} : { pullPolicy }),
+    ...(secretEnv === undefined ? {} : { secretEnv }),
+    ...(command === undefined ? {} : { command }),
+    ...(volumes === undefined ? {} : { volumes }),
+    ...(memory === undefined ? {} : { memory: parseMemory(memory) }),
+    ...(cpus === undefined ? {} : { cpus }),
+    ...Object.fromEntries(TIMES.flatMap((key) => json[key] === undefined ? [] : [[key, parseDuration(json[key])]])),
+  };
+}
+
+/** The JSON form of a template, with its defaults; {@linkcode parseService} reads the same from it. */
+export function showTemplate(template: RevisionTemplate): TemplateJson {
+  const { memory, cpus, ...rest } = template;
+  const { image, pullPolicy, port, concurrency, minInstances, maxInstances } = rest;
+  return {
+    ...{ image, pullPolicy, port },
+    env: { ...template.env },
+    secretEnv: { ...template.secretEnv },
+    command: [...template.command],
+    volumes: template.volumes.map((volume) => ({ ...volume })),
+    ...{ concurrency, minInstances, maxInstances },
+    ...Object.fromEntries(TIMES.flatMap((key) => {
+      const ms = template[key];
+      return ms === undefined ? [] : [[key, formatDuration(ms)]];
+    })),
+    readiness: { ...template.readiness },
+    ...(memory === undefined ? {} : { memory: formatMemory(memory) }),
+    ...(cpus === undefined ? {} : { cpus }),
+  };
+}

@@ -1,0 +1,210 @@
+import { concat } from "@std/bytes/concat";
+import { messageOf, OperatorError } from "../../errors.ts";
+
+const KEY_BYTES = 32;
+const ID_BYTES = 8;
+/** As it is recommended for GCM; random ones are safe for some 2^32 values under one key. */
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** The first byte of what is sealed, so that another way of sealing can follow: format, id of the key, nonce, ciphertext. */
+const FORMAT = 1;
+const HEAD_BYTES = 1 + ID_BYTES;
+
+const VARIABLE = "CLESS_SECRET_KEY";
+
+const encoder = new TextEncoder();
+
+/** The key is missing, damaged, or not the one that a secret was sealed with; the message says what to do. */
+export class SecretKeyError extends OperatorError {}
+
+/** The key is right, but the sealed value is not what was made with it; the message says what to do. */
+export class UnreadableSecretError extends OperatorError {}
+
+/** Where the key comes from. */
+export interface SecretKeySource {
+  /** The data-dir, which this process has to itself; the file `secret-key` in it has the key's 32 bytes as base64. */
+  readonly folder: string;
+  /** The key as base64; the file is then neither read nor made. */
+  readonly text?: string | undefined;
+}
+
+/** The key that secrets are sealed with; it cannot be read out again. */
+export class SecretKey {
+  readonly #key: CryptoKey;
+  /** Tells keys apart, and nothing about the key. */
+  readonly #id: Uint8Array<ArrayBuffer>;
+  /** For messages. */
+  readonly #origin: string;
+
+  private constructor(key: CryptoKey, id: Uint8Array<ArrayBuffer>, origin: string) {
+    this.#key = key;
+    this.#id = id;
+    this.#origin = origin;
+  }
+
+  /**
+   * Reads the key, and makes one where there is none.
+   *
+   * @param mayMake Whether a new key may be made. Where values are sealed already, it could not open them.
+   * @throws {SecretKeyError} When it is missing or wrong, or the file cannot be used.
+   */
+  static async open({ folder, text }: SecretKeySource, mayMake: boolean): Promise<SecretKey> {
+    if (text !== undefined) {
+      const bytes = parse(text);
+      if (bytes !== undefined) return await SecretKey.#of(bytes, VARIABLE);
+      throw new SecretKeyError(
+        `${VARIABLE} must be ${KEY_BYTES} bytes as base64; give the one that was in use so far, or make one with ` +
+          "`openssl rand -base64 32`",
+      );
+    }
+    const path = `${folder}/secret-key`;
+    try {
+      return await SecretKey.#of(await readOrMake(path, mayMake), path);
+    } catch (error) {
+      if (error instanceof SecretKeyError) throw error;
+      const reason = messageOf(error).replace(/ \(os error \d+\).*$/, "");
+      throw new SecretKeyError(
+        `cannot use ${path}: ${reason}; it must be a file, in a folder in which this user may read and write`,
+        { cause: error },
+      );
+    }
+  }
+
+  static async #of(bytes: Uint8Array<ArrayBuffer>, origin: string): Promise<SecretKey> {
+    const key = await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
+    const digest = await crypto.subtle.digest("SHA-256", concat([encoder.encode("cless secret key id\n"), bytes]));
+    return new SecretKey(key, new Uint8Array(digest).slice(0, ID_BYTES), origin);
+  }
+
+  /** Seals a value, for a version of a secret: it can be opened for no other. */
+  async seal(value: Uint8Array, name: string, version: number): Promise<Uint8Array> {
+    const head = concat([Uint8Array.of(FORMAT), this.#id]);
+    const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+    const parameters = { name: "AES-GCM", iv: nonce, additionalData: binding(head, name, version) };
+    const encrypted = await crypto.subtle.encrypt(parameters, this.#key, new Uint8Array(value));
+    return concat([head, nonce, new Uint8Array(encrypted)]);
+  }
+
+  /**
+   * The value that was sealed for a version of a secret.
+   *
+   * @throws {SecretKeyError} When another key was used.
+   * @throws {UnreadableSecretError} When it was sealed for another secret or version, was changed, or has a form that is
+   * not known.
+   */
+  async unseal(sealed: Uint8Array, name: string, version: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(sealed);
+    if (bytes.length > 0 && bytes[0] !== FORMAT) {
+      throw new UnreadableSecretError(
+        `version ${version} of the secret ${name} is sealed in a way that this cless does not know; use a newer one, ` +
+          "or set the secret again and deploy what uses it",
+      );
+    }
+    if (bytes.length >= HEAD_BYTES && !this.#id.every((byte, at) => byte === bytes[1 + at])) {
+      throw new SecretKeyError(
+        `version ${version} of the secret ${name} was sealed with another key than that of ${this.#origin}; put the ` +
+          "right key there and restart cless, or set the secret again and deploy what uses it",
+      );
+    }
+    try {
+      if (bytes.length < HEAD_BYTES + NONCE_BYTES + TAG_BYTES) throw new RangeError("too short");
+      const parameters = {
+        name: "AES-GCM",
+        iv: bytes.subarray(HEAD_BYTES, HEAD_BYTES + NONCE_BYTES),
+        additionalData: binding(bytes.subarray(0, HEAD_BYTES), name, version),
+      };
+      return new Uint8Array(
+        await crypto.subtle.decrypt(parameters, this.#key, bytes.subarray(HEAD_BYTES + NONCE_BYTES)),
+      );
+    } catch (error) {
+      throw new UnreadableSecretError(
+        `version ${version} of the secret ${name} is damaged; set the secret again and deploy what uses it`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+/** What a sealed value belongs to. No name has a space, so that no two come to the same. */
+function binding(head: Uint8Array, name: string, version: number): Uint8Array<ArrayBuffer> {
+  return concat([head, encoder.encode(`${version} ${name}`)]);
+}
+
+/** The key's bytes; `undefined` where the text is no key. */
+function parse(text: string): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    const bytes = Uint8Array.fromBase64(text.trim());
+    return bytes.length === KEY_BYTES ? bytes : undefined;
+  } catch {
+    return undefined; // the platform's message could tell a part of the key
+  }
+}
+
+async function readOrMake(path: string, mayMake: boolean): Promise<Uint8Array<ArrayBuffer>> {
+  const found = await read(path);
+  if (found !== undefined) return found;
+  if (!mayMake) {
+    throw new SecretKeyError(
+      `${path} is missing, and there are secrets that only its key opens; put it back or give the key as ${VARIABLE}, ` +
+        `or, where it is lost for good, make a new one with \`(umask 077; openssl rand -base64 32 > ${path})\`, set ` +
+        "every secret again, and deploy what uses them",
+    );
+  }
+  await make(path);
+  const made = await read(path);
+  if (made === undefined) throw new Error(`${path} is gone again`);
+  return made;
+}
+
+/** The key in a file; `undefined` where there is no file. */
+async function read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  const bytes = parse(text);
+  if (bytes === undefined) {
+    throw new SecretKeyError(
+      `${path} is damaged: it must have ${KEY_BYTES} bytes as base64; put back a copy of it, or move it away, and see ` +
+        "what cless says then",
+    );
+  }
+  const { mode } = await Deno.stat(path);
+  if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(path, 0o600); // an operator may have put it there
+  return bytes;
+}
+
+/** Makes a file with a new key, whole or not at all; one that is there stays as it is. */
+async function make(path: string): Promise<void> {
+  const draft = `${path}.new`;
+  await removeIfThere(draft); // of a process that was killed
+  try {
+    {
+      using file = await Deno.open(draft, { write: true, createNew: true, mode: 0o600 });
+      const text = encoder.encode(crypto.getRandomValues(new Uint8Array(KEY_BYTES)).toBase64() + "\n");
+      for (let at = 0; at < text.length;) at += await file.write(text.subarray(at));
+      await file.sync(); // a secret must not be on disk sooner than its key
+    }
+    try {
+      await Deno.link(draft, path); // to rename would replace another file
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  } finally {
+    await removeIfThere(draft);
+  }
+  using folder = await Deno.open(path.replace(/[^/]*$/, ""), { read: true });
+  await folder.sync();
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,165 @@
+import type { SecretRecord } from "../records.ts";
+import { check, InvalidError } from "../schema/invalid.ts";
+import { secretName } from "../schema/fields.ts";
+import { SecretKey, SecretKeyError, type SecretKeySource, UnreadableSecretError } from "./secret_key.ts";
+import type { Store } from "../store.ts";
+
+export { SecretKeyError, UnreadableSecretError };
+export type { SecretKeySource };
+
+const MAX_BYTES = 64 * 1024;
+
+const encoder = new TextEncoder();
+
+/** What anybody may know of a secret. */
+export interface SecretInfo {
+  readonly name: string;
+  /** Goes up with every new value. */
+  readonly version: number;
+  /** When this version was set; wall-clock time, ms since 1970. */
+  readonly createdAt: number;
+}
+
+/** There is no such secret, or not in the version that a revision has. */
+export class UnknownSecretError extends Error {
+  override readonly name = "UnknownSecretError";
+  readonly secret: string;
+
+  constructor(secret: string, version?: number) {
+    super(
+      version === undefined
+        ? `there is no secret ${secret}; set it first`
+        : `version ${version} of the secret ${secret} is gone; set the secret again and deploy what uses it`,
+    );
+    this.secret = secret;
+  }
+}
+
+/** The secrets: their values are in the store, but only sealed, and leave here only for a revision that starts. */
+export class Secrets {
+  readonly #store: Store;
+  readonly #key: SecretKey;
+  readonly #now: () => number;
+  /** The last change; the next one waits for it. */
+  #change: Promise<unknown> = Promise.resolve();
+
+  private constructor(store: Store, key: SecretKey, now: () => number) {
+    this.#store = store;
+    this.#key = key;
+    this.#now = now;
+  }
+
+  /**
+   * Opens the secrets of a store. The key is made where there is none, but only as long as there is no secret.
+   *
+   * @param now Wall-clock time, ms since 1970.
+   * @throws {SecretKeyError} When the key is missing or cannot be one. That it is another one than before is told when
+   * a value is needed, since each can have a key of its own.
+   */
+  static async open(store: Store, source: SecretKeySource, now: () => number = Date.now): Promise<Secrets> {
+    return new Secrets(store, await SecretKey.open(source, store.secrets().length === 0), now);
+  }
+
+  /**
+   * Gives a secret a new value; revisions keep the one that they have.
+   *
+   * @param value At most 64 KiB of text, in UTF-8 where it is bytes.
+   * @throws {InvalidError} When the name or the value cannot be one.
+   */
+  async set(name: string, value: Uint8Array | string): Promise<SecretInfo> {
+    check(secretName, name, ["name"]);
+    const bytes = bytesOf(value);
+    // One after the other, since each has to foresee its version.
+    const done = this.#change.then(() => this.#add(name, bytes));
+    this.#change = done.catch(() => {});
+    return infoOf(await done);
+  }
+
+  /** Every secret, by name. */
+  list(): SecretInfo[] {
+    return this.#store.secrets().map(infoOf);
+  }
+
+  /** Removes a secret with all of its versions; whether there was one. */
+  delete(name: string): boolean {
+    return this.#store.deleteSecret(name);
+  }
+
+  /**
+   * The versions that secrets have now, for a new revision to keep.
+   *
+   * @throws {UnknownSecretError} For the first that there is not.
+   */
+  currentVersions(names: Iterable<string>): Record<string, number> {
+    const versions = new Map(this.#store.secrets().map(({ name, version }) => [name, version]));
+    return Object.fromEntries(Array.from(names, (name) => {
+      const version = versions.get(name);
+      if (version === undefined) throw new UnknownSecretError(name);
+      return [name, version];
+    }));
+  }
+
+  /**
+   * The values for a revision's variables.
+   *
+   * @param secretEnv The variables with the names of their secrets.
+   * @param versions Which version of each secret the revision has.
+   * @throws {UnknownSecretError} For the first secret that there is not, or not in that version.
+   * @throws {SecretKeyError} When one was sealed with another key.
+   * @throws {UnreadableSecretError} When one is damaged.
+   */
+  async resolve(
+    secretEnv: Readonly<Record<string, string>>,
+    versions: Readonly<Record<string, number>>,
+  ): Promise<Record<string, string>> {
+    const records = Object.entries(secretEnv).map(([variable, name]) => {
+      const version = Object.hasOwn(versions, name) ? versions[name] : undefined;
+      const record = version === undefined ? undefined : this.#store.secret(name, version);
+      if (record === undefined) throw new UnknownSecretError(name, version);
+      return { variable, name, record };
+    });
+    const values: [variable: string, value: string][] = [];
+    for (const { variable, name, record } of records) {
+      values.push([variable, textOf(await this.#key.unseal(record.sealed, name, record.version))]);
+    }
+    return Object.fromEntries(values);
+  }
+
+  async #add(name: string, bytes: Uint8Array): Promise<SecretRecord> {
+    const last = this.#store.secrets().find((secret) => secret.name === name)?.version;
+    const next = (last ?? 0) + 1;
+    const sealed = await this.#key.seal(bytes, name, next);
+    const record = this.#store.addSecret(name, sealed, this.#now());
+    if (record.version === next) return record;
+    if (last !== undefined) throw new Error(`The version after ${last} of ${name} is ${record.version}`);
+    // The secret was there before and was deleted: its versions go on, which the store shows only now. Nothing can open
+    // this value, and it is the only one, so it goes again before anybody sees it.
+    this.#store.deleteSecret(name);
+    const resealed = await this.#key.seal(bytes, name, record.version + 1);
+    return this.#store.addSecret(name, resealed, this.#now());
+  }
+}
+
+function infoOf({ name, version, createdAt }: SecretRecord): SecretInfo {
+  return { name, version, createdAt };
+}
+
+/** A copy of the value in UTF-8. What cannot be the value of a variable is refused, and never shown. */
+function bytesOf(value: Uint8Array | string): Uint8Array {
+  const refuse = (reason: string) => new InvalidError(["value"], reason);
+  if (typeof value === "string" && !value.isWellFormed()) throw refuse("must be text, and has half a character");
+  const bytes = typeof value === "string" ? encoder.encode(value) : value.slice();
+  if (bytes.length > MAX_BYTES) throw refuse("must be at most 64 KiB");
+  if (bytes.includes(0)) throw refuse("must not have a zero byte, which no variable can have");
+  try {
+    textOf(bytes);
+  } catch {
+    throw refuse("must be text in UTF-8; write other bytes as base64");
+  }
+  return bytes;
+}
+
+/** @throws {TypeError} Where the bytes are no UTF-8. */
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+}

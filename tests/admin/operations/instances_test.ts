@@ -1,0 +1,34 @@
+import { assertEquals } from "@std/assert";
+import { Instance } from "../../../src/serving/instance.ts";
+import { newRevision } from "../../support/kit.ts";
+import { good, newAdmin } from "../kit.ts";
+
+Deno.test("an instance is shown as it is, from its start to its use", async () => {
+  const { ask, kit: { clock, fleet, newPool } } = await newAdmin();
+  assertEquals(await good(ask("GET", "/v1/instances")), []);
+  const pool = newPool(newRevision(undefined, "golang"));
+  const instance = new Instance("cless-golang-1", pool.revision, clock);
+  fleet.add(instance, pool);
+  const show = async (query = "") => (await good(ask("GET", `/v1/instances${query}`)))[0];
+  const start = {
+    id: "cless-golang-1",
+    service: "golang",
+    revision: "golang-0123456789ab",
+    state: "starting",
+    address: "",
+    inFlight: 0,
+    startedAt: instance.startedAt.toISOString(),
+  };
+  assertEquals(await show(), start);
+  instance.origin = "http://172.31.240.2:8080";
+  instance.become("ready");
+  instance.coldStartMs = 231;
+  const lease = instance.claim();
+  const ready = { ...start, state: "ready", address: "172.31.240.2:8080", inFlight: 1, coldStartMs: 231 };
+  assertEquals(await show(), ready);
+  lease.release();
+  assertEquals(await show(), { ...ready, inFlight: 0, lastUsedAt: instance.lastUsedAt!.toISOString() });
+  assertEquals([(await show("?service=golang")).id, await show("?service=go")], [instance.id, undefined]);
+  fleet.delete(instance);
+  assertEquals(await show(), undefined);
+});

@@ -1,0 +1,265 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { ImageUnavailable, RevisionFailed } from "../../../src/control/deploy/deploy_error.ts";
+import { ClessError } from "../../../src/errors.ts";
+import { foundService, good, newAdmin, problemOf, templateJson } from "../kit.ts";
+
+Deno.test("a service is created, read, repeated and changed", async () => {
+  const { ask } = await newAdmin();
+  const body = { image: "web:1", env: { GREETING: "one" }, domains: ["WWW.example.com"] };
+  const made = await ask("PUT", "/v1/services/web", { body });
+  assertEquals([made.status, made.headers.get("etag")], [201, '"1"']);
+  const service = await made.json();
+  const { createdAt, updatedAt, ...rest } = service;
+  assertEquals(rest, {
+    name: "web",
+    url: "http://web.localhost:8080",
+    domains: ["www.example.com"],
+    latestRevision: "web-00001",
+    traffic: [{ revision: "latest", percent: 100 }],
+    etag: "1",
+    revisionHistory: 20,
+  });
+  assertEquals(createdAt, updatedAt);
+  assertEquals(await good(ask("PUT", "/v1/services/web", { body })), service);
+  const changed = await good(ask("PUT", "/v1/services/web", { body: { image: "web:2" } }));
+  assertEquals([changed.etag, changed.latestRevision, changed.domains], ["2", "web-00002", ["www.example.com"]]);
+  const read = await ask("GET", "/v1/services/web");
+  assertEquals(read.headers.get("etag"), '"2"');
+  assertEquals(await read.json(), changed);
+  assertEquals(await good(ask("GET", "/v1/services")), [changed]);
+});
+
+Deno.test("of two who create a service at once, one has created it", async () => {
+  const { ask } = await newAdmin();
+  const answers = ["web:1", "web:2"].map((image) => ask("PUT", "/v1/services/web", { body: { image } }));
+  const statuses = await Promise.all(answers.map(async (answer) => {
+    await (await answer).body?.cancel();
+    return (await answer).status;
+  }));
+  assertEquals(statuses.sort(), [200, 201]);
+  assertEquals((await good(ask("GET", "/v1/services/web/revisions"))).length, 2);
+});
+
+Deno.test("a body that is wrong is refused by its field, and creates nothing", async () => {
+  const { ask } = await newAdmin();
+  const image = "web";
+  const bad: [name: string, body: unknown, detail: string][] = [
+    ["admin", { image }, "name: must be 1 to 40"],
+    ["Upper", { image }, "name: must be 1 to 40"],
+    ["a--b", { image }, "name: must be 1 to 40"],
+    ["x".repeat(41), { image }, "name: must be 1 to 40"],
+    ["x", {}, "image: is missing"],
+    ["x", { image: "" }, "image: is no name of an image"],
+    ["x", { image: "-v /:/host web" }, "image: is no name of an image"],
+    ["x", { image, port: 70000 }, "port: must be a whole number from 1 to 65535"],
+    ["x", { image, env: { "A=B": "c" } }, "env.A=B: is no name of a variable"],
+    ["x", { image, stopAfter: "soon" }, "stopAfter: expected a duration"],
+    ["x", { image, minInstances: 3, maxInstances: 1 }, "minInstances: must be at most"],
+    ["x", { image, prot: 1 }, "prot: unknown field; did you mean `port`?"],
+    ["x", { image, secretEnv: { A: "nosuch" } }, "secretEnv: there is no secret nosuch"],
+    ["x", [], "the body: must be an object"],
+    ["x", null, "the body: must be an object"],
+    ["x", 1, "the body: must be an object"],
+  ];
+  for (const [name, body, detail] of bad) {
+    const told = await problemOf(await ask("PUT", `/v1/services/${name}`, { body }), 400, "invalid");
+    assert(told.startsWith(detail), told);
+  }
+  assertEquals(await good(ask("GET", "/v1/services")), []);
+});
+
+Deno.test("a domain belongs to one service", async () => {
+  const { ask } = await newAdmin();
+  const body = { image: "shop", domains: ["www.example.com"] };
+  await good(ask("PUT", "/v1/services/shop", { body }), 201);
+  const detail = await problemOf(await ask("PUT", "/v1/services/other", { body }), 409, "conflict");
+  assertEquals(detail, "www.example.com belongs to the service shop");
+});
+
+Deno.test("a revision that does not start is told with its reason, and changes nothing", async () => {
+  const starts = [() => Promise.resolve()];
+  const { ask } = await newAdmin({ scene: { tryStart: () => starts.shift()!() } });
+  const before = await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
+  const failure = new ClessError("start_failed", "The service could not be started", { detail: "it exited with 1" });
+  starts.push(() => Promise.reject(failure));
+  const answer = await ask("PUT", "/v1/services/web", { body: { image: "web:2" } });
+  const { reason, output } = await answer.clone().json();
+  const detail = await problemOf(answer, 422, "revision_failed");
+  assertEquals(detail, "the revision web-00002 did not become ready: it exited with 1");
+  assertEquals([reason, output], ["it exited with 1", []]);
+  assertEquals(await good(ask("GET", "/v1/services/web")), before);
+  await good(ask("PUT", "/v1/services/web?wait=false", { body: { image: "web:2" } }));
+});
+
+Deno.test("the reason and the last lines of a revision or an image that fails are shown", async () => {
+  const failed = Object.assign(new RevisionFailed("web-00001", new Error("exit 1")), { output: ["a", "b"] });
+  const unavailable = new ImageUnavailable("the image x cannot be had: no such host", { reason: "no such host" });
+  const errors: [error: Error, code: string, extra: unknown][] = [
+    [failed, "revision_failed", ["exit 1", ["a", "b"]]],
+    [unavailable, "image_unavailable", ["no such host", []]],
+    [new ClessError("start_timeout", "x", { detail: "not ready in 30s" }), "revision_failed", ["x", []]],
+  ];
+  for (const [error, code, extra] of errors) {
+    const { ask, found } = await newAdmin({
+      control: { wake: () => Promise.reject(error), sleep: () => Promise.reject() },
+    });
+    found.push(foundService("web"));
+    const answer = await ask("POST", "/v1/services/web/wake");
+    const { reason, output } = await answer.clone().json();
+    await problemOf(answer, 422, code);
+    assertEquals([reason, output], extra);
+  }
+});
+
+Deno.test("a change that is meant for another state of the service is refused", async () => {
+  const { ask } = await newAdmin();
+  const put = (ifMatch: string, image: string) =>
+    ask("PUT", "/v1/services/web", { body: { image }, headers: { "if-match": ifMatch } });
+  await problemOf(await put('"1"', "web:1"), 412, "stale");
+  await problemOf(await put("*", "web:1"), 412, "stale");
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
+  let generation = 1;
+  for (const write of [(n: number) => `"${n}"`, String, (n: number) => `W/"${n}"`, () => "*"]) {
+    await good(put(write(generation), `web:${++generation}`));
+  }
+  const detail = await problemOf(await put('"1"', "web:9"), 412, "stale");
+  assertStringIncludes(detail, "was changed in the meantime");
+  for (const wrong of ["x", '"x"', '"1', "1, 2", '"-1"', "", "**"]) {
+    await problemOf(await put(wrong, "web:9"), 400, "invalid");
+  }
+  const stale = { headers: { "if-match": '"1"' } };
+  await problemOf(await ask("DELETE", "/v1/services/web", stale), 412, "stale");
+  await problemOf(await ask("POST", "/v1/services/web/rollback", stale), 412, "stale");
+  await problemOf(await ask("DELETE", "/v1/services/web/revisions/web-00001", stale), 412, "stale");
+  const body = [{ revision: "latest", percent: 100 }];
+  await problemOf(await ask("PUT", "/v1/services/web/traffic", { ...stale, body }), 412, "stale");
+});
+
+Deno.test("a dry run says what would come, and changes nothing", async () => {
+  const { ask } = await newAdmin();
+  const preview = await good(ask("PUT", "/v1/services/web?dryRun=true", { body: { image: "web" } }));
+  assertEquals(preview, {
+    change: "create",
+    revision: "web-00009",
+    changed: ["image"],
+    pull: false,
+    traffic: { before: [], after: [{ revision: "latest", percent: 100 }] },
+    domains: { before: [], after: [] },
+    revisionHistory: { after: 20 },
+    declaredBy: {},
+  });
+  await problemOf(await ask("GET", "/v1/services/web"), 404, "not_found");
+});
+
+Deno.test("services come in pages by name, and by what they are", async () => {
+  const { ask, found } = await newAdmin();
+  for (const name of ["shop", "blog", "web", "wiki"]) {
+    const file = name.startsWith("w") ? "?declaredBy=/etc/cless.yaml" : "";
+    await good(ask("PUT", `/v1/services/${name}${file}`, { body: { image: name } }), 201);
+  }
+  found.push(foundService("golang"), foundService("python"));
+  const names = async (query: string) =>
+    (await good(ask("GET", `/v1/services${query}`))).map((s: { name: string }) => s.name);
+  assertEquals(await names(""), ["blog", "golang", "python", "shop", "web", "wiki"]);
+  assertEquals(await names("?convention=true"), ["golang", "python"]);
+  assertEquals(await names("?convention=false&q=o"), ["blog", "shop"]);
+  assertEquals(await names("?declaredBy=/etc/cless.yaml"), ["web", "wiki"]);
+  assertEquals(await names("?q=nosuch"), []);
+  const pages: string[][] = [];
+  let next: string | undefined = "/v1/services?limit=2&convention=false";
+  while (next !== undefined) {
+    const answer: Response = await ask("GET", next);
+    const link: string | null = answer.headers.get("link");
+    pages.push((await answer.json()).map(({ name }: { name: string }) => name));
+    next = link === null ? undefined : /^<(\/v1\/services\?[^>]*)>; rel="next"$/.exec(link)![1]!;
+    if (next !== undefined) assertStringIncludes(next, "convention=false");
+  }
+  assertEquals(pages, [["blog", "shop"], ["web", "wiki"]]);
+});
+
+Deno.test("revisions are listed newest first without the values of their variables", async () => {
+  const { ask, tokens } = await newAdmin();
+  for (const image of ["web:1", "web:2"]) {
+    await ask("PUT", "/v1/services/web", { body: { image, env: { KEY: "hidden-value" }, tag: "next" } });
+  }
+  const answer = await (await ask("GET", "/v1/services/web/revisions")).text();
+  assert(!answer.includes("hidden-value"), answer);
+  const [newest, oldest] = JSON.parse(answer);
+  const { createdAt, template: { envNames, ...template }, ...rest } = newest;
+  assertEquals(rest, {
+    name: "web-00002",
+    service: "web",
+    image: "web:2",
+    imageId: "sha256:web:2",
+    percent: 100,
+    tag: "next",
+    latest: true,
+  });
+  assert(createdAt.endsWith("Z"));
+  const { env: _, ...expected } = templateJson("web:2");
+  assertEquals([envNames, template], [["KEY"], expected]);
+  assertEquals([oldest.name, oldest.percent, oldest.latest, "tag" in oldest], ["web-00001", 0, false, false]);
+  const env = async (token: string) =>
+    (await good(ask("GET", "/v1/services/web/revisions/web-00002", { token }))).template.env;
+  assertEquals(await env(tokens.deploy), { KEY: "hidden-value" });
+  assertEquals(await env(tokens.read), { KEY: "***" });
+});
+
+Deno.test("a revision without traffic and tag can be removed", async () => {
+  const { ask } = await newAdmin();
+  for (const image of ["web:1", "web:2"]) await ask("PUT", "/v1/services/web", { body: { image } });
+  await good(ask("DELETE", "/v1/services/web/revisions/web-00001"), 204);
+  await problemOf(await ask("DELETE", "/v1/services/web/revisions/web-00001"), 404, "not_found");
+  await problemOf(await ask("DELETE", "/v1/services/web/revisions/web-00002"), 409, "conflict");
+});
+
+Deno.test("traffic is shared out, and goes back", async () => {
+  const { ask, splitOf } = await newAdmin();
+  for (const image of ["web:1", "web:2"]) await ask("PUT", "/v1/services/web", { body: { image } });
+  const split = [{ revision: "web-00001", percent: 30, tag: "old" }, { revision: "latest", percent: 70 }];
+  const answer = await ask("PUT", "/v1/services/web/traffic", { body: split });
+  assertEquals([answer.status, answer.headers.get("etag")], [200, '"3"']);
+  assertEquals((await answer.json()).traffic, split);
+  assertEquals(splitOf("web.localhost"), { "web-00001": 30, "web-00002": 70 });
+  const back = await good(ask("POST", "/v1/services/web/rollback"));
+  assertEquals(back.traffic, [
+    { revision: "web-00002", percent: 100 },
+    { revision: "web-00001", percent: 0, tag: "old" },
+  ]);
+  await problemOf(await ask("POST", "/v1/services/nosuch/rollback"), 404, "not_found");
+});
+
+Deno.test("wrong traffic is refused and changes nothing", async () => {
+  const { ask } = await newAdmin();
+  for (const image of ["web:1", "web:2"]) await ask("PUT", "/v1/services/web", { body: { image } });
+  const before = await good(ask("GET", "/v1/services/web"));
+  const bad: [body: unknown, detail: string][] = [
+    [[{ revision: "web-00001", percent: 50 }], "traffic: the percents must sum to 100"],
+    [[{ revision: "web-00009", percent: 100 }], "traffic: there is no revision web-00009"],
+    [[{ revision: "web-00001", percent: -10 }, { revision: "web-00002", percent: 110 }], "0.percent: must be a whole"],
+    [[{ revision: "web-00001", percent: 50 }, { revision: "web-00001", percent: 50 }], "traffic: web-00001 is there"],
+    [[], "traffic: the percents must sum to 100"],
+    [{ revision: "web-00001", percent: 100 }, "the body: must be a list"],
+    [[{ revision: "latest", percent: 100, tag: "t".repeat(40) + "x" }], "0.tag: must be"],
+    [[{ revision: "latest", percent: 100, color: "red" }], "0.color: unknown field"],
+  ];
+  for (const [body, detail] of bad) {
+    const told = await problemOf(await ask("PUT", "/v1/services/web/traffic", { body }), 400, "invalid");
+    assert(told.startsWith(detail), told);
+  }
+  assertEquals(await good(ask("GET", "/v1/services/web")), before);
+});
+
+Deno.test("a service is woken, put to sleep and removed", async () => {
+  const { ask, asked, services } = await newAdmin();
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web" } }), 201);
+  await good(ask("POST", "/v1/services/web/wake"), 204);
+  await good(ask("POST", "/v1/services/web/sleep"), 204);
+  assertEquals(asked, ["wake web", "sleep web"]);
+  await good(ask("DELETE", "/v1/services/web"), 204);
+  assertEquals(services.get("web"), undefined);
+  for (const action of ["wake", "sleep"]) {
+    await problemOf(await ask("POST", `/v1/services/web/${action}`), 404, "not_found");
+  }
+  await problemOf(await ask("DELETE", "/v1/services/web"), 404, "not_found");
+});

@@ -1,0 +1,247 @@
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { Attempts } from "../../../src/control/access/attempts.ts";
+import type { Scope, TokenRecord } from "../../../src/control/records.ts";
+import { InvalidError } from "../../../src/control/schema/schema.ts";
+import { type Store, StoreUnavailable } from "../../../src/control/store.ts";
+import { allows, CONFIG_NAME, OWNER_NAME, Tokens } from "../../../src/control/access/tokens.ts";
+import { SqliteStore } from "../../../src/sqlite/store.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { noRead, noWrite } from "../../support/permissions.ts";
+
+const OWNER = "0123456789abcdef".repeat(4);
+const EVERYTHING = { name: OWNER_NAME, scope: "admin" } as const;
+
+/** A store that has tokens in memory, and can be out of order. */
+class FakeStore {
+  readonly records = new Map<string, TokenRecord>();
+  broken = false;
+
+  putToken(token: TokenRecord): void {
+    if (this.broken) throw new StoreUnavailable("broken");
+    this.records.set(token.name, token);
+  }
+
+  tokens(): TokenRecord[] {
+    return [...this.records.values()];
+  }
+
+  deleteToken(name: string): boolean {
+    if (this.broken) throw new StoreUnavailable("broken");
+    return this.records.delete(name);
+  }
+}
+
+/** Tokens in a store in memory, and a time that can be set. */
+function setUp() {
+  const [store, time] = [new FakeStore(), { now: 1000 }];
+  const open = () => new Tokens(store as Partial<Store> as Store, OWNER, () => time.now);
+  return { store, time, open, tokens: open() };
+}
+
+Deno.test("the owner's token may do everything", async () => {
+  const { tokens } = setUp();
+  assertEquals(await tokens.check(OWNER), EVERYTHING);
+  assertEquals(tokens.list(), []);
+  assert(!tokens.revoke(OWNER_NAME));
+  assertEquals(await tokens.check(OWNER), EVERYTHING);
+});
+
+Deno.test("once the owner has another token, the old one is nobody's", async () => {
+  const tokens = setUp().open();
+  const other = "fedcba9876543210".repeat(4);
+  assertEquals(await tokens.check(other), undefined);
+  tokens.setOwner(other);
+  assertEquals([await tokens.check(OWNER), await tokens.check(other)], [undefined, EVERYTHING]);
+});
+
+Deno.test("a token is known by its text, which is nowhere else", async () => {
+  const { tokens, store } = setUp();
+  const text = await tokens.issue("ci", "deploy");
+  assertMatch(text, /^cless_[A-Za-z0-9_-]{43}$/);
+  assertEquals(await tokens.check(text), { name: "ci", scope: "deploy" });
+  const other = await tokens.issue("status", "read");
+  assertNotEquals(text, other);
+  assertEquals(await tokens.check(other), { name: "status", scope: "read" });
+  assertEquals(await tokens.check(text), { name: "ci", scope: "deploy" });
+  const { hash, ...rest } = store.records.get("ci")!;
+  assertEquals(hash, new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
+  assertEquals(rest, { name: "ci", scope: "deploy", expiresAt: undefined, createdAt: 1000 });
+});
+
+Deno.test("what is nearly a token is none", async () => {
+  const { tokens } = setUp();
+  const text = await tokens.issue("ci", "admin");
+  const near = [
+    text.slice(0, -1),
+    text + "A",
+    text.slice(6),
+    text.toUpperCase(),
+    ` ${text}`,
+    `${text}\n`,
+    OWNER + OWNER,
+  ];
+  for (const wrong of ["", "cless_", "ci", OWNER_NAME, OWNER.slice(1), ...near]) {
+    assertEquals(await tokens.check(wrong), undefined, wrong);
+  }
+});
+
+Deno.test("the list has no hashes, and is by name", async () => {
+  const { tokens } = setUp();
+  await tokens.issue("b", "read", 2000);
+  await tokens.issue("a", "admin");
+  assertEquals(tokens.list(), [
+    { name: "a", scope: "admin", expiresAt: undefined, createdAt: 1000 },
+    { name: "b", scope: "read", expiresAt: 2000, createdAt: 1000 },
+  ]);
+});
+
+Deno.test("a token is refused from its end on", async () => {
+  const { tokens, time } = setUp();
+  const text = await tokens.issue("ci", "read", 2000);
+  time.now = 1999;
+  assertEquals(await tokens.check(text), { name: "ci", scope: "read" });
+  time.now = 2000;
+  assertEquals(await tokens.check(text), undefined);
+  assertEquals(tokens.list().length, 1);
+});
+
+Deno.test("a revoked token is refused at once", async () => {
+  const { tokens, store } = setUp();
+  const [text, other] = [await tokens.issue("ci", "deploy"), await tokens.issue("other", "read")];
+  assert(tokens.revoke("ci"));
+  assertEquals(await tokens.check(text), undefined);
+  assertEquals(await tokens.check(other), { name: "other", scope: "read" });
+  assertEquals([...store.records.keys()], ["other"]);
+  assert(!tokens.revoke("ci"));
+});
+
+Deno.test("a token takes the place of one of the same name", async () => {
+  const { tokens } = setUp();
+  const [before, after] = [await tokens.issue("ci", "deploy"), await tokens.issue("ci", "read")];
+  assertEquals(await tokens.check(before), undefined);
+  assertEquals(await tokens.check(after), { name: "ci", scope: "read" });
+  assertEquals(tokens.list().length, 1);
+});
+
+Deno.test("what is not in the store is not valid, and what is still there is", async () => {
+  const { tokens, store } = setUp();
+  const text = await tokens.issue("ci", "deploy");
+  store.broken = true;
+  await assertRejects(() => tokens.issue("other", "read"), StoreUnavailable);
+  assertThrows(() => tokens.revoke("ci"), StoreUnavailable);
+  assertEquals(await tokens.check(text), { name: "ci", scope: "deploy" });
+  assertEquals(await tokens.check(OWNER), EVERYTHING);
+  assertEquals(tokens.list().map(({ name }) => name), ["ci"]);
+});
+
+Deno.test("names, scopes and times that cannot be are refused", async () => {
+  const { tokens, store } = setUp();
+  for (const name of ["", "-a", "a b", "a\n", "é", "a".repeat(129), OWNER_NAME, CONFIG_NAME]) {
+    await assertRejects(() => tokens.issue(name, "read"), InvalidError, "name: ");
+  }
+  await assertRejects(
+    () => tokens.issue("a", "all" as Scope),
+    InvalidError,
+    "scope: must be one of read, deploy, admin",
+  );
+  for (const time of [1000, 0, -1, NaN, Infinity, 1000.5]) {
+    await assertRejects(() => tokens.issue("a", "read", time), InvalidError, "expiresAt: must be a time in the future");
+  }
+  assertEquals(store.records.size, 0);
+});
+
+Deno.test({
+  name: "tokens outlive the process",
+  ignore: noRead || noWrite,
+  fn: async () => {
+    const folder = await Deno.makeTempDir({ prefix: "tokens-" });
+    try {
+      let text: string;
+      {
+        using store = SqliteStore.open(folder);
+        text = await new Tokens(store, OWNER).issue("ci", "deploy", Date.now() + 60_000);
+      }
+      using store = SqliteStore.open(folder);
+      assertEquals(await new Tokens(store, OWNER).check(text), { name: "ci", scope: "deploy" });
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+Deno.test("a scope allows what those below it allow", () => {
+  const scopes: Scope[] = ["read", "deploy", "admin"];
+  assertEquals(scopes.map((scope) => scopes.filter((needed) => allows(scope, needed))), [
+    ["read"],
+    ["read", "deploy"],
+    ["read", "deploy", "admin"],
+  ]);
+});
+
+/** Notes as many wrong tokens. */
+function fail(attempts: Attempts, address: string, times: number): void {
+  for (let time = 0; time < times; time++) attempts.wrong(address);
+}
+
+Deno.test("ten wrong tokens within a minute lead to refusals for a minute", async () => {
+  const clock = new FakeClock();
+  const attempts = new Attempts(clock);
+  assertEquals(attempts.secondsLeft("a"), undefined);
+  fail(attempts, "a", 9);
+  await clock.advance(59_999);
+  assertEquals(attempts.secondsLeft("a"), undefined);
+  attempts.wrong("a");
+  assertEquals(attempts.secondsLeft("a"), 60);
+  await clock.advance(1);
+  assertEquals(attempts.secondsLeft("a"), 60);
+  await clock.advance(59_000);
+  assertEquals(attempts.secondsLeft("a"), 1);
+  await clock.advance(999);
+  assertEquals(attempts.secondsLeft("a"), undefined);
+  fail(attempts, "a", 9);
+  assertEquals(attempts.secondsLeft("a"), undefined);
+  attempts.wrong("a");
+  assertEquals(attempts.secondsLeft("a"), 60);
+});
+
+Deno.test("wrong tokens count for a minute, whenever the minute began", async () => {
+  const clock = new FakeClock();
+  const attempts = new Attempts(clock);
+  fail(attempts, "a", 5);
+  await clock.advance(30_000);
+  fail(attempts, "a", 4);
+  await clock.advance(30_000);
+  fail(attempts, "a", 5); // the first five do not count any more
+  assertEquals(attempts.secondsLeft("a"), undefined);
+  attempts.wrong("a");
+  assertEquals(attempts.secondsLeft("a"), 60);
+});
+
+Deno.test("what is wrong during the refusals does not make them longer", async () => {
+  const clock = new FakeClock();
+  const attempts = new Attempts(clock, { limit: 2, pause: 10_000 });
+  fail(attempts, "a", 2);
+  await clock.advance(9000);
+  fail(attempts, "a", 100);
+  assertEquals(attempts.secondsLeft("a"), 1);
+  await clock.advance(1000);
+  assertEquals(attempts.secondsLeft("a"), undefined);
+});
+
+Deno.test("an address is not refused for what others do", () => {
+  const attempts = new Attempts(new FakeClock());
+  fail(attempts, "a", 9);
+  fail(attempts, "b", 1000);
+  assertEquals(["a", "b", "c"].map((address) => attempts.secondsLeft(address)), [undefined, 60, undefined]);
+});
+
+Deno.test("of very many addresses, the oldest are forgotten", () => {
+  const attempts = new Attempts(new FakeClock());
+  fail(attempts, "a", 10);
+  fail(attempts, "b", 9);
+  for (let address = 0; address < 9998; address++) attempts.wrong(`${address}`);
+  assertEquals([attempts.size, attempts.secondsLeft("a")], [10_000, 60]);
+  attempts.wrong("b");
+  attempts.wrong("new");
+  assertEquals([attempts.size, attempts.secondsLeft("a"), attempts.secondsLeft("b")], [10_000, undefined, 60]);
+});

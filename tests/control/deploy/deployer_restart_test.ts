@@ -1,0 +1,84 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { StoreUnavailable } from "../../../src/control/store.ts";
+import { ClessError } from "../../../src/errors.ts";
+import { settle } from "../../support/fake_clock.ts";
+import { never } from "../../support/kit.ts";
+import { AT_ONCE, input, newScene, seen } from "./deployer_kit.ts";
+
+Deno.test("a service that is deleted is unknown, its pools are retired, and its name's numbers go on", async () => {
+  const { deployer, retired, services, splitOf, store } = newScene();
+  const asked = input("one", { service: { domains: ["a.example"] }, tag: "next" });
+  await deployer.deploy("app", asked, AT_ONCE);
+  await deployer.deploy("app", input("two"), AT_ONCE);
+  await deployer.delete("app", { by: "ci", ifMatch: 2 });
+  for (const host of ["app.localhost", "a.example", "next--app.localhost"]) {
+    assertEquals(splitOf(host), undefined, host);
+  }
+  assertEquals([deployer.get("app"), services.list()], [undefined, []]);
+  assertEquals(store.load(), { services: [], revisions: [] });
+  assertEquals(retired.sort(), ["app-00001", "app-00002"]);
+  assertEquals(store.history("app", 1)[0]!.action, "delete");
+  const { revision, service } = await deployer.deploy("app", asked, AT_ONCE);
+  assertEquals([revision.name, service.generation, service.previousTraffic], ["app-00003", 3, []]);
+});
+
+Deno.test("after a restart everything is as it was", async () => {
+  const first = newScene();
+  await first.deployer.deploy("app", input("one", { service: { domains: ["a.example"] } }), AT_ONCE);
+  await first.deployer.deploy("app", input("two", { traffic: 25, tag: "next" }), AT_ONCE);
+  await first.deployer.deploy("web", input("three", { stopAfter: Infinity }), AT_ONCE);
+  const second = newScene({ store: first.store });
+  second.deployer.load();
+  assertEquals(seen(second, "app", "web"), seen(first, "app", "web"));
+  for (const host of ["app.localhost", "a.example", "next--app.localhost", "web.localhost"]) {
+    assertEquals(second.splitOf(host), first.splitOf(host), host);
+  }
+  assertEquals(second.publisher.poolOf("web", "web-00001")!.revision.stopAfter, Infinity);
+  assert(!(await second.deployer.deploy("web", input("three", { stopAfter: Infinity }), AT_ONCE)).created);
+  const { revision } = await second.deployer.deploy("app", input("four"), AT_ONCE);
+  assertEquals(revision.name, "app-00003");
+});
+
+Deno.test("a service whose secret cannot be read at the start answers as one that cannot start, and can be mended", async () => {
+  const first = newScene();
+  first.store.addSecret("key", new Uint8Array(), 0);
+  await first.deployer.deploy("app", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);
+  await first.deployer.deploy("web", input("two"), AT_ONCE);
+  first.store.deleteSecret("key");
+  const { deployer, kit, publisher, splitOf } = newScene({ store: first.store });
+  deployer.load();
+  assertEquals([splitOf("app.localhost"), splitOf("web.localhost")], [{ "app-00001": 100 }, { "web-00001": 100 }]);
+  const error = await assertRejects(() => publisher.poolOf("app", "app-00001")!.hold(never()), ClessError);
+  assertEquals([error.code, error.detail], ["start_failed", "the secret key is gone"]);
+  assertEquals(kit.launcher.called("launch"), []);
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  assertEquals(splitOf("app.localhost"), { "app-00002": 100 });
+});
+
+Deno.test("a start after a restart does not need the store for its secrets", async () => {
+  const first = newScene();
+  first.store.addSecret("key", new Uint8Array(), 0);
+  await first.deployer.deploy("app", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);
+  const { deployer, kit, publisher, store } = newScene({ store: first.store });
+  deployer.load();
+  await settle();
+  store.secret = () => {
+    throw new StoreUnavailable("the disk is gone");
+  };
+  const held = publisher.poolOf("app", "app-00001")!.hold(never());
+  const launch = await kit.launcher.nextLaunch();
+  assertEquals(launch.revision.env, { KEY: "key 1" });
+  launch.succeed("http://10.0.0.2:8080");
+  (await held).lease.release();
+});
+
+Deno.test("a service that cannot be published at the start does not keep the others from it", async () => {
+  const first = newScene();
+  for (const name of ["app", "web"]) await first.deployer.deploy(name, input("one"), AT_ONCE);
+  const { services, revisions } = first.store.load();
+  first.store.load = () => ({ services, revisions: revisions.filter(({ service }) => service === "web") });
+  const { deployer, splitOf } = newScene({ store: first.store });
+  deployer.load();
+  assertEquals([splitOf("app.localhost"), splitOf("web.localhost")], [undefined, { "web-00001": 100 }]);
+  assertEquals(deployer.list().length, 2);
+});

@@ -1,0 +1,107 @@
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import type { RevisionRecord, ServiceRecord } from "../../../src/control/records.ts";
+import { canonicalTemplate, type TemplateInput } from "../../../src/domain/template.ts";
+import { LATEST, type Traffic } from "../../../src/domain/traffic.ts";
+import { Service } from "../../../src/serving/service.ts";
+import { newRevision } from "../../support/kit.ts";
+import { newScene } from "./deployer_kit.ts";
+
+function revision(name: string, template: Partial<TemplateInput> = {}): RevisionRecord {
+  return {
+    name,
+    service: "app",
+    template: canonicalTemplate({ image: "shop", ...template }),
+    imageId: `sha256:${name}`,
+    imageDigest: undefined,
+    pulled: false,
+    secretVersions: {},
+    createdAt: 0,
+  };
+}
+
+function service(latestRevision: string, traffic: Traffic, domains: string[] = []): ServiceRecord {
+  return {
+    name: "app",
+    domains,
+    revisionHistory: 20,
+    traffic,
+    previousTraffic: [],
+    latestRevision,
+    lastNumber: 2,
+    generation: 1,
+    declaredBy: undefined,
+    createdAt: 0,
+    updatedAt: 0,
+  };
+}
+
+const ALL = [{ revision: LATEST, percent: 100 }];
+
+Deno.test("what the template leaves open follows the settings, and the rest follows the template", async () => {
+  const { publisher } = newScene();
+  const said = { port: 3000, env: { A: "b" }, requestTimeout: Infinity, memory: 1024, readiness: { path: "/up" } };
+  const made = (await publisher.newPool(revision("app-00001", said))).revision;
+  assertEquals([made.port, made.env, made.readinessPath, made.memory], [3000, { A: "b" }, "/up", 1024]);
+  assertEquals([made.startTimeout, made.requestTimeout, made.stopAfter], [30_000, Infinity, 60_000]);
+  assertEquals([made.image, made.imageId, made.cpus], ["shop", "sha256:app-00001", undefined]);
+});
+
+Deno.test("what is prepared is not seen before it is published", async () => {
+  const { publisher, retired, splitOf } = newScene();
+  const [one, two] = [revision("app-00001"), revision("app-00002")];
+  publisher.publish(service("app-00001", ALL, ["a.example"]), [one]);
+  const publish = await publisher.prepare(service("app-00002", ALL, ["b.example"]), [one, two]);
+  assertEquals([splitOf("a.example"), splitOf("b.example"), retired], [{ "app-00001": 100 }, undefined, []]);
+  publish();
+  assertEquals([splitOf("a.example"), splitOf("b.example"), retired], [undefined, { "app-00002": 100 }, ["app-00001"]]);
+});
+
+Deno.test("an old pool is retired only once no request goes there", () => {
+  const { on, publisher, retired, splitOf } = newScene();
+  const revisions = [revision("app-00001"), revision("app-00002")];
+  publisher.publish(service("app-00001", ALL), revisions);
+  const splits: unknown[] = [];
+  on.retire = () => void splits.push(splitOf("app.localhost"));
+  publisher.publish(service("app-00002", ALL), revisions);
+  publisher.remove("app");
+  assertEquals([retired, splits], [["app-00001", "app-00002"], [{ "app-00002": 100 }, undefined]]);
+});
+
+Deno.test("a pool stays as long as its revision has a share or a tag", () => {
+  const { publisher, retired } = newScene();
+  const revisions = [revision("app-00001"), revision("app-00002")];
+  publisher.publish(service("app-00001", ALL), revisions);
+  const pool = publisher.poolOf("app", "app-00001");
+  publisher.publish(service("app-00002", [...ALL, { revision: "app-00001", percent: 0, tag: "old" }]), revisions);
+  assertStrictEquals(publisher.poolOf("app", "app-00001"), pool);
+  assertEquals(retired, []);
+  publisher.publish(service("app-00002", ALL), revisions);
+  assertEquals(retired, ["app-00001"]);
+});
+
+Deno.test("a declared service takes the place of one that was found by its image", () => {
+  const { kit, publisher, retired, services, splitOf } = newScene();
+  const found = kit.newPool(newRevision("sha256:0123456789abcdef"));
+  services.put(new Service("app", found, { convention: true, clock: kit.clock, retire: () => {} }));
+  publisher.publish(service("app-00001", ALL), [revision("app-00001")]);
+  assertEquals([splitOf("app.localhost"), retired], [{ "app-00001": 100 }, ["app-0123456789ab"]]);
+});
+
+Deno.test("a revision whose secret cannot be read is not made ready, nor one that is missing", async () => {
+  const { publisher, retired, splitOf } = newScene();
+  publisher.publish(service("app-00001", ALL), [revision("app-00001")]);
+  const secret = { ...revision("app-00002", { secretEnv: { KEY: "key" } }), secretVersions: { key: 1 } };
+  await assertRejects(() => publisher.newPool(secret), Error, "the secret key is gone");
+  await assertRejects(() => publisher.prepare(service("app-00002", ALL), [secret]), Error, "the secret key is gone");
+  await assertRejects(() => publisher.prepare(service("app-00003", ALL), []), Error, "app has no revision app-00003");
+  assertEquals([splitOf("app.localhost"), retired], [{ "app-00001": 100 }, []]);
+});
+
+Deno.test("a service that is removed is unknown, and all of its pools are retired; one that is not there stays so", () => {
+  const { publisher, retired, services } = newScene();
+  const traffic = [{ revision: "app-00001", percent: 50 }, { revision: LATEST, percent: 50, tag: "next" }];
+  publisher.publish(service("app-00002", traffic, ["a.example"]), [revision("app-00001"), revision("app-00002")]);
+  publisher.remove("app");
+  publisher.remove("app");
+  assertEquals([services.list(), retired], [[], ["app-00001", "app-00002"]]);
+});

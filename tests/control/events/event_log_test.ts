@@ -1,0 +1,191 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import {
+  type ClessEvent,
+  EventLog,
+  type EventLogParts,
+  SlowSubscriber,
+} from "../../../src/control/events/event_log.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+
+const NOW = 1_700_000_000_000;
+
+/** A log, and the clock that its ticks come by. */
+function newLog(parts: Partial<EventLogParts> = {}): { clock: FakeClock; log: EventLog } {
+  const clock = new FakeClock();
+  return { clock, log: new EventLog({ clock, now: () => NOW, stats: () => ({ instances: 1 }), ...parts }) };
+}
+
+/** Emits events that tell their numbers. */
+function emit(log: EventLog, ...numbers: number[]): void {
+  for (const n of numbers) log.emit("service.changed", "app", { n });
+}
+
+/** The numbers of the next events. */
+async function take(events: AsyncIterator<ClessEvent>, count: number): Promise<unknown[]> {
+  const numbers: unknown[] = [];
+  for (let n = 0; n < count; n++) {
+    const { value, done } = await events.next();
+    numbers.push(done ? "end" : value.data.n ?? value.type);
+  }
+  return numbers;
+}
+
+const never = () => new AbortController().signal;
+
+Deno.test("an event tells what happened when to which service", async () => {
+  const { log } = newLog();
+  const events = log.subscribe({ signal: never() });
+  log.emit("revision.ready", "app", { revision: "app-00001", ms: 12 });
+  const { value } = await events.next();
+  assertEquals(value, {
+    id: NOW * 1000,
+    at: NOW,
+    type: "revision.ready",
+    service: "app",
+    data: { revision: "app-00001", ms: 12 },
+  });
+  await events.return!();
+});
+
+Deno.test("a subscriber gets what happens after its call, in order, also before it asks", async () => {
+  const { log } = newLog();
+  emit(log, 1);
+  const events = log.subscribe({ signal: never() });
+  emit(log, 2, 3);
+  assertEquals(await take(events, 2), [2, 3]);
+  const waiting = [events.next(), events.next()];
+  emit(log, 4, 5);
+  assertEquals((await Promise.all(waiting)).map(({ value }) => value.data.n), [4, 5]);
+  await events.return!();
+});
+
+Deno.test("every subscriber gets every event", async () => {
+  const { log } = newLog();
+  const [one, two] = [log.subscribe({ signal: never() }), log.subscribe({ signal: never() })];
+  emit(log, 1, 2);
+  assertEquals([await take(one, 2), await take(two, 2)], [[1, 2], [1, 2]]);
+  await one.return!();
+  emit(log, 3);
+  assertEquals([await take(one, 1), await take(two, 1)], [["end"], [3]]);
+  await two.return!();
+});
+
+Deno.test("a subscriber that was away gets what it missed, and then what happens", async () => {
+  const { log } = newLog();
+  emit(log, 1, 2, 3);
+  const first = NOW * 1000;
+  const events = log.subscribe({ after: first, signal: never() });
+  emit(log, 4);
+  assertEquals(await take(events, 3), [2, 3, 4]);
+  await events.return!();
+  const none = log.subscribe({ after: first + 3, signal: never() });
+  emit(log, 5);
+  assertEquals(await take(none, 1), [5]);
+  await none.return!();
+});
+
+Deno.test("a subscriber that was away for too long gets all that is kept", async () => {
+  const { log } = newLog({ ringSize: 3 });
+  emit(log, 1, 2, 3, 4, 5);
+  for (const after of [NOW * 1000, 0, NaN]) {
+    const events = log.subscribe({ after, signal: never() });
+    assertEquals(await take(events, 3), [3, 4, 5]);
+    await events.return!();
+  }
+});
+
+Deno.test("ids of an earlier process are smaller, and are not taken for the own", async () => {
+  const { log: earlier } = newLog();
+  const { log: later } = newLog({ now: () => NOW + 1 });
+  const before = earlier.subscribe({ signal: never() });
+  for (let n = 0; n < 200; n++) emit(earlier, n);
+  emit(later, 1, 2);
+  let last = 0;
+  for (let n = 0; n < 200; n++) last = (await before.next()).value.id;
+  await before.return!();
+  const events = later.subscribe({ after: last, signal: never() });
+  assertEquals(await take(events, 2), [1, 2]);
+  await events.return!();
+  // The machine's clock has gone back since.
+  const back = later.subscribe({ after: (NOW + 60_000) * 1000, signal: never() });
+  const { value } = await back.next();
+  assertEquals([value.data.n, value.id > last], [1, true]);
+  await back.return!();
+});
+
+Deno.test("while somebody subscribes there is a stats tick each second, and nobody gets an old one", async () => {
+  let asked = 0;
+  const { clock, log } = newLog({ stats: () => ({ asked: ++asked }) });
+  await clock.advance(5000);
+  assertEquals([asked, clock.timers], [0, 0]);
+  const one = log.subscribe({ after: 0, signal: never() });
+  const two = log.subscribe({ signal: never() });
+  await clock.advance(2000);
+  assertEquals([asked, clock.timers, log.subscribers], [2, 1, 2]);
+  const tick = (asked: number) => ({ id: undefined, at: NOW, type: "stats", service: undefined, data: { asked } });
+  assertEquals([(await one.next()).value, (await one.next()).value], [tick(1), tick(2)]);
+  await one.return!();
+  assertEquals(clock.timers, 1);
+  await two.return!();
+  assertEquals([clock.timers, log.subscribers], [0, 0]);
+  await clock.advance(5000);
+  assertEquals(asked, 2);
+});
+
+Deno.test("a signal ends the events, also those that wait and those that are waited for", async () => {
+  const { clock, log } = newLog();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const [reading, lagging] = [log.subscribe({ signal }), log.subscribe({ signal })];
+  emit(log, 1);
+  assertEquals(await take(reading, 1), [1]);
+  const next = reading.next();
+  controller.abort();
+  assertEquals([(await next).done, await take(lagging, 1)], [true, ["end"]]);
+  assertEquals(await take(log.subscribe({ after: 0, signal }), 1), ["end"]);
+  assertEquals([log.subscribers, clock.timers], [0, 0]);
+});
+
+Deno.test("a reader that breaks off is no subscriber any more", async () => {
+  const { clock, log } = newLog();
+  const events = log.subscribe({ after: 0, signal: never() });
+  emit(log, 1, 2);
+  for await (const { data } of events) {
+    assertEquals(data.n, 1);
+    break;
+  }
+  assertEquals([log.subscribers, clock.timers, await take(events, 1)], [0, 0, ["end"]]);
+  const unread = log.subscribe({ signal: never() });
+  await unread.return!();
+  assertEquals([log.subscribers, clock.timers], [0, 0]);
+});
+
+Deno.test("a subscriber that is too slow is dropped, after what had waited for it", async () => {
+  const { clock, log } = newLog({ mostPending: 2 });
+  const slow = log.subscribe({ signal: never() });
+  emit(log, 1, 2);
+  assertEquals(log.subscribers, 1);
+  emit(log, 3, 4);
+  assertEquals([log.subscribers, clock.timers], [0, 0]);
+  assertEquals(await take(slow, 2), [1, 2]);
+  await assertRejects(() => slow.next(), SlowSubscriber);
+  assertEquals(await take(slow, 1), ["end"]);
+});
+
+Deno.test("a subscriber that was dropped can still be ended by its signal", async () => {
+  const { log } = newLog({ mostPending: 1 });
+  const controller = new AbortController();
+  const slow = log.subscribe({ signal: controller.signal });
+  emit(log, 1, 2);
+  controller.abort();
+  assertEquals(await take(slow, 1), ["end"]);
+});
+
+Deno.test("what a subscriber has missed does not make it too slow", async () => {
+  const { log } = newLog({ mostPending: 2 });
+  emit(log, 1, 2, 3, 4, 5);
+  const events = log.subscribe({ after: 0, signal: never() });
+  emit(log, 6, 7);
+  assertEquals(await take(events, 7), [1, 2, 3, 4, 5, 6, 7]);
+  await events.return!();
+});

@@ -1,0 +1,24 @@
+import { assert, assertStringIncludes, assertThrows } from "@std/assert";
+import { InvalidError, parseService } from "../../../src/control/schema/schema.ts";
+
+/** An image for bodies that are about something else. */
+export const IMAGE = "ghcr.io/acme/shop:v1";
+
+/** What is said of a body that is wrong; `image` is filled in where the body has none. */
+export function refusal(body: object, name = "shop"): InvalidError {
+  return assertThrows(() => parseService(name, { image: IMAGE, ...body }), InvalidError);
+}
+
+/** Checks that a field is refused in each of these forms, by its path and with a reason. */
+export function refused(path: string, why: string, bodies: object[]): void {
+  for (const body of bodies) {
+    const { message } = refusal(body);
+    assert(message.startsWith(`${path}: `), `${message}, and not ${path}`);
+    assertStringIncludes(message, why);
+  }
+}
+
+/** Checks that bodies are good. */
+export function accepted(bodies: object[]): void {
+  for (const body of bodies) parseService("shop", { image: IMAGE, ...body });
+}

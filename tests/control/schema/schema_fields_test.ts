@@ -1,0 +1,217 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { parseService } from "../../../src/control/schema/schema.ts";
+import { accepted, refusal, refused } from "./bodies.ts";
+
+Deno.test("numbers have their bounds", () => {
+  const bounds: [field: string, min: number, max: number][] = [
+    ["port", 1, 65535],
+    ["concurrency", 0, 100_000],
+    ["minInstances", 0, 1000],
+    ["maxInstances", 1, 1000],
+    ["revisionHistory", 0, 1000],
+    ["traffic", 0, 100],
+  ];
+  for (const [field, min, max] of bounds) {
+    const others = field === "minInstances" ? { maxInstances: 1000 } : {};
+    accepted([{ ...others, [field]: min }, { ...others, [field]: max }]);
+    const wrong = [min - 1, max + 1, min + 0.5, NaN, Infinity, 1e300, `${min}`, null, true];
+    refused(field, `must be a whole number from ${min} to ${max}`, wrong.map((value) => ({ [field]: value })));
+  }
+  accepted([{ cpus: 0.01 }, { cpus: 1024 }]);
+  refused("cpus", "must be more than 0", [{ cpus: 0 }, { cpus: -1 }]);
+  refused("cpus", "must be at most 1024", [{ cpus: 1024.1 }]);
+  refused("cpus", "must be a number", [{ cpus: NaN }, { cpus: Infinity }]);
+});
+
+Deno.test("an image is a name as the engine takes it", () => {
+  const hex = "0123456789abcdef".repeat(4);
+  const good = [
+    "shop",
+    "shop:v1",
+    "acme/shop",
+    "a.b/c",
+    "a_b",
+    "a__b",
+    "a---b",
+    "localhost:5000/shop:Latest",
+    "GHCR.io/x",
+  ];
+  const pinned = [
+    `shop@sha256:${hex}`,
+    `ghcr.io/acme/shop:v1@sha256:${hex}`,
+  ];
+  const others = ["[::1]:5000/shop", "[2001:db8::1]/shop", "127.0.0.1/shop", `shop:${"t".repeat(128)}`, "1"];
+  accepted([...good, ...pinned, ...others].map((image) => ({ image })));
+  const wrong = [
+    "",
+    "-shop",
+    "--privileged",
+    " shop",
+    "shop ",
+    "sh op",
+    "shop\n",
+    "shop\0",
+    "shop\t",
+    "Shop",
+    "shop:",
+    "shop:-a",
+  ];
+  const more = [
+    "/shop",
+    "shop/",
+    "a//b",
+    "a_.b",
+    "a___b",
+    "shop@",
+    "shop@sha256:abc",
+    `shop@md5:${hex}`,
+    "https://a/b",
+    "a:b:c",
+  ];
+  const odd = [
+    `shop:${"t".repeat(129)}`,
+    "é",
+    "shop:é",
+    "a..b",
+    ".a",
+    "a.",
+    "a/-b",
+    `shop@sha256:${hex.toUpperCase()}`,
+    `sha256:${hex}`,
+    hex,
+    `${hex}:v1`,
+  ];
+  refused("image", "is no name of an image", [...wrong, ...more, ...odd].map((image) => ({ image })));
+  refused("image", "must be at most 512 characters", [{ image: "a".repeat(513) }, { image: "a-".repeat(1e5) }]);
+});
+
+Deno.test("a reference that takes long to refuse is refused at once", () => {
+  const begun = performance.now();
+  for (const part of ["a", "a.", "a-", "a_", "a/", "1:", "a__"]) {
+    refusal({ image: part.repeat(512 / part.length - 1) + "!" });
+  }
+  refusal({ readiness: { path: "/" + "a".repeat(2040) + " " } });
+  refusal({ volumes: [{ source: "a", path: "/a".repeat(2000) + "/" }] });
+  assert(performance.now() - begun < 2000);
+});
+
+Deno.test("names of variables are those of a shell, and values any text", () => {
+  accepted([{ env: { _: "", a1: "x", A_B: "\n\t\x01é😀" } }, { secretEnv: { A: "a" } }]);
+  for (const name of ["A=B", "1A", "A-B", "A B", "Ä", "A\n"]) {
+    for (const field of ["env", "secretEnv"]) {
+      const error = refusal({ [field]: { [name]: "x" } });
+      assertStringIncludes(error.message, "is no name of a variable");
+      assertEquals([error.path, error.ofName], [[field, name], true]);
+    }
+  }
+  assertStringIncludes(refusal({ env: { "A=B": "x" } }).message, "env.A=B: is no name");
+  assertStringIncludes(refusal({ env: { "": "x" } }).message, 'env."": is no name');
+  refused("env.A", "must be text without NUL", [{ env: { A: "a\0b" } }, { env: { A: "\ud800" } }]);
+  refused("secretEnv.A", "is no name of a secret", [{ secretEnv: { A: "" } }, { secretEnv: { A: "a b" } }]);
+  refused("secretEnv.A", "is in env too", [{ env: { A: "1" }, secretEnv: { A: "a" } }]);
+});
+
+Deno.test("a command is a list of texts, a program first", () => {
+  accepted([{ command: [] }, { command: ["a", ""] }, { command: ["sh", "-c", "two\nlines"] }]);
+  const programs = ["", "-v", "--privileged", "a b", "a\n", "\ta", "a\x7f", "a\u00a0b"];
+  refused("command.0", "must be the name of a program", programs.map((program) => ({ command: [program, "a"] })));
+  refused("command.1", "must be text without NUL", [{ command: ["a", "b\0"] }]);
+  refused("command.1", "must be a text", [{ command: ["a", 1] }, { command: ["a", null] }]);
+  refused("command", "must be at most 1000 elements", [{ command: Array(1001).fill("a") }]);
+});
+
+Deno.test("variables and commands have sizes that Linux can pass on", () => {
+  const most = 128 * 1024 - 1;
+  accepted([{ env: { A: "x".repeat(most - 2) } }, { command: ["é".repeat((most - 1) / 2)] }]);
+  refused("env.A", "must be at most 131071 bytes", [
+    { env: { A: "x".repeat(most - 1) } },
+    { env: { A: "é".repeat(most / 2) } },
+  ]);
+  refused("command.1", "must be at most 131071 bytes", [{ command: ["a", "x".repeat(most + 1)] }]);
+  const many = (count: number, value: string) =>
+    Object.fromEntries(Array.from({ length: count }, (_, at) => [`V${at}`, value]));
+  accepted([{ env: many(1000, "x".repeat(1000)) }]);
+  refused("env", "must be at most 1000 variables", [{ env: many(1001, "") }]);
+  refused("secretEnv", "must be at most 1000 variables", [{ secretEnv: many(1001, "a") }]);
+  refused("env", "at most 1 MiB together", [
+    { env: many(1000, "x".repeat(1100)) },
+    { env: many(500, "x".repeat(1100)), command: Array(500).fill("x".repeat(1100)) },
+  ]);
+});
+
+Deno.test("volumes have a name or a folder, and a place in the container of their own", () => {
+  const volumes = (source: string, path = "/data") => ({ volumes: [{ source, path }] });
+  accepted(["ab", "data", "A.b_c-1", "/", "/srv/data", "/srv/my data", "/..a/.b"].map((source) => volumes(source)));
+  accepted(["/a", "/a/b", "/.a", "/...", "/a b", "/a:b,c"].map((path) => volumes("data", path)));
+  const sources = [
+    "",
+    "a",
+    ".",
+    "..",
+    "-a",
+    "./a",
+    "../a",
+    "a/b",
+    "a b",
+    "~/a",
+    "a:b",
+    "/a/",
+    "/a//b",
+    "/a/../b",
+    "/a\0",
+  ];
+  refused("volumes.0.source", "must be the name of a volume", sources.map((source) => volumes(source)));
+  const paths = ["", "/", "a", "./a", "/a/", "//a", "/a//b", "/a/./b", "/a/..", "/..", "/a\nb"];
+  refused("volumes.0.path", "must be an absolute path", paths.map((path) => volumes("data", path)));
+  const two = [{ source: "one", path: "/a" }, { source: "two", path: "/a" }];
+  refused("volumes.1.path", "is another volume's path too", [{ volumes: two }]);
+  refused("maxInstances", "must be 1 where there are volumes", [{ ...volumes("data"), maxInstances: 2 }]);
+  accepted([{ volumes: [], maxInstances: 2 }]);
+});
+
+Deno.test("times and sizes are texts with their units", () => {
+  for (const field of ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"]) {
+    accepted(["0", "250ms", "30s", "1h"].map((time) => ({ [field]: time })));
+    refused(
+      field,
+      "expected a duration such as",
+      ["", "30", "1d", "never", "0s", "-1s"].map((time) => ({ [field]: time })),
+    );
+  }
+  accepted(["6m", "1g", "512k", "1048576"].map((memory) => ({ memory })));
+  refused("memory", "expected a size such as", ["", "0", "1.5g", "256mb", "lots"].map((memory) => ({ memory })));
+});
+
+Deno.test("a path for readiness begins with a slash and has nothing that would have to be encoded", () => {
+  accepted(["/", "/a?b=c&d=%20", "/~a//b"].map((path) => ({ readiness: { path } })));
+  assertEquals(parseService("shop", { image: "a", readiness: {} }).template.readiness, { path: "/" });
+  const wrong = ["", "a", "/a b", "/\n", "/é", "/#a", "http://a/", " /"].map((path) => ({ readiness: { path } }));
+  refused("readiness.path", "must be a path that begins with /", wrong);
+});
+
+Deno.test("domains are whole hostnames, each once", () => {
+  const wrong = ["", "a.b:80", "a.b:", "*.example.org", "1.2.3.4", "[::1]", "a_b.c", "https://a.b", "a b", "a..b"];
+  refused("domains.1", "must be a whole hostname", wrong.map((domain) => ({ domains: ["a.example", domain] })));
+  accepted([{ domains: [] }, { domains: ["localhost"] }]);
+  const { service } = parseService("shop", { image: "a", domains: ["B.example", "a.example", "b.EXAMPLE."] });
+  assertEquals(service.domains, ["b.example", "a.example"]);
+  refused("domains", "must be at most 100 elements", [{ domains: Array(101).fill("a.example") }]);
+});
+
+Deno.test("a tag is named like a service, and makes a label of a hostname with its name", () => {
+  accepted(["v1", "a", "canary-2"].map((tag) => ({ tag })));
+  const wrong = ["", "V1", "1a", "a--b", "-a", "a-", "a.b", "admin", "xn", "a".repeat(41)];
+  refused("tag", "must be 1 to 40 small letters", wrong.map((tag) => ({ tag })));
+  const tag = "t".repeat(31);
+  assertEquals(parseService("s".repeat(30), { image: "a", tag }).tag, tag);
+  const error = refusal({ tag }, "s".repeat(31));
+  assertStringIncludes(error.message, "tag: must be at most 30 characters here");
+});
+
+Deno.test("a service has a name that can be one", () => {
+  for (const name of ["", "Shop", "a--b", "admin", "1a", "a".repeat(41), "a.b"]) {
+    const error = refusal({}, name);
+    assertMatch(error.message, /^name: must be 1 to 40 small letters/);
+    assertEquals(error.path, ["name"]);
+  }
+});

@@ -1,0 +1,72 @@
+import fc from "fast-check";
+import { canonicalTemplate, type RevisionTemplate, type TemplateInput } from "../../../src/domain/template.ts";
+
+const variable = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,10}$/).filter((name) => name !== "__proto__");
+/** Any text that a variable may have, and often such as YAML would read as something else. */
+export const text: fc.Arbitrary<string> = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.string({ unit: fc.constantFrom(...Array.from("ab \n\r\t:#-'\"\\|>&*!%@`[]{},?=\u0085\u2028\ufeff\x01\x7f")) }),
+  fc.constantFrom(
+    "",
+    "0",
+    "1e3",
+    "0x1F",
+    "null",
+    "~",
+    "true",
+    "no",
+    ".inf",
+    "2001-01-01",
+    "<<",
+    "=",
+    "---",
+    "...\n",
+    "\n",
+  ),
+  fc.lorem({ mode: "sentences", maxCount: 10 }),
+).map((text) => text.replaceAll("\0", ""));
+const time = fc.oneof(fc.integer({ min: 1, max: 2 ** 31 - 1 }), fc.constant(Infinity));
+const path = fc.stringMatching(/^(\/[a-z][a-z. ]{0,5}){1,3}$/);
+const input: fc.Arbitrary<TemplateInput> = fc.record({
+  image: fc.constantFrom("shop", "ghcr.io/acme/shop:1.0", "1", "localhost:5000/a__b"),
+  pullPolicy: fc.constantFrom("missing", "always", "never"),
+  port: fc.integer({ min: 1, max: 65535 }),
+  env: fc.dictionary(variable, text, { noNullPrototype: true }),
+  command: fc.oneof(
+    fc.constant([]),
+    fc.tuple(fc.constantFrom("serve", "/bin/a-b", "1", "~", "é"), fc.array(text)).map(([program, words]) => [
+      program,
+      ...words,
+    ]),
+  ),
+  volumes: fc.uniqueArray(
+    fc.record({
+      source: fc.oneof(path, fc.stringMatching(/^[a-z0-9][a-z0-9_.-]{1,5}$/)),
+      path,
+      readOnly: fc.boolean(),
+    }),
+    { selector: (volume) => volume.path, maxLength: 3 },
+  ),
+  concurrency: fc.nat({ max: 100_000 }),
+  minInstances: fc.constantFrom(0, 1),
+  startTimeout: time,
+  requestTimeout: time,
+  pauseAfter: time,
+  stopAfter: time,
+  readiness: fc.record({ path: fc.stringMatching(/^\/[!-"$-~]{0,20}$/) }),
+  memory: fc.tuple(fc.constantFrom(1, 1024, 1024 ** 3), fc.integer({ min: 1, max: 5000 })).map(([a, b]) => a * b),
+  cpus: fc.double({ min: 0.01, max: 1024, noNaN: true }),
+}, { requiredKeys: ["image"] });
+
+/** Any template that an operator could have said. */
+export const template: fc.Arbitrary<RevisionTemplate> = fc.tuple(
+  input,
+  fc.dictionary(variable, fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,8}$/), { noNullPrototype: true }),
+  fc.integer({ min: 1, max: 1000 }),
+).map(([said, secrets, maxInstances]) =>
+  canonicalTemplate({
+    ...said,
+    secretEnv: Object.fromEntries(Object.entries(secrets).filter(([name]) => !Object.hasOwn(said.env ?? {}, name))),
+    maxInstances: said.volumes?.length ? 1 : maxInstances,
+  })
+);
