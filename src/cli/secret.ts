@@ -11,7 +11,10 @@ export const secret = clientVerb({
   summary: "Set or delete a secret that services may get as a variable",
   args: ["set|delete", "NAME"],
   words: Object.keys(ACTIONS),
-  flags: [QUIET_FLAG],
+  flags: [
+    { name: "force", help: "With delete: also where a revision uses it, which could not start any more" },
+    QUIET_FLAG,
+  ],
   notes: [
     "set takes the value from its input, byte by byte: a line break at the end is part of it. The value is kept encrypted and shown to nobody. A service gets it by deploy --secret-env KEY=NAME; a new value takes effect when the service is deployed next.",
   ],
@@ -40,6 +43,6 @@ async function set(call: Call, name: string): Promise<string> {
 }
 
 async function remove(call: Call, name: string): Promise<string> {
-  await call.client.do("DELETE", pathOf("secrets", name));
+  await call.client.do("DELETE", pathOf("secrets", name), call.on("force") ? { query: { force: true } } : {});
   return `${name} is deleted`;
 }

@@ -12,7 +12,7 @@ import { ImageRecovery, isImageGone } from "./image_recovery.ts";
 import { ImageSource } from "./image_source.ts";
 import type { LogLine, LogOptions } from "./logs.ts";
 import type { OwnNetwork } from "./network.ts";
-import { LABEL, type Placement, runArgs } from "./run_args.ts";
+import { environmentOf, LABEL, type Placement, runArgs } from "./run_args.ts";
 
 const log = logger("launcher");
 const STOP_GRACE_S = 10;
@@ -73,7 +73,7 @@ export class DockerLauncher implements Launcher {
   }
 
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
-    const { options } = carryEnv(revision.env);
+    const { options } = carryEnv(environmentOf(revision));
     let restored = false;
     for (let places = 1;; places++) {
       const placement = await this.#place(id, revision.port);

@@ -13,6 +13,14 @@ export const LABEL = {
   origin: "cless.origin",
 } as const;
 
+/** By this name containers reach the machine that they run on, as in Docker Desktop. */
+const HOST_NAME = "host.docker.internal";
+
+/** A revision's variables, and `PORT` as most platforms have it, where nobody has said otherwise. */
+export function environmentOf({ env, port }: Pick<Revision, "env" | "port">): Readonly<Record<string, string>> {
+  return { PORT: String(port), ...env };
+}
+
 /** Where and as what a container is started. */
 export interface Placement {
   readonly id: string;
@@ -48,6 +56,7 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
     `--network=${placement.network}`,
     `--ip=${placement.address}`,
     ...(hostPort === undefined ? [] : [`--publish=127.0.0.1:${hostPort}:${revision.port}`]),
+    `--add-host=${HOST_NAME}:host-gateway`,
     "--security-opt=no-new-privileges",
     "--pids-limit=1024",
     "--log-driver=local",
@@ -55,7 +64,7 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
     "--log-opt=max-file=3",
     ...limitArgs(revision),
     ...revision.volumes.map(mountArg),
-    ...carryEnv(revision.env).args,
+    ...carryEnv(environmentOf(revision)).args,
     revision.imageId,
     ...revision.command, // behind the image nothing is a flag of the docker command any more
   ];

@@ -131,3 +131,12 @@ Deno.test("a backup has the files as they are", async () => {
   const { files } = await good(ask("GET", "/v1/backup"));
   assertEquals(files, [{ name: "cless.sqlite", base64: "AQID" }]);
 });
+
+Deno.test("a secret that a revision has goes only by force", async () => {
+  const { ask } = await newAdmin();
+  await good(ask("PUT", "/v1/secrets/key", { body: "value", headers: { "content-type": "text/plain" } }), 201);
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web", secretEnv: { KEY: "key" } } }), 201);
+  const detail = await problemOf(await ask("DELETE", "/v1/secrets/key"), 409, "conflict");
+  assertEquals(detail, "The secret key is in use by web-00001, which could not start any more");
+  await good(ask("DELETE", "/v1/secrets/key?force=true"), 204);
+});

@@ -83,7 +83,7 @@ dockerTest("the environment comes along at every try, and in no argument", async
   await docker.on("run", { script: "cat >/dev/null", ...ADDRESS_TAKEN }, { script: 'cat; printf "%s" "$KEY"; exit 0' });
   const env = { TOKEN: "a secret", KEY: "two\nlines of a secret" };
   await launcher.launch({ id: "one", revision: { ...REVISION, env } });
-  assertEquals(await command.calls.at(-1), "TOKEN=a secret\ntwo\nlines of a secret");
+  assertEquals(await command.calls.at(-1), "PORT=8080\nTOKEN=a secret\ntwo\nlines of a secret");
   const calls = await docker.calls("run");
   assertEquals(calls.length, 2);
   assertEquals(calls.flat().filter((arg) => arg.includes("secret")), []);

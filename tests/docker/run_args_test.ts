@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type Placement, runArgs } from "../../src/docker/run_args.ts";
+import { environmentOf, type Placement, runArgs } from "../../src/docker/run_args.ts";
 import { conventionRevision } from "../../src/domain/revision.ts";
 
 const REVISION = conventionRevision("golang", `sha256:${"0123456789abcdef".repeat(4)}`, {
@@ -32,11 +32,13 @@ Deno.test("a container is started with these arguments and no others", () => {
     "--label=cless.origin=http://172.31.240.2:8080",
     "--network=cless-a1b2c3d4",
     "--ip=172.31.240.2",
+    "--add-host=host.docker.internal:host-gateway",
     "--security-opt=no-new-privileges",
     "--pids-limit=1024",
     "--log-driver=local",
     "--log-opt=max-size=10m",
     "--log-opt=max-file=3",
+    "--env-file=/dev/stdin",
     REVISION.imageId,
   ]);
 });
@@ -60,8 +62,8 @@ Deno.test("memory, processors, volumes, environment and command come behind ever
     command: ["serve", "--verbose", ""],
   }, DIRECT);
   const plain = runArgs(REVISION, DIRECT);
-  assertEquals(args.slice(0, plain.length - 1), plain.slice(0, -1));
-  assertEquals(args.slice(plain.length - 1), [
+  assertEquals(args.slice(0, plain.length - 2), plain.slice(0, -2));
+  assertEquals(args.slice(plain.length - 2), [
     "--memory=268435456",
     "--memory-swap=268435456",
     "--cpus=0.5",
@@ -90,7 +92,7 @@ Deno.test("a volume is what it says, whatever is in its name and path", () => {
   fc.assert(fc.property(text, text, fc.boolean(), (source, path, readOnly) => {
     const args = runArgs({ ...REVISION, volumes: [{ source, path, readOnly }] }, DIRECT);
     assertEquals(args.length, runArgs(REVISION, DIRECT).length + 1);
-    const mount = args.at(-2)!;
+    const mount = args.at(-3)!;
     assert(mount.startsWith("--mount="));
     assertEquals(parseCsv(mount.slice("--mount=".length)), [
       `type=${source.startsWith("/") ? "bind" : "volume"}`,
@@ -121,4 +123,9 @@ Deno.test("no name, path or image becomes a flag or an argument of its own", () 
       runArgs(REVISION, DIRECT).slice(1, -1).map((flag) => flag.split("=")[0]),
     );
   }));
+});
+
+Deno.test("an app is told its port, as most platforms do, unless it is told another", () => {
+  assertEquals(environmentOf({ env: { A: "1" }, port: 3000 }), { PORT: "3000", A: "1" });
+  assertEquals(environmentOf({ env: { PORT: "99" }, port: 3000 }), { PORT: "99" });
 });

@@ -1,4 +1,4 @@
-import { assert, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../src/serving/clock.ts";
 import { untilReady } from "../../src/serving/readiness.ts";
 import { never } from "../support/kit.ts";
@@ -93,3 +93,19 @@ Deno.test(
     assert(success, new TextDecoder().decode(stderr));
   },
 );
+
+Deno.test({ name: "an app is asked for the path alone, with its own address as the host", ignore: noNet }, async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const asked = (async () => {
+    using connection = await listener.accept();
+    const buffer = new Uint8Array(4096);
+    const count = await connection.read(buffer);
+    await connection.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
+    return new TextDecoder().decode(buffer.subarray(0, count!)).split("\r\n");
+  })();
+  const { port } = listener.addr;
+  await untilReady(`http://127.0.0.1:${port}/health?deep=1`, systemClock, never());
+  const [line, ...headers] = await asked;
+  assertEquals([line, headers.includes(`host: 127.0.0.1:${port}`)], ["GET /health?deep=1 HTTP/1.1", true]);
+  listener.close();
+});

@@ -6,6 +6,8 @@ import { done, json } from "../answer.ts";
 import { checkType, readBytes } from "../body.ts";
 import { shown } from "../names.ts";
 import { operation } from "../operation.ts";
+import type { AdminParts } from "../parts.ts";
+import { flag } from "../query.ts";
 import { time, timeOf } from "../views.ts";
 
 const TYPES = ["text/plain", "application/octet-stream"];
@@ -65,15 +67,34 @@ export const secretOperations = [
     scope: "deploy",
     tag: "secrets",
     summary: "Remove a secret",
+    description: "One that a revision has is in use: the next start of that revision would fail.",
     params,
+    query: { force: flag(false, "Whether one that is in use goes too") },
     answers: { 204: { description: "It is gone" } },
-    errors: ["not_found", "store_unavailable"],
-    run: ({ parts, params: { name } }) => {
+    errors: ["not_found", "conflict", "store_unavailable"],
+    run: ({ parts, params: { name }, query: { force } }) => {
+      const user = force ? undefined : userOf(parts, name);
+      if (user !== undefined) {
+        throw new ClessError(
+          "conflict",
+          `The secret ${shown(name)} is in use by ${user}, which could not start any more`,
+        );
+      }
       if (!parts.secrets.delete(name)) throw new ClessError("not_found", `There is no secret ${shown(name)}`);
       return done();
     },
   }),
 ];
+
+/** The name of a revision that has a secret. */
+function userOf({ catalog }: Pick<AdminParts, "catalog">, secret: string): string | undefined {
+  for (const { name } of catalog.list()) {
+    for (const { name: revision, template } of catalog.revisions(name) ?? []) {
+      if (Object.values(template.secretEnv).includes(secret)) return revision;
+    }
+  }
+  return undefined;
+}
 
 function showSecret({ name, version, createdAt }: SecretInfo): z.input<typeof secretView> {
   return { name, version, createdAt: timeOf(createdAt) };
