@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { noDocker } from "../support/docker.ts";
+import { docker, noDocker } from "../support/docker.ts";
 import { Program } from "../support/program.ts";
 
 const README = new URL("../../README.md", import.meta.url);
@@ -76,10 +76,12 @@ Deno.test({ name: "every command of README's tour does what README says", ignore
         }
       } else if (text.includes("cp -r saved")) {
         const { dataDir } = program;
+        const lines: string[] = [];
         for (const line of text.trim().split("\n")) {
           if (line.endsWith("systemctl stop cless")) await program.end();
           else if (line.endsWith("systemctl start cless")) program = await Program.start({ dataDir });
-          else assertEquals(await run(line.replaceAll("/var/lib/cless", dataDir)), "");
+          else lines.push(line.replaceAll("/var/lib/cless", dataDir));
+          if (line.startsWith("sudo cp")) assertEquals(await run(lines.join("\n")), "");
           ran++;
         }
       }
@@ -87,10 +89,11 @@ Deno.test({ name: "every command of README's tour does what README says", ignore
     assert(ran > 20, `only ${ran} commands were found`);
     assertEquals((await program.get("hello")).text, "Grüß Gott from Go at hello.localhost\n");
     const services = await program.api("/v1/services");
-    assertEquals(services.map(({ name }) => name), ["blog", "hello", "shop"]);
+    assertEquals(services.map(({ name }) => name), ["blog", "hello", "notes", "shop"]);
   } finally {
     const { dataDir } = program;
     await program[Symbol.asyncDispose]();
+    await docker("volume", "rm", "--force", "tour-notes");
     await Deno.remove(`${dataDir}.old`, { recursive: true }).catch(() => {});
     await Deno.remove(folder, { recursive: true });
   }
