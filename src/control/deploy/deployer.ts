@@ -62,7 +62,7 @@ export class Deployer {
   /** Forgets what is too old; to be called once a day. What does not work today is for tomorrow. */
   forgetOld(): void {
     const { now, store } = this.#parts;
-    this.#ledger.images.sweep();
+    this.#ledger.images.retry();
     try {
       store.forgetHistory(now() - HISTORY_MS);
     } catch (error) {
