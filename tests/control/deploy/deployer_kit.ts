@@ -71,7 +71,7 @@ export function newScene(options: SceneOptions = {}): Scene {
   let drawn = 0;
   const secrets = {
     currentVersions: (names: Iterable<string>) => {
-      const newest = new Map(store.secrets().map(({ name, version }) => [name, version]));
+      const newest = new Map(store.secretVersions().map(({ name, version }) => [name, version]));
       return Object.fromEntries(Array.from(names, (name) => {
         const version = newest.get(name);
         if (version === undefined) throw new Error(`there is no secret ${name}`);
