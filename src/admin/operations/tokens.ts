@@ -64,9 +64,6 @@ export const tokenOperations = [
     errors: ["conflict", "unsupported_type", "store_unavailable"],
     run: async ({ parts, request }) => {
       const { name, scope, expiresIn = "0" } = check(tokenBody, await readJson(request));
-      if (parts.tokens.list().some((token) => token.name === name)) {
-        throw new ClessError("conflict", `There is a token ${shown(name)} already; revoke it first`);
-      }
       const length = lengthOf(expiresIn);
       const expiresAt = length === undefined ? undefined : (parts.now ?? Date.now)() + length;
       const token = await parts.tokens.issue(name, scope, expiresAt);
