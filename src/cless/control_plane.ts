@@ -172,7 +172,7 @@ export class ControlPlane {
     const instances = fleet.instances();
     const states = Map.groupBy(instances, ({ state }) => state);
     return {
-      services: this.catalog.list().length,
+      services: this.catalog.size,
       instances: Object.fromEntries([...states].map(([state, those]) => [state, those.length])),
       inFlight: instances.reduce((sum, { inFlight }) => sum + inFlight, 0),
       pending: [...pending(fleet.pools())].reduce((sum, [, count]) => sum + count, 0),

@@ -80,9 +80,9 @@ export class Deployer {
     return this.#ledger.get(name);
   }
 
-  /** Every service, by name. */
+  /** Every service, in no order. */
   list(): ServiceState[] {
-    return [...this.#ledger.states()].sort((a, b) => a.service.name < b.service.name ? -1 : 1);
+    return [...this.#ledger.states()];
   }
 
   /**
