@@ -15,6 +15,8 @@ import type { HandoverOptions } from "../volumes/volume_handover.ts";
 
 /** How far back in history numbers are looked for that a service of the same name has used up. */
 const HISTORY_ENTRIES = 100;
+/** Of how many services it is known which numbers were tried in vain: their containers have long gone by then. */
+const MOST_TRIED = 1000;
 
 /** What {@linkcode Deploys} work with. */
 export interface DeployParts {
@@ -84,7 +86,7 @@ export class Deploys {
   readonly #ledger: Ledger;
   readonly #contents: ContentFinder;
   readonly #checks: DeployChecks;
-  /** The highest number that was tried for each service, whatever came of it. */
+  /** The highest number that was tried for a service and came to nothing, by name; the one tried last comes last. */
   readonly #tried = new Map<string, number>();
 
   constructor(parts: DeployParts, ledger: Ledger) {
@@ -118,7 +120,7 @@ export class Deploys {
     const start = deploy.options.wait ? "instead" : "never";
     if (change?.addRevision === undefined) return await this.#keep(deploy, signal, { made: [], start });
     const { publisher } = this.#parts;
-    this.#tried.set(deploy.name, deploy.number);
+    this.#note(deploy);
     const pool = await publisher.newPool(revision);
     const made = [pool];
     try {
@@ -142,6 +144,7 @@ export class Deploys {
       const service = change === undefined
         ? this.#ledger.get(name)!.service
         : await this.#ledger.keep(change, { ...options, signal });
+      if (change?.addRevision !== undefined) this.#tried.delete(name); // the service knows it now
       const isNew = change !== undefined && change.expectedGeneration === undefined;
       return { service, revision, created: change?.addRevision !== undefined, isNew };
     });
@@ -171,6 +174,15 @@ export class Deploys {
 
   #lastOf(name: string): { readonly generation: number; readonly lastNumber: number } {
     return this.#ledger.get(name)?.service ?? lastNumbers(this.#parts.store.history(name, HISTORY_ENTRIES));
+  }
+
+  #note({ name, number }: Deploy): void {
+    this.#tried.delete(name);
+    this.#tried.set(name, number);
+    for (const [oldest] of this.#tried) {
+      if (this.#tried.size <= MOST_TRIED) break;
+      this.#tried.delete(oldest);
+    }
   }
 
   /** One that no revision of the service has ever had, not even one that was only tried. */
