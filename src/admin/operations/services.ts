@@ -152,23 +152,13 @@ export function answerService(parts: AdminParts, service: ServiceView, status = 
   return json(showService(service, parts.urlOf), { status, headers });
 }
 
-function showPreview(preview: DeployPreview): z.input<typeof previewSchema> {
-  const { change, revision, changed, pull } = preview;
+function showPreview({ changed, traffic, domains, ...rest }: DeployPreview): z.input<typeof previewSchema> {
   return {
-    change,
-    ...(revision === undefined ? {} : { revision }),
+    ...rest,
     changed: [...changed],
-    pull,
-    traffic: { before: preview.trafficBefore.map(showTarget), after: preview.trafficAfter.map(showTarget) },
-    domains: { before: [...preview.domainsBefore], after: [...preview.domainsAfter] },
-    revisionHistory: given(preview.revisionHistoryBefore, preview.revisionHistoryAfter),
-    declaredBy: given(preview.declaredByBefore, preview.declaredByAfter),
+    traffic: { before: traffic.before.map(showTarget), after: traffic.after.map(showTarget) },
+    domains: { before: [...domains.before], after: [...domains.after] },
   };
-}
-
-/** What was and what would be, each where there is one. */
-function given<T>(before: T | undefined, after: T | undefined): { before?: T; after?: T } {
-  return { ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) };
 }
 
 /** Where the next page is: the same request with another cursor. */
