@@ -35,7 +35,7 @@ function graphOf(sources: Sources): Graph {
 /** From the top to the ground; imports go down, to any of the levels below. */
 const LEVELS = [["main"], ["cli"], ["cless"], ["admin", "sqlite", "docker"], ["control"], ["serving"], ["domain"]];
 /** On the ground beside the domain: everybody may import these, and they one another and the domain. */
-const GROUND = ["config", "errors", "log"];
+const GROUND = ["config", "errors", "log", "version"];
 
 /** The part of the program that a file belongs to: its folder in src/, or its own name. */
 function partOf(file: string): string {

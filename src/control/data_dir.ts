@@ -1,4 +1,4 @@
-import { messageOf, OperatorError } from "../errors.ts";
+import { OperatorError, plainMessageOf } from "../errors.ts";
 import { writeWhole } from "./whole_file.ts";
 
 const OWNER = /^[0-9a-f]{8}$/;
@@ -130,5 +130,5 @@ function randomHex(bytes: number): string {
 function explain(error: unknown): string {
   if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotADirectory) return "it is a file";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  return messageOf(error).replace(/ \(os error \d+\).*$/, "");
+  return plainMessageOf(error);
 }

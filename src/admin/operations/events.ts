@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Clock, systemClock } from "../../serving/clock.ts";
+import { type Clock, systemClock, within } from "../../serving/clock.ts";
 import { InvalidError } from "../../control/schema/schema.ts";
 import { content } from "../answer.ts";
 import { operation } from "../operation.ts";
@@ -86,12 +86,4 @@ async function* eventText(
 function showEvent({ at, data, id, service, type }: ClessEvent): string {
   const head = id === undefined ? "" : `id: ${id}\n`;
   return `${head}event: ${type}\ndata: ${JSON.stringify({ at: timeOf(at), service, ...data })}\n\n`;
-}
-
-/** What a promise comes to; `undefined` where that takes longer. */
-function within<T>(promise: Promise<T>, clock: Clock, ms: number): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.after(ms, () => resolve(undefined));
-    promise.then(resolve, reject).finally(cancel);
-  });
 }

@@ -4,14 +4,15 @@ import { InvalidError } from "../schema/invalid.ts";
 import type { Store } from "../store.ts";
 
 /** Each allows what those before it allow. */
-const SCOPES: readonly Scope[] = ["read", "deploy", "admin"];
+export const SCOPES = ["read", "deploy", "admin"] as const satisfies readonly Scope[];
 
 /** The name of the owner's own token, in the history and elsewhere. */
 export const OWNER_NAME = "admin";
 /** Who has made, in the history, what the file of `--config` declares. */
 export const CONFIG_NAME = "config";
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+/** What makes the name of a token. */
+export const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 /** By which people and scanners of code know a token when they see one. */
 const PREFIX = "cless_";
 const TOKEN_BYTES = 32;
@@ -65,7 +66,7 @@ export class Tokens {
    * @throws {StoreUnavailable} When it cannot be kept.
    */
   async issue(name: string, scope: Scope, expiresAt?: number): Promise<string> {
-    if (!NAME.test(name)) {
+    if (!TOKEN_NAME.test(name)) {
       throw new InvalidError(
         ["name"],
         "is no name of a token; right are up to 128 letters, digits, and _ . - but at the beginning",

@@ -1,5 +1,5 @@
 import { canonicalTemplate } from "../../domain/template.ts";
-import { messageOf, OperatorError } from "../../errors.ts";
+import { messageOf, OperatorError, plainMessageOf } from "../../errors.ts";
 import type { DeployPreview } from "../deploy/deploy_preview.ts";
 import { domainMoves, type DomainOwner, withMoreDomains, withoutDomains } from "./domain_moves.ts";
 import type { Manifest } from "./manifest.ts";
@@ -115,7 +115,7 @@ export async function readManifest(path: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {
-    throw new ApplyError(`cannot read ${path}: ${messageOf(error).replace(/ \(os error \d+\).*$/, "")}`);
+    throw new ApplyError(`cannot read ${path}: ${plainMessageOf(error)}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import { concat } from "@std/bytes/concat";
-import { messageOf, OperatorError } from "../../errors.ts";
+import { OperatorError, plainMessageOf } from "../../errors.ts";
 import { writeWhole } from "../whole_file.ts";
 
 const KEY_BYTES = 32;
@@ -64,7 +64,7 @@ export class SecretKey {
       return await SecretKey.#of(await readOrMake(path, mayMake), path);
     } catch (error) {
       if (error instanceof SecretKeyError) throw error;
-      const reason = messageOf(error).replace(/ \(os error \d+\).*$/, "");
+      const reason = plainMessageOf(error);
       throw new SecretKeyError(
         `cannot use ${path}: ${reason}; it must be a file, in a folder in which this user may read and write`,
         { cause: error },
