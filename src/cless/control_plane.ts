@@ -73,7 +73,7 @@ export class ControlPlane {
       limits: { startTimeout, requestTimeout, stopAfter },
       env,
       newPool: (revision) => requests.newPool(revision),
-      retire: (pool) => requests.retire(pool),
+      retiring: requests.retiring,
     });
     this.deployer = new Deployer({
       store,

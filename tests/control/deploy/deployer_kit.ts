@@ -12,6 +12,7 @@ import { RevisionLauncher } from "../../../src/control/volumes/revision_launcher
 import type { TemplateInput } from "../../../src/domain/template.ts";
 import { parseHostname } from "../../../src/domain/hostname.ts";
 import type { InstancePool } from "../../../src/serving/instance_pool.ts";
+import { RetiringPools } from "../../../src/serving/retiring_pools.ts";
 import { ServiceMap } from "../../../src/serving/service_map.ts";
 import { FakeStore } from "../../support/fake_store.ts";
 import { type Kit, newKit } from "../../support/kit.ts";
@@ -102,10 +103,10 @@ export function newScene(options: SceneOptions = {}): Scene {
     limits: { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 },
     env,
     newPool: (revision) => kit.newPool(revision),
-    retire: async (pool) => {
+    retiring: new RetiringPools(async (pool) => {
       retired.push(pool.revision.name);
       await on.retire(pool);
-    },
+    }),
     random: () => drawn,
   });
   const deployer = new Deployer({
