@@ -1,9 +1,5 @@
-import {
-  Deployer,
-  type DeployerParts,
-  type DeployInput,
-  type DeployOptions,
-} from "../../../src/control/deploy/deployer.ts";
+import { Deployer, type DeployerParts } from "../../../src/control/deploy/deployer.ts";
+import type { DeployInput, DeployOptions } from "../../../src/control/deploy/deploys.ts";
 import type { EventType } from "../../../src/control/events/event_type.ts";
 import { Publisher } from "../../../src/control/deploy/publisher.ts";
 import { HostPaths } from "../../../src/control/volumes/host_paths.ts";
