@@ -20,6 +20,7 @@ const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error,
   [StaleError, "stale"],
   [ImageUnavailable, "image_unavailable"],
   [RevisionFailed, "revision_failed"],
+  // The store, the keys of secrets, the data-dir: what is kept cannot be read or written, and each says what to do.
   [OperatorError, "store_unavailable"],
 ];
 
