@@ -1,5 +1,5 @@
 import { Conflict, ImageUnavailable, NotFound, RevisionFailed } from "../control/deploy/deploy_error.ts";
-import { InvalidError } from "../control/schema/schema.ts";
+import { InvalidError } from "../control/schema/invalid.ts";
 import { UnknownSecretError } from "../control/secrets/secrets.ts";
 import { DomainTakenError, StaleError } from "../control/store.ts";
 import { TrafficError } from "../domain/traffic.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Clock, systemClock, within } from "../../serving/clock.ts";
-import { InvalidError } from "../../control/schema/schema.ts";
+import { InvalidError } from "../../control/schema/invalid.ts";
 import { content } from "../answer.ts";
 import { operation } from "../operation.ts";
 import { type ClessEvent, SlowSubscriber } from "../../control/events/event_log.ts";

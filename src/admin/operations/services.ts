@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { InvalidError, parseService } from "../../control/schema/schema.ts";
+import { parseService } from "../../control/schema/schema.ts";
+import { InvalidError } from "../../control/schema/invalid.ts";
 import { done, json } from "../answer.ts";
 import { readJson } from "../body.ts";
 import { etagOf, readIfMatch } from "../etag.ts";

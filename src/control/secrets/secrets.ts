@@ -1,11 +1,8 @@
 import type { SecretVersion } from "../records.ts";
 import { check, InvalidError } from "../schema/invalid.ts";
 import { secretName } from "../schema/fields.ts";
-import { SecretKey, SecretKeyError, type SecretKeySource, UnreadableSecretError } from "./secret_key.ts";
+import { SecretKey, type SecretKeySource } from "./secret_key.ts";
 import type { Store } from "../store.ts";
-
-export { SecretKeyError, UnreadableSecretError };
-export type { SecretKeySource };
 
 const MAX_BYTES = 64 * 1024;
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, asse
 import { Attempts } from "../../../src/control/access/attempts.ts";
 import { Conflict } from "../../../src/control/deploy/deploy_error.ts";
 import type { Scope, TokenRecord } from "../../../src/control/records.ts";
-import { InvalidError } from "../../../src/control/schema/schema.ts";
+import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { type Store, StoreUnavailable } from "../../../src/control/store.ts";
 import { allows, CONFIG_NAME, OWNER_NAME, Tokens } from "../../../src/control/access/tokens.ts";
 import { SqliteStore } from "../../../src/sqlite/store.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ImageUnavailable } from "../../../src/control/deploy/deploy_error.ts";
-import { InvalidError } from "../../../src/control/schema/schema.ts";
+import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { DomainTakenError, StaleError } from "../../../src/control/store.ts";
 import type { PullPolicy } from "../../../src/domain/template.ts";
 import { LATEST, TrafficError } from "../../../src/domain/traffic.ts";

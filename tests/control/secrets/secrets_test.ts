@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { InvalidError } from "../../../src/control/schema/schema.ts";
+import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { UnknownSecretError } from "../../../src/control/secrets/secrets.ts";
 import type { Store } from "../../../src/control/store.ts";
 import { allOf, storeTest, valueOf, withKey } from "./secrets_kit.ts";
