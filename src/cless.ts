@@ -11,7 +11,7 @@ import { RevisionLauncher } from "./control/volumes/revision_launcher.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
 import type { Store } from "./control/store.ts";
 import { DockerError } from "./docker/command.ts";
-import { parseCidr } from "./domain/cidr.ts";
+import { isLoopback } from "./domain/cidr.ts";
 import type { Endpoint } from "./domain/endpoint.ts";
 import { conventionLabel } from "./domain/revision.ts";
 import { OperatorError } from "./errors.ts";
@@ -24,8 +24,6 @@ import { SqliteStore } from "./sqlite/store.ts";
 /** How long an engine that hangs may keep the program from ending, ms; what it leaves behind goes at the next start. */
 const STOP_PATIENCE_MS = 45_000;
 const ADMIN_PATIENCE_MS = 1000;
-
-const LOOPBACK = [parseCidr("127.0.0.0/8"), parseCidr("::1")];
 
 /** The whole program: makes every part, starts them in order, and stops them in order. */
 export class Cless {
@@ -206,8 +204,4 @@ export class Cless {
     if (!adminHostnames(this.#config).includes(hostname.name)) return false;
     return adminPublic || isLoopback(peer) || trustedProxies.some((range) => range.contains(peer));
   }
-}
-
-function isLoopback(address: string): boolean {
-  return LOOPBACK.some((range) => range.contains(address));
 }

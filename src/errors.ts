@@ -79,3 +79,8 @@ export function messageOf(thrown: unknown): string {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return message.trim().replaceAll(/\s*\n\s*/g, "; ");
 }
+
+/** The same, without the number that the platform puts behind what the system has said. */
+export function plainMessageOf(thrown: unknown): string {
+  return messageOf(thrown).replace(/ \(os error \d+\).*$/, "");
+}

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { ClessError, type ErrorCode, messageOf, OperatorError, UsageError } from "../src/errors.ts";
+import { ClessError, type ErrorCode, messageOf, OperatorError, plainMessageOf, UsageError } from "../src/errors.ts";
 
 /** One code means one status; README lists those of the proxy. */
 const STATUSES: Record<ErrorCode, number> = {
@@ -58,4 +58,12 @@ Deno.test("the message of whatever was thrown is one line", () => {
   assertEquals(messageOf("text\n"), "text");
   assertEquals(messageOf(undefined), "undefined");
   assertEquals(messageOf({ toString: () => "an object" }), "an object");
+});
+
+Deno.test("what the system has said is shown without its number", () => {
+  assertEquals(
+    plainMessageOf(new Error("No such file or directory (os error 2): readfile '/a'")),
+    "No such file or directory",
+  );
+  assertEquals(plainMessageOf("it is\nfull"), "it is; full");
 });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseCidr } from "../domain/cidr.ts";
+import { isLoopback } from "../domain/cidr.ts";
 import { parseHostname } from "../domain/hostname.ts";
 import { ClessError } from "../errors.ts";
 import { content } from "./answer.ts";
@@ -8,7 +8,6 @@ import { operation } from "./operation.ts";
 import { readQuery } from "./query.ts";
 import type { Target } from "./target.ts";
 
-const LOOPBACK = [parseCidr("127.0.0.0/8"), parseCidr("::1")];
 /** What a proxy adds: with one of these, somebody else asks through a proxy on this machine. */
 const PASSED_ON = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 const QUERY = {
@@ -27,7 +26,7 @@ export async function ask(
   peer: string,
   serves: (hostname: string) => Promise<boolean>,
 ): Promise<Response> {
-  const isLocal = LOOPBACK.some((range) => range.contains(peer)) && !PASSED_ON.some((name) => headers.has(name));
+  const isLocal = isLoopback(peer) && !PASSED_ON.some((name) => headers.has(name));
   if (!isLocal) throw new ClessError("not_found", "There is no such resource");
   requireRead(method);
   const { domain } = readQuery(query, QUERY);

@@ -1,9 +1,9 @@
 import { concat } from "@std/bytes/concat";
-import { InvalidError } from "../control/schema/schema.ts";
+import { InvalidError } from "../control/schema/invalid.ts";
 import { ClessError } from "../errors.ts";
 
 /** The most that a request may bring, bytes. */
-export const MAX_BODY = 1024 * 1024;
+const MAX_BODY = 1024 * 1024;
 
 /** Refuses a body that says itself that it is too large. @throws {ClessError} `too_large` */
 export function checkLength(headers: Headers): void {

@@ -1,4 +1,4 @@
-import { InvalidError } from "../control/schema/schema.ts";
+import { InvalidError } from "../control/schema/invalid.ts";
 import { StaleError } from "../control/store.ts";
 import type { ServiceView } from "../control/catalog.ts";
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SCOPES } from "../control/access/tokens.ts";
 import type { Scope } from "../control/records.ts";
 import { ClessError } from "../errors.ts";
 import type { ServiceView } from "../control/catalog.ts";
@@ -30,7 +31,7 @@ export const IF_MATCH = {
 };
 
 /** The scopes, by what they allow. */
-export const scopeSchema: z.ZodType<Scope> = z.enum(["read", "deploy", "admin"]).meta({
+export const scopeSchema: z.ZodType<Scope> = z.enum(SCOPES).meta({
   description: "read allows to look, deploy also to change services and secrets, admin everything",
 });
 

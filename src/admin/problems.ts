@@ -1,5 +1,5 @@
 import { Conflict, ImageUnavailable, NotFound, RevisionFailed } from "../control/deploy/deploy_error.ts";
-import { InvalidError } from "../control/schema/schema.ts";
+import { InvalidError } from "../control/schema/invalid.ts";
 import { UnknownSecretError } from "../control/secrets/secrets.ts";
 import { DomainTakenError, StaleError } from "../control/store.ts";
 import { TrafficError } from "../domain/traffic.ts";
@@ -20,6 +20,7 @@ const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error,
   [StaleError, "stale"],
   [ImageUnavailable, "image_unavailable"],
   [RevisionFailed, "revision_failed"],
+  // The store, the keys of secrets, the data-dir: what is kept cannot be read or written, and each says what to do.
   [OperatorError, "store_unavailable"],
 ];
 

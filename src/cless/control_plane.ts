@@ -5,8 +5,7 @@ import { Attempts } from "../control/access/attempts.ts";
 import { backupFiles } from "../control/backup.ts";
 import { Catalog } from "../control/catalog.ts";
 import type { DataDir } from "../control/data_dir.ts";
-import { ImageUnavailable } from "../control/deploy/deploy_error.ts";
-import { Deployer, type DeployerParts } from "../control/deploy/deployer.ts";
+import { Deployer } from "../control/deploy/deployer.ts";
 import { EventLog } from "../control/events/event_log.ts";
 import type { HostPaths } from "../control/volumes/host_paths.ts";
 import { InstanceControl } from "../control/instance_control.ts";
@@ -18,12 +17,12 @@ import { ServiceLogs } from "../control/logs/service_logs.ts";
 import type { Store } from "../control/store.ts";
 import { Tokens } from "../control/access/tokens.ts";
 import { envProblem } from "../docker/container_env.ts";
-import { ImageError } from "../docker/image_error.ts";
-import type { ImageSource } from "../docker/image_source.ts";
+import { deployImages } from "../docker/deploy_images.ts";
 import { ClessError } from "../errors.ts";
 import type { Clock } from "../serving/clock.ts";
 import type { Instance } from "../serving/instance.ts";
 import type { InstancePool } from "../serving/instance_pool.ts";
+import { tryStart } from "../serving/try_start.ts";
 import type { Containers } from "./containers.ts";
 import { adminHostnames } from "./hostnames.ts";
 import type { RequestPath } from "./request_path.ts";
@@ -65,7 +64,7 @@ export class ControlPlane {
     const { services, fleet } = requests;
     const { startTimeout, requestTimeout, stopAfter, drainTimeout } = config;
     const now = Date.now;
-    const tryStart = (pool: InstancePool, signal: AbortSignal) => this.#tryStart(pool, signal);
+    const start = (pool: InstancePool, signal: AbortSignal) => tryStart(pool, requests.starter, signal);
     this.metrics = new Metrics({ fleet, pending: () => pending(fleet.pools()) });
     this.events = new EventLog({ clock, now, stats: () => this.#stats() });
     this.publisher = new Publisher({
@@ -73,12 +72,12 @@ export class ControlPlane {
       limits: { startTimeout, requestTimeout, stopAfter },
       env,
       newPool: (revision) => requests.newPool(revision),
-      retire: (pool) => requests.retire(pool),
+      retiring: requests.retiring,
     });
     this.deployer = new Deployer({
       store,
       publisher: this.publisher,
-      images: imagesOf(containers.source),
+      images: deployImages(containers.source),
       secrets,
       launcher,
       drainTimeout,
@@ -93,14 +92,14 @@ export class ControlPlane {
         if (type === "service.deleted") this.metrics.forget(service);
       },
       now,
-      tryStart,
+      tryStart: start,
     });
     this.catalog = new Catalog({ deployer: this.deployer, services });
     const { convention } = requests;
     const control = new InstanceControl({
       services,
       ...(convention === undefined ? {} : { convention }),
-      tryStart,
+      tryStart: start,
       drainTimeout,
     });
     const logs = new ServiceLogs({ outputs: containers.launcher.outputs, clock, now });
@@ -155,24 +154,12 @@ export class ControlPlane {
     });
   }
 
-  /** Starts an instance of a pool; the error has what its app has written. */
-  async #tryStart(pool: InstancePool, signal: AbortSignal): Promise<void> {
-    try {
-      (await pool.hold(signal)).lease.release();
-    } catch (error) {
-      if (!(error instanceof ClessError) || signal.aborted) throw error;
-      const { code, detail, message } = error;
-      const output = await this.#parts.requests.starter.outputOf(error);
-      throw new ClessError(code, message, { detail: detail ?? message, output, cause: error });
-    }
-  }
-
   #stats(): Record<string, unknown> {
     const { fleet } = this.#parts.requests;
     const instances = fleet.instances();
     const states = Map.groupBy(instances, ({ state }) => state);
     return {
-      services: this.catalog.list().length,
+      services: this.catalog.size,
       instances: Object.fromEntries([...states].map(([state, those]) => [state, those.length])),
       inFlight: instances.reduce((sum, { inFlight }) => sum + inFlight, 0),
       pending: [...pending(fleet.pools())].reduce((sum, [, count]) => sum + count, 0),
@@ -185,19 +172,4 @@ function pending(pools: Iterable<InstancePool>): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { revision: { service }, waiting } of pools) counts.set(service, (counts.get(service) ?? 0) + waiting);
   return counts;
-}
-
-/** The images of the engine, with its errors as the control plane knows them. */
-function imagesOf(source: ImageSource): DeployerParts["images"] {
-  return {
-    remove: (imageId, names) => source.remove(imageId, names),
-    async resolve(reference, policy, options) {
-      try {
-        return await source.resolve(reference, policy, options);
-      } catch (error) {
-        if (!(error instanceof ImageError)) throw error;
-        throw new ImageUnavailable(error.message, { reason: error.reason, cause: error });
-      }
-    },
-  };
 }

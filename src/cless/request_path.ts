@@ -16,6 +16,7 @@ import type { Launcher } from "../serving/launcher.ts";
 import { Proxy, type ProxyParts } from "../serving/proxy.ts";
 import { untilReady } from "../serving/readiness.ts";
 import { Reaper } from "../serving/reaper.ts";
+import { RetiringPools } from "../serving/retiring_pools.ts";
 import { Router } from "../serving/router.ts";
 import { Server } from "../serving/server.ts";
 import { ServiceMap } from "../serving/service_map.ts";
@@ -52,12 +53,13 @@ export class RequestPath {
   readonly servers: readonly Server[];
   /** Shared by all servers of the program. */
   readonly reserve = new FileReserve();
+  /** The pools that no request goes to any more. */
+  readonly retiring: RetiringPools;
   readonly #parts: RequestPathParts;
   readonly #router: Router;
   readonly #unanswered: UnansweredRequests;
   readonly #forwarder: Forwarder;
   readonly #websockets: WebSocketBridge;
-  readonly #retiring = new Set<Promise<void>>();
 
   constructor(parts: RequestPathParts) {
     const { admin, answered, clock, config, images, isDeclared, launcher, listening, started } = this.#parts = parts;
@@ -78,6 +80,7 @@ export class RequestPath {
     });
     this.reaper = new Reaper({ launcher, fleet, clock, listening });
     const { startTimeout, requestTimeout, stopAfter } = config;
+    this.retiring = new RetiringPools((pool) => pool.retire(config.drainTimeout));
     this.convention = !config.convention ? undefined : new Convention({
       images,
       services,
@@ -85,7 +88,7 @@ export class RequestPath {
       limits: { startTimeout, requestTimeout, stopAfter },
       clock,
       newPool: (revision) => this.newPool(revision),
-      retire: (pool) => void this.retire(pool),
+      retire: (pool) => this.retiring.retire(pool),
     });
     this.#router = new Router(services, this.convention);
     this.activator = new Activator(this.#router, config.maxPending);
@@ -140,15 +143,6 @@ export class RequestPath {
     });
   }
 
-  /** Drains a pool that no request goes to any more; resolves when its instances have been stopped. */
-  retire(pool: InstancePool): Promise<void> {
-    const retired = pool.retire(this.#parts.config.drainTimeout)
-      .catch(() => {}) // what could not be stopped is logged, and the reaper finds it
-      .finally(() => this.#retiring.delete(retired));
-    this.#retiring.add(retired);
-    return retired;
-  }
-
   /** Accepts no more requests, lets those in flight finish for a while, and sends the rest away. */
   async drain(): Promise<void> {
     const { clock, config } = this.#parts;
@@ -167,7 +161,7 @@ export class RequestPath {
   /** Stops every container. */
   async stopContainers(): Promise<void> {
     await Promise.all([...this.fleet.pools()].map((pool) => pool.retire(0)));
-    await Promise.all(this.#retiring);
+    await this.retiring.gone();
     await this.starter.settled();
     // Whatever is left now belongs to no instance, and goes; an engine under load may need to be asked again.
     for (let tries = 0; tries < MOST_SWEEPS && !await this.reaper.reconcile(); tries++);

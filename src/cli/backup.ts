@@ -1,5 +1,5 @@
 import { basename, dirname, resolve } from "node:path";
-import { messageOf, OperatorError } from "../errors.ts";
+import { OperatorError, plainMessageOf } from "../errors.ts";
 import { clientVerb, printJson } from "./verb.ts";
 
 /** A file of a backup. */
@@ -67,6 +67,6 @@ async function writeFolder(folder: string, files: readonly BackupFile[]): Promis
 
 function failure(folder: string, error: unknown): OperatorError {
   return new OperatorError(
-    `cannot write the backup ${folder}: ${messageOf(error).replace(/ \(os error \d+\).*$/, "")}`,
+    `cannot write the backup ${folder}: ${plainMessageOf(error)}`,
   );
 }

@@ -1,4 +1,4 @@
-import { messageOf, OperatorError, UsageError } from "../errors.ts";
+import { OperatorError, plainMessageOf, UsageError } from "../errors.ts";
 import { type ClientSettings, DEFAULT_SERVER, type Token } from "./client_settings.ts";
 
 /** What the admin API has refused. */
@@ -208,6 +208,6 @@ function nextPage(link: string | null, current: string): string | undefined {
 /** The last part of what the platform says, `connection refused`. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const reason = messageOf(cause).replace(/ \(os error \d+\).*$/, "").split(": ").at(-1)!;
+  const reason = plainMessageOf(cause).split(": ").at(-1)!;
   return reason.charAt(0).toLowerCase() + reason.slice(1);
 }

@@ -1,5 +1,5 @@
 import { defaultDataDir, type GivenFlags, type Surroundings, variableOf } from "../config.ts";
-import { messageOf, OperatorError, UsageError } from "../errors.ts";
+import { OperatorError, plainMessageOf, UsageError } from "../errors.ts";
 import type { Flag } from "./flags.ts";
 
 const SERVER = "Server";
@@ -81,9 +81,7 @@ async function readToken(file: string): Promise<Token> {
         `there is no token in ${file}; use sudo if cless runs as root, name its folder with --data-dir, or give a token with --token`,
       );
     }
-    const reason = error instanceof Deno.errors.PermissionDenied
-      ? "permission denied"
-      : messageOf(error).replace(/ \(os error \d+\).*$/, "");
+    const reason = error instanceof Deno.errors.PermissionDenied ? "permission denied" : plainMessageOf(error);
     throw new OperatorError(`cannot read the token in ${file}: ${reason}; use sudo, or give a token with --token`);
   }
 }

@@ -1,3 +1,4 @@
+import type { DeployPreview } from "../control/deploy/deploy_preview.ts";
 import { resolveTraffic } from "../domain/traffic.ts";
 import { UsageError } from "../errors.ts";
 import type { RevisionJson, ServiceJson } from "./api_types.ts";
@@ -7,7 +8,7 @@ import { readChange, TEMPLATE_FLAGS, UNSET_FLAG } from "./deploy/flags.ts";
 import { mergeChange, type ServiceBody, type TemplateChange } from "./deploy/merge.ts";
 import { Watch } from "./deploy/watch.ts";
 import { INTERRUPTED, untilInterrupted } from "./interrupt.ts";
-import { type PreviewJson, previewLine } from "./output/preview.ts";
+import { previewLine } from "./output/preview.ts";
 import { stderrScreen } from "./output/screen.ts";
 import { saidTraffic, tagUrl } from "./output/traffic_text.ts";
 import { type Call, clientVerb, JSON_FLAG, parseWhole, printJson } from "./verb.ts";
@@ -60,7 +61,7 @@ export const deploy = clientVerb({
         return { answer: await call.client.json("PUT", servicePath(name), asking), before };
       });
     if (call.on("dry-run")) {
-      const { answer } = await put<PreviewJson>({ dryRun: true });
+      const { answer } = await put<DeployPreview>({ dryRun: true });
       return call.on("json") ? printJson(answer) : console.log(previewLine(name, answer));
     }
     const code = await untilInterrupted((signal) => deployShown(call, put, signal));

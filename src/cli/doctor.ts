@@ -5,7 +5,7 @@ import { DockerCommand } from "../docker/command.ts";
 import { findEngine } from "../docker/engine.ts";
 import { readProc } from "../docker/machine.ts";
 import { type Endpoint, formatEndpoint } from "../domain/endpoint.ts";
-import { messageOf, UsageError } from "../errors.ts";
+import { messageOf, plainMessageOf, UsageError } from "../errors.ts";
 import { parseFlags } from "./flags.ts";
 import { doctorHelp } from "./help.ts";
 import { portHolder } from "./port_holder.ts";
@@ -72,7 +72,7 @@ async function checkDataDir(path: string, inUse: boolean): Promise<Finding> {
     await Deno.remove(await Deno.makeTempFile({ dir: folder }));
     return { check, state: "ok", fact: `${path} can be written` };
   } catch (error) {
-    const fact = `${path} cannot be used: ${messageOf(error).replace(/ \(os error.*$/, "")}`;
+    const fact = `${path} cannot be used: ${plainMessageOf(error)}`;
     return { check, state: "failed", fact, remedy: "run cless with sudo, or name another folder with --data-dir" };
   }
 }

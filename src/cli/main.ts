@@ -7,7 +7,7 @@ import { plainText } from "./output/table.ts";
 import { serve } from "./serve.ts";
 import type { Verb } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../version.ts";
 
 /**
  * Runs the program.

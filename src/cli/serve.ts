@@ -9,7 +9,7 @@ import { parseFlags } from "./flags.ts";
 import { serveHelp } from "./help.ts";
 import { portHolder } from "./port_holder.ts";
 import { SERVE_FLAGS } from "./serve_flags.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../version.ts";
 
 const log = logger("serve");
 const EARLY_PATIENCE_MS = 10_000;

@@ -1,4 +1,4 @@
-import { messageOf, OperatorError } from "../errors.ts";
+import { messageOf, OperatorError, plainMessageOf } from "../errors.ts";
 import type { Store } from "./store.ts";
 
 /** A file of a data-dir. */
@@ -57,6 +57,6 @@ async function read(path: string, isNeeded: boolean): Promise<Uint8Array | undef
     return await Deno.readFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound && !isNeeded) return undefined;
-    throw new OperatorError(`cannot read ${path}: ${messageOf(error).replace(/ \(os error \d+\).*$/, "")}`);
+    throw new OperatorError(`cannot read ${path}: ${plainMessageOf(error)}`);
   }
 }

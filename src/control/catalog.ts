@@ -54,15 +54,15 @@ export class Catalog {
     this.#parts = parts;
   }
 
+  /** How many services there are. */
+  get size(): number {
+    return this.#parts.deployer.list().length + this.#undeclared().length;
+  }
+
   /** Every service, by name. */
   list(): ServiceView[] {
-    const { deployer, services } = this.#parts;
-    const declared = deployer.list().map(viewOf);
-    const names = new Set(declared.map(({ name }) => name));
-    const found = services.list().flatMap((service) =>
-      service instanceof Service && !names.has(service.name) ? [viewOfFound(service)] : []
-    );
-    return [...declared, ...found].sort((a, b) => a.name < b.name ? -1 : 1);
+    const views = [...this.#parts.deployer.list().map(viewOf), ...this.#undeclared().map(viewOfFound)];
+    return views.sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
   /** A service. */
@@ -79,6 +79,12 @@ export class Catalog {
     if (state !== undefined) return revisionsOf(state);
     const found = this.#found(name);
     return found && [revisionOfFound(found)];
+  }
+
+  #undeclared(): Service[] {
+    const { deployer, services } = this.#parts;
+    return services.list().filter((service) => service instanceof Service)
+      .filter(({ name }) => deployer.get(name) === undefined);
   }
 
   #found(name: string): Service | undefined {

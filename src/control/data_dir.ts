@@ -1,4 +1,5 @@
-import { messageOf, OperatorError } from "../errors.ts";
+import { OperatorError, plainMessageOf } from "../errors.ts";
+import { writeWhole } from "./whole_file.ts";
 
 const OWNER = /^[0-9a-f]{8}$/;
 const TOKEN = /^[A-Za-z0-9_-]{32,}$/;
@@ -104,22 +105,14 @@ async function readOrMake(path: string, form: RegExp, make: () => string): Promi
     throw new OperatorError(`${path} is damaged; restore it, or remove it to have a new one made`);
   }
   const made = make();
-  await replace(path, made);
+  await writeWhole(path, `${made}\n`, { replace: true });
   return made;
-}
-
-/** Writes a file whole or not at all: a crash must not leave half of it. */
-async function replace(path: string, text: string): Promise<void> {
-  const draft = `${path}.new`;
-  await Deno.writeTextFile(draft, text + "\n", { mode: 0o600 });
-  await Deno.chmod(draft, 0o600);
-  await Deno.rename(draft, path);
 }
 
 async function rotate(tokenFile: string): Promise<string> {
   const token = newToken();
   try {
-    await replace(tokenFile, token);
+    await writeWhole(tokenFile, `${token}\n`, { replace: true });
   } catch (error) {
     throw new OperatorError(`cannot write ${tokenFile}: ${explain(error)}; the token is as before`);
   }
@@ -137,5 +130,5 @@ function randomHex(bytes: number): string {
 function explain(error: unknown): string {
   if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotADirectory) return "it is a file";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  return messageOf(error).replace(/ \(os error \d+\).*$/, "");
+  return plainMessageOf(error);
 }

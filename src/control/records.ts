@@ -71,14 +71,18 @@ export interface ServiceChange {
   readonly history: HistoryEntry;
 }
 
-/** A secret's value, encrypted. */
-export interface SecretRecord {
+/** A value of a secret, without the value: what anybody may know of it. */
+export interface SecretVersion {
   readonly name: string;
   /** Goes up with every new value. */
   readonly version: number;
-  readonly sealed: Uint8Array;
-  /** Wall-clock time, ms since 1970. */
+  /** When it was set; wall-clock time, ms since 1970. */
   readonly createdAt: number;
+}
+
+/** A value of a secret, encrypted. */
+export interface SecretRecord extends SecretVersion {
+  readonly sealed: Uint8Array;
 }
 
 /** What a token allows. */

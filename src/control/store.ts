@@ -3,6 +3,7 @@ import type {
   HistoryEntry,
   RevisionRecord,
   SecretRecord,
+  SecretVersion,
   ServiceChange,
   ServiceRecord,
   TokenRecord,
@@ -40,10 +41,12 @@ export interface Store extends Disposable {
   /** Removes history that is older than that, wall-clock ms since 1970. */
   forgetHistory(before: number): void;
 
-  /** Keeps a new value of a secret. Its version is one more than the last, also where the secret was deleted since. */
+  /** Keeps a new value of a secret, in the {@linkcode nextSecretVersion}. */
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord;
+  /** Which version the next value of a secret will have; one more than the last, also where the secret was deleted since. */
+  nextSecretVersion(name: string): number;
   /** The newest version of each secret, by name. */
-  secrets(): SecretRecord[];
+  secretVersions(): SecretVersion[];
   /** One version of a secret. */
   secret(name: string, version: number): SecretRecord | undefined;
   /** Removes every version of a secret; whether there was one. */

@@ -72,12 +72,11 @@ export class ContainerOutputs implements InstanceOutputs {
    *
    * @throws {DockerError} When there is no such container and nothing is kept of it, or the engine refuses.
    */
-  async *read(id: string, options: LogOptions): AsyncGenerator<LogLine, void, void> {
-    const timed = { timestamps: true, ...options };
+  async *read(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
     let had = false;
     try {
       if (!this.#ended.has(id)) {
-        for await (const line of readLogs(this.#docker, id, timed)) {
+        for await (const line of readLogs(this.#docker, id, options)) {
           had = true;
           yield line;
         }
@@ -86,7 +85,7 @@ export class ContainerOutputs implements InstanceOutputs {
     } catch (error) {
       if (!this.#ended.has(id)) throw error; // else it was removed just now
     }
-    if (!had) yield* this.#ended.read(id, timed);
+    if (!had) yield* this.#ended.read(id, options);
   }
 
   /** The last lines of what is kept of a container that is gone, as one text; `undefined` where nothing is. */
@@ -107,7 +106,7 @@ export class ContainerOutputs implements InstanceOutputs {
     const lines = lastLines();
     try {
       if (this.#closed) return;
-      const options = { tail: LINES_READ, timestamps: true, signal: patience.signal };
+      const options = { tail: LINES_READ, signal: patience.signal };
       for await (const line of readLogs(this.#docker, id, options)) lines.push(line);
       if (patience.signal.aborted) log.debug("the last lines of a container take too long", { instance: id });
     } catch (error) {

@@ -1,7 +1,6 @@
+import type { OutputOwner } from "../control/logs/instance_output.ts";
 import { LastLines } from "../control/logs/last_lines.ts";
-import { parseDuration } from "../domain/duration.ts";
 import { canonicalTime } from "../domain/timestamp.ts";
-import { DockerError } from "./command.ts";
 import type { LogLine, LogOptions } from "./logs.ts";
 
 /** How many lines of one container are kept, and how much of them; the last ones count. */
@@ -14,15 +13,8 @@ const MOST_AGE_MS = 3_600_000;
 /** So many lines are given without a pause: they come without any waiting, and others want to go on too. */
 const LINES_AT_ONCE = 256;
 
-/** A container of which something is kept. */
-export interface EndedContainer {
-  readonly id: string;
-  readonly revision: string;
-  /** ms since 1970 */
+interface Entry extends OutputOwner {
   readonly endedAt: number;
-}
-
-interface Entry extends EndedContainer {
   readonly service: string;
   readonly lines: readonly LogLine[];
   readonly bytes: number;
@@ -63,39 +55,22 @@ export class EndedLogs {
   }
 
   /** The containers of a service of which something is kept. */
-  list(service: string): EndedContainer[] {
+  list(service: string): OutputOwner[] {
     this.#tidy();
     return [...this.#entries.values()].filter((entry) => entry.service === service)
       .map(({ id, revision, endedAt }) => ({ id, revision, endedAt }));
   }
 
-  /**
-   * The lines of a container as {@linkcode readLogs} would give them; none of one of which nothing is kept.
-   *
-   * @throws {DockerError} When `since` is no time.
-   */
-  async *read(
-    id: string,
-    { signal, since, tail, timestamps = false }: LogOptions,
-  ): AsyncGenerator<LogLine, void, void> {
-    const from = since === undefined ? "" : this.#timeOf(since);
+  /** The lines of a container as {@linkcode readLogs} would give them; none of one of which nothing is kept. */
+  async *read(id: string, { signal, since, tail }: LogOptions): AsyncGenerator<LogLine, void, void> {
+    const from = since === undefined ? "" : canonicalTime(since) ?? since;
     const all = this.#entries.get(id)?.lines ?? [];
     const lines = all.filter(({ time = "" }) => time >= from);
     const last = lines.slice(Math.max(0, lines.length - (tail ?? Infinity)));
-    for (const [n, { stream, time, text, cut }] of last.entries()) {
+    for (const [n, line] of last.entries()) {
       if (n % LINES_AT_ONCE === LINES_AT_ONCE - 1) await new Promise((resolve) => setTimeout(resolve, 0));
       if (signal?.aborted) return;
-      yield { stream, ...(timestamps && time !== undefined ? { time } : {}), text, ...(cut ? { cut } : {}) };
-    }
-  }
-
-  #timeOf(since: string): string {
-    const time = canonicalTime(since);
-    if (time !== undefined) return time;
-    try {
-      return canonicalTime(new Date(this.#now() - parseDuration(since)).toISOString())!;
-    } catch {
-      throw new DockerError(`cannot read the time ${JSON.stringify(since)}`);
+      yield line;
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Revision } from "../domain/revision.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
+import { type Clock, systemClock, within } from "../serving/clock.ts";
 import { ImageError } from "./image_error.ts";
 import type { ImageSource, ResolvedImage } from "./image_source.ts";
 
@@ -17,10 +18,12 @@ export function isImageGone(error: unknown): boolean {
 /** Gets back the images of revisions that somebody has removed from this machine. */
 export class ImageRecovery {
   readonly #images: Pick<ImageSource, "pullByDigest">;
+  readonly #clock: Clock;
   readonly #pulls = new Map<string, Promise<ResolvedImage>>();
 
-  constructor(images: Pick<ImageSource, "pullByDigest">) {
+  constructor(images: Pick<ImageSource, "pullByDigest">, clock: Clock = systemClock) {
     this.#images = images;
+    this.#clock = clock;
   }
 
   /**
@@ -36,7 +39,7 @@ export class ImageRecovery {
       throw new ImageError("not_found", `${gone}, and no registry has it: build it again, and deploy it`);
     }
     try {
-      const pulled = await within(startTimeout, this.#pull(imageDigest));
+      const pulled = await within(this.#pull(imageDigest), this.#clock, startTimeout);
       if (pulled === undefined) throw new ImageError("timeout", `it is still being pulled; try again`);
       if (pulled.imageId === imageId) return;
       throw new ImageError("not_found", `the registry has something else for ${imageDigest}: deploy it again`);
@@ -57,17 +60,5 @@ export class ImageRecovery {
     );
     this.#pulls.set(digest, pulling);
     return pulling;
-  }
-}
-
-/** The promise's outcome, or `undefined` when it takes longer than so many ms. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  if (ms === Infinity) return await promise;
-  const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => late.resolve(undefined), ms);
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -10,7 +10,6 @@ import { discreetError } from "./discretion.ts";
 import { HostPorts } from "./host_ports.ts";
 import { ImageRecovery, isImageGone } from "./image_recovery.ts";
 import { ImageSource } from "./image_source.ts";
-import type { LogLine, LogOptions } from "./logs.ts";
 import type { OwnNetwork } from "./network.ts";
 import { environmentOf, LABEL, type Placement, runArgs } from "./run_args.ts";
 
@@ -148,11 +147,6 @@ export class DockerLauncher implements Launcher {
       if (kept === undefined) throw error;
       return kept;
     }
-  }
-
-  /** What the app writes, line by line, as {@linkcode readLogs} has it; where the container is gone, what is kept of it. */
-  logs(id: string, options: LogOptions = {}): AsyncIterable<LogLine> {
-    return this.outputs.read(id, { timestamps: false, ...options });
   }
 
   async #remove(id: string): Promise<void> {

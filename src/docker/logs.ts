@@ -1,27 +1,12 @@
+import type { OutputLine, OutputOptions } from "../control/logs/instance_output.ts";
 import { type DockerCommand, DockerError, killGroup, lastWords } from "./command.ts";
 import { LogSplitter, type StampedLine } from "./log_lines.ts";
 
-/** Which lines of a container are read. */
-export interface LogOptions {
-  /** Whether to go on with what the app writes from now on, until the container ends. */
-  readonly follow?: boolean;
-  /** How many of the last lines to begin with; all where it is missing. */
-  readonly tail?: number;
-  /** Only lines from then on: RFC 3339 as in {@linkcode LogLine.time}, or how long ago, such as `10m`. */
-  readonly since?: string;
-  /** Whether each line says when it was written. */
-  readonly timestamps?: boolean;
-  /** Ends the lines, without an error. */
-  readonly signal?: AbortSignal;
-}
+/** Which lines of a container are read; all that there are where nothing is said. */
+export type LogOptions = Partial<OutputOptions>;
 
-/** A line that an app has written. */
-export interface LogLine {
-  readonly stream: "stdout" | "stderr";
-  /** When the engine got it: RFC 3339, to the nanosecond. */
-  readonly time?: string;
-  /** Without the line's end. */
-  readonly text: string;
+/** A line that an app has written, without its end; the time is when the engine got it. */
+export interface LogLine extends OutputLine {
   /** The line is longer than 64 KiB, and goes on in the next one of its stream. */
   readonly cut?: true;
 }
@@ -44,7 +29,7 @@ export async function* readLogs(
   containerId: string,
   options: LogOptions = {},
 ): AsyncGenerator<LogLine, void, void> {
-  const { signal, timestamps = false } = options;
+  const { signal } = options;
   if (signal?.aborted) return;
   const child = docker.spawn(logArgs(containerId, options), "piped");
   const end = () => killGroup(child, "SIGKILL"); // it has nothing to tidy up
@@ -59,8 +44,9 @@ export async function* readLogs(
       for (const line of lines ?? []) {
         if (signal?.aborted) return;
         // Without a time it is no line of the app.
-        if (line.time === undefined) words += `${line.text}\n`;
-        else yield logLine(source.stream, line, timestamps);
+        const { cut, text, time } = line;
+        if (time === undefined) words += `${text}\n`;
+        else yield { stream: source.stream, time, text, ...(cut ? { cut } : {}) };
       }
       if (lines === undefined) open--;
       else turns.expect(source.next());
@@ -84,10 +70,6 @@ function logArgs(containerId: string, { follow = false, since, tail }: LogOption
     ...(since === undefined ? [] : [`--since=${since}`]),
     containerId,
   ];
-}
-
-function logLine(stream: LogLine["stream"], { cut, text, time }: StampedLine, timestamps: boolean): LogLine {
-  return { stream, ...(timestamps && time !== undefined ? { time } : {}), text, ...(cut ? { cut } : {}) };
 }
 
 /** Tells which of several promises was first; in contrast to `Promise.race`, a silent one collects no listeners. */

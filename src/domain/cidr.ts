@@ -52,3 +52,10 @@ export function parseCidr(text: string): Cidr {
     },
   };
 }
+
+const LOOPBACK = [parseCidr("127.0.0.0/8"), parseCidr("::1")];
+
+/** Whether an address is that of this machine for itself. */
+export function isLoopback(address: string): boolean {
+  return LOOPBACK.some((range) => range.contains(address));
+}

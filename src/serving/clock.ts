@@ -57,3 +57,11 @@ export function atMost(promise: Promise<unknown>, clock: Clock, ms: number): Pro
     promise.then(finish, finish);
   });
 }
+
+/** The promise's outcome, or `undefined` where it takes longer than some milliseconds. */
+export function within<T>(promise: Promise<T>, clock: Clock, ms: number): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(ms, () => resolve(undefined));
+    promise.then(resolve, reject).finally(cancel);
+  });
+}

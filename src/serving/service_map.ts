@@ -47,9 +47,9 @@ export class ServiceMap {
     for (const { tag } of service.shares) if (tag !== undefined) this.#byLabel.delete(tagLabel(tag, name));
   }
 
-  /** Every service, by name. */
+  /** Every service, in no order. */
   list(): (Service | DeclaredService)[] {
-    return [...this.#services.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+    return [...this.#services.values()];
   }
 }
 

@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { SecretRecord } from "../control/records.ts";
+import type { SecretRecord, SecretVersion } from "../control/records.ts";
 
 interface SecretRow {
   name: string;
@@ -10,6 +10,7 @@ interface SecretRow {
 
 /** Every value of every secret. */
 export class SecretTable {
+  readonly #last: StatementSync;
   readonly #next: StatementSync;
   readonly #add: StatementSync;
   readonly #newest: StatementSync;
@@ -17,6 +18,7 @@ export class SecretTable {
   readonly #delete: StatementSync;
 
   constructor(db: DatabaseSync) {
+    this.#last = db.prepare("SELECT last_version FROM secret_name WHERE name = ?");
     // The names outlive the values: else a revision could get a value that was never meant for it.
     this.#next = db.prepare(`
       INSERT INTO secret_name VALUES (?, 1)
@@ -24,7 +26,7 @@ export class SecretTable {
       RETURNING last_version`);
     this.#add = db.prepare("INSERT INTO secret VALUES (?, ?, ?, ?)");
     this.#newest = db.prepare(`
-      SELECT secret.* FROM secret
+      SELECT secret.name, version, created_at FROM secret
       JOIN secret_name ON secret_name.name = secret.name AND last_version = version
       ORDER BY secret.name`);
     this.#one = db.prepare("SELECT * FROM secret WHERE name = ? AND version = ?");
@@ -38,23 +40,28 @@ export class SecretTable {
     return { name, version, sealed, createdAt: at };
   }
 
-  /** The newest value of each, by name. */
-  newest(): SecretRecord[] {
-    return (this.#newest.all() as unknown as SecretRow[]).map(recordOf);
+  /** The version that the next value of one will have. */
+  nextVersion(name: string): number {
+    const row = this.#last.get(name) as { last_version: number } | undefined;
+    return (row?.last_version ?? 0) + 1;
+  }
+
+  /** The newest version of each, by name; not its value, as the values of all are much to read. */
+  newest(): SecretVersion[] {
+    const rows = this.#newest.all() as unknown as Omit<SecretRow, "sealed">[];
+    return rows.map(({ name, version, created_at: createdAt }) => ({ name, version, createdAt }));
   }
 
   /** One value; `undefined` where it is not there. */
   one(name: string, version: number): SecretRecord | undefined {
     const row = this.#one.get(name, version) as unknown as SecretRow | undefined;
-    return row === undefined ? undefined : recordOf(row);
+    if (row === undefined) return undefined;
+    const { created_at: createdAt, sealed } = row;
+    return { name, version, sealed, createdAt };
   }
 
   /** Removes every value of one; whether there was any. */
   delete(name: string): boolean {
     return this.#delete.run(name).changes > 0;
   }
-}
-
-function recordOf({ name, version, sealed, created_at: createdAt }: SecretRow): SecretRecord {
-  return { name, version, sealed, createdAt };
 }

@@ -2,6 +2,7 @@ import type {
   HistoryEntry,
   RevisionRecord,
   SecretRecord,
+  SecretVersion,
   ServiceChange,
   ServiceRecord,
   TokenRecord,
@@ -96,7 +97,11 @@ export class SqliteStore implements Store {
     return this.#connection.write(() => this.#secrets.add(name, sealed, at));
   }
 
-  secrets(): SecretRecord[] {
+  nextSecretVersion(name: string): number {
+    return this.#connection.read(() => this.#secrets.nextVersion(name));
+  }
+
+  secretVersions(): SecretVersion[] {
     return this.#connection.read(() => this.#secrets.newest());
   }
 

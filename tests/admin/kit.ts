@@ -180,14 +180,10 @@ function previewOf({ deployer }: Scene, name: string): DeployPreview {
     revision: `${name}-00009`,
     changed: ["image"],
     pull: false,
-    trafficBefore: service?.traffic ?? [],
-    trafficAfter: traffic,
-    domainsBefore: service?.domains ?? [],
-    domainsAfter: service?.domains ?? [],
-    revisionHistoryBefore: service?.revisionHistory,
-    revisionHistoryAfter: service?.revisionHistory ?? 20,
-    declaredByBefore: service?.declaredBy,
-    declaredByAfter: service?.declaredBy,
+    traffic: { before: service?.traffic ?? [], after: traffic },
+    domains: { before: service?.domains ?? [], after: service?.domains ?? [] },
+    revisionHistory: { before: service?.revisionHistory, after: service?.revisionHistory ?? 20 },
+    declaredBy: { before: service?.declaredBy, after: service?.declaredBy },
   };
 }
 

@@ -6,6 +6,8 @@ const FILE =
   "services:\n  web:\n    image: web:v3\n  shop:\n    image: shop\n    domains: [shop.example]\n    traffic: 50\n";
 const NOTHING = {
   changed: [],
+  revisionHistory: {},
+  declaredBy: {},
   pull: false,
   traffic: { before: [], after: [] },
   domains: { before: [], after: [] },

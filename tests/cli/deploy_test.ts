@@ -115,6 +115,8 @@ apiTest("a dry run changes nothing and says what would change", {
   ...ANSWERS,
   [`${PUT}?dryRun=true`]: {
     change: "update",
+    revisionHistory: {},
+    declaredBy: {},
     revision: "web-00003",
     changed: ["env", "image"],
     pull: true,

@@ -24,7 +24,7 @@ function newCatalog() {
 
 Deno.test("services that were declared and those that were found are listed by name", async () => {
   const { catalog, deployer, found } = newCatalog();
-  assertEquals(catalog.list(), []);
+  assertEquals([catalog.list(), catalog.size], [[], 0]);
   found("bare");
   await deployer.deploy("app", input("one", { service: { domains: ["a.example"], revisionHistory: 3 } }), {
     ...AT_ONCE,
@@ -44,6 +44,7 @@ Deno.test("services that were declared and those that were found are listed by n
     updatedAt: service.updatedAt,
   });
   assertEquals(catalog.list().map(({ name, convention }) => [name, convention]), [["app", false], ["bare", true]]);
+  assertEquals(catalog.size, 2);
 });
 
 Deno.test("a service that was found has one revision, and no generation", () => {
@@ -88,6 +89,7 @@ Deno.test("a service that is not there is nowhere, and one that is declared is l
   found("app");
   await deployer.deploy("app", input("one"), AT_ONCE);
   assertEquals(catalog.list().map(({ name, convention }) => [name, convention]), [["app", false]]);
+  assertEquals(catalog.size, 1);
   await deployer.delete("app", { by: "ci" });
   assertEquals([catalog.list(), catalog.revisions("app")], [[], undefined]);
 });

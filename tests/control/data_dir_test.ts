@@ -90,11 +90,11 @@ folderTest("a token is replaced whole, for nobody else to read, and the old one 
 folderTest("a token that cannot be written stays as it is", async (folder) => {
   using dir = await openDataDir(folder);
   const { token, tokenFile } = dir;
-  await Deno.mkdir(`${tokenFile}.new`);
+  await Deno.mkdir(`${tokenFile}.new/full`, { recursive: true });
   const { message } = await assertRejects(() => dir.rotateToken(), OperatorError);
   assertMatch(message, /^cannot write \S+admin-token: [^\n]+; the token is as before$/);
   assertEquals([dir.token, await Deno.readTextFile(tokenFile)], [token, `${token}\n`]);
-  await Deno.remove(`${tokenFile}.new`);
+  await Deno.remove(`${tokenFile}.new`, { recursive: true });
   assertNotEquals(await dir.rotateToken(), token);
 });
 

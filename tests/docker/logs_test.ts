@@ -16,20 +16,21 @@ function pidFile(docker: FakeDocker): string {
   return `${docker.path}.pid`;
 }
 
-dockerTest("the lines of both streams are told apart, each with its time if that is asked for", async (docker) => {
+dockerTest("the lines of both streams are told apart, each with its time", async (docker) => {
   await docker.on("logs", { stdout: `${TIME} out\n${TIME} more`, stderr: `${TIME} err\n` });
   const lines = await Array.fromAsync(readLogs(docker.command, "one"));
   const of = (lines: LogLine[], stream: string) => lines.filter((line) => line.stream === stream);
-  assertEquals(of(lines, "stdout"), [{ stream: "stdout", text: "out" }, { stream: "stdout", text: "more" }]);
-  assertEquals(of(lines, "stderr"), [{ stream: "stderr", text: "err" }]);
-  const timed = await Array.fromAsync(readLogs(docker.command, "one", { timestamps: true }));
-  assertEquals(of(timed, "stderr"), [{ stream: "stderr", time: TIME, text: "err" }]);
+  assertEquals(of(lines, "stdout"), [
+    { stream: "stdout", time: TIME, text: "out" },
+    { stream: "stdout", time: TIME, text: "more" },
+  ]);
+  assertEquals(of(lines, "stderr"), [{ stream: "stderr", time: TIME, text: "err" }]);
 });
 
 dockerTest("which lines are read is up to the docker command", async (docker) => {
   await docker.on("logs", "");
   assertEquals(await Array.fromAsync(readLogs(docker.command, "one")), []);
-  await Array.fromAsync(readLogs(docker.command, "one", { follow: true, tail: 5, since: TIME, timestamps: true }));
+  await Array.fromAsync(readLogs(docker.command, "one", { follow: true, tail: 5, since: TIME }));
   assertEquals(await docker.calls(), [
     ["logs", "--timestamps", "one"],
     ["logs", "--timestamps", "--follow", "--tail=5", `--since=${TIME}`, "one"],
@@ -40,9 +41,9 @@ dockerTest("a line comes as soon as it is written", async (docker) => {
   const gate = await docker.gate();
   await docker.on("logs", { script: `echo '${TIME} one'`, gate, stdout: `${TIME} two\n` });
   const lines = readLogs(docker.command, "one", { follow: true });
-  assertEquals((await lines.next()).value, { stream: "stdout", text: "one" });
+  assertEquals((await lines.next()).value, { stream: "stdout", time: TIME, text: "one" });
   await gate.open();
-  assertEquals((await lines.next()).value, { stream: "stdout", text: "two" });
+  assertEquals((await lines.next()).value, { stream: "stdout", time: TIME, text: "two" });
   assertEquals((await lines.next()).done, true);
 });
 
@@ -64,7 +65,7 @@ dockerTest("what the docker command says for itself is an error, and no line", a
   assertEquals(await failure(), "No such container: one");
   assertEquals(await failure(), "no luck");
   assertEquals(await failure(), "docker logs ended with code 3");
-  assertEquals(await Array.fromAsync(readLogs(docker.command, "one")), [{ stream: "stdout", text: "out" }]);
+  assertEquals(await Array.fromAsync(readLogs(docker.command, "one")), [{ stream: "stdout", time: TIME, text: "out" }]);
 });
 
 dockerTest("a signal ends the lines without an error, and the command with them", async (docker) => {
@@ -72,7 +73,7 @@ dockerTest("a signal ends the lines without an error, and the command with them"
   await docker.on("logs", { script });
   const controller = new AbortController();
   const lines = readLogs(docker.command, "one", { follow: true, signal: controller.signal });
-  assertEquals((await lines.next()).value, { stream: "stdout", text: "one" });
+  assertEquals((await lines.next()).value, { stream: "stdout", time: TIME, text: "one" });
   const next = lines.next();
   controller.abort();
   assertEquals((await next).done, true);
@@ -83,7 +84,7 @@ dockerTest("a signal also ends lines that are there already, and lines that nobo
   await docker.on("logs", { stdout: `${TIME} one\n${TIME} two\n` });
   const controller = new AbortController();
   const lines = readLogs(docker.command, "one", { signal: controller.signal });
-  assertEquals((await lines.next()).value, { stream: "stdout", text: "one" });
+  assertEquals((await lines.next()).value, { stream: "stdout", time: TIME, text: "one" });
   controller.abort();
   assertEquals((await lines.next()).done, true);
   assertEquals(await Array.fromAsync(readLogs(docker.command, "one", { signal: controller.signal })), []);

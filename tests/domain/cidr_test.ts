@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { parseCidr, parseIp } from "../../src/domain/cidr.ts";
+import { isLoopback, parseCidr, parseIp } from "../../src/domain/cidr.ts";
 
 /** Whether a range has each of the addresses. */
 function contained(range: string, ...addresses: string[]): boolean[] {
@@ -148,4 +148,10 @@ Deno.test("no text makes the reading of an address fail", () => {
 
 Deno.test("every address that is written as the standard says is one", () => {
   fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (text) => assert(parseIp(text) !== undefined, text)));
+});
+
+Deno.test("this machine's own addresses are known, however they are written", () => {
+  const own = ["127.0.0.1", "127.9.9.9", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"];
+  const others = ["128.0.0.1", "10.0.0.1", "::2", "::", "localhost", ""];
+  assertEquals([...own, ...others].filter(isLoopback), own);
 });

@@ -50,7 +50,7 @@ Deno.test(
     const env = (await inspect(id)).Config.Env as string[];
     const seen = Object.fromEntries(env.map((entry) => entry.split(/=(.*)/s).slice(0, 2)));
     assertEquals(seen, ENV);
-    const lines = await Array.fromAsync(rig.launcher.logs(id, { follow: true }));
+    const lines = await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true }));
     // On stderr a loader may complain about what it cannot preload.
     const written = lines.filter(({ stream }) => stream === "stdout").map(({ text }) => text).join("\n");
     assertEquals(written, ENV.PEM + ENV.DOCKER_HOST);
@@ -80,7 +80,7 @@ Deno.test(
     await using rig = await Rig.start();
     const words = ["--privileged", "-v/:/host", "--", "", "a b", "$(id)"];
     const id = await rig.run({ command: ["sh", "-c", `printf '%s\\n' "$@"`, "sh", ...words] });
-    const lines = await Array.fromAsync(rig.launcher.logs(id, { follow: true }));
+    const lines = await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true }));
     assertEquals(lines.map(({ text }) => text), words);
     const { HostConfig, Mounts } = await inspect(id);
     assertEquals([HostConfig.Privileged, Mounts], [false, []]);
@@ -165,7 +165,7 @@ Deno.test({ name: "a container with all of that is found again by the next proce
 Deno.test({ name: "lines come as the app writes them, and end with it", ignore: noDocker }, async () => {
   await using rig = await Rig.start();
   const script = `echo one; echo two >&2; echo; head -c 200000 /dev/zero | tr '\\0' x; echo; printf last`;
-  const lines = await rig.lines(script, {}, { timestamps: true });
+  const lines = await rig.lines(script);
   const of = (stream: string) => lines.filter((line) => line.stream === stream);
   assertEquals(of("stderr").map(({ text }) => text), ["two"]);
   const out = of("stdout").map(({ text, cut }) => [text.length > 9 ? `${text.length}` : text, cut]);
@@ -186,21 +186,21 @@ Deno.test(
     const id = await rig.run({ command: ["sh", "-c", "for n in 1 2 3; do echo $n; sleep 0.1; done; exec sleep 600"] });
     const controller = new AbortController();
     const lines: LogLine[] = [];
-    for await (const line of rig.launcher.logs(id, { follow: true, timestamps: true, signal: controller.signal })) {
+    for await (const line of rig.launcher.outputs.read(id, { follow: true, signal: controller.signal })) {
       lines.push(line);
       if (line.text === "3") controller.abort();
     }
     const textsOf = async (options: LogOptions) =>
-      (await Array.fromAsync(rig.launcher.logs(id, options))).map(({ text }) => text);
+      (await Array.fromAsync(rig.launcher.outputs.read(id, options))).map(({ text }) => text);
     assertEquals(lines.map(({ text }) => text), ["1", "2", "3"]);
     assertEquals(await textsOf({ tail: 1 }), ["3"]);
     assertEquals(await textsOf({ since: lines[1]!.time! }), ["2", "3"]);
-    const following = rig.launcher.logs(id, { follow: true, tail: 1 })[Symbol.asyncIterator]();
-    assertEquals((await following.next()).value, { stream: "stdout", text: "3" });
+    const following = rig.launcher.outputs.read(id, { follow: true, tail: 1 })[Symbol.asyncIterator]();
+    assertEquals((await following.next()).value?.text, "3");
     const [end] = await Promise.all([following.next(), rig.launcher.remove(id)]);
     assertEquals(end.done, true);
     assertEquals([await textsOf({}), await rig.launcher.output(id, 2)], [["1", "2", "3"], "2\n3"]);
-    const unknown = () => Array.fromAsync(rig.launcher.logs(`${id}-other`));
+    const unknown = () => Array.fromAsync(rig.launcher.outputs.read(`${id}-other`));
     await assertRejects(unknown, DockerError, "No such container");
   },
 );

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { type ServiceLogLine, type ServiceLogOptions, ServiceLogs } from "../../src/control/logs/service_logs.ts";
+import type { ServiceLogLine } from "../../src/control/logs/instance_output.ts";
+import { type ServiceLogOptions, ServiceLogs } from "../../src/control/logs/service_logs.ts";
 import { systemClock } from "../../src/serving/clock.ts";
 import { Rig } from "../support/container_rig.ts";
 import { noDocker } from "../support/docker.ts";
@@ -21,7 +22,7 @@ Deno.test(
     await using rig = await Rig.start();
     const read = logsOf(rig);
     const ids = await Promise.all([1, 2].map(() => rig.run({ command: ["sh", "-c", COUNT] })));
-    for (const id of ids) await Array.fromAsync(rig.launcher.logs(id, { follow: true }));
+    for (const id of ids) await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true }));
     const check = (lines: ServiceLogLine[]) => {
       assertEquals(lines.length, 80);
       const times = lines.map(({ time }) => time!);
@@ -61,7 +62,7 @@ Deno.test(
     })();
     for (let n = 0; n < 3; n++) {
       const id = await rig.run({ command: ["sh", "-c", quick] });
-      await Array.fromAsync(rig.launcher.logs(id, { follow: true, tail: 0 }));
+      await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true, tail: 0 }));
       await rig.launcher.remove(id); // at once: the follower has perhaps not begun
     }
     await following;

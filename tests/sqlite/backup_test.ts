@@ -18,7 +18,7 @@ folderTest("a backup holds what was there when it was made, and can be put in th
   using restored = SqliteStore.open(`${folder}/restored`);
   assertEquals(restored.load(), { services: [creation.service], revisions: [creation.addRevision!] });
   assertEquals(restored.history("golang", 9), [creation.history]);
-  assertEquals(restored.secrets().length, 1);
+  assertEquals(restored.secretVersions().length, 1);
   restored.change(changeAfter(creation));
 });
 

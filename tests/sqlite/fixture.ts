@@ -4,7 +4,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import type { HistoryEntry, SecretRecord, TokenRecord } from "../../src/control/records.ts";
+import type { HistoryEntry, SecretRecord, SecretVersion, TokenRecord } from "../../src/control/records.ts";
 import type { Store } from "../../src/control/store.ts";
 import { MIGRATIONS } from "../../src/sqlite/migrations.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
@@ -47,13 +47,13 @@ export function fill(store: Store): void {
 /** All of it, as a store gives it back. */
 export function contentOf(store: Store): ReturnType<Store["load"]> & {
   history: HistoryEntry[];
-  secrets: (SecretRecord | undefined)[];
+  secrets: (SecretRecord | SecretVersion | undefined)[];
   tokens: TokenRecord[];
 } {
   return {
     ...store.load(),
     history: ["golang", "other", "gone"].flatMap((service) => store.history(service, 100)),
-    secrets: [...store.secrets(), store.secret("key", 1)],
+    secrets: [...store.secretVersions(), store.secret("key", 1)],
     tokens: store.tokens(),
   };
 }

@@ -26,7 +26,7 @@ function stateOf(store: SqliteStore, ...services: string[]): unknown {
 
 storeTest("a new store has nothing in it", (store) => {
   assertEquals(store.load(), { services: [], revisions: [] });
-  assertEquals([store.history("golang", 10), store.secrets(), store.tokens()], [[], [], []]);
+  assertEquals([store.history("golang", 10), store.secretVersions(), store.tokens()], [[], [], []]);
   assertEquals(store.secret("key", 1), undefined);
   assertEquals([store.deleteSecret("key"), store.deleteToken("ci")], [false, false]);
 });
@@ -234,15 +234,16 @@ storeTest("a secret has versions, and no version ever means two values", (store,
   assertEquals(store.addSecret("b", new Uint8Array(), 7).version, 1);
   store = again();
   const newest = [
-    { name: "b", version: 1, sealed: new Uint8Array(), createdAt: 7 },
-    { name: "key", version: 2, sealed: sealed(2), createdAt: 6 },
+    { name: "b", version: 1, createdAt: 7 },
+    { name: "key", version: 2, createdAt: 6 },
   ];
-  assertEquals(store.secrets(), newest);
+  assertEquals(store.secretVersions(), newest);
   assertEquals(store.secret("key", 1)?.sealed, sealed(1));
   assertEquals(store.secret("key", 3), undefined);
   assertEquals([store.deleteSecret("key"), store.deleteSecret("key")], [true, false]);
   assertEquals([store.secret("key", 1), store.secret("key", 2)], [undefined, undefined]);
-  assertEquals(store.secrets(), newest.slice(0, 1));
+  assertEquals(store.secretVersions(), newest.slice(0, 1));
+  assertEquals(["none", "b", "key"].map((name) => store.nextSecretVersion(name)), [1, 2, 3]);
   assertEquals(again().addSecret("key", sealed(3), 8).version, 3);
 });
 

@@ -77,7 +77,7 @@ export class Rig implements AsyncDisposable {
   /** Starts a container with a shell script, and resolves with its lines when it has ended. */
   async lines(script: string, extras: Partial<Revision> = {}, options: LogOptions = {}): Promise<LogLine[]> {
     const id = await this.run({ command: ["sh", "-c", script], ...extras });
-    return await Array.fromAsync(this.launcher.logs(id, { follow: true, ...options }));
+    return await Array.fromAsync(this.launcher.outputs.read(id, { follow: true, ...options }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,6 +2,7 @@ import type {
   HistoryEntry,
   RevisionRecord,
   SecretRecord,
+  SecretVersion,
   ServiceChange,
   ServiceRecord,
   TokenRecord,
@@ -60,15 +61,19 @@ export class FakeStore implements Store {
   }
 
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord {
-    const version = (this.#lastVersions.get(name) ?? 0) + 1;
+    const version = this.nextSecretVersion(name);
     const record = { name, version, sealed, createdAt: at };
     this.#lastVersions.set(name, version);
     this.#secrets.push(record);
     return record;
   }
 
-  secrets(): SecretRecord[] {
-    const newest = new Map(this.#secrets.map((secret) => [secret.name, secret]));
+  nextSecretVersion(name: string): number {
+    return (this.#lastVersions.get(name) ?? 0) + 1;
+  }
+
+  secretVersions(): SecretVersion[] {
+    const newest = new Map(this.#secrets.map(({ sealed: _, ...secret }) => [secret.name, secret]));
     return [...newest.values()].sort(byName);
   }
 

@@ -1,7 +1,5 @@
 import type { Figures, MetricsParts } from "./figures.ts";
 
-export type { MetricsParts };
-
 /** How many things may be told before the figures can be kept. */
 const MOST_EARLY = 10_000;
 

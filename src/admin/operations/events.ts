@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { type Clock, systemClock } from "../../serving/clock.ts";
-import { InvalidError } from "../../control/schema/schema.ts";
+import { type Clock, systemClock, within } from "../../serving/clock.ts";
+import { InvalidError } from "../../control/schema/invalid.ts";
 import { content } from "../answer.ts";
 import { operation } from "../operation.ts";
 import { type ClessEvent, SlowSubscriber } from "../../control/events/event_log.ts";
@@ -86,12 +86,4 @@ async function* eventText(
 function showEvent({ at, data, id, service, type }: ClessEvent): string {
   const head = id === undefined ? "" : `id: ${id}\n`;
   return `${head}event: ${type}\ndata: ${JSON.stringify({ at: timeOf(at), service, ...data })}\n\n`;
-}
-
-/** What a promise comes to; `undefined` where that takes longer. */
-function within<T>(promise: Promise<T>, clock: Clock, ms: number): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.after(ms, () => resolve(undefined));
-    promise.then(resolve, reject).finally(cancel);
-  });
 }

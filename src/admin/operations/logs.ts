@@ -4,7 +4,7 @@ import { parseDuration } from "../../domain/duration.ts";
 import { content } from "../answer.ts";
 import { revisionParam, serviceOf, serviceParam } from "../names.ts";
 import { operation } from "../operation.ts";
-import type { ServiceLogLine } from "../../control/logs/service_logs.ts";
+import type { ServiceLogLine } from "../../control/logs/instance_output.ts";
 import { flag, isInstant, whole } from "../query.ts";
 import { begunStreamOf, NOT_HELD_BACK, streamOf } from "../stream.ts";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { secretName } from "../../control/schema/fields.ts";
-import type { SecretInfo } from "../../control/secrets/secrets.ts";
+import type { SecretVersion } from "../../control/records.ts";
 import { ClessError } from "../../errors.ts";
 import { done, json } from "../answer.ts";
 import { checkType, readBytes } from "../body.ts";
@@ -96,6 +96,6 @@ function userOf({ catalog }: Pick<AdminParts, "catalog">, secret: string): strin
   return undefined;
 }
 
-function showSecret({ name, version, createdAt }: SecretInfo): z.input<typeof secretView> {
+function showSecret({ name, version, createdAt }: SecretVersion): z.input<typeof secretView> {
   return { name, version, createdAt: timeOf(createdAt) };
 }

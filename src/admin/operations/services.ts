@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { InvalidError, parseService } from "../../control/schema/schema.ts";
+import { parseService } from "../../control/schema/schema.ts";
+import { InvalidError } from "../../control/schema/invalid.ts";
 import { done, json } from "../answer.ts";
 import { readJson } from "../body.ts";
 import { etagOf, readIfMatch } from "../etag.ts";
@@ -152,23 +153,13 @@ export function answerService(parts: AdminParts, service: ServiceView, status = 
   return json(showService(service, parts.urlOf), { status, headers });
 }
 
-function showPreview(preview: DeployPreview): z.input<typeof previewSchema> {
-  const { change, revision, changed, pull } = preview;
+function showPreview({ changed, traffic, domains, ...rest }: DeployPreview): z.input<typeof previewSchema> {
   return {
-    change,
-    ...(revision === undefined ? {} : { revision }),
+    ...rest,
     changed: [...changed],
-    pull,
-    traffic: { before: preview.trafficBefore.map(showTarget), after: preview.trafficAfter.map(showTarget) },
-    domains: { before: [...preview.domainsBefore], after: [...preview.domainsAfter] },
-    revisionHistory: given(preview.revisionHistoryBefore, preview.revisionHistoryAfter),
-    declaredBy: given(preview.declaredByBefore, preview.declaredByAfter),
+    traffic: { before: traffic.before.map(showTarget), after: traffic.after.map(showTarget) },
+    domains: { before: [...domains.before], after: [...domains.after] },
   };
-}
-
-/** What was and what would be, each where there is one. */
-function given<T>(before: T | undefined, after: T | undefined): { before?: T; after?: T } {
-  return { ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) };
 }
 
 /** Where the next page is: the same request with another cursor. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { TOKEN_NAME } from "../../control/access/tokens.ts";
 import { check, strict } from "../../control/schema/invalid.ts";
 import { ClessError } from "../../errors.ts";
 import { done, json } from "../answer.ts";
@@ -10,10 +11,13 @@ import { time, timeOf } from "../views.ts";
 const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 /** Ten years, ms. */
 const LONGEST = 3653 * 86_400_000;
-const NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$";
 
 const tokenBody = strict({
-  name: z.string().meta({ pattern: NAME, description: "Shown in the history of what it changes", examples: ["ci"] }),
+  name: z.string().meta({
+    pattern: TOKEN_NAME.source,
+    description: "Shown in the history of what it changes",
+    examples: ["ci"],
+  }),
   scope: scopeSchema,
   expiresIn: z.string().refine(
     (text) => text === "0" || lengthOf(text) !== undefined,
@@ -64,9 +68,6 @@ export const tokenOperations = [
     errors: ["conflict", "unsupported_type", "store_unavailable"],
     run: async ({ parts, request }) => {
       const { name, scope, expiresIn = "0" } = check(tokenBody, await readJson(request));
-      if (parts.tokens.list().some((token) => token.name === name)) {
-        throw new ClessError("conflict", `There is a token ${shown(name)} already; revoke it first`);
-      }
       const length = lengthOf(expiresIn);
       const expiresAt = length === undefined ? undefined : (parts.now ?? Date.now)() + length;
       const token = await parts.tokens.issue(name, scope, expiresAt);
@@ -102,7 +103,9 @@ export const tokenOperations = [
     scope: "admin",
     tag: "tokens",
     summary: "Revoke a token at once",
-    params: { name: z.string().meta({ pattern: NAME, description: "The name of the token", examples: ["ci"] }) },
+    params: {
+      name: z.string().meta({ pattern: TOKEN_NAME.source, description: "The name of the token", examples: ["ci"] }),
+    },
     answers: { 204: { description: "It opens nothing any more" } },
     errors: ["not_found", "store_unavailable"],
     run: ({ parts, params: { name } }) => {

@@ -1,4 +1,5 @@
-import { type ApplyTarget, bodyOf, type Preview } from "../../control/manifest/apply.ts";
+import type { DeployPreview } from "../../control/deploy/deploy_preview.ts";
+import { type ApplyTarget, bodyOf } from "../../control/manifest/apply.ts";
 import type { ServiceJson } from "../api_types.ts";
 import { type Client, servicePath } from "../client.ts";
 
@@ -7,7 +8,10 @@ export function apiTarget(client: Client, wait: boolean | undefined): ApplyTarge
   return {
     list: () => client.list<ServiceJson>("/v1/services"),
     preview: (name, declared, declaredBy) =>
-      client.json<Preview>("PUT", servicePath(name), { body: bodyOf(declared), query: { dryRun: true, declaredBy } }),
+      client.json<DeployPreview>("PUT", servicePath(name), {
+        body: bodyOf(declared),
+        query: { dryRun: true, declaredBy },
+      }),
     deploy: async (name, declared, declaredBy) => {
       const path = servicePath(name);
       const before = await client.find<ServiceJson>(path);

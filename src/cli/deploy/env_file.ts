@@ -1,4 +1,4 @@
-import { messageOf, OperatorError } from "../../errors.ts";
+import { OperatorError, plainMessageOf } from "../../errors.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -39,7 +39,7 @@ export async function readEnvFile(file: string): Promise<Record<string, string>>
   try {
     text = await Deno.readTextFile(file);
   } catch (error) {
-    throw new OperatorError(`cannot read ${file}: ${messageOf(error).replace(/ \(os error \d+\).*$/, "")}`);
+    throw new OperatorError(`cannot read ${file}: ${plainMessageOf(error)}`);
   }
   return parseEnv(text, file);
 }

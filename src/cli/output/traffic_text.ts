@@ -1,4 +1,4 @@
-import { LATEST, resolveTraffic, type Traffic } from "../../domain/traffic.ts";
+import { resolveTraffic, type Traffic } from "../../domain/traffic.ts";
 
 /** A split in short, by names: `web-00002 70%, web-00001 30%`; revisions that have a tag alone are left out. */
 export function trafficText(traffic: Traffic, latest: string): string {
@@ -16,9 +16,4 @@ export function saidTraffic(traffic: Traffic): string {
 /** The address of a tag, by that of its service. */
 export function tagUrl(url: string, tag: string): string {
   return url.replace("://", `://${tag}--`);
-}
-
-/** Whether a part of a split is a revision's. */
-export function isPartOf(revision: string, latest: string): (target: { revision: string }) => boolean {
-  return (target) => target.revision === revision || (target.revision === LATEST && revision === latest);
 }

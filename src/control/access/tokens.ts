@@ -1,16 +1,18 @@
+import { Conflict } from "../deploy/deploy_error.ts";
 import type { Scope, TokenRecord } from "../records.ts";
 import { InvalidError } from "../schema/invalid.ts";
 import type { Store } from "../store.ts";
 
 /** Each allows what those before it allow. */
-const SCOPES: readonly Scope[] = ["read", "deploy", "admin"];
+export const SCOPES = ["read", "deploy", "admin"] as const satisfies readonly Scope[];
 
 /** The name of the owner's own token, in the history and elsewhere. */
 export const OWNER_NAME = "admin";
 /** Who has made, in the history, what the file of `--config` declares. */
 export const CONFIG_NAME = "config";
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+/** What makes the name of a token. */
+export const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 /** By which people and scanners of code know a token when they see one. */
 const PREFIX = "cless_";
 const TOKEN_BYTES = 32;
@@ -56,13 +58,15 @@ export class Tokens {
   }
 
   /**
-   * Makes a token, in place of one that had the name before. Its text is nowhere else, and cannot be had again.
+   * Makes a token. Its text is nowhere else, and cannot be had again.
    *
    * @param expiresAt From when on it is refused; wall-clock time, ms since 1970.
-   * @throws {InvalidError} When the name or the time cannot be one.
+   * @throws {InvalidError} When the name, the scope or the time cannot be one.
+   * @throws {Conflict} When there is one of that name, even if it has expired.
+   * @throws {StoreUnavailable} When it cannot be kept.
    */
   async issue(name: string, scope: Scope, expiresAt?: number): Promise<string> {
-    if (!NAME.test(name)) {
+    if (!TOKEN_NAME.test(name)) {
       throw new InvalidError(
         ["name"],
         "is no name of a token; right are up to 128 letters, digits, and _ . - but at the beginning",
@@ -80,6 +84,8 @@ export class Tokens {
     const random = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
     const text = PREFIX + random.toBase64({ alphabet: "base64url", omitPadding: true });
     const token = { name, scope, hash: await hashOf(text), expiresAt, createdAt };
+    // Only now: while the hash was made, another may have got the name.
+    if (this.#tokens.has(name)) throw new Conflict(`there is a token ${name} already; revoke it first`);
     this.#store.putToken(token);
     this.#tokens.set(name, token);
     return text;
@@ -105,7 +111,7 @@ export class Tokens {
     return holder;
   }
 
-  /** Ends a token at once; whether there was one. */
+  /** Ends a token at once; whether there was one. @throws {StoreUnavailable} It is still valid then. */
   revoke(name: string): boolean {
     const found = this.#store.deleteToken(name);
     this.#tokens.delete(name);

@@ -6,40 +6,31 @@ import type { ServiceRecord } from "../records.ts";
 export interface DeployPreview {
   readonly change: "create" | "update" | "none";
   /** The name that a new revision would get; `undefined` where the latest would stay. */
-  readonly revision: string | undefined;
+  readonly revision?: string | undefined;
   /** The fields of the template that a new revision would have otherwise than the latest; names only. */
   readonly changed: readonly string[];
   /** Whether the image would be pulled first; what else is said goes by the content that is on this machine. */
   readonly pull: boolean;
-  readonly trafficBefore: Traffic;
-  readonly trafficAfter: Traffic;
-  readonly domainsBefore: readonly string[];
-  readonly domainsAfter: readonly string[];
-  /** How many revisions without traffic or tag are kept; `undefined` where there is no service. */
-  readonly revisionHistoryBefore: number | undefined;
-  readonly revisionHistoryAfter: number | undefined;
-  /** The file that declares it; `undefined` where none does. */
-  readonly declaredByBefore: string | undefined;
-  readonly declaredByAfter: string | undefined;
+  readonly traffic: { readonly before: Traffic; readonly after: Traffic };
+  readonly domains: { readonly before: readonly string[]; readonly after: readonly string[] };
+  /** How many revisions without traffic or tag are kept; missing where there is no service. */
+  readonly revisionHistory: { readonly before?: number | undefined; readonly after?: number | undefined };
+  /** The file that declares it; missing where none does. */
+  readonly declaredBy: { readonly before?: string | undefined; readonly after?: string | undefined };
 }
 
 /** Shows what a plan changes. @param before The service as it is; `undefined` where there is none. */
 export function previewOf(before: ServiceRecord | undefined, plan: DeployPlan, pull: boolean): DeployPreview {
   const { change, changed, revision } = plan;
-  const { traffic: trafficBefore = [], domains: domainsBefore = [] } = before ?? {};
   const after = change?.service ?? before;
   return {
     change: change === undefined ? "none" : before === undefined ? "create" : "update",
     revision: change?.addRevision === undefined ? undefined : revision.name,
     changed,
     pull,
-    trafficBefore,
-    trafficAfter: after?.traffic ?? [],
-    domainsBefore,
-    domainsAfter: after?.domains ?? [],
-    revisionHistoryBefore: before?.revisionHistory,
-    revisionHistoryAfter: after?.revisionHistory,
-    declaredByBefore: before?.declaredBy,
-    declaredByAfter: after?.declaredBy,
+    traffic: { before: before?.traffic ?? [], after: after?.traffic ?? [] },
+    domains: { before: before?.domains ?? [], after: after?.domains ?? [] },
+    revisionHistory: { before: before?.revisionHistory, after: after?.revisionHistory },
+    declaredBy: { before: before?.declaredBy, after: after?.declaredBy },
   };
 }

@@ -2,7 +2,7 @@ import type { Traffic } from "../../domain/traffic.ts";
 import { messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
 import type { ImageResolver } from "./content_finder.ts";
-import { checkTags } from "./deploy_checks.ts";
+import { checkTags, type DeployRules } from "./deploy_checks.ts";
 import { Conflict, NotFound } from "./deploy_error.ts";
 import type { DeployPreview } from "./deploy_preview.ts";
 import { DeployQueue } from "./deploy_queue.ts";
@@ -11,20 +11,22 @@ import {
   type Deployed,
   type DeployInput,
   type DeployOptions,
-  type DeployParts,
   Deploys,
   isBeingDeleted,
   type PlanOptions,
   wasDeleted,
 } from "./deploys.ts";
-import { Ledger, type LedgerParts } from "./ledger.ts";
-import type { ImageRemover } from "./pulled_images.ts";
+import { Ledger } from "./ledger.ts";
+import type { Publisher } from "./publisher.ts";
+import { type ImageRemover, PulledImages } from "./pulled_images.ts";
 import type { ServiceRecord } from "../records.ts";
+import type { RevisionSecrets } from "./runtime_revision.ts";
 import { historyOf, inTraffic, namesOf, type ServiceState } from "./service_state.ts";
 import type { Store } from "../store.ts";
 import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./traffic_change.ts";
-
-export type { ChangeOptions, Deployed, DeployInput, DeployOptions, DeployPreview, PlanOptions };
+import { Trial, type TrialParts } from "./trial.ts";
+import type { RevisionLauncher } from "../volumes/revision_launcher.ts";
+import { VolumeHandover } from "../volumes/volume_handover.ts";
 
 const log = logger("deployer");
 const NEVER = new AbortController().signal;
@@ -32,25 +34,36 @@ const NEVER = new AbortController().signal;
 const HISTORY_MS = 90 * 24 * 3_600_000;
 
 /** What a {@linkcode Deployer} works with. */
-export interface DeployerParts extends DeployParts, LedgerParts {
+export interface DeployerParts extends TrialParts {
   readonly store: Store;
+  readonly publisher: Publisher;
   readonly images: ImageResolver & ImageRemover;
+  readonly secrets: Pick<RevisionSecrets, "currentVersions">;
+  readonly launcher: Pick<RevisionLauncher, "untilGone">;
+  readonly rules: DeployRules;
+  /** How long what is in flight may take until an instance is stopped all the same, ms. */
+  readonly drainTimeout: number;
 }
 
 /**
- * Changes services: first in the store, then in what requests see. Deploys of one service wait for each other; all other
- * changes wait for no pull and no start.
+ * Changes services. Deploys of one service wait for each other; all other changes wait for no pull and no start. A change
+ * goes this way: Deployer → {@linkcode Deploys}, which plan it and try what is new → {@linkcode Ledger}, which has it
+ * stored, and then published → {@linkcode Publisher}, which has requests see it.
  */
 export class Deployer {
   readonly #parts: DeployerParts;
+  readonly #pulled: PulledImages;
   readonly #ledger: Ledger;
   readonly #deploys: Deploys;
   readonly #onTheWay = new DeployQueue();
 
   constructor(parts: DeployerParts) {
     this.#parts = parts;
-    this.#ledger = new Ledger(parts);
-    this.#deploys = new Deploys(parts, this.#ledger);
+    const trial = new Trial(parts);
+    const volumes = new VolumeHandover({ ...parts, trial }, () => this.#ledger.states());
+    const pulled = this.#pulled = new PulledImages({ ...parts, isKept: (fits) => this.#ledger.isKept(fits) });
+    const ledger = this.#ledger = new Ledger({ ...parts, pulled, volumes });
+    this.#deploys = new Deploys({ ...parts, ledger, trial, pulled });
   }
 
   /** Publishes everything that is in the store; a service that cannot be published is logged, and can be deployed anew. */
@@ -62,7 +75,7 @@ export class Deployer {
   /** Forgets what is too old; to be called once a day. What does not work today is for tomorrow. */
   forgetOld(): void {
     const { now, store } = this.#parts;
-    this.#ledger.images.sweep();
+    this.#pulled.retry();
     try {
       store.forgetHistory(now() - HISTORY_MS);
     } catch (error) {
@@ -80,9 +93,9 @@ export class Deployer {
     return this.#ledger.get(name);
   }
 
-  /** Every service, by name. */
+  /** Every service, in no order. */
   list(): ServiceState[] {
-    return [...this.#ledger.states()].sort((a, b) => a.service.name < b.service.name ? -1 : 1);
+    return [...this.#ledger.states()];
   }
 
   /**

@@ -7,20 +7,28 @@ import { type DeployPreview, previewOf } from "./deploy_preview.ts";
 import type { Emit } from "../events/emit.ts";
 import { checkGeneration, type Ledger } from "./ledger.ts";
 import type { Publisher } from "./publisher.ts";
+import type { PulledImages } from "./pulled_images.ts";
 import type { RevisionRecord, ServiceRecord } from "../records.ts";
 import type { RevisionSecrets } from "./runtime_revision.ts";
 import { lastNumbers, type ServiceState } from "./service_state.ts";
 import type { Store } from "../store.ts";
+import type { Trial } from "./trial.ts";
 import type { HandoverOptions } from "../volumes/volume_handover.ts";
 
 /** How far back in history numbers are looked for that a service of the same name has used up. */
 const HISTORY_ENTRIES = 100;
+/** Of how many services it is known which numbers were tried in vain: their containers have long gone by then. */
+const MOST_TRIED = 1000;
 
 /** What {@linkcode Deploys} work with. */
 export interface DeployParts {
   readonly store: Pick<Store, "history">;
   readonly publisher: Publisher;
+  readonly ledger: Ledger;
+  /** Starts revisions before they are kept. */
+  readonly trial: Trial;
   readonly images: ImageResolver;
+  readonly pulled: PulledImages;
   readonly secrets: Pick<RevisionSecrets, "currentVersions">;
   readonly rules: DeployRules;
   readonly emit: Emit;
@@ -84,14 +92,14 @@ export class Deploys {
   readonly #ledger: Ledger;
   readonly #contents: ContentFinder;
   readonly #checks: DeployChecks;
-  /** The highest number that was tried for each service, whatever came of it. */
+  /** The highest number that was tried for a service and came to nothing, by name; the one tried last comes last. */
   readonly #tried = new Map<string, number>();
 
-  constructor(parts: DeployParts, ledger: Ledger) {
+  constructor(parts: DeployParts) {
     this.#parts = parts;
-    this.#ledger = ledger;
-    this.#contents = new ContentFinder({ ...parts, pulled: ledger.images });
-    this.#checks = new DeployChecks(parts.rules, ledger);
+    this.#ledger = parts.ledger;
+    this.#contents = new ContentFinder(parts);
+    this.#checks = new DeployChecks(parts.rules, parts.ledger);
   }
 
   /** What a deploy would come to; changes and pulls nothing. @throws As {@linkcode run} does. */
@@ -117,15 +125,15 @@ export class Deploys {
     const { revision, change } = this.#plan(deploy);
     const start = deploy.options.wait ? "instead" : "never";
     if (change?.addRevision === undefined) return await this.#keep(deploy, signal, { made: [], start });
-    const { publisher } = this.#parts;
-    this.#tried.set(deploy.name, deploy.number);
+    const { publisher, trial } = this.#parts;
+    this.#note(deploy);
     const pool = await publisher.newPool(revision);
     const made = [pool];
     try {
       if (!deploy.options.wait) return await this.#keep(deploy, signal, { made, start });
       // With volumes it can only be tried once nobody else has them any more, and then requests wait.
       if (revision.template.volumes.length > 0) return await this.#keep(deploy, signal, { made, start: "always" });
-      await this.#ledger.trial.run(pool, signal);
+      await trial.run(pool, signal);
       return await this.#keep(deploy, signal, { made, start });
     } catch (error) {
       publisher.discard(pool);
@@ -142,6 +150,7 @@ export class Deploys {
       const service = change === undefined
         ? this.#ledger.get(name)!.service
         : await this.#ledger.keep(change, { ...options, signal });
+      if (change?.addRevision !== undefined) this.#tried.delete(name); // the service knows it now
       const isNew = change !== undefined && change.expectedGeneration === undefined;
       return { service, revision, created: change?.addRevision !== undefined, isNew };
     });
@@ -171,6 +180,15 @@ export class Deploys {
 
   #lastOf(name: string): { readonly generation: number; readonly lastNumber: number } {
     return this.#ledger.get(name)?.service ?? lastNumbers(this.#parts.store.history(name, HISTORY_ENTRIES));
+  }
+
+  #note({ name, number }: Deploy): void {
+    this.#tried.delete(name);
+    this.#tried.set(name, number);
+    for (const [oldest] of this.#tried) {
+      if (this.#tried.size <= MOST_TRIED) break;
+      this.#tried.delete(oldest);
+    }
   }
 
   /** One that no revision of the service has ever had, not even one that was only tried. */

@@ -3,44 +3,37 @@ import { logger } from "../../log.ts";
 import type { InstancePool } from "../../serving/instance_pool.ts";
 import { tellOf } from "./change_events.ts";
 import { NotFound } from "./deploy_error.ts";
+import type { Emit } from "../events/emit.ts";
 import type { Publisher } from "./publisher.ts";
-import { type ImageRemover, PulledImages } from "./pulled_images.ts";
+import type { PulledImages } from "./pulled_images.ts";
 import { QueueByName } from "./queue_by_name.ts";
 import type { HistoryEntry, RevisionRecord, ServiceChange, ServiceRecord } from "../records.ts";
 import type { RevisionLauncher } from "../volumes/revision_launcher.ts";
 import type { ServiceState } from "./service_state.ts";
 import { StaleError, type Store } from "../store.ts";
-import { Trial, type TrialParts } from "./trial.ts";
-import { type HandoverOptions, VolumeHandover } from "../volumes/volume_handover.ts";
+import type { HandoverOptions, VolumeHandover } from "../volumes/volume_handover.ts";
 
 const log = logger("ledger");
 
 /** What a {@linkcode Ledger} works with. */
-export interface LedgerParts extends TrialParts {
+export interface LedgerParts {
   readonly store: Store;
   readonly publisher: Publisher;
-  readonly images: ImageRemover;
   readonly launcher: Pick<RevisionLauncher, "untilGone">;
-  /** How long what is in flight may take until an instance is stopped all the same, ms. */
-  readonly drainTimeout: number;
+  readonly emit: Emit;
+  /** The images that go with the revisions. */
+  readonly pulled: Pick<PulledImages, "leave">;
+  readonly volumes: VolumeHandover;
 }
 
 /** The services as they are: a change goes to the store, to here, and to what requests see, or to none of them. */
 export class Ledger {
-  /** The images that go with the revisions. */
-  readonly images: PulledImages;
-  /** Starts revisions before they are kept. */
-  readonly trial: Trial;
   readonly #parts: LedgerParts;
-  readonly #volumes: VolumeHandover;
   readonly #states = new Map<string, ServiceState>();
   readonly #queue = new QueueByName();
 
   constructor(parts: LedgerParts) {
     this.#parts = parts;
-    this.images = new PulledImages({ ...parts, isKept: (fits) => this.#isKept(fits) });
-    this.trial = new Trial(parts);
-    this.#volumes = new VolumeHandover({ ...parts, trial: this.trial }, () => this.states());
   }
 
   /** Publishes everything that is in the store; a service that cannot be published is logged, and can be deployed anew. */
@@ -69,6 +62,12 @@ export class Ledger {
     return this.#states.values();
   }
 
+  /** Whether there is such a revision in any service. */
+  isKept(fits: (revision: RevisionRecord) => boolean): boolean {
+    for (const { revisions } of this.#states.values()) if (revisions.some(fits)) return true;
+    return false;
+  }
+
   /** A service that must be there, at a certain generation if any. @throws {NotFound} @throws {StaleError} */
   expect(name: string, ifMatch: number | undefined): ServiceState {
     const state = this.#states.get(name);
@@ -79,7 +78,7 @@ export class Ledger {
 
   /** Whether a change of a service is being kept that takes its time, since volumes go from one revision to another. */
   isHandingOver(name: string): boolean {
-    return this.#volumes.isUnderWay(name);
+    return this.#parts.volumes.isUnderWay(name);
   }
 
   /** Works out a change of a service and keeps it, while nobody else changes the service. */
@@ -89,32 +88,38 @@ export class Ledger {
 
   /** Checks what stands in the way of a change. @throws {Conflict} Where two revisions would have one volume. */
   check(change: ServiceChange): void {
-    this.#volumes.check(this.#after(change));
+    this.#parts.volumes.check(this.#after(change));
   }
 
   /**
    * Keeps a change and publishes it; to be called {@linkcode alone}.
    *
    * @throws {Conflict} @throws {RevisionFailed} Where volumes go from one revision to another, and that does not work.
+   * @throws {StaleError} @throws {DomainTakenError} @throws {StoreUnavailable} As {@linkcode Store.change} does.
+   * @throws Where a secret of a revision cannot be read. Whatever is thrown, nothing has changed.
    */
   keep(change: ServiceChange, options: HandoverOptions): Promise<ServiceRecord> {
-    return this.#volumes.run(this.#after(change), options, (made) => this.#keep(change, made));
+    return this.#parts.volumes.run(this.#after(change), options, (made) => this.#keep(change, made));
   }
 
-  /** Removes a service; to be called {@linkcode alone}. The promise resolves when its containers are gone. */
+  /**
+   * Removes a service; to be called {@linkcode alone}. The promise resolves when its containers are gone.
+   *
+   * @throws {StaleError} @throws {StoreUnavailable} As {@linkcode Store.delete} does; nothing has changed then.
+   */
   remove({ service, revisions }: ServiceState, history: HistoryEntry): { readonly gone: Promise<void> } {
-    const { emit, publisher, store } = this.#parts;
+    const { emit, publisher, pulled, store } = this.#parts;
     const { generation, name } = service;
     store.delete(name, generation, history);
     this.#states.delete(name);
     publisher.remove(name);
     emit("service.deleted", name, {});
-    this.images.leave(revisions);
+    pulled.leave(revisions);
     return { gone: this.#gone(name) };
   }
 
   async #keep(change: ServiceChange, made: readonly InstancePool[]): Promise<ServiceRecord> {
-    const { emit, publisher, store } = this.#parts;
+    const { emit, publisher, pulled, store } = this.#parts;
     const { service, removeRevisions = [] } = change;
     const before = this.#states.get(service.name);
     const after = this.#after(change);
@@ -123,7 +128,7 @@ export class Ledger {
     this.#states.set(service.name, after);
     publish();
     tellOf(emit, before?.service, change);
-    this.images.leave(before?.revisions.filter(({ name }) => removeRevisions.includes(name)) ?? []);
+    pulled.leave(before?.revisions.filter(({ name }) => removeRevisions.includes(name)) ?? []);
     return service;
   }
 
@@ -137,11 +142,6 @@ export class Ledger {
   async #gone(service: string): Promise<void> {
     const { launcher, publisher } = this.#parts;
     await Promise.all([launcher.untilGone((revision) => revision.service === service), publisher.gone(service)]);
-  }
-
-  #isKept(fits: (revision: RevisionRecord) => boolean): boolean {
-    for (const { revisions } of this.#states.values()) if (revisions.some(fits)) return true;
-    return false;
   }
 }
 

@@ -4,6 +4,7 @@ import { messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
 import { DeclaredService } from "../../serving/declared_service.ts";
 import type { InstancePool } from "../../serving/instance_pool.ts";
+import type { RetiringPools } from "../../serving/retiring_pools.ts";
 import type { ServiceMap } from "../../serving/service_map.ts";
 import type { RevisionRecord, ServiceRecord } from "../records.ts";
 import type { RevisionEnv } from "../secrets/revision_env.ts";
@@ -17,8 +18,8 @@ export interface PublisherParts {
   readonly limits: Limits;
   readonly env: Pick<RevisionEnv, "of">;
   readonly newPool: (revision: Revision) => InstancePool;
-  /** Drains a pool that no request goes to any more; resolves when its containers are gone. */
-  readonly retire: (pool: InstancePool) => Promise<void>;
+  /** Takes the pools that no request goes to any more. */
+  readonly retiring: Pick<RetiringPools, "retire" | "gone">;
   /** From 0 to below 1, evenly; chooses between revisions that share the traffic. */
   readonly random?: () => number;
 }
@@ -26,7 +27,6 @@ export interface PublisherParts {
 /** Has requests see services as the records say. A revision that is published keeps its pool from one publication to the next. */
 export class Publisher {
   readonly #parts: PublisherParts;
-  readonly #retiring = new Map<InstancePool, Promise<void>>();
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
@@ -42,12 +42,12 @@ export class Publisher {
 
   /** Ends a pool that was made, and is not to be published. */
   discard(pool: InstancePool): void {
-    this.#retire(pool);
+    this.#parts.retiring.retire(pool);
   }
 
   /** Resolves when the containers are gone of all pools of a service that no request goes to any more. */
-  async gone(name: string): Promise<void> {
-    await Promise.all([...this.#retiring].flatMap(([{ revision }, gone]) => revision.service === name ? [gone] : []));
+  gone(name: string): Promise<void> {
+    return this.#parts.retiring.gone(name);
   }
 
   /** The pools that a service's requests may go to now. */
@@ -104,9 +104,10 @@ export class Publisher {
 
   /** Ends a service: from now on its hostnames are unknown. */
   remove(name: string): void {
+    const { retiring, services } = this.#parts;
     const pools = this.pools(name);
-    this.#parts.services.delete(name);
-    pools.forEach((pool) => this.#retire(pool));
+    services.delete(name);
+    for (const pool of pools) retiring.retire(pool);
   }
 
   #declare(service: ServiceRecord, pools: readonly InstancePool[]): DeclaredService {
@@ -124,15 +125,7 @@ export class Publisher {
     const before = new Set([...this.pools(declared.name), ...made]);
     const needed = new Set(declared.pools());
     this.#parts.services.put(declared);
-    for (const pool of before) if (!needed.has(pool)) this.#retire(pool);
-  }
-
-  /** In the background: nobody who changes something waits for requests to end. */
-  #retire(pool: InstancePool): void {
-    const gone = this.#parts.retire(pool)
-      .catch((error) => log.warning("cannot drain", { revision: pool.revision.name, reason: messageOf(error) }))
-      .finally(() => this.#retiring.delete(pool));
-    this.#retiring.set(pool, gone);
+    for (const pool of before) if (!needed.has(pool)) this.#parts.retiring.retire(pool);
   }
 }
 

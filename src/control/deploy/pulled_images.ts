@@ -25,16 +25,26 @@ export interface PulledImagesParts {
   readonly isKept: (fits: (revision: WithImage) => boolean) => boolean;
 }
 
-/** The images that cless has pulled: each goes with its last revision. */
+/** How it stands with an image that has to go; each time that changes, it is another object. */
+interface Leaving {
+  /** `due`: as soon as nobody needs it; `going`: it waits for its containers or its turn; `stuck`: something has refused. */
+  readonly state: "due" | "going" | "stuck";
+}
+
+/**
+ * The images that cless has pulled: each goes with its last revision. An image whose removal the end of the process has cut
+ * short is not known any more, and stays: one too many does less harm than one too few, and `docker image prune` takes it.
+ */
 export class PulledImages {
   readonly #parts: PulledImagesParts;
   /** How many deploys on their way need an image. */
   readonly #needed = new Map<string, number>();
   /** Those that may have to go: the last revision has gone, or something has needed it when it should. */
-  readonly #leaving = new Set<string>();
-  /** Those that go as soon as their containers are gone. */
-  readonly #waiting = new Set<string>();
+  readonly #leaving = new Map<string, Leaving>();
+  /** The one that is being removed. */
   readonly #removals = new Map<string, Promise<void>>();
+  /** The last removal; the next one waits for it, as many at once would keep an engine from everything else. */
+  #lastRemoval: Promise<void> = Promise.resolve();
   /** What each was pulled as by this process; a name that somebody else has given it is not ours to take. */
   readonly #names = new Map<string, Set<string>>();
 
@@ -54,50 +64,70 @@ export class PulledImages {
 
   /**
    * Keeps an image for a deploy on its way, whatever becomes of its revisions, until the function is called; then it goes
-   * unless a revision has it.
+   * unless a revision has it. Not to be called during its {@linkcode removal}.
    *
    * @param pulledAs What cless has just pulled it as, where it has.
    */
   need(imageId: string, pulledAs: string | undefined): () => void {
     if (pulledAs !== undefined) {
-      this.#leaving.add(imageId);
       this.#names.set(imageId, (this.#names.get(imageId) ?? new Set()).add(pulledAs));
+    }
+    // One that was going stays for now, and waits anew for the containers that this deploy may start.
+    if (pulledAs !== undefined || this.#leaving.get(imageId)?.state === "going") {
+      this.#leaving.set(imageId, { state: "due" });
     }
     this.#needed.set(imageId, (this.#needed.get(imageId) ?? 0) + 1);
     return () => {
       const left = this.#needed.get(imageId)! - 1;
       if (left > 0) this.#needed.set(imageId, left);
       else this.#needed.delete(imageId);
-      this.sweep();
+      this.#sweep();
     };
   }
 
   /** Removes the images of revisions that are not kept any more, in the background, but those that another one needs. */
   leave(revisions: Iterable<WithImage>): void {
-    for (const { imageId, pulled } of revisions) if (pulled) this.#leaving.add(imageId);
-    this.sweep();
+    for (const { imageId, pulled } of revisions) if (pulled) this.#leaving.set(imageId, { state: "due" });
+    this.#sweep();
   }
 
-  /**
-   * Removes what may go, once its containers are gone, and tries anew what did not go before. In the background; a failure
-   * is logged.
-   */
-  sweep(): void {
-    for (const imageId of this.#leaving) {
-      if (this.#kept(imageId, () => true)) this.#leaving.delete(imageId);
-      else if (!this.#needed.has(imageId) && !this.#waiting.has(imageId)) this.#leave(imageId);
+  /** Tries anew to remove what something has refused to let go. In the background; a failure is logged. */
+  retry(): void {
+    for (const [imageId, { state }] of this.#leaving) {
+      if (state === "stuck") this.#leaving.set(imageId, { state: "due" });
+    }
+    this.#sweep();
+  }
+
+  /** Removes what may go, once its containers are gone. In the background; a failure is logged. */
+  #sweep(): void {
+    for (const [imageId, { state }] of this.#leaving) {
+      if (state === "going") continue;
+      if (this.#isKept(imageId)) this.#leaving.delete(imageId);
+      else if (state === "due" && !this.#needed.has(imageId)) this.#leave(imageId);
     }
   }
 
   async #leave(imageId: string): Promise<void> {
-    this.#waiting.add(imageId);
+    const going: Leaving = { state: "going" };
+    this.#leaving.set(imageId, going);
     await this.#parts.launcher.untilGone((revision) => revision.imageId === imageId);
-    this.#waiting.delete(imageId);
-    if (this.#needed.has(imageId) || this.#kept(imageId, () => true) || !this.#leaving.has(imageId)) return;
-    this.#removals.set(imageId, this.#remove(imageId).finally(() => this.#removals.delete(imageId)));
+    this.#lastRemoval = this.#lastRemoval.then(async () => {
+      if (this.#leaving.get(imageId) !== going) return; // somebody has needed it meanwhile
+      if (this.#isKept(imageId)) {
+        this.#leaving.delete(imageId);
+        return;
+      }
+      const removal = this.#remove(imageId);
+      this.#removals.set(imageId, removal);
+      await removal;
+      this.#removals.delete(imageId);
+    });
   }
 
+  /** Removes an image now, if the engine lets it go; never rejects. */
   async #remove(imageId: string): Promise<void> {
+    this.#leaving.set(imageId, { state: "stuck" });
     try {
       const names = this.#names.get(imageId) ?? [];
       if (!await this.#parts.images.remove(imageId, names)) return; // something else needs it, for now
@@ -107,6 +137,10 @@ export class PulledImages {
     } catch (error) {
       log.warning("cannot remove an image", { image: imageId, reason: messageOf(error) });
     }
+  }
+
+  #isKept(imageId: string): boolean {
+    return this.#kept(imageId, () => true);
   }
 
   #kept(imageId: string, fits: (revision: WithImage) => boolean): boolean {

@@ -48,7 +48,7 @@ export function checkedTraffic(targets: Traffic, names: ReadonlySet<string>, lat
 }
 
 /** Who gets how much: by names in their order, without tags and without those that get nothing. */
-export function splitOf(traffic: Traffic, latest: string): Traffic {
+function splitOf(traffic: Traffic, latest: string): Traffic {
   return resolveTraffic(traffic, latest)
     .filter(({ percent }) => percent > 0)
     .map(({ revision, percent }) => ({ revision, percent }))

@@ -44,8 +44,8 @@ export interface InstanceOutputs {
   watch(service: string, started: (instance: OutputOwner) => void): () => void;
 }
 
-/** A line with the instance that has written it. */
-export interface OwnedLine extends Omit<OutputLine, "time"> {
+/** A line that an instance of a service has written. */
+export interface ServiceLogLine extends Omit<OutputLine, "time"> {
   readonly instance: string;
   readonly revision: string;
   readonly time: string | undefined;
@@ -71,12 +71,12 @@ export class InstanceOutput {
   }
 
   /** What there is now. It does not reject: where that cannot be read, there is nothing, and a line in the log. */
-  past(options: Omit<OutputOptions, "follow">): AsyncGenerator<OwnedLine, void, void> {
+  past(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
     return this.#read({ ...options, follow: false });
   }
 
   /** What comes after all that has been read so far, until the instance ends; it does not reject either. */
-  async *live(options: Omit<OutputOptions, "follow">): AsyncGenerator<OwnedLine, void, void> {
+  async *live(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
     yield* this.#read({ ...this.#onward(options), follow: true });
     // An engine that removes a container leaves its readers without the last lines, and those may be kept.
     if (!options.signal.aborted && this.#places.size > 0) {
@@ -95,7 +95,7 @@ export class InstanceOutput {
     return { signal, since: since !== undefined && since > from ? since : from };
   }
 
-  async *#read(options: OutputOptions): AsyncGenerator<OwnedLine, void, void> {
+  async *#read(options: OutputOptions): AsyncGenerator<ServiceLogLine, void, void> {
     const { id, revision } = this.owner;
     const had = new Map([...this.#places].map(([stream, place]) => [stream, { ...place }]));
     try {

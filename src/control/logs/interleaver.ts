@@ -1,4 +1,8 @@
+import { messageOf } from "../../errors.ts";
+import { logger } from "../../log.ts";
 import type { Clock } from "../../serving/clock.ts";
+
+const log = logger("logs");
 
 /** When a source has given so many lines, or so much text, its next ones are taken to be later than those. */
 const ENOUGH_LINES = 2048;
@@ -63,7 +67,7 @@ export class Interleaver<Line extends TimedLine> {
     this.#options = options;
   }
 
-  /** Adds a source, which must not reject; it is read as soon as somebody wants a line. */
+  /** Adds a source, which ends where it rejects; it is read as soon as somebody wants a line. */
   add(lines: AsyncIterator<Line>): void {
     this.#sources.add({ lines, time: "", held: 0, bytes: 0, reading: false });
     this.#bell.resolve();
@@ -118,12 +122,15 @@ export class Interleaver<Line extends TimedLine> {
     if (source.reading) return;
     source.reading = true;
     while (source.held < MOST_LINES && source.bytes < MOST_BYTES && !this.#options.signal.aborted) {
-      const { done, value } = await source.lines.next();
-      if (done) {
+      // Whoever reads the lines must not lose those of the others.
+      const next = await source.lines.next().catch((error) => {
+        log.warning("cannot read lines", { reason: messageOf(error) });
+      });
+      if (next === undefined || next.done) {
         this.#sources.delete(source);
         break;
       }
-      this.#put(source, value);
+      this.#put(source, next.value);
       this.#bell.resolve();
     }
     source.reading = false;

@@ -1,20 +1,15 @@
 import { parseDuration } from "../../domain/duration.ts";
 import { canonicalTime } from "../../domain/timestamp.ts";
 import type { Clock } from "../../serving/clock.ts";
-import { InstanceOutput, type InstanceOutputs, type OutputOwner, type OwnedLine } from "./instance_output.ts";
+import { InstanceOutput, type InstanceOutputs, type OutputOwner, type ServiceLogLine } from "./instance_output.ts";
 import { Interleaver } from "./interleaver.ts";
 import { LastLines } from "./last_lines.ts";
 import { InvalidError } from "../schema/invalid.ts";
 
-/** For how long the output of an instance that has ended is shown, ms. */
-const ENDED_AGE_MS = 3_600_000;
 /** How long a new line waits for earlier ones of other instances, ms. */
 const HOLD_MS = 50;
 /** How much text the last lines of several instances may have in all; the last ones count. */
 const MOST_TAIL_BYTES = 16 * 1024 * 1024;
-
-/** A line that an instance of a service has written. */
-export type ServiceLogLine = OwnedLine;
 
 /** Which lines are read. */
 export interface ServiceLogOptions {
@@ -47,8 +42,8 @@ export class ServiceLogs {
   }
 
   /**
-   * The lines of all instances of a service in the order of their times, also of those that ended within the last hour.
-   * Nothing is read before it is asked for, and little in advance. They end when the signal is aborted, when the reader
+   * The lines of all instances of a service in the order of their times, also of those that have
+   * ended and of whose output something is kept. Nothing is read before it is asked for, and little in advance. They end when the signal is aborted, when the reader
    * breaks off, and where nothing is followed, with the last one; nothing is left then.
    *
    * @throws {InvalidError} When `since` is neither a time nor a duration.
@@ -71,7 +66,7 @@ export class ServiceLogs {
     const isWanted = (owner: OutputOwner) => revision === undefined || owner.revision === revision;
     const started = new Map<string, OutputOwner>();
     const followed = new Set<string>();
-    const live = new Interleaver<OwnedLine>({ clock, signal, holdMs: HOLD_MS });
+    const live = new Interleaver<ServiceLogLine>({ clock, signal, holdMs: HOLD_MS });
     const goOn = (output: InstanceOutput, tail?: number) => {
       followed.add(output.owner.id);
       live.add(output.live({ ...since, signal, ...(tail === undefined ? {} : { tail }) }));
@@ -79,7 +74,7 @@ export class ServiceLogs {
     let begin = (owner: OutputOwner) => void started.set(owner.id, owner);
     const unwatch = follow ? outputs.watch(service, (owner) => isWanted(owner) && begin(owner)) : undefined;
     try {
-      const there = this.#list(service).filter(isWanted).map((owner) => new InstanceOutput(owner, outputs));
+      const there = outputs.list(service).filter(isWanted).map((owner) => new InstanceOutput(owner, outputs));
       if (tail !== 0) yield* this.#past(there, tail, { ...since, signal });
       const failures = there.flatMap(({ failure }) => failure ?? []);
       if (!follow && failures.length > 0 && failures.length === there.length) throw failures[0];
@@ -106,12 +101,14 @@ export class ServiceLogs {
     there: readonly InstanceOutput[],
     tail: number | undefined,
     { since, signal: wanted }: { since?: string; signal: AbortSignal },
-  ): AsyncGenerator<OwnedLine, void, void> {
+  ): AsyncGenerator<ServiceLogLine, void, void> {
     const over = new AbortController();
     const signal = AbortSignal.any([wanted, over.signal]);
     const options = { signal, ...(since === undefined ? {} : { since }), ...(tail === undefined ? {} : { tail }) };
-    const past = new Interleaver<OwnedLine>({ clock: this.#parts.clock, signal });
-    const last = tail === undefined || there.length === 1 ? undefined : new LastLines<OwnedLine>(tail, MOST_TAIL_BYTES);
+    const past = new Interleaver<ServiceLogLine>({ clock: this.#parts.clock, signal });
+    const last = tail === undefined || there.length === 1
+      ? undefined
+      : new LastLines<ServiceLogLine>(tail, MOST_TAIL_BYTES);
     try {
       for (const output of there) past.add(output.past(options));
       for (let line = await past.next(); line !== undefined; line = await past.next()) {
@@ -126,12 +123,6 @@ export class ServiceLogs {
       if (wanted.aborted) return;
       yield line;
     }
-  }
-
-  #list(service: string): OutputOwner[] {
-    const { now, outputs } = this.#parts;
-    const oldest = now() - ENDED_AGE_MS;
-    return outputs.list(service).filter(({ endedAt }) => endedAt === undefined || endedAt > oldest);
   }
 }
 

@@ -1,38 +1,21 @@
 import { canonicalTemplate } from "../../domain/template.ts";
-import type { Traffic } from "../../domain/traffic.ts";
-import { messageOf, OperatorError } from "../../errors.ts";
+import { messageOf, OperatorError, plainMessageOf } from "../../errors.ts";
+import type { DeployPreview } from "../deploy/deploy_preview.ts";
 import { domainMoves, type DomainOwner, withMoreDomains, withoutDomains } from "./domain_moves.ts";
-import { type Manifest, parseManifest } from "./manifest.ts";
+import type { Manifest } from "./manifest.ts";
 import { type ParsedService, showTemplate } from "../schema/schema.ts";
-
-/** What a deploy would change. */
-export interface Preview {
-  readonly change: "create" | "update" | "none";
-  /** The name that a new revision would get. */
-  readonly revision?: string | undefined;
-  /** The fields of the template that differ. */
-  readonly changed: readonly string[];
-  /** Whether the image would be pulled first. */
-  readonly pull: boolean;
-  readonly traffic: { readonly before: Traffic; readonly after: Traffic };
-  readonly domains: { readonly before: readonly string[]; readonly after: readonly string[] };
-  /** How many revisions without traffic or tag are kept. */
-  readonly revisionHistory?: { readonly before?: number | undefined; readonly after?: number | undefined };
-  /** The file that declares it. */
-  readonly declaredBy?: { readonly before?: string | undefined; readonly after?: string | undefined };
-}
 
 /** Where a manifest is applied. */
 export interface ApplyTarget {
   /** The services that there are, each with its domains and the file that declares it, if one does. */
   list(): Promise<readonly (DomainOwner & { readonly declaredBy?: string | undefined })[]>;
   /** What a deploy would change; rejects where it cannot be. Changes nothing. */
-  preview(name: string, declared: ParsedService, declaredBy: string | undefined): Promise<Preview>;
+  preview(name: string, declared: ParsedService, declaredBy: string | undefined): Promise<DeployPreview>;
   deploy(
     name: string,
     declared: ParsedService,
     declaredBy: string | undefined,
-  ): Promise<{ readonly change: Preview["change"] }>;
+  ): Promise<{ readonly change: DeployPreview["change"] }>;
   remove(name: string): Promise<void>;
 }
 
@@ -51,9 +34,9 @@ export interface ApplyOptions {
 /** What has become of a service, or would in a dry run. */
 export interface ApplyResult {
   readonly name: string;
-  readonly change: Preview["change"] | "delete";
+  readonly change: DeployPreview["change"] | "delete";
   /** What was to change; missing for one that is deleted. */
-  readonly preview?: Preview;
+  readonly preview?: DeployPreview;
   /** Why it has not changed after all. */
   readonly error?: unknown;
 }
@@ -87,7 +70,7 @@ export async function applyManifest(
     ? there.filter(({ name, declaredBy }) => declaredBy === file && !manifest.has(name)).map(({ name }) => name)
     : [];
   const moves = domainMoves(manifest, there, new Set(surplus));
-  const previews = new Map<string, Preview>();
+  const previews = new Map<string, DeployPreview>();
   for (const [name, declared] of manifest) {
     signal?.throwIfAborted();
     const place = manifest.placeOf?.(name) ?? file ?? "the services";
@@ -127,23 +110,12 @@ export async function applyManifest(
   return results;
 }
 
-/**
- * Reads a file of services and applies it.
- *
- * @param path Absolute; it marks what the file declares.
- * @throws {ManifestError} Where the file is wrong; nothing has changed.
- * @throws {ApplyError} Where the file cannot be read, or a service cannot be as it is declared; nothing has changed.
- */
-export async function applyFile(path: string, target: ApplyTarget, options: ApplyOptions = {}): Promise<ApplyResult[]> {
-  return await applyManifest(parseManifest(await readManifest(path), path), path, target, options);
-}
-
 /** Reads the text of a file. @throws {ApplyError} Where that is not possible. */
 export async function readManifest(path: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {
-    throw new ApplyError(`cannot read ${path}: ${messageOf(error).replace(/ \(os error \d+\).*$/, "")}`);
+    throw new ApplyError(`cannot read ${path}: ${plainMessageOf(error)}`);
   }
 }
 
@@ -162,7 +134,7 @@ async function previewOf(
   name: string,
   declared: ParsedService,
   { file, place, target }: { file: string | undefined; place: string; target: ApplyTarget },
-): Promise<Preview> {
+): Promise<DeployPreview> {
   try {
     return await target.preview(name, declared, file);
   } catch (error) {
@@ -171,7 +143,7 @@ async function previewOf(
 }
 
 /** What a deploy would change, where the domains are what is declared. */
-function withDomains(preview: Preview, { service: { domains = [] } }: ParsedService): Preview {
+function withDomains(preview: DeployPreview, { service: { domains = [] } }: ParsedService): DeployPreview {
   const change = preview.change === "none" ? "update" : preview.change;
   return { ...preview, change, domains: { before: preview.domains.before, after: domains } };
 }
@@ -180,7 +152,7 @@ async function attempt(
   name: string,
   planned: ApplyResult["change"],
   change: () => Promise<{ readonly change: ApplyResult["change"] }>,
-  preview?: Preview,
+  preview?: DeployPreview,
 ): Promise<ApplyResult> {
   const more = preview === undefined ? {} : { preview };
   try {

@@ -1,25 +1,8 @@
 import type { ApplyTarget } from "./apply.ts";
-import type { DeployPreview } from "../deploy/deploy_preview.ts";
-import type { ParsedService } from "../schema/schema.ts";
-import type { ServiceState } from "../deploy/service_state.ts";
+import type { Deployer } from "../deploy/deployer.ts";
 
 /** What a deployer can, as far as a manifest needs it. */
-export interface ManifestDeployer {
-  get(name: string): Pick<ServiceState, "service"> | undefined;
-  list(): readonly Pick<ServiceState, "service">[];
-  plan(
-    name: string,
-    input: ParsedService,
-    options: { readonly by: string; readonly declaredBy?: string },
-  ): Promise<DeployPreview>;
-  deploy(name: string, input: ParsedService, options: {
-    readonly by: string;
-    readonly wait: boolean;
-    readonly declaredBy?: string;
-    readonly signal?: AbortSignal;
-  }): Promise<Pick<ServiceState, "service">>;
-  delete(name: string, options: { readonly by: string }): Promise<unknown>;
-}
+export type ManifestDeployer = Pick<Deployer, "get" | "list" | "plan" | "deploy" | "delete">;
 
 /** How a {@linkcode deployerTarget} deploys. */
 export interface DeployerTargetOptions {
@@ -39,17 +22,7 @@ export function deployerTarget(deployer: ManifestDeployer, { by, wait, signal }:
       Promise.resolve(
         deployer.list().map(({ service: { name, declaredBy, domains } }) => ({ name, declaredBy, domains })),
       ),
-    async preview(name, declared, declaredBy) {
-      const plan = await deployer.plan(name, declared, marked(declaredBy));
-      const { change, changed, pull, revision } = plan;
-      return {
-        ...{ change, revision, changed, pull },
-        traffic: { before: plan.trafficBefore, after: plan.trafficAfter },
-        domains: { before: plan.domainsBefore, after: plan.domainsAfter },
-        revisionHistory: { before: plan.revisionHistoryBefore, after: plan.revisionHistoryAfter },
-        declaredBy: { before: plan.declaredByBefore, after: plan.declaredByAfter },
-      };
-    },
+    preview: (name, declared, declaredBy) => deployer.plan(name, declared, marked(declaredBy)),
     async deploy(name, declared, declaredBy) {
       const before = deployer.get(name)?.service.generation;
       const options = { ...marked(declaredBy), wait, ...(signal === undefined ? {} : { signal }) };

@@ -7,8 +7,6 @@ import { checkTraffic, type Traffic, TrafficError } from "../../domain/traffic.t
 import * as field from "./fields.ts";
 import { check, InvalidError, strict } from "./invalid.ts";
 
-export { InvalidError };
-
 /** A whole number; the message has both of its bounds, whichever is passed. */
 function whole(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
@@ -43,7 +41,7 @@ const serviceFields = {
 };
 
 /** One part of a service's traffic, in JSON. */
-export const targetSchema = strict({
+const targetSchema = strict({
   revision: field.revisionName,
   percent: whole(0, 100),
   tag: field.tag.optional(),
@@ -177,7 +175,7 @@ function readTargets(name: string, targets: z.output<typeof targetsSchema>, besi
 const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as const;
 
 /** The template that a JSON form stands for; the form must have been checked. */
-export function readTemplate(json: TemplateJson): TemplateInput {
+function readTemplate(json: TemplateJson): TemplateInput {
   const { pullPolicy, secretEnv, command, volumes, memory, cpus, image, port, env, readiness } = json;
   const { concurrency, minInstances, maxInstances } = json;
   return {

@@ -1,5 +1,6 @@
 import { concat } from "@std/bytes/concat";
-import { messageOf, OperatorError } from "../../errors.ts";
+import { OperatorError, plainMessageOf } from "../../errors.ts";
+import { writeWhole } from "../whole_file.ts";
 
 const KEY_BYTES = 32;
 const ID_BYTES = 8;
@@ -63,7 +64,7 @@ export class SecretKey {
       return await SecretKey.#of(await readOrMake(path, mayMake), path);
     } catch (error) {
       if (error instanceof SecretKeyError) throw error;
-      const reason = messageOf(error).replace(/ \(os error \d+\).*$/, "");
+      const reason = plainMessageOf(error);
       throw new SecretKeyError(
         `cannot use ${path}: ${reason}; it must be a file, in a folder in which this user may read and write`,
         { cause: error },
@@ -151,7 +152,9 @@ async function readOrMake(path: string, mayMake: boolean): Promise<Uint8Array<Ar
         "every secret again, and deploy what uses them",
     );
   }
-  await make(path);
+  // A secret must not be on disk sooner than its key. A key that somebody has put there meanwhile stays.
+  const text = crypto.getRandomValues(new Uint8Array(KEY_BYTES)).toBase64() + "\n";
+  await writeWhole(path, text, { replace: false });
   const made = await read(path);
   if (made === undefined) throw new Error(`${path} is gone again`);
   return made;
@@ -176,35 +179,4 @@ async function read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> 
   const { mode } = await Deno.stat(path);
   if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(path, 0o600); // an operator may have put it there
   return bytes;
-}
-
-/** Makes a file with a new key, whole or not at all; one that is there stays as it is. */
-async function make(path: string): Promise<void> {
-  const draft = `${path}.new`;
-  await removeIfThere(draft); // of a process that was killed
-  try {
-    {
-      using file = await Deno.open(draft, { write: true, createNew: true, mode: 0o600 });
-      const text = encoder.encode(crypto.getRandomValues(new Uint8Array(KEY_BYTES)).toBase64() + "\n");
-      for (let at = 0; at < text.length;) at += await file.write(text.subarray(at));
-      await file.sync(); // a secret must not be on disk sooner than its key
-    }
-    try {
-      await Deno.link(draft, path); // to rename would replace another file
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    }
-  } finally {
-    await removeIfThere(draft);
-  }
-  using folder = await Deno.open(path.replace(/[^/]*$/, ""), { read: true });
-  await folder.sync();
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

@@ -1,24 +1,12 @@
-import type { SecretRecord } from "../records.ts";
+import type { SecretVersion } from "../records.ts";
 import { check, InvalidError } from "../schema/invalid.ts";
 import { secretName } from "../schema/fields.ts";
-import { SecretKey, SecretKeyError, type SecretKeySource, UnreadableSecretError } from "./secret_key.ts";
+import { SecretKey, type SecretKeySource } from "./secret_key.ts";
 import type { Store } from "../store.ts";
-
-export { SecretKeyError, UnreadableSecretError };
-export type { SecretKeySource };
 
 const MAX_BYTES = 64 * 1024;
 
 const encoder = new TextEncoder();
-
-/** What anybody may know of a secret. */
-export interface SecretInfo {
-  readonly name: string;
-  /** Goes up with every new value. */
-  readonly version: number;
-  /** When this version was set; wall-clock time, ms since 1970. */
-  readonly createdAt: number;
-}
 
 /** There is no such secret, or not in the version that a revision has. */
 export class UnknownSecretError extends Error {
@@ -57,7 +45,7 @@ export class Secrets {
    * a value is needed, since each can have a key of its own.
    */
   static async open(store: Store, source: SecretKeySource, now: () => number = Date.now): Promise<Secrets> {
-    return new Secrets(store, await SecretKey.open(source, store.secrets().length === 0), now);
+    return new Secrets(store, await SecretKey.open(source, store.secretVersions().length === 0), now);
   }
 
   /**
@@ -65,22 +53,23 @@ export class Secrets {
    *
    * @param value At most 64 KiB of text, in UTF-8 where it is bytes.
    * @throws {InvalidError} When the name or the value cannot be one.
+   * @throws {StoreUnavailable} When it cannot be kept.
    */
-  async set(name: string, value: Uint8Array | string): Promise<SecretInfo> {
+  async set(name: string, value: Uint8Array | string): Promise<SecretVersion> {
     check(secretName, name, ["name"]);
     const bytes = bytesOf(value);
-    // One after the other, since each has to foresee its version.
+    // One after the other: each is sealed for the version that it is going to have.
     const done = this.#change.then(() => this.#add(name, bytes));
     this.#change = done.catch(() => {});
-    return infoOf(await done);
+    return await done;
   }
 
-  /** Every secret, by name. */
-  list(): SecretInfo[] {
-    return this.#store.secrets().map(infoOf);
+  /** The newest version of every secret, by name. @throws {StoreUnavailable} */
+  list(): SecretVersion[] {
+    return this.#store.secretVersions();
   }
 
-  /** Removes a secret with all of its versions; whether there was one. */
+  /** Removes a secret with all of its versions; whether there was one. @throws {StoreUnavailable} */
   delete(name: string): boolean {
     return this.#store.deleteSecret(name);
   }
@@ -91,8 +80,10 @@ export class Secrets {
    * @throws {UnknownSecretError} For the first that there is not.
    */
   currentVersions(names: Iterable<string>): Record<string, number> {
-    const versions = new Map(this.#store.secrets().map(({ name, version }) => [name, version]));
-    return Object.fromEntries(Array.from(names, (name) => {
+    const wanted = [...names];
+    if (wanted.length === 0) return {};
+    const versions = new Map(this.#store.secretVersions().map(({ name, version }) => [name, version]));
+    return Object.fromEntries(wanted.map((name) => {
       const version = versions.get(name);
       if (version === undefined) throw new UnknownSecretError(name);
       return [name, version];
@@ -125,23 +116,11 @@ export class Secrets {
     return Object.fromEntries(values);
   }
 
-  async #add(name: string, bytes: Uint8Array): Promise<SecretRecord> {
-    const last = this.#store.secrets().find((secret) => secret.name === name)?.version;
-    const next = (last ?? 0) + 1;
-    const sealed = await this.#key.seal(bytes, name, next);
-    const record = this.#store.addSecret(name, sealed, this.#now());
-    if (record.version === next) return record;
-    if (last !== undefined) throw new Error(`The version after ${last} of ${name} is ${record.version}`);
-    // The secret was there before and was deleted: its versions go on, which the store shows only now. Nothing can open
-    // this value, and it is the only one, so it goes again before anybody sees it.
-    this.#store.deleteSecret(name);
-    const resealed = await this.#key.seal(bytes, name, record.version + 1);
-    return this.#store.addSecret(name, resealed, this.#now());
+  async #add(name: string, bytes: Uint8Array): Promise<SecretVersion> {
+    const sealed = await this.#key.seal(bytes, name, this.#store.nextSecretVersion(name));
+    const { version, createdAt } = this.#store.addSecret(name, sealed, this.#now());
+    return { name, version, createdAt };
   }
-}
-
-function infoOf({ name, version, createdAt }: SecretRecord): SecretInfo {
-  return { name, version, createdAt };
 }
 
 /** A copy of the value in UTF-8. What cannot be the value of a variable is refused, and never shown. */

@@ -1,4 +1,4 @@
-import { messageOf } from "../../errors.ts";
+import { plainMessageOf } from "../../errors.ts";
 
 /** The folders of this machine that containers may be given. */
 export class HostPaths {
@@ -45,7 +45,7 @@ export class HostPaths {
       // The engine would refuse it too, but only when the one that had the volume has been stopped for it.
       return rest === "" ? undefined : "is not there; make it first";
     } catch (error) {
-      return `cannot be used: ${messageOf(error).replace(/ \(os error \d+\).*$/, "")}`;
+      return `cannot be used: ${plainMessageOf(error)}`;
     }
   }
 

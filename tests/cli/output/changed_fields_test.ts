@@ -8,7 +8,14 @@ Deno.test("fields that differ are named, the image once", () => {
   assertEquals(changedFields([]), "");
 });
 
-const NOTHING = { changed: [], pull: false, traffic: { before: [], after: [] }, domains: { before: [], after: [] } };
+const NOTHING = {
+  changed: [],
+  pull: false,
+  traffic: { before: [], after: [] },
+  domains: { before: [], after: [] },
+  revisionHistory: {},
+  declaredBy: {},
+};
 
 Deno.test("what would become of a service is one line, with what differs alone", () => {
   assertEquals(previewLine("web", { ...NOTHING, change: "create" }, 5), "+ web    create");

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { Attempts } from "../../../src/control/access/attempts.ts";
+import { Conflict } from "../../../src/control/deploy/deploy_error.ts";
 import type { Scope, TokenRecord } from "../../../src/control/records.ts";
-import { InvalidError } from "../../../src/control/schema/schema.ts";
+import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { type Store, StoreUnavailable } from "../../../src/control/store.ts";
 import { allows, CONFIG_NAME, OWNER_NAME, Tokens } from "../../../src/control/access/tokens.ts";
 import { SqliteStore } from "../../../src/sqlite/store.ts";
@@ -115,12 +116,16 @@ Deno.test("a revoked token is refused at once", async () => {
   assert(!tokens.revoke("ci"));
 });
 
-Deno.test("a token takes the place of one of the same name", async () => {
-  const { tokens } = setUp();
-  const [before, after] = [await tokens.issue("ci", "deploy"), await tokens.issue("ci", "read")];
-  assertEquals(await tokens.check(before), undefined);
-  assertEquals(await tokens.check(after), { name: "ci", scope: "read" });
-  assertEquals(tokens.list().length, 1);
+Deno.test("of two tokens that are asked for under one name, one is made, and stays until it is revoked", async () => {
+  const { tokens, store } = setUp();
+  const [first, second] = await Promise.allSettled([tokens.issue("ci", "deploy"), tokens.issue("ci", "read")]);
+  assert(first.status === "fulfilled" && second.status === "rejected");
+  assert(second.reason instanceof Conflict);
+  assertEquals(second.reason.message, "there is a token ci already; revoke it first");
+  assertEquals(await tokens.check(first.value), { name: "ci", scope: "deploy" });
+  assertEquals([...store.records.keys()], ["ci"]);
+  tokens.revoke("ci");
+  assertEquals(await tokens.check(await tokens.issue("ci", "read")), { name: "ci", scope: "read" });
 });
 
 Deno.test("what is not in the store is not valid, and what is still there is", async () => {

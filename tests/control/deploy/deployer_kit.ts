@@ -1,9 +1,5 @@
-import {
-  Deployer,
-  type DeployerParts,
-  type DeployInput,
-  type DeployOptions,
-} from "../../../src/control/deploy/deployer.ts";
+import { Deployer, type DeployerParts } from "../../../src/control/deploy/deployer.ts";
+import type { DeployInput, DeployOptions } from "../../../src/control/deploy/deploys.ts";
 import type { EventType } from "../../../src/control/events/event_type.ts";
 import { Publisher } from "../../../src/control/deploy/publisher.ts";
 import { HostPaths } from "../../../src/control/volumes/host_paths.ts";
@@ -12,6 +8,7 @@ import { RevisionLauncher } from "../../../src/control/volumes/revision_launcher
 import type { TemplateInput } from "../../../src/domain/template.ts";
 import { parseHostname } from "../../../src/domain/hostname.ts";
 import type { InstancePool } from "../../../src/serving/instance_pool.ts";
+import { RetiringPools } from "../../../src/serving/retiring_pools.ts";
 import { ServiceMap } from "../../../src/serving/service_map.ts";
 import { FakeStore } from "../../support/fake_store.ts";
 import { type Kit, newKit } from "../../support/kit.ts";
@@ -71,7 +68,7 @@ export function newScene(options: SceneOptions = {}): Scene {
   let drawn = 0;
   const secrets = {
     currentVersions: (names: Iterable<string>) => {
-      const newest = new Map(store.secrets().map(({ name, version }) => [name, version]));
+      const newest = new Map(store.secretVersions().map(({ name, version }) => [name, version]));
       return Object.fromEntries(Array.from(names, (name) => {
         const version = newest.get(name);
         if (version === undefined) throw new Error(`there is no secret ${name}`);
@@ -102,10 +99,10 @@ export function newScene(options: SceneOptions = {}): Scene {
     limits: { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 },
     env,
     newPool: (revision) => kit.newPool(revision),
-    retire: async (pool) => {
+    retiring: new RetiringPools(async (pool) => {
       retired.push(pool.revision.name);
       await on.retire(pool);
-    },
+    }),
     random: () => drawn,
   });
   const deployer = new Deployer({

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ImageUnavailable } from "../../../src/control/deploy/deploy_error.ts";
-import { InvalidError } from "../../../src/control/schema/schema.ts";
+import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { DomainTakenError, StaleError } from "../../../src/control/store.ts";
 import type { PullPolicy } from "../../../src/domain/template.ts";
 import { LATEST, TrafficError } from "../../../src/domain/traffic.ts";
@@ -30,32 +30,28 @@ Deno.test("a plan says what a deploy would come to, and changes nothing", async 
     revision: "app-00001",
     changed: [],
     pull: false,
-    trafficBefore: [],
-    trafficAfter: ALL,
-    domainsBefore: [],
-    domainsAfter: ["a.example"],
-    revisionHistoryBefore: undefined,
-    revisionHistoryAfter: 20,
-    declaredByBefore: undefined,
-    declaredByAfter: undefined,
+    traffic: { before: [], after: ALL },
+    domains: { before: [], after: ["a.example"] },
+    revisionHistory: { before: undefined, after: 20 },
+    declaredBy: { before: undefined, after: undefined },
   });
   assertEquals(seen(scene, "app"), { kept: { services: [], revisions: [] }, history: [[]], states: [], pools: [[]] });
   await deployer.deploy("app", input("one"), AT_ONCE);
   const before = seen(scene, "app");
   const none = await deployer.plan("app", input("one"), BY);
-  assertEquals([none.change, none.revision, none.changed, none.trafficAfter], ["none", undefined, [], ALL]);
+  assertEquals([none.change, none.revision, none.changed, none.traffic.after], ["none", undefined, [], ALL]);
   const update = await deployer.plan("app", input("two", { env: { KEY: "hunter2" }, traffic: 10 }), BY);
   assertEquals([update.change, update.revision, update.pull], ["update", "app-00002", false]);
   assertEquals([...update.changed].sort(), ["env", "image", "imageId"]);
-  assertEquals(update.trafficAfter, [{ revision: "app-00001", percent: 90 }, { revision: "app-00002", percent: 10 }]);
+  assertEquals(update.traffic.after, [{ revision: "app-00001", percent: 90 }, { revision: "app-00002", percent: 10 }]);
   const fields = await deployer.plan("app", input("one", { service: { domains: ["b.example"] } }), BY);
-  assertEquals([fields.change, fields.revision, fields.domainsAfter], ["update", undefined, ["b.example"]]);
+  assertEquals([fields.change, fields.revision, fields.domains.after], ["update", undefined, ["b.example"]]);
   const kept = await deployer.plan("app", input("one", { service: { revisionHistory: 5 } }), {
     ...BY,
     declaredBy: "/srv/a.yaml",
   });
-  assertEquals([kept.revisionHistoryBefore, kept.revisionHistoryAfter], [20, 5]);
-  assertEquals([kept.declaredByBefore, kept.declaredByAfter], [undefined, "/srv/a.yaml"]);
+  assertEquals(kept.revisionHistory, { before: 20, after: 5 });
+  assertEquals(kept.declaredBy, { before: undefined, after: "/srv/a.yaml" });
   assertEquals(seen(scene, "app"), before);
   assertEquals([...new Set(asked.filter((_, at) => at !== 1))], ["never"]);
 });

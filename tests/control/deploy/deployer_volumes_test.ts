@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Conflict, RevisionFailed } from "../../../src/control/deploy/deploy_error.ts";
-import { InvalidError } from "../../../src/control/schema/schema.ts";
+import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { StaleError, StoreUnavailable } from "../../../src/control/store.ts";
 import { sharedVolume } from "../../../src/control/volumes/volume_overlap.ts";
 import { LATEST } from "../../../src/domain/traffic.ts";

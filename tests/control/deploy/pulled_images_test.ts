@@ -11,6 +11,7 @@ const BY = { by: "ci" };
 function newRegistry(...local: string[]) {
   const here = new Set(local.map((name) => `sha256:${name}`));
   const removed: string[] = [];
+  const asked: string[] = [];
   const state: { failure: Error | undefined; inUse: boolean; slow: Promise<void> | undefined } = {
     failure: undefined,
     inUse: false,
@@ -24,6 +25,7 @@ function newRegistry(...local: string[]) {
       return Promise.resolve({ imageId, digest: `${name}@sha256:digest`, pulled });
     },
     remove: async (imageId: string) => {
+      asked.push(imageId);
       await state.slow;
       if (state.failure !== undefined) throw state.failure;
       if (state.inUse) return false;
@@ -32,7 +34,7 @@ function newRegistry(...local: string[]) {
     },
   };
   const scene = newScene({ images });
-  return { ...scene, scene, removed, state, here };
+  return { ...scene, removed, asked, state, here };
 }
 
 Deno.test("an image that was pulled goes with its last revision, and one that was there before stays", async () => {
@@ -152,7 +154,64 @@ Deno.test("a deploy that comes during the removal of its image has it pulled aga
   assertEquals([removed, [...here]], [["sha256:one"], ["sha256:one"]]);
 });
 
-Deno.test("an image that cannot be removed is tried again at the next occasion", async () => {
+Deno.test("an image is removed once, however many deploys end meanwhile, and one that is pulled again stays", async () => {
+  const { deployer, asked, state, here } = newRegistry("local");
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  const slow = Promise.withResolvers<void>();
+  state.slow = slow.promise;
+  await deployer.delete("app", BY);
+  await settle();
+  await deployer.deploy("web", input("local"), AT_ONCE);
+  await settle();
+  const deployed = deployer.deploy("app", input("one"), AT_ONCE);
+  await settle();
+  slow.resolve();
+  await deployed;
+  await settle();
+  assertEquals([asked, [...here]], [["sha256:one"], ["sha256:local", "sha256:one"]]);
+});
+
+Deno.test("an image whose turn has not come stays for a deploy that needs it, and goes with that one", async () => {
+  const { deployer, asked, state, trials } = newRegistry();
+  for (const image of ["one", "two"]) await deployer.deploy(image, input(image), AT_ONCE);
+  const slow = Promise.withResolvers<void>();
+  state.slow = slow.promise;
+  for (const image of ["one", "two"]) await deployer.delete(image, BY);
+  await settle();
+  const deployed = deployer.deploy("app", input("two"), WAITING);
+  await settle();
+  slow.resolve();
+  await settle();
+  assertEquals(asked, ["sha256:one"]);
+  trials[0]!.fail(new Error("no"));
+  await assertRejects(() => deployed, RevisionFailed);
+  await settle();
+  assertEquals(asked, ["sha256:one", "sha256:two"]);
+});
+
+Deno.test("images are removed one after the other, and those that do not go are left alone for a day", async () => {
+  const { deployer, asked, removed, state } = newRegistry("local");
+  const images = ["one", "two", "three"];
+  for (const image of images) await deployer.deploy(image, input(image), AT_ONCE);
+  state.inUse = true;
+  const slow = Promise.withResolvers<void>();
+  state.slow = slow.promise;
+  for (const image of images) await deployer.delete(image, BY);
+  await settle();
+  assertEquals(asked, ["sha256:one"]);
+  slow.resolve();
+  await settle();
+  assertEquals(asked, ["sha256:one", "sha256:two", "sha256:three"]);
+  await deployer.deploy("app", input("local"), AT_ONCE);
+  await settle();
+  assertEquals(asked.length, 3);
+  state.inUse = false;
+  deployer.forgetOld();
+  await settle();
+  assertEquals(removed, ["sha256:one", "sha256:two", "sha256:three"]);
+});
+
+Deno.test("an image that cannot be removed is tried again a day later", async () => {
   const { deployer, removed, state } = newRegistry();
   await deployer.deploy("app", input("one"), AT_ONCE);
   await deployer.deploy("web", input("two"), AT_ONCE);

@@ -1,18 +1,28 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import {
   ApplyError,
-  applyFile,
   applyManifest,
   type ApplyOptions,
   type ApplyTarget,
   bodyOf,
+  readManifest,
 } from "../../../src/control/manifest/apply.ts";
-import { ManifestError, parseManifest } from "../../../src/control/manifest/manifest.ts";
+import { parseManifest } from "../../../src/control/manifest/manifest.ts";
 import { parseService } from "../../../src/control/schema/schema.ts";
-import { noWrite } from "../../support/permissions.ts";
+import { noRead } from "../../support/permissions.ts";
 import { GOOD, yamlTest } from "./manifests.ts";
 
 const FILE = "/srv/services.yaml";
+
+/** A preview of nothing. */
+const NOTHING = {
+  changed: [],
+  pull: false,
+  traffic: { before: [], after: [] },
+  domains: { before: [], after: [] },
+  revisionHistory: {},
+  declaredBy: {},
+};
 
 /** A place to apply to, that notes what is done to it; a service whose image is `broken` fails, one of `wrong` cannot be. */
 class NotingTarget implements ApplyTarget {
@@ -32,8 +42,7 @@ class NotingTarget implements ApplyTarget {
     this.calls.push(`preview ${name} ${declaredBy}`);
     if (template.image === "wrong") return Promise.reject(new Error("cannot be"));
     const change = name in this.#services ? "none" as const : "create" as const;
-    const [traffic, domains] = [{ before: [], after: [] }, { before: [], after: [] }];
-    return Promise.resolve({ change, changed: [], pull: false, traffic, domains });
+    return Promise.resolve({ ...NOTHING, change });
   }
 
   deploy(...[name, { template }, declaredBy]: Parameters<ApplyTarget["deploy"]>) {
@@ -127,28 +136,8 @@ yamlTest("the body of what is declared says the same", () => {
   assertEquals(bodyOf(manifest.get("split")!)["traffic"], [{ revision: "latest", percent: 100, tag: "now" }]);
 });
 
-Deno.test({
-  name: "a file is read and applied; one that is wrong or away changes nothing",
-  ignore: noWrite,
-  fn: async () => {
-    const file = await Deno.makeTempFile({ suffix: ".yaml" });
-    const target = new NotingTarget();
-    try {
-      await Deno.writeTextFile(file, "services: { a: { image: x } }");
-      assertEquals((await applyFile(file, target)).map(({ name, change }) => [name, change]), [["a", "create"]]);
-      assertEquals(target.calls.at(-1), `deploy a ${file}`);
-      await Deno.writeTextFile(file, "services: { a: { image: x }, b: { imag: x } }");
-      await assertRejects(() => applyFile(file, target), ManifestError, `${file}:1:35: services.b.imag: unknown field`);
-      await assertRejects(
-        () => applyFile("/nowhere/x.yaml", target),
-        ApplyError,
-        "cannot read /nowhere/x.yaml: No such",
-      );
-      assertEquals(target.calls.length, 2);
-    } finally {
-      await Deno.remove(file);
-    }
-  },
+Deno.test({ name: "a file that cannot be read is named", ignore: noRead }, async () => {
+  await assertRejects(() => readManifest("/nowhere/x.yaml"), ApplyError, "cannot read /nowhere/x.yaml: No such");
 });
 
 /** A place to apply to that has domains, each of them with one service at most. */
@@ -172,8 +161,7 @@ class OwningTarget implements ApplyTarget {
     if (taken !== undefined) return Promise.reject(new Error(`${taken} is taken`));
     const before = this.domains.get(name) ?? [];
     const change = before.join() === domains.join() ? "none" : "update";
-    const none = { before: [], after: [] };
-    return Promise.resolve({ change, changed: [], pull: false, traffic: none, domains: { before, after: domains } });
+    return Promise.resolve({ ...NOTHING, change, domains: { before, after: domains } });
   }
 
   async deploy(...[name, declared]: Parameters<ApplyTarget["deploy"]>) {

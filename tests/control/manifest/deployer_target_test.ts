@@ -1,11 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { deployerTarget, type ManifestDeployer } from "../../../src/control/manifest/deployer_target.ts";
+import type { Deployed } from "../../../src/control/deploy/deploys.ts";
 import type { ServiceRecord } from "../../../src/control/records.ts";
 import { parseService } from "../../../src/control/schema/schema.ts";
 
 /** A service at a generation. */
 function service(name: string, generation: number, declaredBy?: string) {
-  return { service: { name, generation, declaredBy, domains: [] as readonly string[] } as ServiceRecord };
+  const record = { name, generation, declaredBy, domains: [] as readonly string[] } as ServiceRecord;
+  return { service: record, revisions: [] };
 }
 
 /** A deployer that knows one service, and notes what it is asked. */
@@ -18,17 +20,17 @@ function notingDeployer(generationAfter: number) {
       calls.push(["plan", ...call]);
       return Promise.resolve({
         ...{ change: "update", revision: "web-00002", changed: ["env"], pull: false },
-        ...{ trafficBefore: [], trafficAfter: [{ revision: "latest", percent: 100 }] },
-        ...{ domainsBefore: ["a.example"], domainsAfter: [] },
-        ...{ revisionHistoryBefore: 20, revisionHistoryAfter: 5 },
-        ...{ declaredByBefore: undefined, declaredByAfter: "/srv/a.yaml" },
+        traffic: { before: [], after: [{ revision: "latest", percent: 100 }] },
+        domains: { before: ["a.example"], after: [] },
+        revisionHistory: { before: 20, after: 5 },
+        declaredBy: { before: undefined, after: "/srv/a.yaml" },
       });
     },
     deploy: (...call) => {
       calls.push(["deploy", ...call]);
-      return Promise.resolve(service(call[0], generationAfter));
+      return Promise.resolve(service(call[0], generationAfter) as Partial<Deployed> as Deployed);
     },
-    delete: (...call) => Promise.resolve(calls.push(["delete", ...call])),
+    delete: async (...call) => void await calls.push(["delete", ...call]),
   };
   return { calls, deployer };
 }

@@ -1,5 +1,6 @@
 import { assert, assertStringIncludes, assertThrows } from "@std/assert";
-import { InvalidError, parseService } from "../../../src/control/schema/schema.ts";
+import { parseService } from "../../../src/control/schema/schema.ts";
+import { InvalidError } from "../../../src/control/schema/invalid.ts";
 
 /** An image for bodies that are about something else. */
 export const IMAGE = "ghcr.io/acme/shop:v1";

@@ -1,13 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { z } from "zod";
-import {
-  InvalidError,
-  parseService,
-  serviceSchema,
-  showTemplate,
-  targetsSchema,
-} from "../../../src/control/schema/schema.ts";
+import { parseService, serviceSchema, showTemplate, targetsSchema } from "../../../src/control/schema/schema.ts";
+import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { canonicalTemplate, templateText } from "../../../src/domain/template.ts";
 import { accepted, IMAGE, refusal, refused } from "./bodies.ts";
 import { template } from "./templates.ts";

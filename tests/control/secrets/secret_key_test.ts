@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
+import { Secrets } from "../../../src/control/secrets/secrets.ts";
 import {
   SecretKeyError,
   type SecretKeySource,
-  Secrets,
   UnreadableSecretError,
-} from "../../../src/control/secrets/secrets.ts";
+} from "../../../src/control/secrets/secret_key.ts";
 import { OperatorError } from "../../../src/errors.ts";
 import { allOf, failure, keyOf, storeTest, valueOf, withKey, withSealed } from "./secrets_kit.ts";
 

@@ -40,7 +40,7 @@ export async function valueOf(secrets: Secrets, name: string): Promise<string | 
 /** A store with one value in place of each that is asked for. */
 export function withSealed(store: Store, change: (sealed: Uint8Array) => Uint8Array): Store {
   return {
-    secrets: () => store.secrets(),
+    secretVersions: () => store.secretVersions(),
     secret(name: string, version: number) {
       const record = store.secret(name, version)!;
       return { ...record, sealed: change(record.sealed) };

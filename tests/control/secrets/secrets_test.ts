@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { InvalidError } from "../../../src/control/schema/schema.ts";
+import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { UnknownSecretError } from "../../../src/control/secrets/secrets.ts";
 import type { Store } from "../../../src/control/store.ts";
 import { allOf, storeTest, valueOf, withKey } from "./secrets_kit.ts";
@@ -71,6 +71,33 @@ storeTest("a deleted secret is gone with all versions, and a new one goes on cou
   assertEquals(await secrets.resolve({ A: "a" }, { a: version }), { A: "third" });
 });
 
+storeTest("a value is kept once, in the version that it was sealed for, also after a delete", async (store) => {
+  const kept: [name: string, version: number][] = [];
+  const secrets = await withKey({
+    secretVersions: () => store.secretVersions(),
+    nextSecretVersion: (name) => store.nextSecretVersion(name),
+    secret: (name, version) => store.secret(name, version),
+    deleteSecret: (name) => store.deleteSecret(name),
+    addSecret(name, sealed, at) {
+      const record = store.addSecret(name, sealed, at);
+      kept.push([name, record.version]);
+      return record;
+    },
+  } as Store);
+  await secrets.set("a", "first");
+  secrets.delete("a");
+  await secrets.set("a", "second");
+  assertEquals(kept, [["a", 1], ["a", 2]]);
+  assertEquals(await valueOf(secrets, "a"), "second");
+});
+
+storeTest("where no secret is named, the store is not asked", async (store) => {
+  let asked = 0;
+  const secrets = await withKey({ secretVersions: () => (asked++, store.secretVersions()) } as Store);
+  asked = 0;
+  assertEquals([secrets.currentVersions([]), asked], [{}, 0]);
+});
+
 storeTest("values that are set at one time all get a version of their own", async (store) => {
   const secrets = await withKey(store);
   await secrets.set("a", "x");
@@ -86,7 +113,8 @@ storeTest("values that are set at one time all get a version of their own", asyn
 storeTest("a change that failed does not keep the next one from being made", async (store) => {
   let broken = true;
   const secrets = await withKey({
-    secrets: () => store.secrets(),
+    secretVersions: () => store.secretVersions(),
+    nextSecretVersion: (name) => store.nextSecretVersion(name),
     secret: (name, version) => store.secret(name, version),
     addSecret(name, sealed, at) {
       if (broken) throw new Error("broken");

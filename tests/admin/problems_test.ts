@@ -1,0 +1,19 @@
+import { assertEquals } from "@std/assert";
+import { problemOf } from "../../src/admin/problems.ts";
+import { SecretKeyError, UnreadableSecretError } from "../../src/control/secrets/secret_key.ts";
+import { StoreUnavailable } from "../../src/control/store.ts";
+import { OperatorError } from "../../src/errors.ts";
+
+Deno.test("what the operator has to mend is told in its own words", async () => {
+  const errors = [
+    new StoreUnavailable("the disk is full; make room"),
+    new SecretKeyError("version 1 of the secret a was sealed with another key"),
+    new UnreadableSecretError("version 1 of the secret a is damaged"),
+    new OperatorError("cannot write /data/admin-token: permission denied; the token is as before"),
+  ];
+  for (const error of errors) {
+    const answer = await problemOf(error);
+    const { code, detail } = await answer.json();
+    assertEquals([answer.status, code, detail], [503, "store_unavailable", error.message]);
+  }
+});
