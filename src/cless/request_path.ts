@@ -77,12 +77,12 @@ export class RequestPath {
       ...(started === undefined ? {} : { started }),
     });
     this.reaper = new Reaper({ launcher, fleet, clock, listening });
-    const { startTimeout, requestTimeout, stopAfter } = config;
+    const { startTimeout, requestTimeout, pauseAfter, stopAfter } = config;
     this.convention = !config.convention ? undefined : new Convention({
       images,
       services,
       isDeclared,
-      limits: { startTimeout, requestTimeout, stopAfter },
+      limits: { startTimeout, requestTimeout, pauseAfter, stopAfter },
       clock,
       newPool: (revision) => this.newPool(revision),
       retire: (pool) => void this.retire(pool),

@@ -70,7 +70,7 @@ export function newFront(kit: Kit) {
   const convention = new Convention({
     images,
     services,
-    limits: { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 },
+    limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
     clock: kit.clock,
     newPool: (revision) => kit.newPool(revision),
     retire: (pool) => void retired.push(pool.retire(10_000)),
@@ -86,7 +86,7 @@ export function hostOf(label: string): Hostname {
 
 /** A revision of the service `app`: starts within 30 s, stops after 60 s. */
 export function newRevision(imageId = "sha256:0123456789abcdef", service = "app"): Revision {
-  return conventionRevision(service, imageId, { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 });
+  return conventionRevision(service, imageId, { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 });
 }
 
 /** A signal that is never aborted. */
