@@ -21,7 +21,6 @@ function newFound() {
     images,
     services,
     limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
-    clock: kit.clock,
     newPool: (revision) => kit.newPool(revision),
     retire: (pool) => void pool.retire(10_000),
     isDeclared: (label) => deployer.get(label) !== undefined,

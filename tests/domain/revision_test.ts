@@ -22,6 +22,9 @@ Deno.test("a convention's revision says what is started, and under which limits"
     memory: undefined,
     cpus: undefined,
     volumes: [],
+    concurrency: 0,
+    minInstances: 0,
+    maxInstances: 1,
   });
 });
 

@@ -13,7 +13,6 @@ Deno.test("a name that somebody has declared is left alone, also where its servi
     images,
     services,
     limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
-    clock: kit.clock,
     newPool: (revision) => kit.newPool(revision),
     retire: () => {},
     isDeclared: (label) => declared.has(label),

@@ -87,7 +87,7 @@ export class Harness implements AsyncDisposable {
       },
     });
     const services = new ServiceMap();
-    services.put(new Service("app", pool, { convention: false, clock, retire: () => {} }));
+    services.put(new Service("app", pool, { convention: false, retire: () => {} }));
     const reaper = new Reaper({ launcher, fleet, clock, listening: () => true });
     const proxy = new Proxy({
       activator: new Activator(new Router(services, undefined), 100),
