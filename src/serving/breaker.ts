@@ -93,20 +93,16 @@ export class Breaker {
     this.#queue.fail(error);
   }
 
-  /** Takes in an instance that has become ready. */
-  add(instance: Instance): void {
+  /** Takes in an instance that has become ready. @param how Why: those who wait now have waited for that. */
+  add(instance: Instance, how: Wake): void {
     this.#ready.push(instance);
+    this.#woken.set(instance, { how, turn: this.#queue.turn });
   }
 
   /** Takes out an instance that is not ready any more. */
   delete(instance: Instance): void {
     const at = this.#ready.indexOf(instance);
     if (at >= 0) this.#ready.splice(at, 1);
-  }
-
-  /** Notes why an instance has become ready; those who wait now have waited for that. */
-  woken(instance: Instance, how: Wake): void {
-    this.#woken.set(instance, { how, turn: this.#queue.turn });
   }
 
   /** Notes that a slot was given back, where slots are counted. */

@@ -2,7 +2,7 @@ import type { InstanceState } from "../domain/instance_state.ts";
 import type { Revision } from "../domain/revision.ts";
 import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
-import { Breaker, type Grant, type Wake } from "./breaker.ts";
+import { Breaker, type Grant } from "./breaker.ts";
 import { atMost, type Clock } from "./clock.ts";
 import { CrashLoop, type Failure } from "./crash_loop.ts";
 import { Drainer } from "./drainer.ts";
@@ -159,7 +159,7 @@ export class InstancePool implements InstanceOwner {
     const adopted = this.#parts.starter.adopt(instance).catch(() => {
       // Those who came meanwhile get a new one, not the old one's failure.
     });
-    this.#track(instance, adopted, "cold");
+    this.#track(instance, adopted);
   }
 
   /** Takes note of what has happened to the container of one of its instances. */
@@ -171,7 +171,6 @@ export class InstancePool implements InstanceOwner {
       case "resumed":
         if (instance.state !== "paused" || this.#freezer.isPausing(instance)) break;
         if (!this.#coming.has(instance)) instance.touch(); // somebody wants it to run
-        this.#breaker.woken(instance, "resume");
         instance.become("ready");
         break;
       case "ended":
@@ -282,7 +281,7 @@ export class InstancePool implements InstanceOwner {
   /** See {@linkcode InstanceOwner}. */
   moved(instance: Instance, before: InstanceState): void {
     if (instance.state === "ready") {
-      this.#breaker.add(instance);
+      this.#breaker.add(instance, before === "paused" ? "resume" : "cold");
       this.#liveness?.watch(instance);
     } else if (before === "ready") {
       this.#breaker.delete(instance);
@@ -375,7 +374,7 @@ export class InstancePool implements InstanceOwner {
   #more(): boolean {
     const [sleeper] = this.#sleepers();
     if (sleeper !== undefined) {
-      this.#track(sleeper, this.#freezer.resume(sleeper), "resume");
+      this.#track(sleeper, this.#freezer.resume(sleeper));
       return true;
     }
     if (this.full || this.#crashes.left > 0) return false;
@@ -389,15 +388,13 @@ export class InstancePool implements InstanceOwner {
     const started = this.#parts.starter.start(instance).catch((error) => {
       if (instance.state === "failed") this.#startFailed(error, count);
     });
-    this.#track(instance, started, "cold");
+    this.#track(instance, started);
   }
 
-  /** @param how What has happened to those who have waited, once it is done; it may have come to nothing. */
-  #track(instance: Instance, coming: Promise<void>, how: Wake): void {
+  #track(instance: Instance, coming: Promise<void>): void {
     const came = coming.then(() => undefined, (error: unknown) => error).then((error) => {
       this.#coming.delete(instance);
-      if (instance.state === "ready") this.#breaker.woken(instance, how);
-      else if (error !== undefined) this.#resumeFailed(instance, error);
+      if (error !== undefined) this.#resumeFailed(instance, error);
       this.#scale();
     });
     this.#coming.set(instance, came);
