@@ -59,7 +59,16 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
     const id = world.pickContainer(n);
     if (id !== undefined) world.meddle(id, what);
   }),
-  command("reconcile", fc.constant(1), (world) => world.reconcile()),
+  command("reconcile", fc.integer({ min: 0, max: 300 }), (world, ms) => world.reconcile(ms)),
+  // What is likely to matter: a pause that is on its way.
+  command("idle", fc.record({ delay: fc.integer({ min: 0, max: 300 }), ask: fc.boolean() }), async (world, how) => {
+    for (const asked of world.requests) if (asked.state === "served") world.end(asked);
+    world.mood = { delay: how.delay, outcome: "done" };
+    await world.advance(1_500);
+    world.reconcile(how.delay / 2);
+    await world.advance(how.delay / 2 + 1);
+    if (how.ask) world.ask();
+  }),
   command("sleep", fc.integer({ min: 0, max: 2_000 }), (world, ms) => void world.pool.sleep(ms)),
   command("wake", fc.constant(1), (world) => world.pool.wake()),
   command("evict", fc.constant(1), (world) => {

@@ -132,12 +132,12 @@ export class PoolWorld {
     this.#put(id, what === "paused" ? "paused" : "running");
   }
 
-  /** The engine's list is held against what is known, after it has taken its time. */
-  reconcile(): void {
+  /** The engine's list is held against what is known, some ms after it was made. */
+  reconcile(delay = 0): void {
     const { clock, fleet, launcher } = this.kit;
     const known = fleet.known();
     launcher.list().then(async (listed) => {
-      await pause(clock, this.#mood.delay);
+      if (delay > 0) await pause(clock, delay);
       fleet.reconcile(listed, known);
     });
   }
@@ -146,6 +146,11 @@ export class PoolWorld {
   async advance(ms: number): Promise<void> {
     await this.kit.clock.advance(ms);
     this.#check();
+    const { concurrency } = this.#revision;
+    const isFree = ({ inFlight, state }: Instance) =>
+      state === "ready" && (concurrency === 0 || inFlight < concurrency);
+    if (this.pool.waiting > 0 && this.#instances.some(isFree)) this.#wrongs.push("a slot is free, and somebody waits");
+    if (this.pool.waiting > 0 && !this.pool.awake) this.#wrongs.push("somebody waits for nothing");
     assertEquals(this.#wrongs, []);
   }
 
@@ -212,7 +217,8 @@ export class PoolWorld {
     for (const { id, inFlight, state } of this.#instances) {
       if (concurrency > 0 && inFlight > concurrency) this.#wrongs.push(`${id} has ${inFlight} requests`);
       const container = this.kit.launcher.containers.get(id);
-      if (state === "ready" && inFlight > 0 && container?.state !== "running" && !this.#touched.has(id)) {
+      if (inFlight > 0 && !this.#touched.has(id) && (state === "ready" || container?.state === "paused")) {
+        if (container?.state === "running") continue;
         this.#wrongs.push(`${id} has requests and is ${container?.state}`);
       }
     }
