@@ -67,7 +67,9 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
     await world.advance(1_500);
     world.reconcile(how.delay / 2);
     await world.advance(how.delay / 2 + 1);
+    world.mood = { delay: 0, outcome: "done" };
     if (how.ask) world.ask();
+    await world.advance(how.delay);
   }),
   command("sleep", fc.integer({ min: 0, max: 2_000 }), (world, ms) => void world.pool.sleep(ms)),
   command("wake", fc.constant(1), (world) => world.pool.wake()),
