@@ -64,7 +64,7 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
   command("idle", fc.record({ delay: fc.integer({ min: 0, max: 300 }), ask: fc.boolean() }), async (world, how) => {
     for (const asked of world.requests) if (asked.state === "served") world.end(asked);
     world.mood = { delay: how.delay, outcome: "done" };
-    await world.advance(1_500);
+    for (let n = 0; n < 60 && !world.isPausing; n++) await world.advance(25);
     world.reconcile(how.delay / 2);
     await world.advance(how.delay / 2 + 1);
     world.mood = { delay: 0, outcome: "done" };

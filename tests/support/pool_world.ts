@@ -44,6 +44,7 @@ export class PoolWorld {
   readonly #touched = new Set<string>();
   readonly #wrongs: string[] = [];
   #mood: Mood = GOOD;
+  #pausing = 0;
   /** How many starts the engine or an app has made fail. */
   #spoilt = 0;
   #retired = false;
@@ -66,11 +67,19 @@ export class PoolWorld {
       await this.#obey(() => {});
       return { origin: `http://${id}` };
     };
-    launcher.on.pause = (id) => this.#obey(() => this.#put(id, "paused"));
+    launcher.on.pause = async (id) => {
+      this.#pausing++;
+      await this.#obey(() => this.#put(id, "paused")).finally(() => this.#pausing--);
+    };
     launcher.on.resume = (id) => this.#obey(() => this.#put(id, "running"));
     launcher.on.stop = launcher.on.remove = () => this.#obey(() => {});
     this.pool = this.kit.newPool(revision);
     clock.every(TICK_MS, () => this.pool.tick(true));
+  }
+
+  /** Whether the engine is about to pause a container. */
+  get isPausing(): boolean {
+    return this.#pausing > 0;
   }
 
   /** A request comes. */
