@@ -3,7 +3,7 @@ import type { Clock } from "./clock.ts";
 import type { Instance } from "./instance.ts";
 
 /** So many failures in a row make a crash loop. */
-const FIRST_BACK_OFF = 3;
+export const CRASH_LOOP = 3;
 const SHORTEST_MS = 500;
 const LONGEST_MS = 60_000;
 /** How much longer or shorter than it should be a back-off is at most: many services must not try again at once. */
@@ -60,7 +60,7 @@ export class CrashLoop {
 
   /** How long requests are turned away, ms; 0 where they are not. */
   get left(): number {
-    return this.#count < FIRST_BACK_OFF ? 0 : Math.max(0, this.#until - this.#clock.now());
+    return this.#count < CRASH_LOOP ? 0 : Math.max(0, this.#until - this.#clock.now());
   }
 
   /** How long a start that nobody waits for has to wait, ms. */
@@ -78,7 +78,7 @@ export class CrashLoop {
   failed(reason: string, since: number, output: Promise<string> = Promise.resolve("")): void {
     if (since === this.#count) {
       this.#count++;
-      this.#until = this.#clock.now() + this.#backOff(this.#count - FIRST_BACK_OFF);
+      this.#until = this.#clock.now() + this.#backOff(this.#count - CRASH_LOOP);
     }
     const failure = this.#failure = { reason, output: "", at: new Date(), count: this.#count };
     output.then((output) => {

@@ -140,7 +140,7 @@ export class InstancePool implements InstanceOwner {
   wake(): void {
     if (this.#retired || this.#suspensions > 0) return;
     this.#upkeep.asleep = false;
-    if (!this.#isServing() && !this.resting) this.#more();
+    if (!this.#isServing() && (!this.resting || this.#instances.sleepers.length > 0)) this.#more();
   }
 
   /** Resolves when no start or resume is on its way. */
