@@ -167,6 +167,8 @@ export class InstancePool implements InstanceOwner {
     switch (event.what) {
       case "paused":
         if (instance.state === "ready") instance.become("paused");
+        // A frozen app would never become ready.
+        else if (instance.state === "starting") this.#parts.launcher.resume(instance.id).catch(() => {});
         break;
       case "resumed":
         if (instance.state !== "paused" || this.#freezer.isPausing(instance)) break;
@@ -240,7 +242,10 @@ export class InstancePool implements InstanceOwner {
       return this.resume();
     }
     // A start that somebody waits for goes on.
-    await this.#drainAll(deadline - clock.now(), ({ state }) => state !== "starting" || this.waiting === 0);
+    const { waiting } = this;
+    const drained = this.#drainAll(deadline - clock.now(), ({ state }) => state !== "starting" || waiting === 0);
+    this.#scale(); // who still waits for a slot gets another instance
+    await drained;
   }
 
   /**
