@@ -93,6 +93,11 @@ export class InstancePool implements InstanceOwner {
     return this.#instances.live > 0;
   }
 
+  /** Whether an instance is ready, however busy. */
+  get ready(): boolean {
+    return this.#breaker.ready.length > 0;
+  }
+
   /** Whether there are as many instances as there may be. */
   get full(): boolean {
     return this.#instances.live >= this.revision.maxInstances;
@@ -293,7 +298,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   #isServing(): boolean {
-    return this.#breaker.ready.length > 0 || this.#instances.coming > 0;
+    return this.ready || this.#instances.coming > 0;
   }
 
   /** Serves those who wait where there is room, and has instances started for the others where there may be more. */
