@@ -148,12 +148,13 @@ Deno.test("while the engine is away a running instance serves on, and a paused o
   const kit = newKit();
   const pool = kit.newPool({ ...newRevision(), pauseAfter: 10_000, stopAfter: Infinity });
   (await started(kit, pool)).lease.release();
-  kit.launcher.on.pause = away;
+  kit.launcher.on.pause = kit.launcher.on.resume = away;
   await kit.clock.advance(10_000);
   pool.tick(false);
   await settle();
   assertEquals(pool.claim()?.release(), undefined);
   delete kit.launcher.on.pause;
+  delete kit.launcher.on.resume;
   await kit.clock.advance(10_000);
   pool.tick(false);
   await settle();
