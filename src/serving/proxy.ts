@@ -193,18 +193,18 @@ export class Proxy {
   async #sendAgain(passage: Passage, lease: Lease, error: unknown): Promise<Response> {
     const { clock, suspect } = this.#parts;
     const { pending } = passage;
-    const { gone } = lease.instance;
-    if (error instanceof ForwardError && error.progress === "unsent") lease.instance.failed();
+    const { instance } = lease;
+    if (error instanceof ForwardError && error.progress === "unsent") instance.failed();
     lease.release();
     if (!this.#mayRepeat(passage, error)) return this.#fail(passage, error);
     pending.upload?.abandon();
     pending.renew();
-    if (++passage.tries >= MOST_TRIES && !gone.aborted) {
+    if (++passage.tries >= MOST_TRIES && instance.state === "ready") {
       // A process dies before its engine knows.
       suspect();
-      await pause(clock, NEWS_MS, AbortSignal.any([gone, pending.signal]));
+      await pause(clock, NEWS_MS, AbortSignal.any([instance.gone, pending.signal]));
       if (pending.signal.aborted) return this.#fail(passage, pending.signal.reason);
-      if (!gone.aborted) return this.#fail(passage, error);
+      if (instance.state === "ready") return this.#fail(passage, error);
     }
     if (passage.instances >= MOST_INSTANCES) return this.#fail(passage, error);
     return await this.#begin(passage);
