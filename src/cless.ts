@@ -63,6 +63,7 @@ export class Cless {
       isDeclared: (name) => control.deployer.get(name) !== undefined,
       changed: (instance) => control.instanceChanged(instance),
       answered: (service, status, ms) => control.metrics.requested(service, status, ms),
+      failed: (failure, pool) => control.revisionFailed(pool.revision, failure),
       started: (service, createMs, readyMs) => control.metrics.coldStart(service, createMs, readyMs),
       admin: (request, head, peer) => this.#isForAdmin(head, peer) ? control.api(request, peer) : undefined,
     });

@@ -35,6 +35,7 @@ export interface Config {
   readonly forward: Forward;
   readonly startTimeout: number;
   readonly requestTimeout: number;
+  readonly pauseAfter: number;
   readonly stopAfter: number;
   readonly drainTimeout: number;
   readonly maxPending: number;
@@ -116,6 +117,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
     forward: one("forward", choice("exact", "fetch"), "exact"),
     startTimeout: one("start-timeout", parseDuration, 30_000),
     requestTimeout: one("request-timeout", parseDuration, 300_000),
+    pauseAfter: one("pause-after", parseDuration, 60_000),
     stopAfter: one("stop-after", parseDuration, 600_000),
     drainTimeout: one("drain-timeout", parseDuration, 30_000),
     maxPending: one("max-pending", parseCount, 2000),

@@ -5,6 +5,7 @@ import { Attempts } from "../control/access/attempts.ts";
 import { backupFiles } from "../control/backup.ts";
 import { Catalog } from "../control/catalog.ts";
 import type { DataDir } from "../control/data_dir.ts";
+import { linesOf } from "../control/deploy/deploy_error.ts";
 import { Deployer } from "../control/deploy/deployer.ts";
 import { EventLog } from "../control/events/event_log.ts";
 import type { HostPaths } from "../control/volumes/host_paths.ts";
@@ -18,8 +19,10 @@ import type { Store } from "../control/store.ts";
 import { Tokens } from "../control/access/tokens.ts";
 import { envProblem } from "../docker/container_env.ts";
 import { deployImages } from "../docker/deploy_images.ts";
+import type { Revision } from "../domain/revision.ts";
 import { ClessError } from "../errors.ts";
 import type { Clock } from "../serving/clock.ts";
+import { CRASH_LOOP, type Failure } from "../serving/crash_loop.ts";
 import type { Instance } from "../serving/instance.ts";
 import type { InstancePool } from "../serving/instance_pool.ts";
 import { tryStart } from "../serving/try_start.ts";
@@ -62,14 +65,14 @@ export class ControlPlane {
     const { clock, config, containers, dataDir, env, hostPaths, launcher, requests, secrets, store } = parts;
     this.#parts = parts;
     const { services, fleet } = requests;
-    const { startTimeout, requestTimeout, stopAfter, drainTimeout } = config;
+    const { startTimeout, requestTimeout, pauseAfter, stopAfter, drainTimeout } = config;
     const now = Date.now;
     const start = (pool: InstancePool, signal: AbortSignal) => tryStart(pool, requests.starter, signal);
     this.metrics = new Metrics({ fleet, pending: () => pending(fleet.pools()) });
     this.events = new EventLog({ clock, now, stats: () => this.#stats() });
     this.publisher = new Publisher({
       services,
-      limits: { startTimeout, requestTimeout, stopAfter },
+      limits: { startTimeout, requestTimeout, pauseAfter, stopAfter },
       env,
       newPool: (revision) => requests.newPool(revision),
       retiring: requests.retiring,
@@ -145,13 +148,19 @@ export class ControlPlane {
 
   /** Tells of the new state of an instance. */
   instanceChanged({ id, state, coldStartMs, failure, revision }: Instance): void {
-    const reason = state === "failed" ? failure : undefined;
+    const reason = state === "failed" || state === "stopped" ? failure : undefined;
     this.events.emit(`instance.${state}`, revision.service, {
       instance: id,
       revision: revision.name,
       ...(state === "ready" && coldStartMs !== undefined ? { coldStartMs } : {}),
       ...(reason === undefined ? {} : { reason }),
     });
+  }
+
+  /** Tells of a revision that fails again and again; what a deploy has tried tells of itself. */
+  revisionFailed({ name, service }: Revision, { count, output, reason }: Failure): void {
+    if (count < CRASH_LOOP) return;
+    this.events.emit("revision.failed", service, { revision: name, reason, output: linesOf(output), count });
   }
 
   #stats(): Record<string, unknown> {

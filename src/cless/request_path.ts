@@ -11,10 +11,10 @@ import { FileReserve } from "../serving/file_reserve.ts";
 import { Fleet } from "../serving/fleet.ts";
 import type { Forwarder } from "../serving/forward.ts";
 import type { Instance } from "../serving/instance.ts";
-import { InstancePool } from "../serving/instance_pool.ts";
+import { InstancePool, type PoolParts } from "../serving/instance_pool.ts";
 import type { Launcher } from "../serving/launcher.ts";
 import { Proxy, type ProxyParts } from "../serving/proxy.ts";
-import { untilReady } from "../serving/readiness.ts";
+import { probe, untilReady } from "../serving/readiness.ts";
 import { Reaper } from "../serving/reaper.ts";
 import { RetiringPools } from "../serving/retiring_pools.ts";
 import { Router } from "../serving/router.ts";
@@ -27,7 +27,8 @@ import { WebSocketBridge } from "../serving/websocket/bridge.ts";
 const MOST_SWEEPS = 5;
 
 /** What a {@linkcode RequestPath} works with. */
-export interface RequestPathParts extends Pick<ProxyParts, "admin" | "answered">, Pick<StarterParts, "started"> {
+export interface RequestPathParts
+  extends Pick<ProxyParts, "admin" | "answered">, Pick<StarterParts, "started">, Pick<PoolParts, "failed"> {
   readonly config: Config;
   readonly clock: Clock;
   readonly launcher: Launcher;
@@ -78,15 +79,14 @@ export class RequestPath {
       },
       ...(started === undefined ? {} : { started }),
     });
-    this.reaper = new Reaper({ launcher, fleet, clock, listening });
-    const { startTimeout, requestTimeout, stopAfter } = config;
+    this.reaper = new Reaper({ launcher, fleet, served: () => services.served(), clock, listening });
+    const { startTimeout, requestTimeout, pauseAfter, stopAfter } = config;
     this.retiring = new RetiringPools((pool) => pool.retire(config.drainTimeout));
     this.convention = !config.convention ? undefined : new Convention({
       images,
       services,
       isDeclared,
-      limits: { startTimeout, requestTimeout, stopAfter },
-      clock,
+      limits: { startTimeout, requestTimeout, pauseAfter, stopAfter },
       newPool: (revision) => this.newPool(revision),
       retire: (pool) => this.retiring.retire(pool),
     });
@@ -125,13 +125,15 @@ export class RequestPath {
 
   /** Makes the pool of a revision. */
   newPool(revision: Revision): InstancePool {
-    const { changed, clock, config, launcher } = this.#parts;
+    const { changed, clock, config, failed, launcher } = this.#parts;
     return new InstancePool(revision, {
       launcher,
       starter: this.starter,
       clock,
       maxPending: config.maxPending,
       newId: newInstanceId,
+      probe,
+      ...(failed === undefined ? {} : { failed }),
       note: (instance, pool) => {
         this.fleet.add(instance, pool);
         instance.onChange = (before) => {

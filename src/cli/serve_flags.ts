@@ -69,6 +69,13 @@ export const SERVE_FLAGS: readonly Flag[] = [
     help: "From a request's arrival to the answer's headers; stands still while an upload moves",
   },
   {
+    name: "pause-after",
+    value: "TIME",
+    group: LIMITS,
+    default: "60s",
+    help: "How long an instance may be idle before it is paused",
+  },
+  {
     name: "stop-after",
     value: "TIME",
     group: LIMITS,

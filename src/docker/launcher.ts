@@ -114,6 +114,12 @@ export class DockerLauncher implements Launcher {
     return this.#starting.has(id);
   }
 
+  async pause(id: string): Promise<void> {
+    await this.#docker.run(["pause", id]).catch((error) => {
+      if (!/is already paused/i.test(messageOf(error))) throw error;
+    });
+  }
+
   async resume(id: string): Promise<void> {
     await this.#docker.run(["unpause", id]).catch((error) => {
       if (!/is not paused/i.test(messageOf(error))) throw error;
@@ -159,6 +165,10 @@ export class DockerLauncher implements Launcher {
         if (tries >= MOST_REMOVALS) throw error;
       }
     }
+  }
+
+  memory(): Promise<ReadonlyMap<string, number>> {
+    return Promise.resolve(new Map());
   }
 
   async list(): Promise<Container[]> {

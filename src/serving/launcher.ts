@@ -18,7 +18,15 @@ export interface Container {
   readonly origin: string | undefined;
 }
 
-/** Starts and stops containers. Every method may throw when the engine refuses; `stop` and `remove` do not mind a container that is gone. */
+/** What a {@linkcode Launcher} throws where the engine does not answer at all: the same may go well in a while. */
+export class EngineAway extends Error {
+  override readonly name = "EngineAway";
+}
+
+/**
+ * Starts and stops containers. Every method may throw when the engine refuses, and {@linkcode EngineAway} where it is away;
+ * `stop` and `remove` do not mind a container that is gone.
+ */
 export interface Launcher {
   /**
    * Starts a container and resolves as soon as it runs, long before the app in it answers.
@@ -26,6 +34,8 @@ export interface Launcher {
    * @returns Where the host reaches the app.
    */
   launch(launch: Launch): Promise<{ origin: string }>;
+  /** Freezes a container: its memory stays, its processes do not run. One that is paused already stays so. */
+  pause(id: string): Promise<void>;
   /** Lets a paused container go on. */
   resume(id: string): Promise<void>;
   /** Asks the app to end, waits for that a while, and removes the container. */
@@ -38,6 +48,8 @@ export interface Launcher {
   output(id: string, lines: number): Promise<string>;
   /** Every container of this cless, ended ones too. */
   list(): Promise<Container[]>;
+  /** How much memory each of its containers uses now, in bytes by id; what cannot be told is missing. */
+  memory(): Promise<ReadonlyMap<string, number>>;
 }
 
 /** What has happened to a container. */
@@ -47,4 +59,6 @@ export interface ContainerEvent {
   readonly what: "paused" | "resumed" | "ended";
   /** Of a container that has ended, where the engine told it. */
   readonly exitCode?: number;
+  /** Whether it was killed for memory, where the engine told it. */
+  readonly oom?: boolean;
 }

@@ -153,6 +153,7 @@ export class Proxy {
       pending.watchClient();
       return this.#parts.websockets.open(request, head, origin, pending.signal).then(
         ({ response, ended }) => {
+          lease.instance.answered();
           if (ended === undefined) info.completed.then(lease.release, lease.release);
           else ended.then(lease.release);
           return this.#answer(passage, response);
@@ -162,6 +163,7 @@ export class Proxy {
     }
     return this.#parts.forwarder.forward(origin, head, upload, pending.signal).then(
       (response) => {
+        lease.instance.answered();
         info.completed.then(lease.release, lease.release);
         return this.#answer(passage, response);
       },
@@ -191,17 +193,18 @@ export class Proxy {
   async #sendAgain(passage: Passage, lease: Lease, error: unknown): Promise<Response> {
     const { clock, suspect } = this.#parts;
     const { pending } = passage;
-    const { gone } = lease.instance;
+    const { instance } = lease;
+    if (error instanceof ForwardError && error.progress === "unsent") instance.failed();
     lease.release();
     if (!this.#mayRepeat(passage, error)) return this.#fail(passage, error);
     pending.upload?.abandon();
     pending.renew();
-    if (++passage.tries >= MOST_TRIES && !gone.aborted) {
+    if (++passage.tries >= MOST_TRIES && instance.state === "ready") {
       // A process dies before its engine knows.
       suspect();
-      await pause(clock, NEWS_MS, AbortSignal.any([gone, pending.signal]));
+      await pause(clock, NEWS_MS, AbortSignal.any([instance.gone, pending.signal]));
       if (pending.signal.aborted) return this.#fail(passage, pending.signal.reason);
-      if (!gone.aborted) return this.#fail(passage, error);
+      if (instance.state === "ready") return this.#fail(passage, error);
     }
     if (passage.instances >= MOST_INSTANCES) return this.#fail(passage, error);
     return await this.#begin(passage);

@@ -48,7 +48,7 @@ export async function untilReady(url: string, clock: Clock, signal: AbortSignal)
  *
  * @param signal Ends the asking; the app is not there then.
  */
-async function probe(url: string, signal: AbortSignal): Promise<boolean> {
+export async function probe(url: string, signal: AbortSignal): Promise<boolean> {
   const { host, hostname, pathname, port, search } = new URL(url);
   let connection: Deno.TcpConn | undefined;
   const stop = () => {

@@ -2,6 +2,7 @@ import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Clock } from "./clock.ts";
 import type { Fleet } from "./fleet.ts";
+import type { InstancePool } from "./instance_pool.ts";
 import type { Launcher } from "./launcher.ts";
 
 const log = logger("reaper");
@@ -15,12 +16,14 @@ const SUSPICION_MS = 1000;
 export interface ReaperParts {
   readonly launcher: Launcher;
   readonly fleet: Fleet;
+  /** The pools that get requests; missing where none is kept up. */
+  readonly served?: () => Iterable<InstancePool>;
   readonly clock: Clock;
   /** Whether the engine's events are being received. */
   readonly listening: () => boolean;
 }
 
-/** Stops idle instances, and now and then holds the engine's list against the instances that there should be. */
+/** Has the pools pause and stop what is idle and keep up what there should be, and now and then holds the engine's list against the instances that there should be. */
 export class Reaper {
   readonly #parts: ReaperParts;
   #stopTicking: (() => void) | undefined;
@@ -62,8 +65,9 @@ export class Reaper {
   }
 
   #tick(): void {
-    const { fleet, clock, listening } = this.#parts;
-    for (const pool of fleet.pools()) pool.stopIdle();
+    const { fleet, clock, listening, served } = this.#parts;
+    const kept = new Set(served?.());
+    for (const pool of fleet.pools().union(kept)) pool.tick(kept.has(pool));
     const due = this.#reconciledAt + (listening() ? RECONCILE_MS : RECONCILE_DEAF_MS);
     if (clock.now() >= due) this.reconcile();
   }

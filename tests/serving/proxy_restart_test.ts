@@ -36,6 +36,19 @@ forwardTest("a large POST that never reached the app is sent whole or not at all
 });
 
 forwardTest(
+  "an instance that refuses three connections in a row is replaced, though its container runs on",
+  async (forward) => {
+    await using app = Origin.answering();
+    const dead = deadUrl();
+    await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url });
+    const answers = await Promise.all([1, 2, 3].map(() => cless.ask(requestText())));
+    assertEquals(answers.map(({ status }) => status), [200, 200, 200]);
+    assertEquals([cless.launcher.called("launch"), cless.launcher.called("stop")], [["app-1", "app-2"], ["app-1"]]);
+    await cless.idle();
+  },
+);
+
+forwardTest(
   "an instance that refuses connections and yet lives is tried twice, and then it is a 502",
   async (forward) => {
     const dead = deadUrl();

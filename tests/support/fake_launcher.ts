@@ -10,7 +10,7 @@ export interface PendingLaunch extends Launch {
 
 /** What a launcher was asked to do. */
 export interface LauncherCall {
-  readonly method: Exclude<keyof Launcher, "list">;
+  readonly method: Exclude<keyof Launcher, "list" | "memory">;
   readonly id: string;
 }
 
@@ -26,11 +26,14 @@ export class FakeLauncher implements Launcher {
   /** Called before the fake does its part: may wait, and may throw as a refusing engine does. */
   readonly on: {
     launch?: (launch: Launch) => Promise<{ origin: string }> | { origin: string };
+    pause?: (id: string) => Promise<void> | void;
     resume?: (id: string) => Promise<void> | void;
     stop?: (id: string) => Promise<void> | void;
     remove?: (id: string) => Promise<void> | void;
     list?: () => Promise<void> | void;
   } = {};
+  /** How much memory each container uses, by id. */
+  used: ReadonlyMap<string, number> = new Map();
   /** What every app has written. */
   written = "";
   /** Where the engine's events go. */
@@ -50,9 +53,10 @@ export class FakeLauncher implements Launcher {
   }
 
   /** The container ends by itself, and the engine says so. */
-  end(id: string, exitCode?: number): void {
+  end(id: string, exitCode?: number, oom?: boolean): void {
     this.endUnseen(id);
-    this.onEvent({ id, what: "ended", ...(exitCode === undefined ? {} : { exitCode }) });
+    const told = { ...(exitCode === undefined ? {} : { exitCode }), ...(oom === undefined ? {} : { oom }) };
+    this.onEvent({ id, what: "ended", ...told });
   }
 
   /** The container ends by itself, and the event gets lost: only the list tells. */
@@ -60,8 +64,11 @@ export class FakeLauncher implements Launcher {
     this.#put(id, "ended");
   }
 
-  /** Somebody else pauses the container. */
-  pause(id: string): void {
+  /** Pauses the container, there and then where the test does not delay it; also as somebody else would. */
+  async pause(id: string): Promise<void> {
+    this.calls.push({ method: "pause", id });
+    const before = this.on.pause?.(id);
+    if (before !== undefined) await before;
     this.#put(id, "paused");
     this.onEvent({ id, what: "paused" });
   }
@@ -112,6 +119,10 @@ export class FakeLauncher implements Launcher {
     const listed = [...this.containers.values()]; // as it is when the engine is asked, not when it answers
     await this.on.list?.();
     return listed;
+  }
+
+  memory(): Promise<ReadonlyMap<string, number>> {
+    return Promise.resolve(this.used);
   }
 
   #decided(launch: Launch): Promise<{ origin: string }> {
