@@ -2,11 +2,13 @@ import type { Config } from "../config.ts";
 import type { DataDir } from "../control/data_dir.ts";
 import { DockerCommand } from "../docker/command.ts";
 import { findEngine } from "../docker/engine.ts";
+import { EngineSocket } from "../docker/engine_socket.ts";
 import { EventStream } from "../docker/events.ts";
 import { ImageSource } from "../docker/image_source.ts";
 import { LocalImages } from "../docker/images.ts";
 import { DockerLauncher } from "../docker/launcher.ts";
 import { OwnNetwork } from "../docker/network.ts";
+import { OutOfMemory } from "../docker/out_of_memory.ts";
 import { LABEL } from "../docker/run_args.ts";
 import type { Clock } from "../serving/clock.ts";
 import type { ContainerEvent } from "../serving/launcher.ts";
@@ -41,6 +43,8 @@ export class Containers {
   readonly source: ImageSource;
   readonly #parts: ContainersParts;
   readonly #docker: DockerCommand;
+  readonly #socket: EngineSocket;
+  readonly #outOfMemory: OutOfMemory;
   readonly #network: OwnNetwork;
   readonly #events: EventStream;
   #found = false;
@@ -49,10 +53,13 @@ export class Containers {
   constructor(parts: ContainersParts) {
     const { clock, config, dataDir } = this.#parts = parts;
     this.#docker = new DockerCommand(config.docker);
+    this.#socket = new EngineSocket(this.#docker);
+    this.#outOfMemory = new OutOfMemory(this.#docker, this.#socket);
     this.#network = new OwnNetwork(this.#docker, dataDir);
     this.source = new ImageSource(this.#docker);
     this.launcher = new DockerLauncher({
       docker: this.#docker,
+      socket: this.#socket,
       network: this.#network,
       owner: dataDir.owner,
       portRange: config.portRange,
@@ -86,14 +93,21 @@ export class Containers {
     await findEngine(this.#docker);
     this.#found = true;
     this.#events.start();
+    this.#socket.find(); // until it is found, the command does everything
     await Promise.all([this.images.changed(), this.launcher.prepare()]);
   }
 
-  /** Ends what {@linkcode Containers.start} has begun, once there is no container any more. */
+  /** Ends what {@linkcode Containers.start} has begun, and removes the network, on which there is no container any more. */
   async stop(): Promise<void> {
+    await this.leave();
+    await this.#network.remove();
+  }
+
+  /** Ends what {@linkcode Containers.start} has begun, and leaves what is there. */
+  async leave(): Promise<void> {
     await this.#events.stop();
     this.images.stop();
-    await this.#network.remove();
+    this.#socket[Symbol.dispose]();
   }
 
   /** Whether the engine answers; asked once for all who want to know within a second. */
@@ -105,11 +119,27 @@ export class Containers {
   }
 
   #observe(action: string, attributes: Readonly<Record<string, string>>): void {
-    const what = WHAT[action];
     const { name, exitCode } = attributes;
     if (name === undefined) return;
     if (action === "start") this.launcher.started(name);
+    if (action === "oom") this.#outOfMemory.told(name);
+    const what = WHAT[action];
     if (what === undefined || this.launcher.isLaunching(name)) return;
-    this.#parts.observe({ id: name, what, ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }) });
+    if (what === "ended") this.#ended(name, exitCode === undefined ? undefined : Number(exitCode));
+    else this.#parts.observe({ id: name, what });
+  }
+
+  #ended(id: string, exitCode: number | undefined): void {
+    const tell = (oom: boolean | undefined) =>
+      this.#parts.observe({
+        id,
+        what: "ended",
+        ...(exitCode === undefined ? {} : { exitCode }),
+        ...(oom === undefined ? {} : { oom }),
+      });
+    // What cless itself ends needs no reason.
+    const oom = this.launcher.isEnding(id) ? undefined : this.#outOfMemory.of(id, exitCode);
+    if (oom instanceof Promise) oom.then(tell);
+    else tell(oom);
   }
 }

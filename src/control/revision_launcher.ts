@@ -70,6 +70,10 @@ export class RevisionLauncher implements Launcher {
     this.#gone(id);
   }
 
+  pause(id: string): Promise<void> {
+    return this.#parts.launcher.pause(id);
+  }
+
   resume(id: string): Promise<void> {
     return this.#parts.launcher.resume(id);
   }
@@ -84,6 +88,10 @@ export class RevisionLauncher implements Launcher {
 
   list(): Promise<Container[]> {
     return this.#parts.launcher.list();
+  }
+
+  memory(): Promise<ReadonlyMap<string, number>> {
+    return this.#parts.launcher.memory();
   }
 
   async #takeVolumes(id: string, { startTimeout, volumes }: Revision): Promise<void> {

@@ -3,16 +3,19 @@ import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Container, Launch, Launcher } from "../serving/launcher.ts";
 import { toAddress } from "./addresses.ts";
-import { type DockerCommand, jsonLines } from "./command.ts";
+import type { DockerCommand } from "./command.ts";
 import { carryEnv } from "./container_env.ts";
 import { ContainerOutputs } from "./container_outputs.ts";
+import { ContainerList } from "./container_list.ts";
+import { ContainerMemory } from "./container_memory.ts";
 import { discreetError } from "./discretion.ts";
+import type { EngineSocket } from "./engine_socket.ts";
 import { HostPorts } from "./host_ports.ts";
 import { ImageRecovery, isImageGone } from "./image_recovery.ts";
 import { ImageSource } from "./image_source.ts";
 import type { LogLine, LogOptions } from "./logs.ts";
 import type { OwnNetwork } from "./network.ts";
-import { LABEL, type Placement, runArgs } from "./run_args.ts";
+import { type Placement, runArgs } from "./run_args.ts";
 
 const log = logger("launcher");
 const STOP_GRACE_S = 10;
@@ -22,6 +25,8 @@ const MOST_REMOVALS = 3;
 /** What a {@linkcode DockerLauncher} works with. */
 export interface DockerLauncherOptions {
   readonly docker: DockerCommand;
+  /** For what the command is too slow for; everything is left to the command where it is missing. */
+  readonly socket?: EngineSocket;
   readonly network: OwnNetwork;
   readonly owner: string;
   readonly portRange: { readonly first: number; readonly last: number };
@@ -31,22 +36,14 @@ export interface DockerLauncherOptions {
   readonly now?: () => number;
 }
 
-/** A container as `docker ps` is asked to write it. */
-interface Listed {
-  readonly id: string;
-  readonly service: string;
-  readonly revision: string;
-  readonly imageId: string;
-  readonly state: string;
-  readonly address: string;
-  readonly origin: string;
-}
-
-/** Starts and stops containers by the docker command. */
+/** Starts, pauses and stops containers: by the docker command, and by the engine's socket where that is much faster. */
 export class DockerLauncher implements Launcher {
   /** What the apps write, also for a while after their containers were removed. */
   readonly outputs: ContainerOutputs;
   readonly #docker: DockerCommand;
+  readonly #socket: EngineSocket | undefined;
+  readonly #list: ContainerList;
+  readonly #memory: ContainerMemory;
   readonly #network: OwnNetwork;
   readonly #owner: string;
   readonly #ports: HostPorts;
@@ -54,10 +51,17 @@ export class DockerLauncher implements Launcher {
   readonly #upstream: DockerLauncherOptions["upstream"];
   readonly #placements = new Map<string, Placement>();
   readonly #starting = new Map<string, () => void>();
+  /** The commands that make containers, until they have ended. */
+  readonly #commands = new Set<Promise<unknown>>();
+  /** Containers that are being ended by cless itself. */
+  readonly #ending = new Set<string>();
   #direct: Promise<boolean> | undefined;
 
   constructor(options: DockerLauncherOptions) {
     this.#docker = options.docker;
+    this.#socket = options.socket;
+    this.#list = new ContainerList(options.docker, options.owner, options.socket);
+    this.#memory = new ContainerMemory(this.#list, options.socket);
     this.#network = options.network;
     this.#owner = options.owner;
     this.#ports = new HostPorts(options.portRange);
@@ -79,10 +83,12 @@ export class DockerLauncher implements Launcher {
       const placement = await this.#place(id, revision.port);
       const started = new Promise<void>((resolve) => this.#starting.set(id, resolve));
       const ran = this.#docker.run(runArgs(revision, placement), options);
+      const ended: Promise<unknown> = ran.catch(() => {}).finally(() => this.#commands.delete(ended));
+      this.#commands.add(ended);
       try {
         // The engine's event comes some milliseconds before the command has ended.
         await Promise.race([ran, started]);
-        ran.catch(() => {}); // what happens to the container from now on is told by events
+        // What happens to the container from now on is told by events.
         this.outputs.started(id, { service: revision.service, revision: revision.name });
         return { origin: placement.origin };
       } catch (error) {
@@ -115,20 +121,46 @@ export class DockerLauncher implements Launcher {
     return this.#starting.has(id);
   }
 
-  async resume(id: string): Promise<void> {
-    await this.#docker.run(["unpause", id]).catch((error) => {
-      if (!/is not paused/i.test(messageOf(error))) throw error;
-    });
+  /** Resolves when no command that makes a container is running any more. */
+  async settled(): Promise<void> {
+    while (this.#commands.size > 0) await Promise.all(this.#commands);
+  }
+
+  /** Whether cless itself is ending the container. */
+  isEnding(id: string): boolean {
+    return this.#ending.has(id);
+  }
+
+  pause(id: string): Promise<void> {
+    return this.#freeze("pause", id, /is already paused/i);
+  }
+
+  resume(id: string): Promise<void> {
+    return this.#freeze("unpause", id, /is not paused/i);
   }
 
   async stop(id: string): Promise<void> {
-    await this.#docker.run(["stop", `--time=${STOP_GRACE_S}`, id]).catch(() => {}); // what does not stop is removed
-    await this.remove(id);
+    this.#ending.add(id);
+    try {
+      await this.#docker.run(["stop", `--time=${STOP_GRACE_S}`, id]).catch(() => {}); // what does not stop is removed
+      await this.remove(id);
+    } finally {
+      this.#ending.delete(id);
+    }
   }
 
   async remove(id: string): Promise<void> {
-    await this.outputs.keep(id);
-    await this.#remove(id);
+    this.#ending.add(id);
+    try {
+      await this.outputs.keep(id);
+      await this.#remove(id);
+    } finally {
+      this.#ending.delete(id);
+    }
+  }
+
+  memory(): Promise<ReadonlyMap<string, number>> {
+    return this.#memory.read();
   }
 
   forget(id: string): void {
@@ -155,6 +187,16 @@ export class DockerLauncher implements Launcher {
     return this.outputs.read(id, { timestamps: false, ...options });
   }
 
+  /** @param already What the engine says where there is nothing to do. */
+  async #freeze(verb: "pause" | "unpause", id: string, already: RegExp): Promise<void> {
+    try {
+      const done = await this.#socket?.post(`/containers/${encodeURIComponent(id)}/${verb}`) ?? false;
+      if (!done) await this.#docker.run([verb, id]);
+    } catch (error) {
+      if (!already.test(messageOf(error))) throw error;
+    }
+  }
+
   async #remove(id: string): Promise<void> {
     for (let tries = 1;; tries++) {
       try {
@@ -170,16 +212,7 @@ export class DockerLauncher implements Launcher {
   async list(): Promise<Container[]> {
     const direct = await this.#reachesDirectly();
     const placed = new Set(this.#placements.keys());
-    const output = await this.#docker.run([
-      "ps",
-      "--all",
-      "--no-trunc",
-      `--filter=label=${LABEL.owner}=${this.#owner}`,
-      `--format={"id":{{json .Names}},"state":{{json .State}},"service":{{json (.Label "${LABEL.service}")}},` +
-      `"revision":{{json (.Label "${LABEL.revision}")}},"imageId":{{json (.Label "${LABEL.image}")}},` +
-      `"address":{{json (.Label "${LABEL.address}")}},"origin":{{json (.Label "${LABEL.origin}")}}}`,
-    ]);
-    return jsonLines<Listed>(output, "id", "state", "origin").map(({ address, origin, ...container }) => {
+    return (await this.#list.read()).map(({ address, engineId: _, origin, ...container }) => {
       const state = stateOf(container.state);
       // One that has ended holds no place; the place of one that was known has perhaps been given up meanwhile.
       if (state !== "ended" && !placed.has(container.id)) this.#keep(container, address, origin);

@@ -26,6 +26,8 @@ export interface Launcher {
    * @returns Where the host reaches the app.
    */
   launch(launch: Launch): Promise<{ origin: string }>;
+  /** Freezes a container: its memory stays, its processes do not run. One that is paused already stays so. */
+  pause(id: string): Promise<void>;
   /** Lets a paused container go on. */
   resume(id: string): Promise<void>;
   /** Asks the app to end, waits for that a while, and removes the container. */
@@ -38,6 +40,8 @@ export interface Launcher {
   output(id: string, lines: number): Promise<string>;
   /** Every container of this cless, ended ones too. */
   list(): Promise<Container[]>;
+  /** How much memory each of its containers uses now, in bytes by id; what cannot be told is missing. */
+  memory(): Promise<ReadonlyMap<string, number>>;
 }
 
 /** What has happened to a container. */
@@ -47,4 +51,6 @@ export interface ContainerEvent {
   readonly what: "paused" | "resumed" | "ended";
   /** Of a container that has ended, where the engine told it. */
   readonly exitCode?: number;
+  /** Whether it was killed for memory, where the engine told it. */
+  readonly oom?: boolean;
 }

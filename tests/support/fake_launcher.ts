@@ -10,7 +10,7 @@ export interface PendingLaunch extends Launch {
 
 /** What a launcher was asked to do. */
 export interface LauncherCall {
-  readonly method: Exclude<keyof Launcher, "list">;
+  readonly method: Exclude<keyof Launcher, "list" | "memory">;
   readonly id: string;
 }
 
@@ -31,6 +31,8 @@ export class FakeLauncher implements Launcher {
     remove?: (id: string) => Promise<void> | void;
     list?: () => Promise<void> | void;
   } = {};
+  /** How much memory each container uses, by id. */
+  used: ReadonlyMap<string, number> = new Map();
   /** What every app has written. */
   written = "";
   /** Where the engine's events go. */
@@ -60,10 +62,11 @@ export class FakeLauncher implements Launcher {
     this.#put(id, "ended");
   }
 
-  /** Somebody else pauses the container. */
-  pause(id: string): void {
+  /** Pauses the container, there and then; also as somebody else would. */
+  pause(id: string): Promise<void> {
     this.#put(id, "paused");
     this.onEvent({ id, what: "paused" });
+    return Promise.resolve();
   }
 
   /** Reports something as the engine would. */
@@ -112,6 +115,10 @@ export class FakeLauncher implements Launcher {
     const listed = [...this.containers.values()]; // as it is when the engine is asked, not when it answers
     await this.on.list?.();
     return listed;
+  }
+
+  memory(): Promise<ReadonlyMap<string, number>> {
+    return Promise.resolve(this.used);
   }
 
   #decided(launch: Launch): Promise<{ origin: string }> {
