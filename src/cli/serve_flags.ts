@@ -69,11 +69,25 @@ export const SERVE_FLAGS: readonly Flag[] = [
     help: "From a request's arrival to the answer's headers; stands still while an upload moves",
   },
   {
+    name: "pause-after",
+    value: "TIME",
+    group: LIMITS,
+    default: "60s",
+    help: "How long an instance may be idle before it is paused: it keeps its memory and uses no processor",
+  },
+  {
     name: "stop-after",
     value: "TIME",
     group: LIMITS,
     default: "10m",
     help: "How long an instance may be idle before it is stopped",
+  },
+  {
+    name: "memory-budget",
+    value: "SIZE",
+    group: LIMITS,
+    default: "half of the machine's memory",
+    help: "Where all instances use more, paused ones are stopped early, the longest idle first; 0 for no limit",
   },
   {
     name: "drain-timeout",
@@ -102,6 +116,13 @@ export const SERVE_FLAGS: readonly Flag[] = [
     group: ENGINE,
     repeatable: true,
     help: "Below it, volumes may name folders of the host",
+  },
+  {
+    name: "on-exit",
+    value: "HOW",
+    group: ENGINE,
+    default: "stop",
+    help: "stop stops the containers on exit, keep leaves them for the next start, as for an upgrade",
   },
   { name: "docker", value: "PATH", group: ENGINE, default: "docker", help: "The docker command" },
   {
