@@ -138,6 +138,8 @@ export interface AdminParts {
   /** Copies of the files that another machine needs to go on. */
   readonly backup: () => Promise<readonly { readonly name: string; readonly bytes: Uint8Array }[]>;
   readonly fleet: Pick<Fleet, "instances">;
+  /** How much memory each instance uses, bytes by id, as far as that is known. */
+  readonly memory: () => Promise<ReadonlyMap<string, number>>;
   readonly events: EventSource;
   readonly logs: LogSource;
   /** The figures, as Prometheus reads them. */

@@ -10,12 +10,13 @@ import { DockerLauncher } from "../docker/launcher.ts";
 import { OwnNetwork } from "../docker/network.ts";
 import { OutOfMemory } from "../docker/out_of_memory.ts";
 import { LABEL } from "../docker/run_args.ts";
-import type { Clock } from "../serving/clock.ts";
+import { atMost, type Clock } from "../serving/clock.ts";
 import type { ContainerEvent } from "../serving/launcher.ts";
 
 /** For how long what the engine has answered holds, ms. */
 const ANSWER_AGE_MS = 1000;
 const PATIENCE_MS = 10_000;
+const MEMORY_PATIENCE_MS = 1000;
 
 const WHAT: Record<string, ContainerEvent["what"]> = {
   pause: "paused",
@@ -49,6 +50,8 @@ export class Containers {
   readonly #events: EventStream;
   #found = false;
   #asked: Promise<boolean> | undefined;
+  #measured: Promise<void> | undefined;
+  #memory: ReadonlyMap<string, number> = new Map();
 
   constructor(parts: ContainersParts) {
     const { clock, config, dataDir } = this.#parts = parts;
@@ -116,6 +119,19 @@ export class Containers {
       this.#parts.clock.after(ANSWER_AGE_MS, () => this.#asked = undefined);
     });
     return this.#asked;
+  }
+
+  /**
+   * How much memory each container uses, in bytes by id, as it was within the last second; or as far as is known, where
+   * the engine takes long.
+   */
+  async memory(): Promise<ReadonlyMap<string, number>> {
+    const { clock } = this.#parts;
+    this.#measured ??= this.launcher.memory().then((memory) => void (this.#memory = memory), () => {}).finally(() => {
+      clock.after(ANSWER_AGE_MS, () => this.#measured = undefined);
+    });
+    await atMost(this.#measured, clock, MEMORY_PATIENCE_MS);
+    return this.#memory;
   }
 
   #observe(action: string, attributes: Readonly<Record<string, string>>): void {

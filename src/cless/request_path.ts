@@ -13,6 +13,7 @@ import type { Forwarder } from "../serving/forward.ts";
 import type { Instance } from "../serving/instance.ts";
 import { InstancePool } from "../serving/instance_pool.ts";
 import type { Launcher } from "../serving/launcher.ts";
+import { MemoryBudget } from "../serving/memory_budget.ts";
 import { Proxy, type ProxyParts } from "../serving/proxy.ts";
 import { untilReady } from "../serving/readiness.ts";
 import { Reaper } from "../serving/reaper.ts";
@@ -76,7 +77,8 @@ export class RequestPath {
       },
       ...(started === undefined ? {} : { started }),
     });
-    this.reaper = new Reaper({ launcher, fleet, clock, listening });
+    const memory = new MemoryBudget({ launcher, fleet, clock, budget: config.memoryBudget });
+    this.reaper = new Reaper({ launcher, fleet, clock, listening, memory });
     const { startTimeout, requestTimeout, stopAfter } = config;
     this.convention = !config.convention ? undefined : new Convention({
       images,

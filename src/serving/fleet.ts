@@ -36,6 +36,11 @@ export class Fleet {
     return new Set([...this.#entries.values()].map(({ pool }) => pool));
   }
 
+  /** The pool that an instance belongs to; `undefined` once its container is gone. */
+  poolOf(instance: Instance): InstancePool | undefined {
+    return this.#entries.get(instance.id)?.pool;
+  }
+
   /** What is known of the instances now. */
   known(): Known[] {
     return this.instances().map((instance) => ({ instance, state: instance.state }));

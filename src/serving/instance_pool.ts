@@ -158,6 +158,12 @@ export class InstancePool {
     }
   }
 
+  /** Stops a paused instance before its time, unless somebody is about to use it. */
+  evict(instance: Instance): void {
+    if (instance.state !== "paused" || instance.inFlight > 0 || this.#waking !== undefined) return;
+    this.#drain(instance, 0);
+  }
+
   /**
    * Ends the pool: serves those who already wait, lets what is in flight finish, and stops the instances.
    *

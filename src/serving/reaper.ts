@@ -18,6 +18,8 @@ export interface ReaperParts {
   readonly clock: Clock;
   /** Whether the engine's events are being received. */
   readonly listening: () => boolean;
+  /** Stops paused instances where memory is short; missing for never. */
+  readonly memory?: { tick(): void };
 }
 
 /** Stops idle instances, and now and then holds the engine's list against the instances that there should be. */
@@ -62,8 +64,9 @@ export class Reaper {
   }
 
   #tick(): void {
-    const { fleet, clock, listening } = this.#parts;
+    const { fleet, clock, listening, memory } = this.#parts;
     for (const pool of fleet.pools()) pool.stopIdle();
+    memory?.tick();
     const due = this.#reconciledAt + (listening() ? RECONCILE_MS : RECONCILE_DEAF_MS);
     if (clock.now() >= due) this.reconcile();
   }
