@@ -31,14 +31,15 @@ export class Fleet {
     return [...this.#entries.values()].map(({ instance }) => instance).filter(({ gone }) => !gone.aborted);
   }
 
+  /** The paused instances, each with its pool; the one that was used least lately comes first. */
+  paused(): { instance: Instance; pool: InstancePool }[] {
+    return [...this.#entries.values()].filter(({ instance }) => instance.state === "paused")
+      .sort((a, b) => a.instance.idleSince - b.instance.idleSince);
+  }
+
   /** Every pool that has an instance. */
   pools(): Set<InstancePool> {
     return new Set([...this.#entries.values()].map(({ pool }) => pool));
-  }
-
-  /** The pool that an instance belongs to; `undefined` once its container is gone. */
-  poolOf(instance: Instance): InstancePool | undefined {
-    return this.#entries.get(instance.id)?.pool;
   }
 
   /** What is known of the instances now. */

@@ -158,10 +158,10 @@ export class InstancePool {
     }
   }
 
-  /** Stops a paused instance before its time, unless somebody is about to use it. */
-  evict(instance: Instance): void {
-    if (instance.state !== "paused" || instance.inFlight > 0 || this.#waking !== undefined) return;
-    this.#drain(instance, 0);
+  /** Stops a paused instance before its time, where it may be. */
+  async evict(instance: Instance): Promise<void> {
+    const isPaused = instance.state === "paused" && instance.inFlight === 0 && this.#waking === undefined;
+    if (isPaused) await this.#drain(instance, 0);
   }
 
   /**

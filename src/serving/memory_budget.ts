@@ -40,7 +40,7 @@ export function overBudget<T extends Resident>(
 /** What a {@linkcode MemoryBudget} works with. */
 export interface MemoryBudgetParts {
   readonly launcher: Pick<Launcher, "memory">;
-  readonly fleet: Pick<Fleet, "instances" | "poolOf">;
+  readonly fleet: Pick<Fleet, "paused">;
   readonly clock: Clock;
   /** How much all instances together may use, bytes; `Infinity` for any amount. */
   readonly budget: number;
@@ -60,7 +60,7 @@ export class MemoryBudget {
   tick(): void {
     const { budget, clock, fleet } = this.#parts;
     if (budget === Infinity || this.#measuring || clock.now() < this.#dueAt) return;
-    if (!fleet.instances().some(({ state }) => state === "paused")) return;
+    if (fleet.paused().length === 0) return;
     this.#measuring = true;
     this.#keep().catch((error) => log.debug("cannot measure the containers", { reason: messageOf(error) })).finally(
       () => {
@@ -73,14 +73,11 @@ export class MemoryBudget {
   async #keep(): Promise<void> {
     const { budget, fleet, launcher } = this.#parts;
     const used = await launcher.memory();
-    for (const instance of overBudget(fleet.instances(), used, budget)) {
-      const { id, revision } = instance;
-      log.info("paused instance is stopped for its memory", {
-        service: revision.service,
-        instance: id,
-        bytes: used.get(id),
-      });
-      fleet.poolOf(instance)?.evict(instance);
+    const pools = new Map(fleet.paused().map(({ instance, pool }) => [instance, pool]));
+    for (const instance of overBudget([...pools.keys()], used, budget)) {
+      const { id, revision: { service } } = instance;
+      log.info("paused instance is stopped for its memory", { service, instance: id, bytes: used.get(id) });
+      pools.get(instance)!.evict(instance);
     }
   }
 }

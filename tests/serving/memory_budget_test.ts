@@ -135,8 +135,7 @@ Deno.test("an engine that does not tell is asked again later, and one answer is 
 Deno.test("one that somebody is about to use stays", async () => {
   const kit = newKit();
   const reaper = await paused(kit, 1, ["a"]);
-  const [instance] = kit.fleet.instances();
-  const pool = kit.fleet.poolOf(instance!)!;
+  const { pool } = kit.fleet.paused()[0]!;
   const resumed = Promise.withResolvers<void>();
   kit.launcher.on.resume = () => resumed.promise;
   kit.launcher.used = new Map([["one", 2]]);
