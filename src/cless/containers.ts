@@ -91,12 +91,16 @@ export class Containers {
     return this.#found;
   }
 
-  /** @throws {OperatorError} When no engine answers. */
+  /** Finds the engine, and begins to listen to it. @throws {OperatorError} When none answers. */
   async start(): Promise<void> {
     await findEngine(this.#docker);
     this.#found = true;
     this.#events.start();
     this.#socket.find(); // until it is found, the command does everything
+  }
+
+  /** Has ready what the first request would have to wait for. @throws {DockerError} When the engine refuses. */
+  async prepare(): Promise<void> {
     await Promise.all([this.images.changed(), this.launcher.prepare()]);
   }
 
@@ -108,6 +112,7 @@ export class Containers {
 
   /** Ends what {@linkcode Containers.start} has begun, and leaves what is there. */
   async leave(): Promise<void> {
+    await this.launcher.settled(); // a container that is being made should be there when the next one looks
     await this.#events.stop();
     this.images.stop();
     this.#socket[Symbol.dispose]();

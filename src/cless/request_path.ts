@@ -36,6 +36,8 @@ export interface RequestPathParts extends Pick<ProxyParts, "admin" | "answered">
   readonly listening: () => boolean;
   /** Whether somebody has declared a service of that name: then the convention has no say. */
   readonly isDeclared: (name: string) => boolean;
+  /** Is told of every pool, before a request comes to it. */
+  readonly made: (pool: InstancePool) => void;
   /** Is told of each new state of an instance, the first included. */
   readonly changed: (instance: Instance) => void;
 }
@@ -124,8 +126,8 @@ export class RequestPath {
 
   /** Makes the pool of a revision. */
   newPool(revision: Revision): InstancePool {
-    const { changed, clock, config, launcher } = this.#parts;
-    return new InstancePool(revision, {
+    const { changed, clock, config, launcher, made } = this.#parts;
+    const pool = new InstancePool(revision, {
       launcher,
       starter: this.starter,
       clock,
@@ -140,6 +142,8 @@ export class RequestPath {
         changed(instance);
       },
     });
+    made(pool);
+    return pool;
   }
 
   /** Drains a pool that no request goes to any more; resolves when its instances have been stopped. */

@@ -61,8 +61,8 @@ export class EngineSocket implements Disposable {
    * @returns Whether it was done; otherwise the command has to do it.
    * @throws {DockerError} When the engine refuses; the message is what it said.
    */
-  async post(path: string): Promise<boolean> {
-    return await this.#ask("POST", path) !== undefined;
+  async perform(method: "POST" | "DELETE", path: string): Promise<boolean> {
+    return await this.#ask(method, path) !== undefined;
   }
 
   /**

@@ -36,7 +36,10 @@ export interface DockerLauncherOptions {
   readonly now?: () => number;
 }
 
-/** Starts, pauses and stops containers: by the docker command, and by the engine's socket where that is much faster. */
+/**
+ * Starts containers by the docker command; pauses, stops and removes them by the engine's socket where there is one: that is
+ * much faster.
+ */
 export class DockerLauncher implements Launcher {
   /** What the apps write, also for a while after their containers were removed. */
   readonly outputs: ContainerOutputs;
@@ -142,7 +145,8 @@ export class DockerLauncher implements Launcher {
   async stop(id: string): Promise<void> {
     this.#ending.add(id);
     try {
-      await this.#docker.run(["stop", `--time=${STOP_GRACE_S}`, id]).catch(() => {}); // what does not stop is removed
+      const stopped = this.#perform("POST", id, `/stop?t=${STOP_GRACE_S}`, ["stop", `--time=${STOP_GRACE_S}`, id]);
+      await stopped.catch(() => {}); // what does not stop is removed
       await this.remove(id);
     } finally {
       this.#ending.delete(id);
@@ -187,11 +191,16 @@ export class DockerLauncher implements Launcher {
     return this.outputs.read(id, { timestamps: false, ...options });
   }
 
+  /** Has something done to a container by the socket, or else by the command. */
+  async #perform(method: "POST" | "DELETE", id: string, rest: string, command: readonly string[]): Promise<void> {
+    const done = await this.#socket?.perform(method, `/containers/${encodeURIComponent(id)}${rest}`) ?? false;
+    if (!done) await this.#docker.run(command);
+  }
+
   /** @param already What the engine says where there is nothing to do. */
   async #freeze(verb: "pause" | "unpause", id: string, already: RegExp): Promise<void> {
     try {
-      const done = await this.#socket?.post(`/containers/${encodeURIComponent(id)}/${verb}`) ?? false;
-      if (!done) await this.#docker.run([verb, id]);
+      await this.#perform("POST", id, `/${verb}`, [verb, id]);
     } catch (error) {
       if (!already.test(messageOf(error))) throw error;
     }
@@ -200,7 +209,7 @@ export class DockerLauncher implements Launcher {
   async #remove(id: string): Promise<void> {
     for (let tries = 1;; tries++) {
       try {
-        await this.#docker.run(["rm", "--force", "--volumes", id]);
+        await this.#perform("DELETE", id, "?force=true&v=true", ["rm", "--force", "--volumes", id]);
         return;
       } catch (error) {
         if (/no such container|already in progress/i.test(messageOf(error))) return;

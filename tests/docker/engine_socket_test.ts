@@ -27,17 +27,17 @@ socketTest("until the socket has been found, everything is left to the command",
   engine.on("POST /containers/one/pause", 204);
   engine.on("GET /containers/one/json", 200, { Id: "1" });
   const finding = socket.find();
-  assertEquals([await socket.post("/containers/one/pause"), socket.path], [false, undefined]);
+  assertEquals([await socket.perform("POST", "/containers/one/pause"), socket.path], [false, undefined]);
   await finding;
   assertEquals([socket.path, socket.problem], [engine.path, undefined]);
-  assertEquals(await socket.post("/containers/one/pause"), true);
+  assertEquals(await socket.perform("POST", "/containers/one/pause"), true);
   assertEquals(await socket.get("/containers/one/json"), { Id: "1" });
 });
 
 socketTest("one request after the other goes over one connection", async ({ engine, socket }) => {
   engine.on("POST /containers/one/pause", 204);
   await socket.find();
-  for (let n = 0; n < 5; n++) await socket.post("/containers/one/pause");
+  for (let n = 0; n < 5; n++) await socket.perform("POST", "/containers/one/pause");
   assertEquals([engine.requests.length, engine.connections], [6, 1]);
 });
 
@@ -47,8 +47,8 @@ socketTest("what the engine says is wrong is told as it says it", async ({ engin
   engine.on("POST /two", 500, "no JSON");
   engine.on("GET /three", 200, "no JSON");
   const message = async (asked: Promise<unknown>) => (await assertRejects(() => asked, DockerError)).message;
-  assertEquals(await message(socket.post("/one")), "Container one is already paused");
-  assertEquals(await message(socket.post("/two")), "the engine answered 500");
+  assertEquals(await message(socket.perform("POST", "/one")), "Container one is already paused");
+  assertEquals(await message(socket.perform("POST", "/two")), "the engine answered 500");
   assertEquals(await message(socket.get("/three")), "the engine's answer to /three is no JSON");
   assertEquals(socket.path, engine.path);
 });
@@ -56,25 +56,25 @@ socketTest("what the engine says is wrong is told as it says it", async ({ engin
 socketTest("an engine that hangs is not waited for without end", async ({ engine, socket }) => {
   await socket.find();
   engine.on("POST /one", "never");
-  await assertRejects(() => socket.post("/one"), DockerTimeout, "the engine did not answer /one in time");
+  await assertRejects(() => socket.perform("POST", "/one"), DockerTimeout, "the engine did not answer /one in time");
 }, 200);
 
 socketTest("an engine that has gone is left to the command, and found again", async ({ docker, engine, socket }) => {
   engine.on("POST /one", 204);
   await socket.find();
   await engine.stop();
-  assertEquals([await socket.post("/one"), socket.path], [false, undefined]);
+  assertEquals([await socket.perform("POST", "/one"), socket.path], [false, undefined]);
   // It is not looked for at each request.
-  assertEquals([await socket.post("/one"), (await docker.calls("info")).length], [false, 1]);
+  assertEquals([await socket.perform("POST", "/one"), (await docker.calls("info")).length], [false, 1]);
   await engine.restart();
   await socket.find();
-  assertEquals([await socket.post("/one"), (await docker.calls("info")).length], [true, 2]);
+  assertEquals([await socket.perform("POST", "/one"), (await docker.calls("info")).length], [true, 2]);
 });
 
 socketTest("many who notice at once that the engine has gone do no harm", async ({ engine, socket }) => {
   await socket.find();
   await engine.stop();
-  const done = await Promise.all(Array.from({ length: 20 }, () => socket.post("/one")));
+  const done = await Promise.all(Array.from({ length: 20 }, () => socket.perform("POST", "/one")));
   assertEquals(done, Array.from({ length: 20 }, () => false));
 });
 
@@ -82,7 +82,7 @@ socketTest("a socket that another engine answers at is not used", async ({ docke
   await docker.on("info", "ID-2\n");
   await socket.find();
   assertEquals(socket.problem, `another engine answers at ${engine.path} than the docker command has`);
-  assertEquals(await socket.post("/one"), false);
+  assertEquals(await socket.perform("POST", "/one"), false);
 });
 
 socketTest("where there is no socket to use, it says why", async ({ docker, engine, socket }) => {
@@ -105,5 +105,9 @@ socketTest("what is closed stays so, also while it is being looked for", async (
   const finding = socket.find();
   socket[Symbol.dispose]();
   await finding;
-  assertEquals([socket.path, await socket.post("/one"), engine.requests.length <= 1], [undefined, false, true]);
+  assertEquals([socket.path, await socket.perform("POST", "/one"), engine.requests.length <= 1], [
+    undefined,
+    false,
+    true,
+  ]);
 });

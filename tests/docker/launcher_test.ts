@@ -236,6 +236,12 @@ dockerTest("the socket pauses and resumes, and the command where it does not", a
   await launcher.pause("one");
   await launcher.resume("one");
   await assertRejects(() => launcher.resume("two"), DockerError, "not found");
+  engine.on("POST /containers/one/stop?t=10", 304);
+  engine.on("DELETE /containers/one?force=true&v=true", 204);
+  engine.on("DELETE /containers/two?force=true&v=true", 404, { message: "No such container: two" });
+  await launcher.stop("one");
+  await launcher.remove("two");
+  assertEquals(await docker.calls("rm"), []);
   assertEquals([await docker.calls("pause"), await docker.calls("unpause")], [[], []]);
   await engine.stop();
   await launcher.pause("one");
