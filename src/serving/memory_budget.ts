@@ -8,6 +8,8 @@ import type { Launcher } from "./launcher.ts";
 const log = logger("memory");
 /** How often the engine is asked at most, ms. */
 const INTERVAL_MS = 5000;
+/** As long as less than half of the budget is used, that is often enough. */
+const CALM_INTERVAL_MS = 30_000;
 
 /** What {@linkcode overBudget} has to know of an instance. */
 export type Resident = Pick<Instance, "id" | "state" | "inFlight" | "idleSince">;
@@ -24,7 +26,7 @@ export function overBudget<T extends Resident>(
   used: ReadonlyMap<string, number>,
   budget: number,
 ): T[] {
-  let excess = [...used.values()].reduce((sum, bytes) => sum + bytes, 0) - budget;
+  let excess = sumOf(used) - budget;
   const chosen: T[] = [];
   const paused = instances.filter(({ state, inFlight }) => state === "paused" && inFlight === 0);
   for (const instance of paused.sort((a, b) => a.idleSince - b.idleSince)) {
@@ -62,15 +64,18 @@ export class MemoryBudget {
     if (budget === Infinity || this.#measuring || clock.now() < this.#dueAt) return;
     if (fleet.paused().length === 0) return;
     this.#measuring = true;
-    this.#keep().catch((error) => log.debug("cannot measure the containers", { reason: messageOf(error) })).finally(
-      () => {
-        this.#measuring = false;
-        this.#dueAt = clock.now() + INTERVAL_MS;
-      },
-    );
+    const kept = this.#keep().catch((error) => {
+      log.debug("cannot measure the containers", { reason: messageOf(error) });
+      return INTERVAL_MS;
+    });
+    kept.then((wait) => {
+      this.#measuring = false;
+      this.#dueAt = clock.now() + wait;
+    });
   }
 
-  async #keep(): Promise<void> {
+  /** @returns How long that is good for, ms. */
+  async #keep(): Promise<number> {
     const { budget, fleet, launcher } = this.#parts;
     const used = await launcher.memory();
     const pools = new Map(fleet.paused().map(({ instance, pool }) => [instance, pool]));
@@ -79,5 +84,10 @@ export class MemoryBudget {
       log.info("paused instance is stopped for its memory", { service, instance: id, bytes: used.get(id) });
       pools.get(instance)!.evict(instance);
     }
+    return sumOf(used) < budget / 2 ? CALM_INTERVAL_MS : INTERVAL_MS;
   }
+}
+
+function sumOf(used: ReadonlyMap<string, number>): number {
+  return [...used.values()].reduce((sum, bytes) => sum + bytes, 0);
 }

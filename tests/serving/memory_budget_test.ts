@@ -101,6 +101,21 @@ Deno.test("where memory is short, paused instances are stopped before their time
   reaper.stop();
 });
 
+Deno.test("as long as there is plenty, the engine is asked less often", async () => {
+  const kit = newKit();
+  const reaper = await paused(kit, 9, ["a"]);
+  let asked = 0;
+  kit.launcher.memory = () => Promise.resolve(new Map([["one", asked++ === 0 ? 4 : 5]]));
+  reaper.start();
+  await kit.clock.advance(30_000);
+  assertEquals(asked, 1);
+  await kit.clock.advance(1000);
+  assertEquals(asked, 2);
+  await kit.clock.advance(6000);
+  assertEquals(asked, 3);
+  reaper.stop();
+});
+
 Deno.test("while nothing is paused, and without a budget, nobody is asked", async () => {
   for (const [budget, isPaused] of [[Infinity, true], [1, false]] as const) {
     const kit = newKit();
