@@ -213,7 +213,7 @@ export class Cless {
   #poolOf({ imageId, revision, service }: Container): InstancePool | undefined {
     if (this.#control.deployer.get(service) === undefined) return this.#requests.convention?.adopt(service, imageId);
     const pool = this.#control.publisher.poolOf(service, revision);
-    return pool !== undefined && pool.revision.imageId === imageId && !pool.awake ? pool : undefined;
+    return pool !== undefined && pool.revision.imageId === imageId && !pool.full ? pool : undefined;
   }
 
   /** Whether the proxy has a request for the admin API: others than this machine would send the token in the clear. */

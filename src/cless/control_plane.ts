@@ -63,14 +63,14 @@ export class ControlPlane {
     const { clock, config, containers, dataDir, env, hostPaths, launcher, requests, secrets, store } = parts;
     this.#parts = parts;
     const { services, fleet } = requests;
-    const { startTimeout, requestTimeout, stopAfter, drainTimeout } = config;
+    const { startTimeout, requestTimeout, pauseAfter, stopAfter, drainTimeout } = config;
     const now = Date.now;
     const tryStart = (pool: InstancePool, signal: AbortSignal) => this.#tryStart(pool, signal);
     this.metrics = new Metrics({ fleet, pending: () => pending(fleet.pools()) });
     this.events = new EventLog({ clock, now, stats: () => this.#stats() });
     this.publisher = new Publisher({
       services,
-      limits: { startTimeout, requestTimeout, stopAfter },
+      limits: { startTimeout, requestTimeout, pauseAfter, stopAfter },
       env,
       newPool: (revision) => requests.newPool(revision),
       retire: (pool) => requests.retire(pool),

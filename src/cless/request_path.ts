@@ -11,11 +11,11 @@ import { FileReserve } from "../serving/file_reserve.ts";
 import { Fleet } from "../serving/fleet.ts";
 import type { Forwarder } from "../serving/forward.ts";
 import type { Instance } from "../serving/instance.ts";
-import { InstancePool } from "../serving/instance_pool.ts";
+import { InstancePool, type PoolParts } from "../serving/instance_pool.ts";
 import type { Launcher } from "../serving/launcher.ts";
 import { MemoryBudget } from "../serving/memory_budget.ts";
 import { Proxy, type ProxyParts } from "../serving/proxy.ts";
-import { untilReady } from "../serving/readiness.ts";
+import { probe, untilReady } from "../serving/readiness.ts";
 import { Reaper } from "../serving/reaper.ts";
 import { Router } from "../serving/router.ts";
 import { Server } from "../serving/server.ts";
@@ -27,7 +27,8 @@ import { WebSocketBridge } from "../serving/websocket/bridge.ts";
 const MOST_SWEEPS = 5;
 
 /** What a {@linkcode RequestPath} works with. */
-export interface RequestPathParts extends Pick<ProxyParts, "admin" | "answered">, Pick<StarterParts, "started"> {
+export interface RequestPathParts
+  extends Pick<ProxyParts, "admin" | "answered">, Pick<StarterParts, "started">, Pick<PoolParts, "failed"> {
   readonly config: Config;
   readonly clock: Clock;
   readonly launcher: Launcher;
@@ -80,14 +81,13 @@ export class RequestPath {
       ...(started === undefined ? {} : { started }),
     });
     const memory = new MemoryBudget({ launcher, fleet, clock, budget: config.memoryBudget });
-    this.reaper = new Reaper({ launcher, fleet, clock, listening, memory });
-    const { startTimeout, requestTimeout, stopAfter } = config;
+    this.reaper = new Reaper({ launcher, fleet, served: () => services.served(), clock, listening, memory });
+    const { startTimeout, requestTimeout, pauseAfter, stopAfter } = config;
     this.convention = !config.convention ? undefined : new Convention({
       images,
       services,
       isDeclared,
-      limits: { startTimeout, requestTimeout, stopAfter },
-      clock,
+      limits: { startTimeout, requestTimeout, pauseAfter, stopAfter },
       newPool: (revision) => this.newPool(revision),
       retire: (pool) => void this.retire(pool),
     });
@@ -126,13 +126,15 @@ export class RequestPath {
 
   /** Makes the pool of a revision. */
   newPool(revision: Revision): InstancePool {
-    const { changed, clock, config, launcher, made } = this.#parts;
+    const { changed, clock, config, failed, launcher, made } = this.#parts;
     const pool = new InstancePool(revision, {
       launcher,
       starter: this.starter,
       clock,
       maxPending: config.maxPending,
       newId: newInstanceId,
+      probe,
+      ...(failed === undefined ? {} : { failed }),
       note: (instance, pool) => {
         this.fleet.add(instance, pool);
         instance.onChange = (before) => {

@@ -65,7 +65,8 @@ export class Publisher {
    * service may be published.
    *
    * @param made Pools of its revisions that were made for it; those without a share or tag are retired.
-   * @returns Publishes it, at once; and then retires the pools that no share or tag needs any more.
+   * @returns Publishes it, at once; then retires the pools that no share or tag needs any more, and has the others start
+   * the instances that they should have always.
    * @throws Where a secret of a revision cannot be read.
    */
   async prepare(
@@ -81,7 +82,10 @@ export class Publisher {
       ),
     );
     const declared = this.#declare(service, pools);
-    return () => this.#swap(declared, made);
+    return () => {
+      this.#swap(declared, made);
+      for (const pool of declared.served()) pool.keepMinimum();
+    };
   }
 
   /**

@@ -30,6 +30,7 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits): Revisio
     readinessPath: template.readiness.path,
     startTimeout: template.startTimeout ?? limits.startTimeout,
     requestTimeout: template.requestTimeout ?? limits.requestTimeout,
+    pauseAfter: template.pauseAfter ?? limits.pauseAfter,
     stopAfter: template.stopAfter ?? limits.stopAfter,
     env: template.env,
     ...(Object.keys(secretEnv).length === 0 ? {} : { secretEnv, secretVersions }),
@@ -37,5 +38,8 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits): Revisio
     memory: template.memory,
     cpus: template.cpus,
     volumes: template.volumes,
+    concurrency: template.concurrency,
+    minInstances: template.minInstances,
+    maxInstances: template.maxInstances,
   });
 }

@@ -9,6 +9,7 @@ import { ContainerOutputs } from "./container_outputs.ts";
 import { ContainerList } from "./container_list.ts";
 import { ContainerMemory } from "./container_memory.ts";
 import { discreetError } from "./discretion.ts";
+import { awayError } from "./engine_away.ts";
 import type { EngineSocket } from "./engine_socket.ts";
 import { HostPorts } from "./host_ports.ts";
 import { ImageRecovery, isImageGone } from "./image_recovery.ts";
@@ -104,7 +105,7 @@ export class DockerLauncher implements Launcher {
         const network = /network .* not found/i.test(reason);
         if (network) this.#network.lost();
         const taken = /already (in use|allocated)/i.test(reason) && !/container name/i.test(reason);
-        if (!(network || taken) || places >= MOST_PLACES) throw discreetError(error, revision);
+        if (!(network || taken) || places >= MOST_PLACES) throw discreetError(awayError(error), revision);
         log.warning("place is taken; trying the next", { instance: id, origin: placement.origin, reason });
         await this.#remove(id); // the container was made, though it does not run
       } finally {
@@ -194,7 +195,7 @@ export class DockerLauncher implements Launcher {
   /** Has something done to a container by the socket, or else by the command. */
   async #perform(method: "POST" | "DELETE", id: string, rest: string, command: readonly string[]): Promise<void> {
     const done = await this.#socket?.perform(method, `/containers/${encodeURIComponent(id)}${rest}`) ?? false;
-    if (!done) await this.#docker.run(command);
+    if (!done) await this.#docker.run(command).catch((error) => Promise.reject(awayError(error)));
   }
 
   /** @param already What the engine says where there is nothing to do. */

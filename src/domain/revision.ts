@@ -21,6 +21,8 @@ export interface Revision {
   readonly startTimeout: number;
   /** From a request's arrival to the response's headers, ms. */
   readonly requestTimeout: number;
+  /** From the end of the last lease to the pause of an instance, ms; `Infinity` is never. */
+  readonly pauseAfter: number;
   /** From the end of the last lease to the stop of an instance, ms; `Infinity` is never. */
   readonly stopAfter: number;
   /** The app's environment: it goes to the engine, and never into a log or a label. */
@@ -36,6 +38,14 @@ export interface Revision {
   /** How many processors a container may keep busy, such as 0.5; `undefined` for all. */
   readonly cpus: number | undefined;
   readonly volumes: readonly Volume[];
+  /** How many requests an instance serves at once; 0 for any number. */
+  readonly concurrency: number;
+  /** How many instances there are always, whether anybody asks for them or not. */
+  readonly minInstances: number;
+  /** How many instances there are at most. */
+  readonly maxInstances: number;
+  /** What an instance is asked while it is ready, and how often, ms: one that does not answer is replaced. */
+  readonly liveness?: { readonly path: string; readonly every: number };
 }
 
 /** What a container is run with beside its image. */
@@ -51,7 +61,7 @@ export const NO_EXTRAS: Extras = Object.freeze({
 });
 
 /** The limits that a revision takes from the program's settings; each in ms. */
-export type Limits = Pick<Revision, "startTimeout" | "requestTimeout" | "stopAfter">;
+export type Limits = Pick<Revision, "startTimeout" | "requestTimeout" | "pauseAfter" | "stopAfter">;
 
 /** The image that the label of a hostname stands for where nobody has said otherwise. */
 export function conventionImage(label: string): string {
@@ -79,5 +89,8 @@ export function conventionRevision(service: string, imageId: string, limits: Lim
     readinessPath: "/",
     ...limits,
     ...NO_EXTRAS,
+    concurrency: 0,
+    minInstances: 0,
+    maxInstances: 1,
   });
 }

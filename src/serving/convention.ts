@@ -1,7 +1,6 @@
 import { isServiceName } from "../domain/hostname.ts";
 import { conventionImage, conventionRevision, type Limits, type Revision } from "../domain/revision.ts";
 import { logger } from "../log.ts";
-import type { Clock } from "./clock.ts";
 import type { InstancePool } from "./instance_pool.ts";
 import { Service } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
@@ -23,7 +22,6 @@ export interface ConventionParts {
   readonly images: ImageIndex;
   readonly services: ServiceMap;
   readonly limits: Limits;
-  readonly clock: Clock;
   readonly newPool: (revision: Revision) => InstancePool;
   /** Drains a pool that no request goes to any more. */
   readonly retire: (pool: InstancePool) => void;
@@ -68,9 +66,9 @@ export class Convention {
   }
 
   #add(label: string, imageId: string): Service {
-    const { clock, limits, newPool, retire, services } = this.#parts;
+    const { limits, newPool, retire, services } = this.#parts;
     const pool = newPool(conventionRevision(label, imageId, limits));
-    const service = new Service(label, pool, { convention: true, clock, retire });
+    const service = new Service(label, pool, { convention: true, retire });
     services.put(service);
     return service;
   }

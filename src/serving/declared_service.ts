@@ -43,6 +43,11 @@ export class DeclaredService implements Route {
     return (this.#drawn.length === 1 ? this.#drawn[0]! : draw(this.#drawn, this.#random())).pool;
   }
 
+  /** The pools that have a share of the requests. */
+  served(): InstancePool[] {
+    return this.#drawn.map(({ pool }) => pool);
+  }
+
   pools(): InstancePool[] {
     return [...new Set(this.shares.map(({ pool }) => pool))];
   }

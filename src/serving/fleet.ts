@@ -10,6 +10,8 @@ const log = logger("fleet");
 export interface Known {
   readonly instance: Instance;
   readonly state: InstanceState;
+  /** See {@linkcode Instance.changes}. */
+  readonly changes: number;
 }
 
 /** Every instance of this cless, until its container is removed: what the engine reports is held against it. */
@@ -44,7 +46,7 @@ export class Fleet {
 
   /** What is known of the instances now. */
   known(): Known[] {
-    return this.instances().map((instance) => ({ instance, state: instance.state }));
+    return this.instances().map((instance) => ({ instance, state: instance.state, changes: instance.changes }));
   }
 
   /** Passes an event on to the pool that it concerns. */
@@ -63,8 +65,9 @@ export class Fleet {
    */
   reconcile(listed: readonly Container[], known: readonly Known[]): Container[] {
     const containers = new Map(listed.map((container) => [container.id, container]));
-    for (const { instance: { id, state: now }, state } of known) {
-      if (now !== state) continue;
+    for (const { instance, state, changes } of known) {
+      if (instance.changes !== changes) continue;
+      const { id } = instance;
       const container = containers.get(id);
       const running = container !== undefined && container.state !== "ended";
       // A container that is being created is not in the list yet; the command that creates it tells how that went.

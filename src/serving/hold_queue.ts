@@ -1,6 +1,7 @@
 import { ClessError } from "../errors.ts";
 
 interface Held<T> {
+  readonly turn: number;
   resolve(value: T): void;
   reject(reason: unknown): void;
 }
@@ -10,9 +11,23 @@ export class HoldQueue<T> {
   readonly #limit: number;
   // A Set keeps the order of arrival and lets one leave from the middle at no cost.
   readonly #held = new Set<Held<T>>();
+  #turn = 0;
+  #empty: PromiseWithResolvers<void> | undefined;
 
   constructor(limit: number) {
     this.#limit = limit;
+  }
+
+  /** The turn of the next one who comes: turns go up. */
+  get turn(): number {
+    return this.#turn;
+  }
+
+  /** Resolves when nobody waits. */
+  emptied(): Promise<void> {
+    if (this.#held.size === 0) return Promise.resolve();
+    this.#empty ??= Promise.withResolvers();
+    return this.#empty.promise;
   }
 
   /** How many wait. */
@@ -37,8 +52,12 @@ export class HoldQueue<T> {
         this.#held.delete(held);
         signal.removeEventListener("abort", leave);
         how();
+        if (this.#held.size > 0) return;
+        this.#empty?.resolve();
+        this.#empty = undefined;
       };
       const held: Held<T> = {
+        turn: this.#turn++,
         resolve: (value) => settle(() => resolve(value)),
         reject: (reason) => settle(() => reject(reason)),
       };
@@ -47,10 +66,10 @@ export class HoldQueue<T> {
     });
   }
 
-  /** Gives, in order, each of those who wait what `next` returns, until it returns nothing. */
-  serve(next: () => T | undefined): void {
+  /** Gives, in order, each of those who wait what `next` returns for its turn, until it returns nothing. */
+  serve(next: (turn: number) => T | undefined): void {
     for (const held of this.#held) {
-      const value = next();
+      const value = next(held.turn);
       if (value === undefined) return;
       held.resolve(value);
     }

@@ -3,6 +3,19 @@ import type { Revision } from "../domain/revision.ts";
 import type { Clock } from "./clock.ts";
 import { type Placed, PlacedList } from "./placed_list.ts";
 
+/** So many failed connections in a row mean that the app does not listen any more. */
+const MOST_FAILURES = 3;
+
+/** Whose instance it is, and who wants to know what becomes of it. */
+export interface InstanceOwner {
+  /** Is told of each new state before everybody else. */
+  moved(instance: Instance, before: InstanceState): void;
+  /** Is told that the app does not take connections any more. */
+  unhealthy(instance: Instance): void;
+  /** Is told of every slot that is given back; missing where nobody ever waits for one. */
+  readonly freed?: (() => void) | undefined;
+}
+
 /** One container of a revision, and how many requests it serves. */
 export class Instance {
   /** Also the container's name. */
@@ -18,20 +31,29 @@ export class Instance {
   coldStartMs: number | undefined;
   /** With what the container ended, where the engine told it. */
   exitCode: number | undefined;
-  /** Why it did not become ready; for the operator. */
+  /** Whether the engine says that it was killed for memory. */
+  oom = false;
+  /** Why it did not become ready, or has ended; for the operator. */
   failure: string | undefined;
   #state: InstanceState = "starting";
   readonly #leases = new PlacedList<Lease>();
+  readonly #owner: InstanceOwner | undefined;
+  readonly #freed: (() => void) | undefined;
+  #failures = 0;
+  #changes = 0;
+  #readySince: number | undefined;
   #idleSince: number;
   #lastUsedAt: Date | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
   readonly #gone = new AbortController();
   readonly #clock: Clock;
 
-  constructor(id: string, revision: Revision, clock: Clock) {
+  constructor(id: string, revision: Revision, clock: Clock, owner?: InstanceOwner) {
     this.id = id;
     this.revision = revision;
     this.#clock = clock;
+    this.#owner = owner;
+    this.#freed = owner?.freed;
     this.#idleSince = clock.now();
   }
 
@@ -47,6 +69,16 @@ export class Instance {
   /** Since when no lease has been open, in the clock's ms; meaningless while one is. */
   get idleSince(): number {
     return this.#idleSince;
+  }
+
+  /** Grows with everything that happens to its container, as far as that is known: what was seen before is old. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** How long ago the app answered for the first time, ms; `undefined` where it has not. */
+  get age(): number | undefined {
+    return this.#readySince === undefined ? undefined : this.#clock.now() - this.#readySince;
   }
 
   /** When the last lease ended; wall-clock time. */
@@ -68,7 +100,13 @@ export class Instance {
     if (!mayBecome(this.#state, state)) throw new Error(`Cannot make a ${this.#state} instance ${state}: ${this.id}`);
     const before = this.#state;
     this.#state = state;
-    if (state === "ready") this.#idleSince = this.#clock.now();
+    this.#changes++;
+    if (state === "ready") {
+      this.#failures = 0;
+      if (this.#readySince === undefined) this.touch();
+      this.#readySince ??= this.#clock.now();
+    }
+    this.#owner?.moved(this, before);
     this.onChange?.(before);
     if (state !== "stopped" && state !== "failed") return;
     this.#gone.abort();
@@ -78,6 +116,26 @@ export class Instance {
   /** Notes that the container has ended; does nothing where that is known. */
   end(state: "stopped" | "failed"): void {
     if (mayBecome(this.#state, state)) this.become(state);
+  }
+
+  /** Has the idle clock start anew, as after a lease. */
+  touch(): void {
+    this.#idleSince = this.#clock.now();
+  }
+
+  /** Notes that the engine has done something to the container, whatever became of that. */
+  changed(): void {
+    this.#changes++;
+  }
+
+  /** Notes that the app has answered. */
+  answered(): void {
+    if (this.#failures !== 0) this.#failures = 0;
+  }
+
+  /** Notes that the app could not be reached. */
+  failed(): void {
+    if (++this.#failures === MOST_FAILURES && this.#state === "ready") this.#owner?.unhealthy(this);
   }
 
   /** Claims a slot; there and then, so that nothing can come between the choice of an instance and the claim. */
@@ -95,11 +153,14 @@ export class Instance {
   }
 
   #release(lease: Lease): void {
-    if (!this.#leases.delete(lease) || this.#leases.size > 0) return;
-    this.#idleSince = this.#clock.now();
-    this.#lastUsedAt = new Date();
-    this.#idle?.resolve();
-    this.#idle = undefined;
+    if (!this.#leases.delete(lease)) return;
+    if (this.#leases.size === 0) {
+      this.#idleSince = this.#clock.now();
+      this.#lastUsedAt = new Date();
+      this.#idle?.resolve();
+      this.#idle = undefined;
+    }
+    this.#freed?.();
   }
 }
 

@@ -1,64 +1,111 @@
+import type { InstanceState } from "../domain/instance_state.ts";
 import type { Revision } from "../domain/revision.ts";
 import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
+import { Breaker, type Grant } from "./breaker.ts";
 import { atMost, type Clock } from "./clock.ts";
-import { HoldQueue } from "./hold_queue.ts";
-import { Instance, type Lease } from "./instance.ts";
-import type { Container, ContainerEvent, Launcher } from "./launcher.ts";
-import type { Starter } from "./starter.ts";
+import { CrashLoop, type Failure } from "./crash_loop.ts";
+import { Drainer } from "./drainer.ts";
+import { Freezer } from "./freezer.ts";
+import { idleSteps } from "./idle_tiers.ts";
+import { Instance, type InstanceOwner, type Lease } from "./instance.ts";
+import { type Container, type ContainerEvent, EngineAway, type Launcher } from "./launcher.ts";
+import { Liveness, type Probe } from "./liveness.ts";
+import { decide, type Observation, observe, stableFor } from "./scaler.ts";
+import { outOfMemory, type Starter } from "./starter.ts";
+
+export type { Grant, Wake } from "./breaker.ts";
 
 const log = logger("pool");
-
-/** Why a request had to wait. */
-export type Wake = "cold" | "resume";
-
-/** A lease, and what it had to wait for, if anything. */
-export interface Grant {
-  readonly lease: Lease;
-  readonly how?: Wake;
-}
+/** How long what is in flight on an instance that is not well may take, ms. */
+const UNHEALTHY_DRAIN_MS = 10_000;
+/** An app that ends so soon after its start is one that does not work, ms. */
+const YOUNG_MS = 60_000;
+/** With what a container ends that somebody has stopped or killed; `undefined` where nobody has seen it. */
+const STOPPED: readonly (number | undefined)[] = [undefined, 0, 137, 143];
 
 /** What an {@linkcode InstancePool} works with. */
 export interface PoolParts {
   readonly launcher: Launcher;
   readonly starter: Starter;
   readonly clock: Clock;
-  /** How many requests may wait for a start. */
+  /** How many requests may wait for an instance. */
   readonly maxPending: number;
   /** Makes an id for a new instance. */
   readonly newId: (revision: Revision) => string;
   /** Is told of every instance before its container is asked for. */
   readonly note: (instance: Instance, pool: InstancePool) => void;
+  /** From 0 to below 1, evenly; chance itself where it is missing. */
+  readonly random?: () => number;
+  /** Asks an app whether it is well; missing where nobody is asked. */
+  readonly probe?: Probe;
+  /** Is told of every failure, once it is known what the app has written. */
+  readonly failed?: (failure: Failure, pool: InstancePool) => void;
 }
 
-/** The instances of one revision: chooses one for a request, and starts one when there is none. */
-export class InstancePool {
+/** The instances of one revision: as many as its requests need, within its limits, and none where there are none. */
+export class InstancePool implements InstanceOwner {
   readonly revision: Revision;
+  /** See {@linkcode InstanceOwner}. */
+  readonly freed: (() => void) | undefined;
   readonly #parts: PoolParts;
-  readonly #queue: HoldQueue<Grant>;
+  readonly #breaker: Breaker;
+  readonly #crashes: CrashLoop;
+  readonly #freezer: Freezer;
+  readonly #drainer: Drainer;
+  readonly #liveness: Liveness | undefined;
   readonly #instances = new Set<Instance>();
-  #waking: Promise<void> | undefined;
+  /** The starts and resumes that are on their way. */
+  readonly #coming = new Map<Instance, Promise<void>>();
+  #window: readonly Observation[] = [];
   #retired = false;
   #suspensions = 0;
-  readonly #draining = new Map<Instance, Promise<void>>();
+  /** Whether the smallest number of instances is kept up; not until the revision gets requests. */
+  #kept = false;
+  #asleep = false;
 
   constructor(revision: Revision, parts: PoolParts) {
-    this.revision = revision;
-    this.#parts = parts;
-    this.#queue = new HoldQueue(parts.maxPending);
+    const { clock, maxPending, probe, random = Math.random } = this.#parts = parts;
+    const { concurrency, liveness } = this.revision = revision;
+    this.#breaker = new Breaker({ concurrency, maxPending, random });
+    this.#crashes = new CrashLoop(clock, random);
+    this.#freezer = new Freezer(parts.launcher, clock);
+    this.#drainer = new Drainer(parts);
+    this.#liveness = liveness && probe && new Liveness({
+      ...liveness,
+      clock,
+      probe,
+      unhealthy: (instance) => this.unhealthy(instance),
+    });
+    this.freed = concurrency === 0 ? undefined : () => {
+      this.#breaker.freed();
+      if (this.#breaker.waiting > 0) this.#scale();
+    };
   }
 
   /** How many requests wait for an instance. */
   get waiting(): number {
-    return this.#queue.size;
+    return this.#breaker.waiting;
   }
 
   /** Whether there is an instance that serves, or will soon. */
   get awake(): boolean {
-    for (const { state } of this.#instances) {
-      if (state === "starting" || state === "ready" || state === "paused") return true;
-    }
-    return false;
+    return this.#live > 0;
+  }
+
+  /** Whether there are as many instances as there may be. */
+  get full(): boolean {
+    return this.#live >= this.revision.maxInstances;
+  }
+
+  /** Why the revision does not work, where it has failed lately. */
+  get failure(): Failure | undefined {
+    return this.#crashes.failure;
+  }
+
+  /** Whether it has failed so lately that nothing is started that no request waits for. */
+  get resting(): boolean {
+    return this.#crashes.leftUnasked > 0;
   }
 
   /** Whether an instance has served within the last milliseconds, or does now. */
@@ -68,41 +115,37 @@ export class InstancePool {
     return false;
   }
 
-  /** Claims the ready instance with the fewest requests; `undefined` when none is ready. */
+  /** Claims a slot on a ready instance; `undefined` where there is none, or others wait for it. */
   claim(): Lease | undefined {
-    let best: Instance | undefined;
-    for (const instance of this.#instances) {
-      if (instance.state === "ready" && (best === undefined || instance.inFlight < best.inFlight)) best = instance;
-    }
-    return best?.claim();
+    return this.#breaker.claim();
   }
 
   /**
-   * Waits for an instance, and starts one where nobody has yet. The start does not depend on who waits for it.
+   * Waits for a slot, and has instances started where there are too few. A start does not depend on who waits for it.
    *
    * @param signal Ends the waiting, not the start.
    * @throws {ClessError} `overloaded` when too many wait; `start_failed` or `start_timeout` when the start came to
-   * that; `draining` when the pool has retired.
+   * that; `crash_loop` when it has come to that several times; `draining` when the pool has retired.
    */
   async hold(signal: AbortSignal): Promise<Grant> {
     if (this.#retired) throw stopping();
-    const granted = this.#queue.wait(signal);
-    this.wake();
+    if (this.#suspensions === 0 && !this.awake && this.#crashes.left > 0) throw this.#crashes.refusal();
+    this.#asleep = false;
+    const granted = this.#breaker.wait(signal);
+    this.#scale();
     return await granted;
   }
 
-  /** Begins to start or resume an instance, unless one is ready or on its way. */
+  /** Begins to start or resume an instance, unless one is ready or on its way, or the last start failed just now. */
   wake(): void {
-    if (this.#waking !== undefined || this.#retired || this.#suspensions > 0) return;
-    const paused = this.#find("paused");
-    if (paused === undefined && this.#find("ready") !== undefined) return;
-    const how = paused === undefined ? "cold" : "resume";
-    this.#track(paused === undefined ? this.#start() : this.#resume(paused), how);
+    if (this.#retired || this.#suspensions > 0) return;
+    this.#asleep = false;
+    if (!this.#isServing() && !this.resting) this.#more();
   }
 
   /** Resolves when no start or resume is on its way. */
   async settled(): Promise<void> {
-    while (this.#waking !== undefined) await this.#waking;
+    while (this.#coming.size > 0) await Promise.all(this.#coming.values());
   }
 
   /** Takes over a container that an earlier process has left; one that does not answer is removed. */
@@ -114,54 +157,66 @@ export class InstancePool {
       return;
     }
     const adopted = this.#parts.starter.adopt(instance).catch(() => {
-      this.#instances.delete(instance);
       // Those who came meanwhile get a new one, not the old one's failure.
-      return this.#queue.size > 0 && this.#suspensions === 0 ? this.#start() : undefined;
     });
-    this.#track(adopted, "cold");
+    this.#track(instance, adopted);
   }
 
   /** Takes note of what has happened to the container of one of its instances. */
-  observe(instance: Instance, event: Pick<ContainerEvent, "what" | "exitCode">): void {
+  observe(instance: Instance, event: Pick<ContainerEvent, "what" | "exitCode" | "oom">): void {
     switch (event.what) {
       case "paused":
         if (instance.state === "ready") instance.become("paused");
         break;
       case "resumed":
-        if (instance.state === "paused") {
-          instance.become("ready");
-          this.#serve("resume");
-        }
+        if (instance.state !== "paused" || this.#freezer.isPausing(instance)) break;
+        if (!this.#coming.has(instance)) instance.touch(); // somebody wants it to run
+        instance.become("ready");
         break;
-      case "ended": {
+      case "ended":
         instance.exitCode = event.exitCode;
-        const unexpected = instance.state === "ready" || instance.state === "paused";
-        instance.end(instance.state === "starting" ? "failed" : "stopped");
-        if (!unexpected) break;
-        const { service } = this.revision;
-        log.warning("instance ended", { service, instance: instance.id, exitCode: event.exitCode });
-        this.#instances.delete(instance);
-        this.#parts.starter.clear(instance, this.#parts.launcher.remove(instance.id));
+        instance.oom = event.oom ?? false;
+        if (instance.state === "starting") return instance.end("failed"); // the starter notices, and says what it means
+        if (instance.state === "draining") instance.end("stopped");
+        else if (instance.state === "ready" || instance.state === "paused") this.#ended(instance);
         break;
-      }
     }
+    this.#scale();
   }
 
-  /** Stops the instances that nobody has used for the revision's `stopAfter`. */
-  stopIdle(): void {
+  /**
+   * Does what is due: pauses and stops instances that nobody uses, and keeps the smallest number of them up.
+   *
+   * @param kept Whether the revision gets requests, so that it should have that number.
+   */
+  tick(kept: boolean): void {
+    this.#kept = kept;
+    if (this.#retired || this.#suspensions > 0) return;
     const now = this.#parts.clock.now();
-    for (const instance of this.#instances) {
-      if (instance.state !== "ready" && instance.state !== "paused") continue;
-      if (instance.inFlight > 0 || now - instance.idleSince < this.revision.stopAfter) continue;
+    for (const { age } of this.#instances) this.#crashes.judge(age);
+    const { pause, stop } = idleSteps(this.#instances, this.revision, { least: this.#least, now });
+    for (const instance of stop) {
+      if (this.#coming.has(instance)) continue; // it is being resumed for somebody
       log.info("instance idle", { service: this.revision.service, instance: instance.id });
-      this.#drain(instance, 0);
+      this.#drainer.drain(instance, 0);
     }
+    for (const instance of pause) if (this.#freezer.mayPause(instance)) this.#freezer.pause(instance);
+    if (this.revision.concurrency > 0) this.#shrink(now);
+    if (kept) this.keepMinimum();
+    this.#scale();
+  }
+
+  /** Has the smallest number of instances started that the revision should have, whether anybody asks for them or not. */
+  keepMinimum(): void {
+    this.#kept = true;
+    if (this.#retired || this.#suspensions > 0 || this.resting) return;
+    while (this.#live < this.#least) this.#launch();
   }
 
   /** Stops a paused instance before its time, where it may be. */
   async evict(instance: Instance): Promise<void> {
-    const isPaused = instance.state === "paused" && instance.inFlight === 0 && this.#waking === undefined;
-    if (isPaused) await this.#drain(instance, 0);
+    const isPaused = instance.state === "paused" && instance.inFlight === 0 && !this.#coming.has(instance);
+    if (isPaused && this.#live > this.#least) await this.#drainer.drain(instance, 0);
   }
 
   /**
@@ -173,29 +228,31 @@ export class InstancePool {
     const { clock } = this.#parts;
     const deadline = clock.now() + drainTimeout;
     this.#retired = true;
-    await atMost(this.settled(), clock, drainTimeout);
-    this.#queue.fail(stopping());
-    await Promise.all([...this.#instances].map((instance) => this.#drain(instance, deadline - clock.now())));
+    this.#scale();
+    if (this.#suspensions === 0 && this.waiting > 0) await atMost(this.#breaker.emptied(), clock, drainTimeout);
+    this.#breaker.refuse(stopping());
+    await this.#drainAll(deadline - clock.now());
     await this.settled(); // a start that was called off has yet to notice
   }
 
   /**
    * Stops the instances that there are now, after those who already wait and what is in flight. The pool goes on: who
-   * comes meanwhile gets another one, where there are volumes once the old one has let go of them.
+   * comes meanwhile gets another one, where there are volumes once the old one has let go of them. Until somebody comes it
+   * has no instance, whatever its smallest number is.
    *
    * @param drainTimeout How long it may take until the instances are stopped all the same, ms.
    */
   async sleep(drainTimeout: number): Promise<void> {
     const { clock } = this.#parts;
     const deadline = clock.now() + drainTimeout;
-    if (this.#queue.size > 0) await atMost(this.settled(), clock, drainTimeout);
+    this.#asleep = true;
+    if (this.waiting > 0) await atMost(this.#breaker.emptied(), clock, drainTimeout);
     if (this.revision.volumes.length > 0) {
       await this.suspend(deadline - clock.now());
       return this.resume();
     }
     // A start that somebody waits for goes on.
-    const ended = [...this.#instances].filter(({ state }) => state !== "starting" || this.#queue.size === 0);
-    await Promise.all(ended.map((instance) => this.#drain(instance, deadline - clock.now())));
+    await this.#drainAll(deadline - clock.now(), ({ state }) => state !== "starting" || this.waiting === 0);
   }
 
   /**
@@ -206,99 +263,189 @@ export class InstancePool {
    */
   async suspend(drainTimeout: number): Promise<void> {
     this.#suspensions++;
-    const drained = [...this.#instances].map((instance) => this.#drain(instance, drainTimeout));
-    await Promise.all([...drained, atMost(this.settled(), this.#parts.clock, drainTimeout)]);
+    const drained = this.#drainAll(drainTimeout);
+    await Promise.all([drained, atMost(this.settled(), this.#parts.clock, drainTimeout)]);
   }
 
   /** Ends what {@linkcode suspend} has begun: those who are held get an instance. */
   resume(): void {
     this.#suspensions--;
-    if (this.#queue.size > 0) this.wake();
+    this.#scale();
   }
 
   /** Sends away all who wait. */
   refuse(error: ClessError): void {
-    this.#queue.fail(error);
+    this.#breaker.refuse(error);
   }
 
-  #track(waking: Promise<void>, how: Wake): void {
-    this.#waking = waking.then(
-      () => {
-        this.#waking = undefined;
-        this.#serve(how);
-      },
-      (error) => {
-        this.#waking = undefined;
-        if (this.#suspensions === 0) this.#queue.fail(error);
-      },
-    );
-  }
-
-  async #start(): Promise<void> {
-    const instance = this.#add(this.#parts.newId(this.revision));
-    try {
-      await this.#parts.starter.start(instance);
-    } catch (error) {
-      this.#instances.delete(instance);
-      if (instance.state !== "stopped" || this.#retired) throw error;
-      // It was called off when nobody waited for it; somebody may have come since.
-      if (this.#queue.size > 0 && this.#suspensions === 0) await this.#start();
+  /** See {@linkcode InstanceOwner}. */
+  moved(instance: Instance, before: InstanceState): void {
+    if (instance.state === "ready") {
+      this.#breaker.add(instance, before === "paused" ? "resume" : "cold");
+      this.#liveness?.watch(instance);
+    } else if (before === "ready") {
+      this.#breaker.delete(instance);
+      this.#liveness?.leave(instance);
     }
+    if (instance.state === "stopped" || instance.state === "failed") this.#instances.delete(instance);
   }
 
-  async #resume(instance: Instance): Promise<void> {
-    try {
-      await this.#parts.launcher.resume(instance.id);
-      if (instance.state === "paused") instance.become("ready");
-    } catch (error) {
-      log.warning("cannot resume an instance", { instance: instance.id, reason: messageOf(error) });
-      if (instance.state === "paused") await this.#drain(instance, 0);
-      if (this.#retired) throw stopping();
-      if (this.#suspensions === 0) await this.#start();
+  /** See {@linkcode InstanceOwner}: takes the instance out; those who come get another one. */
+  unhealthy(instance: Instance): void {
+    if (instance.state !== "ready") return;
+    log.warning("instance does not answer", { service: this.revision.service, instance: instance.id });
+    instance.failure = "the app did not answer any more";
+    this.#drainer.drain(instance, UNHEALTHY_DRAIN_MS);
+    this.#scale();
+  }
+
+  /** How many instances serve, or could soon. */
+  get #live(): number {
+    let live = 0;
+    for (const { state } of this.#instances) {
+      if (state === "starting" || state === "ready" || state === "paused") live++;
     }
+    return live;
   }
 
-  #serve(how: Wake): void {
+  /** How many instances there should be always, as things stand. */
+  get #least(): number {
+    return this.#kept && !this.#asleep ? this.revision.minInstances : 0;
+  }
+
+  /** How many instances are being started or resumed; one whose start was called off is not. */
+  #countComing(): number {
+    let coming = 0;
+    for (const { state } of this.#coming.keys()) if (state === "starting" || state === "paused") coming++;
+    return coming;
+  }
+
+  #isServing(): boolean {
+    return this.#breaker.ready.length > 0 || this.#countComing() > 0;
+  }
+
+  /** Serves those who wait where there is room, and has instances started for the others where there may be more. */
+  #scale(): void {
     if (this.#suspensions > 0) return;
-    this.#queue.serve(() => {
-      const lease = this.claim();
-      return lease && { lease, how };
-    });
-    // The instance may have ended in the meantime.
-    if (this.#queue.size > 0) this.wake();
-  }
-
-  /** Resolves when the container is gone; that of one that is still starting goes in the background. */
-  #drain(instance: Instance, timeout: number): Promise<void> {
-    if (instance.state === "starting") instance.end("stopped"); // the starter notices, and removes the container
-    if (instance.state !== "ready" && instance.state !== "paused") {
-      return this.#draining.get(instance) ?? Promise.resolve();
+    this.#breaker.serve();
+    if (this.waiting === 0) return;
+    if (this.#retired) {
+      if (!this.#isServing()) this.#breaker.refuse(stopping());
+      return;
     }
-    const drained = this.#end(instance, timeout).finally(() => this.#draining.delete(instance));
-    this.#draining.set(instance, drained);
-    return drained;
+    for (let { start } = this.#decide(); start > 0 && this.#more(); start--);
+    if (!this.awake) this.#breaker.refuse(this.#crashes.refusal());
   }
 
-  async #end(instance: Instance, timeout: number): Promise<void> {
-    const { clock, launcher, starter } = this.#parts;
-    const wasPaused = instance.state === "paused";
-    instance.become("draining");
-    const removal = atMost(instance.untilIdle(), clock, timeout)
-      // A frozen app cannot end by itself.
-      .then(() => wasPaused ? launcher.remove(instance.id) : launcher.stop(instance.id));
-    starter.clear(instance, removal);
-    await removal.catch(() => {});
+  #decide() {
+    const { concurrency, maxInstances, minInstances, stopAfter } = this.revision;
+    const coming = this.#countComing();
+    const ready = this.#breaker.ready.length;
+    return decide({
+      now: this.#parts.clock.now(),
+      demand: this.#breaker.inFlight + this.waiting,
+      concurrency,
+      ready,
+      coming,
+      paused: this.#sleepers().length,
+      minInstances,
+      maxInstances,
+      window: this.#window,
+      stableFor: stableFor(stopAfter),
+    });
+  }
+
+  #shrink(now: number): void {
+    const { stopAfter } = this.revision;
+    this.#window = observe(this.#window, { at: now, peak: this.#breaker.takePeak() }, stableFor(stopAfter));
+    if (this.#decide().stop === 0) return;
+    const [leastUsed] = [...this.#breaker.ready].sort((a, b) => a.inFlight - b.inFlight || a.idleSince - b.idleSince);
+    log.info("instance not needed", { service: this.revision.service, instance: leastUsed!.id });
+    this.#drainer.drain(leastUsed!, Infinity);
+  }
+
+  /** The paused instances that are not being resumed; the one that was used last comes first. */
+  #sleepers(): Instance[] {
+    return [...this.#instances].filter((one) => one.state === "paused" && !this.#coming.has(one))
+      .sort((a, b) => b.idleSince - a.idleSince);
+  }
+
+  /** Resumes an instance, or starts one where there may be more; whether there was one to be had. */
+  #more(): boolean {
+    const [sleeper] = this.#sleepers();
+    if (sleeper !== undefined) {
+      this.#track(sleeper, this.#freezer.resume(sleeper));
+      return true;
+    }
+    if (this.full || this.#crashes.left > 0) return false;
+    this.#launch();
+    return true;
+  }
+
+  #launch(): void {
+    const instance = this.#add(this.#parts.newId(this.revision));
+    const { count } = this.#crashes;
+    const started = this.#parts.starter.start(instance).catch((error) => {
+      if (instance.state === "failed") this.#startFailed(error, count);
+    });
+    this.#track(instance, started);
+  }
+
+  #track(instance: Instance, coming: Promise<void>): void {
+    const came = coming.then(() => undefined, (error: unknown) => error).then((error) => {
+      this.#coming.delete(instance);
+      if (error !== undefined) this.#resumeFailed(instance, error);
+      this.#scale();
+    });
+    this.#coming.set(instance, came);
+  }
+
+  #startFailed(error: unknown, count: number): void {
+    // Nobody is to blame where the engine was away.
+    const isAway = error instanceof ClessError && error.cause instanceof EngineAway;
+    if (!isAway) {
+      this.#note(error instanceof ClessError ? error.detail ?? error.message : messageOf(error), count, error);
+    }
+    if (this.#suspensions === 0 && !this.awake) this.#breaker.refuse(error);
+  }
+
+  #resumeFailed(instance: Instance, error: unknown): void {
+    log.warning("cannot resume an instance", { instance: instance.id, reason: messageOf(error) });
+    if (instance.state === "paused") this.#drainer.drain(instance, 0);
+    if (this.#suspensions === 0 && !this.#retired && !this.#isServing()) this.#more();
+  }
+
+  /** The container of an instance has ended, though nobody here wanted it to. */
+  #ended(instance: Instance): void {
+    const { launcher, starter } = this.#parts;
+    const { age = 0, exitCode, id, oom } = instance;
+    const { memory, service } = this.revision;
+    const reason = oom ? outOfMemory(memory) : exitCode === undefined ? "it ended" : `it ended with code ${exitCode}`;
+    instance.failure = reason;
     instance.end("stopped");
-    this.#instances.delete(instance);
+    log.warning("instance ended", { service, instance: id, exitCode, reason });
+    this.#crashes.judge(age);
+    if (age < YOUNG_MS) {
+      this.#crashes.ended();
+      if (oom || !STOPPED.includes(exitCode)) this.#note(`${reason} soon after it was ready`, this.#crashes.count);
+    }
+    starter.clear(instance, launcher.remove(id));
   }
 
-  #find(state: Instance["state"]): Instance | undefined {
-    for (const instance of this.#instances) if (instance.state === state) return instance;
-    return undefined;
+  /** @param count How many failures there had been when it began. */
+  #note(reason: string, count: number, error?: unknown): void {
+    const { failed, starter } = this.#parts;
+    const failure = this.#crashes.failed(reason, count);
+    const output = error instanceof ClessError ? starter.outputOf(error) : Promise.resolve("");
+    output.then((output) => failed?.(this.#crashes.explain(failure, output), this));
+  }
+
+  async #drainAll(timeout: number, which: (instance: Instance) => boolean = () => true): Promise<void> {
+    await Promise.all([...this.#instances].filter(which).map((instance) => this.#drainer.drain(instance, timeout)));
   }
 
   #add(id: string): Instance {
-    const instance = new Instance(id, this.revision, this.#parts.clock);
+    const instance = new Instance(id, this.revision, this.#parts.clock, this);
     this.#instances.add(instance);
     this.#parts.note(instance, this);
     return instance;

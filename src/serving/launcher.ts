@@ -18,7 +18,15 @@ export interface Container {
   readonly origin: string | undefined;
 }
 
-/** Starts and stops containers. Every method may throw when the engine refuses; `stop` and `remove` do not mind a container that is gone. */
+/** What a {@linkcode Launcher} throws where the engine does not answer at all: the same may go well in a while. */
+export class EngineAway extends Error {
+  override readonly name = "EngineAway";
+}
+
+/**
+ * Starts and stops containers. Every method may throw when the engine refuses, and {@linkcode EngineAway} where it is away;
+ * `stop` and `remove` do not mind a container that is gone.
+ */
 export interface Launcher {
   /**
    * Starts a container and resolves as soon as it runs, long before the app in it answers.

@@ -153,6 +153,7 @@ export class Proxy {
       pending.watchClient();
       return this.#parts.websockets.open(request, head, origin, pending.signal).then(
         ({ response, ended }) => {
+          lease.instance.answered();
           if (ended === undefined) info.completed.then(lease.release, lease.release);
           else ended.then(lease.release);
           return this.#answer(passage, response);
@@ -162,6 +163,7 @@ export class Proxy {
     }
     return this.#parts.forwarder.forward(origin, head, upload, pending.signal).then(
       (response) => {
+        lease.instance.answered();
         info.completed.then(lease.release, lease.release);
         return this.#answer(passage, response);
       },
@@ -192,6 +194,7 @@ export class Proxy {
     const { clock, suspect } = this.#parts;
     const { pending } = passage;
     const { gone } = lease.instance;
+    if (error instanceof ForwardError && error.progress === "unsent") lease.instance.failed();
     lease.release();
     if (!this.#mayRepeat(passage, error)) return this.#fail(passage, error);
     pending.upload?.abandon();

@@ -38,6 +38,12 @@ export async function untilReady(url: string, clock: Clock, signal: AbortSignal)
   if (!ready.signal.aborted) throw signal.reason;
 }
 
+/** Asks an app whether it is well: see {@linkcode Probe}. */
+export async function probe(url: string, signal: AbortSignal): Promise<boolean> {
+  using client = Deno.createHttpClient({ http2: false, poolMaxIdlePerHost: 0 });
+  return await isReady(url, client, signal);
+}
+
 async function isReady(url: string, client: Deno.HttpClient, signal: AbortSignal): Promise<boolean> {
   try {
     const response = await fetch(url, { client, redirect: "manual", signal });

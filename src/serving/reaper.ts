@@ -2,6 +2,7 @@ import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Clock } from "./clock.ts";
 import type { Fleet } from "./fleet.ts";
+import type { InstancePool } from "./instance_pool.ts";
 import type { Launcher } from "./launcher.ts";
 
 const log = logger("reaper");
@@ -15,6 +16,8 @@ const SUSPICION_MS = 1000;
 export interface ReaperParts {
   readonly launcher: Launcher;
   readonly fleet: Fleet;
+  /** The pools that get requests; missing where none is kept up. */
+  readonly served?: () => Iterable<InstancePool>;
   readonly clock: Clock;
   /** Whether the engine's events are being received. */
   readonly listening: () => boolean;
@@ -22,7 +25,7 @@ export interface ReaperParts {
   readonly memory?: { tick(): void };
 }
 
-/** Stops idle instances, and now and then holds the engine's list against the instances that there should be. */
+/** Has the pools pause and stop what is idle and keep up what there should be, and now and then holds the engine's list against the instances that there should be. */
 export class Reaper {
   readonly #parts: ReaperParts;
   #stopTicking: (() => void) | undefined;
@@ -64,8 +67,9 @@ export class Reaper {
   }
 
   #tick(): void {
-    const { fleet, clock, listening, memory } = this.#parts;
-    for (const pool of fleet.pools()) pool.stopIdle();
+    const { fleet, clock, listening, memory, served } = this.#parts;
+    const kept = new Set(served?.());
+    for (const pool of fleet.pools().union(kept)) pool.tick(kept.has(pool));
     memory?.tick();
     const due = this.#reconciledAt + (listening() ? RECONCILE_MS : RECONCILE_DEAF_MS);
     if (clock.now() >= due) this.reconcile();

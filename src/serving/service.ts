@@ -1,18 +1,12 @@
-import type { Clock } from "./clock.ts";
 import type { InstancePool } from "./instance_pool.ts";
 import type { Route } from "./route.ts";
 
-const FIRST_RETRY_MS = 1000;
-const LONGEST_RETRY_MS = 60_000;
 const JUST_NOW_MS = 1000;
 
 /** A revision that waits to take over. */
 interface Successor {
   readonly pool: InstancePool;
   starting: boolean;
-  /** When a failed start may be tried again, in the clock's ms. */
-  retryAt: number;
-  retryMs: number;
 }
 
 /** A named app as the request path sees it: which pool its requests go to, also while one revision takes over from another. */
@@ -24,19 +18,16 @@ export class Service implements Route {
   #updatedAt: Date = this.createdAt;
   #current: InstancePool;
   #next: Successor | undefined;
-  readonly #clock: Clock;
   readonly #retire: (pool: InstancePool) => void;
 
   /** @param retire Drains a pool that no request goes to any more. */
   constructor(name: string, pool: InstancePool, options: {
     convention: boolean;
-    clock: Clock;
     retire: (pool: InstancePool) => void;
   }) {
     this.name = name;
     this.convention = options.convention;
     this.#current = pool;
-    this.#clock = options.clock;
     this.#retire = options.retire;
   }
 
@@ -69,10 +60,15 @@ export class Service implements Route {
   /** Publishes the pool of another revision; requests go there once one of its instances is ready. */
   roll(pool: InstancePool): void {
     if (this.#next !== undefined) this.#retire(this.#next.pool); // it is not wanted any more
-    this.#next = pool === this.#current ? undefined : { pool, retryAt: 0, retryMs: FIRST_RETRY_MS, starting: false };
+    this.#next = pool === this.#current ? undefined : { pool, starting: false };
     this.#updatedAt = new Date();
     // A request that came before the news did should have set it off.
     if (this.#current.usedWithin(JUST_NOW_MS)) this.route();
+  }
+
+  /** The pools that have requests. */
+  served(): InstancePool[] {
+    return [this.#current];
   }
 
   /** Every pool that may still have instances. */
@@ -89,19 +85,13 @@ export class Service implements Route {
   }
 
   #prepare(next: Successor): void {
-    if (next.starting || this.#clock.now() < next.retryAt) return;
+    // A new revision that does not start must not be tried at every request while the old one serves.
+    if (next.starting || next.pool.resting) return;
     next.starting = true;
     next.pool.wake();
     next.pool.settled().then(() => {
       next.starting = false;
-      if (this.#next !== next) return;
-      if (next.pool.awake) {
-        this.#takeOver();
-      } else {
-        // A new revision that does not start must not be tried at every request while the old one serves.
-        next.retryAt = this.#clock.now() + next.retryMs;
-        next.retryMs = Math.min(LONGEST_RETRY_MS, next.retryMs * 2);
-      }
+      if (this.#next === next && next.pool.awake) this.#takeOver();
     });
   }
 }

@@ -1,5 +1,6 @@
 import type { Hostname } from "../domain/hostname.ts";
 import { DeclaredService, TaggedRevision } from "./declared_service.ts";
+import type { InstancePool } from "./instance_pool.ts";
 import type { Route } from "./route.ts";
 import type { Service } from "./service.ts";
 
@@ -45,6 +46,11 @@ export class ServiceMap {
     if (!(service instanceof DeclaredService)) return;
     for (const domain of service.domains) this.#byDomain.delete(domain);
     for (const { tag } of service.shares) if (tag !== undefined) this.#byLabel.delete(tagLabel(tag, name));
+  }
+
+  /** The pools that get requests without being asked for by a tag. */
+  served(): InstancePool[] {
+    return [...this.#services.values()].flatMap((service) => service.served());
   }
 
   /** Every service, by name. */

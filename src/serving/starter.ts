@@ -1,11 +1,14 @@
 import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
+import { formatMemory } from "../domain/memory.ts";
 import { type Clock, unlessAborted } from "./clock.ts";
+import { whenEngineAnswers } from "./engine_patience.ts";
 import type { Instance } from "./instance.ts";
-import type { Launcher } from "./launcher.ts";
+import type { EngineAway, Launcher } from "./launcher.ts";
 
 const log = logger("starter");
 const OUTPUT_LINES = 20;
+const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
 const COULD_NOT_START = "The service could not be started; the log of cless says why";
 
 /** What a {@linkcode Starter} works with. */
@@ -35,18 +38,22 @@ export class Starter {
    * Starts the container of an instance and waits until the app in it answers; the instance is ready then.
    *
    * @throws {ClessError} `start_failed` when the engine refuses or the container ends, `start_timeout` when the app
-   * does not answer within the revision's `startTimeout`. The container is removed in the background.
+   * does not answer within the revision's `startTimeout`, or the engine is away for so long; then that is the error's
+   * cause. The container is removed in the background.
    */
   async start(instance: Instance): Promise<void> {
     const { launcher, clock, started } = this.#parts;
     const { id, revision } = instance;
     const began = clock.now();
     let created = began;
-    const running = launcher.launch({ id, revision }).then(({ origin }) => {
+    await this.#untilReady(instance, async (signal, away) => {
+      const { origin } = await whenEngineAnswers(async (again) => {
+        if (again) await launcher.remove(id); // it may have been made by an engine that went away then
+        return await launcher.launch({ id, revision });
+      }, { clock, signal, away });
       instance.origin = origin;
       created = clock.now();
     });
-    await this.#untilReady(instance, running);
     const ready = clock.now();
     instance.coldStartMs = Math.round(ready - began);
     started?.(revision.service, created - began, ready - created);
@@ -66,7 +73,7 @@ export class Starter {
    * @throws {ClessError} As {@linkcode Starter.start} does.
    */
   async adopt(instance: Instance): Promise<void> {
-    await this.#untilReady(instance, Promise.resolve());
+    await this.#untilReady(instance, () => Promise.resolve());
     log.info("instance adopted", { service: instance.revision.service, instance: instance.id });
   }
 
@@ -94,18 +101,23 @@ export class Starter {
     while (this.#clearing.size > 0) await Promise.all(this.#clearing);
   }
 
-  async #untilReady(instance: Instance, running: Promise<void>): Promise<void> {
+  async #untilReady(
+    instance: Instance,
+    run: (signal: AbortSignal, away: (error: EngineAway) => void) => Promise<void>,
+  ): Promise<void> {
     const { clock, untilReady } = this.#parts;
     const { readinessPath, startTimeout } = instance.revision;
     const timeout = new AbortController();
     const cancelTimeout = clock.after(startTimeout, () => timeout.abort());
     const end = AbortSignal.any([instance.gone, timeout.signal]);
+    let away: EngineAway | undefined;
+    const running = run(end, (error) => away = error).then(() => void (away = undefined));
     try {
       await unlessAborted(running, end);
       await untilReady(instance.origin + readinessPath, clock, end);
       instance.become("ready");
     } catch (error) {
-      const failure = explain(instance, timeout.signal, error);
+      const failure = explain(instance, { late: timeout.signal.aborted, away, error });
       instance.failure = failure.detail;
       instance.end("failed");
       const output = this.#lastOutput(instance, running);
@@ -136,18 +148,31 @@ export class Starter {
   }
 }
 
-function explain(instance: Instance, timeout: AbortSignal, error: unknown): ClessError {
+/** What is said of a container that was killed for memory. @param limit In bytes. */
+export function outOfMemory(limit: number | undefined): string {
+  return limit === undefined ? "out of memory" : `out of memory, limit ${formatMemory(limit)}`;
+}
+
+function explain(
+  instance: Instance,
+  { late, away, error }: { late: boolean; away: EngineAway | undefined; error: unknown },
+): ClessError {
+  if (instance.oom) {
+    return new ClessError("start_failed", COULD_NOT_START, { detail: outOfMemory(instance.revision.memory) });
+  }
   if (instance.gone.aborted) {
     const how = instance.exitCode === undefined ? "" : ` with code ${instance.exitCode}`;
     const detail = `the container ended${how} before it was ready`;
     return new ClessError("start_failed", COULD_NOT_START, { detail });
   }
-  if (timeout.aborted) {
+  if (late && away !== undefined) {
+    const detail = `the engine does not answer: ${messageOf(away)}`;
+    return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: away });
+  }
+  if (late) {
     const { port, startTimeout } = instance.revision;
     const detail = `no answer on port ${port} within ${startTimeout} ms; the app must listen there on all addresses`;
-    return new ClessError("start_timeout", "The service did not become ready in time; the log of cless says more", {
-      detail,
-    });
+    return new ClessError("start_timeout", NOT_IN_TIME, { detail });
   }
   return new ClessError("start_failed", COULD_NOT_START, { detail: messageOf(error), cause: error });
 }

@@ -39,5 +39,10 @@ export async function buildApp(docker: DockerCommand, folder: string, signal: Ab
   const id = await docker.run(["image", "inspect", "--format={{.Id}}", IMAGE]).catch(() => {
     throw new BenchError(`${howToInstall(TOOLS.go)}; the app behind the proxies is built with it`);
   });
-  return conventionRevision(SERVICE, id.trim(), { startTimeout: 30_000, requestTimeout: 30_000, stopAfter: Infinity });
+  return conventionRevision(SERVICE, id.trim(), {
+    startTimeout: 30_000,
+    requestTimeout: 30_000,
+    pauseAfter: Infinity,
+    stopAfter: Infinity,
+  });
 }

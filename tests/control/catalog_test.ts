@@ -13,7 +13,6 @@ function newCatalog() {
   const found = (name: string, imageId = "sha256:0123456789abcdef") => {
     const service = new Service(name, kit.newPool(newRevision(imageId, name)), {
       convention: true,
-      clock: kit.clock,
       retire: () => {},
     });
     services.put(service);

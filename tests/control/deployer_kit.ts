@@ -94,7 +94,7 @@ export function newScene(options: SceneOptions = {}): Scene {
   });
   const publisher = new Publisher({
     services,
-    limits: { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 },
+    limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
     env,
     newPool: (revision) => kit.newPool(revision),
     retire: async (pool) => {

@@ -20,8 +20,7 @@ function newFound() {
   const convention = new Convention({
     images,
     services,
-    limits: { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 },
-    clock: kit.clock,
+    limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
     newPool: (revision) => kit.newPool(revision),
     retire: (pool) => void pool.retire(10_000),
     isDeclared: (label) => deployer.get(label) !== undefined,

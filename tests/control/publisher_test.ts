@@ -82,7 +82,7 @@ Deno.test("a pool stays as long as its revision has a share or a tag", () => {
 Deno.test("a declared service takes the place of one that was found by its image", () => {
   const { kit, publisher, retired, services, splitOf } = newScene();
   const found = kit.newPool(newRevision("sha256:0123456789abcdef"));
-  services.put(new Service("app", found, { convention: true, clock: kit.clock, retire: () => {} }));
+  services.put(new Service("app", found, { convention: true, retire: () => {} }));
   publisher.publish(service("app-00001", ALL), [revision("app-00001")]);
   assertEquals([splitOf("app.localhost"), retired], [{ "app-00001": 100 }, ["app-0123456789ab"]]);
 });

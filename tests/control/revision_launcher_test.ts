@@ -162,9 +162,11 @@ Deno.test("everything else goes to the engine as it is", async () => {
   const launched = launcher.launch({ id: "one", revision: newRevision() });
   (await engine.nextLaunch()).succeed(ORIGIN);
   await launched;
-  engine.pause("one");
+  engine.used = new Map([["one", 5]]);
+  await launcher.pause("one");
   await launcher.resume("one");
+  assertEquals(await launcher.memory(), engine.used);
   launcher.forget("one");
   assertEquals([await launcher.output("one", 1), (await launcher.list()).map(({ id }) => id)], ["b", ["one"]]);
-  assertEquals(engine.calls.map(({ method }) => method), ["launch", "resume", "forget", "output"]);
+  assertEquals(engine.calls.map(({ method }) => method), ["launch", "pause", "resume", "forget", "output"]);
 });

@@ -6,6 +6,7 @@ import { DockerLauncher, type DockerLauncherOptions } from "../../src/docker/lau
 import { OwnNetwork } from "../../src/docker/network.ts";
 import { runArgs } from "../../src/docker/run_args.ts";
 import { conventionRevision } from "../../src/domain/revision.ts";
+import { EngineAway } from "../../src/serving/launcher.ts";
 import { type Answer, dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
 import { FakeEngine } from "../support/fake_engine.ts";
 import { noNet } from "../support/permissions.ts";
@@ -16,6 +17,7 @@ const ID = "0123456789abcdef".repeat(4);
 const REVISION = conventionRevision("golang", `sha256:${ID}`, {
   startTimeout: 30_000,
   requestTimeout: 300_000,
+  pauseAfter: Infinity,
   stopAfter: 600_000,
 });
 
@@ -152,6 +154,20 @@ dockerTest("an engine that refuses to start a container is not asked again", asy
     assertEquals(launcher.isLaunching("one"), false);
   }
   assertEquals(await asked(docker), ["run", "run"]);
+});
+
+dockerTest("an engine that is away is told from one that refuses", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const away = [
+    "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?.",
+    'docker: error during connect: Post "http://%2Fvar%2Frun%2Fdocker.sock/v1.45/containers/create": EOF.',
+  ];
+  for (const stderr of away) {
+    await docker.on("run", { stderr, code: 125 });
+    await docker.on("unpause", { stderr, code: 1 });
+    await assertRejects(() => launcher.launch({ id: "one", revision: REVISION }), EngineAway);
+    await assertRejects(() => launcher.resume("one"), EngineAway);
+  }
 });
 
 dockerTest("what a refusal says has no secret in it", async (docker) => {

@@ -11,6 +11,7 @@ const ID = "0123456789abcdef".repeat(4);
 const REVISION = conventionRevision("golang", `sha256:${ID}`, {
   startTimeout: 30_000,
   requestTimeout: 300_000,
+  pauseAfter: Infinity,
   stopAfter: 600_000,
 });
 

@@ -6,6 +6,7 @@ import { conventionRevision } from "../../src/domain/revision.ts";
 const REVISION = conventionRevision("golang", `sha256:${"0123456789abcdef".repeat(4)}`, {
   startTimeout: 30_000,
   requestTimeout: 300_000,
+  pauseAfter: Infinity,
   stopAfter: 600_000,
 });
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { conventionImage, conventionRevision } from "../../src/domain/revision.ts";
 
-const LIMITS = { startTimeout: 30_000, requestTimeout: 300_000, stopAfter: Infinity };
+const LIMITS = { startTimeout: 30_000, requestTimeout: 300_000, pauseAfter: Infinity, stopAfter: Infinity };
 const ID = "sha256:1f2e3d4c5b6a79880011223344556677889900aabbccddeeff00112233445566";
 
 Deno.test("a label stands for the image of its name and -docker", () => {
@@ -22,6 +22,9 @@ Deno.test("a convention's revision says what is started, and under which limits"
     memory: undefined,
     cpus: undefined,
     volumes: [],
+    concurrency: 0,
+    minInstances: 0,
+    maxInstances: 1,
   });
 });
 

@@ -12,8 +12,7 @@ Deno.test("a name that somebody has declared is left alone, also where its servi
   const convention = new Convention({
     images,
     services,
-    limits: { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 },
-    clock: kit.clock,
+    limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
     newPool: (revision) => kit.newPool(revision),
     retire: () => {},
     isDeclared: (label) => declared.has(label),

@@ -162,14 +162,14 @@ Deno.test("an idle instance is stopped after its time, one in use never", async 
   const pool = kit.newPool();
   const { lease } = await started(kit, pool);
   await kit.clock.advance(120_000);
-  pool.stopIdle();
+  pool.tick(false);
   assertEquals(lease.instance.state, "ready");
   lease.release();
   await kit.clock.advance(59_999);
-  pool.stopIdle();
+  pool.tick(false);
   assertEquals(lease.instance.state, "ready");
   await kit.clock.advance(1);
-  pool.stopIdle();
+  pool.tick(false);
   await kit.starter.settled();
   assertEquals(kit.launcher.called("stop"), ["one"]);
   assertEquals(kit.fleet.instances(), []);
@@ -182,7 +182,7 @@ Deno.test("a request that comes while the stop is on its way gets a new instance
   const stopped = Promise.withResolvers<void>();
   kit.launcher.on.stop = () => stopped.promise;
   await kit.clock.advance(60_000);
-  pool.stopIdle();
+  pool.tick(false);
   const next = await started(kit, pool);
   assertEquals(next.lease.instance.id, "two");
   stopped.resolve();

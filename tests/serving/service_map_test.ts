@@ -6,7 +6,6 @@ import type { InstancePool } from "../../src/serving/instance_pool.ts";
 import { Router } from "../../src/serving/router.ts";
 import { Service } from "../../src/serving/service.ts";
 import { ServiceMap } from "../../src/serving/service_map.ts";
-import { FakeClock } from "../support/fake_clock.ts";
 import { type Kit, never, newKit, newRevision } from "../support/kit.ts";
 import { Random } from "../support/random.ts";
 
@@ -67,7 +66,7 @@ Deno.test("a service takes the place of the one with its name, with all that led
 Deno.test("a declared service takes the place of one that was found by its image", () => {
   const { found: image, blue } = newPools(newKit(), "found", "blue");
   const services = new ServiceMap();
-  services.put(new Service("app", image, { convention: true, clock: new FakeClock(), retire: () => {} }));
+  services.put(new Service("app", image, { convention: true, retire: () => {} }));
   services.put(declared("app", [{ pool: blue, percent: 100 }]));
   assertEquals([found(services, "app.localhost"), services.list().length], [blue, 1]);
 });

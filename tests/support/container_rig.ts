@@ -5,7 +5,7 @@ import { OwnNetwork } from "../../src/docker/network.ts";
 import { conventionRevision, type Revision } from "../../src/domain/revision.ts";
 import { build, docker } from "./docker.ts";
 
-const LIMITS = { startTimeout: 30_000, requestTimeout: 30_000, stopAfter: Infinity };
+const LIMITS = { startTimeout: 30_000, requestTimeout: 30_000, pauseAfter: Infinity, stopAfter: Infinity };
 const APPLETS = ["cat", "env", "head", "seq", "sh", "sleep", "tr"];
 
 /** An image with a shell: the machine's own busybox, where it is a static one, else a sample image. */

@@ -26,6 +26,7 @@ export class FakeLauncher implements Launcher {
   /** Called before the fake does its part: may wait, and may throw as a refusing engine does. */
   readonly on: {
     launch?: (launch: Launch) => Promise<{ origin: string }> | { origin: string };
+    pause?: (id: string) => Promise<void> | void;
     resume?: (id: string) => Promise<void> | void;
     stop?: (id: string) => Promise<void> | void;
     remove?: (id: string) => Promise<void> | void;
@@ -52,9 +53,10 @@ export class FakeLauncher implements Launcher {
   }
 
   /** The container ends by itself, and the engine says so. */
-  end(id: string, exitCode?: number): void {
+  end(id: string, exitCode?: number, oom?: boolean): void {
     this.endUnseen(id);
-    this.onEvent({ id, what: "ended", ...(exitCode === undefined ? {} : { exitCode }) });
+    const told = { ...(exitCode === undefined ? {} : { exitCode }), ...(oom === undefined ? {} : { oom }) };
+    this.onEvent({ id, what: "ended", ...told });
   }
 
   /** The container ends by itself, and the event gets lost: only the list tells. */
@@ -62,11 +64,13 @@ export class FakeLauncher implements Launcher {
     this.#put(id, "ended");
   }
 
-  /** Pauses the container, there and then; also as somebody else would. */
-  pause(id: string): Promise<void> {
+  /** Pauses the container, there and then where the test does not delay it; also as somebody else would. */
+  async pause(id: string): Promise<void> {
+    this.calls.push({ method: "pause", id });
+    const before = this.on.pause?.(id);
+    if (before !== undefined) await before;
     this.#put(id, "paused");
     this.onEvent({ id, what: "paused" });
-    return Promise.resolve();
   }
 
   /** Reports something as the engine would. */

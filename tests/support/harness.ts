@@ -87,7 +87,7 @@ export class Harness implements AsyncDisposable {
       },
     });
     const services = new ServiceMap();
-    services.put(new Service("app", pool, { convention: false, clock, retire: () => {} }));
+    services.put(new Service("app", pool, { convention: false, retire: () => {} }));
     const reaper = new Reaper({ launcher, fleet, clock, listening: () => true });
     const proxy = new Proxy({
       activator: new Activator(new Router(services, undefined), 100),
@@ -188,8 +188,12 @@ const REVISION: Revision = Object.freeze({
   readinessPath: "/",
   startTimeout: 30_000,
   requestTimeout: 300_000,
+  pauseAfter: Infinity,
   stopAfter: Infinity,
   ...NO_EXTRAS,
+  concurrency: 0,
+  minInstances: 0,
+  maxInstances: 1,
 });
 
 /** A clock whose timers can all be called off at once: those of the request path outlive a test by a tick. */

@@ -10,6 +10,8 @@ import type { Launcher } from "../../src/serving/launcher.ts";
 import { Router } from "../../src/serving/router.ts";
 import { ServiceMap } from "../../src/serving/service_map.ts";
 import { Starter } from "../../src/serving/starter.ts";
+import type { Failure } from "../../src/serving/crash_loop.ts";
+import type { Probe } from "../../src/serving/liveness.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { FakeImages } from "./fake_images.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
@@ -26,6 +28,12 @@ export interface Kit {
 /** Options of {@linkcode newKit}. */
 export interface KitOptions {
   readonly maxPending?: number;
+  /** From 0 to below 1; one half where it is missing, so that nothing is left to chance. */
+  readonly random?: () => number;
+  /** Asks an app whether it is well. */
+  readonly probe?: Probe;
+  /** Is told of every failure. */
+  readonly failed?: (failure: Failure) => void;
   /** Waits for an app, in the place of the real probe. */
   readonly untilReady?: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
   /** Puts something before the engine. */
@@ -34,7 +42,14 @@ export interface KitOptions {
 
 /** Makes the parts; instances are called `one`, `two`, `three` and so on. */
 export function newKit(
-  { maxPending = 100, untilReady = () => Promise.resolve(), before = (launcher) => launcher }: KitOptions = {},
+  {
+    maxPending = 100,
+    random = () => 0.5,
+    probe,
+    failed,
+    untilReady = () => Promise.resolve(),
+    before = (launcher) => launcher,
+  }: KitOptions = {},
 ): Kit {
   const clock = new FakeClock();
   const engine = new FakeLauncher();
@@ -56,7 +71,11 @@ export function newKit(
     fleet,
     starter,
     newPool: (revision = newRevision()) =>
-      new InstancePool(revision, { launcher, starter, clock, maxPending, newId, note }),
+      new InstancePool(revision, {
+        ...{ launcher, starter, clock, maxPending, newId, note, random },
+        ...(probe === undefined ? {} : { probe }),
+        ...(failed === undefined ? {} : { failed }),
+      }),
   };
 }
 
@@ -70,8 +89,7 @@ export function newFront(kit: Kit) {
   const convention = new Convention({
     images,
     services,
-    limits: { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 },
-    clock: kit.clock,
+    limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
     newPool: (revision) => kit.newPool(revision),
     retire: (pool) => void retired.push(pool.retire(10_000)),
   });
@@ -86,7 +104,12 @@ export function hostOf(label: string): Hostname {
 
 /** A revision of the service `app`: starts within 30 s, stops after 60 s. */
 export function newRevision(imageId = "sha256:0123456789abcdef", service = "app"): Revision {
-  return conventionRevision(service, imageId, { startTimeout: 30_000, requestTimeout: 10_000, stopAfter: 60_000 });
+  return conventionRevision(service, imageId, {
+    startTimeout: 30_000,
+    requestTimeout: 10_000,
+    pauseAfter: Infinity,
+    stopAfter: 60_000,
+  });
 }
 
 /** A signal that is never aborted. */
