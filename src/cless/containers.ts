@@ -45,7 +45,7 @@ export class Containers {
   readonly #parts: ContainersParts;
   readonly #docker: DockerCommand;
   readonly #socket: EngineSocket;
-  readonly #outOfMemory: OutOfMemory;
+  readonly #outOfMemory = new OutOfMemory();
   readonly #network: OwnNetwork;
   readonly #events: EventStream;
   #found = false;
@@ -57,7 +57,6 @@ export class Containers {
     const { clock, config, dataDir } = this.#parts = parts;
     this.#docker = new DockerCommand(config.docker);
     this.#socket = new EngineSocket(this.#docker);
-    this.#outOfMemory = new OutOfMemory(this.#docker, this.#socket);
     this.#network = new OwnNetwork(this.#docker, dataDir);
     this.source = new ImageSource(this.#docker);
     this.launcher = new DockerLauncher({
@@ -146,21 +145,11 @@ export class Containers {
     if (action === "oom") this.#outOfMemory.told(name);
     const what = WHAT[action];
     if (what === undefined || this.launcher.isLaunching(name)) return;
-    if (what === "ended") this.#ended(name, exitCode === undefined ? undefined : Number(exitCode));
-    else this.#parts.observe({ id: name, what });
-  }
-
-  #ended(id: string, exitCode: number | undefined): void {
-    const tell = (oom: boolean | undefined) =>
-      this.#parts.observe({
-        id,
-        what: "ended",
-        ...(exitCode === undefined ? {} : { exitCode }),
-        ...(oom === undefined ? {} : { oom }),
-      });
-    // What cless itself ends needs no reason.
-    const oom = this.launcher.isEnding(id) ? undefined : this.#outOfMemory.of(id, exitCode);
-    if (oom instanceof Promise) oom.then(tell);
-    else tell(oom);
+    this.#parts.observe({
+      id: name,
+      what,
+      ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }),
+      ...(what === "ended" ? { oom: this.#outOfMemory.explains(name, Number(exitCode)) } : {}),
+    });
   }
 }

@@ -68,12 +68,11 @@ export class EngineSocket implements Disposable {
   /**
    * Asks the engine for something.
    *
-   * @param patience How long the answer may take, ms.
    * @returns What the JSON of the answer means; `undefined` where the command has to be asked.
    * @throws {DockerError} When the engine refuses; the message is what it said.
    */
-  async get(path: string, patience: number = this.#patience): Promise<unknown> {
-    const text = await this.#ask("GET", path, patience);
+  async get(path: string): Promise<unknown> {
+    const text = await this.#ask("GET", path);
     if (text === undefined) return undefined;
     try {
       return JSON.parse(text);
@@ -89,14 +88,14 @@ export class EngineSocket implements Disposable {
     this.#found = undefined;
   }
 
-  async #ask(method: string, path: string, patience: number = this.#patience): Promise<string | undefined> {
+  async #ask(method: string, path: string): Promise<string | undefined> {
     const found = this.#found;
     if (found === undefined) {
       if (!this.#closed && performance.now() - this.#foundAt >= LEAST_AGE_MS) this.find();
       return undefined;
     }
     try {
-      return await this.#send(found.client, method, path, patience);
+      return await this.#send(found.client, method, path);
     } catch (error) {
       if (error instanceof DockerError) throw error;
       this.#lose(found, messageOf(error));
@@ -105,9 +104,9 @@ export class EngineSocket implements Disposable {
   }
 
   /** One request. @throws {DockerError} When the engine refuses or hangs; anything else when there is no answer. */
-  async #send(client: Deno.HttpClient, method: string, path: string, patience: number): Promise<string> {
+  async #send(client: Deno.HttpClient, method: string, path: string): Promise<string> {
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), patience);
+    const timer = setTimeout(() => late.abort(), this.#patience);
     try {
       const response = await fetch(`http://engine${path}`, { method, client, signal: late.signal });
       const text = await response.text();
@@ -156,7 +155,7 @@ export class EngineSocket implements Disposable {
         poolMaxIdlePerHost: KEPT_CONNECTIONS,
         poolIdleTimeout: false,
       });
-      const info = JSON.parse(await this.#send(client, "GET", "/info", this.#patience));
+      const info = JSON.parse(await this.#send(client, "GET", "/info"));
       // The command may be a wrapper, and what it reaches elsewhere.
       if (typeof info.ID === "string" && id.split("\n").includes(info.ID)) return { found: { path, client } };
       client.close();

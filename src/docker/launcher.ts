@@ -57,8 +57,6 @@ export class DockerLauncher implements Launcher {
   readonly #starting = new Map<string, () => void>();
   /** The commands that make containers, until they have ended. */
   readonly #commands = new Set<Promise<unknown>>();
-  /** Containers that are being ended by cless itself. */
-  readonly #ending = new Set<string>();
   #direct: Promise<boolean> | undefined;
 
   constructor(options: DockerLauncherOptions) {
@@ -130,11 +128,6 @@ export class DockerLauncher implements Launcher {
     while (this.#commands.size > 0) await Promise.all(this.#commands);
   }
 
-  /** Whether cless itself is ending the container. */
-  isEnding(id: string): boolean {
-    return this.#ending.has(id);
-  }
-
   pause(id: string): Promise<void> {
     return this.#freeze("pause", id, /is already paused/i);
   }
@@ -144,24 +137,14 @@ export class DockerLauncher implements Launcher {
   }
 
   async stop(id: string): Promise<void> {
-    this.#ending.add(id);
-    try {
-      const stopped = this.#perform("POST", id, `/stop?t=${STOP_GRACE_S}`, ["stop", `--time=${STOP_GRACE_S}`, id]);
-      await stopped.catch(() => {}); // what does not stop is removed
-      await this.remove(id);
-    } finally {
-      this.#ending.delete(id);
-    }
+    const stopped = this.#perform("POST", id, `/stop?t=${STOP_GRACE_S}`, ["stop", `--time=${STOP_GRACE_S}`, id]);
+    await stopped.catch(() => {}); // what does not stop is removed
+    await this.remove(id);
   }
 
   async remove(id: string): Promise<void> {
-    this.#ending.add(id);
-    try {
-      await this.outputs.keep(id);
-      await this.#remove(id);
-    } finally {
-      this.#ending.delete(id);
-    }
+    await this.outputs.keep(id);
+    await this.#remove(id);
   }
 
   memory(): Promise<ReadonlyMap<string, number>> {

@@ -284,18 +284,6 @@ dockerTest("the end of every command that makes a container can be waited for", 
   await settling;
 });
 
-dockerTest("what cless itself ends is known as such, until it is gone", async (docker) => {
-  const launcher = await newLauncher(docker);
-  const gate = await docker.gate();
-  await docker.on("rm", { gate });
-  const removed = launcher.remove("one");
-  await gate.reached();
-  assertEquals([launcher.isEnding("one"), launcher.isEnding("two")], [true, false]);
-  await gate.open();
-  await removed;
-  assertEquals(launcher.isEnding("one"), false);
-});
-
 dockerTest("a container that has vanished is as good as stopped and removed", async (docker) => {
   const launcher = await newLauncher(docker);
   const gone = { stderr: "Error response from daemon: No such container: one", code: 1 };

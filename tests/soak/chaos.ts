@@ -26,9 +26,9 @@ export async function harmContainers({ every, program, random, signal, tally }: 
     const instances = await program.api("/v1/instances");
     if (signal.aborted || instances.length === 0) continue;
     const { id, service } = random.pick(instances);
-    tally.killed(String(service));
+    const done = tally.harming(String(service));
     await docker(...random.pick(HARM), String(id)).catch(() => {}); // it has gone by itself
-    tally.killed(String(service)); // it may have taken a while
+    done();
     count++;
   }
   return count;
@@ -47,7 +47,7 @@ export async function changeServices(options: ChaosOptions & { template: object 
     const { status, text } = verb === "deploy"
       ? await program.send("PUT", `/v1/services/${service}`, { ...template, env: { MADE: `${count++}` } })
       : await program.send("POST", `/v1/services/${service}/${verb}`);
-    const excused = tally.wasKilled(service, began, performance.now());
+    const excused = tally.wasHarmed(service, began, performance.now());
     if (status >= 300 && !excused) tally.fail(`${verb}: ${status} ${text.slice(0, 200)}`);
   }
   return count;

@@ -24,7 +24,7 @@ const AFTERMATH_MS = 500;
 
 /** Counts what comes of the requests. */
 export class Tally {
-  readonly #kills = new Map<string, number[]>();
+  readonly #kills = new Map<string, { began: number; ended: number }[]>();
   readonly #waits: Record<Tier, number[]> = { warm: [], resume: [], cold: [] };
   readonly #failures = new Map<string, number>();
   #requests = 0;
@@ -41,14 +41,16 @@ export class Tally {
     return this.#failures.size > 0;
   }
 
-  /** Notes that a container of a service is about to be killed. */
-  killed(service: string): void {
-    this.#kills.set(service, [...this.#kills.get(service) ?? [], performance.now()]);
+  /** Notes that a container of a service is about to be harmed; what is returned is to be called once that is done. */
+  harming(service: string): () => void {
+    const kill = { began: performance.now(), ended: Infinity };
+    this.#kills.set(service, [...this.#kills.get(service) ?? [], kill]);
+    return () => kill.ended = performance.now();
   }
 
-  /** Whether a container of a service was killed within a time. */
-  wasKilled(service: string, began: number, ended: number): boolean {
-    return (this.#kills.get(service) ?? []).some((at) => at > began - AFTERMATH_MS && at < ended);
+  /** Whether a container of a service was harmed within a time. */
+  wasHarmed(service: string, began: number, ended: number): boolean {
+    return (this.#kills.get(service) ?? []).some((kill) => kill.began < ended && kill.ended + AFTERMATH_MS > began);
   }
 
   add(outcome: Outcome): void {
@@ -85,7 +87,7 @@ export class Tally {
 
   /** Whether nobody could have done better: what the app had taken, or begun to answer, went away with it. */
   #isUnavoidable({ answering, began, ended, method, service }: Outcome): boolean {
-    return (answering || method === "POST") && this.wasKilled(service, began, ended);
+    return (answering || method === "POST") && this.wasHarmed(service, began, ended);
   }
 }
 
