@@ -76,6 +76,7 @@ export class Cless {
       made: (pool) => adoption.hold(pool),
       changed: (instance) => control.instanceChanged(instance),
       answered: (service, status, ms) => control.metrics.requested(service, status, ms),
+      failed: (failure, pool) => control.revisionFailed(pool.revision, failure),
       started: (service, createMs, readyMs) => control.metrics.coldStart(service, createMs, readyMs),
       admin: (request, head, peer) => this.#isForAdmin(head, peer) ? control.api(request, peer) : undefined,
     });

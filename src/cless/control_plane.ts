@@ -5,7 +5,7 @@ import { Attempts } from "../control/attempts.ts";
 import { backupFiles } from "../control/backup.ts";
 import { Catalog } from "../control/catalog.ts";
 import type { DataDir } from "../control/data_dir.ts";
-import { ImageUnavailable } from "../control/deploy_error.ts";
+import { ImageUnavailable, linesOf } from "../control/deploy_error.ts";
 import { Deployer, type DeployerParts } from "../control/deployer.ts";
 import { EventLog } from "../control/event_log.ts";
 import type { HostPaths } from "../control/host_paths.ts";
@@ -20,8 +20,10 @@ import { Tokens } from "../control/tokens.ts";
 import { envProblem } from "../docker/container_env.ts";
 import { ImageError } from "../docker/image_error.ts";
 import type { ImageSource } from "../docker/image_source.ts";
+import type { Revision } from "../domain/revision.ts";
 import { ClessError } from "../errors.ts";
 import type { Clock } from "../serving/clock.ts";
+import { CRASH_LOOP, type Failure } from "../serving/crash_loop.ts";
 import type { Instance } from "../serving/instance.ts";
 import type { InstancePool } from "../serving/instance_pool.ts";
 import type { Containers } from "./containers.ts";
@@ -146,13 +148,19 @@ export class ControlPlane {
 
   /** Tells of the new state of an instance. */
   instanceChanged({ id, state, coldStartMs, failure, revision }: Instance): void {
-    const reason = state === "failed" ? failure : undefined;
+    const reason = state === "failed" || state === "stopped" ? failure : undefined;
     this.events.emit(`instance.${state}`, revision.service, {
       instance: id,
       revision: revision.name,
       ...(state === "ready" && coldStartMs !== undefined ? { coldStartMs } : {}),
       ...(reason === undefined ? {} : { reason }),
     });
+  }
+
+  /** Tells of a revision that fails again and again; what a deploy has tried tells of itself. */
+  revisionFailed({ name, service }: Revision, { count, output, reason }: Failure): void {
+    if (count < CRASH_LOOP) return;
+    this.events.emit("revision.failed", service, { revision: name, reason, output: linesOf(output), count });
   }
 
   /** Starts an instance of a pool; the error has what its app has written. */

@@ -48,7 +48,8 @@ export class NotFound extends Error {
   override readonly name = "NotFound";
 }
 
-function linesOf(output: unknown): string[] {
+/** What an app has written, line by line; none where it has written nothing. */
+export function linesOf(output: unknown): string[] {
   if (typeof output !== "string" || output.trim() === "") return [];
   return output.replace(/\s+$/, "").split(/\r?\n/);
 }

@@ -1,12 +1,15 @@
 import { ClessError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
+import type { Instance } from "./instance.ts";
 
 /** So many failures in a row make a crash loop. */
-const FIRST_BACK_OFF = 3;
+export const CRASH_LOOP = 3;
 const SHORTEST_MS = 500;
 const LONGEST_MS = 60_000;
 /** How much longer or shorter than it should be a back-off is at most: many services must not try again at once. */
 const JITTER = 0.2;
+/** With what a container ends that somebody has stopped or killed; `undefined` where nobody has seen it. */
+const STOPPED: readonly (number | undefined)[] = [undefined, 0, 137, 143];
 /** An instance that has been ready for so long is a good one. */
 const GOOD_MS = 60_000;
 
@@ -28,16 +31,21 @@ export interface Failure {
 export class CrashLoop {
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #told: ((failure: Failure) => void) | undefined;
   #failure: Failure | undefined;
   #count = 0;
   #until = -Infinity;
   #ends = 0;
   #endsUntil = -Infinity;
 
-  /** @param random From 0 to below 1, evenly. */
-  constructor(clock: Clock, random: () => number) {
+  /**
+   * @param random From 0 to below 1, evenly.
+   * @param told Is told of every failure, once it is known what the app has written.
+   */
+  constructor(clock: Clock, random: () => number, told?: (failure: Failure) => void) {
     this.#clock = clock;
     this.#random = random;
+    this.#told = told;
   }
 
   /** How many failures there have been in a row. */
@@ -52,7 +60,7 @@ export class CrashLoop {
 
   /** How long requests are turned away, ms; 0 where they are not. */
   get left(): number {
-    return this.#count < FIRST_BACK_OFF ? 0 : Math.max(0, this.#until - this.#clock.now());
+    return this.#count < CRASH_LOOP ? 0 : Math.max(0, this.#until - this.#clock.now());
   }
 
   /** How long a start that nobody waits for has to wait, ms. */
@@ -65,24 +73,29 @@ export class CrashLoop {
    *
    * @param since What {@linkcode count} was when it began: starts at the same time fail for the same reason, which counts
    * once.
+   * @param output What the app has written.
    */
-  failed(reason: string, since: number): Failure {
+  failed(reason: string, since: number, output: Promise<string> = Promise.resolve("")): void {
     if (since === this.#count) {
       this.#count++;
-      this.#until = this.#clock.now() + this.#backOff(this.#count - FIRST_BACK_OFF);
+      this.#until = this.#clock.now() + this.#backOff(this.#count - CRASH_LOOP);
     }
-    return this.#failure = { reason, output: "", at: new Date(), count: this.#count };
+    const failure = this.#failure = { reason, output: "", at: new Date(), count: this.#count };
+    output.then((output) => {
+      const explained = { ...failure, output };
+      if (this.#failure === failure) this.#failure = explained;
+      this.#told?.(explained);
+    });
   }
 
-  /** Adds what the app had written, where nothing has happened since. */
-  explain(failure: Failure, output: string): Failure {
-    const explained = { ...failure, output };
-    if (this.#failure === failure) this.#failure = explained;
-    return explained;
-  }
-
-  /** Notes that an instance has ended, for whatever reason, before it had been ready for long. */
-  ended(): void {
+  /**
+   * Notes that the container of an instance has ended by itself, or by somebody else's hand. It is a failure where the app
+   * has crashed soon after it was ready.
+   */
+  ended({ age = 0, exitCode, oom }: Instance, reason: string): void {
+    this.judge(age);
+    if (age >= GOOD_MS) return;
+    if (oom || !STOPPED.includes(exitCode)) this.failed(`${reason} soon after it was ready`, this.#count);
     this.#ends++;
     if (this.#ends > 1) this.#endsUntil = this.#clock.now() + this.#backOff(this.#ends - 2); // once can happen
   }

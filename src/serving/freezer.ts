@@ -3,7 +3,7 @@ import { logger } from "../log.ts";
 import { type Clock, unlessAborted } from "./clock.ts";
 import { whenEngineAnswers } from "./engine_patience.ts";
 import type { Instance } from "./instance.ts";
-import type { Launcher } from "./launcher.ts";
+import { EngineAway, type Launcher } from "./launcher.ts";
 
 const log = logger("freezer");
 /** After a pause that failed, ms. */
@@ -32,15 +32,13 @@ export class Freezer {
     return this.#clock.now() >= (this.#retryAt.get(instance) ?? -Infinity);
   }
 
-  /** Pauses a ready instance, which takes no requests from now on. One that the engine does not pause is ready again. */
+  /**
+   * Pauses a ready instance, which takes no requests from now on. One that the engine does not pause is ready again, once
+   * it is sure that it runs.
+   */
   pause(instance: Instance): void {
     instance.become("paused");
-    const pausing = this.#launcher.pause(instance.id).catch((error) => {
-      log.warning("cannot pause an instance", { instance: instance.id, reason: messageOf(error) });
-      this.#retryAt.set(instance, this.#clock.now() + RETRY_MS);
-      this.#pausing.delete(instance);
-      if (instance.state === "paused") instance.become("ready");
-    }).finally(() => {
+    const pausing = this.#pause(instance).finally(() => {
       this.#pausing.delete(instance);
       instance.changed();
     });
@@ -63,6 +61,19 @@ export class Freezer {
     } finally {
       late.abort(reason);
       cancel();
+    }
+  }
+
+  async #pause(instance: Instance): Promise<void> {
+    const { id } = instance;
+    try {
+      await this.#launcher.pause(id);
+    } catch (error) {
+      log.warning("cannot pause an instance", { instance: id, reason: messageOf(error) });
+      this.#retryAt.set(instance, this.#clock.now() + RETRY_MS);
+      // What fails may have been done all the same, but not by an engine that is away.
+      const runs = error instanceof EngineAway || await this.#launcher.resume(id).then(() => true, () => false);
+      if (runs && instance.state === "paused") instance.become("ready");
     }
   }
 

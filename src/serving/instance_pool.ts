@@ -7,23 +7,18 @@ import { atMost, type Clock } from "./clock.ts";
 import { CrashLoop, type Failure } from "./crash_loop.ts";
 import { Drainer } from "./drainer.ts";
 import { Freezer } from "./freezer.ts";
-import { idleSteps } from "./idle_tiers.ts";
 import { Instance, type InstanceOwner, type Lease } from "./instance.ts";
+import { Instances } from "./instances.ts";
 import { type Container, type ContainerEvent, EngineAway, type Launcher } from "./launcher.ts";
 import { Liveness, type Probe } from "./liveness.ts";
-import { decide, type Observation, observe, stableFor } from "./scaler.ts";
 import { outOfMemory, type Starter } from "./starter.ts";
+import { Upkeep } from "./upkeep.ts";
 
 export type { Grant, Wake } from "./breaker.ts";
 
 const log = logger("pool");
 /** How long what is in flight on an instance that is not well may take, ms. */
 const UNHEALTHY_DRAIN_MS = 10_000;
-/** An app that ends so soon after its start is one that does not work, ms. */
-const YOUNG_MS = 60_000;
-/** With what a container ends that somebody has stopped or killed; `undefined` where nobody has seen it. */
-const STOPPED: readonly (number | undefined)[] = [undefined, 0, 137, 143];
-
 /** What an {@linkcode InstancePool} works with. */
 export interface PoolParts {
   readonly launcher: Launcher;
@@ -54,23 +49,28 @@ export class InstancePool implements InstanceOwner {
   readonly #freezer: Freezer;
   readonly #drainer: Drainer;
   readonly #liveness: Liveness | undefined;
-  readonly #instances = new Set<Instance>();
-  /** The starts and resumes that are on their way. */
-  readonly #coming = new Map<Instance, Promise<void>>();
-  #window: readonly Observation[] = [];
+  readonly #upkeep: Upkeep;
+  readonly #instances = new Instances();
   #retired = false;
   #suspensions = 0;
-  /** Whether the smallest number of instances is kept up; not until the revision gets requests. */
-  #kept = false;
-  #asleep = false;
 
   constructor(revision: Revision, parts: PoolParts) {
-    const { clock, maxPending, probe, random = Math.random } = this.#parts = parts;
+    const { clock, failed, maxPending, probe, random = Math.random } = this.#parts = parts;
     const { concurrency, liveness } = this.revision = revision;
     this.#breaker = new Breaker({ concurrency, maxPending, random });
-    this.#crashes = new CrashLoop(clock, random);
+    this.#crashes = new CrashLoop(clock, random, failed && ((failure) => failed(failure, this)));
     this.#freezer = new Freezer(parts.launcher, clock);
     this.#drainer = new Drainer(parts);
+    this.#upkeep = new Upkeep({
+      revision,
+      clock,
+      instances: this.#instances,
+      breaker: this.#breaker,
+      crashes: this.#crashes,
+      freezer: this.#freezer,
+      drainer: this.#drainer,
+      launch: () => this.#launch(),
+    });
     this.#liveness = liveness && probe && new Liveness({
       ...liveness,
       clock,
@@ -90,12 +90,12 @@ export class InstancePool implements InstanceOwner {
 
   /** Whether there is an instance that serves, or will soon. */
   get awake(): boolean {
-    return this.#live > 0;
+    return this.#instances.live > 0;
   }
 
   /** Whether there are as many instances as there may be. */
   get full(): boolean {
-    return this.#live >= this.revision.maxInstances;
+    return this.#instances.live >= this.revision.maxInstances;
   }
 
   /** Why the revision does not work, where it has failed lately. */
@@ -130,7 +130,7 @@ export class InstancePool implements InstanceOwner {
   async hold(signal: AbortSignal): Promise<Grant> {
     if (this.#retired) throw stopping();
     if (this.#suspensions === 0 && !this.awake && this.#crashes.left > 0) throw this.#crashes.refusal();
-    this.#asleep = false;
+    this.#upkeep.asleep = false;
     const granted = this.#breaker.wait(signal);
     this.#scale();
     return await granted;
@@ -139,13 +139,13 @@ export class InstancePool implements InstanceOwner {
   /** Begins to start or resume an instance, unless one is ready or on its way, or the last start failed just now. */
   wake(): void {
     if (this.#retired || this.#suspensions > 0) return;
-    this.#asleep = false;
-    if (!this.#isServing() && !this.resting) this.#more();
+    this.#upkeep.asleep = false;
+    if (!this.#isServing() && (!this.resting || this.#instances.sleepers.length > 0)) this.#more();
   }
 
   /** Resolves when no start or resume is on its way. */
   async settled(): Promise<void> {
-    while (this.#coming.size > 0) await Promise.all(this.#coming.values());
+    await this.#instances.settled();
   }
 
   /** Takes over a container that an earlier process has left; one that does not answer is removed. */
@@ -170,7 +170,7 @@ export class InstancePool implements InstanceOwner {
         break;
       case "resumed":
         if (instance.state !== "paused" || this.#freezer.isPausing(instance)) break;
-        if (!this.#coming.has(instance)) instance.touch(); // somebody wants it to run
+        if (!this.#instances.isComing(instance)) instance.touch(); // somebody wants it to run
         instance.become("ready");
         break;
       case "ended":
@@ -190,33 +190,21 @@ export class InstancePool implements InstanceOwner {
    * @param kept Whether the revision gets requests, so that it should have that number.
    */
   tick(kept: boolean): void {
-    this.#kept = kept;
+    this.#upkeep.kept = kept;
     if (this.#retired || this.#suspensions > 0) return;
-    const now = this.#parts.clock.now();
-    for (const { age } of this.#instances) this.#crashes.judge(age);
-    const { pause, stop } = idleSteps(this.#instances, this.revision, { least: this.#least, now });
-    for (const instance of stop) {
-      if (this.#coming.has(instance)) continue; // it is being resumed for somebody
-      log.info("instance idle", { service: this.revision.service, instance: instance.id });
-      this.#drainer.drain(instance, 0);
-    }
-    for (const instance of pause) if (this.#freezer.mayPause(instance)) this.#freezer.pause(instance);
-    if (this.revision.concurrency > 0) this.#shrink(now);
-    if (kept) this.keepMinimum();
+    this.#upkeep.tick();
     this.#scale();
   }
 
   /** Has the smallest number of instances started that the revision should have, whether anybody asks for them or not. */
   keepMinimum(): void {
-    this.#kept = true;
-    if (this.#retired || this.#suspensions > 0 || this.resting) return;
-    while (this.#live < this.#least) this.#launch();
+    this.#upkeep.kept = true;
+    if (!this.#retired && this.#suspensions === 0) this.#upkeep.keepMinimum();
   }
 
-  /** Stops a paused instance before its time, where it may be. */
-  async evict(instance: Instance): Promise<void> {
-    const isPaused = instance.state === "paused" && instance.inFlight === 0 && !this.#coming.has(instance);
-    if (isPaused && this.#live > this.#least) await this.#drainer.drain(instance, 0);
+  /** Stops a paused instance before its time, where it may be; resolves when it is gone. */
+  evict(instance: Instance): Promise<void> {
+    return this.#upkeep.evict(instance);
   }
 
   /**
@@ -245,7 +233,7 @@ export class InstancePool implements InstanceOwner {
   async sleep(drainTimeout: number): Promise<void> {
     const { clock } = this.#parts;
     const deadline = clock.now() + drainTimeout;
-    this.#asleep = true;
+    this.#upkeep.asleep = true;
     if (this.waiting > 0) await atMost(this.#breaker.emptied(), clock, drainTimeout);
     if (this.revision.volumes.length > 0) {
       await this.suspend(deadline - clock.now());
@@ -299,29 +287,8 @@ export class InstancePool implements InstanceOwner {
     this.#scale();
   }
 
-  /** How many instances serve, or could soon. */
-  get #live(): number {
-    let live = 0;
-    for (const { state } of this.#instances) {
-      if (state === "starting" || state === "ready" || state === "paused") live++;
-    }
-    return live;
-  }
-
-  /** How many instances there should be always, as things stand. */
-  get #least(): number {
-    return this.#kept && !this.#asleep ? this.revision.minInstances : 0;
-  }
-
-  /** How many instances are being started or resumed; one whose start was called off is not. */
-  #countComing(): number {
-    let coming = 0;
-    for (const { state } of this.#coming.keys()) if (state === "starting" || state === "paused") coming++;
-    return coming;
-  }
-
   #isServing(): boolean {
-    return this.#breaker.ready.length > 0 || this.#countComing() > 0;
+    return this.#breaker.ready.length > 0 || this.#instances.coming > 0;
   }
 
   /** Serves those who wait where there is room, and has instances started for the others where there may be more. */
@@ -333,46 +300,13 @@ export class InstancePool implements InstanceOwner {
       if (!this.#isServing()) this.#breaker.refuse(stopping());
       return;
     }
-    for (let { start } = this.#decide(); start > 0 && this.#more(); start--);
+    for (let { start } = this.#upkeep.decide(); start > 0 && this.#more(); start--);
     if (!this.awake) this.#breaker.refuse(this.#crashes.refusal());
-  }
-
-  #decide() {
-    const { concurrency, maxInstances, minInstances, stopAfter } = this.revision;
-    const coming = this.#countComing();
-    const ready = this.#breaker.ready.length;
-    return decide({
-      now: this.#parts.clock.now(),
-      demand: this.#breaker.inFlight + this.waiting,
-      concurrency,
-      ready,
-      coming,
-      paused: this.#sleepers().length,
-      minInstances,
-      maxInstances,
-      window: this.#window,
-      stableFor: stableFor(stopAfter),
-    });
-  }
-
-  #shrink(now: number): void {
-    const { stopAfter } = this.revision;
-    this.#window = observe(this.#window, { at: now, peak: this.#breaker.takePeak() }, stableFor(stopAfter));
-    if (this.#decide().stop === 0) return;
-    const [leastUsed] = [...this.#breaker.ready].sort((a, b) => a.inFlight - b.inFlight || a.idleSince - b.idleSince);
-    log.info("instance not needed", { service: this.revision.service, instance: leastUsed!.id });
-    this.#drainer.drain(leastUsed!, Infinity);
-  }
-
-  /** The paused instances that are not being resumed; the one that was used last comes first. */
-  #sleepers(): Instance[] {
-    return [...this.#instances].filter((one) => one.state === "paused" && !this.#coming.has(one))
-      .sort((a, b) => b.idleSince - a.idleSince);
   }
 
   /** Resumes an instance, or starts one where there may be more; whether there was one to be had. */
   #more(): boolean {
-    const [sleeper] = this.#sleepers();
+    const [sleeper] = this.#instances.sleepers;
     if (sleeper !== undefined) {
       this.#track(sleeper, this.#freezer.resume(sleeper));
       return true;
@@ -392,19 +326,19 @@ export class InstancePool implements InstanceOwner {
   }
 
   #track(instance: Instance, coming: Promise<void>): void {
-    const came = coming.then(() => undefined, (error: unknown) => error).then((error) => {
-      this.#coming.delete(instance);
+    this.#instances.track(instance, coming, (error) => {
       if (error !== undefined) this.#resumeFailed(instance, error);
       this.#scale();
     });
-    this.#coming.set(instance, came);
   }
 
+  /** @param count How many failures there had been when it began. */
   #startFailed(error: unknown, count: number): void {
+    const failure = error instanceof ClessError ? error : undefined;
     // Nobody is to blame where the engine was away.
-    const isAway = error instanceof ClessError && error.cause instanceof EngineAway;
-    if (!isAway) {
-      this.#note(error instanceof ClessError ? error.detail ?? error.message : messageOf(error), count, error);
+    if (!(failure?.cause instanceof EngineAway)) {
+      const output = failure && this.#parts.starter.outputOf(failure);
+      this.#crashes.failed(failure?.detail ?? messageOf(error), count, output);
     }
     if (this.#suspensions === 0 && !this.awake) this.#breaker.refuse(error);
   }
@@ -418,26 +352,14 @@ export class InstancePool implements InstanceOwner {
   /** The container of an instance has ended, though nobody here wanted it to. */
   #ended(instance: Instance): void {
     const { launcher, starter } = this.#parts;
-    const { age = 0, exitCode, id, oom } = instance;
+    const { exitCode, id, oom } = instance;
     const { memory, service } = this.revision;
     const reason = oom ? outOfMemory(memory) : exitCode === undefined ? "it ended" : `it ended with code ${exitCode}`;
     instance.failure = reason;
     instance.end("stopped");
     log.warning("instance ended", { service, instance: id, exitCode, reason });
-    this.#crashes.judge(age);
-    if (age < YOUNG_MS) {
-      this.#crashes.ended();
-      if (oom || !STOPPED.includes(exitCode)) this.#note(`${reason} soon after it was ready`, this.#crashes.count);
-    }
+    this.#crashes.ended(instance, reason);
     starter.clear(instance, launcher.remove(id));
-  }
-
-  /** @param count How many failures there had been when it began. */
-  #note(reason: string, count: number, error?: unknown): void {
-    const { failed, starter } = this.#parts;
-    const failure = this.#crashes.failed(reason, count);
-    const output = error instanceof ClessError ? starter.outputOf(error) : Promise.resolve("");
-    output.then((output) => failed?.(this.#crashes.explain(failure, output), this));
   }
 
   async #drainAll(timeout: number, which: (instance: Instance) => boolean = () => true): Promise<void> {

@@ -154,15 +154,13 @@ Deno.test("what nobody waits for is started again only after a while, from the f
 });
 
 Deno.test("whoever waits for a slot is told of the crash loop where the last instance dies in it", async () => {
-  const kit = newKit();
+  const { kit } = newBroken();
   const pool = kit.newPool({ ...newRevision(), concurrency: 1 });
+  await ask(pool);
+  await ask(pool);
   mend(kit);
   const { lease } = await pool.hold(never());
-  const held = assertRejects(() => pool.hold(never()), ClessError);
-  kit.launcher.on.launch = () => {
-    throw new Error("no");
-  };
+  const held = ask(pool);
   kit.launcher.end(lease.instance.id, 1);
-  assertEquals((await held).code, "start_failed");
-  assertEquals(pool.waiting, 0);
+  assertEquals([await held, pool.waiting], [["crash_loop", 1], 0]);
 });

@@ -120,7 +120,20 @@ Deno.test("a request that waits for a pause that fails gets the instance", async
   const held = pool.hold(never());
   paused.reject(new Error("cannot freeze"));
   assertEquals((await held).lease.instance, instance);
-  assertEquals([kit.launcher.called("resume"), kit.launcher.called("launch")], [[], ["one"]]);
+  assertEquals([kit.launcher.called("resume"), kit.launcher.called("launch")], [["one"], ["one"]]);
+});
+
+Deno.test("an instance that may be frozen serves nobody before it was resumed", async () => {
+  const { kit, pool, instance } = await idlePool();
+  kit.launcher.on.pause = kit.launcher.on.resume = () => {
+    throw new Error("the engine is confused");
+  };
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  await settle();
+  assertEquals([instance.state, pool.claim()], ["paused", undefined]);
+  delete kit.launcher.on.resume;
+  assertEquals((await pool.hold(never())).lease.instance, instance);
 });
 
 Deno.test("an instance that is removed while its pause is on its way is gone, whatever becomes of that", async () => {

@@ -1,0 +1,253 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Revision } from "../../src/domain/revision.ts";
+import { ClessError } from "../../src/errors.ts";
+import { pause } from "../../src/serving/clock.ts";
+import type { Instance, Lease } from "../../src/serving/instance.ts";
+import type { InstancePool } from "../../src/serving/instance_pool.ts";
+import { EngineAway } from "../../src/serving/launcher.ts";
+import { settle } from "./fake_clock.ts";
+import { type Kit, newKit } from "./kit.ts";
+
+const TICK_MS = 500;
+const EVENT_DELAY_MS = 20;
+/** Long enough for every back-off and every start that hangs. */
+const CALM_MS = 200_000;
+
+/** How the engine takes the next orders. */
+export interface Mood {
+  /** How long an order takes, ms. */
+  readonly delay: number;
+  /** What comes of it: also an order that was carried out may be reported as failed. */
+  readonly outcome: "done" | "refused" | "done but reported as failed" | "away";
+}
+
+const GOOD: Mood = { delay: 0, outcome: "done" };
+
+/** A request as the test sees it. */
+interface Asked {
+  readonly number: number;
+  readonly client: AbortController;
+  /** What the engine had spoilt when it came. */
+  readonly spoiltBefore: number;
+  state: "waiting" | "served" | "ended";
+  lease: Lease | undefined;
+}
+
+/** A pool on an engine of changing moods, with everything that must hold at any time. */
+export class PoolWorld {
+  readonly kit: Kit;
+  readonly pool: InstancePool;
+  readonly requests: Asked[] = [];
+  readonly #revision: Revision;
+  readonly #instances: Instance[] = [];
+  /** Containers that somebody has had his hands on: what cless thinks of them may be wrong for a while. */
+  readonly #touched = new Set<string>();
+  readonly #wrongs: string[] = [];
+  #mood: Mood = GOOD;
+  #pausing = 0;
+  /** How many starts the engine or an app has made fail. */
+  #spoilt = 0;
+  #retired = false;
+
+  constructor(revision: Revision) {
+    this.#revision = revision;
+    this.kit = newKit({ maxPending: 10_000 });
+    const { clock, fleet, launcher } = this.kit;
+    const add = fleet.add.bind(fleet);
+    fleet.add = (instance, pool) => {
+      this.#instances.push(instance);
+      instance.onChange = () => {
+        if (instance.state === "failed") this.#spoilt++;
+        this.#check();
+      };
+      add(instance, pool);
+    };
+    launcher.onEvent = (event) => void clock.after(EVENT_DELAY_MS, () => fleet.apply(event));
+    launcher.on.launch = async ({ id }) => {
+      await this.#obey(() => {});
+      return { origin: `http://${id}` };
+    };
+    launcher.on.pause = async (id) => {
+      this.#pausing++;
+      await this.#obey(() => this.#put(id, "paused")).finally(() => this.#pausing--);
+    };
+    launcher.on.resume = (id) => this.#obey(() => this.#put(id, "running"));
+    launcher.on.stop = launcher.on.remove = () => this.#obey(() => {});
+    this.pool = this.kit.newPool(revision);
+    clock.every(TICK_MS, () => this.pool.tick(true));
+  }
+
+  /** Whether the engine is about to pause a container. */
+  get isPausing(): boolean {
+    return this.#pausing > 0;
+  }
+
+  /** A request comes. */
+  ask(): void {
+    const asked: Asked = {
+      number: this.requests.length,
+      client: new AbortController(),
+      spoiltBefore: this.#spoilt,
+      state: "waiting",
+      lease: undefined,
+    };
+    const isFirst = !this.requests.some(({ state }) => state === "waiting");
+    this.requests.push(asked);
+    const lease = this.pool.claim();
+    if (lease !== undefined) {
+      if (!isFirst) this.#wrongs.push(`${asked.number} overtakes who waits`);
+      return this.#served(asked, lease);
+    }
+    this.pool.hold(asked.client.signal).then(
+      ({ lease }) => this.#served(asked, lease),
+      (error) => this.#failed(asked, error),
+    );
+  }
+
+  /** The nth of the requests in some state, counted round and round. */
+  pick(state: Asked["state"], n: number): Asked | undefined {
+    const those = this.requests.filter((asked) => asked.state === state);
+    return those[n % those.length];
+  }
+
+  /** The nth container, counted round and round. */
+  pickContainer(n: number): string | undefined {
+    const ids = [...this.kit.launcher.containers.values()].filter(({ state }) => state !== "ended").map(({ id }) => id);
+    return ids[n % ids.length];
+  }
+
+  /** A request is done, or its client gives up. */
+  end(asked: Asked): void {
+    if (asked.state === "waiting") asked.client.abort(new Error("gone"));
+    asked.state = "ended";
+    asked.lease?.release();
+  }
+
+  /** Changes how the engine takes orders. */
+  set mood(mood: Mood) {
+    this.#mood = mood;
+  }
+
+  /** A container dies. */
+  die(id: string, exitCode: number, seen: boolean): void {
+    this.#touched.add(id);
+    if (seen) this.kit.launcher.end(id, exitCode);
+    else this.kit.launcher.endUnseen(id);
+  }
+
+  /** Somebody pauses or unpauses a container. */
+  meddle(id: string, what: "paused" | "resumed"): void {
+    this.#touched.add(id);
+    this.#put(id, what === "paused" ? "paused" : "running");
+  }
+
+  /** The engine's list is held against what is known, some ms after it was made. */
+  reconcile(delay = 0): void {
+    const { clock, fleet, launcher } = this.kit;
+    const known = fleet.known();
+    launcher.list().then(async (listed) => {
+      if (delay > 0) await pause(clock, delay);
+      fleet.reconcile(listed, known);
+    });
+  }
+
+  /** Lets time pass; all must be well at the end, too. */
+  async advance(ms: number): Promise<void> {
+    await this.kit.clock.advance(ms);
+    this.#check();
+    const { concurrency } = this.#revision;
+    const isFree = ({ inFlight, state }: Instance) =>
+      state === "ready" && (concurrency === 0 || inFlight < concurrency);
+    if (this.pool.waiting > 0 && this.#instances.some(isFree)) this.#wrongs.push("a slot is free, and somebody waits");
+    if (this.pool.waiting > 0 && !this.pool.awake) this.#wrongs.push("somebody waits for nothing");
+    assertEquals(this.#wrongs, []);
+  }
+
+  /** Everything calms down: all who wait are served, nothing is left over. */
+  async finish(): Promise<void> {
+    const { clock, fleet, launcher, starter } = this.kit;
+    this.#mood = GOOD;
+    this.reconcile();
+    for (let rounds = 0; this.requests.some(({ state }) => state === "waiting"); rounds++) {
+      assert(rounds < 50, `nobody serves ${this.pick("waiting", 0)!.number}`);
+      await this.advance(CALM_MS / 50);
+      for (const asked of this.requests) if (asked.state === "served") this.end(asked);
+    }
+    for (const asked of this.requests) this.end(asked);
+    await this.advance(CALM_MS);
+    this.ask();
+    await this.advance(1000);
+    const last = this.requests.at(-1)!;
+    assertEquals(last.state, "served", "a request when all is calm");
+    this.#retired = true;
+    for (const asked of this.requests) this.end(asked);
+    await clock.until(this.pool.retire(1000));
+    await clock.until(starter.settled());
+    await settle();
+    assertEquals(this.#wrongs, []);
+    for (const { id, inFlight, state } of this.#instances) {
+      assertEquals([id, inFlight, state === "stopped" || state === "failed"], [id, 0, true]);
+    }
+    await clock.advance(1000);
+    assertEquals([fleet.instances(), this.pool.awake, this.pool.waiting], [[], false, 0]);
+    // What the engine has refused to remove is found by the reaper.
+    const removed = new Set([...launcher.called("stop"), ...launcher.called("remove")]);
+    assertEquals([...launcher.containers.keys()].filter((id) => !removed.has(id)), []);
+    assertEquals(clock.timers, 1, "timers besides the tick");
+  }
+
+  #served(asked: Asked, lease: Lease): void {
+    if (asked.state === "ended") return lease.release(); // it left at that very moment
+    const before = this.requests.find(({ number, state }) => state === "waiting" && number < asked.number);
+    if (before !== undefined) this.#wrongs.push(`${asked.number} is served before ${before.number}`);
+    asked.state = "served";
+    asked.lease = lease;
+    lease.holder = { instanceGone: () => this.end(asked) };
+    if (lease.instance.gone.aborted) this.end(asked);
+    this.#check();
+  }
+
+  #failed(asked: Asked, error: unknown): void {
+    if (asked.state === "ended") return;
+    asked.state = "ended";
+    const code = error instanceof ClessError ? error.code : String(error);
+    const isStart = (code === "start_failed" || code === "start_timeout") && this.#spoilt > asked.spoiltBefore;
+    const isLoop = code === "crash_loop" && this.#spoilt + this.#touched.size >= 3;
+    const isEnd = code === "draining" && this.#retired;
+    if (!isStart && !isLoop && !isEnd) this.#wrongs.push(`${asked.number} fails by itself: ${code}`);
+  }
+
+  #check(): void {
+    const { concurrency, maxInstances, minInstances } = this.#revision;
+    const of = (...states: Instance["state"][]) => this.#instances.filter(({ state }) => states.includes(state));
+    const live = of("starting", "ready", "paused").length;
+    if (live > maxInstances) this.#wrongs.push(`${live} instances are live`);
+    if (concurrency === 0 && minInstances < 2 && of("starting", "ready").length > 1) this.#wrongs.push("two starts");
+    for (const { id, inFlight, state } of this.#instances) {
+      if (concurrency > 0 && inFlight > concurrency) this.#wrongs.push(`${id} has ${inFlight} requests`);
+      const container = this.kit.launcher.containers.get(id);
+      if (inFlight > 0 && !this.#touched.has(id) && (state === "ready" || container?.state === "paused")) {
+        if (container?.state === "running") continue;
+        this.#wrongs.push(`${id} has requests and is ${container?.state}`);
+      }
+    }
+  }
+
+  async #obey(act: () => void): Promise<void> {
+    const { delay, outcome } = this.#mood;
+    if (delay > 0) await pause(this.kit.clock, delay);
+    if (outcome === "away") throw new EngineAway("the engine is away");
+    if (outcome === "refused") throw new Error("the engine refuses");
+    if (outcome === "done") return;
+    act();
+    throw new Error("the engine has done it, and says that it has not");
+  }
+
+  #put(id: string, state: "paused" | "running"): void {
+    const { containers } = this.kit.launcher;
+    const container = containers.get(id);
+    if (container === undefined || container.state === "ended") return;
+    containers.set(id, { ...container, state });
+    this.kit.launcher.emit({ id, what: state === "paused" ? "paused" : "resumed" });
+  }
+}
