@@ -6,7 +6,7 @@ import { Random } from "../support/random.ts";
 import { bareTimes } from "./bare.ts";
 import { changeServices, harmContainers } from "./chaos.ts";
 import { Tally } from "./tally.ts";
-import { pauseFor, useService } from "./traffic.ts";
+import { newClient, pauseFor, useService } from "./traffic.ts";
 import { Watch } from "./watch.ts";
 
 const TIERS = { pauseAfter: 1000, stopAfter: 4000 };
@@ -46,7 +46,9 @@ export async function soak({ minutes, seed, services: count, tell }: SoakOptions
   const random = (part: number) => new Random(seed, part);
   const { hostname, port } = program.proxy;
   const proxy = `${hostname}:${port}`;
-  const users = names.map((service, n) => useService({ ...TIERS, service, proxy, random: random(n), tally, signal }));
+  const client = newClient();
+  const use = { ...TIERS, client, proxy, tally, signal };
+  const users = names.map((service, n) => useService({ ...use, service, random: random(n) }));
   const chaos = { program, services: names, tally, signal };
   const harmed = harmContainers({ ...chaos, random: random(-1), every: 1500 });
   const changed = changeServices({ ...chaos, random: random(-2), every: 3000, template: { image } });
@@ -59,6 +61,7 @@ export async function soak({ minutes, seed, services: count, tell }: SoakOptions
   }
   ending.abort();
   await Promise.all(users);
+  client.close(); // its connections are no leak
   tell(`${await harmed} containers harmed, ${await changed} revisions deployed`);
   watch.stop();
   for (const line of tally.report()) tell(line);

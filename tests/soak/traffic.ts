@@ -1,7 +1,11 @@
 import { Random } from "../support/random.ts";
 import type { Outcome, Tally, Tier } from "./tally.ts";
 
-const client = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 100 });
+/** What sends the requests: its connections are kept for the next ones. */
+export function newClient(): Deno.HttpClient {
+  return Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 100 });
+}
+
 /** After that a request is taken for lost, ms. */
 const PATIENCE_MS = 40_000;
 const LARGE = 200_000;
@@ -18,6 +22,7 @@ export interface UseOptions extends Tiers {
   readonly service: string;
   /** Where the proxy listens, `HOST:PORT`. */
   readonly proxy: string;
+  readonly client: Deno.HttpClient;
   readonly random: Random;
   readonly tally: Tally;
   readonly signal: AbortSignal;
@@ -41,7 +46,7 @@ function gap({ pauseAfter, random, stopAfter }: UseOptions): number {
   return random.between(stopAfter, stopAfter + 2 * pauseAfter);
 }
 
-async function request({ proxy, random, service }: UseOptions): Promise<Outcome> {
+async function request({ client, proxy, random, service }: UseOptions): Promise<Outcome> {
   const kind = random.below(100);
   const method = kind < 15 ? "POST" : "GET";
   const path = kind >= 80 ? `/${LARGE}` : "/";
