@@ -193,6 +193,7 @@ export class Cless {
   /** Takes over what an earlier process has left, and from then on looks after it; requests are served meanwhile. */
   async #adopt(): Promise<void> {
     await this.#adoption.run();
+    this.#containers.speedUp();
     if (!this.#adoption.known) return;
     this.#requests.reaper.start();
     this.#requests.reaper.reconcile(); // what has ended just when it was taken over was told to nobody

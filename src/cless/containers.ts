@@ -95,12 +95,19 @@ export class Containers {
     await findEngine(this.#docker);
     this.#found = true;
     this.#events.start();
-    this.#socket.find(); // until it is found, the command does everything
   }
 
   /** Has ready what the first request would have to wait for. @throws {DockerError} When the engine refuses. */
   async prepare(): Promise<void> {
     await Promise.all([this.images.changed(), this.launcher.prepare()]);
+  }
+
+  /**
+   * Looks for the engine's socket; until it is found, the command does everything. To be called once the first requests are
+   * served: it costs two commands.
+   */
+  speedUp(): void {
+    this.#socket.find();
   }
 
   /** Ends what {@linkcode Containers.start} has begun, and removes the network, on which there is no container any more. */

@@ -29,7 +29,7 @@ export class EngineSocket implements Disposable {
   #found: Found | undefined;
   #problem: string | undefined;
   #finding: Promise<void> | undefined;
-  #foundAt = -Infinity;
+  #foundAt = Infinity;
   #closed = false;
 
   /** @param patience How long an answer may take, ms. */
@@ -91,6 +91,7 @@ export class EngineSocket implements Disposable {
   async #ask(method: string, path: string): Promise<string | undefined> {
     const found = this.#found;
     if (found === undefined) {
+      // The first look is the owner's to begin.
       if (!this.#closed && performance.now() - this.#foundAt >= LEAST_AGE_MS) this.find();
       return undefined;
     }
