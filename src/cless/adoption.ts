@@ -54,10 +54,14 @@ export class Adoption {
   async run(): Promise<void> {
     const containers = await this.#list();
     if (containers === undefined) return;
-    const stale = containers.filter((container) => !this.#adopt(container));
-    this.#known = true;
-    for (const pool of this.#held) pool.resume();
-    this.#held.clear();
+    let stale: Container[] = [];
+    try {
+      stale = containers.filter((container) => !this.#adopt(container));
+    } finally {
+      this.#known = true;
+      for (const pool of this.#held) pool.resume(); // whatever happens, nobody may wait for ever
+      this.#held.clear();
+    }
     if (containers.length > 0) {
       log.info("containers found", { adopted: containers.length - stale.length, stale: stale.length });
     }
