@@ -74,7 +74,7 @@ function trafficTable({ traffic, url, latestRevision }: ServiceJson): string {
 
 /** A template by the names of its fields; what is said by nobody is left out. */
 function templateFacts(template: TemplateJson, showEnv: boolean): [string, string][] {
-  const { env, secretEnv = {}, volumes = [], command = [], readiness, ...fields } = template;
+  const { env, secretEnv = {}, volumes = [], command = [], readiness, liveness, ...fields } = template;
   const names = Object.keys(env);
   const variables = showEnv
     ? Object.entries(env).map(([name, value]): [string, string] => [`env ${name}`, valueText(value)])
@@ -84,6 +84,7 @@ function templateFacts(template: TemplateJson, showEnv: boolean): [string, strin
   return [
     ...Object.entries(fields).map(([name, value]): [string, string] => [name, String(value)]),
     ["readiness", readiness.path],
+    ...(liveness === undefined ? [] : [["liveness", `${liveness.path} every ${liveness.every}`] as [string, string]]),
     ...(command.length === 0 ? [] : [["command", command.map(valueText).join(" ")] as [string, string]]),
     ...variables,
     ...Object.entries(secretEnv).map(([name, secret]): [string, string] => [`env ${name}`, `the secret ${secret}`]),

@@ -37,7 +37,8 @@ export class InstanceControl {
     const pool = service && poolOf(service);
     if (pool === undefined) throw notThere(name);
     const lease = pool.claim();
-    if (lease !== undefined) return lease.release();
+    if (lease !== undefined) return lease.release(); // its idle clock starts anew
+    if (pool.ready) return;
     try {
       await tryStart(pool, signal);
     } catch (error) {

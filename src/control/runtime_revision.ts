@@ -41,5 +41,6 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits): Revisio
     concurrency: template.concurrency,
     minInstances: template.minInstances,
     maxInstances: template.maxInstances,
+    ...(template.liveness === undefined ? {} : { liveness: template.liveness }),
   });
 }

@@ -32,6 +32,7 @@ const templateFields = {
   pauseAfter: field.duration.optional(),
   stopAfter: field.duration.optional(),
   readiness: strict({ path: field.urlPath.default("/") }).default({ path: "/" }),
+  liveness: strict({ path: field.urlPath.default("/"), every: field.interval.default("10s") }).optional(),
   memory: field.memory.optional(),
   cpus: z.number().gt(0).lte(1024).optional(),
 };
@@ -179,13 +180,14 @@ const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as c
 /** The template that a JSON form stands for; the form must have been checked. */
 export function readTemplate(json: TemplateJson): TemplateInput {
   const { pullPolicy, secretEnv, command, volumes, memory, cpus, image, port, env, readiness } = json;
-  const { concurrency, minInstances, maxInstances } = json;
+  const { concurrency, liveness, minInstances, maxInstances } = json;
   return {
     ...{ image, port, env, concurrency, minInstances, maxInstances, readiness },
     ...(pullPolicy === undefined ? {} : { pullPolicy }),
     ...(secretEnv === undefined ? {} : { secretEnv }),
     ...(command === undefined ? {} : { command }),
     ...(volumes === undefined ? {} : { volumes }),
+    ...(liveness === undefined ? {} : { liveness: { ...liveness, every: parseDuration(liveness.every) } }),
     ...(memory === undefined ? {} : { memory: parseMemory(memory) }),
     ...(cpus === undefined ? {} : { cpus }),
     ...Object.fromEntries(TIMES.flatMap((key) => json[key] === undefined ? [] : [[key, parseDuration(json[key])]])),
@@ -194,7 +196,7 @@ export function readTemplate(json: TemplateJson): TemplateInput {
 
 /** The JSON form of a template, with its defaults; {@linkcode parseService} reads the same from it. */
 export function showTemplate(template: RevisionTemplate): TemplateJson {
-  const { memory, cpus, ...rest } = template;
+  const { liveness, memory, cpus, ...rest } = template;
   const { image, pullPolicy, port, concurrency, minInstances, maxInstances } = rest;
   return {
     ...{ image, pullPolicy, port },
@@ -208,6 +210,7 @@ export function showTemplate(template: RevisionTemplate): TemplateJson {
       return ms === undefined ? [] : [[key, formatDuration(ms)]];
     })),
     readiness: { ...template.readiness },
+    ...(liveness === undefined ? {} : { liveness: { ...liveness, every: formatDuration(liveness.every) } }),
     ...(memory === undefined ? {} : { memory: formatMemory(memory) }),
     ...(cpus === undefined ? {} : { cpus }),
   };

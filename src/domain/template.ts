@@ -34,6 +34,8 @@ export interface RevisionTemplate {
   readonly pauseAfter?: number;
   readonly stopAfter?: number;
   readonly readiness: { readonly path: string };
+  /** What an instance is asked again and again, and how often, ms; missing for never. */
+  readonly liveness?: { readonly path: string; readonly every: number };
   readonly memory?: number;
   readonly cpus?: number;
 }
@@ -46,7 +48,7 @@ const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as c
 
 /** Fills in the defaults and puts what has no order of its own in order, so that equal templates look alike. */
 export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
-  const { startTimeout, requestTimeout, pauseAfter, stopAfter, memory, cpus } = input;
+  const { startTimeout, requestTimeout, pauseAfter, stopAfter, liveness, memory, cpus } = input;
   return Object.freeze({
     image: input.image,
     pullPolicy: input.pullPolicy ?? "missing",
@@ -66,6 +68,7 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
     ...(pauseAfter === undefined ? {} : { pauseAfter }),
     ...(stopAfter === undefined ? {} : { stopAfter }),
     readiness: Object.freeze({ path: input.readiness?.path ?? "/" }),
+    ...(liveness === undefined ? {} : { liveness: Object.freeze({ path: liveness.path, every: liveness.every }) }),
     ...(memory === undefined ? {} : { memory }),
     ...(cpus === undefined ? {} : { cpus }),
   });

@@ -71,8 +71,8 @@ export class Freezer {
     } catch (error) {
       log.warning("cannot pause an instance", { instance: id, reason: messageOf(error) });
       this.#retryAt.set(instance, this.#clock.now() + RETRY_MS);
-      // What fails may have been done all the same, but not by an engine that is away.
-      const runs = error instanceof EngineAway || await this.#launcher.resume(id).then(() => true, () => false);
+      // What fails may have been done all the same; an engine that is away for both has most likely done nothing.
+      const runs = await this.#launcher.resume(id).then(() => true, (error) => error instanceof EngineAway);
       if (runs && instance.state === "paused") instance.become("ready");
     }
   }

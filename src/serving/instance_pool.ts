@@ -93,6 +93,11 @@ export class InstancePool implements InstanceOwner {
     return this.#instances.live > 0;
   }
 
+  /** Whether an instance is ready, however busy. */
+  get ready(): boolean {
+    return this.#breaker.ready.length > 0;
+  }
+
   /** Whether there are as many instances as there may be. */
   get full(): boolean {
     return this.#instances.live >= this.revision.maxInstances;
@@ -167,6 +172,8 @@ export class InstancePool implements InstanceOwner {
     switch (event.what) {
       case "paused":
         if (instance.state === "ready") instance.become("paused");
+        // A frozen app would never become ready.
+        else if (instance.state === "starting") this.#parts.launcher.resume(instance.id).catch(() => {});
         break;
       case "resumed":
         if (instance.state !== "paused" || this.#freezer.isPausing(instance)) break;
@@ -240,7 +247,10 @@ export class InstancePool implements InstanceOwner {
       return this.resume();
     }
     // A start that somebody waits for goes on.
-    await this.#drainAll(deadline - clock.now(), ({ state }) => state !== "starting" || this.waiting === 0);
+    const { waiting } = this;
+    const drained = this.#drainAll(deadline - clock.now(), ({ state }) => state !== "starting" || waiting === 0);
+    this.#scale(); // who still waits for a slot gets another instance
+    await drained;
   }
 
   /**
@@ -288,7 +298,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   #isServing(): boolean {
-    return this.#breaker.ready.length > 0 || this.#instances.coming > 0;
+    return this.ready || this.#instances.coming > 0;
   }
 
   /** Serves those who wait where there is room, and has instances started for the others where there may be more. */

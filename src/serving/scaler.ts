@@ -1,6 +1,9 @@
 /** How long a window of observations is at most, ms. */
 const LONGEST_WINDOW_MS = 60_000;
 
+/** How many instances of a revision are started or resumed at once at most: more would only slow one another down. */
+const MOST_COMING = 10;
+
 /** What was seen of a revision. */
 export interface Observation {
   /** In the clock's ms. */
@@ -46,7 +49,8 @@ export function decide(situation: Situation): Decision {
   const { coming, concurrency, demand, maxInstances, minInstances, paused, ready } = situation;
   const wanted = needed(demand, concurrency);
   const most = paused + Math.max(0, maxInstances - ready - coming - paused);
-  const start = Math.min(most, Math.max(0, wanted - ready - coming));
+  const missing = Math.min(most, wanted - ready - coming);
+  const start = Math.max(0, Math.min(missing, MOST_COMING - coming));
   if (start > 0 || coming > 0 || !isStable(situation)) return { start, stop: 0 };
   const peak = situation.window.reduce((most, observation) => Math.max(most, observation.peak), demand);
   // The last one is not too many: it is for the idle tiers to say when nobody needs it.

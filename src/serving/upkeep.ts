@@ -57,10 +57,11 @@ export class Upkeep {
 
   /** Pauses and stops what nobody uses, and starts what there should be always. */
   tick(): void {
-    const { crashes, instances, revision } = this.#parts;
+    const { breaker, crashes, instances, revision } = this.#parts;
     for (const { age } of instances) crashes.judge(age);
     this.#rest();
-    if (revision.concurrency > 0) this.#shrink();
+    if (breaker.ready.length > 1 && revision.concurrency > 0) this.#shrink();
+    else if (this.#window.length > 0) this.#window = [];
     if (this.kept) this.keepMinimum();
   }
 

@@ -48,6 +48,16 @@ Deno.test("a paused instance is resumed", async () => {
   assertEquals(launcher.called("resume"), ["one"]);
 });
 
+Deno.test("a service whose instances are all busy is awake", async () => {
+  const { control, deployer, launcher, services } = await newControl();
+  await deployer.deploy("app", input("three", { concurrency: 1, traffic: 100 }), AT_ONCE);
+  const woken = control.wake("app", never());
+  (await launcher.nextLaunch()).succeed(ORIGIN);
+  await woken;
+  services.get("app")!.route().claim();
+  await control.wake("app", never());
+});
+
 Deno.test("a start that fails is told with its reason, and one that is waited for no longer goes on", async () => {
   const { control, launcher } = await newControl();
   const failing = control.wake("app", never());

@@ -180,6 +180,13 @@ Deno.test("times and sizes are texts with their units", () => {
   refused("memory", "expected a size such as", ["", "0", "1.5g", "256mb", "lots"].map((memory) => ({ memory })));
 });
 
+Deno.test("a liveness probe has a path and an interval, which is not never", () => {
+  accepted([{ liveness: { path: "/health", every: "5s" } }]);
+  assertEquals(parseService("shop", { image: "a", liveness: {} }).template.liveness, { path: "/", every: 10_000 });
+  refused("liveness.every", "must be more than 0", [{ liveness: { every: "0" } }]);
+  refused("liveness.every", "expected a duration", [{ liveness: { every: "soon" } }]);
+});
+
 Deno.test("a path for readiness begins with a slash and has nothing that would have to be encoded", () => {
   accepted(["/", "/a?b=c&d=%20", "/~a//b"].map((path) => ({ readiness: { path } })));
   assertEquals(parseService("shop", { image: "a", readiness: {} }).template.readiness, { path: "/" });

@@ -32,6 +32,7 @@ const FULL: RevisionTemplate = canonicalTemplate({
   pauseAfter: 3000,
   stopAfter: Infinity,
   readiness: { path: "/ready" },
+  liveness: { path: "/health", every: 5000 },
   memory: 1024,
   cpus: 0.5,
 });
@@ -94,7 +95,7 @@ Deno.test("an image alone gets the defaults", () => {
 
 Deno.test("what is said is kept", () => {
   assertEquals(FULL.stopAfter, Infinity);
-  assertEquals(Object.keys(FULL).length, 17);
+  assertEquals(Object.keys(FULL).length, 18);
   assertEquals(canonicalTemplate(FULL), FULL);
 });
 
@@ -142,6 +143,7 @@ Deno.test("every other difference is one of the texts", () => {
     { pauseAfter: Infinity },
     { stopAfter: 1000 },
     { readiness: { path: "/ready/" } },
+    { liveness: { path: "/health", every: 6000 } },
     { memory: 1025 },
     { cpus: 0.25 },
   ];

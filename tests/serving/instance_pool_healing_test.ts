@@ -40,6 +40,18 @@ Deno.test("whoever waits for a slot on an instance that is taken out gets anothe
   assertEquals((await held).lease.instance.id, "two");
 });
 
+Deno.test("somebody who pauses a container that is starting does not keep it from becoming ready", async () => {
+  const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+  const pool = kit.newPool();
+  pool.wake();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await settle();
+  kit.launcher.pause("one");
+  assertEquals(kit.launcher.called("resume"), ["one"]);
+  kit.launcher.end("one");
+  await kit.starter.settled();
+});
+
 /** A pool whose instances are asked every 5 s. */
 async function probed(probe: Probe) {
   const asked: string[] = [];
@@ -136,12 +148,13 @@ Deno.test("while the engine is away a running instance serves on, and a paused o
   const kit = newKit();
   const pool = kit.newPool({ ...newRevision(), pauseAfter: 10_000, stopAfter: Infinity });
   (await started(kit, pool)).lease.release();
-  kit.launcher.on.pause = away;
+  kit.launcher.on.pause = kit.launcher.on.resume = away;
   await kit.clock.advance(10_000);
   pool.tick(false);
   await settle();
   assertEquals(pool.claim()?.release(), undefined);
   delete kit.launcher.on.pause;
+  delete kit.launcher.on.resume;
   await kit.clock.advance(10_000);
   pool.tick(false);
   await settle();

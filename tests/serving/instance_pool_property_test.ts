@@ -72,6 +72,8 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
     await world.advance(how.delay);
   }),
   command("sleep", fc.integer({ min: 0, max: 2_000 }), (world, ms) => void world.pool.sleep(ms)),
+  command("suspend", fc.integer({ min: 0, max: 2_000 }), (world, ms) => world.suspend(ms)),
+  command("resume", fc.constant(1), (world) => world.resume()),
   command("wake", fc.constant(1), (world) => world.pool.wake()),
   command("evict", fc.constant(1), (world) => {
     for (const { instance } of world.kit.fleet.paused()) world.pool.evict(instance);

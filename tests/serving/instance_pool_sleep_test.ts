@@ -33,6 +33,18 @@ Deno.test("a pool that sleeps waits no longer than it may", async () => {
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
 
+Deno.test("who still waits for a slot when the pool has slept long enough gets another instance at once", async () => {
+  const kit = newKit();
+  const pool = kit.newPool({ ...newRevision(), concurrency: 1 });
+  await started(kit, pool);
+  const held = pool.hold(never());
+  const slept = pool.sleep(1000);
+  await kit.clock.advance(1000);
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "two");
+  await slept;
+});
+
 Deno.test("a paused instance is removed when its pool sleeps", async () => {
   const kit = newKit();
   const pool = kit.newPool();

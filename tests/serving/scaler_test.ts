@@ -39,6 +39,12 @@ Deno.test("there are never more than there may be; a paused one is one of them a
   assertEquals(decided({ demand: 1000, ready: 10, paused: 1 }).start, 1);
 });
 
+Deno.test("only so many are started at once", () => {
+  assertEquals(decided({ demand: 1000, maxInstances: 100 }).start, 10);
+  assertEquals(decided({ demand: 1000, maxInstances: 100, coming: 8 }).start, 2);
+  assertEquals(decided({ demand: 1000, maxInstances: 100, coming: 12 }).start, 0);
+});
+
 Deno.test("one instance is enough for any number of requests where it takes them", () => {
   assertEquals(decided({ concurrency: 0, demand: 1000 }).start, 0);
   assertEquals(decided({ concurrency: 0, demand: 1, ready: 0 }).start, 1);

@@ -29,6 +29,10 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   pauseAfter: ["When an instance that nobody uses is paused", "60s"],
   stopAfter: ["When an instance that nobody uses is stopped", "10m"],
   readiness: ["The path that must answer, with a status below 500, before an instance gets requests", { path: "/" }],
+  liveness: [
+    "What a ready instance is asked, and how often; one that does not answer with a status below 500 is replaced",
+    { path: "/", every: "10s" },
+  ],
   memory: ["How much memory an instance may use, swap included", "256m"],
   cpus: ["How many processors an instance may keep busy", 0.5],
   domains: ["Whole hostnames that lead to the service besides its own", ["shop.example.org"]],

@@ -32,6 +32,13 @@ export const duration = z.string().check(reads(parseDuration)).meta({
   description: "A length of time such as 250ms, 30s, 5m or 1h; 0 is never",
 });
 
+/** A length of time after which something happens again. */
+export const interval = z.string().check(reads(parseDuration)).refine((text) => text !== "0", "must be more than 0")
+  .meta({
+    pattern: "^[0-9]+(ms|s|m|h)$",
+    description: "A length of time such as 250ms, 30s, 5m or 1h",
+  });
+
 /** A size of memory as text. */
 export const memory = z.string().check(reads(parseMemory)).meta({
   pattern: "^[0-9]+[bkmgBKMG]?$",
