@@ -49,7 +49,7 @@ Deno.test("a request waits until it is known what there is, and gets the contain
   assertEquals([kit.launcher.calls, adoption.known], [[], false]);
   await adoption.run();
   const { lease, how } = await held;
-  assertEquals([lease.instance.id, lease.instance.origin, how], ["old", ORIGIN, "cold"]);
+  assertEquals([lease.instance.id, lease.instance.origin, how], ["old", ORIGIN, undefined]);
   assertEquals([kit.launcher.called("launch"), found, adoption.known], [[], [["old", "app"]], true]);
 });
 
