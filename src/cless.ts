@@ -1,3 +1,4 @@
+import { Adoption } from "./cless/adoption.ts";
 import { Containers } from "./cless/containers.ts";
 import { ConfigFile } from "./cless/config_file.ts";
 import { ControlPlane } from "./cless/control_plane.ts";
@@ -17,6 +18,7 @@ import { conventionLabel } from "./domain/revision.ts";
 import { OperatorError } from "./errors.ts";
 import { atMost, type Clock, systemClock } from "./serving/clock.ts";
 import type { InstancePool } from "./serving/instance_pool.ts";
+import type { Container } from "./serving/launcher.ts";
 import type { RequestHead } from "./serving/request_head.ts";
 import { Server } from "./serving/server.ts";
 import { SqliteStore } from "./sqlite/store.ts";
@@ -32,7 +34,7 @@ export class Cless {
   readonly #store: Store;
   readonly #clock: Clock = systemClock;
   readonly #containers: Containers;
-  readonly #launcher: RevisionLauncher;
+  readonly #adoption: Adoption;
   readonly #requests: RequestPath;
   readonly #control: ControlPlane;
   /** Missing where only operators declare services. */
@@ -49,11 +51,19 @@ export class Cless {
       dataDir,
       clock,
       observe: (event) => this.#requests.fleet.apply(event),
-      gap: () => this.#requests.reaper.reconcile(),
+      // Before it is known which containers are of use, each would look like one that belongs to nobody.
+      gap: () => void (this.#adoption.known && this.#requests.reaper.reconcile()),
     });
     const env = new RevisionEnv(secrets);
     const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
-    const launcher = this.#launcher = new RevisionLauncher({ launcher: containers.launcher, env, hostPaths, clock });
+    const launcher = new RevisionLauncher({ launcher: containers.launcher, env, hostPaths, clock });
+    const adoption = this.#adoption = new Adoption({
+      launcher,
+      clock,
+      poolOf: (container) => this.#poolOf(container),
+      found: ({ id }, pool) => launcher.found(id, pool?.revision),
+      patience: config.startTimeout,
+    });
     const requests: RequestPath = this.#requests = new RequestPath({
       config,
       clock,
@@ -61,6 +71,7 @@ export class Cless {
       images: containers.images,
       listening: () => containers.listening,
       isDeclared: (name) => control.deployer.get(name) !== undefined,
+      made: (pool) => adoption.hold(pool),
       changed: (instance) => control.instanceChanged(instance),
       answered: (service, status, ms) => control.metrics.requested(service, status, ms),
       failed: (failure, pool) => control.revisionFailed(pool.revision, failure),
@@ -102,6 +113,7 @@ export class Cless {
       await cless.#start();
       return cless;
     } catch (error) {
+      cless.#adoption.stop();
       await cless.stop();
       if (error instanceof DockerError) throw new OperatorError(`the Docker engine refuses: ${error.message}`);
       throw error;
@@ -141,11 +153,12 @@ export class Cless {
     await this.#configFile?.reload();
   }
 
-  /** Stops accepting, lets what is in flight finish for a while, and stops the containers. */
+  /** Stops accepting, lets what is in flight finish for a while, and stops the containers, unless they are to be kept. */
   async stop(): Promise<void> {
     this.#configFile?.stop();
     await Promise.all([this.#control.close(), this.#requests.drain()]);
-    if (this.#containers.found) await atMost(this.#stopContainers(), this.#clock, STOP_PATIENCE_MS);
+    this.#adoption.stop();
+    if (this.#containers.found) await atMost(this.#endContainers(), this.#clock, STOP_PATIENCE_MS);
     await atMost(this.#admin.shutdown(), this.#clock, ADMIN_PATIENCE_MS);
     this.#requests[Symbol.dispose]();
     this.#store[Symbol.dispose]();
@@ -166,37 +179,40 @@ export class Cless {
     const manifest = await this.#configFile?.read();
     await this.#containers.start();
     this.#control.load();
-    await this.#adopt();
     this.#admin.listen();
     for (const server of this.#requests.servers) server.listen();
     this.#requests.reserve.take();
-    this.#requests.reaper.start();
+    await this.#containers.prepare();
+    this.#adopt();
     if (manifest !== undefined) this.#configFile?.apply(manifest);
   }
 
-  async #stopContainers(): Promise<void> {
-    this.#containers.launcher.outputs.close(); // nobody will ask for what they have written
-    await this.#requests.stopContainers();
-    await this.#containers.stop();
+  /** Takes over what an earlier process has left, and from then on looks after it; requests are served meanwhile. */
+  async #adopt(): Promise<void> {
+    await this.#adoption.run();
+    this.#containers.speedUp();
+    if (!this.#adoption.known) return;
+    this.#requests.reaper.start();
+    this.#requests.reaper.reconcile(); // what has ended just when it was taken over was told to nobody
   }
 
-  /** Takes over what an earlier process has left and is still of use, and removes the rest. */
-  async #adopt(): Promise<void> {
-    for (const container of await this.#containers.launcher.list()) {
-      const { imageId, origin, revision, service, state } = container;
-      const usable = (state === "running" || state === "paused") && origin !== undefined;
-      const pool = usable ? this.#poolOf(service, revision, imageId) : undefined;
-      this.#launcher.found(container.id, pool?.revision);
-      if (pool !== undefined && origin !== undefined) pool.adopt({ ...container, origin });
+  /** Stops the containers, or leaves them for the next start. */
+  async #endContainers(): Promise<void> {
+    this.#containers.launcher.outputs.close(); // nobody will ask for what they have written
+    if (this.#config.onExit === "keep") {
+      await this.#requests.starter.settled(); // what is being removed goes
+      await this.#containers.leave();
+    } else {
+      await this.#requests.stopContainers();
+      await this.#containers.stop();
     }
-    this.#requests.reaper.reconcile(); // what is left belongs to no instance, and goes
   }
 
   /** The pool that a container of an earlier process belongs to; `undefined` where it is of no use any more. */
-  #poolOf(service: string, revision: string, imageId: string): InstancePool | undefined {
+  #poolOf({ imageId, revision, service }: Container): InstancePool | undefined {
     if (this.#control.deployer.get(service) === undefined) return this.#requests.convention?.adopt(service, imageId);
     const pool = this.#control.publisher.poolOf(service, revision);
-    return pool !== undefined && pool.revision.imageId === imageId && !pool.awake ? pool : undefined;
+    return pool !== undefined && pool.revision.imageId === imageId && !pool.full ? pool : undefined;
   }
 
   /** Whether the proxy has a request for the admin API: others than this machine would send the token in the clear. */

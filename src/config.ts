@@ -2,12 +2,15 @@ import { type Cidr, parseCidr } from "./domain/cidr.ts";
 import { parseDuration } from "./domain/duration.ts";
 import { type Endpoint, parseEndpoint } from "./domain/endpoint.ts";
 import { parseHostname } from "./domain/hostname.ts";
+import { parseMachineMemory, parseMemory } from "./domain/memory.ts";
 import { messageOf, UsageError } from "./errors.ts";
 
 /** How requests reach an instance. */
 export type Upstream = "auto" | "direct" | "published";
 /** What sends requests to the apps. */
 export type Forward = "exact" | "fetch";
+/** What becomes of the containers when the program ends. */
+export type OnExit = "stop" | "keep";
 /** How log lines are written. */
 export type LogFormat = "text" | "json";
 /** The least important lines that are written. */
@@ -39,6 +42,9 @@ export interface Config {
   readonly stopAfter: number;
   readonly drainTimeout: number;
   readonly maxPending: number;
+  /** What all instances together may use until paused ones are stopped early, bytes; `Infinity` for any amount. */
+  readonly memoryBudget: number;
+  readonly onExit: OnExit;
   readonly trustedProxies: readonly Cidr[];
   readonly logFormat: LogFormat;
   readonly logLevel: LogLevel;
@@ -52,11 +58,35 @@ export interface Surroundings {
   readonly root: boolean;
   /** Whether the log goes to a terminal. */
   readonly terminal: boolean;
+  /** How much memory there is, in bytes; `Infinity` where that is not known. */
+  memory(): number;
 }
 
 /** The surroundings as they are. */
 export function systemSurroundings(): Surroundings {
-  return { env: (name) => Deno.env.get(name), root: Deno.uid() === 0, terminal: Deno.stderr.isTerminal() };
+  return {
+    env: (name) => Deno.env.get(name),
+    root: Deno.uid() === 0,
+    terminal: Deno.stderr.isTerminal(),
+    memory: systemMemory,
+  };
+}
+
+/** The machine's memory: proc_meminfo(5); or, where cless itself runs in a container, what that may use: cgroups(7). */
+const MEMORY_FILES = [
+  "/proc/meminfo",
+  "/sys/fs/cgroup/memory.max",
+  "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+];
+
+function systemMemory(): number {
+  try {
+    // Deno reads them for those alone who may do everything. That one of them is missing makes no difference.
+    const { stdout } = new Deno.Command("cat", { args: MEMORY_FILES, stdin: "null", stderr: "null" }).outputSync();
+    return parseMachineMemory(new TextDecoder().decode(stdout)) ?? Infinity;
+  } catch {
+    return Infinity; // there is no such command here
+  }
 }
 
 /** What was given on the command line: texts of a flag with a value, or the state of a switch. */
@@ -121,6 +151,8 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
     stopAfter: one("stop-after", parseDuration, 600_000),
     drainTimeout: one("drain-timeout", parseDuration, 30_000),
     maxPending: one("max-pending", parseCount, 2000),
+    memoryBudget: one("memory-budget", parseBudget, undefined) ?? Math.floor(surroundings.memory() / 2),
+    onExit: one("on-exit", choice("stop", "keep"), "stop"),
     trustedProxies: all("trusted-proxy", parseCidr),
     logFormat: one("log-format", choice("text", "json"), surroundings.terminal ? "text" : "json"),
     logLevel: one("log-level", choice("debug", "info", "warning", "error"), "info"),
@@ -150,6 +182,11 @@ function parseCount(text: string): number {
   const count = /^\d{1,7}$/.test(text) ? Number(text) : NaN;
   if (!(count >= 1)) throw new RangeError("expected a whole number from 1 to 9999999");
   return count;
+}
+
+/** A size of memory; 0 is no limit, as it is with durations. */
+function parseBudget(text: string): number {
+  return /^0+[bkmg]?$/i.test(text) ? Infinity : parseMemory(text);
 }
 
 function parsePortRange(text: string): { first: number; last: number } {

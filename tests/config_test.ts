@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows, fail } from "@std/assert";
 import { SERVE_FLAGS } from "../src/cli/serve_flags.ts";
 import {
   type Config,
@@ -6,10 +6,12 @@ import {
   type GivenFlags,
   readConfig,
   type Surroundings,
+  systemSurroundings,
   variableOf,
 } from "../src/config.ts";
 import { UsageError } from "../src/errors.ts";
 import { FORWARDERS } from "./support/forwarders.ts";
+import { noRun } from "./support/permissions.ts";
 
 type Flags = Record<string, string | string[] | boolean>;
 
@@ -18,7 +20,13 @@ function read(flags: Flags = {}, variables: Record<string, string> = {}, around:
   const given: GivenFlags = new Map(
     Object.entries(flags).map(([flag, value]) => [flag, typeof value === "string" ? [value] : value]),
   );
-  return readConfig(given, { env: (name) => variables[name], root: true, terminal: false, ...around });
+  return readConfig(given, {
+    env: (name) => variables[name],
+    root: true,
+    terminal: false,
+    memory: () => 8e9 + 1,
+    ...around,
+  });
 }
 
 /** The ranges of a setting as what they hold, since they are objects of their own kind. */
@@ -45,9 +53,11 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "allow-host-path": ["/srv//data/", { allowHostPaths: ["/srv/data"] }],
   "start-timeout": ["1500ms", { startTimeout: 1500 }],
   "request-timeout": ["0", { requestTimeout: Infinity }],
-  "pause-after": ["1m", { pauseAfter: 60_000 }],
+  "pause-after": ["90s", { pauseAfter: 90_000 }],
   "stop-after": ["1h", { stopAfter: 3_600_000 }],
   "drain-timeout": ["5s", { drainTimeout: 5000 }],
+  "memory-budget": ["2g", { memoryBudget: 2 * 1024 ** 3 }],
+  "on-exit": ["keep", { onExit: "keep" }],
   "max-pending": ["7", { maxPending: 7 }],
   "data-dir": ["/srv/cless", { dataDir: "/srv/cless" }],
   "docker": ["/opt/bin/docker", { docker: "/opt/bin/docker" }],
@@ -80,6 +90,8 @@ Deno.test("without flags and variables the defaults hold", () => {
     stopAfter: 600_000,
     drainTimeout: 30_000,
     maxPending: 2000,
+    memoryBudget: 4e9,
+    onExit: "stop",
     trustedProxies: [],
     logFormat: "json",
     logLevel: "info",
@@ -174,6 +186,8 @@ const WRONG: [flag: string, text: string, allowed: RegExp][] = [
   ["port-range", "0-1", /^expected FIRST-LAST/],
   ["port-range", "2-1", /^expected FIRST-LAST/],
   ["port-range", "1-65536", /^expected FIRST-LAST/],
+  ["memory-budget", "1.5g", /^expected a size such as 512k/],
+  ["on-exit", "Keep", /^expected stop or keep$/],
   ["log-format", "xml", /^expected text or json$/],
   ["log-level", "INFO", /^expected debug, info, warning or error$/],
 ];
@@ -224,6 +238,19 @@ Deno.test("somebody without a home has to say where the state goes", () => {
 Deno.test("on a terminal the log is for people", () => {
   assertEquals(read({}, {}, { terminal: true }).logFormat, "text");
   assertEquals(read({ "log-format": "json" }, {}, { terminal: true }).logFormat, "json");
+});
+
+Deno.test("the memory budget follows the machine, and can be none", () => {
+  assertEquals(read({}, {}, { memory: () => Infinity }).memoryBudget, Infinity);
+  for (const none of ["0", "0g", "00"]) assertEquals(read({ "memory-budget": none }).memoryBudget, Infinity);
+  // What was said needs no look at the machine.
+  const memory = (): number => fail();
+  assertEquals(read({ "memory-budget": "1g" }, {}, { memory }).memoryBudget, 1024 ** 3);
+});
+
+Deno.test({ name: "the machine tells how much memory it has", ignore: noRun || Deno.build.os !== "linux" }, () => {
+  const bytes = systemSurroundings().memory();
+  assert(Number.isSafeInteger(bytes) && bytes > 64 * 1024 ** 2, `${bytes}`);
 });
 
 Deno.test("a variable's name is made from its flag's", () => {

@@ -26,6 +26,8 @@ export interface AdminParts {
   /** Copies of the files that another machine needs to go on. */
   readonly backup: () => Promise<readonly BackupFile[]>;
   readonly fleet: Pick<Fleet, "instances">;
+  /** How much memory each instance uses, bytes by id, as far as that is known. */
+  readonly memory: () => Promise<ReadonlyMap<string, number>>;
   readonly events: { subscribe(options: SubscribeOptions): AsyncIterable<ClessEvent> };
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
   /** The figures, as Prometheus reads them. */

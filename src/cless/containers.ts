@@ -2,18 +2,21 @@ import type { Config } from "../config.ts";
 import { type DataDir, isDataDirInUse } from "../control/data_dir.ts";
 import { DockerCommand } from "../docker/command.ts";
 import { findEngine } from "../docker/engine.ts";
+import { EngineSocket } from "../docker/engine_socket.ts";
 import { EventStream } from "../docker/events.ts";
 import { ImageSource } from "../docker/image_source.ts";
 import { LocalImages } from "../docker/images.ts";
 import { DockerLauncher } from "../docker/launcher.ts";
 import { OwnNetwork } from "../docker/network.ts";
+import { OutOfMemory } from "../docker/out_of_memory.ts";
 import { LABEL } from "../docker/run_args.ts";
-import type { Clock } from "../serving/clock.ts";
+import { atMost, type Clock } from "../serving/clock.ts";
 import type { ContainerEvent } from "../serving/launcher.ts";
 
 /** For how long what the engine has answered holds, ms. */
 const ANSWER_AGE_MS = 1000;
 const PATIENCE_MS = 10_000;
+const MEMORY_PATIENCE_MS = 1000;
 
 const WHAT: Record<string, ContainerEvent["what"]> = {
   pause: "paused",
@@ -41,18 +44,24 @@ export class Containers {
   readonly source: ImageSource;
   readonly #parts: ContainersParts;
   readonly #docker: DockerCommand;
+  readonly #socket: EngineSocket;
+  readonly #outOfMemory = new OutOfMemory();
   readonly #network: OwnNetwork;
   readonly #events: EventStream;
   #found = false;
   #asked: Promise<boolean> | undefined;
+  #measured: Promise<void> | undefined;
+  #memory: ReadonlyMap<string, number> = new Map();
 
   constructor(parts: ContainersParts) {
     const { clock, config, dataDir } = this.#parts = parts;
     this.#docker = new DockerCommand(config.docker);
+    this.#socket = new EngineSocket(this.#docker);
     this.#network = new OwnNetwork(this.#docker, dataDir, isDataDirInUse);
     this.source = new ImageSource(this.#docker);
     this.launcher = new DockerLauncher({
       docker: this.#docker,
+      socket: this.#socket,
       network: this.#network,
       owner: dataDir.owner,
       portRange: config.portRange,
@@ -81,20 +90,39 @@ export class Containers {
     return this.#found;
   }
 
-  /** @throws {OperatorError} When no engine answers. */
+  /** Finds the engine, and begins to listen to it. @throws {OperatorError} When none answers. */
   async start(): Promise<void> {
     await findEngine(this.#docker);
     await this.#network.ensure(); // where that is refused, the containers are another's, and must not be stopped
     this.#found = true;
     this.#events.start();
+  }
+
+  /** Has ready what the first request would have to wait for. @throws {DockerError} When the engine refuses. */
+  async prepare(): Promise<void> {
     await Promise.all([this.images.changed(), this.launcher.prepare()]);
   }
 
-  /** Ends what {@linkcode Containers.start} has begun, once there is no container any more. */
+  /**
+   * Looks for the engine's socket; until it is found, the command does everything. To be called once the first requests are
+   * served: it costs two commands.
+   */
+  speedUp(): void {
+    this.#socket.find();
+  }
+
+  /** Ends what {@linkcode Containers.start} has begun, and removes the network, on which there is no container any more. */
   async stop(): Promise<void> {
+    await this.leave();
+    await this.#network.remove();
+  }
+
+  /** Ends what {@linkcode Containers.start} has begun, and leaves what is there. */
+  async leave(): Promise<void> {
+    await this.launcher.settled(); // a container that is being made should be there when the next one looks
     await this.#events.stop();
     this.images.stop();
-    await this.#network.remove();
+    this.#socket[Symbol.dispose]();
   }
 
   /** Whether the engine answers; asked once for all who want to know within a second. */
@@ -105,12 +133,31 @@ export class Containers {
     return this.#asked;
   }
 
+  /**
+   * How much memory each container uses, in bytes by id, as it was within the last second; or as far as is known, where
+   * the engine takes long.
+   */
+  async memory(): Promise<ReadonlyMap<string, number>> {
+    const { clock } = this.#parts;
+    this.#measured ??= this.launcher.memory().then((memory) => void (this.#memory = memory), () => {}).finally(() => {
+      clock.after(ANSWER_AGE_MS, () => this.#measured = undefined);
+    });
+    await atMost(this.#measured, clock, MEMORY_PATIENCE_MS);
+    return this.#memory;
+  }
+
   #observe(action: string, attributes: Readonly<Record<string, string>>): void {
-    const what = WHAT[action];
     const { name, exitCode } = attributes;
     if (name === undefined) return;
     if (action === "start") this.launcher.started(name);
+    if (action === "oom") this.#outOfMemory.told(name);
+    const what = WHAT[action];
     if (what === undefined || this.launcher.isLaunching(name)) return;
-    this.#parts.observe({ id: name, what, ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }) });
+    this.#parts.observe({
+      id: name,
+      what,
+      ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }),
+      ...(what === "ended" ? { oom: this.#outOfMemory.explains(name, Number(exitCode)) } : {}),
+    });
   }
 }

@@ -122,6 +122,7 @@ export class ControlPlane {
       history: (service, limit, before) => store.history(service, limit, before),
       backup: () => backupFiles(store, dataDir.path),
       fleet,
+      memory: () => containers.memory(),
       events: this.events,
       logs,
       stopping: this.#stopping.signal,

@@ -13,6 +13,7 @@ import type { Forwarder } from "../serving/forward.ts";
 import type { Instance } from "../serving/instance.ts";
 import { InstancePool, type PoolParts } from "../serving/instance_pool.ts";
 import type { Launcher } from "../serving/launcher.ts";
+import { MemoryBudget } from "../serving/memory_budget.ts";
 import { Proxy, type ProxyParts } from "../serving/proxy.ts";
 import { probe, untilReady } from "../serving/readiness.ts";
 import { Reaper } from "../serving/reaper.ts";
@@ -37,6 +38,8 @@ export interface RequestPathParts
   readonly listening: () => boolean;
   /** Whether somebody has declared a service of that name: then the convention has no say. */
   readonly isDeclared: (name: string) => boolean;
+  /** Is told of every pool, before a request comes to it. */
+  readonly made: (pool: InstancePool) => void;
   /** Is told of each new state of an instance, the first included. */
   readonly changed: (instance: Instance) => void;
 }
@@ -79,7 +82,8 @@ export class RequestPath {
       },
       ...(started === undefined ? {} : { started }),
     });
-    this.reaper = new Reaper({ launcher, fleet, served: () => services.served(), clock, listening });
+    const memory = new MemoryBudget({ launcher, fleet, clock, budget: config.memoryBudget });
+    this.reaper = new Reaper({ launcher, fleet, served: () => services.served(), clock, listening, memory });
     const { startTimeout, requestTimeout, pauseAfter, stopAfter } = config;
     this.retiring = new RetiringPools((pool) => pool.retire(config.drainTimeout));
     this.convention = !config.convention ? undefined : new Convention({
@@ -125,8 +129,8 @@ export class RequestPath {
 
   /** Makes the pool of a revision. */
   newPool(revision: Revision): InstancePool {
-    const { changed, clock, config, failed, launcher } = this.#parts;
-    return new InstancePool(revision, {
+    const { changed, clock, config, failed, launcher, made } = this.#parts;
+    const pool = new InstancePool(revision, {
       launcher,
       starter: this.starter,
       clock,
@@ -143,6 +147,8 @@ export class RequestPath {
         changed(instance);
       },
     });
+    made(pool);
+    return pool;
   }
 
   /** Accepts no more requests, lets those in flight finish for a while, and sends the rest away. */

@@ -43,6 +43,7 @@ export interface InstanceJson {
   readonly state: string;
   readonly address: string;
   readonly inFlight: number;
+  readonly memoryBytes?: number;
   readonly startedAt: string;
   readonly lastUsedAt?: string;
   readonly coldStartMs?: number;

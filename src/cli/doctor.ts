@@ -1,6 +1,6 @@
 import { type Config, readConfig, systemSurroundings } from "../config.ts";
 import { isDataDirInUse } from "../control/data_dir.ts";
-import { checkDisk, checkLeftovers, checkReach, type Finding } from "../docker/checks.ts";
+import { checkDisk, checkLeftovers, checkReach, checkSocket, type Finding } from "../docker/checks.ts";
 import { DockerCommand } from "../docker/command.ts";
 import { findEngine } from "../docker/engine.ts";
 import { readProc } from "../docker/machine.ts";
@@ -14,6 +14,9 @@ import { DOCTOR_FLAGS } from "./serve_flags.ts";
 const ENGINE_PATIENCE_MS = 10_000;
 const LEAST_FILES = 1024;
 const ENOUGH_FILES = 8192;
+const GIB = 1024 ** 3;
+/** Below that hardly anything would ever stay paused, bytes. */
+const LEAST_BUDGET = GIB / 4;
 
 /** `cless doctor`: finds out what would keep `cless serve` with the same flags from working, and says what to do. */
 export async function doctor(args: readonly string[]): Promise<number> {
@@ -23,12 +26,14 @@ export async function doctor(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (rest.length > 0) throw new UsageError(`doctor takes no argument "${rest[0]}"; see cless doctor --help`);
-  const findings = await examine(readConfig(given, systemSurroundings()));
+  const surroundings = systemSurroundings();
+  const findings = await examine(readConfig(given, surroundings), surroundings.memory());
   console.log(given.get("json") === true ? JSON.stringify(findings, null, 2) : findings.map(show).join("\n"));
   return findings.some(({ state }) => state === "failed") ? 1 : 0;
 }
 
-async function examine(config: Config): Promise<Finding[]> {
+/** @param memory How much the machine has, bytes; `Infinity` where it does not tell. */
+async function examine(config: Config, memory: number): Promise<Finding[]> {
   const docker = new DockerCommand(config.docker);
   const engine = await findEngine(docker, ENGINE_PATIENCE_MS).then(
     ({ version }): Finding => ({ check: "engine", state: "ok", fact: `Docker ${version} answers` }),
@@ -39,6 +44,7 @@ async function examine(config: Config): Promise<Finding[]> {
   );
   const withEngine = engine.state === "failed" ? [] : await Promise.all([
     attempt("containers", () => checkReach(docker, config.upstream)),
+    attempt("socket", () => checkSocket(docker)),
     attempt("disk", () => checkDisk(docker)),
     attempt("networks", () => checkLeftovers(docker, isDataDirInUse)),
   ]);
@@ -48,6 +54,7 @@ async function examine(config: Config): Promise<Finding[]> {
     await checkDataDir(config.dataDir, inUse),
     ...await Promise.all([...config.listen, config.admin].map((endpoint) => checkPort(endpoint, inUse))),
     await checkFiles(),
+    checkMemory(config.memoryBudget, memory),
     ...withEngine.flat(),
   ];
 }
@@ -125,6 +132,17 @@ async function checkFiles(): Promise<Finding> {
   const remedy = "raise the limit, for example with: ulimit -n 65536";
   if (Number(soft) < LEAST_FILES) return { check, state: "failed", fact, remedy };
   return Number(soft) < ENOUGH_FILES ? { check, state: "warning", fact, remedy } : { check, state: "ok", fact };
+}
+
+/** Whether paused instances make room before the machine has none. */
+function checkMemory(budget: number, memory: number): Finding {
+  const check = "memory";
+  const remedy = "choose another one with --memory-budget";
+  const size = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
+  if (budget === Infinity) return { check, state: "ok", fact: "paused instances are kept, whatever memory they use" };
+  const fact = `where instances use more than ${size(budget)}, paused ones are stopped early`;
+  if (budget > memory) return { check, state: "warning", fact: `${fact}; this machine has ${size(memory)}`, remedy };
+  return budget < LEAST_BUDGET ? { check, state: "warning", fact, remedy } : { check, state: "ok", fact };
 }
 
 function show({ check, state, fact, remedy }: Finding): string {

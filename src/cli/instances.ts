@@ -1,5 +1,6 @@
 import type { InstanceJson } from "./api_types.ts";
 import { age, ago } from "./output/ago.ts";
+import { sizeText } from "./output/size_text.ts";
 import { table } from "./output/table.ts";
 import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
 
@@ -24,13 +25,14 @@ export const instances = clientVerb({
 /** Instances as a table. */
 export function instanceTable(instances: readonly InstanceJson[], now: number): string {
   return table(
-    ["ID", "SERVICE", "REVISION", "STATE", "IN-FLIGHT", "ADDRESS", "AGE", "LAST-USED"],
-    instances.map(({ id, service, revision, state, inFlight, address, startedAt, lastUsedAt }) => [
+    ["ID", "SERVICE", "REVISION", "STATE", "IN-FLIGHT", "MEMORY", "ADDRESS", "AGE", "LAST-USED"],
+    instances.map(({ id, service, revision, state, inFlight, memoryBytes, address, startedAt, lastUsedAt }) => [
       id,
       service,
       revision,
       state,
       String(inFlight),
+      memoryBytes === undefined ? "-" : sizeText(memoryBytes),
       address,
       age(startedAt, now),
       ago(lastUsedAt, now),

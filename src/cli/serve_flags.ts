@@ -73,7 +73,7 @@ export const SERVE_FLAGS: readonly Flag[] = [
     value: "TIME",
     group: LIMITS,
     default: "60s",
-    help: "How long an instance may be idle before it is paused",
+    help: "How long an instance may be idle before it is paused: it keeps its memory and uses no processor",
   },
   {
     name: "stop-after",
@@ -81,6 +81,13 @@ export const SERVE_FLAGS: readonly Flag[] = [
     group: LIMITS,
     default: "10m",
     help: "How long an instance may be idle before it is stopped",
+  },
+  {
+    name: "memory-budget",
+    value: "SIZE",
+    group: LIMITS,
+    default: "half of the machine's memory",
+    help: "Where all instances use more, paused ones are stopped early, the longest idle first; 0 for no limit",
   },
   {
     name: "drain-timeout",
@@ -109,6 +116,13 @@ export const SERVE_FLAGS: readonly Flag[] = [
     group: ENGINE,
     repeatable: true,
     help: "Below it, volumes may name folders of the host",
+  },
+  {
+    name: "on-exit",
+    value: "HOW",
+    group: ENGINE,
+    default: "stop",
+    help: "stop stops the containers on exit, keep leaves them for the next start, as for an upgrade",
   },
   { name: "docker", value: "PATH", group: ENGINE, default: "docker", help: "The docker command" },
   {

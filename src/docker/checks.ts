@@ -1,5 +1,6 @@
 import type { Upstream } from "../config.ts";
 import { type DockerCommand, jsonLines } from "./command.ts";
+import { EngineSocket } from "./engine_socket.ts";
 import { freeBytes } from "./machine.ts";
 import { LABEL } from "./run_args.ts";
 
@@ -30,6 +31,20 @@ export async function checkReach(docker: DockerCommand, upstream: Upstream): Pro
   return upstream === "direct"
     ? { check, state: "failed", fact, remedy: "leave out --upstream direct" }
     : { check, state: "ok", fact: `${fact}; ports of 127.0.0.1 are used instead, at about half the speed` };
+}
+
+/** Whether containers can be paused and resumed in the fast way. */
+export async function checkSocket(docker: DockerCommand): Promise<Finding> {
+  const check = "socket";
+  using socket = new EngineSocket(docker);
+  await socket.find();
+  const { path, problem } = socket;
+  if (path !== undefined) return { check, state: "ok", fact: `containers are paused and resumed over ${path}` };
+  return {
+    check,
+    state: "ok",
+    fact: `containers are paused and resumed by the docker command, which is slower: ${problem}`,
+  };
 }
 
 /** Whether there is room for images and containers. */

@@ -3,15 +3,19 @@ import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Container, Launch, Launcher } from "../serving/launcher.ts";
 import { toAddress } from "./addresses.ts";
-import { type DockerCommand, jsonLines } from "./command.ts";
+import type { DockerCommand } from "./command.ts";
 import { carryEnv } from "./container_env.ts";
 import { ContainerOutputs } from "./container_outputs.ts";
+import { ContainerList } from "./container_list.ts";
+import { ContainerMemory } from "./container_memory.ts";
 import { discreetError } from "./discretion.ts";
+import { awayError } from "./engine_away.ts";
+import type { EngineSocket } from "./engine_socket.ts";
 import { HostPorts } from "./host_ports.ts";
 import { ImageRecovery, isImageGone } from "./image_recovery.ts";
 import { ImageSource } from "./image_source.ts";
 import type { OwnNetwork } from "./network.ts";
-import { environmentOf, LABEL, type Placement, runArgs } from "./run_args.ts";
+import { environmentOf, type Placement, runArgs } from "./run_args.ts";
 
 const log = logger("launcher");
 const STOP_GRACE_S = 10;
@@ -21,6 +25,8 @@ const MOST_REMOVALS = 3;
 /** What a {@linkcode DockerLauncher} works with. */
 export interface DockerLauncherOptions {
   readonly docker: DockerCommand;
+  /** For what the command is too slow for; everything is left to the command where it is missing. */
+  readonly socket?: EngineSocket;
   readonly network: OwnNetwork;
   readonly owner: string;
   readonly portRange: { readonly first: number; readonly last: number };
@@ -30,22 +36,17 @@ export interface DockerLauncherOptions {
   readonly now?: () => number;
 }
 
-/** A container as `docker ps` is asked to write it. */
-interface Listed {
-  readonly id: string;
-  readonly service: string;
-  readonly revision: string;
-  readonly imageId: string;
-  readonly state: string;
-  readonly address: string;
-  readonly origin: string;
-}
-
-/** Starts and stops containers by the docker command. */
+/**
+ * Starts containers by the docker command; pauses, stops and removes them by the engine's socket where there is one: that is
+ * much faster.
+ */
 export class DockerLauncher implements Launcher {
   /** What the apps write, also for a while after their containers were removed. */
   readonly outputs: ContainerOutputs;
   readonly #docker: DockerCommand;
+  readonly #socket: EngineSocket | undefined;
+  readonly #list: ContainerList;
+  readonly #memory: ContainerMemory;
   readonly #network: OwnNetwork;
   readonly #owner: string;
   readonly #ports: HostPorts;
@@ -53,10 +54,15 @@ export class DockerLauncher implements Launcher {
   readonly #upstream: DockerLauncherOptions["upstream"];
   readonly #placements = new Map<string, Placement>();
   readonly #starting = new Map<string, () => void>();
+  /** The commands that make containers, until they have ended. */
+  readonly #commands = new Set<Promise<unknown>>();
   #direct: Promise<boolean> | undefined;
 
   constructor(options: DockerLauncherOptions) {
     this.#docker = options.docker;
+    this.#socket = options.socket;
+    this.#list = new ContainerList(options.docker, options.owner, options.socket);
+    this.#memory = new ContainerMemory(this.#list, options.socket);
     this.#network = options.network;
     this.#owner = options.owner;
     this.#ports = new HostPorts(options.portRange);
@@ -78,10 +84,12 @@ export class DockerLauncher implements Launcher {
       const placement = await this.#place(id, revision.port);
       const started = new Promise<void>((resolve) => this.#starting.set(id, resolve));
       const ran = this.#docker.run(runArgs(revision, placement), options);
+      const ended: Promise<unknown> = ran.catch(() => {}).finally(() => this.#commands.delete(ended));
+      this.#commands.add(ended);
       try {
         // The engine's event comes some milliseconds before the command has ended.
         await Promise.race([ran, started]);
-        ran.catch(() => {}); // what happens to the container from now on is told by events
+        // What happens to the container from now on is told by events.
         this.outputs.started(id, { service: revision.service, revision: revision.name });
         return { origin: placement.origin };
       } catch (error) {
@@ -94,7 +102,7 @@ export class DockerLauncher implements Launcher {
         const network = /network .* not found/i.test(reason);
         if (network) this.#network.lost();
         const taken = /already (in use|allocated)/i.test(reason) && !/container name/i.test(reason);
-        if (!(network || taken) || places >= MOST_PLACES) throw discreetError(error, revision);
+        if (!(network || taken) || places >= MOST_PLACES) throw discreetError(awayError(error), revision);
         log.warning("place is taken; trying the next", { instance: id, origin: placement.origin, reason });
         await this.#remove(id); // the container was made, though it does not run
       } finally {
@@ -114,26 +122,32 @@ export class DockerLauncher implements Launcher {
     return this.#starting.has(id);
   }
 
-  async pause(id: string): Promise<void> {
-    await this.#docker.run(["pause", id]).catch((error) => {
-      if (!/is already paused/i.test(messageOf(error))) throw error;
-    });
+  /** Resolves when no command that makes a container is running any more. */
+  async settled(): Promise<void> {
+    while (this.#commands.size > 0) await Promise.all(this.#commands);
   }
 
-  async resume(id: string): Promise<void> {
-    await this.#docker.run(["unpause", id]).catch((error) => {
-      if (!/is not paused/i.test(messageOf(error))) throw error;
-    });
+  pause(id: string): Promise<void> {
+    return this.#freeze("pause", id, /is already paused/i);
+  }
+
+  resume(id: string): Promise<void> {
+    return this.#freeze("unpause", id, /is not paused/i);
   }
 
   async stop(id: string): Promise<void> {
-    await this.#docker.run(["stop", `--time=${STOP_GRACE_S}`, id]).catch(() => {}); // what does not stop is removed
+    const stopped = this.#perform("POST", id, `/stop?t=${STOP_GRACE_S}`, ["stop", `--time=${STOP_GRACE_S}`, id]);
+    await stopped.catch(() => {}); // what does not stop is removed
     await this.remove(id);
   }
 
   async remove(id: string): Promise<void> {
     await this.outputs.keep(id);
     await this.#remove(id);
+  }
+
+  memory(): Promise<ReadonlyMap<string, number>> {
+    return this.#memory.read();
   }
 
   forget(id: string): void {
@@ -155,10 +169,25 @@ export class DockerLauncher implements Launcher {
     }
   }
 
+  /** Has something done to a container by the socket, or else by the command. */
+  async #perform(method: "POST" | "DELETE", id: string, rest: string, command: readonly string[]): Promise<void> {
+    const done = await this.#socket?.perform(method, `/containers/${encodeURIComponent(id)}${rest}`) ?? false;
+    if (!done) await this.#docker.run(command).catch((error) => Promise.reject(awayError(error)));
+  }
+
+  /** @param already What the engine says where there is nothing to do. */
+  async #freeze(verb: "pause" | "unpause", id: string, already: RegExp): Promise<void> {
+    try {
+      await this.#perform("POST", id, `/${verb}`, [verb, id]);
+    } catch (error) {
+      if (!already.test(messageOf(error))) throw error;
+    }
+  }
+
   async #remove(id: string): Promise<void> {
     for (let tries = 1;; tries++) {
       try {
-        await this.#docker.run(["rm", "--force", "--volumes", id]);
+        await this.#perform("DELETE", id, "?force=true&v=true", ["rm", "--force", "--volumes", id]);
         return;
       } catch (error) {
         if (/no such container|already in progress/i.test(messageOf(error))) return;
@@ -167,23 +196,10 @@ export class DockerLauncher implements Launcher {
     }
   }
 
-  memory(): Promise<ReadonlyMap<string, number>> {
-    return Promise.resolve(new Map());
-  }
-
   async list(): Promise<Container[]> {
     const direct = await this.#reachesDirectly();
     const placed = new Set(this.#placements.keys());
-    const output = await this.#docker.run([
-      "ps",
-      "--all",
-      "--no-trunc",
-      `--filter=label=${LABEL.owner}=${this.#owner}`,
-      `--format={"id":{{json .Names}},"state":{{json .State}},"service":{{json (.Label "${LABEL.service}")}},` +
-      `"revision":{{json (.Label "${LABEL.revision}")}},"imageId":{{json (.Label "${LABEL.image}")}},` +
-      `"address":{{json (.Label "${LABEL.address}")}},"origin":{{json (.Label "${LABEL.origin}")}}}`,
-    ]);
-    return jsonLines<Listed>(output, "id", "state", "origin").map(({ address, origin, ...container }) => {
+    return (await this.#list.read()).map(({ address, engineId: _, origin, ...container }) => {
       const state = stateOf(container.state);
       // One that has ended holds no place; the place of one that was known has perhaps been given up meanwhile.
       if (state !== "ended" && !placed.has(container.id)) this.#keep(container, address, origin);

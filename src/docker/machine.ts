@@ -11,11 +11,28 @@ export async function freeBytes(folder: string): Promise<number | undefined> {
   return available === undefined ? undefined : Number(available) * 1024;
 }
 
+/**
+ * The lines of files that match a pattern, as POSIX extended regular expressions have it. Files that are not there are
+ * passed over.
+ */
+export async function grep(pattern: string, files: readonly string[]): Promise<{ file: string; line: string }[]> {
+  // It also fails, with what it has found, where one of the files is not there.
+  const { stdout } = await run("grep", ["-sHE", "-e", pattern, "--", ...files]);
+  return decoder.decode(stdout).split("\n").flatMap((text) => {
+    const at = text.indexOf(":");
+    return at < 0 ? [] : [{ file: text.slice(0, at), line: text.slice(at + 1) }];
+  });
+}
+
 async function output(command: string, ...args: string[]): Promise<string> {
+  const { success, stdout } = await run(command, args);
+  return success ? decoder.decode(stdout) : "";
+}
+
+async function run(command: string, args: string[]): Promise<Pick<Deno.CommandOutput, "success" | "stdout">> {
   try {
-    const { success, stdout } = await new Deno.Command(command, { args, stdin: "null", stderr: "null" }).output();
-    return success ? decoder.decode(stdout) : "";
+    return await new Deno.Command(command, { args, stdin: "null", stderr: "null" }).output();
   } catch {
-    return ""; // there is no such command here
+    return { success: false, stdout: new Uint8Array() }; // there is no such command here
   }
 }

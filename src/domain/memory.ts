@@ -26,3 +26,16 @@ export function formatMemory(bytes: number): string {
   const [unit, factor] = Object.entries(UNITS).findLast(([, factor]) => bytes % factor === 0)!;
   return `${bytes / factor}${unit}`;
 }
+
+/**
+ * How much memory there is, from what the kernel tells: `/proc/meminfo`, and behind it the limits of control groups, each
+ * on a line of its own. A limit that is larger than the machine is none.
+ *
+ * @returns Bytes; `undefined` where the text does not tell.
+ */
+export function parseMachineMemory(text: string): number | undefined {
+  const kibibytes = /^MemTotal:\s+(\d+) kB$/m.exec(text)?.[1];
+  if (kibibytes === undefined) return undefined;
+  const limits = (text.match(/^\d+$/gm) ?? []).map(Number).filter((bytes) => bytes > 0);
+  return Math.min(Number(kibibytes) * 1024, ...limits);
+}

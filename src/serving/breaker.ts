@@ -93,10 +93,14 @@ export class Breaker {
     this.#queue.fail(error);
   }
 
-  /** Takes in an instance that has become ready. @param how Why: those who wait now have waited for that. */
-  add(instance: Instance, how: Wake): void {
+  /**
+   * Takes in an instance that has become ready.
+   *
+   * @param how Why: those who wait now have waited for that; missing for one that was found so.
+   */
+  add(instance: Instance, how?: Wake): void {
     this.#ready.push(instance);
-    this.#woken.set(instance, { how, turn: this.#queue.turn });
+    if (how !== undefined) this.#woken.set(instance, { how, turn: this.#queue.turn });
   }
 
   /** Takes out an instance that is not ready any more. */

@@ -48,6 +48,8 @@ export class InstancePool implements InstanceOwner {
   readonly #crashes: CrashLoop;
   readonly #freezer: Freezer;
   readonly #drainer: Drainer;
+  /** Those that an earlier process has left running: nobody waits for their start. */
+  readonly #found = new WeakSet<Instance>();
   readonly #liveness: Liveness | undefined;
   readonly #upkeep: Upkeep;
   readonly #instances = new Instances();
@@ -161,6 +163,7 @@ export class InstancePool implements InstanceOwner {
       instance.become("paused");
       return;
     }
+    this.#found.add(instance);
     const adopted = this.#parts.starter.adopt(instance).catch(() => {
       // Those who came meanwhile get a new one, not the old one's failure.
     });
@@ -279,7 +282,7 @@ export class InstancePool implements InstanceOwner {
   /** See {@linkcode InstanceOwner}. */
   moved(instance: Instance, before: InstanceState): void {
     if (instance.state === "ready") {
-      this.#breaker.add(instance, before === "paused" ? "resume" : "cold");
+      this.#breaker.add(instance, before === "paused" ? "resume" : this.#found.has(instance) ? undefined : "cold");
       this.#liveness?.watch(instance);
     } else if (before === "ready") {
       this.#breaker.delete(instance);

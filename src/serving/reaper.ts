@@ -21,6 +21,8 @@ export interface ReaperParts {
   readonly clock: Clock;
   /** Whether the engine's events are being received. */
   readonly listening: () => boolean;
+  /** Stops paused instances where memory is short; missing for never. */
+  readonly memory?: { tick(): void };
 }
 
 /** Has the pools pause and stop what is idle and keep up what there should be, and now and then holds the engine's list against the instances that there should be. */
@@ -65,9 +67,10 @@ export class Reaper {
   }
 
   #tick(): void {
-    const { fleet, clock, listening, served } = this.#parts;
+    const { fleet, clock, listening, memory, served } = this.#parts;
     const kept = new Set(served?.());
     for (const pool of fleet.pools().union(kept)) pool.tick(kept.has(pool));
+    memory?.tick();
     const due = this.#reconciledAt + (listening() ? RECONCILE_MS : RECONCILE_DEAF_MS);
     if (clock.now() >= due) this.reconcile();
   }

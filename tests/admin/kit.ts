@@ -75,6 +75,7 @@ export async function newAdmin(
     history: (...args) => store.history(...args),
     backup: () => Promise.resolve([{ name: "cless.sqlite", bytes: new Uint8Array([1, 2, 3]) }]),
     fleet: kit.fleet,
+    memory: () => kit.launcher.memory(),
     events: { subscribe: () => eventsOf(happening) },
     logs: { read: () => linesOf(3) },
     metrics: { text: () => Promise.resolve("# HELP x y\n") },

@@ -8,7 +8,12 @@ import { programArgs, runMain } from "./run_main.ts";
 /** The settings by flags and variables. */
 function settings(flags: Record<string, string>, variables: Record<string, string> = {}) {
   const given = new Map(Object.entries(flags).map(([flag, value]) => [flag, [value]]));
-  return readClientSettings(given, { env: (name) => variables[name], root: true, terminal: false });
+  return readClientSettings(given, {
+    env: (name) => variables[name],
+    root: true,
+    terminal: false,
+    memory: () => Infinity,
+  });
 }
 
 Deno.test("the server is the flag's, the variable's, or the one that is by itself", () => {

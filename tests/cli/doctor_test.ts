@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import manifest from "../../deno.json" with { type: "json" };
 import { openDataDir } from "../../src/control/data_dir.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
+import { FakeEngine } from "../support/fake_engine.ts";
 import { noNet } from "../support/permissions.ts";
 import { type Run, runMain } from "./run_main.ts";
 
@@ -61,7 +62,10 @@ doctorTest("where everything is well, each check says so, and the exit code is 0
 doctorTest("the findings are to be had as JSON", async ({ doctor }) => {
   const run = await doctor("--json");
   const checks = (JSON.parse(run.out) as Finding[]).map(({ check }) => check);
-  assertEquals(checks, ["engine", "data-dir", "port", "port", "files", "containers", "disk", "networks"]);
+  assertEquals(checks, [
+    ...["engine", "data-dir", "port", "port", "files", "memory"],
+    ...["containers", "socket", "disk", "networks"],
+  ]);
   assertEquals(findings(run)["engine"], [{ check: "engine", state: "ok", fact: "Docker 26.1.5 answers" }]);
   if (Deno.build.os === "linux") assertMatch(findings(run)["files"]![0]!.fact, /^\d+ files may be open at once$/);
   assertMatch(findings(run)["disk"]![0]!.fact, /^\d+\.\d GiB are free in \/$/);
@@ -79,7 +83,7 @@ doctorTest("without an engine, what to do is said, and what needs one is not che
   const [fact, remedy] = out.split("\n");
   assertEquals(fact, "FAIL  engine      no Docker engine answers: Cannot connect to the Docker daemon");
   assertEquals(remedy, "                  -> start it (systemctl start docker), or say with DOCKER_HOST where it is");
-  assertEquals(Object.keys(findings(await doctor("--json"))), ["engine", "data-dir", "port", "files"]);
+  assertEquals(Object.keys(findings(await doctor("--json"))), ["engine", "data-dir", "port", "files", "memory"]);
 });
 
 doctorTest("a command that is not docker's is named with the remedy", async ({ doctor }) => {
@@ -162,4 +166,31 @@ doctorTest("--upstream direct is a failure where the host does not reach contain
   assertEquals((await doctor()).code, 0);
   const run = await doctor("--upstream=direct", "--json");
   assertEquals([run.code, findings(run)["containers"]![0]!.remedy], [1, "leave out --upstream direct"]);
+});
+
+doctorTest("the memory budget is held against the machine", async ({ doctor }) => {
+  const memory = async (...flags: string[]) => findings(await doctor("--json", ...flags))["memory"]![0]!;
+  const most = await memory("--memory-budget=8000000g");
+  assertEquals(most.state, Deno.build.os === "linux" ? "warning" : "ok");
+  if (Deno.build.os === "linux") assertMatch(most.fact, /; this machine has \d+\.\d GiB$/);
+  const least = await memory("--memory-budget=100m");
+  assertEquals([least.state, least.fact], [
+    "warning",
+    "where instances use more than 0.1 GiB, paused ones are stopped early",
+  ]);
+  const none = await memory("--memory-budget=0");
+  assertEquals([none.state, none.fact], ["ok", "paused instances are kept, whatever memory they use"]);
+});
+
+doctorTest("it is said whether pausing is fast, and why not", async ({ docker, doctor }) => {
+  const socket = async () => findings(await doctor("--json"))["socket"]![0]!;
+  await docker.on("context inspect", "tcp://192.0.2.1:2375\n");
+  const slow = "containers are paused and resumed by the docker command, which is slower: ";
+  const fact = `${slow}the engine is at tcp://192.0.2.1:2375, which is no unix socket`;
+  assertEquals(await socket(), { check: "socket", state: "ok", fact });
+  await using engine = await FakeEngine.start();
+  await docker.on("context inspect", `unix://${engine.path}\n`);
+  await docker.on("info --format={{.ID}}", "ID-1\n");
+  const found = `containers are paused and resumed over ${engine.path}`;
+  assertEquals(await socket(), { check: "socket", state: "ok", fact: found });
 });

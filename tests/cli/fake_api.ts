@@ -152,6 +152,7 @@ export const ANSWERS: Record<string, Answer> = {
     state: "ready",
     address: "172.20.0.2:8080",
     inFlight: 3,
+    memoryBytes: 25_690_112,
     startedAt: ago("2m"),
     lastUsedAt: ago("10s"),
     coldStartMs: 312,

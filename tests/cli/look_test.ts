@@ -49,8 +49,8 @@ apiTest("revisions are a table, JSON, or names", ANSWERS, async (api) => {
 
 apiTest("instances are a table, JSON, or ids, of all services or of some", ANSWERS, async (api) => {
   assertEquals((await api.run("instances")).out.split("\n"), [
-    "ID              SERVICE  REVISION   STATE  IN-FLIGHT  ADDRESS          AGE  LAST-USED",
-    "web-00002-a1b2  web      web-00002  ready  3          172.20.0.2:8080  2m   10s ago",
+    "ID              SERVICE  REVISION   STATE  IN-FLIGHT  MEMORY    ADDRESS          AGE  LAST-USED",
+    "web-00002-a1b2  web      web-00002  ready  3          24.5 MiB  172.20.0.2:8080  2m   10s ago",
   ]);
   assertEquals((await api.run("instances", "-q", "web")).out, "web-00002-a1b2");
   assertEquals((await api.run("instances", "-q", "shop")).out, "");
@@ -92,8 +92,8 @@ apiTest("describe shows everything, of variables the names alone", ANSWERS, asyn
     "  web-00001  30%      old  web:v1  3d",
     "",
     "Instances",
-    "  ID              SERVICE  REVISION   STATE  IN-FLIGHT  ADDRESS          AGE  LAST-USED",
-    "  web-00002-a1b2  web      web-00002  ready  3          172.20.0.2:8080  2m   10s ago",
+    "  ID              SERVICE  REVISION   STATE  IN-FLIGHT  MEMORY    ADDRESS          AGE  LAST-USED",
+    "  web-00002-a1b2  web      web-00002  ready  3          24.5 MiB  172.20.0.2:8080  2m   10s ago",
   ]);
   const open = (await api.run("describe", "web", "--show-env")).out;
   assertStringIncludes(open, "  env MODE:      fast\n");

@@ -1,11 +1,15 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { type CommandOptions, DockerCommand, DockerError } from "../../src/docker/command.ts";
+import { EngineSocket } from "../../src/docker/engine_socket.ts";
 import { ImageError } from "../../src/docker/image_error.ts";
 import { DockerLauncher, type DockerLauncherOptions } from "../../src/docker/launcher.ts";
 import { OwnNetwork } from "../../src/docker/network.ts";
 import { runArgs } from "../../src/docker/run_args.ts";
 import { conventionRevision } from "../../src/domain/revision.ts";
-import { type Answer, dockerTest, type FakeDocker } from "../support/fake_docker.ts";
+import { EngineAway } from "../../src/serving/launcher.ts";
+import { type Answer, dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
+import { FakeEngine } from "../support/fake_engine.ts";
+import { noNet } from "../support/permissions.ts";
 
 const OWNER = "a1b2c3d4";
 const NETWORK = `cless-${OWNER}`;
@@ -152,6 +156,20 @@ dockerTest("an engine that refuses to start a container is not asked again", asy
   assertEquals(await asked(docker), ["run", "run"]);
 });
 
+dockerTest("an engine that is away is told from one that refuses", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const away = [
+    "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?.",
+    'docker: error during connect: Post "http://%2Fvar%2Frun%2Fdocker.sock/v1.45/containers/create": EOF.',
+  ];
+  for (const stderr of away) {
+    await docker.on("run", { stderr, code: 125 });
+    await docker.on("unpause", { stderr, code: 1 });
+    await assertRejects(() => launcher.launch({ id: "one", revision: REVISION }), EngineAway);
+    await assertRejects(() => launcher.resume("one"), EngineAway);
+  }
+});
+
 dockerTest("what a refusal says has no secret in it", async (docker) => {
   const launcher = await newLauncher(docker);
   await docker.on("run", refused('exec: "serve --key=secret-1": not found; KEY=secret-2-secret'));
@@ -206,6 +224,64 @@ dockerTest("a container is paused no more, also when somebody else was faster", 
   await launcher.resume("one");
   await launcher.resume("one");
   await assertRejects(() => launcher.resume("one"), DockerError, "busy");
+});
+
+dockerTest("a container is paused, also when somebody else was faster", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const paused = { stderr: "Error response from daemon: Container one is already paused", code: 1 };
+  await docker.on("pause", "one\n", paused, {
+    stderr: "Error response from daemon: Container one is not running",
+    code: 1,
+  });
+  await launcher.pause("one");
+  await launcher.pause("one");
+  await assertRejects(() => launcher.pause("one"), DockerError, "not running");
+});
+
+dockerTest("the socket pauses and resumes, and the command where it does not", async (docker) => {
+  await using engine = await FakeEngine.start();
+  await docker.on("context inspect", `unix://${engine.path}\n`);
+  await docker.on("info", "ID-1\n");
+  using socket = new EngineSocket(docker.command);
+  const launcher = await newLauncher(docker, { socket });
+  await docker.on("pause", "");
+  await docker.on("unpause", "");
+  await socket.find();
+  engine.on("POST /containers/one/pause", 204);
+  engine.on("POST /containers/one/unpause", 500, { message: "Container 0123 is not paused" });
+  await launcher.pause("one");
+  await launcher.resume("one");
+  await assertRejects(() => launcher.resume("two"), DockerError, "not found");
+  engine.on("POST /containers/one/stop?t=10", 304);
+  engine.on("DELETE /containers/one?force=true&v=true", 204);
+  engine.on("DELETE /containers/two?force=true&v=true", 404, { message: "No such container: two" });
+  await launcher.stop("one");
+  await launcher.remove("two");
+  assertEquals(await docker.calls("rm"), []);
+  assertEquals([await docker.calls("pause"), await docker.calls("unpause")], [[], []]);
+  await engine.stop();
+  await launcher.pause("one");
+  await launcher.resume("one");
+  assertEquals([await docker.calls("pause"), await docker.calls("unpause")], [[["pause", "one"]], [[
+    "unpause",
+    "one",
+  ]]]);
+}, { ignore: noFakeDocker || noNet });
+
+dockerTest("the end of every command that makes a container can be waited for", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const gate = await docker.gate();
+  await docker.on("run", { gate, ...refused("something broke") });
+  const launched = launcher.launch({ id: "one", revision: REVISION });
+  await gate.reached();
+  launcher.started("one");
+  await launched;
+  let settled = false;
+  const settling = launcher.settled().then(() => settled = true);
+  await Promise.resolve();
+  assertEquals(settled, false);
+  await gate.open();
+  await settling;
 });
 
 dockerTest("a container that has vanished is as good as stopped and removed", async (docker) => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import manifest from "../../deno.json" with { type: "json" };
-import { freeBytes, readProc } from "../../src/docker/machine.ts";
+import { freeBytes, grep, readProc } from "../../src/docker/machine.ts";
 import { noFakeDocker } from "../support/fake_docker.ts";
 import { noNet } from "../support/permissions.ts";
 
@@ -27,3 +27,10 @@ machineTest("the room in a folder is told, and none where there is no folder", a
   assert(free !== undefined && Number.isInteger(free) && free >= 0, `${free}`);
   assertEquals(await freeBytes("/nowhere"), undefined);
 });
+
+machineTest("lines of many files are found, and files that are not there passed over", async () => {
+  const files = ["/nowhere", `/proc/${Deno.pid}/limits`];
+  const [found, ...more] = await grep("^Max open files|^Max (none|nothing)$", files);
+  assertEquals([found?.file, found?.line.slice(0, 14), more], [files[1], "Max open files", []]);
+  assertEquals(await grep("x", ["/nowhere"]), []);
+}, noProc);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { formatMemory, parseMemory } from "../../src/domain/memory.ts";
+import { formatMemory, parseMachineMemory, parseMemory } from "../../src/domain/memory.ts";
 
 Deno.test("a size is a whole number in powers of 1024, as docker takes it", () => {
   assertEquals(parseMemory("512k"), 524_288);
@@ -55,4 +55,13 @@ Deno.test("every size reads the same after it was written, and no whole number o
     assertEquals(parseMemory(formatMemory(bytes)), bytes);
     if (bytes % unit === 0) assert(formatMemory(bytes).length <= `${bytes / unit}u`.length);
   }));
+});
+
+Deno.test("the memory of a machine is what the kernel tells, or a smaller limit", () => {
+  const meminfo = "MemTotal:       24683520 kB\nMemFree:        22304000 kB\n";
+  assertEquals(parseMachineMemory(meminfo), 24_683_520 * 1024);
+  assertEquals(parseMachineMemory(`${meminfo}max\n9223372036854771712\n`), 24_683_520 * 1024);
+  assertEquals(parseMachineMemory(`${meminfo}536870912\n`), 512 * 1024 ** 2);
+  assertEquals(parseMachineMemory("536870912\n"), undefined);
+  assertEquals(parseMachineMemory(""), undefined);
 });

@@ -123,6 +123,51 @@ Deno.test({
   await until(async () => !(await next.containers("e2e-adopted")).includes(outdated!));
 });
 
+Deno.test({
+  name: "kept on exit, containers go on with the next process, paused ones paused, without a cold start",
+  ignore: noDocker,
+}, async () => {
+  const dataDir = await Deno.makeTempDir();
+  const owner = async () => (await Deno.readTextFile(`${dataDir}/owner`)).trim();
+  const state = async (name: string) => await docker("inspect", "--format={{.State.Status}}", name);
+  await using _image = await build("e2e-slow-docker", SLOW_APP);
+  const flags = ["--on-exit", "keep"];
+  // Ended as it should be they leave everything behind; where the test fails, nothing may be left.
+  await using failed = new AsyncDisposableStack();
+  const first = await Program.start({ dataDir, flags });
+  failed.use(first);
+  for (const label of ["golang", "rust", "e2e-slow"]) await first.get(label);
+  const [running] = await first.containers("golang");
+  const [paused] = await first.containers("rust");
+  const [slow] = await first.containers("e2e-slow");
+  await docker("pause", paused!);
+  const inFlight = first.get("e2e-slow", "/?1");
+  await until(async () => (await first.api("/v1/instances")).some(({ inFlight }) => inFlight === 1));
+  assertEquals(await first.end(), 0);
+  assertEquals((await inFlight).text, "slept"); // requests are drained all the same
+  assertEquals([await state(running!), await state(paused!), await state(slow!)], ["running", "paused", "running"]);
+  assertEquals(await docker("network", "ls", "--quiet", `--filter=name=cless-${await owner()}`) === "", false);
+
+  const second = await Program.start({ dataDir, flags });
+  failed.use(second);
+  const warm = await second.get("golang");
+  assertEquals([warm.status, await second.containers("golang")], [200, [running]]);
+  assertEquals(warm.headers.get("server-timing"), null); // it may have waited for the look around, but for no start
+  assertEquals(await state(paused!), "paused"); // nobody has asked for it
+  assertMatch((await second.get("rust")).headers.get("server-timing") ?? "", /resume/);
+  assertEquals((await second.containers()).sort(), [running, paused, slow].sort());
+  assertEquals(await second.end(), 0);
+  assertEquals((await second.containers()).length, 3);
+
+  await using last = await Program.start({ dataDir });
+  failed.move();
+  await last.get("golang");
+  assertEquals(await last.containers("golang"), [running]);
+  assertEquals(await last.end(), 0);
+  assertEquals(await last.containers(), []);
+  assertEquals(await docker("network", "ls", "--quiet", `--filter=name=cless-${await owner()}`), "");
+});
+
 Deno.test({ name: "two programs on one machine leave each other's containers alone", ignore: noDocker }, async () => {
   await using one = await Program.start();
   await using two = await Program.start();

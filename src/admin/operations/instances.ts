@@ -14,6 +14,7 @@ const instanceView = z.strictObject({
   state: z.enum(["starting", "ready", "paused", "draining", "stopped", "failed"]),
   address: z.string().meta({ description: "Where the host reaches it; empty until the container runs" }),
   inFlight: z.int().min(0).meta({ description: "How many requests it serves now" }),
+  memoryBytes: z.int().min(0).optional().meta({ description: "How much memory it uses now, where that is known" }),
   startedAt: time,
   lastUsedAt: time.optional(),
   coldStartMs: z.number().min(0).optional().meta({ description: "From the start to the first good answer" }),
@@ -26,6 +27,7 @@ const instanceView = z.strictObject({
     state: "ready",
     address: "172.18.0.2:8080",
     inFlight: 0,
+    memoryBytes: 25165824,
     startedAt: "2026-11-25T10:00:00.000Z",
     coldStartMs: 231,
   }],
@@ -44,11 +46,13 @@ export const instanceOperations = [
     summary: "List the instances, oldest first",
     query: { service: z.string().max(100).optional().meta({ description: "Only those of this service" }) },
     answers: { 200: { description: "All that have not ended", schema: z.array(instanceView) } },
-    run: ({ parts, query: { service } }) =>
-      json(
+    run: async ({ parts, query: { service } }) => {
+      const memory = await parts.memory();
+      return json(
         parts.fleet.instances().filter(({ revision }) => service === undefined || revision.service === service)
-          .map(showInstance),
-      ),
+          .map((instance) => showInstance(instance, memory.get(instance.id))),
+      );
+    },
   }),
   operation({
     id: "wakeService",
@@ -89,7 +93,7 @@ function checked(name: string): string {
   throw new ClessError("not_found", "There is no service of this name");
 }
 
-function showInstance(instance: Instance): z.input<typeof instanceView> {
+function showInstance(instance: Instance, memoryBytes: number | undefined): z.input<typeof instanceView> {
   const { coldStartMs, lastUsedAt } = instance;
   return {
     id: instance.id,
@@ -98,6 +102,7 @@ function showInstance(instance: Instance): z.input<typeof instanceView> {
     state: instance.state,
     address: instance.origin.replace(/^http:\/\//, ""),
     inFlight: instance.inFlight,
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
     startedAt: instance.startedAt.toISOString(),
     ...(lastUsedAt === undefined ? {} : { lastUsedAt: lastUsedAt.toISOString() }),
     ...(coldStartMs === undefined ? {} : { coldStartMs }),

@@ -4,7 +4,7 @@ import { newRevision } from "../../support/kit.ts";
 import { good, newAdmin } from "../kit.ts";
 
 Deno.test("an instance is shown as it is, from its start to its use", async () => {
-  const { ask, kit: { clock, fleet, newPool } } = await newAdmin();
+  const { ask, kit: { clock, fleet, launcher, newPool } } = await newAdmin();
   assertEquals(await good(ask("GET", "/v1/instances")), []);
   const pool = newPool(newRevision(undefined, "golang"));
   const instance = new Instance("cless-golang-1", pool.revision, clock);
@@ -29,6 +29,8 @@ Deno.test("an instance is shown as it is, from its start to its use", async () =
   lease.release();
   assertEquals(await show(), { ...ready, inFlight: 0, lastUsedAt: instance.lastUsedAt!.toISOString() });
   assertEquals([(await show("?service=golang")).id, await show("?service=go")], [instance.id, undefined]);
+  launcher.used = new Map([[instance.id, 25_165_824]]);
+  assertEquals((await show()).memoryBytes, 25_165_824);
   fleet.delete(instance);
   assertEquals(await show(), undefined);
 });

@@ -1,0 +1,179 @@
+import { messageOf } from "../errors.ts";
+import { logger } from "../log.ts";
+import { type DockerCommand, DockerError, DockerTimeout } from "./command.ts";
+
+const log = logger("engine-socket");
+/** After that a request is taken for stuck, ms; an engine under load may need many seconds. */
+const PATIENCE_MS = 120_000;
+/** A socket that has failed is not looked for more often than that, ms. */
+const LEAST_AGE_MS = 5000;
+/** So many connections are kept for the next requests. */
+const KEPT_CONNECTIONS = 4;
+
+/** An engine's socket that answers. */
+interface Found {
+  readonly path: string;
+  readonly client: Deno.HttpClient;
+}
+
+/**
+ * The engine's HTTP API on its unix socket: for what is asked so often, or has to be so fast, that a process for each
+ * time is too much. It is used where the docker command itself would use it and the same engine answers there; else,
+ * and as long as that is not known, everything is left to the command.
+ *
+ * https://docs.docker.com/reference/api/engine/
+ */
+export class EngineSocket implements Disposable {
+  readonly #docker: DockerCommand;
+  readonly #patience: number;
+  #found: Found | undefined;
+  #problem: string | undefined;
+  #finding: Promise<void> | undefined;
+  #foundAt = Infinity;
+  #closed = false;
+
+  /** @param patience How long an answer may take, ms. */
+  constructor(docker: DockerCommand, patience: number = PATIENCE_MS) {
+    this.#docker = docker;
+    this.#patience = patience;
+  }
+
+  /** Where the socket is that is being used; `undefined` where everything is left to the command. */
+  get path(): string | undefined {
+    return this.#found?.path;
+  }
+
+  /** Why the socket is not being used, as far as that is known. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Looks for the socket; resolves when it is decided whether there is one. */
+  find(): Promise<void> {
+    this.#foundAt = performance.now();
+    this.#finding ??= this.#find().finally(() => this.#finding = undefined);
+    return this.#finding;
+  }
+
+  /**
+   * Has the engine do something that does no harm when it is done twice.
+   *
+   * @returns Whether it was done; otherwise the command has to do it.
+   * @throws {DockerError} When the engine refuses; the message is what it said.
+   */
+  async perform(method: "POST" | "DELETE", path: string): Promise<boolean> {
+    return await this.#ask(method, path) !== undefined;
+  }
+
+  /**
+   * Asks the engine for something.
+   *
+   * @returns What the JSON of the answer means; `undefined` where the command has to be asked.
+   * @throws {DockerError} When the engine refuses; the message is what it said.
+   */
+  async get(path: string): Promise<unknown> {
+    const text = await this.#ask("GET", path);
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new DockerError(`the engine's answer to ${path} is no JSON`, { cause: error });
+    }
+  }
+
+  /** Ends the connections; from now on everything is left to the command. */
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#found?.client.close();
+    this.#found = undefined;
+  }
+
+  async #ask(method: string, path: string): Promise<string | undefined> {
+    const found = this.#found;
+    if (found === undefined) {
+      // The first look is the owner's to begin.
+      if (!this.#closed && performance.now() - this.#foundAt >= LEAST_AGE_MS) this.find();
+      return undefined;
+    }
+    try {
+      return await this.#send(found.client, method, path);
+    } catch (error) {
+      if (error instanceof DockerError) throw error;
+      this.#lose(found, messageOf(error));
+      return undefined;
+    }
+  }
+
+  /** One request. @throws {DockerError} When the engine refuses or hangs; anything else when there is no answer. */
+  async #send(client: Deno.HttpClient, method: string, path: string): Promise<string> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), this.#patience);
+    try {
+      const response = await fetch(`http://engine${path}`, { method, client, signal: late.signal });
+      const text = await response.text();
+      if (response.ok || response.status === 304) return text;
+      throw new DockerError(refusal(text) ?? `the engine answered ${response.status}`);
+    } catch (error) {
+      if (late.signal.aborted) throw new DockerTimeout(`the engine did not answer ${path} in time`);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #lose(lost: Found, reason: string): void {
+    if (this.#found !== lost) return; // another request has noticed it as well
+    lost.client.close();
+    this.#found = undefined;
+    this.#problem = reason;
+    log.info("the engine's socket does not answer; going on with the docker command", { reason });
+  }
+
+  async #find(): Promise<void> {
+    const before = this.#found;
+    const { found, problem } = await this.#look();
+    if (this.#closed || this.#found !== before) return found?.client.close();
+    before?.client.close();
+    this.#found = found;
+    this.#problem = problem;
+    log.debug("engine socket", found === undefined ? { problem } : { path: found.path });
+  }
+
+  async #look(): Promise<{ found?: Found; problem?: string }> {
+    let client: Deno.HttpClient | undefined;
+    try {
+      const [host, id] = await Promise.all([
+        // It knows of DOCKER_HOST, DOCKER_CONTEXT and what `docker context use` has set.
+        this.#docker.run(["context", "inspect", "--format={{.Endpoints.docker.Host}}"]),
+        this.#docker.run(["info", "--format={{.ID}}"]),
+      ]);
+      const path = /^unix:\/\/(\/.+)$/m.exec(host)?.[1];
+      if (path === undefined) return { problem: `the engine is at ${host.trim()}, which is no unix socket` };
+      await Deno.stat(path);
+      client = Deno.createHttpClient({
+        proxy: { transport: "unix", path },
+        http2: false,
+        poolMaxIdlePerHost: KEPT_CONNECTIONS,
+        poolIdleTimeout: false,
+      });
+      const info = JSON.parse(await this.#send(client, "GET", "/info"));
+      // The command may be a wrapper, and what it reaches elsewhere.
+      if (typeof info.ID === "string" && id.split("\n").includes(info.ID)) return { found: { path, client } };
+      client.close();
+      return { problem: `another engine answers at ${path} than the docker command has` };
+    } catch (error) {
+      client?.close();
+      return { problem: messageOf(error) };
+    }
+  }
+}
+
+/** What the engine says is wrong. */
+function refusal(text: string): string | undefined {
+  try {
+    const { message } = JSON.parse(text);
+    return typeof message === "string" ? message.trim() : undefined;
+  } catch {
+    return undefined;
+  }
+}

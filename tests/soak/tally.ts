@@ -1,0 +1,98 @@
+/** How a request found its service: with an instance ready, paused, or with none. */
+export type Tier = "warm" | "resume" | "cold";
+
+/** What came of one request. */
+export interface Outcome {
+  readonly service: string;
+  readonly method: string;
+  /** When it began and ended, in the clock's ms. */
+  readonly began: number;
+  readonly ended: number;
+  /** Whether the client itself has broken it off. */
+  readonly aborted: boolean;
+  /** What was wrong; missing where nothing was. */
+  readonly failure?: string;
+  /** Whether a part of the answer had come. */
+  readonly answering: boolean;
+  readonly tier: Tier;
+  /** Until the answer's head, ms. */
+  readonly ms: number;
+}
+
+/** So long before a request a container may have been killed and still be what it came to, ms. */
+const AFTERMATH_MS = 500;
+
+/** Counts what comes of the requests. */
+export class Tally {
+  readonly #kills = new Map<string, { began: number; ended: number }[]>();
+  readonly #waits: Record<Tier, number[]> = { warm: [], resume: [], cold: [] };
+  readonly #failures = new Map<string, number>();
+  #requests = 0;
+  #aborted = 0;
+  #excused = 0;
+
+  /** How many requests there have been. */
+  get requests(): number {
+    return this.#requests;
+  }
+
+  /** Whether any request has failed that should not have. */
+  get failed(): boolean {
+    return this.#failures.size > 0;
+  }
+
+  /** Notes that a container of a service is about to be harmed; what is returned is to be called once that is done. */
+  harming(service: string): () => void {
+    const kill = { began: performance.now(), ended: Infinity };
+    this.#kills.set(service, [...this.#kills.get(service) ?? [], kill]);
+    return () => kill.ended = performance.now();
+  }
+
+  /** Whether a container of a service was harmed within a time. */
+  wasHarmed(service: string, began: number, ended: number): boolean {
+    return (this.#kills.get(service) ?? []).some((kill) => kill.began < ended && kill.ended + AFTERMATH_MS > began);
+  }
+
+  add(outcome: Outcome): void {
+    this.#requests++;
+    if (outcome.aborted) this.#aborted++;
+    else if (outcome.failure === undefined) this.#waits[outcome.tier].push(outcome.ms);
+    else if (this.#isUnavoidable(outcome)) this.#excused++;
+    else this.fail(`${outcome.method} ${outcome.failure}`);
+  }
+
+  /** Counts a failure of any kind by its cause. */
+  fail(cause: string): void {
+    this.#failures.set(cause, (this.#failures.get(cause) ?? 0) + 1);
+  }
+
+  /** The lines of a report. */
+  report(): string[] {
+    const lines = [
+      `${this.#requests} requests, ${this.#aborted} of them broken off by the client, ` +
+      `${this.#excused} in flight on a container that was killed and not to be repeated`,
+    ];
+    for (const [tier, waits] of Object.entries(this.#waits)) {
+      const sorted = waits.sort((a, b) => a - b);
+      lines.push(
+        `${tier.padEnd(6)} ${String(sorted.length).padStart(7)}   p50 ${at(sorted, 0.5)} ms   p99 ${
+          at(sorted, 0.99)
+        } ms`,
+      );
+    }
+    lines.push(this.failed ? "failures:" : "failures: none");
+    for (const [cause, count] of this.#failures) lines.push(`  ${count} x ${cause}`);
+    return lines;
+  }
+
+  /** Whether nobody could have done better: what the app had taken, or begun to answer, went away with it. */
+  #isUnavoidable({ answering, began, ended, method, service }: Outcome): boolean {
+    return (answering || method === "POST") && this.wasHarmed(service, began, ended);
+  }
+}
+
+/** A quantile of values that are in order. */
+export function at(sorted: readonly number[], share: number): string {
+  const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+  return value === undefined ? "-" : value.toFixed(1);
+}

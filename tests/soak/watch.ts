@@ -1,0 +1,44 @@
+/** How the program stood at one moment. */
+interface Sample {
+  /** In the clock's ms. */
+  readonly at: number;
+  /** Bytes. */
+  readonly memory: number;
+  readonly files: number;
+}
+
+/** Looks at a process every so often: how much memory and how many file descriptors it has. */
+export class Watch {
+  readonly #pid: number;
+  readonly #samples: Sample[] = [];
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(pid: number, intervalMs: number) {
+    this.#pid = pid;
+    this.#timer = setInterval(() => void this.look(), intervalMs);
+  }
+
+  /** How it is now. */
+  async look(): Promise<Sample> {
+    const status = await Deno.readTextFile(`/proc/${this.#pid}/status`);
+    const memory = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+    const files = (await Array.fromAsync(Deno.readDir(`/proc/${this.#pid}/fd`))).length;
+    const sample = { at: performance.now(), memory, files };
+    this.#samples.push(sample);
+    return sample;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** How fast the memory has grown in the second half of the time, bytes per minute; by least squares. */
+  slope(): number {
+    const late = this.#samples.slice(Math.floor(this.#samples.length / 2));
+    const mean = (of: (sample: Sample) => number) => late.reduce((sum, sample) => sum + of(sample), 0) / late.length;
+    const [time, memory] = [mean(({ at }) => at), mean(({ memory }) => memory)];
+    const over = late.reduce((sum, sample) => sum + (sample.at - time) * (sample.memory - memory), 0);
+    const under = late.reduce((sum, { at }) => sum + (at - time) ** 2, 0);
+    return over / under * 60_000;
+  }
+}

@@ -1,0 +1,93 @@
+/** What an engine's answer consists of; `never` is none. */
+type Answer = { readonly status: number; readonly body: unknown } | "never";
+
+/** The HTTP API of an engine without containers, on a unix socket of its own; with the id `ID-1`. */
+export class FakeEngine implements AsyncDisposable {
+  /** Where its socket is. */
+  readonly path: string;
+  /** What was asked, such as `POST /containers/one/pause`. */
+  readonly requests: string[] = [];
+  /** How many connections there have been. */
+  connections = 0;
+  readonly #dir: string;
+  readonly #answers = new Map<string, Answer>([["GET /info", { status: 200, body: { ID: "ID-1" } }]]);
+  readonly #open = new Set<Deno.Conn>();
+  #listener: Deno.Listener;
+  #serving: Promise<void>;
+
+  private constructor(dir: string) {
+    this.#dir = dir;
+    this.path = `${dir}/engine.sock`;
+    this.#listener = Deno.listen({ transport: "unix", path: this.path });
+    this.#serving = this.#accept();
+  }
+
+  static async start(): Promise<FakeEngine> {
+    return new FakeEngine(await Deno.makeTempDir({ prefix: "fake-engine-" }));
+  }
+
+  /** Says how a request is answered; what it has no answer for is not found. */
+  on(request: string, status: number | "never", body: unknown = ""): void {
+    this.#answers.set(request, status === "never" ? status : { status, body });
+  }
+
+  /** Goes away, with all of its connections. */
+  async stop(): Promise<void> {
+    this.#listener.close();
+    for (const connection of this.#open) connection.close();
+    this.#open.clear();
+    await this.#serving;
+    await Deno.remove(this.path).catch(() => {});
+  }
+
+  /** Is there again. */
+  restart(): Promise<void> {
+    this.#listener = Deno.listen({ transport: "unix", path: this.path });
+    this.#serving = this.#accept();
+    return Promise.resolve();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.stop();
+    } catch {
+      // It was stopped already.
+    }
+    await Deno.remove(this.#dir, { recursive: true });
+  }
+
+  async #accept(): Promise<void> {
+    const handling: Promise<void>[] = [];
+    try {
+      for await (const connection of this.#listener) {
+        this.connections++;
+        this.#open.add(connection);
+        handling.push(this.#handle(connection).catch(() => {}));
+      }
+    } catch {
+      // It has been closed.
+    }
+    await Promise.all(handling);
+  }
+
+  async #handle(connection: Deno.Conn): Promise<void> {
+    let text = "";
+    for await (const chunk of connection.readable.pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      for (let end = text.indexOf("\r\n\r\n"); end >= 0; end = text.indexOf("\r\n\r\n")) {
+        const [, method, target] = /^(\S+) (?:http:\/\/engine)?(\S+) /.exec(text)!;
+        text = text.slice(end + 4);
+        this.requests.push(`${method} ${target}`);
+        const answer = this.#answers.get(`${method} ${target}`) ?? { status: 404, body: { message: "not found" } };
+        if (answer !== "never") await connection.write(encode(answer));
+      }
+    }
+  }
+}
+
+function encode({ body, status }: Exclude<Answer, "never">): Uint8Array {
+  const content = new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body));
+  const length = status === 204 ? "" : `Content-Length: ${content.length}\r\n`;
+  const head = new TextEncoder().encode(`HTTP/1.1 ${status} Said\r\nContent-Type: application/json\r\n${length}\r\n`);
+  return status === 204 ? head : new Uint8Array([...head, ...content]);
+}
