@@ -18,6 +18,8 @@ const STATUS = {
   start_failed: 502,
   upstream_failed: 502,
   overloaded: 503,
+  asleep: 503,
+  crash_loop: 503,
   draining: 503,
   store_unavailable: 503,
   start_timeout: 504,

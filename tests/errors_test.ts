@@ -23,6 +23,8 @@ const STATUSES: Record<ErrorCode, number> = {
   upstream_failed: 502,
   draining: 503,
   overloaded: 503,
+  asleep: 503,
+  crash_loop: 503,
   store_unavailable: 503,
   start_timeout: 504,
   upstream_timeout: 504,

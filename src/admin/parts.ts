@@ -5,6 +5,7 @@ import type { Store } from "../control/store.ts";
 import type { Tokens } from "../control/tokens.ts";
 import type { RevisionTemplate } from "../domain/template.ts";
 import type { Traffic } from "../domain/traffic.ts";
+import type { Loading, WakeSettings } from "../domain/waking.ts";
 import type { Clock } from "../serving/clock.ts";
 import type { Fleet } from "../serving/fleet.ts";
 
@@ -19,6 +20,8 @@ export interface ServiceView {
   /** Whether nobody has declared it: its image was found by its name. */
   readonly convention: boolean;
   readonly revisionHistory: number | undefined;
+  readonly wake: WakeSettings | undefined;
+  readonly loading: Loading | undefined;
   /** The file that declared it; `undefined` where a person made it. */
   readonly declaredBy: string | undefined;
   readonly createdAt: number;

@@ -33,7 +33,7 @@ export const exportServices = clientVerb({
 });
 
 async function declared(client: Client, service: ServiceJson): Promise<ParsedService> {
-  const { name, domains, latestRevision, revisionHistory, traffic } = service;
+  const { name, domains, latestRevision, revisionHistory, traffic, wake, loading } = service;
   const { template } = await client.get<RevisionJson>(servicePath(name, "revisions", latestRevision));
   const values = Object.values(template.env);
   if (values.length > 0 && values.every((value) => value === MASK)) {
@@ -43,6 +43,8 @@ async function declared(client: Client, service: ServiceJson): Promise<ParsedSer
     const fields = {
       ...(domains.length > 0 && { domains }),
       ...(revisionHistory !== undefined && { revisionHistory }),
+      ...(wake !== undefined && wake.except.userAgents.length + wake.except.paths.length > 0 && { wake }),
+      ...(loading === "page" && { loading }),
     };
     return { ...parseService(name, { ...template, ...fields }), targets: traffic };
   } catch (error) {

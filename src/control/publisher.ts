@@ -4,7 +4,9 @@ import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { DeclaredService } from "../serving/declared_service.ts";
 import type { InstancePool } from "../serving/instance_pool.ts";
+import type { Waking } from "../serving/route.ts";
 import type { ServiceMap } from "../serving/service_map.ts";
+import { WakeRules } from "../serving/wake_rules.ts";
 import type { RevisionRecord, ServiceRecord } from "./records.ts";
 import type { RevisionEnv } from "./revision_env.ts";
 import { runtimeRevision } from "./runtime_revision.ts";
@@ -117,7 +119,8 @@ export class Publisher {
       ...(tag === undefined ? {} : { tag }),
     }));
     const { domains, name } = service;
-    return new DeclaredService(name, { domains, shares, ...(random === undefined ? {} : { random }) });
+    const waking = wakingOf(service);
+    return new DeclaredService(name, { domains, shares, waking, ...(random === undefined ? {} : { random }) });
   }
 
   #swap(declared: DeclaredService, made: readonly InstancePool[]): void {
@@ -134,6 +137,13 @@ export class Publisher {
       .finally(() => this.#retiring.delete(pool));
     this.#retiring.set(pool, gone);
   }
+}
+
+/** Nothing where it wakes as every service does: then no request is asked who it is. */
+function wakingOf({ wake: { except }, loading }: ServiceRecord): Waking | undefined {
+  const rules = except.userAgents.length + except.paths.length > 0 ? new WakeRules(except) : undefined;
+  const page = loading === "page";
+  return rules !== undefined || page ? { rules, page } : undefined;
 }
 
 /** The parts of a service's traffic that a pool is needed for, by name. */

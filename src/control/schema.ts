@@ -4,6 +4,8 @@ import { isServiceName, parseHostname } from "../domain/hostname.ts";
 import { formatMemory, parseMemory } from "../domain/memory.ts";
 import type { RevisionTemplate, TemplateInput } from "../domain/template.ts";
 import { checkTraffic, type Traffic, TrafficError } from "../domain/traffic.ts";
+import type { WakeSettings } from "../domain/waking.ts";
+import type { ServiceFields } from "./records.ts";
 import * as field from "./schema/fields.ts";
 import { check, InvalidError, strict } from "./schema/invalid.ts";
 
@@ -40,6 +42,8 @@ const templateFields = {
 const serviceFields = {
   domains: z.array(field.domain).max(100).optional(),
   revisionHistory: whole(0, 1000).optional(),
+  wake: field.wake.optional(),
+  loading: z.enum(["hold", "page"]).optional(),
 };
 
 /** One part of a service's traffic, in JSON. */
@@ -73,7 +77,7 @@ export type TemplateJson = z.output<typeof templateSchema>;
 export interface ParsedService {
   readonly template: TemplateInput;
   /** What is missing stays as it is. */
-  readonly service: { readonly domains?: readonly string[]; readonly revisionHistory?: number };
+  readonly service: Partial<ServiceFields>;
   /** How much the new revision gets, percent. */
   readonly traffic?: number;
   /** The new revision's tag. */
@@ -135,13 +139,15 @@ export function checkTagLength(name: string, tag: string, path: readonly (string
  */
 export function parseService(name: string, body: unknown): ParsedService {
   checkServiceName(name);
-  const { domains, revisionHistory, traffic, tag, ...template } = check(serviceSchema, body);
+  const { domains, revisionHistory, wake, loading, traffic, tag, ...template } = check(serviceSchema, body);
   if (tag !== undefined) checkTagLength(name, tag, ["tag"]);
   return {
     template: readTemplate(template),
     service: {
       ...(domains === undefined ? {} : { domains: [...new Set(domains.map((one) => parseHostname(one)!.name))] }),
       ...(revisionHistory === undefined ? {} : { revisionHistory }),
+      ...(wake === undefined ? {} : { wake: readWake(wake) }),
+      ...(loading === undefined ? {} : { loading }),
     },
     ...(tag === undefined ? {} : { tag }),
     ...(traffic === undefined
@@ -150,6 +156,11 @@ export function parseService(name: string, body: unknown): ParsedService {
       ? { traffic }
       : { targets: readTargets(name, traffic, tag) }),
   };
+}
+
+/** Who wakes a service, each exception once. */
+function readWake({ except: { userAgents, paths } }: z.output<typeof field.wake>): WakeSettings {
+  return { except: { userAgents: [...new Set(userAgents)], paths: [...new Set(paths)] } };
 }
 
 /**

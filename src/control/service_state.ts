@@ -41,8 +41,8 @@ export function prunable(service: ServiceRecord, revisions: readonly RevisionRec
 
 /** What history says of a service: enough to see what a change did, and nothing of what its containers get. */
 export function historyOf(service: ServiceRecord): Record<string, unknown> {
-  const { generation, lastNumber, latestRevision, traffic, domains, revisionHistory } = service;
-  return { generation, lastNumber, latestRevision, traffic, domains, revisionHistory };
+  const { generation, lastNumber, latestRevision, traffic, domains, revisionHistory, wake, loading } = service;
+  return { generation, lastNumber, latestRevision, traffic, domains, revisionHistory, wake, loading };
 }
 
 /** The highest numbers that a service had, as far as history knows; 0 where it knows nothing. */

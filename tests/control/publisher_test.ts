@@ -3,6 +3,7 @@ import type { RevisionRecord, ServiceRecord } from "../../src/control/records.ts
 import { canonicalTemplate, type TemplateInput } from "../../src/domain/template.ts";
 import { LATEST, type Traffic } from "../../src/domain/traffic.ts";
 import { Service } from "../../src/serving/service.ts";
+import { EVERYBODY_WAKES } from "../../src/domain/waking.ts";
 import { newRevision } from "../support/kit.ts";
 import { newScene } from "./deployer_kit.ts";
 
@@ -24,6 +25,8 @@ function service(latestRevision: string, traffic: Traffic, domains: string[] = [
     name: "app",
     domains,
     revisionHistory: 20,
+    wake: EVERYBODY_WAKES,
+    loading: "hold",
     traffic,
     previousTraffic: [],
     latestRevision,

@@ -1,4 +1,5 @@
 import type { Traffic } from "../../domain/traffic.ts";
+import type { WakeSettings } from "../../domain/waking.ts";
 import type { HistoryJson } from "../api_types.ts";
 import { changedFields } from "../output/changed_fields.ts";
 import { difference } from "../output/preview.ts";
@@ -11,6 +12,8 @@ interface State {
   readonly traffic?: Traffic;
   readonly domains?: readonly string[];
   readonly revisionHistory?: number;
+  readonly wake?: WakeSettings;
+  readonly loading?: string;
   /** The fields of the template that a deploy has changed. */
   readonly changed?: readonly string[];
 }
@@ -27,6 +30,8 @@ export function changeText({ before, after }: HistoryJson): string {
     difference("traffic", trafficOf(old), trafficOf(now)),
     difference("domains", domainsOf(old), domainsOf(now)),
     difference("keeps", String(old.revisionHistory ?? "-"), String(now.revisionHistory ?? "-")),
+    difference("loading", old.loading ?? "hold", now.loading ?? "hold"),
+    difference("not woken by", exceptionsOf(old), exceptionsOf(now)),
   ];
   return plainText(changes.filter((text) => text !== "").join("; ")) || "-";
 }
@@ -42,6 +47,11 @@ function trafficOf({ traffic }: State): string {
 
 function domainsOf({ domains = [] }: State): string {
   return domains.join(", ") || "-";
+}
+
+function exceptionsOf({ wake }: State): string {
+  const { userAgents = [], paths = [] } = wake?.except ?? {};
+  return [...userAgents, ...paths].join(", ") || "-";
 }
 
 function stateOf(value: unknown): State | undefined {

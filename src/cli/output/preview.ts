@@ -22,7 +22,7 @@ export function previewText({ change, changed, pull, traffic, domains }: Preview
     difference("traffic", saidTraffic(traffic.before), saidTraffic(traffic.after)),
     difference("domains", domains.before.join(", ") || "-", domains.after.join(", ") || "-"),
   ];
-  return changes.filter((text) => text !== "").join("; ") || "what declares it, or what it keeps";
+  return changes.filter((text) => text !== "").join("; ") || "what declares it, what it keeps, or how it wakes";
 }
 
 /** What was and what is, where they differ. */

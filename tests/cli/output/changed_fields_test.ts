@@ -19,5 +19,5 @@ Deno.test("what would become of a service is one line, with what differs alone",
     previewText({ ...NOTHING, change: "update", changed: ["env"], traffic }),
     "env; traffic latest 100% → web-00001 100%",
   );
-  assertEquals(previewText({ ...NOTHING, change: "update" }), "what declares it, or what it keeps");
+  assertEquals(previewText({ ...NOTHING, change: "update" }), "what declares it, what it keeps, or how it wakes");
 });
