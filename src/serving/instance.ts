@@ -22,6 +22,8 @@ export class Instance {
   failure: string | undefined;
   #state: InstanceState = "starting";
   readonly #leases = new PlacedList<Lease>();
+  /** How many of the leases keep nobody awake. */
+  #quiet = 0;
   #idleSince: number;
   #lastUsedAt: Date | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -44,12 +46,12 @@ export class Instance {
     return this.#leases.size;
   }
 
-  /** Since when no lease has been open, in the clock's ms; meaningless while one is. */
+  /** Since when no lease has been open but quiet ones, in the clock's ms; meaningless while one is. */
   get idleSince(): number {
     return this.#idleSince;
   }
 
-  /** When the last lease ended; wall-clock time. */
+  /** When the last lease ended, but quiet ones; wall-clock time. */
   get lastUsedAt(): Date | undefined {
     return this.#lastUsedAt;
   }
@@ -80,10 +82,15 @@ export class Instance {
     if (mayBecome(this.#state, state)) this.become(state);
   }
 
-  /** Claims a slot; there and then, so that nothing can come between the choice of an instance and the claim. */
-  claim(): Lease {
-    const lease: Lease = new Lease(this, () => this.#release(lease));
+  /**
+   * Claims a slot; there and then, so that nothing can come between the choice of an instance and the claim.
+   *
+   * @param quiet Whether it is none that the instance is kept awake for.
+   */
+  claim(quiet = false): Lease {
+    const lease: Lease = new Lease(this, () => this.#release(lease, quiet));
     this.#leases.add(lease);
+    if (quiet) this.#quiet++;
     return lease;
   }
 
@@ -94,10 +101,15 @@ export class Instance {
     return this.#idle.promise;
   }
 
-  #release(lease: Lease): void {
-    if (!this.#leases.delete(lease) || this.#leases.size > 0) return;
-    this.#idleSince = this.#clock.now();
-    this.#lastUsedAt = new Date();
+  #release(lease: Lease, quiet: boolean): void {
+    if (!this.#leases.delete(lease)) return;
+    if (quiet) this.#quiet--;
+    // With quiet ones open it may be the last of the others.
+    else if (this.#leases.size === this.#quiet) {
+      this.#idleSince = this.#clock.now();
+      this.#lastUsedAt = new Date();
+    }
+    if (this.#leases.size > 0) return;
     this.#idle?.resolve();
     this.#idle = undefined;
   }

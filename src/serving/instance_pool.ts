@@ -2,6 +2,7 @@ import type { Revision } from "../domain/revision.ts";
 import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { atMost, type Clock } from "./clock.ts";
+import { ColdStarts } from "./cold_starts.ts";
 import { HoldQueue } from "./hold_queue.ts";
 import { Instance, type Lease } from "./instance.ts";
 import type { Container, ContainerEvent, Launcher } from "./launcher.ts";
@@ -34,6 +35,8 @@ export interface PoolParts {
 /** The instances of one revision: chooses one for a request, and starts one when there is none. */
 export class InstancePool {
   readonly revision: Revision;
+  /** How long its instances have taken to start. */
+  readonly coldStarts = new ColdStarts();
   readonly #parts: PoolParts;
   readonly #queue: HoldQueue<Grant>;
   readonly #instances = new Set<Instance>();
@@ -68,13 +71,22 @@ export class InstancePool {
     return false;
   }
 
-  /** Claims the ready instance with the fewest requests; `undefined` when none is ready. */
-  claim(): Lease | undefined {
+  /** Whether an instance is ready now. */
+  get ready(): boolean {
+    return this.#find("ready") !== undefined;
+  }
+
+  /**
+   * Claims the ready instance with the fewest requests; `undefined` when none is ready.
+   *
+   * @param quiet Whether it is for a request that the instance is not kept awake for.
+   */
+  claim(quiet = false): Lease | undefined {
     let best: Instance | undefined;
     for (const instance of this.#instances) {
       if (instance.state === "ready" && (best === undefined || instance.inFlight < best.inFlight)) best = instance;
     }
-    return best?.claim();
+    return best?.claim(quiet);
   }
 
   /**
@@ -232,6 +244,7 @@ export class InstancePool {
     const instance = this.#add(this.#parts.newId(this.revision));
     try {
       await this.#parts.starter.start(instance);
+      this.coldStarts.add(instance.coldStartMs!);
     } catch (error) {
       this.#instances.delete(instance);
       if (instance.state !== "stopped" || this.#retired) throw error;

@@ -1,4 +1,5 @@
 import type { WakeExceptions } from "../domain/waking.ts";
+import { ClessError } from "../errors.ts";
 
 /** Tells whose requests wake a service. */
 export class WakeRules {
@@ -36,6 +37,17 @@ export class WakeRules {
       return path.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`);
     });
   }
+}
+
+/**
+ * The refusal of a request that does not wake its service, and for which there is no instance.
+ *
+ * @param ready Whether there are instances, and each has all the requests that it takes at once.
+ */
+export function notWoken(ready: boolean): ClessError {
+  return ready
+    ? new ClessError("overloaded", "The service has no room for this request now", { retryAfterS: 1 })
+    : new ClessError("asleep", "The service is asleep, and this request does not wake it", { retryAfterS: 60 });
 }
 
 /** A target without its query. */
