@@ -1,5 +1,6 @@
 import type { ClessError } from "../../errors.ts";
 import { fill } from "../html.ts";
+import type { RequestHead } from "../request_head.ts";
 import page from "./page.html" with { type: "text" };
 
 /** What a page without scripts waits at most before it comes again, s. */
@@ -19,10 +20,12 @@ export interface Start {
 }
 
 /** The page that is shown while a service starts. */
-export function waitingPage(name: string, { wait, elapsed, usual }: Start): Response {
+export function waitingPage({ hostname: { name }, target }: RequestHead, { wait, elapsed, usual }: Start): Response {
   const left = Math.max(1, Math.ceil(((usual ?? 0) - elapsed) / 1000));
   const values = {
     ...{ name, wait },
+    // Without a URL a browser goes nowhere where there is a fragment; and what begins with `//` is another host's.
+    here: `/.${target}`,
     refresh: String(Math.min(LONGEST_REFRESH_S, left)),
     usually: usual === undefined ? "This takes a moment" : `This usually takes ${durationText(usual)}`,
     elapsed: String(Math.round(elapsed)),

@@ -37,7 +37,7 @@ export class WaitingRoom {
    */
   async enter(
     request: Request,
-    { hostname: { name } }: RequestHead,
+    head: RequestHead,
     pool: InstancePool,
   ): Promise<Response | undefined> {
     const wait = this.#waitFor(pool, isAskedFor(request));
@@ -46,12 +46,12 @@ export class WaitingRoom {
     patience.abort();
     const { failure } = wait;
     if (!wait.isOver) {
-      return waitingPage(name, { wait: wait.id, elapsed: wait.elapsed, usual: pool.coldStarts.usual });
+      return waitingPage(head, { wait: wait.id, elapsed: wait.elapsed, usual: pool.coldStarts.usual });
     }
     // Where it is the revision that ends, there is another.
     if (failure === undefined || failure.code === "draining") return undefined;
     if (!FAILURES.has(failure.code)) throw failure;
-    return failedPage(name, failure, Math.max(1, Math.ceil((NEWS_MS - wait.age) / 1000)));
+    return failedPage(head.hostname.name, failure, Math.max(1, Math.ceil((NEWS_MS - wait.age) / 1000)));
   }
 
   /** Tells a page how it goes on; starts nothing. @throws {ClessError} `method_not_allowed` */

@@ -98,6 +98,21 @@ netTest("who does not wake a service gets no page, and starts nothing by asking 
   assertEquals(harness.launcher.calls, []);
 });
 
+netTest("the page comes again to where it was asked for, whatever that looks like", async () => {
+  await using harness = Harness.cold({ waking: WAKING });
+  const refreshOf = async (target: string) => {
+    const { text } = await harness.ask(requestText(`GET ${target}`, [ACCEPT]));
+    const [, url] = /http-equiv="refresh" content="1; url=([^"]*)"/.exec(text) ?? [];
+    return new URL(url!.replaceAll(/&#(\d+);/g, (_, code) => String.fromCharCode(code)), "http://app.localhost/a/b")
+      .href;
+  };
+  const targets = ["/", "/a?b=c&d", "//evil.example/x", "///evil.example", "/;url=http://evil.example/", "/'a?\"><p>"];
+  for (const target of targets) {
+    assertEquals(await refreshOf(target), new URL(`http://app.localhost${target}`).href);
+  }
+  (await harness.launcher.nextLaunch()).fail(new Error("no"));
+});
+
 netTest("a failed start is told once the page comes again, and not in detail", async () => {
   const clock = new FakeClock();
   await using harness = Harness.cold({ waking: WAKING, clock });
@@ -156,7 +171,10 @@ netTest("the page says how long it usually takes", async () => {
     await clock.until(harness.ask(requestText()));
     await harness.idle();
     harness.launcher.end(instance.id);
-    return [/asleep\. (.*), and then/.exec(text)?.[1], /content="(\d+)"><\/noscript>/.exec(text)?.[1]];
+    return [
+      /asleep\. (.*), and then/.exec(text)?.[1],
+      /content="(\d+); url=\/\.\/cart\?x=1"><\/noscript>/.exec(text)?.[1],
+    ];
   };
   assertEquals(await usually(9000), ["This takes a moment", "1"]);
   assertEquals((await usually(400))[0], "This usually takes about 9 seconds");
