@@ -136,7 +136,7 @@ export class Proxy {
       if (lease !== undefined) return await this.#send(passage, lease);
       if (quiet) throw notWoken(pool.ready);
       if (!waking.page || !isNavigation(request, head)) return await this.#hold(passage, pool);
-      const page = await waitingRoom.enter(request, head, pool);
+      const page = await waitingRoom.enter(head, pool);
       return page === undefined ? await this.#begin(passage) : this.#answerItself(passage, route, page);
     } catch (error) {
       return this.#fail(passage, error);

@@ -5,6 +5,9 @@ import { noNet, noRead, noRun, noWrite } from "./permissions.ts";
 /** Where this machine has Chromium; `undefined` where it has none, or a test may not use it. */
 const chromium = noNet || noRead || noRun || noWrite ? undefined : await findChromium();
 
+/** How long the browser may take for something, ms. */
+const PATIENCE_MS = 15_000;
+
 async function findChromium(): Promise<string | undefined> {
   for (const path of ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]) {
     if (await Deno.stat(path).then(({ isFile }) => isFile, () => false)) return path;
@@ -32,6 +35,7 @@ export function browserTest(name: string, options: BrowserContextOptions, fn: (t
       const browser: Browser = await driver.launch({ executablePath: chromium, args: ["--no-sandbox"] });
       try {
         const context = await browser.newContext(options);
+        context.setDefaultTimeout(PATIENCE_MS);
         const page = await context.newPage();
         const complaints: string[] = [];
         page.on("pageerror", (error) => complaints.push(`${error}`));

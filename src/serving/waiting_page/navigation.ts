@@ -8,8 +8,3 @@ export function isNavigation(request: Request, head: RequestHead): boolean {
   const mode = request.headers.get("sec-fetch-mode");
   return (mode === null || mode === "navigate") && prefersHtml(request);
 }
-
-/** Whether a person has asked for it just now, where the browser tells: no page that reloads by itself. */
-export function isAskedFor(request: Request): boolean {
-  return request.headers.get("sec-fetch-user") === "?1";
-}

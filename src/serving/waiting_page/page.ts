@@ -4,7 +4,7 @@ import type { RequestHead } from "../request_head.ts";
 import page from "./page.html" with { type: "text" };
 
 /** What a page without scripts waits at most before it comes again, s. */
-const LONGEST_REFRESH_S = 3;
+const LONGEST_REFRESH_S = 2;
 
 const WAITING = only("waiting");
 const FAILED = only("failed");
@@ -59,7 +59,8 @@ function answer(
       "cache-control": "no-store",
       "content-security-policy":
         `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; ` +
-        "base-uri 'none'; form-action 'none'",
+        // Without an icon of its own browsers ask for the app's, and that would wake it.
+        "img-src data:; base-uri 'none'; form-action 'none'",
       "x-content-type-options": "nosniff",
       "referrer-policy": "same-origin",
     } as Record<string, string>,

@@ -4,7 +4,6 @@ import type { InstancePool } from "../instance_pool.ts";
 import type { RequestHead } from "../request_head.ts";
 import type { Route } from "../route.ts";
 import { pathOf } from "../wake_rules.ts";
-import { isAskedFor } from "./navigation.ts";
 import { failedPage, waitingPage } from "./page.ts";
 import { readyEvents } from "./ready_events.ts";
 import { Wait } from "./wait.ts";
@@ -15,7 +14,7 @@ export const READY_PATH = "/.well-known/cless/ready";
 /** An instance that is there as soon as that is worth no page: a paused one wakes faster. */
 const GRACE_MS = 100;
 /** How long a failed start is told to who comes: longer than the page takes to come again by itself. */
-const NEWS_MS = 5000;
+const NEWS_MS = 4000;
 /** What went wrong with the service; all else went wrong with the request. */
 const FAILURES: ReadonlySet<ErrorCode> = new Set(["start_failed", "start_timeout", "crash_loop"]);
 
@@ -35,12 +34,8 @@ export class WaitingRoom {
    * @returns The page; nothing where there is an instance by now, or the pool ends.
    * @throws {ClessError} Where it is not the service that has failed.
    */
-  async enter(
-    request: Request,
-    head: RequestHead,
-    pool: InstancePool,
-  ): Promise<Response | undefined> {
-    const wait = this.#waitFor(pool, isAskedFor(request));
+  async enter(head: RequestHead, pool: InstancePool): Promise<Response | undefined> {
+    const wait = this.#waitFor(pool);
     const patience = new AbortController();
     await Promise.race([wait.over, pause(this.#clock, GRACE_MS, patience.signal)]);
     patience.abort();
@@ -69,11 +64,11 @@ export class WaitingRoom {
     return target.startsWith(READY_PATH) && pathOf(target) === READY_PATH;
   }
 
-  #waitFor(pool: InstancePool, isAskedFor: boolean): Wait {
+  #waitFor(pool: InstancePool): Wait {
     const last = this.#waits.get(pool);
     // A page that comes again by itself must hear of the failure, and not set off the next start.
     const isNews = last?.failure !== undefined && FAILURES.has(last.failure.code) && last.age < NEWS_MS;
-    if (last !== undefined && (!last.isOver || isNews && !isAskedFor)) return last;
+    if (last !== undefined && (!last.isOver || isNews)) return last;
     const wait = new Wait(pool, this.#clock);
     this.#waits.set(pool, wait);
     return wait;

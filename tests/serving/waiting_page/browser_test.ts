@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { BrowserContextOptions } from "playwright-core";
 import type { Waking } from "../../../src/serving/route.ts";
 import { barriers, browserTest, type Tab } from "../../support/chromium.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
 import { Harness } from "../../support/harness.ts";
 import { Origin } from "../../support/origin.ts";
 
@@ -18,12 +19,13 @@ function app(): Origin {
 function pageTest(
   name: string,
   options: BrowserContextOptions,
-  fn: (harness: Harness, tab: Tab) => Promise<void>,
+  fn: (harness: Harness, tab: Tab, clock: FakeClock) => Promise<void>,
 ): void {
   browserTest(name, options, async (tab) => {
-    await using harness = Harness.cold({ waking: WAKING });
+    const clock = new FakeClock();
+    await using harness = Harness.cold({ waking: WAKING, clock });
     try {
-      await fn(harness, tab);
+      await fn(harness, tab, clock);
     } finally {
       await tab.page.context().close(); // what it holds would hold up the end
     }
@@ -36,9 +38,9 @@ for (const scheme of ["light", "dark"] as const) {
   pageTest(
     `the page gives way to the app by itself, ${scheme}`,
     { colorScheme: scheme },
-    async (harness, { page, complaints }) => {
+    async (harness, { page, complaints }, clock) => {
       await using origin = app();
-      const answer = await page.goto(urlOf(harness));
+      const answer = await clock.until(page.goto(urlOf(harness)));
       assertEquals([answer!.status(), answer!.headers()["cless-loading"]], [503, "page"]);
       assertEquals(await page.title(), "Starting app.localhost");
       assertEquals(await page.getByRole("heading").innerText(), "Starting app.localhost");
@@ -58,17 +60,19 @@ for (const scheme of ["light", "dark"] as const) {
   pageTest(
     `the page says that the start has failed, ${scheme}`,
     { colorScheme: scheme },
-    async (harness, { page, complaints }) => {
+    async (harness, { page, complaints }, clock) => {
       await using origin = app();
-      await page.goto(urlOf(harness));
+      await clock.until(page.goto(urlOf(harness)));
       (await harness.launcher.nextLaunch()).fail(new Error("no room on /secret/place"));
       await page.getByRole("heading", { name: "app.localhost could not be started" }).waitFor();
       assertMatch(await page.getByRole("status").innerText(), /can see the reason/);
       assert(!(await page.content()).includes("secret"));
       assertEquals(await barriers(page), []);
       assertEquals(harness.launcher.called("launch").length, 1);
-      await page.getByRole("link", { name: "Try again" }).click();
+      await clock.advance(4000); // for so long a failure is told, and nothing is started
+      const clicked = page.getByRole("link", { name: "Try again" }).click();
       (await harness.launcher.nextLaunch()).succeed(origin.url);
+      await clicked;
       await page.getByText("Hello").waitFor();
       assertEquals(complaints, []);
       await harness.idle();
@@ -79,11 +83,11 @@ for (const scheme of ["light", "dark"] as const) {
 pageTest(
   "without scripts the page comes again until the app is there",
   { javaScriptEnabled: false },
-  async (harness, { page }) => {
+  async (harness, { page }, clock) => {
     await using origin = app();
-    await page.goto(urlOf(harness));
+    await clock.until(page.goto(urlOf(harness)));
     const launch = await harness.launcher.nextLaunch();
-    await page.waitForResponse((response) => response.status() === 503); // it has come again
+    await clock.until(page.waitForResponse((response) => response.status() === 503)); // it has come again
     launch.succeed(origin.url);
     await page.getByText("Hello").waitFor();
     assertEquals(harness.launcher.called("launch").length, 1);
@@ -94,21 +98,25 @@ pageTest(
 pageTest(
   "without scripts, too, the page says that the start has failed",
   { javaScriptEnabled: false },
-  async (harness, { page }) => {
-    await page.goto(urlOf(harness));
+  async (harness, { page }, clock) => {
+    await clock.until(page.goto(urlOf(harness)));
     (await harness.launcher.nextLaunch()).fail(new Error("no"));
     await page.getByRole("heading", { name: "app.localhost could not be started" }).waitFor();
     assertEquals(harness.launcher.called("launch").length, 1);
   },
 );
 
-pageTest("who wants little motion sees none", { reducedMotion: "reduce" }, async (harness, { page, complaints }) => {
-  await page.goto(urlOf(harness));
-  assertEquals(await page.evaluate("document.getAnimations().length"), 0);
-  assertEquals(complaints, []);
-  (await harness.launcher.nextLaunch()).fail(new Error("no"));
-  await page.getByText("could not be started").first().waitFor();
-});
+pageTest(
+  "who wants little motion sees none",
+  { reducedMotion: "reduce" },
+  async (harness, { page, complaints }, clock) => {
+    await clock.until(page.goto(urlOf(harness)));
+    assertEquals(await page.evaluate("document.getAnimations().length"), 0);
+    assertEquals(complaints, []);
+    (await harness.launcher.nextLaunch()).fail(new Error("no"));
+    await page.getByText("could not be started").first().waitFor();
+  },
+);
 
 browserTest(
   "a browser that has lost its connection asks again, and goes on with what it finds",
