@@ -65,7 +65,7 @@ for (const scheme of ["light", "dark"] as const) {
       await clock.until(page.goto(urlOf(harness)));
       (await harness.launcher.nextLaunch()).fail(new Error("no room on /secret/place"));
       await page.getByRole("heading", { name: "app.localhost could not be started" }).waitFor();
-      assertMatch(await page.getByRole("status").innerText(), /can see the reason/);
+      assertMatch(await page.getByRole("status").innerText(), /can see why/);
       assert(!(await page.content()).includes("secret"));
       assertEquals(await barriers(page), []);
       assertEquals(harness.launcher.called("launch").length, 1);

@@ -124,7 +124,7 @@ netTest("a failed start is told once the page comes again, and not in detail", a
   assertEquals([failed.status, header(failed, "cless-error"), header(failed, "retry-after")], [
     502,
     "start_failed",
-    "5",
+    "4",
   ]);
   assertEquals(header(failed, "cache-control"), "no-store");
   assertMatch(failed.text, /app\.localhost could not be started/);
