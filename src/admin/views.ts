@@ -2,12 +2,17 @@ import { z } from "zod";
 import { showTemplate, targetsSchema, templateSchema } from "../control/schema/schema.ts";
 import type { TrafficTarget } from "../domain/traffic.ts";
 import type { RevisionView, ServiceView } from "../control/catalog.ts";
+import type { WakeSettings } from "../domain/waking.ts";
 
 /** A moment, as JSON has it. */
 export const time = z.iso.datetime().meta({ examples: ["2026-11-25T10:00:00.000Z"] });
 
 /** All parts of a service's traffic. */
 export const trafficSchema = targetsSchema.meta({ id: "Traffic" });
+
+const wakeSchema = z.strictObject({
+  except: z.strictObject({ userAgents: z.array(z.string()), paths: z.array(z.string()) }),
+});
 
 /** A service as it is shown. */
 export const serviceView = z.strictObject({
@@ -18,6 +23,8 @@ export const serviceView = z.strictObject({
   traffic: trafficSchema,
   etag: z.string().optional().meta({ description: "Changes with every change; missing where nobody has declared it" }),
   revisionHistory: z.int().optional().meta({ description: "How many revisions without traffic or tag are kept" }),
+  wake: wakeSchema.optional().meta({ description: "Whose requests do not wake it" }),
+  loading: z.enum(["hold", "page"]).optional().meta({ description: "What a browser gets while it starts" }),
   declaredBy: z.string().optional().meta({ description: "The file that declared it" }),
   convention: z.literal(true).optional().meta({
     description: "Nobody has declared it: its image was found by its name",
@@ -34,6 +41,8 @@ export const serviceView = z.strictObject({
     traffic: [{ revision: "latest", percent: 100 }],
     etag: "3",
     revisionHistory: 20,
+    wake: { except: { userAgents: ["UptimeRobot"], paths: [] } },
+    loading: "page",
     createdAt: "2026-11-25T10:00:00.000Z",
     updatedAt: "2026-11-25T10:05:00.000Z",
   }],
@@ -44,7 +53,7 @@ export function showService(
   service: ServiceView,
   urlOf: (service: string) => string,
 ): z.input<typeof serviceView> {
-  const { convention, declaredBy, generation, name, revisionHistory } = service;
+  const { convention, declaredBy, generation, loading, name, revisionHistory, wake } = service;
   return {
     name,
     url: urlOf(name),
@@ -53,11 +62,17 @@ export function showService(
     traffic: service.traffic.map(showTarget),
     ...(generation === undefined ? {} : { etag: String(generation) }),
     ...(revisionHistory === undefined ? {} : { revisionHistory }),
+    ...(wake === undefined ? {} : { wake: showWake(wake) }),
+    ...(loading === undefined ? {} : { loading }),
     ...(declaredBy === undefined ? {} : { declaredBy }),
     ...(convention ? { convention: true as const } : {}),
     createdAt: timeOf(service.createdAt),
     updatedAt: timeOf(service.updatedAt),
   };
+}
+
+function showWake({ except: { userAgents, paths } }: WakeSettings): z.input<typeof wakeSchema> {
+  return { except: { userAgents: [...userAgents], paths: [...paths] } };
 }
 
 /** Shows a part of a service's traffic. */

@@ -23,6 +23,7 @@ import { Server } from "../serving/server.ts";
 import { ServiceMap } from "../serving/service_map.ts";
 import { Starter, type StarterParts } from "../serving/starter.ts";
 import { UnansweredRequests } from "../serving/unanswered_requests.ts";
+import { WaitingRoom } from "../serving/waiting_page/waiting_room.ts";
 import { WebSocketBridge } from "../serving/websocket/bridge.ts";
 
 const MOST_SWEEPS = 5;
@@ -98,6 +99,7 @@ export class RequestPath {
     this.activator = new Activator(this.#router, config.maxPending);
     const proxy = new Proxy({
       activator: this.activator,
+      waitingRoom: new WaitingRoom(clock),
       unanswered: this.#unanswered,
       forwarder: this.#forwarder,
       websockets: this.#websockets,

@@ -1,5 +1,6 @@
 import type { TemplateJson } from "../control/schema/schema.ts";
 import type { Traffic } from "../domain/traffic.ts";
+import type { Loading, WakeSettings } from "../domain/waking.ts";
 
 /** A service as the admin API shows it; times are ISO 8601. */
 export interface ServiceJson {
@@ -12,6 +13,8 @@ export interface ServiceJson {
   readonly etag?: string;
   readonly convention?: boolean;
   readonly revisionHistory?: number;
+  readonly wake?: WakeSettings;
+  readonly loading?: Loading;
   readonly declaredBy?: string;
   readonly createdAt: string;
   readonly updatedAt: string;

@@ -100,10 +100,10 @@ async function merged(
     if (change.fields["image"] === undefined) {
       throw new UsageError(`there is no service ${name} yet, and a new one needs --image IMAGE`);
     }
-    return mergeChange(undefined, [], change);
+    return mergeChange(undefined, undefined, change);
   }
   const latest = await client.get<RevisionJson>(servicePath(name, "revisions", service.latestRevision));
-  return mergeChange(latest.template, service.domains, change);
+  return mergeChange(latest.template, service, change);
 }
 
 function printService(call: Call, service: ServiceJson): void {

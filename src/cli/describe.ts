@@ -48,15 +48,25 @@ function section(title: string, text: string): string {
 }
 
 function serviceFacts(service: ServiceJson, now: number): [string, string][] {
-  const { name, url, domains, createdAt, updatedAt, declaredBy, convention, revisionHistory } = service;
+  const { name, url, domains, createdAt, updatedAt, declaredBy, convention, revisionHistory, loading } = service;
   return [
     ["Name", name],
     ["URL", url],
     ["Domains", domains.join(", ") || "none"],
+    ...wakeFacts(service),
+    ...(loading === "page" ? [["Loading", "a page, while it starts"] as [string, string]] : []),
     ["Made", convention ? "by convention, from the image of its name" : ago(createdAt, now)],
     ...(convention ? [] : [["Changed", ago(updatedAt, now)] as [string, string]]),
     ["Declared by", declaredBy ?? "no file"],
     ...(revisionHistory === undefined ? [] : [["Keeps", `${revisionHistory} old revisions`] as [string, string]]),
+  ];
+}
+
+function wakeFacts({ wake }: ServiceJson): [string, string][] {
+  const { userAgents = [], paths = [] } = wake?.except ?? {};
+  return [
+    ...(userAgents.length === 0 ? [] : [["Not woken by", userAgents.map(valueText).join(", ")] as [string, string]]),
+    ...(paths.length === 0 ? [] : [["Not woken at", paths.map(valueText).join(", ")] as [string, string]]),
   ];
 }
 

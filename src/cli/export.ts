@@ -41,7 +41,7 @@ export const exportServices = clientVerb({
 });
 
 async function declared(client: Client, service: ServiceJson, withTraffic: boolean): Promise<ParsedService> {
-  const { name, domains, latestRevision, revisionHistory, traffic } = service;
+  const { name, domains, latestRevision, revisionHistory, traffic, wake, loading } = service;
   const { template } = await client.get<RevisionJson>(servicePath(name, "revisions", latestRevision));
   const values = Object.values(template.env);
   if (values.length > 0 && values.every((value) => value === MASK)) {
@@ -51,6 +51,8 @@ async function declared(client: Client, service: ServiceJson, withTraffic: boole
     const fields = {
       ...(domains.length > 0 && { domains }),
       ...(revisionHistory !== undefined && { revisionHistory }),
+      ...(wake !== undefined && wake.except.userAgents.length + wake.except.paths.length > 0 && { wake }),
+      ...(loading === "page" && { loading }),
     };
     const parsed = parseService(name, { ...template, ...fields });
     return withTraffic ? { ...parsed, targets: traffic } : parsed;

@@ -1,5 +1,6 @@
 import { canonicalTemplate, type RevisionTemplate } from "../domain/template.ts";
 import { LATEST, resolveTraffic, type Traffic } from "../domain/traffic.ts";
+import type { Loading, WakeSettings } from "../domain/waking.ts";
 import { Service } from "../serving/service.ts";
 import type { ServiceMap } from "../serving/service_map.ts";
 import type { Deployer } from "./deploy/deployer.ts";
@@ -16,6 +17,9 @@ export interface ServiceView {
   /** Whether nobody has declared it: its image was found by its name. */
   readonly convention: boolean;
   readonly revisionHistory: number | undefined;
+  /** Who wakes it; `undefined` for a service that nobody has declared: everybody does. */
+  readonly wake: WakeSettings | undefined;
+  readonly loading: Loading | undefined;
   /** The file that declared it; `undefined` where a person made it, or nobody. */
   readonly declaredBy: string | undefined;
   readonly createdAt: number;
@@ -94,10 +98,11 @@ export class Catalog {
 }
 
 function viewOf({ service }: ServiceState): ServiceView {
-  const { name, domains, latestRevision, traffic, generation, revisionHistory, declaredBy, createdAt, updatedAt } =
-    service;
+  const { name, domains, latestRevision, traffic, generation, revisionHistory, wake, loading } = service;
+  const { declaredBy, createdAt, updatedAt } = service;
   return {
-    ...{ name, domains, latestRevision, traffic, generation, revisionHistory, declaredBy, createdAt, updatedAt },
+    ...{ name, domains, latestRevision, traffic, generation, revisionHistory, wake, loading },
+    ...{ declaredBy, createdAt, updatedAt },
     convention: false,
   };
 }
@@ -111,6 +116,8 @@ function viewOfFound({ name, latest, createdAt, updatedAt }: Service): ServiceVi
     generation: undefined,
     convention: true,
     revisionHistory: undefined,
+    wake: undefined,
+    loading: undefined,
     declaredBy: undefined,
     createdAt: createdAt.getTime(),
     updatedAt: updatedAt.getTime(),

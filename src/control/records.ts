@@ -1,5 +1,6 @@
 import type { RevisionTemplate } from "../domain/template.ts";
 import type { Traffic } from "../domain/traffic.ts";
+import type { Loading, WakeSettings } from "../domain/waking.ts";
 
 /** A service as it is kept. */
 export interface ServiceRecord {
@@ -8,6 +9,9 @@ export interface ServiceRecord {
   readonly domains: readonly string[];
   /** How many revisions without traffic or tag are kept. */
   readonly revisionHistory: number;
+  /** Who wakes it. */
+  readonly wake: WakeSettings;
+  readonly loading: Loading;
   readonly traffic: Traffic;
   /** The split before the last change of traffic, by names; empty where there was none. */
   readonly previousTraffic: Traffic;
@@ -23,6 +27,9 @@ export interface ServiceRecord {
   readonly createdAt: number;
   readonly updatedAt: number;
 }
+
+/** What holds for a service whatever its revisions are. */
+export type ServiceFields = Pick<ServiceRecord, "domains" | "revisionHistory" | "wake" | "loading">;
 
 /** A revision as it is kept; it never changes. */
 export interface RevisionRecord {

@@ -32,9 +32,14 @@ export class Activator {
     this.#draining = true;
   }
 
+  /** Where a hostname leads; `undefined` where it takes a look at the images to tell, or nobody new is let in. */
+  find(hostname: Hostname): Route | undefined {
+    return this.#draining ? undefined : this.#router.find(hostname);
+  }
+
   /** Chooses the pool for a request; `undefined` where it takes a look at the images to tell, or nobody new is let in. */
   choose(hostname: Hostname): InstancePool | undefined {
-    return this.#draining ? undefined : this.#router.find(hostname)?.route();
+    return this.find(hostname)?.route();
   }
 
   /** The name of the service that a hostname leads to, as far as that is known. */

@@ -61,9 +61,13 @@ export class Breaker {
     return this.#queue.emptied();
   }
 
-  /** Claims a slot, where one is free and nobody waits for it. */
-  claim(): Lease | undefined {
-    return this.#queue.size > 0 ? undefined : this.#claim();
+  /**
+   * Claims a slot, where one is free and nobody waits for it.
+   *
+   * @param quiet Whether it is for a request that the instance is not kept awake for.
+   */
+  claim(quiet = false): Lease | undefined {
+    return this.#queue.size > 0 ? undefined : this.#claim(quiet);
   }
 
   /**
@@ -121,12 +125,12 @@ export class Breaker {
     return peak;
   }
 
-  #claim(): Lease | undefined {
+  #claim(quiet = false): Lease | undefined {
     const ready = this.#ready;
     if (this.#limit === Infinity) {
-      return (ready.length === 1 ? ready[0] : choose(ready, Infinity, this.#random))?.claim();
+      return (ready.length === 1 ? ready[0] : choose(ready, Infinity, this.#random))?.claim(quiet);
     }
-    const lease = choose(ready, this.#limit, this.#random)?.claim();
+    const lease = choose(ready, this.#limit, this.#random)?.claim(quiet);
     if (lease !== undefined) {
       this.#open++;
       this.#note();

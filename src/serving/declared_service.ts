@@ -1,6 +1,6 @@
 import { draw } from "../domain/traffic.ts";
 import type { InstancePool } from "./instance_pool.ts";
-import type { Route } from "./route.ts";
+import type { Route, Waking } from "./route.ts";
 
 /** A revision's share of a service's requests. */
 export interface Share {
@@ -17,24 +17,28 @@ export class DeclaredService implements Route {
   /** Whole hostnames that lead to it besides its own; lower case. */
   readonly domains: readonly string[];
   readonly shares: readonly Share[];
+  readonly waking: Waking | undefined;
   readonly #drawn: readonly Share[];
   readonly #random: () => number;
 
   /**
    * @param shares Their percents sum to 100.
+   * @param waking What is special about its waking.
    * @param random From 0 to below 1, evenly.
    */
   constructor(
     name: string,
-    { domains, shares, random = Math.random }: {
+    { domains, shares, waking, random = Math.random }: {
       domains: readonly string[];
       shares: readonly Share[];
+      waking?: Waking | undefined;
       random?: () => number;
     },
   ) {
     this.name = name;
     this.domains = domains;
     this.shares = shares;
+    this.waking = waking;
     this.#drawn = shares.filter(({ percent }) => percent > 0);
     this.#random = random;
   }
@@ -56,10 +60,13 @@ export class DeclaredService implements Route {
 /** The revision that a tag names, under an address of its own. */
 export class TaggedRevision implements Route {
   readonly name: string;
+  readonly waking: Waking | undefined;
   readonly #pool: InstancePool;
 
-  constructor(name: string, pool: InstancePool) {
+  /** @param waking What is special about the waking of its service. */
+  constructor(name: string, pool: InstancePool, waking?: Waking) {
     this.name = name;
+    this.waking = waking;
     this.#pool = pool;
   }
 

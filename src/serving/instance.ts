@@ -42,6 +42,8 @@ export class Instance {
   #failures = 0;
   #changes = 0;
   #readySince: number | undefined;
+  /** How many of the leases keep nobody awake. */
+  #quiet = 0;
   #idleSince: number;
   #lastUsedAt: Date | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -66,7 +68,7 @@ export class Instance {
     return this.#leases.size;
   }
 
-  /** Since when no lease has been open, in the clock's ms; meaningless while one is. */
+  /** Since when no lease has been open but quiet ones, in the clock's ms; meaningless while one is. */
   get idleSince(): number {
     return this.#idleSince;
   }
@@ -81,7 +83,7 @@ export class Instance {
     return this.#readySince === undefined ? undefined : this.#clock.now() - this.#readySince;
   }
 
-  /** When the last lease ended; wall-clock time. */
+  /** When the last lease ended, but quiet ones; wall-clock time. */
   get lastUsedAt(): Date | undefined {
     return this.#lastUsedAt;
   }
@@ -138,10 +140,15 @@ export class Instance {
     if (++this.#failures === MOST_FAILURES && this.#state === "ready") this.#owner?.unhealthy(this);
   }
 
-  /** Claims a slot; there and then, so that nothing can come between the choice of an instance and the claim. */
-  claim(): Lease {
-    const lease: Lease = new Lease(this, () => this.#release(lease));
+  /**
+   * Claims a slot; there and then, so that nothing can come between the choice of an instance and the claim.
+   *
+   * @param quiet Whether it is none that the instance is kept awake for.
+   */
+  claim(quiet = false): Lease {
+    const lease: Lease = new Lease(this, () => this.#release(lease, quiet));
     this.#leases.add(lease);
+    if (quiet) this.#quiet++;
     return lease;
   }
 
@@ -152,11 +159,15 @@ export class Instance {
     return this.#idle.promise;
   }
 
-  #release(lease: Lease): void {
+  #release(lease: Lease, quiet: boolean): void {
     if (!this.#leases.delete(lease)) return;
-    if (this.#leases.size === 0) {
+    if (quiet) this.#quiet--;
+    // With quiet ones open it may be the last of the others.
+    else if (this.#leases.size === this.#quiet) {
       this.#idleSince = this.#clock.now();
       this.#lastUsedAt = new Date();
+    }
+    if (this.#leases.size === 0) {
       this.#idle?.resolve();
       this.#idle = undefined;
     }

@@ -4,6 +4,7 @@ import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { Breaker, type Grant } from "./breaker.ts";
 import { atMost, type Clock } from "./clock.ts";
+import { ColdStarts } from "./cold_starts.ts";
 import { CrashLoop, type Failure } from "./crash_loop.ts";
 import { Drainer } from "./drainer.ts";
 import { Freezer } from "./freezer.ts";
@@ -41,6 +42,8 @@ export interface PoolParts {
 /** The instances of one revision: as many as its requests need, within its limits, and none where there are none. */
 export class InstancePool implements InstanceOwner {
   readonly revision: Revision;
+  /** How long its instances have taken to start. */
+  readonly coldStarts = new ColdStarts();
   /** See {@linkcode InstanceOwner}. */
   readonly freed: (() => void) | undefined;
   readonly #parts: PoolParts;
@@ -122,9 +125,13 @@ export class InstancePool implements InstanceOwner {
     return false;
   }
 
-  /** Claims a slot on a ready instance; `undefined` where there is none, or others wait for it. */
-  claim(): Lease | undefined {
-    return this.#breaker.claim();
+  /**
+   * Claims a slot on a ready instance; `undefined` where there is none, or others wait for it.
+   *
+   * @param quiet Whether it is for a request that the instance is not kept awake for.
+   */
+  claim(quiet = false): Lease | undefined {
+    return this.#breaker.claim(quiet);
   }
 
   /**
@@ -332,7 +339,9 @@ export class InstancePool implements InstanceOwner {
   #launch(): void {
     const instance = this.#add(this.#parts.newId(this.revision));
     const { count } = this.#crashes;
-    const started = this.#parts.starter.start(instance).catch((error) => {
+    const started = this.#parts.starter.start(instance).then(() => {
+      if (instance.coldStartMs !== undefined) this.coldStarts.add(instance.coldStartMs);
+    }, (error) => {
       if (instance.state === "failed") this.#startFailed(error, count);
     });
     this.#track(instance, started);

@@ -1,5 +1,5 @@
-import { accepts } from "@std/http/negotiation";
 import type { ClessError } from "../errors.ts";
+import { fill, prefersHtml } from "./html.ts";
 import page from "./problem.html" with { type: "text" };
 
 const TITLES: Record<number, string> = {
@@ -27,7 +27,7 @@ const TITLES: Record<number, string> = {
 export function problem(error: ClessError, request: { headers: Headers }): Response {
   const { allow, code, status, message, retryAfterS } = error;
   const title = TITLES[status] ?? "Error";
-  const html = accepts(request, "application/problem+json", "application/json", "text/html") === "text/html";
+  const html = prefersHtml(request);
   const headers = new Headers({
     "cless-error": code,
     "content-type": html ? "text/html; charset=utf-8" : "application/problem+json",
@@ -41,12 +41,4 @@ export function problem(error: ClessError, request: { headers: Headers }): Respo
     ? fill(page, { status: String(status), title, detail: message, code })
     : JSON.stringify({ type: "about:blank", title, status, detail: message, code }) + "\n";
   return new Response(body, { status, headers });
-}
-
-function fill(template: string, values: Record<string, string>): string {
-  return template.replaceAll(/\{\{ (\w+) \}\}/g, (_, name: string) => escapeHtml(values[name] ?? ""));
-}
-
-function escapeHtml(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

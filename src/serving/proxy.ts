@@ -7,9 +7,13 @@ import { type Forwarder, ForwardError, IDEMPOTENT } from "./forward.ts";
 import type { Instance, Lease } from "./instance.ts";
 import type { InstancePool, Wake } from "./instance_pool.ts";
 import { problem } from "./problem.ts";
+import type { Route, Waking } from "./route.ts";
 import { readHead, type RequestHead } from "./request_head.ts";
 import { ClientGone, InstanceGone, type UnansweredRequest, type UnansweredRequests } from "./unanswered_requests.ts";
 import { Upload } from "./upload.ts";
+import { isNavigation } from "./waiting_page/navigation.ts";
+import type { WaitingRoom } from "./waiting_page/waiting_room.ts";
+import { notWoken } from "./wake_rules.ts";
 import type { WebSocketBridge } from "./websocket/bridge.ts";
 
 const log = logger("proxy");
@@ -25,6 +29,7 @@ type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 /** What a {@linkcode Proxy} works with. */
 export interface ProxyParts {
   readonly activator: Activator;
+  readonly waitingRoom: WaitingRoom;
   readonly unanswered: UnansweredRequests;
   readonly forwarder: Forwarder;
   readonly websockets: WebSocketBridge;
@@ -110,10 +115,32 @@ export class Proxy {
   }
 
   #begin(passage: Passage): Promise<Response> {
-    const pool = this.#parts.activator.choose(passage.head.hostname);
+    const route = this.#parts.activator.find(passage.head.hostname);
+    const pool = route?.route();
     if (pool !== undefined) passage.pending.timeout = pool.revision.requestTimeout;
+    if (route?.waking !== undefined) return this.#beginAsAllowed(passage, route, route.waking, pool!);
     const lease = pool?.claim();
     return lease === undefined ? this.#hold(passage, pool) : this.#send(passage, lease);
+  }
+
+  /** Begins a request for a service that not everybody wakes, or that shows a page meanwhile. */
+  async #beginAsAllowed(passage: Passage, route: Route, waking: Waking, pool: InstancePool): Promise<Response> {
+    const { waitingRoom } = this.#parts;
+    const { head, pending: { request } } = passage;
+    try {
+      if (waking.page && waitingRoom.isForEvents(head)) {
+        return this.#answerItself(passage, route, waitingRoom.events(head, route));
+      }
+      const quiet = waking.rules?.mayWake(request.headers.get("user-agent"), head.target) === false;
+      const lease = pool.claim(quiet);
+      if (lease !== undefined) return await this.#send(passage, lease);
+      if (quiet) throw notWoken(pool.ready);
+      if (!waking.page || !isNavigation(request, head)) return await this.#hold(passage, pool);
+      const page = await waitingRoom.enter(head, pool);
+      return page === undefined ? await this.#begin(passage) : this.#answerItself(passage, route, page);
+    } catch (error) {
+      return this.#fail(passage, error);
+    }
   }
 
   #receive({ info, pending }: Passage, length: number): Upload {
@@ -187,6 +214,14 @@ export class Proxy {
       headers.append(...timing);
       return new Response(response.body, { status: response.status, headers });
     }
+  }
+
+  /** Answers in the place of a service. */
+  #answerItself(passage: Passage, { name }: Route, response: Response): Response {
+    const { answered, clock, unanswered } = this.#parts;
+    unanswered.delete(passage.pending);
+    answered?.(name, response.status, clock.now() - passage.arrived);
+    return response;
   }
 
   /** Sends the request once more where that cannot do harm, to a new instance where this one is gone. */

@@ -1,9 +1,20 @@
 import type { InstancePool } from "./instance_pool.ts";
+import type { WakeRules } from "./wake_rules.ts";
+
+/** How a service wakes, where that is not as with all others. */
+export interface Waking {
+  /** Who wakes it; `undefined` where everybody does. */
+  readonly rules: WakeRules | undefined;
+  /** Whether a browser gets a page meanwhile. */
+  readonly page: boolean;
+}
 
 /** Where the requests for a hostname go. */
 export interface Route {
   /** The name of the service. */
   readonly name: string;
+  /** What is special about its waking; `undefined` where everybody wakes it, and waits until it is awake. */
+  readonly waking?: Waking | undefined;
   /** Chooses the pool for a request that is there now. */
   route(): InstancePool;
   /** Every pool that may have instances because of it. */

@@ -33,7 +33,8 @@ export class ServiceMap {
     if (!(service instanceof DeclaredService)) return;
     for (const domain of service.domains) this.#byDomain.set(domain, service);
     for (const { tag, pool } of service.shares) {
-      if (tag !== undefined) this.#byLabel.set(tagLabel(tag, service.name), new TaggedRevision(service.name, pool));
+      if (tag === undefined) continue;
+      this.#byLabel.set(tagLabel(tag, service.name), new TaggedRevision(service.name, pool, service.waking));
     }
   }
 

@@ -70,6 +70,10 @@ export const MIGRATIONS: readonly string[] = [
     expires_at INTEGER,
     created_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;`,
+
+  // To version 2. wake is JSON.
+  `ALTER TABLE service ADD COLUMN wake TEXT NOT NULL DEFAULT '{"except":{"userAgents":[],"paths":[]}}';
+  ALTER TABLE service ADD COLUMN loading TEXT NOT NULL DEFAULT 'hold' CHECK (loading IN ('hold', 'page'));`,
 ];
 
 /**

@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { ServiceRecord } from "../control/records.ts";
+import type { Loading } from "../domain/waking.ts";
 import { DomainTakenError } from "../control/store.ts";
 
 interface ServiceRow {
@@ -13,6 +14,8 @@ interface ServiceRow {
   declared_by: string | null;
   created_at: number;
   updated_at: number;
+  wake: string;
+  loading: string;
 }
 
 /** Services, and the domains that belong to them. */
@@ -34,13 +37,14 @@ export class ServiceTable {
     this.#put = db.prepare(`
       INSERT INTO service VALUES (
         :name, :revision_history, :traffic, :previous_traffic, :latest_revision, :last_number, :generation,
-        :declared_by, :created_at, :updated_at
+        :declared_by, :created_at, :updated_at, :wake, :loading
       )
       ON CONFLICT (name) DO UPDATE SET
         revision_history = excluded.revision_history, traffic = excluded.traffic,
         previous_traffic = excluded.previous_traffic, latest_revision = excluded.latest_revision,
         last_number = excluded.last_number, generation = excluded.generation, declared_by = excluded.declared_by,
-        created_at = excluded.created_at, updated_at = excluded.updated_at`);
+        created_at = excluded.created_at, updated_at = excluded.updated_at,
+        wake = excluded.wake, loading = excluded.loading`);
     this.#delete = db.prepare("DELETE FROM service WHERE name = ?");
     this.#deleteDomains = db.prepare("DELETE FROM domain WHERE service = ?");
     this.#owner = db.prepare("SELECT service FROM domain WHERE name = ?");
@@ -86,6 +90,8 @@ function recordOf(row: ServiceRow, domains: string[]): ServiceRecord {
     name: row.name,
     domains,
     revisionHistory: row.revision_history,
+    wake: JSON.parse(row.wake),
+    loading: row.loading as Loading,
     traffic: JSON.parse(row.traffic),
     previousTraffic: JSON.parse(row.previous_traffic),
     latestRevision: row.latest_revision,
@@ -109,5 +115,7 @@ function rowOf(service: ServiceRecord): ServiceRow {
     declared_by: service.declaredBy ?? null,
     created_at: service.createdAt,
     updated_at: service.updatedAt,
+    wake: JSON.stringify(service.wake),
+    loading: service.loading,
   };
 }

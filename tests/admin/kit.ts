@@ -198,6 +198,8 @@ export function foundService(name: string): ServiceView {
     generation: undefined,
     convention: true,
     revisionHistory: undefined,
+    wake: undefined,
+    loading: undefined,
     declaredBy: undefined,
     createdAt: 1_000_000,
     updatedAt: 1_000_000,

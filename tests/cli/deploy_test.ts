@@ -53,6 +53,16 @@ apiTest("deploy takes every flag to its field", DEPLOYS, async (api) => {
     ...["--volume", "cache:/cache", "--volume", "/srv/x:/x:ro", "--concurrency", "8", "--min", "1", "--max", "2"],
     ...["--memory", "1g", "--cpus", "0.5", "--domain", "a.example", "--start-timeout", "1m", "--request-timeout", "0"],
     ...["--pause-after", "30s", "--stop-after", "1h", "--readiness-path", "/ready", "--pull-policy", "always"],
+    ...[
+      "--loading",
+      "page",
+      "--wake-except-agent",
+      "Bot",
+      "--wake-except-agent",
+      "Spider 2",
+      "--wake-except-path",
+      "/up",
+    ],
     ...["--unset", "volume", "--no-wait"],
   ];
   assertEquals((await api.run("deploy", "web", ...flags)).code, 0);
@@ -69,6 +79,8 @@ apiTest("deploy takes every flag to its field", DEPLOYS, async (api) => {
     memory: "1g",
     cpus: 0.5,
     domains: ["www.example.org", "a.example"],
+    loading: "page",
+    wake: { except: { userAgents: ["Bot", "Spider 2"], paths: ["/up"] } },
     startTimeout: "1m",
     requestTimeout: "0",
     pauseAfter: "30s",

@@ -23,6 +23,21 @@ apiTest("export prints what apply takes, without what is there by convention", {
   assertEquals((await api.run("export", "nosuch")).code, 1);
 });
 
+apiTest("export prints how a service wakes, where that is not as with all others", {
+  ...ANSWERS,
+  "GET /v1/services/web": {
+    ...WEB,
+    wake: { except: { userAgents: ["Bot"], paths: ["/up"] } },
+    loading: "page",
+  },
+}, async (api) => {
+  const { service } = parseManifest((await api.run("export", "web")).out, "out").get("web")!;
+  assertEquals([service.wake, service.loading], [{ except: { userAgents: ["Bot"], paths: ["/up"] } }, "page"]);
+  api.answers["GET /v1/services/web"] = { ...WEB, wake: { except: { userAgents: [], paths: [] } }, loading: "hold" };
+  const { out } = await api.run("export", "web");
+  assertEquals([out.includes("wake"), out.includes("loading")], [false, false]);
+});
+
 apiTest("export refuses to write masks in place of values", {
   ...ANSWERS,
   "GET /v1/services/web/revisions/web-00002": { template: { ...TEMPLATE, env: { A: "***", B: "***" } } },

@@ -100,6 +100,22 @@ apiTest("describe shows everything, of variables the names alone", ANSWERS, asyn
   assertStringIncludes(open, '  env KEY:       "two\\nlines"\n');
 });
 
+apiTest("describe shows how a service wakes, where that is not as with all others", {
+  ...ANSWERS,
+  "GET /v1/services/web": {
+    ...WEB,
+    wake: { except: { userAgents: ["Bot", "Spider 2"], paths: ["/up"] } },
+    loading: "page",
+  },
+}, async (api) => {
+  const { out } = await api.run("describe", "web");
+  assertEquals(out.split("\n").slice(3, 6), [
+    'Not woken by:  Bot, "Spider 2"',
+    "Not woken at:  /up",
+    "Loading:       a page, while it starts",
+  ]);
+});
+
 apiTest("describe shows programs the values of variables only where they are asked for", ANSWERS, async (api) => {
   const closed = JSON.parse((await api.run("describe", "web", "--json")).out);
   assertEquals([closed.template.env, closed.template.envNames], [undefined, ["MODE", "KEY"]]);

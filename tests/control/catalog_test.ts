@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Catalog } from "../../src/control/catalog.ts";
+import { EVERYBODY_WAKES } from "../../src/domain/waking.ts";
 import { canonicalTemplate } from "../../src/domain/template.ts";
 import { LATEST } from "../../src/domain/traffic.ts";
 import { Service } from "../../src/serving/service.ts";
@@ -38,6 +39,8 @@ Deno.test("services that were declared and those that were found are listed by n
     generation: 1,
     convention: false,
     revisionHistory: 3,
+    wake: EVERYBODY_WAKES,
+    loading: "hold",
     declaredBy: "cless.yaml",
     createdAt: service.createdAt,
     updatedAt: service.updatedAt,
@@ -59,6 +62,8 @@ Deno.test("a service that was found has one revision, and no generation", () => 
     generation: undefined,
     convention: true,
     revisionHistory: undefined,
+    wake: undefined,
+    loading: undefined,
     declaredBy: undefined,
   });
   const [revision, ...others] = catalog.revisions("bare")!;

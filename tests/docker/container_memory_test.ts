@@ -81,7 +81,7 @@ Deno.test({ name: "what containers use is told, paused ones too, and grows with 
   const small = await rig.run({ command: ["sleep", "600"] });
   const script = "x=$(seq 1 5000000); echo ready; sleep 600; :";
   const large = await rig.run({ command: ["sh", "-c", script] });
-  for await (const { text } of rig.launcher.outputs.read(large, { follow: true, timestamps: false })) if (text === "ready") break;
+  for await (const { text } of rig.launcher.outputs.read(large, { follow: true })) if (text === "ready") break;
   await rig.launcher.pause(large);
   for (let times = 0; times < 2; times++) {
     const memory = await rig.launcher.memory();

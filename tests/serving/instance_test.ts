@@ -30,6 +30,29 @@ Deno.test("the idle clock of an instance starts when the last lease ends", async
   assertEquals(instance.idleSince, clock.now());
 });
 
+Deno.test("a quiet lease leaves the idle clock as it is, whatever is open beside it", async () => {
+  const clock = new FakeClock();
+  const instance = newInstance(clock);
+  await clock.advance(500);
+  instance.claim(true).release();
+  assertEquals([instance.idleSince, instance.lastUsedAt], [clock.now() - 500, undefined]);
+  const [loud, quiet] = [instance.claim(), instance.claim(true)];
+  await clock.advance(500);
+  loud.release();
+  const since = clock.now();
+  await clock.advance(500);
+  assertEquals([instance.idleSince, instance.inFlight], [since, 1]);
+  quiet.release();
+  quiet.release();
+  assertEquals([instance.idleSince, instance.inFlight], [since, 0]);
+  const [outer, inner] = [instance.claim(), instance.claim(true)];
+  await clock.advance(500);
+  inner.release();
+  outer.release();
+  assertEquals(instance.idleSince, clock.now());
+  await instance.untilIdle();
+});
+
 Deno.test("whoever waits for an instance to become idle is told when the last lease ends", async () => {
   const instance = newInstance();
   await instance.untilIdle();

@@ -53,6 +53,7 @@ class World {
     };
     this.#proxy = new Proxy({
       activator: this.front.activator,
+      waitingRoom: undefined as never, // no service of this test shows a page
       unanswered: this.unanswered,
       forwarder,
       websockets: undefined as never, // no request of this world asks for one

@@ -37,6 +37,7 @@ async function twoInstances(unanswered: (origin: string, instances: readonly Ins
   const answered: [service: string | undefined, status: number][] = [];
   const proxy = new Proxy({
     activator: front.activator,
+    waitingRoom: undefined as never, // no service of this test shows a page
     unanswered: waiting,
     forwarder,
     websockets: undefined as never, // nothing asks for one

@@ -10,8 +10,8 @@ import { MIGRATIONS } from "../../src/sqlite/migrations.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, creationOf, entryOf, fileIn, revisionOf } from "./kit.ts";
 
-/** Puts into an empty store what every fixture holds. */
-export function fill(store: Store): void {
+/** Puts into an empty store what the fixture of a version holds: all that was to be kept then. */
+export function fill(store: Store, version = MIGRATIONS.length): void {
   const creation = creationOf("golang", {
     domains: ["www.example.org", "example.org"],
     declaredBy: "/etc/golang.yaml",
@@ -31,7 +31,8 @@ export function fill(store: Store): void {
       secretVersions: { key: 1 },
     },
   });
-  store.change(creationOf("other"));
+  const waking = { wake: { except: { userAgents: ["Bot's"], paths: ["/up"] } }, loading: "page" } as const;
+  store.change(creationOf("other", version >= 2 ? waking : {}));
   store.change(creationOf("gone", { domains: ["gone.example.org"] }));
   store.delete("gone", 1, {
     ...entryOf("gone", 1_700_000_000_005, "delete"),

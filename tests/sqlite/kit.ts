@@ -1,5 +1,6 @@
 import type { HistoryEntry, RevisionRecord, ServiceChange, ServiceRecord } from "../../src/control/records.ts";
 import { canonicalTemplate, type TemplateInput } from "../../src/domain/template.ts";
+import { EVERYBODY_WAKES } from "../../src/domain/waking.ts";
 import { noRead, noWrite } from "../support/permissions.ts";
 
 /** For `ignore` of a test that opens a database. */
@@ -63,6 +64,8 @@ export function creationOf(name: string, over: Partial<ServiceRecord> = {}): Ser
       name,
       domains: [],
       revisionHistory: 10,
+      wake: EVERYBODY_WAKES,
+      loading: "hold",
       traffic: [{ revision: "latest", percent: 100 }],
       previousTraffic: [],
       latestRevision: revision.name,

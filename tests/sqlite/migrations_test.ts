@@ -64,7 +64,7 @@ for (const version of VERSIONS) {
     }
     Deno.mkdirSync(`${folder}/fresh`);
     using fresh = SqliteStore.open(`${folder}/fresh`);
-    fill(fresh);
+    fill(fresh, version);
     {
       using store = SqliteStore.open(folder);
       assertEquals(contentOf(store), contentOf(fresh));

@@ -36,6 +36,8 @@ storeTest("a service comes back as it was kept, with all that it can have", (sto
     ...creationOf("golang", {
       domains: ["www.example.org", "example.org", "a.example.org"],
       revisionHistory: 3,
+      wake: { except: { userAgents: ["Bot's", "x"], paths: ["/up", "/"] } },
+      loading: "page",
       traffic: [{ revision: "golang-00001", percent: 90, tag: "stable" }, { revision: "latest", percent: 10 }],
       previousTraffic: [{ revision: "latest", percent: 100 }],
       generation: 7,

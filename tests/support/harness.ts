@@ -2,6 +2,7 @@ import { parseCidr } from "../../src/domain/cidr.ts";
 import { NO_EXTRAS, type Revision } from "../../src/domain/revision.ts";
 import { Activator } from "../../src/serving/activator.ts";
 import { type Clock, systemClock } from "../../src/serving/clock.ts";
+import { DeclaredService } from "../../src/serving/declared_service.ts";
 import { FileReserve } from "../../src/serving/file_reserve.ts";
 import { Fleet } from "../../src/serving/fleet.ts";
 import { ExactForwarder } from "../../src/serving/exact/forwarder.ts";
@@ -12,11 +13,13 @@ import { InstancePool } from "../../src/serving/instance_pool.ts";
 import { type UnansweredRequest, UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
 import { Proxy, type ProxyParts } from "../../src/serving/proxy.ts";
 import { Reaper } from "../../src/serving/reaper.ts";
+import type { Waking } from "../../src/serving/route.ts";
 import { Router } from "../../src/serving/router.ts";
 import { Server } from "../../src/serving/server.ts";
 import { Service } from "../../src/serving/service.ts";
 import { ServiceMap } from "../../src/serving/service_map.ts";
-import { Starter } from "../../src/serving/starter.ts";
+import { Starter, type StarterParts } from "../../src/serving/starter.ts";
+import { WaitingRoom } from "../../src/serving/waiting_page/waiting_room.ts";
 import { WebSocketBridge } from "../../src/serving/websocket/bridge.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
 import type { HttpMessage } from "./http_message.ts";
@@ -34,6 +37,10 @@ export interface HarnessOptions {
   readonly clock?: Clock;
   readonly listen?: string;
   readonly admin?: ProxyParts["admin"];
+  /** What is special about the service's waking. */
+  readonly waking?: Waking;
+  /** Waits for an app, in the place of the real probe. */
+  readonly untilReady?: StarterParts["untilReady"];
 }
 
 /** The whole request path without containers: a request for `app.localhost` goes to an origin of the test's own. */
@@ -66,7 +73,7 @@ export class Harness implements AsyncDisposable {
     const starter = this.#starter = new Starter({
       launcher,
       clock,
-      untilReady: () => Promise.resolve(),
+      untilReady: options.untilReady ?? (() => Promise.resolve()),
       forget: (instance) => fleet.delete(instance),
     });
     const pool = this.#pool = new InstancePool({
@@ -87,10 +94,15 @@ export class Harness implements AsyncDisposable {
       },
     });
     const services = new ServiceMap();
-    services.put(new Service("app", pool, { convention: false, retire: () => {} }));
+    services.put(
+      options.waking === undefined
+        ? new Service("app", pool, { convention: false, retire: () => {} })
+        : new DeclaredService("app", { domains: [], shares: [{ pool, percent: 100 }], waking: options.waking }),
+    );
     const reaper = new Reaper({ launcher, fleet, clock, listening: () => true });
     const proxy = new Proxy({
       activator: new Activator(new Router(services, undefined), 100),
+      waitingRoom: new WaitingRoom(clock),
       unanswered: this.unanswered,
       forwarder: this.#forwarder,
       websockets: this.#websockets,

@@ -37,6 +37,11 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   cpus: ["How many processors an instance may keep busy", 0.5],
   domains: ["Whole hostnames that lead to the service besides its own", ["shop.example.org"]],
   revisionHistory: ["How many revisions without traffic or tag are kept; 20 where nothing is said"],
+  wake: [
+    "Whose requests do not wake the service, by a part of the User-Agent, or by the path: each with all below it, but /, which is the root alone",
+    { except: { userAgents: ["Googlebot", "UptimeRobot"], paths: ["/health"] } },
+  ],
+  loading: ["What a browser gets while the service starts: the app's answer in the end (hold, the default), or a page"],
   traffic: ["How much the new revision gets, percent, and the others share the rest; or all parts of the traffic", 10],
   tag: ["The new revision has an address of its own, TAG--SERVICE", "next"],
 };

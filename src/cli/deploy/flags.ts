@@ -1,5 +1,6 @@
 import { parseDuration } from "../../domain/duration.ts";
 import { parseMemory } from "../../domain/memory.ts";
+import type { Loading } from "../../domain/waking.ts";
 import { UsageError } from "../../errors.ts";
 import type { Flag } from "../flags.ts";
 import type { Call } from "../verb.ts";
@@ -74,6 +75,27 @@ export const TEMPLATE_FLAGS: readonly Flag[] = [
     repeatable: true,
     help: "A further hostname that leads to the service",
   },
+  {
+    name: "loading",
+    value: "WHAT",
+    group: SERVICE,
+    default: "hold",
+    help: "What a browser gets while it starts: hold (it waits for the app), or page",
+  },
+  {
+    name: "wake-except-agent",
+    value: "TEXT",
+    group: SERVICE,
+    repeatable: true,
+    help: "Whose User-Agent has TEXT in it does not wake it, and gets 503 while it sleeps",
+  },
+  {
+    name: "wake-except-path",
+    value: "PATH",
+    group: SERVICE,
+    repeatable: true,
+    help: "Requests for PATH, or for what is below it, do not wake it; / is the root alone",
+  },
 ];
 
 /** The fields of a template, and of a service, that `--unset` sets back to what they are by themselves. */
@@ -95,6 +117,9 @@ const UNSET: Readonly<Record<string, string>> = {
   "pause-after": "pauseAfter",
   "stop-after": "stopAfter",
   "domain": "domains",
+  "loading": "loading",
+  "wake-except-agent": "wakeExceptAgents",
+  "wake-except-path": "wakeExceptPaths",
 };
 
 /** The flag that takes away what others have set. */
@@ -144,6 +169,9 @@ export async function readChange(call: Call): Promise<TemplateChange> {
     unsetEnv: call.texts("unset-env"),
     volumes: call.read("volume", parseVolume),
     domains: call.texts("domain"),
+    loading: once("loading", parseLoading),
+    wakeExceptAgents: call.texts("wake-except-agent"),
+    wakeExceptPaths: call.texts("wake-except-path"),
   };
 }
 
@@ -171,6 +199,11 @@ function parseUnset(text: string): string {
 function parseNumber(text: string): number {
   if (!/^\d{1,4}(\.\d{1,9})?$/.test(text)) throw new RangeError("expected a number such as 0.5 or 2");
   return Number(text);
+}
+
+function parseLoading(text: string): Loading {
+  if (text !== "hold" && text !== "page") throw new RangeError("expected hold or page");
+  return text;
 }
 
 function parseVolume(text: string): { source: string; path: string; readOnly: boolean } {

@@ -1,4 +1,6 @@
 import type { TemplateJson } from "../../control/schema/schema.ts";
+import { EVERYBODY_WAKES, type Loading } from "../../domain/waking.ts";
+import type { ServiceJson } from "../api_types.ts";
 
 /** What a deploy changes of the latest revision. */
 export interface TemplateChange {
@@ -14,7 +16,14 @@ export interface TemplateChange {
   readonly volumes: NonNullable<TemplateJson["volumes"]>;
   /** Further ones. */
   readonly domains: readonly string[];
+  readonly loading: Loading | undefined;
+  /** Further ones. */
+  readonly wakeExceptAgents: readonly string[];
+  readonly wakeExceptPaths: readonly string[];
 }
+
+/** What a service has already of what a change adds to. */
+export type ServiceBefore = Pick<ServiceJson, "domains" | "wake">;
 
 /** The body of a PUT: the template, and the fields of the service that change. */
 export type ServiceBody = Readonly<Record<string, unknown>>;
@@ -23,11 +32,11 @@ export type ServiceBody = Readonly<Record<string, unknown>>;
  * Merges a change into what is there.
  *
  * @param template That of the latest revision; `undefined` for a new service.
- * @param domains Those of the service.
+ * @param service The service itself; `undefined` for a new one.
  */
 export function mergeChange(
   template: TemplateJson | undefined,
-  domains: readonly string[],
+  service: ServiceBefore | undefined,
   change: TemplateChange,
 ): ServiceBody {
   const unset = new Set(change.unset);
@@ -45,8 +54,36 @@ export function mergeChange(
     secretEnv: { ...secretEnv, ...change.secretEnv },
     volumes: [...(before.volumes ?? []).filter(({ path }) => !paths.has(path)), ...change.volumes],
   };
-  if (change.domains.length === 0 && !unset.has("domains")) return body;
-  return { ...body, domains: [...new Set([...unset.has("domains") ? [] : domains, ...change.domains])] };
+  return { ...body, ...serviceFields(service, change, unset) };
+}
+
+/** The fields of the service that change. */
+function serviceFields(
+  service: ServiceBefore | undefined,
+  change: TemplateChange,
+  unset: ReadonlySet<string>,
+): ServiceBody {
+  const { domains = [], wake: { except: { userAgents, paths } } = EVERYBODY_WAKES } = service ?? {};
+  const loading = change.loading ?? (unset.has("loading") ? "hold" : undefined);
+  const wakeFields = ["wakeExceptAgents", "wakeExceptPaths"] as const;
+  const changesWake = wakeFields.some((field) => unset.has(field) || change[field].length > 0);
+  const all = (field: string, before: readonly string[], further: readonly string[]) => [
+    ...new Set([...unset.has(field) ? [] : before, ...further]),
+  ];
+  return {
+    ...(unset.has("domains") || change.domains.length > 0 ? { domains: all("domains", domains, change.domains) } : {}),
+    ...(loading === undefined ? {} : { loading }),
+    ...(changesWake
+      ? {
+        wake: {
+          except: {
+            userAgents: all("wakeExceptAgents", userAgents, change.wakeExceptAgents),
+            paths: all("wakeExceptPaths", paths, change.wakeExceptPaths),
+          },
+        },
+      }
+      : {}),
+  };
 }
 
 function without(variables: Readonly<Record<string, string>>, names: readonly string[]): Record<string, string> {

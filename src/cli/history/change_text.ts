@@ -1,4 +1,5 @@
 import type { Traffic } from "../../domain/traffic.ts";
+import type { WakeSettings } from "../../domain/waking.ts";
 import type { HistoryJson } from "../api_types.ts";
 import { changedFields } from "../output/changed_fields.ts";
 import { difference, keptDifference } from "../output/preview.ts";
@@ -12,6 +13,8 @@ interface State {
   readonly domains?: readonly string[];
   readonly revisionHistory?: number;
   readonly declaredBy?: string;
+  readonly wake?: WakeSettings;
+  readonly loading?: string;
   /** The fields of the template that a deploy has changed. */
   readonly changed?: readonly string[];
 }
@@ -29,6 +32,8 @@ export function changeText({ before, after }: HistoryJson): string {
     difference("domains", domainsOf(old), domainsOf(now)),
     keptDifference(old.revisionHistory, now.revisionHistory),
     difference("declared by", old.declaredBy ?? "no file", now.declaredBy ?? "no file"),
+    difference("loading", old.loading ?? "hold", now.loading ?? "hold"),
+    difference("not woken by", exceptionsOf(old), exceptionsOf(now)),
   ];
   return plainText(changes.filter((text) => text !== "").join("; ")) || "-";
 }
@@ -44,6 +49,11 @@ function trafficOf({ traffic }: State): string {
 
 function domainsOf({ domains = [] }: State): string {
   return domains.join(", ") || "-";
+}
+
+function exceptionsOf({ wake }: State): string {
+  const { userAgents = [], paths = [] } = wake?.except ?? {};
+  return [...userAgents, ...paths].join(", ") || "-";
 }
 
 function stateOf(value: unknown): State | undefined {

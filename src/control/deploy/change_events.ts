@@ -31,6 +31,6 @@ function fieldsOf({ history }: ServiceChange): string[] {
 }
 
 function changedFields(before: ServiceRecord, after: ServiceRecord): string[] {
-  const fields = ["domains", "revisionHistory", "declaredBy"] as const;
+  const fields = ["domains", "revisionHistory", "wake", "loading", "declaredBy"] as const;
   return fields.filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
 }

@@ -1,5 +1,6 @@
 import { type RevisionTemplate, templateText } from "../../domain/template.ts";
-import type { RevisionRecord, ServiceChange, ServiceRecord } from "../records.ts";
+import { EVERYBODY_WAKES } from "../../domain/waking.ts";
+import type { RevisionRecord, ServiceChange, ServiceFields, ServiceRecord } from "../records.ts";
 import { historyOf, namesOf, prunable, revisionName, type ServiceState } from "./service_state.ts";
 import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./traffic_change.ts";
 
@@ -11,7 +12,7 @@ export type Content = Pick<RevisionRecord, "template" | "imageId" | "imageDigest
 
 /** What is asked for beside the content. */
 export interface DeployWish extends TrafficRequest {
-  readonly service: { readonly domains?: readonly string[]; readonly revisionHistory?: number };
+  readonly service: Partial<ServiceFields>;
 }
 
 /** Who deploys, when, and what was before. */
@@ -54,6 +55,8 @@ export function planDeploy(context: DeployContext, content: Content, wish: Deplo
     name,
     domains: wish.service.domains ?? before?.domains ?? [],
     revisionHistory: wish.service.revisionHistory ?? before?.revisionHistory ?? REVISION_HISTORY,
+    wake: wish.service.wake ?? before?.wake ?? EVERYBODY_WAKES,
+    loading: wish.service.loading ?? before?.loading ?? "hold",
     traffic,
     previousTraffic: before === undefined ? [] : previousAfter(before, traffic, revision.name),
     latestRevision: revision.name,
@@ -93,7 +96,8 @@ function isSame(revision: RevisionRecord, content: Content): boolean {
 
 function saysTheSame(a: ServiceRecord, b: ServiceRecord): boolean {
   return sameTraffic(a.traffic, b.traffic) && a.revisionHistory === b.revisionHistory &&
-    a.declaredBy === b.declaredBy && a.domains.join() === b.domains.join();
+    a.declaredBy === b.declaredBy && a.domains.join() === b.domains.join() && a.loading === b.loading &&
+    JSON.stringify(a.wake) === JSON.stringify(b.wake);
 }
 
 /** Names only: the values of variables are no business of history. */

@@ -8,6 +8,8 @@ import type { RetiringPools } from "../../serving/retiring_pools.ts";
 import type { ServiceMap } from "../../serving/service_map.ts";
 import type { RevisionRecord, ServiceRecord } from "../records.ts";
 import type { RevisionEnv } from "../secrets/revision_env.ts";
+import type { Waking } from "../../serving/route.ts";
+import { WakeRules } from "../../serving/wake_rules.ts";
 import { runtimeRevision } from "./runtime_revision.ts";
 
 const log = logger("publisher");
@@ -122,7 +124,8 @@ export class Publisher {
       ...(tag === undefined ? {} : { tag }),
     }));
     const { domains, name } = service;
-    return new DeclaredService(name, { domains, shares, ...(random === undefined ? {} : { random }) });
+    const waking = wakingOf(service);
+    return new DeclaredService(name, { domains, shares, waking, ...(random === undefined ? {} : { random }) });
   }
 
   #swap(declared: DeclaredService, made: readonly InstancePool[]): void {
@@ -131,6 +134,13 @@ export class Publisher {
     this.#parts.services.put(declared);
     for (const pool of before) if (!needed.has(pool)) this.#parts.retiring.retire(pool);
   }
+}
+
+/** Nothing where it wakes as every service does: then no request is asked who it is. */
+function wakingOf({ wake: { except }, loading }: ServiceRecord): Waking | undefined {
+  const rules = except.userAgents.length + except.paths.length > 0 ? new WakeRules(except) : undefined;
+  const page = loading === "page";
+  return rules !== undefined || page ? { rules, page } : undefined;
 }
 
 /** The parts of a service's traffic that a pool is needed for, by name. */

@@ -42,8 +42,9 @@ export function prunable(service: ServiceRecord, revisions: readonly RevisionRec
 /** What history says of a service: enough to see what a change did, and nothing of what its containers get. */
 export function historyOf(service: ServiceRecord): Record<string, unknown> {
   const { declaredBy, domains, generation, lastNumber, latestRevision, revisionHistory, traffic } = service;
+  const { wake, loading } = service;
   const declared = declaredBy === undefined ? {} : { declaredBy };
-  return { generation, lastNumber, latestRevision, traffic, domains, revisionHistory, ...declared };
+  return { generation, lastNumber, latestRevision, traffic, domains, revisionHistory, wake, loading, ...declared };
 }
 
 /** The highest numbers that a service had, as far as history knows; 0 where it knows nothing. */

@@ -142,6 +142,30 @@ export const urlPath = z.string().max(2048).regex(
   "must be a path that begins with /, without white space, # and what is not ASCII (percent-encode that)",
 );
 
+/** The most that there may be of a kind of exception, and of characters in one. */
+const MOST_EXCEPTIONS = 100;
+const LONGEST_EXCEPTION = 256;
+
+/** A part of a client's name. */
+const userAgent = z.string().min(1, "must be a part of a User-Agent, and is empty").max(LONGEST_EXCEPTION).regex(
+  /^[ -~]*$/,
+  "must be printable ASCII, as all of a User-Agent is",
+);
+
+/** A path of the app that stands for all below it. */
+const pathPrefix = z.string().max(LONGEST_EXCEPTION).regex(
+  /^\/[!"$->@-~]*$/,
+  "must be a path that begins with /, without a query, white space, # and what is not ASCII (percent-encode that)",
+);
+
+/** Who wakes a service. */
+export const wake = strict({
+  except: strict({
+    userAgents: z.array(userAgent).max(MOST_EXCEPTIONS).default([]),
+    paths: z.array(pathPrefix).max(MOST_EXCEPTIONS).default([]),
+  }).default({ userAgents: [], paths: [] }),
+});
+
 /** A whole hostname, without a port. */
 export const domain = z.string().refine(
   (name) => !name.includes(":") && parseHostname(name) !== undefined,

@@ -6,6 +6,8 @@ import type { RevisionTemplate, TemplateInput } from "../../domain/template.ts";
 import { checkTraffic, type Traffic, TrafficError } from "../../domain/traffic.ts";
 import * as field from "./fields.ts";
 import { check, InvalidError, strict } from "./invalid.ts";
+import type { WakeSettings } from "../../domain/waking.ts";
+import type { ServiceFields } from "../records.ts";
 
 /** A whole number; the message has both of its bounds, whichever is passed. */
 function whole(min: number, max: number) {
@@ -39,6 +41,8 @@ const templateFields = {
 const serviceFields = {
   domains: z.array(field.domain).max(100).optional(),
   revisionHistory: whole(0, 1000).optional(),
+  wake: field.wake.optional(),
+  loading: z.enum(["hold", "page"]).optional(),
 };
 
 /** One part of a service's traffic, in JSON. */
@@ -72,7 +76,7 @@ export type TemplateJson = z.output<typeof templateSchema>;
 export interface ParsedService {
   readonly template: TemplateInput;
   /** What is missing stays as it is. */
-  readonly service: { readonly domains?: readonly string[]; readonly revisionHistory?: number };
+  readonly service: Partial<ServiceFields>;
   /** How much the new revision gets, percent. */
   readonly traffic?: number;
   /** The new revision's tag. */
@@ -134,13 +138,15 @@ export function checkTagLength(name: string, tag: string, path: readonly (string
  */
 export function parseService(name: string, body: unknown): ParsedService {
   checkServiceName(name);
-  const { domains, revisionHistory, traffic, tag, ...template } = check(serviceSchema, body);
+  const { domains, revisionHistory, wake, loading, traffic, tag, ...template } = check(serviceSchema, body);
   if (tag !== undefined) checkTagLength(name, tag, ["tag"]);
   return {
     template: readTemplate(template),
     service: {
       ...(domains === undefined ? {} : { domains: [...new Set(domains.map((one) => parseHostname(one)!.name))] }),
       ...(revisionHistory === undefined ? {} : { revisionHistory }),
+      ...(wake === undefined ? {} : { wake: readWake(wake) }),
+      ...(loading === undefined ? {} : { loading }),
     },
     ...(tag === undefined ? {} : { tag }),
     ...(traffic === undefined
@@ -149,6 +155,11 @@ export function parseService(name: string, body: unknown): ParsedService {
       ? { traffic }
       : { targets: readTargets(name, traffic, tag) }),
   };
+}
+
+/** Who wakes a service, each exception once. */
+function readWake({ except: { userAgents, paths } }: z.output<typeof field.wake>): WakeSettings {
+  return { except: { userAgents: [...new Set(userAgents)], paths: [...new Set(paths)] } };
 }
 
 /**

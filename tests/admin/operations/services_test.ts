@@ -3,6 +3,17 @@ import { ImageUnavailable, RevisionFailed } from "../../../src/control/deploy/de
 import { ClessError } from "../../../src/errors.ts";
 import { foundService, good, newAdmin, problemOf, templateJson } from "../kit.ts";
 
+Deno.test("how a service wakes is changed without a new revision, and stays where it is not mentioned", async () => {
+  const { ask } = await newAdmin();
+  const wake = { except: { userAgents: ["UptimeRobot"], paths: ["/health"] } };
+  assertEquals((await ask("PUT", "/v1/services/web", { body: { image: "web:1" } })).status, 201);
+  const changed = await good(ask("PUT", "/v1/services/web", { body: { image: "web:1", wake, loading: "page" } }));
+  assertEquals([changed.latestRevision, changed.etag], ["web-00001", "2"]);
+  assertEquals([changed.wake, changed.loading], [wake, "page"]);
+  const next = await good(ask("PUT", "/v1/services/web", { body: { image: "web:2", wake: { except: {} } } }));
+  assertEquals([next.latestRevision, next.wake.except.paths, next.loading], ["web-00002", [], "page"]);
+});
+
 Deno.test("a service is created, read, repeated and changed", async () => {
   const { ask } = await newAdmin();
   const body = { image: "web:1", env: { GREETING: "one" }, domains: ["WWW.example.com"] };
@@ -18,6 +29,8 @@ Deno.test("a service is created, read, repeated and changed", async () => {
     traffic: [{ revision: "latest", percent: 100 }],
     etag: "1",
     revisionHistory: 20,
+    wake: { except: { userAgents: [], paths: [] } },
+    loading: "hold",
   });
   assertEquals(createdAt, updatedAt);
   assertEquals(await good(ask("PUT", "/v1/services/web", { body })), service);

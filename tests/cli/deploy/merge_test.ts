@@ -1,14 +1,29 @@
 import { assertEquals } from "@std/assert";
 import { mergeChange, type TemplateChange } from "../../../src/cli/deploy/merge.ts";
 import type { TemplateJson } from "../../../src/control/schema/schema.ts";
+import type { WakeSettings } from "../../../src/domain/waking.ts";
 import { TEMPLATE } from "../fake_api.ts";
 
 const LATEST = TEMPLATE as TemplateJson;
 
+/** No change at all. */
+const NOTHING: TemplateChange = {
+  unset: [],
+  fields: {},
+  env: {},
+  secretEnv: {},
+  unsetEnv: [],
+  volumes: [],
+  domains: [],
+  loading: undefined,
+  wakeExceptAgents: [],
+  wakeExceptPaths: [],
+};
+const WAKE: WakeSettings = { except: { userAgents: ["Bot"], paths: ["/up"] } };
+
 /** What is sent for a change of the latest revision. */
-function merged(change: Partial<TemplateChange>, domains: readonly string[] = ["a.example"]) {
-  const nothing = { unset: [], fields: {}, env: {}, secretEnv: {}, unsetEnv: [], volumes: [], domains: [] };
-  return mergeChange(LATEST, domains, { ...nothing, ...change });
+function merged(change: Partial<TemplateChange>, wake: WakeSettings = WAKE) {
+  return mergeChange(LATEST, { domains: ["a.example"], wake }, { ...NOTHING, ...change });
 }
 
 Deno.test("what is not said stays", () => {
@@ -49,9 +64,25 @@ Deno.test("what is set back goes before what is said", () => {
   assertEquals(merged({ unset: ["domains"] })["domains"], []);
 });
 
+Deno.test("exceptions from waking are added to those of their kind, and not mentioned where all stay", () => {
+  assertEquals("wake" in merged({}), false);
+  const wake = (userAgents: string[], paths: string[]) => ({ except: { userAgents, paths } });
+  assertEquals(merged({ wakeExceptAgents: ["Bot", "Spider"] })["wake"], wake(["Bot", "Spider"], ["/up"]));
+  assertEquals(merged({ wakeExceptPaths: ["/"] })["wake"], wake(["Bot"], ["/up", "/"]));
+  assertEquals(merged({ unset: ["wakeExceptAgents"], wakeExceptPaths: ["/a"] })["wake"], wake([], ["/up", "/a"]));
+  assertEquals(merged({ unset: ["wakeExceptAgents", "wakeExceptPaths"] })["wake"], wake([], []));
+});
+
+Deno.test("what a browser gets meanwhile is said, set back, or not mentioned", () => {
+  assertEquals("loading" in merged({}), false);
+  assertEquals(merged({ loading: "page" })["loading"], "page");
+  assertEquals(merged({ unset: ["loading"] })["loading"], "hold");
+  assertEquals(merged({ unset: ["loading"], loading: "page" })["loading"], "page");
+});
+
 Deno.test("a new service has what is said, and nothing else", () => {
-  const change = { unset: [], env: { A: "1" }, secretEnv: {}, unsetEnv: [], volumes: [], domains: ["a.example"] };
-  assertEquals(mergeChange(undefined, [], { ...change, fields: { image: "web" } }), {
+  const change = { ...NOTHING, env: { A: "1" }, domains: ["a.example"] };
+  assertEquals(mergeChange(undefined, undefined, { ...change, fields: { image: "web" } }), {
     image: "web",
     env: { A: "1" },
     secretEnv: {},

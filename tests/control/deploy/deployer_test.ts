@@ -3,6 +3,7 @@ import { NotFound, RevisionFailed } from "../../../src/control/deploy/deploy_err
 import { DomainTakenError, StaleError, StoreUnavailable } from "../../../src/control/store.ts";
 import { TrafficError } from "../../../src/domain/traffic.ts";
 import { ClessError } from "../../../src/errors.ts";
+import { parseHostname } from "../../../src/domain/hostname.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { AT_ONCE, input, newScene, seen, WAITING } from "./deployer_kit.ts";
 
@@ -75,6 +76,32 @@ Deno.test("fields of the service change without a new revision", async () => {
   assertEquals(splitOf("a.example"), undefined);
   assertEquals(splitOf("b.example"), { "app-00001": 100 });
   assertEquals(retired, []);
+});
+
+Deno.test("how a service wakes changes at once, without a new revision, and stays through later changes", async () => {
+  const { deployer, services, retired } = newScene();
+  const route = (host: string) => services.find(parseHostname(host)!);
+  await deployer.deploy("app", input("one", { tag: "old" }), AT_ONCE);
+  assertEquals([route("app.localhost")!.waking, route("old--app.localhost")!.waking], [undefined, undefined]);
+  const wake = { except: { userAgents: ["Bot"], paths: [] } };
+  await deployer.deploy("app", input("one", { service: { wake } }), AT_ONCE);
+  for (const host of ["app.localhost", "old--app.localhost"]) {
+    assertEquals(route(host)!.waking!.page, false);
+    assertEquals(route(host)!.waking!.rules!.mayWake("A robot", "/"), false);
+  }
+  await deployer.deploy("app", input("one", { service: { loading: "page" } }), AT_ONCE);
+  const { service } = await deployer.deploy("app", input("two"), AT_ONCE);
+  assertEquals([service.wake, service.loading], [wake, "page"]);
+  assertEquals([route("app.localhost")!.waking!.page, route("app.localhost")!.waking!.rules !== undefined], [
+    true,
+    true,
+  ]);
+  assertEquals(retired, []);
+  const back = { wake: { except: { userAgents: [], paths: [] } }, loading: "hold" } as const;
+  await deployer.deploy("app", input("two", { service: back }), AT_ONCE);
+  assertEquals(route("app.localhost")!.waking, undefined);
+  const unchanged = await deployer.deploy("app", input("two", { service: back }), AT_ONCE);
+  assertEquals(unchanged.service.generation, 5);
 });
 
 Deno.test("requests go to the old revision until the new one is ready, and then only to the new one", async () => {

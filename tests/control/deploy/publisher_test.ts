@@ -4,6 +4,7 @@ import { canonicalTemplate, type TemplateInput } from "../../../src/domain/templ
 import { LATEST, type Traffic } from "../../../src/domain/traffic.ts";
 import { Service } from "../../../src/serving/service.ts";
 import { newRevision } from "../../support/kit.ts";
+import { EVERYBODY_WAKES } from "../../../src/domain/waking.ts";
 import { newScene } from "./deployer_kit.ts";
 
 function revision(name: string, template: Partial<TemplateInput> = {}): RevisionRecord {
@@ -24,6 +25,8 @@ function service(latestRevision: string, traffic: Traffic, domains: string[] = [
     name: "app",
     domains,
     revisionHistory: 20,
+    wake: EVERYBODY_WAKES,
+    loading: "hold",
     traffic,
     previousTraffic: [],
     latestRevision,

@@ -30,7 +30,17 @@ yamlTest("services read the same after they were written", () => {
   const entry = fc.tuple(
     name,
     template,
-    fc.record({ domains: fc.uniqueArray(domain), revisionHistory: fc.nat({ max: 1000 }) }, { requiredKeys: [] }),
+    fc.record({
+      domains: fc.uniqueArray(domain),
+      revisionHistory: fc.nat({ max: 1000 }),
+      wake: fc.record({
+        except: fc.record({
+          userAgents: fc.uniqueArray(fc.stringMatching(/^[ -~]{1,9}$/)),
+          paths: fc.uniqueArray(fc.stringMatching(/^\/[a-z%:'*!-]{0,9}$/)),
+        }),
+      }),
+      loading: fc.constantFrom("hold", "page"),
+    }, { requiredKeys: [] }),
     traffic,
   );
   const manifest = fc.uniqueArray(entry, { selector: ([name]) => name, maxLength: 4 }).map((entries) => {

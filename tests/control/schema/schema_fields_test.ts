@@ -222,3 +222,32 @@ Deno.test("a service has a name that can be one", () => {
     assertEquals(error.path, ["name"]);
   }
 });
+
+Deno.test("who does not wake a service is named by parts of a User-Agent and by paths", () => {
+  const agents = (...userAgents: unknown[]) => ({ wake: { except: { userAgents } } });
+  const paths = (...paths: unknown[]) => ({ wake: { except: { paths } } });
+  accepted([{ wake: {} }, { wake: { except: {} } }, agents(), agents("a", "Mozilla/5.0 (~)", "x".repeat(256))]);
+  accepted([paths(), paths("/", "/a", "/a/", "/%20/b!$&'()*+,;=:@"), paths(`/${"x".repeat(255)}`)]);
+  refused("wake.except.userAgents.0", "is empty", [agents("")]);
+  refused("wake.except.userAgents.0", "must be printable ASCII", [agents("é"), agents("a\n"), agents("\0")]);
+  refused("wake.except.userAgents.0", "at most 256 characters", [agents("x".repeat(257))]);
+  refused("wake.except.userAgents.0", "must be a text", [agents(5), agents(null)]);
+  refused(
+    "wake.except.paths.0",
+    "must be a path that begins with /",
+    ["", "a", "/?", "/a?b", "/a b", "/é", "/#"].map((
+      path,
+    ) => paths(path)),
+  );
+  refused("wake.except.paths.0", "at most 256 characters", [paths(`/${"x".repeat(256)}`)]);
+  const many = Array.from({ length: 101 }, (_, at) => `/${at}`);
+  accepted([agents(...many.slice(1)), paths(...many.slice(1))]);
+  refused("wake.except.userAgents", "at most 100 elements", [agents(...many)]);
+  refused("wake.except.paths", "at most 100 elements", [paths(...many)]);
+  refused("wake.expect", "did you mean `except`", [{ wake: { expect: {} } }]);
+});
+
+Deno.test("what a browser gets meanwhile is one of two", () => {
+  accepted([{ loading: "hold" }, { loading: "page" }]);
+  refused("loading", "must be one of hold, page", [{ loading: "Page" }, { loading: true }, { loading: null }]);
+});

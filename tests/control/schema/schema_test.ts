@@ -34,6 +34,8 @@ Deno.test("everything that can be said is read", () => {
     cpus: 0.5,
     domains: ["Shop.Example.org", "shop.example.org.", "example.com"],
     revisionHistory: 5,
+    wake: { except: { userAgents: ["Bot", "Bot"], paths: ["/up", "/", "/up"] } },
+    loading: "page",
     traffic: 0,
     tag: "v1",
   });
@@ -60,7 +62,12 @@ Deno.test("everything that can be said is read", () => {
       memory: 268_435_456,
       cpus: 0.5,
     },
-    service: { domains: ["shop.example.org", "example.com"], revisionHistory: 5 },
+    service: {
+      domains: ["shop.example.org", "example.com"],
+      revisionHistory: 5,
+      wake: { except: { userAgents: ["Bot"], paths: ["/up", "/"] } },
+      loading: "page",
+    },
     traffic: 0,
     tag: "v1",
   });
