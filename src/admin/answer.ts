@@ -1,14 +1,16 @@
 const encoder = new TextEncoder();
 const COMMON = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
-/** An answer in JSON. */
+/** An answer in JSON; what is `undefined` in it is left out. */
 export function json(value: unknown, { status = 200, headers = {} }: AnswerOptions = {}): Response {
   return content(JSON.stringify(value) + "\n", "application/json", { status, headers });
 }
 
 /** Options of an answer. */
 export interface AnswerOptions {
+  /** 200 where nothing is said. */
   readonly status?: number;
+  /** Beside those that every answer has, or in their place. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -25,6 +25,7 @@ import { Starter, type StarterParts } from "../serving/starter.ts";
 import { UnansweredRequests } from "../serving/unanswered_requests.ts";
 import { WaitingRoom } from "../serving/waiting_page/waiting_room.ts";
 import { WebSocketBridge } from "../serving/websocket/bridge.ts";
+import { newInstanceId } from "./instance_id.ts";
 
 const MOST_SWEEPS = 5;
 
@@ -182,10 +183,4 @@ export class RequestPath {
     this.#forwarder[Symbol.dispose]();
     this.#websockets[Symbol.dispose]();
   }
-}
-
-/** A container's name: readable, and with enough of chance in it that no two are alike. */
-function newInstanceId(revision: Revision): string {
-  const random = [...crypto.getRandomValues(new Uint8Array(4))].map((byte) => (byte % 36).toString(36)).join("");
-  return `cless-${revision.service}-${revision.name}-${random}`;
 }

@@ -30,6 +30,7 @@ export class InstanceControl {
    * @param signal Ends the waiting, not the start.
    * @throws {NotFound} When there is no such service.
    * @throws {RevisionFailed} When the instance does not become ready.
+   * @throws The signal's reason, when that is aborted first.
    */
   async wake(name: string, signal: AbortSignal): Promise<void> {
     const { convention, services, tryStart } = this.#parts;

@@ -49,7 +49,7 @@ Deno.test(
     const id = await rig.run({ env: ENV, command: ["sh", "-c", `printf '%s' "$PEM" "$DOCKER_HOST"`] });
     const env = (await inspect(id)).Config.Env as string[];
     const seen = Object.fromEntries(env.map((entry) => entry.split(/=(.*)/s).slice(0, 2)));
-    assertEquals(seen, ENV);
+    assertEquals(seen, { PORT: "8080", ...ENV });
     const lines = await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true }));
     // On stderr a loader may complain about what it cannot preload.
     const written = lines.filter(({ stream }) => stream === "stdout").map(({ text }) => text).join("\n");

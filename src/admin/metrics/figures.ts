@@ -88,14 +88,14 @@ export class Figures {
     registerProcess(this.#registry);
   }
 
-  /** As in Metrics. */
+  /** Notes a request that is answered; ms from its arrival to the answer's headers. */
   requested(service = "", status: number, ms: number): void {
     const series = this.#series.get(service) ?? this.#seriesOf(service);
     (series.byStatus.get(status) ?? this.#counterOf(series, status)).inc();
     series.duration.observe(ms / 1000);
   }
 
-  /** As in Metrics. */
+  /** Notes the start of an instance; both times in ms. */
   coldStart(service: string, createMs: number, readyMs: number): void {
     const { label } = this.#seriesOf(service);
     this.#coldStarts.inc({ service: label });
@@ -103,7 +103,7 @@ export class Figures {
     this.#coldStart.observe({ service: label, stage: "ready" }, readyMs / 1000);
   }
 
-  /** As in Metrics. */
+  /** Forgets a service, so that its series do not stay for ever. */
   forget(service: string): void {
     const series = this.#series.get(service);
     if (series === undefined || service === OTHER_SERVICE) return;
@@ -114,7 +114,7 @@ export class Figures {
     for (const stage of ["create", "ready"]) this.#coldStart.remove(service, stage);
   }
 
-  /** As in Metrics. */
+  /** All figures, as Prometheus reads them. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }

@@ -108,7 +108,7 @@ export class Publisher {
     this.#swap(this.#declare(service, pools), []);
   }
 
-  /** Ends a service: from now on its hostnames are unknown. */
+  /** Ends a service, where there is one: from now on its hostnames are unknown. Its containers go in the background. */
   remove(name: string): void {
     const { retiring, services } = this.#parts;
     const pools = this.pools(name);

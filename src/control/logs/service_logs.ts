@@ -42,9 +42,9 @@ export class ServiceLogs {
   }
 
   /**
-   * The lines of all instances of a service in the order of their times, also of those that have
-   * ended and of whose output something is kept. Nothing is read before it is asked for, and little in advance. They end when the signal is aborted, when the reader
-   * breaks off, and where nothing is followed, with the last one; nothing is left then.
+   * The lines of all instances of a service in the order of their times, also of those that have ended and of whose output
+   * something is kept. Nothing is read before it is asked for, and little in advance. They end when the signal is aborted,
+   * when the reader breaks off, and where nothing is followed, with the last one; nothing is left then.
    *
    * @throws {InvalidError} When `since` is neither a time nor a duration.
    * @throws From the iteration, when nothing is followed and the output of no instance at all can be read.

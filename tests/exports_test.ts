@@ -1,0 +1,71 @@
+import { assertEquals } from "@std/assert";
+import { noRead } from "./support/permissions.ts";
+import { codeOf, readSources, resolve, type Sources } from "./support/sources.ts";
+
+/** What a file imports by name, as `PATH NAME`; a namespace counts for what is taken out of it. */
+function namesImportedBy(file: string, source: string): string[] {
+  const code = codeOf(source);
+  const named = /\{([^{}]*)\}\s*from\s*"(\.[^"]+)"|import\("(\.[^"]+)"\)\.then\(\(\{([^{}]*)\}\)/g;
+  const names = [...code.matchAll(named)].flatMap(([, names, from, later, taken]) =>
+    (names ?? taken)!.split(",").map((name) =>
+      `${resolve(file, (from ?? later)!)} ${name.trim().replace(/^type | as .*$/g, "")}`
+    )
+  );
+  const namespaces = [...code.matchAll(/import \* as (\w+) from "(\.[^"]+)"/g)].flatMap(([, space, from]) =>
+    [...code.matchAll(new RegExp(`\\b${space}\\.(\\w+)`, "g"))].map(([, name]) => `${resolve(file, from!)} ${name}`)
+  );
+  return [...names, ...namespaces];
+}
+
+/**
+ * The exports that no other file of the program imports, as `PATH NAME`. A type counts as imported where its own file
+ * speaks of it: whoever uses what speaks of it may have to name it.
+ */
+function needlessExports(sources: Sources): string[] {
+  const imported = new Set(Object.entries(sources).flatMap(([file, source]) => namesImportedBy(file, source)));
+  return Object.entries(sources).flatMap(([file, source]) => {
+    const code = codeOf(source);
+    const exported = /^export\s+(?:abstract\s+)?(?:async\s+)?(function\*?|class|const|let|interface|type)\s+(\w+)/gm;
+    return [...code.matchAll(exported)].flatMap(([, kind, name]) => {
+      const isSpokenOf = [...code.matchAll(new RegExp(`\\b${name}\\b`, "g"))].length > 1;
+      const isType = kind === "interface" || kind === "type";
+      return imported.has(`${file} ${name}`) || (isType && isSpokenOf) ? [] : [`${file} ${name}`];
+    });
+  });
+}
+
+/** Exports that the program needs in their own file alone, each with why it is one. */
+const EXPORTED_FOR_TESTS: Record<string, string> = {
+  "src/cli/deploy/env_file.ts parseEnv": "what makes up its text is tested without a file",
+  "src/cli/help.ts flagHelp": "no verb has flags without a group",
+  "src/control/access/tokens.ts OWNER_NAME": "what no other token may be called",
+  "src/control/manifest/apply.ts ApplyError": "what an error is known by",
+  "src/control/secrets/secret_key.ts SecretKeyError": "what an error is known by",
+  "src/control/secrets/secret_key.ts UnreadableSecretError": "what an error is known by",
+  "src/domain/revision.ts NO_EXTRAS": "a revision of a test has them too",
+  "src/log.ts jsonLine": "a line is tested without a terminal",
+  "src/log.ts textLine": "a line is tested without a terminal",
+  "src/sqlite/migrations.ts MIGRATIONS": "each step is tested",
+};
+
+Deno.test({
+  name: "what is exported is imported by another file of the program, or is there for a test that is known",
+  ignore: noRead,
+  fn: async () => {
+    assertEquals(needlessExports(await readSources()).sort(), Object.keys(EXPORTED_FOR_TESTS).sort());
+  },
+});
+
+Deno.test("an export that nobody imports is found, and a type that its file does not speak of", () => {
+  assertEquals(
+    needlessExports({
+      "src/a.ts": `import { used, type Used as Other } from "./b.ts";\nimport * as c from "./c.ts";\nc.taken();\n` +
+        `import("./d.ts").then(({ late }) => late());`,
+      "src/b.ts": `export const used = 1;\nexport type Used = 1;\nexport async function unused(): Promise<Said> {}\n` +
+        `export interface Said {}\nexport interface Unsaid {}\nexport class Own {}\nnew Own();`,
+      "src/c.ts": `export const taken = () => {};\nexport let left = 1;`,
+      "src/d.ts": `export function late() {}\n// export const comment = 1;`,
+    }),
+    ["src/b.ts unused", "src/b.ts Unsaid", "src/b.ts Own", "src/c.ts left"],
+  );
+});
