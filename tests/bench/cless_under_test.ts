@@ -10,7 +10,9 @@ const SETTLE_MS = 300;
 
 /** What the admin API says of an instance, as far as it matters here. */
 interface Instance {
+  readonly id: string;
   readonly service: string;
+  readonly state: string;
   /** Such as `172.18.0.2:8080`. */
   readonly address: string;
 }
@@ -87,7 +89,7 @@ export class ClessUnderTest implements AsyncDisposable {
       args: executable ? flags : ["run", "--quiet", "-P", "--no-prompt", "main.ts", ...flags],
       cwd: ROOT,
       // While the others have their turn, its instance is idle.
-      env: { CLESS_STOP_AFTER: "0" },
+      env: { CLESS_PAUSE_AFTER: "0", CLESS_STOP_AFTER: "0" },
     });
     try {
       await untilAnswer(`${adminUrl}/readyz`, ({ status }) => status === 200, () => {

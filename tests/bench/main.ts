@@ -10,9 +10,10 @@ import { type Herd, herd } from "./herd.ts";
 import { describeMachine } from "./machine.ts";
 import { lockMachine } from "./machine_lock.ts";
 import { HELP, type Options, readOptions } from "./options.ts";
-import { coldFindings, herdFindings, sizesFindings, storeFindings } from "./report.ts";
+import { coldFindings, herdFindings, sizesFindings, storeFindings, wakeFindings } from "./report.ts";
 import { sizes } from "./sizes.ts";
 import { storeTimes } from "./store.ts";
+import { wakes } from "./wake.ts";
 import { howToInstall, TOOLS, versionOf } from "./tool.ts";
 
 /** Runs the bench; returns the exit code. */
@@ -63,12 +64,16 @@ async function bench(options: Options, signal: AbortSignal): Promise<Finding[]> 
     tables.push(...forwarding.tables);
     findings.push(...forwarding.findings);
   }
-  if (wanted("cold") || wanted("herd")) {
+  if (wanted("cold") || wanted("wake") || wanted("herd")) {
     await using cless = await ClessUnderTest.start(docker, `${folder}/cold`, signal);
     if (wanted("cold")) {
       await using bare = new BareStarter(docker, app, folder);
       const load = { count: options.coldStarts, note: noteOf("cold") };
       findings.push(...coldFindings(await coldStarts(cless, bare, load, signal)));
+    }
+    if (wanted("wake")) {
+      const load = { count: options.wakes, note: noteOf("wake") };
+      findings.push(...wakeFindings(await wakes(cless, docker, load, signal)));
     }
     if (wanted("herd")) {
       const herds: Herd[] = [];

@@ -5,7 +5,7 @@ import { BenchUsageError } from "./errors.ts";
 import { type Load, LOADS } from "./loads.ts";
 
 /** What can be measured, in the order in which it is. */
-export const SCENARIOS = ["forward", "cold", "herd", "sizes", "store"] as const;
+export const SCENARIOS = ["forward", "cold", "wake", "herd", "sizes", "store"] as const;
 /** The name of something that can be measured. */
 export type Scenario = typeof SCENARIOS[number];
 
@@ -27,6 +27,7 @@ export interface Options {
   /** How long a proxy is under load before its turn. */
   readonly warmUpSeconds: number;
   readonly coldStarts: number;
+  readonly wakes: number;
   readonly herds: number;
 }
 
@@ -63,6 +64,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     seconds: readCount("seconds", flags.seconds, quick ? 1 : 4),
     warmUpSeconds: quick ? 0 : 1,
     coldStarts: quick ? 3 : 20,
+    wakes: quick ? 3 : 200,
     herds: quick ? 1 : 5,
   };
 }

@@ -2,11 +2,14 @@ import type { ColdStart } from "./cold_start.ts";
 import type { Finding } from "./finding.ts";
 import { type Herd, HERD_SIZE } from "./herd.ts";
 import type { Sizes } from "./sizes.ts";
-import { median, spread } from "./statistics.ts";
+import { median, percentile, spread } from "./statistics.ts";
 import { STORED_SERVICES, type StoreTimes } from "./store.ts";
+import type { Wake } from "./wake.ts";
 
 const COLD_BAR_MS = 25;
 const HERD_BAR_MS = 1500;
+const WAKE_BARS_MS = { p50: 20, p99: 60 };
+const WAKE_RATIO_BAR = 1.2;
 const STORE_START_BAR_MS = 1000;
 const CHANGE_BAR_MS = 10;
 
@@ -25,6 +28,32 @@ export function coldFindings(starts: readonly ColdStart[]): Finding[] {
       ...summary(`cold start, what cless adds (${starts.length} pairs)`, added),
       bar: `≤ ${COLD_BAR_MS} ms`,
       met: median(added) <= COLD_BAR_MS,
+    },
+  ];
+}
+
+/** What {@linkcode wakes} tells. */
+export function wakeFindings(wakes: readonly Wake[]): Finding[] {
+  const summary = (what: string, all: number[]) => ({
+    what,
+    value: `${median(all).toFixed(1)} ms, p99 ${percentile(all, 0.99).toFixed(1)} ms`,
+    spread: spread(all, 1),
+  });
+  const through = wakes.map(({ cless }) => cless);
+  const bare = wakes.map(({ bare }) => bare);
+  const ratio = median(through) / median(bare);
+  return [
+    {
+      ...summary(`wake from pause through cless (${wakes.length} times)`, through),
+      bar: `≤ ${WAKE_BARS_MS.p50} ms, p99 ≤ ${WAKE_BARS_MS.p99} ms`,
+      met: median(through) <= WAKE_BARS_MS.p50 && percentile(through, 0.99) <= WAKE_BARS_MS.p99,
+    },
+    summary("wake from pause, bare unpause by the socket and first answer", bare),
+    {
+      what: "wake from pause, cless ÷ bare",
+      value: ratio.toFixed(2),
+      bar: `≤ ${WAKE_RATIO_BAR}`,
+      met: ratio <= WAKE_RATIO_BAR,
     },
   ];
 }

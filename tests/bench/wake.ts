@@ -1,0 +1,75 @@
+import type { DockerCommand } from "../../src/docker/command.ts";
+import { EngineSocket } from "../../src/docker/engine_socket.ts";
+import { APP_HOST, checkAnswer } from "./app.ts";
+import type { ClessUnderTest } from "./cless_under_test.ts";
+import { BenchError } from "./errors.ts";
+import { HttpClient } from "./http_client.ts";
+
+const PATIENCE_MS = 10_000;
+
+/** The same wake in two ways, ms from the beginning to the whole answer. */
+export interface Wake {
+  /** A request to a service whose instance is paused. */
+  readonly cless: number;
+  /** The engine is told by its socket to let the container go on, and then the app is asked. */
+  readonly bare: number;
+}
+
+/**
+ * Pauses and wakes one container again and again, in both ways by turns.
+ *
+ * @throws {BenchError} When there was a wrong answer, or the engine has no socket here.
+ */
+export async function wakes(
+  cless: ClessUnderTest,
+  docker: DockerCommand,
+  { count, note }: { count: number; note: (line: string) => void },
+  signal: AbortSignal,
+): Promise<Wake[]> {
+  using client = new HttpClient();
+  using socket = new EngineSocket(docker);
+  await socket.find();
+  checkAnswer(await client.ask(cless.url, { host: APP_HOST }), "cless");
+  const { address, id } = (await cless.instances())[0]!;
+  const pause = async () => {
+    await docker.run(["pause", id]);
+    await until(async () => (await cless.instances())[0]?.state === "paused");
+  };
+  const throughCless = async () => {
+    await pause();
+    const began = performance.now();
+    const answer = await client.ask(cless.url, { host: APP_HOST });
+    const ms = performance.now() - began;
+    checkAnswer(answer, "cless");
+    return ms;
+  };
+  const bare = async () => {
+    await pause();
+    const began = performance.now();
+    if (!await socket.perform("POST", `/containers/${id}/unpause`)) throw new BenchError("the engine has no socket");
+    const answer = await client.ask(`http://${address}/`);
+    const ms = performance.now() - began;
+    checkAnswer(answer, "the container itself");
+    await until(async () => (await cless.instances())[0]?.state === "ready");
+    return ms;
+  };
+  const all: Wake[] = [];
+  // What comes first runs cold code in both, and is not counted.
+  for (let n = 0; n <= count; n++) {
+    signal.throwIfAborted();
+    const first = n % 2 === 0 ? await throughCless() : undefined;
+    const bareMs = await bare();
+    const wake = { cless: first ?? await throughCless(), bare: bareMs };
+    if (n > 0) all.push(wake);
+    if (n > 0 && n % 50 === 0) note(`${n} of ${count}`);
+  }
+  return all;
+}
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  while (!await isSo()) {
+    if (performance.now() > end) throw new BenchError("cless does not notice what happens to its container");
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
