@@ -31,6 +31,18 @@ export interface ListedRevisionJson {
   readonly percent: number;
   readonly tag?: string;
   readonly latest: boolean;
+  readonly failure?: FailureJson;
+}
+
+/** The last failure of a revision. */
+export interface FailureJson {
+  readonly reason: string;
+  readonly at: string;
+  readonly count: number;
+  /** Missing where requests are not turned away. */
+  readonly retryInS?: number;
+  /** Missing in a list. */
+  readonly output?: readonly string[];
 }
 
 /** A revision with all of its template. */

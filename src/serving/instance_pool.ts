@@ -113,6 +113,11 @@ export class InstancePool implements InstanceOwner {
     return this.#crashes.failure;
   }
 
+  /** How long requests are turned away because it fails again and again, ms; 0 where they are not. */
+  get backOff(): number {
+    return this.#crashes.left;
+  }
+
   /** Whether it has failed so lately that nothing is started that no request waits for. */
   get resting(): boolean {
     return this.#crashes.leftUnasked > 0;

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { ANSWERS, apiTest, problem, WEB } from "./fake_api.ts";
+import { ago, type Answer, ANSWERS, apiTest, problem, REVISIONS, TEMPLATE, WEB } from "./fake_api.ts";
 import { runMain } from "./run_main.ts";
 
 apiTest("services are a table, JSON, or names", ANSWERS, async (api) => {
@@ -98,6 +98,53 @@ apiTest("describe shows everything, of variables the names alone", ANSWERS, asyn
   const open = (await api.run("describe", "web", "--show-env")).out;
   assertStringIncludes(open, "  env MODE:      fast\n");
   assertStringIncludes(open, '  env KEY:       "two\\nlines"\n');
+});
+
+const FAILURE = { reason: "it ended with code 1", at: ago("10s"), count: 4, retryInS: 2 };
+const FAILING: Record<string, Answer> = {
+  ...ANSWERS,
+  "GET /v1/services/web/revisions": [
+    { ...REVISIONS[0], failure: FAILURE },
+    { ...REVISIONS[1], failure: { reason: "no answer", at: ago("2m"), count: 1 } },
+    { ...REVISIONS[1], name: "web-00000", percent: 0 },
+  ],
+  "GET /v1/services/web/revisions/web-00002": {
+    ...REVISIONS[0],
+    template: TEMPLATE,
+    failure: { ...FAILURE, output: ["panic: no \x1b[31mKEY\x1b[0m", "\tat main.go:7"] },
+  },
+  "GET /v1/services/web/revisions/web-00001": {
+    ...REVISIONS[1],
+    template: TEMPLATE,
+    failure: { reason: "no answer", at: ago("2m"), count: 1, output: [] },
+  },
+};
+
+apiTest("revisions that have failed lately are marked", FAILING, async (api) => {
+  assertEquals((await api.run("revisions", "web")).out.split("\n"), [
+    "NAME       TRAFFIC  TAG  IMAGE   AGE  FAILED",
+    "web-00002  70%      -    web:v2  5m   4 times in a row, 10s ago",
+    "web-00001  30%      old  web:v1  3d   once, 2m ago",
+    "web-00000  -        old  web:v1  3d   -",
+  ]);
+});
+
+apiTest("describe says why a revision fails, with the last lines of its app", FAILING, async (api) => {
+  const { out } = await api.run("describe", "web");
+  assertStringIncludes(
+    out,
+    [
+      "Failures",
+      "  web-00002 failed 4 times in a row, 10s ago; requests are refused for 2s more: it ended with code 1",
+      "    panic: no KEY",
+      "    \tat main.go:7",
+      "  web-00001 failed once, 2m ago: no answer",
+      "",
+      "Instances",
+    ].join("\n"),
+  );
+  const { revisions } = JSON.parse((await api.run("describe", "web", "--json")).out);
+  assertEquals(revisions[0].failure.output, ["panic: no \x1b[31mKEY\x1b[0m", "\tat main.go:7"]);
 });
 
 apiTest("describe shows how a service wakes, where that is not as with all others", {
