@@ -163,6 +163,16 @@ apiTest("describe shows how a service wakes, where that is not as with all other
   ]);
 });
 
+apiTest("describe shows how it is asked whether an app is well", {
+  ...ANSWERS,
+  "GET /v1/services/web/revisions/web-00002": {
+    ...REVISIONS[0],
+    template: { ...TEMPLATE, liveness: { path: "/up", every: "5s" } },
+  },
+}, async (api) => {
+  assertStringIncludes((await api.run("describe", "web")).out, "  liveness:      /up every 5s\n");
+});
+
 apiTest("describe shows programs the values of variables only where they are asked for", ANSWERS, async (api) => {
   const closed = JSON.parse((await api.run("describe", "web", "--json")).out);
   assertEquals([closed.template.env, closed.template.envNames], [undefined, ["MODE", "KEY"]]);
