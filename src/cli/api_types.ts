@@ -62,6 +62,8 @@ export interface InstanceJson {
   readonly startedAt: string;
   readonly lastUsedAt?: string;
   readonly coldStartMs?: number;
+  /** Why it is taken out, where it has failed. */
+  readonly failure?: string;
 }
 
 /** A line of the audit log. */

@@ -4,12 +4,10 @@ import { type Client, servicePath } from "./client.ts";
 import { instanceTable } from "./instances.ts";
 import { ago } from "./output/ago.ts";
 import { failureText } from "./output/failure_text.ts";
-import { indented, pairs, plainText, table } from "./output/table.ts";
-import { tagUrl } from "./output/traffic_text.ts";
+import { indented, pairs, plainText } from "./output/table.ts";
+import { trafficTable } from "./output/traffic_table.ts";
 import { revisionTable } from "./revisions.ts";
 import { clientVerb, JSON_FLAG, printJson } from "./verb.ts";
-
-const NONE = "none; the next request starts one";
 
 /** `cless describe`: shows all there is of a service. */
 export const describe = clientVerb({
@@ -42,7 +40,7 @@ export const describe = clientVerb({
       section(`Template of ${service.latestRevision}`, pairs(templateFacts(latest.template, showEnv))),
       section("Revisions", revisionTable(revisions, now)),
       ...failureSections(revisions, now),
-      section("Instances", own.length === 0 ? NONE : instanceTable(own, now)),
+      section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own, now)),
     ].join("\n\n"));
   },
 });
@@ -65,6 +63,12 @@ function failureSections(revisions: readonly ListedRevisionJson[], now: number):
     failure === undefined ? [] : [failureText(name, failure, now)]
   );
   return texts.length === 0 ? [] : [section("Failures", texts.join("\n"))];
+}
+
+function noneText(revisions: readonly ListedRevisionJson[]): string {
+  const served = revisions.filter(({ percent }) => percent > 0);
+  const isRefused = served.length > 0 && served.every(({ failure }) => failure?.retryInS !== undefined);
+  return isRefused ? "none; the first request after that time starts one" : "none; the next request starts one";
 }
 
 function section(title: string, text: string): string {
@@ -92,18 +96,6 @@ function wakeFacts({ wake }: ServiceJson): [string, string][] {
     ...(userAgents.length === 0 ? [] : [["Not woken by", userAgents.map(valueText).join(", ")] as [string, string]]),
     ...(paths.length === 0 ? [] : [["Not woken at", paths.map(valueText).join(", ")] as [string, string]]),
   ];
-}
-
-function trafficTable({ traffic, url, latestRevision }: ServiceJson): string {
-  return table(
-    ["REVISION", "TRAFFIC", "TAG", "URL"],
-    traffic.map(({ revision, percent, tag }) => [
-      revision === "latest" ? `latest (${latestRevision})` : revision,
-      `${percent}%`,
-      tag ?? "-",
-      tag === undefined ? "-" : tagUrl(url, tag),
-    ]),
-  );
 }
 
 /** A template by the names of its fields; what is said by nobody is left out. */

@@ -57,6 +57,25 @@ apiTest("instances are a table, JSON, or ids, of all services or of some", ANSWE
   assertEquals((await api.run("instances", "shop")).err, "no instance runs now; the next request starts one");
 });
 
+apiTest("instances that have failed say why, and what is not known is a hyphen", {
+  "GET /v1/instances": [
+    {
+      ...{ id: "one", service: "web", revision: "web-00001", state: "draining", address: "172.20.0.2:80", inFlight: 1 },
+      ...{ memoryBytes: 1024, startedAt: ago("2m"), failure: "the app did not answer any more" },
+    },
+    {
+      ...{ id: "two", service: "web", revision: "web-00001", state: "starting", address: "", inFlight: 0 },
+      startedAt: ago("2s"),
+    },
+  ],
+}, async (api) => {
+  assertEquals((await api.run("instances")).out.split("\n"), [
+    "ID   SERVICE  REVISION   STATE     IN-FLIGHT  MEMORY   ADDRESS        AGE  LAST-USED  FAILURE",
+    "one  web      web-00001  draining  1          1.0 KiB  172.20.0.2:80  2m   -          the app did not answer any more",
+    "two  web      web-00001  starting  0          -        -              2s   -          -",
+  ]);
+});
+
 apiTest("describe shows everything, of variables the names alone", ANSWERS, async (api) => {
   const { out } = await api.run("describe", "web");
   assertEquals(out.split("\n"), [
@@ -69,7 +88,7 @@ apiTest("describe shows everything, of variables the names alone", ANSWERS, asyn
     "Keeps:        20 old revisions",
     "",
     "Traffic",
-    "  REVISION            TRAFFIC  TAG  URL",
+    "  REVISION            PERCENT  TAG  URL",
     "  latest (web-00002)  70%      -    -",
     "  web-00001           30%      old  http://old--web.localhost:8080",
     "",
@@ -143,6 +162,11 @@ apiTest("describe says why a revision fails, with the last lines of its app", FA
       "Instances",
     ].join("\n"),
   );
+  api.answers["GET /v1/instances"] = [];
+  assertStringIncludes((await api.run("describe", "web")).out, "Instances\n  none; the next request starts one");
+  api.answers["GET /v1/services/web/revisions"] = [{ ...REVISIONS[0], failure: FAILURE }];
+  const refused = (await api.run("describe", "web")).out;
+  assertStringIncludes(refused, "Instances\n  none; the first request after that time starts one");
   const { revisions } = JSON.parse((await api.run("describe", "web", "--json")).out);
   assertEquals(revisions[0].failure.output, ["panic: no \x1b[31mKEY\x1b[0m", "\tat main.go:7"]);
 });
