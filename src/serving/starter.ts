@@ -4,6 +4,8 @@ import { formatMemory } from "../domain/memory.ts";
 import { type Clock, unlessAborted } from "./clock.ts";
 import { whenEngineAnswers } from "./engine_patience.ts";
 import type { Instance } from "./instance.ts";
+import { NotReady } from "./readiness.ts";
+import { notInTime } from "./not_in_time.ts";
 import type { EngineAway, Launcher } from "./launcher.ts";
 
 const log = logger("starter");
@@ -170,9 +172,8 @@ function explain(
     return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: away });
   }
   if (late) {
-    const { port, startTimeout } = instance.revision;
-    const detail = `no answer on port ${port} within ${startTimeout} ms; the app must listen there on all addresses`;
-    return new ClessError("start_timeout", NOT_IN_TIME, { detail });
+    const last = error instanceof NotReady ? error.last : "silent";
+    return new ClessError("start_timeout", NOT_IN_TIME, { detail: notInTime(instance.revision, last) });
   }
   return new ClessError("start_failed", COULD_NOT_START, { detail: messageOf(error), cause: error });
 }
