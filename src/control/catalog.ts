@@ -2,7 +2,7 @@ import { canonicalTemplate, type RevisionTemplate } from "../domain/template.ts"
 import { LATEST, resolveTraffic, type Traffic } from "../domain/traffic.ts";
 import type { Loading, WakeSettings } from "../domain/waking.ts";
 import type { InstancePool } from "../serving/instance_pool.ts";
-import { Service } from "../serving/service.ts";
+import type { ConventionService } from "../serving/convention_service.ts";
 import type { ServiceMap } from "../serving/service_map.ts";
 import { linesOf } from "./deploy/deploy_error.ts";
 import type { Deployer } from "./deploy/deployer.ts";
@@ -102,15 +102,15 @@ export class Catalog {
     return found && [revisionOfFound(found)];
   }
 
-  #undeclared(): Service[] {
+  #undeclared(): ConventionService[] {
     const { deployer, services } = this.#parts;
-    return services.list().filter((service) => service instanceof Service)
+    return services.list().filter((service) => service.convention)
       .filter(({ name }) => deployer.get(name) === undefined);
   }
 
-  #found(name: string): Service | undefined {
+  #found(name: string): ConventionService | undefined {
     const service = this.#parts.services.get(name);
-    return service instanceof Service ? service : undefined;
+    return service?.convention ? service : undefined;
   }
 }
 
@@ -124,7 +124,7 @@ function viewOf({ service }: ServiceState): ServiceView {
   };
 }
 
-function viewOfFound({ name, latest, createdAt, updatedAt }: Service): ServiceView {
+function viewOfFound({ name, latest, createdAt, updatedAt }: ConventionService): ServiceView {
   return {
     name,
     domains: [],
@@ -155,7 +155,7 @@ function revisionsOf({ service, revisions }: ServiceState, pools: readonly Insta
 }
 
 /** The times that it follows are the program's settings, and no part of a template. */
-function revisionOfFound({ latest, updatedAt }: Service): RevisionView {
+function revisionOfFound({ latest, updatedAt }: ConventionService): RevisionView {
   const { name, service, image, imageId, port, readinessPath } = latest.revision;
   return {
     ...{ name, service, imageId },

@@ -3,7 +3,7 @@ import { Catalog } from "../../src/control/catalog.ts";
 import { EVERYBODY_WAKES } from "../../src/domain/waking.ts";
 import { canonicalTemplate } from "../../src/domain/template.ts";
 import { LATEST } from "../../src/domain/traffic.ts";
-import { Service } from "../../src/serving/service.ts";
+import { ConventionService } from "../../src/serving/convention_service.ts";
 import { ClessError } from "../../src/errors.ts";
 import { never, newRevision } from "../support/kit.ts";
 import { AT_ONCE, input, newScene } from "./deploy/deployer_kit.ts";
@@ -13,10 +13,7 @@ function newCatalog() {
   const scene = newScene();
   const { deployer, kit, services } = scene;
   const found = (name: string, imageId = "sha256:0123456789abcdef") => {
-    const service = new Service(name, kit.newPool(newRevision(imageId, name)), {
-      convention: true,
-      retire: () => {},
-    });
+    const service = new ConventionService(name, kit.newPool(newRevision(imageId, name)), () => {});
     services.put(service);
     return service;
   };
