@@ -385,8 +385,9 @@ export class InstancePool implements InstanceOwner {
     instance.failure = reason;
     instance.end("stopped");
     log.warning("instance ended", { service, instance: id, exitCode, reason });
-    this.#crashes.ended(instance, reason);
-    starter.clear(instance, launcher.remove(id));
+    const output = starter.written(instance);
+    this.#crashes.ended(instance, reason, output);
+    starter.clear(instance, output.then(() => launcher.remove(id)));
   }
 
   async #drainAll(timeout: number, which: (instance: Instance) => boolean = () => true): Promise<void> {

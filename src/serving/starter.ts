@@ -98,6 +98,11 @@ export class Starter {
     return await this.#outputs.get(failure) ?? "";
   }
 
+  /** The last lines that the app of an instance has written; none where they cannot be had. */
+  async written({ id }: Instance): Promise<string> {
+    return await this.#parts.launcher.output(id, OUTPUT_LINES).catch(() => "");
+  }
+
   /** Resolves when nothing is being cleared away any more. */
   async settled(): Promise<void> {
     while (this.#clearing.size > 0) await Promise.all(this.#clearing);
@@ -133,7 +138,7 @@ export class Starter {
 
   async #lastOutput(instance: Instance, running: Promise<void>): Promise<string> {
     await running.catch(() => {}); // a command that still runs would make the container after its removal
-    return await this.#parts.launcher.output(instance.id, OUTPUT_LINES).catch(() => "");
+    return await this.written(instance);
   }
 
   async #clearAway(instance: Instance, lastOutput: Promise<string>, failure: ClessError): Promise<void> {
