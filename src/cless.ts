@@ -72,9 +72,9 @@ export class Cless {
       listening: () => containers.listening,
       isDeclared: (name) => control.deployer.get(name) !== undefined,
       made: (pool) => adoption.hold(pool),
-      changed: (instance) => control.instanceChanged(instance),
+      changed: (instance) => control.instanceEvents.changed(instance),
       answered: (service, status, ms) => control.metrics.requested(service, status, ms),
-      failed: (failure, pool) => control.revisionFailed(pool.revision, failure),
+      failed: (failure, pool) => control.instanceEvents.revisionFailed(pool.revision, failure),
       started: (service, createMs, readyMs) => control.metrics.coldStart(service, createMs, readyMs),
       admin: (request, head, peer) => this.#isForAdmin(head, peer) ? control.api(request, peer) : undefined,
     });

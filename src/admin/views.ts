@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { showTemplate, targetsSchema, templateSchema } from "../control/schema/schema.ts";
 import type { TrafficTarget } from "../domain/traffic.ts";
-import type { RevisionView, ServiceView } from "../control/catalog.ts";
+import type { FailureView, RevisionView, ServiceView } from "../control/catalog.ts";
 import type { WakeSettings } from "../domain/waking.ts";
 
 /** A moment, as JSON has it. */
@@ -87,6 +87,37 @@ export function timeOf(ms: number): string {
 
 const { env: _, ...fieldsWithoutEnv } = templateSchema.shape;
 
+const failureFields = {
+  reason: z.string().meta({ description: "Why it did not start, or ended soon after it was ready" }),
+  at: time,
+  count: z.int().min(1).meta({ description: "How many failures there have been in a row" }),
+  retryInS: z.int().min(1).optional().meta({
+    description: "For how many seconds requests are refused with `crash_loop`; missing where they are not",
+  }),
+};
+
+/** The last failure of a revision as a list shows it. */
+const failureSummary = z.strictObject(failureFields).meta({
+  id: "LastFailureSummary",
+  description: "Its last failure, until an instance has been ready for a minute; missing where it works",
+});
+
+/** The last failure of a revision that is shown alone. */
+const failureView = z.strictObject({
+  ...failureFields,
+  output: z.array(z.string()).meta({ description: "The last lines that the app wrote" }),
+}).meta({
+  id: "LastFailure",
+  description: "Its last failure, until an instance has been ready for a minute; missing where it works",
+  examples: [{
+    reason: "the container ended with code 1 before it was ready",
+    output: ["panic: no DATABASE_URL"],
+    at: "2026-11-25T10:00:00.000Z",
+    count: 4,
+    retryInS: 2,
+  }],
+});
+
 const revisionFields = {
   name: z.string(),
   service: z.string(),
@@ -105,6 +136,7 @@ export const revisionSummary = z.strictObject({
   template: z.strictObject({ ...fieldsWithoutEnv, envNames: z.array(z.string()) }).meta({
     description: "The template, with the names of the variables only",
   }),
+  failure: failureSummary.optional(),
 }).meta({ id: "RevisionSummary" });
 
 /** A revision as it is shown alone. */
@@ -114,19 +146,34 @@ export const revisionView = z.strictObject({
     id: "Template",
     description: 'How a container is started; for tokens that may not deploy, each value of env is "***"',
   }),
+  failure: failureView.optional(),
 }).meta({ id: "Revision" });
 
 /** Shows a revision without the values of its variables. */
 export function summarizeRevision(revision: RevisionView): z.input<typeof revisionSummary> {
   const { env, ...template } = showTemplate(revision.template);
-  return { ...showRevisionFields(revision), template: { ...template, envNames: Object.keys(env) } };
+  return {
+    ...showRevisionFields(revision),
+    template: { ...template, envNames: Object.keys(env) },
+    ...(revision.failure === undefined ? {} : { failure: showFailureFields(revision.failure) }),
+  };
 }
 
 /** Shows a revision. @param masked Whether the values of its variables must not be seen. */
 export function showRevision(revision: RevisionView, masked: boolean): z.input<typeof revisionView> {
   const { env, ...template } = showTemplate(revision.template);
   const values = masked ? Object.fromEntries(Object.keys(env).map((name) => [name, "***"])) : env;
-  return { ...showRevisionFields(revision), template: { ...template, env: values } };
+  const { failure } = revision;
+  return {
+    ...showRevisionFields(revision),
+    template: { ...template, env: values },
+    ...(failure === undefined ? {} : { failure: { ...showFailureFields(failure), output: [...failure.output] } }),
+  };
+}
+
+function showFailureFields({ reason, at, count, retryInMs }: FailureView) {
+  const retryInS = Math.ceil(retryInMs / 1000);
+  return { reason, at: timeOf(at), count, ...(retryInS === 0 ? {} : { retryInS }) };
 }
 
 function showRevisionFields({ imageDigest, tag, template, createdAt, ...rest }: RevisionView) {

@@ -5,9 +5,9 @@ import { Attempts } from "../control/access/attempts.ts";
 import { backupFiles } from "../control/backup.ts";
 import { Catalog } from "../control/catalog.ts";
 import type { DataDir } from "../control/data_dir.ts";
-import { linesOf } from "../control/deploy/deploy_error.ts";
 import { Deployer } from "../control/deploy/deployer.ts";
 import { EventLog } from "../control/events/event_log.ts";
+import { InstanceEvents } from "../control/events/instance_events.ts";
 import type { HostPaths } from "../control/volumes/host_paths.ts";
 import { InstanceControl } from "../control/instance_control.ts";
 import { Publisher } from "../control/deploy/publisher.ts";
@@ -19,11 +19,8 @@ import type { Store } from "../control/store.ts";
 import { Tokens } from "../control/access/tokens.ts";
 import { envProblem } from "../docker/container_env.ts";
 import { deployImages } from "../docker/deploy_images.ts";
-import type { Revision } from "../domain/revision.ts";
 import { ClessError } from "../errors.ts";
 import type { Clock } from "../serving/clock.ts";
-import { CRASH_LOOP, type Failure } from "../serving/crash_loop.ts";
-import type { Instance } from "../serving/instance.ts";
 import type { InstancePool } from "../serving/instance_pool.ts";
 import { tryStart } from "../serving/try_start.ts";
 import type { Containers } from "./containers.ts";
@@ -51,6 +48,7 @@ export interface ControlPlaneParts {
 /** All that operators work with: what is declared, what has happened, and the API that they ask. */
 export class ControlPlane {
   readonly events: EventLog;
+  readonly instanceEvents: InstanceEvents;
   readonly metrics: Metrics;
   readonly deployer: Deployer;
   readonly publisher: Publisher;
@@ -70,6 +68,7 @@ export class ControlPlane {
     const start = (pool: InstancePool, signal: AbortSignal) => tryStart(pool, requests.starter, signal);
     this.metrics = new Metrics({ fleet, pending: () => pending(fleet.pools()) });
     this.events = new EventLog({ clock, now, stats: () => this.#stats() });
+    this.instanceEvents = new InstanceEvents(this.events);
     this.publisher = new Publisher({
       services,
       limits: { startTimeout, requestTimeout, pauseAfter, stopAfter },
@@ -145,23 +144,6 @@ export class ControlPlane {
     this.#stopForgetting?.();
     this.#stopping.abort();
     await this.deployer.close(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 }));
-  }
-
-  /** Tells of the new state of an instance. */
-  instanceChanged({ id, state, coldStartMs, failure, revision }: Instance): void {
-    const reason = state === "failed" || state === "stopped" ? failure : undefined;
-    this.events.emit(`instance.${state}`, revision.service, {
-      instance: id,
-      revision: revision.name,
-      ...(state === "ready" && coldStartMs !== undefined ? { coldStartMs } : {}),
-      ...(reason === undefined ? {} : { reason }),
-    });
-  }
-
-  /** Tells of a revision that fails again and again; what a deploy has tried tells of itself. */
-  revisionFailed({ name, service }: Revision, { count, output, reason }: Failure): void {
-    if (count < CRASH_LOOP) return;
-    this.events.emit("revision.failed", service, { revision: name, reason, output: linesOf(output), count });
   }
 
   #stats(): Record<string, unknown> {

@@ -15,7 +15,7 @@ import { InstancePool, type PoolParts } from "../serving/instance_pool.ts";
 import type { Launcher } from "../serving/launcher.ts";
 import { MemoryBudget } from "../serving/memory_budget.ts";
 import { Proxy, type ProxyParts } from "../serving/proxy.ts";
-import { probe, untilReady } from "../serving/readiness.ts";
+import { isWell, probe, untilReady } from "../serving/readiness.ts";
 import { Reaper } from "../serving/reaper.ts";
 import { RetiringPools } from "../serving/retiring_pools.ts";
 import { Router } from "../serving/router.ts";
@@ -139,7 +139,7 @@ export class RequestPath {
       clock,
       maxPending: config.maxPending,
       newId: newInstanceId,
-      probe,
+      probe: async (url, signal) => isWell(await probe(url, signal)),
       ...(failed === undefined ? {} : { failed }),
       note: (instance, pool) => {
         this.fleet.add(instance, pool);

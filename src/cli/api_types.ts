@@ -31,6 +31,18 @@ export interface ListedRevisionJson {
   readonly percent: number;
   readonly tag?: string;
   readonly latest: boolean;
+  readonly failure?: FailureJson;
+}
+
+/** The last failure of a revision. */
+export interface FailureJson {
+  readonly reason: string;
+  readonly at: string;
+  readonly count: number;
+  /** Missing where requests are not turned away. */
+  readonly retryInS?: number;
+  /** Missing in a list. */
+  readonly output?: readonly string[];
 }
 
 /** A revision with all of its template. */
@@ -50,6 +62,8 @@ export interface InstanceJson {
   readonly startedAt: string;
   readonly lastUsedAt?: string;
   readonly coldStartMs?: number;
+  /** Why it is taken out, where it has failed. */
+  readonly failure?: string;
 }
 
 /** A line of the audit log. */

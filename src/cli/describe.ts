@@ -1,10 +1,11 @@
 import type { TemplateJson } from "../control/schema/schema.ts";
 import type { InstanceJson, ListedRevisionJson, RevisionJson, ServiceJson } from "./api_types.ts";
-import { servicePath } from "./client.ts";
+import { type Client, servicePath } from "./client.ts";
 import { instanceTable } from "./instances.ts";
 import { ago } from "./output/ago.ts";
-import { indented, pairs, plainText, table } from "./output/table.ts";
-import { tagUrl } from "./output/traffic_text.ts";
+import { failureText } from "./output/failure_text.ts";
+import { indented, pairs, plainText } from "./output/table.ts";
+import { trafficTable } from "./output/traffic_table.ts";
 import { revisionTable } from "./revisions.ts";
 import { clientVerb, JSON_FLAG, printJson } from "./verb.ts";
 
@@ -21,7 +22,7 @@ export const describe = clientVerb({
     const path = servicePath(call.args[0]!);
     const service = await client.get<ServiceJson>(path);
     const [revisions, latest, instances] = await Promise.all([
-      client.list<ListedRevisionJson>(`${path}/revisions`),
+      client.list<ListedRevisionJson>(`${path}/revisions`).then((all) => withOutput(client, service.name, all)),
       client.get<RevisionJson>(servicePath(service.name, "revisions", service.latestRevision)),
       client.list<InstanceJson>("/v1/instances"),
     ]);
@@ -38,10 +39,37 @@ export const describe = clientVerb({
       section("Traffic", trafficTable(service)),
       section(`Template of ${service.latestRevision}`, pairs(templateFacts(latest.template, showEnv))),
       section("Revisions", revisionTable(revisions, now)),
-      section("Instances", own.length === 0 ? "none; the next request starts one" : instanceTable(own, now)),
+      ...failureSections(revisions, now),
+      section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own, now)),
     ].join("\n\n"));
   },
 });
+
+/** The revisions with what the apps wrote of those that have failed: a list leaves that out. */
+async function withOutput(
+  client: Client,
+  service: string,
+  revisions: readonly ListedRevisionJson[],
+): Promise<ListedRevisionJson[]> {
+  return await Promise.all(revisions.map(async (revision) => {
+    if (revision.failure === undefined) return revision;
+    const { failure } = await client.get<RevisionJson>(servicePath(service, "revisions", revision.name));
+    return failure === undefined ? revision : { ...revision, failure };
+  }));
+}
+
+function failureSections(revisions: readonly ListedRevisionJson[], now: number): string[] {
+  const texts = revisions.flatMap(({ name, failure }) =>
+    failure === undefined ? [] : [failureText(name, failure, now)]
+  );
+  return texts.length === 0 ? [] : [section("Failures", texts.join("\n"))];
+}
+
+function noneText(revisions: readonly ListedRevisionJson[]): string {
+  const served = revisions.filter(({ percent }) => percent > 0);
+  const isRefused = served.length > 0 && served.every(({ failure }) => failure?.retryInS !== undefined);
+  return isRefused ? "none; the first request after that time starts one" : "none; the next request starts one";
+}
 
 function section(title: string, text: string): string {
   return `${title}\n${indented(text)}`;
@@ -68,18 +96,6 @@ function wakeFacts({ wake }: ServiceJson): [string, string][] {
     ...(userAgents.length === 0 ? [] : [["Not woken by", userAgents.map(valueText).join(", ")] as [string, string]]),
     ...(paths.length === 0 ? [] : [["Not woken at", paths.map(valueText).join(", ")] as [string, string]]),
   ];
-}
-
-function trafficTable({ traffic, url, latestRevision }: ServiceJson): string {
-  return table(
-    ["REVISION", "TRAFFIC", "TAG", "URL"],
-    traffic.map(({ revision, percent, tag }) => [
-      revision === "latest" ? `latest (${latestRevision})` : revision,
-      `${percent}%`,
-      tag ?? "-",
-      tag === undefined ? "-" : tagUrl(url, tag),
-    ]),
-  );
 }
 
 /** A template by the names of its fields; what is said by nobody is left out. */

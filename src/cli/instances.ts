@@ -1,8 +1,10 @@
 import type { InstanceJson } from "./api_types.ts";
 import { age, ago } from "./output/ago.ts";
 import { sizeText } from "./output/size_text.ts";
-import { table } from "./output/table.ts";
+import { plainText, table } from "./output/table.ts";
 import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
+
+const HEADER = ["ID", "SERVICE", "REVISION", "STATE", "IN-FLIGHT", "MEMORY", "ADDRESS", "AGE", "LAST-USED"];
 
 /** `cless instances`: lists the containers that run, of all services or of some. */
 export const instances = clientVerb({
@@ -11,6 +13,10 @@ export const instances = clientVerb({
   summary: "List the instances that run, of all services or of some",
   args: ["[NAME…]"],
   flags: [JSON_FLAG, NAMES_FLAG],
+  notes: [
+    "A starting instance does not answer yet; a ready one serves; a paused one keeps its memory, uses no CPU, and wakes with the next request; a draining one ends what it serves, and is stopped then.",
+    "MEMORY is what it uses now, without what the kernel could drop at once.",
+  ],
   example: ["cless instances", "cless instances web shop"],
   run: async (call) => {
     const all = (await call.client.list<InstanceJson>("/v1/instances"))
@@ -22,20 +28,22 @@ export const instances = clientVerb({
   },
 });
 
-/** Instances as a table. */
+/** Instances as a table; where one has failed, a column says why. */
 export function instanceTable(instances: readonly InstanceJson[], now: number): string {
+  const failed = instances.some(({ failure }) => failure !== undefined);
   return table(
-    ["ID", "SERVICE", "REVISION", "STATE", "IN-FLIGHT", "MEMORY", "ADDRESS", "AGE", "LAST-USED"],
-    instances.map(({ id, service, revision, state, inFlight, memoryBytes, address, startedAt, lastUsedAt }) => [
+    [...HEADER, ...(failed ? ["FAILURE"] : [])],
+    instances.map(({ id, service, revision, state, address, startedAt, lastUsedAt, ...instance }) => [
       id,
       service,
       revision,
       state,
-      String(inFlight),
-      memoryBytes === undefined ? "-" : sizeText(memoryBytes),
-      address,
+      String(instance.inFlight),
+      instance.memoryBytes === undefined ? "-" : sizeText(instance.memoryBytes),
+      address || "-",
       age(startedAt, now),
       ago(lastUsedAt, now),
+      ...(failed ? [plainText(instance.failure ?? "-")] : []),
     ]),
   );
 }

@@ -1,6 +1,7 @@
 import type { ListedRevisionJson } from "./api_types.ts";
 import { servicePath } from "./client.ts";
 import { age } from "./output/ago.ts";
+import { failureCount } from "./output/failure_text.ts";
 import { table } from "./output/table.ts";
 import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
 
@@ -20,16 +21,18 @@ export const revisions = clientVerb({
   },
 });
 
-/** Revisions as a table. */
+/** Revisions as a table; where one has failed lately, a column says so. */
 export function revisionTable(revisions: readonly ListedRevisionJson[], now: number): string {
+  const failed = revisions.some(({ failure }) => failure !== undefined);
   return table(
-    ["NAME", "TRAFFIC", "TAG", "IMAGE", "AGE"],
-    revisions.map(({ name, percent, tag, image, createdAt }) => [
+    ["NAME", "TRAFFIC", "TAG", "IMAGE", "AGE", ...(failed ? ["FAILED"] : [])],
+    revisions.map(({ name, percent, tag, image, createdAt, failure }) => [
       name,
       percent > 0 ? `${percent}%` : "-",
       tag ?? "-",
       image,
       age(createdAt, now),
+      ...(failed ? [failure === undefined ? "-" : failureCount(failure, now)] : []),
     ]),
   );
 }

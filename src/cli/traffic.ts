@@ -3,13 +3,14 @@ import type { ServiceJson } from "./api_types.ts";
 import { changeService, printTraffic } from "./changed_service.ts";
 import { servicePath } from "./client.ts";
 import { changedTraffic, parsePart, parseTag, type TrafficPart } from "./traffic_parts.ts";
-import { clientVerb, JSON_FLAG, QUIET_FLAG } from "./verb.ts";
+import { trafficTable } from "./output/traffic_table.ts";
+import { type Call, clientVerb, JSON_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
 
-/** `cless traffic`: says which revision of a service gets how much, and under which tags they have addresses. */
+/** `cless traffic`: shows or says which revision of a service gets how much, and under which tags they have addresses. */
 export const traffic = clientVerb({
   name: "traffic",
   group: "Change",
-  summary: "Split the traffic of a service among its revisions",
+  summary: "Show or split the traffic of a service among its revisions",
   args: ["NAME", "[REVISION=PERCENT[,tag=TAG]…]"],
   flags: [
     {
@@ -23,10 +24,12 @@ export const traffic = clientVerb({
     QUIET_FLAG,
   ],
   notes: [
+    "With NAME alone, the split is shown as it is.",
     "What is listed is the whole split and sums to 100; a revision that is not listed gets nothing. latest stands for whichever revision was deployed last.",
     "Tags stay with their revisions, also with those that are not listed, unless they are moved or taken away; tag= with nothing behind it takes one away too. With --tag or --untag alone, the percents stay.",
   ],
   example: [
+    "cless traffic web",
     "cless traffic web web-00002=70 web-00001=30",
     "cless traffic web latest=100",
     "cless traffic web --tag web-00003=next",
@@ -38,9 +41,7 @@ export const traffic = clientVerb({
       tags: call.read("tag", parseTag),
       untag: call.texts("untag"),
     };
-    if (change.parts.length + change.tags.length + change.untag.length === 0) {
-      throw new UsageError("traffic needs REVISION=PERCENT, --tag or --untag: cless traffic web latest=100");
-    }
+    if (change.parts.length + change.tags.length + change.untag.length === 0) return await showTraffic(call, name);
     const twice = change.parts.find(({ revision }, at) =>
       change.parts.findIndex((other) => other.revision === revision) < at
     );
@@ -57,6 +58,13 @@ export const traffic = clientVerb({
     printTraffic(call, changed);
   },
 });
+
+/** Prints the split as it is. */
+async function showTraffic(call: Call, name: string): Promise<void> {
+  const service = await call.client.get<ServiceJson>(servicePath(name));
+  if (call.on("json")) return printJson(service);
+  if (!call.on("quiet")) console.log(trafficTable(service));
+}
 
 function readPart(text: string): TrafficPart {
   try {

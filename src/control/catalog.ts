@@ -1,8 +1,10 @@
 import { canonicalTemplate, type RevisionTemplate } from "../domain/template.ts";
 import { LATEST, resolveTraffic, type Traffic } from "../domain/traffic.ts";
 import type { Loading, WakeSettings } from "../domain/waking.ts";
-import { Service } from "../serving/service.ts";
+import type { InstancePool } from "../serving/instance_pool.ts";
+import type { ConventionService } from "../serving/convention_service.ts";
 import type { ServiceMap } from "../serving/service_map.ts";
+import { linesOf } from "./deploy/deploy_error.ts";
 import type { Deployer } from "./deploy/deployer.ts";
 import type { ServiceState } from "./deploy/service_state.ts";
 
@@ -42,6 +44,21 @@ export interface RevisionView {
   readonly tag: string | undefined;
   /** Whether it is the one that `latest` stands for. */
   readonly latest: boolean;
+  /** Why it does not work, where it has failed lately. */
+  readonly failure: FailureView | undefined;
+}
+
+/** The last failure of a revision as it is shown. */
+export interface FailureView {
+  readonly reason: string;
+  /** The last lines that the app wrote; none until they are known. */
+  readonly output: readonly string[];
+  /** Wall-clock time, ms since 1970. */
+  readonly at: number;
+  /** How many there have been in a row, this one included. */
+  readonly count: number;
+  /** How long requests are turned away, ms; 0 where they are not. */
+  readonly retryInMs: number;
 }
 
 /** What a {@linkcode Catalog} works with. */
@@ -80,20 +97,20 @@ export class Catalog {
   /** The revisions of a service, newest first; `undefined` where there is no such service. */
   revisions(name: string): RevisionView[] | undefined {
     const state = this.#parts.deployer.get(name);
-    if (state !== undefined) return revisionsOf(state);
+    if (state !== undefined) return revisionsOf(state, this.#parts.services.get(name)?.pools() ?? []);
     const found = this.#found(name);
     return found && [revisionOfFound(found)];
   }
 
-  #undeclared(): Service[] {
+  #undeclared(): ConventionService[] {
     const { deployer, services } = this.#parts;
-    return services.list().filter((service) => service instanceof Service)
+    return services.list().filter((service) => service.convention)
       .filter(({ name }) => deployer.get(name) === undefined);
   }
 
-  #found(name: string): Service | undefined {
+  #found(name: string): ConventionService | undefined {
     const service = this.#parts.services.get(name);
-    return service instanceof Service ? service : undefined;
+    return service?.convention ? service : undefined;
   }
 }
 
@@ -107,7 +124,7 @@ function viewOf({ service }: ServiceState): ServiceView {
   };
 }
 
-function viewOfFound({ name, latest, createdAt, updatedAt }: Service): ServiceView {
+function viewOfFound({ name, latest, createdAt, updatedAt }: ConventionService): ServiceView {
   return {
     name,
     domains: [],
@@ -124,19 +141,21 @@ function viewOfFound({ name, latest, createdAt, updatedAt }: Service): ServiceVi
   };
 }
 
-function revisionsOf({ service, revisions }: ServiceState): RevisionView[] {
+function revisionsOf({ service, revisions }: ServiceState, pools: readonly InstancePool[]): RevisionView[] {
   const { latestRevision, traffic } = service;
+  const byName = new Map(pools.map((pool) => [pool.revision.name, pool]));
   const targets = new Map(resolveTraffic(traffic, latestRevision).map((target) => [target.revision, target]));
   return revisions.map(({ name, service, template, imageId, imageDigest, createdAt }) => ({
     ...{ name, service, template, imageId, imageDigest, createdAt },
     percent: targets.get(name)?.percent ?? 0,
     tag: targets.get(name)?.tag,
     latest: name === latestRevision,
+    failure: failureOf(byName.get(name)),
   })).reverse();
 }
 
 /** The times that it follows are the program's settings, and no part of a template. */
-function revisionOfFound({ latest, updatedAt }: Service): RevisionView {
+function revisionOfFound({ latest, updatedAt }: ConventionService): RevisionView {
   const { name, service, image, imageId, port, readinessPath } = latest.revision;
   return {
     ...{ name, service, imageId },
@@ -146,5 +165,13 @@ function revisionOfFound({ latest, updatedAt }: Service): RevisionView {
     percent: 100,
     tag: undefined,
     latest: true,
+    failure: failureOf(latest),
   };
+}
+
+/** A revision that gets no requests has no pool, and does not fail. */
+function failureOf(pool: InstancePool | undefined): FailureView | undefined {
+  if (pool?.failure === undefined) return undefined;
+  const { reason, output, at, count } = pool.failure;
+  return { reason, output: linesOf(output), at: at.getTime(), count, retryInMs: pool.backOff };
 }

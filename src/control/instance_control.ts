@@ -1,7 +1,5 @@
 import type { Convention } from "../serving/convention.ts";
-import { DeclaredService } from "../serving/declared_service.ts";
 import type { InstancePool } from "../serving/instance_pool.ts";
-import type { Service } from "../serving/service.ts";
 import type { ServiceMap } from "../serving/service_map.ts";
 import { NotFound, RevisionFailed } from "./deploy/deploy_error.ts";
 
@@ -35,8 +33,8 @@ export class InstanceControl {
   async wake(name: string, signal: AbortSignal): Promise<void> {
     const { convention, services, tryStart } = this.#parts;
     const service = services.get(name) ?? await convention?.find(name);
-    const pool = service && poolOf(service);
-    if (pool === undefined) throw notThere(name);
+    if (service === undefined) throw notThere(name);
+    const pool = service.main();
     const lease = pool.claim();
     if (lease !== undefined) return lease.release(); // its idle clock starts anew
     if (pool.ready) return;
@@ -60,12 +58,6 @@ export class InstanceControl {
     if (service === undefined) throw notThere(name);
     await Promise.all(service.pools().map((pool) => pool.sleep(drainTimeout)));
   }
-}
-
-/** The pool that most requests of a service go to. */
-function poolOf(service: Service | DeclaredService): InstancePool | undefined {
-  if (!(service instanceof DeclaredService)) return service.route();
-  return [...service.shares].sort((a, b) => b.percent - a.percent)[0]?.pool;
 }
 
 function notThere(name: string): NotFound {

@@ -1,7 +1,6 @@
 import type { Hostname } from "../domain/hostname.ts";
 import { ClessError } from "../errors.ts";
 import { unlessAborted } from "./clock.ts";
-import { DeclaredService } from "./declared_service.ts";
 import type { Grant, InstancePool } from "./instance_pool.ts";
 import type { Route } from "./route.ts";
 import type { Router } from "./router.ts";
@@ -50,7 +49,7 @@ export class Activator {
   /**
    * Waits for a slot, and has an instance started where there is none.
    *
-   * @param chosen What was chosen for the request: a second choice would give a cold revision less than its share.
+   * @param chosen What was chosen for the request.
    * @param signal Ends the waiting, with its reason.
    * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout` or `draining`.
    */
@@ -58,8 +57,7 @@ export class Activator {
     for (let moves = 0;; moves++) {
       if (this.#draining) throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
       const route = await this.#resolve(hostname, signal);
-      const isItsOwn = moves === 0 && chosen !== undefined && route instanceof DeclaredService;
-      const pool = isItsOwn && route.pools().includes(chosen) ? chosen : route.route();
+      const pool = route.route(moves === 0 ? chosen : undefined);
       const lease = pool.claim();
       if (lease !== undefined) return { lease };
       try {

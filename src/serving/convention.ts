@@ -2,7 +2,7 @@ import { isServiceName } from "../domain/hostname.ts";
 import { conventionImage, conventionRevision, type Limits, type Revision } from "../domain/revision.ts";
 import { logger } from "../log.ts";
 import type { InstancePool } from "./instance_pool.ts";
-import { Service } from "./service.ts";
+import { ConventionService } from "./convention_service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
 const log = logger("convention");
@@ -39,11 +39,11 @@ export class Convention {
   }
 
   /** The service of a label, made where an image goes with it; `undefined` where none does. */
-  async find(label: string): Promise<Service | undefined> {
+  async find(label: string): Promise<ConventionService | undefined> {
     if (!isServiceName(label)) return undefined;
     await this.#parts.images.settled();
     const known = this.#parts.services.get(label);
-    if (known !== undefined) return known instanceof Service ? known : undefined;
+    if (known !== undefined) return known.convention ? known : undefined;
     if (this.#parts.isDeclared?.(label)) return undefined;
     const imageId = this.#parts.images.find(conventionImage(label));
     return imageId === undefined ? undefined : this.#add(label, imageId);
@@ -60,15 +60,15 @@ export class Convention {
     const known = services.get(label);
     if (known === undefined && this.#parts.isDeclared?.(label)) return undefined;
     const service = known ?? this.#add(label, imageId);
-    if (!(service instanceof Service)) return undefined;
+    if (!service.convention) return undefined;
     const pool = service.current;
     return pool.awake ? undefined : pool;
   }
 
-  #add(label: string, imageId: string): Service {
+  #add(label: string, imageId: string): ConventionService {
     const { limits, newPool, retire, services } = this.#parts;
     const pool = newPool(conventionRevision(label, imageId, limits));
-    const service = new Service(label, pool, { convention: true, retire });
+    const service = new ConventionService(label, pool, retire);
     services.put(service);
     return service;
   }
@@ -77,7 +77,7 @@ export class Convention {
   #follow(): void {
     const { images, limits, newPool, retire, services } = this.#parts;
     for (const service of services.list()) {
-      if (!(service instanceof Service)) continue;
+      if (!service.convention) continue;
       const imageId = images.find(conventionImage(service.name));
       if (imageId === undefined) {
         log.info("image is gone", { service: service.name });

@@ -91,11 +91,13 @@ export class CrashLoop {
   /**
    * Notes that the container of an instance has ended by itself, or by somebody else's hand. It is a failure where the app
    * has crashed soon after it was ready.
+   *
+   * @param output What the app has written.
    */
-  ended({ age = 0, exitCode, oom }: Instance, reason: string): void {
+  ended({ age = 0, exitCode, oom }: Instance, reason: string, output?: Promise<string>): void {
     this.judge(age);
     if (age >= GOOD_MS) return;
-    if (oom || !STOPPED.includes(exitCode)) this.failed(`${reason} soon after it was ready`, this.#count);
+    if (oom || !STOPPED.includes(exitCode)) this.failed(`${reason} soon after it was ready`, this.#count, output);
     this.#ends++;
     if (this.#ends > 1) this.#endsUntil = this.#clock.now() + this.#backOff(this.#ends - 2); // once can happen
   }

@@ -113,6 +113,11 @@ export class InstancePool implements InstanceOwner {
     return this.#crashes.failure;
   }
 
+  /** How long requests are turned away because it fails again and again, ms; 0 where they are not. */
+  get backOff(): number {
+    return this.#crashes.left;
+  }
+
   /** Whether it has failed so lately that nothing is started that no request waits for. */
   get resting(): boolean {
     return this.#crashes.leftUnasked > 0;
@@ -380,8 +385,9 @@ export class InstancePool implements InstanceOwner {
     instance.failure = reason;
     instance.end("stopped");
     log.warning("instance ended", { service, instance: id, exitCode, reason });
-    this.#crashes.ended(instance, reason);
-    starter.clear(instance, launcher.remove(id));
+    const output = starter.written(instance);
+    this.#crashes.ended(instance, reason, output);
+    starter.clear(instance, output.then(() => launcher.remove(id)));
   }
 
   async #drainAll(timeout: number, which: (instance: Instance) => boolean = () => true): Promise<void> {

@@ -1,3 +1,4 @@
+import { messageOf } from "../errors.ts";
 import { type Clock, pause } from "./clock.ts";
 
 const FIRST_PAUSE_MS = 5;
@@ -10,12 +11,30 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
+ * What an app did when it was asked: the status that it answered with; `refused` where nothing listens, `closed` where the
+ * connection ended without an answer, `garbage` where what came is no HTTP, and `silent` where nothing came.
+ */
+export type Probed = number | "refused" | "closed" | "garbage" | "silent";
+
+/** An app was not ready when the waiting ended. */
+export class NotReady extends Error {
+  override readonly name = "NotReady";
+  /** What it did last. */
+  readonly last: Probed;
+
+  constructor(last: Probed, reason: unknown) {
+    super(messageOf(reason), { cause: reason });
+    this.last = last;
+  }
+}
+
+/**
  * Waits until an app answers a GET with any status below 500. A refused or broken connection, an empty answer and a
  * server error mean "not yet".
  *
  * @param url What to ask for.
  * @param signal Ends the waiting.
- * @throws The signal's reason, once it is aborted.
+ * @throws {NotReady} Once the signal is aborted, with its reason as the cause.
  */
 export async function untilReady(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
   const ready = new AbortController();
@@ -25,45 +44,59 @@ export async function untilReady(url: string, clock: Clock, signal: AbortSignal)
   // A packet that comes too early gets lost, but an app may need long for its first answer: another attempt is made
   // beside one that gets none, after a while that grows.
   let patience = FIRST_PATIENCE_MS;
+  let last: Probed = "silent";
   while (!end.aborted) {
     await pause(clock, wait, end);
     const settled = new AbortController();
-    const attempt = probe(url, end).then((yes) => {
+    const attempt = probe(url, end).then((probed) => {
       settled.abort();
-      if (yes) ready.abort();
+      if (!end.aborted) last = probed;
+      if (isWell(probed)) ready.abort();
     });
     attempts.push(attempt);
     await pause(clock, patience, AbortSignal.any([end, settled.signal]));
-    if (!settled.signal.aborted) patience *= 2;
+    if (!settled.signal.aborted) {
+      patience *= 2;
+      if (!end.aborted) last = "silent";
+    }
     wait = Math.min(LONGEST_PAUSE_MS, wait * 1.5);
   }
   await Promise.all(attempts);
-  if (!ready.signal.aborted) throw signal.reason;
+  if (!ready.signal.aborted) throw new NotReady(last, signal.reason);
+}
+
+/** Whether what an app did means that it serves: any status below 500. */
+export function isWell(probed: Probed): boolean {
+  return typeof probed === "number" && probed < 500;
 }
 
 /**
- * Asks an app once whether it is there: one GET, answered with any status below 500.
+ * Asks an app once whether it is there, with a GET.
  *
  * By hand and over a connection of its own, since `fetch` would go by the proxy that HTTP_PROXY names.
  *
- * @param signal Ends the asking; the app is not there then.
+ * @param signal Ends the asking; the app was silent then.
  */
-export async function probe(url: string, signal: AbortSignal): Promise<boolean> {
+export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
   const { host, hostname, pathname, port, search } = new URL(url);
   let connection: Deno.TcpConn | undefined;
+  let isConnected = false;
   const stop = () => {
     connection?.close();
     connection = undefined;
   };
   try {
     connection = await Deno.connect({ hostname, port: Number(port || 80), signal });
+    isConnected = true;
     signal.addEventListener("abort", stop, { once: true });
     signal.throwIfAborted();
     const headers = [`host: ${host}`, "user-agent: cless", "accept: */*", "connection: close"];
     await write(connection, `GET ${pathname}${search} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`);
-    return await statusOf(connection) < 500;
-  } catch {
-    return false;
+    return await firstOf(connection);
+  } catch (error) {
+    if (signal.aborted) return "silent";
+    if (isConnected) return "closed";
+    return error instanceof Deno.errors.ConnectionRefused ? "refused" : "silent";
   } finally {
     signal.removeEventListener("abort", stop);
     stop();
@@ -75,8 +108,8 @@ async function write(connection: Deno.Conn, text: string): Promise<void> {
   while (rest.length > 0) rest = rest.subarray(await connection.write(rest));
 }
 
-/** The status that an answer begins with; `Infinity` where that is no answer. */
-async function statusOf(connection: Deno.Conn): Promise<number> {
+/** The status that an answer begins with, or what else comes. */
+async function firstOf(connection: Deno.Conn): Promise<Probed> {
   const buffer = new Uint8Array(STATUS_BYTES);
   let filled = 0;
   while (filled < STATUS_BYTES) {
@@ -85,5 +118,5 @@ async function statusOf(connection: Deno.Conn): Promise<number> {
     filled += count;
   }
   const status = /^HTTP\/1\.[01] ([1-9]\d\d)/.exec(decoder.decode(buffer.subarray(0, filled)))?.[1];
-  return Number(status ?? Infinity);
+  return status !== undefined ? Number(status) : filled === 0 ? "closed" : "garbage";
 }

@@ -13,10 +13,16 @@ export interface Waking {
 export interface Route {
   /** The name of the service. */
   readonly name: string;
+  /** Whether nobody has declared the service: its image was found by its name, and can be another one now. */
+  readonly convention: boolean;
   /** What is special about its waking; `undefined` where everybody wakes it, and waits until it is awake. */
   readonly waking?: Waking | undefined;
-  /** Chooses the pool for a request that is there now. */
-  route(): InstancePool;
+  /**
+   * Chooses the pool for a request that is there now.
+   *
+   * @param chosen What was chosen for the same request before; the choice stays where requests are shared out.
+   */
+  route(chosen?: InstancePool): InstancePool;
   /** Every pool that may have instances because of it. */
   pools(): InstancePool[];
 }

@@ -3,7 +3,6 @@ import { conventionImage } from "../domain/revision.ts";
 import { ClessError } from "../errors.ts";
 import type { Convention } from "./convention.ts";
 import type { Route } from "./route.ts";
-import { Service } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
 /** Finds where a hostname leads. */
@@ -29,7 +28,7 @@ export class Router {
    */
   async resolve(hostname: Hostname): Promise<Route> {
     const known = this.find(hostname);
-    const route = known instanceof Service || known === undefined
+    const route = known?.convention ?? true
       ? await this.#convention?.find(hostname.label) ?? this.find(hostname)
       : known;
     if (route !== undefined) return route;

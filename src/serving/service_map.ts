@@ -1,14 +1,17 @@
 import type { Hostname } from "../domain/hostname.ts";
-import { DeclaredService, TaggedRevision } from "./declared_service.ts";
+import type { DeclaredService } from "./declared_service.ts";
+import type { ConventionService } from "./convention_service.ts";
 import type { InstancePool } from "./instance_pool.ts";
 import type { Route } from "./route.ts";
-import type { Service } from "./service.ts";
+
+/** A named app as the request path sees it. */
+export type Service = ConventionService | DeclaredService;
 
 /** The services by what leads to them: a whole hostname, or the label that begins one. */
 export class ServiceMap {
   readonly #byLabel = new Map<string, Route>();
   readonly #byDomain = new Map<string, Route>();
-  readonly #services = new Map<string, Service | DeclaredService>();
+  readonly #services = new Map<string, Service>();
 
   /** Where a hostname leads; whole names come first. */
   find({ name, label }: Hostname): Route | undefined {
@@ -21,21 +24,17 @@ export class ServiceMap {
   }
 
   /** The service of that name. */
-  get(name: string): Service | DeclaredService | undefined {
+  get(name: string): Service | undefined {
     return this.#services.get(name);
   }
 
   /** Puts a service in the place of the one with its name, with all that leads to it, at once. */
-  put(service: Service | DeclaredService): void {
+  put(service: Service): void {
     this.delete(service.name);
     this.#services.set(service.name, service);
     this.#byLabel.set(service.name, service);
-    if (!(service instanceof DeclaredService)) return;
     for (const domain of service.domains) this.#byDomain.set(domain, service);
-    for (const { tag, pool } of service.shares) {
-      if (tag === undefined) continue;
-      this.#byLabel.set(tagLabel(tag, service.name), new TaggedRevision(service.name, pool, service.waking));
-    }
+    for (const revision of service.tagged) this.#byLabel.set(revision.label, revision);
   }
 
   /** Takes a service out: from now on its hostnames are unknown. */
@@ -44,9 +43,8 @@ export class ServiceMap {
     if (service === undefined) return;
     this.#services.delete(name);
     this.#byLabel.delete(name);
-    if (!(service instanceof DeclaredService)) return;
     for (const domain of service.domains) this.#byDomain.delete(domain);
-    for (const { tag } of service.shares) if (tag !== undefined) this.#byLabel.delete(tagLabel(tag, name));
+    for (const { label } of service.tagged) this.#byLabel.delete(label);
   }
 
   /** The pools that get requests without being asked for by a tag. */
@@ -55,12 +53,7 @@ export class ServiceMap {
   }
 
   /** Every service, in no order. */
-  list(): (Service | DeclaredService)[] {
+  list(): Service[] {
     return [...this.#services.values()];
   }
-}
-
-/** The label of a tagged revision. No service's name has two hyphens in a row. */
-function tagLabel(tag: string, name: string): string {
-  return `${tag}--${name}`;
 }

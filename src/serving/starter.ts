@@ -4,6 +4,8 @@ import { formatMemory } from "../domain/memory.ts";
 import { type Clock, unlessAborted } from "./clock.ts";
 import { whenEngineAnswers } from "./engine_patience.ts";
 import type { Instance } from "./instance.ts";
+import { NotReady } from "./readiness.ts";
+import { notInTime } from "./not_in_time.ts";
 import type { EngineAway, Launcher } from "./launcher.ts";
 
 const log = logger("starter");
@@ -96,6 +98,11 @@ export class Starter {
     return await this.#outputs.get(failure) ?? "";
   }
 
+  /** The last lines that the app of an instance has written; none where they cannot be had. */
+  async written({ id }: Instance): Promise<string> {
+    return await this.#parts.launcher.output(id, OUTPUT_LINES).catch(() => "");
+  }
+
   /** Resolves when nothing is being cleared away any more. */
   async settled(): Promise<void> {
     while (this.#clearing.size > 0) await Promise.all(this.#clearing);
@@ -131,7 +138,7 @@ export class Starter {
 
   async #lastOutput(instance: Instance, running: Promise<void>): Promise<string> {
     await running.catch(() => {}); // a command that still runs would make the container after its removal
-    return await this.#parts.launcher.output(instance.id, OUTPUT_LINES).catch(() => "");
+    return await this.written(instance);
   }
 
   async #clearAway(instance: Instance, lastOutput: Promise<string>, failure: ClessError): Promise<void> {
@@ -170,9 +177,8 @@ function explain(
     return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: away });
   }
   if (late) {
-    const { port, startTimeout } = instance.revision;
-    const detail = `no answer on port ${port} within ${startTimeout} ms; the app must listen there on all addresses`;
-    return new ClessError("start_timeout", NOT_IN_TIME, { detail });
+    const last = error instanceof NotReady ? error.last : "silent";
+    return new ClessError("start_timeout", NOT_IN_TIME, { detail: notInTime(instance.revision, last) });
   }
   return new ClessError("start_failed", COULD_NOT_START, { detail: messageOf(error), cause: error });
 }

@@ -57,6 +57,8 @@ async function furnished(): Promise<Admin> {
   for (const image of ["web:1", "web:2"]) {
     await (await admin.ask("PUT", "/v1/services/web", { body: { image, env: { A: "b" } } })).body?.cancel();
   }
+  const failure = { reason: "it ended with code 1", output: ["panic"], at: 1_000_000, count: 3, retryInMs: 400 };
+  admin.failures.set("web-00001", failure);
   await admin.parts.secrets.set("db-password", "x");
   return admin;
 }

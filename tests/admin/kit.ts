@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { type AdminApi, adminApi } from "../../src/admin/api.ts";
 import type { AdminParts } from "../../src/admin/parts.ts";
 import { Attempts } from "../../src/control/access/attempts.ts";
-import type { RevisionView, ServiceView } from "../../src/control/catalog.ts";
+import type { FailureView, RevisionView, ServiceView } from "../../src/control/catalog.ts";
 import { NotFound } from "../../src/control/deploy/deploy_error.ts";
 import type { DeployPreview } from "../../src/control/deploy/deploy_preview.ts";
 import type { ClessEvent } from "../../src/control/events/event_log.ts";
@@ -29,6 +29,8 @@ export interface Admin extends Scene {
   readonly asked: string[];
   /** Convention services, as they are shown. */
   readonly found: ServiceView[];
+  /** The last failures of revisions. */
+  readonly failures: Map<string, FailureView>;
   /** What happens, for whoever subscribes. */
   readonly happening: ClessEvent[];
   /** Asks the API, with the owner's token unless the request has one. */
@@ -56,9 +58,10 @@ export async function newAdmin(
   const { deployer, kit } = scene;
   const asked: string[] = [];
   const found: ServiceView[] = [];
+  const failures = new Map<string, FailureView>();
   const happening: ClessEvent[] = [];
   const tokens = new Tokens(store, OWNER, () => scene.time.now);
-  const catalog = catalogOf(scene, found);
+  const catalog = catalogOf(scene, found, failures);
   const control = async (what: string, name: string) => {
     await Promise.resolve();
     if (catalog.get(name) === undefined) throw new NotFound(`there is no service ${name}`);
@@ -103,6 +106,7 @@ export async function newAdmin(
     parts,
     asked,
     found,
+    failures,
     happening,
     ask,
     tokens: { read: await tokens.issue("reader", "read"), deploy: await tokens.issue("ci", "deploy") },
@@ -146,7 +150,11 @@ export async function good(answer: Promise<Response>, status = 200) {
   return JSON.parse(text);
 }
 
-function catalogOf({ deployer }: Scene, found: readonly ServiceView[]): AdminParts["catalog"] {
+function catalogOf(
+  { deployer }: Scene,
+  found: readonly ServiceView[],
+  failures: ReadonlyMap<string, FailureView>,
+): AdminParts["catalog"] {
   const list = () => {
     const declared = deployer.list().map(({ service }): ServiceView => ({ ...service, convention: false }));
     const names = new Set(declared.map(({ name }) => name));
@@ -167,6 +175,7 @@ function catalogOf({ deployer }: Scene, found: readonly ServiceView[]): AdminPar
           percent: target?.percent ?? 0,
           tag: target?.tag,
           latest: record.name === latestRevision,
+          failure: failures.get(record.name),
         };
       }).reverse();
     },

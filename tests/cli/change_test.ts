@@ -25,10 +25,19 @@ apiTest(
   },
 );
 
-apiTest("traffic that says nothing, or nothing that can be read, is exit code 2", ANSWERS, async (api) => {
-  const nothing = await api.run("traffic", "web");
-  assertEquals(nothing.code, 2);
-  assertStringIncludes(nothing.err, "traffic needs REVISION=PERCENT, --tag or --untag");
+apiTest("traffic of a service alone shows the split, and changes nothing", ANSWERS, async (api) => {
+  assertEquals((await api.run("traffic", "web")).out.split("\n"), [
+    "REVISION            PERCENT  TAG  URL",
+    "latest (web-00002)  70%      -    -",
+    "web-00001           30%      old  http://old--web.localhost:8080",
+  ]);
+  assertEquals(JSON.parse((await api.run("traffic", "web", "--json")).out), WEB);
+  assertEquals(await api.run("traffic", "web", "-q"), { code: 0, out: "", err: "" });
+  assertEquals((await api.run("traffic", "shop")).code, 1);
+  assertEquals(api.changes, []);
+});
+
+apiTest("traffic that cannot be read is exit code 2", ANSWERS, async (api) => {
   for (const text of ["web-00001", "web-00001=x", "=5", "web-00001=5,tog=x", "web-00001=-5", "Web=1"]) {
     const { code, err } = await api.run("traffic", "web", text);
     assertEquals([code, err.startsWith(`cless: "${text}" is not allowed: expected REVISION=PERCENT`)], [2, true], err);

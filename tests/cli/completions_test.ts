@@ -75,6 +75,7 @@ for (const [shell, { flags, script, source }] of Object.entries(SHELLS)) {
         assertEquals(await complete("secret", ""), ["delete", "set"]);
         assertEquals(await complete("completions", "z"), ["zsh"]);
         assertEquals(await complete("deploy", "web", "--start"), ["--start-timeout"]);
+        assertEquals(await complete("deploy", "web", "--live"), ["--liveness-every", "--liveness-path"]);
         assertEquals(await complete("serve", "--trusted"), ["--trusted-proxy"]);
         assertEquals(await complete("apply", "--file", "fi"), ["file.yaml"]);
         assertEquals(await complete("apply", "-f", "fi"), ["file.yaml"]);

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { noNet, noRun, noWrite } from "../support/permissions.ts";
-import { ANSWERS, apiTest, events, FakeApi, problem, TEMPLATE, WEB } from "./fake_api.ts";
+import { ANSWERS, apiTest, events, FakeApi, problem, REVISIONS, TEMPLATE, WEB } from "./fake_api.ts";
 import { programArgs } from "./run_main.ts";
 
 const PUT = "PUT /v1/services/web";
@@ -63,7 +63,7 @@ apiTest("deploy takes every flag to its field", DEPLOYS, async (api) => {
       "--wake-except-path",
       "/up",
     ],
-    ...["--unset", "volume", "--no-wait"],
+    ...["--liveness-path", "/up", "--liveness-every", "5s", "--unset", "volume", "--no-wait"],
   ];
   assertEquals((await api.run("deploy", "web", ...flags)).code, 0);
   assertEquals(api.sent(`${PUT}?wait=false`), {
@@ -86,8 +86,20 @@ apiTest("deploy takes every flag to its field", DEPLOYS, async (api) => {
     pauseAfter: "30s",
     stopAfter: "1h",
     readiness: { path: "/ready" },
+    liveness: { path: "/up", every: "5s" },
     pullPolicy: "always",
   });
+});
+
+apiTest("liveness is changed in part, and taken away", DEPLOYS, async (api) => {
+  const revision = { ...REVISIONS[0], template: { ...TEMPLATE, liveness: { path: "/up", every: "10s" } } };
+  api.answers["GET /v1/services/web/revisions/web-00002"] = revision;
+  assertEquals((await api.run("deploy", "web", "-q", "--liveness-every", "1m")).code, 0);
+  assertEquals(api.sent(PUT), { ...TEMPLATE, liveness: { path: "/up", every: "1m" } });
+  assertEquals((await api.run("deploy", "web", "-q", "--unset", "liveness")).code, 0);
+  assertEquals(api.sent(PUT), TEMPLATE);
+  const { code, err } = await api.run("deploy", "web", "--liveness-every", "soon");
+  assertEquals([code, err.startsWith('cless: --liveness-every: "soon" is not allowed')], [2, true]);
 });
 
 apiTest("a new service needs an image, and has what is said alone", {

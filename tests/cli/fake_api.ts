@@ -134,7 +134,8 @@ export const TEMPLATE = {
   memory: "256m",
 };
 
-const REVISIONS = [
+/** Its revisions, as they are listed. */
+export const REVISIONS = [
   { name: "web-00002", image: "web:v2", percent: 70, latest: true, createdAt: ago("5m") },
   { name: "web-00001", image: "web:v1", percent: 30, latest: false, tag: "old", createdAt: ago("3d") },
 ].map((revision) => ({ service: "web", imageId: "sha256:1", ...revision }));

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { ANSWERS, apiTest, problem, WEB } from "./fake_api.ts";
+import { ago, type Answer, ANSWERS, apiTest, problem, REVISIONS, TEMPLATE, WEB } from "./fake_api.ts";
 import { runMain } from "./run_main.ts";
 
 apiTest("services are a table, JSON, or names", ANSWERS, async (api) => {
@@ -57,6 +57,25 @@ apiTest("instances are a table, JSON, or ids, of all services or of some", ANSWE
   assertEquals((await api.run("instances", "shop")).err, "no instance runs now; the next request starts one");
 });
 
+apiTest("instances that have failed say why, and what is not known is a hyphen", {
+  "GET /v1/instances": [
+    {
+      ...{ id: "one", service: "web", revision: "web-00001", state: "draining", address: "172.20.0.2:80", inFlight: 1 },
+      ...{ memoryBytes: 1024, startedAt: ago("2m"), failure: "the app did not answer any more" },
+    },
+    {
+      ...{ id: "two", service: "web", revision: "web-00001", state: "starting", address: "", inFlight: 0 },
+      startedAt: ago("2s"),
+    },
+  ],
+}, async (api) => {
+  assertEquals((await api.run("instances")).out.split("\n"), [
+    "ID   SERVICE  REVISION   STATE     IN-FLIGHT  MEMORY   ADDRESS        AGE  LAST-USED  FAILURE",
+    "one  web      web-00001  draining  1          1.0 KiB  172.20.0.2:80  2m   -          the app did not answer any more",
+    "two  web      web-00001  starting  0          -        -              2s   -          -",
+  ]);
+});
+
 apiTest("describe shows everything, of variables the names alone", ANSWERS, async (api) => {
   const { out } = await api.run("describe", "web");
   assertEquals(out.split("\n"), [
@@ -69,7 +88,7 @@ apiTest("describe shows everything, of variables the names alone", ANSWERS, asyn
     "Keeps:        20 old revisions",
     "",
     "Traffic",
-    "  REVISION            TRAFFIC  TAG  URL",
+    "  REVISION            PERCENT  TAG  URL",
     "  latest (web-00002)  70%      -    -",
     "  web-00001           30%      old  http://old--web.localhost:8080",
     "",
@@ -100,6 +119,58 @@ apiTest("describe shows everything, of variables the names alone", ANSWERS, asyn
   assertStringIncludes(open, '  env KEY:       "two\\nlines"\n');
 });
 
+const FAILURE = { reason: "it ended with code 1", at: ago("10s"), count: 4, retryInS: 2 };
+const FAILING: Record<string, Answer> = {
+  ...ANSWERS,
+  "GET /v1/services/web/revisions": [
+    { ...REVISIONS[0], failure: FAILURE },
+    { ...REVISIONS[1], failure: { reason: "no answer", at: ago("2m"), count: 1 } },
+    { ...REVISIONS[1], name: "web-00000", percent: 0 },
+  ],
+  "GET /v1/services/web/revisions/web-00002": {
+    ...REVISIONS[0],
+    template: TEMPLATE,
+    failure: { ...FAILURE, output: ["panic: no \x1b[31mKEY\x1b[0m", "\tat main.go:7"] },
+  },
+  "GET /v1/services/web/revisions/web-00001": {
+    ...REVISIONS[1],
+    template: TEMPLATE,
+    failure: { reason: "no answer", at: ago("2m"), count: 1, output: [] },
+  },
+};
+
+apiTest("revisions that have failed lately are marked", FAILING, async (api) => {
+  assertEquals((await api.run("revisions", "web")).out.split("\n"), [
+    "NAME       TRAFFIC  TAG  IMAGE   AGE  FAILED",
+    "web-00002  70%      -    web:v2  5m   4 times in a row, 10s ago",
+    "web-00001  30%      old  web:v1  3d   once, 2m ago",
+    "web-00000  -        old  web:v1  3d   -",
+  ]);
+});
+
+apiTest("describe says why a revision fails, with the last lines of its app", FAILING, async (api) => {
+  const { out } = await api.run("describe", "web");
+  assertStringIncludes(
+    out,
+    [
+      "Failures",
+      "  web-00002 failed 4 times in a row, 10s ago; requests are refused for 2s more: it ended with code 1",
+      "    panic: no KEY",
+      "    \tat main.go:7",
+      "  web-00001 failed once, 2m ago: no answer",
+      "",
+      "Instances",
+    ].join("\n"),
+  );
+  api.answers["GET /v1/instances"] = [];
+  assertStringIncludes((await api.run("describe", "web")).out, "Instances\n  none; the next request starts one");
+  api.answers["GET /v1/services/web/revisions"] = [{ ...REVISIONS[0], failure: FAILURE }];
+  const refused = (await api.run("describe", "web")).out;
+  assertStringIncludes(refused, "Instances\n  none; the first request after that time starts one");
+  const { revisions } = JSON.parse((await api.run("describe", "web", "--json")).out);
+  assertEquals(revisions[0].failure.output, ["panic: no \x1b[31mKEY\x1b[0m", "\tat main.go:7"]);
+});
+
 apiTest("describe shows how a service wakes, where that is not as with all others", {
   ...ANSWERS,
   "GET /v1/services/web": {
@@ -114,6 +185,16 @@ apiTest("describe shows how a service wakes, where that is not as with all other
     "Not woken at:  /up",
     "Loading:       a page, while it starts",
   ]);
+});
+
+apiTest("describe shows how it is asked whether an app is well", {
+  ...ANSWERS,
+  "GET /v1/services/web/revisions/web-00002": {
+    ...REVISIONS[0],
+    template: { ...TEMPLATE, liveness: { path: "/up", every: "5s" } },
+  },
+}, async (api) => {
+  assertStringIncludes((await api.run("describe", "web")).out, "  liveness:      /up every 5s\n");
 });
 
 apiTest("describe shows programs the values of variables only where they are asked for", ANSWERS, async (api) => {

@@ -1,10 +1,11 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { Catalog } from "../../src/control/catalog.ts";
 import { EVERYBODY_WAKES } from "../../src/domain/waking.ts";
 import { canonicalTemplate } from "../../src/domain/template.ts";
 import { LATEST } from "../../src/domain/traffic.ts";
-import { Service } from "../../src/serving/service.ts";
-import { newRevision } from "../support/kit.ts";
+import { ConventionService } from "../../src/serving/convention_service.ts";
+import { ClessError } from "../../src/errors.ts";
+import { never, newRevision } from "../support/kit.ts";
 import { AT_ONCE, input, newScene } from "./deploy/deployer_kit.ts";
 
 /** A scene with a catalog, and with a service that was found by its image. */
@@ -12,10 +13,7 @@ function newCatalog() {
   const scene = newScene();
   const { deployer, kit, services } = scene;
   const found = (name: string, imageId = "sha256:0123456789abcdef") => {
-    const service = new Service(name, kit.newPool(newRevision(imageId, name)), {
-      convention: true,
-      retire: () => {},
-    });
+    const service = new ConventionService(name, kit.newPool(newRevision(imageId, name)), () => {});
     services.put(service);
     return service;
   };
@@ -85,6 +83,30 @@ Deno.test("revisions are listed newest first, each with its share and its tag", 
   ]);
   const [first] = catalog.revisions("app")!.slice(-1);
   assertEquals([first!.imageId, first!.template.env], ["sha256:one", { KEY: "value" }]);
+});
+
+Deno.test("a revision that fails says why, with what its app wrote, and for how long it is left alone", async () => {
+  const { catalog, deployer, found, kit, publisher } = newCatalog();
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  const pools = [publisher.poolOf("app", "app-00001")!, found("bare").latest];
+  kit.launcher.written = "no config\r\nbye\n";
+  for (const pool of pools) {
+    const { name, service } = pool.revision;
+    const last = () => catalog.revisions(service)!.find((revision) => revision.name === name)!.failure;
+    assertEquals(last(), undefined);
+    for (let n = 1; n <= 3; n++) {
+      const held = assertRejects(() => pool.hold(never()), ClessError);
+      (await kit.launcher.nextLaunch()).fail(new Error("exec format error"));
+      await held;
+      await kit.starter.settled();
+    }
+    const { at, ...failure } = last()!;
+    const output = ["no config", "bye"];
+    assertEquals(failure, { reason: "exec format error", output, count: 3, retryInMs: 500 });
+    assertEquals(at, pool.failure!.at.getTime());
+    await kit.clock.advance(500);
+    assertEquals(last()!.retryInMs, 0);
+  }
 });
 
 Deno.test("a service that is not there is nowhere, and one that is declared is listed once", async () => {

@@ -115,6 +115,18 @@ Deno.test("why a revision does not work can be read, with what its app has writt
   assertEquals(told, [pool.failure!]);
 });
 
+Deno.test("what an app wrote that crashed soon after its start can be read, and then its container goes", async () => {
+  const { kit, pool } = newBroken();
+  mend(kit);
+  const { lease } = await pool.hold(never());
+  kit.launcher.written = "panic: no disk";
+  kit.launcher.end(lease.instance.id, 1);
+  await kit.starter.settled();
+  await settle();
+  assertEquals(pool.failure?.output, "panic: no disk");
+  assertEquals(kit.launcher.called("remove"), [lease.instance.id]);
+});
+
 Deno.test("a start that was killed for memory is named as such", async () => {
   for (
     const [memory, reason] of [[256 * 1024 ** 2, "out of memory, limit 256m"], [undefined, "out of memory"]] as const

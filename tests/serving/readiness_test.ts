@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../src/serving/clock.ts";
-import { untilReady } from "../../src/serving/readiness.ts";
+import { NotReady, probe, type Probed, untilReady } from "../../src/serving/readiness.ts";
 import { never } from "../support/kit.ts";
 import { noNet, noRun } from "../support/permissions.ts";
 
+type Turn = "close" | "hang" | `HTTP/1.${string}` | `SSH-${string}`;
+
 /** An app that does for each connection in turn what the test says, and the last of it for all that follow. */
-function newApp(...turns: ("close" | "hang" | `HTTP/1.1 ${string}`)[]) {
+function newApp(...turns: Turn[]) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const open = new Set<Deno.Conn>();
   let connections = 0;
@@ -74,6 +76,41 @@ Deno.test({ name: "the waiting ends with its signal, also while an app owes its 
   while (app.connections === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   end.abort(new Error("enough"));
   await assertRejects(() => waiting, Error, "enough");
+});
+
+Deno.test({ name: "how an app is found says why it is not ready", ignore: noNet }, async () => {
+  const cases: [turn: Turn, probed: Probed][] = [
+    ["HTTP/1.1 200 OK", 200],
+    ["HTTP/1.0 503 Busy", 503],
+    ["close", "closed"],
+    ["SSH-2.0-OpenSSH_9.6", "garbage"],
+  ];
+  for (const [turn, probed] of cases) {
+    await using app = newApp(turn);
+    assertEquals(await probe(app.url, never()), probed, turn);
+  }
+  const gone = newApp("close");
+  await gone[Symbol.asyncDispose]();
+  assertEquals(await probe(gone.url, never()), "refused");
+  await using silent = newApp("hang");
+  assertEquals(await probe(silent.url, AbortSignal.timeout(50)), "silent");
+});
+
+/** What an app did last, for a waiting that ends when it has been asked so often. */
+async function lastOf(connections: number, ...turns: Turn[]): Promise<Probed> {
+  await using app = newApp(...turns);
+  const end = new AbortController();
+  const waiting = assertRejects(() => untilReady(app.url, systemClock, end.signal), NotReady, "enough");
+  while (app.connections < connections) await new Promise((resolve) => setTimeout(resolve, 1));
+  end.abort(new Error("enough"));
+  return (await waiting).last;
+}
+
+Deno.test({ name: "a waiting that ends tells what the app did last", ignore: noNet }, async () => {
+  assertEquals(await lastOf(3, "close", "HTTP/1.1 503 Busy"), 503);
+  assertEquals(await lastOf(3, "HTTP/1.1 503 Busy", "close"), "closed");
+  assertEquals(await lastOf(3, "close", "hang"), "silent");
+  assertEquals(await lastOf(1, "hang"), "silent");
 });
 
 Deno.test(

@@ -4,7 +4,7 @@ import { Activator } from "../../src/serving/activator.ts";
 import { DeclaredService, type Share } from "../../src/serving/declared_service.ts";
 import type { InstancePool } from "../../src/serving/instance_pool.ts";
 import { Router } from "../../src/serving/router.ts";
-import { Service } from "../../src/serving/service.ts";
+import { ConventionService } from "../../src/serving/convention_service.ts";
 import { ServiceMap } from "../../src/serving/service_map.ts";
 import { type Kit, never, newKit, newRevision } from "../support/kit.ts";
 import { Random } from "../support/random.ts";
@@ -66,7 +66,7 @@ Deno.test("a service takes the place of the one with its name, with all that led
 Deno.test("a declared service takes the place of one that was found by its image", () => {
   const { found: image, blue } = newPools(newKit(), "found", "blue");
   const services = new ServiceMap();
-  services.put(new Service("app", image, { convention: true, retire: () => {} }));
+  services.put(new ConventionService("app", image, () => {}));
   services.put(declared("app", [{ pool: blue, percent: 100 }]));
   assertEquals([found(services, "app.localhost"), services.list().length], [blue, 1]);
 });

@@ -16,7 +16,7 @@ import { Reaper } from "../../src/serving/reaper.ts";
 import type { Waking } from "../../src/serving/route.ts";
 import { Router } from "../../src/serving/router.ts";
 import { Server } from "../../src/serving/server.ts";
-import { Service } from "../../src/serving/service.ts";
+import { ConventionService } from "../../src/serving/convention_service.ts";
 import { ServiceMap } from "../../src/serving/service_map.ts";
 import { Starter, type StarterParts } from "../../src/serving/starter.ts";
 import { WaitingRoom } from "../../src/serving/waiting_page/waiting_room.ts";
@@ -96,7 +96,7 @@ export class Harness implements AsyncDisposable {
     const services = new ServiceMap();
     services.put(
       options.waking === undefined
-        ? new Service("app", pool, { convention: false, retire: () => {} })
+        ? new ConventionService("app", pool, () => {})
         : new DeclaredService("app", { domains: [], shares: [{ pool, percent: 100 }], waking: options.waking }),
     );
     const reaper = new Reaper({ launcher, fleet, clock, listening: () => true });

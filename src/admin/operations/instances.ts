@@ -11,12 +11,18 @@ const instanceView = z.strictObject({
   id: z.string().meta({ description: "Also the container's name" }),
   service: z.string(),
   revision: z.string(),
-  state: z.enum(["starting", "ready", "paused", "draining", "stopped", "failed"]),
+  state: z.enum(["starting", "ready", "paused", "draining", "stopped", "failed"]).meta({
+    description: "Ready and paused ones serve; one that drains gets no more requests. Events tell how one has ended",
+  }),
   address: z.string().meta({ description: "Where the host reaches it; empty until the container runs" }),
   inFlight: z.int().min(0).meta({ description: "How many requests it serves now" }),
-  memoryBytes: z.int().min(0).optional().meta({ description: "How much memory it uses now, where that is known" }),
+  memoryBytes: z.int().min(0).optional().meta({
+    description:
+      "How much memory it uses now, without what the kernel could drop at once; missing where that is not known",
+  }),
   startedAt: time,
   lastUsedAt: time.optional(),
+  failure: z.string().optional().meta({ description: "Why it is taken out, where it has failed" }),
   coldStartMs: z.number().min(0).optional().meta({ description: "From the start to the first good answer" }),
 }).meta({
   id: "Instance",
@@ -94,7 +100,7 @@ function checked(name: string): string {
 }
 
 function showInstance(instance: Instance, memoryBytes: number | undefined): z.input<typeof instanceView> {
-  const { coldStartMs, lastUsedAt } = instance;
+  const { coldStartMs, failure, lastUsedAt } = instance;
   return {
     id: instance.id,
     service: instance.revision.service,
@@ -105,6 +111,7 @@ function showInstance(instance: Instance, memoryBytes: number | undefined): z.in
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     startedAt: instance.startedAt.toISOString(),
     ...(lastUsedAt === undefined ? {} : { lastUsedAt: lastUsedAt.toISOString() }),
+    ...(failure === undefined ? {} : { failure }),
     ...(coldStartMs === undefined ? {} : { coldStartMs }),
   };
 }

@@ -54,6 +54,18 @@ export const TEMPLATE_FLAGS: readonly Flag[] = [
     help: "What is asked to see if it is ready",
   },
   {
+    name: "liveness-path",
+    value: "PATH",
+    group: CONTAINER,
+    help: "What is asked again and again to see if it is well; one that is not is replaced",
+  },
+  {
+    name: "liveness-every",
+    value: "TIME",
+    group: CONTAINER,
+    help: "How often that is asked: 10s where --liveness-path alone is given",
+  },
+  {
     name: "concurrency",
     value: "N",
     group: LIMITS,
@@ -107,6 +119,7 @@ const UNSET: Readonly<Record<string, string>> = {
   "volume": "volumes",
   "pull-policy": "pullPolicy",
   "readiness-path": "readiness",
+  "liveness": "liveness",
   "concurrency": "concurrency",
   "min": "minInstances",
   "max": "maxInstances",
@@ -128,7 +141,8 @@ export const UNSET_FLAG: Flag = {
   value: "FLAG",
   group: SERVICE,
   repeatable: true,
-  help: "Set what another flag has set back to its default: --unset memory; applies before the other flags",
+  help:
+    "Set what another flag has set back to its default: --unset memory, --unset liveness; applies before the other flags",
 };
 
 /**
@@ -165,6 +179,7 @@ export async function readChange(call: Call): Promise<TemplateChange> {
       readiness: path === undefined ? undefined : { path },
     }),
     env: Object.assign({}, ...files, env),
+    liveness: present({ path: text("liveness-path"), every: time("liveness-every") }),
     secretEnv: readPairs(call.texts("secret-env"), "--secret-env", "KEY=NAME"),
     unsetEnv: call.texts("unset-env"),
     volumes: call.read("volume", parseVolume),

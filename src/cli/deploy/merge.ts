@@ -8,6 +8,8 @@ export interface TemplateChange {
   readonly unset: readonly string[];
   /** Fields of the template with their new values. */
   readonly fields: Readonly<Record<string, unknown>>;
+  /** What changes of how it is asked whether it is well; empty where nothing does. */
+  readonly liveness: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string>>;
   readonly secretEnv: Readonly<Record<string, string>>;
   /** Variables that go, whichever of the two they are. */
@@ -50,6 +52,7 @@ export function mergeChange(
   const body = {
     ...before,
     ...change.fields,
+    ...(Object.keys(change.liveness).length === 0 ? {} : { liveness: { ...before.liveness, ...change.liveness } }),
     env: { ...env, ...change.env },
     secretEnv: { ...secretEnv, ...change.secretEnv },
     volumes: [...(before.volumes ?? []).filter(({ path }) => !paths.has(path)), ...change.volumes],

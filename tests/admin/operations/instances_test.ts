@@ -31,6 +31,9 @@ Deno.test("an instance is shown as it is, from its start to its use", async () =
   assertEquals([(await show("?service=golang")).id, await show("?service=go")], [instance.id, undefined]);
   launcher.used = new Map([[instance.id, 25_165_824]]);
   assertEquals((await show()).memoryBytes, 25_165_824);
+  instance.failure = "the app did not answer any more";
+  instance.become("draining");
+  assertEquals([(await show()).state, (await show()).failure], ["draining", "the app did not answer any more"]);
   fleet.delete(instance);
   assertEquals(await show(), undefined);
 });

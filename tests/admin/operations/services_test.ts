@@ -218,6 +218,23 @@ Deno.test("revisions are listed newest first without the values of their variabl
   assertEquals(await env(tokens.read), { KEY: "***" });
 });
 
+Deno.test("a revision that has failed lately says why, in a list without what its app wrote", async () => {
+  const { ask, failures, tokens: { read: token } } = await newAdmin();
+  for (const image of ["web:1", "web:2"]) await ask("PUT", "/v1/services/web", { body: { image } });
+  const last = { reason: "it ended with code 1", output: ["panic", "exit"], at: 1_000_000, count: 4, retryInMs: 1001 };
+  failures.set("web-00002", last);
+  const shown = { reason: last.reason, at: "1970-01-01T00:16:40.000Z", count: 4, retryInS: 2 };
+  const [newest, oldest] = await good(ask("GET", "/v1/services/web/revisions", { token }));
+  assertEquals([newest.failure, "failure" in oldest], [shown, false]);
+  const show = async (name: string) =>
+    (await good(ask("GET", `/v1/services/web/revisions/${name}`, { token }))).failure;
+  assertEquals(await show("web-00002"), { ...shown, output: last.output });
+  assertEquals(await show("web-00001"), undefined);
+  failures.set("web-00001", { ...last, count: 1, output: [], retryInMs: 0 });
+  const { retryInS: _, ...once } = shown;
+  assertEquals(await show("web-00001"), { ...once, count: 1, output: [] });
+});
+
 Deno.test("a revision without traffic and tag can be removed", async () => {
   const { ask } = await newAdmin();
   for (const image of ["web:1", "web:2"]) await ask("PUT", "/v1/services/web", { body: { image } });

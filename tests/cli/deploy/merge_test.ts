@@ -10,6 +10,7 @@ const LATEST = TEMPLATE as TemplateJson;
 const NOTHING: TemplateChange = {
   unset: [],
   fields: {},
+  liveness: {},
   env: {},
   secretEnv: {},
   unsetEnv: [],
@@ -71,6 +72,18 @@ Deno.test("exceptions from waking are added to those of their kind, and not ment
   assertEquals(merged({ wakeExceptPaths: ["/"] })["wake"], wake(["Bot"], ["/up", "/"]));
   assertEquals(merged({ unset: ["wakeExceptAgents"], wakeExceptPaths: ["/a"] })["wake"], wake([], ["/up", "/a"]));
   assertEquals(merged({ unset: ["wakeExceptAgents", "wakeExceptPaths"] })["wake"], wake([], []));
+});
+
+Deno.test("how an app is asked whether it is well is said, changed in part, or taken away", () => {
+  assertEquals("liveness" in merged({}), false);
+  assertEquals(merged({ liveness: { path: "/up" } })["liveness"], { path: "/up" });
+  const before = { ...LATEST, liveness: { path: "/up", every: "10s" } };
+  const after = (change: Partial<TemplateChange>) =>
+    mergeChange(before, undefined, { ...NOTHING, ...change })["liveness"];
+  assertEquals(after({}), { path: "/up", every: "10s" });
+  assertEquals(after({ liveness: { every: "5s" } }), { path: "/up", every: "5s" });
+  assertEquals(after({ unset: ["liveness"] }), undefined);
+  assertEquals(after({ unset: ["liveness"], liveness: { every: "5s" } }), { every: "5s" });
 });
 
 Deno.test("what a browser gets meanwhile is said, set back, or not mentioned", () => {

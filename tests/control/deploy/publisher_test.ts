@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { RevisionRecord, ServiceRecord } from "../../../src/control/records.ts";
 import { canonicalTemplate, type TemplateInput } from "../../../src/domain/template.ts";
 import { LATEST, type Traffic } from "../../../src/domain/traffic.ts";
-import { Service } from "../../../src/serving/service.ts";
+import { ConventionService } from "../../../src/serving/convention_service.ts";
 import { newRevision } from "../../support/kit.ts";
 import { EVERYBODY_WAKES } from "../../../src/domain/waking.ts";
 import { newScene } from "./deployer_kit.ts";
@@ -85,7 +85,7 @@ Deno.test("a pool stays as long as its revision has a share or a tag", () => {
 Deno.test("a declared service takes the place of one that was found by its image", () => {
   const { kit, publisher, retired, services, splitOf } = newScene();
   const found = kit.newPool(newRevision("sha256:0123456789abcdef"));
-  services.put(new Service("app", found, { convention: true, retire: () => {} }));
+  services.put(new ConventionService("app", found, () => {}));
   publisher.publish(service("app-00001", ALL), [revision("app-00001")]);
   assertEquals([splitOf("app.localhost"), retired], [{ "app-00001": 100 }, ["app-0123456789ab"]]);
 });

@@ -1,3 +1,4 @@
+import type { TaggedRevision } from "./declared_service.ts";
 import type { InstancePool } from "./instance_pool.ts";
 import type { Route } from "./route.ts";
 
@@ -9,11 +10,17 @@ interface Successor {
   starting: boolean;
 }
 
-/** A named app as the request path sees it: which pool its requests go to, also while one revision takes over from another. */
-export class Service implements Route {
+/**
+ * A service that nobody has declared, since its image was found by its name: which pool its requests go to, also while one
+ * revision takes over from another.
+ */
+export class ConventionService implements Route {
+  readonly convention = true;
   readonly name: string;
-  /** Whether nobody declared it: its image was found by its name. */
-  readonly convention: boolean;
+  /** Only those that are declared have hostnames besides their own. */
+  readonly domains: readonly string[] = [];
+  /** Only those that are declared have tags. */
+  readonly tagged: readonly TaggedRevision[] = [];
   readonly createdAt: Date = new Date();
   #updatedAt: Date = this.createdAt;
   #current: InstancePool;
@@ -21,14 +28,10 @@ export class Service implements Route {
   readonly #retire: (pool: InstancePool) => void;
 
   /** @param retire Drains a pool that no request goes to any more. */
-  constructor(name: string, pool: InstancePool, options: {
-    convention: boolean;
-    retire: (pool: InstancePool) => void;
-  }) {
+  constructor(name: string, pool: InstancePool, retire: (pool: InstancePool) => void) {
     this.name = name;
-    this.convention = options.convention;
     this.#current = pool;
-    this.#retire = options.retire;
+    this.#retire = retire;
   }
 
   /** The pool of the revision that was published last. */
@@ -64,6 +67,11 @@ export class Service implements Route {
     this.#updatedAt = new Date();
     // A request that came before the news did should have set it off.
     if (this.#current.usedWithin(JUST_NOW_MS)) this.route();
+  }
+
+  /** The pool that an operator means who wakes the service. */
+  main(): InstancePool {
+    return this.route();
   }
 
   /** The pools that have requests. */
