@@ -181,9 +181,14 @@ export class InstancePool implements InstanceOwner {
   observe(instance: Instance, event: Pick<ContainerEvent, "what" | "exitCode" | "oom">): void {
     switch (event.what) {
       case "paused":
-        if (instance.state === "ready") instance.become("paused");
-        // A frozen app would never become ready.
-        else if (instance.state === "starting") this.#parts.launcher.resume(instance.id).catch(() => {});
+        if (instance.state === "ready") {
+          instance.become("paused");
+          // Those who are being served would wait until somebody else comes.
+          if (instance.inFlight > 0) this.#track(instance, this.#freezer.resume(instance));
+        } else if (instance.state === "starting" || (instance.state === "draining" && instance.inFlight > 0)) {
+          // A frozen app would never become ready, and never end what is in flight.
+          this.#parts.launcher.resume(instance.id).catch(() => {});
+        }
         break;
       case "resumed":
         if (instance.state !== "paused" || this.#freezer.isPausing(instance)) break;

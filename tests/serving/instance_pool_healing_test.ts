@@ -52,6 +52,37 @@ Deno.test("somebody who pauses a container that is starting does not keep it fro
   await kit.starter.settled();
 });
 
+Deno.test("somebody who pauses an instance does not hold up what is in flight there, and may pause an idle one", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  const resumed = Promise.withResolvers<void>();
+  kit.launcher.on.resume = () => resumed.promise;
+  kit.launcher.pause("one");
+  await settle();
+  assertEquals([kit.launcher.called("resume"), pool.claim()], [["one"], undefined]);
+  const held = pool.hold(never());
+  resumed.resolve();
+  assertEquals((await held).lease.instance, lease.instance);
+  assertEquals(kit.launcher.called("resume"), ["one"]);
+  (await held).lease.release();
+  lease.release();
+  kit.launcher.pause("one");
+  await settle();
+  assertEquals([kit.launcher.called("resume"), lease.instance.state], [["one"], "paused"]);
+});
+
+Deno.test("an instance that somebody pauses while it drains still ends what is in flight", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  const retired = pool.retire(10_000);
+  kit.launcher.pause("one");
+  assertEquals(kit.launcher.called("resume"), ["one"]);
+  lease.release();
+  await retired;
+});
+
 /** A pool whose instances are asked every 5 s. */
 async function probed(probe: Probe) {
   const asked: string[] = [];
