@@ -21,6 +21,15 @@ const log = logger("proxy");
 /** How often a request is sent to one instance, and to how many: one that they all die of must not go on for ever. */
 const MOST_TRIES = 2;
 const MOST_INSTANCES = 4;
+/** How often its connections may be refused, which takes some seconds: it has reached nobody, and does no harm. */
+const MOST_REFUSALS = 12;
+/**
+ * From so many refusals on an instance is given up that the engine still takes for running. Those before, but the first
+ * ones, do not count against it: it may be starting again, and is asked only to learn when it is back.
+ */
+const TELLING_REFUSALS = 8;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 500;
 /** How long the news of an instance's end may take, ms. */
 const NEWS_MS = 1000;
 
@@ -56,9 +65,11 @@ interface Passage {
   /** What it had to wait for. */
   start: { how: Wake; ms: number } | undefined;
   instance: Instance | undefined;
-  /** How many instances have had it, and how often the last of them. */
+  /** How many instances have had it in vain, and how often the last of them. */
   instances: number;
   tries: number;
+  /** How often it could not even be sent. */
+  refusals: number;
 }
 
 /** Answers the requests: finds the instance, sends the request there and the answer back. */
@@ -94,6 +105,7 @@ export class Proxy {
       instance: undefined,
       instances: 0,
       tries: 0,
+      refusals: 0,
     };
     const { bodyLength } = head;
     if (bodyLength !== undefined && bodyLength > 0) this.#receive(passage, bodyLength);
@@ -170,7 +182,6 @@ export class Proxy {
     pending.timeout = lease.instance.revision.requestTimeout;
     if (passage.instance !== lease.instance) {
       passage.instance = lease.instance;
-      passage.instances++;
       passage.tries = 0;
     }
     lease.holder = pending;
@@ -226,23 +237,34 @@ export class Proxy {
 
   /** Sends the request once more where that cannot do harm, to a new instance where this one is gone. */
   async #sendAgain(passage: Passage, lease: Lease, error: unknown): Promise<Response> {
-    const { clock, suspect } = this.#parts;
     const { pending } = passage;
     const { instance } = lease;
-    if (error instanceof ForwardError && error.progress === "unsent") instance.failed();
+    const isRefused = error instanceof ForwardError && error.progress === "unsent";
+    if (isRefused && isTelling(++passage.refusals)) instance.failed();
     lease.release();
     if (!this.#mayRepeat(passage, error)) return this.#fail(passage, error);
     pending.upload?.abandon();
     pending.renew();
-    if (++passage.tries >= MOST_TRIES && instance.state === "ready") {
-      // A process dies before its engine knows.
-      suspect();
-      await pause(clock, NEWS_MS, AbortSignal.any([instance.gone, pending.signal]));
-      if (pending.signal.aborted) return this.#fail(passage, pending.signal.reason);
-      if (instance.state === "ready") return this.#fail(passage, error);
+    if (isRefused) {
+      if (passage.refusals >= MOST_REFUSALS) return this.#fail(passage, error);
+      if (passage.refusals > 1) await this.#news(passage, instance, pauseAfter(passage.refusals));
+    } else {
+      if (passage.tries++ === 0) passage.instances++;
+      if (passage.tries >= MOST_TRIES) await this.#news(passage, instance, NEWS_MS);
+      const isSpent = passage.tries >= MOST_TRIES && instance.state === "ready";
+      if (isSpent || passage.instances >= MOST_INSTANCES) return this.#fail(passage, error);
     }
-    if (passage.instances >= MOST_INSTANCES) return this.#fail(passage, error);
+    if (pending.signal.aborted) return this.#fail(passage, pending.signal.reason);
     return await this.#begin(passage);
+  }
+
+  /** Waits until it is known what has become of an instance, if anything: a process dies before its engine knows. */
+  async #news({ pending }: Passage, instance: Instance, ms: number): Promise<void> {
+    if (instance.state !== "ready") return;
+    const moved = new AbortController();
+    instance.untilMoved().then(() => moved.abort());
+    this.#parts.suspect();
+    await pause(this.#parts.clock, ms, AbortSignal.any([moved.signal, pending.signal]));
   }
 
   #mayRepeat(passage: Passage, error: unknown): boolean {
@@ -314,6 +336,16 @@ export class Proxy {
     info.completed.then(finish, finish);
     return response;
   }
+}
+
+/** Whether a refused connection says something of the instance, and not only that it is still not known what it does. */
+function isTelling(refusals: number): boolean {
+  return refusals <= MOST_TRIES || refusals >= TELLING_REFUSALS;
+}
+
+/** How long to wait before the next attempt, ms. */
+function pauseAfter(refusals: number): number {
+  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 4 ** (refusals - 2));
 }
 
 /** An IPv4 address as people write it, also where the socket speaks IPv6: RFC 4291, section 2.5.5.2. */
