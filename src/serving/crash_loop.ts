@@ -92,10 +92,11 @@ export class CrashLoop {
    * Notes that the container of an instance has ended by itself, or by somebody else's hand. It is a failure where the app
    * has crashed soon after it was ready.
    */
-  ended({ age = 0, exitCode, oom }: Instance, reason: string): void {
+  ended(instance: Instance, reason: string): void {
+    const { age = 0 } = instance;
     this.judge(age);
     if (age >= GOOD_MS) return;
-    if (oom || !STOPPED.includes(exitCode)) this.failed(`${reason} soon after it was ready`, this.#count);
+    if (!maybeStopped(instance)) this.failed(`${reason} soon after it was ready`, this.#count);
     this.#ends++;
     if (this.#ends > 1) this.#endsUntil = this.#clock.now() + this.#backOff(this.#ends - 2); // once can happen
   }
@@ -122,4 +123,9 @@ export class CrashLoop {
     const ms = Math.min(LONGEST_MS, SHORTEST_MS * 2 ** Math.max(0, doublings));
     return ms * (1 - JITTER + 2 * JITTER * this.#random());
   }
+}
+
+/** Whether a container that has ended may well have been stopped, killed or removed by somebody. */
+export function maybeStopped({ exitCode, oom }: Pick<Instance, "exitCode" | "oom">): boolean {
+  return !oom && STOPPED.includes(exitCode);
 }

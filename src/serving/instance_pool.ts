@@ -10,7 +10,7 @@ import { Drainer } from "./drainer.ts";
 import { Freezer } from "./freezer.ts";
 import { Instance, type InstanceOwner, type Lease } from "./instance.ts";
 import { Instances } from "./instances.ts";
-import { type Container, type ContainerEvent, EngineAway, type Launcher } from "./launcher.ts";
+import { type Container, type ContainerEvent, ContainerGone, EngineAway, type Launcher } from "./launcher.ts";
 import { Liveness, type Probe } from "./liveness.ts";
 import { outOfMemory, type Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -56,6 +56,8 @@ export class InstancePool implements InstanceOwner {
   readonly #liveness: Liveness | undefined;
   readonly #upkeep: Upkeep;
   readonly #instances = new Instances();
+  /** Whether a start that somebody else had ended was no failure, and none has come to anything since. */
+  #excused = false;
   #retired = false;
   #suspensions = 0;
 
@@ -294,6 +296,7 @@ export class InstancePool implements InstanceOwner {
   /** See {@linkcode InstanceOwner}. */
   moved(instance: Instance, before: InstanceState): void {
     if (instance.state === "ready") {
+      this.#excused = false;
       this.#breaker.add(instance, before === "paused" ? "resume" : this.#found.has(instance) ? undefined : "cold");
       this.#liveness?.watch(instance);
     } else if (before === "ready") {
@@ -362,6 +365,11 @@ export class InstancePool implements InstanceOwner {
   /** @param count How many failures there had been when it began. */
   #startFailed(error: unknown, count: number): void {
     const failure = error instanceof ClessError ? error : undefined;
+    if (!this.#excused && failure?.cause instanceof ContainerGone) {
+      this.#excused = true; // those who wait go on waiting, and get another one
+      return;
+    }
+    this.#excused = false;
     // Nobody is to blame where the engine was away.
     if (!(failure?.cause instanceof EngineAway)) {
       const output = failure && this.#parts.starter.outputOf(failure);
