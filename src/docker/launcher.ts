@@ -5,6 +5,7 @@ import type { Container, Launch, Launcher } from "../serving/launcher.ts";
 import { toAddress } from "./addresses.ts";
 import type { DockerCommand } from "./command.ts";
 import { carryEnv } from "./container_env.ts";
+import { goneError } from "./container_gone.ts";
 import { ContainerOutputs } from "./container_outputs.ts";
 import { ContainerList } from "./container_list.ts";
 import { ContainerMemory } from "./container_memory.ts";
@@ -102,7 +103,7 @@ export class DockerLauncher implements Launcher {
         const network = /network .* not found/i.test(reason);
         if (network) this.#network.lost();
         const taken = /already (in use|allocated)/i.test(reason) && !/container name/i.test(reason);
-        if (!(network || taken) || places >= MOST_PLACES) throw discreetError(awayError(error), revision);
+        if (!(network || taken) || places >= MOST_PLACES) throw discreetError(goneError(awayError(error)), revision);
         log.warning("place is taken; trying the next", { instance: id, origin: placement.origin, reason });
         await this.#remove(id); // the container was made, though it does not run
       } finally {

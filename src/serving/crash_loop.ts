@@ -94,10 +94,11 @@ export class CrashLoop {
    *
    * @param output What the app has written.
    */
-  ended({ age = 0, exitCode, oom }: Instance, reason: string, output?: Promise<string>): void {
+  ended(instance: Instance, reason: string, output?: Promise<string>): void {
+    const { age = 0 } = instance;
     this.judge(age);
     if (age >= GOOD_MS) return;
-    if (oom || !STOPPED.includes(exitCode)) this.failed(`${reason} soon after it was ready`, this.#count, output);
+    if (!maybeStopped(instance)) this.failed(`${reason} soon after it was ready`, this.#count, output);
     this.#ends++;
     if (this.#ends > 1) this.#endsUntil = this.#clock.now() + this.#backOff(this.#ends - 2); // once can happen
   }
@@ -124,4 +125,9 @@ export class CrashLoop {
     const ms = Math.min(LONGEST_MS, SHORTEST_MS * 2 ** Math.max(0, doublings));
     return ms * (1 - JITTER + 2 * JITTER * this.#random());
   }
+}
+
+/** Whether a container that has ended may well have been stopped, killed or removed by somebody. */
+export function maybeStopped({ exitCode, oom }: Pick<Instance, "exitCode" | "oom">): boolean {
+  return !oom && STOPPED.includes(exitCode);
 }

@@ -47,6 +47,7 @@ export class Instance {
   #idleSince: number;
   #lastUsedAt: Date | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
+  #moved: PromiseWithResolvers<void> | undefined;
   readonly #gone = new AbortController();
   readonly #clock: Clock;
 
@@ -110,6 +111,8 @@ export class Instance {
     }
     this.#owner?.moved(this, before);
     this.onChange?.(before);
+    this.#moved?.resolve();
+    this.#moved = undefined;
     if (state !== "stopped" && state !== "failed") return;
     this.#gone.abort();
     for (const lease of this.#leases.list()) lease.holder?.instanceGone();
@@ -150,6 +153,12 @@ export class Instance {
     this.#leases.add(lease);
     if (quiet) this.#quiet++;
     return lease;
+  }
+
+  /** Resolves when it goes to another state. */
+  untilMoved(): Promise<void> {
+    this.#moved ??= Promise.withResolvers();
+    return this.#moved.promise;
   }
 
   /** Resolves when no lease is open. */

@@ -1,25 +1,24 @@
 import type { InstanceState } from "../domain/instance_state.ts";
 import type { Revision } from "../domain/revision.ts";
-import { ClessError, messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
+import type { ClessError } from "../errors.ts";
+import { Arrivals } from "./arrivals.ts";
 import { Breaker, type Grant } from "./breaker.ts";
-import { atMost, type Clock } from "./clock.ts";
+import type { Clock } from "./clock.ts";
 import { ColdStarts } from "./cold_starts.ts";
 import { CrashLoop, type Failure } from "./crash_loop.ts";
 import { Drainer } from "./drainer.ts";
 import { Freezer } from "./freezer.ts";
+import { Incidents } from "./incidents.ts";
 import { Instance, type InstanceOwner, type Lease } from "./instance.ts";
 import { Instances } from "./instances.ts";
-import { type Container, type ContainerEvent, EngineAway, type Launcher } from "./launcher.ts";
+import type { Container, ContainerEvent, Launcher } from "./launcher.ts";
 import { Liveness, type Probe } from "./liveness.ts";
-import { outOfMemory, type Starter } from "./starter.ts";
+import { PoolEndings, stopping } from "./pool_endings.ts";
+import type { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
 
 export type { Grant, Wake } from "./breaker.ts";
 
-const log = logger("pool");
-/** How long what is in flight on an instance that is not well may take, ms. */
-const UNHEALTHY_DRAIN_MS = 10_000;
 /** What an {@linkcode InstancePool} works with. */
 export interface PoolParts {
   readonly launcher: Launcher;
@@ -49,33 +48,35 @@ export class InstancePool implements InstanceOwner {
   readonly #parts: PoolParts;
   readonly #breaker: Breaker;
   readonly #crashes: CrashLoop;
-  readonly #freezer: Freezer;
-  readonly #drainer: Drainer;
   /** Those that an earlier process has left running: nobody waits for their start. */
   readonly #found = new WeakSet<Instance>();
   readonly #liveness: Liveness | undefined;
   readonly #upkeep: Upkeep;
   readonly #instances = new Instances();
-  #retired = false;
-  #suspensions = 0;
+  readonly #endings: PoolEndings;
+  readonly #arrivals: Arrivals;
+  readonly #incidents: Incidents;
 
   constructor(revision: Revision, parts: PoolParts) {
     const { clock, failed, maxPending, probe, random = Math.random } = this.#parts = parts;
     const { concurrency, liveness } = this.revision = revision;
-    this.#breaker = new Breaker({ concurrency, maxPending, random });
-    this.#crashes = new CrashLoop(clock, random, failed && ((failure) => failed(failure, this)));
-    this.#freezer = new Freezer(parts.launcher, clock);
-    this.#drainer = new Drainer(parts);
-    this.#upkeep = new Upkeep({
-      revision,
-      clock,
-      instances: this.#instances,
-      breaker: this.#breaker,
-      crashes: this.#crashes,
-      freezer: this.#freezer,
-      drainer: this.#drainer,
-      launch: () => this.#launch(),
+    const breaker = this.#breaker = new Breaker({ concurrency, maxPending, random });
+    const crashes = this.#crashes = new CrashLoop(clock, random, failed && ((failure) => failed(failure, this)));
+    const freezer = new Freezer(parts.launcher, clock);
+    const drainer = new Drainer(parts);
+    const shared = { ...parts, revision, instances: this.#instances, breaker, crashes, freezer, drainer };
+    const scale = () => this.#scale();
+    const upkeep = this.#upkeep = new Upkeep({ ...shared, launch: () => this.#arrivals.launch() });
+    const endings = this.#endings = new PoolEndings({ ...shared, upkeep, scale });
+    const arrivals = this.#arrivals = new Arrivals({
+      ...shared,
+      coldStarts: this.coldStarts,
+      endings,
+      maxInstances: revision.maxInstances,
+      add: () => this.#add(parts.newId(revision)),
+      scale,
     });
+    this.#incidents = new Incidents({ ...shared, arrivals });
     this.#liveness = liveness && probe && new Liveness({
       ...liveness,
       clock,
@@ -147,8 +148,8 @@ export class InstancePool implements InstanceOwner {
    * that; `crash_loop` when it has come to that several times; `draining` when the pool has retired.
    */
   async hold(signal: AbortSignal): Promise<Grant> {
-    if (this.#retired) throw stopping();
-    if (this.#suspensions === 0 && !this.awake && this.#crashes.left > 0) throw this.#crashes.refusal();
+    if (this.#endings.retired) throw stopping();
+    if (!this.#endings.suspended && !this.awake && this.#crashes.left > 0) throw this.#crashes.refusal();
     this.#upkeep.asleep = false;
     const granted = this.#breaker.wait(signal);
     this.#scale();
@@ -157,9 +158,9 @@ export class InstancePool implements InstanceOwner {
 
   /** Begins to start or resume an instance, unless one is ready or on its way, or the last start failed just now. */
   wake(): void {
-    if (this.#retired || this.#suspensions > 0) return;
+    if (this.#endings.retired || this.#endings.suspended) return;
     this.#upkeep.asleep = false;
-    if (!this.#isServing() && (!this.resting || this.#instances.sleepers.length > 0)) this.#more();
+    if (!this.#isServing() && (!this.resting || this.#instances.sleepers.length > 0)) this.#arrivals.more();
   }
 
   /** Resolves when no start or resume is on its way. */
@@ -179,31 +180,12 @@ export class InstancePool implements InstanceOwner {
     const adopted = this.#parts.starter.adopt(instance).catch(() => {
       // Those who came meanwhile get a new one, not the old one's failure.
     });
-    this.#track(instance, adopted);
+    this.#arrivals.track(instance, adopted);
   }
 
   /** Takes note of what has happened to the container of one of its instances. */
   observe(instance: Instance, event: Pick<ContainerEvent, "what" | "exitCode" | "oom">): void {
-    switch (event.what) {
-      case "paused":
-        if (instance.state === "ready") instance.become("paused");
-        // A frozen app would never become ready.
-        else if (instance.state === "starting") this.#parts.launcher.resume(instance.id).catch(() => {});
-        break;
-      case "resumed":
-        if (instance.state !== "paused" || this.#freezer.isPausing(instance)) break;
-        if (!this.#instances.isComing(instance)) instance.touch(); // somebody wants it to run
-        instance.become("ready");
-        break;
-      case "ended":
-        instance.exitCode = event.exitCode;
-        instance.oom = event.oom ?? false;
-        if (instance.state === "starting") return instance.end("failed"); // the starter notices, and says what it means
-        if (instance.state === "draining") instance.end("stopped");
-        else if (instance.state === "ready" || instance.state === "paused") this.#ended(instance);
-        break;
-    }
-    this.#scale();
+    if (this.#incidents.observe(instance, event)) this.#scale();
   }
 
   /**
@@ -213,7 +195,7 @@ export class InstancePool implements InstanceOwner {
    */
   tick(kept: boolean): void {
     this.#upkeep.kept = kept;
-    if (this.#retired || this.#suspensions > 0) return;
+    if (this.#endings.retired || this.#endings.suspended) return;
     this.#upkeep.tick();
     this.#scale();
   }
@@ -221,7 +203,7 @@ export class InstancePool implements InstanceOwner {
   /** Has the smallest number of instances started that the revision should have, whether anybody asks for them or not. */
   keepMinimum(): void {
     this.#upkeep.kept = true;
-    if (!this.#retired && this.#suspensions === 0) this.#upkeep.keepMinimum();
+    if (!this.#endings.retired && !this.#endings.suspended) this.#upkeep.keepMinimum();
   }
 
   /** Stops a paused instance before its time, where it may be; resolves when it is gone. */
@@ -234,15 +216,8 @@ export class InstancePool implements InstanceOwner {
    *
    * @param drainTimeout How long it may take until the instances are stopped all the same, ms.
    */
-  async retire(drainTimeout: number): Promise<void> {
-    const { clock } = this.#parts;
-    const deadline = clock.now() + drainTimeout;
-    this.#retired = true;
-    this.#scale();
-    if (this.#suspensions === 0 && this.waiting > 0) await atMost(this.#breaker.emptied(), clock, drainTimeout);
-    this.#breaker.refuse(stopping());
-    await this.#drainAll(deadline - clock.now());
-    await this.settled(); // a start that was called off has yet to notice
+  retire(drainTimeout: number): Promise<void> {
+    return this.#endings.retire(drainTimeout);
   }
 
   /**
@@ -252,20 +227,8 @@ export class InstancePool implements InstanceOwner {
    *
    * @param drainTimeout How long it may take until the instances are stopped all the same, ms.
    */
-  async sleep(drainTimeout: number): Promise<void> {
-    const { clock } = this.#parts;
-    const deadline = clock.now() + drainTimeout;
-    this.#upkeep.asleep = true;
-    if (this.waiting > 0) await atMost(this.#breaker.emptied(), clock, drainTimeout);
-    if (this.revision.volumes.length > 0) {
-      await this.suspend(deadline - clock.now());
-      return this.resume();
-    }
-    // A start that somebody waits for goes on.
-    const { waiting } = this;
-    const drained = this.#drainAll(deadline - clock.now(), ({ state }) => state !== "starting" || waiting === 0);
-    this.#scale(); // who still waits for a slot gets another instance
-    await drained;
+  sleep(drainTimeout: number): Promise<void> {
+    return this.#endings.sleep(drainTimeout);
   }
 
   /**
@@ -274,16 +237,13 @@ export class InstancePool implements InstanceOwner {
    *
    * @param drainTimeout How long it may take until the instances are stopped all the same, ms.
    */
-  async suspend(drainTimeout: number): Promise<void> {
-    this.#suspensions++;
-    const drained = this.#drainAll(drainTimeout);
-    await Promise.all([drained, atMost(this.settled(), this.#parts.clock, drainTimeout)]);
+  suspend(drainTimeout: number): Promise<void> {
+    return this.#endings.suspend(drainTimeout);
   }
 
   /** Ends what {@linkcode suspend} has begun: those who are held get an instance. */
   resume(): void {
-    this.#suspensions--;
-    this.#scale();
+    this.#endings.resume();
   }
 
   /** Sends away all who wait. */
@@ -294,6 +254,7 @@ export class InstancePool implements InstanceOwner {
   /** See {@linkcode InstanceOwner}. */
   moved(instance: Instance, before: InstanceState): void {
     if (instance.state === "ready") {
+      this.#arrivals.came();
       this.#breaker.add(instance, before === "paused" ? "resume" : this.#found.has(instance) ? undefined : "cold");
       this.#liveness?.watch(instance);
     } else if (before === "ready") {
@@ -305,11 +266,7 @@ export class InstancePool implements InstanceOwner {
 
   /** See {@linkcode InstanceOwner}: takes the instance out; those who come get another one. */
   unhealthy(instance: Instance): void {
-    if (instance.state !== "ready") return;
-    log.warning("instance does not answer", { service: this.revision.service, instance: instance.id });
-    instance.failure = "the app did not answer any more";
-    this.#drainer.drain(instance, UNHEALTHY_DRAIN_MS);
-    this.#scale();
+    if (this.#incidents.unhealthy(instance)) this.#scale();
   }
 
   #isServing(): boolean {
@@ -318,80 +275,15 @@ export class InstancePool implements InstanceOwner {
 
   /** Serves those who wait where there is room, and has instances started for the others where there may be more. */
   #scale(): void {
-    if (this.#suspensions > 0) return;
+    if (this.#endings.suspended) return;
     this.#breaker.serve();
     if (this.waiting === 0) return;
-    if (this.#retired) {
+    if (this.#endings.retired) {
       if (!this.#isServing()) this.#breaker.refuse(stopping());
       return;
     }
-    for (let { start } = this.#upkeep.decide(); start > 0 && this.#more(); start--);
+    for (let { start } = this.#upkeep.decide(); start > 0 && this.#arrivals.more(); start--);
     if (!this.awake) this.#breaker.refuse(this.#crashes.refusal());
-  }
-
-  /** Resumes an instance, or starts one where there may be more; whether there was one to be had. */
-  #more(): boolean {
-    const [sleeper] = this.#instances.sleepers;
-    if (sleeper !== undefined) {
-      this.#track(sleeper, this.#freezer.resume(sleeper));
-      return true;
-    }
-    if (this.full || this.#crashes.left > 0) return false;
-    this.#launch();
-    return true;
-  }
-
-  #launch(): void {
-    const instance = this.#add(this.#parts.newId(this.revision));
-    const { count } = this.#crashes;
-    const started = this.#parts.starter.start(instance).then(() => {
-      if (instance.coldStartMs !== undefined) this.coldStarts.add(instance.coldStartMs);
-    }, (error) => {
-      if (instance.state === "failed") this.#startFailed(error, count);
-    });
-    this.#track(instance, started);
-  }
-
-  #track(instance: Instance, coming: Promise<void>): void {
-    this.#instances.track(instance, coming, (error) => {
-      if (error !== undefined) this.#resumeFailed(instance, error);
-      this.#scale();
-    });
-  }
-
-  /** @param count How many failures there had been when it began. */
-  #startFailed(error: unknown, count: number): void {
-    const failure = error instanceof ClessError ? error : undefined;
-    // Nobody is to blame where the engine was away.
-    if (!(failure?.cause instanceof EngineAway)) {
-      const output = failure && this.#parts.starter.outputOf(failure);
-      this.#crashes.failed(failure?.detail ?? messageOf(error), count, output);
-    }
-    if (this.#suspensions === 0 && !this.awake) this.#breaker.refuse(error);
-  }
-
-  #resumeFailed(instance: Instance, error: unknown): void {
-    log.warning("cannot resume an instance", { instance: instance.id, reason: messageOf(error) });
-    if (instance.state === "paused") this.#drainer.drain(instance, 0);
-    if (this.#suspensions === 0 && !this.#retired && !this.#isServing()) this.#more();
-  }
-
-  /** The container of an instance has ended, though nobody here wanted it to. */
-  #ended(instance: Instance): void {
-    const { launcher, starter } = this.#parts;
-    const { exitCode, id, oom } = instance;
-    const { memory, service } = this.revision;
-    const reason = oom ? outOfMemory(memory) : exitCode === undefined ? "it ended" : `it ended with code ${exitCode}`;
-    instance.failure = reason;
-    instance.end("stopped");
-    log.warning("instance ended", { service, instance: id, exitCode, reason });
-    const output = starter.written(instance);
-    this.#crashes.ended(instance, reason, output);
-    starter.clear(instance, output.then(() => launcher.remove(id)));
-  }
-
-  async #drainAll(timeout: number, which: (instance: Instance) => boolean = () => true): Promise<void> {
-    await Promise.all([...this.#instances].filter(which).map((instance) => this.#drainer.drain(instance, timeout)));
   }
 
   #add(id: string): Instance {
@@ -400,8 +292,4 @@ export class InstancePool implements InstanceOwner {
     this.#parts.note(instance, this);
     return instance;
   }
-}
-
-function stopping(): ClessError {
-  return new ClessError("draining", "The service is being stopped", { retryAfterS: 1 });
 }

@@ -23,6 +23,11 @@ export class EngineAway extends Error {
   override readonly name = "EngineAway";
 }
 
+/** What a {@linkcode Launcher} throws where somebody has removed the container while it was being started. */
+export class ContainerGone extends Error {
+  override readonly name = "ContainerGone";
+}
+
 /**
  * Starts and stops containers. Every method may throw when the engine refuses, and {@linkcode EngineAway} where it is away;
  * `stop` and `remove` do not mind a container that is gone.
@@ -32,6 +37,7 @@ export interface Launcher {
    * Starts a container and resolves as soon as it runs, long before the app in it answers.
    *
    * @returns Where the host reaches the app.
+   * @throws {ContainerGone} When somebody has removed it meanwhile.
    */
   launch(launch: Launch): Promise<{ origin: string }>;
   /** Freezes a container: its memory stays, its processes do not run. One that is paused already stays so. */

@@ -1,73 +1,49 @@
 import type { Cidr } from "../domain/cidr.ts";
-import { ClessError, messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
+import { ClessError } from "../errors.ts";
 import type { Activator } from "./activator.ts";
-import { type Clock, pause, unlessAborted } from "./clock.ts";
-import { type Forwarder, ForwardError, IDEMPOTENT } from "./forward.ts";
-import type { Instance, Lease } from "./instance.ts";
-import type { InstancePool, Wake } from "./instance_pool.ts";
-import { problem } from "./problem.ts";
-import type { Route, Waking } from "./route.ts";
+import { unlessAborted } from "./clock.ts";
+import type { Forwarder } from "./forward.ts";
+import type { Lease } from "./instance.ts";
+import type { InstancePool } from "./instance_pool.ts";
+import { failureAnswer, refusal } from "./own_answers.ts";
+import type { Info, Passage } from "./passage.ts";
+import { Repeats, type RepeatsParts } from "./repeats.ts";
 import { readHead, type RequestHead } from "./request_head.ts";
-import { ClientGone, InstanceGone, type UnansweredRequest, type UnansweredRequests } from "./unanswered_requests.ts";
+import { RequestLog } from "./request_log.ts";
+import type { Route, Waking } from "./route.ts";
+import type { UnansweredRequests } from "./unanswered_requests.ts";
 import { Upload } from "./upload.ts";
 import { isNavigation } from "./waiting_page/navigation.ts";
 import type { WaitingRoom } from "./waiting_page/waiting_room.ts";
 import { notWoken } from "./wake_rules.ts";
 import type { WebSocketBridge } from "./websocket/bridge.ts";
 
-const log = logger("proxy");
-
-/** How often a request is sent to one instance, and to how many: one that they all die of must not go on for ever. */
-const MOST_TRIES = 2;
-const MOST_INSTANCES = 4;
-/** How long the news of an instance's end may take, ms. */
-const NEWS_MS = 1000;
-
-type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
-
 /** What a {@linkcode Proxy} works with. */
-export interface ProxyParts {
+export interface ProxyParts extends RepeatsParts {
   readonly activator: Activator;
   readonly waitingRoom: WaitingRoom;
   readonly unanswered: UnansweredRequests;
   readonly forwarder: Forwarder;
   readonly websockets: WebSocketBridge;
-  readonly clock: Clock;
   readonly trustedProxies: readonly Cidr[];
   /** From a request's arrival to its answer's headers, where no revision has been chosen yet, ms. */
   readonly requestTimeout: number;
-  /** Is told when an instance does not answer: the news of its end may have been lost. */
-  readonly suspect: () => void;
   /** Is told of each answer: whose it is, if anybody's, and how long after the request's arrival it began, ms. */
   readonly answered?: (service: string | undefined, status: number, ms: number) => void;
   /** Answers what is meant for the admin API; `undefined` where the request is not. */
   readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;
 }
 
-/** One request on its way through, and what has become of it so far. */
-interface Passage {
-  readonly info: Info;
-  readonly head: RequestHead;
-  /** The request, as long as it has no answer. */
-  readonly pending: UnansweredRequest;
-  /** In the clock's ms. */
-  readonly arrived: number;
-  /** What it had to wait for. */
-  start: { how: Wake; ms: number } | undefined;
-  instance: Instance | undefined;
-  /** How many instances have had it, and how often the last of them. */
-  instances: number;
-  tries: number;
-}
-
 /** Answers the requests: finds the instance, sends the request there and the answer back. */
 export class Proxy {
   readonly #parts: ProxyParts;
-  readonly #logsRequests = log.isEnabledFor("debug");
+  readonly #repeats: Repeats;
+  readonly #requestLog: RequestLog;
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
+    this.#repeats = new Repeats(parts);
+    this.#requestLog = new RequestLog(parts.clock);
   }
 
   /** Answers one request. */
@@ -79,7 +55,10 @@ export class Proxy {
       head = readHead(request, peer, trustedProxies);
       forwarder.check(head);
     } catch (error) {
-      return this.#noteRefused(request, info, this.#refuse(request, error));
+      const response = refusal(request, error);
+      this.#parts.answered?.(undefined, response.status, 0);
+      if (this.#requestLog.enabled) this.#requestLog.noteRefused(request, info, response);
+      return response;
     }
     if (head.hostname.label === "admin") {
       const answer = admin(request, head, peer);
@@ -94,11 +73,12 @@ export class Proxy {
       instance: undefined,
       instances: 0,
       tries: 0,
+      refusals: 0,
     };
     const { bodyLength } = head;
     if (bodyLength !== undefined && bodyLength > 0) this.#receive(passage, bodyLength);
     const answer = bodyLength === undefined ? this.#look(passage) : this.#begin(passage);
-    return this.#logsRequests ? answer.then((response) => this.#note(passage, response)) : answer;
+    return this.#requestLog.enabled ? answer.then((response) => this.#requestLog.note(passage, response)) : answer;
   };
 
   /** Looks whether there is a body first: over HTTP/2 one needs no header that says so, and over HTTP/1.1 there is none. */
@@ -170,7 +150,6 @@ export class Proxy {
     pending.timeout = lease.instance.revision.requestTimeout;
     if (passage.instance !== lease.instance) {
       passage.instance = lease.instance;
-      passage.instances++;
       passage.tries = 0;
     }
     lease.holder = pending;
@@ -224,94 +203,23 @@ export class Proxy {
     return response;
   }
 
-  /** Sends the request once more where that cannot do harm, to a new instance where this one is gone. */
+  /** Sends the request once more where that may be. */
   async #sendAgain(passage: Passage, lease: Lease, error: unknown): Promise<Response> {
-    const { clock, suspect } = this.#parts;
-    const { pending } = passage;
-    const { instance } = lease;
-    if (error instanceof ForwardError && error.progress === "unsent") instance.failed();
-    lease.release();
-    if (!this.#mayRepeat(passage, error)) return this.#fail(passage, error);
-    pending.upload?.abandon();
-    pending.renew();
-    if (++passage.tries >= MOST_TRIES && instance.state === "ready") {
-      // A process dies before its engine knows.
-      suspect();
-      await pause(clock, NEWS_MS, AbortSignal.any([instance.gone, pending.signal]));
-      if (pending.signal.aborted) return this.#fail(passage, pending.signal.reason);
-      if (instance.state === "ready") return this.#fail(passage, error);
+    try {
+      await this.#repeats.prepare(passage, lease, error);
+    } catch (failure) {
+      return this.#fail(passage, failure);
     }
-    if (passage.instances >= MOST_INSTANCES) return this.#fail(passage, error);
     return await this.#begin(passage);
-  }
-
-  #mayRepeat(passage: Passage, error: unknown): boolean {
-    const { head, pending: { upload } } = passage;
-    if (upload?.replayable === false) return false;
-    if (error instanceof ForwardError && error.progress === "unsent") return true;
-    const unanswered = error instanceof InstanceGone ||
-      error instanceof ForwardError && error.progress === "unanswered";
-    return unanswered && IDEMPOTENT.has(head.method);
   }
 
   /** The answer to a request that could not be served. */
   #fail(passage: Passage, error: unknown): Response {
     const { activator, answered, clock, unanswered } = this.#parts;
     unanswered.delete(passage.pending);
-    const response = this.#failure(passage, error);
+    const response = failureAnswer(passage, error);
     const service = passage.instance?.revision.service ?? activator.serviceOf(passage.head.hostname);
     answered?.(service, response.status, clock.now() - passage.arrived);
-    return response;
-  }
-
-  #failure({ head, instance, pending: { request } }: Passage, error: unknown): Response {
-    if (error instanceof ClientGone) return new Response(null, { status: 499 }); // nobody reads it
-    const isUpstream = error instanceof ForwardError || error instanceof InstanceGone;
-    if (isUpstream) {
-      log.warning("request failed", {
-        service: instance?.revision.service,
-        instance: instance?.id,
-        method: head.method,
-        reason: error instanceof ForwardError ? error.message : "the instance ended",
-      });
-      return this.#refuse(request, new ClessError("upstream_failed", "The service did not answer"));
-    }
-    return this.#refuse(request, error);
-  }
-
-  #refuse(request: Request, error: unknown): Response {
-    if (error instanceof ClessError) return problem(error, request);
-    log.error("unexpected failure", {
-      reason: messageOf(error),
-      stack: error instanceof Error ? error.stack : undefined,
-    });
-    return problem(new ClessError("internal", "cless has failed to handle the request"), request);
-  }
-
-  #noteRefused({ method, headers }: Request, info: Info, response: Response): Response {
-    this.#parts.answered?.(undefined, response.status, 0);
-    if (!this.#logsRequests) return response;
-    const error = response.headers.get("cless-error");
-    const finish = () => log.debug("request", { method, host: headers.get("host"), status: response.status, error });
-    info.completed.then(finish, finish);
-    return response;
-  }
-
-  #note(passage: Passage, response: Response): Response {
-    const { arrived, head, info, instance, start } = passage;
-    const finish = () =>
-      log.debug("request", {
-        method: head.method,
-        host: head.hostname.name,
-        target: head.target.replace(/\?.*$/s, ""), // a query may hold what nobody else should read
-        status: response.status,
-        ms: Math.round((this.#parts.clock.now() - arrived) * 10) / 10,
-        service: instance?.revision.service,
-        instance: instance?.id,
-        start: start?.how,
-        error: response.headers.get("cless-error") ?? undefined,
-      });
-    info.completed.then(finish, finish);
     return response;
   }
 }

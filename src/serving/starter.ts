@@ -4,9 +4,10 @@ import { formatMemory } from "../domain/memory.ts";
 import { type Clock, unlessAborted } from "./clock.ts";
 import { whenEngineAnswers } from "./engine_patience.ts";
 import type { Instance } from "./instance.ts";
-import { NotReady } from "./readiness.ts";
+import { maybeStopped } from "./crash_loop.ts";
+import { ContainerGone, type EngineAway, type Launcher } from "./launcher.ts";
 import { notInTime } from "./not_in_time.ts";
-import type { EngineAway, Launcher } from "./launcher.ts";
+import { NotReady } from "./readiness.ts";
 
 const log = logger("starter");
 const OUTPUT_LINES = 20;
@@ -41,7 +42,7 @@ export class Starter {
    *
    * @throws {ClessError} `start_failed` when the engine refuses or the container ends, `start_timeout` when the app
    * does not answer within the revision's `startTimeout`, or the engine is away for so long; then that is the error's
-   * cause. The container is removed in the background.
+   * cause, and so is {@linkcode ContainerGone} where somebody may have ended it. It is removed in the background.
    */
   async start(instance: Instance): Promise<void> {
     const { launcher, clock, started } = this.#parts;
@@ -170,7 +171,8 @@ function explain(
   if (instance.gone.aborted) {
     const how = instance.exitCode === undefined ? "" : ` with code ${instance.exitCode}`;
     const detail = `the container ended${how} before it was ready`;
-    return new ClessError("start_failed", COULD_NOT_START, { detail });
+    const cause = maybeStopped(instance) ? new ContainerGone(detail) : undefined;
+    return new ClessError("start_failed", COULD_NOT_START, { detail, cause });
   }
   if (late && away !== undefined) {
     const detail = `the engine does not answer: ${messageOf(away)}`;

@@ -6,7 +6,7 @@ import { DockerLauncher, type DockerLauncherOptions } from "../../src/docker/lau
 import { OwnNetwork } from "../../src/docker/network.ts";
 import { runArgs } from "../../src/docker/run_args.ts";
 import { conventionRevision } from "../../src/domain/revision.ts";
-import { EngineAway } from "../../src/serving/launcher.ts";
+import { ContainerGone, EngineAway } from "../../src/serving/launcher.ts";
 import { type Answer, dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
 import { FakeEngine } from "../support/fake_engine.ts";
 import { noNet } from "../support/permissions.ts";
@@ -401,4 +401,10 @@ dockerTest("what the app has written is read as it came", async (docker) => {
   assertEquals(await launcher.output("one", 20), "listening\npanic");
   assertEquals(await docker.calls("logs"), [["logs", "--tail=20", "one"]]);
   await assertRejects(() => launcher.output("one", 20), DockerError, "No such container");
+});
+
+dockerTest("a container that somebody removes while it is being started is known for what it is", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("run", refused("No such container: 0123456789ab"));
+  await assertRejects(() => launcher.launch({ id: "one", revision: REVISION }), ContainerGone);
 });

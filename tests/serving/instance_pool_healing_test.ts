@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/errors.ts";
-import { EngineAway } from "../../src/serving/launcher.ts";
+import { ContainerGone, EngineAway } from "../../src/serving/launcher.ts";
 import type { Probe } from "../../src/serving/liveness.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit, newRevision, started, untilAborted } from "../support/kit.ts";
@@ -50,6 +50,82 @@ Deno.test("somebody who pauses a container that is starting does not keep it fro
   assertEquals(kit.launcher.called("resume"), ["one"]);
   kit.launcher.end("one");
   await kit.starter.settled();
+});
+
+Deno.test("somebody who pauses an instance does not hold up what is in flight there, and may pause an idle one", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  const resumed = Promise.withResolvers<void>();
+  kit.launcher.on.resume = () => resumed.promise;
+  kit.launcher.pause("one");
+  await settle();
+  assertEquals([kit.launcher.called("resume"), pool.claim()], [["one"], undefined]);
+  const held = pool.hold(never());
+  resumed.resolve();
+  assertEquals((await held).lease.instance, lease.instance);
+  assertEquals(kit.launcher.called("resume"), ["one"]);
+  (await held).lease.release();
+  lease.release();
+  kit.launcher.pause("one");
+  await settle();
+  assertEquals([kit.launcher.called("resume"), lease.instance.state], [["one"], "paused"]);
+});
+
+Deno.test("an instance that somebody pauses while it drains still ends what is in flight", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  const retired = pool.retire(10_000);
+  kit.launcher.pause("one");
+  assertEquals(kit.launcher.called("resume"), ["one"]);
+  lease.release();
+  await retired;
+});
+
+for (
+  const [how, exitCode] of [["stops", 0], ["stops", 143], ["kills", 137], ["removes unseen", undefined]] as const
+) {
+  Deno.test(`whoever waits for a container that somebody ${how} (${exitCode}) gets another one, once`, async () => {
+    const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+    const pool = kit.newPool();
+    const held = assertRejects(() => pool.hold(never()), ClessError);
+    for (const id of ["one", "two"]) {
+      (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+      await settle();
+      assertEquals([pool.waiting, pool.failure], [1, undefined]);
+      kit.launcher.end(id, exitCode);
+    }
+    assertEquals([(await held).code, pool.failure?.count], ["start_failed", 1]);
+    await kit.starter.settled();
+    assertEquals(kit.launcher.called("launch"), ["one", "two"]);
+  });
+}
+
+Deno.test("a start that came to something makes the next one that is ended from outside no failure either", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  for (const id of ["two", "four"]) {
+    const held = pool.hold(never());
+    (await kit.launcher.nextLaunch()).fail(new ContainerGone("No such container"));
+    (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+    const { instance } = (await held).lease;
+    assertEquals(instance.id, id);
+    kit.launcher.end(id, 137);
+  }
+  assertEquals(pool.failure, undefined);
+});
+
+Deno.test("a start that somebody ends and nobody waits for is not tried again", async () => {
+  const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+  const pool = kit.newPool();
+  pool.wake();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await settle();
+  kit.launcher.end("one", 137);
+  await kit.starter.settled();
+  await settle();
+  assertEquals([kit.launcher.called("launch"), pool.failure, pool.awake], [["one"], undefined, false]);
 });
 
 /** A pool whose instances are asked every 5 s. */

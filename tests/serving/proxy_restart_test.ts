@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { FakeClock } from "../support/fake_clock.ts";
 import { forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";
-import { Origin } from "../support/origin.ts";
+import { OK, Origin } from "../support/origin.ts";
 import { requestText } from "../support/raw_client.ts";
 
 /** A port of this machine where nobody listens. */
@@ -48,18 +48,71 @@ forwardTest(
   },
 );
 
-forwardTest(
-  "an instance that refuses connections and yet lives is tried twice, and then it is a 502",
-  async (forward) => {
-    const dead = deadUrl();
-    const clock = new FakeClock();
-    await using cless = await Harness.warm({ forward, origin: () => dead, clock });
-    const answer = await clock.until(cless.ask(requestText("POST /", [ONE], "hello")));
-    assertEquals([answer.status, answer.one("cless-error")], [502, "upstream_failed"]);
-    assertEquals(cless.launcher.called("launch"), ["app-1"]);
-    await cless.idle();
-  },
-);
+forwardTest("an instance that goes on refusing a single request and yet lives is replaced too", async (forward) => {
+  await using app = Origin.answering();
+  const dead = deadUrl();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url, clock });
+  const answer = await clock.until(cless.ask(requestText("POST /", [ONE], "hello")));
+  assertEquals([answer.status, app.requests.length], [200, 1]);
+  assertEquals([cless.launcher.called("launch"), cless.launcher.called("stop")], [["app-1", "app-2"], ["app-1"]]);
+  await cless.idle();
+});
+
+forwardTest("a request whose connections are refused for seconds, by new instances too, is a 502", async (forward) => {
+  const dead = deadUrl();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: () => dead, clock });
+  const began = clock.now();
+  const answer = await clock.until(cless.ask(requestText("POST /", [ONE], "hello")));
+  assertEquals([answer.status, answer.one("cless-error")], [502, "upstream_failed"]);
+  assert(clock.now() - began < 10_000);
+  assert(cless.launcher.called("launch").length <= 4);
+  await cless.idle();
+});
+
+forwardTest("a request that is refused waits for the same container to be back, and is sent once", async (forward) => {
+  const dead = deadUrl();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: () => dead, clock });
+  const answer = cless.ask(requestText("POST /", [ONE], "hello"));
+  let answered = false;
+  answer.then(() => answered = true);
+  for (const began = clock.now(); clock.now() - began < 1500;) {
+    await clock.advance(50);
+    await new Promise((resolve) => setTimeout(resolve, 2)); // what comes over a socket takes real time
+  }
+  assertEquals(answered, false);
+  await using app = Origin.answering(OK, Number(new URL(dead).port));
+  assertEquals((await clock.until(answer)).status, 200);
+  assertEquals([app.requests.map(({ text }) => text), cless.launcher.called("launch")], [["hello"], ["app-1"]]);
+  await cless.idle();
+});
+
+forwardTest("a request that is refused goes on at once when its instance turns out to have ended", async (forward) => {
+  await using app = Origin.answering();
+  const dead = deadUrl();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url, clock });
+  const listed = Promise.withResolvers<void>();
+  cless.launcher.on.list = () => listed.resolve();
+  await clock.advance(1000); // the engine may be asked once a second
+  const answer = cless.ask(requestText("POST /", [ONE], "hello"));
+  await listed.promise;
+  cless.launcher.end("app-1", 137);
+  assertEquals((await answer).status, 200); // no time passes
+  assertEquals(app.last.text, "hello");
+  await cless.idle();
+});
+
+forwardTest("the time for an answer ends the wait of a request that is refused", async (forward) => {
+  const dead = deadUrl();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: () => dead, clock, requestTimeout: 600 });
+  const answer = await clock.until(cless.ask(requestText()));
+  assertEquals([answer.status, answer.one("cless-error")], [504, "upstream_timeout"]);
+  await cless.idle();
+});
 
 forwardTest("a GET whose instance ends while it has it is answered by a newly started one", async (forward) => {
   const asked = Promise.withResolvers<void>();

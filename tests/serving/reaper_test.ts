@@ -58,6 +58,7 @@ Deno.test("what somebody has paused or resumed is noticed by the list too", asyn
   const kit = newKit();
   const reaper = newReaper(kit);
   const { lease } = await start(kit);
+  lease.release();
   const container = kit.launcher.containers.get("one")!;
   kit.launcher.containers.set("one", { ...container, state: "paused" });
   await reaper.reconcile();
@@ -139,6 +140,7 @@ Deno.test("a list that is older than a pause does not undo it", async () => {
   const kit = newKit();
   const reaper = newReaper(kit);
   const { lease } = await start(kit);
+  lease.release();
   const answered = Promise.withResolvers<void>();
   kit.launcher.on.list = () => answered.promise;
   const reconciled = reaper.reconcile();

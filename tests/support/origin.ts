@@ -48,15 +48,15 @@ export class Origin implements AsyncDisposable {
   }
 
   /** Serves each connection by a function; the connection is closed when that has resolved. */
-  static serving(serve: (connection: OriginConnection) => Promise<unknown>): Origin {
-    return new Origin(Deno.listen({ hostname: "127.0.0.1", port: 0 }), serve);
+  static serving(serve: (connection: OriginConnection) => Promise<unknown>, port = 0): Origin {
+    return new Origin(Deno.listen({ hostname: "127.0.0.1", port }), serve);
   }
 
   /**
    * Gives every request the same answer, or the one that a function makes of it, on connections that stay open. A HEAD
    * gets only the head of it.
    */
-  static answering(answer: string | ((request: HttpMessage) => string | Uint8Array) = OK): Origin {
+  static answering(answer: string | ((request: HttpMessage) => string | Uint8Array) = OK, port = 0): Origin {
     const origin: Origin = Origin.serving(async (connection) => {
       for (;;) {
         const request = await connection.reader.request();
@@ -66,7 +66,7 @@ export class Origin implements AsyncDisposable {
         const isHead = typeof whole === "string" && request.startLine.startsWith("HEAD ");
         if (!await connection.send(isHead ? whole.slice(0, whole.indexOf("\r\n\r\n") + 4) : whole)) return;
       }
-    });
+    }, port);
     return origin;
   }
 
