@@ -17,7 +17,7 @@ import type { Endpoint } from "./domain/endpoint.ts";
 import { conventionLabel } from "./domain/revision.ts";
 import { OperatorError } from "./errors.ts";
 import { atMost, type Clock, systemClock } from "./serving/clock.ts";
-import type { InstancePool } from "./serving/instance_pool.ts";
+import type { InstancePool } from "./serving/pool/instance_pool.ts";
 import type { Container } from "./serving/launcher.ts";
 import type { RequestHead } from "./serving/request_head.ts";
 import { Server } from "./serving/server.ts";

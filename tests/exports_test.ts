@@ -45,7 +45,7 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/domain/revision.ts NO_EXTRAS": "a revision of a test has them too",
   "src/log.ts jsonLine": "a line is tested without a terminal",
   "src/log.ts textLine": "a line is tested without a terminal",
-  "src/serving/memory_budget.ts overBudget": "the decision is tested without a clock",
+  "src/serving/pool/memory_budget.ts overBudget": "the decision is tested without a clock",
   "src/serving/waiting_page/waiting_room.ts READY_PATH": "where a test asks for the end of the wait",
   "src/sqlite/migrations.ts MIGRATIONS": "each step is tested",
 };

@@ -1,7 +1,7 @@
 import { ClessError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { type Clock, pause } from "../serving/clock.ts";
-import type { InstancePool } from "../serving/instance_pool.ts";
+import type { InstancePool } from "../serving/pool/instance_pool.ts";
 import type { Container, Launcher } from "../serving/launcher.ts";
 
 const log = logger("adoption");

@@ -1,9 +1,9 @@
 import { canonicalTemplate, type RevisionTemplate } from "../domain/template.ts";
 import { LATEST, resolveTraffic, type Traffic } from "../domain/traffic.ts";
 import type { Loading, WakeSettings } from "../domain/waking.ts";
-import type { InstancePool } from "../serving/instance_pool.ts";
-import type { ConventionService } from "../serving/convention_service.ts";
-import type { ServiceMap } from "../serving/service_map.ts";
+import type { InstancePool } from "../serving/pool/instance_pool.ts";
+import type { ConventionService } from "../serving/services/convention_service.ts";
+import type { ServiceMap } from "../serving/services/service_map.ts";
 import { linesOf } from "./deploy/deploy_error.ts";
 import type { Deployer } from "./deploy/deployer.ts";
 import type { ServiceState } from "./deploy/service_state.ts";

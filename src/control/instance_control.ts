@@ -1,6 +1,6 @@
-import type { Convention } from "../serving/convention.ts";
-import type { InstancePool } from "../serving/instance_pool.ts";
-import type { ServiceMap } from "../serving/service_map.ts";
+import type { Convention } from "../serving/services/convention.ts";
+import type { InstancePool } from "../serving/pool/instance_pool.ts";
+import type { ServiceMap } from "../serving/services/service_map.ts";
 import { NotFound, RevisionFailed } from "./deploy/deploy_error.ts";
 
 /** What an {@linkcode InstanceControl} works with. */

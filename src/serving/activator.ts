@@ -1,9 +1,9 @@
 import type { Hostname } from "../domain/hostname.ts";
 import { ClessError } from "../errors.ts";
 import { unlessAborted } from "./clock.ts";
-import type { Grant, InstancePool } from "./instance_pool.ts";
-import type { Route } from "./route.ts";
-import type { Router } from "./router.ts";
+import type { Grant, InstancePool } from "./pool/instance_pool.ts";
+import type { Route } from "./services/route.ts";
+import type { Router } from "./services/router.ts";
 
 /** How often a request is sent after a service that moves on under it. */
 const MOST_MOVES = 3;

@@ -1,7 +1,7 @@
 import type { InstanceState } from "../domain/instance_state.ts";
 import { logger } from "../log.ts";
-import type { Instance } from "./instance.ts";
-import type { InstancePool } from "./instance_pool.ts";
+import type { Instance } from "./pool/instance.ts";
+import type { InstancePool } from "./pool/instance_pool.ts";
 import type { Container, ContainerEvent } from "./launcher.ts";
 
 const log = logger("fleet");

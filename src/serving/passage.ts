@@ -1,5 +1,5 @@
-import type { Wake } from "./breaker.ts";
-import type { Instance } from "./instance.ts";
+import type { Wake } from "./pool/breaker.ts";
+import type { Instance } from "./pool/instance.ts";
 import type { RequestHead } from "./request_head.ts";
 import type { UnansweredRequest } from "./unanswered_requests.ts";
 

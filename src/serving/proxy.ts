@@ -3,19 +3,19 @@ import { ClessError } from "../errors.ts";
 import type { Activator } from "./activator.ts";
 import { unlessAborted } from "./clock.ts";
 import type { Forwarder } from "./forward.ts";
-import type { Lease } from "./instance.ts";
-import type { InstancePool } from "./instance_pool.ts";
+import type { Lease } from "./pool/instance.ts";
+import type { InstancePool } from "./pool/instance_pool.ts";
 import { failureAnswer, refusal } from "./own_answers.ts";
 import type { Info, Passage } from "./passage.ts";
 import { Repeats, type RepeatsParts } from "./repeats.ts";
 import { readHead, type RequestHead } from "./request_head.ts";
 import { RequestLog } from "./request_log.ts";
-import type { Route, Waking } from "./route.ts";
+import type { Route, Waking } from "./services/route.ts";
 import type { UnansweredRequests } from "./unanswered_requests.ts";
 import { Upload } from "./upload.ts";
 import { isNavigation } from "./waiting_page/navigation.ts";
 import type { WaitingRoom } from "./waiting_page/waiting_room.ts";
-import { notWoken } from "./wake_rules.ts";
+import { notWoken } from "./services/wake_rules.ts";
 import type { WebSocketBridge } from "./websocket/bridge.ts";
 
 /** What a {@linkcode Proxy} works with. */

@@ -2,7 +2,7 @@ import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Clock } from "./clock.ts";
 import type { Fleet } from "./fleet.ts";
-import type { InstancePool } from "./instance_pool.ts";
+import type { InstancePool } from "./pool/instance_pool.ts";
 import type { Launcher } from "./launcher.ts";
 
 const log = logger("reaper");

@@ -1,6 +1,6 @@
 import { type Clock, pause } from "./clock.ts";
 import { ForwardError, IDEMPOTENT } from "./forward.ts";
-import type { Instance, Lease } from "./instance.ts";
+import type { Instance, Lease } from "./pool/instance.ts";
 import type { Passage } from "./passage.ts";
 import { InstanceGone } from "./unanswered_requests.ts";
 

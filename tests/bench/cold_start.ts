@@ -1,5 +1,5 @@
 import type { DockerCommand } from "../../src/docker/command.ts";
-import { OwnNetwork } from "../../src/docker/network.ts";
+import { OwnNetwork } from "../../src/docker/network/network.ts";
 import { runArgs } from "../../src/docker/run_args.ts";
 import type { Revision } from "../../src/domain/revision.ts";
 import { APP_HOST, checkAnswer } from "./app.ts";

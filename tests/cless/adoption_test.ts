@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Adoption, type AdoptionParts } from "../../src/cless/adoption.ts";
 import { ClessError } from "../../src/errors.ts";
-import type { InstancePool } from "../../src/serving/instance_pool.ts";
+import type { InstancePool } from "../../src/serving/pool/instance_pool.ts";
 import type { Container } from "../../src/serving/launcher.ts";
 import { type Kit, never, newKit, newRevision } from "../support/kit.ts";
 

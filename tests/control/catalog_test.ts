@@ -3,7 +3,7 @@ import { Catalog } from "../../src/control/catalog.ts";
 import { EVERYBODY_WAKES } from "../../src/domain/waking.ts";
 import { canonicalTemplate } from "../../src/domain/template.ts";
 import { LATEST } from "../../src/domain/traffic.ts";
-import { ConventionService } from "../../src/serving/convention_service.ts";
+import { ConventionService } from "../../src/serving/services/convention_service.ts";
 import { ClessError } from "../../src/errors.ts";
 import { never, newRevision } from "../support/kit.ts";
 import { AT_ONCE, input, newScene } from "./deploy/deployer_kit.ts";

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { NotFound, RevisionFailed } from "../../src/control/deploy/deploy_error.ts";
 import { InstanceControl } from "../../src/control/instance_control.ts";
 import { LATEST } from "../../src/domain/traffic.ts";
-import type { InstancePool } from "../../src/serving/instance_pool.ts";
+import type { InstancePool } from "../../src/serving/pool/instance_pool.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, never, newFront, newKit } from "../support/kit.ts";
 import { AT_ONCE, input, newScene } from "./deploy/deployer_kit.ts";

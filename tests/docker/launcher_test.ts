@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { type CommandOptions, DockerCommand, DockerError } from "../../src/docker/command.ts";
 import { EngineSocket } from "../../src/docker/engine_socket.ts";
-import { ImageError } from "../../src/docker/image_error.ts";
+import { ImageError } from "../../src/docker/images/image_error.ts";
 import { DockerLauncher, type DockerLauncherOptions } from "../../src/docker/launcher.ts";
-import { OwnNetwork } from "../../src/docker/network.ts";
+import { OwnNetwork } from "../../src/docker/network/network.ts";
 import { runArgs } from "../../src/docker/run_args.ts";
 import { conventionRevision } from "../../src/domain/revision.ts";
 import { ContainerGone, EngineAway } from "../../src/serving/launcher.ts";

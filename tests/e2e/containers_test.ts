@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { DockerCommand, DockerError } from "../../src/docker/command.ts";
-import { ImageError } from "../../src/docker/image_error.ts";
-import { ImageSource } from "../../src/docker/image_source.ts";
-import type { LogLine, LogOptions } from "../../src/docker/logs.ts";
+import { ImageError } from "../../src/docker/images/image_error.ts";
+import { ImageSource } from "../../src/docker/images/image_source.ts";
+import type { LogLine, LogOptions } from "../../src/docker/logs/logs.ts";
 import { Rig } from "../support/container_rig.ts";
 import { build, docker, noDocker } from "../support/docker.ts";
 

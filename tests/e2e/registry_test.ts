@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DockerCommand } from "../../src/docker/command.ts";
-import { ImageError } from "../../src/docker/image_error.ts";
-import { ImageSource } from "../../src/docker/image_source.ts";
+import { ImageError } from "../../src/docker/images/image_error.ts";
+import { ImageSource } from "../../src/docker/images/image_source.ts";
 import { Rig, shellImage } from "../support/container_rig.ts";
 import { docker } from "../support/docker.ts";
 import { hasRegistry, Registry } from "../support/registry.ts";

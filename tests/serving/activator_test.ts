@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/errors.ts";
 import type { Activator } from "../../src/serving/activator.ts";
-import type { Grant } from "../../src/serving/instance_pool.ts";
+import type { Grant } from "../../src/serving/pool/instance_pool.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, type Kit, never, newFront, newKit } from "../support/kit.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { type Forwarder, ForwardError } from "../../src/serving/forward.ts";
-import type { Instance } from "../../src/serving/instance.ts";
+import type { Instance } from "../../src/serving/pool/instance.ts";
 import { UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
 import { Proxy } from "../../src/serving/proxy.ts";
 import { settle } from "../support/fake_clock.ts";

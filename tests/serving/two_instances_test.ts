@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { type Forwarder, ForwardError } from "../../src/serving/forward.ts";
-import type { Instance } from "../../src/serving/instance.ts";
+import type { Instance } from "../../src/serving/pool/instance.ts";
 import { Proxy } from "../../src/serving/proxy.ts";
 import { UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
 import { newFront, newKit } from "../support/kit.ts";

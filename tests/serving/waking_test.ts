@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { Waking } from "../../src/serving/route.ts";
-import { WakeRules } from "../../src/serving/wake_rules.ts";
+import type { Waking } from "../../src/serving/services/route.ts";
+import { WakeRules } from "../../src/serving/services/wake_rules.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { Harness } from "../support/harness.ts";
 import type { HttpMessage } from "../support/http_message.ts";

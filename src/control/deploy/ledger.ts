@@ -1,6 +1,6 @@
 import { messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
-import type { InstancePool } from "../../serving/instance_pool.ts";
+import type { InstancePool } from "../../serving/pool/instance_pool.ts";
 import { tellOf } from "./change_events.ts";
 import { NotFound } from "./deploy_error.ts";
 import type { Emit } from "../events/emit.ts";

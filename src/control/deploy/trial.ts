@@ -1,4 +1,4 @@
-import type { InstancePool } from "../../serving/instance_pool.ts";
+import type { InstancePool } from "../../serving/pool/instance_pool.ts";
 import { RevisionFailed } from "./deploy_error.ts";
 import type { Emit } from "../events/emit.ts";
 

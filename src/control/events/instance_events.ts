@@ -1,6 +1,6 @@
 import type { Revision } from "../../domain/revision.ts";
-import { CRASH_LOOP, type Failure } from "../../serving/crash_loop.ts";
-import type { Instance } from "../../serving/instance.ts";
+import { CRASH_LOOP, type Failure } from "../../serving/pool/crash_loop.ts";
+import type { Instance } from "../../serving/pool/instance.ts";
 import { linesOf } from "../deploy/deploy_error.ts";
 import type { EventLog } from "./event_log.ts";
 

@@ -1,5 +1,5 @@
 import type { Volume } from "../../domain/template.ts";
-import type { InstancePool } from "../../serving/instance_pool.ts";
+import type { InstancePool } from "../../serving/pool/instance_pool.ts";
 import { Conflict } from "../deploy/deploy_error.ts";
 import type { Publisher } from "../deploy/publisher.ts";
 import type { RevisionRecord } from "../records.ts";

@@ -1,6 +1,6 @@
 import { ClessError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
-import type { InstancePool } from "../instance_pool.ts";
+import type { InstancePool } from "../pool/instance_pool.ts";
 
 /** A wait for an instance of a pool, that is shared by all who have got the page meanwhile. */
 export class Wait {

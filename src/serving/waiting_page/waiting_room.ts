@@ -1,9 +1,9 @@
 import { ClessError, type ErrorCode } from "../../errors.ts";
 import { type Clock, pause } from "../clock.ts";
-import type { InstancePool } from "../instance_pool.ts";
+import type { InstancePool } from "../pool/instance_pool.ts";
 import type { RequestHead } from "../request_head.ts";
-import type { Route } from "../route.ts";
-import { pathOf } from "../wake_rules.ts";
+import type { Route } from "../services/route.ts";
+import { pathOf } from "../services/wake_rules.ts";
 import { failedPage, waitingPage } from "./page.ts";
 import { readyEvents } from "./ready_events.ts";
 import { Wait } from "./wait.ts";

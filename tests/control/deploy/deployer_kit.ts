@@ -7,9 +7,9 @@ import { RevisionEnv } from "../../../src/control/secrets/revision_env.ts";
 import { RevisionLauncher } from "../../../src/control/volumes/revision_launcher.ts";
 import type { TemplateInput } from "../../../src/domain/template.ts";
 import { parseHostname } from "../../../src/domain/hostname.ts";
-import type { InstancePool } from "../../../src/serving/instance_pool.ts";
-import { RetiringPools } from "../../../src/serving/retiring_pools.ts";
-import { ServiceMap } from "../../../src/serving/service_map.ts";
+import type { InstancePool } from "../../../src/serving/pool/instance_pool.ts";
+import { RetiringPools } from "../../../src/serving/pool/retiring_pools.ts";
+import { ServiceMap } from "../../../src/serving/services/service_map.ts";
 import { FakeStore } from "../../support/fake_store.ts";
 import { type Kit, newKit } from "../../support/kit.ts";
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { Activator } from "../../../src/serving/activator.ts";
-import { Convention } from "../../../src/serving/convention.ts";
-import type { InstancePool } from "../../../src/serving/instance_pool.ts";
-import { Router } from "../../../src/serving/router.ts";
+import { Convention } from "../../../src/serving/services/convention.ts";
+import type { InstancePool } from "../../../src/serving/pool/instance_pool.ts";
+import { Router } from "../../../src/serving/services/router.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { FakeImages } from "../../support/fake_images.ts";
 import { hostOf, never } from "../../support/kit.ts";

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { RevisionRecord, ServiceRecord } from "../../../src/control/records.ts";
 import { canonicalTemplate, type TemplateInput } from "../../../src/domain/template.ts";
 import { LATEST, type Traffic } from "../../../src/domain/traffic.ts";
-import { ConventionService } from "../../../src/serving/convention_service.ts";
+import { ConventionService } from "../../../src/serving/services/convention_service.ts";
 import { newRevision } from "../../support/kit.ts";
 import { EVERYBODY_WAKES } from "../../../src/domain/waking.ts";
 import { newScene } from "./deployer_kit.ts";

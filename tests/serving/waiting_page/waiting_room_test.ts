@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { Waking } from "../../../src/serving/route.ts";
-import { WakeRules } from "../../../src/serving/wake_rules.ts";
+import type { Waking } from "../../../src/serving/services/route.ts";
+import { WakeRules } from "../../../src/serving/services/wake_rules.ts";
 import { READY_PATH } from "../../../src/serving/waiting_page/waiting_room.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { Harness } from "../../support/harness.ts";

@@ -1,0 +1,45 @@
+import type { Revision } from "../../domain/revision.ts";
+import type { Instance } from "./instance.ts";
+
+/** What becomes of instances that nobody uses. */
+export interface IdleSteps {
+  readonly pause: readonly Instance[];
+  readonly stop: readonly Instance[];
+}
+
+/**
+ * Says which instances have been idle for so long that they are to be paused or stopped; the longest idle first. Both times
+ * count from the end of the last lease.
+ *
+ * @param least How many instances stay as they are, whatever they do.
+ * @param now In the clock's ms.
+ */
+export function idleSteps(
+  instances: Iterable<Instance>,
+  { pauseAfter, stopAfter }: Pick<Revision, "pauseAfter" | "stopAfter">,
+  { least, now }: { least: number; now: number },
+): IdleSteps {
+  const all = [...instances];
+  let live = all.filter(({ state }) => state === "starting" || state === "ready" || state === "paused").length;
+  let running = all.filter(({ state }) => state === "starting" || state === "ready").length;
+  const pause: Instance[] = [];
+  const stop: Instance[] = [];
+  const idle = all.filter(({ inFlight, state }) => inFlight === 0 && (state === "ready" || state === "paused"))
+    .sort((a, b) => a.idleSince - b.idleSince);
+  for (const instance of idle) {
+    const since = now - instance.idleSince;
+    const isReady = instance.state === "ready";
+    // Where some must stay, it is rather one that runs.
+    const spare = live > least && (!isReady || running > least);
+    if (!spare) continue;
+    if (since >= stopAfter) {
+      stop.push(instance);
+      live--;
+      if (isReady) running--;
+    } else if (isReady && since >= pauseAfter) {
+      pause.push(instance);
+      running--;
+    }
+  }
+  return { pause, stop };
+}

@@ -1,0 +1,25 @@
+import { formatDuration } from "../../domain/duration.ts";
+import type { Revision } from "../../domain/revision.ts";
+import type { Probed } from "./readiness.ts";
+
+/**
+ * What is said of an app that did not become ready in time, and what to do; one line, for operators.
+ *
+ * @param last What it did when it was asked last.
+ */
+export function notInTime({ port, readinessPath, startTimeout }: Revision, last: Probed): string {
+  const time = formatDuration(startTimeout);
+  switch (last) {
+    case "refused":
+      return `nothing listens on port ${port} after ${time}; the app must listen there on all addresses`;
+    case "closed":
+      // Docker's forwarder takes connections too where nothing listens behind it.
+      return `port ${port} closes connections without an answer after ${time}; the app must listen there on all addresses, and speak HTTP`;
+    case "garbage":
+      return `what answers on port ${port} after ${time} is no HTTP/1.1; the app must speak it there`;
+    case "silent":
+      return `no answer on port ${port} within ${time}; the app must listen there on all addresses, and answer GET ${readinessPath}`;
+    default:
+      return `GET ${readinessPath} on port ${port} still gives ${last} after ${time}; the app must give a status below 500 there`;
+  }
+}

@@ -1,0 +1,122 @@
+import { messageOf } from "../../errors.ts";
+import { type Clock, pause } from "../clock.ts";
+
+const FIRST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 50;
+const FIRST_PATIENCE_MS = 100;
+/** `HTTP/1.1 200` */
+const STATUS_BYTES = 12;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * What an app did when it was asked: the status that it answered with; `refused` where nothing listens, `closed` where the
+ * connection ended without an answer, `garbage` where what came is no HTTP, and `silent` where nothing came.
+ */
+export type Probed = number | "refused" | "closed" | "garbage" | "silent";
+
+/** An app was not ready when the waiting ended. */
+export class NotReady extends Error {
+  override readonly name = "NotReady";
+  /** What it did last. */
+  readonly last: Probed;
+
+  constructor(last: Probed, reason: unknown) {
+    super(messageOf(reason), { cause: reason });
+    this.last = last;
+  }
+}
+
+/**
+ * Waits until an app answers a GET with any status below 500. A refused or broken connection, an empty answer and a
+ * server error mean "not yet".
+ *
+ * @param url What to ask for.
+ * @param signal Ends the waiting.
+ * @throws {NotReady} Once the signal is aborted, with its reason as the cause.
+ */
+export async function untilReady(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  const ready = new AbortController();
+  const end = AbortSignal.any([signal, ready.signal]);
+  const attempts: Promise<void>[] = [];
+  let wait = FIRST_PAUSE_MS;
+  // A packet that comes too early gets lost, but an app may need long for its first answer: another attempt is made
+  // beside one that gets none, after a while that grows.
+  let patience = FIRST_PATIENCE_MS;
+  let last: Probed = "silent";
+  while (!end.aborted) {
+    await pause(clock, wait, end);
+    const settled = new AbortController();
+    const attempt = probe(url, end).then((probed) => {
+      settled.abort();
+      if (!end.aborted) last = probed;
+      if (isWell(probed)) ready.abort();
+    });
+    attempts.push(attempt);
+    await pause(clock, patience, AbortSignal.any([end, settled.signal]));
+    if (!settled.signal.aborted) {
+      patience *= 2;
+      if (!end.aborted) last = "silent";
+    }
+    wait = Math.min(LONGEST_PAUSE_MS, wait * 1.5);
+  }
+  await Promise.all(attempts);
+  if (!ready.signal.aborted) throw new NotReady(last, signal.reason);
+}
+
+/** Whether what an app did means that it serves: any status below 500. */
+export function isWell(probed: Probed): boolean {
+  return typeof probed === "number" && probed < 500;
+}
+
+/**
+ * Asks an app once whether it is there, with a GET.
+ *
+ * By hand and over a connection of its own, since `fetch` would go by the proxy that HTTP_PROXY names.
+ *
+ * @param signal Ends the asking; the app was silent then.
+ */
+export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
+  const { host, hostname, pathname, port, search } = new URL(url);
+  let connection: Deno.TcpConn | undefined;
+  let isConnected = false;
+  const stop = () => {
+    connection?.close();
+    connection = undefined;
+  };
+  try {
+    connection = await Deno.connect({ hostname, port: Number(port || 80), signal });
+    isConnected = true;
+    signal.addEventListener("abort", stop, { once: true });
+    signal.throwIfAborted();
+    const headers = [`host: ${host}`, "user-agent: cless", "accept: */*", "connection: close"];
+    await write(connection, `GET ${pathname}${search} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`);
+    return await firstOf(connection);
+  } catch (error) {
+    if (signal.aborted) return "silent";
+    if (isConnected) return "closed";
+    return error instanceof Deno.errors.ConnectionRefused ? "refused" : "silent";
+  } finally {
+    signal.removeEventListener("abort", stop);
+    stop();
+  }
+}
+
+async function write(connection: Deno.Conn, text: string): Promise<void> {
+  let rest = encoder.encode(text);
+  while (rest.length > 0) rest = rest.subarray(await connection.write(rest));
+}
+
+/** The status that an answer begins with, or what else comes. */
+async function firstOf(connection: Deno.Conn): Promise<Probed> {
+  const buffer = new Uint8Array(STATUS_BYTES);
+  let filled = 0;
+  while (filled < STATUS_BYTES) {
+    const count = await connection.read(buffer.subarray(filled));
+    if (count === null) break;
+    filled += count;
+  }
+  const status = /^HTTP\/1\.[01] ([1-9]\d\d)/.exec(decoder.decode(buffer.subarray(0, filled)))?.[1];
+  return status !== undefined ? Number(status) : filled === 0 ? "closed" : "garbage";
+}

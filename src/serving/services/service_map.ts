@@ -1,0 +1,59 @@
+import type { Hostname } from "../../domain/hostname.ts";
+import type { DeclaredService } from "./declared_service.ts";
+import type { ConventionService } from "./convention_service.ts";
+import type { InstancePool } from "../pool/instance_pool.ts";
+import type { Route } from "./route.ts";
+
+/** A named app as the request path sees it. */
+export type Service = ConventionService | DeclaredService;
+
+/** The services by what leads to them: a whole hostname, or the label that begins one. */
+export class ServiceMap {
+  readonly #byLabel = new Map<string, Route>();
+  readonly #byDomain = new Map<string, Route>();
+  readonly #services = new Map<string, Service>();
+
+  /** Where a hostname leads; whole names come first. */
+  find({ name, label }: Hostname): Route | undefined {
+    return (this.#byDomain.size > 0 ? this.#byDomain.get(name) : undefined) ?? this.#byLabel.get(label);
+  }
+
+  /** Whether a service has declared the whole hostname. */
+  hasDomain(name: string): boolean {
+    return this.#byDomain.has(name);
+  }
+
+  /** The service of that name. */
+  get(name: string): Service | undefined {
+    return this.#services.get(name);
+  }
+
+  /** Puts a service in the place of the one with its name, with all that leads to it, at once. */
+  put(service: Service): void {
+    this.delete(service.name);
+    this.#services.set(service.name, service);
+    this.#byLabel.set(service.name, service);
+    for (const domain of service.domains) this.#byDomain.set(domain, service);
+    for (const revision of service.tagged) this.#byLabel.set(revision.label, revision);
+  }
+
+  /** Takes a service out: from now on its hostnames are unknown. */
+  delete(name: string): void {
+    const service = this.#services.get(name);
+    if (service === undefined) return;
+    this.#services.delete(name);
+    this.#byLabel.delete(name);
+    for (const domain of service.domains) this.#byDomain.delete(domain);
+    for (const { label } of service.tagged) this.#byLabel.delete(label);
+  }
+
+  /** The pools that get requests without being asked for by a tag. */
+  served(): InstancePool[] {
+    return [...this.#services.values()].flatMap((service) => service.served());
+  }
+
+  /** Every service, in no order. */
+  list(): Service[] {
+    return [...this.#services.values()];
+  }
+}

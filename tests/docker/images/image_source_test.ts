@@ -1,0 +1,265 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ImageError } from "../../../src/docker/images/image_error.ts";
+import { ImageSource } from "../../../src/docker/images/image_source.ts";
+import type { PullProgress } from "../../../src/docker/images/pull_progress.ts";
+import { type Answer, dockerTest } from "../../support/fake_docker.ts";
+
+const HEX = "0123456789abcdef".repeat(4);
+const ID = `sha256:${HEX}`;
+const NEWER = `sha256:${HEX.replace("0", "f")}`;
+const OTHER = `sha256:${HEX.replace("0", "e")}`;
+
+/** The answer of `docker image inspect`. */
+function inspected(id: string, ...digests: string[]): string {
+  return `${JSON.stringify({ id, digests })}\n`;
+}
+
+const MISSING: Answer = { stdout: "\n", stderr: "Error response from daemon: No such image: app:1\n", code: 1 };
+
+/** What `docker pull` of 26.1 writes into a pipe. */
+function pulled(digest: string): string {
+  return [
+    "1: Pulling from me/app",
+    "31e352740f53: Pulling fs layer",
+    "c3a1f6fcb5a1: Pulling fs layer",
+    "c3a1f6fcb5a1: Waiting",
+    "31e352740f53: Verifying Checksum",
+    "31e352740f53: Download complete",
+    "31e352740f53: Pull complete",
+    "c3a1f6fcb5a1: Already exists",
+    `Digest: ${digest}`,
+    "Status: Downloaded newer image for app:1",
+    "docker.io/library/app:1",
+    "",
+  ].join("\n");
+}
+
+dockerTest("an image that is here is found without a registry", async (docker) => {
+  await docker.on("image inspect", "WARNING: x\n" + inspected(ID));
+  const source = new ImageSource(docker.command);
+  for (const policy of ["never", "missing"] as const) {
+    assertEquals(await source.resolve("app:1", policy), { imageId: ID, pulled: false });
+  }
+  assertEquals(await docker.calls("image pull"), []);
+  assertEquals((await docker.calls()).map((args) => args.at(-1)), ["app:1", "app:1"]);
+});
+
+dockerTest("an image that is not here is pulled with missing, and not found with never", async (docker) => {
+  await docker.on("image inspect", MISSING, MISSING, inspected(ID, `app@${NEWER}`));
+  await docker.on("image pull", pulled(NEWER));
+  const source = new ImageSource(docker.command);
+  const error = await assertRejects(() => source.resolve("app:1", "never"), ImageError);
+  assertEquals([error.reason, error.message], ["not_found", "the image app:1 is not on this machine"]);
+  assertEquals(await source.resolve("app:1", "missing"), { imageId: ID, digest: `app@${NEWER}`, pulled: true });
+  assertEquals(await docker.calls("image pull"), [["image", "pull", "app:1"]]);
+});
+
+dockerTest("with always the registry is asked though the image is here", async (docker) => {
+  await docker.on("image inspect", inspected(NEWER, `app@${NEWER}`));
+  const same = { stdout: `Digest: ${NEWER}\nStatus: Image is up to date for app:1\n` };
+  await docker.on("image pull", pulled(NEWER), same, { stderr: "Error response from daemon: no luck\n", code: 1 });
+  const source = new ImageSource(docker.command);
+  assertEquals(await source.resolve("app:1", "always"), { imageId: NEWER, digest: `app@${NEWER}`, pulled: true });
+  assertEquals(await source.resolve("app:1", "always"), { imageId: NEWER, digest: `app@${NEWER}`, pulled: false });
+  const error = await assertRejects(() => source.resolve("app:1", "always"), ImageError);
+  assertEquals([error.reason, error.message], ["engine", "cannot pull app:1: no luck"]);
+});
+
+dockerTest("an id is looked for on this machine only, whatever the policy", async (docker) => {
+  await docker.on("image inspect", inspected(ID, `app@${NEWER}`), MISSING);
+  const source = new ImageSource(docker.command);
+  assertEquals(await source.resolve(ID, "always"), { imageId: ID, digest: `app@${NEWER}`, pulled: false });
+  for (const policy of ["always", "missing", "never"] as const) {
+    assertEquals((await assertRejects(() => source.resolve(HEX, policy), ImageError)).reason, "not_found");
+  }
+  assertEquals(await docker.calls("image pull"), []);
+});
+
+dockerTest("what is no name is no argument of any command", async (docker) => {
+  const source = new ImageSource(docker.command);
+  for (const text of ["--privileged", "", "a b", "App", "a:b:c"]) {
+    const error = await assertRejects(() => source.resolve(text, "missing"), ImageError);
+    assertEquals([error.reason, error.message], [
+      "invalid_reference",
+      `${JSON.stringify(text)} is no name of an image`,
+    ]);
+  }
+  for (const text of ["app", "app:1", ID]) {
+    assertEquals((await assertRejects(() => source.pullByDigest(text), ImageError)).reason, "invalid_reference");
+  }
+  assertEquals(await docker.calls(), []);
+});
+
+dockerTest("the digest is the one of the name's own registry, and of the pull", async (docker) => {
+  const source = new ImageSource(docker.command);
+  const digests = [`ghcr.io/me/app@${OTHER}`, `me/app@${OTHER}`, `me/app@${NEWER}`];
+  await docker.on("image inspect", inspected(ID, ...digests));
+  await docker.on("image pull", pulled(NEWER));
+  const digestOf = async (...args: Parameters<ImageSource["resolve"]>) => (await source.resolve(...args)).digest;
+  assertEquals(await digestOf("docker.io/me/app:1", "always"), `me/app@${NEWER}`);
+  assertEquals(await digestOf("me/app:1", "missing"), `me/app@${OTHER}`);
+  assertEquals(await digestOf(`me/app@${NEWER}`, "missing"), `me/app@${NEWER}`);
+  assertEquals(await digestOf("ghcr.io/me/app", "always"), `ghcr.io/me/app@${OTHER}`);
+  assertEquals(await digestOf("quay.io/me/app", "never"), undefined);
+});
+
+dockerTest("the content of a digest is pulled only where it is gone", async (docker) => {
+  const source = new ImageSource(docker.command);
+  await docker.on("image inspect", inspected(ID, `app@${NEWER}`), MISSING, inspected(ID, `app@${NEWER}`));
+  await docker.on("image pull", pulled(NEWER));
+  const digest = `app@${NEWER}`;
+  assertEquals(await source.pullByDigest(digest), { imageId: ID, digest, pulled: false });
+  assertEquals(await source.pullByDigest(digest), { imageId: ID, digest, pulled: true });
+  assertEquals(await docker.calls("image pull"), [["image", "pull", digest]]);
+});
+
+dockerTest("a pull tells how it goes on, layer by layer", async (docker) => {
+  const gate = await docker.gate();
+  await docker.on("image inspect", MISSING, inspected(ID));
+  await docker.on("image pull", { script: "echo '1: Pulling from me/app'", gate, stdout: pulled(NEWER).slice(23) });
+  const told: PullProgress[] = [];
+  const first = Promise.withResolvers<void>();
+  const resolved = new ImageSource(docker.command).resolve("me/app:1", "missing", {
+    onProgress: (progress) => {
+      told.push(progress);
+      first.resolve();
+    },
+  });
+  await first.promise;
+  assertEquals(told, [{ status: "1: Pulling from me/app", done: 0, total: 0 }]);
+  await gate.open();
+  await resolved;
+  assertEquals(told.slice(1), [
+    { layer: "31e352740f53", status: "Pulling fs layer", done: 0, total: 1 },
+    { layer: "c3a1f6fcb5a1", status: "Pulling fs layer", done: 0, total: 2 },
+    { layer: "c3a1f6fcb5a1", status: "Waiting", done: 0, total: 2 },
+    { layer: "31e352740f53", status: "Verifying Checksum", done: 0, total: 2 },
+    { layer: "31e352740f53", status: "Download complete", done: 0, total: 2 },
+    { layer: "31e352740f53", status: "Pull complete", done: 1, total: 2 },
+    { layer: "c3a1f6fcb5a1", status: "Already exists", done: 2, total: 2 },
+    { status: `Digest: ${NEWER}`, done: 2, total: 2 },
+    { status: "Status: Downloaded newer image for app:1", done: 2, total: 2 },
+    { status: "docker.io/library/app:1", done: 2, total: 2 },
+  ]);
+});
+
+dockerTest("a pull that takes too long is ended, and says so", async (docker) => {
+  await docker.on("image pull", { script: "exec sleep 600" });
+  const pulling = new ImageSource(docker.command).resolve("app:1", "always", { timeoutMs: 100 });
+  const error = await assertRejects(() => pulling, ImageError);
+  assertEquals([error.reason, error.message], ["timeout", "the pull of app:1 took more than 0.1 s"]);
+});
+
+dockerTest("a signal ends a pull with its own reason", async (docker) => {
+  const gate = await docker.gate();
+  await docker.on("image pull", { gate });
+  const controller = new AbortController();
+  const source = new ImageSource(docker.command);
+  const pulling = source.resolve("app:1", "always", { signal: controller.signal });
+  await gate.reached();
+  controller.abort(new RangeError("enough"));
+  await assertRejects(() => pulling, RangeError, "enough");
+  await assertRejects(() => source.resolve("app:1", "always", { signal: controller.signal }), RangeError, "enough");
+  assertEquals((await docker.calls()).length, 1);
+});
+
+/** What engines and registries have been seen to say, each with what it means. */
+const SAID: Record<string, string[]> = {
+  not_found: [
+    "manifest for app:1 not found: manifest unknown: manifest unknown",
+    "manifest unknown",
+    'failed to resolve reference "docker.io/library/app:1": docker.io/library/app:1: not found',
+    "no matching manifest for linux/amd64 in the manifest list entries",
+  ],
+  denied: [
+    "pull access denied for app, repository does not exist or may require 'docker login': denied: requested access " +
+    "to the resource is denied",
+    'Head "https://ghcr.io/v2/me/app/manifests/1": unauthorized',
+    'Head "https://ghcr.io/v2/me/app/manifests/1": denied: requested access to the resource is denied',
+    'Get "https://r.example/v2/app/manifests/1": no basic auth credentials',
+    "unexpected status from HEAD request to https://r.example/v2/app/manifests/1: 403 Forbidden",
+    'error getting credentials - err: exec: "docker-credential-x": executable file not found in $PATH, out: ``',
+  ],
+  limited: ["toomanyrequests: You have reached your pull rate limit. You may increase the limit by authenticating"],
+  unreachable: [
+    'Get "https://no.such.host.invalid/v2/": dial tcp: lookup no.such.host.invalid on 1.1.1.1:53: no such host',
+    'Get "https://r.example/v2/": dial tcp 10.0.0.1:443: connect: connection refused',
+    'Get "https://r.example/v2/": net/http: request canceled while waiting for connection (Client.Timeout exceeded ' +
+    "while awaiting headers)",
+    'Get "https://r.example/v2/": net/http: TLS handshake timeout',
+    'Get "https://r.example/v2/": context deadline exceeded',
+    'Get "https://r.example/v2/": x509: certificate signed by unknown authority',
+    'Get "https://r.example/v2/": http: server gave HTTP response to HTTPS client',
+    'Get "https://r.example/v2/": EOF',
+    "received unexpected HTTP status: 503 Service Unavailable",
+  ],
+  invalid_reference: ["invalid reference format"],
+  engine: [
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+    "write /var/lib/docker/tmp/GetImageBlob1: no space left on device",
+    "something new",
+  ],
+};
+
+for (const [reason, texts] of Object.entries(SAID)) {
+  dockerTest(`a pull that fails says in one line why: ${reason}`, async (docker) => {
+    for (const text of texts) {
+      await docker.on("image pull", { stderr: `Error response from daemon: ${text}\n`, code: 1 });
+      const error = await assertRejects(() => new ImageSource(docker.command).resolve("app:1", "always"), ImageError);
+      assertEquals(error.reason, reason, text);
+      assert(!error.message.includes("\n") && error.message.includes(text.slice(0, 40).trimEnd()), error.message);
+      if (reason === "denied") assert(error.message.includes("docker login"), error.message);
+    }
+  });
+}
+
+dockerTest("a name with the words of a failure in it does not mislead", async (docker) => {
+  await docker.on("image pull", {
+    stderr: "Error response from daemon: cannot pull unauthorized/timeout:x509\n",
+    code: 1,
+  });
+  const pulling = new ImageSource(docker.command).resolve("unauthorized/timeout:x509", "always");
+  assertEquals((await assertRejects(() => pulling, ImageError)).reason, "engine");
+});
+
+dockerTest("an engine that cannot look for an image is not one without it", async (docker) => {
+  const busy = { stderr: "Error response from daemon: busy\n", code: 1 };
+  await docker.on("image inspect", busy, "nothing of use\n");
+  const source = new ImageSource(docker.command);
+  for (const why of ["cannot look for the image app:1: busy", "the engine does not say what app:1 is"]) {
+    const error = await assertRejects(() => source.resolve("app:1", "missing"), ImageError);
+    assertEquals([error.reason, error.message], ["engine", why]);
+  }
+  assertEquals(await docker.calls("image pull"), []);
+});
+
+dockerTest("an image is removed, unless somebody needs it", async (docker) => {
+  const conflict = (why: string): Answer => ({ stderr: `Error response from daemon: conflict: ${why}\n`, code: 1 });
+  await docker.on(
+    "image rm",
+    "Untagged: app:1\n",
+    MISSING,
+    conflict("unable to delete 0123456789ab (cannot be forced) - image is being used by running container 1a2b"),
+    conflict("unable to delete 0123456789ab (must be forced) - image is referenced in multiple repositories"),
+    conflict("unable to delete 0123456789ab (cannot be forced) - image has dependent child images"),
+    { stderr: "Error response from daemon: busy\n", code: 1 },
+  );
+  const source = new ImageSource(docker.command);
+  for (const gone of [true, true, false, false, false]) assertEquals(await source.remove(ID), gone);
+  const error = await assertRejects(() => source.remove(ID), ImageError);
+  assertEquals([error.reason, error.message], ["engine", `cannot remove the image ${ID}: busy`]);
+  assertEquals((await docker.calls())[0], ["image", "rm", ID]);
+});
+
+dockerTest(
+  "an image goes with the names that it was pulled as, unless they mean another one by now",
+  async (docker) => {
+    const several = "Error response from daemon: conflict: unable to delete 0123456789ab (must be forced)\n";
+    await docker.on("image rm", { stderr: several, code: 1 }, "Untagged: app:1\n", MISSING);
+    const inspected = (id: string) => JSON.stringify({ id, digests: [] }) + "\n";
+    await docker.on("image inspect", inspected(ID), MISSING, inspected(`sha256:${"f".repeat(64)}`));
+    const source = new ImageSource(docker.command);
+    assertEquals(await source.remove(ID, ["app:1", "app:2", "app:3"]), true);
+    assertEquals((await docker.calls("image rm")).map((args) => args.at(-1)), [ID, "app:1", ID]);
+  },
+);
