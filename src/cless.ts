@@ -3,6 +3,7 @@ import { Containers } from "./cless/containers.ts";
 import { ConfigFile } from "./cless/config_file.ts";
 import { ControlPlane } from "./cless/control_plane.ts";
 import { adminHostnames } from "./cless/hostnames.ts";
+import { whileItMoves } from "./cless/patience.ts";
 import { RequestPath } from "./cless/request_path.ts";
 import type { Config } from "./config.ts";
 import { type DataDir, openDataDir } from "./control/data_dir.ts";
@@ -23,7 +24,7 @@ import type { RequestHead } from "./serving/request_head.ts";
 import { Server } from "./serving/server.ts";
 import { SqliteStore } from "./sqlite/store.ts";
 
-/** How long an engine that hangs may keep the program from ending, ms; what it leaves behind goes at the next start. */
+/** How long an engine that removes nothing may keep the program from ending, ms; what it leaves behind goes at the next start. */
 const STOP_PATIENCE_MS = 45_000;
 const ADMIN_PATIENCE_MS = 1000;
 
@@ -158,7 +159,10 @@ export class Cless {
     this.#configFile?.stop();
     await Promise.all([this.#control.close(), this.#requests.drain()]);
     this.#adoption.stop();
-    if (this.#containers.found) await atMost(this.#endContainers(), this.#clock, STOP_PATIENCE_MS);
+    const { fleet } = this.#requests;
+    if (this.#containers.found) {
+      await whileItMoves(this.#endContainers(), () => fleet.size, this.#clock, STOP_PATIENCE_MS);
+    }
     await atMost(this.#admin.shutdown(), this.#clock, ADMIN_PATIENCE_MS);
     this.#requests[Symbol.dispose]();
     this.#store[Symbol.dispose]();

@@ -17,11 +17,14 @@ import { ImageRecovery, isImageGone } from "./images/image_recovery.ts";
 import { ImageSource } from "./images/image_source.ts";
 import type { OwnNetwork } from "./network/network.ts";
 import { environmentOf, type Placement, runArgs } from "./run_args.ts";
+import { Turns } from "./turns.ts";
 
 const log = logger("launcher");
 const STOP_GRACE_S = 10;
 const MOST_PLACES = 8;
 const MOST_REMOVALS = 3;
+/** So many commands stop or remove containers at once: each is a process of some 30 MB. */
+const MOST_ENDING = 16;
 
 /** What a {@linkcode DockerLauncher} works with. */
 export interface DockerLauncherOptions {
@@ -55,6 +58,7 @@ export class DockerLauncher implements Launcher {
   readonly #upstream: DockerLauncherOptions["upstream"];
   readonly #placements = new Map<string, Placement>();
   readonly #starting = new Map<string, () => void>();
+  readonly #ending = new Turns(MOST_ENDING);
   /** The commands that make containers, until they have ended. */
   readonly #commands = new Set<Promise<unknown>>();
   #direct: Promise<boolean> | undefined;
@@ -173,7 +177,10 @@ export class DockerLauncher implements Launcher {
   /** Has something done to a container by the socket, or else by the command. */
   async #perform(method: "POST" | "DELETE", id: string, rest: string, command: readonly string[]): Promise<void> {
     const done = await this.#socket?.perform(method, `/containers/${encodeURIComponent(id)}${rest}`) ?? false;
-    if (!done) await this.#docker.run(command).catch((error) => Promise.reject(awayError(error)));
+    if (done) return;
+    const run = () => this.#docker.run(command).catch((error) => Promise.reject(awayError(error)));
+    const isEnding = method === "DELETE" || command[0] === "stop";
+    await (isEnding ? this.#ending.take(run) : run());
   }
 
   /** @param already What the engine says where there is nothing to do. */

@@ -28,6 +28,11 @@ export class Fleet {
     this.#entries.delete(instance.id);
   }
 
+  /** How many instances there are, with those that have ended and whose containers are still there. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
   /** Every instance that has not ended, oldest first. */
   instances(): Instance[] {
     return [...this.#entries.values()].map(({ instance }) => instance).filter(({ gone }) => !gone.aborted);

@@ -408,3 +408,17 @@ dockerTest("a container that somebody removes while it is being started is known
   await docker.on("run", refused("No such container: 0123456789ab"));
   await assertRejects(() => launcher.launch({ id: "one", revision: REVISION }), ContainerGone);
 });
+
+dockerTest("many containers that are removed by the command at once are so a few at a time", async (docker) => {
+  let running = 0;
+  let most = 0;
+  class CountedCommand extends DockerCommand {
+    override async run(args: readonly string[], options?: CommandOptions): Promise<string> {
+      most = Math.max(most, ++running);
+      return await super.run(args, options).finally(() => running--);
+    }
+  }
+  const launcher = await newLauncher(docker, { docker: new CountedCommand(docker.path) });
+  await Promise.all(Array.from({ length: 40 }, (_, n) => launcher.remove(`no-${n}`)));
+  assertEquals(most, 16);
+});
