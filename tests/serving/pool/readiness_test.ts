@@ -120,7 +120,7 @@ Deno.test(
     const module = new URL("../../../src/serving/", import.meta.url);
     const script = `
     import { systemClock } from "${module}clock.ts";
-    import { untilReady } from "${module}readiness.ts";
+    import { untilReady } from "${module}pool/readiness.ts";
     await untilReady("${app.url}", systemClock, AbortSignal.timeout(3000));
   `;
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
