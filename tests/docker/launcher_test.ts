@@ -1,77 +1,22 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { type CommandOptions, DockerCommand, DockerError } from "../../src/docker/command.ts";
-import { EngineSocket } from "../../src/docker/engine_socket.ts";
 import { ImageError } from "../../src/docker/images/image_error.ts";
-import { DockerLauncher, type DockerLauncherOptions } from "../../src/docker/launcher.ts";
-import { OwnNetwork } from "../../src/docker/network/network.ts";
 import { runArgs } from "../../src/docker/run_args.ts";
-import { conventionRevision } from "../../src/domain/revision.ts";
 import { ContainerGone, EngineAway } from "../../src/serving/launcher.ts";
-import { type Answer, dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
-import { FakeEngine } from "../support/fake_engine.ts";
-import { noNet } from "../support/permissions.ts";
-
-const OWNER = "a1b2c3d4";
-const NETWORK = `cless-${OWNER}`;
-const ID = "0123456789abcdef".repeat(4);
-const REVISION = conventionRevision("golang", `sha256:${ID}`, {
-  startTimeout: 30_000,
-  requestTimeout: 300_000,
-  pauseAfter: Infinity,
-  stopAfter: 600_000,
-});
-
-/** How `docker run` fails with a message. */
-function refused(reason: string): Answer {
-  return {
-    stdout: `${ID}\n`,
-    stderr: `docker: Error response from daemon: ${reason}.\nSee 'docker run --help'.`,
-    code: 125,
-  };
-}
-
-const ADDRESS_TAKEN = refused("Address already in use");
-const NO_NETWORK = refused(`network ${NETWORK} not found`);
-
-/** A launcher on an engine that has its network already. */
-async function newLauncher(docker: FakeDocker, options: Partial<DockerLauncherOptions> = {}, subnet = "10.9.0.0/24") {
-  await docker.on("network ls", `${ID}\n`);
-  await docker.on("network inspect", JSON.stringify({ Name: NETWORK, IPAM: { Config: [{ Subnet: subnet }] } }));
-  await docker.on("run", `${ID}\n`);
-  await docker.on("rm", "");
-  const network = new OwnNetwork(docker.command, { owner: OWNER, path: "/data" });
-  const portRange = { first: 20_000, last: 29_999 };
-  return new DockerLauncher({
-    docker: docker.command,
-    network,
-    owner: OWNER,
-    portRange,
-    upstream: "direct",
-    ...options,
-  });
-}
-
-/** A docker command whose calls can be waited for, also those that the launcher does not wait for. */
-class WatchedCommand extends DockerCommand {
-  readonly calls: Promise<string>[] = [];
-
-  override run(args: readonly string[], options?: CommandOptions): Promise<string> {
-    const call = super.run(args, options);
-    this.calls.push(call);
-    return call;
-  }
-}
-
-/** What the engine was asked to do with containers, without the arguments of `docker run`. */
-async function asked(docker: FakeDocker): Promise<string[]> {
-  const calls = await docker.calls();
-  return calls.filter(([verb]) => verb !== "network").map((args) => args[0] === "run" ? "run" : args.join(" "));
-}
-
-/** The addresses that containers were started with. */
-async function addresses(docker: FakeDocker): Promise<string[]> {
-  return (await docker.calls("run")).map((args) => args.find((arg) => arg.startsWith("--ip="))!.slice(5));
-}
+import { dockerTest } from "../support/fake_docker.ts";
+import {
+  ADDRESS_TAKEN,
+  addresses,
+  asked,
+  ID,
+  NETWORK,
+  newLauncher,
+  NO_NETWORK,
+  OWNER,
+  refused,
+  REVISION,
+  WatchedCommand,
+} from "./launcher_kit.ts";
 
 dockerTest("a container is started on the own network, at an address of cless's choice", async (docker) => {
   const launcher = await newLauncher(docker);
@@ -217,114 +162,6 @@ dockerTest("a network that somebody has removed is made again, once for all who 
   assertEquals(new Set(started.map(({ origin }) => origin)).size, 3);
 });
 
-dockerTest("a container is paused no more, also when somebody else was faster", async (docker) => {
-  const launcher = await newLauncher(docker);
-  const notPaused = { stderr: "Error response from daemon: Container one is not paused", code: 1 };
-  await docker.on("unpause", "one\n", notPaused, { stderr: "Error response from daemon: busy", code: 1 });
-  await launcher.resume("one");
-  await launcher.resume("one");
-  await assertRejects(() => launcher.resume("one"), DockerError, "busy");
-});
-
-dockerTest("a container is paused, also when somebody else was faster", async (docker) => {
-  const launcher = await newLauncher(docker);
-  const paused = { stderr: "Error response from daemon: Container one is already paused", code: 1 };
-  await docker.on("pause", "one\n", paused, {
-    stderr: "Error response from daemon: Container one is not running",
-    code: 1,
-  });
-  await launcher.pause("one");
-  await launcher.pause("one");
-  await assertRejects(() => launcher.pause("one"), DockerError, "not running");
-});
-
-dockerTest("the socket pauses and resumes, and the command where it does not", async (docker) => {
-  await using engine = await FakeEngine.start();
-  await docker.on("context inspect", `unix://${engine.path}\n`);
-  await docker.on("info", "ID-1\n");
-  using socket = new EngineSocket(docker.command);
-  const launcher = await newLauncher(docker, { socket });
-  await docker.on("pause", "");
-  await docker.on("unpause", "");
-  await socket.find();
-  engine.on("POST /containers/one/pause", 204);
-  engine.on("POST /containers/one/unpause", 500, { message: "Container 0123 is not paused" });
-  await launcher.pause("one");
-  await launcher.resume("one");
-  await assertRejects(() => launcher.resume("two"), DockerError, "not found");
-  engine.on("POST /containers/one/stop?t=10", 304);
-  engine.on("DELETE /containers/one?force=true&v=true", 204);
-  engine.on("DELETE /containers/two?force=true&v=true", 404, { message: "No such container: two" });
-  await launcher.stop("one");
-  await launcher.remove("two");
-  assertEquals(await docker.calls("rm"), []);
-  assertEquals([await docker.calls("pause"), await docker.calls("unpause")], [[], []]);
-  await engine.stop();
-  await launcher.pause("one");
-  await launcher.resume("one");
-  assertEquals([await docker.calls("pause"), await docker.calls("unpause")], [[["pause", "one"]], [[
-    "unpause",
-    "one",
-  ]]]);
-}, { ignore: noFakeDocker || noNet });
-
-dockerTest("the end of every command that makes a container can be waited for", async (docker) => {
-  const launcher = await newLauncher(docker);
-  const gate = await docker.gate();
-  await docker.on("run", { gate, ...refused("something broke") });
-  const launched = launcher.launch({ id: "one", revision: REVISION });
-  await gate.reached();
-  launcher.started("one");
-  await launched;
-  let settled = false;
-  const settling = launcher.settled().then(() => settled = true);
-  await Promise.resolve();
-  assertEquals(settled, false);
-  await gate.open();
-  await settling;
-});
-
-dockerTest("a container that has vanished is as good as stopped and removed", async (docker) => {
-  const launcher = await newLauncher(docker);
-  const gone = { stderr: "Error response from daemon: No such container: one", code: 1 };
-  const going = { stderr: "Error response from daemon: removal of container one is already in progress", code: 1 };
-  await docker.on("stop", gone);
-  await docker.on("rm", gone, going);
-  await launcher.stop("one");
-  await launcher.stop("one");
-});
-
-dockerTest("a container that does not stop is removed all the same", async (docker) => {
-  const launcher = await newLauncher(docker);
-  await docker.on("stop", { stderr: "Error response from daemon: cannot stop container", code: 1 });
-  await launcher.stop("one");
-  assertEquals(await asked(docker), ["stop --time=10 one", "rm --force --volumes one"]);
-});
-
-dockerTest("a removal is tried more than once, but not for ever", async (docker) => {
-  const launcher = await newLauncher(docker);
-  const busy = { stderr: "Error response from daemon: device busy", code: 1 };
-  await docker.on("rm", busy, busy, "", busy);
-  await launcher.remove("one");
-  await assertRejects(() => launcher.remove("one"), DockerError, "device busy");
-  assertEquals((await docker.calls("rm")).length, 6);
-});
-
-dockerTest("an address is used again only when it was given up, and after all others", async (docker) => {
-  const launcher = await newLauncher(docker, {}, "10.9.0.0/29");
-  const launch = async (id: string) => (await launcher.launch({ id, revision: REVISION })).origin.slice(12, -5);
-  assertEquals([await launch("a"), await launch("b")], ["0.2", "0.3"]);
-  await launcher.remove("a");
-  launcher.forget("b");
-  launcher.forget("b");
-  launcher.forget("nobody");
-  assertEquals([await launch("c"), await launch("d"), await launch("e")], ["0.4", "0.5", "0.6"]);
-  assertEquals(await launch("f"), "0.3");
-  await assertRejects(() => launch("g"), RangeError);
-  launcher.forget("a");
-  assertEquals(await launch("g"), "0.2");
-});
-
 dockerTest("an image that somebody has removed is pulled again, and the start goes on", async (docker) => {
   const launcher = await newLauncher(docker);
   const gone = refused(`No such image: sha256:${ID}`);
@@ -351,56 +188,6 @@ dockerTest("an image that is gone again at once is not pulled for ever", async (
   const revision = { ...REVISION, imageDigest: `golang@sha256:${ID}` };
   await assertRejects(() => launcher.launch({ id: "one", revision }), DockerError, "No such image");
   assertEquals((await docker.calls("run")).length, 2);
-});
-
-dockerTest("the last lines of a container are read before it is removed, and kept", async (docker) => {
-  const launcher = await newLauncher(docker, { now: () => 1_700_000_000_000 });
-  const told: string[] = [];
-  launcher.outputs.watch("golang", ({ id }) => told.push(id));
-  await launcher.launch({ id: "one", revision: REVISION });
-  await launcher.launch({ id: "two", revision: REVISION });
-  const gone = { stderr: "Error response from daemon: No such container\n", code: 1 };
-  const line = { stdout: "2026-01-02T03:04:05.000000006Z bye\n" };
-  await docker.on("stop", "");
-  await docker.on("logs", line, line, gone);
-  await launcher.stop("one");
-  await launcher.remove("two");
-  const logs = "logs --timestamps --tail=1000";
-  const removal = "rm --force --volumes";
-  assertEquals(await asked(docker), [
-    "run",
-    "run",
-    ...["stop --time=10 one", `${logs} one`, `${removal} one`],
-    ...[`${logs} two`, `${removal} two`],
-  ]);
-  assertEquals(await Array.fromAsync(launcher.outputs.read("one")), [
-    { stream: "stdout", time: "2026-01-02T03:04:05.000000006Z", text: "bye" },
-  ]);
-  assertEquals(await launcher.output("two", 20), "bye");
-  const endedAt = 1_700_000_000_000;
-  assertEquals(launcher.outputs.list("golang"), [
-    { id: "one", revision: REVISION.name, endedAt },
-    { id: "two", revision: REVISION.name, endedAt },
-  ]);
-  assertEquals(told, ["one", "two"]);
-});
-
-dockerTest("what the app writes is read line by line", async (docker) => {
-  const launcher = await newLauncher(docker);
-  await docker.on("logs", { stdout: "2026-01-02T03:04:05.000000006Z listening\n" });
-  assertEquals(await Array.fromAsync(launcher.outputs.read("one", { tail: 1 })), [{
-    stream: "stdout",
-    time: "2026-01-02T03:04:05.000000006Z",
-    text: "listening",
-  }]);
-});
-
-dockerTest("what the app has written is read as it came", async (docker) => {
-  const launcher = await newLauncher(docker);
-  await docker.on("logs", { stdout: "listening\n", stderr: "panic\n" }, { stderr: "No such container: one", code: 1 });
-  assertEquals(await launcher.output("one", 20), "listening\npanic");
-  assertEquals(await docker.calls("logs"), [["logs", "--tail=20", "one"]]);
-  await assertRejects(() => launcher.output("one", 20), DockerError, "No such container");
 });
 
 dockerTest("a container that somebody removes while it is being started is known for what it is", async (docker) => {

@@ -1,0 +1,165 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { DockerError } from "../../src/docker/command.ts";
+import { EngineSocket } from "../../src/docker/engine_socket.ts";
+import { dockerTest, noFakeDocker } from "../support/fake_docker.ts";
+import { FakeEngine } from "../support/fake_engine.ts";
+import { noNet } from "../support/permissions.ts";
+import { asked, newLauncher, refused, REVISION } from "./launcher_kit.ts";
+
+dockerTest("a container is paused no more, also when somebody else was faster", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const notPaused = { stderr: "Error response from daemon: Container one is not paused", code: 1 };
+  await docker.on("unpause", "one\n", notPaused, { stderr: "Error response from daemon: busy", code: 1 });
+  await launcher.resume("one");
+  await launcher.resume("one");
+  await assertRejects(() => launcher.resume("one"), DockerError, "busy");
+});
+
+dockerTest("a container is paused, also when somebody else was faster", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const paused = { stderr: "Error response from daemon: Container one is already paused", code: 1 };
+  await docker.on("pause", "one\n", paused, {
+    stderr: "Error response from daemon: Container one is not running",
+    code: 1,
+  });
+  await launcher.pause("one");
+  await launcher.pause("one");
+  await assertRejects(() => launcher.pause("one"), DockerError, "not running");
+});
+
+dockerTest("the socket pauses and resumes, and the command where it does not", async (docker) => {
+  await using engine = await FakeEngine.start();
+  await docker.on("context inspect", `unix://${engine.path}\n`);
+  await docker.on("info", "ID-1\n");
+  using socket = new EngineSocket(docker.command);
+  const launcher = await newLauncher(docker, { socket });
+  await docker.on("pause", "");
+  await docker.on("unpause", "");
+  await socket.find();
+  engine.on("POST /containers/one/pause", 204);
+  engine.on("POST /containers/one/unpause", 500, { message: "Container 0123 is not paused" });
+  await launcher.pause("one");
+  await launcher.resume("one");
+  await assertRejects(() => launcher.resume("two"), DockerError, "not found");
+  engine.on("POST /containers/one/stop?t=10", 304);
+  engine.on("DELETE /containers/one?force=true&v=true", 204);
+  engine.on("DELETE /containers/two?force=true&v=true", 404, { message: "No such container: two" });
+  await launcher.stop("one");
+  await launcher.remove("two");
+  assertEquals(await docker.calls("rm"), []);
+  assertEquals([await docker.calls("pause"), await docker.calls("unpause")], [[], []]);
+  await engine.stop();
+  await launcher.pause("one");
+  await launcher.resume("one");
+  assertEquals([await docker.calls("pause"), await docker.calls("unpause")], [[["pause", "one"]], [[
+    "unpause",
+    "one",
+  ]]]);
+}, { ignore: noFakeDocker || noNet });
+
+dockerTest("the end of every command that makes a container can be waited for", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const gate = await docker.gate();
+  await docker.on("run", { gate, ...refused("something broke") });
+  const launched = launcher.launch({ id: "one", revision: REVISION });
+  await gate.reached();
+  launcher.started("one");
+  await launched;
+  let settled = false;
+  const settling = launcher.settled().then(() => settled = true);
+  await Promise.resolve();
+  assertEquals(settled, false);
+  await gate.open();
+  await settling;
+});
+
+dockerTest("a container that has vanished is as good as stopped and removed", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const gone = { stderr: "Error response from daemon: No such container: one", code: 1 };
+  const going = { stderr: "Error response from daemon: removal of container one is already in progress", code: 1 };
+  await docker.on("stop", gone);
+  await docker.on("rm", gone, going);
+  await launcher.stop("one");
+  await launcher.stop("one");
+});
+
+dockerTest("a container that does not stop is removed all the same", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("stop", { stderr: "Error response from daemon: cannot stop container", code: 1 });
+  await launcher.stop("one");
+  assertEquals(await asked(docker), ["stop --time=10 one", "rm --force --volumes one"]);
+});
+
+dockerTest("a removal is tried more than once, but not for ever", async (docker) => {
+  const launcher = await newLauncher(docker);
+  const busy = { stderr: "Error response from daemon: device busy", code: 1 };
+  await docker.on("rm", busy, busy, "", busy);
+  await launcher.remove("one");
+  await assertRejects(() => launcher.remove("one"), DockerError, "device busy");
+  assertEquals((await docker.calls("rm")).length, 6);
+});
+
+dockerTest("an address is used again only when it was given up, and after all others", async (docker) => {
+  const launcher = await newLauncher(docker, {}, "10.9.0.0/29");
+  const launch = async (id: string) => (await launcher.launch({ id, revision: REVISION })).origin.slice(12, -5);
+  assertEquals([await launch("a"), await launch("b")], ["0.2", "0.3"]);
+  await launcher.remove("a");
+  launcher.forget("b");
+  launcher.forget("b");
+  launcher.forget("nobody");
+  assertEquals([await launch("c"), await launch("d"), await launch("e")], ["0.4", "0.5", "0.6"]);
+  assertEquals(await launch("f"), "0.3");
+  await assertRejects(() => launch("g"), RangeError);
+  launcher.forget("a");
+  assertEquals(await launch("g"), "0.2");
+});
+
+dockerTest("the last lines of a container are read before it is removed, and kept", async (docker) => {
+  const launcher = await newLauncher(docker, { now: () => 1_700_000_000_000 });
+  const told: string[] = [];
+  launcher.outputs.watch("golang", ({ id }) => told.push(id));
+  await launcher.launch({ id: "one", revision: REVISION });
+  await launcher.launch({ id: "two", revision: REVISION });
+  const gone = { stderr: "Error response from daemon: No such container\n", code: 1 };
+  const line = { stdout: "2026-01-02T03:04:05.000000006Z bye\n" };
+  await docker.on("stop", "");
+  await docker.on("logs", line, line, gone);
+  await launcher.stop("one");
+  await launcher.remove("two");
+  const logs = "logs --timestamps --tail=1000";
+  const removal = "rm --force --volumes";
+  assertEquals(await asked(docker), [
+    "run",
+    "run",
+    ...["stop --time=10 one", `${logs} one`, `${removal} one`],
+    ...[`${logs} two`, `${removal} two`],
+  ]);
+  assertEquals(await Array.fromAsync(launcher.outputs.read("one")), [
+    { stream: "stdout", time: "2026-01-02T03:04:05.000000006Z", text: "bye" },
+  ]);
+  assertEquals(await launcher.output("two", 20), "bye");
+  const endedAt = 1_700_000_000_000;
+  assertEquals(launcher.outputs.list("golang"), [
+    { id: "one", revision: REVISION.name, endedAt },
+    { id: "two", revision: REVISION.name, endedAt },
+  ]);
+  assertEquals(told, ["one", "two"]);
+});
+
+dockerTest("what the app writes is read line by line", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("logs", { stdout: "2026-01-02T03:04:05.000000006Z listening\n" });
+  assertEquals(await Array.fromAsync(launcher.outputs.read("one", { tail: 1 })), [{
+    stream: "stdout",
+    time: "2026-01-02T03:04:05.000000006Z",
+    text: "listening",
+  }]);
+});
+
+dockerTest("what the app has written is read as it came", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("logs", { stdout: "listening\n", stderr: "panic\n" }, { stderr: "No such container: one", code: 1 });
+  assertEquals(await launcher.output("one", 20), "listening\npanic");
+  assertEquals(await docker.calls("logs"), [["logs", "--tail=20", "one"]]);
+  await assertRejects(() => launcher.output("one", 20), DockerError, "No such container");
+});
