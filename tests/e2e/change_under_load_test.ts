@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { build, noDocker } from "../support/docker.ts";
 import { Program } from "../support/program.ts";
 import { LIVE_APP } from "./live_app.ts";
-import { Load, until } from "./load.ts";
+import { until } from "../support/until.ts";
+import { Load } from "./load.ts";
 
 const LEAST_REQUESTS = 10_000;
 const SLOW_LINES = 200;

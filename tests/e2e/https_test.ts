@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { build, docker, noDocker } from "../support/docker.ts";
 import { HttpReader, writeAll } from "../support/http_message.ts";
 import { Program } from "../support/program.ts";
+import { until } from "../support/until.ts";
 
 const CADDY = `FROM nodejs-docker
 USER 0:0
@@ -62,13 +63,4 @@ Deno.test({
 async function isListening(port: number): Promise<boolean> {
   (await Deno.connect({ hostname: "127.0.0.1", port })).close();
   return true;
-}
-
-/** Resolves as soon as something is so. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!await isSo()) {
-    if (performance.now() > deadline) throw new Error(`It never came to this: ${isSo}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }

@@ -66,12 +66,3 @@ export class Load {
     this.#workers.push(ended.promise);
   }
 }
-
-/** Resolves when the load has come to that; a load that fails for long is given up. */
-export async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`It never came to this: ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

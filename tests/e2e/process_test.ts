@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { build, docker, noDocker } from "../support/docker.ts";
 import { Program } from "../support/program.ts";
+import { until } from "../support/until.ts";
 
 /** An app that answers after as many seconds as the query says. */
 const SLOW_APP = `FROM python-docker
@@ -217,8 +218,3 @@ Deno.test({
   assert(instance!.address !== `127.0.0.1:${first}`);
   taken.close();
 });
-
-/** Asks again until it is so. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!await isSo()) await new Promise((resolve) => setTimeout(resolve, 20));
-}

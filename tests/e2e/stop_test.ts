@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { noDocker } from "../support/docker.ts";
 import { Program } from "../support/program.ts";
+import { until } from "../support/until.ts";
 
 Deno.test({
   name: "deploys that come or are on their way while cless stops leave no container behind",
@@ -22,7 +23,3 @@ Deno.test({
   }
   assertEquals(await program.containers(), []);
 });
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!await isSo());
-}

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { build, docker, noDocker } from "../support/docker.ts";
 import { Program } from "../support/program.ts";
-import { Load, until } from "./load.ts";
+import { until } from "../support/until.ts";
+import { Load } from "./load.ts";
 
 const VOLUME = "cless-e2e-volume";
 

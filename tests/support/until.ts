@@ -1,10 +1,10 @@
-/** How long something may take that ought to happen at once, ms. */
-const PATIENCE_MS = 5000;
+/** How long something may take, ms: what ought to happen at once must not fail where the machine is busy. */
+const PATIENCE_MS = 60_000;
 
 /** Resolves as soon as something is so; fails when it does not become so. */
-export async function until(condition: () => boolean): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
-  while (!condition()) {
+  while (!await condition()) {
     if (performance.now() > deadline) throw new Error(`It never came to this: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
