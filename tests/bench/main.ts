@@ -1,20 +1,21 @@
 import { DockerCommand } from "../../src/docker/command.ts";
 import { messageOf, OperatorError } from "../../src/errors.ts";
-import { buildApp } from "./app.ts";
-import { ClessUnderTest } from "./cless_under_test.ts";
-import { BareStarter, coldStarts } from "./cold_start.ts";
-import { BenchError, BenchUsageError } from "./errors.ts";
-import { type Finding, findingsTable } from "./finding.ts";
-import { measureForwarding } from "./forwarding.ts";
-import { type Herd, herd } from "./herd.ts";
-import { describeMachine } from "./machine.ts";
-import { lockMachine } from "./machine_lock.ts";
-import { HELP, type Options, readOptions } from "./options.ts";
-import { coldFindings, herdFindings, sizesFindings, storeFindings, wakeFindings } from "./report.ts";
-import { sizes } from "./sizes.ts";
-import { storeTimes } from "./store.ts";
-import { wakes } from "./wake.ts";
-import { howToInstall, TOOLS, versionOf } from "./tool.ts";
+import { forward } from "./forward/forward.ts";
+import { store } from "./growth/store.ts";
+import { idle } from "./idle/sizes.ts";
+import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
+import type { Outcome, Scenario } from "./scenario.ts";
+import { coldStart } from "./starts/cold_start.ts";
+import { herd } from "./starts/herd.ts";
+import { wake } from "./starts/wake.ts";
+import { buildApp } from "./support/app.ts";
+import { BenchError, BenchUsageError } from "./support/errors.ts";
+import { type Finding, findingsTable } from "./support/finding.ts";
+import { describeMachine } from "./support/machine.ts";
+import { lockMachine } from "./support/machine_lock.ts";
+import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
+
+const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, idle, store };
 
 /** Runs the bench; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
@@ -44,7 +45,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Starts everything, measures, prints, and ends everything. */
+/** Measures one thing after the other, prints, and ends everything that it has started. */
 async function bench(options: Options, signal: AbortSignal): Promise<Finding[]> {
   if (await versionOf(TOOLS.wrk) === undefined) throw new BenchError(howToInstall(TOOLS.wrk));
   using _lock = await lockMachine();
@@ -53,58 +54,26 @@ async function bench(options: Options, signal: AbortSignal): Promise<Finding[]> 
   const folder = await Deno.makeTempDir({ prefix: "cless-bench-" });
   await using started = new AsyncDisposableStack();
   started.defer(() => Deno.remove(folder, { recursive: true }));
-  const wanted = (scenario: Options["only"][number]) => options.only.includes(scenario);
-  const tables: string[] = [];
-  const findings: Finding[] = [];
-
   note("building the app's image");
   const app = await buildApp(docker, folder, signal);
-  if (wanted("forward")) {
-    const forwarding = await measureForwarding(docker, folder, { ...options, note: noteOf("forward") }, signal);
-    tables.push(...forwarding.tables);
-    findings.push(...forwarding.findings);
+  const outcomes: Outcome[] = [];
+  for (const id of options.only) {
+    signal.throwIfAborted();
+    note(id);
+    const own = `${folder}/${id}`;
+    await Deno.mkdir(own);
+    outcomes.push(
+      await SCENARIOS[id]({ app, docker, folder: own, options, note: (line) => note(`${id}: ${line}`), signal }),
+    );
   }
-  if (wanted("cold") || wanted("wake") || wanted("herd")) {
-    await using cless = await ClessUnderTest.start(docker, `${folder}/cold`, signal);
-    if (wanted("cold")) {
-      await using bare = new BareStarter(docker, app, folder);
-      const load = { count: options.coldStarts, note: noteOf("cold") };
-      findings.push(...coldFindings(await coldStarts(cless, bare, load, signal)));
-    }
-    if (wanted("wake")) {
-      const load = { count: options.wakes, note: noteOf("wake") };
-      findings.push(...wakeFindings(await wakes(cless, docker, load, signal)));
-    }
-    if (wanted("herd")) {
-      const herds: Herd[] = [];
-      while (herds.length < options.herds) {
-        signal.throwIfAborted();
-        note(`herd: ${herds.length + 1} of ${options.herds}`);
-        herds.push(await herd(cless, docker));
-      }
-      findings.push(...herdFindings(herds));
-    }
-  }
-  if (wanted("sizes")) {
-    note("sizes");
-    const load = { starts: options.rounds, seconds: options.seconds };
-    findings.push(...sizesFindings(await sizes(docker, folder, load, signal)));
-  }
-  if (wanted("store")) {
-    note("store");
-    findings.push(...storeFindings(await storeTimes(`${folder}/store`, options.rounds)));
-  }
-  console.log([...tables, findingsTable(findings), machine].join("\n\n"));
+  const findings = outcomes.flatMap(({ findings }) => findings);
+  console.log([...outcomes.flatMap(({ tables = [] }) => tables), findingsTable(findings), machine].join("\n\n"));
   return findings;
 }
 
 /** Says on stderr how far it is. */
 function note(line: string): void {
   console.error(`bench: ${line}`);
-}
-
-function noteOf(scenario: string): (line: string) => void {
-  return (line) => note(`${scenario}: ${line}`);
 }
 
 Deno.exit(await main(Deno.args));

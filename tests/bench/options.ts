@@ -1,19 +1,19 @@
 import { parseArgs } from "node:util";
 import { messageOf } from "../../src/errors.ts";
-import { PEER_IDS } from "./contenders.ts";
-import { BenchUsageError } from "./errors.ts";
-import { type Load, LOADS } from "./loads.ts";
+import { PEER_IDS } from "./forward/contenders.ts";
+import { BenchUsageError } from "./support/errors.ts";
+import { type Load, LOADS } from "./forward/loads.ts";
 
 /** What can be measured, in the order in which it is. */
-export const SCENARIOS = ["forward", "cold", "wake", "herd", "sizes", "store"] as const;
+const SCENARIO_IDS = ["forward", "cold", "wake", "herd", "idle", "store"] as const;
 /** The name of something that can be measured. */
-export type Scenario = typeof SCENARIOS[number];
+export type ScenarioId = typeof SCENARIO_IDS[number];
 
 const LOAD_IDS = LOADS.map(({ id }) => id);
 
 /** What to measure, and how long. */
 export interface Options {
-  readonly only: readonly Scenario[];
+  readonly only: readonly ScenarioId[];
   /** What the proxies are put under. */
   readonly loads: readonly Load[];
   /** The ids of those that cless is compared with, beside the floor. */
@@ -39,7 +39,7 @@ Compares cless with its peers on this machine, and prints the figures as Markdow
   --quick       one short round of everything; fails on wrong answers only, not on speed
   --rounds N    how often each proxy gets its turn (5)
   --seconds N   how long a turn takes (4)
-  --only LIST   some of ${SCENARIOS.join(",")}
+  --only LIST   some of ${SCENARIO_IDS.join(",")}
   --loads LIST  of forward, some of ${LOAD_IDS.join(",")}
   --peers LIST  of forward, some of ${PEER_IDS.join(",")}; cless exact and the floor always play
   --help`;
@@ -57,7 +57,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
   const loads = readList("loads", flags.loads, LOAD_IDS);
   return {
     quick,
-    only: readList("only", flags.only, SCENARIOS),
+    only: readList("only", flags.only, SCENARIO_IDS),
     loads: LOADS.filter(({ id }) => loads.includes(id)),
     peers: readList("peers", flags.peers, PEER_IDS),
     rounds: readCount("rounds", flags.rounds, quick ? 1 : 5),

@@ -1,5 +1,5 @@
 import { DockerCommand } from "../../src/docker/command.ts";
-import { buildApp } from "../bench/app.ts";
+import { buildApp } from "../bench/support/app.ts";
 import { docker } from "../support/docker.ts";
 import { Program } from "../support/program.ts";
 import { Random } from "../support/random.ts";

@@ -1,6 +1,6 @@
 import { caddyConfig, haproxyConfig, nginxConfig, type Place } from "./peer_configs.ts";
-import { freePort, Program } from "./program.ts";
-import { buildGo, type Tool, TOOLS } from "./tool.ts";
+import { freePort, Program } from "../support/program.ts";
+import { buildGo, type Tool, TOOLS } from "../support/tool.ts";
 
 const HERE = `${import.meta.dirname}/peers`;
 

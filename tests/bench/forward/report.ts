@@ -1,10 +1,10 @@
 import { type Contender, EXACT, FETCH } from "./contenders.ts";
-import type { Finding } from "./finding.ts";
+import type { Finding } from "../support/finding.ts";
 import { bodyBytes, type Load, MB } from "./loads.ts";
 import { FLOOR } from "./peers.ts";
 import type { Played, Turn } from "./rounds.ts";
-import { median, spread } from "./statistics.ts";
-import { table } from "./table.ts";
+import { median, spread } from "../support/statistics.ts";
+import { table } from "../support/table.ts";
 
 /** What all proxies did under one load. */
 export interface LoadResult {

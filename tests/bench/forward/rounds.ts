@@ -1,12 +1,12 @@
-import { APP_HOST } from "./app.ts";
+import { APP_HOST } from "../support/app.ts";
 import type { Contender } from "./contenders.ts";
-import type { Count } from "./count.ts";
-import { BenchError } from "./errors.ts";
+import type { Count } from "../support/count.ts";
+import { BenchError } from "../support/errors.ts";
 import { bodyBytes, type Load, MB } from "./loads.ts";
-import { watchMemory } from "./memory_watch.ts";
-import { cpuMicros, residentMb } from "./process.ts";
+import { watchMemory } from "../support/memory_watch.ts";
+import { cpuMicros, residentMb } from "../support/process.ts";
 import type { Sender } from "./sender.ts";
-import { wrk } from "./wrk.ts";
+import { wrk } from "../support/wrk.ts";
 
 const POST_SCRIPT = `${import.meta.dirname}/post.lua`;
 

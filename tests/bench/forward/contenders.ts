@@ -1,10 +1,10 @@
-import type { DockerCommand } from "../../src/docker/command.ts";
-import { APP_HOST, checkAnswer } from "./app.ts";
-import { ClessUnderTest } from "./cless_under_test.ts";
-import { BenchError } from "./errors.ts";
-import { HttpClient } from "./http_client.ts";
+import type { DockerCommand } from "../../../src/docker/command.ts";
+import { APP_HOST, checkAnswer } from "../support/app.ts";
+import { ClessUnderTest } from "../support/cless_under_test.ts";
+import { BenchError } from "../support/errors.ts";
+import { HttpClient } from "../support/http_client.ts";
 import { FLOOR, PEERS, startPeer } from "./peers.ts";
-import { howToInstall, versionOf } from "./tool.ts";
+import { howToInstall, versionOf } from "../support/tool.ts";
 
 /** The id of cless itself, which is always there, as is the floor. */
 export const EXACT = "exact";

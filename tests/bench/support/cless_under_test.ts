@@ -1,10 +1,10 @@
-import type { DockerCommand } from "../../src/docker/command.ts";
-import { LABEL } from "../../src/docker/run_args.ts";
+import type { DockerCommand } from "../../../src/docker/command.ts";
+import { LABEL } from "../../../src/docker/run_args.ts";
 import { BenchError } from "./errors.ts";
 import { HttpClient, untilAnswer } from "./http_client.ts";
 import { freePort, Program } from "./program.ts";
 
-const ROOT = `${import.meta.dirname}/../..`;
+const ROOT = `${import.meta.dirname}/../../..`;
 /** What a removed container leaves for cless and the engine to do in the background is done by then, ms. */
 const SETTLE_MS = 300;
 

@@ -1,13 +1,13 @@
-import type { DockerCommand } from "../../src/docker/command.ts";
-import { conventionImage, conventionRevision, type Revision } from "../../src/domain/revision.ts";
-import { messageOf } from "../../src/errors.ts";
+import type { DockerCommand } from "../../../src/docker/command.ts";
+import { conventionImage, conventionRevision, type Revision } from "../../../src/domain/revision.ts";
+import { messageOf } from "../../../src/errors.ts";
 import { BenchError } from "./errors.ts";
 import type { Answer } from "./http_client.ts";
 import { buildGo, howToInstall, TOOLS, versionOf } from "./tool.ts";
 
 const SERVICE = "bench-app";
 const IMAGE = conventionImage(SERVICE);
-const SOURCE = `${import.meta.dirname}/app`;
+const SOURCE = `${import.meta.dirname}/../app`;
 const BODY = "hello, bench";
 
 /** The Host that leads to the app. */

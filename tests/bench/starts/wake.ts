@@ -1,14 +1,20 @@
-import type { DockerCommand } from "../../src/docker/command.ts";
-import { EngineSocket } from "../../src/docker/engine_socket.ts";
-import { APP_HOST, checkAnswer } from "./app.ts";
-import type { ClessUnderTest } from "./cless_under_test.ts";
-import { BenchError } from "./errors.ts";
-import { HttpClient } from "./http_client.ts";
+import type { DockerCommand } from "../../../src/docker/command.ts";
+import { EngineSocket } from "../../../src/docker/engine_socket.ts";
+import { APP_HOST, checkAnswer } from "../support/app.ts";
+import { ClessUnderTest } from "../support/cless_under_test.ts";
+import { BenchError } from "../support/errors.ts";
+import { HttpClient } from "../support/http_client.ts";
+import type { Bench, Outcome } from "../scenario.ts";
+import type { Finding } from "../support/finding.ts";
+import { median, percentile, spread } from "../support/statistics.ts";
+
+const BARS_MS = { p50: 20, p99: 60 };
+const RATIO_BAR = 1.2;
 
 const PATIENCE_MS = 10_000;
 
 /** The same wake in two ways, ms from the beginning to the whole answer. */
-export interface Wake {
+interface Wake {
   /** A request to a service whose instance is paused. */
   readonly cless: number;
   /** The engine is told by its socket to let the container go on, and then the app is asked. */
@@ -20,7 +26,7 @@ export interface Wake {
  *
  * @throws {BenchError} When there was a wrong answer, or the engine has no socket here.
  */
-export async function wakes(
+async function wakes(
   cless: ClessUnderTest,
   docker: DockerCommand,
   { count, note }: { count: number; note: (line: string) => void },
@@ -72,4 +78,36 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
     if (performance.now() > end) throw new BenchError("cless does not notice what happens to its container");
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
+}
+
+/** What {@linkcode wakes} tells. */
+function wakeFindings(wakes: readonly Wake[]): Finding[] {
+  const summary = (what: string, all: number[]) => ({
+    what,
+    value: `${median(all).toFixed(1)} ms, p99 ${percentile(all, 0.99).toFixed(1)} ms`,
+    spread: spread(all, 1),
+  });
+  const through = wakes.map(({ cless }) => cless);
+  const bare = wakes.map(({ bare }) => bare);
+  const ratio = median(through) / median(bare);
+  return [
+    {
+      ...summary(`wake from pause through cless (${wakes.length} times)`, through),
+      bar: `≤ ${BARS_MS.p50} ms, p99 ≤ ${BARS_MS.p99} ms`,
+      met: median(through) <= BARS_MS.p50 && percentile(through, 0.99) <= BARS_MS.p99,
+    },
+    summary("wake from pause, bare unpause by the socket and first answer", bare),
+    {
+      what: "wake from pause, cless ÷ bare",
+      value: ratio.toFixed(2),
+      bar: `≤ ${RATIO_BAR}`,
+      met: ratio <= RATIO_BAR,
+    },
+  ];
+}
+
+/** Wakes from pause through cless, each beside a bare one. */
+export async function wake({ docker, folder, note, options, signal }: Bench): Promise<Outcome> {
+  await using cless = await ClessUnderTest.start(docker, `${folder}/data`, signal);
+  return { findings: wakeFindings(await wakes(cless, docker, { count: options.wakes, note }, signal)) };
 }

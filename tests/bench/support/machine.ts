@@ -1,5 +1,5 @@
-import type { DockerCommand } from "../../src/docker/command.ts";
-import { findEngine } from "../../src/docker/engine.ts";
+import type { DockerCommand } from "../../../src/docker/command.ts";
+import { findEngine } from "../../../src/docker/engine.ts";
 import { TOOLS, versionOf } from "./tool.ts";
 
 const PEER_NAMES = { go: "Go", caddy: "Caddy", haproxy: "HAProxy", nginx: "nginx" } as const;

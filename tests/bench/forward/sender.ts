@@ -1,10 +1,10 @@
-import { APP_HOST } from "./app.ts";
-import type { Count } from "./count.ts";
-import { BenchError } from "./errors.ts";
+import { APP_HOST } from "../support/app.ts";
+import type { Count } from "../support/count.ts";
+import { BenchError } from "../support/errors.ts";
 import type { Load } from "./loads.ts";
-import { buildGo } from "./tool.ts";
+import { buildGo } from "../support/tool.ts";
 
-const SOURCE = `${import.meta.dirname}/sender`;
+const SOURCE = `${import.meta.dirname}/../sender`;
 /** How long requests that were begun may take to end, ms. */
 const PATIENCE_MS = 90_000;
 const decoder = new TextDecoder();

@@ -1,15 +1,21 @@
-import type { Store } from "../../src/control/store.ts";
-import { SqliteStore } from "../../src/sqlite/store.ts";
-import { newScene } from "../control/deploy/deployer_kit.ts";
-import type { FakeStore } from "../support/fake_store.ts";
-import { creationOf, revisionOf } from "../sqlite/kit.ts";
+import type { Store } from "../../../src/control/store.ts";
+import { SqliteStore } from "../../../src/sqlite/store.ts";
+import { newScene } from "../../control/deploy/deployer_kit.ts";
+import type { FakeStore } from "../../support/fake_store.ts";
+import { creationOf, revisionOf } from "../../sqlite/kit.ts";
+import type { Bench, Outcome } from "../scenario.ts";
+import type { Finding } from "../support/finding.ts";
+import { median, spread } from "../support/statistics.ts";
+
+const START_BAR_MS = 1000;
+const CHANGE_BAR_MS = 10;
 
 /** How many services the store has, with two revisions each. */
-export const STORED_SERVICES = 10_000;
+const STORED_SERVICES = 10_000;
 const CHANGES = 200;
 
 /** How long a store with many services takes. */
-export interface StoreTimes {
+interface StoreTimes {
   /** From opening the file until every service can be asked for, ms. */
   readonly startMs: readonly number[];
   /** From a change of traffic being asked for until it is on disk and requests see it, ms. */
@@ -17,7 +23,7 @@ export interface StoreTimes {
 }
 
 /** Opens a store with many services some times, and changes some of them. */
-export async function storeTimes(folder: string, starts: number): Promise<StoreTimes> {
+async function storeTimes(folder: string, starts: number): Promise<StoreTimes> {
   await Deno.mkdir(folder);
   fill(folder);
   const startMs: number[] = [];
@@ -59,4 +65,29 @@ function fill(folder: string): void {
 
 function nameOf(number: number): string {
   return `app-${number}`;
+}
+
+/** What {@linkcode storeTimes} tells. */
+function storeFindings({ startMs, changeMs }: StoreTimes): Finding[] {
+  return [
+    {
+      what: `${STORED_SERVICES} services: opened and published`,
+      value: `${median(startMs).toFixed(0)} ms`,
+      spread: spread(startMs, 0),
+      bar: `≤ ${START_BAR_MS} ms`,
+      met: median(startMs) <= START_BAR_MS,
+    },
+    {
+      what: `${STORED_SERVICES} services: a change of traffic kept and published`,
+      value: `${median(changeMs).toFixed(1)} ms`,
+      spread: spread(changeMs, 1),
+      bar: `≤ ${CHANGE_BAR_MS} ms`,
+      met: median(changeMs) <= CHANGE_BAR_MS,
+    },
+  ];
+}
+
+/** A store with many services. */
+export async function store({ folder, options }: Bench): Promise<Outcome> {
+  return { findings: storeFindings(await storeTimes(`${folder}/store`, options.rounds)) };
 }

@@ -1,13 +1,18 @@
-import type { DockerCommand } from "../../src/docker/command.ts";
-import { OwnNetwork } from "../../src/docker/network/network.ts";
-import { runArgs } from "../../src/docker/run_args.ts";
-import type { Revision } from "../../src/domain/revision.ts";
-import { APP_HOST, checkAnswer } from "./app.ts";
-import { type ClessUnderTest, removeContainers, settle } from "./cless_under_test.ts";
-import { HttpClient, untilAnswer } from "./http_client.ts";
+import type { DockerCommand } from "../../../src/docker/command.ts";
+import { OwnNetwork } from "../../../src/docker/network/network.ts";
+import { runArgs } from "../../../src/docker/run_args.ts";
+import type { Revision } from "../../../src/domain/revision.ts";
+import { APP_HOST, checkAnswer } from "../support/app.ts";
+import { ClessUnderTest, removeContainers, settle } from "../support/cless_under_test.ts";
+import { HttpClient, untilAnswer } from "../support/http_client.ts";
+import type { Bench, Outcome } from "../scenario.ts";
+import type { Finding } from "../support/finding.ts";
+import { median, spread } from "../support/statistics.ts";
+
+const BAR_MS = 10;
 
 /** The same start in two ways, ms from the beginning to the whole answer. */
-export interface ColdStart {
+interface ColdStart {
   /** A request to a service without a container. */
   readonly cless: number;
   /** `docker run -d` with the same flags, and then requests until there is an answer. */
@@ -15,7 +20,7 @@ export interface ColdStart {
 }
 
 /** Starts the app's container without cless, as cless does it. */
-export class BareStarter implements AsyncDisposable {
+class BareStarter implements AsyncDisposable {
   readonly #docker: DockerCommand;
   readonly #network: OwnNetwork;
   readonly #owner: string;
@@ -64,7 +69,7 @@ export class BareStarter implements AsyncDisposable {
  *
  * @throws {BenchError} When there was a wrong answer.
  */
-export async function coldStarts(
+async function coldStarts(
   cless: ClessUnderTest,
   bare: BareStarter,
   { count, note }: { count: number; note: (line: string) => void },
@@ -92,4 +97,31 @@ export async function coldStarts(
     note(`start ${n} of ${count}: cless ${start.cless.toFixed(0)} ms, bare ${start.bare.toFixed(0)} ms`);
   }
   return starts;
+}
+
+/** What {@linkcode coldStarts} tells. */
+function coldFindings(starts: readonly ColdStart[]): Finding[] {
+  const summary = (what: string, ms: number[]) => ({
+    what,
+    value: `${median(ms).toFixed(0)} ms`,
+    spread: spread(ms, 0),
+  });
+  const added = starts.map(({ cless, bare }) => cless - bare);
+  return [
+    summary("cold start through cless", starts.map(({ cless }) => cless)),
+    summary("cold start, bare docker run -d and first answer", starts.map(({ bare }) => bare)),
+    {
+      ...summary(`cold start, what cless adds (${starts.length} pairs)`, added),
+      bar: `≤ ${BAR_MS} ms`,
+      met: median(added) <= BAR_MS,
+    },
+  ];
+}
+
+/** Cold starts through cless, each beside a bare one. */
+export async function coldStart({ app, docker, folder, note, options, signal }: Bench): Promise<Outcome> {
+  await using cless = await ClessUnderTest.start(docker, `${folder}/data`, signal);
+  await using bare = new BareStarter(docker, app, folder);
+  const starts = await coldStarts(cless, bare, { count: options.coldStarts, note }, signal);
+  return { findings: coldFindings(starts) };
 }
