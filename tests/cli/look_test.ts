@@ -99,6 +99,7 @@ apiTest("describe shows everything, of variables the names alone", ANSWERS, asyn
     "  concurrency:   0",
     "  minInstances:  0",
     "  maxInstances:  1",
+    "  warmPool:      0",
     "  memory:        256m",
     "  readiness:     /",
     "  env:           MODE, KEY",
