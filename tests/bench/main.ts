@@ -8,6 +8,7 @@ import type { Outcome, Scenario } from "./scenario.ts";
 import { coldStart } from "./starts/cold_start.ts";
 import { herd } from "./starts/herd.ts";
 import { wake } from "./starts/wake.ts";
+import { warmPool } from "./starts/warm_pool.ts";
 import { buildApp } from "./support/app.ts";
 import { BenchError, BenchUsageError } from "./support/errors.ts";
 import { type Finding, findingsTable } from "./support/finding.ts";
@@ -15,7 +16,15 @@ import { describeMachine } from "./support/machine.ts";
 import { lockMachine } from "./support/machine_lock.ts";
 import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 
-const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, idle, store };
+const SCENARIOS: Record<ScenarioId, Scenario> = {
+  forward,
+  cold: coldStart,
+  wake,
+  herd,
+  idle,
+  store,
+  warmpool: warmPool,
+};
 
 /** Runs the bench; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {

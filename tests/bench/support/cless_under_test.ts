@@ -107,6 +107,21 @@ export class ClessUnderTest implements AsyncDisposable {
     }
   }
 
+  /**
+   * Declares a service, which then has one instance.
+   *
+   * @param template Such as `{ image }`.
+   * @throws {BenchError} When cless refuses.
+   */
+  async declare(name: string, template: Readonly<Record<string, unknown>>): Promise<void> {
+    const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/services/${name}`, {
+      method: "PUT",
+      token: this.#token,
+      body: template,
+    });
+    if (status !== 201) throw new BenchError(`cless does not declare ${name}: status ${status}, ${body.slice(0, 200)}`);
+  }
+
   /** The containers that it has. */
   async instances(): Promise<Instance[]> {
     const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/instances`, { token: this.#token });
