@@ -125,7 +125,10 @@ apiTest("describe shows how many containers are made in advance, where there sho
   "GET /v1/services/web/revisions": [{ ...REVISIONS[0], spares: 1 }, { ...REVISIONS[1], spares: 0 }],
 }, async (api) => {
   const { out } = await api.run("describe", "web");
-  assertStringIncludes(out, "\nWarm pool\n  web-00002:  1 made and not started\n  web-00001:  0 made and not started\n");
+  assertStringIncludes(
+    out,
+    "\nWarm pool\n  web-00002:  1 made and not started\n  web-00001:  0 made and not started\n",
+  );
 });
 
 const FAILURE = { reason: "it ended with code 1", at: ago("10s"), count: 4, retryInS: 2 };

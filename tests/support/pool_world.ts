@@ -4,7 +4,7 @@ import { ClessError } from "../../src/errors.ts";
 import { pause } from "../../src/serving/clock.ts";
 import type { Instance, Lease } from "../../src/serving/pool/instance.ts";
 import type { InstancePool } from "../../src/serving/pool/instance_pool.ts";
-import { EngineAway } from "../../src/serving/launcher.ts";
+import { type Container, EngineAway } from "../../src/serving/launcher.ts";
 import { settle } from "./fake_clock.ts";
 import { type Kit, newKit } from "./kit.ts";
 
@@ -117,10 +117,10 @@ export class PoolWorld {
     return those[n % those.length];
   }
 
-  /** The nth container, counted round and round. */
-  pickContainer(n: number): string | undefined {
-    const ids = [...this.kit.launcher.containers.values()]
-      .filter(({ state }) => state === "running" || state === "paused").map(({ id }) => id);
+  /** The nth container in one of some states, counted round and round. */
+  pickContainer(n: number, ...states: Container["state"][]): string | undefined {
+    const { containers } = this.kit.launcher;
+    const ids = [...containers.values()].filter(({ state }) => states.includes(state)).map(({ id }) => id);
     return ids[n % ids.length];
   }
 
@@ -136,14 +136,11 @@ export class PoolWorld {
     this.#mood = mood;
   }
 
-  /** Somebody removes the nth container that was made in advance, or starts it; the engine's events do not matter. */
-  takeSpare(n: number, what: "removed" | "started"): void {
+  /** Somebody removes a container that was made in advance, or starts it; the engine's events do not matter. */
+  takeSpare(id: string, what: "removed" | "started"): void {
     const { containers } = this.kit.launcher;
-    const spares = [...containers.values()].filter(({ state }) => state === "created");
-    const spare = spares[n % spares.length];
-    if (spare === undefined) return;
-    if (what === "removed") containers.delete(spare.id);
-    else containers.set(spare.id, { ...spare, state: "running" });
+    if (what === "removed") containers.delete(id);
+    else containers.set(id, { ...containers.get(id)!, state: "running" });
   }
 
   /** Whether the revision gets requests, so that it should have what it has always. */

@@ -52,11 +52,11 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
   command("time", fc.constantFrom(1_000, 2_000, 5_000, 20_000, 70_000), (world, ms) => world.advance(ms)),
   command("engine", mood, (world, mood) => void (world.mood = mood)),
   command("die", fc.tuple(anyOf, fc.constantFrom(0, 1, 137), fc.boolean()), (world, [n, exitCode, seen]) => {
-    const id = world.pickContainer(n);
+    const id = world.pickContainer(n, "running", "paused");
     if (id !== undefined) world.die(id, exitCode, seen);
   }),
   command("meddle", fc.tuple(anyOf, fc.constantFrom("paused" as const, "resumed" as const)), (world, [n, what]) => {
-    const id = world.pickContainer(n);
+    const id = world.pickContainer(n, "running", "paused");
     if (id !== undefined) world.meddle(id, what);
   }),
   command("reconcile", fc.integer({ min: 0, max: 300 }), (world, ms) => world.reconcile(ms)),
@@ -79,7 +79,8 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
     "take spare",
     fc.tuple(anyOf, fc.constantFrom("removed" as const, "started" as const)),
     (world, [n, what]) => {
-      world.takeSpare(n, what);
+      const id = world.pickContainer(n, "created");
+      if (id !== undefined) world.takeSpare(id, what);
     },
   ),
   command("traffic", fc.boolean(), (world, kept) => void (world.kept = kept)),
