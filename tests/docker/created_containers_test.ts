@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { DockerError } from "../../src/docker/command.ts";
+import { type CommandOptions, DockerCommand, DockerError } from "../../src/docker/command.ts";
 import { EngineSocket } from "../../src/docker/engine_socket.ts";
 import { createArgs } from "../../src/docker/run_args.ts";
 import { EngineAway } from "../../src/serving/launcher.ts";
@@ -137,3 +137,28 @@ dockerTest(
     assertEquals((await docker.calls("network ls")).length, before + 1);
   },
 );
+
+dockerTest("two are made at once at most, and their end can be waited for", async (docker) => {
+  let running = 0;
+  let most = 0;
+  class CountedCommand extends DockerCommand {
+    override async run(args: readonly string[], options?: CommandOptions): Promise<string> {
+      if (args[0] !== "create") return await super.run(args, options);
+      most = Math.max(most, ++running);
+      return await super.run(args, options).finally(() => running--);
+    }
+  }
+  const launcher = await newCreated(docker, REVISION, { docker: new CountedCommand(docker.path) });
+  const gate = await docker.gate();
+  await docker.on("create", { gate, stdout: `${ID}\n` }, `${ID}\n`);
+  most = 0;
+  const made = ["two", "three", "four", "five"].map((id) => launcher.create({ id, revision: REVISION }));
+  await gate.reached();
+  let settled = false;
+  const settling = launcher.settled().then(() => settled = true);
+  await Promise.resolve();
+  assertEquals(settled, false);
+  await gate.open();
+  await Promise.all([...made, settling]);
+  assertEquals([most, (await docker.calls("create")).length], [2, 5]);
+});
