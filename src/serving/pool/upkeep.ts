@@ -98,11 +98,11 @@ export class Upkeep {
     for (const instance of pause) if (freezer.mayPause(instance)) freezer.pause(instance);
   }
 
-  /** Has spare containers made, never beside a start: that has the engine to itself, and may fail as the last one did. */
+  /** Has spare containers made, never beside a start, which has the engine to itself, nor while starts keep failing. */
   #keepWarm(): void {
     const { breaker, crashes, instances, warm } = this.#parts;
     if (!this.kept) warm.empty();
-    else if (instances.coming === 0 && breaker.waiting === 0 && crashes.leftUnasked === 0) warm.fill();
+    else if (instances.coming === 0 && breaker.waiting === 0 && crashes.left === 0) warm.fill();
   }
 
   #shrink(): void {

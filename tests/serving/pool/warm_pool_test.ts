@@ -71,8 +71,8 @@ Deno.test("none is made for a revision that gets no requests, and those that the
   assertEquals(there().length, 2);
 });
 
-Deno.test("none is made while the revision is suspended, nor after it has failed just now", async () => {
-  const { kit, pool, tick } = newWarm();
+Deno.test("none is made while the revision is suspended, nor while it is left alone since it fails again and again", async () => {
+  const { kit, pool, tick } = newWarm({ warmPool: 1 });
   pool.suspend(0);
   await tick(2);
   assertEquals(kit.launcher.called("create"), []);
@@ -80,13 +80,24 @@ Deno.test("none is made while the revision is suspended, nor after it has failed
   kit.launcher.on.launch = () => {
     throw new Error("no");
   };
-  await pool.hold(never()).catch(() => {});
+  for (let failures = 0; failures < 3; failures++) await pool.hold(never()).catch(() => {});
   pool.tick(true);
   await settle();
-  assertEquals(kit.launcher.called("create"), []);
-  await kit.clock.advance(600);
+  assertEquals([pool.backOff, kit.launcher.called("create")], [500, []]);
+  await kit.clock.advance(500);
   await tick();
   assertEquals(kit.launcher.called("create").length, 1);
+});
+
+Deno.test("one is made anew however often somebody removes the instance that the last one was started as", async () => {
+  const { kit, pool, tick } = newWarm({ warmPool: 1 });
+  for (let removals = 1; removals < 10; removals++) {
+    await tick();
+    assertEquals([kit.launcher.called("create").length, pool.warm.size], [removals, 1]);
+    const { lease } = await pool.hold(never());
+    lease.release();
+    kit.launcher.end(lease.instance.id, 137);
+  }
 });
 
 Deno.test("one that cannot be made is tried again less and less often, and leaves nothing behind", async () => {
