@@ -104,9 +104,8 @@ export async function fifty(bench: Bench): Promise<Outcome> {
   await using bare = new BareStarter(docker, app, folder);
   await bare.prepare();
   const names = Array.from({ length: services }, (_, number) => `app-${number + 1}`);
-  note(`declaring ${services} services`);
-  for (const name of names) await cless.declare(name, { image: app.image, pauseAfter: "0", stopAfter: "0" });
-  await cless.makeCold();
+  const template = { image: app.image, pauseAfter: "0", stopAfter: "0", startTimeout: `${PATIENCE_MS / 1000}s` };
+  for (const name of names) await cless.declare(name, template);
   const rounds: Round[] = [];
   while (rounds.length < count) {
     signal.throwIfAborted();
