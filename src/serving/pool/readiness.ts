@@ -56,12 +56,13 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Pr
   const end = AbortSignal.any([signal, ready.signal]);
   const attempts: Promise<void>[] = [];
   const began = clock.now();
+  let wait = LEAST_PAUSE_MS;
   // A packet that comes too early gets lost, but an app may need long for its first answer: another attempt is made
   // beside one that gets none, after a while that grows.
   let patience = FIRST_PATIENCE_MS;
   let last: Probed = "silent";
   while (!end.aborted) {
-    await pause(clock, pauseAfter(clock.now() - began), end);
+    await pause(clock, wait, end);
     const settled = new AbortController();
     const attempt = probe(url, end).then((probed) => {
       settled.abort();
@@ -74,12 +75,13 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Pr
       patience *= 2;
       if (!end.aborted) last = "silent";
     }
+    wait = pauseAfter(clock.now() - began);
   }
   await Promise.all(attempts);
   if (!ready.signal.aborted) throw new NotReady(last, signal.reason);
 }
 
-/** How long to wait for the next attempt, ms. @param passed Since the first, ms. */
+/** How long to wait for the next attempt, ms. @param passed Since the beginning, ms. */
 function pauseAfter(passed: number): number {
   return Math.min(LONGEST_PAUSE_MS, Math.max(LEAST_PAUSE_MS * waiting, passed * LATE_SHARE));
 }
