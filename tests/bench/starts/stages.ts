@@ -32,7 +32,7 @@ export function wallClock(): number {
  * was over before the start began, such as the making of a container, took none of it.
  *
  * @param owner Whose container it is; the container has to be there still.
- * @throws {BenchError} When not exactly one container of the owner's was started in that time.
+ * @throws {BenchError} When not exactly one container of the owner's was started in that time, or an event is missing.
  */
 export async function stagesOf(docker: DockerCommand, owner: string, { began, answered }: Span): Promise<Stages> {
   const events = await eventsBetween(docker, began, answered);
@@ -44,8 +44,11 @@ export async function stagesOf(docker: DockerCommand, owner: string, { began, an
   const { ID } = started.Actor;
   const made = events.find(({ Action, Actor }) => Action === "create" && Actor.ID === ID);
   const connected = events.find(({ Action, Actor }) => Action === "connect" && Actor.Attributes.container === ID);
-  const created = await docker.run(["container", "inspect", "--format={{.Created}}", ID]);
-  const ends = [readTime(created.trim()), momentOf(made), momentOf(connected), momentOf(started), answered];
+  const created = readTime((await docker.run(["container", "inspect", "--format={{.Created}}", ID])).trim());
+  // It keeps the last 256 only.
+  const isForgotten = created >= began && (made === undefined || connected === undefined);
+  if (isForgotten) throw new BenchError("the engine has forgotten what it has done; too much else goes on");
+  const ends = [created, momentOf(made), momentOf(connected), momentOf(started), answered];
   let before = began;
   const lengths = ends.map((end) => {
     const length = Math.max(0, end - before);
