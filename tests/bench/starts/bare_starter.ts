@@ -53,7 +53,7 @@ export class BareStarter implements AsyncDisposable {
     const address = this.#network.take();
     const origin = `http://${address}:${this.#app.port}`;
     this.#addresses.push(address);
-    await this.#docker.run(runArgs(this.#app, {
+    await run(runArgs(this.#app, {
       id: `cless-bench-${this.owner}-${++this.#count}`,
       owner: this.owner,
       network: this.#network.name,
@@ -83,6 +83,13 @@ export class BareStarter implements AsyncDisposable {
     await removeContainers(this.#docker, this.owner);
     await this.#network.remove();
   }
+}
+
+/** Runs the docker command as any program would, without what cless does about it. */
+async function run(args: readonly string[]): Promise<void> {
+  const command = new Deno.Command("docker", { args: [...args], stdin: "null", stdout: "piped", stderr: "piped" });
+  const { success, stderr } = await command.output();
+  if (!success) throw new BenchError(`docker ${args[0]} has failed: ${new TextDecoder().decode(stderr).trim()}`);
 }
 
 /** Asks again and again until there is an answer, by as little as that takes. */
