@@ -6,6 +6,7 @@ import { idle } from "./idle/sizes.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
 import { coldStart } from "./starts/cold_start.ts";
+import { fifty } from "./starts/fifty.ts";
 import { herd } from "./starts/herd.ts";
 import { wake } from "./starts/wake.ts";
 import { buildApp } from "./support/app.ts";
@@ -15,7 +16,7 @@ import { describeMachine } from "./support/machine.ts";
 import { lockMachine } from "./support/machine_lock.ts";
 import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 
-const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, idle, store };
+const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, fifty, idle, store };
 
 /** Runs the bench; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {

@@ -107,6 +107,21 @@ export class ClessUnderTest implements AsyncDisposable {
     }
   }
 
+  /**
+   * Declares a service, which is not tried first: it has no instance then.
+   *
+   * @param template Such as `{ image }`.
+   * @throws {BenchError} When cless refuses.
+   */
+  async declare(name: string, template: Readonly<Record<string, unknown>>): Promise<void> {
+    const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/services/${name}?wait=false`, {
+      method: "PUT",
+      token: this.#token,
+      body: template,
+    });
+    if (status !== 201) throw new BenchError(`cless does not declare ${name}: status ${status}, ${body.slice(0, 200)}`);
+  }
+
   /** The containers that it has. */
   async instances(): Promise<Instance[]> {
     const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/instances`, { token: this.#token });
@@ -134,11 +149,21 @@ export class ClessUnderTest implements AsyncDisposable {
   }
 }
 
+/** How many containers of an owner have been started, as far as they are there still. */
+export async function countStarted(docker: DockerCommand, owner: string): Promise<number> {
+  const states = await docker.run([...listing(owner), "--format={{.State}}"]);
+  return states.match(/^(?!created$)[a-z]+$/gm)?.length ?? 0;
+}
+
 /** Removes all containers of an owner. */
 export async function removeContainers(docker: DockerCommand, owner: string): Promise<void> {
-  const ids = await docker.run(["ps", "--all", "--quiet", `--filter=label=${LABEL.owner}=${owner}`]);
+  const ids = await docker.run([...listing(owner), "--quiet"]);
   const found = ids.match(/^[0-9a-f]{12,}$/gm) ?? [];
   if (found.length > 0) await docker.run(["rm", "--force", ...found]);
+}
+
+function listing(owner: string): string[] {
+  return ["ps", "--all", `--filter=label=${LABEL.owner}=${owner}`];
 }
 
 /** Waits until the engine has put away what was removed. */

@@ -10,6 +10,9 @@ export interface Answer {
 /** How one request differs from a plain GET. */
 export interface AskOptions {
   readonly host?: string;
+  readonly method?: string;
+  /** Is sent as JSON. */
+  readonly body?: unknown;
   /** For the admin API. */
   readonly token?: string;
   readonly signal?: AbortSignal;
@@ -29,15 +32,18 @@ export class HttpClient implements Disposable {
    *
    * @throws {BenchError} When there is no answer.
    */
-  async ask(url: string, { host, signal, token }: AskOptions = {}): Promise<Answer> {
+  async ask(url: string, { body, host, method = "GET", signal, token }: AskOptions = {}): Promise<Answer> {
     try {
       const response = await fetch(url, {
         client: this.#client,
+        method,
         redirect: "manual",
         headers: {
           ...(host === undefined ? {} : { host }),
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         ...(signal === undefined ? {} : { signal }),
       });
       return { status: response.status, body: await response.text() };
