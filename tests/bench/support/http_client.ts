@@ -12,6 +12,9 @@ export interface AskOptions {
   readonly host?: string;
   /** For the admin API. */
   readonly token?: string;
+  readonly method?: string;
+  /** What the body holds, as JSON. */
+  readonly json?: unknown;
   readonly signal?: AbortSignal;
 }
 
@@ -29,15 +32,18 @@ export class HttpClient implements Disposable {
    *
    * @throws {BenchError} When there is no answer.
    */
-  async ask(url: string, { host, signal, token }: AskOptions = {}): Promise<Answer> {
+  async ask(url: string, { host, json, method, signal, token }: AskOptions = {}): Promise<Answer> {
     try {
       const response = await fetch(url, {
         client: this.#client,
+        method: method ?? "GET",
         redirect: "manual",
         headers: {
           ...(host === undefined ? {} : { host }),
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...(json === undefined ? {} : { "content-type": "application/json" }),
         },
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
         ...(signal === undefined ? {} : { signal }),
       });
       return { status: response.status, body: await response.text() };
