@@ -83,6 +83,7 @@ function adoptionFindings(count: number, starts: readonly { many: Start; none: S
     bar: "stated",
   });
   const known = starts.map(({ many }) => many.knownMs);
+  const added = starts.map(({ many, none }) => many.knownMs - none.readyMs);
   return [
     {
       ...summary(`start until ${count} containers are adopted, half of them paused`, known),
@@ -91,7 +92,7 @@ function adoptionFindings(count: number, starts: readonly { many: Start; none: S
     },
     summary(`start to /readyz, ${count} containers to adopt`, starts.map(({ many }) => many.readyMs)),
     summary("start to /readyz, none to adopt", starts.map(({ none }) => none.readyMs)),
-    summary(`what ${count} containers add to /readyz`, starts.map(({ many, none }) => many.readyMs - none.readyMs)),
+    summary(`what ${count} containers add, all adopted − /readyz with none`, added),
     summary(`exit that keeps ${count} containers`, starts.map(({ many }) => many.exitMs)),
   ];
 }
