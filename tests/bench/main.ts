@@ -14,9 +14,10 @@ import { BenchError, BenchUsageError } from "./support/errors.ts";
 import { type Finding, findingsTable } from "./support/finding.ts";
 import { describeMachine } from "./support/machine.ts";
 import { lockMachine } from "./support/machine_lock.ts";
+import { upgrade } from "./upgrade/upgrade.ts";
 import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 
-const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, fifty, idle, store };
+const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, fifty, idle, store, upgrade };
 
 /** Runs the bench; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
