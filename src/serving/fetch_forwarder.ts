@@ -1,3 +1,4 @@
+import { withoutProxy } from "../config.ts";
 import { ClessError } from "../errors.ts";
 import { ANSWER_HOP_BY_HOP, endToEnd, type Forwarder, ForwardError, IDEMPOTENT } from "./forward.ts";
 import type { Header, RequestHead } from "./request_head.ts";
@@ -18,14 +19,11 @@ const TO_DROP = [...ANSWER_HOP_BY_HOP].filter((name) => name !== "transfer-encod
 /** Sends requests by the platform's `fetch`, which changes some of what passes. */
 export class FetchForwarder implements Forwarder {
   // The app must see the Host that the client asked for, which `fetch` would otherwise set itself.
-  readonly #client = Deno.createHttpClient({
-    allowHost: true,
-    http2: false,
-    poolMaxIdlePerHost: 256,
-    poolIdleTimeout: 4000,
-  });
+  readonly #client = withoutProxy(() =>
+    Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 256, poolIdleTimeout: 4000 })
+  );
   // `fetch` repeats a request without a body by itself when a connection that was used before breaks: never here.
-  readonly #once = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 0 });
+  readonly #once = withoutProxy(() => Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 0 }));
 
   /** See {@linkcode Forwarder.check}. */
   check({ method, target }: RequestHead): void {

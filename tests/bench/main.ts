@@ -6,6 +6,7 @@ import { idle } from "./idle/sizes.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
 import { coldStart } from "./starts/cold_start.ts";
+import { fifty } from "./starts/fifty.ts";
 import { herd } from "./starts/herd.ts";
 import { wake } from "./starts/wake.ts";
 import { warmPool } from "./starts/warm_pool.ts";
@@ -14,6 +15,7 @@ import { BenchError, BenchUsageError } from "./support/errors.ts";
 import { type Finding, findingsTable } from "./support/finding.ts";
 import { describeMachine } from "./support/machine.ts";
 import { lockMachine } from "./support/machine_lock.ts";
+import { upgrade } from "./upgrade/upgrade.ts";
 import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 
 const SCENARIOS: Record<ScenarioId, Scenario> = {
@@ -21,8 +23,10 @@ const SCENARIOS: Record<ScenarioId, Scenario> = {
   cold: coldStart,
   wake,
   herd,
+  fifty,
   idle,
   store,
+  upgrade,
   warmpool: warmPool,
 };
 

@@ -1,11 +1,10 @@
 import { docker } from "../support/docker.ts";
-import { at } from "./tally.ts";
 
 const RESUMES = 30;
 const STARTS = 10;
 
-/** What the engine alone takes for what wakes a service: the line of a report. */
-export async function bareTimes(image: string): Promise<string[]> {
+/** What the engine alone takes for what wakes a service, ms by what it is. */
+export async function bareTimes(image: string): Promise<Record<string, readonly number[]>> {
   const name = `soak-bare-${crypto.randomUUID().slice(0, 8)}`;
   const starts: number[] = [];
   const resumes: number[] = [];
@@ -21,12 +20,7 @@ export async function bareTimes(image: string): Promise<string[]> {
   } finally {
     await docker("rm", "--force", name);
   }
-  return [line("docker unpause", resumes), line("docker run", starts)];
-}
-
-function line(what: string, times: number[]): string {
-  const sorted = times.sort((a, b) => a - b);
-  return `bare ${what.padEnd(14)}   p50 ${at(sorted, 0.5)} ms   p99 ${at(sorted, 0.99)} ms`;
+  return { "bare docker unpause": resumes, "bare docker run": starts };
 }
 
 async function timed(act: () => Promise<unknown>): Promise<number> {

@@ -1,3 +1,5 @@
+import { table } from "../bench/support/table.ts";
+
 /** How a request found its service: with an instance ready, paused, or with none. */
 export type Tier = "warm" | "resume" | "cold";
 
@@ -66,23 +68,31 @@ export class Tally {
     this.#failures.set(cause, (this.#failures.get(cause) ?? 0) + 1);
   }
 
-  /** The lines of a report. */
-  report(): string[] {
-    const lines = [
-      `${this.#requests} requests, ${this.#aborted} of them broken off by the client, ` +
-      `${this.#excused} in flight on a container that was killed and not to be repeated`,
-    ];
-    for (const [tier, waits] of Object.entries(this.#waits)) {
-      const sorted = waits.sort((a, b) => a - b);
-      lines.push(
-        `${tier.padEnd(6)} ${String(sorted.length).padStart(7)}   p50 ${at(sorted, 0.5)} ms   p99 ${
-          at(sorted, 0.99)
-        } ms`,
-      );
-    }
-    lines.push(this.failed ? "failures:" : "failures: none");
-    for (const [cause, count] of this.#failures) lines.push(`  ${count} x ${cause}`);
-    return lines;
+  /** What came of the requests. */
+  requestsTable(): string {
+    const good = Object.values(this.#waits).reduce((sum, { length }) => sum + length, 0);
+    return table(["requests", "count"], [
+      ["all", `${this.#requests}`],
+      ["answered as they should be", `${good}`],
+      ["broken off by the client", `${this.#aborted}`],
+      ["in flight on a container that was harmed, and not to be repeated", `${this.#excused}`],
+      ["failed", `${this.#requests - good - this.#aborted - this.#excused}`],
+    ]);
+  }
+
+  /** What has failed, requests and changes alike. */
+  failuresTable(): string {
+    const rows = [...this.#failures].map(([cause, count]) => [cause, `${count}`]);
+    return table(["failures by cause", "count"], rows.length > 0 ? rows : [["none", "0"]]);
+  }
+
+  /** How long the requests waited for their answer's head, by what they found. @param bare What the engine alone takes, ms. */
+  wakesTable(bare: Readonly<Record<string, readonly number[]>>): string {
+    const rows = Object.entries({ ...this.#waits, ...bare }).map(([what, waits]) => {
+      const sorted = waits.toSorted((a, b) => a - b);
+      return [what, `${sorted.length}`, at(sorted, 0.5), at(sorted, 0.99)];
+    });
+    return table(["wakes by tier", "count", "p50, ms", "p99, ms"], rows);
   }
 
   /** Whether nobody could have done better: what the app had taken, or begun to answer, went away with it. */
@@ -92,7 +102,7 @@ export class Tally {
 }
 
 /** A quantile of values that are in order. */
-export function at(sorted: readonly number[], share: number): string {
+function at(sorted: readonly number[], share: number): string {
   const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
   return value === undefined ? "-" : value.toFixed(1);
 }

@@ -1,11 +1,17 @@
 import { messageOf } from "../../errors.ts";
 import { type Clock, pause } from "../clock.ts";
 
-const FIRST_PAUSE_MS = 5;
+/** From one attempt to the next at least and at most, ms. */
+const LEAST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
+/** How much later than it could be an answer may be noticed, as a share of the time that has passed. */
+const LATE_SHARE = 0.01;
 const FIRST_PATIENCE_MS = 100;
 /** `HTTP/1.1 200` */
 const STATUS_BYTES = 12;
+
+/** How many apps are being waited for: they share the attempts, so that many at once cost little more than one. */
+let waiting = 0;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -30,17 +36,27 @@ export class NotReady extends Error {
 
 /**
  * Waits until an app answers a GET with any status below 500. A refused or broken connection, an empty answer and a
- * server error mean "not yet".
+ * server error mean "not yet". An app that is soon ready is asked often, and one that takes long more and more rarely.
  *
  * @param url What to ask for.
  * @param signal Ends the waiting.
  * @throws {NotReady} Once the signal is aborted, with its reason as the cause.
  */
 export async function untilReady(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  waiting++;
+  try {
+    await askUntilReady(url, clock, signal);
+  } finally {
+    waiting--;
+  }
+}
+
+async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
   const ready = new AbortController();
   const end = AbortSignal.any([signal, ready.signal]);
   const attempts: Promise<void>[] = [];
-  let wait = FIRST_PAUSE_MS;
+  const began = clock.now();
+  let wait = LEAST_PAUSE_MS;
   // A packet that comes too early gets lost, but an app may need long for its first answer: another attempt is made
   // beside one that gets none, after a while that grows.
   let patience = FIRST_PATIENCE_MS;
@@ -59,10 +75,15 @@ export async function untilReady(url: string, clock: Clock, signal: AbortSignal)
       patience *= 2;
       if (!end.aborted) last = "silent";
     }
-    wait = Math.min(LONGEST_PAUSE_MS, wait * 1.5);
+    wait = pauseAfter(clock.now() - began);
   }
   await Promise.all(attempts);
   if (!ready.signal.aborted) throw new NotReady(last, signal.reason);
+}
+
+/** How long to wait for the next attempt, ms. @param passed Since the beginning, ms. */
+function pauseAfter(passed: number): number {
+  return Math.min(LONGEST_PAUSE_MS, Math.max(LEAST_PAUSE_MS * waiting, passed * LATE_SHARE));
 }
 
 /** Whether what an app did means that it serves: any status below 500. */

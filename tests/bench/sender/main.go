@@ -1,5 +1,6 @@
 // Sends requests over some connections for some time, lets each finish, and looks at every byte of every answer.
-// It prints one line of JSON, or ends with an error at the first answer that is wrong.
+// It prints one line of JSON, or ends with an error at the first answer that is wrong. A herd is one request over each
+// of the connections, all at once, and what goes wrong is counted.
 package main
 
 import (
@@ -31,9 +32,18 @@ func main() {
 	connections := flag.Int("connections", 1, "how many at once")
 	seconds := flag.Float64("seconds", 0, "how long new requests are begun")
 	requests := flag.Int64("requests", 0, "how many requests instead")
+	asHerd := flag.Bool("herd", false, "one request over each connection instead, all at once")
 	flag.Parse()
 	load.prepare()
-	made, err := run(&load, *connections, time.Duration(*seconds*float64(time.Second)), *requests)
+	var (
+		made any
+		err  error
+	)
+	if *asHerd {
+		made = herd(&load, *connections)
+	} else {
+		made, err = run(&load, *connections, time.Duration(*seconds*float64(time.Second)), *requests)
+	}
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(made)
 	}

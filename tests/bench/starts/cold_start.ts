@@ -1,67 +1,24 @@
-import type { DockerCommand } from "../../../src/docker/command.ts";
-import { OwnNetwork } from "../../../src/docker/network/network.ts";
-import { runArgs } from "../../../src/docker/run_args.ts";
-import type { Revision } from "../../../src/domain/revision.ts";
 import { APP_HOST, checkAnswer } from "../support/app.ts";
-import { ClessUnderTest, removeContainers, settle } from "../support/cless_under_test.ts";
-import { HttpClient, untilAnswer } from "../support/http_client.ts";
+import { ClessUnderTest } from "../support/cless_under_test.ts";
+import { HttpClient } from "../support/http_client.ts";
 import type { Bench, Outcome } from "../scenario.ts";
 import type { Finding } from "../support/finding.ts";
 import { median, spread } from "../support/statistics.ts";
+import { table } from "../support/table.ts";
+import { type BareStart, BareStarter } from "./bare_starter.ts";
+import { STAGES, type Stages, stagesOf, wallClock } from "./stages.ts";
 
 const BAR_MS = 10;
+/** How often a bare app is asked. */
+const PROBE_EVERY_MS = 1;
 
-/** The same start in two ways, ms from the beginning to the whole answer. */
+/** The same start in two ways. */
 interface ColdStart {
   /** A request to a service without a container. */
-  readonly cless: number;
+  readonly cless: Stages;
   /** `docker run -d` with the same flags, and then requests until there is an answer. */
-  readonly bare: number;
-}
-
-/** Starts the app's container without cless, as cless does it. */
-class BareStarter implements AsyncDisposable {
-  readonly #docker: DockerCommand;
-  readonly #network: OwnNetwork;
-  readonly #owner: string;
-  readonly #app: Revision;
-  #count = 0;
-
-  /** @param folder Noted on its network, as cless notes its data-dir. */
-  constructor(docker: DockerCommand, app: Revision, folder: string) {
-    this.#docker = docker;
-    this.#owner = crypto.randomUUID().slice(0, 8);
-    this.#network = new OwnNetwork(docker, { owner: this.#owner, path: folder });
-    this.#app = app;
-  }
-
-  /** Starts one, and removes it again. */
-  async start(signal: AbortSignal): Promise<number> {
-    await this.#network.ensure();
-    const address = this.#network.take();
-    const origin = `http://${address}:${this.#app.port}`;
-    const args = runArgs(this.#app, {
-      id: `cless-bench-${this.#owner}-${++this.#count}`,
-      owner: this.#owner,
-      network: this.#network.name,
-      address,
-      hostPort: undefined,
-      origin,
-    });
-    const began = performance.now();
-    await this.#docker.run(args);
-    const answer = await untilAnswer(`${origin}/`, () => true, () => signal.throwIfAborted());
-    const ms = performance.now() - began;
-    checkAnswer(answer, "the container itself");
-    await removeContainers(this.#docker, this.#owner);
-    await settle();
-    return ms;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await removeContainers(this.#docker, this.#owner);
-    await this.#network.remove();
-  }
+  readonly bare: Stages;
+  readonly probing: BareStart;
 }
 
 /**
@@ -71,47 +28,78 @@ class BareStarter implements AsyncDisposable {
  */
 async function coldStarts(
   cless: ClessUnderTest,
-  bare: BareStarter,
-  { count, note }: { count: number; note: (line: string) => void },
-  signal: AbortSignal,
+  bareStarter: BareStarter,
+  { docker, note, options: { coldStarts: count }, signal }: Bench,
 ): Promise<ColdStart[]> {
   using client = new HttpClient();
   const throughCless = async () => {
     await cless.makeCold();
-    const began = performance.now();
+    const began = wallClock();
     const answer = await client.ask(cless.url, { host: APP_HOST });
-    const ms = performance.now() - began;
+    const answered = wallClock();
     checkAnswer(answer, "cless");
+    const stages = await stagesOf(docker, cless.owner, { began, answered });
     await cless.makeCold();
-    return ms;
+    return stages;
   };
+  const bare = async () => {
+    const began = wallClock();
+    const probing = await bareStarter.start(PROBE_EVERY_MS, signal);
+    const answered = wallClock();
+    await bareStarter.check();
+    const stages = await stagesOf(docker, bareStarter.owner, { began, answered });
+    await bareStarter.remove();
+    return { stages, probing };
+  };
+  await bareStarter.prepare();
   const starts: ColdStart[] = [];
   // What comes first runs cold code in both, and is not counted.
   for (let n = 0; n <= count; n++) {
     signal.throwIfAborted();
     const first = n % 2 === 0 ? await throughCless() : undefined;
-    const bareMs = await bare.start(signal);
-    const start = { cless: first ?? await throughCless(), bare: bareMs };
+    const { stages, probing } = await bare();
+    const start = { cless: first ?? await throughCless(), bare: stages, probing };
     if (n === 0) continue;
     starts.push(start);
-    note(`start ${n} of ${count}: cless ${start.cless.toFixed(0)} ms, bare ${start.bare.toFixed(0)} ms`);
+    note(`start ${n} of ${count}: cless ${total(start.cless).toFixed(0)} ms, bare ${total(start.bare).toFixed(0)} ms`);
   }
   return starts;
 }
 
+function total(stages: Stages): number {
+  return STAGES.reduce((sum, stage) => sum + stages[stage], 0);
+}
+
+/** What each stage took; the last row has the medians of the pairs' differences, which need not add up. */
+function stagesTable(starts: readonly ColdStart[]): string {
+  const columns = [...STAGES.map((stage) => (stages: Stages) => stages[stage]), total];
+  const row = (name: string, valueOf: (start: ColdStart, column: (stages: Stages) => number) => number) => [
+    name,
+    ...columns.map((column) => median(starts.map((start) => valueOf(start, column))).toFixed(1)),
+  ];
+  return table(["cold start, ms", ...STAGES, "total"], [
+    row("cless", ({ cless }, column) => column(cless)),
+    row("bare docker run -d", ({ bare }, column) => column(bare)),
+    row("difference", ({ cless, bare }, column) => column(cless) - column(bare)),
+  ]);
+}
+
 /** What {@linkcode coldStarts} tells. */
 function coldFindings(starts: readonly ColdStart[]): Finding[] {
-  const summary = (what: string, ms: number[]) => ({
+  const summary = (what: string, ms: number[], digits = 0) => ({
     what,
-    value: `${median(ms).toFixed(0)} ms`,
-    spread: spread(ms, 0),
+    value: `${median(ms).toFixed(digits)} ms`,
+    spread: spread(ms, digits),
   });
-  const added = starts.map(({ cless, bare }) => cless - bare);
+  const added = starts.map(({ cless, bare }) => total(cless) - total(bare));
+  const between = starts.filter(({ probing }) => probing.probes > 1)
+    .map(({ probing: { probes, probingMs } }) => probingMs / (probes - 1));
   return [
-    summary("cold start through cless", starts.map(({ cless }) => cless)),
-    summary("cold start, bare docker run -d and first answer", starts.map(({ bare }) => bare)),
+    summary("cold start through cless", starts.map(({ cless }) => total(cless))),
+    summary("cold start, bare docker run -d and first answer", starts.map(({ bare }) => total(bare))),
+    ...(between.length === 0 ? [] : [summary("cold start, bare: from one probe to the next", between, 1)]),
     {
-      ...summary(`cold start, what cless adds (${starts.length} pairs)`, added),
+      ...summary(`cold start, what cless adds (${starts.length} pairs)`, added, 1),
       bar: `≤ ${BAR_MS} ms`,
       met: median(added) <= BAR_MS,
     },
@@ -119,9 +107,10 @@ function coldFindings(starts: readonly ColdStart[]): Finding[] {
 }
 
 /** Cold starts through cless, each beside a bare one. */
-export async function coldStart({ app, docker, folder, note, options, signal }: Bench): Promise<Outcome> {
+export async function coldStart(bench: Bench): Promise<Outcome> {
+  const { app, docker, folder, signal } = bench;
   await using cless = await ClessUnderTest.start(docker, `${folder}/data`, signal);
   await using bare = new BareStarter(docker, app, folder);
-  const starts = await coldStarts(cless, bare, { count: options.coldStarts, note }, signal);
-  return { findings: coldFindings(starts) };
+  const starts = await coldStarts(cless, bare, bench);
+  return { tables: [stagesTable(starts)], findings: coldFindings(starts) };
 }

@@ -7,11 +7,10 @@ import { HttpClient } from "../support/http_client.ts";
 import type { Bench, Outcome } from "../scenario.ts";
 import type { Finding } from "../support/finding.ts";
 import { median, percentile, spread } from "../support/statistics.ts";
+import { pauseInstance, untilState } from "./paused.ts";
 
 const BARS_MS = { p50: 20, p99: 60 };
 const RATIO_BAR = 1.2;
-
-const PATIENCE_MS = 10_000;
 
 /** The same wake in two ways, ms from the beginning to the whole answer. */
 interface Wake {
@@ -37,12 +36,8 @@ async function wakes(
   await socket.find();
   checkAnswer(await client.ask(cless.url, { host: APP_HOST }), "cless");
   const { address, id } = (await cless.instances())[0]!;
-  const pause = async () => {
-    await docker.run(["pause", id]);
-    await until(async () => (await cless.instances())[0]?.state === "paused");
-  };
   const throughCless = async () => {
-    await pause();
+    await pauseInstance(cless, docker);
     const began = performance.now();
     const answer = await client.ask(cless.url, { host: APP_HOST });
     const ms = performance.now() - began;
@@ -50,13 +45,13 @@ async function wakes(
     return ms;
   };
   const bare = async () => {
-    await pause();
+    await pauseInstance(cless, docker);
     const began = performance.now();
     if (!await socket.perform("POST", `/containers/${id}/unpause`)) throw new BenchError("the engine has no socket");
     const answer = await client.ask(`http://${address}/`);
     const ms = performance.now() - began;
     checkAnswer(answer, "the container itself");
-    await until(async () => (await cless.instances())[0]?.state === "ready");
+    await untilState(cless, "ready");
     return ms;
   };
   const all: Wake[] = [];
@@ -70,14 +65,6 @@ async function wakes(
     if (n > 0 && n % 50 === 0) note(`${n} of ${count}`);
   }
   return all;
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + PATIENCE_MS;
-  while (!await isSo()) {
-    if (performance.now() > end) throw new BenchError("cless does not notice what happens to its container");
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }
 
 /** What {@linkcode wakes} tells. */

@@ -23,11 +23,12 @@ export interface ClessOptions {
   readonly forward?: "exact" | "fetch";
   /** Another one that runs: the containers that it has are taken for its own by this one too, as after a restart. */
   readonly twinOf?: ClessUnderTest;
+  /** More of its flags. */
+  readonly flags?: readonly string[];
 }
 
 /** A cless with a data-dir of its own, on ports of its own: from source, or the executable that CLESS_BIN names. */
 export class ClessUnderTest implements AsyncDisposable {
-  readonly program: Program;
   /** Where services answer. */
   readonly url: string;
   /** From the start of the process to a good /readyz, ms. */
@@ -35,12 +36,15 @@ export class ClessUnderTest implements AsyncDisposable {
   /** Marks its containers. */
   readonly owner: string;
   readonly #adminUrl: string;
+  readonly #launch: () => Program;
   readonly #docker: DockerCommand;
   readonly #token: string;
   readonly #client = new HttpClient();
+  #program: Program;
 
   private constructor(parts: {
     program: Program;
+    launch: () => Program;
     url: string;
     adminUrl: string;
     startMs: number;
@@ -48,7 +52,8 @@ export class ClessUnderTest implements AsyncDisposable {
     token: string;
     docker: DockerCommand;
   }) {
-    this.program = parts.program;
+    this.#program = parts.program;
+    this.#launch = parts.launch;
     this.url = parts.url;
     this.startMs = parts.startMs;
     this.owner = parts.owner;
@@ -67,7 +72,7 @@ export class ClessUnderTest implements AsyncDisposable {
     docker: DockerCommand,
     dataDir: string,
     signal: AbortSignal,
-    { forward, twinOf }: ClessOptions = {},
+    { flags: more = [], forward, twinOf }: ClessOptions = {},
   ): Promise<ClessUnderTest> {
     if (twinOf !== undefined) {
       await Deno.mkdir(dataDir, { mode: 0o700 });
@@ -83,43 +88,71 @@ export class ClessUnderTest implements AsyncDisposable {
       "--data-dir",
       dataDir,
       ...(forward === undefined ? [] : [`--forward=${forward}`]),
+      ...more,
     ];
-    const began = performance.now();
-    const program = Program.start("cless", executable ? await Deno.realPath(executable) : Deno.execPath(), {
-      args: executable ? flags : ["run", "--quiet", "-P", "--no-prompt", "main.ts", ...flags],
-      cwd: ROOT,
-      // While the others have their turn, its instance is idle.
-      env: { CLESS_PAUSE_AFTER: "0", CLESS_STOP_AFTER: "0" },
-    });
-    try {
-      await untilAnswer(`${adminUrl}/readyz`, ({ status }) => status === 200, () => {
-        signal.throwIfAborted();
-        program.check();
+    const path = executable ? await Deno.realPath(executable) : Deno.execPath();
+    const launch = () =>
+      Program.start("cless", path, {
+        args: executable ? flags : ["run", "--quiet", "-P", "--no-prompt", "main.ts", ...flags],
+        cwd: ROOT,
+        // While the others have their turn, its instance is idle.
+        env: { CLESS_PAUSE_AFTER: "0", CLESS_STOP_AFTER: "0" },
       });
+    const began = performance.now();
+    const program = launch();
+    try {
+      await untilReady(program, adminUrl, signal);
       const startMs = performance.now() - began;
       const [owner, token] = await Promise.all(
         ["owner", "admin-token"].map(async (name) => (await Deno.readTextFile(`${dataDir}/${name}`)).trim()),
       );
-      return new ClessUnderTest({ program, url, adminUrl, startMs, owner: owner!, token: token!, docker });
+      return new ClessUnderTest({ program, launch, url, adminUrl, startMs, owner: owner!, token: token!, docker });
     } catch (error) {
       await program[Symbol.asyncDispose]();
       throw error;
     }
   }
 
+  /** The process that runs, or has run last. */
+  get program(): Program {
+    return this.#program;
+  }
+
   /**
-   * Declares a service, which then has one instance.
+   * Ends the process, and leaves everything else as it leaves it.
    *
-   * @param template Such as `{ image }`.
-   * @throws {BenchError} When cless refuses.
+   * @throws {BenchError} When it does not end well.
    */
-  async declare(name: string, template: Readonly<Record<string, unknown>>): Promise<void> {
-    const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/services/${name}`, {
-      method: "PUT",
-      token: this.#token,
-      body: template,
-    });
-    if (status !== 201) throw new BenchError(`cless does not declare ${name}: status ${status}, ${body.slice(0, 200)}`);
+  async end(): Promise<void> {
+    const code = await this.#program.end();
+    if (code !== 0) throw new BenchError(`cless has ended with exit code ${code}`);
+  }
+
+  /** Starts the process again, after {@linkcode end}: with the same data-dir, ports and flags. */
+  begin(): void {
+    this.#program = this.#launch();
+  }
+
+  /** Waits until it is ready. @throws {BenchError} When it does not get so. */
+  async untilReady(signal: AbortSignal): Promise<void> {
+    await untilReady(this.#program, this.#adminUrl, signal);
+  }
+
+  /** Declares a service, and waits until it has been deployed. @throws {BenchError} When it is refused. */
+  async deploy(name: string, template: object): Promise<void> {
+    await this.#put(name, template);
+  }
+
+  /** Declares a service that is not tried first: it has no instance then. @throws {BenchError} When it is refused. */
+  async declare(name: string, template: object): Promise<void> {
+    await this.#put(`${name}?wait=false`, template);
+  }
+
+  /** How many instances are in a state; unlike {@linkcode instances}, cless need not look at them to tell. */
+  async count(state: string): Promise<number> {
+    const { body, status } = await this.#client.ask(`${this.#adminUrl}/metrics`, { token: this.#token });
+    if (status !== 200) throw new BenchError(`cless does not give its metrics: status ${status}`);
+    return Number(new RegExp(`^cless_instances\\{state="${state}"\\} (\\d+)$`, "m").exec(body)?.[1] ?? NaN);
   }
 
   /** The containers that it has. */
@@ -143,17 +176,43 @@ export class ClessUnderTest implements AsyncDisposable {
   /** Ends it, and makes sure that nothing of it is left. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client[Symbol.dispose]();
-    await this.program[Symbol.asyncDispose]();
+    await this.#program[Symbol.asyncDispose]();
     await removeContainers(this.#docker, this.owner);
     await this.#docker.run(["network", "rm", `cless-${this.owner}`]).catch(() => {}); // it does that itself
   }
+
+  async #put(path: string, template: object): Promise<void> {
+    const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/services/${path}`, {
+      method: "PUT",
+      token: this.#token,
+      body: template,
+    });
+    if (status !== 200 && status !== 201) throw new BenchError(`cannot deploy ${path}: status ${status}, ${body}`);
+  }
+}
+
+/** How many containers of an owner have been started, as far as they are there still. */
+export async function countStarted(docker: DockerCommand, owner: string): Promise<number> {
+  const states = await docker.run([...listing(owner), "--format={{.State}}"]);
+  return states.match(/^(?!created$)[a-z]+$/gm)?.length ?? 0;
+}
+
+async function untilReady(program: Program, adminUrl: string, signal: AbortSignal): Promise<void> {
+  await untilAnswer(`${adminUrl}/readyz`, ({ status }) => status === 200, () => {
+    signal.throwIfAborted();
+    program.check();
+  });
 }
 
 /** Removes all containers of an owner. */
 export async function removeContainers(docker: DockerCommand, owner: string): Promise<void> {
-  const ids = await docker.run(["ps", "--all", "--quiet", `--filter=label=${LABEL.owner}=${owner}`]);
+  const ids = await docker.run([...listing(owner), "--quiet"]);
   const found = ids.match(/^[0-9a-f]{12,}$/gm) ?? [];
   if (found.length > 0) await docker.run(["rm", "--force", ...found]);
+}
+
+function listing(owner: string): string[] {
+  return ["ps", "--all", `--filter=label=${LABEL.owner}=${owner}`];
 }
 
 /** Waits until the engine has put away what was removed. */

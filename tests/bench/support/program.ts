@@ -73,12 +73,17 @@ export class Program implements AsyncDisposable {
     });
   }
 
-  /** Ends it, and waits until it has. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends it, and waits until it has; returns its exit code. */
+  async end(): Promise<number> {
     if (!this.#ended) this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
-    await this.#child.status;
+    const { code } = await this.#child.status;
     clearTimeout(timer);
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
   }
 
   async #keep(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { systemClock } from "../../../src/serving/clock.ts";
+import { type Clock, systemClock } from "../../../src/serving/clock.ts";
 import { NotReady, probe, type Probed, untilReady } from "../../../src/serving/pool/readiness.ts";
 import { never } from "../../support/kit.ts";
 import { noNet, noRun } from "../../support/permissions.ts";
@@ -145,4 +145,60 @@ Deno.test({ name: "an app is asked for the path alone, with its own address as t
   const [line, ...headers] = await asked;
   assertEquals([line, headers.includes(`host: 127.0.0.1:${port}`)], ["GET /health?deep=1 HTTP/1.1", true]);
   listener.close();
+});
+
+/** A port of the loopback address where nobody listens. */
+function deafUrl(): string {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return `http://127.0.0.1:${listener.addr.port}/`;
+}
+
+/** A clock whose time passes in pauses only, and the pauses that there were until its time was up, ms. */
+function pauseClock(end: number): { clock: Clock; signal: AbortSignal; pauses: number[] } {
+  const over = new AbortController();
+  const pauses: number[] = [];
+  let now = 0;
+  const clock: Clock = {
+    now: () => now,
+    after(ms, callback) {
+      if (ms >= 100) return () => {}; // the patience with an attempt, which ends by itself
+      pauses.push(ms);
+      now += ms;
+      if (now >= end) over.abort(new Error("enough"));
+      queueMicrotask(callback);
+      return () => {};
+    },
+    every: () => () => {},
+  };
+  return { clock, signal: over.signal, pauses };
+}
+
+Deno.test({
+  name: "an app is asked every millisecond at first, and ever more rarely the longer it takes",
+  ignore: noNet,
+  fn: async () => {
+    const { clock, pauses, signal } = pauseClock(10_000);
+    await assertRejects(() => untilReady(deafUrl(), clock, signal), NotReady);
+    assertEquals(new Set(pauses.slice(0, 100)), new Set([1]));
+    let passed = 0;
+    for (const pause of pauses) {
+      assert(pause >= 1 && pause <= 50 && pause <= Math.max(1, passed / 50), `${pause} ms after ${passed}`);
+      passed += pause;
+    }
+    assertEquals(pauses.at(-1), 50);
+  },
+});
+
+Deno.test({ name: "apps that are waited for at once share the attempts after the first", ignore: noNet }, async () => {
+  const many = Array.from({ length: 20 }, () => pauseClock(1000));
+  await Promise.all(
+    many.map(({ clock, signal }) => assertRejects(() => untilReady(deafUrl(), clock, signal), NotReady)),
+  );
+  for (const { pauses } of many) {
+    assertEquals(pauses[0], 1);
+    assert(pauses.length <= 1000 / 10, `${pauses.length} attempts`);
+  }
+  const { clock, pauses, signal } = pauseClock(20);
+  await assertRejects(() => untilReady(deafUrl(), clock, signal), NotReady);
+  assertEquals(pauses[1], 1);
 });
