@@ -30,6 +30,8 @@ export interface CommandOptions {
 /** The docker command. Arguments are passed as they are: there is no shell in between. */
 export class DockerCommand {
   readonly #path: string;
+  /** Whether there is a `setsid`, as far as is known. */
+  #hasSetsid = Deno.build.os === "linux";
 
   /** @param path The command's name or path. */
   constructor(path: string) {
@@ -63,14 +65,18 @@ export class DockerCommand {
     return this.#start(args, { stderr });
   }
 
-  async #finish(args: readonly string[], options: CommandOptions): Promise<Deno.CommandOutput> {
+  async #finish(
+    args: readonly string[],
+    options: CommandOptions,
+    setsid: boolean = this.#hasSetsid,
+  ): Promise<Deno.CommandOutput> {
     const { signal, stdin, onLine, env, timeout = PATIENCE_MS } = options;
     signal?.throwIfAborted();
     const child = this.#start(args, {
       stderr: "piped",
       stdin: stdin === undefined ? "null" : "piped",
       ...(env === undefined ? {} : { env }),
-    });
+    }, setsid);
     let late = false;
     const end = () => killGroup(child, "SIGKILL");
     const timer = setTimeout(() => {
@@ -85,25 +91,36 @@ export class DockerCommand {
       if (output.success) return output;
       signal?.throwIfAborted();
       if (late) throw new DockerTimeout(`docker ${args[0]} did not end in time`);
-      throw new DockerError(
-        lastWords(decoder.decode(output.stderr)) || `docker ${args[0]} ended with code ${output.code}`,
-      );
+      const said = decoder.decode(output.stderr);
+      // It says so in its own words and the user's language; without it, the system says what is wrong.
+      if (setsid && isOfSetsid(output.code, said)) return await this.#finish(args, options, false);
+      throw new DockerError(lastWords(said) || `docker ${args[0]} ended with code ${output.code}`);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", end);
     }
   }
 
-  /** An interrupt from the terminal is for cless alone, which then still needs the commands that are on their way. */
-  #start(args: readonly string[], options: Deno.CommandOptions): Deno.ChildProcess {
+  /**
+   * Starts the command as the leader of a group: an interrupt from the terminal is for cless alone, which then still needs
+   * the commands that are on their way. For `detached`, Deno forks itself and stands still for milliseconds; `setsid` does
+   * the same in the new process, and then becomes the command.
+   */
+  #start(
+    args: readonly string[],
+    options: Deno.CommandOptions,
+    setsid: boolean = this.#hasSetsid,
+  ): Deno.ChildProcess {
+    const common: Deno.CommandOptions = { stdin: "null", stdout: "piped", ...options };
+    if (setsid) {
+      try {
+        return new Deno.Command("setsid", { ...common, args: [this.#path, ...args] }).spawn();
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) this.#hasSetsid = false;
+      }
+    }
     try {
-      return new Deno.Command(this.#path, {
-        args: [...args],
-        stdin: "null",
-        stdout: "piped",
-        detached: true,
-        ...options,
-      }).spawn();
+      return new Deno.Command(this.#path, { ...common, args: [...args], detached: true }).spawn();
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) throw new DockerError(`there is no command "${this.#path}"`);
       throw new DockerError(`cannot run "${this.#path}": ${messageOf(error)}`, { cause: error });
@@ -111,12 +128,29 @@ export class DockerCommand {
   }
 }
 
+/** Whether it was `setsid` that has failed, since it could not run the command. */
+function isOfSetsid(code: number, stderr: string): boolean {
+  return (code === 126 || code === 127) && stderr.startsWith("setsid: ");
+}
+
 /** Ends a command with all that it has started itself: a wrapper's death is not its docker command's. */
 export function killGroup(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  if (signalGroup(child.pid, signal)) return;
   try {
-    Deno.kill(-child.pid, signal);
+    child.kill(signal); // it has just been started, and is no group yet
   } catch {
-    // It has ended by itself.
+    return; // it has ended by itself
+  }
+  signalGroup(child.pid, signal); // it may have become one meanwhile
+}
+
+/** Whether there was such a group. */
+function signalGroup(leader: number, signal: Deno.Signal): boolean {
+  try {
+    Deno.kill(-leader, signal);
+    return true;
+  } catch {
+    return false;
   }
 }
 

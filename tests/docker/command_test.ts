@@ -143,6 +143,34 @@ dockerTest("a signal ends a command and all that it has started", async (docker)
   assertEquals((await docker.calls()).length, 1);
 });
 
+dockerTest("a signal that comes at once ends a command as well", async (docker) => {
+  await docker.on("pull", { script: "exec sleep 600" });
+  for (let n = 0; n < 5; n++) {
+    const controller = new AbortController();
+    const call = docker.command.run(["pull"], { signal: controller.signal });
+    controller.abort(new RangeError("enough"));
+    await assertRejects(() => call, RangeError, "enough");
+  }
+});
+
+dockerTest("a command is in a group of its own, whose number is its own", async (docker) => {
+  await docker.on("run", { script: "cut -d' ' -f5 /proc/$$/stat; echo $$" });
+  const own = Number((await Deno.readTextFile("/proc/self/stat")).split(") ")[1]!.split(" ")[2]);
+  const [group, pid] = (await docker.command.run(["run"])).trim().split("\n").map(Number);
+  assertEquals([group === pid, group === own], [true, false]);
+  const child = docker.command.spawn(["run"]);
+  const said = await new Response(child.stdout).text();
+  assertEquals([said, (await child.status).success], [`${child.pid}\n${child.pid}\n`, true]);
+}, { ignore: noFakeDocker || Deno.build.os !== "linux" });
+
+dockerTest(
+  "what is said by another setsid than the one that starts the command is the command's own",
+  async (docker) => {
+    await docker.on("run", { stderr: "helper: setsid: failed to execute x\n", code: 127 });
+    assertEquals(await failure(docker, "run"), "helper: setsid: failed to execute x");
+  },
+);
+
 Deno.test({
   name: "a command that is not there is named",
   ignore: noFakeDocker,

@@ -141,8 +141,9 @@ dockerTest("a stream that breaks off again and again is begun less and less ofte
 });
 
 streamTest("a command that cannot be run is tried again", async ({ docker, listener }) => {
+  const first = await docker.events();
   await Deno.chmod(docker.path, 0o600);
-  (await docker.events())[Symbol.dispose]();
+  first[Symbol.dispose]();
   for (let n = 0; n < 3; n++) assertEquals(await listener.next(), "gap");
   await Deno.chmod(docker.path, 0o700);
   using feed = await docker.events();
