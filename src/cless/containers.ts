@@ -62,6 +62,7 @@ export class Containers {
     this.launcher = new DockerLauncher({
       docker: this.#docker,
       socket: this.#socket,
+      makesBySocket: config.docker === "docker",
       network: this.#network,
       owner: dataDir.owner,
       portRange: config.portRange,

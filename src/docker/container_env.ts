@@ -35,8 +35,8 @@ export interface CarriedEnv {
  *
  * What fits on one line goes as an `--env-file` that is the command's standard input: a pipe, of which nothing is left,
  * and the only way that cannot change what the command does. What does not fit there goes by the command's environment
- * and `--env=NAME`. The engine's API would take anything, but finding it as the docker command does (contexts, ssh,
- * TLS) is more than one could do here.
+ * and `--env=NAME`. The engine's API would take anything, but it is not always to be had ({@linkcode ContainerMaker}), and
+ * what can be given to a container should not depend on that.
  *
  * @throws {DockerError} When there is no way, as {@linkcode envProblem} says.
  */

@@ -72,13 +72,19 @@ export class EngineSocket implements Disposable {
    * @throws {DockerError} When the engine refuses; the message is what it said.
    */
   async get(path: string): Promise<unknown> {
-    const text = await this.#ask("GET", path);
-    if (text === undefined) return undefined;
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      throw new DockerError(`the engine's answer to ${path} is no JSON`, { cause: error });
-    }
+    return parse(path, await this.#ask("GET", path));
+  }
+
+  /**
+   * Has the engine make something.
+   *
+   * @param body What it is told, as JSON; stands in no error.
+   * @returns What the JSON of the answer means; `undefined` where the command has to be asked. If there was a
+   * {@linkcode path}, it may have been made all the same.
+   * @throws {DockerError} When the engine refuses; the message is what it said.
+   */
+  async create(path: string, body: unknown): Promise<unknown> {
+    return parse(path, await this.#ask("POST", path, JSON.stringify(body)));
   }
 
   /** Ends the connections; from now on everything is left to the command. */
@@ -88,7 +94,7 @@ export class EngineSocket implements Disposable {
     this.#found = undefined;
   }
 
-  async #ask(method: string, path: string): Promise<string | undefined> {
+  async #ask(method: string, path: string, body?: string): Promise<string | undefined> {
     const found = this.#found;
     if (found === undefined) {
       // The first look is the owner's to begin.
@@ -96,7 +102,7 @@ export class EngineSocket implements Disposable {
       return undefined;
     }
     try {
-      return await this.#send(found.client, method, path);
+      return await this.#send(found.client, method, path, body);
     } catch (error) {
       if (error instanceof DockerError) throw error;
       this.#lose(found, messageOf(error));
@@ -105,11 +111,16 @@ export class EngineSocket implements Disposable {
   }
 
   /** One request. @throws {DockerError} When the engine refuses or hangs; anything else when there is no answer. */
-  async #send(client: Deno.HttpClient, method: string, path: string): Promise<string> {
+  async #send(client: Deno.HttpClient, method: string, path: string, body?: string): Promise<string> {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), this.#patience);
     try {
-      const response = await fetch(`http://engine${path}`, { method, client, signal: late.signal });
+      const response = await fetch(`http://engine${path}`, {
+        method,
+        client,
+        signal: late.signal,
+        ...(body === undefined ? {} : { body, headers: { "content-type": "application/json" } }),
+      });
       const text = await response.text();
       if (response.ok || response.status === 304) return text;
       throw new DockerError(refusal(text) ?? `the engine answered ${response.status}`);
@@ -165,6 +176,16 @@ export class EngineSocket implements Disposable {
       client?.close();
       return { problem: messageOf(error) };
     }
+  }
+}
+
+/** What an answer means, where there is one. */
+function parse(path: string, text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new DockerError(`the engine's answer to ${path} is no JSON`, { cause: error });
   }
 }
 

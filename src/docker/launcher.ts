@@ -3,10 +3,10 @@ import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Container, Launch, Launcher } from "../serving/launcher.ts";
 import type { DockerCommand } from "./command.ts";
-import { carryEnv } from "./container_env.ts";
 import { goneError } from "./container_gone.ts";
 import { ContainerOutputs } from "./logs/container_outputs.ts";
 import { ContainerList } from "./container_list.ts";
+import { ContainerMaker } from "./container_maker.ts";
 import { ContainerMemory } from "./container_memory.ts";
 import { CreatedContainers } from "./created_containers.ts";
 import { discreetError } from "./discretion.ts";
@@ -16,7 +16,6 @@ import { ImageRecovery, isImageGone } from "./images/image_recovery.ts";
 import { ImageSource } from "./images/image_source.ts";
 import type { OwnNetwork } from "./network/network.ts";
 import { Placements, type PlacementsOptions } from "./network/placements.ts";
-import { createArgs, environmentOf, runArgs } from "./run_args.ts";
 import { Turns } from "./turns.ts";
 
 const log = logger("launcher");
@@ -33,20 +32,20 @@ export interface DockerLauncherOptions extends PlacementsOptions {
   readonly docker: DockerCommand;
   /** For what the command is too slow for; everything is left to the command where it is missing. */
   readonly socket?: EngineSocket;
+  /** Whether the socket makes containers as well; else the command does, which may be a wrapper that adds flags. */
+  readonly makesBySocket?: boolean;
   /** Wall-clock time, ms since 1970; the machine's where it is missing. */
   readonly now?: () => number;
 }
 
-/**
- * Makes containers by the docker command; starts those that were made in advance, pauses, stops and removes them by the
- * engine's socket where there is one: that is much faster.
- */
+/** Makes, starts, pauses, stops and removes containers by the engine's socket where there is one, else by the command. */
 export class DockerLauncher implements Launcher {
   /** What the apps write, also for a while after their containers were removed. */
   readonly outputs: ContainerOutputs;
   readonly #docker: DockerCommand;
   readonly #socket: EngineSocket | undefined;
   readonly #list: ContainerList;
+  readonly #maker: ContainerMaker;
   readonly #memory: ContainerMemory;
   readonly #network: OwnNetwork;
   readonly #placements: Placements;
@@ -62,6 +61,11 @@ export class DockerLauncher implements Launcher {
     this.#docker = options.docker;
     this.#socket = options.socket;
     this.#list = new ContainerList(options.docker, options.owner, options.socket);
+    this.#maker = new ContainerMaker({
+      docker: options.docker,
+      socket: options.makesBySocket ? options.socket : undefined,
+      remove: (id) => this.#remove(id),
+    });
     this.#memory = new ContainerMemory(this.#list, options.socket);
     this.#network = options.network;
     this.#placements = new Placements(options);
@@ -75,11 +79,10 @@ export class DockerLauncher implements Launcher {
   }
 
   async create({ id, revision }: Launch): Promise<void> {
-    const { options } = carryEnv(environmentOf(revision));
+    this.#maker.check(revision);
     const placement = await this.#placements.take(id, revision.port);
-    const args = createArgs(revision, placement);
     try {
-      await this.#creating.take(() => this.#track(this.#docker.run(args, options)));
+      await this.#creating.take(() => this.#track(this.#maker.create(revision, placement)));
     } catch (error) {
       if (isNetworkGone(error)) this.#network.lost();
       throw discreetError(awayError(error), revision);
@@ -171,13 +174,13 @@ export class DockerLauncher implements Launcher {
 
   /** Makes and starts a container. */
   async #run(id: string, revision: Revision): Promise<string> {
-    const { options } = carryEnv(environmentOf(revision));
+    this.#maker.check(revision);
     let restored = false;
     for (let places = 1;; places++) {
       this.outputs.forget(id);
       const placement = await this.#placements.take(id, revision.port);
       try {
-        await this.#untilStarted(id, this.#docker.run(runArgs(revision, placement), options));
+        await this.#untilStarted(id, this.#maker.run(revision, placement));
         return placement.origin;
       } catch (error) {
         if (!restored && isImageGone(error)) {

@@ -13,12 +13,31 @@ export const LABEL = {
   origin: "cless.origin",
 } as const;
 
-/** By this name containers reach the machine that they run on, as in Docker Desktop. */
-const HOST_NAME = "host.docker.internal";
+/** What every container is made with. */
+export const FIXED = {
+  /** By this name containers reach the machine that they run on, as in Docker Desktop. */
+  extraHost: "host.docker.internal:host-gateway",
+  securityOpt: "no-new-privileges",
+  pidsLimit: 1024,
+  logDriver: "local",
+  logOptions: { "max-size": "10m", "max-file": "3" },
+} as const;
 
 /** A revision's variables, and `PORT` as most platforms have it, where nobody has said otherwise. */
 export function environmentOf({ env, port }: Pick<Revision, "env" | "port">): Readonly<Record<string, string>> {
   return { PORT: String(port), ...env };
+}
+
+/** What a container is marked with. */
+export function labelsOf(revision: Revision, placement: Placement): Readonly<Record<string, string>> {
+  return {
+    [LABEL.owner]: placement.owner,
+    [LABEL.service]: revision.service,
+    [LABEL.revision]: revision.name,
+    [LABEL.image]: revision.imageId,
+    [LABEL.address]: placement.address,
+    [LABEL.origin]: placement.origin,
+  };
 }
 
 /** Where and as what a container is started. */
@@ -58,21 +77,15 @@ function containerArgs(revision: Revision, placement: Placement): string[] {
   return [
     "--pull=never", // what is started is content that is here, never a name that could mean something else by now
     `--name=${placement.id}`,
-    `--label=${LABEL.owner}=${placement.owner}`,
-    `--label=${LABEL.service}=${revision.service}`,
-    `--label=${LABEL.revision}=${revision.name}`,
-    `--label=${LABEL.image}=${revision.imageId}`,
-    `--label=${LABEL.address}=${placement.address}`,
-    `--label=${LABEL.origin}=${placement.origin}`,
+    ...Object.entries(labelsOf(revision, placement)).map(([name, value]) => `--label=${name}=${value}`),
     `--network=${placement.network}`,
     `--ip=${placement.address}`,
     ...(hostPort === undefined ? [] : [`--publish=127.0.0.1:${hostPort}:${revision.port}`]),
-    `--add-host=${HOST_NAME}:host-gateway`,
-    "--security-opt=no-new-privileges",
-    "--pids-limit=1024",
-    "--log-driver=local",
-    "--log-opt=max-size=10m",
-    "--log-opt=max-file=3",
+    `--add-host=${FIXED.extraHost}`,
+    `--security-opt=${FIXED.securityOpt}`,
+    `--pids-limit=${FIXED.pidsLimit}`,
+    `--log-driver=${FIXED.logDriver}`,
+    ...Object.entries(FIXED.logOptions).map(([name, value]) => `--log-opt=${name}=${value}`),
     ...limitArgs(revision),
     ...revision.volumes.map(mountArg),
     ...carryEnv(environmentOf(revision)).args,

@@ -34,6 +34,21 @@ socketTest("until the socket has been found, everything is left to the command",
   assertEquals(await socket.get("/containers/one/json"), { Id: "1" });
 });
 
+socketTest("what is to be made goes along, and the answer says what it has become", async ({ engine, socket }) => {
+  assertEquals(await socket.create("/things/create", { Secret: "s" }), undefined);
+  await socket.find();
+  engine.on("POST /things/create", 201, { Id: "1" });
+  assertEquals(await socket.create("/things/create", { Secret: "s", Text: 'a "word"\n' }), { Id: "1" });
+  assertEquals(engine.bodies, [{ Secret: "s", Text: 'a "word"\n' }]);
+  engine.on("POST /things/create", 400, { message: "bad parameter" });
+  await assertRejects(() => socket.create("/things/create", { Secret: "s" }), DockerError, "bad parameter");
+  engine.on("POST /things/create", 201, "no JSON");
+  const { message } = await assertRejects(() => socket.create("/things/create", { Secret: "s" }), DockerError);
+  assertEquals(message, "the engine's answer to /things/create is no JSON");
+  engine.on("POST /things/create", "lost");
+  assertEquals([await socket.create("/things/create", { Secret: "s" }), socket.path], [undefined, undefined]);
+});
+
 socketTest("one request after the other goes over one connection", async ({ engine, socket }) => {
   engine.on("POST /containers/one/pause", 204);
   await socket.find();

@@ -1,5 +1,5 @@
-/** What an engine's answer consists of; `never` is none. */
-type Answer = { readonly status: number; readonly body: unknown } | "never";
+/** What an engine's answer consists of; `never` is none, and `lost` the end of the connection. */
+type Answer = { readonly status: number; readonly body: unknown } | "never" | "lost";
 
 /** The HTTP API of an engine without containers, on a unix socket of its own; with the id `ID-1`. */
 export class FakeEngine implements AsyncDisposable {
@@ -7,6 +7,8 @@ export class FakeEngine implements AsyncDisposable {
   readonly path: string;
   /** What was asked, such as `POST /containers/one/pause`. */
   readonly requests: string[] = [];
+  /** What came with those that had something with them. */
+  readonly bodies: unknown[] = [];
   /** How many connections there have been. */
   connections = 0;
   readonly #dir: string;
@@ -27,8 +29,8 @@ export class FakeEngine implements AsyncDisposable {
   }
 
   /** Says how a request is answered; what it has no answer for is not found. */
-  on(request: string, status: number | "never", body: unknown = ""): void {
-    this.#answers.set(request, status === "never" ? status : { status, body });
+  on(request: string, status: number | "never" | "lost", body: unknown = ""): void {
+    this.#answers.set(request, typeof status === "string" ? status : { status, body });
   }
 
   /** Goes away, with all of its connections. */
@@ -74,18 +76,35 @@ export class FakeEngine implements AsyncDisposable {
     let text = "";
     for await (const chunk of connection.readable.pipeThrough(new TextDecoderStream())) {
       text += chunk;
-      for (let end = text.indexOf("\r\n\r\n"); end >= 0; end = text.indexOf("\r\n\r\n")) {
-        const [, method, target] = /^(\S+) (?:http:\/\/engine)?(\S+) /.exec(text)!;
-        text = text.slice(end + 4);
-        this.requests.push(`${method} ${target}`);
-        const answer = this.#answers.get(`${method} ${target}`) ?? { status: 404, body: { message: "not found" } };
+      for (let message = split(text); message !== undefined; message = split(text)) {
+        text = message.rest;
+        this.requests.push(message.request);
+        if (message.body !== "") this.bodies.push(JSON.parse(message.body));
+        const answer = this.#answers.get(message.request) ?? { status: 404, body: { message: "not found" } };
+        if (answer === "lost") return this.#lose(connection);
         if (answer !== "never") await connection.write(encode(answer));
       }
     }
   }
+
+  #lose(connection: Deno.Conn): void {
+    this.#open.delete(connection);
+    connection.close();
+  }
 }
 
-function encode({ body, status }: Exclude<Answer, "never">): Uint8Array {
+/** The first request of a text, where it is there as a whole. For bodies of ASCII. */
+function split(text: string): { request: string; body: string; rest: string } | undefined {
+  const end = text.indexOf("\r\n\r\n") + 4;
+  if (end < 4) return undefined;
+  const head = text.slice(0, end);
+  const length = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
+  if (text.length < end + length) return undefined;
+  const [, method, target] = /^(\S+) (?:http:\/\/engine)?(\S+) /.exec(head)!;
+  return { request: `${method} ${target}`, body: text.slice(end, end + length), rest: text.slice(end + length) };
+}
+
+function encode({ body, status }: Exclude<Answer, string>): Uint8Array {
   const content = new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body));
   const length = status === 204 ? "" : `Content-Length: ${content.length}\r\n`;
   const head = new TextEncoder().encode(`HTTP/1.1 ${status} Said\r\nContent-Type: application/json\r\n${length}\r\n`);

@@ -1,0 +1,101 @@
+import type { Revision } from "../domain/revision.ts";
+import { messageOf } from "../errors.ts";
+import { logger } from "../log.ts";
+import { changesContainers } from "./client_config.ts";
+import { type CommandOptions, type DockerCommand, DockerError } from "./command.ts";
+import { carryEnv } from "./container_env.ts";
+import { createBody } from "./create_body.ts";
+import { discreetError } from "./discretion.ts";
+import type { EngineSocket } from "./engine_socket.ts";
+import { createArgs, environmentOf, type Placement, runArgs } from "./run_args.ts";
+
+const log = logger("launcher");
+const MOST_TRIES = 3;
+
+/** What a {@linkcode ContainerMaker} works with. */
+export interface ContainerMakerParts {
+  readonly docker: DockerCommand;
+  /** Makes the containers where it can: no process has to be started for that. */
+  readonly socket: EngineSocket | undefined;
+  /** Removes a container by its name; does not mind one that is gone. */
+  readonly remove: (id: string) => Promise<void>;
+}
+
+/** Makes containers: by the engine's socket where there is one, else by the docker command; both make the same. */
+export class ContainerMaker {
+  readonly #docker: DockerCommand;
+  readonly #socket: EngineSocket | undefined;
+  readonly #remove: (id: string) => Promise<void>;
+
+  constructor({ docker, remove, socket }: ContainerMakerParts) {
+    this.#docker = docker;
+    this.#socket = socket;
+    this.#remove = remove;
+  }
+
+  /** @throws {DockerError} When a variable cannot be given to a container. */
+  check(revision: Revision): void {
+    carryEnv(environmentOf(revision)); // the socket could take more, but may go at any time
+  }
+
+  /** Makes a container, and does not start it. @throws {DockerError} When the engine refuses. */
+  async create(revision: Revision, placement: Placement): Promise<void> {
+    const { engineId, unsure } = await this.#make(revision, placement);
+    if (engineId === undefined) await this.#command(createArgs(revision, placement), revision, placement.id, unsure);
+  }
+
+  /** Makes a container and starts it. @throws {DockerError} When the engine refuses. */
+  async run(revision: Revision, placement: Placement): Promise<void> {
+    const { engineId, unsure } = await this.#make(revision, placement);
+    const isStarted = engineId !== undefined && await this.#start(engineId, revision);
+    if (isStarted) return;
+    await this.#command(runArgs(revision, placement), revision, placement.id, unsure || engineId !== undefined);
+  }
+
+  /**
+   * Makes one by the socket.
+   *
+   * @returns What the engine calls it; nothing where it is left to the command. `unsure` where the answer has been lost, so
+   * that one may be there, or come.
+   */
+  async #make(revision: Revision, placement: Placement): Promise<{ engineId?: string; unsure: boolean }> {
+    const socket = this.#socket;
+    if (socket === undefined || await changesContainers()) return { unsure: false };
+    const unsure = socket.path !== undefined;
+    const path = `/containers/create?name=${encodeURIComponent(placement.id)}`;
+    const answer = await socket.create(path, createBody(revision, placement)) as { Id?: unknown } | undefined;
+    if (answer === undefined) return { unsure };
+    if (typeof answer?.Id !== "string") {
+      throw new DockerError("the engine does not name the container that it has made");
+    }
+    return { engineId: answer.Id, unsure: false };
+  }
+
+  /** Starts one that was made by the socket; whether it has been, as far as is known. */
+  async #start(engineId: string, revision: Revision): Promise<boolean> {
+    if (await this.#socket?.perform("POST", `/containers/${engineId}/start`)) return true;
+    try {
+      await this.#docker.run(["start", engineId]); // which does not mind one that runs
+      return true;
+    } catch (error) {
+      const reason = messageOf(discreetError(error, revision));
+      log.warning("a container whose start was not answered cannot be started; making another", { reason });
+      return false;
+    }
+  }
+
+  /** @param unsure Whether a container with that name may be there, or may come in a moment. */
+  async #command(args: readonly string[], revision: Revision, id: string, unsure: boolean): Promise<void> {
+    const options: CommandOptions = carryEnv(environmentOf(revision)).options;
+    for (let tries = 1;; tries++) {
+      if (unsure) await this.#remove(id);
+      try {
+        await this.#docker.run(args, options);
+        return;
+      } catch (error) {
+        const isTaken = /container name .* already in use/i.test(messageOf(error));
+        if (!unsure || !isTaken || tries >= MOST_TRIES) throw error;
+      }
+    }
+  }
+}
