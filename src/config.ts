@@ -36,6 +36,8 @@ export interface Config {
   /** The folders below which volumes may name paths of the host; absolute. */
   readonly allowHostPaths: readonly string[];
   readonly docker: string;
+  /** The docker command's own settings; `undefined` where only that itself knows what containers it makes. */
+  readonly dockerSettings: string | undefined;
   readonly portRange: { readonly first: number; readonly last: number };
   readonly upstream: Upstream;
   readonly forward: Forward;
@@ -133,6 +135,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
 
   const listen = all("listen", parseEndpoint);
   const domain = one("domain", parseDomain, undefined);
+  const docker = one("docker", (text) => text, "docker");
   return Object.freeze({
     listen: listen.length > 0 ? listen : [{ hostname: "0.0.0.0", port: 80 }],
     admin: one("admin", parseEndpoint, { hostname: "127.0.0.1", port: 1323 }),
@@ -144,7 +147,8 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
     configFile: one("config", (text) => text, undefined),
     convention: toggle("convention", true),
     allowHostPaths: all("allow-host-path", parseAbsolutePath),
-    docker: one("docker", (text) => text, "docker"),
+    docker,
+    dockerSettings: docker === "docker" ? dockerSettings(surroundings) : undefined,
     portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
     upstream: one("upstream", choice("auto", "direct", "published"), "auto"),
     forward: one("forward", choice("exact", "fetch"), "exact"),
@@ -171,6 +175,16 @@ export function defaultDataDir({ env, root }: Surroundings): string {
     throw new UsageError("neither HOME nor XDG_STATE_HOME is set; say with --data-dir where to keep the state");
   }
   return `${home}/cless`;
+}
+
+/**
+ * Where the docker command has its settings; `undefined` where that is up to it, and where the environment says of which
+ * platform its containers are: https://docs.docker.com/reference/cli/docker/#environment-variables
+ */
+function dockerSettings({ env }: Surroundings): string | undefined {
+  if (env("DOCKER_DEFAULT_PLATFORM")) return undefined;
+  const folder = env("DOCKER_CONFIG") || (env("HOME") && `${env("HOME")}/.docker`);
+  return folder?.startsWith("/") ? `${folder}/config.json` : undefined;
 }
 
 function choice<const T extends string>(...allowed: T[]): (text: string) => T {

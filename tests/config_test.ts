@@ -81,6 +81,7 @@ Deno.test("without flags and variables the defaults hold", () => {
     convention: true,
     allowHostPaths: [],
     docker: "docker",
+    dockerSettings: undefined,
     portRange: { first: 20000, last: 29999 },
     upstream: "auto",
     forward: FORWARD,
@@ -102,12 +103,23 @@ Deno.test("every flag of serve has a setting, and the other way round", () => {
   assertEquals(SERVE_FLAGS.map((flag) => flag.name).sort(), Object.keys(SETTINGS).sort());
   const covered = Object.values(SETTINGS).flatMap(([, setting]) => Object.keys(setting));
   // A flag can be seen in the list of processes by everybody.
-  assertEquals([...covered, "secretKey"].sort(), Object.keys(DEFAULTS).sort());
+  assertEquals([...covered, "dockerSettings", "secretKey"].sort(), Object.keys(DEFAULTS).sort());
 });
 
 Deno.test("the secrets' key comes from a variable only", () => {
   assertEquals(read({}, { CLESS_SECRET_KEY: "a key" }).secretKey, "a key");
   assertEquals(read({}, { CLESS_SECRET_KEY: "" }).secretKey, undefined);
+});
+
+Deno.test("the docker command's settings are where it has them itself, and of no use where it does more", () => {
+  const settings = (env: Record<string, string>, given = {}) => read(given, env).dockerSettings;
+  assertEquals(settings({ HOME: "/home/ann", DOCKER_CONFIG: "" }), "/home/ann/.docker/config.json");
+  assertEquals(settings({ HOME: "/home/ann", DOCKER_CONFIG: "/etc/docker-cli" }), "/etc/docker-cli/config.json");
+  assertEquals(settings({ HOME: "/home/ann", CLESS_DOCKER: "docker" }), "/home/ann/.docker/config.json");
+  for (const more of [{ DOCKER_CONFIG: "relative" }, { DOCKER_DEFAULT_PLATFORM: "linux/arm64" }, { HOME: "" }]) {
+    assertEquals(settings({ HOME: "/home/ann", ...more }), undefined);
+  }
+  assertEquals(settings({ HOME: "/home/ann" }, { docker: "/usr/bin/docker" }), undefined);
 });
 
 Deno.test("every flag that can be repeated makes a list, and no other one does", () => {

@@ -62,7 +62,7 @@ export class Containers {
     this.launcher = new DockerLauncher({
       docker: this.#docker,
       socket: this.#socket,
-      makesBySocket: config.docker === "docker",
+      settings: config.dockerSettings,
       network: this.#network,
       owner: dataDir.owner,
       portRange: config.portRange,

@@ -1,8 +1,8 @@
 import type { Revision } from "../domain/revision.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
-import { changesContainers } from "./client_config.ts";
 import { type CommandOptions, type DockerCommand, DockerError } from "./command.ts";
+import { addsToContainers } from "./command_settings.ts";
 import { carryEnv } from "./container_env.ts";
 import { createBody } from "./create_body.ts";
 import { discreetError } from "./discretion.ts";
@@ -17,6 +17,8 @@ export interface ContainerMakerParts {
   readonly docker: DockerCommand;
   /** Makes the containers where it can: no process has to be started for that. */
   readonly socket: EngineSocket | undefined;
+  /** The file of the command's settings; the command makes every container where it is missing. */
+  readonly settings: string | undefined;
   /** Removes a container by its name; does not mind one that is gone. */
   readonly remove: (id: string) => Promise<void>;
 }
@@ -25,11 +27,13 @@ export interface ContainerMakerParts {
 export class ContainerMaker {
   readonly #docker: DockerCommand;
   readonly #socket: EngineSocket | undefined;
+  readonly #settings: string | undefined;
   readonly #remove: (id: string) => Promise<void>;
 
-  constructor({ docker, remove, socket }: ContainerMakerParts) {
+  constructor({ docker, remove, settings, socket }: ContainerMakerParts) {
     this.#docker = docker;
     this.#socket = socket;
+    this.#settings = settings;
     this.#remove = remove;
   }
 
@@ -59,8 +63,8 @@ export class ContainerMaker {
    * that one may be there, or come.
    */
   async #make(revision: Revision, placement: Placement): Promise<{ engineId?: string; unsure: boolean }> {
-    const socket = this.#socket;
-    if (socket === undefined || await changesContainers()) return { unsure: false };
+    const [socket, settings] = [this.#socket, this.#settings];
+    if (socket === undefined || settings === undefined || await addsToContainers(settings)) return { unsure: false };
     const unsure = socket.path !== undefined;
     const path = `/containers/create?name=${encodeURIComponent(placement.id)}`;
     const answer = await socket.create(path, createBody(revision, placement)) as { Id?: unknown } | undefined;

@@ -32,8 +32,8 @@ export interface DockerLauncherOptions extends PlacementsOptions {
   readonly docker: DockerCommand;
   /** For what the command is too slow for; everything is left to the command where it is missing. */
   readonly socket?: EngineSocket;
-  /** Whether the socket makes containers as well; else the command does, which may be a wrapper that adds flags. */
-  readonly makesBySocket?: boolean;
+  /** The command's own settings; where they are missing, only the command knows what containers it makes. */
+  readonly settings?: string | undefined;
   /** Wall-clock time, ms since 1970; the machine's where it is missing. */
   readonly now?: () => number;
 }
@@ -63,7 +63,8 @@ export class DockerLauncher implements Launcher {
     this.#list = new ContainerList(options.docker, options.owner, options.socket);
     this.#maker = new ContainerMaker({
       docker: options.docker,
-      socket: options.makesBySocket ? options.socket : undefined,
+      socket: options.socket,
+      settings: options.settings,
       remove: (id) => this.#remove(id),
     });
     this.#memory = new ContainerMemory(this.#list, options.socket);

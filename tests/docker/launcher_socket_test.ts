@@ -31,15 +31,8 @@ function madeTest(name: string, fn: (parts: Parts) => Promise<void>): void {
     engine.on(CREATE, 201, { Id: ID, Warnings: [] });
     engine.on(START, 204);
     engine.on(REMOVE, 204);
-    const launcher = await newLauncher(docker, { socket, makesBySocket: true });
-    const before = Deno.env.get("DOCKER_CONFIG");
-    Deno.env.set("DOCKER_CONFIG", "/nowhere"); // whatever the machine's own settings are
-    try {
-      await fn({ docker, engine, launcher });
-    } finally {
-      if (before === undefined) Deno.env.delete("DOCKER_CONFIG");
-      else Deno.env.set("DOCKER_CONFIG", before);
-    }
+    const launcher = await newLauncher(docker, { socket, settings: "/nowhere/config.json" });
+    await fn({ docker, engine, launcher });
   }, { ignore: noFakeDocker || noNet });
 }
 
@@ -72,6 +65,20 @@ madeTest("a wrapper of the command makes every container itself", async ({ docke
   const launcher = await newLauncher(docker, { socket });
   await launcher.launch(LAUNCH);
   assertEquals([await commands(docker), engine.requests.includes(CREATE)], [["run"], false]);
+});
+
+madeTest("where the command's settings have proxies, it makes every container itself", async ({ docker, engine }) => {
+  using socket = new EngineSocket(docker.command);
+  await socket.find();
+  const settings = await Deno.makeTempFile();
+  const launcher = await newLauncher(docker, { socket, settings });
+  await Deno.writeTextFile(settings, '{"proxies":{"default":{"noProxy":"x"}}}');
+  await launcher.launch(LAUNCH);
+  assertEquals([await commands(docker), engine.requests.includes(CREATE)], [["run"], false]);
+  await Deno.writeTextFile(settings, "{}"); // it is read at each start, as the command does
+  await launcher.launch(LAUNCH);
+  assertEquals([await commands(docker), engine.requests.includes(CREATE)], [["run"], true]);
+  await Deno.remove(settings);
 });
 
 madeTest("an address in use is passed over, also when only the start tells", async ({ engine, launcher }) => {

@@ -39,6 +39,7 @@ class BothWays implements AsyncDisposable {
     const maker = new ContainerMaker({
       docker: this.#command,
       socket: way === "socket" ? this.#socket : undefined,
+      settings: "/nowhere/config.json",
       remove: () => Promise.reject(new Error("nothing was lost")),
     });
     await maker.run(revision, this.#place(id, hostPort));

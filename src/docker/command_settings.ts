@@ -1,0 +1,13 @@
+/**
+ * Whether the docker command gives a container more than it is told to: the proxies that are in its settings. Where that
+ * cannot be told, it may.
+ *
+ * @param path The file of its settings.
+ */
+export async function addsToContainers(path: string): Promise<boolean> {
+  try {
+    return JSON.parse(await Deno.readTextFile(path)).proxies !== undefined;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
+}
