@@ -189,7 +189,7 @@ async function outputByLines(child: Deno.ChildProcess, onLine: (line: string) =>
 /** The line of an error output that says what was wrong, without the docker command's own trimmings. */
 export function lastWords(stderr: string): string {
   const lines = stderr.split("\n").map((line) => line.trim()).filter((line) =>
-    line && !/^(Run|See) 'docker/.test(line)
+    line && !/^(Run|See) 'docker|^Error: failed to start containers: /.test(line)
   );
   const telling = lines.findLast((line) => /error|cannot|denied|invalid|unknown|no such/i.test(line)) ?? lines.at(-1);
   return (telling ?? "").replace(/^(docker: )?(Error response from daemon: )?/i, "").replace(/\.$/, "");

@@ -75,13 +75,14 @@ export class ContainerMaker {
     return { engineId: answer.Id, unsure: false };
   }
 
-  /** Starts one that was made by the socket; whether it has been, as far as is known. */
+  /** Starts one that was made by the socket; whether that went well. @throws {DockerError} When the engine refuses. */
   async #start(engineId: string, revision: Revision): Promise<boolean> {
     if (await this.#socket?.perform("POST", `/containers/${engineId}/start`)) return true;
     try {
       await this.#docker.run(["start", engineId]); // which does not mind one that runs
       return true;
     } catch (error) {
+      if (/no such container/i.test(messageOf(error))) throw error; // somebody wants it no more
       const reason = messageOf(discreetError(error, revision));
       log.warning("a container whose start was not answered cannot be started; making another", { reason });
       return false;

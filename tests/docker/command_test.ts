@@ -39,6 +39,10 @@ dockerTest(
       ],
       ["WARNING: no blkio weight support\nError response from daemon: pool overlaps\n", "pool overlaps"],
       ["Error response from daemon: no such image: a\nexit status 1\n", "no such image: a"],
+      [
+        "Error response from daemon: No such container: x\nError: failed to start containers: x\n",
+        "No such container: x",
+      ],
       ["something else\nhappened\n", "happened"],
     ];
     for (const [stderr, message] of said) {

@@ -153,9 +153,19 @@ madeTest("a start that was not answered is asked for again by the command", asyn
   assertEquals(await commands(docker), [`start ${ID}`]);
 });
 
+madeTest("what somebody has removed meanwhile is not made anew", async ({ docker, engine, launcher }) => {
+  engine.on(START, "lost");
+  await docker.on("start", {
+    stderr: `Error response from daemon: No such container: ${ID}\nError: failed to start containers: ${ID}\n`,
+    code: 1,
+  });
+  await assertRejects(() => launcher.launch(LAUNCH), ContainerGone);
+  assertEquals(await commands(docker), [`start ${ID}`]);
+});
+
 madeTest("what the command cannot start either is made anew", async ({ docker, engine, launcher }) => {
   engine.on(START, "lost");
-  await docker.on("start", { stderr: "Error: failed to start containers: x\n", code: 1 });
+  await docker.on("start", { stderr: "Error response from daemon: Address already in use\n", code: 1 });
   await launcher.launch(LAUNCH);
   assertEquals(await commands(docker), [`start ${ID}`, "rm --force --volumes one", "run"]);
 });
