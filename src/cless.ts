@@ -1,6 +1,6 @@
 import { Adoption } from "./cless/adoption.ts";
 import { Containers } from "./cless/containers.ts";
-import { ConfigFile } from "./cless/config_file.ts";
+import type { ConfigFile } from "./cless/config_file.ts";
 import { ControlPlane } from "./cless/control_plane.ts";
 import { adminHostnames } from "./cless/hostnames.ts";
 import { whileItMoves } from "./cless/patience.ts";
@@ -39,7 +39,7 @@ export class Cless {
   readonly #requests: RequestPath;
   readonly #control: ControlPlane;
   /** Missing where only operators declare services. */
-  readonly #configFile: ConfigFile | undefined;
+  #configFile: ConfigFile | undefined;
   readonly #admin: Server;
 
   private constructor(config: Config, dataDir: DataDir, store: Store, secrets: Secrets) {
@@ -92,9 +92,6 @@ export class Cless {
       requests,
       urlOf: (service) => this.urlOf(service),
     });
-    this.#configFile = config.configFile === undefined
-      ? undefined
-      : new ConfigFile(config.configFile, control.deployer);
     this.#admin = new Server(
       config.admin,
       (request, { remoteAddr }) => control.api(request, remoteAddr.hostname),
@@ -175,6 +172,10 @@ export class Cless {
     const store = opened.use(SqliteStore.open(dataDir.path));
     const secrets = await Secrets.open(store, { folder: dataDir.path, text: config.secretKey });
     const cless = new Cless(config, dataDir, store, secrets);
+    if (config.configFile !== undefined) {
+      const { ConfigFile } = await import("./cless/config_file.ts"); // reading YAML takes much that others do not need
+      cless.#configFile = new ConfigFile(config.configFile, cless.#control.deployer);
+    }
     opened.move(); // they are its own now
     return cless;
   }

@@ -29,6 +29,10 @@ export interface Options {
   readonly coldStarts: number;
   readonly wakes: number;
   readonly herds: number;
+  /** How many services are paused while cless idles. */
+  readonly pausedServices: number;
+  /** How long it is looked at then, each time. */
+  readonly idleSeconds: number;
 }
 
 /** What `--help` prints. */
@@ -66,6 +70,8 @@ export function readOptions(args: readonly string[]): Options | undefined {
     coldStarts: quick ? 3 : 20,
     wakes: quick ? 3 : 200,
     herds: quick ? 1 : 5,
+    pausedServices: quick ? 3 : 100,
+    idleSeconds: quick ? 2 : 20,
   };
 }
 

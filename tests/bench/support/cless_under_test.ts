@@ -60,7 +60,7 @@ export class ClessUnderTest implements AsyncDisposable {
   /**
    * Starts it, and waits until it is ready.
    *
-   * @param dataDir A folder that is not there yet.
+   * @param dataDir A folder that is not there yet, or that of one that has ended.
    * @throws {BenchError} When it does not get ready.
    */
   static async start(
@@ -112,6 +112,17 @@ export class ClessUnderTest implements AsyncDisposable {
     const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/instances`, { token: this.#token });
     if (status !== 200) throw new BenchError(`cless does not list its instances: status ${status}`);
     return JSON.parse(body);
+  }
+
+  /** Declares a service; nothing of it is started. */
+  async declare(name: string, body: Record<string, unknown>): Promise<void> {
+    const response = await fetch(`${this.#adminUrl}/v1/services/${name}?wait=false`, {
+      method: "PUT",
+      headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new BenchError(`cless does not take the service ${name}: ${text.trim()}`);
   }
 
   /** Takes its containers away, and waits until it knows. */
