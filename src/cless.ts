@@ -12,7 +12,8 @@ import { RevisionEnv } from "./control/secrets/revision_env.ts";
 import { RevisionLauncher } from "./control/volumes/revision_launcher.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
 import type { Store } from "./control/store.ts";
-import { DockerError } from "./docker/command.ts";
+import { DockerCommand, DockerError } from "./docker/command.ts";
+import { findEngine } from "./docker/engine.ts";
 import { isLoopback } from "./domain/cidr.ts";
 import type { Endpoint } from "./domain/endpoint.ts";
 import { conventionLabel } from "./domain/revision.ts";
@@ -106,9 +107,22 @@ export class Cless {
    * @throws {OperatorError} When something in the surroundings must be mended first.
    */
   static async start(config: Config): Promise<Cless> {
+    const looking = new AbortController();
+    // Its answer takes about as long as all that is opened meanwhile; whatever is wrong there is told first.
+    const engine = findEngine(new DockerCommand(config.docker), { signal: looking.signal });
+    engine.catch(() => {});
+    try {
+      return await Cless.#startWith(config, engine);
+    } finally {
+      looking.abort();
+      await engine.catch(() => {});
+    }
+  }
+
+  static async #startWith(config: Config, engine: Promise<unknown>): Promise<Cless> {
     const cless = await Cless.#open(config);
     try {
-      await cless.#start();
+      await cless.#start(engine);
       return cless;
     } catch (error) {
       cless.#adoption.stop();
@@ -180,14 +194,13 @@ export class Cless {
     return cless;
   }
 
-  async #start(): Promise<void> {
+  async #start(engine: Promise<unknown>): Promise<void> {
     const manifest = await this.#configFile?.read();
-    await this.#containers.start();
+    await this.#containers.start(engine);
     this.#control.load();
     this.#admin.listen();
     for (const server of this.#requests.servers) server.listen();
     this.#requests.reserve.take();
-    await this.#containers.prepare();
     this.#adopt();
     if (manifest !== undefined) this.#configFile?.apply(manifest);
   }
