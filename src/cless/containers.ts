@@ -98,11 +98,18 @@ export class Containers {
    * @throws {DockerError} When it refuses.
    */
   async start(engine: Promise<unknown>): Promise<void> {
-    await engine;
-    this.#holdAnswer(Promise.resolve(true));
-    const listed = this.images.changed(); // the events will tell of what changes from the start of the process on
+    const network = this.#network.ensure();
+    network.catch(() => {});
     try {
-      await this.#network.ensure(); // where that is refused, the containers are another's, and must not be stopped
+      await engine; // where there is none, that says what to do
+    } catch (error) {
+      await network.catch(() => {});
+      throw error;
+    }
+    this.#holdAnswer(Promise.resolve(true));
+    const listed = this.images.changed(); // events tell of what has changed since these parts were made
+    try {
+      await network; // where that is refused, the containers are another's, and must not be stopped
     } catch (error) {
       await listed;
       this.images.stop();
