@@ -2,7 +2,7 @@ import { DockerCommand } from "../../src/docker/command.ts";
 import { messageOf, OperatorError } from "../../src/errors.ts";
 import { forward } from "./forward/forward.ts";
 import { store } from "./growth/store.ts";
-import { idle } from "./idle/sizes.ts";
+import { idle } from "./idle/idle.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
 import { coldStart } from "./starts/cold_start.ts";

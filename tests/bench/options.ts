@@ -33,6 +33,10 @@ export interface Options {
   readonly services: number;
   /** How many containers a new process takes over. */
   readonly adopted: number;
+  /** How many services are paused while cless idles. */
+  readonly pausedServices: number;
+  /** How long it is looked at then, each time. */
+  readonly idleSeconds: number;
 }
 
 /** What `--help` prints. */
@@ -72,6 +76,8 @@ export function readOptions(args: readonly string[]): Options | undefined {
     herds: quick ? 1 : 5,
     services: quick ? 10 : 50,
     adopted: quick ? 5 : 200,
+    pausedServices: quick ? 3 : 100,
+    idleSeconds: quick ? 2 : 20,
   };
 }
 

@@ -2,8 +2,8 @@ import type { TemplateInput } from "../../domain/template.ts";
 import type { Traffic } from "../../domain/traffic.ts";
 import type { DeployWish } from "./deploy_plan.ts";
 import type { Ledger } from "./ledger.ts";
-import { checkTagLength } from "../schema/schema.ts";
 import { InvalidError } from "../schema/invalid.ts";
+import { checkTagLength } from "../schema/names.ts";
 import { DomainTakenError } from "../store.ts";
 
 /** What this machine and its settings allow. */

@@ -65,7 +65,7 @@ export class ClessUnderTest implements AsyncDisposable {
   /**
    * Starts it, and waits until it is ready.
    *
-   * @param dataDir A folder that is not there yet.
+   * @param dataDir A folder that is not there yet, or that of one that has ended.
    * @throws {BenchError} When it does not get ready.
    */
   static async start(
