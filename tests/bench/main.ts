@@ -3,6 +3,7 @@ import { messageOf, OperatorError } from "../../src/errors.ts";
 import { forward } from "./forward/forward.ts";
 import { store } from "./growth/store.ts";
 import { idle } from "./idle/sizes.ts";
+import { openLoop } from "./open_loop/open_loop.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
 import { coldStart } from "./starts/cold_start.ts";
@@ -15,7 +16,7 @@ import { describeMachine } from "./support/machine.ts";
 import { lockMachine } from "./support/machine_lock.ts";
 import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 
-const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, idle, store };
+const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, idle, store, openloop: openLoop };
 
 /** Runs the bench; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {

@@ -107,6 +107,19 @@ export class ClessUnderTest implements AsyncDisposable {
     }
   }
 
+  /**
+   * Declares a service, or changes it.
+   *
+   * @param template What the API takes, such as `{ image: "shop-docker" }`.
+   * @param wait Whether it is tried first, which starts an instance.
+   * @throws {BenchError} When cless does not take it.
+   */
+  async deploy(name: string, template: Record<string, unknown>, { wait = true } = {}): Promise<void> {
+    const url = `${this.#adminUrl}/v1/services/${name}?wait=${wait}`;
+    const { body, status } = await this.#client.ask(url, { token: this.#token, put: template });
+    if (status !== 200 && status !== 201) throw new BenchError(`cless does not take ${name}: status ${status}, ${body}`);
+  }
+
   /** The containers that it has. */
   async instances(): Promise<Instance[]> {
     const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/instances`, { token: this.#token });

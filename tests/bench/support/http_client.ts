@@ -12,6 +12,8 @@ export interface AskOptions {
   readonly host?: string;
   /** For the admin API. */
   readonly token?: string;
+  /** Sent as JSON, by PUT. */
+  readonly put?: unknown;
   readonly signal?: AbortSignal;
 }
 
@@ -29,7 +31,7 @@ export class HttpClient implements Disposable {
    *
    * @throws {BenchError} When there is no answer.
    */
-  async ask(url: string, { host, signal, token }: AskOptions = {}): Promise<Answer> {
+  async ask(url: string, { host, put, signal, token }: AskOptions = {}): Promise<Answer> {
     try {
       const response = await fetch(url, {
         client: this.#client,
@@ -37,7 +39,9 @@ export class HttpClient implements Disposable {
         headers: {
           ...(host === undefined ? {} : { host }),
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...(put === undefined ? {} : { "content-type": "application/json" }),
         },
+        ...(put === undefined ? {} : { method: "PUT", body: JSON.stringify(put) }),
         ...(signal === undefined ? {} : { signal }),
       });
       return { status: response.status, body: await response.text() };
