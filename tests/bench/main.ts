@@ -16,7 +16,15 @@ import { describeMachine } from "./support/machine.ts";
 import { lockMachine } from "./support/machine_lock.ts";
 import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 
-const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, idle, store, openloop: openLoop };
+const SCENARIOS: Record<ScenarioId, Scenario> = {
+  forward,
+  cold: coldStart,
+  wake,
+  herd,
+  idle,
+  store,
+  openloop: openLoop,
+};
 
 /** Runs the bench; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {

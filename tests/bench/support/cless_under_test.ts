@@ -117,7 +117,9 @@ export class ClessUnderTest implements AsyncDisposable {
   async deploy(name: string, template: Record<string, unknown>, { wait = true } = {}): Promise<void> {
     const url = `${this.#adminUrl}/v1/services/${name}?wait=${wait}`;
     const { body, status } = await this.#client.ask(url, { token: this.#token, put: template });
-    if (status !== 200 && status !== 201) throw new BenchError(`cless does not take ${name}: status ${status}, ${body}`);
+    if (status !== 200 && status !== 201) {
+      throw new BenchError(`cless does not take ${name}: status ${status}, ${body}`);
+    }
   }
 
   /** The containers that it has. */
