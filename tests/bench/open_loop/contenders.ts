@@ -59,7 +59,7 @@ export class OpenLoopContenders implements AsyncDisposable {
   ): Promise<OpenLoopContenders> {
     await using running = new AsyncDisposableStack();
     const cless = running.use(await ClessUnderTest.start(docker, `${folder}/cless`, signal));
-    const names = Array.from({ length: count.services }, (_, n) => `app-${n + 1}`);
+    const names = Array.from({ length: count.services }, (_, n) => `open-${n + 1}`);
     for (const name of names) await cless.deploy(name, { image: app.image }, { wait: false });
     const warm = names.filter((_, n) => n % Math.floor(count.services / count.warm) === 0).slice(0, count.warm);
     const origins = await wake(cless, warm, signal);
