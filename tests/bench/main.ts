@@ -3,6 +3,7 @@ import { messageOf, OperatorError } from "../../src/errors.ts";
 import { forward } from "./forward/forward.ts";
 import { store } from "./growth/store.ts";
 import { idle } from "./idle/idle.ts";
+import { openLoop } from "./open_loop/open_loop.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
 import { coldStart } from "./starts/cold_start.ts";
@@ -17,7 +18,17 @@ import { lockMachine } from "./support/machine_lock.ts";
 import { upgrade } from "./upgrade/upgrade.ts";
 import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 
-const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, fifty, idle, store, upgrade };
+const SCENARIOS: Record<ScenarioId, Scenario> = {
+  forward,
+  cold: coldStart,
+  wake,
+  herd,
+  fifty,
+  openloop: openLoop,
+  idle,
+  store,
+  upgrade,
+};
 
 /** Runs the bench; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {

@@ -5,7 +5,7 @@ import { BenchUsageError } from "./support/errors.ts";
 import { type Load, LOADS } from "./forward/loads.ts";
 
 /** What can be measured, in the order in which it is. */
-const SCENARIO_IDS = ["forward", "cold", "wake", "herd", "fifty", "idle", "store", "upgrade"] as const;
+const SCENARIO_IDS = ["forward", "cold", "wake", "herd", "fifty", "openloop", "idle", "store", "upgrade"] as const;
 /** The name of something that can be measured. */
 export type ScenarioId = typeof SCENARIO_IDS[number];
 
@@ -37,6 +37,10 @@ export interface Options {
   readonly pausedServices: number;
   /** How long it is looked at then, each time. */
   readonly idleSeconds: number;
+  /** How many services the open loop declares. */
+  readonly openLoopServices: number;
+  /** How many of them it sends requests to. */
+  readonly openLoopWarm: number;
 }
 
 /** What `--help` prints. */
@@ -78,6 +82,8 @@ export function readOptions(args: readonly string[]): Options | undefined {
     adopted: quick ? 5 : 200,
     pausedServices: quick ? 3 : 100,
     idleSeconds: quick ? 2 : 20,
+    openLoopServices: quick ? 22 : 220,
+    openLoopWarm: quick ? 2 : 20,
   };
 }
 
