@@ -108,13 +108,13 @@ export class ClessUnderTest implements AsyncDisposable {
   }
 
   /**
-   * Declares a service, which then has one instance.
+   * Declares a service, which is not tried first: it has no instance then.
    *
    * @param template Such as `{ image }`.
    * @throws {BenchError} When cless refuses.
    */
   async declare(name: string, template: Readonly<Record<string, unknown>>): Promise<void> {
-    const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/services/${name}`, {
+    const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/services/${name}?wait=false`, {
       method: "PUT",
       token: this.#token,
       body: template,
