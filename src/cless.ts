@@ -218,7 +218,7 @@ export class Cless {
   async #endContainers(): Promise<void> {
     this.#containers.launcher.outputs.close(); // nobody will ask for what they have written
     if (this.#config.onExit === "keep") {
-      await this.#requests.starter.settled(); // what is being removed goes
+      await Promise.all([this.#requests.starter.settled(), this.#requests.discardSpares()]); // what is to go goes
       await this.#containers.leave();
     } else {
       await this.#requests.stopContainers();

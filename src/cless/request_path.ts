@@ -139,6 +139,7 @@ export class RequestPath {
       clock,
       maxPending: config.maxPending,
       newId: newInstanceId,
+      spares: this.fleet.spares,
       probe: async (url, signal) => isWell(await probe(url, signal)),
       ...(failed === undefined ? {} : { failed }),
       note: (instance, pool) => {
@@ -167,6 +168,11 @@ export class RequestPath {
     const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
     for (const pool of this.fleet.pools()) pool.refuse(draining);
     this.#unanswered.abortAll(draining);
+  }
+
+  /** Removes the containers that were made in advance: nobody takes them over. */
+  async discardSpares(): Promise<void> {
+    await Promise.all([...this.fleet.pools()].map(({ warm }) => warm.empty()));
   }
 
   /** Stops every container. */

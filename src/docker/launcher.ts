@@ -1,22 +1,22 @@
-import type { Upstream } from "../config.ts";
+import type { Revision } from "../domain/revision.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Container, Launch, Launcher } from "../serving/launcher.ts";
-import { toAddress } from "./network/addresses.ts";
 import type { DockerCommand } from "./command.ts";
 import { carryEnv } from "./container_env.ts";
 import { goneError } from "./container_gone.ts";
 import { ContainerOutputs } from "./logs/container_outputs.ts";
 import { ContainerList } from "./container_list.ts";
 import { ContainerMemory } from "./container_memory.ts";
+import { CreatedContainers } from "./created_containers.ts";
 import { discreetError } from "./discretion.ts";
 import { awayError } from "./engine_away.ts";
 import type { EngineSocket } from "./engine_socket.ts";
-import { HostPorts } from "./network/host_ports.ts";
 import { ImageRecovery, isImageGone } from "./images/image_recovery.ts";
 import { ImageSource } from "./images/image_source.ts";
 import type { OwnNetwork } from "./network/network.ts";
-import { environmentOf, type Placement, runArgs } from "./run_args.ts";
+import { Placements, type PlacementsOptions } from "./network/placements.ts";
+import { createArgs, environmentOf, runArgs } from "./run_args.ts";
 import { Turns } from "./turns.ts";
 
 const log = logger("launcher");
@@ -25,24 +25,21 @@ const MOST_PLACES = 8;
 const MOST_REMOVALS = 3;
 /** So many commands stop or remove containers at once: each is a process of some 30 MB. */
 const MOST_ENDING = 16;
+/** So many containers are made in advance at once: nobody waits for them, and somebody may wait for a start. */
+const MOST_CREATING = 2;
 
 /** What a {@linkcode DockerLauncher} works with. */
-export interface DockerLauncherOptions {
+export interface DockerLauncherOptions extends PlacementsOptions {
   readonly docker: DockerCommand;
   /** For what the command is too slow for; everything is left to the command where it is missing. */
   readonly socket?: EngineSocket;
-  readonly network: OwnNetwork;
-  readonly owner: string;
-  readonly portRange: { readonly first: number; readonly last: number };
-  /** Whether the host reaches the containers' own addresses: `auto` finds out. */
-  readonly upstream: Upstream;
   /** Wall-clock time, ms since 1970; the machine's where it is missing. */
   readonly now?: () => number;
 }
 
 /**
- * Starts containers by the docker command; pauses, stops and removes them by the engine's socket where there is one: that is
- * much faster.
+ * Makes containers by the docker command; starts those that were made in advance, pauses, stops and removes them by the
+ * engine's socket where there is one: that is much faster.
  */
 export class DockerLauncher implements Launcher {
   /** What the apps write, also for a while after their containers were removed. */
@@ -52,16 +49,14 @@ export class DockerLauncher implements Launcher {
   readonly #list: ContainerList;
   readonly #memory: ContainerMemory;
   readonly #network: OwnNetwork;
-  readonly #owner: string;
-  readonly #ports: HostPorts;
+  readonly #placements: Placements;
   readonly #recovery: ImageRecovery;
-  readonly #upstream: DockerLauncherOptions["upstream"];
-  readonly #placements = new Map<string, Placement>();
+  readonly #created = new CreatedContainers();
   readonly #starting = new Map<string, () => void>();
   readonly #ending = new Turns(MOST_ENDING);
+  readonly #creating = new Turns(MOST_CREATING);
   /** The commands that make containers, until they have ended. */
   readonly #commands = new Set<Promise<unknown>>();
-  #direct: Promise<boolean> | undefined;
 
   constructor(options: DockerLauncherOptions) {
     this.#docker = options.docker;
@@ -69,50 +64,37 @@ export class DockerLauncher implements Launcher {
     this.#list = new ContainerList(options.docker, options.owner, options.socket);
     this.#memory = new ContainerMemory(this.#list, options.socket);
     this.#network = options.network;
-    this.#owner = options.owner;
-    this.#ports = new HostPorts(options.portRange);
+    this.#placements = new Placements(options);
     this.#recovery = new ImageRecovery(new ImageSource(options.docker));
-    this.#upstream = options.upstream;
     this.outputs = new ContainerOutputs(options.docker, options.now ?? Date.now);
   }
 
   /** Does in advance what the first start would have to wait for. */
   async prepare(): Promise<void> {
-    await this.#network.ensure();
-    await this.#reachesDirectly();
+    await this.#placements.prepare();
+  }
+
+  async create({ id, revision }: Launch): Promise<void> {
+    const { options } = carryEnv(environmentOf(revision));
+    const placement = await this.#placements.take(id, revision.port);
+    const args = createArgs(revision, placement);
+    try {
+      await this.#creating.take(() => this.#track(this.#docker.run(args, options)));
+    } catch (error) {
+      if (isNetworkGone(error)) this.#network.lost();
+      throw discreetError(awayError(error), revision);
+    }
+    this.#created.add(revision, placement);
   }
 
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
-    const { options } = carryEnv(environmentOf(revision));
-    let restored = false;
-    for (let places = 1;; places++) {
-      const placement = await this.#place(id, revision.port);
-      const started = new Promise<void>((resolve) => this.#starting.set(id, resolve));
-      const ran = this.#docker.run(runArgs(revision, placement), options);
-      const ended: Promise<unknown> = ran.catch(() => {}).finally(() => this.#commands.delete(ended));
-      this.#commands.add(ended);
-      try {
-        // The engine's event comes some milliseconds before the command has ended.
-        await Promise.race([ran, started]);
-        // What happens to the container from now on is told by events.
-        this.outputs.started(id, { service: revision.service, revision: revision.name });
-        return { origin: placement.origin };
-      } catch (error) {
-        if (!restored && isImageGone(error)) {
-          await this.#recovery.restore(revision);
-          restored = true;
-          continue;
-        }
-        const reason = messageOf(error);
-        const network = /network .* not found/i.test(reason);
-        if (network) this.#network.lost();
-        const taken = /already (in use|allocated)/i.test(reason) && !/container name/i.test(reason);
-        if (!(network || taken) || places >= MOST_PLACES) throw discreetError(goneError(awayError(error)), revision);
-        log.warning("place is taken; trying the next", { instance: id, origin: placement.origin, reason });
-        await this.#remove(id); // the container was made, though it does not run
-      } finally {
-        this.#starting.delete(id);
-      }
+    try {
+      const origin = await this.#startCreated(id, revision) ?? await this.#run(id, revision);
+      // What happens to the container from now on is told by events.
+      this.outputs.started(id, { service: revision.service, revision: revision.name });
+      return { origin };
+    } finally {
+      this.#starting.delete(id);
     }
   }
 
@@ -122,7 +104,7 @@ export class DockerLauncher implements Launcher {
     this.#starting.delete(id);
   }
 
-  /** Whether the command that makes a container has yet to tell how that went: until then no event does. */
+  /** Whether what starts a container has yet to tell how that went: until then no event does. */
   isLaunching(id: string): boolean {
     return this.#starting.has(id);
   }
@@ -157,11 +139,7 @@ export class DockerLauncher implements Launcher {
 
   forget(id: string): void {
     this.outputs.forget(id);
-    const placement = this.#placements.get(id);
-    if (placement === undefined) return;
-    this.#placements.delete(id);
-    this.#network.free(placement.address);
-    if (placement.hostPort !== undefined) this.#ports.free(placement.hostPort);
+    this.#placements.free(id);
   }
 
   async output(id: string, lines: number): Promise<string> {
@@ -172,6 +150,63 @@ export class DockerLauncher implements Launcher {
       if (kept === undefined) throw error;
       return kept;
     }
+  }
+
+  /** Starts a container that was made in advance; `undefined` where there is none, or it is of no use, and now gone. */
+  async #startCreated(id: string, revision: Revision): Promise<string | undefined> {
+    const created = this.#created.take(id, revision);
+    if (created === undefined) return undefined;
+    const { fits, placement } = created;
+    try {
+      if (!fits) throw new Error("it was made from something else");
+      await this.#untilStarted(id, this.#perform("POST", id, "/start", ["start", id]));
+      return placement.origin;
+    } catch (error) {
+      const reason = messageOf(discreetError(error, revision));
+      log.warning("a container that was made in advance cannot be started; making another", { instance: id, reason });
+      await this.#remove(id);
+      return undefined;
+    }
+  }
+
+  /** Makes and starts a container. */
+  async #run(id: string, revision: Revision): Promise<string> {
+    const { options } = carryEnv(environmentOf(revision));
+    let restored = false;
+    for (let places = 1;; places++) {
+      this.outputs.forget(id);
+      const placement = await this.#placements.take(id, revision.port);
+      try {
+        await this.#untilStarted(id, this.#docker.run(runArgs(revision, placement), options));
+        return placement.origin;
+      } catch (error) {
+        if (!restored && isImageGone(error)) {
+          await this.#recovery.restore(revision);
+          restored = true;
+          continue;
+        }
+        const reason = messageOf(error);
+        const network = isNetworkGone(error);
+        if (network) this.#network.lost();
+        const taken = /already (in use|allocated)/i.test(reason) && !/container name/i.test(reason);
+        if (!(network || taken) || places >= MOST_PLACES) throw discreetError(goneError(awayError(error)), revision);
+        log.warning("place is taken; trying the next", { instance: id, origin: placement.origin, reason });
+        await this.#remove(id); // the container was made, though it does not run
+      }
+    }
+  }
+
+  /** Waits for what starts a container, or for the engine's event, which comes some milliseconds before that has ended. */
+  async #untilStarted(id: string, starting: Promise<unknown>): Promise<void> {
+    const started = new Promise<void>((resolve) => this.#starting.set(id, resolve));
+    await Promise.race([this.#track(starting), started]);
+  }
+
+  /** Has {@linkcode settled} wait for what may make a container. */
+  #track(command: Promise<unknown>): Promise<unknown> {
+    const ended: Promise<unknown> = command.catch(() => {}).finally(() => this.#commands.delete(ended));
+    this.#commands.add(ended);
+    return command;
   }
 
   /** Has something done to a container by the socket, or else by the command. */
@@ -193,6 +228,7 @@ export class DockerLauncher implements Launcher {
   }
 
   async #remove(id: string): Promise<void> {
+    this.#created.delete(id);
     for (let tries = 1;; tries++) {
       try {
         await this.#perform("DELETE", id, "?force=true&v=true", ["rm", "--force", "--volumes", id]);
@@ -205,53 +241,25 @@ export class DockerLauncher implements Launcher {
   }
 
   async list(): Promise<Container[]> {
-    const direct = await this.#reachesDirectly();
-    const placed = new Set(this.#placements.keys());
+    const direct = await this.#placements.reachesDirectly();
+    const placed = this.#placements.ids();
     return (await this.#list.read()).map(({ address, engineId: _, origin, ...container }) => {
+      const { id, revision, service } = container;
       const state = stateOf(container.state);
       // One that has ended holds no place; the place of one that was known has perhaps been given up meanwhile.
-      if (state !== "ended" && !placed.has(container.id)) this.#keep(container, address, origin);
+      if (state !== "ended" && !placed.has(id) && this.#placements.found(id, address, origin)) {
+        this.outputs.started(id, { service, revision });
+      }
       const published = origin.startsWith("http://127.0.0.1:");
       // One that was started when the host reached containers in the other way is of no use now.
       const reachable = origin !== "" && published !== direct;
       return { ...container, state, origin: reachable ? origin : undefined };
     });
   }
+}
 
-  /** Notes where a container is that an earlier process has started. */
-  #keep({ id, revision, service }: Omit<Container, "state" | "origin">, address: string, origin: string): void {
-    if (this.#placements.has(id) || address === "" || origin === "") return;
-    this.outputs.started(id, { service, revision });
-    const { hostname, port } = new URL(origin);
-    const hostPort = hostname === "127.0.0.1" ? Number(port) : undefined;
-    this.#network.occupy(address);
-    if (hostPort !== undefined) this.#ports.occupy(hostPort);
-    this.#placements.set(id, { id, owner: this.#owner, network: this.#network.name, address, hostPort, origin });
-  }
-
-  async #place(id: string, port: number): Promise<Placement> {
-    this.forget(id);
-    await this.#network.ensure();
-    const direct = await this.#reachesDirectly();
-    const hostPort = direct ? undefined : this.#ports.take(); // may throw, and then no address is taken yet
-    const address = this.#network.take();
-    const origin = `http://${direct ? address : "127.0.0.1"}:${hostPort ?? port}`;
-    const placement = { id, owner: this.#owner, network: this.#network.name, address, hostPort, origin };
-    this.#placements.set(id, placement);
-    return placement;
-  }
-
-  /** Whether the host has an address on the containers' network; where the engine runs in a machine of its own, it has none. */
-  #reachesDirectly(): Promise<boolean> {
-    this.#direct ??= this.#upstream === "auto" ? this.#isOnBridge() : Promise.resolve(this.#upstream === "direct");
-    this.#direct.catch(() => this.#direct = undefined);
-    return this.#direct;
-  }
-
-  async #isOnBridge(): Promise<boolean> {
-    const { base } = await this.#network.ensure();
-    return Deno.networkInterfaces().some(({ address }) => address === toAddress(base + 1));
-  }
+function isNetworkGone(error: unknown): boolean {
+  return /network .* not found/i.test(messageOf(error));
 }
 
 function stateOf(state: string): Container["state"] {

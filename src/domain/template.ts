@@ -29,6 +29,8 @@ export interface RevisionTemplate {
   readonly concurrency: number;
   readonly minInstances: number;
   readonly maxInstances: number;
+  /** How many containers are made in advance, and not started. */
+  readonly warmPool: number;
   readonly startTimeout?: number;
   readonly requestTimeout?: number;
   readonly pauseAfter?: number;
@@ -63,6 +65,7 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
     concurrency: input.concurrency ?? 0,
     minInstances: input.minInstances ?? 0,
     maxInstances: input.maxInstances ?? 1,
+    warmPool: input.warmPool ?? 0,
     ...(startTimeout === undefined ? {} : { startTimeout }),
     ...(requestTimeout === undefined ? {} : { requestTimeout }),
     ...(pauseAfter === undefined ? {} : { pauseAfter }),

@@ -16,6 +16,8 @@ export interface Known {
 
 /** Every instance of this cless, until its container is removed: what the engine reports is held against it. */
 export class Fleet {
+  /** The containers that were made in advance, or are being made, and whose they are; they belong to no instance. */
+  readonly spares = new Map<string, InstancePool>();
   readonly #entries = new Map<string, { instance: Instance; pool: InstancePool }>();
 
   /** Notes an instance, before its container is asked for. */
@@ -28,9 +30,9 @@ export class Fleet {
     this.#entries.delete(instance.id);
   }
 
-  /** How many instances there are, with those that have ended and whose containers are still there. */
+  /** How many containers there are: of instances, also of those that have ended, and spare ones. */
   get size(): number {
-    return this.#entries.size;
+    return this.#entries.size + this.spares.size;
   }
 
   /** Every instance that has not ended, oldest first. */
@@ -44,9 +46,9 @@ export class Fleet {
       .sort((a, b) => a.instance.idleSince - b.instance.idleSince);
   }
 
-  /** Every pool that has an instance. */
+  /** Every pool that has an instance or a spare container. */
   pools(): Set<InstancePool> {
-    return new Set([...this.#entries.values()].map(({ pool }) => pool));
+    return new Set([...[...this.#entries.values()].map(({ pool }) => pool), ...this.spares.values()]);
   }
 
   /** What is known of the instances now. */
@@ -66,7 +68,7 @@ export class Fleet {
    * @param listed Every container that the engine had when it was asked.
    * @param known What was known before it was asked. An instance that has gone on since is left alone: the list is
    * older than that.
-   * @returns The containers that belong to no instance.
+   * @returns The containers that belong to no instance, and are no spare ones.
    */
   reconcile(listed: readonly Container[], known: readonly Known[]): Container[] {
     const containers = new Map(listed.map((container) => [container.id, container]));
@@ -84,7 +86,8 @@ export class Fleet {
         this.apply({ id, what: "resumed" });
       }
     }
-    const orphans = listed.filter((container) => !this.#entries.has(container.id));
+    for (const [id, pool] of this.spares) if (containers.get(id)?.state !== "created") pool.warm.lost(id);
+    const orphans = listed.filter(({ id }) => !this.#entries.has(id) && !this.spares.has(id));
     for (const { id, service, state } of orphans) log.info("container without an instance", { service, id, state });
     return orphans;
   }

@@ -33,8 +33,11 @@ export class ContainerGone extends Error {
  * `stop` and `remove` do not mind a container that is gone.
  */
 export interface Launcher {
+  /** Makes a container and does not start it: {@linkcode launch} with the same id does that. */
+  create(launch: Launch): Promise<void>;
   /**
-   * Starts a container and resolves as soon as it runs, long before the app in it answers.
+   * Starts a container and resolves as soon as it runs, long before the app in it answers. One that {@linkcode create} has
+   * made is used where it can be; else another one is made in its place.
    *
    * @returns Where the host reaches the app.
    * @throws {ContainerGone} When somebody has removed it meanwhile.

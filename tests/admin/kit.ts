@@ -176,6 +176,7 @@ function catalogOf(
           tag: target?.tag,
           latest: record.name === latestRevision,
           failure: failures.get(record.name),
+          spares: undefined,
         };
       }).reverse();
     },

@@ -5,7 +5,18 @@ import { BenchUsageError } from "./support/errors.ts";
 import { type Load, LOADS } from "./forward/loads.ts";
 
 /** What can be measured, in the order in which it is. */
-const SCENARIO_IDS = ["forward", "cold", "wake", "herd", "fifty", "openloop", "idle", "store", "upgrade"] as const;
+const SCENARIO_IDS = [
+  "forward",
+  "cold",
+  "warmpool",
+  "wake",
+  "herd",
+  "fifty",
+  "openloop",
+  "idle",
+  "store",
+  "upgrade",
+] as const;
 /** The name of something that can be measured. */
 export type ScenarioId = typeof SCENARIO_IDS[number];
 

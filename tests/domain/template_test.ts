@@ -27,6 +27,7 @@ const FULL: RevisionTemplate = canonicalTemplate({
   concurrency: 5,
   minInstances: 1,
   maxInstances: 3,
+  warmPool: 2,
   startTimeout: 1000,
   requestTimeout: 2000,
   pauseAfter: 3000,
@@ -51,6 +52,7 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   concurrency: count,
   minInstances: count,
   maxInstances: count,
+  warmPool: count,
   startTimeout: time,
   requestTimeout: time,
   pauseAfter: time,
@@ -89,13 +91,14 @@ Deno.test("an image alone gets the defaults", () => {
     concurrency: 0,
     minInstances: 0,
     maxInstances: 1,
+    warmPool: 0,
     readiness: { path: "/" },
   });
 });
 
 Deno.test("what is said is kept", () => {
   assertEquals(FULL.stopAfter, Infinity);
-  assertEquals(Object.keys(FULL).length, 18);
+  assertEquals(Object.keys(FULL).length, 19);
   assertEquals(canonicalTemplate(FULL), FULL);
 });
 
@@ -138,6 +141,7 @@ Deno.test("every other difference is one of the texts", () => {
     { concurrency: 6 },
     { minInstances: 0 },
     { maxInstances: 4 },
+    { warmPool: 0 },
     { startTimeout: Infinity },
     { requestTimeout: 2001 },
     { pauseAfter: Infinity },

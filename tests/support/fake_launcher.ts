@@ -25,6 +25,7 @@ export class FakeLauncher implements Launcher {
   readonly containers = new Map<string, Container>();
   /** Called before the fake does its part: may wait, and may throw as a refusing engine does. */
   readonly on: {
+    create?: (launch: Launch) => Promise<void> | void;
     launch?: (launch: Launch) => Promise<{ origin: string }> | { origin: string };
     pause?: (id: string) => Promise<void> | void;
     resume?: (id: string) => Promise<void> | void;
@@ -38,6 +39,8 @@ export class FakeLauncher implements Launcher {
   written = "";
   /** Where the engine's events go. */
   onEvent: (event: ContainerEvent) => void = () => {};
+  /** What the containers that were made in advance were made from, by id. */
+  readonly created = new Map<string, Launch["revision"]>();
   readonly #pending: PendingLaunch[] = [];
   readonly #expecting: ((launch: PendingLaunch) => void)[] = [];
 
@@ -76,6 +79,19 @@ export class FakeLauncher implements Launcher {
   /** Reports something as the engine would. */
   emit(event: ContainerEvent): void {
     this.onEvent(event);
+  }
+
+  async create(launch: Launch): Promise<void> {
+    const { id, revision } = launch;
+    this.calls.push({ method: "create", id });
+    await this.on.create?.(launch);
+    this.put(launch, "created");
+    this.created.set(id, revision);
+  }
+
+  /** There is a container, whoever has made it. */
+  put({ id, revision: { imageId, name, service } }: Launch, state: Container["state"]): void {
+    this.containers.set(id, { id, service, revision: name, imageId, state, origin: `http://${id}` });
   }
 
   async launch(launch: Launch): Promise<{ origin: string }> {

@@ -85,6 +85,7 @@ export class Harness implements AsyncDisposable {
       clock,
       maxPending: 100,
       newId: () => `app-${this.instances.length + 1}`,
+      spares: fleet.spares,
       note: (instance, owner) => {
         this.instances.push(instance);
         fleet.add(instance, owner);
@@ -206,6 +207,7 @@ const REVISION: Revision = Object.freeze({
   concurrency: 0,
   minInstances: 0,
   maxInstances: 1,
+  warmPool: 0,
 });
 
 /** A clock whose timers can all be called off at once: those of the request path outlive a test by a tick. */

@@ -72,7 +72,7 @@ export function newKit(
     starter,
     newPool: (revision = newRevision()) =>
       new InstancePool(revision, {
-        ...{ launcher, starter, clock, maxPending, newId, note, random },
+        ...{ launcher, starter, clock, maxPending, newId, note, random, spares: fleet.spares },
         ...(probe === undefined ? {} : { probe }),
         ...(failed === undefined ? {} : { failed }),
       }),

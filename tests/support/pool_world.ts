@@ -4,7 +4,7 @@ import { ClessError } from "../../src/errors.ts";
 import { pause } from "../../src/serving/clock.ts";
 import type { Instance, Lease } from "../../src/serving/pool/instance.ts";
 import type { InstancePool } from "../../src/serving/pool/instance_pool.ts";
-import { EngineAway } from "../../src/serving/launcher.ts";
+import { type Container, EngineAway } from "../../src/serving/launcher.ts";
 import { settle } from "./fake_clock.ts";
 import { type Kit, newKit } from "./kit.ts";
 
@@ -48,6 +48,7 @@ export class PoolWorld {
   /** How many starts the engine or an app has made fail. */
   #spoilt = 0;
   #retired = false;
+  #kept = true;
   #suspensions = 0;
 
   constructor(revision: Revision) {
@@ -64,7 +65,12 @@ export class PoolWorld {
       add(instance, pool);
     };
     launcher.onEvent = (event) => void clock.after(EVENT_DELAY_MS, () => fleet.apply(event));
-    launcher.on.launch = async ({ id }) => {
+    launcher.on.create = async (launch) => {
+      await this.#obey(() => launcher.put(launch, "created"));
+    };
+    launcher.on.launch = async ({ id, revision }) => {
+      const made = launcher.created.get(id);
+      if (made !== undefined && made !== revision) this.#wrongs.push(`${id} was made from something else`);
       await this.#obey(() => {});
       return { origin: `http://${id}` };
     };
@@ -75,7 +81,7 @@ export class PoolWorld {
     launcher.on.resume = (id) => this.#obey(() => this.#put(id, "running"));
     launcher.on.stop = launcher.on.remove = () => this.#obey(() => {});
     this.pool = this.kit.newPool(revision);
-    clock.every(TICK_MS, () => this.pool.tick(true));
+    clock.every(TICK_MS, () => this.pool.tick(this.#kept));
   }
 
   /** Whether the engine is about to pause a container. */
@@ -111,9 +117,10 @@ export class PoolWorld {
     return those[n % those.length];
   }
 
-  /** The nth container, counted round and round. */
-  pickContainer(n: number): string | undefined {
-    const ids = [...this.kit.launcher.containers.values()].filter(({ state }) => state !== "ended").map(({ id }) => id);
+  /** The nth container in one of some states, counted round and round. */
+  pickContainer(n: number, ...states: Container["state"][]): string | undefined {
+    const { containers } = this.kit.launcher;
+    const ids = [...containers.values()].filter(({ state }) => states.includes(state)).map(({ id }) => id);
     return ids[n % ids.length];
   }
 
@@ -127,6 +134,18 @@ export class PoolWorld {
   /** Changes how the engine takes orders. */
   set mood(mood: Mood) {
     this.#mood = mood;
+  }
+
+  /** Somebody removes a container that was made in advance, or starts it; the engine's events do not matter. */
+  takeSpare(id: string, what: "removed" | "started"): void {
+    const { containers } = this.kit.launcher;
+    if (what === "removed") containers.delete(id);
+    else containers.set(id, { ...containers.get(id)!, state: "running" });
+  }
+
+  /** Whether the revision gets requests, so that it should have what it has always. */
+  set kept(kept: boolean) {
+    this.#kept = kept;
   }
 
   /** A container dies. */
@@ -183,6 +202,7 @@ export class PoolWorld {
   async finish(): Promise<void> {
     const { clock, fleet, launcher, starter } = this.kit;
     this.#mood = GOOD;
+    this.#kept = true;
     while (this.#suspensions > 0) this.resume();
     this.reconcile();
     for (let rounds = 0; this.requests.some(({ state }) => state === "waiting"); rounds++) {
@@ -196,6 +216,8 @@ export class PoolWorld {
     await this.advance(1000);
     const last = this.requests.at(-1)!;
     assertEquals(last.state, "served", "a request when all is calm");
+    await this.advance(CALM_MS / 10);
+    assertEquals(this.pool.warm.size, this.#revision.warmPool, "spare containers when all is calm");
     this.#retired = true;
     for (const asked of this.requests) this.end(asked);
     await clock.until(this.pool.retire(1000));
@@ -207,6 +229,7 @@ export class PoolWorld {
     }
     await clock.advance(1000);
     assertEquals([fleet.instances(), this.pool.awake, this.pool.waiting], [[], false, 0]);
+    assertEquals([this.pool.warm.size, fleet.spares.size], [0, 0]);
     // What the engine has refused to remove is found by the reaper.
     const removed = new Set([...launcher.called("stop"), ...launcher.called("remove")]);
     assertEquals([...launcher.containers.keys()].filter((id) => !removed.has(id)), []);
@@ -235,7 +258,12 @@ export class PoolWorld {
   }
 
   #check(): void {
-    const { concurrency, maxInstances, minInstances } = this.#revision;
+    const { concurrency, maxInstances, minInstances, warmPool } = this.#revision;
+    const { fleet } = this.kit;
+    if (this.pool.warm.size > warmPool) this.#wrongs.push(`${this.pool.warm.size} spare containers`);
+    for (const id of fleet.spares.keys()) {
+      if (this.#instances.some((instance) => instance.id === id)) this.#wrongs.push(`${id} is an instance and spare`);
+    }
     const of = (...states: Instance["state"][]) => this.#instances.filter(({ state }) => states.includes(state));
     const live = of("starting", "ready", "paused").length;
     if (live > maxInstances) this.#wrongs.push(`${live} instances are live`);

@@ -29,6 +29,7 @@ const templateFields = {
   concurrency: whole(0, 100_000).default(0),
   minInstances: whole(0, 1000).default(0),
   maxInstances: whole(1, 1000).default(1),
+  warmPool: whole(0, 10).default(0),
   startTimeout: field.duration.optional(),
   requestTimeout: field.duration.optional(),
   pauseAfter: field.duration.optional(),
@@ -89,7 +90,7 @@ export interface ParsedService {
 
 /** Checks what no field can say alone. */
 function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): void {
-  const { env, secretEnv = {}, command = [], volumes = [], minInstances, maxInstances } = context.value;
+  const { env, secretEnv = {}, command = [], volumes = [], minInstances, maxInstances, warmPool } = context.value;
   const refuse = (path: (string | number)[], message: string) =>
     context.issues.push({ code: "custom", message, path, input: undefined });
   if (minInstances > maxInstances) {
@@ -97,6 +98,9 @@ function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): v
   }
   if (volumes.length > 0 && maxInstances > 1) {
     refuse(["maxInstances"], "must be 1 where there are volumes: two instances would write into the same files");
+  }
+  if (volumes.length > 0 && warmPool > 0) {
+    refuse(["warmPool"], "must be 0 where there are volumes: a new one is filled when a container is made");
   }
   for (const name of Object.keys(secretEnv)) {
     if (Object.hasOwn(env, name)) refuse(["secretEnv", name], "is in env too; leave one of the two out");
@@ -167,9 +171,9 @@ const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as c
 /** The template that a JSON form stands for; the form must have been checked. */
 function readTemplate(json: TemplateJson): TemplateInput {
   const { pullPolicy, secretEnv, command, volumes, memory, cpus, image, port, env, readiness } = json;
-  const { concurrency, liveness, minInstances, maxInstances } = json;
+  const { concurrency, liveness, minInstances, maxInstances, warmPool } = json;
   return {
-    ...{ image, port, env, concurrency, minInstances, maxInstances, readiness },
+    ...{ image, port, env, concurrency, minInstances, maxInstances, warmPool, readiness },
     ...(pullPolicy === undefined ? {} : { pullPolicy }),
     ...(secretEnv === undefined ? {} : { secretEnv }),
     ...(command === undefined ? {} : { command }),
@@ -184,14 +188,14 @@ function readTemplate(json: TemplateJson): TemplateInput {
 /** The JSON form of a template, with its defaults; {@linkcode parseService} reads the same from it. */
 export function showTemplate(template: RevisionTemplate): TemplateJson {
   const { liveness, memory, cpus, ...rest } = template;
-  const { image, pullPolicy, port, concurrency, minInstances, maxInstances } = rest;
+  const { image, pullPolicy, port, concurrency, minInstances, maxInstances, warmPool } = rest;
   return {
     ...{ image, pullPolicy, port },
     env: { ...template.env },
     secretEnv: { ...template.secretEnv },
     command: [...template.command],
     volumes: template.volumes.map((volume) => ({ ...volume })),
-    ...{ concurrency, minInstances, maxInstances },
+    ...{ concurrency, minInstances, maxInstances, warmPool },
     ...Object.fromEntries(TIMES.flatMap((key) => {
       const ms = template[key];
       return ms === undefined ? [] : [[key, formatDuration(ms)]];

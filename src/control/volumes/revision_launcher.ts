@@ -52,6 +52,12 @@ export class RevisionLauncher implements Launcher {
     if (going.length > 0) await atMost(Promise.all(going), this.#parts.clock, GONE_PATIENCE_MS);
   }
 
+  /** Makes a container in advance: it has no volumes, as its template was checked. */
+  async create({ id, revision }: Launch): Promise<void> {
+    const { env, launcher } = this.#parts;
+    await launcher.create({ id, revision: { ...revision, env: await env.of(revision) } });
+  }
+
   /** Starts a container, once those before it have let go of its volumes. */
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
     const { env, launcher } = this.#parts;

@@ -16,6 +16,7 @@ import { Liveness, type Probe } from "./liveness.ts";
 import { PoolEndings, stopping } from "./pool_endings.ts";
 import type { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
+import { WarmPool } from "./warm_pool.ts";
 
 export type { Grant, Wake } from "./breaker.ts";
 
@@ -30,6 +31,8 @@ export interface PoolParts {
   readonly newId: (revision: Revision) => string;
   /** Is told of every instance before its container is asked for. */
   readonly note: (instance: Instance, pool: InstancePool) => void;
+  /** The spare containers of all pools. */
+  readonly spares: Map<string, InstancePool>;
   /** From 0 to below 1, evenly; chance itself where it is missing. */
   readonly random?: () => number;
   /** Asks an app whether it is well; missing where nobody is asked. */
@@ -43,6 +46,8 @@ export class InstancePool implements InstanceOwner {
   readonly revision: Revision;
   /** How long its instances have taken to start. */
   readonly coldStarts = new ColdStarts();
+  /** Its spare containers. */
+  readonly warm: WarmPool;
   /** See {@linkcode InstanceOwner}. */
   readonly freed: (() => void) | undefined;
   readonly #parts: PoolParts;
@@ -64,7 +69,9 @@ export class InstancePool implements InstanceOwner {
     const crashes = this.#crashes = new CrashLoop(clock, random, failed && ((failure) => failed(failure, this)));
     const freezer = new Freezer(parts.launcher, clock);
     const drainer = new Drainer(parts);
-    const shared = { ...parts, revision, instances: this.#instances, breaker, crashes, freezer, drainer };
+    const note = (id: string, isSpare: boolean) => isSpare ? parts.spares.set(id, this) : parts.spares.delete(id);
+    const warm = this.warm = new WarmPool({ ...parts, revision, note });
+    const shared = { ...parts, revision, instances: this.#instances, breaker, crashes, freezer, drainer, warm };
     const scale = () => this.#scale();
     const upkeep = this.#upkeep = new Upkeep({ ...shared, launch: () => this.#arrivals.launch() });
     const endings = this.#endings = new PoolEndings({ ...shared, upkeep, scale });
@@ -73,16 +80,12 @@ export class InstancePool implements InstanceOwner {
       coldStarts: this.coldStarts,
       endings,
       maxInstances: revision.maxInstances,
-      add: () => this.#add(parts.newId(revision)),
+      add: () => this.#add(warm.take() ?? parts.newId(revision)),
       scale,
     });
     this.#incidents = new Incidents({ ...shared, arrivals });
-    this.#liveness = liveness && probe && new Liveness({
-      ...liveness,
-      clock,
-      probe,
-      unhealthy: (instance) => this.unhealthy(instance),
-    });
+    const unhealthy = (instance: Instance) => this.unhealthy(instance);
+    this.#liveness = liveness && probe && new Liveness({ ...liveness, clock, probe, unhealthy });
     this.freed = concurrency === 0 ? undefined : () => {
       this.#breaker.freed();
       if (this.#breaker.waiting > 0) this.#scale();

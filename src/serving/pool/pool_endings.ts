@@ -6,6 +6,7 @@ import type { Drainer } from "./drainer.ts";
 import type { Instance } from "./instance.ts";
 import type { Instances } from "./instances.ts";
 import type { Upkeep } from "./upkeep.ts";
+import type { WarmPool } from "./warm_pool.ts";
 
 /** What {@linkcode PoolEndings} work with. */
 export interface PoolEndingsParts {
@@ -15,6 +16,7 @@ export interface PoolEndingsParts {
   readonly instances: Instances;
   readonly drainer: Drainer;
   readonly upkeep: Upkeep;
+  readonly warm: WarmPool;
   /** Serves those who wait, as things stand now. */
   readonly scale: () => void;
 }
@@ -41,13 +43,13 @@ export class PoolEndings {
 
   /** As `InstancePool.retire`. */
   async retire(drainTimeout: number): Promise<void> {
-    const { breaker, clock, instances, scale } = this.#parts;
+    const { breaker, clock, instances, scale, warm } = this.#parts;
     const deadline = clock.now() + drainTimeout;
     this.#retired = true;
     scale();
     if (!this.suspended && breaker.waiting > 0) await atMost(breaker.emptied(), clock, drainTimeout);
     breaker.refuse(stopping());
-    await this.#drain(instances, deadline - clock.now());
+    await Promise.all([this.#drain(instances, deadline - clock.now()), warm.empty()]);
     await instances.settled(); // a start that was called off has yet to notice
   }
 

@@ -9,6 +9,7 @@ import { idleSteps } from "./idle_tiers.ts";
 import type { Instance } from "./instance.ts";
 import type { Instances } from "./instances.ts";
 import { decide, type Decision, type Observation, observe, stableFor } from "./scaler.ts";
+import type { WarmPool } from "./warm_pool.ts";
 
 const log = logger("upkeep");
 
@@ -21,6 +22,7 @@ export interface UpkeepParts {
   readonly crashes: CrashLoop;
   readonly freezer: Freezer;
   readonly drainer: Drainer;
+  readonly warm: WarmPool;
   /** Starts an instance. */
   readonly launch: () => void;
 }
@@ -63,6 +65,7 @@ export class Upkeep {
     if (breaker.ready.length > 1 && revision.concurrency > 0) this.#shrink();
     else if (this.#window.length > 0) this.#window = [];
     if (this.kept) this.keepMinimum();
+    this.#keepWarm();
   }
 
   /** Starts as many instances as there should be always, unless the last start failed just now. */
@@ -93,6 +96,13 @@ export class Upkeep {
       drainer.drain(instance, 0);
     }
     for (const instance of pause) if (freezer.mayPause(instance)) freezer.pause(instance);
+  }
+
+  /** Has spare containers made, never beside a start, which has the engine to itself, nor while starts keep failing. */
+  #keepWarm(): void {
+    const { breaker, crashes, instances, warm } = this.#parts;
+    if (!this.kept) warm.empty();
+    else if (instances.coming === 0 && breaker.waiting === 0 && crashes.left === 0) warm.fill();
   }
 
   #shrink(): void {

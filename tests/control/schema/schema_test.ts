@@ -54,6 +54,7 @@ Deno.test("everything that can be said is read", () => {
       concurrency: 10,
       minInstances: 1,
       maxInstances: 1,
+      warmPool: 0,
       startTimeout: 10_000,
       requestTimeout: 300_000,
       pauseAfter: Infinity,

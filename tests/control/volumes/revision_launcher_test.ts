@@ -53,6 +53,19 @@ Deno.test("a container gets its secrets, which are read once", async () => {
   assertEquals(asked, ["key"]);
 });
 
+Deno.test("a container that is made in advance gets the same secrets as one that is started, and is not waited for", async () => {
+  const { launcher, engine, asked } = newLauncher();
+  await launcher.create({ id: "one", revision: SECRET });
+  assertEquals(engine.created.get("one")?.env, { A: "1", KEY: "key 2" });
+  await launcher.untilGone(() => true);
+  const launched = launcher.launch({ id: "one", revision: SECRET });
+  const launch = await engine.nextLaunch();
+  assertEquals(launch.revision, engine.created.get("one"));
+  launch.succeed(ORIGIN);
+  await launched;
+  assertEquals(asked, ["key"]);
+});
+
 Deno.test("a container without its secrets is not started, and the next start tries anew", async () => {
   const { launcher, engine, secrets } = newLauncher();
   secrets.broken = true;

@@ -52,11 +52,11 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
   command("time", fc.constantFrom(1_000, 2_000, 5_000, 20_000, 70_000), (world, ms) => world.advance(ms)),
   command("engine", mood, (world, mood) => void (world.mood = mood)),
   command("die", fc.tuple(anyOf, fc.constantFrom(0, 1, 137), fc.boolean()), (world, [n, exitCode, seen]) => {
-    const id = world.pickContainer(n);
+    const id = world.pickContainer(n, "running", "paused");
     if (id !== undefined) world.die(id, exitCode, seen);
   }),
   command("meddle", fc.tuple(anyOf, fc.constantFrom("paused" as const, "resumed" as const)), (world, [n, what]) => {
-    const id = world.pickContainer(n);
+    const id = world.pickContainer(n, "running", "paused");
     if (id !== undefined) world.meddle(id, what);
   }),
   command("reconcile", fc.integer({ min: 0, max: 300 }), (world, ms) => world.reconcile(ms)),
@@ -75,6 +75,15 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
   command("suspend", fc.integer({ min: 0, max: 2_000 }), (world, ms) => world.suspend(ms)),
   command("resume", fc.constant(1), (world) => world.resume()),
   command("wake", fc.constant(1), (world) => world.pool.wake()),
+  command(
+    "take spare",
+    fc.tuple(anyOf, fc.constantFrom("removed" as const, "started" as const)),
+    (world, [n, what]) => {
+      const id = world.pickContainer(n, "created");
+      if (id !== undefined) world.takeSpare(id, what);
+    },
+  ),
+  command("traffic", fc.boolean(), (world, kept) => void (world.kept = kept)),
   command("evict", fc.constant(1), (world) => {
     for (const { instance } of world.kit.fleet.paused()) world.pool.evict(instance);
   }),
@@ -84,6 +93,7 @@ const revision: fc.Arbitrary<Partial<Revision>> = fc.record({
   concurrency: fc.nat({ max: 3 }),
   maxInstances: fc.integer({ min: 1, max: 3 }),
   minInstances: fc.nat({ max: 1 }),
+  warmPool: fc.nat({ max: 2 }),
   pauseAfter: fc.constantFrom(1_000, 5_000, Infinity),
   stopAfter: fc.constantFrom(4_000, 60_000, Infinity),
 });
