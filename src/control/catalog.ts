@@ -63,7 +63,7 @@ export interface FailureView {
 
 /** What a {@linkcode Catalog} works with. */
 export interface CatalogParts {
-  readonly deployer: Pick<Deployer, "get" | "list">;
+  readonly deployer: Pick<Deployer, "get" | "size" | "after">;
   readonly services: ServiceMap;
 }
 
@@ -77,13 +77,25 @@ export class Catalog {
 
   /** How many services there are. */
   get size(): number {
-    return this.#parts.deployer.list().length + this.#undeclared().length;
+    return this.#parts.deployer.size + this.#undeclared().length;
   }
 
   /** Every service, by name. */
   list(): ServiceView[] {
-    const views = [...this.#parts.deployer.list().map(viewOf), ...this.#undeclared().map(viewOfFound)];
-    return views.sort((a, b) => a.name < b.name ? -1 : 1);
+    return [...this.after("")];
+  }
+
+  /** The services whose names come after one, by name; to be read at once, and no further than it matters. */
+  *after(name: string): Iterable<ServiceView> {
+    const undeclared = this.#undeclared().filter((service) => service.name > name)
+      .sort((a, b) => a.name < b.name ? -1 : 1);
+    for (const state of this.#parts.deployer.after(name)) {
+      while (undeclared[0] !== undefined && undeclared[0].name < state.service.name) {
+        yield viewOfFound(undeclared.shift()!);
+      }
+      yield viewOf(state);
+    }
+    yield* undeclared.map(viewOfFound);
   }
 
   /** A service. */
@@ -104,8 +116,7 @@ export class Catalog {
 
   #undeclared(): ConventionService[] {
     const { deployer, services } = this.#parts;
-    return services.list().filter((service) => service.convention)
-      .filter(({ name }) => deployer.get(name) === undefined);
+    return services.found().filter(({ name }) => deployer.get(name) === undefined);
   }
 
   #found(name: string): ConventionService | undefined {

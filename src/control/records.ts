@@ -1,4 +1,4 @@
-import type { RevisionTemplate } from "../domain/template.ts";
+import { isUndemanding, type RevisionTemplate } from "../domain/template.ts";
 import type { Traffic } from "../domain/traffic.ts";
 import type { Loading, WakeSettings } from "../domain/waking.ts";
 
@@ -36,7 +36,10 @@ export interface RevisionRecord {
   /** Such as `golang-00002`; unique among all. */
   readonly name: string;
   readonly service: string;
+  /** Of one from the store it is read anew each time: 10,000 templates would be much to have in memory. */
   readonly template: RevisionTemplate;
+  /** What {@linkcode isUndemanding} says of the template, where that is known without reading it. */
+  readonly undemanding?: boolean | undefined;
   /** The image's content, `sha256:…`. */
   readonly imageId: string;
   /** By which the image can be pulled again, `name@sha256:…`; `undefined` for one that is only local. */
@@ -47,6 +50,11 @@ export interface RevisionRecord {
   readonly secretVersions: Readonly<Record<string, number>>;
   /** Wall-clock time, ms since 1970. */
   readonly createdAt: number;
+}
+
+/** Whether nothing of a revision matters before its first request; see {@linkcode isUndemanding}. */
+export function maySleep(revision: RevisionRecord): boolean {
+  return revision.undemanding ?? isUndemanding(revision.template);
 }
 
 /** A line of the audit log. */

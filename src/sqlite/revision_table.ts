@@ -1,17 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { RevisionRecord } from "../control/records.ts";
-import { parseTemplateText, templateText } from "../domain/template.ts";
-
-interface RevisionRow {
-  name: string;
-  service: string;
-  template: string;
-  image_id: string;
-  image_digest: string | null;
-  pulled: number;
-  secret_versions: string;
-  created_at: number;
-}
+import { templateText } from "../domain/template.ts";
+import { type RevisionRow, StoredRevision } from "./stored_revision.ts";
 
 /** The revisions of all services. */
 export class RevisionTable {
@@ -28,7 +18,8 @@ export class RevisionTable {
 
   /** Every revision, by its service's name and by age. */
   all(): RevisionRecord[] {
-    return (this.#all.all() as unknown as RevisionRow[]).map(recordOf);
+    // Row by row: all of them at once would be as much memory again.
+    return Array.from(this.#all.iterate() as Iterable<unknown>, (row) => new StoredRevision(row as RevisionRow));
   }
 
   /** Keeps a new revision. */
@@ -49,17 +40,4 @@ export class RevisionTable {
   remove(name: string, service: string): void {
     this.#remove.run(name, service);
   }
-}
-
-function recordOf(row: RevisionRow): RevisionRecord {
-  return {
-    name: row.name,
-    service: row.service,
-    template: parseTemplateText(row.template),
-    imageId: row.image_id,
-    imageDigest: row.image_digest ?? undefined,
-    pulled: row.pulled !== 0,
-    secretVersions: JSON.parse(row.secret_versions),
-    createdAt: row.created_at,
-  };
 }

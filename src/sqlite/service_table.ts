@@ -54,12 +54,17 @@ export class ServiceTable {
   /** Every service, by name. */
   all(): ServiceRecord[] {
     const domains = new Map<string, string[]>();
-    for (const { name, service } of this.#allDomains.all() as { name: string; service: string }[]) {
+    for (const row of this.#allDomains.iterate() as Iterable<unknown>) {
+      const { name, service } = row as { name: string; service: string };
       const known = domains.get(service);
       if (known === undefined) domains.set(service, [name]);
       else known.push(name);
     }
-    return (this.#all.all() as unknown as ServiceRow[]).map((row) => recordOf(row, domains.get(row.name) ?? []));
+    const shared = new SharedValues();
+    return Array.from(this.#all.iterate() as Iterable<unknown>, (row) => {
+      const service = row as ServiceRow;
+      return recordOf(service, domains.get(service.name) ?? [], shared);
+    });
   }
 
   /** The generation of a service; `undefined` where there is none. */
@@ -85,14 +90,25 @@ export class ServiceTable {
   }
 }
 
-function recordOf(row: ServiceRow, domains: string[]): ServiceRecord {
+/** What many services have alike: read from its text once, and then had by all of them. */
+class SharedValues {
+  readonly #byText = new Map<string, unknown>();
+
+  of<T>(text: string): T {
+    let value = this.#byText.get(text);
+    if (value === undefined) this.#byText.set(text, value = JSON.parse(text));
+    return value as T;
+  }
+}
+
+function recordOf(row: ServiceRow, domains: string[], shared: SharedValues): ServiceRecord {
   return {
     name: row.name,
     domains,
     revisionHistory: row.revision_history,
-    wake: JSON.parse(row.wake),
+    wake: shared.of(row.wake),
     loading: row.loading as Loading,
-    traffic: JSON.parse(row.traffic),
+    traffic: shared.of(row.traffic),
     previousTraffic: JSON.parse(row.previous_traffic),
     latestRevision: row.latest_revision,
     lastNumber: row.last_number,

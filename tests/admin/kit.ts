@@ -162,6 +162,7 @@ function catalogOf(
   };
   return {
     list,
+    after: (name) => list().filter((service) => service.name > name),
     get: (name) => list().find((service) => service.name === name),
     revisions: (name) => {
       const state = deployer.get(name);

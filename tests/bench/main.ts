@@ -1,7 +1,7 @@
 import { DockerCommand } from "../../src/docker/command.ts";
 import { messageOf, OperatorError } from "../../src/errors.ts";
 import { forward } from "./forward/forward.ts";
-import { store } from "./growth/store.ts";
+import { growth } from "./growth/growth.ts";
 import { idle } from "./idle/sizes.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
@@ -15,7 +15,7 @@ import { describeMachine } from "./support/machine.ts";
 import { lockMachine } from "./support/machine_lock.ts";
 import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 
-const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, idle, store };
+const SCENARIOS: Record<ScenarioId, Scenario> = { forward, cold: coldStart, wake, herd, idle, growth };
 
 /** Runs the bench; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {

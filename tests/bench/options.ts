@@ -5,7 +5,7 @@ import { BenchUsageError } from "./support/errors.ts";
 import { type Load, LOADS } from "./forward/loads.ts";
 
 /** What can be measured, in the order in which it is. */
-const SCENARIO_IDS = ["forward", "cold", "wake", "herd", "idle", "store"] as const;
+const SCENARIO_IDS = ["forward", "cold", "wake", "herd", "idle", "growth"] as const;
 /** The name of something that can be measured. */
 export type ScenarioId = typeof SCENARIO_IDS[number];
 
@@ -29,6 +29,8 @@ export interface Options {
   readonly coldStarts: number;
   readonly wakes: number;
   readonly herds: number;
+  /** How many services there are beside one. */
+  readonly services: number;
 }
 
 /** What `--help` prints. */
@@ -66,6 +68,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     coldStarts: quick ? 3 : 20,
     wakes: quick ? 3 : 200,
     herds: quick ? 1 : 5,
+    services: quick ? 200 : 10_000,
   };
 }
 

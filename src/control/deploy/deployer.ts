@@ -60,8 +60,8 @@ export class Deployer {
   constructor(parts: DeployerParts) {
     this.#parts = parts;
     const trial = new Trial(parts);
-    const volumes = new VolumeHandover({ ...parts, trial }, () => this.#ledger.states());
-    const pulled = this.#pulled = new PulledImages({ ...parts, isKept: (fits) => this.#ledger.isKept(fits) });
+    const volumes = new VolumeHandover({ ...parts, trial }, () => this.#ledger.states.withVolumes());
+    const pulled = this.#pulled = new PulledImages({ ...parts, kept: () => this.#ledger.states.images });
     const ledger = this.#ledger = new Ledger({ ...parts, pulled, volumes });
     this.#deploys = new Deploys({ ...parts, ledger, trial, pulled });
   }
@@ -90,12 +90,22 @@ export class Deployer {
 
   /** A service as it is kept. */
   get(name: string): ServiceState | undefined {
-    return this.#ledger.get(name);
+    return this.#ledger.states.get(name);
   }
 
-  /** Every service, in no order. */
+  /** How many services there are. */
+  get size(): number {
+    return this.#ledger.states.size;
+  }
+
+  /** Every service, by name. */
   list(): ServiceState[] {
-    return [...this.#ledger.states()];
+    return [...this.after("")];
+  }
+
+  /** The services whose names come after one, by name; to be read at once. */
+  after(name: string): Iterable<ServiceState> {
+    return this.#ledger.states.after(name);
   }
 
   /**

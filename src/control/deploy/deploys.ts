@@ -99,7 +99,7 @@ export class Deploys {
     this.#parts = parts;
     this.#ledger = parts.ledger;
     this.#contents = new ContentFinder(parts);
-    this.#checks = new DeployChecks(parts.rules, parts.ledger);
+    this.#checks = new DeployChecks(parts.rules, parts.ledger.states);
   }
 
   /** What a deploy would come to; changes and pulls nothing. @throws As {@linkcode run} does. */
@@ -148,7 +148,7 @@ export class Deploys {
       signal.throwIfAborted();
       const { revision, change } = this.#plan(deploy);
       const service = change === undefined
-        ? this.#ledger.get(name)!.service
+        ? this.#ledger.states.get(name)!.service
         : await this.#ledger.keep(change, { ...options, signal });
       if (change?.addRevision !== undefined) this.#tried.delete(name); // the service knows it now
       const isNew = change !== undefined && change.expectedGeneration === undefined;
@@ -158,7 +158,7 @@ export class Deploys {
 
   /** Checks all that can be known before anything is looked for. */
   async #begin(name: string, input: DeployInput, { ifMatch }: PlanOptions): Promise<ServiceState | undefined> {
-    const begun = this.#ledger.get(name);
+    const begun = this.#ledger.states.get(name);
     checkGeneration(name, begun, ifMatch);
     await this.#checks.check(name, input);
     this.#checks.checkDomains(name, input.service.domains);
@@ -167,7 +167,7 @@ export class Deploys {
 
   /** Works out what a deploy changes as things are now; a new revision has one name, however often it is worked out. */
   #plan({ name, input, options, begun, content, number }: Deploy): DeployPlan {
-    const state = this.#ledger.get(name);
+    const state = this.#ledger.states.get(name);
     if (begun !== undefined && state === undefined) throw wasDeleted(name);
     checkGeneration(name, state, options.ifMatch);
     this.#checks.checkDomains(name, input.service.domains);
@@ -179,7 +179,7 @@ export class Deploys {
   }
 
   #lastOf(name: string): { readonly generation: number; readonly lastNumber: number } {
-    return this.#ledger.get(name)?.service ?? lastNumbers(this.#parts.store.history(name, HISTORY_ENTRIES));
+    return this.#ledger.states.get(name)?.service ?? lastNumbers(this.#parts.store.history(name, HISTORY_ENTRIES));
   }
 
   #note({ name, number }: Deploy): void {

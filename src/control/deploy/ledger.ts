@@ -7,9 +7,10 @@ import type { Emit } from "../events/emit.ts";
 import type { Publisher } from "./publisher.ts";
 import type { PulledImages } from "./pulled_images.ts";
 import { QueueByName } from "./queue_by_name.ts";
-import type { HistoryEntry, RevisionRecord, ServiceChange, ServiceRecord } from "../records.ts";
+import type { HistoryEntry, ServiceChange, ServiceRecord } from "../records.ts";
 import type { RevisionLauncher } from "../volumes/revision_launcher.ts";
 import type { ServiceState } from "./service_state.ts";
+import { ServiceStates } from "./service_states.ts";
 import { StaleError, type Store } from "../store.ts";
 import type { HandoverOptions, VolumeHandover } from "../volumes/volume_handover.ts";
 
@@ -29,7 +30,8 @@ export interface LedgerParts {
 /** The services as they are: a change goes to the store, to here, and to what requests see, or to none of them. */
 export class Ledger {
   readonly #parts: LedgerParts;
-  readonly #states = new Map<string, ServiceState>();
+  /** Every service as it is. */
+  readonly states = new ServiceStates();
   readonly #queue = new QueueByName();
 
   constructor(parts: LedgerParts) {
@@ -42,8 +44,9 @@ export class Ledger {
     const { services, revisions } = store.load();
     const byService = Map.groupBy(revisions, ({ service }) => service);
     for (const service of services) {
-      const state = { service, revisions: byService.get(service.name) ?? [] };
-      this.#states.set(service.name, state);
+      // A copy: a list that has grown takes more memory than it needs.
+      const state = { service, revisions: [...byService.get(service.name) ?? []] };
+      this.states.set(state);
       try {
         publisher.publish(state.service, state.revisions);
       } catch (error) {
@@ -52,25 +55,9 @@ export class Ledger {
     }
   }
 
-  /** A service as it is kept. */
-  get(name: string): ServiceState | undefined {
-    return this.#states.get(name);
-  }
-
-  /** Every service, in no order. */
-  states(): Iterable<ServiceState> {
-    return this.#states.values();
-  }
-
-  /** Whether there is such a revision in any service. */
-  isKept(fits: (revision: RevisionRecord) => boolean): boolean {
-    for (const { revisions } of this.#states.values()) if (revisions.some(fits)) return true;
-    return false;
-  }
-
   /** A service that must be there, at a certain generation if any. @throws {NotFound} @throws {StaleError} */
   expect(name: string, ifMatch: number | undefined): ServiceState {
-    const state = this.#states.get(name);
+    const state = this.states.get(name);
     if (state === undefined) throw new NotFound(`there is no service ${name}`);
     checkGeneration(name, state, ifMatch);
     return state;
@@ -111,7 +98,7 @@ export class Ledger {
     const { emit, publisher, pulled, store } = this.#parts;
     const { generation, name } = service;
     store.delete(name, generation, history);
-    this.#states.delete(name);
+    this.states.delete(name);
     publisher.remove(name);
     emit("service.deleted", name, {});
     pulled.leave(revisions);
@@ -121,11 +108,11 @@ export class Ledger {
   async #keep(change: ServiceChange, made: readonly InstancePool[]): Promise<ServiceRecord> {
     const { emit, publisher, pulled, store } = this.#parts;
     const { service, removeRevisions = [] } = change;
-    const before = this.#states.get(service.name);
+    const before = this.states.get(service.name);
     const after = this.#after(change);
     const publish = await publisher.prepare(service, after.revisions, made);
     store.change(change);
-    this.#states.set(service.name, after);
+    this.states.set(after);
     publish();
     tellOf(emit, before?.service, change);
     pulled.leave(before?.revisions.filter(({ name }) => removeRevisions.includes(name)) ?? []);
@@ -133,7 +120,7 @@ export class Ledger {
   }
 
   #after({ service, addRevision, removeRevisions = [] }: ServiceChange): ServiceState {
-    const before = this.#states.get(service.name)?.revisions ?? [];
+    const before = this.states.get(service.name)?.revisions ?? [];
     const revisions = [...before, ...addRevision === undefined ? [] : [addRevision]];
     return { service, revisions: revisions.filter(({ name }) => !removeRevisions.includes(name)) };
   }

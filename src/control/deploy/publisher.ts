@@ -1,13 +1,14 @@
 import type { Limits, Revision } from "../../domain/revision.ts";
-import { resolveTraffic, type Traffic } from "../../domain/traffic.ts";
+import { resolveTraffic, type Traffic, type TrafficTarget } from "../../domain/traffic.ts";
 import { messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
 import { DeclaredService } from "../../serving/services/declared_service.ts";
 import type { InstancePool } from "../../serving/pool/instance_pool.ts";
 import type { RetiringPools } from "../../serving/pool/retiring_pools.ts";
 import type { ServiceMap } from "../../serving/services/service_map.ts";
-import type { RevisionRecord, ServiceRecord } from "../records.ts";
+import { maySleep, type RevisionRecord, type ServiceRecord } from "../records.ts";
 import type { RevisionEnv } from "../secrets/revision_env.ts";
+import { type PoolMaker, type Share, SleepingShare } from "../../serving/services/share.ts";
 import type { Waking } from "../../serving/services/route.ts";
 import { WakeRules } from "../../serving/services/wake_rules.ts";
 import { runtimeRevision } from "./runtime_revision.ts";
@@ -29,9 +30,12 @@ export interface PublisherParts {
 /** Has requests see services as the records say. A revision that is published keeps its pool from one publication to the next. */
 export class Publisher {
   readonly #parts: PublisherParts;
+  /** Makes the pools of revisions that were left published. */
+  readonly #maker: PoolMaker<RevisionRecord>;
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
+    this.#maker = { make: (record) => this.#poolOfLeft(record) };
   }
 
   /** Makes a pool for a revision that is not published yet. @throws Where a secret of it cannot be read. */
@@ -52,14 +56,15 @@ export class Publisher {
     return this.#parts.retiring.gone(name);
   }
 
-  /** The pools that a service's requests may go to now. */
+  /** The pools that a service's requests may go to now, without those that nobody has needed yet. */
   pools(name: string): readonly InstancePool[] {
     return this.#parts.services.get(name)?.pools() ?? [];
   }
 
-  /** The pool of a published revision. */
+  /** The pool of a published revision; made now, where nobody has needed it yet. */
   poolOf(service: string, revision: string): InstancePool | undefined {
-    return this.pools(service).find((pool) => pool.revision.name === revision);
+    const found = this.#parts.services.get(service);
+    return found?.convention ? found.pools().find((pool) => pool.revision.name === revision) : found?.poolOf(revision);
   }
 
   /**
@@ -76,17 +81,18 @@ export class Publisher {
     revisions: readonly RevisionRecord[],
     made: readonly InstancePool[] = [],
   ): Promise<() => void> {
-    const names = needed(service).map(({ revision }) => revision);
-    const pools = await Promise.all(
-      names.map((name) =>
-        made.find((pool) => pool.revision.name === name) ?? this.poolOf(service.name, name) ??
-          this.newPool(recordOf(service, revisions, name))
-      ),
+    const shares = await Promise.all(
+      needed(service).map(async (target) => {
+        const { revision: name } = target;
+        const pool = made.find((pool) => pool.revision.name === name) ?? this.poolOf(service.name, name) ??
+          await this.newPool(recordOf(service, revisions, name));
+        return shareOf(target, pool);
+      }),
     );
-    const declared = this.#declare(service, pools);
+    const declared = this.#declare(service, shares);
     return () => {
       this.#swap(declared, made);
-      for (const pool of declared.served()) pool.keepMinimum();
+      for (const pool of declared.kept()) pool.keepMinimum();
     };
   }
 
@@ -95,17 +101,13 @@ export class Publisher {
    * says why it fails.
    */
   publish(service: ServiceRecord, revisions: readonly RevisionRecord[]): void {
-    const { env, limits, newPool } = this.#parts;
-    const pools = needed(service).map(({ revision: name }) => {
-      const published = this.poolOf(service.name, name);
-      if (published !== undefined) return published;
-      const revision = runtimeRevision(recordOf(service, revisions, name), limits);
-      env.of(revision).catch((error) =>
-        log.error("cannot read a secret", { service: service.name, revision: name, reason: messageOf(error) })
-      );
-      return newPool(revision);
+    const shares = needed(service).map((target): Share => {
+      const record = recordOf(service, revisions, target.revision);
+      const published = this.poolOf(service.name, record.name);
+      if (published === undefined && maySleep(record)) return new SleepingShare(target, record, this.#maker);
+      return shareOf(target, published ?? this.#maker.make(record));
     });
-    this.#swap(this.#declare(service, pools), []);
+    this.#swap(this.#declare(service, shares), []);
   }
 
   /** Ends a service, where there is one: from now on its hostnames are unknown. Its containers go in the background. */
@@ -116,16 +118,21 @@ export class Publisher {
     for (const pool of pools) retiring.retire(pool);
   }
 
-  #declare(service: ServiceRecord, pools: readonly InstancePool[]): DeclaredService {
+  #declare(service: ServiceRecord, shares: readonly Share[]): DeclaredService {
     const { random } = this.#parts;
-    const shares = needed(service).map(({ percent, tag }, at) => ({
-      pool: pools[at]!,
-      percent,
-      ...(tag === undefined ? {} : { tag }),
-    }));
     const { domains, name } = service;
     const waking = wakingOf(service);
     return new DeclaredService(name, { domains, shares, waking, ...(random === undefined ? {} : { random }) });
+  }
+
+  #poolOfLeft(record: RevisionRecord): InstancePool {
+    const { env, limits, newPool } = this.#parts;
+    const revision = runtimeRevision(record, limits);
+    const { name, service } = record;
+    env.of(revision).catch((error) =>
+      log.error("cannot read a secret", { service, revision: name, reason: messageOf(error) })
+    );
+    return newPool(revision);
   }
 
   #swap(declared: DeclaredService, made: readonly InstancePool[]): void {
@@ -146,6 +153,10 @@ function wakingOf({ wake: { except }, loading }: ServiceRecord): Waking | undefi
 /** The parts of a service's traffic that a pool is needed for, by name. */
 function needed({ traffic, latestRevision }: ServiceRecord): Traffic {
   return resolveTraffic(traffic, latestRevision).filter(({ percent, tag }) => percent > 0 || tag !== undefined);
+}
+
+function shareOf({ percent, tag }: TrafficTarget, pool: InstancePool): Share {
+  return { pool, percent, ...(tag === undefined ? {} : { tag }) };
 }
 
 function recordOf({ name }: ServiceRecord, revisions: readonly RevisionRecord[], revision: string): RevisionRecord {

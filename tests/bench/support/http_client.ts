@@ -4,11 +4,15 @@ import { BenchError } from "./errors.ts";
 /** An answer that has arrived whole. */
 export interface Answer {
   readonly status: number;
+  readonly headers: Headers;
   readonly body: string;
 }
 
 /** How one request differs from a plain GET. */
 export interface AskOptions {
+  readonly method?: string;
+  /** A body of JSON. */
+  readonly json?: unknown;
   readonly host?: string;
   /** For the admin API. */
   readonly token?: string;
@@ -29,18 +33,21 @@ export class HttpClient implements Disposable {
    *
    * @throws {BenchError} When there is no answer.
    */
-  async ask(url: string, { host, signal, token }: AskOptions = {}): Promise<Answer> {
+  async ask(url: string, { host, json, method = "GET", signal, token }: AskOptions = {}): Promise<Answer> {
     try {
       const response = await fetch(url, {
         client: this.#client,
+        method,
         redirect: "manual",
         headers: {
+          ...(json === undefined ? {} : { "content-type": "application/json" }),
           ...(host === undefined ? {} : { host }),
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         },
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
         ...(signal === undefined ? {} : { signal }),
       });
-      return { status: response.status, body: await response.text() };
+      return { status: response.status, headers: response.headers, body: await response.text() };
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
       throw new BenchError(`no answer from ${url}: ${messageOf(cause)}`);

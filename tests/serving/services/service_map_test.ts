@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { parseHostname } from "../../../src/domain/hostname.ts";
 import { Activator } from "../../../src/serving/activator.ts";
-import { DeclaredService, type Share } from "../../../src/serving/services/declared_service.ts";
+import { DeclaredService } from "../../../src/serving/services/declared_service.ts";
 import type { InstancePool } from "../../../src/serving/pool/instance_pool.ts";
 import { Router } from "../../../src/serving/services/router.ts";
 import { ConventionService } from "../../../src/serving/services/convention_service.ts";
+import type { Share } from "../../../src/serving/services/share.ts";
 import { ServiceMap } from "../../../src/serving/services/service_map.ts";
 import { type Kit, never, newKit, newRevision } from "../../support/kit.ts";
 import { Random } from "../../support/random.ts";
