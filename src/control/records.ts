@@ -36,10 +36,7 @@ export interface RevisionRecord {
   /** Such as `golang-00002`; unique among all. */
   readonly name: string;
   readonly service: string;
-  /** Of one from the store it is read anew each time: 10,000 templates would be much to have in memory. */
   readonly template: RevisionTemplate;
-  /** What {@linkcode isUndemanding} says of the template, where that is known without reading it. */
-  readonly undemanding?: boolean | undefined;
   /** The image's content, `sha256:…`. */
   readonly imageId: string;
   /** By which the image can be pulled again, `name@sha256:…`; `undefined` for one that is only local. */
@@ -52,9 +49,15 @@ export interface RevisionRecord {
   readonly createdAt: number;
 }
 
-/** Whether nothing of a revision matters before its first request; see {@linkcode isUndemanding}. */
-export function maySleep(revision: RevisionRecord): boolean {
-  return revision.undemanding ?? isUndemanding(revision.template);
+/** What has to be known of every revision at any time. */
+export interface RevisionMark extends Pick<RevisionRecord, "name" | "imageId" | "pulled"> {
+  /** See {@linkcode isUndemanding}. */
+  readonly undemanding: boolean;
+}
+
+/** That of a revision. */
+export function markOf({ imageId, name, pulled, template }: RevisionRecord): RevisionMark {
+  return { name, imageId, pulled, undemanding: isUndemanding(template) };
 }
 
 /** A line of the audit log. */

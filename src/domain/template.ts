@@ -96,12 +96,9 @@ export function parseTemplateText(text: string): RevisionTemplate {
  * Whether nothing of a revision matters before its first request: it keeps no instance up, and has neither volumes, which
  * only one may have at a time, nor secrets, which have to be read while they can be.
  */
-export function isUndemanding({ minInstances, secretEnv, volumes }: Demands): boolean {
+export function isUndemanding({ minInstances, secretEnv, volumes }: RevisionTemplate): boolean {
   return minInstances === 0 && volumes.length === 0 && Object.keys(secretEnv).length === 0;
 }
-
-/** What {@linkcode isUndemanding} looks at. */
-export type Demands = Pick<RevisionTemplate, "minInstances" | "secretEnv" | "volumes">;
 
 function sorted(record: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.freeze(Object.fromEntries(Object.entries(record).sort(([a], [b]) => compare(a, b))));

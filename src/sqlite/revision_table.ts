@@ -1,25 +1,63 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { RevisionRecord } from "../control/records.ts";
-import { templateText } from "../domain/template.ts";
-import { type RevisionRow, StoredRevision } from "./stored_revision.ts";
+import type { RevisionMark, RevisionRecord } from "../control/records.ts";
+import { parseTemplateText, templateText } from "../domain/template.ts";
+
+interface RevisionRow {
+  name: string;
+  service: string;
+  template: string;
+  image_id: string;
+  image_digest: string | null;
+  pulled: number;
+  secret_versions: string;
+  created_at: number;
+}
+
+interface MarkRow {
+  name: string;
+  service: string;
+  image_id: string;
+  pulled: number;
+  undemanding: number;
+}
 
 /** The revisions of all services. */
 export class RevisionTable {
-  readonly #all: StatementSync;
+  readonly #marks: StatementSync;
+  readonly #of: StatementSync;
   readonly #add: StatementSync;
   readonly #remove: StatementSync;
 
   constructor(db: DatabaseSync) {
     const columns = "name, service, template, image_id, image_digest, pulled, secret_versions, created_at";
-    this.#all = db.prepare(`SELECT ${columns} FROM revision ORDER BY service, id`);
+    // As `isUndemanding` says: to read all templates would take most of the time and memory of a start.
+    this.#marks = db.prepare(`
+      SELECT name, service, image_id, pulled, (
+        json_extract(template, '$.minInstances') = 0 AND json_extract(template, '$.secretEnv') = '{}' AND
+        json_extract(template, '$.volumes') = '[]'
+      ) AS undemanding
+      FROM revision WHERE service > ? AND service <= ? ORDER BY service, id`);
+    this.#of = db.prepare(`SELECT ${columns} FROM revision WHERE service = ? ORDER BY id`);
     this.#add = db.prepare(`INSERT INTO revision (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#remove = db.prepare("DELETE FROM revision WHERE name = ? AND service = ?");
   }
 
-  /** Every revision, by its service's name and by age. */
-  all(): RevisionRecord[] {
-    // Row by row: all of them at once would be as much memory again.
-    return Array.from(this.#all.iterate() as Iterable<unknown>, (row) => new StoredRevision(row as RevisionRow));
+  /** The marks of the revisions of each service, by age: of those whose names come after one, and up to another. */
+  marks(after: string, last: string): Map<string, RevisionMark[]> {
+    const marks = new Map<string, RevisionMark[]>();
+    for (const row of this.#marks.all(after, last) as unknown as MarkRow[]) {
+      const { name, service, image_id: imageId, pulled, undemanding } = row;
+      const mark = { name, imageId, pulled: pulled !== 0, undemanding: undemanding === 1 };
+      const known = marks.get(service);
+      if (known === undefined) marks.set(service, [mark]);
+      else known.push(mark);
+    }
+    return marks;
+  }
+
+  /** The revisions of a service, by age. */
+  of(service: string): RevisionRecord[] {
+    return (this.#of.all(service) as unknown as RevisionRow[]).map(recordOf);
   }
 
   /** Keeps a new revision. */
@@ -40,4 +78,17 @@ export class RevisionTable {
   remove(name: string, service: string): void {
     this.#remove.run(name, service);
   }
+}
+
+function recordOf(row: RevisionRow): RevisionRecord {
+  return {
+    name: row.name,
+    service: row.service,
+    template: parseTemplateText(row.template),
+    imageId: row.image_id,
+    imageDigest: row.image_digest ?? undefined,
+    pulled: row.pulled !== 0,
+    secretVersions: JSON.parse(row.secret_versions),
+    createdAt: row.created_at,
+  };
 }

@@ -20,8 +20,8 @@ interface ServiceRow {
 
 /** Services, and the domains that belong to them. */
 export class ServiceTable {
-  readonly #all: StatementSync;
-  readonly #allDomains: StatementSync;
+  readonly #page: StatementSync;
+  readonly #domains: StatementSync;
   readonly #generation: StatementSync;
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
@@ -30,8 +30,9 @@ export class ServiceTable {
   readonly #addDomain: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#all = db.prepare("SELECT * FROM service ORDER BY name");
-    this.#allDomains = db.prepare("SELECT name, service FROM domain ORDER BY service, position");
+    this.#page = db.prepare("SELECT * FROM service WHERE name > ? ORDER BY name LIMIT ?");
+    this.#domains = db.prepare(`
+      SELECT name, service FROM domain WHERE service > ? AND service <= ? ORDER BY service, position`);
     this.#generation = db.prepare("SELECT generation FROM service WHERE name = ?");
     // No REPLACE: it would delete the row first, and with it the revisions.
     this.#put = db.prepare(`
@@ -51,20 +52,18 @@ export class ServiceTable {
     this.#addDomain = db.prepare("INSERT INTO domain VALUES (?, ?, ?)");
   }
 
-  /** Every service, by name. */
-  all(): ServiceRecord[] {
+  /** The services whose names come after one, by name. @param limit How many at most. */
+  page(after: string, limit: number): ServiceRecord[] {
+    const rows = this.#page.all(after, limit) as unknown as ServiceRow[];
     const domains = new Map<string, string[]>();
-    for (const row of this.#allDomains.iterate() as Iterable<unknown>) {
-      const { name, service } = row as { name: string; service: string };
+    const last = rows.at(-1)?.name ?? after;
+    for (const { name, service } of this.#domains.all(after, last) as { name: string; service: string }[]) {
       const known = domains.get(service);
       if (known === undefined) domains.set(service, [name]);
       else known.push(name);
     }
     const shared = new SharedValues();
-    return Array.from(this.#all.iterate() as Iterable<unknown>, (row) => {
-      const service = row as ServiceRow;
-      return recordOf(service, domains.get(service.name) ?? [], shared);
-    });
+    return rows.map((row) => recordOf(row, domains.get(row.name) ?? [], shared));
   }
 
   /** The generation of a service; `undefined` where there is none. */

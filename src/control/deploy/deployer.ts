@@ -60,7 +60,7 @@ export class Deployer {
   constructor(parts: DeployerParts) {
     this.#parts = parts;
     const trial = new Trial(parts);
-    const volumes = new VolumeHandover({ ...parts, trial }, () => this.#ledger.states.withVolumes());
+    const volumes = new VolumeHandover({ ...parts, trial }, () => this.#ledger.states.demanding());
     const pulled = this.#pulled = new PulledImages({ ...parts, kept: () => this.#ledger.states.images });
     const ledger = this.#ledger = new Ledger({ ...parts, pulled, volumes });
     this.#deploys = new Deploys({ ...parts, ledger, trial, pulled });
@@ -88,9 +88,14 @@ export class Deployer {
     return this.#onTheWay.close(reason);
   }
 
-  /** A service as it is kept. */
+  /** A service with its revisions. @throws {StoreUnavailable} */
   get(name: string): ServiceState | undefined {
     return this.#ledger.states.get(name);
+  }
+
+  /** A service without its revisions. */
+  service(name: string): ServiceRecord | undefined {
+    return this.#ledger.states.service(name);
   }
 
   /** How many services there are. */
@@ -99,12 +104,17 @@ export class Deployer {
   }
 
   /** Every service, by name. */
-  list(): ServiceState[] {
+  list(): ServiceRecord[] {
     return [...this.after("")];
   }
 
+  /** Those with a revision that has volumes or secrets, or keeps instances up. @throws {StoreUnavailable} */
+  demanding(): ServiceState[] {
+    return this.#ledger.states.demanding();
+  }
+
   /** The services whose names come after one, by name; to be read at once. */
-  after(name: string): Iterable<ServiceState> {
+  after(name: string): Iterable<ServiceRecord> {
     return this.#ledger.states.after(name);
   }
 

@@ -7,7 +7,7 @@ import type { Emit } from "../events/emit.ts";
 import type { Publisher } from "./publisher.ts";
 import type { PulledImages } from "./pulled_images.ts";
 import { QueueByName } from "./queue_by_name.ts";
-import type { HistoryEntry, ServiceChange, ServiceRecord } from "../records.ts";
+import { type HistoryEntry, markOf, type ServiceChange, type ServiceRecord } from "../records.ts";
 import type { RevisionLauncher } from "../volumes/revision_launcher.ts";
 import type { ServiceState } from "./service_state.ts";
 import { ServiceStates } from "./service_states.ts";
@@ -31,27 +31,25 @@ export interface LedgerParts {
 export class Ledger {
   readonly #parts: LedgerParts;
   /** Every service as it is. */
-  readonly states = new ServiceStates();
+  readonly states: ServiceStates;
   readonly #queue = new QueueByName();
 
   constructor(parts: LedgerParts) {
     this.#parts = parts;
+    this.states = new ServiceStates(parts.store);
   }
 
   /** Publishes everything that is in the store; a service that cannot be published is logged, and can be deployed anew. */
   load(): void {
-    const { store, publisher } = this.#parts;
-    const { services, revisions } = store.load();
-    const byService = Map.groupBy(revisions, ({ service }) => service);
-    for (const service of services) {
-      // A copy: a list that has grown takes more memory than it needs.
-      const state = { service, revisions: [...byService.get(service.name) ?? []] };
-      this.states.set(state);
-      try {
-        publisher.publish(state.service, state.revisions);
-      } catch (error) {
-        log.error("cannot publish a service", { service: service.name, reason: messageOf(error) });
-      }
+    const { publisher, store } = this.#parts;
+    store.load((service, marks) => {
+      this.states.set(service, marks, undefined);
+      if (this.states.isDemanding(service.name)) return;
+      tryPublish(service.name, () => publisher.publishAsleep(service, marks));
+    });
+    // Their secrets come from the store too, which has to be done with the rest first.
+    for (const { revisions, service } of this.states.demanding()) {
+      tryPublish(service.name, () => publisher.publish(service, revisions));
     }
   }
 
@@ -59,7 +57,7 @@ export class Ledger {
   expect(name: string, ifMatch: number | undefined): ServiceState {
     const state = this.states.get(name);
     if (state === undefined) throw new NotFound(`there is no service ${name}`);
-    checkGeneration(name, state, ifMatch);
+    checkGeneration(name, state.service, ifMatch);
     return state;
   }
 
@@ -94,11 +92,11 @@ export class Ledger {
    *
    * @throws {StaleError} @throws {StoreUnavailable} As {@linkcode Store.delete} does; nothing has changed then.
    */
-  remove({ service, revisions }: ServiceState, history: HistoryEntry): { readonly gone: Promise<void> } {
+  remove(state: ServiceState, history: HistoryEntry): { readonly gone: Promise<void> } {
     const { emit, publisher, pulled, store } = this.#parts;
-    const { generation, name } = service;
+    const { revisions, service: { generation, name } } = state;
     store.delete(name, generation, history);
-    this.states.delete(name);
+    this.states.delete(state);
     publisher.remove(name);
     emit("service.deleted", name, {});
     pulled.leave(revisions);
@@ -112,7 +110,7 @@ export class Ledger {
     const after = this.#after(change);
     const publish = await publisher.prepare(service, after.revisions, made);
     store.change(change);
-    this.states.set(after);
+    this.states.set(service, after.revisions.map(markOf), before);
     publish();
     tellOf(emit, before?.service, change);
     pulled.leave(before?.revisions.filter(({ name }) => removeRevisions.includes(name)) ?? []);
@@ -132,12 +130,20 @@ export class Ledger {
   }
 }
 
+function tryPublish(service: string, publish: () => void): void {
+  try {
+    publish();
+  } catch (error) {
+    log.error("cannot publish a service", { service, reason: messageOf(error) });
+  }
+}
+
 /** @throws {StaleError} Where a service is not at the generation that it must have. */
-export function checkGeneration(name: string, state: ServiceState | undefined, ifMatch: number | undefined): void {
-  if (ifMatch === undefined || state?.service.generation === ifMatch) return;
+export function checkGeneration(name: string, service: ServiceRecord | undefined, ifMatch: number | undefined): void {
+  if (ifMatch === undefined || service?.generation === ifMatch) return;
   throw new StaleError(
-    state === undefined
+    service === undefined
       ? `the service ${name} is not there any more`
-      : `the service ${name} was changed in the meantime: it is at ${state.service.generation}, and not at ${ifMatch}`,
+      : `the service ${name} was changed in the meantime: it is at ${service.generation}, and not at ${ifMatch}`,
   );
 }

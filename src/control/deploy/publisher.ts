@@ -1,12 +1,12 @@
 import type { Limits, Revision } from "../../domain/revision.ts";
 import { resolveTraffic, type Traffic, type TrafficTarget } from "../../domain/traffic.ts";
-import { messageOf } from "../../errors.ts";
+import { ClessError, messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
 import { DeclaredService } from "../../serving/services/declared_service.ts";
 import type { InstancePool } from "../../serving/pool/instance_pool.ts";
 import type { RetiringPools } from "../../serving/pool/retiring_pools.ts";
 import type { ServiceMap } from "../../serving/services/service_map.ts";
-import { maySleep, type RevisionRecord, type ServiceRecord } from "../records.ts";
+import type { RevisionRecord, ServiceRecord } from "../records.ts";
 import type { RevisionEnv } from "../secrets/revision_env.ts";
 import { type PoolMaker, type Share, SleepingShare } from "../../serving/services/share.ts";
 import type { Waking } from "../../serving/services/route.ts";
@@ -20,6 +20,8 @@ export interface PublisherParts {
   readonly services: ServiceMap;
   readonly limits: Limits;
   readonly env: Pick<RevisionEnv, "of">;
+  /** The revisions of a service. @throws {StoreUnavailable} */
+  readonly revisions: (service: string) => readonly RevisionRecord[];
   readonly newPool: (revision: Revision) => InstancePool;
   /** Takes the pools that no request goes to any more. */
   readonly retiring: Pick<RetiringPools, "retire" | "gone">;
@@ -27,15 +29,18 @@ export interface PublisherParts {
   readonly random?: () => number;
 }
 
+/** A revision whose pool is not made yet; there are many, and each has to be small. */
+type Sleeper = Pick<RevisionRecord, "name" | "service">;
+
 /** Has requests see services as the records say. A revision that is published keeps its pool from one publication to the next. */
 export class Publisher {
   readonly #parts: PublisherParts;
-  /** Makes the pools of revisions that were left published. */
-  readonly #maker: PoolMaker<RevisionRecord>;
+  /** Makes the pools of revisions that are asleep. */
+  readonly #maker: PoolMaker<Sleeper>;
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
-    this.#maker = { make: (record) => this.#poolOfLeft(record) };
+    this.#maker = { make: (sleeper) => this.#wake(sleeper) };
   }
 
   /** Makes a pool for a revision that is not published yet. @throws Where a secret of it cannot be read. */
@@ -101,11 +106,19 @@ export class Publisher {
    * says why it fails.
    */
   publish(service: ServiceRecord, revisions: readonly RevisionRecord[]): void {
-    const shares = needed(service).map((target): Share => {
-      const record = recordOf(service, revisions, target.revision);
-      const published = this.poolOf(service.name, record.name);
-      if (published === undefined && maySleep(record)) return new SleepingShare(target, record, this.#maker);
-      return shareOf(target, published ?? this.#maker.make(record));
+    const shares = needed(service).map((target) => {
+      const { revision: name } = target;
+      const pool = this.poolOf(service.name, name) ?? this.#poolOfLeft(recordOf(service, revisions, name));
+      return shareOf(target, pool);
+    });
+    this.#swap(this.#declare(service, shares), []);
+  }
+
+  /** Publishes a service as it was left, of whose revisions nothing matters before its first request: that reads them. */
+  publishAsleep(service: ServiceRecord, revisions: readonly Pick<RevisionRecord, "name">[]): void {
+    const shares = needed(service).map((target) => {
+      const { name } = recordOf(service, revisions, target.revision);
+      return new SleepingShare(target, { name, service: service.name }, this.#maker);
     });
     this.#swap(this.#declare(service, shares), []);
   }
@@ -123,6 +136,19 @@ export class Publisher {
     const { domains, name } = service;
     const waking = wakingOf(service);
     return new DeclaredService(name, { domains, shares, waking, ...(random === undefined ? {} : { random }) });
+  }
+
+  /** @throws {ClessError} `start_failed` where the store cannot be read. */
+  #wake({ name, service }: Sleeper): InstancePool {
+    try {
+      const record = this.#parts.revisions(service).find((one) => one.name === name);
+      if (record === undefined) throw new Error(`${service} has no revision ${name}`);
+      return this.#poolOfLeft(record);
+    } catch (error) {
+      const detail = messageOf(error);
+      log.error("cannot read a revision", { service, revision: name, reason: detail });
+      throw new ClessError("start_failed", "The service could not be started; the log of cless says why", { detail });
+    }
   }
 
   #poolOfLeft(record: RevisionRecord): InstancePool {
@@ -159,7 +185,11 @@ function shareOf({ percent, tag }: TrafficTarget, pool: InstancePool): Share {
   return { pool, percent, ...(tag === undefined ? {} : { tag }) };
 }
 
-function recordOf({ name }: ServiceRecord, revisions: readonly RevisionRecord[], revision: string): RevisionRecord {
+function recordOf<T extends Pick<RevisionRecord, "name">>(
+  { name }: ServiceRecord,
+  revisions: readonly T[],
+  revision: string,
+): T {
   const record = revisions.find((one) => one.name === revision);
   if (record === undefined) throw new Error(`${name} has no revision ${revision}`);
   return record;

@@ -43,7 +43,9 @@ export function growthFindings(growth: Growth): Finding[] {
   return [
     {
       what: `${many} ÷ 1: CPU per warm request`,
-      value: `${median(costs).toFixed(3)} (${median(requests.many).toFixed(1)} µs ÷ ${median(requests.one).toFixed(1)} µs)`,
+      value: `${median(costs).toFixed(3)} (${median(requests.many).toFixed(1)} µs ÷ ${
+        median(requests.one).toFixed(1)
+      } µs)`,
       spread: spread(costs, 3),
       bar: `≤ ${BARS.request}`,
       met: median(costs) <= BARS.request,
