@@ -64,7 +64,7 @@ export interface FailureView {
 
 /** What a {@linkcode Catalog} works with. */
 export interface CatalogParts {
-  readonly deployer: Pick<Deployer, "get" | "service" | "size" | "after" | "demanding">;
+  readonly deployer: Pick<Deployer, "get" | "has" | "service" | "size" | "after" | "demanding">;
   readonly services: ServiceMap;
 }
 
@@ -99,7 +99,7 @@ export class Catalog {
     yield* undeclared.map(viewOfFound);
   }
 
-  /** A service. */
+  /** A service. @throws {StoreUnavailable} */
   get(name: string): ServiceView | undefined {
     const declared = this.#parts.deployer.service(name);
     if (declared !== undefined) return viewOf(declared);
@@ -127,7 +127,7 @@ export class Catalog {
 
   #undeclared(): ConventionService[] {
     const { deployer, services } = this.#parts;
-    return services.found().filter(({ name }) => deployer.service(name) === undefined);
+    return services.found().filter(({ name }) => !deployer.has(name));
   }
 
   #found(name: string): ConventionService | undefined {

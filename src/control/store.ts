@@ -24,6 +24,15 @@ export interface Store extends Disposable {
    */
   load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void;
 
+  /** A service; `undefined` where there is none of that name. */
+  service(name: string): ServiceRecord | undefined;
+
+  /** The services whose names come after one, by name. @param limit How many at most. */
+  services(after: string, limit: number): ServiceRecord[];
+
+  /** The name of the service that has a domain; `undefined` where none does. */
+  domainOwner(domain: string): string | undefined;
+
   /** The revisions of a service by age; none where there is no such service. */
   revisions(service: string): RevisionRecord[];
 

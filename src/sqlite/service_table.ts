@@ -21,6 +21,8 @@ interface ServiceRow {
 /** Services, and the domains that belong to them. */
 export class ServiceTable {
   readonly #page: StatementSync;
+  readonly #domainsOfPage: StatementSync;
+  readonly #one: StatementSync;
   readonly #domains: StatementSync;
   readonly #generation: StatementSync;
   readonly #put: StatementSync;
@@ -31,8 +33,10 @@ export class ServiceTable {
 
   constructor(db: DatabaseSync) {
     this.#page = db.prepare("SELECT * FROM service WHERE name > ? ORDER BY name LIMIT ?");
-    this.#domains = db.prepare(`
+    this.#domainsOfPage = db.prepare(`
       SELECT name, service FROM domain WHERE service > ? AND service <= ? ORDER BY service, position`);
+    this.#one = db.prepare("SELECT * FROM service WHERE name = ?");
+    this.#domains = db.prepare("SELECT name FROM domain WHERE service = ? ORDER BY position");
     this.#generation = db.prepare("SELECT generation FROM service WHERE name = ?");
     // No REPLACE: it would delete the row first, and with it the revisions.
     this.#put = db.prepare(`
@@ -57,13 +61,26 @@ export class ServiceTable {
     const rows = this.#page.all(after, limit) as unknown as ServiceRow[];
     const domains = new Map<string, string[]>();
     const last = rows.at(-1)?.name ?? after;
-    for (const { name, service } of this.#domains.all(after, last) as { name: string; service: string }[]) {
+    for (const { name, service } of this.#domainsOfPage.all(after, last) as { name: string; service: string }[]) {
       const known = domains.get(service);
       if (known === undefined) domains.set(service, [name]);
       else known.push(name);
     }
     const shared = new SharedValues();
     return rows.map((row) => recordOf(row, domains.get(row.name) ?? [], shared));
+  }
+
+  /** A service; `undefined` where there is none. */
+  one(name: string): ServiceRecord | undefined {
+    const row = this.#one.get(name) as ServiceRow | undefined;
+    if (row === undefined) return undefined;
+    const domains = this.#domains.all(name) as { name: string }[];
+    return recordOf(row, domains.map((domain) => domain.name), new SharedValues());
+  }
+
+  /** The service that has a domain; `undefined` where none does. */
+  ownerOf(domain: string): string | undefined {
+    return (this.#owner.get(domain) as { service: string } | undefined)?.service;
   }
 
   /** The generation of a service; `undefined` where there is none. */
@@ -77,8 +94,8 @@ export class ServiceTable {
     this.#put.run({ ...row });
     this.#deleteDomains.run(service.name);
     for (const [position, domain] of service.domains.entries()) {
-      const owner = this.#owner.get(domain) as { service: string } | undefined;
-      if (owner !== undefined) throw new DomainTakenError(domain, owner.service);
+      const owner = this.ownerOf(domain);
+      if (owner !== undefined) throw new DomainTakenError(domain, owner);
       this.#addDomain.run(domain, service.name, position);
     }
   }

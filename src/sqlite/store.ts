@@ -80,6 +80,18 @@ export class SqliteStore implements Store {
     });
   }
 
+  service(name: string): ServiceRecord | undefined {
+    return this.#connection.read(() => this.#services.one(name));
+  }
+
+  services(after: string, limit: number): ServiceRecord[] {
+    return this.#connection.read(() => this.#services.page(after, limit));
+  }
+
+  domainOwner(domain: string): string | undefined {
+    return this.#connection.read(() => this.#services.ownerOf(domain));
+  }
+
   revisions(service: string): RevisionRecord[] {
     return this.#connection.read(() => this.#revisions.of(service));
   }

@@ -30,6 +30,19 @@ export class FakeStore implements Store {
     }
   }
 
+  service(name: string): ServiceRecord | undefined {
+    return structuredClone(this.#services.get(name));
+  }
+
+  services(after: string, limit: number): ServiceRecord[] {
+    const all = [...this.#services.values()].sort(byName);
+    return structuredClone(all.filter(({ name }) => name > after).slice(0, limit));
+  }
+
+  domainOwner(domain: string): string | undefined {
+    return [...this.#services.values()].find(({ domains }) => domains.includes(domain))?.name;
+  }
+
   revisions(service: string): RevisionRecord[] {
     return structuredClone(this.#revisions.filter((revision) => revision.service === service));
   }

@@ -12,5 +12,7 @@ export function loaded(store: Store): { services: ServiceRecord[]; revisions: Re
   });
   const revisions = services.flatMap(({ name }) => store.revisions(name));
   assertEquals(marks, revisions.map(markOf));
+  assertEquals(services.map(({ name }) => store.service(name)), services);
+  assertEquals(store.services("", services.length + 1), services);
   return { services, revisions };
 }

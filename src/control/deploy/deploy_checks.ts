@@ -21,10 +21,10 @@ export interface DeployRules {
 /** Checks what is wrong with a deploy whatever its image is: all of it before anything is pulled or tried. */
 export class DeployChecks {
   readonly #rules: DeployRules;
-  readonly #services: Pick<ServiceStates, "service" | "ownerOf">;
+  readonly #services: Pick<ServiceStates, "has" | "ownerOf">;
 
   /** @param services The services as they are. */
-  constructor(rules: DeployRules, services: Pick<ServiceStates, "service" | "ownerOf">) {
+  constructor(rules: DeployRules, services: Pick<ServiceStates, "has" | "ownerOf">) {
     this.#rules = rules;
     this.#services = services;
   }
@@ -57,7 +57,7 @@ export class DeployChecks {
    * @throws {DomainTakenError} For the first that does.
    */
   checkDomains(name: string, domains: readonly string[] = []): void {
-    const isNew = this.#services.service(name) === undefined;
+    const isNew = !this.#services.has(name);
     const wanted = [...domains, ...isNew ? this.#rules.baseDomains.map((base) => `${name}.${base}`) : []];
     for (const hostname of domains) {
       const owner = this.#serviceAt(hostname);
@@ -73,7 +73,8 @@ export class DeployChecks {
   #serviceAt(hostname: string): string | undefined {
     const base = this.#rules.baseDomains.find((base) => hostname.endsWith(`.${base}`));
     const label = base === undefined ? "" : hostname.slice(0, -base.length - 1);
-    return this.#services.service(label.replace(/^[^.]*--/, ""))?.name;
+    const name = label.replace(/^[^.]*--/, "");
+    return this.#services.has(name) ? name : undefined;
   }
 }
 

@@ -93,7 +93,12 @@ export class Deployer {
     return this.#ledger.states.get(name);
   }
 
-  /** A service without its revisions. */
+  /** Whether there is a service of that name. */
+  has(name: string): boolean {
+    return this.#ledger.states.has(name);
+  }
+
+  /** A service without its revisions. @throws {StoreUnavailable} */
   service(name: string): ServiceRecord | undefined {
     return this.#ledger.states.service(name);
   }
@@ -103,7 +108,7 @@ export class Deployer {
     return this.#ledger.states.size;
   }
 
-  /** Every service, by name. */
+  /** Every service, by name. @throws {StoreUnavailable} */
   list(): ServiceRecord[] {
     return [...this.after("")];
   }
@@ -113,7 +118,7 @@ export class Deployer {
     return this.#ledger.states.demanding();
   }
 
-  /** The services whose names come after one, by name; to be read at once. */
+  /** The services whose names come after one, by name; to be read at once. @throws {StoreUnavailable} */
   after(name: string): Iterable<ServiceRecord> {
     return this.#ledger.states.after(name);
   }

@@ -43,7 +43,7 @@ export class Ledger {
   load(): void {
     const { publisher, store } = this.#parts;
     store.load((service, marks) => {
-      this.states.set(service, marks, undefined);
+      this.states.set(service.name, marks, undefined);
       if (this.states.isDemanding(service.name)) return;
       tryPublish(service.name, () => publisher.publishAsleep(service, marks));
     });
@@ -110,7 +110,7 @@ export class Ledger {
     const after = this.#after(change);
     const publish = await publisher.prepare(service, after.revisions, made);
     store.change(change);
-    this.states.set(service, after.revisions.map(markOf), before);
+    this.states.set(service.name, after.revisions.map(markOf), before);
     publish();
     tellOf(emit, before?.service, change);
     pulled.leave(before?.revisions.filter(({ name }) => removeRevisions.includes(name)) ?? []);

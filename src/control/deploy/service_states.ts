@@ -3,64 +3,71 @@ import type { Store } from "../store.ts";
 import { ImageUse } from "./image_use.ts";
 import type { ServiceState } from "./service_state.ts";
 
+/** How many services are read at a time: a page as most ask for it, and one more. */
+const PAGE = 101;
+
 /**
- * Every service as it is, found by whatever is asked for: what a change or a page costs must not depend on how many
- * services there are. Revisions stay in the store, and are read when somebody asks for those of one service.
+ * Every service as it is. What a change or a page costs must not depend on how many there are, and most of them sleep: so
+ * only what has to be known at any time is in memory, and the rest is read from the store where somebody asks for it.
  */
 export class ServiceStates {
   /** The images that their revisions have. */
   readonly images = new ImageUse();
-  readonly #store: Pick<Store, "revisions">;
-  readonly #services = new Map<string, ServiceRecord>();
+  readonly #store: Pick<Store, "domainOwner" | "revisions" | "service" | "services">;
   /** In the order of code units. */
   readonly #names: string[] = [];
-  /** The name of the service that has each domain. */
-  readonly #byDomain = new Map<string, string>();
   /** The names of those of whose revisions something matters before a request comes. */
   readonly #demanding = new Set<string>();
 
-  constructor(store: Pick<Store, "revisions">) {
+  constructor(store: Pick<Store, "domainOwner" | "revisions" | "service" | "services">) {
     this.#store = store;
   }
 
   /** How many there are. */
   get size(): number {
-    return this.#services.size;
+    return this.#names.length;
   }
 
-  /** A service without its revisions. */
+  /** Whether there is a service of that name; known without the store. */
+  has(name: string): boolean {
+    return this.#names[this.#placeOf(name)] === name;
+  }
+
+  /** A service without its revisions. @throws {StoreUnavailable} */
   service(name: string): ServiceRecord | undefined {
-    return this.#services.get(name);
+    return this.has(name) ? this.#store.service(name) : undefined;
   }
 
-  /** A service with its revisions as they are in the store. @throws {StoreUnavailable} */
+  /** A service with its revisions. @throws {StoreUnavailable} */
   get(name: string): ServiceState | undefined {
-    const service = this.#services.get(name);
+    const service = this.service(name);
     return service && { service, revisions: this.#store.revisions(name) };
   }
 
-  /** Takes note of a service that is in the store now. @param before As it was until then. */
-  set(service: ServiceRecord, marks: readonly RevisionMark[], before: ServiceState | undefined): void {
-    const { domains, name } = service;
+  /**
+   * Takes note of a service that is in the store now.
+   *
+   * @param marks Those of its revisions.
+   * @param before As it was until then.
+   */
+  set(name: string, marks: readonly RevisionMark[], before: ServiceState | undefined): void {
     if (before === undefined) this.#names.splice(this.#placeOf(name), 0, name);
-    else this.#leave(before);
-    this.#services.set(name, service);
+    else this.images.delete(before.revisions);
     this.images.add(marks);
-    for (const domain of domains) this.#byDomain.set(domain, name);
-    if (!marks.every(({ undemanding }) => undemanding)) this.#demanding.add(name);
+    if (marks.every(({ undemanding }) => undemanding)) this.#demanding.delete(name);
+    else this.#demanding.add(name);
   }
 
   /** Takes note that a service is not in the store any more. */
-  delete(state: ServiceState): void {
-    const { name } = state.service;
-    this.#leave(state);
-    this.#services.delete(name);
+  delete({ revisions, service: { name } }: ServiceState): void {
+    this.images.delete(revisions);
+    this.#demanding.delete(name);
     this.#names.splice(this.#placeOf(name), 1);
   }
 
-  /** The name of the service that has declared a domain. */
+  /** The name of the service that has declared a domain. @throws {StoreUnavailable} */
   ownerOf(domain: string): string | undefined {
-    return this.#byDomain.get(domain);
+    return this.#store.domainOwner(domain);
   }
 
   /** Whether a service is one of the {@linkcode demanding}. */
@@ -73,18 +80,14 @@ export class ServiceStates {
     return [...this.#demanding].map((name) => this.get(name)!);
   }
 
-  /** Those whose names come after one, by name. Not to be changed meanwhile. */
+  /** Those whose names come after one, by name; read page by page. @throws {StoreUnavailable} */
   *after(name: string): Iterable<ServiceRecord> {
-    const first = this.#placeOf(name);
-    for (let at = this.#names[first] === name ? first + 1 : first; at < this.#names.length; at++) {
-      yield this.#services.get(this.#names[at]!)!;
+    for (let last = name;;) {
+      const page = this.#store.services(last, PAGE);
+      yield* page;
+      if (page.length < PAGE) return;
+      last = page.at(-1)!.name;
     }
-  }
-
-  #leave({ revisions, service: { domains, name } }: ServiceState): void {
-    this.images.delete(revisions);
-    for (const domain of domains) this.#byDomain.delete(domain);
-    this.#demanding.delete(name);
   }
 
   /** Where a name is among all, or would be. */

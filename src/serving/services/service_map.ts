@@ -9,7 +9,8 @@ export type Service = ConventionService | DeclaredService;
 
 /** The services by what leads to them: a whole hostname, or the label that begins one. */
 export class ServiceMap {
-  readonly #byLabel = new Map<string, Route>();
+  /** By a tag and the name of its service. */
+  readonly #byTag = new Map<string, Route>();
   readonly #byDomain = new Map<string, Route>();
   readonly #services = new Map<string, Service>();
   /** Those among them that nobody has declared. */
@@ -19,7 +20,8 @@ export class ServiceMap {
 
   /** Where a hostname leads; whole names come first. */
   find({ name, label }: Hostname): Route | undefined {
-    return (this.#byDomain.size > 0 ? this.#byDomain.get(name) : undefined) ?? this.#byLabel.get(label);
+    return (this.#byDomain.size > 0 ? this.#byDomain.get(name) : undefined) ??
+      this.#services.get(label) ?? this.#byTag.get(label);
   }
 
   /** Whether a service has declared the whole hostname. */
@@ -42,9 +44,8 @@ export class ServiceMap {
       const kept = service.kept();
       if (kept.length > 0) this.#kept.set(service.name, kept);
     }
-    this.#byLabel.set(service.name, service);
     for (const domain of service.domains) this.#byDomain.set(domain, service);
-    for (const revision of service.tagged) this.#byLabel.set(revision.label, revision);
+    for (const revision of service.tagged) this.#byTag.set(revision.label, revision);
   }
 
   /** Takes a service out: from now on its hostnames are unknown. */
@@ -54,9 +55,8 @@ export class ServiceMap {
     this.#services.delete(name);
     this.#found.delete(name);
     this.#kept.delete(name);
-    this.#byLabel.delete(name);
     for (const domain of service.domains) this.#byDomain.delete(domain);
-    for (const { label } of service.tagged) this.#byLabel.delete(label);
+    for (const { label } of service.tagged) this.#byTag.delete(label);
   }
 
   /** The pools that get requests without being asked for by a tag, and that should have instances always. */
