@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import type { RevisionRecord, ServiceRecord } from "../../../src/control/records.ts";
 import { canonicalTemplate, type TemplateInput } from "../../../src/domain/template.ts";
 import { LATEST, type Traffic } from "../../../src/domain/traffic.ts";
@@ -72,9 +72,7 @@ Deno.test("an old pool is retired only once no request goes there", () => {
   publisher.publish(service("app-00001", ALL), revisions);
   const splits: unknown[] = [];
   on.retire = () => void splits.push(splitOf("app.localhost"));
-  publisher.poolOf("app", "app-00001");
   publisher.publish(service("app-00002", ALL), revisions);
-  publisher.poolOf("app", "app-00002");
   publisher.remove("app");
   assertEquals([retired, splits], [["app-00001", "app-00002"], [{ "app-00002": 100 }, undefined]]);
 });
@@ -113,39 +111,33 @@ Deno.test("a service that is removed is unknown, and all of its pools are retire
   const { publisher, retired, services } = newAppScene();
   const traffic = [{ revision: "app-00001", percent: 50 }, { revision: LATEST, percent: 50, tag: "next" }];
   publisher.publish(service("app-00002", traffic, ["a.example"]), [revision("app-00001"), revision("app-00002")]);
-  for (const name of ["app-00001", "app-00002"]) publisher.poolOf("app", name);
   publisher.remove("app");
   publisher.remove("app");
   assertEquals([services.list(), retired], [[], ["app-00001", "app-00002"]]);
 });
 
-Deno.test("of a service that was left, each pool is made when its first request comes", async () => {
+Deno.test("of a service that is published asleep, each pool is made when its first request comes, and once", async () => {
   const { publisher, retired, splitOf } = newAppScene();
   const revisions = [revision("app-00001"), revision("app-00002")];
-  const tagged = service("app-00001", [...ALL, { revision: "app-00002", percent: 0, tag: "next" }]);
-  publisher.publish(tagged, revisions);
+  publisher.publishAsleep(
+    service("app-00001", [...ALL, { revision: "app-00002", percent: 0, tag: "next" }]),
+    revisions,
+  );
   const made = () => publisher.pools("app").map(({ revision }) => revision.name);
   assertEquals(made(), []);
-  splitOf("next--app.localhost");
+  assertEquals(splitOf("next--app.localhost"), { "app-00002": 100 });
   assertEquals(made(), ["app-00002"]);
   const next = publisher.poolOf("app", "app-00002");
   (await publisher.prepare(service("app-00002", ALL), revisions))();
   assertEquals([made(), retired], [["app-00002"], []]);
   assertStrictEquals(publisher.poolOf("app", "app-00002"), next);
+  assertThrows(() => publisher.publishAsleep(service("app-00003", ALL), revisions), Error, "no revision app-00003");
 });
 
-Deno.test("a pool is there from the start where it keeps instances up, or has volumes or secrets", () => {
-  const templates: Partial<TemplateInput>[] = [
-    { minInstances: 1 },
-    { volumes: [{ source: "data", path: "/data", readOnly: false }] },
-    { secretEnv: { KEY: "key" } },
-  ];
-  for (const template of templates) {
-    const { publisher, services } = newScene();
-    publisher.publish(service("app-00001", ALL), [revision("app-00001", template)]);
-    assertEquals(publisher.pools("app").length, 1);
-    assertEquals(services.kept(), template.minInstances === undefined ? [] : publisher.pools("app"));
-    publisher.remove("app");
-    assertEquals(services.kept(), []);
-  }
+Deno.test("the pools that keep instances up are known as long as the service is there", () => {
+  const { publisher, services } = newScene();
+  publisher.publish(service("app-00001", ALL), [revision("app-00001", { minInstances: 1 })]);
+  assertEquals(services.kept(), [publisher.poolOf("app", "app-00001")]);
+  publisher.publish(service("app-00002", ALL), [revision("app-00002")]);
+  assertEquals(services.kept(), []);
 });

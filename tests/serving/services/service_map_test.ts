@@ -107,3 +107,14 @@ Deno.test("a revision that has to start first gets its whole share", async () =>
   }
   assertEquals(Math.round(chosen.filter((pool) => pool === cold).length / 100), 5);
 });
+
+Deno.test("the services that nobody has declared are known among all", () => {
+  const { found: image, blue } = newPools(newKit(), "found", "blue");
+  const services = new ServiceMap();
+  const bare = new ConventionService("bare", image, () => {});
+  services.put(bare);
+  services.put(declared("app", [{ pool: blue, percent: 100 }]));
+  assertEquals(services.found(), [bare]);
+  services.put(declared("bare", [{ pool: blue, percent: 100 }]));
+  assertEquals(services.found(), []);
+});
