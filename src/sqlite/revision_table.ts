@@ -32,10 +32,8 @@ export class RevisionTable {
     const columns = "name, service, template, image_id, image_digest, pulled, secret_versions, created_at";
     // As `isUndemanding` says: to read all templates would take most of the time and memory of a start.
     this.#marks = db.prepare(`
-      SELECT name, service, image_id, pulled, (
-        json_extract(template, '$.minInstances') = 0 AND json_extract(template, '$.secretEnv') = '{}' AND
-        json_extract(template, '$.volumes') = '[]'
-      ) AS undemanding
+      SELECT name, service, image_id, pulled,
+        json_extract(template, '$.minInstances', '$.secretEnv', '$.volumes') = '[0,{},[]]' AS undemanding
       FROM revision WHERE service > ? AND service <= ? ORDER BY service, id`);
     this.#of = db.prepare(`SELECT ${columns} FROM revision WHERE service = ? ORDER BY id`);
     this.#add = db.prepare(`INSERT INTO revision (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
