@@ -81,12 +81,11 @@ export class Catalog {
     return this.#parts.deployer.size + this.#undeclared().length;
   }
 
-  /** Every service, by name. */
-  list(): ServiceView[] {
-    return [...this.after("")];
-  }
-
-  /** The services whose names come after one, by name; to be read at once, and no further than it matters. */
+  /**
+   * The services whose names come after one, by name; to be read at once, and no further than it matters.
+   *
+   * @throws {StoreUnavailable} From the iteration.
+   */
   *after(name: string): Iterable<ServiceView> {
     const undeclared = this.#undeclared().filter((service) => service.name > name)
       .sort((a, b) => a.name < b.name ? -1 : 1);
