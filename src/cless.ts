@@ -72,7 +72,7 @@ export class Cless {
       launcher,
       images: containers.images,
       listening: () => containers.listening,
-      isDeclared: (name) => control.deployer.get(name) !== undefined,
+      isDeclared: (name) => control.deployer.has(name),
       made: (pool) => adoption.hold(pool),
       changed: (instance) => control.instanceEvents.changed(instance),
       answered: (service, status, ms) => control.metrics.requested(service, status, ms),
@@ -228,7 +228,9 @@ export class Cless {
 
   /** The pool that a container of an earlier process belongs to; `undefined` where it is of no use any more. */
   #poolOf({ imageId, revision, service }: Container): InstancePool | undefined {
-    if (this.#control.deployer.get(service) === undefined) return this.#requests.convention?.adopt(service, imageId);
+    if (!this.#control.deployer.has(service)) {
+      return this.#requests.convention?.adopt(service, imageId);
+    }
     const pool = this.#control.publisher.poolOf(service, revision);
     return pool !== undefined && pool.revision.imageId === imageId && !pool.full ? pool : undefined;
   }

@@ -62,7 +62,7 @@ export class ConfigFile {
     const outcome = { file: this.#path, services: results.length, failed };
     if (failed === 0) log.info("file applied", outcome);
     else log.error("file not applied in full", outcome);
-    for (const { service: { name, declaredBy } } of this.#deployer.list()) {
+    for (const { name, declaredBy } of this.#deployer.list()) {
       if (declaredBy !== this.#path || manifest.has(name)) continue;
       const remedy = `cless delete ${name}, or cless apply --prune -f ${this.#path}`;
       log.warning("service is not in the file any more, and stays", { service: name, remedy });

@@ -96,7 +96,12 @@ export class Proxy {
 
   #begin(passage: Passage): Promise<Response> {
     const route = this.#parts.activator.find(passage.head.hostname);
-    const pool = route?.route();
+    let pool: InstancePool | undefined;
+    try {
+      pool = route?.route();
+    } catch (error) {
+      return Promise.resolve(this.#fail(passage, error)); // what its instances are started from cannot be read now
+    }
     if (pool !== undefined) passage.pending.timeout = pool.revision.requestTimeout;
     if (route?.waking !== undefined) return this.#beginAsAllowed(passage, route, route.waking, pool!);
     const lease = pool?.claim();

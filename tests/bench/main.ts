@@ -1,9 +1,9 @@
 import { DockerCommand } from "../../src/docker/command.ts";
 import { messageOf, OperatorError } from "../../src/errors.ts";
 import { forward } from "./forward/forward.ts";
-import { store } from "./growth/store.ts";
 import { idle } from "./idle/idle.ts";
 import { openLoop } from "./open_loop/open_loop.ts";
+import { growth } from "./growth/growth.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
 import { coldStart } from "./starts/cold_start.ts";
@@ -27,8 +27,8 @@ const SCENARIOS: Record<ScenarioId, Scenario> = {
   herd,
   fifty,
   openloop: openLoop,
+  growth,
   idle,
-  store,
   upgrade,
 };
 

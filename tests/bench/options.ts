@@ -13,8 +13,8 @@ const SCENARIO_IDS = [
   "herd",
   "fifty",
   "openloop",
+  "growth",
   "idle",
-  "store",
   "upgrade",
 ] as const;
 /** The name of something that can be measured. */
@@ -52,6 +52,8 @@ export interface Options {
   readonly openLoopServices: number;
   /** How many of them it sends requests to. */
   readonly openLoopWarm: number;
+  /** How many services there are beside one. */
+  readonly manyServices: number;
 }
 
 /** What `--help` prints. */
@@ -95,6 +97,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     idleSeconds: quick ? 2 : 20,
     openLoopServices: quick ? 22 : 220,
     openLoopWarm: quick ? 2 : 20,
+    manyServices: quick ? 200 : 10_000,
   };
 }
 

@@ -17,6 +17,7 @@ import type { Waking } from "../../src/serving/services/route.ts";
 import { Router } from "../../src/serving/services/router.ts";
 import { Server } from "../../src/serving/server.ts";
 import { ConventionService } from "../../src/serving/services/convention_service.ts";
+import type { Share } from "../../src/serving/services/share.ts";
 import { ServiceMap } from "../../src/serving/services/service_map.ts";
 import { Starter, type StarterParts } from "../../src/serving/pool/starter.ts";
 import { WaitingRoom } from "../../src/serving/waiting_page/waiting_room.ts";
@@ -37,6 +38,8 @@ export interface HarnessOptions {
   readonly clock?: Clock;
   readonly listen?: string;
   readonly admin?: ProxyParts["admin"];
+  /** Makes the one share of a declared service of the app's pool. */
+  readonly share?: (pool: InstancePool) => Share;
   /** What is special about the service's waking. */
   readonly waking?: Waking;
   /** Waits for an app, in the place of the real probe. */
@@ -96,9 +99,13 @@ export class Harness implements AsyncDisposable {
     });
     const services = new ServiceMap();
     services.put(
-      options.waking === undefined
+      options.waking === undefined && options.share === undefined
         ? new ConventionService("app", pool, () => {})
-        : new DeclaredService("app", { domains: [], shares: [{ pool, percent: 100 }], waking: options.waking }),
+        : new DeclaredService("app", {
+          domains: [],
+          shares: [options.share?.(pool) ?? { pool, percent: 100 }],
+          waking: options.waking,
+        }),
     );
     const reaper = new Reaper({ launcher, fleet, clock, listening: () => true });
     const proxy = new Proxy({
