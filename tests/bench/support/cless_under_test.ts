@@ -22,8 +22,6 @@ interface Instance {
 export interface ClessOptions {
   /** Its `--forward`. */
   readonly forward?: "exact" | "fetch";
-  /** Another one that runs: the containers that it has are taken for its own by this one too, as after a restart. */
-  readonly twinOf?: ClessUnderTest;
   /** More of its flags. */
   readonly flags?: readonly string[];
 }
@@ -73,12 +71,8 @@ export class ClessUnderTest implements AsyncDisposable {
     docker: DockerCommand,
     dataDir: string,
     signal: AbortSignal,
-    { flags: more = [], forward, twinOf }: ClessOptions = {},
+    { flags: more = [], forward }: ClessOptions = {},
   ): Promise<ClessUnderTest> {
-    if (twinOf !== undefined) {
-      await Deno.mkdir(dataDir, { mode: 0o700 });
-      await Deno.writeTextFile(`${dataDir}/owner`, `${twinOf.owner}\n`, { mode: 0o600 });
-    }
     const url = `http://127.0.0.1:${freePort()}/`;
     const adminUrl = `http://127.0.0.1:${freePort()}`;
     const executable = Deno.env.get("CLESS_BIN");
