@@ -34,6 +34,8 @@ export interface HarnessOptions {
   readonly trustedProxies?: readonly string[];
   /** In ms. */
   readonly requestTimeout?: number;
+  /** How many requests an instance serves at once; any number where a test does not say. */
+  readonly concurrency?: number;
   readonly clock?: Clock;
   readonly listen?: string;
   readonly admin?: ProxyParts["admin"];
@@ -79,6 +81,7 @@ export class Harness implements AsyncDisposable {
     const pool = this.#pool = new InstancePool({
       ...REVISION,
       requestTimeout: options.requestTimeout ?? REVISION.requestTimeout,
+      concurrency: options.concurrency ?? REVISION.concurrency,
     }, {
       launcher,
       starter,
@@ -145,6 +148,11 @@ export class Harness implements AsyncDisposable {
     const instance = this.instances.at(-1);
     if (instance === undefined) throw new Error("No instance has been started");
     return instance;
+  }
+
+  /** How many requests wait for an instance. */
+  get waiting(): number {
+    return this.#pool.waiting;
   }
 
   /** A connection as a client's. */
