@@ -4,9 +4,10 @@ import type { Instance, Lease } from "./pool/instance.ts";
 import type { Passage } from "./passage.ts";
 import { InstanceGone } from "./unanswered_requests.ts";
 
-/** How often a request is sent to one instance, and to how many: one that they all die of must not go on for ever. */
+/** How often a request is sent to one instance. */
 const MOST_TRIES = 2;
-const MOST_INSTANCES = 4;
+/** To how many it is sent: one that they all die of must by itself not be taken for a crash loop of the app. */
+const MOST_INSTANCES = 2;
 /** How long the news of an instance's end may take, ms. */
 const NEWS_MS = 1000;
 /** How often its connections may be refused, which takes some seconds: it has reached nobody, and does no harm. */

@@ -150,15 +150,17 @@ forwardTest("a POST whose instance ends while it has it is a 502, and not sent a
 });
 
 forwardTest(
-  "a request whose instances end one after the other is sent to four of them, and to no more",
+  "a request that its instances die of is sent to two of them and to no more, and others do not pay for it",
   async (forward) => {
     await using app = Origin.serving(async (connection) => {
-      await connection.reader.request();
-      cless.launcher.end(cless.instance.id);
+      const request = await connection.reader.request();
+      if (request?.target === "/poison") cless.launcher.end(cless.instance.id, 1);
+      else await connection.send(OK);
     });
     await using cless: Harness = await Harness.warm({ forward, origin: app });
-    const answer = await cless.ask(requestText());
-    assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 4]);
+    const answer = await cless.ask(requestText("GET /poison"));
+    assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 2]);
+    assertEquals((await cless.ask(requestText())).status, 200);
     await cless.idle();
   },
 );
