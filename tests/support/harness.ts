@@ -10,6 +10,7 @@ import { FetchForwarder } from "../../src/serving/fetch_forwarder.ts";
 import type { Forwarder } from "../../src/serving/forward.ts";
 import type { Instance } from "../../src/serving/pool/instance.ts";
 import { InstancePool } from "../../src/serving/pool/instance_pool.ts";
+import type { Ask } from "../../src/serving/pool/readiness.ts";
 import { type UnansweredRequest, UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
 import { Proxy, type ProxyParts } from "../../src/serving/proxy.ts";
 import { Reaper } from "../../src/serving/reaper.ts";
@@ -43,6 +44,8 @@ export interface HarnessOptions {
   readonly waking?: Waking;
   /** Waits for an app, in the place of the real probe. */
   readonly untilReady?: StarterParts["untilReady"];
+  /** Asks an app whether it is there; where it is missing, it always is. */
+  readonly ask?: Ask;
 }
 
 /** The whole request path without containers: a request for `app.localhost` goes to an origin of the test's own. */
@@ -89,6 +92,7 @@ export class Harness implements AsyncDisposable {
       maxPending: 100,
       newId: () => `app-${this.instances.length + 1}`,
       spares: fleet.spares,
+      ask: options.ask ?? (() => Promise.resolve(200)),
       note: (instance, owner) => {
         this.instances.push(instance);
         fleet.add(instance, owner);

@@ -3,17 +3,19 @@ import type { Revision } from "../../domain/revision.ts";
 import type { ClessError } from "../../errors.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Breaker, type Grant } from "./breaker.ts";
+import { Checkup } from "./checkup.ts";
 import type { Clock } from "../clock.ts";
 import { ColdStarts } from "./cold_starts.ts";
 import { CrashLoop, type Failure } from "./crash_loop.ts";
 import { Drainer } from "./drainer.ts";
 import { Freezer } from "./freezer.ts";
 import { Incidents } from "./incidents.ts";
-import { Instance, type InstanceOwner, type Lease } from "./instance.ts";
+import { Instance, type InstanceOwner, type Lease, type Suspicion } from "./instance.ts";
 import { Instances } from "./instances.ts";
 import type { Container, ContainerEvent, Launcher } from "../launcher.ts";
 import { Liveness, type Probe } from "./liveness.ts";
 import { PoolEndings, stopping } from "./pool_endings.ts";
+import type { Ask } from "./readiness.ts";
 import type { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
 import { WarmPool } from "./warm_pool.ts";
@@ -37,6 +39,8 @@ export interface PoolParts {
   readonly random?: () => number;
   /** Asks an app whether it is well; missing where nobody is asked. */
   readonly probe?: Probe;
+  /** Asks an app once whether it is there; missing where nobody is asked. */
+  readonly ask?: Ask;
   /** Is told of every failure, once it is known what the app has written. */
   readonly failed?: (failure: Failure, pool: InstancePool) => void;
 }
@@ -56,6 +60,7 @@ export class InstancePool implements InstanceOwner {
   /** Those that an earlier process has left running: nobody waits for their start. */
   readonly #found = new WeakSet<Instance>();
   readonly #liveness: Liveness | undefined;
+  readonly #checkup: Checkup | undefined;
   readonly #upkeep: Upkeep;
   readonly #instances = new Instances();
   readonly #endings: PoolEndings;
@@ -63,7 +68,7 @@ export class InstancePool implements InstanceOwner {
   readonly #incidents: Incidents;
 
   constructor(revision: Revision, parts: PoolParts) {
-    const { clock, failed, maxPending, probe, random = Math.random } = this.#parts = parts;
+    const { ask, clock, failed, maxPending, probe, random = Math.random } = this.#parts = parts;
     const { concurrency, liveness } = this.revision = revision;
     const breaker = this.#breaker = new Breaker({ concurrency, maxPending, random });
     const crashes = this.#crashes = new CrashLoop(clock, random, failed && ((failure) => failed(failure, this)));
@@ -86,6 +91,7 @@ export class InstancePool implements InstanceOwner {
     this.#incidents = new Incidents({ ...shared, arrivals });
     const unhealthy = (instance: Instance) => this.unhealthy(instance);
     this.#liveness = liveness && probe && new Liveness({ ...liveness, clock, probe, unhealthy });
+    this.#checkup = ask && new Checkup({ clock, ask, unhealthy });
     this.freed = concurrency === 0 ? undefined : () => {
       this.#breaker.freed();
       if (this.#breaker.waiting > 0) this.#scale();
@@ -270,6 +276,11 @@ export class InstancePool implements InstanceOwner {
   /** See {@linkcode InstanceOwner}: takes the instance out; those who come get another one. */
   unhealthy(instance: Instance): void {
     if (this.#incidents.unhealthy(instance)) this.#scale();
+  }
+
+  /** See {@linkcode InstanceOwner}: asks the app, and takes the instance out where it gives no sign of life. */
+  suspect(instance: Instance, why: Suspicion): void {
+    this.#checkup?.ask(instance, why);
   }
 
   #isServing(): boolean {
