@@ -5,8 +5,9 @@ import { pause } from "../../src/serving/clock.ts";
 import type { Instance, Lease } from "../../src/serving/pool/instance.ts";
 import type { InstancePool } from "../../src/serving/pool/instance_pool.ts";
 import { type Container, EngineAway } from "../../src/serving/launcher.ts";
+import type { Probed } from "../../src/serving/pool/readiness.ts";
 import { settle } from "./fake_clock.ts";
-import { type Kit, newKit } from "./kit.ts";
+import { type Kit, newKit, untilAborted } from "./kit.ts";
 
 const TICK_MS = 500;
 const EVENT_DELAY_MS = 20;
@@ -19,6 +20,8 @@ export interface Mood {
   readonly delay: number;
   /** What comes of it: also an order that was carried out may be reported as failed. */
   readonly outcome: "done" | "refused" | "done but reported as failed" | "away";
+  /** How much longer a pause takes, ms. */
+  readonly hang?: number;
 }
 
 const GOOD: Mood = { delay: 0, outcome: "done" };
@@ -53,7 +56,7 @@ export class PoolWorld {
 
   constructor(revision: Revision) {
     this.#revision = revision;
-    this.kit = newKit({ maxPending: 10_000 });
+    this.kit = newKit({ maxPending: 10_000, ask: (url, signal) => this.#app(url, signal) });
     const { clock, fleet, launcher } = this.kit;
     const add = fleet.add.bind(fleet);
     fleet.add = (instance, pool) => {
@@ -76,7 +79,11 @@ export class PoolWorld {
     };
     launcher.on.pause = async (id) => {
       this.#pausing++;
+      const { hang = 0 } = this.#mood;
+      if (hang > 0) await pause(clock, hang);
       await this.#obey(() => this.#put(id, "paused")).finally(() => this.#pausing--);
+      // The app has answered meanwhile, and is given requests: nobody can tell that it is paused all the same.
+      if (this.#instances.some((instance) => instance.id === id && instance.state !== "paused")) this.#touched.add(id);
     };
     launcher.on.resume = (id) => this.#obey(() => this.#put(id, "running"));
     launcher.on.stop = launcher.on.remove = () => this.#obey(() => {});
@@ -276,6 +283,13 @@ export class PoolWorld {
         this.#wrongs.push(`${id} has requests and is ${container?.state}`);
       }
     }
+  }
+
+  /** What an app does when it is asked: one that runs answers, and all others are silent. */
+  async #app(url: string, signal: AbortSignal): Promise<Probed> {
+    if (this.kit.launcher.containers.get(new URL(url).hostname)?.state === "running") return 200;
+    await untilAborted(signal).catch(() => {});
+    return "silent";
   }
 
   async #obey(act: () => void): Promise<void> {

@@ -72,7 +72,7 @@ export class InstancePool implements InstanceOwner {
     const { concurrency, liveness } = this.revision = revision;
     const breaker = this.#breaker = new Breaker({ concurrency, maxPending, random });
     const crashes = this.#crashes = new CrashLoop(clock, random, failed && ((failure) => failed(failure, this)));
-    const freezer = new Freezer(parts.launcher, clock);
+    const freezer = new Freezer({ ...parts, frozen: (instance) => this.observe(instance, { what: "paused" }) });
     const drainer = new Drainer(parts);
     const note = (id: string, isSpare: boolean) => isSpare ? parts.spares.set(id, this) : parts.spares.delete(id);
     const warm = this.warm = new WarmPool({ ...parts, revision, note });
