@@ -221,6 +221,22 @@ Deno.test("an engine that stays away costs a start no more than its time, and is
   assertEquals(kit.clock.timers, 0);
 });
 
+Deno.test("an engine that hangs over a start is named, and is nobody's failure", async () => {
+  const kit = newKit();
+  const pool = kit.newPool({ ...newRevision(), startTimeout: 6000 });
+  for (let n = 0; n < 4; n++) {
+    const held = assertRejects(() => pool.hold(never()), ClessError);
+    const launch = await kit.launcher.nextLaunch();
+    await kit.clock.advance(6000);
+    const { code, detail } = await held;
+    assertEquals([code, detail], ["start_timeout", "the engine did not start the container within 6s"]);
+    launch.succeed(ORIGIN);
+    await kit.starter.settled();
+  }
+  assertEquals([pool.failure, pool.backOff], [undefined, 0]);
+  assertEquals((await started(kit, pool)).lease.instance.id, "five");
+});
+
 Deno.test("while the engine is away a running instance serves on, and a paused one waits for it", async () => {
   const kit = newKit();
   const pool = kit.newPool({ ...newRevision(), pauseAfter: 10_000, stopAfter: Infinity });
