@@ -48,7 +48,7 @@ export class PoolWorld {
   readonly #wrongs: string[] = [];
   #mood: Mood = GOOD;
   #pausing = 0;
-  /** How many starts the engine or an app has made fail. */
+  /** How many starts and resumes the engine or an app has made fail. */
   #spoilt = 0;
   #retired = false;
   #kept = true;
@@ -61,8 +61,9 @@ export class PoolWorld {
     const add = fleet.add.bind(fleet);
     fleet.add = (instance, pool) => {
       this.#instances.push(instance);
-      instance.onChange = () => {
-        if (instance.state === "failed") this.#spoilt++;
+      instance.onChange = (before) => {
+        const isLost = before === "paused" && instance.state === "draining" && this.pool.waiting > 0;
+        if (instance.state === "failed" || isLost) this.#spoilt++;
         this.#check();
       };
       add(instance, pool);

@@ -108,6 +108,9 @@ export class Arrivals {
     log.warning("cannot resume an instance", { instance: instance.id, reason: messageOf(error) });
     if (instance.state === "paused") drainer.drain(instance, 0);
     const isServing = breaker.ready.length > 0 || instances.coming > 0;
-    if (!endings.suspended && !endings.retired && !isServing) this.more();
+    if (endings.suspended || endings.retired || isServing) return;
+    // Who has waited for as long as a start may take is told so, and not sent on to wait once more.
+    if (error instanceof ClessError) breaker.refuse(error);
+    else this.more();
   }
 }

@@ -4,6 +4,7 @@ import { atMost, type Clock, unlessAborted } from "../clock.ts";
 import { whenEngineAnswers } from "./engine_patience.ts";
 import type { Instance } from "./instance.ts";
 import { EngineAway, type Launcher } from "../launcher.ts";
+import { engineLate } from "./not_in_time.ts";
 import { type Ask, askWithin, isWell } from "./readiness.ts";
 
 const log = logger("freezer");
@@ -61,17 +62,17 @@ export class Freezer {
    * Has a paused instance go on, once a pause that is on its way is done, or the app answers all the same; it is ready
    * then, unless it has ended. Where the engine is away, it is waited for as long as a start may take.
    *
-   * @throws Where the engine cannot do it, or not in time.
+   * @throws {ClessError} `start_timeout` where the engine does not do it in time.
+   * @throws Where the engine cannot do it.
    */
   async resume(instance: Instance): Promise<void> {
     const late = new AbortController();
-    const { startTimeout } = instance.revision;
-    const reason = new Error(`not resumed within ${startTimeout} ms`);
-    const cancel = this.#parts.clock.after(startTimeout, () => late.abort(reason));
+    const { revision } = instance;
+    const cancel = this.#parts.clock.after(revision.startTimeout, () => late.abort(engineLate(revision, "resume")));
     try {
       await unlessAborted(this.#resume(instance, late.signal), late.signal);
     } finally {
-      late.abort(reason);
+      late.abort();
       cancel();
     }
   }

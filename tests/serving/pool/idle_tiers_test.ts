@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import type { Revision } from "../../../src/domain/revision.ts";
+import { ClessError } from "../../../src/errors.ts";
 import { idleSteps } from "../../../src/serving/pool/idle_tiers.ts";
 import { Instance } from "../../../src/serving/pool/instance.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
@@ -149,17 +150,17 @@ Deno.test("an instance that is removed while its pause is on its way is gone, wh
   assertEquals((await started(kit, pool)).lease.instance.id, "two");
 });
 
-Deno.test("an instance that does not resume in time is replaced", async () => {
+Deno.test("an instance that does not resume in time is replaced for who comes then", async () => {
   const { kit, pool } = await idlePool();
   await kit.clock.advance(10_000);
   pool.tick(false);
   await settle();
   kit.launcher.on.resume = () => new Promise(() => {});
-  const held = pool.hold(never());
+  const held = assertRejects(() => pool.hold(never()), ClessError);
   await kit.clock.advance(30_000);
-  (await kit.launcher.nextLaunch()).succeed("http://10.0.0.3:8080");
-  assertEquals((await held).lease.instance.id, "two");
+  assertEquals((await held).code, "start_timeout");
   assertEquals(kit.launcher.called("remove"), ["one"]);
+  assertEquals((await started(kit, pool)).lease.instance.id, "two");
 });
 
 Deno.test("who has an instance unpaused by hand has it run for a while", async () => {

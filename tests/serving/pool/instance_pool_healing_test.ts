@@ -260,6 +260,22 @@ Deno.test("while the engine is away a running instance serves on, and a paused o
   assertEquals(kit.launcher.called("launch"), ["one"]);
 });
 
+Deno.test("an engine that does not resume an instance in time costs who waits no more than that, and then another one is started", async () => {
+  for (const resume of [away, () => new Promise<void>(() => {})]) {
+    const kit = newKit();
+    const pool = kit.newPool({ ...newRevision(), startTimeout: 8000 });
+    (await started(kit, pool)).lease.release();
+    kit.launcher.pause("one");
+    kit.launcher.on.resume = resume;
+    const held = assertRejects(() => pool.hold(never()), ClessError);
+    await kit.clock.advance(8000);
+    const { code, detail } = await held;
+    assertEquals([code, detail], ["start_timeout", "the engine did not resume the container within 8s"]);
+    assertEquals([kit.launcher.called("launch"), pool.failure], [["one"], undefined]);
+    assertEquals((await started(kit, pool)).lease.instance.id, "two");
+  }
+});
+
 /** A pool whose one instance is about to be paused by an engine that hangs, and what its app does when it is asked. */
 async function hanging(does: Probed) {
   const app = { does };
