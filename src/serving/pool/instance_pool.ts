@@ -186,7 +186,7 @@ export class InstancePool implements InstanceOwner {
       return;
     }
     this.#found.add(instance);
-    const adopted = this.#parts.starter.adopt(instance).catch(() => {
+    const adopted = this.#parts.starter.adopt(instance, container.upFor).catch(() => {
       // Those who came meanwhile get a new one, not the old one's failure.
     });
     this.#arrivals.track(instance, adopted);
