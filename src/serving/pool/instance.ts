@@ -77,6 +77,11 @@ export class Instance {
     return this.#leases.size;
   }
 
+  /** How many of them it is kept awake for. */
+  get inUse(): number {
+    return this.#leases.size - this.#quiet;
+  }
+
   /** Since when no lease has been open but quiet ones, in the clock's ms; meaningless while one is. */
   get idleSince(): number {
     return this.#idleSince;

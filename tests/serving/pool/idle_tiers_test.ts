@@ -46,6 +46,48 @@ Deno.test("an instance in use is never paused, however long that takes", async (
   assertEquals(instance.state, "ready");
 });
 
+Deno.test("an instance that is used by nobody who wakes it is not paused meanwhile, and stopped in its time", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const stream = pool.claim(true)!;
+  await kit.clock.advance(59_999);
+  pool.tick(false);
+  assertEquals([instance.state, kit.launcher.called("pause")], ["ready", []]);
+  await kit.clock.advance(1);
+  pool.tick(false);
+  assertEquals([instance.state, pool.claim(true)], ["draining", undefined]);
+  await kit.clock.advance(4999);
+  assertEquals(kit.launcher.called("stop"), []);
+  await kit.clock.advance(1);
+  await kit.starter.settled();
+  assertEquals([instance.state, kit.launcher.called("stop")], ["stopped", ["one"]]);
+  stream.release();
+});
+
+Deno.test("an instance is paused as soon as those who do not wake it leave it alone, however often they came", async () => {
+  const { kit, pool, instance } = await idlePool();
+  for (let n = 0; n < 9; n++) {
+    const poll = pool.claim(true)!;
+    await kit.clock.advance(5000);
+    pool.tick(false);
+    assertEquals(instance.state, "ready");
+    poll.release();
+  }
+  pool.tick(false);
+  assertEquals(instance.state, "paused");
+});
+
+Deno.test("an instance that somebody uses who wakes it is not stopped, whoever else uses it", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const quiet = pool.claim(true)!;
+  const lease = pool.claim()!;
+  await kit.clock.advance(600_000);
+  pool.tick(false);
+  quiet.release();
+  pool.tick(false);
+  assertEquals(instance.state, "ready");
+  lease.release();
+});
+
 Deno.test("what is never to happen does not", async () => {
   const { kit, pool, instance } = await idlePool({ pauseAfter: Infinity, stopAfter: Infinity });
   await kit.clock.advance(1e9);
