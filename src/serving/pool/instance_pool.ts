@@ -57,8 +57,6 @@ export class InstancePool implements InstanceOwner {
   readonly #parts: PoolParts;
   readonly #breaker: Breaker;
   readonly #crashes: CrashLoop;
-  /** Those that an earlier process has left running: nobody waits for their start. */
-  readonly #found = new WeakSet<Instance>();
   readonly #liveness: Liveness | undefined;
   readonly #checkup: Checkup | undefined;
   readonly #upkeep: Upkeep;
@@ -169,7 +167,7 @@ export class InstancePool implements InstanceOwner {
   wake(): void {
     if (this.#endings.retired || this.#endings.suspended) return;
     this.#upkeep.asleep = false;
-    if (!this.#isServing() && (!this.resting || this.#instances.sleepers.length > 0)) this.#arrivals.more();
+    if (!this.#arrivals.isServing && (!this.resting || this.#instances.sleepers.length > 0)) this.#arrivals.more();
   }
 
   /** Resolves when no start or resume is on its way. */
@@ -181,15 +179,8 @@ export class InstancePool implements InstanceOwner {
   adopt(container: Container & { origin: string }): void {
     const instance = this.#add(container.id);
     instance.origin = container.origin;
-    if (container.state === "paused") {
-      instance.become("paused");
-      return;
-    }
-    this.#found.add(instance);
-    const adopted = this.#parts.starter.adopt(instance, container.upFor).catch(() => {
-      // Those who came meanwhile get a new one, not the old one's failure.
-    });
-    this.#arrivals.track(instance, adopted);
+    if (container.state === "paused") instance.become("paused");
+    else this.#arrivals.adopt(instance, container.upFor);
   }
 
   /** Takes note of what has happened to the container of one of its instances. */
@@ -264,7 +255,10 @@ export class InstancePool implements InstanceOwner {
   moved(instance: Instance, before: InstanceState): void {
     if (instance.state === "ready") {
       this.#arrivals.came();
-      this.#breaker.add(instance, before === "paused" ? "resume" : this.#found.has(instance) ? undefined : "cold");
+      this.#breaker.add(
+        instance,
+        before === "paused" ? "resume" : this.#arrivals.wasFound(instance) ? undefined : "cold",
+      );
       this.#liveness?.watch(instance);
     } else if (before === "ready") {
       this.#breaker.delete(instance);
@@ -283,17 +277,13 @@ export class InstancePool implements InstanceOwner {
     this.#checkup?.ask(instance, why);
   }
 
-  #isServing(): boolean {
-    return this.ready || this.#instances.coming > 0;
-  }
-
   /** Serves those who wait where there is room, and has instances started for the others where there may be more. */
   #scale(): void {
     if (this.#endings.suspended) return;
     this.#breaker.serve();
     if (this.waiting === 0) return;
     if (this.#endings.retired) {
-      if (!this.#isServing()) this.#breaker.refuse(stopping());
+      if (!this.#arrivals.isServing) this.#breaker.refuse(stopping());
       return;
     }
     for (let { start } = this.#upkeep.decide(); start > 0 && this.#arrivals.more(); start--);
