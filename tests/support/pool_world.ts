@@ -97,8 +97,8 @@ export class PoolWorld {
     return this.#pausing > 0;
   }
 
-  /** A request comes. */
-  ask(): void {
+  /** A request comes. @param quiet Whether it wakes nobody, and goes away where nobody is awake. */
+  ask(quiet = false): void {
     const asked: Asked = {
       number: this.requests.length,
       client: new AbortController(),
@@ -108,11 +108,12 @@ export class PoolWorld {
     };
     const isFirst = !this.requests.some(({ state }) => state === "waiting");
     this.requests.push(asked);
-    const lease = this.pool.claim();
+    const lease = this.pool.claim(quiet);
     if (lease !== undefined) {
       if (!isFirst) this.#wrongs.push(`${asked.number} overtakes who waits`);
       return this.#served(asked, lease);
     }
+    if (quiet) return this.end(asked);
     this.pool.hold(asked.client.signal).then(
       ({ lease }) => this.#served(asked, lease),
       (error) => this.#failed(asked, error),

@@ -37,6 +37,7 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
     for (let n = 0; n < count; n++) world.ask();
   }),
   command("ask", fc.constant(1), (world) => world.ask()),
+  command("ask quietly", fc.constant(1), (world) => world.ask(true)),
   command("cancel", anyOf, (world, n) => {
     const asked = world.pick("waiting", n);
     if (asked !== undefined) world.end(asked);
