@@ -141,6 +141,7 @@ export class RequestPath {
       newId: newInstanceId,
       spares: this.fleet.spares,
       probe: async (url, signal) => isWell(await probe(url, signal)),
+      ask: probe,
       ...(failed === undefined ? {} : { failed }),
       note: (instance, pool) => {
         this.fleet.add(instance, pool);

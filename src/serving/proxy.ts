@@ -120,7 +120,8 @@ export class Proxy {
       const lease = pool.claim(quiet);
       if (lease !== undefined) return await this.#send(passage, lease);
       if (quiet) throw notWoken(pool.ready);
-      if (!waking.page || !isNavigation(request, head)) return await this.#hold(passage, pool);
+      // Behind a page nobody has a place in the queue, which is no loss only where all wait for a start.
+      if (!waking.page || pool.ready || !isNavigation(request, head)) return await this.#hold(passage, pool);
       const page = await waitingRoom.enter(head, pool);
       return page === undefined ? await this.#begin(passage) : this.#answerItself(passage, route, page);
     } catch (error) {

@@ -10,6 +10,7 @@ import { FetchForwarder } from "../../src/serving/fetch_forwarder.ts";
 import type { Forwarder } from "../../src/serving/forward.ts";
 import type { Instance } from "../../src/serving/pool/instance.ts";
 import { InstancePool } from "../../src/serving/pool/instance_pool.ts";
+import type { Ask } from "../../src/serving/pool/readiness.ts";
 import { type UnansweredRequest, UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
 import { Proxy, type ProxyParts } from "../../src/serving/proxy.ts";
 import { Reaper } from "../../src/serving/reaper.ts";
@@ -35,6 +36,8 @@ export interface HarnessOptions {
   readonly trustedProxies?: readonly string[];
   /** In ms. */
   readonly requestTimeout?: number;
+  /** How many requests an instance serves at once; any number where a test does not say. */
+  readonly concurrency?: number;
   readonly clock?: Clock;
   readonly listen?: string;
   readonly admin?: ProxyParts["admin"];
@@ -44,6 +47,8 @@ export interface HarnessOptions {
   readonly waking?: Waking;
   /** Waits for an app, in the place of the real probe. */
   readonly untilReady?: StarterParts["untilReady"];
+  /** Asks an app whether it is there; where it is missing, it always is. */
+  readonly ask?: Ask;
 }
 
 /** The whole request path without containers: a request for `app.localhost` goes to an origin of the test's own. */
@@ -82,6 +87,7 @@ export class Harness implements AsyncDisposable {
     const pool = this.#pool = new InstancePool({
       ...REVISION,
       requestTimeout: options.requestTimeout ?? REVISION.requestTimeout,
+      concurrency: options.concurrency ?? REVISION.concurrency,
     }, {
       launcher,
       starter,
@@ -89,6 +95,7 @@ export class Harness implements AsyncDisposable {
       maxPending: 100,
       newId: () => `app-${this.instances.length + 1}`,
       spares: fleet.spares,
+      ask: options.ask ?? (() => Promise.resolve(200)),
       note: (instance, owner) => {
         this.instances.push(instance);
         fleet.add(instance, owner);
@@ -152,6 +159,11 @@ export class Harness implements AsyncDisposable {
     const instance = this.instances.at(-1);
     if (instance === undefined) throw new Error("No instance has been started");
     return instance;
+  }
+
+  /** How many requests wait for an instance. */
+  get waiting(): number {
+    return this.#pool.waiting;
   }
 
   /** A connection as a client's. */
