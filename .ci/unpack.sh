@@ -81,7 +81,7 @@ prepare() {
     echo "could be changed by other users"
     return 1
   fi
-  if [ -s "$dir/@PROGRAM@.js" ] && [ -s "$dir/@RUNTIME@/cless" ] && [ -x "$dir/@RUNTIME@/cless" ]; then return; fi
+  if [ -s "$dir/@PROGRAM@/main.js" ] && [ -s "$dir/@RUNTIME@/cless" ] && [ -x "$dir/@RUNTIME@/cless" ]; then return; fi
 
   if [ "$(uname -sm)" != "@SYSTEM@" ]; then fail "this file is for @SYSTEM@, not for $(uname -sm)"; fi
   # gzip has a checksum of its own, for machines without this command
@@ -95,7 +95,7 @@ prepare() {
     return 1
   }
   trap 'rm -rf "$new"' EXIT
-  if ! problem=$( (packed | head -c @SPLIT@ | gzip -dc >"$new/program" &&
+  if ! problem=$( (packed | head -c @SPLIT@ | gzip -dc >"$new/program" && cut_program &&
     packed | tail -c +@NEXT@ | gzip -dc >"$new/cless" &&
     chmod 700 "$new/cless") 2>&1); then
     echo "cannot be filled: $(printf %s "$problem" | tr -s '\n' ' ')"
@@ -112,11 +112,29 @@ prepare() {
     *) fail "the runtime does not start on this machine; it needs glibc" ;;
   esac
   # Whole files take their places in one step each, so other starts at the same time never see a part of one.
-  if ! (mkdir -p -- "$dir/@RUNTIME@" && mv -f -- "$new/cless" "$dir/@RUNTIME@/cless" &&
-    mv -f -- "$new/program" "$dir/@PROGRAM@.js") 2>/dev/null; then
+  if ! (mkdir -p -- "$dir/@RUNTIME@" "$dir/@PROGRAM@" && mv -f -- "$new/cless" "$dir/@RUNTIME@/cless" &&
+    move_program) 2>/dev/null; then
     echo "cannot be written"
     return 1
   fi
+}
+
+# Makes the program's parts, NAME:SIZE, of the one file that they are packed as.
+cut_program() {
+  at=1
+  # shellcheck disable=SC2043 # the build puts all of them there
+  for part in @PARTS@; do
+    tail -c "+$at" "$new/program" | head -c "${part#*:}" >"$new/${part%:*}" || return
+    at=$((at + ${part#*:}))
+  done
+}
+
+# Puts them in their place; the one that is looked for comes last.
+move_program() {
+  # shellcheck disable=SC2043 # as above
+  for part in @PARTS@; do
+    mv -f -- "$new/${part%:*}" "$dir/@PROGRAM@/${part%:*}" || return
+  done
 }
 
 packed() { tail -n +@LINES@ "$0" 2>/dev/null; }
@@ -125,4 +143,4 @@ _cless=$(place) || exit 1
 export DENO_DIR="$_cless/deno" DENO_NO_UPDATE_CHECK=1
 exec "$_cless/@RUNTIME@/cless" run --no-config --no-lock --no-remote --no-npm --cached-only --no-prompt \
   @FLAGS@ \
-  "$_cless/@PROGRAM@.js" "$@"
+  "$_cless/@PROGRAM@/main.js" "$@"

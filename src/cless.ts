@@ -1,6 +1,6 @@
 import { Adoption } from "./cless/adoption.ts";
 import { Containers } from "./cless/containers.ts";
-import { ConfigFile } from "./cless/config_file.ts";
+import type { ConfigFile } from "./cless/config_file.ts";
 import { ControlPlane } from "./cless/control_plane.ts";
 import { adminHostnames } from "./cless/hostnames.ts";
 import { whileItMoves } from "./cless/patience.ts";
@@ -12,7 +12,8 @@ import { RevisionEnv } from "./control/secrets/revision_env.ts";
 import { RevisionLauncher } from "./control/volumes/revision_launcher.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
 import type { Store } from "./control/store.ts";
-import { DockerError } from "./docker/command.ts";
+import { DockerCommand, DockerError } from "./docker/command.ts";
+import { findEngine } from "./docker/engine.ts";
 import { isLoopback } from "./domain/cidr.ts";
 import type { Endpoint } from "./domain/endpoint.ts";
 import { conventionLabel } from "./domain/revision.ts";
@@ -39,7 +40,7 @@ export class Cless {
   readonly #requests: RequestPath;
   readonly #control: ControlPlane;
   /** Missing where only operators declare services. */
-  readonly #configFile: ConfigFile | undefined;
+  #configFile: ConfigFile | undefined;
   readonly #admin: Server;
 
   private constructor(config: Config, dataDir: DataDir, store: Store, secrets: Secrets) {
@@ -71,7 +72,7 @@ export class Cless {
       launcher,
       images: containers.images,
       listening: () => containers.listening,
-      isDeclared: (name) => control.deployer.get(name) !== undefined,
+      isDeclared: (name) => control.deployer.has(name),
       made: (pool) => adoption.hold(pool),
       changed: (instance) => control.instanceEvents.changed(instance),
       answered: (service, status, ms) => control.metrics.requested(service, status, ms),
@@ -92,9 +93,6 @@ export class Cless {
       requests,
       urlOf: (service) => this.urlOf(service),
     });
-    this.#configFile = config.configFile === undefined
-      ? undefined
-      : new ConfigFile(config.configFile, control.deployer);
     this.#admin = new Server(
       config.admin,
       (request, { remoteAddr }) => control.api(request, remoteAddr.hostname),
@@ -109,9 +107,22 @@ export class Cless {
    * @throws {OperatorError} When something in the surroundings must be mended first.
    */
   static async start(config: Config): Promise<Cless> {
+    const looking = new AbortController();
+    // Its answer takes about as long as all that is opened meanwhile; whatever is wrong there is told first.
+    const engine = findEngine(new DockerCommand(config.docker), { signal: looking.signal });
+    engine.catch(() => {});
+    try {
+      return await Cless.#startWith(config, engine);
+    } finally {
+      looking.abort();
+      await engine.catch(() => {});
+    }
+  }
+
+  static async #startWith(config: Config, engine: Promise<unknown>): Promise<Cless> {
     const cless = await Cless.#open(config);
     try {
-      await cless.#start();
+      await cless.#start(engine);
       return cless;
     } catch (error) {
       cless.#adoption.stop();
@@ -175,18 +186,21 @@ export class Cless {
     const store = opened.use(SqliteStore.open(dataDir.path));
     const secrets = await Secrets.open(store, { folder: dataDir.path, text: config.secretKey });
     const cless = new Cless(config, dataDir, store, secrets);
+    if (config.configFile !== undefined) {
+      const { ConfigFile } = await import("./cless/config_file.ts"); // reading YAML takes much that others do not need
+      cless.#configFile = new ConfigFile(config.configFile, cless.#control.deployer);
+    }
     opened.move(); // they are its own now
     return cless;
   }
 
-  async #start(): Promise<void> {
+  async #start(engine: Promise<unknown>): Promise<void> {
     const manifest = await this.#configFile?.read();
-    await this.#containers.start();
+    await this.#containers.start(engine);
     this.#control.load();
     this.#admin.listen();
     for (const server of this.#requests.servers) server.listen();
     this.#requests.reserve.take();
-    await this.#containers.prepare();
     this.#adopt();
     if (manifest !== undefined) this.#configFile?.apply(manifest);
   }
@@ -214,7 +228,9 @@ export class Cless {
 
   /** The pool that a container of an earlier process belongs to; `undefined` where it is of no use any more. */
   #poolOf({ imageId, revision, service }: Container): InstancePool | undefined {
-    if (this.#control.deployer.get(service) === undefined) return this.#requests.convention?.adopt(service, imageId);
+    if (!this.#control.deployer.has(service)) {
+      return this.#requests.convention?.adopt(service, imageId);
+    }
     const pool = this.#control.publisher.poolOf(service, revision);
     return pool !== undefined && pool.revision.imageId === imageId && !pool.full ? pool : undefined;
   }

@@ -5,7 +5,7 @@ import { codeOf, readSources, resolve, type Sources } from "./support/sources.ts
 /** What a file imports by name, as `PATH NAME`; a namespace counts for what is taken out of it. */
 function namesImportedBy(file: string, source: string): string[] {
   const code = codeOf(source);
-  const named = /\{([^{}]*)\}\s*from\s*"(\.[^"]+)"|import\("(\.[^"]+)"\)\.then\(\(\{([^{}]*)\}\)/g;
+  const named = /\{([^{}]*)\}\s*(?:from\s*|= await import\()"(\.[^"]+)"|import\("(\.[^"]+)"\)\.then\(\(\{([^{}]*)\}\)/g;
   const names = [...code.matchAll(named)].flatMap(([, names, from, later, taken]) =>
     (names ?? taken)!.split(",").map((name) =>
       `${resolve(file, (from ?? later)!)} ${name.trim().replace(/^type | as .*$/g, "")}`
@@ -62,11 +62,11 @@ Deno.test("an export that nobody imports is found, and a type that its file does
   assertEquals(
     needlessExports({
       "src/a.ts": `import { used, type Used as Other } from "./b.ts";\nimport * as c from "./c.ts";\nc.taken();\n` +
-        `import("./d.ts").then(({ late }) => late());`,
+        `import("./d.ts").then(({ late }) => late());\nconst { awaited } = await import("./d.ts");`,
       "src/b.ts": `export const used = 1;\nexport type Used = 1;\nexport async function unused(): Promise<Said> {}\n` +
         `export interface Said {}\nexport interface Unsaid {}\nexport class Own {}\nnew Own();`,
       "src/c.ts": `export const taken = () => {};\nexport let left = 1;`,
-      "src/d.ts": `export function late() {}\n// export const comment = 1;`,
+      "src/d.ts": `export function late() {}\nexport const awaited = 1;\n// export const comment = 1;`,
     }),
     ["src/b.ts unused", "src/b.ts Unsaid", "src/b.ts Own", "src/c.ts left"],
   );

@@ -7,17 +7,26 @@ import { checkLength } from "./body.ts";
 import { health, isHealthPath } from "./health.ts";
 import type { AdminParts } from "./parts.ts";
 import { problemOf } from "./problems.ts";
-import { PURPOSE } from "./operations/root.ts";
+import { PURPOSE } from "./purpose.ts";
 import { targetOf } from "./target.ts";
 
 /** Answers a request of the admin API; `peer` is the address that it came from. */
 export type AdminApi = (request: Request, peer: string) => Promise<Response>;
 
-/** Makes the handler of the admin API. What most of its routes need is loaded when a request first needs it. */
-export function adminApi(parts: AdminParts): AdminApi {
+/** Brings what makes the routes. */
+export type LoadDoor = () => Promise<(parts: AdminParts) => Door>;
+const loadDoor: LoadDoor = () => import("./app.ts").then(({ openDoor }) => openDoor);
+
+/**
+ * Makes the handler of the admin API.
+ *
+ * @param load Called when a request first needs the routes: what they need takes time and memory, which a cless that
+ * only serves does without. Where it fails, so does the request, and the next one tries again.
+ */
+export function adminApi(parts: AdminParts, load: LoadDoor = loadDoor): AdminApi {
   let door: Promise<Door> | undefined;
   const open = () =>
-    door ??= import("./app.ts").then(({ openDoor }) => openDoor(parts), (error) => {
+    door ??= load().then((openDoor) => openDoor(parts)).catch((error) => {
       door = undefined;
       throw error;
     });

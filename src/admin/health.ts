@@ -1,6 +1,5 @@
 import { ClessError } from "../errors.ts";
 import { content } from "./answer.ts";
-import { operation } from "./operation.ts";
 
 /** Whether a path asks for nothing but how cless is. */
 export function isHealthPath(path: string): path is "/healthz" | "/readyz" {
@@ -28,27 +27,3 @@ export function requireRead(method: string): void {
     throw new ClessError("method_not_allowed", "Only GET and HEAD are possible here", { allow: "GET, HEAD" });
   }
 }
-
-const TEXT = { type: "text/plain" } as const;
-
-/** `GET /healthz` and `GET /readyz`. */
-export const healthOperations = [
-  operation({
-    id: "showHealth",
-    method: "get",
-    path: "/healthz",
-    tag: "about",
-    summary: "Whether cless runs",
-    answers: { 200: { description: "It does", ...TEXT } },
-    run: ({ request, parts }) => health("/healthz", request, parts.ready),
-  }),
-  operation({
-    id: "showReadiness",
-    method: "get",
-    path: "/readyz",
-    tag: "about",
-    summary: "Whether requests can be served",
-    answers: { 200: { description: "They can", ...TEXT }, 503: { description: "They cannot, for now", ...TEXT } },
-    run: ({ request, parts }) => health("/readyz", request, parts.ready),
-  }),
-];

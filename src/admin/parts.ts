@@ -14,7 +14,7 @@ import type { Fleet } from "../serving/fleet.ts";
 
 /** What the admin API works with. */
 export interface AdminParts {
-  readonly catalog: Pick<Catalog, "list" | "get" | "revisions">;
+  readonly catalog: Pick<Catalog, "after" | "get" | "revisions" | "userOf">;
   readonly deployer: Pick<Deployer, "deploy" | "plan" | "setTraffic" | "rollback" | "delete" | "deleteRevision">;
   readonly control: Pick<InstanceControl, "wake" | "sleep">;
   readonly secrets: Pick<Secrets, "set" | "list" | "delete">;

@@ -1,6 +1,6 @@
-import { closestString } from "@std/text/closest-string";
 import { z } from "zod";
-import { check, InvalidError } from "../control/schema/invalid.ts";
+import { check } from "../control/schema/check.ts";
+import { queryValues } from "./query_values.ts";
 
 /** The parameters that a route takes, by name. */
 export type QueryShape = Readonly<Record<string, z.ZodType>>;
@@ -12,20 +12,7 @@ export type QueryShape = Readonly<Record<string, z.ZodType>>;
  * @throws {InvalidError} For the first parameter that is unknown, is there twice, or is wrong.
  */
 export function readQuery<S extends QueryShape>(text: string, shape: S): z.output<z.ZodObject<S>> {
-  const known = Object.keys(shape);
-  const values: Record<string, string> = Object.create(null);
-  for (const [name, value] of new URLSearchParams(text)) {
-    if (!Object.hasOwn(shape, name)) throw new InvalidError([name], unknown(name, known), true);
-    if (name in values) throw new InvalidError([name], "is there twice");
-    values[name] = value;
-  }
-  return check(z.object(shape), { ...values });
-}
-
-function unknown(name: string, known: readonly string[]): string {
-  return known.length === 0
-    ? "unknown parameter; there are none here"
-    : `unknown parameter; did you mean \`${closestString(name, known)}\`?`;
+  return check(z.object(shape), { ...queryValues(text, Object.keys(shape)) });
 }
 
 /** A parameter that is `true` or `false`. */

@@ -2,7 +2,8 @@ import { isAbsolute, resolve } from "node:path";
 import { applyManifest, type ApplyResult, readManifest } from "../control/manifest/apply.ts";
 import type { Deployer } from "../control/deploy/deployer.ts";
 import { deployerTarget } from "../control/manifest/deployer_target.ts";
-import { type Manifest, ManifestError, parseManifest } from "../control/manifest/manifest.ts";
+import { type Manifest, parseManifest } from "../control/manifest/manifest.ts";
+import { ManifestError } from "../control/manifest/manifest_error.ts";
 import { CONFIG_NAME } from "../control/access/tokens.ts";
 import { messageOf, OperatorError } from "../errors.ts";
 import { logger } from "../log.ts";
@@ -61,7 +62,7 @@ export class ConfigFile {
     const outcome = { file: this.#path, services: results.length, failed };
     if (failed === 0) log.info("file applied", outcome);
     else log.error("file not applied in full", outcome);
-    for (const { service: { name, declaredBy } } of this.#deployer.list()) {
+    for (const { name, declaredBy } of this.#deployer.list()) {
       if (declaredBy !== this.#path || manifest.has(name)) continue;
       const remedy = `cless delete ${name}, or cless apply --prune -f ${this.#path}`;
       log.warning("service is not in the file any more, and stays", { service: name, remedy });

@@ -91,17 +91,34 @@ export class Containers {
     return this.#found;
   }
 
-  /** Finds the engine, and begins to listen to it. @throws {OperatorError} When none answers. */
-  async start(): Promise<void> {
-    await findEngine(this.#docker);
-    await this.#network.ensure(); // where that is refused, the containers are another's, and must not be stopped
+  /**
+   * Has ready what the first request would have to wait for, and begins to listen to the engine.
+   *
+   * @param engine Its first answer, which was asked for before the rest was there.
+   * @throws {OperatorError} When none answers.
+   * @throws {DockerError} When it refuses.
+   */
+  async start(engine: Promise<unknown>): Promise<void> {
+    const network = this.#network.ensure();
+    network.catch(() => {});
+    try {
+      await engine; // where there is none, that says what to do
+    } catch (error) {
+      await network.catch(() => {});
+      throw error;
+    }
+    this.#holdAnswer(Promise.resolve(true));
+    const listed = this.images.changed(); // events tell of what has changed since these parts were made
+    try {
+      await network; // where that is refused, the containers are another's, and must not be stopped
+    } catch (error) {
+      await listed;
+      this.images.stop();
+      throw error;
+    }
     this.#found = true;
     this.#events.start();
-  }
-
-  /** Has ready what the first request would have to wait for. @throws {DockerError} When the engine refuses. */
-  async prepare(): Promise<void> {
-    await Promise.all([this.images.changed(), this.launcher.prepare()]);
+    await Promise.all([listed, this.launcher.prepare()]);
   }
 
   /**
@@ -128,10 +145,15 @@ export class Containers {
 
   /** Whether the engine answers; asked once for all who want to know within a second. */
   answers(): Promise<boolean> {
-    this.#asked ??= findEngine(this.#docker, PATIENCE_MS).then(() => true, () => false).finally(() => {
+    return this.#asked ??
+      this.#holdAnswer(findEngine(this.#docker, { timeout: PATIENCE_MS }).then(() => true, () => false));
+  }
+
+  /** Has an answer of the engine hold for a while. */
+  #holdAnswer(answers: Promise<boolean>): Promise<boolean> {
+    return this.#asked = answers.finally(() => {
       this.#parts.clock.after(ANSWER_AGE_MS, () => this.#asked = undefined);
     });
-    return this.#asked;
   }
 
   /**

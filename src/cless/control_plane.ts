@@ -73,6 +73,7 @@ export class ControlPlane {
       services,
       limits: { startTimeout, requestTimeout, pauseAfter, stopAfter },
       env,
+      revisions: (service) => store.revisions(service),
       newPool: (revision) => requests.newPool(revision),
       retiring: requests.retiring,
     });

@@ -85,7 +85,7 @@ export class RequestPath {
       ...(started === undefined ? {} : { started }),
     });
     const memory = new MemoryBudget({ launcher, fleet, clock, budget: config.memoryBudget });
-    this.reaper = new Reaper({ launcher, fleet, served: () => services.served(), clock, listening, memory });
+    this.reaper = new Reaper({ launcher, fleet, kept: () => services.kept(), clock, listening, memory });
     const { startTimeout, requestTimeout, pauseAfter, stopAfter } = config;
     this.retiring = new RetiringPools((pool) => pool.retire(config.drainTimeout));
     this.convention = !config.convention ? undefined : new Convention({
@@ -141,6 +141,7 @@ export class RequestPath {
       newId: newInstanceId,
       spares: this.fleet.spares,
       probe: async (url, signal) => isWell(await probe(url, signal)),
+      ask: probe,
       ...(failed === undefined ? {} : { failed }),
       note: (instance, pool) => {
         this.fleet.add(instance, pool);

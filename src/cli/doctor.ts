@@ -35,7 +35,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
 /** @param memory How much the machine has, bytes; `Infinity` where it does not tell. */
 async function examine(config: Config, memory: number): Promise<Finding[]> {
   const docker = new DockerCommand(config.docker);
-  const engine = await findEngine(docker, ENGINE_PATIENCE_MS).then(
+  const engine = await findEngine(docker, { timeout: ENGINE_PATIENCE_MS }).then(
     ({ version }): Finding => ({ check: "engine", state: "ok", fact: `Docker ${version} answers` }),
     (error): Finding => {
       const [fact, remedy] = messageOf(error).split(/; (?=[^;]*$)/);

@@ -1,12 +1,11 @@
-import { ManifestError } from "../control/manifest/manifest.ts";
+import { ManifestError } from "../control/manifest/manifest_error.ts";
 import { messageOf, OperatorError, UsageError } from "../errors.ts";
 import { ApiError } from "./client.ts";
 import { didYouMean } from "./did_you_mean.ts";
 import { topHelp } from "./help.ts";
 import { plainText } from "./output/table.ts";
-import { serve } from "./serve.ts";
+import { serveVerb } from "./serve_verb.ts";
 import type { Verb } from "./verb.ts";
-import { VERBS } from "./verbs.ts";
 import { VERSION } from "../version.ts";
 
 /**
@@ -23,12 +22,15 @@ export async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     if (first === "--help" || first === "-h" || (first === "help" && rest[0] === undefined)) {
-      console.log(topHelp(VERBS));
+      console.log(topHelp(await allVerbs()));
       return 0;
     }
-    if (first === "help") return await verbNamed(rest[0]!).run(["--help"]);
-    if (first === undefined || first.startsWith("-")) return await serve(args);
-    return await verbNamed(first).run(rest);
+    if (first === undefined || first.startsWith("-")) return await serveVerb.run(args);
+    if (first === serveVerb.name) return await serveVerb.run(rest);
+    const verbs = await allVerbs();
+    return first === "help"
+      ? await verbNamed(rest[0]!, verbs).run(["--help"])
+      : await verbNamed(first, verbs).run(rest);
   } catch (error) {
     if (error instanceof UsageError || error instanceof OperatorError || error instanceof ManifestError) {
       console.error(`cless: ${messageOf(error)}`);
@@ -40,9 +42,15 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function verbNamed(name: string): Verb {
-  const verb = VERBS.find((verb) => verb.name === name);
+/** What they need is much, and for serving it is of no use. */
+async function allVerbs(): Promise<readonly Verb[]> {
+  const { VERBS } = await import("./verbs.ts");
+  return VERBS;
+}
+
+function verbNamed(name: string, verbs: readonly Verb[]): Verb {
+  const verb = verbs.find((verb) => verb.name === name);
   if (verb !== undefined) return verb;
-  const nearest = didYouMean(name, VERBS.map(({ name }) => name));
+  const nearest = didYouMean(name, verbs.map(({ name }) => name));
   throw new UsageError(`there is no verb "${name}"${nearest === "" ? "; see" : `${nearest} See`} cless --help`);
 }

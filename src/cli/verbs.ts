@@ -13,8 +13,8 @@ import { revisions } from "./revisions.ts";
 import { rollback } from "./rollback.ts";
 import { secret } from "./secret.ts";
 import { secrets } from "./secrets.ts";
-import { serve } from "./serve.ts";
-import { DOCTOR_FLAGS, SERVE_FLAGS } from "./serve_flags.ts";
+import { DOCTOR_FLAGS } from "./serve_flags.ts";
+import { serveVerb } from "./serve_verb.ts";
 import { services } from "./services.ts";
 import { sleep } from "./sleep.ts";
 import { token } from "./token.ts";
@@ -24,14 +24,7 @@ import { wake } from "./wake.ts";
 
 /** All verbs, in the order of `cless --help`. */
 export const VERBS: readonly Verb[] = [
-  {
-    name: "serve",
-    group: "Run",
-    summary: "Serve requests, until it is told to stop",
-    usage: "",
-    flags: SERVE_FLAGS,
-    run: serve,
-  },
+  serveVerb,
   {
     name: "doctor",
     group: "Run",

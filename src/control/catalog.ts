@@ -7,6 +7,7 @@ import type { ServiceMap } from "../serving/services/service_map.ts";
 import { linesOf } from "./deploy/deploy_error.ts";
 import type { Deployer } from "./deploy/deployer.ts";
 import type { ServiceState } from "./deploy/service_state.ts";
+import type { ServiceRecord } from "./records.ts";
 
 /** A service as it is shown; times are wall-clock, ms since 1970. */
 export interface ServiceView {
@@ -65,7 +66,7 @@ export interface FailureView {
 
 /** What a {@linkcode Catalog} works with. */
 export interface CatalogParts {
-  readonly deployer: Pick<Deployer, "get" | "list">;
+  readonly deployer: Pick<Deployer, "get" | "has" | "service" | "size" | "after" | "demanding">;
   readonly services: ServiceMap;
 }
 
@@ -79,24 +80,35 @@ export class Catalog {
 
   /** How many services there are. */
   get size(): number {
-    return this.#parts.deployer.list().length + this.#undeclared().length;
+    return this.#parts.deployer.size + this.#undeclared().length;
   }
 
-  /** Every service, by name. */
-  list(): ServiceView[] {
-    const views = [...this.#parts.deployer.list().map(viewOf), ...this.#undeclared().map(viewOfFound)];
-    return views.sort((a, b) => a.name < b.name ? -1 : 1);
+  /**
+   * The services whose names come after one, by name; to be read at once, and no further than it matters.
+   *
+   * @throws {StoreUnavailable} From the iteration.
+   */
+  *after(name: string): Iterable<ServiceView> {
+    const undeclared = this.#undeclared().filter((service) => service.name > name)
+      .sort((a, b) => a.name < b.name ? -1 : 1);
+    for (const service of this.#parts.deployer.after(name)) {
+      while (undeclared[0] !== undefined && undeclared[0].name < service.name) {
+        yield viewOfFound(undeclared.shift()!);
+      }
+      yield viewOf(service);
+    }
+    yield* undeclared.map(viewOfFound);
   }
 
-  /** A service. */
+  /** A service. @throws {StoreUnavailable} */
   get(name: string): ServiceView | undefined {
-    const state = this.#parts.deployer.get(name);
-    if (state !== undefined) return viewOf(state);
+    const declared = this.#parts.deployer.service(name);
+    if (declared !== undefined) return viewOf(declared);
     const found = this.#found(name);
     return found && viewOfFound(found);
   }
 
-  /** The revisions of a service, newest first; `undefined` where there is no such service. */
+  /** The revisions of a service, newest first; `undefined` where there is no such service. @throws {StoreUnavailable} */
   revisions(name: string): RevisionView[] | undefined {
     const state = this.#parts.deployer.get(name);
     if (state !== undefined) return revisionsOf(state, this.#parts.services.get(name)?.pools() ?? []);
@@ -104,10 +116,19 @@ export class Catalog {
     return found && [revisionOfFound(found)];
   }
 
+  /** The name of a revision that has a secret; `undefined` where none does. @throws {StoreUnavailable} */
+  userOf(secret: string): string | undefined {
+    for (const { revisions } of this.#parts.deployer.demanding()) {
+      for (const { name, template } of revisions.toReversed()) {
+        if (Object.values(template.secretEnv).includes(secret)) return name;
+      }
+    }
+    return undefined;
+  }
+
   #undeclared(): ConventionService[] {
     const { deployer, services } = this.#parts;
-    return services.list().filter((service) => service.convention)
-      .filter(({ name }) => deployer.get(name) === undefined);
+    return services.found().filter(({ name }) => !deployer.has(name));
   }
 
   #found(name: string): ConventionService | undefined {
@@ -116,7 +137,7 @@ export class Catalog {
   }
 }
 
-function viewOf({ service }: ServiceState): ServiceView {
+function viewOf(service: ServiceRecord): ServiceView {
   const { name, domains, latestRevision, traffic, generation, revisionHistory, wake, loading } = service;
   const { declaredBy, createdAt, updatedAt } = service;
   return {

@@ -1,4 +1,4 @@
-import type { RevisionTemplate } from "../domain/template.ts";
+import { isUndemanding, type RevisionTemplate } from "../domain/template.ts";
 import type { Traffic } from "../domain/traffic.ts";
 import type { Loading, WakeSettings } from "../domain/waking.ts";
 
@@ -47,6 +47,17 @@ export interface RevisionRecord {
   readonly secretVersions: Readonly<Record<string, number>>;
   /** Wall-clock time, ms since 1970. */
   readonly createdAt: number;
+}
+
+/** What has to be known of every revision at any time. */
+export interface RevisionMark extends Pick<RevisionRecord, "name" | "imageId" | "pulled"> {
+  /** See {@linkcode isUndemanding}. */
+  readonly undemanding: boolean;
+}
+
+/** That of a revision. */
+export function markOf({ imageId, name, pulled, template }: RevisionRecord): RevisionMark {
+  return { name, imageId, pulled, undemanding: isUndemanding(template) };
 }
 
 /** A line of the audit log. */

@@ -1,6 +1,7 @@
 import { OperatorError } from "../errors.ts";
 import type {
   HistoryEntry,
+  RevisionMark,
   RevisionRecord,
   SecretRecord,
   SecretVersion,
@@ -16,8 +17,24 @@ import type {
  * that has gone, the same call works again.
  */
 export interface Store extends Disposable {
-  /** Every service by name, and every revision by its service's name and by age. */
-  load(): { services: ServiceRecord[]; revisions: RevisionRecord[] };
+  /**
+   * Reads everything that is declared, and keeps nothing of it.
+   *
+   * @param each Is given every service by name, with the marks of its revisions by age; must not use the store.
+   */
+  load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void;
+
+  /** A service; `undefined` where there is none of that name. */
+  service(name: string): ServiceRecord | undefined;
+
+  /** The services whose names come after one, by name. @param limit How many at most. */
+  services(after: string, limit: number): ServiceRecord[];
+
+  /** The name of the service that has a domain; `undefined` where none does. */
+  domainOwner(domain: string): string | undefined;
+
+  /** The revisions of a service by age; none where there is no such service. */
+  revisions(service: string): RevisionRecord[];
 
   /**
    * Keeps a change of a service.

@@ -13,6 +13,8 @@ export interface Listed {
   readonly imageId: string;
   /** In the engine's words. */
   readonly state: string;
+  /** For people: since when it has been up, or how it has ended. */
+  readonly status: string;
   readonly address: string;
   readonly origin: string;
 }
@@ -22,6 +24,7 @@ interface ApiContainer {
   readonly Id: string;
   readonly Names: readonly string[];
   readonly State: string;
+  readonly Status: string;
   readonly Labels: Readonly<Record<string, string>>;
 }
 
@@ -51,7 +54,7 @@ export class ContainerList {
       "--all",
       "--no-trunc",
       `--filter=label=${LABEL.owner}=${this.#owner}`,
-      `--format={"id":{{json .Names}},"engineId":{{json .ID}},"state":{{json .State}},` +
+      `--format={"id":{{json .Names}},"engineId":{{json .ID}},"state":{{json .State}},"status":{{json .Status}},` +
       `"service":{{json (.Label "${LABEL.service}")}},"revision":{{json (.Label "${LABEL.revision}")}},` +
       `"imageId":{{json (.Label "${LABEL.image}")}},"address":{{json (.Label "${LABEL.address}")}},` +
       `"origin":{{json (.Label "${LABEL.origin}")}}}`,
@@ -60,7 +63,7 @@ export class ContainerList {
   }
 }
 
-function listed({ Id, Labels, Names, State }: ApiContainer): Listed {
+function listed({ Id, Labels, Names, State, Status }: ApiContainer): Listed {
   const label = (name: string) => Labels[name] ?? "";
   return {
     id: Names[0]?.replace(/^\//, "") ?? Id, // one that is being removed has no name any more
@@ -69,6 +72,7 @@ function listed({ Id, Labels, Names, State }: ApiContainer): Listed {
     revision: label(LABEL.revision),
     imageId: label(LABEL.image),
     state: State,
+    status: Status,
     address: label(LABEL.address),
     origin: label(LABEL.origin),
   };

@@ -1,5 +1,5 @@
 import { messageOf, OperatorError } from "../errors.ts";
-import type { DockerCommand } from "./command.ts";
+import type { CommandOptions, DockerCommand } from "./command.ts";
 
 /** An engine that answers. */
 export interface Engine {
@@ -9,15 +9,15 @@ export interface Engine {
 /**
  * Asks the engine for its version.
  *
- * @param timeout How long it may take, ms.
+ * @param options How long it may take, and what ends it.
  * @throws {OperatorError} When none answers; the message says what to do.
  */
-export async function findEngine(docker: DockerCommand, timeout?: number): Promise<Engine> {
+export async function findEngine(
+  docker: DockerCommand,
+  options: Pick<CommandOptions, "timeout" | "signal"> = {},
+): Promise<Engine> {
   try {
-    const output = await docker.run(
-      ["version", "--format={{.Server.Version}}"],
-      timeout === undefined ? {} : { timeout },
-    );
+    const output = await docker.run(["version", "--format={{.Server.Version}}"], options);
     return { version: /^\d+\.\S*$/m.exec(output)?.[0] ?? "unknown" };
   } catch (error) {
     const reason = messageOf(error);

@@ -17,6 +17,7 @@ import { ImageSource } from "./images/image_source.ts";
 import type { OwnNetwork } from "./network/network.ts";
 import { Placements, type PlacementsOptions } from "./network/placements.ts";
 import { Turns } from "./turns.ts";
+import { uptime } from "./uptime.ts";
 
 const log = logger("launcher");
 const STOP_GRACE_S = 10;
@@ -247,7 +248,7 @@ export class DockerLauncher implements Launcher {
   async list(): Promise<Container[]> {
     const direct = await this.#placements.reachesDirectly();
     const placed = this.#placements.ids();
-    return (await this.#list.read()).map(({ address, engineId: _, origin, ...container }) => {
+    return (await this.#list.read()).map(({ address, engineId: _, origin, status, ...container }) => {
       const { id, revision, service } = container;
       const state = stateOf(container.state);
       // One that has ended holds no place; the place of one that was known has perhaps been given up meanwhile.
@@ -257,7 +258,7 @@ export class DockerLauncher implements Launcher {
       const published = origin.startsWith("http://127.0.0.1:");
       // One that was started when the host reached containers in the other way is of no use now.
       const reachable = origin !== "" && published !== direct;
-      return { ...container, state, origin: reachable ? origin : undefined };
+      return { ...container, state, upFor: uptime(status), origin: reachable ? origin : undefined };
     });
   }
 }

@@ -95,6 +95,14 @@ export function parseTemplateText(text: string): RevisionTemplate {
   return canonicalTemplate(raw);
 }
 
+/**
+ * Whether nothing of a revision matters before its first request: it keeps no instance up, makes no container in
+ * advance, and has neither volumes, which only one may have at a time, nor secrets, which have to be read while they can be.
+ */
+export function isUndemanding({ minInstances, secretEnv, volumes, warmPool }: RevisionTemplate): boolean {
+  return minInstances === 0 && warmPool === 0 && volumes.length === 0 && Object.keys(secretEnv).length === 0;
+}
+
 function sorted(record: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.freeze(Object.fromEntries(Object.entries(record).sort(([a], [b]) => compare(a, b))));
 }

@@ -14,6 +14,8 @@ export interface Container {
   readonly revision: string;
   readonly imageId: string;
   readonly state: "created" | "running" | "paused" | "ended";
+  /** For how long it has been up at least, ms; missing where that is not known. */
+  readonly upFor?: number | undefined;
   /** Where the host reaches the app, such as `http://172.18.0.2:8080`; missing where it cannot. */
   readonly origin: string | undefined;
 }

@@ -96,7 +96,12 @@ export class Proxy {
 
   #begin(passage: Passage): Promise<Response> {
     const route = this.#parts.activator.find(passage.head.hostname);
-    const pool = route?.route();
+    let pool: InstancePool | undefined;
+    try {
+      pool = route?.route();
+    } catch (error) {
+      return Promise.resolve(this.#fail(passage, error)); // what its instances are started from cannot be read now
+    }
     if (pool !== undefined) passage.pending.timeout = pool.revision.requestTimeout;
     if (route?.waking !== undefined) return this.#beginAsAllowed(passage, route, route.waking, pool!);
     const lease = pool?.claim();
@@ -115,7 +120,8 @@ export class Proxy {
       const lease = pool.claim(quiet);
       if (lease !== undefined) return await this.#send(passage, lease);
       if (quiet) throw notWoken(pool.ready);
-      if (!waking.page || !isNavigation(request, head)) return await this.#hold(passage, pool);
+      // Behind a page nobody has a place in the queue, which is no loss only where all wait for a start.
+      if (!waking.page || pool.ready || !isNavigation(request, head)) return await this.#hold(passage, pool);
       const page = await waitingRoom.enter(head, pool);
       return page === undefined ? await this.#begin(passage) : this.#answerItself(passage, route, page);
     } catch (error) {

@@ -16,8 +16,8 @@ const SUSPICION_MS = 1000;
 export interface ReaperParts {
   readonly launcher: Launcher;
   readonly fleet: Fleet;
-  /** The pools that get requests; missing where none is kept up. */
-  readonly served?: () => Iterable<InstancePool>;
+  /** The pools that have instances or spare containers to keep up; missing where none has. */
+  readonly kept?: () => Iterable<InstancePool>;
   readonly clock: Clock;
   /** Whether the engine's events are being received. */
   readonly listening: () => boolean;
@@ -31,6 +31,8 @@ export class Reaper {
   #stopTicking: (() => void) | undefined;
   #reconciling: Promise<boolean> | undefined;
   #reconciledAt = -Infinity;
+  /** Those that had instances at the last tick. */
+  #before: ReadonlySet<InstancePool> = new Set();
 
   constructor(parts: ReaperParts) {
     this.#parts = parts;
@@ -67,9 +69,12 @@ export class Reaper {
   }
 
   #tick(): void {
-    const { fleet, clock, listening, memory, served } = this.#parts;
-    const kept = new Set(served?.());
-    for (const pool of fleet.pools().union(kept)) pool.tick(kept.has(pool));
+    const { fleet, clock, listening, memory, kept } = this.#parts;
+    const keep = new Set(kept?.());
+    const active = fleet.pools();
+    // A pool that has just lost its last instance still has to forget what that was needed for.
+    for (const pool of active.union(keep).union(this.#before)) pool.tick(keep.has(pool));
+    this.#before = active;
     memory?.tick();
     const due = this.#reconciledAt + (listening() ? RECONCILE_MS : RECONCILE_DEAF_MS);
     if (clock.now() >= due) this.reconcile();

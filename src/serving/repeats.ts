@@ -1,12 +1,14 @@
+import { ClessError } from "../errors.ts";
 import { type Clock, pause } from "./clock.ts";
 import { ForwardError, IDEMPOTENT } from "./forward.ts";
 import type { Instance, Lease } from "./pool/instance.ts";
 import type { Passage } from "./passage.ts";
 import { InstanceGone } from "./unanswered_requests.ts";
 
-/** How often a request is sent to one instance, and to how many: one that they all die of must not go on for ever. */
+/** How often a request is sent to one instance. */
 const MOST_TRIES = 2;
-const MOST_INSTANCES = 4;
+/** To how many it is sent: one that they all die of must by itself not be taken for a crash loop of the app. */
+const MOST_INSTANCES = 2;
 /** How long the news of an instance's end may take, ms. */
 const NEWS_MS = 1000;
 /** How often its connections may be refused, which takes some seconds: it has reached nobody, and does no harm. */
@@ -46,7 +48,11 @@ export class Repeats {
     const isRefused = error instanceof ForwardError && error.progress === "unsent";
     if (isRefused && isTelling(++passage.refusals)) instance.failed();
     lease.release();
-    if (!mayRepeat(passage, error)) throw error;
+    if (isLate(error)) instance.late();
+    if (!mayRepeat(passage, error)) {
+      if (isUnanswered(error)) instance.closed();
+      throw error;
+    }
     pending.upload?.abandon();
     pending.renew();
     if (isRefused) {
@@ -55,6 +61,8 @@ export class Repeats {
     } else {
       if (passage.tries++ === 0) passage.instances++;
       if (passage.tries >= MOST_TRIES) {
+        // The first time it may well have been a connection that the app had done with.
+        if (isUnanswered(error)) instance.closed();
         await this.#news(passage, instance, NEWS_MS);
         pending.signal.throwIfAborted();
         if (instance.state === "ready") throw error;
@@ -77,9 +85,17 @@ export class Repeats {
 function mayRepeat({ head, pending: { upload } }: Passage, error: unknown): boolean {
   if (upload?.replayable === false) return false;
   if (error instanceof ForwardError && error.progress === "unsent") return true;
-  const unanswered = error instanceof InstanceGone ||
-    error instanceof ForwardError && error.progress === "unanswered";
-  return unanswered && IDEMPOTENT.has(head.method);
+  return (error instanceof InstanceGone || isUnanswered(error)) && IDEMPOTENT.has(head.method);
+}
+
+/** Whether the connection ended before there was an answer. */
+function isUnanswered(error: unknown): boolean {
+  return error instanceof ForwardError && error.progress === "unanswered";
+}
+
+/** Whether the time for an answer has passed. */
+function isLate(error: unknown): boolean {
+  return error instanceof ClessError && error.code === "upstream_timeout";
 }
 
 /** Whether a refused connection says something of the instance, and not only that it is still not known what it does. */

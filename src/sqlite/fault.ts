@@ -57,8 +57,9 @@ export function checkSound(db: DatabaseSync): void {
 /** The fault that an error tells of; `undefined` for any other error, such as a mistake in the program. */
 export function faultOf(error: unknown): Fault | undefined {
   if (!(error instanceof Error)) return undefined;
-  // Nobody can have written JSON of a wrong syntax.
-  if (error instanceof DamageError || error instanceof SyntaxError) return "damaged";
+  // Nobody can have written JSON of a wrong syntax; SQLite has no code of its own for that.
+  const isJson = error instanceof SyntaxError || error.message === "malformed JSON";
+  if (error instanceof DamageError || isJson) return "damaged";
   const { code, errcode } = error as { code?: string; errcode?: number };
   if (code !== "ERR_SQLITE_ERROR") return BY_SYSTEM[code ?? ""];
   if (errcode === NO_ROOM_FOR_INDEX) return "full";

@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { RevisionRecord } from "../control/records.ts";
+import type { RevisionMark, RevisionRecord } from "../control/records.ts";
 import { parseTemplateText, templateText } from "../domain/template.ts";
 
 interface RevisionRow {
@@ -13,22 +13,50 @@ interface RevisionRow {
   created_at: number;
 }
 
+interface MarkRow {
+  name: string;
+  service: string;
+  image_id: string;
+  pulled: number;
+  undemanding: number;
+}
+
 /** The revisions of all services. */
 export class RevisionTable {
-  readonly #all: StatementSync;
+  readonly #marks: StatementSync;
+  readonly #of: StatementSync;
   readonly #add: StatementSync;
   readonly #remove: StatementSync;
 
   constructor(db: DatabaseSync) {
     const columns = "name, service, template, image_id, image_digest, pulled, secret_versions, created_at";
-    this.#all = db.prepare(`SELECT ${columns} FROM revision ORDER BY service, id`);
+    // As `isUndemanding` says, also of older templates, which have no warm pool: to read all templates would take most of the time and memory of a start.
+    this.#marks = db.prepare(`
+      SELECT name, service, image_id, pulled,
+        json_extract(template, '$.minInstances', '$.secretEnv', '$.volumes', '$.warmPool')
+          IN ('[0,{},[],0]', '[0,{},[],null]') AS undemanding
+      FROM revision WHERE service > ? AND service <= ? ORDER BY service, id`);
+    this.#of = db.prepare(`SELECT ${columns} FROM revision WHERE service = ? ORDER BY id`);
     this.#add = db.prepare(`INSERT INTO revision (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#remove = db.prepare("DELETE FROM revision WHERE name = ? AND service = ?");
   }
 
-  /** Every revision, by its service's name and by age. */
-  all(): RevisionRecord[] {
-    return (this.#all.all() as unknown as RevisionRow[]).map(recordOf);
+  /** The marks of the revisions of each service, by age: of those whose names come after one, and up to another. */
+  marks(after: string, last: string): Map<string, RevisionMark[]> {
+    const marks = new Map<string, RevisionMark[]>();
+    for (const row of this.#marks.all(after, last) as unknown as MarkRow[]) {
+      const { name, service, image_id: imageId, pulled, undemanding } = row;
+      const mark = { name, imageId, pulled: pulled !== 0, undemanding: undemanding === 1 };
+      const known = marks.get(service);
+      if (known === undefined) marks.set(service, [mark]);
+      else known.push(mark);
+    }
+    return marks;
+  }
+
+  /** The revisions of a service, by age. */
+  of(service: string): RevisionRecord[] {
+    return (this.#of.all(service) as unknown as RevisionRow[]).map(recordOf);
   }
 
   /** Keeps a new revision. */

@@ -20,8 +20,10 @@ interface ServiceRow {
 
 /** Services, and the domains that belong to them. */
 export class ServiceTable {
-  readonly #all: StatementSync;
-  readonly #allDomains: StatementSync;
+  readonly #page: StatementSync;
+  readonly #domainsOfPage: StatementSync;
+  readonly #one: StatementSync;
+  readonly #domains: StatementSync;
   readonly #generation: StatementSync;
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
@@ -30,8 +32,11 @@ export class ServiceTable {
   readonly #addDomain: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#all = db.prepare("SELECT * FROM service ORDER BY name");
-    this.#allDomains = db.prepare("SELECT name, service FROM domain ORDER BY service, position");
+    this.#page = db.prepare("SELECT * FROM service WHERE name > ? ORDER BY name LIMIT ?");
+    this.#domainsOfPage = db.prepare(`
+      SELECT name, service FROM domain WHERE service > ? AND service <= ? ORDER BY service, position`);
+    this.#one = db.prepare("SELECT * FROM service WHERE name = ?");
+    this.#domains = db.prepare("SELECT name FROM domain WHERE service = ? ORDER BY position");
     this.#generation = db.prepare("SELECT generation FROM service WHERE name = ?");
     // No REPLACE: it would delete the row first, and with it the revisions.
     this.#put = db.prepare(`
@@ -51,15 +56,31 @@ export class ServiceTable {
     this.#addDomain = db.prepare("INSERT INTO domain VALUES (?, ?, ?)");
   }
 
-  /** Every service, by name. */
-  all(): ServiceRecord[] {
+  /** The services whose names come after one, by name. @param limit How many at most. */
+  page(after: string, limit: number): ServiceRecord[] {
+    const rows = this.#page.all(after, limit) as unknown as ServiceRow[];
     const domains = new Map<string, string[]>();
-    for (const { name, service } of this.#allDomains.all() as { name: string; service: string }[]) {
+    const last = rows.at(-1)?.name ?? after;
+    for (const { name, service } of this.#domainsOfPage.all(after, last) as { name: string; service: string }[]) {
       const known = domains.get(service);
       if (known === undefined) domains.set(service, [name]);
       else known.push(name);
     }
-    return (this.#all.all() as unknown as ServiceRow[]).map((row) => recordOf(row, domains.get(row.name) ?? []));
+    const shared = new SharedValues();
+    return rows.map((row) => recordOf(row, domains.get(row.name) ?? [], shared));
+  }
+
+  /** A service; `undefined` where there is none. */
+  one(name: string): ServiceRecord | undefined {
+    const row = this.#one.get(name) as ServiceRow | undefined;
+    if (row === undefined) return undefined;
+    const domains = this.#domains.all(name) as { name: string }[];
+    return recordOf(row, domains.map((domain) => domain.name), new SharedValues());
+  }
+
+  /** The service that has a domain; `undefined` where none does. */
+  ownerOf(domain: string): string | undefined {
+    return (this.#owner.get(domain) as { service: string } | undefined)?.service;
   }
 
   /** The generation of a service; `undefined` where there is none. */
@@ -73,8 +94,8 @@ export class ServiceTable {
     this.#put.run({ ...row });
     this.#deleteDomains.run(service.name);
     for (const [position, domain] of service.domains.entries()) {
-      const owner = this.#owner.get(domain) as { service: string } | undefined;
-      if (owner !== undefined) throw new DomainTakenError(domain, owner.service);
+      const owner = this.ownerOf(domain);
+      if (owner !== undefined) throw new DomainTakenError(domain, owner);
       this.#addDomain.run(domain, service.name, position);
     }
   }
@@ -85,14 +106,25 @@ export class ServiceTable {
   }
 }
 
-function recordOf(row: ServiceRow, domains: string[]): ServiceRecord {
+/** What many services have alike: read from its text once, and then had by all of them. */
+class SharedValues {
+  readonly #byText = new Map<string, unknown>();
+
+  of<T>(text: string): T {
+    let value = this.#byText.get(text);
+    if (value === undefined) this.#byText.set(text, value = JSON.parse(text));
+    return value as T;
+  }
+}
+
+function recordOf(row: ServiceRow, domains: string[], shared: SharedValues): ServiceRecord {
   return {
     name: row.name,
     domains,
     revisionHistory: row.revision_history,
-    wake: JSON.parse(row.wake),
+    wake: shared.of(row.wake),
     loading: row.loading as Loading,
-    traffic: JSON.parse(row.traffic),
+    traffic: shared.of(row.traffic),
     previousTraffic: JSON.parse(row.previous_traffic),
     latestRevision: row.latest_revision,
     lastNumber: row.last_number,

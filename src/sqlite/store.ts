@@ -1,5 +1,6 @@
 import type {
   HistoryEntry,
+  RevisionMark,
   RevisionRecord,
   SecretRecord,
   SecretVersion,
@@ -19,6 +20,9 @@ import { TokenTable } from "./token_table.ts";
 
 /** Short, because every request stands still meanwhile; long enough for somebody's look into the database. */
 const BUSY_TIMEOUT_MS = 100;
+
+/** How many services are read at a time: all at once would be much memory for a moment, and it is not given back. */
+const PAGE = 250;
 
 /** How a store is opened. */
 export interface SqliteStoreOptions {
@@ -63,8 +67,33 @@ export class SqliteStore implements Store {
     }
   }
 
-  load(): { services: ServiceRecord[]; revisions: RevisionRecord[] } {
-    return this.#connection.read(() => ({ services: this.#services.all(), revisions: this.#revisions.all() }));
+  load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void {
+    this.#connection.read(() => {
+      for (let after = "";;) {
+        const services = this.#services.page(after, PAGE);
+        const last = services.at(-1)?.name;
+        if (last === undefined) return;
+        const marks = this.#revisions.marks(after, last);
+        for (const service of services) each(service, marks.get(service.name) ?? []);
+        after = last;
+      }
+    });
+  }
+
+  service(name: string): ServiceRecord | undefined {
+    return this.#connection.read(() => this.#services.one(name));
+  }
+
+  services(after: string, limit: number): ServiceRecord[] {
+    return this.#connection.read(() => this.#services.page(after, limit));
+  }
+
+  domainOwner(domain: string): string | undefined {
+    return this.#connection.read(() => this.#services.ownerOf(domain));
+  }
+
+  revisions(service: string): RevisionRecord[] {
+    return this.#connection.read(() => this.#revisions.of(service));
   }
 
   change({ service, expectedGeneration, addRevision, removeRevisions, history }: ServiceChange): void {

@@ -156,13 +156,16 @@ function catalogOf(
   failures: ReadonlyMap<string, FailureView>,
 ): AdminParts["catalog"] {
   const list = () => {
-    const declared = deployer.list().map(({ service }): ServiceView => ({ ...service, convention: false }));
+    const declared = deployer.list().map((service): ServiceView => ({ ...service, convention: false }));
     const names = new Set(declared.map(({ name }) => name));
     return [...declared, ...found.filter(({ name }) => !names.has(name))].sort((a, b) => a.name < b.name ? -1 : 1);
   };
   return {
-    list,
+    after: (name) => list().filter((service) => service.name > name),
     get: (name) => list().find((service) => service.name === name),
+    userOf: (secret) =>
+      deployer.demanding().flatMap(({ revisions }) => revisions.toReversed())
+        .find(({ template }) => Object.values(template.secretEnv).includes(secret))?.name,
     revisions: (name) => {
       const state = deployer.get(name);
       if (state === undefined) return found.some((one) => one.name === name) ? [] : undefined;

@@ -1,8 +1,9 @@
 import { DockerCommand } from "../../src/docker/command.ts";
 import { messageOf, OperatorError } from "../../src/errors.ts";
 import { forward } from "./forward/forward.ts";
-import { store } from "./growth/store.ts";
-import { idle } from "./idle/sizes.ts";
+import { idle } from "./idle/idle.ts";
+import { openLoop } from "./open_loop/open_loop.ts";
+import { growth } from "./growth/growth.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
 import { coldStart } from "./starts/cold_start.ts";
@@ -21,13 +22,14 @@ import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 const SCENARIOS: Record<ScenarioId, Scenario> = {
   forward,
   cold: coldStart,
+  warmpool: warmPool,
   wake,
   herd,
   fifty,
+  openloop: openLoop,
+  growth,
   idle,
-  store,
   upgrade,
-  warmpool: warmPool,
 };
 
 /** Runs the bench; returns the exit code. */
@@ -47,7 +49,7 @@ async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     const findings = await bench(options, interrupt.signal);
-    const missed = findings.filter(({ met, correctness }) => met === false && (correctness || !options.quick));
+    const missed = findings.filter(({ met }) => met === false);
     for (const { what, value, bar } of missed) console.error(`bench: missed: ${what}: ${value}, the bar is ${bar}`);
     return missed.length > 0 ? 1 : 0;
   } catch (error) {
@@ -79,9 +81,14 @@ async function bench(options: Options, signal: AbortSignal): Promise<Finding[]> 
       await SCENARIOS[id]({ app, docker, folder: own, options, note: (line) => note(`${id}: ${line}`), signal }),
     );
   }
-  const findings = outcomes.flatMap(({ findings }) => findings);
+  const findings = outcomes.flatMap(({ findings }) => findings).map((finding) => judge(finding, options.quick));
   console.log([...outcomes.flatMap(({ tables = [] }) => tables), findingsTable(findings), machine].join("\n\n"));
   return findings;
+}
+
+/** A quick round tells of right answers only: how fast it was means nothing. */
+function judge({ met, ...finding }: Finding, quick: boolean): Finding {
+  return met === undefined || (quick && !finding.correctness) ? finding : { ...finding, met };
 }
 
 /** Says on stderr how far it is. */

@@ -5,7 +5,18 @@ import { BenchUsageError } from "./support/errors.ts";
 import { type Load, LOADS } from "./forward/loads.ts";
 
 /** What can be measured, in the order in which it is. */
-const SCENARIO_IDS = ["forward", "cold", "warmpool", "wake", "herd", "fifty", "idle", "store", "upgrade"] as const;
+const SCENARIO_IDS = [
+  "forward",
+  "cold",
+  "warmpool",
+  "wake",
+  "herd",
+  "fifty",
+  "openloop",
+  "growth",
+  "idle",
+  "upgrade",
+] as const;
 /** The name of something that can be measured. */
 export type ScenarioId = typeof SCENARIO_IDS[number];
 
@@ -33,6 +44,16 @@ export interface Options {
   readonly services: number;
   /** How many containers a new process takes over. */
   readonly adopted: number;
+  /** How many services are paused while cless idles. */
+  readonly pausedServices: number;
+  /** How long it is looked at then, each time. */
+  readonly idleSeconds: number;
+  /** How many services the open loop declares. */
+  readonly openLoopServices: number;
+  /** How many of them it sends requests to. */
+  readonly openLoopWarm: number;
+  /** How many services there are beside one. */
+  readonly manyServices: number;
 }
 
 /** What `--help` prints. */
@@ -72,6 +93,11 @@ export function readOptions(args: readonly string[]): Options | undefined {
     herds: quick ? 1 : 5,
     services: quick ? 10 : 50,
     adopted: quick ? 5 : 200,
+    pausedServices: quick ? 3 : 100,
+    idleSeconds: quick ? 2 : 20,
+    openLoopServices: quick ? 22 : 220,
+    openLoopWarm: quick ? 2 : 20,
+    manyServices: quick ? 200 : 10_000,
   };
 }
 

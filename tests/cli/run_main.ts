@@ -1,4 +1,5 @@
 import { main } from "../../src/cli/main.ts";
+import "../../src/cli/verbs.ts"; // the first run would load them, and take as long as that does on a machine that is busy
 
 /** How a run of the program ended. */
 export interface Run {

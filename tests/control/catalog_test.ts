@@ -23,7 +23,7 @@ function newCatalog() {
 
 Deno.test("services that were declared and those that were found are listed by name", async () => {
   const { catalog, deployer, found } = newCatalog();
-  assertEquals([catalog.list(), catalog.size], [[], 0]);
+  assertEquals([[...catalog.after("")], catalog.size], [[], 0]);
   found("bare");
   await deployer.deploy("app", input("one", { service: { domains: ["a.example"], revisionHistory: 3 } }), {
     ...AT_ONCE,
@@ -44,7 +44,10 @@ Deno.test("services that were declared and those that were found are listed by n
     createdAt: service.createdAt,
     updatedAt: service.updatedAt,
   });
-  assertEquals(catalog.list().map(({ name, convention }) => [name, convention]), [["app", false], ["bare", true]]);
+  assertEquals([...catalog.after("")].map(({ name, convention }) => [name, convention]), [["app", false], [
+    "bare",
+    true,
+  ]]);
   assertEquals(catalog.size, 2);
 });
 
@@ -126,8 +129,8 @@ Deno.test("a service that is not there is nowhere, and one that is declared is l
   assertEquals([catalog.get("app"), catalog.revisions("app")], [undefined, undefined]);
   found("app");
   await deployer.deploy("app", input("one"), AT_ONCE);
-  assertEquals(catalog.list().map(({ name, convention }) => [name, convention]), [["app", false]]);
+  assertEquals([...catalog.after("")].map(({ name, convention }) => [name, convention]), [["app", false]]);
   assertEquals(catalog.size, 1);
   await deployer.delete("app", { by: "ci" });
-  assertEquals([catalog.list(), catalog.revisions("app")], [[], undefined]);
+  assertEquals([[...catalog.after("")], catalog.revisions("app")], [[], undefined]);
 });

@@ -26,7 +26,7 @@ const LIST = `GET /containers/json?all=true&filters=${encodeURIComponent('{"labe
 
 /** A container as the engine's API lists it. */
 function container(name: string, state: string, labels: Record<string, string> = {}) {
-  return { Id: `id-of-${name}`, Names: [`/${name}`], State: state, Labels: labels };
+  return { Id: `id-of-${name}`, Names: [`/${name}`], State: state, Status: "Up 2 hours", Labels: labels };
 }
 
 socketTest("containers are listed by the socket as by the command", async (engine, socket, docker) => {
@@ -46,6 +46,7 @@ socketTest("containers are listed by the socket as by the command", async (engin
     revision: "golang-00001",
     imageId: "sha256:1",
     state: "paused",
+    status: "Up 2 hours",
     address: "10.9.0.2",
     origin: "http://10.9.0.2:8080",
   });

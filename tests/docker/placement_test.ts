@@ -49,7 +49,8 @@ function placeTest(name: string, fn: (docker: FakeDocker) => Promise<void>): voi
 
 /** A line of `docker ps`. */
 function line(id: string, state: string, address: string, origin: string): string {
-  const fields = { id, state, service: "golang", revision: REVISION.name, imageId: REVISION.imageId, address, origin };
+  const { imageId, name: revision } = REVISION;
+  const fields = { id, state, status: "Up 2 hours", service: "golang", revision, imageId, address, origin };
   return JSON.stringify(fields) + "\n";
 }
 
@@ -119,6 +120,7 @@ placeTest("containers are listed as what they are", async (docker) => {
     revision: REVISION.name,
     imageId: REVISION.imageId,
     state: "running",
+    upFor: 7_200_000,
     origin: "http://203.0.113.3:8080",
   });
   // Their output can be read.

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { probe } from "../../src/serving/pool/readiness.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";
@@ -58,6 +59,36 @@ forwardTest("an instance that goes on refusing a single request and yet lives is
   assertEquals([cless.launcher.called("launch"), cless.launcher.called("stop")], [["app-1", "app-2"], ["app-1"]]);
   await cless.idle();
 });
+
+forwardTest(
+  "an instance whose connections all end at once is replaced, and a GET goes on to the new one",
+  async (forward) => {
+    // So does Docker's forwarder where nobody listens behind it.
+    await using deaf = Origin.serving(() => Promise.resolve());
+    await using app = Origin.answering();
+    const clock = new FakeClock();
+    await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? deaf.url : app.url, clock, ask: probe });
+    const answer = await clock.until(cless.ask(requestText()));
+    assertEquals([answer.status, app.requests.length], [200, 1]);
+    assertEquals([cless.launcher.called("launch"), cless.launcher.called("stop")], [["app-1", "app-2"], ["app-1"]]);
+    await cless.idle();
+  },
+);
+
+forwardTest(
+  "an instance whose connections all end at once is replaced after a POST that is not sent again",
+  async (forward) => {
+    await using deaf = Origin.serving(async (connection) => void await connection.reader.request());
+    await using app = Origin.answering();
+    const clock = new FakeClock();
+    await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? deaf.url : app.url, clock, ask: probe });
+    assertEquals((await clock.until(cless.ask(requestText("POST /", [ONE], "hello")))).status, 502);
+    const { instance } = cless;
+    await clock.until(instance.untilMoved());
+    assertEquals((await cless.ask(requestText("POST /", [ONE], "hello"))).status, 200);
+    await cless.idle();
+  },
+);
 
 forwardTest("a request whose connections are refused for seconds, by new instances too, is a 502", async (forward) => {
   const dead = deadUrl();
@@ -150,15 +181,17 @@ forwardTest("a POST whose instance ends while it has it is a 502, and not sent a
 });
 
 forwardTest(
-  "a request whose instances end one after the other is sent to four of them, and to no more",
+  "a request that its instances die of is sent to two of them and to no more, and others do not pay for it",
   async (forward) => {
     await using app = Origin.serving(async (connection) => {
-      await connection.reader.request();
-      cless.launcher.end(cless.instance.id);
+      const request = await connection.reader.request();
+      if (request?.target === "/poison") cless.launcher.end(cless.instance.id, 1);
+      else await connection.send(OK);
     });
     await using cless: Harness = await Harness.warm({ forward, origin: app });
-    const answer = await cless.ask(requestText());
-    assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 4]);
+    const answer = await cless.ask(requestText("GET /poison"));
+    assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 2]);
+    assertEquals((await cless.ask(requestText())).status, 200);
     await cless.idle();
   },
 );

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { probe } from "../../src/serving/pool/readiness.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { Flow } from "../support/flow.ts";
 import { forwardTest } from "../support/forwarders.ts";
@@ -39,6 +40,28 @@ forwardTest(
     assertEquals([app.connections, cless.unanswered.size], [1, 0]);
   },
 );
+
+forwardTest("an app that hangs is replaced after the first request that it costs", async (forward) => {
+  const { app: hung, asked } = silentApp();
+  await using _ = hung;
+  await using app = Origin.answering();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({
+    forward,
+    origin: (n) => n === 0 ? hung.url : app.url,
+    clock,
+    requestTimeout: 5000,
+    ask: probe,
+  });
+  const { instance } = cless;
+  const answering = cless.ask(requestText());
+  await asked;
+  assertEquals((await clock.until(answering)).status, 504);
+  await clock.until(instance.untilMoved());
+  assertEquals((await cless.ask(requestText())).status, 200);
+  assertEquals(cless.launcher.called("launch"), ["app-1", "app-2"]);
+  await cless.idle();
+});
 
 forwardTest(
   "the request timeout begins with the request's arrival, also where an instance has to start first",

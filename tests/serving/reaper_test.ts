@@ -166,3 +166,30 @@ Deno.test("a container that is being removed is no orphan, and its address is ke
   await settle();
   assertEquals(kit.launcher.called("forget"), ["one"]);
 });
+
+Deno.test("a pool is looked after as long as it has instances, once more, and always where it keeps some up", async () => {
+  const kit = newKit();
+  const { pool, lease } = await start(kit);
+  const kept = kit.newPool();
+  const looked: string[] = [];
+  for (const [name, one] of Object.entries({ pool, kept })) {
+    const tick = one.tick.bind(one);
+    one.tick = (isKept) => {
+      looked.push(`${name} ${isKept}`);
+      tick(isKept);
+    };
+  }
+  const { launcher, fleet, clock } = kit;
+  const reaper = new Reaper({ launcher, fleet, clock, listening: () => true, kept: () => [kept] });
+  reaper.start();
+  await clock.advance(500);
+  assertEquals(looked.splice(0), ["pool false", "kept true"]);
+  lease.release();
+  await pool.sleep(0);
+  await settle();
+  await clock.advance(500);
+  assertEquals(looked.splice(0).sort(), ["kept true", "pool false"]);
+  await clock.advance(500);
+  assertEquals(looked, ["kept true"]);
+  reaper.stop();
+});

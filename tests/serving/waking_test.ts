@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { ClessError } from "../../src/errors.ts";
 import type { Waking } from "../../src/serving/services/route.ts";
 import { WakeRules } from "../../src/serving/services/wake_rules.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -68,3 +69,28 @@ netTest("a request that does not wake goes to nobody when the instance that has 
   assertEquals(refusalOf(await harness.ask(ROBOT)), ASLEEP);
   assertEquals(harness.launcher.called("launch").length, 1);
 });
+
+netTest(
+  "while what a service is started from cannot be read, each request is told so, and then it starts",
+  async () => {
+    let isBroken = true;
+    await using origin = Origin.answering();
+    await using harness = Harness.cold({
+      origin,
+      share: (pool) => ({
+        percent: 100,
+        get pool() {
+          if (isBroken) throw new ClessError("start_failed", "The service could not be started");
+          return pool;
+        },
+        get unmade() {
+          return isBroken ? "app-00001" : undefined;
+        },
+      }),
+    });
+    for (let n = 0; n < 2; n++) assertEquals(refusalOf(await harness.ask(PERSON)).slice(0, 2), [502, "start_failed"]);
+    isBroken = false;
+    assertEquals((await harness.ask(PERSON)).status, 200);
+    await harness.idle();
+  },
+);

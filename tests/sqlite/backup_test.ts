@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { OperatorError } from "../../src/errors.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, creationOf, fileIn, folderTest, modeOf, namesIn, noStore } from "./kit.ts";
+import { loaded } from "../support/loaded.ts";
 
 folderTest("a backup holds what was there when it was made, and can be put in the store's place", (folder) => {
   Deno.mkdirSync(`${folder}/restored`);
@@ -16,7 +17,7 @@ folderTest("a backup holds what was there when it was made, and can be put in th
     assertEquals(modeOf(fileIn(`${folder}/restored`)), "600");
   }
   using restored = SqliteStore.open(`${folder}/restored`);
-  assertEquals(restored.load(), { services: [creation.service], revisions: [creation.addRevision!] });
+  assertEquals(loaded(restored), { services: [creation.service], revisions: [creation.addRevision!] });
   assertEquals(restored.history("golang", 9), [creation.history]);
   assertEquals(restored.secretVersions().length, 1);
   restored.change(changeAfter(creation));

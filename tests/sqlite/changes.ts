@@ -2,6 +2,7 @@ import type { HistoryEntry, RevisionRecord, ServiceChange, ServiceRecord } from 
 import type { Store } from "../../src/control/store.ts";
 import type { Random } from "../support/random.ts";
 import { changeAfter, creationOf, entryOf, revisionOf } from "./kit.ts";
+import { loaded } from "../support/loaded.ts";
 
 const SERVICES = ["api", "golang", "web", "worker"];
 const MOST_REVISIONS = 4;
@@ -28,7 +29,7 @@ export class Model {
   /** What a store does hold. */
   static of(store: Store): Model {
     const model = new Model();
-    const { services, revisions } = store.load();
+    const { services, revisions } = loaded(store);
     for (const service of services) model.#services.set(service.name, service);
     for (const revision of revisions) model.#append(revision);
     for (const name of SERVICES) model.#history.set(name, store.history(name, Number.MAX_SAFE_INTEGER));

@@ -5,6 +5,7 @@ import { migrate } from "../../src/sqlite/migrations.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, creationOf, fileIn, folderTest, namesIn, revisionOf } from "./kit.ts";
 import { assertHolds, damaged, denied, deployUntilRefused, full, locked, refusal } from "./refusals.ts";
+import { loaded } from "../support/loaded.ts";
 
 /** A store whose connection a test can spoil. */
 function openWithConnection(folder: string): { store: SqliteStore; db: DatabaseSync } {
@@ -117,7 +118,7 @@ folderTest("a database with any page overwritten, or cut short, is refused when 
   assertEquals(refusal(() => SqliteStore.open(folder)), damaged(fileIn(folder)));
   Deno.writeFileSync(fileIn(folder), good); // a backup
   using store = SqliteStore.open(folder);
-  assertEquals(store.load().revisions.length, 59);
+  assertEquals(loaded(store).revisions.length, 59);
 });
 
 folderTest("a database that is damaged while it is open says so when that part is read", (folder) => {
@@ -128,7 +129,7 @@ folderTest("a database that is damaged while it is open says so when that part i
   const size = Deno.statSync(fileIn(folder)).size;
   Deno.writeFileSync(fileIn(folder), new Uint8Array(size).fill(0x55, 4096), { mode: 0o600 });
   db.exec("PRAGMA shrink_memory");
-  assertEquals(refusal(() => store.load()), damaged(fileIn(folder)));
+  assertEquals(refusal(() => loaded(store)), damaged(fileIn(folder)));
   assertEquals(refusal(() => store.backup(`${folder}/backup`)), damaged(fileIn(folder)));
   assertEquals(namesIn(folder), ["cless.sqlite", "cless.sqlite-shm", "cless.sqlite-wal"]);
 });
@@ -162,7 +163,7 @@ folderTest("a value that cannot have been written so is damage too", (folder) =>
   using _store = store;
   store.change(creationOf("golang"));
   db.exec("UPDATE revision SET template = '{\"image'");
-  assertEquals(refusal(() => store.load()), damaged(fileIn(folder)));
+  assertEquals(refusal(() => loaded(store)), damaged(fileIn(folder)));
 });
 
 folderTest("changes are refused while the file or its log has been moved away, for they would be lost", (folder) => {

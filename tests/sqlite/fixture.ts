@@ -9,6 +9,7 @@ import type { Store } from "../../src/control/store.ts";
 import { MIGRATIONS } from "../../src/sqlite/migrations.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, creationOf, entryOf, fileIn, revisionOf } from "./kit.ts";
+import { loaded } from "../support/loaded.ts";
 
 /** Puts into an empty store what the fixture of a version holds: all that was to be kept then. */
 export function fill(store: Store, version = MIGRATIONS.length): void {
@@ -46,13 +47,13 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
 }
 
 /** All of it, as a store gives it back. */
-export function contentOf(store: Store): ReturnType<Store["load"]> & {
+export function contentOf(store: Store): ReturnType<typeof loaded> & {
   history: HistoryEntry[];
   secrets: (SecretRecord | SecretVersion | undefined)[];
   tokens: TokenRecord[];
 } {
   return {
-    ...store.load(),
+    ...loaded(store),
     history: ["golang", "other", "gone"].flatMap((service) => store.history(service, 100)),
     secrets: [...store.secretVersions(), store.secret("key", 1)],
     tokens: store.tokens(),

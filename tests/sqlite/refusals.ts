@@ -3,6 +3,7 @@ import type { ServiceChange } from "../../src/control/records.ts";
 import { StoreUnavailable } from "../../src/control/store.ts";
 import type { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, revisionOf } from "./kit.ts";
+import { loaded } from "../support/loaded.ts";
 
 /** The message with which something is refused. */
 export function refusal(action: () => unknown): string {
@@ -32,7 +33,7 @@ export function deployUntilRefused(store: SqliteStore, from: ServiceChange): { k
 
 /** Fails unless a store holds exactly what was kept. */
 export function assertHolds(store: SqliteStore, { service }: ServiceChange): void {
-  const { services, revisions } = store.load();
+  const { services, revisions } = loaded(store);
   assertEquals(services, [service]);
   assertEquals(revisions.length, service.lastNumber);
   assertEquals(store.history("golang", 9999).length, service.generation);

@@ -3,6 +3,7 @@ import type { ServiceChange, TokenRecord } from "../../src/control/records.ts";
 import { DomainTakenError, StaleError } from "../../src/control/store.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, creationOf, entryOf, folderTest, revisionOf } from "./kit.ts";
+import { loaded } from "../support/loaded.ts";
 
 /** A test with an open store; `again` closes and opens it, so that all comes from the disk. */
 function storeTest(name: string, fn: (store: SqliteStore, again: () => SqliteStore) => void): void {
@@ -21,11 +22,11 @@ function storeTest(name: string, fn: (store: SqliteStore, again: () => SqliteSto
 
 /** Everything that a store says of services, for comparison. */
 function stateOf(store: SqliteStore, ...services: string[]): unknown {
-  return [store.load(), services.map((service) => store.history(service, 1000))];
+  return [loaded(store), services.map((service) => store.history(service, 1000))];
 }
 
 storeTest("a new store has nothing in it", (store) => {
-  assertEquals(store.load(), { services: [], revisions: [] });
+  assertEquals(loaded(store), { services: [], revisions: [] });
   assertEquals([store.history("golang", 10), store.secretVersions(), store.tokens()], [[], [], []]);
   assertEquals(store.secret("key", 1), undefined);
   assertEquals([store.deleteSecret("key"), store.deleteToken("ci")], [false, false]);
@@ -63,8 +64,8 @@ storeTest("a service comes back as it was kept, with all that it can have", (sto
   };
   store.change(creation);
   const expected = { services: [creation.service], revisions: [creation.addRevision!] };
-  assertEquals(store.load(), expected);
-  assertEquals(again().load(), expected);
+  assertEquals(loaded(store), expected);
+  assertEquals(loaded(again()), expected);
 });
 
 storeTest("services come by name, revisions by service and age", (store) => {
@@ -72,7 +73,7 @@ storeTest("services come by name, revisions by service and age", (store) => {
   for (const name of ["a", "b"]) {
     store.change({ ...changeAfter(creationOf(name)), addRevision: { ...revisionOf(name, 2), createdAt: 5 } });
   }
-  const { services, revisions } = store.load();
+  const { services, revisions } = loaded(store);
   assertEquals(services.map(({ name }) => name), ["a", "b", "c"]);
   const names = ["a-00001", "a-00002", "b-00001", "b-00002", "c-00001"];
   assertEquals(revisions.map(({ name }) => name), names);
@@ -90,13 +91,13 @@ storeTest("a change replaces the service, and leaves the revisions that it does 
     addRevision: revisionOf("golang", 2),
   };
   store.change(deploy);
-  assertEquals(store.load(), {
+  assertEquals(loaded(store), {
     services: [deploy.service],
     revisions: [creation.addRevision!, deploy.addRevision!],
   });
   const third = { ...changeAfter(deploy), addRevision: revisionOf("golang", 3), removeRevisions: ["golang-00001"] };
   store.change(third);
-  const { services, revisions } = again().load();
+  const { services, revisions } = loaded(again());
   assertEquals(services, [third.service]);
   assertEquals(revisions.map(({ name }) => name), ["golang-00002", "golang-00003"]);
 });
@@ -106,7 +107,7 @@ storeTest("a change removes no revision of another service", (store) => {
   store.change(creation);
   store.change(creationOf("b"));
   store.change({ ...changeAfter(creation), removeRevisions: ["b-00001", "none"] });
-  assertEquals(store.load().revisions.map(({ name }) => name), ["a-00001", "b-00001"]);
+  assertEquals(loaded(store).revisions.map(({ name }) => name), ["a-00001", "b-00001"]);
 });
 
 storeTest("a change of another generation than the one that is there is stale, and changes nothing", (store) => {
@@ -155,7 +156,7 @@ storeTest("a domain is free again when its service gives it up or is deleted", (
   store.change(b);
   store.delete("a", 2, entryOf("a", 9));
   store.change(changeAfter(b, { domains: ["two.example.org", "one.example.org"] }));
-  assertEquals(store.load().services.map(({ domains }) => domains), [["two.example.org", "one.example.org"]]);
+  assertEquals(loaded(store).services.map(({ domains }) => domains), [["two.example.org", "one.example.org"]]);
 });
 
 storeTest("a change whose last part cannot be kept changes nothing", (store) => {
@@ -179,7 +180,7 @@ storeTest("a deleted service takes its revisions with it, and leaves its history
   const state = stateOf(store, "a");
   assertEquals(state, stateOf(again(), "a"));
   store = again();
-  assertEquals(store.load().revisions.map(({ name }) => name), ["b-00001"]);
+  assertEquals(loaded(store).revisions.map(({ name }) => name), ["b-00001"]);
   assertEquals(store.history("a", 10), [end, a.history]);
   store.change(a); // from the beginning, with a revision of the same name
   assertEquals(store.history("a", 10), [end, a.history, a.history]);
@@ -261,4 +262,21 @@ storeTest("a token takes the place of one of the same name", (store, again) => {
   ]);
   assertEquals([store.deleteToken("ci"), store.deleteToken("ci")], [true, false]);
   assertEquals(store.tokens().map(({ name }) => name), ["a"]);
+});
+
+storeTest("a mark tells a revision that demands something before its first request", (store, again) => {
+  const demands = [
+    {},
+    { minInstances: 1 },
+    { warmPool: 1 },
+    { secretEnv: { KEY: "key" } },
+    { volumes: [{ source: "data", path: "/data", readOnly: false }] },
+  ];
+  for (const [number, template] of demands.entries()) {
+    const name = `app-${number}`;
+    store.change({ ...creationOf(name), addRevision: revisionOf(name, 1, template) });
+  }
+  const undemanding: string[] = [];
+  again().load(({ name }, marks) => void (marks.every((mark) => mark.undemanding) && undemanding.push(name)));
+  assertEquals(undemanding, ["app-0"]);
 });

@@ -1,11 +1,13 @@
-import type {
-  HistoryEntry,
-  RevisionRecord,
-  SecretRecord,
-  SecretVersion,
-  ServiceChange,
-  ServiceRecord,
-  TokenRecord,
+import {
+  type HistoryEntry,
+  markOf,
+  type RevisionMark,
+  type RevisionRecord,
+  type SecretRecord,
+  type SecretVersion,
+  type ServiceChange,
+  type ServiceRecord,
+  type TokenRecord,
 } from "../../src/control/records.ts";
 import { DomainTakenError, StaleError, type Store } from "../../src/control/store.ts";
 
@@ -22,11 +24,27 @@ export class FakeStore implements Store {
   readonly #lastVersions = new Map<string, number>();
   readonly #tokens = new Map<string, TokenRecord>();
 
-  load(): { services: ServiceRecord[]; revisions: RevisionRecord[] } {
-    return structuredClone({
-      services: [...this.#services.values()].sort(byName),
-      revisions: [...this.#revisions].sort((a, b) => a.service < b.service ? -1 : a.service > b.service ? 1 : 0),
-    });
+  load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void {
+    for (const service of [...this.#services.values()].sort(byName)) {
+      each(structuredClone(service), this.revisions(service.name).map(markOf));
+    }
+  }
+
+  service(name: string): ServiceRecord | undefined {
+    return structuredClone(this.#services.get(name));
+  }
+
+  services(after: string, limit: number): ServiceRecord[] {
+    const all = [...this.#services.values()].sort(byName);
+    return structuredClone(all.filter(({ name }) => name > after).slice(0, limit));
+  }
+
+  domainOwner(domain: string): string | undefined {
+    return [...this.#services.values()].find(({ domains }) => domains.includes(domain))?.name;
+  }
+
+  revisions(service: string): RevisionRecord[] {
+    return structuredClone(this.#revisions.filter((revision) => revision.service === service));
   }
 
   change(change: ServiceChange): void {

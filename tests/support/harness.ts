@@ -10,6 +10,7 @@ import { FetchForwarder } from "../../src/serving/fetch_forwarder.ts";
 import type { Forwarder } from "../../src/serving/forward.ts";
 import type { Instance } from "../../src/serving/pool/instance.ts";
 import { InstancePool } from "../../src/serving/pool/instance_pool.ts";
+import type { Ask } from "../../src/serving/pool/readiness.ts";
 import { type UnansweredRequest, UnansweredRequests } from "../../src/serving/unanswered_requests.ts";
 import { Proxy, type ProxyParts } from "../../src/serving/proxy.ts";
 import { Reaper } from "../../src/serving/reaper.ts";
@@ -17,6 +18,7 @@ import type { Waking } from "../../src/serving/services/route.ts";
 import { Router } from "../../src/serving/services/router.ts";
 import { Server } from "../../src/serving/server.ts";
 import { ConventionService } from "../../src/serving/services/convention_service.ts";
+import type { Share } from "../../src/serving/services/share.ts";
 import { ServiceMap } from "../../src/serving/services/service_map.ts";
 import { Starter, type StarterParts } from "../../src/serving/pool/starter.ts";
 import { WaitingRoom } from "../../src/serving/waiting_page/waiting_room.ts";
@@ -34,13 +36,19 @@ export interface HarnessOptions {
   readonly trustedProxies?: readonly string[];
   /** In ms. */
   readonly requestTimeout?: number;
+  /** How many requests an instance serves at once; any number where a test does not say. */
+  readonly concurrency?: number;
   readonly clock?: Clock;
   readonly listen?: string;
   readonly admin?: ProxyParts["admin"];
+  /** Makes the one share of a declared service of the app's pool. */
+  readonly share?: (pool: InstancePool) => Share;
   /** What is special about the service's waking. */
   readonly waking?: Waking;
   /** Waits for an app, in the place of the real probe. */
   readonly untilReady?: StarterParts["untilReady"];
+  /** Asks an app whether it is there; where it is missing, it always is. */
+  readonly ask?: Ask;
 }
 
 /** The whole request path without containers: a request for `app.localhost` goes to an origin of the test's own. */
@@ -79,6 +87,7 @@ export class Harness implements AsyncDisposable {
     const pool = this.#pool = new InstancePool({
       ...REVISION,
       requestTimeout: options.requestTimeout ?? REVISION.requestTimeout,
+      concurrency: options.concurrency ?? REVISION.concurrency,
     }, {
       launcher,
       starter,
@@ -86,6 +95,7 @@ export class Harness implements AsyncDisposable {
       maxPending: 100,
       newId: () => `app-${this.instances.length + 1}`,
       spares: fleet.spares,
+      ask: options.ask ?? (() => Promise.resolve(200)),
       note: (instance, owner) => {
         this.instances.push(instance);
         fleet.add(instance, owner);
@@ -96,9 +106,13 @@ export class Harness implements AsyncDisposable {
     });
     const services = new ServiceMap();
     services.put(
-      options.waking === undefined
+      options.waking === undefined && options.share === undefined
         ? new ConventionService("app", pool, () => {})
-        : new DeclaredService("app", { domains: [], shares: [{ pool, percent: 100 }], waking: options.waking }),
+        : new DeclaredService("app", {
+          domains: [],
+          shares: [options.share?.(pool) ?? { pool, percent: 100 }],
+          waking: options.waking,
+        }),
     );
     const reaper = new Reaper({ launcher, fleet, clock, listening: () => true });
     const proxy = new Proxy({
@@ -145,6 +159,11 @@ export class Harness implements AsyncDisposable {
     const instance = this.instances.at(-1);
     if (instance === undefined) throw new Error("No instance has been started");
     return instance;
+  }
+
+  /** How many requests wait for an instance. */
+  get waiting(): number {
+    return this.#pool.waiting;
   }
 
   /** A connection as a client's. */

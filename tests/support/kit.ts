@@ -12,6 +12,7 @@ import { ServiceMap } from "../../src/serving/services/service_map.ts";
 import { Starter } from "../../src/serving/pool/starter.ts";
 import type { Failure } from "../../src/serving/pool/crash_loop.ts";
 import type { Probe } from "../../src/serving/pool/liveness.ts";
+import type { Ask } from "../../src/serving/pool/readiness.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { FakeImages } from "./fake_images.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
@@ -32,6 +33,8 @@ export interface KitOptions {
   readonly random?: () => number;
   /** Asks an app whether it is well. */
   readonly probe?: Probe;
+  /** Asks an app whether it is there. */
+  readonly ask?: Ask;
   /** Is told of every failure. */
   readonly failed?: (failure: Failure) => void;
   /** Waits for an app, in the place of the real probe. */
@@ -46,6 +49,7 @@ export function newKit(
     maxPending = 100,
     random = () => 0.5,
     probe,
+    ask,
     failed,
     untilReady = () => Promise.resolve(),
     before = (launcher) => launcher,
@@ -74,6 +78,7 @@ export function newKit(
       new InstancePool(revision, {
         ...{ launcher, starter, clock, maxPending, newId, note, random, spares: fleet.spares },
         ...(probe === undefined ? {} : { probe }),
+        ...(ask === undefined ? {} : { ask }),
         ...(failed === undefined ? {} : { failed }),
       }),
   };

@@ -5,8 +5,9 @@ import { pause } from "../../src/serving/clock.ts";
 import type { Instance, Lease } from "../../src/serving/pool/instance.ts";
 import type { InstancePool } from "../../src/serving/pool/instance_pool.ts";
 import { type Container, EngineAway } from "../../src/serving/launcher.ts";
+import type { Probed } from "../../src/serving/pool/readiness.ts";
 import { settle } from "./fake_clock.ts";
-import { type Kit, newKit } from "./kit.ts";
+import { type Kit, newKit, untilAborted } from "./kit.ts";
 
 const TICK_MS = 500;
 const EVENT_DELAY_MS = 20;
@@ -19,6 +20,8 @@ export interface Mood {
   readonly delay: number;
   /** What comes of it: also an order that was carried out may be reported as failed. */
   readonly outcome: "done" | "refused" | "done but reported as failed" | "away";
+  /** How much longer a pause takes, ms. */
+  readonly hang?: number;
 }
 
 const GOOD: Mood = { delay: 0, outcome: "done" };
@@ -45,7 +48,7 @@ export class PoolWorld {
   readonly #wrongs: string[] = [];
   #mood: Mood = GOOD;
   #pausing = 0;
-  /** How many starts the engine or an app has made fail. */
+  /** How many starts and resumes the engine or an app has made fail. */
   #spoilt = 0;
   #retired = false;
   #kept = true;
@@ -53,13 +56,14 @@ export class PoolWorld {
 
   constructor(revision: Revision) {
     this.#revision = revision;
-    this.kit = newKit({ maxPending: 10_000 });
+    this.kit = newKit({ maxPending: 10_000, ask: (url, signal) => this.#app(url, signal) });
     const { clock, fleet, launcher } = this.kit;
     const add = fleet.add.bind(fleet);
     fleet.add = (instance, pool) => {
       this.#instances.push(instance);
-      instance.onChange = () => {
-        if (instance.state === "failed") this.#spoilt++;
+      instance.onChange = (before) => {
+        const isLost = before === "paused" && instance.state === "draining" && this.pool.waiting > 0;
+        if (instance.state === "failed" || isLost) this.#spoilt++;
         this.#check();
       };
       add(instance, pool);
@@ -76,7 +80,11 @@ export class PoolWorld {
     };
     launcher.on.pause = async (id) => {
       this.#pausing++;
+      const { hang = 0 } = this.#mood;
+      if (hang > 0) await pause(clock, hang);
       await this.#obey(() => this.#put(id, "paused")).finally(() => this.#pausing--);
+      // The app has answered meanwhile, and is given requests: nobody can tell that it is paused all the same.
+      if (this.#instances.some((instance) => instance.id === id && instance.state !== "paused")) this.#touched.add(id);
     };
     launcher.on.resume = (id) => this.#obey(() => this.#put(id, "running"));
     launcher.on.stop = launcher.on.remove = () => this.#obey(() => {});
@@ -89,8 +97,8 @@ export class PoolWorld {
     return this.#pausing > 0;
   }
 
-  /** A request comes. */
-  ask(): void {
+  /** A request comes. @param quiet Whether it wakes nobody, and goes away where nobody is awake. */
+  ask(quiet = false): void {
     const asked: Asked = {
       number: this.requests.length,
       client: new AbortController(),
@@ -100,11 +108,12 @@ export class PoolWorld {
     };
     const isFirst = !this.requests.some(({ state }) => state === "waiting");
     this.requests.push(asked);
-    const lease = this.pool.claim();
+    const lease = this.pool.claim(quiet);
     if (lease !== undefined) {
       if (!isFirst) this.#wrongs.push(`${asked.number} overtakes who waits`);
       return this.#served(asked, lease);
     }
+    if (quiet) return this.end(asked);
     this.pool.hold(asked.client.signal).then(
       ({ lease }) => this.#served(asked, lease),
       (error) => this.#failed(asked, error),
@@ -276,6 +285,13 @@ export class PoolWorld {
         this.#wrongs.push(`${id} has requests and is ${container?.state}`);
       }
     }
+  }
+
+  /** What an app does when it is asked: one that runs answers, and all others are silent. */
+  async #app(url: string, signal: AbortSignal): Promise<Probed> {
+    if (this.kit.launcher.containers.get(new URL(url).hostname)?.state === "running") return 200;
+    await untilAborted(signal).catch(() => {});
+    return "silent";
   }
 
   async #obey(act: () => void): Promise<void> {

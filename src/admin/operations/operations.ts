@@ -1,7 +1,7 @@
-import { askOperation } from "../ask.ts";
+import { askOperation } from "./ask.ts";
 import { backupOperation } from "./backup.ts";
 import { eventOperations } from "./events.ts";
-import { healthOperations } from "../health.ts";
+import { healthOperations } from "./health.ts";
 import { historyOperations } from "./history.ts";
 import { instanceOperations } from "./instances.ts";
 import { logOperations } from "./logs.ts";

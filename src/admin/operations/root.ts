@@ -1,10 +1,7 @@
 import { z } from "zod";
 import { json } from "../answer.ts";
 import { operation } from "../operation.ts";
-
-/** What the API is for, on one line. */
-export const PURPOSE =
-  "This is the admin API of cless; send the token from the data-dir as `Authorization: Bearer TOKEN`";
+import { PURPOSE } from "../purpose.ts";
 
 const RESOURCES = {
   services: "/v1/services",

@@ -6,7 +6,6 @@ import { done, json } from "../answer.ts";
 import { checkType, readBytes } from "../body.ts";
 import { shown } from "../names.ts";
 import { operation } from "../operation.ts";
-import type { AdminParts } from "../parts.ts";
 import { flag } from "../query.ts";
 import { time, timeOf } from "../views.ts";
 
@@ -73,7 +72,7 @@ export const secretOperations = [
     answers: { 204: { description: "It is gone" } },
     errors: ["not_found", "conflict", "store_unavailable"],
     run: ({ parts, params: { name }, query: { force } }) => {
-      const user = force ? undefined : userOf(parts, name);
+      const user = force ? undefined : parts.catalog.userOf(name);
       if (user !== undefined) {
         throw new ClessError(
           "conflict",
@@ -85,16 +84,6 @@ export const secretOperations = [
     },
   }),
 ];
-
-/** The name of a revision that has a secret. */
-function userOf({ catalog }: Pick<AdminParts, "catalog">, secret: string): string | undefined {
-  for (const { name } of catalog.list()) {
-    for (const { name: revision, template } of catalog.revisions(name) ?? []) {
-      if (Object.values(template.secretEnv).includes(secret)) return revision;
-    }
-  }
-  return undefined;
-}
 
 function showSecret({ name, version, createdAt }: SecretVersion): z.input<typeof secretView> {
   return { name, version, createdAt: timeOf(createdAt) };

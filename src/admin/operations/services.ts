@@ -62,13 +62,18 @@ export const serviceOperations = [
     run: ({ parts, query, target }) => {
       const { limit = 100, cursor, q, convention, declaredBy } = query;
       const last = cursor === undefined ? "" : readCursor(cursor);
-      const found = parts.catalog.list().filter((service) =>
-        service.name > last && (q === undefined || service.name.includes(q)) &&
-        (convention === undefined || service.convention === (convention === "true")) &&
-        (declaredBy === undefined || service.declaredBy === declaredBy)
-      );
-      const page = found.slice(0, limit);
-      const headers = found.length > limit ? { link: nextLink(target, cursorOf(page.at(-1)!.name)) } : {};
+      const page: ServiceView[] = [];
+      let isLast = true;
+      for (const service of parts.catalog.after(last)) {
+        const isMeant = (q === undefined || service.name.includes(q)) &&
+          (convention === undefined || service.convention === (convention === "true")) &&
+          (declaredBy === undefined || service.declaredBy === declaredBy);
+        if (!isMeant) continue;
+        isLast = page.length < limit;
+        if (!isLast) break;
+        page.push(service);
+      }
+      const headers = isLast ? {} : { link: nextLink(target, cursorOf(page.at(-1)!.name)) };
       return json(page.map((service) => showService(service, parts.urlOf)), { headers });
     },
   }),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { TOKEN_NAME } from "../../control/access/tokens.ts";
-import { check, strict } from "../../control/schema/invalid.ts";
+import { check, strict } from "../../control/schema/check.ts";
 import { ClessError } from "../../errors.ts";
 import { done, json } from "../answer.ts";
 import { readJson } from "../body.ts";

@@ -1,5 +1,6 @@
-import { checkTagLength, targetsSchema } from "../../control/schema/schema.ts";
-import { check } from "../../control/schema/invalid.ts";
+import { check } from "../../control/schema/check.ts";
+import { checkTagLength } from "../../control/schema/names.ts";
+import { targetsSchema } from "../../control/schema/schema.ts";
 import type { Traffic } from "../../domain/traffic.ts";
 import { readJson } from "../body.ts";
 import { readIfMatch } from "../etag.ts";

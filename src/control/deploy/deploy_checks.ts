@@ -1,9 +1,9 @@
 import type { TemplateInput } from "../../domain/template.ts";
 import type { Traffic } from "../../domain/traffic.ts";
 import type { DeployWish } from "./deploy_plan.ts";
-import type { Ledger } from "./ledger.ts";
-import { checkTagLength } from "../schema/schema.ts";
+import type { ServiceStates } from "./service_states.ts";
 import { InvalidError } from "../schema/invalid.ts";
+import { checkTagLength } from "../schema/names.ts";
 import { DomainTakenError } from "../store.ts";
 
 /** What this machine and its settings allow. */
@@ -21,10 +21,10 @@ export interface DeployRules {
 /** Checks what is wrong with a deploy whatever its image is: all of it before anything is pulled or tried. */
 export class DeployChecks {
   readonly #rules: DeployRules;
-  readonly #services: Pick<Ledger, "get" | "states">;
+  readonly #services: Pick<ServiceStates, "has" | "ownerOf">;
 
   /** @param services The services as they are. */
-  constructor(rules: DeployRules, services: Pick<Ledger, "get" | "states">) {
+  constructor(rules: DeployRules, services: Pick<ServiceStates, "has" | "ownerOf">) {
     this.#rules = rules;
     this.#services = services;
   }
@@ -57,17 +57,15 @@ export class DeployChecks {
    * @throws {DomainTakenError} For the first that does.
    */
   checkDomains(name: string, domains: readonly string[] = []): void {
-    const isNew = this.#services.get(name) === undefined;
+    const isNew = !this.#services.has(name);
     const wanted = [...domains, ...isNew ? this.#rules.baseDomains.map((base) => `${name}.${base}`) : []];
     for (const hostname of domains) {
       const owner = this.#serviceAt(hostname);
       if (owner !== undefined && owner !== name) throw new DomainTakenError(hostname, owner);
     }
-    if (wanted.length === 0) return;
-    for (const { service } of this.#services.states()) {
-      if (service.name === name || service.domains.length === 0) continue;
-      const taken = wanted.find((hostname) => service.domains.includes(hostname));
-      if (taken !== undefined) throw new DomainTakenError(taken, service.name);
+    for (const hostname of wanted) {
+      const owner = this.#services.ownerOf(hostname);
+      if (owner !== undefined && owner !== name) throw new DomainTakenError(hostname, owner);
     }
   }
 
@@ -75,7 +73,8 @@ export class DeployChecks {
   #serviceAt(hostname: string): string | undefined {
     const base = this.#rules.baseDomains.find((base) => hostname.endsWith(`.${base}`));
     const label = base === undefined ? "" : hostname.slice(0, -base.length - 1);
-    return this.#services.get(label.replace(/^[^.]*--/, ""))?.service.name;
+    const name = label.replace(/^[^.]*--/, "");
+    return this.#services.has(name) ? name : undefined;
   }
 }
 

@@ -60,8 +60,8 @@ export class Deployer {
   constructor(parts: DeployerParts) {
     this.#parts = parts;
     const trial = new Trial(parts);
-    const volumes = new VolumeHandover({ ...parts, trial }, () => this.#ledger.states());
-    const pulled = this.#pulled = new PulledImages({ ...parts, isKept: (fits) => this.#ledger.isKept(fits) });
+    const volumes = new VolumeHandover({ ...parts, trial }, () => this.#ledger.states.demanding());
+    const pulled = this.#pulled = new PulledImages({ ...parts, kept: () => this.#ledger.states.images });
     const ledger = this.#ledger = new Ledger({ ...parts, pulled, volumes });
     this.#deploys = new Deploys({ ...parts, ledger, trial, pulled });
   }
@@ -88,14 +88,39 @@ export class Deployer {
     return this.#onTheWay.close(reason);
   }
 
-  /** A service as it is kept. */
+  /** A service with its revisions. @throws {StoreUnavailable} */
   get(name: string): ServiceState | undefined {
-    return this.#ledger.get(name);
+    return this.#ledger.states.get(name);
   }
 
-  /** Every service, in no order. */
-  list(): ServiceState[] {
-    return [...this.#ledger.states()];
+  /** Whether there is a service of that name. */
+  has(name: string): boolean {
+    return this.#ledger.states.has(name);
+  }
+
+  /** A service without its revisions. @throws {StoreUnavailable} */
+  service(name: string): ServiceRecord | undefined {
+    return this.#ledger.states.service(name);
+  }
+
+  /** How many services there are. */
+  get size(): number {
+    return this.#ledger.states.size;
+  }
+
+  /** Every service, by name. @throws {StoreUnavailable} */
+  list(): ServiceRecord[] {
+    return [...this.after("")];
+  }
+
+  /** Those with a revision that has volumes or secrets, or keeps instances up. @throws {StoreUnavailable} */
+  demanding(): ServiceState[] {
+    return this.#ledger.states.demanding();
+  }
+
+  /** The services whose names come after one, by name; to be read at once. @throws {StoreUnavailable} */
+  after(name: string): Iterable<ServiceRecord> {
+    return this.#ledger.states.after(name);
   }
 
   /**

@@ -10,7 +10,7 @@ import type { Publisher } from "./publisher.ts";
 import type { PulledImages } from "./pulled_images.ts";
 import type { RevisionRecord, ServiceRecord } from "../records.ts";
 import type { RevisionSecrets } from "./runtime_revision.ts";
-import { lastNumbers, type ServiceState } from "./service_state.ts";
+import { lastNumbers } from "./service_state.ts";
 import type { Store } from "../store.ts";
 import type { Trial } from "./trial.ts";
 import type { HandoverOptions } from "../volumes/volume_handover.ts";
@@ -80,7 +80,7 @@ interface Deploy {
   readonly input: DeployInput;
   readonly options: PlanOptions & Partial<Pick<DeployOptions, "wait">>;
   /** The service when it began. */
-  readonly begun: ServiceState | undefined;
+  readonly begun: ServiceRecord | undefined;
   readonly content: Content;
   /** The number that a new revision gets. */
   readonly number: number;
@@ -99,7 +99,7 @@ export class Deploys {
     this.#parts = parts;
     this.#ledger = parts.ledger;
     this.#contents = new ContentFinder(parts);
-    this.#checks = new DeployChecks(parts.rules, parts.ledger);
+    this.#checks = new DeployChecks(parts.rules, parts.ledger.states);
   }
 
   /** What a deploy would come to; changes and pulls nothing. @throws As {@linkcode run} does. */
@@ -107,7 +107,7 @@ export class Deploys {
     const begun = await this.#begin(name, input, options);
     const { content, pull } = await this.#contents.foresee(canonicalTemplate(input.template));
     const plan = this.#plan({ name, input, options, begun, content, number: this.#nextNumber(name) });
-    return previewOf(begun?.service, plan, pull);
+    return previewOf(begun, plan, pull);
   }
 
   /** Carries out a deploy; only one of a service at a time. @param signal Calls it off, with its reason. */
@@ -148,7 +148,7 @@ export class Deploys {
       signal.throwIfAborted();
       const { revision, change } = this.#plan(deploy);
       const service = change === undefined
-        ? this.#ledger.get(name)!.service
+        ? this.#ledger.states.service(name)!
         : await this.#ledger.keep(change, { ...options, signal });
       if (change?.addRevision !== undefined) this.#tried.delete(name); // the service knows it now
       const isNew = change !== undefined && change.expectedGeneration === undefined;
@@ -157,8 +157,8 @@ export class Deploys {
   }
 
   /** Checks all that can be known before anything is looked for. */
-  async #begin(name: string, input: DeployInput, { ifMatch }: PlanOptions): Promise<ServiceState | undefined> {
-    const begun = this.#ledger.get(name);
+  async #begin(name: string, input: DeployInput, { ifMatch }: PlanOptions): Promise<ServiceRecord | undefined> {
+    const begun = this.#ledger.states.service(name);
     checkGeneration(name, begun, ifMatch);
     await this.#checks.check(name, input);
     this.#checks.checkDomains(name, input.service.domains);
@@ -167,9 +167,9 @@ export class Deploys {
 
   /** Works out what a deploy changes as things are now; a new revision has one name, however often it is worked out. */
   #plan({ name, input, options, begun, content, number }: Deploy): DeployPlan {
-    const state = this.#ledger.get(name);
+    const state = this.#ledger.states.get(name);
     if (begun !== undefined && state === undefined) throw wasDeleted(name);
-    checkGeneration(name, state, options.ifMatch);
+    checkGeneration(name, state?.service, options.ifMatch);
     this.#checks.checkDomains(name, input.service.domains);
     const { by, declaredBy } = options;
     const context = { name, state, last: this.#lastOf(name), number, at: this.#parts.now(), by };
@@ -179,7 +179,7 @@ export class Deploys {
   }
 
   #lastOf(name: string): { readonly generation: number; readonly lastNumber: number } {
-    return this.#ledger.get(name)?.service ?? lastNumbers(this.#parts.store.history(name, HISTORY_ENTRIES));
+    return this.#ledger.states.service(name) ?? lastNumbers(this.#parts.store.history(name, HISTORY_ENTRIES));
   }
 
   #note({ name, number }: Deploy): void {

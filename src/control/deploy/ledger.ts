@@ -7,9 +7,10 @@ import type { Emit } from "../events/emit.ts";
 import type { Publisher } from "./publisher.ts";
 import type { PulledImages } from "./pulled_images.ts";
 import { QueueByName } from "./queue_by_name.ts";
-import type { HistoryEntry, RevisionRecord, ServiceChange, ServiceRecord } from "../records.ts";
+import { type HistoryEntry, markOf, type ServiceChange, type ServiceRecord } from "../records.ts";
 import type { RevisionLauncher } from "../volumes/revision_launcher.ts";
 import type { ServiceState } from "./service_state.ts";
+import { ServiceStates } from "./service_states.ts";
 import { StaleError, type Store } from "../store.ts";
 import type { HandoverOptions, VolumeHandover } from "../volumes/volume_handover.ts";
 
@@ -29,50 +30,34 @@ export interface LedgerParts {
 /** The services as they are: a change goes to the store, to here, and to what requests see, or to none of them. */
 export class Ledger {
   readonly #parts: LedgerParts;
-  readonly #states = new Map<string, ServiceState>();
+  /** Every service as it is. */
+  readonly states: ServiceStates;
   readonly #queue = new QueueByName();
 
   constructor(parts: LedgerParts) {
     this.#parts = parts;
+    this.states = new ServiceStates(parts.store);
   }
 
   /** Publishes everything that is in the store; a service that cannot be published is logged, and can be deployed anew. */
   load(): void {
-    const { store, publisher } = this.#parts;
-    const { services, revisions } = store.load();
-    const byService = Map.groupBy(revisions, ({ service }) => service);
-    for (const service of services) {
-      const state = { service, revisions: byService.get(service.name) ?? [] };
-      this.#states.set(service.name, state);
-      try {
-        publisher.publish(state.service, state.revisions);
-      } catch (error) {
-        log.error("cannot publish a service", { service: service.name, reason: messageOf(error) });
-      }
+    const { publisher, store } = this.#parts;
+    store.load((service, marks) => {
+      this.states.set(service.name, marks, undefined);
+      if (this.states.isDemanding(service.name)) return;
+      tryPublish(service.name, () => publisher.publishAsleep(service, marks));
+    });
+    // Their secrets come from the store too, which has to be done with the rest first.
+    for (const { revisions, service } of this.states.demanding()) {
+      tryPublish(service.name, () => publisher.publish(service, revisions));
     }
-  }
-
-  /** A service as it is kept. */
-  get(name: string): ServiceState | undefined {
-    return this.#states.get(name);
-  }
-
-  /** Every service, in no order. */
-  states(): Iterable<ServiceState> {
-    return this.#states.values();
-  }
-
-  /** Whether there is such a revision in any service. */
-  isKept(fits: (revision: RevisionRecord) => boolean): boolean {
-    for (const { revisions } of this.#states.values()) if (revisions.some(fits)) return true;
-    return false;
   }
 
   /** A service that must be there, at a certain generation if any. @throws {NotFound} @throws {StaleError} */
   expect(name: string, ifMatch: number | undefined): ServiceState {
-    const state = this.#states.get(name);
+    const state = this.states.get(name);
     if (state === undefined) throw new NotFound(`there is no service ${name}`);
-    checkGeneration(name, state, ifMatch);
+    checkGeneration(name, state.service, ifMatch);
     return state;
   }
 
@@ -107,11 +92,11 @@ export class Ledger {
    *
    * @throws {StaleError} @throws {StoreUnavailable} As {@linkcode Store.delete} does; nothing has changed then.
    */
-  remove({ service, revisions }: ServiceState, history: HistoryEntry): { readonly gone: Promise<void> } {
+  remove(state: ServiceState, history: HistoryEntry): { readonly gone: Promise<void> } {
     const { emit, publisher, pulled, store } = this.#parts;
-    const { generation, name } = service;
+    const { revisions, service: { generation, name } } = state;
     store.delete(name, generation, history);
-    this.#states.delete(name);
+    this.states.delete(state);
     publisher.remove(name);
     emit("service.deleted", name, {});
     pulled.leave(revisions);
@@ -121,11 +106,11 @@ export class Ledger {
   async #keep(change: ServiceChange, made: readonly InstancePool[]): Promise<ServiceRecord> {
     const { emit, publisher, pulled, store } = this.#parts;
     const { service, removeRevisions = [] } = change;
-    const before = this.#states.get(service.name);
+    const before = this.states.get(service.name);
     const after = this.#after(change);
     const publish = await publisher.prepare(service, after.revisions, made);
     store.change(change);
-    this.#states.set(service.name, after);
+    this.states.set(service.name, after.revisions.map(markOf), before);
     publish();
     tellOf(emit, before?.service, change);
     pulled.leave(before?.revisions.filter(({ name }) => removeRevisions.includes(name)) ?? []);
@@ -133,7 +118,7 @@ export class Ledger {
   }
 
   #after({ service, addRevision, removeRevisions = [] }: ServiceChange): ServiceState {
-    const before = this.#states.get(service.name)?.revisions ?? [];
+    const before = this.states.get(service.name)?.revisions ?? [];
     const revisions = [...before, ...addRevision === undefined ? [] : [addRevision]];
     return { service, revisions: revisions.filter(({ name }) => !removeRevisions.includes(name)) };
   }
@@ -145,12 +130,20 @@ export class Ledger {
   }
 }
 
+function tryPublish(service: string, publish: () => void): void {
+  try {
+    publish();
+  } catch (error) {
+    log.error("cannot publish a service", { service, reason: messageOf(error) });
+  }
+}
+
 /** @throws {StaleError} Where a service is not at the generation that it must have. */
-export function checkGeneration(name: string, state: ServiceState | undefined, ifMatch: number | undefined): void {
-  if (ifMatch === undefined || state?.service.generation === ifMatch) return;
+export function checkGeneration(name: string, service: ServiceRecord | undefined, ifMatch: number | undefined): void {
+  if (ifMatch === undefined || service?.generation === ifMatch) return;
   throw new StaleError(
-    state === undefined
+    service === undefined
       ? `the service ${name} is not there any more`
-      : `the service ${name} was changed in the meantime: it is at ${state.service.generation}, and not at ${ifMatch}`,
+      : `the service ${name} was changed in the meantime: it is at ${service.generation}, and not at ${ifMatch}`,
   );
 }

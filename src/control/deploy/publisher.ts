@@ -1,6 +1,6 @@
 import type { Limits, Revision } from "../../domain/revision.ts";
-import { resolveTraffic, type Traffic } from "../../domain/traffic.ts";
-import { messageOf } from "../../errors.ts";
+import { resolveTraffic, type Traffic, type TrafficTarget } from "../../domain/traffic.ts";
+import { ClessError, messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
 import { DeclaredService } from "../../serving/services/declared_service.ts";
 import type { InstancePool } from "../../serving/pool/instance_pool.ts";
@@ -8,6 +8,7 @@ import type { RetiringPools } from "../../serving/pool/retiring_pools.ts";
 import type { ServiceMap } from "../../serving/services/service_map.ts";
 import type { RevisionRecord, ServiceRecord } from "../records.ts";
 import type { RevisionEnv } from "../secrets/revision_env.ts";
+import { type PoolMaker, type Share, SleepingShare } from "../../serving/services/share.ts";
 import type { Waking } from "../../serving/services/route.ts";
 import { WakeRules } from "../../serving/services/wake_rules.ts";
 import { runtimeRevision } from "./runtime_revision.ts";
@@ -19,6 +20,8 @@ export interface PublisherParts {
   readonly services: ServiceMap;
   readonly limits: Limits;
   readonly env: Pick<RevisionEnv, "of">;
+  /** The revisions of a service. @throws {StoreUnavailable} */
+  readonly revisions: (service: string) => readonly RevisionRecord[];
   readonly newPool: (revision: Revision) => InstancePool;
   /** Takes the pools that no request goes to any more. */
   readonly retiring: Pick<RetiringPools, "retire" | "gone">;
@@ -26,12 +29,18 @@ export interface PublisherParts {
   readonly random?: () => number;
 }
 
+/** A revision whose pool is not made yet; there are many, and each has to be small. */
+type Sleeper = Pick<RevisionRecord, "name" | "service">;
+
 /** Has requests see services as the records say. A revision that is published keeps its pool from one publication to the next. */
 export class Publisher {
   readonly #parts: PublisherParts;
+  /** Makes the pools of revisions that are asleep. */
+  readonly #maker: PoolMaker<Sleeper>;
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
+    this.#maker = { make: (sleeper) => this.#wake(sleeper) };
   }
 
   /** Makes a pool for a revision that is not published yet. @throws Where a secret of it cannot be read. */
@@ -52,14 +61,15 @@ export class Publisher {
     return this.#parts.retiring.gone(name);
   }
 
-  /** The pools that a service's requests may go to now. */
+  /** The pools that a service's requests may go to now, without those that nobody has needed yet. */
   pools(name: string): readonly InstancePool[] {
     return this.#parts.services.get(name)?.pools() ?? [];
   }
 
-  /** The pool of a published revision. */
+  /** The pool of a published revision; made now, where nobody has needed it yet. */
   poolOf(service: string, revision: string): InstancePool | undefined {
-    return this.pools(service).find((pool) => pool.revision.name === revision);
+    const found = this.#parts.services.get(service);
+    return found?.convention ? found.pools().find((pool) => pool.revision.name === revision) : found?.poolOf(revision);
   }
 
   /**
@@ -76,17 +86,18 @@ export class Publisher {
     revisions: readonly RevisionRecord[],
     made: readonly InstancePool[] = [],
   ): Promise<() => void> {
-    const names = needed(service).map(({ revision }) => revision);
-    const pools = await Promise.all(
-      names.map((name) =>
-        made.find((pool) => pool.revision.name === name) ?? this.poolOf(service.name, name) ??
-          this.newPool(recordOf(service, revisions, name))
-      ),
+    const shares = await Promise.all(
+      needed(service).map(async (target) => {
+        const { revision: name } = target;
+        const pool = made.find((pool) => pool.revision.name === name) ?? this.poolOf(service.name, name) ??
+          await this.newPool(recordOf(service, revisions, name));
+        return shareOf(target, pool);
+      }),
     );
-    const declared = this.#declare(service, pools);
+    const declared = this.#declare(service, shares);
     return () => {
       this.#swap(declared, made);
-      for (const pool of declared.served()) pool.keepMinimum();
+      for (const pool of declared.kept()) pool.keepMinimum();
     };
   }
 
@@ -95,17 +106,21 @@ export class Publisher {
    * says why it fails.
    */
   publish(service: ServiceRecord, revisions: readonly RevisionRecord[]): void {
-    const { env, limits, newPool } = this.#parts;
-    const pools = needed(service).map(({ revision: name }) => {
-      const published = this.poolOf(service.name, name);
-      if (published !== undefined) return published;
-      const revision = runtimeRevision(recordOf(service, revisions, name), limits);
-      env.of(revision).catch((error) =>
-        log.error("cannot read a secret", { service: service.name, revision: name, reason: messageOf(error) })
-      );
-      return newPool(revision);
+    const shares = needed(service).map((target) => {
+      const { revision: name } = target;
+      const pool = this.poolOf(service.name, name) ?? this.#poolOfLeft(recordOf(service, revisions, name));
+      return shareOf(target, pool);
     });
-    this.#swap(this.#declare(service, pools), []);
+    this.#swap(this.#declare(service, shares), []);
+  }
+
+  /** Publishes a service as it was left, of whose revisions nothing matters before its first request: that reads them. */
+  publishAsleep(service: ServiceRecord, revisions: readonly Pick<RevisionRecord, "name">[]): void {
+    const shares = needed(service).map((target) => {
+      const { name } = recordOf(service, revisions, target.revision);
+      return new SleepingShare(target, { name, service: service.name }, this.#maker);
+    });
+    this.#swap(this.#declare(service, shares), []);
   }
 
   /** Ends a service, where there is one: from now on its hostnames are unknown. Its containers go in the background. */
@@ -116,16 +131,34 @@ export class Publisher {
     for (const pool of pools) retiring.retire(pool);
   }
 
-  #declare(service: ServiceRecord, pools: readonly InstancePool[]): DeclaredService {
+  #declare(service: ServiceRecord, shares: readonly Share[]): DeclaredService {
     const { random } = this.#parts;
-    const shares = needed(service).map(({ percent, tag }, at) => ({
-      pool: pools[at]!,
-      percent,
-      ...(tag === undefined ? {} : { tag }),
-    }));
     const { domains, name } = service;
     const waking = wakingOf(service);
     return new DeclaredService(name, { domains, shares, waking, ...(random === undefined ? {} : { random }) });
+  }
+
+  /** @throws {ClessError} `start_failed` where the store cannot be read. */
+  #wake({ name, service }: Sleeper): InstancePool {
+    try {
+      const record = this.#parts.revisions(service).find((one) => one.name === name);
+      if (record === undefined) throw new Error(`${service} has no revision ${name}`);
+      return this.#poolOfLeft(record);
+    } catch (error) {
+      const detail = messageOf(error);
+      log.error("cannot read a revision", { service, revision: name, reason: detail });
+      throw new ClessError("start_failed", "The service could not be started; the log of cless says why", { detail });
+    }
+  }
+
+  #poolOfLeft(record: RevisionRecord): InstancePool {
+    const { env, limits, newPool } = this.#parts;
+    const revision = runtimeRevision(record, limits);
+    const { name, service } = record;
+    env.of(revision).catch((error) =>
+      log.error("cannot read a secret", { service, revision: name, reason: messageOf(error) })
+    );
+    return newPool(revision);
   }
 
   #swap(declared: DeclaredService, made: readonly InstancePool[]): void {
@@ -148,7 +181,15 @@ function needed({ traffic, latestRevision }: ServiceRecord): Traffic {
   return resolveTraffic(traffic, latestRevision).filter(({ percent, tag }) => percent > 0 || tag !== undefined);
 }
 
-function recordOf({ name }: ServiceRecord, revisions: readonly RevisionRecord[], revision: string): RevisionRecord {
+function shareOf({ percent, tag }: TrafficTarget, pool: InstancePool): Share {
+  return { pool, percent, ...(tag === undefined ? {} : { tag }) };
+}
+
+function recordOf<T extends Pick<RevisionRecord, "name">>(
+  { name }: ServiceRecord,
+  revisions: readonly T[],
+  revision: string,
+): T {
   const record = revisions.find((one) => one.name === revision);
   if (record === undefined) throw new Error(`${name} has no revision ${revision}`);
   return record;

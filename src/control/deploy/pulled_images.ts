@@ -1,6 +1,6 @@
 import { messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
-import type { RevisionRecord } from "../records.ts";
+import type { ImageUse, WithImage } from "./image_use.ts";
 import type { RevisionLauncher } from "../volumes/revision_launcher.ts";
 
 const log = logger("images");
@@ -14,15 +14,12 @@ export interface ImageRemover {
   remove(imageId: string, names: Iterable<string>): Promise<boolean>;
 }
 
-/** What of a revision tells which image goes with it. */
-type WithImage = Pick<RevisionRecord, "imageId" | "pulled">;
-
 /** What {@linkcode PulledImages} work with. */
 export interface PulledImagesParts {
   readonly images: ImageRemover;
   readonly launcher: Pick<RevisionLauncher, "untilGone">;
-  /** Whether there is such a one among all revisions that are kept. */
-  readonly isKept: (fits: (revision: WithImage) => boolean) => boolean;
+  /** The images that the revisions have that are kept. */
+  readonly kept: () => Pick<ImageUse, "has" | "hasPulled">;
 }
 
 /** How it stands with an image that has to go; each time that changes, it is another object. */
@@ -54,7 +51,7 @@ export class PulledImages {
 
   /** Whether it was cless that has pulled an image. */
   has(imageId: string): boolean {
-    return this.#leaving.has(imageId) || this.#kept(imageId, ({ pulled }) => pulled);
+    return this.#leaving.has(imageId) || this.#parts.kept().hasPulled(imageId);
   }
 
   /** The removal of an image that is on its way; what was found out of it before is of no use any more. */
@@ -140,10 +137,6 @@ export class PulledImages {
   }
 
   #isKept(imageId: string): boolean {
-    return this.#kept(imageId, () => true);
-  }
-
-  #kept(imageId: string, fits: (revision: WithImage) => boolean): boolean {
-    return this.#parts.isKept((revision) => revision.imageId === imageId && fits(revision));
+    return this.#parts.kept().has(imageId);
   }
 }

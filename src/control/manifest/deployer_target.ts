@@ -2,7 +2,7 @@ import type { ApplyTarget } from "./apply.ts";
 import type { Deployer } from "../deploy/deployer.ts";
 
 /** What a deployer can, as far as a manifest needs it. */
-export type ManifestDeployer = Pick<Deployer, "get" | "list" | "plan" | "deploy" | "delete">;
+export type ManifestDeployer = Pick<Deployer, "service" | "list" | "plan" | "deploy" | "delete">;
 
 /** How a {@linkcode deployerTarget} deploys. */
 export interface DeployerTargetOptions {
@@ -20,11 +20,11 @@ export function deployerTarget(deployer: ManifestDeployer, { by, wait, signal }:
   return {
     list: () =>
       Promise.resolve(
-        deployer.list().map(({ service: { name, declaredBy, domains } }) => ({ name, declaredBy, domains })),
+        deployer.list().map(({ name, declaredBy, domains }) => ({ name, declaredBy, domains })),
       ),
     preview: (name, declared, declaredBy) => deployer.plan(name, declared, marked(declaredBy)),
     async deploy(name, declared, declaredBy) {
-      const before = deployer.get(name)?.service.generation;
+      const before = deployer.service(name)?.generation;
       const options = { ...marked(declaredBy), wait, ...(signal === undefined ? {} : { signal }) };
       const { service } = await deployer.deploy(name, declared, options);
       if (before === undefined) return { change: "create" };

@@ -1,30 +1,15 @@
 import { Document, visit } from "yaml";
 import { canonicalTemplate } from "../../domain/template.ts";
-import { type Place, YamlError, YamlTree } from "./yaml_tree.ts";
+import { ManifestError } from "./manifest_error.ts";
+import { YamlError, YamlTree } from "./yaml_tree.ts";
 import { type FieldPath, InvalidError, unknownField } from "../schema/invalid.ts";
-import { checkServiceName, type ParsedService, parseService, showTemplate } from "../schema/schema.ts";
+import { checkServiceName } from "../schema/names.ts";
+import { type ParsedService, parseService, showTemplate } from "../schema/schema.ts";
 
 /** The services of a file, by name, in its order. */
 export interface Manifest extends ReadonlyMap<string, ParsedService> {
   /** Where a service stands, `FILE:LINE:COLUMN`; missing where the services are from no file. */
   readonly placeOf?: (name: string) => string;
-}
-
-/** What is wrong in a file; the message is `FILE:LINE:COLUMN: FIELD: what is wrong, what is right`, on one line. */
-export class ManifestError extends Error {
-  override readonly name = "ManifestError";
-  readonly file: string;
-  /** From 1. */
-  readonly line: number;
-  /** From 1. */
-  readonly column: number;
-
-  constructor(file: string, { line, column }: Place, message: string) {
-    super(`${file}:${line}:${column}: ${message}`);
-    this.file = file;
-    this.line = line;
-    this.column = column;
-  }
 }
 
 /**

@@ -2,12 +2,7 @@ import { isAlias, isMap, isNode, isScalar, LineCounter, parseDocument, visit } f
 import type { Alias, Document, ErrorCode, Node, YAMLMap, YAMLSeq } from "yaml";
 import { messageOf } from "../../errors.ts";
 import { type FieldPath, showPath } from "../schema/invalid.ts";
-
-/** A place in a text, from 1. */
-export interface Place {
-  readonly line: number;
-  readonly column: number;
-}
+import type { Place } from "./manifest_error.ts";
 
 /** What is wrong in a YAML text, and where. */
 export class YamlError extends Error {

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { parseDuration } from "../../domain/duration.ts";
 import { isServiceName, parseHostname } from "../../domain/hostname.ts";
 import { parseMemory } from "../../domain/memory.ts";
-import { strict } from "./invalid.ts";
+import { strict } from "./check.ts";
+import { SECRET_NAME, SECRET_NAME_RULE } from "./names.ts";
 
 /** The most that Linux passes to a program as one argument, or one variable with its name; bytes. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
@@ -91,10 +92,7 @@ export const env = z.record(variable, text).check(atMost(1000, "variables")).che
 });
 
 /** The name of a secret. */
-export const secretName = z.string().regex(
-  /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/,
-  "is no name of a secret; right are up to 128 letters, digits, and _ . - but at the beginning",
-);
+export const secretName = z.string().regex(SECRET_NAME, SECRET_NAME_RULE);
 
 /** Environment variables with the names of secrets. */
 export const secretEnv = z.record(variable, secretName).check(atMost(1000, "variables"));

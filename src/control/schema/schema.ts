@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { formatDuration, parseDuration } from "../../domain/duration.ts";
-import { isServiceName, parseHostname } from "../../domain/hostname.ts";
+import { parseHostname } from "../../domain/hostname.ts";
 import { formatMemory, parseMemory } from "../../domain/memory.ts";
 import type { RevisionTemplate, TemplateInput } from "../../domain/template.ts";
 import { checkTraffic, type Traffic, TrafficError } from "../../domain/traffic.ts";
 import * as field from "./fields.ts";
-import { check, InvalidError, strict } from "./invalid.ts";
+import { check, strict } from "./check.ts";
+import { InvalidError } from "./invalid.ts";
+import { checkServiceName, checkTagLength } from "./names.ts";
 import type { WakeSettings } from "../../domain/waking.ts";
 import type { ServiceFields } from "../records.ts";
 
@@ -109,30 +111,6 @@ function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): v
     paths.add(path);
   });
   if (!field.fits(env, command)) refuse(["env"], field.FITS_MESSAGE);
-}
-
-/** Checks the name of a service. @throws {InvalidError} Where it is none. */
-export function checkServiceName(name: string): void {
-  if (isServiceName(name)) return;
-  const rule =
-    "must be 1 to 40 small letters, digits and single hyphens, a letter first and no hyphen last, and not admin";
-  throw new InvalidError(["name"], rule);
-}
-
-/**
- * Checks that a tag's address, `TAG--NAME`, can be a label of a hostname.
- *
- * @param path Where the tag stands.
- * @throws {InvalidError} Where it is too long.
- */
-export function checkTagLength(name: string, tag: string, path: readonly (string | number)[]): void {
-  const most = 63 - 2 - name.length;
-  if (tag.length > most) {
-    throw new InvalidError(
-      path,
-      `must be at most ${most} characters here, since ${tag}--${name} is a label of a hostname`,
-    );
-  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { SecretVersion } from "../records.ts";
-import { check, InvalidError } from "../schema/invalid.ts";
-import { secretName } from "../schema/fields.ts";
+import { InvalidError } from "../schema/invalid.ts";
+import { checkSecretName } from "../schema/names.ts";
 import { SecretKey, type SecretKeySource } from "./secret_key.ts";
 import type { Store } from "../store.ts";
 
@@ -56,7 +56,7 @@ export class Secrets {
    * @throws {StoreUnavailable} When it cannot be kept.
    */
   async set(name: string, value: Uint8Array | string): Promise<SecretVersion> {
-    check(secretName, name, ["name"]);
+    checkSecretName(name);
     const bytes = bytesOf(value);
     // One after the other: each is sealed for the version that it is going to have.
     const done = this.#change.then(() => this.#add(name, bytes));

@@ -36,9 +36,22 @@ export class Arrivals {
   readonly #parts: ArrivalsParts;
   /** Whether a start that somebody else had ended was no failure, and none has come to anything since. */
   #excused = false;
+  /** Those that an earlier process has left running: nobody waits for their start. */
+  readonly #found = new WeakSet<Instance>();
 
   constructor(parts: ArrivalsParts) {
     this.#parts = parts;
+  }
+
+  /** Whether an instance is ready, or on its way. */
+  get isServing(): boolean {
+    const { breaker, instances } = this.#parts;
+    return breaker.ready.length > 0 || instances.coming > 0;
+  }
+
+  /** Whether an instance was found running. */
+  wasFound(instance: Instance): boolean {
+    return this.#found.has(instance);
   }
 
   /** Resumes an instance, or starts one where there may be more; whether there was one to be had. */
@@ -57,6 +70,15 @@ export class Arrivals {
   /** Resumes an instance. */
   resume(instance: Instance): void {
     this.track(instance, this.#parts.freezer.resume(instance));
+  }
+
+  /** Takes in an instance that was found running. @param upFor For how long it has been, ms. */
+  adopt(instance: Instance, upFor: number | undefined): void {
+    this.#found.add(instance);
+    const adopted = this.#parts.starter.adopt(instance, upFor).catch(() => {
+      // Those who came meanwhile get a new one, not the old one's failure.
+    });
+    this.track(instance, adopted);
   }
 
   /** Starts an instance. */
@@ -104,10 +126,12 @@ export class Arrivals {
   }
 
   #resumeFailed(instance: Instance, error: unknown): void {
-    const { breaker, drainer, endings, instances } = this.#parts;
+    const { breaker, drainer, endings } = this.#parts;
     log.warning("cannot resume an instance", { instance: instance.id, reason: messageOf(error) });
     if (instance.state === "paused") drainer.drain(instance, 0);
-    const isServing = breaker.ready.length > 0 || instances.coming > 0;
-    if (!endings.suspended && !endings.retired && !isServing) this.more();
+    if (endings.suspended || endings.retired || this.isServing) return;
+    // Who has waited for as long as a start may take is told so, and not sent on to wait once more.
+    if (error instanceof ClessError) breaker.refuse(error);
+    else this.more();
   }
 }

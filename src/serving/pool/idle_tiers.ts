@@ -9,7 +9,8 @@ export interface IdleSteps {
 
 /**
  * Says which instances have been idle for so long that they are to be paused or stopped; the longest idle first. Both times
- * count from the end of the last lease.
+ * count from the end of the last lease that they are kept awake for. None is paused in the middle of an answer to one of
+ * the others, which would hold that up; it is stopped then, in its time.
  *
  * @param least How many instances stay as they are, whatever they do.
  * @param now In the clock's ms.
@@ -24,7 +25,7 @@ export function idleSteps(
   let running = all.filter(({ state }) => state === "starting" || state === "ready").length;
   const pause: Instance[] = [];
   const stop: Instance[] = [];
-  const idle = all.filter(({ inFlight, state }) => inFlight === 0 && (state === "ready" || state === "paused"))
+  const idle = all.filter(({ inUse, state }) => inUse === 0 && (state === "ready" || state === "paused"))
     .sort((a, b) => a.idleSince - b.idleSince);
   for (const instance of idle) {
     const since = now - instance.idleSince;
@@ -36,7 +37,7 @@ export function idleSteps(
       stop.push(instance);
       live--;
       if (isReady) running--;
-    } else if (isReady && since >= pauseAfter) {
+    } else if (isReady && since >= pauseAfter && instance.inFlight === 0) {
       pause.push(instance);
       running--;
     }

@@ -5,6 +5,11 @@ import { type Placed, PlacedList } from "../placed_list.ts";
 
 /** So many failed connections in a row mean that the app does not listen any more. */
 const MOST_FAILURES = 3;
+/** So many requests in a row that are not answered in time are no good sign, however busy the app is. */
+const MOST_LATE = 3;
+
+/** Why an instance is suspected: it has closed a connection instead of answering, or has not answered in time. */
+export type Suspicion = "closed" | "late";
 
 /** Whose instance it is, and who wants to know what becomes of it. */
 export interface InstanceOwner {
@@ -12,6 +17,8 @@ export interface InstanceOwner {
   moved(instance: Instance, before: InstanceState): void;
   /** Is told that the app does not take connections any more. */
   unhealthy(instance: Instance): void;
+  /** Is told that it looks as if the app were not well. */
+  suspect(instance: Instance, why: Suspicion): void;
   /** Is told of every slot that is given back; missing where nobody ever waits for one. */
   readonly freed?: (() => void) | undefined;
 }
@@ -40,6 +47,7 @@ export class Instance {
   readonly #owner: InstanceOwner | undefined;
   readonly #freed: (() => void) | undefined;
   #failures = 0;
+  #late = 0;
   #changes = 0;
   #readySince: number | undefined;
   /** How many of the leases keep nobody awake. */
@@ -67,6 +75,11 @@ export class Instance {
   /** How many leases are open. */
   get inFlight(): number {
     return this.#leases.size;
+  }
+
+  /** How many of them it is kept awake for. */
+  get inUse(): number {
+    return this.#leases.size - this.#quiet;
   }
 
   /** Since when no lease has been open but quiet ones, in the clock's ms; meaningless while one is. */
@@ -105,7 +118,7 @@ export class Instance {
     this.#state = state;
     this.#changes++;
     if (state === "ready") {
-      this.#failures = 0;
+      this.#failures = this.#late = 0;
       if (this.#readySince === undefined) this.touch();
       this.#readySince ??= this.#clock.now();
     }
@@ -136,11 +149,25 @@ export class Instance {
   /** Notes that the app has answered. */
   answered(): void {
     if (this.#failures !== 0) this.#failures = 0;
+    if (this.#late !== 0) this.#late = 0;
   }
 
   /** Notes that the app could not be reached. */
   failed(): void {
     if (++this.#failures === MOST_FAILURES && this.#state === "ready") this.#owner?.unhealthy(this);
+  }
+
+  /** Notes that the app has closed a connection instead of answering. */
+  closed(): void {
+    this.#owner?.suspect(this, "closed");
+  }
+
+  /** Notes that the app has not answered a request in time, whose slot has been given back. */
+  late(): void {
+    const { concurrency } = this.revision;
+    // One that has all the requests that it takes at once may have no hand free for another question.
+    const isBusy = concurrency > 0 && this.inFlight >= concurrency;
+    if (++this.#late >= MOST_LATE || !isBusy) this.#owner?.suspect(this, "late");
   }
 
   /**

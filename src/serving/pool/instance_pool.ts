@@ -3,17 +3,19 @@ import type { Revision } from "../../domain/revision.ts";
 import type { ClessError } from "../../errors.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Breaker, type Grant } from "./breaker.ts";
+import { Checkup } from "./checkup.ts";
 import type { Clock } from "../clock.ts";
 import { ColdStarts } from "./cold_starts.ts";
 import { CrashLoop, type Failure } from "./crash_loop.ts";
 import { Drainer } from "./drainer.ts";
 import { Freezer } from "./freezer.ts";
 import { Incidents } from "./incidents.ts";
-import { Instance, type InstanceOwner, type Lease } from "./instance.ts";
+import { Instance, type InstanceOwner, type Lease, type Suspicion } from "./instance.ts";
 import { Instances } from "./instances.ts";
 import type { Container, ContainerEvent, Launcher } from "../launcher.ts";
 import { Liveness, type Probe } from "./liveness.ts";
 import { PoolEndings, stopping } from "./pool_endings.ts";
+import type { Ask } from "./readiness.ts";
 import type { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
 import { WarmPool } from "./warm_pool.ts";
@@ -37,6 +39,8 @@ export interface PoolParts {
   readonly random?: () => number;
   /** Asks an app whether it is well; missing where nobody is asked. */
   readonly probe?: Probe;
+  /** Asks an app once whether it is there; missing where nobody is asked. */
+  readonly ask?: Ask;
   /** Is told of every failure, once it is known what the app has written. */
   readonly failed?: (failure: Failure, pool: InstancePool) => void;
 }
@@ -53,9 +57,8 @@ export class InstancePool implements InstanceOwner {
   readonly #parts: PoolParts;
   readonly #breaker: Breaker;
   readonly #crashes: CrashLoop;
-  /** Those that an earlier process has left running: nobody waits for their start. */
-  readonly #found = new WeakSet<Instance>();
   readonly #liveness: Liveness | undefined;
+  readonly #checkup: Checkup | undefined;
   readonly #upkeep: Upkeep;
   readonly #instances = new Instances();
   readonly #endings: PoolEndings;
@@ -63,11 +66,11 @@ export class InstancePool implements InstanceOwner {
   readonly #incidents: Incidents;
 
   constructor(revision: Revision, parts: PoolParts) {
-    const { clock, failed, maxPending, probe, random = Math.random } = this.#parts = parts;
+    const { ask, clock, failed, maxPending, probe, random = Math.random } = this.#parts = parts;
     const { concurrency, liveness } = this.revision = revision;
     const breaker = this.#breaker = new Breaker({ concurrency, maxPending, random });
     const crashes = this.#crashes = new CrashLoop(clock, random, failed && ((failure) => failed(failure, this)));
-    const freezer = new Freezer(parts.launcher, clock);
+    const freezer = new Freezer({ ...parts, frozen: (instance) => this.observe(instance, { what: "paused" }) });
     const drainer = new Drainer(parts);
     const note = (id: string, isSpare: boolean) => isSpare ? parts.spares.set(id, this) : parts.spares.delete(id);
     const warm = this.warm = new WarmPool({ ...parts, revision, note });
@@ -86,6 +89,7 @@ export class InstancePool implements InstanceOwner {
     this.#incidents = new Incidents({ ...shared, arrivals });
     const unhealthy = (instance: Instance) => this.unhealthy(instance);
     this.#liveness = liveness && probe && new Liveness({ ...liveness, clock, probe, unhealthy });
+    this.#checkup = ask && new Checkup({ clock, ask, unhealthy });
     this.freed = concurrency === 0 ? undefined : () => {
       this.#breaker.freed();
       if (this.#breaker.waiting > 0) this.#scale();
@@ -163,7 +167,7 @@ export class InstancePool implements InstanceOwner {
   wake(): void {
     if (this.#endings.retired || this.#endings.suspended) return;
     this.#upkeep.asleep = false;
-    if (!this.#isServing() && (!this.resting || this.#instances.sleepers.length > 0)) this.#arrivals.more();
+    if (!this.#arrivals.isServing && (!this.resting || this.#instances.sleepers.length > 0)) this.#arrivals.more();
   }
 
   /** Resolves when no start or resume is on its way. */
@@ -175,15 +179,8 @@ export class InstancePool implements InstanceOwner {
   adopt(container: Container & { origin: string }): void {
     const instance = this.#add(container.id);
     instance.origin = container.origin;
-    if (container.state === "paused") {
-      instance.become("paused");
-      return;
-    }
-    this.#found.add(instance);
-    const adopted = this.#parts.starter.adopt(instance).catch(() => {
-      // Those who came meanwhile get a new one, not the old one's failure.
-    });
-    this.#arrivals.track(instance, adopted);
+    if (container.state === "paused") instance.become("paused");
+    else this.#arrivals.adopt(instance, container.upFor);
   }
 
   /** Takes note of what has happened to the container of one of its instances. */
@@ -258,7 +255,10 @@ export class InstancePool implements InstanceOwner {
   moved(instance: Instance, before: InstanceState): void {
     if (instance.state === "ready") {
       this.#arrivals.came();
-      this.#breaker.add(instance, before === "paused" ? "resume" : this.#found.has(instance) ? undefined : "cold");
+      this.#breaker.add(
+        instance,
+        before === "paused" ? "resume" : this.#arrivals.wasFound(instance) ? undefined : "cold",
+      );
       this.#liveness?.watch(instance);
     } else if (before === "ready") {
       this.#breaker.delete(instance);
@@ -272,8 +272,9 @@ export class InstancePool implements InstanceOwner {
     if (this.#incidents.unhealthy(instance)) this.#scale();
   }
 
-  #isServing(): boolean {
-    return this.ready || this.#instances.coming > 0;
+  /** See {@linkcode InstanceOwner}: asks the app, and takes the instance out where it gives no sign of life. */
+  suspect(instance: Instance, why: Suspicion): void {
+    this.#checkup?.ask(instance, why);
   }
 
   /** Serves those who wait where there is room, and has instances started for the others where there may be more. */
@@ -282,7 +283,7 @@ export class InstancePool implements InstanceOwner {
     this.#breaker.serve();
     if (this.waiting === 0) return;
     if (this.#endings.retired) {
-      if (!this.#isServing()) this.#breaker.refuse(stopping());
+      if (!this.#arrivals.isServing) this.#breaker.refuse(stopping());
       return;
     }
     for (let { start } = this.#upkeep.decide(); start > 0 && this.#arrivals.more(); start--);

@@ -1,6 +1,20 @@
 import { formatDuration } from "../../domain/duration.ts";
 import type { Revision } from "../../domain/revision.ts";
+import { ClessError } from "../../errors.ts";
+import { EngineAway } from "../launcher.ts";
 import type { Probed } from "./readiness.ts";
+
+/** What clients are told of a start that took too long. */
+export const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
+
+/**
+ * What becomes of a container that the engine has not started or resumed in time: no fault of the app, and nothing that
+ * another container would make better.
+ */
+export function engineLate({ startTimeout }: Pick<Revision, "startTimeout">, what: "start" | "resume"): ClessError {
+  const detail = `the engine did not ${what} the container within ${formatDuration(startTimeout)}`;
+  return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: new EngineAway(detail) });
+}
 
 /**
  * What is said of an app that did not become ready in time, and what to do; one line, for operators.

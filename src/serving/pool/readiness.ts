@@ -22,6 +22,9 @@ const decoder = new TextDecoder();
  */
 export type Probed = number | "refused" | "closed" | "garbage" | "silent";
 
+/** Asks an app once whether it is there; the app was silent where the signal ends that. */
+export type Ask = (url: string, signal: AbortSignal) => Promise<Probed>;
+
 /** An app was not ready when the waiting ended. */
 export class NotReady extends Error {
   override readonly name = "NotReady";
@@ -121,6 +124,17 @@ export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
   } finally {
     signal.removeEventListener("abort", stop);
     stop();
+  }
+}
+
+/** What an app does when it is asked, within some milliseconds. */
+export async function askWithin(ask: Ask, url: string, clock: Clock, ms: number): Promise<Probed> {
+  const end = new AbortController();
+  const cancel = clock.after(ms, () => end.abort());
+  try {
+    return await ask(url, end.signal);
+  } finally {
+    cancel();
   }
 }
 

@@ -6,12 +6,13 @@ import { whenEngineAnswers } from "./engine_patience.ts";
 import type { Instance } from "./instance.ts";
 import { maybeStopped } from "./crash_loop.ts";
 import { ContainerGone, type EngineAway, type Launcher } from "../launcher.ts";
-import { notInTime } from "./not_in_time.ts";
+import { engineLate, NOT_IN_TIME, notInTime } from "./not_in_time.ts";
 import { NotReady } from "./readiness.ts";
 
 const log = logger("starter");
 const OUTPUT_LINES = 20;
-const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
+/** How long an app that was found running may take to answer at least, ms: it may have been busy with a request. */
+const ADOPTION_MS = 5000;
 const COULD_NOT_START = "The service could not be started; the log of cless says why";
 
 /** What a {@linkcode Starter} works with. */
@@ -41,8 +42,9 @@ export class Starter {
    * Starts the container of an instance and waits until the app in it answers; the instance is ready then.
    *
    * @throws {ClessError} `start_failed` when the engine refuses or the container ends, `start_timeout` when the app
-   * does not answer within the revision's `startTimeout`, or the engine is away for so long; then that is the error's
-   * cause, and so is {@linkcode ContainerGone} where somebody may have ended it. It is removed in the background.
+   * does not answer within the revision's `startTimeout`, or the engine is away or hangs for so long; then the error's
+   * cause is {@linkcode EngineAway}, and {@linkcode ContainerGone} where somebody may have ended it. It is removed in the
+   * background.
    */
   async start(instance: Instance): Promise<void> {
     const { launcher, clock, started } = this.#parts;
@@ -73,10 +75,14 @@ export class Starter {
   /**
    * Waits until the app of an instance that was found running answers; the instance is ready then.
    *
+   * @param upFor For how long it has been running: a start that was on its way has what is left of its time, and one that
+   * must have been ready long ago a few seconds.
    * @throws {ClessError} As {@linkcode Starter.start} does.
    */
-  async adopt(instance: Instance): Promise<void> {
-    await this.#untilReady(instance, () => Promise.resolve());
+  async adopt(instance: Instance, upFor = 0): Promise<void> {
+    const { startTimeout } = instance.revision;
+    const patience = Math.max(Math.min(ADOPTION_MS, startTimeout), startTimeout - upFor);
+    await this.#untilReady(instance, () => Promise.resolve(), patience);
     log.info("instance adopted", { service: instance.revision.service, instance: instance.id });
   }
 
@@ -112,20 +118,22 @@ export class Starter {
   async #untilReady(
     instance: Instance,
     run: (signal: AbortSignal, away: (error: EngineAway) => void) => Promise<void>,
+    patience = instance.revision.startTimeout,
   ): Promise<void> {
     const { clock, untilReady } = this.#parts;
-    const { readinessPath, startTimeout } = instance.revision;
+    const { readinessPath } = instance.revision;
     const timeout = new AbortController();
-    const cancelTimeout = clock.after(startTimeout, () => timeout.abort());
+    const cancelTimeout = clock.after(patience, () => timeout.abort());
     const end = AbortSignal.any([instance.gone, timeout.signal]);
     let away: EngineAway | undefined;
-    const running = run(end, (error) => away = error).then(() => void (away = undefined));
+    let runs = false;
+    const running = run(end, (error) => away = error).then(() => void (runs = true));
     try {
       await unlessAborted(running, end);
       await untilReady(instance.origin + readinessPath, clock, end);
       instance.become("ready");
     } catch (error) {
-      const failure = explain(instance, { late: timeout.signal.aborted, away, error });
+      const failure = explain(instance, { late: timeout.signal.aborted, patience, runs, away, error });
       instance.failure = failure.detail;
       instance.end("failed");
       const output = this.#lastOutput(instance, running);
@@ -163,7 +171,13 @@ export function outOfMemory(limit: number | undefined): string {
 
 function explain(
   instance: Instance,
-  { late, away, error }: { late: boolean; away: EngineAway | undefined; error: unknown },
+  { late, patience, runs, away, error }: {
+    late: boolean;
+    patience: number;
+    runs: boolean;
+    away: EngineAway | undefined;
+    error: unknown;
+  },
 ): ClessError {
   if (instance.oom) {
     return new ClessError("start_failed", COULD_NOT_START, { detail: outOfMemory(instance.revision.memory) });
@@ -174,13 +188,15 @@ function explain(
     const cause = maybeStopped(instance) ? new ContainerGone(detail) : undefined;
     return new ClessError("start_failed", COULD_NOT_START, { detail, cause });
   }
-  if (late && away !== undefined) {
+  if (late && !runs && away !== undefined) {
     const detail = `the engine does not answer: ${messageOf(away)}`;
     return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: away });
   }
+  if (late && !runs) return engineLate(instance.revision, "start");
   if (late) {
     const last = error instanceof NotReady ? error.last : "silent";
-    return new ClessError("start_timeout", NOT_IN_TIME, { detail: notInTime(instance.revision, last) });
+    const detail = notInTime({ ...instance.revision, startTimeout: patience }, last);
+    return new ClessError("start_timeout", NOT_IN_TIME, { detail });
   }
   return new ClessError("start_failed", COULD_NOT_START, { detail: messageOf(error), cause: error });
 }

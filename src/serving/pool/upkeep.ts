@@ -12,6 +12,8 @@ import { decide, type Decision, type Observation, observe, stableFor } from "./s
 import type { WarmPool } from "./warm_pool.ts";
 
 const log = logger("upkeep");
+/** How long an answer to somebody who keeps nobody awake may go on once an instance is to be stopped, ms. */
+const QUIET_DRAIN_MS = 5000;
 
 /** What an {@linkcode Upkeep} works with. */
 export interface UpkeepParts {
@@ -93,7 +95,7 @@ export class Upkeep {
     for (const instance of stop) {
       if (instances.isComing(instance)) continue; // somebody waits for it
       log.info("instance idle", { service: revision.service, instance: instance.id });
-      drainer.drain(instance, 0);
+      drainer.drain(instance, QUIET_DRAIN_MS);
     }
     for (const instance of pause) if (freezer.mayPause(instance)) freezer.pause(instance);
   }

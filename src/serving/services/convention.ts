@@ -76,8 +76,7 @@ export class Convention {
   /** Holds every service against the images: one that was rebuilt gets a new revision, one that is gone ends. */
   #follow(): void {
     const { images, limits, newPool, retire, services } = this.#parts;
-    for (const service of services.list()) {
-      if (!service.convention) continue;
+    for (const service of services.found()) {
       const imageId = images.find(conventionImage(service.name));
       if (imageId === undefined) {
         log.info("image is gone", { service: service.name });

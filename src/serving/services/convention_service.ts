@@ -74,11 +74,6 @@ export class ConventionService implements Route {
     return this.route();
   }
 
-  /** The pools that have requests. */
-  served(): InstancePool[] {
-    return [this.#current];
-  }
-
   /** Every pool that may still have instances. */
   pools(): InstancePool[] {
     return this.#next === undefined ? [this.#current] : [this.#current, this.#next.pool];

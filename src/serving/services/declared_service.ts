@@ -1,19 +1,12 @@
 import { draw } from "../../domain/traffic.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import type { Route, Waking } from "./route.ts";
+import type { Share } from "./share.ts";
 
-/** A revision's share of a service's requests. */
-export interface Share {
-  readonly pool: InstancePool;
-  /** A whole number from 0 to 100. */
-  readonly percent: number;
-  /** Under `TAG--NAME` the revision can be reached whatever its share. */
-  readonly tag?: string;
-}
+const NO_TAGS: readonly TaggedRevision[] = [];
 
 /** A service that somebody has declared, as it is at one moment: it never changes, it is replaced. */
 export class DeclaredService implements Route {
-  readonly convention = false;
   readonly name: string;
   /** Whole hostnames that lead to it besides its own; lower case. */
   readonly domains: readonly string[];
@@ -42,16 +35,19 @@ export class DeclaredService implements Route {
     this.domains = domains;
     this.shares = shares;
     this.waking = waking;
-    this.tagged = shares.flatMap(({ tag, pool }) =>
-      tag === undefined ? [] : [new TaggedRevision(name, tag, pool, waking)]
-    );
-    this.#drawn = shares.filter(({ percent }) => percent > 0);
+    const tagged = shares.some(({ tag }) => tag !== undefined);
+    this.tagged = tagged ? shares.flatMap((share) => TaggedRevision.of(name, share, waking)) : NO_TAGS;
+    this.#drawn = shares.every(({ percent }) => percent > 0) ? shares : shares.filter(({ percent }) => percent > 0);
     this.#random = random;
+  }
+
+  get convention(): false {
+    return false;
   }
 
   route(chosen?: InstancePool): InstancePool {
     // A second choice would give a cold revision less than its share.
-    if (chosen !== undefined && this.shares.some(({ pool }) => pool === chosen)) return chosen;
+    if (chosen !== undefined && this.pools().includes(chosen)) return chosen;
     return (this.#drawn.length === 1 ? this.#drawn[0]! : draw(this.#drawn, this.#random())).pool;
   }
 
@@ -60,14 +56,26 @@ export class DeclaredService implements Route {
     return this.#drawn.reduce((most, share) => share.percent > most.percent ? share : most).pool;
   }
 
-  /** The pools that have a share of the requests. */
-  served(): InstancePool[] {
-    return this.#drawn.map(({ pool }) => pool);
+  /**
+   * The pools that have a share of the requests, and so should always have as many instances, or containers made in
+   * advance, as their revisions say.
+   */
+  kept(): InstancePool[] {
+    return poolsOf(this.#drawn).filter(({ revision }) => revision.minInstances > 0 || revision.warmPool > 0);
   }
 
   pools(): InstancePool[] {
-    return [...new Set(this.shares.map(({ pool }) => pool))];
+    return poolsOf(this.shares);
   }
+
+  /** The pool of one of its revisions; made now, where nobody has needed it yet. */
+  poolOf(revision: string): InstancePool | undefined {
+    return this.shares.find((share) => (share.unmade ?? share.pool.revision.name) === revision)?.pool;
+  }
+}
+
+function poolsOf(shares: readonly Share[]): InstancePool[] {
+  return shares.filter(({ unmade }) => unmade === undefined).map(({ pool }) => pool);
 }
 
 /** The revision that a tag names, under an address of its own. */
@@ -77,21 +85,25 @@ export class TaggedRevision implements Route {
   /** What it is called under; no service's name has two hyphens in a row. */
   readonly label: string;
   readonly waking: Waking | undefined;
-  readonly #pool: InstancePool;
+  readonly #share: Share;
 
-  /** @param waking What is special about the waking of its service. */
-  constructor(name: string, tag: string, pool: InstancePool, waking: Waking | undefined) {
+  private constructor(name: string, tag: string, share: Share, waking: Waking | undefined) {
     this.name = name;
     this.label = `${tag}--${name}`;
     this.waking = waking;
-    this.#pool = pool;
+    this.#share = share;
+  }
+
+  /** That of a share; none where it has no tag. @param waking What is special about the waking of its service. */
+  static of(name: string, share: Share, waking: Waking | undefined): TaggedRevision[] {
+    return share.tag === undefined ? [] : [new TaggedRevision(name, share.tag, share, waking)];
   }
 
   route(): InstancePool {
-    return this.#pool;
+    return this.#share.pool;
   }
 
   pools(): InstancePool[] {
-    return [this.#pool];
+    return poolsOf([this.#share]);
   }
 }

@@ -9,13 +9,19 @@ export type Service = ConventionService | DeclaredService;
 
 /** The services by what leads to them: a whole hostname, or the label that begins one. */
 export class ServiceMap {
-  readonly #byLabel = new Map<string, Route>();
+  /** By a tag and the name of its service. */
+  readonly #byTag = new Map<string, Route>();
   readonly #byDomain = new Map<string, Route>();
   readonly #services = new Map<string, Service>();
+  /** Those among them that nobody has declared. */
+  readonly #found = new Map<string, ConventionService>();
+  /** The pools that should have instances always, by service; nobody else's are looked at as long as they have none. */
+  readonly #kept = new Map<string, readonly InstancePool[]>();
 
   /** Where a hostname leads; whole names come first. */
   find({ name, label }: Hostname): Route | undefined {
-    return (this.#byDomain.size > 0 ? this.#byDomain.get(name) : undefined) ?? this.#byLabel.get(label);
+    return (this.#byDomain.size > 0 ? this.#byDomain.get(name) : undefined) ??
+      this.#services.get(label) ?? this.#byTag.get(label);
   }
 
   /** Whether a service has declared the whole hostname. */
@@ -32,9 +38,14 @@ export class ServiceMap {
   put(service: Service): void {
     this.delete(service.name);
     this.#services.set(service.name, service);
-    this.#byLabel.set(service.name, service);
+    if (service.convention) {
+      this.#found.set(service.name, service);
+    } else {
+      const kept = service.kept();
+      if (kept.length > 0) this.#kept.set(service.name, kept);
+    }
     for (const domain of service.domains) this.#byDomain.set(domain, service);
-    for (const revision of service.tagged) this.#byLabel.set(revision.label, revision);
+    for (const revision of service.tagged) this.#byTag.set(revision.label, revision);
   }
 
   /** Takes a service out: from now on its hostnames are unknown. */
@@ -42,14 +53,20 @@ export class ServiceMap {
     const service = this.#services.get(name);
     if (service === undefined) return;
     this.#services.delete(name);
-    this.#byLabel.delete(name);
+    this.#found.delete(name);
+    this.#kept.delete(name);
     for (const domain of service.domains) this.#byDomain.delete(domain);
-    for (const { label } of service.tagged) this.#byLabel.delete(label);
+    for (const { label } of service.tagged) this.#byTag.delete(label);
   }
 
-  /** The pools that get requests without being asked for by a tag. */
-  served(): InstancePool[] {
-    return [...this.#services.values()].flatMap((service) => service.served());
+  /** The pools that get requests without being asked for by a tag, and that have something to keep up always. */
+  kept(): InstancePool[] {
+    return [...this.#kept.values()].flat();
+  }
+
+  /** Every service that nobody has declared, in no order. */
+  found(): ConventionService[] {
+    return [...this.#found.values()];
   }
 
   /** Every service, in no order. */

@@ -21,7 +21,7 @@ export interface Contender {
   readonly pid: number;
 }
 
-/** The proxies that are compared; all send to one container. */
+/** The proxies that are compared; all but the second cless send to one container. */
 export class Contenders implements AsyncDisposable {
   readonly all: readonly Contender[];
   /** A line for each that is not installed. */
@@ -53,9 +53,10 @@ export class Contenders implements AsyncDisposable {
     const origin = await originOf(exact);
     const all: Contender[] = [{ id: EXACT, name: "cless exact", url: exact.url, pid: exact.program.pid }];
     if (peers.includes(FETCH)) {
-      const options = { forward: "fetch", twinOf: exact } as const;
-      const fetch = running.use(await ClessUnderTest.start(docker, `${folder}/cless-fetch`, signal, options));
-      if (await originOf(fetch) !== origin) throw new BenchError("the second cless has a container of its own");
+      const fetch = running.use(
+        await ClessUnderTest.start(docker, `${folder}/cless-fetch`, signal, { forward: "fetch" }),
+      );
+      await originOf(fetch);
       all.push({ id: FETCH, name: "cless fetch", url: fetch.url, pid: fetch.program.pid });
     }
     const leftOut: string[] = [];

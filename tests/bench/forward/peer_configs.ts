@@ -8,13 +8,15 @@ export interface Place {
   readonly folder: string;
 }
 
-/** The Caddyfile: as its manual has it, but with a pool that fits the load; by default it would keep 32 connections. */
+/** The Caddyfile of a proxy for whatever comes. */
 export function caddyConfig({ origin, port }: Place): string {
-  return `{
-  admin off
-  auto_https off
+  return caddyfile([{ address: `http://:${port}`, origin }]);
 }
-http://:${port} {
+
+/** A Caddyfile as its manual has it, but with a pool that fits the load; by default it would keep 32 connections. */
+export function caddyfile(sites: readonly { readonly address: string; readonly origin: string }[]): string {
+  const blocks = sites.map(({ address, origin }) =>
+    `${address} {
   bind 127.0.0.1
   reverse_proxy ${origin} {
     transport http {
@@ -22,7 +24,13 @@ http://:${port} {
     }
   }
 }
-`;
+`
+  );
+  return `{
+  admin off
+  auto_https off
+}
+${blocks.join("")}`;
 }
 
 /** One thread, and every idle connection serves whoever comes. */

@@ -34,6 +34,16 @@ export const FLOOR: Peer = {
   ],
 };
 
+/** Also what cless is compared with elsewhere, with another Caddyfile. */
+export const CADDY: Peer = {
+  id: "caddy",
+  name: "Caddy",
+  tool: TOOLS.caddy,
+  prepare: (place) => Deno.writeTextFile(`${place.folder}/Caddyfile`, caddyConfig(place)),
+  command: ({ folder }) => ["caddy", "run", "--config", `${folder}/Caddyfile`, "--adapter", "caddyfile"],
+  env: ({ folder }) => ({ XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }),
+};
+
 /** All others. */
 export const PEERS: readonly Peer[] = [
   {
@@ -43,14 +53,7 @@ export const PEERS: readonly Peer[] = [
     prepare: ({ folder }, signal) => buildGo(`${HERE}/go`, `${folder}/proxy`, signal),
     command: ({ folder, port, origin }) => [`${folder}/proxy`, `-listen=127.0.0.1:${port}`, `-to=${origin}`],
   },
-  {
-    id: "caddy",
-    name: "Caddy",
-    tool: TOOLS.caddy,
-    prepare: (place) => Deno.writeTextFile(`${place.folder}/Caddyfile`, caddyConfig(place)),
-    command: ({ folder }) => ["caddy", "run", "--config", `${folder}/Caddyfile`, "--adapter", "caddyfile"],
-    env: ({ folder }) => ({ XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }),
-  },
+  CADDY,
   {
     id: "haproxy",
     name: "HAProxy",

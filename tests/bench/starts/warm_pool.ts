@@ -107,7 +107,7 @@ export async function warmPool(bench: Bench): Promise<Outcome> {
   await using bare = new BareStarter(docker, app, folder);
   await bare.prepare();
   for (const [name, warmPool] of Object.entries(SERVICES)) {
-    await cless.deploy(name, { image: app.image, pullPolicy: "never", warmPool });
+    await cless.declare(name, { image: app.image, pullPolicy: "never", warmPool });
   }
   return { findings: findingsOf(await measure(cless, bare, bench)) };
 }

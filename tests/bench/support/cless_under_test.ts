@@ -1,7 +1,7 @@
 import type { DockerCommand } from "../../../src/docker/command.ts";
 import { LABEL } from "../../../src/docker/run_args.ts";
 import { BenchError } from "./errors.ts";
-import { HttpClient, untilAnswer } from "./http_client.ts";
+import { type Answer, type AskOptions, HttpClient, untilAnswer } from "./http_client.ts";
 import { freePort, Program } from "./program.ts";
 
 const ROOT = `${import.meta.dirname}/../../..`;
@@ -12,6 +12,7 @@ const SETTLE_MS = 300;
 interface Instance {
   readonly id: string;
   readonly service: string;
+  readonly revision: string;
   readonly state: string;
   /** Such as `172.18.0.2:8080`. */
   readonly address: string;
@@ -21,8 +22,6 @@ interface Instance {
 export interface ClessOptions {
   /** Its `--forward`. */
   readonly forward?: "exact" | "fetch";
-  /** Another one that runs: the containers that it has are taken for its own by this one too, as after a restart. */
-  readonly twinOf?: ClessUnderTest;
   /** More of its flags. */
   readonly flags?: readonly string[];
 }
@@ -65,19 +64,15 @@ export class ClessUnderTest implements AsyncDisposable {
   /**
    * Starts it, and waits until it is ready.
    *
-   * @param dataDir A folder that is not there yet.
+   * @param dataDir A folder that is not there yet, or one that is ready for it.
    * @throws {BenchError} When it does not get ready.
    */
   static async start(
     docker: DockerCommand,
     dataDir: string,
     signal: AbortSignal,
-    { flags: more = [], forward, twinOf }: ClessOptions = {},
+    { flags: more = [], forward }: ClessOptions = {},
   ): Promise<ClessUnderTest> {
-    if (twinOf !== undefined) {
-      await Deno.mkdir(dataDir, { mode: 0o700 });
-      await Deno.writeTextFile(`${dataDir}/owner`, `${twinOf.owner}\n`, { mode: 0o600 });
-    }
     const url = `http://127.0.0.1:${freePort()}/`;
     const adminUrl = `http://127.0.0.1:${freePort()}`;
     const executable = Deno.env.get("CLESS_BIN");
@@ -150,14 +145,19 @@ export class ClessUnderTest implements AsyncDisposable {
 
   /** How many instances are in a state; unlike {@linkcode instances}, cless need not look at them to tell. */
   async count(state: string): Promise<number> {
-    const { body, status } = await this.#client.ask(`${this.#adminUrl}/metrics`, { token: this.#token });
+    const { body, status } = await this.askAdmin("/metrics");
     if (status !== 200) throw new BenchError(`cless does not give its metrics: status ${status}`);
     return Number(new RegExp(`^cless_instances\\{state="${state}"\\} (\\d+)$`, "m").exec(body)?.[1] ?? NaN);
   }
 
+  /** Asks the admin API. @param path With its query. @throws {BenchError} When there is no answer. */
+  askAdmin(path: string, options: Pick<AskOptions, "method" | "json"> = {}): Promise<Answer> {
+    return this.#client.ask(this.#adminUrl + path, { ...options, token: this.#token });
+  }
+
   /** The containers that it has. */
   async instances(): Promise<Instance[]> {
-    const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/instances`, { token: this.#token });
+    const { body, status } = await this.askAdmin("/v1/instances");
     if (status !== 200) throw new BenchError(`cless does not list its instances: status ${status}`);
     return JSON.parse(body);
   }
@@ -182,11 +182,7 @@ export class ClessUnderTest implements AsyncDisposable {
   }
 
   async #put(path: string, template: object): Promise<void> {
-    const { body, status } = await this.#client.ask(`${this.#adminUrl}/v1/services/${path}`, {
-      method: "PUT",
-      token: this.#token,
-      body: template,
-    });
+    const { body, status } = await this.askAdmin(`/v1/services/${path}`, { method: "PUT", json: template });
     if (status !== 200 && status !== 201) throw new BenchError(`cannot deploy ${path}: status ${status}, ${body}`);
   }
 }

@@ -4,15 +4,16 @@ import { BenchError } from "./errors.ts";
 /** An answer that has arrived whole. */
 export interface Answer {
   readonly status: number;
+  readonly headers: Headers;
   readonly body: string;
 }
 
 /** How one request differs from a plain GET. */
 export interface AskOptions {
-  readonly host?: string;
   readonly method?: string;
-  /** Is sent as JSON. */
-  readonly body?: unknown;
+  /** A body of JSON. */
+  readonly json?: unknown;
+  readonly host?: string;
   /** For the admin API. */
   readonly token?: string;
   readonly signal?: AbortSignal;
@@ -32,21 +33,21 @@ export class HttpClient implements Disposable {
    *
    * @throws {BenchError} When there is no answer.
    */
-  async ask(url: string, { body, host, method = "GET", signal, token }: AskOptions = {}): Promise<Answer> {
+  async ask(url: string, { host, json, method = "GET", signal, token }: AskOptions = {}): Promise<Answer> {
     try {
       const response = await fetch(url, {
         client: this.#client,
         method,
         redirect: "manual",
         headers: {
+          ...(json === undefined ? {} : { "content-type": "application/json" }),
           ...(host === undefined ? {} : { host }),
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
         ...(signal === undefined ? {} : { signal }),
       });
-      return { status: response.status, body: await response.text() };
+      return { status: response.status, headers: response.headers, body: await response.text() };
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
       throw new BenchError(`no answer from ${url}: ${messageOf(cause)}`);

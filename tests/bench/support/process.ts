@@ -3,10 +3,44 @@ const TICK_MICROS = 10_000;
 
 /** The CPU time that a process has used so far, in user mode and in the kernel, µs. Its children are not counted. */
 export async function cpuMicros(pid: number): Promise<number> {
+  return (await readStat(pid)).ownMicros;
+}
+
+/** What the processes that a process has started use. */
+export interface Children {
+  /** The CPU time of those that run, and of those that have ended, µs. */
+  readonly cpuMicros: number;
+  /** How much of those that run is in memory, MB. */
+  readonly residentMb: number;
+  /** How many run. */
+  readonly count: number;
+}
+
+/** What the children of a process have used so far, and theirs as far as they have ended. */
+export async function childrenOf(pid: number): Promise<Children> {
+  let { endedMicros: micros } = await readStat(pid);
+  let [mb, count] = [0, 0];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const { endedMicros, ownMicros, parent } = await readStat(Number(name));
+      if (parent !== pid) continue;
+      mb += await residentMb(Number(name));
+      micros += ownMicros + endedMicros;
+      count++;
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return { cpuMicros: micros, residentMb: mb, count };
+}
+
+async function readStat(pid: number): Promise<{ parent: number; ownMicros: number; endedMicros: number }> {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
   // The second field is the program's name, in parentheses, which may hold anything.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MICROS;
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
+  const micros = (first: number) => (fields[first]! + fields[first + 1]!) * TICK_MICROS;
+  return { parent: fields[1]!, ownMicros: micros(11), endedMicros: micros(13) };
 }
 
 /** How much of a process is in memory, MB. */

@@ -12,6 +12,7 @@ import { RetiringPools } from "../../../src/serving/pool/retiring_pools.ts";
 import { ServiceMap } from "../../../src/serving/services/service_map.ts";
 import { FakeStore } from "../../support/fake_store.ts";
 import { type Kit, newKit } from "../../support/kit.ts";
+import { loaded } from "../../support/loaded.ts";
 
 /** A start on trial that the test decides about. */
 export interface Trial {
@@ -98,6 +99,7 @@ export function newScene(options: SceneOptions = {}): Scene {
     services,
     limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
     env,
+    revisions: (service) => store.revisions(service),
     newPool: (revision) => kit.newPool(revision),
     retiring: new RetiringPools(async (pool) => {
       retired.push(pool.revision.name);
@@ -184,7 +186,7 @@ export const WAITING: DeployOptions = { by: "ci", wait: true };
 /** Everything that must be as before after a change that has failed. */
 export function seen({ store, deployer, publisher }: Scene, ...names: string[]) {
   return {
-    kept: store.load(),
+    kept: loaded(store),
     history: names.map((name) => store.history(name, 1000)),
     states: deployer.list(),
     pools: names.map((name) => publisher.pools(name).map(({ revision }) => revision.name)),

@@ -4,6 +4,7 @@ import { DomainTakenError, StaleError } from "../../../src/control/store.ts";
 import { LATEST, TrafficError } from "../../../src/domain/traffic.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { AT_ONCE, input, newScene, type Scene, type SceneOptions, seen, WAITING } from "./deployer_kit.ts";
+import { loaded } from "../../support/loaded.ts";
 
 const BY = { by: "ci" };
 
@@ -36,7 +37,7 @@ Deno.test("other changes do not wait for a start on trial, and the deploy goes b
   const { service, revision } = await deployed;
   assertEquals([revision.name, service.generation, service.lastNumber], ["app-00003", 5, 3]);
   assertEquals(splitOf("app.localhost"), { "app-00001": 45, "app-00002": 45, "app-00003": 10 });
-  assertEquals(scene.store.load().services, [service]);
+  assertEquals(loaded(scene.store).services, [service]);
 });
 
 Deno.test("other changes do not wait for a pull", async () => {

@@ -1,9 +1,11 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { markOf } from "../../../src/control/records.ts";
 import { StoreUnavailable } from "../../../src/control/store.ts";
 import { ClessError } from "../../../src/errors.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { never } from "../../support/kit.ts";
 import { AT_ONCE, input, newScene, seen } from "./deployer_kit.ts";
+import { loaded } from "../../support/loaded.ts";
 
 Deno.test("a service that is deleted is unknown, its pools are retired, and its name's numbers go on", async () => {
   const { deployer, retired, services, splitOf, store } = newScene();
@@ -15,7 +17,7 @@ Deno.test("a service that is deleted is unknown, its pools are retired, and its 
     assertEquals(splitOf(host), undefined, host);
   }
   assertEquals([deployer.get("app"), services.list()], [undefined, []]);
-  assertEquals(store.load(), { services: [], revisions: [] });
+  assertEquals(loaded(store), { services: [], revisions: [] });
   assertEquals(retired.sort(), ["app-00001", "app-00002"]);
   assertEquals(store.history("app", 1)[0]!.action, "delete");
   const { revision, service } = await deployer.deploy("app", asked, AT_ONCE);
@@ -29,10 +31,10 @@ Deno.test("after a restart everything is as it was", async () => {
   await first.deployer.deploy("web", input("three", { stopAfter: Infinity }), AT_ONCE);
   const second = newScene({ store: first.store });
   second.deployer.load();
-  assertEquals(seen(second, "app", "web"), seen(first, "app", "web"));
   for (const host of ["app.localhost", "a.example", "next--app.localhost", "web.localhost"]) {
     assertEquals(second.splitOf(host), first.splitOf(host), host);
   }
+  assertEquals(seen(second, "app", "web"), seen(first, "app", "web"));
   assertEquals(second.publisher.poolOf("web", "web-00001")!.revision.stopAfter, Infinity);
   assert(!(await second.deployer.deploy("web", input("three", { stopAfter: Infinity }), AT_ONCE)).created);
   const { revision } = await second.deployer.deploy("app", input("four"), AT_ONCE);
@@ -75,10 +77,31 @@ Deno.test("a start after a restart does not need the store for its secrets", asy
 Deno.test("a service that cannot be published at the start does not keep the others from it", async () => {
   const first = newScene();
   for (const name of ["app", "web"]) await first.deployer.deploy(name, input("one"), AT_ONCE);
-  const { services, revisions } = first.store.load();
-  first.store.load = () => ({ services, revisions: revisions.filter(({ service }) => service === "web") });
+  const { services, revisions } = loaded(first.store);
+  const webs = revisions.filter(({ service }) => service === "web");
+  first.store.load = (each) => {
+    for (const service of services) each(service, service.name === "web" ? webs.map(markOf) : []);
+  };
   const { deployer, splitOf } = newScene({ store: first.store });
   deployer.load();
   assertEquals([splitOf("app.localhost"), splitOf("web.localhost")], [undefined, { "web-00001": 100 }]);
   assertEquals(deployer.list().length, 2);
+});
+
+Deno.test("a revision that was left is read when its first request comes; one that cannot be read is tried anew", async () => {
+  const first = newScene();
+  await first.deployer.deploy("app", input("one"), AT_ONCE);
+  const { deployer, publisher, services, store } = newScene({ store: first.store });
+  deployer.load();
+  const service = services.get("app")!;
+  const revisions = store.revisions.bind(store);
+  store.revisions = () => {
+    throw new StoreUnavailable("the disk is gone");
+  };
+  const error = assertThrows(() => service.main(), ClessError);
+  assertEquals([error.code, error.detail, publisher.pools("app")], ["start_failed", "the disk is gone", []]);
+  store.revisions = revisions;
+  assertEquals(service.main().revision.image, "one");
+  store.revisions = () => [];
+  assertStrictEquals(service.main(), publisher.poolOf("app", "app-00001")); // once is enough
 });

@@ -6,6 +6,7 @@ import { ClessError } from "../../../src/errors.ts";
 import { parseHostname } from "../../../src/domain/hostname.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { AT_ONCE, input, newScene, seen, WAITING } from "./deployer_kit.ts";
+import { loaded } from "../../support/loaded.ts";
 
 Deno.test("a first deploy makes a service whose first revision gets everything", async () => {
   const { deployer, store, splitOf } = newScene();
@@ -16,7 +17,7 @@ Deno.test("a first deploy makes a service whose first revision gets everything",
   assertEquals(service.generation, 1);
   assertEquals(service.revisionHistory, 20);
   assertEquals(service.previousTraffic, []);
-  assertEquals(store.load(), { services: [service], revisions: [revision] });
+  assertEquals(loaded(store), { services: [service], revisions: [revision] });
   for (const host of ["app.localhost", "www.example.org"]) assertEquals(splitOf(host), { "app-00001": 100 });
 });
 

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { Conflict, NotFound } from "../../../src/control/deploy/deploy_error.ts";
 import { LATEST, TrafficError } from "../../../src/domain/traffic.ts";
 import { AT_ONCE, input, newScene, type Scene, type SceneOptions } from "./deployer_kit.ts";
+import { loaded } from "../../support/loaded.ts";
 
 const BY = { by: "ci" };
 
@@ -15,7 +16,7 @@ async function withRevisions(images: string[], options: SceneOptions = {}): Prom
 
 /** The names of the kept revisions. */
 function kept({ store }: Scene): string[] {
-  return store.load().revisions.map(({ name }) => name);
+  return loaded(store).revisions.map(({ name }) => name);
 }
 
 Deno.test("a canary shares the traffic, and both pools stay until one has everything", async () => {
@@ -151,7 +152,7 @@ Deno.test("a deploy prunes the revisions beyond the history, but none that is ne
   assertEquals(kept(scene), ["app-00001", "app-00003", "app-00004", "app-00005"]);
   await deployer.deploy("app", input("six"), AT_ONCE);
   assertEquals(kept(scene), ["app-00001", "app-00003", "app-00006"]);
-  assertEquals(scene.deployer.get("app")!.revisions, scene.store.load().revisions);
+  assertEquals(scene.deployer.get("app")!.revisions, loaded(scene.store).revisions);
 });
 
 Deno.test("twenty revisions are kept beside those with traffic", async () => {

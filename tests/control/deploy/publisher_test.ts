@@ -1,11 +1,11 @@
-import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import type { RevisionRecord, ServiceRecord } from "../../../src/control/records.ts";
 import { canonicalTemplate, type TemplateInput } from "../../../src/domain/template.ts";
 import { LATEST, type Traffic } from "../../../src/domain/traffic.ts";
 import { ConventionService } from "../../../src/serving/services/convention_service.ts";
 import { newRevision } from "../../support/kit.ts";
 import { EVERYBODY_WAKES } from "../../../src/domain/waking.ts";
-import { newScene } from "./deployer_kit.ts";
+import { newScene, type Scene } from "./deployer_kit.ts";
 
 function revision(name: string, template: Partial<TemplateInput> = {}): RevisionRecord {
   return {
@@ -38,10 +38,17 @@ function service(latestRevision: string, traffic: Traffic, domains: string[] = [
   };
 }
 
+/** A scene in whose store the service has two revisions. */
+function newAppScene(): Scene {
+  const scene = newScene();
+  scene.store.revisions = () => [revision("app-00001"), revision("app-00002")];
+  return scene;
+}
+
 const ALL = [{ revision: LATEST, percent: 100 }];
 
 Deno.test("what the template leaves open follows the settings, and the rest follows the template", async () => {
-  const { publisher } = newScene();
+  const { publisher } = newAppScene();
   const said = { port: 3000, env: { A: "b" }, requestTimeout: Infinity, memory: 1024, readiness: { path: "/up" } };
   const made = (await publisher.newPool(revision("app-00001", said))).revision;
   assertEquals([made.port, made.env, made.readinessPath, made.memory], [3000, { A: "b" }, "/up", 1024]);
@@ -50,7 +57,7 @@ Deno.test("what the template leaves open follows the settings, and the rest foll
 });
 
 Deno.test("what is prepared is not seen before it is published", async () => {
-  const { publisher, retired, splitOf } = newScene();
+  const { publisher, retired, splitOf } = newAppScene();
   const [one, two] = [revision("app-00001"), revision("app-00002")];
   publisher.publish(service("app-00001", ALL, ["a.example"]), [one]);
   const publish = await publisher.prepare(service("app-00002", ALL, ["b.example"]), [one, two]);
@@ -60,7 +67,7 @@ Deno.test("what is prepared is not seen before it is published", async () => {
 });
 
 Deno.test("an old pool is retired only once no request goes there", () => {
-  const { on, publisher, retired, splitOf } = newScene();
+  const { on, publisher, retired, splitOf } = newAppScene();
   const revisions = [revision("app-00001"), revision("app-00002")];
   publisher.publish(service("app-00001", ALL), revisions);
   const splits: unknown[] = [];
@@ -71,7 +78,7 @@ Deno.test("an old pool is retired only once no request goes there", () => {
 });
 
 Deno.test("a pool stays as long as its revision has a share or a tag", () => {
-  const { publisher, retired } = newScene();
+  const { publisher, retired } = newAppScene();
   const revisions = [revision("app-00001"), revision("app-00002")];
   publisher.publish(service("app-00001", ALL), revisions);
   const pool = publisher.poolOf("app", "app-00001");
@@ -83,7 +90,7 @@ Deno.test("a pool stays as long as its revision has a share or a tag", () => {
 });
 
 Deno.test("a declared service takes the place of one that was found by its image", () => {
-  const { kit, publisher, retired, services, splitOf } = newScene();
+  const { kit, publisher, retired, services, splitOf } = newAppScene();
   const found = kit.newPool(newRevision("sha256:0123456789abcdef"));
   services.put(new ConventionService("app", found, () => {}));
   publisher.publish(service("app-00001", ALL), [revision("app-00001")]);
@@ -91,7 +98,7 @@ Deno.test("a declared service takes the place of one that was found by its image
 });
 
 Deno.test("a revision whose secret cannot be read is not made ready, nor one that is missing", async () => {
-  const { publisher, retired, splitOf } = newScene();
+  const { publisher, retired, splitOf } = newAppScene();
   publisher.publish(service("app-00001", ALL), [revision("app-00001")]);
   const secret = { ...revision("app-00002", { secretEnv: { KEY: "key" } }), secretVersions: { key: 1 } };
   await assertRejects(() => publisher.newPool(secret), Error, "the secret key is gone");
@@ -101,10 +108,36 @@ Deno.test("a revision whose secret cannot be read is not made ready, nor one tha
 });
 
 Deno.test("a service that is removed is unknown, and all of its pools are retired; one that is not there stays so", () => {
-  const { publisher, retired, services } = newScene();
+  const { publisher, retired, services } = newAppScene();
   const traffic = [{ revision: "app-00001", percent: 50 }, { revision: LATEST, percent: 50, tag: "next" }];
   publisher.publish(service("app-00002", traffic, ["a.example"]), [revision("app-00001"), revision("app-00002")]);
   publisher.remove("app");
   publisher.remove("app");
   assertEquals([services.list(), retired], [[], ["app-00001", "app-00002"]]);
+});
+
+Deno.test("of a service that is published asleep, each pool is made when its first request comes, and once", async () => {
+  const { publisher, retired, splitOf } = newAppScene();
+  const revisions = [revision("app-00001"), revision("app-00002")];
+  publisher.publishAsleep(
+    service("app-00001", [...ALL, { revision: "app-00002", percent: 0, tag: "next" }]),
+    revisions,
+  );
+  const made = () => publisher.pools("app").map(({ revision }) => revision.name);
+  assertEquals(made(), []);
+  assertEquals(splitOf("next--app.localhost"), { "app-00002": 100 });
+  assertEquals(made(), ["app-00002"]);
+  const next = publisher.poolOf("app", "app-00002");
+  (await publisher.prepare(service("app-00002", ALL), revisions))();
+  assertEquals([made(), retired], [["app-00002"], []]);
+  assertStrictEquals(publisher.poolOf("app", "app-00002"), next);
+  assertThrows(() => publisher.publishAsleep(service("app-00003", ALL), revisions), Error, "no revision app-00003");
+});
+
+Deno.test("the pools that keep instances up are known as long as the service is there", () => {
+  const { publisher, services } = newScene();
+  publisher.publish(service("app-00001", ALL), [revision("app-00001", { minInstances: 1 })]);
+  assertEquals(services.kept(), [publisher.poolOf("app", "app-00001")]);
+  publisher.publish(service("app-00002", ALL), [revision("app-00002")]);
+  assertEquals(services.kept(), []);
 });

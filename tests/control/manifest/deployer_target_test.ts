@@ -6,15 +6,14 @@ import { parseService } from "../../../src/control/schema/schema.ts";
 
 /** A service at a generation. */
 function service(name: string, generation: number, declaredBy?: string) {
-  const record = { name, generation, declaredBy, domains: [] as readonly string[] } as ServiceRecord;
-  return { service: record, revisions: [] };
+  return { name, generation, declaredBy, domains: [] as readonly string[] } as ServiceRecord;
 }
 
 /** A deployer that knows one service, and notes what it is asked. */
 function notingDeployer(generationAfter: number) {
   const calls: unknown[] = [];
   const deployer: ManifestDeployer = {
-    get: (name) => name === "web" ? service("web", 4) : undefined,
+    service: (name) => name === "web" ? service("web", 4) : undefined,
     list: () => [service("web", 4, "/srv/a.yaml"), service("mine", 1)],
     plan: (...call) => {
       calls.push(["plan", ...call]);
@@ -28,7 +27,7 @@ function notingDeployer(generationAfter: number) {
     },
     deploy: (...call) => {
       calls.push(["deploy", ...call]);
-      return Promise.resolve(service(call[0], generationAfter) as Partial<Deployed> as Deployed);
+      return Promise.resolve({ service: service(call[0], generationAfter) } as Partial<Deployed> as Deployed);
     },
     delete: async (...call) => void await calls.push(["delete", ...call]),
   };

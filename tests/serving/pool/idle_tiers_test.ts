@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import type { Revision } from "../../../src/domain/revision.ts";
+import { ClessError } from "../../../src/errors.ts";
 import { idleSteps } from "../../../src/serving/pool/idle_tiers.ts";
 import { Instance } from "../../../src/serving/pool/instance.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
@@ -43,6 +44,48 @@ Deno.test("an instance in use is never paused, however long that takes", async (
   await kit.clock.advance(9_999);
   pool.tick(false);
   assertEquals(instance.state, "ready");
+});
+
+Deno.test("an instance that is used by nobody who wakes it is not paused meanwhile, and stopped in its time", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const stream = pool.claim(true)!;
+  await kit.clock.advance(59_999);
+  pool.tick(false);
+  assertEquals([instance.state, kit.launcher.called("pause")], ["ready", []]);
+  await kit.clock.advance(1);
+  pool.tick(false);
+  assertEquals([instance.state, pool.claim(true)], ["draining", undefined]);
+  await kit.clock.advance(4999);
+  assertEquals(kit.launcher.called("stop"), []);
+  await kit.clock.advance(1);
+  await kit.starter.settled();
+  assertEquals([instance.state, kit.launcher.called("stop")], ["stopped", ["one"]]);
+  stream.release();
+});
+
+Deno.test("an instance is paused as soon as those who do not wake it leave it alone, however often they came", async () => {
+  const { kit, pool, instance } = await idlePool();
+  for (let n = 0; n < 9; n++) {
+    const poll = pool.claim(true)!;
+    await kit.clock.advance(5000);
+    pool.tick(false);
+    assertEquals(instance.state, "ready");
+    poll.release();
+  }
+  pool.tick(false);
+  assertEquals(instance.state, "paused");
+});
+
+Deno.test("an instance that somebody uses who wakes it is not stopped, whoever else uses it", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const quiet = pool.claim(true)!;
+  const lease = pool.claim()!;
+  await kit.clock.advance(600_000);
+  pool.tick(false);
+  quiet.release();
+  pool.tick(false);
+  assertEquals(instance.state, "ready");
+  lease.release();
 });
 
 Deno.test("what is never to happen does not", async () => {
@@ -149,17 +192,17 @@ Deno.test("an instance that is removed while its pause is on its way is gone, wh
   assertEquals((await started(kit, pool)).lease.instance.id, "two");
 });
 
-Deno.test("an instance that does not resume in time is replaced", async () => {
+Deno.test("an instance that does not resume in time is replaced for who comes then", async () => {
   const { kit, pool } = await idlePool();
   await kit.clock.advance(10_000);
   pool.tick(false);
   await settle();
   kit.launcher.on.resume = () => new Promise(() => {});
-  const held = pool.hold(never());
+  const held = assertRejects(() => pool.hold(never()), ClessError);
   await kit.clock.advance(30_000);
-  (await kit.launcher.nextLaunch()).succeed("http://10.0.0.3:8080");
-  assertEquals((await held).lease.instance.id, "two");
+  assertEquals((await held).code, "start_timeout");
   assertEquals(kit.launcher.called("remove"), ["one"]);
+  assertEquals((await started(kit, pool)).lease.instance.id, "two");
 });
 
 Deno.test("who has an instance unpaused by hand has it run for a while", async () => {

@@ -126,7 +126,7 @@ Deno.test("the reaper keeps up the pools that have a share of the requests, and 
     }),
   );
   const { launcher, fleet, clock } = kit;
-  const reaper = new Reaper({ launcher, fleet, clock, listening: () => true, served: () => services.served() });
+  const reaper = new Reaper({ launcher, fleet, clock, listening: () => true, kept: () => services.kept() });
   reaper.start();
   await clock.advance(500);
   assertEquals([all.awake, tagged.awake, fleet.instances().length], [true, false, 2]);

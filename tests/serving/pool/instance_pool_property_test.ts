@@ -37,6 +37,7 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
     for (let n = 0; n < count; n++) world.ask();
   }),
   command("ask", fc.constant(1), (world) => world.ask()),
+  command("ask quietly", fc.constant(1), (world) => world.ask(true)),
   command("cancel", anyOf, (world, n) => {
     const asked = world.pick("waiting", n);
     if (asked !== undefined) world.end(asked);
@@ -71,6 +72,19 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
     if (how.ask) world.ask();
     await world.advance(how.delay);
   }),
+  // And one that hangs, while somebody comes.
+  command(
+    "hang",
+    fc.record({ hang: fc.constantFrom(2_000, 20_000, 120_000), asks: fc.nat({ max: 3 }) }),
+    async (world, how) => {
+      for (const asked of world.requests) if (asked.state === "served") world.end(asked);
+      world.mood = { delay: 0, outcome: "done", hang: how.hang };
+      for (let n = 0; n < 60 && !world.isPausing; n++) await world.advance(25);
+      for (let n = 0; n < how.asks; n++) world.ask();
+      await world.advance(1_500);
+      world.mood = { delay: 0, outcome: "done" };
+    },
+  ),
   command("sleep", fc.integer({ min: 0, max: 2_000 }), (world, ms) => void world.pool.sleep(ms)),
   command("suspend", fc.integer({ min: 0, max: 2_000 }), (world, ms) => world.suspend(ms)),
   command("resume", fc.constant(1), (world) => world.resume()),

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../../src/errors.ts";
-import { never, newKit, started, untilAborted } from "../../support/kit.ts";
+import { never, newKit, newRevision, started, untilAborted } from "../../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 
@@ -90,6 +90,31 @@ Deno.test("a container that was found but does not answer is replaced", async ()
   assertEquals((await held).lease.instance.id, "one");
   await kit.starter.settled();
   assertEquals(kit.launcher.called("remove"), ["old"]);
+});
+
+Deno.test("a container that was found and has been up for long is replaced after seconds where it does not answer", async () => {
+  // How long it has been up, how long a start may take, and how long the app is waited for.
+  const cases = [[60_000, 30_000, 5000], [30_000, 30_000, 5000], [60_000, 2000, 2000], [10_000, 30_000, 20_000], [
+    0,
+    30_000,
+    30_000,
+  ]];
+  for (const [upFor, startTimeout, patience] of cases as [number, number, number][]) {
+    let asked = 0;
+    const kit = newKit({
+      untilReady: (_url, _clock, signal) => asked++ === 0 ? untilAborted(signal) : Promise.resolve(),
+    });
+    const pool = kit.newPool({ ...newRevision(), startTimeout });
+    pool.adopt({ ...found("old"), state: "running", upFor });
+    const held = pool.hold(never());
+    await kit.clock.advance(patience - 1);
+    assertEquals([kit.launcher.called("launch"), pool.waiting], [[], 1]);
+    await kit.clock.advance(1);
+    (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+    assertEquals((await held).lease.instance.id, "one");
+    assertEquals(pool.failure, undefined);
+    await kit.starter.settled();
+  }
 });
 
 Deno.test("a paused container that was found is taken over as paused", async () => {

@@ -147,7 +147,7 @@ Deno.test("the reaper keeps them, and replaces one that somebody has removed or 
   const services = new ServiceMap();
   services.put(new DeclaredService("app", { domains: [], shares: [{ pool, percent: 100 }] }));
   const { launcher, fleet, clock } = kit;
-  const reaper = new Reaper({ launcher, fleet, clock, listening: () => true, served: () => services.served() });
+  const reaper = new Reaper({ launcher, fleet, clock, listening: () => true, kept: () => services.kept() });
   reaper.start();
   await clock.advance(1000);
   await reaper.reconcile();

@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { parseHostname } from "../../../src/domain/hostname.ts";
 import { Activator } from "../../../src/serving/activator.ts";
-import { DeclaredService, type Share } from "../../../src/serving/services/declared_service.ts";
+import { DeclaredService } from "../../../src/serving/services/declared_service.ts";
 import type { InstancePool } from "../../../src/serving/pool/instance_pool.ts";
 import { Router } from "../../../src/serving/services/router.ts";
 import { ConventionService } from "../../../src/serving/services/convention_service.ts";
+import type { Share } from "../../../src/serving/services/share.ts";
 import { ServiceMap } from "../../../src/serving/services/service_map.ts";
 import { type Kit, never, newKit, newRevision } from "../../support/kit.ts";
 import { Random } from "../../support/random.ts";
@@ -105,4 +106,15 @@ Deno.test("a revision that has to start first gets its whole share", async () =>
     lease.release();
   }
   assertEquals(Math.round(chosen.filter((pool) => pool === cold).length / 100), 5);
+});
+
+Deno.test("the services that nobody has declared are known among all", () => {
+  const { found: image, blue } = newPools(newKit(), "found", "blue");
+  const services = new ServiceMap();
+  const bare = new ConventionService("bare", image, () => {});
+  services.put(bare);
+  services.put(declared("app", [{ pool: blue, percent: 100 }]));
+  assertEquals(services.found(), [bare]);
+  services.put(declared("bare", [{ pool: blue, percent: 100 }]));
+  assertEquals(services.found(), []);
 });

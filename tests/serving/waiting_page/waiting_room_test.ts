@@ -5,7 +5,7 @@ import { READY_PATH } from "../../../src/serving/waiting_page/waiting_room.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { Harness } from "../../support/harness.ts";
 import type { HttpMessage } from "../../support/http_message.ts";
-import { Origin } from "../../support/origin.ts";
+import { OK, Origin } from "../../support/origin.ts";
 import { netTest } from "../../support/permissions.ts";
 import { requestText } from "../../support/raw_client.ts";
 
@@ -86,6 +86,38 @@ netTest("a paused instance is worth no page", async () => {
   harness.launcher.pause(harness.instance.id);
   assertEquals((await harness.ask(BROWSER)).text, "ok");
   assertEquals(harness.launcher.called("resume"), [harness.instance.id]);
+  await harness.idle();
+});
+
+netTest("a browser that waits for a slot of a busy instance keeps its turn, and gets no page", async () => {
+  const clock = new FakeClock();
+  const asked = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
+  const finish = Promise.withResolvers<void>();
+  const targets: string[] = [];
+  await using origin = Origin.serving(async (connection) => {
+    for (let n = 0; n < asked.length; n++) {
+      const request = await connection.reader.request();
+      if (request === undefined) return;
+      asked[targets.push(request.target) - 1]!.resolve();
+      await finish.promise;
+      await connection.send(OK);
+    }
+  });
+  await using harness = await Harness.warm({ waking: WAKING, origin, clock, concurrency: 1 });
+  const first = harness.ask(requestText("GET /first"));
+  await asked[0]!.promise;
+  const browser = harness.ask(BROWSER);
+  while (harness.waiting < 1) await clock.advance(50);
+  const last = harness.ask(requestText("GET /last"));
+  while (harness.waiting < 2) await clock.advance(50);
+  await clock.advance(1000);
+  finish.resolve();
+  const answers = await Promise.all([first, browser, last]);
+  assertEquals(
+    answers.map((answer) => [answer.status, header(answer, "cless-loading")]),
+    Array(3).fill([200, undefined]),
+  );
+  assertEquals(targets, ["/first", "/cart?x=1", "/last"]);
   await harness.idle();
 });
 

@@ -1,0 +1,65 @@
+import { assertEquals } from "@std/assert";
+import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
+import { adminApi, type LoadDoor } from "../../src/admin/api.ts";
+import { openDoor } from "../../src/admin/app.ts";
+import { newAdmin, OWNER, PEER } from "./kit.ts";
+
+/** An API whose routes are loaded by a function of the test's own, and how often that was called. */
+async function newLoading(load: LoadDoor) {
+  const { parts } = await newAdmin();
+  const loads = { count: 0 };
+  const handle = adminApi({ ...parts, serves: (name) => Promise.resolve(name === "web.localhost") }, () => {
+    loads.count++;
+    return load();
+  });
+  const get = (path: string) =>
+    handle(new Request(`http://127.0.0.1${path}`, { headers: { authorization: `Bearer ${OWNER}` } }), PEER);
+  return { get, loads };
+}
+
+/** The status of an answer, whose body nobody reads. */
+async function statusOf(answer: Promise<Response>): Promise<number> {
+  const { body, status } = await answer;
+  await body?.cancel();
+  return status;
+}
+
+Deno.test("health, readiness and the question of a TLS proxy are answered without the routes", async () => {
+  const { get, loads } = await newLoading(() => Promise.resolve(openDoor));
+  for (const path of ["/healthz", "/readyz", "/v1/ask?domain=web.localhost"]) {
+    assertEquals(await statusOf(get(path)), 200, path);
+  }
+  for (const path of ["/v1/ask", "/v1/ask?domain=x&domain=y", "/v1/ask?name=x", `/v1/ask?domain=${"x".repeat(254)}`]) {
+    assertEquals(await statusOf(get(path)), 400, path);
+  }
+  assertEquals(loads.count, 0);
+});
+
+Deno.test("the routes are loaded once, also for requests that come at once", async () => {
+  const { get, loads } = await newLoading(() => Promise.resolve(openDoor));
+  const statuses = await Promise.all(["/v1/services", "/v1/instances", "/"].map((path) => statusOf(get(path))));
+  assertEquals([statuses, loads.count], [[200, 200, 200], 1]);
+  assertEquals([await statusOf(get("/v1/services")), loads.count], [200, 1]);
+});
+
+Deno.test("where the routes cannot be loaded, the request fails with 500 and a line in the log, and the next tries again", async () => {
+  const records: LogRecord[] = [];
+  configureSync({
+    reset: true,
+    sinks: { all: (record) => void records.push(record) },
+    loggers: [{ category: ["cless", "admin"], lowestLevel: "error", sinks: ["all"] }],
+  });
+  try {
+    let works = false;
+    const load: LoadDoor = () => works ? Promise.resolve(openDoor) : Promise.reject(new TypeError("no such module"));
+    const { get, loads } = await newLoading(load);
+    const answer = await get("/v1/services");
+    const { code, detail } = await answer.json();
+    assertEquals([answer.status, code, detail], [500, "internal", "cless has failed to handle the request"]);
+    assertEquals(records.map(({ properties }) => properties.reason), ["no such module"]);
+    works = true;
+    assertEquals([await statusOf(get("/v1/services")), loads.count], [200, 2]);
+  } finally {
+    resetSync();
+  }
+});

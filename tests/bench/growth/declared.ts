@@ -1,0 +1,90 @@
+import type { RevisionRecord, ServiceRecord } from "../../../src/control/records.ts";
+import { canonicalTemplate } from "../../../src/domain/template.ts";
+import type { Revision } from "../../../src/domain/revision.ts";
+import { EVERYBODY_WAKES } from "../../../src/domain/waking.ts";
+import { Connection } from "../../../src/sqlite/connection.ts";
+import { HistoryTable } from "../../../src/sqlite/history_table.ts";
+import { migrate } from "../../../src/sqlite/migrations.ts";
+import { RevisionTable } from "../../../src/sqlite/revision_table.ts";
+import { ServiceTable } from "../../../src/sqlite/service_table.ts";
+
+/** When all of them were made, ms since 1970: a moment that history still keeps. */
+const AT = Date.now() - 3_600_000;
+
+/** The name of a declared service; the names sort as the numbers do. */
+export function nameOf(number: number): string {
+  return `app-${String(number).padStart(5, "0")}`;
+}
+
+/**
+ * Makes a data-dir in which services are declared as if operators had deployed each of them twice, and given it a domain.
+ *
+ * @param numbers Which ones; those that are in `real` have the app's image, the others images of their own.
+ */
+export async function declareServices(
+  dataDir: string,
+  numbers: readonly number[],
+  { app, real }: { readonly app: Revision; readonly real: ReadonlySet<number> },
+): Promise<void> {
+  await Deno.mkdir(dataDir, { mode: 0o700 });
+  using connection = Connection.open(`${dataDir}/cless.sqlite`, 0);
+  migrate(connection);
+  const { db } = connection;
+  const tables = { services: new ServiceTable(db), revisions: new RevisionTable(db), history: new HistoryTable(db) };
+  // Through the store each change would be a transaction, and wait for the disk.
+  connection.write(() => {
+    for (const number of numbers) {
+      const revisions = [1, 2].map((version) => revisionOf(number, version, real.has(number) ? app : undefined));
+      tables.services.put(serviceOf(number, revisions));
+      for (const revision of revisions) {
+        tables.revisions.add(revision);
+        const entry = { at: revision.createdAt, service: revision.service, action: "deploy", by: "owner" };
+        tables.history.add({ ...entry, before: undefined, after: { latestRevision: revision.name } });
+      }
+    }
+  });
+}
+
+function serviceOf(number: number, revisions: readonly RevisionRecord[]): ServiceRecord {
+  const name = nameOf(number);
+  const [first, latest] = revisions.map((revision) => revision.name);
+  return {
+    name,
+    domains: [`${name}.example.com`],
+    revisionHistory: 20,
+    wake: EVERYBODY_WAKES,
+    loading: "hold",
+    traffic: [{ revision: "latest", percent: 100 }],
+    previousTraffic: [{ revision: first!, percent: 100 }],
+    latestRevision: latest!,
+    lastNumber: revisions.length,
+    generation: revisions.length,
+    declaredBy: undefined,
+    createdAt: AT,
+    updatedAt: AT + number,
+  };
+}
+
+function revisionOf(number: number, version: number, app: Revision | undefined): RevisionRecord {
+  const name = nameOf(number);
+  return {
+    name: `${name}-0000${version}`,
+    service: name,
+    template: canonicalTemplate({ image: app?.image ?? `registry.example.com/${name}:1.${version}`, env: envOf(name) }),
+    imageId: app?.imageId ?? `sha256:${(number * 10 + version).toString(16).padStart(64, "f")}`,
+    imageDigest: undefined,
+    pulled: false,
+    secretVersions: {},
+    createdAt: AT + number + version,
+  };
+}
+
+/** A few variables, some of them the service's own. */
+export function envOf(name: string, greeting = "hello"): Record<string, string> {
+  return {
+    DATABASE_URL: `postgres://${name}@db.internal:5432/${name}`,
+    GREETING: `${greeting} from ${name}`,
+    LOG_LEVEL: "info",
+    PUBLIC_URL: `https://${name}.example.com`,
+  };
+}
