@@ -37,6 +37,8 @@ export class CrashLoop {
   #until = -Infinity;
   #ends = 0;
   #endsUntil = -Infinity;
+  /** When it failed or ended last, in the clock's ms. */
+  #lastAt = -Infinity;
 
   /**
    * @param random From 0 to below 1, evenly.
@@ -76,6 +78,7 @@ export class CrashLoop {
    * @param output What the app has written.
    */
   failed(reason: string, since: number, output: Promise<string> = Promise.resolve("")): void {
+    this.#lastAt = this.#clock.now();
     if (since === this.#count) {
       this.#count++;
       this.#until = this.#clock.now() + this.#backOff(this.#count - CRASH_LOOP);
@@ -99,13 +102,19 @@ export class CrashLoop {
     this.judge(age);
     if (age >= GOOD_MS) return;
     if (!maybeStopped(instance)) this.failed(`${reason} soon after it was ready`, this.#count, output);
+    this.#lastAt = this.#clock.now();
     this.#ends++;
     if (this.#ends > 1) this.#endsUntil = this.#clock.now() + this.#backOff(this.#ends - 2); // once can happen
   }
 
-  /** Forgets what was, where an instance has been ready for long enough. @param age For how long it has been, ms. */
+  /**
+   * Forgets what was, where an instance has been ready for long enough, and is younger than the last failure: that an older
+   * one still serves says nothing of the next start.
+   *
+   * @param age For how long it has been, ms.
+   */
   judge(age: number | undefined): void {
-    if (age === undefined || age < GOOD_MS) return;
+    if (age === undefined || age < GOOD_MS || this.#clock.now() - age < this.#lastAt) return;
     this.#count = this.#ends = 0;
     this.#until = this.#endsUntil = -Infinity;
     this.#failure = undefined;

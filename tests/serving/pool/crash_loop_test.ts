@@ -78,6 +78,35 @@ Deno.test("a good minute makes all well, less does not", async () => {
   lease.release();
 });
 
+Deno.test("an older instance that is good does not make well what failed after it", async () => {
+  const { kit } = newBroken();
+  const pool = kit.newPool({ ...newRevision(), concurrency: 1, maxInstances: 2 });
+  const broken = kit.launcher.on.launch!;
+  mend(kit);
+  const { lease } = await pool.hold(never());
+  await kit.clock.advance(61_000);
+  kit.launcher.on.launch = broken;
+  const held = pool.hold(never());
+  const before = kit.launcher.called("launch").length;
+  for (let n = 0; n < 40; n++) { // 20 s
+    await kit.clock.advance(500);
+    pool.tick(true);
+  }
+  // The first is in `before`; the second and third come at once, then others after 0.5, 1, 2, 4 and 8 s.
+  assertEquals([kit.launcher.called("launch").length - before, pool.failure?.count], [7, 8]);
+  mend(kit);
+  await kit.clock.advance(60_000);
+  pool.tick(true);
+  (await held).lease.release();
+  await kit.clock.advance(59_500);
+  pool.tick(true);
+  assertEquals(pool.failure?.count, 8);
+  await kit.clock.advance(500);
+  pool.tick(true);
+  assertEquals(pool.failure, undefined);
+  lease.release();
+});
+
 Deno.test("an app that crashes soon after each start is in a crash loop too; one that somebody stops is not", async () => {
   for (const [exitCode, expected] of [[1, "crash_loop"], [137, "served"], [143, "served"], [0, "served"]] as const) {
     const { kit, pool } = newBroken();
