@@ -8,8 +8,6 @@ const SHORTEST_MS = 500;
 const LONGEST_MS = 60_000;
 /** How much longer or shorter than it should be a back-off is at most: many services must not try again at once. */
 const JITTER = 0.2;
-/** With what a container ends that somebody has stopped or killed; `undefined` where nobody has seen it. */
-const STOPPED: readonly (number | undefined)[] = [undefined, 0, 137, 143];
 /** An instance that has been ready for so long is a good one. */
 const GOOD_MS = 60_000;
 
@@ -93,7 +91,7 @@ export class CrashLoop {
 
   /**
    * Notes that the container of an instance has ended by itself, or by somebody else's hand. It is a failure where the app
-   * has crashed soon after it was ready.
+   * has ended soon after it was ready, whatever its exit code.
    *
    * @param output What the app has written.
    */
@@ -101,7 +99,7 @@ export class CrashLoop {
     const { age = 0 } = instance;
     this.judge(age);
     if (age >= GOOD_MS) return;
-    if (!maybeStopped(instance)) this.failed(`${reason} soon after it was ready`, this.#count, output);
+    if (!instance.byHand) this.failed(`${reason} soon after it was ready`, this.#count, output);
     this.#lastAt = this.#clock.now();
     this.#ends++;
     if (this.#ends > 1) this.#endsUntil = this.#clock.now() + this.#backOff(this.#ends - 2); // once can happen
@@ -134,9 +132,4 @@ export class CrashLoop {
     const ms = Math.min(LONGEST_MS, SHORTEST_MS * 2 ** Math.max(0, doublings));
     return ms * (1 - JITTER + 2 * JITTER * this.#random());
   }
-}
-
-/** Whether a container that has ended may well have been stopped, killed or removed by somebody. */
-export function maybeStopped({ exitCode, oom }: Pick<Instance, "exitCode" | "oom">): boolean {
-  return !oom && STOPPED.includes(exitCode);
 }

@@ -34,7 +34,7 @@ export class Incidents {
   }
 
   /** Takes note of what has happened to the container of an instance; whether that may matter to those who wait. */
-  observe(instance: Instance, event: Pick<ContainerEvent, "what" | "exitCode" | "oom">): boolean {
+  observe(instance: Instance, event: Omit<ContainerEvent, "id">): boolean {
     if (event.what === "paused") this.#paused(instance);
     else if (event.what === "resumed") this.#resumed(instance);
     else {
@@ -74,9 +74,10 @@ export class Incidents {
     instance.become("ready");
   }
 
-  #ended(instance: Instance, event: Pick<ContainerEvent, "exitCode" | "oom">): void {
+  #ended(instance: Instance, event: Omit<ContainerEvent, "id">): void {
     instance.exitCode = event.exitCode;
     instance.oom = event.oom ?? false;
+    instance.byHand = event.byHand ?? event.exitCode === undefined;
     if (instance.state === "starting") instance.end("failed");
     else if (instance.state === "draining") instance.end("stopped");
     else if (instance.state === "ready" || instance.state === "paused") this.#lost(instance);

@@ -33,6 +33,8 @@ export class Instance {
   exitCode: number | undefined;
   /** Whether the engine says that it was killed for memory. */
   oom = false;
+  /** Whether somebody had the container stopped or killed, or may have: where nobody has seen its end. */
+  byHand = false;
   /** Why it did not become ready, or has ended; for the operator. */
   failure: string | undefined;
   #state: InstanceState = "starting";

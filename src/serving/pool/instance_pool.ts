@@ -187,7 +187,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   /** Takes note of what has happened to the container of one of its instances. */
-  observe(instance: Instance, event: Pick<ContainerEvent, "what" | "exitCode" | "oom">): void {
+  observe(instance: Instance, event: Omit<ContainerEvent, "id">): void {
     if (this.#incidents.observe(instance, event)) this.#scale();
   }
 

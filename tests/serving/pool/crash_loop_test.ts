@@ -107,17 +107,21 @@ Deno.test("an older instance that is good does not make well what failed after i
   lease.release();
 });
 
-Deno.test("an app that crashes soon after each start is in a crash loop too; one that somebody stops is not", async () => {
-  for (const [exitCode, expected] of [[1, "crash_loop"], [137, "served"], [143, "served"], [0, "served"]] as const) {
+Deno.test("an app that ends by itself soon after each start is in a crash loop too; one that somebody ends is not", async () => {
+  for (
+    const [how, exitCode, expected] of [0, 1, 137, 143].flatMap((exitCode) =>
+      [["end", exitCode, "crash_loop"], ["kill", exitCode, "served"]] as const
+    )
+  ) {
     const { kit, pool } = newBroken();
     mend(kit);
     for (let n = 0; n < 3; n++) {
       const { lease } = await pool.hold(never());
       lease.release();
-      kit.launcher.end(lease.instance.id, exitCode);
+      kit.launcher[how](lease.instance.id, exitCode);
     }
     const outcome = await pool.hold(never()).then(() => "served", (error: ClessError) => error.code);
-    assertEquals(outcome, expected, `exit code ${exitCode}`);
+    assertEquals(outcome, expected, `${how}, exit code ${exitCode}`);
   }
 });
 

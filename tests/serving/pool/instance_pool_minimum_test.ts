@@ -53,7 +53,7 @@ Deno.test("one that dies is replaced unasked; one that keeps dying less and less
   const { kit, pool } = await newKept({ minInstances: 1 });
   const ages: number[] = [];
   for (let deaths = 0; deaths < 5; deaths++) {
-    kit.launcher.end(kit.launcher.called("launch").at(-1)!, 137);
+    kit.launcher.kill(kit.launcher.called("launch").at(-1)!);
     const before = kit.launcher.called("launch").length;
     let ticks = 0;
     do {
