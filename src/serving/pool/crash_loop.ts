@@ -90,12 +90,12 @@ export class CrashLoop {
   }
 
   /**
-   * Notes that the container of an instance has ended by itself, or by somebody else's hand. It is a failure where the app
-   * has ended soon after it was ready, whatever its exit code.
+   * Notes that the container of an instance has ended by itself or by somebody else's hand, or that the app in it has to be
+   * given up. It is a failure where that is the app's doing, soon after it was ready, whatever its exit code.
    *
    * @param output What the app has written.
    */
-  ended(instance: Instance, reason: string, output?: Promise<string>): void {
+  lost(instance: Instance, reason: string, output?: Promise<string>): void {
     const { age = 0 } = instance;
     this.judge(age);
     if (age >= GOOD_MS) return;

@@ -47,10 +47,11 @@ export class Incidents {
 
   /** Takes an instance out that does not answer; whether it was in. */
   unhealthy(instance: Instance): boolean {
-    const { drainer, revision } = this.#parts;
+    const { crashes, drainer, revision, starter } = this.#parts;
     if (instance.state !== "ready") return false;
     log.warning("instance does not answer", { service: revision.service, instance: instance.id });
-    instance.failure = "the app did not answer any more";
+    const reason = instance.failure = "the app did not answer any more";
+    crashes.lost(instance, reason, starter.written(instance));
     drainer.drain(instance, UNHEALTHY_DRAIN_MS);
     return true;
   }
@@ -93,7 +94,7 @@ export class Incidents {
     instance.end("stopped");
     log.warning("instance ended", { service, instance: id, exitCode, reason });
     const output = starter.written(instance);
-    crashes.ended(instance, reason, output);
+    crashes.lost(instance, reason, output);
     starter.clear(instance, output.then(() => launcher.remove(id)));
   }
 }

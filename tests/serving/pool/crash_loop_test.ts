@@ -125,6 +125,35 @@ Deno.test("an app that ends by itself soon after each start is in a crash loop t
   }
 });
 
+Deno.test("an app that is soon not well any more after each start is in a crash loop too, and is left alone", async () => {
+  const { kit } = newBroken({ probe: () => Promise.resolve(false) });
+  mend(kit);
+  kit.launcher.written = "no database";
+  const pool = kit.newPool({ ...newRevision(), minInstances: 1, liveness: { path: "/health", every: 1000 } });
+  for (let n = 0; n < 60; n++) {
+    pool.tick(true);
+    await kit.clock.advance(500);
+  }
+  // In 30 s: after 0, 1.5, 3, 5, 8, 13 and 22 s.
+  assertEquals(kit.launcher.called("launch").length, 7);
+  const { count, output, reason } = pool.failure!;
+  assertEquals([count, output, reason], [7, "no database", "the app did not answer any more soon after it was ready"]);
+  assertEquals((await ask(pool))[0], "crash_loop");
+});
+
+Deno.test("an app that is not well after a good minute has not failed", async () => {
+  let isWell = true;
+  const { kit } = newBroken({ probe: () => Promise.resolve(isWell) });
+  mend(kit);
+  const pool = kit.newPool({ ...newRevision(), liveness: { path: "/health", every: 60_000 } });
+  const { lease } = await pool.hold(never());
+  await kit.clock.advance(60_000);
+  isWell = false;
+  await kit.clock.advance(60_000);
+  assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
+  lease.release();
+});
+
 Deno.test("an app that ends after a good minute has not failed", async () => {
   const { kit, pool } = newBroken();
   await ask(pool);
