@@ -42,6 +42,7 @@ export class Instance {
   readonly #owner: InstanceOwner | undefined;
   readonly #freed: (() => void) | undefined;
   #failures = 0;
+  #answers = 0;
   #changes = 0;
   #readySince: number | undefined;
   /** How many of the leases keep nobody awake. */
@@ -69,6 +70,16 @@ export class Instance {
   /** How many leases are open. */
   get inFlight(): number {
     return this.#leases.size;
+  }
+
+  /** The leases that are open. */
+  get leases(): readonly Lease[] {
+    return this.#leases.list();
+  }
+
+  /** How many answers the app has begun. */
+  get answers(): number {
+    return this.#answers;
   }
 
   /** Since when no lease has been open but quiet ones, in the clock's ms; meaningless while one is. */
@@ -137,6 +148,7 @@ export class Instance {
 
   /** Notes that the app has answered. */
   answered(): void {
+    this.#answers++;
     if (this.#failures !== 0) this.#failures = 0;
   }
 
