@@ -73,7 +73,8 @@ export class InstancePool implements InstanceOwner {
     const warm = this.warm = new WarmPool({ ...parts, revision, note });
     const shared = { ...parts, revision, instances: this.#instances, breaker, crashes, freezer, drainer, warm };
     const scale = () => this.#scale();
-    const upkeep = this.#upkeep = new Upkeep({ ...shared, launch: () => this.#arrivals.launch() });
+    const resume = (instance: Instance) => this.#arrivals.resume(instance);
+    const upkeep = this.#upkeep = new Upkeep({ ...shared, resume, launch: () => this.#arrivals.launch() });
     const endings = this.#endings = new PoolEndings({ ...shared, upkeep, scale });
     const arrivals = this.#arrivals = new Arrivals({
       ...shared,
@@ -203,7 +204,7 @@ export class InstancePool implements InstanceOwner {
     this.#scale();
   }
 
-  /** Has the smallest number of instances started that the revision should have, whether anybody asks for them or not. */
+  /** Has the smallest number of instances started or resumed that the revision should have, whether anybody asks for them or not. */
   keepMinimum(): void {
     this.#upkeep.kept = true;
     if (!this.#endings.retired && !this.#endings.suspended) this.#upkeep.keepMinimum();
