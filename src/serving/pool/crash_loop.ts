@@ -5,9 +5,10 @@ import type { Instance } from "./instance.ts";
 /** So many failures in a row make a crash loop. */
 export const CRASH_LOOP = 3;
 const SHORTEST_MS = 500;
-const LONGEST_MS = 60_000;
 /** How much longer or shorter than it should be a back-off is at most: many services must not try again at once. */
 const JITTER = 0.2;
+/** A minute is the longest that it ever comes to. */
+const LONGEST_MS = 60_000 / (1 + JITTER);
 /** An instance that has been ready for so long is a good one. */
 const GOOD_MS = 60_000;
 
