@@ -7,7 +7,7 @@ import { bareTimes } from "./bare.ts";
 import { changeServices, harmContainers } from "./chaos.ts";
 import { Tally } from "./tally.ts";
 import { newClient, pauseFor, useService } from "./traffic.ts";
-import { Watch } from "./watch.ts";
+import { mostGrowth, Watch } from "./watch.ts";
 
 const TIERS = { pauseAfter: 1000, stopAfter: 4000 };
 /** Nobody has a service of such a name by chance. */
@@ -67,6 +67,7 @@ export async function soak({ minutes, seed, services: count, tell }: SoakOptions
   for (const line of tally.report()) tell(line);
   for (const line of complaints(program)) tell(line);
   const leaks = await findLeaks(program, watch, before.files);
+  if (watch.slope() > mostGrowth(minutes)) leaks.push("memory, as said below");
   for (const leak of leaks) tell(`leak: ${leak}`);
   if (leaks.length === 0) tell("leaks: none");
   tell(`memory: ${(watch.slope() / MIB).toFixed(2)} MiB a minute in the second half`);
