@@ -42,9 +42,9 @@ export class Instance {
   readonly #owner: InstanceOwner | undefined;
   readonly #freed: (() => void) | undefined;
   #failures = 0;
-  #answers = 0;
   #changes = 0;
   #readySince: number | undefined;
+  #answers = 0;
   /** How many of the leases keep nobody awake. */
   #quiet = 0;
   #idleSince: number;
@@ -72,16 +72,6 @@ export class Instance {
     return this.#leases.size;
   }
 
-  /** The leases that are open. */
-  get leases(): readonly Lease[] {
-    return this.#leases.list();
-  }
-
-  /** How many answers the app has begun. */
-  get answers(): number {
-    return this.#answers;
-  }
-
   /** Since when no lease has been open but quiet ones, in the clock's ms; meaningless while one is. */
   get idleSince(): number {
     return this.#idleSince;
@@ -95,6 +85,16 @@ export class Instance {
   /** How long ago the app answered for the first time, ms; `undefined` where it has not. */
   get age(): number | undefined {
     return this.#readySince === undefined ? undefined : this.#clock.now() - this.#readySince;
+  }
+
+  /** The leases that are open. */
+  get leases(): readonly Lease[] {
+    return this.#leases.list();
+  }
+
+  /** How many answers the app has begun. */
+  get answers(): number {
+    return this.#answers;
   }
 
   /** When the last lease ended, but quiet ones; wall-clock time. */

@@ -86,7 +86,7 @@ export class InstancePool implements InstanceOwner {
     });
     this.#incidents = new Incidents({ ...shared, arrivals });
     const unhealthy = (instance: Instance) => this.unhealthy(instance);
-    this.#liveness = liveness && probe && new Liveness({ ...liveness, concurrency, clock, probe, unhealthy });
+    this.#liveness = liveness && probe && new Liveness({ ...liveness, clock, probe, unhealthy });
     this.freed = concurrency === 0 ? undefined : () => {
       this.#breaker.freed();
       if (this.#breaker.waiting > 0) this.#scale();

@@ -14,8 +14,6 @@ export interface LivenessParts {
   readonly path: string;
   /** In ms. */
   readonly every: number;
-  /** How many requests an instance serves at once; 0 for any number. */
-  readonly concurrency: number;
   /** Is told of an instance that is not well. */
   readonly unhealthy: (instance: Instance) => void;
 }
@@ -60,7 +58,7 @@ export class Liveness {
   #ask(instance: Instance): void {
     const { clock, every, path, probe, unhealthy } = this.#parts;
     const end = new AbortController();
-    const work = this.#silent.get(instance) ?? this.#workOf(instance);
+    const work = this.#silent.get(instance) ?? workOf(instance);
     const cancel = clock.after(Math.min(every, PATIENCE_MS), () => end.abort());
     const leave = () => {
       cancel();
@@ -78,11 +76,10 @@ export class Liveness {
       this.watch(instance);
     });
   }
+}
 
-  #workOf({ answers, inFlight, leases }: Instance): Work {
-    const { concurrency } = this.#parts;
-    return { isFull: concurrency > 0 && inFlight >= concurrency, leases, answers };
-  }
+function workOf({ answers, inFlight, leases, revision: { concurrency } }: Instance): Work {
+  return { isFull: concurrency > 0 && inFlight >= concurrency, leases, answers };
 }
 
 /** Whether something is still in flight of what an instance had to do. */
