@@ -45,13 +45,18 @@ export class Incidents {
     return true;
   }
 
-  /** Takes an instance out that does not answer; whether it was in. */
-  unhealthy(instance: Instance): boolean {
+  /**
+   * Takes an instance out that does not answer; whether it was in.
+   *
+   * @param isFailure Whether it is the app's doing: one that nobody reaches may have been ended by somebody, which the
+   * engine tells later.
+   */
+  unhealthy(instance: Instance, isFailure: boolean): boolean {
     const { crashes, drainer, revision, starter } = this.#parts;
     if (instance.state !== "ready") return false;
     log.warning("instance does not answer", { service: revision.service, instance: instance.id });
     const reason = instance.failure = "the app did not answer any more";
-    crashes.lost(instance, reason, starter.written(instance));
+    if (isFailure) crashes.lost(instance, reason, starter.written(instance));
     drainer.drain(instance, UNHEALTHY_DRAIN_MS);
     return true;
   }

@@ -85,7 +85,7 @@ export class InstancePool implements InstanceOwner {
       scale,
     });
     this.#incidents = new Incidents({ ...shared, arrivals });
-    const unhealthy = (instance: Instance) => this.unhealthy(instance);
+    const unhealthy = (instance: Instance, isFailure?: boolean) => this.unhealthy(instance, isFailure);
     this.#liveness = liveness && probe && new Liveness({ ...liveness, clock, probe, unhealthy });
     this.freed = concurrency === 0 ? undefined : () => {
       this.#breaker.freed();
@@ -269,8 +269,8 @@ export class InstancePool implements InstanceOwner {
   }
 
   /** See {@linkcode InstanceOwner}: takes the instance out; those who come get another one. */
-  unhealthy(instance: Instance): void {
-    if (this.#incidents.unhealthy(instance)) this.#scale();
+  unhealthy(instance: Instance, isFailure = false): void {
+    if (this.#incidents.unhealthy(instance, isFailure)) this.#scale();
   }
 
   #isServing(): boolean {

@@ -14,8 +14,8 @@ export interface LivenessParts {
   readonly path: string;
   /** In ms. */
   readonly every: number;
-  /** Is told of an instance that is not well. */
-  readonly unhealthy: (instance: Instance) => void;
+  /** Is told of an instance that is not well, and that it is the app's doing. */
+  readonly unhealthy: (instance: Instance, isFailure: boolean) => void;
 }
 
 /** What an instance had to do when it was asked. */
@@ -70,7 +70,7 @@ export class Liveness {
       if (this.#watched.get(instance) !== leave) return;
       const hasAnswered = isWell || instance.answers > work.answers;
       const isBusy = end.signal.aborted && work.isFull && (hasAnswered || goesOn(work, instance));
-      if (!isWell && !isBusy) return unhealthy(instance);
+      if (!isWell && !isBusy) return unhealthy(instance, true);
       if (hasAnswered) this.#silent.delete(instance);
       else this.#silent.set(instance, work);
       this.watch(instance);

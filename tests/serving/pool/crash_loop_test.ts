@@ -142,6 +142,18 @@ Deno.test("an app that is soon not well any more after each start is in a crash 
   assertEquals((await ask(pool))[0], "crash_loop");
 });
 
+Deno.test("an app that nobody reaches may have been killed by somebody, which the engine tells later: no failure", async () => {
+  const { kit, pool } = newBroken();
+  mend(kit);
+  for (let n = 0; n < 4; n++) {
+    const { lease } = await pool.hold(never());
+    for (let failures = 0; failures < 3; failures++) lease.instance.failed();
+    assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
+    lease.release();
+    kit.launcher.kill(lease.instance.id);
+  }
+});
+
 Deno.test("an app that is not well after a good minute has not failed", async () => {
   let isWell = true;
   const { kit } = newBroken({ probe: () => Promise.resolve(isWell) });
