@@ -11,6 +11,8 @@ const JITTER = 0.2;
 const LONGEST_MS = 60_000 / (1 + JITTER);
 /** An instance that has been ready for so long is a good one. */
 const GOOD_MS = 60_000;
+/** So long after the last failure another one is the first: where instances are stopped soon, none is ever a good one. */
+const ROW_MS = 600_000;
 
 /** Why a revision does not work; for operators. */
 export interface Failure {
@@ -77,8 +79,9 @@ export class CrashLoop {
    * @param output What the app has written.
    */
   failed(reason: string, since: number, output: Promise<string> = Promise.resolve("")): void {
-    this.#lastAt = this.#clock.now();
-    if (since === this.#count) {
+    const isNext = since === this.#count;
+    this.#note();
+    if (isNext) {
       this.#count++;
       this.#until = this.#clock.now() + this.#backOff(this.#count - CRASH_LOOP);
     }
@@ -100,8 +103,8 @@ export class CrashLoop {
     const { age = 0 } = instance;
     this.judge(age);
     if (age >= GOOD_MS) return;
+    this.#note();
     if (!instance.byHand) this.failed(`${reason} soon after it was ready`, this.#count, output);
-    this.#lastAt = this.#clock.now();
     this.#ends++;
     if (this.#ends > 1) this.#endsUntil = this.#clock.now() + this.#backOff(this.#ends - 2); // once can happen
   }
@@ -126,6 +129,12 @@ export class CrashLoop {
       ...(this.#failure === undefined ? {} : { output: this.#failure.output }),
       retryAfterS: Math.max(1, Math.ceil(this.left / 1000)),
     });
+  }
+
+  #note(): void {
+    const now = this.#clock.now();
+    if (now - this.#lastAt > ROW_MS) this.#count = this.#ends = 0;
+    this.#lastAt = now;
   }
 
   /** @param doublings How often it has doubled. */

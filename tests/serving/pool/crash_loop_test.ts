@@ -64,6 +64,21 @@ Deno.test("back-offs differ by chance, since not all services should try again a
   assertEquals([0, 0.5, 1].map((random) => left(random, 20)).map(Math.round), [40_000, 50_000, 60_000]);
 });
 
+Deno.test("failures that are far between are not in a row, where no instance ever lives for a good minute", async () => {
+  const { kit } = newBroken();
+  mend(kit);
+  const pool = kit.newPool({ ...newRevision(), stopAfter: 5000 });
+  const counts: (number | undefined)[] = [];
+  for (const minutes of [11, 11, 11, 9, 9, 1]) {
+    const { lease } = await pool.hold(never());
+    lease.release();
+    kit.launcher.end(lease.instance.id, 1);
+    counts.push(pool.failure?.count);
+    await kit.clock.advance(minutes * 60_000);
+  }
+  assertEquals(counts, [1, 1, 1, 1, 2, 3]);
+});
+
 Deno.test("a good minute makes all well, less does not", async () => {
   const { kit, pool } = newBroken();
   await ask(pool);
