@@ -167,11 +167,13 @@ export class Cless {
 
   /** Stops accepting, lets what is in flight finish for a while, and stops the containers, unless they are to be kept. */
   async stop(): Promise<void> {
+    const deadline = this.#clock.now() + this.#config.drainTimeout;
     this.#configFile?.stop();
     await Promise.all([this.#control.close(), this.#requests.drain()]);
     this.#adoption.stop();
     const { fleet } = this.#requests;
     if (this.#containers.found) {
+      this.#containers.launcher.hurry(deadline - this.#clock.now());
       await whileItMoves(this.#endContainers(), () => fleet.size, this.#clock, STOP_PATIENCE_MS);
     }
     await atMost(this.#admin.shutdown(), this.#clock, ADMIN_PATIENCE_MS);

@@ -1,6 +1,7 @@
 import type { Config } from "../config.ts";
 import { type DataDir, isDataDirInUse } from "../control/data_dir.ts";
 import { DockerCommand } from "../docker/command.ts";
+import { ContainerEvents } from "../docker/container_events.ts";
 import { findEngine } from "../docker/engine.ts";
 import { EngineSocket } from "../docker/engine_socket.ts";
 import { EventStream } from "../docker/events.ts";
@@ -8,7 +9,6 @@ import { ImageSource } from "../docker/images/image_source.ts";
 import { LocalImages } from "../docker/images/images.ts";
 import { DockerLauncher } from "../docker/launcher.ts";
 import { OwnNetwork } from "../docker/network/network.ts";
-import { OutOfMemory } from "../docker/out_of_memory.ts";
 import { LABEL } from "../docker/run_args.ts";
 import { atMost, type Clock } from "../serving/clock.ts";
 import type { ContainerEvent } from "../serving/launcher.ts";
@@ -17,12 +17,6 @@ import type { ContainerEvent } from "../serving/launcher.ts";
 const ANSWER_AGE_MS = 1000;
 const PATIENCE_MS = 10_000;
 const MEMORY_PATIENCE_MS = 1000;
-
-const WHAT: Record<string, ContainerEvent["what"]> = {
-  pause: "paused",
-  unpause: "resumed",
-  die: "ended",
-};
 
 /** What {@linkcode Containers} work with. */
 export interface ContainersParts {
@@ -45,7 +39,7 @@ export class Containers {
   readonly #parts: ContainersParts;
   readonly #docker: DockerCommand;
   readonly #socket: EngineSocket;
-  readonly #outOfMemory = new OutOfMemory();
+  readonly #understood: ContainerEvents;
   readonly #network: OwnNetwork;
   readonly #events: EventStream;
   #found = false;
@@ -55,6 +49,7 @@ export class Containers {
 
   constructor(parts: ContainersParts) {
     const { clock, config, dataDir } = this.#parts = parts;
+    this.#understood = new ContainerEvents(clock);
     this.#docker = new DockerCommand(config.docker);
     this.#socket = new EngineSocket(this.#docker);
     this.#network = new OwnNetwork(this.#docker, dataDir, isDataDirInUse);
@@ -170,17 +165,8 @@ export class Containers {
   }
 
   #observe(action: string, attributes: Readonly<Record<string, string>>): void {
-    const { name, exitCode } = attributes;
-    if (name === undefined) return;
-    if (action === "start") this.launcher.started(name);
-    if (action === "oom") this.#outOfMemory.told(name);
-    const what = WHAT[action];
-    if (what === undefined || this.launcher.isLaunching(name)) return;
-    this.#parts.observe({
-      id: name,
-      what,
-      ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }),
-      ...(what === "ended" ? { oom: this.#outOfMemory.explains(name, Number(exitCode)) } : {}),
-    });
+    if (action === "start" && attributes.name !== undefined) this.launcher.started(attributes.name);
+    const event = this.#understood.read(action, attributes);
+    if (event !== undefined && !this.launcher.isLaunching(event.id)) this.#parts.observe(event);
   }
 }

@@ -9,7 +9,7 @@ const LONGEST_RETRY_MS = 5000;
 const GOOD_MS = 10_000;
 
 const ACTIONS = {
-  container: ["start", "die", "oom", "pause", "unpause"],
+  container: ["start", "die", "oom", "kill", "pause", "unpause"],
   image: ["tag", "untag", "delete", "import", "load", "pull"],
 };
 

@@ -72,4 +72,6 @@ export interface ContainerEvent {
   readonly exitCode?: number;
   /** Whether it was killed for memory, where the engine told it. */
   readonly oom?: boolean;
+  /** Whether somebody has had it stopped or killed, cless itself or another one, where the engine told it. */
+  readonly byHand?: boolean;
 }

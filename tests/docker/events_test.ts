@@ -53,7 +53,20 @@ streamTest("containers and images are listened to, and only for what matters", a
   assertEquals(args!.slice(0, 2), ["events", "--format={{json .}}"]);
   assertMatch(args![2]!, /^--since=\d{10}\.\d{3}$/);
   const filters = args!.slice(3).map((arg) => arg.replace("--filter=", "")).sort();
-  const actions = ["die", "oom", "pause", "start", "unpause", "delete", "import", "load", "pull", "tag", "untag"];
+  const actions = [
+    "die",
+    "kill",
+    "oom",
+    "pause",
+    "start",
+    "unpause",
+    "delete",
+    "import",
+    "load",
+    "pull",
+    "tag",
+    "untag",
+  ];
   assertEquals(filters, [...actions.map((action) => `event=${action}`), "type=container", "type=image"].sort());
 });
 

@@ -83,6 +83,19 @@ dockerTest("a container that has vanished is as good as stopped and removed", as
   await launcher.stop("one");
 });
 
+dockerTest("an app that is asked to end has ten seconds, or what is left, but at least one", async (docker) => {
+  const launcher = await newLauncher(docker);
+  await docker.on("stop", "");
+  await docker.on("rm", "");
+  await launcher.stop("one");
+  for (const left of [60_000, 3900, 200, -5000]) {
+    launcher.hurry(left);
+    await launcher.stop("one");
+  }
+  const times = (await docker.calls("stop")).map(([, time]) => time);
+  assertEquals(times, ["--time=10", "--time=10", "--time=3", "--time=1", "--time=1"]);
+});
+
 dockerTest("a container that does not stop is removed all the same", async (docker) => {
   const launcher = await newLauncher(docker);
   await docker.on("stop", { stderr: "Error response from daemon: cannot stop container", code: 1 });

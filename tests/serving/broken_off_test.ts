@@ -97,7 +97,7 @@ for (const [kind, begun] of Object.entries(LONG_ANSWERS)) {
       await client.send(requestText());
       await asked;
       await client.reader.until("0123456789");
-      cless.launcher.end("app-1", 137);
+      cless.launcher.kill("app-1");
       const rest = new TextDecoder().decode(await client.reader.some());
       assert(!rest.includes("0\r\n\r\n"), rest); // no last chunk: the connection is closed
       await cless.idle();

@@ -130,7 +130,7 @@ forwardTest("a request that is refused goes on at once when its instance turns o
   await clock.advance(1000); // the engine may be asked once a second
   const answer = cless.ask(requestText("POST /", [ONE], "hello"));
   await listed.promise;
-  cless.launcher.end("app-1", 137);
+  cless.launcher.kill("app-1");
   assertEquals((await answer).status, 200); // no time passes
   assertEquals(app.last.text, "hello");
   await cless.idle();
@@ -156,7 +156,7 @@ forwardTest("a GET whose instance ends while it has it is answered by a newly st
   await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? hanging.url : app.url });
   const answer = cless.ask(requestText("GET /here"));
   await asked.promise;
-  cless.launcher.end("app-1", 137);
+  cless.launcher.kill("app-1");
   assertEquals((await answer).status, 200);
   assertEquals(app.last.target, "/here");
   await cless.idle();
@@ -173,7 +173,7 @@ forwardTest("a POST whose instance ends while it has it is a 502, and not sent a
   await using cless = await Harness.warm({ forward, origin: app });
   const answer = cless.ask(requestText("POST /", [ONE], "hello"));
   await asked.promise;
-  cless.launcher.end("app-1", 137);
+  cless.launcher.kill("app-1");
   const { status, headers } = await answer;
   assertEquals([status, Object.fromEntries(headers)["cless-error"]], [502, "upstream_failed"]);
   assertEquals(cless.launcher.called("launch"), ["app-1"]);

@@ -24,13 +24,15 @@ interface LeftoversOptions {
   /** How many instances are kept up. */
   readonly mostInstances: number;
   readonly filesBefore: number;
+  /** How fast the memory may grow, bytes a minute. */
+  readonly mostGrowth: number;
 }
 
 /** Looks at what the program has left once everything should be asleep, and then ends it and looks again. */
 export async function findLeftovers(
   program: Program,
   watch: Watch,
-  { filesBefore, mostInstances, stopAfter }: LeftoversOptions,
+  { filesBefore, mostGrowth, mostInstances, stopAfter }: LeftoversOptions,
 ): Promise<Leftover[]> {
   await new Promise((resolve) => setTimeout(resolve, stopAfter + SLACK_MS));
   const slope = watch.slope();
@@ -52,7 +54,11 @@ export async function findLeftovers(
     { what: "exit code", found: code, most: 0 },
     { what: "containers after the exit", found: left.length, most: 0 },
     { what: "networks after the exit", found: networks.length, most: 0 },
-    { what: "memory, MiB a minute in the second half", found: Number((slope / MIB).toFixed(2)) },
+    {
+      what: "memory, MiB a minute in the second half",
+      found: Number((slope / MIB).toFixed(2)),
+      ...(mostGrowth === Infinity ? {} : { most: mostGrowth / MIB }),
+    },
   ];
 }
 

@@ -8,7 +8,7 @@ import { changeServices, harmContainers } from "./chaos.ts";
 import { findLeftovers, isLeak, leftoversTable } from "./leftovers.ts";
 import { Tally } from "./tally.ts";
 import { newClient, pauseFor, useService } from "./traffic.ts";
-import { Watch } from "./watch.ts";
+import { mostGrowth, Watch } from "./watch.ts";
 
 const TIERS = { pauseAfter: 1000, stopAfter: 4000 };
 /** Nobody has a service of such a name by chance. */
@@ -71,6 +71,7 @@ export async function soak({ minutes, seed, services: count, tell }: SoakOptions
     stopAfter: TIERS.stopAfter,
     mostInstances: Math.floor(count / templates.length),
     filesBefore: before.files,
+    mostGrowth: mostGrowth(minutes),
   });
   const tables = [tally.requestsTable(), tally.failuresTable(), tally.wakesTable(bare), complaintsTable(program)];
   for (const text of [...tables, leftoversTable(leftovers)]) tell(`\n${text}`);

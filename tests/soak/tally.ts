@@ -23,6 +23,8 @@ export interface Outcome {
 
 /** So long before a request a container may have been killed and still be what it came to, ms. */
 const AFTERMATH_MS = 500;
+/** What a request comes to that may have reached an app which went away with it. */
+const CUT_OFF = "502 upstream_failed";
 
 /** Counts what comes of the requests. */
 export class Tally {
@@ -96,8 +98,8 @@ export class Tally {
   }
 
   /** Whether nobody could have done better: what the app had taken, or begun to answer, went away with it. */
-  #isUnavoidable({ answering, began, ended, method, service }: Outcome): boolean {
-    return (answering || method === "POST") && this.wasHarmed(service, began, ended);
+  #isUnavoidable({ answering, began, ended, failure, method, service }: Outcome): boolean {
+    return (answering || (method === "POST" && failure === CUT_OFF)) && this.wasHarmed(service, began, ended);
   }
 }
 

@@ -7,6 +7,19 @@ interface Sample {
   readonly files: number;
 }
 
+/** In less time, what is still being warmed up looks like a leak. */
+const LEAST_MINUTES = 10;
+/**
+ * More than twice what a good run has come to whose heap did not grow: 1.1 MiB a minute in the second half of 12 minutes, and
+ * 0.2 over 18 minutes.
+ */
+const MOST_GROWTH = 2.5 * 1024 ** 2;
+
+/** How fast the memory of a good program may grow in the second half of a run, bytes per minute. */
+export function mostGrowth(minutes: number): number {
+  return minutes < LEAST_MINUTES ? Infinity : MOST_GROWTH;
+}
+
 /** Looks at a process every so often: how much memory and how many file descriptors it has. */
 export class Watch {
   readonly #pid: number;

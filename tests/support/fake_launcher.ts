@@ -55,11 +55,20 @@ export class FakeLauncher implements Launcher {
     return launch === undefined ? new Promise((resolve) => this.#expecting.push(resolve)) : Promise.resolve(launch);
   }
 
-  /** The container ends by itself, and the engine says so. */
+  /** The container ends by itself, and the engine says so; without a code nobody has seen how. */
   end(id: string, exitCode?: number, oom?: boolean): void {
     this.endUnseen(id);
-    const told = { ...(exitCode === undefined ? {} : { exitCode }), ...(oom === undefined ? {} : { oom }) };
+    const told = {
+      ...(exitCode === undefined ? {} : { exitCode, byHand: false }),
+      ...(oom === undefined ? {} : { oom }),
+    };
     this.onEvent({ id, what: "ended", ...told });
+  }
+
+  /** Somebody stops or kills the container, and the engine says so. */
+  kill(id: string, exitCode = 137): void {
+    this.endUnseen(id);
+    this.onEvent({ id, what: "ended", exitCode, byHand: true });
   }
 
   /** The container ends by itself, and the event gets lost: only the list tells. */

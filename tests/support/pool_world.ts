@@ -158,9 +158,10 @@ export class PoolWorld {
   }
 
   /** A container dies. */
-  die(id: string, exitCode: number, seen: boolean): void {
+  die(id: string, exitCode: number, how: "by itself" | "by hand" | "unseen"): void {
     this.#touched.add(id);
-    if (seen) this.kit.launcher.end(id, exitCode);
+    if (how === "by itself") this.kit.launcher.end(id, exitCode);
+    else if (how === "by hand") this.kit.launcher.kill(id, exitCode);
     else this.kit.launcher.endUnseen(id);
   }
 

@@ -5,13 +5,14 @@ import type { Instance } from "./instance.ts";
 /** So many failures in a row make a crash loop. */
 export const CRASH_LOOP = 3;
 const SHORTEST_MS = 500;
-const LONGEST_MS = 60_000;
 /** How much longer or shorter than it should be a back-off is at most: many services must not try again at once. */
 const JITTER = 0.2;
-/** With what a container ends that somebody has stopped or killed; `undefined` where nobody has seen it. */
-const STOPPED: readonly (number | undefined)[] = [undefined, 0, 137, 143];
+/** A minute is the longest that it ever comes to. */
+const LONGEST_MS = 60_000 / (1 + JITTER);
 /** An instance that has been ready for so long is a good one. */
 const GOOD_MS = 60_000;
+/** So long after the last failure another one is the first: where instances are stopped soon, none is ever a good one. */
+const ROW_MS = 600_000;
 
 /** Why a revision does not work; for operators. */
 export interface Failure {
@@ -37,6 +38,8 @@ export class CrashLoop {
   #until = -Infinity;
   #ends = 0;
   #endsUntil = -Infinity;
+  /** When it failed or ended last, in the clock's ms. */
+  #lastAt = -Infinity;
 
   /**
    * @param random From 0 to below 1, evenly.
@@ -76,7 +79,9 @@ export class CrashLoop {
    * @param output What the app has written.
    */
   failed(reason: string, since: number, output: Promise<string> = Promise.resolve("")): void {
-    if (since === this.#count) {
+    const isNext = since === this.#count;
+    this.#note();
+    if (isNext) {
       this.#count++;
       this.#until = this.#clock.now() + this.#backOff(this.#count - CRASH_LOOP);
     }
@@ -89,23 +94,29 @@ export class CrashLoop {
   }
 
   /**
-   * Notes that the container of an instance has ended by itself, or by somebody else's hand. It is a failure where the app
-   * has crashed soon after it was ready.
+   * Notes that the container of an instance has ended by itself or by somebody else's hand, or that the app in it has to be
+   * given up. It is a failure where that is the app's doing, soon after it was ready, whatever its exit code.
    *
    * @param output What the app has written.
    */
-  ended(instance: Instance, reason: string, output?: Promise<string>): void {
+  lost(instance: Instance, reason: string, output?: Promise<string>): void {
     const { age = 0 } = instance;
     this.judge(age);
     if (age >= GOOD_MS) return;
-    if (!maybeStopped(instance)) this.failed(`${reason} soon after it was ready`, this.#count, output);
+    this.#note();
+    if (!instance.byHand) this.failed(`${reason} soon after it was ready`, this.#count, output);
     this.#ends++;
     if (this.#ends > 1) this.#endsUntil = this.#clock.now() + this.#backOff(this.#ends - 2); // once can happen
   }
 
-  /** Forgets what was, where an instance has been ready for long enough. @param age For how long it has been, ms. */
+  /**
+   * Forgets what was, where an instance has been ready for long enough, and is younger than the last failure: that an older
+   * one still serves says nothing of the next start.
+   *
+   * @param age For how long it has been, ms.
+   */
   judge(age: number | undefined): void {
-    if (age === undefined || age < GOOD_MS) return;
+    if (age === undefined || age < GOOD_MS || this.#clock.now() - age < this.#lastAt) return;
     this.#count = this.#ends = 0;
     this.#until = this.#endsUntil = -Infinity;
     this.#failure = undefined;
@@ -120,14 +131,15 @@ export class CrashLoop {
     });
   }
 
+  #note(): void {
+    const now = this.#clock.now();
+    if (now - this.#lastAt > ROW_MS) this.#count = this.#ends = 0;
+    this.#lastAt = now;
+  }
+
   /** @param doublings How often it has doubled. */
   #backOff(doublings: number): number {
     const ms = Math.min(LONGEST_MS, SHORTEST_MS * 2 ** Math.max(0, doublings));
     return ms * (1 - JITTER + 2 * JITTER * this.#random());
   }
-}
-
-/** Whether a container that has ended may well have been stopped, killed or removed by somebody. */
-export function maybeStopped({ exitCode, oom }: Pick<Instance, "exitCode" | "oom">): boolean {
-  return !oom && STOPPED.includes(exitCode);
 }

@@ -34,7 +34,7 @@ export class Incidents {
   }
 
   /** Takes note of what has happened to the container of an instance; whether that may matter to those who wait. */
-  observe(instance: Instance, event: Pick<ContainerEvent, "what" | "exitCode" | "oom">): boolean {
+  observe(instance: Instance, event: Omit<ContainerEvent, "id">): boolean {
     if (event.what === "paused") this.#paused(instance);
     else if (event.what === "resumed") this.#resumed(instance);
     else {
@@ -45,12 +45,18 @@ export class Incidents {
     return true;
   }
 
-  /** Takes an instance out that does not answer; whether it was in. */
-  unhealthy(instance: Instance): boolean {
-    const { drainer, revision } = this.#parts;
+  /**
+   * Takes an instance out that does not answer; whether it was in.
+   *
+   * @param isFailure Whether it is the app's doing: one that nobody reaches may have been ended by somebody, which the
+   * engine tells later.
+   */
+  unhealthy(instance: Instance, isFailure: boolean): boolean {
+    const { crashes, drainer, revision, starter } = this.#parts;
     if (instance.state !== "ready") return false;
     log.warning("instance does not answer", { service: revision.service, instance: instance.id });
-    instance.failure = "the app did not answer any more";
+    const reason = instance.failure = "the app did not answer any more";
+    if (isFailure) crashes.lost(instance, reason, starter.written(instance));
     drainer.drain(instance, UNHEALTHY_DRAIN_MS);
     return true;
   }
@@ -74,9 +80,10 @@ export class Incidents {
     instance.become("ready");
   }
 
-  #ended(instance: Instance, event: Pick<ContainerEvent, "exitCode" | "oom">): void {
+  #ended(instance: Instance, event: Omit<ContainerEvent, "id">): void {
     instance.exitCode = event.exitCode;
     instance.oom = event.oom ?? false;
+    instance.byHand = event.byHand ?? event.exitCode === undefined;
     if (instance.state === "starting") instance.end("failed");
     else if (instance.state === "draining") instance.end("stopped");
     else if (instance.state === "ready" || instance.state === "paused") this.#lost(instance);
@@ -92,7 +99,7 @@ export class Incidents {
     instance.end("stopped");
     log.warning("instance ended", { service, instance: id, exitCode, reason });
     const output = starter.written(instance);
-    crashes.ended(instance, reason, output);
+    crashes.lost(instance, reason, output);
     starter.clear(instance, output.then(() => launcher.remove(id)));
   }
 }

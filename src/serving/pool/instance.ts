@@ -40,6 +40,8 @@ export class Instance {
   exitCode: number | undefined;
   /** Whether the engine says that it was killed for memory. */
   oom = false;
+  /** Whether somebody had the container stopped or killed, or may have: where nobody has seen its end. */
+  byHand = false;
   /** Why it did not become ready, or has ended; for the operator. */
   failure: string | undefined;
   #state: InstanceState = "starting";
@@ -50,6 +52,7 @@ export class Instance {
   #late = 0;
   #changes = 0;
   #readySince: number | undefined;
+  #answers = 0;
   /** How many of the leases keep nobody awake. */
   #quiet = 0;
   #idleSince: number;
@@ -95,6 +98,16 @@ export class Instance {
   /** How long ago the app answered for the first time, ms; `undefined` where it has not. */
   get age(): number | undefined {
     return this.#readySince === undefined ? undefined : this.#clock.now() - this.#readySince;
+  }
+
+  /** The leases that are open. */
+  get leases(): readonly Lease[] {
+    return this.#leases.list();
+  }
+
+  /** How many answers the app has begun. */
+  get answers(): number {
+    return this.#answers;
   }
 
   /** When the last lease ended, but quiet ones; wall-clock time. */
@@ -148,6 +161,7 @@ export class Instance {
 
   /** Notes that the app has answered. */
   answered(): void {
+    this.#answers++;
     if (this.#failures !== 0) this.#failures = 0;
     if (this.#late !== 0) this.#late = 0;
   }

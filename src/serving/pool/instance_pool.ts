@@ -76,7 +76,8 @@ export class InstancePool implements InstanceOwner {
     const warm = this.warm = new WarmPool({ ...parts, revision, note });
     const shared = { ...parts, revision, instances: this.#instances, breaker, crashes, freezer, drainer, warm };
     const scale = () => this.#scale();
-    const upkeep = this.#upkeep = new Upkeep({ ...shared, launch: () => this.#arrivals.launch() });
+    const resume = (instance: Instance) => this.#arrivals.resume(instance);
+    const upkeep = this.#upkeep = new Upkeep({ ...shared, resume, launch: () => this.#arrivals.launch() });
     const endings = this.#endings = new PoolEndings({ ...shared, upkeep, scale });
     const arrivals = this.#arrivals = new Arrivals({
       ...shared,
@@ -87,7 +88,7 @@ export class InstancePool implements InstanceOwner {
       scale,
     });
     this.#incidents = new Incidents({ ...shared, arrivals });
-    const unhealthy = (instance: Instance) => this.unhealthy(instance);
+    const unhealthy = (instance: Instance, isFailure?: boolean) => this.unhealthy(instance, isFailure);
     this.#liveness = liveness && probe && new Liveness({ ...liveness, clock, probe, unhealthy });
     this.#checkup = ask && new Checkup({ clock, ask, unhealthy });
     this.freed = concurrency === 0 ? undefined : () => {
@@ -184,7 +185,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   /** Takes note of what has happened to the container of one of its instances. */
-  observe(instance: Instance, event: Pick<ContainerEvent, "what" | "exitCode" | "oom">): void {
+  observe(instance: Instance, event: Omit<ContainerEvent, "id">): void {
     if (this.#incidents.observe(instance, event)) this.#scale();
   }
 
@@ -200,7 +201,7 @@ export class InstancePool implements InstanceOwner {
     this.#scale();
   }
 
-  /** Has the smallest number of instances started that the revision should have, whether anybody asks for them or not. */
+  /** Has the smallest number of instances started or resumed that the revision should have, whether anybody asks for them or not. */
   keepMinimum(): void {
     this.#upkeep.kept = true;
     if (!this.#endings.retired && !this.#endings.suspended) this.#upkeep.keepMinimum();
@@ -268,8 +269,8 @@ export class InstancePool implements InstanceOwner {
   }
 
   /** See {@linkcode InstanceOwner}: takes the instance out; those who come get another one. */
-  unhealthy(instance: Instance): void {
-    if (this.#incidents.unhealthy(instance)) this.#scale();
+  unhealthy(instance: Instance, isFailure = false): void {
+    if (this.#incidents.unhealthy(instance, isFailure)) this.#scale();
   }
 
   /** See {@linkcode InstanceOwner}: asks the app, and takes the instance out where it gives no sign of life. */

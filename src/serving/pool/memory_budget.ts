@@ -8,6 +8,8 @@ import type { Launcher } from "../launcher.ts";
 const log = logger("memory");
 /** How often the engine is asked at most, ms. */
 const INTERVAL_MS = 5000;
+/** So soon it is asked where an instance was started, resumed or paused meanwhile: one that served may need much more, ms. */
+const SOON_MS = 1500;
 /** As long as less than half of the budget is used, that is often enough. */
 const CALM_INTERVAL_MS = 30_000;
 
@@ -42,7 +44,7 @@ export function overBudget<T extends Resident>(
 /** What a {@linkcode MemoryBudget} works with. */
 export interface MemoryBudgetParts {
   readonly launcher: Pick<Launcher, "memory">;
-  readonly fleet: Pick<Fleet, "paused">;
+  readonly fleet: Pick<Fleet, "instances" | "paused">;
   readonly clock: Clock;
   /** How much all instances together may use, bytes; `Infinity` for any amount. */
   readonly budget: number;
@@ -53,6 +55,8 @@ export class MemoryBudget {
   readonly #parts: MemoryBudgetParts;
   #measuring = false;
   #dueAt = -Infinity;
+  /** What had happened to the instances when it was looked last, as a sum. */
+  #changes = 0;
 
   constructor(parts: MemoryBudgetParts) {
     this.#parts = parts;
@@ -61,8 +65,11 @@ export class MemoryBudget {
   /** Has a look, now and then; to be called often, and costs nothing as long as no instance is paused. */
   tick(): void {
     const { budget, clock, fleet } = this.#parts;
-    if (budget === Infinity || this.#measuring || clock.now() < this.#dueAt) return;
-    if (fleet.paused().length === 0) return;
+    if (budget === Infinity || this.#measuring) return;
+    const changes = fleet.instances().reduce((sum, { changes }) => sum + changes, 0);
+    if (changes !== this.#changes) this.#dueAt = Math.min(this.#dueAt, clock.now() + SOON_MS);
+    this.#changes = changes;
+    if (clock.now() < this.#dueAt || fleet.paused().length === 0) return;
     this.#measuring = true;
     const kept = this.#keep().catch((error) => {
       log.debug("cannot measure the containers", { reason: messageOf(error) });

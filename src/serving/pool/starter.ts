@@ -4,7 +4,6 @@ import { formatMemory } from "../../domain/memory.ts";
 import { type Clock, unlessAborted } from "../clock.ts";
 import { whenEngineAnswers } from "./engine_patience.ts";
 import type { Instance } from "./instance.ts";
-import { maybeStopped } from "./crash_loop.ts";
 import { ContainerGone, type EngineAway, type Launcher } from "../launcher.ts";
 import { engineLate, NOT_IN_TIME, notInTime } from "./not_in_time.ts";
 import { NotReady } from "./readiness.ts";
@@ -185,7 +184,7 @@ function explain(
   if (instance.gone.aborted) {
     const how = instance.exitCode === undefined ? "" : ` with code ${instance.exitCode}`;
     const detail = `the container ended${how} before it was ready`;
-    const cause = maybeStopped(instance) ? new ContainerGone(detail) : undefined;
+    const cause = instance.byHand ? new ContainerGone(detail) : undefined;
     return new ClessError("start_failed", COULD_NOT_START, { detail, cause });
   }
   if (late && !runs && away !== undefined) {

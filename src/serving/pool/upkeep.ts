@@ -27,6 +27,8 @@ export interface UpkeepParts {
   readonly warm: WarmPool;
   /** Starts an instance. */
   readonly launch: () => void;
+  /** Resumes an instance. */
+  readonly resume: (instance: Instance) => void;
 }
 
 /** How many instances a revision should have, whether requests come or not. */
@@ -70,11 +72,16 @@ export class Upkeep {
     this.#keepWarm();
   }
 
-  /** Starts as many instances as there should be always, unless the last start failed just now. */
+  /** Resumes or starts as many instances as should run always, unless the last start failed just now. */
   keepMinimum(): void {
-    const { crashes, instances, launch } = this.#parts;
+    const { crashes, instances, launch, resume } = this.#parts;
     if (crashes.leftUnasked > 0) return;
-    while (instances.live < this.#least) launch();
+    const { live, sleepers } = instances;
+    for (let running = live - sleepers.length; running < this.#least; running++) {
+      const sleeper = sleepers.shift();
+      if (sleeper === undefined) launch();
+      else resume(sleeper);
+    }
   }
 
   /** Stops a paused instance before its time, where it may be; resolves when it is gone. */

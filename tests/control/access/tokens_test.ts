@@ -154,6 +154,7 @@ Deno.test("names, scopes and times that cannot be are refused", async () => {
     await assertRejects(() => tokens.issue("a", "read", time), InvalidError, "expiresAt: must be a time in the future");
   }
   assertEquals(store.records.size, 0);
+  assertEquals(await tokens.check(OWNER), EVERYTHING);
 });
 
 Deno.test({

@@ -50,17 +50,33 @@ Deno.test("the back-off doubles up to a minute", async () => {
     waits.push(seconds!);
     await kit.clock.advance(seconds! * 1000);
   }
-  assertEquals(waits, [1, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+  assertEquals(waits, [1, 1, 2, 4, 8, 16, 32, 50, 50, 50]);
 });
 
 Deno.test("back-offs differ by chance, since not all services should try again at once", () => {
   const clock = new FakeClock();
-  const left = (random: number) => {
+  const left = (random: number, failures: number) => {
     const crashes = new CrashLoop(clock, () => random);
-    for (let n = 0; n < 3; n++) crashes.failed("no", n);
+    for (let n = 0; n < failures; n++) crashes.failed("no", n);
     return crashes.left;
   };
-  assertEquals([0, 0.5, 1].map(left).map(Math.round), [400, 500, 600]);
+  assertEquals([0, 0.5, 1].map((random) => left(random, 3)).map(Math.round), [400, 500, 600]);
+  assertEquals([0, 0.5, 1].map((random) => left(random, 20)).map(Math.round), [40_000, 50_000, 60_000]);
+});
+
+Deno.test("failures that are far between are not in a row, where no instance ever lives for a good minute", async () => {
+  const { kit } = newBroken();
+  mend(kit);
+  const pool = kit.newPool({ ...newRevision(), stopAfter: 5000 });
+  const counts: (number | undefined)[] = [];
+  for (const minutes of [11, 11, 11, 9, 9, 1]) {
+    const { lease } = await pool.hold(never());
+    lease.release();
+    kit.launcher.end(lease.instance.id, 1);
+    counts.push(pool.failure?.count);
+    await kit.clock.advance(minutes * 60_000);
+  }
+  assertEquals(counts, [1, 1, 1, 1, 2, 3]);
 });
 
 Deno.test("a good minute makes all well, less does not", async () => {
@@ -78,18 +94,92 @@ Deno.test("a good minute makes all well, less does not", async () => {
   lease.release();
 });
 
-Deno.test("an app that crashes soon after each start is in a crash loop too; one that somebody stops is not", async () => {
-  for (const [exitCode, expected] of [[1, "crash_loop"], [137, "served"], [143, "served"], [0, "served"]] as const) {
+Deno.test("an older instance that is good does not make well what failed after it", async () => {
+  const { kit } = newBroken();
+  const pool = kit.newPool({ ...newRevision(), concurrency: 1, maxInstances: 2 });
+  const broken = kit.launcher.on.launch!;
+  mend(kit);
+  const { lease } = await pool.hold(never());
+  await kit.clock.advance(61_000);
+  kit.launcher.on.launch = broken;
+  const held = pool.hold(never());
+  const before = kit.launcher.called("launch").length;
+  for (let n = 0; n < 40; n++) { // 20 s
+    await kit.clock.advance(500);
+    pool.tick(true);
+  }
+  // The first is in `before`; the second and third come at once, then others after 0.5, 1, 2, 4 and 8 s.
+  assertEquals([kit.launcher.called("launch").length - before, pool.failure?.count], [7, 8]);
+  mend(kit);
+  await kit.clock.advance(60_000);
+  pool.tick(true);
+  (await held).lease.release();
+  await kit.clock.advance(59_500);
+  pool.tick(true);
+  assertEquals(pool.failure?.count, 8);
+  await kit.clock.advance(500);
+  pool.tick(true);
+  assertEquals(pool.failure, undefined);
+  lease.release();
+});
+
+Deno.test("an app that ends by itself soon after each start is in a crash loop too; one that somebody ends is not", async () => {
+  for (
+    const [how, exitCode, expected] of [0, 1, 137, 143].flatMap((exitCode) =>
+      [["end", exitCode, "crash_loop"], ["kill", exitCode, "served"]] as const
+    )
+  ) {
     const { kit, pool } = newBroken();
     mend(kit);
     for (let n = 0; n < 3; n++) {
       const { lease } = await pool.hold(never());
       lease.release();
-      kit.launcher.end(lease.instance.id, exitCode);
+      kit.launcher[how](lease.instance.id, exitCode);
     }
     const outcome = await pool.hold(never()).then(() => "served", (error: ClessError) => error.code);
-    assertEquals(outcome, expected, `exit code ${exitCode}`);
+    assertEquals(outcome, expected, `${how}, exit code ${exitCode}`);
   }
+});
+
+Deno.test("an app that is soon not well any more after each start is in a crash loop too, and is left alone", async () => {
+  const { kit } = newBroken({ probe: () => Promise.resolve(false) });
+  mend(kit);
+  kit.launcher.written = "no database";
+  const pool = kit.newPool({ ...newRevision(), minInstances: 1, liveness: { path: "/health", every: 1000 } });
+  for (let n = 0; n < 60; n++) {
+    pool.tick(true);
+    await kit.clock.advance(500);
+  }
+  // In 30 s: after 0, 1.5, 3, 5, 8, 13 and 22 s.
+  assertEquals(kit.launcher.called("launch").length, 7);
+  const { count, output, reason } = pool.failure!;
+  assertEquals([count, output, reason], [7, "no database", "the app did not answer any more soon after it was ready"]);
+  assertEquals((await ask(pool))[0], "crash_loop");
+});
+
+Deno.test("an app that nobody reaches may have been killed by somebody, which the engine tells later: no failure", async () => {
+  const { kit, pool } = newBroken();
+  mend(kit);
+  for (let n = 0; n < 4; n++) {
+    const { lease } = await pool.hold(never());
+    for (let failures = 0; failures < 3; failures++) lease.instance.failed();
+    assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
+    lease.release();
+    kit.launcher.kill(lease.instance.id);
+  }
+});
+
+Deno.test("an app that is not well after a good minute has not failed", async () => {
+  let isWell = true;
+  const { kit } = newBroken({ probe: () => Promise.resolve(isWell) });
+  mend(kit);
+  const pool = kit.newPool({ ...newRevision(), liveness: { path: "/health", every: 60_000 } });
+  const { lease } = await pool.hold(never());
+  await kit.clock.advance(60_000);
+  isWell = false;
+  await kit.clock.advance(60_000);
+  assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
+  lease.release();
 });
 
 Deno.test("an app that ends after a good minute has not failed", async () => {

@@ -185,7 +185,7 @@ Deno.test("an instance that is removed while its pause is on its way is gone, wh
   kit.launcher.on.pause = () => paused.promise;
   await kit.clock.advance(10_000);
   pool.tick(false);
-  kit.launcher.end("one", 137);
+  kit.launcher.kill("one");
   paused.reject(new Error("No such container: one"));
   await settle();
   assertEquals([instance.state, pool.awake], ["stopped", false]);

@@ -85,7 +85,10 @@ Deno.test("an instance that somebody pauses while it drains still ends what is i
 });
 
 for (
-  const [how, exitCode] of [["stops", 0], ["stops", 143], ["kills", 137], ["removes unseen", undefined]] as const
+  const [how, exitCode] of [["stops", 0], ["stops", 143], ["kills", 137], ["removes", 1], [
+    "removes unseen",
+    undefined,
+  ]] as const
 ) {
   Deno.test(`whoever waits for a container that somebody ${how} (${exitCode}) gets another one, once`, async () => {
     const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
@@ -95,11 +98,24 @@ for (
       (await kit.launcher.nextLaunch()).succeed(ORIGIN);
       await settle();
       assertEquals([pool.waiting, pool.failure], [1, undefined]);
-      kit.launcher.end(id, exitCode);
+      if (exitCode === undefined) kit.launcher.emit({ id, what: "ended" });
+      else kit.launcher.kill(id, exitCode);
     }
     assertEquals([(await held).code, pool.failure?.count], ["start_failed", 1]);
     await kit.starter.settled();
     assertEquals(kit.launcher.called("launch"), ["one", "two"]);
+  });
+}
+
+for (const exitCode of [0, 137]) {
+  Deno.test(`an app that ends by itself with ${exitCode} before it is ready has failed, at once`, async () => {
+    const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+    const pool = kit.newPool();
+    const held = assertRejects(() => pool.hold(never()), ClessError);
+    (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+    await settle();
+    kit.launcher.end("one", exitCode);
+    assertEquals([(await held).code, pool.failure?.count], ["start_failed", 1]);
   });
 }
 
@@ -112,7 +128,7 @@ Deno.test("a start that came to something makes the next one that is ended from 
     (await kit.launcher.nextLaunch()).succeed(ORIGIN);
     const { instance } = (await held).lease;
     assertEquals(instance.id, id);
-    kit.launcher.end(id, 137);
+    kit.launcher.kill(id);
   }
   assertEquals(pool.failure, undefined);
 });
@@ -123,7 +139,7 @@ Deno.test("a start that somebody ends and nobody waits for is not tried again", 
   pool.wake();
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   await settle();
-  kit.launcher.end("one", 137);
+  kit.launcher.kill("one");
   await kit.starter.settled();
   await settle();
   assertEquals([kit.launcher.called("launch"), pool.failure, pool.awake], [["one"], undefined, false]);

@@ -53,7 +53,7 @@ Deno.test("one that dies is replaced unasked; one that keeps dying less and less
   const { kit, pool } = await newKept({ minInstances: 1 });
   const ages: number[] = [];
   for (let deaths = 0; deaths < 5; deaths++) {
-    kit.launcher.end(kit.launcher.called("launch").at(-1)!, 137);
+    kit.launcher.kill(kit.launcher.called("launch").at(-1)!);
     const before = kit.launcher.called("launch").length;
     let ticks = 0;
     do {
@@ -94,6 +94,56 @@ Deno.test("a pool that sleeps has no instance until somebody asks, and then its 
   pool.tick(true);
   await settle();
   assertEquals(running().length, 2);
+});
+
+Deno.test("those that were paused go on where they are to be kept up again, and none is started instead", async () => {
+  const { kit, pool, running } = await newKept();
+  await kit.clock.advance(10_000);
+  pool.tick(false); // it gets no requests for a while
+  await settle();
+  assertEquals(running(), ["one paused", "two paused"]);
+  pool.tick(true);
+  pool.tick(true);
+  await settle();
+  assertEquals([running(), kit.launcher.called("resume").length], [["one running", "two running"], 2]);
+});
+
+Deno.test("one that somebody pauses goes on unasked, unless the pool is to sleep", async () => {
+  const { kit, pool, running } = await newKept({ minInstances: 1 });
+  kit.launcher.pause("one");
+  pool.tick(true);
+  await settle();
+  assertEquals(running(), ["one running"]);
+  const asleep = pool.sleep(10_000);
+  kit.launcher.pause("one");
+  pool.tick(true);
+  await asleep;
+  assertEquals([running(), kit.launcher.called("resume")], [[], ["one"]]);
+});
+
+Deno.test("one that was found paused goes on unasked", async () => {
+  const kit = newKit();
+  const pool = kit.newPool({ ...KEPT, minInstances: 1 });
+  kit.launcher.put({ id: "found", revision: pool.revision }, "paused");
+  pool.adopt({ ...kit.launcher.containers.get("found")!, origin: "http://found" });
+  pool.tick(true);
+  await settle();
+  assertEquals([kit.launcher.called("resume"), kit.launcher.called("launch")], [["found"], []]);
+  assertEquals(pool.ready, true);
+});
+
+Deno.test("one that cannot go on is replaced, and no more is tried while starts fail", async () => {
+  const { kit, pool } = await newKept({ minInstances: 1 });
+  kit.launcher.on.resume = kit.launcher.on.launch = () => {
+    throw new Error("no");
+  };
+  kit.launcher.pause("one");
+  for (let n = 0; n < 20; n++) {
+    pool.tick(true);
+    await kit.clock.advance(500);
+  }
+  assertEquals(kit.launcher.called("resume"), ["one"]);
+  assertEquals(kit.launcher.called("launch").length, 8); // the first, and seven that failed
 });
 
 Deno.test("a revision that gets no requests any more keeps up nothing", async () => {

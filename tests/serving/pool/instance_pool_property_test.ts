@@ -52,10 +52,14 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
   command("time", fc.integer({ min: 1, max: 200 }), (world, ms) => world.advance(ms)),
   command("time", fc.constantFrom(1_000, 2_000, 5_000, 20_000, 70_000), (world, ms) => world.advance(ms)),
   command("engine", mood, (world, mood) => void (world.mood = mood)),
-  command("die", fc.tuple(anyOf, fc.constantFrom(0, 1, 137), fc.boolean()), (world, [n, exitCode, seen]) => {
-    const id = world.pickContainer(n, "running", "paused");
-    if (id !== undefined) world.die(id, exitCode, seen);
-  }),
+  command(
+    "die",
+    fc.tuple(anyOf, fc.constantFrom(0, 1, 137), fc.constantFrom("by itself", "by hand", "unseen")),
+    (world, [n, exitCode, how]) => {
+      const id = world.pickContainer(n, "running", "paused");
+      if (id !== undefined) world.die(id, exitCode, how);
+    },
+  ),
   command("meddle", fc.tuple(anyOf, fc.constantFrom("paused" as const, "resumed" as const)), (world, [n, what]) => {
     const id = world.pickContainer(n, "running", "paused");
     if (id !== undefined) world.meddle(id, what);

@@ -95,7 +95,7 @@ Deno.test("those who wait keep their places when an instance dies, and another o
   const { kit, pool } = newWide({ maxInstances: 2 });
   const grants = hold(pool, 4);
   await settle();
-  kit.launcher.end("one", 137);
+  kit.launcher.kill("one");
   await settle();
   assertEquals([kit.launcher.called("launch"), served(grants)], [["one", "two", "three"], [0, 1, 2]]);
   grants[1]!.lease.release();

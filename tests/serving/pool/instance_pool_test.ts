@@ -111,7 +111,7 @@ Deno.test("an instance that ends is replaced by the next request", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const lease = (await started(kit, pool)).lease;
-  kit.launcher.end("one", 137);
+  kit.launcher.kill("one");
   assertEquals(lease.instance.gone.aborted, true);
   assertEquals(pool.claim(), undefined);
   const next = await started(kit, pool);

@@ -94,10 +94,12 @@ Deno.test("where memory is short, paused instances are stopped before their time
   await kit.clock.advance(500);
   assertEquals([kit.launcher.called("remove"), asked], [["one"], 1]);
   assertEquals(kit.fleet.instances().map(({ id }) => id), ["two", "three"]);
+  await kit.clock.advance(2000);
+  assertEquals(asked, 2); // whether that was enough
   await kit.clock.advance(4500);
-  assertEquals(asked, 1); // the engine is not asked at each tick
+  assertEquals(asked, 2); // the engine is not asked at each tick
   await kit.clock.advance(1000);
-  assertEquals([kit.launcher.called("remove"), asked], [["one"], 2]);
+  assertEquals([kit.launcher.called("remove"), asked], [["one"], 3]);
   reaper.stop();
 });
 
@@ -113,6 +115,30 @@ Deno.test("as long as there is plenty, the engine is asked less often", async ()
   assertEquals(asked, 2);
   await kit.clock.advance(6000);
   assertEquals(asked, 3);
+  reaper.stop();
+});
+
+Deno.test("soon after an instance was resumed or started the engine is asked again, once for all of them", async () => {
+  const kit = newKit();
+  const reaper = await paused(kit, 100, ["a", "b", "c"]);
+  const asked: number[] = [];
+  kit.launcher.memory = () => {
+    asked.push(kit.clock.now());
+    return Promise.resolve(new Map([["one", 1], ["two", asked.length > 1 ? 200 : 1]]));
+  };
+  reaper.start();
+  await kit.clock.advance(10_000);
+  const calm = asked.length;
+  const resumed = kit.clock.now();
+  const leases = await Promise.all(
+    kit.fleet.paused().slice(1).map(async ({ pool }) => (await pool.hold(new AbortController().signal)).lease),
+  );
+  await kit.clock.advance(500);
+  await started(kit, kit.newPool(newRevision("sha256:4", "d")), "http://10.0.0.4:80");
+  await kit.clock.advance(1500);
+  assertEquals([asked.length, asked.at(-1)! - resumed], [calm + 1, 2000]);
+  assertEquals(kit.launcher.called("remove"), ["one"]); // two and three are in use
+  for (const lease of leases) lease.release();
   reaper.stop();
 });
 

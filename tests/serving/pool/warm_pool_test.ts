@@ -96,7 +96,7 @@ Deno.test("one is made anew however often somebody removes the instance that the
     assertEquals([kit.launcher.called("create").length, pool.warm.size], [removals, 1]);
     const { lease } = await pool.hold(never());
     lease.release();
-    kit.launcher.end(lease.instance.id, 137);
+    kit.launcher.kill(lease.instance.id);
   }
 });
 
