@@ -81,7 +81,7 @@ prepare() {
     echo "could be changed by other users"
     return 1
   fi
-  if [ -s "$dir/@PROGRAM@/main.js" ] && [ -s "$dir/@RUNTIME@/cless" ] && [ -x "$dir/@RUNTIME@/cless" ]; then return; fi
+  if whole; then return; fi
 
   if [ "$(uname -sm)" != "@SYSTEM@" ]; then fail "this file is for @SYSTEM@, not for $(uname -sm)"; fi
   # gzip has a checksum of its own, for machines without this command
@@ -119,17 +119,32 @@ prepare() {
   fi
 }
 
+# Whether every file is there with its size; all are asked about at once, since each start waits for it.
+whole() {
+  if [ ! -x "$dir/@RUNTIME@/cless" ]; then return 1; fi
+  set -- "@RUNTIME@/cless"
+  expected="@SIZE@ @RUNTIME@/cless"
+  # shellcheck disable=SC2043 # the build puts all of them there
+  for part in @PARTS@; do
+    set -- "$@" "@PROGRAM@/${part%:*}"
+    expected="$expected ${part#*:} @PROGRAM@/${part%:*}"
+  done
+  # shellcheck disable=SC2046 # words, since how far wc indents differs
+  set -- $(CDPATH='' cd -- "$dir" && LC_ALL=C wc -c -- "$@" 2>/dev/null)
+  case $* in "$expected "*) ;; *) return 1 ;; esac
+}
+
 # Makes the program's parts, NAME:SIZE, of the one file that they are packed as.
 cut_program() {
   at=1
-  # shellcheck disable=SC2043 # the build puts all of them there
+  # shellcheck disable=SC2043 # as above
   for part in @PARTS@; do
     tail -c "+$at" "$new/program" | head -c "${part#*:}" >"$new/${part%:*}" || return
     at=$((at + ${part#*:}))
   done
 }
 
-# Puts them in their place; the one that is looked for comes last.
+# Puts them in their place.
 move_program() {
   # shellcheck disable=SC2043 # as above
   for part in @PARTS@; do
