@@ -151,13 +151,13 @@ export class EngineSocket implements Disposable {
   }
 
   async #look(): Promise<{ found?: Found; problem?: string }> {
+    // It knows of DOCKER_HOST, DOCKER_CONTEXT and what `docker context use` has set.
+    const hosting = this.#docker.run(["context", "inspect", "--format={{.Endpoints.docker.Host}}"]);
+    const naming = this.#docker.run(["info", "--format={{.ID}}"]);
+    await Promise.allSettled([hosting, naming]); // where one fails, the other must not go on unheeded
     let client: Deno.HttpClient | undefined;
     try {
-      const [host, id] = await Promise.all([
-        // It knows of DOCKER_HOST, DOCKER_CONTEXT and what `docker context use` has set.
-        this.#docker.run(["context", "inspect", "--format={{.Endpoints.docker.Host}}"]),
-        this.#docker.run(["info", "--format={{.ID}}"]),
-      ]);
+      const [host, id] = [await hosting, await naming];
       const path = /^unix:\/\/(\/.+)$/m.exec(host)?.[1];
       if (path === undefined) return { problem: `the engine is at ${host.trim()}, which is no unix socket` };
       await Deno.stat(path);

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { DockerError, DockerTimeout } from "../../src/docker/command.ts";
+import { DockerCommand, DockerError, DockerTimeout } from "../../src/docker/command.ts";
 import { EngineSocket } from "../../src/docker/engine_socket.ts";
 import { FakeEngine } from "../support/fake_engine.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
@@ -114,6 +114,23 @@ socketTest("where there is no socket to use, it says why", async ({ docker, engi
   await docker.on("context inspect", { stderr: "unknown command: context\n", code: 1 });
   await socket.find();
   assertEquals(socket.problem, "unknown command: context");
+});
+
+Deno.test("it does not give up before both of its commands have ended", async () => {
+  const info = Promise.withResolvers<string>();
+  const docker = new class extends DockerCommand {
+    override run([verb]: readonly string[]): Promise<string> {
+      return verb === "info" ? info.promise : Promise.reject(new DockerError("unknown command: context"));
+    }
+  }("docker");
+  using socket = new EngineSocket(docker);
+  let decided = false;
+  const finding = socket.find().then(() => decided = true);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(decided, false);
+  info.resolve("ID-1\n");
+  await finding;
+  assertEquals([socket.problem, socket.path], ["unknown command: context", undefined]);
 });
 
 socketTest("what is closed stays so, also while it is being looked for", async ({ engine, socket }) => {
