@@ -5,9 +5,6 @@ import { parseHostname } from "./domain/hostname.ts";
 import { parseMachineMemory, parseMemory } from "./domain/memory.ts";
 import { messageOf, UsageError } from "./errors.ts";
 
-/** Names the hosts that the platform reaches by no proxy. */
-const NO_PROXY = "NO_PROXY";
-
 /** How requests reach an instance. */
 export type Upstream = "auto" | "direct" | "published";
 /** What sends requests to the apps. */
@@ -225,20 +222,4 @@ function parseDomain(text: string): string {
   const hostname = parseHostname(text);
   if (hostname === undefined || text.includes(":")) throw new RangeError("expected a domain name such as example.org");
   return hostname.name;
-}
-
-/**
- * Makes an HTTP client that does not go by the proxy of the environment, as the platform's otherwise do, even to this
- * machine's own addresses. It looks for the proxy when a client is made, and can be told of none in no other way; the
- * environment is as before when this returns, and nothing else runs meanwhile.
- */
-export function withoutProxy(make: () => Deno.HttpClient): Deno.HttpClient {
-  const before = Deno.env.get(NO_PROXY);
-  Deno.env.set(NO_PROXY, "0.0.0.0/0,::/0");
-  try {
-    return make();
-  } finally {
-    if (before === undefined) Deno.env.delete(NO_PROXY);
-    else Deno.env.set(NO_PROXY, before);
-  }
 }

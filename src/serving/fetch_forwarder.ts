@@ -1,8 +1,8 @@
-import { withoutProxy } from "../config.ts";
 import { ClessError } from "../errors.ts";
 import { ANSWER_HOP_BY_HOP, endToEnd, type Forwarder, ForwardError, IDEMPOTENT } from "./forward.ts";
 import type { Header, RequestHead } from "./request_head.ts";
 import type { Upload } from "./upload.ts";
+import { withoutProxy } from "./without_proxy.ts";
 
 /** From that length on, bytes, an answer may take so long that its instance ends meanwhile. */
 const LONG = 1024 * 1024;
