@@ -20,7 +20,7 @@ Deno.test("a hostname without an image is unknown and starts nothing", async () 
   const { activator, services } = newFront(kit);
   const error = await assertRejects(() => activator.hold(hostOf("nosuch"), undefined, never()), ClessError);
   assertEquals(error.code, "unknown_host");
-  assertEquals([kit.launcher.calls.length, services.list().length], [0, 0]);
+  assertEquals([kit.launcher.calls.length, services.found().length], [0, 0]);
 });
 
 Deno.test("a label that cannot be a service's name is unknown, whatever images there are", async () => {
@@ -36,10 +36,10 @@ Deno.test("a hostname with an image becomes a service when it is first asked for
   const kit = newKit();
   const { activator, images, services } = newFront(kit);
   images.build("app-docker", "sha256:aaaaaaaaaaaaaaaa");
-  assertEquals(services.list(), []);
+  assertEquals(services.found(), []);
   const { lease, how } = await woken(kit, activator);
   assertEquals([lease.instance.revision.name, how], ["app-aaaaaaaaaaaa", "cold"]);
-  assertEquals(services.list().map(({ name }) => name), ["app"]);
+  assertEquals(services.found().map(({ name }) => name), ["app"]);
   assertEquals(activator.choose(APP)?.claim()?.instance, lease.instance);
 });
 
@@ -50,7 +50,7 @@ Deno.test("requests at once for a label that nobody knows yet make one service a
   const held = Array.from({ length: 50 }, () => activator.hold(APP, undefined, never()));
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   await Promise.all(held);
-  assertEquals([services.list().length, kit.launcher.called("launch").length], [1, 1]);
+  assertEquals([services.found().length, kit.launcher.called("launch").length], [1, 1]);
 });
 
 Deno.test("a cold request waits until what is known of the images is up to date", async () => {
@@ -156,7 +156,7 @@ Deno.test("a removed image ends its service", async () => {
   images.build("app-docker", "sha256:aaa");
   (await woken(kit, activator)).lease.release();
   images.remove("app-docker");
-  assertEquals([activator.choose(APP)?.claim(), services.list().length], [undefined, 0]);
+  assertEquals([activator.choose(APP)?.claim(), services.found().length], [undefined, 0]);
   await Promise.all(retired);
   assertEquals(kit.launcher.containers.size, 0);
 });

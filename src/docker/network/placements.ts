@@ -54,11 +54,6 @@ export class Placements {
     return placement;
   }
 
-  /** The place of a container, where it has one. */
-  get(id: string): Placement | undefined {
-    return this.#placements.get(id);
-  }
-
   /** The containers that have a place now. */
   ids(): Set<string> {
     return new Set(this.#placements.keys());

@@ -68,9 +68,4 @@ export class ServiceMap {
   found(): ConventionService[] {
     return [...this.#found.values()];
   }
-
-  /** Every service, in no order. */
-  list(): Service[] {
-    return [...this.#services.values()];
-  }
 }

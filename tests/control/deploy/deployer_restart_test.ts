@@ -16,7 +16,7 @@ Deno.test("a service that is deleted is unknown, its pools are retired, and its 
   for (const host of ["app.localhost", "a.example", "next--app.localhost"]) {
     assertEquals(splitOf(host), undefined, host);
   }
-  assertEquals([deployer.get("app"), services.list()], [undefined, []]);
+  assertEquals([deployer.get("app"), services.get("app")], [undefined, undefined]);
   assertEquals(loaded(store), { services: [], revisions: [] });
   assertEquals(retired.sort(), ["app-00001", "app-00002"]);
   assertEquals(store.history("app", 1)[0]!.action, "delete");

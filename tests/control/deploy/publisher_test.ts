@@ -113,7 +113,7 @@ Deno.test("a service that is removed is unknown, and all of its pools are retire
   publisher.publish(service("app-00002", traffic, ["a.example"]), [revision("app-00001"), revision("app-00002")]);
   publisher.remove("app");
   publisher.remove("app");
-  assertEquals([services.list(), retired], [[], ["app-00001", "app-00002"]]);
+  assertEquals([services.get("app"), retired], [undefined, ["app-00001", "app-00002"]]);
 });
 
 Deno.test("of a service that is published asleep, each pool is made when its first request comes, and once", async () => {

@@ -117,7 +117,7 @@ async function play(steps: readonly Step[]): Promise<string[]> {
   Promise.all(pending).then(() => settled = true);
   for (let minute = 0; minute < 20 && !settled; minute++) await clock.advance(60_000);
   if (!settled) faults.push("something never ends");
-  for (const { name } of services.list()) control.sleep(name);
+  for (const { name } of deployer.list()) control.sleep(name);
   await clock.advance(60_000);
   if (running.size > 0) faults.push(`left: ${[...running.keys()]}`);
   return faults;

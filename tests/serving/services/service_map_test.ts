@@ -61,7 +61,7 @@ Deno.test("a service takes the place of the one with its name, with all that led
   services.delete("app");
   services.delete("app");
   for (const host of ["app.localhost", "b.example.org", "new--app.localhost"]) assertEquals(at(host), undefined);
-  assertEquals(services.list(), []);
+  assertEquals(services.get("app"), undefined);
 });
 
 Deno.test("a declared service takes the place of one that was found by its image", () => {
@@ -69,7 +69,7 @@ Deno.test("a declared service takes the place of one that was found by its image
   const services = new ServiceMap();
   services.put(new ConventionService("app", image, () => {}));
   services.put(declared("app", [{ pool: blue, percent: 100 }]));
-  assertEquals([found(services, "app.localhost"), services.list().length], [blue, 1]);
+  assertEquals([found(services, "app.localhost"), services.found()], [blue, []]);
 });
 
 Deno.test("requests are shared out by percent, and a revision with 0 percent gets none", () => {
