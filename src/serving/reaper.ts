@@ -31,7 +31,7 @@ export class Reaper {
   #stopTicking: (() => void) | undefined;
   #reconciling: Promise<boolean> | undefined;
   #reconciledAt = -Infinity;
-  /** Those that had instances at the last tick. */
+  /** Those that had instances or spare containers at the last tick. */
   #before: ReadonlySet<InstancePool> = new Set();
 
   constructor(parts: ReaperParts) {

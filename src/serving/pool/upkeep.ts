@@ -31,9 +31,9 @@ export interface UpkeepParts {
   readonly resume: (instance: Instance) => void;
 }
 
-/** How many instances a revision should have, whether requests come or not. */
+/** How many instances and spare containers a revision should have, whether requests come or not. */
 export class Upkeep {
-  /** Whether the revision has to have its smallest number of instances: not until it gets requests. */
+  /** Whether the revision has to have its smallest number of instances and its spares: not until it gets requests. */
   kept = false;
   /** Whether an operator has it sleep, until somebody comes. */
   asleep = false;
@@ -61,7 +61,7 @@ export class Upkeep {
     });
   }
 
-  /** Pauses and stops what nobody uses, and starts what there should be always. */
+  /** Pauses and stops what nobody uses, and starts, or makes in advance, what there should be always. */
   tick(): void {
     const { breaker, crashes, instances, revision } = this.#parts;
     for (const { age } of instances) crashes.judge(age);
@@ -107,7 +107,10 @@ export class Upkeep {
     for (const instance of pause) if (freezer.mayPause(instance)) freezer.pause(instance);
   }
 
-  /** Has spare containers made, never beside a start, which has the engine to itself, nor while starts keep failing. */
+  /**
+   * Has spare containers made, never beside a start, which has the engine to itself, nor while starts keep failing;
+   * removes them where the revision gets no requests.
+   */
   #keepWarm(): void {
     const { breaker, crashes, instances, warm } = this.#parts;
     if (!this.kept) warm.empty();

@@ -15,7 +15,10 @@ export class ServiceMap {
   readonly #services = new Map<string, Service>();
   /** Those among them that nobody has declared. */
   readonly #found = new Map<string, ConventionService>();
-  /** The pools that should have instances always, by service; nobody else's are looked at as long as they have none. */
+  /**
+   * The pools that should have instances or spare containers always, by service; nobody else's are looked at as long as
+   * they have none.
+   */
   readonly #kept = new Map<string, readonly InstancePool[]>();
 
   /** Where a hostname leads; whole names come first. */
