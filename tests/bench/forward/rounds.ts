@@ -3,9 +3,10 @@ import type { Contender } from "./contenders.ts";
 import type { Count } from "../support/count.ts";
 import { BenchError } from "../support/errors.ts";
 import { bodyBytes, type Load, MB } from "./loads.ts";
+import type { GoSender } from "../support/go_sender.ts";
 import { watchMemory } from "../support/memory_watch.ts";
 import { cpuMicros, residentMb } from "../support/process.ts";
-import type { Sender } from "./sender.ts";
+import { send } from "./sender.ts";
 import { wrk } from "../support/wrk.ts";
 
 const POST_SCRIPT = `${import.meta.dirname}/post.lua`;
@@ -34,7 +35,7 @@ export interface RoundOptions {
   readonly seconds: number;
   /** How long each proxy is put under the load, unmeasured, right before its turn; `0` for not at all. */
   readonly warmUpSeconds: number;
-  readonly sender: Sender;
+  readonly sender: GoSender;
   readonly note: (line: string) => void;
 }
 
@@ -97,8 +98,8 @@ async function play(
 }
 
 /** Has some answers looked at, byte for byte: wrk itself looks at the statuses only. */
-function check(load: Load, contender: Contender, sender: Sender, signal: AbortSignal): Promise<Count> {
-  return naming(contender, load, sender.send(load, contender.url, { requests: load.connections }, signal));
+function check(load: Load, contender: Contender, sender: GoSender, signal: AbortSignal): Promise<Count> {
+  return naming(contender, load, send(sender, load, contender.url, { requests: load.connections }, signal));
 }
 
 /** Puts a proxy under a load; no time is no load. */
@@ -107,7 +108,7 @@ function put(load: Load, contender: Contender, { seconds, sender }: PutOptions, 
   const { connections, download, once, upload } = load;
   // wrk costs the machine less. What it has not received whole in the end it does not count though: that is little,
   // unless bodies are large, and these it reads in small pieces.
-  const count = bodyBytes(load) >= MB ? sender.send(load, contender.url, { seconds }, signal) : wrk({
+  const count = bodyBytes(load) >= MB ? send(sender, load, contender.url, { seconds }, signal) : wrk({
     url: `${contender.url}${download}`,
     host: APP_HOST,
     seconds,

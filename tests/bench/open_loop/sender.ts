@@ -1,12 +1,11 @@
-import { BenchError } from "../support/errors.ts";
-import { buildGo } from "../support/tool.ts";
+import type { GoSender } from "../support/go_sender.ts";
 
-const SOURCE = `${import.meta.dirname}/sender`;
+/** Where the source of the sender is. */
+export const SENDER = "open_loop/sender";
 /** How many requests are due in a second, on average. */
 export const RATE = 1000;
 /** How long the last requests may take to end, and the sender to print, ms; it waits for 30 s itself. */
 const PATIENCE_MS = 45_000;
-const decoder = new TextDecoder();
 
 /** What is sent during one turn. */
 export interface SendOptions {
@@ -32,44 +31,25 @@ export interface Sent {
   readonly connections: number;
 }
 
-/** Sends requests when they are due, and never waits for an answer before the next: `sender/main.go`. */
-export class OpenLoopSender {
-  readonly #executable: string;
-
-  private constructor(executable: string) {
-    this.#executable = executable;
-  }
-
-  /** @param folder Where the executable is put. */
-  static async build(folder: string, signal: AbortSignal): Promise<OpenLoopSender> {
-    const executable = `${folder}/open-loop-sender`;
-    await buildGo(SOURCE, executable, signal);
-    return new OpenLoopSender(executable);
-  }
-
-  /**
-   * Sends the requests of a turn to a loopback address.
-   *
-   * @throws {BenchError} When the sender does not end.
-   */
-  async send(url: string, { hosts, seconds, seed, warmUpSeconds }: SendOptions, signal: AbortSignal): Promise<Sent> {
-    const limitMs = (warmUpSeconds + seconds) * 1000 + PATIENCE_MS;
-    const { success, stdout, stderr } = await new Deno.Command(this.#executable, {
-      args: [
-        `-address=${new URL(url).host}`,
-        `-hosts=${hosts.join(",")}`,
-        `-rate=${RATE}`,
-        `-warm-up=${warmUpSeconds}`,
-        `-seconds=${seconds}`,
-        `-seed=${seed}`,
-      ],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-      signal: AbortSignal.any([signal, AbortSignal.timeout(limitMs)]),
-    }).output();
-    signal.throwIfAborted();
-    if (!success) throw new BenchError(`the sender has failed: ${decoder.decode(stderr).trim() || "not done in time"}`);
-    return JSON.parse(decoder.decode(stdout));
-  }
+/**
+ * Sends the requests of a turn to a loopback address when they are due, and never waits for an answer before the next:
+ * `sender/main.go`.
+ *
+ * @throws {BenchError} When the sender does not end.
+ */
+export function sendWhenDue(
+  sender: GoSender,
+  url: string,
+  { hosts, seconds, seed, warmUpSeconds }: SendOptions,
+  signal: AbortSignal,
+): Promise<Sent> {
+  const args = [
+    `-address=${new URL(url).host}`,
+    `-hosts=${hosts.join(",")}`,
+    `-rate=${RATE}`,
+    `-warm-up=${warmUpSeconds}`,
+    `-seconds=${seconds}`,
+    `-seed=${seed}`,
+  ];
+  return sender.run(args, (warmUpSeconds + seconds) * 1000 + PATIENCE_MS, signal);
 }

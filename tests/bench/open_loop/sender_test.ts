@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { GoSender } from "../support/go_sender.ts";
 import { TOOLS, versionOf } from "../support/tool.ts";
 import { noNet, noRead, noRun, noWrite } from "../../support/permissions.ts";
-import { OpenLoopSender, type Sent } from "./sender.ts";
+import { SENDER, sendWhenDue, type Sent } from "./sender.ts";
 
 const ignore = noNet || noRead || noRun || noWrite || await versionOf(TOOLS.go) === undefined;
 const HOSTS = ["one.localhost", "two.localhost"];
@@ -13,9 +14,9 @@ async function sendTo(handler: (request: Request) => Response | Promise<Response
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, handler);
   try {
     const { signal } = new AbortController();
-    const sender = await OpenLoopSender.build(folder, signal);
+    const sender = await GoSender.build(SENDER, folder, signal);
     const options = { hosts: HOSTS, warmUpSeconds: 0, seconds: 0.5, seed: 1 };
-    return await sender.send(`http://127.0.0.1:${server.addr.port}/`, options, signal);
+    return await sendWhenDue(sender, `http://127.0.0.1:${server.addr.port}/`, options, signal);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

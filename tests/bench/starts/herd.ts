@@ -2,11 +2,12 @@ import type { DockerCommand } from "../../../src/docker/command.ts";
 import { LABEL } from "../../../src/docker/run_args.ts";
 import { APP_HOST, checkAnswer } from "../support/app.ts";
 import { ClessUnderTest } from "../support/cless_under_test.ts";
+import { GoSender } from "../support/go_sender.ts";
 import { HttpClient } from "../support/http_client.ts";
 import type { Bench, Outcome } from "../scenario.ts";
 import type { Finding } from "../support/finding.ts";
 import { median, spread } from "../support/statistics.ts";
-import { HerdSender, type Sent } from "./herd_sender.ts";
+import { sendHerd, type Sent } from "./herd_sender.ts";
 import { pauseInstance } from "./paused.ts";
 
 const BAR_MS = 1000;
@@ -82,7 +83,7 @@ function herdFindings(temperature: Temperature, herds: readonly Herd[]): Finding
 
 /** Many requests at once to a service without a ready instance. */
 export async function herd({ docker, folder, note, options, signal }: Bench): Promise<Outcome> {
-  const sender = await HerdSender.build(folder, signal);
+  const sender = await GoSender.build("sender", folder, signal);
   await using cless = await ClessUnderTest.start(docker, `${folder}/data`, signal);
   using client = new HttpClient();
   const prepare = {
@@ -98,7 +99,7 @@ export async function herd({ docker, folder, note, options, signal }: Bench): Pr
       signal.throwIfAborted();
       await prepare[temperature]();
       const since = now();
-      const sent = await sender.send(cless.url, HERD_SIZE, signal);
+      const sent = await sendHerd(sender, cless.url, HERD_SIZE, signal);
       herds[temperature].push({ ...sent, containers: await startsSince(docker, cless.owner, since) });
       const { firstMs, lastMs } = sent;
       note(`${n} of ${options.herds}, ${temperature}: answers from ${firstMs.toFixed(0)} to ${lastMs.toFixed(0)} ms`);
