@@ -63,7 +63,7 @@ Compares cless with its peers on this machine, and prints the figures as Markdow
 
   --quick       one short round of everything; fails on wrong answers only, not on speed
   --rounds N    how often each proxy gets its turn (5)
-  --seconds N   how long a turn takes (4)
+  --seconds N   how long a turn takes (2)
   --only LIST   some of ${SCENARIO_IDS.join(",")}
   --loads LIST  of forward, some of ${LOAD_IDS.join(",")}
   --peers LIST  of forward, some of ${PEER_IDS.join(",")}; cless exact and the floor always play
@@ -86,7 +86,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     loads: LOADS.filter(({ id }) => loads.includes(id)),
     peers: readList("peers", flags.peers, PEER_IDS),
     rounds: readCount("rounds", flags.rounds, quick ? 1 : 5),
-    seconds: readCount("seconds", flags.seconds, quick ? 1 : 4),
+    seconds: readCount("seconds", flags.seconds, quick ? 1 : 2),
     warmUpSeconds: quick ? 0 : 1,
     coldStarts: quick ? 3 : 20,
     wakes: quick ? 3 : 200,
