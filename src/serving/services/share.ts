@@ -2,12 +2,13 @@ import type { InstancePool } from "../pool/instance_pool.ts";
 
 /** A revision's share of a service's requests. */
 export interface Share {
+  /** Made by being read, where nobody has needed it yet: {@linkcode unmade} tells that without making it. */
   readonly pool: InstancePool;
   /** A whole number from 0 to 100. */
   readonly percent: number;
   /** Under `TAG--NAME` the revision can be reached whatever its share. */
   readonly tag?: string | undefined;
-  /** The name of the revision, as long as its pool is not made since nobody has needed it. */
+  /** The name of the revision while its pool is not made; `undefined` from then on, as `pool.revision` has it. */
   readonly unmade?: string | undefined;
 }
 
@@ -38,6 +39,7 @@ export class SleepingShare<T extends { readonly name: string }> implements Share
     this.#maker = maker;
   }
 
+  /** @throws What the maker throws where it cannot be made; the next reading tries anew. */
   get pool(): InstancePool {
     return this.#pool ??= this.#maker.make(this.#origin);
   }
