@@ -6,7 +6,7 @@ import { DeclaredService } from "../../serving/services/declared_service.ts";
 import type { InstancePool } from "../../serving/pool/instance_pool.ts";
 import type { RetiringPools } from "../../serving/pool/retiring_pools.ts";
 import type { ServiceMap } from "../../serving/services/service_map.ts";
-import type { RevisionRecord, ServiceRecord } from "../records.ts";
+import type { RevisionMark, RevisionRecord, ServiceRecord } from "../records.ts";
 import type { RevisionEnv } from "../secrets/revision_env.ts";
 import { type PoolMaker, type Share, SleepingShare } from "../../serving/services/share.ts";
 import type { Waking } from "../../serving/services/route.ts";
@@ -61,8 +61,8 @@ export class Publisher {
     return this.#parts.retiring.gone(name);
   }
 
-  /** The pools that a service's requests may go to now, without those that nobody has needed yet. */
-  pools(name: string): readonly InstancePool[] {
+  /** The pools that a service's requests may go to now; makes none of those that nobody has needed yet. */
+  madePools(name: string): readonly InstancePool[] {
     return this.#parts.services.get(name)?.pools() ?? [];
   }
 
@@ -114,10 +114,14 @@ export class Publisher {
     this.#swap(this.#declare(service, shares), []);
   }
 
-  /** Publishes a service as it was left, of whose revisions nothing matters before its first request: that reads them. */
-  publishAsleep(service: ServiceRecord, revisions: readonly Pick<RevisionRecord, "name">[]): void {
+  /**
+   * Publishes a service as it was left, of whose revisions nothing matters before its first request: that reads them.
+   *
+   * @param marks Those of its revisions, of which only the names are needed.
+   */
+  publishAsleep(service: ServiceRecord, marks: readonly Pick<RevisionMark, "name">[]): void {
     const shares = needed(service).map((target) => {
-      const { name } = recordOf(service, revisions, target.revision);
+      const { name } = recordOf(service, marks, target.revision);
       return new SleepingShare(target, { name, service: service.name }, this.#maker);
     });
     this.#swap(this.#declare(service, shares), []);
@@ -126,7 +130,7 @@ export class Publisher {
   /** Ends a service, where there is one: from now on its hostnames are unknown. Its containers go in the background. */
   remove(name: string): void {
     const { retiring, services } = this.#parts;
-    const pools = this.pools(name);
+    const pools = this.madePools(name);
     services.delete(name);
     for (const pool of pools) retiring.retire(pool);
   }
@@ -162,7 +166,7 @@ export class Publisher {
   }
 
   #swap(declared: DeclaredService, made: readonly InstancePool[]): void {
-    const before = new Set([...this.pools(declared.name), ...made]);
+    const before = new Set([...this.madePools(declared.name), ...made]);
     const needed = new Set(declared.pools());
     this.#parts.services.put(declared);
     for (const pool of before) if (!needed.has(pool)) this.#parts.retiring.retire(pool);

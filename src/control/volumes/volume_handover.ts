@@ -112,7 +112,7 @@ export class VolumeHandover {
   ): Promise<T> {
     const { drainTimeout, launcher, publisher, trial } = this.#parts;
     const shares = (pool: Pick<InstancePool, "revision">) => sharedVolume(volumes, pool.revision.volumes) !== undefined;
-    const old = publisher.pools(name).filter(shares);
+    const old = publisher.madePools(name).filter(shares);
     const wereAwake = old.filter(({ awake }) => awake);
     try {
       await Promise.all(old.map((pool) => pool.suspend(drainTimeout)));

@@ -189,6 +189,6 @@ export function seen({ store, deployer, publisher }: Scene, ...names: string[]) 
     kept: loaded(store),
     history: names.map((name) => store.history(name, 1000)),
     states: deployer.list(),
-    pools: names.map((name) => publisher.pools(name).map(({ revision }) => revision.name)),
+    pools: names.map((name) => publisher.madePools(name).map(({ revision }) => revision.name)),
   };
 }

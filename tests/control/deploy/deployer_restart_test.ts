@@ -99,7 +99,7 @@ Deno.test("a revision that was left is read when its first request comes; one th
     throw new StoreUnavailable("the disk is gone");
   };
   const error = assertThrows(() => service.main(), ClessError);
-  assertEquals([error.code, error.detail, publisher.pools("app")], ["start_failed", "the disk is gone", []]);
+  assertEquals([error.code, error.detail, publisher.madePools("app")], ["start_failed", "the disk is gone", []]);
   store.revisions = revisions;
   assertEquals(service.main().revision.image, "one");
   store.revisions = () => [];

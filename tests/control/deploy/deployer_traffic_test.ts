@@ -43,7 +43,7 @@ Deno.test("a revision without traffic has no pool unless it has a tag", async ()
   await deployer.deploy("app", input("three", { traffic: 0, tag: "next" }), AT_ONCE);
   assertEquals(splitOf("app.localhost"), { "app-00001": 100 });
   assertEquals(splitOf("next--app.localhost"), { "app-00003": 100 });
-  assertEquals(publisher.pools("app").length, 2);
+  assertEquals(publisher.madePools("app").length, 2);
   await deployer.deploy("app", input("four", { traffic: 0, tag: "next" }), AT_ONCE);
   assertEquals(splitOf("next--app.localhost"), { "app-00004": 100 });
   assertEquals(retired, ["app-00002", "app-00003"]);

@@ -123,7 +123,7 @@ Deno.test("of a service that is published asleep, each pool is made when its fir
     service("app-00001", [...ALL, { revision: "app-00002", percent: 0, tag: "next" }]),
     revisions,
   );
-  const made = () => publisher.pools("app").map(({ revision }) => revision.name);
+  const made = () => publisher.madePools("app").map(({ revision }) => revision.name);
   assertEquals(made(), []);
   assertEquals(splitOf("next--app.localhost"), { "app-00002": 100 });
   assertEquals(made(), ["app-00002"]);
