@@ -1,4 +1,5 @@
 import { messageOf } from "../errors.ts";
+import { readWhole } from "./read_whole.ts";
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -86,7 +87,7 @@ export class DockerCommand {
     signal?.addEventListener("abort", end, { once: true });
     try {
       const fed = stdin === undefined ? undefined : feed(child.stdin, stdin);
-      const output = await (onLine === undefined ? child.output() : outputByLines(child, onLine));
+      const output = await (onLine === undefined ? wholeOutput(child) : outputByLines(child, onLine));
       await fed;
       if (output.success) return output;
       signal?.throwIfAborted();
@@ -165,9 +166,15 @@ async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<vo
   }
 }
 
+/** The output of a command. `output()` of the platform would leave 64 KB behind for each stream until the next collection. */
+async function wholeOutput(child: Deno.ChildProcess): Promise<Deno.CommandOutput> {
+  const [stdout, stderr, status] = await Promise.all([readWhole(child.stdout), readWhole(child.stderr), child.status]);
+  return Object.assign(status, { stdout, stderr });
+}
+
 /** The output of a command whose lines somebody wants to know at once. */
 async function outputByLines(child: Deno.ChildProcess, onLine: (line: string) => void): Promise<Deno.CommandOutput> {
-  const stderr = new Response(child.stderr).bytes();
+  const stderr = readWhole(child.stderr);
   let stdout = "";
   let rest = "";
   try {
