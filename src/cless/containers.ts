@@ -53,7 +53,7 @@ export class Containers {
     this.#docker = new DockerCommand(config.docker);
     this.#socket = new EngineSocket(this.#docker);
     this.#network = new OwnNetwork(this.#docker, dataDir, isDataDirInUse);
-    this.source = new ImageSource(this.#docker);
+    this.source = new ImageSource(this.#docker, this.#socket);
     this.launcher = new DockerLauncher({
       docker: this.#docker,
       socket: this.#socket,

@@ -1,7 +1,9 @@
 import type { PullPolicy } from "../../domain/template.ts";
 import { messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
+import { unlessAborted } from "../../serving/clock.ts";
 import { type DockerCommand, jsonLines } from "../command.ts";
+import type { EngineSocket } from "../engine_socket.ts";
 import { ImageError, invalidReference, notHere, pullError } from "./image_error.ts";
 import { isImageId, parseReference } from "./image_reference.ts";
 import { type PullProgress, PullTracker } from "./pull_progress.ts";
@@ -30,6 +32,12 @@ export interface ResolvedImage {
   readonly pulled: boolean;
 }
 
+/** What the engine's API says of an image, as far as it is needed. */
+interface EngineImage {
+  readonly Id: string;
+  readonly RepoDigests?: readonly string[] | null;
+}
+
 /** An image as `docker image inspect` is asked to write it. */
 interface Inspected {
   readonly id: string;
@@ -39,9 +47,12 @@ interface Inspected {
 /** Finds out which content a name means, on this machine or in a registry. */
 export class ImageSource {
   readonly #docker: DockerCommand;
+  readonly #socket: Pick<EngineSocket, "get"> | undefined;
 
-  constructor(docker: DockerCommand) {
+  /** @param socket Asked what is on this machine, where there is one: a command for each of many deploys is much. */
+  constructor(docker: DockerCommand, socket?: Pick<EngineSocket, "get">) {
     this.#docker = docker;
+    this.#socket = socket;
   }
 
   /**
@@ -139,10 +150,8 @@ export class ImageSource {
     signal: AbortSignal | undefined,
     digest?: string,
   ): Promise<Omit<ResolvedImage, "pulled"> | undefined> {
-    const format = '--format={"id":{{json .Id}},"digests":{{json .RepoDigests}}}';
     try {
-      const output = await this.#docker.run(["image", "inspect", format, reference], { signal });
-      const [image] = jsonLines<Inspected>(output, "id", "digests");
+      const image = await this.#inspectBySocket(reference, signal) ?? await this.#inspectByCommand(reference, signal);
       if (image === undefined) throw new ImageError("engine", `the engine does not say what ${reference} is`);
       const known = digestOf(reference, image.digests ?? [], digest);
       return { imageId: image.id, ...(known === undefined ? {} : { digest: known }) };
@@ -152,6 +161,19 @@ export class ImageSource {
       if (error instanceof ImageError) throw error;
       throw new ImageError("engine", `cannot look for the image ${reference}: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  async #inspectBySocket(reference: string, signal: AbortSignal | undefined): Promise<Inspected | undefined> {
+    const path = reference.split("/").map(encodeURIComponent).join("/");
+    const asked = this.#socket?.get(`/images/${path}/json`);
+    const answer = await (asked && signal ? unlessAborted(asked, signal) : asked) as EngineImage | undefined;
+    return answer && typeof answer.Id === "string" ? { id: answer.Id, digests: answer.RepoDigests ?? [] } : undefined;
+  }
+
+  async #inspectByCommand(reference: string, signal: AbortSignal | undefined): Promise<Inspected | undefined> {
+    const format = '--format={"id":{{json .Id}},"digests":{{json .RepoDigests}}}';
+    const output = await this.#docker.run(["image", "inspect", format, reference], { signal });
+    return jsonLines<Inspected>(output, "id", "digests")[0];
   }
 }
 

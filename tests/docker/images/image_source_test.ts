@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { DockerError } from "../../../src/docker/command.ts";
 import { ImageError } from "../../../src/docker/images/image_error.ts";
 import { ImageSource } from "../../../src/docker/images/image_source.ts";
 import type { PullProgress } from "../../../src/docker/images/pull_progress.ts";
@@ -42,6 +43,36 @@ dockerTest("an image that is here is found without a registry", async (docker) =
   }
   assertEquals(await docker.calls("image pull"), []);
   assertEquals((await docker.calls()).map((args) => args.at(-1)), ["app:1", "app:1"]);
+});
+
+dockerTest("what is here is asked of the engine's socket, as long as it answers", async (docker) => {
+  const asked: string[] = [];
+  const answers: Record<string, unknown> = {
+    "/images/app%3A1/json": { Id: ID, RepoDigests: [`app@${NEWER}`, `me/app@${OTHER}`] },
+    "/images/reg.example%3A5000/me/app%3A1/json": { Id: OTHER, RepoDigests: null },
+  };
+  const get = (path: string) => {
+    asked.push(path);
+    return path.includes("gone")
+      ? Promise.reject(new DockerError("No such image: gone:1"))
+      : Promise.resolve(answers[path]);
+  };
+  await docker.on("image inspect", inspected(NEWER));
+  const source = new ImageSource(docker.command, { get });
+  assertEquals(await source.resolve("app:1", "never"), { imageId: ID, digest: `app@${NEWER}`, pulled: false });
+  assertEquals(await source.resolve("reg.example:5000/me/app:1", "never"), { imageId: OTHER, pulled: false });
+  await assertRejects(() => source.resolve("gone:1", "never"), ImageError, "the image gone:1 is not on this machine");
+  assertEquals(await docker.calls(), []);
+  assertEquals(await source.resolve("other:1", "never"), { imageId: NEWER, pulled: false });
+  assertEquals([asked.length, (await docker.calls()).length], [4, 1]);
+});
+
+dockerTest("a deploy that is broken off does not wait for the socket", async (docker) => {
+  const source = new ImageSource(docker.command, { get: () => new Promise(() => {}) });
+  const ending = new AbortController();
+  const resolving = source.resolve("app:1", "missing", { signal: ending.signal });
+  ending.abort(new Error("broken off"));
+  await assertRejects(() => resolving, Error, "broken off");
 });
 
 dockerTest("an image that is not here is pulled with missing, and not found with never", async (docker) => {
