@@ -1,10 +1,7 @@
 import type { InstanceState } from "../domain/instance_state.ts";
-import { logger } from "../log.ts";
 import type { Instance } from "./pool/instance.ts";
 import type { InstancePool } from "./pool/instance_pool.ts";
 import type { Container, ContainerEvent } from "./launcher.ts";
-
-const log = logger("fleet");
 
 /** An instance as it was at some moment. */
 export interface Known {
@@ -87,8 +84,6 @@ export class Fleet {
       }
     }
     for (const [id, pool] of this.spares) if (containers.get(id)?.state !== "created") pool.warm.lost(id);
-    const orphans = listed.filter(({ id }) => !this.#entries.has(id) && !this.spares.has(id));
-    for (const { id, service, state } of orphans) log.info("container without an instance", { service, id, state });
-    return orphans;
+    return listed.filter(({ id }) => !this.#entries.has(id) && !this.spares.has(id));
   }
 }
