@@ -37,7 +37,7 @@ export class RevisionLauncher implements Launcher {
   }
 
   /**
-   * Notes a container that an earlier process has left.
+   * Notes a container that may be there from now on, such as one that an earlier process has left.
    *
    * @param revision Whose it is; where that is not known, nothing that has volumes starts before it is removed.
    */
@@ -55,13 +55,14 @@ export class RevisionLauncher implements Launcher {
   /** Makes a container in advance: it has no volumes, as its template was checked. */
   async create({ id, revision }: Launch): Promise<void> {
     const { env, launcher } = this.#parts;
+    this.found(id, revision);
     await launcher.create({ id, revision: { ...revision, env: await env.of(revision) } });
   }
 
   /** Starts a container, once those before it have let go of its volumes. */
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
     const { env, launcher } = this.#parts;
-    this.found(id, revision);
+    if (!this.#held.has(id)) this.found(id, revision); // somebody may wait already until one made in advance is gone
     if (revision.volumes.length > 0) await this.#takeVolumes(id, revision);
     return await launcher.launch({ id, revision: { ...revision, env: await env.of(revision) } });
   }

@@ -53,17 +53,35 @@ Deno.test("a container gets its secrets, which are read once", async () => {
   assertEquals(asked, ["key"]);
 });
 
-Deno.test("a container that is made in advance gets the same secrets as one that is started, and is not waited for", async () => {
+Deno.test("a container that is made in advance gets the same secrets as one that is started", async () => {
   const { launcher, engine, asked } = newLauncher();
   await launcher.create({ id: "one", revision: SECRET });
   assertEquals(engine.created.get("one")?.env, { A: "1", KEY: "key 2" });
-  await launcher.untilGone(() => true);
   const launched = launcher.launch({ id: "one", revision: SECRET });
   const launch = await engine.nextLaunch();
   assertEquals(launch.revision, engine.created.get("one"));
   launch.succeed(ORIGIN);
   await launched;
   assertEquals(asked, ["key"]);
+});
+
+Deno.test("a container that is made in advance is there from then on, also once it is started, until it is removed", async () => {
+  const { launcher, engine } = newLauncher();
+  const made = Promise.withResolvers<void>();
+  engine.on.create = () => made.promise;
+  const creating = launcher.create({ id: "one", revision: SECRET });
+  let gone = 0;
+  const waiting = launcher.untilGone(({ imageId }) => imageId === SECRET.imageId).then(() => gone++);
+  made.resolve();
+  await creating;
+  const launched = launcher.launch({ id: "one", revision: SECRET });
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+  await settle();
+  assertEquals(gone, 0);
+  await launcher.remove("one");
+  await waiting;
+  await launcher.untilGone(() => true);
 });
 
 Deno.test("a container without its secrets is not started, and the next start tries anew", async () => {
