@@ -21,6 +21,8 @@ interface Held {
   /** `undefined` for one that an earlier process has left and nobody knows: it may have any volume. */
   readonly revision: Revision | undefined;
   readonly gone: PromiseWithResolvers<void>;
+  /** Whether it could not be removed when it should go; nothing starts it any more. */
+  stuck: boolean;
 }
 
 /**
@@ -42,7 +44,7 @@ export class RevisionLauncher implements Launcher {
    * @param revision Whose it is; where that is not known, nothing that has volumes starts before it is removed.
    */
   found(id: string, revision: Revision | undefined): void {
-    this.#held.set(id, { revision, gone: Promise.withResolvers() });
+    this.#held.set(id, { revision, gone: Promise.withResolvers(), stuck: false });
   }
 
   /** Resolves when those containers are gone that are there now and whose revision fits; or after a minute. */
@@ -68,13 +70,11 @@ export class RevisionLauncher implements Launcher {
   }
 
   async stop(id: string): Promise<void> {
-    await this.#parts.launcher.stop(id);
-    this.#gone(id);
+    await this.#end(id, this.#parts.launcher.stop(id));
   }
 
   async remove(id: string): Promise<void> {
-    await this.#parts.launcher.remove(id);
-    this.#gone(id);
+    await this.#end(id, this.#parts.launcher.remove(id));
   }
 
   pause(id: string): Promise<void> {
@@ -93,8 +93,13 @@ export class RevisionLauncher implements Launcher {
     return this.#parts.launcher.output(id, lines);
   }
 
-  list(): Promise<Container[]> {
-    return this.#parts.launcher.list();
+  async list(): Promise<Container[]> {
+    const stuck = [...this.#held].flatMap(([id, { stuck }]) => stuck ? [id] : []);
+    const listed = await this.#parts.launcher.list();
+    const there = new Set(listed.map(({ id }) => id));
+    // Nobody would try to remove once more what is not there.
+    for (const id of stuck) if (!there.has(id)) this.#gone(id);
+    return listed;
   }
 
   memory(): Promise<ReadonlyMap<string, number>> {
@@ -125,6 +130,17 @@ export class RevisionLauncher implements Launcher {
       if (held.revision === undefined || sharedVolume(volumes, held.revision.volumes) !== undefined) return held;
     }
     return undefined;
+  }
+
+  async #end(id: string, ending: Promise<void>): Promise<void> {
+    try {
+      await ending;
+    } catch (error) {
+      const held = this.#held.get(id);
+      if (held !== undefined) held.stuck = true;
+      throw error;
+    }
+    this.#gone(id);
   }
 
   #gone(id: string): void {

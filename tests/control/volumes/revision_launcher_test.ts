@@ -136,6 +136,28 @@ Deno.test("a container that was found has its volumes, and one that cannot be re
   await launched;
 });
 
+Deno.test("a container that could not be removed has let go of its volumes once the engine does not list it", async () => {
+  const { launcher, engine } = newLauncher();
+  const volume = (name: string) => withVolumes(name, "data");
+  const failing = launcher.launch({ id: "one", revision: volume("one") });
+  engine.on.remove = () => {
+    throw new Error("the engine is away");
+  };
+  const before = await launcher.list(); // it is being made
+  (await engine.nextLaunch()).fail(new Error("the engine is away"));
+  await assertRejects(() => failing, Error, "the engine is away");
+  await assertRejects(() => launcher.remove("one"), Error, "the engine is away");
+  const launched = launcher.launch({ id: "two", revision: volume("two") });
+  engine.put({ id: "one", revision: volume("one") }, "created");
+  await launcher.list();
+  await settle();
+  assertEquals([before, engine.called("launch")], [[], ["one"]]);
+  engine.containers.delete("one");
+  await launcher.list();
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+});
+
 Deno.test("what nobody knows may have any volume, and holds up nothing else", async () => {
   const { launcher, engine } = newLauncher();
   launcher.found("unknown", undefined);
