@@ -43,6 +43,11 @@ export class WarmPool {
     return this.#spares.length;
   }
 
+  /** Whether a container is one that could be started now. */
+  has(id: string): boolean {
+    return this.#spares.includes(id);
+  }
+
   /** Takes one out, to be started; `undefined` where there is none. */
   take(): string | undefined {
     const id = this.#spares.shift();

@@ -165,13 +165,30 @@ Deno.test("the reaper keeps them, and replaces one that somebody has removed or 
 
 Deno.test("one that is made while the engine makes its list is not taken for lost", async () => {
   const { kit, pool, there, tick } = newWarm({ warmPool: 1 });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  kit.launcher.on.create = () => promise;
+  const { launcher, fleet, clock } = kit;
+  const [made, listed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  launcher.on.create = () => made.promise;
+  launcher.on.list = () => listed.promise;
   await tick();
-  kit.fleet.reconcile(await kit.launcher.list(), kit.fleet.known());
-  resolve();
+  const reconciled = new Reaper({ launcher, fleet, clock, listening: () => true }).reconcile();
+  made.resolve();
   await settle();
-  assertEquals([there(), pool.warm.size], [["one created"], 1]);
+  listed.resolve();
+  await reconciled;
+  assertEquals([there(), pool.warm.size, launcher.called("remove")], [["one created"], 1, []]);
+});
+
+Deno.test("one that is started while the engine makes its list is not taken for lost either", async () => {
+  const { kit, pool, there, tick } = newWarm({ warmPool: 1 });
+  const { launcher, fleet, clock } = kit;
+  await tick();
+  const listed = Promise.withResolvers<void>();
+  launcher.on.list = () => listed.promise;
+  const reconciled = new Reaper({ launcher, fleet, clock, listening: () => true }).reconcile();
+  await pool.hold(never());
+  listed.resolve();
+  await reconciled;
+  assertEquals(there(), ["one running"]);
 });
 
 Deno.test("each pool has containers of its own, and no instance is counted for them", async () => {
