@@ -54,18 +54,20 @@ export class Activator {
    * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout` or `draining`.
    */
   async hold(hostname: Hostname, chosen: InstancePool | undefined, signal: AbortSignal): Promise<Grant> {
-    for (let moves = 0;; moves++) {
+    for (let moves = 0, wanted = chosen;; moves++) {
       if (this.#draining) throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
       const route = await this.#resolve(hostname, signal);
-      const pool = route.route(moves === 0 ? chosen : undefined);
+      const pool = route.route(wanted);
       const lease = pool.claim();
       if (lease !== undefined) return { lease };
       try {
         return await pool.hold(signal);
       } catch (error) {
-        // Where another revision was waiting, it takes over now that this one has failed to start.
-        const moved = this.#router.find(hostname)?.route() !== pool;
-        if (signal.aborted || this.#draining || !moved || moves >= MOST_MOVES) throw error;
+        if (signal.aborted || this.#draining || moves >= MOST_MOVES) throw error;
+        // Where another revision was waiting, it takes over now that this one has failed to start; one that shares the
+        // requests with it does not.
+        wanted = this.#router.find(hostname)?.route(pool);
+        if (wanted === pool) throw error;
       }
     }
   }
