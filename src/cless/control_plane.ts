@@ -75,6 +75,7 @@ export class ControlPlane {
       env,
       revisions: (service) => store.revisions(service),
       newPool: (revision) => requests.newPool(revision),
+      clock,
       retiring: requests.retiring,
     });
     this.deployer = new Deployer({
