@@ -174,6 +174,7 @@ export class DockerLauncher implements Launcher {
       await this.#untilStarted(id, this.#perform("POST", id, "/start", ["start", id]));
       return placement.origin;
     } catch (error) {
+      if (isNetworkGone(error)) this.#network.lost();
       const reason = messageOf(discreetError(error, revision));
       log.warning("a container that was made in advance cannot be started; making another", { instance: id, reason });
       await this.#remove(id);

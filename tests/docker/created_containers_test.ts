@@ -77,6 +77,14 @@ dockerTest("whatever keeps it from starting, another one is started in its place
   assertEquals(await addresses(docker), reasons.map(() => "10.9.0.3"));
 });
 
+dockerTest("a start that finds the network gone has it made again for the one in its place", async (docker) => {
+  const launcher = await newCreated(docker);
+  await docker.on("start", { stderr: `Error response from daemon: network ${NETWORK} not found\n`, code: 1 });
+  const before = (await docker.calls("network ls")).length;
+  await launcher.launch({ id: "one", revision: REVISION });
+  assertEquals((await docker.calls("network ls")).length, before + 1);
+});
+
 dockerTest("the one in its place looks for a free place as any other", async (docker) => {
   const launcher = await newCreated(docker);
   await docker.on("start", { stderr: "Error response from daemon: Address already in use\n", code: 1 });
