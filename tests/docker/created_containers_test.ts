@@ -170,3 +170,21 @@ dockerTest("two are made at once at most, and their end can be waited for", asyn
   await Promise.all([...made, settling]);
   assertEquals([most, (await docker.calls("create")).length], [2, 5]);
 });
+
+dockerTest("one that is called off before its turn is not made", async (docker) => {
+  const launcher = await newCreated(docker);
+  const gates = [await docker.gate(), await docker.gate()];
+  await docker.on("create", ...gates.map((gate) => ({ gate, stdout: `${ID}\n` })));
+  const made = ["two", "three"].map((id) => launcher.create({ id, revision: REVISION }));
+  await Promise.all(gates.map((gate) => gate.reached()));
+  const calledOff = new AbortController();
+  const waiting = assertRejects(
+    () => launcher.create({ id: "four", revision: REVISION }, calledOff.signal),
+    Error,
+    "no",
+  );
+  calledOff.abort(new Error("no"));
+  await Promise.all(gates.map((gate) => gate.open()));
+  await Promise.all([...made, waiting]);
+  assertEquals((await docker.calls("create")).length, 3);
+});

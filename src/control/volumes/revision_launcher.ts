@@ -55,10 +55,10 @@ export class RevisionLauncher implements Launcher {
   }
 
   /** Makes a container in advance: it has no volumes, as its template was checked. */
-  async create({ id, revision }: Launch): Promise<void> {
+  async create({ id, revision }: Launch, signal?: AbortSignal): Promise<void> {
     const { env, launcher } = this.#parts;
     this.found(id, revision);
-    await launcher.create({ id, revision: { ...revision, env: await env.of(revision) } });
+    await launcher.create({ id, revision: { ...revision, env: await env.of(revision) } }, signal);
   }
 
   /** Starts a container, once those before it have let go of its volumes. */

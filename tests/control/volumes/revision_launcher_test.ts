@@ -4,7 +4,7 @@ import { RevisionLauncher } from "../../../src/control/volumes/revision_launcher
 import type { Revision } from "../../../src/domain/revision.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
 import { FakeLauncher } from "../../support/fake_launcher.ts";
-import { newRevision } from "../../support/kit.ts";
+import { never, newRevision } from "../../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 
@@ -68,8 +68,13 @@ Deno.test("a container that is made in advance gets the same secrets as one that
 Deno.test("a container that is made in advance is there from then on, also once it is started, until it is removed", async () => {
   const { launcher, engine } = newLauncher();
   const made = Promise.withResolvers<void>();
-  engine.on.create = () => made.promise;
-  const creating = launcher.create({ id: "one", revision: SECRET });
+  const signals: unknown[] = [];
+  engine.on.create = (_, signal) => {
+    signals.push(signal);
+    return made.promise;
+  };
+  const signal = never();
+  const creating = launcher.create({ id: "one", revision: SECRET }, signal);
   let gone = 0;
   const waiting = launcher.untilGone(({ imageId }) => imageId === SECRET.imageId).then(() => gone++);
   made.resolve();
@@ -78,7 +83,7 @@ Deno.test("a container that is made in advance is there from then on, also once 
   (await engine.nextLaunch()).succeed(ORIGIN);
   await launched;
   await settle();
-  assertEquals(gone, 0);
+  assertEquals([gone, signals], [0, [signal]]);
   await launcher.remove("one");
   await waiting;
   await launcher.untilGone(() => true);

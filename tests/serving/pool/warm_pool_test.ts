@@ -4,7 +4,7 @@ import { DeclaredService } from "../../../src/serving/services/declared_service.
 import { Reaper } from "../../../src/serving/reaper.ts";
 import { ServiceMap } from "../../../src/serving/services/service_map.ts";
 import { settle } from "../../support/fake_clock.ts";
-import { never, newKit, newRevision } from "../../support/kit.ts";
+import { never, newKit, newRevision, untilAborted } from "../../support/kit.ts";
 
 /** A pool whose apps answer at once, with two containers made in advance unless a test says otherwise. */
 function newWarm(revision: Partial<Revision> = {}) {
@@ -130,6 +130,18 @@ Deno.test("a pool that retires removes them, also the one that is being made", a
   assertEquals([there(), kit.fleet.size], [[], 0]);
   await tick();
   assertEquals(there(), []);
+});
+
+Deno.test("one that waits to be made is called off where none is wanted any more, and made at once where it is again", async () => {
+  const { kit, pool, there, tick } = newWarm({ warmPool: 1 });
+  kit.launcher.on.create = (_, signal) => untilAborted(signal!);
+  await tick();
+  await tick(1, false);
+  assertEquals([kit.launcher.called("remove"), kit.fleet.spares.size], [["one"], 0]);
+  await tick();
+  assertEquals(kit.launcher.called("create"), ["one", "two"]);
+  await pool.retire(1000);
+  assertEquals([there(), kit.fleet.size], [[], 0]);
 });
 
 Deno.test("a pool that is put to sleep keeps them, for whoever comes next", async () => {
