@@ -159,6 +159,11 @@ export class RequestPath {
     return pool;
   }
 
+  /** Every pool that has an instance or a spare container, or that requests wait in. */
+  pools(): Set<InstancePool> {
+    return this.fleet.pools().union(this.activator.holding());
+  }
+
   /** Accepts no more requests, lets those in flight finish for a while, and sends the rest away. */
   async drain(): Promise<void> {
     const { clock, config } = this.#parts;
@@ -170,7 +175,7 @@ export class RequestPath {
     await Promise.race([idle, pause(clock, config.drainTimeout, patience.signal)]);
     patience.abort();
     const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
-    for (const pool of this.fleet.pools()) pool.refuse(draining);
+    for (const pool of this.pools()) pool.refuse(draining);
     this.#unanswered.abortAll(draining);
   }
 

@@ -12,6 +12,8 @@ const MOST_MOVES = 3;
 export class Activator {
   readonly #router: Router;
   readonly #maxPending: number;
+  /** One for each request that waits for an instance. */
+  readonly #held = new Set<{ readonly pool: InstancePool }>();
   #resolving = 0;
   #draining = false;
 
@@ -29,6 +31,11 @@ export class Activator {
   /** From now on nobody new is let in; who waits already goes on waiting. */
   drain(): void {
     this.#draining = true;
+  }
+
+  /** The pools that requests wait in, also where they have no instance. */
+  holding(): Set<InstancePool> {
+    return new Set([...this.#held].map(({ pool }) => pool));
   }
 
   /** Where a hostname leads; `undefined` where it takes a look at the images to tell, or nobody new is let in. */
@@ -60,6 +67,8 @@ export class Activator {
       const pool = route.route(wanted);
       const lease = pool.claim();
       if (lease !== undefined) return { lease };
+      const held = { pool };
+      this.#held.add(held);
       try {
         return await pool.hold(signal);
       } catch (error) {
@@ -68,6 +77,8 @@ export class Activator {
         // requests with it does not.
         wanted = this.#router.find(hostname)?.route(pool);
         if (wanted === pool) throw error;
+      } finally {
+        this.#held.delete(held);
       }
     }
   }

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { docker, noDocker } from "../support/docker.ts";
 import { Program } from "../support/program.ts";
+import { until } from "../support/until.ts";
 
 /** A docker command that does what a shell script says before it does what it should. */
 async function wrapped(script: string): Promise<string> {
@@ -89,6 +90,22 @@ Deno.test({ name: "a network that somebody has removed is made again", ignore: n
   await docker("network", "rm", `cless-${owner}`);
   assertEquals((await program.get("golang")).status, 200);
 });
+
+Deno.test(
+  { name: "SIGTERM before the engine tells what there is: who waits is told in time", ignore: noDocker },
+  async () => {
+    const path = await wrapped(`[ "$1" = ps ] && exit 1`);
+    await using program = await Program.start({ flags: ["--docker", path, "--drain-timeout", "300ms"] });
+    const held = program.get("golang");
+    await until(async () => /^cless_requests_pending.* 1$/m.test((await program.send("GET", "/metrics")).text));
+    const began = performance.now();
+    program.signal("SIGTERM");
+    const { status, headers } = await held;
+    assertEquals([status, headers.get("cless-error")], [503, "draining"]);
+    assert(performance.now() - began < 5000);
+    assertEquals(await program.exit(), 0);
+  },
+);
 
 Deno.test({ name: "SIGTERM ends a start that the engine lets hang", ignore: noDocker }, async () => {
   const path = await wrapped(`[ "$1" = image ] && exec sleep 60`);

@@ -231,6 +231,21 @@ Deno.test("while the program ends, nobody new is let in, and who waits is still 
   assertEquals(activator.choose(APP)?.claim(), undefined);
 });
 
+Deno.test("requests that wait are known, also where their pool has no instance", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  await activator.hold(APP, undefined, AbortSignal.abort()).catch(() => {});
+  const pool = activator.choose(APP)!;
+  pool.suspend(0);
+  const refused = assertRejects(() => activator.hold(APP, pool, never()), ClessError);
+  await settle();
+  assertEquals([activator.holding(), kit.fleet.pools()], [new Set([pool]), new Set()]);
+  pool.refuse(new ClessError("draining", "enough"));
+  await refused;
+  assertEquals(activator.holding(), new Set());
+});
+
 Deno.test("a container that was found is adopted only where it runs what its service means now, and only one", () => {
   const kit = newKit();
   const { convention, images } = newFront(kit);
