@@ -17,7 +17,8 @@ import { findEngine } from "./docker/engine.ts";
 import { isLoopback } from "./domain/cidr.ts";
 import type { Endpoint } from "./domain/endpoint.ts";
 import { conventionLabel } from "./domain/revision.ts";
-import { OperatorError } from "./errors.ts";
+import { messageOf, OperatorError } from "./errors.ts";
+import { logger } from "./log.ts";
 import { atMost, type Clock, systemClock } from "./serving/clock.ts";
 import type { InstancePool } from "./serving/pool/instance_pool.ts";
 import type { Container } from "./serving/launcher.ts";
@@ -25,6 +26,7 @@ import type { RequestHead } from "./serving/request_head.ts";
 import { Server } from "./serving/server.ts";
 import { SqliteStore } from "./sqlite/store.ts";
 
+const log = logger("cless");
 /** How long an engine that removes nothing may keep the program from ending, ms; what it leaves behind goes at the next start. */
 const STOP_PATIENCE_MS = 45_000;
 const ADMIN_PATIENCE_MS = 1000;
@@ -74,6 +76,7 @@ export class Cless {
       listening: () => containers.listening,
       isDeclared: (name) => control.deployer.has(name),
       made: (pool) => adoption.hold(pool),
+      stays: (container) => adoption.stays(container),
       changed: (instance) => control.instanceEvents.changed(instance),
       answered: (service, status, ms) => control.metrics.requested(service, status, ms),
       failed: (failure, pool) => control.instanceEvents.revisionFailed(pool.revision, failure),
@@ -209,11 +212,16 @@ export class Cless {
 
   /** Takes over what an earlier process has left, and from then on looks after it; requests are served meanwhile. */
   async #adopt(): Promise<void> {
-    await this.#adoption.run();
+    const { activator, reaper } = this.#requests;
+    try {
+      await this.#adoption.run();
+    } catch (error) {
+      log.error("cannot take over all containers", { reason: messageOf(error) }); // the rest goes on all the same
+    }
     this.#containers.speedUp();
-    if (!this.#adoption.known) return;
-    this.#requests.reaper.start();
-    this.#requests.reaper.reconcile(); // what has ended just when it was taken over was told to nobody
+    if (!this.#adoption.known || activator.draining) return;
+    reaper.start();
+    reaper.reconcile(); // what has ended just when it was taken over was told to nobody
   }
 
   /** Stops the containers, or leaves them for the next start. */

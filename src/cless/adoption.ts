@@ -15,13 +15,20 @@ const AT_ONCE = 8;
 export interface AdoptionParts {
   readonly launcher: Pick<Launcher, "list" | "remove" | "forget">;
   readonly clock: Clock;
-  /** The pool that a container belongs to; `undefined` where it is of no use any more. */
+  /**
+   * The pool that a container belongs to; `undefined` where it is of no use any more.
+   *
+   * @throws Where that cannot be told now; only of a service that is asleep, and so has no volumes that others wait for.
+   */
   readonly poolOf: (container: Container) => InstancePool | undefined;
   /** Is told of every container, and whose it is; before any other one is started. */
   readonly found: (container: Container, pool: InstancePool | undefined) => void;
-  /** How long requests are held while the engine does not tell what there is, ms. */
+  /** How long requests are held while the engine does not tell what there is, and how long a container stays of which nobody can tell whose it is, ms. */
   readonly patience: number;
 }
+
+/** What becomes of a container that was found. */
+type Verdict = "adopted" | "stale" | "undecided";
 
 /**
  * Takes over the containers that an earlier process has left, and removes those that are of no use. Meanwhile requests
@@ -31,6 +38,10 @@ export interface AdoptionParts {
 export class Adoption {
   readonly #parts: AdoptionParts;
   readonly #held = new Set<InstancePool>();
+  /** The containers of which it cannot be told yet whose they are. */
+  readonly #undecided = new Set<string>();
+  /** Until when they stay, in the clock's ms. */
+  #undecidedUntil = Infinity;
   readonly #stopping = new AbortController();
   #known = false;
 
@@ -52,20 +63,33 @@ export class Adoption {
 
   /** Resolves when every container that is of use has been taken over, whether it answers yet or not, and the rest is gone. */
   async run(): Promise<void> {
+    const { clock, patience } = this.#parts;
     const containers = await this.#list();
     if (containers === undefined) return;
-    let stale: Container[] = [];
+    this.#undecidedUntil = clock.now() + patience;
+    const stale: Container[] = [];
     try {
-      stale = containers.filter((container) => !this.#adopt(container));
+      for (const container of containers) if (this.#adopt(container) === "stale") stale.push(container);
     } finally {
       this.#known = true;
       for (const pool of this.#held) pool.resume(); // whatever happens, nobody may wait for ever
       this.#held.clear();
     }
     if (containers.length > 0) {
-      log.info("containers found", { adopted: containers.length - stale.length, stale: stale.length });
+      const undecided = this.#undecided.size;
+      const adopted = containers.length - stale.length - undecided;
+      log.info("containers found", { adopted, stale: stale.length, undecided: undecided || undefined });
     }
     await this.#remove(stale);
+  }
+
+  /**
+   * Whether a container that belongs to no instance must not be removed, since it cannot be told yet whose it is; where it
+   * can be told now, the container is taken over first.
+   */
+  stays(container: Container): boolean {
+    if (!this.#undecided.has(container.id) || this.#stopping.signal.aborted) return false;
+    return this.#adopt(container) !== "stale";
   }
 
   /** Looks no further, and sends away all who wait for what it would find. */
@@ -97,15 +121,33 @@ export class Adoption {
     for (const pool of this.#held) pool.refuse(error);
   }
 
-  /** Whether the container is of use. */
-  #adopt(container: Container): boolean {
-    const { origin, state } = container;
+  #adopt(container: Container): Verdict {
+    const { id, origin, state } = container;
     const isUsable = (state === "running" || state === "paused") && origin !== undefined;
-    const pool = isUsable ? this.#parts.poolOf(container) : undefined;
+    let pool: InstancePool | undefined;
+    try {
+      pool = isUsable ? this.#parts.poolOf(container) : undefined;
+    } catch (error) {
+      return this.#putOff(container, error);
+    }
+    this.#undecided.delete(id);
     this.#parts.found(container, pool);
-    if (pool === undefined || origin === undefined) return false;
+    if (pool === undefined || origin === undefined) return "stale";
     pool.adopt({ ...container, origin });
-    return true;
+    return "adopted";
+  }
+
+  /** What is to be read for it may be readable soon: till then the container neither serves nor goes. */
+  #putOff({ id, service }: Container, error: unknown): Verdict {
+    if (this.#parts.clock.now() >= this.#undecidedUntil) {
+      this.#undecided.delete(id);
+      return "stale";
+    }
+    if (!this.#undecided.has(id)) {
+      log.warning("cannot tell whose a container is; it stays for now", { service, id, reason: messageOf(error) });
+      this.#undecided.add(id);
+    }
+    return "undecided";
   }
 
   async #remove(stale: Container[]): Promise<void> {

@@ -66,7 +66,7 @@ export class ControlPlane {
     const { startTimeout, requestTimeout, pauseAfter, stopAfter, drainTimeout } = config;
     const now = Date.now;
     const start = (pool: InstancePool, signal: AbortSignal) => tryStart(pool, requests.starter, signal);
-    this.metrics = new Metrics({ fleet, pending: () => pending(fleet.pools()) });
+    this.metrics = new Metrics({ fleet, pending: () => pending(requests.pools()) });
     this.events = new EventLog({ clock, now, stats: () => this.#stats() });
     this.instanceEvents = new InstanceEvents(this.events);
     this.publisher = new Publisher({
@@ -75,6 +75,7 @@ export class ControlPlane {
       env,
       revisions: (service) => store.revisions(service),
       newPool: (revision) => requests.newPool(revision),
+      clock,
       retiring: requests.retiring,
     });
     this.deployer = new Deployer({
@@ -148,14 +149,14 @@ export class ControlPlane {
   }
 
   #stats(): Record<string, unknown> {
-    const { fleet } = this.#parts.requests;
-    const instances = fleet.instances();
+    const { requests } = this.#parts;
+    const instances = requests.fleet.instances();
     const states = Map.groupBy(instances, ({ state }) => state);
     return {
       services: this.catalog.size,
       instances: Object.fromEntries([...states].map(([state, those]) => [state, those.length])),
       inFlight: instances.reduce((sum, { inFlight }) => sum + inFlight, 0),
-      pending: [...pending(fleet.pools())].reduce((sum, [, count]) => sum + count, 0),
+      pending: [...pending(requests.pools())].reduce((sum, [, count]) => sum + count, 0),
     };
   }
 }

@@ -12,7 +12,7 @@ import { Fleet } from "../serving/fleet.ts";
 import type { Forwarder } from "../serving/forward.ts";
 import type { Instance } from "../serving/pool/instance.ts";
 import { InstancePool, type PoolParts } from "../serving/pool/instance_pool.ts";
-import type { Launcher } from "../serving/launcher.ts";
+import type { Container, Launcher } from "../serving/launcher.ts";
 import { MemoryBudget } from "../serving/pool/memory_budget.ts";
 import { Proxy, type ProxyParts } from "../serving/proxy.ts";
 import { isWell, probe, untilReady } from "../serving/pool/readiness.ts";
@@ -44,6 +44,8 @@ export interface RequestPathParts
   readonly made: (pool: InstancePool) => void;
   /** Is told of each new state of an instance, the first included. */
   readonly changed: (instance: Instance) => void;
+  /** Whether a container that belongs to no instance is not to be removed. */
+  readonly stays: (container: Container) => boolean;
 }
 
 /** All that a request meets on its way, and what looks after the instances that it comes to. */
@@ -68,7 +70,8 @@ export class RequestPath {
   readonly #websockets: WebSocketBridge;
 
   constructor(parts: RequestPathParts) {
-    const { admin, answered, clock, config, images, isDeclared, launcher, listening, started } = this.#parts = parts;
+    const { admin, answered, clock, config, images, isDeclared, launcher, listening, started, stays } = this.#parts =
+      parts;
     const { fleet, services } = this;
     this.#forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
     this.#websockets = new WebSocketBridge(clock);
@@ -85,7 +88,7 @@ export class RequestPath {
       ...(started === undefined ? {} : { started }),
     });
     const memory = new MemoryBudget({ launcher, fleet, clock, budget: config.memoryBudget });
-    this.reaper = new Reaper({ launcher, fleet, kept: () => services.kept(), clock, listening, memory });
+    this.reaper = new Reaper({ launcher, fleet, kept: () => services.kept(), clock, listening, memory, stays });
     const { startTimeout, requestTimeout, pauseAfter, stopAfter } = config;
     this.retiring = new RetiringPools((pool) => pool.retire(config.drainTimeout));
     this.convention = !config.convention ? undefined : new Convention({
@@ -156,6 +159,11 @@ export class RequestPath {
     return pool;
   }
 
+  /** Every pool that has an instance or a spare container, or that requests wait in. */
+  pools(): Set<InstancePool> {
+    return this.fleet.pools().union(this.activator.holding());
+  }
+
   /** Accepts no more requests, lets those in flight finish for a while, and sends the rest away. */
   async drain(): Promise<void> {
     const { clock, config } = this.#parts;
@@ -167,7 +175,7 @@ export class RequestPath {
     await Promise.race([idle, pause(clock, config.drainTimeout, patience.signal)]);
     patience.abort();
     const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
-    for (const pool of this.fleet.pools()) pool.refuse(draining);
+    for (const pool of this.pools()) pool.refuse(draining);
     this.#unanswered.abortAll(draining);
   }
 

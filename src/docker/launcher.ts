@@ -82,11 +82,14 @@ export class DockerLauncher implements Launcher {
     await this.#placements.prepare();
   }
 
-  async create({ id, revision }: Launch): Promise<void> {
+  async create({ id, revision }: Launch, signal?: AbortSignal): Promise<void> {
     this.#maker.check(revision);
     const placement = await this.#placements.take(id, revision.port);
     try {
-      await this.#creating.take(() => this.#track(this.#maker.create(revision, placement)));
+      await this.#creating.take(() => {
+        signal?.throwIfAborted();
+        return this.#track(this.#maker.create(revision, placement));
+      });
     } catch (error) {
       if (isNetworkGone(error)) this.#network.lost();
       throw discreetError(awayError(error), revision);
@@ -174,6 +177,7 @@ export class DockerLauncher implements Launcher {
       await this.#untilStarted(id, this.#perform("POST", id, "/start", ["start", id]));
       return placement.origin;
     } catch (error) {
+      if (isNetworkGone(error)) this.#network.lost();
       const reason = messageOf(discreetError(error, revision));
       log.warning("a container that was made in advance cannot be started; making another", { instance: id, reason });
       await this.#remove(id);

@@ -12,6 +12,8 @@ const MOST_MOVES = 3;
 export class Activator {
   readonly #router: Router;
   readonly #maxPending: number;
+  /** One for each request that waits for an instance. */
+  readonly #held = new Set<{ readonly pool: InstancePool }>();
   #resolving = 0;
   #draining = false;
 
@@ -29,6 +31,11 @@ export class Activator {
   /** From now on nobody new is let in; who waits already goes on waiting. */
   drain(): void {
     this.#draining = true;
+  }
+
+  /** The pools that requests wait in, also where they have no instance. */
+  holding(): Set<InstancePool> {
+    return new Set([...this.#held].map(({ pool }) => pool));
   }
 
   /** Where a hostname leads; `undefined` where it takes a look at the images to tell, or nobody new is let in. */
@@ -54,18 +61,24 @@ export class Activator {
    * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout` or `draining`.
    */
   async hold(hostname: Hostname, chosen: InstancePool | undefined, signal: AbortSignal): Promise<Grant> {
-    for (let moves = 0;; moves++) {
+    for (let moves = 0, wanted = chosen;; moves++) {
       if (this.#draining) throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
       const route = await this.#resolve(hostname, signal);
-      const pool = route.route(moves === 0 ? chosen : undefined);
+      const pool = route.route(wanted);
       const lease = pool.claim();
       if (lease !== undefined) return { lease };
+      const held = { pool };
+      this.#held.add(held);
       try {
         return await pool.hold(signal);
       } catch (error) {
-        // Where another revision was waiting, it takes over now that this one has failed to start.
-        const moved = this.#router.find(hostname)?.route() !== pool;
-        if (signal.aborted || this.#draining || !moved || moves >= MOST_MOVES) throw error;
+        if (signal.aborted || this.#draining || moves >= MOST_MOVES) throw error;
+        // Where another revision was waiting, it takes over now that this one has failed to start; one that shares the
+        // requests with it does not.
+        wanted = this.#router.find(hostname)?.route(pool);
+        if (wanted === pool) throw error;
+      } finally {
+        this.#held.delete(held);
       }
     }
   }

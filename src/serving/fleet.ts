@@ -1,17 +1,21 @@
 import type { InstanceState } from "../domain/instance_state.ts";
-import { logger } from "../log.ts";
 import type { Instance } from "./pool/instance.ts";
 import type { InstancePool } from "./pool/instance_pool.ts";
 import type { Container, ContainerEvent } from "./launcher.ts";
 
-const log = logger("fleet");
-
 /** An instance as it was at some moment. */
-export interface Known {
+interface KnownInstance {
   readonly instance: Instance;
   readonly state: InstanceState;
   /** See {@linkcode Instance.changes}. */
   readonly changes: number;
+}
+
+/** What there was at some moment. */
+export interface Known {
+  readonly instances: readonly KnownInstance[];
+  /** The spare containers that were made, and not only being made, and whose they were. */
+  readonly spares: readonly (readonly [id: string, pool: InstancePool])[];
 }
 
 /** Every instance of this cless, until its container is removed: what the engine reports is held against it. */
@@ -51,9 +55,15 @@ export class Fleet {
     return new Set([...[...this.#entries.values()].map(({ pool }) => pool), ...this.spares.values()]);
   }
 
-  /** What is known of the instances now. */
-  known(): Known[] {
-    return this.instances().map((instance) => ({ instance, state: instance.state, changes: instance.changes }));
+  /** What there is now, as far as is known. */
+  known(): Known {
+    return {
+      instances: this.instances().map((instance) => {
+        const { changes, state } = instance;
+        return { instance, state, changes };
+      }),
+      spares: [...this.spares].filter(([id, pool]) => pool.warm.has(id)),
+    };
   }
 
   /** Passes an event on to the pool that it concerns. */
@@ -66,13 +76,13 @@ export class Fleet {
    * Corrects what events have missed.
    *
    * @param listed Every container that the engine had when it was asked.
-   * @param known What was known before it was asked. An instance that has gone on since is left alone: the list is
-   * older than that.
+   * @param known What was known before it was asked. An instance that has gone on since is left alone, and so is a
+   * spare container that was made since: the list is older than that.
    * @returns The containers that belong to no instance, and are no spare ones.
    */
-  reconcile(listed: readonly Container[], known: readonly Known[]): Container[] {
+  reconcile(listed: readonly Container[], known: Known): Container[] {
     const containers = new Map(listed.map((container) => [container.id, container]));
-    for (const { instance, state, changes } of known) {
+    for (const { instance, state, changes } of known.instances) {
       if (instance.changes !== changes) continue;
       const { id } = instance;
       const container = containers.get(id);
@@ -86,9 +96,7 @@ export class Fleet {
         this.apply({ id, what: "resumed" });
       }
     }
-    for (const [id, pool] of this.spares) if (containers.get(id)?.state !== "created") pool.warm.lost(id);
-    const orphans = listed.filter(({ id }) => !this.#entries.has(id) && !this.spares.has(id));
-    for (const { id, service, state } of orphans) log.info("container without an instance", { service, id, state });
-    return orphans;
+    for (const [id, pool] of known.spares) if (containers.get(id)?.state !== "created") pool.warm.lost(id);
+    return listed.filter(({ id }) => !this.#entries.has(id) && !this.spares.has(id));
   }
 }

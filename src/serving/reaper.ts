@@ -3,7 +3,7 @@ import { logger } from "../log.ts";
 import type { Clock } from "./clock.ts";
 import type { Fleet } from "./fleet.ts";
 import type { InstancePool } from "./pool/instance_pool.ts";
-import type { Launcher } from "./launcher.ts";
+import type { Container, Launcher } from "./launcher.ts";
 
 const log = logger("reaper");
 const TICK_MS = 500;
@@ -21,6 +21,8 @@ export interface ReaperParts {
   readonly clock: Clock;
   /** Whether the engine's events are being received. */
   readonly listening: () => boolean;
+  /** Whether a container that belongs to no instance is not to be removed; missing where all are. */
+  readonly stays?: (container: Container) => boolean;
   /** Stops paused instances where memory is short; missing for never. */
   readonly memory?: { tick(): void };
 }
@@ -81,10 +83,11 @@ export class Reaper {
   }
 
   async #reconcile(): Promise<boolean> {
-    const { fleet, launcher } = this.#parts;
+    const { fleet, launcher, stays } = this.#parts;
     const known = fleet.known();
     try {
-      const orphans = fleet.reconcile(await launcher.list(), known);
+      const orphans = fleet.reconcile(await launcher.list(), known).filter((container) => !stays?.(container));
+      for (const { id, service, state } of orphans) log.info("container without an instance", { service, id, state });
       await Promise.all(orphans.map(({ id }) => launcher.remove(id).then(() => launcher.forget(id))));
       return true;
     } catch (error) {

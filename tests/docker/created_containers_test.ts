@@ -77,6 +77,14 @@ dockerTest("whatever keeps it from starting, another one is started in its place
   assertEquals(await addresses(docker), reasons.map(() => "10.9.0.3"));
 });
 
+dockerTest("a start that finds the network gone has it made again for the one in its place", async (docker) => {
+  const launcher = await newCreated(docker);
+  await docker.on("start", { stderr: `Error response from daemon: network ${NETWORK} not found\n`, code: 1 });
+  const before = (await docker.calls("network ls")).length;
+  await launcher.launch({ id: "one", revision: REVISION });
+  assertEquals((await docker.calls("network ls")).length, before + 1);
+});
+
 dockerTest("the one in its place looks for a free place as any other", async (docker) => {
   const launcher = await newCreated(docker);
   await docker.on("start", { stderr: "Error response from daemon: Address already in use\n", code: 1 });
@@ -161,4 +169,22 @@ dockerTest("two are made at once at most, and their end can be waited for", asyn
   await gate.open();
   await Promise.all([...made, settling]);
   assertEquals([most, (await docker.calls("create")).length], [2, 5]);
+});
+
+dockerTest("one that is called off before its turn is not made", async (docker) => {
+  const launcher = await newCreated(docker);
+  const gates = [await docker.gate(), await docker.gate()];
+  await docker.on("create", ...gates.map((gate) => ({ gate, stdout: `${ID}\n` })));
+  const made = ["two", "three"].map((id) => launcher.create({ id, revision: REVISION }));
+  await Promise.all(gates.map((gate) => gate.reached()));
+  const calledOff = new AbortController();
+  const waiting = assertRejects(
+    () => launcher.create({ id: "four", revision: REVISION }, calledOff.signal),
+    Error,
+    "no",
+  );
+  calledOff.abort(new Error("no"));
+  await Promise.all(gates.map((gate) => gate.open()));
+  await Promise.all([...made, waiting]);
+  assertEquals((await docker.calls("create")).length, 3);
 });

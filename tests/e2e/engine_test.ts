@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { docker, noDocker } from "../support/docker.ts";
 import { Program } from "../support/program.ts";
+import { until } from "../support/until.ts";
 
 /** A docker command that does what a shell script says before it does what it should. */
 async function wrapped(script: string): Promise<string> {
@@ -36,16 +37,23 @@ Deno.test(
      [ $((n % 3)) -eq 0 ] && { echo "Error response from daemon: no luck" >&2; exit 1; } ;; esac`,
     );
     await using program = await Program.start({ flags: ["--docker", path] });
-    let served = 0;
+    const answers = new Map<string, number>();
     for (let i = 0; i < 8; i++) {
       const { status, headers } = await program.get("golang");
-      if (status === 200) served++;
-      else assertEquals([status, headers.get("cless-error")], [502, "start_failed"]);
+      const answer = `${status} ${headers.get("cless-error") ?? ""}`.trim();
+      answers.set(answer, (answers.get(answer) ?? 0) + 1);
       const [name] = await program.containers("golang");
       if (name !== undefined) await docker("kill", name).catch(() => {});
     }
+    const { 200: served = 0, "502 start_failed": failed = 0, "503 crash_loop": refused = 0 } = Object.fromEntries(
+      answers,
+    );
+    assertEquals(served + failed + refused, 8, JSON.stringify([...answers]));
     assert(served > 0);
+    // Instances that are killed soon are none that make the failures before them forgotten.
+    assert(refused === 0 || failed >= 3, JSON.stringify([...answers]));
     assertEquals(await program.end(), 0);
+    assertEquals(await program.containers(), []);
   },
 );
 
@@ -89,6 +97,22 @@ Deno.test({ name: "a network that somebody has removed is made again", ignore: n
   await docker("network", "rm", `cless-${owner}`);
   assertEquals((await program.get("golang")).status, 200);
 });
+
+Deno.test(
+  { name: "SIGTERM before the engine tells what there is: who waits is told in time", ignore: noDocker },
+  async () => {
+    const path = await wrapped(`[ "$1" = ps ] && exit 1`);
+    await using program = await Program.start({ flags: ["--docker", path, "--drain-timeout", "300ms"] });
+    const held = program.get("golang");
+    await until(async () => /^cless_requests_pending.* 1$/m.test((await program.send("GET", "/metrics")).text));
+    const began = performance.now();
+    program.signal("SIGTERM");
+    const { status, headers } = await held;
+    assertEquals([status, headers.get("cless-error")], [503, "draining"]);
+    assert(performance.now() - began < 5000);
+    assertEquals(await program.exit(), 0);
+  },
+);
 
 Deno.test({ name: "SIGTERM ends a start that the engine lets hang", ignore: noDocker }, async () => {
   const path = await wrapped(`[ "$1" = image ] && exec sleep 60`);

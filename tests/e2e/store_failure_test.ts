@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { noDocker } from "../support/docker.ts";
 import { fillUp, mayMount, mount, unmount } from "../support/mounts.ts";
 import { Program } from "../support/program.ts";
+import { until } from "../support/until.ts";
 import { Load } from "./load.ts";
 
 const DOMAINS = ["one.example.org", "two.example.org", "three.example.org", "four.example.org"];
@@ -101,6 +102,34 @@ smallDiskTest("a database that is moved away or damaged refuses changes alone, a
   await refusesAll(/is damaged; stop cless, put a copy of a backup there/);
   await load.stop();
   assertEquals(load.failures, []);
+});
+
+Deno.test({
+  name: "a revision that cannot be read keeps no other service from being taken over and looked after",
+  ignore: noDocker,
+}, async () => {
+  const before = await Program.start({ logLevel: "info" });
+  for (const name of ["bad", "good"]) {
+    const body = { image: "golang-docker", stopAfter: name === "good" ? "5s" : "1h" };
+    assertEquals((await before.send("PUT", `/v1/services/${name}`, body)).status, 201);
+  }
+  await before.get("bad");
+  await before.get("good");
+  const bad = await before.containers("bad");
+  before.signal("SIGKILL");
+  await before.exit();
+  {
+    using store = new DatabaseSync(`${before.dataDir}/cless.sqlite`);
+    store.exec("UPDATE revision SET secret_versions = '{' WHERE service = 'bad'");
+  }
+  await using after = await Program.start({ dataDir: before.dataDir }); // the folder is this one's to remove
+  await after.logged("cannot tell whose a container is; it stays for now", { service: "bad" });
+  assertEquals((await after.get("bad")).headers.get("cless-error"), "start_failed");
+  await after.logged("instance adopted", { service: "good" });
+  await until(async () => (await after.containers("good")).length === 0); // as nobody asks for it any more
+  assertEquals([bad.length, await after.containers()], [1, bad]);
+  assertEquals(await after.end(), 0);
+  assertEquals(await after.containers(), []);
 });
 
 /** Overwrites a database as a failing disk could. */

@@ -2,8 +2,9 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/errors.ts";
 import type { Activator } from "../../src/serving/activator.ts";
 import type { Grant } from "../../src/serving/pool/instance_pool.ts";
+import { DeclaredService } from "../../src/serving/services/declared_service.ts";
 import { settle } from "../support/fake_clock.ts";
-import { hostOf, type Kit, never, newFront, newKit } from "../support/kit.ts";
+import { hostOf, type Kit, never, newFront, newKit, newRevision } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 const APP = hostOf("app");
@@ -134,6 +135,48 @@ Deno.test("requests held for an image that vanished under its start go to the on
   assertEquals((await held).lease.instance.revision.imageId, "sha256:new");
 });
 
+/** Publishes a service whose requests go to two revisions in turn. */
+function splitService(kit: Kit, services: ReturnType<typeof newFront>["services"]) {
+  const pools = ["one", "two", "three"].map((imageId) => kit.newPool(newRevision(imageId)));
+  let draws = 0;
+  const random = () => draws++ % 2 === 0 ? 0 : 0.99;
+  const publish = (...at: number[]) => {
+    const shares = at.map((n) => ({ pool: pools[n]!, percent: 100 / at.length }));
+    services.put(new DeclaredService("app", { domains: [], shares, random }));
+  };
+  publish(0, 1);
+  return { pools, publish };
+}
+
+Deno.test("a start that fails in a service of two revisions is told, and does not go to the other one", async () => {
+  const kit = newKit();
+  const { activator, services } = newFront(kit);
+  splitService(kit, services);
+  for (let times = 0; times < 2; times++) {
+    const chosen = activator.choose(APP)!;
+    const refused = assertRejects(() => activator.hold(APP, chosen, never()), ClessError);
+    const launch = await kit.launcher.nextLaunch();
+    assertEquals(launch.revision, chosen.revision);
+    launch.fail(new Error("no"));
+    assertEquals((await refused).code, "start_failed");
+  }
+  assertEquals(kit.launcher.called("launch").length, 2);
+});
+
+Deno.test("requests held for a revision that has no share any more go to one that has, which is drawn once", async () => {
+  for (const [left, expected] of [[[1], "two"], [[1, 2], "three"]] as const) {
+    const kit = newKit();
+    const { activator, services } = newFront(kit);
+    const { publish } = splitService(kit, services);
+    const held = activator.hold(APP, activator.choose(APP), never());
+    const launch = await kit.launcher.nextLaunch();
+    publish(...left);
+    launch.fail(new Error("no"));
+    (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+    assertEquals((await held).lease.instance.revision.imageId, expected);
+  }
+});
+
 Deno.test("an image that is moved back keeps the old container, and what was on its way is dropped", async () => {
   const kit = newKit();
   const { activator, images, retired } = newFront(kit);
@@ -186,6 +229,21 @@ Deno.test("while the program ends, nobody new is let in, and who waits is still 
   launch.succeed(ORIGIN);
   assertEquals((await held).lease.instance.id, "one");
   assertEquals(activator.choose(APP)?.claim(), undefined);
+});
+
+Deno.test("requests that wait are known, also where their pool has no instance", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  await activator.hold(APP, undefined, AbortSignal.abort()).catch(() => {});
+  const pool = activator.choose(APP)!;
+  pool.suspend(0);
+  const refused = assertRejects(() => activator.hold(APP, pool, never()), ClessError);
+  await settle();
+  assertEquals([activator.holding(), kit.fleet.pools()], [new Set([pool]), new Set()]);
+  pool.refuse(new ClessError("draining", "enough"));
+  await refused;
+  assertEquals(activator.holding(), new Set());
 });
 
 Deno.test("a container that was found is adopted only where it runs what its service means now, and only one", () => {

@@ -25,7 +25,7 @@ export class FakeLauncher implements Launcher {
   readonly containers = new Map<string, Container>();
   /** Called before the fake does its part: may wait, and may throw as a refusing engine does. */
   readonly on: {
-    create?: (launch: Launch) => Promise<void> | void;
+    create?: (launch: Launch, signal: AbortSignal | undefined) => Promise<void> | void;
     launch?: (launch: Launch) => Promise<{ origin: string }> | { origin: string };
     pause?: (id: string) => Promise<void> | void;
     resume?: (id: string) => Promise<void> | void;
@@ -90,10 +90,10 @@ export class FakeLauncher implements Launcher {
     this.onEvent(event);
   }
 
-  async create(launch: Launch): Promise<void> {
+  async create(launch: Launch, signal?: AbortSignal): Promise<void> {
     const { id, revision } = launch;
     this.calls.push({ method: "create", id });
-    await this.on.create?.(launch);
+    await this.on.create?.(launch, signal);
     this.put(launch, "created");
     this.created.set(id, revision);
   }

@@ -2,6 +2,7 @@ import type { Limits, Revision } from "../../domain/revision.ts";
 import { resolveTraffic, type Traffic, type TrafficTarget } from "../../domain/traffic.ts";
 import { ClessError, messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
+import type { Clock } from "../../serving/clock.ts";
 import { DeclaredService } from "../../serving/services/declared_service.ts";
 import type { InstancePool } from "../../serving/pool/instance_pool.ts";
 import type { RetiringPools } from "../../serving/pool/retiring_pools.ts";
@@ -14,6 +15,8 @@ import { WakeRules } from "../../serving/services/wake_rules.ts";
 import { runtimeRevision } from "./runtime_revision.ts";
 
 const log = logger("publisher");
+/** For how long a revision that cannot be read is not read again, ms: many requests may come for it. */
+const UNREADABLE_MS = 1000;
 
 /** What a {@linkcode Publisher} works with. */
 export interface PublisherParts {
@@ -23,6 +26,7 @@ export interface PublisherParts {
   /** The revisions of a service. @throws {StoreUnavailable} */
   readonly revisions: (service: string) => readonly RevisionRecord[];
   readonly newPool: (revision: Revision) => InstancePool;
+  readonly clock: Pick<Clock, "now">;
   /** Takes the pools that no request goes to any more. */
   readonly retiring: Pick<RetiringPools, "retire" | "gone">;
   /** From 0 to below 1, evenly; chooses between revisions that share the traffic. */
@@ -37,6 +41,8 @@ export class Publisher {
   readonly #parts: PublisherParts;
   /** Makes the pools of revisions that are asleep. */
   readonly #maker: PoolMaker<Sleeper>;
+  /** What reading a revision has come to, by its name, and until when that stands, in the clock's ms. */
+  readonly #unreadable = new Map<string, { readonly error: ClessError; readonly until: number }>();
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
@@ -142,16 +148,23 @@ export class Publisher {
     return new DeclaredService(name, { domains, shares, waking, ...(random === undefined ? {} : { random }) });
   }
 
-  /** @throws {ClessError} `start_failed` where the store cannot be read. */
+  /** @throws {ClessError} `start_failed` where the store cannot be read, or could not within the last second. */
   #wake({ name, service }: Sleeper): InstancePool {
+    const { clock, revisions } = this.#parts;
+    const known = this.#unreadable.get(name);
+    if (known !== undefined && clock.now() < known.until) throw known.error;
+    this.#unreadable.delete(name);
     try {
-      const record = this.#parts.revisions(service).find((one) => one.name === name);
+      const record = revisions(service).find((one) => one.name === name);
       if (record === undefined) throw new Error(`${service} has no revision ${name}`);
       return this.#poolOfLeft(record);
-    } catch (error) {
-      const detail = messageOf(error);
+    } catch (cause) {
+      const detail = messageOf(cause);
       log.error("cannot read a revision", { service, revision: name, reason: detail });
-      throw new ClessError("start_failed", "The service could not be started; the log of cless says why", { detail });
+      const what = "The service could not be started; the log of cless says why";
+      const error = new ClessError("start_failed", what, { detail });
+      this.#unreadable.set(name, { error, until: clock.now() + UNREADABLE_MS });
+      throw error;
     }
   }
 

@@ -21,6 +21,8 @@ interface Held {
   /** `undefined` for one that an earlier process has left and nobody knows: it may have any volume. */
   readonly revision: Revision | undefined;
   readonly gone: PromiseWithResolvers<void>;
+  /** Whether it could not be removed when it should go; nothing starts it any more. */
+  stuck: boolean;
 }
 
 /**
@@ -37,12 +39,12 @@ export class RevisionLauncher implements Launcher {
   }
 
   /**
-   * Notes a container that an earlier process has left.
+   * Notes a container that may be there from now on, such as one that an earlier process has left.
    *
    * @param revision Whose it is; where that is not known, nothing that has volumes starts before it is removed.
    */
   found(id: string, revision: Revision | undefined): void {
-    this.#held.set(id, { revision, gone: Promise.withResolvers() });
+    this.#held.set(id, { revision, gone: Promise.withResolvers(), stuck: false });
   }
 
   /** Resolves when those containers are gone that are there now and whose revision fits; or after a minute. */
@@ -53,27 +55,26 @@ export class RevisionLauncher implements Launcher {
   }
 
   /** Makes a container in advance: it has no volumes, as its template was checked. */
-  async create({ id, revision }: Launch): Promise<void> {
+  async create({ id, revision }: Launch, signal?: AbortSignal): Promise<void> {
     const { env, launcher } = this.#parts;
-    await launcher.create({ id, revision: { ...revision, env: await env.of(revision) } });
+    this.found(id, revision);
+    await launcher.create({ id, revision: { ...revision, env: await env.of(revision) } }, signal);
   }
 
   /** Starts a container, once those before it have let go of its volumes. */
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
     const { env, launcher } = this.#parts;
-    this.found(id, revision);
+    if (!this.#held.has(id)) this.found(id, revision); // somebody may wait already until one made in advance is gone
     if (revision.volumes.length > 0) await this.#takeVolumes(id, revision);
     return await launcher.launch({ id, revision: { ...revision, env: await env.of(revision) } });
   }
 
   async stop(id: string): Promise<void> {
-    await this.#parts.launcher.stop(id);
-    this.#gone(id);
+    await this.#end(id, this.#parts.launcher.stop(id));
   }
 
   async remove(id: string): Promise<void> {
-    await this.#parts.launcher.remove(id);
-    this.#gone(id);
+    await this.#end(id, this.#parts.launcher.remove(id));
   }
 
   pause(id: string): Promise<void> {
@@ -92,8 +93,13 @@ export class RevisionLauncher implements Launcher {
     return this.#parts.launcher.output(id, lines);
   }
 
-  list(): Promise<Container[]> {
-    return this.#parts.launcher.list();
+  async list(): Promise<Container[]> {
+    const stuck = [...this.#held].flatMap(([id, { stuck }]) => stuck ? [id] : []);
+    const listed = await this.#parts.launcher.list();
+    const there = new Set(listed.map(({ id }) => id));
+    // Nobody would try to remove once more what is not there.
+    for (const id of stuck) if (!there.has(id)) this.#gone(id);
+    return listed;
   }
 
   memory(): Promise<ReadonlyMap<string, number>> {
@@ -124,6 +130,17 @@ export class RevisionLauncher implements Launcher {
       if (held.revision === undefined || sharedVolume(volumes, held.revision.volumes) !== undefined) return held;
     }
     return undefined;
+  }
+
+  async #end(id: string, ending: Promise<void>): Promise<void> {
+    try {
+      await ending;
+    } catch (error) {
+      const held = this.#held.get(id);
+      if (held !== undefined) held.stuck = true;
+      throw error;
+    }
+    this.#gone(id);
   }
 
   #gone(id: string): void {

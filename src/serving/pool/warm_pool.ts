@@ -30,6 +30,8 @@ export class WarmPool {
   readonly #spares: string[] = [];
   readonly #going = new Set<Promise<void>>();
   #making: Promise<void> | undefined;
+  /** Calls off the one that is being made. */
+  #unwanted = new AbortController();
   #wanted = true;
   #retryMs = FIRST_RETRY_MS;
   #retryAt = -Infinity;
@@ -41,6 +43,11 @@ export class WarmPool {
   /** How many could be started now. */
   get size(): number {
     return this.#spares.length;
+  }
+
+  /** Whether a container is one that could be started now. */
+  has(id: string): boolean {
+    return this.#spares.includes(id);
   }
 
   /** Takes one out, to be started; `undefined` where there is none. */
@@ -67,9 +74,10 @@ export class WarmPool {
     this.#discard(id);
   }
 
-  /** Removes all of them, until {@linkcode fill} is called again; resolves when they are gone. */
+  /** Removes all of them, and calls off the one that waits to be made, until {@linkcode fill} is called again; resolves when they are gone. */
   async empty(): Promise<void> {
     this.#wanted = false;
+    this.#unwanted.abort();
     for (const id of this.#spares.splice(0)) this.#discard(id);
     await this.#making;
     await Promise.all(this.#going);
@@ -78,21 +86,24 @@ export class WarmPool {
   async #make(): Promise<void> {
     const { clock, launcher, newId, note, revision } = this.#parts;
     const id = newId(revision);
+    const { signal } = this.#unwanted = new AbortController();
     note(id, true);
     try {
-      await launcher.create({ id, revision });
+      await launcher.create({ id, revision }, signal);
       this.#retryMs = FIRST_RETRY_MS;
       if (this.#wanted) this.#spares.push(id);
       else await this.#discard(id);
     } catch (error) {
-      log.warning("cannot make a container in advance", {
-        service: revision.service,
-        revision: revision.name,
-        reason: messageOf(error),
-        retryMs: this.#retryMs,
-      });
-      this.#retryAt = clock.now() + this.#retryMs;
-      this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
+      if (!signal.aborted) {
+        log.warning("cannot make a container in advance", {
+          service: revision.service,
+          revision: revision.name,
+          reason: messageOf(error),
+          retryMs: this.#retryMs,
+        });
+        this.#retryAt = clock.now() + this.#retryMs;
+        this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
+      }
       await this.#discard(id); // it may have been made all the same
     }
   }

@@ -101,6 +101,7 @@ export function newScene(options: SceneOptions = {}): Scene {
     env,
     revisions: (service) => store.revisions(service),
     newPool: (revision) => kit.newPool(revision),
+    clock: kit.clock,
     retiring: new RetiringPools(async (pool) => {
       retired.push(pool.revision.name);
       await on.retire(pool);

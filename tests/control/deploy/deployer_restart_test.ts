@@ -91,7 +91,7 @@ Deno.test("a service that cannot be published at the start does not keep the oth
 Deno.test("a revision that was left is read when its first request comes; one that cannot be read is tried anew", async () => {
   const first = newScene();
   await first.deployer.deploy("app", input("one"), AT_ONCE);
-  const { deployer, publisher, services, store } = newScene({ store: first.store });
+  const { deployer, kit, publisher, services, store } = newScene({ store: first.store });
   deployer.load();
   const service = services.get("app")!;
   const revisions = store.revisions.bind(store);
@@ -101,6 +101,7 @@ Deno.test("a revision that was left is read when its first request comes; one th
   const error = assertThrows(() => service.main(), ClessError);
   assertEquals([error.code, error.detail, publisher.madePools("app")], ["start_failed", "the disk is gone", []]);
   store.revisions = revisions;
+  await kit.clock.advance(1000);
   assertEquals(service.main().revision.image, "one");
   store.revisions = () => [];
   assertStrictEquals(service.main(), publisher.poolOf("app", "app-00001")); // once is enough

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@
 import type { RevisionRecord, ServiceRecord } from "../../../src/control/records.ts";
 import { canonicalTemplate, type TemplateInput } from "../../../src/domain/template.ts";
 import { LATEST, type Traffic } from "../../../src/domain/traffic.ts";
+import { ClessError } from "../../../src/errors.ts";
 import { ConventionService } from "../../../src/serving/services/convention_service.ts";
 import { newRevision } from "../../support/kit.ts";
 import { EVERYBODY_WAKES } from "../../../src/domain/waking.ts";
@@ -132,6 +133,30 @@ Deno.test("of a service that is published asleep, each pool is made when its fir
   assertEquals([made(), retired], [["app-00002"], []]);
   assertStrictEquals(publisher.poolOf("app", "app-00002"), next);
   assertThrows(() => publisher.publishAsleep(service("app-00003", ALL), revisions), Error, "no revision app-00003");
+});
+
+Deno.test("a revision that cannot be read is read again only after a second, however many requests come", async () => {
+  const { kit, publisher, services, store } = newAppScene();
+  const revisions = [revision("app-00001")];
+  publisher.publishAsleep(service("app-00001", ALL), revisions);
+  let reads = 0;
+  store.revisions = () => {
+    reads++;
+    throw new Error("the row is damaged");
+  };
+  const route = () => services.get("app")!.route();
+  const refused = () => assertThrows(route, ClessError);
+  for (let times = 0; times < 10; times++) assertEquals(refused().detail, "the row is damaged");
+  await kit.clock.advance(999);
+  refused();
+  assertEquals(reads, 1);
+  await kit.clock.advance(1);
+  refused();
+  assertEquals(reads, 2);
+  store.revisions = () => revisions;
+  refused();
+  await kit.clock.advance(1000);
+  assertEquals(route().revision.name, "app-00001");
 });
 
 Deno.test("the pools that keep instances up are known as long as the service is there", () => {

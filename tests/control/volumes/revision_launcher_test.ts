@@ -4,7 +4,7 @@ import { RevisionLauncher } from "../../../src/control/volumes/revision_launcher
 import type { Revision } from "../../../src/domain/revision.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
 import { FakeLauncher } from "../../support/fake_launcher.ts";
-import { newRevision } from "../../support/kit.ts";
+import { never, newRevision } from "../../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 
@@ -53,17 +53,40 @@ Deno.test("a container gets its secrets, which are read once", async () => {
   assertEquals(asked, ["key"]);
 });
 
-Deno.test("a container that is made in advance gets the same secrets as one that is started, and is not waited for", async () => {
+Deno.test("a container that is made in advance gets the same secrets as one that is started", async () => {
   const { launcher, engine, asked } = newLauncher();
   await launcher.create({ id: "one", revision: SECRET });
   assertEquals(engine.created.get("one")?.env, { A: "1", KEY: "key 2" });
-  await launcher.untilGone(() => true);
   const launched = launcher.launch({ id: "one", revision: SECRET });
   const launch = await engine.nextLaunch();
   assertEquals(launch.revision, engine.created.get("one"));
   launch.succeed(ORIGIN);
   await launched;
   assertEquals(asked, ["key"]);
+});
+
+Deno.test("a container that is made in advance is there from then on, also once it is started, until it is removed", async () => {
+  const { launcher, engine } = newLauncher();
+  const made = Promise.withResolvers<void>();
+  const signals: unknown[] = [];
+  engine.on.create = (_, signal) => {
+    signals.push(signal);
+    return made.promise;
+  };
+  const signal = never();
+  const creating = launcher.create({ id: "one", revision: SECRET }, signal);
+  let gone = 0;
+  const waiting = launcher.untilGone(({ imageId }) => imageId === SECRET.imageId).then(() => gone++);
+  made.resolve();
+  await creating;
+  const launched = launcher.launch({ id: "one", revision: SECRET });
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+  await settle();
+  assertEquals([gone, signals], [0, [signal]]);
+  await launcher.remove("one");
+  await waiting;
+  await launcher.untilGone(() => true);
 });
 
 Deno.test("a container without its secrets is not started, and the next start tries anew", async () => {
@@ -114,6 +137,28 @@ Deno.test("a container that was found has its volumes, and one that cannot be re
   assertEquals(engine.called("launch"), []);
   delete engine.on.remove;
   await launcher.remove("old");
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+});
+
+Deno.test("a container that could not be removed has let go of its volumes once the engine does not list it", async () => {
+  const { launcher, engine } = newLauncher();
+  const volume = (name: string) => withVolumes(name, "data");
+  const failing = launcher.launch({ id: "one", revision: volume("one") });
+  engine.on.remove = () => {
+    throw new Error("the engine is away");
+  };
+  const before = await launcher.list(); // it is being made
+  (await engine.nextLaunch()).fail(new Error("the engine is away"));
+  await assertRejects(() => failing, Error, "the engine is away");
+  await assertRejects(() => launcher.remove("one"), Error, "the engine is away");
+  const launched = launcher.launch({ id: "two", revision: volume("two") });
+  engine.put({ id: "one", revision: volume("one") }, "created");
+  await launcher.list();
+  await settle();
+  assertEquals([before, engine.called("launch")], [[], ["one"]]);
+  engine.containers.delete("one");
+  await launcher.list();
   (await engine.nextLaunch()).succeed(ORIGIN);
   await launched;
 });

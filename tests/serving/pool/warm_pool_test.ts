@@ -4,7 +4,7 @@ import { DeclaredService } from "../../../src/serving/services/declared_service.
 import { Reaper } from "../../../src/serving/reaper.ts";
 import { ServiceMap } from "../../../src/serving/services/service_map.ts";
 import { settle } from "../../support/fake_clock.ts";
-import { never, newKit, newRevision } from "../../support/kit.ts";
+import { never, newKit, newRevision, untilAborted } from "../../support/kit.ts";
 
 /** A pool whose apps answer at once, with two containers made in advance unless a test says otherwise. */
 function newWarm(revision: Partial<Revision> = {}) {
@@ -132,6 +132,18 @@ Deno.test("a pool that retires removes them, also the one that is being made", a
   assertEquals(there(), []);
 });
 
+Deno.test("one that waits to be made is called off where none is wanted any more, and made at once where it is again", async () => {
+  const { kit, pool, there, tick } = newWarm({ warmPool: 1 });
+  kit.launcher.on.create = (_, signal) => untilAborted(signal!);
+  await tick();
+  await tick(1, false);
+  assertEquals([kit.launcher.called("remove"), kit.fleet.spares.size], [["one"], 0]);
+  await tick();
+  assertEquals(kit.launcher.called("create"), ["one", "two"]);
+  await pool.retire(1000);
+  assertEquals([there(), kit.fleet.size], [[], 0]);
+});
+
 Deno.test("a pool that is put to sleep keeps them, for whoever comes next", async () => {
   const { pool, there, tick } = newWarm({ warmPool: 1 });
   (await pool.hold(never())).lease.release();
@@ -165,13 +177,30 @@ Deno.test("the reaper keeps them, and replaces one that somebody has removed or 
 
 Deno.test("one that is made while the engine makes its list is not taken for lost", async () => {
   const { kit, pool, there, tick } = newWarm({ warmPool: 1 });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  kit.launcher.on.create = () => promise;
+  const { launcher, fleet, clock } = kit;
+  const [made, listed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  launcher.on.create = () => made.promise;
+  launcher.on.list = () => listed.promise;
   await tick();
-  kit.fleet.reconcile(await kit.launcher.list(), kit.fleet.known());
-  resolve();
+  const reconciled = new Reaper({ launcher, fleet, clock, listening: () => true }).reconcile();
+  made.resolve();
   await settle();
-  assertEquals([there(), pool.warm.size], [["one created"], 1]);
+  listed.resolve();
+  await reconciled;
+  assertEquals([there(), pool.warm.size, launcher.called("remove")], [["one created"], 1, []]);
+});
+
+Deno.test("one that is started while the engine makes its list is not taken for lost either", async () => {
+  const { kit, pool, there, tick } = newWarm({ warmPool: 1 });
+  const { launcher, fleet, clock } = kit;
+  await tick();
+  const listed = Promise.withResolvers<void>();
+  launcher.on.list = () => listed.promise;
+  const reconciled = new Reaper({ launcher, fleet, clock, listening: () => true }).reconcile();
+  await pool.hold(never());
+  listed.resolve();
+  await reconciled;
+  assertEquals(there(), ["one running"]);
 });
 
 Deno.test("each pool has containers of its own, and no instance is counted for them", async () => {
