@@ -1,4 +1,4 @@
-import { canonicalTemplate, type TemplateInput } from "../../domain/template.ts";
+import { canonicalTemplate, isUndemanding, type TemplateInput } from "../../domain/template.ts";
 import { ContentFinder, type ImageResolver } from "./content_finder.ts";
 import { DeployChecks, type DeployRules } from "./deploy_checks.ts";
 import { Conflict } from "./deploy_error.ts";
@@ -127,6 +127,10 @@ export class Deploys {
     if (change?.addRevision === undefined) return await this.#keep(deploy, signal, { made: [], start });
     const { publisher, trial } = this.#parts;
     this.#note(deploy);
+    // Nothing of it matters before its first request: of many services, most have none for long.
+    if (!deploy.options.wait && isUndemanding(revision.template)) {
+      return await this.#keep(deploy, signal, { made: [], start });
+    }
     const pool = await publisher.newPool(revision);
     const made = [pool];
     try {

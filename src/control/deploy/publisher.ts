@@ -1,4 +1,5 @@
 import type { Limits, Revision } from "../../domain/revision.ts";
+import { isUndemanding } from "../../domain/template.ts";
 import { resolveTraffic, type Traffic, type TrafficTarget } from "../../domain/traffic.ts";
 import { ClessError, messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
@@ -82,7 +83,8 @@ export class Publisher {
    * Makes ready what a service is to be, and changes nothing yet. Until that is published or given up, nothing else of the
    * service may be published.
    *
-   * @param made Pools of its revisions that were made for it; those without a share or tag are retired.
+   * @param made Pools of its revisions that were made for it; those without a share or tag are retired. Others are made
+   * where something matters before their first request.
    * @returns Publishes it, at once; then retires the pools that no share or tag needs any more, and has the others start
    * the instances that they should have always.
    * @throws Where a secret of a revision cannot be read.
@@ -95,9 +97,12 @@ export class Publisher {
     const shares = await Promise.all(
       needed(service).map(async (target) => {
         const { revision: name } = target;
-        const pool = made.find((pool) => pool.revision.name === name) ?? this.poolOf(service.name, name) ??
-          await this.newPool(recordOf(service, revisions, name));
-        return shareOf(target, pool);
+        const pool = made.find((pool) => pool.revision.name === name) ?? this.poolOf(service.name, name);
+        if (pool !== undefined) return shareOf(target, pool);
+        const record = recordOf(service, revisions, name);
+        return isUndemanding(record.template)
+          ? this.#asleep(target, record)
+          : shareOf(target, await this.newPool(record));
       }),
     );
     const declared = this.#declare(service, shares);
@@ -128,7 +133,7 @@ export class Publisher {
   publishAsleep(service: ServiceRecord, marks: readonly Pick<RevisionMark, "name">[]): void {
     const shares = needed(service).map((target) => {
       const { name } = recordOf(service, marks, target.revision);
-      return new SleepingShare(target, { name, service: service.name }, this.#maker);
+      return this.#asleep(target, { name, service: service.name });
     });
     this.#swap(this.#declare(service, shares), []);
   }
@@ -139,6 +144,10 @@ export class Publisher {
     const pools = this.madePools(name);
     services.delete(name);
     for (const pool of pools) retiring.retire(pool);
+  }
+
+  #asleep(target: TrafficTarget, { name, service }: Sleeper): Share {
+    return new SleepingShare(target, { name, service }, this.#maker);
   }
 
   #declare(service: ServiceRecord, shares: readonly Share[]): DeclaredService {

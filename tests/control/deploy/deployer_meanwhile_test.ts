@@ -84,7 +84,8 @@ Deno.test("a service that is deleted calls off its deploys, those that wait too,
 
 Deno.test("a delete resolves when all containers are gone, and holds up nobody meanwhile", async () => {
   const { scene, deployed } = await onTrial();
-  const { deployer, on, retired, trials } = scene;
+  const { deployer, on, retired, splitOf, trials } = scene;
+  assertEquals(splitOf("app.localhost"), { "app-00002": 100 });
   const gone = Promise.withResolvers<void>();
   on.retire = () => gone.promise;
   let done = false;

@@ -12,6 +12,9 @@ Deno.test("a service that is deleted is unknown, its pools are retired, and its 
   const asked = input("one", { service: { domains: ["a.example"] }, tag: "next" });
   await deployer.deploy("app", asked, AT_ONCE);
   await deployer.deploy("app", input("two"), AT_ONCE);
+  assertEquals([splitOf("app.localhost"), splitOf("next--app.localhost")], [{ "app-00002": 100 }, {
+    "app-00001": 100,
+  }]);
   await deployer.delete("app", { by: "ci", ifMatch: 2 });
   for (const host of ["app.localhost", "a.example", "next--app.localhost"]) {
     assertEquals(splitOf(host), undefined, host);

@@ -135,6 +135,16 @@ Deno.test("of a service that is published asleep, each pool is made when its fir
   assertThrows(() => publisher.publishAsleep(service("app-00003", ALL), revisions), Error, "no revision app-00003");
 });
 
+Deno.test("what is prepared has no pool before somebody needs one, but for what matters before that", async () => {
+  const { publisher, splitOf } = newAppScene();
+  const revisions = [revision("app-00001", { minInstances: 1 }), revision("app-00002")];
+  const split = [{ revision: "app-00001", percent: 50 }, { revision: "app-00002", percent: 50 }];
+  (await publisher.prepare(service("app-00002", split), revisions))();
+  assertEquals(publisher.madePools("app").map(({ revision }) => revision.name), ["app-00001"]);
+  assertEquals(splitOf("app.localhost"), { "app-00001": 50, "app-00002": 50 });
+  assertEquals(publisher.madePools("app").map(({ revision }) => revision.name), ["app-00001", "app-00002"]);
+});
+
 Deno.test("a revision that cannot be read is read again only after a second, however many requests come", async () => {
   const { kit, publisher, services, store } = newAppScene();
   const revisions = [revision("app-00001")];
