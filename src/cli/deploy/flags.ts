@@ -72,7 +72,7 @@ export const TEMPLATE_FLAGS: readonly Flag[] = [
     default: "0",
     help: "Requests at once per instance; 0 is any number",
   },
-  { name: "min", value: "N", group: LIMITS, default: "0", help: "How many instances always run" },
+  { name: "min", value: "N", group: LIMITS, default: "0", help: "How many instances always run, at most --max" },
   { name: "max", value: "N", group: LIMITS, default: "1", help: "How many instances run at most" },
   {
     name: "warm-pool",
@@ -81,7 +81,12 @@ export const TEMPLATE_FLAGS: readonly Flag[] = [
     default: "0",
     help: "How many containers are made in advance, and not started: a cold start is a little faster",
   },
-  { name: "memory", value: "SIZE", group: LIMITS, help: "Memory of an instance, such as 256m or 1g" },
+  {
+    name: "memory",
+    value: "SIZE",
+    group: LIMITS,
+    help: "Memory of an instance, such as 256m or 1g; a bare number is bytes",
+  },
   { name: "cpus", value: "N", group: LIMITS, help: "CPUs of an instance, such as 0.5" },
   { name: "start-timeout", value: "TIME", group: LIMITS, help: "From the start of a container to its first answer" },
   { name: "request-timeout", value: "TIME", group: LIMITS, help: "From a request's arrival to the answer's headers" },
