@@ -2,7 +2,7 @@ import { type Cidr, parseCidr } from "./domain/cidr.ts";
 import { parseDuration } from "./domain/duration.ts";
 import { type Endpoint, parseEndpoint } from "./domain/endpoint.ts";
 import { parseHostname } from "./domain/hostname.ts";
-import { parseMachineMemory, parseMemory } from "./domain/memory.ts";
+import { parseMachineMemory, parseMemoryBudget } from "./domain/memory.ts";
 import { messageOf, UsageError } from "./errors.ts";
 
 /** How requests reach an instance. */
@@ -155,7 +155,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
     stopAfter: one("stop-after", parseDuration, 600_000),
     drainTimeout: one("drain-timeout", parseDuration, 30_000),
     maxPending: one("max-pending", parseCount, 2000),
-    memoryBudget: one("memory-budget", parseBudget, undefined) ?? Math.floor(surroundings.memory() / 2),
+    memoryBudget: one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2),
     onExit: one("on-exit", choice("stop", "keep"), "stop"),
     trustedProxies: all("trusted-proxy", parseCidr),
     logFormat: one("log-format", choice("text", "json"), surroundings.terminal ? "text" : "json"),
@@ -196,11 +196,6 @@ function parseCount(text: string): number {
   const count = /^\d{1,7}$/.test(text) ? Number(text) : NaN;
   if (!(count >= 1)) throw new RangeError("expected a whole number from 1 to 9999999");
   return count;
-}
-
-/** A size of memory; 0 is no limit, as it is with durations. */
-function parseBudget(text: string): number {
-  return /^0+[bkmg]?$/i.test(text) ? Infinity : parseMemory(text);
 }
 
 function parsePortRange(text: string): { first: number; last: number } {

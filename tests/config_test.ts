@@ -258,6 +258,7 @@ Deno.test("the memory budget follows the machine, and can be none", () => {
   // What was said needs no look at the machine.
   const memory = (): number => fail();
   assertEquals(read({ "memory-budget": "1g" }, {}, { memory }).memoryBudget, 1024 ** 3);
+  assertThrows(() => read({ "memory-budget": "8" }), UsageError, "expected at least 1m, not 8 bytes");
 });
 
 Deno.test({ name: "the machine tells how much memory it has", ignore: noRun || Deno.build.os !== "linux" }, () => {

@@ -1,5 +1,9 @@
 const UNITS: Record<string, number> = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
+/** The least that the engine gives a container, and the least that means anything as a budget, bytes. */
+const LEAST_LIMIT = 6 * UNITS["m"]!;
+const LEAST_BUDGET = UNITS["m"]!;
+
 /**
  * Reads a size of memory such as `512k`, `256m` or `1g`, in powers of 1024 as docker takes them; a number without a unit,
  * or with `b`, is bytes.
@@ -14,6 +18,22 @@ export function parseMemory(text: string): number {
     throw new RangeError("expected a size such as 512k, 256m or 1g (more than 0; one unit, and no fractions)");
   }
   return bytes;
+}
+
+/** Reads what a container may have at most. @returns Bytes. @throws {RangeError} When no engine would take it. */
+export function parseMemoryLimit(text: string): number {
+  return atLeast(LEAST_LIMIT, text);
+}
+
+/** Reads what all containers may have together; 0 is no limit. @returns Bytes. @throws {RangeError} */
+export function parseMemoryBudget(text: string): number {
+  return /^0+[bkmg]?$/i.test(text) ? Infinity : atLeast(LEAST_BUDGET, text);
+}
+
+function atLeast(least: number, text: string): number {
+  const bytes = parseMemory(text);
+  if (bytes >= least) return bytes;
+  throw new RangeError(`expected at least ${formatMemory(least)}, not ${bytes} bytes; units are k, m and g`);
 }
 
 /**

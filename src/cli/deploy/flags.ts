@@ -1,5 +1,5 @@
 import { parseDuration } from "../../domain/duration.ts";
-import { parseMemory } from "../../domain/memory.ts";
+import { parseMemoryLimit } from "../../domain/memory.ts";
 import type { Loading } from "../../domain/waking.ts";
 import { UsageError } from "../../errors.ts";
 import type { Flag } from "../flags.ts";
@@ -85,7 +85,7 @@ export const TEMPLATE_FLAGS: readonly Flag[] = [
     name: "memory",
     value: "SIZE",
     group: LIMITS,
-    help: "Memory of an instance, such as 256m or 1g; a bare number is bytes",
+    help: "Memory of an instance, such as 256m or 1g; at least 6m",
   },
   { name: "cpus", value: "N", group: LIMITS, help: "CPUs of an instance, such as 0.5" },
   { name: "start-timeout", value: "TIME", group: LIMITS, help: "From the start of a container to its first answer" },
@@ -184,7 +184,7 @@ export async function readChange(call: Call): Promise<TemplateChange> {
       minInstances: call.whole("min"),
       maxInstances: call.whole("max"),
       warmPool: call.whole("warm-pool"),
-      memory: once("memory", (text) => (parseMemory(text), text)),
+      memory: once("memory", (text) => (parseMemoryLimit(text), text)),
       cpus: once("cpus", parseNumber),
       startTimeout: time("start-timeout"),
       requestTimeout: time("request-timeout"),

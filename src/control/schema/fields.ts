@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseDuration } from "../../domain/duration.ts";
 import { isServiceName, parseHostname } from "../../domain/hostname.ts";
-import { parseMemory } from "../../domain/memory.ts";
+import { parseMemoryLimit } from "../../domain/memory.ts";
 import { strict } from "./check.ts";
 import { SECRET_NAME, SECRET_NAME_RULE } from "./names.ts";
 
@@ -41,9 +41,9 @@ export const interval = z.string().check(reads(parseDuration)).refine((text) => 
   });
 
 /** A size of memory as text. */
-export const memory = z.string().check(reads(parseMemory)).meta({
+export const memory = z.string().check(reads(parseMemoryLimit)).meta({
   pattern: "^[0-9]+[bkmgBKMG]?$",
-  description: "A size such as 512k, 256m or 1g, in powers of 1024",
+  description: "A size of at least 6m, such as 64m or 1g, in powers of 1024",
 });
 
 /** A text as the kernel takes it. */

@@ -9,6 +9,9 @@ const LATE_SHARE = 0.01;
 const FIRST_PATIENCE_MS = 100;
 /** `HTTP/1.1 200` */
 const STATUS_BYTES = 12;
+/** How much of the rest of an answer is read, and how long that may hold up who waits for the app. */
+const REST_BYTES = 64 * 1024;
+const REST_MS = 10;
 
 /** How many apps are being waited for: they share the attempts, so that many at once cost little more than one. */
 let waiting = 0;
@@ -116,7 +119,9 @@ export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
     signal.throwIfAborted();
     const headers = [`host: ${host}`, "user-agent: cless", "accept: */*", "connection: close"];
     await write(connection, `GET ${pathname}${search} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`);
-    return await firstOf(connection);
+    const probed = await firstOf(connection);
+    if (typeof probed === "number") await readRest(connection, stop);
+    return probed;
   } catch (error) {
     if (signal.aborted) return "silent";
     if (isConnected) return "closed";
@@ -124,6 +129,22 @@ export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
   } finally {
     signal.removeEventListener("abort", stop);
     stop();
+  }
+}
+
+/**
+ * Reads what nobody wants to know, up to a limit: an app that writes its answer in pieces would else find the connection
+ * closed, and fill its log with that.
+ */
+async function readRest(connection: Deno.Conn, stop: () => void): Promise<void> {
+  const timer = setTimeout(stop, REST_MS);
+  const room = new Uint8Array(4096);
+  try {
+    for (let left = REST_BYTES; left > 0;) left -= await connection.read(room) ?? left;
+  } catch {
+    return; // it went on for too long, or has broken off: what it has said holds
+  } finally {
+    clearTimeout(timer);
   }
 }
 

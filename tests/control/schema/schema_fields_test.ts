@@ -180,7 +180,8 @@ Deno.test("times and sizes are texts with their units", () => {
       ["", "30", "1d", "never", "0s", "-1s"].map((time) => ({ [field]: time })),
     );
   }
-  accepted(["6m", "1g", "512k", "1048576"].map((memory) => ({ memory })));
+  accepted(["6m", "1g", "6144k", "6291456"].map((memory) => ({ memory })));
+  refused("memory", "expected at least 6m, not", ["256", "512k", "6143k"].map((memory) => ({ memory })));
   refused("memory", "expected a size such as", ["", "0", "1.5g", "256mb", "lots"].map((memory) => ({ memory })));
 });
 

@@ -59,7 +59,9 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
     every: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
   }),
   readiness: fc.record({ path: fc.stringMatching(/^\/[!-"$-~]{0,20}$/) }),
-  memory: fc.tuple(fc.constantFrom(1, 1024, 1024 ** 3), fc.integer({ min: 1, max: 5000 })).map(([a, b]) => a * b),
+  memory: fc.tuple(fc.constantFrom(1, 1024, 1024 ** 3), fc.integer({ min: 1, max: 5000 })).map(([a, b]) =>
+    a * b + 6 * 1024 ** 2
+  ),
   cpus: fc.double({ min: 0.01, max: 1024, noNaN: true }),
 }, { requiredKeys: ["image"] });
 

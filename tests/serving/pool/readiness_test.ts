@@ -86,7 +86,7 @@ Deno.test({ name: "how an app is found says why it is not ready", ignore: noNet 
     ["SSH-2.0-OpenSSH_9.6", "garbage"],
   ];
   for (const [turn, probed] of cases) {
-    await using app = newApp(turn);
+    await using app = newApp(turn); // goes on with an answer for ever
     assertEquals(await probe(app.url, never()), probed, turn);
   }
   const gone = newApp("close");
@@ -94,6 +94,21 @@ Deno.test({ name: "how an app is found says why it is not ready", ignore: noNet 
   assertEquals(await probe(gone.url, never()), "refused");
   await using silent = newApp("hang");
   assertEquals(await probe(silent.url, AbortSignal.timeout(50)), "silent");
+});
+
+Deno.test({ name: "an answer that comes in pieces is read to its end", ignore: noNet }, async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const order: string[] = [];
+  const probed = probe(`http://127.0.0.1:${listener.addr.port}/`, never()).then((status) => order.push(`${status}`));
+  using connection = await listener.accept();
+  await connection.read(new Uint8Array(4096));
+  await connection.write(new TextEncoder().encode("HTTP/1.0 500 Broken\r\n\r\n"));
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  await connection.write(new TextEncoder().encode("the body"));
+  order.push("written");
+  connection.closeWrite();
+  await probed;
+  assertEquals(order, ["written", "500"]);
 });
 
 /** What an app did last, for a waiting that ends when it has been asked so often. */
