@@ -6,7 +6,8 @@
  */
 export async function addsToContainers(path: string): Promise<boolean> {
   try {
-    return JSON.parse(await Deno.readTextFile(path)).proxies !== undefined;
+    const settings = Object.keys(JSON.parse(await Deno.readTextFile(path)));
+    return settings.some((name) => name.toLowerCase() === "proxies"); // the command does not mind how it is written
   } catch (error) {
     return !(error instanceof Deno.errors.NotFound);
   }

@@ -21,6 +21,8 @@ export interface ContainerMakerParts {
   readonly settings: string | undefined;
   /** Removes a container by its name; does not mind one that is gone. */
   readonly remove: (id: string) => Promise<void>;
+  /** Whether a container that is being started is not known to run yet: an event may tell that before the answer does. */
+  readonly isLaunching: (id: string) => boolean;
 }
 
 /** Makes containers: by the engine's socket where there is one, else by the docker command; both make the same. */
@@ -29,12 +31,14 @@ export class ContainerMaker {
   readonly #socket: EngineSocket | undefined;
   readonly #settings: string | undefined;
   readonly #remove: (id: string) => Promise<void>;
+  readonly #isLaunching: (id: string) => boolean;
 
-  constructor({ docker, remove, settings, socket }: ContainerMakerParts) {
+  constructor({ docker, isLaunching, remove, settings, socket }: ContainerMakerParts) {
     this.#docker = docker;
     this.#socket = socket;
     this.#settings = settings;
     this.#remove = remove;
+    this.#isLaunching = isLaunching;
   }
 
   /** @throws {DockerError} When a variable cannot be given to a container. */
@@ -51,7 +55,7 @@ export class ContainerMaker {
   /** Makes a container and starts it. @throws {DockerError} When the engine refuses. */
   async run(revision: Revision, placement: Placement): Promise<void> {
     const { engineId, unsure } = await this.#make(revision, placement);
-    const isStarted = engineId !== undefined && await this.#start(engineId, revision);
+    const isStarted = engineId !== undefined && await this.#start(engineId, revision, placement.id);
     if (isStarted) return;
     await this.#command(runArgs(revision, placement), revision, placement.id, unsure || engineId !== undefined);
   }
@@ -76,8 +80,9 @@ export class ContainerMaker {
   }
 
   /** Starts one that was made by the socket; whether that went well. @throws {DockerError} When the engine refuses. */
-  async #start(engineId: string, revision: Revision): Promise<boolean> {
+  async #start(engineId: string, revision: Revision, id: string): Promise<boolean> {
     if (await this.#socket?.perform("POST", `/containers/${engineId}/start`)) return true;
+    if (!this.#isLaunching(id)) return true; // it serves by now, and must not be made anew
     try {
       await this.#docker.run(["start", engineId]); // which does not mind one that runs
       return true;

@@ -1,6 +1,6 @@
 import type { Revision } from "../domain/revision.ts";
 import type { Volume } from "../domain/template.ts";
-import { environmentOf, FIXED, labelsOf, type Placement } from "./run_args.ts";
+import { environmentOf, FIXED, labelsOf, nanoCpus, type Placement } from "./run_args.ts";
 
 /**
  * What the engine's API is told to make the container that the flags of `docker run` describe. The values of its
@@ -38,7 +38,7 @@ export function createBody(revision: Revision, placement: Placement): Record<str
 function limits({ memory, cpus }: Revision): Record<string, unknown> {
   return {
     ...(memory === undefined ? {} : { Memory: memory, MemorySwap: memory }),
-    ...(cpus === undefined ? {} : { NanoCpus: Math.round(cpus * 1e9) }),
+    ...(cpus === undefined ? {} : { NanoCpus: nanoCpus(cpus) }),
   };
 }
 

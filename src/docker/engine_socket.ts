@@ -9,11 +9,19 @@ const PATIENCE_MS = 120_000;
 const LEAST_AGE_MS = 5000;
 /** So many connections are kept for the next requests. */
 const KEPT_CONNECTIONS = 4;
+/**
+ * What stands for the engine in URLs: one of the addresses that nobody has (RFC 5737). The platform would ask a name
+ * server for a name, each time that it connects, though it goes to the socket all the same; and `NO_PROXY=*`, which
+ * means no addresses, would keep it from the socket.
+ */
+const ENGINE = "http://192.0.2.1";
 
 /** An engine's socket that answers. */
 interface Found {
   readonly path: string;
   readonly client: Deno.HttpClient;
+  /** Keeps no connections. */
+  readonly once: Deno.HttpClient;
 }
 
 /**
@@ -90,7 +98,7 @@ export class EngineSocket implements Disposable {
   /** Ends the connections; from now on everything is left to the command. */
   [Symbol.dispose](): void {
     this.#closed = true;
-    this.#found?.client.close();
+    if (this.#found !== undefined) close(this.#found);
     this.#found = undefined;
   }
 
@@ -102,7 +110,8 @@ export class EngineSocket implements Disposable {
       return undefined;
     }
     try {
-      return await this.#send(found.client, method, path, body);
+      // What breaks off on a connection that was used before, `fetch` sends again by itself, even though it was done.
+      return await this.#send(body === undefined ? found.client : found.once, method, path, body);
     } catch (error) {
       if (error instanceof DockerError) throw error;
       this.#lose(found, messageOf(error));
@@ -115,7 +124,7 @@ export class EngineSocket implements Disposable {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), this.#patience);
     try {
-      const response = await fetch(`http://engine${path}`, {
+      const response = await fetch(ENGINE + path, {
         method,
         client,
         signal: late.signal,
@@ -134,7 +143,7 @@ export class EngineSocket implements Disposable {
 
   #lose(lost: Found, reason: string): void {
     if (this.#found !== lost) return; // another request has noticed it as well
-    lost.client.close();
+    close(lost);
     this.#found = undefined;
     this.#problem = reason;
     log.info("the engine's socket does not answer; going on with the docker command", { reason });
@@ -143,8 +152,8 @@ export class EngineSocket implements Disposable {
   async #find(): Promise<void> {
     const before = this.#found;
     const { found, problem } = await this.#look();
-    if (this.#closed || this.#found !== before) return found?.client.close();
-    before?.client.close();
+    if (this.#closed || this.#found !== before) return found && close(found);
+    if (before !== undefined) close(before);
     this.#found = found;
     this.#problem = problem;
     log.debug("engine socket", found === undefined ? { problem } : { path: found.path });
@@ -161,15 +170,11 @@ export class EngineSocket implements Disposable {
       const path = /^unix:\/\/(\/.+)$/m.exec(host)?.[1];
       if (path === undefined) return { problem: `the engine is at ${host.trim()}, which is no unix socket` };
       await Deno.stat(path);
-      client = Deno.createHttpClient({
-        proxy: { transport: "unix", path },
-        http2: false,
-        poolMaxIdlePerHost: KEPT_CONNECTIONS,
-        poolIdleTimeout: false,
-      });
+      client = newClient(path, KEPT_CONNECTIONS);
       const info = JSON.parse(await this.#send(client, "GET", "/info"));
       // The command may be a wrapper, and what it reaches elsewhere.
-      if (typeof info.ID === "string" && id.split("\n").includes(info.ID)) return { found: { path, client } };
+      const isSame = typeof info.ID === "string" && id.split("\n").includes(info.ID);
+      if (isSame) return { found: { path, client, once: newClient(path, 0) } };
       client.close();
       return { problem: `another engine answers at ${path} than the docker command has` };
     } catch (error) {
@@ -177,6 +182,21 @@ export class EngineSocket implements Disposable {
       return { problem: messageOf(error) };
     }
   }
+}
+
+/** @param kept How many connections are kept for the next requests. */
+function newClient(path: string, kept: number): Deno.HttpClient {
+  return Deno.createHttpClient({
+    proxy: { transport: "unix", path },
+    http2: false,
+    poolMaxIdlePerHost: kept,
+    poolIdleTimeout: false,
+  });
+}
+
+function close({ client, once }: Found): void {
+  client.close();
+  once.close();
 }
 
 /** What an answer means, where there is one. */

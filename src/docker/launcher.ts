@@ -69,6 +69,7 @@ export class DockerLauncher implements Launcher {
       socket: options.socket,
       settings: options.settings,
       remove: (id) => this.#remove(id),
+      isLaunching: (id) => this.isLaunching(id),
     });
     this.#memory = new ContainerMemory(this.#list, options.socket);
     this.#network = options.network;
@@ -227,11 +228,15 @@ export class DockerLauncher implements Launcher {
 
   /** Has something done to a container by the socket, or else by the command. */
   async #perform(method: "POST" | "DELETE", id: string, rest: string, command: readonly string[]): Promise<void> {
-    const done = await this.#socket?.perform(method, `/containers/${encodeURIComponent(id)}${rest}`) ?? false;
-    if (done) return;
-    const run = () => this.#docker.run(command).catch((error) => Promise.reject(awayError(error)));
-    const isEnding = method === "DELETE" || command[0] === "stop";
-    await (isEnding ? this.#ending.take(run) : run());
+    try {
+      const done = await this.#socket?.perform(method, `/containers/${encodeURIComponent(id)}${rest}`) ?? false;
+      if (done) return;
+      const run = () => this.#docker.run(command);
+      const isEnding = method === "DELETE" || command[0] === "stop";
+      await (isEnding ? this.#ending.take(run) : run());
+    } catch (error) {
+      throw awayError(error);
+    }
   }
 
   /** @param already What the engine says where there is nothing to do. */

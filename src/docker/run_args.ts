@@ -13,6 +13,8 @@ export const LABEL = {
   origin: "cless.origin",
 } as const;
 
+const NANO = 1e9;
+
 /** What every container is made with. */
 export const FIXED = {
   /** By this name containers reach the machine that they run on, as in Docker Desktop. */
@@ -26,6 +28,14 @@ export const FIXED = {
 /** A revision's variables, and `PORT` as most platforms have it, where nobody has said otherwise. */
 export function environmentOf({ env, port }: Pick<Revision, "env" | "port">): Readonly<Record<string, string>> {
   return { PORT: String(port), ...env };
+}
+
+/**
+ * How much of the processors' time a container gets, in billionths of one's, which is as fine as the engine takes it.
+ * Never 0: that would be no limit.
+ */
+export function nanoCpus(cpus: number): number {
+  return Math.max(1, Math.round(cpus * NANO));
 }
 
 /** What a container is marked with. */
@@ -98,7 +108,7 @@ function limitArgs({ memory, cpus }: Revision): string[] {
   return [
     // Swap counts as memory: a limit that only makes the machine swap is none.
     ...(memory === undefined ? [] : [`--memory=${memory}`, `--memory-swap=${memory}`]),
-    ...(cpus === undefined ? [] : [`--cpus=${cpus}`]),
+    ...(cpus === undefined ? [] : [`--cpus=${nanoCpus(cpus) / NANO}`]),
   ];
 }
 

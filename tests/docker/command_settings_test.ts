@@ -13,6 +13,8 @@ Deno.test({
     const settings: [text: string, adds: boolean][] = [
       ['{"auths":{}}', false],
       ['{"proxies":{"default":{"httpProxy":"http://proxy:3128"}}}', true],
+      ['{"Proxies":{"default":{"httpProxy":"http://proxy:3128"}}}', true], // to the command it is the same
+      ['{"auths":{"proxies":{}},"httpProxies":{}}', false],
       ["no JSON", true],
       ["null", true],
     ];

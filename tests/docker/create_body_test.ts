@@ -101,3 +101,17 @@ Deno.test("two revisions are told the engine alike exactly where they are told t
     assertEquals(bodies[0] === bodies[1], args[0] === args[1]);
   }));
 });
+
+Deno.test("a share of a processor is told alike, as fine as the engine takes it and never as none", () => {
+  const shares: [cpus: number, arg: string, nano: number][] = [
+    [0.1 + 0.2, "--cpus=0.3", 300_000_000],
+    [1 / 3, "--cpus=0.333333333", 333_333_333],
+    [1024, "--cpus=1024", 1_024_000_000_000],
+    [1e-10, "--cpus=1e-9", 1], // 0 would be no limit
+  ];
+  for (const [cpus, arg, nano] of shares) {
+    const revision = { ...REVISION, cpus };
+    assertEquals(runArgs(revision, DIRECT).filter((arg) => arg.startsWith("--cpus")), [arg]);
+    assertEquals((createBody(revision, DIRECT).HostConfig as { NanoCpus: number }).NanoCpus, nano);
+  }
+});

@@ -56,6 +56,27 @@ socketTest("one request after the other goes over one connection", async ({ engi
   assertEquals([engine.requests.length, engine.connections], [6, 1]);
 });
 
+socketTest("what must not be made twice is sent once, also where its connection ends", async ({ engine, socket }) => {
+  await socket.find();
+  engine.on("POST /things/create", "lost");
+  assertEquals(await socket.create("/things/create", { Name: "one" }), undefined);
+  assertEquals(engine.requests, ["GET /info", "POST /things/create"]);
+});
+
+socketTest("no name server is asked for the way to the socket, and no proxy setting changes it", async (parts) => {
+  const { engine, socket } = parts;
+  const before = Deno.env.get("NO_PROXY");
+  Deno.env.set("NO_PROXY", "*,engine,localhost,127.0.0.0/8");
+  try {
+    await socket.find();
+  } finally {
+    if (before === undefined) Deno.env.delete("NO_PROXY");
+    else Deno.env.set("NO_PROXY", before);
+  }
+  assertEquals([socket.path, socket.problem], [engine.path, undefined]);
+  assertEquals([...engine.hosts].filter((host) => !/^[\d.]+$/.test(host)), []);
+});
+
 socketTest("what the engine says is wrong is told as it says it", async ({ engine, socket }) => {
   await socket.find();
   engine.on("POST /one", 409, { message: "Container one is already paused\n" });

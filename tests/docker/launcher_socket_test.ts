@@ -118,14 +118,16 @@ madeTest("what the engine says is told without secrets, and as what it means", a
   await assertRejects(() => launcher.launch(LAUNCH), DockerError, "does not name the container");
 });
 
-madeTest("an event tells of the start before the engine has answered", async ({ engine, launcher }) => {
+madeTest("an event tells of the start before the engine has answered", async ({ docker, engine, launcher }) => {
   engine.on(START, "never");
   const launched = launcher.launch(LAUNCH);
   while (!engine.requests.includes(START)) await new Promise((resolve) => setTimeout(resolve));
   launcher.started("one");
   assertEquals(await launched, { origin: "http://10.9.0.2:8080" });
-  await engine.stop(); // what was not answered is asked for again, and nobody waits for that
+  await engine.stop();
   await launcher.settled();
+  // It serves by now: without the answer it is not started once more, and above all not made anew.
+  assertEquals([await commands(docker), engine.requests.includes(REMOVE)], [[], false]);
 });
 
 madeTest("a making that was not answered is done by the command, in place of what it has left", async (parts) => {
@@ -176,4 +178,12 @@ madeTest("an engine that goes away amid a start is known to be away", async ({ d
   await docker.on("rm", away);
   await docker.on("run", away);
   await assertRejects(() => launcher.launch(LAUNCH), EngineAway);
+});
+
+madeTest("an engine that says that a part of it is away is away", async ({ engine, launcher }) => {
+  const message = "Cannot unpause container one: connection error: desc = transport: Error while dialing: unavailable";
+  engine.on("POST /containers/one/unpause", 500, { message });
+  await assertRejects(() => launcher.resume("one"), EngineAway);
+  engine.on("POST /containers/one/unpause", 500, { message: "Cannot unpause container one: it is a stone" });
+  await assertRejects(() => launcher.resume("one"), DockerError);
 });

@@ -41,6 +41,7 @@ class BothWays implements AsyncDisposable {
       socket: way === "socket" ? this.#socket : undefined,
       settings: "/nowhere/config.json",
       remove: () => Promise.reject(new Error("nothing was lost")),
+      isLaunching: () => true,
     });
     await maker.run(revision, this.#place(id, hostPort));
     return id;

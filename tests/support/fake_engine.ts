@@ -9,6 +9,8 @@ export class FakeEngine implements AsyncDisposable {
   readonly requests: string[] = [];
   /** What came with those that had something with them. */
   readonly bodies: unknown[] = [];
+  /** Which hosts the requests were for. */
+  readonly hosts = new Set<string>();
   /** How many connections there have been. */
   connections = 0;
   readonly #dir: string;
@@ -64,7 +66,7 @@ export class FakeEngine implements AsyncDisposable {
       for await (const connection of this.#listener) {
         this.connections++;
         this.#open.add(connection);
-        handling.push(this.#handle(connection).catch(() => {}));
+        handling.push(this.#handle(connection).catch(() => {}).finally(() => this.#open.delete(connection)));
       }
     } catch {
       // It has been closed.
@@ -79,6 +81,7 @@ export class FakeEngine implements AsyncDisposable {
       for (let message = split(text); message !== undefined; message = split(text)) {
         text = message.rest;
         this.requests.push(message.request);
+        this.hosts.add(message.host);
         if (message.body !== "") this.bodies.push(JSON.parse(message.body));
         const answer = this.#answers.get(message.request) ?? { status: 404, body: { message: "not found" } };
         if (answer === "lost") return this.#lose(connection);
@@ -94,14 +97,15 @@ export class FakeEngine implements AsyncDisposable {
 }
 
 /** The first request of a text, where it is there as a whole. For bodies of ASCII. */
-function split(text: string): { request: string; body: string; rest: string } | undefined {
+function split(text: string): { request: string; host: string; body: string; rest: string } | undefined {
   const end = text.indexOf("\r\n\r\n") + 4;
   if (end < 4) return undefined;
   const head = text.slice(0, end);
   const length = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
   if (text.length < end + length) return undefined;
-  const [, method, target] = /^(\S+) (?:http:\/\/engine)?(\S+) /.exec(head)!;
-  return { request: `${method} ${target}`, body: text.slice(end, end + length), rest: text.slice(end + length) };
+  const [, method, host = "", target] = /^(\S+) (?:http:\/\/([^/]+))?(\S+) /.exec(head)!;
+  const [body, rest] = [text.slice(end, end + length), text.slice(end + length)];
+  return { request: `${method} ${target}`, host, body, rest };
 }
 
 function encode({ body, status }: Exclude<Answer, string>): Uint8Array {
