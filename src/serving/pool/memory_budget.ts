@@ -53,6 +53,8 @@ export interface MemoryBudgetParts {
 /** Stops paused instances before their time where memory is short. */
 export class MemoryBudget {
   readonly #parts: MemoryBudgetParts;
+  /** Those that are being stopped for their memory, which they will give back however long the engine takes. */
+  readonly #leaving = new Set<string>();
   #measuring = false;
   #dueAt = -Infinity;
   /** What had happened to the instances when it was looked last, as a sum. */
@@ -84,12 +86,14 @@ export class MemoryBudget {
   /** @returns How long that is good for, ms. */
   async #keep(): Promise<number> {
     const { budget, fleet, launcher } = this.#parts;
-    const used = await launcher.memory();
+    const leaving = new Set(this.#leaving); // one may be gone by the time that the engine has told of it
+    const used = new Map([...await launcher.memory()].filter(([id]) => !leaving.has(id)));
     const pools = new Map(fleet.paused().map(({ instance, pool }) => [instance, pool]));
     for (const instance of overBudget([...pools.keys()], used, budget)) {
       const { id, revision: { service } } = instance;
       log.info("paused instance is stopped for its memory", { service, instance: id, bytes: used.get(id) });
-      pools.get(instance)!.evict(instance);
+      this.#leaving.add(id);
+      pools.get(instance)!.evict(instance).finally(() => this.#leaving.delete(id));
     }
     return sumOf(used) < budget / 2 ? CALM_INTERVAL_MS : INTERVAL_MS;
   }

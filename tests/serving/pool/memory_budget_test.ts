@@ -188,3 +188,18 @@ Deno.test("one that somebody is about to use stays", async () => {
   assertEquals((await held).how, "resume");
   reaper.stop();
 });
+
+Deno.test("one whose removal takes long is not made up for by another one", async () => {
+  const kit = newKit();
+  const reaper = await paused(kit, 10, ["a", "b", "c"]);
+  const removed = Promise.withResolvers<void>();
+  kit.launcher.on.remove = () => removed.promise;
+  kit.launcher.memory = () => Promise.resolve(new Map([...kit.launcher.containers.keys()].map((id) => [id, 4])));
+  reaper.start();
+  await kit.clock.advance(10_000);
+  assertEquals(kit.launcher.called("remove"), ["one"]);
+  removed.resolve();
+  await kit.clock.advance(10_000);
+  assertEquals(kit.launcher.called("remove"), ["one"]);
+  reaper.stop();
+});
