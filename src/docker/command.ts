@@ -1,5 +1,5 @@
 import { messageOf } from "../errors.ts";
-import { readWhole } from "./read_whole.ts";
+import { piecesOf, readWhole } from "./output_pieces.ts";
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -166,7 +166,7 @@ async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<vo
   }
 }
 
-/** The output of a command. `output()` of the platform would leave 64 KB behind for each stream until the next collection. */
+/** The output of a command. */
 async function wholeOutput(child: Deno.ChildProcess): Promise<Deno.CommandOutput> {
   const [stdout, stderr, status] = await Promise.all([readWhole(child.stdout), readWhole(child.stderr), child.status]);
   return Object.assign(status, { stdout, stderr });
@@ -175,12 +175,14 @@ async function wholeOutput(child: Deno.ChildProcess): Promise<Deno.CommandOutput
 /** The output of a command whose lines somebody wants to know at once. */
 async function outputByLines(child: Deno.ChildProcess, onLine: (line: string) => void): Promise<Deno.CommandOutput> {
   const stderr = readWhole(child.stderr);
+  const text = new TextDecoder();
   let stdout = "";
   let rest = "";
   try {
-    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-      stdout += text;
-      const lines = (rest + text).split("\n");
+    for await (const piece of piecesOf(child.stdout)) {
+      const more = text.decode(piece, { stream: true });
+      stdout += more;
+      const lines = (rest + more).split("\n");
       rest = lines.pop()!;
       for (const line of lines) onLine(line.replace(/\r$/, ""));
     }

@@ -1,6 +1,7 @@
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { type DockerCommand, jsonLines, killGroup } from "./command.ts";
+import { piecesOf } from "./output_pieces.ts";
 
 const log = logger("events");
 const FIRST_RETRY_MS = 100;
@@ -71,9 +72,10 @@ export class EventStream {
         ...Object.keys(ACTIONS).map((type) => `--filter=type=${type}`),
         ...Object.values(ACTIONS).flat().map((action) => `--filter=event=${action}`),
       ]);
+      const text = new TextDecoder();
       let rest = "";
-      for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
-        const lines = (rest + text).split("\n");
+      for await (const piece of piecesOf(this.#child.stdout)) {
+        const lines = (rest + text.decode(piece, { stream: true })).split("\n");
         rest = lines.pop()!;
         for (const line of lines) this.#pass(line);
       }

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { readWhole } from "../../src/docker/read_whole.ts";
+import { readWhole } from "../../src/docker/output_pieces.ts";
 
 Deno.test("a stream is read to its end, in the order in which it came", async () => {
   const sizes = [1, 4096, 0, 4097, 20_000, 3];
