@@ -28,8 +28,8 @@ export class Instance {
   /** Also the container's name. */
   readonly id: string;
   readonly revision: Revision;
-  /** When it was started or found; wall-clock time. */
-  readonly startedAt: Date = new Date();
+  /** When it was started, as well as that is known; wall-clock time. */
+  startedAt: Date = new Date();
   /** Where the host reaches the app, such as `http://172.18.0.2:8080`; empty until the container runs. */
   origin = "";
   /** Is told of each new state, with the one before, and before those are who have a lease. */
@@ -142,6 +142,12 @@ export class Instance {
     if (state !== "stopped" && state !== "failed") return;
     this.#gone.abort();
     for (const lease of this.#leases.list()) lease.holder?.instanceGone();
+  }
+
+  /** Takes note of a container that was there already. @param found `upFor`, how long it has been up, is in ms. */
+  found({ origin, upFor = 0 }: { readonly origin: string; readonly upFor?: number | undefined }): void {
+    this.origin = origin;
+    this.startedAt = new Date(Date.now() - upFor);
   }
 
   /** Notes that the container has ended; does nothing where that is known. */

@@ -179,7 +179,7 @@ export class InstancePool implements InstanceOwner {
   /** Takes over a container that an earlier process has left; one that does not answer is removed. */
   adopt(container: Container & { origin: string }): void {
     const instance = this.#add(container.id);
-    instance.origin = container.origin;
+    instance.found(container);
     if (container.state === "paused") instance.become("paused");
     else this.#arrivals.adopt(instance, container.upFor);
   }

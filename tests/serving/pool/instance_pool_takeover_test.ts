@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../../src/errors.ts";
 import { never, newKit, newRevision, started, untilAborted } from "../../support/kit.ts";
 
@@ -124,6 +124,16 @@ Deno.test("a paused container that was found is taken over as paused", async () 
   pool.adopt({ ...found("old"), state: "paused" });
   assertEquals(pool.claim(), undefined);
   assertEquals((await pool.hold(never())).how, "resume");
+});
+
+Deno.test("a container that was found is as old as it has been up", () => {
+  for (const state of ["running", "paused"] as const) {
+    const kit = newKit();
+    kit.newPool().adopt({ ...found("old"), state, upFor: 3_600_000 });
+    const [instance] = kit.fleet.instances();
+    const age = Date.now() - instance!.startedAt.getTime();
+    assert(age >= 3_600_000 && age < 3_660_000, `${age}`);
+  }
 });
 
 Deno.test("a retired pool starts nothing, not even in the place of an instance that could not be resumed", async () => {
