@@ -7,6 +7,8 @@ export interface IdleSteps {
   readonly stop: readonly Instance[];
 }
 
+const NOTHING: IdleSteps = { pause: [], stop: [] };
+
 /**
  * Says which instances have been idle for so long that they are to be paused or stopped; the longest idle first. Both times
  * count from the end of the last lease that they are kept awake for. None is paused in the middle of an answer to one of
@@ -21,11 +23,14 @@ export function idleSteps(
   { least, now }: { least: number; now: number },
 ): IdleSteps {
   const all = [...instances];
+  // Asked twice a second for every revision with an instance, and most of the time there is nothing to do.
+  const soonest = ({ state }: Instance) => state === "ready" ? Math.min(pauseAfter, stopAfter) : stopAfter;
+  if (!all.some((one) => isIdle(one) && now - one.idleSince >= soonest(one))) return NOTHING;
   let live = all.filter(({ state }) => state === "starting" || state === "ready" || state === "paused").length;
   let running = all.filter(({ state }) => state === "starting" || state === "ready").length;
   const pause: Instance[] = [];
   const stop: Instance[] = [];
-  const idle = all.filter(({ inUse, state }) => inUse === 0 && (state === "ready" || state === "paused"))
+  const idle = all.filter(isIdle)
     .sort((a, b) => a.idleSince - b.idleSince);
   for (const instance of idle) {
     const since = now - instance.idleSince;
@@ -43,4 +48,9 @@ export function idleSteps(
     }
   }
   return { pause, stop };
+}
+
+/** Whether an instance is one that could be paused or stopped, and that nobody uses. */
+function isIdle({ inUse, state }: Instance): boolean {
+  return inUse === 0 && (state === "ready" || state === "paused");
 }

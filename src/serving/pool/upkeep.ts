@@ -112,7 +112,8 @@ export class Upkeep {
    * removes them where the revision gets no requests.
    */
   #keepWarm(): void {
-    const { breaker, crashes, instances, warm } = this.#parts;
+    const { breaker, crashes, instances, revision, warm } = this.#parts;
+    if (revision.warmPool === 0) return;
     if (!this.kept) warm.empty();
     else if (instances.coming === 0 && breaker.waiting === 0 && crashes.left === 0) warm.fill();
   }
