@@ -4,27 +4,16 @@ import { ClessError } from "../../src/errors.ts";
 import { pause } from "../../src/serving/clock.ts";
 import type { Instance, Lease } from "../../src/serving/pool/instance.ts";
 import type { InstancePool } from "../../src/serving/pool/instance_pool.ts";
-import { type Container, EngineAway } from "../../src/serving/launcher.ts";
+import type { Container } from "../../src/serving/launcher.ts";
 import type { Probed } from "../../src/serving/pool/readiness.ts";
 import { settle } from "./fake_clock.ts";
 import { type Kit, newKit, untilAborted } from "./kit.ts";
+import { GOOD, type Mood, obey } from "./mood.ts";
 
 const TICK_MS = 500;
 const EVENT_DELAY_MS = 20;
 /** Long enough for every back-off and every start that hangs. */
 const CALM_MS = 200_000;
-
-/** How the engine takes the next orders. */
-export interface Mood {
-  /** How long an order takes, ms. */
-  readonly delay: number;
-  /** What comes of it: also an order that was carried out may be reported as failed. */
-  readonly outcome: "done" | "refused" | "done but reported as failed" | "away";
-  /** How much longer a pause takes, ms. */
-  readonly hang?: number;
-}
-
-const GOOD: Mood = { delay: 0, outcome: "done" };
 
 /** A request as the test sees it. */
 interface Asked {
@@ -295,14 +284,8 @@ export class PoolWorld {
     return "silent";
   }
 
-  async #obey(act: () => void): Promise<void> {
-    const { delay, outcome } = this.#mood;
-    if (delay > 0) await pause(this.kit.clock, delay);
-    if (outcome === "away") throw new EngineAway("the engine is away");
-    if (outcome === "refused") throw new Error("the engine refuses");
-    if (outcome === "done") return;
-    act();
-    throw new Error("the engine has done it, and says that it has not");
+  #obey(act: () => void): Promise<void> {
+    return obey(this.#mood, this.kit.clock, act);
   }
 
   #put(id: string, state: "paused" | "running"): void {

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import type { Revision } from "../../../src/domain/revision.ts";
 import { newRevision } from "../../support/kit.ts";
-import { type Mood, PoolWorld } from "../../support/pool_world.ts";
+import type { Mood } from "../../support/mood.ts";
+import { PoolWorld } from "../../support/pool_world.ts";
 
 type Command = fc.AsyncCommand<Record<never, never>, PoolWorld>;
 

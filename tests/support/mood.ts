@@ -1,0 +1,25 @@
+import { type Clock, pause } from "../../src/serving/clock.ts";
+import { EngineAway } from "../../src/serving/launcher.ts";
+
+/** How an engine takes the next orders. */
+export interface Mood {
+  /** How long an order takes, ms. */
+  readonly delay: number;
+  /** What comes of it: also an order that was carried out may be reported as failed. */
+  readonly outcome: "done" | "refused" | "done but reported as failed" | "away";
+  /** How much longer a pause takes, ms. */
+  readonly hang?: number;
+}
+
+/** That of an engine that does at once what it is told. */
+export const GOOD: Mood = { delay: 0, outcome: "done" };
+
+/** Takes an order in some mood. @param act What it does before it says that it has not. */
+export async function obey({ delay, outcome }: Mood, clock: Clock, act: () => void): Promise<void> {
+  if (delay > 0) await pause(clock, delay);
+  if (outcome === "away") throw new EngineAway("the engine is away");
+  if (outcome === "refused") throw new Error("the engine refuses");
+  if (outcome === "done") return;
+  act();
+  throw new Error("the engine has done it, and says that it has not");
+}
