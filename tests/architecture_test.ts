@@ -20,12 +20,22 @@ function graphOf(sources: Sources): Graph {
   );
 }
 
-/** From the top to the ground; imports go down, to any of the levels below. */
-const LEVELS = [["main"], ["cli"], ["cless"], ["admin", "sqlite", "docker"], ["control"], ["serving"], ["domain"]];
-/** On the ground beside the domain: everybody may import these, and they one another and the domain. */
-const GROUND = ["config", "errors", "log", "version"];
+/** From the top to the ground: the way of a request. Imports go down, to any of the levels below. */
+const LEVELS = [
+  ["main"],
+  ["cli"],
+  ["compose"],
+  ["admin", "docker", "sqlite"],
+  ["deploy", "logs"],
+  ["control", "proxy"],
+  ["fleet", "routing"],
+  ["pool"],
+  ["http"],
+  ["base"],
+  ["model"],
+];
 /** May deal with the environment: what reads the settings, once, and what the platform can be told in no other way. */
-const ENVIRONMENT = ["src/config.ts", "src/serving/without_proxy.ts"];
+const ENVIRONMENT = ["src/base/config.ts", "src/http/without_proxy.ts"];
 
 /** The part of the program that a file belongs to: its folder in src/, or its own name. */
 function partOf(file: string): string {
@@ -41,15 +51,14 @@ function wrongArrow(from: string, to: string): string | undefined {
   const arrow = `${from} imports ${to}`;
   const inside = to === "main.ts" || to.startsWith("src/");
   const [source, target] = [partOf(from), partOf(to)];
-  if (source === "domain") {
-    return inside && target === "domain" ? undefined : `${arrow}: the domain imports nothing else`;
+  if (source === "model") {
+    return inside && target === "model" ? undefined : `${arrow}: the model imports nothing else`;
   }
   if (!inside || !to.endsWith(".ts")) return undefined;
-  if (![...LEVELS.flat(), ...GROUND].includes(source)) return `${from} is no part of the program that is known`;
-  if (source === target || GROUND.includes(target)) return undefined;
-  if (GROUND.includes(source)) return target === "domain" ? undefined : `${arrow}: it stands on the ground`;
+  if (levelOf(source) < 0) return `${from} is no part of the program that is known`;
+  if (source === target) return undefined;
   if (levelOf(target) <= levelOf(source)) return `${arrow}: imports go down`;
-  if (source === "cli" && target === "cless" && from !== "src/cli/serve.ts") return `${arrow}: only serve may`;
+  if (source === "cli" && target === "compose" && from !== "src/cli/serve.ts") return `${arrow}: only serve may`;
   if (source === "cli" && target === "docker" && from !== "src/cli/doctor.ts") return `${arrow}: only doctor may`;
   return undefined;
 }
@@ -85,7 +94,7 @@ function faults(sources: Sources): string[] {
   );
   const impure = Object.entries(sources).flatMap(([file, source]) => {
     const code = codeOf(source);
-    if (partOf(file) === "domain" && /\bDeno\b/.test(code)) return `${file} uses Deno`;
+    if (partOf(file) === "model" && /\bDeno\b/.test(code)) return `${file} uses Deno`;
     if (!ENVIRONMENT.includes(file) && /\b(Deno|process)\s*\.\s*env\b/.test(code)) {
       return `${file} reads the environment`;
     }
@@ -131,19 +140,19 @@ Deno.test({
 const GOOD: Sources = {
   "main.ts": `import { main } from "./src/cli/main.ts";`,
   "src/cli/main.ts": `import { serve } from "./serve.ts";\nimport { doctor } from "./doctor.ts";`,
-  "src/cli/serve.ts": `import { Cless } from "../cless.ts";\nimport { port } from "../domain/port.ts";`,
+  "src/cli/serve.ts": `import { Cless } from "../compose.ts";\nimport { port } from "../model/port.ts";`,
   "src/cli/doctor.ts": `import { check } from "../docker/check.ts";\nimport { open } from "../control/data_dir.ts";`,
-  "src/cless.ts": `import { api } from "./admin/api.ts";\nimport "./config.ts";\nimport "./log.ts";`,
-  "src/admin/api.ts": `import page from "./page.html" with { type: "text" };\nimport x from "../serving/proxy.ts";`,
-  "src/docker/check.ts": `import type { Service } from "../serving/proxy.ts";\nimport fs from "node:fs";`,
-  "src/control/data_dir.ts": `import { messageOf } from "../errors.ts";`,
-  "src/serving/proxy.ts": `import { port } from "../domain/port.ts";\nimport { log } from "../log.ts";`,
-  "src/config.ts": `import { port } from "./domain/port.ts";\nimport "./errors.ts";\nDeno.env.get("X");`,
-  "src/log.ts": `import type { Level } from "./config.ts";`,
-  "src/errors.ts": `export {};`,
-  "src/domain/port.ts": `import { x } from "./x.ts";`,
-  "src/domain/x.ts": `// import { no } from "../log.ts";\n/* Deno: import "../log.ts" */`,
-  "src/std.d.ts": ``,
+  "src/compose.ts": `import { api } from "./admin/api.ts";\nimport "./base/config.ts";\nimport "./base/log.ts";`,
+  "src/admin/api.ts": `import page from "./page.html" with { type: "text" };\nimport x from "../proxy/proxy.ts";`,
+  "src/docker/check.ts": `import type { Service } from "../proxy/proxy.ts";\nimport fs from "node:fs";`,
+  "src/control/data_dir.ts": `import { messageOf } from "../base/errors.ts";`,
+  "src/proxy/proxy.ts": `import { port } from "../model/port.ts";\nimport { log } from "../base/log.ts";`,
+  "src/base/config.ts": `import { port } from "../model/port.ts";\nimport "./errors.ts";\nDeno.env.get("X");`,
+  "src/base/log.ts": `import type { Level } from "./config.ts";`,
+  "src/base/errors.ts": `export {};`,
+  "src/model/port.ts": `import { x } from "./x.ts";`,
+  "src/model/x.ts": `// import { no } from "../base/log.ts";\n/* Deno: import "../base/log.ts" */`,
+  "src/base/std.d.ts": ``,
 };
 
 /** What is found when a line is added to one of the good files. */
@@ -157,19 +166,19 @@ Deno.test("a good structure has no faults", () => {
 
 Deno.test("an arrow that goes up or to the side is found", () => {
   const arrows: [from: string, specifier: string, why: string][] = [
-    ["src/serving/proxy.ts", "../control/data_dir.ts", "imports go down"],
-    ["src/serving/proxy.ts", "../docker/check.ts", "imports go down"],
+    ["src/proxy/proxy.ts", "../control/data_dir.ts", "imports go down"],
+    ["src/proxy/proxy.ts", "../docker/check.ts", "imports go down"],
     ["src/control/data_dir.ts", "../docker/check.ts", "imports go down"],
     ["src/docker/check.ts", "../admin/api.ts", "imports go down"],
     ["src/admin/api.ts", "../docker/check.ts", "imports go down"],
-    ["src/admin/api.ts", "../cless.ts", "imports go down"],
-    ["src/cless.ts", "./cli/serve.ts", "imports go down"],
+    ["src/admin/api.ts", "../compose.ts", "imports go down"],
+    ["src/compose.ts", "./cli/serve.ts", "imports go down"],
     ["src/cli/serve.ts", "../../main.ts", "imports go down"],
     ["src/cli/serve.ts", "../docker/check.ts", "only doctor may"],
-    ["src/cli/doctor.ts", "../cless.ts", "only serve may"],
-    ["src/errors.ts", "./serving/proxy.ts", "it stands on the ground"],
-    ["src/domain/x.ts", "../errors.ts", "the domain imports nothing else"],
-    ["src/domain/x.ts", "../../main.ts", "the domain imports nothing else"],
+    ["src/cli/doctor.ts", "../compose.ts", "only serve may"],
+    ["src/base/errors.ts", "../proxy/proxy.ts", "imports go down"],
+    ["src/model/x.ts", "../base/errors.ts", "the model imports nothing else"],
+    ["src/model/x.ts", "../../main.ts", "the model imports nothing else"],
   ];
   for (const [from, specifier, why] of arrows) {
     const to = resolve(from, specifier);
@@ -177,7 +186,7 @@ Deno.test("an arrow that goes up or to the side is found", () => {
     assert(found.includes(`${from} imports ${to}: ${why}`), `${from} imports ${to}: ${found}`);
   }
   for (const line of [`import "node:fs";`, `import x from "@std/assert";`, `export * from "npm:yaml";`]) {
-    assertEquals(withLine("src/domain/x.ts", line).length, 1, line);
+    assertEquals(withLine("src/model/x.ts", line).length, 1, line);
   }
 });
 
@@ -185,7 +194,7 @@ Deno.test("an adapter that is new or a part that is unknown is held to the rule"
   const found = faults({
     ...GOOD,
     "src/sqlite/store.ts": `import "../docker/check.ts";`,
-    "src/extra.ts": `import "./log.ts";`,
+    "src/extra.ts": `import "./base/log.ts";`,
   });
   assertEquals(found, [
     "src/sqlite/store.ts imports src/docker/check.ts: imports go down",
@@ -196,13 +205,15 @@ Deno.test("an adapter that is new or a part that is unknown is held to the rule"
 });
 
 Deno.test("a cycle is found, also one within a folder", () => {
-  assertEquals(withLine("src/domain/x.ts", `export { port } from "./port.ts";`), [
-    "a cycle: src/domain/port.ts -> src/domain/x.ts -> src/domain/port.ts",
+  assertEquals(withLine("src/model/x.ts", `export { port } from "./port.ts";`), [
+    "a cycle: src/model/port.ts -> src/model/x.ts -> src/model/port.ts",
   ]);
-  assertEquals(withLine("src/errors.ts", `import "./log.ts";`), [
-    "a cycle: src/log.ts -> src/config.ts -> src/errors.ts -> src/log.ts",
+  assertEquals(withLine("src/base/errors.ts", `import "./log.ts";`), [
+    "a cycle: src/base/log.ts -> src/base/config.ts -> src/base/errors.ts -> src/base/log.ts",
   ]);
-  assertEquals(withLine("src/errors.ts", `import "./errors.ts";`), ["a cycle: src/errors.ts -> src/errors.ts"]);
+  assertEquals(withLine("src/base/errors.ts", `import "./errors.ts";`), [
+    "a cycle: src/base/errors.ts -> src/base/errors.ts",
+  ]);
 });
 
 Deno.test("a file that nobody imports is found, also one that imports itself", () => {
@@ -213,9 +224,9 @@ Deno.test("a file that nobody imports is found, also one that imports itself", (
   );
 });
 
-Deno.test("the platform in the domain and the environment where it has no place are found", () => {
-  assertEquals(withLine("src/domain/x.ts", `const now = Deno.hostname();`), ["src/domain/x.ts uses Deno"]);
-  assertEquals(withLine("src/cless.ts", `Deno.env.get("HOME");`), ["src/cless.ts reads the environment"]);
+Deno.test("the platform in the model and the environment where it has no place are found", () => {
+  assertEquals(withLine("src/model/x.ts", `const now = Deno.hostname();`), ["src/model/x.ts uses Deno"]);
+  assertEquals(withLine("src/compose.ts", `Deno.env.get("HOME");`), ["src/compose.ts reads the environment"]);
 });
 
 Deno.test("every way to import is seen", () => {

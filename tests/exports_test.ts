@@ -42,11 +42,11 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/control/manifest/apply.ts ApplyError": "what an error is known by",
   "src/control/secrets/secret_key.ts SecretKeyError": "what an error is known by",
   "src/control/secrets/secret_key.ts UnreadableSecretError": "what an error is known by",
-  "src/domain/revision.ts NO_EXTRAS": "a revision of a test has them too",
-  "src/log.ts jsonLine": "a line is tested without a terminal",
-  "src/log.ts textLine": "a line is tested without a terminal",
-  "src/serving/pool/memory_budget.ts overBudget": "the decision is tested without a clock",
-  "src/serving/waiting_page/waiting_room.ts READY_PATH": "where a test asks for the end of the wait",
+  "src/model/revision.ts NO_EXTRAS": "a revision of a test has them too",
+  "src/base/log.ts jsonLine": "a line is tested without a terminal",
+  "src/base/log.ts textLine": "a line is tested without a terminal",
+  "src/fleet/memory_budget.ts overBudget": "the decision is tested without a clock",
+  "src/proxy/waiting_page/waiting_room.ts READY_PATH": "where a test asks for the end of the wait",
   "src/sqlite/migrations.ts MIGRATIONS": "each step is tested",
 };
 

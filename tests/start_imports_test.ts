@@ -45,7 +45,7 @@ Deno.test({
         [],
       );
     }
-    const later = ["src/admin/app.ts", "src/admin/metrics/figures.ts", "src/cless/config_file.ts"];
+    const later = ["src/admin/app.ts", "src/admin/metrics/figures.ts", "src/deploy/config_file.ts"];
     const packages = later.flatMap((entry) => [...packagesOf(entry, sources).keys()]);
     for (const name of LATE) assert(packages.includes(name), name);
   },

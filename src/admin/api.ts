@@ -1,4 +1,4 @@
-import { ClessError } from "../errors.ts";
+import { ClessError } from "../base/errors.ts";
 import { ask } from "./ask.ts";
 import { authenticate, NO_TOKEN } from "./auth.ts";
 import type { Door } from "./app.ts";

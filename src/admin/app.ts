@@ -1,6 +1,6 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Holder } from "../control/access/tokens.ts";
-import { ClessError } from "../errors.ts";
+import { ClessError } from "../base/errors.ts";
 import type { Operation } from "./operation.ts";
 import { OPERATIONS } from "./operations/operations.ts";
 import type { AdminParts } from "./parts.ts";

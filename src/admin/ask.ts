@@ -1,7 +1,7 @@
-import { isLoopback } from "../domain/cidr.ts";
-import { parseHostname } from "../domain/hostname.ts";
+import { isLoopback } from "../model/cidr.ts";
+import { parseHostname } from "../model/hostname.ts";
 import { InvalidError } from "../control/schema/invalid.ts";
-import { ClessError } from "../errors.ts";
+import { ClessError } from "../base/errors.ts";
 import { content } from "./answer.ts";
 import { requireRead } from "./health.ts";
 import { queryValues } from "./query_values.ts";

@@ -1,5 +1,5 @@
 import type { Holder } from "../control/access/tokens.ts";
-import { ClessError } from "../errors.ts";
+import { ClessError } from "../base/errors.ts";
 import type { AdminParts } from "./parts.ts";
 
 /** What is told to everybody who comes without a token. */

@@ -1,6 +1,6 @@
 import { concat } from "@std/bytes/concat";
 import { InvalidError } from "../control/schema/invalid.ts";
-import { ClessError } from "../errors.ts";
+import { ClessError } from "../base/errors.ts";
 
 /** The most that a request may bring, bytes. */
 const MAX_BODY = 1024 * 1024;

@@ -1,5 +1,5 @@
-import { parseIp } from "../domain/cidr.ts";
-import { ClessError } from "../errors.ts";
+import { parseIp } from "../model/cidr.ts";
+import { ClessError } from "../base/errors.ts";
 
 /**
  * Refuses what a browser sends for a page of somebody else's: a foreign name that was made to mean this address (DNS

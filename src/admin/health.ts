@@ -1,4 +1,4 @@
-import { ClessError } from "../errors.ts";
+import { ClessError } from "../base/errors.ts";
 import { content } from "./answer.ts";
 
 /** Whether a path asks for nothing but how cless is. */

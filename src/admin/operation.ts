@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { Scope } from "../control/records.ts";
 import { allows, type Holder } from "../control/access/tokens.ts";
-import { ClessError, type ErrorCode } from "../errors.ts";
+import { ClessError, type ErrorCode } from "../base/errors.ts";
 import type { AdminParts } from "./parts.ts";
 import { type QueryShape, readQuery } from "./query.ts";
 import type { Target } from "./target.ts";

@@ -1,16 +1,16 @@
 import type { Attempts } from "../control/access/attempts.ts";
 import type { BackupFile } from "../control/backup.ts";
-import type { Catalog } from "../control/catalog.ts";
-import type { Deployer } from "../control/deploy/deployer.ts";
+import type { Catalog } from "../deploy/catalog.ts";
+import type { Deployer } from "../deploy/deployer.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events/event_log.ts";
-import type { InstanceControl } from "../control/instance_control.ts";
+import type { InstanceControl } from "../deploy/instance_control.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
-import type { ServiceLogLine } from "../control/logs/instance_output.ts";
-import type { ServiceLogOptions } from "../control/logs/service_logs.ts";
+import type { ServiceLogLine } from "../logs/instance_output.ts";
+import type { ServiceLogOptions } from "../logs/service_logs.ts";
 import type { Store } from "../control/store.ts";
 import type { Tokens } from "../control/access/tokens.ts";
-import type { Clock } from "../serving/clock.ts";
-import type { Fleet } from "../serving/fleet.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 
 /** What the admin API works with. */
 export interface AdminParts {

@@ -1,11 +1,11 @@
-import { Conflict, ImageUnavailable, NotFound, RevisionFailed } from "../control/deploy/deploy_error.ts";
+import { Conflict, ImageUnavailable, NotFound, RevisionFailed } from "../control/deploy_error.ts";
 import { InvalidError } from "../control/schema/invalid.ts";
 import { UnknownSecretError } from "../control/secrets/secrets.ts";
 import { DomainTakenError, StaleError } from "../control/store.ts";
-import { TrafficError } from "../domain/traffic.ts";
-import { ClessError, type ErrorCode, messageOf, OperatorError } from "../errors.ts";
-import { logger } from "../log.ts";
-import { problem } from "../serving/problem.ts";
+import { TrafficError } from "../model/traffic.ts";
+import { ClessError, type ErrorCode, messageOf, OperatorError } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import { problem } from "../http/problem.ts";
 
 const log = logger("admin");
 /** The API answers a program, whatever that says it would rather have. */

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { showTemplate, targetsSchema, templateSchema } from "../control/schema/schema.ts";
-import type { TrafficTarget } from "../domain/traffic.ts";
-import type { FailureView, RevisionView, ServiceView } from "../control/catalog.ts";
-import type { WakeSettings } from "../domain/waking.ts";
+import type { TrafficTarget } from "../model/traffic.ts";
+import type { FailureView, RevisionView, ServiceView } from "../deploy/catalog.ts";
+import type { WakeSettings } from "../model/waking.ts";
 
 /** A moment, as JSON has it. */
 export const time = z.iso.datetime().meta({ examples: ["2026-11-25T10:00:00.000Z"] });

@@ -1,6 +1,6 @@
 import type { TemplateJson } from "../control/schema/schema.ts";
-import type { Traffic } from "../domain/traffic.ts";
-import type { Loading, WakeSettings } from "../domain/waking.ts";
+import type { Traffic } from "../model/traffic.ts";
+import type { Loading, WakeSettings } from "../model/waking.ts";
 
 /** A service as the admin API shows it; times are ISO 8601. */
 export interface ServiceJson {

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { applyManifest, type ApplyResult, readManifest } from "../control/manifest/apply.ts";
 import { parseManifest } from "../control/manifest/manifest.ts";
-import { messageOf, UsageError } from "../errors.ts";
+import { messageOf, UsageError } from "../base/errors.ts";
 import { apiTarget } from "./apply/api_target.ts";
 import { shownTarget } from "./apply/shown_target.ts";
 import { ApiError } from "./client.ts";

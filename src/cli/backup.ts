@@ -1,5 +1,5 @@
 import { basename, dirname, resolve } from "node:path";
-import { OperatorError, plainMessageOf } from "../errors.ts";
+import { OperatorError, plainMessageOf } from "../base/errors.ts";
 import { clientVerb, printJson } from "./verb.ts";
 
 /** A file of a backup. */

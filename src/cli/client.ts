@@ -1,4 +1,4 @@
-import { OperatorError, plainMessageOf, UsageError } from "../errors.ts";
+import { OperatorError, plainMessageOf, UsageError } from "../base/errors.ts";
 import { type ClientSettings, DEFAULT_SERVER, type Token } from "./client_settings.ts";
 
 /** What the admin API has refused. */

@@ -1,5 +1,5 @@
-import { defaultDataDir, type GivenFlags, type Surroundings, variableOf } from "../config.ts";
-import { OperatorError, plainMessageOf, UsageError } from "../errors.ts";
+import { defaultDataDir, type GivenFlags, type Surroundings, variableOf } from "../base/config.ts";
+import { OperatorError, plainMessageOf, UsageError } from "../base/errors.ts";
 import type { Flag } from "./flags.ts";
 
 const SERVER = "Server";

@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { servicePath } from "./client.ts";
 import { whileShown } from "./output/screen.ts";
 import { confirmed } from "./question.ts";

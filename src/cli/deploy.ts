@@ -1,6 +1,6 @@
-import type { DeployPreview } from "../control/deploy/deploy_preview.ts";
-import { resolveTraffic } from "../domain/traffic.ts";
-import { UsageError } from "../errors.ts";
+import type { DeployPreview } from "../control/deploy_preview.ts";
+import { resolveTraffic } from "../model/traffic.ts";
+import { UsageError } from "../base/errors.ts";
 import type { RevisionJson, ServiceJson } from "./api_types.ts";
 import { changeService } from "./changed_service.ts";
 import { type Client, type Query, servicePath } from "./client.ts";

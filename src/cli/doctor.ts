@@ -1,11 +1,11 @@
-import { type Config, readConfig, systemSurroundings } from "../config.ts";
+import { type Config, readConfig, systemSurroundings } from "../base/config.ts";
 import { isDataDirInUse } from "../control/data_dir.ts";
 import { checkDisk, checkLeftovers, checkReach, checkSocket, type Finding } from "../docker/checks.ts";
 import { DockerCommand } from "../docker/command.ts";
 import { findEngine } from "../docker/engine.ts";
 import { readProc } from "../docker/machine.ts";
-import { type Endpoint, formatEndpoint } from "../domain/endpoint.ts";
-import { messageOf, plainMessageOf, UsageError } from "../errors.ts";
+import { type Endpoint, formatEndpoint } from "../model/endpoint.ts";
+import { messageOf, plainMessageOf, UsageError } from "../base/errors.ts";
 import { parseFlags } from "./flags.ts";
 import { doctorHelp } from "./help.ts";
 import { portHolder } from "./port_holder.ts";

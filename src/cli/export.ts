@@ -2,7 +2,7 @@ import type { ParsedService } from "../control/schema/schema.ts";
 import { formatManifest } from "../control/manifest/manifest.ts";
 import { parseService } from "../control/schema/schema.ts";
 import { InvalidError } from "../control/schema/invalid.ts";
-import { OperatorError } from "../errors.ts";
+import { OperatorError } from "../base/errors.ts";
 import type { RevisionJson, ServiceJson } from "./api_types.ts";
 import { type Client, servicePath } from "./client.ts";
 import { clientVerb } from "./verb.ts";

@@ -1,6 +1,6 @@
 import { parseArgs } from "@std/cli/parse-args";
-import type { GivenFlags } from "../config.ts";
-import { UsageError } from "../errors.ts";
+import type { GivenFlags } from "../base/config.ts";
+import { UsageError } from "../base/errors.ts";
 import { didYouMean } from "./did_you_mean.ts";
 
 /** One flag of a verb, as `--help` shows it and as {@linkcode parseFlags} accepts it. */

@@ -1,6 +1,6 @@
 import type { Flag } from "./flags.ts";
 import { DOCTOR_FLAGS, SERVE_FLAGS } from "./serve_flags.ts";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../base/version.ts";
 
 const LEAST_WIDTH = 60;
 const MOST_WIDTH = 100;

@@ -1,4 +1,4 @@
-import { messageOf, OperatorError } from "../errors.ts";
+import { messageOf, OperatorError } from "../base/errors.ts";
 import { servicePath } from "./client.ts";
 import { untilInterrupted } from "./interrupt.ts";
 import { linesOf } from "./lines.ts";

@@ -1,12 +1,12 @@
 import { ManifestError } from "../control/manifest/manifest_error.ts";
-import { messageOf, OperatorError, UsageError } from "../errors.ts";
+import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
 import { ApiError } from "./client.ts";
 import { didYouMean } from "./did_you_mean.ts";
 import { topHelp } from "./help.ts";
 import { plainText } from "./output/table.ts";
 import { serveVerb } from "./serve_verb.ts";
 import type { Verb } from "./verb.ts";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../base/version.ts";
 
 /**
  * Runs the program.

@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { pathOf } from "./client.ts";
 import { type Call, clientVerb, QUIET_FLAG } from "./verb.ts";
 

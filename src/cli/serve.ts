@@ -1,15 +1,15 @@
-import { Cless } from "../cless.ts";
-import { type Config, readConfig, systemSurroundings } from "../config.ts";
-import { formatEndpoint } from "../domain/endpoint.ts";
-import { messageOf, OperatorError, UsageError } from "../errors.ts";
-import { configureLogging, logger } from "../log.ts";
-import { atMost, systemClock } from "../serving/clock.ts";
-import { ListenError } from "../serving/server.ts";
+import { Cless } from "../compose.ts";
+import { type Config, readConfig, systemSurroundings } from "../base/config.ts";
+import { formatEndpoint } from "../model/endpoint.ts";
+import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
+import { configureLogging, logger } from "../base/log.ts";
+import { atMost, systemClock } from "../base/clock.ts";
+import { ListenError } from "../http/server.ts";
 import { parseFlags } from "./flags.ts";
 import { serveHelp } from "./help.ts";
 import { portHolder } from "./port_holder.ts";
 import { SERVE_FLAGS } from "./serve_flags.ts";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../base/version.ts";
 
 const log = logger("serve");
 const EARLY_PATIENCE_MS = 10_000;

@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { pathOf } from "./client.ts";
 import { ago, until } from "./output/ago.ts";
 import { table } from "./output/table.ts";

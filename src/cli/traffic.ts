@@ -1,4 +1,4 @@
-import { OperatorError, UsageError } from "../errors.ts";
+import { OperatorError, UsageError } from "../base/errors.ts";
 import type { ServiceJson } from "./api_types.ts";
 import { changeService, printTraffic } from "./changed_service.ts";
 import { servicePath } from "./client.ts";

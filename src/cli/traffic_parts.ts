@@ -1,4 +1,4 @@
-import { LATEST, type Traffic, type TrafficTarget } from "../domain/traffic.ts";
+import { LATEST, type Traffic, type TrafficTarget } from "../model/traffic.ts";
 
 /** One part of the traffic as the command line has it. */
 export interface TrafficPart {

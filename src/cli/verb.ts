@@ -1,5 +1,5 @@
-import { type GivenFlags, type Surroundings, systemSurroundings } from "../config.ts";
-import { UsageError } from "../errors.ts";
+import { type GivenFlags, type Surroundings, systemSurroundings } from "../base/config.ts";
+import { UsageError } from "../base/errors.ts";
 import { Client } from "./client.ts";
 import { CLIENT_FLAGS, readClientSettings } from "./client_settings.ts";
 import { type Flag, parseFlags } from "./flags.ts";

@@ -1,4 +1,4 @@
-import { messageOf, OperatorError, plainMessageOf } from "../errors.ts";
+import { messageOf, OperatorError, plainMessageOf } from "../base/errors.ts";
 import type { Store } from "./store.ts";
 
 /** A file of a data-dir. */

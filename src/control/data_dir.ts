@@ -1,5 +1,5 @@
-import { OperatorError, plainMessageOf } from "../errors.ts";
-import { writeWhole } from "./whole_file.ts";
+import { OperatorError, plainMessageOf } from "../base/errors.ts";
+import { writeWhole } from "../base/whole_file.ts";
 
 const OWNER = /^[0-9a-f]{8}$/;
 const TOKEN = /^[A-Za-z0-9_-]{32,}$/;

@@ -1,6 +1,6 @@
-import { isUndemanding, type RevisionTemplate } from "../domain/template.ts";
-import type { Traffic } from "../domain/traffic.ts";
-import type { Loading, WakeSettings } from "../domain/waking.ts";
+import { isUndemanding, type RevisionTemplate } from "../model/template.ts";
+import type { Traffic } from "../model/traffic.ts";
+import type { Loading, WakeSettings } from "../model/waking.ts";
 
 /** A service as it is kept. */
 export interface ServiceRecord {

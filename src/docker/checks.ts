@@ -1,4 +1,4 @@
-import type { Upstream } from "../config.ts";
+import type { Upstream } from "../base/config.ts";
 import { type DockerCommand, jsonLines } from "./command.ts";
 import { EngineSocket } from "./engine_socket.ts";
 import { freeBytes } from "./machine.ts";

@@ -1,4 +1,4 @@
-import { messageOf } from "../errors.ts";
+import { messageOf } from "../base/errors.ts";
 import { piecesOf, readWhole } from "./output_pieces.ts";
 
 const decoder = new TextDecoder();

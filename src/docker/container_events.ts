@@ -1,5 +1,5 @@
-import type { Clock } from "../serving/clock.ts";
-import type { ContainerEvent } from "../serving/launcher.ts";
+import type { Clock } from "../base/clock.ts";
+import type { ContainerEvent } from "../pool/launcher.ts";
 
 const WHAT: Record<string, ContainerEvent["what"]> = {
   pause: "paused",

@@ -1,5 +1,5 @@
-import { messageOf } from "../errors.ts";
-import { ContainerGone } from "../serving/launcher.ts";
+import { messageOf } from "../base/errors.ts";
+import { ContainerGone } from "../pool/launcher.ts";
 import { DockerError } from "./command.ts";
 
 /** An error of a command as {@linkcode ContainerGone}, where that is what it means. */

@@ -1,6 +1,6 @@
-import type { Revision } from "../domain/revision.ts";
-import { messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
+import type { Revision } from "../model/revision.ts";
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
 import { type CommandOptions, type DockerCommand, DockerError } from "./command.ts";
 import { addsToContainers } from "./command_settings.ts";
 import { carryEnv } from "./container_env.ts";

@@ -1,4 +1,4 @@
-import { logger } from "../log.ts";
+import { logger } from "../base/log.ts";
 import type { ContainerList, Listed } from "./container_list.ts";
 import type { EngineSocket } from "./engine_socket.ts";
 import { grep } from "./machine.ts";

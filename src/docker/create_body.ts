@@ -1,5 +1,5 @@
-import type { Revision } from "../domain/revision.ts";
-import type { Volume } from "../domain/template.ts";
+import type { Revision } from "../model/revision.ts";
+import type { Volume } from "../model/template.ts";
 import { environmentOf, FIXED, labelsOf, nanoCpus, type Placement } from "./run_args.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { Revision } from "../domain/revision.ts";
+import type { Revision } from "../model/revision.ts";
 import { createArgs, environmentOf, type Placement } from "./run_args.ts";
 
 /** The containers that were made and not started, and what each was made from. */

@@ -1,5 +1,5 @@
-import type { Revision } from "../domain/revision.ts";
-import { messageOf } from "../errors.ts";
+import type { Revision } from "../model/revision.ts";
+import { messageOf } from "../base/errors.ts";
 import { DockerError } from "./command.ts";
 
 /** A shorter text is no secret, and stands in many a message by chance. */

@@ -1,4 +1,4 @@
-import { messageOf, OperatorError } from "../errors.ts";
+import { messageOf, OperatorError } from "../base/errors.ts";
 import type { CommandOptions, DockerCommand } from "./command.ts";
 
 /** An engine that answers. */

@@ -1,5 +1,5 @@
-import { messageOf } from "../errors.ts";
-import { EngineAway } from "../serving/launcher.ts";
+import { messageOf } from "../base/errors.ts";
+import { EngineAway } from "../pool/launcher.ts";
 import { DockerError } from "./command.ts";
 
 /** What the docker command, and the engine itself, say where the engine or a part of it is away. */

@@ -1,5 +1,5 @@
-import { messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
 import { type DockerCommand, DockerError, DockerTimeout } from "./command.ts";
 
 const log = logger("engine-socket");

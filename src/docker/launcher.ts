@@ -1,7 +1,7 @@
-import type { Revision } from "../domain/revision.ts";
-import { messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
-import type { Container, Launch, Launcher } from "../serving/launcher.ts";
+import type { Revision } from "../model/revision.ts";
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import type { Container, Launch, Launcher } from "../pool/launcher.ts";
 import type { DockerCommand } from "./command.ts";
 import { goneError } from "./container_gone.ts";
 import { ContainerOutputs } from "./logs/container_outputs.ts";
@@ -16,7 +16,7 @@ import { ImageRecovery, isImageGone } from "./images/image_recovery.ts";
 import { ImageSource } from "./images/image_source.ts";
 import type { OwnNetwork } from "./network/network.ts";
 import { Placements, type PlacementsOptions } from "./network/placements.ts";
-import { Turns } from "./turns.ts";
+import { Turns } from "../base/limiter.ts";
 import { uptime } from "./uptime.ts";
 
 const log = logger("launcher");

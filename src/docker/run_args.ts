@@ -1,5 +1,5 @@
-import type { Revision } from "../domain/revision.ts";
-import type { Volume } from "../domain/template.ts";
+import type { Revision } from "../model/revision.ts";
+import type { Volume } from "../model/template.ts";
 import { carryEnv } from "./container_env.ts";
 
 /** The labels by which cless knows its containers and its network. */

@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { StoreUnavailable } from "../control/store.ts";
-import { OperatorError } from "../errors.ts";
+import { OperatorError } from "../base/errors.ts";
 import { checkHead, checkSound, faultOf, unavailable } from "./fault.ts";
 import { identityOf, makePrivate } from "./file.ts";
 

@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { OperatorError } from "../errors.ts";
+import { OperatorError } from "../base/errors.ts";
 import type { Connection } from "./connection.ts";
 import { adviceOn, checkSound, faultOf, unavailable } from "./fault.ts";
 import { identityOf, syncFolder, writeAll } from "./file.ts";

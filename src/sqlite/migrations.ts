@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { OperatorError } from "../errors.ts";
+import { OperatorError } from "../base/errors.ts";
 import type { Connection } from "./connection.ts";
 import { writeCopy } from "./copy.ts";
 

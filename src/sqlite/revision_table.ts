@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { RevisionMark, RevisionRecord } from "../control/records.ts";
-import { parseTemplateText, templateText } from "../domain/template.ts";
+import { parseTemplateText, templateText } from "../model/template.ts";
 
 interface RevisionRow {
   name: string;

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { ServiceRecord } from "../control/records.ts";
-import type { Loading } from "../domain/waking.ts";
+import type { Loading } from "../model/waking.ts";
 import { DomainTakenError } from "../control/store.ts";
 
 interface ServiceRow {

@@ -2,16 +2,16 @@ import { assertEquals } from "@std/assert";
 import { type AdminApi, adminApi } from "../../src/admin/api.ts";
 import type { AdminParts } from "../../src/admin/parts.ts";
 import { Attempts } from "../../src/control/access/attempts.ts";
-import type { FailureView, RevisionView, ServiceView } from "../../src/control/catalog.ts";
-import { NotFound } from "../../src/control/deploy/deploy_error.ts";
-import type { DeployPreview } from "../../src/control/deploy/deploy_preview.ts";
+import type { FailureView, RevisionView, ServiceView } from "../../src/deploy/catalog.ts";
+import { NotFound } from "../../src/control/deploy_error.ts";
+import type { DeployPreview } from "../../src/control/deploy_preview.ts";
 import type { ClessEvent } from "../../src/control/events/event_log.ts";
 import { showTemplate } from "../../src/control/schema/schema.ts";
 import { Secrets } from "../../src/control/secrets/secrets.ts";
 import { Tokens } from "../../src/control/access/tokens.ts";
-import { canonicalTemplate } from "../../src/domain/template.ts";
-import { resolveTraffic } from "../../src/domain/traffic.ts";
-import { newScene, type Scene, type SceneOptions } from "../control/deploy/deployer_kit.ts";
+import { canonicalTemplate } from "../../src/model/template.ts";
+import { resolveTraffic } from "../../src/model/traffic.ts";
+import { newScene, type Scene, type SceneOptions } from "../deploy/deployer_kit.ts";
 import { FakeStore } from "../support/fake_store.ts";
 
 /** The owner's token. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
-import { jsonLine } from "../../src/log.ts";
+import { jsonLine } from "../../src/base/log.ts";
 import { newAdmin, OWNER } from "./kit.ts";
 
 const HIDDEN = "hidden-value";

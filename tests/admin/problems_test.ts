@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { problemOf } from "../../src/admin/problems.ts";
 import { SecretKeyError, UnreadableSecretError } from "../../src/control/secrets/secret_key.ts";
 import { StoreUnavailable } from "../../src/control/store.ts";
-import { OperatorError } from "../../src/errors.ts";
+import { OperatorError } from "../../src/base/errors.ts";
 
 Deno.test("what the operator has to mend is told in its own words", async () => {
   const errors = [

@@ -1,5 +1,5 @@
 import { DockerCommand } from "../../src/docker/command.ts";
-import { messageOf, OperatorError } from "../../src/errors.ts";
+import { messageOf, OperatorError } from "../../src/base/errors.ts";
 import { forward } from "./forward/forward.ts";
 import { idle } from "./idle/idle.ts";
 import { openLoop } from "./open_loop/open_loop.ts";

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { messageOf } from "../../src/errors.ts";
+import { messageOf } from "../../src/base/errors.ts";
 import { PEER_IDS } from "./forward/contenders.ts";
 import { BenchUsageError } from "./support/errors.ts";
 import { type Load, LOADS } from "./forward/loads.ts";

@@ -1,5 +1,5 @@
 import type { DockerCommand } from "../../src/docker/command.ts";
-import type { Revision } from "../../src/domain/revision.ts";
+import type { Revision } from "../../src/model/revision.ts";
 import type { Options } from "./options.ts";
 import type { Finding } from "./support/finding.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { readClientSettings } from "../../src/cli/client_settings.ts";
-import { OperatorError, UsageError } from "../../src/errors.ts";
+import { OperatorError, UsageError } from "../../src/base/errors.ts";
 import { noNet, noRun, noWrite } from "../support/permissions.ts";
 import { apiTest, FakeApi, problem } from "./fake_api.ts";
 import { programArgs, runMain } from "./run_main.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { type Flag, parseFlags } from "../../src/cli/flags.ts";
-import { UsageError } from "../../src/errors.ts";
+import { UsageError } from "../../src/base/errors.ts";
 
 const FLAGS: readonly Flag[] = [
   { name: "admin", value: "HOST:PORT", help: "" },

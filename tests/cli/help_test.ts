@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { doctorHelp, flagHelp, serveHelp, topHelp as helpOf } from "../../src/cli/help.ts";
 import { SERVE_FLAGS } from "../../src/cli/serve_flags.ts";
 import { VERBS } from "../../src/cli/verbs.ts";
-import { VERSION } from "../../src/version.ts";
+import { VERSION } from "../../src/base/version.ts";
 import { runMain } from "./run_main.ts";
 
 /** As the program calls it. */

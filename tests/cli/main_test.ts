@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { doctorHelp, serveHelp, topHelp } from "../../src/cli/help.ts";
 import { main } from "../../src/cli/main.ts";
 import { VERBS } from "../../src/cli/verbs.ts";
-import { VERSION } from "../../src/version.ts";
+import { VERSION } from "../../src/base/version.ts";
 import { noRead, noRun } from "../support/permissions.ts";
 import { runMain, runProcess } from "./run_main.ts";
 

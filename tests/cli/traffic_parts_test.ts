@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { changedTraffic, parsePart, type TrafficChange } from "../../src/cli/traffic_parts.ts";
-import type { Traffic } from "../../src/domain/traffic.ts";
+import type { Traffic } from "../../src/model/traffic.ts";
 
 const BEFORE: Traffic = [
   { revision: "latest", percent: 70 },

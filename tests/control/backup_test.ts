@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { backupFiles } from "../../src/control/backup.ts";
 import { openDataDir } from "../../src/control/data_dir.ts";
 import { Secrets } from "../../src/control/secrets/secrets.ts";
-import { OperatorError } from "../../src/errors.ts";
+import { OperatorError } from "../../src/base/errors.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { noRead, noWrite } from "../support/permissions.ts";
 import { keyOf, valueOf } from "./secrets/secrets_kit.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { type DataDir, isDataDirInUse, openDataDir } from "../../src/control/data_dir.ts";
-import { OperatorError } from "../../src/errors.ts";
+import { OperatorError } from "../../src/base/errors.ts";
 import { noRead, noRun, noWrite } from "../support/permissions.ts";
 
 /** A test with a folder of its own, that is gone afterwards. */

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { createBody } from "../../src/docker/create_body.ts";
 import { type Placement, runArgs } from "../../src/docker/run_args.ts";
-import { conventionRevision, type Revision } from "../../src/domain/revision.ts";
+import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 
 const REVISION = conventionRevision("golang", `sha256:${"0123456789abcdef".repeat(4)}`, {
   startTimeout: 30_000,

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type CommandOptions, DockerCommand, DockerError } from "../../src/docker/command.ts";
 import { EngineSocket } from "../../src/docker/engine_socket.ts";
 import { createArgs } from "../../src/docker/run_args.ts";
-import { EngineAway } from "../../src/serving/launcher.ts";
+import { EngineAway } from "../../src/pool/launcher.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
 import { FakeEngine } from "../support/fake_engine.ts";
 import { noNet } from "../support/permissions.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { DockerError } from "../../src/docker/command.ts";
 import { discreetError } from "../../src/docker/discretion.ts";
-import { messageOf } from "../../src/errors.ts";
+import { messageOf } from "../../src/base/errors.ts";
 
 /** What is left of a message. */
 function told(message: string, command: string[], env: Record<string, string> = {}): string {

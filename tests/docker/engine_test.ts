@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { DockerCommand } from "../../src/docker/command.ts";
 import { findEngine } from "../../src/docker/engine.ts";
-import { OperatorError } from "../../src/errors.ts";
+import { OperatorError } from "../../src/base/errors.ts";
 import { dockerTest, noFakeDocker } from "../support/fake_docker.ts";
 
 /** The message where no engine answers. */

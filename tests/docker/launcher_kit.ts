@@ -1,7 +1,7 @@
 import { type CommandOptions, DockerCommand } from "../../src/docker/command.ts";
 import { DockerLauncher, type DockerLauncherOptions } from "../../src/docker/launcher.ts";
 import { OwnNetwork } from "../../src/docker/network/network.ts";
-import { conventionRevision } from "../../src/domain/revision.ts";
+import { conventionRevision } from "../../src/model/revision.ts";
 import type { Answer, FakeDocker } from "../support/fake_docker.ts";
 
 export const OWNER = "a1b2c3d4";

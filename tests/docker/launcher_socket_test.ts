@@ -3,7 +3,7 @@ import { DockerError } from "../../src/docker/command.ts";
 import { createBody } from "../../src/docker/create_body.ts";
 import { EngineSocket } from "../../src/docker/engine_socket.ts";
 import type { DockerLauncher } from "../../src/docker/launcher.ts";
-import { ContainerGone, EngineAway } from "../../src/serving/launcher.ts";
+import { ContainerGone, EngineAway } from "../../src/pool/launcher.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
 import { FakeEngine } from "../support/fake_engine.ts";
 import { noNet } from "../support/permissions.ts";

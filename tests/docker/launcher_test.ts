@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { type CommandOptions, DockerCommand, DockerError } from "../../src/docker/command.ts";
 import { ImageError } from "../../src/docker/images/image_error.ts";
 import { runArgs } from "../../src/docker/run_args.ts";
-import { ContainerGone, EngineAway } from "../../src/serving/launcher.ts";
+import { ContainerGone, EngineAway } from "../../src/pool/launcher.ts";
 import { dockerTest } from "../support/fake_docker.ts";
 import {
   ADDRESS_TAKEN,

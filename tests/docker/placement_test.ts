@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { DockerError } from "../../src/docker/command.ts";
 import { DockerLauncher } from "../../src/docker/launcher.ts";
 import { OwnNetwork } from "../../src/docker/network/network.ts";
-import { conventionRevision } from "../../src/domain/revision.ts";
+import { conventionRevision } from "../../src/model/revision.ts";
 import { type Answer, dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
 import { noNet } from "../support/permissions.ts";
 import { freePorts } from "./free_ports.ts";

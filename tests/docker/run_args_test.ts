@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { environmentOf, type Placement, runArgs } from "../../src/docker/run_args.ts";
-import { conventionRevision } from "../../src/domain/revision.ts";
+import { conventionRevision } from "../../src/model/revision.ts";
 
 const REVISION = conventionRevision("golang", `sha256:${"0123456789abcdef".repeat(4)}`, {
   startTimeout: 30_000,

@@ -4,7 +4,7 @@ import { ContainerMaker } from "../../src/docker/container_maker.ts";
 import { EngineSocket } from "../../src/docker/engine_socket.ts";
 import { OwnNetwork } from "../../src/docker/network/network.ts";
 import type { Placement } from "../../src/docker/run_args.ts";
-import { conventionRevision, type Revision } from "../../src/domain/revision.ts";
+import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 import { docker, noDocker } from "../support/docker.ts";
 
 const LIMITS = { startTimeout: 30_000, requestTimeout: 30_000, pauseAfter: Infinity, stopAfter: Infinity };

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import type { ServiceLogLine } from "../../src/control/logs/instance_output.ts";
-import { type ServiceLogOptions, ServiceLogs } from "../../src/control/logs/service_logs.ts";
-import { systemClock } from "../../src/serving/clock.ts";
+import type { ServiceLogLine } from "../../src/logs/instance_output.ts";
+import { type ServiceLogOptions, ServiceLogs } from "../../src/logs/service_logs.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { Rig } from "../support/container_rig.ts";
 import { noDocker } from "../support/docker.ts";
 

@@ -1,5 +1,5 @@
-import { HOSTILE_BODIES } from "../serving/exact/hostile_bodies.ts";
-import { HOSTILE_HEADS } from "../serving/exact/hostile_heads.ts";
+import { HOSTILE_BODIES } from "../http/exact/hostile_bodies.ts";
+import { HOSTILE_HEADS } from "../http/exact/hostile_heads.ts";
 import { Random } from "../support/random.ts";
 import { MOST_HEAD, read, type Reading } from "./reading.ts";
 

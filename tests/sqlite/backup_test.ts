@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { OperatorError } from "../../src/errors.ts";
+import { OperatorError } from "../../src/base/errors.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, creationOf, fileIn, folderTest, modeOf, namesIn, noStore } from "./kit.ts";
 import { loaded } from "../support/loaded.ts";

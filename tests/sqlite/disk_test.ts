@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { ServiceChange } from "../../src/control/records.ts";
-import { OperatorError } from "../../src/errors.ts";
+import { OperatorError } from "../../src/base/errors.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { fillUp, mayMount, mount, unmount } from "../support/mounts.ts";
 import { changeAfter, creationOf, fileIn, folderTest, noStore } from "./kit.ts";

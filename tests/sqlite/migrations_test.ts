@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { StoreUnavailable } from "../../src/control/store.ts";
-import { OperatorError } from "../../src/errors.ts";
+import { OperatorError } from "../../src/base/errors.ts";
 import { Connection } from "../../src/sqlite/connection.ts";
 import { migrate, MIGRATIONS } from "../../src/sqlite/migrations.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";

@@ -2,7 +2,7 @@ import { DockerCommand } from "../../src/docker/command.ts";
 import { DockerLauncher } from "../../src/docker/launcher.ts";
 import type { LogLine, LogOptions } from "../../src/docker/logs/logs.ts";
 import { OwnNetwork } from "../../src/docker/network/network.ts";
-import { conventionRevision, type Revision } from "../../src/domain/revision.ts";
+import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 import { build, docker } from "./docker.ts";
 
 const LIMITS = { startTimeout: 30_000, requestTimeout: 30_000, pauseAfter: Infinity, stopAfter: Infinity };

@@ -1,4 +1,4 @@
-import type { ImageIndex } from "../../src/serving/services/convention.ts";
+import type { ImageIndex } from "../../src/routing/convention.ts";
 
 /** Local images that a test makes and removes. */
 export class FakeImages implements ImageIndex {

@@ -1,4 +1,4 @@
-import type { Container, ContainerEvent, Launch, Launcher } from "../../src/serving/launcher.ts";
+import type { Container, ContainerEvent, Launch, Launcher } from "../../src/pool/launcher.ts";
 
 /** A start that the test decides about. */
 export interface PendingLaunch extends Launch {

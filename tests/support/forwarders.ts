@@ -1,4 +1,4 @@
-import type { Forward } from "../../src/config.ts";
+import type { Forward } from "../../src/base/config.ts";
 import { netTest } from "./permissions.ts";
 
 /** Every way to send a request to an app. */

@@ -1,5 +1,5 @@
-import { type Clock, pause } from "../../src/serving/clock.ts";
-import { EngineAway } from "../../src/serving/launcher.ts";
+import { type Clock, pause } from "../../src/base/clock.ts";
+import { EngineAway } from "../../src/pool/launcher.ts";
 
 /** How an engine takes the next orders. */
 export interface Mood {

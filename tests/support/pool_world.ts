@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Revision } from "../../src/domain/revision.ts";
-import { ClessError } from "../../src/errors.ts";
-import { pause } from "../../src/serving/clock.ts";
-import type { Instance, Lease } from "../../src/serving/pool/instance.ts";
-import type { InstancePool } from "../../src/serving/pool/instance_pool.ts";
-import type { Container } from "../../src/serving/launcher.ts";
-import type { Probed } from "../../src/serving/pool/readiness.ts";
+import type { Revision } from "../../src/model/revision.ts";
+import { ClessError } from "../../src/base/errors.ts";
+import { pause } from "../../src/base/clock.ts";
+import type { Instance, Lease } from "../../src/pool/instance.ts";
+import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { Container } from "../../src/pool/launcher.ts";
+import type { Probed } from "../../src/pool/readiness.ts";
 import { settle } from "./fake_clock.ts";
 import { type Kit, newKit, untilAborted } from "./kit.ts";
 import { GOOD, type Mood, obey } from "./mood.ts";

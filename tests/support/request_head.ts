@@ -1,4 +1,4 @@
-import type { RequestHead } from "../../src/serving/request_head.ts";
+import type { RequestHead } from "../../src/http/request_head.ts";
 
 /** The head of a request as the proxy hands it on: a plain GET, unless told otherwise. */
 export function requestHead(parts: Partial<RequestHead> = {}): RequestHead {

@@ -1,8 +1,8 @@
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { z } from "zod";
-import { ClessError, type ErrorCode } from "../../errors.ts";
+import { ClessError, type ErrorCode } from "../../base/errors.ts";
 import type { DocumentedAnswer, Operation } from "../operation.ts";
-import { VERSION } from "../../version.ts";
+import { VERSION } from "../../base/version.ts";
 import { COMMON_ERRORS, failureSchema, isDocumented, MEANINGS, OPEN_ERRORS, problemSchema } from "./problem_schema.ts";
 import { serviceJsonSchema, trafficJsonSchema } from "./service_schema.ts";
 

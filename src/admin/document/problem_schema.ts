@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ErrorCode } from "../../errors.ts";
+import type { ErrorCode } from "../../base/errors.ts";
 
 /** What each code of the API means. */
 export const MEANINGS = {

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { InstanceState } from "../../domain/instance_state.ts";
-import type { Fleet } from "../../serving/fleet.ts";
-import { VERSION } from "../../version.ts";
+import type { InstanceState } from "../../model/instance_state.ts";
+import type { Fleet } from "../../fleet/fleet.ts";
+import { VERSION } from "../../base/version.ts";
 import { registerProcess } from "./process.ts";
 
 /** What the figures are taken from, beside what is told. */

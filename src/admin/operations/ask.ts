@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ClessError } from "../../errors.ts";
+import { ClessError } from "../../base/errors.ts";
 import { LONGEST_HOSTNAME } from "../ask.ts";
 import { operation } from "../operation.ts";
 

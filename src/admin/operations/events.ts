@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Clock, systemClock, within } from "../../serving/clock.ts";
+import { type Clock, systemClock, within } from "../../base/clock.ts";
 import { InvalidError } from "../../control/schema/invalid.ts";
 import { content } from "../answer.ts";
 import { operation } from "../operation.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { isServiceName } from "../../domain/hostname.ts";
-import { ClessError } from "../../errors.ts";
-import type { Instance } from "../../serving/pool/instance.ts";
+import { isServiceName } from "../../model/hostname.ts";
+import { ClessError } from "../../base/errors.ts";
+import type { Instance } from "../../pool/instance.ts";
 import { done, json } from "../answer.ts";
 import { serviceParam } from "../names.ts";
 import { operation } from "../operation.ts";

@@ -1,10 +1,10 @@
 import { accepts } from "@std/http/negotiation";
 import { z } from "zod";
-import { parseDuration } from "../../domain/duration.ts";
+import { parseDuration } from "../../model/duration.ts";
 import { content } from "../answer.ts";
 import { revisionParam, serviceOf, serviceParam } from "../names.ts";
 import { operation } from "../operation.ts";
-import type { ServiceLogLine } from "../../control/logs/instance_output.ts";
+import type { ServiceLogLine } from "../../logs/instance_output.ts";
 import { flag, isInstant, whole } from "../query.ts";
 import { begunStreamOf, NOT_HELD_BACK, streamOf } from "../stream.ts";
 

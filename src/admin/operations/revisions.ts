@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { allows } from "../../control/access/tokens.ts";
-import { ClessError } from "../../errors.ts";
+import { ClessError } from "../../base/errors.ts";
 import { done, json } from "../answer.ts";
 import { readIfMatch } from "../etag.ts";
 import { declaredOf, IF_MATCH, revisionParam, serviceOf, serviceParam, shown } from "../names.ts";
 import { operation } from "../operation.ts";
-import type { RevisionView } from "../../control/catalog.ts";
+import type { RevisionView } from "../../deploy/catalog.ts";
 import type { AdminParts } from "../parts.ts";
 import { revisionSummary, revisionView, showRevision, summarizeRevision } from "../views.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { secretName } from "../../control/schema/fields.ts";
 import type { SecretVersion } from "../../control/records.ts";
-import { ClessError } from "../../errors.ts";
+import { ClessError } from "../../base/errors.ts";
 import { done, json } from "../answer.ts";
 import { checkType, readBytes } from "../body.ts";
 import { shown } from "../names.ts";

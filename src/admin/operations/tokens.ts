@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { TOKEN_NAME } from "../../control/access/tokens.ts";
 import { check, strict } from "../../control/schema/check.ts";
-import { ClessError } from "../../errors.ts";
+import { ClessError } from "../../base/errors.ts";
 import { done, json } from "../answer.ts";
 import { readJson } from "../body.ts";
 import { scopeSchema, shown } from "../names.ts";

@@ -1,7 +1,7 @@
 import { check } from "../../control/schema/check.ts";
 import { checkTagLength } from "../../control/schema/names.ts";
 import { targetsSchema } from "../../control/schema/schema.ts";
-import type { Traffic } from "../../domain/traffic.ts";
+import type { Traffic } from "../../model/traffic.ts";
 import { readJson } from "../body.ts";
 import { readIfMatch } from "../etag.ts";
 import { declaredOf, IF_MATCH, serviceParam } from "../names.ts";

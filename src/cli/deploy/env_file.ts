@@ -1,4 +1,4 @@
-import { OperatorError, plainMessageOf } from "../../errors.ts";
+import { OperatorError, plainMessageOf } from "../../base/errors.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 

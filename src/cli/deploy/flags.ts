@@ -1,7 +1,7 @@
-import { parseDuration } from "../../domain/duration.ts";
-import { parseMemoryLimit } from "../../domain/memory.ts";
-import type { Loading } from "../../domain/waking.ts";
-import { UsageError } from "../../errors.ts";
+import { parseDuration } from "../../model/duration.ts";
+import { parseMemoryLimit } from "../../model/memory.ts";
+import type { Loading } from "../../model/waking.ts";
+import { UsageError } from "../../base/errors.ts";
 import type { Flag } from "../flags.ts";
 import type { Call } from "../verb.ts";
 import { readEnvFile } from "./env_file.ts";

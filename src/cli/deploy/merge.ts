@@ -1,5 +1,5 @@
 import type { TemplateJson } from "../../control/schema/schema.ts";
-import { EVERYBODY_WAKES, type Loading } from "../../domain/waking.ts";
+import { EVERYBODY_WAKES, type Loading } from "../../model/waking.ts";
 import type { ServiceJson } from "../api_types.ts";
 
 /** What a deploy changes of the latest revision. */

@@ -1,5 +1,5 @@
-import type { Traffic } from "../../domain/traffic.ts";
-import type { WakeSettings } from "../../domain/waking.ts";
+import type { Traffic } from "../../model/traffic.ts";
+import type { WakeSettings } from "../../model/waking.ts";
 import type { HistoryJson } from "../api_types.ts";
 import { changedFields } from "../output/changed_fields.ts";
 import { difference, keptDifference } from "../output/preview.ts";

@@ -1,4 +1,4 @@
-import type { Surroundings } from "../../config.ts";
+import type { Surroundings } from "../../base/config.ts";
 
 /** Of the terminal's own colours those that can be read on dark and on light. */
 const CODES = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 };

@@ -1,4 +1,4 @@
-import { resolveTraffic, type Traffic } from "../../domain/traffic.ts";
+import { resolveTraffic, type Traffic } from "../../model/traffic.ts";
 
 /** A split in short, by names: `web-00002 70%, web-00001 30%`; revisions that have a tag alone are left out. */
 export function trafficText(traffic: Traffic, latest: string): string {

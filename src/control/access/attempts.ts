@@ -1,4 +1,4 @@
-import type { Clock } from "../../serving/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 
 /** How many wrong tokens are too many. */
 export interface AttemptsOptions {

@@ -1,4 +1,4 @@
-import { Conflict } from "../deploy/deploy_error.ts";
+import { Conflict } from "../deploy_error.ts";
 import type { Scope, TokenRecord } from "../records.ts";
 import { InvalidError } from "../schema/invalid.ts";
 import type { Store } from "../store.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../serving/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { EventType } from "./event_type.ts";
 
 const RING_SIZE = 1000;

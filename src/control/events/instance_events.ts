@@ -1,7 +1,7 @@
-import type { Revision } from "../../domain/revision.ts";
-import { CRASH_LOOP, type Failure } from "../../serving/pool/crash_loop.ts";
-import type { Instance } from "../../serving/pool/instance.ts";
-import { linesOf } from "../deploy/deploy_error.ts";
+import type { Revision } from "../../model/revision.ts";
+import { CRASH_LOOP, type Failure } from "../../pool/crash_loop.ts";
+import type { Instance } from "../../pool/instance.ts";
+import { linesOf } from "../deploy_error.ts";
 import type { EventLog } from "./event_log.ts";
 
 /** Makes events of what happens to instances. */

@@ -1,6 +1,6 @@
-import { canonicalTemplate } from "../../domain/template.ts";
-import { messageOf, OperatorError, plainMessageOf } from "../../errors.ts";
-import type { DeployPreview } from "../deploy/deploy_preview.ts";
+import { canonicalTemplate } from "../../model/template.ts";
+import { messageOf, OperatorError, plainMessageOf } from "../../base/errors.ts";
+import type { DeployPreview } from "../deploy_preview.ts";
 import { domainMoves, type DomainOwner, withMoreDomains, withoutDomains } from "./domain_moves.ts";
 import type { Manifest } from "./manifest.ts";
 import { type ParsedService, showTemplate } from "../schema/schema.ts";

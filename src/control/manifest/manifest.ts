@@ -1,5 +1,5 @@
 import { Document, visit } from "yaml";
-import { canonicalTemplate } from "../../domain/template.ts";
+import { canonicalTemplate } from "../../model/template.ts";
 import { ManifestError } from "./manifest_error.ts";
 import { YamlError, YamlTree } from "./yaml_tree.ts";
 import { type FieldPath, InvalidError, unknownField } from "../schema/invalid.ts";

@@ -1,6 +1,6 @@
 import { isAlias, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import type { Alias, Document, ErrorCode, Node, YAMLMap, YAMLSeq } from "yaml";
-import { messageOf } from "../../errors.ts";
+import { messageOf } from "../../base/errors.ts";
 import { type FieldPath, showPath } from "../schema/invalid.ts";
 import type { Place } from "./manifest_error.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { parseDuration } from "../../domain/duration.ts";
-import { isServiceName, parseHostname } from "../../domain/hostname.ts";
-import { parseMemoryLimit } from "../../domain/memory.ts";
+import { parseDuration } from "../../model/duration.ts";
+import { isServiceName, parseHostname } from "../../model/hostname.ts";
+import { parseMemoryLimit } from "../../model/memory.ts";
 import { strict } from "./check.ts";
 import { SECRET_NAME, SECRET_NAME_RULE } from "./names.ts";
 

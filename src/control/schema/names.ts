@@ -1,4 +1,4 @@
-import { isServiceName } from "../../domain/hostname.ts";
+import { isServiceName } from "../../model/hostname.ts";
 import { type FieldPath, InvalidError } from "./invalid.ts";
 
 /** What makes the name of a secret. */

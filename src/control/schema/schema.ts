@@ -1,14 +1,14 @@
 import { z } from "zod";
-import { formatDuration, parseDuration } from "../../domain/duration.ts";
-import { parseHostname } from "../../domain/hostname.ts";
-import { formatMemory, parseMemory } from "../../domain/memory.ts";
-import type { RevisionTemplate, TemplateInput } from "../../domain/template.ts";
-import { checkTraffic, type Traffic, TrafficError } from "../../domain/traffic.ts";
+import { formatDuration, parseDuration } from "../../model/duration.ts";
+import { parseHostname } from "../../model/hostname.ts";
+import { formatMemory, parseMemory } from "../../model/memory.ts";
+import type { RevisionTemplate, TemplateInput } from "../../model/template.ts";
+import { checkTraffic, type Traffic, TrafficError } from "../../model/traffic.ts";
 import * as field from "./fields.ts";
 import { check, strict } from "./check.ts";
 import { InvalidError } from "./invalid.ts";
 import { checkServiceName, checkTagLength } from "./names.ts";
-import type { WakeSettings } from "../../domain/waking.ts";
+import type { WakeSettings } from "../../model/waking.ts";
 import type { ServiceFields } from "../records.ts";
 
 /** A whole number; the message has both of its bounds, whichever is passed. */

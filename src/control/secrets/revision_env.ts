@@ -1,5 +1,5 @@
-import type { Revision } from "../../domain/revision.ts";
-import type { RevisionSecrets } from "../deploy/runtime_revision.ts";
+import type { Revision } from "../../model/revision.ts";
+import type { RevisionSecrets } from "../runtime_revision.ts";
 
 /**
  * The environment of revisions, with their secrets. What was read once stays in memory as long as the revision does, so

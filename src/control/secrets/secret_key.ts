@@ -1,6 +1,6 @@
 import { concat } from "@std/bytes/concat";
-import { OperatorError, plainMessageOf } from "../../errors.ts";
-import { writeWhole } from "../whole_file.ts";
+import { OperatorError, plainMessageOf } from "../../base/errors.ts";
+import { writeWhole } from "../../base/whole_file.ts";
 
 const KEY_BYTES = 32;
 const ID_BYTES = 8;

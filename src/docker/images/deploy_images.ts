@@ -1,6 +1,6 @@
-import type { ImageResolver } from "../../control/deploy/content_finder.ts";
-import { ImageUnavailable } from "../../control/deploy/deploy_error.ts";
-import type { ImageRemover } from "../../control/deploy/pulled_images.ts";
+import type { ImageResolver } from "../../deploy/content_finder.ts";
+import { ImageUnavailable } from "../../control/deploy_error.ts";
+import type { ImageRemover } from "../../deploy/pulled_images.ts";
 import { ImageError } from "./image_error.ts";
 import type { ImageSource } from "./image_source.ts";
 

@@ -1,7 +1,7 @@
-import type { Revision } from "../../domain/revision.ts";
-import { messageOf } from "../../errors.ts";
-import { logger } from "../../log.ts";
-import { type Clock, systemClock, within } from "../../serving/clock.ts";
+import type { Revision } from "../../model/revision.ts";
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import { type Clock, systemClock, within } from "../../base/clock.ts";
 import { ImageError } from "./image_error.ts";
 import type { ImageSource, ResolvedImage } from "./image_source.ts";
 

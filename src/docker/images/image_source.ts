@@ -1,7 +1,7 @@
-import type { PullPolicy } from "../../domain/template.ts";
-import { messageOf } from "../../errors.ts";
-import { logger } from "../../log.ts";
-import { unlessAborted } from "../../serving/clock.ts";
+import type { PullPolicy } from "../../model/template.ts";
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import { unlessAborted } from "../../base/clock.ts";
 import { type DockerCommand, jsonLines } from "../command.ts";
 import type { EngineSocket } from "../engine_socket.ts";
 import { ImageError, invalidReference, notHere, pullError } from "./image_error.ts";

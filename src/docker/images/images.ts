@@ -1,7 +1,7 @@
-import { messageOf } from "../../errors.ts";
-import { logger } from "../../log.ts";
-import type { ImageIndex } from "../../serving/services/convention.ts";
-import type { Clock } from "../../serving/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import type { ImageIndex } from "../../routing/convention.ts";
+import type { Clock } from "../../base/clock.ts";
 import { type DockerCommand, jsonLines } from "../command.ts";
 
 const log = logger("images");

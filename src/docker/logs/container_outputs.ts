@@ -1,6 +1,6 @@
-import type { InstanceOutputs, OutputOwner } from "../../control/logs/instance_output.ts";
-import { messageOf } from "../../errors.ts";
-import { logger } from "../../log.ts";
+import type { InstanceOutputs, OutputOwner } from "../../logs/instance_output.ts";
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
 import type { DockerCommand } from "../command.ts";
 import { EndedLogs, lastLines } from "./ended_logs.ts";
 import { type LogLine, type LogOptions, readLogs } from "./logs.ts";

@@ -1,4 +1,4 @@
-import type { OutputLine, OutputOptions } from "../../control/logs/instance_output.ts";
+import type { OutputLine, OutputOptions } from "../../logs/instance_output.ts";
 import { type DockerCommand, DockerError, killGroup, lastWords } from "../command.ts";
 import { LogSplitter, type StampedLine } from "./log_lines.ts";
 

@@ -1,4 +1,4 @@
-import { parseIp } from "../../domain/cidr.ts";
+import { parseIp } from "../../model/cidr.ts";
 
 /** A block of IPv4 addresses. */
 export interface Subnet {

@@ -1,5 +1,5 @@
-import { messageOf, OperatorError } from "../../errors.ts";
-import { logger } from "../../log.ts";
+import { messageOf, OperatorError } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
 import {
   formatSubnet,
   overlap,

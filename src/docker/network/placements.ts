@@ -1,4 +1,4 @@
-import type { Upstream } from "../../config.ts";
+import type { Upstream } from "../../base/config.ts";
 import type { Placement } from "../run_args.ts";
 import { toAddress } from "./addresses.ts";
 import { HostPorts } from "./host_ports.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Metrics } from "../../../src/admin/metrics/metrics.ts";
-import { Instance } from "../../../src/serving/pool/instance.ts";
+import { Instance } from "../../../src/pool/instance.ts";
 import { newKit } from "../../support/kit.ts";
 
 /** Figures of a cless in which a test makes things happen. */

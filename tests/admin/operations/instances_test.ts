@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Instance } from "../../../src/serving/pool/instance.ts";
+import { Instance } from "../../../src/pool/instance.ts";
 import { newRevision } from "../../support/kit.ts";
 import { good, newAdmin } from "../kit.ts";
 

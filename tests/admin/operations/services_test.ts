@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ImageUnavailable, RevisionFailed } from "../../../src/control/deploy/deploy_error.ts";
-import { ClessError } from "../../../src/errors.ts";
+import { ImageUnavailable, RevisionFailed } from "../../../src/control/deploy_error.ts";
+import { ClessError } from "../../../src/base/errors.ts";
 import { foundService, good, newAdmin, problemOf, templateJson } from "../kit.ts";
 
 Deno.test("how a service wakes is changed without a new revision, and stays where it is not mentioned", async () => {

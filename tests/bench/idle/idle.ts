@@ -1,4 +1,4 @@
-import { conventionImage } from "../../../src/domain/revision.ts";
+import { conventionImage } from "../../../src/model/revision.ts";
 import { type Peer, PEERS, startPeer } from "../forward/peers.ts";
 import type { Bench, Outcome } from "../scenario.ts";
 import { APP_HOST, checkAnswer } from "../support/app.ts";

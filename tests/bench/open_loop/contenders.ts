@@ -1,5 +1,5 @@
 import type { DockerCommand } from "../../../src/docker/command.ts";
-import type { Revision } from "../../../src/domain/revision.ts";
+import type { Revision } from "../../../src/model/revision.ts";
 import { caddyfile } from "../forward/peer_configs.ts";
 import { CADDY, type Peer, startPeer } from "../forward/peers.ts";
 import { checkAnswer } from "../support/app.ts";

@@ -1,4 +1,4 @@
-import { messageOf } from "../../../src/errors.ts";
+import { messageOf } from "../../../src/base/errors.ts";
 import { checkAnswer } from "../support/app.ts";
 import { ClessUnderTest, countStarted } from "../support/cless_under_test.ts";
 import { HttpClient } from "../support/http_client.ts";

@@ -1,6 +1,6 @@
 import type { DockerCommand } from "../../../src/docker/command.ts";
-import { conventionImage, conventionRevision, type Revision } from "../../../src/domain/revision.ts";
-import { messageOf } from "../../../src/errors.ts";
+import { conventionImage, conventionRevision, type Revision } from "../../../src/model/revision.ts";
+import { messageOf } from "../../../src/base/errors.ts";
 import { BenchError } from "./errors.ts";
 import type { Answer } from "./http_client.ts";
 import { buildGo, howToInstall, TOOLS, versionOf } from "./tool.ts";

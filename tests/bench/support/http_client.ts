@@ -1,4 +1,4 @@
-import { messageOf } from "../../../src/errors.ts";
+import { messageOf } from "../../../src/base/errors.ts";
 import { BenchError } from "./errors.ts";
 
 /** An answer that has arrived whole. */

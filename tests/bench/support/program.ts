@@ -1,4 +1,4 @@
-import { messageOf } from "../../../src/errors.ts";
+import { messageOf } from "../../../src/base/errors.ts";
 import { BenchError } from "./errors.ts";
 import { untilAnswer } from "./http_client.ts";
 

@@ -1,4 +1,4 @@
-import { messageOf } from "../../../src/errors.ts";
+import { messageOf } from "../../../src/base/errors.ts";
 import { APP_HOST, checkAnswer } from "../support/app.ts";
 import { BenchError } from "../support/errors.ts";
 

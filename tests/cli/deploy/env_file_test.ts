@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { parseEnv, readEnvFile } from "../../../src/cli/deploy/env_file.ts";
-import { OperatorError } from "../../../src/errors.ts";
+import { OperatorError } from "../../../src/base/errors.ts";
 import { noRead } from "../../support/permissions.ts";
 
 Deno.test("variables are lines with a name and a value, the value as it stands there", () => {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { mergeChange, type TemplateChange } from "../../../src/cli/deploy/merge.ts";
 import type { TemplateJson } from "../../../src/control/schema/schema.ts";
-import type { WakeSettings } from "../../../src/domain/waking.ts";
+import type { WakeSettings } from "../../../src/model/waking.ts";
 import { TEMPLATE } from "../fake_api.ts";
 
 const LATEST = TEMPLATE as TemplateJson;

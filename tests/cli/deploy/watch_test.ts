@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Client } from "../../../src/cli/client.ts";
 import { Watch } from "../../../src/cli/deploy/watch.ts";
-import { OperatorError } from "../../../src/errors.ts";
+import { OperatorError } from "../../../src/base/errors.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { netTest } from "../../support/permissions.ts";
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { Attempts } from "../../../src/control/access/attempts.ts";
-import { Conflict } from "../../../src/control/deploy/deploy_error.ts";
+import { Conflict } from "../../../src/control/deploy_error.ts";
 import type { Scope, TokenRecord } from "../../../src/control/records.ts";
 import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { type Store, StoreUnavailable } from "../../../src/control/store.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { InstanceEvents } from "../../../src/control/events/instance_events.ts";
-import { Instance } from "../../../src/serving/pool/instance.ts";
+import { Instance } from "../../../src/pool/instance.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { newRevision } from "../../support/kit.ts";
 

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { formatManifest, type Manifest, parseManifest } from "../../../src/control/manifest/manifest.ts";
 import { type ParsedService, parseService } from "../../../src/control/schema/schema.ts";
-import { canonicalTemplate } from "../../../src/domain/template.ts";
+import { canonicalTemplate } from "../../../src/model/template.ts";
 import { GOOD, yamlTest } from "./manifests.ts";
 import { template } from "../schema/templates.ts";
 

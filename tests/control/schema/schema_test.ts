@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { z } from "zod";
 import { parseService, serviceSchema, showTemplate, targetsSchema } from "../../../src/control/schema/schema.ts";
 import { InvalidError } from "../../../src/control/schema/invalid.ts";
-import { canonicalTemplate, templateText } from "../../../src/domain/template.ts";
+import { canonicalTemplate, templateText } from "../../../src/model/template.ts";
 import { accepted, IMAGE, refusal, refused } from "./bodies.ts";
 import { template } from "./templates.ts";
 

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { canonicalTemplate, type RevisionTemplate, type TemplateInput } from "../../../src/domain/template.ts";
+import { canonicalTemplate, type RevisionTemplate, type TemplateInput } from "../../../src/model/template.ts";
 
 const variable = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,10}$/).filter((name) => name !== "__proto__");
 /** Any text that a variable may have, and often such as YAML would read as something else. */

@@ -5,7 +5,7 @@ import {
   type SecretKeySource,
   UnreadableSecretError,
 } from "../../../src/control/secrets/secret_key.ts";
-import { OperatorError } from "../../../src/errors.ts";
+import { OperatorError } from "../../../src/base/errors.ts";
 import { allOf, failure, keyOf, storeTest, valueOf, withKey, withSealed } from "./secrets_kit.ts";
 
 storeTest("no value is on disk as it is, and no two that are sealed are the same", async (store, folder) => {

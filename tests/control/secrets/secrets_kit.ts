@@ -1,7 +1,7 @@
 import { assert, assertRejects } from "@std/assert";
 import { Secrets } from "../../../src/control/secrets/secrets.ts";
 import type { Store } from "../../../src/control/store.ts";
-import { OperatorError } from "../../../src/errors.ts";
+import { OperatorError } from "../../../src/base/errors.ts";
 import { SqliteStore } from "../../../src/sqlite/store.ts";
 import { noRead, noWrite } from "../../support/permissions.ts";
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { ImageUnavailable } from "../../../src/control/deploy/deploy_error.ts";
+import { ImageUnavailable } from "../../../src/control/deploy_error.ts";
 import { deployImages } from "../../../src/docker/images/deploy_images.ts";
 import { ImageError } from "../../../src/docker/images/image_error.ts";
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { overlap, parseSubnet, type Subnet } from "../../../src/docker/network/addresses.ts";
 import { DockerError } from "../../../src/docker/command.ts";
 import { OwnNetwork } from "../../../src/docker/network/network.ts";
-import { OperatorError } from "../../../src/errors.ts";
+import { OperatorError } from "../../../src/base/errors.ts";
 import { type Answer, dockerTest, type FakeDocker } from "../../support/fake_docker.ts";
 
 const ID = "0123456789abcdef".repeat(4);

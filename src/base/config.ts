@@ -1,0 +1,220 @@
+import { type Cidr, parseCidr } from "../model/cidr.ts";
+import { parseDuration } from "../model/duration.ts";
+import { type Endpoint, parseEndpoint } from "../model/endpoint.ts";
+import { parseHostname } from "../model/hostname.ts";
+import { parseMachineMemory, parseMemoryBudget } from "../model/memory.ts";
+import { messageOf, UsageError } from "./errors.ts";
+
+/** How requests reach an instance. */
+export type Upstream = "auto" | "direct" | "published";
+/** What sends requests to the apps. */
+export type Forward = "exact" | "fetch";
+/** What becomes of the containers when the program ends. */
+export type OnExit = "stop" | "keep";
+/** How log lines are written. */
+export type LogFormat = "text" | "json";
+/** The least important lines that are written. */
+export type LogLevel = "debug" | "info" | "warning" | "error";
+
+/** Everything that can be set about `cless serve`; read once, then passed down. Durations are ms, `Infinity` is never. */
+export interface Config {
+  readonly listen: readonly Endpoint[];
+  readonly admin: Endpoint;
+  readonly adminPublic: boolean;
+  readonly domain: string;
+  /** Whether a domain was named: printed URLs use it then, and `*.localhost` otherwise. */
+  readonly domainGiven: boolean;
+  readonly dataDir: string;
+  /** Seals the secrets, in place of the key file in the data-dir; `undefined` for that. */
+  readonly secretKey: string | undefined;
+  /** The file that declares services; `undefined` where there is none. */
+  readonly configFile: string | undefined;
+  readonly convention: boolean;
+  /** The folders below which volumes may name paths of the host; absolute. */
+  readonly allowHostPaths: readonly string[];
+  readonly docker: string;
+  /** The docker command's own settings; `undefined` where only that itself knows what containers it makes. */
+  readonly dockerSettings: string | undefined;
+  readonly portRange: { readonly first: number; readonly last: number };
+  readonly upstream: Upstream;
+  readonly forward: Forward;
+  readonly startTimeout: number;
+  readonly requestTimeout: number;
+  readonly pauseAfter: number;
+  readonly stopAfter: number;
+  readonly drainTimeout: number;
+  readonly maxPending: number;
+  /** What all instances together may use until paused ones are stopped early, bytes; `Infinity` for any amount. */
+  readonly memoryBudget: number;
+  readonly onExit: OnExit;
+  readonly trustedProxies: readonly Cidr[];
+  readonly logFormat: LogFormat;
+  readonly logLevel: LogLevel;
+}
+
+/** What the surroundings of the process say; a parameter, so that a test can say otherwise. */
+export interface Surroundings {
+  /** The value of an environment variable. */
+  env(name: string): string | undefined;
+  /** Whether the process runs as root. */
+  readonly root: boolean;
+  /** Whether the log goes to a terminal. */
+  readonly terminal: boolean;
+  /** How much memory there is, in bytes; `Infinity` where that is not known. */
+  memory(): number;
+}
+
+/** The surroundings as they are. */
+export function systemSurroundings(): Surroundings {
+  return {
+    env: (name) => Deno.env.get(name),
+    root: Deno.uid() === 0,
+    terminal: Deno.stderr.isTerminal(),
+    memory: systemMemory,
+  };
+}
+
+/** The machine's memory: proc_meminfo(5); or, where cless itself runs in a container, what that may use: cgroups(7). */
+const MEMORY_FILES = [
+  "/proc/meminfo",
+  "/sys/fs/cgroup/memory.max",
+  "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+];
+
+function systemMemory(): number {
+  try {
+    // Deno reads them for those alone who may do everything. That one of them is missing makes no difference.
+    const { stdout } = new Deno.Command("cat", { args: MEMORY_FILES, stdin: "null", stderr: "null" }).outputSync();
+    return parseMachineMemory(new TextDecoder().decode(stdout)) ?? Infinity;
+  } catch {
+    return Infinity; // there is no such command here
+  }
+}
+
+/** What was given on the command line: texts of a flag with a value, or the state of a switch. */
+export type GivenFlags = ReadonlyMap<string, readonly string[] | boolean>;
+
+/** The environment variable that stands for a flag. */
+export function variableOf(flag: string): string {
+  return `CLESS_${flag.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/**
+ * Makes the settings from flags, environment variables (`CLESS_…`; a flag wins) and defaults.
+ *
+ * @throws {UsageError} When a value is wrong; the message names the flag or variable and what is allowed.
+ */
+export function readConfig(given: GivenFlags, surroundings: Surroundings): Config {
+  /** Every value that was given for a flag; `split` makes several of a variable's text. */
+  const values = <T>(flag: string, parse: (text: string) => T, split: (text: string) => string[]): T[] => {
+    const onCommandLine = given.get(flag);
+    const variable = surroundings.env(variableOf(flag))?.trim();
+    const [source, texts] = Array.isArray(onCommandLine)
+      ? [`--${flag}`, onCommandLine]
+      : [variableOf(flag), variable ? split(variable) : []];
+    return texts.map((text) => {
+      try {
+        return parse(text);
+      } catch (error) {
+        throw new UsageError(`${source}: "${text}" is not allowed: ${messageOf(error)}`);
+      }
+    });
+  };
+  const all = <T>(flag: string, parse: (text: string) => T): T[] =>
+    values(flag, parse, (text) => text.split(/\s*,\s*/));
+  const one = <T>(flag: string, parse: (text: string) => T, fallback: T): T =>
+    values(flag, parse, (text) => [text])[0] ?? fallback;
+  const toggle = (flag: string, fallback: boolean): boolean => {
+    const onCommandLine = given.get(flag);
+    if (typeof onCommandLine === "boolean") return onCommandLine;
+    return one(flag, (text) => choice("true", "false", "1", "0")(text) === "true" || text === "1", fallback);
+  };
+
+  const listen = all("listen", parseEndpoint);
+  const domain = one("domain", parseDomain, undefined);
+  const docker = one("docker", (text) => text, "docker");
+  return Object.freeze({
+    listen: listen.length > 0 ? listen : [{ hostname: "0.0.0.0", port: 80 }],
+    admin: one("admin", parseEndpoint, { hostname: "127.0.0.1", port: 1323 }),
+    adminPublic: toggle("admin-public", false),
+    domain: domain ?? "cless.cloud",
+    domainGiven: domain !== undefined,
+    dataDir: one("data-dir", (text) => text, undefined) ?? defaultDataDir(surroundings),
+    secretKey: surroundings.env("CLESS_SECRET_KEY") || undefined,
+    configFile: one("config", (text) => text, undefined),
+    convention: toggle("convention", true),
+    allowHostPaths: all("allow-host-path", parseAbsolutePath),
+    docker,
+    dockerSettings: docker === "docker" ? dockerSettings(surroundings) : undefined,
+    portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
+    upstream: one("upstream", choice("auto", "direct", "published"), "auto"),
+    forward: one("forward", choice("exact", "fetch"), "exact"),
+    startTimeout: one("start-timeout", parseDuration, 30_000),
+    requestTimeout: one("request-timeout", parseDuration, 300_000),
+    pauseAfter: one("pause-after", parseDuration, 60_000),
+    stopAfter: one("stop-after", parseDuration, 600_000),
+    drainTimeout: one("drain-timeout", parseDuration, 30_000),
+    maxPending: one("max-pending", parseCount, 2000),
+    memoryBudget: one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2),
+    onExit: one("on-exit", choice("stop", "keep"), "stop"),
+    trustedProxies: all("trusted-proxy", parseCidr),
+    logFormat: one("log-format", choice("text", "json"), surroundings.terminal ? "text" : "json"),
+    logLevel: one("log-level", choice("debug", "info", "warning", "error"), "info"),
+  });
+}
+
+/** The folder for the state of a program: https://specifications.freedesktop.org/basedir-spec/latest/ */
+export function defaultDataDir({ env, root }: Surroundings): string {
+  if (root) return "/var/lib/cless";
+  const state = env("XDG_STATE_HOME");
+  const home = state?.startsWith("/") ? state : env("HOME") && `${env("HOME")}/.local/state`;
+  if (!home) {
+    throw new UsageError("neither HOME nor XDG_STATE_HOME is set; say with --data-dir where to keep the state");
+  }
+  return `${home}/cless`;
+}
+
+/**
+ * Where the docker command has its settings; `undefined` where that is up to it, and where the environment says of which
+ * platform its containers are: https://docs.docker.com/reference/cli/docker/#environment-variables
+ */
+function dockerSettings({ env }: Surroundings): string | undefined {
+  if (env("DOCKER_DEFAULT_PLATFORM")) return undefined;
+  const folder = env("DOCKER_CONFIG") || (env("HOME") && `${env("HOME")}/.docker`);
+  return folder?.startsWith("/") ? `${folder}/config.json` : undefined;
+}
+
+function choice<const T extends string>(...allowed: T[]): (text: string) => T {
+  return (text) => {
+    const found = allowed.find((value) => value === text);
+    if (found === undefined) throw new RangeError(`expected ${allowed.join(", ").replace(/, ([^,]*)$/, " or $1")}`);
+    return found;
+  };
+}
+
+function parseCount(text: string): number {
+  const count = /^\d{1,7}$/.test(text) ? Number(text) : NaN;
+  if (!(count >= 1)) throw new RangeError("expected a whole number from 1 to 9999999");
+  return count;
+}
+
+function parsePortRange(text: string): { first: number; last: number } {
+  const [, first = NaN, last = NaN] = /^(\d{1,5})-(\d{1,5})$/.exec(text)?.map(Number) ?? [];
+  if (!(first >= 1 && first <= last && last <= 65535)) {
+    throw new RangeError("expected FIRST-LAST such as 20000-29999, with ports from 1 to 65535");
+  }
+  return { first, last };
+}
+
+function parseAbsolutePath(text: string): string {
+  if (!text.startsWith("/") || /(^|\/)\.\.?(\/|$)/.test(text)) {
+    throw new RangeError("expected an absolute path without . and ..");
+  }
+  return text.replaceAll(/\/+/g, "/").replace(/(?<=.)\/$/, "");
+}
+
+function parseDomain(text: string): string {
+  const hostname = parseHostname(text);
+  if (hostname === undefined || text.includes(":")) throw new RangeError("expected a domain name such as example.org");
+  return hostname.name;
+}

@@ -1,0 +1,254 @@
+import { Adoption } from "./fleet/adoption.ts";
+import { Containers } from "./compose/containers.ts";
+import type { ConfigFile } from "./deploy/config_file.ts";
+import { ControlPlane } from "./compose/control_plane.ts";
+import { adminHostnames } from "./routing/hostnames.ts";
+import { whileItMoves } from "./base/patience.ts";
+import { RequestPath } from "./compose/request_path.ts";
+import type { Config } from "./base/config.ts";
+import { type DataDir, openDataDir } from "./control/data_dir.ts";
+import { HostPaths } from "./deploy/volumes/host_paths.ts";
+import { RevisionEnv } from "./control/secrets/revision_env.ts";
+import { RevisionLauncher } from "./deploy/volumes/revision_launcher.ts";
+import { Secrets } from "./control/secrets/secrets.ts";
+import type { Store } from "./control/store.ts";
+import { DockerCommand, DockerError } from "./docker/command.ts";
+import { findEngine } from "./docker/engine.ts";
+import { isLoopback } from "./model/cidr.ts";
+import type { Endpoint } from "./model/endpoint.ts";
+import { conventionLabel } from "./model/revision.ts";
+import { messageOf, OperatorError } from "./base/errors.ts";
+import { logger } from "./base/log.ts";
+import { atMost, type Clock, systemClock } from "./base/clock.ts";
+import type { InstancePool } from "./pool/instance_pool.ts";
+import type { Container } from "./pool/launcher.ts";
+import type { RequestHead } from "./http/request_head.ts";
+import { Server } from "./http/server.ts";
+import { SqliteStore } from "./sqlite/store.ts";
+
+const log = logger("cless");
+/** How long an engine that removes nothing may keep the program from ending, ms; what it leaves behind goes at the next start. */
+const STOP_PATIENCE_MS = 45_000;
+const ADMIN_PATIENCE_MS = 1000;
+
+/** The whole program: makes every part, starts them in order, and stops them in order. */
+export class Cless {
+  readonly #config: Config;
+  readonly #dataDir: DataDir;
+  readonly #store: Store;
+  readonly #clock: Clock = systemClock;
+  readonly #containers: Containers;
+  readonly #adoption: Adoption;
+  readonly #requests: RequestPath;
+  readonly #control: ControlPlane;
+  /** Missing where only operators declare services. */
+  #configFile: ConfigFile | undefined;
+  readonly #admin: Server;
+
+  private constructor(config: Config, dataDir: DataDir, store: Store, secrets: Secrets) {
+    const clock = this.#clock;
+    this.#config = config;
+    this.#dataDir = dataDir;
+    this.#store = store;
+    const containers = this.#containers = new Containers({
+      config,
+      dataDir,
+      clock,
+      observe: (event) => this.#requests.fleet.apply(event),
+      // Before it is known which containers are of use, each would look like one that belongs to nobody.
+      gap: () => void (this.#adoption.known && this.#requests.reaper.reconcile()),
+    });
+    const env = new RevisionEnv(secrets);
+    const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
+    const launcher = new RevisionLauncher({ launcher: containers.launcher, env, hostPaths, clock });
+    const adoption = this.#adoption = new Adoption({
+      launcher,
+      clock,
+      poolOf: (container) => this.#poolOf(container),
+      found: ({ id }, pool) => launcher.found(id, pool?.revision),
+      patience: config.startTimeout,
+    });
+    const requests: RequestPath = this.#requests = new RequestPath({
+      config,
+      clock,
+      launcher,
+      images: containers.images,
+      listening: () => containers.listening,
+      isDeclared: (name) => control.deployer.has(name),
+      made: (pool) => adoption.hold(pool),
+      stays: (container) => adoption.stays(container),
+      changed: (instance) => control.instanceEvents.changed(instance),
+      answered: (service, status, ms) => control.metrics.requested(service, status, ms),
+      failed: (failure, pool) => control.instanceEvents.revisionFailed(pool.revision, failure),
+      started: (service, createMs, readyMs) => control.metrics.coldStart(service, createMs, readyMs),
+      admin: (request, head, peer) => this.#isForAdmin(head, peer) ? control.api(request, peer) : undefined,
+    });
+    const control: ControlPlane = this.#control = new ControlPlane({
+      config,
+      dataDir,
+      clock,
+      store,
+      secrets,
+      env,
+      hostPaths,
+      launcher,
+      containers,
+      requests,
+      urlOf: (service) => this.urlOf(service),
+    });
+    this.#admin = new Server(
+      config.admin,
+      (request, { remoteAddr }) => control.api(request, remoteAddr.hostname),
+      clock,
+      requests.reserve,
+    );
+  }
+
+  /**
+   * Starts everything; when it resolves, requests are served.
+   *
+   * @throws {OperatorError} When something in the surroundings must be mended first.
+   */
+  static async start(config: Config): Promise<Cless> {
+    const looking = new AbortController();
+    // Its answer takes about as long as all that is opened meanwhile; whatever is wrong there is told first.
+    const engine = findEngine(new DockerCommand(config.docker), { signal: looking.signal });
+    engine.catch(() => {});
+    try {
+      return await Cless.#startWith(config, engine);
+    } finally {
+      looking.abort();
+      await engine.catch(() => {});
+    }
+  }
+
+  static async #startWith(config: Config, engine: Promise<unknown>): Promise<Cless> {
+    const cless = await Cless.#open(config);
+    try {
+      await cless.#start(engine);
+      return cless;
+    } catch (error) {
+      cless.#adoption.stop();
+      await cless.stop();
+      if (error instanceof DockerError) throw new OperatorError(`the Docker engine refuses: ${error.message}`);
+      throw error;
+    }
+  }
+
+  /** Where it listens; with the ports that it got, where none were named. */
+  get endpoints(): { listen: Endpoint[]; admin: Endpoint } {
+    return { listen: this.#requests.servers.map((server) => server.endpoint), admin: this.#admin.endpoint };
+  }
+
+  /** Where the token of the admin API stands. */
+  get tokenFile(): string {
+    return this.#dataDir.tokenFile;
+  }
+
+  /** How many containers are there. */
+  get instances(): number {
+    return this.#requests.fleet.instances().length;
+  }
+
+  /** The labels that local images answer for. */
+  labels(): string[] {
+    if (this.#requests.convention === undefined) return [];
+    return this.#containers.images.names().flatMap((name) => conventionLabel(name) ?? []);
+  }
+
+  /** Where a browser finds a service. */
+  urlOf(service: string): string {
+    const { domain, domainGiven } = this.#config;
+    const { port } = this.#requests.servers[0]!.endpoint;
+    return `http://${service}.${domainGiven ? domain : "localhost"}${port === 80 ? "" : `:${port}`}`;
+  }
+
+  /** Reads the file of `--config` again, where there is one. */
+  async reload(): Promise<void> {
+    await this.#configFile?.reload();
+  }
+
+  /** Stops accepting, lets what is in flight finish for a while, and stops the containers, unless they are to be kept. */
+  async stop(): Promise<void> {
+    const deadline = this.#clock.now() + this.#config.drainTimeout;
+    this.#configFile?.stop();
+    await Promise.all([this.#control.close(), this.#requests.drain()]);
+    this.#adoption.stop();
+    const { fleet } = this.#requests;
+    if (this.#containers.found) {
+      this.#containers.launcher.hurry(deadline - this.#clock.now());
+      await whileItMoves(this.#endContainers(), () => fleet.size, this.#clock, STOP_PATIENCE_MS);
+    }
+    await atMost(this.#admin.shutdown(), this.#clock, ADMIN_PATIENCE_MS);
+    this.#requests[Symbol.dispose]();
+    this.#store[Symbol.dispose]();
+    this.#dataDir[Symbol.dispose]();
+  }
+
+  static async #open(config: Config): Promise<Cless> {
+    await using opened = new AsyncDisposableStack();
+    const dataDir = opened.use(await openDataDir(config.dataDir));
+    const store = opened.use(SqliteStore.open(dataDir.path));
+    const secrets = await Secrets.open(store, { folder: dataDir.path, text: config.secretKey });
+    const cless = new Cless(config, dataDir, store, secrets);
+    if (config.configFile !== undefined) {
+      const { ConfigFile } = await import("./deploy/config_file.ts"); // reading YAML takes much that others do not need
+      cless.#configFile = new ConfigFile(config.configFile, cless.#control.deployer);
+    }
+    opened.move(); // they are its own now
+    return cless;
+  }
+
+  async #start(engine: Promise<unknown>): Promise<void> {
+    const manifest = await this.#configFile?.read();
+    await this.#containers.start(engine);
+    this.#control.load();
+    this.#admin.listen();
+    for (const server of this.#requests.servers) server.listen();
+    this.#requests.reserve.take();
+    this.#adopt();
+    if (manifest !== undefined) this.#configFile?.apply(manifest);
+  }
+
+  /** Takes over what an earlier process has left, and from then on looks after it; requests are served meanwhile. */
+  async #adopt(): Promise<void> {
+    const { activator, reaper } = this.#requests;
+    try {
+      await this.#adoption.run();
+    } catch (error) {
+      log.error("cannot take over all containers", { reason: messageOf(error) }); // the rest goes on all the same
+    }
+    this.#containers.speedUp();
+    if (!this.#adoption.known || activator.draining) return;
+    reaper.start();
+    reaper.reconcile(); // what has ended just when it was taken over was told to nobody
+  }
+
+  /** Stops the containers, or leaves them for the next start. */
+  async #endContainers(): Promise<void> {
+    this.#containers.launcher.outputs.close(); // nobody will ask for what they have written
+    if (this.#config.onExit === "keep") {
+      await Promise.all([this.#requests.starter.settled(), this.#requests.discardSpares()]); // what is to go goes
+      await this.#containers.leave();
+    } else {
+      await this.#requests.stopContainers();
+      await this.#containers.stop();
+    }
+  }
+
+  /** The pool that a container of an earlier process belongs to; `undefined` where it is of no use any more. */
+  #poolOf({ imageId, revision, service }: Container): InstancePool | undefined {
+    if (!this.#control.deployer.has(service)) {
+      return this.#requests.convention?.adopt(service, imageId);
+    }
+    const pool = this.#control.publisher.poolOf(service, revision);
+    return pool !== undefined && pool.revision.imageId === imageId && !pool.full ? pool : undefined;
+  }
+
+  /** Whether the proxy has a request for the admin API: others than this machine would send the token in the clear. */
+  #isForAdmin({ hostname }: RequestHead, peer: string): boolean {
+    const { adminPublic, trustedProxies } = this.#config;
+    if (!adminHostnames(this.#config).includes(hostname.name)) return false;
+    return adminPublic || isLoopback(peer) || trustedProxies.some((range) => range.contains(peer));
+  }
+}

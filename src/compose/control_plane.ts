@@ -1,0 +1,169 @@
+import { type AdminApi, adminApi } from "../admin/api.ts";
+import { Metrics } from "../admin/metrics/metrics.ts";
+import type { Config } from "../base/config.ts";
+import { Attempts } from "../control/access/attempts.ts";
+import { backupFiles } from "../control/backup.ts";
+import { Catalog } from "../deploy/catalog.ts";
+import type { DataDir } from "../control/data_dir.ts";
+import { Deployer } from "../deploy/deployer.ts";
+import { EventLog } from "../control/events/event_log.ts";
+import { InstanceEvents } from "../control/events/instance_events.ts";
+import type { HostPaths } from "../deploy/volumes/host_paths.ts";
+import { InstanceControl } from "../deploy/instance_control.ts";
+import { Publisher } from "../deploy/publisher.ts";
+import type { RevisionEnv } from "../control/secrets/revision_env.ts";
+import type { RevisionLauncher } from "../deploy/volumes/revision_launcher.ts";
+import type { Secrets } from "../control/secrets/secrets.ts";
+import { ServiceLogs } from "../logs/service_logs.ts";
+import type { Store } from "../control/store.ts";
+import { Tokens } from "../control/access/tokens.ts";
+import { envProblem } from "../docker/container_env.ts";
+import { deployImages } from "../docker/images/deploy_images.ts";
+import { ClessError } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
+import type { InstancePool } from "../pool/instance_pool.ts";
+import { tryStart } from "../pool/try_start.ts";
+import type { Containers } from "./containers.ts";
+import { adminHostnames } from "../routing/hostnames.ts";
+import type { RequestPath } from "./request_path.ts";
+
+const DAY_MS = 24 * 3_600_000;
+
+/** What a {@linkcode ControlPlane} works with. */
+export interface ControlPlaneParts {
+  readonly config: Config;
+  readonly dataDir: DataDir;
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly secrets: Secrets;
+  readonly env: RevisionEnv;
+  readonly hostPaths: HostPaths;
+  readonly launcher: RevisionLauncher;
+  readonly containers: Containers;
+  readonly requests: RequestPath;
+  /** Where a browser finds a service. */
+  readonly urlOf: (service: string) => string;
+}
+
+/** All that operators work with: what is declared, what has happened, and the API that they ask. */
+export class ControlPlane {
+  readonly events: EventLog;
+  readonly instanceEvents: InstanceEvents;
+  readonly metrics: Metrics;
+  readonly deployer: Deployer;
+  readonly publisher: Publisher;
+  readonly catalog: Catalog;
+  /** The handler of the admin API. */
+  readonly api: AdminApi;
+  readonly #parts: ControlPlaneParts;
+  readonly #stopping = new AbortController();
+  #stopForgetting: (() => void) | undefined;
+
+  constructor(parts: ControlPlaneParts) {
+    const { clock, config, containers, dataDir, env, hostPaths, launcher, requests, secrets, store } = parts;
+    this.#parts = parts;
+    const { services, fleet } = requests;
+    const { startTimeout, requestTimeout, pauseAfter, stopAfter, drainTimeout } = config;
+    const now = Date.now;
+    const start = (pool: InstancePool, signal: AbortSignal) => tryStart(pool, requests.starter, signal);
+    this.metrics = new Metrics({ fleet, pending: () => pending(requests.pools()) });
+    this.events = new EventLog({ clock, now, stats: () => this.#stats() });
+    this.instanceEvents = new InstanceEvents(this.events);
+    this.publisher = new Publisher({
+      services,
+      limits: { startTimeout, requestTimeout, pauseAfter, stopAfter },
+      env,
+      revisions: (service) => store.revisions(service),
+      newPool: (revision) => requests.newPool(revision),
+      clock,
+      retiring: requests.retiring,
+    });
+    this.deployer = new Deployer({
+      store,
+      publisher: this.publisher,
+      images: deployImages(containers.source),
+      secrets,
+      launcher,
+      drainTimeout,
+      rules: {
+        checkEnv: envProblem,
+        checkHostPath: (path) => hostPaths.problem(path),
+        reservedHostnames: adminHostnames(config),
+        baseDomains: [config.domain, "localhost"],
+      },
+      emit: (type, service, data) => {
+        this.events.emit(type, service, data);
+        if (type === "service.deleted") this.metrics.forget(service);
+      },
+      now,
+      tryStart: start,
+    });
+    this.catalog = new Catalog({ deployer: this.deployer, services });
+    const { convention } = requests;
+    const control = new InstanceControl({
+      services,
+      ...(convention === undefined ? {} : { convention }),
+      tryStart: start,
+      drainTimeout,
+    });
+    const logs = new ServiceLogs({ outputs: containers.launcher.outputs, clock, now });
+    const tokens = new Tokens(store, dataDir.token);
+    this.api = adminApi({
+      catalog: this.catalog,
+      deployer: this.deployer,
+      control,
+      secrets,
+      tokens,
+      rotateOwner: async () => {
+        const token = await dataDir.rotateToken();
+        tokens.setOwner(token);
+        return token;
+      },
+      attempts: new Attempts(clock),
+      history: (service, limit, before) => store.history(service, limit, before),
+      backup: () => backupFiles(store, dataDir.path),
+      fleet,
+      memory: () => containers.memory(),
+      events: this.events,
+      logs,
+      stopping: this.#stopping.signal,
+      metrics: this.metrics,
+      ready: async () => await containers.answers() && !requests.activator.draining,
+      urlOf: parts.urlOf,
+      serves: async (name) => adminHostnames(config).includes(name) || await requests.serves(name),
+      hostnames: [...adminHostnames(config), config.admin.hostname],
+    });
+  }
+
+  /** Publishes what is declared. @throws {StoreUnavailable} */
+  load(): void {
+    this.deployer.load();
+    this.#stopForgetting = this.#parts.clock.every(DAY_MS, () => this.deployer.forgetOld());
+  }
+
+  /** Takes no more changes, ends what is told to clients without end, and calls off the deploys that are on their way. */
+  async close(): Promise<void> {
+    this.#stopForgetting?.();
+    this.#stopping.abort();
+    await this.deployer.close(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 }));
+  }
+
+  #stats(): Record<string, unknown> {
+    const { requests } = this.#parts;
+    const instances = requests.fleet.instances();
+    const states = Map.groupBy(instances, ({ state }) => state);
+    return {
+      services: this.catalog.size,
+      instances: Object.fromEntries([...states].map(([state, those]) => [state, those.length])),
+      inFlight: instances.reduce((sum, { inFlight }) => sum + inFlight, 0),
+      pending: [...pending(requests.pools())].reduce((sum, [, count]) => sum + count, 0),
+    };
+  }
+}
+
+/** How many requests wait, by service. */
+function pending(pools: Iterable<InstancePool>): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { revision: { service }, waiting } of pools) counts.set(service, (counts.get(service) ?? 0) + waiting);
+  return counts;
+}

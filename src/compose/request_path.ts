@@ -1,0 +1,201 @@
+import type { Config } from "../base/config.ts";
+import { parseHostname } from "../model/hostname.ts";
+import type { Revision } from "../model/revision.ts";
+import { ClessError } from "../base/errors.ts";
+import { Activator } from "../routing/activator.ts";
+import { type Clock, pause } from "../base/clock.ts";
+import { Convention, type ImageIndex } from "../routing/convention.ts";
+import { ExactForwarder } from "../http/exact/forwarder.ts";
+import { FetchForwarder } from "../http/fetch_forwarder.ts";
+import { FileReserve } from "../http/file_reserve.ts";
+import { Fleet } from "../fleet/fleet.ts";
+import type { Forwarder } from "../http/forward.ts";
+import type { Instance } from "../pool/instance.ts";
+import { InstancePool, type PoolParts } from "../pool/instance_pool.ts";
+import type { Container, Launcher } from "../pool/launcher.ts";
+import { MemoryBudget } from "../fleet/memory_budget.ts";
+import { Proxy, type ProxyParts } from "../proxy/proxy.ts";
+import { isWell, probe, untilReady } from "../pool/readiness.ts";
+import { Reaper } from "../fleet/reconciler.ts";
+import { RetiringPools } from "../fleet/retiring_pools.ts";
+import { Router } from "../routing/router.ts";
+import { Server } from "../http/server.ts";
+import { ServiceMap } from "../routing/service_map.ts";
+import { Starter, type StarterParts } from "../pool/starter.ts";
+import { UnansweredRequests } from "../http/unanswered_requests.ts";
+import { WaitingRoom } from "../proxy/waiting_page/waiting_room.ts";
+import { WebSocketBridge } from "../http/websocket/bridge.ts";
+import { newInstanceId } from "../pool/instance_id.ts";
+
+const MOST_SWEEPS = 5;
+
+/** What a {@linkcode RequestPath} works with. */
+export interface RequestPathParts
+  extends Pick<ProxyParts, "admin" | "answered">, Pick<StarterParts, "started">, Pick<PoolParts, "failed"> {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly launcher: Launcher;
+  readonly images: ImageIndex;
+  /** Whether the engine's events are being received. */
+  readonly listening: () => boolean;
+  /** Whether somebody has declared a service of that name: then the convention has no say. */
+  readonly isDeclared: (name: string) => boolean;
+  /** Is told of every pool, before a request comes to it. */
+  readonly made: (pool: InstancePool) => void;
+  /** Is told of each new state of an instance, the first included. */
+  readonly changed: (instance: Instance) => void;
+  /** Whether a container that belongs to no instance is not to be removed. */
+  readonly stays: (container: Container) => boolean;
+}
+
+/** All that a request meets on its way, and what looks after the instances that it comes to. */
+export class RequestPath {
+  readonly services = new ServiceMap();
+  readonly fleet = new Fleet();
+  readonly starter: Starter;
+  readonly reaper: Reaper;
+  /** Missing where only declared services are served. */
+  readonly convention: Convention | undefined;
+  readonly activator: Activator;
+  /** The proxy's servers, in the order of `--listen`. */
+  readonly servers: readonly Server[];
+  /** Shared by all servers of the program. */
+  readonly reserve = new FileReserve();
+  /** The pools that no request goes to any more. */
+  readonly retiring: RetiringPools;
+  readonly #parts: RequestPathParts;
+  readonly #router: Router;
+  readonly #unanswered: UnansweredRequests;
+  readonly #forwarder: Forwarder;
+  readonly #websockets: WebSocketBridge;
+
+  constructor(parts: RequestPathParts) {
+    const { admin, answered, clock, config, images, isDeclared, launcher, listening, started, stays } = this.#parts =
+      parts;
+    const { fleet, services } = this;
+    this.#forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
+    this.#websockets = new WebSocketBridge(clock);
+    this.#unanswered = new UnansweredRequests(clock);
+    this.starter = new Starter({
+      launcher,
+      clock,
+      untilReady,
+      forget: (instance) => {
+        fleet.delete(instance);
+        // A request may still be on its way to the address.
+        instance.untilIdle().then(() => launcher.forget(instance.id));
+      },
+      ...(started === undefined ? {} : { started }),
+    });
+    const memory = new MemoryBudget({ launcher, fleet, clock, budget: config.memoryBudget });
+    this.reaper = new Reaper({ launcher, fleet, kept: () => services.kept(), clock, listening, memory, stays });
+    const { startTimeout, requestTimeout, pauseAfter, stopAfter } = config;
+    this.retiring = new RetiringPools((pool) => pool.retire(config.drainTimeout));
+    this.convention = !config.convention ? undefined : new Convention({
+      images,
+      services,
+      isDeclared,
+      limits: { startTimeout, requestTimeout, pauseAfter, stopAfter },
+      newPool: (revision) => this.newPool(revision),
+      retire: (pool) => this.retiring.retire(pool),
+    });
+    this.#router = new Router(services, this.convention);
+    this.activator = new Activator(this.#router, config.maxPending);
+    const proxy = new Proxy({
+      activator: this.activator,
+      waitingRoom: new WaitingRoom(clock),
+      unanswered: this.#unanswered,
+      forwarder: this.#forwarder,
+      websockets: this.#websockets,
+      clock,
+      trustedProxies: config.trustedProxies,
+      requestTimeout,
+      suspect: () => this.reaper.suspect(),
+      admin,
+      ...(answered === undefined ? {} : { answered }),
+    });
+    this.servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, this.reserve));
+  }
+
+  /**
+   * Whether a hostname leads to a service, and is this cless's to answer for: where a domain was named, those below
+   * others are not, unless they are declared. Requests for them are answered all the same.
+   */
+  async serves(name: string): Promise<boolean> {
+    const { domain, domainGiven } = this.#parts.config;
+    const hostname = parseHostname(name);
+    if (hostname === undefined) return false;
+    const isOwn = !domainGiven || hostname.name.endsWith(`.${domain}`) || this.services.hasDomain(hostname.name);
+    if (!isOwn) return false;
+    return await this.#router.resolve(hostname).then(() => true, (error) => {
+      if (error instanceof ClessError && error.code === "unknown_host") return false;
+      throw error;
+    });
+  }
+
+  /** Makes the pool of a revision. */
+  newPool(revision: Revision): InstancePool {
+    const { changed, clock, config, failed, launcher, made } = this.#parts;
+    const pool = new InstancePool(revision, {
+      launcher,
+      starter: this.starter,
+      clock,
+      maxPending: config.maxPending,
+      newId: newInstanceId,
+      spares: this.fleet.spares,
+      probe: async (url, signal) => isWell(await probe(url, signal)),
+      ask: probe,
+      ...(failed === undefined ? {} : { failed }),
+      note: (instance, pool) => {
+        this.fleet.add(instance, pool);
+        instance.onChange = (before) => {
+          if (before === "ready") this.#forwarder.leave(instance.origin);
+          changed(instance);
+        };
+        changed(instance);
+      },
+    });
+    made(pool);
+    return pool;
+  }
+
+  /** Every pool that has an instance or a spare container, or that requests wait in. */
+  pools(): Set<InstancePool> {
+    return this.fleet.pools().union(this.activator.holding());
+  }
+
+  /** Accepts no more requests, lets those in flight finish for a while, and sends the rest away. */
+  async drain(): Promise<void> {
+    const { clock, config } = this.#parts;
+    this.reaper.stop();
+    this.activator.drain();
+    const served = Promise.all(this.servers.map((server) => server.shutdown()));
+    const idle = served.then(() => Promise.all(this.fleet.instances().map((instance) => instance.untilIdle())));
+    const patience = new AbortController();
+    await Promise.race([idle, pause(clock, config.drainTimeout, patience.signal)]);
+    patience.abort();
+    const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
+    for (const pool of this.pools()) pool.refuse(draining);
+    this.#unanswered.abortAll(draining);
+  }
+
+  /** Removes the containers that were made in advance: nobody takes them over. */
+  async discardSpares(): Promise<void> {
+    await Promise.all([...this.fleet.pools()].map(({ warm }) => warm.empty()));
+  }
+
+  /** Stops every container. */
+  async stopContainers(): Promise<void> {
+    await Promise.all([...this.fleet.pools()].map((pool) => pool.retire(0)));
+    await this.retiring.gone();
+    await this.starter.settled();
+    // Whatever is left now belongs to no instance, and goes; an engine under load may need to be asked again.
+    for (let tries = 0; tries < MOST_SWEEPS && !await this.reaper.reconcile(); tries++);
+  }
+
+  [Symbol.dispose](): void {
+    this.reserve.release();
+    this.#forwarder[Symbol.dispose]();
+    this.#websockets[Symbol.dispose]();
+  }
+}

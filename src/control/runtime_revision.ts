@@ -1,0 +1,47 @@
+import type { Limits, Revision } from "../model/revision.ts";
+import type { RevisionRecord } from "./records.ts";
+
+/** The secrets, as far as revisions need them. */
+export interface RevisionSecrets {
+  /** The versions that secrets have now. @throws For the first that there is not. */
+  currentVersions(names: Iterable<string>): Record<string, number>;
+  /** The values for variables, from their secrets' names and versions; rejects where one is gone or cannot be read. */
+  resolve(
+    secretEnv: Readonly<Record<string, string>>,
+    versions: Readonly<Record<string, number>>,
+  ): Promise<Record<string, string>>;
+}
+
+/**
+ * What the containers of a kept revision are started from.
+ *
+ * @param limits For what the template leaves to the program's settings.
+ */
+export function runtimeRevision(record: RevisionRecord, limits: Limits): Revision {
+  const { name, service, template, imageId, imageDigest, secretVersions } = record;
+  const { secretEnv } = template;
+  return Object.freeze({
+    name,
+    service,
+    image: template.image,
+    imageId,
+    ...(imageDigest === undefined ? {} : { imageDigest }),
+    port: template.port,
+    readinessPath: template.readiness.path,
+    startTimeout: template.startTimeout ?? limits.startTimeout,
+    requestTimeout: template.requestTimeout ?? limits.requestTimeout,
+    pauseAfter: template.pauseAfter ?? limits.pauseAfter,
+    stopAfter: template.stopAfter ?? limits.stopAfter,
+    env: template.env,
+    ...(Object.keys(secretEnv).length === 0 ? {} : { secretEnv, secretVersions }),
+    command: template.command,
+    memory: template.memory,
+    cpus: template.cpus,
+    volumes: template.volumes,
+    concurrency: template.concurrency,
+    minInstances: template.minInstances,
+    maxInstances: template.maxInstances,
+    warmPool: template.warmPool,
+    ...(template.liveness === undefined ? {} : { liveness: template.liveness }),
+  });
+}

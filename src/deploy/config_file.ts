@@ -1,0 +1,76 @@
+import { isAbsolute, resolve } from "node:path";
+import { applyManifest, type ApplyResult, readManifest } from "../control/manifest/apply.ts";
+import type { Deployer } from "./deployer.ts";
+import { deployerTarget } from "./deployer_target.ts";
+import { type Manifest, parseManifest } from "../control/manifest/manifest.ts";
+import { ManifestError } from "../control/manifest/manifest_error.ts";
+import { CONFIG_NAME } from "../control/access/tokens.ts";
+import { messageOf, OperatorError } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+
+const log = logger("config-file");
+
+/** The file of `--config`: has the services be what it declares. */
+export class ConfigFile {
+  readonly #path: string;
+  readonly #deployer: Deployer;
+  /** The last application; the next one waits for it. */
+  #applying: Promise<void> = Promise.resolve();
+  readonly #stopping = new AbortController();
+
+  constructor(path: string, deployer: Deployer) {
+    this.#path = isAbsolute(path) ? path : resolve(path);
+    this.#deployer = deployer;
+  }
+
+  /** Reads the file. @throws {OperatorError} Where it cannot be read or is wrong; the message names line and column. */
+  async read(): Promise<Manifest> {
+    const text = await readManifest(this.#path);
+    try {
+      return parseManifest(text, this.#path);
+    } catch (error) {
+      throw error instanceof ManifestError ? new OperatorError(error.message) : error;
+    }
+  }
+
+  /** Has the services be what the file declares, after what is being applied; what came of it is logged. */
+  apply(manifest: Manifest): void {
+    this.#applying = this.#applying.then(() => this.#apply(manifest)).catch((error) => {
+      if (!this.#stopping.signal.aborted) log.error("file not applied", { reason: messageOf(error) });
+    });
+  }
+
+  /** Reads the file again and applies it; one that is wrong is logged, and changes nothing. */
+  async reload(): Promise<void> {
+    try {
+      this.apply(await this.read());
+    } catch (error) {
+      log.error("file not applied", { reason: messageOf(error) });
+    }
+  }
+
+  /** Begins nothing new. */
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  async #apply(manifest: Manifest): Promise<void> {
+    const { signal } = this.#stopping;
+    const target = deployerTarget(this.#deployer, { by: CONFIG_NAME, wait: true, signal });
+    const results = await applyManifest(manifest, this.#path, target, { signal, onResult: logResult });
+    const failed = results.filter(({ error }) => error !== undefined).length;
+    const outcome = { file: this.#path, services: results.length, failed };
+    if (failed === 0) log.info("file applied", outcome);
+    else log.error("file not applied in full", outcome);
+    for (const { name, declaredBy } of this.#deployer.list()) {
+      if (declaredBy !== this.#path || manifest.has(name)) continue;
+      const remedy = `cless delete ${name}, or cless apply --prune -f ${this.#path}`;
+      log.warning("service is not in the file any more, and stays", { service: name, remedy });
+    }
+  }
+}
+
+function logResult({ name, change, error }: ApplyResult): void {
+  if (error !== undefined) log.error("service not applied", { service: name, reason: messageOf(error) });
+  else if (change !== "none") log.info("service applied", { service: name, change });
+}

@@ -1,0 +1,136 @@
+import { type RevisionTemplate, templateText } from "../model/template.ts";
+import { EVERYBODY_WAKES } from "../model/waking.ts";
+import type { DeployPreview } from "../control/deploy_preview.ts";
+import type { RevisionRecord, ServiceChange, ServiceFields, ServiceRecord } from "../control/records.ts";
+import { historyOf, namesOf, prunable, revisionName, type ServiceState } from "../control/service_state.ts";
+import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./traffic_change.ts";
+
+/** How many revisions without traffic or tag are kept where nobody has said otherwise. */
+const REVISION_HISTORY = 20;
+
+/** What a revision consists of. */
+export type Content = Pick<RevisionRecord, "template" | "imageId" | "imageDigest" | "pulled" | "secretVersions">;
+
+/** What is asked for beside the content. */
+export interface DeployWish extends TrafficRequest {
+  readonly service: Partial<ServiceFields>;
+}
+
+/** Who deploys, when, and what was before. */
+export interface DeployContext {
+  readonly name: string;
+  /** As it is; `undefined` where there is no such service. */
+  readonly state: ServiceState | undefined;
+  /** The highest numbers that it ever had. */
+  readonly last: { readonly generation: number; readonly lastNumber: number };
+  /** That of a new revision; higher than all that there were. */
+  readonly number: number;
+  /** Wall-clock time, ms since 1970. */
+  readonly at: number;
+  readonly by: string;
+  /** The file that declares it, where one does; where it is missing, that stays as it is. */
+  readonly declaredBy?: string;
+}
+
+/** What a deploy comes to. */
+export interface DeployPlan {
+  /** The revision that is the latest then. */
+  readonly revision: RevisionRecord;
+  /** What is to be kept; `undefined` where all is so already. */
+  readonly change: ServiceChange | undefined;
+  /** The names of the fields that a new revision has otherwise than the latest. */
+  readonly changed: readonly string[];
+}
+
+/** Works out what a deploy changes. @throws {TrafficError} Where the traffic cannot be as it is asked for. */
+export function planDeploy(context: DeployContext, content: Content, wish: DeployWish): DeployPlan {
+  const { name, state, last, at, by } = context;
+  const latest = state?.revisions.find((revision) => revision.name === state.service.latestRevision);
+  const isNew = latest === undefined || !isSame(latest, content);
+  const lastNumber = isNew ? context.number : last.lastNumber;
+  const revision = isNew ? { name: revisionName(name, lastNumber), service: name, ...content, createdAt: at } : latest;
+  const revisions = isNew ? [...state?.revisions ?? [], revision] : state?.revisions ?? [];
+  const before = state?.service;
+  const traffic = trafficAfter(before, namesOf(revisions), revision.name, wish);
+  const service: ServiceRecord = {
+    name,
+    domains: wish.service.domains ?? before?.domains ?? [],
+    revisionHistory: wish.service.revisionHistory ?? before?.revisionHistory ?? REVISION_HISTORY,
+    wake: wish.service.wake ?? before?.wake ?? EVERYBODY_WAKES,
+    loading: wish.service.loading ?? before?.loading ?? "hold",
+    traffic,
+    previousTraffic: before === undefined ? [] : previousAfter(before, traffic, revision.name),
+    latestRevision: revision.name,
+    lastNumber,
+    generation: last.generation + 1,
+    declaredBy: context.declaredBy ?? before?.declaredBy,
+    createdAt: before?.createdAt ?? at,
+    updatedAt: at,
+  };
+  const changed = isNew && latest !== undefined ? changedFields(latest, content) : [];
+  if (!isNew && before !== undefined && saysTheSame(before, service)) return { revision, change: undefined, changed };
+  return {
+    revision,
+    changed,
+    change: {
+      service,
+      expectedGeneration: before?.generation,
+      ...(isNew ? { addRevision: revision } : {}),
+      removeRevisions: prunable(service, revisions),
+      history: {
+        at,
+        service: name,
+        action: "deploy",
+        by,
+        before: before && historyOf(before),
+        after: { ...historyOf(service), changed },
+      },
+    },
+  };
+}
+
+function isSame(revision: RevisionRecord, content: Content): boolean {
+  return revision.imageId === content.imageId &&
+    templateText(revision.template) === templateText(content.template) &&
+    versionsText(revision) === versionsText(content);
+}
+
+function saysTheSame(a: ServiceRecord, b: ServiceRecord): boolean {
+  return sameTraffic(a.traffic, b.traffic) && a.revisionHistory === b.revisionHistory &&
+    a.declaredBy === b.declaredBy && a.domains.join() === b.domains.join() && a.loading === b.loading &&
+    JSON.stringify(a.wake) === JSON.stringify(b.wake);
+}
+
+/** Names only: the values of variables are no business of history. */
+function changedFields(before: Content, after: Content): string[] {
+  const fields = new Set([...Object.keys(before.template), ...Object.keys(after.template)]);
+  const changed = [...fields].filter((field) => fieldText(before.template, field) !== fieldText(after.template, field));
+  if (before.imageId !== after.imageId) changed.push("imageId");
+  if (versionsText(before) !== versionsText(after)) changed.push("secretVersions");
+  return changed;
+}
+
+function fieldText(template: RevisionTemplate, field: string): string | undefined {
+  const value = template[field as keyof RevisionTemplate];
+  return value === Infinity ? "never" : JSON.stringify(value);
+}
+
+function versionsText({ secretVersions }: Content): string {
+  return JSON.stringify(Object.entries(secretVersions).sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+/** Shows what a plan changes. @param before The service as it is; `undefined` where there is none. */
+export function previewOf(before: ServiceRecord | undefined, plan: DeployPlan, pull: boolean): DeployPreview {
+  const { change, changed, revision } = plan;
+  const after = change?.service ?? before;
+  return {
+    change: change === undefined ? "none" : before === undefined ? "create" : "update",
+    revision: change?.addRevision === undefined ? undefined : revision.name,
+    changed,
+    pull,
+    traffic: { before: before?.traffic ?? [], after: after?.traffic ?? [] },
+    domains: { before: before?.domains ?? [], after: after?.domains ?? [] },
+    revisionHistory: { before: before?.revisionHistory, after: after?.revisionHistory },
+    declaredBy: { before: before?.declaredBy, after: after?.declaredBy },
+  };
+}

@@ -1,0 +1,98 @@
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Fleet } from "./fleet.ts";
+import type { InstancePool } from "../pool/instance_pool.ts";
+import type { Container, Launcher } from "../pool/launcher.ts";
+
+const log = logger("reaper");
+const TICK_MS = 500;
+const RECONCILE_MS = 15_000;
+/** While no events come, the list is all that tells of an end. */
+const RECONCILE_DEAF_MS = 1000;
+const SUSPICION_MS = 1000;
+
+/** What a {@linkcode Reaper} works with. */
+export interface ReaperParts {
+  readonly launcher: Launcher;
+  readonly fleet: Fleet;
+  /** The pools that have instances or spare containers to keep up; missing where none has. */
+  readonly kept?: () => Iterable<InstancePool>;
+  readonly clock: Clock;
+  /** Whether the engine's events are being received. */
+  readonly listening: () => boolean;
+  /** Whether a container that belongs to no instance is not to be removed; missing where all are. */
+  readonly stays?: (container: Container) => boolean;
+  /** Stops paused instances where memory is short; missing for never. */
+  readonly memory?: { tick(): void };
+}
+
+/** Has the pools pause and stop what is idle and keep up what there should be, and now and then holds the engine's list against the instances that there should be. */
+export class Reaper {
+  readonly #parts: ReaperParts;
+  #stopTicking: (() => void) | undefined;
+  #reconciling: Promise<boolean> | undefined;
+  #reconciledAt = -Infinity;
+  /** Those that had instances or spare containers at the last tick. */
+  #before: ReadonlySet<InstancePool> = new Set();
+
+  constructor(parts: ReaperParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins; {@linkcode Reaper.stop} ends it. */
+  start(): void {
+    const { clock } = this.#parts;
+    this.#reconciledAt = clock.now();
+    this.#stopTicking = clock.every(TICK_MS, () => this.#tick());
+  }
+
+  /** Ends the ticking; a comparison that is on its way still ends by itself. */
+  stop(): void {
+    this.#stopTicking?.();
+  }
+
+  /**
+   * Asks the engine for its containers and corrects what is known of them; calls at the same time share one answer.
+   *
+   * @returns Whether that went well.
+   */
+  reconcile(): Promise<boolean> {
+    this.#reconciling ??= this.#reconcile().finally(() => {
+      this.#reconciling = undefined;
+      this.#reconciledAt = this.#parts.clock.now();
+    });
+    return this.#reconciling;
+  }
+
+  /** Has the engine asked soon, since an instance does not answer; how many requests ever notice makes no difference. */
+  suspect(): void {
+    if (this.#parts.clock.now() - this.#reconciledAt >= SUSPICION_MS) this.reconcile();
+  }
+
+  #tick(): void {
+    const { fleet, clock, listening, memory, kept } = this.#parts;
+    const keep = new Set(kept?.());
+    const active = fleet.pools();
+    // A pool that has just lost its last instance still has to forget what that was needed for.
+    for (const pool of active.union(keep).union(this.#before)) pool.tick(keep.has(pool));
+    this.#before = active;
+    memory?.tick();
+    const due = this.#reconciledAt + (listening() ? RECONCILE_MS : RECONCILE_DEAF_MS);
+    if (clock.now() >= due) this.reconcile();
+  }
+
+  async #reconcile(): Promise<boolean> {
+    const { fleet, launcher, stays } = this.#parts;
+    const known = fleet.known();
+    try {
+      const orphans = fleet.reconcile(await launcher.list(), known).filter((container) => !stays?.(container));
+      for (const { id, service, state } of orphans) log.info("container without an instance", { service, id, state });
+      await Promise.all(orphans.map(({ id }) => launcher.remove(id).then(() => launcher.forget(id))));
+      return true;
+    } catch (error) {
+      log.warning("cannot compare the containers with the engine's list", { reason: messageOf(error) });
+      return false;
+    }
+  }
+}

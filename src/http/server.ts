@@ -1,0 +1,103 @@
+import { type Endpoint, formatEndpoint } from "../model/endpoint.ts";
+import { ClessError, messageOf, OperatorError } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import { type Clock, pause } from "../base/clock.ts";
+import type { FileReserve } from "./file_reserve.ts";
+import { AnswerCut } from "./forward.ts";
+import { problem } from "./problem.ts";
+
+const log = logger("server");
+const RETRY_MS = 100;
+
+/** Answers one request. */
+export type Handler = (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => Response | Promise<Response>;
+
+/** The platform would not let cless listen somewhere. */
+export class ListenError extends OperatorError {
+  readonly endpoint: Endpoint;
+
+  constructor(endpoint: Endpoint, cause: unknown) {
+    const reason = cause instanceof Deno.errors.AddrInUse
+      ? "the address is in use"
+      : cause instanceof Deno.errors.PermissionDenied
+      ? "permission denied; ports below 1024 need root"
+      : messageOf(cause);
+    super(`cannot listen on ${formatEndpoint(endpoint)}: ${reason}`, { cause });
+    this.endpoint = endpoint;
+  }
+}
+
+/** Accepts connections on one address, and goes on doing so when the platform's server gives up. */
+export class Server {
+  readonly #handler: Handler;
+  readonly #clock: Clock;
+  readonly #reserve: FileReserve;
+  readonly #stopping = new AbortController();
+  #endpoint: Endpoint;
+  #server: Deno.HttpServer<Deno.NetAddr> | undefined;
+  /** Servers that have stopped accepting, but still answer on the connections that they have. */
+  readonly #exhausted: Deno.HttpServer<Deno.NetAddr>[] = [];
+
+  constructor(endpoint: Endpoint, handler: Handler, clock: Clock, reserve: FileReserve) {
+    this.#endpoint = endpoint;
+    this.#handler = handler;
+    this.#clock = clock;
+    this.#reserve = reserve;
+  }
+
+  /** Where it listens; with the port that it got, where none was named. */
+  get endpoint(): Endpoint {
+    return this.#endpoint;
+  }
+
+  /** @throws {ListenError} When it cannot listen there. */
+  listen(): void {
+    let server: Deno.HttpServer<Deno.NetAddr>;
+    try {
+      server = Deno.serve({
+        hostname: this.#endpoint.hostname,
+        port: this.#endpoint.port,
+        onListen() {},
+        onError: (error) => {
+          if (error instanceof AnswerCut) log.warning("an answer was cut", { reason: error.message });
+          else log.error("a handler has failed", { reason: messageOf(error) });
+          return problem(new ClessError("internal", "cless has failed to handle the request"), {
+            headers: new Headers(),
+          });
+        },
+      }, this.#handler);
+    } catch (error) {
+      throw new ListenError(this.#endpoint, error);
+    }
+    this.#endpoint = { ...this.#endpoint, port: server.addr.port };
+    this.#server = server;
+    server.finished.catch((error) => this.#recover(server, error));
+  }
+
+  /** Stops accepting, and resolves when all that was in flight is answered. */
+  async shutdown(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([this.#server, ...this.#exhausted].map((server) => server?.shutdown().catch(() => {})));
+  }
+
+  /** The platform's server ends for good when there is no file descriptor left for a connection. */
+  async #recover(server: Deno.HttpServer<Deno.NetAddr>, error: unknown): Promise<void> {
+    const where = formatEndpoint(this.#endpoint);
+    log.error("cannot accept connections; trying again", { listen: where, reason: messageOf(error) });
+    this.#server = undefined;
+    this.#exhausted.push(server);
+    this.#reserve.release();
+    for (;;) {
+      await pause(this.#clock, RETRY_MS, this.#stopping.signal);
+      if (this.#stopping.signal.aborted) return;
+      if (!this.#reserve.take()) continue;
+      try {
+        this.listen();
+        log.info("accepting connections again", { listen: where });
+        return;
+      } catch {
+        // Still nothing to be had.
+      }
+    }
+  }
+}

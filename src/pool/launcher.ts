@@ -1,0 +1,82 @@
+import type { Revision } from "../model/revision.ts";
+
+/** What a container is to be started as. */
+export interface Launch {
+  /** The instance's id, which is also the container's name. */
+  readonly id: string;
+  readonly revision: Revision;
+}
+
+/** A container of this cless, as the engine describes it. */
+export interface Container {
+  readonly id: string;
+  readonly service: string;
+  readonly revision: string;
+  readonly imageId: string;
+  readonly state: "created" | "running" | "paused" | "ended";
+  /** For how long it has been up at least, ms; missing where that is not known. */
+  readonly upFor?: number | undefined;
+  /** Where the host reaches the app, such as `http://172.18.0.2:8080`; missing where it cannot. */
+  readonly origin: string | undefined;
+}
+
+/** What a {@linkcode Launcher} throws where the engine does not answer at all: the same may go well in a while. */
+export class EngineAway extends Error {
+  override readonly name = "EngineAway";
+}
+
+/** What a {@linkcode Launcher} throws where somebody has removed the container while it was being started. */
+export class ContainerGone extends Error {
+  override readonly name = "ContainerGone";
+}
+
+/**
+ * Starts and stops containers. Every method may throw when the engine refuses, and {@linkcode EngineAway} where it is away;
+ * `stop` and `remove` do not mind a container that is gone.
+ */
+export interface Launcher {
+  /**
+   * Makes a container and does not start it: {@linkcode launch} with the same id does that.
+   *
+   * @param signal Calls it off, as long as it waits for its turn.
+   * @throws The signal's reason, where it was called off.
+   */
+  create(launch: Launch, signal?: AbortSignal): Promise<void>;
+  /**
+   * Starts a container and resolves as soon as it runs, long before the app in it answers. One that {@linkcode create} has
+   * made is used where it can be; else another one is made in its place.
+   *
+   * @returns Where the host reaches the app.
+   * @throws {ContainerGone} When somebody has removed it meanwhile.
+   */
+  launch(launch: Launch): Promise<{ origin: string }>;
+  /** Freezes a container: its memory stays, its processes do not run. One that is paused already stays so. */
+  pause(id: string): Promise<void>;
+  /** Lets a paused container go on. */
+  resume(id: string): Promise<void>;
+  /** Asks the app to end, waits for that a while, and removes the container. */
+  stop(id: string): Promise<void>;
+  /** Kills and removes the container. */
+  remove(id: string): Promise<void>;
+  /** Gives up the container's address, once nothing is on its way there any more. */
+  forget(id: string): void;
+  /** The last lines of what the app wrote. */
+  output(id: string, lines: number): Promise<string>;
+  /** Every container of this cless, ended ones too. */
+  list(): Promise<Container[]>;
+  /** How much memory each of its containers uses now, in bytes by id; what cannot be told is missing. */
+  memory(): Promise<ReadonlyMap<string, number>>;
+}
+
+/** What has happened to a container. */
+export interface ContainerEvent {
+  /** The container's name. */
+  readonly id: string;
+  readonly what: "paused" | "resumed" | "ended";
+  /** Of a container that has ended, where the engine told it. */
+  readonly exitCode?: number;
+  /** Whether it was killed for memory, where the engine told it. */
+  readonly oom?: boolean;
+  /** Whether somebody has had it stopped or killed, cless itself or another one, where the engine told it. */
+  readonly byHand?: boolean;
+}

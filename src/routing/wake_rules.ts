@@ -1,0 +1,57 @@
+import type { WakeExceptions } from "../model/waking.ts";
+import { ClessError } from "../base/errors.ts";
+
+/** Tells whose requests wake a service. */
+export class WakeRules {
+  readonly #userAgents: readonly string[];
+  readonly #paths: readonly string[];
+
+  constructor({ userAgents, paths }: WakeExceptions) {
+    this.#userAgents = userAgents.map((part) => part.toLowerCase());
+    this.#paths = paths;
+  }
+
+  /**
+   * Whether a request is from one of those who wake it.
+   *
+   * @param userAgent What the client calls itself, if it does.
+   * @param target Path and query, as they came.
+   */
+  mayWake(userAgent: string | null, target: string): boolean {
+    return !this.#isNamed(userAgent) && !this.#isBelow(target);
+  }
+
+  #isNamed(userAgent: string | null): boolean {
+    if (this.#userAgents.length === 0 || userAgent === null) return false;
+    const name = userAgent.toLowerCase();
+    return this.#userAgents.some((part) => name.includes(part));
+  }
+
+  #isBelow(target: string): boolean {
+    if (this.#paths.length === 0) return false;
+    const path = pathOf(target);
+    return this.#paths.some((prefix) => {
+      if (path === prefix) return true;
+      // Everything is below the root: it stands for its own page, or nobody at all would wake the service.
+      if (prefix === "/") return false;
+      return path.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`);
+    });
+  }
+}
+
+/**
+ * The refusal of a request that does not wake its service, and for which there is no instance.
+ *
+ * @param ready Whether there are instances, and each has all the requests that it takes at once.
+ */
+export function notWoken(ready: boolean): ClessError {
+  return ready
+    ? new ClessError("overloaded", "The service has no room for this request now", { retryAfterS: 1 })
+    : new ClessError("asleep", "The service is asleep, and this request does not wake it", { retryAfterS: 60 });
+}
+
+/** A target without its query. */
+export function pathOf(target: string): string {
+  const query = target.indexOf("?");
+  return query === -1 ? target : target.slice(0, query);
+}

@@ -1,0 +1,271 @@
+import { assert, assertEquals, assertMatch, assertThrows, fail } from "@std/assert";
+import { SERVE_FLAGS } from "../../src/cli/serve_flags.ts";
+import {
+  type Config,
+  type Forward,
+  type GivenFlags,
+  readConfig,
+  type Surroundings,
+  systemSurroundings,
+  variableOf,
+} from "../../src/base/config.ts";
+import { UsageError } from "../../src/base/errors.ts";
+import { FORWARDERS } from "../support/forwarders.ts";
+import { noRun } from "../support/permissions.ts";
+
+type Flags = Record<string, string | string[] | boolean>;
+
+/** Reads the settings from flags, variables and what else is around. */
+function read(flags: Flags = {}, variables: Record<string, string> = {}, around: Partial<Surroundings> = {}): Config {
+  const given: GivenFlags = new Map(
+    Object.entries(flags).map(([flag, value]) => [flag, typeof value === "string" ? [value] : value]),
+  );
+  return readConfig(given, {
+    env: (name) => variables[name],
+    root: true,
+    terminal: false,
+    memory: () => 8e9 + 1,
+    ...around,
+  });
+}
+
+/** The ranges of a setting as what they hold, since they are objects of their own kind. */
+function plain(config: Config) {
+  const { trustedProxies, ...rest } = config;
+  return { ...rest, trustedProxies: trustedProxies.map((range) => range.contains("10.1.2.3")) };
+}
+
+const DEFAULTS = plain(read());
+
+/** How requests are sent unless somebody says otherwise, and the other way. */
+const FORWARD: Forward = "exact";
+const [OTHER_FORWARD] = FORWARDERS.filter((forward) => forward !== FORWARD) as [Forward];
+
+/** For each flag: a value other than the default's, and what the settings are with it. */
+const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]> = {
+  "listen": ["127.0.0.1:8080", { listen: [{ hostname: "127.0.0.1", port: 8080 }] }],
+  "admin": ["[::1]:99", { admin: { hostname: "::1", port: 99 } }],
+  "admin-public": ["true", { adminPublic: true }],
+  "domain": ["Example.ORG.", { domain: "example.org", domainGiven: true }],
+  "trusted-proxy": ["10.0.0.0/8", { trustedProxies: [true] }],
+  "config": ["/etc/cless.yaml", { configFile: "/etc/cless.yaml" }],
+  "convention": ["false", { convention: false }],
+  "allow-host-path": ["/srv//data/", { allowHostPaths: ["/srv/data"] }],
+  "start-timeout": ["1500ms", { startTimeout: 1500 }],
+  "request-timeout": ["0", { requestTimeout: Infinity }],
+  "pause-after": ["90s", { pauseAfter: 90_000 }],
+  "stop-after": ["1h", { stopAfter: 3_600_000 }],
+  "drain-timeout": ["5s", { drainTimeout: 5000 }],
+  "memory-budget": ["2g", { memoryBudget: 2 * 1024 ** 3 }],
+  "on-exit": ["keep", { onExit: "keep" }],
+  "max-pending": ["7", { maxPending: 7 }],
+  "data-dir": ["/srv/cless", { dataDir: "/srv/cless" }],
+  "docker": ["/opt/bin/docker", { docker: "/opt/bin/docker" }],
+  "upstream": ["published", { upstream: "published" }],
+  "forward": [OTHER_FORWARD, { forward: OTHER_FORWARD }],
+  "port-range": ["1-65535", { portRange: { first: 1, last: 65535 } }],
+  "log-format": ["text", { logFormat: "text" }],
+  "log-level": ["debug", { logLevel: "debug" }],
+};
+
+Deno.test("without flags and variables the defaults hold", () => {
+  assertEquals(DEFAULTS, {
+    listen: [{ hostname: "0.0.0.0", port: 80 }],
+    admin: { hostname: "127.0.0.1", port: 1323 },
+    adminPublic: false,
+    domain: "cless.cloud",
+    domainGiven: false,
+    dataDir: "/var/lib/cless",
+    secretKey: undefined,
+    configFile: undefined,
+    convention: true,
+    allowHostPaths: [],
+    docker: "docker",
+    dockerSettings: undefined,
+    portRange: { first: 20000, last: 29999 },
+    upstream: "auto",
+    forward: FORWARD,
+    startTimeout: 30_000,
+    requestTimeout: 300_000,
+    pauseAfter: 60_000,
+    stopAfter: 600_000,
+    drainTimeout: 30_000,
+    maxPending: 2000,
+    memoryBudget: 4e9,
+    onExit: "stop",
+    trustedProxies: [],
+    logFormat: "json",
+    logLevel: "info",
+  });
+});
+
+Deno.test("every flag of serve has a setting, and the other way round", () => {
+  assertEquals(SERVE_FLAGS.map((flag) => flag.name).sort(), Object.keys(SETTINGS).sort());
+  const covered = Object.values(SETTINGS).flatMap(([, setting]) => Object.keys(setting));
+  // A flag can be seen in the list of processes by everybody.
+  assertEquals([...covered, "dockerSettings", "secretKey"].sort(), Object.keys(DEFAULTS).sort());
+});
+
+Deno.test("the secrets' key comes from a variable only", () => {
+  assertEquals(read({}, { CLESS_SECRET_KEY: "a key" }).secretKey, "a key");
+  assertEquals(read({}, { CLESS_SECRET_KEY: "" }).secretKey, undefined);
+});
+
+Deno.test("the docker command's settings are where it has them itself, and of no use where it does more", () => {
+  const settings = (env: Record<string, string>, given = {}) => read(given, env).dockerSettings;
+  assertEquals(settings({ HOME: "/home/ann", DOCKER_CONFIG: "" }), "/home/ann/.docker/config.json");
+  assertEquals(settings({ HOME: "/home/ann", DOCKER_CONFIG: "/etc/docker-cli" }), "/etc/docker-cli/config.json");
+  assertEquals(settings({ HOME: "/home/ann", CLESS_DOCKER: "docker" }), "/home/ann/.docker/config.json");
+  for (const more of [{ DOCKER_CONFIG: "relative" }, { DOCKER_DEFAULT_PLATFORM: "linux/arm64" }, { HOME: "" }]) {
+    assertEquals(settings({ HOME: "/home/ann", ...more }), undefined);
+  }
+  assertEquals(settings({ HOME: "/home/ann" }, { docker: "/usr/bin/docker" }), undefined);
+});
+
+Deno.test("every flag that can be repeated makes a list, and no other one does", () => {
+  for (const { name, repeatable = false } of SERVE_FLAGS) {
+    const setting = Object.values(SETTINGS[name]![1])[0];
+    assertEquals(Array.isArray(setting), repeatable, name);
+  }
+});
+
+for (const [flag, [text, setting]] of Object.entries(SETTINGS)) {
+  const toggles = SERVE_FLAGS.find(({ name }) => name === flag)?.value === undefined;
+
+  Deno.test(`--${flag} and ${variableOf(flag)} set the same thing`, () => {
+    assertEquals(plain(read({ [flag]: toggles ? text === "true" : text })), { ...DEFAULTS, ...setting });
+    assertEquals(plain(read({}, { [variableOf(flag)]: text })), { ...DEFAULTS, ...setting });
+  });
+
+  Deno.test(`--${flag} wins over ${variableOf(flag)}, even over a wrong one`, () => {
+    const given = { [flag]: toggles ? text === "true" : text };
+    assertEquals(plain(read(given, { [variableOf(flag)]: "\0" })), { ...DEFAULTS, ...setting });
+  });
+}
+
+Deno.test("an empty variable says nothing", () => {
+  const variables = Object.fromEntries(Object.keys(SETTINGS).map((flag) => [variableOf(flag), ""]));
+  assertEquals(plain(read({}, variables)), DEFAULTS);
+  const blank = Object.fromEntries(Object.keys(SETTINGS).map((flag) => [variableOf(flag), " "]));
+  assertEquals(plain(read({}, blank)), DEFAULTS);
+});
+
+Deno.test("a variable lists several values with commas, where the flag can be repeated", () => {
+  const config = read({}, { CLESS_LISTEN: "a:1, [::]:2,:3", CLESS_TRUSTED_PROXY: "10.0.0.0/8,::1" });
+  assertEquals(config.listen.map(({ hostname }) => hostname), ["a", "::", "0.0.0.0"]);
+  assertEquals(config.trustedProxies.length, 2);
+});
+
+Deno.test("a comma in the variable of a single value is part of it", () => {
+  assertEquals(read({}, { CLESS_DATA_DIR: "/srv/a,b", CLESS_DOCKER: "x,y" }).dataDir, "/srv/a,b");
+  assertEquals(
+    assertThrows(() => read({}, { CLESS_ADMIN: "a:1,b:2" }), UsageError).message,
+    'CLESS_ADMIN: "a:1,b:2" is not allowed: expected HOST:PORT such as 127.0.0.1:8080 or [::]:80, with a port from 0 to 65535',
+  );
+});
+
+Deno.test("a switch's variable is true or false, or 1 or 0", () => {
+  const convention = (text: string) => read({}, { CLESS_CONVENTION: text }).convention;
+  assertEquals(["true", "1", "false", "0"].map(convention), [true, true, false, false]);
+  assertEquals(
+    assertThrows(() => convention("yes"), UsageError).message,
+    'CLESS_CONVENTION: "yes" is not allowed: expected true, false, 1 or 0',
+  );
+});
+
+/** Wrong values, and what the message says is allowed. */
+const WRONG: [flag: string, text: string, allowed: RegExp][] = [
+  ["listen", "80", /^expected HOST:PORT such as .*, with a port from 0 to 65535$/],
+  ["listen", "127.0.0.1:99999", /a port from 0 to 65535$/],
+  ["admin", "a:b", /^expected HOST:PORT/],
+  ["domain", "exa mple", /^expected a domain name such as example\.org$/],
+  ["domain", "10.0.0.1", /^expected a domain name/],
+  ["domain", "a.org:80", /^expected a domain name/],
+  ["domain", "-a.org", /^expected a domain name/],
+  ["trusted-proxy", "10.0.0.0/33", /^expected an address or a range such as/],
+  ["start-timeout", "-1s", /^expected a duration such as 250ms, 30s, 5m or 1h \(at most 24 days\), or 0 for never$/],
+  ["request-timeout", "30", /^expected a duration/],
+  ["stop-after", "", /^expected a duration/],
+  ["drain-timeout", "100d", /^expected a duration/],
+  ["max-pending", "0", /^expected a whole number from 1 to 9999999$/],
+  ["max-pending", "1.5", /^expected a whole number/],
+  ["max-pending", "10000000", /^expected a whole number/],
+  ["allow-host-path", "data", /^expected an absolute path without \. and \.\.$/],
+  ["allow-host-path", "/srv/../etc", /^expected an absolute path/],
+  ["upstream", "Direct", /^expected auto, direct or published$/],
+  ["forward", "Exact", /^expected exact or fetch$/],
+  ["port-range", "20000", /^expected FIRST-LAST such as 20000-29999, with ports from 1 to 65535$/],
+  ["port-range", "0-1", /^expected FIRST-LAST/],
+  ["port-range", "2-1", /^expected FIRST-LAST/],
+  ["port-range", "1-65536", /^expected FIRST-LAST/],
+  ["memory-budget", "1.5g", /^expected a size such as 512k/],
+  ["on-exit", "Keep", /^expected stop or keep$/],
+  ["log-format", "xml", /^expected text or json$/],
+  ["log-level", "INFO", /^expected debug, info, warning or error$/],
+];
+
+Deno.test("a wrong value is refused in one line that names the flag or variable, and says what is allowed", () => {
+  for (const [flag, text, allowed] of WRONG) {
+    for (const source of [`--${flag}`, ...text === "" ? [] : [variableOf(flag)]]) {
+      const refuse = () => source.startsWith("--") ? read({ [flag]: text }) : read({}, { [source]: text });
+      const { message } = assertThrows(refuse, UsageError);
+      const start = `${source}: "${text}" is not allowed: `;
+      assertEquals(message.slice(0, start.length), start);
+      assertMatch(message.slice(start.length), allowed);
+    }
+  }
+});
+
+Deno.test("a wrong value among good ones is the one that is named", () => {
+  const { message } = assertThrows(() => read({ listen: ["a:1", "b"] }), UsageError);
+  assertEquals(message.startsWith('--listen: "b" is not allowed'), true);
+});
+
+Deno.test("settings cannot be changed", () => {
+  const config = read();
+  assert(Object.isFrozen(config));
+  assertThrows(() => Object.assign(config, { maxPending: 1 }), TypeError);
+});
+
+Deno.test("the state of a program that is not root's goes where the XDG specification says", () => {
+  const dataDir = (variables: Record<string, string>) => read({}, variables, { root: false }).dataDir;
+  assertEquals(dataDir({ HOME: "/home/ann" }), "/home/ann/.local/state/cless");
+  assertEquals(dataDir({ HOME: "/home/ann", XDG_STATE_HOME: "/state" }), "/state/cless");
+  assertEquals(dataDir({ HOME: "/home/ann", XDG_STATE_HOME: "" }), "/home/ann/.local/state/cless");
+  assertEquals(dataDir({ XDG_STATE_HOME: "/state" }), "/state/cless");
+  // "If an implementation encounters a relative path … it should consider the path invalid and ignore it."
+  assertEquals(dataDir({ HOME: "/home/ann", XDG_STATE_HOME: "state" }), "/home/ann/.local/state/cless");
+});
+
+Deno.test("root's state goes to /var/lib, whatever the variables say", () => {
+  assertEquals(read({}, { HOME: "/root", XDG_STATE_HOME: "/state" }).dataDir, "/var/lib/cless");
+});
+
+Deno.test("somebody without a home has to say where the state goes", () => {
+  const { message } = assertThrows(() => read({}, {}, { root: false }), UsageError);
+  assertEquals(message, "neither HOME nor XDG_STATE_HOME is set; say with --data-dir where to keep the state");
+  assertEquals(read({ "data-dir": "x" }, {}, { root: false }).dataDir, "x");
+});
+
+Deno.test("on a terminal the log is for people", () => {
+  assertEquals(read({}, {}, { terminal: true }).logFormat, "text");
+  assertEquals(read({ "log-format": "json" }, {}, { terminal: true }).logFormat, "json");
+});
+
+Deno.test("the memory budget follows the machine, and can be none", () => {
+  assertEquals(read({}, {}, { memory: () => Infinity }).memoryBudget, Infinity);
+  for (const none of ["0", "0g", "00"]) assertEquals(read({ "memory-budget": none }).memoryBudget, Infinity);
+  // What was said needs no look at the machine.
+  const memory = (): number => fail();
+  assertEquals(read({ "memory-budget": "1g" }, {}, { memory }).memoryBudget, 1024 ** 3);
+  assertThrows(() => read({ "memory-budget": "8" }), UsageError, "expected at least 1m, not 8 bytes");
+});
+
+Deno.test({ name: "the machine tells how much memory it has", ignore: noRun || Deno.build.os !== "linux" }, () => {
+  const bytes = systemSurroundings().memory();
+  assert(Number.isSafeInteger(bytes) && bytes > 64 * 1024 ** 2, `${bytes}`);
+});
+
+Deno.test("a variable's name is made from its flag's", () => {
+  assertEquals(variableOf("trusted-proxy"), "CLESS_TRUSTED_PROXY");
+});

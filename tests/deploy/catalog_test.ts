@@ -1,0 +1,136 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { Catalog } from "../../src/deploy/catalog.ts";
+import { EVERYBODY_WAKES } from "../../src/model/waking.ts";
+import { canonicalTemplate } from "../../src/model/template.ts";
+import { LATEST } from "../../src/model/traffic.ts";
+import { ConventionService } from "../../src/routing/convention_service.ts";
+import { ClessError } from "../../src/base/errors.ts";
+import { settle } from "../support/fake_clock.ts";
+import { never, newRevision } from "../support/kit.ts";
+import { AT_ONCE, input, newScene } from "./deployer_kit.ts";
+
+/** A scene with a catalog, and with a service that was found by its image. */
+function newCatalog() {
+  const scene = newScene();
+  const { deployer, kit, services } = scene;
+  const found = (name: string, imageId = "sha256:0123456789abcdef") => {
+    const service = new ConventionService(name, kit.newPool(newRevision(imageId, name)), () => {});
+    services.put(service);
+    return service;
+  };
+  return { ...scene, found, catalog: new Catalog({ deployer, services }) };
+}
+
+Deno.test("services that were declared and those that were found are listed by name", async () => {
+  const { catalog, deployer, found } = newCatalog();
+  assertEquals([[...catalog.after("")], catalog.size], [[], 0]);
+  found("bare");
+  await deployer.deploy("app", input("one", { service: { domains: ["a.example"], revisionHistory: 3 } }), {
+    ...AT_ONCE,
+    declaredBy: "cless.yaml",
+  });
+  const { service } = deployer.get("app")!;
+  assertEquals(catalog.get("app"), {
+    name: "app",
+    domains: ["a.example"],
+    latestRevision: "app-00001",
+    traffic: [{ revision: LATEST, percent: 100 }],
+    generation: 1,
+    convention: false,
+    revisionHistory: 3,
+    wake: EVERYBODY_WAKES,
+    loading: "hold",
+    declaredBy: "cless.yaml",
+    createdAt: service.createdAt,
+    updatedAt: service.updatedAt,
+  });
+  assertEquals([...catalog.after("")].map(({ name, convention }) => [name, convention]), [["app", false], [
+    "bare",
+    true,
+  ]]);
+  assertEquals(catalog.size, 2);
+});
+
+Deno.test("a service that was found has one revision, and no generation", () => {
+  const { catalog, found, kit } = newCatalog();
+  const bare = found("bare");
+  const { createdAt, updatedAt, ...view } = catalog.get("bare")!;
+  assertEquals([createdAt, updatedAt], [bare.createdAt.getTime(), bare.updatedAt.getTime()]);
+  assertEquals(view, {
+    name: "bare",
+    domains: [],
+    latestRevision: "bare-0123456789ab",
+    traffic: [{ revision: LATEST, percent: 100 }],
+    generation: undefined,
+    convention: true,
+    revisionHistory: undefined,
+    wake: undefined,
+    loading: undefined,
+    declaredBy: undefined,
+  });
+  const [revision, ...others] = catalog.revisions("bare")!;
+  assertEquals([revision!.name, revision!.percent, revision!.latest, others], ["bare-0123456789ab", 100, true, []]);
+  assertEquals(revision!.template, canonicalTemplate({ image: "bare-docker", pullPolicy: "never" }));
+  bare.roll(kit.newPool(newRevision("sha256:fedcba9876543210", "bare")));
+  assertEquals(catalog.get("bare")!.latestRevision, "bare-fedcba987654");
+});
+
+Deno.test("of a revision with a warm pool it is told how many containers are made, and of no other one", async () => {
+  const { catalog, deployer, services } = newCatalog();
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  await deployer.deploy("app", input("one", { warmPool: 2 }), AT_ONCE);
+  const spares = () => catalog.revisions("app")!.map(({ spares }) => spares);
+  assertEquals(spares(), [0, undefined]);
+  services.get("app")!.pools()[0]!.tick(true);
+  await settle();
+  assertEquals(spares(), [1, undefined]);
+});
+
+Deno.test("revisions are listed newest first, each with its share and its tag", async () => {
+  const { catalog, deployer } = newCatalog();
+  await deployer.deploy("app", input("one", { env: { KEY: "value" } }), AT_ONCE);
+  await deployer.deploy("app", input("two", { traffic: 25, tag: "next" }), AT_ONCE);
+  await deployer.deploy("app", input("three", { traffic: 0 }), AT_ONCE);
+  assertEquals(catalog.revisions("app")!.map(({ name, percent, tag, latest }) => [name, percent, tag, latest]), [
+    ["app-00003", 0, undefined, true],
+    ["app-00002", 25, "next", false],
+    ["app-00001", 75, undefined, false],
+  ]);
+  const [first] = catalog.revisions("app")!.slice(-1);
+  assertEquals([first!.imageId, first!.template.env], ["sha256:one", { KEY: "value" }]);
+});
+
+Deno.test("a revision that fails says why, with what its app wrote, and for how long it is left alone", async () => {
+  const { catalog, deployer, found, kit, publisher } = newCatalog();
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  const pools = [publisher.poolOf("app", "app-00001")!, found("bare").latest];
+  kit.launcher.written = "no config\r\nbye\n";
+  for (const pool of pools) {
+    const { name, service } = pool.revision;
+    const last = () => catalog.revisions(service)!.find((revision) => revision.name === name)!.failure;
+    assertEquals(last(), undefined);
+    for (let n = 1; n <= 3; n++) {
+      const held = assertRejects(() => pool.hold(never()), ClessError);
+      (await kit.launcher.nextLaunch()).fail(new Error("exec format error"));
+      await held;
+      await kit.starter.settled();
+    }
+    const { at, ...failure } = last()!;
+    const output = ["no config", "bye"];
+    assertEquals(failure, { reason: "exec format error", output, count: 3, retryInMs: 500 });
+    assertEquals(at, pool.failure!.at.getTime());
+    await kit.clock.advance(500);
+    assertEquals(last()!.retryInMs, 0);
+  }
+});
+
+Deno.test("a service that is not there is nowhere, and one that is declared is listed once", async () => {
+  const { catalog, deployer, found } = newCatalog();
+  assertEquals([catalog.get("app"), catalog.revisions("app")], [undefined, undefined]);
+  found("app");
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  assertEquals([...catalog.after("")].map(({ name, convention }) => [name, convention]), [["app", false]]);
+  assertEquals(catalog.size, 1);
+  await deployer.delete("app", { by: "ci" });
+  assertEquals([[...catalog.after("")], catalog.revisions("app")], [[], undefined]);
+});

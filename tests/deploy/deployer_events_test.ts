@@ -1,0 +1,101 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ImageUnavailable, RevisionFailed } from "../../src/control/deploy_error.ts";
+import { StoreUnavailable } from "../../src/control/store.ts";
+import { LATEST } from "../../src/model/traffic.ts";
+import { ClessError } from "../../src/base/errors.ts";
+import { settle } from "../support/fake_clock.ts";
+import { AT_ONCE, input, newScene, type Scene, WAITING } from "./deployer_kit.ts";
+
+const BY = { by: "ci" };
+
+/** What was told since the last time, in the order in which it was. */
+function told({ events }: Scene): string[] {
+  return events.splice(0).map(([type, service, data]) => `${type} ${service} ${JSON.stringify(data)}`);
+}
+
+Deno.test("every change of a service is told once it can be seen", async () => {
+  const scene = newScene();
+  const { deployer } = scene;
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  assertEquals(told(scene), [
+    'service.created app {"revision":"app-00001"}',
+    'traffic.changed app {"traffic":[{"revision":"app-00001","percent":100}]}',
+  ]);
+  await deployer.deploy("app", input("two", { traffic: 0, env: { KEY: "hunter2" } }), AT_ONCE);
+  assertEquals(told(scene), [
+    'service.changed app {"revision":"app-00002","changed":["image","env","imageId"]}',
+  ]);
+  await deployer.deploy("app", input("two", { env: { KEY: "hunter2" }, service: { domains: ["a.example"] } }), AT_ONCE);
+  assertEquals(told(scene), ['service.changed app {"revision":"app-00002","changed":["domains"]}']);
+  await deployer.setTraffic("app", [{ revision: LATEST, percent: 100, tag: "new" }], BY);
+  assertEquals(told(scene), [
+    'traffic.changed app {"traffic":[{"revision":"app-00002","percent":100,"tag":"new"}]}',
+  ]);
+  await deployer.rollback("app", BY);
+  assertEquals(told(scene).length, 1);
+  await deployer.setTraffic("app", [{ revision: LATEST, percent: 100 }], BY);
+  await deployer.deleteRevision("app", "app-00001", BY);
+  assertEquals(told(scene).slice(1), ['revision.deleted app {"revision":"app-00001"}']);
+  await deployer.deploy("app", input("two", { env: { KEY: "hunter2" } }), AT_ONCE);
+  assertEquals(told(scene), []);
+  await deployer.deploy("app", input("three", { service: { revisionHistory: 0 } }), AT_ONCE);
+  await deployer.deploy("app", input("four"), AT_ONCE);
+  assertEquals(told(scene).filter((event) => event.startsWith("revision")), [
+    'revision.deleted app {"revision":"app-00002"}',
+  ]);
+  await deployer.delete("app", BY);
+  assertEquals(told(scene), ["service.deleted app {}"]);
+});
+
+Deno.test("a start on trial is told, and how it ends", async () => {
+  const scene = newScene();
+  const { deployer, trials } = scene;
+  const good = deployer.deploy("app", input("one"), WAITING);
+  await settle();
+  assertEquals(told(scene), ['revision.starting app {"revision":"app-00001"}']);
+  trials[0]!.succeed();
+  await good;
+  assertEquals(told(scene)[0], 'revision.ready app {"revision":"app-00001"}');
+  const bad = deployer.deploy("app", input("two"), WAITING);
+  await settle();
+  const cause = new ClessError("start_failed", "for the public", { detail: "exited with code 3" });
+  trials[1]!.fail(Object.assign(cause, { output: "line 1\r\nline 2\n\n" }));
+  const error = await assertRejects(() => bad, RevisionFailed);
+  assertEquals([error.reason, error.output], ["exited with code 3", ["line 1", "line 2"]]);
+  assertEquals(told(scene), [
+    'revision.starting app {"revision":"app-00002"}',
+    'revision.failed app {"revision":"app-00002","reason":"exited with code 3","output":["line 1","line 2"]}',
+  ]);
+  const given = new AbortController();
+  const gone = deployer.deploy("app", input("two"), { ...WAITING, signal: given.signal });
+  await settle();
+  given.abort(new Error("given up"));
+  trials[2]!.fail(new Error("stopped"));
+  await assertRejects(() => gone, Error, "given up");
+  assertEquals(told(scene)[1], 'revision.failed app {"revision":"app-00003","reason":"given up","output":[]}');
+});
+
+Deno.test("a pull is told as it goes on", async () => {
+  const scene = newScene({
+    images: {
+      resolve: (_name, _policy, { onProgress }) => {
+        onProgress?.({ status: "Pulling from acme/shop", done: 0, total: 0 });
+        onProgress?.({ status: "Pull complete", done: 1, total: 2, layer: "0123456789ab" });
+        return Promise.reject(new ImageUnavailable("the registry does not answer", { reason: "unreachable" }));
+      },
+    },
+  });
+  const error = await assertRejects(() => scene.deployer.deploy("app", input("shop"), WAITING), ImageUnavailable);
+  assertEquals([error.reason, error.output], ["unreachable", []]);
+  assertEquals(told(scene), [
+    'revision.pulling app {"image":"shop","done":0,"total":0,"status":"Pulling from acme/shop"}',
+    'revision.pulling app {"image":"shop","done":1,"total":2,"status":"Pull complete","layer":"0123456789ab"}',
+  ]);
+});
+
+Deno.test("what did not happen is not told", async () => {
+  const scene = newScene();
+  scene.store.failure = new StoreUnavailable("the disk is full");
+  await assertRejects(() => scene.deployer.deploy("app", input("one"), AT_ONCE), StoreUnavailable);
+  assertEquals(told(scene), []);
+});

@@ -1,0 +1,195 @@
+import { Deployer, type DeployerParts } from "../../src/deploy/deployer.ts";
+import type { DeployInput, DeployOptions } from "../../src/deploy/deploys.ts";
+import type { EventType } from "../../src/control/events/event_type.ts";
+import { Publisher } from "../../src/deploy/publisher.ts";
+import { HostPaths } from "../../src/deploy/volumes/host_paths.ts";
+import { RevisionEnv } from "../../src/control/secrets/revision_env.ts";
+import { RevisionLauncher } from "../../src/deploy/volumes/revision_launcher.ts";
+import type { TemplateInput } from "../../src/model/template.ts";
+import { parseHostname } from "../../src/model/hostname.ts";
+import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import { RetiringPools } from "../../src/fleet/retiring_pools.ts";
+import { ServiceMap } from "../../src/routing/service_map.ts";
+import { FakeStore } from "../support/fake_store.ts";
+import { type Kit, newKit } from "../support/kit.ts";
+import { loaded } from "../support/loaded.ts";
+
+/** A start on trial that the test decides about. */
+export interface Trial {
+  readonly pool: InstancePool;
+  readonly signal: AbortSignal;
+  succeed(): void;
+  fail(error: Error): void;
+}
+
+/** A deployer on fakes, and what can be seen of it. */
+export interface Scene {
+  readonly kit: Kit;
+  readonly store: FakeStore;
+  readonly services: ServiceMap;
+  readonly publisher: Publisher;
+  /** What stands before the engine. */
+  readonly launcher: RevisionLauncher;
+  readonly env: RevisionEnv;
+  readonly deployer: Deployer;
+  /** The names of the pools that were retired, in order. */
+  readonly retired: string[];
+  /** Told of a pool when it is retired; the pool is gone once that resolves. */
+  readonly on: { retire: (pool: InstancePool) => Promise<void> | void };
+  /** What was told of, in order, with the time that something took left out. */
+  readonly events: [type: EventType, service: string, data: Readonly<Record<string, unknown>>][];
+  /** The images by what they are called; a name that is not here means the content of the same name. */
+  readonly images: Map<string, string>;
+  /** The starts that were tried, in order. */
+  readonly trials: Trial[];
+  /** Wall-clock ms. */
+  readonly time: { now: number };
+  /** The names of the revisions that a hostname leads to, for each percent. */
+  splitOf(host: string): Record<string, number> | undefined;
+}
+
+/** Options of {@linkcode newScene}. */
+export interface SceneOptions extends Omit<Partial<DeployerParts>, "images" | "rules"> {
+  /** As an earlier process has left it. */
+  readonly store?: FakeStore;
+  readonly images?: Partial<DeployerParts["images"]>;
+  readonly rules?: Partial<DeployerParts["rules"]>;
+}
+
+/** Makes a deployer; a start on trial waits for the test where it says so, and else succeeds at once. */
+export function newScene(options: SceneOptions = {}): Scene {
+  const { store = new FakeStore(), images: ownImages = {}, rules = {}, ...parts } = options;
+  const services = new ServiceMap();
+  const retired: string[] = [];
+  const on: Scene["on"] = { retire: () => {} };
+  const events: Scene["events"] = [];
+  const images = new Map<string, string>();
+  const trials: Trial[] = [];
+  const time = { now: 1_000_000 };
+  let drawn = 0;
+  const secrets = {
+    currentVersions: (names: Iterable<string>) => {
+      const newest = new Map(store.secretVersions().map(({ name, version }) => [name, version]));
+      return Object.fromEntries(Array.from(names, (name) => {
+        const version = newest.get(name);
+        if (version === undefined) throw new Error(`there is no secret ${name}`);
+        return [name, version];
+      }));
+    },
+    resolve: (secretEnv: Readonly<Record<string, string>>, versions: Readonly<Record<string, number>>) => {
+      const read = (name: string) => {
+        if (store.secret(name, versions[name]!) === undefined) throw new Error(`the secret ${name} is gone`);
+        return `${name} ${versions[name]}`;
+      };
+      return Promise.resolve().then(() =>
+        Object.fromEntries(Object.entries(secretEnv).map(([variable, name]) => [variable, read(name)]))
+      );
+    },
+  };
+  const env = new RevisionEnv(secrets);
+  const folders = new Set(["/", "/srv", "/srv/data", "/srv/data/a"]);
+  const hostPaths = new HostPaths(["/srv"], (path) => {
+    return folders.has(path) ? Promise.resolve(path) : Promise.reject(new Deno.errors.NotFound("No such file"));
+  });
+  let launcher: RevisionLauncher | undefined;
+  const kit = newKit({
+    before: (engine, clock) => launcher = new RevisionLauncher({ launcher: engine, env, hostPaths, clock }),
+  });
+  const publisher = new Publisher({
+    services,
+    limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
+    env,
+    revisions: (service) => store.revisions(service),
+    newPool: (revision) => kit.newPool(revision),
+    clock: kit.clock,
+    retiring: new RetiringPools(async (pool) => {
+      retired.push(pool.revision.name);
+      await on.retire(pool);
+    }),
+    random: () => drawn,
+  });
+  const deployer = new Deployer({
+    store,
+    publisher,
+    secrets,
+    images: {
+      resolve: (reference) =>
+        Promise.resolve({ imageId: `sha256:${images.get(reference) ?? reference}`, pulled: false }),
+      remove: () => Promise.resolve(true),
+      ...ownImages,
+    },
+    launcher: launcher!,
+    drainTimeout: 10_000,
+    rules: {
+      checkEnv: () => undefined,
+      checkHostPath: (path) => hostPaths.problem(path),
+      reservedHostnames: [],
+      baseDomains: ["cless.cloud", "localhost"],
+      ...rules,
+    },
+    emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]),
+    now: () => time.now++,
+    tryStart: (pool, signal) => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      trials.push({ pool, signal, succeed: resolve, fail: reject });
+      return promise;
+    },
+    ...parts,
+  });
+  const splitOf = (host: string) => {
+    const route = services.find(parseHostname(host)!);
+    if (route === undefined) return undefined;
+    const split: Record<string, number> = {};
+    for (let percent = 0; percent < 100; percent++) {
+      drawn = percent / 100;
+      const { name } = route.route().revision;
+      split[name] = (split[name] ?? 0) + 1;
+    }
+    return split;
+  };
+  return {
+    kit,
+    store,
+    services,
+    publisher,
+    launcher: launcher!,
+    env,
+    deployer,
+    retired,
+    on,
+    events,
+    images,
+    trials,
+    time,
+    splitOf,
+  };
+}
+
+/** What is deployed: a template's fields, and what goes beside them. */
+export function input(
+  image: string,
+  { service = {}, traffic, tag, targets, ...template }: Partial<DeployInput> & Partial<TemplateInput> = {},
+): DeployInput {
+  return {
+    template: { image, ...template },
+    service,
+    ...(traffic === undefined ? {} : { traffic }),
+    ...(tag === undefined ? {} : { tag }),
+    ...(targets === undefined ? {} : { targets }),
+  };
+}
+
+/** Without a trial. */
+export const AT_ONCE: DeployOptions = { by: "ci", wait: false };
+/** With a trial. */
+export const WAITING: DeployOptions = { by: "ci", wait: true };
+
+/** Everything that must be as before after a change that has failed. */
+export function seen({ store, deployer, publisher }: Scene, ...names: string[]) {
+  return {
+    kept: loaded(store),
+    history: names.map((name) => store.history(name, 1000)),
+    states: deployer.list(),
+    pools: names.map((name) => publisher.madePools(name).map(({ revision }) => revision.name)),
+  };
+}

@@ -1,0 +1,71 @@
+import { assertEquals } from "@std/assert";
+import { deployerTarget, type ManifestDeployer } from "../../src/deploy/deployer_target.ts";
+import type { Deployed } from "../../src/deploy/deploys.ts";
+import type { ServiceRecord } from "../../src/control/records.ts";
+import { parseService } from "../../src/control/schema/schema.ts";
+
+/** A service at a generation. */
+function service(name: string, generation: number, declaredBy?: string) {
+  return { name, generation, declaredBy, domains: [] as readonly string[] } as ServiceRecord;
+}
+
+/** A deployer that knows one service, and notes what it is asked. */
+function notingDeployer(generationAfter: number) {
+  const calls: unknown[] = [];
+  const deployer: ManifestDeployer = {
+    service: (name) => name === "web" ? service("web", 4) : undefined,
+    list: () => [service("web", 4, "/srv/a.yaml"), service("mine", 1)],
+    plan: (...call) => {
+      calls.push(["plan", ...call]);
+      return Promise.resolve({
+        ...{ change: "update", revision: "web-00002", changed: ["env"], pull: false },
+        traffic: { before: [], after: [{ revision: "latest", percent: 100 }] },
+        domains: { before: ["a.example"], after: [] },
+        revisionHistory: { before: 20, after: 5 },
+        declaredBy: { before: undefined, after: "/srv/a.yaml" },
+      });
+    },
+    deploy: (...call) => {
+      calls.push(["deploy", ...call]);
+      return Promise.resolve({ service: service(call[0], generationAfter) } as Partial<Deployed> as Deployed);
+    },
+    delete: async (...call) => void await calls.push(["delete", ...call]),
+  };
+  return { calls, deployer };
+}
+
+const WEB = parseService("web", { image: "web" });
+
+Deno.test("a manifest is applied to the deployer in its own words", async () => {
+  const { calls, deployer } = notingDeployer(5);
+  const { signal } = new AbortController();
+  const target = deployerTarget(deployer, { by: "config", wait: true, signal });
+  assertEquals(await target.list(), [
+    { name: "web", declaredBy: "/srv/a.yaml", domains: [] },
+    { name: "mine", declaredBy: undefined, domains: [] },
+  ]);
+  assertEquals(await target.preview("web", WEB, "/srv/a.yaml"), {
+    change: "update",
+    revision: "web-00002",
+    changed: ["env"],
+    pull: false,
+    traffic: { before: [], after: [{ revision: "latest", percent: 100 }] },
+    domains: { before: ["a.example"], after: [] },
+    revisionHistory: { before: 20, after: 5 },
+    declaredBy: { before: undefined, after: "/srv/a.yaml" },
+  });
+  await target.deploy("web", WEB, "/srv/a.yaml");
+  await target.remove("old");
+  assertEquals(calls, [
+    ["plan", "web", WEB, { by: "config", declaredBy: "/srv/a.yaml" }],
+    ["deploy", "web", WEB, { by: "config", declaredBy: "/srv/a.yaml", wait: true, signal }],
+    ["delete", "old", { by: "config" }],
+  ]);
+});
+
+Deno.test("what has changed is told by the generation", async () => {
+  const change = async (name: string, generation: number) =>
+    (await deployerTarget(notingDeployer(generation).deployer, { by: "x", wait: false }).deploy(name, WEB, undefined))
+      .change;
+  assertEquals([await change("web", 4), await change("web", 5), await change("shop", 1)], ["none", "update", "create"]);
+});

@@ -1,0 +1,178 @@
+import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import type { RevisionRecord, ServiceRecord } from "../../src/control/records.ts";
+import { canonicalTemplate, type TemplateInput } from "../../src/model/template.ts";
+import { LATEST, type Traffic } from "../../src/model/traffic.ts";
+import { ClessError } from "../../src/base/errors.ts";
+import { ConventionService } from "../../src/routing/convention_service.ts";
+import { newRevision } from "../support/kit.ts";
+import { EVERYBODY_WAKES } from "../../src/model/waking.ts";
+import { newScene, type Scene } from "./deployer_kit.ts";
+
+function revision(name: string, template: Partial<TemplateInput> = {}): RevisionRecord {
+  return {
+    name,
+    service: "app",
+    template: canonicalTemplate({ image: "shop", ...template }),
+    imageId: `sha256:${name}`,
+    imageDigest: undefined,
+    pulled: false,
+    secretVersions: {},
+    createdAt: 0,
+  };
+}
+
+function service(latestRevision: string, traffic: Traffic, domains: string[] = []): ServiceRecord {
+  return {
+    name: "app",
+    domains,
+    revisionHistory: 20,
+    wake: EVERYBODY_WAKES,
+    loading: "hold",
+    traffic,
+    previousTraffic: [],
+    latestRevision,
+    lastNumber: 2,
+    generation: 1,
+    declaredBy: undefined,
+    createdAt: 0,
+    updatedAt: 0,
+  };
+}
+
+/** A scene in whose store the service has two revisions. */
+function newAppScene(): Scene {
+  const scene = newScene();
+  scene.store.revisions = () => [revision("app-00001"), revision("app-00002")];
+  return scene;
+}
+
+const ALL = [{ revision: LATEST, percent: 100 }];
+
+Deno.test("what the template leaves open follows the settings, and the rest follows the template", async () => {
+  const { publisher } = newAppScene();
+  const said = { port: 3000, env: { A: "b" }, requestTimeout: Infinity, memory: 1024, readiness: { path: "/up" } };
+  const made = (await publisher.newPool(revision("app-00001", said))).revision;
+  assertEquals([made.port, made.env, made.readinessPath, made.memory], [3000, { A: "b" }, "/up", 1024]);
+  assertEquals([made.startTimeout, made.requestTimeout, made.stopAfter], [30_000, Infinity, 60_000]);
+  assertEquals([made.image, made.imageId, made.cpus], ["shop", "sha256:app-00001", undefined]);
+});
+
+Deno.test("what is prepared is not seen before it is published", async () => {
+  const { publisher, retired, splitOf } = newAppScene();
+  const [one, two] = [revision("app-00001"), revision("app-00002")];
+  publisher.publish(service("app-00001", ALL, ["a.example"]), [one]);
+  const publish = await publisher.prepare(service("app-00002", ALL, ["b.example"]), [one, two]);
+  assertEquals([splitOf("a.example"), splitOf("b.example"), retired], [{ "app-00001": 100 }, undefined, []]);
+  publish();
+  assertEquals([splitOf("a.example"), splitOf("b.example"), retired], [undefined, { "app-00002": 100 }, ["app-00001"]]);
+});
+
+Deno.test("an old pool is retired only once no request goes there", () => {
+  const { on, publisher, retired, splitOf } = newAppScene();
+  const revisions = [revision("app-00001"), revision("app-00002")];
+  publisher.publish(service("app-00001", ALL), revisions);
+  const splits: unknown[] = [];
+  on.retire = () => void splits.push(splitOf("app.localhost"));
+  publisher.publish(service("app-00002", ALL), revisions);
+  publisher.remove("app");
+  assertEquals([retired, splits], [["app-00001", "app-00002"], [{ "app-00002": 100 }, undefined]]);
+});
+
+Deno.test("a pool stays as long as its revision has a share or a tag", () => {
+  const { publisher, retired } = newAppScene();
+  const revisions = [revision("app-00001"), revision("app-00002")];
+  publisher.publish(service("app-00001", ALL), revisions);
+  const pool = publisher.poolOf("app", "app-00001");
+  publisher.publish(service("app-00002", [...ALL, { revision: "app-00001", percent: 0, tag: "old" }]), revisions);
+  assertStrictEquals(publisher.poolOf("app", "app-00001"), pool);
+  assertEquals(retired, []);
+  publisher.publish(service("app-00002", ALL), revisions);
+  assertEquals(retired, ["app-00001"]);
+});
+
+Deno.test("a declared service takes the place of one that was found by its image", () => {
+  const { kit, publisher, retired, services, splitOf } = newAppScene();
+  const found = kit.newPool(newRevision("sha256:0123456789abcdef"));
+  services.put(new ConventionService("app", found, () => {}));
+  publisher.publish(service("app-00001", ALL), [revision("app-00001")]);
+  assertEquals([splitOf("app.localhost"), retired], [{ "app-00001": 100 }, ["app-0123456789ab"]]);
+});
+
+Deno.test("a revision whose secret cannot be read is not made ready, nor one that is missing", async () => {
+  const { publisher, retired, splitOf } = newAppScene();
+  publisher.publish(service("app-00001", ALL), [revision("app-00001")]);
+  const secret = { ...revision("app-00002", { secretEnv: { KEY: "key" } }), secretVersions: { key: 1 } };
+  await assertRejects(() => publisher.newPool(secret), Error, "the secret key is gone");
+  await assertRejects(() => publisher.prepare(service("app-00002", ALL), [secret]), Error, "the secret key is gone");
+  await assertRejects(() => publisher.prepare(service("app-00003", ALL), []), Error, "app has no revision app-00003");
+  assertEquals([splitOf("app.localhost"), retired], [{ "app-00001": 100 }, []]);
+});
+
+Deno.test("a service that is removed is unknown, and all of its pools are retired; one that is not there stays so", () => {
+  const { publisher, retired, services } = newAppScene();
+  const traffic = [{ revision: "app-00001", percent: 50 }, { revision: LATEST, percent: 50, tag: "next" }];
+  publisher.publish(service("app-00002", traffic, ["a.example"]), [revision("app-00001"), revision("app-00002")]);
+  publisher.remove("app");
+  publisher.remove("app");
+  assertEquals([services.get("app"), retired], [undefined, ["app-00001", "app-00002"]]);
+});
+
+Deno.test("of a service that is published asleep, each pool is made when its first request comes, and once", async () => {
+  const { publisher, retired, splitOf } = newAppScene();
+  const revisions = [revision("app-00001"), revision("app-00002")];
+  publisher.publishAsleep(
+    service("app-00001", [...ALL, { revision: "app-00002", percent: 0, tag: "next" }]),
+    revisions,
+  );
+  const made = () => publisher.madePools("app").map(({ revision }) => revision.name);
+  assertEquals(made(), []);
+  assertEquals(splitOf("next--app.localhost"), { "app-00002": 100 });
+  assertEquals(made(), ["app-00002"]);
+  const next = publisher.poolOf("app", "app-00002");
+  (await publisher.prepare(service("app-00002", ALL), revisions))();
+  assertEquals([made(), retired], [["app-00002"], []]);
+  assertStrictEquals(publisher.poolOf("app", "app-00002"), next);
+  assertThrows(() => publisher.publishAsleep(service("app-00003", ALL), revisions), Error, "no revision app-00003");
+});
+
+Deno.test("what is prepared has no pool before somebody needs one, but for what matters before that", async () => {
+  const { publisher, splitOf } = newAppScene();
+  const revisions = [revision("app-00001", { minInstances: 1 }), revision("app-00002")];
+  const split = [{ revision: "app-00001", percent: 50 }, { revision: "app-00002", percent: 50 }];
+  (await publisher.prepare(service("app-00002", split), revisions))();
+  assertEquals(publisher.madePools("app").map(({ revision }) => revision.name), ["app-00001"]);
+  assertEquals(splitOf("app.localhost"), { "app-00001": 50, "app-00002": 50 });
+  assertEquals(publisher.madePools("app").map(({ revision }) => revision.name), ["app-00001", "app-00002"]);
+});
+
+Deno.test("a revision that cannot be read is read again only after a second, however many requests come", async () => {
+  const { kit, publisher, services, store } = newAppScene();
+  const revisions = [revision("app-00001")];
+  publisher.publishAsleep(service("app-00001", ALL), revisions);
+  let reads = 0;
+  store.revisions = () => {
+    reads++;
+    throw new Error("the row is damaged");
+  };
+  const route = () => services.get("app")!.route();
+  const refused = () => assertThrows(route, ClessError);
+  for (let times = 0; times < 10; times++) assertEquals(refused().detail, "the row is damaged");
+  await kit.clock.advance(999);
+  refused();
+  assertEquals(reads, 1);
+  await kit.clock.advance(1);
+  refused();
+  assertEquals(reads, 2);
+  store.revisions = () => revisions;
+  refused();
+  await kit.clock.advance(1000);
+  assertEquals(route().revision.name, "app-00001");
+});
+
+Deno.test("the pools that keep instances up are known as long as the service is there", () => {
+  const { publisher, services } = newScene();
+  publisher.publish(service("app-00001", ALL), [revision("app-00001", { minInstances: 1 })]);
+  assertEquals(services.kept(), [publisher.poolOf("app", "app-00001")]);
+  publisher.publish(service("app-00002", ALL), [revision("app-00002")]);
+  assertEquals(services.kept(), []);
+});

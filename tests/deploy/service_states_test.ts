@@ -1,0 +1,70 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ServiceStates } from "../../src/deploy/service_states.ts";
+import { DomainTakenError } from "../../src/control/store.ts";
+import { FakeStore } from "../support/fake_store.ts";
+import { AT_ONCE, input, newScene } from "./deployer_kit.ts";
+
+/** The states of a store, as after a start. */
+function statesOf(store: FakeStore): ServiceStates {
+  const states = new ServiceStates(store);
+  store.load(({ name }, marks) => states.set(name, marks, undefined));
+  return states;
+}
+
+Deno.test("services are found by name, and given by name from any on, in pages of the store", async () => {
+  const { deployer, store } = newScene();
+  const names = Array.from({ length: 250 }, (_, number) => `app-${String(number * 7919 % 250).padStart(3, "0")}`);
+  for (const name of names) await deployer.deploy(name, input("one"), AT_ONCE);
+  const sorted = names.toSorted();
+  for (const states of [deployer, statesOf(store)]) {
+    assertEquals([states.size, Array.from(states.after(""), ({ name }) => name)], [250, sorted]);
+    assertEquals(Array.from(states.after("app-099"), ({ name }) => name), sorted.slice(100));
+    assertEquals(Array.from(states.after("app-0995"), ({ name }) => name), sorted.slice(100));
+    assertEquals([...states.after("app-249")], []);
+    assertEquals(["app-000", "app-249", "app-0995", ""].map((name) => states.has(name)), [true, true, false, false]);
+  }
+  await deployer.delete("app-100", { by: "ci" });
+  assertEquals([deployer.has("app-100"), deployer.get("app-100"), deployer.size], [false, undefined, 249]);
+});
+
+Deno.test("those of whose revisions something matters before a request comes are known", async () => {
+  const { deployer, store } = newScene();
+  store.addSecret("key", new Uint8Array(), 0);
+  await deployer.deploy("plain", input("one"), AT_ONCE);
+  await deployer.deploy("kept", input("one", { minInstances: 1 }), AT_ONCE);
+  await deployer.deploy("warm", input("one", { warmPool: 1 }), AT_ONCE);
+  await deployer.deploy("secret", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);
+  const volumes = [{ source: "data", path: "/data", readOnly: false }];
+  await deployer.deploy("stateful", input("one", { volumes }), AT_ONCE);
+  const demanding = (states: Pick<ServiceStates, "demanding">) => states.demanding().map(({ service }) => service.name);
+  assertEquals(demanding(deployer).sort(), ["kept", "secret", "stateful", "warm"]);
+  assertEquals(demanding(statesOf(store)), ["kept", "secret", "stateful", "warm"]);
+  await deployer.delete("secret", { by: "ci" });
+  assertEquals(demanding(deployer).sort(), ["kept", "stateful", "warm"]);
+});
+
+Deno.test("an image is in use as long as a revision has it, and was pulled as long as one is there that it was pulled for", () => {
+  const states = statesOf(new FakeStore());
+  const revision = (name: string, imageId: string, pulled: boolean) => ({ name, imageId, pulled, undemanding: true });
+  const [mine, pulled] = [revision("a-00001", "one", false), revision("b-00001", "one", true)];
+  states.images.add([mine]);
+  assertEquals([states.images.has("one"), states.images.hasPulled("one")], [true, false]);
+  states.images.add([pulled]);
+  assertEquals([states.images.has("one"), states.images.hasPulled("one")], [true, true]);
+  states.images.delete([pulled]);
+  assertEquals([states.images.has("one"), states.images.hasPulled("one")], [true, false]);
+  states.images.delete([mine]);
+  assertEquals([states.images.has("one"), states.images.hasPulled("one")], [false, false]);
+});
+
+Deno.test("a domain is its service's until that gives it up or goes", async () => {
+  const { deployer } = newScene();
+  const take = (name: string, ...domains: string[]) =>
+    deployer.deploy(name, input("one", { service: { domains } }), AT_ONCE);
+  await take("app", "a.example", "b.example");
+  await assertRejects(() => take("web", "b.example"), DomainTakenError, "b.example belongs to the service app");
+  await take("app", "a.example");
+  await take("web", "b.example");
+  await deployer.delete("app", { by: "ci" });
+  await take("web", "a.example", "b.example");
+});

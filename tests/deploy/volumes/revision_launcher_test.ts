@@ -1,0 +1,230 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { RevisionEnv } from "../../../src/control/secrets/revision_env.ts";
+import { RevisionLauncher } from "../../../src/deploy/volumes/revision_launcher.ts";
+import type { Revision } from "../../../src/model/revision.ts";
+import { FakeClock, settle } from "../../support/fake_clock.ts";
+import { FakeLauncher } from "../../support/fake_launcher.ts";
+import { never, newRevision } from "../../support/kit.ts";
+
+const ORIGIN = "http://10.0.0.2:8080";
+
+function newLauncher() {
+  const clock = new FakeClock();
+  const engine = new FakeLauncher();
+  const asked: string[] = [];
+  const secrets = { broken: false };
+  const env = new RevisionEnv({
+    resolve: (secretEnv, versions) => {
+      asked.push(...Object.values(secretEnv));
+      if (secrets.broken) return Promise.reject(new Error("the secret key is gone"));
+      return Promise.resolve(Object.fromEntries(
+        Object.entries(secretEnv).map(([variable, name]) => [variable, `${name} ${versions[name]}`]),
+      ));
+    },
+  });
+  const problems = new Map<string, string>();
+  const hostPaths = { problem: (path: string) => Promise.resolve(problems.get(path)) };
+  return {
+    clock,
+    engine,
+    asked,
+    secrets,
+    problems,
+    launcher: new RevisionLauncher({ launcher: engine, env, hostPaths, clock }),
+  };
+}
+
+function withVolumes(name: string, ...sources: string[]): Revision {
+  const volumes = sources.map((source) => ({ source, path: `/data/${source.replaceAll("/", "")}`, readOnly: false }));
+  return { ...newRevision(), name, volumes };
+}
+
+const SECRET: Revision = { ...newRevision(), env: { A: "1" }, secretEnv: { KEY: "key" }, secretVersions: { key: 2 } };
+
+Deno.test("a container gets its secrets, which are read once", async () => {
+  const { launcher, engine, asked } = newLauncher();
+  for (const id of ["one", "two"]) {
+    const launched = launcher.launch({ id, revision: SECRET });
+    const launch = await engine.nextLaunch();
+    assertEquals(launch.revision.env, { A: "1", KEY: "key 2" });
+    launch.succeed(ORIGIN);
+    assertEquals(await launched, { origin: ORIGIN });
+  }
+  assertEquals(asked, ["key"]);
+});
+
+Deno.test("a container that is made in advance gets the same secrets as one that is started", async () => {
+  const { launcher, engine, asked } = newLauncher();
+  await launcher.create({ id: "one", revision: SECRET });
+  assertEquals(engine.created.get("one")?.env, { A: "1", KEY: "key 2" });
+  const launched = launcher.launch({ id: "one", revision: SECRET });
+  const launch = await engine.nextLaunch();
+  assertEquals(launch.revision, engine.created.get("one"));
+  launch.succeed(ORIGIN);
+  await launched;
+  assertEquals(asked, ["key"]);
+});
+
+Deno.test("a container that is made in advance is there from then on, also once it is started, until it is removed", async () => {
+  const { launcher, engine } = newLauncher();
+  const made = Promise.withResolvers<void>();
+  const signals: unknown[] = [];
+  engine.on.create = (_, signal) => {
+    signals.push(signal);
+    return made.promise;
+  };
+  const signal = never();
+  const creating = launcher.create({ id: "one", revision: SECRET }, signal);
+  let gone = 0;
+  const waiting = launcher.untilGone(({ imageId }) => imageId === SECRET.imageId).then(() => gone++);
+  made.resolve();
+  await creating;
+  const launched = launcher.launch({ id: "one", revision: SECRET });
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+  await settle();
+  assertEquals([gone, signals], [0, [signal]]);
+  await launcher.remove("one");
+  await waiting;
+  await launcher.untilGone(() => true);
+});
+
+Deno.test("a container without its secrets is not started, and the next start tries anew", async () => {
+  const { launcher, engine, secrets } = newLauncher();
+  secrets.broken = true;
+  await assertRejects(() => launcher.launch({ id: "one", revision: SECRET }), Error, "the secret key is gone");
+  assertEquals(engine.called("launch"), []);
+  secrets.broken = false;
+  const launched = launcher.launch({ id: "two", revision: SECRET });
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+});
+
+Deno.test("a container waits until the ones before it have let go of its volumes, and the others do not wait", async () => {
+  const { launcher, engine } = newLauncher();
+  const start = (id: string, ...sources: string[]) => launcher.launch({ id, revision: withVolumes(id, ...sources) });
+  const [one, two, three, free] = [
+    start("one", "data"),
+    start("two", "/srv/a/b", "data"),
+    start("three", "/srv/a"),
+    start("free", "other", "/srv/b"),
+  ];
+  await settle();
+  assertEquals(engine.called("launch"), ["one", "free"]);
+  for (let left = 2; left > 0; left--) (await engine.nextLaunch()).succeed(ORIGIN);
+  await Promise.all([one, free]);
+  await launcher.stop("one");
+  await settle();
+  assertEquals(engine.called("launch"), ["one", "free", "two"]);
+  (await engine.nextLaunch()).fail(new Error("refused"));
+  await assertRejects(() => two, Error, "refused");
+  await settle();
+  assertEquals(engine.called("launch").length, 3);
+  await launcher.remove("two"); // what has failed may have left something
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await three;
+});
+
+Deno.test("a container that was found has its volumes, and one that cannot be removed keeps them", async () => {
+  const { launcher, engine } = newLauncher();
+  launcher.found("old", withVolumes("old", "data"));
+  engine.on.remove = () => {
+    throw new Error("the engine does not answer");
+  };
+  await assertRejects(() => launcher.remove("old"), Error, "the engine does not answer");
+  const launched = launcher.launch({ id: "one", revision: withVolumes("one", "data") });
+  await settle();
+  assertEquals(engine.called("launch"), []);
+  delete engine.on.remove;
+  await launcher.remove("old");
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+});
+
+Deno.test("a container that could not be removed has let go of its volumes once the engine does not list it", async () => {
+  const { launcher, engine } = newLauncher();
+  const volume = (name: string) => withVolumes(name, "data");
+  const failing = launcher.launch({ id: "one", revision: volume("one") });
+  engine.on.remove = () => {
+    throw new Error("the engine is away");
+  };
+  const before = await launcher.list(); // it is being made
+  (await engine.nextLaunch()).fail(new Error("the engine is away"));
+  await assertRejects(() => failing, Error, "the engine is away");
+  await assertRejects(() => launcher.remove("one"), Error, "the engine is away");
+  const launched = launcher.launch({ id: "two", revision: volume("two") });
+  engine.put({ id: "one", revision: volume("one") }, "created");
+  await launcher.list();
+  await settle();
+  assertEquals([before, engine.called("launch")], [[], ["one"]]);
+  engine.containers.delete("one");
+  await launcher.list();
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+});
+
+Deno.test("what nobody knows may have any volume, and holds up nothing else", async () => {
+  const { launcher, engine } = newLauncher();
+  launcher.found("unknown", undefined);
+  await launcher.untilGone(() => true);
+  const waiting = launcher.launch({ id: "one", revision: withVolumes("one", "data") });
+  const launched = launcher.launch({ id: "two", revision: newRevision() });
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+  assertEquals(engine.called("launch"), ["two"]);
+  await launcher.remove("unknown");
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await waiting;
+});
+
+Deno.test("a start waits for volumes no longer than it may take", async () => {
+  const { clock, launcher, engine } = newLauncher();
+  launcher.found("old", withVolumes("old-00001", "data"));
+  const failing = assertRejects(() => launcher.launch({ id: "one", revision: withVolumes("one", "data") }), Error);
+  await clock.advance(30_000);
+  assertEquals((await failing).message, "a container of old-00001 does not let go of a volume that this one needs");
+  assertEquals([engine.called("launch"), clock.timers], [[], 0]);
+});
+
+Deno.test("a folder that may not be used any more is not given to a container", async () => {
+  const { launcher, engine, problems } = newLauncher();
+  problems.set("/srv/a", "is not in one of the folders of --allow-host-path");
+  const revision = withVolumes("one", "data", "/srv/a");
+  const failing = () => launcher.launch({ id: "one", revision });
+  await assertRejects(failing, Error, "the volume /srv/a is not in one of the folders");
+  assertEquals(engine.called("launch"), []);
+});
+
+Deno.test("whoever waits until containers are gone waits for those that are there at that moment", async () => {
+  const { clock, launcher, engine } = newLauncher();
+  const launched = launcher.launch({ id: "one", revision: newRevision() });
+  let gone = 0;
+  const waiting = launcher.untilGone(({ service }) => service === "app").then(() => gone++);
+  await launcher.untilGone(({ service }) => service === "web");
+  launcher.found("two", newRevision());
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+  await settle();
+  assertEquals(gone, 0);
+  await launcher.stop("one");
+  await waiting;
+  const tired = launcher.untilGone(() => true);
+  await clock.advance(60_000);
+  await tired;
+  assertEquals(clock.timers, 0);
+});
+
+Deno.test("everything else goes to the engine as it is", async () => {
+  const { launcher, engine } = newLauncher();
+  engine.written = "a\nb";
+  const launched = launcher.launch({ id: "one", revision: newRevision() });
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+  engine.used = new Map([["one", 5]]);
+  await launcher.pause("one");
+  await launcher.resume("one");
+  assertEquals(await launcher.memory(), engine.used);
+  launcher.forget("one");
+  assertEquals([await launcher.output("one", 1), (await launcher.list()).map(({ id }) => id)], ["b", ["one"]]);
+  assertEquals(engine.calls.map(({ method }) => method), ["launch", "pause", "resume", "forget", "output"]);
+});

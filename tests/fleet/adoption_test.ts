@@ -1,0 +1,238 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { Adoption, type AdoptionParts } from "../../src/fleet/adoption.ts";
+import { ClessError } from "../../src/base/errors.ts";
+import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { Container } from "../../src/pool/launcher.ts";
+import { Reaper } from "../../src/fleet/reconciler.ts";
+import { type Kit, never, newKit, newRevision } from "../support/kit.ts";
+
+const ORIGIN = "http://10.0.0.9:8080";
+
+/** Puts containers into the engine that an earlier process has left. */
+function leave(kit: Kit, ...containers: Partial<Container>[]): void {
+  for (const container of containers) {
+    const id = container.id ?? "old";
+    const { imageId, name, service } = newRevision();
+    kit.launcher.containers.set(id, {
+      ...{ id, service, revision: name, imageId, state: "running", origin: ORIGIN },
+      ...container,
+    });
+  }
+}
+
+/** An adoption for pools of services of their own. */
+function newAdoption(kit: Kit, options: Partial<AdoptionParts> = {}) {
+  const pools = new Map<string, InstancePool>();
+  const found: [id: string, pool: string | undefined][] = [];
+  const adoption = new Adoption({
+    launcher: kit.launcher,
+    clock: kit.clock,
+    poolOf: ({ service }) => pools.get(service),
+    found: ({ id }, pool) => found.push([id, pool?.revision.service]),
+    patience: 1000,
+    ...options,
+  });
+  const newPool = (service = "app") => {
+    const pool = kit.newPool(newRevision(undefined, service));
+    pools.set(service, pool);
+    adoption.hold(pool);
+    return pool;
+  };
+  return { adoption, found, newPool };
+}
+
+/** An adoption that cannot tell at first whose the containers of the service `app` are, and the reaper that looks after them. */
+function newUnreadable(kit: Kit) {
+  const unreadable = { is: true };
+  const made = newAdoption(kit, {
+    poolOf: ({ service }) => {
+      if (service === "app" && unreadable.is) throw new Error("the row is damaged");
+      return pools.get(service);
+    },
+  });
+  const pools = new Map(["app", "fine"].map((service) => [service, made.newPool(service)]));
+  const { launcher, fleet, clock } = kit;
+  const stays = (container: Container) => made.adoption.stays(container);
+  const reaper = new Reaper({ launcher, fleet, clock, listening: () => true, stays });
+  return { ...made, pools, reaper, unreadable };
+}
+
+Deno.test("a request waits until it is known what there is, and gets the container that is there", async () => {
+  const kit = newKit();
+  leave(kit, {});
+  const { adoption, found, newPool } = newAdoption(kit);
+  const held = newPool().hold(never());
+  await kit.clock.advance(10_000);
+  assertEquals([kit.launcher.calls, adoption.known], [[], false]);
+  await adoption.run();
+  const { lease, how } = await held;
+  assertEquals([lease.instance.id, lease.instance.origin, how], ["old", ORIGIN, undefined]);
+  assertEquals([kit.launcher.called("launch"), found, adoption.known], [[], [["old", "app"]], true]);
+});
+
+Deno.test("one that is paused is resumed for the request that waits, and else stays so", async () => {
+  const kit = newKit();
+  leave(kit, { state: "paused" }, { id: "other", service: "other", state: "paused" });
+  const { adoption, newPool } = newAdoption(kit);
+  const held = newPool("app").hold(never());
+  newPool("other");
+  await adoption.run();
+  assertEquals([(await held).how, kit.launcher.called("resume")], ["resume", ["old"]]);
+  assertEquals(kit.fleet.instances().map(({ state }) => state), ["ready", "paused"]);
+});
+
+Deno.test("where nothing is there, what waits is started, and no pool is held back any more", async () => {
+  const kit = newKit();
+  const { adoption, newPool } = newAdoption(kit);
+  const held = newPool("app").hold(never());
+  await adoption.run();
+  (await kit.launcher.nextLaunch()).succeed("http://10.0.0.1:80");
+  assertEquals((await held).how, "cold");
+  const later = newPool("later").hold(never());
+  (await kit.launcher.nextLaunch()).succeed("http://10.0.0.2:80");
+  assertEquals((await later).how, "cold");
+});
+
+Deno.test("a service that does not answer keeps no other one waiting", async () => {
+  const answers = Promise.withResolvers<void>();
+  const kit = newKit({ untilReady: (url) => url.startsWith(ORIGIN) ? answers.promise : Promise.resolve() });
+  leave(kit, { service: "slow" }, { id: "fine", service: "fine", origin: "http://10.0.0.1:80" });
+  const { adoption, newPool } = newAdoption(kit);
+  const slow = newPool("slow").hold(never());
+  const fine = newPool("fine").hold(never());
+  await adoption.run();
+  assertEquals((await fine).lease.instance.id, "fine");
+  answers.resolve();
+  assertEquals((await slow).lease.instance.id, "old");
+});
+
+Deno.test("what is of no use is removed, and requests do not wait for that", async () => {
+  const kit = newKit();
+  const removed = Promise.withResolvers<void>();
+  kit.launcher.on.remove = () => removed.promise;
+  leave(
+    kit,
+    ...Array.from({ length: 20 }, (_, n) => ({ id: `stranger-${n}`, service: "stranger" })),
+    { id: "ended", state: "ended" },
+    { id: "created", state: "created" },
+    { id: "unreachable", origin: undefined },
+  );
+  const { adoption, found, newPool } = newAdoption(kit);
+  const held = newPool().hold(never());
+  const running = adoption.run();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "one");
+  // Not all at once: an engine under load would keep the start waiting.
+  assertEquals(kit.launcher.called("remove").length, 8);
+  removed.resolve();
+  await running;
+  assertEquals([...kit.launcher.containers.keys()], ["one"]);
+  assertEquals(new Set(kit.launcher.called("forget")).size, 23);
+  assertEquals(found.every(([, pool]) => pool === undefined), true);
+});
+
+Deno.test("a container that cannot be removed does not keep the others", async () => {
+  const kit = newKit();
+  kit.launcher.on.remove = (id) => {
+    if (id === "bad") throw new Error("busy");
+  };
+  leave(kit, { id: "bad", state: "ended" }, { id: "good", state: "ended" });
+  await newAdoption(kit).adoption.run();
+  assertEquals([...kit.launcher.containers.keys()], ["bad"]);
+});
+
+Deno.test("an engine that does not tell is asked again, and meanwhile nothing is started", async () => {
+  const kit = newKit();
+  leave(kit, {});
+  let failures = 3;
+  kit.launcher.on.list = () => {
+    if (failures-- > 0) throw new Error("busy");
+  };
+  const { adoption, newPool } = newAdoption(kit);
+  const held = newPool().hold(never());
+  const running = adoption.run();
+  await kit.clock.advance(100 + 200 + 400);
+  await running;
+  assertEquals([(await held).lease.instance.id, kit.launcher.called("launch")], ["old", []]);
+});
+
+Deno.test("where the engine does not tell for long, those who wait are told so, and the next ones too", async () => {
+  const kit = newKit();
+  kit.launcher.on.list = () => {
+    throw new Error("busy");
+  };
+  const { adoption, newPool } = newAdoption(kit);
+  const pool = newPool();
+  const refused = assertRejects(() => pool.hold(never()), ClessError);
+  const running = adoption.run();
+  await kit.clock.advance(2000);
+  const { code, detail } = await refused;
+  assertEquals([code, detail, adoption.known], ["start_failed", "busy", false]);
+  delete kit.launcher.on.list;
+  const held = pool.hold(never());
+  await kit.clock.advance(5000);
+  await running;
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).how, "cold");
+});
+
+Deno.test("a program that ends before the engine has told takes over nothing, and sends those away who wait", async () => {
+  const kit = newKit();
+  leave(kit, {});
+  const listed = Promise.withResolvers<void>();
+  kit.launcher.on.list = () => listed.promise;
+  const { adoption, newPool } = newAdoption(kit);
+  const refused = assertRejects(() => newPool().hold(never()), ClessError);
+  const running = adoption.run();
+  adoption.stop();
+  assertEquals((await refused).code, "draining");
+  listed.resolve();
+  await running;
+  assertEquals([adoption.known, kit.fleet.instances(), kit.launcher.calls], [false, [], []]);
+});
+
+Deno.test("a container of which it cannot be told whose it is keeps no other one, and is taken over once it can", async () => {
+  const kit = newKit();
+  leave(kit, {}, { id: "fine", service: "fine" }, { id: "stranger", service: "stranger" });
+  const { adoption, found, pools, reaper, unreadable } = newUnreadable(kit);
+  const held = pools.get("fine")!.hold(never());
+  await adoption.run();
+  assertEquals((await held).lease.instance.id, "fine");
+  await reaper.reconcile();
+  assertEquals([...kit.launcher.containers.keys()], ["old", "fine"]);
+  assertEquals(found, [["fine", "fine"], ["stranger", undefined]]);
+  unreadable.is = false;
+  await reaper.reconcile();
+  assertEquals((await pools.get("app")!.hold(never())).lease.instance.id, "old");
+  assertEquals([kit.launcher.called("launch"), found.at(-1)], [[], ["old", "app"]]);
+});
+
+Deno.test("a container of which it cannot be told for long whose it is goes, and so does one that is of no use after all", async () => {
+  for (const isReadable of [false, true]) {
+    const kit = newKit();
+    leave(kit, {});
+    const { adoption, pools, reaper, unreadable } = newUnreadable(kit);
+    await adoption.run();
+    if (isReadable) {
+      unreadable.is = false;
+      pools.delete("app"); // the service has another revision now
+    } else {
+      await kit.clock.advance(999);
+      await reaper.reconcile();
+      assertEquals(kit.launcher.called("remove"), []);
+      await kit.clock.advance(1);
+    }
+    await reaper.reconcile();
+    assertEquals([kit.launcher.called("remove"), kit.launcher.called("forget")], [["old"], ["old"]]);
+  }
+});
+
+Deno.test("a container of which it cannot be told whose it is goes with the others where the program ends", async () => {
+  const kit = newKit();
+  leave(kit, {});
+  const { adoption, reaper } = newUnreadable(kit);
+  await adoption.run();
+  adoption.stop();
+  await reaper.reconcile();
+  assertEquals(kit.launcher.called("remove"), ["old"]);
+});

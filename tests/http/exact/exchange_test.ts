@@ -1,0 +1,50 @@
+import { assertEquals } from "@std/assert";
+import { Connection } from "../../../src/http/exact/connection.ts";
+import { Connections } from "../../../src/http/exact/connections.ts";
+import { Exchange } from "../../../src/http/exact/exchange.ts";
+import { Patience } from "../../../src/http/exact/patience.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { toBytes } from "../../support/http_message.ts";
+import { never } from "../../support/kit.ts";
+import { OK } from "../../support/origin.ts";
+import { requestHead } from "../../support/request_head.ts";
+
+/** A connection that has an answer for everything, and takes nothing. */
+class DeafTcp {
+  readonly #answer: Uint8Array;
+  closed = false;
+  #answered = false;
+
+  constructor(answer: string) {
+    this.#answer = toBytes(answer);
+  }
+
+  setNoDelay(): void {}
+
+  read(into: Uint8Array): Promise<number | null> {
+    if (this.#answered) return new Promise(() => {});
+    this.#answered = true;
+    into.set(this.#answer);
+    return Promise.resolve(this.#answer.length);
+  }
+
+  write(): Promise<number> {
+    return new Promise(() => {});
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+Deno.test("a connection whose request has not been written is not used for another", async () => {
+  const tcp = new DeafTcp(OK);
+  const clock = new FakeClock();
+  using patience = new Patience(clock);
+  const connections = new Connections("http://127.0.0.1:1");
+  const connection = new Connection(tcp as unknown as Deno.TcpConn);
+  const exchange = new Exchange(connection, connections, clock, patience);
+  const response = await exchange.run(requestHead(), undefined, never());
+  // The next request would be written into the midst of this one.
+  assertEquals([response.status, tcp.closed, await connections.take()], [200, true, undefined]);
+});

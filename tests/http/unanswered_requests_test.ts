@@ -1,0 +1,143 @@
+import { assert, assertEquals } from "@std/assert";
+import { ClessError } from "../../src/base/errors.ts";
+import { ClientGone, InstanceGone, UnansweredRequests } from "../../src/http/unanswered_requests.ts";
+import { Upload } from "../../src/http/upload.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+
+/** A request whose client can leave; counts how often it is asked whether it has. */
+function newRequest() {
+  const client = new AbortController();
+  let asked = 0;
+  const request = {
+    get signal() {
+      asked++;
+      return client.signal;
+    },
+  } as Request;
+  return { request, leave: () => client.abort(), asked: () => asked };
+}
+
+function setUp() {
+  const clock = new FakeClock();
+  return { clock, pending: new UnansweredRequests(clock) };
+}
+
+Deno.test("a request that is answered before the tick is never asked whether its client is there", async () => {
+  const { clock, pending } = setUp();
+  const { request, asked } = newRequest();
+  const one = pending.add(request, 1000);
+  await clock.advance(100);
+  pending.delete(one);
+  await clock.advance(1000);
+  assertEquals([asked(), one.signal.aborted, pending.size], [0, false, 0]);
+});
+
+Deno.test("no timer runs while nothing is pending", async () => {
+  const { clock, pending } = setUp();
+  assertEquals(clock.timers, 0);
+  const one = pending.add(newRequest().request, 1000);
+  const two = pending.add(newRequest().request, 1000);
+  assertEquals(clock.timers, 1);
+  pending.delete(one);
+  pending.delete(two);
+  await clock.advance(100);
+  assertEquals(clock.timers, 0);
+  pending.add(newRequest().request, 1000);
+  assertEquals(clock.timers, 1);
+});
+
+Deno.test("a request whose client has left is given up within two ticks", async () => {
+  const { clock, pending } = setUp();
+  const { request, leave } = newRequest();
+  const one = pending.add(request, Infinity);
+  leave();
+  await clock.advance(200);
+  assert(one.signal.reason instanceof ClientGone);
+});
+
+Deno.test("a request that is watched is given up the moment its client leaves, or at once where it has left", () => {
+  const { pending } = setUp();
+  const { request, leave } = newRequest();
+  const one = pending.add(request, Infinity);
+  one.watchClient();
+  assert(!one.signal.aborted);
+  leave();
+  assert(one.signal.reason instanceof ClientGone);
+  const late = pending.add(request, Infinity);
+  late.watchClient();
+  assert(late.signal.reason instanceof ClientGone);
+});
+
+Deno.test("a request that begins a new attempt can be given up once more", () => {
+  const { pending } = setUp();
+  const one = pending.add(newRequest().request, Infinity);
+  one.abort(new InstanceGone());
+  one.renew();
+  assert(!one.signal.aborted);
+  one.abort(new ClientGone());
+  assert(one.signal.reason instanceof ClientGone);
+});
+
+Deno.test("a request is given up when its time is over, at the tick after that and not before", async () => {
+  const { clock, pending } = setUp();
+  const one = pending.add(newRequest().request, 1050);
+  const never = pending.add(newRequest().request, Infinity);
+  await clock.advance(1000);
+  assert(!one.signal.aborted);
+  await clock.advance(100);
+  assert(one.signal.reason instanceof ClessError);
+  assertEquals(one.signal.reason.code, "upstream_timeout");
+  await clock.advance(1_000_000);
+  assert(!never.signal.aborted);
+});
+
+Deno.test("a request's time stands still in each tick in which its upload has moved", async () => {
+  const { clock, pending } = setUp();
+  const one = pending.add(newRequest().request, 1000);
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    type: "bytes",
+    pull: (controller) => controller.enqueue(new Uint8Array(1)),
+  }, { highWaterMark: 0 });
+  one.upload = new Upload(body, Infinity);
+  const next = one.upload.begin();
+  for (let turn = 0; turn < 50; turn++) {
+    await next();
+    await clock.advance(100);
+  }
+  assert(!one.signal.aborted);
+  await clock.advance(900);
+  assert(!one.signal.aborted);
+  await clock.advance(100);
+  assert(one.signal.aborted);
+  await one.upload.end();
+});
+
+Deno.test("requests that are given up and taken out in the middle of a tick do not hide others from it", async () => {
+  const { clock, pending } = setUp();
+  const all = Array.from({ length: 20 }, (_, n) => pending.add(newRequest().request, n % 2 === 0 ? 100 : Infinity));
+  for (const one of all) one.signal.addEventListener("abort", () => pending.delete(one));
+  await clock.advance(100);
+  assertEquals(all.map(({ signal }) => signal.aborted), all.map((_, n) => n % 2 === 0));
+  assertEquals(pending.size, 10);
+});
+
+Deno.test("a request that is taken out twice takes no other with it", () => {
+  const { pending } = setUp();
+  const [one, two, three] = [1, 2, 3].map(() => pending.add(newRequest().request, 1000));
+  pending.delete(one!);
+  pending.delete(one!);
+  assertEquals(pending.size, 2);
+  pending.delete(three!);
+  pending.delete(two!);
+  assertEquals(pending.size, 0);
+});
+
+Deno.test("all requests can be given up at once", () => {
+  const { pending } = setUp();
+  const all = [1, 2, 3].map(() => pending.add(newRequest().request, 1000));
+  for (const one of all) one.signal.addEventListener("abort", () => pending.delete(one));
+  const reason = new Error("that is all");
+  pending.abortAll(reason);
+  assertEquals(all.map(({ signal }) => signal.reason), [reason, reason, reason]);
+  assertEquals(pending.size, 0);
+});

@@ -1,0 +1,293 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { InvalidError } from "../../src/control/schema/invalid.ts";
+import type { ServiceLogLine } from "../../src/logs/instance_output.ts";
+import { type ServiceLogOptions, ServiceLogs } from "../../src/logs/service_logs.ts";
+import { FakeClock, settle } from "../support/fake_clock.ts";
+import { at, FakeOutputs } from "./fake_outputs.ts";
+
+const NOW = Date.parse("2026-01-02T03:04:06Z");
+
+/** Logs on instances that a test has made, and a way to read them. */
+function newLogs() {
+  const [outputs, clock] = [new FakeOutputs(), new FakeClock()];
+  const logs = new ServiceLogs({ outputs, clock, now: () => NOW });
+  const read = (options: Partial<ServiceLogOptions> = {}) =>
+    logs.read("app", { follow: false, tail: undefined, since: undefined, signal: never(), ...options });
+  const texts = async (options: Partial<ServiceLogOptions> = {}) =>
+    (await Array.fromAsync(read(options))).map(({ text }) => text);
+  /** The next lines of what is followed. */
+  const take = async (lines: AsyncIterator<ServiceLogLine>, count: number) => {
+    const taken: string[] = [];
+    for (let n = 0; n < count; n++) taken.push((await clock.until(lines.next())).value?.text ?? "end");
+    return taken;
+  };
+  /** Nobody reads any more, and nothing is left. */
+  const assertOver = () => assertEquals([outputs.readers, outputs.watchers.size, clock.timers], [0, 0, 0]);
+  return { outputs, clock, read, texts, take, assertOver };
+}
+
+const never = () => new AbortController().signal;
+
+Deno.test("the lines of all instances come in the order of their times, each with where it is from", async () => {
+  const { outputs, read, assertOver } = newLogs();
+  outputs.add("a", [[1, "a1"], [4, "a4"]]);
+  outputs.add("b", [[2, "b2"], [3, "!b3"], [5, "b5"]], { revision: "app-00002" });
+  outputs.add("c", [[6, "another service"]], { service: "other" });
+  const lines = await Array.fromAsync(read());
+  assertEquals(lines.map(({ text }) => text), ["a1", "b2", "!b3", "a4", "b5"]);
+  assertEquals(lines[2], { instance: "b", revision: "app-00002", stream: "stderr", time: at(3), text: "!b3" });
+  assertOver();
+});
+
+Deno.test("two streams of one instance that come out of order are put in order", async () => {
+  const { outputs, texts } = newLogs();
+  outputs.add("a", [[1, "1"], [4, "4"], [5, "5"], [2, "!2"], [3, "!3"], [6, "!6"]]);
+  assertEquals(await texts(), ["1", "!2", "!3", "4", "5", "!6"]);
+});
+
+Deno.test("lines of the same time stay as they came", async () => {
+  const { outputs, texts } = newLogs();
+  outputs.add("a", [[1, "1"], [1, "2"], [1, "3"]]);
+  assertEquals(await texts(), ["1", "2", "3"]);
+});
+
+Deno.test("the last lines are those of all instances together", async () => {
+  const { outputs, texts } = newLogs();
+  outputs.add("a", [[1, "a1"], [3, "a3"], [5, "a5"]]);
+  assertEquals(await texts({ tail: 2 }), ["a3", "a5"]);
+  outputs.add("b", [[2, "b2"], [4, "b4"]]);
+  assertEquals(await texts({ tail: 3 }), ["a3", "b4", "a5"]);
+  assertEquals(await texts({ tail: 99 }), ["a1", "b2", "a3", "b4", "a5"]);
+  outputs.reads.length = 0;
+  assertEquals(await texts({ tail: 0 }), []);
+  assertEquals(outputs.reads, []);
+});
+
+Deno.test("only lines since a time are read, or since so long ago", async () => {
+  const { outputs, texts } = newLogs();
+  outputs.add("a", [[1, "1"], [2, "2"]]);
+  assertEquals(await texts({ since: "2026-01-02T05:04:05.000000002+02:00" }), ["2"]);
+  assertEquals(await texts({ since: "1s" }), ["1", "2"]);
+  assertEquals(await texts({ since: "999ms" }), []);
+  assertEquals(outputs.reads.map(({ options }) => options.since), [
+    at(2),
+    "2026-01-02T03:04:05.000000000Z",
+    "2026-01-02T03:04:05.001000000Z",
+  ]);
+});
+
+Deno.test("what is no time is refused at once", () => {
+  const { read } = newLogs();
+  for (const since of ["", "0", "yesterday", "1.5h", "--tail=1", "2026-01-02"]) {
+    assertThrows(() => read({ since }), InvalidError, "since: must be a time");
+  }
+});
+
+Deno.test("one revision's lines can be had alone, also of instances that start later", async () => {
+  const { outputs, read, take } = newLogs();
+  outputs.add("a", [[1, "old"]]);
+  outputs.add("b", [[2, "new"]], { revision: "app-00002" });
+  const lines = read({ revision: "app-00002", follow: true });
+  assertEquals(await take(lines, 1), ["new"]);
+  const next = take(lines, 1);
+  outputs.start("c");
+  outputs.write("c", 3, "old again");
+  outputs.start("d", { revision: "app-00002" });
+  outputs.write("d", 4, "newer");
+  assertEquals(await next, ["newer"]);
+  await lines.return();
+});
+
+Deno.test("an instance that has ended is shown, and not followed", async () => {
+  const { outputs, read, take } = newLogs();
+  outputs.add("ended", [[2, "ended"]], { endedAt: NOW - 1 });
+  outputs.add("runs", [[3, "runs"]]);
+  const lines = read({ follow: true });
+  assertEquals(await take(lines, 2), ["ended", "runs"]);
+  const next = take(lines, 1);
+  await settle();
+  outputs.write("runs", 4, "more");
+  assertEquals(await next, ["more"]);
+  assertEquals(outputs.reads.filter(({ options }) => options.follow).map(({ id }) => id), ["runs"]);
+  await lines.return();
+});
+
+Deno.test("what is followed goes on behind what there was, and no line comes twice", async () => {
+  const { outputs, read, take, assertOver } = newLogs();
+  outputs.add("a", [[1, "1"], [3, "3"], [3, "3 too"], [2, "!2"]]);
+  const lines = read({ follow: true, tail: 3 });
+  assertEquals(await take(lines, 3), ["!2", "3", "3 too"]);
+  outputs.write("a", 3, "3 as well"); // between the two goes
+  outputs.write("a", 4, "!4");
+  assertEquals(await take(lines, 2), ["3 as well", "!4"]);
+  assertEquals(outputs.reads.at(-1)!.options, { follow: true, since: "2026-01-02T03:04:04.000Z" });
+  await lines.return();
+  assertOver();
+});
+
+Deno.test("no line at all to begin with is nothing to fetch later", async () => {
+  const { outputs, read, take } = newLogs();
+  outputs.add("a", [[1, "1"]]);
+  const lines = read({ follow: true, tail: 0 });
+  const next = take(lines, 1);
+  await settle();
+  outputs.write("a", 2, "2");
+  assertEquals(await next, ["2"]);
+  assertEquals(outputs.reads.map(({ options }) => options), [{ follow: true, tail: 0 }]);
+  await lines.return();
+});
+
+Deno.test("instances that start later are followed, also where there was none", async () => {
+  const { outputs, read, take, assertOver } = newLogs();
+  const lines = read({ follow: true });
+  const next = take(lines, 1);
+  await settle();
+  outputs.start("a");
+  outputs.write("a", 1, "a1");
+  assertEquals(await next, ["a1"]);
+  const more = take(lines, 2);
+  outputs.start("b");
+  outputs.write("b", 2, "b2");
+  outputs.write("a", 3, "a3");
+  assertEquals(await more, ["b2", "a3"]);
+  await lines.return();
+  assertOver();
+});
+
+Deno.test("an instance that starts while the past is read is followed once", async () => {
+  const { outputs, read, take } = newLogs();
+  outputs.add("a", [[1, "a1"], [2, "a2"]]);
+  const lines = read({ follow: true });
+  assertEquals(await take(lines, 1), ["a1"]);
+  outputs.start("b");
+  outputs.write("b", 3, "b3");
+  assertEquals(await take(lines, 2), ["a2", "b3"]);
+  outputs.write("b", 4, "b4");
+  outputs.write("a", 5, "a5");
+  assertEquals(await take(lines, 2), ["b4", "a5"]);
+  assertEquals(outputs.reads.map(({ id }) => id), ["a", "a", "b"]);
+  await lines.return();
+});
+
+Deno.test("an instance that could not be read when it was new is followed when it runs", async () => {
+  const { outputs, read, take } = newLogs();
+  outputs.add("a", [[1, "a1"]]);
+  outputs.fail("a", new Error("No such container: a"));
+  const lines = read({ follow: true });
+  const next = take(lines, 1);
+  await settle();
+  outputs.start("a");
+  outputs.write("a", 2, "a2");
+  assertEquals(await next, ["a2"]);
+  await lines.return();
+});
+
+Deno.test("lines of several instances that come late are put in order, if not by much", async () => {
+  const { outputs, clock, read, take } = newLogs();
+  outputs.add("a", [[1, "a1"]]);
+  outputs.add("b", [[2, "b2"]]);
+  const lines = read({ follow: true });
+  assertEquals(await take(lines, 2), ["a1", "b2"]);
+  const next = lines.next();
+  await settle();
+  outputs.write("b", 4, "b4");
+  await clock.advance(49);
+  outputs.write("a", 3, "a3");
+  await clock.advance(1);
+  assertEquals((await next).value!.text, "a3");
+  assertEquals((await lines.next()).value!.text, "b4"); // it has waited for long enough
+  await lines.return();
+});
+
+Deno.test("the last words of an instance that a follower has not got are fetched", async () => {
+  const { outputs, read, take, assertOver } = newLogs();
+  outputs.add("a", [[1, "1"]]);
+  const lines = read({ follow: true });
+  assertEquals(await take(lines, 1), ["1"]);
+  const next = take(lines, 2);
+  await settle();
+  outputs.write("a", 2, "2");
+  await settle();
+  outputs.end("a", NOW, 2);
+  outputs.write("a", 3, "3");
+  outputs.write("a", 4, "!4");
+  assertEquals(await next, ["2", "3"]);
+  assertEquals(await take(lines, 1), ["!4"]);
+  await lines.return();
+  assertOver();
+});
+
+Deno.test("an instance that cannot be read takes nothing from the others", async () => {
+  const { outputs, texts, assertOver } = newLogs();
+  outputs.add("a", [[1, "a1"]]);
+  outputs.add("b", [[2, "b2"]]);
+  outputs.fail("b", new Error("no luck"));
+  assertEquals(await texts(), ["a1"]);
+  outputs.fail("a", new Error("no luck either"));
+  await assertRejects(() => texts(), Error, "no luck");
+  assertOver();
+});
+
+Deno.test("a service without instances has no lines", async () => {
+  const { texts, assertOver } = newLogs();
+  assertEquals(await texts(), []);
+  assertOver();
+});
+
+Deno.test("a signal ends the lines without an error, whatever they are waiting for", async () => {
+  for (const follow of [false, true]) {
+    const { outputs, read, assertOver } = newLogs();
+    outputs.add("a", [[1, "1"], [2, "2"]]);
+    const controller = new AbortController();
+    const lines = read({ follow, signal: controller.signal });
+    assertEquals((await lines.next()).value!.text, "1");
+    controller.abort();
+    assertEquals((await lines.next()).done, true);
+    assertOver();
+  }
+  const { outputs, read, take, assertOver } = newLogs();
+  outputs.add("a", [[1, "1"]]);
+  const controller = new AbortController();
+  const lines = read({ follow: true, signal: controller.signal });
+  assertEquals(await take(lines, 1), ["1"]);
+  const next = lines.next();
+  await settle();
+  outputs.write("a", 2, "2"); // it is being held back
+  await settle();
+  controller.abort();
+  assertEquals((await next).done, true);
+  assertOver();
+  assertEquals(await Array.fromAsync(read({ signal: controller.signal })), []);
+});
+
+Deno.test("a reader that breaks off leaves nothing, early or late", async () => {
+  for (const [follow, count] of [[false, 1], [true, 1], [true, 2], [true, 3]] as const) {
+    const { outputs, read, take, assertOver } = newLogs();
+    outputs.add("a", [[1, "1"], [2, "2"]]);
+    const lines = read({ follow });
+    const next = take(lines, count);
+    await settle();
+    outputs.write("a", 3, "3");
+    await next;
+    await lines.return();
+    assertOver();
+  }
+});
+
+Deno.test("many lines are not read before they are wanted, and come in order all the same", async () => {
+  const { outputs, read, assertOver } = newLogs();
+  const count = 20_000;
+  for (const [first, id] of ["a", "b", "c"].entries()) {
+    outputs.add(id, Array.from({ length: count }, (_, n) => [n * 3 + first, `${n * 3 + first}`]));
+  }
+  const lines = read();
+  for (let n = 0; n < 100; n++) assertEquals((await lines.next()).value!.text, `${n}`);
+  await settle();
+  assert(outputs.given < 10_000, `${outputs.given} lines`);
+  for (let n = 100; n < count * 3; n++) {
+    const { value } = await lines.next();
+    if (value!.text !== `${n}`) assertEquals(value!.text, `${n}`);
+  }
+  assertEquals((await lines.next()).done, true);
+  assertOver();
+});

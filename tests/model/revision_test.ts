@@ -1,0 +1,42 @@
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { conventionImage, conventionRevision } from "../../src/model/revision.ts";
+
+const LIMITS = { startTimeout: 30_000, requestTimeout: 300_000, pauseAfter: Infinity, stopAfter: Infinity };
+const ID = "sha256:1f2e3d4c5b6a79880011223344556677889900aabbccddeeff00112233445566";
+
+Deno.test("a label stands for the image of its name and -docker", () => {
+  assertEquals(conventionImage("golang"), "golang-docker");
+});
+
+Deno.test("a convention's revision says what is started, and under which limits", () => {
+  assertEquals({ ...conventionRevision("golang", ID, LIMITS) }, {
+    name: "golang-1f2e3d4c5b6a",
+    service: "golang",
+    image: "golang-docker",
+    imageId: ID,
+    port: 8080,
+    readinessPath: "/",
+    ...LIMITS,
+    env: {},
+    command: [],
+    memory: undefined,
+    cpus: undefined,
+    volumes: [],
+    concurrency: 0,
+    minInstances: 0,
+    maxInstances: 1,
+    warmPool: 0,
+  });
+});
+
+Deno.test("a rebuilt image is another revision, and the same image is the same one", () => {
+  const name = (id: string) => conventionRevision("golang", id, LIMITS).name;
+  assertEquals(name(ID), name(ID));
+  assertNotEquals(name(ID), name(ID.replace("1f2e", "0000")));
+});
+
+Deno.test("a revision cannot be changed", () => {
+  const revision = conventionRevision("golang", ID, LIMITS);
+  assert(Object.isFrozen(revision));
+  assertThrows(() => Object.assign(revision, { port: 1 }), TypeError);
+});

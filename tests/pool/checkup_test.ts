@@ -1,0 +1,104 @@
+import { assertEquals } from "@std/assert";
+import type { Revision } from "../../src/model/revision.ts";
+import type { Probed } from "../../src/pool/readiness.ts";
+import { settle } from "../support/fake_clock.ts";
+import { newKit, newRevision, started } from "../support/kit.ts";
+
+const ORIGIN = "http://10.0.0.2:8080";
+
+/** A ready instance without requests, whose app does what the test says when it is asked. */
+async function suspected(does: Probed | "hang", revision: Partial<Revision> = {}) {
+  const asked: string[] = [];
+  const app = { does };
+  const kit = newKit({
+    ask: (url, signal) => {
+      asked.push(url);
+      if (app.does !== "hang") return Promise.resolve(app.does);
+      return new Promise((resolve) => signal.addEventListener("abort", () => resolve("silent")));
+    },
+  });
+  const pool = kit.newPool({ ...newRevision(), readinessPath: "/ready", ...revision });
+  const { lease } = await started(kit, pool, ORIGIN);
+  lease.release();
+  return { kit, pool, instance: lease.instance, asked, app };
+}
+
+for (const does of ["closed", "refused"] as const) {
+  Deno.test(`an app that closes a connection, and then three of those who ask (${does}), is taken out`, async () => {
+    const { kit, instance, asked } = await suspected(does);
+    instance.closed();
+    await kit.clock.advance(599);
+    assertEquals([instance.state, asked], ["ready", [`${ORIGIN}/ready`, `${ORIGIN}/ready`]]);
+    await kit.clock.advance(1);
+    assertEquals([instance.state, kit.launcher.called("stop")], ["stopped", ["one"]]);
+    assertEquals(kit.clock.timers, 0);
+  });
+}
+
+Deno.test("an app that closes a connection and answers when it is asked stays, whatever it answers", async () => {
+  for (const does of [200, 503, "garbage"] as const) {
+    const { kit, instance, asked } = await suspected(does);
+    for (let n = 0; n < 9; n++) {
+      instance.closed();
+      await settle();
+    }
+    await kit.clock.advance(10_000);
+    assertEquals([instance.state, asked.length], ["ready", 9]);
+  }
+});
+
+Deno.test("an app that listens again after a moment stays", async () => {
+  const { kit, instance, app } = await suspected("closed");
+  instance.closed();
+  await kit.clock.advance(300);
+  app.does = 200;
+  await kit.clock.advance(10_000);
+  assertEquals(instance.state, "ready");
+});
+
+Deno.test("an app that has not answered a request in time, and gives no sign of life, is taken out", async () => {
+  const { kit, pool, instance, asked } = await suspected("hang");
+  instance.late();
+  instance.late();
+  await kit.clock.advance(2_999);
+  assertEquals([instance.state, asked.length], ["ready", 1]);
+  await kit.clock.advance(1);
+  assertEquals([instance.state, instance.failure, pool.awake], ["stopped", "the app did not answer any more", false]);
+  assertEquals(kit.clock.timers, 0);
+});
+
+Deno.test("an app that is only slow stays", async () => {
+  const { kit, instance } = await suspected(503);
+  for (let n = 0; n < 9; n++) {
+    instance.late();
+    await kit.clock.advance(1000);
+  }
+  assertEquals(instance.state, "ready");
+});
+
+Deno.test("an app that is asked while its container is paused is not taken for dead", async () => {
+  const { kit, instance } = await suspected("hang");
+  instance.late();
+  await kit.clock.advance(1000);
+  kit.launcher.pause("one");
+  await kit.launcher.resume("one");
+  await kit.clock.advance(10_000);
+  assertEquals(instance.state, "ready");
+});
+
+Deno.test("an app with all the requests that it takes is not asked, unless it answers none of them", async () => {
+  const { kit, pool, instance, asked } = await suspected("hang", { concurrency: 1 });
+  const lease = pool.claim()!;
+  for (let n = 0; n < 9; n++) {
+    instance.late();
+    instance.late();
+    instance.answered();
+  }
+  assertEquals(asked, []);
+  for (let n = 0; n < 3; n++) instance.late();
+  assertEquals(asked.length, 1);
+  await kit.clock.advance(3000);
+  assertEquals(instance.state, "draining");
+  lease.release();
+  await kit.starter.settled();
+});

@@ -1,0 +1,53 @@
+import { assert, assertEquals } from "@std/assert";
+import { choose } from "../../src/pool/choice.ts";
+import { Instance } from "../../src/pool/instance.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { newRevision } from "../support/kit.ts";
+import { Random } from "../support/random.ts";
+
+/** Instances that have so many requests each. */
+function busy(...requests: number[]): Instance[] {
+  const clock = new FakeClock();
+  return requests.map((count, n) => {
+    const instance = new Instance(`${n}`, newRevision(), clock);
+    for (let claimed = 0; claimed < count; claimed++) instance.claim();
+    return instance;
+  });
+}
+
+function never(): number {
+  throw new Error("nothing is left to chance");
+}
+
+Deno.test("of a few instances it is the one with the fewest requests, the first of equals", () => {
+  assertEquals(choose([], Infinity, never), undefined);
+  assertEquals(choose(busy(2), Infinity, never)?.id, "0");
+  assertEquals(choose(busy(2, 1, 1), Infinity, never)?.id, "1");
+});
+
+Deno.test("one that has as many requests as it takes gets no more", () => {
+  assertEquals(choose(busy(2, 2), 2, never), undefined);
+  assertEquals(choose(busy(2, 1), 2, never)?.id, "1");
+});
+
+Deno.test("of many it is the better one of two that are drawn", () => {
+  const instances = busy(9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const drawn = (...numbers: number[]) => () => numbers.shift()!;
+  assertEquals(choose(instances, Infinity, drawn(0.05, 0.05))?.id, "1"); // the first, and the second of the others
+  assertEquals(choose(instances, Infinity, drawn(0.95, 0.95))?.id, "9");
+  assertEquals(choose(instances, Infinity, drawn(0.45, 0.1))?.id, "4");
+});
+
+Deno.test("where both that are drawn are full, one that is not is found all the same", () => {
+  const instances = busy(1, 1, 1, 1, 1, 1, 1, 1, 1, 0);
+  assertEquals(choose(instances, 1, () => 0)?.id, "9");
+  assertEquals(choose(busy(...Array(10).fill(1)), 1, () => 0), undefined);
+});
+
+Deno.test("two choices share out 10,000 requests among 100 instances nearly evenly", () => {
+  const random = new Random(20261125);
+  const instances = busy(...Array(100).fill(0));
+  for (let n = 0; n < 10_000; n++) choose(instances, Infinity, () => random.below(1e6) / 1e6)!.claim();
+  const most = Math.max(...instances.map(({ inFlight }) => inFlight));
+  assert(most <= 104, `${most} on one, 100 on average`); // by one choice it would be about 125
+});

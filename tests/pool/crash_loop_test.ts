@@ -1,0 +1,268 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ClessError } from "../../src/base/errors.ts";
+import { CrashLoop, type Failure } from "../../src/pool/crash_loop.ts";
+import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import { FakeClock, settle } from "../support/fake_clock.ts";
+import { type Kit, type KitOptions, never, newKit, newRevision, untilAborted } from "../support/kit.ts";
+
+/** A pool whose starts all fail. */
+function newBroken(options: KitOptions = {}) {
+  const kit = newKit(options);
+  kit.launcher.on.launch = () => {
+    throw new Error("exec format error");
+  };
+  return { kit, pool: kit.newPool() };
+}
+
+function mend(kit: Kit): void {
+  kit.launcher.on.launch = ({ id }) => ({ origin: `http://${id}` });
+}
+
+/** What a request comes to: the code, and when to come again. */
+async function ask(pool: InstancePool): Promise<[code: string, retryAfterS: number | undefined]> {
+  const error = await assertRejects(() => pool.hold(never()), ClessError);
+  return [error.code, error.retryAfterS];
+}
+
+Deno.test("after the third failure in a row requests are turned away for a while, and then one start is tried", async () => {
+  const { kit, pool } = newBroken();
+  for (let n = 0; n < 3; n++) assertEquals(await ask(pool), ["start_failed", undefined]);
+  assertEquals(await ask(pool), ["crash_loop", 1]);
+  assertEquals(kit.launcher.called("launch").length, 3);
+  await kit.clock.advance(500);
+  assertEquals(await ask(pool), ["start_failed", undefined]);
+  assertEquals(await ask(pool), ["crash_loop", 1]);
+  await kit.clock.advance(999);
+  assertEquals(await ask(pool), ["crash_loop", 1]);
+  await kit.clock.advance(1);
+  assertEquals(await ask(pool), ["start_failed", undefined]);
+  assertEquals(await ask(pool), ["crash_loop", 2]);
+  assertEquals(kit.launcher.called("launch").length, 5);
+});
+
+Deno.test("the back-off doubles up to a minute", async () => {
+  const { kit, pool } = newBroken();
+  const waits: number[] = [];
+  for (let n = 0; n < 12; n++) {
+    assertEquals((await ask(pool))[0], "start_failed");
+    if (n < 2) continue;
+    const [, seconds] = await ask(pool);
+    waits.push(seconds!);
+    await kit.clock.advance(seconds! * 1000);
+  }
+  assertEquals(waits, [1, 1, 2, 4, 8, 16, 32, 50, 50, 50]);
+});
+
+Deno.test("back-offs differ by chance, since not all services should try again at once", () => {
+  const clock = new FakeClock();
+  const left = (random: number, failures: number) => {
+    const crashes = new CrashLoop(clock, () => random);
+    for (let n = 0; n < failures; n++) crashes.failed("no", n);
+    return crashes.left;
+  };
+  assertEquals([0, 0.5, 1].map((random) => left(random, 3)).map(Math.round), [400, 500, 600]);
+  assertEquals([0, 0.5, 1].map((random) => left(random, 20)).map(Math.round), [40_000, 50_000, 60_000]);
+});
+
+Deno.test("failures that are far between are not in a row, where no instance ever lives for a good minute", async () => {
+  const { kit } = newBroken();
+  mend(kit);
+  const pool = kit.newPool({ ...newRevision(), stopAfter: 5000 });
+  const counts: (number | undefined)[] = [];
+  for (const minutes of [11, 11, 11, 9, 9, 1]) {
+    const { lease } = await pool.hold(never());
+    lease.release();
+    kit.launcher.end(lease.instance.id, 1);
+    counts.push(pool.failure?.count);
+    await kit.clock.advance(minutes * 60_000);
+  }
+  assertEquals(counts, [1, 1, 1, 1, 2, 3]);
+});
+
+Deno.test("a good minute makes all well, less does not", async () => {
+  const { kit, pool } = newBroken();
+  await ask(pool);
+  await ask(pool);
+  mend(kit);
+  const { lease } = await pool.hold(never());
+  await kit.clock.advance(59_000);
+  pool.tick(false);
+  assertEquals(pool.failure?.count, 2);
+  await kit.clock.advance(1000);
+  pool.tick(false);
+  assertEquals(pool.failure, undefined);
+  lease.release();
+});
+
+Deno.test("an older instance that is good does not make well what failed after it", async () => {
+  const { kit } = newBroken();
+  const pool = kit.newPool({ ...newRevision(), concurrency: 1, maxInstances: 2 });
+  const broken = kit.launcher.on.launch!;
+  mend(kit);
+  const { lease } = await pool.hold(never());
+  await kit.clock.advance(61_000);
+  kit.launcher.on.launch = broken;
+  const held = pool.hold(never());
+  const before = kit.launcher.called("launch").length;
+  for (let n = 0; n < 40; n++) { // 20 s
+    await kit.clock.advance(500);
+    pool.tick(true);
+  }
+  // The first is in `before`; the second and third come at once, then others after 0.5, 1, 2, 4 and 8 s.
+  assertEquals([kit.launcher.called("launch").length - before, pool.failure?.count], [7, 8]);
+  mend(kit);
+  await kit.clock.advance(60_000);
+  pool.tick(true);
+  (await held).lease.release();
+  await kit.clock.advance(59_500);
+  pool.tick(true);
+  assertEquals(pool.failure?.count, 8);
+  await kit.clock.advance(500);
+  pool.tick(true);
+  assertEquals(pool.failure, undefined);
+  lease.release();
+});
+
+Deno.test("an app that ends by itself soon after each start is in a crash loop too; one that somebody ends is not", async () => {
+  for (
+    const [how, exitCode, expected] of [0, 1, 137, 143].flatMap((exitCode) =>
+      [["end", exitCode, "crash_loop"], ["kill", exitCode, "served"]] as const
+    )
+  ) {
+    const { kit, pool } = newBroken();
+    mend(kit);
+    for (let n = 0; n < 3; n++) {
+      const { lease } = await pool.hold(never());
+      lease.release();
+      kit.launcher[how](lease.instance.id, exitCode);
+    }
+    const outcome = await pool.hold(never()).then(() => "served", (error: ClessError) => error.code);
+    assertEquals(outcome, expected, `${how}, exit code ${exitCode}`);
+  }
+});
+
+Deno.test("an app that is soon not well any more after each start is in a crash loop too, and is left alone", async () => {
+  const { kit } = newBroken({ probe: () => Promise.resolve(false) });
+  mend(kit);
+  kit.launcher.written = "no database";
+  const pool = kit.newPool({ ...newRevision(), minInstances: 1, liveness: { path: "/health", every: 1000 } });
+  for (let n = 0; n < 60; n++) {
+    pool.tick(true);
+    await kit.clock.advance(500);
+  }
+  // In 30 s: after 0, 1.5, 3, 5, 8, 13 and 22 s.
+  assertEquals(kit.launcher.called("launch").length, 7);
+  const { count, output, reason } = pool.failure!;
+  assertEquals([count, output, reason], [7, "no database", "the app did not answer any more soon after it was ready"]);
+  assertEquals((await ask(pool))[0], "crash_loop");
+});
+
+Deno.test("an app that nobody reaches may have been killed by somebody, which the engine tells later: no failure", async () => {
+  const { kit, pool } = newBroken();
+  mend(kit);
+  for (let n = 0; n < 4; n++) {
+    const { lease } = await pool.hold(never());
+    for (let failures = 0; failures < 3; failures++) lease.instance.failed();
+    assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
+    lease.release();
+    kit.launcher.kill(lease.instance.id);
+  }
+});
+
+Deno.test("an app that is not well after a good minute has not failed", async () => {
+  let isWell = true;
+  const { kit } = newBroken({ probe: () => Promise.resolve(isWell) });
+  mend(kit);
+  const pool = kit.newPool({ ...newRevision(), liveness: { path: "/health", every: 60_000 } });
+  const { lease } = await pool.hold(never());
+  await kit.clock.advance(60_000);
+  isWell = false;
+  await kit.clock.advance(60_000);
+  assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
+  lease.release();
+});
+
+Deno.test("an app that ends after a good minute has not failed", async () => {
+  const { kit, pool } = newBroken();
+  await ask(pool);
+  mend(kit);
+  const { lease } = await pool.hold(never());
+  await kit.clock.advance(60_000);
+  kit.launcher.end(lease.instance.id, 1);
+  assertEquals(pool.failure, undefined);
+});
+
+Deno.test("why a revision does not work can be read, with what its app has written", async () => {
+  const told: Failure[] = [];
+  const { kit, pool } = newBroken({ failed: (failure) => told.push(failure) });
+  kit.launcher.written = "cannot find config.json";
+  await ask(pool);
+  await kit.starter.settled();
+  await settle();
+  const { reason, output, count, at } = pool.failure!;
+  assertEquals([reason, output, count], ["exec format error", "cannot find config.json", 1]);
+  assert(Math.abs(at.getTime() - Date.now()) < 60_000);
+  assertEquals(told, [pool.failure!]);
+});
+
+Deno.test("what an app wrote that crashed soon after its start can be read, and then its container goes", async () => {
+  const { kit, pool } = newBroken();
+  mend(kit);
+  const { lease } = await pool.hold(never());
+  kit.launcher.written = "panic: no disk";
+  kit.launcher.end(lease.instance.id, 1);
+  await kit.starter.settled();
+  await settle();
+  assertEquals(pool.failure?.output, "panic: no disk");
+  assertEquals(kit.launcher.called("remove"), [lease.instance.id]);
+});
+
+Deno.test("a start that was killed for memory is named as such", async () => {
+  for (
+    const [memory, reason] of [[256 * 1024 ** 2, "out of memory, limit 256m"], [undefined, "out of memory"]] as const
+  ) {
+    const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+    const pool = kit.newPool({ ...newRevision(), memory });
+    const held = assertRejects(() => pool.hold(never()), ClessError);
+    (await kit.launcher.nextLaunch()).succeed("http://10.0.0.2:8080");
+    await settle();
+    kit.launcher.end("one", 137, true);
+    assertEquals((await held).detail, reason);
+    assertEquals(pool.failure?.reason, reason);
+  }
+});
+
+Deno.test("an instance that is killed for memory soon after its start is a failure that is named", async () => {
+  const { kit, pool } = newBroken();
+  mend(kit);
+  const { lease } = await pool.hold(never());
+  kit.launcher.end(lease.instance.id, 137, true);
+  assertEquals(lease.instance.failure, "out of memory");
+  assertEquals(pool.failure?.reason, "out of memory soon after it was ready");
+});
+
+Deno.test("what nobody waits for is started again only after a while, from the first failure on", async () => {
+  const { kit, pool } = newBroken();
+  pool.wake();
+  await settle();
+  assertEquals([kit.launcher.called("launch").length, pool.resting], [1, true]);
+  pool.wake();
+  await settle();
+  assertEquals(kit.launcher.called("launch").length, 1);
+  await kit.clock.advance(500);
+  pool.wake();
+  await settle();
+  assertEquals(kit.launcher.called("launch").length, 2);
+});
+
+Deno.test("whoever waits for a slot is told of the crash loop where the last instance dies in it", async () => {
+  const { kit } = newBroken();
+  const pool = kit.newPool({ ...newRevision(), concurrency: 1 });
+  await ask(pool);
+  await ask(pool);
+  mend(kit);
+  const { lease } = await pool.hold(never());
+  const held = ask(pool);
+  kit.launcher.end(lease.instance.id, 1);
+  assertEquals([await held, pool.waiting], [["crash_loop", 1], 0]);
+});

@@ -1,0 +1,262 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Revision } from "../../src/model/revision.ts";
+import { ClessError } from "../../src/base/errors.ts";
+import { idleSteps } from "../../src/pool/idle_tiers.ts";
+import { Instance } from "../../src/pool/instance.ts";
+import { FakeClock, settle } from "../support/fake_clock.ts";
+import { never, newKit, newRevision, started } from "../support/kit.ts";
+
+const TIERED: Revision = { ...newRevision(), pauseAfter: 10_000, stopAfter: 60_000 };
+
+/** A pool with one instance that is idle from now on. */
+async function idlePool(revision: Partial<Revision> = {}) {
+  const kit = newKit();
+  const pool = kit.newPool({ ...TIERED, ...revision });
+  const { lease } = await started(kit, pool);
+  lease.release();
+  return { kit, pool, instance: lease.instance };
+}
+
+Deno.test("an instance that nobody uses is paused, and later removed; both times count from the last lease", async () => {
+  const { kit, pool, instance } = await idlePool();
+  await kit.clock.advance(9_999);
+  pool.tick(false);
+  assertEquals(instance.state, "ready");
+  await kit.clock.advance(1);
+  pool.tick(false);
+  assertEquals([instance.state, kit.launcher.called("pause")], ["paused", ["one"]]);
+  await kit.clock.advance(49_999);
+  pool.tick(false);
+  assertEquals(instance.state, "paused");
+  await kit.clock.advance(1);
+  pool.tick(false);
+  await kit.starter.settled();
+  assertEquals([instance.state, kit.launcher.called("remove"), kit.launcher.called("stop")], ["stopped", ["one"], []]);
+});
+
+Deno.test("an instance in use is never paused, however long that takes", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const lease = pool.claim()!;
+  await kit.clock.advance(600_000);
+  pool.tick(false);
+  assertEquals(instance.state, "ready");
+  lease.release();
+  await kit.clock.advance(9_999);
+  pool.tick(false);
+  assertEquals(instance.state, "ready");
+});
+
+Deno.test("an instance that is used by nobody who wakes it is not paused meanwhile, and stopped in its time", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const stream = pool.claim(true)!;
+  await kit.clock.advance(59_999);
+  pool.tick(false);
+  assertEquals([instance.state, kit.launcher.called("pause")], ["ready", []]);
+  await kit.clock.advance(1);
+  pool.tick(false);
+  assertEquals([instance.state, pool.claim(true)], ["draining", undefined]);
+  await kit.clock.advance(4999);
+  assertEquals(kit.launcher.called("stop"), []);
+  await kit.clock.advance(1);
+  await kit.starter.settled();
+  assertEquals([instance.state, kit.launcher.called("stop")], ["stopped", ["one"]]);
+  stream.release();
+});
+
+Deno.test("an instance is paused as soon as those who do not wake it leave it alone, however often they came", async () => {
+  const { kit, pool, instance } = await idlePool();
+  for (let n = 0; n < 9; n++) {
+    const poll = pool.claim(true)!;
+    await kit.clock.advance(5000);
+    pool.tick(false);
+    assertEquals(instance.state, "ready");
+    poll.release();
+  }
+  pool.tick(false);
+  assertEquals(instance.state, "paused");
+});
+
+Deno.test("an instance that somebody uses who wakes it is not stopped, whoever else uses it", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const quiet = pool.claim(true)!;
+  const lease = pool.claim()!;
+  await kit.clock.advance(600_000);
+  pool.tick(false);
+  quiet.release();
+  pool.tick(false);
+  assertEquals(instance.state, "ready");
+  lease.release();
+});
+
+Deno.test("what is never to happen does not", async () => {
+  const { kit, pool, instance } = await idlePool({ pauseAfter: Infinity, stopAfter: Infinity });
+  await kit.clock.advance(1e9);
+  pool.tick(false);
+  assertEquals(instance.state, "ready");
+});
+
+Deno.test("an instance that is to be stopped no later than paused is not paused first", async () => {
+  const { kit, pool } = await idlePool({ pauseAfter: 60_000 });
+  await kit.clock.advance(60_000);
+  pool.tick(false);
+  await kit.starter.settled();
+  assertEquals([kit.launcher.called("pause"), kit.launcher.called("stop")], [[], ["one"]]);
+});
+
+Deno.test("a request that comes while the pause is on its way waits for it and resumes the instance", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const paused = Promise.withResolvers<void>();
+  kit.launcher.on.pause = () => paused.promise;
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  assertEquals(pool.claim(), undefined);
+  const held = [pool.hold(never()), pool.hold(never())];
+  await settle();
+  assertEquals(kit.launcher.called("resume"), []);
+  paused.resolve();
+  const grants = await Promise.all(held);
+  assertEquals(grants.map(({ how, lease }) => [how, lease.instance]), [["resume", instance], ["resume", instance]]);
+  assertEquals([kit.launcher.called("resume"), kit.launcher.called("launch")], [["one"], ["one"]]);
+});
+
+Deno.test("what the engine says before the pause is done does not undo it", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const paused = Promise.withResolvers<void>();
+  kit.launcher.on.pause = () => paused.promise;
+  await kit.clock.advance(10_000);
+  const before = kit.fleet.known();
+  pool.tick(false);
+  const meanwhile = kit.fleet.known();
+  const listed = await kit.launcher.list(); // it runs, as yet
+  kit.fleet.reconcile(listed, before);
+  kit.fleet.reconcile(listed, meanwhile);
+  assertEquals(instance.state, "paused");
+  paused.resolve();
+  await settle();
+  kit.fleet.reconcile(listed, meanwhile);
+  assertEquals(instance.state, "paused");
+});
+
+Deno.test("an instance that the engine does not pause goes on serving, and is paused some time later", async () => {
+  const { kit, pool, instance } = await idlePool();
+  kit.launcher.on.pause = () => {
+    throw new Error("cannot freeze");
+  };
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  await settle();
+  assertEquals(instance.state, "ready");
+  pool.tick(false);
+  assertEquals(kit.launcher.called("pause").length, 1);
+  delete kit.launcher.on.pause;
+  await kit.clock.advance(5_000);
+  pool.tick(false);
+  assertEquals([instance.state, kit.launcher.called("pause").length], ["paused", 2]);
+});
+
+Deno.test("a request that waits for a pause that fails gets the instance", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const paused = Promise.withResolvers<void>();
+  kit.launcher.on.pause = () => paused.promise;
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  const held = pool.hold(never());
+  paused.reject(new Error("cannot freeze"));
+  assertEquals((await held).lease.instance, instance);
+  assertEquals([kit.launcher.called("resume"), kit.launcher.called("launch")], [["one"], ["one"]]);
+});
+
+Deno.test("an instance that may be frozen serves nobody before it was resumed", async () => {
+  const { kit, pool, instance } = await idlePool();
+  kit.launcher.on.pause = kit.launcher.on.resume = () => {
+    throw new Error("the engine is confused");
+  };
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  await settle();
+  assertEquals([instance.state, pool.claim()], ["paused", undefined]);
+  delete kit.launcher.on.resume;
+  assertEquals((await pool.hold(never())).lease.instance, instance);
+});
+
+Deno.test("an instance that is removed while its pause is on its way is gone, whatever becomes of that", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const paused = Promise.withResolvers<void>();
+  kit.launcher.on.pause = () => paused.promise;
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  kit.launcher.kill("one");
+  paused.reject(new Error("No such container: one"));
+  await settle();
+  assertEquals([instance.state, pool.awake], ["stopped", false]);
+  assertEquals((await started(kit, pool)).lease.instance.id, "two");
+});
+
+Deno.test("an instance that does not resume in time is replaced for who comes then", async () => {
+  const { kit, pool } = await idlePool();
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  await settle();
+  kit.launcher.on.resume = () => new Promise(() => {});
+  const held = assertRejects(() => pool.hold(never()), ClessError);
+  await kit.clock.advance(30_000);
+  assertEquals((await held).code, "start_timeout");
+  assertEquals(kit.launcher.called("remove"), ["one"]);
+  assertEquals((await started(kit, pool)).lease.instance.id, "two");
+});
+
+Deno.test("who has an instance unpaused by hand has it run for a while", async () => {
+  const { kit, pool, instance } = await idlePool();
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  await settle();
+  kit.launcher.emit({ id: "one", what: "resumed" });
+  pool.tick(false);
+  assertEquals(instance.state, "ready");
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  assertEquals(instance.state, "paused");
+});
+
+Deno.test("a paused instance can be stopped before its time; one that is being resumed stays", async () => {
+  const { kit, pool, instance } = await idlePool();
+  await pool.evict(instance); // it is ready
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  await settle();
+  assertEquals(kit.fleet.paused(), [{ instance, pool }]);
+  const resumed = Promise.withResolvers<void>();
+  kit.launcher.on.resume = () => resumed.promise;
+  const held = pool.hold(never());
+  await pool.evict(instance);
+  resumed.resolve();
+  (await held).lease.release();
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  await settle();
+  await pool.evict(instance);
+  assertEquals([kit.launcher.called("remove"), kit.fleet.paused()], [["one"], []]);
+});
+
+Deno.test("of several instances the longest idle go first, and as many stay as they are as must", async () => {
+  const clock = new FakeClock(0);
+  const instances: Instance[] = [];
+  for (const id of ["a", "b", "c", "d"]) {
+    const instance = new Instance(id, TIERED, clock);
+    instance.become("ready");
+    instances.push(instance);
+    await clock.advance(1000);
+  }
+  const steps = (least: number, now: number) => {
+    const { pause, stop } = idleSteps(instances, TIERED, { least, now });
+    return [pause.map(({ id }) => id).join(""), stop.map(({ id }) => id).join("")];
+  };
+  assertEquals(steps(0, 11_000), ["ab", ""]);
+  assertEquals(steps(3, 11_000), ["a", ""]);
+  assertEquals(steps(4, 100_000), ["", ""]);
+  assertEquals(steps(1, 100_000), ["", "abc"]);
+  instances[0]!.become("paused");
+  instances[3]!.claim();
+  assertEquals(steps(0, 61_000), ["c", "ab"]);
+  assertEquals(steps(2, 100_000), ["", "ab"]);
+});

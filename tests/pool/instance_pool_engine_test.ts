@@ -1,0 +1,159 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ClessError } from "../../src/base/errors.ts";
+import { EngineAway } from "../../src/pool/launcher.ts";
+import type { Probed } from "../../src/pool/readiness.ts";
+import { settle } from "../support/fake_clock.ts";
+import { never, newKit, newRevision, started } from "../support/kit.ts";
+
+const ORIGIN = "http://10.0.0.2:8080";
+
+function away(): never {
+  throw new EngineAway("Cannot connect to the Docker daemon");
+}
+
+Deno.test("while the engine is away a start is tried again, and those who wait are served once it is back", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  kit.launcher.on.launch = away;
+  const held = pool.hold(never());
+  await kit.clock.advance(20_000);
+  assertEquals(pool.waiting, 1);
+  kit.launcher.on.launch = () => ({ origin: ORIGIN });
+  await kit.clock.advance(1000);
+  assertEquals((await held).lease.instance.id, "one");
+  assertEquals([pool.failure, kit.launcher.calls.at(-2)], [undefined, { method: "remove", id: "one" }]);
+  assertEquals(kit.clock.timers, 0);
+});
+
+Deno.test("an engine that stays away costs a start no more than its time, and is nobody's failure", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  kit.launcher.on.launch = away;
+  for (let n = 0; n < 4; n++) {
+    const held = assertRejects(() => pool.hold(never()), ClessError);
+    await kit.clock.advance(30_000);
+    const { code, detail } = await held;
+    assertEquals([code, detail], [
+      "start_timeout",
+      "the engine does not answer: Cannot connect to the Docker daemon",
+    ]);
+  }
+  assertEquals(pool.failure, undefined);
+  await kit.clock.advance(1000);
+  assertEquals(kit.clock.timers, 0);
+});
+
+Deno.test("an engine that hangs over a start is named, and is nobody's failure", async () => {
+  const kit = newKit();
+  const pool = kit.newPool({ ...newRevision(), startTimeout: 6000 });
+  for (let n = 0; n < 4; n++) {
+    const held = assertRejects(() => pool.hold(never()), ClessError);
+    const launch = await kit.launcher.nextLaunch();
+    await kit.clock.advance(6000);
+    const { code, detail } = await held;
+    assertEquals([code, detail], ["start_timeout", "the engine did not start the container within 6s"]);
+    launch.succeed(ORIGIN);
+    await kit.starter.settled();
+  }
+  assertEquals([pool.failure, pool.backOff], [undefined, 0]);
+  assertEquals((await started(kit, pool)).lease.instance.id, "five");
+});
+
+Deno.test("while the engine is away a running instance serves on, and a paused one waits for it", async () => {
+  const kit = newKit();
+  const pool = kit.newPool({ ...newRevision(), pauseAfter: 10_000, stopAfter: Infinity });
+  (await started(kit, pool)).lease.release();
+  kit.launcher.on.pause = kit.launcher.on.resume = away;
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  await settle();
+  assertEquals(pool.claim()?.release(), undefined);
+  delete kit.launcher.on.pause;
+  delete kit.launcher.on.resume;
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  await settle();
+  kit.launcher.on.resume = away;
+  const held = pool.hold(never());
+  await kit.clock.advance(10_000);
+  delete kit.launcher.on.resume;
+  await kit.clock.advance(1000);
+  assertEquals((await held).lease.instance.id, "one");
+  assertEquals(kit.launcher.called("launch"), ["one"]);
+});
+
+Deno.test("an engine that does not resume an instance in time costs who waits no more than that, and then another one is started", async () => {
+  for (const resume of [away, () => new Promise<void>(() => {})]) {
+    const kit = newKit();
+    const pool = kit.newPool({ ...newRevision(), startTimeout: 8000 });
+    (await started(kit, pool)).lease.release();
+    kit.launcher.pause("one");
+    kit.launcher.on.resume = resume;
+    const held = assertRejects(() => pool.hold(never()), ClessError);
+    await kit.clock.advance(8000);
+    const { code, detail } = await held;
+    assertEquals([code, detail], ["start_timeout", "the engine did not resume the container within 8s"]);
+    assertEquals([kit.launcher.called("launch"), pool.failure], [["one"], undefined]);
+    assertEquals((await started(kit, pool)).lease.instance.id, "two");
+  }
+});
+
+/** A pool whose one instance is about to be paused by an engine that hangs, and what its app does when it is asked. */
+async function hanging(does: Probed) {
+  const app = { does };
+  const kit = newKit({ ask: () => Promise.resolve(app.does) });
+  const pool = kit.newPool({ ...newRevision(), pauseAfter: 10_000, stopAfter: 60_000, startTimeout: 8_000 });
+  const { lease } = await started(kit, pool);
+  lease.release();
+  const paused = Promise.withResolvers<void>();
+  kit.launcher.on.pause = () => paused.promise;
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  assertEquals(lease.instance.state, "paused");
+  return { kit, pool, instance: lease.instance, paused, app };
+}
+
+Deno.test("whoever waits for a pause that hangs is served by the app, as long as that answers", async () => {
+  const { kit, pool, instance, paused } = await hanging(200);
+  const held = pool.hold(never());
+  await kit.clock.advance(1000);
+  const { lease } = await held;
+  assertEquals([lease.instance, instance.state], [instance, "ready"]);
+  lease.release();
+  await kit.clock.advance(20_000);
+  pool.tick(false);
+  assertEquals([instance.state, kit.launcher.called("pause")], ["ready", ["one"]]); // not asked again while it hangs
+  paused.resolve();
+  await settle();
+  assertEquals(instance.state, "paused");
+  await pool.retire(0);
+  assertEquals([kit.launcher.called("launch"), kit.launcher.called("resume")], [["one"], []]);
+});
+
+Deno.test("an app that is paused after all while it serves is resumed at once", async () => {
+  for (const isTold of [true, false]) {
+    const { kit, pool, instance, paused } = await hanging(200);
+    const held = pool.hold(never());
+    await kit.clock.advance(1000);
+    const { lease } = await held;
+    if (!isTold) kit.launcher.onEvent = () => {};
+    paused.resolve();
+    await settle();
+    assertEquals([instance.state, kit.launcher.called("resume")], ["ready", ["one"]]);
+    lease.release();
+    await pool.retire(0);
+  }
+});
+
+Deno.test("whoever waits for a pause that hangs waits on where the app does not answer, and is served once it does", async () => {
+  const { kit, pool, instance, paused, app } = await hanging("silent");
+  const held = pool.hold(never());
+  await kit.clock.advance(3000);
+  assertEquals([instance.state, pool.waiting], ["paused", 1]);
+  app.does = 204;
+  await kit.clock.advance(1000);
+  assertEquals((await held).lease.instance, instance);
+  paused.reject(new Error("the engine refuses"));
+  await settle();
+  assertEquals([instance.state, kit.launcher.called("resume")], ["ready", ["one"]]);
+});

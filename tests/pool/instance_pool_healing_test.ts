@@ -1,0 +1,201 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ClessError } from "../../src/base/errors.ts";
+import { ContainerGone } from "../../src/pool/launcher.ts";
+import type { Probe } from "../../src/pool/liveness.ts";
+import { settle } from "../support/fake_clock.ts";
+import { never, newKit, newRevision, started, untilAborted } from "../support/kit.ts";
+
+const ORIGIN = "http://10.0.0.2:8080";
+
+Deno.test("three failed connections in a row take an instance out, and the next request gets another one", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  const { instance } = lease;
+  instance.failed();
+  instance.failed();
+  instance.answered();
+  instance.failed();
+  instance.failed();
+  assertEquals(instance.state, "ready");
+  instance.failed();
+  assertEquals([instance.state, pool.claim()], ["draining", undefined]);
+  assertEquals((await started(kit, pool)).lease.instance.id, "two");
+  assertEquals(kit.launcher.called("stop"), []); // something is in flight there
+  await kit.clock.advance(10_000);
+  assertEquals(kit.launcher.called("stop"), ["one"]);
+});
+
+Deno.test("whoever waits for a slot on an instance that is taken out gets another one", async () => {
+  const kit = newKit();
+  const pool = kit.newPool({ ...newRevision(), concurrency: 1 });
+  const { lease } = await started(kit, pool);
+  const held = pool.hold(never());
+  for (let n = 0; n < 3; n++) lease.instance.failed();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "two");
+});
+
+Deno.test("somebody who pauses a container that is starting does not keep it from becoming ready", async () => {
+  const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+  const pool = kit.newPool();
+  pool.wake();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await settle();
+  kit.launcher.pause("one");
+  assertEquals(kit.launcher.called("resume"), ["one"]);
+  kit.launcher.end("one");
+  await kit.starter.settled();
+});
+
+Deno.test("somebody who pauses an instance does not hold up what is in flight there, and may pause an idle one", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  const resumed = Promise.withResolvers<void>();
+  kit.launcher.on.resume = () => resumed.promise;
+  kit.launcher.pause("one");
+  await settle();
+  assertEquals([kit.launcher.called("resume"), pool.claim()], [["one"], undefined]);
+  const held = pool.hold(never());
+  resumed.resolve();
+  assertEquals((await held).lease.instance, lease.instance);
+  assertEquals(kit.launcher.called("resume"), ["one"]);
+  (await held).lease.release();
+  lease.release();
+  kit.launcher.pause("one");
+  await settle();
+  assertEquals([kit.launcher.called("resume"), lease.instance.state], [["one"], "paused"]);
+});
+
+Deno.test("an instance that somebody pauses while it drains still ends what is in flight", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  const retired = pool.retire(10_000);
+  kit.launcher.pause("one");
+  assertEquals(kit.launcher.called("resume"), ["one"]);
+  lease.release();
+  await retired;
+});
+
+for (
+  const [how, exitCode] of [["stops", 0], ["stops", 143], ["kills", 137], ["removes", 1], [
+    "removes unseen",
+    undefined,
+  ]] as const
+) {
+  Deno.test(`whoever waits for a container that somebody ${how} (${exitCode}) gets another one, once`, async () => {
+    const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+    const pool = kit.newPool();
+    const held = assertRejects(() => pool.hold(never()), ClessError);
+    for (const id of ["one", "two"]) {
+      (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+      await settle();
+      assertEquals([pool.waiting, pool.failure], [1, undefined]);
+      if (exitCode === undefined) kit.launcher.emit({ id, what: "ended" });
+      else kit.launcher.kill(id, exitCode);
+    }
+    assertEquals([(await held).code, pool.failure?.count], ["start_failed", 1]);
+    await kit.starter.settled();
+    assertEquals(kit.launcher.called("launch"), ["one", "two"]);
+  });
+}
+
+for (const exitCode of [0, 137]) {
+  Deno.test(`an app that ends by itself with ${exitCode} before it is ready has failed, at once`, async () => {
+    const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+    const pool = kit.newPool();
+    const held = assertRejects(() => pool.hold(never()), ClessError);
+    (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+    await settle();
+    kit.launcher.end("one", exitCode);
+    assertEquals([(await held).code, pool.failure?.count], ["start_failed", 1]);
+  });
+}
+
+Deno.test("a start that came to something makes the next one that is ended from outside no failure either", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  for (const id of ["two", "four"]) {
+    const held = pool.hold(never());
+    (await kit.launcher.nextLaunch()).fail(new ContainerGone("No such container"));
+    (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+    const { instance } = (await held).lease;
+    assertEquals(instance.id, id);
+    kit.launcher.kill(id);
+  }
+  assertEquals(pool.failure, undefined);
+});
+
+Deno.test("a start that somebody ends and nobody waits for is not tried again", async () => {
+  const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+  const pool = kit.newPool();
+  pool.wake();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await settle();
+  kit.launcher.kill("one");
+  await kit.starter.settled();
+  await settle();
+  assertEquals([kit.launcher.called("launch"), pool.failure, pool.awake], [["one"], undefined, false]);
+});
+
+/** A pool whose instances are asked every 5 s. */
+async function probed(probe: Probe) {
+  const asked: string[] = [];
+  const kit = newKit({
+    probe: (url, signal) => {
+      asked.push(url);
+      return probe(url, signal);
+    },
+  });
+  const pool = kit.newPool({ ...newRevision(), pauseAfter: 20_000, liveness: { path: "/health", every: 5000 } });
+  const { lease } = await started(kit, pool, ORIGIN);
+  lease.release();
+  return { kit, pool, instance: lease.instance, asked };
+}
+
+Deno.test("an instance that is well is asked again and again, and is idle all the same", async () => {
+  const { kit, pool, instance, asked } = await probed(() => Promise.resolve(true));
+  await kit.clock.advance(19_999);
+  pool.tick(false);
+  assertEquals([asked, instance.state], [Array(3).fill(`${ORIGIN}/health`), "ready"]);
+  await kit.clock.advance(1);
+  pool.tick(false);
+  assertEquals(instance.state, "paused");
+  await kit.clock.advance(30_000);
+  assertEquals(asked.length, 4);
+  (await pool.hold(never())).lease.release();
+  await kit.clock.advance(5000);
+  assertEquals(asked.length, 5);
+});
+
+Deno.test("an instance that is not well is taken out and stopped", async () => {
+  for (const probe of [() => Promise.resolve(false), () => Promise.reject(new Error("refused"))]) {
+    const { kit, pool, instance } = await probed(probe);
+    await kit.clock.advance(5000);
+    await settle();
+    assertEquals([instance.state, instance.failure, pool.awake], ["stopped", "the app did not answer any more", false]);
+    assertEquals(kit.launcher.called("stop"), ["one"]);
+  }
+});
+
+Deno.test("an instance that does not answer in time is not well", async () => {
+  const { kit, instance } = await probed(async (_, signal) => {
+    await untilAborted(signal);
+    return true;
+  });
+  await kit.clock.advance(9_999);
+  assertEquals(instance.state, "ready");
+  await kit.clock.advance(1);
+  assertEquals(instance.state, "stopped");
+});
+
+Deno.test("what an instance answers that has been paused meanwhile does not matter", async () => {
+  const { kit, pool, instance } = await probed((_, signal) => untilAborted(signal).then(() => false));
+  await kit.clock.advance(5000);
+  kit.launcher.pause("one");
+  await kit.clock.advance(5000);
+  assertEquals(instance.state, "paused");
+  assert(pool.awake);
+});

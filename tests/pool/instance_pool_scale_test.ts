@@ -1,0 +1,212 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Revision } from "../../src/model/revision.ts";
+import { ClessError } from "../../src/base/errors.ts";
+import type { Grant, InstancePool } from "../../src/pool/instance_pool.ts";
+import { settle } from "../support/fake_clock.ts";
+import { type Kit, never, newKit, newRevision } from "../support/kit.ts";
+
+/** Every start succeeds at once, unless a test says otherwise. */
+function newWide(revision: Partial<Revision> = {}, maxPending = 100): { kit: Kit; pool: InstancePool } {
+  const kit = newKit({ maxPending });
+  kit.launcher.on.launch = ({ id }) => ({ origin: `http://${id}` });
+  return { kit, pool: kit.newPool({ ...newRevision(), concurrency: 1, maxInstances: 3, ...revision }) };
+}
+
+/** Waits for slots; what has come of each is noted by its number. */
+function hold(pool: InstancePool, count: number): Grant[] {
+  const grants: Grant[] = [];
+  for (let n = 0; n < count; n++) pool.hold(never()).then((grant) => void (grants[n] = grant));
+  return grants;
+}
+
+/** The numbers of those who have a slot. */
+function served(grants: Grant[]): number[] {
+  return Object.keys(grants).map(Number);
+}
+
+Deno.test("as many instances are started as the requests need, and no more than there may be", async () => {
+  const { kit, pool } = newWide();
+  const grants = hold(pool, 5);
+  await settle();
+  assertEquals([kit.launcher.called("launch"), served(grants)], [["one", "two", "three"], [0, 1, 2]]);
+  assertEquals([pool.waiting, pool.full, pool.claim()], [2, true, undefined]);
+});
+
+Deno.test("a slot that is given back goes to the first who waits, and to nobody else", async () => {
+  const { pool } = newWide();
+  const grants = hold(pool, 6);
+  await settle();
+  grants[1]!.lease.release();
+  assertEquals(pool.claim(), undefined); // it is taken already
+  await settle();
+  assertEquals(served(grants), [0, 1, 2, 3]);
+  assertEquals([grants[2]!.how, grants[3]!.how], ["cold", "cold"]); // it has waited for that, too
+  grants[1]!.lease.release(); // a second time, which does not count
+  await settle();
+  assertEquals(served(grants), [0, 1, 2, 3]);
+  for (const n of [0, 2]) grants[n]!.lease.release();
+  await settle();
+  assertEquals([served(grants), pool.waiting], [[0, 1, 2, 3, 4, 5], 0]);
+  const later = pool.hold(never());
+  grants[5]!.lease.release();
+  assertEquals((await later).how, undefined);
+});
+
+Deno.test("an instance that takes several requests takes no more than those", async () => {
+  const { kit, pool } = newWide({ concurrency: 4, maxInstances: 2 });
+  const grants = hold(pool, 9);
+  await settle();
+  assertEquals(served(grants).length, 8);
+  assertEquals(grants.map(({ lease }) => lease.instance.inFlight), Array(8).fill(4));
+  assertEquals(kit.launcher.called("launch").length, 2);
+});
+
+Deno.test("an instance that takes any number is started alone, however many there may be", async () => {
+  const { kit, pool } = newWide({ concurrency: 0, maxInstances: 10 });
+  const grants = hold(pool, 50);
+  await settle();
+  assertEquals([served(grants).length, kit.launcher.called("launch")], [50, ["one"]]);
+});
+
+Deno.test("who gives up while waiting for a slot is passed over, and who is behind moves up", async () => {
+  const { pool } = newWide({ maxInstances: 1 });
+  const grants = hold(pool, 1);
+  await settle();
+  const client = new AbortController();
+  const gone = assertRejects(() => pool.hold(client.signal), Error, "gone");
+  const next = pool.hold(never());
+  client.abort(new Error("gone"));
+  await gone;
+  grants[0]!.lease.release();
+  assertEquals((await next).lease.instance.id, "one");
+});
+
+Deno.test("beyond the bound requests are turned away at once, also where all instances are busy", async () => {
+  const { pool } = newWide({ maxInstances: 1 }, 2);
+  const grants = hold(pool, 1);
+  await settle();
+  hold(pool, 2);
+  const error = await assertRejects(() => pool.hold(never()), ClessError);
+  assertEquals([error.code, error.retryAfterS], ["overloaded", 1]);
+  grants[0]!.lease.release();
+});
+
+Deno.test("those who wait keep their places when an instance dies, and another one is started for them", async () => {
+  const { kit, pool } = newWide({ maxInstances: 2 });
+  const grants = hold(pool, 4);
+  await settle();
+  kit.launcher.kill("one");
+  await settle();
+  assertEquals([kit.launcher.called("launch"), served(grants)], [["one", "two", "three"], [0, 1, 2]]);
+  grants[1]!.lease.release();
+  await settle();
+  assertEquals(grants.map(({ lease }) => lease.instance.id), ["one", "two", "three", "two"]);
+});
+
+Deno.test("a start that fails fails nobody while another instance serves, and is tried again", async () => {
+  const { kit, pool } = newWide({ maxInstances: 2 });
+  const grants = hold(pool, 1);
+  await settle();
+  kit.launcher.on.launch = () => {
+    throw new Error("no room");
+  };
+  const more = hold(pool, 2);
+  await settle();
+  assertEquals([served(more), pool.waiting, pool.failure?.count], [[], 2, 3]);
+  grants[0]!.lease.release();
+  await settle();
+  assertEquals(served(more), [0]);
+  kit.launcher.on.launch = ({ id }) => ({ origin: `http://${id}` });
+  await kit.clock.advance(500);
+  pool.tick(false);
+  await settle();
+  assertEquals(served(more), [0, 1]);
+});
+
+Deno.test("a paused instance is resumed before another one is started", async () => {
+  const { kit, pool } = newWide({ pauseAfter: 1000, maxInstances: 2 });
+  const grants = hold(pool, 2);
+  await settle();
+  for (const { lease } of grants) lease.release();
+  await kit.clock.advance(1000);
+  pool.tick(false);
+  await settle();
+  assertEquals(kit.launcher.called("pause"), ["one", "two"]);
+  const again = hold(pool, 3);
+  await settle();
+  assertEquals(served(again), [0, 1]);
+  assertEquals([kit.launcher.called("resume").length, kit.launcher.called("launch").length], [2, 2]);
+  assertEquals(again.map(({ how }) => how), ["resume", "resume"]);
+});
+
+Deno.test("with little to do the first instance does it, and the others fall idle", async () => {
+  const { kit, pool } = newWide({ concurrency: 2, pauseAfter: 1000 });
+  const grants = hold(pool, 6);
+  await settle();
+  for (const { lease } of grants) lease.release();
+  for (let n = 0; n < 4; n++) {
+    const lease = pool.claim()!;
+    assertEquals(lease.instance.id, "one");
+    await kit.clock.advance(500);
+    lease.release();
+    pool.tick(false);
+  }
+  assertEquals(kit.launcher.called("pause"), ["two", "three"]);
+});
+
+Deno.test("what is not needed for a whole window goes, the least used first, and one in use is not cut off", async () => {
+  const { kit, pool } = newWide({ concurrency: 2 });
+  const grants = hold(pool, 6);
+  await settle();
+  const stop = kit.clock.every(500, () => pool.tick(false));
+  await kit.clock.advance(1000);
+  // One request on each from now on: two instances would do.
+  for (const instance of new Set(grants.map(({ lease }) => lease.instance))) {
+    grants.find(({ lease }) => lease.instance === instance)!.lease.release();
+  }
+  await kit.clock.advance(58_000);
+  const states = () => grants.map(({ lease }) => lease.instance.state);
+  assertEquals(states().filter((state) => state === "draining").length, 0);
+  await kit.clock.advance(4000);
+  assertEquals(states().filter((state) => state === "draining").length, 2); // both of its slots
+  assertEquals(kit.launcher.called("stop"), []);
+  grants.forEach(({ lease }) => lease.instance.state === "draining" && lease.release());
+  await settle();
+  assertEquals(kit.launcher.called("stop").length, 1);
+  stop();
+});
+
+Deno.test("a pool that retires serves all who wait, one after the other", async () => {
+  const { kit, pool } = newWide({ maxInstances: 1 });
+  const grants = hold(pool, 3);
+  await settle();
+  const retired = pool.retire(10_000);
+  for (let n = 0; n < 3; n++) {
+    assertEquals(served(grants).length, n + 1);
+    grants[n]!.lease.release();
+    await settle();
+  }
+  await retired;
+  assertEquals(kit.launcher.called("stop"), ["one"]);
+});
+
+Deno.test("who waits for a pool that has retired and lost its instance is sent on", async () => {
+  const { kit, pool } = newWide({ maxInstances: 1 });
+  hold(pool, 1);
+  await settle();
+  const held = assertRejects(() => pool.hold(never()), ClessError);
+  const retired = pool.retire(10_000);
+  kit.launcher.end("one");
+  assertEquals((await held).code, "draining");
+  await retired;
+});
+
+Deno.test("several starts that fail together are one failure", async () => {
+  const { kit, pool } = newWide();
+  kit.launcher.on.launch = () => {
+    throw new Error("no");
+  };
+  const held = Array.from({ length: 3 }, () => assertRejects(() => pool.hold(never()), ClessError));
+  for (const error of await Promise.all(held)) assertEquals(error.code, "start_failed");
+  assertEquals([kit.launcher.called("launch").length, pool.failure?.count], [3, 1]);
+});

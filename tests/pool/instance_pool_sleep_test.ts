@@ -1,0 +1,202 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Revision } from "../../src/model/revision.ts";
+import { ClessError } from "../../src/base/errors.ts";
+import { settle } from "../support/fake_clock.ts";
+import { never, newKit, newRevision, started } from "../support/kit.ts";
+
+const ORIGIN = "http://10.0.0.2:8080";
+const WITH_VOLUME: Revision = { ...newRevision(), volumes: [{ source: "data", path: "/data", readOnly: false }] };
+
+Deno.test("a pool that sleeps lets what is in flight finish, and who comes meanwhile gets another instance", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  const slept = pool.sleep(10_000);
+  assertEquals(pool.claim(), undefined);
+  assertEquals((await started(kit, pool)).lease.instance.id, "two");
+  assertEquals(kit.launcher.called("stop"), []);
+  lease.release();
+  await slept;
+  assertEquals([kit.launcher.called("stop"), [...kit.launcher.containers.keys()]], [["one"], ["two"]]);
+  assertEquals(pool.claim()?.instance.id, "two");
+});
+
+Deno.test("a pool that sleeps waits no longer than it may", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  await started(kit, pool);
+  const slept = pool.sleep(10_000);
+  await kit.clock.advance(9_999);
+  assertEquals(kit.launcher.called("stop"), []);
+  await kit.clock.advance(1);
+  await slept;
+  assertEquals(kit.launcher.called("stop"), ["one"]);
+});
+
+Deno.test("who still waits for a slot when the pool has slept long enough gets another instance at once", async () => {
+  const kit = newKit();
+  const pool = kit.newPool({ ...newRevision(), concurrency: 1 });
+  await started(kit, pool);
+  const held = pool.hold(never());
+  const slept = pool.sleep(1000);
+  await kit.clock.advance(1000);
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "two");
+  await slept;
+});
+
+Deno.test("a paused instance is removed when its pool sleeps", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  (await started(kit, pool)).lease.release();
+  kit.launcher.pause("one");
+  await pool.sleep(10_000);
+  assertEquals([kit.launcher.called("remove"), kit.launcher.called("stop")], [["one"], []]);
+});
+
+Deno.test("those who wait for a start are served before the pool sleeps", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const held = pool.hold(never());
+  const launch = await kit.launcher.nextLaunch();
+  const slept = pool.sleep(10_000);
+  launch.succeed(ORIGIN);
+  const { lease } = await held;
+  assertEquals(lease.instance.id, "one");
+  lease.release();
+  await slept;
+  assertEquals([kit.launcher.called("stop"), kit.launcher.containers.size], [["one"], 0]);
+});
+
+Deno.test("a start that somebody waits for goes on where it takes longer than the sleep may", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const held = pool.hold(never());
+  const launch = await kit.launcher.nextLaunch();
+  const slept = pool.sleep(1000);
+  await kit.clock.advance(1000);
+  await slept;
+  launch.succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "one");
+});
+
+Deno.test("a start that nobody waits for is called off, and who comes at that moment gets another one", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  pool.wake();
+  const first = await kit.launcher.nextLaunch();
+  const slept = pool.sleep(10_000);
+  const held = pool.hold(never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "two");
+  await slept;
+  first.succeed(ORIGIN);
+  await kit.starter.settled();
+  assertEquals([...kit.launcher.containers.keys()], ["two"]);
+});
+
+Deno.test("with volumes, who comes while the pool falls asleep waits until the old instance is gone", async () => {
+  const kit = newKit();
+  const pool = kit.newPool(WITH_VOLUME);
+  const { lease } = await started(kit, pool);
+  const stopped = Promise.withResolvers<void>();
+  kit.launcher.on.stop = () => stopped.promise;
+  const slept = pool.sleep(10_000);
+  const held = pool.hold(never());
+  lease.release();
+  await settle();
+  assertEquals(kit.launcher.called("launch"), ["one"]);
+  stopped.resolve();
+  await slept;
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "two");
+});
+
+Deno.test("a pool that is suspended has no instance and holds all who come, until it is resumed", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  const suspended = pool.suspend(10_000);
+  const held = pool.hold(never());
+  assertEquals(pool.claim(), undefined);
+  lease.release();
+  await suspended;
+  pool.wake();
+  await settle();
+  assertEquals([kit.launcher.called("launch"), kit.launcher.containers.size], [["one"], 0]);
+  pool.resume();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "two");
+});
+
+Deno.test("a start that is called off for a suspension is made up for, and nobody who waited notices", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const held = pool.hold(never());
+  const first = await kit.launcher.nextLaunch();
+  await pool.suspend(10_000);
+  await settle();
+  pool.resume();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "two");
+  first.fail(new Error("too late"));
+  await kit.starter.settled();
+});
+
+Deno.test("a paused instance that is being resumed is stopped all the same when the pool is suspended", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  (await started(kit, pool)).lease.release();
+  kit.launcher.pause("one");
+  const resumed = Promise.withResolvers<void>();
+  kit.launcher.on.resume = () => resumed.promise;
+  const held = pool.hold(never());
+  const suspended = pool.suspend(10_000);
+  await settle();
+  resumed.reject(new Error("No such container: one"));
+  await suspended;
+  assertEquals([kit.launcher.called("remove"), kit.launcher.called("launch")], [["one"], ["one"]]);
+  pool.resume();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await held;
+});
+
+Deno.test("a pool that is suspended twice is resumed by the second who resumes it", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  await pool.suspend(0);
+  await pool.suspend(0);
+  const held = pool.hold(never());
+  pool.resume();
+  await settle();
+  assertEquals(kit.launcher.called("launch"), []);
+  pool.resume();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await held;
+});
+
+Deno.test("a pool that retires while it is suspended sends those who wait on at once", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  (await started(kit, pool)).lease.release();
+  await pool.suspend(10_000);
+  const held = assertRejects(() => pool.hold(never()), ClessError);
+  await pool.retire(10_000);
+  assertEquals((await held).code, "draining");
+});
+
+Deno.test("a drain that is on its way is waited for, whoever has begun it", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  (await started(kit, pool)).lease.release();
+  const stopped = Promise.withResolvers<void>();
+  kit.launcher.on.stop = () => stopped.promise;
+  const slept = pool.sleep(10_000);
+  let retired = false;
+  const gone = pool.retire(10_000).then(() => retired = true);
+  await settle();
+  assertEquals(retired, false);
+  stopped.resolve();
+  await Promise.all([slept, gone]);
+  assertEquals(kit.launcher.called("stop"), ["one"]);
+});

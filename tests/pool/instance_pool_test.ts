@@ -1,0 +1,213 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ClessError } from "../../src/base/errors.ts";
+import { settle } from "../support/fake_clock.ts";
+import { never, newKit, started, untilAborted } from "../support/kit.ts";
+
+const ORIGIN = "http://10.0.0.2:8080";
+
+Deno.test("however many ask, one container is started, and all are served by it", async () => {
+  const kit = newKit({ maxPending: 1000 });
+  const pool = kit.newPool();
+  assertEquals(pool.claim(), undefined);
+  const held = Array.from({ length: 1000 }, () => pool.hold(never()));
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  const grants = await Promise.all(held);
+  assertEquals(kit.launcher.called("launch"), ["one"]);
+  assert(grants.every(({ how, lease }) => how === "cold" && lease.instance.origin === ORIGIN));
+  assertEquals(grants[0]!.lease.instance.inFlight, 1000);
+});
+
+Deno.test("a ready instance is claimed at once", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const held = pool.hold(never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await held;
+  assertEquals(pool.claim()?.instance.id, "one");
+});
+
+Deno.test("a start goes on when all who waited for it have gone", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const client = new AbortController();
+  const held = pool.hold(client.signal);
+  const launch = await kit.launcher.nextLaunch();
+  client.abort(new Error("gone"));
+  await assertRejects(() => held, Error, "gone");
+  launch.succeed(ORIGIN);
+  await pool.settled();
+  const lease = pool.claim();
+  assertEquals(lease?.instance.state, "ready");
+  assertEquals(lease?.instance.inFlight, 1); // those who left hold nothing
+});
+
+Deno.test("a full queue refuses at once and starts nothing more", async () => {
+  const kit = newKit({ maxPending: 2 });
+  const pool = kit.newPool();
+  const held = [pool.hold(never()), pool.hold(never())];
+  await assertRejects(async () => await pool.hold(never()), ClessError, "Too many requests");
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await Promise.all(held);
+  assertEquals(kit.launcher.called("launch").length, 1);
+});
+
+Deno.test("a refused start fails all who wait, and the next request tries again", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const held = [pool.hold(never()), pool.hold(never())];
+  (await kit.launcher.nextLaunch()).fail(new Error("no such image"));
+  for (const one of held) {
+    const error = await assertRejects(() => one, ClessError);
+    assertEquals([error.code, error.detail], ["start_failed", "no such image"]);
+  }
+  await kit.starter.settled();
+  assertEquals(kit.launcher.called("remove"), ["one"]);
+  const again = pool.hold(never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await again).lease.instance.id, "two");
+});
+
+Deno.test("a container that ends before it is ready fails the start at once", async () => {
+  const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+  const pool = kit.newPool();
+  const held = pool.hold(never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await settle();
+  kit.launcher.end("one", 3);
+  const error = await assertRejects(() => held, ClessError);
+  assertEquals([error.code, error.detail], ["start_failed", "the container ended with code 3 before it was ready"]);
+  await kit.starter.settled();
+  assertEquals(kit.launcher.containers.size, 0);
+  assertEquals(kit.fleet.instances(), []);
+});
+
+Deno.test("an app that does not answer in time is given up and removed", async () => {
+  const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+  const pool = kit.newPool();
+  const held = pool.hold(never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  const failed = assertRejects(() => held, ClessError);
+  await kit.clock.advance(30_000);
+  assertEquals((await failed).code, "start_timeout");
+  await kit.starter.settled();
+  assertEquals(kit.launcher.containers.size, 0);
+  assertEquals(kit.clock.timers, 0);
+});
+
+Deno.test("an engine that takes longer than the time limit leaks no container", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const held = pool.hold(never());
+  const launch = await kit.launcher.nextLaunch();
+  const failed = assertRejects(() => held, ClessError);
+  await kit.clock.advance(30_000);
+  assertEquals((await failed).code, "start_timeout");
+  launch.succeed(ORIGIN); // the command ends after all
+  await kit.starter.settled();
+  assertEquals(kit.launcher.containers.size, 0);
+});
+
+Deno.test("an instance that ends is replaced by the next request", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const lease = (await started(kit, pool)).lease;
+  kit.launcher.kill("one");
+  assertEquals(lease.instance.gone.aborted, true);
+  assertEquals(pool.claim(), undefined);
+  const next = await started(kit, pool);
+  assertEquals(next.lease.instance.id, "two");
+  await kit.starter.settled();
+  assertEquals(kit.launcher.called("remove"), ["one"]);
+});
+
+Deno.test("an address is given up only when no request is on its way there any more", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  kit.launcher.end("one");
+  await kit.starter.settled();
+  assertEquals(kit.launcher.called("forget"), []);
+  lease.release();
+  await settle();
+  assertEquals(kit.launcher.called("forget"), ["one"]);
+});
+
+Deno.test("an instance that somebody has paused is resumed by the next request", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  (await started(kit, pool)).lease.release();
+  kit.launcher.pause("one");
+  assertEquals(pool.claim(), undefined);
+  const grant = await pool.hold(never());
+  assertEquals([grant.how, grant.lease.instance.id], ["resume", "one"]);
+  assertEquals(kit.launcher.called("resume"), ["one"]);
+});
+
+Deno.test("an instance that cannot be resumed is replaced", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  (await started(kit, pool)).lease.release();
+  kit.launcher.pause("one");
+  kit.launcher.on.resume = () => {
+    throw new Error("the engine does not want to");
+  };
+  const held = pool.hold(never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "two");
+  assertEquals(kit.launcher.called("remove"), ["one"]);
+});
+
+Deno.test("an idle instance is stopped after its time, one in use never", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  await kit.clock.advance(120_000);
+  pool.tick(false);
+  assertEquals(lease.instance.state, "ready");
+  lease.release();
+  await kit.clock.advance(59_999);
+  pool.tick(false);
+  assertEquals(lease.instance.state, "ready");
+  await kit.clock.advance(1);
+  pool.tick(false);
+  await kit.starter.settled();
+  assertEquals(kit.launcher.called("stop"), ["one"]);
+  assertEquals(kit.fleet.instances(), []);
+});
+
+Deno.test("a request that comes while the stop is on its way gets a new instance", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  (await started(kit, pool)).lease.release();
+  const stopped = Promise.withResolvers<void>();
+  kit.launcher.on.stop = () => stopped.promise;
+  await kit.clock.advance(60_000);
+  pool.tick(false);
+  const next = await started(kit, pool);
+  assertEquals(next.lease.instance.id, "two");
+  stopped.resolve();
+  await kit.starter.settled();
+  assertEquals([...kit.launcher.containers.keys()], ["two"]);
+});
+
+Deno.test("the address of a failed start is given up only when its container is gone", async () => {
+  const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
+  const pool = kit.newPool();
+  const held = assertRejects(() => pool.hold(never()), ClessError);
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await kit.clock.advance(30_000);
+  await held;
+  await kit.starter.settled();
+  await settle();
+  assertEquals(kit.launcher.calls.map(({ method }) => method), ["launch", "output", "remove", "forget"]);
+});
+
+Deno.test("what an app wrote before its start failed can be had, for the error that the start came to", async () => {
+  const kit = newKit();
+  kit.launcher.written = "cannot find config.json";
+  const holding = kit.newPool().hold(never());
+  const failed = assertRejects(() => holding, ClessError);
+  (await kit.launcher.nextLaunch()).fail(new Error("exec format error"));
+  assertEquals(await kit.starter.outputOf(await failed), "cannot find config.json");
+  assertEquals(await kit.starter.outputOf(new ClessError("start_failed", "another one")), "");
+});

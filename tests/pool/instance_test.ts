@@ -1,0 +1,107 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { Instance, type Lease } from "../../src/pool/instance.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { newRevision } from "../support/kit.ts";
+
+function newInstance(clock = new FakeClock()): Instance {
+  return new Instance("one", newRevision(), clock);
+}
+
+Deno.test("an instance counts its leases, and a lease counts once however often it is released", () => {
+  const instance = newInstance();
+  const [first, second] = [instance.claim(), instance.claim()];
+  assertEquals(instance.inFlight, 2);
+  first.release();
+  first.release();
+  assertEquals(instance.inFlight, 1);
+  second.release();
+  assertEquals(instance.inFlight, 0);
+});
+
+Deno.test("the idle clock of an instance starts when the last lease ends", async () => {
+  const clock = new FakeClock();
+  const instance = newInstance(clock);
+  const [first, second] = [instance.claim(), instance.claim()];
+  await clock.advance(500);
+  first.release();
+  await clock.advance(500);
+  second.release();
+  assertEquals(instance.idleSince, clock.now());
+});
+
+Deno.test("a quiet lease leaves the idle clock as it is, whatever is open beside it", async () => {
+  const clock = new FakeClock();
+  const instance = newInstance(clock);
+  await clock.advance(500);
+  instance.claim(true).release();
+  assertEquals([instance.idleSince, instance.lastUsedAt], [clock.now() - 500, undefined]);
+  const [loud, quiet] = [instance.claim(), instance.claim(true)];
+  await clock.advance(500);
+  loud.release();
+  const since = clock.now();
+  await clock.advance(500);
+  assertEquals([instance.idleSince, instance.inFlight], [since, 1]);
+  quiet.release();
+  quiet.release();
+  assertEquals([instance.idleSince, instance.inFlight], [since, 0]);
+  const [outer, inner] = [instance.claim(), instance.claim(true)];
+  await clock.advance(500);
+  inner.release();
+  outer.release();
+  assertEquals(instance.idleSince, clock.now());
+  await instance.untilIdle();
+});
+
+Deno.test("whoever waits for an instance to become idle is told when the last lease ends", async () => {
+  const instance = newInstance();
+  await instance.untilIdle();
+  const lease = instance.claim();
+  let idle = false;
+  const waiting = instance.untilIdle().then(() => idle = true);
+  await Promise.resolve();
+  assertEquals(idle, false);
+  lease.release();
+  await waiting;
+});
+
+Deno.test("open leases are told of the end of their instance, released ones are not", () => {
+  const instance = newInstance();
+  const told: string[] = [];
+  const [open, released] = [instance.claim(), instance.claim()];
+  open.holder = { instanceGone: () => told.push("open") };
+  released.holder = { instanceGone: () => told.push("released") };
+  released.release();
+  instance.end("failed");
+  assertEquals(told, ["open"]);
+});
+
+Deno.test("an instance takes no illegal step", () => {
+  const instance = newInstance();
+  instance.become("ready");
+  assertThrows(() => instance.become("starting"), Error, "Cannot make a ready instance starting");
+  instance.end("stopped");
+  instance.end("failed"); // it has ended already
+  assertEquals(instance.state, "stopped");
+  assertEquals(instance.gone.aborted, true);
+});
+
+Deno.test("in any order of claims and releases, no lease is lost or counted twice", () => {
+  fc.assert(fc.property(fc.array(fc.integer({ min: -1, max: 20 }), { maxLength: 200 }), (steps) => {
+    const instance = newInstance();
+    const leases: Lease[] = [];
+    const open = new Set<Lease>();
+    for (const step of steps) {
+      const lease = step < 0 ? undefined : leases[step];
+      if (lease === undefined) {
+        const claimed = instance.claim();
+        leases.push(claimed);
+        open.add(claimed);
+      } else {
+        lease.release(); // perhaps for the second time
+        open.delete(lease);
+      }
+      assertEquals(instance.inFlight, open.size);
+    }
+  }));
+});

@@ -1,0 +1,219 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
+import { NotReady, probe, type Probed, untilReady } from "../../src/pool/readiness.ts";
+import { never } from "../support/kit.ts";
+import { noNet, noRun } from "../support/permissions.ts";
+
+type Turn = "close" | "hang" | `HTTP/1.${string}` | `SSH-${string}`;
+
+/** An app that does for each connection in turn what the test says, and the last of it for all that follow. */
+function newApp(...turns: Turn[]) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const open = new Set<Deno.Conn>();
+  let connections = 0;
+  const served = (async () => {
+    for await (const connection of listener) {
+      const turn = turns[Math.min(connections++, turns.length - 1)]!;
+      if (turn === "close") connection.close();
+      else open.add(connection);
+      if (turn === "close" || turn === "hang") continue;
+      await connection.read(new Uint8Array(4096));
+      await connection.write(new TextEncoder().encode(`${turn}\r\ncontent-length: 0\r\n\r\n`));
+    }
+  })();
+  return {
+    url: `http://127.0.0.1:${listener.addr.port}/`,
+    get connections() {
+      return connections;
+    },
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await served;
+      for (const connection of open) connection.close();
+    },
+  };
+}
+
+Deno.test({ name: "any status below 500 means that an app is ready", ignore: noNet }, async () => {
+  for (const status of ["200 OK", "204 No Content", "302 Found", "401 Unauthorized", "404 Not Found"] as const) {
+    await using app = newApp(`HTTP/1.1 ${status}`);
+    await untilReady(app.url, systemClock, never());
+    assert(app.connections >= 1);
+  }
+});
+
+Deno.test({ name: "a server error, a closed connection and garbage mean not yet", ignore: noNet }, async () => {
+  await using app = newApp("close", "HTTP/1.1 503 Busy", "HTTP/1.1 what", "HTTP/1.1 200 OK");
+  await untilReady(app.url, systemClock, never());
+  assert(app.connections >= 4);
+});
+
+Deno.test({ name: "an app that does not listen yet is asked again until it does", ignore: noNet }, async () => {
+  const { port } = await (async () => {
+    await using app = newApp("close");
+    return new URL(app.url);
+  })();
+  const ready = untilReady(`http://127.0.0.1:${port}/`, systemClock, never());
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: Number(port) });
+  const connection = await listener.accept();
+  await connection.read(new Uint8Array(4096));
+  await connection.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
+  await ready;
+  connection.close();
+  listener.close();
+});
+
+Deno.test({ name: "an answer that does not come is not waited for for ever", ignore: noNet }, async () => {
+  await using app = newApp("hang", "HTTP/1.1 200 OK");
+  await untilReady(app.url, systemClock, never());
+  assert(app.connections >= 2);
+});
+
+Deno.test({ name: "the waiting ends with its signal, also while an app owes its answer", ignore: noNet }, async () => {
+  await using app = newApp("hang");
+  const end = new AbortController();
+  const waiting = untilReady(app.url, systemClock, end.signal);
+  while (app.connections === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  end.abort(new Error("enough"));
+  await assertRejects(() => waiting, Error, "enough");
+});
+
+Deno.test({ name: "how an app is found says why it is not ready", ignore: noNet }, async () => {
+  const cases: [turn: Turn, probed: Probed][] = [
+    ["HTTP/1.1 200 OK", 200],
+    ["HTTP/1.0 503 Busy", 503],
+    ["close", "closed"],
+    ["SSH-2.0-OpenSSH_9.6", "garbage"],
+  ];
+  for (const [turn, probed] of cases) {
+    await using app = newApp(turn); // goes on with an answer for ever
+    assertEquals(await probe(app.url, never()), probed, turn);
+  }
+  const gone = newApp("close");
+  await gone[Symbol.asyncDispose]();
+  assertEquals(await probe(gone.url, never()), "refused");
+  await using silent = newApp("hang");
+  assertEquals(await probe(silent.url, AbortSignal.timeout(50)), "silent");
+});
+
+Deno.test({ name: "an answer that comes in pieces is read to its end", ignore: noNet }, async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const order: string[] = [];
+  const probed = probe(`http://127.0.0.1:${listener.addr.port}/`, never()).then((status) => order.push(`${status}`));
+  using connection = await listener.accept();
+  await connection.read(new Uint8Array(4096));
+  await connection.write(new TextEncoder().encode("HTTP/1.0 500 Broken\r\n\r\n"));
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  await connection.write(new TextEncoder().encode("the body"));
+  order.push("written");
+  connection.closeWrite();
+  await probed;
+  assertEquals(order, ["written", "500"]);
+});
+
+/** What an app did last, for a waiting that ends when it has been asked so often. */
+async function lastOf(connections: number, ...turns: Turn[]): Promise<Probed> {
+  await using app = newApp(...turns);
+  const end = new AbortController();
+  const waiting = assertRejects(() => untilReady(app.url, systemClock, end.signal), NotReady, "enough");
+  while (app.connections < connections) await new Promise((resolve) => setTimeout(resolve, 1));
+  end.abort(new Error("enough"));
+  return (await waiting).last;
+}
+
+Deno.test({ name: "a waiting that ends tells what the app did last", ignore: noNet }, async () => {
+  assertEquals(await lastOf(3, "close", "HTTP/1.1 503 Busy"), 503);
+  assertEquals(await lastOf(3, "HTTP/1.1 503 Busy", "close"), "closed");
+  assertEquals(await lastOf(3, "close", "hang"), "silent");
+  assertEquals(await lastOf(1, "hang"), "silent");
+});
+
+Deno.test(
+  { name: "an app is asked itself, whatever proxy the environment names", ignore: noNet || noRun },
+  async () => {
+    await using app = newApp("HTTP/1.1 200 OK");
+    const source = new URL("../../src/", import.meta.url);
+    const script = `
+    import { systemClock } from "${source}base/clock.ts";
+    import { untilReady } from "${source}pool/readiness.ts";
+    await untilReady("${app.url}", systemClock, AbortSignal.timeout(3000));
+  `;
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-lock", script],
+      env: { HTTP_PROXY: "http://127.0.0.1:9", http_proxy: "http://127.0.0.1:9" },
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+  },
+);
+
+Deno.test({ name: "an app is asked for the path alone, with its own address as the host", ignore: noNet }, async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const asked = (async () => {
+    using connection = await listener.accept();
+    const buffer = new Uint8Array(4096);
+    const count = await connection.read(buffer);
+    await connection.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
+    return new TextDecoder().decode(buffer.subarray(0, count!)).split("\r\n");
+  })();
+  const { port } = listener.addr;
+  await untilReady(`http://127.0.0.1:${port}/health?deep=1`, systemClock, never());
+  const [line, ...headers] = await asked;
+  assertEquals([line, headers.includes(`host: 127.0.0.1:${port}`)], ["GET /health?deep=1 HTTP/1.1", true]);
+  listener.close();
+});
+
+/** A port of the loopback address where nobody listens. */
+function deafUrl(): string {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return `http://127.0.0.1:${listener.addr.port}/`;
+}
+
+/** A clock whose time passes in pauses only, and the pauses that there were until its time was up, ms. */
+function pauseClock(end: number): { clock: Clock; signal: AbortSignal; pauses: number[] } {
+  const over = new AbortController();
+  const pauses: number[] = [];
+  let now = 0;
+  const clock: Clock = {
+    now: () => now,
+    after(ms, callback) {
+      if (ms >= 100) return () => {}; // the patience with an attempt, which ends by itself
+      pauses.push(ms);
+      now += ms;
+      if (now >= end) over.abort(new Error("enough"));
+      queueMicrotask(callback);
+      return () => {};
+    },
+    every: () => () => {},
+  };
+  return { clock, signal: over.signal, pauses };
+}
+
+Deno.test({
+  name: "an app is asked every millisecond at first, and ever more rarely the longer it takes",
+  ignore: noNet,
+  fn: async () => {
+    const { clock, pauses, signal } = pauseClock(10_000);
+    await assertRejects(() => untilReady(deafUrl(), clock, signal), NotReady);
+    assertEquals(new Set(pauses.slice(0, 100)), new Set([1]));
+    let passed = 0;
+    for (const pause of pauses) {
+      assert(pause >= 1 && pause <= 50 && pause <= Math.max(1, passed / 50), `${pause} ms after ${passed}`);
+      passed += pause;
+    }
+    assertEquals(pauses.at(-1), 50);
+  },
+});
+
+Deno.test({ name: "apps that are waited for at once share the attempts after the first", ignore: noNet }, async () => {
+  const many = Array.from({ length: 20 }, () => pauseClock(1000));
+  await Promise.all(
+    many.map(({ clock, signal }) => assertRejects(() => untilReady(deafUrl(), clock, signal), NotReady)),
+  );
+  for (const { pauses } of many) {
+    assertEquals(pauses[0], 1);
+    assert(pauses.length <= 1000 / 10, `${pauses.length} attempts`);
+  }
+  const { clock, pauses, signal } = pauseClock(20);
+  await assertRejects(() => untilReady(deafUrl(), clock, signal), NotReady);
+  assertEquals(pauses[1], 1);
+});

@@ -1,0 +1,250 @@
+import { assert, assertEquals } from "@std/assert";
+import { probe } from "../../src/pool/readiness.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { forwardTest } from "../support/forwarders.ts";
+import { Harness } from "../support/harness.ts";
+import { OK, Origin } from "../support/origin.ts";
+import { requestText } from "../support/raw_client.ts";
+
+/** A port of this machine where nobody listens. */
+function deadUrl(): string {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return `http://127.0.0.1:${listener.addr.port}`;
+}
+
+const [ONE, LARGE] = ["content-length: 5", `content-length: ${100_000}`];
+
+forwardTest("a POST that never reached the app is sent whole to a newly started one", async (forward) => {
+  await using app = Origin.answering();
+  const dead = deadUrl();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url });
+  cless.launcher.endUnseen("app-1");
+  const answer = await cless.ask(requestText("POST /", [ONE], "hello"));
+  assertEquals([answer.status, app.last.text], [200, "hello"]);
+  assertEquals(cless.launcher.called("launch"), ["app-1", "app-2"]);
+  await cless.idle();
+});
+
+forwardTest("a large POST that never reached the app is sent whole or not at all", async (forward) => {
+  await using app = Origin.answering();
+  const dead = deadUrl();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url });
+  cless.launcher.endUnseen("app-1");
+  // How much of a body `fetch` reads before it connects is its own affair.
+  const answer = await cless.ask(requestText("POST /", [LARGE], "x".repeat(100_000)));
+  assertEquals(app.requests.map(({ body }) => body.length), answer.status === 200 ? [100_000] : []);
+  assertEquals(answer.one("cless-error"), answer.status === 200 ? undefined : "upstream_failed");
+});
+
+forwardTest(
+  "an instance that refuses three connections in a row is replaced, though its container runs on",
+  async (forward) => {
+    await using app = Origin.answering();
+    const dead = deadUrl();
+    await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url });
+    const answers = await Promise.all([1, 2, 3].map(() => cless.ask(requestText())));
+    assertEquals(answers.map(({ status }) => status), [200, 200, 200]);
+    assertEquals([cless.launcher.called("launch"), cless.launcher.called("stop")], [["app-1", "app-2"], ["app-1"]]);
+    await cless.idle();
+  },
+);
+
+forwardTest("an instance that goes on refusing a single request and yet lives is replaced too", async (forward) => {
+  await using app = Origin.answering();
+  const dead = deadUrl();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url, clock });
+  const answer = await clock.until(cless.ask(requestText("POST /", [ONE], "hello")));
+  assertEquals([answer.status, app.requests.length], [200, 1]);
+  assertEquals([cless.launcher.called("launch"), cless.launcher.called("stop")], [["app-1", "app-2"], ["app-1"]]);
+  await cless.idle();
+});
+
+forwardTest(
+  "an instance whose connections all end at once is replaced, and a GET goes on to the new one",
+  async (forward) => {
+    // So does Docker's forwarder where nobody listens behind it.
+    await using deaf = Origin.serving(() => Promise.resolve());
+    await using app = Origin.answering();
+    const clock = new FakeClock();
+    await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? deaf.url : app.url, clock, ask: probe });
+    const answer = await clock.until(cless.ask(requestText()));
+    assertEquals([answer.status, app.requests.length], [200, 1]);
+    assertEquals([cless.launcher.called("launch"), cless.launcher.called("stop")], [["app-1", "app-2"], ["app-1"]]);
+    await cless.idle();
+  },
+);
+
+forwardTest(
+  "an instance whose connections all end at once is replaced after a POST that is not sent again",
+  async (forward) => {
+    await using deaf = Origin.serving(async (connection) => void await connection.reader.request());
+    await using app = Origin.answering();
+    const clock = new FakeClock();
+    await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? deaf.url : app.url, clock, ask: probe });
+    assertEquals((await clock.until(cless.ask(requestText("POST /", [ONE], "hello")))).status, 502);
+    const { instance } = cless;
+    await clock.until(instance.untilMoved());
+    assertEquals((await cless.ask(requestText("POST /", [ONE], "hello"))).status, 200);
+    await cless.idle();
+  },
+);
+
+forwardTest("a request whose connections are refused for seconds, by new instances too, is a 502", async (forward) => {
+  const dead = deadUrl();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: () => dead, clock });
+  const began = clock.now();
+  const answer = await clock.until(cless.ask(requestText("POST /", [ONE], "hello")));
+  assertEquals([answer.status, answer.one("cless-error")], [502, "upstream_failed"]);
+  assert(clock.now() - began < 10_000);
+  assert(cless.launcher.called("launch").length <= 4);
+  await cless.idle();
+});
+
+forwardTest("a request that is refused waits for the same container to be back, and is sent once", async (forward) => {
+  const dead = deadUrl();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: () => dead, clock });
+  const answer = cless.ask(requestText("POST /", [ONE], "hello"));
+  let answered = false;
+  answer.then(() => answered = true);
+  for (const began = clock.now(); clock.now() - began < 1500;) {
+    await clock.advance(50);
+    await new Promise((resolve) => setTimeout(resolve, 2)); // what comes over a socket takes real time
+  }
+  assertEquals(answered, false);
+  await using app = Origin.answering(OK, Number(new URL(dead).port));
+  assertEquals((await clock.until(answer)).status, 200);
+  assertEquals([app.requests.map(({ text }) => text), cless.launcher.called("launch")], [["hello"], ["app-1"]]);
+  await cless.idle();
+});
+
+forwardTest("a request that is refused goes on at once when its instance turns out to have ended", async (forward) => {
+  await using app = Origin.answering();
+  const dead = deadUrl();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url, clock });
+  const listed = Promise.withResolvers<void>();
+  cless.launcher.on.list = () => listed.resolve();
+  await clock.advance(1000); // the engine may be asked once a second
+  const answer = cless.ask(requestText("POST /", [ONE], "hello"));
+  await listed.promise;
+  cless.launcher.kill("app-1");
+  assertEquals((await answer).status, 200); // no time passes
+  assertEquals(app.last.text, "hello");
+  await cless.idle();
+});
+
+forwardTest("the time for an answer ends the wait of a request that is refused", async (forward) => {
+  const dead = deadUrl();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: () => dead, clock, requestTimeout: 600 });
+  const answer = await clock.until(cless.ask(requestText()));
+  assertEquals([answer.status, answer.one("cless-error")], [504, "upstream_timeout"]);
+  await cless.idle();
+});
+
+forwardTest("a GET whose instance ends while it has it is answered by a newly started one", async (forward) => {
+  const asked = Promise.withResolvers<void>();
+  await using hanging = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    asked.resolve();
+    await connection.ended(); // a dead container's address does not even close
+  });
+  await using app = Origin.answering();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? hanging.url : app.url });
+  const answer = cless.ask(requestText("GET /here"));
+  await asked.promise;
+  cless.launcher.kill("app-1");
+  assertEquals((await answer).status, 200);
+  assertEquals(app.last.target, "/here");
+  await cless.idle();
+  assertEquals(cless.instances.map(({ inFlight }) => inFlight), [0, 0]);
+});
+
+forwardTest("a POST whose instance ends while it has it is a 502, and not sent again", async (forward) => {
+  const asked = Promise.withResolvers<void>();
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    asked.resolve();
+    await connection.ended();
+  });
+  await using cless = await Harness.warm({ forward, origin: app });
+  const answer = cless.ask(requestText("POST /", [ONE], "hello"));
+  await asked.promise;
+  cless.launcher.kill("app-1");
+  const { status, headers } = await answer;
+  assertEquals([status, Object.fromEntries(headers)["cless-error"]], [502, "upstream_failed"]);
+  assertEquals(cless.launcher.called("launch"), ["app-1"]);
+  await cless.idle();
+});
+
+forwardTest(
+  "a request that its instances die of is sent to two of them and to no more, and others do not pay for it",
+  async (forward) => {
+    await using app = Origin.serving(async (connection) => {
+      const request = await connection.reader.request();
+      if (request?.target === "/poison") cless.launcher.end(cless.instance.id, 1);
+      else await connection.send(OK);
+    });
+    await using cless: Harness = await Harness.warm({ forward, origin: app });
+    const answer = await cless.ask(requestText("GET /poison"));
+    assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 2]);
+    assertEquals((await cless.ask(requestText())).status, 200);
+    await cless.idle();
+  },
+);
+
+forwardTest("requests of a killed instance are answered by one new instance, all of them", async (forward) => {
+  const all = Promise.withResolvers<void>();
+  let asked = 0;
+  await using first = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    if (++asked === 20) all.resolve();
+    await connection.ended();
+  });
+  await using app = Origin.answering();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? first.url : app.url });
+  const answers = Array.from({ length: 20 }, (_, n) => cless.ask(requestText(`GET /${n}`)));
+  await all.promise;
+  cless.launcher.end("app-1");
+  assertEquals((await Promise.all(answers)).map(({ status }) => status), Array(20).fill(200));
+  assertEquals(cless.launcher.called("launch").length, 2);
+  assertEquals(new Set(app.requests.map(({ target }) => target)).size, 20);
+  await cless.idle();
+});
+
+forwardTest("an instance whose end becomes known only a moment later is no reason for a 502", async (forward) => {
+  await using first = Origin.serving(async (connection) => void await connection.reader.request());
+  await using app = Origin.answering();
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? first.url : app.url, clock });
+  const answer = cless.ask(requestText());
+  while (first.connections < 2) await clock.advance(1);
+  await clock.advance(500);
+  cless.launcher.end("app-1");
+  assertEquals((await clock.until(answer)).status, 200);
+});
+
+forwardTest("a retry ends when the client has left", async (forward) => {
+  const asked = Promise.withResolvers<void>();
+  await using app = Origin.serving(async (connection) => {
+    await connection.reader.request();
+    asked.resolve();
+    await connection.ended();
+  });
+  await using cless = Harness.cold({ forward });
+  const client = await cless.connect();
+  await client.send(requestText());
+  const first = await cless.launcher.nextLaunch();
+  first.succeed(app.url);
+  await asked.promise;
+  cless.launcher.end(first.id);
+  const second = await cless.launcher.nextLaunch();
+  client[Symbol.dispose]();
+  await cless.unanswered.none();
+  second.succeed(app.url);
+  await cless.idle();
+  assert(app.connections === 1);
+});

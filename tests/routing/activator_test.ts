@@ -1,0 +1,283 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ClessError } from "../../src/base/errors.ts";
+import type { Activator } from "../../src/routing/activator.ts";
+import type { Grant } from "../../src/pool/instance_pool.ts";
+import { DeclaredService } from "../../src/routing/declared_service.ts";
+import { settle } from "../support/fake_clock.ts";
+import { hostOf, type Kit, never, newFront, newKit, newRevision } from "../support/kit.ts";
+
+const ORIGIN = "http://10.0.0.2:8080";
+const APP = hostOf("app");
+
+/** Asks for the service, and has its instance start. */
+async function woken(kit: Kit, activator: Activator): Promise<Grant> {
+  const held = activator.hold(APP, undefined, never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  return await held;
+}
+
+Deno.test("a hostname without an image is unknown and starts nothing", async () => {
+  const kit = newKit();
+  const { activator, services } = newFront(kit);
+  const error = await assertRejects(() => activator.hold(hostOf("nosuch"), undefined, never()), ClessError);
+  assertEquals(error.code, "unknown_host");
+  assertEquals([kit.launcher.calls.length, services.found().length], [0, 0]);
+});
+
+Deno.test("a label that cannot be a service's name is unknown, whatever images there are", async () => {
+  const { activator, images } = newFront(newKit());
+  for (const label of ["admin", "1st", "a--b", "a".repeat(41)]) {
+    images.build(`${label}-docker`, "sha256:aaa");
+    const error = await assertRejects(() => activator.hold(hostOf(label), undefined, never()), ClessError);
+    assertEquals(error.code, "unknown_host");
+  }
+});
+
+Deno.test("a hostname with an image becomes a service when it is first asked for", async () => {
+  const kit = newKit();
+  const { activator, images, services } = newFront(kit);
+  images.build("app-docker", "sha256:aaaaaaaaaaaaaaaa");
+  assertEquals(services.found(), []);
+  const { lease, how } = await woken(kit, activator);
+  assertEquals([lease.instance.revision.name, how], ["app-aaaaaaaaaaaa", "cold"]);
+  assertEquals(services.found().map(({ name }) => name), ["app"]);
+  assertEquals(activator.choose(APP)?.claim()?.instance, lease.instance);
+});
+
+Deno.test("requests at once for a label that nobody knows yet make one service and one start", async () => {
+  const kit = newKit();
+  const { activator, images, services } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  const held = Array.from({ length: 50 }, () => activator.hold(APP, undefined, never()));
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await Promise.all(held);
+  assertEquals([services.found().length, kit.launcher.called("launch").length], [1, 1]);
+});
+
+Deno.test("a cold request waits until what is known of the images is up to date", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  const listed = Promise.withResolvers<void>();
+  images.settling = listed.promise;
+  const held = activator.hold(APP, undefined, never());
+  await settle();
+  images.build("app-docker", "sha256:bbb");
+  listed.resolve();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.revision.imageId, "sha256:bbb");
+});
+
+Deno.test("a rebuilt image: the old container answers until the new one is ready, then it drains", async () => {
+  const kit = newKit();
+  const { activator, images, retired } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  const old = (await woken(kit, activator)).lease;
+  old.release();
+  await kit.clock.advance(1000);
+
+  images.build("app-docker", "sha256:new");
+  assertEquals(kit.launcher.called("launch").length, 1); // nobody has asked yet
+  const meanwhile = activator.choose(APP)?.claim()!;
+  assertEquals(meanwhile.instance, old.instance);
+  const launch = await kit.launcher.nextLaunch();
+  assertEquals(launch.revision.imageId, "sha256:new");
+  assertEquals(activator.choose(APP)?.claim()?.instance, old.instance);
+  launch.succeed("http://10.0.0.3:8080");
+  await settle();
+
+  assertEquals(activator.choose(APP)?.claim()?.instance.revision.imageId, "sha256:new");
+  assertEquals([old.instance.state, kit.launcher.called("stop").length], ["draining", 0]);
+  await kit.clock.advance(10_000); // what is in flight has that long
+  await Promise.all(retired);
+  assertEquals(kit.launcher.called("stop"), [old.instance.id]);
+});
+
+Deno.test("a rebuilt image that does not start leaves the old container serving, and is not tried at every request", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  await woken(kit, activator);
+  images.build("app-docker", "sha256:broken");
+  activator.choose(APP)?.claim();
+  (await kit.launcher.nextLaunch()).fail(new Error("no"));
+  await settle();
+  for (let i = 0; i < 100; i++) assertEquals(activator.choose(APP)?.claim()?.instance.revision.imageId, "sha256:old");
+  assertEquals(kit.launcher.called("launch").length, 2);
+  await kit.clock.advance(1000);
+  activator.choose(APP)?.claim();
+  (await kit.launcher.nextLaunch()).succeed("http://10.0.0.3:8080");
+  await settle();
+  assertEquals(activator.choose(APP)?.claim()?.instance.revision.imageId, "sha256:broken");
+});
+
+Deno.test("a rebuilt image of a sleeping service is what the next request starts", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  (await woken(kit, activator)).lease.release();
+  kit.launcher.end("one");
+  images.build("app-docker", "sha256:new");
+  const again = activator.hold(APP, undefined, never());
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await again).lease.instance.revision.imageId, "sha256:new");
+});
+
+Deno.test("requests held for an image that vanished under its start go to the one that has replaced it", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  const held = activator.hold(APP, undefined, never());
+  const launch = await kit.launcher.nextLaunch();
+  images.build("app-docker", "sha256:new");
+  launch.fail(new Error("No such image: sha256:old"));
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.revision.imageId, "sha256:new");
+});
+
+/** Publishes a service whose requests go to two revisions in turn. */
+function splitService(kit: Kit, services: ReturnType<typeof newFront>["services"]) {
+  const pools = ["one", "two", "three"].map((imageId) => kit.newPool(newRevision(imageId)));
+  let draws = 0;
+  const random = () => draws++ % 2 === 0 ? 0 : 0.99;
+  const publish = (...at: number[]) => {
+    const shares = at.map((n) => ({ pool: pools[n]!, percent: 100 / at.length }));
+    services.put(new DeclaredService("app", { domains: [], shares, random }));
+  };
+  publish(0, 1);
+  return { pools, publish };
+}
+
+Deno.test("a start that fails in a service of two revisions is told, and does not go to the other one", async () => {
+  const kit = newKit();
+  const { activator, services } = newFront(kit);
+  splitService(kit, services);
+  for (let times = 0; times < 2; times++) {
+    const chosen = activator.choose(APP)!;
+    const refused = assertRejects(() => activator.hold(APP, chosen, never()), ClessError);
+    const launch = await kit.launcher.nextLaunch();
+    assertEquals(launch.revision, chosen.revision);
+    launch.fail(new Error("no"));
+    assertEquals((await refused).code, "start_failed");
+  }
+  assertEquals(kit.launcher.called("launch").length, 2);
+});
+
+Deno.test("requests held for a revision that has no share any more go to one that has, which is drawn once", async () => {
+  for (const [left, expected] of [[[1], "two"], [[1, 2], "three"]] as const) {
+    const kit = newKit();
+    const { activator, services } = newFront(kit);
+    const { publish } = splitService(kit, services);
+    const held = activator.hold(APP, activator.choose(APP), never());
+    const launch = await kit.launcher.nextLaunch();
+    publish(...left);
+    launch.fail(new Error("no"));
+    (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+    assertEquals((await held).lease.instance.revision.imageId, expected);
+  }
+});
+
+Deno.test("an image that is moved back keeps the old container, and what was on its way is dropped", async () => {
+  const kit = newKit();
+  const { activator, images, retired } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  await woken(kit, activator);
+  images.build("app-docker", "sha256:new");
+  activator.choose(APP)?.claim();
+  const launch = await kit.launcher.nextLaunch();
+  images.build("app-docker", "sha256:old");
+  launch.succeed("http://10.0.0.3:8080");
+  await settle();
+  await Promise.all(retired);
+  assertEquals(activator.choose(APP)?.claim()?.instance.id, "one");
+  assertEquals([...kit.launcher.containers.keys()], ["one"]);
+});
+
+Deno.test("a removed image ends its service", async () => {
+  const kit = newKit();
+  const { activator, images, retired, services } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  (await woken(kit, activator)).lease.release();
+  images.remove("app-docker");
+  assertEquals([activator.choose(APP)?.claim(), services.found().length], [undefined, 0]);
+  await Promise.all(retired);
+  assertEquals(kit.launcher.containers.size, 0);
+});
+
+Deno.test("whoever gives up while the images are being listed holds nothing", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  const listed = Promise.withResolvers<void>();
+  images.settling = listed.promise;
+  const client = new AbortController();
+  const held = activator.hold(APP, undefined, client.signal);
+  client.abort(new Error("gone"));
+  listed.resolve();
+  await assertRejects(() => held, Error, "gone");
+  assertEquals(kit.launcher.called("launch"), []);
+});
+
+Deno.test("while the program ends, nobody new is let in, and who waits is still served", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  const held = activator.hold(APP, undefined, never());
+  const launch = await kit.launcher.nextLaunch();
+  activator.drain();
+  assertEquals((await assertRejects(() => activator.hold(APP, undefined, never()), ClessError)).code, "draining");
+  launch.succeed(ORIGIN);
+  assertEquals((await held).lease.instance.id, "one");
+  assertEquals(activator.choose(APP)?.claim(), undefined);
+});
+
+Deno.test("requests that wait are known, also where their pool has no instance", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  await activator.hold(APP, undefined, AbortSignal.abort()).catch(() => {});
+  const pool = activator.choose(APP)!;
+  pool.suspend(0);
+  const refused = assertRejects(() => activator.hold(APP, pool, never()), ClessError);
+  await settle();
+  assertEquals([activator.holding(), kit.fleet.pools()], [new Set([pool]), new Set()]);
+  pool.refuse(new ClessError("draining", "enough"));
+  await refused;
+  assertEquals(activator.holding(), new Set());
+});
+
+Deno.test("a container that was found is adopted only where it runs what its service means now, and only one", () => {
+  const kit = newKit();
+  const { convention, images } = newFront(kit);
+  images.build("app-docker", "sha256:new");
+  assertEquals(convention.adopt("app", "sha256:old"), undefined);
+  assertEquals(convention.adopt("other", "sha256:new"), undefined);
+  assertEquals(convention.adopt("ADMIN", "sha256:new"), undefined);
+  const pool = convention.adopt("app", "sha256:new")!;
+  pool.adopt({ id: "x", service: "app", revision: "r", imageId: "sha256:new", state: "paused", origin: ORIGIN });
+  assertEquals(convention.adopt("app", "sha256:new"), undefined);
+});
+
+Deno.test("a look at the images that hangs keeps nobody longer than they want to wait, and holds only so many", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.settling = new Promise(() => {});
+  const client = new AbortController();
+  const held = Array.from(
+    { length: 100 },
+    () => assertRejects(() => activator.hold(APP, undefined, client.signal), Error, "gone"),
+  );
+  assertEquals((await assertRejects(() => activator.hold(APP, undefined, never()), ClessError)).code, "overloaded");
+  client.abort(new Error("gone"));
+  await Promise.all(held);
+});
+
+Deno.test("a request right before the news of a rebuilt image sets the new one off", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  (await woken(kit, activator)).lease.release();
+  await kit.clock.advance(900);
+  images.build("app-docker", "sha256:new");
+  assertEquals((await kit.launcher.nextLaunch()).revision.imageId, "sha256:new");
+});

@@ -1,0 +1,47 @@
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import { ConventionService } from "../../src/routing/convention_service.ts";
+import { DeclaredService } from "../../src/routing/declared_service.ts";
+import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { Route } from "../../src/routing/route.ts";
+import { newKit, newRevision } from "../support/kit.ts";
+
+function newPools(): [InstancePool, InstancePool, InstancePool] {
+  const kit = newKit();
+  const pool = (name: string) => kit.newPool(newRevision(`sha256:${name}`));
+  return [pool("one"), pool("two"), pool("three")];
+}
+
+Deno.test("what was chosen for a request of a declared service stays, unless it has no share or tag any more", () => {
+  const [one, two, three] = newPools();
+  const shares = [{ pool: one, percent: 100 }, { pool: two, percent: 0, tag: "next" }];
+  const service = new DeclaredService("app", { domains: [], shares });
+  assertStrictEquals(service.route(), one);
+  assertStrictEquals(service.route(two), two);
+  assertStrictEquals(service.route(three), one);
+});
+
+Deno.test("a request of a convention service goes where the service goes, whatever was chosen", () => {
+  const [one, two] = newPools();
+  const service = new ConventionService("app", one, () => {});
+  assertStrictEquals((service as Route).route(two), one);
+  assertEquals([service.main() === one, service.domains, service.tagged], [true, [], []]);
+});
+
+Deno.test("an operator means the revision with most requests, of several the first", () => {
+  const [one, two, three] = newPools();
+  const main = (...percents: number[]) => {
+    const shares = [one, two, three].map((pool, at) => ({ pool, percent: percents[at]! }));
+    return new DeclaredService("app", { domains: [], shares }).main();
+  };
+  assertStrictEquals(main(20, 50, 30), two);
+  assertStrictEquals(main(40, 20, 40), one);
+  assertStrictEquals(main(0, 0, 100), three);
+});
+
+Deno.test("each tag is an address of its own that leads to its revision alone", () => {
+  const [one, two] = newPools();
+  const shares = [{ pool: one, percent: 100, tag: "live" }, { pool: two, percent: 0, tag: "next" }];
+  const { tagged } = new DeclaredService("app", { domains: [], shares });
+  assertEquals(tagged.map(({ label }) => label), ["live--app", "next--app"]);
+  tagged.forEach((revision, at) => assertStrictEquals(revision.route(), [one, two][at]));
+});
