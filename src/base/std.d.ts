@@ -1,5 +1,9 @@
 // The mirror of @std on npm carries no types; these are the parts of it that cless uses.
 
+declare module "@std/async/abortable" {
+  export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T>;
+}
+
 declare module "@std/bytes/concat" {
   export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>;
 }

@@ -10,7 +10,8 @@ import { LocalImages } from "../docker/images/images.ts";
 import { DockerLauncher } from "../docker/launcher.ts";
 import { OwnNetwork } from "../docker/network/network.ts";
 import { LABEL } from "../docker/run_args.ts";
-import { atMost, type Clock } from "../base/clock.ts";
+import { atMost } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 import type { ContainerEvent } from "../pool/launcher.ts";
 
 /** For how long what the engine has answered holds, ms. */

@@ -3,7 +3,8 @@ import { parseHostname } from "../model/hostname.ts";
 import type { Revision } from "../model/revision.ts";
 import { ClessError } from "../base/errors.ts";
 import { Activator } from "../routing/activator.ts";
-import { type Clock, pause } from "../base/clock.ts";
+import { delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 import { Convention, type ImageIndex } from "../routing/convention.ts";
 import { ExactForwarder } from "../http/exact/forwarder.ts";
 import { FetchForwarder } from "../http/fetch_forwarder.ts";
@@ -172,7 +173,7 @@ export class RequestPath {
     const served = Promise.all(this.servers.map((server) => server.shutdown()));
     const idle = served.then(() => Promise.all(this.fleet.instances().map((instance) => instance.untilIdle())));
     const patience = new AbortController();
-    await Promise.race([idle, pause(clock, config.drainTimeout, patience.signal)]);
+    await Promise.race([idle, delay(clock, config.drainTimeout, patience.signal)]);
     patience.abort();
     const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
     for (const pool of this.pools()) pool.refuse(draining);

@@ -16,7 +16,7 @@ import { ImageRecovery, isImageGone } from "./images/image_recovery.ts";
 import { ImageSource } from "./images/image_source.ts";
 import type { OwnNetwork } from "./network/network.ts";
 import { Placements, type PlacementsOptions } from "./network/placements.ts";
-import { Turns } from "../base/limiter.ts";
+import { Limiter } from "../base/async.ts";
 import { uptime } from "./uptime.ts";
 
 const log = logger("launcher");
@@ -55,8 +55,8 @@ export class DockerLauncher implements Launcher {
   readonly #created = new CreatedContainers();
   #graceS = STOP_GRACE_S;
   readonly #starting = new Map<string, () => void>();
-  readonly #ending = new Turns(MOST_ENDING);
-  readonly #creating = new Turns(MOST_CREATING);
+  readonly #ending = new Limiter(MOST_ENDING);
+  readonly #creating = new Limiter(MOST_CREATING);
   /** The commands that make containers, until they have ended. */
   readonly #commands = new Set<Promise<unknown>>();
 
@@ -87,7 +87,7 @@ export class DockerLauncher implements Launcher {
     this.#maker.check(revision);
     const placement = await this.#placements.take(id, revision.port);
     try {
-      await this.#creating.take(() => {
+      await this.#creating.run(() => {
         signal?.throwIfAborted();
         return this.#track(this.#maker.create(revision, placement));
       });
@@ -233,7 +233,7 @@ export class DockerLauncher implements Launcher {
       if (done) return;
       const run = () => this.#docker.run(command);
       const isEnding = method === "DELETE" || command[0] === "stop";
-      await (isEnding ? this.#ending.take(run) : run());
+      await (isEnding ? this.#ending.run(run) : run());
     } catch (error) {
       throw awayError(error);
     }

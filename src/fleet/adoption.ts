@@ -1,6 +1,7 @@
 import { ClessError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import { type Clock, pause } from "../base/clock.ts";
+import { delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import type { Container, Launcher } from "../pool/launcher.ts";
 
@@ -112,7 +113,7 @@ export class Adoption {
         log.warning("the engine does not tell which containers there are; asking again", { reason, afterMs: wait });
         if (clock.now() >= deadline) this.#refuse(new ClessError("start_failed", COULD_NOT_START, { detail: reason }));
       }
-      await pause(clock, wait, signal);
+      await delay(clock, wait, signal);
     }
     return undefined;
   }

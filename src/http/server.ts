@@ -1,7 +1,8 @@
 import { type Endpoint, formatEndpoint } from "../model/endpoint.ts";
 import { ClessError, messageOf, OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import { type Clock, pause } from "../base/clock.ts";
+import { delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 import type { FileReserve } from "./file_reserve.ts";
 import { AnswerCut } from "./forward.ts";
 import { problem } from "./problem.ts";
@@ -88,7 +89,7 @@ export class Server {
     this.#exhausted.push(server);
     this.#reserve.release();
     for (;;) {
-      await pause(this.#clock, RETRY_MS, this.#stopping.signal);
+      await delay(this.#clock, RETRY_MS, this.#stopping.signal);
       if (this.#stopping.signal.aborted) return;
       if (!this.#reserve.take()) continue;
       try {

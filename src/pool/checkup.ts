@@ -1,4 +1,5 @@
-import { type Clock, pause } from "../base/clock.ts";
+import { delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Instance, Suspicion } from "./instance.ts";
 import { type Ask, askWithin } from "./readiness.ts";
 
@@ -41,7 +42,7 @@ export class Checkup {
 
   async #reach(instance: Instance): Promise<void> {
     for (const ms of PAUSES_MS) {
-      if (ms > 0) await pause(this.#parts.clock, ms, instance.gone);
+      if (ms > 0) await delay(this.#parts.clock, ms, instance.gone);
       if (!await this.#isDead(instance)) return;
       instance.failed();
     }

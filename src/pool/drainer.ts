@@ -1,4 +1,5 @@
-import { atMost, type Clock } from "../base/clock.ts";
+import { atMost } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Instance } from "./instance.ts";
 import type { Launcher } from "./launcher.ts";
 import type { Starter } from "./starter.ts";

@@ -1,4 +1,5 @@
-import { type Clock, pause } from "../base/clock.ts";
+import { delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 import { EngineAway } from "./launcher.ts";
 
 const FIRST_PAUSE_MS = 100;
@@ -20,7 +21,7 @@ export async function whenEngineAnswers<T>(
     } catch (error) {
       if (!(error instanceof EngineAway) || signal.aborted) throw error;
       away?.(error);
-      await pause(clock, wait, signal);
+      await delay(clock, wait, signal);
       if (signal.aborted) throw error;
     }
   }

@@ -1,6 +1,8 @@
+import { abortable } from "@std/async/abortable";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import { atMost, type Clock, unlessAborted } from "../base/clock.ts";
+import { atMost } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 import { whenEngineAnswers } from "./engine_patience.ts";
 import type { Instance } from "./instance.ts";
 import { EngineAway, type Launcher } from "./launcher.ts";
@@ -70,7 +72,7 @@ export class Freezer {
     const { revision } = instance;
     const cancel = this.#parts.clock.after(revision.startTimeout, () => late.abort(engineLate(revision, "resume")));
     try {
-      await unlessAborted(this.#resume(instance, late.signal), late.signal);
+      await abortable(this.#resume(instance, late.signal), late.signal);
     } finally {
       late.abort();
       cancel();

@@ -1,7 +1,8 @@
 import type { Revision } from "../model/revision.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Breaker } from "./breaker.ts";
-import { atMost, type Clock } from "../base/clock.ts";
+import { atMost } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Drainer } from "./drainer.ts";
 import type { Instance } from "./instance.ts";
 import type { Instances } from "./instances.ts";

@@ -1,5 +1,6 @@
 import { messageOf } from "../base/errors.ts";
-import { type Clock, pause } from "../base/clock.ts";
+import { delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 
 /** From one attempt to the next at least and at most, ms. */
 const LEAST_PAUSE_MS = 1;
@@ -68,7 +69,7 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Pr
   let patience = FIRST_PATIENCE_MS;
   let last: Probed = "silent";
   while (!end.aborted) {
-    await pause(clock, wait, end);
+    await delay(clock, wait, end);
     const settled = new AbortController();
     const attempt = probe(url, end).then((probed) => {
       settled.abort();
@@ -76,7 +77,7 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Pr
       if (isWell(probed)) ready.abort();
     });
     attempts.push(attempt);
-    await pause(clock, patience, AbortSignal.any([end, settled.signal]));
+    await delay(clock, patience, AbortSignal.any([end, settled.signal]));
     if (!settled.signal.aborted) {
       patience *= 2;
       if (!end.aborted) last = "silent";

@@ -1,7 +1,8 @@
+import { abortable } from "@std/async/abortable";
 import { ClessError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { formatMemory } from "../model/memory.ts";
-import { type Clock, unlessAborted } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { whenEngineAnswers } from "./engine_patience.ts";
 import type { Instance } from "./instance.ts";
 import { ContainerGone, type EngineAway, type Launcher } from "./launcher.ts";
@@ -128,7 +129,7 @@ export class Starter {
     let runs = false;
     const running = run(end, (error) => away = error).then(() => void (runs = true));
     try {
-      await unlessAborted(running, end);
+      await abortable(running, end);
       await untilReady(instance.origin + readinessPath, clock, end);
       instance.become("ready");
     } catch (error) {

@@ -1,7 +1,7 @@
+import { abortable } from "@std/async/abortable";
 import type { Cidr } from "../model/cidr.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Activator } from "../routing/activator.ts";
-import { unlessAborted } from "../base/clock.ts";
 import type { Forwarder } from "../http/forward.ts";
 import type { Lease } from "../pool/instance.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
@@ -85,7 +85,7 @@ export class Proxy {
   async #look(passage: Passage): Promise<Response> {
     const { pending } = passage;
     try {
-      const isEmpty = await unlessAborted(this.#receive(passage, Infinity).isEmpty(), pending.signal);
+      const isEmpty = await abortable(this.#receive(passage, Infinity).isEmpty(), pending.signal);
       if (isEmpty) pending.upload = undefined;
     } catch (error) {
       const broken = new ClessError("bad_request", "The body of the request breaks off");

@@ -1,5 +1,6 @@
 import { ClessError } from "../base/errors.ts";
-import { type Clock, pause } from "../base/clock.ts";
+import { delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 import { ForwardError, IDEMPOTENT } from "../http/forward.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
 import type { Passage } from "./request_context.ts";
@@ -78,7 +79,7 @@ export class Repeats {
     const moved = new AbortController();
     instance.untilMoved().then(() => moved.abort());
     this.#parts.suspect();
-    await pause(this.#parts.clock, ms, AbortSignal.any([moved.signal, pending.signal]));
+    await delay(this.#parts.clock, ms, AbortSignal.any([moved.signal, pending.signal]));
   }
 }
 

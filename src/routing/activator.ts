@@ -1,6 +1,6 @@
+import { abortable } from "@std/async/abortable";
 import type { Hostname } from "../model/hostname.ts";
 import { ClessError } from "../base/errors.ts";
-import { unlessAborted } from "../base/clock.ts";
 import type { Grant, InstancePool } from "../pool/instance_pool.ts";
 import type { Route } from "./route.ts";
 import type { Router } from "./router.ts";
@@ -89,7 +89,7 @@ export class Activator {
     }
     this.#resolving++;
     try {
-      return await unlessAborted(this.#router.resolve(hostname), signal);
+      return await abortable(this.#router.resolve(hostname), signal);
     } finally {
       this.#resolving--;
     }

@@ -1,4 +1,5 @@
-import { type Clock, pause } from "../../src/base/clock.ts";
+import { delay } from "../../src/base/async.ts";
+import type { Clock } from "../../src/base/clock.ts";
 import { EngineAway } from "../../src/pool/launcher.ts";
 
 /** How an engine takes the next orders. */
@@ -15,8 +16,8 @@ export interface Mood {
 export const GOOD: Mood = { delay: 0, outcome: "done" };
 
 /** Takes an order in some mood. @param act What it does before it says that it has not. */
-export async function obey({ delay, outcome }: Mood, clock: Clock, act: () => void): Promise<void> {
-  if (delay > 0) await pause(clock, delay);
+export async function obey({ delay: ms, outcome }: Mood, clock: Clock, act: () => void): Promise<void> {
+  if (ms > 0) await delay(clock, ms);
   if (outcome === "away") throw new EngineAway("the engine is away");
   if (outcome === "refused") throw new Error("the engine refuses");
   if (outcome === "done") return;

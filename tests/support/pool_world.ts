@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
 import { ClessError } from "../../src/base/errors.ts";
-import { pause } from "../../src/base/clock.ts";
+import { delay } from "../../src/base/async.ts";
 import type { Instance, Lease } from "../../src/pool/instance.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
 import type { Container } from "../../src/pool/launcher.ts";
@@ -70,7 +70,7 @@ export class PoolWorld {
     launcher.on.pause = async (id) => {
       this.#pausing++;
       const { hang = 0 } = this.#mood;
-      if (hang > 0) await pause(clock, hang);
+      if (hang > 0) await delay(clock, hang);
       await this.#obey(() => this.#put(id, "paused")).finally(() => this.#pausing--);
       // The app has answered meanwhile, and is given requests: nobody can tell that it is paused all the same.
       if (this.#instances.some((instance) => instance.id === id && instance.state !== "paused")) this.#touched.add(id);
@@ -161,11 +161,11 @@ export class PoolWorld {
   }
 
   /** The engine's list is held against what is known, some ms after it was made. */
-  reconcile(delay = 0): void {
+  reconcile(delayMs = 0): void {
     const { clock, fleet, launcher } = this.kit;
     const known = fleet.known();
     launcher.list().then(async (listed) => {
-      if (delay > 0) await pause(clock, delay);
+      if (delayMs > 0) await delay(clock, delayMs);
       fleet.reconcile(listed, known);
     });
   }

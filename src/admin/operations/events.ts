@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type Clock, systemClock, within } from "../../base/clock.ts";
+import { within } from "../../base/async.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { InvalidError } from "../../control/schema/invalid.ts";
 import { content } from "../answer.ts";
 import { operation } from "../operation.ts";

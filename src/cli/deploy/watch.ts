@@ -1,4 +1,5 @@
-import { atMost, type Clock, systemClock } from "../../base/clock.ts";
+import { atMost } from "../../base/async.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { ApiError, type Client } from "../client.ts";
 import { eventsOf } from "../event_stream.ts";
 import type { Screen } from "../output/screen.ts";

@@ -1,5 +1,6 @@
 import type { Revision } from "../../model/revision.ts";
-import { atMost, type Clock } from "../../base/clock.ts";
+import { atMost } from "../../base/async.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Container, Launch, Launcher } from "../../pool/launcher.ts";
 import type { HostPaths } from "./host_paths.ts";
 import type { RevisionEnv } from "../../control/secrets/revision_env.ts";

@@ -1,7 +1,8 @@
 import type { Revision } from "../../model/revision.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import { type Clock, systemClock, within } from "../../base/clock.ts";
+import { within } from "../../base/async.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { ImageError } from "./image_error.ts";
 import type { ImageSource, ResolvedImage } from "./image_source.ts";
 

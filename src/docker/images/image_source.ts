@@ -1,7 +1,7 @@
+import { abortable } from "@std/async/abortable";
 import type { PullPolicy } from "../../model/template.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import { unlessAborted } from "../../base/clock.ts";
 import { type DockerCommand, jsonLines } from "../command.ts";
 import type { EngineSocket } from "../engine_socket.ts";
 import { ImageError, invalidReference, notHere, pullError } from "./image_error.ts";
@@ -166,7 +166,7 @@ export class ImageSource {
   async #inspectBySocket(reference: string, signal: AbortSignal | undefined): Promise<Inspected | undefined> {
     const path = reference.split("/").map(encodeURIComponent).join("/");
     const asked = this.#socket?.get(`/images/${path}/json`);
-    const answer = await (asked && signal ? unlessAborted(asked, signal) : asked) as EngineImage | undefined;
+    const answer = await (asked && signal ? abortable(asked, signal) : asked) as EngineImage | undefined;
     return answer && typeof answer.Id === "string" ? { id: answer.Id, digests: answer.RepoDigests ?? [] } : undefined;
   }
 

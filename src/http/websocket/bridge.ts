@@ -1,4 +1,5 @@
-import { type Clock, pause } from "../../base/clock.ts";
+import { delay } from "../../base/async.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Switched } from "../exact/exchange.ts";
 import { ExactForwarder } from "../exact/forwarder.ts";
 import { ForwardError } from "../forward.ts";
@@ -127,7 +128,7 @@ export class WebSocketBridge implements Disposable {
   /** Resolves when the client has taken enough, or is gone. */
   async #untilTaken(client: WebSocket): Promise<void> {
     while (client.readyState === WebSocket.OPEN && client.bufferedAmount > MUCH_BUFFERED / 2) {
-      await pause(this.#clock, LOOK_MS);
+      await delay(this.#clock, LOOK_MS);
     }
   }
 }

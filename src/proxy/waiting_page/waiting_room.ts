@@ -1,5 +1,6 @@
 import { ClessError, type ErrorCode } from "../../base/errors.ts";
-import { type Clock, pause } from "../../base/clock.ts";
+import { delay } from "../../base/async.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { InstancePool } from "../../pool/instance_pool.ts";
 import type { RequestHead } from "../../http/request_head.ts";
 import type { Route } from "../../routing/route.ts";
@@ -37,7 +38,7 @@ export class WaitingRoom {
   async enter(head: RequestHead, pool: InstancePool): Promise<Response | undefined> {
     const wait = this.#waitFor(pool);
     const patience = new AbortController();
-    await Promise.race([wait.over, pause(this.#clock, GRACE_MS, patience.signal)]);
+    await Promise.race([wait.over, delay(this.#clock, GRACE_MS, patience.signal)]);
     patience.abort();
     const { failure } = wait;
     if (!wait.isOver) {
