@@ -1,29 +1,29 @@
-/** What can stand in a {@linkcode PlacedList}: in one at a time. */
-export interface Placed {
-  /** Where it stands; the list's own. */
+/** An item of a {@linkcode SwapList}; it can be in one list at a time. */
+export interface Swappable {
+  /** Its index in the list; only the list changes it. */
   place: number;
 }
 
-/** Items in no order, of which any can be taken out at once: the last takes its place. A Set would cost several times as much. */
-export class PlacedList<T extends Placed> {
+/** An unordered list whose items are removed in constant time: the last takes the place. A Set costs several times as much. */
+export class SwapList<T extends Swappable> {
   readonly #items: T[] = [];
 
   get size(): number {
     return this.#items.length;
   }
 
-  /** All items as they stand now. */
+  /** A copy of the present items. */
   list(): T[] {
     return [...this.#items];
   }
 
-  /** Adds one that stands in no list. */
+  /** Adds an item that is in no list. */
   add(item: T): void {
     item.place = this.#items.length;
     this.#items.push(item);
   }
 
-  /** Takes one out; whether it was there. */
+  /** Removes an item. Returns whether it was there. */
   delete(item: T): boolean {
     if (this.#items[item.place] !== item) return false;
     const last = this.#items.pop()!;

@@ -1,6 +1,6 @@
 import { ClessError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
-import { type Placed, PlacedList } from "../base/swap_list.ts";
+import { SwapList, type Swappable } from "../base/swap_list.ts";
 import type { Upload } from "./upload.ts";
 
 const TICK_MS = 100;
@@ -16,7 +16,7 @@ export class InstanceGone extends Error {
 }
 
 /** A request that has no answer yet. */
-export class UnansweredRequest implements Placed {
+export class UnansweredRequest implements Swappable {
   #controller = new AbortController();
   readonly request: Request;
   /** The body, where one is on its way. */
@@ -29,7 +29,7 @@ export class UnansweredRequest implements Placed {
   ticks = 0;
   /** How much of its upload had come then, bytes. */
   moved = 0;
-  /** See {@linkcode Placed}. */
+  /** See {@linkcode Swappable}. */
   place = -1;
 
   constructor(request: Request, since: number, timeout: number) {
@@ -73,7 +73,7 @@ export class UnansweredRequest implements Placed {
  */
 export class UnansweredRequests {
   readonly #clock: Clock;
-  readonly #waiting = new PlacedList<UnansweredRequest>();
+  readonly #waiting = new SwapList<UnansweredRequest>();
   #stopTicking: (() => void) | undefined;
 
   constructor(clock: Clock) {

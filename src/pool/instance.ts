@@ -1,7 +1,7 @@
 import { type InstanceState, mayBecome } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
 import type { Clock } from "../base/clock.ts";
-import { type Placed, PlacedList } from "../base/swap_list.ts";
+import { SwapList, type Swappable } from "../base/swap_list.ts";
 
 /** So many failed connections in a row mean that the app does not listen any more. */
 const MOST_FAILURES = 3;
@@ -45,7 +45,7 @@ export class Instance {
   /** Why it did not become ready, or has ended; for the operator. */
   failure: string | undefined;
   #state: InstanceState = "starting";
-  readonly #leases = new PlacedList<Lease>();
+  readonly #leases = new SwapList<Lease>();
   readonly #owner: InstanceOwner | undefined;
   readonly #freed: (() => void) | undefined;
   #failures = 0;
@@ -232,13 +232,13 @@ export class Instance {
 }
 
 /** One claimed slot on an instance. */
-export class Lease implements Placed {
+export class Lease implements Swappable {
   readonly instance: Instance;
   /** Gives the slot back; only the first call counts. */
   readonly release: () => void;
   /** Who is told when the instance ends while the lease is open: a dead container's address may never answer. */
   holder: { instanceGone(): void } | undefined;
-  /** See {@linkcode Placed}. */
+  /** See {@linkcode Swappable}. */
   place = -1;
 
   /** @param release Gives the slot back. */

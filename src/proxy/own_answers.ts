@@ -1,14 +1,14 @@
 import { ClessError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { ForwardError } from "../http/forward.ts";
-import type { Passage } from "./request_context.ts";
+import type { RequestContext } from "./request_context.ts";
 import { problem } from "../http/problem.ts";
 import { ClientGone, InstanceGone } from "../http/unanswered_requests.ts";
 
 const log = logger("proxy");
 
 /** The answer to a request that could not be served. */
-export function failureAnswer({ head, instance, pending: { request } }: Passage, error: unknown): Response {
+export function failureAnswer({ head, instance, pending: { request } }: RequestContext, error: unknown): Response {
   if (error instanceof ClientGone) return new Response(null, { status: 499 }); // nobody reads it
   if (!(error instanceof ForwardError || error instanceof InstanceGone)) return refusal(request, error);
   log.warning("request failed", {

@@ -6,7 +6,7 @@ import type { Forwarder } from "../http/forward.ts";
 import type { Lease } from "../pool/instance.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import { failureAnswer, refusal } from "./own_answers.ts";
-import type { Info, Passage } from "./request_context.ts";
+import type { Info, RequestContext } from "./request_context.ts";
 import { Repeats, type RepeatsParts } from "./repeats.ts";
 import { readHead, type RequestHead } from "../http/request_head.ts";
 import { RequestLog } from "./request_log.ts";
@@ -64,7 +64,7 @@ export class Proxy {
       const answer = admin(request, head, peer);
       if (answer !== undefined) return answer;
     }
-    const passage: Passage = {
+    const context: RequestContext = {
       info,
       head,
       pending: unanswered.add(request, requestTimeout),
@@ -76,87 +76,87 @@ export class Proxy {
       refusals: 0,
     };
     const { bodyLength } = head;
-    if (bodyLength !== undefined && bodyLength > 0) this.#receive(passage, bodyLength);
-    const answer = bodyLength === undefined ? this.#look(passage) : this.#begin(passage);
-    return this.#requestLog.enabled ? answer.then((response) => this.#requestLog.note(passage, response)) : answer;
+    if (bodyLength !== undefined && bodyLength > 0) this.#receive(context, bodyLength);
+    const answer = bodyLength === undefined ? this.#look(context) : this.#begin(context);
+    return this.#requestLog.enabled ? answer.then((response) => this.#requestLog.note(context, response)) : answer;
   };
 
   /** Looks whether there is a body first: over HTTP/2 one needs no header that says so, and over HTTP/1.1 there is none. */
-  async #look(passage: Passage): Promise<Response> {
-    const { pending } = passage;
+  async #look(context: RequestContext): Promise<Response> {
+    const { pending } = context;
     try {
-      const isEmpty = await abortable(this.#receive(passage, Infinity).isEmpty(), pending.signal);
+      const isEmpty = await abortable(this.#receive(context, Infinity).isEmpty(), pending.signal);
       if (isEmpty) pending.upload = undefined;
     } catch (error) {
       const broken = new ClessError("bad_request", "The body of the request breaks off");
-      return this.#fail(passage, pending.signal.aborted ? error : broken);
+      return this.#fail(context, pending.signal.aborted ? error : broken);
     }
-    return await this.#begin(passage);
+    return await this.#begin(context);
   }
 
-  #begin(passage: Passage): Promise<Response> {
-    const route = this.#parts.activator.find(passage.head.hostname);
+  #begin(context: RequestContext): Promise<Response> {
+    const route = this.#parts.activator.find(context.head.hostname);
     let pool: InstancePool | undefined;
     try {
       pool = route?.route();
     } catch (error) {
-      return Promise.resolve(this.#fail(passage, error)); // what its instances are started from cannot be read now
+      return Promise.resolve(this.#fail(context, error)); // what its instances are started from cannot be read now
     }
-    if (pool !== undefined) passage.pending.timeout = pool.revision.requestTimeout;
-    if (route?.waking !== undefined) return this.#beginAsAllowed(passage, route, route.waking, pool!);
+    if (pool !== undefined) context.pending.timeout = pool.revision.requestTimeout;
+    if (route?.waking !== undefined) return this.#beginAsAllowed(context, route, route.waking, pool!);
     const lease = pool?.claim();
-    return lease === undefined ? this.#hold(passage, pool) : this.#send(passage, lease);
+    return lease === undefined ? this.#hold(context, pool) : this.#send(context, lease);
   }
 
   /** Begins a request for a service that not everybody wakes, or that shows a page meanwhile. */
-  async #beginAsAllowed(passage: Passage, route: Route, waking: Waking, pool: InstancePool): Promise<Response> {
+  async #beginAsAllowed(context: RequestContext, route: Route, waking: Waking, pool: InstancePool): Promise<Response> {
     const { waitingRoom } = this.#parts;
-    const { head, pending: { request } } = passage;
+    const { head, pending: { request } } = context;
     try {
       if (waking.page && waitingRoom.isForEvents(head)) {
-        return this.#answerItself(passage, route, waitingRoom.events(head, route));
+        return this.#answerItself(context, route, waitingRoom.events(head, route));
       }
       const quiet = waking.rules?.mayWake(request.headers.get("user-agent"), head.target) === false;
       const lease = pool.claim(quiet);
-      if (lease !== undefined) return await this.#send(passage, lease);
+      if (lease !== undefined) return await this.#send(context, lease);
       if (quiet) throw notWoken(pool.ready);
       // Behind a page nobody has a place in the queue, which is no loss only where all wait for a start.
-      if (!waking.page || pool.ready || !isNavigation(request, head)) return await this.#hold(passage, pool);
+      if (!waking.page || pool.ready || !isNavigation(request, head)) return await this.#hold(context, pool);
       const page = await waitingRoom.enter(head, pool);
-      return page === undefined ? await this.#begin(passage) : this.#answerItself(passage, route, page);
+      return page === undefined ? await this.#begin(context) : this.#answerItself(context, route, page);
     } catch (error) {
-      return this.#fail(passage, error);
+      return this.#fail(context, error);
     }
   }
 
-  #receive({ info, pending }: Passage, length: number): Upload {
+  #receive({ info, pending }: RequestContext, length: number): Upload {
     const upload = pending.upload = new Upload(pending.request.body!, length);
     info.completed.then(upload.end, upload.end);
     return upload;
   }
 
   /** Waits for an instance first. */
-  async #hold(passage: Passage, chosen: InstancePool | undefined): Promise<Response> {
+  async #hold(context: RequestContext, chosen: InstancePool | undefined): Promise<Response> {
     const { activator, clock } = this.#parts;
     const began = clock.now();
     try {
-      passage.pending.watchClient();
-      const grant = await activator.hold(passage.head.hostname, chosen, passage.pending.signal);
-      if (grant.how !== undefined) passage.start = { how: grant.how, ms: clock.now() - began };
-      return await this.#send(passage, grant.lease);
+      context.pending.watchClient();
+      const grant = await activator.hold(context.head.hostname, chosen, context.pending.signal);
+      if (grant.how !== undefined) context.start = { how: grant.how, ms: clock.now() - began };
+      return await this.#send(context, grant.lease);
     } catch (error) {
-      return this.#fail(passage, error);
+      return this.#fail(context, error);
     }
   }
 
   /** Sends the request to the instance that it has a lease on. */
-  #send(passage: Passage, lease: Lease): Promise<Response> {
-    const { head, info, pending } = passage;
+  #send(context: RequestContext, lease: Lease): Promise<Response> {
+    const { head, info, pending } = context;
     const { request, upload } = pending;
     pending.timeout = lease.instance.revision.requestTimeout;
-    if (passage.instance !== lease.instance) {
-      passage.instance = lease.instance;
-      passage.tries = 0;
+    if (context.instance !== lease.instance) {
+      context.instance = lease.instance;
+      context.tries = 0;
     }
     lease.holder = pending;
     const { origin } = lease.instance;
@@ -168,27 +168,27 @@ export class Proxy {
           lease.instance.answered();
           if (ended === undefined) info.completed.then(lease.release, lease.release);
           else ended.then(lease.release);
-          return this.#answer(passage, response);
+          return this.#answer(context, response);
         },
-        (error) => this.#sendAgain(passage, lease, error),
+        (error) => this.#sendAgain(context, lease, error),
       );
     }
     return this.#parts.forwarder.forward(origin, head, upload, pending.signal).then(
       (response) => {
         lease.instance.answered();
         info.completed.then(lease.release, lease.release);
-        return this.#answer(passage, response);
+        return this.#answer(context, response);
       },
-      (error) => this.#sendAgain(passage, lease, error),
+      (error) => this.#sendAgain(context, lease, error),
     );
   }
 
-  #answer(passage: Passage, response: Response): Response {
+  #answer(context: RequestContext, response: Response): Response {
     const { answered, clock, unanswered } = this.#parts;
-    unanswered.delete(passage.pending);
-    answered?.(passage.instance?.revision.service, response.status, clock.now() - passage.arrived);
-    if (passage.start === undefined || passage.head.websocket) return response;
-    const { how, ms } = passage.start;
+    unanswered.delete(context.pending);
+    answered?.(context.instance?.revision.service, response.status, clock.now() - context.arrived);
+    if (context.start === undefined || context.head.websocket) return response;
+    const { how, ms } = context.start;
     const timing = ["server-timing", `cless-start;dur=${Math.round(ms)};desc="${how}"`] as const;
     try {
       response.headers.append(...timing);
@@ -202,30 +202,30 @@ export class Proxy {
   }
 
   /** Answers in the place of a service. */
-  #answerItself(passage: Passage, { name }: Route, response: Response): Response {
+  #answerItself(context: RequestContext, { name }: Route, response: Response): Response {
     const { answered, clock, unanswered } = this.#parts;
-    unanswered.delete(passage.pending);
-    answered?.(name, response.status, clock.now() - passage.arrived);
+    unanswered.delete(context.pending);
+    answered?.(name, response.status, clock.now() - context.arrived);
     return response;
   }
 
   /** Sends the request once more where that may be. */
-  async #sendAgain(passage: Passage, lease: Lease, error: unknown): Promise<Response> {
+  async #sendAgain(context: RequestContext, lease: Lease, error: unknown): Promise<Response> {
     try {
-      await this.#repeats.prepare(passage, lease, error);
+      await this.#repeats.prepare(context, lease, error);
     } catch (failure) {
-      return this.#fail(passage, failure);
+      return this.#fail(context, failure);
     }
-    return await this.#begin(passage);
+    return await this.#begin(context);
   }
 
   /** The answer to a request that could not be served. */
-  #fail(passage: Passage, error: unknown): Response {
+  #fail(context: RequestContext, error: unknown): Response {
     const { activator, answered, clock, unanswered } = this.#parts;
-    unanswered.delete(passage.pending);
-    const response = failureAnswer(passage, error);
-    const service = passage.instance?.revision.service ?? activator.serviceOf(passage.head.hostname);
-    answered?.(service, response.status, clock.now() - passage.arrived);
+    unanswered.delete(context.pending);
+    const response = failureAnswer(context, error);
+    const service = context.instance?.revision.service ?? activator.serviceOf(context.head.hostname);
+    answered?.(service, response.status, clock.now() - context.arrived);
     return response;
   }
 }

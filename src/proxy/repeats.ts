@@ -3,7 +3,7 @@ import { delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ForwardError, IDEMPOTENT } from "../http/forward.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
-import type { Passage } from "./request_context.ts";
+import type { RequestContext } from "./request_context.ts";
 import { InstanceGone } from "../http/unanswered_requests.ts";
 
 /** How often a request is sent to one instance. */
@@ -43,38 +43,38 @@ export class Repeats {
    * @param error What has become of the attempt.
    * @throws What the request has come to, where it may not be sent again.
    */
-  async prepare(passage: Passage, lease: Lease, error: unknown): Promise<void> {
-    const { pending } = passage;
+  async prepare(context: RequestContext, lease: Lease, error: unknown): Promise<void> {
+    const { pending } = context;
     const { instance } = lease;
     const isRefused = error instanceof ForwardError && error.progress === "unsent";
-    if (isRefused && isTelling(++passage.refusals)) instance.failed();
+    if (isRefused && isTelling(++context.refusals)) instance.failed();
     lease.release();
     if (isLate(error)) instance.late();
-    if (!mayRepeat(passage, error)) {
+    if (!mayRepeat(context, error)) {
       if (isUnanswered(error)) instance.closed();
       throw error;
     }
     pending.upload?.abandon();
     pending.renew();
     if (isRefused) {
-      if (passage.refusals >= MOST_REFUSALS) throw error;
-      if (passage.refusals > 1) await this.#news(passage, instance, pauseAfter(passage.refusals));
+      if (context.refusals >= MOST_REFUSALS) throw error;
+      if (context.refusals > 1) await this.#news(context, instance, pauseAfter(context.refusals));
     } else {
-      if (passage.tries++ === 0) passage.instances++;
-      if (passage.tries >= MOST_TRIES) {
+      if (context.tries++ === 0) context.instances++;
+      if (context.tries >= MOST_TRIES) {
         // The first time it may well have been a connection that the app had done with.
         if (isUnanswered(error)) instance.closed();
-        await this.#news(passage, instance, NEWS_MS);
+        await this.#news(context, instance, NEWS_MS);
         pending.signal.throwIfAborted();
         if (instance.state === "ready") throw error;
       }
-      if (passage.instances >= MOST_INSTANCES) throw error;
+      if (context.instances >= MOST_INSTANCES) throw error;
     }
     pending.signal.throwIfAborted();
   }
 
   /** Waits until it is known what has become of an instance, if anything: a process dies before its engine knows. */
-  async #news({ pending }: Passage, instance: Instance, ms: number): Promise<void> {
+  async #news({ pending }: RequestContext, instance: Instance, ms: number): Promise<void> {
     if (instance.state !== "ready") return;
     const moved = new AbortController();
     instance.untilMoved().then(() => moved.abort());
@@ -83,7 +83,7 @@ export class Repeats {
   }
 }
 
-function mayRepeat({ head, pending: { upload } }: Passage, error: unknown): boolean {
+function mayRepeat({ head, pending: { upload } }: RequestContext, error: unknown): boolean {
   if (upload?.replayable === false) return false;
   if (error instanceof ForwardError && error.progress === "unsent") return true;
   return (error instanceof InstanceGone || isUnanswered(error)) && IDEMPOTENT.has(head.method);

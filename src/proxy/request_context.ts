@@ -7,7 +7,7 @@ import type { UnansweredRequest } from "../http/unanswered_requests.ts";
 export type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 
 /** One request on its way through, and what has become of it so far. */
-export interface Passage {
+export interface RequestContext {
   readonly info: Info;
   readonly head: RequestHead;
   /** The request, as long as it has no answer. */

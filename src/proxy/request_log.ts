@@ -1,6 +1,6 @@
 import { logger } from "../base/log.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Info, Passage } from "./request_context.ts";
+import type { Info, RequestContext } from "./request_context.ts";
 
 const log = logger("proxy");
 
@@ -22,7 +22,7 @@ export class RequestLog {
   }
 
   /** Notes a request and its answer, which it gives back. */
-  note({ arrived, head, info, instance, start }: Passage, response: Response): Response {
+  note({ arrived, head, info, instance, start }: RequestContext, response: Response): Response {
     const finish = () =>
       log.debug("request", {
         method: head.method,

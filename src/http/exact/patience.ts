@@ -1,10 +1,10 @@
 import type { Clock } from "../../base/clock.ts";
-import { type Placed, PlacedList } from "../../base/swap_list.ts";
+import { SwapList, type Swappable } from "../../base/swap_list.ts";
 
 const TICK_MS = 50;
 
 /** One that waits. */
-interface Waiter extends Placed {
+interface Waiter extends Swappable {
   ticks: number;
   readonly giveUp: () => void;
 }
@@ -12,7 +12,7 @@ interface Waiter extends Placed {
 /** Lets many wait a short while for something, with one coarse tick for all instead of a timer for each. */
 export class Patience implements Disposable {
   readonly #clock: Clock;
-  readonly #waiting = new PlacedList<Waiter>();
+  readonly #waiting = new SwapList<Waiter>();
   #stopTicking: (() => void) | undefined;
 
   constructor(clock: Clock) {
