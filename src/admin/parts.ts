@@ -14,7 +14,7 @@ import type { Fleet } from "../fleet/fleet.ts";
 
 /** What the admin API works with. */
 export interface AdminParts {
-  readonly catalog: Pick<Catalog, "after" | "get" | "revisions" | "userOf">;
+  readonly catalog: Pick<Catalog, "after" | "get" | "revisions" | "status" | "userOf">;
   readonly deployer: Pick<Deployer, "deploy" | "plan" | "setTraffic" | "rollback" | "delete" | "deleteRevision">;
   readonly control: Pick<InstanceControl, "wake" | "sleep">;
   readonly secrets: Pick<Secrets, "set" | "list" | "delete">;

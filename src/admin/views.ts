@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { showTemplate, targetsSchema, templateSchema } from "../control/schema/schema.ts";
 import type { TrafficTarget } from "../model/traffic.ts";
-import type { FailureView, RevisionView, ServiceView } from "../deploy/catalog.ts";
+import type { FailureView, RevisionView, ServiceStatus, ServiceView } from "../deploy/catalog.ts";
 import type { WakeSettings } from "../model/waking.ts";
 
 /** A moment, as JSON has it. */
@@ -18,6 +18,10 @@ const wakeSchema = z.strictObject({
 export const serviceView = z.strictObject({
   name: z.string(),
   url: z.string().meta({ description: "Where a browser finds it" }),
+  state: z.enum(["ready", "starting", "paused", "asleep", "failing"]).meta({
+    description: "What its instances are doing; failing if its last start failed and no instance could answer",
+  }),
+  failure: z.string().optional().meta({ description: "Why it is failing; only there if it is" }),
   domains: z.array(z.string()).meta({ description: "Hostnames that lead to it besides its own" }),
   latestRevision: z.string().meta({ description: "What `latest` stands for" }),
   traffic: trafficSchema,
@@ -36,6 +40,7 @@ export const serviceView = z.strictObject({
   examples: [{
     name: "shop",
     url: "http://shop.localhost:8080",
+    state: "ready",
     domains: ["shop.example.org"],
     latestRevision: "shop-00002",
     traffic: [{ revision: "latest", percent: 100 }],
@@ -51,12 +56,15 @@ export const serviceView = z.strictObject({
 /** Shows a service. */
 export function showService(
   service: ServiceView,
+  { state, failure }: ServiceStatus,
   urlOf: (service: string) => string,
 ): z.input<typeof serviceView> {
   const { convention, declaredBy, generation, loading, name, revisionHistory, wake } = service;
   return {
     name,
     url: urlOf(name),
+    state,
+    ...(failure === undefined ? {} : { failure }),
     domains: [...service.domains],
     latestRevision: service.latestRevision,
     traffic: service.traffic.map(showTarget),

@@ -3,7 +3,7 @@ import { LATEST, resolveTraffic, type Traffic } from "../model/traffic.ts";
 import type { Loading, WakeSettings } from "../model/waking.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import type { ConventionService } from "../routing/convention_service.ts";
-import type { ServiceMap } from "../routing/service_map.ts";
+import type { Service, ServiceMap } from "../routing/service_map.ts";
 import { linesOf } from "../control/deploy_error.ts";
 import type { Deployer } from "./deployer.ts";
 import type { ServiceState } from "../control/service_state.ts";
@@ -27,6 +27,13 @@ export interface ServiceView {
   readonly declaredBy: string | undefined;
   readonly createdAt: number;
   readonly updatedAt: number;
+}
+
+/** What a service is doing now. */
+export interface ServiceStatus {
+  readonly state: "ready" | "starting" | "paused" | "asleep" | "failing";
+  /** Why it fails; there where the state is `failing`. */
+  readonly failure?: string;
 }
 
 /** A revision as it is shown. */
@@ -108,6 +115,12 @@ export class Catalog {
     return found && viewOfFound(found);
   }
 
+  /** What a service is doing now; known without the store. */
+  status(name: string): ServiceStatus {
+    const service = this.#parts.services.get(name);
+    return service === undefined ? { state: "asleep" } : statusOf(service);
+  }
+
   /** The revisions of a service, newest first; `undefined` where there is no such service. @throws {StoreUnavailable} */
   revisions(name: string): RevisionView[] | undefined {
     const state = this.#parts.deployer.get(name);
@@ -135,6 +148,27 @@ export class Catalog {
     const service = this.#parts.services.get(name);
     return service?.convention ? service : undefined;
   }
+}
+
+/**
+ * Decides by all instances of a service. It fails where a revision with a share of the requests has failed, and no instance
+ * of any could answer one now.
+ */
+function statusOf(service: Service): ServiceStatus {
+  const states = new Set(service.pools().flatMap((pool) => pool.states()));
+  if (states.has("ready")) return { state: "ready" };
+  const failure = states.has("paused") ? undefined : lastFailure(service);
+  if (failure !== undefined) return { state: "failing", failure };
+  return { state: states.has("starting") ? "starting" : states.has("paused") ? "paused" : "asleep" };
+}
+
+/** The reason of the last failure among the revisions that get requests. */
+function lastFailure(service: Service): string | undefined {
+  const pools = service.convention
+    ? service.pools()
+    : service.shares.filter(({ percent, unmade }) => percent > 0 && unmade === undefined).map(({ pool }) => pool);
+  const failures = pools.flatMap(({ failure }) => failure ?? []);
+  return failures.sort((a, b) => b.at.getTime() - a.at.getTime())[0]?.reason;
 }
 
 function viewOf(service: ServiceRecord): ServiceView {

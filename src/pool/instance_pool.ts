@@ -112,6 +112,11 @@ export class InstancePool implements InstanceOwner {
     return this.#breaker.ready.length > 0;
   }
 
+  /** The state of each of its instances. */
+  states(): InstanceState[] {
+    return Array.from(this.#instances, ({ state }) => state);
+  }
+
   /** Whether there are as many instances as there may be. */
   get full(): boolean {
     return this.#instances.live >= this.revision.maxInstances;

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { type AdminApi, adminApi } from "../../src/admin/api.ts";
 import type { AdminParts } from "../../src/admin/parts.ts";
 import { Attempts } from "../../src/control/access/attempts.ts";
-import type { FailureView, RevisionView, ServiceView } from "../../src/deploy/catalog.ts";
+import type { FailureView, RevisionView, ServiceStatus, ServiceView } from "../../src/deploy/catalog.ts";
 import { NotFound } from "../../src/control/deploy_error.ts";
 import type { DeployPreview } from "../../src/control/deploy_preview.ts";
 import type { ClessEvent } from "../../src/control/events/event_log.ts";
@@ -29,6 +29,8 @@ export interface Admin extends Scene {
   readonly asked: string[];
   /** Convention services, as they are shown. */
   readonly found: ServiceView[];
+  /** What services are doing; one that is not here is asleep. */
+  readonly statuses: Map<string, ServiceStatus>;
   /** The last failures of revisions. */
   readonly failures: Map<string, FailureView>;
   /** What happens, for whoever subscribes. */
@@ -58,10 +60,11 @@ export async function newAdmin(
   const { deployer, kit } = scene;
   const asked: string[] = [];
   const found: ServiceView[] = [];
+  const statuses = new Map<string, ServiceStatus>();
   const failures = new Map<string, FailureView>();
   const happening: ClessEvent[] = [];
   const tokens = new Tokens(store, OWNER, () => scene.time.now);
-  const catalog = catalogOf(scene, found, failures);
+  const catalog = catalogOf(scene, found, { failures, statuses });
   const control = async (what: string, name: string) => {
     await Promise.resolve();
     if (catalog.get(name) === undefined) throw new NotFound(`there is no service ${name}`);
@@ -107,6 +110,7 @@ export async function newAdmin(
     asked,
     found,
     failures,
+    statuses,
     happening,
     ask,
     tokens: { read: await tokens.issue("reader", "read"), deploy: await tokens.issue("ci", "deploy") },
@@ -153,7 +157,7 @@ export async function good(answer: Promise<Response>, status = 200) {
 function catalogOf(
   { deployer }: Scene,
   found: readonly ServiceView[],
-  failures: ReadonlyMap<string, FailureView>,
+  { failures, statuses }: Pick<Admin, "failures" | "statuses">,
 ): AdminParts["catalog"] {
   const list = () => {
     const declared = deployer.list().map((service): ServiceView => ({ ...service, convention: false }));
@@ -162,6 +166,7 @@ function catalogOf(
   };
   return {
     after: (name) => list().filter((service) => service.name > name),
+    status: (name) => statuses.get(name) ?? { state: "asleep" },
     get: (name) => list().find((service) => service.name === name),
     userOf: (secret) =>
       deployer.demanding().flatMap(({ revisions }) => revisions.toReversed())

@@ -4,6 +4,7 @@ import { EVERYBODY_WAKES } from "../../src/model/waking.ts";
 import { canonicalTemplate } from "../../src/model/template.ts";
 import { LATEST } from "../../src/model/traffic.ts";
 import { ConventionService } from "../../src/routing/convention_service.ts";
+import type { InstancePool } from "../../src/pool/instance_pool.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newRevision } from "../support/kit.ts";
@@ -122,6 +123,51 @@ Deno.test("a revision that fails says why, with what its app wrote, and for how 
     await kit.clock.advance(500);
     assertEquals(last()!.retryInMs, 0);
   }
+});
+
+Deno.test("a service is what its instances are doing", async () => {
+  const { catalog, deployer, kit, services } = newCatalog();
+  const state = () => catalog.status("app").state;
+  assertEquals(state(), "asleep", "it is not there");
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  assertEquals(state(), "asleep");
+  const pool = services.get("app")!.main();
+  pool.wake();
+  assertEquals(state(), "starting");
+  (await kit.launcher.nextLaunch()).succeed("http://one");
+  await pool.settled();
+  assertEquals(state(), "ready");
+  kit.fleet.instances()[0]!.become("paused");
+  assertEquals(state(), "paused");
+  await deployer.deploy("app", input("two", { traffic: 10 }), AT_ONCE);
+  assertEquals(state(), "paused", "also where another revision has a part of the requests");
+});
+
+Deno.test("a service fails where no instance could answer, and a revision that gets requests failed last", async () => {
+  const { catalog, deployer, found, kit, publisher } = newCatalog();
+  const failIn = async (pool: InstancePool, reason: string) => {
+    const held = assertRejects(() => pool.hold(never()), ClessError);
+    (await kit.launcher.nextLaunch()).fail(new Error(reason));
+    await held;
+    await kit.starter.settled();
+  };
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  await deployer.deploy("app", input("two", { traffic: 0, tag: "next" }), AT_ONCE);
+  await failIn(publisher.poolOf("app", "app-00002")!, "only its tag leads to it");
+  assertEquals(catalog.status("app"), { state: "asleep" });
+  const pool = publisher.poolOf("app", "app-00001")!;
+  await failIn(pool, "exec format error");
+  assertEquals(catalog.status("app"), { state: "failing", failure: "exec format error" });
+  pool.hold(never()).then(({ lease }) => lease.release());
+  const launch = await kit.launcher.nextLaunch();
+  assertEquals(catalog.status("app").state, "failing", "one that tries again still fails");
+  launch.succeed("http://one");
+  await pool.settled();
+  assertEquals(catalog.status("app"), { state: "ready" });
+  kit.fleet.instances()[0]!.become("paused");
+  assertEquals(catalog.status("app"), { state: "paused" }, "the next request is answered");
+  await failIn(found("bare").latest, "no such program");
+  assertEquals(catalog.status("bare"), { state: "failing", failure: "no such program" });
 });
 
 Deno.test("a service that is not there is nowhere, and one that is declared is listed once", async () => {

@@ -74,7 +74,9 @@ export const serviceOperations = [
         page.push(service);
       }
       const headers = isLast ? {} : { link: nextLink(target, cursorOf(page.at(-1)!.name)) };
-      return json(page.map((service) => showService(service, parts.urlOf)), { headers });
+      return json(page.map((service) => showService(service, parts.catalog.status(service.name), parts.urlOf)), {
+        headers,
+      });
     },
   }),
   operation({
@@ -155,7 +157,7 @@ export const serviceOperations = [
 /** The answer that shows a service. */
 export function answerService(parts: AdminParts, service: ServiceView, status = 200): Response {
   const headers = service.generation === undefined ? {} : { etag: etagOf(service.generation) };
-  return json(showService(service, parts.urlOf), { status, headers });
+  return json(showService(service, parts.catalog.status(service.name), parts.urlOf), { status, headers });
 }
 
 function showPreview({ changed, traffic, domains, ...rest }: DeployPreview): z.input<typeof previewSchema> {

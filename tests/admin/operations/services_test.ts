@@ -24,6 +24,7 @@ Deno.test("a service is created, read, repeated and changed", async () => {
   assertEquals(rest, {
     name: "web",
     url: "http://web.localhost:8080",
+    state: "asleep",
     domains: ["www.example.com"],
     latestRevision: "web-00001",
     traffic: [{ revision: "latest", percent: 100 }],
@@ -40,6 +41,18 @@ Deno.test("a service is created, read, repeated and changed", async () => {
   assertEquals(read.headers.get("etag"), '"2"');
   assertEquals(await read.json(), changed);
   assertEquals(await good(ask("GET", "/v1/services")), [changed]);
+});
+
+Deno.test("a service is shown with its state, and one that is failing with the reason", async () => {
+  const { ask, statuses } = await newAdmin();
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
+  statuses.set("web", { state: "failing", failure: "exec format error" });
+  const one = await good(ask("GET", "/v1/services/web"));
+  assertEquals([one.state, one.failure], ["failing", "exec format error"]);
+  assertEquals(await good(ask("GET", "/v1/services")), [one]);
+  statuses.set("web", { state: "ready" });
+  const [ready] = await good(ask("GET", "/v1/services"));
+  assertEquals([ready.state, "failure" in ready], ["ready", false]);
 });
 
 Deno.test("of two who create a service at once, one has created it", async () => {
