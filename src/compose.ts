@@ -229,7 +229,7 @@ export class Cless {
   async #endContainers(): Promise<void> {
     this.#containers.launcher.outputs.close(); // nobody will ask for what they have written
     if (this.#config.onExit === "keep") {
-      await Promise.all([this.#requests.starter.settled(), this.#requests.discardSpares()]); // what is to go goes
+      await this.#requests.starter.settled(); // what is to go goes
       await this.#containers.leave();
     } else {
       await this.#requests.stopContainers();

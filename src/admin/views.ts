@@ -136,9 +136,6 @@ const revisionFields = {
   percent: z.int().min(0).max(100).meta({ description: "Its share of the traffic" }),
   tag: z.string().optional().meta({ description: "It has an address of its own, TAG--SERVICE" }),
   latest: z.boolean().meta({ description: "Whether `latest` stands for it" }),
-  spares: z.int().min(0).optional().meta({
-    description: "How many containers are there that were made in advance; missing where warmPool is 0",
-  }),
 };
 
 /** A revision as a list shows it. */
@@ -187,7 +184,7 @@ function showFailureFields({ reason, at, count, retryInMs }: FailureView) {
   return { reason, at: timeOf(at), count, ...(retryInS === 0 ? {} : { retryInS }) };
 }
 
-function showRevisionFields({ imageDigest, tag, template, createdAt, spares, ...rest }: RevisionView) {
+function showRevisionFields({ imageDigest, tag, template, createdAt, ...rest }: RevisionView) {
   const { name, service, imageId, percent, latest } = rest;
   return {
     ...{ name, service, image: template.image, imageId },
@@ -196,6 +193,5 @@ function showRevisionFields({ imageDigest, tag, template, createdAt, spares, ...
     percent,
     ...(tag === undefined ? {} : { tag }),
     latest,
-    ...(spares === undefined ? {} : { spares }),
   };
 }

@@ -31,8 +31,6 @@ export interface ListedRevisionJson {
   readonly percent: number;
   readonly tag?: string;
   readonly latest: boolean;
-  /** Missing where no containers are made in advance. */
-  readonly spares?: number;
   readonly failure?: FailureJson;
 }
 

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { applyManifest, type ApplyResult, readManifest } from "../control/manifest/apply.ts";
 import { parseManifest } from "../control/manifest/manifest.ts";
+import { retiredWarning } from "../control/schema/schema.ts";
 import { messageOf, UsageError } from "../base/errors.ts";
 import { apiTarget } from "./apply/api_target.ts";
 import { shownTarget } from "./apply/shown_target.ts";
@@ -42,6 +43,8 @@ export const apply = clientVerb({
     if (prune && file === undefined) throw new UsageError("--prune needs a file, which tells what was declared by it");
     const text = given === "-" ? await new Response(Deno.stdin.readable).text() : await readManifest(given);
     const manifest = parseManifest(text, given === "-" ? "(input)" : given);
+    const warning = retiredWarning(manifest.values());
+    if (warning !== undefined) console.error(`warning: ${warning}`);
     const silent = call.on("json") || call.on("quiet");
     const plain = apiTarget(call.client, call.switched("wait") === false ? false : undefined);
     const target = silent || !Deno.stderr.isTerminal() ? plain : shownTarget(plain, call.client, stderrScreen());

@@ -40,7 +40,6 @@ export const describe = clientVerb({
       section(`Template of ${service.latestRevision}`, pairs(templateFacts(latest.template, showEnv))),
       section("Revisions", revisionTable(revisions, now)),
       ...failureSections(revisions, now),
-      ...warmSections(revisions),
       section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own, now)),
     ].join("\n\n"));
   },
@@ -64,13 +63,6 @@ function failureSections(revisions: readonly ListedRevisionJson[], now: number):
     failure === undefined ? [] : [failureText(name, failure, now)]
   );
   return texts.length === 0 ? [] : [section("Failures", texts.join("\n"))];
-}
-
-function warmSections(revisions: readonly ListedRevisionJson[]): string[] {
-  const facts = revisions.flatMap(({ name, spares }): [string, string][] =>
-    spares === undefined ? [] : [[name, `${spares} made and not started`]]
-  );
-  return facts.length === 0 ? [] : [section("Warm pool", pairs(facts))];
 }
 
 function noneText(revisions: readonly ListedRevisionJson[]): string {

@@ -143,7 +143,6 @@ export class RequestPath {
       clock,
       maxPending: config.maxPending,
       newId: newInstanceId,
-      spares: this.fleet.spares,
       probe: async (url, signal) => isWell(await probe(url, signal)),
       ask: probe,
       ...(failed === undefined ? {} : { failed }),
@@ -160,7 +159,7 @@ export class RequestPath {
     return pool;
   }
 
-  /** Every pool that has an instance or a spare container, or that requests wait in. */
+  /** Every pool that has an instance, or that requests wait in. */
   pools(): Set<InstancePool> {
     return this.fleet.pools().union(this.activator.holding());
   }
@@ -178,11 +177,6 @@ export class RequestPath {
     const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
     for (const pool of this.pools()) pool.refuse(draining);
     this.#unanswered.abortAll(draining);
-  }
-
-  /** Removes the containers that were made in advance: nobody takes them over. */
-  async discardSpares(): Promise<void> {
-    await Promise.all([...this.fleet.pools()].map(({ warm }) => warm.empty()));
   }
 
   /** Stops every container. */

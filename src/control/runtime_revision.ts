@@ -41,7 +41,6 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits): Revisio
     concurrency: template.concurrency,
     minInstances: template.minInstances,
     maxInstances: template.maxInstances,
-    warmPool: template.warmPool,
     ...(template.liveness === undefined ? {} : { liveness: template.liveness }),
   });
 }

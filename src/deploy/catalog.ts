@@ -54,8 +54,6 @@ export interface RevisionView {
   readonly latest: boolean;
   /** Why it does not work, where it has failed lately. */
   readonly failure: FailureView | undefined;
-  /** How many containers of it are there that were made in advance; `undefined` where there should be none. */
-  readonly spares: number | undefined;
 }
 
 /** The last failure of a revision as it is shown. */
@@ -208,7 +206,6 @@ function revisionsOf({ service, revisions }: ServiceState, pools: readonly Insta
     tag: targets.get(name)?.tag,
     latest: name === latestRevision,
     failure: failureOf(byName.get(name)),
-    spares: template.warmPool === 0 ? undefined : byName.get(name)?.warm.size ?? 0,
   })).reverse();
 }
 
@@ -224,7 +221,6 @@ function revisionOfFound({ latest, updatedAt }: ConventionService): RevisionView
     tag: undefined,
     latest: true,
     failure: failureOf(latest),
-    spares: undefined,
   };
 }
 

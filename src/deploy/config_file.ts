@@ -5,6 +5,7 @@ import { deployerTarget } from "./deployer_target.ts";
 import { type Manifest, parseManifest } from "../control/manifest/manifest.ts";
 import { ManifestError } from "../control/manifest/manifest_error.ts";
 import { CONFIG_NAME } from "../control/access/tokens.ts";
+import { retiredWarning } from "../control/schema/schema.ts";
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 
@@ -55,6 +56,8 @@ export class ConfigFile {
   }
 
   async #apply(manifest: Manifest): Promise<void> {
+    const warning = retiredWarning(manifest.values());
+    if (warning !== undefined) log.warning("file names retired fields", { reason: warning });
     const { signal } = this.#stopping;
     const target = deployerTarget(this.#deployer, { by: CONFIG_NAME, wait: true, signal });
     const results = await applyManifest(manifest, this.#path, target, { signal, onResult: logResult });

@@ -113,7 +113,7 @@ export class Deployer {
     return [...this.after("")];
   }
 
-  /** Those with a revision that has volumes or secrets, or keeps instances or spares up. @throws {StoreUnavailable} */
+  /** Those with a revision that has volumes or secrets, or keeps instances up. @throws {StoreUnavailable} */
   demanding(): ServiceState[] {
     return this.#ledger.states.demanding();
   }

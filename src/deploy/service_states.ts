@@ -75,7 +75,7 @@ export class ServiceStates {
     return this.#demanding.has(name);
   }
 
-  /** Those with a revision that has volumes or secrets, or keeps instances or spares up. @throws {StoreUnavailable} */
+  /** Those with a revision that has volumes or secrets, or keeps instances up. @throws {StoreUnavailable} */
   demanding(): ServiceState[] {
     return [...this.#demanding].map((name) => this.get(name)!);
   }

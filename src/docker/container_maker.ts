@@ -7,7 +7,7 @@ import { carryEnv } from "./container_env.ts";
 import { createBody } from "./create_body.ts";
 import { discreetError } from "./discretion.ts";
 import type { EngineSocket } from "./engine_socket.ts";
-import { createArgs, environmentOf, type Placement, runArgs } from "./run_args.ts";
+import { environmentOf, type Placement, runArgs } from "./run_args.ts";
 
 const log = logger("launcher");
 const MOST_TRIES = 3;
@@ -44,12 +44,6 @@ export class ContainerMaker {
   /** @throws {DockerError} When a variable cannot be given to a container. */
   check(revision: Revision): void {
     carryEnv(environmentOf(revision)); // the socket could take more, but may go at any time
-  }
-
-  /** Makes a container, and does not start it. @throws {DockerError} When the engine refuses. */
-  async create(revision: Revision, placement: Placement): Promise<void> {
-    const { engineId, unsure } = await this.#make(revision, placement);
-    if (engineId === undefined) await this.#command(createArgs(revision, placement), revision, placement.id, unsure);
   }
 
   /** Makes a container and starts it. @throws {DockerError} When the engine refuses. */

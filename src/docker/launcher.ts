@@ -8,7 +8,6 @@ import { ContainerOutputs } from "./logs/container_outputs.ts";
 import { ContainerList } from "./container_list.ts";
 import { ContainerMaker } from "./container_maker.ts";
 import { ContainerMemory } from "./container_memory.ts";
-import { CreatedContainers } from "./created_containers.ts";
 import { discreetError } from "./discretion.ts";
 import { awayError } from "./engine_away.ts";
 import type { EngineSocket } from "./engine_socket.ts";
@@ -26,8 +25,6 @@ const MOST_PLACES = 8;
 const MOST_REMOVALS = 3;
 /** So many commands stop or remove containers at once: each is a process of some 30 MB. */
 const MOST_ENDING = 16;
-/** So many containers are made in advance at once: nobody waits for them, and somebody may wait for a start. */
-const MOST_CREATING = 2;
 
 /** What a {@linkcode DockerLauncher} works with. */
 export interface DockerLauncherOptions extends PlacementsOptions {
@@ -52,11 +49,9 @@ export class DockerLauncher implements Launcher {
   readonly #network: OwnNetwork;
   readonly #placements: Placements;
   readonly #recovery: ImageRecovery;
-  readonly #created = new CreatedContainers();
   #graceS = STOP_GRACE_S;
   readonly #starting = new Map<string, () => void>();
   readonly #ending = new Limiter(MOST_ENDING);
-  readonly #creating = new Limiter(MOST_CREATING);
   /** The commands that make containers, until they have ended. */
   readonly #commands = new Set<Promise<unknown>>();
 
@@ -83,24 +78,9 @@ export class DockerLauncher implements Launcher {
     await this.#placements.prepare();
   }
 
-  async create({ id, revision }: Launch, signal?: AbortSignal): Promise<void> {
-    this.#maker.check(revision);
-    const placement = await this.#placements.take(id, revision.port);
-    try {
-      await this.#creating.run(() => {
-        signal?.throwIfAborted();
-        return this.#track(this.#maker.create(revision, placement));
-      });
-    } catch (error) {
-      if (isNetworkGone(error)) this.#network.lost();
-      throw discreetError(awayError(error), revision);
-    }
-    this.#created.add(revision, placement);
-  }
-
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
     try {
-      const origin = await this.#startCreated(id, revision) ?? await this.#run(id, revision);
+      const origin = await this.#run(id, revision);
       // What happens to the container from now on is told by events.
       this.outputs.started(id, { service: revision.service, revision: revision.name });
       return { origin };
@@ -168,24 +148,6 @@ export class DockerLauncher implements Launcher {
     }
   }
 
-  /** Starts a container that was made in advance; `undefined` where there is none, or it is of no use, and now gone. */
-  async #startCreated(id: string, revision: Revision): Promise<string | undefined> {
-    const created = this.#created.take(id, revision);
-    if (created === undefined) return undefined;
-    const { fits, placement } = created;
-    try {
-      if (!fits) throw new Error("it was made from something else");
-      await this.#untilStarted(id, this.#perform("POST", id, "/start", ["start", id]));
-      return placement.origin;
-    } catch (error) {
-      if (isNetworkGone(error)) this.#network.lost();
-      const reason = messageOf(discreetError(error, revision));
-      log.warning("a container that was made in advance cannot be started; making another", { instance: id, reason });
-      await this.#remove(id);
-      return undefined;
-    }
-  }
-
   /** Makes and starts a container. */
   async #run(id: string, revision: Revision): Promise<string> {
     this.#maker.check(revision);
@@ -249,7 +211,6 @@ export class DockerLauncher implements Launcher {
   }
 
   async #remove(id: string): Promise<void> {
-    this.#created.delete(id);
     for (let tries = 1;; tries++) {
       try {
         await this.#perform("DELETE", id, "?force=true&v=true", ["rm", "--force", "--volumes", id]);

@@ -70,21 +70,10 @@ export interface Placement {
  * @throws {DockerError} When a variable cannot be given to a container.
  */
 export function runArgs(revision: Revision, placement: Placement): string[] {
-  return ["run", "--detach", ...containerArgs(revision, placement)];
-}
-
-/**
- * The arguments of `docker create` for the same container; it is not started.
- *
- * @throws {DockerError} When a variable cannot be given to a container.
- */
-export function createArgs(revision: Revision, placement: Placement): string[] {
-  return ["create", ...containerArgs(revision, placement)];
-}
-
-function containerArgs(revision: Revision, placement: Placement): string[] {
   const { hostPort } = placement;
   return [
+    "run",
+    "--detach",
     "--pull=never", // what is started is content that is here, never a name that could mean something else by now
     `--name=${placement.id}`,
     ...Object.entries(labelsOf(revision, placement)).map(([name, value]) => `--label=${name}=${value}`),

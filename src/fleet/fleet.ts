@@ -14,14 +14,10 @@ interface KnownInstance {
 /** What there was at some moment. */
 export interface Known {
   readonly instances: readonly KnownInstance[];
-  /** The spare containers that were made, and not only being made, and whose they were. */
-  readonly spares: readonly (readonly [id: string, pool: InstancePool])[];
 }
 
 /** Every instance of this cless, until its container is removed: what the engine reports is held against it. */
 export class Fleet {
-  /** The containers that were made in advance, or are being made, and whose they are; they belong to no instance. */
-  readonly spares = new Map<string, InstancePool>();
   readonly #entries = new Map<string, { instance: Instance; pool: InstancePool }>();
 
   /** Notes an instance, before its container is asked for. */
@@ -34,9 +30,9 @@ export class Fleet {
     this.#entries.delete(instance.id);
   }
 
-  /** How many containers there are: of instances, also of those that have ended, and spare ones. */
+  /** How many containers there are: also of instances that have ended. */
   get size(): number {
-    return this.#entries.size + this.spares.size;
+    return this.#entries.size;
   }
 
   /** Every instance that has not ended, oldest first. */
@@ -50,9 +46,9 @@ export class Fleet {
       .sort((a, b) => a.instance.idleSince - b.instance.idleSince);
   }
 
-  /** Every pool that has an instance or a spare container. */
+  /** Every pool that has an instance. */
   pools(): Set<InstancePool> {
-    return new Set([...[...this.#entries.values()].map(({ pool }) => pool), ...this.spares.values()]);
+    return new Set([...this.#entries.values()].map(({ pool }) => pool));
   }
 
   /** What there is now, as far as is known. */
@@ -62,7 +58,6 @@ export class Fleet {
         const { changes, state } = instance;
         return { instance, state, changes };
       }),
-      spares: [...this.spares].filter(([id, pool]) => pool.warm.has(id)),
     };
   }
 
@@ -76,9 +71,8 @@ export class Fleet {
    * Corrects what events have missed.
    *
    * @param listed Every container that the engine had when it was asked.
-   * @param known What was known before it was asked. An instance that has gone on since is left alone, and so is a
-   * spare container that was made since: the list is older than that.
-   * @returns The containers that belong to no instance, and are no spare ones.
+   * @param known What was known before it was asked. An instance that has gone on since is left alone.
+   * @returns The containers that belong to no instance.
    */
   reconcile(listed: readonly Container[], known: Known): Container[] {
     const containers = new Map(listed.map((container) => [container.id, container]));
@@ -96,7 +90,6 @@ export class Fleet {
         this.apply({ id, what: "resumed" });
       }
     }
-    for (const [id, pool] of known.spares) if (containers.get(id)?.state !== "created") pool.warm.lost(id);
-    return listed.filter(({ id }) => !this.#entries.has(id) && !this.spares.has(id));
+    return listed.filter(({ id }) => !this.#entries.has(id));
   }
 }

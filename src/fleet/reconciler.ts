@@ -16,7 +16,7 @@ const SUSPICION_MS = 1000;
 export interface ReaperParts {
   readonly launcher: Launcher;
   readonly fleet: Fleet;
-  /** The pools that have instances or spare containers to keep up; missing where none has. */
+  /** The pools that have instances to keep up; missing where none has. */
   readonly kept?: () => Iterable<InstancePool>;
   readonly clock: Clock;
   /** Whether the engine's events are being received. */
@@ -33,7 +33,7 @@ export class Reaper {
   #stopTicking: (() => void) | undefined;
   #reconciling: Promise<boolean> | undefined;
   #reconciledAt = -Infinity;
-  /** Those that had instances or spare containers at the last tick. */
+  /** Those that had instances at the last tick. */
   #before: ReadonlySet<InstancePool> = new Set();
 
   constructor(parts: ReaperParts) {

@@ -44,8 +44,6 @@ export interface Revision {
   readonly minInstances: number;
   /** How many instances there are at most. */
   readonly maxInstances: number;
-  /** How many containers there are beside them that were made and not started, so that a start has less to do. */
-  readonly warmPool: number;
   /** What an instance is asked while it is ready, and how often, ms: one that does not answer is replaced. */
   readonly liveness?: { readonly path: string; readonly every: number };
 }
@@ -94,6 +92,5 @@ export function conventionRevision(service: string, imageId: string, limits: Lim
     concurrency: 0,
     minInstances: 0,
     maxInstances: 1,
-    warmPool: 0,
   });
 }

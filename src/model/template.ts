@@ -29,8 +29,6 @@ export interface RevisionTemplate {
   readonly concurrency: number;
   readonly minInstances: number;
   readonly maxInstances: number;
-  /** How many containers are made in advance, and not started. */
-  readonly warmPool: number;
   readonly startTimeout?: number;
   readonly requestTimeout?: number;
   readonly pauseAfter?: number;
@@ -65,7 +63,6 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
     concurrency: input.concurrency ?? 0,
     minInstances: input.minInstances ?? 0,
     maxInstances: input.maxInstances ?? 1,
-    warmPool: input.warmPool ?? 0,
     ...(startTimeout === undefined ? {} : { startTimeout }),
     ...(requestTimeout === undefined ? {} : { requestTimeout }),
     ...(pauseAfter === undefined ? {} : { pauseAfter }),
@@ -96,11 +93,11 @@ export function parseTemplateText(text: string): RevisionTemplate {
 }
 
 /**
- * Whether nothing of a revision matters before its first request: it keeps no instance up, makes no container in
- * advance, and has neither volumes, which only one may have at a time, nor secrets, which have to be read while they can be.
+ * Whether a revision needs no attention before its first request: it keeps no instance up, and has neither volumes, which
+ * only one revision may hold at a time, nor secrets, which have to be read while they can be.
  */
-export function isUndemanding({ minInstances, secretEnv, volumes, warmPool }: RevisionTemplate): boolean {
-  return minInstances === 0 && warmPool === 0 && volumes.length === 0 && Object.keys(secretEnv).length === 0;
+export function isUndemanding({ minInstances, secretEnv, volumes }: RevisionTemplate): boolean {
+  return minInstances === 0 && volumes.length === 0 && Object.keys(secretEnv).length === 0;
 }
 
 function sorted(record: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

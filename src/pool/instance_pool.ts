@@ -18,7 +18,6 @@ import { PoolEndings, stopping } from "./pool_endings.ts";
 import type { Ask } from "./readiness.ts";
 import type { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
-import { WarmPool } from "./warm_pool.ts";
 
 export type { Grant, Wake } from "./breaker.ts";
 
@@ -33,8 +32,6 @@ export interface PoolParts {
   readonly newId: (revision: Revision) => string;
   /** Is told of every instance before its container is asked for. */
   readonly note: (instance: Instance, pool: InstancePool) => void;
-  /** The spare containers of all pools. */
-  readonly spares: Map<string, InstancePool>;
   /** From 0 to below 1, evenly; chance itself where it is missing. */
   readonly random?: () => number;
   /** Asks an app whether it is well; missing where nobody is asked. */
@@ -50,8 +47,6 @@ export class InstancePool implements InstanceOwner {
   readonly revision: Revision;
   /** How long its instances have taken to start. */
   readonly coldStarts = new ColdStarts();
-  /** Its spare containers. */
-  readonly warm: WarmPool;
   /** See {@linkcode InstanceOwner}. */
   readonly freed: (() => void) | undefined;
   readonly #parts: PoolParts;
@@ -72,9 +67,7 @@ export class InstancePool implements InstanceOwner {
     const crashes = this.#crashes = new CrashLoop(clock, random, failed && ((failure) => failed(failure, this)));
     const freezer = new Freezer({ ...parts, frozen: (instance) => this.observe(instance, { what: "paused" }) });
     const drainer = new Drainer(parts);
-    const note = (id: string, isSpare: boolean) => isSpare ? parts.spares.set(id, this) : parts.spares.delete(id);
-    const warm = this.warm = new WarmPool({ ...parts, revision, note });
-    const shared = { ...parts, revision, instances: this.#instances, breaker, crashes, freezer, drainer, warm };
+    const shared = { ...parts, revision, instances: this.#instances, breaker, crashes, freezer, drainer };
     const scale = () => this.#scale();
     const resume = (instance: Instance) => this.#arrivals.resume(instance);
     const upkeep = this.#upkeep = new Upkeep({ ...shared, resume, launch: () => this.#arrivals.launch() });
@@ -84,7 +77,7 @@ export class InstancePool implements InstanceOwner {
       coldStarts: this.coldStarts,
       endings,
       maxInstances: revision.maxInstances,
-      add: () => this.#add(warm.take() ?? parts.newId(revision)),
+      add: () => this.#add(parts.newId(revision)),
       scale,
     });
     this.#incidents = new Incidents({ ...shared, arrivals });

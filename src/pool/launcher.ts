@@ -36,15 +36,7 @@ export class ContainerGone extends Error {
  */
 export interface Launcher {
   /**
-   * Makes a container and does not start it: {@linkcode launch} with the same id does that.
-   *
-   * @param signal Calls it off, as long as it waits for its turn.
-   * @throws The signal's reason, where it was called off.
-   */
-  create(launch: Launch, signal?: AbortSignal): Promise<void>;
-  /**
-   * Starts a container and resolves as soon as it runs, long before the app in it answers. One that {@linkcode create} has
-   * made is used where it can be; else another one is made in its place.
+   * Starts a container and resolves as soon as it runs, long before the app in it answers.
    *
    * @returns Where the host reaches the app.
    * @throws {ContainerGone} When somebody has removed it meanwhile.

@@ -7,7 +7,6 @@ import type { Drainer } from "./drainer.ts";
 import type { Instance } from "./instance.ts";
 import type { Instances } from "./instances.ts";
 import type { Upkeep } from "./upkeep.ts";
-import type { WarmPool } from "./warm_pool.ts";
 
 /** What {@linkcode PoolEndings} work with. */
 export interface PoolEndingsParts {
@@ -17,7 +16,6 @@ export interface PoolEndingsParts {
   readonly instances: Instances;
   readonly drainer: Drainer;
   readonly upkeep: Upkeep;
-  readonly warm: WarmPool;
   /** Serves those who wait, as things stand now. */
   readonly scale: () => void;
 }
@@ -44,13 +42,13 @@ export class PoolEndings {
 
   /** As `InstancePool.retire`. */
   async retire(drainTimeout: number): Promise<void> {
-    const { breaker, clock, instances, scale, warm } = this.#parts;
+    const { breaker, clock, instances, scale } = this.#parts;
     const deadline = clock.now() + drainTimeout;
     this.#retired = true;
     scale();
     if (!this.suspended && breaker.waiting > 0) await atMost(breaker.emptied(), clock, drainTimeout);
     breaker.refuse(stopping());
-    await Promise.all([this.#drain(instances, deadline - clock.now()), warm.empty()]);
+    await this.#drain(instances, deadline - clock.now());
     await instances.settled(); // a start that was called off has yet to notice
   }
 

@@ -9,7 +9,6 @@ import { idleSteps } from "./idle_tiers.ts";
 import type { Instance } from "./instance.ts";
 import type { Instances } from "./instances.ts";
 import { decide, type Decision, type Observation, observe, stableFor } from "./scaler.ts";
-import type { WarmPool } from "./warm_pool.ts";
 
 const log = logger("upkeep");
 /** How long an answer to somebody who keeps nobody awake may go on once an instance is to be stopped, ms. */
@@ -24,16 +23,15 @@ export interface UpkeepParts {
   readonly crashes: CrashLoop;
   readonly freezer: Freezer;
   readonly drainer: Drainer;
-  readonly warm: WarmPool;
   /** Starts an instance. */
   readonly launch: () => void;
   /** Resumes an instance. */
   readonly resume: (instance: Instance) => void;
 }
 
-/** How many instances and spare containers a revision should have, whether requests come or not. */
+/** How many instances a revision should have, whether requests come or not. */
 export class Upkeep {
-  /** Whether the revision has to have its smallest number of instances and its spares: not until it gets requests. */
+  /** Whether the revision has to have its smallest number of instances: not until it gets requests. */
   kept = false;
   /** Whether an operator has it sleep, until somebody comes. */
   asleep = false;
@@ -61,7 +59,7 @@ export class Upkeep {
     });
   }
 
-  /** Pauses and stops what nobody uses, and starts, or makes in advance, what there should be always. */
+  /** Pauses and stops what nobody uses, and starts what there should be always. */
   tick(): void {
     const { breaker, crashes, instances, revision } = this.#parts;
     for (const { age } of instances) crashes.judge(age);
@@ -69,7 +67,6 @@ export class Upkeep {
     if (breaker.ready.length > 1 && revision.concurrency > 0) this.#shrink();
     else if (this.#window.length > 0) this.#window = [];
     if (this.kept) this.keepMinimum();
-    this.#keepWarm();
   }
 
   /** Resumes or starts as many instances as should run always, unless the last start failed just now. */
@@ -105,17 +102,6 @@ export class Upkeep {
       drainer.drain(instance, QUIET_DRAIN_MS);
     }
     for (const instance of pause) if (freezer.mayPause(instance)) freezer.pause(instance);
-  }
-
-  /**
-   * Has spare containers made, never beside a start, which has the engine to itself, nor while starts keep failing;
-   * removes them where the revision gets no requests.
-   */
-  #keepWarm(): void {
-    const { breaker, crashes, instances, revision, warm } = this.#parts;
-    if (revision.warmPool === 0) return;
-    if (!this.kept) warm.empty();
-    else if (instances.coming === 0 && breaker.waiting === 0 && crashes.left === 0) warm.fill();
   }
 
   #shrink(): void {

@@ -57,11 +57,11 @@ export class DeclaredService implements Route {
   }
 
   /**
-   * The pools that have a share of the requests, and so should always have as many instances, or containers made in
-   * advance, as their revisions say.
+   * The pools that have a share of the requests, and so should always have as many instances as
+   * their revisions say.
    */
   kept(): InstancePool[] {
-    return poolsOf(this.#drawn).filter(({ revision }) => revision.minInstances > 0 || revision.warmPool > 0);
+    return poolsOf(this.#drawn).filter(({ revision }) => revision.minInstances > 0);
   }
 
   pools(): InstancePool[] {

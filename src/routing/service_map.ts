@@ -16,8 +16,7 @@ export class ServiceMap {
   /** Those among them that nobody has declared. */
   readonly #found = new Map<string, ConventionService>();
   /**
-   * The pools that should have instances or spare containers always, by service; nobody else's are looked at as long as
-   * they have none.
+   * The pools that should always have instances, by service; nobody else's are looked at as long as they have none.
    */
   readonly #kept = new Map<string, readonly InstancePool[]>();
 

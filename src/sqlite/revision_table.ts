@@ -1,6 +1,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { RevisionMark, RevisionRecord } from "../control/records.ts";
+import { logger } from "../base/log.ts";
 import { parseTemplateText, templateText } from "../model/template.ts";
+
+const log = logger("store");
 
 interface RevisionRow {
   name: string;
@@ -30,11 +33,10 @@ export class RevisionTable {
 
   constructor(db: DatabaseSync) {
     const columns = "name, service, template, image_id, image_digest, pulled, secret_versions, created_at";
-    // As `isUndemanding` says, also of older templates, which have no warm pool: to read all templates would take most of the time and memory of a start.
+    // As `isUndemanding` says: to read all templates would take most of the time and memory of a start.
     this.#marks = db.prepare(`
       SELECT name, service, image_id, pulled,
-        json_extract(template, '$.minInstances', '$.secretEnv', '$.volumes', '$.warmPool')
-          IN ('[0,{},[],0]', '[0,{},[],null]') AS undemanding
+        json_extract(template, '$.minInstances', '$.secretEnv', '$.volumes') = '[0,{},[]]' AS undemanding
       FROM revision WHERE service > ? AND service <= ? ORDER BY service, id`);
     this.#of = db.prepare(`SELECT ${columns} FROM revision WHERE service = ? ORDER BY id`);
     this.#add = db.prepare(`INSERT INTO revision (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
@@ -79,7 +81,17 @@ export class RevisionTable {
   }
 }
 
+/** Whether a revision with a field of earlier versions has been read: one warning is enough. */
+let warned = false;
+
+function warnOfRetired({ name, template }: RevisionRow): void {
+  if (warned || !/"warmPool":[1-9]/.test(template)) return;
+  warned = true;
+  log.warning("stored revision has warmPool, which has no effect any more and is ignored", { revision: name });
+}
+
 function recordOf(row: RevisionRow): RevisionRecord {
+  warnOfRetired(row);
   return {
     name: row.name,
     service: row.service,

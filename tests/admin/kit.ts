@@ -184,7 +184,6 @@ function catalogOf(
           tag: target?.tag,
           latest: record.name === latestRevision,
           failure: failures.get(record.name),
-          spares: undefined,
         };
       }).reverse();
     },

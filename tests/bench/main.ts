@@ -10,7 +10,6 @@ import { coldStart } from "./starts/cold_start.ts";
 import { fifty } from "./starts/fifty.ts";
 import { herd } from "./starts/herd.ts";
 import { wake } from "./starts/wake.ts";
-import { warmPool } from "./starts/warm_pool.ts";
 import { buildApp } from "./support/app.ts";
 import { BenchError, BenchUsageError } from "./support/errors.ts";
 import { type Finding, findingsTable } from "./support/finding.ts";
@@ -22,7 +21,6 @@ import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 const SCENARIOS: Record<ScenarioId, Scenario> = {
   forward,
   cold: coldStart,
-  warmpool: warmPool,
   wake,
   herd,
   fifty,

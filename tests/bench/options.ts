@@ -8,7 +8,6 @@ import { type Load, LOADS } from "./forward/loads.ts";
 const SCENARIO_IDS = [
   "forward",
   "cold",
-  "warmpool",
   "wake",
   "herd",
   "fifty",

@@ -68,7 +68,6 @@ applyTest(
       concurrency: 0,
       minInstances: 0,
       maxInstances: 1,
-      warmPool: 0,
       readiness: { path: "/" },
       domains: ["shop.example"],
       traffic: 50,

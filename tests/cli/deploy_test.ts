@@ -51,7 +51,6 @@ apiTest("deploy takes every flag to its field", DEPLOYS, async (api) => {
   const flags = [
     ...["--image", "x", "--port", "80", "--secret-env", "PASSWORD=web.password", "--command", "serve", "--command=-v"],
     ...["--volume", "cache:/cache", "--volume", "/srv/x:/x:ro", "--concurrency", "8", "--min", "1", "--max", "2"],
-    ...["--warm-pool", "3"],
     ...["--memory", "1g", "--cpus", "0.5", "--domain", "a.example", "--start-timeout", "1m", "--request-timeout", "0"],
     ...["--pause-after", "30s", "--stop-after", "1h", "--readiness-path", "/ready", "--pull-policy", "always"],
     ...[
@@ -77,7 +76,6 @@ apiTest("deploy takes every flag to its field", DEPLOYS, async (api) => {
     concurrency: 8,
     minInstances: 1,
     maxInstances: 2,
-    warmPool: 3,
     memory: "1g",
     cpus: 0.5,
     domains: ["www.example.org", "a.example"],

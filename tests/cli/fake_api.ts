@@ -130,7 +130,6 @@ export const TEMPLATE = {
   concurrency: 0,
   minInstances: 0,
   maxInstances: 1,
-  warmPool: 0,
   readiness: { path: "/" },
   memory: "256m",
 };

@@ -99,7 +99,6 @@ apiTest("describe shows everything, of variables the names alone", ANSWERS, asyn
     "  concurrency:   0",
     "  minInstances:  0",
     "  maxInstances:  1",
-    "  warmPool:      0",
     "  memory:        256m",
     "  readiness:     /",
     "  env:           MODE, KEY",
@@ -118,17 +117,6 @@ apiTest("describe shows everything, of variables the names alone", ANSWERS, asyn
   const open = (await api.run("describe", "web", "--show-env")).out;
   assertStringIncludes(open, "  env MODE:      fast\n");
   assertStringIncludes(open, '  env KEY:       "two\\nlines"\n');
-});
-
-apiTest("describe shows how many containers are made in advance, where there should be some", {
-  ...ANSWERS,
-  "GET /v1/services/web/revisions": [{ ...REVISIONS[0], spares: 1 }, { ...REVISIONS[1], spares: 0 }],
-}, async (api) => {
-  const { out } = await api.run("describe", "web");
-  assertStringIncludes(
-    out,
-    "\nWarm pool\n  web-00002:  1 made and not started\n  web-00001:  0 made and not started\n",
-  );
 });
 
 const FAILURE = { reason: "it ended with code 1", at: ago("10s"), count: 4, retryInS: 2 };

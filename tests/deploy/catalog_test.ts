@@ -6,7 +6,6 @@ import { LATEST } from "../../src/model/traffic.ts";
 import { ConventionService } from "../../src/routing/convention_service.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
 import { ClessError } from "../../src/base/errors.ts";
-import { settle } from "../support/fake_clock.ts";
 import { never, newRevision } from "../support/kit.ts";
 import { AT_ONCE, input, newScene } from "./deployer_kit.ts";
 
@@ -74,17 +73,6 @@ Deno.test("a service that was found has one revision, and no generation", () => 
   assertEquals(revision!.template, canonicalTemplate({ image: "bare-docker", pullPolicy: "never" }));
   bare.roll(kit.newPool(newRevision("sha256:fedcba9876543210", "bare")));
   assertEquals(catalog.get("bare")!.latestRevision, "bare-fedcba987654");
-});
-
-Deno.test("of a revision with a warm pool it is told how many containers are made, and of no other one", async () => {
-  const { catalog, deployer, services } = newCatalog();
-  await deployer.deploy("app", input("one"), AT_ONCE);
-  await deployer.deploy("app", input("one", { warmPool: 2 }), AT_ONCE);
-  const spares = () => catalog.revisions("app")!.map(({ spares }) => spares);
-  assertEquals(spares(), [0, undefined]);
-  services.get("app")!.pools()[0]!.tick(true);
-  await settle();
-  assertEquals(spares(), [1, undefined]);
 });
 
 Deno.test("revisions are listed newest first, each with its share and its tag", async () => {

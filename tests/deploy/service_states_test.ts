@@ -32,15 +32,14 @@ Deno.test("those of whose revisions something matters before a request comes are
   store.addSecret("key", new Uint8Array(), 0);
   await deployer.deploy("plain", input("one"), AT_ONCE);
   await deployer.deploy("kept", input("one", { minInstances: 1 }), AT_ONCE);
-  await deployer.deploy("warm", input("one", { warmPool: 1 }), AT_ONCE);
   await deployer.deploy("secret", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);
   const volumes = [{ source: "data", path: "/data", readOnly: false }];
   await deployer.deploy("stateful", input("one", { volumes }), AT_ONCE);
   const demanding = (states: Pick<ServiceStates, "demanding">) => states.demanding().map(({ service }) => service.name);
-  assertEquals(demanding(deployer).sort(), ["kept", "secret", "stateful", "warm"]);
-  assertEquals(demanding(statesOf(store)), ["kept", "secret", "stateful", "warm"]);
+  assertEquals(demanding(deployer).sort(), ["kept", "secret", "stateful"]);
+  assertEquals(demanding(statesOf(store)), ["kept", "secret", "stateful"]);
   await deployer.delete("secret", { by: "ci" });
-  assertEquals(demanding(deployer).sort(), ["kept", "stateful", "warm"]);
+  assertEquals(demanding(deployer).sort(), ["kept", "stateful"]);
 });
 
 Deno.test("an image is in use as long as a revision has it, and was pulled as long as one is there that it was pulled for", () => {

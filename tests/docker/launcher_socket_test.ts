@@ -50,15 +50,6 @@ madeTest("a container is made and started without a command", async ({ docker, e
   assertEquals(await commands(docker), []);
 });
 
-madeTest("one is made in advance, and started later", async ({ docker, engine, launcher }) => {
-  await launcher.create(LAUNCH);
-  assertEquals(engine.requests.slice(1), [CREATE]);
-  engine.on("POST /containers/one/start", 204);
-  await launcher.launch(LAUNCH);
-  assertEquals(engine.requests.slice(1), [CREATE, "POST /containers/one/start"]);
-  assertEquals(await commands(docker), []);
-});
-
 madeTest("a wrapper of the command makes every container itself", async ({ docker, engine }) => {
   using socket = new EngineSocket(docker.command);
   await socket.find();
@@ -139,13 +130,6 @@ madeTest("a making that was not answered is done by the command, in place of wha
   const removal = "rm --force --volumes one";
   assertEquals(await commands(docker), [removal, "run", removal, "run"]);
   assertEquals(await addresses(docker), ["10.9.0.2", "10.9.0.2"]);
-});
-
-madeTest("one in advance that was not answered is made by the command", async ({ docker, engine, launcher }) => {
-  engine.on(CREATE, "lost");
-  await docker.on("create", `${ID}\n`);
-  await launcher.create(LAUNCH);
-  assertEquals((await commands(docker)).map((call) => call.split(" ")[0]), ["rm", "create"]);
 });
 
 madeTest("a start that was not answered is asked for again by the command", async ({ docker, engine, launcher }) => {

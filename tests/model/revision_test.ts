@@ -25,7 +25,6 @@ Deno.test("a convention's revision says what is started, and under which limits"
     concurrency: 0,
     minInstances: 0,
     maxInstances: 1,
-    warmPool: 0,
   });
 });
 

@@ -94,14 +94,6 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
   command("suspend", fc.integer({ min: 0, max: 2_000 }), (world, ms) => world.suspend(ms)),
   command("resume", fc.constant(1), (world) => world.resume()),
   command("wake", fc.constant(1), (world) => world.pool.wake()),
-  command(
-    "take spare",
-    fc.tuple(anyOf, fc.constantFrom("removed" as const, "started" as const)),
-    (world, [n, what]) => {
-      const id = world.pickContainer(n, "created");
-      if (id !== undefined) world.takeSpare(id, what);
-    },
-  ),
   command("traffic", fc.boolean(), (world, kept) => void (world.kept = kept)),
   command("evict", fc.constant(1), (world) => {
     for (const { instance } of world.kit.fleet.paused()) world.pool.evict(instance);
@@ -112,7 +104,6 @@ const revision: fc.Arbitrary<Partial<Revision>> = fc.record({
   concurrency: fc.nat({ max: 3 }),
   maxInstances: fc.integer({ min: 1, max: 3 }),
   minInstances: fc.nat({ max: 1 }),
-  warmPool: fc.nat({ max: 2 }),
   pauseAfter: fc.constantFrom(1_000, 5_000, Infinity),
   stopAfter: fc.constantFrom(4_000, 60_000, Infinity),
 });

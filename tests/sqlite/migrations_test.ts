@@ -169,3 +169,13 @@ folderTest("a database of another program is refused", (folder) => {
   const refusal = assertThrows(() => SqliteStore.open(folder), OperatorError);
   assertEquals(refusal.message, `${fileIn(folder)} is a database of another program; move it away`);
 });
+
+folderTest("revisions stored with a field that is retired come back without it", (folder) => {
+  using db = new DatabaseSync(fileIn(folder));
+  db.exec(Deno.readTextFileSync(new URL("fixtures/retired-fields.sql", import.meta.url)));
+  db.close();
+  using store = SqliteStore.open(folder);
+  using expected = SqliteStore.open(Deno.makeTempDirSync({ dir: folder }));
+  fill(expected);
+  assertEquals(contentOf(store), contentOf(expected));
+});

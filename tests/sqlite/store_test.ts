@@ -268,7 +268,6 @@ storeTest("a mark tells a revision that demands something before its first reque
   const demands = [
     {},
     { minInstances: 1 },
-    { warmPool: 1 },
     { secretEnv: { KEY: "key" } },
     { volumes: [{ source: "data", path: "/data", readOnly: false }] },
   ];

@@ -25,7 +25,6 @@ export class FakeLauncher implements Launcher {
   readonly containers = new Map<string, Container>();
   /** Called before the fake does its part: may wait, and may throw as a refusing engine does. */
   readonly on: {
-    create?: (launch: Launch, signal: AbortSignal | undefined) => Promise<void> | void;
     launch?: (launch: Launch) => Promise<{ origin: string }> | { origin: string };
     pause?: (id: string) => Promise<void> | void;
     resume?: (id: string) => Promise<void> | void;
@@ -39,8 +38,6 @@ export class FakeLauncher implements Launcher {
   written = "";
   /** Where the engine's events go. */
   onEvent: (event: ContainerEvent) => void = () => {};
-  /** What the containers that were made in advance were made from, by id. */
-  readonly created = new Map<string, Launch["revision"]>();
   readonly #pending: PendingLaunch[] = [];
   readonly #expecting: ((launch: PendingLaunch) => void)[] = [];
 
@@ -88,14 +85,6 @@ export class FakeLauncher implements Launcher {
   /** Reports something as the engine would. */
   emit(event: ContainerEvent): void {
     this.onEvent(event);
-  }
-
-  async create(launch: Launch, signal?: AbortSignal): Promise<void> {
-    const { id, revision } = launch;
-    this.calls.push({ method: "create", id });
-    await this.on.create?.(launch, signal);
-    this.put(launch, "created");
-    this.created.set(id, revision);
   }
 
   /** There is a container, whoever has made it. */

@@ -94,7 +94,6 @@ export class Harness implements AsyncDisposable {
       clock,
       maxPending: 100,
       newId: () => `app-${this.instances.length + 1}`,
-      spares: fleet.spares,
       ask: options.ask ?? (() => Promise.resolve(200)),
       note: (instance, owner) => {
         this.instances.push(instance);
@@ -226,7 +225,6 @@ const REVISION: Revision = Object.freeze({
   concurrency: 0,
   minInstances: 0,
   maxInstances: 1,
-  warmPool: 0,
 });
 
 /** A clock whose timers can all be called off at once: those of the request path outlive a test by a tick. */

@@ -76,7 +76,7 @@ export function newKit(
     starter,
     newPool: (revision = newRevision()) =>
       new InstancePool(revision, {
-        ...{ launcher, starter, clock, maxPending, newId, note, random, spares: fleet.spares },
+        ...{ launcher, starter, clock, maxPending, newId, note, random },
         ...(probe === undefined ? {} : { probe }),
         ...(ask === undefined ? {} : { ask }),
         ...(failed === undefined ? {} : { failed }),

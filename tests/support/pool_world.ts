@@ -58,12 +58,7 @@ export class PoolWorld {
       add(instance, pool);
     };
     launcher.onEvent = (event) => void clock.after(EVENT_DELAY_MS, () => fleet.apply(event));
-    launcher.on.create = async (launch) => {
-      await this.#obey(() => launcher.put(launch, "created"));
-    };
-    launcher.on.launch = async ({ id, revision }) => {
-      const made = launcher.created.get(id);
-      if (made !== undefined && made !== revision) this.#wrongs.push(`${id} was made from something else`);
+    launcher.on.launch = async ({ id }) => {
       await this.#obey(() => {});
       return { origin: `http://${id}` };
     };
@@ -132,13 +127,6 @@ export class PoolWorld {
   /** Changes how the engine takes orders. */
   set mood(mood: Mood) {
     this.#mood = mood;
-  }
-
-  /** Somebody removes a container that was made in advance, or starts it; the engine's events do not matter. */
-  takeSpare(id: string, what: "removed" | "started"): void {
-    const { containers } = this.kit.launcher;
-    if (what === "removed") containers.delete(id);
-    else containers.set(id, { ...containers.get(id)!, state: "running" });
   }
 
   /** Whether the revision gets requests, so that it should have what it has always. */
@@ -216,7 +204,6 @@ export class PoolWorld {
     const last = this.requests.at(-1)!;
     assertEquals(last.state, "served", "a request when all is calm");
     await this.advance(CALM_MS / 10);
-    assertEquals(this.pool.warm.size, this.#revision.warmPool, "spare containers when all is calm");
     this.#retired = true;
     for (const asked of this.requests) this.end(asked);
     await clock.until(this.pool.retire(1000));
@@ -228,7 +215,6 @@ export class PoolWorld {
     }
     await clock.advance(1000);
     assertEquals([fleet.instances(), this.pool.awake, this.pool.waiting], [[], false, 0]);
-    assertEquals([this.pool.warm.size, fleet.spares.size], [0, 0]);
     // What the engine has refused to remove is found by the reaper.
     const removed = new Set([...launcher.called("stop"), ...launcher.called("remove")]);
     assertEquals([...launcher.containers.keys()].filter((id) => !removed.has(id)), []);
@@ -257,12 +243,7 @@ export class PoolWorld {
   }
 
   #check(): void {
-    const { concurrency, maxInstances, minInstances, warmPool } = this.#revision;
-    const { fleet } = this.kit;
-    if (this.pool.warm.size > warmPool) this.#wrongs.push(`${this.pool.warm.size} spare containers`);
-    for (const id of fleet.spares.keys()) {
-      if (this.#instances.some((instance) => instance.id === id)) this.#wrongs.push(`${id} is an instance and spare`);
-    }
+    const { concurrency, maxInstances, minInstances } = this.#revision;
     const of = (...states: Instance["state"][]) => this.#instances.filter(({ state }) => states.includes(state));
     const live = of("starting", "ready", "paused").length;
     if (live > maxInstances) this.#wrongs.push(`${live} instances are live`);

@@ -24,7 +24,6 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   concurrency: ["How many requests an instance serves at once; 0 for any number"],
   minInstances: ["How many instances are there even when nobody calls"],
   maxInstances: ["How many instances there may be"],
-  warmPool: ["How many containers are made in advance and not started, so that a cold start has less to do"],
   startTimeout: ["How long a start may take", "30s"],
   requestTimeout: ["From a request's arrival to the response's headers", "5m"],
   pauseAfter: ["When an instance that nobody uses is paused", "60s"],

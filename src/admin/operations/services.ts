@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { parseService } from "../../control/schema/schema.ts";
+import { parseService, retiredWarning } from "../../control/schema/schema.ts";
 import { InvalidError } from "../../control/schema/invalid.ts";
+import { logger } from "../../base/log.ts";
 import { done, json } from "../answer.ts";
 import { readJson } from "../body.ts";
 import { etagOf, readIfMatch } from "../etag.ts";
@@ -12,6 +13,7 @@ import type { AdminParts } from "../parts.ts";
 import { flag, whole } from "../query.ts";
 import { serviceView, showService, showTarget, trafficSchema } from "../views.ts";
 
+const log = logger("admin");
 const ETAG = { ETag: "The etag of the service" };
 const CURSOR_RULE = "must be as the link to the next page has it";
 const params = { name: serviceParam };
@@ -125,6 +127,8 @@ export const serviceOperations = [
     errors: ["conflict", "stale", "unsupported_type", "image_unavailable", "revision_failed", "store_unavailable"],
     run: async ({ parts, request, holder, params: { name }, query: { wait, dryRun, declaredBy } }) => {
       const input = parseService(name, await readJson(request));
+      const warning = retiredWarning([input]);
+      if (warning !== undefined) log.warning("request names retired fields", { service: name, reason: warning });
       const options = {
         by: holder.name,
         ...readIfMatch(request.headers, parts.catalog.get(name)),

@@ -29,7 +29,6 @@ const templateFields = {
   concurrency: whole(0, 100_000).default(0),
   minInstances: whole(0, 1000).default(0),
   maxInstances: whole(1, 1000).default(1),
-  warmPool: whole(0, 10).default(0),
   startTimeout: field.duration.optional(),
   requestTimeout: field.duration.optional(),
   pauseAfter: field.duration.optional(),
@@ -86,11 +85,16 @@ export interface ParsedService {
   readonly tag?: string;
   /** All parts of its traffic; never beside `traffic` and `tag`, which say the same in another way. */
   readonly targets?: Traffic;
+  /** The fields of earlier versions that it names; they have no effect. */
+  readonly retired?: readonly string[];
 }
+
+/** Fields that earlier versions had. Files and requests that name them work as before, without them. */
+const RETIRED = ["warmPool"];
 
 /** Checks what no field can say alone. */
 function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): void {
-  const { env, secretEnv = {}, command = [], volumes = [], minInstances, maxInstances, warmPool } = context.value;
+  const { env, secretEnv = {}, command = [], volumes = [], minInstances, maxInstances } = context.value;
   const refuse = (path: (string | number)[], message: string) =>
     context.issues.push({ code: "custom", message, path, input: undefined });
   if (minInstances > maxInstances) {
@@ -98,9 +102,6 @@ function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): v
   }
   if (volumes.length > 0 && maxInstances > 1) {
     refuse(["maxInstances"], "must be 1 where there are volumes: two instances would write into the same files");
-  }
-  if (volumes.length > 0 && warmPool > 0) {
-    refuse(["warmPool"], "must be 0 where there are volumes: a new one is filled when a container is made");
   }
   for (const name of Object.keys(secretEnv)) {
     if (Object.hasOwn(env, name)) refuse(["secretEnv", name], "is in env too; leave one of the two out");
@@ -120,7 +121,8 @@ function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): v
  */
 export function parseService(name: string, body: unknown): ParsedService {
   checkServiceName(name);
-  const { domains, revisionHistory, wake, loading, traffic, tag, ...template } = check(serviceSchema, body);
+  const { current, retired } = withoutRetired(body);
+  const { domains, revisionHistory, wake, loading, traffic, tag, ...template } = check(serviceSchema, current);
   if (tag !== undefined) checkTagLength(name, tag, ["tag"]);
   return {
     template: readTemplate(template),
@@ -136,7 +138,21 @@ export function parseService(name: string, body: unknown): ParsedService {
       : typeof traffic === "number"
       ? { traffic }
       : { targets: readTargets(name, traffic, tag) }),
+    ...(retired.length === 0 ? {} : { retired }),
   };
+}
+
+function withoutRetired(body: unknown): { current: unknown; retired: string[] } {
+  if (typeof body !== "object" || body === null) return { current: body, retired: [] };
+  const retired = RETIRED.filter((field) => Object.hasOwn(body, field));
+  if (retired.length === 0) return { current: body, retired };
+  return { current: Object.fromEntries(Object.entries(body).filter(([key]) => !retired.includes(key))), retired };
+}
+
+/** The warning about retired fields, on one line; `undefined` if no service names any. */
+export function retiredWarning(services: Iterable<Pick<ParsedService, "retired">>): string | undefined {
+  const fields = new Set([...services].flatMap(({ retired = [] }) => retired));
+  return fields.size === 0 ? undefined : `${[...fields].join(", ")} has no effect any more and is ignored`;
 }
 
 /** Who wakes a service, each exception once. */
@@ -171,9 +187,9 @@ const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as c
 /** The template that a JSON form stands for; the form must have been checked. */
 function readTemplate(json: TemplateJson): TemplateInput {
   const { pullPolicy, secretEnv, command, volumes, memory, cpus, image, port, env, readiness } = json;
-  const { concurrency, liveness, minInstances, maxInstances, warmPool } = json;
+  const { concurrency, liveness, minInstances, maxInstances } = json;
   return {
-    ...{ image, port, env, concurrency, minInstances, maxInstances, warmPool, readiness },
+    ...{ image, port, env, concurrency, minInstances, maxInstances, readiness },
     ...(pullPolicy === undefined ? {} : { pullPolicy }),
     ...(secretEnv === undefined ? {} : { secretEnv }),
     ...(command === undefined ? {} : { command }),
@@ -188,14 +204,14 @@ function readTemplate(json: TemplateJson): TemplateInput {
 /** The JSON form of a template, with its defaults; {@linkcode parseService} reads the same from it. */
 export function showTemplate(template: RevisionTemplate): TemplateJson {
   const { liveness, memory, cpus, ...rest } = template;
-  const { image, pullPolicy, port, concurrency, minInstances, maxInstances, warmPool } = rest;
+  const { image, pullPolicy, port, concurrency, minInstances, maxInstances } = rest;
   return {
     ...{ image, pullPolicy, port },
     env: { ...template.env },
     secretEnv: { ...template.secretEnv },
     command: [...template.command],
     volumes: template.volumes.map((volume) => ({ ...volume })),
-    ...{ concurrency, minInstances, maxInstances, warmPool },
+    ...{ concurrency, minInstances, maxInstances },
     ...Object.fromEntries(TIMES.flatMap((key) => {
       const ms = template[key];
       return ms === undefined ? [] : [[key, formatDuration(ms)]];

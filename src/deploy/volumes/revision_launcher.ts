@@ -55,17 +55,10 @@ export class RevisionLauncher implements Launcher {
     if (going.length > 0) await atMost(Promise.all(going), this.#parts.clock, GONE_PATIENCE_MS);
   }
 
-  /** Makes a container in advance: it has no volumes, as its template was checked. */
-  async create({ id, revision }: Launch, signal?: AbortSignal): Promise<void> {
-    const { env, launcher } = this.#parts;
-    this.found(id, revision);
-    await launcher.create({ id, revision: { ...revision, env: await env.of(revision) } }, signal);
-  }
-
   /** Starts a container, once those before it have let go of its volumes. */
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
     const { env, launcher } = this.#parts;
-    if (!this.#held.has(id)) this.found(id, revision); // somebody may wait already until one made in advance is gone
+    this.found(id, revision);
     if (revision.volumes.length > 0) await this.#takeVolumes(id, revision);
     return await launcher.launch({ id, revision: { ...revision, env: await env.of(revision) } });
   }

@@ -8,7 +8,6 @@ Deno.test("numbers have their bounds", () => {
     ["concurrency", 0, 100_000],
     ["minInstances", 0, 1000],
     ["maxInstances", 1, 1000],
-    ["warmPool", 0, 10],
     ["revisionHistory", 0, 1000],
     ["traffic", 0, 100],
   ];
@@ -167,8 +166,6 @@ Deno.test("volumes have a name or a folder, and a place in the container of thei
   const two = [{ source: "one", path: "/a" }, { source: "two", path: "/a" }];
   refused("volumes.1.path", "is another volume's path too", [{ volumes: two }]);
   refused("maxInstances", "must be 1 where there are volumes", [{ ...volumes("data"), maxInstances: 2 }]);
-  refused("warmPool", "must be 0 where there are volumes", [{ ...volumes("data"), warmPool: 1 }]);
-  accepted([{ volumes: [], maxInstances: 2, warmPool: 1 }]);
 });
 
 Deno.test("times and sizes are texts with their units", () => {

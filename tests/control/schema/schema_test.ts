@@ -1,7 +1,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { z } from "zod";
-import { parseService, serviceSchema, showTemplate, targetsSchema } from "../../../src/control/schema/schema.ts";
+import {
+  parseService,
+  retiredWarning,
+  serviceSchema,
+  showTemplate,
+  targetsSchema,
+} from "../../../src/control/schema/schema.ts";
 import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { canonicalTemplate, templateText } from "../../../src/model/template.ts";
 import { accepted, IMAGE, refusal, refused } from "./bodies.ts";
@@ -54,7 +60,6 @@ Deno.test("everything that can be said is read", () => {
       concurrency: 10,
       minInstances: 1,
       maxInstances: 1,
-      warmPool: 0,
       startTimeout: 10_000,
       requestTimeout: 300_000,
       pauseAfter: Infinity,
@@ -225,4 +230,15 @@ Deno.test("whatever comes, it is read or refused in one line", () => {
     }),
     { numRuns: 500 },
   );
+});
+
+Deno.test("a field of earlier versions is ignored, whatever its value, and told of", () => {
+  for (const warmPool of [0, 2, "many", null]) {
+    const { retired, ...rest } = parseService("shop", { image: IMAGE, warmPool });
+    assertEquals(rest, parseService("shop", { image: IMAGE }));
+    assertEquals(retired, ["warmPool"]);
+  }
+  const services = [parseService("shop", { image: IMAGE, warmPool: 1 }), parseService("web", { image: IMAGE })];
+  assertEquals(retiredWarning(services), "warmPool has no effect any more and is ignored");
+  assertEquals(retiredWarning(services.slice(1)), undefined);
 });

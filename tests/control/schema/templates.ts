@@ -49,7 +49,6 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   ),
   concurrency: fc.nat({ max: 100_000 }),
   minInstances: fc.constantFrom(0, 1),
-  warmPool: fc.nat({ max: 10 }),
   startTimeout: time,
   requestTimeout: time,
   pauseAfter: time,
@@ -75,6 +74,5 @@ export const template: fc.Arbitrary<RevisionTemplate> = fc.tuple(
     ...said,
     secretEnv: Object.fromEntries(Object.entries(secrets).filter(([name]) => !Object.hasOwn(said.env ?? {}, name))),
     maxInstances: said.volumes?.length ? 1 : maxInstances,
-    ...(said.volumes?.length ? { warmPool: 0 } : {}),
   })
 );

@@ -4,7 +4,7 @@ import { RevisionLauncher } from "../../../src/deploy/volumes/revision_launcher.
 import type { Revision } from "../../../src/model/revision.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
 import { FakeLauncher } from "../../support/fake_launcher.ts";
-import { never, newRevision } from "../../support/kit.ts";
+import { newRevision } from "../../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 
@@ -51,42 +51,6 @@ Deno.test("a container gets its secrets, which are read once", async () => {
     assertEquals(await launched, { origin: ORIGIN });
   }
   assertEquals(asked, ["key"]);
-});
-
-Deno.test("a container that is made in advance gets the same secrets as one that is started", async () => {
-  const { launcher, engine, asked } = newLauncher();
-  await launcher.create({ id: "one", revision: SECRET });
-  assertEquals(engine.created.get("one")?.env, { A: "1", KEY: "key 2" });
-  const launched = launcher.launch({ id: "one", revision: SECRET });
-  const launch = await engine.nextLaunch();
-  assertEquals(launch.revision, engine.created.get("one"));
-  launch.succeed(ORIGIN);
-  await launched;
-  assertEquals(asked, ["key"]);
-});
-
-Deno.test("a container that is made in advance is there from then on, also once it is started, until it is removed", async () => {
-  const { launcher, engine } = newLauncher();
-  const made = Promise.withResolvers<void>();
-  const signals: unknown[] = [];
-  engine.on.create = (_, signal) => {
-    signals.push(signal);
-    return made.promise;
-  };
-  const signal = never();
-  const creating = launcher.create({ id: "one", revision: SECRET }, signal);
-  let gone = 0;
-  const waiting = launcher.untilGone(({ imageId }) => imageId === SECRET.imageId).then(() => gone++);
-  made.resolve();
-  await creating;
-  const launched = launcher.launch({ id: "one", revision: SECRET });
-  (await engine.nextLaunch()).succeed(ORIGIN);
-  await launched;
-  await settle();
-  assertEquals([gone, signals], [0, [signal]]);
-  await launcher.remove("one");
-  await waiting;
-  await launcher.untilGone(() => true);
 });
 
 Deno.test("a container without its secrets is not started, and the next start tries anew", async () => {
