@@ -21,12 +21,14 @@ export const logs = clientVerb({
   args: ["NAME"],
   flags: [
     { name: "follow", short: "f", help: "Go on with what they write from now on; Ctrl-C ends it" },
-    { name: "tail", short: "n", value: "N", help: "Only the last lines" },
+    { name: "tail", short: "n", value: "N", help: "Only the last N lines of each instance" },
     { name: "since", value: "TIME", help: "Only what is not older: 10m, or a time such as 2027-01-31T12:00:00Z" },
     { name: "timestamps", short: "t", help: "Print when each line was written" },
     { name: "revision", value: "REVISION", help: "Only the instances of one revision" },
   ],
-  notes: ["Each line begins with its instance; those that have ended less than an hour ago are among them."],
+  notes: [
+    "Each line begins with its instance. Instances come one after the other, first those that ended within the last hour.",
+  ],
   example: ["cless logs web -f --tail 20"],
   run: async (call) => {
     const follow = call.on("follow");

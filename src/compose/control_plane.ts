@@ -106,7 +106,7 @@ export class ControlPlane {
       tryStart: start,
       drainTimeout,
     });
-    const logs = new ServiceLogs({ outputs: containers.launcher.outputs, clock, now });
+    const logs = new ServiceLogs(containers.launcher.outputs);
     const tokens = new Tokens(store, dataDir.token);
     this.api = adminApi({
       catalog: this.catalog,

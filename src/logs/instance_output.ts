@@ -3,21 +3,24 @@ import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 
 const log = logger("logs");
-/** How far back lines are read again so that none is missed: two streams' lines are not kept strictly in order; ms. */
+/** How far back an output is read again so that no line is missed: its two streams do not come strictly in order. */
 const OVERLAP_MS = 1000;
+/** How many lines are held back, and how much text, to put the lines of an instance's two streams in order. */
+const WINDOW_LINES = 2048;
+const WINDOW_BYTES = 256 * 1024;
 
 /** An instance that has written something, or may. */
 export interface OutputOwner {
   readonly id: string;
   readonly revision: string;
-  /** When it ended, ms since 1970; missing for one that runs. */
+  /** When it ended, ms since 1970; missing while it runs. */
   readonly endedAt?: number;
 }
 
 /** A line that an app has written. */
 export interface OutputLine {
   readonly stream: "stdout" | "stderr";
-  /** RFC 3339, to the nanosecond where that is known. */
+  /** RFC 3339, to the nanosecond if that is known. */
   readonly time?: string;
   readonly text: string;
 }
@@ -26,21 +29,21 @@ export interface OutputLine {
 export interface OutputOptions {
   /** Whether to go on with what is written from now on, until the instance ends. */
   readonly follow: boolean;
-  /** How many of the last lines to begin with; all where it is missing. */
+  /** How many of the last lines to begin with; all if it is missing. */
   readonly tail?: number;
-  /** Only lines from then on, RFC 3339. */
+  /** Only lines from this time on, RFC 3339. */
   readonly since?: string;
   /** Ends the lines, without an error. */
   readonly signal: AbortSignal;
 }
 
-/** Where the output of instances is had from. */
+/** Where the output of instances comes from. */
 export interface InstanceOutputs {
-  /** The instances of a service: those that run, and those that have ended and of whose output something is kept. */
+  /** The instances of a service: those that run, and those that have ended and whose last lines are retained. */
   list(service: string): readonly OutputOwner[];
-  /** What an instance writes, in each stream's own order; rejects where that cannot be read. */
+  /** The lines of an instance, each stream's in order; the iteration rejects if they cannot be read. */
   read(id: string, options: OutputOptions): AsyncIterable<OutputLine>;
-  /** Calls back for each instance of a service that runs from now on; the function that it returns calls that off. */
+  /** Calls back for each instance of a service that runs from now on. Returns a function that ends this. */
   watch(service: string, started: (instance: OutputOwner) => void): () => void;
 }
 
@@ -51,16 +54,16 @@ export interface ServiceLogLine extends Omit<OutputLine, "time"> {
   readonly time: string | undefined;
 }
 
-/** How far a stream has been read: the time of the last line, and how many have had that time. */
+/** How far a stream has been read: the time of the last line, and how many lines had that time. */
 interface Place {
   time: string;
   count: number;
 }
 
-/** Reads what one instance writes in two goes, what there is and what comes, without a gap and no line twice. */
+/** The output of one instance, read in several passes (past, live, last words) without a gap and no line twice. */
 export class InstanceOutput {
   readonly owner: OutputOwner;
-  /** Why it could not be read, if so. */
+  /** Why a pass could not be read, if so. */
   failure: unknown;
   readonly #outputs: Pick<InstanceOutputs, "read">;
   readonly #places = new Map<string, Place>();
@@ -70,21 +73,40 @@ export class InstanceOutput {
     this.#outputs = outputs;
   }
 
-  /** What there is now. It does not reject: where that cannot be read, there is nothing, and a line in the log. */
-  past(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
-    return this.#read({ ...options, follow: false });
+  /**
+   * What has been written until now, both streams in order of time. It does not reject: if the output cannot be read,
+   * there are no lines, and the log says why.
+   */
+  async *past(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
+    const window: ServiceLogLine[] = [];
+    let bytes = 0;
+    for await (const line of this.#read({ ...options, follow: false })) {
+      let at = window.length;
+      while (at > 0 && isBefore(line, window[at - 1]!)) at--;
+      window.splice(at, 0, line);
+      bytes += line.text.length;
+      while (window.length > WINDOW_LINES || bytes > WINDOW_BYTES) {
+        const first = window.shift()!;
+        bytes -= first.text.length;
+        yield first;
+      }
+    }
+    for (const line of window) {
+      if (options.signal.aborted) return;
+      yield line;
+    }
   }
 
-  /** What comes after all that has been read so far, until the instance ends; it does not reject either. */
+  /** What is written after the lines that were read so far, until the instance ends; it does not reject either. */
   async *live(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
     yield* this.#read({ ...this.#onward(options), follow: true });
-    // An engine that removes a container leaves its readers without the last lines, and those may be kept.
+    // An engine that removes a container cuts its readers off before the last lines, and those may be retained.
     if (!options.signal.aborted && this.#places.size > 0) {
       yield* this.#read({ ...this.#onward(options), follow: false });
     }
   }
 
-  /** The options with which nothing that has been read is asked for again, but for a moment. */
+  /** The options for the next pass: from a little before the last line that was read. */
   #onward({ signal, since, tail }: Omit<OutputOptions, "follow">): Omit<OutputOptions, "follow"> {
     let last = "";
     for (const { time } of this.#places.values()) if (time > last) last = time;
@@ -97,12 +119,12 @@ export class InstanceOutput {
 
   async *#read(options: OutputOptions): AsyncGenerator<ServiceLogLine, void, void> {
     const { id, revision } = this.owner;
-    const had = new Map([...this.#places].map(([stream, place]) => [stream, { ...place }]));
+    const seen = new Map([...this.#places].map(([stream, place]) => [stream, { ...place }]));
     try {
       for await (const { stream, time: written, text } of this.#outputs.read(id, options)) {
         const time = written === undefined ? undefined : canonicalTime(written) ?? written;
         if (time !== undefined) {
-          const before = had.get(stream);
+          const before = seen.get(stream);
           if (before !== undefined && (time < before.time || (time === before.time && before.count-- > 0))) continue;
           this.#note(stream, time);
         }
@@ -121,4 +143,9 @@ export class InstanceOutput {
     else if (place.time === time) place.count++;
     else if (place.time < time) Object.assign(place, { time, count: 1 });
   }
+}
+
+/** Whether a line goes before another one of the same instance; a line without a time stays where it is. */
+function isBefore(line: ServiceLogLine, other: ServiceLogLine): boolean {
+  return line.time !== undefined && other.time !== undefined && line.time < other.time;
 }

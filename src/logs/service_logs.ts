@@ -1,21 +1,13 @@
 import { parseDuration } from "../model/duration.ts";
 import { canonicalTime } from "../model/timestamp.ts";
-import type { Clock } from "../base/clock.ts";
-import { InstanceOutput, type InstanceOutputs, type OutputOwner, type ServiceLogLine } from "./instance_output.ts";
-import { Interleaver } from "./interleaver.ts";
-import { LastLines } from "./last_lines.ts";
 import { InvalidError } from "../control/schema/invalid.ts";
-
-/** How long a new line waits for earlier ones of other instances, ms. */
-const HOLD_MS = 50;
-/** How much text the last lines of several instances may have in all; the last ones count. */
-const MOST_TAIL_BYTES = 16 * 1024 * 1024;
+import { InstanceOutput, type InstanceOutputs, type OutputOwner, type ServiceLogLine } from "./instance_output.ts";
 
 /** Which lines are read. */
 export interface ServiceLogOptions {
   /** Whether to go on with what the instances write from now on, also those that start later. */
   readonly follow: boolean;
-  /** How many of the last lines to begin with, of all instances together; all where it is `undefined`. */
+  /** How many of the last lines of each instance to begin with; all if it is `undefined`. */
   readonly tail: number | undefined;
   /** Only lines from then on: RFC 3339, or how long ago, such as `10m`. */
   readonly since: string | undefined;
@@ -25,33 +17,29 @@ export interface ServiceLogOptions {
   readonly revision?: string;
 }
 
-/** What {@linkcode ServiceLogs} works with. */
-export interface ServiceLogParts {
-  readonly outputs: InstanceOutputs;
-  readonly clock: Clock;
-  /** Wall-clock time, ms since 1970. */
-  readonly now: () => number;
-}
-
 /** What the instances of a service write. */
 export class ServiceLogs {
-  readonly #parts: ServiceLogParts;
+  readonly #outputs: InstanceOutputs;
+  readonly #now: () => number;
 
-  constructor(parts: ServiceLogParts) {
-    this.#parts = parts;
+  /** @param now Wall-clock time, ms since 1970. */
+  constructor(outputs: InstanceOutputs, now: () => number = Date.now) {
+    this.#outputs = outputs;
+    this.#now = now;
   }
 
   /**
-   * The lines of all instances of a service in the order of their times, also of those that have ended and of whose output
-   * something is kept. Nothing is read before it is asked for, and little in advance. They end when the signal is aborted,
-   * when the reader breaks off, and where nothing is followed, with the last one; nothing is left then.
+   * The lines of all instances of a service, also of ended ones whose last lines are retained. Each instance's lines come
+   * in order: one instance after the other, the ended ones first, and what is followed as it is written. Nothing is read
+   * before it is asked for, and little in advance. The lines end when the signal is aborted, when the reader breaks off,
+   * and with the last line if nothing is followed; nothing is left running then.
    *
    * @throws {InvalidError} When `since` is neither a time nor a duration.
-   * @throws From the iteration, when nothing is followed and the output of no instance at all can be read.
+   * @throws From the iteration, when nothing is followed and the output of none of the instances can be read.
    */
   read(service: string, options: ServiceLogOptions): AsyncGenerator<ServiceLogLine, void, void> {
     const { since } = options;
-    return this.#read(service, options, since === undefined ? {} : { since: sinceTime(since, this.#parts.now()) });
+    return this.#read(service, options, since === undefined ? {} : { since: sinceTime(since, this.#now()) });
   }
 
   async *#read(
@@ -60,69 +48,85 @@ export class ServiceLogs {
     since: { since?: string },
   ): AsyncGenerator<ServiceLogLine, void, void> {
     if (wanted.aborted) return;
-    const { clock, outputs } = this.#parts;
     const over = new AbortController();
     const signal = AbortSignal.any([wanted, over.signal]);
+    const past = { ...since, signal, ...(tail === undefined ? {} : { tail }) };
     const isWanted = (owner: OutputOwner) => revision === undefined || owner.revision === revision;
-    const started = new Map<string, OutputOwner>();
-    const followed = new Set<string>();
-    const live = new Interleaver<ServiceLogLine>({ clock, signal, holdMs: HOLD_MS });
-    const goOn = (output: InstanceOutput, tail?: number) => {
-      followed.add(output.owner.id);
-      live.add(output.live({ ...since, signal, ...(tail === undefined ? {} : { tail }) }));
-    };
-    let begin = (owner: OutputOwner) => void started.set(owner.id, owner);
-    const unwatch = follow ? outputs.watch(service, (owner) => isWanted(owner) && begin(owner)) : undefined;
+    const live = new Merge<ServiceLogLine>(signal);
+    const known = new Set<string>();
+    const unwatch = follow
+      ? this.#outputs.watch(service, (owner) => {
+        if (!isWanted(owner) || known.has(owner.id)) return;
+        known.add(owner.id);
+        live.add(new InstanceOutput(owner, this.#outputs).live({ ...since, signal }));
+      })
+      : undefined;
     try {
-      const there = outputs.list(service).filter(isWanted).map((owner) => new InstanceOutput(owner, outputs));
-      if (tail !== 0) yield* this.#past(there, tail, { ...since, signal });
-      const failures = there.flatMap(({ failure }) => failure ?? []);
-      if (!follow && failures.length > 0 && failures.length === there.length) throw failures[0];
-      if (!follow) return;
-      for (const output of there) {
-        // One that could not be read was perhaps not there yet.
-        if (output.owner.endedAt === undefined && output.failure === undefined) {
-          goOn(output, tail === 0 ? 0 : undefined);
-        }
+      const outputs = this.#outputs.list(service).filter(isWanted)
+        .map((owner) => new InstanceOutput(owner, this.#outputs));
+      for (const { owner } of outputs) known.add(owner.id);
+      for (const output of outputs) {
+        if (tail !== 0) yield* output.past(past);
+        if (signal.aborted) return;
+        // Perhaps its container is not there yet; then it is followed when it runs.
+        if (output.failure !== undefined) known.delete(output.owner.id);
       }
-      begin = (owner) => {
-        if (!followed.has(owner.id)) goOn(new InstanceOutput(owner, outputs));
-      };
-      for (const owner of started.values()) begin(owner);
-      for (let line = await live.next(); line !== undefined; line = await live.next()) yield line;
+      const readable = outputs.filter(({ failure }) => failure === undefined);
+      if (!follow && outputs.length > 0 && readable.length === 0) throw outputs[0]!.failure;
+      if (!follow) return;
+      for (const output of readable) {
+        if (output.owner.endedAt === undefined) live.add(output.live(tail === 0 ? past : { ...since, signal }));
+      }
+      yield* live;
     } finally {
       unwatch?.();
       over.abort();
       await live.close();
     }
   }
+}
 
-  async *#past(
-    there: readonly InstanceOutput[],
-    tail: number | undefined,
-    { since, signal: wanted }: { since?: string; signal: AbortSignal },
-  ): AsyncGenerator<ServiceLogLine, void, void> {
-    const over = new AbortController();
-    const signal = AbortSignal.any([wanted, over.signal]);
-    const options = { signal, ...(since === undefined ? {} : { since }), ...(tail === undefined ? {} : { tail }) };
-    const past = new Interleaver<ServiceLogLine>({ clock: this.#parts.clock, signal });
-    const last = tail === undefined || there.length === 1
-      ? undefined
-      : new LastLines<ServiceLogLine>(tail, MOST_TAIL_BYTES);
-    try {
-      for (const output of there) past.add(output.past(options));
-      for (let line = await past.next(); line !== undefined; line = await past.next()) {
-        if (last === undefined) yield line;
-        else last.push(line);
+/** Passes on the values of several iterators as they come, without an end until the signal is aborted. */
+class Merge<T> {
+  readonly #signal: AbortSignal;
+  readonly #sources = new Set<AsyncIterator<T>>();
+  readonly #ready: { readonly source: AsyncIterator<T>; readonly value: T }[] = [];
+  #news = Promise.withResolvers<void>();
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener("abort", () => this.#news.resolve(), { once: true });
+  }
+
+  /** Adds an iterator, which must not reject; one value is read in advance. */
+  add(source: AsyncIterator<T>): void {
+    this.#sources.add(source);
+    this.#pull(source);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+    while (!this.#signal.aborted) {
+      const next = this.#ready.shift();
+      if (next === undefined) {
+        await this.#news.promise;
+        this.#news = Promise.withResolvers();
+      } else {
+        yield next.value;
+        this.#pull(next.source);
       }
-    } finally {
-      over.abort();
-      await past.close();
     }
-    for (const line of last?.list() ?? []) {
-      if (wanted.aborted) return;
-      yield line;
-    }
+  }
+
+  /** Ends all iterators; resolves when they have ended. The signal has to be aborted before. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#sources].map((source) => source.return?.()));
+  }
+
+  async #pull(source: AsyncIterator<T>): Promise<void> {
+    const { done, value } = await source.next();
+    if (done) this.#sources.delete(source);
+    else this.#ready.push({ source, value });
+    this.#news.resolve();
   }
 }
 

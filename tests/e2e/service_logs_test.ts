@@ -1,13 +1,12 @@
 import { assertEquals } from "@std/assert";
 import type { ServiceLogLine } from "../../src/logs/instance_output.ts";
 import { type ServiceLogOptions, ServiceLogs } from "../../src/logs/service_logs.ts";
-import { systemClock } from "../../src/base/clock.ts";
 import { Rig } from "../support/container_rig.ts";
 import { noDocker } from "../support/docker.ts";
 
 /** The logs of a rig's service, and a way to read them. */
 function logsOf(rig: Rig) {
-  const logs = new ServiceLogs({ outputs: rig.launcher.outputs, clock: systemClock, now: Date.now });
+  const logs = new ServiceLogs(rig.launcher.outputs);
   const signal = new AbortController().signal;
   return (options: Partial<ServiceLogOptions> = {}) =>
     logs.read(rig.service, { follow: false, tail: undefined, since: undefined, signal, ...options });
@@ -17,32 +16,36 @@ function logsOf(rig: Rig) {
 const COUNT = "for n in $(seq 20); do echo $n; echo $n >&2; sleep 0.01; done";
 
 Deno.test(
-  { name: "what several instances write is one log, in order, also after their end", ignore: noDocker },
+  { name: "the lines of each of several instances come in order, also after its end", ignore: noDocker },
   async () => {
     await using rig = await Rig.start();
     const read = logsOf(rig);
     const ids = await Promise.all([1, 2].map(() => rig.run({ command: ["sh", "-c", COUNT] })));
     for (const id of ids) await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true }));
-    const check = (lines: ServiceLogLine[]) => {
-      assertEquals(lines.length, 80);
-      const times = lines.map(({ time }) => time!);
-      assertEquals(times, times.toSorted());
-      for (const id of ids) {
-        for (const stream of ["stdout", "stderr"]) {
-          const own = lines.filter((line) => line.instance === id && line.stream === stream);
-          assertEquals(own.map(({ text }) => Number(text)), Array.from({ length: 20 }, (_, n) => n + 1));
-        }
-      }
+    /** The lines of each instance, which come one instance after the other. */
+    const linesOf = async (options?: Partial<ServiceLogOptions>): Promise<ServiceLogLine[][]> => {
+      const lines = await Array.fromAsync(read(options));
+      const ownOf = (id: string) => lines.filter(({ instance }) => instance === id);
+      assertEquals(lines, [...new Set(lines.map(({ instance }) => instance))].flatMap(ownOf));
+      return ids.map(ownOf);
     };
-    const before = await Array.fromAsync(read());
-    check(before);
+    const before = await linesOf();
+    for (const own of before) {
+      assertEquals(own.length, 40);
+      const times = own.map(({ time }) => time!);
+      assertEquals(times, times.toSorted());
+      for (const stream of ["stdout", "stderr"]) {
+        const numbers = own.filter((line) => line.stream === stream).map(({ text }) => Number(text));
+        assertEquals(numbers, Array.from({ length: 20 }, (_, n) => n + 1));
+      }
+    }
     await rig.launcher.remove(ids[0]!);
-    check(await Array.fromAsync(read()));
+    assertEquals(await linesOf(), before);
     await rig.launcher.stop(ids[1]!);
-    assertEquals(await Array.fromAsync(read()), before);
-    assertEquals(await Array.fromAsync(read({ tail: 5 })), before.slice(-5));
-    const since = before[40]!.time!;
-    assertEquals(await Array.fromAsync(read({ since })), before.slice(40));
+    assertEquals(await linesOf(), before);
+    assertEquals(await linesOf({ tail: 5 }), before.map((own) => own.slice(-5)));
+    const since = before[0]![20]!.time!;
+    assertEquals(await linesOf({ since }), before.map((own) => own.filter(({ time }) => time! >= since)));
   },
 );
 

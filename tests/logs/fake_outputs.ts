@@ -7,33 +7,39 @@ interface FakeInstance {
   readonly lines: OutputLine[];
   /** Why it cannot be read. */
   failure?: Error;
-  /** How many of its last lines a reader that follows does not get. */
+  /** How many of its last lines a follower does not get. */
   lost: number;
   readonly bells: Set<() => void>;
 }
 
-/** The time that many nanoseconds after some moment. */
+/** The time so many nanoseconds after a fixed moment. */
 export function at(nanos: number): string {
   return `2026-01-02T03:04:05.${String(nanos).padStart(9, "0")}Z`;
 }
 
-/** Instances that write what a test says. */
+/** Instances whose output is what a test says. */
 export class FakeOutputs implements InstanceOutputs {
-  /** What was read, by whom and how. */
+  /** Which instances were read, and with which options. */
   readonly reads: { id: string; options: Omit<OutputOptions, "signal"> }[] = [];
-  /** How many readers there are now, and how many lines they have had. */
+  /** How many readers there are now, and how many lines were given to readers. */
   readers = 0;
   given = 0;
   readonly watchers = new Set<(service: string, owner: OutputOwner) => void>();
   readonly #instances = new Map<string, FakeInstance>();
 
-  /** Starts an instance, and tells of it. */
+  /** Starts an instance, and tells the watchers of it. */
   start(id: string, { service = "app", revision = "app-00001" } = {}): void {
     this.add(id, [], { service, revision });
-    for (const watcher of this.watchers) watcher(service, { id, revision });
+    this.tell(id);
   }
 
-  /** Notes an instance that has written something, in `stdout` unless the text begins with a `!`. */
+  /** Tells the watchers that an instance runs. */
+  tell(id: string): void {
+    const { owner, service } = this.#get(id);
+    for (const watcher of this.watchers) watcher(service, owner);
+  }
+
+  /** Adds an instance that has written something, to `stdout` unless the text begins with a `!`. */
   add(
     id: string,
     lines: [nanos: number, text: string][],
@@ -56,7 +62,7 @@ export class FakeOutputs implements InstanceOutputs {
     else this.#get(id).failure = failure;
   }
 
-  /** The instance ends; a reader that follows does not get so many of its last lines. */
+  /** Ends an instance. @param lost How many of its last lines a follower does not get. */
   end(id: string, endedAt: number, lost = 0): void {
     const instance = this.#get(id);
     instance.owner = { ...instance.owner, endedAt };
@@ -79,7 +85,7 @@ export class FakeOutputs implements InstanceOutputs {
     const instance = this.#get(id);
     this.readers++;
     try {
-      await Promise.resolve(); // a command takes its time to fail
+      await Promise.resolve(); // a command does not fail at once
       if (instance.failure !== undefined) throw instance.failure;
       const { follow, since = "", tail = Infinity } = options;
       const from = instance.lines.findIndex(({ time }) => time! >= since);

@@ -28,13 +28,15 @@ export const logOperations = [
     scope: "read",
     tag: "logs",
     summary: "Read what the instances of a service write",
-    description: "In the order of time, each line with its instance; also of instances that ended less than an hour " +
-      `ago. As text, \`INSTANCE | [TIME ]TEXT\`, or, where the client accepts ${JSON_LINES}, an object a line with ` +
+    description:
+      "Each line has its instance. The instances come one after the other, those that ended first (less than " +
+      "an hour ago) at the beginning; with `follow`, new lines come as they are written. " +
+      `As text, \`INSTANCE | [TIME ]TEXT\`, or, where the client accepts ${JSON_LINES}, an object a line with ` +
       "`instance`, `revision`, `stream`, `time` and `text`.",
     params: { name: serviceParam },
     query: {
       follow: flag(false, "Whether to go on with what is written from now on"),
-      tail: whole(0, 1_000_000, { description: "Only so many of the lines until now, of all instances" }).optional(),
+      tail: whole(0, 1_000_000, { description: "Only the last so many lines of each instance" }).optional(),
       since,
       timestamps: flag(false, "Whether each line of text has its time"),
       revision: revisionParam.optional(),
