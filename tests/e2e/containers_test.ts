@@ -87,6 +87,22 @@ Deno.test(
   },
 );
 
+Deno.test(
+  { name: "arguments of an image's ENTRYPOINT may begin with a hyphen, and are no flags of docker", ignore: noDocker },
+  async () => {
+    await using rig = await Rig.start();
+    const entrypoint = JSON.stringify(["sh", "-c", `printf '%s\\n' "$@"`, "sh"]);
+    const dockerfile = `FROM ${rig.service}-docker\nENTRYPOINT ${entrypoint}\nCMD ["unused"]`;
+    await using image = await build(`${rig.service}-entrypoint`, dockerfile);
+    for (const command of [["--privileged", "--", "-v/:/host"], ["--", "x"]]) {
+      const id = await rig.run({ imageId: image.id, command });
+      const lines = await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true }));
+      assertEquals(lines.map(({ text }) => text), command);
+      assertEquals((await inspect(id)).HostConfig.Privileged, false);
+    }
+  },
+);
+
 Deno.test({ name: "a command that is not there is named without its arguments", ignore: noDocker }, async () => {
   await using rig = await Rig.start();
   for (const command of [["/no-such-app", "--key=secret"], ["/no-such-app --key=secret"]]) {

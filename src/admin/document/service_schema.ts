@@ -16,7 +16,10 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   port: ["Where the app listens inside its container"],
   env: ["Variables with their values", { GREETING: "hello" }],
   secretEnv: ["Variables with the names of the secrets that are their values", { DB_PASSWORD: "db-password" }],
-  command: ["A program and its arguments, in place of the image's own", ["serve", "--verbose"]],
+  command: ["A program and its arguments, in place of the image's CMD; they follow its ENTRYPOINT, if it has one", [
+    "serve",
+    "--verbose",
+  ]],
   volumes: ["Places that outlive a container; a service with one has one instance", [{
     source: "shop-data",
     path: "/data",

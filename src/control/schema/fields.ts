@@ -98,13 +98,13 @@ export const secretName = z.string().regex(SECRET_NAME, SECRET_NAME_RULE);
 export const secretEnv = z.record(variable, secretName).check(atMost(1000, "variables"));
 
 // deno-lint-ignore no-control-regex
-const PROGRAM = /^(?!-)[^\s\x00-\x1f\x7f-\x9f]+$/;
+const FIRST_WORD = /^[^\s\x00-\x1f\x7f-\x9f]+$/;
 
-/** A program and its arguments. */
+/** A program and its arguments; arguments alone, which may begin with a hyphen, if the image has an ENTRYPOINT. */
 export const command = z.array(
   text.refine((word) => bytesOf(word) <= MAX_ARGUMENT, `must be at most ${MAX_ARGUMENT} bytes, which Linux allows`),
-).max(1000).refine(([program]) => program === undefined || PROGRAM.test(program), {
-  message: "must be the name of a program: not empty, no hyphen first, and no white space and control characters",
+).max(1000).refine(([program]) => program === undefined || FIRST_WORD.test(program), {
+  message: "must be the name of a program or an argument: not empty, without white space and control characters",
   path: [0],
 });
 

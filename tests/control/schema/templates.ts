@@ -34,7 +34,7 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   env: fc.dictionary(variable, text, { noNullPrototype: true }),
   command: fc.oneof(
     fc.constant([]),
-    fc.tuple(fc.constantFrom("serve", "/bin/a-b", "1", "~", "é"), fc.array(text)).map(([program, words]) => [
+    fc.tuple(fc.constantFrom("serve", "/bin/a-b", "1", "~", "é", "--bind"), fc.array(text)).map(([program, words]) => [
       program,
       ...words,
     ]),
