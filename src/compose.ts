@@ -57,7 +57,7 @@ export class Cless {
       clock,
       observe: (event) => this.#requests.fleet.apply(event),
       // Before it is known which containers are of use, each would look like one that belongs to nobody.
-      gap: () => void (this.#adoption.known && this.#requests.reaper.reconcile()),
+      gap: () => void (this.#adoption.known && this.#requests.reconciler.reconcile()),
     });
     const env = new RevisionEnv(secrets);
     const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
@@ -213,7 +213,7 @@ export class Cless {
 
   /** Takes over what an earlier process has left, and from then on looks after it; requests are served meanwhile. */
   async #adopt(): Promise<void> {
-    const { activator, reaper } = this.#requests;
+    const { activator, reconciler } = this.#requests;
     try {
       await this.#adoption.run();
     } catch (error) {
@@ -221,8 +221,8 @@ export class Cless {
     }
     this.#containers.speedUp();
     if (!this.#adoption.known || activator.draining) return;
-    reaper.start();
-    reaper.reconcile(); // what has ended just when it was taken over was told to nobody
+    reconciler.start();
+    reconciler.reconcile(); // what has ended just when it was taken over was told to nobody
   }
 
   /** Stops the containers, or leaves them for the next start. */

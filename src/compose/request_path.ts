@@ -17,7 +17,7 @@ import type { Container, Launcher } from "../pool/launcher.ts";
 import { MemoryBudget } from "../fleet/memory_budget.ts";
 import { Proxy, type ProxyParts } from "../proxy/proxy.ts";
 import { isWell, probe, untilReady } from "../pool/readiness.ts";
-import { Reaper } from "../fleet/reconciler.ts";
+import { Reconciler } from "../fleet/reconciler.ts";
 import { RetiringPools } from "../fleet/retiring_pools.ts";
 import { Router } from "../routing/router.ts";
 import { Server } from "../http/server.ts";
@@ -54,7 +54,7 @@ export class RequestPath {
   readonly services = new ServiceMap();
   readonly fleet = new Fleet();
   readonly starter: Starter;
-  readonly reaper: Reaper;
+  readonly reconciler: Reconciler;
   /** Missing where only declared services are served. */
   readonly convention: Convention | undefined;
   readonly activator: Activator;
@@ -89,7 +89,7 @@ export class RequestPath {
       ...(started === undefined ? {} : { started }),
     });
     const memory = new MemoryBudget({ launcher, fleet, clock, budget: config.memoryBudget });
-    this.reaper = new Reaper({ launcher, fleet, kept: () => services.kept(), clock, listening, memory, stays });
+    this.reconciler = new Reconciler({ launcher, fleet, kept: () => services.kept(), clock, listening, memory, stays });
     const { startTimeout, requestTimeout, pauseAfter, stopAfter } = config;
     this.retiring = new RetiringPools((pool) => pool.retire(config.drainTimeout));
     this.convention = !config.convention ? undefined : new Convention({
@@ -111,7 +111,7 @@ export class RequestPath {
       clock,
       trustedProxies: config.trustedProxies,
       requestTimeout,
-      suspect: () => this.reaper.suspect(),
+      suspect: () => this.reconciler.suspect(),
       admin,
       ...(answered === undefined ? {} : { answered }),
     });
@@ -167,7 +167,7 @@ export class RequestPath {
   /** Accepts no more requests, lets those in flight finish for a while, and sends the rest away. */
   async drain(): Promise<void> {
     const { clock, config } = this.#parts;
-    this.reaper.stop();
+    this.reconciler.stop();
     this.activator.drain();
     const served = Promise.all(this.servers.map((server) => server.shutdown()));
     const idle = served.then(() => Promise.all(this.fleet.instances().map((instance) => instance.untilIdle())));
@@ -185,7 +185,7 @@ export class RequestPath {
     await this.retiring.gone();
     await this.starter.settled();
     // Whatever is left now belongs to no instance, and goes; an engine under load may need to be asked again.
-    for (let tries = 0; tries < MOST_SWEEPS && !await this.reaper.reconcile(); tries++);
+    for (let tries = 0; tries < MOST_SWEEPS && !await this.reconciler.reconcile(); tries++);
   }
 
   [Symbol.dispose](): void {

@@ -161,7 +161,7 @@ export class Adoption {
           await launcher.remove(id);
           launcher.forget(id);
         } catch (error) {
-          log.warning("cannot remove a container", { id, reason: messageOf(error) }); // the reaper will find it
+          log.warning("cannot remove a container", { id, reason: messageOf(error) }); // the reconciler will find it
         }
       }
     };

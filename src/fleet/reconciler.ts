@@ -5,15 +5,15 @@ import type { Fleet } from "./fleet.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import type { Container, Launcher } from "../pool/launcher.ts";
 
-const log = logger("reaper");
+const log = logger("reconciler");
 const TICK_MS = 500;
 const RECONCILE_MS = 15_000;
 /** While no events come, the list is all that tells of an end. */
 const RECONCILE_DEAF_MS = 1000;
 const SUSPICION_MS = 1000;
 
-/** What a {@linkcode Reaper} works with. */
-export interface ReaperParts {
+/** What a {@linkcode Reconciler} works with. */
+export interface ReconcilerParts {
   readonly launcher: Launcher;
   readonly fleet: Fleet;
   /** The pools that have instances to keep up; missing where none has. */
@@ -28,19 +28,19 @@ export interface ReaperParts {
 }
 
 /** Has the pools pause and stop what is idle and keep up what there should be, and now and then holds the engine's list against the instances that there should be. */
-export class Reaper {
-  readonly #parts: ReaperParts;
+export class Reconciler {
+  readonly #parts: ReconcilerParts;
   #stopTicking: (() => void) | undefined;
   #reconciling: Promise<boolean> | undefined;
   #reconciledAt = -Infinity;
   /** Those that had instances at the last tick. */
   #before: ReadonlySet<InstancePool> = new Set();
 
-  constructor(parts: ReaperParts) {
+  constructor(parts: ReconcilerParts) {
     this.#parts = parts;
   }
 
-  /** Begins; {@linkcode Reaper.stop} ends it. */
+  /** Begins; {@linkcode Reconciler.stop} ends it. */
   start(): void {
     const { clock } = this.#parts;
     this.#reconciledAt = clock.now();

@@ -16,7 +16,7 @@ export class RetiringPools {
 
   /**
    * Drains a pool, once; in the background, as nobody who changes something waits for requests to end. What could not be
-   * stopped is logged, and the reaper finds it.
+   * stopped is logged, and the reconciler finds it.
    */
   retire(pool: InstancePool): void {
     if (this.#retiring.has(pool)) return;

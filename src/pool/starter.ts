@@ -88,7 +88,7 @@ export class Starter {
 
   /**
    * Removes the container of an instance that has ended, in the background, and then forgets the instance. A failure is
-   * logged: the reaper will find a container that belongs to no instance.
+   * logged: the reconciler will find a container that belongs to no instance.
    */
   clear(instance: Instance, removal: Promise<void>): void {
     const cleared = removal

@@ -3,7 +3,7 @@ import { Adoption, type AdoptionParts } from "../../src/fleet/adoption.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
 import type { Container } from "../../src/pool/launcher.ts";
-import { Reaper } from "../../src/fleet/reconciler.ts";
+import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { type Kit, never, newKit, newRevision } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.9:8080";
@@ -41,7 +41,7 @@ function newAdoption(kit: Kit, options: Partial<AdoptionParts> = {}) {
   return { adoption, found, newPool };
 }
 
-/** An adoption that cannot tell at first whose the containers of the service `app` are, and the reaper that looks after them. */
+/** An adoption that cannot tell at first whose the containers of the service `app` are, and the reconciler that looks after them. */
 function newUnreadable(kit: Kit) {
   const unreadable = { is: true };
   const made = newAdoption(kit, {
@@ -53,8 +53,8 @@ function newUnreadable(kit: Kit) {
   const pools = new Map(["app", "fine"].map((service) => [service, made.newPool(service)]));
   const { launcher, fleet, clock } = kit;
   const stays = (container: Container) => made.adoption.stays(container);
-  const reaper = new Reaper({ launcher, fleet, clock, listening: () => true, stays });
-  return { ...made, pools, reaper, unreadable };
+  const reconciler = new Reconciler({ launcher, fleet, clock, listening: () => true, stays });
+  return { ...made, pools, reconciler, unreadable };
 }
 
 Deno.test("a request waits until it is known what there is, and gets the container that is there", async () => {
@@ -194,15 +194,15 @@ Deno.test("a program that ends before the engine has told takes over nothing, an
 Deno.test("a container of which it cannot be told whose it is keeps no other one, and is taken over once it can", async () => {
   const kit = newKit();
   leave(kit, {}, { id: "fine", service: "fine" }, { id: "stranger", service: "stranger" });
-  const { adoption, found, pools, reaper, unreadable } = newUnreadable(kit);
+  const { adoption, found, pools, reconciler, unreadable } = newUnreadable(kit);
   const held = pools.get("fine")!.hold(never());
   await adoption.run();
   assertEquals((await held).lease.instance.id, "fine");
-  await reaper.reconcile();
+  await reconciler.reconcile();
   assertEquals([...kit.launcher.containers.keys()], ["old", "fine"]);
   assertEquals(found, [["fine", "fine"], ["stranger", undefined]]);
   unreadable.is = false;
-  await reaper.reconcile();
+  await reconciler.reconcile();
   assertEquals((await pools.get("app")!.hold(never())).lease.instance.id, "old");
   assertEquals([kit.launcher.called("launch"), found.at(-1)], [[], ["old", "app"]]);
 });
@@ -211,18 +211,18 @@ Deno.test("a container of which it cannot be told for long whose it is goes, and
   for (const isReadable of [false, true]) {
     const kit = newKit();
     leave(kit, {});
-    const { adoption, pools, reaper, unreadable } = newUnreadable(kit);
+    const { adoption, pools, reconciler, unreadable } = newUnreadable(kit);
     await adoption.run();
     if (isReadable) {
       unreadable.is = false;
       pools.delete("app"); // the service has another revision now
     } else {
       await kit.clock.advance(999);
-      await reaper.reconcile();
+      await reconciler.reconcile();
       assertEquals(kit.launcher.called("remove"), []);
       await kit.clock.advance(1);
     }
-    await reaper.reconcile();
+    await reconciler.reconcile();
     assertEquals([kit.launcher.called("remove"), kit.launcher.called("forget")], [["old"], ["old"]]);
   }
 });
@@ -230,9 +230,9 @@ Deno.test("a container of which it cannot be told for long whose it is goes, and
 Deno.test("a container of which it cannot be told whose it is goes with the others where the program ends", async () => {
   const kit = newKit();
   leave(kit, {});
-  const { adoption, reaper } = newUnreadable(kit);
+  const { adoption, reconciler } = newUnreadable(kit);
   await adoption.run();
   adoption.stop();
-  await reaper.reconcile();
+  await reconciler.reconcile();
   assertEquals(kit.launcher.called("remove"), ["old"]);
 });

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Reaper } from "../../src/fleet/reconciler.ts";
+import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit } from "../support/kit.ts";
 
@@ -7,7 +7,7 @@ const ORIGIN = "http://10.0.0.2:8080";
 
 function newReaper(kit: ReturnType<typeof newKit>, listening = true) {
   const { launcher, fleet, clock } = kit;
-  return new Reaper({ launcher, fleet, clock, listening: () => listening });
+  return new Reconciler({ launcher, fleet, clock, listening: () => listening });
 }
 
 async function start(kit: ReturnType<typeof newKit>) {
@@ -19,25 +19,25 @@ async function start(kit: ReturnType<typeof newKit>) {
 
 Deno.test("idle instances are stopped in time, and nothing ticks after the end", async () => {
   const kit = newKit();
-  const reaper = newReaper(kit);
+  const reconciler = newReaper(kit);
   (await start(kit)).lease.release();
-  reaper.start();
+  reconciler.start();
   await kit.clock.advance(59_000);
   assertEquals(kit.launcher.called("stop"), []);
   await kit.clock.advance(1500);
   assertEquals(kit.launcher.called("stop"), ["one"]);
-  reaper.stop();
+  reconciler.stop();
   await kit.starter.settled();
   assertEquals(kit.clock.timers, 0);
 });
 
 Deno.test("an end that no event told of is found by the list", async () => {
   const kit = newKit();
-  const reaper = newReaper(kit);
+  const reconciler = newReaper(kit);
   const { pool, lease } = await start(kit);
   kit.launcher.endUnseen("one");
   assertEquals(lease.instance.state, "ready");
-  await reaper.reconcile();
+  await reconciler.reconcile();
   assertEquals([lease.instance.state, pool.claim()], ["stopped", undefined]);
 });
 
@@ -46,47 +46,47 @@ Deno.test("while no events come, the list is asked for every second, else much l
     const kit = newKit();
     let asked = 0;
     kit.launcher.on.list = () => void asked++;
-    const reaper = newReaper(kit, listening);
-    reaper.start();
+    const reconciler = newReaper(kit, listening);
+    reconciler.start();
     await kit.clock.advance(20_250);
-    reaper.stop();
+    reconciler.stop();
     assertEquals(asked, expected);
   }
 });
 
 Deno.test("what somebody has paused or resumed is noticed by the list too", async () => {
   const kit = newKit();
-  const reaper = newReaper(kit);
+  const reconciler = newReaper(kit);
   const { lease } = await start(kit);
   lease.release();
   const container = kit.launcher.containers.get("one")!;
   kit.launcher.containers.set("one", { ...container, state: "paused" });
-  await reaper.reconcile();
+  await reconciler.reconcile();
   assertEquals(lease.instance.state, "paused");
   kit.launcher.containers.set("one", { ...container, state: "running" });
-  await reaper.reconcile();
+  await reconciler.reconcile();
   assertEquals(lease.instance.state, "ready");
 });
 
 Deno.test("a container that belongs to no instance is removed", async () => {
   const kit = newKit();
-  const reaper = newReaper(kit);
+  const reconciler = newReaper(kit);
   await start(kit);
   kit.launcher.containers.set("lost", { ...kit.launcher.containers.get("one")!, id: "lost" });
-  await reaper.reconcile();
+  await reconciler.reconcile();
   assertEquals([kit.launcher.called("remove"), kit.launcher.called("forget")], [["lost"], ["lost"]]);
   assertEquals([...kit.launcher.containers.keys()], ["one"]);
 });
 
 Deno.test("an instance that is being started while the list is made is left alone", async () => {
   const kit = newKit();
-  const reaper = newReaper(kit);
+  const reconciler = newReaper(kit);
   const pool = kit.newPool();
   const listed = Promise.withResolvers<void>();
   kit.launcher.on.list = () => listed.promise;
   const before = pool.hold(never());
   const launch = await kit.launcher.nextLaunch();
-  const reconciled = reaper.reconcile();
+  const reconciled = reconciler.reconcile();
   launch.succeed(ORIGIN);
   const { instance } = (await before).lease;
   listed.resolve();
@@ -97,38 +97,38 @@ Deno.test("an instance that is being started while the list is made is left alon
 
 Deno.test("however many requests suspect an instance, the engine is asked once a second", async () => {
   const kit = newKit();
-  const reaper = newReaper(kit);
+  const reconciler = newReaper(kit);
   let asked = 0;
   kit.launcher.on.list = () => void asked++;
-  for (let n = 0; n < 100; n++) reaper.suspect();
+  for (let n = 0; n < 100; n++) reconciler.suspect();
   await kit.clock.advance(500);
-  reaper.suspect();
+  reconciler.suspect();
   assertEquals(asked, 1);
   await kit.clock.advance(500);
-  reaper.suspect();
+  reconciler.suspect();
   assertEquals(asked, 2);
 });
 
 Deno.test("an engine that does not answer changes nothing", async () => {
   const kit = newKit();
-  const reaper = newReaper(kit);
+  const reconciler = newReaper(kit);
   const { lease } = await start(kit);
   kit.launcher.on.list = () => {
     throw new Error("the engine is away");
   };
-  await reaper.reconcile();
+  await reconciler.reconcile();
   assertEquals(lease.instance.state, "ready");
 });
 
 Deno.test("a list that is older than a start does not end the instance", async () => {
   const kit = newKit();
-  const reaper = newReaper(kit);
+  const reconciler = newReaper(kit);
   const pool = kit.newPool();
   const held = pool.hold(never());
   const launch = await kit.launcher.nextLaunch();
   const answered = Promise.withResolvers<void>();
   kit.launcher.on.list = () => answered.promise;
-  const reconciled = reaper.reconcile(); // the container is not there yet
+  const reconciled = reconciler.reconcile(); // the container is not there yet
   launch.succeed(ORIGIN);
   const { instance } = (await held).lease;
   answered.resolve();
@@ -138,12 +138,12 @@ Deno.test("a list that is older than a start does not end the instance", async (
 
 Deno.test("a list that is older than a pause does not undo it", async () => {
   const kit = newKit();
-  const reaper = newReaper(kit);
+  const reconciler = newReaper(kit);
   const { lease } = await start(kit);
   lease.release();
   const answered = Promise.withResolvers<void>();
   kit.launcher.on.list = () => answered.promise;
-  const reconciled = reaper.reconcile();
+  const reconciled = reconciler.reconcile();
   kit.launcher.pause("one");
   answered.resolve();
   await reconciled;
@@ -152,12 +152,12 @@ Deno.test("a list that is older than a pause does not undo it", async () => {
 
 Deno.test("a container that is being removed is no orphan, and its address is kept until nothing is on its way there", async () => {
   const kit = newKit();
-  const reaper = newReaper(kit);
+  const reconciler = newReaper(kit);
   const { lease } = await start(kit);
   const removed = Promise.withResolvers<void>();
   kit.launcher.on.remove = () => removed.promise;
   kit.launcher.end("one");
-  await reaper.reconcile();
+  await reconciler.reconcile();
   assertEquals([kit.launcher.called("remove"), kit.launcher.called("forget")], [["one"], []]);
   removed.resolve();
   await kit.starter.settled();
@@ -180,8 +180,8 @@ Deno.test("a pool is looked after as long as it has instances, once more, and al
     };
   }
   const { launcher, fleet, clock } = kit;
-  const reaper = new Reaper({ launcher, fleet, clock, listening: () => true, kept: () => [kept] });
-  reaper.start();
+  const reconciler = new Reconciler({ launcher, fleet, clock, listening: () => true, kept: () => [kept] });
+  reconciler.start();
   await clock.advance(500);
   assertEquals(looked.splice(0), ["pool false", "kept true"]);
   lease.release();
@@ -191,5 +191,5 @@ Deno.test("a pool is looked after as long as it has instances, once more, and al
   assertEquals(looked.splice(0).sort(), ["kept true", "pool false"]);
   await clock.advance(500);
   assertEquals(looked, ["kept true"]);
-  reaper.stop();
+  reconciler.stop();
 });

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
 import { DeclaredService } from "../../src/routing/declared_service.ts";
-import { Reaper } from "../../src/fleet/reconciler.ts";
+import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit, newRevision } from "../support/kit.ts";
@@ -164,7 +164,7 @@ Deno.test("of a paused and a running instance it is the paused one that goes", a
   assertEquals(running(), ["two running"]);
 });
 
-Deno.test("the reaper keeps up the pools that have a share of the requests, and not those of a tag alone", async () => {
+Deno.test("the reconciler keeps up the pools that have a share of the requests, and not those of a tag alone", async () => {
   const kit = newKit();
   kit.launcher.on.launch = ({ id }) => ({ origin: `http://${id}` });
   const services = new ServiceMap();
@@ -176,9 +176,9 @@ Deno.test("the reaper keeps up the pools that have a share of the requests, and 
     }),
   );
   const { launcher, fleet, clock } = kit;
-  const reaper = new Reaper({ launcher, fleet, clock, listening: () => true, kept: () => services.kept() });
-  reaper.start();
+  const reconciler = new Reconciler({ launcher, fleet, clock, listening: () => true, kept: () => services.kept() });
+  reconciler.start();
   await clock.advance(500);
   assertEquals([all.awake, tagged.awake, fleet.instances().length], [true, false, 2]);
-  reaper.stop();
+  reconciler.stop();
 });

@@ -13,7 +13,7 @@ import { InstancePool } from "../../src/pool/instance_pool.ts";
 import type { Ask } from "../../src/pool/readiness.ts";
 import { type UnansweredRequest, UnansweredRequests } from "../../src/http/unanswered_requests.ts";
 import { Proxy, type ProxyParts } from "../../src/proxy/proxy.ts";
-import { Reaper } from "../../src/fleet/reconciler.ts";
+import { Reconciler } from "../../src/fleet/reconciler.ts";
 import type { Waking } from "../../src/routing/route.ts";
 import { Router } from "../../src/routing/router.ts";
 import { Server } from "../../src/http/server.ts";
@@ -113,7 +113,7 @@ export class Harness implements AsyncDisposable {
           waking: options.waking,
         }),
     );
-    const reaper = new Reaper({ launcher, fleet, clock, listening: () => true });
+    const reconciler = new Reconciler({ launcher, fleet, clock, listening: () => true });
     const proxy = new Proxy({
       activator: new Activator(new Router(services, undefined), 100),
       waitingRoom: new WaitingRoom(clock),
@@ -123,7 +123,7 @@ export class Harness implements AsyncDisposable {
       clock,
       trustedProxies: (options.trustedProxies ?? []).map(parseCidr),
       requestTimeout: 300_000, // for requests of no revision
-      suspect: () => reaper.suspect(),
+      suspect: () => reconciler.suspect(),
       admin: options.admin ?? (() => undefined),
     });
     this.#server = new Server(

@@ -215,7 +215,7 @@ export class PoolWorld {
     }
     await clock.advance(1000);
     assertEquals([fleet.instances(), this.pool.awake, this.pool.waiting], [[], false, 0]);
-    // What the engine has refused to remove is found by the reaper.
+    // What the engine has refused to remove is found by the reconciler.
     const removed = new Set([...launcher.called("stop"), ...launcher.called("remove")]);
     assertEquals([...launcher.containers.keys()].filter((id) => !removed.has(id)), []);
     assertEquals(clock.timers, 1, "timers besides the tick");
