@@ -9,12 +9,28 @@ import { messageOf, UsageError } from "./errors.ts";
 export type Upstream = "auto" | "direct" | "published";
 /** What sends requests to the apps. */
 export type Forward = "exact" | "fetch";
+/** How the Docker engine is spoken to. */
+export type EngineApiChoice = "auto" | "socket" | "command";
 /** What becomes of the containers when the program ends. */
 export type OnExit = "stop" | "keep";
 /** How log lines are written. */
 export type LogFormat = "text" | "json";
 /** The least important lines that are written. */
 export type LogLevel = "debug" | "info" | "warning" | "error";
+
+/**
+ * What the environment tells the docker command: https://docs.docker.com/reference/cli/docker/#environment-variables
+ */
+export interface DockerEnv {
+  /** `DOCKER_HOST`, where the engine is. */
+  readonly host: string | undefined;
+  /** `DOCKER_CONTEXT`, the name of what says where the engine is. */
+  readonly context: string | undefined;
+  /** `DOCKER_DEFAULT_PLATFORM`, of which platform containers are. */
+  readonly platform: string | undefined;
+  /** The absolute path of the folder of the command's settings; `undefined` where it cannot be told. */
+  readonly folder: string | undefined;
+}
 
 /** Everything that can be set about `cless serve`; read once, then passed down. Durations are ms, `Infinity` is never. */
 export interface Config {
@@ -33,8 +49,8 @@ export interface Config {
   /** The folders below which volumes may name paths of the host; absolute. */
   readonly allowHostPaths: readonly string[];
   readonly docker: string;
-  /** The docker command's own settings; `undefined` where only that itself knows what containers it makes. */
-  readonly dockerSettings: string | undefined;
+  readonly engineApi: EngineApiChoice;
+  readonly dockerEnv: DockerEnv;
   readonly portRange: { readonly first: number; readonly last: number };
   readonly upstream: Upstream;
   readonly forward: Forward;
@@ -132,7 +148,6 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
 
   const listen = all("listen", parseEndpoint);
   const domain = one("domain", parseDomain, undefined);
-  const docker = one("docker", (text) => text, "docker");
   return Object.freeze({
     listen: listen.length > 0 ? listen : [{ hostname: "0.0.0.0", port: 80 }],
     admin: one("admin", parseEndpoint, { hostname: "127.0.0.1", port: 1323 }),
@@ -144,8 +159,9 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
     configFile: one("config", (text) => text, undefined),
     convention: toggle("convention", true),
     allowHostPaths: all("allow-host-path", parseAbsolutePath),
-    docker,
-    dockerSettings: docker === "docker" ? dockerSettings(surroundings) : undefined,
+    docker: one("docker", (text) => text, "docker"),
+    engineApi: one("engine-api", choice("auto", "socket", "command"), "auto"),
+    dockerEnv: readDockerEnv(surroundings),
     portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
     upstream: one("upstream", choice("auto", "direct", "published"), "auto"),
     forward: one("forward", choice("exact", "fetch"), "exact"),
@@ -174,14 +190,14 @@ export function defaultDataDir({ env, root }: Surroundings): string {
   return `${home}/cless`;
 }
 
-/**
- * Where the docker command has its settings; `undefined` where that is up to it, and where the environment says of which
- * platform its containers are: https://docs.docker.com/reference/cli/docker/#environment-variables
- */
-function dockerSettings({ env }: Surroundings): string | undefined {
-  if (env("DOCKER_DEFAULT_PLATFORM")) return undefined;
+function readDockerEnv({ env }: Surroundings): DockerEnv {
   const folder = env("DOCKER_CONFIG") || (env("HOME") && `${env("HOME")}/.docker`);
-  return folder?.startsWith("/") ? `${folder}/config.json` : undefined;
+  return {
+    host: env("DOCKER_HOST") || undefined,
+    context: env("DOCKER_CONTEXT") || undefined,
+    platform: env("DOCKER_DEFAULT_PLATFORM") || undefined,
+    folder: folder?.startsWith("/") ? folder : undefined,
+  };
 }
 
 function choice<const T extends string>(...allowed: T[]): (text: string) => T {

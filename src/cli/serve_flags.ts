@@ -126,6 +126,13 @@ export const SERVE_FLAGS: readonly Flag[] = [
   },
   { name: "docker", value: "PATH", group: ENGINE, default: "docker", help: "The docker command" },
   {
+    name: "engine-api",
+    value: "HOW",
+    group: ENGINE,
+    default: "auto",
+    help: "socket asks the engine over its unix socket, command runs docker for it, auto takes what fits",
+  },
+  {
     name: "upstream",
     value: "HOW",
     group: ENGINE,

@@ -58,7 +58,7 @@ export class Containers {
     this.launcher = new DockerLauncher({
       docker: this.#docker,
       socket: this.#socket,
-      settings: config.dockerSettings,
+      settings: settingsOf(config),
       network: this.#network,
       owner: dataDir.owner,
       portRange: config.portRange,
@@ -122,7 +122,7 @@ export class Containers {
    * served: it costs two commands.
    */
   speedUp(): void {
-    this.#socket.find();
+    if (this.#parts.config.engineApi !== "command") this.#socket.find();
   }
 
   /** Ends what {@linkcode Containers.start} has begun, and removes the network, on which there is no container any more. */
@@ -170,4 +170,10 @@ export class Containers {
     const event = this.#understood.read(action, attributes);
     if (event !== undefined && !this.launcher.isLaunching(event.id)) this.#parts.observe(event);
   }
+}
+
+/** Where the docker command has its settings; `undefined` where only that itself knows what containers it makes. */
+function settingsOf({ docker, dockerEnv: { folder, platform } }: Config): string | undefined {
+  const isPlain = docker === "docker" && platform === undefined && folder !== undefined;
+  return isPlain ? `${folder}/config.json` : undefined;
 }

@@ -61,6 +61,7 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "max-pending": ["7", { maxPending: 7 }],
   "data-dir": ["/srv/cless", { dataDir: "/srv/cless" }],
   "docker": ["/opt/bin/docker", { docker: "/opt/bin/docker" }],
+  "engine-api": ["command", { engineApi: "command" }],
   "upstream": ["published", { upstream: "published" }],
   "forward": [OTHER_FORWARD, { forward: OTHER_FORWARD }],
   "port-range": ["1-65535", { portRange: { first: 1, last: 65535 } }],
@@ -81,7 +82,8 @@ Deno.test("without flags and variables the defaults hold", () => {
     convention: true,
     allowHostPaths: [],
     docker: "docker",
-    dockerSettings: undefined,
+    engineApi: "auto",
+    dockerEnv: { host: undefined, context: undefined, platform: undefined, folder: undefined },
     portRange: { first: 20000, last: 29999 },
     upstream: "auto",
     forward: FORWARD,
@@ -103,7 +105,7 @@ Deno.test("every flag of serve has a setting, and the other way round", () => {
   assertEquals(SERVE_FLAGS.map((flag) => flag.name).sort(), Object.keys(SETTINGS).sort());
   const covered = Object.values(SETTINGS).flatMap(([, setting]) => Object.keys(setting));
   // A flag can be seen in the list of processes by everybody.
-  assertEquals([...covered, "dockerSettings", "secretKey"].sort(), Object.keys(DEFAULTS).sort());
+  assertEquals([...covered, "dockerEnv", "secretKey"].sort(), Object.keys(DEFAULTS).sort());
 });
 
 Deno.test("the secrets' key comes from a variable only", () => {
@@ -111,15 +113,20 @@ Deno.test("the secrets' key comes from a variable only", () => {
   assertEquals(read({}, { CLESS_SECRET_KEY: "" }).secretKey, undefined);
 });
 
-Deno.test("the docker command's settings are where it has them itself, and of no use where it does more", () => {
-  const settings = (env: Record<string, string>, given = {}) => read(given, env).dockerSettings;
-  assertEquals(settings({ HOME: "/home/ann", DOCKER_CONFIG: "" }), "/home/ann/.docker/config.json");
-  assertEquals(settings({ HOME: "/home/ann", DOCKER_CONFIG: "/etc/docker-cli" }), "/etc/docker-cli/config.json");
-  assertEquals(settings({ HOME: "/home/ann", CLESS_DOCKER: "docker" }), "/home/ann/.docker/config.json");
-  for (const more of [{ DOCKER_CONFIG: "relative" }, { DOCKER_DEFAULT_PLATFORM: "linux/arm64" }, { HOME: "" }]) {
-    assertEquals(settings({ HOME: "/home/ann", ...more }), undefined);
-  }
-  assertEquals(settings({ HOME: "/home/ann" }, { docker: "/usr/bin/docker" }), undefined);
+Deno.test("what the environment tells the docker command is known, and empty variables tell nothing", () => {
+  const folder = (env: Record<string, string>) => read({}, env).dockerEnv.folder;
+  assertEquals(folder({ HOME: "/home/ann", DOCKER_CONFIG: "" }), "/home/ann/.docker");
+  assertEquals(folder({ HOME: "/home/ann", DOCKER_CONFIG: "/etc/docker-cli" }), "/etc/docker-cli");
+  assertEquals(folder({ HOME: "/home/ann", DOCKER_CONFIG: "relative" }), undefined);
+  assertEquals(folder({ HOME: "" }), undefined);
+  const env = { DOCKER_HOST: "tcp://h:1", DOCKER_CONTEXT: "c", DOCKER_DEFAULT_PLATFORM: "linux/arm64" };
+  assertEquals(read({}, env).dockerEnv, {
+    host: "tcp://h:1",
+    context: "c",
+    platform: "linux/arm64",
+    folder: undefined,
+  });
+  assertEquals(read({}, { DOCKER_HOST: "", DOCKER_CONTEXT: "" }).dockerEnv, DEFAULTS.dockerEnv);
 });
 
 Deno.test("every flag that can be repeated makes a list, and no other one does", () => {
