@@ -62,13 +62,7 @@ export class Cless {
     const env = new RevisionEnv(secrets);
     const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
     const launcher = new RevisionLauncher({ launcher: containers.launcher, env, hostPaths, clock });
-    const adoption = this.#adoption = new Adoption({
-      launcher,
-      clock,
-      poolOf: (container) => this.#poolOf(container),
-      found: ({ id }, pool) => launcher.found(id, pool?.revision),
-      patience: config.startTimeout,
-    });
+    const adoption = this.#adoption = new Adoption(launcher, clock, config.startTimeout);
     const requests: RequestPath = this.#requests = new RequestPath({
       config,
       clock,
@@ -215,7 +209,7 @@ export class Cless {
   async #adopt(): Promise<void> {
     const { activator, reconciler } = this.#requests;
     try {
-      await this.#adoption.run();
+      await this.#adoption.run({ poolOf: (container) => this.#poolOf(container) });
     } catch (error) {
       log.error("cannot take over all containers", { reason: messageOf(error) }); // the rest goes on all the same
     }

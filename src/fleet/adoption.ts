@@ -1,7 +1,8 @@
-import { ClessError, messageOf } from "../base/errors.ts";
-import { logger } from "../base/log.ts";
 import { delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
+import { ClessError, messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import type { Revision } from "../model/revision.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import type { Container, Launcher } from "../pool/launcher.ts";
 
@@ -9,71 +10,86 @@ const log = logger("adoption");
 const COULD_NOT_START = "The service could not be started; the log of cless says why";
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5000;
-/** So many containers are removed at once. */
-const AT_ONCE = 8;
+/** How many containers are removed at once. */
+const MAX_REMOVALS = 8;
 
-/** What an {@linkcode Adoption} works with. */
-export interface AdoptionParts {
-  readonly launcher: Pick<Launcher, "list" | "remove" | "forget">;
-  readonly clock: Clock;
+/** The launcher, as far as adoption needs it. */
+export interface AdoptionLauncher extends Pick<Launcher, "list" | "remove" | "forget"> {
   /**
-   * The pool that a container belongs to; `undefined` where it is of no use any more.
+   * Is told of every container that was found, before any other container starts.
    *
-   * @throws Where that cannot be told now; only of a service that is asleep, and so has no volumes that others wait for.
+   * @param revision `undefined` if no current revision wants the container.
    */
-  readonly poolOf: (container: Container) => InstancePool | undefined;
-  /** Is told of every container, and whose it is; before any other one is started. */
-  readonly found: (container: Container, pool: InstancePool | undefined) => void;
-  /** How long requests are held while the engine does not tell what there is, and how long a container stays of which nobody can tell whose it is, ms. */
-  readonly patience: number;
+  found(id: string, revision: Revision | undefined): void;
 }
 
-/** What becomes of a container that was found. */
+/** Finds the pool that a container of an earlier process belongs to. */
+export interface PoolFinder {
+  /**
+   * The pool of a container's revision; `undefined` if the container is of no use any more.
+   *
+   * @throws If that cannot be told now, such as while the store cannot be read. Only services without volumes may throw:
+   * nothing waits for their containers.
+   */
+  poolOf(container: Container): InstancePool | undefined;
+}
+
+/** What happens to a container that was found. */
 type Verdict = "adopted" | "stale" | "undecided";
 
 /**
- * Takes over the containers that an earlier process has left, and removes those that are of no use. Meanwhile requests
- * come in: until it is known what there is, no pool starts anything, so that there is never a second container beside one
- * that is there. After that each request waits for its own service alone.
+ * Takes over the containers that an earlier process has left, and removes those that are of no use. Requests arrive
+ * meanwhile: no pool starts a container before the list of containers is known, so that there is never a second
+ * container beside one that is there. After that each request waits for its own service only.
  */
 export class Adoption {
-  readonly #parts: AdoptionParts;
+  readonly #launcher: AdoptionLauncher;
+  readonly #clock: Clock;
+  readonly #patienceMs: number;
   readonly #held = new Set<InstancePool>();
-  /** The containers of which it cannot be told yet whose they are. */
+  /** The containers whose pool cannot be told yet. */
   readonly #undecided = new Set<string>();
-  /** Until when they stay, in the clock's ms. */
+  /** Until when undecided containers stay, in the clock's ms. */
   #undecidedUntil = Infinity;
+  #finder: PoolFinder | undefined;
   readonly #stopping = new AbortController();
-  #known = false;
 
-  constructor(parts: AdoptionParts) {
-    this.#parts = parts;
+  /**
+   * @param patienceMs How long requests are held while the engine does not list its containers, and how long a container
+   * stays whose pool cannot be told.
+   */
+  constructor(launcher: AdoptionLauncher, clock: Clock, patienceMs: number) {
+    this.#launcher = launcher;
+    this.#clock = clock;
+    this.#patienceMs = patienceMs;
   }
 
-  /** Whether it is known which containers there are. */
+  /** Whether the list of containers is known. */
   get known(): boolean {
-    return this.#known;
+    return this.#finder !== undefined;
   }
 
-  /** Has a new pool start nothing until it is known what there is. */
+  /** Suspends a new pool until the list of containers is known. */
   hold(pool: InstancePool): void {
-    if (this.#known) return;
+    if (this.known) return;
     this.#held.add(pool);
     pool.suspend(0);
   }
 
-  /** Resolves when every container that is of use has been taken over, whether it answers yet or not, and the rest is gone. */
-  async run(): Promise<void> {
-    const { clock, patience } = this.#parts;
+  /**
+   * Lists the containers and adopts or removes each. Resolves when useful containers belong to their pools, whether they
+   * answer yet or not, and the others are gone.
+   */
+  async run(finder: PoolFinder): Promise<void> {
     const containers = await this.#list();
     if (containers === undefined) return;
-    this.#undecidedUntil = clock.now() + patience;
+    this.#undecidedUntil = this.#clock.now() + this.#patienceMs;
     const stale: Container[] = [];
     try {
-      for (const container of containers) if (this.#adopt(container) === "stale") stale.push(container);
+      for (const container of containers) if (this.#adopt(container, finder) === "stale") stale.push(container);
     } finally {
-      this.#known = true;
-      for (const pool of this.#held) pool.resume(); // whatever happens, nobody may wait for ever
+      this.#finder = finder;
+      for (const pool of this.#held) pool.resume(); // whatever happened, no request may wait for ever
       this.#held.clear();
     }
     if (containers.length > 0) {
@@ -85,35 +101,36 @@ export class Adoption {
   }
 
   /**
-   * Whether a container that belongs to no instance must not be removed, since it cannot be told yet whose it is; where it
-   * can be told now, the container is taken over first.
+   * Whether a container without an instance must stay, because its pool cannot be told yet. If the pool can be told now,
+   * it adopts the container.
    */
   stays(container: Container): boolean {
-    if (!this.#undecided.has(container.id) || this.#stopping.signal.aborted) return false;
-    return this.#adopt(container) !== "stale";
+    if (!this.#undecided.has(container.id) || this.#finder === undefined || this.#stopping.signal.aborted) return false;
+    return this.#adopt(container, this.#finder) !== "stale";
   }
 
-  /** Looks no further, and sends away all who wait for what it would find. */
+  /** Ends the adoption and refuses the requests that wait for its result. */
   stop(): void {
     this.#stopping.abort();
     this.#refuse(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 }));
   }
 
-  /** Every container of this cless; `undefined` where it is stopped before the engine has told. */
+  /** All containers of this cless; `undefined` if adoption ends before the engine has listed them. */
   async #list(): Promise<Container[] | undefined> {
-    const { clock, launcher, patience } = this.#parts;
     const { signal } = this.#stopping;
-    const deadline = clock.now() + patience;
-    for (let wait = FIRST_RETRY_MS; !signal.aborted; wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
+    const deadline = this.#clock.now() + this.#patienceMs;
+    for (let waitMs = FIRST_RETRY_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
       try {
-        const containers = await launcher.list();
+        const containers = await this.#launcher.list();
         return signal.aborted ? undefined : containers;
       } catch (error) {
         const reason = messageOf(error);
-        log.warning("the engine does not tell which containers there are; asking again", { reason, afterMs: wait });
-        if (clock.now() >= deadline) this.#refuse(new ClessError("start_failed", COULD_NOT_START, { detail: reason }));
+        log.warning("the engine does not list its containers; asking again", { reason, afterMs: waitMs });
+        if (this.#clock.now() >= deadline) {
+          this.#refuse(new ClessError("start_failed", COULD_NOT_START, { detail: reason }));
+        }
       }
-      await delay(clock, wait, signal);
+      await delay(this.#clock, waitMs, signal);
     }
     return undefined;
   }
@@ -122,49 +139,52 @@ export class Adoption {
     for (const pool of this.#held) pool.refuse(error);
   }
 
-  #adopt(container: Container): Verdict {
+  #adopt(container: Container, finder: PoolFinder): Verdict {
     const { id, origin, state } = container;
     const isUsable = (state === "running" || state === "paused") && origin !== undefined;
     let pool: InstancePool | undefined;
     try {
-      pool = isUsable ? this.#parts.poolOf(container) : undefined;
+      pool = isUsable ? finder.poolOf(container) : undefined;
     } catch (error) {
       return this.#putOff(container, error);
     }
     this.#undecided.delete(id);
-    this.#parts.found(container, pool);
+    this.#launcher.found(id, pool?.revision);
     if (pool === undefined || origin === undefined) return "stale";
     pool.adopt({ ...container, origin });
     return "adopted";
   }
 
-  /** What is to be read for it may be readable soon: till then the container neither serves nor goes. */
+  /** Leaves a container alone for a while: what its pool depends on may be readable soon. */
   #putOff({ id, service }: Container, error: unknown): Verdict {
-    if (this.#parts.clock.now() >= this.#undecidedUntil) {
+    if (this.#clock.now() >= this.#undecidedUntil) {
       this.#undecided.delete(id);
       return "stale";
     }
     if (!this.#undecided.has(id)) {
-      log.warning("cannot tell whose a container is; it stays for now", { service, id, reason: messageOf(error) });
+      log.warning("cannot tell which revision a container belongs to; it stays for now", {
+        service,
+        id,
+        reason: messageOf(error),
+      });
       this.#undecided.add(id);
     }
     return "undecided";
   }
 
   async #remove(stale: Container[]): Promise<void> {
-    const { launcher } = this.#parts;
     const remove = async () => {
       for (let next = stale.pop(); next !== undefined && !this.#stopping.signal.aborted; next = stale.pop()) {
         const { id, service, state } = next;
         log.info("stale container is removed", { service, id, state });
         try {
-          await launcher.remove(id);
-          launcher.forget(id);
+          await this.#launcher.remove(id);
+          this.#launcher.forget(id);
         } catch (error) {
           log.warning("cannot remove a container", { id, reason: messageOf(error) }); // the reconciler will find it
         }
       }
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, remove));
+    await Promise.all(Array.from({ length: MAX_REMOVALS }, remove));
   }
 }

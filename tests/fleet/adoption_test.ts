@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Adoption, type AdoptionParts } from "../../src/fleet/adoption.ts";
+import { Adoption, type PoolFinder } from "../../src/fleet/adoption.ts";
 import { ClessError } from "../../src/base/errors.ts";
+import type { Revision } from "../../src/model/revision.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
 import type { Container } from "../../src/pool/launcher.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
@@ -21,34 +22,29 @@ function leave(kit: Kit, ...containers: Partial<Container>[]): void {
 }
 
 /** An adoption for pools of services of their own. */
-function newAdoption(kit: Kit, options: Partial<AdoptionParts> = {}) {
+function newAdoption(kit: Kit, poolOf?: PoolFinder["poolOf"]) {
   const pools = new Map<string, InstancePool>();
   const found: [id: string, pool: string | undefined][] = [];
-  const adoption = new Adoption({
-    launcher: kit.launcher,
-    clock: kit.clock,
-    poolOf: ({ service }) => pools.get(service),
-    found: ({ id }, pool) => found.push([id, pool?.revision.service]),
-    patience: 1000,
-    ...options,
+  const launcher = Object.assign(kit.launcher, {
+    found: (id: string, revision?: Revision) => void found.push([id, revision?.service]),
   });
+  const adoption = new Adoption(launcher, kit.clock, 1000);
+  const run = () => adoption.run({ poolOf: poolOf ?? (({ service }) => pools.get(service)) });
   const newPool = (service = "app") => {
     const pool = kit.newPool(newRevision(undefined, service));
     pools.set(service, pool);
     adoption.hold(pool);
     return pool;
   };
-  return { adoption, found, newPool };
+  return { adoption, found, newPool, run };
 }
 
 /** An adoption that cannot tell at first whose the containers of the service `app` are, and the reconciler that looks after them. */
 function newUnreadable(kit: Kit) {
   const unreadable = { is: true };
-  const made = newAdoption(kit, {
-    poolOf: ({ service }) => {
-      if (service === "app" && unreadable.is) throw new Error("the row is damaged");
-      return pools.get(service);
-    },
+  const made = newAdoption(kit, ({ service }) => {
+    if (service === "app" && unreadable.is) throw new Error("the row is damaged");
+    return pools.get(service);
   });
   const pools = new Map(["app", "fine"].map((service) => [service, made.newPool(service)]));
   const { launcher, fleet, clock } = kit;
@@ -60,11 +56,11 @@ function newUnreadable(kit: Kit) {
 Deno.test("a request waits until it is known what there is, and gets the container that is there", async () => {
   const kit = newKit();
   leave(kit, {});
-  const { adoption, found, newPool } = newAdoption(kit);
+  const { adoption, found, newPool, run } = newAdoption(kit);
   const held = newPool().hold(never());
   await kit.clock.advance(10_000);
   assertEquals([kit.launcher.calls, adoption.known], [[], false]);
-  await adoption.run();
+  await run();
   const { lease, how } = await held;
   assertEquals([lease.instance.id, lease.instance.origin, how], ["old", ORIGIN, undefined]);
   assertEquals([kit.launcher.called("launch"), found, adoption.known], [[], [["old", "app"]], true]);
@@ -73,19 +69,19 @@ Deno.test("a request waits until it is known what there is, and gets the contain
 Deno.test("one that is paused is resumed for the request that waits, and else stays so", async () => {
   const kit = newKit();
   leave(kit, { state: "paused" }, { id: "other", service: "other", state: "paused" });
-  const { adoption, newPool } = newAdoption(kit);
+  const { newPool, run } = newAdoption(kit);
   const held = newPool("app").hold(never());
   newPool("other");
-  await adoption.run();
+  await run();
   assertEquals([(await held).how, kit.launcher.called("resume")], ["resume", ["old"]]);
   assertEquals(kit.fleet.instances().map(({ state }) => state), ["ready", "paused"]);
 });
 
 Deno.test("where nothing is there, what waits is started, and no pool is held back any more", async () => {
   const kit = newKit();
-  const { adoption, newPool } = newAdoption(kit);
+  const { newPool, run } = newAdoption(kit);
   const held = newPool("app").hold(never());
-  await adoption.run();
+  await run();
   (await kit.launcher.nextLaunch()).succeed("http://10.0.0.1:80");
   assertEquals((await held).how, "cold");
   const later = newPool("later").hold(never());
@@ -97,10 +93,10 @@ Deno.test("a service that does not answer keeps no other one waiting", async () 
   const answers = Promise.withResolvers<void>();
   const kit = newKit({ untilReady: (url) => url.startsWith(ORIGIN) ? answers.promise : Promise.resolve() });
   leave(kit, { service: "slow" }, { id: "fine", service: "fine", origin: "http://10.0.0.1:80" });
-  const { adoption, newPool } = newAdoption(kit);
+  const { newPool, run } = newAdoption(kit);
   const slow = newPool("slow").hold(never());
   const fine = newPool("fine").hold(never());
-  await adoption.run();
+  await run();
   assertEquals((await fine).lease.instance.id, "fine");
   answers.resolve();
   assertEquals((await slow).lease.instance.id, "old");
@@ -117,9 +113,9 @@ Deno.test("what is of no use is removed, and requests do not wait for that", asy
     { id: "created", state: "created" },
     { id: "unreachable", origin: undefined },
   );
-  const { adoption, found, newPool } = newAdoption(kit);
+  const { found, newPool, run } = newAdoption(kit);
   const held = newPool().hold(never());
-  const running = adoption.run();
+  const running = run();
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   assertEquals((await held).lease.instance.id, "one");
   // Not all at once: an engine under load would keep the start waiting.
@@ -137,7 +133,7 @@ Deno.test("a container that cannot be removed does not keep the others", async (
     if (id === "bad") throw new Error("busy");
   };
   leave(kit, { id: "bad", state: "ended" }, { id: "good", state: "ended" });
-  await newAdoption(kit).adoption.run();
+  await newAdoption(kit).run();
   assertEquals([...kit.launcher.containers.keys()], ["bad"]);
 });
 
@@ -148,9 +144,9 @@ Deno.test("an engine that does not tell is asked again, and meanwhile nothing is
   kit.launcher.on.list = () => {
     if (failures-- > 0) throw new Error("busy");
   };
-  const { adoption, newPool } = newAdoption(kit);
+  const { newPool, run } = newAdoption(kit);
   const held = newPool().hold(never());
-  const running = adoption.run();
+  const running = run();
   await kit.clock.advance(100 + 200 + 400);
   await running;
   assertEquals([(await held).lease.instance.id, kit.launcher.called("launch")], ["old", []]);
@@ -161,10 +157,10 @@ Deno.test("where the engine does not tell for long, those who wait are told so, 
   kit.launcher.on.list = () => {
     throw new Error("busy");
   };
-  const { adoption, newPool } = newAdoption(kit);
+  const { adoption, newPool, run } = newAdoption(kit);
   const pool = newPool();
   const refused = assertRejects(() => pool.hold(never()), ClessError);
-  const running = adoption.run();
+  const running = run();
   await kit.clock.advance(2000);
   const { code, detail } = await refused;
   assertEquals([code, detail, adoption.known], ["start_failed", "busy", false]);
@@ -181,9 +177,9 @@ Deno.test("a program that ends before the engine has told takes over nothing, an
   leave(kit, {});
   const listed = Promise.withResolvers<void>();
   kit.launcher.on.list = () => listed.promise;
-  const { adoption, newPool } = newAdoption(kit);
+  const { adoption, newPool, run } = newAdoption(kit);
   const refused = assertRejects(() => newPool().hold(never()), ClessError);
-  const running = adoption.run();
+  const running = run();
   adoption.stop();
   assertEquals((await refused).code, "draining");
   listed.resolve();
@@ -194,9 +190,9 @@ Deno.test("a program that ends before the engine has told takes over nothing, an
 Deno.test("a container of which it cannot be told whose it is keeps no other one, and is taken over once it can", async () => {
   const kit = newKit();
   leave(kit, {}, { id: "fine", service: "fine" }, { id: "stranger", service: "stranger" });
-  const { adoption, found, pools, reconciler, unreadable } = newUnreadable(kit);
+  const { found, pools, reconciler, unreadable, run } = newUnreadable(kit);
   const held = pools.get("fine")!.hold(never());
-  await adoption.run();
+  await run();
   assertEquals((await held).lease.instance.id, "fine");
   await reconciler.reconcile();
   assertEquals([...kit.launcher.containers.keys()], ["old", "fine"]);
@@ -211,8 +207,8 @@ Deno.test("a container of which it cannot be told for long whose it is goes, and
   for (const isReadable of [false, true]) {
     const kit = newKit();
     leave(kit, {});
-    const { adoption, pools, reconciler, unreadable } = newUnreadable(kit);
-    await adoption.run();
+    const { pools, reconciler, unreadable, run } = newUnreadable(kit);
+    await run();
     if (isReadable) {
       unreadable.is = false;
       pools.delete("app"); // the service has another revision now
@@ -230,8 +226,8 @@ Deno.test("a container of which it cannot be told for long whose it is goes, and
 Deno.test("a container of which it cannot be told whose it is goes with the others where the program ends", async () => {
   const kit = newKit();
   leave(kit, {});
-  const { adoption, reconciler } = newUnreadable(kit);
-  await adoption.run();
+  const { adoption, reconciler, run } = newUnreadable(kit);
+  await run();
   adoption.stop();
   await reconciler.reconcile();
   assertEquals(kit.launcher.called("remove"), ["old"]);
