@@ -39,6 +39,7 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/cli/deploy/env_file.ts parseEnv": "what makes up its text is tested without a file",
   "src/cli/help.ts flagHelp": "no verb has flags without a group",
   "src/control/access/tokens.ts OWNER_NAME": "what no other token may be called",
+  "src/deploy/config_file.ts deployerTarget": "applying a manifest is tested without a file",
   "src/control/manifest/apply.ts ApplyError": "what an error is known by",
   "src/control/secrets/secret_key.ts SecretKeyError": "what an error is known by",
   "src/control/secrets/secret_key.ts UnreadableSecretError": "what an error is known by",

@@ -1,9 +1,9 @@
 import type { Attempts } from "../control/access/attempts.ts";
-import type { BackupFile } from "../control/backup.ts";
+import type { BackupFile } from "../control/data_dir.ts";
 import type { Catalog } from "../deploy/catalog.ts";
 import type { Deployer } from "../deploy/deployer.ts";
-import type { ClessEvent, SubscribeOptions } from "../control/events/event_log.ts";
-import type { InstanceControl } from "../deploy/instance_control.ts";
+import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
+import type { InstanceControl } from "../control/instance_control.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
 import type { ServiceLogLine } from "../logs/instance_output.ts";
 import type { ServiceLogOptions } from "../logs/service_logs.ts";

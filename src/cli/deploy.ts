@@ -1,4 +1,4 @@
-import type { DeployPreview } from "../control/deploy_preview.ts";
+import type { DeployPreview } from "../control/records.ts";
 import { resolveTraffic } from "../model/traffic.ts";
 import { UsageError } from "../base/errors.ts";
 import type { RevisionJson, ServiceJson } from "./api_types.ts";

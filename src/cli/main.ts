@@ -1,4 +1,4 @@
-import { ManifestError } from "../control/manifest/manifest_error.ts";
+import { ManifestError } from "../control/schema/invalid.ts";
 import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
 import { ApiError } from "./client.ts";
 import { didYouMean } from "./did_you_mean.ts";

@@ -6,7 +6,7 @@ import type { ConventionService } from "../routing/convention_service.ts";
 import type { Service, ServiceMap } from "../routing/service_map.ts";
 import { linesOf } from "../control/deploy_error.ts";
 import type { Deployer } from "./deployer.ts";
-import type { ServiceState } from "../control/service_state.ts";
+import type { ServiceState } from "../control/service_states.ts";
 import type { ServiceRecord } from "../control/records.ts";
 
 /** A service as it is shown; times are wall-clock, ms since 1970. */

@@ -1,9 +1,8 @@
 import { isAbsolute, resolve } from "node:path";
-import { applyManifest, type ApplyResult, readManifest } from "../control/manifest/apply.ts";
+import { applyManifest, type ApplyResult, type ApplyTarget, readManifest } from "../control/manifest/apply.ts";
 import type { Deployer } from "./deployer.ts";
-import { deployerTarget } from "./deployer_target.ts";
 import { type Manifest, parseManifest } from "../control/manifest/manifest.ts";
-import { ManifestError } from "../control/manifest/manifest_error.ts";
+import { ManifestError } from "../control/schema/invalid.ts";
 import { CONFIG_NAME } from "../control/access/tokens.ts";
 import { retiredWarning } from "../control/schema/schema.ts";
 import { messageOf, OperatorError } from "../base/errors.ts";
@@ -76,4 +75,39 @@ export class ConfigFile {
 function logResult({ name, change, error }: ApplyResult): void {
   if (error !== undefined) log.error("service not applied", { service: name, reason: messageOf(error) });
   else if (change !== "none") log.info("service applied", { service: name, change });
+}
+
+/** What a deployer can, as far as a manifest needs it. */
+export type ManifestDeployer = Pick<Deployer, "service" | "list" | "plan" | "deploy" | "delete">;
+
+/** How a {@linkcode deployerTarget} deploys. */
+export interface DeployerTargetOptions {
+  /** Who it is that deploys, in history. */
+  readonly by: string;
+  /** Whether a new revision must become ready before it gets traffic. */
+  readonly wait: boolean;
+  /** Gives up what is under way. */
+  readonly signal?: AbortSignal;
+}
+
+/** The deployer of this process as the place where a manifest is applied. */
+export function deployerTarget(deployer: ManifestDeployer, { by, wait, signal }: DeployerTargetOptions): ApplyTarget {
+  const marked = (declaredBy: string | undefined) => ({ by, ...(declaredBy === undefined ? {} : { declaredBy }) });
+  return {
+    list: () =>
+      Promise.resolve(
+        deployer.list().map(({ name, declaredBy, domains }) => ({ name, declaredBy, domains })),
+      ),
+    preview: (name, declared, declaredBy) => deployer.plan(name, declared, marked(declaredBy)),
+    async deploy(name, declared, declaredBy) {
+      const before = deployer.service(name)?.generation;
+      const options = { ...marked(declaredBy), wait, ...(signal === undefined ? {} : { signal }) };
+      const { service } = await deployer.deploy(name, declared, options);
+      if (before === undefined) return { change: "create" };
+      return { change: before === service.generation ? "none" : "update" };
+    },
+    async remove(name) {
+      await deployer.delete(name, { by });
+    },
+  };
 }

@@ -1,7 +1,7 @@
 import type { PullPolicy, RevisionTemplate } from "../model/template.ts";
 import { ImageUnavailable } from "../control/deploy_error.ts";
 import type { Content } from "./deploy_plan.ts";
-import type { Emit } from "../control/events/emit.ts";
+import type { Emit } from "../control/events.ts";
 import type { PulledImages } from "./pulled_images.ts";
 import type { RevisionSecrets } from "../control/runtime_revision.ts";
 

@@ -1,9 +1,8 @@
 import type { TemplateInput } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
 import type { DeployWish } from "./deploy_plan.ts";
-import type { ServiceStates } from "./service_states.ts";
-import { InvalidError } from "../control/schema/invalid.ts";
-import { checkTagLength } from "../control/schema/names.ts";
+import type { ServiceStates } from "../control/service_states.ts";
+import { checkTagLength, InvalidError } from "../control/schema/invalid.ts";
 import { DomainTakenError } from "../control/store.ts";
 
 /** What this machine and its settings allow. */

@@ -1,8 +1,7 @@
 import { type RevisionTemplate, templateText } from "../model/template.ts";
 import { EVERYBODY_WAKES } from "../model/waking.ts";
-import type { DeployPreview } from "../control/deploy_preview.ts";
-import type { RevisionRecord, ServiceChange, ServiceFields, ServiceRecord } from "../control/records.ts";
-import { historyOf, namesOf, prunable, revisionName, type ServiceState } from "../control/service_state.ts";
+import type { DeployPreview, RevisionRecord, ServiceChange, ServiceFields, ServiceRecord } from "../control/records.ts";
+import { historyOf, namesOf, prunable, revisionName, type ServiceState } from "../control/service_states.ts";
 import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./traffic_change.ts";
 
 /** How many revisions without traffic or tag are kept where nobody has said otherwise. */

@@ -1,5 +1,3 @@
-import { QueueByName } from "./queue_by_name.ts";
-
 interface Call {
   readonly abort: AbortController;
   readonly done: Promise<unknown>;
@@ -48,5 +46,20 @@ export class DeployQueue {
     const calls = [...this.#calls.get(name) ?? []];
     for (const { abort } of calls) abort.abort(reason);
     await Promise.allSettled(calls.map(({ done }) => done));
+  }
+}
+
+/** Does one thing at a time under each name, in the order in which it was asked; names do not wait for each other. */
+export class QueueByName {
+  readonly #tails = new Map<string, Promise<void>>();
+
+  /** Does something once all that was asked before under the name has ended, well or not. */
+  run<T>(name: string, work: () => Promise<T> | T): Promise<T> {
+    const done = (this.#tails.get(name) ?? Promise.resolve()).then(work);
+    const tail = done.then(() => {}, () => {}).then(() => {
+      if (this.#tails.get(name) === tail) this.#tails.delete(name);
+    });
+    this.#tails.set(name, tail);
+    return done;
   }
 }

@@ -4,7 +4,7 @@ import { logger } from "../base/log.ts";
 import type { ImageResolver } from "./content_finder.ts";
 import { checkTags, type DeployRules } from "./deploy_checks.ts";
 import { Conflict, NotFound } from "../control/deploy_error.ts";
-import type { DeployPreview } from "../control/deploy_preview.ts";
+import type { DeployPreview, ServiceRecord } from "../control/records.ts";
 import { DeployQueue } from "./deploy_queue.ts";
 import {
   type ChangeOptions,
@@ -19,14 +19,13 @@ import {
 import { Ledger } from "./ledger.ts";
 import type { Publisher } from "./publisher.ts";
 import { type ImageRemover, PulledImages } from "./pulled_images.ts";
-import type { ServiceRecord } from "../control/records.ts";
 import type { RevisionSecrets } from "../control/runtime_revision.ts";
-import { historyOf, inTraffic, namesOf, type ServiceState } from "../control/service_state.ts";
+import { historyOf, inTraffic, namesOf, type ServiceState } from "../control/service_states.ts";
 import type { Store } from "../control/store.ts";
 import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./traffic_change.ts";
 import { Trial, type TrialParts } from "./trial.ts";
-import type { RevisionLauncher } from "./volumes/revision_launcher.ts";
-import { VolumeHandover } from "./volumes/volume_handover.ts";
+import type { RevisionLauncher } from "./revision_launcher.ts";
+import { VolumeHandover } from "./volumes.ts";
 
 const log = logger("deployer");
 const NEVER = new AbortController().signal;

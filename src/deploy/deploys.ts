@@ -3,17 +3,16 @@ import { ContentFinder, type ImageResolver } from "./content_finder.ts";
 import { DeployChecks, type DeployRules } from "./deploy_checks.ts";
 import { Conflict } from "../control/deploy_error.ts";
 import { type Content, type DeployPlan, type DeployWish, planDeploy, previewOf } from "./deploy_plan.ts";
-import type { DeployPreview } from "../control/deploy_preview.ts";
-import type { Emit } from "../control/events/emit.ts";
+import type { DeployPreview, RevisionRecord, ServiceRecord } from "../control/records.ts";
+import type { Emit } from "../control/events.ts";
 import { checkGeneration, type Ledger } from "./ledger.ts";
 import type { Publisher } from "./publisher.ts";
 import type { PulledImages } from "./pulled_images.ts";
-import type { RevisionRecord, ServiceRecord } from "../control/records.ts";
 import type { RevisionSecrets } from "../control/runtime_revision.ts";
-import { lastNumbers } from "../control/service_state.ts";
+import { lastNumbers } from "../control/service_states.ts";
 import type { Store } from "../control/store.ts";
 import type { Trial } from "./trial.ts";
-import type { HandoverOptions } from "./volumes/volume_handover.ts";
+import type { HandoverOptions } from "./volumes.ts";
 
 /** How far back in history numbers are looked for that a service of the same name has used up. */
 const HISTORY_ENTRIES = 100;

@@ -1,18 +1,18 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
-import { tellOf } from "./change_events.ts";
 import { NotFound } from "../control/deploy_error.ts";
-import type { Emit } from "../control/events/emit.ts";
+import type { Emit } from "../control/events.ts";
 import type { Publisher } from "./publisher.ts";
 import type { PulledImages } from "./pulled_images.ts";
-import { QueueByName } from "./queue_by_name.ts";
+import { QueueByName } from "./deploy_queue.ts";
 import { type HistoryEntry, markOf, type ServiceChange, type ServiceRecord } from "../control/records.ts";
-import type { RevisionLauncher } from "./volumes/revision_launcher.ts";
-import type { ServiceState } from "../control/service_state.ts";
-import { ServiceStates } from "./service_states.ts";
+import type { RevisionLauncher } from "./revision_launcher.ts";
+import { type ServiceState, ServiceStates } from "../control/service_states.ts";
 import { StaleError, type Store } from "../control/store.ts";
-import type { HandoverOptions, VolumeHandover } from "./volumes/volume_handover.ts";
+import type { HandoverOptions, VolumeHandover } from "./volumes.ts";
+import { resolveTraffic } from "../model/traffic.ts";
+import { sameTraffic } from "./traffic_change.ts";
 
 const log = logger("ledger");
 
@@ -146,4 +146,36 @@ export function checkGeneration(name: string, service: ServiceRecord | undefined
       ? `the service ${name} is not there any more`
       : `the service ${name} was changed in the meantime: it is at ${service.generation}, and not at ${ifMatch}`,
   );
+}
+
+/**
+ * Tells of a change that is kept and published.
+ *
+ * @param before The service until then; `undefined` where there was none.
+ */
+function tellOf(emit: Emit, before: ServiceRecord | undefined, change: ServiceChange): void {
+  const { service, addRevision, removeRevisions = [] } = change;
+  const { name, latestRevision } = service;
+  if (before === undefined) {
+    emit("service.created", name, { revision: latestRevision });
+  } else {
+    const changed = [...fieldsOf(change), ...changedFields(before, service)];
+    if (addRevision !== undefined || changed.length > 0) {
+      emit("service.changed", name, { revision: latestRevision, changed });
+    }
+  }
+  const traffic = resolveTraffic(service.traffic, latestRevision);
+  const old = before === undefined ? [] : resolveTraffic(before.traffic, before.latestRevision);
+  if (!sameTraffic(old, traffic)) emit("traffic.changed", name, { traffic });
+  for (const revision of removeRevisions) emit("revision.deleted", name, { revision });
+}
+
+/** The fields of the template that a new revision has otherwise than the one before. */
+function fieldsOf({ history }: ServiceChange): string[] {
+  return (history.after as { readonly changed?: string[] } | undefined)?.changed ?? [];
+}
+
+function changedFields(before: ServiceRecord, after: ServiceRecord): string[] {
+  const fields = ["domains", "revisionHistory", "wake", "loading", "declaredBy"] as const;
+  return fields.filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
 }

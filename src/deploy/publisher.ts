@@ -4,16 +4,13 @@ import { resolveTraffic, type Traffic, type TrafficTarget } from "../model/traff
 import { ClessError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Clock } from "../base/clock.ts";
-import { DeclaredService } from "../routing/declared_service.ts";
+import { DeclaredService, type PoolMaker, type Share, SleepingShare, type Waking } from "../routing/service.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import type { RetiringPools } from "../fleet/retiring_pools.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
 import type { RevisionMark, RevisionRecord, ServiceRecord } from "../control/records.ts";
-import type { RevisionEnv } from "../control/secrets/revision_env.ts";
-import { type PoolMaker, type Share, SleepingShare } from "../routing/share.ts";
-import type { Waking } from "../routing/route.ts";
+import { type RevisionEnv, runtimeRevision } from "../control/runtime_revision.ts";
 import { WakeRules } from "../routing/wake_rules.ts";
-import { runtimeRevision } from "../control/runtime_revision.ts";
 
 const log = logger("publisher");
 /** For how long a revision that cannot be read is not read again, ms: many requests may come for it. */

@@ -1,7 +1,7 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { ImageUse, WithImage } from "./image_use.ts";
-import type { RevisionLauncher } from "./volumes/revision_launcher.ts";
+import type { ImageUse, WithImage } from "../control/service_states.ts";
+import type { RevisionLauncher } from "./revision_launcher.ts";
 
 const log = logger("images");
 

@@ -1,6 +1,6 @@
 import type { InstancePool } from "../pool/instance_pool.ts";
 import { RevisionFailed } from "../control/deploy_error.ts";
-import type { Emit } from "../control/events/emit.ts";
+import type { Emit } from "../control/events.ts";
 
 /** What a {@linkcode Trial} works with. */
 export interface TrialParts {

@@ -10,7 +10,7 @@ import type { Info, RequestContext } from "./request_context.ts";
 import { Repeats, type RepeatsParts } from "./repeats.ts";
 import { readHead, type RequestHead } from "../http/request_head.ts";
 import { RequestLog } from "./request_log.ts";
-import type { Route, Waking } from "../routing/route.ts";
+import type { Route, Waking } from "../routing/service.ts";
 import type { UnansweredRequests } from "../http/unanswered_requests.ts";
 import { Upload } from "../http/upload.ts";
 import { isNavigation } from "./waiting_page/navigation.ts";

@@ -2,7 +2,7 @@ import { abortable } from "@std/async/abortable";
 import type { Hostname } from "../model/hostname.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Grant, InstancePool } from "../pool/instance_pool.ts";
-import type { Route } from "./route.ts";
+import type { Route } from "./service.ts";
 import type { Router } from "./router.ts";
 
 /** How often a request is sent after a service that moves on under it. */

@@ -1,6 +1,5 @@
-import type { TaggedRevision } from "./declared_service.ts";
+import type { Route, TaggedRevision } from "./service.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
-import type { Route } from "./route.ts";
 
 const JUST_NOW_MS = 1000;
 

@@ -2,8 +2,9 @@ import type { Hostname } from "../model/hostname.ts";
 import { conventionImage } from "../model/revision.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Convention } from "./convention.ts";
-import type { Route } from "./route.ts";
+import type { Route } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
+import type { Config } from "../base/config.ts";
 
 /** Finds where a hostname leads. */
 export class Router {
@@ -35,4 +36,9 @@ export class Router {
     const why = this.#convention === undefined ? "" : `: there is no local image ${conventionImage(hostname.label)}`;
     throw new ClessError("unknown_host", `No service answers for ${hostname.name}${why}`);
   }
+}
+
+/** The hostnames that lead to the admin API, whatever is declared. */
+export function adminHostnames({ domain }: Config): string[] {
+  return [`admin.${domain}`, "admin.localhost"];
 }

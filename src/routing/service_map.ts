@@ -1,8 +1,7 @@
 import type { Hostname } from "../model/hostname.ts";
-import type { DeclaredService } from "./declared_service.ts";
+import type { DeclaredService, Route } from "./service.ts";
 import type { ConventionService } from "./convention_service.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
-import type { Route } from "./route.ts";
 
 /** A named app as the request path sees it. */
 export type Service = ConventionService | DeclaredService;

@@ -7,7 +7,7 @@ import { fileSchema } from "../../src/admin/document/file_schema.ts";
 import { MEANINGS } from "../../src/admin/document/problem_schema.ts";
 import { OPERATIONS } from "../../src/admin/operations/operations.ts";
 import { formatManifest, parseManifest } from "../../src/control/manifest/manifest.ts";
-import { ManifestError } from "../../src/control/manifest/manifest_error.ts";
+import { ManifestError } from "../../src/control/schema/invalid.ts";
 import { yamlTest } from "../control/manifest/manifests.ts";
 import { template } from "../control/schema/templates.ts";
 import { noRead } from "../support/permissions.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { OperatorError } from "../../src/base/errors.ts";
 import type { AdminParts } from "../../src/admin/parts.ts";
-import { type ClessEvent, SlowSubscriber } from "../../src/control/events/event_log.ts";
+import { type ClessEvent, SlowSubscriber } from "../../src/control/events.ts";
 import type { ServiceLogLine } from "../../src/logs/instance_output.ts";
 import { settle } from "../support/fake_clock.ts";
 import { foundService, good, newAdmin, problemOf } from "./kit.ts";

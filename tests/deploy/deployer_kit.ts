@@ -1,10 +1,10 @@
 import { Deployer, type DeployerParts } from "../../src/deploy/deployer.ts";
 import type { DeployInput, DeployOptions } from "../../src/deploy/deploys.ts";
-import type { EventType } from "../../src/control/events/event_type.ts";
+import type { EventType } from "../../src/control/events.ts";
 import { Publisher } from "../../src/deploy/publisher.ts";
-import { HostPaths } from "../../src/deploy/volumes/host_paths.ts";
-import { RevisionEnv } from "../../src/control/secrets/revision_env.ts";
-import { RevisionLauncher } from "../../src/deploy/volumes/revision_launcher.ts";
+import { HostPaths } from "../../src/deploy/volumes.ts";
+import { RevisionEnv } from "../../src/control/runtime_revision.ts";
+import { RevisionLauncher } from "../../src/deploy/revision_launcher.ts";
 import type { TemplateInput } from "../../src/model/template.ts";
 import { parseHostname } from "../../src/model/hostname.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";

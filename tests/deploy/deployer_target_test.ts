@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { deployerTarget, type ManifestDeployer } from "../../src/deploy/deployer_target.ts";
+import { deployerTarget, type ManifestDeployer } from "../../src/deploy/config_file.ts";
 import type { Deployed } from "../../src/deploy/deploys.ts";
 import type { ServiceRecord } from "../../src/control/records.ts";
 import { parseService } from "../../src/control/schema/schema.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Conflict, RevisionFailed } from "../../src/control/deploy_error.ts";
 import { InvalidError } from "../../src/control/schema/invalid.ts";
 import { StaleError, StoreUnavailable } from "../../src/control/store.ts";
-import { sharedVolume } from "../../src/deploy/volumes/volume_overlap.ts";
+import { sharedVolume } from "../../src/deploy/volumes.ts";
 import { LATEST } from "../../src/model/traffic.ts";
 import type { Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";

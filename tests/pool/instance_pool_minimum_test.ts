@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
-import { DeclaredService } from "../../src/routing/declared_service.ts";
+import { DeclaredService } from "../../src/routing/service.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { settle } from "../support/fake_clock.ts";

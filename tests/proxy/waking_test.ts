@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
-import type { Waking } from "../../src/routing/route.ts";
+import type { Waking } from "../../src/routing/service.ts";
 import { WakeRules } from "../../src/routing/wake_rules.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { Harness } from "../support/harness.ts";

@@ -1,8 +1,7 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { ConventionService } from "../../src/routing/convention_service.ts";
-import { DeclaredService } from "../../src/routing/declared_service.ts";
+import { DeclaredService, type Route } from "../../src/routing/service.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
-import type { Route } from "../../src/routing/route.ts";
 import { newKit, newRevision } from "../support/kit.ts";
 
 function newPools(): [InstancePool, InstancePool, InstancePool] {

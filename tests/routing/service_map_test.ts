@@ -1,11 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { parseHostname } from "../../src/model/hostname.ts";
 import { Activator } from "../../src/routing/activator.ts";
-import { DeclaredService } from "../../src/routing/declared_service.ts";
+import { DeclaredService, type Share } from "../../src/routing/service.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
 import { Router } from "../../src/routing/router.ts";
 import { ConventionService } from "../../src/routing/convention_service.ts";
-import type { Share } from "../../src/routing/share.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { type Kit, never, newKit, newRevision } from "../support/kit.ts";
 import { Random } from "../support/random.ts";

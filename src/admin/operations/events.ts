@@ -4,7 +4,7 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { InvalidError } from "../../control/schema/invalid.ts";
 import { content } from "../answer.ts";
 import { operation } from "../operation.ts";
-import { type ClessEvent, SlowSubscriber } from "../../control/events/event_log.ts";
+import { type ClessEvent, SlowSubscriber } from "../../control/events.ts";
 import { whole } from "../query.ts";
 import { NOT_HELD_BACK, streamOf } from "../stream.ts";
 import { timeOf } from "../views.ts";

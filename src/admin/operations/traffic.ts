@@ -1,5 +1,5 @@
 import { check } from "../../control/schema/check.ts";
-import { checkTagLength } from "../../control/schema/names.ts";
+import { checkTagLength } from "../../control/schema/invalid.ts";
 import { targetsSchema } from "../../control/schema/schema.ts";
 import type { Traffic } from "../../model/traffic.ts";
 import { readJson } from "../body.ts";

@@ -1,4 +1,4 @@
-import type { DeployPreview } from "../../control/deploy_preview.ts";
+import type { DeployPreview } from "../../control/records.ts";
 import { type ApplyTarget, bodyOf } from "../../control/manifest/apply.ts";
 import type { ServiceJson } from "../api_types.ts";
 import { type Client, servicePath } from "../client.ts";

@@ -1,4 +1,4 @@
-import type { DeployPreview } from "../../control/deploy_preview.ts";
+import type { DeployPreview } from "../../control/records.ts";
 import { changedFields } from "./changed_fields.ts";
 import { saidTraffic } from "./traffic_text.ts";
 

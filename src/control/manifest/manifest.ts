@@ -1,9 +1,7 @@
 import { Document, visit } from "yaml";
 import { canonicalTemplate } from "../../model/template.ts";
-import { ManifestError } from "./manifest_error.ts";
-import { YamlError, YamlTree } from "./yaml_tree.ts";
-import { type FieldPath, InvalidError, unknownField } from "../schema/invalid.ts";
-import { checkServiceName } from "../schema/names.ts";
+import { YamlTree } from "./yaml_tree.ts";
+import { checkServiceName, type FieldPath, InvalidError, ManifestError, unknownField } from "../schema/invalid.ts";
 import { type ParsedService, parseService, showTemplate } from "../schema/schema.ts";
 
 /** The services of a file, by name, in its order. */
@@ -20,13 +18,7 @@ export interface Manifest extends ReadonlyMap<string, ParsedService> {
  * @throws {ManifestError} For the first thing that is wrong.
  */
 export function parseManifest(text: string, file: string): Manifest {
-  let tree: YamlTree;
-  try {
-    tree = new YamlTree(text);
-  } catch (error) {
-    if (error instanceof YamlError) throw new ManifestError(file, error.place, error.message);
-    throw error;
-  }
+  const tree = new YamlTree(text, file);
   try {
     return new FileManifest(readServices(tree.value), (name) => {
       const { line, column } = tree.placeOf(["services", name], true);

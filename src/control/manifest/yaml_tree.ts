@@ -1,19 +1,20 @@
-import { isAlias, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from "yaml";
-import type { Alias, Document, ErrorCode, Node, YAMLMap, YAMLSeq } from "yaml";
+import {
+  type Alias,
+  type Document,
+  type ErrorCode,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+  type YAMLMap,
+  type YAMLSeq,
+} from "yaml";
 import { messageOf } from "../../base/errors.ts";
-import { type FieldPath, showPath } from "../schema/invalid.ts";
-import type { Place } from "./manifest_error.ts";
-
-/** What is wrong in a YAML text, and where. */
-export class YamlError extends Error {
-  override readonly name = "YamlError";
-  readonly place: Place;
-
-  constructor(place: Place, message: string) {
-    super(message);
-    this.place = place;
-  }
-}
+import { type FieldPath, ManifestError, type Place, showPath } from "../schema/invalid.ts";
 
 /** The longest text that is read; characters. */
 const MAX_TEXT = 1024 * 1024;
@@ -39,15 +40,20 @@ export class YamlTree {
   readonly #values = new Map<string, number>();
   /** What each alias stands for; the library would look through the whole document for each one. */
   readonly #targets = new Map<Alias, Node>();
+  readonly #file: string;
   #count = 0;
 
-  /** @throws {YamlError} Where the text is not one YAML document within the limits. */
-  constructor(text: string) {
-    if (text.length > MAX_TEXT) throw new YamlError({ line: 1, column: 1 }, "the file is longer than 1 MiB");
+  /**
+   * @param file What the file is called in messages.
+   * @throws {ManifestError} If the text is not one YAML document within the limits.
+   */
+  constructor(text: string, file: string) {
+    this.#file = file;
+    if (text.length > MAX_TEXT) throw new ManifestError(file, { line: 1, column: 1 }, "the file is longer than 1 MiB");
     const document = this.#parse(text);
     const [fault] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
     if (fault !== undefined) {
-      throw new YamlError(this.#place(fault.pos[0]), MESSAGES[fault.code] ?? oneLine(messageOf(fault)));
+      throw new ManifestError(this.#file, this.#place(fault.pos[0]), MESSAGES[fault.code] ?? oneLine(messageOf(fault)));
     }
     if (document.contents !== null) this.value = this.#read(document.contents, [], []);
   }
@@ -85,7 +91,7 @@ export class YamlTree {
       return document;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      throw new YamlError({ line: 1, column: 1 }, "is nested too deeply"); // the stack has been used up
+      throw new ManifestError(this.#file, { line: 1, column: 1 }, "is nested too deeply"); // the stack has been used up
     }
   }
 
@@ -98,7 +104,7 @@ export class YamlTree {
   #read(node: unknown, path: FieldPath, inside: readonly unknown[]): unknown {
     const at = isNode(node) ? node.range?.[0] : undefined;
     const fail = (message: string): never => {
-      throw new YamlError(at === undefined ? this.placeOf(path) : this.#place(at), message);
+      throw new ManifestError(this.#file, at === undefined ? this.placeOf(path) : this.#place(at), message);
     };
     if (++this.#count > MAX_VALUES) {
       fail(`there are more than ${MAX_VALUES} values, each alias counted as what it is for`);
@@ -125,7 +131,11 @@ export class YamlTree {
       const here = [...path, name];
       const offset = isNode(key) ? key.range?.[0] : undefined;
       if (entries.has(name)) {
-        throw new YamlError(this.#place(offset ?? 0), `${showPath(here)}: is there twice; leave one of the two out`);
+        throw new ManifestError(
+          this.#file,
+          this.#place(offset ?? 0),
+          `${showPath(here)}: is there twice; leave one of the two out`,
+        );
       }
       if (offset !== undefined) this.#keys.set(JSON.stringify(here), offset);
       entries.set(name, this.#read(value, here, inside));

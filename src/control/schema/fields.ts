@@ -3,7 +3,7 @@ import { parseDuration } from "../../model/duration.ts";
 import { isServiceName, parseHostname } from "../../model/hostname.ts";
 import { parseMemoryLimit } from "../../model/memory.ts";
 import { strict } from "./check.ts";
-import { SECRET_NAME, SECRET_NAME_RULE } from "./names.ts";
+import { SECRET_NAME, SECRET_NAME_RULE } from "./invalid.ts";
 
 /** The most that Linux passes to a program as one argument, or one variable with its name; bytes. */
 const MAX_ARGUMENT = 128 * 1024 - 1;

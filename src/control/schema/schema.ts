@@ -6,8 +6,7 @@ import type { RevisionTemplate, TemplateInput } from "../../model/template.ts";
 import { checkTraffic, type Traffic, TrafficError } from "../../model/traffic.ts";
 import * as field from "./fields.ts";
 import { check, strict } from "./check.ts";
-import { InvalidError } from "./invalid.ts";
-import { checkServiceName, checkTagLength } from "./names.ts";
+import { checkServiceName, checkTagLength, InvalidError } from "./invalid.ts";
 import type { WakeSettings } from "../../model/waking.ts";
 import type { ServiceFields } from "../records.ts";
 

@@ -1,6 +1,5 @@
 import type { SecretVersion } from "../records.ts";
-import { InvalidError } from "../schema/invalid.ts";
-import { checkSecretName } from "../schema/names.ts";
+import { checkSecretName, InvalidError } from "../schema/invalid.ts";
 import { SecretKey, type SecretKeySource } from "./secret_key.ts";
 import type { Store } from "../store.ts";
 

@@ -3,7 +3,7 @@ import { delay } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { InstancePool } from "../../pool/instance_pool.ts";
 import type { RequestHead } from "../../http/request_head.ts";
-import type { Route } from "../../routing/route.ts";
+import type { Route } from "../../routing/service.ts";
 import { pathOf } from "../../routing/wake_rules.ts";
 import { failedPage, waitingPage } from "./page.ts";
 import { readyEvents } from "./ready_events.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { parseManifest } from "../../../src/control/manifest/manifest.ts";
-import { ManifestError } from "../../../src/control/manifest/manifest_error.ts";
+import { ManifestError } from "../../../src/control/schema/invalid.ts";
 import { parseService } from "../../../src/control/schema/schema.ts";
 import { GOOD, yamlTest } from "./manifests.ts";
 

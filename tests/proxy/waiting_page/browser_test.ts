@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { BrowserContextOptions } from "playwright-core";
-import type { Waking } from "../../../src/routing/route.ts";
+import type { Waking } from "../../../src/routing/service.ts";
 import { barriers, browserTest, type Tab } from "../../support/chromium.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { Harness } from "../../support/harness.ts";

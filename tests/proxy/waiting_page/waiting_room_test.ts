@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { Waking } from "../../../src/routing/route.ts";
+import type { Waking } from "../../../src/routing/service.ts";
 import { WakeRules } from "../../../src/routing/wake_rules.ts";
 import { READY_PATH } from "../../../src/proxy/waiting_page/waiting_room.ts";
 import { FakeClock } from "../../support/fake_clock.ts";

@@ -1,17 +1,86 @@
-import type { Volume } from "../../model/template.ts";
-import type { InstancePool } from "../../pool/instance_pool.ts";
-import { Conflict } from "../../control/deploy_error.ts";
-import type { Publisher } from "../publisher.ts";
-import type { RevisionRecord } from "../../control/records.ts";
-import type { RevisionLauncher } from "./revision_launcher.ts";
-import { reachable, type ServiceState } from "../../control/service_state.ts";
-import type { Trial } from "../trial.ts";
-import { sharedVolume } from "./volume_overlap.ts";
+import type { Revision } from "../model/revision.ts";
+import { plainMessageOf } from "../base/errors.ts";
+import type { Volume } from "../model/template.ts";
+import type { InstancePool } from "../pool/instance_pool.ts";
+import { Conflict } from "../control/deploy_error.ts";
+import type { Publisher } from "./publisher.ts";
+import type { RevisionRecord } from "../control/records.ts";
+import { reachable, type ServiceState } from "../control/service_states.ts";
+import type { Trial } from "./trial.ts";
+
+/** The folders of this machine that containers may be given. */
+export class HostPaths {
+  readonly #allowed: readonly string[];
+  readonly #realPath: (path: string) => Promise<string>;
+
+  /**
+   * @param allowed What lies in one of these may be used, and they themselves; absolute.
+   * @param realPath Follows all symbolic links of a path; rejects with `NotFound` where there is nothing.
+   */
+  constructor(allowed: readonly string[], realPath: (path: string) => Promise<string>) {
+    this.#allowed = allowed.map((path) => path.replace(/\/+$/, ""));
+    this.#realPath = realPath;
+  }
+
+  /**
+   * Why a folder may not be used; `undefined` where it may. On the way there from the folder that is allowed there may be
+   * no symbolic link: whoever can write there could lead it anywhere.
+   *
+   * @param path Absolute, without `.`, `..` and empty parts.
+   */
+  async problem(path: string): Promise<string | undefined> {
+    const allowed = this.#allowed.filter((folder) => path === folder || path.startsWith(`${folder}/`));
+    if (allowed.length === 0) {
+      return this.#allowed.length === 0
+        ? "is a folder of the host, and none may be used; allow some with --allow-host-path"
+        : "is not in one of the folders of --allow-host-path";
+    }
+    let problem: string | undefined;
+    for (const folder of allowed) {
+      problem = await this.#problemBelow(folder, path);
+      if (problem === undefined) return undefined;
+    }
+    return problem;
+  }
+
+  async #problemBelow(folder: string, path: string): Promise<string | undefined> {
+    try {
+      const root = await this.#realPath(folder === "" ? "/" : folder);
+      const { real, rest } = await this.#real(path);
+      const expected = `${root === "/" ? "" : root}${path.slice(folder.length)}`;
+      const found = `${real === "/" ? "" : real}${rest}`;
+      if ((expected || "/") !== (found || "/")) return "leads over a symbolic link, which is not allowed";
+      // The engine would refuse it too, but only when the one that had the volume has been stopped for it.
+      return rest === "" ? undefined : "is not there; make it first";
+    } catch (error) {
+      return `cannot be used: ${plainMessageOf(error)}`;
+    }
+  }
+
+  /** Where the part of a path that is there leads to, and the part that is not there yet. */
+  async #real(path: string): Promise<{ real: string; rest: string }> {
+    let there = path;
+    while (true) {
+      try {
+        return { real: await this.#realPath(there === "" ? "/" : there), rest: path.slice(there.length) };
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound) || there === "") throw error;
+        there = there.slice(0, there.lastIndexOf("/"));
+      }
+    }
+  }
+}
+
+/** The containers that may be there. */
+interface Containers {
+  /** Resolves when the matching containers that exist now are gone, or after a minute. */
+  untilGone(fits: (revision: Revision) => boolean): Promise<void>;
+}
 
 /** What a {@linkcode VolumeHandover} works with. */
 export interface VolumeHandoverParts {
   readonly publisher: Publisher;
-  readonly launcher: Pick<RevisionLauncher, "untilGone">;
+  readonly launcher: Containers;
   readonly trial: Pick<Trial, "run">;
   /** How long what is in flight may take until an instance is stopped all the same, ms. */
   readonly drainTimeout: number;
@@ -148,4 +217,18 @@ function refuse(one: RevisionRecord, other: RevisionRecord): void {
     `${one.name} and ${other.name} would both have the volume ${source}, which only one revision may have at a time; ` +
       "move traffic and tags away from one of them first",
   );
+}
+
+/** The first volume of one that is, or lies in or around, a volume of the other; by its source. */
+export function sharedVolume(a: readonly Volume[], b: readonly Volume[]): string | undefined {
+  return a.find(({ source }) => b.some((other) => isSamePlace(source, other.source)))?.source;
+}
+
+/** Two folders are one place where one of them is in the other: who writes into one would write into the other. */
+function isSamePlace(a: string, b: string): boolean {
+  return a === b || isIn(a, b) || isIn(b, a);
+}
+
+function isIn(inner: string, outer: string): boolean {
+  return outer.startsWith("/") && inner.startsWith(outer.endsWith("/") ? outer : `${outer}/`);
 }

@@ -1,16 +1,16 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { sharedVolume } from "../../../src/deploy/volumes/volume_overlap.ts";
-import { LATEST } from "../../../src/model/traffic.ts";
-import type { Revision } from "../../../src/model/revision.ts";
-import { Activator } from "../../../src/routing/activator.ts";
-import type { InstancePool } from "../../../src/pool/instance_pool.ts";
-import { Router } from "../../../src/routing/router.ts";
-import { InstanceControl } from "../../../src/deploy/instance_control.ts";
-import type { ClessError } from "../../../src/base/errors.ts";
-import { settle } from "../../support/fake_clock.ts";
-import { hostOf, never } from "../../support/kit.ts";
-import { input, newScene } from "../deployer_kit.ts";
+import { sharedVolume } from "../../src/deploy/volumes.ts";
+import { LATEST } from "../../src/model/traffic.ts";
+import type { Revision } from "../../src/model/revision.ts";
+import { Activator } from "../../src/routing/activator.ts";
+import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import { Router } from "../../src/routing/router.ts";
+import { InstanceControl } from "../../src/control/instance_control.ts";
+import type { ClessError } from "../../src/base/errors.ts";
+import { settle } from "../support/fake_clock.ts";
+import { hostOf, never } from "../support/kit.ts";
+import { input, newScene } from "./deployer_kit.ts";
 
 const NAMES = ["a", "b"] as const;
 const SOURCES = ["data", "more", "/srv/data", "/srv/data/a"] as const;

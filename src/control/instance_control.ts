@@ -1,7 +1,7 @@
 import type { Convention } from "../routing/convention.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
-import { NotFound, RevisionFailed } from "../control/deploy_error.ts";
+import { NotFound, RevisionFailed } from "./deploy_error.ts";
 
 /** What an {@linkcode InstanceControl} works with. */
 export interface InstanceControlParts {

@@ -1,10 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { RevisionEnv } from "../../../src/control/secrets/revision_env.ts";
-import { RevisionLauncher } from "../../../src/deploy/volumes/revision_launcher.ts";
-import type { Revision } from "../../../src/model/revision.ts";
-import { FakeClock, settle } from "../../support/fake_clock.ts";
-import { FakeLauncher } from "../../support/fake_launcher.ts";
-import { newRevision } from "../../support/kit.ts";
+import { RevisionEnv } from "../../src/control/runtime_revision.ts";
+import { RevisionLauncher } from "../../src/deploy/revision_launcher.ts";
+import type { Revision } from "../../src/model/revision.ts";
+import { FakeClock, settle } from "../support/fake_clock.ts";
+import { FakeLauncher } from "../support/fake_launcher.ts";
+import { newRevision } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 

@@ -1,10 +1,9 @@
-import type { Revision } from "../../model/revision.ts";
-import { atMost } from "../../base/async.ts";
-import type { Clock } from "../../base/clock.ts";
-import type { Container, Launch, Launcher } from "../../pool/launcher.ts";
-import type { HostPaths } from "./host_paths.ts";
-import type { RevisionEnv } from "../../control/secrets/revision_env.ts";
-import { sharedVolume } from "./volume_overlap.ts";
+import type { Revision } from "../model/revision.ts";
+import { atMost } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Container, Launch, Launcher } from "../pool/launcher.ts";
+import { type HostPaths, sharedVolume } from "./volumes.ts";
+import type { RevisionEnv } from "../control/runtime_revision.ts";
 
 /** How long somebody waits at most for containers to go, ms: an engine that hangs must not hold up everything. */
 const GONE_PATIENCE_MS = 60_000;

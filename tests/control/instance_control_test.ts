@@ -1,11 +1,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { NotFound, RevisionFailed } from "../../src/control/deploy_error.ts";
-import { InstanceControl } from "../../src/deploy/instance_control.ts";
+import { InstanceControl } from "../../src/control/instance_control.ts";
 import { LATEST } from "../../src/model/traffic.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, never, newFront, newKit } from "../support/kit.ts";
-import { AT_ONCE, input, newScene } from "./deployer_kit.ts";
+import { AT_ONCE, input, newScene } from "../deploy/deployer_kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 const tryStart = async (pool: InstancePool, signal: AbortSignal) => (await pool.hold(signal)).lease.release();

@@ -1,5 +1,11 @@
-import type { Clock } from "../../base/clock.ts";
-import type { EventType } from "./event_type.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Revision } from "../model/revision.ts";
+import { CRASH_LOOP, type Failure } from "../pool/crash_loop.ts";
+import type { Instance } from "../pool/instance.ts";
+import { linesOf } from "./deploy_error.ts";
+
+/** Tells whoever wants to know what has happened. It never throws, and `data` never has the value of a variable. */
+export type Emit = (type: EventType, service: string, data: Readonly<Record<string, unknown>>) => void;
 
 const RING_SIZE = 1000;
 const MOST_PENDING = 256;
@@ -178,5 +184,50 @@ class Subscriber implements AsyncIterableIterator<ClessEvent> {
     for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
     this.#parts.signal.removeEventListener("abort", this.#stop);
     this.#parts.leave(this);
+  }
+}
+
+/** What has happened to a service, a revision or an instance. */
+export type EventType =
+  | "service.created"
+  | "service.changed"
+  | "service.deleted"
+  | "revision.pulling"
+  | "revision.starting"
+  | "revision.ready"
+  | "revision.failed"
+  | "revision.deleted"
+  | "traffic.changed"
+  | "instance.starting"
+  | "instance.ready"
+  | "instance.paused"
+  | "instance.draining"
+  | "instance.stopped"
+  | "instance.failed"
+  | "stats";
+
+/** Makes events of what happens to instances. */
+export class InstanceEvents {
+  readonly #log: Pick<EventLog, "emit">;
+
+  constructor(log: Pick<EventLog, "emit">) {
+    this.#log = log;
+  }
+
+  /** Tells of the new state of an instance. */
+  changed({ id, state, coldStartMs, failure, revision }: Instance): void {
+    const reason = state === "failed" || state === "stopped" ? failure : undefined;
+    this.#log.emit(`instance.${state}`, revision.service, {
+      instance: id,
+      revision: revision.name,
+      ...(state === "ready" && coldStartMs !== undefined ? { coldStartMs } : {}),
+      ...(reason === undefined ? {} : { reason }),
+    });
+  }
+
+  /** Tells of a revision that fails again and again; what a deploy has tried tells of itself. */
+  revisionFailed({ name, service }: Revision, { count, output, reason }: Failure): void {
+    if (count < CRASH_LOOP) return;
+    this.#log.emit("revision.failed", service, { revision: name, reason, output: linesOf(output), count });
   }
 }

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { ServiceStates } from "../../src/deploy/service_states.ts";
+import { ServiceStates } from "../../src/control/service_states.ts";
 import { DomainTakenError } from "../../src/control/store.ts";
 import { FakeStore } from "../support/fake_store.ts";
-import { AT_ONCE, input, newScene } from "./deployer_kit.ts";
+import { AT_ONCE, input, newScene } from "../deploy/deployer_kit.ts";
 
 /** The states of a store, as after a start. */
 function statesOf(store: FakeStore): ServiceStates {

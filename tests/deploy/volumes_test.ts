@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { HostPaths } from "../../../src/deploy/volumes/host_paths.ts";
-import { noRead, noWrite } from "../../support/permissions.ts";
+import { HostPaths, sharedVolume } from "../../src/deploy/volumes.ts";
+import { noRead, noWrite } from "../support/permissions.ts";
 
 /** A machine with these folders; one that is a link leads elsewhere. */
 function machine(folders: Record<string, string>) {
@@ -75,4 +75,30 @@ Deno.test({
       await Deno.remove(folder, { recursive: true });
     }
   },
+});
+
+function volumes(...sources: string[]) {
+  return sources.map((source) => ({ source, path: "/data", readOnly: true }));
+}
+
+Deno.test("a volume is shared by its name, and a folder also where one is in the other", () => {
+  const shared: [a: string[], b: string[], source: string | undefined][] = [
+    [["data"], ["data"], "data"],
+    [["data"], ["data2"], undefined],
+    [[], ["data"], undefined],
+    [["a", "b", "c"], ["x", "c", "b"], "b"],
+    [["/srv/a"], ["/srv/a"], "/srv/a"],
+    [["/srv/a"], ["/srv/a/b/c"], "/srv/a"],
+    [["/srv/a/b/c"], ["/srv/a"], "/srv/a/b/c"],
+    [["/srv/a"], ["/srv/ab"], undefined],
+    [["/srv/a"], ["/srv/b"], undefined],
+    [["/"], ["/srv"], "/"],
+    [["/srv"], ["/"], "/srv"],
+    [["srv"], ["/srv"], undefined],
+    [["/"], ["data"], undefined],
+  ];
+  for (const [a, b, source] of shared) {
+    assertEquals(sharedVolume(volumes(...a), volumes(...b)), source, `${a} and ${b}`);
+    assertEquals(sharedVolume(volumes(...b), volumes(...a)) === undefined, source === undefined);
+  }
 });
