@@ -3,7 +3,6 @@ import { parseHostname } from "../model/hostname.ts";
 import type { Revision } from "../model/revision.ts";
 import { ClessError } from "../base/errors.ts";
 import { Activator } from "../routing/activator.ts";
-import { delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { Convention, type ImageIndex } from "../routing/convention.ts";
 import { ExactForwarder } from "../http/exact/forwarder.ts";
@@ -15,6 +14,7 @@ import type { Instance } from "../pool/instance.ts";
 import { InstancePool, type PoolParts } from "../pool/instance_pool.ts";
 import type { Container, Launcher } from "../pool/launcher.ts";
 import { MemoryBudget } from "../fleet/memory_budget.ts";
+import { drain } from "../proxy/drain.ts";
 import { Proxy, type ProxyParts } from "../proxy/proxy.ts";
 import { isWell, probe, untilReady } from "../pool/readiness.ts";
 import { Reconciler } from "../fleet/reconciler.ts";
@@ -168,15 +168,8 @@ export class RequestPath {
   async drain(): Promise<void> {
     const { clock, config } = this.#parts;
     this.reconciler.stop();
-    this.activator.drain();
-    const served = Promise.all(this.servers.map((server) => server.shutdown()));
-    const idle = served.then(() => Promise.all(this.fleet.instances().map((instance) => instance.untilIdle())));
-    const patience = new AbortController();
-    await Promise.race([idle, delay(clock, config.drainTimeout, patience.signal)]);
-    patience.abort();
-    const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
-    for (const pool of this.pools()) pool.refuse(draining);
-    this.#unanswered.abortAll(draining);
+    const { activator, fleet, servers } = this;
+    await drain({ servers, activator, fleet, unanswered: this.#unanswered }, clock, config.drainTimeout);
   }
 
   /** Stops every container. */

@@ -1,0 +1,69 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ClessError } from "../../src/base/errors.ts";
+import { drain } from "../../src/proxy/drain.ts";
+import { UnansweredRequests } from "../../src/http/unanswered_requests.ts";
+import { settle } from "../support/fake_clock.ts";
+import { hostOf, newFront, newKit, started } from "../support/kit.ts";
+
+/** A program with one service, and servers that end when the test says so. */
+function newScene() {
+  const kit = newKit();
+  const front = newFront(kit);
+  front.images.build("app-docker", "sha256:0123456789abcdef");
+  const unanswered = new UnansweredRequests(kit.clock);
+  const shutdown = Promise.withResolvers<void>();
+  const servers = [{ shutdown: () => shutdown.promise }];
+  const drained = drain.bind(null, { servers, activator: front.activator, fleet: kit.fleet, unanswered }, kit.clock);
+  return { kit, front, unanswered, shutdown, drained };
+}
+
+Deno.test("draining ends as soon as all requests in flight are answered and no instance is in use", async () => {
+  const { kit, shutdown, drained } = newScene();
+  const { lease } = await started(kit, kit.newPool(), "http://10.0.0.2:80");
+  let isDone = false;
+  const done = drained(30_000).then(() => isDone = true);
+  shutdown.resolve();
+  await settle();
+  assertEquals(isDone, false); // as with a WebSocket, which is answered and still in use
+  lease.release();
+  await done;
+  assertEquals(kit.clock.timers, 0);
+});
+
+Deno.test("requests that are not answered within the time are refused, also those that wait for an instance", async () => {
+  const { kit, front, unanswered, drained } = newScene();
+  const waiting = front.activator.hold(hostOf("app"), undefined, new AbortController().signal);
+  const refused = assertRejects(() => waiting, ClessError);
+  await kit.launcher.nextLaunch();
+  const pending = unanswered.add(new Request("http://app.localhost/"), 60_000);
+  const done = drained(1000);
+  await kit.clock.advance(999);
+  assertEquals(pending.signal.aborted, false);
+  await kit.clock.advance(1);
+  await done;
+  assertEquals([(await refused).code, (pending.signal.reason as ClessError).code], ["draining", "draining"]);
+});
+
+Deno.test("a request that waits in a pool without an instance is refused too", async () => {
+  const { kit, front, drained } = newScene();
+  (await front.convention.find("app"))!.main().suspend(0);
+  const waiting = front.activator.hold(hostOf("app"), undefined, new AbortController().signal);
+  const refused = assertRejects(() => waiting, ClessError);
+  await settle();
+  const done = drained(1000);
+  await kit.clock.advance(1000);
+  await done;
+  assertEquals((await refused).code, "draining");
+});
+
+Deno.test("requests that come while it drains are refused at once", async () => {
+  const { front, shutdown, drained } = newScene();
+  const done = drained(1000);
+  const { code } = await assertRejects(
+    () => front.activator.hold(hostOf("app"), undefined, new AbortController().signal),
+    ClessError,
+  );
+  assertEquals(code, "draining");
+  shutdown.resolve();
+  await done;
+});
