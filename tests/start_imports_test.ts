@@ -38,13 +38,14 @@ Deno.test({
   ignore: noRead,
   fn: async () => {
     const sources = await readSources();
-    for (const entry of ["main.ts", "src/cli/serve.ts"]) {
+    for (const entry of ["main.ts", "src/compose.ts"]) {
       const packages = packagesOf(entry, sources);
       assertEquals(
         [...LATE, ...WITH_THEM].flatMap((name) => packages.has(name) ? [`${packages.get(name)} -> ${name}`] : []),
         [],
       );
     }
+    assert(!importsAtOnce(sources["src/cli/serve.ts"]!).includes("../compose.ts"), "other verbs load what serves");
     const later = ["src/admin/app.ts", "src/admin/metrics/figures.ts", "src/deploy/config_file.ts"];
     const packages = later.flatMap((entry) => [...packagesOf(entry, sources).keys()]);
     for (const name of LATE) assert(packages.includes(name), name);

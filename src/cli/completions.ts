@@ -1,61 +1,234 @@
 import { UsageError } from "../base/errors.ts";
-import { bashScript } from "./completions/bash.ts";
-import { fishScript } from "./completions/fish.ts";
-import { zshScript } from "./completions/zsh.ts";
-import { parseFlags } from "./flags.ts";
-import { verbHelp } from "./help.ts";
+import { COMMON, type Flag } from "./flags.ts";
 import type { Verb } from "./verb.ts";
 
-const SCRIPTS: Readonly<Record<string, (verbs: readonly Verb[]) => string>> = {
+/** What a shell needs to know about a verb. */
+interface VerbWords {
+  readonly name: string;
+  readonly summary: string;
+  readonly flags: readonly Flag[];
+  /** All flags as they are written. */
+  readonly written: readonly string[];
+  /** Those that are followed by a value, */
+  readonly valued: readonly string[];
+  /** by a file, */
+  readonly files: readonly string[];
+  /** and by a folder. */
+  readonly folders: readonly string[];
+  /** The words that the first argument may be. */
+  readonly words: readonly string[];
+  /** Which arguments are names of services. */
+  readonly services: "none" | "first" | "all";
+}
+
+/** Writes the script of each shell. */
+const SCRIPTS: Readonly<Record<string, (verbs: readonly VerbWords[]) => string>> = {
   bash: bashScript,
   zsh: zshScript,
   fish: fishScript,
 };
+const SHELLS = Object.keys(SCRIPTS).join("|");
 
-const TEXT = {
-  name: "completions",
-  group: "Keep",
-  summary: "Print what lets a shell complete verbs, flags and names of services",
-};
-
-/**
- * `cless completions`: prints a script for a shell.
- *
- * @param verbs All verbs, this one too.
- */
-export function completions(verbs: () => readonly Verb[]): Verb {
-  const shells = Object.keys(SCRIPTS);
-  return {
-    ...TEXT,
-    usage: shells.join("|"),
+/** `cless completions`: prints a script for a shell. @param others All other verbs. */
+export function completionsOf(others: readonly Verb[]): Verb {
+  const completions: Verb = {
+    name: "completions",
+    group: "Keep",
+    summary: "Print a script that lets a shell complete verbs, flags and names of services",
+    args: [SHELLS],
     flags: [],
-    words: shells,
-    run: (args) => {
-      const { given, rest: [shell, surplus] } = parseFlags(args, []);
-      if (given.get("help") === true) {
-        console.log(verbHelp({
-          ...TEXT,
-          args: [shells.join("|")],
-          flags: [],
-          notes: ["Names of services are asked for as `cless services` does, with the same variables."],
-          example: [
-            "source <(cless completions bash)",
-            "cless completions zsh > ~/.zfunc/_cless",
-            "cless completions fish > ~/.config/fish/completions/cless.fish",
-          ],
-        }));
-        return Promise.resolve(0);
-      }
-      const script = shell !== undefined && Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
+    notes: ["The script asks `cless services` for the names of services, with the same environment variables."],
+    example: [
+      "source <(cless completions bash)",
+      "cless completions zsh > ~/.zfunc/_cless",
+      "cless completions fish > ~/.config/fish/completions/cless.fish",
+    ],
+    run: ({ args: [shell = ""] }) => {
+      const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
       if (script === undefined) {
-        const what = shell === undefined ? "needs a shell" : `does not know the shell "${shell}"`;
-        throw new UsageError(`completions ${what}: cless completions ${shells.join("|")}`);
+        throw new UsageError(`completions does not know the shell "${shell}": cless completions ${SHELLS}`);
       }
-      if (surplus !== undefined) {
-        throw new UsageError(`completions takes no argument "${surplus}"; see cless completions --help`);
-      }
-      console.log(script(verbs()));
-      return Promise.resolve(0);
+      console.log(script([...others, completions].map(wordsOf)));
+      return Promise.resolve();
     },
   };
+  return completions;
+}
+
+function wordsOf({ name, summary, flags: own, args: [first = ""] }: Verb): VerbWords {
+  const flags = [...own, ...COMMON];
+  const spellings = ({ name, short }: Flag) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])];
+  const followedBy = (value: RegExp) => flags.filter((flag) => value.test(flag.value ?? "")).flatMap(spellings);
+  return {
+    ...{ name, summary, flags },
+    written: flags.flatMap((flag) => [
+      `--${flag.name}`,
+      ...(flag.value === undefined && flag.default === "on" ? [`--no-${flag.name}`] : []),
+    ]),
+    valued: followedBy(/./),
+    files: followedBy(/^FILE$/),
+    folders: followedBy(/^DIR$/),
+    words: first.includes("|") ? first.replaceAll(/[[\]]/g, "").split("|") : [],
+    services: first === "NAME" ? "first" : first === "[NAME…]" ? "all" : "none",
+  };
+}
+
+/** A text as one word of bash and zsh. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function bashScript(verbs: readonly VerbWords[]): string {
+  const cases = verbs.map(({ name, written, valued, files, folders, words, services }) =>
+    [
+      `    ${name})`,
+      `      flags=${quoted(written.join(" "))}`,
+      `      valued=${quoted(valued.join(" "))}`,
+      `      files=${quoted(files.join(" "))}`,
+      `      folders=${quoted(folders.join(" "))}`,
+      `      words=${quoted(words.join(" "))}`,
+      `      services=${services}`,
+      `      ;;`,
+    ].join("\n")
+  );
+  return `# Completions of cless for bash. To load them: source <(cless completions bash)
+_cless() {
+  local current=\${COMP_WORDS[COMP_CWORD]} verb=\${COMP_WORDS[1]}
+  local flags='' valued='' files='' folders='' words='' services=none
+  local position=0 flag='' word at
+  COMPREPLY=()
+  if ((COMP_CWORD == 1)) && [[ $current != -* ]]; then
+    COMPREPLY=($(compgen -W ${quoted(verbs.map(({ name }) => name).join(" "))} -- "$current"))
+    return
+  fi
+  [[ $verb == -* ]] && verb=serve
+  case $verb in
+${cases.join("\n")}
+  esac
+  for ((at = 2; at < COMP_CWORD; at++)); do
+    word=\${COMP_WORDS[at]}
+    if [[ $flag ]]; then
+      flag=''
+    elif [[ " $valued " == *" $word "* ]]; then
+      flag=$word
+    elif [[ $word != -* ]]; then
+      ((position++))
+    fi
+  done
+  if [[ $flag ]]; then
+    if [[ " $files " == *" $flag "* ]]; then
+      compopt -o filenames 2>/dev/null
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    elif [[ " $folders " == *" $flag "* ]]; then
+      compopt -o filenames 2>/dev/null
+      mapfile -t COMPREPLY < <(compgen -d -- "$current")
+    fi
+  elif [[ $current == -* ]]; then
+    COMPREPLY=($(compgen -W "$flags" -- "$current"))
+  elif ((position == 0)) && [[ $words ]]; then
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+  elif [[ $services == all ]] || { ((position == 0)) && [[ $services == first ]]; }; then
+    COMPREPLY=($(compgen -W "$("$1" services --quiet 2>/dev/null)" -- "$current"))
+  fi
+}
+complete -F _cless cless`;
+}
+
+function zshScript(verbs: readonly VerbWords[]): string {
+  const described = (name: string, text: string) => quoted(`${name.replaceAll(":", "\\:")}:${text}`);
+  const cases = verbs.map(({ name, flags, valued, files, folders, words, services }) =>
+    [
+      `    ${name})`,
+      `      flags=(${flags.map((flag) => described(`--${flag.name}`, flag.help)).join(" ")})`,
+      `      valued=(${valued.join(" ")})`,
+      `      files=(${files.join(" ")})`,
+      `      folders=(${folders.join(" ")})`,
+      `      names=(${words.join(" ")})`,
+      `      services=${services}`,
+      `      ;;`,
+    ].join("\n")
+  );
+  return `#compdef cless
+# Completions of cless for zsh. To load them: source <(cless completions zsh), after compinit
+_cless() {
+  local -a verbs flags valued files folders names
+  local verb=$words[2] services=none flag='' word
+  local -i position=0 at
+  verbs=(${verbs.map(({ name, summary }) => described(name, summary)).join(" ")})
+  if ((CURRENT == 2)) && [[ $words[2] != -* ]]; then
+    _describe -t verbs verb verbs
+    return
+  fi
+  [[ $verb == -* ]] && verb=serve
+  case $verb in
+${cases.join("\n")}
+  esac
+  for ((at = 3; at < CURRENT; at++)); do
+    word=$words[at]
+    if [[ -n $flag ]]; then
+      flag=''
+    elif ((\${valued[(Ie)$word]})); then
+      flag=$word
+    elif [[ $word != -* ]]; then
+      position+=1
+    fi
+  done
+  if [[ -n $flag ]]; then
+    if ((\${files[(Ie)$flag]})); then
+      _files
+    elif ((\${folders[(Ie)$flag]})); then
+      _files -/
+    fi
+  elif [[ $words[CURRENT] == -* ]]; then
+    _describe -o -t flags flag flags
+  elif ((position == 0 && $#names)); then
+    compadd -a names
+  elif [[ $services == all || ($services == first && $position == 0) ]]; then
+    compadd -- \${(f)"$($words[1] services --quiet 2>/dev/null)"}
+  fi
+}
+if [[ $funcstack[1] == _cless ]]; then
+  _cless "$@"
+else
+  compdef _cless cless
+fi`;
+}
+
+function fishScript(verbs: readonly VerbWords[]): string {
+  const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+  const flagWords = ({ name, short, value }: Flag, { files, folders }: VerbWords) => {
+    const names = `-l ${name}${short === undefined ? "" : ` -s ${short}`}`;
+    if (value === undefined) return names;
+    if (files.includes(`--${name}`)) return `${names} -r -F`;
+    return folders.includes(`--${name}`) ? `${names} -x -a '(__fish_complete_directories)'` : `${names} -x`;
+  };
+  const linesOf = (verb: VerbWords) => {
+    const anywhere = `complete -c cless -n '__cless_verb ${verb.name}'`;
+    const first = `complete -c cless -n '__cless_first ${verb.name}'`;
+    return [
+      ...verb.flags.map((flag) => `${anywhere} ${flagWords(flag, verb)} -d ${quoted(flag.help)}`),
+      ...(verb.words.length > 0 ? [`${first} -a ${quoted(verb.words.join(" "))}`] : []),
+      ...(verb.services === "first" ? [`${first} -a '(__cless_services)'`] : []),
+      ...(verb.services === "all" ? [`${anywhere} -a '(__cless_services)'`] : []),
+    ];
+  };
+  return [
+    "# Completions of cless for fish. To load them: cless completions fish | source",
+    "function __cless_services",
+    "  cless services --quiet 2>/dev/null",
+    "end",
+    "function __cless_alone",
+    "  test (count (commandline -opc)) -eq 1",
+    "end",
+    "function __cless_verb",
+    "  set -l words (commandline -opc)",
+    '  test (count $words) -ge 2; and test "$words[2]" = "$argv[1]"',
+    "end",
+    "function __cless_first",
+    "  test (count (commandline -opc)) -eq 2; and __cless_verb $argv",
+    "end",
+    "complete -c cless -f",
+    ...verbs.map(({ name, summary }) => `complete -c cless -n __cless_alone -a ${name} -d ${quoted(summary)}`),
+    ...verbs.flatMap(linesOf),
+  ].join("\n");
 }

@@ -11,7 +11,7 @@ import { INTERRUPTED, untilInterrupted } from "./interrupt.ts";
 import { previewLine } from "./output/preview.ts";
 import { stderrScreen } from "./output/screen.ts";
 import { saidTraffic, tagUrl } from "./output/traffic_text.ts";
-import { type Call, clientVerb, JSON_FLAG, parseWhole, printJson } from "./verb.ts";
+import { type Call, clientVerb, JSON_FLAG, printJson } from "./verb.ts";
 
 const REVISION = "New revision";
 /** `cless deploy`: makes a service, or a new revision of one. */
@@ -51,7 +51,7 @@ export const deploy = clientVerb({
   run: async (call) => {
     const name = call.args[0]!;
     const change = await readChange(call);
-    const [traffic] = call.read("traffic", parseWhole);
+    const traffic = call.whole("traffic");
     const tag = call.text("tag");
     const request = { ...(traffic === undefined ? {} : { traffic }), ...(tag === undefined ? {} : { tag }) };
     const put: Put = (query, signal) =>

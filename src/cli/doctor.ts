@@ -1,41 +1,44 @@
-import { type Config, readConfig, systemSurroundings } from "../base/config.ts";
+import { type Config, readConfig } from "../base/config.ts";
 import { isDataDirInUse } from "../control/data_dir.ts";
 import { checkDisk, checkLeftovers, checkReach, checkSocket, type Finding } from "../docker/checks.ts";
 import { DockerCommand } from "../docker/command.ts";
 import { findEngine } from "../docker/engine.ts";
 import { readProc } from "../docker/machine.ts";
 import { type Endpoint, formatEndpoint } from "../model/endpoint.ts";
-import { messageOf, plainMessageOf, UsageError } from "../base/errors.ts";
-import { parseFlags } from "./flags.ts";
-import { doctorHelp } from "./help.ts";
-import { portHolder } from "./port_holder.ts";
-import { DOCTOR_FLAGS } from "./serve_flags.ts";
+import { messageOf, plainMessageOf } from "../base/errors.ts";
+import { portHolder, serve } from "./serve.ts";
+import { printJson, type Verb } from "./verb.ts";
 
-const ENGINE_PATIENCE_MS = 10_000;
-const LEAST_FILES = 1024;
+const ENGINE_TIMEOUT_MS = 10_000;
+/** Fewer open files than that are a failure, */
+const MIN_FILES = 1024;
+/** and fewer than that a warning. */
 const ENOUGH_FILES = 8192;
 const GIB = 1024 ** 3;
-/** Below that hardly anything would ever stay paused, bytes. */
-const LEAST_BUDGET = GIB / 4;
+/** With a smaller memory budget hardly any instance could stay paused. */
+const MIN_BUDGET_BYTES = GIB / 4;
 
 /** `cless doctor`: finds out what would keep `cless serve` with the same flags from working, and says what to do. */
-export async function doctor(args: readonly string[]): Promise<number> {
-  const { given, rest } = parseFlags(args, DOCTOR_FLAGS);
-  if (given.get("help") === true) {
-    console.log(doctorHelp());
-    return 0;
-  }
-  if (rest.length > 0) throw new UsageError(`doctor takes no argument "${rest[0]}"; see cless doctor --help`);
-  const surroundings = systemSurroundings();
-  const findings = await examine(readConfig(given, surroundings), surroundings.memory());
-  console.log(given.get("json") === true ? JSON.stringify(findings, null, 2) : findings.map(show).join("\n"));
-  return findings.some(({ state }) => state === "failed") ? 1 : 0;
-}
+export const doctor: Verb = {
+  name: "doctor",
+  group: "Run",
+  summary: "Find out what would keep serve with the same flags from working, and what to do",
+  args: [],
+  flags: [...serve.flags, { name: "json", help: "Print the findings as JSON" }],
+  notes: ["Exit code 1 if something would not work."],
+  example: ["sudo cless doctor", "cless doctor --listen 127.0.0.1:8080 --json"],
+  run: async (call) => {
+    const findings = await examine(readConfig(call.flags, call.surroundings), call.surroundings.memory());
+    if (call.on("json")) printJson(findings);
+    else console.log(findings.map(findingText).join("\n"));
+    return findings.some(({ state }) => state === "failed") ? 1 : 0;
+  },
+};
 
-/** @param memory How much the machine has, bytes; `Infinity` where it does not tell. */
-async function examine(config: Config, memory: number): Promise<Finding[]> {
+/** @param memoryBytes The machine's memory; `Infinity` if it is not known. */
+async function examine(config: Config, memoryBytes: number): Promise<Finding[]> {
   const docker = new DockerCommand(config.docker);
-  const engine = await findEngine(docker, { timeout: ENGINE_PATIENCE_MS }).then(
+  const engine = await findEngine(docker, { timeout: ENGINE_TIMEOUT_MS }).then(
     ({ version }): Finding => ({ check: "engine", state: "ok", fact: `Docker ${version} answers` }),
     (error): Finding => {
       const [fact, remedy] = messageOf(error).split(/; (?=[^;]*$)/);
@@ -54,7 +57,7 @@ async function examine(config: Config, memory: number): Promise<Finding[]> {
     await checkDataDir(config.dataDir, inUse),
     ...await Promise.all([...config.listen, config.admin].map((endpoint) => checkPort(endpoint, inUse))),
     await checkFiles(),
-    checkMemory(config.memoryBudget, memory),
+    checkMemory(config.memoryBudget, memoryBytes),
     ...withEngine.flat(),
   ];
 }
@@ -71,7 +74,7 @@ async function checkDataDir(path: string, inUse: boolean): Promise<Finding> {
   const check = "data-dir";
   if (inUse) return { check, state: "ok", fact: `${path} is in use by a running cless` };
   try {
-    // The folder itself may not be there yet: then what counts is the nearest one that is.
+    // If the folder does not exist yet, the nearest existing folder above it counts.
     let folder = path;
     while (!await Deno.stat(folder).then((info) => info.isDirectory || failAs("is not a folder"), ifMissing)) {
       folder = folder.replace(/\/?[^/]*\/*$/, "") || (path.startsWith("/") ? "/" : ".");
@@ -102,17 +105,13 @@ async function checkPort(endpoint: Endpoint, inUse: boolean): Promise<Finding> {
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) {
       const holder = await portHolder(endpoint.port);
-      // The cless that has the data-dir may well be the one that has the port.
+      // The cless that has the data-dir is probably the one that has the port.
       if (inUse && (holder === undefined || /^(cless|deno)\b/.test(holder))) {
         return { check, state: "ok", fact: `${where} is in use by a running cless` };
       }
       const fact = `${where} is in use${holder === undefined ? "" : ` by ${holder}`}`;
-      return {
-        check,
-        state: "failed",
-        fact,
-        remedy: "stop that program, or choose another port with --listen or --admin",
-      };
+      const remedy = "stop that program, or choose another port with --listen or --admin";
+      return { check, state: "failed", fact, remedy };
     }
     if (error instanceof Deno.errors.PermissionDenied) {
       const remedy = "run cless with sudo, or choose a port from 1024 on with --listen";
@@ -122,30 +121,34 @@ async function checkPort(endpoint: Endpoint, inUse: boolean): Promise<Finding> {
   }
 }
 
-/** The limit on open files, which every connection counts against: proc_pid_limits(5). */
+/** Every connection is an open file; their limit is in proc_pid_limits(5). */
 async function checkFiles(): Promise<Finding> {
   const check = "files";
   const limits = await readProc(`/proc/${Deno.pid}/limits`);
   const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
-  if (soft === undefined) return { check, state: "ok", fact: "this system does not tell the limit on open files" };
+  if (soft === undefined) return { check, state: "ok", fact: "the limit on open files is not known on this system" };
   const fact = `${soft} files may be open at once`;
   const remedy = "raise the limit, for example with: ulimit -n 65536";
-  if (Number(soft) < LEAST_FILES) return { check, state: "failed", fact, remedy };
+  if (Number(soft) < MIN_FILES) return { check, state: "failed", fact, remedy };
   return Number(soft) < ENOUGH_FILES ? { check, state: "warning", fact, remedy } : { check, state: "ok", fact };
 }
 
-/** Whether paused instances make room before the machine has none. */
-function checkMemory(budget: number, memory: number): Finding {
+/** Checks that paused instances are stopped before the machine runs out of memory. */
+function checkMemory(budgetBytes: number, memoryBytes: number): Finding {
   const check = "memory";
   const remedy = "choose another one with --memory-budget";
   const size = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
-  if (budget === Infinity) return { check, state: "ok", fact: "paused instances are kept, whatever memory they use" };
-  const fact = `where instances use more than ${size(budget)}, paused ones are stopped early`;
-  if (budget > memory) return { check, state: "warning", fact: `${fact}; this machine has ${size(memory)}`, remedy };
-  return budget < LEAST_BUDGET ? { check, state: "warning", fact, remedy } : { check, state: "ok", fact };
+  if (budgetBytes === Infinity) {
+    return { check, state: "ok", fact: "paused instances are kept, however much memory they use" };
+  }
+  const fact = `if instances use more than ${size(budgetBytes)}, paused ones are stopped early`;
+  if (budgetBytes > memoryBytes) {
+    return { check, state: "warning", fact: `${fact}; this machine has ${size(memoryBytes)}`, remedy };
+  }
+  return budgetBytes < MIN_BUDGET_BYTES ? { check, state: "warning", fact, remedy } : { check, state: "ok", fact };
 }
 
-function show({ check, state, fact, remedy }: Finding): string {
+function findingText({ check, state, fact, remedy }: Finding): string {
   const mark = { ok: "ok  ", warning: "warn", failed: "FAIL" }[state];
   return `${mark}  ${check.padEnd(10)}  ${fact}` + (remedy === undefined ? "" : `\n${" ".repeat(18)}-> ${remedy}`);
 }

@@ -1,24 +1,30 @@
 import { parseArgs } from "@std/cli/parse-args";
+import { closestString } from "@std/text/closest-string";
+import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import type { GivenFlags } from "../base/config.ts";
 import { UsageError } from "../base/errors.ts";
-import { didYouMean } from "./did_you_mean.ts";
 
-/** One flag of a verb, as `--help` shows it and as {@linkcode parseFlags} accepts it. */
+/** A flag of a verb, as {@linkcode parseFlags} accepts it and `--help` shows it. */
 export interface Flag {
   /** Without the leading hyphens. */
   readonly name: string;
-  /** One letter that stands for it behind a single hyphen. */
+  /** One letter that may be written for the name, after a single hyphen. */
   readonly short?: string;
-  /** What stands for the value in `--help`; a flag without one is a switch, `--name` or `--no-name`. */
+  /** The placeholder of its value in `--help`; a flag without one is a switch, `--name` or `--no-name`. */
   readonly value?: string;
   /** Whether it may be given several times. */
   readonly repeatable?: boolean;
-  /** What `--help` says of it. */
+  /** What `--help` says about it. */
   readonly help: string;
   /** The default as `--help` shows it. */
   readonly default?: string;
-  /** The heading of `--help` that it stands under. */
+  /** The heading of `--help` that lists it. */
   readonly group?: string;
+}
+
+/** Flags that `--help` lists under one heading. */
+export function inGroup(group: string, flags: readonly Flag[]): Flag[] {
+  return flags.map((flag) => ({ ...flag, group }));
 }
 
 /** Flags that every verb has. */
@@ -27,8 +33,8 @@ export const COMMON: readonly Flag[] = [{ name: "help", short: "h", help: "Show 
 /**
  * Reads the arguments of a verb.
  *
- * @returns The flags that were given, by name, and the arguments that are none.
- * @throws {UsageError} For an unknown flag, a flag without its value, or a single-valued flag that is given twice.
+ * @returns The given flags by name, and the arguments that are no flags.
+ * @throws {UsageError} For an unknown flag, a flag without its value, or a flag that is given twice but is not repeatable.
  */
 export function parseFlags(args: readonly string[], flags: readonly Flag[]): { given: GivenFlags; rest: string[] } {
   const all = [...flags, ...COMMON];
@@ -42,13 +48,13 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
     negatable: switches,
     unknown(arg, key) {
       if (key === undefined) {
-        rest.push(arg); // the parser itself would make a number of `007`
+        rest.push(arg); // the parser itself would turn `007` into a number
         return false;
       }
       if (switches.includes(key.replace(/^no-/, ""))) return true;
       const name = arg.replace(/=.*$/s, "");
       const nearest = didYouMean(name.replace(/^-+(?:no-)?/, ""), [...valued, ...switches], (near) => `--${near}`);
-      throw new UsageError(`unknown flag ${name}${nearest || "; --help shows those that there are"}`);
+      throw new UsageError(`unknown flag ${name}${nearest || "; --help shows the flags"}`);
     },
   });
   const given = new Map<string, readonly string[] | boolean>();
@@ -60,9 +66,7 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
       continue;
     }
     const texts = values.map(String);
-    if (texts.some((text) => text === "")) {
-      throw new UsageError(`--${flag.name} needs a value: --${flag.name} ${flag.value}`);
-    }
+    if (texts.includes("")) throw new UsageError(valueMissing(flag));
     if (texts.length > 1 && !flag.repeatable) throw new UsageError(`--${flag.name} was given ${texts.length} times`);
     given.set(flag.name, texts);
   }
@@ -70,33 +74,39 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
 }
 
 /**
- * Writes `--flag value` as `--flag=value`, so that a value that begins with a hyphen is still that flag's, and a letter as
- * the name that it stands for.
+ * Rewrites `--flag value` as `--flag=value`, so that a value may begin with one hyphen, and letters as the names that they
+ * stand for.
  *
- * @throws {UsageError} For a switch with a value.
+ * @throws {UsageError} For a switch with a value and a flag without one.
  */
 function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
-  const isNamed = (arg: string, flag: Flag) => arg === `--${flag.name}` || arg === `-${flag.short}`;
   const normal: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const letters = spelledOut(args[at]!, flags);
     const arg = letters.pop()!;
     normal.push(...letters);
     if (arg === "--") return [...normal, ...args.slice(at)];
-    const next = args[at + 1];
     const switched = /^--(?:no-)?([^=]+)=/.exec(arg)?.[1];
     if (flags.some(({ name, value }) => name === switched && value === undefined)) {
       throw new UsageError(`--${switched} takes no value; write --${switched} or --no-${switched}`);
     }
-    const flag = flags.find((flag) => isNamed(arg, flag));
-    if (flag?.value !== undefined && next !== undefined && !next.startsWith("--")) {
-      normal.push(`--${flag.name}=${next}`);
-      at++;
-    } else {
+    const flag = flags.find(({ name, short }) => arg === `--${name}` || arg === `-${short}`);
+    if (flag?.value === undefined) {
       normal.push(flag === undefined ? arg : `--${flag.name}`);
+      continue;
     }
+    const next = args[++at];
+    if (next === undefined || next.startsWith("--")) throw new UsageError(valueMissing(flag, next));
+    normal.push(`--${flag.name}=${next}`);
   }
   return normal;
+}
+
+/** @param next The argument after the flag, which could be its value or another flag. */
+function valueMissing({ name, value }: Flag, next = "--"): string {
+  const meant = next.replace(/=.*$/s, "=…"); // it may be a secret
+  return `--${name} needs a value: --${name} ${value}` +
+    (next === "--" ? "" : `; if ${meant} is the value, write --${name}=${meant}`);
 }
 
 /** Several letters behind one hyphen, `-ft`, and a letter with its value, `-n20`, as the flags that they stand for. */
@@ -110,4 +120,16 @@ function spelledOut(arg: string, flags: readonly Flag[]): string[] {
     flags.some(({ name, short }) => other === `-${short}` || other.startsWith(`--${name}`))
   );
   return known ? [`--${flag.name}`, ...others] : [arg];
+}
+
+/**
+ * Suggests the nearest known word: `; did you mean "serve"?`.
+ *
+ * @param show Writes the word.
+ * @returns An empty text if no word is near.
+ */
+export function didYouMean(word: string, known: readonly string[], show = (near: string) => `"${near}"`): string {
+  const near = closestString(word, known);
+  const most = Math.max(1, Math.floor(Math.max(word.length, near.length) / 3));
+  return levenshteinDistance(word, near) <= most ? `; did you mean ${show(near)}?` : "";
 }

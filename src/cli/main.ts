@@ -1,36 +1,22 @@
 import { ManifestError } from "../control/schema/invalid.ts";
 import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
-import { ApiError } from "./client.ts";
-import { didYouMean } from "./did_you_mean.ts";
-import { topHelp } from "./help.ts";
-import { plainText } from "./output/table.ts";
-import { serveVerb } from "./serve_verb.ts";
-import type { Verb } from "./verb.ts";
 import { VERSION } from "../base/version.ts";
+import { ApiError } from "./client.ts";
+import { didYouMean, parseFlags } from "./flags.ts";
+import { topHelp, verbHelp } from "./help.ts";
+import { plainText } from "./output/table.ts";
+import { serve } from "./serve.ts";
+import { Call, type Verb } from "./verb.ts";
 
 /**
  * Runs the program.
  *
  * @param args The command line without the program's name.
- * @returns The exit code: 0 done, 1 it failed, 2 the command line was wrong.
+ * @returns The exit code: 0 done, 1 failed, 2 wrong command line.
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const [first, ...rest] = args;
   try {
-    if (first === "--version" || first === "-V" || first === "version") {
-      console.log(`cless ${VERSION}`);
-      return 0;
-    }
-    if (first === "--help" || first === "-h" || (first === "help" && rest[0] === undefined)) {
-      console.log(topHelp(await allVerbs()));
-      return 0;
-    }
-    if (first === undefined || first.startsWith("-")) return await serveVerb.run(args);
-    if (first === serveVerb.name) return await serveVerb.run(rest);
-    const verbs = await allVerbs();
-    return first === "help"
-      ? await verbNamed(rest[0]!, verbs).run(["--help"])
-      : await verbNamed(first, verbs).run(rest);
+    return await runProgram(args);
   } catch (error) {
     if (error instanceof UsageError || error instanceof OperatorError || error instanceof ManifestError) {
       console.error(`cless: ${messageOf(error)}`);
@@ -42,10 +28,46 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** What they need is much, and for serving it is of no use. */
-async function allVerbs(): Promise<readonly Verb[]> {
-  const { VERBS } = await import("./verbs.ts");
-  return VERBS;
+async function runProgram(args: readonly string[]): Promise<number> {
+  const [first, ...rest] = args;
+  if (first === "--version" || first === "-V" || first === "version") {
+    console.log(`cless ${VERSION}`);
+    return 0;
+  }
+  const isHelp = first === "--help" || first === "-h" || first === "help";
+  if (first === undefined || (first.startsWith("-") && !isHelp)) return await runVerb(serve, args);
+  if (first === serve.name) return await runVerb(serve, rest);
+  const { VERBS } = await import("./verbs.ts"); // with packages that serving does not need
+  const [named] = first === "help" ? rest : [];
+  if (isHelp && named === undefined) {
+    console.log(topHelp(VERBS, serve));
+    return 0;
+  }
+  return named === undefined
+    ? await runVerb(verbNamed(first, VERBS), rest)
+    : await runVerb(verbNamed(named, VERBS), ["--help"]);
+}
+
+async function runVerb(verb: Verb, args: readonly string[]): Promise<number> {
+  const { given, rest } = parseFlags(args, verb.flags);
+  if (given.get("help") === true) {
+    console.log(verbHelp(verb));
+    return 0;
+  }
+  checkArguments(verb, rest);
+  using call = new Call(rest, given);
+  return await verb.run(call) ?? 0;
+}
+
+function checkArguments({ name, args }: Verb, given: readonly string[]): void {
+  const missing = args[given.length];
+  if (missing !== undefined && !missing.startsWith("[")) {
+    throw new UsageError(`${name} needs ${missing.replace("…", "")}: cless ${name} ${args.join(" ")}`);
+  }
+  const surplus = given[args.length];
+  if (surplus !== undefined && !args.at(-1)?.includes("…")) {
+    throw new UsageError(`${name} takes no argument "${surplus}"; see cless ${name} --help`);
+  }
 }
 
 function verbNamed(name: string, verbs: readonly Verb[]): Verb {

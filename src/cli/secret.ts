@@ -10,7 +10,6 @@ export const secret = clientVerb({
   group: "Change",
   summary: "Set or delete a secret that services may get as a variable",
   args: ["set|delete", "NAME"],
-  words: Object.keys(ACTIONS),
   flags: [
     { name: "force", help: "With delete: also where a revision uses it, which could not start any more" },
     QUIET_FLAG,

@@ -1,60 +1,183 @@
-import { Cless } from "../compose.ts";
-import { type Config, readConfig, systemSurroundings } from "../base/config.ts";
-import { formatEndpoint } from "../model/endpoint.ts";
-import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
-import { configureLogging, logger } from "../base/log.ts";
 import { atMost } from "../base/async.ts";
 import { systemClock } from "../base/clock.ts";
-import { ListenError } from "../http/server.ts";
-import { parseFlags } from "./flags.ts";
-import { serveHelp } from "./help.ts";
-import { portHolder } from "./port_holder.ts";
-import { SERVE_FLAGS } from "./serve_flags.ts";
+import { type Config, readConfig } from "../base/config.ts";
+import { messageOf, OperatorError } from "../base/errors.ts";
+import { configureLogging, logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
+import type { Cless } from "../compose.ts";
+import { formatEndpoint } from "../model/endpoint.ts";
+import { type Flag, inGroup } from "./flags.ts";
+import type { Call, Verb } from "./verb.ts";
 
 const log = logger("serve");
-const EARLY_PATIENCE_MS = 10_000;
+/** How long a start that was interrupted may take to stop: an engine that hangs must not keep the program from ending. */
+const EARLY_STOP_MS = 10_000;
 
-/** `cless serve`: serves requests until it is told to stop. */
-export async function serve(args: readonly string[]): Promise<number> {
-  const { given, rest } = parseFlags(args, SERVE_FLAGS);
-  if (given.get("help") === true) {
-    console.log(serveHelp());
-    return 0;
-  }
-  if (rest.length > 0) throw new UsageError(`serve takes no argument "${rest[0]}"; see cless serve --help`);
-  const surroundings = systemSurroundings();
-  const config = readConfig(given, surroundings);
-  const colour = surroundings.terminal && !surroundings.env("NO_COLOR");
-  configureLogging({ format: config.logFormat, level: config.logLevel, colour });
+/** The flags of `cless serve`, in the order of its help. */
+const FLAGS: readonly Flag[] = [
+  ...inGroup("Addresses", [
+    {
+      name: "listen",
+      value: "HOST:PORT",
+      default: "0.0.0.0:80",
+      repeatable: true,
+      help: "Where requests for services come in",
+    },
+    {
+      name: "admin",
+      value: "HOST:PORT",
+      default: "127.0.0.1:1323",
+      help: "Where the admin API answers; on the proxy it is also the host admin.localhost",
+    },
+    {
+      name: "admin-public",
+      help: "Answer on the admin hosts of the proxy for everybody, not only for this machine and trusted proxies",
+    },
+    {
+      name: "domain",
+      value: "NAME",
+      default: "cless.cloud",
+      help: "Names the host admin.NAME, and is used in printed URLs; services answer under any domain",
+    },
+    {
+      name: "trusted-proxy",
+      value: "CIDR",
+      repeatable: true,
+      help: "Whose X-Forwarded-* and Forwarded are believed; everybody else's are replaced",
+    },
+  ]),
+  ...inGroup("Services", [
+    {
+      name: "config",
+      value: "FILE",
+      help: "A YAML file that declares services; read at the start and again on SIGHUP",
+    },
+    { name: "convention", default: "on", help: "Let the hostname label L mean the local image L-docker, port 8080" },
+  ]),
+  ...inGroup("Limits", [
+    { name: "start-timeout", value: "TIME", default: "30s", help: "From the start of a container to its first answer" },
+    {
+      name: "request-timeout",
+      value: "TIME",
+      default: "5m",
+      help: "From a request's arrival to the answer's headers; stands still while an upload moves",
+    },
+    {
+      name: "pause-after",
+      value: "TIME",
+      default: "60s",
+      help: "How long an instance may be idle before it is paused: it keeps its memory and uses no processor",
+    },
+    {
+      name: "stop-after",
+      value: "TIME",
+      default: "10m",
+      help: "How long an instance may be idle before it is stopped",
+    },
+    {
+      name: "memory-budget",
+      value: "SIZE",
+      default: "half of the machine's memory",
+      help: "If all instances use more, paused ones are stopped early, the longest idle first; 0 for no limit",
+    },
+    {
+      name: "drain-timeout",
+      value: "TIME",
+      default: "30s",
+      help: "What a request in flight gets to finish, on exit and when its container is replaced",
+    },
+    {
+      name: "max-pending",
+      value: "N",
+      default: "2000",
+      help: "How many requests may wait for the start of one service",
+    },
+  ]),
+  ...inGroup("Containers", [
+    {
+      name: "data-dir",
+      value: "DIR",
+      default: "/var/lib/cless as root, else the XDG state folder",
+      help: "What outlives the process: services, secrets, its id, and the token of the admin API",
+    },
+    { name: "allow-host-path", value: "DIR", repeatable: true, help: "Below it, volumes may name folders of the host" },
+    {
+      name: "on-exit",
+      value: "HOW",
+      default: "stop",
+      help: "stop stops the containers on exit, keep leaves them for the next start, as for an upgrade",
+    },
+    { name: "docker", value: "PATH", default: "docker", help: "The docker command" },
+    {
+      name: "engine-api",
+      value: "HOW",
+      default: "auto",
+      help: "socket asks the engine over its unix socket, command runs docker for it, auto takes what fits",
+    },
+    {
+      name: "upstream",
+      value: "HOW",
+      default: "auto",
+      help: "direct sends to a container's own address, published to a port of 127.0.0.1, auto takes what works",
+    },
+    {
+      name: "forward",
+      value: "HOW",
+      default: "exact",
+      help: "exact passes requests and answers on to the byte, fetch goes through the platform's fetch",
+    },
+    { name: "port-range", value: "FIRST-LAST", default: "20000-29999", help: "The ports for published containers" },
+  ]),
+  ...inGroup("Log", [
+    { name: "log-format", value: "FORMAT", default: "text on a terminal, else json", help: "text or json" },
+    { name: "log-level", value: "LEVEL", default: "info", help: "debug, info, warning or error" },
+  ]),
+];
 
-  // One request that goes wrong in a way that nobody thought of must not end all others.
-  globalThis.addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    log.error("unexpected failure", { reason: messageOf(event.reason), stack: event.reason?.stack });
-  });
-  const ended = signalled();
-  const starting = Cless.start(config).catch(async (error) => {
-    throw error instanceof ListenError ? await explainListenError(error) : error;
-  });
-  const early = await Promise.race([starting, ended]);
-  if (typeof early === "string") {
-    log.info("stopping before the start has ended", { signal: early });
-    // An engine that hangs must not keep the program from ending.
-    await atMost(starting.then((cless) => cless.stop()), systemClock, EARLY_PATIENCE_MS);
-    return 0;
-  }
-  const cless = early;
-  announce(cless, config);
-  Deno.addSignalListener("SIGHUP", () => void cless.reload());
-  const signal = await ended;
-  log.info("stopping", { signal, containers: cless.instances, hint: "once more ends it at once" });
-  await cless.stop();
-  log.info("stopped", {});
-  return 0;
-}
+/** `cless serve`: serves requests until it is told to stop. What it needs is loaded when it runs: other verbs do not. */
+export const serve: Verb = {
+  name: "serve",
+  group: "Run",
+  summary: "Serve requests, until it is told to stop",
+  args: [],
+  flags: FLAGS,
+  notes: [
+    "Every flag can also be set by an environment variable: --stop-after is CLESS_STOP_AFTER; a flag wins.",
+    "Durations are written 250ms, 30s, 5m or 1h; 0 means never.",
+  ],
+  example: [
+    "docker build -t golang-docker images/golang",
+    "cless --listen 127.0.0.1:8080",
+    "curl http://golang.localhost:8080/",
+  ],
+  run: async ({ flags, surroundings }: Call) => {
+    const config = readConfig(flags, surroundings);
+    const colour = surroundings.terminal && !surroundings.env("NO_COLOR");
+    configureLogging({ format: config.logFormat, level: config.logLevel, colour });
 
-/** Resolves with the first signal to end; a second one ends the process there and then. */
+    // One request that fails in an unforeseen way must not end all others.
+    globalThis.addEventListener("unhandledrejection", (event) => {
+      event.preventDefault();
+      log.error("unexpected failure", { reason: messageOf(event.reason), stack: event.reason?.stack });
+    });
+    const ended = signalled();
+    const starting = start(config);
+    const first = await Promise.race([starting, ended]);
+    if (typeof first === "string") {
+      log.info("stopping before the start has ended", { signal: first });
+      await atMost(starting.then((cless) => cless.stop()), systemClock, EARLY_STOP_MS);
+      return;
+    }
+    announce(first, config);
+    Deno.addSignalListener("SIGHUP", () => void first.reload());
+    const signal = await ended;
+    log.info("stopping", { signal, containers: first.instances, hint: "a second signal ends it at once" });
+    await first.stop();
+    log.info("stopped", {});
+  },
+};
+
+/** Resolves with the first signal to end; a second one ends the process at once. */
 function signalled(): Promise<Deno.Signal> {
   const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
   let seen = false;
@@ -69,14 +192,36 @@ function signalled(): Promise<Deno.Signal> {
   return promise;
 }
 
-/** Says who has the port, where the machine tells, and what to do. */
-async function explainListenError(error: ListenError): Promise<OperatorError> {
-  const holder = error.cause instanceof Deno.errors.AddrInUse ? await portHolder(error.endpoint.port) : undefined;
-  const by = holder === undefined ? "" : ` by ${holder}`;
-  return new OperatorError(`${error.message}${by}; choose another one with --listen or --admin`);
+/** Starts the program; if a port is taken, the error says by whom, if the machine tells, and what to do. */
+async function start(config: Config): Promise<Cless> {
+  const { Cless } = await import("../compose.ts");
+  const { ListenError } = await import("../http/server.ts");
+  try {
+    return await Cless.start(config);
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    const holder = error.cause instanceof Deno.errors.AddrInUse ? await portHolder(error.endpoint.port) : undefined;
+    const by = holder === undefined ? "" : ` by ${holder}`;
+    throw new OperatorError(`${error.message}${by}; choose another one with --listen or --admin`);
+  }
 }
 
-/** Says what a person needs to know now. */
+/**
+ * Finds the program that listens on a TCP port, by ss(8).
+ *
+ * @returns Such as `nginx (pid 12)`; `undefined` if there is none, or if this user may not know.
+ */
+export async function portHolder(port: number): Promise<string | undefined> {
+  try {
+    const { stdout } = await new Deno.Command("ss", { args: ["-Hltnp", `sport = :${port}`], stderr: "null" }).output();
+    const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(new TextDecoder().decode(stdout));
+    return match === null ? undefined : `${match[1]} (pid ${match[2]})`;
+  } catch {
+    return undefined; // there is no ss here
+  }
+}
+
+/** Tells the operator where it listens, where the token is, and what to try. */
 function announce(cless: Cless, config: Config): void {
   const { listen, admin } = cless.endpoints;
   const labels = cless.labels();

@@ -20,7 +20,6 @@ export const token = clientVerb({
   group: "Keep",
   summary: "List the tokens of the admin API, make one, or end one",
   args: ["[create|revoke|rotate]", "[NAME]"],
-  words: Object.keys(ACTIONS),
   flags: [
     { name: "scope", value: "SCOPE", help: "What a new token allows: read, deploy (and read), or admin (everything)" },
     { name: "expires", value: "TIME", help: "When a new token ends by itself, such as 12h or 90d; never if not given" },

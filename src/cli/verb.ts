@@ -2,80 +2,84 @@ import { type GivenFlags, type Surroundings, systemSurroundings } from "../base/
 import { UsageError } from "../base/errors.ts";
 import { Client } from "./client.ts";
 import { CLIENT_FLAGS, readClientSettings } from "./client_settings.ts";
-import { type Flag, parseFlags } from "./flags.ts";
-import { verbHelp } from "./help.ts";
+import type { Flag } from "./flags.ts";
 
-/** A verb of the command line. */
+/**
+ * A verb of the command line. Its parsing, its help, its completions and its row in README's table of verbs all come from
+ * this one declaration.
+ */
 export interface Verb {
   readonly name: string;
-  /** The heading of `cless --help` that it stands under. */
+  /** The heading of `cless --help` that lists it. */
   readonly group: string;
   /** What it does, in one line. */
   readonly summary: string;
-  /** What stands behind its name in the usage. */
-  readonly usage: string;
+  /**
+   * Its arguments as the usage shows them: `[ARG]` may be missing, `[ARG…]` may be repeated, `on|off` is one of these
+   * words. A first argument NAME is the name of a service.
+   */
+  readonly args: readonly string[];
   readonly flags: readonly Flag[];
-  /** What may stand behind its name, to be completed. */
-  readonly words?: readonly string[];
-  /** Whether its first argument is the name of a service. */
-  readonly ofService?: boolean;
-  /** Takes the arguments behind its name, returns the exit code. */
-  readonly run: (args: readonly string[]) => Promise<number>;
+  /** What `--help` says besides the summary, a paragraph each. */
+  readonly notes?: readonly string[];
+  readonly example: readonly string[];
+  /** @returns The exit code; nothing means 0. */
+  readonly run: (call: Call) => Promise<number | void>;
 }
 
-/** How a verb is called: what was given, and whom to ask. */
+/** Adds the flags of all verbs that ask a running cless. */
+export function clientVerb(verb: Verb): Verb {
+  return { ...verb, flags: [...verb.flags, ...CLIENT_FLAGS] };
+}
+
+/** One call of a verb: what was given on the command line, and a client of the admin API. */
 export class Call implements Disposable {
   readonly args: readonly string[];
-  readonly #given: GivenFlags;
-  #surroundings: Surroundings | undefined;
+  readonly flags: GivenFlags;
+  readonly surroundings: Surroundings = systemSurroundings();
   #client: Client | undefined;
 
-  constructor(args: readonly string[], given: GivenFlags) {
+  constructor(args: readonly string[], flags: GivenFlags) {
     this.args = args;
-    this.#given = given;
+    this.flags = flags;
   }
 
-  /** Whom to ask. */
+  /** Made when it is first read. @throws {UsageError} If its flags or variables are wrong. */
   get client(): Client {
-    return this.#client ??= new Client(readClientSettings(this.#given, this.surroundings));
+    return this.#client ??= new Client(readClientSettings(this.flags, this.surroundings));
   }
 
-  /** Lets go of what it has asked with. */
+  /** Closes the client's connections. */
   [Symbol.dispose](): void {
     this.#client?.[Symbol.dispose]();
   }
 
-  /** What the surroundings of the process say. */
-  get surroundings(): Surroundings {
-    return this.#surroundings ??= systemSurroundings();
-  }
-
-  /** Whether a switch is on; `undefined` where nothing was said. */
+  /** Whether a switch is on; `undefined` if it was not given. */
   switched(flag: string): boolean | undefined {
-    const value = this.#given.get(flag);
+    const value = this.flags.get(flag);
     return typeof value === "boolean" ? value : undefined;
   }
 
-  /** Whether a switch is on that is off unless it is given. */
+  /** Whether a switch that is off by default is on. */
   on(flag: string): boolean {
     return this.switched(flag) === true;
   }
 
-  /** The values of a flag. */
+  /** All values of a flag. */
   texts(flag: string): readonly string[] {
-    const value = this.#given.get(flag);
+    const value = this.flags.get(flag);
     return Array.isArray(value) ? value : [];
   }
 
-  /** The value of a flag that is given once. */
+  /** The value of a flag that can be given once. */
   text(flag: string): string | undefined {
     return this.texts(flag)[0];
   }
 
   /**
-   * The values of a flag as what they mean.
+   * The values of a flag, parsed.
    *
-   * @throws {UsageError} Where one cannot be read: the message names the flag and what is right.
+   * @throws {UsageError} If `parse` throws a RangeError; the message names the flag and what is allowed.
    */
   read<T>(flag: string, parse: (text: string) => T): T[] {
     return this.texts(flag).map((text) => {
@@ -88,65 +92,12 @@ export class Call implements Disposable {
     });
   }
 
-  /** A flag's whole number. */
+  /** The value of a flag that takes a whole number. */
   whole(flag: string): number | undefined {
-    return this.read(flag, parseWhole)[0];
-  }
-}
-
-/** Reads a whole number. @throws {RangeError} Where it is none. */
-export function parseWhole(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new RangeError("expected a whole number");
-  return Number(text);
-}
-
-/** What a verb that asks the admin API is made of. */
-export interface ClientVerb {
-  readonly name: string;
-  readonly group: string;
-  readonly summary: string;
-  /** Its arguments as the usage shows them, such as `["NAME"]`; one in brackets may be missing, one with `…` repeats. */
-  readonly args: readonly string[];
-  readonly flags: readonly Flag[];
-  readonly words?: readonly string[];
-  /** What `--help` says beside the summary, a paragraph each. */
-  readonly notes?: readonly string[];
-  readonly example: readonly string[];
-  readonly run: (call: Call) => Promise<number | void>;
-}
-
-/** Makes a verb that asks the admin API. It takes the flags for that, and gives help. */
-export function clientVerb(verb: ClientVerb): Verb {
-  const flags = [...verb.flags, ...CLIENT_FLAGS];
-  return {
-    name: verb.name,
-    group: verb.group,
-    summary: verb.summary,
-    usage: verb.args.join(" "),
-    flags,
-    ...(verb.words === undefined ? {} : { words: verb.words }),
-    ofService: verb.args[0] === "NAME" || verb.args[0] === "[NAME…]",
-    run: async (args) => {
-      const { given, rest } = parseFlags(args, flags);
-      if (given.get("help") === true) {
-        console.log(verbHelp({ ...verb, flags }));
-        return 0;
-      }
-      checkArguments(verb, rest);
-      using call = new Call(rest, given);
-      return await verb.run(call) ?? 0;
-    },
-  };
-}
-
-function checkArguments({ name, args }: ClientVerb, given: readonly string[]): void {
-  const missing = args[given.length];
-  if (missing !== undefined && !missing.startsWith("[")) {
-    throw new UsageError(`${name} needs ${missing.replace("…", "")}: cless ${name} ${args.join(" ")}`);
-  }
-  const surplus = given[args.length];
-  if (surplus !== undefined && !args.at(-1)?.includes("…")) {
-    throw new UsageError(`${name} takes no argument "${surplus}"; see cless ${name} --help`);
+    return this.read(flag, (text) => {
+      if (!/^\d{1,9}$/.test(text)) throw new RangeError("expected a whole number");
+      return Number(text);
+    })[0];
   }
 }
 
@@ -154,12 +105,12 @@ function checkArguments({ name, args }: ClientVerb, given: readonly string[]): v
 export const JSON_FLAG: Flag = { name: "json", help: "Print JSON, as the admin API has it" };
 
 /** The flag of verbs that list things with names. */
-export const NAMES_FLAG: Flag = { name: "quiet", short: "q", help: "Print the names alone" };
+export const NAMES_FLAG: Flag = { name: "quiet", short: "q", help: "Print only the names" };
 
-/** The flag of verbs that say what they have done. */
-export const QUIET_FLAG: Flag = { name: "quiet", short: "q", help: "Say nothing but what went wrong" };
+/** The flag of verbs that report what they did. */
+export const QUIET_FLAG: Flag = { name: "quiet", short: "q", help: "Print nothing but errors" };
 
-/** Prints a value for programs. */
+/** Prints a value as JSON. */
 export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, null, 2));
 }

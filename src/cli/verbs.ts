@@ -1,6 +1,6 @@
 import { apply } from "./apply.ts";
 import { backup } from "./backup.ts";
-import { completions } from "./completions.ts";
+import { completionsOf } from "./completions.ts";
 import { deleteService } from "./delete.ts";
 import { deploy } from "./deploy.ts";
 import { describe } from "./describe.ts";
@@ -13,8 +13,7 @@ import { revisions } from "./revisions.ts";
 import { rollback } from "./rollback.ts";
 import { secret } from "./secret.ts";
 import { secrets } from "./secrets.ts";
-import { DOCTOR_FLAGS } from "./serve_flags.ts";
-import { serveVerb } from "./serve_verb.ts";
+import { serve } from "./serve.ts";
 import { services } from "./services.ts";
 import { sleep } from "./sleep.ts";
 import { token } from "./token.ts";
@@ -22,17 +21,9 @@ import { traffic } from "./traffic.ts";
 import type { Verb } from "./verb.ts";
 import { wake } from "./wake.ts";
 
-/** All verbs, in the order of `cless --help`. */
-export const VERBS: readonly Verb[] = [
-  serveVerb,
-  {
-    name: "doctor",
-    group: "Run",
-    summary: "Find out what would keep serve from working, and what to do",
-    usage: "",
-    flags: DOCTOR_FLAGS,
-    run: doctor,
-  },
+const OTHERS: readonly Verb[] = [
+  serve,
+  doctor,
   deploy,
   traffic,
   rollback,
@@ -51,5 +42,7 @@ export const VERBS: readonly Verb[] = [
   exportServices,
   backup,
   token,
-  completions(() => VERBS),
 ];
+
+/** All verbs, in the order of `cless --help`. */
+export const VERBS: readonly Verb[] = [...OTHERS, completionsOf(OTHERS)];

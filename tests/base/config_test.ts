@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertThrows, fail } from "@std/assert";
-import { SERVE_FLAGS } from "../../src/cli/serve_flags.ts";
+import { serve } from "../../src/cli/serve.ts";
 import {
   type Config,
   type Forward,
@@ -102,7 +102,7 @@ Deno.test("without flags and variables the defaults hold", () => {
 });
 
 Deno.test("every flag of serve has a setting, and the other way round", () => {
-  assertEquals(SERVE_FLAGS.map((flag) => flag.name).sort(), Object.keys(SETTINGS).sort());
+  assertEquals(serve.flags.map((flag) => flag.name).sort(), Object.keys(SETTINGS).sort());
   const covered = Object.values(SETTINGS).flatMap(([, setting]) => Object.keys(setting));
   // A flag can be seen in the list of processes by everybody.
   assertEquals([...covered, "dockerEnv", "secretKey"].sort(), Object.keys(DEFAULTS).sort());
@@ -130,14 +130,14 @@ Deno.test("what the environment tells the docker command is known, and empty var
 });
 
 Deno.test("every flag that can be repeated makes a list, and no other one does", () => {
-  for (const { name, repeatable = false } of SERVE_FLAGS) {
+  for (const { name, repeatable = false } of serve.flags) {
     const setting = Object.values(SETTINGS[name]![1])[0];
     assertEquals(Array.isArray(setting), repeatable, name);
   }
 });
 
 for (const [flag, [text, setting]] of Object.entries(SETTINGS)) {
-  const toggles = SERVE_FLAGS.find(({ name }) => name === flag)?.value === undefined;
+  const toggles = serve.flags.find(({ name }) => name === flag)?.value === undefined;
 
   Deno.test(`--${flag} and ${variableOf(flag)} set the same thing`, () => {
     assertEquals(plain(read({ [flag]: toggles ? text === "true" : text })), { ...DEFAULTS, ...setting });

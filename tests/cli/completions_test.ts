@@ -89,7 +89,7 @@ for (const [shell, { flags, script, source }] of Object.entries(SHELLS)) {
 
 Deno.test("a shell that is unknown or missing is exit code 2", async () => {
   const shells = "cless completions bash|zsh|fish";
-  assertEquals((await runMain("completions")).err, `cless: completions needs a shell: ${shells}`);
+  assertEquals((await runMain("completions")).err, `cless: completions needs bash|zsh|fish: ${shells}`);
   const { code, err } = await runMain("completions", "tcsh");
   assertEquals([code, err], [2, `cless: completions does not know the shell "tcsh": ${shells}`]);
   assertEquals((await runMain("completions", "bash", "x")).code, 2);

@@ -176,10 +176,10 @@ doctorTest("the memory budget is held against the machine", async ({ doctor }) =
   const least = await memory("--memory-budget=100m");
   assertEquals([least.state, least.fact], [
     "warning",
-    "where instances use more than 0.1 GiB, paused ones are stopped early",
+    "if instances use more than 0.1 GiB, paused ones are stopped early",
   ]);
   const none = await memory("--memory-budget=0");
-  assertEquals([none.state, none.fact], ["ok", "paused instances are kept, whatever memory they use"]);
+  assertEquals([none.state, none.fact], ["ok", "paused instances are kept, however much memory they use"]);
 });
 
 doctorTest("it is said whether pausing is fast, and why not", async ({ docker, doctor }) => {

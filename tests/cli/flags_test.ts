@@ -88,7 +88,9 @@ Deno.test("a flag without its value is refused, and the message shows one", () =
   assertEquals(refusal("--listen"), message);
   assertEquals(refusal("--listen="), message);
   assertEquals(refusal("--listen", ""), message);
-  assertEquals(refusal("--listen", "--admin", "a:1"), message);
+  const meant = "; if --admin is the value, write --listen=--admin";
+  assertEquals(refusal("--listen", "--admin", "a:1"), message + meant);
+  assertEquals(refusal("--listen", "--admin=secret"), message + meant.replaceAll("--admin", "--admin=…"));
   assertEquals(refusal("--listen", "--", "a:1"), message);
   assertEquals(refusal("--listen", "a:1", "--listen"), message);
 });
@@ -186,12 +188,12 @@ Deno.test("letters may stand together, and before their value", () => {
   assertEquals(given("-ftn", "20"), all);
   assertEquals(given("-n-5"), { tail: ["-5"] });
   const refused = (...args: string[]) => assertThrows(() => parseFlags(args, SHORT), UsageError).message;
-  assertEquals(refused("-fx"), "unknown flag -fx; --help shows those that there are");
-  assertEquals(refused("-x"), "unknown flag -x; --help shows those that there are");
+  assertEquals(refused("-fx"), "unknown flag -fx; --help shows the flags");
+  assertEquals(refused("-x"), "unknown flag -x; --help shows the flags");
   assertEquals(refused("-fn"), "--tail needs a value: --tail N");
 });
 
 Deno.test("a flag is suggested where one is near, and none where all are far", () => {
   assertEquals(refusal("--listn", "a:1"), "unknown flag --listn; did you mean --listen?");
-  assertEquals(refusal("--frob"), "unknown flag --frob; --help shows those that there are");
+  assertEquals(refusal("--frob"), "unknown flag --frob; --help shows the flags");
 });

@@ -1,6 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { doctorHelp, serveHelp, topHelp } from "../../src/cli/help.ts";
+import { doctor } from "../../src/cli/doctor.ts";
+import { topHelp, verbHelp } from "../../src/cli/help.ts";
 import { main } from "../../src/cli/main.ts";
+import { serve } from "../../src/cli/serve.ts";
 import { VERBS } from "../../src/cli/verbs.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { noRead, noRun } from "../support/permissions.ts";
@@ -14,18 +16,18 @@ Deno.test("the program tells its version", async () => {
 
 Deno.test("help is given for the program and for each verb, however it is asked for", async () => {
   for (const args of [["--help"], ["-h"], ["help"]]) {
-    assertEquals(await runMain(...args), { code: 0, out: topHelp(VERBS), err: "" });
+    assertEquals(await runMain(...args), { code: 0, out: topHelp(VERBS, serve), err: "" });
   }
   for (const args of [["serve", "--help"], ["serve", "-h"], ["help", "serve"], ["serve", "--listen", "x", "-h"]]) {
-    assertEquals(await runMain(...args), { code: 0, out: serveHelp(), err: "" });
+    assertEquals(await runMain(...args), { code: 0, out: verbHelp(serve), err: "" });
   }
   for (const args of [["doctor", "--help"], ["help", "doctor"], ["doctor", "--json", "-h"]]) {
-    assertEquals(await runMain(...args), { code: 0, out: doctorHelp(), err: "" });
+    assertEquals(await runMain(...args), { code: 0, out: verbHelp(doctor), err: "" });
   }
 });
 
 Deno.test("flags without a verb are serve's", async () => {
-  assertEquals(await runMain("--listen", "127.0.0.1:0", "--help"), { code: 0, out: serveHelp(), err: "" });
+  assertEquals(await runMain("--listen", "127.0.0.1:0", "--help"), { code: 0, out: verbHelp(serve), err: "" });
 });
 
 Deno.test("a wrong command line is exit code 2, and one line that says what is wrong", async () => {

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { portHolder } from "../../src/cli/serve.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
-import { noNet } from "../support/permissions.ts";
+import { noNet, noRun } from "../support/permissions.ts";
 import { programArgs, runProcess } from "./run_main.ts";
 
 const decoder = new TextDecoder();
@@ -109,4 +110,25 @@ serveTest("what keeps serve from working is one line and exit code 1", async (do
     assertEquals(err.split("\n").length, 2, err);
   }
   assert((await docker.calls("run")).length === 0);
+});
+
+Deno.test({
+  name: "the program that listens on a port is named, where the machine tells",
+  ignore: noNet || noRun,
+  fn: async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const holder = await portHolder(listener.addr.port);
+    assert(holder === undefined || holder === `deno (pid ${Deno.pid})`, holder);
+  },
+});
+
+Deno.test({
+  name: "a port that nobody listens on has no holder",
+  ignore: noNet || noRun,
+  fn: async () => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    listener.close();
+    assertEquals(await portHolder(port), undefined);
+  },
 });
