@@ -205,6 +205,22 @@ Deno.test("an instance that does not resume in time is replaced for who comes th
   assertEquals((await started(kit, pool)).lease.instance.id, "two");
 });
 
+Deno.test("an instance that is being resumed is not removed, though it has been idle for long enough", async () => {
+  const { kit, pool, instance } = await idlePool();
+  await kit.clock.advance(10_000);
+  pool.tick(false);
+  await settle();
+  await kit.clock.advance(49_000);
+  const resumed = Promise.withResolvers<void>();
+  kit.launcher.on.resume = () => resumed.promise;
+  const held = pool.hold(never());
+  await kit.clock.advance(2_000);
+  pool.tick(false);
+  assertEquals([instance.state, kit.launcher.called("remove")], ["paused", []]);
+  resumed.resolve();
+  assertEquals([(await held).lease.instance, (await held).how], [instance, "resume"]);
+});
+
 Deno.test("who has an instance unpaused by hand has it run for a while", async () => {
   const { kit, pool, instance } = await idlePool();
   await kit.clock.advance(10_000);

@@ -121,6 +121,16 @@ Deno.test("one that somebody pauses goes on unasked, unless the pool is to sleep
   assertEquals([running(), kit.launcher.called("resume")], [[], ["one"]]);
 });
 
+Deno.test("one that should always be there is not stopped for its memory, though somebody has paused it", async () => {
+  const { kit, pool, running } = await newKept({ minInstances: 1 });
+  pool.tick(true);
+  kit.launcher.on.resume = () => new Promise(() => {}); // it stays paused
+  kit.launcher.pause("one");
+  const [instance] = kit.fleet.instances();
+  await pool.evict(instance!);
+  assertEquals([running(), instance!.state, kit.launcher.called("remove")], [["one paused"], "paused", []]);
+});
+
 Deno.test("one that was found paused goes on unasked", async () => {
   const kit = newKit();
   const pool = kit.newPool({ ...KEPT, minInstances: 1 });

@@ -52,6 +52,24 @@ Deno.test("a slot that is given back goes to the first who waits, and to nobody 
   assertEquals((await later).how, undefined);
 });
 
+Deno.test("nobody overtakes who waits, in no moment between an instance's becoming ready and its first request", async () => {
+  const { kit, pool } = newWide({ maxInstances: 1 });
+  for (const wake of ["launch", "resume"] as const) {
+    const [first, second] = [pool.hold(never()), pool.hold(never())];
+    let isServed = false;
+    const served = first.then(() => isServed = true);
+    for (let moments = 0; !isServed; moments++) {
+      assertEquals(pool.claim(), undefined, `${wake}, after ${moments} moments`);
+      await Promise.resolve();
+    }
+    await served;
+    (await first).lease.release();
+    (await second).lease.release();
+    kit.launcher.pause("one");
+  }
+  assertEquals([kit.launcher.called("launch"), kit.launcher.called("resume")], [["one"], ["one"]]);
+});
+
 Deno.test("an instance that takes several requests takes no more than those", async () => {
   const { kit, pool } = newWide({ concurrency: 4, maxInstances: 2 });
   const grants = hold(pool, 9);

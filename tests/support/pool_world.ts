@@ -4,14 +4,17 @@ import { ClessError } from "../../src/base/errors.ts";
 import { delay } from "../../src/base/async.ts";
 import type { Instance, Lease } from "../../src/pool/instance.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
-import type { Container } from "../../src/pool/launcher.ts";
+import type { Container, ContainerEvent } from "../../src/pool/launcher.ts";
 import type { Probed } from "../../src/pool/readiness.ts";
 import { settle } from "./fake_clock.ts";
 import { type Kit, newKit, untilAborted } from "./kit.ts";
 import { GOOD, type Mood, obey } from "./mood.ts";
+import { Random } from "./random.ts";
 
 const TICK_MS = 500;
 const EVENT_DELAY_MS = 20;
+/** How often an app that is being started is asked. */
+const ASK_MS = 50;
 /** Long enough for every back-off and every start that hangs. */
 const CALM_MS = 200_000;
 
@@ -25,27 +28,53 @@ interface Asked {
   lease: Lease | undefined;
 }
 
+/** What becomes of the engine's events: in order and once, or with some of them late, doubled or lost. */
+export type Events = "in order" | "late" | "doubled" | "lost";
+
+/** What an app does: serve, ignore all questions, or say that it is not well. */
+export type AppMood = "well" | "deaf" | "unwell";
+
+/** Options of a {@linkcode PoolWorld}. */
+export interface WorldOptions {
+  /** A container that an earlier process has left. */
+  readonly found?: "running" | "paused" | undefined;
+  /** Decides which events are late, doubled or lost. */
+  readonly seed?: number;
+}
+
 /** A pool on an engine of changing moods, with everything that must hold at any time. */
 export class PoolWorld {
   readonly kit: Kit;
   readonly pool: InstancePool;
   readonly requests: Asked[] = [];
   readonly #revision: Revision;
+  readonly #random: Random;
   readonly #instances: Instance[] = [];
   /** Containers that somebody has had his hands on: what cless thinks of them may be wrong for a while. */
   readonly #touched = new Set<string>();
+  readonly #launched = new Set<string>();
   readonly #wrongs: string[] = [];
   #mood: Mood = GOOD;
+  #app: AppMood = "well";
+  #events: Events = "in order";
   #pausing = 0;
   /** How many starts and resumes the engine or an app has made fail. */
   #spoilt = 0;
-  #retired = false;
-  #kept = true;
+  #retired: Promise<void> | undefined;
+  /** Whether instances may be stopped in use: somebody ends them all, after a while. */
+  #cutting = false;
   #suspensions = 0;
+  #fallingAsleep = 0;
 
-  constructor(revision: Revision) {
+  constructor(revision: Revision, { found, seed = 0 }: WorldOptions = {}) {
     this.#revision = revision;
-    this.kit = newKit({ maxPending: 10_000, ask: (url, signal) => this.#app(url, signal) });
+    this.#random = new Random(seed);
+    this.kit = newKit({
+      maxPending: 10_000,
+      ask: (url, signal) => this.#ask(url, signal),
+      probe: async (url, signal) => await this.#ask(url, signal) === 200,
+      untilReady: (url, _clock, signal) => this.#untilReady(url, signal),
+    });
     const { clock, fleet, launcher } = this.kit;
     const add = fleet.add.bind(fleet);
     fleet.add = (instance, pool) => {
@@ -53,16 +82,22 @@ export class PoolWorld {
       instance.onChange = (before) => {
         const isLost = before === "paused" && instance.state === "draining" && this.pool.waiting > 0;
         if (instance.state === "failed" || isLost) this.#spoilt++;
+        if (instance.state === "ready" && this.pool.waiting > 0 && this.pool.claim() !== undefined) {
+          this.#wrongs.push(`somebody could overtake who waits for ${instance.id}`);
+        }
         this.#check();
       };
       add(instance, pool);
     };
-    launcher.onEvent = (event) => void clock.after(EVENT_DELAY_MS, () => fleet.apply(event));
+    launcher.onEvent = (event) => this.#deliver(event);
     launcher.on.launch = async ({ id }) => {
+      this.#checkLaunch(id);
       await this.#obey(() => {});
       return { origin: `http://${id}` };
     };
     launcher.on.pause = async (id) => {
+      const instance = this.#instances.find((instance) => instance.id === id);
+      if (instance !== undefined && instance.inFlight > 0) this.#wrongs.push(`${id} is paused in use`);
       this.#pausing++;
       const { hang = 0 } = this.#mood;
       if (hang > 0) await delay(clock, hang);
@@ -71,9 +106,13 @@ export class PoolWorld {
       if (this.#instances.some((instance) => instance.id === id && instance.state !== "paused")) this.#touched.add(id);
     };
     launcher.on.resume = (id) => this.#obey(() => this.#put(id, "running"));
-    launcher.on.stop = launcher.on.remove = () => this.#obey(() => {});
+    launcher.on.stop = launcher.on.remove = (id) => {
+      this.#checkStop(id);
+      return this.#obey(() => {});
+    };
     this.pool = this.kit.newPool(revision);
-    clock.every(TICK_MS, () => this.pool.tick(this.#kept));
+    this.kept = true;
+    if (found !== undefined) this.#find(found);
   }
 
   /** Whether the engine is about to pause a container. */
@@ -124,14 +163,30 @@ export class PoolWorld {
     asked.lease?.release();
   }
 
+  /** All requests that are being served are done. */
+  endServed(): void {
+    for (const asked of this.requests) if (asked.state === "served") this.end(asked);
+  }
+
   /** Changes how the engine takes orders. */
   set mood(mood: Mood) {
     this.#mood = mood;
   }
 
+  /** Changes what the app does. */
+  set app(app: AppMood) {
+    this.#app = app;
+  }
+
+  /** Changes what becomes of the engine's events. */
+  set events(events: Events) {
+    this.#events = events;
+  }
+
   /** Whether the revision gets requests, so that it should have what it has always. */
   set kept(kept: boolean) {
-    this.#kept = kept;
+    this.#stopTicking();
+    this.#stopTicking = this.kit.clock.every(TICK_MS, () => this.pool.tick(kept));
   }
 
   /** A container dies. */
@@ -148,18 +203,35 @@ export class PoolWorld {
     this.#put(id, what === "paused" ? "paused" : "running");
   }
 
+  /** A request finds that the app of an instance takes no connections, closes them, or does not answer in time. */
+  suspect(n: number, what: "failed" | "closed" | "late" | "answered"): void {
+    const ready = this.#instances.filter(({ state }) => state === "ready");
+    const instance = ready[n % ready.length];
+    if (instance === undefined) return;
+    this.#touched.add(instance.id);
+    instance[what]();
+  }
+
   /** The engine's list is held against what is known, some ms after it was made. */
   reconcile(delayMs = 0): void {
     const { clock, fleet, launcher } = this.kit;
     const known = fleet.known();
     launcher.list().then(async (listed) => {
       if (delayMs > 0) await delay(clock, delayMs);
-      fleet.reconcile(listed, known);
+      for (const { id } of fleet.reconcile(listed, known)) launcher.remove(id).catch(() => {});
     });
+  }
+
+  /** Stops all instances once, after what is in flight. */
+  sleep(drainTimeout: number): void {
+    this.#cutting = true;
+    this.#fallingAsleep++;
+    this.pool.sleep(drainTimeout).then(() => this.#fallingAsleep--);
   }
 
   /** Stops all instances, and has everybody wait until it is resumed. */
   suspend(drainTimeout: number): void {
+    this.#cutting = true;
     this.#suspensions++;
     this.pool.suspend(drainTimeout);
   }
@@ -171,6 +243,12 @@ export class PoolWorld {
     this.pool.resume();
   }
 
+  /** Ends the pool. */
+  retire(drainTimeout: number): Promise<void> {
+    this.#cutting = true;
+    return this.#retired ??= this.pool.retire(drainTimeout);
+  }
+
   /** Lets time pass; all must be well at the end, too. */
   async advance(ms: number): Promise<void> {
     await this.kit.clock.advance(ms);
@@ -179,34 +257,47 @@ export class PoolWorld {
     const isFree = ({ inFlight, state }: Instance) =>
       state === "ready" && (concurrency === 0 || inFlight < concurrency);
     if (this.pool.waiting > 0 && this.#instances.some(isFree)) this.#wrongs.push("a slot is free, and somebody waits");
-    if (this.pool.waiting > 0 && !this.pool.awake && this.#suspensions === 0) {
+    const isHeld = this.#suspensions > 0 || (this.#fallingAsleep > 0 && this.#revision.volumes.length > 0);
+    if (this.pool.waiting > 0 && !this.pool.awake && !isHeld) {
       this.#wrongs.push("somebody waits for nothing");
     }
+    const waiting = this.requests.filter(({ state }) => state === "waiting").length;
+    if (waiting !== this.pool.waiting) this.#wrongs.push(`${waiting} wait, and the pool knows ${this.pool.waiting}`);
+    for (const instance of this.#instances) {
+      const open = this.requests.filter(({ lease, state }) => state === "served" && lease?.instance === instance);
+      if (open.length !== instance.inFlight) {
+        this.#wrongs.push(`${instance.id} counts ${instance.inFlight} leases, and there are ${open.length}`);
+      }
+    }
+    this.#checkOwners();
     assertEquals(this.#wrongs, []);
   }
 
   /** Everything calms down: all who wait are served, nothing is left over. */
   async finish(): Promise<void> {
     const { clock, fleet, launcher, starter } = this.kit;
-    this.#mood = GOOD;
-    this.#kept = true;
+    this.mood = GOOD;
+    this.app = "well";
+    this.events = "in order";
+    this.kept = true;
+    await this.advance(1000); // events that were late have come
     while (this.#suspensions > 0) this.resume();
     this.reconcile();
     for (let rounds = 0; this.requests.some(({ state }) => state === "waiting"); rounds++) {
       assert(rounds < 50, `nobody serves ${this.pick("waiting", 0)!.number}`);
       await this.advance(CALM_MS / 50);
-      for (const asked of this.requests) if (asked.state === "served") this.end(asked);
+      this.endServed();
     }
-    for (const asked of this.requests) this.end(asked);
-    await this.advance(CALM_MS);
-    this.ask();
-    await this.advance(1000);
-    const last = this.requests.at(-1)!;
-    assertEquals(last.state, "served", "a request when all is calm");
-    await this.advance(CALM_MS / 10);
-    this.#retired = true;
-    for (const asked of this.requests) this.end(asked);
-    await clock.until(this.pool.retire(1000));
+    this.endServed();
+    await this.#comeToRest();
+    if (this.#retired === undefined) {
+      this.ask();
+      await this.advance(1000);
+      assertEquals(this.requests.at(-1)!.state, "served", "a request when all is calm");
+      await this.advance(CALM_MS / 10);
+      this.endServed();
+    }
+    await clock.until(this.retire(1000));
     await clock.until(starter.settled());
     await settle();
     assertEquals(this.#wrongs, []);
@@ -218,8 +309,20 @@ export class PoolWorld {
     // What the engine has refused to remove is found by the reconciler.
     const removed = new Set([...launcher.called("stop"), ...launcher.called("remove")]);
     assertEquals([...launcher.containers.keys()].filter((id) => !removed.has(id)), []);
-    assertEquals(clock.timers, 1, "timers besides the tick");
+    this.#stopTicking();
+    assertEquals(clock.timers, 0, "timers of a pool that has retired");
   }
+
+  /** Where nothing happens any more, nothing is ordered any more. */
+  async #comeToRest(): Promise<void> {
+    const { launcher } = this.kit;
+    await this.advance(CALM_MS);
+    const before = launcher.calls.length;
+    await this.advance(CALM_MS / 4);
+    assertEquals(launcher.calls.slice(before), [], "orders though nothing happens");
+  }
+
+  #stopTicking: () => void = () => {};
 
   #served(asked: Asked, lease: Lease): void {
     if (asked.state === "ended") return lease.release(); // it left at that very moment
@@ -238,7 +341,7 @@ export class PoolWorld {
     const code = error instanceof ClessError ? error.code : String(error);
     const isStart = (code === "start_failed" || code === "start_timeout") && this.#spoilt > asked.spoiltBefore;
     const isLoop = code === "crash_loop" && this.#spoilt + this.#touched.size >= 3;
-    const isEnd = code === "draining" && this.#retired;
+    const isEnd = code === "draining" && this.#retired !== undefined;
     if (!isStart && !isLoop && !isEnd) this.#wrongs.push(`${asked.number} fails by itself: ${code}`);
   }
 
@@ -258,11 +361,67 @@ export class PoolWorld {
     }
   }
 
-  /** What an app does when it is asked: one that runs answers, and all others are silent. */
-  async #app(url: string, signal: AbortSignal): Promise<Probed> {
-    if (this.kit.launcher.containers.get(new URL(url).hostname)?.state === "running") return 200;
+  #checkLaunch(id: string): void {
+    if (this.#launched.has(id)) return; // the engine was away, and is asked again
+    this.#launched.add(id);
+    if (this.#suspensions > 0) this.#wrongs.push(`${id} is launched while the pool is suspended`);
+    if (this.#retired !== undefined) this.#wrongs.push(`${id} is launched though the pool has retired`);
+    if (this.pool.backOff > 0) this.#wrongs.push(`${id} is launched during the back-off`);
+    if (this.pool.waiting === 0 && this.pool.resting) {
+      this.#wrongs.push(`${id} is launched unasked during the back-off`);
+    }
+  }
+
+  #checkStop(id: string): void {
+    const instance = this.#instances.find((instance) => instance.id === id);
+    if (instance === undefined || instance.inUse === 0 || instance.gone.aborted || this.#cutting) return;
+    // One that does not answer, or cannot be resumed after somebody has paused it, is stopped all the same.
+    if (instance.failure === undefined && !this.#touched.has(id)) this.#wrongs.push(`${id} is stopped in use`);
+  }
+
+  /** Every container belongs to an instance, unless the engine did not remove it when it was told to. */
+  #checkOwners(): void {
+    const { fleet, launcher } = this.kit;
+    const ordered = new Set([...launcher.called("stop"), ...launcher.called("remove")]);
+    const orphans = fleet.reconcile([...launcher.containers.values()], { instances: [] });
+    for (const { id } of orphans) if (!ordered.has(id)) this.#wrongs.push(`${id} belongs to nobody`);
+  }
+
+  /** An earlier process has left a container, which is taken over as a starting cless does it. */
+  #find(state: "running" | "paused"): void {
+    const { containers } = this.kit.launcher;
+    this.kit.launcher.put({ id: "found", revision: this.#revision }, state);
+    this.pool.suspend(0);
+    this.pool.adopt({ ...containers.get("found")!, origin: "http://found" });
+    this.pool.resume();
+  }
+
+  #deliver(event: ContainerEvent): void {
+    const { clock, fleet } = this.kit;
+    const isStruck = this.#events !== "in order" && this.#random.chance(0.5);
+    if (isStruck) this.#touched.add(event.id); // cless may think something else of it for a while
+    if (isStruck && this.#events === "lost") return;
+    const delayMs = isStruck && this.#events === "late" ? this.#random.below(900) : EVENT_DELAY_MS;
+    clock.after(delayMs, () => fleet.apply(event));
+    if (isStruck && this.#events === "doubled") clock.after(this.#random.below(900), () => fleet.apply(event));
+  }
+
+  /** What an app does when it is asked: one that runs answers, unless it is deaf, and all others are silent. */
+  async #ask(url: string, signal: AbortSignal): Promise<Probed> {
+    if (this.#isRunning(url) && this.#app !== "deaf") return this.#app === "well" ? 200 : 503;
     await untilAborted(signal).catch(() => {});
     return "silent";
+  }
+
+  async #untilReady(url: string, signal: AbortSignal): Promise<void> {
+    while (!this.#isRunning(url) || this.#app !== "well") {
+      await delay(this.kit.clock, ASK_MS, signal);
+      signal.throwIfAborted();
+    }
+  }
+
+  #isRunning(url: string): boolean {
+    return this.kit.launcher.containers.get(new URL(url).hostname)?.state === "running";
   }
 
   #obey(act: () => void): Promise<void> {
