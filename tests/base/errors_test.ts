@@ -8,7 +8,7 @@ import {
   UsageError,
 } from "../../src/base/errors.ts";
 
-/** One code means one status; README lists those of the proxy. */
+/** One code means one status; docs/reference.md lists those of the proxy. */
 const STATUSES: Record<ErrorCode, number> = {
   bad_host: 400,
   bad_request: 400,

@@ -1,5 +1,5 @@
-// What `--forward fetch` does that a transparent proxy would not, and `--forward exact` does not; README lists it. Each
-// has its counterpart in forward_exact_test.ts or forward_exact_answer_test.ts.
+// What `--forward fetch` does that a transparent proxy would not, and `--forward exact` does not; docs/http.md lists it.
+// Each has its counterpart in forward_exact_test.ts or forward_exact_answer_test.ts.
 import { assert, assertEquals } from "@std/assert";
 import { Harness } from "../support/harness.ts";
 import { Origin } from "../support/origin.ts";

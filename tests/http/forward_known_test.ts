@@ -1,5 +1,5 @@
-// What `Deno.serve` does that a transparent proxy would not, whichever forwarder sends; README lists it. What `fetch`
-// does beside that is in forward_fetch_test.ts.
+// What `Deno.serve` does that a transparent proxy would not, whichever forwarder sends; docs/http.md lists it. What
+// `fetch` does beside that is in forward_fetch_test.ts.
 import { assertEquals } from "@std/assert";
 import { forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";
