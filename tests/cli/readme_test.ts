@@ -3,22 +3,22 @@ import { serve } from "../../src/cli/serve.ts";
 import { VERBS } from "../../src/cli/verbs.ts";
 import { noRead } from "../support/permissions.ts";
 
-/** The rows of README's table with this first heading, without the marks of Markdown. */
-async function tableOf(heading: string): Promise<string[][]> {
-  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
-  const table = new RegExp(`^\\| ${heading} +\\|.*\\n\\|[ -|]+\\n((?:\\|.*\\n)+)`, "m").exec(readme)?.[1];
-  assert(table !== undefined, `README has no table of ${heading}s`);
+/** The rows of the table of a document with this first heading, without the marks of Markdown. */
+async function tableOf(document: string, heading: string): Promise<string[][]> {
+  const text = await Deno.readTextFile(new URL(`../../${document}`, import.meta.url));
+  const table = new RegExp(`^\\| ${heading} +\\|.*\\n\\|[ -|]+\\n((?:\\|.*\\n)+)`, "m").exec(text)?.[1];
+  assert(table !== undefined, `${document} has no table of ${heading}s`);
   return table.trimEnd().split("\n").map((row) =>
     row.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim().replaceAll("`", "").replaceAll("\\|", "|"))
   );
 }
 
 Deno.test({
-  name: "README's table of verbs lists every verb with its arguments and what it does",
+  name: "the reference's table of verbs lists every verb with its arguments and what it does",
   ignore: noRead,
   fn: async () => {
     const declared = VERBS.map(({ name, args, summary }) => [[name, ...args].join(" "), summary]);
-    assertEquals(await tableOf("verb"), declared);
+    assertEquals(await tableOf("docs/reference.md", "verb"), declared);
   },
 });
 
@@ -30,7 +30,7 @@ Deno.test({
       if (value !== undefined) return [`--${name} ${value}`, preset ?? "none"];
       return preset === "on" ? [`--[no-]${name}`, "on"] : [`--${name}`, "off"];
     });
-    const rows = await tableOf("flag");
+    const rows = await tableOf("README.md", "flag");
     assertEquals(rows.map((row) => row.slice(0, 2)), declared);
     assertEquals(rows.filter((row) => row.length !== 3 || row[2] === ""), []);
   },
