@@ -126,12 +126,12 @@ export class Arrivals {
   }
 
   #resumeFailed(instance: Instance, error: unknown): void {
-    const { breaker, drainer, endings } = this.#parts;
+    const { breaker, crashes, drainer, endings } = this.#parts;
     log.warning("cannot resume an instance", { instance: instance.id, reason: messageOf(error) });
     if (instance.state === "paused") drainer.drain(instance, 0);
     if (endings.suspended || endings.retired || this.isServing) return;
     // Who has waited for as long as a start may take is told so, and not sent on to wait once more.
     if (error instanceof ClessError) breaker.refuse(error);
-    else this.more();
+    else if (breaker.waiting > 0 || crashes.leftUnasked === 0) this.more();
   }
 }

@@ -255,6 +255,22 @@ Deno.test("what nobody waits for is started again only after a while, from the f
   assertEquals(kit.launcher.called("launch").length, 2);
 });
 
+Deno.test("a paused instance that nobody waits for and that cannot be resumed is not replaced soon after a failure", async () => {
+  const { kit } = newBroken();
+  mend(kit);
+  const pool = kit.newPool({ ...newRevision(), concurrency: 1, maxInstances: 2 });
+  const leases = (await Promise.all([pool.hold(never()), pool.hold(never())])).map(({ lease }) => lease);
+  for (const lease of leases) lease.release();
+  for (const id of ["one", "two"]) kit.launcher.pause(id);
+  kit.launcher.end("one", 1);
+  const resumed = Promise.withResolvers<void>();
+  kit.launcher.on.resume = () => resumed.promise;
+  pool.wake();
+  resumed.reject(new Error("No such container: two"));
+  await settle();
+  assertEquals([pool.resting, kit.launcher.called("launch"), pool.awake], [true, ["one", "two"], false]);
+});
+
 Deno.test("whoever waits for a slot is told of the crash loop where the last instance dies in it", async () => {
   const { kit } = newBroken();
   const pool = kit.newPool({ ...newRevision(), concurrency: 1 });
