@@ -72,7 +72,7 @@ export class Cless {
       made: (pool) => adoption.hold(pool),
       stays: (container) => adoption.stays(container),
       changed: (instance) => control.instanceEvents.changed(instance),
-      answered: (service, status, ms) => control.metrics.requested(service, status, ms),
+      metrics: { requested: (service, status, ms) => control.metrics.requested(service, status, ms) },
       failed: (failure, pool) => control.instanceEvents.revisionFailed(pool.revision, failure),
       started: (service, createMs, readyMs) => control.metrics.coldStart(service, createMs, readyMs),
       admin: (request, head, peer) => this.#isForAdmin(head, peer) ? control.api(request, peer) : undefined,

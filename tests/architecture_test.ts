@@ -35,7 +35,7 @@ const LEVELS = [
   ["model"],
 ];
 /** May deal with the environment: what reads the settings, once, and what the platform can be told in no other way. */
-const ENVIRONMENT = ["src/base/config.ts", "src/http/without_proxy.ts"];
+const ENVIRONMENT = ["src/base/config.ts", "src/http/fetch_forwarder.ts"];
 
 /** The part of the program that a file belongs to: its folder in src/, or its own name. */
 function partOf(file: string): string {

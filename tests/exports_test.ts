@@ -47,7 +47,7 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/base/log.ts jsonLine": "a line is tested without a terminal",
   "src/base/log.ts textLine": "a line is tested without a terminal",
   "src/fleet/memory_budget.ts overBudget": "the decision is tested without a clock",
-  "src/proxy/waiting_page/waiting_room.ts READY_PATH": "where a test asks for the end of the wait",
+  "src/proxy/waiting_room.ts READY_PATH": "where a test asks for the end of the wait",
   "src/sqlite/migrations.ts MIGRATIONS": "each step is tested",
 };
 

@@ -7,32 +7,29 @@ import type { Clock } from "../base/clock.ts";
 import { Convention, type ImageIndex } from "../routing/convention.ts";
 import { ExactForwarder } from "../http/exact/forwarder.ts";
 import { FetchForwarder } from "../http/fetch_forwarder.ts";
-import { FileReserve } from "../http/file_reserve.ts";
+import { FileReserve, Server } from "../http/server.ts";
 import { Fleet } from "../fleet/fleet.ts";
-import type { Forwarder } from "../http/forward.ts";
+import type { Forwarder } from "../http/forwarder.ts";
 import type { Instance } from "../pool/instance.ts";
 import { InstancePool, type PoolParts } from "../pool/instance_pool.ts";
 import type { Container, Launcher } from "../pool/launcher.ts";
 import { MemoryBudget } from "../fleet/memory_budget.ts";
 import { drain } from "../proxy/drain.ts";
-import { Proxy, type ProxyParts } from "../proxy/proxy.ts";
+import { Proxy, type ProxyOptions } from "../proxy/proxy.ts";
 import { isWell, probe, untilReady } from "../pool/readiness.ts";
 import { Reconciler } from "../fleet/reconciler.ts";
 import { RetiringPools } from "../fleet/retiring_pools.ts";
 import { Router } from "../routing/router.ts";
-import { Server } from "../http/server.ts";
 import { ServiceMap } from "../routing/service_map.ts";
 import { Starter, type StarterParts } from "../pool/starter.ts";
-import { UnansweredRequests } from "../http/unanswered_requests.ts";
-import { WaitingRoom } from "../proxy/waiting_page/waiting_room.ts";
-import { WebSocketBridge } from "../http/websocket/bridge.ts";
+import { UnansweredRequests } from "../proxy/request_context.ts";
 import { newInstanceId } from "../pool/instance_id.ts";
 
 const MOST_SWEEPS = 5;
 
 /** What a {@linkcode RequestPath} works with. */
 export interface RequestPathParts
-  extends Pick<ProxyParts, "admin" | "answered">, Pick<StarterParts, "started">, Pick<PoolParts, "failed"> {
+  extends Pick<ProxyOptions, "admin" | "metrics">, Pick<StarterParts, "started">, Pick<PoolParts, "failed"> {
   readonly config: Config;
   readonly clock: Clock;
   readonly launcher: Launcher;
@@ -68,14 +65,13 @@ export class RequestPath {
   readonly #router: Router;
   readonly #unanswered: UnansweredRequests;
   readonly #forwarder: Forwarder;
-  readonly #websockets: WebSocketBridge;
+  readonly #proxy: Proxy;
 
   constructor(parts: RequestPathParts) {
-    const { admin, answered, clock, config, images, isDeclared, launcher, listening, started, stays } = this.#parts =
+    const { admin, clock, config, images, isDeclared, launcher, listening, metrics, started, stays } = this.#parts =
       parts;
     const { fleet, services } = this;
     this.#forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
-    this.#websockets = new WebSocketBridge(clock);
     this.#unanswered = new UnansweredRequests(clock);
     this.starter = new Starter({
       launcher,
@@ -102,18 +98,16 @@ export class RequestPath {
     });
     this.#router = new Router(services, this.convention);
     this.activator = new Activator(this.#router, config.maxPending);
-    const proxy = new Proxy({
+    const proxy = this.#proxy = new Proxy({
       activator: this.activator,
-      waitingRoom: new WaitingRoom(clock),
       unanswered: this.#unanswered,
       forwarder: this.#forwarder,
-      websockets: this.#websockets,
       clock,
       trustedProxies: config.trustedProxies,
-      requestTimeout,
-      suspect: () => this.reconciler.suspect(),
+      requestTimeoutMs: requestTimeout,
+      reconciler: this.reconciler,
       admin,
-      ...(answered === undefined ? {} : { answered }),
+      ...(metrics === undefined ? {} : { metrics }),
     });
     this.servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, this.reserve));
   }
@@ -184,6 +178,6 @@ export class RequestPath {
   [Symbol.dispose](): void {
     this.reserve.release();
     this.#forwarder[Symbol.dispose]();
-    this.#websockets[Symbol.dispose]();
+    this.#proxy[Symbol.dispose]();
   }
 }

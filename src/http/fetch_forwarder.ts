@@ -1,59 +1,62 @@
 import { ClessError } from "../base/errors.ts";
-import { ANSWER_HOP_BY_HOP, endToEnd, type Forwarder, ForwardError, IDEMPOTENT } from "./forward.ts";
-import type { Header, RequestHead } from "./request_head.ts";
+import { type Forwarder, ForwardError, IDEMPOTENT } from "./forwarder.ts";
+import { endToEnd, type Header, RESPONSE_HOP_BY_HOP } from "./headers.ts";
+import type { RequestHead } from "./request_head.ts";
 import type { Upload } from "./upload.ts";
-import { withoutProxy } from "./without_proxy.ts";
 
-/** From that length on, bytes, an answer may take so long that its instance ends meanwhile. */
-const LONG = 1024 * 1024;
+/** A response of this length may take so long that its instance ends meanwhile. */
+const LONG_BYTES = 1024 * 1024;
 
 /** Methods that `fetch` would change to upper case, or refuse. Methods are case-sensitive: RFC 9110, section 9.1. */
-const FOLDED = /^(?:delete|get|head|options|post|put)$/i;
+const CASE_FOLDED = /^(?:delete|get|head|options|post|put)$/i;
 
-/** `fetch` leaves a body's encoding alone only when the first line says that it need not touch it. */
-const UNTOUCHED: Header = ["accept-encoding", "identity"];
+/** `fetch` decodes compressed bodies, unless the first `accept-encoding` line is this one. */
+const NO_DECODING: Header = ["accept-encoding", "identity"];
 
-/** `transfer-encoding` is not seen here: `fetch` deals with it. */
-const TO_DROP = [...ANSWER_HOP_BY_HOP].filter((name) => name !== "transfer-encoding");
+/** `fetch` removes `transfer-encoding` itself. */
+const TO_DROP = [...RESPONSE_HOP_BY_HOP].filter((name) => name !== "transfer-encoding");
 
-/** Sends requests by the platform's `fetch`, which changes some of what passes. */
+/** The environment variable with the hosts that the platform reaches without a proxy. */
+const NO_PROXY = "NO_PROXY";
+
+/** Sends requests with the platform's `fetch`, which changes some of what passes. */
 export class FetchForwarder implements Forwarder {
-  // The app must see the Host that the client asked for, which `fetch` would otherwise set itself.
+  // `allowHost`: the app gets the client's Host; otherwise `fetch` sets its own.
   readonly #client = withoutProxy(() =>
     Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 256, poolIdleTimeout: 4000 })
   );
-  // `fetch` repeats a request without a body by itself when a connection that was used before breaks: never here.
+  // On a reused connection that breaks, `fetch` repeats a request without a body; never on a new one.
   readonly #once = withoutProxy(() => Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 0 }));
 
   /** See {@linkcode Forwarder.check}. */
   check({ method, target }: RequestHead): void {
-    if (FOLDED.test(method) && method !== method.toUpperCase()) refuse("Methods are written in upper case");
+    if (CASE_FOLDED.test(method) && method !== method.toUpperCase()) refuse("Methods are written in upper case");
     if (target.includes("\\")) refuse("cless does not pass on a target like that"); // it would become a slash
   }
 
   /**
-   * See {@linkcode Forwarder.forward}, with two exceptions: the signal breaks off no body that has neither a length of
-   * 1 MB nor is an event stream, and an upload that breaks off counts as no answer.
+   * See {@linkcode Forwarder.forward}, with two exceptions: the signal aborts the response's body only if that is an
+   * event stream or has at least 1 MB, and an upload that breaks off is a {@linkcode ForwardError}.
    */
   forward(origin: string, head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<Response> {
     const { method, target, headers } = head;
     return fetch(origin + target, {
       method,
-      headers: [UNTOUCHED, ...headers],
+      headers: [NO_DECODING, ...headers],
       body: upload === undefined ? null : bodyOf(upload),
       client: upload === undefined && !IDEMPOTENT.has(method) ? this.#once : this.#client,
       redirect: "manual",
       signal,
     }).then((response) => {
-      const answer = passOn(response, signal);
-      return upload?.complete === false ? endingUpload(answer, upload) : answer;
+      const passed = passOn(response, signal);
+      return upload?.complete === false ? endingUpload(passed, upload) : passed;
     }, (error) => {
       if (signal.aborted) throw signal.reason;
       throw explain(error);
     });
   }
 
-  /** Does nothing: the connections end by themselves. */
+  /** Does nothing: idle connections time out. */
   leave(): void {}
 
   [Symbol.dispose](): void {
@@ -66,14 +69,14 @@ function refuse(message: string): never {
   throw new ClessError("bad_request", message);
 }
 
-/** The answer without what is meant for this hop only: itself, where there is nothing to take out, since a copy costs. */
+/** The response without hop-by-hop headers. Without any, it is the same object, since a copy is expensive. */
 function passOn(response: Response, signal: AbortSignal): Response {
   const { status, headers } = response;
   if (status < 200 || status > 599) {
     response.body?.cancel().catch(() => {});
     throw new ForwardError("garbled", `status ${status}`);
   }
-  // The platform writes no length for a 205, and by RFC 9112, section 6.3, clients would wait for its body for ever.
+  // The platform writes no length for a 205, and clients would wait for its body for ever: RFC 9112, section 6.3.
   if (status === 205) return new Response(null, { status: 204, headers: endToEnd(headers, headers.get("connection")) });
   const body = isLong(headers) ? breakable(response.body, signal) : response.body;
   if (body === response.body && !TO_DROP.some((name) => headers.has(name))) return response;
@@ -82,10 +85,10 @@ function passOn(response: Response, signal: AbortSignal): Response {
 
 function isLong(headers: Headers): boolean {
   const length = headers.get("content-length");
-  return length === null ? headers.get("content-type") === "text/event-stream" : Number(length) >= LONG;
+  return length === null ? headers.get("content-type") === "text/event-stream" : Number(length) >= LONG_BYTES;
 }
 
-/** The same body, but the signal breaks it off: the platform's own streaming does not listen, and a dead address is silent. */
+/** The same body, but aborted by the signal: the platform's stream ignores it, and a dead container may never close. */
 function breakable(
   body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
   signal: AbortSignal,
@@ -93,7 +96,7 @@ function breakable(
   return body?.pipeThrough(new TransformStream(), { signal }) ?? null;
 }
 
-/** Reads the cause of a failed `fetch` out of its text, the only place where it stands. */
+/** The cause of a failed `fetch`, which only the message tells. */
 function explain(error: unknown): ForwardError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const text = cause instanceof Error ? cause.message : String(cause);
@@ -103,20 +106,20 @@ function explain(error: unknown): ForwardError {
   return new ForwardError(closed.test(text) ? "unanswered" : "garbled", reason, { cause: error });
 }
 
-/** The body from its start, as `fetch` takes it. */
+/** The body, from its start, for `fetch`. */
 function bodyOf(upload: Upload): BodyInit {
   const next = upload.begin();
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull: async (controller) => {
       const piece = await next();
       if (piece === undefined) controller.close();
-      else controller.enqueue(piece.slice()); // `fetch` may keep it until after the next has been asked for
+      else controller.enqueue(piece.slice()); // `fetch` may use it after the next pull
     },
   }, { highWaterMark: 0 });
   return upload.length === Infinity ? stream : new SizedBody(stream, upload.length);
 }
 
-/** A stream whose length is known. `fetch` sends a Content-Length for a Blob, and chunks for anything else that streams. */
+/** A stream of known length: `fetch` sends a Content-Length for a Blob only, and chunks for all other streams. */
 class SizedBody extends Blob {
   readonly #stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly #length: number;
@@ -136,8 +139,24 @@ class SizedBody extends Blob {
   }
 }
 
-/** An answer that comes before the upload is through, and ends it: see {@linkcode Upload.end}. */
+/** A response that came before the upload was complete, and ends it: see {@linkcode Upload.end}. */
 function endingUpload(response: Response, upload: Upload): Response {
   const body = response.body?.pipeThrough(new TransformStream({ flush: upload.end }));
   return body === undefined ? response : new Response(body, response);
+}
+
+/**
+ * Makes an HTTP client that ignores the proxy that the environment names, which the platform would use even for this
+ * machine's own addresses. The platform reads the environment when the client is made, and has no option for it; the
+ * environment is as before when this returns, and nothing else runs in between.
+ */
+function withoutProxy(make: () => Deno.HttpClient): Deno.HttpClient {
+  const before = Deno.env.get(NO_PROXY);
+  Deno.env.set(NO_PROXY, "0.0.0.0/0,::/0");
+  try {
+    return make();
+  } finally {
+    if (before === undefined) Deno.env.delete(NO_PROXY);
+    else Deno.env.set(NO_PROXY, before);
+  }
 }

@@ -1,6 +1,6 @@
+import { accepts } from "@std/http/negotiation";
 import type { ClessError } from "../base/errors.ts";
-import { fill, prefersHtml } from "./html.ts";
-import page from "./problem.html" with { type: "text" };
+import template from "./problem.html" with { type: "text" };
 
 const TITLES: Record<number, string> = {
   400: "Bad Request",
@@ -20,11 +20,17 @@ const TITLES: Record<number, string> = {
   504: "Gateway Timeout",
 };
 
+const PAGE = withSections(template);
+/** Says also which command tells operators more. */
+const SERVICE_PAGE = withSections(template, "service");
+
 /**
- * The answer to a request that failed, always with the header `cless-error`: problem+json (RFC 9457), or a small page
- * where the client would rather have HTML. The error's detail stays out of it.
+ * The response to a request that failed, always with the header `cless-error`: problem+json (RFC 9457), or a small page
+ * if the client prefers HTML. The error's detail stays out of it.
+ *
+ * @param service The service that failed, if it is known: the page of a 502 or 504 names the command that tells more.
  */
-export function problem(error: ClessError, request: { headers: Headers }): Response {
+export function problem(error: ClessError, request: { headers: Headers }, service?: string): Response {
   const { allow, code, status, message, retryAfterS } = error;
   const title = TITLES[status] ?? "Error";
   const html = prefersHtml(request);
@@ -38,7 +44,33 @@ export function problem(error: ClessError, request: { headers: Headers }): Respo
   if (allow !== undefined) headers.set("allow", allow);
   if (code === "unauthorized") headers.set("www-authenticate", 'Bearer realm="cless"');
   const body = html
-    ? fill(page, { status: String(status), title, detail: message, code })
+    ? fill(service !== undefined && (status === 502 || status === 504) ? SERVICE_PAGE : PAGE, {
+      ...{ status: String(status), title, detail: message, code },
+      ...(service === undefined ? {} : { service }),
+    })
     : JSON.stringify({ type: "about:blank", title, status, detail: message, code }) + "\n";
   return new Response(body, { status, headers });
+}
+
+/** Whether a client prefers HTML to JSON. */
+export function prefersHtml(request: { headers: Headers }): boolean {
+  return accepts(request, "application/problem+json", "application/json", "text/html") === "text/html";
+}
+
+/** The template with only some of its sections, which stand between `<!-- NAME -->` and `<!-- /NAME -->` lines. */
+export function withSections(template: string, ...names: string[]): string {
+  const sections = /[ \t]*<!-- (\w+) -->\n([\s\S]*?)[ \t]*<!-- \/\1 -->\n/g;
+  return template.replaceAll(
+    sections,
+    (_, name: string, section: string) => names.includes(name) ? withSections(section, ...names) : "",
+  );
+}
+
+/** Replaces each `{{ name }}` in a template by its value, escaped for HTML. */
+export function fill(template: string, values: Readonly<Record<string, string>>): string {
+  return template.replaceAll(/\{\{ (\w+) \}\}/g, (_, name: string) => escapeHtml(values[name] ?? ""));
+}
+
+function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

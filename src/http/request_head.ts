@@ -1,28 +1,25 @@
 import type { Cidr } from "../model/cidr.ts";
 import { type Hostname, parseHostname } from "../model/hostname.ts";
 import { ClessError } from "../base/errors.ts";
-import { listItems, splitList } from "./header_list.ts";
+import { type Header, listItems, splitList } from "./headers.ts";
 
-/** A header as it goes over the wire. */
-export type Header = [name: string, value: string];
-
-/** A request as it is to be sent on, without its body. */
+/** A request as an app gets it, without its body. */
 export interface RequestHead {
   readonly hostname: Hostname;
   readonly method: string;
-  /** Path and query, as they came. */
+  /** Path and query, unchanged. */
   readonly target: string;
-  /** What the app gets to see. */
+  /** Without `Content-Length` and `Transfer-Encoding`. */
   readonly headers: Header[];
-  /** The value of `Content-Length`, where there is one. */
+  /** The value of `Content-Length`, if there is one. */
   readonly contentLength: string | undefined;
-  /** `0` for no body, `Infinity` for one of unknown length, else its length in bytes; `undefined` where no header tells. */
+  /** In bytes: 0 for no body, `Infinity` for one of unknown length; `undefined` if no header tells. */
   readonly bodyLength: number | undefined;
   /** Whether the client asks for a WebSocket. */
   readonly websocket: boolean;
 }
 
-/** What is meant for the next hop only: RFC 9110, section 7.6.1, and what it once was. */
+/** Headers that are meant for the next hop only: RFC 9110, section 7.6.1, and RFC 2616, section 13.5.1. */
 const REQUEST_HOP_BY_HOP = new Set([
   "connection",
   "keep-alive",
@@ -35,25 +32,26 @@ const REQUEST_HOP_BY_HOP = new Set([
   "upgrade",
 ]);
 
-const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/** The methods that cless passes on, as the value of `Allow`; it passes on unknown ones too. */
+export const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/** Methods that are not passed on, in any case: there are apps that do not tell `trace` from `TRACE`. */
+/** Methods that cless does not pass on, in upper and lower case: some apps take `trace` for `TRACE`. */
 const REFUSED = /^(?:connect|trace|track)$/i;
 
 /** RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-// No request has a fragment, and apps do not agree on what it means where it comes all the same; neither do they on what
-// is above ASCII: RFC 9112, section 3.2.
+// A target has neither a fragment nor characters beyond ASCII (RFC 9112, section 3.2), and apps disagree on what to do
+// with them.
 // deno-lint-ignore no-control-regex
 const UNSAFE_TARGET = /[#\x00-\x20\x7f-\uffff]/;
 
 /**
- * Reads what a client asks for, and makes the headers for the app: less what is meant for the next hop only and what an
- * app could take for another header, plus `X-Forwarded-*`.
+ * Reads the head of a request, and makes the headers for the app: without hop-by-hop headers and those that an app could
+ * take for other ones, and with `X-Forwarded-*`.
  *
- * @param peer The address that the connection comes from.
- * @param trusted Whose `X-Forwarded-*` and `Forwarded` are believed.
+ * @param peer The address of the client, or of the proxy before cless.
+ * @param trusted Peers whose `X-Forwarded-*` and `Forwarded` are kept.
  * @throws {ClessError} `bad_host`, `bad_request` or `method_not_allowed`.
  */
 export function readHead(request: Request, peer: string, trusted: readonly Cidr[]): RequestHead {
@@ -82,7 +80,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
       case "upgrade":
         upgrade = value;
         break;
-      case "content-length": // it goes with the body
+      case "content-length": // whoever sends the body writes it
         length = value;
         break;
       case "transfer-encoding":
@@ -101,7 +99,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
         forwarded = value;
         break;
       default:
-        // CGI makes one variable of `a-b` and `a_b`: https://www.rfc-editor.org/rfc/rfc3875#section-4.1.18
+        // CGI makes the same variable of `a-b` and `a_b`: https://www.rfc-editor.org/rfc/rfc3875#section-4.1.18
         if (REQUEST_HOP_BY_HOP.has(name) || name.includes("_")) break;
         if (believed || !name.startsWith("x-forwarded-")) headers.push(header);
     }
@@ -110,7 +108,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   const path = url.indexOf("/", url.indexOf("//") + 2);
   const authority = url.slice(url.indexOf("//") + 2, path === -1 ? undefined : path);
   if (host === undefined) {
-    // HTTP/2 has `:authority` instead. Where HTTP/1.1 came without a Host, the platform fills in its own name.
+    // HTTP/2 has `:authority` instead. For HTTP/1.1 without a Host, the platform fills in its own name.
     if (/^localhost(:|$)/.test(authority)) throw badHost();
     host = authority;
     headers.push(["host", host]);
@@ -124,11 +122,9 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
     throw badRequest("The target names another host than the header Host");
   }
   const target = path === -1 ? "/" : url.slice(path);
-  if (UNSAFE_TARGET.test(target) || (method === "OPTIONS" && target === "/*")) {
-    throw badRequest("cless does not pass on a target like that");
-  }
+  if (UNSAFE_TARGET.test(target)) throw badRequest("cless does not pass on a target like that");
   const bodyLength = readBodyLength(length, coding, request);
-  // The platform does not give such a body.
+  // The platform gives no access to such a body.
   if (bodyLength !== 0 && (method === "GET" || method === "HEAD")) {
     throw badRequest(`cless does not pass on the body of a ${method}`);
   }
@@ -148,7 +144,15 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   return { hostname, method, target, headers, contentLength: length, bodyLength, websocket };
 }
 
-/** How long the body is, where its framing is beyond doubt. */
+/**
+ * Whether a request asks about the server as a whole, not about a service: `OPTIONS *`, RFC 9110, section 9.3.7. The
+ * platform gives it the target `/*`, the same as a path of that name.
+ */
+export function isServerWide({ method, target }: RequestHead): boolean {
+  return method === "OPTIONS" && target === "/*";
+}
+
+/** The length of the body in bytes, as in {@linkcode RequestHead}. @throws {ClessError} If the framing is ambiguous. */
 function readBodyLength(
   length: string | undefined,
   coding: string | undefined,
@@ -160,11 +164,11 @@ function readBodyLength(
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw badRequest("Content-Length is not one number");
   if (coding !== undefined) return Infinity;
   if (length !== undefined) return Number(length);
-  // The platform gives no body with the others.
+  // By HTTP/2 a body needs no header. The platform gives none of a GET or HEAD.
   return request.method === "GET" || request.method === "HEAD" || request.body === null ? 0 : undefined;
 }
 
-/** Refuses what no app could agree to: RFC 6455, section 4.2.1. */
+/** Refuses a handshake that every app would refuse: RFC 6455, section 4.2.1. */
 function checkWebSocket(headers: Headers): void {
   const protocols = splitList(headers.get("sec-websocket-protocol"));
   if (
@@ -174,23 +178,23 @@ function checkWebSocket(headers: Headers): void {
   ) throw badRequest("The request for a WebSocket is not one of version 13");
 }
 
-/** Drops the headers that `Connection` names, but for those that a client must not be able to take away. */
+/** Removes the headers that `Connection` names. */
 function dropNamed(headers: Header[], connection: string): void {
   const named = listItems(connection);
   for (let at = headers.length - 1; at >= 0; at--) {
     const name = headers[at]![0];
-    if (name !== "host" && named.includes(name)) headers.splice(at, 1);
+    if (name !== "host" && named.includes(name)) headers.splice(at, 1); // an app must always get the Host
   }
 }
 
-/** Whether two authorities mean the same place; port 80 may be left out. */
+/** Whether two authorities are equal; port 80 may be left out. */
 function sameAuthority(a: string, b: string): boolean {
   const [first, second] = [parseHostname(a)?.name, parseHostname(b)?.name];
   const port = (authority: string) => /:(\d+)$/.exec(authority)?.[1] ?? "80";
   return first !== undefined && first === second && port(a) === port(b);
 }
 
-/** One element of `Forwarded`: RFC 7239, section 4. */
+/** An element of `Forwarded`: RFC 7239, section 4. */
 function forwardedElement(peer: string, host: string): string {
   const node = peer.includes(":") ? `"[${peer}]"` : peer;
   return `for=${node};host="${host}";proto=http`;

@@ -3,17 +3,17 @@ import { ClessError, messageOf, OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
-import type { FileReserve } from "./file_reserve.ts";
-import { AnswerCut } from "./forward.ts";
+import { ResponseCut } from "./forwarder.ts";
 import { problem } from "./problem.ts";
 
 const log = logger("server");
 const RETRY_MS = 100;
+const RESERVED_FILES = 32;
 
 /** Answers one request. */
 export type Handler = (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => Response | Promise<Response>;
 
-/** The platform would not let cless listen somewhere. */
+/** cless cannot listen on an address. */
 export class ListenError extends OperatorError {
   readonly endpoint: Endpoint;
 
@@ -28,7 +28,31 @@ export class ListenError extends OperatorError {
   }
 }
 
-/** Accepts connections on one address, and goes on doing so when the platform's server gives up. */
+/**
+ * File descriptors held in reserve by all servers of the program. When no others are left they are released, so that
+ * requests on accepted connections can still open connections to their apps.
+ */
+export class FileReserve {
+  readonly #files: Deno.FsFile[] = [];
+
+  /** Takes the descriptors. Returns whether there were enough; if not, none are held. */
+  take(): boolean {
+    try {
+      while (this.#files.length < RESERVED_FILES) this.#files.push(Deno.openSync("/dev/null"));
+      return true;
+    } catch {
+      this.release();
+      return false;
+    }
+  }
+
+  /** Closes the descriptors. */
+  release(): void {
+    for (const file of this.#files.splice(0)) file.close();
+  }
+}
+
+/** Accepts connections on one address, and starts again if the platform's server gives up. */
 export class Server {
   readonly #handler: Handler;
   readonly #clock: Clock;
@@ -36,7 +60,7 @@ export class Server {
   readonly #stopping = new AbortController();
   #endpoint: Endpoint;
   #server: Deno.HttpServer<Deno.NetAddr> | undefined;
-  /** Servers that have stopped accepting, but still answer on the connections that they have. */
+  /** Servers that no longer accept connections, but still serve those that they have. */
   readonly #exhausted: Deno.HttpServer<Deno.NetAddr>[] = [];
 
   constructor(endpoint: Endpoint, handler: Handler, clock: Clock, reserve: FileReserve) {
@@ -46,12 +70,12 @@ export class Server {
     this.#reserve = reserve;
   }
 
-  /** Where it listens; with the port that it got, where none was named. */
+  /** Where it listens; once it does, with the actual port if 0 was given. */
   get endpoint(): Endpoint {
     return this.#endpoint;
   }
 
-  /** @throws {ListenError} When it cannot listen there. */
+  /** Starts to accept connections. @throws {ListenError} If that is not possible. */
   listen(): void {
     let server: Deno.HttpServer<Deno.NetAddr>;
     try {
@@ -60,7 +84,7 @@ export class Server {
         port: this.#endpoint.port,
         onListen() {},
         onError: (error) => {
-          if (error instanceof AnswerCut) log.warning("an answer was cut", { reason: error.message });
+          if (error instanceof ResponseCut) log.warning("an answer was cut", { reason: error.message });
           else log.error("a handler has failed", { reason: messageOf(error) });
           return problem(new ClessError("internal", "cless has failed to handle the request"), {
             headers: new Headers(),
@@ -75,13 +99,13 @@ export class Server {
     server.finished.catch((error) => this.#recover(server, error));
   }
 
-  /** Stops accepting, and resolves when all that was in flight is answered. */
+  /** Stops accepting connections; resolves when all requests in flight are answered. */
   async shutdown(): Promise<void> {
     this.#stopping.abort();
     await Promise.all([this.#server, ...this.#exhausted].map((server) => server?.shutdown().catch(() => {})));
   }
 
-  /** The platform's server ends for good when there is no file descriptor left for a connection. */
+  /** The platform's server ends when there is no file descriptor left for a new connection: replaces it. */
   async #recover(server: Deno.HttpServer<Deno.NetAddr>, error: unknown): Promise<void> {
     const where = formatEndpoint(this.#endpoint);
     log.error("cannot accept connections; trying again", { listen: where, reason: messageOf(error) });
@@ -97,7 +121,7 @@ export class Server {
         log.info("accepting connections again", { listen: where });
         return;
       } catch {
-        // Still nothing to be had.
+        // The descriptors are gone again.
       }
     }
   }

@@ -1,69 +1,69 @@
-/** How many bytes of a body are kept so that it can be sent once more. */
+/** Up to this size a body is kept, so that it can be sent once more. */
 const KEPT_BYTES = 64 * 1024;
-/** How much of a long body is read at once, bytes. */
-const MOST_AT_ONCE = 256 * 1024;
+/** How much of a long body is read at once. */
+const MOST_BYTES_AT_ONCE = 256 * 1024;
 
 /** A piece of a body. */
 export type Piece = Uint8Array<ArrayBuffer>;
 
-/** A request's body on its way to an app: it tells whether it moves, and whether it can still be sent from its start. */
+/** A request's body on its way to an app. It counts what arrives, and can be sent again while all of it is kept. */
 export class Upload {
   readonly #reader: Reader;
-  /** In bytes; `Infinity` when it is not known. */
+  /** In bytes; `Infinity` if unknown. */
   readonly length: number;
-  /** What has come and may still have to be sent. */
+  /** What has arrived and may still have to be sent. */
   readonly #kept: Piece[] = [];
   #reading: Promise<void> | undefined;
   #attempt = 0;
-  #moved = 0;
+  #receivedBytes = 0;
   #ended = false;
 
-  /** @param length In bytes; `Infinity` when it is not known. */
+  /** @param length In bytes; `Infinity` if unknown. */
   constructor(body: ReadableStream<Piece>, length: number) {
     this.#reader = readerOf(body, length);
     this.length = length;
   }
 
-  /** How many bytes have come from the client. */
-  get moved(): number {
-    return this.#moved;
+  /** How much has arrived from the client. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
   }
 
-  /** Whether the whole body has come. */
+  /** Whether the whole body has arrived. */
   get complete(): boolean {
-    return this.#ended || this.#moved === this.length;
+    return this.#ended || this.#receivedBytes === this.length;
   }
 
-  /** Whether all bytes that have come are still at hand. */
+  /** Whether everything that has arrived is still kept. */
   get replayable(): boolean {
-    return this.#moved <= KEPT_BYTES;
+    return this.#receivedBytes <= KEPT_BYTES;
   }
 
-  /** Whether it ends before anything of it has come. It rejects when the client breaks off. */
+  /** Resolves at the first byte, or at the end if there is none. Rejects if the client breaks off. */
   async isEmpty(): Promise<boolean> {
-    while (!this.#ended && this.#moved === 0) await (this.#reading ??= this.#read());
-    return this.#moved === 0;
+    while (!this.#ended && this.#receivedBytes === 0) await (this.#reading ??= this.#read());
+    return this.#receivedBytes === 0;
   }
 
-  /** Ends the attempt to send it: what still comes is for the next one. */
+  /** Ends the present attempt to send the body; what still arrives is for the next one. */
   abandon(): void {
     this.#attempt++;
   }
 
   /**
-   * Gives up what has not been sent: the request has had its answer. To be called before an answer's end: were that over
-   * while the body is being read, the platform would neither go on with the client's connection nor ever close it.
+   * Gives up what has not been sent. Must be called before the response ends: if it ended while the body is being read,
+   * the platform would neither use the client's connection again nor ever close it.
    */
   readonly end = (): Promise<void> => {
     this.abandon();
-    return this.#reader.cancel().catch(() => {}); // it may have broken off already
+    return this.#reader.cancel().catch(() => {}); // the client may have broken off already
   };
 
   /**
-   * Begins an attempt to send the body, from its start; the attempt before is over.
+   * Begins an attempt to send the body, from its start, and ends the one before.
    *
-   * @returns What gives the next piece, and `undefined` when there is none left. A piece is not to be changed, and holds
-   * only until the next is asked for. It rejects when the client breaks off, and when the attempt is over.
+   * @returns A function that gives the next piece, or `undefined` at the end. A piece must not be changed, and is valid
+   * until the next one is asked for. The function rejects if the client breaks off, or another attempt has begun.
    */
   begin(): () => Promise<Piece | undefined> {
     const attempt = ++this.#attempt;
@@ -85,7 +85,7 @@ export class Upload {
       const piece = await this.#reader.read();
       this.#ended = piece === undefined;
       if (piece === undefined) return;
-      this.#moved += piece.length;
+      this.#receivedBytes += piece.length;
       this.#kept.push(this.replayable ? piece.slice() : piece);
     } finally {
       this.#reading = undefined;
@@ -93,7 +93,7 @@ export class Upload {
   }
 }
 
-/** Gives the pieces of a body; each holds until the next is asked for. */
+/** Reads a body piece by piece; each piece is valid until the next one is asked for. */
 interface Reader {
   read(): Promise<Piece | undefined>;
   cancel(): Promise<void>;
@@ -108,7 +108,7 @@ function plainReader(body: ReadableStream<Piece>): Reader {
   return { read: async () => (await reader.read()).value, cancel: () => reader.cancel() };
 }
 
-/** A reader that uses the same memory again; `undefined` where the stream is of the wrong kind: it has come whole. */
+/** A reader that reuses its memory; `undefined` if the stream cannot, since the platform has the whole body already. */
 function sharingReader(body: ReadableStream<Piece>): Reader | undefined {
   let reader: ReadableStreamBYOBReader;
   try {
@@ -121,9 +121,9 @@ function sharingReader(body: ReadableStream<Piece>): Reader | undefined {
     async read() {
       const { value, done } = await reader.read(room);
       if (done) return undefined;
-      // The memory comes back with the piece; where all of it was used, more may be had at once.
+      // The memory comes back with the piece. If all of it was filled, more may be read at once.
       const isFull = value.length === value.buffer.byteLength && value.length === KEPT_BYTES;
-      room = isFull ? new Uint8Array(MOST_AT_ONCE) : new Uint8Array(value.buffer);
+      room = isFull ? new Uint8Array(MOST_BYTES_AT_ONCE) : new Uint8Array(value.buffer);
       return value;
     },
     cancel: () => reader.cancel(),

@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Activator } from "../routing/activator.ts";
-import type { UnansweredRequests } from "../http/unanswered_requests.ts";
+import type { UnansweredRequests } from "./request_context.ts";
 
 /** What requests are in when the program ends. */
 export interface Drained {

@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
-import { FileReserve } from "../../src/http/file_reserve.ts";
-import { Server } from "../../src/http/server.ts";
+import { FileReserve, Server } from "../../src/http/server.ts";
 import { netTest } from "../support/permissions.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";

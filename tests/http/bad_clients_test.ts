@@ -47,7 +47,6 @@ for (
     ["absolute form with userinfo", "GET http://user@app.localhost/"],
     ["absolute form with the host as userinfo", "GET http://app.localhost@other.localhost/"],
     ["absolute form of an address", "GET http://127.0.0.1/"],
-    ["asterisk form", "OPTIONS *"],
     ["a fragment", "GET /a#b"],
     ["bytes above 127 in the query", "GET /?q=\xc3\xa9"],
   ] as const
@@ -86,6 +85,7 @@ for (
     ["200 headers", requestText("GET /", Array.from({ length: 200 }, (_, n) => `x-${n}: 1`))],
     ["a header of a megabyte", requestText("GET /", [`x-own: ${"v".repeat(1 << 20)}`])],
     ["a target of a megabyte", requestText(`GET /${"a".repeat(1 << 20)}`)],
+    ["asterisk form with another method", requestText("GET *")],
     ["a version that there is not", "GET / HTTP/9.9\r\nhost: app.localhost\r\n\r\n"],
     ["a method that is none", requestText("G@T /")],
     ["no request at all", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"],
@@ -103,6 +103,33 @@ for (
     assertEquals((await cless.ask(requestText())).status, 200);
   });
 }
+
+for (const target of ["*", "/*"]) {
+  forwardTest(
+    `OPTIONS ${target} is answered with the possible methods, for any host, and starts nothing`,
+    async (forward) => {
+      await using app = Origin.answering();
+      await using cless = Harness.cold({ forward, origin: app });
+      using client = await cless.connect();
+      for (const host of ["app.localhost", "nobody.localhost", "admin.localhost"]) {
+        for (const headers of [[], ["content-length: 5"], ["accept: text/html"]]) {
+          const body = headers.includes("content-length: 5") ? "hello" : "";
+          const answer = await client.ask(requestText(`OPTIONS ${target}`, headers, body, `host: ${host}`));
+          assertEquals([answer.status, answer.text, answer.names()], [204, "", ["allow", "date"]]);
+          assertEquals(answer.one("allow"), "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        }
+      }
+      assertEquals([app.connections, cless.launcher.calls.length, cless.unanswered.size], [0, 0, 0]);
+      assertEquals((await client.ask(requestText("OPTIONS /"))).status, 200);
+      assertEquals(app.last.startLine, "OPTIONS / HTTP/1.1");
+    },
+  );
+}
+
+forwardTest("OPTIONS * without a valid Host is a 400", async (forward) => {
+  await refused(forward, requestText("OPTIONS *", [], "", ""), 400, "bad_host");
+  await refused(forward, requestText("OPTIONS *", [], "", "host: a_b.localhost"), 400, "bad_host");
+});
 
 for (const method of ["CONNECT", "TRACE", "TRACK"]) {
   forwardTest(`the method ${method} is refused with a 405 that names those that are possible`, async (forward) => {

@@ -1,4 +1,3 @@
-// What `--forward exact` passes on to the byte: answers. What even it changes is in forward_known_test.ts.
 import { assert, assertEquals } from "@std/assert";
 import { FakeClock } from "../support/fake_clock.ts";
 import { Harness } from "../support/harness.ts";
@@ -6,6 +5,8 @@ import { type HttpMessage, toText } from "../support/http_message.ts";
 import { Origin } from "../support/origin.ts";
 import { netTest } from "../support/permissions.ts";
 import { requestText } from "../support/raw_client.ts";
+
+// What `--forward exact` passes on to the byte: answers. What even it changes is in forward_known_test.ts.
 
 const forward = "exact";
 const DATE = "date: Thu, 01 Jan 1970 00:00:00 GMT";
@@ -225,4 +226,16 @@ netTest("exact: a short body that trickles is streamed as well", async () => {
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+for (const [lines, status] of [[1024, 200], [1025, 502]] as const) {
+  netTest(
+    `exact: an answer with ${lines} header lines is a ${status}: each more would hold up all others longer`,
+    async () => {
+      const own = Array.from({ length: lines - 1 }, (_, n) => `x-${n}: 1\r\n`).join("");
+      await using app = Origin.answering(`HTTP/1.1 200 OK\r\n${own}content-length: 2\r\n\r\nok`);
+      await using cless = await Harness.warm({ forward: "exact", origin: app });
+      assertEquals((await cless.ask(requestText())).status, status);
+    },
+  );
 }

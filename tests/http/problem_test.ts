@@ -73,6 +73,23 @@ Deno.test("the detail and the cause of an error stay out of the answer, whatever
   }
 });
 
+for (const code of ["start_failed", "upstream_failed", "start_timeout", "upstream_timeout"] as const) {
+  Deno.test(`the page of ${code} names the command that tells operators more, if the service is known`, async () => {
+    const page = (service?: string) => problem(error(code), accepting("text/html"), service).text();
+    assertStringIncludes(await page("shop"), "<code>cless describe shop</code>");
+    assert(!(await page()).includes("describe"));
+    assert(!(await page("shop")).includes("<!--"));
+    const json = await problem(error(code), accepting(), "shop").text();
+    assertEquals(json, await problem(error(code), accepting()).text());
+  });
+}
+
+Deno.test("the page of a failure that is not the service's names no command", async () => {
+  for (const code of ["bad_request", "unknown_host", "overloaded", "draining", "crash_loop", "internal"] as const) {
+    assert(!(await problem(error(code), accepting("text/html"), "shop").text()).includes("describe"), code);
+  }
+});
+
 Deno.test("a message cannot bring markup into the page", async () => {
   const response = problem(
     error("unknown_host", `No service for <img src=x onerror="a('b')"> & so on`),

@@ -1,7 +1,6 @@
-import { FileReserve } from "../../src/http/file_reserve.ts";
+import { FileReserve, type Handler, ListenError, Server } from "../../src/http/server.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
-import { type Handler, ListenError, Server } from "../../src/http/server.ts";
 import { netTest } from "../support/permissions.ts";
 import { RawClient, requestText } from "../support/raw_client.ts";
 

@@ -48,9 +48,9 @@ uploadTest("nothing is read of a body before somebody asks for it", async (type)
   const upload = new Upload(body, Infinity);
   const next = upload.begin();
   await settle();
-  assertEquals([pulls, upload.moved], [0, 0]);
+  assertEquals([pulls, upload.receivedBytes], [0, 0]);
   await next();
-  assertEquals([pulls, upload.moved], [1, 1]);
+  assertEquals([pulls, upload.receivedBytes], [1, 1]);
 });
 
 uploadTest("a body of known length is complete with its last byte, any other one with its end", async (type) => {
@@ -154,7 +154,7 @@ uploadTest("a body beyond 64 KB cannot be sent again", async (type) => {
   controller.enqueue(new Uint8Array(1));
   await next();
   assert(!upload.replayable);
-  assertEquals(upload.moved, 64 * 1024 + 1);
+  assertEquals(upload.receivedBytes, 64 * 1024 + 1);
 });
 
 uploadTest("a body that breaks off breaks off for its receiver too", async (type) => {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FakeClock } from "../support/fake_clock.ts";
 import { drain } from "../support/flow.ts";
 import { forwardTest } from "../support/forwarders.ts";
@@ -71,6 +71,23 @@ for (
     assertEquals(cless.unanswered.size, 0);
   });
 }
+
+forwardTest(
+  "the page of a 502 names the command for operators, but not where the host hides the service",
+  async (forward) => {
+    await using app = Origin.answering("HTTP/1.1 99 x\r\n\r\n");
+    await using cless = await Harness.warm({ forward, origin: app, domains: ["www.example.com"] });
+    const page = async (host: string) => {
+      const { status, text } = await cless.ask(requestText("GET /", ["accept: text/html"], "", `host: ${host}`));
+      assertEquals(status, 502);
+      return text;
+    };
+    for (const host of ["app.localhost", "APP.example.org:80"]) {
+      assertStringIncludes(await page(host), "<code>cless describe app</code>");
+    }
+    assert(!(await page("www.example.com")).includes("describe"));
+  },
+);
 
 forwardTest("60 KB of an app's headers pass", async (forward) => {
   const headers = Array.from({ length: 30 }, (_, n) => `x-${n}: ${"v".repeat(2000)}`);

@@ -1,9 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
 import { drain } from "../../src/proxy/drain.ts";
-import { UnansweredRequests } from "../../src/http/unanswered_requests.ts";
+import { type Info, RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, newFront, newKit, started } from "../support/kit.ts";
+import { requestHead } from "../support/request_head.ts";
 
 /** A program with one service, and servers that end when the test says so. */
 function newScene() {
@@ -35,7 +36,9 @@ Deno.test("requests that are not answered within the time are refused, also thos
   const waiting = front.activator.hold(hostOf("app"), undefined, new AbortController().signal);
   const refused = assertRejects(() => waiting, ClessError);
   await kit.launcher.nextLaunch();
-  const pending = unanswered.add(new Request("http://app.localhost/"), 60_000);
+  const request = new Request("http://app.localhost/");
+  const pending = new RequestContext(request, {} as Info, requestHead(), kit.clock.now(), 60_000);
+  unanswered.add(pending);
   const done = drained(1000);
   await kit.clock.advance(999);
   assertEquals(pending.signal.aborted, false);

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type Forwarder, ForwardError } from "../../src/http/forward.ts";
+import { type Forwarder, ForwardError } from "../../src/http/forwarder.ts";
 import type { Instance } from "../../src/pool/instance.ts";
-import { UnansweredRequests } from "../../src/http/unanswered_requests.ts";
 import { Proxy } from "../../src/proxy/proxy.ts";
+import { UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { settle } from "../support/fake_clock.ts";
 import { newFront, newKit } from "../support/kit.ts";
 
@@ -53,14 +53,12 @@ class World {
     };
     this.#proxy = new Proxy({
       activator: this.front.activator,
-      waitingRoom: undefined as never, // no service of this test shows a page
       unanswered: this.unanswered,
       forwarder,
-      websockets: undefined as never, // no request of this world asks for one
       clock: this.kit.clock,
       trustedProxies: [],
-      requestTimeout: 5000,
-      suspect: () => {},
+      requestTimeoutMs: 5000,
+      reconciler: { suspect: () => {} },
       admin: () => undefined,
     });
   }

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { type Forwarder, ForwardError } from "../../src/http/forward.ts";
+import { type Forwarder, ForwardError } from "../../src/http/forwarder.ts";
 import type { Instance } from "../../src/pool/instance.ts";
 import { Proxy } from "../../src/proxy/proxy.ts";
-import { UnansweredRequests } from "../../src/http/unanswered_requests.ts";
+import { UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { newFront, newKit } from "../support/kit.ts";
 
 /** Of a test that would otherwise not end. */
@@ -37,15 +37,13 @@ async function twoInstances(unanswered: (origin: string, instances: readonly Ins
   const answered: [service: string | undefined, status: number][] = [];
   const proxy = new Proxy({
     activator: front.activator,
-    waitingRoom: undefined as never, // no service of this test shows a page
     unanswered: waiting,
     forwarder,
-    websockets: undefined as never, // nothing asks for one
     clock: kit.clock,
     trustedProxies: [],
-    requestTimeout: 10_000,
-    suspect: () => {},
-    answered: (service, status) => answered.push([service, status]),
+    requestTimeoutMs: 10_000,
+    reconciler: { suspect: () => {} },
+    metrics: { requested: (service, status) => void answered.push([service, status]) },
     admin: () => undefined,
   });
   const remoteAddr = { transport: "tcp", hostname: "127.0.0.1", port: 1 };

@@ -3,24 +3,21 @@ import { NO_EXTRAS, type Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { DeclaredService, type Share, type Waking } from "../../src/routing/service.ts";
-import { FileReserve } from "../../src/http/file_reserve.ts";
+import { FileReserve, Server } from "../../src/http/server.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
 import { ExactForwarder } from "../../src/http/exact/forwarder.ts";
 import { FetchForwarder } from "../../src/http/fetch_forwarder.ts";
-import type { Forwarder } from "../../src/http/forward.ts";
+import type { Forwarder } from "../../src/http/forwarder.ts";
 import type { Instance } from "../../src/pool/instance.ts";
 import { InstancePool } from "../../src/pool/instance_pool.ts";
 import type { Ask } from "../../src/pool/readiness.ts";
-import { type UnansweredRequest, UnansweredRequests } from "../../src/http/unanswered_requests.ts";
-import { Proxy, type ProxyParts } from "../../src/proxy/proxy.ts";
+import { Proxy, type ProxyOptions } from "../../src/proxy/proxy.ts";
+import { type RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { Router } from "../../src/routing/router.ts";
-import { Server } from "../../src/http/server.ts";
 import { ConventionService } from "../../src/routing/convention_service.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { Starter, type StarterParts } from "../../src/pool/starter.ts";
-import { WaitingRoom } from "../../src/proxy/waiting_page/waiting_room.ts";
-import { WebSocketBridge } from "../../src/http/websocket/bridge.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
 import type { HttpMessage } from "./http_message.ts";
 import { RawClient } from "./raw_client.ts";
@@ -38,9 +35,11 @@ export interface HarnessOptions {
   readonly concurrency?: number;
   readonly clock?: Clock;
   readonly listen?: string;
-  readonly admin?: ProxyParts["admin"];
+  readonly admin?: ProxyOptions["admin"];
   /** Makes the one share of a declared service of the app's pool. */
   readonly share?: (pool: InstancePool) => Share;
+  /** The service's custom domains. */
+  readonly domains?: readonly string[];
   /** What is special about the service's waking. */
   readonly waking?: Waking;
   /** Waits for an app, in the place of the real probe. */
@@ -58,7 +57,7 @@ export class Harness implements AsyncDisposable {
   readonly instances: Instance[] = [];
   readonly #clock: OwnTimers;
   readonly #forwarder: Forwarder;
-  readonly #websockets: WebSocketBridge;
+  readonly #proxy: Proxy;
   readonly #server: Server;
   readonly #starter: Starter;
   readonly #pool: InstancePool;
@@ -74,7 +73,6 @@ export class Harness implements AsyncDisposable {
     }
     launcher.onEvent = (event) => fleet.apply(event);
     this.#forwarder = options.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
-    this.#websockets = new WebSocketBridge(clock);
     this.unanswered = new WatchedRequests(clock);
     const starter = this.#starter = new Starter({
       launcher,
@@ -103,25 +101,23 @@ export class Harness implements AsyncDisposable {
     });
     const services = new ServiceMap();
     services.put(
-      options.waking === undefined && options.share === undefined
+      options.waking === undefined && options.share === undefined && options.domains === undefined
         ? new ConventionService("app", pool, () => {})
         : new DeclaredService("app", {
-          domains: [],
+          domains: options.domains ?? [],
           shares: [options.share?.(pool) ?? { pool, percent: 100 }],
           waking: options.waking,
         }),
     );
     const reconciler = new Reconciler({ launcher, fleet, clock, listening: () => true });
-    const proxy = new Proxy({
+    const proxy = this.#proxy = new Proxy({
       activator: new Activator(new Router(services, undefined), 100),
-      waitingRoom: new WaitingRoom(clock),
       unanswered: this.unanswered,
       forwarder: this.#forwarder,
-      websockets: this.#websockets,
       clock,
       trustedProxies: (options.trustedProxies ?? []).map(parseCidr),
-      requestTimeout: 300_000, // for requests of no revision
-      suspect: () => reconciler.suspect(),
+      requestTimeoutMs: 300_000, // for requests of no revision
+      reconciler,
       admin: options.admin ?? (() => undefined),
     });
     this.#server = new Server(
@@ -183,25 +179,25 @@ export class Harness implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server.shutdown();
     await this.#starter.settled();
-    this.#websockets[Symbol.dispose]();
+    this.#proxy[Symbol.dispose]();
     this.#forwarder[Symbol.dispose]();
     this.#clock[Symbol.dispose]();
   }
 }
 
-/** Requests without an answer, the end of the last of which can be awaited. */
+/** Requests without a response, with a way to wait until there are none. */
 class WatchedRequests extends UnansweredRequests {
   #none: PromiseWithResolvers<void> | undefined;
 
-  /** Resolves when every request has been answered or given up. */
+  /** Resolves when every request has had its response or was given up. */
   none(): Promise<void> {
     if (this.size === 0) return Promise.resolve();
     this.#none ??= Promise.withResolvers();
     return this.#none.promise;
   }
 
-  override delete(unanswered: UnansweredRequest): void {
-    super.delete(unanswered);
+  override delete(context: RequestContext): void {
+    super.delete(context);
     if (this.size > 0) return;
     this.#none?.resolve();
     this.#none = undefined;

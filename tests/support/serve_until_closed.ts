@@ -1,8 +1,7 @@
 // A program for the tests: serves on a port that it prints, until its standard input is closed, and then ends.
-import { FileReserve } from "../../src/http/file_reserve.ts";
+import { FileReserve, Server } from "../../src/http/server.ts";
 import { configureLogging } from "../../src/base/log.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import { Server } from "../../src/http/server.ts";
 
 configureLogging({ format: "json", level: "info", colour: false });
 const reserve = new FileReserve();

@@ -1,12 +1,12 @@
-import { Malformed } from "./malformed.ts";
+import { Malformed } from "./message_head.ts";
 
 const LF = 10;
 const CR = 13;
 const SEMICOLON = 59;
-/** No more hexadecimal digits than make a safe integer. */
+/** Hexadecimal digits of a chunk size; with more it might not be a safe integer. */
 const MOST_DIGITS = 13;
-/** How long all extensions of one chunk, and all trailers, may be, bytes. */
-const MOST_EXTRA = 16 * 1024;
+/** Limit for the extensions of one chunk, and for all trailers. */
+const MOST_EXTRA_BYTES = 16 * 1024;
 
 type State =
   | "size"
@@ -21,24 +21,24 @@ type State =
   | "end-lf"
   | "done";
 
-/** Takes the chunks out of a body, whose pieces may be cut anywhere: RFC 9112, section 7.1. Trailers are dropped. */
+/** Decodes a chunked body that arrives in arbitrary pieces: RFC 9112, section 7.1. Extensions and trailers are dropped. */
 export class ChunkedDecoder {
   #state: State = "size";
-  /** Of a chunk's data, bytes; while its size is read, what is known of that. */
+  /** Bytes that are missing of the present chunk; while its size is read, the value of the digits so far. */
   #left = 0;
   #digits = 0;
   #extra = 0;
 
-  /** Whether the last chunk has come, and all that belongs to it. */
+  /** Whether the last chunk and the trailers are complete. */
   get done(): boolean {
     return this.#state === "done";
   }
 
   /**
-   * Moves the data that a piece holds to the piece's start.
+   * Decodes a piece in place: moves its data to its start.
    *
-   * @returns How many bytes of data there are.
-   * @throws {Malformed} When it is wrong, or something follows the end.
+   * @returns The number of bytes of data.
+   * @throws {Malformed} If the encoding is wrong, or something follows the end.
    */
   decode(bytes: Uint8Array): number {
     let filled = 0;
@@ -101,7 +101,7 @@ export class ChunkedDecoder {
         this.#expect(byte, LF, "done");
         break;
       default:
-        throw new Malformed("more bytes than the answer has");
+        throw new Malformed("more bytes than the response has");
     }
   }
 
@@ -112,12 +112,23 @@ export class ChunkedDecoder {
 
   #skip(byte: number): void {
     if (byte === LF || byte === 0) throw new Malformed("a control character between chunks");
-    if (++this.#extra > MOST_EXTRA) throw new Malformed("too much between chunks");
+    if (++this.#extra > MOST_EXTRA_BYTES) throw new Malformed("chunk extensions or trailers that are too long");
   }
 }
 
+/** The value of a hexadecimal digit; -1 for another character. */
 function hexDigit(byte: number): number {
   if (byte >= 48 && byte <= 57) return byte - 48;
   const lower = byte | 32;
   return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}
+
+/** Encodes a piece of a body as one chunk. */
+export function chunkOf(piece: Uint8Array): Uint8Array {
+  const size = new TextEncoder().encode(`${piece.length.toString(16)}\r\n`);
+  const chunk = new Uint8Array(size.length + piece.length + 2);
+  chunk.set(size);
+  chunk.set(piece, size.length);
+  chunk.set([CR, LF], size.length + piece.length);
+  return chunk;
 }

@@ -1,29 +1,28 @@
 import { Buffer } from "node:buffer";
-import { uncleared } from "./pieces.ts";
 
-/** Most answers come whole in as much, bytes. */
+/** Most responses are smaller. */
 const USUAL_BYTES = 32 * 1024;
-/** Room for the head of a request, bytes. */
+/** Most heads of requests are smaller. */
 const HEAD_BYTES = 4 * 1024;
 
 const encoder = new TextEncoder();
 
-/** A connection to an app. It is always being read, so that its end and what nobody has asked for are noticed. */
+/** A connection to an app. It is read even while it is idle, so that unexpected bytes and its end are noticed. */
 export class Connection {
   readonly #tcp: Deno.TcpConn;
   readonly #outgoing = new Uint8Array(HEAD_BYTES);
-  #incoming = uncleared(USUAL_BYTES);
+  #incoming = uninitialized(USUAL_BYTES);
   #first: Promise<number | null>;
   #idle = false;
   #closed = false;
-  /** Is told when anything comes, or the connection ends, while nobody uses it. */
+  /** Called when bytes or the end arrive while the connection is idle. */
   onStray: (() => void) | undefined;
-  /** Set by {@linkcode Connections}, which keeps it only in the same epoch. */
+  /** The epoch of its {@linkcode ConnectionPool} in which it was opened. */
   epoch = 0;
-  /** Whether it has carried an exchange before. */
+  /** Whether an exchange has used it before. */
   used = false;
-  /** In the clock's ms; of use while nobody uses it. */
-  idleSince = 0;
+  /** Meaningless while it is in use. */
+  idleSinceMs = 0;
 
   constructor(tcp: Deno.TcpConn) {
     this.#tcp = tcp;
@@ -31,31 +30,30 @@ export class Connection {
     this.#first = this.#watch();
   }
 
-  /** Holds the answer, as far as it has come. */
+  /** The memory that the response is read into. */
   get incoming(): Uint8Array<ArrayBuffer> {
     return this.#incoming;
   }
 
-  /** Whether it is closed on this side. */
+  /** Whether this side has closed it. */
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** Resolves when the first bytes of an answer are in `incoming`, with their number; with `null` at the end. */
+  /** Resolves with the number of the first bytes in `incoming`, or `null` at the end of the connection. */
   get first(): Promise<number | null> {
     return this.#first;
   }
 
   /**
-   * Makes room behind what has come, and returns where to read what follows. Parts of `incoming` that were taken before
-   * are of no use any more.
+   * Makes room behind the received bytes, and returns it. Views of `incoming` taken before are invalid afterwards.
    *
-   * @param filled How many bytes are there already.
-   * @param expected How many there will be; there is room for one more, so that what does not belong to them is seen.
+   * @param filled The number of received bytes.
+   * @param expected Their number in the end. There is room for at least one more, so that excess bytes are noticed.
    */
   makeRoom(filled: number, expected = filled): Uint8Array<ArrayBuffer> {
     if (expected >= this.#incoming.length) {
-      const roomy = uncleared(Math.max(2 * filled, expected + 1));
+      const roomy = uninitialized(Math.max(2 * filled, expected + 1));
       roomy.set(this.#incoming.subarray(0, filled));
       this.#incoming.buffer.transfer(0);
       this.#incoming = roomy;
@@ -63,52 +61,52 @@ export class Connection {
     return this.#incoming.subarray(filled);
   }
 
-  /** Gives `incoming` away: from now on it is its user's. */
+  /** Leaves `incoming` to its user, and takes new memory. */
   handOver(): void {
-    this.#incoming = uncleared(USUAL_BYTES);
+    this.#incoming = uninitialized(USUAL_BYTES);
   }
 
-  /** Reads. Resolves with the number of bytes, 0 for the end. */
+  /** Reads. Resolves with the number of bytes; 0 at the end of the connection. */
   async read(into: Uint8Array): Promise<number> {
     return await this.#tcp.read(into) ?? 0;
   }
 
-  /** The first incoming bytes as text, one character for each. */
+  /** The first bytes of `incoming` as text, one character for each byte. */
   text(length: number): string {
     return Buffer.from(this.#incoming.buffer, 0, length).toString("latin1");
   }
 
-  /** Sends a text whose characters are bytes. */
+  /** Sends text, one byte for each character. */
   writeText(text: string): Promise<void> {
     const { read, written } = encoder.encodeInto(text, this.#outgoing);
-    // Where as many bytes as characters were written, all of them were ASCII.
-    const isPlain = read === text.length && written === read;
-    return this.write(isPlain ? this.#outgoing.subarray(0, written) : Buffer.from(text, "latin1"));
+    // UTF-8 has as many bytes as characters only if all of them are ASCII.
+    const isAscii = read === text.length && written === read;
+    return this.write(isAscii ? this.#outgoing.subarray(0, written) : Buffer.from(text, "latin1"));
   }
 
-  /** Sends all of it. */
+  /** Sends all bytes. */
   async write(bytes: Uint8Array): Promise<void> {
     for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await this.#tcp.write(rest));
   }
 
-  /** Nobody uses it any more: an answer has been read to its end. @param now In the clock's ms. */
-  becomeIdle(now: number): void {
+  /** Ends its use, after a response has been read to its end. */
+  becomeIdle(nowMs: number): void {
     if (this.#incoming.length > USUAL_BYTES) {
       this.#incoming.buffer.transfer(0);
-      this.#incoming = uncleared(USUAL_BYTES);
+      this.#incoming = uninitialized(USUAL_BYTES);
     }
     this.#idle = true;
     this.used = true;
-    this.idleSince = now;
+    this.idleSinceMs = nowMs;
     this.#first = this.#watch();
   }
 
-  /** Somebody uses it: what comes is meant for them. */
+  /** Begins its use: bytes that arrive from now on belong to a response. */
   use(): void {
     this.#idle = false;
   }
 
-  /** Closes it; whoever reads or writes gets an error. */
+  /** Closes it; pending reads and writes fail. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -124,4 +122,9 @@ export class Connection {
   readonly #notice = (): void => {
     if (this.#idle) this.onStray?.();
   };
+}
+
+/** Memory that is not cleared: only what has been written to it may be passed on. */
+export function uninitialized(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }

@@ -1,96 +1,98 @@
 import { ClessError, messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
-import { endToEnd, ForwardError } from "../forward.ts";
+import type { CoarseTimeouts } from "../../base/coarse_timeouts.ts";
+import { ForwardError } from "../forwarder.ts";
+import { endToEnd } from "../headers.ts";
 import type { RequestHead } from "../request_head.ts";
 import type { Upload } from "../upload.ts";
-import { ChunkedDecoder } from "./chunked.ts";
+import { ChunkedDecoder, chunkOf } from "./chunked.ts";
 import type { Connection } from "./connection.ts";
-import type { Connections } from "./connections.ts";
+import type { ConnectionPool } from "./connection_pool.ts";
 import { LongBody, type Reading } from "./long_body.ts";
-import { Malformed } from "./malformed.ts";
-import type { Patience } from "./patience.ts";
-import { requestText } from "./request_text.ts";
-import { headEnd, parseHead, type ResponseHead } from "./response_head.ts";
+import { headEnd, Malformed, parseHead, requestText, type ResponseHead } from "./message_head.ts";
 
-/** How long the head of an answer may be, bytes. */
+/** Limit for the head of a response. */
 const MOST_HEAD_BYTES = 64 * 1024;
-/** How many answers of the kind 1xx may come before the real one. */
+/** How many 1xx responses may precede the final one. */
 const MOST_INFORMATIONAL = 16;
-/** A body up to here is waited for, and passed on in one piece, bytes. */
-const SHORT_BYTES = 64 * 1024;
-/** For how long, ms. */
-const SHORT_MS = 100;
+/** A body of up to this size is collected, and passed on in one piece. */
+const COLLECTED_BYTES = 64 * 1024;
+/** How long collecting may take before the body is streamed instead. */
+const COLLECT_MS = 100;
+/** How long collecting may wait for the next bytes. */
+const COLLECT_PAUSE_MS = 50;
 
 const NOTHING = new Uint8Array();
 const NO_CONTENT = 204;
 const RESET_CONTENT = 205;
 
-/** An answer's head, and where in the connection's incoming bytes what follows it begins and ends. */
+/** The head of a response, and where in the connection's incoming bytes the following bytes begin and end. */
 interface Arrived {
   readonly head: ResponseHead;
   readonly end: number;
   readonly filled: number;
 }
 
-/** A connection that speaks another protocol from here on. */
+/** A connection that has switched to another protocol. */
 export interface Switched {
   readonly head: ResponseHead;
   readonly connection: Connection;
-  /** What came right behind the head. */
+  /** The bytes that arrived right behind the head. */
   readonly begun: Uint8Array<ArrayBuffer>;
-  /** Ends it. */
+  /** Closes the connection. */
   readonly close: () => void;
 }
 
-/** One request over a connection, and its answer. */
+/** One request over a connection, and its response. */
 export class Exchange {
   readonly #connection: Connection;
-  readonly #connections: Connections;
+  readonly #pool: ConnectionPool;
   readonly #clock: Clock;
-  readonly #patience: Patience;
+  readonly #timeouts: CoarseTimeouts;
   #upload: Upload | undefined;
   /** Whether the whole request has been written. */
   #written = false;
-  /** Why the client's body does not come to its end. */
+  /** Set when the client breaks off its body. */
   #uploadError: ClessError | undefined;
   #over = false;
 
-  constructor(connection: Connection, connections: Connections, clock: Clock, patience: Patience) {
+  /** @param pool The pool that the connection came from. */
+  constructor(connection: Connection, pool: ConnectionPool, clock: Clock, timeouts: CoarseTimeouts) {
     this.#connection = connection;
-    this.#connections = connections;
+    this.#pool = pool;
     this.#clock = clock;
-    this.#patience = patience;
+    this.#timeouts = timeouts;
   }
 
-  /** Does it; see `Forwarder.forward`. An exchange can be done once. */
+  /** Sends the request and receives the response, once: see `Forwarder.forward`. */
   async run(head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<Response> {
     const sent = this.#begin(head, upload, signal);
     try {
-      return await this.#answer(await this.#readHead(head.method));
+      return await this.#respond(await this.#readHead(head.method));
     } catch (error) {
       throw await this.#failure(error, sent, signal);
     }
   }
 
-  /** Asks for another protocol: resolves with the connection where the app agrees, else with its answer. */
+  /** Asks for another protocol. Resolves with the connection if the app agrees, else with its response. */
   async switchProtocols(head: RequestHead, signal: AbortSignal): Promise<Switched | Response> {
     const sent = this.#begin(head, undefined, signal);
     try {
       const arrived = await this.#readHead(head.method);
       if (arrived.head.status !== 101) {
-        // No other request for a WebSocket would use the connection again.
-        return await this.#answer({ ...arrived, head: { ...arrived.head, keepAlive: false } });
+        // Requests for a WebSocket always open a new connection, so that this one would never be used again.
+        return await this.#respond({ ...arrived, head: { ...arrived.head, keepAlive: false } });
       }
-      this.#over = true; // the connection is another's from here on
+      this.#over = true; // the connection belongs to the caller now
       const connection = this.#connection;
       const begun = connection.incoming.slice(arrived.end, arrived.filled);
-      return { head: arrived.head, connection, begun, close: () => this.#connections.close(connection) };
+      return { head: arrived.head, connection, begun, close: () => this.#pool.close(connection) };
     } catch (error) {
       throw await this.#failure(error, sent, signal);
     }
   }
 
-  /** Sends the request; resolves when its head is written. */
+  /** Starts to send the request; resolves when its head is written. */
   #begin(head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => this.#release(false), { once: true });
     if (signal.aborted) this.#release(false);
@@ -100,24 +102,24 @@ export class Exchange {
     return sent;
   }
 
-  /** Why there is no answer. */
+  /** The error that tells why there is no response. */
   async #failure(error: unknown, sent: Promise<void>, signal: AbortSignal): Promise<unknown> {
     this.#release(false);
     if (signal.aborted) return signal.reason;
     if (this.#uploadError !== undefined) return this.#uploadError;
-    this.#connections.doubt();
-    // Without the whole head no app can have begun.
+    this.#pool.doubt();
+    // An app cannot act on an incomplete head.
     if (await sent.then(() => false, () => true)) return new ForwardError("unsent", "the connection was closed");
-    // What comes over a connection that was used before may belong to the answer before.
-    const isItsAnswer = error instanceof Malformed && !this.#connection.used;
-    return new ForwardError(isItsAnswer ? "garbled" : "unanswered", messageOf(error));
+    // On a reused connection, the bytes may belong to the response before.
+    const isOwnResponse = error instanceof Malformed && !this.#connection.used;
+    return new ForwardError(isOwnResponse ? "garbled" : "unanswered", messageOf(error));
   }
 
   async #send(upload: Upload, headSent: Promise<void>): Promise<void> {
     this.#upload = upload;
     const { length } = upload;
     const next = upload.begin();
-    // It rejects also when the attempt is over, but by then the exchange is too, and what it came to is known.
+    // Called also when the attempt is over; then the exchange is over too, and its outcome is settled.
     const broken = () => {
       this.#uploadError = new ClessError("bad_request", "The body of the request breaks off");
       this.#release(false);
@@ -131,44 +133,44 @@ export class Exchange {
           if (length < Infinity) broken();
           break;
         }
-        if (piece.length === 0) continue; // as a chunk it would be the last
+        if (piece.length === 0) continue; // an empty chunk would be the last one
         left -= piece.length;
         await this.#connection.write(length === Infinity ? chunkOf(piece) : piece);
       }
       if (this.#uploadError !== undefined) return;
       if (length === Infinity) await this.#connection.writeText("0\r\n\r\n");
       this.#written = true;
-      // A body that has not been read to its very end costs the client its connection.
+      // The client's connection is lost unless its body is read to the very end.
       if (length < Infinity) await next();
     } catch {
-      // The app takes no more; its answer may be there all the same.
+      // The app takes no more; its response may arrive all the same.
     }
   }
 
-  /** Waits for the head of the real answer. */
+  /** Waits for the head of the final response. */
   async #readHead(method: string): Promise<Arrived> {
     const connection = this.#connection;
     let filled = await connection.first ?? connectionEnded();
     for (let informational = 0; informational <= MOST_INFORMATIONAL; informational++) {
       let end = -1;
       for (let looked = 0; (end = headEnd(connection.incoming, looked, filled)) === -1;) {
-        if (filled >= MOST_HEAD_BYTES) throw new Malformed("a head that is too long");
+        if (filled >= MOST_HEAD_BYTES) throw new Malformed("a head of more than 64 KB");
         looked = Math.max(0, filled - 1);
         filled += await connection.read(connection.makeRoom(filled)) || connectionEnded();
       }
-      if (end > MOST_HEAD_BYTES) throw new Malformed("a head that is too long");
+      if (end > MOST_HEAD_BYTES) throw new Malformed("a head of more than 64 KB");
       const head = parseHead(connection.text(end), method);
       if (head.status === 101 || head.status >= 200) return { head, end, filled };
       connection.incoming.copyWithin(0, end, filled);
       filled -= end;
     }
-    throw new Malformed("no end of answers of the kind 1xx");
+    throw new Malformed("too many 1xx responses");
   }
 
-  #answer({ head, end, filled }: Arrived): Response | Promise<Response> {
+  #respond({ head, end, filled }: Arrived): Response | Promise<Response> {
     const { framing, status } = head;
     if (status < 200 || status > 599) throw new Malformed(`status ${status}`);
-    // The platform writes no length for a 205, and by RFC 9112, section 6.3, clients would wait for its body for ever.
+    // The platform writes no length for a 205, and clients would wait for its body for ever: RFC 9112, section 6.3.
     if (status === RESET_CONTENT) return this.#whole({ ...head, status: NO_CONTENT, keepAlive: false }, NOTHING);
     const begun = this.#connection.incoming.subarray(end, filled);
     if (framing === "chunked") {
@@ -177,36 +179,36 @@ export class Exchange {
       return chunks.done ? this.#whole(head, data) : this.#long(head, chunks, data);
     }
     if (framing === "close") return this.#long(head, "close", begun);
-    if (begun.length > framing) throw new Malformed("more bytes than the answer has");
+    if (begun.length > framing) throw new Malformed("more bytes than the response has");
     if (begun.length === framing) return this.#whole(head, begun);
-    if (framing > SHORT_BYTES) return this.#long(head, framing - begun.length, begun);
+    if (framing > COLLECTED_BYTES) return this.#long(head, framing - begun.length, begun);
     return this.#collect(head, framing, end, filled);
   }
 
-  /** Waits a little for the rest of a short body. */
+  /** Waits a little for the rest of a short body, which is cheaper to pass on in one piece. */
   async #collect(head: ResponseHead, length: number, from: number, filled: number): Promise<Response> {
     const connection = this.#connection;
     const to = from + length;
-    const deadline = this.#clock.now() + SHORT_MS;
+    const deadline = this.#clock.now() + COLLECT_MS;
     while (filled < to) {
       if (this.#clock.now() >= deadline) {
         return this.#long(head, to - filled, connection.incoming.subarray(from, filled));
       }
       const into = connection.makeRoom(filled, to);
       const count = connection.read(into);
-      const got = await this.#patience.wait(count);
+      const got = await this.#timeouts.within(count, COLLECT_PAUSE_MS);
       if (got === undefined) {
         const begun = connection.incoming.subarray(from, filled);
-        connection.handOver(); // the read goes on into it
+        connection.handOver(); // the read goes on in it
         return this.#long(head, to - filled, begun, { into, count });
       }
       filled += got || connectionEnded();
     }
-    if (filled > to) throw new Malformed("more bytes than the answer has");
+    if (filled > to) throw new Malformed("more bytes than the response has");
     return await this.#whole(head, connection.incoming.subarray(from, to));
   }
 
-  /** @param body In the connection's memory: of what is not a stream a `Response` makes its own copy. */
+  /** @param body In the connection's memory; the `Response` copies it. */
   #whole(head: ResponseHead, body: Uint8Array<ArrayBuffer>): Response | Promise<Response> {
     const response = toResponse(head, body.length === 0 ? nothing(head) : body);
     const ended = this.#end(head.keepAlive);
@@ -232,7 +234,7 @@ export class Exchange {
     );
   }
 
-  /** The answer is over, and with it the upload: see {@linkcode Upload.end}. */
+  /** Ends the exchange with its response, and also its upload: see {@linkcode Upload.end}. */
   #end(keepAlive: boolean): Promise<void> | undefined {
     const upload = this.#written ? undefined : this.#upload;
     this.#release(keepAlive);
@@ -242,27 +244,17 @@ export class Exchange {
   #release(keepAlive: boolean): void {
     if (this.#over) return;
     this.#over = true;
-    if (keepAlive && this.#written) this.#connections.keep(this.#connection, this.#clock.now());
-    else this.#connections.close(this.#connection);
+    if (keepAlive && this.#written) this.#pool.release(this.#connection, this.#clock.now());
+    else this.#pool.close(this.#connection);
   }
 }
 
-/** The app, or somebody on the way, has ended the connection: nobody knows what became of the request. */
+/** Fails when the connection ended: it is unknown what became of the request. */
 function connectionEnded(): never {
   throw new Error("the connection was closed");
 }
 
-/** A piece of a body as a chunk: RFC 9112, section 7.1. */
-function chunkOf(piece: Uint8Array): Uint8Array {
-  const size = new TextEncoder().encode(`${piece.length.toString(16)}\r\n`);
-  const chunk = new Uint8Array(size.length + piece.length + 2);
-  chunk.set(size);
-  chunk.set(piece, size.length);
-  chunk.set([13, 10], size.length + piece.length);
-  return chunk;
-}
-
-/** An empty body. Where an answer to a HEAD says no length, the platform must not either: for `null` it writes 0. */
+/** An empty body. If a response to a HEAD has no length, the body must not be `null`: the platform would write 0. */
 function nothing({ status, headers }: ResponseHead): ReadableStream | null {
   const isBodiless = status === NO_CONTENT || status === 304;
   if (isBodiless || headers.some(([name]) => name.toLowerCase() === "content-length")) return null;

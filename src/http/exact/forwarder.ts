@@ -1,31 +1,34 @@
 import type { Clock } from "../../base/clock.ts";
-import type { Forwarder } from "../forward.ts";
+import { CoarseTimeouts } from "../../base/coarse_timeouts.ts";
+import type { Forwarder } from "../forwarder.ts";
 import type { RequestHead } from "../request_head.ts";
 import type { Upload } from "../upload.ts";
 import type { Connection } from "./connection.ts";
-import { Connections } from "./connections.ts";
+import { ConnectionPool } from "./connection_pool.ts";
 import { Exchange, type Switched } from "./exchange.ts";
-import { Patience } from "./patience.ts";
-import { keepFreedMemory } from "./pieces.ts";
+import { keepFreedMemory } from "./long_body.ts";
 
-/** For how long a connection is kept that nobody uses, ms: less than the 5 s after which many apps close theirs. */
+/** How long an idle connection is kept: less than the 5 s after which many apps close theirs. */
 const IDLE_MS = 3000;
-const TICK_MS = 1000;
+const IDLE_TICK_MS = 1000;
+/** How late the end of a wait for a short body may be noticed. */
+const BODY_TICK_MS = 50;
 
-/** Sends requests by HTTP/1.1 of its own, so that they and their answers pass as they are: RFC 9112. */
+/** Sends requests with an HTTP/1.1 client of its own, which passes requests and responses on unchanged: RFC 9112. */
 export class ExactForwarder implements Forwarder {
   readonly #clock: Clock;
-  readonly #patience: Patience;
-  readonly #apps = new Map<string, Connections>();
+  readonly #timeouts: CoarseTimeouts;
+  /** By origin. */
+  readonly #pools = new Map<string, ConnectionPool>();
   #stopTicking: (() => void) | undefined;
 
   constructor(clock: Clock) {
     keepFreedMemory();
     this.#clock = clock;
-    this.#patience = new Patience(clock);
+    this.#timeouts = new CoarseTimeouts(clock, BODY_TICK_MS);
   }
 
-  /** Passes on whatever comes. */
+  /** Accepts every request. */
   check(): void {}
 
   /** See {@linkcode Forwarder.forward}. */
@@ -35,54 +38,54 @@ export class ExactForwarder implements Forwarder {
     upload: Upload | undefined,
     signal: AbortSignal,
   ): Promise<Response> {
-    const connections = this.#connectionsTo(origin);
-    const connection = await connections.get(signal);
-    return await this.#exchange(connection, connections).run(head, upload, signal);
+    const pool = this.#poolOf(origin);
+    const connection = await pool.get(signal);
+    return await this.#exchange(connection, pool).run(head, upload, signal);
   }
 
   /**
-   * Asks an app to speak another protocol, over a connection of its own.
+   * Asks an app to switch to another protocol, over a new connection.
    *
-   * @returns The connection where the app agrees, else its answer.
+   * @returns The connection if the app agrees, else its response.
    * @throws What {@linkcode Forwarder.forward} throws.
    */
   async switchProtocols(origin: string, head: RequestHead, signal: AbortSignal): Promise<Switched | Response> {
-    const connections = this.#connectionsTo(origin);
-    return await this.#exchange(await connections.connect(signal), connections).switchProtocols(head, signal);
+    const pool = this.#poolOf(origin);
+    return await this.#exchange(await pool.connect(signal), pool).switchProtocols(head, signal);
   }
 
   /** See {@linkcode Forwarder.leave}. */
   leave(origin: string): void {
-    this.#apps.get(origin)?.leave();
-    this.#apps.delete(origin);
+    this.#pools.get(origin)?.leave();
+    this.#pools.delete(origin);
   }
 
   [Symbol.dispose](): void {
-    for (const origin of [...this.#apps.keys()]) this.leave(origin);
+    for (const origin of [...this.#pools.keys()]) this.leave(origin);
     this.#stopTicking?.();
-    this.#patience[Symbol.dispose]();
+    this.#timeouts[Symbol.dispose]();
   }
 
-  #connectionsTo(origin: string): Connections {
-    const known = this.#apps.get(origin);
+  #poolOf(origin: string): ConnectionPool {
+    const known = this.#pools.get(origin);
     if (known !== undefined) return known;
-    this.#stopTicking ??= this.#clock.every(TICK_MS, () => this.#tick());
-    const connections = new Connections(origin);
-    this.#apps.set(origin, connections);
-    return connections;
+    this.#stopTicking ??= this.#clock.every(IDLE_TICK_MS, () => this.#closeIdle());
+    const pool = new ConnectionPool(origin);
+    this.#pools.set(origin, pool);
+    return pool;
   }
 
-  #exchange(connection: Connection, connections: Connections): Exchange {
-    return new Exchange(connection, connections, this.#clock, this.#patience);
+  #exchange(connection: Connection, pool: ConnectionPool): Exchange {
+    return new Exchange(connection, pool, this.#clock, this.#timeouts);
   }
 
-  #tick(): void {
-    const since = this.#clock.now() - IDLE_MS;
-    for (const [origin, connections] of this.#apps) {
-      connections.closeIdle(since);
-      if (connections.idle) this.#apps.delete(origin);
+  #closeIdle(): void {
+    const sinceMs = this.#clock.now() - IDLE_MS;
+    for (const [origin, pool] of this.#pools) {
+      pool.closeIdle(sinceMs);
+      if (pool.unused) this.#pools.delete(origin);
     }
-    if (this.#apps.size > 0) return;
+    if (this.#pools.size > 0) return;
     this.#stopTicking?.();
     this.#stopTicking = undefined;
   }

@@ -1,12 +1,23 @@
-import { AnswerCut } from "../forward.ts";
+import { ResponseCut } from "../forwarder.ts";
 import { ChunkedDecoder } from "./chunked.ts";
-import type { Connection } from "./connection.ts";
-import { Malformed } from "./malformed.ts";
-import { Pieces } from "./pieces.ts";
+import { type Connection, uninitialized } from "./connection.ts";
+import { Malformed } from "./message_head.ts";
 
-/** How much is read at once: little where little comes, bytes. Fewer, larger reads cost less by far. */
-const LEAST_AT_ONCE = 16 * 1024;
-const MOST_AT_ONCE = 1024 * 1024;
+/** How much is read at once. It grows where much arrives, since fewer, larger reads cost far less. */
+const LEAST_BYTES_AT_ONCE = 16 * 1024;
+const MOST_BYTES_AT_ONCE = 1024 * 1024;
+/** The first bytes of a body pass in small pieces, which stay in the processor's caches. */
+const SMALL_PIECE_BYTES = 128 * 1024;
+const SMALL_PIECES_TOTAL_BYTES = 2 * 1024 * 1024;
+
+/**
+ * Makes glibc keep the memory of the pieces through which bodies pass, for the whole process. It would otherwise return
+ * each to the kernel and ask for it again, which costs as much as all the rest. It keeps pieces up to the size of the
+ * largest one freed so far; this one is never touched: mallopt(3), M_MMAP_THRESHOLD.
+ */
+export function keepFreedMemory(): void {
+  new ArrayBuffer(16 * 1024 * 1024).transfer(0);
+}
 
 /** A read that has begun. */
 export interface Reading {
@@ -14,83 +25,86 @@ export interface Reading {
   readonly count: Promise<number>;
 }
 
-/** What a {@linkcode LongBody} works with. */
-export interface LongBodyParts {
+/** Where a {@linkcode LongBody} comes from. */
+export interface LongBodySource {
   readonly connection: Connection;
-  /** How the rest of it ends: the number of bytes, with a last chunk, or with the connection. */
+  /** How the rest of it ends: after this many bytes, with a last chunk, or with the connection. */
   readonly rest: number | ChunkedDecoder | "close";
-  /** What of it has come already, in memory that will be used again; but where something is being read, its own. */
+  /** The bytes received so far. Their memory is reused soon, unless there is a `reading`, which goes on in it. */
   readonly begun: Uint8Array<ArrayBuffer>;
-  /** What is being read already. */
+  /** A read that has begun already. */
   readonly reading?: Reading;
-  /** Is told that it is over, before whoever reads it is. @param whole Whether it came to its end, and nothing was wrong. */
+  /** Called when the body is over, before its reader notices. @param whole Whether it is complete and correct. */
   readonly end: (whole: boolean) => Promise<void> | void;
 }
 
-/** The body of an answer that is passed on while it comes; no more is read than is taken. */
+/** The body of a response, passed on while it arrives; no more is read than is taken. */
 export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   readonly #connection: Connection;
   readonly #chunks: ChunkedDecoder | undefined;
   readonly #begun: Uint8Array<ArrayBuffer>;
-  readonly #pieces = new Pieces();
-  readonly #end: LongBodyParts["end"];
-  /** How many bytes are still to come, as far as that is known. */
+  readonly #end: LongBodySource["end"];
+  /** The number of missing bytes; `Infinity` if unknown. */
   #left: number;
   #reading: Reading | undefined;
-  /** What a piece still has room for. */
+  /** The unused rest of a piece. */
   #room: Uint8Array<ArrayBuffer> | undefined;
-  #size = LEAST_AT_ONCE;
+  #readBytes = LEAST_BYTES_AT_ONCE;
+  /** The memory of the last piece. */
+  #last: ArrayBuffer | undefined;
+  /** The size of all pieces so far. */
+  #piecesBytes = 0;
 
-  private constructor({ connection, rest, begun, reading, end }: LongBodyParts) {
+  private constructor({ connection, rest, begun, reading, end }: LongBodySource) {
     this.#connection = connection;
     this.#chunks = rest instanceof ChunkedDecoder ? rest : undefined;
     this.#left = typeof rest === "number" ? rest : Infinity;
     this.#reading = reading;
     this.#end = end;
-    if (typeof rest === "number") this.#size = MOST_AT_ONCE;
+    if (typeof rest === "number") this.#readBytes = MOST_BYTES_AT_ONCE;
     this.#begun = reading === undefined && begun.length > 0 ? this.#keep(begun) : begun;
   }
 
-  /** The body as a stream. It fails with {@linkcode AnswerCut} where it does not come to its end. */
-  static stream(parts: LongBodyParts): ReadableStream<Uint8Array> {
-    return new ReadableStream(new LongBody(parts), { highWaterMark: 0 });
+  /** The body as a stream. It fails with {@linkcode ResponseCut} if it is incomplete or malformed. */
+  static stream(source: LongBodySource): ReadableStream<Uint8Array> {
+    return new ReadableStream(new LongBody(source), { highWaterMark: 0 });
   }
 
-  /** Part of the stream. */
+  /** Called by the stream. */
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     if (this.#begun.length > 0) controller.enqueue(this.#begun);
   }
 
-  /** Part of the stream. */
+  /** Called by the stream. */
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
     try {
       while (!await this.#pass(controller));
     } catch (error) {
       await this.#end(false);
       const reason = error instanceof Malformed ? error.message : "the app or its connection ended in mid-body";
-      controller.error(new AnswerCut(reason));
+      controller.error(new ResponseCut(reason));
     }
   }
 
-  /** Part of the stream: nobody wants the rest. */
+  /** Called by the stream when its reader has gone. */
   async cancel(): Promise<void> {
     await this.#end(false);
   }
 
-  /** Reads once; whether there was anything to pass on. */
+  /** Reads once. Returns whether the stream got data or its end. */
   async #pass(controller: ReadableStreamDefaultController<Uint8Array>): Promise<boolean> {
     const { into, count } = this.#reading ?? this.#read();
     this.#reading = undefined;
     const got = await count;
     if (got === 0) {
-      if (this.#chunks !== undefined || this.#left < Infinity) throw new Malformed("the answer breaks off");
+      if (this.#chunks !== undefined || this.#left < Infinity) throw new Malformed("the response breaks off");
       await this.#end(true);
       controller.close();
       return true;
     }
     this.#adapt(got, into.length);
     const data = this.#chunks === undefined ? got : this.#chunks.decode(into.subarray(0, got));
-    if (got > this.#left) throw new Malformed("more bytes than the answer has");
+    if (got > this.#left) throw new Malformed("more bytes than the response has");
     this.#left -= got;
     if (data > 0) controller.enqueue(into.subarray(0, data));
     if (this.#left > 0 && this.#chunks?.done !== true) return data > 0;
@@ -99,22 +113,35 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
     return true;
   }
 
-  /** Takes bytes over into a piece of our own, where there is room for more. */
+  /** Copies bytes into a new piece, which has room for more. */
   #keep(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-    const piece = this.#pieces.next(Math.max(this.#size, 2 * bytes.length));
+    const piece = this.#nextPiece(Math.max(this.#readBytes, 2 * bytes.length));
     piece.set(bytes);
     this.#room = piece.subarray(bytes.length);
     return piece.subarray(0, bytes.length);
   }
 
   #read(): Reading {
-    const into = this.#room ?? this.#pieces.next(this.#size);
+    const into = this.#room ?? this.#nextPiece(this.#readBytes);
     this.#room = undefined;
     return { into, count: this.#connection.read(into) };
   }
 
   #adapt(got: number, room: number): void {
-    if (got === room) this.#size = Math.min(4 * this.#size, MOST_AT_ONCE);
-    else if (got < room / 8) this.#size = Math.max(this.#size / 2, LEAST_AT_ONCE);
+    if (got === room) this.#readBytes = Math.min(4 * this.#readBytes, MOST_BYTES_AT_ONCE);
+    else if (got < room / 8) this.#readBytes = Math.max(this.#readBytes / 2, LEAST_BYTES_AT_ONCE);
+  }
+
+  /**
+   * Memory for the next bytes; at most `length`. None is used twice: the platform may still be sending what it holds. It
+   * must have taken over the contents of the piece before.
+   */
+  #nextPiece(length: number): Uint8Array<ArrayBuffer> {
+    this.#last?.transfer(0); // giving memory up at once is much cheaper than leaving it to the garbage collector
+    const isEarly = this.#piecesBytes < SMALL_PIECES_TOTAL_BYTES;
+    const piece = uninitialized(isEarly ? Math.min(length, SMALL_PIECE_BYTES) : length);
+    this.#piecesBytes += piece.length;
+    this.#last = piece.buffer;
+    return piece;
   }
 }

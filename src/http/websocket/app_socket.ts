@@ -1,26 +1,25 @@
 import type { Switched } from "../exact/exchange.ts";
-import { CloseCode, closePayload, maskedFrame, Opcode } from "./frame.ts";
-import { FrameDecoder, WebSocketError } from "./frame_decoder.ts";
+import { CloseCode, closePayload, FrameDecoder, maskedFrame, Opcode, WebSocketError } from "./frames.ts";
 
-const LEAST_AT_ONCE = 4 * 1024;
-const MOST_AT_ONCE = 64 * 1024;
+const LEAST_BYTES_AT_ONCE = 4 * 1024;
+const MOST_BYTES_AT_ONCE = 64 * 1024;
 const encoder = new TextEncoder();
 
-/** What an {@linkcode AppSocket} tells. */
+/** What an {@linkcode AppSocket} reports to. */
 export interface AppListener {
-  /** A message; the next is read when that has resolved. */
+  /** Called for each message; the next one is read when the result has resolved. */
   message(data: string | Uint8Array<ArrayBuffer>): Promise<void> | void;
-  /** It is over; told once. @param code 1005 where the app gave none, 1006 where it just ended. */
+  /** Called once, at the end. @param code 1005 if the app gave none, 1006 if the connection ended without a close. */
   close(code: number, reason: string): void;
 }
 
-/** The app's side of a WebSocket: reads no more than its listener takes, and can close with any code. */
+/** The app's side of a WebSocket. Unlike the platform's, it reads no more than its listener takes, and closes with any code. */
 export class AppSocket {
   readonly #switched: Switched;
   readonly #waiting: Uint8Array[] = [];
   #writing = false;
   #buffered = 0;
-  /** What the app has asked back; only the last counts while it takes nothing: RFC 6455, section 5.5.3. */
+  /** The pong to send next. Only the last ping has to be answered while the app takes nothing: RFC 6455, section 5.5.3. */
   #pong: Uint8Array | undefined;
   #closeSent = false;
   #over = false;
@@ -29,12 +28,12 @@ export class AppSocket {
     this.#switched = switched;
   }
 
-  /** How much the app has yet to take, bytes. */
-  get bufferedAmount(): number {
+  /** How much the app has not taken yet. */
+  get bufferedBytes(): number {
     return this.#buffered;
   }
 
-  /** Begins to read. */
+  /** Reads until the end. */
   async listen(listener: AppListener): Promise<void> {
     const messages: (string | Uint8Array<ArrayBuffer>)[] = [];
     let end: { code: number; reason: string } | undefined;
@@ -45,18 +44,18 @@ export class AppSocket {
     });
     try {
       let bytes: Uint8Array = this.#switched.begun;
-      let buffer = new Uint8Array(LEAST_AT_ONCE);
+      let buffer = new Uint8Array(LEAST_BYTES_AT_ONCE);
       while (end === undefined) {
         decoder.decode(bytes);
         for (const message of messages.splice(0)) await listener.message(message);
         if (end !== undefined) break;
-        if (bytes.length === buffer.length) buffer = new Uint8Array(Math.min(2 * buffer.length, MOST_AT_ONCE));
+        if (bytes.length === buffer.length) buffer = new Uint8Array(Math.min(2 * buffer.length, MOST_BYTES_AT_ONCE));
         const count = await this.#switched.connection.read(buffer);
         if (count === 0) break;
         bytes = buffer.subarray(0, count);
       }
     } catch (error) {
-      // What it has sent before is passed on; the error is one of the protocol, or the connection's end.
+      // The app has violated the protocol, or its connection has ended; the messages before are passed on.
       for (const message of messages) await listener.message(message);
       if (error instanceof WebSocketError) this.close(error.code, "");
     }
@@ -72,20 +71,20 @@ export class AppSocket {
     else this.#send(Opcode.binary, new Uint8Array(data));
   }
 
-  /** Says that nothing follows; only the first call counts. @param code 1005 for none. */
+  /** Sends a close frame; only the first call counts. @param code 1005 for none. */
   close(code: number, reason: string): void {
     if (this.#closeSent) return;
     this.#send(Opcode.close, closePayload(code, reason));
     this.#closeSent = true;
   }
 
-  /** Closes the connection, whatever is on its way. */
+  /** Closes the connection at once. */
   drop(): void {
     this.#over = true;
     this.#switched.close();
   }
 
-  /** Closes the connection when everything has been sent. */
+  /** Closes the connection after everything has been sent. */
   #end(): void {
     this.#over = true;
     if (!this.#writing) this.#switched.close();
@@ -116,7 +115,7 @@ export class AppSocket {
         if (pong !== undefined) this.#send(Opcode.pong, pong);
       }
     } catch {
-      this.drop(); // whoever reads sees the end
+      this.drop(); // the pending read fails, which ends `listen`
     }
     this.#writing = false;
     if (this.#over) this.#switched.close();

@@ -2,38 +2,38 @@ import { delay } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Switched } from "../exact/exchange.ts";
 import { ExactForwarder } from "../exact/forwarder.ts";
-import { ForwardError } from "../forward.ts";
-import { splitList } from "../header_list.ts";
-import type { Header, RequestHead } from "../request_head.ts";
-import { InstanceGone } from "../unanswered_requests.ts";
+import { ForwardError, InstanceGone } from "../forwarder.ts";
+import { type Header, splitList } from "../headers.ts";
+import type { RequestHead } from "../request_head.ts";
 import { AppSocket } from "./app_socket.ts";
-import { Ending } from "./ending.ts";
-import { CloseCode } from "./frame.ts";
+import { CloseCode } from "./frames.ts";
 
-/** From here on no more is read of the app until its client has taken half of it, bytes. */
-const MUCH_BUFFERED = 4 * 1024 * 1024;
-/** How often that is looked at, ms: the platform does not tell. */
-const LOOK_MS = 10;
-/** How much may wait for a slow app before the connection is closed, bytes: the client cannot be slowed. */
-const MOST_BUFFERED = 32 * 1024 * 1024;
-/** A client that answers no ping for so long is gone, s. */
+/** When this much waits for the client, no more is read from the app until half of it has been taken. */
+const MUCH_BUFFERED_BYTES = 4 * 1024 * 1024;
+/** How often that is checked; the platform has no event for it. */
+const CHECK_MS = 10;
+/** When more waits for the app, the WebSocket is closed: the platform's client side cannot be slowed down. */
+const MOST_BUFFERED_BYTES = 32 * 1024 * 1024;
+/** A client that answers no ping for this long is gone. */
 const IDLE_TIMEOUT_S = 60;
-/** How long the client's side may take to open, and either to answer a close, ms. */
-const PATIENCE_MS = 10_000;
+/** How long the client's side may take to open. */
+const OPEN_TIMEOUT_MS = 10_000;
+/** How long either side may take to answer a close. */
+const CLOSE_TIMEOUT_MS = 10_000;
 /** RFC 6455, section 1.3. */
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 const encoder = new TextEncoder();
 
-/** A WebSocket that passes through. */
+/** A WebSocket between a client and an app. */
 export interface Bridge {
-  /** The answer that makes the client's connection a WebSocket, or the app's refusal. */
+  /** The response that makes the client's connection a WebSocket, or the app's refusal. */
   readonly response: Response;
-  /** Resolves when both sides are closed, or one leaves its close unanswered; missing where the app has refused. */
+  /** Resolves when both sides are closed, or one has not answered a close in time; `undefined` if the app has refused. */
   readonly ended: Promise<void> | undefined;
 }
 
-/** Connects to an app by WebSocket, and the client with it; as exactly as that can be, whatever forwards the rest. */
+/** Connects clients and apps by WebSocket; always with the exact client, whichever forwarder sends the other requests. */
 export class WebSocketBridge implements Disposable {
   readonly #forwarder: ExactForwarder;
   readonly #clock: Clock;
@@ -44,18 +44,18 @@ export class WebSocketBridge implements Disposable {
   }
 
   /**
-   * Opens the app's side first, so that a refusal can still be passed on.
+   * Opens the app's side, and then the client's, so that the app's refusal can be passed on.
    *
    * @param origin The app, such as `http://172.18.0.2:8080`.
-   * @param signal Gives it up, and ends it when its reason is that the instance has ended.
-   * @throws {ForwardError} When there is no answer.
+   * @param signal Aborts the request. Later it ends the WebSocket if its reason is {@linkcode InstanceGone}.
+   * @throws {ForwardError} If there is no response.
    * @throws The signal's reason.
    */
   async open(request: Request, head: RequestHead, origin: string, signal: AbortSignal): Promise<Bridge> {
     const accept = await acceptFor(request.headers.get("sec-websocket-key"));
     const switched = await this.#forwarder.switchProtocols(
       origin,
-      { ...head, headers: askingHeaders(head.headers) },
+      { ...head, headers: handshakeHeaders(head.headers) },
       signal,
     );
     if (switched instanceof Response) return { response: switched, ended: undefined };
@@ -68,12 +68,12 @@ export class WebSocketBridge implements Disposable {
     }
     const { socket: client, response } = upgraded;
     const app = new AppSocket(switched);
-    const ending = new Ending(this.#clock, PATIENCE_MS);
+    const ending = new Ending(this.#clock);
     ending.ended.then(() => app.drop());
     this.#join(client, app, ending);
     const breakOff = () => {
-      // The address of a dead container may never answer.
       if (!(signal.reason instanceof InstanceGone)) return;
+      // The address of a dead container may never answer.
       app.drop();
       close(client, CloseCode.unexpected, "");
       ending.begin();
@@ -87,10 +87,10 @@ export class WebSocketBridge implements Disposable {
     this.#forwarder[Symbol.dispose]();
   }
 
-  /** Passes on what either side says, and its close. */
+  /** Passes on the messages and the close of either side. */
   #join(client: WebSocket, app: AppSocket, ending: Ending): void {
     client.binaryType = "arraybuffer";
-    const notOpened = this.#clock.after(PATIENCE_MS, () => {
+    const notOpened = this.#clock.after(OPEN_TIMEOUT_MS, () => {
       app.drop();
       ending.begin();
     });
@@ -100,7 +100,7 @@ export class WebSocketBridge implements Disposable {
         message: (data) => {
           if (client.readyState !== WebSocket.OPEN) return;
           client.send(data);
-          return client.bufferedAmount > MUCH_BUFFERED ? this.#untilTaken(client) : undefined;
+          return client.bufferedAmount > MUCH_BUFFERED_BYTES ? this.#untilTaken(client) : undefined;
         },
         close: (code, reason) => {
           close(client, code === CloseCode.broken ? CloseCode.unexpected : code, reason);
@@ -110,7 +110,7 @@ export class WebSocketBridge implements Disposable {
     };
     client.onmessage = ({ data }) => {
       app.send(data);
-      if (app.bufferedAmount <= MOST_BUFFERED) return;
+      if (app.bufferedBytes <= MOST_BUFFERED_BYTES) return;
       client.onmessage = null;
       close(client, CloseCode.tooBig, "the receiver is too slow");
       app.close(CloseCode.tooBig, "too much is waiting");
@@ -119,22 +119,22 @@ export class WebSocketBridge implements Disposable {
     client.onerror = () => {}; // a close event follows
     client.onclose = ({ code, reason }) => {
       notOpened();
-      // 0 means that the connection broke before it was open.
+      // 0: the connection broke before it was open.
       app.close(code === 0 || code === CloseCode.broken ? CloseCode.unexpected : code, reason);
       ending.sideClosed();
     };
   }
 
-  /** Resolves when the client has taken enough, or is gone. */
+  /** Resolves when the client has taken enough, or has gone. */
   async #untilTaken(client: WebSocket): Promise<void> {
-    while (client.readyState === WebSocket.OPEN && client.bufferedAmount > MUCH_BUFFERED / 2) {
-      await delay(this.#clock, LOOK_MS);
+    while (client.readyState === WebSocket.OPEN && client.bufferedAmount > MUCH_BUFFERED_BYTES / 2) {
+      await delay(this.#clock, CHECK_MS);
     }
   }
 }
 
-/** What the app is asked with: without extensions, since the platform's side of the client knows none. */
-function askingHeaders(headers: readonly Header[]): Header[] {
+/** The headers of the request to the app: without extensions, since the platform's client side knows none. */
+function handshakeHeaders(headers: readonly Header[]): Header[] {
   return [
     ...headers.filter(([name]) => name !== "sec-websocket-extensions"),
     ["connection", "Upgrade"],
@@ -142,27 +142,27 @@ function askingHeaders(headers: readonly Header[]): Header[] {
   ];
 }
 
-/** What an answer to a key has to show. By the platform's own means: node:crypto would be 6 MB more in memory. */
+/** The `Sec-WebSocket-Accept` that belongs to a key. Loading node:crypto for it would cost 6 MB of memory. */
 async function acceptFor(key: string | null): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-1", encoder.encode(key + GUID));
   return new Uint8Array(digest).toBase64();
 }
 
 /**
- * Makes the client's connection a WebSocket that speaks as the app does.
+ * Makes the client's connection a WebSocket with the app's subprotocol.
  *
- * @param accept What the app's answer has to show.
- * @throws {ForwardError} When the app has agreed to something else than it was asked for.
+ * @param accept The expected `Sec-WebSocket-Accept`.
+ * @throws {ForwardError} If the app's response does not fit the request.
  */
 function upgrade(request: Request, { head }: Switched, accept: string): Deno.WebSocketUpgrade {
-  const answered = headersOf(head);
-  if (answered.get("sec-websocket-accept") !== accept) {
-    throw new ForwardError("garbled", "the answer is for another WebSocket");
+  const headers = headersOf(head);
+  if (headers.get("sec-websocket-accept") !== accept) {
+    throw new ForwardError("garbled", "the Sec-WebSocket-Accept does not belong to the request's key");
   }
-  if (answered.has("sec-websocket-extensions")) throw new ForwardError("garbled", "an extension nobody has asked for");
-  const protocol = answered.get("sec-websocket-protocol");
+  if (headers.has("sec-websocket-extensions")) throw new ForwardError("garbled", "an extension that was not requested");
+  const protocol = headers.get("sec-websocket-protocol");
   if (protocol !== null && !splitList(request.headers.get("sec-websocket-protocol")).includes(protocol)) {
-    throw new ForwardError("garbled", "a subprotocol nobody has asked for");
+    throw new ForwardError("garbled", "a subprotocol that was not requested");
   }
   return Deno.upgradeWebSocket(request, { ...(protocol ? { protocol } : {}), idleTimeout: IDLE_TIMEOUT_S });
 }
@@ -175,9 +175,39 @@ function headersOf({ headers }: Switched["head"]): Headers {
   }
 }
 
-/** Closes the client's side. @param code 1005 for none. */
+/** Closes the client's side, unless it is closing. @param code 1005 for none. */
 function close(client: WebSocket, code: number, reason: string): void {
   if (client.readyState >= WebSocket.CLOSING) return;
   if (code === CloseCode.none) client.close();
   else client.close(code, reason);
+}
+
+/** The end of a WebSocket: both sides have closed, or one of them has not within a time limit after the other. */
+class Ending {
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #clock: Clock;
+  #open = 2;
+  #stopWaiting: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Resolves at the end. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Notes that a side was told to close. The platform waits for its answer without a limit; the lease must end. */
+  begin(): void {
+    this.#stopWaiting ??= this.#clock.after(CLOSE_TIMEOUT_MS, () => this.#ended.resolve());
+  }
+
+  /** Notes that a side has closed. */
+  sideClosed(): void {
+    this.begin();
+    if (--this.#open > 0) return;
+    this.#stopWaiting?.();
+    this.#ended.resolve();
+  }
 }

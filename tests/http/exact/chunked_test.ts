@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { ChunkedDecoder } from "../../../src/http/exact/chunked.ts";
-import { Malformed } from "../../../src/http/exact/malformed.ts";
+import { Malformed } from "../../../src/http/exact/message_head.ts";
 import { toBytes, toText } from "../../support/http_message.ts";
 
 /** What came of a body in chunks. */

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { Connection } from "../../../src/http/exact/connection.ts";
-import { Connections } from "../../../src/http/exact/connections.ts";
+import { ConnectionPool } from "../../../src/http/exact/connection_pool.ts";
 import { Exchange } from "../../../src/http/exact/exchange.ts";
-import { Patience } from "../../../src/http/exact/patience.ts";
+import { CoarseTimeouts } from "../../../src/base/coarse_timeouts.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { toBytes } from "../../support/http_message.ts";
 import { never } from "../../support/kit.ts";
@@ -40,11 +40,11 @@ class DeafTcp {
 Deno.test("a connection whose request has not been written is not used for another", async () => {
   const tcp = new DeafTcp(OK);
   const clock = new FakeClock();
-  using patience = new Patience(clock);
-  const connections = new Connections("http://127.0.0.1:1");
+  using timeouts = new CoarseTimeouts(clock, 50);
+  const pool = new ConnectionPool("http://127.0.0.1:1");
   const connection = new Connection(tcp as unknown as Deno.TcpConn);
-  const exchange = new Exchange(connection, connections, clock, patience);
+  const exchange = new Exchange(connection, pool, clock, timeouts);
   const response = await exchange.run(requestHead(), undefined, never());
   // The next request would be written into the midst of this one.
-  assertEquals([response.status, tcp.closed, await connections.take()], [200, true, undefined]);
+  assertEquals([response.status, tcp.closed, await pool.take()], [200, true, undefined]);
 });

@@ -1,5 +1,5 @@
 import { concat } from "@std/bytes/concat";
-import { FrameDecoder, WebSocketError } from "../../../src/http/websocket/frame_decoder.ts";
+import { FrameDecoder, WebSocketError } from "../../../src/http/websocket/frames.ts";
 import { toBytes } from "../../support/http_message.ts";
 
 /** What a {@linkcode FrameDecoder} tells, its refusal among it. */

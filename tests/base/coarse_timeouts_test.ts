@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Patience } from "../../../src/http/exact/patience.ts";
-import { FakeClock, settle } from "../../support/fake_clock.ts";
+import { CoarseTimeouts } from "../../src/base/coarse_timeouts.ts";
+import { FakeClock, settle } from "../support/fake_clock.ts";
 
 /** What a promise has come to so far. */
 function watch<T>(promise: Promise<T>): { outcome: T | "waiting" | undefined } {
@@ -15,11 +15,11 @@ function never(): Promise<string> {
 
 Deno.test("what comes in time is passed on, and so is a failure", async () => {
   const clock = new FakeClock();
-  using patience = new Patience(clock);
-  assertEquals(await patience.wait(Promise.resolve("here")), "here");
-  await assertRejects(() => patience.wait(Promise.reject(new Error("broken"))), Error, "broken");
+  using timeouts = new CoarseTimeouts(clock, 50);
+  assertEquals(await timeouts.within(Promise.resolve("here"), 50), "here");
+  await assertRejects(() => timeouts.within(Promise.reject(new Error("broken")), 50), Error, "broken");
   const { promise, resolve } = Promise.withResolvers<string>();
-  const waiting = patience.wait(promise);
+  const waiting = timeouts.within(promise, 50);
   await clock.advance(50);
   resolve("late, but not too late");
   assertEquals(await waiting, "late, but not too late");
@@ -28,10 +28,10 @@ Deno.test("what comes in time is passed on, and so is a failure", async () => {
 Deno.test("waiting ends after 50 to 100 ms, whenever it began", async () => {
   for (let began = 0; began < 50; began += 7) {
     const clock = new FakeClock();
-    using patience = new Patience(clock);
-    patience.wait(never()); // has the tick begin
+    using timeouts = new CoarseTimeouts(clock, 50);
+    timeouts.within(never(), 50); // has the tick begin
     await clock.advance(began);
-    const watched = watch(patience.wait(never()));
+    const watched = watch(timeouts.within(never(), 50));
     await clock.advance(49);
     assertEquals(watched.outcome, "waiting");
     await clock.advance(51);
@@ -41,25 +41,25 @@ Deno.test("waiting ends after 50 to 100 ms, whenever it began", async () => {
 
 Deno.test("what comes or fails after the end of the patience changes nothing", async () => {
   const clock = new FakeClock();
-  using patience = new Patience(clock);
+  using timeouts = new CoarseTimeouts(clock, 50);
   const late = [Promise.withResolvers<string>(), Promise.withResolvers<string>()] as const;
-  const waiting = late.map(({ promise }) => patience.wait(promise));
+  const waiting = late.map(({ promise }) => timeouts.within(promise, 50));
   await clock.advance(100);
   late[0].resolve("late");
   late[1].reject(new Error("late"));
   assertEquals(await Promise.all(waiting), [undefined, undefined]);
-  assertEquals(await patience.wait(Promise.resolve("next")), "next");
+  assertEquals(await timeouts.within(Promise.resolve("next"), 50), "next");
 });
 
 Deno.test("many wait with one timer, each for its own time, and none is lost", async () => {
   const clock = new FakeClock();
-  using patience = new Patience(clock);
+  using timeouts = new CoarseTimeouts(clock, 50);
   const answers: PromiseWithResolvers<string>[] = [];
   const watched: ReturnType<typeof watch<string | undefined>>[] = [];
   for (let n = 0; n < 100; n++) {
     const answer = Promise.withResolvers<string>();
     answers.push(answer);
-    watched.push(watch(patience.wait(answer.promise)));
+    watched.push(watch(timeouts.within(answer.promise, 50)));
   }
   assertEquals(clock.timers, 1);
   await clock.advance(50);
@@ -75,13 +75,13 @@ Deno.test("many wait with one timer, each for its own time, and none is lost", a
 
 Deno.test("the timer stops when nobody waits, and starts again", async () => {
   const clock = new FakeClock();
-  using patience = new Patience(clock);
+  using timeouts = new CoarseTimeouts(clock, 50);
   assertEquals(clock.timers, 0);
-  await patience.wait(Promise.resolve());
+  await timeouts.within(Promise.resolve(), 50);
   assertEquals(clock.timers, 1);
   await clock.advance(50);
   assertEquals(clock.timers, 0);
-  const waiting = patience.wait(never());
+  const waiting = timeouts.within(never(), 50);
   assertEquals(clock.timers, 1);
   await clock.advance(100);
   assertEquals(await waiting, undefined);
@@ -91,8 +91,8 @@ Deno.test("the timer stops when nobody waits, and starts again", async () => {
 
 Deno.test("it takes its timer along when it ends", () => {
   const clock = new FakeClock();
-  const patience = new Patience(clock);
-  patience.wait(never());
-  patience[Symbol.dispose]();
+  const timeouts = new CoarseTimeouts(clock, 50);
+  timeouts.within(never(), 50);
+  timeouts[Symbol.dispose]();
   assertEquals(clock.timers, 0);
 });

@@ -1,22 +1,59 @@
 import { concat } from "@std/bytes/concat";
-import { CloseCode, Opcode } from "./frame.ts";
 
-/** How long a message may be, bytes: it has to be put together before it can be passed on. */
+/** Limit for a message, which must be complete before it can be passed on. */
 const MOST_MESSAGE_BYTES = 64 * 1024 * 1024;
-const LONGEST_HEAD = 10;
+/** The longest header of a frame from a server. */
+const MOST_HEAD_BYTES = 10;
 
-/** Who is told of what the frames say. */
+/** The kinds of frames: RFC 6455, section 5.2. */
+export const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+
+/** Why a WebSocket is closed: RFC 6455, section 7.4.1. */
+export const CloseCode = {
+  protocolError: 1002,
+  /** Stands for a close frame without a code; never sent. */
+  none: 1005,
+  /** Stands for a connection that ended without a close frame; never sent. */
+  broken: 1006,
+  notText: 1007,
+  tooBig: 1009,
+  unexpected: 1011,
+} as const;
+
+/** Encodes a message as one frame, masked as a client's must be: RFC 6455, section 5.3. */
+export function maskedFrame(opcode: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { length } = payload;
+  const extra = length < 126 ? 0 : length < 65536 ? 2 : 8;
+  const start = 2 + extra + 4;
+  const frame = new Uint8Array(start + length);
+  const view = new DataView(frame.buffer);
+  frame[0] = 0x80 | opcode;
+  frame[1] = 0x80 | (extra === 0 ? length : extra === 2 ? 126 : 127);
+  if (extra === 2) view.setUint16(2, length);
+  if (extra === 8) view.setBigUint64(2, BigInt(length));
+  const mask = crypto.getRandomValues(frame.subarray(2 + extra, start));
+  for (let at = 0; at < length; at++) frame[start + at] = payload[at]! ^ mask[at & 3]!;
+  return frame;
+}
+
+/** The payload of a close frame. @param code `CloseCode.none` for an empty payload. */
+export function closePayload(code: number, reason: string): Uint8Array {
+  if (code === CloseCode.none) return new Uint8Array(0);
+  return new Uint8Array([code >> 8, code & 255, ...new TextEncoder().encode(reason)]);
+}
+
+/** What a {@linkcode FrameDecoder} reports to. */
 export interface Receiver {
   message(data: string | Uint8Array<ArrayBuffer>): void;
   ping(payload: Uint8Array): void;
-  /** @param code 1005 where there is none. */
+  /** @param code 1005 if the frame has none. */
   close(code: number, reason: string): void;
 }
 
-/** The other side breaks the protocol. */
+/** The other side violates the protocol. */
 export class WebSocketError extends Error {
   override readonly name = "WebSocketError";
-  /** What to close with: RFC 6455, section 7.4.1. */
+  /** The code to close with: RFC 6455, section 7.4.1. */
   readonly code: number;
 
   constructor(code: number, message: string) {
@@ -25,21 +62,21 @@ export class WebSocketError extends Error {
   }
 }
 
-/** Reads what a server sends, cut anywhere: RFC 6455, section 5. */
+/** Decodes the frames of a server, which arrive in arbitrary pieces: RFC 6455, section 5. */
 export class FrameDecoder {
   readonly #receiver: Receiver;
-  readonly #head = new Uint8Array(LONGEST_HEAD);
+  readonly #head = new Uint8Array(MOST_HEAD_BYTES);
   #headLength = 0;
   #opcode = 0;
   #final = false;
-  /** Of the frame's payload, bytes; -1 while its head is read. */
+  /** Bytes that are missing of the frame's payload; -1 while its header is read. */
   #left = -1;
   #control: Uint8Array[] = [];
   #kind: number = Opcode.continuation;
-  /** The message as far as it has come, with room behind it. */
+  /** Holds the message received so far, and has room for more. */
   #message = new Uint8Array(0);
   #filled = 0;
-  /** Of the message, with all of the frame that has begun, bytes. */
+  /** The message's size in bytes, including the whole present frame. */
   #size = 0;
   #closed = false;
 
@@ -48,9 +85,9 @@ export class FrameDecoder {
   }
 
   /**
-   * Reads on, up to a close: what follows one means nothing. What is given may be used again afterwards.
+   * Decodes the next piece; whatever follows a close frame is ignored. The caller may reuse the piece's memory.
    *
-   * @throws {WebSocketError}
+   * @throws {WebSocketError} If the frames violate the protocol, or a message is too long.
    */
   decode(bytes: Uint8Array): void {
     for (let at = 0; !this.#closed && (at < bytes.length || this.#left === 0);) {
@@ -79,7 +116,7 @@ export class FrameDecoder {
     this.#opcode = first & 15;
     this.#final = first >= 128;
     if (first & 0x70) {
-      throw new WebSocketError(CloseCode.protocolError, "a frame of an extension that was not agreed on");
+      throw new WebSocketError(CloseCode.protocolError, "a frame of an extension that was not negotiated");
     }
     if (second & 128) throw new WebSocketError(CloseCode.protocolError, "a masked frame");
     this.#check(length);
@@ -96,14 +133,14 @@ export class FrameDecoder {
       [Opcode.ping]: this.#final && length < 126,
       [Opcode.pong]: this.#final && length < 126,
     }[this.#opcode];
-    if (!fits) throw new WebSocketError(CloseCode.protocolError, "a frame that has no place here");
+    if (!fits) throw new WebSocketError(CloseCode.protocolError, "a frame that is not allowed here");
     if (this.#opcode >= Opcode.close) return;
     if (this.#opcode !== Opcode.continuation) this.#kind = this.#opcode;
     this.#size += length;
     if (this.#size > MOST_MESSAGE_BYTES) throw new WebSocketError(CloseCode.tooBig, "a message of more than 64 MB");
   }
 
-  /** In one piece, since each of many small fragments would take more memory than it has bytes. */
+  /** Appends to one buffer: small fragments would take more memory than they have bytes. */
   #append(part: Uint8Array): void {
     const filled = this.#filled + part.length;
     if (filled > this.#message.length) {
@@ -141,7 +178,7 @@ export class FrameDecoder {
   }
 }
 
-/** RFC 6455, section 7.4, and what has been registered since. */
+/** Whether a close frame may have this code: RFC 6455, section 7.4, and the codes registered since. */
 function mayBeSent(code: number): boolean {
   return code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999;
 }

@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { Waking } from "../../../src/routing/service.ts";
-import { WakeRules } from "../../../src/routing/wake_rules.ts";
-import { READY_PATH } from "../../../src/proxy/waiting_page/waiting_room.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
-import { Harness } from "../../support/harness.ts";
-import type { HttpMessage } from "../../support/http_message.ts";
-import { OK, Origin } from "../../support/origin.ts";
-import { netTest } from "../../support/permissions.ts";
-import { requestText } from "../../support/raw_client.ts";
+import type { Waking } from "../../src/routing/service.ts";
+import { WakeRules } from "../../src/routing/wake_rules.ts";
+import { READY_PATH } from "../../src/proxy/waiting_room.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { Harness } from "../support/harness.ts";
+import type { HttpMessage } from "../support/http_message.ts";
+import { OK, Origin } from "../support/origin.ts";
+import { netTest } from "../support/permissions.ts";
+import { requestText } from "../support/raw_client.ts";
 
 const WAKING: Waking = { rules: undefined, page: true };
 const ACCEPT = "accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -147,7 +147,7 @@ netTest("the page comes again to where it was asked for, whatever that looks lik
 
 netTest("a failed start is told once the page comes again, and not in detail", async () => {
   const clock = new FakeClock();
-  await using harness = Harness.cold({ waking: WAKING, clock });
+  await using harness = Harness.cold({ waking: WAKING, clock, domains: ["www.example.com"] });
   const page = await clock.until(harness.ask(BROWSER));
   const events = harness.ask(eventsOf(waitOf(page)));
   (await harness.launcher.nextLaunch()).fail(new Error("no room on /secret/place"));
@@ -160,7 +160,11 @@ netTest("a failed start is told once the page comes again, and not in detail", a
   ]);
   assertEquals(header(failed, "cache-control"), "no-store");
   assertMatch(failed.text, /app\.localhost could not be started/);
-  assert(!/secret|refresh|<script/.test(failed.text));
+  assert(!/secret|refresh|<script|<!--/.test(failed.text));
+  assertMatch(failed.text, /<code>cless describe app<\/code>/);
+  const hidden = await harness.ask(BROWSER.replace("app.localhost", "www.example.com"));
+  assertMatch(hidden.text, /www\.example\.com could not be started/);
+  assert(!hidden.text.includes("describe"));
   await clock.advance(2500);
   assertEquals(header(await harness.ask(BROWSER), "retry-after"), "2");
   assertEquals(harness.launcher.called("launch").length, 1, "the page that comes again by itself starts nothing");

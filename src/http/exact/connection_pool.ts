@@ -1,21 +1,21 @@
 import { setImmediate } from "node:timers";
 import { messageOf } from "../../base/errors.ts";
-import { ForwardError } from "../forward.ts";
+import { ForwardError } from "../forwarder.ts";
 import { Connection } from "./connection.ts";
 
-/** How many connections the platform looks at in a turn, about; measured. */
-const MOST_IN_A_TURN = 100;
-/** How many connections to one app are kept that nobody uses. */
+/** About how many connections the platform polls in one turn of the event loop (measured). */
+const POLLED_PER_TURN = 100;
+/** How many idle connections to one app are kept. */
 const MOST_IDLE = 256;
 
-/** The connections to one app: those that nobody uses are kept for a while, and the newest is used first. */
-export class Connections {
+/** The connections to one app. Idle ones are kept for a while; the one that was used last is used first. */
+export class ConnectionPool {
   readonly #address: { hostname: string; port: number };
   readonly #idle: Connection[] = [];
   #open = 0;
-  #asked = 0;
-  #abandoned = false;
-  /** Goes up whenever there is a reason to doubt all connections that there are. */
+  #requested = 0;
+  #left = false;
+  /** Goes up when all present connections become doubtful. */
   #epoch = 0;
 
   /** @param origin The app, such as `http://172.18.0.2:8080`. */
@@ -24,32 +24,32 @@ export class Connections {
     this.#address = { hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) };
   }
 
-  /** How many are open or about to be, in use or not. */
+  /** How many connections are open or being opened. */
   get open(): number {
     return this.#open;
   }
 
-  /** Whether nobody would miss them: none is open, nor asked for. */
-  get idle(): boolean {
-    return this.#open === 0 && this.#asked === 0;
+  /** Whether no connection is open or requested. */
+  get unused(): boolean {
+    return this.#open === 0 && this.#requested === 0;
   }
 
-  /** One that waits for use, or else a new one; throws what {@linkcode Connections.connect} throws. */
+  /** An idle connection, or else a new one. @throws What {@linkcode ConnectionPool.connect} throws. */
   async get(signal: AbortSignal): Promise<Connection> {
-    this.#asked++;
+    this.#requested++;
     try {
       return await this.take() ?? await this.connect(signal);
     } finally {
-      this.#asked--;
+      this.#requested--;
     }
   }
 
-  /** One that waits for use; `undefined` where there is none. */
+  /** An idle connection; `undefined` if there is none. */
   async take(): Promise<Connection | undefined> {
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
-      // What has come over it already, or its end, is not known before the platform has looked.
+      // Unexpected bytes, or its end, may have arrived already; the platform notices them within this turn or the next.
       await turn();
-      if (this.#open > MOST_IN_A_TURN) await turn();
+      if (this.#open > POLLED_PER_TURN) await turn();
       if (connection.closed) continue;
       connection.use();
       return connection;
@@ -58,9 +58,9 @@ export class Connections {
   }
 
   /**
-   * Opens another.
+   * Opens a connection.
    *
-   * @throws {ForwardError} `unsent`.
+   * @throws {ForwardError} `unsent` if the app cannot be reached.
    * @throws The signal's reason.
    */
   async connect(signal: AbortSignal): Promise<Connection> {
@@ -77,36 +77,36 @@ export class Connections {
     }
   }
 
-  /** Keeps a connection whose answer has been read to its end, until something comes that nobody has asked for. */
-  keep(connection: Connection, now: number): void {
+  /** Takes back a connection whose response has been read to its end. */
+  release(connection: Connection, nowMs: number): void {
     const isDoubtful = connection.epoch < this.#epoch;
-    if (isDoubtful || this.#abandoned || this.#idle.length >= MOST_IDLE) return this.close(connection);
+    if (isDoubtful || this.#left || this.#idle.length >= MOST_IDLE) return this.close(connection);
     this.#idle.push(connection);
-    connection.becomeIdle(now);
+    connection.becomeIdle(nowMs);
   }
 
-  /** Closes one that is in use; what its user has read of it so far is all. */
+  /** Closes a connection in use, whatever its user is still reading. */
   close(connection: Connection): void {
     if (connection.closed) return;
     this.#open--;
     connection.close();
   }
 
-  /** Closes those that nobody has used since a moment in the clock's ms. */
-  closeIdle(since = Infinity): void {
-    const young = this.#idle.findIndex(({ idleSince }) => idleSince > since);
+  /** Closes the connections that have been idle since `sinceMs` or longer; all idle ones by default. */
+  closeIdle(sinceMs = Infinity): void {
+    const young = this.#idle.findIndex(({ idleSinceMs }) => idleSinceMs > sinceMs);
     for (const connection of this.#idle.splice(0, young === -1 ? this.#idle.length : young)) this.close(connection);
   }
 
-  /** Closes all that there are, those in use after it: the app may have been replaced, or be out of step. */
+  /** Closes all present connections, those in use when they are released: the app may have been replaced or be confused. */
   doubt(): void {
     this.#epoch++;
     this.closeIdle();
   }
 
-  /** Closes all, those in use after it, and keeps none from now on. */
+  /** Closes all connections, those in use when they are released, and keeps none from now on. */
   leave(): void {
-    this.#abandoned = true;
+    this.#left = true;
     this.closeIdle();
   }
 
@@ -119,7 +119,7 @@ export class Connections {
 
 let turning: Promise<void> | undefined;
 
-/** Resolves at the end of this turn of the event loop; for all who ask in one turn at once, since each costs. */
+/** Resolves at the end of this turn of the event loop. All callers of a turn share one callback, which is expensive. */
 function turn(): Promise<void> {
   return turning ??= new Promise((resolve) =>
     setImmediate(() => {

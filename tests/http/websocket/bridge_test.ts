@@ -1,12 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { FakeClock } from "../support/fake_clock.ts";
-import { Harness } from "../support/harness.ts";
-import { sameBytes, toBytes } from "../support/http_message.ts";
-import { Origin } from "../support/origin.ts";
-import { netTest } from "../support/permissions.ts";
-import { requestText } from "../support/raw_client.ts";
-import { askFor, connectPair } from "../support/websocket_pair.ts";
-import { acceptance, asking, KEY, WebSocketPeer } from "../support/websocket_peer.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { Harness } from "../../support/harness.ts";
+import { sameBytes, toBytes } from "../../support/http_message.ts";
+import { Origin } from "../../support/origin.ts";
+import { netTest } from "../../support/permissions.ts";
+import { requestText } from "../../support/raw_client.ts";
+import { askFor, connectPair } from "../../support/websocket_pair.ts";
+import { acceptance, asking, KEY, WebSocketPeer } from "../../support/websocket_peer.ts";
 
 const MB = 1024 * 1024;
 

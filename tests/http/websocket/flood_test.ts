@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { Flow, growth } from "../support/flow.ts";
-import { netTest } from "../support/permissions.ts";
-import { connectPair } from "../support/websocket_pair.ts";
-import type { WebSocketPeer } from "../support/websocket_peer.ts";
+import { Flow, growth } from "../../support/flow.ts";
+import { netTest } from "../../support/permissions.ts";
+import { connectPair } from "../../support/websocket_pair.ts";
+import type { WebSocketPeer } from "../../support/websocket_peer.ts";
 
 const MB = 1024 * 1024;
 const FLOOD = 600;

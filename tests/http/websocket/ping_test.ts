@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { growth } from "../support/flow.ts";
-import { Harness } from "../support/harness.ts";
-import { Origin } from "../support/origin.ts";
-import { netTest } from "../support/permissions.ts";
-import { askFor } from "../support/websocket_pair.ts";
-import { acceptance } from "../support/websocket_peer.ts";
+import { growth } from "../../support/flow.ts";
+import { Harness } from "../../support/harness.ts";
+import { Origin } from "../../support/origin.ts";
+import { netTest } from "../../support/permissions.ts";
+import { askFor } from "../../support/websocket_pair.ts";
+import { acceptance } from "../../support/websocket_peer.ts";
 
 const MB = 1024 * 1024;
 const FLOOD = 60;

@@ -1,11 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
-import { Harness } from "../support/harness.ts";
-import { sameBytes, toBytes } from "../support/http_message.ts";
-import { Origin } from "../support/origin.ts";
-import { netTest } from "../support/permissions.ts";
-import { requestText } from "../support/raw_client.ts";
-import { askFor } from "../support/websocket_pair.ts";
-import { asking } from "../support/websocket_peer.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { Harness } from "../../support/harness.ts";
+import { sameBytes, toBytes } from "../../support/http_message.ts";
+import { Origin } from "../../support/origin.ts";
+import { netTest } from "../../support/permissions.ts";
+import { requestText } from "../../support/raw_client.ts";
+import { until } from "../../support/until.ts";
+import { askFor } from "../../support/websocket_pair.ts";
+import { acceptance, asking } from "../../support/websocket_peer.ts";
 
 const SHORT = "not \xff\0 you";
 const LONG = "0123456789\xff\0\r\n".repeat(300 * 1024 / 14);
@@ -103,4 +105,36 @@ netTest("a client that was refused a WebSocket may ask on over its connection", 
   assertEquals([page.status, page.text], [200, "ok"]);
   const again = await client.ask(requestText("GET /", asking()));
   assertEquals([again.status, again.complete], [403, true]);
+});
+
+netTest("an app that refuses a WebSocket keeps no connection, since no other request would use it", async () => {
+  let open = 0;
+  await using app = Origin.serving(async (connection) => {
+    open++;
+    await connection.reader.head();
+    await connection.send("HTTP/1.1 403 x\r\ncontent-length: 2\r\n\r\nno");
+    await connection.ended();
+    open--;
+  });
+  // Its clock stands still: connections that wait for use would wait for ever.
+  await using cless = await Harness.warm({ origin: app, clock: new FakeClock() });
+  for (let turn = 0; turn < 20; turn++) {
+    using client = await askFor(cless);
+    assertEquals((await client.answer()).status, 403);
+  }
+  await until(() => open === 0);
+  assertEquals(app.connections, 20);
+});
+
+netTest("an app that agrees to a WebSocket with a header that HTTP does not know is a 502", async () => {
+  await using app = Origin.serving(async (connection) => {
+    const request = await connection.reader.head();
+    await connection.send(await acceptance(request?.one("sec-websocket-key") ?? "", ["x y: 1"]));
+    await connection.ended();
+  });
+  await using cless = await Harness.warm({ origin: app });
+  using client = await askFor(cless);
+  const answer = await client.answer();
+  assertEquals([answer.status, answer.one("cless-error")], [502, "upstream_failed"]);
+  await cless.idle();
 });

@@ -1,8 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
-import { ClientGone, InstanceGone, UnansweredRequests } from "../../src/http/unanswered_requests.ts";
+import { InstanceGone } from "../../src/http/forwarder.ts";
 import { Upload } from "../../src/http/upload.ts";
+import { ClientGone, type Info, RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { requestHead } from "../support/request_head.ts";
 
 /** A request whose client can leave; counts how often it is asked whether it has. */
 function newRequest() {
@@ -19,13 +21,19 @@ function newRequest() {
 
 function setUp() {
   const clock = new FakeClock();
-  return { clock, pending: new UnansweredRequests(clock) };
+  const pending = new UnansweredRequests(clock);
+  const add = (request: Request, timeoutMs: number) => {
+    const context = new RequestContext(request, {} as Info, requestHead(), clock.now(), timeoutMs);
+    pending.add(context);
+    return context;
+  };
+  return { clock, pending, add };
 }
 
 Deno.test("a request that is answered before the tick is never asked whether its client is there", async () => {
-  const { clock, pending } = setUp();
+  const { clock, pending, add } = setUp();
   const { request, asked } = newRequest();
-  const one = pending.add(request, 1000);
+  const one = add(request, 1000);
   await clock.advance(100);
   pending.delete(one);
   await clock.advance(1000);
@@ -33,44 +41,44 @@ Deno.test("a request that is answered before the tick is never asked whether its
 });
 
 Deno.test("no timer runs while nothing is pending", async () => {
-  const { clock, pending } = setUp();
+  const { clock, pending, add } = setUp();
   assertEquals(clock.timers, 0);
-  const one = pending.add(newRequest().request, 1000);
-  const two = pending.add(newRequest().request, 1000);
+  const one = add(newRequest().request, 1000);
+  const two = add(newRequest().request, 1000);
   assertEquals(clock.timers, 1);
   pending.delete(one);
   pending.delete(two);
   await clock.advance(100);
   assertEquals(clock.timers, 0);
-  pending.add(newRequest().request, 1000);
+  add(newRequest().request, 1000);
   assertEquals(clock.timers, 1);
 });
 
 Deno.test("a request whose client has left is given up within two ticks", async () => {
-  const { clock, pending } = setUp();
+  const { clock, add } = setUp();
   const { request, leave } = newRequest();
-  const one = pending.add(request, Infinity);
+  const one = add(request, Infinity);
   leave();
   await clock.advance(200);
   assert(one.signal.reason instanceof ClientGone);
 });
 
 Deno.test("a request that is watched is given up the moment its client leaves, or at once where it has left", () => {
-  const { pending } = setUp();
+  const { add } = setUp();
   const { request, leave } = newRequest();
-  const one = pending.add(request, Infinity);
+  const one = add(request, Infinity);
   one.watchClient();
   assert(!one.signal.aborted);
   leave();
   assert(one.signal.reason instanceof ClientGone);
-  const late = pending.add(request, Infinity);
+  const late = add(request, Infinity);
   late.watchClient();
   assert(late.signal.reason instanceof ClientGone);
 });
 
 Deno.test("a request that begins a new attempt can be given up once more", () => {
-  const { pending } = setUp();
-  const one = pending.add(newRequest().request, Infinity);
+  const { add } = setUp();
+  const one = add(newRequest().request, Infinity);
   one.abort(new InstanceGone());
   one.renew();
   assert(!one.signal.aborted);
@@ -79,9 +87,9 @@ Deno.test("a request that begins a new attempt can be given up once more", () =>
 });
 
 Deno.test("a request is given up when its time is over, at the tick after that and not before", async () => {
-  const { clock, pending } = setUp();
-  const one = pending.add(newRequest().request, 1050);
-  const never = pending.add(newRequest().request, Infinity);
+  const { clock, add } = setUp();
+  const one = add(newRequest().request, 1050);
+  const never = add(newRequest().request, Infinity);
   await clock.advance(1000);
   assert(!one.signal.aborted);
   await clock.advance(100);
@@ -92,8 +100,8 @@ Deno.test("a request is given up when its time is over, at the tick after that a
 });
 
 Deno.test("a request's time stands still in each tick in which its upload has moved", async () => {
-  const { clock, pending } = setUp();
-  const one = pending.add(newRequest().request, 1000);
+  const { clock, add } = setUp();
+  const one = add(newRequest().request, 1000);
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
     type: "bytes",
     pull: (controller) => controller.enqueue(new Uint8Array(1)),
@@ -113,8 +121,8 @@ Deno.test("a request's time stands still in each tick in which its upload has mo
 });
 
 Deno.test("requests that are given up and taken out in the middle of a tick do not hide others from it", async () => {
-  const { clock, pending } = setUp();
-  const all = Array.from({ length: 20 }, (_, n) => pending.add(newRequest().request, n % 2 === 0 ? 100 : Infinity));
+  const { clock, pending, add } = setUp();
+  const all = Array.from({ length: 20 }, (_, n) => add(newRequest().request, n % 2 === 0 ? 100 : Infinity));
   for (const one of all) one.signal.addEventListener("abort", () => pending.delete(one));
   await clock.advance(100);
   assertEquals(all.map(({ signal }) => signal.aborted), all.map((_, n) => n % 2 === 0));
@@ -122,8 +130,8 @@ Deno.test("requests that are given up and taken out in the middle of a tick do n
 });
 
 Deno.test("a request that is taken out twice takes no other with it", () => {
-  const { pending } = setUp();
-  const [one, two, three] = [1, 2, 3].map(() => pending.add(newRequest().request, 1000));
+  const { pending, add } = setUp();
+  const [one, two, three] = [1, 2, 3].map(() => add(newRequest().request, 1000));
   pending.delete(one!);
   pending.delete(one!);
   assertEquals(pending.size, 2);
@@ -133,8 +141,8 @@ Deno.test("a request that is taken out twice takes no other with it", () => {
 });
 
 Deno.test("all requests can be given up at once", () => {
-  const { pending } = setUp();
-  const all = [1, 2, 3].map(() => pending.add(newRequest().request, 1000));
+  const { pending, add } = setUp();
+  const all = [1, 2, 3].map(() => add(newRequest().request, 1000));
   for (const one of all) one.signal.addEventListener("abort", () => pending.delete(one));
   const reason = new Error("that is all");
   pending.abortAll(reason);

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { BrowserContextOptions } from "playwright-core";
-import type { Waking } from "../../../src/routing/service.ts";
-import { barriers, browserTest, type Tab } from "../../support/chromium.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
-import { Harness } from "../../support/harness.ts";
-import { Origin } from "../../support/origin.ts";
-import { Relay } from "../../support/relay.ts";
+import type { Waking } from "../../src/routing/service.ts";
+import { barriers, browserTest, type Tab } from "../support/chromium.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { Harness } from "../support/harness.ts";
+import { Origin } from "../support/origin.ts";
+import { Relay } from "../support/relay.ts";
 
 const WAKING: Waking = { rules: undefined, page: true };
 const APP = "<!DOCTYPE html><html lang=en><title>App</title><link rel=icon href=data:,><h1>Hello</h1></html>";

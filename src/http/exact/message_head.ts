@@ -1,27 +1,30 @@
-import { ANSWER_HOP_BY_HOP } from "../forward.ts";
-import { listItems } from "../header_list.ts";
-import type { Header } from "../request_head.ts";
-import { Malformed } from "./malformed.ts";
+import { type Header, listItems, RESPONSE_HOP_BY_HOP } from "../headers.ts";
+import type { RequestHead } from "../request_head.ts";
 
-/** The start of an answer: RFC 9112, sections 4 to 6. */
+/** The status line and headers of a response: RFC 9112, sections 4 to 6. */
 export interface ResponseHead {
   readonly status: number;
-  /** All lines but `transfer-encoding` and a repeated length, in order and as they were written, less blanks around a value. */
+  /** In order and as they were written, with trimmed values; without `transfer-encoding` and repeated lengths. */
   readonly headers: Header[];
   /** Whether some of them are meant for this hop only. */
   readonly hopByHop: boolean;
-  /** The value of `Connection`, where there is one. */
+  /** The value of `Connection`, if there is one. */
   readonly connection: string | undefined;
-  /** How the body ends: its length in bytes, with a last chunk, or with the connection. */
+  /** How the body ends: after this many bytes, with a last chunk, or with the connection. */
   readonly framing: number | "chunked" | "close";
   /** Whether the app keeps the connection open. */
   readonly keepAlive: boolean;
 }
 
-/** The platform takes a time that grows with the square of their number: 0.02 s for these. */
+/** What an app sends is not HTTP/1.1, or can be read in two ways. */
+export class Malformed extends Error {
+  override readonly name = "Malformed";
+}
+
+/** The platform's time for headers grows with the square of their number: 0.02 s for this many. */
 const MOST_HEADERS = 1024;
 
-/** How every answer begins. */
+/** The first bytes of every response. */
 const BEGINNING = [..."HTTP/1."].map((letter) => letter.charCodeAt(0));
 
 const TAB = 9;
@@ -31,34 +34,49 @@ const SPACE = 32;
 const DELETE = 127;
 
 /**
- * Looks for the blank line that ends a head.
+ * A request's head for the wire, one character for each byte: RFC 9112, section 3.
  *
- * @param from Where to go on; what is before has been looked at.
- * @returns Where the body begins; -1 when the end has not come yet.
- * @throws {Malformed} For a control character, a line that does not end with CR LF, and what is no HTTP from the start.
+ * @param chunked Whether a body of unknown length follows.
+ */
+export function requestText({ method, target, headers, contentLength }: RequestHead, chunked = false): string {
+  let text = `${method} ${target} HTTP/1.1\r\n`;
+  for (const [name, value] of headers) text += `${name}: ${value}\r\n`;
+  if (chunked) text += "transfer-encoding: chunked\r\n";
+  else if (contentLength !== undefined) text += `content-length: ${contentLength}\r\n`;
+  return text + "\r\n";
+}
+
+/**
+ * Looks for the blank line that ends the head of a response.
+ *
+ * @param from Where to start: what is before has been checked.
+ * @param to Where the received bytes end.
+ * @returns Where the body begins; -1 if the head is incomplete.
+ * @throws {Malformed} For a control character, a line that does not end with CR LF, and another protocol.
  */
 export function headEnd(bytes: Uint8Array, from: number, to: number): number {
   for (let at = 0; at < BEGINNING.length && at < to; at++) {
-    if (bytes[at] !== BEGINNING[at]) throw new Malformed("what comes is not HTTP/1");
+    if (bytes[at] !== BEGINNING[at]) throw new Malformed("the response is not HTTP/1");
   }
   for (let at = from; at < to; at++) {
     const byte = bytes[at]!;
     if (byte >= SPACE && byte !== DELETE || byte === TAB) continue;
     if (byte === CR) {
-      if (at + 1 < to && bytes[at + 1] !== LF) throw new Malformed("a CR without LF in the head of the answer");
+      if (at + 1 < to && bytes[at + 1] !== LF) throw new Malformed("a CR without LF in the response's head");
     } else if (byte === LF) {
-      if (at === 0 || bytes[at - 1] !== CR) throw new Malformed("a line of the answer's head ends without CR");
+      if (at === 0 || bytes[at - 1] !== CR) throw new Malformed("a LF without CR in the response's head");
       if (at >= 3 && bytes[at - 2] === LF) return at + 1;
-    } else throw new Malformed("a control character in the head of the answer");
+    } else throw new Malformed("a control character in the response's head");
   }
   return -1;
 }
 
 /**
- * Reads a head, one character for each byte, with the blank line.
+ * Parses the head of a response.
  *
- * @param method Of the request.
- * @throws {Malformed} Where it does not say beyond doubt how the answer goes on.
+ * @param text The head with its blank line, one character for each byte.
+ * @param method The request's.
+ * @throws {Malformed} If it is not HTTP/1.1, or its framing is ambiguous.
  */
 export function parseHead(text: string, method: string): ResponseHead {
   let end = text.indexOf("\r\n");
@@ -82,19 +100,19 @@ export function parseHead(text: string, method: string): ResponseHead {
     const lower = name.toLowerCase();
     switch (lower) {
       case "transfer-encoding":
-        if (coding !== undefined) throw new Malformed("two Transfer-Encoding");
+        if (coding !== undefined) throw new Malformed("two Transfer-Encoding lines");
         coding = value;
         continue; // the platform writes its own
       case "content-length":
         if (length === value) continue;
-        if (length !== undefined) throw new Malformed("two lengths");
+        if (length !== undefined) throw new Malformed("two different lengths");
         length = value;
         break;
       case "connection":
         connection = connection === undefined ? value : `${connection}, ${value}`;
         break;
     }
-    hopByHop ||= ANSWER_HOP_BY_HOP.has(lower);
+    hopByHop ||= RESPONSE_HOP_BY_HOP.has(lower);
     if (headers.length === MOST_HEADERS) throw new Malformed("too many header lines");
     headers.push([name, value]);
   }
@@ -109,7 +127,7 @@ export function parseHead(text: string, method: string): ResponseHead {
   };
 }
 
-/** Part of a text without the blanks around it; no other white space than HTTP's. */
+/** Part of a text without the spaces and tabs around it; other white space belongs to the value. */
 function trimmed(text: string, start: number, end: number): string {
   const isBlank = (at: number) => text.charCodeAt(at) === SPACE || text.charCodeAt(at) === TAB;
   while (start < end && isBlank(start)) start++;
@@ -126,9 +144,9 @@ function framingOf(
 ): ResponseHead["framing"] {
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw new Malformed("Content-Length is not one number");
   if (coding !== undefined) {
-    if (coding.toLowerCase() !== "chunked") throw new Malformed("a Transfer-Encoding that is not chunked");
-    if (length !== undefined) throw new Malformed("a length and Transfer-Encoding");
-    if (!isCurrent) throw new Malformed("Transfer-Encoding in an answer of HTTP/1.0");
+    if (coding.toLowerCase() !== "chunked") throw new Malformed("a Transfer-Encoding other than chunked");
+    if (length !== undefined) throw new Malformed("both a length and a Transfer-Encoding");
+    if (!isCurrent) throw new Malformed("a Transfer-Encoding in a response of HTTP/1.0");
   }
   if (method === "HEAD" || status < 200 || status === 204 || status === 304) return 0;
   if (coding !== undefined) return "chunked";

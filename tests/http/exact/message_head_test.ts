@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { Malformed } from "../../../src/http/exact/malformed.ts";
-import { headEnd, parseHead } from "../../../src/http/exact/response_head.ts";
+import { headEnd, Malformed, parseHead, requestText } from "../../../src/http/exact/message_head.ts";
+import type { RequestHead } from "../../../src/http/request_head.ts";
 import { toBytes } from "../../support/http_message.ts";
+import { requestHead } from "../../support/request_head.ts";
 
 /** Where the head ends when it comes in pieces, looked at as `Exchange` does; -1 where it does not end. */
 function endInPieces(text: string, cuts: readonly number[]): number {
@@ -203,4 +204,59 @@ Deno.test("a connection stays open unless the app says, or is too old", () => {
   assertEquals(keepAlive([], 0), false);
   assertEquals(keepAlive(["connection: Keep-Alive"], 0), true);
   assertEquals(parseHead(headOf(["connection: a", "connection: b, c"]), "GET").connection, "a, b, c");
+});
+
+// RFC 9112, section 9.3.
+for (
+  const [version, connection, keeps] of [
+    ["1.1", undefined, true],
+    ["1.1", "keep-alive", true],
+    ["1.1", "Close", false],
+    ["1.1", "keep-alive, close", false],
+    ["1.0", undefined, false],
+    ["1.0", "Keep-Alive", true],
+    ["1.0", "close", false],
+    ["1.0", "keep-alive, close", false],
+    ["1.0", "x-own", false],
+  ] as const
+) {
+  Deno.test(`HTTP/${version} with Connection: ${connection ?? "nothing"} ${keeps ? "keeps" : "ends"} the connection`, () => {
+    const line = connection === undefined ? "" : `Connection: ${connection}\r\n`;
+    assertEquals(parseHead(`HTTP/${version} 200 OK\r\n${line}content-length: 0\r\n\r\n`, "GET").keepAlive, keeps);
+  });
+}
+
+/** A request without a body, unless told otherwise. */
+function head(parts: Partial<RequestHead> = {}): RequestHead {
+  return requestHead({
+    target: "/a?b=%20",
+    headers: [["host", "app.localhost"], ["x-own", "c\xe9"], ["x-own", ""]],
+    ...parts,
+  });
+}
+
+const START = "/a?b=%20 HTTP/1.1\r\nhost: app.localhost\r\nx-own: c\xe9\r\nx-own: \r\n";
+
+Deno.test("a request without a body says nothing about one", () => {
+  assertEquals(requestText(head()), `GET ${START}\r\n`);
+  assertEquals(requestText(head({ method: "pOsT" })), `pOsT ${START}\r\n`);
+});
+
+Deno.test("a length is passed on as it was written, also that of no body", () => {
+  for (const contentLength of ["0", "5", "0005"]) {
+    assertEquals(
+      requestText(head({ method: "PUT", contentLength })),
+      `PUT ${START}content-length: ${contentLength}\r\n\r\n`,
+    );
+  }
+});
+
+Deno.test("a body of unknown length goes in chunks, and has no length beside", () => {
+  const expected = `POST ${START}transfer-encoding: chunked\r\n\r\n`;
+  assertEquals(requestText(head({ method: "POST" }), true), expected);
+  assertEquals(requestText(head({ method: "POST", contentLength: "5" }), true), expected);
+});
+
+Deno.test("a request without headers of its own is still one", () => {
+  assertEquals(requestText(head({ headers: [], target: "/" })), "GET / HTTP/1.1\r\n\r\n");
 });

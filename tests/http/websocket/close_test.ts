@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { FakeClock } from "../support/fake_clock.ts";
-import { Harness } from "../support/harness.ts";
-import { Origin } from "../support/origin.ts";
-import { netTest } from "../support/permissions.ts";
-import { askFor, connectPair } from "../support/websocket_pair.ts";
-import { acceptance, type Received, WebSocketPeer } from "../support/websocket_peer.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { Harness } from "../../support/harness.ts";
+import { Origin } from "../../support/origin.ts";
+import { netTest } from "../../support/permissions.ts";
+import { askFor, connectPair } from "../../support/websocket_pair.ts";
+import { acceptance, type Received, WebSocketPeer } from "../../support/websocket_peer.ts";
 
 for (const code of [1000, undefined, 1001, 1003, 1008, 1011, 1012, 3000, 4999] as const) {
   netTest(`a client that closes with ${code ?? "no code"} has its app closed with the same`, async () => {

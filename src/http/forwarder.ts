@@ -1,0 +1,61 @@
+import type { RequestHead } from "./request_head.ts";
+import type { Upload } from "./upload.ts";
+
+/** Sends requests to apps. */
+export interface Forwarder extends Disposable {
+  /** @throws {ClessError} `bad_request` if this forwarder would change the request so much that the app sees another one. */
+  check(head: RequestHead): void;
+
+  /**
+   * Sends a request to an app. Resolves when the headers of the response are there; its body still streams then.
+   *
+   * @param origin The app, such as `http://172.18.0.2:8080`.
+   * @param upload The request's body; `undefined` if it has none.
+   * @param signal Aborts the request, also while the response's body streams.
+   * @throws {ForwardError} If there is no response.
+   * @throws {ClessError} `bad_request` if the client breaks off its upload.
+   * @throws The signal's reason.
+   */
+  forward(
+    origin: string,
+    head: RequestHead,
+    upload: Upload | undefined,
+    signal: AbortSignal,
+  ): Promise<Response>;
+
+  /** Closes idle connections to an app that gets no more requests for now. */
+  leave(origin: string): void;
+}
+
+/** How far a request without a response got. */
+export type Progress =
+  /** Not a byte of it reached the app. */
+  | "unsent"
+  /** The app may have seen it. What came back, if anything, is incomplete or may belong to another request. */
+  | "unanswered"
+  /** The app's response cannot be passed on. */
+  | "garbled";
+
+/** A request got no response. */
+export class ForwardError extends Error {
+  override readonly name = "ForwardError";
+  readonly progress: Progress;
+
+  constructor(progress: Progress, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.progress = progress;
+  }
+}
+
+/** A response broke off after its headers had gone out. */
+export class ResponseCut extends Error {
+  override readonly name = "ResponseCut";
+}
+
+/** The reason to abort a request whose instance has ended. */
+export class InstanceGone extends Error {
+  override readonly name = "InstanceGone";
+}
+
+/** Methods that may be sent twice without harm: RFC 9110, section 9.2.2. */
+export const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);

@@ -1,0 +1,129 @@
+import { ClessError, messageOf } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
+import { logger } from "../base/log.ts";
+import { ForwardError, InstanceGone } from "../http/forwarder.ts";
+import { problem } from "../http/problem.ts";
+import type { Hostname } from "../model/hostname.ts";
+import { ClientGone, type Info, type RequestContext, type UnansweredRequests } from "./request_context.ts";
+
+const log = logger("proxy");
+
+/** Counts requests. */
+export interface RequestMetrics {
+  /**
+   * Counts a request that got its response.
+   *
+   * @param service `undefined` if no service was found for it.
+   * @param durationMs From its arrival to the response's headers.
+   */
+  requested(service: string | undefined, status: number, durationMs: number): void;
+}
+
+/** Ends requests: gives each its final response, counts it, and logs it if the log level wants that. */
+export class Responder {
+  readonly #unanswered: UnansweredRequests;
+  readonly #clock: Clock;
+  readonly #metrics: RequestMetrics | undefined;
+  readonly #isLogging = log.isEnabledFor("debug");
+
+  constructor(unanswered: UnansweredRequests, clock: Clock, metrics: RequestMetrics | undefined) {
+    this.#unanswered = unanswered;
+    this.#clock = clock;
+    this.#metrics = metrics;
+  }
+
+  /** The response of an app, with the header that says what the request had to wait for. */
+  fromApp(context: RequestContext, response: Response): Response {
+    this.#end(context, context.instance?.revision.service, response);
+    if (context.start === undefined || context.head.websocket) return response;
+    const { how, ms } = context.start;
+    const timing = ["server-timing", `cless-start;dur=${Math.round(ms)};desc="${how}"`] as const;
+    try {
+      response.headers.append(...timing);
+      return response;
+    } catch {
+      // The headers of a response of `fetch` are immutable, and in a copy they lose their order.
+      const headers = new Headers(response.headers);
+      headers.append(...timing);
+      return new Response(response.body, { status: response.status, headers });
+    }
+  }
+
+  /** A response that cless gives in the place of a service. */
+  forService(context: RequestContext, service: string, response: Response): Response {
+    this.#end(context, service, response);
+    return response;
+  }
+
+  /** The response to a request that failed. @param service The service that it was for, if that is known. */
+  failed(context: RequestContext, service: string | undefined, error: unknown): Response {
+    const response = failureResponse(context, service, error);
+    this.#end(context, service, response);
+    return response;
+  }
+
+  /** A response that cless gives before it looks for a service. */
+  withoutService({ method, headers }: Request, info: Info, response: Response): Response {
+    this.#metrics?.requested(undefined, response.status, 0);
+    if (this.#isLogging) {
+      const { status } = response;
+      const error = response.headers.get("cless-error") ?? undefined;
+      const write = () => log.debug("request", { method, host: headers.get("host"), status, error });
+      info.completed.then(write, write);
+    }
+    return response;
+  }
+
+  #end(context: RequestContext, service: string | undefined, response: Response): void {
+    this.#unanswered.delete(context);
+    this.#metrics?.requested(service, response.status, this.#clock.now() - context.arrivedMs);
+    if (this.#isLogging) this.#log(context, response);
+  }
+
+  /** Writes a line when the response has gone out. */
+  #log({ arrivedMs, head, info, instance, start }: RequestContext, { headers, status }: Response): void {
+    const error = headers.get("cless-error") ?? undefined;
+    const write = () =>
+      log.debug("request", {
+        method: head.method,
+        host: head.hostname.name,
+        target: head.target.replace(/\?.*$/s, ""), // a query may hold secrets
+        status,
+        ms: Math.round((this.#clock.now() - arrivedMs) * 10) / 10,
+        service: instance?.revision.service,
+        instance: instance?.id,
+        start: start?.how,
+        error,
+      });
+    info.completed.then(write, write);
+  }
+}
+
+function failureResponse(context: RequestContext, service: string | undefined, error: unknown): Response {
+  const { head, instance, request } = context;
+  if (error instanceof ClientGone) return new Response(null, { status: 499 }); // only the metrics see it
+  const named = service !== undefined && isPublicName(service, head.hostname) ? service : undefined;
+  if (!(error instanceof ForwardError || error instanceof InstanceGone)) return refusal(request, error, named);
+  log.warning("request failed", {
+    service: instance?.revision.service,
+    instance: instance?.id,
+    method: head.method,
+    reason: error instanceof ForwardError ? error.message : "the instance ended",
+  });
+  return refusal(request, new ClessError("upstream_failed", "The service did not answer"), named);
+}
+
+/** Whether a hostname shows the name of its service: that of a custom domain does not. */
+export function isPublicName(service: string, { label }: Hostname): boolean {
+  return label === service || label.endsWith(`--${service}`);
+}
+
+/** The response that says why a request is not served. @param service Named to operators, see {@linkcode problem}. */
+export function refusal(request: Request, error: unknown, service?: string): Response {
+  if (error instanceof ClessError) return problem(error, request, service);
+  log.error("unexpected failure", {
+    reason: messageOf(error),
+    stack: error instanceof Error ? error.stack : undefined,
+  });
+  return problem(new ClessError("internal", "cless has failed to handle the request"), request);
+}

@@ -1,0 +1,178 @@
+import { delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
+import { ClessError, type ErrorCode } from "../base/errors.ts";
+import { prefersHtml } from "../http/problem.ts";
+import type { RequestHead } from "../http/request_head.ts";
+import type { InstancePool } from "../pool/instance_pool.ts";
+import type { Route } from "../routing/service.ts";
+import { pathOf } from "../routing/wake_rules.ts";
+import { failedPage, waitingPage } from "./waiting_page.ts";
+
+/** The path on a service's own host that tells its waiting page how the start went. */
+export const READY_PATH = "/.well-known/cless/ready";
+
+/** A start that takes no longer is not worth a page: a paused instance is faster. */
+const GRACE_MS = 100;
+/** For how long a failed start is reported to new requests: longer than the page takes to reload itself. */
+const NEWS_MS = 4000;
+/** Failures of the service; all others are failures of the request. */
+const FAILURES: ReadonlySet<ErrorCode> = new Set(["start_failed", "start_timeout", "crash_loop"]);
+/** How often an event stream gets a comment: proxies in between may cut silent connections. */
+const HEARTBEAT_MS = 15_000;
+/** When a browser reconnects to an event stream that broke off. */
+const RECONNECT_MS = 1000;
+
+/** Lets browsers wait for services: they get a page at once, which reloads itself when an instance is ready. */
+export class WaitingRoom {
+  readonly #clock: Clock;
+  /** The last wait for each pool. */
+  readonly #waits = new WeakMap<InstancePool, Wait>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Has an instance started for a browser.
+   *
+   * @returns A page; `undefined` if an instance is ready by then, or the pool has ended.
+   * @throws {ClessError} If the request has failed, but not the service.
+   */
+  async enter(head: RequestHead, pool: InstancePool): Promise<Response | undefined> {
+    const wait = this.#waitFor(pool);
+    const stopWaiting = new AbortController();
+    await Promise.race([wait.over, delay(this.#clock, GRACE_MS, stopWaiting.signal)]);
+    stopWaiting.abort();
+    const { failure } = wait;
+    if (!wait.isOver) {
+      return waitingPage(head, { wait: wait.id, elapsedMs: wait.elapsedMs, usualMs: pool.coldStarts.usual });
+    }
+    // A revision that is draining has a successor.
+    if (failure === undefined || failure.code === "draining") return undefined;
+    if (!FAILURES.has(failure.code)) throw failure;
+    const retryAfterS = Math.max(1, Math.ceil((NEWS_MS - wait.ageMs) / 1000));
+    return failedPage(head, pool.revision.service, failure, retryAfterS);
+  }
+
+  /**
+   * The response to a waiting page that asks how the start goes on; starts nothing.
+   *
+   * @throws {ClessError} `method_not_allowed`
+   */
+  events({ method, target }: RequestHead, route: Route): Response {
+    if (method !== "GET") {
+      throw new ClessError("method_not_allowed", "This path of cless can only be read", { allow: "GET" });
+    }
+    const id = new URLSearchParams(target.slice(READY_PATH.length)).get("wait");
+    const wait = route.pools().map((pool) => this.#waits.get(pool)).find((wait) => wait?.id === id);
+    return eventsOf(wait, this.#clock);
+  }
+
+  /** Whether a request is one for {@linkcode WaitingRoom.events}. */
+  isForEvents({ target }: RequestHead): boolean {
+    return target.startsWith(READY_PATH) && pathOf(target) === READY_PATH;
+  }
+
+  #waitFor(pool: InstancePool): Wait {
+    const last = this.#waits.get(pool);
+    // A page that reloads itself must hear of the failure, and not cause the next start.
+    const isNews = last?.failure !== undefined && FAILURES.has(last.failure.code) && last.ageMs < NEWS_MS;
+    if (last !== undefined && (!last.isOver || isNews)) return last;
+    const wait = new Wait(pool, this.#clock);
+    this.#waits.set(pool, wait);
+    return wait;
+  }
+}
+
+/** Whether a browser asks for a page to show, as far as the headers tell; scripts and other programs do not read pages. */
+export function isNavigation(request: Request, head: RequestHead): boolean {
+  if (head.method !== "GET" || head.websocket) return false;
+  // Browsers send it over HTTPS, and to localhost: https://www.w3.org/TR/fetch-metadata/
+  const mode = request.headers.get("sec-fetch-mode");
+  return (mode === null || mode === "navigate") && prefersHtml(request);
+}
+
+/** A wait for an instance of a pool. All browsers that get the page meanwhile share it. */
+class Wait {
+  /** The id that a page asks for. */
+  readonly id: string = crypto.randomUUID();
+  /** Resolves at the end of the wait. */
+  readonly over: Promise<void>;
+  readonly #clock: Clock;
+  readonly #beganMs: number;
+  #endedMs: number | undefined;
+  #failure: ClessError | undefined;
+
+  /** Waits in the pool's queue, so that an instance is started if there is none. */
+  constructor(pool: InstancePool, clock: Clock) {
+    this.#clock = clock;
+    this.#beganMs = clock.now();
+    this.over = pool.hold(new AbortController().signal).then(
+      ({ lease }) => lease.release(),
+      (error) => {
+        this.#failure = error instanceof ClessError
+          ? error
+          : new ClessError("internal", "cless has failed to handle the request", { cause: error });
+      },
+    ).finally(() => this.#endedMs = clock.now());
+  }
+
+  /** How long the wait has taken so far, or took. */
+  get elapsedMs(): number {
+    return (this.#endedMs ?? this.#clock.now()) - this.#beganMs;
+  }
+
+  get isOver(): boolean {
+    return this.#endedMs !== undefined;
+  }
+
+  /** How long ago the wait ended. */
+  get ageMs(): number {
+    return this.#clock.now() - (this.#endedMs ?? Infinity);
+  }
+
+  /** Why there is no instance; `undefined` if there is one, or the wait is not over. */
+  get failure(): ClessError | undefined {
+    return this.#failure;
+  }
+}
+
+/**
+ * An event stream with one event: `ready` or `failed` at the end of the wait, or `unknown` at once if there is no such
+ * wait (any more). If the wait ends because cless or the revision does, the stream ends without one, and the browser
+ * reconnects.
+ */
+function eventsOf(wait: Wait | undefined, clock: Clock): Response {
+  const headers = { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" };
+  let stop: (() => void) | undefined;
+  const body = new ReadableStream<string>({
+    start: (controller) => {
+      controller.enqueue(`retry: ${RECONNECT_MS}\n\n`);
+      if (wait === undefined) {
+        controller.enqueue(eventText("unknown"));
+        return controller.close();
+      }
+      const stopHeartbeat = clock.every(HEARTBEAT_MS, () => controller.enqueue(":\n\n"));
+      let gone = false;
+      stop = () => {
+        gone = true;
+        stopHeartbeat();
+      };
+      wait.over.then(() => {
+        stopHeartbeat();
+        if (gone) return;
+        if (wait.failure?.code !== "draining") {
+          controller.enqueue(eventText(wait.failure === undefined ? "ready" : "failed"));
+        }
+        controller.close();
+      });
+    },
+    cancel: () => stop?.(),
+  });
+  return new Response(body.pipeThrough(new TextEncoderStream()), { headers });
+}
+
+/** Browsers do not dispatch an event without data: https://html.spec.whatwg.org/multipage/server-sent-events.html */
+function eventText(type: string): string {
+  return `event: ${type}\ndata: {}\n\n`;
+}
