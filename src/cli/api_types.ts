@@ -6,10 +6,13 @@ import type { Loading, WakeSettings } from "../model/waking.ts";
 export interface ServiceJson {
   readonly name: string;
   readonly url: string;
+  readonly state: string;
+  /** Why it is failing, if it is. */
+  readonly failure?: string;
   readonly domains: readonly string[];
   readonly latestRevision: string;
   readonly traffic: Traffic;
-  /** Missing where it is there by convention alone. */
+  /** Missing if nobody has declared it. */
   readonly etag?: string;
   readonly convention?: boolean;
   readonly revisionHistory?: number;
@@ -20,7 +23,7 @@ export interface ServiceJson {
   readonly updatedAt: string;
 }
 
-/** A revision as it stands in a list: of its variables it has the names. */
+/** A revision as it is listed, without the values of its variables. */
 export interface ListedRevisionJson {
   readonly name: string;
   readonly service: string;
@@ -39,13 +42,13 @@ export interface FailureJson {
   readonly reason: string;
   readonly at: string;
   readonly count: number;
-  /** Missing where requests are not turned away. */
+  /** Missing unless requests are refused. */
   readonly retryInS?: number;
-  /** Missing in a list. */
+  /** Missing in lists. */
   readonly output?: readonly string[];
 }
 
-/** A revision with all of its template. */
+/** A revision with its whole template. */
 export interface RevisionJson extends ListedRevisionJson {
   readonly template: TemplateJson;
 }
@@ -62,11 +65,11 @@ export interface InstanceJson {
   readonly startedAt: string;
   readonly lastUsedAt?: string;
   readonly coldStartMs?: number;
-  /** Why it is taken out, where it has failed. */
+  /** Why it has failed, if it has. */
   readonly failure?: string;
 }
 
-/** A line of the audit log. */
+/** An entry of the audit log. */
 export interface HistoryJson {
   readonly at: string;
   readonly action: string;

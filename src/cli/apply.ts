@@ -1,15 +1,15 @@
 import { resolve } from "node:path";
-import { applyManifest, type ApplyResult, readManifest } from "../control/manifest/apply.ts";
-import { parseManifest } from "../control/manifest/manifest.ts";
-import { retiredWarning } from "../control/schema/schema.ts";
 import { messageOf, UsageError } from "../base/errors.ts";
-import { apiTarget } from "./apply/api_target.ts";
-import { shownTarget } from "./apply/shown_target.ts";
-import { ApiError } from "./client.ts";
-import { type Colour, type Paint, paintFor } from "./output/paint.ts";
-import { MARKS, previewText } from "./output/preview.ts";
-import { stderrScreen } from "./output/screen.ts";
-import { plainText } from "./output/table.ts";
+import { applyManifest, type ApplyResult, type ApplyTarget, bodyOf, readManifest } from "../control/manifest/apply.ts";
+import { parseManifest } from "../control/manifest/manifest.ts";
+import type { DeployPreview } from "../control/records.ts";
+import { type ParsedService, retiredWarning } from "../control/schema/schema.ts";
+import type { ServiceJson } from "./api_types.ts";
+import { ApiError, type Client, type Query, servicePath } from "./client.ts";
+import { MARKS, previewText } from "./preview.ts";
+import { Progress } from "./progress.ts";
+import { type Colour, type Paint, paintFor, passing, type Screen, stderrScreen, whileShown } from "./terminal.ts";
+import { plainText } from "./text.ts";
 import { clientVerb, JSON_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
 
 /** `cless apply`: makes the services what a file declares. */
@@ -19,17 +19,17 @@ export const apply = clientVerb({
   summary: "Make the services what a file declares",
   args: [],
   flags: [
-    { name: "file", short: "f", value: "FILE", help: "The file, YAML; - is what comes on the input" },
-    { name: "prune", help: "Delete services that this file has declared once and does not any more" },
+    { name: "file", short: "f", value: "FILE", help: "The file, YAML; - is standard input" },
+    { name: "prune", help: "Delete services that this file declared before and does not declare any more" },
     { name: "dry-run", help: "Say what would change, and change nothing" },
     { name: "wait", default: "on", help: "Move traffic when an instance of a new revision is ready, and not before" },
     JSON_FLAG,
     QUIET_FLAG,
   ],
   notes: [
-    "Below services: stands each service by its name, with the fields that the admin API takes: services: { web: { image: acme/web:v1, env: { MODE: fast } } }. Editors find their schema at /schema.json of the admin API. A file that is wrong changes nothing. What is declared already changes nothing either: a traffic that the file does not mention stays as it is.",
-    "--prune deletes what this file, known by its absolute path, has declared at some time, and nothing else: not what was only ever deployed by hand, and not what another file declares.",
-    "Lines begin with + for what is made, ~ changed, = left as it is, - deleted, ! failed.",
+    "The file lists each service by its name below services:, with the fields that the admin API takes: services: { web: { image: acme/web:v1, env: { MODE: fast } } }. Editors find the schema at /schema.json of the admin API. A wrong file changes nothing. A service that is as declared is left alone, and so is traffic that the file does not mention.",
+    "--prune deletes only what this file, known by its absolute path, declared at some time: no service that was only deployed by hand, and none that another file declares.",
+    "Lines begin with + for created, ~ changed, = unchanged, - deleted, ! failed.",
   ],
   example: [
     "cless apply -f services.yaml --dry-run",
@@ -39,8 +39,8 @@ export const apply = clientVerb({
     const given = call.text("file");
     if (given === undefined) throw new UsageError("apply needs a file: cless apply -f FILE");
     const [dryRun, prune] = [call.on("dry-run"), call.on("prune")];
-    const file = isPassing(given) ? undefined : resolve(given);
-    if (prune && file === undefined) throw new UsageError("--prune needs a file, which tells what was declared by it");
+    const file = isStream(given) ? undefined : resolve(given);
+    if (prune && file === undefined) throw new UsageError("--prune needs a file, not a stream");
     const text = given === "-" ? await new Response(Deno.stdin.readable).text() : await readManifest(given);
     const manifest = parseManifest(text, given === "-" ? "(input)" : given);
     const warning = retiredWarning(manifest.values());
@@ -55,7 +55,7 @@ export const apply = clientVerb({
       dryRun,
       onResult: (result) => {
         if (result.error !== undefined) printFailure(result);
-        else if (!silent) console.log(line(result, width, paint));
+        else if (!silent) console.log(resultLine(result, width, paint));
       },
     });
     if (call.on("json")) printJson(results.map(resultJson));
@@ -64,18 +64,49 @@ export const apply = clientVerb({
   },
 });
 
-/** Whether a path is that of no file, but of a pipe such as the shell's `<(…)`: it means something else every time. */
-function isPassing(path: string): boolean {
+/** Whether a path is no file, but standard input or a pipe such as the shell's `<(…)`. */
+function isStream(path: string): boolean {
   return path === "-" || /^\/(?:dev|proc)\//.test(resolve(path));
+}
+
+/** Applies to a running cless. */
+function apiTarget(client: Client, wait: boolean | undefined): ApplyTarget {
+  const put = <T>(name: string, declared: ParsedService, query: Query) =>
+    client.json<T>("PUT", servicePath(name), { body: bodyOf(declared), query });
+  return {
+    list: () => client.list<ServiceJson>("/v1/services"),
+    preview: (name, declared, declaredBy) => put<DeployPreview>(name, declared, { dryRun: true, declaredBy }),
+    deploy: async (name, declared, declaredBy) => {
+      const before = await client.find<ServiceJson>(servicePath(name));
+      const after = await put<ServiceJson>(name, declared, { wait, declaredBy });
+      if (before?.etag === undefined) return { change: "create" };
+      return { change: before.etag === after.etag ? "none" : "update" };
+    },
+    remove: (name) => client.do("DELETE", servicePath(name)),
+  };
+}
+
+/** The same target, which shows what it waits for. */
+export function shownTarget(target: ApplyTarget, client: Client, screen: Screen): ApplyTarget {
+  return {
+    ...target,
+    deploy: async (name, declared, declaredBy) => {
+      const own = passing(screen, name);
+      await using _ = await Progress.start(client, name, own);
+      return await whileShown("deploying…", () => target.deploy(name, declared, declaredBy), own);
+    },
+    remove: (name) =>
+      whileShown("waiting until its containers are gone…", () => target.remove(name), passing(screen, name)),
+  };
 }
 
 const COLOUR: Partial<Record<ApplyResult["change"], Colour>> = { create: "green", update: "yellow", delete: "red" };
 
-function line({ name, change, preview }: ApplyResult, width: number, paint: Paint): string {
+function resultLine({ name, change, preview }: ApplyResult, width: number, paint: Paint): string {
   const text = change === "delete" ? "delete" : preview === undefined ? "" : previewText({ ...preview, change });
-  const shown = `${MARKS[change]} ${name.padEnd(width)}  ${text}`.trimEnd();
+  const line = `${MARKS[change]} ${name.padEnd(width)}  ${text}`.trimEnd();
   const colour = COLOUR[change];
-  return colour === undefined ? shown : paint(shown, colour);
+  return colour === undefined ? line : paint(line, colour);
 }
 
 function printFailure({ name, error }: ApplyResult): void {
@@ -83,7 +114,6 @@ function printFailure({ name, error }: ApplyResult): void {
   if (error instanceof ApiError) error.output.forEach((line) => console.error(`    ${plainText(line)}`));
 }
 
-/** How many of each. */
 function summary(results: readonly ApplyResult[], dryRun: boolean): string {
   const failed = results.filter(({ error }) => error !== undefined).length;
   const count = (change: ApplyResult["change"]) =>

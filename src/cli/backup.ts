@@ -8,23 +8,23 @@ interface BackupFile {
   readonly base64: string;
 }
 
-/** `cless backup`: writes all that cless knows into a folder. */
+/** `cless backup`: writes a copy of the data-dir into a folder. */
 export const backup = clientVerb({
   name: "backup",
   group: "Keep",
-  summary: "Write a copy of all that cless knows into a folder, while it runs",
+  summary: "Write a copy of everything that cless stores into a folder, while it runs",
   args: ["DIR"],
   flags: [
     { name: "json", help: "Print the names and sizes of the files as JSON" },
     { name: "quiet", short: "q", help: "Print nothing" },
   ],
   notes: [
-    "The folder must be empty, or not there yet. It holds the key of the secrets: keep it where nobody else can read it. To restore, stop cless, put the files into its data-dir, and start it.",
+    "The folder must be empty or not exist yet. It contains the key of the secrets: keep it where nobody else can read it. To restore, stop cless, put the files into its data-dir, and start it.",
   ],
   example: ["sudo cless backup /var/backups/cless-monday"],
   run: async (call) => {
     const folder = resolve(call.args[0]!);
-    await checkFree(folder);
+    await checkEmpty(folder);
     const { files } = await call.client.get<{ files: BackupFile[] }>("/v1/backup");
     const written = await writeFolder(folder, files);
     if (call.on("json")) return printJson({ folder, files: written });
@@ -32,7 +32,7 @@ export const backup = clientVerb({
   },
 });
 
-async function checkFree(folder: string): Promise<void> {
+async function checkEmpty(folder: string): Promise<void> {
   try {
     for await (const _ of Deno.readDir(folder)) throw new OperatorError(`${folder} is not empty; name another folder`);
   } catch (error) {
@@ -41,7 +41,7 @@ async function checkFree(folder: string): Promise<void> {
   }
 }
 
-/** Writes the files beside the folder first, and gives them its name when all are there. */
+/** Writes the files into a temporary folder, which gets the right name once it is complete. */
 async function writeFolder(folder: string, files: readonly BackupFile[]): Promise<{ name: string; size: number }[]> {
   let draft: string | undefined;
   try {

@@ -1,10 +1,12 @@
 import { OperatorError, plainMessageOf, UsageError } from "../base/errors.ts";
+import type { ServiceJson } from "./api_types.ts";
 import { type ClientSettings, DEFAULT_SERVER, type Token } from "./client_settings.ts";
+import { parseObject } from "./streams.ts";
 
-/** What the admin API has refused. */
+/** The admin API refused a request. */
 export class ApiError extends OperatorError {
   readonly status: number;
-  /** The last lines of the output of what did not start. */
+  /** The last lines that an app wrote before it failed to start. */
   readonly output: readonly string[];
 
   constructor(status: number, message: string, output: readonly string[] = []) {
@@ -14,27 +16,25 @@ export class ApiError extends OperatorError {
   }
 }
 
-/** The query of a request; what is `undefined` is left out. */
+/** The query of a request; `undefined` values are left out. */
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** What goes with a request. */
-export interface Asking {
+/** What a request has besides its method and path. */
+export interface RequestOptions {
   readonly query?: Query;
   /** Sent as JSON. */
   readonly body?: unknown;
-  /** Sent as it is, in place of a body. */
+  /** Sent as they are, in place of a body. */
   readonly bytes?: Uint8Array<ArrayBuffer>;
-  /** The etag that the service must have. */
+  /** The etag that the service must still have. */
   readonly ifMatch?: string | undefined;
-  /** The kind of answer that is wanted. */
   readonly accept?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Asks the admin API of a running cless. Every method throws an OperatorError for what is not answered with success. */
+/** A client of the admin API. Every method throws an OperatorError unless the answer is one of success. */
 export class Client implements Disposable {
   readonly #settings: ClientSettings;
-  /** Makes the connections where the platform's own might go astray. */
   readonly #direct: Deno.HttpClient | undefined;
   #token: Promise<Token> | undefined;
 
@@ -43,22 +43,22 @@ export class Client implements Disposable {
     this.#direct = directClient(settings.server);
   }
 
-  /** Lets go of its connections. */
+  /** Closes its connections. */
   [Symbol.dispose](): void {
     this.#direct?.close();
   }
 
-  /** The file that the token is from; `undefined` where it was given. */
+  /** The file that the token was read from; `undefined` if the token was given. */
   async tokenFile(): Promise<string | undefined> {
     return (await this.#readToken()).file;
   }
 
   /** Reads a resource. */
-  get<T>(path: string, asking: Asking = {}): Promise<T> {
-    return this.json<T>("GET", path, asking);
+  get<T>(path: string, options: RequestOptions = {}): Promise<T> {
+    return this.json<T>("GET", path, options);
   }
 
-  /** Reads a resource; `undefined` where there is none. */
+  /** Reads a resource; `undefined` if there is none. */
   async find<T>(path: string): Promise<T | undefined> {
     try {
       return await this.get<T>(path);
@@ -68,7 +68,7 @@ export class Client implements Disposable {
     }
   }
 
-  /** Reads a list, with all of its pages. */
+  /** Reads all pages of a list. */
   async list<T>(path: string): Promise<T[]> {
     const all: T[] = [];
     for (let next: string | undefined = path; next !== undefined;) {
@@ -79,28 +79,28 @@ export class Client implements Disposable {
     return all;
   }
 
-  /** Does something, and reads what is said of it. */
-  async json<T>(method: string, path: string, asking: Asking = {}): Promise<T> {
-    return await this.#read<T>(await this.send(method, path, asking));
+  /** Sends a request, and reads the JSON of its answer. */
+  async json<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+    return await this.#read<T>(await this.send(method, path, options));
   }
 
-  /** Does something that says nothing but that it is done. */
-  async do(method: string, path: string, asking: Asking = {}): Promise<void> {
-    await (await this.send(method, path, asking)).body?.cancel();
+  /** Sends a request whose answer has nothing to read. */
+  async do(method: string, path: string, options: RequestOptions = {}): Promise<void> {
+    await (await this.send(method, path, options)).body?.cancel();
   }
 
-  /** The answer as it comes, once it is known to be one of success. */
-  async send(method: string, path: string, asking: Asking = {}): Promise<Response> {
-    const { query = {}, body, bytes, ifMatch, accept = "application/json", signal } = asking;
+  /** Sends a request, and resolves with its answer as soon as the headers are there. */
+  async send(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
+    const { query = {}, body, bytes, ifMatch, accept = "application/json", signal } = options;
     const headers = new Headers({ accept, authorization: `Bearer ${(await this.#readToken()).text}` });
     if (body !== undefined) headers.set("content-type", "application/json");
     if (bytes !== undefined) headers.set("content-type", "application/octet-stream");
     if (ifMatch !== undefined) headers.set("if-match", `"${ifMatch}"`);
-    const said = Object.entries(query).flatMap(([key, value]) => value === undefined ? [] : [[key, String(value)]]);
-    const url = `${this.#settings.server}${path}${said.length > 0 ? `?${new URLSearchParams(said)}` : ""}`;
+    const entries = Object.entries(query).flatMap(([key, value]) => value === undefined ? [] : [[key, String(value)]]);
+    const search = entries.length > 0 ? `?${new URLSearchParams(entries)}` : "";
     let response: Response;
     try {
-      response = await fetch(url, {
+      response = await fetch(`${this.#settings.server}${path}${search}`, {
         method,
         headers,
         redirect: "error",
@@ -131,40 +131,40 @@ export class Client implements Disposable {
     try {
       return await response.json();
     } catch (error) {
-      if (error instanceof SyntaxError) {
-        throw new OperatorError(
-          `what answers at ${this.#settings.server} is no admin API of cless; name it with --server`,
-        );
-      }
+      if (error instanceof SyntaxError) throw this.#noApi();
       throw new OperatorError(`${this.#where()} has broken off its answer: ${reasonOf(error)}`);
     }
   }
 
+  #noApi(status = ""): OperatorError {
+    return new OperatorError(
+      `what answers at ${this.#settings.server} is no admin API of cless${status}; name it with --server`,
+    );
+  }
+
   async #refusal(response: Response): Promise<OperatorError> {
-    const text = await response.text().catch(() => "");
-    const problem = parseProblem(text);
-    if (problem === undefined) {
-      return new OperatorError(
-        `what answers at ${this.#settings.server} is no admin API of cless (status ${response.status}); name it with --server`,
-      );
-    }
-    const { code, detail, title, output } = problem;
+    const { status } = response;
+    const problem = parseObject(await response.text().catch(() => ""));
+    const { code, detail, title, output } = problem ?? {};
+    const text = detail ?? title;
+    if (text === undefined) return this.#noApi(` (status ${status})`);
     if (code === "unknown_host" || code === "bad_host") {
       return new OperatorError(
-        `what answers at ${this.#settings.server} is the proxy of cless, and not its admin API (${DEFAULT_SERVER} by itself); name that with --server`,
+        `what answers at ${this.#settings.server} is the proxy of cless, and not its admin API (${DEFAULT_SERVER} by default); name that with --server`,
       );
     }
-    const message = String(detail ?? title ?? `status ${response.status}`);
-    const lines = Array.isArray(output) ? output.map(String) : [];
-    if (response.status !== 401) return new ApiError(response.status, message, lines);
-    const { file } = await this.#readToken();
-    return new ApiError(401, `${message} (${file === undefined ? "the one given" : `the one in ${file}`})`);
+    if (status === 401) {
+      const { file } = await this.#readToken();
+      const token = file === undefined ? "the token given" : `the token in ${file}`;
+      return new ApiError(401, `${this.#where()} refuses ${token}: ${text}`);
+    }
+    return new ApiError(status, String(text), Array.isArray(output) ? output.map(String) : []);
   }
 }
 
 /**
- * What connects to this machine itself: with HTTP_PROXY set, the platform would send even that to the proxy, and the token
- * with it.
+ * Connects to a server on this machine without a proxy: with HTTP_PROXY set, the platform's own client would send even such
+ * requests, and the token with them, to the proxy.
  */
 function directClient(server: string): Deno.HttpClient | undefined {
   const { protocol, hostname, port } = new URL(server);
@@ -173,30 +173,9 @@ function directClient(server: string): Deno.HttpClient | undefined {
   return Deno.createHttpClient({ proxy: { transport: "tcp", ...address } });
 }
 
-/** The path of a service, or of what belongs to it. @throws {UsageError} For what can be no name. */
-export function servicePath(name: string, ...more: string[]): string {
-  return pathOf("services", name, ...more);
-}
-
-/** The path of a resource below /v1. @throws {UsageError} For what can be no name. */
-export function pathOf(...names: string[]): string {
-  const wrong = names.find((name) => /^\.{0,2}$|\//.test(name)); // a URL takes these for steps
-  if (wrong !== undefined) throw new UsageError(`"${wrong}" is no name`);
-  return ["/v1", ...names.map(encodeURIComponent)].join("/");
-}
-
-function parseProblem(text: string): Record<string, unknown> | undefined {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === "object" && value !== null && ("detail" in value || "title" in value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /**
- * The path of the next page, by the header Link of RFC 8288. Only its query is taken: the token goes nowhere else, and what
- * stands before the server may have given it another path.
+ * The path of the next page, by the header Link of RFC 8288. Only its query is used: the token must go nowhere else, and a
+ * proxy in front of the server may have changed the path.
  */
 function nextPage(link: string | null, current: string): string | undefined {
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(link ?? "")?.[1];
@@ -205,9 +184,43 @@ function nextPage(link: string | null, current: string): string | undefined {
   return query === "" || next === current ? undefined : next;
 }
 
-/** The last part of what the platform says, `connection refused`. */
+/** The last part of a platform's error message, such as `connection refused`. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const reason = plainMessageOf(cause).split(": ").at(-1)!;
   return reason.charAt(0).toLowerCase() + reason.slice(1);
+}
+
+/** The path of a service, or of something below it. @throws {UsageError} For a name that would change the path. */
+export function servicePath(name: string, ...more: string[]): string {
+  return pathOf("services", name, ...more);
+}
+
+/** The path of a resource below /v1. @throws {UsageError} For a name that would change the path. */
+export function pathOf(...names: string[]): string {
+  const wrong = names.find((name) => /^\.{0,2}$|\//.test(name));
+  if (wrong !== undefined) throw new UsageError(`"${wrong}" is no name`);
+  return ["/v1", ...names.map(encodeURIComponent)].join("/");
+}
+
+/** How often a change is tried if others keep changing the same service. */
+const MAX_TRIES = 4;
+
+/**
+ * Changes a service depending on its present state, and starts again if somebody else has changed it in between.
+ *
+ * @param change Gets the service, `undefined` if there is none, and sends the change with its etag.
+ */
+export async function changeService<T>(
+  client: Client,
+  name: string,
+  change: (service: ServiceJson | undefined) => Promise<T>,
+): Promise<T> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await change(await client.find<ServiceJson>(servicePath(name)));
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 412) || tries === MAX_TRIES) throw error;
+    }
+  }
 }

@@ -1,67 +1,68 @@
 import { defaultDataDir, type GivenFlags, type Surroundings, variableOf } from "../base/config.ts";
-import { OperatorError, plainMessageOf, UsageError } from "../base/errors.ts";
-import type { Flag } from "./flags.ts";
+import { messageOf, OperatorError, plainMessageOf, UsageError } from "../base/errors.ts";
+import { formatEndpoint, parseEndpoint } from "../model/endpoint.ts";
+import { type Flag, inGroup } from "./flags.ts";
 
-const SERVER = "Server";
-/** Where the admin API is that nobody has put elsewhere. */
+/** Where the admin API is if nothing says otherwise. */
 export const DEFAULT_SERVER = "http://127.0.0.1:1323";
 
 /** The flags of every verb that asks a running cless. */
-export const CLIENT_FLAGS: readonly Flag[] = [
+export const CLIENT_FLAGS: readonly Flag[] = inGroup("Server", [
   {
     name: "server",
     value: "URL",
-    group: SERVER,
     default: DEFAULT_SERVER,
-    help: "Where the admin API answers; or CLESS_SERVER",
+    help:
+      "Where the admin API answers; or CLESS_SERVER or CLESS_ADMIN, else where the serve with this data-dir listens",
   },
-  {
-    name: "token",
-    value: "TOKEN",
-    group: SERVER,
-    help: "What to show it; or CLESS_TOKEN, else the one in the data-dir",
-  },
+  { name: "token", value: "TOKEN", help: "The token to send; or CLESS_TOKEN, else the one in the data-dir" },
   {
     name: "data-dir",
     value: "DIR",
-    group: SERVER,
     default: "/var/lib/cless as root, else the XDG state folder",
     help: "Where serve keeps its token; or CLESS_DATA_DIR",
   },
-];
+]);
 
-/** A token, and where it is from. */
+/** A token of the admin API. */
 export interface Token {
   readonly text: string;
-  /** The file, if it is from one. */
+  /** The file that it was read from, if it was. */
   readonly file?: string;
 }
 
-/** Where the admin API is, and what to show it. */
+/** Where the admin API is, and the token for it. */
 export interface ClientSettings {
-  /** Without a slash at the end. */
+  /** A URL without a slash at the end. */
   readonly server: string;
-  /** Reads the token where it is needed. @throws {OperatorError} When there is none; the message says what to do. */
+  /** Reads the token. @throws {OperatorError} If there is none; the message says what to do. */
   readonly token: () => Promise<Token>;
 }
 
 /**
- * Works out where the admin API is; a flag wins over its variable.
+ * Finds the admin API: by `--server`, CLESS_SERVER, CLESS_ADMIN, by what `serve` has written into the data-dir, or at the
+ * default address.
  *
- * @throws {UsageError} When a value is wrong.
+ * @throws {UsageError} If a value is wrong.
  */
 export function readClientSettings(given: GivenFlags, surroundings: Surroundings): ClientSettings {
   const textOf = (flag: string): string | undefined => {
     const onCommandLine = given.get(flag);
     return Array.isArray(onCommandLine) ? onCommandLine[0] : surroundings.env(variableOf(flag))?.trim() || undefined;
   };
-  const server = parseServer(textOf("server") ?? DEFAULT_SERVER);
+  const dataDir = () => textOf("data-dir") ?? defaultDataDir(surroundings);
+  const named = textOf("server");
+  const server = named !== undefined
+    ? parseServer(named)
+    : adminVariable(surroundings) ?? adminFile(dataDir) ?? DEFAULT_SERVER;
   const token = textOf("token");
-  if (token !== undefined) {
-    if (!/^[!-~]+$/.test(token)) throw new UsageError("--token: a token has no white space and only ASCII characters");
-    return { server, token: () => Promise.resolve({ text: token }) };
+  if (token !== undefined && !/^[!-~]+$/.test(token)) {
+    throw new UsageError("--token: a token has no white space and only ASCII characters");
   }
-  return { server, token: () => readToken(`${textOf("data-dir") ?? defaultDataDir(surroundings)}/admin-token`) };
+  return {
+    server,
+    token: () => token === undefined ? readToken(`${dataDir()}/admin-token`) : Promise.resolve({ text: token }),
+  };
 }
 
 function parseServer(text: string): string {
@@ -70,6 +71,34 @@ function parseServer(text: string): string {
     throw new UsageError(`--server: "${text}" is not allowed: expected a URL such as ${DEFAULT_SERVER}`);
   }
   return url.href.replace(/\/+$/, "");
+}
+
+/** The server by the variable of serve's `--admin`. */
+function adminVariable({ env }: Surroundings): string | undefined {
+  const name = variableOf("admin");
+  const text = env(name)?.trim();
+  try {
+    return text ? urlOf(text) : undefined;
+  } catch (error) {
+    throw new UsageError(`${name}: "${text}" is not allowed: ${messageOf(error)}`);
+  }
+}
+
+/** The server by the file that `serve` writes when it listens; `undefined` if it cannot be read. */
+function adminFile(dataDir: () => string): string | undefined {
+  try {
+    return urlOf(Deno.readTextFileSync(`${dataDir()}/admin-address`).trim());
+  } catch {
+    return undefined;
+  }
+}
+
+/** The URL of an address that serve listens on; `undefined` for port 0, which stands for any. @throws {RangeError} */
+function urlOf(address: string): string | undefined {
+  const { hostname, port } = parseEndpoint(address);
+  const isAny = /^[0.:]*$/.test(hostname); // 0.0.0.0 and ::
+  const reached = isAny ? hostname.includes(":") ? "::1" : "127.0.0.1" : hostname;
+  return port === 0 ? undefined : `http://${formatEndpoint({ hostname: reached, port })}`;
 }
 
 async function readToken(file: string): Promise<Token> {

@@ -1,48 +1,126 @@
 import type { DeployPreview } from "../control/records.ts";
-import { resolveTraffic } from "../model/traffic.ts";
 import { UsageError } from "../base/errors.ts";
+import { parseDuration } from "../model/duration.ts";
+import { parseMemoryLimit } from "../model/memory.ts";
+import { resolveTraffic } from "../model/traffic.ts";
+import type { Loading } from "../model/waking.ts";
 import type { RevisionJson, ServiceJson } from "./api_types.ts";
-import { changeService } from "./changed_service.ts";
-import { type Client, type Query, servicePath } from "./client.ts";
-import { readChange, TEMPLATE_FLAGS, UNSET_FLAG } from "./deploy/flags.ts";
-import { mergeChange, type ServiceBody, type TemplateChange } from "./deploy/merge.ts";
-import { Watch } from "./deploy/watch.ts";
-import { INTERRUPTED, untilInterrupted } from "./interrupt.ts";
-import { previewLine } from "./output/preview.ts";
-import { stderrScreen } from "./output/screen.ts";
-import { saidTraffic, tagUrl } from "./output/traffic_text.ts";
+import { changeService, type Client, type Query, servicePath } from "./client.ts";
+import { type Flag, inGroup } from "./flags.ts";
+import { previewLine } from "./preview.ts";
+import { Progress } from "./progress.ts";
+import { INTERRUPTED, untilInterrupted } from "./streams.ts";
+import { mergeChange, readEnvFile, type ServiceBody, type TemplateChange } from "./template_change.ts";
+import { stderrScreen } from "./terminal.ts";
+import { splitText, tagUrl } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, printJson } from "./verb.ts";
 
-const REVISION = "New revision";
+const FLAGS: readonly Flag[] = [
+  ...inGroup("Container", [
+    { name: "image", value: "IMAGE", help: "The image; a new service needs one" },
+    { name: "port", value: "N", default: "8080", help: "Where the app listens in its container" },
+    { name: "env", value: "KEY=VALUE", repeatable: true, help: "Set a variable" },
+    {
+      name: "env-file",
+      value: "FILE",
+      repeatable: true,
+      help: "Set the variables of a file with lines KEY=VALUE; --env wins over it",
+    },
+    { name: "unset-env", value: "KEY", repeatable: true, help: "Remove a variable" },
+    { name: "secret-env", value: "KEY=NAME", repeatable: true, help: "Set a variable to the value of a secret" },
+    {
+      name: "command",
+      value: "WORD",
+      repeatable: true,
+      help: "Run this in place of the image's command, or with the image's entrypoint; once for each word",
+    },
+    {
+      name: "volume",
+      value: "SOURCE:PATH[:ro]",
+      repeatable: true,
+      help: "Mount a volume, or a folder that serve allows, at a path",
+    },
+    { name: "pull-policy", value: "WHEN", default: "missing", help: "missing, always or never" },
+    {
+      name: "readiness-path",
+      value: "PATH",
+      default: "/",
+      help: "The path that is requested to see if an instance is ready",
+    },
+    {
+      name: "liveness-path",
+      value: "PATH",
+      help: "The path that is requested repeatedly to see if an instance still works; if not, it is replaced",
+    },
+    {
+      name: "liveness-every",
+      value: "TIME",
+      help: "How often that path is requested: 10s if only --liveness-path is given",
+    },
+  ]),
+  ...inGroup("Limits", [
+    { name: "concurrency", value: "N", default: "0", help: "Requests at once per instance; 0 is any number" },
+    { name: "min", value: "N", default: "0", help: "How many instances always run, at most --max" },
+    { name: "max", value: "N", default: "1", help: "How many instances may run" },
+    { name: "memory", value: "SIZE", help: "Memory of an instance, such as 256m or 1g; at least 6m" },
+    { name: "cpus", value: "N", help: "CPUs of an instance, such as 0.5" },
+    { name: "start-timeout", value: "TIME", help: "From the start of a container to its first answer" },
+    { name: "request-timeout", value: "TIME", help: "From a request's arrival to the answer's headers" },
+    { name: "pause-after", value: "TIME", help: "How long an instance may be idle before it is paused" },
+    { name: "stop-after", value: "TIME", help: "How long an instance may be idle before it is stopped" },
+  ]),
+  ...inGroup("Service", [
+    { name: "domain", value: "NAME", repeatable: true, help: "Another hostname that leads to the service" },
+    {
+      name: "loading",
+      value: "WHAT",
+      default: "hold",
+      help: "What a browser gets while the service starts: hold (it waits for the app), or page",
+    },
+    {
+      name: "wake-except-agent",
+      value: "TEXT",
+      repeatable: true,
+      help: "Clients with TEXT in their User-Agent do not wake the service, and get 503 while it sleeps",
+    },
+    {
+      name: "wake-except-path",
+      value: "PATH",
+      repeatable: true,
+      help: "Requests for PATH and everything below it do not wake the service; / is only the root page",
+    },
+    {
+      name: "unset",
+      value: "FLAG",
+      repeatable: true,
+      help: "Set another flag's field back to its default, before the other flags: --unset memory, --unset liveness",
+    },
+  ]),
+  ...inGroup("New revision", [
+    {
+      name: "traffic",
+      value: "PERCENT",
+      help: "How much the new revision gets; 0 to look at it first. By default the share of latest, or everything",
+    },
+    { name: "tag", value: "TAG", help: "Give it an address of its own, TAG--NAME" },
+    { name: "wait", default: "on", help: "Move traffic when an instance of it is ready, and not before" },
+    { name: "dry-run", help: "Say what would change, and change nothing" },
+  ]),
+  { ...JSON_FLAG, help: "Print the service as JSON, in place of its URL" },
+  { name: "quiet", short: "q", help: "Show no progress" },
+];
+
 /** `cless deploy`: makes a service, or a new revision of one. */
 export const deploy = clientVerb({
   name: "deploy",
   group: "Change",
   summary: "Deploy a new service, or change one",
   args: ["NAME"],
-  flags: [
-    ...TEMPLATE_FLAGS,
-    UNSET_FLAG,
-    {
-      name: "traffic",
-      value: "PERCENT",
-      group: REVISION,
-      help: "How much the new revision gets; 0 to look at it first. Else the share of latest, or everything",
-    },
-    { name: "tag", value: "TAG", group: REVISION, help: "Give it an address of its own, TAG--NAME" },
-    {
-      name: "wait",
-      group: REVISION,
-      default: "on",
-      help: "Move traffic when an instance of it is ready, and not before",
-    },
-    { name: "dry-run", group: REVISION, help: "Say what would change, and change nothing" },
-    { ...JSON_FLAG, help: "Print the service as JSON, in place of its URL" },
-    { name: "quiet", short: "q", help: "Show no progress" },
-  ],
+  flags: FLAGS,
   notes: [
-    "What is not said stays as in the latest revision. Ends with the URL of the service, and that of the tag. Where the new revision does not become ready, everything stays as it was.",
-    "Variables and volumes are added to those of the latest revision, domains to those of the service; --unset takes all of one kind away first.",
+    "Everything that no flag mentions stays as in the latest revision. The URL of the service is printed at the end, and that of the tag. If the new revision does not become ready, nothing changes.",
+    "Variables and volumes are added to those of the latest revision, domains to those of the service; --unset removes all of one kind first.",
+    "A value that begins with -- is written with =, such as --command=--verbose.",
   ],
   example: [
     "cless deploy web --image ghcr.io/acme/web:v1 --env MODE=fast --memory 256m",
@@ -57,8 +135,8 @@ export const deploy = clientVerb({
     const put: Put = (query, signal) =>
       changeService(call.client, name, async (before) => {
         const body = { ...await merged(call.client, name, before, change), ...request };
-        const asking = { body, query, ifMatch: before?.etag, signal };
-        return { answer: await call.client.json("PUT", servicePath(name), asking), before };
+        const options = { body, query, ifMatch: before?.etag, signal };
+        return { answer: await call.client.json("PUT", servicePath(name), options), before };
       });
     if (call.on("dry-run")) {
       const { answer } = await put<DeployPreview>({ dryRun: true });
@@ -66,30 +144,32 @@ export const deploy = clientVerb({
     }
     const code = await untilInterrupted((signal) => deployShown(call, put, signal));
     if (code === INTERRUPTED) {
-      console.error(`a deploy that has begun goes on; cless describe ${name} shows what it comes to`);
+      console.error(`the deploy continues; cless describe ${name} shows its result`);
     }
     return code;
   },
 });
 
-/** Sends the deploy, and tells what the service was before. */
+/** Sends the deploy; resolves with the answer and the service before it. */
 type Put = <T>(query: Query, signal?: AbortSignal) => Promise<{ answer: T; before: ServiceJson | undefined }>;
 
-/** Deploys, and shows what happens meanwhile. */
+/** Deploys, and shows the progress. */
 async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<number> {
   const screen = call.on("quiet") ? undefined : stderrScreen();
-  await using watch = screen && await Watch.start(call.client, call.args[0]!, screen);
+  await using progress = screen && await Progress.start(call.client, call.args[0]!, screen);
   const wait = call.switched("wait") === false ? false : undefined;
   const { answer, before } = await put<ServiceJson>({ wait }, signal);
-  const { latestRevision, traffic } = answer;
+  const { latestRevision, traffic, url } = answer;
   if (latestRevision === before?.latestRevision) screen?.line(`${latestRevision} is the latest already`);
-  else if (wait !== false) await watch?.end();
-  screen?.line(`traffic: ${saidTraffic(resolveTraffic(traffic, latestRevision))}`);
-  printService(call, answer);
+  else if (wait !== false) await progress?.end();
+  screen?.line(`traffic: ${splitText(resolveTraffic(traffic, latestRevision))}`);
+  const tag = call.text("tag");
+  if (call.on("json")) printJson(answer);
+  else console.log(tag === undefined ? url : `${url}\n${tagUrl(url, tag)}`);
   return 0;
 }
 
-/** The body of the PUT. @throws {UsageError} Where a new service has no image. */
+/** The body of the PUT. @throws {UsageError} If a new service has no image. */
 async function merged(
   client: Client,
   name: string,
@@ -106,9 +186,108 @@ async function merged(
   return mergeChange(latest.template, service, change);
 }
 
-function printService(call: Call, service: ServiceJson): void {
-  if (call.on("json")) return printJson(service);
-  const tag = call.text("tag");
-  console.log(service.url);
-  if (tag !== undefined) console.log(tagUrl(service.url, tag));
+/** The field that `--unset FLAG` sets back to its default. */
+const UNSET: Readonly<Record<string, string>> = {
+  "port": "port",
+  "env": "env",
+  "secret-env": "secretEnv",
+  "command": "command",
+  "volume": "volumes",
+  "pull-policy": "pullPolicy",
+  "readiness-path": "readiness",
+  "liveness": "liveness",
+  "concurrency": "concurrency",
+  "min": "minInstances",
+  "max": "maxInstances",
+  "memory": "memory",
+  "cpus": "cpus",
+  "start-timeout": "startTimeout",
+  "request-timeout": "requestTimeout",
+  "pause-after": "pauseAfter",
+  "stop-after": "stopAfter",
+  "domain": "domains",
+  "loading": "loading",
+  "wake-except-agent": "wakeExceptAgents",
+  "wake-except-path": "wakeExceptPaths",
+};
+
+/**
+ * Reads the flags.
+ *
+ * @throws {UsageError} If a value is wrong; the message names the flag, and shows no value of a variable.
+ * @throws {OperatorError} If a file of variables is wrong.
+ */
+async function readChange(call: Call): Promise<TemplateChange> {
+  const once = <T>(flag: string, parse: (text: string) => T): T | undefined => call.read(flag, parse)[0];
+  const time = (flag: string) => once(flag, (text) => (parseDuration(text), text));
+  const env = readPairs(call.texts("env"), "--env", "KEY=VALUE");
+  const files = [];
+  for (const file of call.texts("env-file")) files.push(await readEnvFile(file));
+  const command = call.texts("command");
+  const path = call.text("readiness-path");
+  return {
+    unset: call.read("unset", parseUnset),
+    fields: present({
+      image: call.text("image"),
+      port: call.whole("port"),
+      pullPolicy: call.text("pull-policy"),
+      command: command.length > 0 ? command : undefined,
+      concurrency: call.whole("concurrency"),
+      minInstances: call.whole("min"),
+      maxInstances: call.whole("max"),
+      memory: once("memory", (text) => (parseMemoryLimit(text), text)),
+      cpus: once("cpus", parseNumber),
+      startTimeout: time("start-timeout"),
+      requestTimeout: time("request-timeout"),
+      pauseAfter: time("pause-after"),
+      stopAfter: time("stop-after"),
+      readiness: path === undefined ? undefined : { path },
+    }),
+    env: Object.assign({}, ...files, env),
+    liveness: present({ path: call.text("liveness-path"), every: time("liveness-every") }),
+    secretEnv: readPairs(call.texts("secret-env"), "--secret-env", "KEY=NAME"),
+    unsetEnv: call.texts("unset-env"),
+    volumes: call.read("volume", parseVolume),
+    domains: call.texts("domain"),
+    loading: once("loading", parseLoading),
+    wakeExceptAgents: call.texts("wake-except-agent"),
+    wakeExceptPaths: call.texts("wake-except-path"),
+  };
+}
+
+function present(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** Reads pairs such as `KEY=VALUE`; no message shows the value. */
+function readPairs(texts: readonly string[], flag: string, form: string): Record<string, string> {
+  return Object.fromEntries(texts.map((text) => {
+    const equals = text.indexOf("=");
+    if (equals <= 0) {
+      throw new UsageError(`${flag} needs ${form}: ${equals < 0 ? `"${text}" has no =` : "no KEY stands before ="}`);
+    }
+    return [text.slice(0, equals), text.slice(equals + 1)];
+  }));
+}
+
+function parseUnset(text: string): string {
+  const field = Object.hasOwn(UNSET, text) ? UNSET[text] : undefined;
+  if (field === undefined) throw new RangeError(`expected one of ${Object.keys(UNSET).join(", ")}`);
+  return field;
+}
+
+function parseNumber(text: string): number {
+  if (!/^\d{1,4}(\.\d{1,9})?$/.test(text)) throw new RangeError("expected a number such as 0.5 or 2");
+  return Number(text);
+}
+
+function parseLoading(text: string): Loading {
+  if (text !== "hold" && text !== "page") throw new RangeError("expected hold or page");
+  return text;
+}
+
+function parseVolume(text: string): { source: string; path: string; readOnly: boolean } {
+  const [, source, path, readOnly] = /^([^:]+):(\/[^:]*)(:ro)?$/.exec(text) ?? [];
+  if (source === undefined) throw new RangeError("expected SOURCE:PATH or SOURCE:PATH:ro, the path with a slash first");
+  return { source, path: path!, readOnly: readOnly !== undefined };
 }

@@ -2,20 +2,22 @@ import type { TemplateJson } from "../control/schema/schema.ts";
 import type { InstanceJson, ListedRevisionJson, RevisionJson, ServiceJson } from "./api_types.ts";
 import { type Client, servicePath } from "./client.ts";
 import { instanceTable } from "./instances.ts";
-import { ago } from "./output/ago.ts";
-import { failureText } from "./output/failure_text.ts";
-import { indented, pairs, plainText } from "./output/table.ts";
-import { trafficTable } from "./output/traffic_table.ts";
-import { revisionTable } from "./revisions.ts";
+import { failureText, revisionTable } from "./revisions.ts";
+import { stateText } from "./services.ts";
+import { ago, indented, pairs, plainText } from "./text.ts";
+import { trafficTable } from "./traffic.ts";
 import { clientVerb, JSON_FLAG, printJson } from "./verb.ts";
 
-/** `cless describe`: shows all there is of a service. */
+/** A name with its value. */
+type Fact = [name: string, value: string];
+
+/** `cless describe`: shows everything about a service. */
 export const describe = clientVerb({
   name: "describe",
   group: "Look",
-  summary: "Show all there is of a service",
+  summary: "Show everything about a service",
   args: ["NAME"],
-  flags: [{ name: "show-env", help: "Show the values of its variables, and not the names alone" }, JSON_FLAG],
+  flags: [{ name: "show-env", help: "Show the values of its variables, not only their names" }, JSON_FLAG],
   example: ["cless describe web"],
   run: async (call) => {
     const { client } = call;
@@ -34,18 +36,20 @@ export const describe = clientVerb({
       return printJson({ ...service, revisions, template: shown, instances: own });
     }
     const now = Date.now();
+    const failures = revisions.flatMap(({ name, failure }) => failure ? [failureText(name, failure, now)] : []);
+    const section = (title: string, text: string) => `${title}\n${indented(text)}`;
     console.log([
       pairs(serviceFacts(service, now)),
       section("Traffic", trafficTable(service)),
       section(`Template of ${service.latestRevision}`, pairs(templateFacts(latest.template, showEnv))),
       section("Revisions", revisionTable(revisions, now)),
-      ...failureSections(revisions, now),
+      ...(failures.length === 0 ? [] : [section("Failures", failures.join("\n"))]),
       section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own, now)),
     ].join("\n\n"));
   },
 });
 
-/** The revisions with what the apps wrote of those that have failed: a list leaves that out. */
+/** The revisions with the output of those that have failed, which a list does not have. */
 async function withOutput(
   client: Client,
   service: string,
@@ -58,70 +62,52 @@ async function withOutput(
   }));
 }
 
-function failureSections(revisions: readonly ListedRevisionJson[], now: number): string[] {
-  const texts = revisions.flatMap(({ name, failure }) =>
-    failure === undefined ? [] : [failureText(name, failure, now)]
-  );
-  return texts.length === 0 ? [] : [section("Failures", texts.join("\n"))];
-}
-
 function noneText(revisions: readonly ListedRevisionJson[]): string {
   const served = revisions.filter(({ percent }) => percent > 0);
   const isRefused = served.length > 0 && served.every(({ failure }) => failure?.retryInS !== undefined);
   return isRefused ? "none; the first request after that time starts one" : "none; the next request starts one";
 }
 
-function section(title: string, text: string): string {
-  return `${title}\n${indented(text)}`;
-}
-
-function serviceFacts(service: ServiceJson, now: number): [string, string][] {
-  const { name, url, domains, createdAt, updatedAt, declaredBy, convention, revisionHistory, loading } = service;
-  return [
+function serviceFacts(service: ServiceJson, now: number): Fact[] {
+  const { name, url, domains, createdAt, updatedAt, declaredBy, convention, revisionHistory, loading, wake } = service;
+  const { userAgents = [], paths = [] } = wake?.except ?? {};
+  const facts: (Fact | false)[] = [
     ["Name", name],
+    ["State", stateText(service)],
     ["URL", url],
     ["Domains", domains.join(", ") || "none"],
-    ...wakeFacts(service),
-    ...(loading === "page" ? [["Loading", "a page, while it starts"] as [string, string]] : []),
+    userAgents.length > 0 && ["Not woken by", userAgents.map(valueText).join(", ")],
+    paths.length > 0 && ["Not woken at", paths.map(valueText).join(", ")],
+    loading === "page" && ["Loading", "a page, while it starts"],
     ["Made", convention ? "by convention, from the image of its name" : ago(createdAt, now)],
-    ...(convention ? [] : [["Changed", ago(updatedAt, now)] as [string, string]]),
+    convention !== true && ["Changed", ago(updatedAt, now)],
     ["Declared by", declaredBy ?? "no file"],
-    ...(revisionHistory === undefined ? [] : [["Keeps", `${revisionHistory} old revisions`] as [string, string]]),
+    revisionHistory !== undefined && ["Keeps", `${revisionHistory} old revisions`],
   ];
+  return facts.filter((fact) => fact !== false);
 }
 
-function wakeFacts({ wake }: ServiceJson): [string, string][] {
-  const { userAgents = [], paths = [] } = wake?.except ?? {};
-  return [
-    ...(userAgents.length === 0 ? [] : [["Not woken by", userAgents.map(valueText).join(", ")] as [string, string]]),
-    ...(paths.length === 0 ? [] : [["Not woken at", paths.map(valueText).join(", ")] as [string, string]]),
-  ];
-}
-
-/** A template by the names of its fields; what is said by nobody is left out. */
-function templateFacts(template: TemplateJson, showEnv: boolean): [string, string][] {
+/** The fields of a template by their names. */
+function templateFacts(template: TemplateJson, showEnv: boolean): Fact[] {
   const { env, secretEnv = {}, volumes = [], command = [], readiness, liveness, ...fields } = template;
-  const names = Object.keys(env);
-  const variables = showEnv
-    ? Object.entries(env).map(([name, value]): [string, string] => [`env ${name}`, valueText(value)])
-    : names.length === 0
-    ? []
-    : [["env", names.join(", ")] as [string, string]];
-  return [
-    ...Object.entries(fields).map(([name, value]): [string, string] => [name, String(value)]),
+  const names = Object.keys(env).join(", ");
+  const facts: (Fact | false)[] = [
+    ...Object.entries(fields).map(([name, value]): Fact => [name, String(value)]),
     ["readiness", readiness.path],
-    ...(liveness === undefined ? [] : [["liveness", `${liveness.path} every ${liveness.every}`] as [string, string]]),
-    ...(command.length === 0 ? [] : [["command", command.map(valueText).join(" ")] as [string, string]]),
-    ...variables,
-    ...Object.entries(secretEnv).map(([name, secret]): [string, string] => [`env ${name}`, `the secret ${secret}`]),
-    ...volumes.map(({ source, path, readOnly }): [string, string] => [
+    liveness !== undefined && ["liveness", `${liveness.path} every ${liveness.every}`],
+    command.length > 0 && ["command", command.map(valueText).join(" ")],
+    !showEnv && names !== "" && ["env", names],
+    ...Object.entries(showEnv ? env : {}).map(([name, value]): Fact => [`env ${name}`, valueText(value)]),
+    ...Object.entries(secretEnv).map(([name, secret]): Fact => [`env ${name}`, `the secret ${secret}`]),
+    ...volumes.map(({ source, path, readOnly }): Fact => [
       `volume ${path}`,
-      `${source}${readOnly ? ", to read only" : ""}`,
+      `${source}${readOnly ? ", read-only" : ""}`,
     ]),
   ];
+  return facts.filter((fact) => fact !== false);
 }
 
-/** A text on one line. */
+/** A value on one line, quoted if that makes it clearer. */
 function valueText(value: string): string {
   return value === plainText(value) && /^\S+$/.test(value) ? value : JSON.stringify(value);
 }

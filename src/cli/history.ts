@@ -1,20 +1,21 @@
+import type { Traffic } from "../model/traffic.ts";
+import type { WakeSettings } from "../model/waking.ts";
 import type { HistoryJson } from "./api_types.ts";
 import { servicePath } from "./client.ts";
-import { ago } from "./output/ago.ts";
-import { table } from "./output/table.ts";
-import { changeText } from "./history/change_text.ts";
+import { difference, fieldsText, historyDifference, joined } from "./preview.ts";
+import { ago, plainText, splitText, table } from "./text.ts";
 import { clientVerb, JSON_FLAG, printJson } from "./verb.ts";
 
 const LIMIT = 50;
 
-/** `cless history`: lists who has changed a service, when, and what. */
+/** `cless history`: lists who changed a service, when, and how. */
 export const history = clientVerb({
   name: "history",
   group: "Look",
   summary: "List the changes of a service, the newest first",
   args: ["NAME"],
   flags: [{ name: "limit", short: "n", value: "N", default: String(LIMIT), help: "How many at most" }, JSON_FLAG],
-  notes: ["BY is the name of the token. History is kept for 90 days, also that of a service which is deleted."],
+  notes: ["BY is the name of the token. History is kept for 90 days, also that of a deleted service."],
   example: ["cless history web"],
   run: async (call) => {
     const query = { limit: call.whole("limit") ?? LIMIT };
@@ -25,3 +26,48 @@ export const history = clientVerb({
     console.log(table(["WHEN", "BY", "ACTION", "WHAT"], rows));
   },
 });
+
+/** A service before or after a change; which fields there are depends on the action. */
+interface State {
+  readonly latestRevision?: string;
+  readonly traffic?: Traffic;
+  readonly domains?: readonly string[];
+  readonly revisionHistory?: number;
+  readonly declaredBy?: string;
+  readonly wake?: WakeSettings;
+  readonly loading?: string;
+  /** The fields of the template that a deploy has changed. */
+  readonly changed?: readonly string[];
+}
+
+/** Writes what differs after a change, as `before → after`. */
+function changeText({ before, after }: HistoryJson): string {
+  const [old, now] = [stateOf(before), stateOf(after)];
+  if (now === undefined) return old === undefined ? "-" : plainText(`${old.latestRevision ?? "old"} → -`);
+  if (old === undefined) return plainText(`- → ${now.latestRevision ?? "new"}`);
+  const { changed = [] } = now;
+  const revision = difference("", old.latestRevision ?? "-", now.latestRevision ?? "-");
+  const text = joined([
+    revision === "" || changed.length === 0 ? revision : `${revision} (${fieldsText(changed)})`,
+    difference("traffic", trafficOf(old), trafficOf(now)),
+    difference("domains", old.domains?.join(", ") || "-", now.domains?.join(", ") || "-"),
+    historyDifference(old.revisionHistory, now.revisionHistory),
+    difference("declared by", old.declaredBy ?? "no file", now.declaredBy ?? "no file"),
+    difference("loading", old.loading ?? "hold", now.loading ?? "hold"),
+    difference("not woken by", exceptionsOf(old), exceptionsOf(now)),
+  ]);
+  return plainText(text) || "-";
+}
+
+function trafficOf({ traffic }: State): string {
+  return Array.isArray(traffic) ? splitText(traffic) : "-";
+}
+
+function exceptionsOf({ wake }: State): string {
+  const { userAgents = [], paths = [] } = wake?.except ?? {};
+  return [...userAgents, ...paths].join(", ") || "-";
+}
+
+function stateOf(value: unknown): State | undefined {
+  return typeof value === "object" && value !== null ? value : undefined;
+}

@@ -1,21 +1,19 @@
 import type { InstanceJson } from "./api_types.ts";
-import { age, ago } from "./output/ago.ts";
-import { sizeText } from "./output/size_text.ts";
-import { plainText, table } from "./output/table.ts";
+import { age, ago, plainText, sizeText, table } from "./text.ts";
 import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
 
 const HEADER = ["ID", "SERVICE", "REVISION", "STATE", "IN-FLIGHT", "MEMORY", "ADDRESS", "AGE", "LAST-USED"];
 
-/** `cless instances`: lists the containers that run, of all services or of some. */
+/** `cless instances`: lists the running containers, of all services or of some. */
 export const instances = clientVerb({
   name: "instances",
   group: "Look",
-  summary: "List the instances that run, of all services or of some",
+  summary: "List the running instances, of all services or of some",
   args: ["[NAME…]"],
   flags: [JSON_FLAG, NAMES_FLAG],
   notes: [
-    "A starting instance does not answer yet; a ready one serves; a paused one keeps its memory, uses no CPU, and wakes with the next request; a draining one ends what it serves, and is stopped then.",
-    "MEMORY is what it uses now, without what the kernel could drop at once.",
+    "A starting instance does not answer yet; a ready one serves; a paused one keeps its memory, uses no CPU, and wakes with the next request; a draining one answers its last requests, and is stopped then.",
+    "MEMORY is what it uses now, without what the kernel could free at once.",
   ],
   example: ["cless instances", "cless instances web shop"],
   run: async (call) => {
@@ -28,7 +26,7 @@ export const instances = clientVerb({
   },
 });
 
-/** Instances as a table; where one has failed, a column says why. */
+/** Instances as a table, with a column for failures if there are any. */
 export function instanceTable(instances: readonly InstanceJson[], now: number): string {
   const failed = instances.some(({ failure }) => failure !== undefined);
   return table(

@@ -1,12 +1,10 @@
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { servicePath } from "./client.ts";
-import { untilInterrupted } from "./interrupt.ts";
-import { linesOf } from "./lines.ts";
-import { type Colour, COLOURS, type Paint, paintFor } from "./output/paint.ts";
-import { writeLine } from "./output/write_line.ts";
+import { linesOf, untilInterrupted } from "./streams.ts";
+import { type Colour, COLOURS, type Paint, paintFor, writeLine } from "./terminal.ts";
 import { clientVerb } from "./verb.ts";
 
-/** A line of an instance's output. */
+/** A line that an instance has written. */
 interface LogLineJson {
   readonly instance: string;
   readonly time?: string;
@@ -20,9 +18,13 @@ export const logs = clientVerb({
   summary: "Print the output of a service's instances",
   args: ["NAME"],
   flags: [
-    { name: "follow", short: "f", help: "Go on with what they write from now on; Ctrl-C ends it" },
+    { name: "follow", short: "f", help: "Keep printing what they write from now on; Ctrl-C ends it" },
     { name: "tail", short: "n", value: "N", help: "Only the last N lines of each instance" },
-    { name: "since", value: "TIME", help: "Only what is not older: 10m, or a time such as 2027-01-31T12:00:00Z" },
+    {
+      name: "since",
+      value: "TIME",
+      help: "Only lines that are not older: 10m, or a time such as 2027-01-31T12:00:00Z",
+    },
     { name: "timestamps", short: "t", help: "Print when each line was written" },
     { name: "revision", value: "REVISION", help: "Only the instances of one revision" },
   ],
@@ -41,8 +43,8 @@ export const logs = clientVerb({
     };
     const show = shower(paintFor(Deno.stdout, call.surroundings), call.on("timestamps"));
     return await untilInterrupted(async (signal) => {
-      const asking = { query, accept: "application/x-ndjson", signal };
-      const { body } = await call.client.send("GET", servicePath(call.args[0]!, "logs"), asking);
+      const options = { query, accept: "application/x-ndjson", signal };
+      const { body } = await call.client.send("GET", servicePath(call.args[0]!, "logs"), options);
       try {
         for await (const line of linesOf(body!, signal)) {
           if (line !== "" && !await writeLine(show(parseLine(line)))) return 0; // nobody reads any more
@@ -52,7 +54,7 @@ export const logs = clientVerb({
         throw new OperatorError(`the logs have broken off: ${messageOf(error)}`);
       }
       signal.throwIfAborted();
-      if (follow) throw new OperatorError("there are no more logs to follow: the cless there has stopped");
+      if (follow) throw new OperatorError("there are no more logs to follow: that cless has stopped");
       return 0;
     });
   },
@@ -66,7 +68,7 @@ function parseLine(line: string): LogLineJson {
   }
 }
 
-/** Writes lines so that those of one instance can be told from the others'. */
+/** Writes each line after the id of its instance, in a colour for each instance. */
 function shower(paint: Paint, timestamps: boolean): (line: LogLineJson) => string {
   const colours = new Map<string, Colour>();
   return ({ instance, time, text }) => {

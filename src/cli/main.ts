@@ -4,7 +4,7 @@ import { VERSION } from "../base/version.ts";
 import { ApiError } from "./client.ts";
 import { didYouMean, parseFlags } from "./flags.ts";
 import { topHelp, verbHelp } from "./help.ts";
-import { plainText } from "./output/table.ts";
+import { plainText } from "./text.ts";
 import { serve } from "./serve.ts";
 import { Call, type Verb } from "./verb.ts";
 

@@ -1,8 +1,6 @@
-import type { ListedRevisionJson } from "./api_types.ts";
+import type { FailureJson, ListedRevisionJson } from "./api_types.ts";
 import { servicePath } from "./client.ts";
-import { age } from "./output/ago.ts";
-import { failureCount } from "./output/failure_text.ts";
-import { table } from "./output/table.ts";
+import { age, ago, indented, plainText, table } from "./text.ts";
 import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
 
 /** `cless revisions`: lists the revisions of a service, the newest first. */
@@ -21,7 +19,7 @@ export const revisions = clientVerb({
   },
 });
 
-/** Revisions as a table; where one has failed lately, a column says so. */
+/** Revisions as a table, with a column for failures if there are any. */
 export function revisionTable(revisions: readonly ListedRevisionJson[], now: number): string {
   const failed = revisions.some(({ failure }) => failure !== undefined);
   return table(
@@ -35,4 +33,17 @@ export function revisionTable(revisions: readonly ListedRevisionJson[], now: num
       ...(failed ? [failure === undefined ? "-" : failureCount(failure, now)] : []),
     ]),
   );
+}
+
+/** Why a revision fails, and below it the last lines that its app wrote. */
+export function failureText(revision: string, failure: FailureJson, now: number): string {
+  const { output = [], reason, retryInS } = failure;
+  const refused = retryInS === undefined ? "" : `; requests are refused for ${retryInS}s more`;
+  const head = `${revision} failed ${failureCount(failure, now)}${refused}: ${plainText(reason)}`;
+  return [head, ...output.map((line) => indented(plainText(line)))].join("\n");
+}
+
+/** How often and when a revision has failed: `4 times in a row, 10s ago`. */
+function failureCount({ at, count }: FailureJson, now: number): string {
+  return `${count === 1 ? "once" : `${count} times in a row`}, ${ago(at, now)}`;
 }

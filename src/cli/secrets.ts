@@ -1,15 +1,16 @@
-import { ago } from "./output/ago.ts";
-import { table } from "./output/table.ts";
-import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
+import { UsageError } from "../base/errors.ts";
+import { pathOf } from "./client.ts";
+import { ago, table } from "./text.ts";
+import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
 
-/** A secret; its value is nowhere. */
+/** A secret as the admin API lists it, without its value. */
 interface SecretJson {
   readonly name: string;
   readonly version: number;
   readonly createdAt: string;
 }
 
-/** `cless secrets`: lists the names of secrets. */
+/** `cless secrets`: lists the names of the secrets. */
 export const secrets = clientVerb({
   name: "secrets",
   group: "Look",
@@ -27,3 +28,47 @@ export const secrets = clientVerb({
     console.log(table(["NAME", "VERSION", "SET"], rows));
   },
 });
+
+const ACTIONS: Readonly<Record<string, (call: Call, name: string) => Promise<string>>> = { set, delete: remove };
+
+/** `cless secret`: sets or deletes a value that services can get, and that is never shown. */
+export const secret = clientVerb({
+  name: "secret",
+  group: "Change",
+  summary: "Set or delete a secret that services can get as a variable",
+  args: [Object.keys(ACTIONS).join("|"), "NAME"],
+  flags: [
+    { name: "force", help: "With delete: even if a revision uses it, which then cannot start any more" },
+    QUIET_FLAG,
+  ],
+  notes: [
+    "set reads the value from standard input, byte by byte: a line break at the end is part of it. The value is stored encrypted and never shown. A service gets it by deploy --secret-env KEY=NAME; a new value takes effect with the next deploy of the service.",
+  ],
+  example: ["cless secret set web.token < token.txt", 'printf %s "$TOKEN" | cless secret set web.token'],
+  run: async (call) => {
+    const [action = "", name = ""] = call.args;
+    const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
+    if (act === undefined) {
+      const words = Object.keys(ACTIONS).join(", ");
+      throw new UsageError(`secret cannot "${action}"; it can ${words}: see cless secret --help`);
+    }
+    const done = await act(call, name);
+    if (!call.on("quiet")) console.log(done);
+  },
+});
+
+async function set(call: Call, name: string): Promise<string> {
+  const path = pathOf("secrets", name);
+  if (Deno.stdin.isTerminal() && !call.on("quiet")) {
+    console.error("type the value, which is shown as you type; Ctrl-D on a new line ends it");
+  }
+  const bytes = new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
+  if (bytes.length === 0) throw new UsageError(`the value is empty: cless secret set ${name} < FILE`);
+  const { version } = await call.client.json<{ version: number }>("PUT", path, { bytes });
+  return `${name} is set (${version === 1 ? "new" : `value ${version}`})`;
+}
+
+async function remove(call: Call, name: string): Promise<string> {
+  await call.client.do("DELETE", pathOf("secrets", name), call.on("force") ? { query: { force: true } } : {});
+  return `${name} is deleted`;
+}

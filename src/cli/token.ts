@@ -1,10 +1,9 @@
 import { UsageError } from "../base/errors.ts";
 import { pathOf } from "./client.ts";
-import { ago, until } from "./output/ago.ts";
-import { table } from "./output/table.ts";
+import { ago, table, until } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
 
-/** A token of the admin API; its text is nowhere but in the answer that made it. */
+/** A token of the admin API as it is listed, without its text. */
 interface TokenJson {
   readonly name: string;
   readonly scope: string;
@@ -14,27 +13,31 @@ interface TokenJson {
 
 const ACTIONS: Readonly<Record<string, (call: Call) => Promise<void>>> = { create, revoke, rotate };
 
-/** `cless token`: lists the tokens of the admin API, makes and ends them. */
+/** `cless token`: lists, creates and revokes tokens of the admin API. */
 export const token = clientVerb({
   name: "token",
   group: "Keep",
-  summary: "List the tokens of the admin API, make one, or end one",
-  args: ["[create|revoke|rotate]", "[NAME]"],
+  summary: "List the tokens of the admin API, create one, or revoke one",
+  args: [`[${Object.keys(ACTIONS).join("|")}]`, "[NAME]"],
   flags: [
     { name: "scope", value: "SCOPE", help: "What a new token allows: read, deploy (and read), or admin (everything)" },
-    { name: "expires", value: "TIME", help: "When a new token ends by itself, such as 12h or 90d; never if not given" },
+    {
+      name: "expires",
+      value: "TIME",
+      help: "How long a new token is valid, such as 12h or 90d; for ever if not given",
+    },
     JSON_FLAG,
     NAMES_FLAG,
   ],
   notes: [
-    "create prints the new token, which is shown this once. revoke ends one. rotate makes a new owner's token, the one in the data-dir, and ends the old one at once.",
+    "create prints the new token, which is shown only once. revoke ends a token at once. rotate replaces the owner's token, which is in the data-dir, by a new one.",
   ],
   example: ["cless token", "cless token create ci --scope deploy --expires 90d", "cless token revoke ci"],
   run: async (call) => {
     const [action] = call.args;
     if (action !== "create") {
       for (const flag of ["scope", "expires"]) {
-        if (call.text(flag) !== undefined) throw new UsageError(`--${flag} goes with token create alone`);
+        if (call.text(flag) !== undefined) throw new UsageError(`--${flag} is only for token create`);
       }
     }
     if (action === undefined) return await list(call);
@@ -49,7 +52,7 @@ async function list(call: Call): Promise<void> {
   const all = await call.client.list<TokenJson>("/v1/tokens");
   if (call.on("json")) return printJson(all);
   if (call.on("quiet")) return all.forEach(({ name }) => console.log(name));
-  if (all.length === 0) return console.error("there is no token but the owner's; cless token create makes one");
+  if (all.length === 0) return console.error("there is no token besides the owner's; cless token create makes one");
   const now = Date.now();
   const rows = all.map(({ name, scope, createdAt, expiresAt }) => [
     name,
@@ -69,7 +72,7 @@ async function create(call: Call): Promise<void> {
     body: { name, scope, ...(expiresIn === undefined ? {} : { expiresIn }) },
   });
   if (call.on("json")) return printJson(made);
-  if (!call.on("quiet")) console.error(`the token ${name}, shown this once:`);
+  if (!call.on("quiet")) console.error(`the token ${name}, shown only once:`);
   console.log(made.token);
 }
 
@@ -80,13 +83,15 @@ async function revoke(call: Call): Promise<void> {
 }
 
 async function rotate(call: Call): Promise<void> {
-  if (call.args[1] !== undefined) throw new UsageError("token rotate takes no name: it is about the owner's token");
+  if (call.args[1] !== undefined) throw new UsageError("token rotate takes no name: it replaces the owner's token");
   const file = await call.client.tokenFile();
   const { token } = await call.client.json<{ token: string }>("POST", "/v1/tokens/rotate");
   if (call.on("json")) return printJson({ token });
   if (call.on("quiet")) return;
   const here = file !== undefined && await Deno.readTextFile(file).catch(() => "") === `${token}\n`;
-  console.log(`the owner's token is a new one; it is in ${here ? file : "admin-token in the data-dir of serve"}`);
+  console.log(
+    `the owner's token is replaced; the new one is in ${here ? file : "admin-token in the data-dir of serve"}`,
+  );
 }
 
 function nameOf(call: Call, usage: string): string {
@@ -95,7 +100,7 @@ function nameOf(call: Call, usage: string): string {
   return name;
 }
 
-/** A length of time as the admin API takes it; unlike others it may be days, and 0 is none. */
+/** Checks a length of time for the admin API; unlike elsewhere, days are allowed, and 0 is not. */
 function readLength(text: string): string {
   if (!/^[1-9]\d{0,8}[smhd]$/.test(text)) throw new RangeError("expected a length of time such as 12h or 90d");
   return text;

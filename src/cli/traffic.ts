@@ -1,12 +1,12 @@
 import { OperatorError, UsageError } from "../base/errors.ts";
+import { LATEST } from "../model/traffic.ts";
 import type { ServiceJson } from "./api_types.ts";
-import { changeService, printTraffic } from "./changed_service.ts";
-import { servicePath } from "./client.ts";
-import { changedTraffic, parsePart, parseTag, type TrafficPart } from "./traffic_parts.ts";
-import { trafficTable } from "./output/traffic_table.ts";
+import { changeService, type Client, servicePath } from "./client.ts";
+import { changedTraffic, parsePart, parseTag, type TrafficChange, type TrafficPart } from "./traffic_change.ts";
+import { splitText, table, tagUrl } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
 
-/** `cless traffic`: shows or says which revision of a service gets how much, and under which tags they have addresses. */
+/** `cless traffic`: shows or changes how the requests for a service are split, and the tags of its revisions. */
 export const traffic = clientVerb({
   name: "traffic",
   group: "Change",
@@ -17,39 +17,40 @@ export const traffic = clientVerb({
       name: "tag",
       value: "REVISION=TAG",
       repeatable: true,
-      help: "Give a revision an address of its own, TAG--NAME; whichever has the tag now loses it",
+      help: "Give a revision an address of its own, TAG--NAME; the revision that has the tag now loses it",
     },
-    { name: "untag", value: "TAG", repeatable: true, help: "Take a tag away" },
+    { name: "untag", value: "TAG", repeatable: true, help: "Remove a tag" },
     JSON_FLAG,
     QUIET_FLAG,
   ],
   notes: [
-    "With NAME alone, the split is shown as it is.",
-    "What is listed is the whole split and sums to 100; a revision that is not listed gets nothing. latest stands for whichever revision was deployed last.",
-    "Tags stay with their revisions, also with those that are not listed, unless they are moved or taken away; tag= with nothing behind it takes one away too. With --tag or --untag alone, the percents stay.",
+    "With NAME alone, the present split is shown.",
+    "The listed revisions are the whole split, and their percents sum to 100; any other revision gets nothing. latest stands for whichever revision was deployed last, and a tag for the revision that has it.",
+    "Revisions keep their tags, even if they are not listed, unless a tag is moved or removed; tag= with nothing after it removes one too. With only --tag or --untag, the percents stay.",
   ],
   example: [
     "cless traffic web",
     "cless traffic web web-00002=70 web-00001=30",
     "cless traffic web latest=100",
+    "cless traffic web next=100",
     "cless traffic web --tag web-00003=next",
   ],
   run: async (call) => {
     const [name = "", ...texts] = call.args;
-    const change = {
+    const wanted: TrafficChange = {
       parts: texts.map(readPart),
       tags: call.read("tag", parseTag),
       untag: call.texts("untag"),
     };
-    if (change.parts.length + change.tags.length + change.untag.length === 0) return await showTraffic(call, name);
-    const twice = change.parts.find(({ revision }, at) =>
-      change.parts.findIndex((other) => other.revision === revision) < at
-    );
-    if (twice !== undefined) throw new UsageError(`${twice.revision} is there twice; its whole percent stands once`);
-    const changed = await changeService(call.client, name, (service) => {
+    if (wanted.parts.length + wanted.tags.length + wanted.untag.length === 0) return await showTraffic(call, name);
+    const changed = await changeService(call.client, name, async (service) => {
       if (service === undefined) throw new OperatorError(`there is no service ${name}`);
-      const missing = change.untag.find((untag) => !service.traffic.some(({ tag }) => tag === untag));
+      const missing = wanted.untag.find((untag) => !service.traffic.some(({ tag }) => tag === untag));
       if (missing !== undefined) throw new OperatorError(`no revision of ${name} has the tag ${missing}`);
+      const change = await withoutTagNames(call.client, service, wanted);
+      const names = change.parts.map(({ revision }) => revision);
+      const twice = names.find((revision, at) => names.indexOf(revision) < at);
+      if (twice !== undefined) throw new UsageError(`${twice} is listed twice; give it one percent`);
       return call.client.json<ServiceJson>("PUT", servicePath(name, "traffic"), {
         body: changedTraffic(service.traffic, service.latestRevision, change),
         ifMatch: service.etag,
@@ -59,11 +60,45 @@ export const traffic = clientVerb({
   },
 });
 
-/** Prints the split as it is. */
+/** `cless rollback`: undoes the last change of a service's traffic. */
+export const rollback = clientVerb({
+  name: "rollback",
+  group: "Change",
+  summary: "Undo the last change of a service's traffic",
+  args: ["NAME"],
+  flags: [JSON_FLAG, QUIET_FLAG],
+  notes: [
+    "A second rollback undoes the first. Afterwards the split names its revisions, without latest: a later deploy takes all requests, unless it says otherwise.",
+  ],
+  example: ["cless rollback web"],
+  run: async (call) =>
+    printTraffic(call, await call.client.json<ServiceJson>("POST", servicePath(call.args[0]!, "rollback"))),
+});
+
+/** The split of a service, with the addresses of its tags. */
+export function trafficTable(
+  { traffic, url, latestRevision }: Pick<ServiceJson, "traffic" | "url" | "latestRevision">,
+): string {
+  return table(
+    ["REVISION", "PERCENT", "TAG", "URL"],
+    traffic.map(({ revision, percent, tag }) => [
+      revision === LATEST ? `latest (${latestRevision})` : revision,
+      `${percent}%`,
+      tag ?? "-",
+      tag === undefined ? "-" : tagUrl(url, tag),
+    ]),
+  );
+}
+
 async function showTraffic(call: Call, name: string): Promise<void> {
   const service = await call.client.get<ServiceJson>(servicePath(name));
   if (call.on("json")) return printJson(service);
   if (!call.on("quiet")) console.log(trafficTable(service));
+}
+
+function printTraffic(call: Call, service: ServiceJson): void {
+  if (call.on("json")) return printJson(service);
+  if (!call.on("quiet")) console.log(`${service.name}: ${splitText(service.traffic)}`);
 }
 
 function readPart(text: string): TrafficPart {
@@ -73,4 +108,19 @@ function readPart(text: string): TrafficPart {
     if (!(error instanceof RangeError)) throw error;
     throw new UsageError(`"${text}" is not allowed: ${error.message}`);
   }
+}
+
+/** The same change with tags replaced by the revisions that have them; a revision of the same name comes first. */
+async function withoutTagNames(client: Client, service: ServiceJson, change: TrafficChange): Promise<TrafficChange> {
+  const owners = new Map<string, string>();
+  for (const { revision, tag } of service.traffic) {
+    const isUsed = [...change.parts, ...change.tags].some((part) => part.revision === tag);
+    if (tag === undefined || !isUsed) continue;
+    if (await client.find(servicePath(service.name, "revisions", tag)) === undefined) owners.set(tag, revision);
+  }
+  const named = <T extends { revision: string }>(part: T) => ({
+    ...part,
+    revision: owners.get(part.revision) ?? part.revision,
+  });
+  return { ...change, parts: change.parts.map(named), tags: change.tags.map(named) };
 }

@@ -1,25 +1,21 @@
 import { apply } from "./apply.ts";
 import { backup } from "./backup.ts";
 import { completionsOf } from "./completions.ts";
-import { deleteService } from "./delete.ts";
 import { deploy } from "./deploy.ts";
 import { describe } from "./describe.ts";
 import { doctor } from "./doctor.ts";
 import { exportServices } from "./export.ts";
 import { history } from "./history.ts";
 import { instances } from "./instances.ts";
+import { deleteService, sleep, wake } from "./lifecycle.ts";
 import { logs } from "./logs.ts";
 import { revisions } from "./revisions.ts";
-import { rollback } from "./rollback.ts";
-import { secret } from "./secret.ts";
-import { secrets } from "./secrets.ts";
+import { secret, secrets } from "./secrets.ts";
 import { serve } from "./serve.ts";
 import { services } from "./services.ts";
-import { sleep } from "./sleep.ts";
 import { token } from "./token.ts";
-import { traffic } from "./traffic.ts";
+import { rollback, traffic } from "./traffic.ts";
 import type { Verb } from "./verb.ts";
-import { wake } from "./wake.ts";
 
 const OTHERS: readonly Verb[] = [
   serve,

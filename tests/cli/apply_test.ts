@@ -1,9 +1,15 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { noWrite } from "../support/permissions.ts";
+import { shownTarget } from "../../src/cli/apply.ts";
+import { Client } from "../../src/cli/client.ts";
+import type { ApplyTarget } from "../../src/control/manifest/apply.ts";
+import { parseService } from "../../src/control/schema/schema.ts";
+import { noNet, noRun, noWrite } from "../support/permissions.ts";
+import { until } from "../support/until.ts";
 import { type Answer, ANSWERS, apiTest, FakeApi, problem, WEB } from "./fake_api.ts";
 
 const FILE =
   "services:\n  web:\n    image: web:v3\n  shop:\n    image: shop\n    domains: [shop.example]\n    traffic: 50\n";
+
 const NOTHING = {
   changed: [],
   revisionHistory: {},
@@ -158,6 +164,65 @@ apiTest("apply needs a file, and one to prune by", {}, async (api) => {
   assertEquals(await api.run("apply"), { code: 2, out: "", err: "cless: apply needs a file: cless apply -f FILE" });
   for (const pipe of ["-", "/dev/fd/63"]) {
     const { code, err } = await api.run("apply", "-f", pipe, "--prune");
-    assertEquals([code, err], [2, "cless: --prune needs a file, which tells what was declared by it"]);
+    assertEquals([code, err], [2, "cless: --prune needs a file, not a stream"]);
   }
+});
+
+Deno.test({
+  name: "apply reads what comes on the input, which is no file that declares",
+  ignore: noNet || noRun,
+  fn: async () => {
+    const plan = { change: "none", changed: [], pull: false, traffic: { before: [], after: [] } };
+    await using api = new FakeApi({
+      ...ANSWERS,
+      "PUT /v1/services/web": WEB,
+      "PUT /v1/services/web?dryRun=true": { ...plan, domains: { before: [], after: [] } },
+    });
+    const input = "services: { web: { image: web } }";
+    const { code, out } = await api.runWith(input, "apply", "-f", "-");
+    assertEquals([code, out], [0, "= web\n0 made, 0 changed, 1 unchanged\n"]);
+    assertEquals(api.changes, ["PUT /v1/services/web?dryRun=true", "PUT /v1/services/web"]);
+    await api.runWith(input, "apply", "-f", "/dev/stdin");
+    assertEquals(api.asked.filter(({ line }) => line.includes("declaredBy")), [], "a pipe is no file either");
+    const wrong = await api.runWith("web: {}", "apply", "-f", "-");
+    assertStringIncludes(wrong.err, "cless: (input):1:1: web: unknown field");
+  },
+});
+
+const EVENTS: Answer = () => {
+  const events = [
+    ["revision.pulling", { image: "web:v3", done: 2, total: 7 }],
+    ["revision.starting", { revision: "web-00003" }],
+  ];
+  const text = events.map(([type, data]) => `event: ${type}\ndata: ${JSON.stringify(data)}\n\n`).join("");
+  const body = new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode(text)) });
+  return new Response(body, { headers: { "content-type": "text/event-stream" } });
+};
+
+apiTest("what apply waits for is shown while it lasts, and does not stay", {
+  "GET /v1/events?service=web": EVENTS,
+}, async (api) => {
+  const shown: string[] = [];
+  const screen = {
+    line: (text: string) => void shown.push(`stays: ${text}`),
+    live: (text: string) => void shown.push(text),
+    clear: () => void shown.push(""),
+  };
+  const slow: ApplyTarget = {
+    list: () => Promise.resolve([]),
+    preview: () => Promise.reject(new Error("not asked for")),
+    deploy: async () => {
+      await until(() => shown.includes("web: starting web-00003"));
+      return { change: "update" };
+    },
+    remove: () => Promise.resolve(),
+  };
+  using client = new Client({ server: api.url, token: () => Promise.resolve({ text: "secret" }) });
+  const target = shownTarget(slow, client, screen);
+  assertEquals(await target.deploy("web", parseService("web", { image: "web:v3" }), undefined), { change: "update" });
+  const lines = ["web: deploying…", "web: pulling web:v3", "web: 2 of 7 layers", "web: starting web-00003"];
+  assertEquals([...new Set(shown)].filter((text) => text !== "").sort(), lines.sort());
+  assertEquals(shown.at(-1), "");
+  await target.remove("web");
+  assertEquals(shown.slice(-2), ["web: waiting until its containers are gone…", ""]);
 });

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { readClientSettings } from "../../src/cli/client_settings.ts";
 import { OperatorError, UsageError } from "../../src/base/errors.ts";
 import { noNet, noRun, noWrite } from "../support/permissions.ts";
-import { apiTest, FakeApi, problem } from "./fake_api.ts";
+import { apiTest, FakeApi, problem, WEB } from "./fake_api.ts";
 import { programArgs, runMain } from "./run_main.ts";
 
 /** The settings by flags and variables. */
@@ -115,7 +115,7 @@ apiTest("the proxy is told from the admin API", {
   "GET /v1/instances": problem(400, "The request needs one valid hostname", { code: "bad_host" }),
 }, async (api) => {
   const err = `cless: what answers at ${api.url} is the proxy of cless, and not its admin API ` +
-    "(http://127.0.0.1:1323 by itself); name that with --server";
+    "(http://127.0.0.1:1323 by default); name that with --server";
   for (const verb of ["services", "instances"]) assertEquals(await api.run(verb), { code: 1, out: "", err });
 });
 
@@ -145,9 +145,43 @@ Deno.test({
     try {
       await Deno.writeTextFile(`${folder}/admin-token`, "other\n");
       const { err } = await runMain("services", "--server", api.url, "--data-dir", folder);
-      assertEquals(err, `cless: The token is missing or wrong (the one in ${folder}/admin-token)`);
+      assertEquals(
+        err,
+        `cless: the cless at ${api.url} refuses the token in ${folder}/admin-token: The token is missing or wrong`,
+      );
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
   },
+});
+
+/** A page that says what comes next. */
+const page = (names: string[], link: string) =>
+  new Response(JSON.stringify(names.map((name) => ({ ...WEB, name }))), { headers: { link: `<${link}>; rel="next"` } });
+
+apiTest("a list has all of its pages, and the token goes to no other server", {
+  "GET /v1/services": page(["web"], "http://127.0.0.1:1/v1/services?cursor=web&limit=1"),
+  "GET /v1/services?cursor=web&limit=1": page(["zoo"], "/v1/services?cursor=zoo&limit=1"),
+  "GET /v1/services?cursor=zoo&limit=1": page(["zoo2"], "/v1/services?cursor=zoo&limit=1"),
+  "GET /v1/instances": page([], "http://127.0.0.1:1/v1/instances"),
+}, async (api) => {
+  assertEquals((await api.run("services", "-q")).out, "web\nzoo\nzoo2");
+  assertEquals((await api.run("instances", "--json")).out, "[]");
+});
+
+apiTest("what the API refuses is one line and exit code 1", {
+  "GET /v1/services/web": problem(503, "the store cannot be used: the disk is full; make room"),
+}, async (api) => {
+  assertEquals(await api.run("describe", "nosuch"), {
+    code: 1,
+    out: "",
+    err: "cless: there is no /v1/services/nosuch",
+  });
+  assertEquals((await api.run("describe", "web")).err, "cless: the store cannot be used: the disk is full; make room");
+  const wrong = await runMain("services", "--server", api.url, "--token", "other");
+  assertEquals(wrong, {
+    code: 1,
+    out: "",
+    err: `cless: the cless at ${api.url} refuses the token given: The token is missing or wrong`,
+  });
 });

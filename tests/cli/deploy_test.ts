@@ -191,7 +191,7 @@ Deno.test({
     deployed.resolve(Response.json(AFTER));
     assertEquals([(await child.status).code, out], [130, ""]);
     const last = text.trimEnd().split("\n").at(-1);
-    assertEquals(last, "a deploy that has begun goes on; cless describe web shows what it comes to");
+    assertEquals(last, "the deploy continues; cless describe web shows its result");
   },
 });
 

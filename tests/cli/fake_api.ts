@@ -1,5 +1,5 @@
 import { noNet } from "../support/permissions.ts";
-import { type Run, runMain } from "./run_main.ts";
+import { programArgs, type Run, runMain } from "./run_main.ts";
 
 /** What has been asked for. */
 export interface Asked {
@@ -34,6 +34,20 @@ export class FakeApi implements AsyncDisposable {
   /** Runs a verb against it. */
   run(...args: string[]): Promise<Run> {
     return runMain(...args, "--server", this.url, "--token", "secret");
+  }
+
+  /** Runs a verb against it, as a process of its own with this standard input. */
+  async runWith(input: string, ...args: string[]): Promise<Run> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: programArgs(...args, "--server", this.url, "--token", "secret"),
+      ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(input));
+    await writer.close();
+    const { code, stdout, stderr } = await child.output();
+    const decoder = new TextDecoder();
+    return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
   }
 
   /** The requests that would change something. */
@@ -109,6 +123,7 @@ export function ago(length: string): string {
 export const WEB = {
   name: "web",
   url: "http://web.localhost:8080",
+  state: "ready",
   domains: ["www.example.org"],
   latestRevision: "web-00002",
   traffic: [{ revision: "latest", percent: 70 }, { revision: "web-00001", percent: 30, tag: "old" }],
@@ -158,4 +173,25 @@ export const ANSWERS: Record<string, Answer> = {
     lastUsedAt: ago("10s"),
     coldStartMs: 312,
   }],
+};
+
+export const FAILURE = { reason: "it ended with code 1", at: ago("10s"), count: 4, retryInS: 2 };
+
+export const FAILING: Record<string, Answer> = {
+  ...ANSWERS,
+  "GET /v1/services/web/revisions": [
+    { ...REVISIONS[0], failure: FAILURE },
+    { ...REVISIONS[1], failure: { reason: "no answer", at: ago("2m"), count: 1 } },
+    { ...REVISIONS[1], name: "web-00000", percent: 0 },
+  ],
+  "GET /v1/services/web/revisions/web-00002": {
+    ...REVISIONS[0],
+    template: TEMPLATE,
+    failure: { ...FAILURE, output: ["panic: no \x1b[31mKEY\x1b[0m", "\tat main.go:7"] },
+  },
+  "GET /v1/services/web/revisions/web-00001": {
+    ...REVISIONS[1],
+    template: TEMPLATE,
+    failure: { reason: "no answer", at: ago("2m"), count: 1, output: [] },
+  },
 };

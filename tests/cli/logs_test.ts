@@ -30,7 +30,7 @@ apiTest("logs ask for what is wanted", { [LOGS]: new Response("") }, async (api)
     "--revision",
     "web-00001",
   ]);
-  const err = "cless: there are no more logs to follow: the cless there has stopped";
+  const err = "cless: there are no more logs to follow: that cless has stopped";
   assertEquals(run, { code: 1, out: "", err }, "what is followed has no end but that of cless");
   assertEquals(
     api.asked.map(({ line }) => line),

@@ -6,6 +6,7 @@ import { serve } from "../../src/cli/serve.ts";
 import { VERBS } from "../../src/cli/verbs.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { noRead, noRun } from "../support/permissions.ts";
+import { ANSWERS, apiTest } from "./fake_api.ts";
 import { runMain, runProcess } from "./run_main.ts";
 
 Deno.test("the program tells its version", async () => {
@@ -77,4 +78,18 @@ Deno.test({
     assertStringIncludes(wrong.err, 'cless: --stop-after: "-1s" is not allowed: expected a duration such as');
     assertEquals(wrong.err.trimEnd().split("\n").length, 1);
   },
+});
+
+apiTest("what is no name, or one argument too many or too few, is exit code 2", ANSWERS, async (api) => {
+  const cases: [args: string[], message: string][] = [
+    [["describe"], "describe needs NAME: cless describe NAME"],
+    [["describe", ".."], '".." is no name'],
+    [["describe", ""], '"" is no name'],
+    [["describe", "web", "shop"], 'describe takes no argument "shop"; see cless describe --help'],
+    [["services", "--jsn"], "unknown flag --jsn; did you mean --json?"],
+  ];
+  for (const [args, message] of cases) {
+    assertEquals(await api.run(...args), { code: 2, out: "", err: `cless: ${message}` });
+  }
+  assertEquals(api.asked.length, 0);
 });

@@ -1,0 +1,77 @@
+import { UsageError } from "../base/errors.ts";
+import { servicePath } from "./client.ts";
+import { confirmed, whileShown } from "./terminal.ts";
+import { type Call, clientVerb, QUIET_FLAG } from "./verb.ts";
+
+/** `cless wake`: starts an instance before a request needs it. */
+export const wake = clientVerb({
+  name: "wake",
+  group: "Change",
+  summary: "Start an instance of a service now, and wait until it is ready",
+  args: ["NAME"],
+  flags: [QUIET_FLAG],
+  example: ["cless wake web"],
+  run: async (call) => {
+    const name = call.args[0]!;
+    const start = () => call.client.do("POST", servicePath(name, "wake"));
+    await (call.on("quiet") ? start() : whileShown(`starting an instance of ${name}…`, start));
+    if (!call.on("quiet")) console.log(`${name} is awake`);
+  },
+});
+
+/** `cless sleep`: stops the instances of a service. */
+export const sleep = clientVerb({
+  name: "sleep",
+  group: "Change",
+  summary: "Stop all instances of a service, once their requests have been answered",
+  args: ["NAME"],
+  flags: [QUIET_FLAG],
+  notes: ["The next request starts an instance again."],
+  example: ["cless sleep web"],
+  run: async (call) => {
+    const name = call.args[0]!;
+    const stop = () => call.client.do("POST", servicePath(name, "sleep"));
+    await (call.on("quiet") ? stop() : whileShown(`waiting for the last requests of ${name}, and stopping it…`, stop));
+    if (!call.on("quiet")) console.log(`${name} sleeps`);
+  },
+});
+
+/** The flag of verbs that ask before they delete. */
+const YES_FLAG = { name: "yes", short: "y", help: "Do not ask; needed if there is no terminal to ask on" };
+
+/**
+ * Whether something may be deleted: asks, unless `--yes` was given.
+ *
+ * @throws {UsageError} If there is no terminal to ask on.
+ */
+async function mayDelete(call: Call, question: string): Promise<boolean> {
+  if (call.on("yes")) return true;
+  const answer = await confirmed(question);
+  if (answer === undefined) throw new UsageError("there is no terminal to ask on; give --yes to delete without asking");
+  return answer;
+}
+
+/** `cless delete`: removes a service and its revisions. */
+export const deleteService = clientVerb({
+  name: "delete",
+  group: "Change",
+  summary: "Delete a service with its revisions, and stop its instances",
+  args: ["NAME"],
+  flags: [YES_FLAG, QUIET_FLAG],
+  notes: ["It returns when the containers are gone. History, secrets and volumes stay."],
+  example: ["cless delete web --yes"],
+  run: async (call) => {
+    const name = call.args[0]!;
+    const path = servicePath(name);
+    if (!call.on("yes")) await call.client.get(path); // do not ask about a service that does not exist
+    if (!await mayDelete(call, `Delete the service ${name} and all of its revisions?`)) {
+      console.error(`${name} is not deleted`);
+      return 1;
+    }
+    const remove = () => call.client.do("DELETE", path);
+    const text = `waiting for the last requests of ${name}, until its containers are gone…`;
+    await (call.on("quiet") ? remove() : whileShown(text, remove));
+    if (!call.on("quiet")) console.log(`${name} is deleted`);
+    return 0;
+  },
+});

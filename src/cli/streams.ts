@@ -1,0 +1,91 @@
+/**
+ * Splits a body into lines, without their ends; a last line without an end counts.
+ *
+ * @param signal Ends the lines as if the body had ended: a body does not always notice that its request was aborted.
+ */
+export async function* linesOf(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  signal?: AbortSignal,
+): AsyncGenerator<string> {
+  const reader = body.getReader();
+  const stop = () => void reader.cancel().catch(() => {});
+  signal?.addEventListener("abort", stop);
+  if (signal?.aborted) stop();
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    for (let result = await reader.read(); !result.done; result = await reader.read()) {
+      const lines = (rest + decoder.decode(result.value, { stream: true })).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) yield line.replace(/\r$/, "");
+    }
+    rest += decoder.decode();
+    if (rest !== "" && !signal?.aborted) yield rest;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    stop();
+  }
+}
+
+/** An event of the admin API. */
+export interface EventJson {
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads server-sent events; those whose data is not a JSON object are skipped.
+ * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+ *
+ * @param signal Ends the events as if the body had ended.
+ */
+export async function* eventsOf(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  signal?: AbortSignal,
+): AsyncGenerator<EventJson> {
+  let type = "message";
+  let data: string[] = [];
+  for await (const line of linesOf(body, signal)) {
+    const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line)!;
+    if (line === "") {
+      const object = parseObject(data.join("\n"));
+      if (object !== undefined) yield { type, data: object };
+      [type, data] = ["message", []];
+    } else if (field === "event") type = value;
+    else if (field === "data") data.push(value);
+  }
+}
+
+/** Parses a JSON object; `undefined` for anything else. */
+export function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The exit code of a program that Ctrl-C has ended. */
+export const INTERRUPTED = 130;
+
+/**
+ * Runs something that Ctrl-C ends without an error message.
+ *
+ * @param run Gets a signal that Ctrl-C aborts.
+ * @returns What `run` resolves with, or {@linkcode INTERRUPTED}.
+ */
+export async function untilInterrupted(run: (signal: AbortSignal) => Promise<number>): Promise<number> {
+  const aborter = new AbortController();
+  const interrupt = () => aborter.abort();
+  Deno.addSignalListener("SIGINT", interrupt);
+  try {
+    return await run(aborter.signal);
+  } catch (error) {
+    if (aborter.signal.aborted) return INTERRUPTED;
+    throw error;
+  } finally {
+    Deno.removeSignalListener("SIGINT", interrupt);
+    aborter.abort(); // closes what is still open
+  }
+}

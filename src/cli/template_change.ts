@@ -1,0 +1,122 @@
+import type { TemplateJson } from "../control/schema/schema.ts";
+import { OperatorError, plainMessageOf } from "../base/errors.ts";
+import { EVERYBODY_WAKES, type Loading } from "../model/waking.ts";
+import type { ServiceJson } from "./api_types.ts";
+
+/** What a deploy changes of the latest revision and of the service. */
+export interface TemplateChange {
+  /** Fields to set back to their defaults, before everything else. */
+  readonly unset: readonly string[];
+  /** Fields of the template with their new values. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** The changed fields of `liveness`; empty if it stays. */
+  readonly liveness: Readonly<Record<string, unknown>>;
+  /** Variables to set. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Variables to set to the values of secrets. */
+  readonly secretEnv: Readonly<Record<string, string>>;
+  /** Variables to remove, whether they have a value or a secret. */
+  readonly unsetEnv: readonly string[];
+  /** Volumes to add; each replaces the one with the same path. */
+  readonly volumes: NonNullable<TemplateJson["volumes"]>;
+  /** Domains to add. */
+  readonly domains: readonly string[];
+  readonly loading: Loading | undefined;
+  /** Exceptions from waking to add, by User-Agent and by path. */
+  readonly wakeExceptAgents: readonly string[];
+  readonly wakeExceptPaths: readonly string[];
+}
+
+/** The fields of a service that a change adds to. */
+export type ServiceBefore = Pick<ServiceJson, "domains" | "wake">;
+
+/** The body of `PUT /v1/services/{name}`: the whole template, and the fields of the service that change. */
+export type ServiceBody = Readonly<Record<string, unknown>>;
+
+/**
+ * Merges a change into a template and a service.
+ *
+ * @param template That of the latest revision; `undefined` for a new service.
+ * @param service `undefined` for a new one.
+ */
+export function mergeChange(
+  template: TemplateJson | undefined,
+  service: ServiceBefore | undefined,
+  change: TemplateChange,
+): ServiceBody {
+  const unset = new Set(change.unset);
+  const before: Partial<TemplateJson> = without(template ?? {}, change.unset);
+  const paths = new Set(change.volumes.map(({ path }) => path));
+  return {
+    ...before,
+    ...change.fields,
+    ...(Object.keys(change.liveness).length === 0 ? {} : { liveness: { ...before.liveness, ...change.liveness } }),
+    // A variable is either a value or a secret; the new one replaces the old one.
+    env: { ...without(before.env ?? {}, [...change.unsetEnv, ...Object.keys(change.secretEnv)]), ...change.env },
+    secretEnv: {
+      ...without(before.secretEnv ?? {}, [...change.unsetEnv, ...Object.keys(change.env)]),
+      ...change.secretEnv,
+    },
+    volumes: [...(before.volumes ?? []).filter(({ path }) => !paths.has(path)), ...change.volumes],
+    ...serviceFields(service, change, unset),
+  };
+}
+
+/** The fields of the service that change. */
+function serviceFields(
+  service: ServiceBefore | undefined,
+  change: TemplateChange,
+  unset: ReadonlySet<string>,
+): ServiceBody {
+  const { domains = [], wake: { except: { userAgents, paths } } = EVERYBODY_WAKES } = service ?? {};
+  const loading = change.loading ?? (unset.has("loading") ? "hold" : undefined);
+  const changes = (field: "domains" | "wakeExceptAgents" | "wakeExceptPaths") =>
+    unset.has(field) || change[field].length > 0;
+  const all = (field: "domains" | "wakeExceptAgents" | "wakeExceptPaths", before: readonly string[]) => [
+    ...new Set([...unset.has(field) ? [] : before, ...change[field]]),
+  ];
+  return {
+    ...(changes("domains") ? { domains: all("domains", domains) } : {}),
+    ...(loading === undefined ? {} : { loading }),
+    ...(changes("wakeExceptAgents") || changes("wakeExceptPaths")
+      ? { wake: { except: { userAgents: all("wakeExceptAgents", userAgents), paths: all("wakeExceptPaths", paths) } } }
+      : {}),
+  };
+}
+
+function without<T extends object>(fields: T, names: readonly string[]): Partial<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name))) as Partial<T>;
+}
+
+/** Reads a file of variables. @throws {OperatorError} If it cannot be read, or a line of it is wrong. */
+export async function readEnvFile(file: string): Promise<Record<string, string>> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(file);
+  } catch (error) {
+    throw new OperatorError(`cannot read ${file}: ${plainMessageOf(error)}`);
+  }
+  return parseEnv(text, file);
+}
+
+/**
+ * Reads lines of `KEY=VALUE`; empty lines and those that begin with `#` are skipped. The value is the rest of the line as it
+ * is, or what is between the quotes around it.
+ *
+ * @param file What the text is called in messages.
+ * @throws {OperatorError} For the first wrong line; the message is `FILE:LINE: what is wrong`, without the value.
+ */
+export function parseEnv(text: string, file: string): Record<string, string> {
+  const variables = new Map<string, string>();
+  text.replace(/^\ufeff/, "").split(/\r?(?:\n|$)/).forEach((line, at) => {
+    if (/^\s*(#|$)/.test(line)) return;
+    const [, name = "", value] = /^\s*(?:export\s+)?([^=]*)=(.*)$/s.exec(line) ?? [];
+    if (value === undefined) throw new OperatorError(`${file}:${at + 1}: expected KEY=VALUE`);
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      const rule = "the name before = may only have letters, digits and _, and no digit first";
+      throw new OperatorError(`${file}:${at + 1}: ${rule}`);
+    }
+    variables.set(name, /^\s*(["'])(.*)\1\s*$/s.exec(value)?.[2] ?? value);
+  });
+  return Object.fromEntries(variables);
+}

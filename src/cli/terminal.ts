@@ -1,0 +1,101 @@
+import type { Surroundings } from "../base/config.ts";
+
+const encoder = new TextEncoder();
+
+/** The colours of the terminal's palette that can be read on a dark and on a light background; ECMA-48, SGR. */
+const CODES = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 };
+
+/** The name of a colour. */
+export type Colour = keyof typeof CODES;
+
+/** All colours. */
+export const COLOURS = Object.keys(CODES) as Colour[];
+
+/** Writes a text in a colour. */
+export type Paint = (text: string, colour: Colour) => string;
+
+/** Paints if the stream is a terminal and NO_COLOR is not set (https://no-color.org); else it returns texts unchanged. */
+export function paintFor(stream: { isTerminal(): boolean }, surroundings: Pick<Surroundings, "env">): Paint {
+  const painted = stream.isTerminal() && !surroundings.env("NO_COLOR") && surroundings.env("TERM") !== "dumb";
+  return painted ? (text, colour) => `\x1b[${CODES[colour]}m${text}\x1b[0m` : (text) => text;
+}
+
+/** Shows progress. */
+export interface Screen {
+  /** Writes a line that stays. */
+  line(text: string): void;
+  /** Shows a line until something else is shown; nothing if there is no terminal. */
+  live(text: string): void;
+  /** Removes the live line. */
+  clear(): void;
+}
+
+/** A screen on stderr, since stdout is for the result. */
+export function stderrScreen(): Screen {
+  const terminal = Deno.stderr.isTerminal();
+  let shown = false;
+  const clear = () => {
+    if (shown) Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));
+    shown = false;
+  };
+  return {
+    clear,
+    line: (text) => {
+      clear();
+      console.error(text);
+    },
+    live: (text) => {
+      if (!terminal) return;
+      clear();
+      // A line that the terminal breaks in two could not be removed.
+      const columns = Deno.consoleSize().columns || 80; // some terminals report 0
+      Deno.stderr.writeSync(encoder.encode(text.slice(0, columns - 1)));
+      shown = true;
+    },
+  };
+}
+
+/** A screen on which no line stays, and every line begins with a name. */
+export function passing(screen: Screen, name: string): Screen {
+  const live = (text: string) => screen.live(`${name}: ${text.trim()}`);
+  return { line: live, live, clear: () => screen.clear() };
+}
+
+/** Shows a text while something is done. */
+export async function whileShown<T>(text: string, act: () => Promise<T>, screen: Screen = stderrScreen()): Promise<T> {
+  screen.live(text);
+  try {
+    return await act();
+  } finally {
+    screen.clear();
+  }
+}
+
+/**
+ * Asks the user a question.
+ *
+ * @returns Whether the answer was yes; `undefined` if there is no terminal to ask on.
+ */
+export async function confirmed(question: string): Promise<boolean | undefined> {
+  if (!Deno.stdin.isTerminal() || !Deno.stderr.isTerminal()) return undefined;
+  await Deno.stderr.write(encoder.encode(`${question} [y/N] `));
+  const answer = new Uint8Array(256);
+  const length = await Deno.stdin.read(answer) ?? 0;
+  return /^\s*y(es)?\s*$/i.test(new TextDecoder().decode(answer.subarray(0, length)));
+}
+
+/**
+ * Writes a line to stdout. Unlike `console.log` it notices when nobody reads any more, so that endless output can end.
+ *
+ * @returns Whether the line was written.
+ */
+export async function writeLine(line: string): Promise<boolean> {
+  let rest = encoder.encode(`${line}\n`);
+  try {
+    while (rest.length > 0) rest = rest.subarray(await Deno.stdout.write(rest));
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,89 @@
+import { resolveTraffic, type Traffic } from "../model/traffic.ts";
+
+/** Between two columns. */
+const GAP = "  ";
+
+/** Writes rows below a header; each column is as wide as its widest cell, and nothing is wrapped or cut. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [header, ...rows];
+  const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
+  return all.map((row) => widths.map((width, column) => (row[column] ?? "").padEnd(width)).join(GAP).trimEnd())
+    .join("\n");
+}
+
+/** Writes names with a value each, one pair a line. */
+export function pairs(rows: readonly (readonly [name: string, value: string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length)) + 1;
+  return rows.map(([name, value]) => `${`${name}:`.padEnd(width)}${GAP}${value}`.trimEnd()).join("\n");
+}
+
+/** Indents every line that is not empty. */
+export function indented(text: string): string {
+  return text.replaceAll(/^(?=.)/gm, GAP);
+}
+
+/** Removes from a foreign text what a terminal would obey: escape sequences and control characters. */
+export function plainText(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replaceAll(/\x1b\[[0-?]*[ -/]*[@-~]/g, "").replaceAll(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, "");
+}
+
+/**
+ * Writes how long ago something was, in its largest unit: `3m ago`.
+ *
+ * @param at ISO 8601; `-` is written for anything else.
+ * @param now Wall-clock time in ms since 1970.
+ */
+export function ago(at: string | undefined, now: number): string {
+  const length = age(at, now);
+  return length === "-" || length === "now" ? length : `${length} ago`;
+}
+
+/** Writes in what time something will be: `in 3m`. */
+export function until(at: string | undefined, now: number): string {
+  const time = Date.parse(at ?? "");
+  if (Number.isNaN(time)) return "-";
+  return time <= now ? ago(at, now) : `in ${lengthOf(time - now)}`;
+}
+
+/** Writes how old something is: `3m`. */
+export function age(at: string | undefined, now: number): string {
+  const time = Date.parse(at ?? "");
+  if (Number.isNaN(time)) return "-";
+  return now - time < 1000 ? "now" : lengthOf(now - time);
+}
+
+function lengthOf(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds >= 86_400) return `${Math.floor(seconds / 86_400)}d`;
+  if (seconds >= 3600) return `${Math.floor(seconds / 3600)}h`;
+  return seconds >= 60 ? `${Math.floor(seconds / 60)}m` : `${seconds}s`;
+}
+
+const SIZE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** Writes a whole number of bytes, rounded to three digits: `1.3 MiB`. */
+export function sizeText(bytes: number): string {
+  let [size, unit] = [bytes, 0];
+  // 1023.5 would be rounded to 1024, which is one of the next unit.
+  for (; size >= 1023.5 && unit < SIZE_UNITS.length - 1; unit++) size /= 1024;
+  return `${unit === 0 || size >= 99.95 ? Math.round(size) : size.toFixed(1)} ${SIZE_UNITS[unit]}`;
+}
+
+/** Writes the shares of a split by revision, the largest first: `web-00002 70%, web-00001 30%`. */
+export function sharesText(traffic: Traffic, latest: string): string {
+  return resolveTraffic(traffic, latest).filter(({ percent }) => percent > 0)
+    .sort((a, b) => b.percent - a.percent)
+    .map(({ revision, percent }) => `${revision} ${percent}%`).join(", ") || "-";
+}
+
+/** Writes a split as it was declared, with `latest` and tags: `latest 100%, web-00001 0% (old)`. */
+export function splitText(traffic: Traffic): string {
+  return traffic.map(({ revision, percent, tag }) => `${revision} ${percent}%${tag === undefined ? "" : ` (${tag})`}`)
+    .join(", ") || "-";
+}
+
+/** The URL of a tag. @param url That of its service. */
+export function tagUrl(url: string, tag: string): string {
+  return url.replace("://", `://${tag}--`);
+}

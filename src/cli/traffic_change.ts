@@ -1,0 +1,66 @@
+import { LATEST, type Traffic, type TrafficTarget } from "../model/traffic.ts";
+
+/** One part of the split as the command line has it. */
+export interface TrafficPart {
+  readonly revision: string;
+  readonly percent: number;
+  /** An empty text removes the tag; if it is missing, the tag stays. */
+  readonly tag?: string;
+}
+
+/** What to change about the traffic. */
+export interface TrafficChange {
+  /** The whole split; empty if the percents stay. */
+  readonly parts: readonly TrafficPart[];
+  /** Tags to give, each taken from the revision that has it. */
+  readonly tags: readonly { readonly revision: string; readonly tag: string }[];
+  /** Tags to remove. */
+  readonly untag: readonly string[];
+}
+
+/** Reads `REVISION=PERCENT` or `REVISION=PERCENT,tag=TAG`. @throws {RangeError} For anything else. */
+export function parsePart(text: string): TrafficPart {
+  const [, revision, percent, tag] = /^([a-z][a-z0-9-]*)=(\d{1,3})%?(?:,tag=([a-z0-9-]*))?$/.exec(text) ?? [];
+  if (revision === undefined) {
+    throw new RangeError("expected REVISION=PERCENT or REVISION=PERCENT,tag=TAG, such as web-00002=70 or latest=100");
+  }
+  return { revision, percent: Number(percent), ...(tag === undefined ? {} : { tag }) };
+}
+
+/** Reads `REVISION=TAG`. @throws {RangeError} For anything else. */
+export function parseTag(text: string): { revision: string; tag: string } {
+  const [, revision, tag] = /^([a-z][a-z0-9-]*)=([a-z0-9-]+)$/.exec(text) ?? [];
+  if (revision === undefined) throw new RangeError("expected REVISION=TAG such as web-00002=next");
+  return { revision, tag: tag! };
+}
+
+/**
+ * The split after a change. Revisions keep their tags, even if they get no requests any more, unless the change says
+ * otherwise.
+ *
+ * @param latest The revision that `latest` stands for.
+ */
+export function changedTraffic(before: Traffic, latest: string, { parts, tags, untag }: TrafficChange): Traffic {
+  const targets = new Map<string, TrafficTarget>(
+    (parts.length > 0 ? parts : before).map(({ revision, percent }) => [revision, { revision, percent }]),
+  );
+  const give = (revision: string, tag: string) => {
+    targets.set(revision, { revision, percent: targets.get(revision)?.percent ?? 0, tag });
+  };
+  const given = [...parts.flatMap(({ revision, tag }) => tag === undefined ? [] : [{ revision, tag }]), ...tags];
+  const changed = new Set(given.flatMap(({ revision }) => namesOf(revision, latest)));
+  const moved = new Set([...given.map(({ tag }) => tag), ...untag]);
+  for (const { revision, tag } of before) {
+    if (tag === undefined || moved.has(tag) || changed.has(revision)) continue;
+    give(revision === LATEST && !targets.has(LATEST) ? latest : revision, tag);
+  }
+  for (const { revision, tag } of given) {
+    if (tag !== "") give(revision, tag);
+  }
+  return [...targets.values()];
+}
+
+/** All names of a revision: the latest one has two. */
+function namesOf(revision: string, latest: string): string[] {
+  return revision === LATEST || revision === latest ? [LATEST, latest] : [revision];
+}

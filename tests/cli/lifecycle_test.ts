@@ -1,0 +1,48 @@
+import { assertEquals } from "@std/assert";
+import { ANSWERS, apiTest, problem } from "./fake_api.ts";
+
+apiTest("wake and sleep print what they have done", {
+  "POST /v1/services/web/wake": new Response(null, { status: 204 }),
+  "POST /v1/services/web/sleep": { any: "thing" },
+}, async (api) => {
+  assertEquals((await api.run("wake", "web")).out, "web is awake");
+  assertEquals((await api.run("sleep", "web")).out, "web sleeps");
+  for (const verb of ["wake", "sleep"]) {
+    assertEquals(await api.run(verb, "web", "-q"), { code: 0, out: "", err: "" });
+  }
+});
+
+apiTest("an instance that does not start is told with the end of its output", {
+  "POST /v1/services/web/wake": problem(422, "the revision web-00002 did not become ready: it has exited with 1", {
+    code: "revision_failed",
+    output: ["listening", "\x1b[31mno such file\x1b[0m\x07"],
+  }),
+}, async (api) => {
+  assertEquals(await api.run("wake", "web"), {
+    code: 1,
+    out: "",
+    err: "cless: the revision web-00002 did not become ready: it has exited with 1\n  listening\n  no such file",
+  });
+});
+
+apiTest("delete asks, and without a terminal it has to be told", {
+  ...ANSWERS,
+  "DELETE /v1/services/web": new Response(null, { status: 204 }),
+}, async (api) => {
+  const { isTerminal } = Deno.stdin;
+  Deno.stdin.isTerminal = () => false;
+  try {
+    assertEquals(await api.run("delete", "web"), {
+      code: 2,
+      out: "",
+      err: "cless: there is no terminal to ask on; give --yes to delete without asking",
+    });
+    assertEquals((await api.run("delete", "nosuch")).code, 1);
+  } finally {
+    Deno.stdin.isTerminal = isTerminal;
+  }
+  assertEquals(api.changes, []);
+  assertEquals(await api.run("delete", "web", "--yes"), { code: 0, out: "web is deleted", err: "" });
+  assertEquals(await api.run("delete", "-q", "-y", "web"), { code: 0, out: "", err: "" });
+  assertEquals(api.changes, ["DELETE /v1/services/web", "DELETE /v1/services/web"]);
+});

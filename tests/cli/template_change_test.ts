@@ -1,0 +1,151 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { OperatorError } from "../../src/base/errors.ts";
+import { mergeChange, parseEnv, readEnvFile, type TemplateChange } from "../../src/cli/template_change.ts";
+import type { TemplateJson } from "../../src/control/schema/schema.ts";
+import type { WakeSettings } from "../../src/model/waking.ts";
+import { noRead } from "../support/permissions.ts";
+import { TEMPLATE } from "./fake_api.ts";
+
+const LATEST = TEMPLATE as TemplateJson;
+
+/** No change at all. */
+const NOTHING: TemplateChange = {
+  unset: [],
+  fields: {},
+  liveness: {},
+  env: {},
+  secretEnv: {},
+  unsetEnv: [],
+  volumes: [],
+  domains: [],
+  loading: undefined,
+  wakeExceptAgents: [],
+  wakeExceptPaths: [],
+};
+
+const WAKE: WakeSettings = { except: { userAgents: ["Bot"], paths: ["/up"] } };
+
+/** What is sent for a change of the latest revision. */
+function merged(change: Partial<TemplateChange>, wake: WakeSettings = WAKE) {
+  return mergeChange(LATEST, { domains: ["a.example"], wake }, { ...NOTHING, ...change });
+}
+
+Deno.test("what is not said stays", () => {
+  assertEquals(merged({}), { ...LATEST });
+  assertEquals(merged({ fields: { image: "web:v3", port: 80 } }), { ...LATEST, image: "web:v3", port: 80 });
+});
+
+Deno.test("variables are added, replaced and taken away", () => {
+  const { env, secretEnv } = merged({ env: { MODE: "slow", NEW: "1" }, unsetEnv: ["KEY", "nosuch"] });
+  assertEquals([env, secretEnv], [{ MODE: "slow", NEW: "1" }, { TOKEN: "web.token" }]);
+  assertEquals(merged({ unsetEnv: ["TOKEN"] })["secretEnv"], {});
+  assertEquals(merged({ unsetEnv: ["MODE"], env: { MODE: "again" } })["env"], { KEY: "two\nlines", MODE: "again" });
+});
+
+Deno.test("a variable is a value or a secret, whichever is said last", () => {
+  const secret = merged({ secretEnv: { MODE: "web.mode" } });
+  assertEquals([secret["env"], secret["secretEnv"]], [{ KEY: "two\nlines" }, { TOKEN: "web.token", MODE: "web.mode" }]);
+  const value = merged({ env: { TOKEN: "open" } });
+  assertEquals([Object.keys(value["env"]!), value["secretEnv"]], [["MODE", "KEY", "TOKEN"], {}]);
+});
+
+Deno.test("a volume takes the place of the one at its path", () => {
+  const [data, more] = [{ source: "new", path: "/data", readOnly: true }, { source: "x", path: "/x", readOnly: false }];
+  assertEquals(merged({ volumes: [more] })["volumes"], [...LATEST.volumes!, more]);
+  assertEquals(merged({ volumes: [data] })["volumes"], [data]);
+});
+
+Deno.test("domains are added to those of the service, and not mentioned where they stay", () => {
+  assertEquals("domains" in merged({}), false);
+  assertEquals(merged({ domains: ["b.example", "a.example"] })["domains"], ["a.example", "b.example"]);
+});
+
+Deno.test("what is set back goes before what is said", () => {
+  const body = merged({ unset: ["memory", "env", "volumes", "domains"], env: { ONE: "1" }, domains: ["c.example"] });
+  assertEquals([body["memory"], body["env"], body["volumes"], body["domains"]], [undefined, { ONE: "1" }, [], [
+    "c.example",
+  ]]);
+  assertEquals(merged({ unset: ["domains"] })["domains"], []);
+});
+
+Deno.test("exceptions from waking are added to those of their kind, and not mentioned where all stay", () => {
+  assertEquals("wake" in merged({}), false);
+  const wake = (userAgents: string[], paths: string[]) => ({ except: { userAgents, paths } });
+  assertEquals(merged({ wakeExceptAgents: ["Bot", "Spider"] })["wake"], wake(["Bot", "Spider"], ["/up"]));
+  assertEquals(merged({ wakeExceptPaths: ["/"] })["wake"], wake(["Bot"], ["/up", "/"]));
+  assertEquals(merged({ unset: ["wakeExceptAgents"], wakeExceptPaths: ["/a"] })["wake"], wake([], ["/up", "/a"]));
+  assertEquals(merged({ unset: ["wakeExceptAgents", "wakeExceptPaths"] })["wake"], wake([], []));
+});
+
+Deno.test("how an app is asked whether it is well is said, changed in part, or taken away", () => {
+  assertEquals("liveness" in merged({}), false);
+  assertEquals(merged({ liveness: { path: "/up" } })["liveness"], { path: "/up" });
+  const before = { ...LATEST, liveness: { path: "/up", every: "10s" } };
+  const after = (change: Partial<TemplateChange>) =>
+    mergeChange(before, undefined, { ...NOTHING, ...change })["liveness"];
+  assertEquals(after({}), { path: "/up", every: "10s" });
+  assertEquals(after({ liveness: { every: "5s" } }), { path: "/up", every: "5s" });
+  assertEquals(after({ unset: ["liveness"] }), undefined);
+  assertEquals(after({ unset: ["liveness"], liveness: { every: "5s" } }), { every: "5s" });
+});
+
+Deno.test("what a browser gets meanwhile is said, set back, or not mentioned", () => {
+  assertEquals("loading" in merged({}), false);
+  assertEquals(merged({ loading: "page" })["loading"], "page");
+  assertEquals(merged({ unset: ["loading"] })["loading"], "hold");
+  assertEquals(merged({ unset: ["loading"], loading: "page" })["loading"], "page");
+});
+
+Deno.test("a new service has what is said, and nothing else", () => {
+  const change = { ...NOTHING, env: { A: "1" }, domains: ["a.example"] };
+  assertEquals(mergeChange(undefined, undefined, { ...change, fields: { image: "web" } }), {
+    image: "web",
+    env: { A: "1" },
+    secretEnv: {},
+    volumes: [],
+    domains: ["a.example"],
+  });
+});
+
+Deno.test("variables are lines with a name and a value, the value as it stands there", () => {
+  const text = [
+    "\ufeff# all of them",
+    "",
+    "A=1",
+    "B=",
+    "C=a = b # c",
+    "  D=d ",
+    "export E=e",
+    'F="two words"',
+    "G='x'",
+    'H="open',
+    "A=2",
+    "   # last",
+    "I=windows\r",
+  ].join("\n");
+  assertEquals(parseEnv(text, "x"), {
+    ...{ A: "2", B: "", C: "a = b # c", D: "d ", E: "e", F: "two words", G: "x", H: '"open' },
+    I: "windows",
+  });
+  assertEquals(parseEnv("A=1\r\nB=2\r\n", "x"), { A: "1", B: "2" });
+  assertEquals(parseEnv("", "x"), {});
+  assertEquals(Object.hasOwn(parseEnv("__proto__=x", "x"), "__proto__"), true);
+});
+
+Deno.test("a line that is none is refused by its file and number, and its value is not shown", () => {
+  const refusal = (text: string) => assertThrows(() => parseEnv(text, "prod.env"), OperatorError).message;
+  assertEquals(refusal("A=1\n\nsecret"), "prod.env:3: expected KEY=VALUE");
+  const name = "the name before = may only have letters, digits and _, and no digit first";
+  for (const line of ["=secret", "A B=secret", "1A=secret", "A =secret", "ä=secret"]) {
+    assertEquals(refusal(line), `prod.env:1: ${name}`);
+  }
+});
+
+Deno.test({
+  name: "a file that cannot be read is named",
+  ignore: noRead,
+  fn: async () => {
+    const { message } = await assertRejects(() => readEnvFile("/nowhere/prod.env"), OperatorError);
+    assertEquals(message, "cannot read /nowhere/prod.env: No such file or directory");
+  },
+});

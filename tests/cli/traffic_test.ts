@@ -1,0 +1,78 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { ANSWERS, apiTest, problem, WEB } from "./fake_api.ts";
+
+const TRAFFIC = "PUT /v1/services/web/traffic";
+
+const CHANGED = { ...WEB, traffic: [{ revision: "web-00001", percent: 100, tag: "old" }] };
+
+apiTest(
+  "traffic sends the whole split, with the tags that there are",
+  { ...ANSWERS, [TRAFFIC]: CHANGED },
+  async (api) => {
+    const { code, out } = await api.run("traffic", "web", "web-00002=100");
+    assertEquals([code, out], [0, "web: web-00001 100% (old)"]);
+    assertEquals(api.sent(TRAFFIC), [
+      { revision: "web-00002", percent: 100 },
+      { revision: "web-00001", percent: 0, tag: "old" },
+    ]);
+    assertEquals(api.asked.at(-1)!.headers.get("if-match"), '"4"');
+    assertEquals((await api.run("traffic", "web", "latest=100", "-q")).out, "");
+    assertEquals(JSON.parse((await api.run("traffic", "web", "--tag", "web-00002=next", "--json")).out), CHANGED);
+    assertEquals(api.sent(TRAFFIC), [
+      { revision: "latest", percent: 70 },
+      { revision: "web-00001", percent: 30, tag: "old" },
+      { revision: "web-00002", percent: 0, tag: "next" },
+    ]);
+  },
+);
+
+apiTest("traffic of a service alone shows the split, and changes nothing", ANSWERS, async (api) => {
+  assertEquals((await api.run("traffic", "web")).out.split("\n"), [
+    "REVISION            PERCENT  TAG  URL",
+    "latest (web-00002)  70%      -    -",
+    "web-00001           30%      old  http://old--web.localhost:8080",
+  ]);
+  assertEquals(JSON.parse((await api.run("traffic", "web", "--json")).out), WEB);
+  assertEquals(await api.run("traffic", "web", "-q"), { code: 0, out: "", err: "" });
+  assertEquals((await api.run("traffic", "shop")).code, 1);
+  assertEquals(api.changes, []);
+});
+
+apiTest("traffic that cannot be read is exit code 2", ANSWERS, async (api) => {
+  for (const text of ["web-00001", "web-00001=x", "=5", "web-00001=5,tog=x", "web-00001=-5", "Web=1"]) {
+    const { code, err } = await api.run("traffic", "web", text);
+    assertEquals([code, err.startsWith(`cless: "${text}" is not allowed: expected REVISION=PERCENT`)], [2, true], err);
+  }
+  assertStringIncludes((await api.run("traffic", "web", "--tag", "x")).err, '--tag: "x" is not allowed: expected REV');
+  assertEquals(await api.run("traffic", "web", "web-00001=50", "web-00001=50"), {
+    code: 2,
+    out: "",
+    err: "cless: web-00001 is listed twice; give it one percent",
+  });
+  assertEquals(await api.run("traffic", "web", "--untag", "nosuch"), {
+    code: 1,
+    out: "",
+    err: "cless: no revision of web has the tag nosuch",
+  });
+  assertEquals((await api.run("traffic", "a/b", "latest=100")).err, 'cless: "a/b" is no name');
+  assertEquals(api.changes, []);
+  assertEquals((await api.run("traffic", "shop", "latest=100")).err, "cless: there is no service shop");
+});
+
+apiTest("a change that somebody else was faster with begins anew, but not for ever", ANSWERS, async (api) => {
+  let refusals = 2;
+  api.answers[TRAFFIC] = () => refusals-- > 0 ? problem(412, "web has been changed") : WEB;
+  assertEquals((await api.run("traffic", "web", "latest=100")).code, 0);
+  assertEquals(api.changes.length, 3);
+  assertEquals(api.asked.filter(({ line }) => line === "GET /v1/services/web").length, 3);
+  refusals = 100;
+  assertEquals((await api.run("traffic", "web", "latest=100")).err, "cless: web has been changed");
+});
+
+apiTest("rollback prints the new split", {
+  "POST /v1/services/web/rollback": CHANGED,
+}, async (api) => {
+  assertEquals((await api.run("rollback", "web")).out, "web: web-00001 100% (old)");
+  assertEquals(JSON.parse((await api.run("rollback", "web", "--json")).out), CHANGED);
+  assertEquals(await api.run("rollback", "web", "-q"), { code: 0, out: "", err: "" });
+});
