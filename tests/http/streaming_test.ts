@@ -1,9 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
+import type { Forward } from "../../src/base/config.ts";
 import { drain, Flow, growth } from "../support/flow.ts";
-import { forwardTest } from "../support/forwarders.ts";
+import { FORWARDERS, forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";
 import { toBytes, toText } from "../support/http_message.ts";
 import { OK, Origin, type OriginConnection } from "../support/origin.ts";
+import { ownProcessTest } from "../support/own_process.ts";
 import { requestText } from "../support/raw_client.ts";
 
 const MB = 1024 * 1024;
@@ -12,7 +14,12 @@ const LARGE = 256 * MB;
 const IN_BETWEEN = 64 * MB;
 const MEMORY = 128 * MB;
 
-forwardTest("256 MB go up with flat memory", async (forward) => {
+/** A test of each forwarder that measures memory. */
+function measuredTest(name: string, fn: (forward: Forward) => Promise<void>): void {
+  for (const forward of FORWARDERS) ownProcessTest(import.meta.url, `${forward}: ${name}`, () => fn(forward));
+}
+
+measuredTest("256 MB go up with flat memory", async (forward) => {
   let received = 0;
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -39,7 +46,7 @@ const FRAMINGS = {
 };
 
 for (const [kind, { header, piece }] of Object.entries(FRAMINGS)) {
-  forwardTest(`256 MB come down ${kind} with flat memory`, async (forward) => {
+  measuredTest(`256 MB come down ${kind} with flat memory`, async (forward) => {
     await using app = Origin.serving(async (connection) => {
       await connection.reader.head();
       await connection.send(`HTTP/1.1 200 OK\r\n${header}\r\n\r\n`);

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { Flow, growth } from "../../support/flow.ts";
+import { ownProcessTest } from "../../support/own_process.ts";
 import { netTest } from "../../support/permissions.ts";
 import { connectPair } from "../../support/websocket_pair.ts";
 import type { WebSocketPeer } from "../../support/websocket_peer.ts";
@@ -16,23 +17,27 @@ async function flood(peer: WebSocketPeer): Promise<number> {
   return sent;
 }
 
-netTest("an app that floods a client which does not read is slowed down, and nothing is lost", async () => {
-  await using pair = await connectPair();
-  const flow = new Flow(pair.app, FLOOD * MB, new Uint8Array(MB));
-  const grown = await growth(async () => {
-    await flow.stalled();
-    assert(flow.sent < 100 * MB, `${flow.sent / MB} MB were taken`);
-    for (let message = 0; message < FLOOD; message++) {
-      const received = await pair.client.receive();
-      assertEquals("binary" in received ? received.binary.length : received, MB);
-    }
-    await flow.finished;
-  });
-  assertEquals(flow.sent, FLOOD * MB);
-  assert(grown < MEMORY, `grew by ${grown / MB} MB`);
-});
+ownProcessTest(
+  import.meta.url,
+  "an app that floods a client which does not read is slowed down, and nothing is lost",
+  async () => {
+    await using pair = await connectPair();
+    const flow = new Flow(pair.app, FLOOD * MB, new Uint8Array(MB));
+    const grown = await growth(async () => {
+      await flow.stalled();
+      assert(flow.sent < 100 * MB, `${flow.sent / MB} MB were taken`);
+      for (let message = 0; message < FLOOD; message++) {
+        const received = await pair.client.receive();
+        assertEquals("binary" in received ? received.binary.length : received, MB);
+      }
+      await flow.finished;
+    });
+    assertEquals(flow.sent, FLOOD * MB);
+    assert(grown < MEMORY, `grew by ${grown / MB} MB`);
+  },
+);
 
-netTest("a client that floods an app which does not read is closed at 32 MB", async () => {
+ownProcessTest(import.meta.url, "a client that floods an app which does not read is closed at 32 MB", async () => {
   await using pair = await connectPair();
   let sent = 0;
   const grown = await growth(async () => {

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { growth } from "../../support/flow.ts";
 import { Harness } from "../../support/harness.ts";
 import { Origin } from "../../support/origin.ts";
+import { ownProcessTest } from "../../support/own_process.ts";
 import { netTest } from "../../support/permissions.ts";
 import { askFor } from "../../support/websocket_pair.ts";
 import { acceptance } from "../../support/websocket_peer.ts";
@@ -13,7 +14,7 @@ const PING = new Uint8Array([0x89, 125, ...Array(125).fill(0x61)]);
 /** An empty close frame. */
 const CLOSE = new Uint8Array([0x88, 0]);
 
-netTest("an app that pings without end and reads no answer costs no memory", async () => {
+ownProcessTest(import.meta.url, "an app that pings without end and reads no answer costs no memory", async () => {
   const flooded = Promise.withResolvers<void>();
   const pings = new Uint8Array(PING.length * Math.floor(MB / PING.length));
   for (let at = 0; at < pings.length; at += PING.length) pings.set(PING, at);
