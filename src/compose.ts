@@ -15,7 +15,7 @@ import type { Store } from "./control/store.ts";
 import { DockerCommand, DockerError } from "./docker/command.ts";
 import { findEngine } from "./docker/engine.ts";
 import { isLoopback } from "./model/cidr.ts";
-import type { Endpoint } from "./model/endpoint.ts";
+import { type Endpoint, formatEndpoint } from "./model/endpoint.ts";
 import { conventionLabel } from "./model/revision.ts";
 import { messageOf, OperatorError } from "./base/errors.ts";
 import { logger } from "./base/log.ts";
@@ -202,6 +202,9 @@ export class Cless {
     this.#requests.reserve.take();
     this.#adopt();
     if (manifest !== undefined) this.#configFile?.apply(manifest);
+    await this.#dataDir.announceAdmin(formatEndpoint(this.#admin.endpoint)).catch((error) => {
+      log.warning("clients have to be told where the admin API is", { reason: messageOf(error) });
+    });
   }
 
   /** Takes over what an earlier process has left, and from then on looks after it; requests are served meanwhile. */

@@ -21,6 +21,13 @@ export interface DataDir {
    * @throws {OperatorError} When it cannot be kept; the old one is still there then.
    */
   rotateToken(): Promise<string>;
+  /**
+   * Writes into the file `admin-address` where the admin API listens, so that clients on this machine find it; the file is
+   * removed when the folder is given up.
+   *
+   * @param address HOST:PORT
+   */
+  announceAdmin(address: string): Promise<void>;
   /** Lets another process have the folder. */
   [Symbol.dispose](): void;
 }
@@ -40,6 +47,8 @@ export async function openDataDir(path: string): Promise<DataDir> {
       const owner = await readOrMake(`${path}/owner`, OWNER, () => randomHex(4));
       const tokenFile = `${path}/admin-token`;
       let token = await readOrMake(tokenFile, TOKEN, newToken);
+      const adminFile = `${absolute}/admin-address`;
+      let announced = false;
       let rotating: Promise<unknown> = Promise.resolve();
       return {
         path: absolute,
@@ -54,7 +63,17 @@ export async function openDataDir(path: string): Promise<DataDir> {
           rotating = rotated.catch(() => {});
           return rotated;
         },
-        [Symbol.dispose]: () => lock.close(),
+        async announceAdmin(address) {
+          const draft = `${adminFile}.new`;
+          await Deno.writeTextFile(draft, `${address}\n`);
+          await Deno.chmod(draft, 0o644);
+          await Deno.rename(draft, adminFile);
+          announced = true;
+        },
+        [Symbol.dispose]() {
+          if (announced) removeIfThere(adminFile); // before another process may write its own
+          lock.close();
+        },
       };
     } catch (error) {
       lock.close();

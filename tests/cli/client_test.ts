@@ -16,11 +16,61 @@ function settings(flags: Record<string, string>, variables: Record<string, strin
   });
 }
 
-Deno.test("the server is the flag's, the variable's, or the one that is by itself", () => {
-  assertEquals(settings({}).server, "http://127.0.0.1:1323");
-  assertEquals(settings({}, { CLESS_SERVER: "https://admin.example.org/" }).server, "https://admin.example.org");
-  assertEquals(settings({ server: "localhost:99" }, { CLESS_SERVER: "http://a" }).server, "http://localhost:99");
-  assertEquals(settings({ server: "https://a.example/cless//" }).server, "https://a.example/cless");
+Deno.test("the server is that of the flag, of its variable, of serve's variable, or the default", () => {
+  const server = (flags: Record<string, string>, variables: Record<string, string> = {}) =>
+    settings({ "data-dir": "/nowhere", ...flags }, variables).server;
+  assertEquals(server({}), "http://127.0.0.1:1323");
+  assertEquals(server({}, { CLESS_SERVER: "https://admin.example.org/" }), "https://admin.example.org");
+  assertEquals(server({ server: "localhost:99" }, { CLESS_SERVER: "http://a" }), "http://localhost:99");
+  assertEquals(server({ server: "https://a.example/cless//" }), "https://a.example/cless");
+  assertEquals(server({}, { CLESS_SERVER: "http://a", CLESS_ADMIN: "b:1" }), "http://a");
+  assertEquals(server({}, { CLESS_ADMIN: "10.0.0.1:99" }), "http://10.0.0.1:99");
+  assertEquals(server({}, { CLESS_ADMIN: "0.0.0.0:99" }), "http://127.0.0.1:99");
+  assertEquals(server({}, { CLESS_ADMIN: ":99" }), "http://127.0.0.1:99");
+  assertEquals(server({}, { CLESS_ADMIN: "[::]:99" }), "http://[::1]:99");
+  assertEquals(server({}, { CLESS_ADMIN: "[::1]:0" }), "http://127.0.0.1:1323", "port 0 tells nothing");
+  assertEquals(caught(() => server({}, { CLESS_ADMIN: "99" })) instanceof UsageError, true);
+});
+
+Deno.test({
+  name: "the server is where the serve with the same data-dir listens, if nothing else says where it is",
+  ignore: noWrite,
+  fn: async () => {
+    const folder = await Deno.makeTempDir({ prefix: "client-" });
+    const file = `${folder}/admin-address`;
+    const server = (variables: Record<string, string> = {}) => settings({ "data-dir": folder }, variables).server;
+    try {
+      for (
+        const [address, url] of [
+          ["127.0.0.1:4000", "http://127.0.0.1:4000"],
+          ["0.0.0.0:4000", "http://127.0.0.1:4000"],
+          ["[::]:4000", "http://[::1]:4000"],
+          ["[fe80::1]:4000", "http://[fe80::1]:4000"],
+          ["damaged", "http://127.0.0.1:1323"],
+          ["", "http://127.0.0.1:1323"],
+        ] as const
+      ) {
+        await Deno.writeTextFile(file, `${address}\n`);
+        assertEquals(server(), url);
+      }
+      await Deno.writeTextFile(file, "127.0.0.1:4000\n");
+      assertEquals(server({ CLESS_ADMIN: "127.0.0.1:0" }), "http://127.0.0.1:4000");
+      assertEquals(server({ CLESS_ADMIN: "127.0.0.1:5000" }), "http://127.0.0.1:5000");
+      assertEquals(settings({}, { CLESS_DATA_DIR: folder }).server, "http://127.0.0.1:4000");
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+Deno.test("with a token, no folder has to be known", async () => {
+  const read = readClientSettings(new Map([["token", ["x"]]]), {
+    env: () => undefined,
+    root: false,
+    terminal: false,
+    memory: () => Infinity,
+  });
+  assertEquals([read.server, await read.token()], ["http://127.0.0.1:1323", { text: "x" }]);
 });
 
 Deno.test("a server or a token that can be none is refused", () => {

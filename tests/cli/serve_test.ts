@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { portHolder } from "../../src/cli/serve.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
 import { noNet, noRun } from "../support/permissions.ts";
-import { programArgs, runProcess } from "./run_main.ts";
+import { programArgs, type Run, runProcess } from "./run_main.ts";
 
 const decoder = new TextDecoder();
 
@@ -25,7 +25,12 @@ function serveTest(
 }
 
 /** Starts the program, waits until it has written something that matches, and ends it by a signal. */
-async function served(stream: "stdout" | "stderr", until: RegExp, flags: string[], signal: Deno.Signal = "SIGTERM") {
+async function served(
+  stream: "stdout" | "stderr",
+  until: RegExp,
+  flags: string[],
+  { signal = "SIGTERM", meanwhile }: { signal?: Deno.Signal; meanwhile?: () => Promise<unknown> } = {},
+) {
   const child = new Deno.Command(Deno.execPath(), {
     args: programArgs(...flags),
     stdin: "null",
@@ -36,6 +41,7 @@ async function served(stream: "stdout" | "stderr", until: RegExp, flags: string[
   for await (const chunk of child[stream]) {
     text += decoder.decode(chunk, { stream: true });
     if (!until.test(text)) continue;
+    await meanwhile?.();
     child.kill(signal);
     until = /$^/;
   }
@@ -62,7 +68,7 @@ serveTest(
 serveTest("without images, serve says how to make one, and a domain that was given is used", async (docker, flags) => {
   await docker.on("image ls", "");
   const more = ["--listen", "127.0.0.1:0", "--domain", "example.org", "--log-format", "text"];
-  const { code, text } = await served("stdout", /answers at .*\n/, [...flags, ...more], "SIGINT");
+  const { code, text } = await served("stdout", /answers at .*\n/, [...flags, ...more], { signal: "SIGINT" });
   assertEquals(code, 0);
   const told =
     /no image here is named NAME-docker yet; build one, and it answers at http:\/\/NAME\.example\.org:\d+\n$/;
@@ -80,6 +86,22 @@ serveTest("for a program that reads the log, the same is one line of JSON", asyn
     "info",
     `${dataDir}/admin-token`,
     `http://rust.localhost:${listen[0].split(":")[1]}`,
+  ]);
+});
+
+serveTest("a verb with the same data-dir finds where serve listens, and a clean exit leaves no trace of that", async (
+  _docker,
+  flags,
+  dataDir,
+) => {
+  let run: Run | undefined;
+  const more = ["--listen", "127.0.0.1:0", "--log-format", "text"];
+  const { code, text } = await served("stdout", /curl .*\n/, [...flags, ...more], {
+    meanwhile: async () => run = await runProcess("services", "--json", "--data-dir", dataDir),
+  });
+  assertEquals([code, run], [0, { code: 0, out: "[]\n", err: "" }], text);
+  assertEquals(await Array.fromAsync(Deno.readDir(dataDir)).then((all) => all.map(({ name }) => name).sort()), [
+    ...["admin-token", "cless.sqlite", "lock", "owner", "secret-key"],
   ]);
 });
 

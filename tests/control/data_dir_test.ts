@@ -47,6 +47,21 @@ folderTest("a missing folder is made, for nobody else to read", async (folder) =
   assertEquals(names, ["admin-token", "lock", "owner"]);
 });
 
+folderTest("clients find where the admin API listens, until the folder is given up", async (folder) => {
+  const file = `${folder}/admin-address`;
+  {
+    using dir = await openDataDir(folder);
+    await dir.announceAdmin("127.0.0.1:1323");
+    await dir.announceAdmin("[::]:4000");
+    assertEquals([await Deno.readTextFile(file), await modeOf(file)], ["[::]:4000\n", "644"]);
+  }
+  assertEquals((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort(), [
+    "admin-token",
+    "lock",
+    "owner",
+  ]);
+});
+
 folderTest("opened again, the folder has the same owner and token", async (folder) => {
   const first = await opened(folder);
   const { owner, token } = await opened(folder);
