@@ -11,6 +11,7 @@ import { HostPaths } from "./deploy/volumes.ts";
 import { RevisionEnv } from "./control/runtime_revision.ts";
 import { RevisionLauncher } from "./deploy/revision_launcher.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
+import { ServiceStates } from "./control/service_states.ts";
 import type { Store } from "./control/store.ts";
 import { DockerCommand, DockerError } from "./docker/command.ts";
 import { findEngine } from "./docker/engine.ts";
@@ -36,6 +37,7 @@ export class Cless {
   readonly #config: Config;
   readonly #dataDir: DataDir;
   readonly #store: Store;
+  readonly #states: ServiceStates;
   readonly #clock: Clock = systemClock;
   readonly #containers: Containers;
   readonly #adoption: Adoption;
@@ -50,6 +52,7 @@ export class Cless {
     this.#config = config;
     this.#dataDir = dataDir;
     this.#store = store;
+    const states = this.#states = new ServiceStates(store);
     const containers = this.#containers = new Containers({
       config,
       dataDir,
@@ -68,7 +71,7 @@ export class Cless {
       launcher,
       images: containers.images,
       listening: () => containers.listening,
-      isDeclared: (name) => control.deployer.has(name),
+      declared: states,
       made: (pool) => adoption.hold(pool),
       stays: (container) => adoption.stays(container),
       changed: (instance) => control.instanceEvents.changed(instance),
@@ -82,6 +85,7 @@ export class Cless {
       dataDir,
       clock,
       store,
+      states,
       secrets,
       env,
       hostPaths,
@@ -187,7 +191,7 @@ export class Cless {
     const cless = new Cless(config, dataDir, store, secrets);
     if (config.configFile !== undefined) {
       const { ConfigFile } = await import("./deploy/config_file.ts"); // reading YAML takes much that others do not need
-      cless.#configFile = new ConfigFile(config.configFile, cless.#control.deployer);
+      cless.#configFile = new ConfigFile(config.configFile, cless.#control.deployer, cless.#states);
     }
     opened.move(); // they are its own now
     return cless;
@@ -235,7 +239,7 @@ export class Cless {
 
   /** The pool that a container of an earlier process belongs to; `undefined` where it is of no use any more. */
   #poolOf({ imageId, revision, service }: Container): InstancePool | undefined {
-    if (!this.#control.deployer.has(service)) {
+    if (!this.#states.has(service)) {
       return this.#requests.convention?.adopt(service, imageId);
     }
     const pool = this.#control.publisher.poolOf(service, revision);

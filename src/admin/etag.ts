@@ -1,6 +1,6 @@
 import { InvalidError } from "../control/schema/invalid.ts";
 import { StaleError } from "../control/store.ts";
-import type { ServiceView } from "../deploy/catalog.ts";
+import type { ServiceView } from "../control/catalog.ts";
 
 /** The etag of a service at a generation, as a header has it. */
 export function etagOf(generation: number): string {

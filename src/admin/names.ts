@@ -2,7 +2,7 @@ import { z } from "zod";
 import { SCOPES } from "../control/access/tokens.ts";
 import type { Scope } from "../control/records.ts";
 import { ClessError } from "../base/errors.ts";
-import type { ServiceView } from "../deploy/catalog.ts";
+import type { ServiceView } from "../control/catalog.ts";
 import type { AdminParts } from "./parts.ts";
 
 /** What makes the name of a service, beside that there is no `--` in it and that it is not `admin`. */

@@ -1,6 +1,6 @@
 import type { Attempts } from "../control/access/attempts.ts";
 import type { BackupFile } from "../control/data_dir.ts";
-import type { Catalog } from "../deploy/catalog.ts";
+import type { Catalog } from "../control/catalog.ts";
 import type { Deployer } from "../deploy/deployer.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { InstanceControl } from "../control/instance_control.ts";

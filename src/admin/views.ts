@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { showTemplate, targetsSchema, templateSchema } from "../control/schema/schema.ts";
 import type { TrafficTarget } from "../model/traffic.ts";
-import type { FailureView, RevisionView, ServiceStatus, ServiceView } from "../deploy/catalog.ts";
+import type { FailureView, RevisionView, ServiceStatus, ServiceView } from "../control/catalog.ts";
 import type { WakeSettings } from "../model/waking.ts";
 
 /** A moment, as JSON has it. */

@@ -3,7 +3,7 @@ import { Metrics } from "../admin/metrics/metrics.ts";
 import type { Config } from "../base/config.ts";
 import { Attempts } from "../control/access/attempts.ts";
 import { backupFiles, type DataDir } from "../control/data_dir.ts";
-import { Catalog } from "../deploy/catalog.ts";
+import { Catalog } from "../control/catalog.ts";
 import { Deployer } from "../deploy/deployer.ts";
 import { EventLog, InstanceEvents } from "../control/events.ts";
 import type { HostPaths } from "../deploy/volumes.ts";
@@ -13,6 +13,7 @@ import type { RevisionEnv } from "../control/runtime_revision.ts";
 import type { RevisionLauncher } from "../deploy/revision_launcher.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
 import { ServiceLogs } from "../logs/service_logs.ts";
+import type { ServiceStates } from "../control/service_states.ts";
 import type { Store } from "../control/store.ts";
 import { Tokens } from "../control/access/tokens.ts";
 import { envProblem } from "../docker/container_env.ts";
@@ -25,7 +26,7 @@ import type { Containers } from "./containers.ts";
 import { adminHostnames } from "../routing/router.ts";
 import type { RequestPath } from "./request_path.ts";
 
-const DAY_MS = 24 * 3_600_000;
+const TIDY_INTERVAL_MS = 3_600_000;
 
 /** What a {@linkcode ControlPlane} works with. */
 export interface ControlPlaneParts {
@@ -33,6 +34,7 @@ export interface ControlPlaneParts {
   readonly dataDir: DataDir;
   readonly clock: Clock;
   readonly store: Store;
+  readonly states: ServiceStates;
   readonly secrets: Secrets;
   readonly env: RevisionEnv;
   readonly hostPaths: HostPaths;
@@ -55,10 +57,10 @@ export class ControlPlane {
   readonly api: AdminApi;
   readonly #parts: ControlPlaneParts;
   readonly #stopping = new AbortController();
-  #stopForgetting: (() => void) | undefined;
+  #stopTidying: (() => void) | undefined;
 
   constructor(parts: ControlPlaneParts) {
-    const { clock, config, containers, dataDir, env, hostPaths, launcher, requests, secrets, store } = parts;
+    const { clock, config, containers, dataDir, env, hostPaths, launcher, requests, secrets, states, store } = parts;
     this.#parts = parts;
     const { services, fleet } = requests;
     const { startTimeout, requestTimeout, pauseAfter, stopAfter, drainTimeout } = config;
@@ -71,38 +73,40 @@ export class ControlPlane {
       services,
       limits: { startTimeout, requestTimeout, pauseAfter, stopAfter },
       env,
-      revisions: (service) => store.revisions(service),
-      newPool: (revision) => requests.newPool(revision),
+      store,
+      pools: requests,
       clock,
       retiring: requests.retiring,
     });
     this.deployer = new Deployer({
       store,
+      states,
       publisher: this.publisher,
       images: deployImages(containers.source),
       secrets,
       launcher,
-      drainTimeout,
+      drainTimeoutMs: drainTimeout,
       rules: {
         checkEnv: envProblem,
-        checkHostPath: (path) => hostPaths.problem(path),
+        hostPaths,
         reservedHostnames: adminHostnames(config),
         baseDomains: [config.domain, "localhost"],
       },
-      emit: (type, service, data) => {
-        this.events.emit(type, service, data);
-        if (type === "service.deleted") this.metrics.forget(service);
+      events: {
+        emit: (type, service, data) => {
+          this.events.emit(type, service, data);
+          if (type === "service.deleted") this.metrics.forget(service);
+        },
       },
       now,
       tryStart: start,
     });
-    this.catalog = new Catalog({ deployer: this.deployer, services });
-    const { convention } = requests;
+    this.catalog = new Catalog(states, services);
     const control = new InstanceControl({
       services,
-      ...(convention === undefined ? {} : { convention }),
+      router: requests.router,
       tryStart: start,
-      drainTimeout,
+      drainTimeoutMs: drainTimeout,
     });
     const logs = new ServiceLogs(containers.launcher.outputs);
     const tokens = new Tokens(store, dataDir.token);
@@ -128,7 +132,7 @@ export class ControlPlane {
       metrics: this.metrics,
       ready: async () => await containers.answers() && !requests.activator.draining,
       urlOf: parts.urlOf,
-      serves: async (name) => adminHostnames(config).includes(name) || await requests.serves(name),
+      serves: (name) => requests.hosts.serves(name),
       hostnames: [...adminHostnames(config), config.admin.hostname],
     });
   }
@@ -136,12 +140,12 @@ export class ControlPlane {
   /** Publishes what is declared. @throws {StoreUnavailable} */
   load(): void {
     this.deployer.load();
-    this.#stopForgetting = this.#parts.clock.every(DAY_MS, () => this.deployer.forgetOld());
+    this.#stopTidying = this.#parts.clock.every(TIDY_INTERVAL_MS, () => this.deployer.tidy());
   }
 
   /** Takes no more changes, ends what is told to clients without end, and calls off the deploys that are on their way. */
   async close(): Promise<void> {
-    this.#stopForgetting?.();
+    this.#stopTidying?.();
     this.#stopping.abort();
     await this.deployer.close(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 }));
   }

@@ -1,7 +1,5 @@
 import type { Config } from "../base/config.ts";
-import { parseHostname } from "../model/hostname.ts";
 import type { Revision } from "../model/revision.ts";
-import { ClessError } from "../base/errors.ts";
 import { Activator } from "../routing/activator.ts";
 import type { Clock } from "../base/clock.ts";
 import { Convention, type ImageIndex } from "../routing/convention.ts";
@@ -19,7 +17,7 @@ import { Proxy, type ProxyOptions } from "../proxy/proxy.ts";
 import { isWell, probe, untilReady } from "../pool/readiness.ts";
 import { Reconciler } from "../fleet/reconciler.ts";
 import { RetiringPools } from "../fleet/retiring_pools.ts";
-import { Router } from "../routing/router.ts";
+import { Hosts, Router } from "../routing/router.ts";
 import { ServiceMap } from "../routing/service_map.ts";
 import { Starter, type StarterParts } from "../pool/starter.ts";
 import { UnansweredRequests } from "../proxy/request_context.ts";
@@ -36,8 +34,8 @@ export interface RequestPathParts
   readonly images: ImageIndex;
   /** Whether the engine's events are being received. */
   readonly listening: () => boolean;
-  /** Whether somebody has declared a service of that name: then the convention has no say. */
-  readonly isDeclared: (name: string) => boolean;
+  /** The names of the declared services. */
+  readonly declared: { has(name: string): boolean };
   /** Is told of every pool, before a request comes to it. */
   readonly made: (pool: InstancePool) => void;
   /** Is told of each new state of an instance, the first included. */
@@ -48,12 +46,14 @@ export interface RequestPathParts
 
 /** All that a request meets on its way, and what looks after the instances that it comes to. */
 export class RequestPath {
-  readonly services = new ServiceMap();
+  readonly services: ServiceMap;
   readonly fleet = new Fleet();
   readonly starter: Starter;
   readonly reconciler: Reconciler;
   /** Missing where only declared services are served. */
   readonly convention: Convention | undefined;
+  readonly router: Router;
+  readonly hosts: Hosts;
   readonly activator: Activator;
   /** The proxy's servers, in the order of `--listen`. */
   readonly servers: readonly Server[];
@@ -62,15 +62,16 @@ export class RequestPath {
   /** The pools that no request goes to any more. */
   readonly retiring: RetiringPools;
   readonly #parts: RequestPathParts;
-  readonly #router: Router;
   readonly #unanswered: UnansweredRequests;
   readonly #forwarder: Forwarder;
   readonly #proxy: Proxy;
 
   constructor(parts: RequestPathParts) {
-    const { admin, clock, config, images, isDeclared, launcher, listening, metrics, started, stays } = this.#parts =
+    const { admin, clock, config, images, declared, launcher, listening, metrics, started, stays } = this.#parts =
       parts;
-    const { fleet, services } = this;
+    const { fleet } = this;
+    this.retiring = new RetiringPools((pool) => pool.retire(config.drainTimeout));
+    const services = this.services = new ServiceMap(this.retiring);
     this.#forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
     this.#unanswered = new UnansweredRequests(clock);
     this.starter = new Starter({
@@ -87,17 +88,16 @@ export class RequestPath {
     const memory = new MemoryBudget({ launcher, fleet, clock, budget: config.memoryBudget });
     this.reconciler = new Reconciler({ launcher, fleet, kept: () => services.kept(), clock, listening, memory, stays });
     const { startTimeout, requestTimeout, pauseAfter, stopAfter } = config;
-    this.retiring = new RetiringPools((pool) => pool.retire(config.drainTimeout));
     this.convention = !config.convention ? undefined : new Convention({
       images,
       services,
-      isDeclared,
+      declared,
+      pools: this,
       limits: { startTimeout, requestTimeout, pauseAfter, stopAfter },
-      newPool: (revision) => this.newPool(revision),
-      retire: (pool) => this.retiring.retire(pool),
     });
-    this.#router = new Router(services, this.convention);
-    this.activator = new Activator(this.#router, config.maxPending);
+    this.router = new Router(services, this.convention);
+    this.hosts = new Hosts(config, services, this.router);
+    this.activator = new Activator(this.router, config.maxPending);
     const proxy = this.#proxy = new Proxy({
       activator: this.activator,
       unanswered: this.#unanswered,
@@ -110,22 +110,6 @@ export class RequestPath {
       ...(metrics === undefined ? {} : { metrics }),
     });
     this.servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, this.reserve));
-  }
-
-  /**
-   * Whether a hostname leads to a service, and is this cless's to answer for: where a domain was named, those below
-   * others are not, unless they are declared. Requests for them are answered all the same.
-   */
-  async serves(name: string): Promise<boolean> {
-    const { domain, domainGiven } = this.#parts.config;
-    const hostname = parseHostname(name);
-    if (hostname === undefined) return false;
-    const isOwn = !domainGiven || hostname.name.endsWith(`.${domain}`) || this.services.hasDomain(hostname.name);
-    if (!isOwn) return false;
-    return await this.#router.resolve(hostname).then(() => true, (error) => {
-      if (error instanceof ClessError && error.code === "unknown_host") return false;
-      throw error;
-    });
   }
 
   /** Makes the pool of a revision. */

@@ -4,9 +4,6 @@ import { CRASH_LOOP, type Failure } from "../pool/crash_loop.ts";
 import type { Instance } from "../pool/instance.ts";
 import { linesOf } from "./deploy_error.ts";
 
-/** Tells whoever wants to know what has happened. It never throws, and `data` never has the value of a variable. */
-export type Emit = (type: EventType, service: string, data: Readonly<Record<string, unknown>>) => void;
-
 const RING_SIZE = 1000;
 const MOST_PENDING = 256;
 const TICK_MS = 1000;

@@ -1,79 +1,44 @@
+import { RevisionFailed } from "../control/deploy_error.ts";
+import type { EventLog } from "../control/events.ts";
+import { checkTagLength, InvalidError } from "../control/schema/invalid.ts";
+import type { ServiceStates } from "../control/service_states.ts";
+import { DomainTakenError } from "../control/store.ts";
 import type { TemplateInput } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
+import type { InstancePool } from "../pool/instance_pool.ts";
 import type { DeployWish } from "./deploy_plan.ts";
-import type { ServiceStates } from "../control/service_states.ts";
-import { checkTagLength, InvalidError } from "../control/schema/invalid.ts";
-import { DomainTakenError } from "../control/store.ts";
 
 /** What this machine and its settings allow. */
 export interface DeployRules {
-  /** Why a variable cannot be given to a container, without its value; `undefined` where it can. */
+  /** Why a container cannot get a variable, in words without the value; `undefined` if it can. */
   readonly checkEnv: (name: string, value: string) => string | undefined;
-  /** Why a folder of the host cannot be a volume; `undefined` where it can. {@linkcode HostPaths} tells. */
-  readonly checkHostPath: (path: string) => Promise<string | undefined>;
-  /** Hostnames that lead to no service, whatever anybody declares; in small letters. */
+  /** {@linkcode HostPaths} or the like. */
+  readonly hostPaths: { problem(path: string): Promise<string | undefined> };
+  /** Hostnames that never lead to a service; lower case. */
   readonly reservedHostnames: readonly string[];
-  /** Below these, each service has an address of its own, `NAME.DOMAIN`; in small letters. */
+  /** The domains below which each service has the address `NAME.DOMAIN`; lower case. */
   readonly baseDomains: readonly string[];
 }
 
-/** Checks what is wrong with a deploy whatever its image is: all of it before anything is pulled or tried. */
-export class DeployChecks {
-  readonly #rules: DeployRules;
-  readonly #services: Pick<ServiceStates, "has" | "ownerOf">;
-
-  /** @param services The services as they are. */
-  constructor(rules: DeployRules, services: Pick<ServiceStates, "has" | "ownerOf">) {
-    this.#rules = rules;
-    this.#services = services;
+/** Checks what can be wrong with a deploy whatever its image is, before anything is pulled. @throws {InvalidError} */
+export async function checkDeploy(
+  rules: DeployRules,
+  name: string,
+  { template, service, tag, targets }: DeployWish & { readonly template: TemplateInput },
+): Promise<void> {
+  for (const [variable, value] of Object.entries(template.env ?? {})) {
+    const problem = rules.checkEnv(variable, value);
+    if (problem !== undefined) throw new InvalidError(["env", variable], problem);
   }
-
-  /** Checks what is asked for by itself. @throws {InvalidError} */
-  async check(
-    name: string,
-    { template, service, tag, targets }: DeployWish & { readonly template: TemplateInput },
-  ): Promise<void> {
-    for (const [variable, value] of Object.entries(template.env ?? {})) {
-      const problem = this.#rules.checkEnv(variable, value);
-      if (problem !== undefined) throw new InvalidError(["env", variable], problem);
-    }
-    service.domains?.forEach((domain, at) => {
-      if (!this.#rules.reservedHostnames.includes(domain)) return;
-      throw new InvalidError(["domains", at], `${domain} leads to cless itself; take another one`);
-    });
-    if (tag !== undefined) checkTagLength(name, tag, ["tag"]);
-    if (targets !== undefined) checkTags(name, targets);
-    for (const [at, { source }] of (template.volumes ?? []).entries()) {
-      const problem = source.startsWith("/") ? await this.#rules.checkHostPath(source) : undefined;
-      if (problem !== undefined) throw new InvalidError(["volumes", at, "source"], problem);
-    }
-  }
-
-  /**
-   * Checks that nothing that is to lead to a service leads to another one now: none of its domains, and, for a service
-   * that is new, none of its own addresses.
-   *
-   * @throws {DomainTakenError} For the first that does.
-   */
-  checkDomains(name: string, domains: readonly string[] = []): void {
-    const isNew = !this.#services.has(name);
-    const wanted = [...domains, ...isNew ? this.#rules.baseDomains.map((base) => `${name}.${base}`) : []];
-    for (const hostname of domains) {
-      const owner = this.#serviceAt(hostname);
-      if (owner !== undefined && owner !== name) throw new DomainTakenError(hostname, owner);
-    }
-    for (const hostname of wanted) {
-      const owner = this.#services.ownerOf(hostname);
-      if (owner !== undefined && owner !== name) throw new DomainTakenError(hostname, owner);
-    }
-  }
-
-  /** The service that is there and has a hostname as its own address, or as that of a tag. */
-  #serviceAt(hostname: string): string | undefined {
-    const base = this.#rules.baseDomains.find((base) => hostname.endsWith(`.${base}`));
-    const label = base === undefined ? "" : hostname.slice(0, -base.length - 1);
-    const name = label.replace(/^[^.]*--/, "");
-    return this.#services.has(name) ? name : undefined;
+  service.domains?.forEach((domain, at) => {
+    if (!rules.reservedHostnames.includes(domain)) return;
+    throw new InvalidError(["domains", at], `${domain} leads to cless itself; take another one`);
+  });
+  if (tag !== undefined) checkTagLength(name, tag, ["tag"]);
+  if (targets !== undefined) checkTags(name, targets);
+  for (const [at, { source }] of (template.volumes ?? []).entries()) {
+    const problem = source.startsWith("/") ? await rules.hostPaths.problem(source) : undefined;
+    if (problem !== undefined) throw new InvalidError(["volumes", at, "source"], problem);
   }
 }
 
@@ -82,4 +47,63 @@ export function checkTags(name: string, targets: Traffic): void {
   targets.forEach(({ tag }, at) => {
     if (tag !== undefined) checkTagLength(name, tag, ["traffic", at, "tag"]);
   });
+}
+
+/**
+ * Checks that no address of a service leads to another one: neither its domains nor, for a new service, its own names.
+ *
+ * @throws {DomainTakenError} For the first that does.
+ */
+export function checkDomains(
+  { baseDomains }: DeployRules,
+  states: Pick<ServiceStates, "has" | "ownerOf">,
+  name: string,
+  domains: readonly string[] = [],
+): void {
+  for (const hostname of domains) {
+    const base = baseDomains.find((base) => hostname.endsWith(`.${base}`));
+    const label = base === undefined ? "" : hostname.slice(0, -base.length - 1);
+    const owner = label.replace(/^[^.]*--/, ""); // of `TAG--NAME` too
+    if (owner !== name && states.has(owner)) throw new DomainTakenError(hostname, owner);
+  }
+  const own = states.has(name) ? [] : baseDomains.map((base) => `${name}.${base}`);
+  for (const hostname of [...domains, ...own]) {
+    const owner = states.ownerOf(hostname);
+    if (owner !== undefined && owner !== name) throw new DomainTakenError(hostname, owner);
+  }
+}
+
+/** What {@linkcode tryRevision} works with. */
+export interface TrialOptions {
+  readonly events: Pick<EventLog, "emit">;
+  /** Wall-clock time, ms since 1970. */
+  readonly now: () => number;
+  /** Starts one instance of a pool. Rejects with why it did not become ready, or with the signal's reason. */
+  readonly tryStart: (pool: InstancePool, signal: AbortSignal) => Promise<void>;
+}
+
+/**
+ * Starts an instance of a new revision, before any request goes there, to see whether it works.
+ *
+ * @throws {RevisionFailed} If the instance does not become ready.
+ * @throws The signal's reason, if it is aborted first.
+ */
+export async function tryRevision(
+  { events, now, tryStart }: TrialOptions,
+  pool: InstancePool,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, service } = pool.revision;
+  const began = now();
+  events.emit("revision.starting", service, { revision: name });
+  try {
+    await tryStart(pool, signal);
+    signal.throwIfAborted();
+  } catch (error) {
+    const failed = new RevisionFailed(name, signal.aborted ? signal.reason : error);
+    events.emit("revision.failed", service, { revision: name, reason: failed.reason, output: failed.output });
+    signal.throwIfAborted();
+    throw failed;
+  }
+  events.emit("revision.ready", service, { revision: name, ms: now() - began });
 }

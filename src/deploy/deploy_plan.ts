@@ -2,13 +2,11 @@ import { type RevisionTemplate, templateText } from "../model/template.ts";
 import { EVERYBODY_WAKES } from "../model/waking.ts";
 import type { DeployPreview, RevisionRecord, ServiceChange, ServiceFields, ServiceRecord } from "../control/records.ts";
 import { historyOf, namesOf, prunable, revisionName, type ServiceState } from "../control/service_states.ts";
+import type { Content } from "./content.ts";
 import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./traffic_change.ts";
 
 /** How many revisions without traffic or tag are kept where nobody has said otherwise. */
 const REVISION_HISTORY = 20;
-
-/** What a revision consists of. */
-export type Content = Pick<RevisionRecord, "template" | "imageId" | "imageDigest" | "pulled" | "secretVersions">;
 
 /** What is asked for beside the content. */
 export interface DeployWish extends TrafficRequest {

@@ -3,18 +3,18 @@ interface Call {
   readonly done: Promise<unknown>;
 }
 
-/** The deploys that are on their way: those of one service one after the other, and all of them may be called off. */
+/** The deploys on their way. Those of one service run one after the other; all of them can be called off. */
 export class DeployQueue {
   readonly #queue = new QueueByName();
   readonly #calls = new Map<string, Set<Call>>();
-  /** Why none is taken any more. */
+  /** Set once no more deploys are accepted. */
   #closed: Error | undefined;
 
   /**
-   * Does one once all that came before it under the name have ended.
+   * Runs a deploy after the earlier ones of the same service.
    *
-   * @param signal Calls this one off.
-   * @param work Gets a signal that is aborted when the deploy is called off, by whomever.
+   * @param signal Calls off this deploy.
+   * @param work Gets a signal that is aborted when the deploy is called off, for whatever reason.
    */
   async run<T>(name: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw this.#closed;
@@ -35,13 +35,13 @@ export class DeployQueue {
     }
   }
 
-  /** Takes no more, calls off those that are on their way, and resolves when they have ended. */
+  /** Accepts no more deploys, calls off those on their way, and resolves when they have ended. */
   async close(reason: Error): Promise<void> {
     this.#closed = reason;
     await Promise.all([...this.#calls.keys()].map((name) => this.callOff(name, reason)));
   }
 
-  /** Calls off all deploys of a service that have been asked for until now, and resolves when they have ended. */
+  /** Calls off the present deploys of a service, and resolves when they have ended. */
   async callOff(name: string, reason: Error): Promise<void> {
     const calls = [...this.#calls.get(name) ?? []];
     for (const { abort } of calls) abort.abort(reason);
@@ -49,11 +49,11 @@ export class DeployQueue {
   }
 }
 
-/** Does one thing at a time under each name, in the order in which it was asked; names do not wait for each other. */
+/** Runs one piece of work at a time for each name, first in first out. Names do not wait for each other. */
 export class QueueByName {
   readonly #tails = new Map<string, Promise<void>>();
 
-  /** Does something once all that was asked before under the name has ended, well or not. */
+  /** Runs work after the earlier work of that name has ended, whatever its outcome. */
   run<T>(name: string, work: () => Promise<T> | T): Promise<T> {
     const done = (this.#tails.get(name) ?? Promise.resolve()).then(work);
     const tail = done.then(() => {}, () => {}).then(() => {

@@ -1,153 +1,183 @@
-import type { Traffic } from "../model/traffic.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { ImageResolver } from "./content_finder.ts";
-import { checkTags, type DeployRules } from "./deploy_checks.ts";
 import { Conflict, NotFound } from "../control/deploy_error.ts";
-import type { DeployPreview, ServiceRecord } from "../control/records.ts";
-import { DeployQueue } from "./deploy_queue.ts";
-import {
-  type ChangeOptions,
-  type Deployed,
-  type DeployInput,
-  type DeployOptions,
-  Deploys,
-  isBeingDeleted,
-  type PlanOptions,
-  wasDeleted,
-} from "./deploys.ts";
-import { Ledger } from "./ledger.ts";
-import type { Publisher } from "./publisher.ts";
-import { type ImageRemover, PulledImages } from "./pulled_images.ts";
+import type { DeployPreview, RevisionRecord, ServiceRecord } from "../control/records.ts";
 import type { RevisionSecrets } from "../control/runtime_revision.ts";
-import { historyOf, inTraffic, namesOf, type ServiceState } from "../control/service_states.ts";
+import {
+  historyOf,
+  inTraffic,
+  lastNumbers,
+  namesOf,
+  type ServiceState,
+  type ServiceStates,
+} from "../control/service_states.ts";
 import type { Store } from "../control/store.ts";
+import { canonicalTemplate, isUndemanding, type TemplateInput } from "../model/template.ts";
+import type { Traffic } from "../model/traffic.ts";
+import { type Content, findContent, foreseeContent, type ImageResolver } from "./content.ts";
+import {
+  checkDeploy,
+  checkDomains,
+  checkTags,
+  type DeployRules,
+  type TrialOptions,
+  tryRevision,
+} from "./deploy_checks.ts";
+import { type DeployPlan, type DeployWish, planDeploy, previewOf } from "./deploy_plan.ts";
+import { DeployQueue } from "./deploy_queue.ts";
+import { checkGeneration, Ledger } from "./ledger.ts";
+import type { Publisher } from "./publisher.ts";
+import { type Containers, type ImageRemover, PulledImages } from "./pulled_images.ts";
 import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./traffic_change.ts";
-import { Trial, type TrialParts } from "./trial.ts";
-import type { RevisionLauncher } from "./revision_launcher.ts";
-import { VolumeHandover } from "./volumes.ts";
+import { type HandoverOptions, VolumeHandover } from "./volumes.ts";
 
 const log = logger("deployer");
 const NEVER = new AbortController().signal;
-/** How long history is kept, ms. */
+/** How long history is kept. */
 const HISTORY_MS = 90 * 24 * 3_600_000;
+/** How many entries of history are searched for the numbers that an earlier service of the same name used. */
+const HISTORY_ENTRIES = 100;
+/** For how many services the number of a failed trial is remembered. */
+const MOST_TRIED = 1000;
 
 /** What a {@linkcode Deployer} works with. */
-export interface DeployerParts extends TrialParts {
+export interface DeployerOptions extends TrialOptions {
   readonly store: Store;
+  readonly states: ServiceStates;
   readonly publisher: Publisher;
   readonly images: ImageResolver & ImageRemover;
   readonly secrets: Pick<RevisionSecrets, "currentVersions">;
-  readonly launcher: Pick<RevisionLauncher, "untilGone">;
+  readonly launcher: Containers;
   readonly rules: DeployRules;
-  /** How long what is in flight may take until an instance is stopped all the same, ms. */
-  readonly drainTimeout: number;
+  /** After this long an instance stops although requests are in flight. */
+  readonly drainTimeoutMs: number;
+}
+
+/** What is deployed; {@linkcode ParsedService} is such. */
+export interface DeployInput extends DeployWish {
+  readonly template: TemplateInput;
+}
+
+/** Options of every change. */
+export interface ChangeOptions {
+  /** The name of the token of whoever asks for it. */
+  readonly by: string;
+  /** The generation that the service must have. */
+  readonly ifMatch?: number;
+}
+
+/** Options of {@linkcode Deployer.plan}. */
+export interface PlanOptions extends ChangeOptions {
+  /** The file that declares the service. */
+  readonly declaredBy?: string;
+}
+
+/** Options of {@linkcode Deployer.deploy}. */
+export interface DeployOptions extends PlanOptions {
+  /** Whether a new revision must become ready first. If not, its first request finds out whether it works. */
+  readonly wait: boolean;
+  /** Calls off the deploy: it rejects with the signal's reason, and nothing has changed. */
+  readonly signal?: AbortSignal;
+}
+
+/** The outcome of a deploy. */
+export interface Deployed {
+  readonly service: ServiceRecord;
+  /** The latest revision. */
+  readonly revision: RevisionRecord;
+  /** Whether the revision is new. */
+  readonly created: boolean;
+  /** Whether the service is new. */
+  readonly isNew: boolean;
+}
+
+/** A deploy on its way. */
+interface Deploy {
+  readonly name: string;
+  readonly input: DeployInput;
+  readonly options: PlanOptions;
+  /** The service when the deploy began. */
+  readonly begun: ServiceRecord | undefined;
+  readonly content: Content;
+  /** The number of a new revision. */
+  readonly number: number;
 }
 
 /**
- * Changes services. Deploys of one service wait for each other; all other changes wait for no pull and no start. A change
- * goes this way: Deployer → {@linkcode Deploys}, which plan it and try what is new → {@linkcode Ledger}, which has it
- * stored, and then published → {@linkcode Publisher}, which has requests see it.
+ * Changes services. A deploy finds the content, makes a plan, tries the new revision, and commits the plan as it is by then:
+ * the {@linkcode Ledger} stores it, and the {@linkcode Publisher} directs requests to it. Deploys of one service wait for
+ * each other; no other change waits for a pull or a start.
  */
 export class Deployer {
-  readonly #parts: DeployerParts;
-  readonly #pulled: PulledImages;
+  readonly #options: DeployerOptions;
+  readonly #states: ServiceStates;
+  readonly #volumes: VolumeHandover;
   readonly #ledger: Ledger;
-  readonly #deploys: Deploys;
-  readonly #onTheWay = new DeployQueue();
+  readonly #pulled: PulledImages;
+  readonly #queue = new DeployQueue();
+  /** The highest number of a revision that was tried and not committed, by service; the newest entry last. */
+  readonly #tried = new Map<string, number>();
 
-  constructor(parts: DeployerParts) {
-    this.#parts = parts;
-    const trial = new Trial(parts);
-    const volumes = new VolumeHandover({ ...parts, trial }, () => this.#ledger.states.demanding());
-    const pulled = this.#pulled = new PulledImages({ ...parts, kept: () => this.#ledger.states.images });
-    const ledger = this.#ledger = new Ledger({ ...parts, pulled, volumes });
-    this.#deploys = new Deploys({ ...parts, ledger, trial, pulled });
+  constructor(options: DeployerOptions) {
+    this.#options = options;
+    this.#states = options.states;
+    this.#volumes = new VolumeHandover(options);
+    this.#ledger = new Ledger(options, this.#volumes);
+    this.#pulled = new PulledImages(options.images, options.states, options.launcher);
   }
 
-  /** Publishes everything that is in the store; a service that cannot be published is logged, and can be deployed anew. */
+  /** Publishes all stored services. One that cannot be published is logged; deploying it again mends it. */
   load(): void {
     this.#ledger.load();
-    this.forgetOld();
+    this.tidy();
   }
 
-  /** Forgets what is too old; to be called once a day. What does not work today is for tomorrow. */
-  forgetOld(): void {
-    const { now, store } = this.#parts;
-    this.#pulled.retry();
+  /** Removes old history and unused images that cless pulled. To be called now and then; failures are only logged. */
+  tidy(): void {
+    const { now, store } = this.#options;
+    this.#pulled.sweep(true);
     try {
       store.forgetHistory(now() - HISTORY_MS);
     } catch (error) {
-      log.warning("cannot forget old history", { reason: messageOf(error) });
+      log.warning("cannot remove old history", { reason: messageOf(error) });
     }
   }
 
-  /** Takes no more deploys, calls off those that are on their way, and resolves when they have ended. */
+  /** Accepts no more deploys, calls off those on their way, and resolves when they have ended. */
   close(reason: Error): Promise<void> {
-    return this.#onTheWay.close(reason);
-  }
-
-  /** A service with its revisions. @throws {StoreUnavailable} */
-  get(name: string): ServiceState | undefined {
-    return this.#ledger.states.get(name);
-  }
-
-  /** Whether there is a service of that name. */
-  has(name: string): boolean {
-    return this.#ledger.states.has(name);
-  }
-
-  /** A service without its revisions. @throws {StoreUnavailable} */
-  service(name: string): ServiceRecord | undefined {
-    return this.#ledger.states.service(name);
-  }
-
-  /** How many services there are. */
-  get size(): number {
-    return this.#ledger.states.size;
-  }
-
-  /** Every service, by name. @throws {StoreUnavailable} */
-  list(): ServiceRecord[] {
-    return [...this.after("")];
-  }
-
-  /** Those with a revision that has volumes or secrets, or keeps instances up. @throws {StoreUnavailable} */
-  demanding(): ServiceState[] {
-    return this.#ledger.states.demanding();
-  }
-
-  /** The services whose names come after one, by name; to be read at once. @throws {StoreUnavailable} */
-  after(name: string): Iterable<ServiceRecord> {
-    return this.#ledger.states.after(name);
+    return this.#queue.close(reason);
   }
 
   /**
-   * Has a service be as it is asked for, as a new revision where the latest is another. Where it rejects, nothing has
+   * Makes a service what is asked for, with a new revision if that differs from the latest. If it rejects, nothing has
    * changed.
    *
-   * @throws {InvalidError} When this machine or its settings do not allow what is asked for.
-   * @throws {StaleError} When it has another generation than `ifMatch`, at the beginning or at the end.
-   * @throws {UnknownSecretError} When the template names a secret that is not there.
-   * @throws {TrafficError} When the traffic cannot be as it is asked for.
-   * @throws {ImageUnavailable} When there is no such image.
-   * @throws {RevisionFailed} When the new revision does not become ready.
-   * @throws {DomainTakenError} When a domain belongs to another service.
-   * @throws {Conflict} When the service is deleted meanwhile.
+   * @throws {InvalidError} If this machine or its settings do not allow what is asked for.
+   * @throws {StaleError} If the service is not at the generation `ifMatch`, at the beginning or at the end.
+   * @throws {UnknownSecretError} If the template names a secret that does not exist.
+   * @throws {TrafficError} If the traffic cannot be as it is asked for.
+   * @throws {ImageUnavailable} If there is no such image.
+   * @throws {RevisionFailed} If the new revision does not become ready.
+   * @throws {DomainTakenError} If a domain belongs to another service.
+   * @throws {Conflict} If the service is deleted meanwhile, or another revision has a volume.
    */
   deploy(name: string, input: DeployInput, options: DeployOptions): Promise<Deployed> {
-    return this.#onTheWay.run(name, options.signal, (signal) => this.#deploys.run(name, input, options, signal));
+    return this.#queue.run(name, options.signal, (signal) => this.#deploy(name, input, options, signal));
   }
 
-  /** What a deploy would come to; changes and pulls nothing. @throws As {@linkcode deploy} does. */
-  plan(name: string, input: DeployInput, options: PlanOptions): Promise<DeployPreview> {
-    return this.#deploys.plan(name, input, options);
+  /** What a deploy would change. Changes and pulls nothing. @throws As {@linkcode deploy} does. */
+  async plan(name: string, input: DeployInput, options: PlanOptions): Promise<DeployPreview> {
+    const begun = await this.#begin(name, input, options);
+    const { content, pull } = await foreseeContent(this.#options, canonicalTemplate(input.template));
+    const plan = this.#plan({ name, input, options, begun, content, number: this.#nextNumber(name) });
+    return previewOf(begun, plan, pull);
   }
 
   /**
-   * Shares out the traffic anew.
+   * Replaces the traffic split.
    *
-   * @throws {TrafficError} When the targets are wrong; {@linkcode StaleError} and {@linkcode NotFound} as they say.
+   * @throws {TrafficError} If the targets are wrong.
+   * @throws {StaleError} @throws {NotFound}
    */
   setTraffic(name: string, targets: Traffic, options: ChangeOptions): Promise<ServiceRecord> {
     return this.#change(name, "traffic", options, ({ service, revisions }) => {
@@ -158,9 +188,10 @@ export class Deployer {
   }
 
   /**
-   * Goes back to the split before the last change; twice, and all is as it was. Tags stay where they are.
+   * Goes back to the split before the last change. A second rollback undoes the first. Tags stay where they are.
    *
-   * @throws {Conflict} When there is none; {@linkcode StaleError} and {@linkcode NotFound} as they say.
+   * @throws {Conflict} If there is no earlier split.
+   * @throws {StaleError} @throws {NotFound}
    */
   rollback(name: string, options: ChangeOptions): Promise<ServiceRecord> {
     return this.#change(name, "rollback", options, ({ service }) => {
@@ -171,33 +202,33 @@ export class Deployer {
   }
 
   /**
-   * Removes a service, with its revisions, and resolves when its containers are gone. Deploys of it that are on their
-   * way are called off.
+   * Removes a service with its revisions and calls off its deploys; resolves when its containers are gone.
    *
    * @throws {NotFound} @throws {StaleError}
    */
   async delete(name: string, { by, ifMatch }: ChangeOptions): Promise<void> {
-    if (this.#ledger.isHandingOver(name)) {
-      // Else it would have to wait for the start of what nobody wants any more.
-      this.#ledger.expect(name, ifMatch);
-      this.#onTheWay.callOff(name, isBeingDeleted(name));
+    const { launcher, now, publisher } = this.#options;
+    if (this.#volumes.isUnderWay(name)) {
+      // A handover can take as long as a start, whose outcome does not matter any more.
+      this.#ledger.mustGet(name, ifMatch);
+      this.#queue.callOff(name, new Conflict(`the deploy was called off, since somebody deletes the service ${name}`));
     }
-    const ending = await this.#ledger.alone(name, () => {
-      const state = this.#ledger.expect(name, ifMatch);
+    const ending = await this.#ledger.exclusively(name, () => {
+      const state = this.#ledger.mustGet(name, ifMatch);
       const before = historyOf(state.service);
-      const history = { at: this.#parts.now(), service: name, action: "delete", by, before, after: undefined };
-      const { gone } = this.#ledger.remove(state, history);
-      return [gone, this.#onTheWay.callOff(name, wasDeleted(name))];
+      this.#ledger.remove(state, { at: now(), service: name, action: "delete", by, before, after: undefined });
+      return [launcher.untilGone(({ service }) => service === name), this.#queue.callOff(name, wasDeleted(name))];
     });
     await Promise.all(ending);
-    await this.#parts.publisher.gone(name); // also what was on trial
+    await publisher.gone(name); // including pools on trial
+    this.#pulled.sweep();
   }
 
   /**
    * Removes a revision.
    *
-   * @throws {Conflict} When it has traffic or a tag, or is the latest; {@linkcode StaleError} and {@linkcode NotFound} as
-   * they say.
+   * @throws {Conflict} If it is the latest, or has traffic or a tag.
+   * @throws {StaleError} @throws {NotFound}
    */
   async deleteRevision(name: string, revision: string, options: ChangeOptions): Promise<void> {
     await this.#change(name, "delete-revision", options, ({ service, revisions }) => {
@@ -207,9 +238,74 @@ export class Deployer {
       const isPrevious = service.previousTraffic.some((target) => target.revision === revision);
       return isPrevious ? { previousTraffic: [] } : {};
     }, [revision]);
+    this.#pulled.sweep();
   }
 
-  /** Changes what is no revision. */
+  async #deploy(name: string, input: DeployInput, options: DeployOptions, signal: AbortSignal): Promise<Deployed> {
+    const { publisher } = this.#options;
+    const { wait } = options;
+    const begun = await this.#begin(name, input, options);
+    const sources = { ...this.#options, pulled: this.#pulled };
+    const { content, hold } = await findContent(sources, name, canonicalTemplate(input.template), signal);
+    using _hold = hold;
+    const deploy = { name, input, options, begun, content, number: this.#nextNumber(name) };
+    const { revision, change } = this.#plan(deploy);
+    const start = wait ? "instead" : "never";
+    if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
+    this.#noteTried(deploy);
+    // Its pool is made when a request needs it: most of many services sleep.
+    if (!wait && isUndemanding(revision.template)) return await this.#commit(deploy, { made: [], start, signal });
+    using onFailure = new DisposableStack();
+    const pool = onFailure.adopt(await publisher.newPool(revision), (pool) => publisher.discard(pool));
+    const hasVolumes = revision.template.volumes.length > 0;
+    if (wait && !hasVolumes) await tryRevision(this.#options, pool, signal);
+    // With volumes it can be tried only after the revision that has them has stopped, while requests are held.
+    const deployed = await this.#commit(deploy, { made: [pool], start: wait && hasVolumes ? "always" : start, signal });
+    onFailure.move();
+    return deployed;
+  }
+
+  /** Checks everything that can be checked before the content is found. */
+  async #begin(name: string, input: DeployInput, { ifMatch }: PlanOptions): Promise<ServiceRecord | undefined> {
+    const { rules } = this.#options;
+    const begun = this.#states.service(name);
+    checkGeneration(name, begun, ifMatch);
+    await checkDeploy(rules, name, input);
+    checkDomains(rules, this.#states, name, input.service.domains);
+    return begun;
+  }
+
+  /** What a deploy changes as things are now. Planned again, a new revision has the same name. */
+  #plan({ name, input, options, begun, content, number }: Deploy): DeployPlan {
+    const { now, rules } = this.#options;
+    const state = this.#states.get(name);
+    if (begun !== undefined && state === undefined) throw wasDeleted(name);
+    checkGeneration(name, state?.service, options.ifMatch);
+    checkDomains(rules, this.#states, name, input.service.domains);
+    const { by, declaredBy } = options;
+    const context = { name, state, last: this.#lastOf(name), number, at: now(), by };
+    const plan = planDeploy({ ...context, ...(declaredBy === undefined ? {} : { declaredBy }) }, content, input);
+    if (plan.change !== undefined) this.#ledger.check(plan.change);
+    return plan;
+  }
+
+  /** Commits what a deploy changes as things are now. */
+  #commit(deploy: Deploy, options: HandoverOptions): Promise<Deployed> {
+    const { name } = deploy;
+    return this.#ledger.exclusively(name, async () => {
+      options.signal.throwIfAborted();
+      const { revision, change } = this.#plan(deploy);
+      if (change === undefined) {
+        return { service: this.#states.service(name)!, revision, created: false, isNew: false };
+      }
+      const service = await this.#ledger.commit(change, options);
+      const created = change.addRevision !== undefined;
+      if (created) this.#tried.delete(name); // the service has the number now
+      return { service, revision, created, isNew: change.expectedGeneration === undefined };
+    });
+  }
+
+  /** Commits a change that adds no revision. */
   #change(
     name: string,
     action: string,
@@ -217,17 +313,36 @@ export class Deployer {
     change: (state: ServiceState) => Partial<Pick<ServiceRecord, "traffic" | "previousTraffic">>,
     removeRevisions: readonly string[] = [],
   ): Promise<ServiceRecord> {
-    return this.#ledger.alone(name, async () => {
-      const state = this.#ledger.expect(name, ifMatch);
+    return this.#ledger.exclusively(name, async () => {
+      const state = this.#ledger.mustGet(name, ifMatch);
       const before = state.service;
       const changed = { ...before, ...change(state) };
       if (removeRevisions.length === 0 && sameTraffic(before.traffic, changed.traffic)) return before;
-      const at = this.#parts.now();
+      const at = this.#options.now();
       const service = { ...changed, generation: before.generation + 1, updatedAt: at };
       const after = { ...historyOf(service), ...(removeRevisions.length === 0 ? {} : { removed: removeRevisions }) };
       const history = { at, service: name, action, by, before: historyOf(before), after };
-      const kept = { service, expectedGeneration: before.generation, removeRevisions, history };
-      return await this.#ledger.keep(kept, { made: [], start: "instead", signal: NEVER });
+      const committed = { service, expectedGeneration: before.generation, removeRevisions, history };
+      return await this.#ledger.commit(committed, { made: [], start: "instead", signal: NEVER });
     });
   }
+
+  #lastOf(name: string): { readonly generation: number; readonly lastNumber: number } {
+    return this.#states.service(name) ?? lastNumbers(this.#options.store.history(name, HISTORY_ENTRIES));
+  }
+
+  /** A number that no revision of the service has had, not even one that was only tried: its containers may still be there. */
+  #nextNumber(name: string): number {
+    return Math.max(this.#lastOf(name).lastNumber, this.#tried.get(name) ?? 0) + 1;
+  }
+
+  #noteTried({ name, number }: Deploy): void {
+    this.#tried.delete(name);
+    this.#tried.set(name, number);
+    if (this.#tried.size > MOST_TRIED) this.#tried.delete(this.#tried.keys().next().value!);
+  }
+}
+
+function wasDeleted(name: string): Conflict {
+  return new Conflict(`the service ${name} was deleted while it was being deployed`);
 }

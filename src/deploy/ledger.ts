@@ -1,133 +1,140 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
 import { NotFound } from "../control/deploy_error.ts";
-import type { Emit } from "../control/events.ts";
-import type { Publisher } from "./publisher.ts";
-import type { PulledImages } from "./pulled_images.ts";
-import { QueueByName } from "./deploy_queue.ts";
+import type { EventLog } from "../control/events.ts";
 import { type HistoryEntry, markOf, type ServiceChange, type ServiceRecord } from "../control/records.ts";
-import type { RevisionLauncher } from "./revision_launcher.ts";
-import { type ServiceState, ServiceStates } from "../control/service_states.ts";
+import type { ServiceState, ServiceStates } from "../control/service_states.ts";
 import { StaleError, type Store } from "../control/store.ts";
-import type { HandoverOptions, VolumeHandover } from "./volumes.ts";
 import { resolveTraffic } from "../model/traffic.ts";
+import type { InstancePool } from "../pool/instance_pool.ts";
+import { QueueByName } from "./deploy_queue.ts";
+import type { Publisher } from "./publisher.ts";
 import { sameTraffic } from "./traffic_change.ts";
+import type { HandoverOptions, VolumeHandover } from "./volumes.ts";
 
 const log = logger("ledger");
 
 /** What a {@linkcode Ledger} works with. */
-export interface LedgerParts {
+export interface LedgerOptions {
   readonly store: Store;
+  readonly states: ServiceStates;
   readonly publisher: Publisher;
-  readonly launcher: Pick<RevisionLauncher, "untilGone">;
-  readonly emit: Emit;
-  /** The images that go with the revisions. */
-  readonly pulled: Pick<PulledImages, "leave">;
-  readonly volumes: VolumeHandover;
+  readonly events: Pick<EventLog, "emit">;
 }
 
-/** The services as they are: a change goes to the store, to here, and to what requests see, or to none of them. */
+/** Commits changes of services: each goes to the store, to the {@linkcode ServiceStates} and to the requests, or to none. */
 export class Ledger {
-  readonly #parts: LedgerParts;
-  /** Every service as it is. */
-  readonly states: ServiceStates;
+  readonly #options: LedgerOptions;
+  readonly #volumes: VolumeHandover;
   readonly #queue = new QueueByName();
 
-  constructor(parts: LedgerParts) {
-    this.#parts = parts;
-    this.states = new ServiceStates(parts.store);
+  constructor(options: LedgerOptions, volumes: VolumeHandover) {
+    this.#options = options;
+    this.#volumes = volumes;
   }
 
-  /** Publishes everything that is in the store; a service that cannot be published is logged, and can be deployed anew. */
+  /** Publishes all stored services. One that cannot be published is logged; deploying it again mends it. */
   load(): void {
-    const { publisher, store } = this.#parts;
+    const { publisher, states, store } = this.#options;
     store.load((service, marks) => {
-      this.states.set(service.name, marks, undefined);
-      if (this.states.isDemanding(service.name)) return;
+      states.set(service.name, marks, undefined);
+      if (states.isDemanding(service.name)) return;
       tryPublish(service.name, () => publisher.publishAsleep(service, marks));
     });
-    // Their secrets come from the store too, which has to be done with the rest first.
-    for (const { revisions, service } of this.states.demanding()) {
+    // These read the store, which cannot be used before it has passed on all services.
+    for (const { revisions, service } of states.demanding()) {
       tryPublish(service.name, () => publisher.publish(service, revisions));
     }
   }
 
-  /** A service that must be there, at a certain generation if any. @throws {NotFound} @throws {StaleError} */
-  expect(name: string, ifMatch: number | undefined): ServiceState {
-    const state = this.states.get(name);
+  /** A service that has to exist, at the given generation if any. @throws {NotFound} @throws {StaleError} */
+  mustGet(name: string, ifMatch: number | undefined): ServiceState {
+    const state = this.#options.states.get(name);
     if (state === undefined) throw new NotFound(`there is no service ${name}`);
     checkGeneration(name, state.service, ifMatch);
     return state;
   }
 
-  /** Whether a change of a service is being kept that takes its time, since volumes go from one revision to another. */
-  isHandingOver(name: string): boolean {
-    return this.#parts.volumes.isUnderWay(name);
-  }
-
-  /** Works out a change of a service and keeps it, while nobody else changes the service. */
-  alone<T>(name: string, work: () => Promise<T> | T): Promise<T> {
+  /** Runs work that changes a service while no other such work runs. */
+  exclusively<T>(name: string, work: () => Promise<T> | T): Promise<T> {
     return this.#queue.run(name, work);
   }
 
-  /** Checks what stands in the way of a change. @throws {Conflict} Where two revisions would have one volume. */
+  /** Checks whether volumes allow a change. @throws {Conflict} If two revisions would have one volume. */
   check(change: ServiceChange): void {
-    this.#parts.volumes.check(this.#after(change));
+    this.#volumes.check(this.#after(change));
   }
 
   /**
-   * Keeps a change and publishes it; to be called {@linkcode alone}.
+   * Stores and publishes a change. To be called {@linkcode exclusively}. If it rejects, nothing has changed.
    *
-   * @throws {Conflict} @throws {RevisionFailed} Where volumes go from one revision to another, and that does not work.
+   * @throws {Conflict} @throws {RevisionFailed} If volumes have to be handed over and that does not work.
    * @throws {StaleError} @throws {DomainTakenError} @throws {StoreUnavailable} As {@linkcode Store.change} does.
-   * @throws Where a secret of a revision cannot be read. Whatever is thrown, nothing has changed.
+   * @throws If a secret of a revision cannot be read.
    */
-  keep(change: ServiceChange, options: HandoverOptions): Promise<ServiceRecord> {
-    return this.#parts.volumes.run(this.#after(change), options, (made) => this.#keep(change, made));
+  commit(change: ServiceChange, options: HandoverOptions): Promise<ServiceRecord> {
+    return this.#volumes.run(this.#after(change), options, (made) => this.#commit(change, made));
   }
 
   /**
-   * Removes a service; to be called {@linkcode alone}. The promise resolves when its containers are gone.
+   * Removes a service. To be called {@linkcode exclusively}. Its containers go in the background.
    *
-   * @throws {StaleError} @throws {StoreUnavailable} As {@linkcode Store.delete} does; nothing has changed then.
+   * @throws {StaleError} @throws {StoreUnavailable} As {@linkcode Store.delete} does; then nothing has changed.
    */
-  remove(state: ServiceState, history: HistoryEntry): { readonly gone: Promise<void> } {
-    const { emit, publisher, pulled, store } = this.#parts;
-    const { revisions, service: { generation, name } } = state;
+  remove(state: ServiceState, history: HistoryEntry): void {
+    const { events, publisher, states, store } = this.#options;
+    const { generation, name } = state.service;
     store.delete(name, generation, history);
-    this.states.delete(state);
+    states.delete(state);
     publisher.remove(name);
-    emit("service.deleted", name, {});
-    pulled.leave(revisions);
-    return { gone: this.#gone(name) };
+    events.emit("service.deleted", name, {});
   }
 
-  async #keep(change: ServiceChange, made: readonly InstancePool[]): Promise<ServiceRecord> {
-    const { emit, publisher, pulled, store } = this.#parts;
-    const { service, removeRevisions = [] } = change;
-    const before = this.states.get(service.name);
-    const after = this.#after(change);
-    const publish = await publisher.prepare(service, after.revisions, made);
+  async #commit(change: ServiceChange, made: readonly InstancePool[]): Promise<ServiceRecord> {
+    const { publisher, states, store } = this.#options;
+    const { service } = change;
+    const before = states.get(service.name);
+    const { revisions } = this.#after(change);
+    const publish = await publisher.prepare(service, revisions, made);
     store.change(change);
-    this.states.set(service.name, after.revisions.map(markOf), before);
+    states.set(service.name, revisions.map(markOf), before);
     publish();
-    tellOf(emit, before?.service, change);
-    pulled.leave(before?.revisions.filter(({ name }) => removeRevisions.includes(name)) ?? []);
+    this.#tell(before?.service, change);
     return service;
   }
 
   #after({ service, addRevision, removeRevisions = [] }: ServiceChange): ServiceState {
-    const before = this.states.get(service.name)?.revisions ?? [];
+    const before = this.#options.states.get(service.name)?.revisions ?? [];
     const revisions = [...before, ...addRevision === undefined ? [] : [addRevision]];
     return { service, revisions: revisions.filter(({ name }) => !removeRevisions.includes(name)) };
   }
 
-  /** Resolves when the containers are gone that a service has now. */
-  async #gone(service: string): Promise<void> {
-    const { launcher, publisher } = this.#parts;
-    await Promise.all([launcher.untilGone((revision) => revision.service === service), publisher.gone(service)]);
+  /** Emits the events of a committed change. */
+  #tell(
+    before: ServiceRecord | undefined,
+    { service, addRevision, removeRevisions = [], history }: ServiceChange,
+  ): void {
+    const { events } = this.#options;
+    const { name, latestRevision } = service;
+    if (before === undefined) {
+      events.emit("service.created", name, { revision: latestRevision });
+    } else {
+      const { changed: inTemplate = [] } = (history.after ?? {}) as { readonly changed?: string[] };
+      const changed = [...inTemplate, ...changedFields(before, service)];
+      if (addRevision !== undefined || changed.length > 0) {
+        events.emit("service.changed", name, { revision: latestRevision, changed });
+      }
+    }
+    const traffic = resolveTraffic(service.traffic, latestRevision);
+    const old = before === undefined ? [] : resolveTraffic(before.traffic, before.latestRevision);
+    if (!sameTraffic(old, traffic)) events.emit("traffic.changed", name, { traffic });
+    for (const revision of removeRevisions) events.emit("revision.deleted", name, { revision });
   }
+}
+
+function changedFields(before: ServiceRecord, after: ServiceRecord): string[] {
+  const fields = ["domains", "revisionHistory", "wake", "loading", "declaredBy"] as const;
+  return fields.filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
 }
 
 function tryPublish(service: string, publish: () => void): void {
@@ -138,7 +145,7 @@ function tryPublish(service: string, publish: () => void): void {
   }
 }
 
-/** @throws {StaleError} Where a service is not at the generation that it must have. */
+/** @throws {StaleError} If a service is not at the generation that is asked for. */
 export function checkGeneration(name: string, service: ServiceRecord | undefined, ifMatch: number | undefined): void {
   if (ifMatch === undefined || service?.generation === ifMatch) return;
   throw new StaleError(
@@ -146,36 +153,4 @@ export function checkGeneration(name: string, service: ServiceRecord | undefined
       ? `the service ${name} is not there any more`
       : `the service ${name} was changed in the meantime: it is at ${service.generation}, and not at ${ifMatch}`,
   );
-}
-
-/**
- * Tells of a change that is kept and published.
- *
- * @param before The service until then; `undefined` where there was none.
- */
-function tellOf(emit: Emit, before: ServiceRecord | undefined, change: ServiceChange): void {
-  const { service, addRevision, removeRevisions = [] } = change;
-  const { name, latestRevision } = service;
-  if (before === undefined) {
-    emit("service.created", name, { revision: latestRevision });
-  } else {
-    const changed = [...fieldsOf(change), ...changedFields(before, service)];
-    if (addRevision !== undefined || changed.length > 0) {
-      emit("service.changed", name, { revision: latestRevision, changed });
-    }
-  }
-  const traffic = resolveTraffic(service.traffic, latestRevision);
-  const old = before === undefined ? [] : resolveTraffic(before.traffic, before.latestRevision);
-  if (!sameTraffic(old, traffic)) emit("traffic.changed", name, { traffic });
-  for (const revision of removeRevisions) emit("revision.deleted", name, { revision });
-}
-
-/** The fields of the template that a new revision has otherwise than the one before. */
-function fieldsOf({ history }: ServiceChange): string[] {
-  return (history.after as { readonly changed?: string[] } | undefined)?.changed ?? [];
-}
-
-function changedFields(before: ServiceRecord, after: ServiceRecord): string[] {
-  const fields = ["domains", "revisionHistory", "wake", "loading", "declaredBy"] as const;
-  return fields.filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
 }

@@ -1,106 +1,106 @@
-import type { Revision } from "../model/revision.ts";
 import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
+import type { RevisionEnv } from "../control/runtime_revision.ts";
+import type { Revision } from "../model/revision.ts";
 import type { Container, Launch, Launcher } from "../pool/launcher.ts";
 import { type HostPaths, sharedVolume } from "./volumes.ts";
-import type { RevisionEnv } from "../control/runtime_revision.ts";
 
-/** How long somebody waits at most for containers to go, ms: an engine that hangs must not hold up everything. */
-const GONE_PATIENCE_MS = 60_000;
+/** The longest wait for containers to go, so that a hanging engine does not hold up everything. */
+const GONE_TIMEOUT_MS = 60_000;
 
 /** What a {@linkcode RevisionLauncher} works with. */
-export interface RevisionLauncherParts {
+export interface RevisionLauncherOptions {
   readonly launcher: Launcher;
   readonly env: Pick<RevisionEnv, "of">;
   readonly hostPaths: Pick<HostPaths, "problem">;
   readonly clock: Clock;
 }
 
-/** A container that may be there. */
+/** A container that may exist. */
 interface Held {
-  /** `undefined` for one that an earlier process has left and nobody knows: it may have any volume. */
+  /** `undefined` for an unknown container of an earlier process, which may have any volume. */
   readonly revision: Revision | undefined;
   readonly gone: PromiseWithResolvers<void>;
-  /** Whether it could not be removed when it should go; nothing starts it any more. */
+  /** Whether a removal has failed; no pool knows the container any more. */
   stuck: boolean;
 }
 
 /**
- * Stands before the engine: has containers started with their secrets, never two at once that have a volume in common,
- * and knows which ones may be there.
+ * A launcher in front of the engine's: starts containers with their secrets, never two at the same time that have a volume
+ * in common, and knows which containers may exist.
  */
 export class RevisionLauncher implements Launcher {
-  readonly #parts: RevisionLauncherParts;
-  /** By id, in the order in which they were asked for; each goes from here only once it is gone for sure. */
+  readonly #options: RevisionLauncherOptions;
+  /** By id, in the order of their launch. A container is deleted here only once it is certainly gone. */
   readonly #held = new Map<string, Held>();
 
-  constructor(parts: RevisionLauncherParts) {
-    this.#parts = parts;
+  constructor(options: RevisionLauncherOptions) {
+    this.#options = options;
   }
 
   /**
-   * Notes a container that may be there from now on, such as one that an earlier process has left.
+   * Notes a container that may exist from now on, such as one that an earlier process has left.
    *
-   * @param revision Whose it is; where that is not known, nothing that has volumes starts before it is removed.
+   * @param revision If it is unknown, nothing that has volumes starts before the container is removed.
    */
   found(id: string, revision: Revision | undefined): void {
     this.#held.set(id, { revision, gone: Promise.withResolvers(), stuck: false });
   }
 
-  /** Resolves when those containers are gone that are there now and whose revision fits; or after a minute. */
+  /** Resolves when the matching containers that exist now are gone, or after a minute. */
   async untilGone(fits: (revision: Revision) => boolean): Promise<void> {
     const going = [...this.#held.values()]
       .flatMap(({ revision, gone }) => revision !== undefined && fits(revision) ? [gone.promise] : []);
-    if (going.length > 0) await atMost(Promise.all(going), this.#parts.clock, GONE_PATIENCE_MS);
+    if (going.length > 0) await atMost(Promise.all(going), this.#options.clock, GONE_TIMEOUT_MS);
   }
 
-  /** Starts a container, once those before it have let go of its volumes. */
+  /** Starts a container once the earlier ones that have its volumes are gone. */
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
-    const { env, launcher } = this.#parts;
+    const { env, launcher } = this.#options;
     this.found(id, revision);
     if (revision.volumes.length > 0) await this.#takeVolumes(id, revision);
     return await launcher.launch({ id, revision: { ...revision, env: await env.of(revision) } });
   }
 
   async stop(id: string): Promise<void> {
-    await this.#end(id, this.#parts.launcher.stop(id));
+    await this.#end(id, this.#options.launcher.stop(id));
   }
 
   async remove(id: string): Promise<void> {
-    await this.#end(id, this.#parts.launcher.remove(id));
+    await this.#end(id, this.#options.launcher.remove(id));
   }
 
   pause(id: string): Promise<void> {
-    return this.#parts.launcher.pause(id);
+    return this.#options.launcher.pause(id);
   }
 
   resume(id: string): Promise<void> {
-    return this.#parts.launcher.resume(id);
+    return this.#options.launcher.resume(id);
   }
 
   forget(id: string): void {
-    this.#parts.launcher.forget(id);
+    this.#options.launcher.forget(id);
   }
 
   output(id: string, lines: number): Promise<string> {
-    return this.#parts.launcher.output(id, lines);
+    return this.#options.launcher.output(id, lines);
   }
 
   async list(): Promise<Container[]> {
     const stuck = [...this.#held].flatMap(([id, { stuck }]) => stuck ? [id] : []);
-    const listed = await this.#parts.launcher.list();
-    const there = new Set(listed.map(({ id }) => id));
-    // Nobody would try to remove once more what is not there.
-    for (const id of stuck) if (!there.has(id)) this.#gone(id);
+    const listed = await this.#options.launcher.list();
+    const ids = new Set(listed.map(({ id }) => id));
+    // A stuck container that is not listed is gone; no second removal would report it.
+    for (const id of stuck) if (!ids.has(id)) this.#gone(id);
     return listed;
   }
 
   memory(): Promise<ReadonlyMap<string, number>> {
-    return this.#parts.launcher.memory();
+    return this.#options.launcher.memory();
   }
 
   async #takeVolumes(id: string, { startTimeout, volumes }: Revision): Promise<void> {
-    const { clock, hostPaths } = this.#parts;
+    const { clock, hostPaths } = this.#options;
     const deadline = clock.now() + startTimeout;
     for (let other = this.#blocker(id, volumes); other !== undefined; other = this.#blocker(id, volumes)) {
       await atMost(other.gone.promise, clock, deadline - clock.now());
@@ -110,13 +110,13 @@ export class RevisionLauncher implements Launcher {
       }
     }
     for (const { source } of volumes) {
-      // It was checked at the deploy; but settings change, and so do folders.
+      // The deploy has checked it, but settings and folders change.
       const problem = source.startsWith("/") ? await hostPaths.problem(source) : undefined;
       if (problem !== undefined) throw new Error(`the volume ${source} ${problem}`);
     }
   }
 
-  /** A container that was asked for before this one and has a volume in common with it. */
+  /** An earlier container that has a volume in common with this one. */
   #blocker(id: string, volumes: Revision["volumes"]): Held | undefined {
     for (const [other, held] of this.#held) {
       if (other === id) return undefined;

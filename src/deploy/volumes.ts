@@ -1,21 +1,22 @@
-import type { Revision } from "../model/revision.ts";
 import { plainMessageOf } from "../base/errors.ts";
+import { Conflict } from "../control/deploy_error.ts";
+import type { RevisionRecord } from "../control/records.ts";
+import { reachable, type ServiceState, type ServiceStates } from "../control/service_states.ts";
+import type { Revision } from "../model/revision.ts";
 import type { Volume } from "../model/template.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
-import { Conflict } from "../control/deploy_error.ts";
+import { type TrialOptions, tryRevision } from "./deploy_checks.ts";
 import type { Publisher } from "./publisher.ts";
-import type { RevisionRecord } from "../control/records.ts";
-import { reachable, type ServiceState } from "../control/service_states.ts";
-import type { Trial } from "./trial.ts";
+import type { Containers } from "./pulled_images.ts";
 
-/** The folders of this machine that containers may be given. */
+/** The folders of this machine that containers may use. */
 export class HostPaths {
   readonly #allowed: readonly string[];
   readonly #realPath: (path: string) => Promise<string>;
 
   /**
-   * @param allowed What lies in one of these may be used, and they themselves; absolute.
-   * @param realPath Follows all symbolic links of a path; rejects with `NotFound` where there is nothing.
+   * @param allowed These folders may be used, and what lies in them; absolute.
+   * @param realPath Follows all symbolic links of a path; rejects with `NotFound` if it does not exist.
    */
   constructor(allowed: readonly string[], realPath: (path: string) => Promise<string>) {
     this.#allowed = allowed.map((path) => path.replace(/\/+$/, ""));
@@ -23,8 +24,8 @@ export class HostPaths {
   }
 
   /**
-   * Why a folder may not be used; `undefined` where it may. On the way there from the folder that is allowed there may be
-   * no symbolic link: whoever can write there could lead it anywhere.
+   * Why a folder may not be used; `undefined` if it may. Below the allowed folder, the path must not contain a symbolic link:
+   * whoever can write there could point it anywhere.
    *
    * @param path Absolute, without `.`, `..` and empty parts.
    */
@@ -50,14 +51,14 @@ export class HostPaths {
       const expected = `${root === "/" ? "" : root}${path.slice(folder.length)}`;
       const found = `${real === "/" ? "" : real}${rest}`;
       if ((expected || "/") !== (found || "/")) return "leads over a symbolic link, which is not allowed";
-      // The engine would refuse it too, but only when the one that had the volume has been stopped for it.
+      // The engine would refuse it too, but only after the revision that has the volume has been stopped.
       return rest === "" ? undefined : "is not there; make it first";
     } catch (error) {
       return `cannot be used: ${plainMessageOf(error)}`;
     }
   }
 
-  /** Where the part of a path that is there leads to, and the part that is not there yet. */
+  /** Splits a path into the existing part, with its links followed, and the rest. */
   async #real(path: string): Promise<{ real: string; rest: string }> {
     let there = path;
     while (true) {
@@ -71,136 +72,113 @@ export class HostPaths {
   }
 }
 
-/** The containers that may be there. */
-interface Containers {
-  /** Resolves when the matching containers that exist now are gone, or after a minute. */
-  untilGone(fits: (revision: Revision) => boolean): Promise<void>;
-}
-
 /** What a {@linkcode VolumeHandover} works with. */
-export interface VolumeHandoverParts {
+export interface VolumeHandoverOptions extends TrialOptions {
+  readonly states: Pick<ServiceStates, "demanding">;
   readonly publisher: Publisher;
   readonly launcher: Containers;
-  readonly trial: Pick<Trial, "run">;
-  /** How long what is in flight may take until an instance is stopped all the same, ms. */
-  readonly drainTimeout: number;
+  /** After this long an instance stops although requests are in flight. */
+  readonly drainTimeoutMs: number;
 }
 
 /** How a change gets its pools. */
 export interface HandoverOptions {
-  /** Pools that were made for the change already. */
+  /** Pools that were already made for the change. */
   readonly made: readonly InstancePool[];
-  /**
-   * Whether a revision that gets a volume must show first that it works: `instead` where it takes the place of another
-   * one.
-   */
+  /** Whether a revision that gets a volume is tried before the commit; `instead`: only if it takes it from another one. */
   readonly start: "always" | "instead" | "never";
   readonly signal: AbortSignal;
 }
 
-/** Sees to it that no two revisions ever have one volume: the next one gets it once the last has let go of it. */
+/** Makes sure that no two revisions have one volume at the same time: the next one gets it after the last has stopped. */
 export class VolumeHandover {
-  readonly #parts: VolumeHandoverParts;
-  readonly #services: () => Iterable<ServiceState>;
-  /** The volumes that are being handed over now, by service, with who gets them. */
+  readonly #options: VolumeHandoverOptions;
+  /** The revisions that are getting volumes now, by service. */
   readonly #claims = new Map<string, readonly RevisionRecord[]>();
 
-  /** @param services Every service as it is. */
-  constructor(parts: VolumeHandoverParts, services: () => Iterable<ServiceState>) {
-    this.#parts = parts;
-    this.#services = services;
+  constructor(options: VolumeHandoverOptions) {
+    this.#options = options;
   }
 
-  /** Whether volumes are being handed over from one revision of a service to another. */
+  /** Whether a service is handing over volumes now. */
   isUnderWay(name: string): boolean {
     return this.#claims.has(name);
   }
 
   /**
-   * Checks that no volume has two revisions that requests can reach.
+   * Checks that no two reachable revisions have one volume.
    *
    * @param state A service as it is to be.
-   * @param tried A revision of it that must show that it works, also where no request will reach it.
-   * @throws {Conflict} For the first volume that would have two.
+   * @param tried A revision of it that is to be tried, even if no request will reach it.
+   * @throws {Conflict} For the first volume that two would have.
    */
   check(state: ServiceState, tried?: RevisionRecord): void {
     const own = holders(state, tried);
     if (own.length === 0) return;
     own.forEach((one, at) => own.slice(at + 1).forEach((other) => refuse(one, other)));
-    for (const other of this.#services()) {
-      const { name } = other.service;
-      if (name === state.service.name) continue;
-      for (const theirs of holders(other)) for (const one of own) refuse(one, theirs);
-    }
-    for (const [name, claimed] of this.#claims) {
-      if (name === state.service.name) continue;
-      for (const theirs of claimed) for (const one of own) refuse(one, theirs);
-    }
+    const isOther = (name: string) => name !== state.service.name;
+    const theirs = [
+      ...this.#options.states.demanding().filter(({ service }) => isOther(service.name)).flatMap((all) => holders(all)),
+      ...[...this.#claims].flatMap(([name, claimed]) => isOther(name) ? claimed : []),
+    ];
+    for (const other of theirs) for (const one of own) refuse(one, other);
   }
 
   /**
-   * Carries out a change of a service. Where a revision gets volumes that another one has, requests are held, the other one
-   * is stopped, and started again where the change fails. Only one change of a service at a time.
+   * Commits a change of a service. If revisions get volumes that others have, requests are held and the others are stopped
+   * first; if the change fails, they are started again. Only one change of a service at a time.
    *
    * @param state The service as it is to be.
-   * @param commit Keeps and publishes it, with pools that were made for it; those who were held go there.
+   * @param commit Stores and publishes it, with the pools that were made for it; held requests go there.
    * @throws {Conflict} As {@linkcode check} does.
-   * @throws {RevisionFailed} When a revision does not become ready.
+   * @throws {RevisionFailed} If a revision does not become ready.
    */
   async run<T>(
     state: ServiceState,
-    options: HandoverOptions,
+    { made, start, signal }: HandoverOptions,
     commit: (made: readonly InstancePool[]) => Promise<T>,
   ): Promise<T> {
-    const { made, start } = options;
+    const { drainTimeoutMs, launcher, publisher } = this.#options;
     const { name } = state.service;
     const tried = start === "always" ? state.revisions.find((one) => isOf(made, one)) : undefined;
     this.check(state, tried);
-    const next = holders(state, tried).filter((one) => this.#parts.publisher.poolOf(name, one.name) === undefined);
+    const next = holders(state, tried).filter((one) => publisher.poolOf(name, one.name) === undefined);
     if (next.length === 0) return await commit(made);
-    this.#claims.set(name, next);
+    using _claim = this.#claim(name, next);
+    using onFailure = new DisposableStack();
     const pools = [...made];
-    try {
-      for (const record of next) if (!isOf(pools, record)) pools.push(await this.#parts.publisher.newPool(record));
-      const volumes = next.flatMap(({ template }) => template.volumes);
-      return await this.#replace(name, pools, volumes, options, () => commit(pools));
-    } catch (error) {
-      for (const pool of pools) if (!made.includes(pool)) this.#parts.publisher.discard(pool);
-      throw error;
-    } finally {
-      this.#claims.delete(name);
+    for (const record of next) {
+      if (isOf(pools, record)) continue;
+      pools.push(onFailure.adopt(await publisher.newPool(record), (pool) => publisher.discard(pool)));
     }
-  }
-
-  async #replace<T>(
-    name: string,
-    pools: readonly InstancePool[],
-    volumes: readonly Volume[],
-    { start, signal }: HandoverOptions,
-    commit: () => Promise<T>,
-  ): Promise<T> {
-    const { drainTimeout, launcher, publisher, trial } = this.#parts;
-    const shares = (pool: Pick<InstancePool, "revision">) => sharedVolume(volumes, pool.revision.volumes) !== undefined;
-    const old = publisher.madePools(name).filter(shares);
+    const volumes = next.flatMap(({ template }) => template.volumes);
+    const shares = (revision: Revision) => sharedVolume(volumes, revision.volumes) !== undefined;
+    const old = publisher.madePools(name).filter(({ revision }) => shares(revision));
     const wereAwake = old.filter(({ awake }) => awake);
-    try {
-      await Promise.all(old.map((pool) => pool.suspend(drainTimeout)));
-      // Also those that nobody reaches any more, and that still drain.
-      await launcher.untilGone((revision) => shares({ revision }));
-      signal.throwIfAborted();
-      if (start === "always" || (start === "instead" && old.length > 0)) {
-        for (const pool of pools.filter(shares)) await trial.run(pool, signal);
-      }
-      return await commit();
-    } catch (error) {
+    onFailure.defer(() => {
       for (const pool of old) pool.resume();
       for (const pool of wereAwake) pool.wake();
-      throw error;
+    });
+    await Promise.all(old.map((pool) => pool.suspend(drainTimeoutMs)));
+    await launcher.untilGone(shares); // including containers of retired pools that still drain
+    signal.throwIfAborted();
+    if (start === "always" || (start === "instead" && old.length > 0)) {
+      for (const pool of pools.filter(({ revision }) => shares(revision))) {
+        await tryRevision(this.#options, pool, signal);
+      }
     }
+    const done = await commit(pools);
+    onFailure.move();
+    return done;
+  }
+
+  #claim(name: string, revisions: readonly RevisionRecord[]): Disposable {
+    this.#claims.set(name, revisions);
+    return { [Symbol.dispose]: () => void this.#claims.delete(name) };
   }
 }
 
-/** The revisions of a service that have volumes and that requests can reach. */
+/** The reachable revisions of a service that have volumes. */
 function holders({ service, revisions }: ServiceState, tried?: RevisionRecord): RevisionRecord[] {
   const names = reachable(service);
   return revisions.filter((one) => one.template.volumes.length > 0 && (one === tried || names.has(one.name)));
@@ -219,12 +197,12 @@ function refuse(one: RevisionRecord, other: RevisionRecord): void {
   );
 }
 
-/** The first volume of one that is, or lies in or around, a volume of the other; by its source. */
+/** The source of the first volume of `a` that is the same place as a volume of `b`; `undefined` if there is none. */
 export function sharedVolume(a: readonly Volume[], b: readonly Volume[]): string | undefined {
   return a.find(({ source }) => b.some((other) => isSamePlace(source, other.source)))?.source;
 }
 
-/** Two folders are one place where one of them is in the other: who writes into one would write into the other. */
+/** Also true if one folder lies in the other, since both revisions could write there. */
 function isSamePlace(a: string, b: string): boolean {
   return a === b || isIn(a, b) || isIn(b, a);
 }

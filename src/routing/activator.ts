@@ -2,22 +2,22 @@ import { abortable } from "@std/async/abortable";
 import type { Hostname } from "../model/hostname.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Grant, InstancePool } from "../pool/instance_pool.ts";
-import type { Route } from "./service.ts";
 import type { Router } from "./router.ts";
+import type { Route } from "./service.ts";
 
-/** How often a request is sent after a service that moves on under it. */
+/** How many times a request moves on when the service changes while it waits. */
 const MOST_MOVES = 3;
 
-/** Gives a request its slot on an instance: at once where one is ready, else after a wait for one to start. */
+/** Gives each request a slot on an instance: at once if one is ready, else after waiting for one to start. */
 export class Activator {
   readonly #router: Router;
   readonly #maxPending: number;
-  /** One for each request that waits for an instance. */
+  /** One entry for each request that waits for an instance. */
   readonly #held = new Set<{ readonly pool: InstancePool }>();
   #resolving = 0;
   #draining = false;
 
-  /** @param maxPending How many requests may wait for a look at the images. */
+  /** @param maxPending How many requests may wait for an answer about the local images. */
   constructor(router: Router, maxPending: number) {
     this.#router = router;
     this.#maxPending = maxPending;
@@ -28,35 +28,35 @@ export class Activator {
     return this.#draining;
   }
 
-  /** From now on nobody new is let in; who waits already goes on waiting. */
+  /** Refuses new requests from now on. Waiting requests go on waiting. */
   drain(): void {
     this.#draining = true;
   }
 
-  /** The pools that requests wait in, also where they have no instance. */
+  /** The pools that requests wait in, including those without an instance. */
   holding(): Set<InstancePool> {
     return new Set([...this.#held].map(({ pool }) => pool));
   }
 
-  /** Where a hostname leads; `undefined` where it takes a look at the images to tell, or nobody new is let in. */
+  /** Where a request goes; `undefined` if only the local images can tell, or new requests are refused. */
   find(hostname: Hostname): Route | undefined {
-    return this.#draining ? undefined : this.#router.find(hostname);
+    return this.#draining ? undefined : this.#router.route(hostname);
   }
 
-  /** Chooses the pool for a request; `undefined` where it takes a look at the images to tell, or nobody new is let in. */
+  /** The pool that a request goes to; `undefined` as for {@linkcode find}. */
   choose(hostname: Hostname): InstancePool | undefined {
     return this.find(hostname)?.route();
   }
 
-  /** The name of the service that a hostname leads to, as far as that is known. */
+  /** The name of the service that a hostname leads to, if that is already known. */
   serviceOf(hostname: Hostname): string | undefined {
     return this.#router.find(hostname)?.name;
   }
 
   /**
-   * Waits for a slot, and has an instance started where there is none.
+   * Waits for a slot, and has an instance started if there is none.
    *
-   * @param chosen What was chosen for the request.
+   * @param chosen The pool that was chosen for the request.
    * @param signal Ends the waiting, with its reason.
    * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout` or `draining`.
    */
@@ -73,9 +73,9 @@ export class Activator {
         return await pool.hold(signal);
       } catch (error) {
         if (signal.aborted || this.#draining || moves >= MOST_MOVES) throw error;
-        // Where another revision was waiting, it takes over now that this one has failed to start; one that shares the
-        // requests with it does not.
-        wanted = this.#router.find(hostname)?.route(pool);
+        // The start failed. The request moves on only if the service has replaced this revision meanwhile; a revision that
+        // shares the traffic with it does not take its requests.
+        wanted = this.#router.route(hostname)?.route(pool);
         if (wanted === pool) throw error;
       } finally {
         this.#held.delete(held);

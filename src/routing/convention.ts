@@ -2,92 +2,142 @@ import { isServiceName } from "../model/hostname.ts";
 import { conventionImage, conventionRevision, type Limits, type Revision } from "../model/revision.ts";
 import { logger } from "../base/log.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
-import { ConventionService } from "./convention_service.ts";
+import { Service } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
 const log = logger("convention");
+/** A request this short a time before the news of a rebuilt image starts the new revision, as if it had come after it. */
+const JUST_NOW_MS = 1000;
 
-/** The local images by name, as far as the convention needs them. Answers come from memory. */
+/** The names of local images, as far as the convention needs them. Answers come from memory. */
 export interface ImageIndex {
-  /** The id of the local image of that name; `undefined` where there is none. */
+  /** The id of the local image of that name; `undefined` if there is none. */
   find(name: string): string | undefined;
-  /** Resolves when the answers are as good as the engine's own. */
+  /** Resolves when the index is up to date with the engine. */
   settled(): Promise<void>;
-  /** Calls back whenever an image has come, gone or changed. */
+  /** Calls back after an image has been added, removed or changed. */
   onChange(callback: () => void): void;
 }
 
-/** What the {@linkcode Convention} works with. */
-export interface ConventionParts {
+/** What a {@linkcode Convention} works with. */
+export interface ConventionOptions {
   readonly images: ImageIndex;
   readonly services: ServiceMap;
+  readonly pools: { newPool(revision: Revision): InstancePool };
+  /** The names of the declared services, including those that cannot be served now. */
+  readonly declared: { has(name: string): boolean };
   readonly limits: Limits;
-  readonly newPool: (revision: Revision) => InstancePool;
-  /** Drains a pool that no request goes to any more. */
-  readonly retire: (pool: InstancePool) => void;
-  /** Whether somebody has declared a service of that name, also where it cannot be served now. */
-  readonly isDeclared?: (label: string) => boolean;
 }
 
-/** Makes services out of hostnames: the label `golang` means the local image `golang-docker`, whatever that is at the time. */
+/**
+ * The policy for services that nobody has declared: the label `golang` means the local image `golang-docker`. Such a service
+ * lives in the {@linkcode ServiceMap} only. Its revision is named by the image's id. After a rebuild it has two shares, the
+ * old revision with 100 percent and the new one with 0. The next request starts the new revision, which takes over once it
+ * is ready.
+ */
 export class Convention {
-  readonly #parts: ConventionParts;
+  readonly #options: ConventionOptions;
+  /** The pools of new revisions whose start is on its way. */
+  readonly #starting = new Set<InstancePool>();
 
-  constructor(parts: ConventionParts) {
-    this.#parts = parts;
-    parts.images.onChange(() => this.#follow());
+  constructor(options: ConventionOptions) {
+    this.#options = options;
+    options.images.onChange(() => this.#follow());
   }
 
-  /** The service of a label, made where an image goes with it; `undefined` where none does. */
-  async find(label: string): Promise<ConventionService | undefined> {
+  /** The service of a label for a request that is there now; made if an image of that name exists. */
+  async find(label: string): Promise<Service | undefined> {
     if (!isServiceName(label)) return undefined;
-    await this.#parts.images.settled();
-    const known = this.#parts.services.get(label);
-    if (known !== undefined) return known.convention ? known : undefined;
-    if (this.#parts.isDeclared?.(label)) return undefined;
-    const imageId = this.#parts.images.find(conventionImage(label));
+    const { declared, images, services } = this.#options;
+    await images.settled();
+    const known = services.get(label);
+    if (known !== undefined) return known.convention ? this.current(known) : undefined;
+    if (declared.has(label)) return undefined;
+    const imageId = images.find(conventionImage(label));
     return imageId === undefined ? undefined : this.#add(label, imageId);
   }
 
   /**
-   * The pool for a container that was found running, if it runs what its service means now.
-   *
-   * @returns `undefined` where it is of no use any more.
+   * The service for a request that is there now. If a newer revision waits, the request starts it, and goes to the older one
+   * as long as that has an instance.
    */
-  adopt(label: string, imageId: string): InstancePool | undefined {
-    const { images, services } = this.#parts;
-    if (!isServiceName(label) || images.find(conventionImage(label)) !== imageId) return undefined;
-    const known = services.get(label);
-    if (known === undefined && this.#parts.isDeclared?.(label)) return undefined;
-    const service = known ?? this.#add(label, imageId);
-    if (!service.convention) return undefined;
-    const pool = service.current;
-    return pool.awake ? undefined : pool;
-  }
-
-  #add(label: string, imageId: string): ConventionService {
-    const { limits, newPool, retire, services } = this.#parts;
-    const pool = newPool(conventionRevision(label, imageId, limits));
-    const service = new ConventionService(label, pool, retire);
-    services.put(service);
+  current(service: Service): Service {
+    const [old, next] = service.shares;
+    if (next === undefined) return service;
+    if (!old!.pool.awake) return this.#takeOver(service);
+    const { pool } = next;
+    // While the old revision serves, a new one that does not start is not tried at every request.
+    if (this.#starting.has(pool) || pool.resting) return service;
+    this.#starting.add(pool);
+    pool.wake();
+    pool.settled().then(() => {
+      this.#starting.delete(pool);
+      if (pool.awake && this.#options.services.get(service.name) === service) this.#takeOver(service);
+    });
     return service;
   }
 
-  /** Holds every service against the images: one that was rebuilt gets a new revision, one that is gone ends. */
+  /** The pool for a container that was found running; `undefined` if its image is not the current one any more. */
+  adopt(label: string, imageId: string): InstancePool | undefined {
+    const { declared, images, services } = this.#options;
+    if (!isServiceName(label) || images.find(conventionImage(label)) !== imageId) return undefined;
+    const known = services.get(label);
+    if (known === undefined && declared.has(label)) return undefined;
+    const service = known ?? this.#add(label, imageId);
+    if (!service.convention) return undefined;
+    const pool = service.pools().find(({ revision }) => revision.imageId === imageId);
+    return pool === undefined || pool.awake ? undefined : pool;
+  }
+
+  #add(label: string, imageId: string): Service {
+    const now = new Date();
+    const shares = [{ pool: this.#newPool(label, imageId), percent: 100 }];
+    const service = new Service(label, { shares, found: { createdAt: now, updatedAt: now } });
+    this.#options.services.put(service);
+    return service;
+  }
+
+  /** Compares every service with the images: a rebuilt one brings a new revision, and one that is gone ends the service. */
   #follow(): void {
-    const { images, limits, newPool, retire, services } = this.#parts;
+    const { images, services } = this.#options;
     for (const service of services.found()) {
-      const imageId = images.find(conventionImage(service.name));
+      const { name } = service;
+      const imageId = images.find(conventionImage(name));
       if (imageId === undefined) {
-        log.info("image is gone", { service: service.name });
-        services.delete(service.name);
-        service.pools().forEach(retire);
-      } else if (imageId !== service.latest.revision.imageId) {
-        const isCurrent = service.current.revision.imageId === imageId; // the name was moved back
-        const pool = isCurrent ? service.current : newPool(conventionRevision(service.name, imageId, limits));
-        log.info("image has changed", { service: service.name, revision: pool.revision.name });
-        service.roll(pool);
+        log.info("image is gone", { service: name });
+        services.delete(name);
+      } else if (imageId !== latestPool(service).revision.imageId) {
+        this.#roll(service, imageId);
       }
     }
   }
+
+  #roll({ name, shares: [old], found }: Service, imageId: string): void {
+    const { pool } = old!;
+    const isBack = pool.revision.imageId === imageId; // the name was moved back to the old image
+    const next = isBack ? [] : [{ pool: this.#newPool(name, imageId), percent: 0 }];
+    const rolled = new Service(name, {
+      shares: [{ pool, percent: 100 }, ...next],
+      found: { ...found!, updatedAt: new Date() },
+    });
+    log.info("image has changed", { service: name, revision: latestPool(rolled).revision.name });
+    this.#options.services.put(rolled);
+    if (pool.usedWithin(JUST_NOW_MS)) this.current(rolled);
+  }
+
+  #takeOver({ name, found, shares: [, next] }: Service): Service {
+    const taken = new Service(name, { shares: [{ pool: next!.pool, percent: 100 }], found: found! });
+    this.#options.services.put(taken);
+    return taken;
+  }
+
+  #newPool(label: string, imageId: string): InstancePool {
+    const { limits, pools } = this.#options;
+    return pools.newPool(conventionRevision(label, imageId, limits));
+  }
+}
+
+/** The pool of the newest revision of a service that was found by its image. */
+export function latestPool({ shares }: Service): InstancePool {
+  return shares.at(-1)!.pool;
 }

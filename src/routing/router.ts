@@ -1,44 +1,93 @@
-import type { Hostname } from "../model/hostname.ts";
-import { conventionImage } from "../model/revision.ts";
-import { ClessError } from "../base/errors.ts";
-import type { Convention } from "./convention.ts";
-import type { Route } from "./service.ts";
-import type { ServiceMap } from "./service_map.ts";
 import type { Config } from "../base/config.ts";
+import { ClessError } from "../base/errors.ts";
+import { type Hostname, parseHostname } from "../model/hostname.ts";
+import { conventionImage } from "../model/revision.ts";
+import type { Convention } from "./convention.ts";
+import type { Route, Service } from "./service.ts";
+import type { ServiceMap } from "./service_map.ts";
 
 /** Finds where a hostname leads. */
 export class Router {
   readonly #services: ServiceMap;
   readonly #convention: Convention | undefined;
 
-  /** @param convention Missing where only declared services are served. */
+  /** @param convention `undefined` if only declared services are served. */
   constructor(services: ServiceMap, convention: Convention | undefined) {
     this.#services = services;
     this.#convention = convention;
   }
 
-  /** Where a hostname leads, if that is known already: one look-up, or two where there are custom domains. */
+  /** Where a hostname leads, if that is already known. */
   find(hostname: Hostname): Route | undefined {
     return this.#services.find(hostname);
   }
 
+  /** Where a request that is there now goes, if that is already known. */
+  route(hostname: Hostname): Route | undefined {
+    const route = this.#services.find(hostname);
+    return route?.convention && this.#convention !== undefined ? this.#convention.current(route) : route;
+  }
+
   /**
-   * The service of a hostname, after a look at the local images where that can matter.
+   * Where a request that is there now goes. Looks at the local images if nobody has declared the service.
    *
    * @throws {ClessError} `unknown_host`.
    */
   async resolve(hostname: Hostname): Promise<Route> {
     const known = this.find(hostname);
-    const route = known?.convention ?? true
-      ? await this.#convention?.find(hostname.label) ?? this.find(hostname)
-      : known;
+    if (known !== undefined && !known.convention) return known;
+    const route = await this.#convention?.find(hostname.label) ?? this.find(hostname);
     if (route !== undefined) return route;
     const why = this.#convention === undefined ? "" : `: there is no local image ${conventionImage(hostname.label)}`;
     throw new ClessError("unknown_host", `No service answers for ${hostname.name}${why}`);
   }
+
+  /** The service of that name. Looks at the local images if nobody has declared it. */
+  async service(name: string): Promise<Service | undefined> {
+    const known = this.#services.get(name);
+    if (known !== undefined && !known.convention) return known;
+    return await this.#convention?.find(name) ?? this.#services.get(name);
+  }
 }
 
-/** The hostnames that lead to the admin API, whatever is declared. */
-export function adminHostnames({ domain }: Config): string[] {
+/** The hostnames of the admin API, whatever is declared. */
+export function adminHostnames({ domain }: Pick<Config, "domain">): string[] {
   return [`admin.${domain}`, "admin.localhost"];
+}
+
+/** Which hostnames are this cless's to answer for, as another proxy asks before it gets a certificate for one. */
+export class Hosts {
+  readonly #config: Pick<Config, "domain" | "domainGiven">;
+  readonly #services: Pick<ServiceMap, "hasDomain">;
+  readonly #router: Pick<Router, "resolve">;
+
+  constructor(
+    config: Pick<Config, "domain" | "domainGiven">,
+    services: Pick<ServiceMap, "hasDomain">,
+    router: Pick<Router, "resolve">,
+  ) {
+    this.#config = config;
+    this.#services = services;
+    this.#router = router;
+  }
+
+  /**
+   * Whether a hostname is one of the admin API's or leads to a service. If a domain was named in the settings, hostnames
+   * outside of it count only as custom domains, although requests for them are answered all the same.
+   */
+  async serves(name: string): Promise<boolean> {
+    if (adminHostnames(this.#config).includes(name)) return true;
+    const { domain, domainGiven } = this.#config;
+    const hostname = parseHostname(name);
+    if (hostname === undefined) return false;
+    const isOwn = !domainGiven || hostname.name.endsWith(`.${domain}`) || this.#services.hasDomain(hostname.name);
+    if (!isOwn) return false;
+    try {
+      await this.#router.resolve(hostname);
+      return true;
+    } catch (error) {
+      if (error instanceof ClessError && error.code === "unknown_host") return false;
+      throw error;
+    }
+  }
 }

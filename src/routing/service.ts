@@ -1,117 +1,13 @@
+import type { TrafficTarget } from "../model/traffic.ts";
 import { draw } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import type { WakeRules } from "./wake_rules.ts";
 
-const NO_TAGS: readonly TaggedRevision[] = [];
-
-/** A service that somebody has declared, as it is at one moment: it never changes, it is replaced. */
-export class DeclaredService implements Route {
-  readonly name: string;
-  /** Whole hostnames that lead to it besides its own; lower case. */
-  readonly domains: readonly string[];
-  readonly shares: readonly Share[];
-  /** The revisions with an address of their own. */
-  readonly tagged: readonly TaggedRevision[];
-  readonly waking: Waking | undefined;
-  readonly #drawn: readonly Share[];
-  readonly #random: () => number;
-
-  /**
-   * @param shares Their percents sum to 100.
-   * @param waking What is special about its waking.
-   * @param random From 0 to below 1, evenly.
-   */
-  constructor(
-    name: string,
-    { domains, shares, waking, random = Math.random }: {
-      domains: readonly string[];
-      shares: readonly Share[];
-      waking?: Waking | undefined;
-      random?: () => number;
-    },
-  ) {
-    this.name = name;
-    this.domains = domains;
-    this.shares = shares;
-    this.waking = waking;
-    const tagged = shares.some(({ tag }) => tag !== undefined);
-    this.tagged = tagged ? shares.flatMap((share) => TaggedRevision.of(name, share, waking)) : NO_TAGS;
-    this.#drawn = shares.every(({ percent }) => percent > 0) ? shares : shares.filter(({ percent }) => percent > 0);
-    this.#random = random;
-  }
-
-  get convention(): false {
-    return false;
-  }
-
-  route(chosen?: InstancePool): InstancePool {
-    // A second choice would give a cold revision less than its share.
-    if (chosen !== undefined && this.pools().includes(chosen)) return chosen;
-    return (this.#drawn.length === 1 ? this.#drawn[0]! : draw(this.#drawn, this.#random())).pool;
-  }
-
-  /** The pool that most requests go to. */
-  main(): InstancePool {
-    return this.#drawn.reduce((most, share) => share.percent > most.percent ? share : most).pool;
-  }
-
-  /**
-   * The pools that have a share of the requests, and so should always have as many instances as
-   * their revisions say.
-   */
-  kept(): InstancePool[] {
-    return poolsOf(this.#drawn).filter(({ revision }) => revision.minInstances > 0);
-  }
-
-  pools(): InstancePool[] {
-    return poolsOf(this.shares);
-  }
-
-  /** The pool of one of its revisions; made now, where nobody has needed it yet. */
-  poolOf(revision: string): InstancePool | undefined {
-    return this.shares.find((share) => (share.unmade ?? share.pool.revision.name) === revision)?.pool;
-  }
-}
-
-function poolsOf(shares: readonly Share[]): InstancePool[] {
-  return shares.filter(({ unmade }) => unmade === undefined).map(({ pool }) => pool);
-}
-
-/** The revision that a tag names, under an address of its own. */
-export class TaggedRevision implements Route {
-  readonly convention = false;
-  readonly name: string;
-  /** What it is called under; no service's name has two hyphens in a row. */
-  readonly label: string;
-  readonly waking: Waking | undefined;
-  readonly #share: Share;
-
-  private constructor(name: string, tag: string, share: Share, waking: Waking | undefined) {
-    this.name = name;
-    this.label = `${tag}--${name}`;
-    this.waking = waking;
-    this.#share = share;
-  }
-
-  /** That of a share; none where it has no tag. @param waking What is special about the waking of its service. */
-  static of(name: string, share: Share, waking: Waking | undefined): TaggedRevision[] {
-    return share.tag === undefined ? [] : [new TaggedRevision(name, share.tag, share, waking)];
-  }
-
-  route(): InstancePool {
-    return this.#share.pool;
-  }
-
-  pools(): InstancePool[] {
-    return poolsOf([this.#share]);
-  }
-}
-
-/** How a service wakes, where that is not as with all others. */
+/** How a service wakes, if it does not wake for everybody and hold the request meanwhile. */
 export interface Waking {
-  /** Who wakes it; `undefined` where everybody does. */
+  /** Whose requests wake it; `undefined` if everybody's do. */
   readonly rules: WakeRules | undefined;
-  /** Whether a browser gets a page meanwhile. */
+  /** Whether a browser gets a waiting page while the service starts. */
   readonly page: boolean;
 }
 
@@ -119,40 +15,40 @@ export interface Waking {
 export interface Route {
   /** The name of the service. */
   readonly name: string;
-  /** Whether nobody has declared the service: its image was found by its name, and can be another one now. */
+  /** Whether the service was found by its image's name and nobody has declared it. */
   readonly convention: boolean;
-  /** What is special about its waking; `undefined` where everybody wakes it, and waits until it is awake. */
+  /** `undefined` if it wakes for everybody and holds requests meanwhile. */
   readonly waking?: Waking | undefined;
   /**
-   * Chooses the pool for a request that is there now.
+   * Chooses the pool for a request.
    *
-   * @param chosen What was chosen for the same request before; the choice stays where requests are shared out.
+   * @param chosen The earlier choice for the same request. It stands as long as its revision has a share or a tag.
    */
   route(chosen?: InstancePool): InstancePool;
-  /** Every pool that may have instances because of it. */
+  /** Every pool that may have instances because of this route. Makes none. */
   pools(): InstancePool[];
 }
 
 /** A revision's share of a service's requests. */
 export interface Share {
-  /** Made by being read, where nobody has needed it yet: {@linkcode unmade} tells that without making it. */
+  /** Reading it makes the pool if no request has needed it yet; {@linkcode unmade} tells without making it. */
   readonly pool: InstancePool;
   /** A whole number from 0 to 100. */
   readonly percent: number;
-  /** Under `TAG--NAME` the revision can be reached whatever its share. */
+  /** The revision is reached as `TAG--NAME` whatever its share. */
   readonly tag?: string | undefined;
-  /** The name of the revision while its pool is not made; `undefined` from then on, as `pool.revision` has it. */
+  /** The revision's name as long as the pool is not made; then `undefined`, and `pool.revision` has it. */
   readonly unmade?: string | undefined;
 }
 
-/** Makes pools of what a {@linkcode SleepingShare} has in place of one. */
+/** Makes the pool of a {@linkcode SleepingShare} from what the share has in its place. */
 export interface PoolMaker<T> {
   make(origin: T): InstancePool;
 }
 
 /**
- * A share whose pool is made when it is needed for the first time: most of many services are asleep, and a pool would be
- * by far the largest part of one.
+ * A share whose pool is made when a request first needs it. With many services most of them sleep, and a pool would be the
+ * largest part of each.
  */
 export class SleepingShare<T extends { readonly name: string }> implements Share {
   readonly percent: number;
@@ -162,22 +58,126 @@ export class SleepingShare<T extends { readonly name: string }> implements Share
   #pool: InstancePool | undefined;
 
   /**
-   * @param origin What the pool is made of, with the name of the revision.
-   * @param maker One for all shares, as each of them has to be small.
+   * @param origin What the pool is made from, with the name of the revision.
+   * @param maker Shared by all shares, to keep each of them small.
    */
-  constructor({ percent, tag }: Pick<Share, "percent" | "tag">, origin: T, maker: PoolMaker<T>) {
+  constructor({ percent, tag }: Pick<TrafficTarget, "percent" | "tag">, origin: T, maker: PoolMaker<T>) {
     this.percent = percent;
     this.tag = tag;
     this.#origin = origin;
     this.#maker = maker;
   }
 
-  /** @throws What the maker throws where it cannot be made; the next reading tries anew. */
+  /** @throws What the maker throws. The next read tries again. */
   get pool(): InstancePool {
     return this.#pool ??= this.#maker.make(this.#origin);
   }
 
   get unmade(): string | undefined {
     return this.#pool === undefined ? this.#origin.name : undefined;
+  }
+}
+
+/** When a service was found by its image, and when its image last changed. */
+export interface Found {
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/** What a {@linkcode Service} consists of. */
+export interface ServiceOptions {
+  /** Their percents sum to 100. */
+  readonly shares: readonly Share[];
+  /** Whole hostnames beside its own, in lower case. */
+  readonly domains?: readonly string[];
+  readonly waking?: Waking | undefined;
+  /** Only for a service that nobody has declared. */
+  readonly found?: Found;
+  /** Returns an evenly distributed number from 0 to below 1. */
+  readonly random?: () => number;
+}
+
+/** A service as the request path sees it. It never changes; a change replaces it in the {@linkcode ServiceMap}. */
+export class Service implements Route {
+  readonly name: string;
+  readonly domains: readonly string[];
+  readonly shares: readonly Share[];
+  /** The revisions that have an address of their own. */
+  readonly tagged: readonly TaggedRevision[];
+  readonly waking: Waking | undefined;
+  /** `undefined` if the service is declared. */
+  readonly found: Found | undefined;
+  readonly convention: boolean;
+  readonly #drawn: readonly Share[];
+  readonly #random: () => number;
+
+  constructor(name: string, { shares, domains = NONE, waking, found, random = Math.random }: ServiceOptions) {
+    this.name = name;
+    this.domains = domains;
+    this.shares = shares;
+    this.waking = waking;
+    this.found = found;
+    this.convention = found !== undefined;
+    const tagged = shares.filter(({ tag }) => tag !== undefined);
+    this.tagged = tagged.length === 0 ? NONE : tagged.map((share) => new TaggedRevision(name, share, waking));
+    this.#drawn = shares.every(({ percent }) => percent > 0) ? shares : shares.filter(({ percent }) => percent > 0);
+    this.#random = random;
+  }
+
+  route(chosen?: InstancePool): InstancePool {
+    // Drawing a second time would give a revision that has to start less than its share.
+    if (chosen !== undefined && this.pools().includes(chosen)) return chosen;
+    return (this.#drawn.length === 1 ? this.#drawn[0]! : draw(this.#drawn, this.#random())).pool;
+  }
+
+  /** The pool with the largest share; of several the first. */
+  main(): InstancePool {
+    return this.#drawn.reduce((most, share) => share.percent > most.percent ? share : most).pool;
+  }
+
+  /** The pools with a share of the requests whose revisions keep a minimum of instances up. */
+  kept(): InstancePool[] {
+    return madePools(this.#drawn).filter(({ revision }) => revision.minInstances > 0);
+  }
+
+  pools(): InstancePool[] {
+    return madePools(this.shares);
+  }
+
+  /** The pool of one of its revisions, made now if no request has needed it yet. */
+  poolOf(revision: string): InstancePool | undefined {
+    return this.shares.find((share) => (share.unmade ?? share.pool.revision.name) === revision)?.pool;
+  }
+}
+
+/** One for all services, to keep each of them small. */
+const NONE: readonly never[] = [];
+
+function madePools(shares: readonly Share[]): InstancePool[] {
+  return shares.filter(({ unmade }) => unmade === undefined).map(({ pool }) => pool);
+}
+
+/** A revision with a tag, under its own address. */
+class TaggedRevision implements Route {
+  readonly convention = false;
+  readonly name: string;
+  /** The first label of its address. No service has this name, since none has two hyphens in a row. */
+  readonly label: string;
+  readonly waking: Waking | undefined;
+  readonly #share: Share;
+
+  constructor(name: string, share: Share, waking: Waking | undefined) {
+    this.name = name;
+    this.label = `${share.tag}--${name}`;
+    this.waking = waking;
+    this.#share = share;
+  }
+
+  route(): InstancePool {
+    return this.#share.pool;
+  }
+
+  pools(): InstancePool[] {
+    return madePools([this.#share]);
   }
 }

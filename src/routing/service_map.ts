@@ -1,26 +1,31 @@
 import type { Hostname } from "../model/hostname.ts";
-import type { DeclaredService, Route } from "./service.ts";
-import type { ConventionService } from "./convention_service.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
+import type { Service } from "./service.ts";
 
-/** A named app as the request path sees it. */
-export type Service = ConventionService | DeclaredService;
+/** Takes the pools that no request goes to any more. */
+export interface Retiring {
+  /** Drains a pool in the background; a second call for the same pool does nothing. */
+  retire(pool: InstancePool): void;
+}
 
-/** The services by what leads to them: a whole hostname, or the label that begins one. */
+/** The services by name, by tag and by custom domain. Replaces a service at once, and only then retires its old pools. */
 export class ServiceMap {
-  /** By a tag and the name of its service. */
-  readonly #byTag = new Map<string, Route>();
-  readonly #byDomain = new Map<string, Route>();
+  readonly #retiring: Retiring;
   readonly #services = new Map<string, Service>();
-  /** Those among them that nobody has declared. */
-  readonly #found = new Map<string, ConventionService>();
-  /**
-   * The pools that should always have instances, by service; nobody else's are looked at as long as they have none.
-   */
+  readonly #byDomain = new Map<string, Service>();
+  /** By `TAG--NAME`. */
+  readonly #byTag = new Map<string, Service["tagged"][number]>();
+  /** The services among them that were found by their images. */
+  readonly #found = new Map<string, Service>();
+  /** The pools that keep a minimum of instances up, by service. */
   readonly #kept = new Map<string, readonly InstancePool[]>();
 
-  /** Where a hostname leads; whole names come first. */
-  find({ name, label }: Hostname): Route | undefined {
+  constructor(retiring: Retiring) {
+    this.#retiring = retiring;
+  }
+
+  /** What a hostname leads to. Custom domains come before first labels. */
+  find({ name, label }: Hostname): Service | Service["tagged"][number] | undefined {
     return (this.#byDomain.size > 0 ? this.#byDomain.get(name) : undefined) ??
       this.#services.get(label) ?? this.#byTag.get(label);
   }
@@ -35,38 +40,51 @@ export class ServiceMap {
     return this.#services.get(name);
   }
 
-  /** Puts a service in the place of the one with its name, with all that leads to it, at once. */
-  put(service: Service): void {
-    this.delete(service.name);
-    this.#services.set(service.name, service);
-    if (service.convention) {
-      this.#found.set(service.name, service);
-    } else {
-      const kept = service.kept();
-      if (kept.length > 0) this.#kept.set(service.name, kept);
-    }
+  /**
+   * Replaces the service of that name and everything that leads to it, and retires the pools that it no longer has.
+   *
+   * @param spare Further pools that were made for the change; retired too, unless the service has them.
+   */
+  put(service: Service, spare: readonly InstancePool[] = []): void {
+    const { name } = service;
+    const before = this.#remove(name);
+    this.#services.set(name, service);
+    if (service.convention) this.#found.set(name, service);
+    const kept = service.kept();
+    if (kept.length > 0) this.#kept.set(name, kept);
     for (const domain of service.domains) this.#byDomain.set(domain, service);
     for (const revision of service.tagged) this.#byTag.set(revision.label, revision);
+    this.#retire([...before, ...spare], service.pools());
   }
 
-  /** Takes a service out: from now on its hostnames are unknown. */
+  /** Removes a service and retires its pools: its hostnames are unknown from now on. */
   delete(name: string): void {
+    this.#retire(this.#remove(name), []);
+  }
+
+  /** The pools that have a share of the requests and keep a minimum of instances up. */
+  kept(): InstancePool[] {
+    return [...this.#kept.values()].flat();
+  }
+
+  /** The services that were found by their images, in no order. */
+  found(): Service[] {
+    return [...this.#found.values()];
+  }
+
+  /** Returns the pools that the service had. */
+  #remove(name: string): InstancePool[] {
     const service = this.#services.get(name);
-    if (service === undefined) return;
+    if (service === undefined) return [];
     this.#services.delete(name);
     this.#found.delete(name);
     this.#kept.delete(name);
     for (const domain of service.domains) this.#byDomain.delete(domain);
     for (const { label } of service.tagged) this.#byTag.delete(label);
+    return service.pools();
   }
 
-  /** The pools that get requests without being asked for by a tag, and that have something to keep up always. */
-  kept(): InstancePool[] {
-    return [...this.#kept.values()].flat();
-  }
-
-  /** Every service that nobody has declared, in no order. */
-  found(): ConventionService[] {
-    return [...this.#found.values()];
+  #retire(pools: readonly InstancePool[], needed: readonly InstancePool[]): void {
+    for (const pool of pools) if (!needed.includes(pool)) this.#retiring.retire(pool);
   }
 }

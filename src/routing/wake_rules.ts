@@ -1,7 +1,7 @@
 import type { WakeExceptions } from "../model/waking.ts";
 import { ClessError } from "../base/errors.ts";
 
-/** Tells whose requests wake a service. */
+/** Decides whose requests wake a service. */
 export class WakeRules {
   readonly #userAgents: readonly string[];
   readonly #paths: readonly string[];
@@ -12,10 +12,10 @@ export class WakeRules {
   }
 
   /**
-   * Whether a request is from one of those who wake it.
+   * Whether a request wakes the service.
    *
-   * @param userAgent What the client calls itself, if it does.
-   * @param target Path and query, as they came.
+   * @param userAgent The request's User-Agent.
+   * @param target Path and query, as received.
    */
   mayWake(userAgent: string | null, target: string): boolean {
     return !this.#isNamed(userAgent) && !this.#isBelow(target);
@@ -32,7 +32,7 @@ export class WakeRules {
     const path = pathOf(target);
     return this.#paths.some((prefix) => {
       if (path === prefix) return true;
-      // Everything is below the root: it stands for its own page, or nobody at all would wake the service.
+      // Everything is below the root. It stands for its own page only, or no request would wake the service.
       if (prefix === "/") return false;
       return path.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`);
     });
@@ -40,9 +40,9 @@ export class WakeRules {
 }
 
 /**
- * The refusal of a request that does not wake its service, and for which there is no instance.
+ * The error for a request that finds no free instance and does not wake its service.
  *
- * @param ready Whether there are instances, and each has all the requests that it takes at once.
+ * @param ready Whether there are ready instances, all of them full.
  */
 export function notWoken(ready: boolean): ClessError {
   return ready

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { type AdminApi, adminApi } from "../../src/admin/api.ts";
 import type { AdminParts } from "../../src/admin/parts.ts";
 import { Attempts } from "../../src/control/access/attempts.ts";
-import type { FailureView, RevisionView, ServiceStatus, ServiceView } from "../../src/deploy/catalog.ts";
+import type { FailureView, RevisionView, ServiceStatus, ServiceView } from "../../src/control/catalog.ts";
 import { NotFound } from "../../src/control/deploy_error.ts";
 import type { DeployPreview } from "../../src/control/records.ts";
 import type { ClessEvent } from "../../src/control/events.ts";
@@ -155,12 +155,12 @@ export async function good(answer: Promise<Response>, status = 200) {
 }
 
 function catalogOf(
-  { deployer }: Scene,
+  { states }: Scene,
   found: readonly ServiceView[],
   { failures, statuses }: Pick<Admin, "failures" | "statuses">,
 ): AdminParts["catalog"] {
   const list = () => {
-    const declared = deployer.list().map((service): ServiceView => ({ ...service, convention: false }));
+    const declared = Array.from(states.after(""), (service): ServiceView => ({ ...service, convention: false }));
     const names = new Set(declared.map(({ name }) => name));
     return [...declared, ...found.filter(({ name }) => !names.has(name))].sort((a, b) => a.name < b.name ? -1 : 1);
   };
@@ -169,10 +169,10 @@ function catalogOf(
     status: (name) => statuses.get(name) ?? { state: "asleep" },
     get: (name) => list().find((service) => service.name === name),
     userOf: (secret) =>
-      deployer.demanding().flatMap(({ revisions }) => revisions.toReversed())
+      states.demanding().flatMap(({ revisions }) => revisions.toReversed())
         .find(({ template }) => Object.values(template.secretEnv).includes(secret))?.name,
     revisions: (name) => {
-      const state = deployer.get(name);
+      const state = states.get(name);
       if (state === undefined) return found.some((one) => one.name === name) ? [] : undefined;
       const { service: { latestRevision, traffic }, revisions } = state;
       const targets = resolveTraffic(traffic, latestRevision);
@@ -190,8 +190,8 @@ function catalogOf(
   };
 }
 
-function previewOf({ deployer }: Scene, name: string): DeployPreview {
-  const service = deployer.get(name)?.service;
+function previewOf({ states }: Scene, name: string): DeployPreview {
+  const service = states.service(name);
   const traffic = service?.traffic ?? [{ revision: "latest", percent: 100 }];
   return {
     change: service === undefined ? "create" : "update",

@@ -103,7 +103,7 @@ netTest("a deploy goes on when its client goes away", async () => {
     await started.promise;
     client[Symbol.dispose]();
     ready.resolve();
-    await until(() => admin.deployer.get("web") !== undefined);
+    await until(() => admin.states.get("web") !== undefined);
   });
 });
 

@@ -3,6 +3,7 @@ import { NotFound, RevisionFailed } from "../../src/control/deploy_error.ts";
 import { InstanceControl } from "../../src/control/instance_control.ts";
 import { LATEST } from "../../src/model/traffic.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import { Router } from "../../src/routing/router.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, never, newFront, newKit } from "../support/kit.ts";
 import { AT_ONCE, input, newScene } from "../deploy/deployer_kit.ts";
@@ -16,7 +17,16 @@ async function newControl() {
   const { deployer, services, kit } = scene;
   await deployer.deploy("app", input("one"), AT_ONCE);
   await deployer.deploy("app", input("two", { traffic: 30, tag: "next" }), AT_ONCE);
-  return { ...scene, ...kit, control: new InstanceControl({ services, tryStart, drainTimeout: 10_000 }) };
+  return {
+    ...scene,
+    ...kit,
+    control: new InstanceControl({
+      services,
+      router: new Router(services, undefined),
+      tryStart,
+      drainTimeoutMs: 10_000,
+    }),
+  };
 }
 
 Deno.test("a service is awake once the revision that most requests go to has an instance", async () => {
@@ -93,8 +103,8 @@ Deno.test("a service that sleeps has no instance, and whoever comes wakes it", a
 
 Deno.test("a service that nobody has declared wakes and sleeps as well", async () => {
   const kit = newKit();
-  const { activator, convention, images, services } = newFront(kit);
-  const control = new InstanceControl({ services, convention, tryStart, drainTimeout: 10_000 });
+  const { activator, images, router, services } = newFront(kit);
+  const control = new InstanceControl({ services, router, tryStart, drainTimeoutMs: 10_000 });
   images.build("app-docker", "sha256:0123456789abcdef");
   const woken = control.wake("app", never());
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);

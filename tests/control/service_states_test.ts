@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { ServiceStates } from "../../src/control/service_states.ts";
+import { type ServiceState, ServiceStates } from "../../src/control/service_states.ts";
 import { DomainTakenError } from "../../src/control/store.ts";
 import { FakeStore } from "../support/fake_store.ts";
 import { AT_ONCE, input, newScene } from "../deploy/deployer_kit.ts";
@@ -12,11 +12,12 @@ function statesOf(store: FakeStore): ServiceStates {
 }
 
 Deno.test("services are found by name, and given by name from any on, in pages of the store", async () => {
-  const { deployer, store } = newScene();
+  const scene = newScene();
+  const { deployer, store } = scene;
   const names = Array.from({ length: 250 }, (_, number) => `app-${String(number * 7919 % 250).padStart(3, "0")}`);
   for (const name of names) await deployer.deploy(name, input("one"), AT_ONCE);
   const sorted = names.toSorted();
-  for (const states of [deployer, statesOf(store)]) {
+  for (const states of [scene.states, statesOf(store)]) {
     assertEquals([states.size, Array.from(states.after(""), ({ name }) => name)], [250, sorted]);
     assertEquals(Array.from(states.after("app-099"), ({ name }) => name), sorted.slice(100));
     assertEquals(Array.from(states.after("app-0995"), ({ name }) => name), sorted.slice(100));
@@ -24,11 +25,11 @@ Deno.test("services are found by name, and given by name from any on, in pages o
     assertEquals(["app-000", "app-249", "app-0995", ""].map((name) => states.has(name)), [true, true, false, false]);
   }
   await deployer.delete("app-100", { by: "ci" });
-  assertEquals([deployer.has("app-100"), deployer.get("app-100"), deployer.size], [false, undefined, 249]);
+  assertEquals([scene.states.has("app-100"), scene.states.get("app-100"), scene.states.size], [false, undefined, 249]);
 });
 
 Deno.test("those of whose revisions something matters before a request comes are known", async () => {
-  const { deployer, store } = newScene();
+  const { deployer, states, store } = newScene();
   store.addSecret("key", new Uint8Array(), 0);
   await deployer.deploy("plain", input("one"), AT_ONCE);
   await deployer.deploy("kept", input("one", { minInstances: 1 }), AT_ONCE);
@@ -36,24 +37,28 @@ Deno.test("those of whose revisions something matters before a request comes are
   const volumes = [{ source: "data", path: "/data", readOnly: false }];
   await deployer.deploy("stateful", input("one", { volumes }), AT_ONCE);
   const demanding = (states: Pick<ServiceStates, "demanding">) => states.demanding().map(({ service }) => service.name);
-  assertEquals(demanding(deployer).sort(), ["kept", "secret", "stateful"]);
+  assertEquals(demanding(states).sort(), ["kept", "secret", "stateful"]);
   assertEquals(demanding(statesOf(store)), ["kept", "secret", "stateful"]);
   await deployer.delete("secret", { by: "ci" });
-  assertEquals(demanding(deployer).sort(), ["kept", "stateful"]);
+  assertEquals(demanding(states).sort(), ["kept", "stateful"]);
 });
 
 Deno.test("an image is in use as long as a revision has it, and was pulled as long as one is there that it was pulled for", () => {
   const states = statesOf(new FakeStore());
-  const revision = (name: string, imageId: string, pulled: boolean) => ({ name, imageId, pulled, undemanding: true });
-  const [mine, pulled] = [revision("a-00001", "one", false), revision("b-00001", "one", true)];
-  states.images.add([mine]);
-  assertEquals([states.images.has("one"), states.images.hasPulled("one")], [true, false]);
-  states.images.add([pulled]);
-  assertEquals([states.images.has("one"), states.images.hasPulled("one")], [true, true]);
-  states.images.delete([pulled]);
-  assertEquals([states.images.has("one"), states.images.hasPulled("one")], [true, false]);
-  states.images.delete([mine]);
-  assertEquals([states.images.has("one"), states.images.hasPulled("one")], [false, false]);
+  const use = () => [states.hasImage("one"), states.hasPulledImage("one"), states.pulledImages()];
+  const stateOf = (name: string, pulled: boolean) =>
+    ({ service: { name }, revisions: [{ name: `${name}-00001`, imageId: "one", pulled }] }) as unknown as ServiceState;
+  const put = (name: string, pulled: boolean) =>
+    states.set(name, [{ name: `${name}-00001`, imageId: "one", pulled, undemanding: true }], undefined);
+  assertEquals(use(), [false, false, []]);
+  put("mine", false);
+  assertEquals(use(), [true, false, []]);
+  put("theirs", true);
+  assertEquals(use(), [true, true, ["one"]]);
+  states.delete(stateOf("theirs", true));
+  assertEquals(use(), [true, false, []]);
+  states.delete(stateOf("mine", false));
+  assertEquals(use(), [false, false, []]);
 });
 
 Deno.test("a domain is its service's until that gives it up or goes", async () => {

@@ -1,5 +1,4 @@
-import { Deployer, type DeployerParts } from "../../src/deploy/deployer.ts";
-import type { DeployInput, DeployOptions } from "../../src/deploy/deploys.ts";
+import { Deployer, type DeployerOptions, type DeployInput, type DeployOptions } from "../../src/deploy/deployer.ts";
 import type { EventType } from "../../src/control/events.ts";
 import { Publisher } from "../../src/deploy/publisher.ts";
 import { HostPaths } from "../../src/deploy/volumes.ts";
@@ -9,6 +8,7 @@ import type { TemplateInput } from "../../src/model/template.ts";
 import { parseHostname } from "../../src/model/hostname.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
 import { RetiringPools } from "../../src/fleet/retiring_pools.ts";
+import { ServiceStates } from "../../src/control/service_states.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { FakeStore } from "../support/fake_store.ts";
 import { type Kit, newKit } from "../support/kit.ts";
@@ -26,6 +26,7 @@ export interface Trial {
 export interface Scene {
   readonly kit: Kit;
   readonly store: FakeStore;
+  readonly states: ServiceStates;
   readonly services: ServiceMap;
   readonly publisher: Publisher;
   /** What stands before the engine. */
@@ -49,19 +50,24 @@ export interface Scene {
 }
 
 /** Options of {@linkcode newScene}. */
-export interface SceneOptions extends Omit<Partial<DeployerParts>, "images" | "rules"> {
+export interface SceneOptions extends Omit<Partial<DeployerOptions>, "images" | "rules"> {
   /** As an earlier process has left it. */
   readonly store?: FakeStore;
-  readonly images?: Partial<DeployerParts["images"]>;
-  readonly rules?: Partial<DeployerParts["rules"]>;
+  readonly images?: Partial<DeployerOptions["images"]>;
+  readonly rules?: Partial<DeployerOptions["rules"]>;
 }
 
 /** Makes a deployer; a start on trial waits for the test where it says so, and else succeeds at once. */
 export function newScene(options: SceneOptions = {}): Scene {
   const { store = new FakeStore(), images: ownImages = {}, rules = {}, ...parts } = options;
-  const services = new ServiceMap();
+  const states = new ServiceStates(store);
   const retired: string[] = [];
   const on: Scene["on"] = { retire: () => {} };
+  const retiring = new RetiringPools(async (pool) => {
+    retired.push(pool.revision.name);
+    await on.retire(pool);
+  });
+  const services = new ServiceMap(retiring);
   const events: Scene["events"] = [];
   const images = new Map<string, string>();
   const trials: Trial[] = [];
@@ -99,17 +105,15 @@ export function newScene(options: SceneOptions = {}): Scene {
     services,
     limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
     env,
-    revisions: (service) => store.revisions(service),
-    newPool: (revision) => kit.newPool(revision),
+    store,
+    pools: kit,
     clock: kit.clock,
-    retiring: new RetiringPools(async (pool) => {
-      retired.push(pool.revision.name);
-      await on.retire(pool);
-    }),
+    retiring,
     random: () => drawn,
   });
   const deployer = new Deployer({
     store,
+    states,
     publisher,
     secrets,
     images: {
@@ -119,15 +123,15 @@ export function newScene(options: SceneOptions = {}): Scene {
       ...ownImages,
     },
     launcher: launcher!,
-    drainTimeout: 10_000,
+    drainTimeoutMs: 10_000,
     rules: {
       checkEnv: () => undefined,
-      checkHostPath: (path) => hostPaths.problem(path),
+      hostPaths,
       reservedHostnames: [],
       baseDomains: ["cless.cloud", "localhost"],
       ...rules,
     },
-    emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]),
+    events: { emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]) },
     now: () => time.now++,
     tryStart: (pool, signal) => {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -150,6 +154,7 @@ export function newScene(options: SceneOptions = {}): Scene {
   return {
     kit,
     store,
+    states,
     services,
     publisher,
     launcher: launcher!,
@@ -185,11 +190,11 @@ export const AT_ONCE: DeployOptions = { by: "ci", wait: false };
 export const WAITING: DeployOptions = { by: "ci", wait: true };
 
 /** Everything that must be as before after a change that has failed. */
-export function seen({ store, deployer, publisher }: Scene, ...names: string[]) {
+export function seen({ store, states, publisher }: Scene, ...names: string[]) {
   return {
     kept: loaded(store),
     history: names.map((name) => store.history(name, 1000)),
-    states: deployer.list(),
+    states: [...states.after("")],
     pools: names.map((name) => publisher.madePools(name).map(({ revision }) => revision.name)),
   };
 }

@@ -20,10 +20,10 @@ async function onTrial(wish = {}, options = {}, parts: SceneOptions = {}) {
 }
 
 /** What must be so after a deploy that came to nothing: no pool of the revision is left, and no record of it. */
-function leftNothing({ deployer, publisher, retired }: Scene): void {
+function leftNothing({ states, publisher, retired }: Scene): void {
   assertEquals(retired.includes("app-00003"), true);
   assertEquals(publisher.poolOf("app", "app-00003"), undefined);
-  assertEquals(deployer.get("app")?.revisions.some(({ name }) => name === "app-00003") ?? false, false);
+  assertEquals(states.get("app")?.revisions.some(({ name }) => name === "app-00003") ?? false, false);
 }
 
 Deno.test("other changes do not wait for a start on trial, and the deploy goes by what they have come to", async () => {
@@ -78,7 +78,7 @@ Deno.test("a service that is deleted calls off its deploys, those that wait too,
   }
   await deleted;
   leftNothing(scene);
-  assertEquals([deployer.list(), trials.length], [[], 1]);
+  assertEquals([[...scene.states.after("")], trials.length], [[], 1]);
   assertEquals((await deployer.deploy("app", input("five"), AT_ONCE)).revision.name, "app-00004");
 });
 
@@ -153,13 +153,13 @@ Deno.test("history that is older than 90 days is forgotten, and a store that fai
   await deployer.deploy("app", input("one"), AT_ONCE);
   time.now += 89 * 24 * 3_600_000;
   await deployer.deploy("app", input("two"), AT_ONCE);
-  deployer.forgetOld();
+  deployer.tidy();
   assertEquals(store.history("app", 10).length, 2);
   time.now += 24 * 3_600_000;
-  deployer.forgetOld();
+  deployer.tidy();
   assertEquals(store.history("app", 10).length, 1);
   store.forgetHistory = () => {
     throw new Error("the disk is full");
   };
-  deployer.forgetOld();
+  deployer.tidy();
 });

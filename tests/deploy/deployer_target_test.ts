@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { deployerTarget, type ManifestDeployer } from "../../src/deploy/config_file.ts";
-import type { Deployed } from "../../src/deploy/deploys.ts";
+import { deployerTarget } from "../../src/deploy/config_file.ts";
+import type { Deployed, Deployer } from "../../src/deploy/deployer.ts";
 import type { ServiceRecord } from "../../src/control/records.ts";
 import { parseService } from "../../src/control/schema/schema.ts";
 
@@ -12,9 +12,11 @@ function service(name: string, generation: number, declaredBy?: string) {
 /** A deployer that knows one service, and notes what it is asked. */
 function notingDeployer(generationAfter: number) {
   const calls: unknown[] = [];
-  const deployer: ManifestDeployer = {
-    service: (name) => name === "web" ? service("web", 4) : undefined,
-    list: () => [service("web", 4, "/srv/a.yaml"), service("mine", 1)],
+  const states = {
+    service: (name: string) => name === "web" ? service("web", 4) : undefined,
+    after: () => [service("web", 4, "/srv/a.yaml"), service("mine", 1)],
+  };
+  const deployer: Pick<Deployer, "plan" | "deploy" | "delete"> = {
     plan: (...call) => {
       calls.push(["plan", ...call]);
       return Promise.resolve({
@@ -31,15 +33,15 @@ function notingDeployer(generationAfter: number) {
     },
     delete: async (...call) => void await calls.push(["delete", ...call]),
   };
-  return { calls, deployer };
+  return { calls, deployer, states };
 }
 
 const WEB = parseService("web", { image: "web" });
 
 Deno.test("a manifest is applied to the deployer in its own words", async () => {
-  const { calls, deployer } = notingDeployer(5);
+  const { calls, deployer, states } = notingDeployer(5);
   const { signal } = new AbortController();
-  const target = deployerTarget(deployer, { by: "config", wait: true, signal });
+  const target = deployerTarget(deployer, states, { by: "config", wait: true, signal });
   assertEquals(await target.list(), [
     { name: "web", declaredBy: "/srv/a.yaml", domains: [] },
     { name: "mine", declaredBy: undefined, domains: [] },
@@ -64,8 +66,9 @@ Deno.test("a manifest is applied to the deployer in its own words", async () => 
 });
 
 Deno.test("what has changed is told by the generation", async () => {
-  const change = async (name: string, generation: number) =>
-    (await deployerTarget(notingDeployer(generation).deployer, { by: "x", wait: false }).deploy(name, WEB, undefined))
-      .change;
+  const change = async (name: string, generation: number) => {
+    const { deployer, states } = notingDeployer(generation);
+    return (await deployerTarget(deployer, states, { by: "x", wait: false }).deploy(name, WEB, undefined)).change;
+  };
   assertEquals([await change("web", 4), await change("web", 5), await change("shop", 1)], ["none", "update", "create"]);
 });

@@ -69,6 +69,21 @@ Deno.test("a tag comes to the latest revision without a change of who gets how m
   assertEquals(splitOf("new--app.localhost"), { "app-00002": 100 });
 });
 
+Deno.test("a latest revision that is deployed again with a new percent alone keeps its tag", async () => {
+  const { deployer, splitOf } = await withRevisions(["one"]);
+  await deployer.deploy("app", input("two", { traffic: 10, tag: "next" }), AT_ONCE);
+  const { service, created } = await deployer.deploy("app", input("two", { traffic: 40 }), AT_ONCE);
+  assertEquals(created, false);
+  assertEquals(service.traffic, [
+    { revision: "app-00001", percent: 60 },
+    { revision: "app-00002", percent: 40, tag: "next" },
+  ]);
+  assertEquals(splitOf("next--app.localhost"), { "app-00002": 100 });
+  const all = (await deployer.deploy("app", input("two", { traffic: 100 }), AT_ONCE)).service;
+  assertEquals(all.traffic.find(({ tag }) => tag === "next")?.revision, "app-00002");
+  assertEquals(splitOf("app.localhost"), { "app-00002": 100 });
+});
+
 Deno.test("a deploy with all targets follows them", async () => {
   const { deployer, splitOf } = await withRevisions(["one"]);
   const targets = [{ revision: "app-00001", percent: 70 }, { revision: LATEST, percent: 30, tag: "next" }];
@@ -79,7 +94,7 @@ Deno.test("a deploy with all targets follows them", async () => {
 });
 
 Deno.test("traffic is set to what the targets say, and a revision that had none gets a pool again", async () => {
-  const { deployer, retired, splitOf, store } = await withRevisions(["one", "two"]);
+  const { deployer, retired, splitOf, store, states } = await withRevisions(["one", "two"]);
   const targets = [{ revision: "app-00001", percent: 60 }, { revision: LATEST, percent: 40 }];
   const service = await deployer.setTraffic("app", targets, { by: "alice", ifMatch: 2 });
   assertEquals([service.generation, service.traffic], [3, targets]);
@@ -88,20 +103,20 @@ Deno.test("traffic is set to what the targets say, and a revision that had none 
   assertEquals(store.history("app", 1).map(({ action, by }) => [action, by]), [["traffic", "alice"]]);
   assertEquals(await deployer.setTraffic("app", targets, BY), service);
   await deployer.setTraffic("app", [{ revision: LATEST, percent: 100 }, { revision: "app-00001", percent: 0 }], BY);
-  assertEquals(deployer.get("app")!.service.traffic, [{ revision: LATEST, percent: 100 }]);
+  assertEquals(states.get("app")!.service.traffic, [{ revision: LATEST, percent: 100 }]);
   assertEquals(retired, ["app-00001"]);
 });
 
 Deno.test("targets that are wrong change nothing", async () => {
-  const { deployer } = await withRevisions(["one"]);
-  const before = deployer.get("app");
+  const { deployer, states } = await withRevisions(["one"]);
+  const before = states.get("app");
   const wrong = [
     [{ revision: "app-00001", percent: 99 }],
     [{ revision: "app-00002", percent: 100 }],
     [{ revision: LATEST, percent: 100, tag: "a" }, { revision: "app-00001", percent: 0, tag: "b" }],
   ];
   for (const targets of wrong) await assertRejects(() => deployer.setTraffic("app", targets, BY), TrafficError);
-  assertEquals(deployer.get("app"), before);
+  assertEquals(states.get("app"), before);
 });
 
 Deno.test("a rollback goes back to the split before, and a second one undoes the first", async () => {
@@ -153,7 +168,7 @@ Deno.test("a deploy prunes the revisions beyond the history, but none that is ne
   assertEquals(kept(scene), ["app-00001", "app-00003", "app-00004", "app-00005"]);
   await deployer.deploy("app", input("six"), AT_ONCE);
   assertEquals(kept(scene), ["app-00001", "app-00003", "app-00006"]);
-  assertEquals(scene.deployer.get("app")!.revisions, loaded(scene.store).revisions);
+  assertEquals(scene.states.get("app")!.revisions, loaded(scene.store).revisions);
 });
 
 Deno.test("twenty revisions are kept beside those with traffic", async () => {
@@ -180,8 +195,8 @@ Deno.test("a revision is deleted, unless it has traffic or a tag or is the lates
 });
 
 Deno.test("without the revision that it would go back to there is no rollback", async () => {
-  const { deployer } = await withRevisions(["one", "two"]);
+  const { deployer, states } = await withRevisions(["one", "two"]);
   await deployer.deleteRevision("app", "app-00001", BY);
-  assertEquals(deployer.get("app")!.service.previousTraffic, []);
+  assertEquals(states.get("app")!.service.previousTraffic, []);
   await assertRejects(() => deployer.rollback("app", BY), Conflict);
 });

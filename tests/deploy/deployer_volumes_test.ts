@@ -141,7 +141,7 @@ Deno.test("a handover that is given up gives the volume back", async () => {
 });
 
 Deno.test("a delete calls off a handover, and waits for no start", async () => {
-  const { deployer, kit, names, together } = newVolumes();
+  const { deployer, kit, names, states, together } = newVolumes();
   await deployer.deploy("app", input("one", using("data")), WAITING);
   const { launch } = kit.launcher.on;
   const hanging = Promise.withResolvers<{ origin: string }>();
@@ -154,7 +154,7 @@ Deno.test("a delete calls off a handover, and waits for no start", async () => {
   await assertRejects(() => failing, Conflict, "somebody deletes the service app");
   hanging.resolve({ origin: ORIGIN });
   await deleted;
-  assertEquals([deployer.list(), names(), together], [[], [], []]);
+  assertEquals([[...states.after("")], names(), together], [[], [], []]);
 });
 
 Deno.test("a rollback and a change of traffic hand a volume over too, and give it back where that fails", async () => {
@@ -270,5 +270,5 @@ Deno.test("a folder of the host that may not be used is refused by its field, be
     const error = await assertRejects(() => scene.deployer.deploy("app", asked, options), InvalidError);
     assertEquals(error.message, "volumes.1.source: is not in one of the folders of --allow-host-path");
   }
-  assertEquals(scene.deployer.list(), []);
+  assertEquals([...scene.states.after("")], []);
 });

@@ -14,16 +14,15 @@ const tryStart = async (pool: InstancePool, signal: AbortSignal) => (await pool.
 /** A service that was found by its image, before a deployer. */
 function newFound() {
   const scene = newScene({ tryStart });
-  const { deployer, kit, services } = scene;
+  const { kit, services, states } = scene;
   const images = new FakeImages();
   scene.on.retire = (pool) => pool.retire(10_000);
   const convention = new Convention({
     images,
     services,
     limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
-    newPool: (revision) => kit.newPool(revision),
-    retire: (pool) => void pool.retire(10_000),
-    isDeclared: (label) => deployer.get(label) !== undefined,
+    pools: kit,
+    declared: states,
   });
   images.build("app-docker", "sha256:0123456789abcdef");
   const activator = new Activator(new Router(services, convention), 100);

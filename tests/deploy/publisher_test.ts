@@ -3,8 +3,7 @@ import type { RevisionRecord, ServiceRecord } from "../../src/control/records.ts
 import { canonicalTemplate, type TemplateInput } from "../../src/model/template.ts";
 import { LATEST, type Traffic } from "../../src/model/traffic.ts";
 import { ClessError } from "../../src/base/errors.ts";
-import { ConventionService } from "../../src/routing/convention_service.ts";
-import { newRevision } from "../support/kit.ts";
+import { conventionService, newRevision } from "../support/kit.ts";
 import { EVERYBODY_WAKES } from "../../src/model/waking.ts";
 import { newScene, type Scene } from "./deployer_kit.ts";
 
@@ -93,7 +92,7 @@ Deno.test("a pool stays as long as its revision has a share or a tag", () => {
 Deno.test("a declared service takes the place of one that was found by its image", () => {
   const { kit, publisher, retired, services, splitOf } = newAppScene();
   const found = kit.newPool(newRevision("sha256:0123456789abcdef"));
-  services.put(new ConventionService("app", found, () => {}));
+  services.put(conventionService("app", found));
   publisher.publish(service("app-00001", ALL), [revision("app-00001")]);
   assertEquals([splitOf("app.localhost"), retired], [{ "app-00001": 100 }, ["app-0123456789ab"]]);
 });

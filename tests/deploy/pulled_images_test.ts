@@ -37,12 +37,15 @@ function newRegistry(...local: string[]) {
   return { ...scene, removed, asked, state, here };
 }
 
-Deno.test("an image that was pulled goes with its last revision, and one that was there before stays", async () => {
+Deno.test("an image that was pulled goes by the next sweep after its last revision, and one that was there before stays", async () => {
   const { deployer, removed } = newRegistry("local");
   const service = { revisionHistory: 0 };
   for (const image of ["one", "local", "two", "three", "four"]) {
     await deployer.deploy("app", input(image, { service }), AT_ONCE);
   }
+  await settle();
+  assertEquals(removed, []);
+  deployer.tidy();
   await settle();
   // The fourth is the latest, and the third can be rolled back to.
   assertEquals(removed, ["sha256:one", "sha256:two"]);
@@ -113,11 +116,13 @@ Deno.test("an image goes that was pulled for a revision that did not become read
     await settle();
     trials.at(-1)!.fail(new Error("no"));
     await assertRejects(() => failing, RevisionFailed);
+    deployer.tidy();
     await settle();
   }
   assertEquals(removed, ["sha256:one"]);
   store.failure = new StoreUnavailable("the disk is full");
   await assertRejects(() => deployer.deploy("app", input("two"), AT_ONCE), StoreUnavailable);
+  deployer.tidy();
   await settle();
   assertEquals(removed, ["sha256:one", "sha256:two"]);
 });
@@ -185,11 +190,12 @@ Deno.test("an image whose turn has not come stays for a deploy that needs it, an
   assertEquals(asked, ["sha256:one"]);
   trials[0]!.fail(new Error("no"));
   await assertRejects(() => deployed, RevisionFailed);
+  deployer.tidy();
   await settle();
   assertEquals(asked, ["sha256:one", "sha256:two"]);
 });
 
-Deno.test("images are removed one after the other, and those that do not go are left alone for a day", async () => {
+Deno.test("images are removed one after the other, and those that do not go are left alone until the hour has passed", async () => {
   const { deployer, asked, removed, state } = newRegistry("local");
   const images = ["one", "two", "three"];
   for (const image of images) await deployer.deploy(image, input(image), AT_ONCE);
@@ -206,12 +212,12 @@ Deno.test("images are removed one after the other, and those that do not go are 
   await settle();
   assertEquals(asked.length, 3);
   state.inUse = false;
-  deployer.forgetOld();
+  deployer.tidy();
   await settle();
   assertEquals(removed, ["sha256:one", "sha256:two", "sha256:three"]);
 });
 
-Deno.test("an image that cannot be removed is tried again a day later", async () => {
+Deno.test("an image that cannot be removed is tried again by the next periodic sweep", async () => {
   const { deployer, removed, state } = newRegistry();
   await deployer.deploy("app", input("one"), AT_ONCE);
   await deployer.deploy("web", input("two"), AT_ONCE);
@@ -224,7 +230,7 @@ Deno.test("an image that cannot be removed is tried again a day later", async ()
   await settle();
   assertEquals(removed, []);
   state.inUse = false;
-  deployer.forgetOld();
+  deployer.tidy();
   await settle();
   assertEquals(removed, ["sha256:one", "sha256:two"]);
 });

@@ -49,11 +49,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 async function play(steps: readonly Step[]): Promise<string[]> {
   const tryStart = async (pool: InstancePool, signal: AbortSignal) => (await pool.hold(signal)).lease.release();
   const scene = newScene({ tryStart });
-  const { deployer, kit, services } = scene;
+  const { deployer, kit, services, states } = scene;
   const { clock, launcher } = kit;
   scene.on.retire = (pool) => pool.retire(10_000);
-  const control = new InstanceControl({ services, tryStart, drainTimeout: 10_000 });
-  const activator = new Activator(new Router(services, undefined), 100);
+  const router = new Router(services, undefined);
+  const control = new InstanceControl({ services, router, tryStart, drainTimeoutMs: 10_000 });
+  const activator = new Activator(router, 100);
   const faults: string[] = [];
   const running = new Map<string, Revision>();
   const pause = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve));
@@ -117,7 +118,7 @@ async function play(steps: readonly Step[]): Promise<string[]> {
   Promise.all(pending).then(() => settled = true);
   for (let minute = 0; minute < 20 && !settled; minute++) await clock.advance(60_000);
   if (!settled) faults.push("something never ends");
-  for (const { name } of deployer.list()) control.sleep(name);
+  for (const { name } of [...states.after("")]) control.sleep(name);
   await clock.advance(60_000);
   if (running.size > 0) faults.push(`left: ${[...running.keys()]}`);
   return faults;

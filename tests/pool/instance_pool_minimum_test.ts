@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
-import { DeclaredService } from "../../src/routing/service.ts";
+import { Service } from "../../src/routing/service.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { settle } from "../support/fake_clock.ts";
@@ -177,11 +177,10 @@ Deno.test("of a paused and a running instance it is the paused one that goes", a
 Deno.test("the reconciler keeps up the pools that have a share of the requests, and not those of a tag alone", async () => {
   const kit = newKit();
   kit.launcher.on.launch = ({ id }) => ({ origin: `http://${id}` });
-  const services = new ServiceMap();
+  const services = new ServiceMap({ retire: () => {} });
   const [all, tagged] = [kit.newPool(KEPT), kit.newPool(KEPT)];
   services.put(
-    new DeclaredService("app", {
-      domains: [],
+    new Service("app", {
       shares: [{ pool: all, percent: 100 }, { pool: tagged, percent: 0, tag: "next" }],
     }),
   );

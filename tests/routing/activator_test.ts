@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
 import type { Activator } from "../../src/routing/activator.ts";
 import type { Grant } from "../../src/pool/instance_pool.ts";
-import { DeclaredService } from "../../src/routing/service.ts";
+import { Service } from "../../src/routing/service.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, type Kit, never, newFront, newKit, newRevision } from "../support/kit.ts";
 
@@ -142,7 +142,7 @@ function splitService(kit: Kit, services: ReturnType<typeof newFront>["services"
   const random = () => draws++ % 2 === 0 ? 0 : 0.99;
   const publish = (...at: number[]) => {
     const shares = at.map((n) => ({ pool: pools[n]!, percent: 100 / at.length }));
-    services.put(new DeclaredService("app", { domains: [], shares, random }));
+    services.put(new Service("app", { domains: [], shares, random }));
   };
   publish(0, 1);
   return { pools, publish };
@@ -256,6 +256,22 @@ Deno.test("a container that was found is adopted only where it runs what its ser
   const pool = convention.adopt("app", "sha256:new")!;
   pool.adopt({ id: "x", service: "app", revision: "r", imageId: "sha256:new", state: "paused", origin: ORIGIN });
   assertEquals(convention.adopt("app", "sha256:new"), undefined);
+});
+
+Deno.test("a container of a rebuilt image is adopted by the new revision, and the old one is not served any more", async () => {
+  const kit = newKit();
+  const { activator, convention, images } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  (await woken(kit, activator)).lease.release();
+  await kit.clock.advance(1000);
+  images.build("app-docker", "sha256:new");
+  const pool = convention.adopt("app", "sha256:new")!;
+  assertEquals(pool.revision.imageId, "sha256:new");
+  pool.adopt({ id: "x", service: "app", revision: "r", imageId: "sha256:new", state: "paused", origin: ORIGIN });
+  activator.choose(APP)?.claim();
+  await settle();
+  assertEquals(kit.launcher.called("resume"), ["x"]);
+  assertEquals(activator.choose(APP)?.claim()?.instance.id, "x");
 });
 
 Deno.test("a look at the images that hangs keeps nobody longer than they want to wait, and holds only so many", async () => {

@@ -7,15 +7,14 @@ import { newKit } from "../support/kit.ts";
 Deno.test("a name that somebody has declared is left alone, also where its service cannot be served", async () => {
   const kit = newKit();
   const images = new FakeImages();
-  const services = new ServiceMap();
+  const services = new ServiceMap({ retire: () => {} });
   const declared = new Set(["app"]);
   const convention = new Convention({
     images,
     services,
     limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
-    newPool: (revision) => kit.newPool(revision),
-    retire: () => {},
-    isDeclared: (label) => declared.has(label),
+    pools: kit,
+    declared,
   });
   for (const name of ["app", "web"]) images.build(`${name}-docker`, "sha256:0123456789abcdef");
   assertEquals([await convention.find("app"), convention.adopt("app", "sha256:0123456789abcdef")], [

@@ -1,12 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { parseHostname } from "../../src/model/hostname.ts";
 import { Activator } from "../../src/routing/activator.ts";
-import { DeclaredService, type Share } from "../../src/routing/service.ts";
+import { Service, type Share } from "../../src/routing/service.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
 import { Router } from "../../src/routing/router.ts";
-import { ConventionService } from "../../src/routing/convention_service.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
-import { type Kit, never, newKit, newRevision } from "../support/kit.ts";
+import { conventionService, type Kit, never, newKit, newRevision } from "../support/kit.ts";
 import { Random } from "../support/random.ts";
 
 /** Pools by name: the image is the name. */
@@ -17,9 +16,15 @@ function newPools<Name extends string>(kit: Kit, ...names: Name[]): Record<Name,
   >;
 }
 
-function declared(name: string, shares: Share[], domains: string[] = []): DeclaredService {
+function declared(name: string, shares: Share[], domains: string[] = []): Service {
   const random = new Random(1);
-  return new DeclaredService(name, { domains, shares, random: () => random.between(0, 999_999) / 1_000_000 });
+  return new Service(name, { domains, shares, random: () => random.between(0, 999_999) / 1_000_000 });
+}
+
+/** A map, and the pools that it has retired. */
+function newMap() {
+  const retired: InstancePool[] = [];
+  return { retired, services: new ServiceMap({ retire: (pool) => void retired.push(pool) }) };
 }
 
 function found(services: ServiceMap, host: string): InstancePool | undefined {
@@ -28,7 +33,7 @@ function found(services: ServiceMap, host: string): InstancePool | undefined {
 
 Deno.test("a declared service is found by its name, its domains, and its tags", () => {
   const { blue, green } = newPools(newKit(), "blue", "green");
-  const services = new ServiceMap();
+  const services = newMap().services;
   services.put(declared("app", [{ pool: blue, percent: 100 }, { pool: green, percent: 0, tag: "next" }], [
     "www.example.org",
   ]));
@@ -43,7 +48,7 @@ Deno.test("a declared service is found by its name, its domains, and its tags", 
 
 Deno.test("a custom domain comes before the service that its first label names", () => {
   const { shop, www } = newPools(newKit(), "shop", "www");
-  const services = new ServiceMap();
+  const services = newMap().services;
   services.put(declared("www", [{ pool: www, percent: 100 }]));
   services.put(declared("shop", [{ pool: shop, percent: 100 }], ["www.example.org"]));
   assertEquals([found(services, "www.example.org"), found(services, "www.example.com")], [shop, www]);
@@ -51,7 +56,7 @@ Deno.test("a custom domain comes before the service that its first label names",
 
 Deno.test("a service takes the place of the one with its name, with all that led to that", () => {
   const { blue, green } = newPools(newKit(), "blue", "green");
-  const services = new ServiceMap();
+  const services = newMap().services;
   services.put(declared("app", [{ pool: blue, percent: 100, tag: "old" }], ["a.example.org", "b.example.org"]));
   services.put(declared("app", [{ pool: green, percent: 100, tag: "new" }], ["b.example.org"]));
   const at = (host: string) => found(services, host);
@@ -65,10 +70,24 @@ Deno.test("a service takes the place of the one with its name, with all that led
 
 Deno.test("a declared service takes the place of one that was found by its image", () => {
   const { found: image, blue } = newPools(newKit(), "found", "blue");
-  const services = new ServiceMap();
-  services.put(new ConventionService("app", image, () => {}));
+  const services = newMap().services;
+  services.put(conventionService("app", image));
   services.put(declared("app", [{ pool: blue, percent: 100 }]));
   assertEquals([found(services, "app.localhost"), services.found()], [blue, []]);
+});
+
+Deno.test("the pools that a change leaves without a share or a tag are retired once no request goes there any more", () => {
+  const { blue, green, red, spare } = newPools(newKit(), "blue", "green", "red", "spare");
+  const seen: unknown[] = [];
+  const services: ServiceMap = new ServiceMap({
+    retire: (pool) => void seen.push([pool.revision.imageId.slice(7), found(services, "app.localhost") === pool]),
+  });
+  services.put(declared("app", [{ pool: blue, percent: 100 }, { pool: green, percent: 0, tag: "next" }]));
+  services.put(declared("app", [{ pool: red, percent: 50 }, { pool: green, percent: 50 }]), [red, spare]);
+  assertEquals(seen.splice(0), [["blue", false], ["spare", false]]);
+  services.delete("app");
+  services.delete("app");
+  assertEquals(seen, [["red", false], ["green", false]]);
 });
 
 Deno.test("requests are shared out by percent, and a revision with 0 percent gets none", () => {
@@ -91,7 +110,7 @@ Deno.test("requests are shared out by percent, and a revision with 0 percent get
 Deno.test("a revision that has to start first gets its whole share", async () => {
   const kit = newKit();
   const { cold, warm } = newPools(kit, "cold", "warm");
-  const services = new ServiceMap();
+  const services = newMap().services;
   services.put(declared("app", [{ pool: cold, percent: 50 }, { pool: warm, percent: 50 }]));
   const activator = new Activator(new Router(services, undefined), 10_000);
   const host = parseHostname("app.localhost")!;
@@ -109,8 +128,8 @@ Deno.test("a revision that has to start first gets its whole share", async () =>
 
 Deno.test("the services that nobody has declared are known among all", () => {
   const { found: image, blue } = newPools(newKit(), "found", "blue");
-  const services = new ServiceMap();
-  const bare = new ConventionService("bare", image, () => {});
+  const services = newMap().services;
+  const bare = conventionService("bare", image);
   services.put(bare);
   services.put(declared("app", [{ pool: blue, percent: 100 }]));
   assertEquals(services.found(), [bare]);

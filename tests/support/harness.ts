@@ -2,7 +2,7 @@ import { parseCidr } from "../../src/model/cidr.ts";
 import { NO_EXTRAS, type Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
-import { DeclaredService, type Share, type Waking } from "../../src/routing/service.ts";
+import { Service, type Share, type Waking } from "../../src/routing/service.ts";
 import { FileReserve, Server } from "../../src/http/server.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
 import { ExactForwarder } from "../../src/http/exact/forwarder.ts";
@@ -15,7 +15,6 @@ import { Proxy, type ProxyOptions } from "../../src/proxy/proxy.ts";
 import { type RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { Router } from "../../src/routing/router.ts";
-import { ConventionService } from "../../src/routing/convention_service.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { Starter, type StarterParts } from "../../src/pool/starter.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
@@ -99,16 +98,9 @@ export class Harness implements AsyncDisposable {
         };
       },
     });
-    const services = new ServiceMap();
-    services.put(
-      options.waking === undefined && options.share === undefined && options.domains === undefined
-        ? new ConventionService("app", pool, () => {})
-        : new DeclaredService("app", {
-          domains: options.domains ?? [],
-          shares: [options.share?.(pool) ?? { pool, percent: 100 }],
-          waking: options.waking,
-        }),
-    );
+    const services = new ServiceMap({ retire: () => {} });
+    const { domains = [], waking } = options;
+    services.put(new Service("app", { shares: [options.share?.(pool) ?? { pool, percent: 100 }], domains, waking }));
     const reconciler = new Reconciler({ launcher, fleet, clock, listening: () => true });
     const proxy = this.#proxy = new Proxy({
       activator: new Activator(new Router(services, undefined), 100),

@@ -8,6 +8,7 @@ import type { Instance } from "../../src/pool/instance.ts";
 import { type Grant, InstancePool } from "../../src/pool/instance_pool.ts";
 import type { Launcher } from "../../src/pool/launcher.ts";
 import { Router } from "../../src/routing/router.ts";
+import { Service } from "../../src/routing/service.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { Starter } from "../../src/pool/starter.ts";
 import type { Failure } from "../../src/pool/crash_loop.ts";
@@ -89,17 +90,25 @@ const MAX_RESOLVING = 100;
 /** The parts that turn a hostname into a lease, on top of a {@linkcode Kit}. */
 export function newFront(kit: Kit) {
   const images = new FakeImages();
-  const services = new ServiceMap();
   const retired: Promise<void>[] = [];
+  const services = new ServiceMap({ retire: (pool) => void retired.push(pool.retire(10_000)) });
   const convention = new Convention({
     images,
     services,
     limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
-    newPool: (revision) => kit.newPool(revision),
-    retire: (pool) => void retired.push(pool.retire(10_000)),
+    pools: kit,
+    declared: new Set<string>(),
   });
-  const activator = new Activator(new Router(services, convention), MAX_RESOLVING);
-  return { images, services, convention, activator, retired };
+  const router = new Router(services, convention);
+  const activator = new Activator(router, MAX_RESOLVING);
+  return { images, services, convention, router, activator, retired };
+}
+
+/** A service that was found by its image, with the pools of its revisions, oldest first. */
+export function conventionService(name: string, ...pools: InstancePool[]): Service {
+  const now = new Date();
+  const shares = pools.map((pool, at) => ({ pool, percent: at === 0 ? 100 : 0 }));
+  return new Service(name, { shares, found: { createdAt: now, updatedAt: now } });
 }
 
 /** A hostname of a service. */

@@ -5,7 +5,7 @@ import { done, json } from "../answer.ts";
 import { readIfMatch } from "../etag.ts";
 import { declaredOf, IF_MATCH, revisionParam, serviceOf, serviceParam, shown } from "../names.ts";
 import { operation } from "../operation.ts";
-import type { RevisionView } from "../../deploy/catalog.ts";
+import type { RevisionView } from "../../control/catalog.ts";
 import type { AdminParts } from "../parts.ts";
 import { revisionSummary, revisionView, showRevision, summarizeRevision } from "../views.ts";
 

@@ -7,7 +7,7 @@ import { readJson } from "../body.ts";
 import { etagOf, readIfMatch } from "../etag.ts";
 import { declaredOf, IF_MATCH, serviceOf, serviceParam } from "../names.ts";
 import { operation } from "../operation.ts";
-import type { ServiceView } from "../../deploy/catalog.ts";
+import type { ServiceView } from "../../control/catalog.ts";
 import type { DeployPreview } from "../../control/records.ts";
 import type { AdminParts } from "../parts.ts";
 import { flag, whole } from "../query.ts";

@@ -1,4 +1,4 @@
-import type { ImageResolver } from "../../deploy/content_finder.ts";
+import type { ImageResolver } from "../../deploy/content.ts";
 import { ImageUnavailable } from "../../control/deploy_error.ts";
 import type { ImageRemover } from "../../deploy/pulled_images.ts";
 import { ImageError } from "./image_error.ts";

@@ -1,35 +1,35 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Catalog } from "../../src/deploy/catalog.ts";
+import { Catalog } from "../../src/control/catalog.ts";
 import { EVERYBODY_WAKES } from "../../src/model/waking.ts";
 import { canonicalTemplate } from "../../src/model/template.ts";
 import { LATEST } from "../../src/model/traffic.ts";
-import { ConventionService } from "../../src/routing/convention_service.ts";
+import { latestPool } from "../../src/routing/convention.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
 import { ClessError } from "../../src/base/errors.ts";
-import { never, newRevision } from "../support/kit.ts";
-import { AT_ONCE, input, newScene } from "./deployer_kit.ts";
+import { conventionService, never, newRevision } from "../support/kit.ts";
+import { AT_ONCE, input, newScene } from "../deploy/deployer_kit.ts";
 
 /** A scene with a catalog, and with a service that was found by its image. */
 function newCatalog() {
   const scene = newScene();
-  const { deployer, kit, services } = scene;
+  const { kit, services, states } = scene;
   const found = (name: string, imageId = "sha256:0123456789abcdef") => {
-    const service = new ConventionService(name, kit.newPool(newRevision(imageId, name)), () => {});
+    const service = conventionService(name, kit.newPool(newRevision(imageId, name)));
     services.put(service);
     return service;
   };
-  return { ...scene, found, catalog: new Catalog({ deployer, services }) };
+  return { ...scene, found, catalog: new Catalog(states, services) };
 }
 
 Deno.test("services that were declared and those that were found are listed by name", async () => {
-  const { catalog, deployer, found } = newCatalog();
+  const { catalog, deployer, found, states } = newCatalog();
   assertEquals([[...catalog.after("")], catalog.size], [[], 0]);
   found("bare");
   await deployer.deploy("app", input("one", { service: { domains: ["a.example"], revisionHistory: 3 } }), {
     ...AT_ONCE,
     declaredBy: "cless.yaml",
   });
-  const { service } = deployer.get("app")!;
+  const service = states.service("app")!;
   assertEquals(catalog.get("app"), {
     name: "app",
     domains: ["a.example"],
@@ -52,10 +52,10 @@ Deno.test("services that were declared and those that were found are listed by n
 });
 
 Deno.test("a service that was found has one revision, and no generation", () => {
-  const { catalog, found, kit } = newCatalog();
+  const { catalog, found, kit, services } = newCatalog();
   const bare = found("bare");
   const { createdAt, updatedAt, ...view } = catalog.get("bare")!;
-  assertEquals([createdAt, updatedAt], [bare.createdAt.getTime(), bare.updatedAt.getTime()]);
+  assertEquals([createdAt, updatedAt], [bare.found!.createdAt.getTime(), bare.found!.updatedAt.getTime()]);
   assertEquals(view, {
     name: "bare",
     domains: [],
@@ -71,7 +71,7 @@ Deno.test("a service that was found has one revision, and no generation", () => 
   const [revision, ...others] = catalog.revisions("bare")!;
   assertEquals([revision!.name, revision!.percent, revision!.latest, others], ["bare-0123456789ab", 100, true, []]);
   assertEquals(revision!.template, canonicalTemplate({ image: "bare-docker", pullPolicy: "never" }));
-  bare.roll(kit.newPool(newRevision("sha256:fedcba9876543210", "bare")));
+  services.put(conventionService("bare", bare.main(), kit.newPool(newRevision("sha256:fedcba9876543210", "bare"))));
   assertEquals(catalog.get("bare")!.latestRevision, "bare-fedcba987654");
 });
 
@@ -92,7 +92,7 @@ Deno.test("revisions are listed newest first, each with its share and its tag", 
 Deno.test("a revision that fails says why, with what its app wrote, and for how long it is left alone", async () => {
   const { catalog, deployer, found, kit, publisher } = newCatalog();
   await deployer.deploy("app", input("one"), AT_ONCE);
-  const pools = [publisher.poolOf("app", "app-00001")!, found("bare").latest];
+  const pools = [publisher.poolOf("app", "app-00001")!, latestPool(found("bare"))];
   kit.launcher.written = "no config\r\nbye\n";
   for (const pool of pools) {
     const { name, service } = pool.revision;
@@ -154,7 +154,7 @@ Deno.test("a service fails where no instance could answer, and a revision that g
   assertEquals(catalog.status("app"), { state: "ready" });
   kit.fleet.instances()[0]!.become("paused");
   assertEquals(catalog.status("app"), { state: "paused" }, "the next request is answered");
-  await failIn(found("bare").latest, "no such program");
+  await failIn(latestPool(found("bare")), "no such program");
   assertEquals(catalog.status("bare"), { state: "failing", failure: "no such program" });
 });
 

@@ -1,8 +1,7 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { ConventionService } from "../../src/routing/convention_service.ts";
-import { DeclaredService, type Route } from "../../src/routing/service.ts";
+import { Service } from "../../src/routing/service.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
-import { newKit, newRevision } from "../support/kit.ts";
+import { conventionService, newKit, newRevision } from "../support/kit.ts";
 
 function newPools(): [InstancePool, InstancePool, InstancePool] {
   const kit = newKit();
@@ -13,24 +12,27 @@ function newPools(): [InstancePool, InstancePool, InstancePool] {
 Deno.test("what was chosen for a request of a declared service stays, unless it has no share or tag any more", () => {
   const [one, two, three] = newPools();
   const shares = [{ pool: one, percent: 100 }, { pool: two, percent: 0, tag: "next" }];
-  const service = new DeclaredService("app", { domains: [], shares });
+  const service = new Service("app", { shares });
   assertStrictEquals(service.route(), one);
   assertStrictEquals(service.route(two), two);
   assertStrictEquals(service.route(three), one);
 });
 
-Deno.test("a request of a convention service goes where the service goes, whatever was chosen", () => {
-  const [one, two] = newPools();
-  const service = new ConventionService("app", one, () => {});
-  assertStrictEquals((service as Route).route(two), one);
-  assertEquals([service.main() === one, service.domains, service.tagged], [true, [], []]);
+Deno.test("requests of a service that was found go to its old revision until the new one takes over", () => {
+  const [one, two, three] = newPools();
+  const service = conventionService("app", one, two);
+  assertStrictEquals(service.route(), one);
+  assertStrictEquals(service.route(three), one);
+  assertEquals([service.main() === one, service.convention, service.domains, service.tagged], [true, true, [], []]);
+  assertEquals(service.pools(), [one, two]);
+  assertStrictEquals(conventionService("app", two).route(one), two);
 });
 
 Deno.test("an operator means the revision with most requests, of several the first", () => {
   const [one, two, three] = newPools();
   const main = (...percents: number[]) => {
     const shares = [one, two, three].map((pool, at) => ({ pool, percent: percents[at]! }));
-    return new DeclaredService("app", { domains: [], shares }).main();
+    return new Service("app", { shares }).main();
   };
   assertStrictEquals(main(20, 50, 30), two);
   assertStrictEquals(main(40, 20, 40), one);
@@ -40,7 +42,7 @@ Deno.test("an operator means the revision with most requests, of several the fir
 Deno.test("each tag is an address of its own that leads to its revision alone", () => {
   const [one, two] = newPools();
   const shares = [{ pool: one, percent: 100, tag: "live" }, { pool: two, percent: 0, tag: "next" }];
-  const { tagged } = new DeclaredService("app", { domains: [], shares });
+  const { tagged } = new Service("app", { shares });
   assertEquals(tagged.map(({ label }) => label), ["live--app", "next--app"]);
   tagged.forEach((revision, at) => assertStrictEquals(revision.route(), [one, two][at]));
 });

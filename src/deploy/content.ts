@@ -1,0 +1,106 @@
+import { ImageUnavailable } from "../control/deploy_error.ts";
+import type { EventLog } from "../control/events.ts";
+import type { RevisionRecord } from "../control/records.ts";
+import type { RevisionSecrets } from "../control/runtime_revision.ts";
+import type { PullPolicy, RevisionTemplate } from "../model/template.ts";
+import type { PulledImages } from "./pulled_images.ts";
+
+/** What a revision consists of. */
+export type Content = Pick<RevisionRecord, "template" | "imageId" | "imageDigest" | "pulled" | "secretVersions">;
+
+/** The progress of a pull. */
+export interface PullProgress {
+  /** The layer that it is about; missing if it is the image as a whole. */
+  readonly layer?: string;
+  readonly status: string;
+  /** How many layers are done, of those known so far. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Options of {@linkcode ImageResolver.resolve}. */
+export interface ResolveOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: PullProgress) => void;
+}
+
+/** Finds the content that an image's name stands for. */
+export interface ImageResolver {
+  /** Pulls the image if the policy says so. @throws {ImageUnavailable} If there is none. */
+  resolve(reference: string, policy: PullPolicy, options: ResolveOptions): Promise<{
+    readonly imageId: string;
+    readonly digest?: string;
+    readonly pulled: boolean;
+  }>;
+}
+
+/** Where content comes from. */
+export interface ContentSources {
+  readonly images: ImageResolver;
+  readonly pulled: Pick<PulledImages, "has" | "hold" | "removal">;
+  readonly secrets: Pick<RevisionSecrets, "currentVersions">;
+  readonly events: Pick<EventLog, "emit">;
+}
+
+/**
+ * Finds the image's content and the versions of the secrets that a template stands for now; pulls the image if necessary.
+ *
+ * @returns The content, and a hold on the image: it is not removed before the hold is disposed.
+ * @throws What `images` and `secrets` throw.
+ */
+export async function findContent(
+  { events, images, pulled, secrets }: ContentSources,
+  service: string,
+  template: RevisionTemplate,
+  signal: AbortSignal,
+): Promise<{ readonly content: Content; readonly hold: Disposable }> {
+  const { image, pullPolicy, secretEnv } = template;
+  const currentVersions = () => secrets.currentVersions(Object.values(secretEnv));
+  currentVersions(); // reports a wrong name before the pull
+  while (true) {
+    const { imageId, digest, pulled: isNew } = await images.resolve(image, pullPolicy, {
+      signal,
+      onProgress: ({ status, done, total, layer }) =>
+        events.emit("revision.pulling", service, {
+          ...{ image, done, total, status },
+          ...(layer === undefined ? {} : { layer }),
+        }),
+    });
+    const removal = pulled.removal(imageId);
+    if (removal !== undefined) {
+      await removal; // a sweep is removing it: it has to be pulled again
+      continue;
+    }
+    signal.throwIfAborted();
+    const content = {
+      ...{ template, imageId, imageDigest: digest },
+      pulled: isNew || pulled.has(imageId),
+      secretVersions: currentVersions(),
+    };
+    return { content, hold: pulled.hold(imageId, isNew ? image : undefined) };
+  }
+}
+
+/**
+ * The content that a template would have if it was deployed now, as far as is known without a pull.
+ *
+ * @returns Also whether a deploy would pull the image; what it pulls may be another content.
+ * @throws As {@linkcode findContent} does.
+ */
+export async function foreseeContent(
+  { images, secrets }: Pick<ContentSources, "images" | "secrets">,
+  template: RevisionTemplate,
+): Promise<{ readonly content: Content; readonly pull: boolean }> {
+  const { image, pullPolicy, secretEnv } = template;
+  const secretVersions = secrets.currentVersions(Object.values(secretEnv));
+  const { signal } = new AbortController();
+  const local = await images.resolve(image, "never", { signal }).catch((error) => {
+    if (pullPolicy !== "never" && error instanceof ImageUnavailable && error.reason === "not_found") return undefined;
+    throw error;
+  });
+  const { imageId = "", digest } = local ?? {};
+  return {
+    content: { template, imageId, imageDigest: digest, pulled: false, secretVersions },
+    pull: local === undefined || pullPolicy === "always",
+  };
+}
