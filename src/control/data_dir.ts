@@ -5,20 +5,20 @@ import type { Store } from "./store.ts";
 const OWNER = /^[0-9a-f]{8}$/;
 const TOKEN = /^[A-Za-z0-9_-]{32,}$/;
 
-/** The folder with what has to outlive the process. */
+/** The folder with everything that has to outlive the process. */
 export interface DataDir {
   /** Absolute. */
   readonly path: string;
-  /** Marks the containers of this folder's cless, so that others leave them alone. */
+  /** The id that marks the containers of this folder's cless, so that others leave them alone. */
   readonly owner: string;
-  /** What a client of the admin API has to show. */
+  /** The owner's token for the admin API. */
   readonly token: string;
-  /** Where the token stands. */
+  /** The path of the token's file. */
   readonly tokenFile: string;
   /**
-   * Puts a new token in the place of the old one, and gives it back.
+   * Replaces the token and returns the new one.
    *
-   * @throws {OperatorError} When it cannot be kept; the old one is still there then.
+   * @throws {OperatorError} If it cannot be stored; then the old one stays.
    */
   rotateToken(): Promise<string>;
   /**
@@ -28,14 +28,14 @@ export interface DataDir {
    * @param address HOST:PORT
    */
   announceAdmin(address: string): Promise<void>;
-  /** Lets another process have the folder. */
+  /** Unlocks the folder for other processes. */
   [Symbol.dispose](): void;
 }
 
 /**
- * Opens the folder, and makes it and what belongs in it where it is missing. Only one process may have it open.
+ * Opens the folder and locks it for this process. Makes it and its files if they are missing.
  *
- * @throws {OperatorError} When it cannot be used; the message says why and what to do.
+ * @throws {OperatorError} If it cannot be used; the message says why and what to do.
  */
 export async function openDataDir(path: string): Promise<DataDir> {
   try {
@@ -58,7 +58,7 @@ export async function openDataDir(path: string): Promise<DataDir> {
           return token;
         },
         rotateToken() {
-          // One after the other: they write to the same place.
+          // One after the other, since they write to the same file.
           const rotated = rotating.then(() => rotate(tokenFile)).then((next) => token = next);
           rotating = rotated.catch(() => {});
           return rotated;
@@ -85,7 +85,7 @@ export async function openDataDir(path: string): Promise<DataDir> {
   }
 }
 
-/** Whether a running process has the folder open; `undefined` where there is no such folder. */
+/** Whether a running process has the folder open; `undefined` if there is no such folder. */
 export async function isDataDirInUse(path: string): Promise<boolean | undefined> {
   try {
     using file = await Deno.open(`${path}/lock`, { read: true, write: true });
@@ -96,7 +96,7 @@ export async function isDataDirInUse(path: string): Promise<boolean | undefined>
   }
 }
 
-/** Takes the folder for this process; the kernel gives it back when the process ends, however it ends. */
+/** Locks the folder; the kernel unlocks it when the process ends, however it ends. */
 async function lockFile(path: string): Promise<Deno.FsFile> {
   const file = await Deno.open(`${path}/lock`, { create: true, read: true, write: true, mode: 0o600 });
   if (await file.tryLock(true)) {
@@ -144,7 +144,7 @@ function newToken(): string {
 }
 
 function randomHex(bytes: number): string {
-  return [...crypto.getRandomValues(new Uint8Array(bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return crypto.getRandomValues(new Uint8Array(bytes)).toHex();
 }
 
 function explain(error: unknown): string {
@@ -160,7 +160,7 @@ export interface BackupFile {
   readonly bytes: Uint8Array;
 }
 
-/** What else than the database belongs to a backup. There is no key where it is given to the program in another way. */
+/** The files of a backup beside the database. There is no key file if the key is in the environment. */
 const FILES = [
   { name: "owner", isNeeded: true },
   { name: "admin-token", isNeeded: true },
@@ -168,10 +168,10 @@ const FILES = [
 ];
 
 /**
- * All that another machine needs to go on: copied into an empty folder, the files are a data-dir.
+ * The files that another machine needs to go on: in an empty folder they make a data-dir.
  *
- * @param dataDir Its path.
- * @throws {OperatorError} When something cannot be read, or the copy of the database cannot be made.
+ * @param dataDir The path of the data-dir.
+ * @throws {OperatorError} If a file cannot be read or the database cannot be copied.
  */
 export async function backupFiles(store: Pick<Store, "backup">, dataDir: string): Promise<BackupFile[]> {
   const database = { name: "cless.sqlite", bytes: copyOf(store, `${dataDir}/cless.sqlite.backup`) };
@@ -182,7 +182,7 @@ export async function backupFiles(store: Pick<Store, "backup">, dataDir: string)
   return [database, ...others.flat()];
 }
 
-/** Without a pause, so that two backups at once do not get in each other's way. */
+/** Synchronous, so that two backups at once do not use the file at the same time. */
 function copyOf(store: Pick<Store, "backup">, path: string): Uint8Array {
   removeIfThere(path); // of a process that was killed
   try {
@@ -200,7 +200,7 @@ function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // What is in the way is told by whoever writes there.
+    // Whoever writes there next reports what is in the way.
   }
 }
 

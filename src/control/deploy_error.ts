@@ -1,12 +1,12 @@
 import { ClessError, messageOf } from "../base/errors.ts";
 
-/** A new revision did not become ready; nothing has changed. The message is for whoever has deployed. */
+/** A revision did not become ready. The message is for the operator. */
 export class RevisionFailed extends Error {
   override readonly name = "RevisionFailed";
   readonly revision: string;
-  /** Why it did not, on one line. */
+  /** Why, on one line. */
   readonly reason: string;
-  /** The last lines that its app has written; empty where there are none. */
+  /** The last lines that its app wrote. */
   readonly output: readonly string[];
 
   constructor(revision: string, cause: unknown) {
@@ -18,18 +18,18 @@ export class RevisionFailed extends Error {
   }
 }
 
-/** Why an image is not to be had. */
+/** Options of {@linkcode ImageUnavailable}. */
 export interface ImageUnavailableOptions extends ErrorOptions {
-  /** In one word; `not_found` is one that is not there at all. */
+  /** In one word; `not_found` if the image does not exist. */
   readonly reason?: string;
 }
 
-/** An image is not to be had; nothing has changed. The message is one line, for whoever has deployed. */
+/** An image cannot be found or pulled. The message is one line for the operator. */
 export class ImageUnavailable extends Error {
   override readonly name = "ImageUnavailable";
-  /** In one word, `not_found` where there is none. */
+  /** In one word; `not_found` if the image does not exist. */
   readonly reason: string;
-  /** There was no app that could have written something. */
+  /** No app has run. */
   readonly output: readonly string[] = [];
 
   constructor(message: string, { reason = "engine", ...options }: ImageUnavailableOptions = {}) {
@@ -38,17 +38,17 @@ export class ImageUnavailable extends Error {
   }
 }
 
-/** What is asked for does not go with how the service is now; the message says why. */
+/** A request that the present state of a service does not allow; the message says why. */
 export class Conflict extends Error {
   override readonly name = "Conflict";
 }
 
-/** There is no such service or revision. */
+/** A service or revision does not exist. */
 export class NotFound extends Error {
   override readonly name = "NotFound";
 }
 
-/** What an app has written, line by line; none where it has written nothing. */
+/** Splits an app's output into lines; none if there is only white space. */
 export function linesOf(output: unknown): string[] {
   if (typeof output !== "string" || output.trim() === "") return [];
   return output.replace(/\s+$/, "").split(/\r?\n/);

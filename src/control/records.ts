@@ -2,10 +2,10 @@ import { isUndemanding, type RevisionTemplate } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
 import type { Loading, WakeSettings } from "../model/waking.ts";
 
-/** A service as it is kept. */
+/** A service as it is stored. */
 export interface ServiceRecord {
   readonly name: string;
-  /** Whole hostnames that lead to it besides its own, in small letters; no other service has them. */
+  /** Whole hostnames that lead to it beside its own, in lower case. No other service has them. */
   readonly domains: readonly string[];
   /** How many revisions without traffic or tag are kept. */
   readonly revisionHistory: number;
@@ -13,49 +13,49 @@ export interface ServiceRecord {
   readonly wake: WakeSettings;
   readonly loading: Loading;
   readonly traffic: Traffic;
-  /** The split before the last change of traffic, by names; empty where there was none. */
+  /** The split before the last change of traffic, by revision names; empty if there was none. */
   readonly previousTraffic: Traffic;
   /** The revision that was deployed last. */
   readonly latestRevision: string;
-  /** Goes up with every revision, and never down. */
+  /** Increases with every revision. */
   readonly lastNumber: number;
-  /** Goes up with every change. */
+  /** Increases with every change. */
   readonly generation: number;
-  /** The file that declared it; `undefined` where a person made it. */
+  /** The file that declared it, if one did. */
   readonly declaredBy: string | undefined;
   /** Wall-clock times, ms since 1970. */
   readonly createdAt: number;
   readonly updatedAt: number;
 }
 
-/** What holds for a service whatever its revisions are. */
+/** The settings of a service that do not depend on its revisions. */
 export type ServiceFields = Pick<ServiceRecord, "domains" | "revisionHistory" | "wake" | "loading">;
 
-/** A revision as it is kept; it never changes. */
+/** A revision as it is stored. It never changes. */
 export interface RevisionRecord {
-  /** Such as `golang-00002`; unique among all. */
+  /** Such as `golang-00002`; unique among all services. */
   readonly name: string;
   readonly service: string;
   readonly template: RevisionTemplate;
   /** The image's content, `sha256:…`. */
   readonly imageId: string;
-  /** By which the image can be pulled again, `name@sha256:…`; `undefined` for one that is only local. */
+  /** By this the image can be pulled again, `name@sha256:…`; `undefined` if it is only local. */
   readonly imageDigest: string | undefined;
-  /** Whether cless has pulled the image for it. */
+  /** Whether cless pulled the image for it. */
   readonly pulled: boolean;
-  /** Which value of each secret of the template it has, by the secret's name. */
+  /** The version of each secret of the template, by the secret's name. */
   readonly secretVersions: Readonly<Record<string, number>>;
   /** Wall-clock time, ms since 1970. */
   readonly createdAt: number;
 }
 
-/** What has to be known of every revision at any time. */
+/** What is in memory of every revision. */
 export interface RevisionMark extends Pick<RevisionRecord, "name" | "imageId" | "pulled"> {
   /** See {@linkcode isUndemanding}. */
   readonly undemanding: boolean;
 }
 
-/** That of a revision. */
+/** The mark of a revision. */
 export function markOf({ imageId, name, pulled, template }: RevisionRecord): RevisionMark {
   return { name, imageId, pulled, undemanding: isUndemanding(template) };
 }
@@ -70,35 +70,35 @@ export interface HistoryEntry {
   /** The name of the token that did it. */
   readonly by: string;
   /**
-   * What was before and after, as JSON values; `undefined` where there was nothing. Whoever makes the entry leaves out
-   * the values of environment variables: history is kept longer than they are, and shown to more people.
+   * The state before and after as JSON values; `undefined` if there was none. Never contains the values of environment
+   * variables: history is kept longer than they are, and shown to more people.
    */
   readonly before: unknown;
   readonly after: unknown;
 }
 
-/** One change of one service; all of it is kept, or nothing. */
+/** One change of one service. It is stored as a whole or not at all. */
 export interface ServiceChange {
-  /** As it is after the change. */
+  /** The service after the change. */
   readonly service: ServiceRecord;
-  /** What its generation was before the change; `undefined` for a new service. */
+  /** Its generation before the change; `undefined` for a new service. */
   readonly expectedGeneration: number | undefined;
   readonly addRevision?: RevisionRecord;
-  /** Names of revisions that go. */
+  /** The names of revisions to remove. */
   readonly removeRevisions?: readonly string[];
   readonly history: HistoryEntry;
 }
 
-/** A value of a secret, without the value: what anybody may know of it. */
+/** A version of a secret, without its value. */
 export interface SecretVersion {
   readonly name: string;
-  /** Goes up with every new value. */
+  /** Increases with every new value. */
   readonly version: number;
   /** When it was set; wall-clock time, ms since 1970. */
   readonly createdAt: number;
 }
 
-/** A value of a secret, encrypted. */
+/** A version of a secret with its encrypted value. */
 export interface SecretRecord extends SecretVersion {
   readonly sealed: Uint8Array;
 }
@@ -106,30 +106,31 @@ export interface SecretRecord extends SecretVersion {
 /** What a token allows. */
 export type Scope = "read" | "deploy" | "admin";
 
-/** A further token of the admin API. */
+/** A token of the admin API beside the owner's. */
 export interface TokenRecord {
   readonly name: string;
   readonly scope: Scope;
-  /** SHA-256 of the token. */
+  /** SHA-256 of the token's text. */
   readonly hash: Uint8Array;
-  /** Wall-clock times, ms since 1970; `undefined` for no end. */
+  /** Wall-clock time, ms since 1970; `undefined` if it never expires. */
   readonly expiresAt: number | undefined;
+  /** Wall-clock time, ms since 1970. */
   readonly createdAt: number;
 }
 
-/** What a deploy would come to. */
+/** What a deploy would change. */
 export interface DeployPreview {
   readonly change: "create" | "update" | "none";
-  /** The name that a new revision would get; `undefined` where the latest would stay. */
+  /** The name of the new revision; `undefined` if there would be none. */
   readonly revision?: string | undefined;
-  /** The fields of the template that a new revision would have otherwise than the latest; names only. */
+  /** The names of the template's fields in which the new revision would differ from the latest. */
   readonly changed: readonly string[];
-  /** Whether the image would be pulled first; what else is said goes by the content that is on this machine. */
+  /** Whether the image would be pulled. Everything else here assumes the content that is on this machine. */
   readonly pull: boolean;
   readonly traffic: { readonly before: Traffic; readonly after: Traffic };
   readonly domains: { readonly before: readonly string[]; readonly after: readonly string[] };
-  /** How many revisions without traffic or tag are kept; missing where there is no service. */
+  /** How many revisions without traffic or tag are kept; missing if there is no service. */
   readonly revisionHistory: { readonly before?: number | undefined; readonly after?: number | undefined };
-  /** The file that declares it; missing where none does. */
+  /** The file that declares it, if one does. */
   readonly declaredBy: { readonly before?: string | undefined; readonly after?: string | undefined };
 }

@@ -1,11 +1,11 @@
 import type { Limits, Revision } from "../model/revision.ts";
 import type { RevisionRecord } from "./records.ts";
 
-/** The secrets, as far as revisions need them. */
+/** What revisions need of the secrets. */
 export interface RevisionSecrets {
-  /** The versions that secrets have now. @throws For the first that there is not. */
+  /** The present versions of secrets. @throws {UnknownSecretError} For the first that does not exist. */
   currentVersions(names: Iterable<string>): Record<string, number>;
-  /** The values for variables, from their secrets' names and versions; rejects where one is gone or cannot be read. */
+  /** The values of variables. Rejects if a secret is gone or cannot be read. */
   resolve(
     secretEnv: Readonly<Record<string, string>>,
     versions: Readonly<Record<string, number>>,
@@ -13,9 +13,9 @@ export interface RevisionSecrets {
 }
 
 /**
- * What the containers of a kept revision are started from.
+ * What the containers of a stored revision are started from.
  *
- * @param limits For what the template leaves to the program's settings.
+ * @param limits The program's settings for what the template does not say.
  */
 export function runtimeRevision(record: RevisionRecord, limits: Limits): Revision {
   const { name, service, template, imageId, imageDigest, secretVersions } = record;
@@ -46,8 +46,8 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits): Revisio
 }
 
 /**
- * The environment of revisions, with their secrets. What was read once stays in memory as long as the revision does, so
- * that a start does not depend on the store; what could not be read is tried anew.
+ * The environment of revisions, including their secrets. It stays in memory as long as the revision does, so that a start
+ * does not depend on the store. What could not be read is read again next time.
  */
 export class RevisionEnv {
   readonly #secrets: Pick<RevisionSecrets, "resolve">;
@@ -57,7 +57,7 @@ export class RevisionEnv {
     this.#secrets = secrets;
   }
 
-  /** All variables of a revision. @throws What `secrets` throws, where a secret is gone or cannot be read. */
+  /** All variables of a revision. @throws What {@linkcode RevisionSecrets.resolve} throws. */
   async of(revision: Revision): Promise<Readonly<Record<string, string>>> {
     const { env, secretEnv = {}, secretVersions = {} } = revision;
     if (Object.keys(secretEnv).length === 0) return env;

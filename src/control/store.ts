@@ -11,80 +11,80 @@ import type {
 } from "./records.ts";
 
 /**
- * The durable record. What a method has returned from is on disk, and a method that throws has changed nothing.
+ * The durable record. When a method returns, its change is on disk; when it throws, nothing has changed.
  *
- * Every method throws {@linkcode StoreUnavailable} while something outside of cless keeps the store from working; once
- * that has gone, the same call works again.
+ * Every method throws {@linkcode StoreUnavailable} as long as something outside of cless keeps the store from working, such
+ * as a full disk. The same call works again afterwards.
  */
 export interface Store extends Disposable {
   /**
-   * Reads everything that is declared, and keeps nothing of it.
+   * Reads all services.
    *
-   * @param each Is given every service by name, with the marks of its revisions by age; must not use the store.
+   * @param each Is called for every service, by name, with the marks of its revisions by age. Must not use the store.
    */
   load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void;
 
-  /** A service; `undefined` where there is none of that name. */
+  /** The service of that name. */
   service(name: string): ServiceRecord | undefined;
 
-  /** The services whose names come after one, by name. @param limit How many at most. */
+  /** The services whose names come after one, by name. @param limit The highest number of services. */
   services(after: string, limit: number): ServiceRecord[];
 
-  /** The name of the service that has a domain; `undefined` where none does. */
+  /** The name of the service that has a domain. */
   domainOwner(domain: string): string | undefined;
 
-  /** The revisions of a service by age; none where there is no such service. */
+  /** The revisions of a service by age; none if there is no such service. */
   revisions(service: string): RevisionRecord[];
 
   /**
-   * Keeps a change of a service.
+   * Stores a change of a service.
    *
-   * @throws {StaleError} When the service has another generation than expected, or is there where none was expected.
-   * @throws {DomainTakenError} When another service has one of its domains, or it has one twice itself.
+   * @throws {StaleError} If the service has another generation than expected, or exists although none was expected.
+   * @throws {DomainTakenError} If another service has one of its domains, or the change names one twice.
    */
   change(change: ServiceChange): void;
 
-  /** Removes a service and all that belongs to it, but not its history. @throws {StaleError} As for a change. */
+  /** Removes a service with everything but its history. @throws {StaleError} As {@linkcode change} does. */
   delete(name: string, expectedGeneration: number, history: HistoryEntry): void;
 
   /**
-   * The history of a service, newest first; it outlives the service.
+   * The history of a service, newest first. It outlives the service.
    *
-   * @param limit How many entries; a few more where some have one time, so that nothing lies between two pages.
-   * @param before Only entries older than that, wall-clock ms since 1970.
+   * @param limit How many entries; a few more if entries have the same time, so that no page skips one.
+   * @param before Only older entries, wall-clock ms since 1970.
    */
   history(service: string, limit: number, before?: number): HistoryEntry[];
 
-  /** Removes history that is older than that, wall-clock ms since 1970. */
+  /** Removes history that is older than a wall-clock time, ms since 1970. */
   forgetHistory(before: number): void;
 
-  /** Keeps a new value of a secret, in the {@linkcode nextSecretVersion}. */
+  /** Stores a new value of a secret as its {@linkcode nextSecretVersion}. */
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord;
-  /** Which version the next value of a secret will have; one more than the last, also where the secret was deleted since. */
+  /** The version of the next value of a secret: one more than the last, even if the secret has been deleted since. */
   nextSecretVersion(name: string): number;
   /** The newest version of each secret, by name. */
   secretVersions(): SecretVersion[];
   /** One version of a secret. */
   secret(name: string, version: number): SecretRecord | undefined;
-  /** Removes every version of a secret; whether there was one. */
+  /** Removes every version of a secret; returns whether there was one. */
   deleteSecret(name: string): boolean;
 
-  /** Keeps a token in place of one of the same name. */
+  /** Stores a token; replaces one of the same name. */
   putToken(token: TokenRecord): void;
   /** Every token, by name. */
   tokens(): TokenRecord[];
-  /** Whether there was one. */
+  /** Returns whether there was one. */
   deleteToken(name: string): boolean;
 
   /**
-   * Writes a copy of everything to a new file, while the store is in use.
+   * Writes a copy of the store to a new file while the store is in use.
    *
-   * @throws {OperatorError} When the file is there already, or cannot be written.
+   * @throws {OperatorError} If the file exists or cannot be written.
    */
   backup(path: string): void;
 }
 
-/** Somebody else has changed it in the meantime. */
+/** A service has been changed in the meantime. */
 export class StaleError extends Error {
   override readonly name = "StaleError";
 }
@@ -102,5 +102,5 @@ export class DomainTakenError extends Error {
   }
 }
 
-/** The store cannot be used now; the message says what to do. */
+/** The store cannot be used at the moment; the message says what to do. */
 export class StoreUnavailable extends OperatorError {}

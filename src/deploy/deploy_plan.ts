@@ -5,41 +5,41 @@ import { historyOf, namesOf, prunable, revisionName, type ServiceState } from ".
 import type { Content } from "./content.ts";
 import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./traffic_change.ts";
 
-/** How many revisions without traffic or tag are kept where nobody has said otherwise. */
+/** The default of how many revisions without traffic or tag are kept. */
 const REVISION_HISTORY = 20;
 
-/** What is asked for beside the content. */
+/** What a deploy asks for beside the content. */
 export interface DeployWish extends TrafficRequest {
   readonly service: Partial<ServiceFields>;
 }
 
-/** Who deploys, when, and what was before. */
+/** What a plan depends on beside the wish. */
 export interface DeployContext {
   readonly name: string;
-  /** As it is; `undefined` where there is no such service. */
+  /** The service now; `undefined` if there is none. */
   readonly state: ServiceState | undefined;
-  /** The highest numbers that it ever had. */
+  /** The highest numbers that the service has ever had. */
   readonly last: { readonly generation: number; readonly lastNumber: number };
-  /** That of a new revision; higher than all that there were. */
+  /** The number of a new revision, higher than all earlier ones. */
   readonly number: number;
   /** Wall-clock time, ms since 1970. */
   readonly at: number;
   readonly by: string;
-  /** The file that declares it, where one does; where it is missing, that stays as it is. */
+  /** The file that declares it. If missing, that stays as it is. */
   readonly declaredBy?: string;
 }
 
-/** What a deploy comes to. */
+/** What a deploy changes. */
 export interface DeployPlan {
-  /** The revision that is the latest then. */
+  /** The latest revision after the deploy. */
   readonly revision: RevisionRecord;
-  /** What is to be kept; `undefined` where all is so already. */
+  /** The change to commit; `undefined` if nothing changes. */
   readonly change: ServiceChange | undefined;
-  /** The names of the fields that a new revision has otherwise than the latest. */
+  /** The names of the fields in which a new revision differs from the latest. */
   readonly changed: readonly string[];
 }
 
-/** Works out what a deploy changes. @throws {TrafficError} Where the traffic cannot be as it is asked for. */
+/** Decides what a deploy changes. @throws {TrafficError} If the traffic cannot be as it is asked for. */
 export function planDeploy(context: DeployContext, content: Content, wish: DeployWish): DeployPlan {
   const { name, state, last, at, by } = context;
   const latest = state?.revisions.find((revision) => revision.name === state.service.latestRevision);
@@ -98,7 +98,7 @@ function saysTheSame(a: ServiceRecord, b: ServiceRecord): boolean {
     JSON.stringify(a.wake) === JSON.stringify(b.wake);
 }
 
-/** Names only: the values of variables are no business of history. */
+/** Names only, since history must not contain the values of variables. */
 function changedFields(before: Content, after: Content): string[] {
   const fields = new Set([...Object.keys(before.template), ...Object.keys(after.template)]);
   const changed = [...fields].filter((field) => fieldText(before.template, field) !== fieldText(after.template, field));
@@ -116,7 +116,7 @@ function versionsText({ secretVersions }: Content): string {
   return JSON.stringify(Object.entries(secretVersions).sort(([a], [b]) => a < b ? -1 : 1));
 }
 
-/** Shows what a plan changes. @param before The service as it is; `undefined` where there is none. */
+/** Shows what a plan changes. @param before The service now; `undefined` if there is none. */
 export function previewOf(before: ServiceRecord | undefined, plan: DeployPlan, pull: boolean): DeployPreview {
   const { change, changed, revision } = plan;
   const after = change?.service ?? before;

@@ -9,22 +9,22 @@ import {
 } from "../model/traffic.ts";
 import type { ServiceRecord } from "../control/records.ts";
 
-/** What a deploy says of traffic. */
+/** What a deploy asks for in terms of traffic. */
 export interface TrafficRequest {
-  /** How much the deployed revision gets, percent. */
+  /** The deployed revision's share, in percent. */
   readonly traffic?: number;
   /** The deployed revision's tag. */
   readonly tag?: string;
-  /** All parts; never beside the other two. */
+  /** The whole split; never together with the other two. */
   readonly targets?: Traffic;
 }
 
 /**
- * The split of a service once a revision is its latest.
+ * The split of a service after a deploy.
  *
- * @param before Where there was one.
- * @param names The names of all its revisions, the deployed one among them.
- * @param revision The deployed one: a new one, or the latest that was deployed again.
+ * @param before The service before the deploy, if there was one.
+ * @param names The names of all its revisions, including the deployed one.
+ * @param revision The deployed one: a new revision, or the latest if it was deployed again.
  * @throws {TrafficError}
  */
 export function trafficAfter(
@@ -37,17 +37,17 @@ export function trafficAfter(
   if (before?.latestRevision !== revision) {
     return deployTraffic(before?.traffic ?? [], before?.latestRevision, revision, wishOf(percent, tag));
   }
-  // One that is alone has everything, whatever it asks for: as when it came.
+  // A service's only revision has everything, whatever it asks for.
   return again(before.traffic, revision, wishOf(names.size === 1 ? undefined : percent, tag));
 }
 
-/** A whole split, without the parts that say nothing. @throws {TrafficError} Where it is wrong. */
+/** Checks a whole split, and leaves out targets without effect. @throws {TrafficError} */
 export function checkedTraffic(targets: Traffic, names: ReadonlySet<string>, latest: string): Traffic {
   checkTraffic(targets, names, latest);
   return targets.filter(({ revision, percent, tag }) => percent > 0 || tag !== undefined || revision === LATEST);
 }
 
-/** Who gets how much: by names in their order, without tags and without those that get nothing. */
+/** The shares by revision name, in order, without tags and without empty shares. */
 function splitOf(traffic: Traffic, latest: string): Traffic {
   return resolveTraffic(traffic, latest)
     .filter(({ percent }) => percent > 0)
@@ -55,13 +55,13 @@ function splitOf(traffic: Traffic, latest: string): Traffic {
     .sort((a, b) => a.revision < b.revision ? -1 : 1);
 }
 
-/** The split before the last change of who gets how much, once a service's traffic has become another. */
+/** The `previousTraffic` of a service after its traffic has been replaced. It stays if no share has changed. */
 export function previousAfter(before: ServiceRecord, traffic: Traffic, latest: string): Traffic {
   const old = splitOf(before.traffic, before.latestRevision);
   return sameTraffic(old, splitOf(traffic, latest)) ? before.previousTraffic : old;
 }
 
-/** The traffic with the percents of the previous split; tags stay where they are. */
+/** The traffic with the shares of the previous split. Tags stay where they are. */
 export function rolledBack({ traffic, latestRevision, previousTraffic }: ServiceRecord): Traffic {
   const tags = new Map(
     resolveTraffic(traffic, latestRevision).flatMap(({ revision, tag }) => tag ? [[revision, tag]] : []),
@@ -74,7 +74,7 @@ export function rolledBack({ traffic, latestRevision, previousTraffic }: Service
   return [...back, ...[...tags].map(([revision, tag]) => ({ revision, percent: 0, tag }))];
 }
 
-/** Whether two splits say the same in the same words. */
+/** Whether two splits have the same targets in the same order. */
 export function sameTraffic(a: Traffic, b: Traffic): boolean {
   const textOf = (traffic: Traffic) =>
     JSON.stringify(traffic.map(({ revision, percent, tag }) => [revision, percent, tag]));
@@ -85,7 +85,7 @@ function wishOf(percent: number | undefined, tag: string | undefined): TrafficWi
   return { ...(percent === undefined ? {} : { percent }), ...(tag === undefined ? {} : { tag }) };
 }
 
-/** The split after the latest revision was deployed once more; the same wish twice changes nothing the second time. */
+/** The split after the latest revision was deployed again. The same wish twice changes nothing the second time. */
 function again(traffic: Traffic, latest: string, { percent, tag }: TrafficWish): Traffic {
   const own = resolveTraffic(traffic, latest).find(({ revision }) => revision === latest);
   if (percent === undefined) return tag === undefined || tag === own?.tag ? traffic : tagged(traffic, latest, tag);
@@ -93,7 +93,7 @@ function again(traffic: Traffic, latest: string, { percent, tag }: TrafficWish):
   return deployTraffic(others, latest, latest, wishOf(percent, tag ?? own?.tag));
 }
 
-/** The split with a tag moved to the latest revision, in place of the one that it had. */
+/** The split with a tag moved to the latest revision, replacing the tag that it had. */
 function tagged(traffic: Traffic, latest: string, tag: string): Traffic {
   const untagged = traffic.map((target): TrafficTarget => {
     const loses = target.tag === tag || target.revision === LATEST || target.revision === latest;

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import {
   type ClessEvent,
   EventLog,
-  type EventLogParts,
+  type EventLogOptions,
   InstanceEvents,
   SlowSubscriber,
 } from "../../src/control/events.ts";
@@ -13,7 +13,7 @@ import { newRevision } from "../support/kit.ts";
 const NOW = 1_700_000_000_000;
 
 /** A log, and the clock that its ticks come by. */
-function newLog(parts: Partial<EventLogParts> = {}): { clock: FakeClock; log: EventLog } {
+function newLog(parts: Partial<EventLogOptions> = {}): { clock: FakeClock; log: EventLog } {
   const clock = new FakeClock();
   return { clock, log: new EventLog({ clock, now: () => NOW, stats: () => ({ instances: 1 }), ...parts }) };
 }

@@ -51,13 +51,13 @@ Deno.test({
   const three = await publish(name, "three");
   const failed = await deploy({ port: 9999, startTimeout: "1s" });
   assertEquals(failed.code, "revision_failed");
-  await untilImage(three, false); // it was pulled for nothing
   assertEquals(await greeting(), "one");
   await ask("PUT", "/traffic", [{ revision: "latest", percent: 100 }]);
   assertEquals(await greeting(), "two");
 
   await ask("DELETE", "/revisions/pulled-00001");
   await untilImage(one, false);
+  await untilImage(three, false); // it was pulled for a revision that did not work
   assertEquals((await ask("DELETE")).status, 204);
   await untilImage(two, false);
   await using local = await build(

@@ -1,28 +1,26 @@
 import type { Clock } from "../../base/clock.ts";
 
-/** How many wrong tokens are too many. */
+/** Options of {@linkcode Attempts}. */
 export interface AttemptsOptions {
-  /** How many wrong ones within the window lead to refusals. */
+  /** How many wrong tokens within the window lead to refusals. */
   readonly limit?: number;
-  /** How long a wrong one counts, ms. */
-  readonly window?: number;
-  /** How long an address is refused, ms. */
-  readonly pause?: number;
-  /** Of how many addresses it is known what they did; the oldest are forgotten. */
+  readonly windowMs?: number;
+  /** How long an address is refused. */
+  readonly pauseMs?: number;
+  /** How many addresses are remembered; the oldest are forgotten. */
   readonly addresses?: number;
 }
 
 interface Attempt {
-  /** When the wrong ones came that still count; fewer than the limit. */
+  /** When the wrong tokens came that still count; fewer than the limit. */
   readonly times: readonly number[];
-  /** Until when everything is refused. */
+  /** Until when wrong tokens are refused without a check. */
   readonly until: number;
 }
 
 /**
- * Counts wrong tokens by address: ask {@linkcode secondsLeft} when one was wrong, and tell of it by {@linkcode wrong}. A
- * right one is let in all the same: nobody guesses it, and others on its address could keep its owner out. Addresses do
- * not touch one another.
+ * Limits how often an address may try wrong tokens. A correct token is always accepted: it cannot be guessed, and others
+ * behind the same address could lock its owner out.
  */
 export class Attempts {
   readonly #clock: Clock;
@@ -30,14 +28,14 @@ export class Attempts {
   readonly #window: number;
   readonly #pause: number;
   readonly #addresses: number;
-  /** By address, the one with the oldest wrong token first. */
+  /** By address; the one with the oldest wrong token comes first. */
   readonly #attempts = new Map<string, Attempt>();
 
   constructor(clock: Clock, options: AttemptsOptions = {}) {
     this.#clock = clock;
     this.#limit = options.limit ?? 10;
-    this.#window = options.window ?? 60_000;
-    this.#pause = options.pause ?? 60_000;
+    this.#window = options.windowMs ?? 60_000;
+    this.#pause = options.pauseMs ?? 60_000;
     this.#addresses = options.addresses ?? 10_000;
   }
 
@@ -46,26 +44,23 @@ export class Attempts {
     return this.#attempts.size;
   }
 
-  /** In how many whole seconds an address may try again, at least 1; `undefined` where it may now. */
+  /** The whole seconds until an address may try again, at least 1; `undefined` if it may now. */
   secondsLeft(address: string): number | undefined {
     const left = (this.#attempts.get(address)?.until ?? -Infinity) - this.#clock.now();
     return left > 0 ? Math.ceil(left / 1000) : undefined;
   }
 
-  /** Notes a wrong token. One that was on its way when the refusals began does not make them longer. */
+  /** Notes a wrong token. During a refusal it does not make the refusal longer. */
   wrong(address: string): void {
     const now = this.#clock.now();
     const before = this.#attempts.get(address);
     if (before !== undefined && before.until > now) return;
     const times = [...(before?.times ?? []).filter((time) => now - time < this.#window), now];
-    this.#attempts.delete(address); // to come last
+    this.#attempts.delete(address); // so that it comes last
     this.#attempts.set(
       address,
       times.length < this.#limit ? { times, until: -Infinity } : { times: [], until: now + this.#pause },
     );
-    for (const [oldest] of this.#attempts) {
-      if (this.#attempts.size <= this.#addresses) break;
-      this.#attempts.delete(oldest);
-    }
+    if (this.#attempts.size > this.#addresses) this.#attempts.delete(this.#attempts.keys().next().value!);
   }
 }

@@ -3,46 +3,46 @@ import type { Scope, TokenRecord } from "../records.ts";
 import { InvalidError } from "../schema/invalid.ts";
 import type { Store } from "../store.ts";
 
-/** Each allows what those before it allow. */
+/** Each scope allows everything that the ones before it allow. */
 export const SCOPES = ["read", "deploy", "admin"] as const satisfies readonly Scope[];
 
-/** The name of the owner's own token, in the history and elsewhere. */
+/** The name of the owner's token, in the history and elsewhere. */
 export const OWNER_NAME = "admin";
-/** Who has made, in the history, what the file of `--config` declares. */
+/** The name for the file of `--config` in the history. */
 export const CONFIG_NAME = "config";
 
-/** What makes the name of a token. */
+/** The form of a token's name. */
 export const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
-/** By which people and scanners of code know a token when they see one. */
+/** Lets people and secret scanners recognize a token. */
 const PREFIX = "cless_";
 const TOKEN_BYTES = 32;
 
 const encoder = new TextEncoder();
 
-/** Whether a token of a scope may do what needs another. */
+/** Whether a token of one scope may do what needs another. */
 export function allows(scope: Scope, needed: Scope): boolean {
   return SCOPES.indexOf(scope) >= SCOPES.indexOf(needed);
 }
 
-/** What anybody may know of a token. */
+/** A token without what proves its text. */
 export type TokenInfo = Omit<TokenRecord, "hash">;
 
-/** Whose token was shown, and what it allows. */
+/** Whoever has shown a token, and what it allows. */
 export interface Holder {
   readonly name: string;
   readonly scope: Scope;
 }
 
-/** The tokens of the admin API. They are read once, so that requests can be told apart while the store does not work. */
+/** The tokens of the admin API. They are in memory, so that they can be checked while the store does not work. */
 export class Tokens {
   readonly #store: Store;
   #owner: Promise<Omit<TokenRecord, "createdAt">>;
   readonly #now: () => number;
-  /** As in the store. */
+  /** The same as in the store. */
   readonly #tokens: Map<string, TokenRecord>;
 
   /**
-   * @param owner The owner's own token, which may do everything and cannot be revoked.
+   * @param owner The text of the owner's token, which may do everything and cannot be revoked.
    * @param now Wall-clock time, ms since 1970.
    */
   constructor(store: Store, owner: string, now: () => number = Date.now) {
@@ -52,18 +52,19 @@ export class Tokens {
     this.#owner = ownerOf(owner);
   }
 
-  /** Puts another text in the place of the owner's own token: from now on the old one is nobody's. */
+  /** Replaces the text of the owner's token. The old one is not accepted any more. */
   setOwner(text: string): void {
     this.#owner = ownerOf(text);
   }
 
   /**
-   * Makes a token. Its text is nowhere else, and cannot be had again.
+   * Makes a token.
    *
-   * @param expiresAt From when on it is refused; wall-clock time, ms since 1970.
-   * @throws {InvalidError} When the name, the scope or the time cannot be one.
-   * @throws {Conflict} When there is one of that name, even if it has expired.
-   * @throws {StoreUnavailable} When it cannot be kept.
+   * @param expiresAt When it expires; wall-clock time, ms since 1970.
+   * @returns Its text, which is not stored anywhere.
+   * @throws {InvalidError} If the name, the scope or the time is invalid.
+   * @throws {Conflict} If there is a token of that name, even an expired one.
+   * @throws {StoreUnavailable}
    */
   async issue(name: string, scope: Scope, expiresAt?: number): Promise<string> {
     if (!TOKEN_NAME.test(name)) {
@@ -84,26 +85,26 @@ export class Tokens {
     const random = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
     const text = PREFIX + random.toBase64({ alphabet: "base64url", omitPadding: true });
     const token = { name, scope, hash: await hashOf(text), expiresAt, createdAt };
-    // Only now: while the hash was made, another may have got the name.
+    // Checked only now: another call may have taken the name while the hash was computed.
     if (this.#tokens.has(name)) throw new Conflict(`there is a token ${name} already; revoke it first`);
     this.#store.putToken(token);
     this.#tokens.set(name, token);
     return text;
   }
 
-  /** Every token by name, but the owner's; also those that have expired. */
+  /** Every token but the owner's, by name, including expired ones. */
   list(): TokenInfo[] {
     return [...this.#tokens.values()]
       .map(({ name, scope, expiresAt, createdAt }) => ({ name, scope, expiresAt, createdAt }))
       .sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
-  /** Whose token it is; `undefined` where it is nobody's, or has expired. */
+  /** Whose token it is; `undefined` if it is unknown or has expired. */
   async check(text: string): Promise<Holder | undefined> {
     const [shown, owner] = await Promise.all([hashOf(text), this.#owner]);
     const now = this.#now();
     let holder: Holder | undefined;
-    // All of them, so that the time tells neither whose token it is nor how much of it was right.
+    // Compares with all of them, so that the time taken reveals nothing.
     for (const { name, scope, hash, expiresAt } of [owner, ...this.#tokens.values()]) {
       const valid = isSame(shown, hash) && (expiresAt === undefined || now < expiresAt);
       if (valid) holder = { name, scope };
@@ -111,7 +112,7 @@ export class Tokens {
     return holder;
   }
 
-  /** Ends a token at once; whether there was one. @throws {StoreUnavailable} It is still valid then. */
+  /** Revokes a token at once; returns whether there was one. @throws {StoreUnavailable} Then it is still valid. */
   revoke(name: string): boolean {
     const found = this.#store.deleteToken(name);
     this.#tokens.delete(name);
@@ -127,7 +128,7 @@ async function hashOf(text: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
 }
 
-/** Whether two hashes are the same, in a time that does not tell where they differ. */
+/** Compares two hashes in a time that does not depend on where they differ. */
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.reduce((difference, byte, at) => difference | (byte ^ b[at]!), 0) === 0;
 }

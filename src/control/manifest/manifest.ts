@@ -4,9 +4,9 @@ import { YamlTree } from "./yaml_tree.ts";
 import { checkServiceName, type FieldPath, InvalidError, ManifestError, unknownField } from "../schema/invalid.ts";
 import { type ParsedService, parseService, showTemplate } from "../schema/schema.ts";
 
-/** The services of a file, by name, in its order. */
+/** The services of a file by name, in the order of the file. */
 export interface Manifest extends ReadonlyMap<string, ParsedService> {
-  /** Where a service stands, `FILE:LINE:COLUMN`; missing where the services are from no file. */
+  /** Where a service stands, `FILE:LINE:COLUMN`; missing if the services are not from a file. */
   readonly placeOf?: (name: string) => string;
 }
 
@@ -14,8 +14,8 @@ export interface Manifest extends ReadonlyMap<string, ParsedService> {
  * Reads a file of services: YAML, `services:` and below it each service by its name, with the fields that
  * `PUT /v1/services/{name}` takes.
  *
- * @param file What the file is called in messages.
- * @throws {ManifestError} For the first thing that is wrong.
+ * @param file The name of the file in messages.
+ * @throws {ManifestError} For the first fault.
  */
 export function parseManifest(text: string, file: string): Manifest {
   const tree = new YamlTree(text, file);
@@ -70,7 +70,7 @@ function checkName(name: string): void {
   try {
     checkServiceName(name);
   } catch (error) {
-    throw error instanceof InvalidError ? new InvalidError([], error.reason, true) : error; // here, it is a key itself
+    throw error instanceof InvalidError ? new InvalidError([], error.reason, true) : error; // the name is a key here
   }
 }
 
@@ -81,7 +81,7 @@ function readService(name: string, body: Readonly<Record<string, unknown>>): Par
   return parseService(name, body);
 }
 
-/** Does something whose paths begin where another one ends. */
+/** Puts a path before the paths of errors. */
 function within<T>(path: FieldPath, read: () => T): T {
   try {
     return read();
@@ -96,7 +96,7 @@ function mapping(value: unknown, path: FieldPath, message: string): Readonly<Rec
   return value as Readonly<Record<string, unknown>>;
 }
 
-/** Writes services as a file that {@linkcode parseManifest} reads the same from; what is as it would be anyway is left out. */
+/** Formats services as a file from which {@linkcode parseManifest} reads the same. Leaves out defaults. */
 export function formatManifest(services: Manifest): string {
   const bodies = [...services].map(([name, declared]) => [name, showService(declared)]);
   const document = new Document({ services: Object.fromEntries(bodies) }, { aliasDuplicateObjects: false });
@@ -108,7 +108,7 @@ export function formatManifest(services: Manifest): string {
   return document.toString({ lineWidth: 0, doubleQuotedMinMultiLineLength: Infinity }); // one line stays one line
 }
 
-/** Whether a text survives as lines of YAML; the library gets some of those with white space at their ends wrong. */
+/** Whether a text survives as a YAML block. The library gets some with white space at the ends of lines wrong. */
 function isPlainText(text: string): boolean {
   return !text.includes("\n") || !/^\s|[^\S\n](?:\n|$)|\n\n$|\r/.test(text);
 }

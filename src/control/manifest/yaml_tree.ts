@@ -16,29 +16,29 @@ import {
 import { messageOf } from "../../base/errors.ts";
 import { type FieldPath, ManifestError, type Place, showPath } from "../schema/invalid.ts";
 
-/** The longest text that is read; characters. */
+/** The longest text that is read, in characters. */
 const MAX_TEXT = 1024 * 1024;
-/** The most values, each alias counted as all that it stands for: a few lines can stand for billions. */
+/** The most values, counting each alias as everything that it stands for: with aliases a few lines can mean billions. */
 const MAX_VALUES = 200_000;
-/** The deepest nesting: what is read here is walked by functions that call themselves. */
+/** The deepest nesting, since recursive functions walk what is read here. */
 const MAX_DEPTH = 100;
 
-/** For what the library says in words of its own. */
+/** Replacements for messages of the library. */
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
   MULTIPLE_DOCS: "only one document is read",
   NON_STRING_KEY: "a name must be text",
   RESOURCE_EXHAUSTION: "is nested too deeply",
 };
 
-/** A YAML document as a value, that knows where its parts stand in the text. */
+/** A YAML document as a value that knows where its parts stand in the text. */
 export class YamlTree {
   /** As JSON would have it; `undefined` for an empty document. */
   readonly value: unknown;
   readonly #lines = new LineCounter();
-  /** Offsets of keys and values, by the JSON of their paths. */
+  /** The offsets of keys and values, by the JSON of their paths. */
   readonly #keys = new Map<string, number>();
   readonly #values = new Map<string, number>();
-  /** What each alias stands for; the library would look through the whole document for each one. */
+  /** What each alias stands for. The library would search the whole document for each one. */
   readonly #targets = new Map<Alias, Node>();
   readonly #file: string;
   #count = 0;
@@ -58,7 +58,7 @@ export class YamlTree {
     if (document.contents !== null) this.value = this.#read(document.contents, [], []);
   }
 
-  /** Where a value stands, or the key that it has; for what is not there, the key of what it would be in. */
+  /** Where a value or its key stands. For something that is missing, the place of what it should be in. */
   placeOf(path: FieldPath, ofName = false): Place {
     const key = JSON.stringify(path);
     const first = ofName ? this.#keys.get(key) : this.#values.get(key);
@@ -76,9 +76,9 @@ export class YamlTree {
       const document = parseDocument(text, {
         lineCounter: this.#lines,
         prettyErrors: false,
-        schema: "core", // also where the text asks for YAML 1.1, in which `no` is false
+        schema: "core", // even if the text asks for YAML 1.1, where `no` is false
         stringKeys: true,
-        uniqueKeys: false, // the library compares each with each
+        uniqueKeys: false, // checked here; the library compares each key with each
       });
       const anchors = new Map<string, Node>();
       visit(document, {
@@ -91,7 +91,7 @@ export class YamlTree {
       return document;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      throw new ManifestError(this.#file, { line: 1, column: 1 }, "is nested too deeply"); // the stack has been used up
+      throw new ManifestError(this.#file, { line: 1, column: 1 }, "is nested too deeply"); // stack overflow
     }
   }
 
@@ -100,7 +100,7 @@ export class YamlTree {
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   }
 
-  /** @param inside The collections that the node is in, through aliases too. */
+  /** @param inside The collections around the node, including those through aliases. */
   #read(node: unknown, path: FieldPath, inside: readonly unknown[]): unknown {
     const at = isNode(node) ? node.range?.[0] : undefined;
     const fail = (message: string): never => {
@@ -144,7 +144,7 @@ export class YamlTree {
   }
 }
 
-/** A message of the library can have parts of the text. */
+/** The library's messages can contain parts of the text. */
 function oneLine(message: string): string {
   // deno-lint-ignore no-control-regex
   return message.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, " ");

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type FieldPath, InvalidError, unknownField } from "./invalid.ts";
 
-/** An object with these fields and no others; an unknown one is refused with the nearest that there is. */
+/** An object with these fields and no others. The error for an unknown field names the most similar one. */
 export function strict<S extends z.ZodRawShape>(shape: S) {
   const known = Object.keys(shape);
   return z.strictObject(shape, {
@@ -12,9 +12,8 @@ export function strict<S extends z.ZodRawShape>(shape: S) {
 /**
  * Reads a value by a schema.
  *
- * @param path Where the value stands itself.
- * @throws {InvalidError} For the first thing that is wrong, unknown fields before all others: where one is misspelt, it
- * is also missing.
+ * @param path Where the value itself stands.
+ * @throws {InvalidError} For the first fault. Unknown fields come before all others, since a misspelt field is missing too.
  */
 export function check<T extends z.ZodType>(schema: T, value: unknown, path: FieldPath = []): z.output<T> {
   refuseProto(value, path);
@@ -27,7 +26,7 @@ export function check<T extends z.ZodType>(schema: T, value: unknown, path: Fiel
   throw new InvalidError(at, issue.message);
 }
 
-/** The first issue, but unknown fields before all others; of several forms that of the one that seems to be meant. */
+/** The first issue, unknown fields before all others. Of the alternatives of a union, the one that seems to be meant. */
 function firstOf(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
   const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!;
   if (issue.code !== "invalid_union") return issue;
@@ -38,9 +37,9 @@ function firstOf(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
 }
 
 /**
- * Zod passes over this name in records without a word, and a value that is lost is worse than one that is refused.
+ * Refuses the name `__proto__`, which Zod silently drops from records.
  *
- * @param depth How deep to look; no schema has fields below that, and a body may be nested without end.
+ * @param depth How deep to look. No schema has fields below it, and a body may be nested very deeply.
  */
 function refuseProto(value: unknown, path: FieldPath, depth = 4): void {
   if (typeof value !== "object" || value === null || depth === 0) return;
@@ -61,7 +60,7 @@ const KINDS: Record<string, string> = {
   array: "a list",
 };
 
-/** The message for what no schema has a message of its own for; no value is part of it, since it could be secret. */
+/** The default messages. They contain no values, which could be secret. */
 function explain(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type": {

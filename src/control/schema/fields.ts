@@ -7,7 +7,7 @@ import { SECRET_NAME, SECRET_NAME_RULE } from "./invalid.ts";
 
 /** The most that Linux passes to a program as one argument, or one variable with its name; bytes. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
-/** The most that all of them may have together: Linux allows 2 MiB, and docker's own have to fit too; bytes. */
+/** The most that all of them may have together, bytes. Linux allows 2 MiB, which have to hold docker's own too. */
 const MAX_ARGUMENTS = 1024 * 1024;
 
 /** How many bytes a text has. */
@@ -15,7 +15,7 @@ function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** Makes a check of one that throws a RangeError. */
+/** Makes a check of a parser that throws a RangeError. */
 function reads(parse: (text: string) => unknown): z.core.CheckFn<string> {
   return (context) => {
     try {
@@ -27,13 +27,13 @@ function reads(parse: (text: string) => unknown): z.core.CheckFn<string> {
   };
 }
 
-/** A length of time as text; `0` is never. */
+/** A duration as text; `0` is never. */
 export const duration = z.string().check(reads(parseDuration)).meta({
   pattern: "^(0|[0-9]+(ms|s|m|h))$",
   description: "A length of time such as 250ms, 30s, 5m or 1h; 0 is never",
 });
 
-/** A length of time after which something happens again. */
+/** A duration after which something happens again. */
 export const interval = z.string().check(reads(parseDuration)).refine((text) => text !== "0", "must be more than 0")
   .meta({
     pattern: "^[0-9]+(ms|s|m|h)$",
@@ -55,7 +55,7 @@ const text = z.string().refine(
 const ALNUM = "[a-zA-Z0-9]";
 const DOMAIN = `(?:${ALNUM}(?:[a-zA-Z0-9-]*${ALNUM})?(?:\\.${ALNUM}(?:[a-zA-Z0-9-]*${ALNUM})?)*|\\[[a-fA-F0-9:]+\\])`;
 const COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
-/** An image's content is no name: it says nothing of where another machine finds it. */
+/** An image id is not accepted as a name, since another machine could not find the image by it. */
 const NO_ID = "(?!sha256:[a-f0-9]{64}$|[a-f0-9]{64}(?:[:@]|$))";
 /** https://pkg.go.dev/github.com/distribution/reference, with the only digest that registries use. */
 const IMAGE = new RegExp(
@@ -73,7 +73,7 @@ const variable = z.string().max(256).regex(
   "is no name of a variable; right are letters, digits and _, with no digit first",
 );
 
-/** How many there are. */
+/** Limits the number of entries. */
 function atMost(count: number, what: string) {
   return z.refine<Record<string, unknown>>(
     (all) => Object.keys(all).length <= count,
@@ -108,20 +108,20 @@ export const command = z.array(
   path: [0],
 });
 
-/** What the variables and the command need together, bytes; to be refused above {@linkcode MAX_ARGUMENTS}. */
+/** Whether the variables and the command are within {@linkcode MAX_ARGUMENTS} together. */
 export function fits(variables: Readonly<Record<string, string>>, words: readonly string[]): boolean {
   const all = [...Object.entries(variables).map(([name, value]) => `${name}=${value}`), ...words];
   return all.reduce((sum, one) => sum + bytesOf(one) + 1, 0) <= MAX_ARGUMENTS;
 }
 
-/** What is said where {@linkcode fits} is not so. */
+/** The message if {@linkcode fits} is false. */
 export const FITS_MESSAGE = "is too much: the values and the command must be at most 1 MiB together";
 
 // Absolute, without empty parts, `.`, `..` and a slash at the end, so that one place has one name.
 // deno-lint-ignore no-control-regex
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[^/\x00-\x1f\x7f]+)+$/;
 const PATH_RULE = "an absolute path without `//`, `.`, `..`, and a slash at the end";
-// As the engine has it, which knows no name of one character.
+// The engine's rule, which does not allow a single character.
 const VOLUME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 /** A place in a container that outlives it. */
@@ -134,23 +134,23 @@ export const volume = strict({
   readOnly: z.boolean().default(false),
 });
 
-/** A path of the app that is asked for. */
+/** A path that the app is asked for. */
 export const urlPath = z.string().max(2048).regex(
   /^\/[!-"$-~]*$/,
   "must be a path that begins with /, without white space, # and what is not ASCII (percent-encode that)",
 );
 
-/** The most that there may be of a kind of exception, and of characters in one. */
+/** The limits on the number of exceptions of one kind and on the length of each. */
 const MOST_EXCEPTIONS = 100;
 const LONGEST_EXCEPTION = 256;
 
-/** A part of a client's name. */
+/** A part of a User-Agent. */
 const userAgent = z.string().min(1, "must be a part of a User-Agent, and is empty").max(LONGEST_EXCEPTION).regex(
   /^[ -~]*$/,
   "must be printable ASCII, as all of a User-Agent is",
 );
 
-/** A path of the app that stands for all below it. */
+/** A path of the app that stands for everything below it. */
 const pathPrefix = z.string().max(LONGEST_EXCEPTION).regex(
   /^\/[!"$->@-~]*$/,
   "must be a path that begins with /, without a query, white space, # and what is not ASCII (percent-encode that)",
@@ -172,7 +172,7 @@ export const domain = z.string().refine(
 
 /** The name of a tag. */
 export const tag = z.string().refine(
-  // Browsers take xn--… for a name in another script.
+  // Browsers decode labels that begin with xn-- (Punycode).
   (name) => isServiceName(name) && name !== "xn",
   "must be 1 to 40 small letters, digits and single hyphens, a letter first and no hyphen last, and not admin or xn",
 );

@@ -1,17 +1,17 @@
 import { closestString } from "@std/text/closest-string";
 import { isServiceName } from "../../model/hostname.ts";
 
-/** Where a value stands in a body: names of fields, and places in lists. */
+/** Where a value stands in a body: names of fields and indexes of lists. */
 export type FieldPath = readonly (string | number)[];
 
-/** A body that cannot be accepted. The message is one line, `FIELD: what is wrong, what is right`. */
+/** A body is invalid. The message is one line, `FIELD: what is wrong, what is right`. */
 export class InvalidError extends Error {
   override readonly name = "InvalidError";
-  /** The field that is wrong. */
+  /** The invalid field. */
   readonly path: FieldPath;
-  /** What is wrong with it, without its name. */
+  /** What is wrong, without the field's name. */
   readonly reason: string;
-  /** Whether it is the field's name that is wrong, and not its value. */
+  /** Whether the field's name is wrong, and not its value. */
   readonly ofName: boolean;
 
   constructor(path: FieldPath, reason: string, ofName = false) {
@@ -22,7 +22,7 @@ export class InvalidError extends Error {
   }
 }
 
-/** Writes where a field stands, `env.A` or `domains.0`; names that would break the line are quoted, long ones cut. */
+/** Formats a path, such as `env.A` or `domains.0`. Quotes names that would break the line, and cuts long ones. */
 export function showPath(path: FieldPath): string {
   return path.length === 0 ? "the body" : path.map(showName).join(".");
 }
@@ -34,18 +34,18 @@ function showName(name: string | number): string {
   return /^$|[\s\x00-\x1f\x7f-\x9f\u2028\u2029]/.test(short) ? JSON.stringify(short) : short;
 }
 
-/** What is said of a field that there is not. */
+/** The message for an unknown field. */
 export function unknownField(name: string, known: readonly string[]): string {
   return `unknown field; did you mean \`${closestString(name, known)}\`?`;
 }
 
-/** What makes the name of a secret. */
+/** The form of a secret's name. */
 export const SECRET_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
-/** What is said of a name that is none. */
+/** The message for an invalid name of a secret. */
 export const SECRET_NAME_RULE =
   "is no name of a secret; right are up to 128 letters, digits, and _ . - but at the beginning";
 
-/** Checks the name of a service. @throws {InvalidError} Where it is none. */
+/** Checks the name of a service. @throws {InvalidError} */
 export function checkServiceName(name: string): void {
   if (isServiceName(name)) return;
   const rule =
@@ -57,7 +57,7 @@ export function checkServiceName(name: string): void {
  * Checks that a tag's address, `TAG--NAME`, can be a label of a hostname.
  *
  * @param path Where the tag stands.
- * @throws {InvalidError} Where it is too long.
+ * @throws {InvalidError} If it is too long.
  */
 export function checkTagLength(name: string, tag: string, path: FieldPath): void {
   const most = 63 - 2 - name.length;
@@ -69,18 +69,20 @@ export function checkTagLength(name: string, tag: string, path: FieldPath): void
   }
 }
 
-/** Checks the name of a secret. @throws {InvalidError} Where it is none. */
+/** Checks the name of a secret. @throws {InvalidError} */
 export function checkSecretName(name: string): void {
   if (!SECRET_NAME.test(name)) throw new InvalidError(["name"], SECRET_NAME_RULE);
 }
 
-/** A place in a text, from 1. */
+/** A place in a text. */
 export interface Place {
+  /** From 1. */
   readonly line: number;
+  /** From 1. */
   readonly column: number;
 }
 
-/** What is wrong in a file; the message is `FILE:LINE:COLUMN: FIELD: what is wrong, what is right`, on one line. */
+/** A file is invalid. The message is one line, `FILE:LINE:COLUMN: FIELD: what is wrong, what is right`. */
 export class ManifestError extends Error {
   override readonly name = "ManifestError";
   readonly file: string;

@@ -10,7 +10,7 @@ import { checkServiceName, checkTagLength, InvalidError } from "./invalid.ts";
 import type { WakeSettings } from "../../model/waking.ts";
 import type { ServiceFields } from "../records.ts";
 
-/** A whole number; the message has both of its bounds, whichever is passed. */
+/** A whole number. The message has both bounds, whichever is exceeded. */
 function whole(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
   return z.int(message).min(min, message).max(max, message);
@@ -38,7 +38,7 @@ const templateFields = {
   cpus: z.number().gt(0).lte(1024).optional(),
 };
 
-/** What holds for a service whatever its revisions are; what is missing stays as it is. */
+/** The settings of a service beside its template. What is missing stays as it is. */
 const serviceFields = {
   domains: z.array(field.domain).max(100).optional(),
   revisionHistory: whole(0, 1000).optional(),
@@ -46,17 +46,17 @@ const serviceFields = {
   loading: z.enum(["hold", "page"]).optional(),
 };
 
-/** One part of a service's traffic, in JSON. */
+/** One target of a traffic split in JSON. */
 const targetSchema = strict({
   revision: field.revisionName,
   percent: whole(0, 100),
   tag: field.tag.optional(),
 });
 
-/** All parts of a service's traffic, in JSON. */
+/** A traffic split in JSON. */
 export const targetsSchema = z.array(targetSchema).max(1000);
 
-/** What is asked for once, with the revision that comes. */
+/** Fields that apply to this request alone. */
 const requestFields = {
   traffic: z.union([whole(0, 100), targetsSchema]).optional().meta({
     description: "How much the revision of this request gets, in percent; or all parts of the service's traffic",
@@ -64,34 +64,34 @@ const requestFields = {
   tag: field.tag.optional(),
 };
 
-/** The template of a revision, in JSON. */
+/** The template of a revision in JSON. */
 export const templateSchema = strict(templateFields).check(agree);
 
 /** The body of `PUT /v1/services/{name}`. */
 export const serviceSchema = strict({ ...templateFields, ...serviceFields, ...requestFields }).check(agree);
 
-/** A template as JSON has it: durations and sizes are text. */
+/** A template in JSON: durations and sizes are text. */
 export type TemplateJson = z.output<typeof templateSchema>;
 
-/** What the body of a request says of a service. */
+/** What a request says of a service. */
 export interface ParsedService {
   readonly template: TemplateInput;
   /** What is missing stays as it is. */
   readonly service: Partial<ServiceFields>;
-  /** How much the new revision gets, percent. */
+  /** The new revision's share, in percent. */
   readonly traffic?: number;
   /** The new revision's tag. */
   readonly tag?: string;
-  /** All parts of its traffic; never beside `traffic` and `tag`, which say the same in another way. */
+  /** The whole traffic split; never together with `traffic` and `tag`. */
   readonly targets?: Traffic;
-  /** The fields of earlier versions that it names; they have no effect. */
+  /** Fields of earlier versions, which have no effect. */
   readonly retired?: readonly string[];
 }
 
-/** Fields that earlier versions had. Files and requests that name them work as before, without them. */
+/** Fields of earlier versions. They are accepted and ignored. */
 const RETIRED = ["warmPool"];
 
-/** Checks what no field can say alone. */
+/** Checks what concerns several fields. */
 function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): void {
   const { env, secretEnv = {}, command = [], volumes = [], minInstances, maxInstances } = context.value;
   const refuse = (path: (string | number)[], message: string) =>
@@ -116,7 +116,7 @@ function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): v
 /**
  * Reads the body of `PUT /v1/services/{name}`.
  *
- * @throws {InvalidError} Where it is wrong, for the first thing that is.
+ * @throws {InvalidError} For the first fault.
  */
 export function parseService(name: string, body: unknown): ParsedService {
   checkServiceName(name);
@@ -154,13 +154,13 @@ export function retiredWarning(services: Iterable<Pick<ParsedService, "retired">
   return fields.size === 0 ? undefined : `${[...fields].join(", ")} has no effect any more and is ignored`;
 }
 
-/** Who wakes a service, each exception once. */
+/** Removes duplicate exceptions. */
 function readWake({ except: { userAgents, paths } }: z.output<typeof field.wake>): WakeSettings {
   return { except: { userAgents: [...new Set(userAgents)], paths: [...new Set(paths)] } };
 }
 
 /**
- * Reads all parts of a service's traffic; whether there are such revisions is not known here.
+ * Reads a traffic split. Whether its revisions exist is not known here.
  *
  * @param besides The tag that stands beside the list.
  */
@@ -183,7 +183,7 @@ function readTargets(name: string, targets: z.output<typeof targetsSchema>, besi
 
 const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as const;
 
-/** The template that a JSON form stands for; the form must have been checked. */
+/** Converts a template from JSON that has been checked. */
 function readTemplate(json: TemplateJson): TemplateInput {
   const { pullPolicy, secretEnv, command, volumes, memory, cpus, image, port, env, readiness } = json;
   const { concurrency, liveness, minInstances, maxInstances } = json;
@@ -200,7 +200,7 @@ function readTemplate(json: TemplateJson): TemplateInput {
   };
 }
 
-/** The JSON form of a template, with its defaults; {@linkcode parseService} reads the same from it. */
+/** Converts a template to JSON, with its defaults. {@linkcode parseService} reads the same from it. */
 export function showTemplate(template: RevisionTemplate): TemplateJson {
   const { liveness, memory, cpus, ...rest } = template;
   const { image, pullPolicy, port, concurrency, minInstances, maxInstances } = rest;

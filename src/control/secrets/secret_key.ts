@@ -4,11 +4,11 @@ import { writeWhole } from "../../base/whole_file.ts";
 
 const KEY_BYTES = 32;
 const ID_BYTES = 8;
-/** As it is recommended for GCM; random ones are safe for some 2^32 values under one key. */
+/** As NIST SP 800-38D recommends for GCM; random nonces are safe for some 2^32 values under one key. */
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** The first byte of what is sealed, so that another way of sealing can follow: format, id of the key, nonce, ciphertext. */
+/** A sealed value is: this byte, the id of the key, the nonce, the ciphertext. The byte makes room for other formats. */
 const FORMAT = 1;
 const HEAD_BYTES = 1 + ID_BYTES;
 
@@ -16,24 +16,24 @@ const VARIABLE = "CLESS_SECRET_KEY";
 
 const encoder = new TextEncoder();
 
-/** The key is missing, damaged, or not the one that a secret was sealed with; the message says what to do. */
+/** The key is missing, damaged, or not the one that sealed a secret; the message says what to do. */
 export class SecretKeyError extends OperatorError {}
 
-/** The key is right, but the sealed value is not what was made with it; the message says what to do. */
+/** The key is right, but the sealed value is damaged; the message says what to do. */
 export class UnreadableSecretError extends OperatorError {}
 
 /** Where the key comes from. */
 export interface SecretKeySource {
-  /** The data-dir, which this process has to itself; the file `secret-key` in it has the key's 32 bytes as base64. */
+  /** The locked data-dir, with the key's 32 bytes as base64 in its file `secret-key`. */
   readonly folder: string;
-  /** The key as base64; the file is then neither read nor made. */
+  /** The key as base64. If it is given, the file is neither read nor made. */
   readonly text?: string | undefined;
 }
 
-/** The key that secrets are sealed with; it cannot be read out again. */
+/** The key that seals secrets, with AES-GCM. It cannot be read out of here. */
 export class SecretKey {
   readonly #key: CryptoKey;
-  /** Tells keys apart, and nothing about the key. */
+  /** Tells keys apart without revealing anything about them. */
   readonly #id: Uint8Array<ArrayBuffer>;
   /** For messages. */
   readonly #origin: string;
@@ -45,10 +45,10 @@ export class SecretKey {
   }
 
   /**
-   * Reads the key, and makes one where there is none.
+   * Reads the key, or makes one if there is none.
    *
-   * @param mayMake Whether a new key may be made. Where values are sealed already, it could not open them.
-   * @throws {SecretKeyError} When it is missing or wrong, or the file cannot be used.
+   * @param mayMake Whether a key may be made. A new key could not open values that are already sealed.
+   * @throws {SecretKeyError} If the key is missing or wrong, or the file cannot be used.
    */
   static async open({ folder, text }: SecretKeySource, mayMake: boolean): Promise<SecretKey> {
     if (text !== undefined) {
@@ -78,7 +78,7 @@ export class SecretKey {
     return new SecretKey(key, new Uint8Array(digest).slice(0, ID_BYTES), origin);
   }
 
-  /** Seals a value, for a version of a secret: it can be opened for no other. */
+  /** Seals a value for one version of one secret. It cannot be unsealed for any other. */
   async seal(value: Uint8Array, name: string, version: number): Promise<Uint8Array> {
     const head = concat([Uint8Array.of(FORMAT), this.#id]);
     const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
@@ -88,11 +88,10 @@ export class SecretKey {
   }
 
   /**
-   * The value that was sealed for a version of a secret.
+   * Unseals the value of a version of a secret.
    *
-   * @throws {SecretKeyError} When another key was used.
-   * @throws {UnreadableSecretError} When it was sealed for another secret or version, was changed, or has a form that is
-   * not known.
+   * @throws {SecretKeyError} If it was sealed with another key.
+   * @throws {UnreadableSecretError} If it was sealed for another secret or version, was changed, or has an unknown format.
    */
   async unseal(sealed: Uint8Array, name: string, version: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(sealed);
@@ -127,18 +126,18 @@ export class SecretKey {
   }
 }
 
-/** What a sealed value belongs to. No name has a space, so that no two come to the same. */
+/** Binds a sealed value to its version and secret. Unambiguous, since names have no spaces. */
 function binding(head: Uint8Array, name: string, version: number): Uint8Array<ArrayBuffer> {
   return concat([head, encoder.encode(`${version} ${name}`)]);
 }
 
-/** The key's bytes; `undefined` where the text is no key. */
+/** The bytes of a key; `undefined` if the text is not one. */
 function parse(text: string): Uint8Array<ArrayBuffer> | undefined {
   try {
     const bytes = Uint8Array.fromBase64(text.trim());
     return bytes.length === KEY_BYTES ? bytes : undefined;
   } catch {
-    return undefined; // the platform's message could tell a part of the key
+    return undefined; // the error's message could contain a part of the key
   }
 }
 
@@ -152,7 +151,7 @@ async function readOrMake(path: string, mayMake: boolean): Promise<Uint8Array<Ar
         "every secret again, and deploy what uses them",
     );
   }
-  // A secret must not be on disk sooner than its key. A key that somebody has put there meanwhile stays.
+  // Written before any secret is stored. A key that somebody has put there meanwhile is not replaced.
   const text = crypto.getRandomValues(new Uint8Array(KEY_BYTES)).toBase64() + "\n";
   await writeWhole(path, text, { replace: false });
   const made = await read(path);
@@ -160,7 +159,7 @@ async function readOrMake(path: string, mayMake: boolean): Promise<Uint8Array<Ar
   return made;
 }
 
-/** The key in a file; `undefined` where there is no file. */
+/** The key in a file; `undefined` if there is no file. */
 async function read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   let text: string;
   try {

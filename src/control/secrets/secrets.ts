@@ -7,7 +7,7 @@ const MAX_BYTES = 64 * 1024;
 
 const encoder = new TextEncoder();
 
-/** There is no such secret, or not in the version that a revision has. */
+/** A secret does not exist, or not in the version that a revision uses. */
 export class UnknownSecretError extends Error {
   override readonly name = "UnknownSecretError";
   readonly secret: string;
@@ -22,7 +22,7 @@ export class UnknownSecretError extends Error {
   }
 }
 
-/** The secrets: their values are in the store, but only sealed, and leave here only for a revision that starts. */
+/** The secrets. The store has their values sealed; they are unsealed only for a revision that starts. */
 export class Secrets {
   readonly #store: Store;
   readonly #key: SecretKey;
@@ -37,27 +37,27 @@ export class Secrets {
   }
 
   /**
-   * Opens the secrets of a store. The key is made where there is none, but only as long as there is no secret.
+   * Opens the secrets of a store. If there is no key, one is made, unless there are secrets.
    *
    * @param now Wall-clock time, ms since 1970.
-   * @throws {SecretKeyError} When the key is missing or cannot be one. That it is another one than before is told when
-   * a value is needed, since each can have a key of its own.
+   * @throws {SecretKeyError} If the key is missing or invalid. A wrong key shows only when a value is unsealed, since each
+   * value may have been sealed with another one.
    */
   static async open(store: Store, source: SecretKeySource, now: () => number = Date.now): Promise<Secrets> {
     return new Secrets(store, await SecretKey.open(source, store.secretVersions().length === 0), now);
   }
 
   /**
-   * Gives a secret a new value; revisions keep the one that they have.
+   * Gives a secret a new value. Existing revisions keep theirs.
    *
-   * @param value At most 64 KiB of text, in UTF-8 where it is bytes.
-   * @throws {InvalidError} When the name or the value cannot be one.
-   * @throws {StoreUnavailable} When it cannot be kept.
+   * @param value At most 64 KiB of text; bytes are read as UTF-8.
+   * @throws {InvalidError} If the name or the value is invalid.
+   * @throws {StoreUnavailable}
    */
   async set(name: string, value: Uint8Array | string): Promise<SecretVersion> {
     checkSecretName(name);
     const bytes = bytesOf(value);
-    // One after the other: each is sealed for the version that it is going to have.
+    // One after the other, since a value is sealed for the version that it is going to have.
     const done = this.#change.then(() => this.#add(name, bytes));
     this.#change = done.catch(() => {});
     return await done;
@@ -68,15 +68,15 @@ export class Secrets {
     return this.#store.secretVersions();
   }
 
-  /** Removes a secret with all of its versions; whether there was one. @throws {StoreUnavailable} */
+  /** Removes a secret with all of its versions; returns whether there was one. @throws {StoreUnavailable} */
   delete(name: string): boolean {
     return this.#store.deleteSecret(name);
   }
 
   /**
-   * The versions that secrets have now, for a new revision to keep.
+   * The present versions of secrets, for a new revision.
    *
-   * @throws {UnknownSecretError} For the first that there is not.
+   * @throws {UnknownSecretError} For the first that does not exist.
    */
   currentVersions(names: Iterable<string>): Record<string, number> {
     const wanted = [...names];
@@ -90,13 +90,13 @@ export class Secrets {
   }
 
   /**
-   * The values for a revision's variables.
+   * The values of a revision's variables.
    *
-   * @param secretEnv The variables with the names of their secrets.
-   * @param versions Which version of each secret the revision has.
-   * @throws {UnknownSecretError} For the first secret that there is not, or not in that version.
-   * @throws {SecretKeyError} When one was sealed with another key.
-   * @throws {UnreadableSecretError} When one is damaged.
+   * @param secretEnv The names of the secrets, by variable.
+   * @param versions The revision's version of each secret, by the secret's name.
+   * @throws {UnknownSecretError} For the first secret that does not exist in that version.
+   * @throws {SecretKeyError} If one was sealed with another key.
+   * @throws {UnreadableSecretError} If one is damaged.
    */
   async resolve(
     secretEnv: Readonly<Record<string, string>>,
@@ -122,7 +122,7 @@ export class Secrets {
   }
 }
 
-/** A copy of the value in UTF-8. What cannot be the value of a variable is refused, and never shown. */
+/** A copy of the value in UTF-8. @throws {InvalidError} If it cannot be the value of a variable; never shows the value. */
 function bytesOf(value: Uint8Array | string): Uint8Array {
   const refuse = (reason: string) => new InvalidError(["value"], reason);
   if (typeof value === "string" && !value.isWellFormed()) throw refuse("must be text, and has half a character");
@@ -137,7 +137,7 @@ function bytesOf(value: Uint8Array | string): Uint8Array {
   return bytes;
 }
 
-/** @throws {TypeError} Where the bytes are no UTF-8. */
+/** @throws {TypeError} If the bytes are not UTF-8. */
 function textOf(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
 }

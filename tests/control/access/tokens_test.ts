@@ -226,7 +226,7 @@ Deno.test("wrong tokens count for a minute, whenever the minute began", async ()
 
 Deno.test("what is wrong during the refusals does not make them longer", async () => {
   const clock = new FakeClock();
-  const attempts = new Attempts(clock, { limit: 2, pause: 10_000 });
+  const attempts = new Attempts(clock, { limit: 2, pauseMs: 10_000 });
   fail(attempts, "a", 2);
   await clock.advance(9000);
   fail(attempts, "a", 100);
