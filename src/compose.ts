@@ -92,7 +92,6 @@ export class Cless {
       launcher,
       containers,
       requests,
-      urlOf: (service) => this.urlOf(service),
     });
     this.#admin = new Server(
       config.admin,
@@ -156,9 +155,7 @@ export class Cless {
 
   /** Where a browser finds a service. */
   urlOf(service: string): string {
-    const { domain, domainGiven } = this.#config;
-    const { port } = this.#requests.servers[0]!.endpoint;
-    return `http://${service}.${domainGiven ? domain : "localhost"}${port === 80 ? "" : `:${port}`}`;
+    return this.#requests.urlOf(service);
   }
 
   /** Reads the file of `--config` again, where there is one. */

@@ -46,7 +46,7 @@ Deno.test({
       );
     }
     assert(!importsAtOnce(sources["src/cli/serve.ts"]!).includes("../compose.ts"), "other verbs load what serves");
-    const later = ["src/admin/app.ts", "src/admin/metrics/figures.ts", "src/deploy/config_file.ts"];
+    const later = ["src/admin/routes.ts", "src/admin/prometheus.ts", "src/deploy/config_file.ts"];
     const packages = later.flatMap((entry) => [...packagesOf(entry, sources).keys()]);
     for (const name of LATE) assert(packages.includes(name), name);
   },

@@ -2,19 +2,21 @@ import { concat } from "@std/bytes/concat";
 import { InvalidError } from "../control/schema/invalid.ts";
 import { ClessError } from "../base/errors.ts";
 
-/** The most that a request may bring, bytes. */
-const MAX_BODY = 1024 * 1024;
+/** The largest body of a request, bytes. */
+const MAX_BODY_BYTES = 1024 * 1024;
+const COMMON_HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
+const encoder = new TextEncoder();
 
-/** Refuses a body that says itself that it is too large. @throws {ClessError} `too_large` */
+/** Refuses a body whose Content-Length is too large. @throws {ClessError} `too_large` */
 export function checkLength(headers: Headers): void {
-  if (Number(headers.get("content-length") ?? 0) > MAX_BODY) throw tooLarge();
+  if (Number(headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();
 }
 
 /**
- * Reads the JSON that a request brings.
+ * Reads the JSON in a request's body.
  *
  * @throws {ClessError} `too_large`, `unsupported_type`
- * @throws {InvalidError} Where it is no JSON.
+ * @throws {InvalidError} If it is not JSON.
  */
 export async function readJson(request: Request): Promise<unknown> {
   if (request.body === null) throw new InvalidError([], "is missing, and must be JSON");
@@ -30,12 +32,12 @@ export async function readJson(request: Request): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new InvalidError([], `is no JSON${whyNot(error)}`);
+    throw new InvalidError([], `is no JSON${jsonProblem(error)}`);
   }
 }
 
 /**
- * Refuses a body of another type; text must be UTF-8.
+ * Refuses a body of any other type than these; text must be UTF-8.
  *
  * @throws {ClessError} `unsupported_type`
  */
@@ -46,22 +48,22 @@ export function checkType(headers: Headers, types: readonly string[]): void {
   throw new ClessError("unsupported_type", `The body's content-type must be ${types.join(" or ")}, in UTF-8`);
 }
 
-/** Reads a body to its end, but no further than is allowed. @throws {ClessError} `too_large` */
+/** Reads a body to its end, but stops when it is too large. @throws {ClessError} `too_large` */
 export async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
-  const parts: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [];
   let length = 0;
   const reader = request.body?.getReader();
   for (;;) {
-    const piece = await reader?.read().catch(() => {
+    const chunk = await reader?.read().catch(() => {
       throw new InvalidError([], "ended too early");
     });
-    if (piece?.value === undefined) return concat(parts);
-    length += piece.value.length;
-    if (length > MAX_BODY) {
+    if (chunk?.value === undefined) return concat(chunks);
+    length += chunk.value.length;
+    if (length > MAX_BODY_BYTES) {
       await reader?.cancel().catch(() => {});
       throw tooLarge();
     }
-    parts.push(piece.value);
+    chunks.push(chunk.value);
   }
 }
 
@@ -69,8 +71,8 @@ function tooLarge(): ClessError {
   return new ClessError("too_large", "The body must be at most 1 MiB");
 }
 
-/** What the platform says of JSON that is none, without the piece of the body that it shows. */
-function whyNot(error: unknown): string {
+/** The platform's message about invalid JSON, without the part of the body that it quotes: it could be secret. */
+function jsonProblem(error: unknown): string {
   const message = error instanceof Error ? error.message : "";
   const place = /\((line \d+ column \d+)\)/.exec(message)?.[1];
   const reason = /^(Expected .*?|Unexpected token .|Bad .*?|Unterminated .*?)(?: in JSON)?(?: at position|, )/.exec(
@@ -79,4 +81,33 @@ function whyNot(error: unknown): string {
   if (/^Unexpected end/.test(message)) return ": it ends too early";
   if (reason === undefined) return place === undefined ? "" : `, at ${place}`;
   return `: ${reason[0]!.toLowerCase()}${reason.slice(1)}${place === undefined ? "" : ` at ${place}`}`;
+}
+
+/** Options of a response. */
+export interface ResponseOptions {
+  /** 200 by default. */
+  readonly status?: number;
+  /** Added to the headers that every response of the API has, or instead of them. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A response in JSON; properties that are `undefined` are left out. */
+export function json(value: unknown, { status = 200, headers = {} }: ResponseOptions = {}): Response {
+  return content(JSON.stringify(value) + "\n", "application/json", { status, headers });
+}
+
+/** A response of any type. If its length is known it has a Content-Length, so that HEAD has it too. */
+export function content(body: BodyInit, type: string, options: ResponseOptions = {}): Response {
+  const { status = 200, headers = {} } = options;
+  const bytes = typeof body === "string" ? encoder.encode(body) : undefined;
+  const length = bytes === undefined ? {} : { "content-length": String(bytes.length) };
+  return new Response(bytes ?? body, {
+    status,
+    headers: { "content-type": type, ...length, ...COMMON_HEADERS, ...headers },
+  });
+}
+
+/** The response to a request that was carried out and has no result: 204. */
+export function done(): Response {
+  return new Response(null, { status: 204, headers: COMMON_HEADERS });
 }

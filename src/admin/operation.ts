@@ -1,17 +1,18 @@
-import type { z } from "zod";
+import { z } from "zod";
 import type { Scope } from "../control/records.ts";
 import { allows, type Holder } from "../control/access/tokens.ts";
+import { check } from "../control/schema/check.ts";
 import { ClessError, type ErrorCode } from "../base/errors.ts";
-import type { AdminParts } from "./parts.ts";
-import { type QueryShape, readQuery } from "./query.ts";
-import type { Target } from "./target.ts";
+import { queryValues, type Target } from "./target.ts";
 
 /** The parameters in a path such as `/v1/services/{name}`. */
 type ParamsOf<P extends string> = P extends `${string}{${infer Name}}${infer Rest}` ? Name | ParamsOf<Rest> : never;
 
-/** What an operation is asked with. */
-export interface Call<P extends string = string, S extends QueryShape = QueryShape> {
-  readonly parts: AdminParts;
+/** The schemas of a query's parameters, by name. */
+type QueryShape = Readonly<Record<string, z.ZodType>>;
+
+/** A request for an operation. */
+interface Call<P extends string = string, S extends QueryShape = QueryShape> {
   readonly request: Request;
   readonly target: Target;
   /** Whose token it is. */
@@ -20,35 +21,36 @@ export interface Call<P extends string = string, S extends QueryShape = QuerySha
   readonly query: z.output<z.ZodObject<S>>;
 }
 
-/** A schema of the document: made from Zod, or one of those that stand there by name. */
-export type DocumentedSchema = z.ZodType | { readonly $ref: string };
+/** A schema in the document: made from Zod, or a component that it names. */
+type DocumentedSchema = z.ZodType | { readonly $ref: string };
 
-/** What the document says of a body. */
-export interface DocumentedBody {
+/** The document's description of a request's body. */
+interface DocumentedBody {
   readonly schema: DocumentedSchema;
+  /** `application/json` by default. */
   readonly types?: readonly string[];
   readonly description?: string;
   readonly example: unknown;
 }
 
-/** What the document says of a good answer; one without a schema and a type has no body. */
+/** The document's description of a successful answer; without schema and type it has no body. */
 export interface DocumentedAnswer {
   readonly description: string;
   readonly schema?: DocumentedSchema;
-  /** `application/json` where there is a schema. */
+  /** `application/json` by default if there is a schema. */
   readonly type?: string;
-  /** Other types that it may have, by what the client accepts. */
+  /** Further types, chosen by what the client accepts. */
   readonly otherTypes?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** One operation: what the document says of it, and what it does. */
-export interface OperationSpec<P extends string, S extends QueryShape> {
+/** One operation: its description in the document, and its handler. */
+interface OperationSpec<P extends string, S extends QueryShape> {
   /** Its name in the document. */
   readonly id: string;
   readonly method: "get" | "put" | "post" | "delete";
   readonly path: P;
-  /** What the token must allow; missing where no token is needed. */
+  /** What the token must allow; missing if no token is needed. */
   readonly scope?: Scope;
   readonly tag: string;
   readonly summary: string;
@@ -58,14 +60,14 @@ export interface OperationSpec<P extends string, S extends QueryShape> {
   readonly headers?: Readonly<Record<string, z.ZodType>>;
   readonly body?: DocumentedBody;
   readonly answers: Readonly<Record<number, DocumentedAnswer>>;
-  /** The codes that it may fail with beside those that all have. */
+  /** The codes that it may fail with besides those that all operations have. */
   readonly errors?: readonly ErrorCode[];
   readonly run: (call: Call<P, S>) => Response | Promise<Response>;
 }
 
-/** An operation whose parameters are its own affair. */
+/** An operation without the types of its parameters. */
 export interface Operation extends Omit<OperationSpec<string, QueryShape>, "run"> {
-  /** Checks what is allowed and asked, and does it. */
+  /** Checks the scope and the query, and runs it. */
   readonly answer: (call: Omit<Call, "query">) => Promise<Response>;
 }
 
@@ -88,4 +90,9 @@ export function operation<P extends string, S extends QueryShape = typeof NO_QUE
       return await run({ ...call, query: readQuery(call.target.query, query ?? NO_QUERY as S) } as Call<P, S>);
     },
   };
+}
+
+/** Reads a query. @throws {InvalidError} For the first parameter that is unknown, given twice or wrong. */
+function readQuery<S extends QueryShape>(text: string, shape: S): z.output<z.ZodObject<S>> {
+  return check(z.object(shape), { ...queryValues(text, Object.keys(shape)) });
 }

@@ -8,10 +8,10 @@ import { logger } from "../base/log.ts";
 import { problem } from "../http/problem.ts";
 
 const log = logger("admin");
-/** The API answers a program, whatever that says it would rather have. */
+/** The clients of the API are programs: errors are JSON, whatever the request accepts. */
 const NO_PREFERENCE = { headers: new Headers() };
 
-/** The kinds of error that have a code each; the first that fits. */
+/** The code for each kind of error; the first that matches. */
 const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error, code: ErrorCode])[] = [
   [InvalidError, "invalid"],
   [NotFound, "not_found"],
@@ -20,15 +20,17 @@ const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error,
   [StaleError, "stale"],
   [ImageUnavailable, "image_unavailable"],
   [RevisionFailed, "revision_failed"],
-  // The store, the keys of secrets, the data-dir: what is kept cannot be read or written, and each says what to do.
+  // The database, the key of the secrets or the data-dir cannot be read or written; the message says what to do.
   [OperatorError, "store_unavailable"],
 ];
 
-/** The answer to a request of the API that failed, whatever was thrown; what nobody foresaw is logged, and not shown. */
+/** The answer to a request that failed with this error. An unexpected error is logged, and not shown. */
 export async function problemOf(thrown: unknown): Promise<Response> {
   const error = toClessError(thrown);
-  const isLeft = thrown instanceof DOMException && thrown.name === "AbortError"; // and nobody reads the answer
-  if (error.code === "internal" && !isLeft) log.error("a request of the API has failed", { reason: messageOf(thrown) });
+  const isAborted = thrown instanceof DOMException && thrown.name === "AbortError"; // by the client, which has gone
+  if (error.code === "internal" && !isAborted) {
+    log.error("a request of the API has failed", { reason: messageOf(thrown) });
+  }
   const answer = problem(error, NO_PREFERENCE);
   answer.headers.set("x-content-type-options", "nosniff");
   if (error.code !== "revision_failed" && error.code !== "image_unavailable") return answer;
@@ -36,20 +38,20 @@ export async function problemOf(thrown: unknown): Promise<Response> {
   return new Response(JSON.stringify(body) + "\n", answer);
 }
 
-/** The one map from what control and serving throw to what is told. */
+/** The only place where the errors of other parts get their codes. */
 function toClessError(thrown: unknown): ClessError {
   const internal = () => new ClessError("internal", "cless has failed to handle the request", { cause: thrown });
-  if (thrown instanceof ClessError) return fromServing(thrown);
+  if (thrown instanceof ClessError) return withDetail(thrown);
   if (!(thrown instanceof Error)) return internal();
-  // They name no field themselves.
+  // These errors do not name the field.
   if (thrown instanceof TrafficError) return new ClessError("invalid", `traffic: ${thrown.message}`);
   if (thrown instanceof UnknownSecretError) return new ClessError("invalid", `secretEnv: ${thrown.message}`);
   const code = CODES.find(([kind]) => thrown instanceof kind)?.[1];
   return code === undefined ? internal() : new ClessError(code, thrown.message, { cause: thrown });
 }
 
-/** What a start came to is for whoever may use the API, in full. */
-function fromServing(error: ClessError): ClessError {
+/** Why a start failed is hidden from clients of the proxy; a client of the API may know. */
+function withDetail(error: ClessError): ClessError {
   const ofStart = error.code === "start_failed" || error.code === "start_timeout";
   return ofStart ? new ClessError("revision_failed", error.detail ?? error.message, { cause: error }) : error;
 }
@@ -59,7 +61,7 @@ function reasonOf(thrown: unknown): string {
   return typeof reason === "string" ? reason : messageOf(thrown);
 }
 
-/** The last lines that it wrote. */
+/** The last lines that the app wrote. */
 function outputOf(thrown: unknown): string[] {
   const output = (thrown as { readonly output?: unknown }).output;
   return Array.isArray(output) ? output.map(String) : [];

@@ -4,73 +4,53 @@ import { logger } from "../base/log.ts";
 const log = logger("admin");
 const encoder = new TextEncoder();
 
-/** Asks proxies of the kind of nginx to pass on what is there, and not to wait for more. */
+/** Asks proxies such as nginx not to buffer the answer. */
 export const NOT_HELD_BACK = { "x-accel-buffering": "no" };
 
-/** Makes the pieces of a body; the signal is aborted when nobody reads any more. */
+/** Makes the pieces of a body; the signal is aborted when the client has gone. */
 export type Source = (signal: AbortSignal) => AsyncIterable<string>;
 
 /**
- * A body that is made as it is read: the next piece is asked for when the last one has gone, and the first not before.
+ * A body that is made while it is read: each piece is made when the one before it was taken.
  *
- * @param stopping Aborts the source's signal too, so that the body ends.
+ * @param stopping Also aborts the source's signal, so that the body ends.
  */
 export function streamOf(source: Source, stopping?: AbortSignal): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return new ReadableStream(new PulledSource(source, stopping), { highWaterMark: 0 });
+  const gone = new AbortController();
+  const signal = stopping === undefined ? gone.signal : AbortSignal.any([gone.signal, stopping]);
+  return readable(source(signal)[Symbol.asyncIterator](), gone);
 }
 
 /**
- * As {@linkcode streamOf}, but the first piece is there already.
+ * As {@linkcode streamOf}, but resolves when the first piece is made.
  *
- * @throws Where that cannot be made, so that an answer can still say why.
+ * @throws If that fails, while the answer can still be an error.
  */
 export async function begunStreamOf(source: Source): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-  const pulled = new PulledSource(source);
-  await pulled.begin();
-  return new ReadableStream(pulled, { highWaterMark: 0 });
+  const gone = new AbortController();
+  const pieces = source(gone.signal)[Symbol.asyncIterator]();
+  return readable(pieces, gone, await pieces.next());
 }
 
-class PulledSource implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
-  readonly #gone = new AbortController();
-  readonly #source: Source;
-  #pieces: AsyncIterator<string> | undefined;
-  #first: IteratorResult<string> | undefined;
-  readonly #stopping: AbortSignal[];
-
-  constructor(source: Source, stopping?: AbortSignal) {
-    this.#source = source;
-    this.#stopping = stopping === undefined ? [] : [stopping];
-  }
-
-  async begin(): Promise<void> {
-    this.#first = await this.#next();
-  }
-
-  async pull(controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> {
-    const { signal } = this.#gone;
-    try {
-      const { done, value } = await this.#next();
-      if (signal.aborted) return;
-      if (done) controller.close();
-      else controller.enqueue(encoder.encode(value));
-    } catch (error) {
-      if (signal.aborted) return;
-      log.warning("an answer of the API was cut", { reason: messageOf(error) });
-      controller.error(error);
-    }
-  }
-
-  cancel(): void {
-    this.#gone.abort();
-    // Where it waits for something, the signal ends that; where it waits to be asked, this does.
-    this.#pieces?.return?.().catch(() => {});
-  }
-
-  #next(): Promise<IteratorResult<string>> {
-    const first = this.#first;
-    this.#first = undefined;
-    if (first !== undefined) return Promise.resolve(first);
-    this.#pieces ??= this.#source(AbortSignal.any([this.#gone.signal, ...this.#stopping]))[Symbol.asyncIterator]();
-    return this.#pieces.next();
-  }
+function readable(pieces: AsyncIterator<string>, gone: AbortController, first?: IteratorResult<string>) {
+  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      try {
+        const { done, value } = first ?? await pieces.next();
+        first = undefined;
+        if (gone.signal.aborted) return;
+        if (done) controller.close();
+        else controller.enqueue(encoder.encode(value));
+      } catch (error) {
+        if (gone.signal.aborted) return;
+        log.warning("an answer of the API was cut off", { reason: messageOf(error) });
+        controller.error(error);
+      }
+    },
+    cancel() {
+      gone.abort();
+      // The signal ends a source that waits for something; this ends one that waits to be asked.
+      pieces.return?.().catch(() => {});
+    },
+  }, { highWaterMark: 0 });
 }

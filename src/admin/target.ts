@@ -1,14 +1,40 @@
-/** What a request is sent to. */
+import { closestString } from "@std/text/closest-string";
+import { InvalidError } from "../control/schema/invalid.ts";
+
+/** The parts of a request's URL. */
 export interface Target {
-  /** The host that it was meant for, in small letters, with its port where it has one. */
+  /** The host in lower case, with its port if it has one. */
   readonly host: string;
-  /** As it came: nothing in it is decoded. */
+  /** As received: nothing in it is decoded. */
   readonly path: string;
+  /** What follows the question mark, as received. */
   readonly query: string;
 }
 
-/** Reads a request's target. By hand, since the platform's URL refuses what a client may send as its host. */
+/** Takes a request's URL apart. Not with `URL`, which throws on hosts that a client may send. */
 export function targetOf({ headers, url }: Pick<Request, "headers" | "url">): Target {
   const [, authority = "", path = "", query = ""] = /^[^:]*:\/\/([^/?#]*)([^?#]*)\??([^#]*)/.exec(url) ?? [];
   return { host: (headers.get("host") ?? authority).toLowerCase(), path: path || "/", query };
+}
+
+/**
+ * The parameters of a query by name.
+ *
+ * @param known The names that are allowed.
+ * @throws {InvalidError} For the first parameter that is unknown or given twice.
+ */
+export function queryValues(query: string, known: readonly string[]): Record<string, string> {
+  const values: Record<string, string> = Object.create(null);
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (!known.includes(name)) throw new InvalidError([name], unknown(name, known), true);
+    if (name in values) throw new InvalidError([name], "is there twice");
+    values[name] = value;
+  }
+  return values;
+}
+
+function unknown(name: string, known: readonly string[]): string {
+  return known.length === 0
+    ? "unknown parameter; there are none here"
+    : `unknown parameter; did you mean \`${closestString(name, known)}\`?`;
 }

@@ -1,8 +1,7 @@
 import { type AdminApi, adminApi } from "../admin/api.ts";
-import { Metrics } from "../admin/metrics/metrics.ts";
+import { Metrics } from "../admin/metrics.ts";
 import type { Config } from "../base/config.ts";
-import { Attempts } from "../control/access/attempts.ts";
-import { backupFiles, type DataDir } from "../control/data_dir.ts";
+import type { DataDir } from "../control/data_dir.ts";
 import { Catalog } from "../control/catalog.ts";
 import { Deployer } from "../deploy/deployer.ts";
 import { EventLog, InstanceEvents } from "../control/events.ts";
@@ -41,8 +40,6 @@ export interface ControlPlaneParts {
   readonly launcher: RevisionLauncher;
   readonly containers: Containers;
   readonly requests: RequestPath;
-  /** Where a browser finds a service. */
-  readonly urlOf: (service: string) => string;
 }
 
 /** All that operators work with: what is declared, what has happened, and the API that they ask. */
@@ -66,7 +63,7 @@ export class ControlPlane {
     const { startTimeout, requestTimeout, pauseAfter, stopAfter, drainTimeout } = config;
     const now = Date.now;
     const start = (pool: InstancePool, signal: AbortSignal) => tryStart(pool, requests.starter, signal);
-    this.metrics = new Metrics({ fleet, pending: () => pending(requests.pools()) });
+    this.metrics = new Metrics();
     this.events = new EventLog({ clock, now, stats: () => this.#stats() });
     this.instanceEvents = new InstanceEvents(this.events);
     this.publisher = new Publisher({
@@ -108,32 +105,24 @@ export class ControlPlane {
       tryStart: start,
       drainTimeoutMs: drainTimeout,
     });
-    const logs = new ServiceLogs(containers.launcher.outputs);
-    const tokens = new Tokens(store, dataDir.token);
     this.api = adminApi({
+      config,
+      clock,
+      stopping: this.#stopping.signal,
       catalog: this.catalog,
       deployer: this.deployer,
       control,
+      store,
+      dataDir,
       secrets,
-      tokens,
-      rotateOwner: async () => {
-        const token = await dataDir.rotateToken();
-        tokens.setOwner(token);
-        return token;
-      },
-      attempts: new Attempts(clock),
-      history: (service, limit, before) => store.history(service, limit, before),
-      backup: () => backupFiles(store, dataDir.path),
+      tokens: new Tokens(store, dataDir.token),
       fleet,
-      memory: () => containers.memory(),
       events: this.events,
-      logs,
-      stopping: this.#stopping.signal,
+      logs: new ServiceLogs(containers.launcher.outputs),
       metrics: this.metrics,
-      ready: async () => await containers.answers() && !requests.activator.draining,
-      urlOf: parts.urlOf,
-      serves: (name) => requests.hosts.serves(name),
-      hostnames: [...adminHostnames(config), config.admin.hostname],
+      engine: containers,
+      hosts: requests.hosts,
+      requests,
     });
   }
 

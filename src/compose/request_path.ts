@@ -112,6 +112,18 @@ export class RequestPath {
     this.servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, this.reserve));
   }
 
+  /** Whether no more requests are accepted. */
+  get draining(): boolean {
+    return this.activator.draining;
+  }
+
+  /** Where a browser finds a service. */
+  urlOf(service: string): string {
+    const { domain, domainGiven } = this.#parts.config;
+    const { port } = this.servers[0]!.endpoint;
+    return `http://${service}.${domainGiven ? domain : "localhost"}${port === 80 ? "" : `:${port}`}`;
+  }
+
   /** Makes the pool of a revision. */
   newPool(revision: Revision): InstancePool {
     const { changed, clock, config, failed, launcher, made } = this.#parts;

@@ -28,6 +28,12 @@ export interface DataDir {
    * @param address HOST:PORT
    */
   announceAdmin(address: string): Promise<void>;
+  /**
+   * Copies of the files that another machine needs to go on; see {@linkcode backupFiles}.
+   *
+   * @throws {OperatorError} When something cannot be read, or the copy of the database cannot be made.
+   */
+  backup(store: Pick<Store, "backup">): Promise<readonly BackupFile[]>;
   /** Unlocks the folder for other processes. */
   [Symbol.dispose](): void;
 }
@@ -63,6 +69,7 @@ export async function openDataDir(path: string): Promise<DataDir> {
           rotating = rotated.catch(() => {});
           return rotated;
         },
+        backup: (store) => backupFiles(store, absolute),
         async announceAdmin(address) {
           const draft = `${adminFile}.new`;
           await Deno.writeTextFile(draft, `${address}\n`);

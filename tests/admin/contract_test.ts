@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { Ajv2020 } from "ajv/2020";
 import fc from "fast-check";
-import { documentOf } from "../../src/admin/document/document.ts";
-import { OPERATIONS } from "../../src/admin/operations/operations.ts";
+import { documentOf } from "../../src/admin/document.ts";
+import { operationsOf } from "../../src/admin/routes.ts";
 import { type Schema, Values } from "./from_schema.ts";
 import { type Admin, newAdmin, OWNER } from "./kit.ts";
 
@@ -34,7 +34,7 @@ interface Input {
 
 const RUNS = 40;
 const document: { paths: Record<string, Record<string, Documented>> } = JSON.parse(
-  JSON.stringify(documentOf(OPERATIONS)),
+  JSON.stringify(documentOf(operationsOf((await newAdmin()).parts))),
 );
 const values = new Values(document);
 const ajv = new Ajv2020({ strict: false, validateFormats: false });

@@ -1,7 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { type AdminApi, adminApi } from "../../src/admin/api.ts";
-import type { AdminParts } from "../../src/admin/parts.ts";
-import { Attempts } from "../../src/control/access/attempts.ts";
+import type { Collaborators } from "../../src/admin/collaborators.ts";
 import type { FailureView, RevisionView, ServiceStatus, ServiceView } from "../../src/control/catalog.ts";
 import { NotFound } from "../../src/control/deploy_error.ts";
 import type { DeployPreview } from "../../src/control/records.ts";
@@ -22,7 +21,7 @@ export const PEER = "127.0.0.1";
 /** An admin API on fakes, and what can be done to it. */
 export interface Admin extends Scene {
   readonly handle: AdminApi;
-  readonly parts: AdminParts;
+  readonly parts: Collaborators;
   /** Tokens with less than the owner's. */
   readonly tokens: { readonly read: string; readonly deploy: string };
   /** What was asked of instances, in order. */
@@ -51,7 +50,7 @@ export interface AskOptions {
 
 /** Makes an API; a start succeeds at once unless the options say otherwise. */
 export async function newAdmin(
-  { scene: sceneOptions = {}, ...changed }: Partial<AdminParts> & { readonly scene?: SceneOptions } = {},
+  { scene: sceneOptions = {}, ...changed }: Partial<Collaborators> & { readonly scene?: SceneOptions } = {},
 ): Promise<Admin> {
   const { store = new FakeStore() } = sceneOptions;
   const key = { folder: "/none", text: new Uint8Array(32).fill(1).toBase64() };
@@ -70,27 +69,28 @@ export async function newAdmin(
     if (catalog.get(name) === undefined) throw new NotFound(`there is no service ${name}`);
     asked.push(`${what} ${name}`);
   };
-  const parts: AdminParts = {
+  const parts: Collaborators = {
     catalog,
     deployer: Object.assign(deployer, { plan: (name: string) => Promise.resolve(previewOf(scene, name)) }),
     control: { wake: (name) => control("wake", name), sleep: (name) => control("sleep", name) },
     secrets,
     tokens,
-    rotateOwner: () => Promise.resolve("cless_new"),
-    attempts: new Attempts(kit.clock),
-    history: (...args) => store.history(...args),
-    backup: () => Promise.resolve([{ name: "cless.sqlite", bytes: new Uint8Array([1, 2, 3]) }]),
+    store,
+    dataDir: {
+      rotateToken: () => Promise.resolve("cless_new"),
+      backup: () => Promise.resolve([{ name: "cless.sqlite", bytes: new Uint8Array([1, 2, 3]) }]),
+    },
     fleet: kit.fleet,
-    memory: () => kit.launcher.memory(),
     events: { subscribe: () => eventsOf(happening) },
     logs: { read: () => linesOf(3) },
     metrics: { text: () => Promise.resolve("# HELP x y\n") },
-    ready: () => Promise.resolve(true),
-    urlOf: (service) => `http://${service}.localhost:8080`,
-    serves: (hostname) => Promise.resolve(scene.services.get(hostname.split(".")[0]!) !== undefined),
-    hostnames: ["admin.cless.cloud"],
+    engine: { answers: () => Promise.resolve(true), memory: () => kit.launcher.memory() },
+    hosts: { serves: (name) => Promise.resolve(scene.services.get(name.split(".")[0]!) !== undefined) },
+    requests: { draining: false, pools: () => [], urlOf: (service) => `http://${service}.localhost:8080` },
+    config: { domain: "cless.cloud", admin: { hostname: "127.0.0.1", port: 1323 } },
     clock: kit.clock,
     now: () => scene.time.now,
+    stopping: new AbortController().signal,
     ...changed,
   };
   const handle = adminApi(parts);
@@ -158,7 +158,7 @@ function catalogOf(
   { states }: Scene,
   found: readonly ServiceView[],
   { failures, statuses }: Pick<Admin, "failures" | "statuses">,
-): AdminParts["catalog"] {
+): Collaborators["catalog"] {
   const list = () => {
     const declared = Array.from(states.after(""), (service): ServiceView => ({ ...service, convention: false }));
     const names = new Set(declared.map(({ name }) => name));

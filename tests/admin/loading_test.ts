@@ -1,14 +1,14 @@
 import { assertEquals } from "@std/assert";
 import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
-import { adminApi, type LoadDoor } from "../../src/admin/api.ts";
-import { openDoor } from "../../src/admin/app.ts";
+import { adminApi, type LoadRoutes } from "../../src/admin/api.ts";
+import { makeRoutes } from "../../src/admin/routes.ts";
 import { newAdmin, OWNER, PEER } from "./kit.ts";
 
 /** An API whose routes are loaded by a function of the test's own, and how often that was called. */
-async function newLoading(load: LoadDoor) {
+async function newLoading(load: LoadRoutes) {
   const { parts } = await newAdmin();
   const loads = { count: 0 };
-  const handle = adminApi({ ...parts, serves: (name) => Promise.resolve(name === "web.localhost") }, () => {
+  const handle = adminApi({ ...parts, hosts: { serves: (name) => Promise.resolve(name === "web.localhost") } }, () => {
     loads.count++;
     return load();
   });
@@ -25,7 +25,7 @@ async function statusOf(answer: Promise<Response>): Promise<number> {
 }
 
 Deno.test("health, readiness and the question of a TLS proxy are answered without the routes", async () => {
-  const { get, loads } = await newLoading(() => Promise.resolve(openDoor));
+  const { get, loads } = await newLoading(() => Promise.resolve(makeRoutes));
   for (const path of ["/healthz", "/readyz", "/v1/ask?domain=web.localhost"]) {
     assertEquals(await statusOf(get(path)), 200, path);
   }
@@ -36,7 +36,7 @@ Deno.test("health, readiness and the question of a TLS proxy are answered withou
 });
 
 Deno.test("the routes are loaded once, also for requests that come at once", async () => {
-  const { get, loads } = await newLoading(() => Promise.resolve(openDoor));
+  const { get, loads } = await newLoading(() => Promise.resolve(makeRoutes));
   const statuses = await Promise.all(["/v1/services", "/v1/instances", "/"].map((path) => statusOf(get(path))));
   assertEquals([statuses, loads.count], [[200, 200, 200], 1]);
   assertEquals([await statusOf(get("/v1/services")), loads.count], [200, 1]);
@@ -51,7 +51,8 @@ Deno.test("where the routes cannot be loaded, the request fails with 500 and a l
   });
   try {
     let works = false;
-    const load: LoadDoor = () => works ? Promise.resolve(openDoor) : Promise.reject(new TypeError("no such module"));
+    const load: LoadRoutes = () =>
+      works ? Promise.resolve(makeRoutes) : Promise.reject(new TypeError("no such module"));
     const { get, loads } = await newLoading(load);
     const answer = await get("/v1/services");
     const { code, detail } = await answer.json();

@@ -13,7 +13,9 @@ Deno.test("no value of a variable or a secret and no token gets into the log, wh
     loggers: [{ category: [], lowestLevel: "debug", sinks: ["all"] }],
   });
   try {
-    const { ask, store, tokens } = await newAdmin({ rotateOwner: () => Promise.reject(new TypeError("broken")) });
+    const { ask, store, tokens } = await newAdmin({
+      dataDir: { rotateToken: () => Promise.reject(new TypeError("broken")), backup: () => Promise.resolve([]) },
+    });
     const requests: Parameters<typeof ask>[] = [
       ["PUT", "/v1/services/web", { body: { image: "web", env: { KEY: HIDDEN } } }],
       ["PUT", "/v1/services/web", { body: { image: "web", env: { KEY: HIDDEN }, prot: 1 } }],

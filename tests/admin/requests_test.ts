@@ -67,7 +67,9 @@ Deno.test("HEAD is answered as GET is, without a body", async () => {
 Deno.test("health is told to everybody", async () => {
   let ready = false;
   let asked = 0;
-  const { ask } = await newAdmin({ ready: () => (asked++, Promise.resolve(ready)) });
+  const { ask } = await newAdmin({
+    engine: { answers: () => (asked++, Promise.resolve(ready)), memory: () => Promise.resolve(new Map()) },
+  });
   const answer = async (path: string) => {
     const response = await ask("GET", path, { token: undefined });
     return [response.status, await response.text()];
@@ -193,7 +195,7 @@ Deno.test("while the store does not work, what to do is told", async () => {
 });
 
 Deno.test("a certificate may be asked for what cless serves, by programs on this machine only", async () => {
-  const { ask } = await newAdmin({ serves: (hostname) => Promise.resolve(hostname === "shop.example.org") });
+  const { ask } = await newAdmin({ hosts: { serves: (hostname) => Promise.resolve(hostname === "shop.example.org") } });
   const status = async (domain: string, options: { peer?: string; headers?: Record<string, string> } = {}) => {
     const answer = await ask("GET", `/v1/ask?domain=${domain}`, { token: undefined, ...options });
     if (answer.status !== 200) await problemOf(answer, answer.status, answer.status === 404 ? "not_found" : "invalid");

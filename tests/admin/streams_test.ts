@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { OperatorError } from "../../src/base/errors.ts";
-import type { AdminParts } from "../../src/admin/parts.ts";
+import type { Collaborators } from "../../src/admin/collaborators.ts";
 import { type ClessEvent, SlowSubscriber } from "../../src/control/events.ts";
 import type { ServiceLogLine } from "../../src/logs/instance_output.ts";
 import { settle } from "../support/fake_clock.ts";
@@ -152,7 +152,7 @@ async function* endless(_: string, { signal }: LogOptions) {
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
 }
 
-type LogOptions = Parameters<AdminParts["logs"]["read"]>[1];
+type LogOptions = Parameters<Collaborators["logs"]["read"]>[1];
 
 /** An API with a service `web` whose logs are these lines. */
 async function withLogs(lines: readonly ServiceLogLine[]) {

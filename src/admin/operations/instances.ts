@@ -2,27 +2,28 @@ import { z } from "zod";
 import { isServiceName } from "../../model/hostname.ts";
 import { ClessError } from "../../base/errors.ts";
 import type { Instance } from "../../pool/instance.ts";
-import { done, json } from "../answer.ts";
-import { serviceParam } from "../names.ts";
+import { done, json } from "../body.ts";
+import type { Collaborators } from "../collaborators.ts";
+import { serviceParam, time } from "../common_fields.ts";
 import { operation } from "../operation.ts";
-import { time } from "../views.ts";
 
 const instanceView = z.strictObject({
   id: z.string().meta({ description: "Also the container's name" }),
   service: z.string(),
   revision: z.string(),
   state: z.enum(["starting", "ready", "paused", "draining", "stopped", "failed"]).meta({
-    description: "Ready and paused ones serve; one that drains gets no more requests. Events tell how one has ended",
+    description:
+      "Ready and paused instances serve; a draining one gets no more requests. Events tell how an instance ended",
   }),
-  address: z.string().meta({ description: "Where the host reaches it; empty until the container runs" }),
+  address: z.string().meta({ description: "Where the host reaches it; empty until its container runs" }),
   inFlight: z.int().min(0).meta({ description: "How many requests it serves now" }),
   memoryBytes: z.int().min(0).optional().meta({
     description:
-      "How much memory it uses now, without what the kernel could drop at once; missing where that is not known",
+      "How much memory it uses now, without caches that the kernel could drop at once; missing if it is not known",
   }),
   startedAt: time,
   lastUsedAt: time.optional(),
-  failure: z.string().optional().meta({ description: "Why it is taken out, where it has failed" }),
+  failure: z.string().optional().meta({ description: "Why it was replaced, if it has failed" }),
   coldStartMs: z.number().min(0).optional().meta({ description: "From the start to the first good answer" }),
 }).meta({
   id: "Instance",
@@ -41,59 +42,61 @@ const instanceView = z.strictObject({
 
 const params = { name: serviceParam };
 
-/** The instances, and what has them start and stop. */
-export const instanceOperations = [
-  operation({
-    id: "listInstances",
-    method: "get",
-    path: "/v1/instances",
-    scope: "read",
-    tag: "instances",
-    summary: "List the instances, oldest first",
-    query: { service: z.string().max(100).optional().meta({ description: "Only those of this service" }) },
-    answers: { 200: { description: "All that have not ended", schema: z.array(instanceView) } },
-    run: async ({ parts, query: { service } }) => {
-      const memory = await parts.memory();
-      return json(
-        parts.fleet.instances().filter(({ revision }) => service === undefined || revision.service === service)
-          .map((instance) => showInstance(instance, memory.get(instance.id))),
-      );
-    },
-  }),
-  operation({
-    id: "wakeService",
-    method: "post",
-    path: "/v1/services/{name}/wake",
-    scope: "deploy",
-    tag: "instances",
-    summary: "Start an instance now",
-    params,
-    answers: { 204: { description: "One is ready" } },
-    errors: ["not_found", "revision_failed", "image_unavailable", "store_unavailable"],
-    run: async ({ parts, request, params: { name } }) => {
-      await parts.control.wake(checked(name), request.signal);
-      return done();
-    },
-  }),
-  operation({
-    id: "sleepService",
-    method: "post",
-    path: "/v1/services/{name}/sleep",
-    scope: "deploy",
-    tag: "instances",
-    summary: "Stop all instances now",
-    description: "After what they serve is answered, or the drain timeout.",
-    params,
-    answers: { 204: { description: "None is left" } },
-    errors: ["not_found", "store_unavailable"],
-    run: async ({ parts, params: { name } }) => {
-      await parts.control.sleep(checked(name));
-      return done();
-    },
-  }),
-];
+/** The instances, and starting and stopping them. */
+export function instanceOperations({ control, engine, fleet }: Pick<Collaborators, "control" | "engine" | "fleet">) {
+  return [
+    operation({
+      id: "listInstances",
+      method: "get",
+      path: "/v1/instances",
+      scope: "read",
+      tag: "instances",
+      summary: "List the instances, oldest first",
+      query: { service: z.string().max(100).optional().meta({ description: "Only those of this service" }) },
+      answers: { 200: { description: "All instances that have not ended", schema: z.array(instanceView) } },
+      run: async ({ query: { service } }) => {
+        const memory = await engine.memory();
+        return json(
+          fleet.instances().filter(({ revision }) => service === undefined || revision.service === service)
+            .map((instance) => showInstance(instance, memory.get(instance.id))),
+        );
+      },
+    }),
+    operation({
+      id: "wakeService",
+      method: "post",
+      path: "/v1/services/{name}/wake",
+      scope: "deploy",
+      tag: "instances",
+      summary: "Start an instance now",
+      params,
+      answers: { 204: { description: "One is ready" } },
+      errors: ["not_found", "revision_failed", "image_unavailable", "store_unavailable"],
+      run: async ({ request, params: { name } }) => {
+        await control.wake(checked(name), request.signal);
+        return done();
+      },
+    }),
+    operation({
+      id: "sleepService",
+      method: "post",
+      path: "/v1/services/{name}/sleep",
+      scope: "deploy",
+      tag: "instances",
+      summary: "Stop all instances now",
+      description: "Waits until the requests that they serve are answered, or until the drain timeout.",
+      params,
+      answers: { 204: { description: "None is left" } },
+      errors: ["not_found", "store_unavailable"],
+      run: async ({ params: { name } }) => {
+        await control.sleep(checked(name));
+        return done();
+      },
+    }),
+  ];
+}
 
-/** A name that a service could have; one that was never used may be found by its image yet. */
+/** Refuses what cannot be a name. A service that is not known may still be found by the name of its image. */
 function checked(name: string): string {
   if (isServiceName(name)) return name;
   throw new ClessError("not_found", "There is no service of this name");

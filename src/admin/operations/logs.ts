@@ -1,12 +1,13 @@
 import { accepts } from "@std/http/negotiation";
 import { z } from "zod";
 import { parseDuration } from "../../model/duration.ts";
-import { content } from "../answer.ts";
-import { revisionParam, serviceOf, serviceParam } from "../names.ts";
+import { content } from "../body.ts";
+import type { Collaborators } from "../collaborators.ts";
+import { flag, isInstant, revisionParam, serviceParam, whole } from "../common_fields.ts";
 import { operation } from "../operation.ts";
 import type { ServiceLogLine } from "../../logs/instance_output.ts";
-import { flag, isInstant, whole } from "../query.ts";
 import { begunStreamOf, NOT_HELD_BACK, streamOf } from "../stream.ts";
+import { serviceOf } from "./services.ts";
 
 const JSON_LINES = "application/x-ndjson";
 
@@ -15,47 +16,50 @@ const since = z.string().refine(
   "must be a time such as 2026-11-25T10:00:00Z, or how long ago, such as 10m",
 ).optional().meta({
   pattern: "^([0-9]{1,10}(ms|s|m|h)|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2}))$",
-  description: "Only what was written since then: a time, or how long ago",
+  description: "Only what was written since: a time, or how long ago",
   examples: ["10m", "2026-11-25T10:00:00Z"],
 });
 
-/** What the instances of a service write. */
-export const logOperations = [
-  operation({
-    id: "readLogs",
-    method: "get",
-    path: "/v1/services/{name}/logs",
-    scope: "read",
-    tag: "logs",
-    summary: "Read what the instances of a service write",
-    description:
-      "Each line has its instance. The instances come one after the other, those that ended first (less than " +
-      "an hour ago) at the beginning; with `follow`, new lines come as they are written. " +
-      `As text, \`INSTANCE | [TIME ]TEXT\`, or, where the client accepts ${JSON_LINES}, an object a line with ` +
-      "`instance`, `revision`, `stream`, `time` and `text`.",
-    params: { name: serviceParam },
-    query: {
-      follow: flag(false, "Whether to go on with what is written from now on"),
-      tail: whole(0, 1_000_000, { description: "Only the last so many lines of each instance" }).optional(),
-      since,
-      timestamps: flag(false, "Whether each line of text has its time"),
-      revision: revisionParam.optional(),
-    },
-    answers: { 200: { description: "The lines", type: "text/plain", otherTypes: [JSON_LINES] } },
-    errors: ["not_found", "store_unavailable"],
-    run: async ({ parts, request, params: { name }, query: { follow, revision, since, tail, timestamps } }) => {
-      serviceOf(parts, name);
-      const type = accepts(request, "text/plain", JSON_LINES) === JSON_LINES ? JSON_LINES : "text/plain";
-      const show = type === JSON_LINES ? jsonLine : (line: ServiceLogLine) => textLine(line, timestamps);
-      const options = { follow, tail, since, ...(revision === undefined ? {} : { revision }) };
-      const source = (signal: AbortSignal) => shownLines(parts.logs.read(name, { ...options, signal }), show);
-      // Where lines may never come, nobody can wait for the first; and of HEAD nobody reads it.
-      const body = follow || request.method === "HEAD" ? streamOf(source, parts.stopping) : await begunStreamOf(source);
-      const headers = follow ? NOT_HELD_BACK : {};
-      return content(body, type === JSON_LINES ? type : "text/plain; charset=utf-8", { headers });
-    },
-  }),
-];
+/** The output of the instances of a service. */
+export function logOperations({ catalog, logs, stopping }: Pick<Collaborators, "catalog" | "logs" | "stopping">) {
+  return [
+    operation({
+      id: "readLogs",
+      method: "get",
+      path: "/v1/services/{name}/logs",
+      scope: "read",
+      tag: "logs",
+      summary: "Read the output of the instances of a service",
+      description:
+        "Each line has its instance. The instances come one after the other, those that ended first (less than " +
+        "an hour ago) at the beginning; with `follow`, new lines come as they are written. " +
+        `As text, \`INSTANCE | [TIME ]TEXT\`, or, where the client accepts ${JSON_LINES}, an object a line with ` +
+        "`instance`, `revision`, `stream`, `time` and `text`.",
+      params: { name: serviceParam },
+      query: {
+        follow: flag(false, "Whether to go on with what is written from now on"),
+        tail: whole(0, 1_000_000, { description: "Only the last so many lines of each instance" }).optional(),
+        since,
+        timestamps: flag(false, "Whether each line of text has its time"),
+        revision: revisionParam.optional(),
+      },
+      answers: { 200: { description: "The lines", type: "text/plain", otherTypes: [JSON_LINES] } },
+      errors: ["not_found", "store_unavailable"],
+      run: async ({ request, params: { name }, query: { follow, revision, since, tail, timestamps } }) => {
+        serviceOf(catalog, name);
+        const type = accepts(request, "text/plain", JSON_LINES) === JSON_LINES ? JSON_LINES : "text/plain";
+        const show = type === JSON_LINES ? jsonLine : (line: ServiceLogLine) => textLine(line, timestamps);
+        const options = { follow, tail, since, ...(revision === undefined ? {} : { revision }) };
+        const source = (signal: AbortSignal) => shownLines(logs.read(name, { ...options, signal }), show);
+        // The first line is waited for, so that an error still becomes a status; but it may never come when following, and
+        // nobody reads it for HEAD.
+        const body = follow || request.method === "HEAD" ? streamOf(source, stopping) : await begunStreamOf(source);
+        const headers = follow ? NOT_HELD_BACK : {};
+        return content(body, type === JSON_LINES ? type : "text/plain; charset=utf-8", { headers });
+      },
+    }),
+  ];
+}
 
 async function* shownLines(lines: AsyncIterable<ServiceLogLine>, show: (line: ServiceLogLine) => string) {
   for await (const line of lines) yield show(line);

@@ -1,68 +1,167 @@
 import { z } from "zod";
 import { allows } from "../../control/access/tokens.ts";
+import { showTemplate, templateSchema } from "../../control/schema/schema.ts";
+import type { FailureView, RevisionView } from "../../control/catalog.ts";
 import { ClessError } from "../../base/errors.ts";
-import { done, json } from "../answer.ts";
-import { readIfMatch } from "../etag.ts";
-import { declaredOf, IF_MATCH, revisionParam, serviceOf, serviceParam, shown } from "../names.ts";
+import { done, json } from "../body.ts";
+import type { Collaborators } from "../collaborators.ts";
+import { IF_MATCH, readIfMatch, revisionParam, serviceParam, shown, time, timeOf } from "../common_fields.ts";
 import { operation } from "../operation.ts";
-import type { RevisionView } from "../../control/catalog.ts";
-import type { AdminParts } from "../parts.ts";
-import { revisionSummary, revisionView, showRevision, summarizeRevision } from "../views.ts";
+import { declaredOf, serviceOf } from "./services.ts";
 
 const params = { name: serviceParam, revision: revisionParam };
 
-/** The revisions of a service. */
-export const revisionOperations = [
-  operation({
-    id: "listRevisions",
-    method: "get",
-    path: "/v1/services/{name}/revisions",
-    scope: "read",
-    tag: "revisions",
-    summary: "List the revisions of a service, newest first",
-    params: { name: serviceParam },
-    answers: { 200: { description: "All of them", schema: z.array(revisionSummary) } },
-    errors: ["not_found"],
-    run: ({ parts, params: { name } }) => json(revisionsOf(parts, name).map(summarizeRevision)),
-  }),
-  operation({
-    id: "showRevision",
-    method: "get",
-    path: "/v1/services/{name}/revisions/{revision}",
-    scope: "read",
-    tag: "revisions",
-    summary: "Show a revision with its template",
-    params,
-    answers: { 200: { description: "The revision", schema: revisionView } },
-    errors: ["not_found"],
-    run: ({ parts, holder, params: { name, revision } }) => {
-      const found = revisionsOf(parts, name).find((one) => one.name === revision);
-      if (found === undefined) {
-        throw new ClessError("not_found", `The service ${name} has no revision ${shown(revision)}`);
-      }
-      return json(showRevision(found, !allows(holder.scope, "deploy")));
-    },
-  }),
-  operation({
-    id: "deleteRevision",
-    method: "delete",
-    path: "/v1/services/{name}/revisions/{revision}",
-    scope: "deploy",
-    tag: "revisions",
-    summary: "Remove a revision that has no traffic and no tag, and is not the latest",
-    params,
-    headers: IF_MATCH,
-    answers: { 204: { description: "It is gone" } },
-    errors: ["not_found", "conflict", "stale", "store_unavailable"],
-    run: async ({ parts, request, holder, params: { name, revision } }) => {
-      const ifMatch = readIfMatch(request.headers, declaredOf(parts, name));
-      await parts.deployer.deleteRevision(name, revision, { by: holder.name, ...ifMatch });
-      return done();
-    },
-  }),
-];
+const { env: _, ...fieldsWithoutEnv } = templateSchema.shape;
 
-function revisionsOf(parts: AdminParts, name: string): readonly RevisionView[] {
-  serviceOf(parts, name);
-  return parts.catalog.revisions(name) ?? [];
+const failureFields = {
+  reason: z.string().meta({ description: "Why it did not start, or ended soon after it was ready" }),
+  at: time,
+  count: z.int().min(1).meta({ description: "How many failures there have been in a row" }),
+  retryInS: z.int().min(1).optional().meta({
+    description: "For how many seconds requests are refused with `crash_loop`; missing if they are not",
+  }),
+};
+const FAILURE = "Its last failure, until an instance has been ready for a minute; missing if it works";
+
+const failureSummary = z.strictObject(failureFields).meta({ id: "LastFailureSummary", description: FAILURE });
+
+const failureSchema = z.strictObject({
+  ...failureFields,
+  output: z.array(z.string()).meta({ description: "The last lines that the app wrote" }),
+}).meta({
+  id: "LastFailure",
+  description: FAILURE,
+  examples: [{
+    reason: "the container ended with code 1 before it was ready",
+    output: ["panic: no DATABASE_URL"],
+    at: "2026-11-25T10:00:00.000Z",
+    count: 4,
+    retryInS: 2,
+  }],
+});
+
+const revisionFields = {
+  name: z.string(),
+  service: z.string(),
+  image: z.string(),
+  imageId: z.string().meta({ description: "The id of the image's content" }),
+  imageDigest: z.string().optional().meta({ description: "The digest by which the image can be pulled again" }),
+  createdAt: time,
+  percent: z.int().min(0).max(100).meta({ description: "Its share of the traffic" }),
+  tag: z.string().optional().meta({ description: "It has an address of its own, TAG--SERVICE" }),
+  latest: z.boolean().meta({ description: "Whether `latest` stands for it" }),
+};
+
+/** A revision in a list. */
+const revisionSummary = z.strictObject({
+  ...revisionFields,
+  template: z.strictObject({ ...fieldsWithoutEnv, envNames: z.array(z.string()) }).meta({
+    description: "The template, with only the names of the variables",
+  }),
+  failure: failureSummary.optional(),
+}).meta({ id: "RevisionSummary" });
+
+const revisionSchema = z.strictObject({
+  ...revisionFields,
+  template: templateSchema.meta({
+    id: "Template",
+    description: 'How a container is started; for tokens that may not deploy, each value of env is "***"',
+  }),
+  failure: failureSchema.optional(),
+}).meta({ id: "Revision" });
+
+/** The operations on the revisions of a service. */
+export function revisionOperations({ catalog, deployer }: Pick<Collaborators, "catalog" | "deployer">) {
+  const revisionsOf = (name: string): readonly RevisionView[] => {
+    serviceOf(catalog, name);
+    return catalog.revisions(name) ?? [];
+  };
+  return [
+    operation({
+      id: "listRevisions",
+      method: "get",
+      path: "/v1/services/{name}/revisions",
+      scope: "read",
+      tag: "revisions",
+      summary: "List the revisions of a service, newest first",
+      params: { name: serviceParam },
+      answers: { 200: { description: "All of them", schema: z.array(revisionSummary) } },
+      errors: ["not_found"],
+      run: ({ params: { name } }) => json(revisionsOf(name).map(summarize)),
+    }),
+    operation({
+      id: "showRevision",
+      method: "get",
+      path: "/v1/services/{name}/revisions/{revision}",
+      scope: "read",
+      tag: "revisions",
+      summary: "Show a revision with its template",
+      params,
+      answers: { 200: { description: "The revision", schema: revisionSchema } },
+      errors: ["not_found"],
+      run: ({ holder, params: { name, revision } }) => {
+        const found = revisionsOf(name).find((one) => one.name === revision);
+        if (found === undefined) {
+          throw new ClessError("not_found", `The service ${name} has no revision ${shown(revision)}`);
+        }
+        return json(show(found, !allows(holder.scope, "deploy")));
+      },
+    }),
+    operation({
+      id: "deleteRevision",
+      method: "delete",
+      path: "/v1/services/{name}/revisions/{revision}",
+      scope: "deploy",
+      tag: "revisions",
+      summary: "Remove a revision that has no traffic and no tag, and is not the latest",
+      params,
+      headers: IF_MATCH,
+      answers: { 204: { description: "It is gone" } },
+      errors: ["not_found", "conflict", "stale", "store_unavailable"],
+      run: async ({ request, holder, params: { name, revision } }) => {
+        const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
+        await deployer.deleteRevision(name, revision, { by: holder.name, ...ifMatch });
+        return done();
+      },
+    }),
+  ];
+}
+
+/** Shows a revision without the values of its variables. */
+function summarize(revision: RevisionView): z.input<typeof revisionSummary> {
+  const { env, ...template } = showTemplate(revision.template);
+  return {
+    ...showFields(revision),
+    template: { ...template, envNames: Object.keys(env) },
+    ...(revision.failure === undefined ? {} : { failure: showFailure(revision.failure) }),
+  };
+}
+
+/** @param masked Whether to hide the values of its variables. */
+function show(revision: RevisionView, masked: boolean): z.input<typeof revisionSchema> {
+  const { env, ...template } = showTemplate(revision.template);
+  const values = masked ? Object.fromEntries(Object.keys(env).map((name) => [name, "***"])) : env;
+  const { failure } = revision;
+  return {
+    ...showFields(revision),
+    template: { ...template, env: values },
+    ...(failure === undefined ? {} : { failure: { ...showFailure(failure), output: [...failure.output] } }),
+  };
+}
+
+function showFields(revision: RevisionView) {
+  const { imageDigest, tag, template, createdAt, name, service, imageId, percent, latest } = revision;
+  return {
+    ...{ name, service, image: template.image, imageId },
+    ...(imageDigest === undefined ? {} : { imageDigest }),
+    createdAt: timeOf(createdAt),
+    percent,
+    ...(tag === undefined ? {} : { tag }),
+    latest,
+  };
+}
+
+function showFailure({ reason, at, count, retryInMs }: FailureView) {
+  const retryInS = Math.ceil(retryInMs / 1000);
+  return { reason, at: timeOf(at), count, ...(retryInS === 0 ? {} : { retryInS }) };
 }

@@ -2,88 +2,90 @@ import { z } from "zod";
 import { secretName } from "../../control/schema/fields.ts";
 import type { SecretVersion } from "../../control/records.ts";
 import { ClessError } from "../../base/errors.ts";
-import { done, json } from "../answer.ts";
-import { checkType, readBytes } from "../body.ts";
-import { shown } from "../names.ts";
+import { checkType, done, json, readBytes } from "../body.ts";
+import type { Collaborators } from "../collaborators.ts";
+import { flag, shown, time, timeOf } from "../common_fields.ts";
 import { operation } from "../operation.ts";
-import { flag } from "../query.ts";
-import { time, timeOf } from "../views.ts";
 
 const TYPES = ["text/plain", "application/octet-stream"];
 
 const secretView = z.strictObject({
   name: z.string(),
-  version: z.int().min(1).meta({ description: "Goes up with every new value" }),
+  version: z.int().min(1).meta({ description: "Increases with every new value" }),
   createdAt: time.meta({ description: "When this value was set" }),
 }).meta({ id: "Secret", examples: [{ name: "db-password", version: 2, createdAt: "2026-11-25T10:00:00.000Z" }] });
 
 const params = { name: secretName.meta({ description: "The name of the secret", examples: ["db-password"] }) };
 
-/** The secrets; their values come in, and never go out. */
-export const secretOperations = [
-  operation({
-    id: "listSecrets",
-    method: "get",
-    path: "/v1/secrets",
-    scope: "read",
-    tag: "secrets",
-    summary: "List the secrets by name, without their values",
-    answers: { 200: { description: "All of them", schema: z.array(secretView) } },
-    errors: ["store_unavailable"],
-    run: ({ parts }) => json(parts.secrets.list().map(showSecret)),
-  }),
-  operation({
-    id: "setSecret",
-    method: "put",
-    path: "/v1/secrets/{name}",
-    scope: "deploy",
-    tag: "secrets",
-    summary: "Set a secret",
-    description: "Revisions keep the value that they have; the next deploy makes a new one with this value.",
-    params,
-    body: {
-      types: TYPES,
-      schema: z.string(),
-      description: "The value itself: at most 64 KiB of text in UTF-8, without a zero byte",
-      example: "correct horse battery staple",
-    },
-    answers: {
-      200: { description: "It has a new value", schema: secretView },
-      201: { description: "It is new", schema: secretView },
-    },
-    errors: ["unsupported_type", "store_unavailable"],
-    run: async ({ parts, request, params: { name } }) => {
-      checkType(request.headers, TYPES);
-      const value = await readBytes(request);
-      const isNew = !parts.secrets.list().some((secret) => secret.name === name);
-      return json(showSecret(await parts.secrets.set(name, value)), { status: isNew ? 201 : 200 });
-    },
-  }),
-  operation({
-    id: "deleteSecret",
-    method: "delete",
-    path: "/v1/secrets/{name}",
-    scope: "deploy",
-    tag: "secrets",
-    summary: "Remove a secret",
-    description: "One that a revision has is in use: the next start of that revision would fail.",
-    params,
-    query: { force: flag(false, "Whether one that is in use goes too") },
-    answers: { 204: { description: "It is gone" } },
-    errors: ["not_found", "conflict", "store_unavailable"],
-    run: ({ parts, params: { name }, query: { force } }) => {
-      const user = force ? undefined : parts.catalog.userOf(name);
-      if (user !== undefined) {
-        throw new ClessError(
-          "conflict",
-          `The secret ${shown(name)} is in use by ${user}, which could not start any more`,
-        );
-      }
-      if (!parts.secrets.delete(name)) throw new ClessError("not_found", `There is no secret ${shown(name)}`);
-      return done();
-    },
-  }),
-];
+/** The secrets; their values are never shown. */
+export function secretOperations({ catalog, secrets }: Pick<Collaborators, "catalog" | "secrets">) {
+  return [
+    operation({
+      id: "listSecrets",
+      method: "get",
+      path: "/v1/secrets",
+      scope: "read",
+      tag: "secrets",
+      summary: "List the secrets by name, without their values",
+      answers: { 200: { description: "All of them", schema: z.array(secretView) } },
+      errors: ["store_unavailable"],
+      run: () => json(secrets.list().map(showSecret)),
+    }),
+    operation({
+      id: "setSecret",
+      method: "put",
+      path: "/v1/secrets/{name}",
+      scope: "deploy",
+      tag: "secrets",
+      summary: "Set a secret",
+      description:
+        "Existing revisions have the value that they were made with; the next deploy makes a revision with this one.",
+      params,
+      body: {
+        types: TYPES,
+        schema: z.string(),
+        description: "The value itself: at most 64 KiB of text in UTF-8, without a zero byte",
+        example: "correct horse battery staple",
+      },
+      answers: {
+        200: { description: "It has a new value", schema: secretView },
+        201: { description: "The secret is new", schema: secretView },
+      },
+      errors: ["unsupported_type", "store_unavailable"],
+      run: async ({ request, params: { name } }) => {
+        checkType(request.headers, TYPES);
+        const value = await readBytes(request);
+        const isNew = !secrets.list().some((secret) => secret.name === name);
+        return json(showSecret(await secrets.set(name, value)), { status: isNew ? 201 : 200 });
+      },
+    }),
+    operation({
+      id: "deleteSecret",
+      method: "delete",
+      path: "/v1/secrets/{name}",
+      scope: "deploy",
+      tag: "secrets",
+      summary: "Remove a secret",
+      description:
+        "A secret that a revision uses is only removed by force: the next start of that revision would fail.",
+      params,
+      query: { force: flag(false, "Whether to remove it even if a revision uses it") },
+      answers: { 204: { description: "It is gone" } },
+      errors: ["not_found", "conflict", "store_unavailable"],
+      run: ({ params: { name }, query: { force } }) => {
+        const user = force ? undefined : catalog.userOf(name);
+        if (user !== undefined) {
+          throw new ClessError(
+            "conflict",
+            `The secret ${shown(name)} is in use by ${user}, which could not start any more`,
+          );
+        }
+        if (!secrets.delete(name)) throw new ClessError("not_found", `There is no secret ${shown(name)}`);
+        return done();
+      },
+    }),
+  ];
+}
 
 function showSecret({ name, version, createdAt }: SecretVersion): z.input<typeof secretView> {
   return { name, version, createdAt: timeOf(createdAt) };

@@ -1,34 +1,70 @@
 import { z } from "zod";
-import { parseService, retiredWarning } from "../../control/schema/schema.ts";
+import { check } from "../../control/schema/check.ts";
 import { InvalidError } from "../../control/schema/invalid.ts";
-import { logger } from "../../base/log.ts";
-import { done, json } from "../answer.ts";
-import { readJson } from "../body.ts";
-import { etagOf, readIfMatch } from "../etag.ts";
-import { declaredOf, IF_MATCH, serviceOf, serviceParam } from "../names.ts";
-import { operation } from "../operation.ts";
-import type { ServiceView } from "../../control/catalog.ts";
+import { checkTagLength } from "../../control/schema/invalid.ts";
+import { parseService, retiredWarning, targetsSchema } from "../../control/schema/schema.ts";
 import type { DeployPreview } from "../../control/records.ts";
-import type { AdminParts } from "../parts.ts";
-import { flag, whole } from "../query.ts";
-import { serviceView, showService, showTarget, trafficSchema } from "../views.ts";
+import type { ServiceView } from "../../control/catalog.ts";
+import type { Traffic, TrafficTarget } from "../../model/traffic.ts";
+import type { WakeSettings } from "../../model/waking.ts";
+import { ClessError } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import { done, json, readJson } from "../body.ts";
+import type { Collaborators } from "../collaborators.ts";
+import { etagOf, flag, IF_MATCH, readIfMatch, serviceParam, shown, time, timeOf, whole } from "../common_fields.ts";
+import { operation } from "../operation.ts";
 
 const log = logger("admin");
 const ETAG = { ETag: "The etag of the service" };
 const CURSOR_RULE = "must be as the link to the next page has it";
 const params = { name: serviceParam };
 
-const listQuery = {
-  limit: whole(1, 1000, { description: "How many at most; 100 where nothing is said" }).optional(),
-  cursor: z.string().regex(/^[A-Za-z0-9_-]{1,100}$/, CURSOR_RULE).optional().meta({
-    description: "Where to go on; as the link to the next page has it",
+/** A traffic split. */
+const trafficSchema = targetsSchema.meta({ id: "Traffic" });
+
+const wakeSchema = z.strictObject({
+  except: z.strictObject({ userAgents: z.array(z.string()), paths: z.array(z.string()) }),
+});
+
+const serviceSchema = z.strictObject({
+  name: z.string(),
+  url: z.string().meta({ description: "Where a browser finds it" }),
+  state: z.enum(["ready", "starting", "paused", "asleep", "failing"]).meta({
+    description: "What its instances are doing; failing if its last start failed and no instance could answer",
   }),
-  q: z.string().max(100).optional().meta({ description: "Only those with this in their name", examples: ["sh"] }),
-  convention: z.enum(["true", "false"]).optional().meta({
-    description: "Only those that nobody has, or somebody has declared",
+  failure: z.string().optional().meta({ description: "Why it is failing; only there if it is" }),
+  domains: z.array(z.string()).meta({ description: "Hostnames that lead to it besides its own" }),
+  latestRevision: z.string().meta({ description: "What `latest` stands for" }),
+  traffic: trafficSchema,
+  etag: z.string().optional().meta({
+    description: "Changes with every change of the service; missing if it is not declared",
   }),
-  declaredBy: z.string().max(4096).optional().meta({ description: "Only those that this file declared" }),
-};
+  revisionHistory: z.int().optional().meta({ description: "How many revisions without traffic or tag are retained" }),
+  wake: wakeSchema.optional().meta({ description: "Which requests do not wake it" }),
+  loading: z.enum(["hold", "page"]).optional().meta({ description: "What a browser gets while it starts" }),
+  declaredBy: z.string().optional().meta({ description: "The file that declared it" }),
+  convention: z.literal(true).optional().meta({
+    description: "It is not declared: its image was found by the service's name",
+  }),
+  createdAt: time,
+  updatedAt: time,
+}).meta({
+  id: "Service",
+  examples: [{
+    name: "shop",
+    url: "http://shop.localhost:8080",
+    state: "ready",
+    domains: ["shop.example.org"],
+    latestRevision: "shop-00002",
+    traffic: [{ revision: "latest", percent: 100 }],
+    etag: "3",
+    revisionHistory: 20,
+    wake: { except: { userAgents: ["UptimeRobot"], paths: [] } },
+    loading: "page",
+    createdAt: "2026-11-25T10:00:00.000Z",
+    updatedAt: "2026-11-25T10:05:00.000Z",
+  }],
+});
 
 const previewSchema = z.strictObject({
   change: z.enum(["create", "update", "none"]),
@@ -39,129 +75,243 @@ const previewSchema = z.strictObject({
   domains: z.strictObject({ before: z.array(z.string()), after: z.array(z.string()) }),
   revisionHistory: z.strictObject({ before: z.int().optional(), after: z.int().optional() }),
   declaredBy: z.strictObject({ before: z.string().optional(), after: z.string().optional() }).meta({
-    description: "The file that declares it; missing where none does",
+    description: "The file that declares it; missing if none does",
   }),
-}).meta({ id: "DeployPreview", description: "What a deploy would come to" });
+}).meta({ id: "DeployPreview", description: "What a deploy would change" });
 
-/** The services themselves. */
-export const serviceOperations = [
-  operation({
-    id: "listServices",
-    method: "get",
-    path: "/v1/services",
-    scope: "read",
-    tag: "services",
-    summary: "List the services, by name",
-    description: "Those that somebody has declared, and those that were found by their image and have been used.",
-    query: listQuery,
-    answers: {
-      200: {
-        description: "A page of them",
-        schema: z.array(serviceView),
-        headers: { Link: 'The next page, as <…>; rel="next"; missing on the last one' },
-      },
-    },
-    run: ({ parts, query, target }) => {
-      const { limit = 100, cursor, q, convention, declaredBy } = query;
-      const last = cursor === undefined ? "" : readCursor(cursor);
-      const page: ServiceView[] = [];
-      let isLast = true;
-      for (const service of parts.catalog.after(last)) {
-        const isMeant = (q === undefined || service.name.includes(q)) &&
-          (convention === undefined || service.convention === (convention === "true")) &&
-          (declaredBy === undefined || service.declaredBy === declaredBy);
-        if (!isMeant) continue;
-        isLast = page.length < limit;
-        if (!isLast) break;
-        page.push(service);
-      }
-      const headers = isLast ? {} : { link: nextLink(target, cursorOf(page.at(-1)!.name)) };
-      return json(page.map((service) => showService(service, parts.catalog.status(service.name), parts.urlOf)), {
-        headers,
-      });
-    },
+const listQuery = {
+  limit: whole(1, 1000, { description: "How many at most; 100 by default" }).optional(),
+  cursor: z.string().regex(/^[A-Za-z0-9_-]{1,100}$/, CURSOR_RULE).optional().meta({
+    description: "Where to continue, from the link to the next page",
   }),
-  operation({
-    id: "showService",
-    method: "get",
-    path: "/v1/services/{name}",
-    scope: "read",
-    tag: "services",
-    summary: "Show a service",
-    params,
-    answers: { 200: { description: "The service", schema: serviceView, headers: ETAG } },
-    errors: ["not_found"],
-    run: ({ parts, params: { name } }) => answerService(parts, serviceOf(parts, name)),
+  q: z.string().max(100).optional().meta({ description: "Only those whose name contains this", examples: ["sh"] }),
+  convention: z.enum(["true", "false"]).optional().meta({
+    description: "Only those that are not declared (true), or only those that are (false)",
   }),
-  operation({
-    id: "deployService",
-    method: "put",
-    path: "/v1/services/{name}",
-    scope: "deploy",
-    tag: "services",
-    summary: "Create or change a service",
-    description:
-      "The body is the whole template of a revision, and what holds for the service. The image is found or " +
-      "pulled, and one instance of a new revision must become ready before it gets traffic. The same template as the " +
-      "latest revision's makes no new one. What is said of no service field leaves that as it is. The deploy goes on " +
-      "when the client leaves.",
-    params,
-    query: {
-      wait: flag(true, "Whether a new revision must become ready first"),
-      dryRun: flag(false, "Whether to say only what the deploy would come to"),
-      declaredBy: z.string().min(1).max(4096).optional().meta({ description: "The file that declares the service" }),
-    },
-    headers: IF_MATCH,
-    body: {
-      schema: { $ref: "#/components/schemas/ServiceBody" },
-      example: { image: "ghcr.io/acme/shop:1.0", env: { GREETING: "hello" }, domains: ["shop.example.org"] },
-    },
-    answers: {
-      200: {
-        description: "The service as it is now; with `dryRun`, what the deploy would come to",
-        schema: z.union([serviceView, previewSchema]),
-        headers: ETAG,
-      },
-      201: { description: "The service is new", schema: serviceView, headers: ETAG },
-    },
-    errors: ["conflict", "stale", "unsupported_type", "image_unavailable", "revision_failed", "store_unavailable"],
-    run: async ({ parts, request, holder, params: { name }, query: { wait, dryRun, declaredBy } }) => {
-      const input = parseService(name, await readJson(request));
-      const warning = retiredWarning([input]);
-      if (warning !== undefined) log.warning("request names retired fields", { service: name, reason: warning });
-      const options = {
-        by: holder.name,
-        ...readIfMatch(request.headers, parts.catalog.get(name)),
-        ...(declaredBy === undefined ? {} : { declaredBy }),
-      };
-      if (dryRun) return json(showPreview(await parts.deployer.plan(name, input, options)));
-      const { service, isNew } = await parts.deployer.deploy(name, input, { ...options, wait });
-      return answerService(parts, { ...service, convention: false }, isNew ? 201 : 200);
-    },
-  }),
-  operation({
-    id: "deleteService",
-    method: "delete",
-    path: "/v1/services/{name}",
-    scope: "deploy",
-    tag: "services",
-    summary: "Remove a service with its revisions and instances",
-    params,
-    headers: IF_MATCH,
-    answers: { 204: { description: "It is gone, and so are its containers" } },
-    errors: ["not_found", "conflict", "stale", "store_unavailable"],
-    run: async ({ parts, request, holder, params: { name } }) => {
-      const ifMatch = readIfMatch(request.headers, declaredOf(parts, name));
-      await parts.deployer.delete(name, { by: holder.name, ...ifMatch });
-      return done();
-    },
-  }),
-];
+  declaredBy: z.string().max(4096).optional().meta({ description: "Only those that this file declared" }),
+};
 
-/** The answer that shows a service. */
-export function answerService(parts: AdminParts, service: ServiceView, status = 200): Response {
-  const headers = service.generation === undefined ? {} : { etag: etagOf(service.generation) };
-  return json(showService(service, parts.catalog.status(service.name), parts.urlOf), { status, headers });
+/** The operations on services. */
+export function serviceOperations(
+  { catalog, deployer, requests }: Pick<Collaborators, "catalog" | "deployer" | "requests">,
+) {
+  return [
+    operation({
+      id: "listServices",
+      method: "get",
+      path: "/v1/services",
+      scope: "read",
+      tag: "services",
+      summary: "List the services, by name",
+      description: "Declared services, and services that were found by the name of their image and have been used.",
+      query: listQuery,
+      answers: {
+        200: {
+          description: "A page of services",
+          schema: z.array(serviceSchema),
+          headers: { Link: 'The next page, as <…>; rel="next"; missing on the last one' },
+        },
+      },
+      run: ({ query, target }) => {
+        const { limit = 100, cursor, q, convention, declaredBy } = query;
+        const last = cursor === undefined ? "" : readCursor(cursor);
+        const page: ServiceView[] = [];
+        let isLast = true;
+        for (const service of catalog.after(last)) {
+          const isMeant = (q === undefined || service.name.includes(q)) &&
+            (convention === undefined || service.convention === (convention === "true")) &&
+            (declaredBy === undefined || service.declaredBy === declaredBy);
+          if (!isMeant) continue;
+          isLast = page.length < limit;
+          if (!isLast) break;
+          page.push(service);
+        }
+        const headers = isLast ? {} : { link: nextLink(target, cursorOf(page.at(-1)!.name)) };
+        return json(page.map((service) => showService(service, { catalog, requests })), { headers });
+      },
+    }),
+    operation({
+      id: "showService",
+      method: "get",
+      path: "/v1/services/{name}",
+      scope: "read",
+      tag: "services",
+      summary: "Show a service",
+      params,
+      answers: { 200: { description: "The service", schema: serviceSchema, headers: ETAG } },
+      errors: ["not_found"],
+      run: ({ params: { name } }) => answerService(serviceOf(catalog, name), { catalog, requests }),
+    }),
+    operation({
+      id: "deployService",
+      method: "put",
+      path: "/v1/services/{name}",
+      scope: "deploy",
+      tag: "services",
+      summary: "Create or change a service",
+      description: "The body has the whole template of a revision, and fields of the service itself. The image is " +
+        "found or pulled, and one instance of a new revision must become ready before the revision gets traffic. If " +
+        "the template is that of the latest revision, there is no new one. Fields of the service that are missing stay " +
+        "as they are. The deploy goes on when the client disconnects.",
+      params,
+      query: {
+        wait: flag(true, "Whether a new revision must become ready first"),
+        dryRun: flag(false, "Whether only to report what the deploy would change"),
+        declaredBy: z.string().min(1).max(4096).optional().meta({ description: "The file that declares the service" }),
+      },
+      headers: IF_MATCH,
+      body: {
+        schema: { $ref: "#/components/schemas/ServiceBody" },
+        example: { image: "ghcr.io/acme/shop:1.0", env: { GREETING: "hello" }, domains: ["shop.example.org"] },
+      },
+      answers: {
+        200: {
+          description: "The service as it is now; with `dryRun`, what the deploy would change",
+          schema: z.union([serviceSchema, previewSchema]),
+          headers: ETAG,
+        },
+        201: { description: "The service is new", schema: serviceSchema, headers: ETAG },
+      },
+      errors: ["conflict", "stale", "unsupported_type", "image_unavailable", "revision_failed", "store_unavailable"],
+      run: async ({ request, holder, params: { name }, query: { wait, dryRun, declaredBy } }) => {
+        const input = parseService(name, await readJson(request));
+        const warning = retiredWarning([input]);
+        if (warning !== undefined) log.warning("request names retired fields", { service: name, reason: warning });
+        const options = {
+          by: holder.name,
+          ...readIfMatch(request.headers, catalog.get(name)),
+          ...(declaredBy === undefined ? {} : { declaredBy }),
+        };
+        if (dryRun) return json(showPreview(await deployer.plan(name, input, options)));
+        const { service, isNew } = await deployer.deploy(name, input, { ...options, wait });
+        return answerService({ ...service, convention: false }, { catalog, requests }, isNew ? 201 : 200);
+      },
+    }),
+    operation({
+      id: "deleteService",
+      method: "delete",
+      path: "/v1/services/{name}",
+      scope: "deploy",
+      tag: "services",
+      summary: "Remove a service with its revisions and instances",
+      params,
+      headers: IF_MATCH,
+      answers: { 204: { description: "It is gone, and so are its containers" } },
+      errors: ["not_found", "conflict", "stale", "store_unavailable"],
+      run: async ({ request, holder, params: { name } }) => {
+        const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
+        await deployer.delete(name, { by: holder.name, ...ifMatch });
+        return done();
+      },
+    }),
+  ];
+}
+
+/** The operations on a service's traffic split. */
+export function trafficOperations(
+  { catalog, deployer, requests }: Pick<Collaborators, "catalog" | "deployer" | "requests">,
+) {
+  const answers = { 200: { description: "The service as it is now", schema: serviceSchema, headers: ETAG } };
+  return [
+    operation({
+      id: "setTraffic",
+      method: "put",
+      path: "/v1/services/{name}/traffic",
+      scope: "deploy",
+      tag: "traffic",
+      summary: "Replace the traffic split",
+      description: "The body is the whole split. Its percents must sum to 100; tags that it does not name are removed.",
+      params,
+      headers: IF_MATCH,
+      body: {
+        schema: trafficSchema,
+        example: [{ revision: "shop-00001", percent: 10 }, { revision: "latest", percent: 90 }],
+      },
+      answers,
+      errors: ["not_found", "conflict", "stale", "unsupported_type", "store_unavailable"],
+      run: async ({ request, holder, params: { name } }) => {
+        const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
+        const traffic: Traffic = check(targetsSchema, await readJson(request), []).map(showTarget);
+        traffic.forEach(({ tag }, at) => {
+          if (tag !== undefined) checkTagLength(name, tag, [at, "tag"]);
+        });
+        const service = await deployer.setTraffic(name, traffic, { by: holder.name, ...ifMatch });
+        return answerService({ ...service, convention: false }, { catalog, requests });
+      },
+    }),
+    operation({
+      id: "rollback",
+      method: "post",
+      path: "/v1/services/{name}/rollback",
+      scope: "deploy",
+      tag: "traffic",
+      summary: "Go back to the split before the last change of traffic",
+      description:
+        "`latest` is replaced by the revision that it stood for, and tags stay. Done twice, all is as it was.",
+      params,
+      headers: IF_MATCH,
+      answers,
+      errors: ["not_found", "conflict", "stale", "store_unavailable"],
+      run: async ({ request, holder, params: { name } }) => {
+        const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
+        const service = await deployer.rollback(name, { by: holder.name, ...ifMatch });
+        return answerService({ ...service, convention: false }, { catalog, requests });
+      },
+    }),
+  ];
+}
+
+/** A service. @throws {ClessError} `not_found` */
+export function serviceOf(catalog: Pick<Collaborators["catalog"], "get">, name: string): ServiceView {
+  const service = catalog.get(name);
+  if (service === undefined) throw new ClessError("not_found", `There is no service ${shown(name)}`);
+  return service;
+}
+
+/** A declared service; only these can be changed. @throws {ClessError} `not_found`, `conflict` */
+export function declaredOf(catalog: Pick<Collaborators["catalog"], "get">, name: string): ServiceView {
+  const service = serviceOf(catalog, name);
+  if (!service.convention) return service;
+  throw new ClessError("conflict", `Nobody has declared ${name}: it is there by its image's name; deploy it first`);
+}
+
+/** What the view of a service is made from beside the service itself. */
+type Surroundings = Pick<Collaborators, "catalog" | "requests">;
+
+function answerService(service: ServiceView, surroundings: Surroundings, status = 200): Response {
+  const { generation } = service;
+  const headers = generation === undefined ? {} : { etag: etagOf(generation) };
+  return json(showService(service, surroundings), { status, headers });
+}
+
+function showService(service: ServiceView, { catalog, requests }: Surroundings): z.input<typeof serviceSchema> {
+  const { convention, declaredBy, generation, loading, name, revisionHistory, wake } = service;
+  const { state, failure } = catalog.status(name);
+  return {
+    name,
+    url: requests.urlOf(name),
+    state,
+    ...(failure === undefined ? {} : { failure }),
+    domains: [...service.domains],
+    latestRevision: service.latestRevision,
+    traffic: service.traffic.map(showTarget),
+    ...(generation === undefined ? {} : { etag: String(generation) }),
+    ...(revisionHistory === undefined ? {} : { revisionHistory }),
+    ...(wake === undefined ? {} : { wake: showWake(wake) }),
+    ...(loading === undefined ? {} : { loading }),
+    ...(declaredBy === undefined ? {} : { declaredBy }),
+    ...(convention ? { convention: true as const } : {}),
+    createdAt: timeOf(service.createdAt),
+    updatedAt: timeOf(service.updatedAt),
+  };
+}
+
+function showWake({ except: { userAgents, paths } }: WakeSettings): z.input<typeof wakeSchema> {
+  return { except: { userAgents: [...userAgents], paths: [...paths] } };
+}
+
+function showTarget({ revision, percent, tag }: z.input<typeof trafficSchema>[number]): TrafficTarget {
+  return { revision, percent, ...(tag === undefined ? {} : { tag }) };
 }
 
 function showPreview({ changed, traffic, domains, ...rest }: DeployPreview): z.input<typeof previewSchema> {
@@ -173,14 +323,14 @@ function showPreview({ changed, traffic, domains, ...rest }: DeployPreview): z.i
   };
 }
 
-/** Where the next page is: the same request with another cursor. */
+/** The link to the next page: the same request with another cursor. */
 function nextLink({ path, query }: { readonly path: string; readonly query: string }, cursor: string): string {
   const parameters = new URLSearchParams(query);
   parameters.set("cursor", cursor);
   return `<${path}?${parameters}>; rel="next"`;
 }
 
-/** The last name of a page, so that it matters to nobody what comes and goes meanwhile. */
+/** A cursor is the last name of a page, so pages stay right when services come and go meanwhile. */
 function cursorOf(name: string): string {
   return new TextEncoder().encode(name).toBase64({ alphabet: "base64url", omitPadding: true });
 }

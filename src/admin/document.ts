@@ -1,28 +1,82 @@
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { z } from "zod";
-import { ClessError, type ErrorCode } from "../../base/errors.ts";
-import type { DocumentedAnswer, Operation } from "../operation.ts";
-import { VERSION } from "../../base/version.ts";
-import { COMMON_ERRORS, failureSchema, isDocumented, MEANINGS, OPEN_ERRORS, problemSchema } from "./problem_schema.ts";
+import { ClessError, type ErrorCode } from "../base/errors.ts";
+import { VERSION } from "../base/version.ts";
+import type { DocumentedAnswer, Operation } from "./operation.ts";
 import { serviceJsonSchema, trafficJsonSchema } from "./service_schema.ts";
 
-const DESCRIPTION = "Send the token from the data-dir, or another that was made with it, as a bearer token. HEAD is " +
-  "possible where GET is. A method that is not possible is answered with 405 and Allow. Every failure is told as " +
-  "application/problem+json, with its code in the header cless-error too.";
+const DESCRIPTION = "Send the token from the data-dir, or another one that was made with it, as a bearer token. HEAD " +
+  "is possible where GET is. Other methods are answered with 405 and Allow. Every error is application/problem+json, " +
+  "with its code also in the header cless-error.";
 
 const TAGS = {
   services: "Apps with hostnames and a traffic split",
-  revisions: "What services are made of; they never change",
-  traffic: "Which revision gets how much",
+  revisions: "The versions of services; they never change",
+  traffic: "The revisions' shares of the traffic",
   instances: "Running containers",
-  events: "What happens",
-  logs: "What apps write",
-  history: "Who has changed what",
-  secrets: "Values for variables that nobody can read here",
+  events: "What happens, as it happens",
+  logs: "The output of apps",
+  history: "Who changed what",
+  secrets: "Values for variables; they cannot be read here",
   tokens: "Who may use this API",
-  backup: "Copies of what cless keeps",
+  backup: "Copies of the data-dir",
   about: "cless itself",
 };
+
+/** What each code of the API means. */
+const MEANINGS: Partial<Record<ErrorCode, string>> = {
+  invalid: "the request is wrong; the detail names the field",
+  unauthorized: "the token is missing or wrong",
+  forbidden: "the token does not allow it, or the request comes from a page of another site",
+  not_found: "there is no such thing",
+  conflict: "it does not fit the present state",
+  stale: "the service has changed since",
+  too_large: "the body is above 1 MiB",
+  unsupported_type: "the body has a wrong content-type",
+  image_unavailable: "the image cannot be found or pulled; nothing has changed",
+  revision_failed: "the revision does not work; traffic is as before",
+  too_many_attempts: "too many wrong tokens came from this address; Retry-After says when to try again",
+  internal: "cless has failed, and its log says why",
+  store_unavailable: "the database cannot be read or written now; the detail says what to do",
+};
+
+/** The codes that every operation with a token may fail with. */
+const COMMON_ERRORS: readonly ErrorCode[] = [
+  "invalid",
+  "unauthorized",
+  "forbidden",
+  "too_large",
+  "too_many_attempts",
+  "internal",
+];
+/** The codes that every operation without a token may fail with. */
+const OPEN_ERRORS: readonly ErrorCode[] = ["internal"];
+
+const problemFields = {
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string().meta({ description: "What is wrong, on one line" }),
+  code: z.string().meta({ description: "What is wrong, for programs" }),
+};
+
+const problemSchema = z.strictObject(problemFields).meta({
+  id: "Problem",
+  examples: [{
+    type: "about:blank",
+    title: "Bad Request",
+    status: 400,
+    detail: "port: must be a whole number from 1 to 65535",
+    code: "invalid",
+  }],
+});
+
+/** The error for a revision or an image that does not work. */
+const failureSchema = z.strictObject({
+  ...problemFields,
+  reason: z.string().meta({ description: "Why, without the name of the revision" }),
+  output: z.array(z.string()).meta({ description: "The last lines that the app wrote" }),
+}).meta({ id: "Failure" });
 
 /** The OpenAPI document of the operations. */
 export function documentOf(operations: readonly Operation[]) {
@@ -36,7 +90,7 @@ export function documentOf(operations: readonly Operation[]) {
     servers: [{ url: "/" }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
   });
-  // Made as the schema of the file is: the library leaves out what names must be.
+  // Not made by this library, which leaves out the rules for the names in records.
   const schemas = { ...document.components?.schemas, ServiceBody: serviceJsonSchema(), Traffic: trafficJsonSchema() };
   return { ...document, components: { ...document.components, schemas } };
 }
@@ -96,8 +150,9 @@ function problemAnswers({ errors = [], scope }: Operation): RouteConfig["respons
 }
 
 function meaningOf(code: ErrorCode): string {
-  if (!isDocumented(code)) throw new Error(`The code ${code} has no meaning in the document`);
-  return MEANINGS[code];
+  const meaning = MEANINGS[code];
+  if (meaning === undefined) throw new Error(`The code ${code} has no meaning in the document`);
+  return meaning;
 }
 
 function headersOf(headers: Readonly<Record<string, string>>) {

@@ -1,0 +1,67 @@
+import type { Attempts } from "../control/access/attempts.ts";
+import type { Holder, Tokens } from "../control/access/tokens.ts";
+import { parseIp } from "../model/cidr.ts";
+import { ClessError } from "../base/errors.ts";
+import type { Target } from "./target.ts";
+
+/** What the API is for, on one line. */
+export const PURPOSE =
+  "This is the admin API of cless; send the token from the data-dir as `Authorization: Bearer TOKEN`";
+
+/**
+ * Refuses requests that a browser sends on behalf of another site: to a foreign name that resolves to this address (DNS
+ * rebinding), and from pages of other origins.
+ *
+ * @param host The host that the request was sent to, `NAME` or `NAME:PORT`.
+ * @param hostnames Names of the API besides addresses, localhost and *.localhost.
+ * @throws {ClessError} `forbidden`
+ */
+export function checkBrowserSafety(host: string, origin: string | null, hostnames: readonly string[]): void {
+  if (!isOwnName(host.replace(/:\d*$/, "").replace(/\.$/, ""), hostnames)) {
+    throw new ClessError("forbidden", "The admin API is not called by this name; use its address or localhost");
+  }
+  // A page with another scheme also has another port, so it is enough to compare name and port.
+  if (origin !== null && hostOf(origin) !== host.replace(/:(?:80|443)?$/, "")) {
+    throw new ClessError("forbidden", "The admin API takes no requests of other origins");
+  }
+}
+
+function isOwnName(name: string, hostnames: readonly string[]): boolean {
+  const address = /^\[(.*)\]$/.exec(name)?.[1] ?? name;
+  return parseIp(address) !== undefined || name === "localhost" || name.endsWith(".localhost") ||
+    hostnames.includes(name);
+}
+
+/** The `NAME:PORT` of an origin, without a default port; `undefined` for an opaque origin. */
+function hostOf(origin: string): string | undefined {
+  return /^https?:\/\/([^/]*)$/.exec(origin.toLowerCase())?.[1]?.replace(/:(?:80|443)?$/, "");
+}
+
+/**
+ * Finds the holder of a request's bearer token.
+ *
+ * @param peer The address that it came from; too many wrong tokens lock it out for a while.
+ * @throws {ClessError} `unauthorized`, `too_many_attempts`
+ */
+export async function authenticate(
+  headers: Headers,
+  { path }: Target,
+  peer: string,
+  { attempts, tokens }: { readonly attempts: Attempts; readonly tokens: Pick<Tokens, "check"> },
+): Promise<Holder> {
+  // Whoever looks at the root without a token should learn what this is.
+  const refusal = new ClessError("unauthorized", path === "/" ? PURPOSE : "The token is missing or wrong");
+  const token = /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
+  if (token === undefined) throw refusal;
+  const holder = await tokens.check(token);
+  // A right token is accepted even from an address that is locked out: nobody guesses one, and otherwise others on the
+  // same address could lock out its holder.
+  if (holder !== undefined) return holder;
+  const secondsLeft = attempts.secondsLeft(peer);
+  if (secondsLeft === undefined) {
+    attempts.wrong(peer);
+    throw refusal;
+  }
+  const message = `Too many wrong tokens came from this address; try again in ${secondsLeft} s, or with the right one`;
+  throw new ClessError("too_many_attempts", message, { retryAfterS: secondsLeft });
+}

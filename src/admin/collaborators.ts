@@ -1,0 +1,58 @@
+import type { DataDir } from "../control/data_dir.ts";
+import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
+import type { Secrets } from "../control/secrets/secrets.ts";
+import type { Store } from "../control/store.ts";
+import type { Tokens } from "../control/access/tokens.ts";
+import type { Catalog } from "../control/catalog.ts";
+import type { Deployer } from "../deploy/deployer.ts";
+import type { InstanceControl } from "../control/instance_control.ts";
+import type { ServiceLogLine } from "../logs/instance_output.ts";
+import type { ServiceLogOptions } from "../logs/service_logs.ts";
+import type { Config } from "../base/config.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import type { Hosts } from "../routing/router.ts";
+import type { Metrics } from "./metrics.ts";
+import type { WaitingPool } from "./prometheus.ts";
+
+/** The parts of cless that the admin API shows and changes; each operation picks those that it uses. */
+export interface Collaborators {
+  readonly config: Pick<Config, "admin" | "domain">;
+  readonly clock: Clock;
+  /** Wall-clock time, ms since 1970; the machine's by default. */
+  readonly now?: () => number;
+  /** Aborted when cless begins to stop: streams end then, and changes are refused. */
+  readonly stopping: AbortSignal;
+  readonly catalog: Pick<Catalog, "after" | "get" | "revisions" | "status" | "userOf">;
+  readonly deployer: Pick<Deployer, "deploy" | "plan" | "setTraffic" | "rollback" | "delete" | "deleteRevision">;
+  readonly control: Pick<InstanceControl, "wake" | "sleep">;
+  readonly store: Pick<Store, "backup" | "history">;
+  readonly dataDir: Pick<DataDir, "backup" | "rotateToken">;
+  readonly secrets: Pick<Secrets, "set" | "list" | "delete">;
+  readonly tokens: Pick<Tokens, "check" | "issue" | "list" | "revoke" | "setOwner">;
+  readonly fleet: Pick<Fleet, "instances">;
+  readonly events: { subscribe(options: SubscribeOptions): AsyncIterable<ClessEvent> };
+  readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
+  readonly metrics: Pick<Metrics, "text">;
+  readonly engine: Engine;
+  readonly hosts: Pick<Hosts, "serves">;
+  readonly requests: Requests;
+}
+
+/** What the API asks of the container engine. */
+export interface Engine {
+  /** Whether it answers. */
+  answers(): Promise<boolean>;
+  /** How much memory each instance uses, bytes by id; instances whose use is unknown are missing. */
+  memory(): Promise<ReadonlyMap<string, number>>;
+}
+
+/** What the API asks of the part that serves requests for services. */
+export interface Requests {
+  /** Whether it is shutting down, and takes no requests any more. */
+  readonly draining: boolean;
+  /** The pools that have an instance, or in which requests wait. */
+  pools(): Iterable<WaitingPool>;
+  /** Where a browser finds a service. */
+  urlOf(service: string): string;
+}

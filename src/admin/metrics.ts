@@ -1,0 +1,60 @@
+import type { Instance } from "../pool/instance.ts";
+import type { PrometheusMetrics, WaitingPool } from "./prometheus.ts";
+
+/** How many notes are queued before the library is loaded. */
+const MAX_EARLY = 10_000;
+
+/** Counts and measures requests and starts. The library for it is loaded when there is something to count. */
+export class Metrics {
+  #loaded: PrometheusMetrics | undefined;
+  #loading: Promise<PrometheusMetrics> | undefined;
+  readonly #early: ((metrics: PrometheusMetrics) => void)[] = [];
+
+  /**
+   * Notes a request that was answered. Called for every request.
+   *
+   * @param service `undefined` if no service was found.
+   * @param ms From its arrival to the answer's headers.
+   */
+  requested(service: string | undefined, status: number, ms: number): void {
+    if (this.#loaded !== undefined) this.#loaded.requested(service, status, ms);
+    else this.#later((metrics) => metrics.requested(service, status, ms));
+  }
+
+  /**
+   * Notes the start of an instance.
+   *
+   * @param createMs Until its container ran.
+   * @param readyMs From then on until it answered.
+   */
+  coldStart(service: string, createMs: number, readyMs: number): void {
+    this.#later((metrics) => metrics.coldStart(service, createMs, readyMs));
+  }
+
+  /** Drops the metrics of a service that was removed. */
+  forget(service: string): void {
+    this.#later((metrics) => metrics.forget(service));
+  }
+
+  /** All metrics in the text format of Prometheus. */
+  async text(instances: readonly Instance[], pools: Iterable<WaitingPool>): Promise<string> {
+    return await (await this.#load()).text(instances, pools);
+  }
+
+  #later(note: (metrics: PrometheusMetrics) => void): void {
+    if (this.#loaded !== undefined) return note(this.#loaded);
+    if (this.#early.length < MAX_EARLY) this.#early.push(note);
+    this.#load().catch(() => {}); // text() reports it
+  }
+
+  #load(): Promise<PrometheusMetrics> {
+    return this.#loading ??= import("./prometheus.ts").then(({ PrometheusMetrics }) => {
+      const metrics = new PrometheusMetrics();
+      for (const note of this.#early.splice(0)) note(metrics);
+      return this.#loaded = metrics;
+    }, (error) => {
+      this.#loading = undefined; // the next attempt may succeed
+      throw error;
+    });
+  }
+}

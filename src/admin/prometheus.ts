@@ -1,0 +1,192 @@
+import { cpuUsage } from "node:process";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { InstanceState } from "../model/instance_state.ts";
+import type { Instance } from "../pool/instance.ts";
+import { VERSION } from "../base/version.ts";
+
+/** How many services have series of their own; the others share one, since each series costs memory here and in Prometheus. */
+const MAX_SERVICES = 1000;
+/** How many status codes a service has series for; an app may answer with any. */
+const MAX_CODES = 40;
+const OTHER_SERVICE = "_other"; // not a possible name of a service
+const OTHER_CODE = "other";
+const STATES: readonly InstanceState[] = ["starting", "ready", "paused", "draining"];
+const REQUEST_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const START_BUCKETS = [0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30];
+
+/** A pool of a service's instances, and how many requests wait in it. */
+export interface WaitingPool {
+  readonly revision: { readonly service: string };
+  readonly waiting: number;
+}
+
+/** The series of one service, looked up once. */
+interface Series {
+  readonly label: string;
+  readonly byStatus: Map<number, Counter.Internal>;
+  readonly codes: Set<string>;
+  readonly duration: Histogram.Internal<"service">;
+}
+
+/** The metrics in a registry of prom-client. */
+export class PrometheusMetrics {
+  readonly #registry = new Registry();
+  readonly #series = new Map<string, Series>();
+  readonly #requests = new Counter({
+    name: "cless_requests_total",
+    help: "Requests that were answered, by service and status; without a service if none was found",
+    labelNames: ["service", "code"],
+    registers: [this.#registry],
+  });
+  readonly #duration = new Histogram({
+    name: "cless_request_duration_seconds",
+    help: "From a request's arrival to its answer's headers",
+    labelNames: ["service"],
+    buckets: REQUEST_BUCKETS,
+    registers: [this.#registry],
+  });
+  readonly #coldStarts = new Counter({
+    name: "cless_cold_starts_total",
+    help: "Instances that were started and became ready",
+    labelNames: ["service"],
+    registers: [this.#registry],
+  });
+  readonly #coldStart = new Histogram({
+    name: "cless_cold_start_seconds",
+    help: "How long starts took: create until the container ran, ready from then on until it answered",
+    labelNames: ["service", "stage"],
+    buckets: START_BUCKETS,
+    registers: [this.#registry],
+  });
+  readonly #instances = new Gauge({
+    name: "cless_instances",
+    help: "Instances by state",
+    labelNames: ["state"],
+    registers: [this.#registry],
+  });
+  readonly #pending = new Gauge({
+    name: "cless_requests_pending",
+    help: "Requests that wait for an instance, by service",
+    labelNames: ["service"],
+    registers: [this.#registry],
+  });
+
+  constructor() {
+    const registers = [this.#registry];
+    new Gauge({ name: "cless_build_info", help: "The version that runs", labelNames: ["version"], registers })
+      .set({ version: VERSION }, 1);
+    registerProcess(this.#registry);
+  }
+
+  /** Notes a request that was answered; `ms` from its arrival to the answer's headers. */
+  requested(service = "", status: number, ms: number): void {
+    const series = this.#series.get(service) ?? this.#seriesOf(service);
+    (series.byStatus.get(status) ?? this.#counterOf(series, status)).inc();
+    series.duration.observe(ms / 1000);
+  }
+
+  /** Notes the start of an instance. */
+  coldStart(service: string, createMs: number, readyMs: number): void {
+    const { label } = this.#seriesOf(service);
+    this.#coldStarts.inc({ service: label });
+    this.#coldStart.observe({ service: label, stage: "create" }, createMs / 1000);
+    this.#coldStart.observe({ service: label, stage: "ready" }, readyMs / 1000);
+  }
+
+  /** Drops the series of a service that was removed. */
+  forget(service: string): void {
+    const series = this.#series.get(service);
+    if (series === undefined || service === OTHER_SERVICE) return;
+    this.#series.delete(service);
+    for (const code of series.codes) this.#requests.remove(service, code);
+    this.#duration.remove(service);
+    this.#coldStarts.remove(service);
+    for (const stage of ["create", "ready"]) this.#coldStart.remove(service, stage);
+  }
+
+  /** All metrics in the text format of Prometheus; these instances and pools are counted now. */
+  text(instances: readonly Instance[], pools: Iterable<WaitingPool>): Promise<string> {
+    const byState = Map.groupBy(instances, ({ state }) => state);
+    for (const state of STATES) this.#instances.set({ state }, byState.get(state)?.length ?? 0);
+    this.#pending.reset();
+    for (const { revision: { service }, waiting } of pools) {
+      this.#pending.inc({ service: this.#seriesOf(service).label }, waiting);
+    }
+    return this.#registry.metrics();
+  }
+
+  #seriesOf(service: string): Series {
+    const found = this.#series.get(service);
+    if (found !== undefined) return found;
+    const own = this.#series.size - (this.#series.has(OTHER_SERVICE) ? 1 : 0);
+    if (own >= MAX_SERVICES && service !== OTHER_SERVICE) return this.#seriesOf(OTHER_SERVICE);
+    const duration = this.#duration.labels(service);
+    const series = { label: service, byStatus: new Map(), codes: new Set<string>(), duration };
+    this.#series.set(service, series);
+    return series;
+  }
+
+  #counterOf({ byStatus, codes, label }: Series, status: number): Counter.Internal {
+    const isUsual = Number.isInteger(status) && status >= 100 && status <= 599 && codes.size < MAX_CODES;
+    const code = isUsual ? String(status) : OTHER_CODE;
+    codes.add(code);
+    const counter = this.#requests.labels(label, code);
+    if (byStatus.size < 600) byStatus.set(status, counter);
+    return counter;
+  }
+}
+
+/** Adds the metrics of the process, under the usual names: https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics */
+function registerProcess(registry: Registry): void {
+  const registers = [registry];
+  new Counter({
+    name: "process_cpu_seconds_total",
+    help: "Processor time used, by the program and by the system for it",
+    registers,
+    collect() {
+      const { user, system } = cpuUsage();
+      this.reset();
+      this.inc((user + system) / 1e6);
+    },
+  });
+  new Gauge({
+    name: "process_start_time_seconds",
+    help: "When the process was started, seconds since 1970",
+    registers,
+  }).set(performance.timeOrigin / 1000);
+  new Gauge({
+    name: "process_resident_memory_bytes",
+    help: "Memory in use",
+    registers,
+    collect() {
+      this.set(Deno.memoryUsage().rss);
+    },
+  });
+  new Gauge({
+    name: "process_heap_bytes",
+    help: "Memory that JavaScript values take",
+    registers,
+    collect() {
+      this.set(Deno.memoryUsage().heapUsed);
+    },
+  });
+  new Gauge({
+    name: "process_open_fds",
+    help: "Open file descriptors; not known on every system",
+    registers,
+    async collect() {
+      const count = await openFiles();
+      if (count !== undefined) this.set(count);
+      else this.remove();
+    },
+  });
+}
+
+async function openFiles(): Promise<number | undefined> {
+  try {
+    const names = await Array.fromAsync(Deno.readDir("/proc/self/fd"));
+    return names.length - 1; // without the one that lists them
+  } catch {
+    return undefined;
+  }
+}

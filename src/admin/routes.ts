@@ -1,0 +1,83 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Holder } from "../control/access/tokens.ts";
+import { ClessError } from "../base/errors.ts";
+import type { Collaborators } from "./collaborators.ts";
+import type { Operation } from "./operation.ts";
+import { aboutOperations } from "./operations/about.ts";
+import { eventOperations } from "./operations/events.ts";
+import { historyOperations } from "./operations/history.ts";
+import { instanceOperations } from "./operations/instances.ts";
+import { logOperations } from "./operations/logs.ts";
+import { revisionOperations } from "./operations/revisions.ts";
+import { secretOperations } from "./operations/secrets.ts";
+import { serviceOperations, trafficOperations } from "./operations/services.ts";
+import { tokenOperations } from "./operations/tokens.ts";
+import type { Target } from "./target.ts";
+
+/** What is known of a request by the time that it reaches the routes. */
+export interface Caller {
+  readonly holder: Holder;
+  readonly target: Target;
+}
+
+/** Answers a request of a token's holder; rejects with the error that the answer is then made from. */
+export type Routes = (request: Request, caller: Caller) => Promise<Response>;
+
+/** All operations of the API, in the order of the document. */
+export function operationsOf(collaborators: Collaborators): readonly Operation[] {
+  const operations: Operation[] = [
+    ...serviceOperations(collaborators),
+    ...revisionOperations(collaborators),
+    ...trafficOperations(collaborators),
+    ...instanceOperations(collaborators),
+    ...eventOperations(collaborators),
+    ...logOperations(collaborators),
+    ...historyOperations(collaborators),
+    ...secretOperations(collaborators),
+    ...tokenOperations(collaborators),
+  ];
+  operations.push(...aboutOperations(collaborators, operations));
+  return operations;
+}
+
+/** Makes the routes of all operations. */
+export function makeRoutes(collaborators: Collaborators): Routes {
+  const operations = operationsOf(collaborators);
+  // By the path as received, so that no other spelling of a path leads to it.
+  const app = new OpenAPIHono<{ Bindings: Caller }>({
+    getPath: (_, options) => (options!.env as Caller).target.path,
+  });
+  for (const { answer, method, path } of operations) {
+    app.on(method.toUpperCase(), honoPath(path), (context) => {
+      return answer({ ...context.env, request: context.req.raw, params: context.req.param() });
+    });
+  }
+  for (const [path, onPath] of Map.groupBy(operations, ({ path }) => path)) {
+    const allow = allowed(onPath);
+    app.all(honoPath(path), () => {
+      throw new ClessError("method_not_allowed", `Possible here: ${allow}`, { allow });
+    });
+  }
+  app.notFound(() => {
+    throw notFound();
+  });
+  app.onError((error) => {
+    throw error;
+  });
+  return async (request, caller) => {
+    if (/%2f/i.test(caller.target.path)) throw notFound(); // no name has a slash
+    return await app.fetch(request, caller);
+  };
+}
+
+function honoPath(path: string): string {
+  return path.replaceAll(/\{(\w+)\}/g, ":$1");
+}
+
+function allowed(operations: readonly Operation[]): string {
+  return operations.flatMap(({ method }) => method === "get" ? ["GET", "HEAD"] : [method.toUpperCase()]).join(", ");
+}
+
+function notFound(): ClessError {
+  return new ClessError("not_found", "There is no such resource");
+}

@@ -1,0 +1,69 @@
+import { isLoopback } from "../model/cidr.ts";
+import { parseHostname } from "../model/hostname.ts";
+import { InvalidError } from "../control/schema/invalid.ts";
+import { ClessError } from "../base/errors.ts";
+import { content } from "./body.ts";
+import type { Collaborators } from "./collaborators.ts";
+import { queryValues, type Target } from "./target.ts";
+
+/** Headers that proxies add: with one of these, the request was passed on for somebody else. */
+const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+/** The length of the longest hostname, characters. */
+export const MAX_HOSTNAME = 253;
+
+type Asked = Pick<Request, "headers" | "method">;
+
+/** Whether a path asks for the health of cless itself. */
+export function isHealthPath(path: string): path is "/healthz" | "/readyz" {
+  return path === "/healthz" || path === "/readyz";
+}
+
+/** Answers `/healthz` (cless runs) and `/readyz` (requests can be served), for everybody. */
+export async function health(
+  path: "/healthz" | "/readyz",
+  { method }: Asked,
+  { engine, requests }: Pick<Collaborators, "engine" | "requests">,
+): Promise<Response> {
+  requireRead(method);
+  const ok = path === "/healthz" || (await engine.answers() && !requests.draining);
+  return content(ok ? "ok\n" : "not ready\n", "text/plain;charset=UTF-8", { status: ok ? 200 : 503 });
+}
+
+/**
+ * Answers `/v1/ask`: tells a program on this machine whether cless serves a hostname, so that it may get a certificate
+ * for it.
+ *
+ * @param peer The address that the request came from.
+ * @throws {ClessError} `not_found` if it does not, or if somebody else asks.
+ * @throws {InvalidError} If the query is wrong.
+ */
+export async function ask(
+  { query }: Target,
+  { headers, method }: Asked,
+  peer: string,
+  hosts: Collaborators["hosts"],
+): Promise<Response> {
+  const isLocal = isLoopback(peer) && !FORWARDED.some((name) => headers.has(name));
+  if (!isLocal) throw new ClessError("not_found", "There is no such resource");
+  requireRead(method);
+  const domain = readDomain(query);
+  const hostname = domain.includes(":") ? undefined : parseHostname(domain)?.name;
+  if (hostname === undefined || !await hosts.serves(hostname)) {
+    throw new ClessError("not_found", "There is no service for this hostname");
+  }
+  return content("yes\n", "text/plain;charset=UTF-8");
+}
+
+/** Checked by hand: proxies ask when they start together with cless, before the large schema library is loaded. */
+function readDomain(query: string): string {
+  const { domain } = queryValues(query, ["domain"]);
+  if (domain === undefined) throw new InvalidError(["domain"], "is missing, and must be a text");
+  if (domain.length <= MAX_HOSTNAME) return domain;
+  throw new InvalidError(["domain"], `must be at most ${MAX_HOSTNAME} characters`);
+}
+
+function requireRead(method: string): void {
+  if (method !== "GET" && method !== "HEAD") {
+    throw new ClessError("method_not_allowed", "Only GET and HEAD are possible here", { allow: "GET, HEAD" });
+  }
+}

@@ -1,0 +1,145 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Metrics } from "../../src/admin/metrics.ts";
+import { Instance } from "../../src/pool/instance.ts";
+import { newKit } from "../support/kit.ts";
+
+/** The metrics of a cless in which a test makes things happen. */
+function newMetrics() {
+  const { fleet, clock, newPool } = newKit();
+  const pending = new Map<string, number>();
+  const metrics = new Metrics();
+  const text = () => {
+    const pools = [...pending].map(([service, waiting]) => ({ revision: { service }, waiting }));
+    return metrics.text(fleet.instances(), pools);
+  };
+  const addInstance = (id: string) => {
+    const pool = newPool();
+    const instance = new Instance(id, pool.revision, clock);
+    fleet.add(instance, pool);
+    return instance;
+  };
+  return { metrics, text, pending, addInstance, read: async () => valuesOf(await text()) };
+}
+
+/** The values in a text by their names with labels. */
+function valuesOf(text: string): Record<string, number> {
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return Object.fromEntries(lines.map((line) => {
+    const end = line.lastIndexOf(" ");
+    return [line.slice(0, end), Number(line.slice(end + 1))];
+  }));
+}
+
+Deno.test("requests are counted by service and code, and measured, also those before the library is loaded", async () => {
+  const { metrics, read, text } = newMetrics();
+  metrics.requested("web", 200, 12);
+  metrics.requested("web", 200, 3);
+  await text();
+  metrics.requested("web", 503, 40_000);
+  metrics.requested(undefined, 404, 1);
+  const values = await read();
+  assertEquals(values['cless_requests_total{service="web",code="200"}'], 2);
+  assertEquals(values['cless_requests_total{service="web",code="503"}'], 1);
+  assertEquals(values['cless_requests_total{service="",code="404"}'], 1);
+  assertEquals(values['cless_request_duration_seconds_count{service="web"}'], 3);
+  assertEquals(values['cless_request_duration_seconds_sum{service="web"}'], 40.015);
+  assertEquals(values['cless_request_duration_seconds_bucket{le="0.005",service="web"}'], 1);
+});
+
+Deno.test("cold starts are counted and measured by their stages", async () => {
+  const { metrics, read } = newMetrics();
+  metrics.coldStart("web", 200, 30);
+  metrics.coldStart("web", 400, 50);
+  const values = await read();
+  assertEquals(values['cless_cold_starts_total{service="web"}'], 2);
+  assertEquals(values['cless_cold_start_seconds_sum{service="web",stage="create"}']?.toFixed(3), "0.600");
+  assertEquals(values['cless_cold_start_seconds_sum{service="web",stage="ready"}']?.toFixed(3), "0.080");
+});
+
+Deno.test("instances and waiting requests are counted when the metrics are read", async () => {
+  const { addInstance, pending, read } = newMetrics();
+  const one = addInstance("one");
+  addInstance("two");
+  one.become("ready");
+  pending.set("web", 5);
+  let values = await read();
+  assertEquals(values['cless_instances{state="ready"}'], 1);
+  assertEquals(values['cless_instances{state="starting"}'], 1);
+  assertEquals(values['cless_instances{state="paused"}'], 0);
+  assertEquals(values['cless_requests_pending{service="web"}'], 5);
+  one.become("stopped");
+  pending.clear();
+  values = await read();
+  assertEquals(values['cless_instances{state="ready"}'], 0);
+  assertEquals(values['cless_requests_pending{service="web"}'], undefined);
+});
+
+Deno.test("the series of a removed service are dropped", async () => {
+  const { metrics, read } = newMetrics();
+  for (const service of ["web", "shop"]) {
+    metrics.requested(service, 200, 1);
+    metrics.requested(service, 999, 1);
+    metrics.coldStart(service, 1, 1);
+  }
+  metrics.forget("web");
+  metrics.forget("nosuch");
+  const names = Object.keys(await read());
+  assertEquals(names.filter((name) => name.includes('"web"')), []);
+  assert(names.some((name) => name.includes('"shop"')));
+  metrics.requested("web", 200, 1);
+  assertEquals((await read())['cless_requests_total{service="web",code="200"}'], 1);
+});
+
+Deno.test("at most 1,000 services have series of their own, and a free place is taken by the next", async () => {
+  const { metrics, pending, read, text } = newMetrics();
+  await text();
+  for (let service = 0; service < 1500; service++) {
+    metrics.requested(`s${service}`, 200, 1);
+    metrics.coldStart(`s${service}`, 1, 1);
+    pending.set(`s${service}`, 1);
+  }
+  let values = await read();
+  const services = new Set(Object.keys(values).flatMap((name) => /service="([^"]*)"/.exec(name)?.[1] ?? []));
+  assertEquals(services.size, 1001);
+  assertEquals(values['cless_requests_total{service="_other",code="200"}'], 500);
+  assertEquals(values['cless_requests_pending{service="_other"}'], 500);
+  pending.clear();
+  metrics.forget("s0");
+  metrics.forget("s1400");
+  metrics.forget("_other");
+  metrics.requested("s1400", 200, 1);
+  values = await read();
+  assertEquals(values['cless_requests_total{service="s1400",code="200"}'], 1);
+  assertEquals(values['cless_requests_total{service="_other",code="200"}'], 500);
+});
+
+Deno.test("the number of codes is bounded, whatever an app answers with", async () => {
+  const { metrics, read } = newMetrics();
+  for (let code = 100; code < 1000; code++) metrics.requested("web", code, 1);
+  const codes = Object.keys(await read()).filter((name) => name.startsWith("cless_requests_total{"));
+  assertEquals(codes.length, 41);
+  assertEquals((await read())['cless_requests_total{service="web",code="other"}'], 860);
+});
+
+Deno.test("the metrics of the process and its version are there", async () => {
+  const { read, text: readText } = newMetrics();
+  const values = await read();
+  assert(values.process_resident_memory_bytes! > 1e6);
+  assert(values.process_cpu_seconds_total! > 0);
+  assert(Math.abs(values.process_start_time_seconds! - Date.now() / 1000) < 3600);
+  assert(Object.keys(values).some((name) => /^cless_build_info\{version="\d+\.\d+\.\d+"\}$/.test(name)));
+  const text = await readText();
+  for (const name of Object.keys(values)) {
+    const family = name.replace(/\{.*/, "").replace(/_(bucket|sum|count)$/, "");
+    assertMatch(text, new RegExp(`^# HELP ${family} `, "m"));
+    assertMatch(text, new RegExp(`^# TYPE ${family} (counter|gauge|histogram)$`, "m"));
+  }
+  assertStringIncludes(text, "cless_instances");
+});
+
+Deno.test("two programs in one process do not share their metrics", async () => {
+  const [one, two] = [newMetrics(), newMetrics()];
+  one.metrics.requested("web", 200, 1);
+  assert('cless_requests_total{service="web",code="200"}' in await one.read());
+  assert(!('cless_requests_total{service="web",code="200"}' in await two.read()));
+});
