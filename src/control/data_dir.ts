@@ -29,7 +29,7 @@ export interface DataDir {
    */
   announceAdmin(address: string): Promise<void>;
   /**
-   * Copies of the files that another machine needs to go on; see {@linkcode backupFiles}.
+   * Copies of the files that another machine needs to go on: put into an empty folder, they are a data-dir.
    *
    * @throws {OperatorError} When something cannot be read, or the copy of the database cannot be made.
    */
@@ -174,13 +174,7 @@ const FILES = [
   { name: "secret-key", isNeeded: false },
 ];
 
-/**
- * The files that another machine needs to go on: in an empty folder they make a data-dir.
- *
- * @param dataDir The path of the data-dir.
- * @throws {OperatorError} If a file cannot be read or the database cannot be copied.
- */
-export async function backupFiles(store: Pick<Store, "backup">, dataDir: string): Promise<BackupFile[]> {
+async function backupFiles(store: Pick<Store, "backup">, dataDir: string): Promise<BackupFile[]> {
   const database = { name: "cless.sqlite", bytes: copyOf(store, `${dataDir}/cless.sqlite.backup`) };
   const others = await Promise.all(FILES.map(async ({ name, isNeeded }) => {
     const bytes = await read(`${dataDir}/${name}`, isNeeded);

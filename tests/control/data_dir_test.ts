@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
-import { backupFiles, type DataDir, isDataDirInUse, openDataDir } from "../../src/control/data_dir.ts";
+import { type DataDir, isDataDirInUse, openDataDir } from "../../src/control/data_dir.ts";
 import { OperatorError } from "../../src/base/errors.ts";
 import { noRead, noRun, noWrite } from "../support/permissions.ts";
 import { Secrets } from "../../src/control/secrets/secrets.ts";
@@ -290,7 +290,7 @@ foldersTest(
     const secrets = await Secrets.open(store, { folder });
     await secrets.set("key", "hunter2");
     const before = await namesIn(folder);
-    const [files] = await Promise.all([backupFiles(store, folder), backupFiles(store, folder)]);
+    const [files] = await Promise.all([dir.backup(store), dir.backup(store)]);
     assertEquals(files.map(({ name }) => name), ["cless.sqlite", "owner", "admin-token", "secret-key"]);
     assertEquals(await namesIn(folder), before);
     for (const { name, bytes } of files) await Deno.writeFile(`${other}/${name}`, bytes);
@@ -299,7 +299,7 @@ foldersTest(
     using copy = SqliteStore.open(other);
     assertEquals(await valueOf(await Secrets.open(copy, { folder: other }), "key"), "hunter2");
     await dir.rotateToken();
-    const later = (await backupFiles(store, folder)).find(({ name }) => name === "admin-token")!;
+    const later = (await dir.backup(store)).find(({ name }) => name === "admin-token")!;
     assertEquals(new TextDecoder().decode(later.bytes), `${dir.token}\n`);
   },
 );
@@ -307,11 +307,11 @@ foldersTest(
 foldersTest(
   "without a file for the key there is none in the backup, and what a crash has left is in no way",
   async (folder) => {
-    using _dir = await openDataDir(folder);
+    using dir = await openDataDir(folder);
     using store = SqliteStore.open(folder);
     await Secrets.open(store, { folder, text: keyOf(1) });
     await Deno.writeTextFile(`${folder}/cless.sqlite.backup`, "half");
-    const files = await backupFiles(store, folder);
+    const files = await dir.backup(store);
     assertEquals(files.map(({ name }) => name), ["cless.sqlite", "owner", "admin-token"]);
     assert(files[0]!.bytes.length > 1000);
     assert(!(await namesIn(folder)).includes("cless.sqlite.backup"));
@@ -319,12 +319,12 @@ foldersTest(
 );
 
 foldersTest("a backup that cannot be whole is none", async (folder) => {
-  using _dir = await openDataDir(folder);
+  using dir = await openDataDir(folder);
   using store = SqliteStore.open(folder);
   await Deno.remove(`${folder}/owner`);
-  const { message } = await assertRejects(() => backupFiles(store, folder), OperatorError);
+  const { message } = await assertRejects(() => dir.backup(store), OperatorError);
   assertEquals(message, `cannot read ${folder}/owner: No such file or directory`);
   await Deno.mkdir(`${folder}/cless.sqlite.backup`);
   await Deno.mkdir(`${folder}/cless.sqlite.backup/inner`);
-  await assertRejects(() => backupFiles(store, folder), OperatorError);
+  await assertRejects(() => dir.backup(store), OperatorError);
 });
