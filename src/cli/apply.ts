@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
-import { messageOf, UsageError } from "../base/errors.ts";
+import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
 import { applyManifest, type ApplyResult, type ApplyTarget, bodyOf, readManifest } from "../control/manifest/apply.ts";
 import { parseManifest } from "../control/manifest/manifest.ts";
 import type { DeployPreview } from "../control/records.ts";
 import { type ParsedService, retiredWarning } from "../control/schema/schema.ts";
 import type { ServiceJson } from "./api_types.ts";
 import { ApiError, type Client, type Query, servicePath } from "./client.ts";
+import { mayDelete, YES_FLAG } from "./lifecycle.ts";
 import { MARKS, previewText } from "./preview.ts";
 import { Progress } from "./progress.ts";
 import { type Colour, type Paint, paintFor, passing, type Screen, stderrScreen, whileShown } from "./terminal.ts";
@@ -21,6 +22,7 @@ export const apply = clientVerb({
   flags: [
     { name: "file", short: "f", value: "FILE", help: "The file, YAML; - is standard input" },
     { name: "prune", help: "Delete services that this file declared before and does not declare any more" },
+    { ...YES_FLAG, help: "With --prune: do not ask; needed if there is no terminal to ask on" },
     { name: "dry-run", help: "Say what would change, and change nothing" },
     { name: "wait", default: "on", help: "Move traffic when an instance of a new revision is ready, and not before" },
     JSON_FLAG,
@@ -28,12 +30,12 @@ export const apply = clientVerb({
   ],
   notes: [
     "The file lists each service by its name below services:, with the fields that the admin API takes: services: { web: { image: acme/web:v1, env: { MODE: fast } } }. Editors find the schema at /schema.json of the admin API. A wrong file changes nothing. A service that is as declared is left alone, and so is traffic that the file does not mention.",
-    "--prune deletes only what this file, known by its absolute path, declared at some time: no service that was only deployed by hand, and none that another file declares.",
+    "--prune asks before it deletes. It deletes only what this file, known by its absolute path, declared at some time: no service that was only deployed by hand, and none that another file declares.",
     "Lines begin with + for created, ~ changed, = unchanged, - deleted, ! failed.",
   ],
   example: [
     "cless apply -f services.yaml --dry-run",
-    "cless export --no-traffic | ssh other sudo cless apply -f -",
+    "cless export | ssh other sudo cless apply -f -",
   ],
   run: async (call) => {
     const given = call.text("file");
@@ -53,6 +55,11 @@ export const apply = clientVerb({
     const results = await applyManifest(manifest, file, target, {
       prune,
       dryRun,
+      beforePrune: async (names) => {
+        if (!call.on("yes")) names.forEach((name) => console.error(`- ${name}`));
+        if (await mayDelete(call, "Delete these services and all of their revisions?")) return;
+        throw new OperatorError("nothing is changed");
+      },
       onResult: (result) => {
         if (result.error !== undefined) printFailure(result);
         else if (!silent) console.log(resultLine(result, width, paint));

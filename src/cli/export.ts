@@ -1,13 +1,13 @@
-import type { ParsedService } from "../control/schema/schema.ts";
-import { formatManifest } from "../control/manifest/manifest.ts";
-import { parseService } from "../control/schema/schema.ts";
-import { InvalidError } from "../control/schema/invalid.ts";
 import { OperatorError } from "../base/errors.ts";
+import { formatManifest } from "../control/manifest/manifest.ts";
+import { InvalidError } from "../control/schema/invalid.ts";
+import { type ParsedService, parseService } from "../control/schema/schema.ts";
+import { resolveTraffic } from "../model/traffic.ts";
 import type { RevisionJson, ServiceJson } from "./api_types.ts";
 import { type Client, servicePath } from "./client.ts";
 import { clientVerb } from "./verb.ts";
 
-/** In place of a value that the token may not read. */
+/** What the admin API shows in place of a value that the token may not read. */
 const MASK = "***";
 
 /** `cless export`: prints services as a file that `cless apply` takes. */
@@ -17,47 +17,55 @@ export const exportServices = clientVerb({
   summary: "Print services as a file that apply takes, all of them or some",
   args: ["[NAME…]"],
   flags: [
-    {
-      name: "traffic",
-      default: "on",
-      help: "Write how the traffic is split; --no-traffic for a machine without the old revisions",
-    },
+    { name: "traffic", help: "Write the whole split, also of revisions that another machine does not have" },
   ],
   notes: [
-    "The values of variables are part of it, so it needs a token that may deploy; those of secrets are not. Services that are there by convention alone are left out unless they are named.",
-    "The traffic is written as it is, with the names of revisions. Another machine has none of them: --no-traffic leaves it out, and there everything goes to the latest revision.",
+    "Each service is written with the template of its latest revision. The values of variables are part of it, so this needs a token that may deploy; those of secrets are not. Services that nobody has declared are left out unless they are named.",
+    "A split among several revisions is left out, with a warning, and so are the tags of old revisions: another machine has only the latest revision, and gives it all requests. Applied on this machine, the file leaves the split as it is. --no-traffic leaves out the tag of the latest revision too, and warns of nothing.",
   ],
-  example: ["cless export > services.yaml", "cless export web shop --no-traffic"],
+  example: ["cless export > services.yaml", "cless export web shop --traffic"],
   run: async (call) => {
     const { args, client } = call;
     const services = args.length === 0
       ? (await client.list<ServiceJson>("/v1/services")).filter(({ convention }) => convention !== true)
       : await Promise.all([...new Set(args)].map((name) => client.get<ServiceJson>(servicePath(name))));
     const manifest = new Map<string, ParsedService>();
-    const withTraffic = call.switched("traffic") !== false;
-    for (const service of services) manifest.set(service.name, await declared(client, service, withTraffic));
+    const warnings: string[] = [];
+    for (const service of services) {
+      const { name, traffic, latestRevision } = service;
+      const declared = await declaredOf(client, service);
+      const parts = resolveTraffic(traffic, latestRevision);
+      const { tag, percent } = parts.find(({ revision }) => revision === latestRevision) ?? { percent: 0 };
+      const exact = call.switched("traffic");
+      const more = exact ? { targets: traffic } : exact === undefined && tag !== undefined ? { tag } : {};
+      manifest.set(name, { ...declared, ...more });
+      if (exact !== undefined || parts.every(({ revision }) => revision === latestRevision)) continue;
+      const risk = percent > 0 ? "" : `, where ${latestRevision} gets no requests`;
+      warnings.push(`the split of ${name} is left out${risk}: another machine has only the latest revision`);
+    }
     console.log(formatManifest(manifest).trimEnd());
+    warnings.forEach((warning) => console.error(`warning: ${warning}; --traffic writes it`));
   },
 });
 
-async function declared(client: Client, service: ServiceJson, withTraffic: boolean): Promise<ParsedService> {
-  const { name, domains, latestRevision, revisionHistory, traffic, wake, loading } = service;
+/** A service without its traffic, as a file declares it. */
+async function declaredOf(client: Client, service: ServiceJson): Promise<ParsedService> {
+  const { name, domains, latestRevision, revisionHistory, wake, loading } = service;
   const { template } = await client.get<RevisionJson>(servicePath(name, "revisions", latestRevision));
   const values = Object.values(template.env);
   if (values.length > 0 && values.every((value) => value === MASK)) {
     throw new OperatorError(`this token may not read the variables of ${name}; export needs one of scope deploy`);
   }
   try {
-    const fields = {
+    return parseService(name, {
+      ...template,
       ...(domains.length > 0 && { domains }),
       ...(revisionHistory !== undefined && { revisionHistory }),
       ...(wake !== undefined && wake.except.userAgents.length + wake.except.paths.length > 0 && { wake }),
       ...(loading === "page" && { loading }),
-    };
-    const parsed = parseService(name, { ...template, ...fields });
-    return withTraffic ? { ...parsed, targets: traffic } : parsed;
+    });
   } catch (error) {
     if (!(error instanceof InvalidError)) throw error;
-    throw new OperatorError(`what is told of ${name} cannot be read, cless there may be a newer one: ${error.message}`);
+    throw new OperatorError(`cannot read ${name}, perhaps because that cless is a newer one: ${error.message}`);
   }
 }

@@ -37,14 +37,14 @@ export const sleep = clientVerb({
 });
 
 /** The flag of verbs that ask before they delete. */
-const YES_FLAG = { name: "yes", short: "y", help: "Do not ask; needed if there is no terminal to ask on" };
+export const YES_FLAG = { name: "yes", short: "y", help: "Do not ask; needed if there is no terminal to ask on" };
 
 /**
  * Whether something may be deleted: asks, unless `--yes` was given.
  *
  * @throws {UsageError} If there is no terminal to ask on.
  */
-async function mayDelete(call: Call, question: string): Promise<boolean> {
+export async function mayDelete(call: Call, question: string): Promise<boolean> {
   if (call.on("yes")) return true;
   const answer = await confirmed(question);
   if (answer === undefined) throw new UsageError("there is no terminal to ask on; give --yes to delete without asking");

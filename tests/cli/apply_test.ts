@@ -6,6 +6,7 @@ import { parseService } from "../../src/control/schema/schema.ts";
 import { noNet, noRun, noWrite } from "../support/permissions.ts";
 import { until } from "../support/until.ts";
 import { type Answer, ANSWERS, apiTest, FakeApi, problem, WEB } from "./fake_api.ts";
+import { withAnswer } from "./run_main.ts";
 
 const FILE =
   "services:\n  web:\n    image: web:v3\n  shop:\n    image: shop\n    domains: [shop.example]\n    traffic: 50\n";
@@ -111,8 +112,30 @@ applyTest("what the file does not declare any more goes, and nothing else", {
     { ...WEB, name: "mine" },
     { ...WEB, name: "other", declaredBy: "/other.yaml" },
   ];
-  assertStringIncludes((await api.run("apply", "-f", file, "--prune")).out, "- old   delete\n");
+  assertStringIncludes((await api.run("apply", "-f", file, "--prune", "--yes")).out, "- old   delete\n");
   assertEquals(api.changes.filter((line) => line.startsWith("DELETE")), ["DELETE /v1/services/old"]);
+});
+
+applyTest("--prune asks before anything changes, and without a terminal it needs --yes", {
+  ...PLANS,
+  "DELETE /v1/services/old": new Response(null, { status: 204 }),
+}, async (api, file) => {
+  const prune = (answer: string | undefined, ...flags: string[]) =>
+    withAnswer(answer, () => api.run("apply", "-f", file, "--prune", "-q", ...flags));
+  assertEquals((await prune(undefined)).code, 0, "nothing is to be deleted");
+  api.answers["GET /v1/services"] = [{ ...WEB, name: "old", declaredBy: file }];
+  api.asked.length = 0;
+  assertEquals(await prune(undefined), {
+    code: 2,
+    out: "",
+    err: "- old\ncless: there is no terminal to ask on; give --yes to delete without asking",
+  });
+  assertEquals(await prune("n\n"), { code: 1, out: "", err: "- old\ncless: nothing is changed" });
+  assertEquals(await prune(undefined, "--dry-run"), { code: 0, out: "", err: "" });
+  assertEquals(api.changes.filter((line) => !line.includes("dryRun=true")), []);
+  const changes = () => api.changes.filter((line) => line.startsWith("DELETE")).length;
+  assertEquals([await prune("y\n"), changes()], [{ code: 0, out: "", err: "- old" }, 1]);
+  assertEquals([await prune(undefined, "-y"), changes()], [{ code: 0, out: "", err: "" }, 2]);
 });
 
 applyTest("a service that cannot be as declared changes nothing", {

@@ -1,5 +1,5 @@
 import { noNet } from "../support/permissions.ts";
-import { programArgs, type Run, runMain } from "./run_main.ts";
+import { type Run, runMain, runWithInput } from "./run_main.ts";
 
 /** What has been asked for. */
 export interface Asked {
@@ -37,17 +37,8 @@ export class FakeApi implements AsyncDisposable {
   }
 
   /** Runs a verb against it, as a process of its own with this standard input. */
-  async runWith(input: string, ...args: string[]): Promise<Run> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: programArgs(...args, "--server", this.url, "--token", "secret"),
-      ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(input));
-    await writer.close();
-    const { code, stdout, stderr } = await child.output();
-    const decoder = new TextDecoder();
-    return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+  runWith(input: string, ...args: string[]): Promise<Run> {
+    return runWithInput(input, ...args, "--server", this.url, "--token", "secret");
   }
 
   /** The requests that would change something. */

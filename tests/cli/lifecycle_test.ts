@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { ANSWERS, apiTest, problem } from "./fake_api.ts";
+import { withAnswer } from "./run_main.ts";
 
 apiTest("wake and sleep print what they have done", {
   "POST /v1/services/web/wake": new Response(null, { status: 204 }),
@@ -25,24 +26,25 @@ apiTest("an instance that does not start is told with the end of its output", {
   });
 });
 
-apiTest("delete asks, and without a terminal it has to be told", {
+apiTest("delete asks on a terminal, and without one it needs --yes", {
   ...ANSWERS,
   "DELETE /v1/services/web": new Response(null, { status: 204 }),
 }, async (api) => {
-  const { isTerminal } = Deno.stdin;
-  Deno.stdin.isTerminal = () => false;
-  try {
+  await withAnswer(undefined, async () => {
     assertEquals(await api.run("delete", "web"), {
       code: 2,
       out: "",
       err: "cless: there is no terminal to ask on; give --yes to delete without asking",
     });
     assertEquals((await api.run("delete", "nosuch")).code, 1);
-  } finally {
-    Deno.stdin.isTerminal = isTerminal;
+  });
+  for (const answer of ["n\n", "\n", "yesno\n"]) {
+    const run = await withAnswer(answer, () => api.run("delete", "web", "-q"));
+    assertEquals(run, { code: 1, out: "", err: "web is not deleted" });
   }
   assertEquals(api.changes, []);
+  assertEquals((await withAnswer("y\n", () => api.run("delete", "web", "-q"))).code, 0);
   assertEquals(await api.run("delete", "web", "--yes"), { code: 0, out: "web is deleted", err: "" });
   assertEquals(await api.run("delete", "-q", "-y", "web"), { code: 0, out: "", err: "" });
-  assertEquals(api.changes, ["DELETE /v1/services/web", "DELETE /v1/services/web"]);
+  assertEquals(api.changes, Array(3).fill("DELETE /v1/services/web"));
 });

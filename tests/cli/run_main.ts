@@ -29,6 +29,20 @@ export async function runMain(...args: string[]): Promise<Run> {
   }
 }
 
+/** Does something as if a user sat at a terminal who answers every question so; `undefined` for no terminal. */
+export async function withAnswer<T>(answer: string | undefined, act: () => Promise<T>): Promise<T> {
+  const { stdin, stderr } = Deno;
+  const before = [stdin.isTerminal, stderr.isTerminal, stdin.read, stderr.write] as const;
+  stdin.isTerminal = stderr.isTerminal = () => answer !== undefined;
+  stdin.read = (bytes) => Promise.resolve(new TextEncoder().encodeInto(answer ?? "", bytes).written);
+  stderr.write = (bytes) => Promise.resolve(bytes.length);
+  try {
+    return await act();
+  } finally {
+    [stdin.isTerminal, stderr.isTerminal, stdin.read, stderr.write] = before;
+  }
+}
+
 /** The arguments of deno that run the program as a process of its own. */
 export function programArgs(...args: string[]): string[] {
   return ["run", "-A", "--quiet", new URL("../../main.ts", import.meta.url).pathname, ...args];
@@ -38,6 +52,20 @@ export function programArgs(...args: string[]): string[] {
 export async function runProcess(...args: string[]): Promise<Run> {
   const command = new Deno.Command(Deno.execPath(), { args: programArgs(...args), stdin: "null" });
   const { code, stderr, stdout } = await command.output();
+  const decoder = new TextDecoder();
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+}
+
+/** Runs the program as a process of its own that gets a standard input. */
+export async function runWithInput(input: string, ...args: string[]): Promise<Run> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: programArgs(...args),
+    ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input));
+  await writer.close();
+  const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
   return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
 }

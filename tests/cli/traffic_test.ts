@@ -26,6 +26,30 @@ apiTest(
   },
 );
 
+apiTest("traffic takes a tag in place of a revision, unless a revision has that name", {
+  ...ANSWERS,
+  [TRAFFIC]: CHANGED,
+}, async (api) => {
+  assertEquals((await api.run("traffic", "web", "old=100")).code, 0);
+  assertEquals(api.sent(TRAFFIC), [{ revision: "web-00001", percent: 100, tag: "old" }]);
+  assertEquals((await api.run("traffic", "web", "old=40,tag=stable", "latest=60")).code, 0);
+  assertEquals(api.sent(TRAFFIC), [
+    { revision: "web-00001", percent: 40, tag: "stable" },
+    { revision: "latest", percent: 60 },
+  ]);
+  assertEquals((await api.run("traffic", "web", "--tag", "old=first")).code, 0);
+  assertEquals(api.sent(TRAFFIC), [
+    { revision: "latest", percent: 70 },
+    { revision: "web-00001", percent: 30, tag: "first" },
+  ]);
+  const twice = await api.run("traffic", "web", "old=50", "web-00001=50");
+  assertEquals([twice.code, twice.err], [2, "cless: web-00001 is listed twice; give it one percent"]);
+  const traffic = [{ revision: "web-00002", percent: 100 }, { revision: "web-00001", percent: 0, tag: "web-00002" }];
+  api.answers["GET /v1/services/web"] = { ...WEB, traffic };
+  assertEquals((await api.run("traffic", "web", "web-00002=100", "--untag", "web-00002")).code, 0);
+  assertEquals(api.sent(TRAFFIC), [{ revision: "web-00002", percent: 100 }]);
+});
+
 apiTest("traffic of a service alone shows the split, and changes nothing", ANSWERS, async (api) => {
   assertEquals((await api.run("traffic", "web")).out.split("\n"), [
     "REVISION            PERCENT  TAG  URL",

@@ -24,6 +24,8 @@ export interface ApplyOptions {
   readonly prune?: boolean;
   /** Whether to find out only what would change. */
   readonly dryRun?: boolean;
+  /** Called with the services that will be deleted, before anything changes; nothing changes if it rejects. */
+  readonly beforePrune?: (names: readonly string[]) => Promise<void>;
   /** Called for each service as soon as it is done. */
   readonly onResult?: (result: ApplyResult) => void;
   /** Where it is aborted, what has not begun is left as it is. */
@@ -76,6 +78,7 @@ export async function applyManifest(
     const preview = await previewOf(name, withoutDomains(declared, moves.get(name)), { file, place, target });
     previews.set(name, moves.has(name) ? withDomains(preview, declared) : preview);
   }
+  if (surplus.length > 0 && !dryRun) await options.beforePrune?.(surplus);
   const deploy = async (name: string, declared: ParsedService) => {
     signal?.throwIfAborted();
     const preview = previews.get(name)!;
