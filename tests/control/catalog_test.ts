@@ -21,7 +21,7 @@ function newCatalog() {
   return { ...scene, found, catalog: new Catalog(states, services) };
 }
 
-Deno.test("services that were declared and those that were found are listed by name", async () => {
+Deno.test("declared services and those that were found are listed together by name", async () => {
   const { catalog, deployer, found, states } = newCatalog();
   assertEquals([[...catalog.after("")], catalog.size], [[], 0]);
   found("bare");
@@ -89,7 +89,7 @@ Deno.test("revisions are listed newest first, each with its share and its tag", 
   assertEquals([first!.imageId, first!.template.env], ["sha256:one", { KEY: "value" }]);
 });
 
-Deno.test("a revision that fails says why, with what its app wrote, and for how long it is left alone", async () => {
+Deno.test("a failing revision shows the reason, the app's output and how long requests are refused", async () => {
   const { catalog, deployer, found, kit, publisher } = newCatalog();
   await deployer.deploy("app", input("one"), AT_ONCE);
   const pools = [publisher.poolOf("app", "app-00001")!, latestPool(found("bare"))];
@@ -113,7 +113,7 @@ Deno.test("a revision that fails says why, with what its app wrote, and for how 
   }
 });
 
-Deno.test("a service is what its instances are doing", async () => {
+Deno.test("a service's status follows the states of its instances", async () => {
   const { catalog, deployer, kit, services } = newCatalog();
   const state = () => catalog.status("app").state;
   assertEquals(state(), "asleep", "it is not there");
@@ -131,7 +131,7 @@ Deno.test("a service is what its instances are doing", async () => {
   assertEquals(state(), "paused", "also where another revision has a part of the requests");
 });
 
-Deno.test("a service fails where no instance could answer, and a revision that gets requests failed last", async () => {
+Deno.test("a service fails if no instance could answer and a revision that gets requests has failed", async () => {
   const { catalog, deployer, found, kit, publisher } = newCatalog();
   const failIn = async (pool: InstancePool, reason: string) => {
     const held = assertRejects(() => pool.hold(never()), ClessError);
@@ -158,7 +158,7 @@ Deno.test("a service fails where no instance could answer, and a revision that g
   assertEquals(catalog.status("bare"), { state: "failing", failure: "no such program" });
 });
 
-Deno.test("a service that is not there is nowhere, and one that is declared is listed once", async () => {
+Deno.test("a service that does not exist is not listed, and a declared one is listed once", async () => {
   const { catalog, deployer, found } = newCatalog();
   assertEquals([catalog.get("app"), catalog.revisions("app")], [undefined, undefined]);
   found("app");

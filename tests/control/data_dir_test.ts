@@ -6,7 +6,7 @@ import { Secrets } from "../../src/control/secrets/secrets.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { keyOf, valueOf } from "./secrets/secrets_kit.ts";
 
-/** A test with a folder of its own, that is gone afterwards. */
+/** A test with a folder of its own, which is removed afterwards. */
 function folderTest(name: string, fn: (folder: string) => Promise<void>, ignore = noRead || noWrite): void {
   Deno.test({
     name,
@@ -33,7 +33,7 @@ async function modeOf(path: string): Promise<string> {
   return ((await Deno.stat(path)).mode! & 0o777).toString(8);
 }
 
-folderTest("a missing folder is made, for nobody else to read", async (folder) => {
+folderTest("a missing folder is made, readable for nobody else", async (folder) => {
   const path = `${folder}/deep/er`;
   const { owner, token, tokenFile } = await opened(path);
   assertMatch(owner, /^[0-9a-f]{8}$/);
@@ -62,7 +62,7 @@ folderTest("clients find where the admin API listens, until the folder is given 
   ]);
 });
 
-folderTest("opened again, the folder has the same owner and token", async (folder) => {
+folderTest("a folder that is opened again has the same owner and token", async (folder) => {
   const first = await opened(folder);
   const { owner, token } = await opened(folder);
   assertEquals([owner, token], [first.owner, first.token]);
@@ -87,13 +87,13 @@ folderTest("the path is absolute, whatever name the folder was opened by", async
   }
 });
 
-folderTest("a token that somebody has put there is taken", async (folder) => {
+folderTest("a token file that somebody has put there is used", async (folder) => {
   const token = "Abc-_".repeat(7);
   await Deno.writeTextFile(`${folder}/admin-token`, ` ${token}\n\n`);
   assertEquals((await opened(folder)).token, token);
 });
 
-folderTest("a token is replaced whole, for nobody else to read, and the old one is gone", async (folder) => {
+folderTest("a token is replaced as a whole, readable for nobody else, and the old one is gone", async (folder) => {
   using dir = await openDataDir(folder);
   const tokens = [dir.token, ...await Promise.all([dir.rotateToken(), dir.rotateToken(), dir.rotateToken()])];
   assertEquals(new Set(tokens).size, 4);
@@ -116,7 +116,7 @@ folderTest("a token that cannot be written stays as it is", async (folder) => {
   assertNotEquals(await dir.rotateToken(), token);
 });
 
-folderTest("a folder that is open is refused, with the number of the process that has it", async (folder) => {
+folderTest("a folder that is open is refused with the id of the process that has it", async (folder) => {
   {
     using _open = await openDataDir(folder);
     const by = `by another cless (pid ${Deno.pid})`;
@@ -128,20 +128,20 @@ folderTest("a folder that is open is refused, with the number of the process tha
   await opened(folder);
 });
 
-folderTest("a refusal does not take the folder from the one that has it", async (folder) => {
+folderTest("a refusal leaves the folder locked for the process that has it", async (folder) => {
   using _open = await openDataDir(folder);
   await refusal(folder);
   assertEquals(await Deno.readTextFile(`${folder}/lock`), `${Deno.pid}\n`);
   await refusal(folder);
 });
 
-folderTest("a folder that was refused for damage is free again", async (folder) => {
+folderTest("a folder that was refused as damaged is unlocked again", async (folder) => {
   await Deno.writeTextFile(`${folder}/owner`, "x");
   await refusal(folder);
   assertEquals(await isDataDirInUse(folder), false);
 });
 
-folderTest("a damaged owner or token is never replaced in silence", async (folder) => {
+folderTest("a damaged owner or token is never replaced silently", async (folder) => {
   for (
     const [name, content] of [["owner", "1234567"], ["owner", ""], ["admin-token", "short"], ["admin-token", "\0"]]
   ) {
@@ -160,7 +160,7 @@ folderTest("a damaged owner or token is never replaced in silence", async (folde
   assertNotEquals(after.token, before.token);
 });
 
-folderTest("files that an operator has put there are for nobody else to read either", async (folder) => {
+folderTest("files that an operator has put there become unreadable for others too", async (folder) => {
   for (const [name, text] of [["owner", "0123abcd"], ["admin-token", "a".repeat(64)]] as const) {
     await Deno.writeTextFile(`${folder}/${name}`, text, { mode: 0o644 });
   }
@@ -169,7 +169,7 @@ folderTest("files that an operator has put there are for nobody else to read eit
   for (const name of ["admin-token", "owner"]) assertEquals(await modeOf(`${folder}/${name}`), "600", name);
 });
 
-folderTest("what a crash has left half-written is ignored, and its mode too", async (folder) => {
+folderTest("a half-written file of a crash is ignored, and so is its mode", async (folder) => {
   await Deno.writeTextFile(`${folder}/admin-token.new`, "1234", { mode: 0o644 });
   await Deno.writeTextFile(`${folder}/owner.new`, "");
   const { owner, token } = await opened(folder);
@@ -177,7 +177,7 @@ folderTest("what a crash has left half-written is ignored, and its mode too", as
   assertEquals(await modeOf(`${folder}/admin-token`), "600");
 });
 
-folderTest("a place where no folder can be is refused, with the reason and what to do", async (folder) => {
+folderTest("a path that cannot be a folder is refused with the reason and what to do", async (folder) => {
   await Deno.writeTextFile(`${folder}/file`, "");
   const remedy = "name another one with --data-dir";
   for (const path of [`${folder}/file`, `${folder}/file/below`]) {
@@ -187,7 +187,7 @@ folderTest("a place where no folder can be is refused, with the reason and what 
   assertMatch(await refusal(`${folder}/dir`), /^cannot use the data-dir \S+: Is a directory; name another/);
 });
 
-folderTest("a folder that cannot be written is refused, also for root", async () => {
+folderTest("a folder that cannot be written is refused, even for root", async () => {
   for (const path of ["/proc", "/proc/cless"]) {
     const [, reason = ""] = (await refusal(path)).split(`cannot use the data-dir ${path}: `);
     assertMatch(reason, /^[^\n]+; name another one with --data-dir$/);
@@ -203,12 +203,12 @@ if (!await mayBeRoot()) {
   });
 }
 
-folderTest("whether a folder is in use is unknown where there is none", async (folder) => {
+folderTest("a folder that does not exist is neither in use nor free", async (folder) => {
   assertEquals(await isDataDirInUse(`${folder}/none`), undefined);
   assertEquals(await isDataDirInUse(folder), undefined);
 });
 
-folderTest("a process that is killed lets the folder go", async (folder) => {
+folderTest("the folder of a killed process is unlocked", async (folder) => {
   await using holder = await Holder.start(folder);
   const message = await refusal(folder);
   assert(message.includes(`(pid ${holder.pid})`), message);
@@ -283,7 +283,7 @@ async function namesIn(folder: string): Promise<string[]> {
 }
 
 foldersTest(
-  "what a backup has makes a data-dir of an empty folder, while the first is in use",
+  "the files of a backup make an empty folder a data-dir, while the first one is in use",
   async (folder, other) => {
     using dir = await openDataDir(folder);
     using store = SqliteStore.open(folder);
@@ -305,7 +305,7 @@ foldersTest(
 );
 
 foldersTest(
-  "without a file for the key there is none in the backup, and what a crash has left is in no way",
+  "without a key file the backup has none, and leftovers of a crash are not in the way",
   async (folder) => {
     using dir = await openDataDir(folder);
     using store = SqliteStore.open(folder);
@@ -318,7 +318,7 @@ foldersTest(
   },
 );
 
-foldersTest("a backup that cannot be whole is none", async (folder) => {
+foldersTest("a backup that cannot be complete fails", async (folder) => {
   using dir = await openDataDir(folder);
   using store = SqliteStore.open(folder);
   await Deno.remove(`${folder}/owner`);

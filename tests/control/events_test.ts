@@ -50,7 +50,7 @@ Deno.test("an event tells what happened when to which service", async () => {
   await events.return!();
 });
 
-Deno.test("a subscriber gets what happens after its call, in order, also before it asks", async () => {
+Deno.test("a subscriber gets the events after its call in order, including those before it reads", async () => {
   const { log } = newLog();
   emit(log, 1);
   const events = log.subscribe({ signal: never() });
@@ -73,7 +73,7 @@ Deno.test("every subscriber gets every event", async () => {
   await two.return!();
 });
 
-Deno.test("a subscriber that was away gets what it missed, and then what happens", async () => {
+Deno.test("a subscriber that was away gets the missed events first", async () => {
   const { log } = newLog();
   emit(log, 1, 2, 3);
   const first = NOW * 1000;
@@ -87,7 +87,7 @@ Deno.test("a subscriber that was away gets what it missed, and then what happens
   await none.return!();
 });
 
-Deno.test("a subscriber that was away for too long gets all that is kept", async () => {
+Deno.test("a subscriber that was away for too long gets all kept events", async () => {
   const { log } = newLog({ ringSize: 3 });
   emit(log, 1, 2, 3, 4, 5);
   for (const after of [NOW * 1000, 0, NaN]) {
@@ -97,7 +97,7 @@ Deno.test("a subscriber that was away for too long gets all that is kept", async
   }
 });
 
-Deno.test("ids of an earlier process are smaller, and are not taken for the own", async () => {
+Deno.test("ids of an earlier process are smaller, and are not taken for this process's own", async () => {
   const { log: earlier } = newLog();
   const { log: later } = newLog({ now: () => NOW + 1 });
   const before = earlier.subscribe({ signal: never() });
@@ -109,14 +109,14 @@ Deno.test("ids of an earlier process are smaller, and are not taken for the own"
   const events = later.subscribe({ after: last, signal: never() });
   assertEquals(await take(events, 2), [1, 2]);
   await events.return!();
-  // The machine's clock has gone back since.
+  // The machine's clock has been set back since.
   const back = later.subscribe({ after: (NOW + 60_000) * 1000, signal: never() });
   const { value } = await back.next();
   assertEquals([value.data.n, value.id > last], [1, true]);
   await back.return!();
 });
 
-Deno.test("while somebody subscribes there is a stats tick each second, and nobody gets an old one", async () => {
+Deno.test("while there are subscribers there is a stats tick each second, and no tick is kept", async () => {
   let asked = 0;
   const { clock, log } = newLog({ stats: () => ({ asked: ++asked }) });
   await clock.advance(5000);
@@ -135,7 +135,7 @@ Deno.test("while somebody subscribes there is a stats tick each second, and nobo
   assertEquals(asked, 2);
 });
 
-Deno.test("a signal ends the events, also those that wait and those that are waited for", async () => {
+Deno.test("a signal ends the events, also for a reader that lags or waits", async () => {
   const { clock, log } = newLog();
   const controller = new AbortController();
   const { signal } = controller;
@@ -163,7 +163,7 @@ Deno.test("a reader that breaks off is no subscriber any more", async () => {
   assertEquals([log.subscribers, clock.timers], [0, 0]);
 });
 
-Deno.test("a subscriber that is too slow is dropped, after what had waited for it", async () => {
+Deno.test("a subscriber that is too slow is dropped after its waiting events", async () => {
   const { clock, log } = newLog({ mostPending: 2 });
   const slow = log.subscribe({ signal: never() });
   emit(log, 1, 2);
@@ -184,7 +184,7 @@ Deno.test("a subscriber that was dropped can still be ended by its signal", asyn
   assertEquals(await take(slow, 1), ["end"]);
 });
 
-Deno.test("what a subscriber has missed does not make it too slow", async () => {
+Deno.test("missed events do not make a subscriber too slow", async () => {
   const { log } = newLog({ mostPending: 2 });
   emit(log, 1, 2, 3, 4, 5);
   const events = log.subscribe({ after: 0, signal: never() });
@@ -193,7 +193,7 @@ Deno.test("what a subscriber has missed does not make it too slow", async () => 
   await events.return!();
 });
 
-/** The events of instances, and what they have come to. */
+/** Instance events, and the events that they have emitted. */
 function newEvents() {
   const told: unknown[][] = [];
   return { told, events: new InstanceEvents({ emit: (...event) => void told.push(event) }) };
@@ -202,7 +202,7 @@ function newEvents() {
 const REVISION = newRevision();
 const AT = { service: "app", revision: "app-0123456789ab" };
 
-Deno.test("each state of an instance is told, with the time of a cold start or the reason of an end", () => {
+Deno.test("each state of an instance emits an event, with the duration of a cold start or the reason of an end", () => {
   const { told, events } = newEvents();
   const instance = new Instance("one", REVISION, new FakeClock());
   events.changed(instance);
@@ -223,7 +223,7 @@ Deno.test("each state of an instance is told, with the time of a cold start or t
   ]);
 });
 
-Deno.test("a revision that fails is told of from the third failure in a row on, with what its app wrote", () => {
+Deno.test("a failing revision emits events from the third failure in a row on, with the app's output", () => {
   const { told, events } = newEvents();
   const failure = { reason: "it ended with code 1", output: "no config\nbye\n", at: new Date() };
   for (const count of [1, 2, 3, 4]) events.revisionFailed(REVISION, { ...failure, count });

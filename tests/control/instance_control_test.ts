@@ -29,7 +29,7 @@ async function newControl() {
   };
 }
 
-Deno.test("a service is awake once the revision that most requests go to has an instance", async () => {
+Deno.test("waking a service starts an instance of the revision with the largest share", async () => {
   const { control, launcher, deployer } = await newControl();
   const woken = control.wake("app", never());
   const launch = await launcher.nextLaunch();
@@ -58,7 +58,7 @@ Deno.test("a paused instance is resumed", async () => {
   assertEquals(launcher.called("resume"), ["one"]);
 });
 
-Deno.test("a service whose instances are all busy is awake", async () => {
+Deno.test("waking a service whose instances are all busy starts nothing", async () => {
   const { control, deployer, launcher, services } = await newControl();
   await deployer.deploy("app", input("three", { concurrency: 1, traffic: 100 }), AT_ONCE);
   const woken = control.wake("app", never());
@@ -68,7 +68,7 @@ Deno.test("a service whose instances are all busy is awake", async () => {
   await control.wake("app", never());
 });
 
-Deno.test("a start that fails is told with its reason, and one that is waited for no longer goes on", async () => {
+Deno.test("a failed start is reported with its reason, and a start goes on if nobody waits for it any more", async () => {
   const { control, launcher } = await newControl();
   const failing = control.wake("app", never());
   (await launcher.nextLaunch()).fail(new Error("no space left on device"));
@@ -84,7 +84,7 @@ Deno.test("a start that fails is told with its reason, and one that is waited fo
   assertEquals(launcher.called("launch").length, 2);
 });
 
-Deno.test("a service that sleeps has no instance, and whoever comes wakes it", async () => {
+Deno.test("a sleeping service has no instance, and the next request wakes it", async () => {
   const { control, launcher, publisher } = await newControl();
   for (const revision of ["app-00001", "app-00002"]) {
     const started = tryStart(publisher.poolOf("app", revision)!, never());
@@ -118,7 +118,7 @@ Deno.test("a service that nobody has declared wakes and sleeps as well", async (
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
 
-Deno.test("a service that is not there is not found", async () => {
+Deno.test("a service that does not exist is not found", async () => {
   const { control } = await newControl();
   await assertRejects(() => control.wake("none", never()), NotFound, "there is no service none");
   await assertRejects(() => control.sleep("none"), NotFound, "there is no service none");

@@ -11,7 +11,7 @@ function statesOf(store: FakeStore): ServiceStates {
   return states;
 }
 
-Deno.test("services are found by name, and given by name from any on, in pages of the store", async () => {
+Deno.test("services are found by name, and listed by name from any name on, in pages of the store", async () => {
   const scene = newScene();
   const { deployer, store } = scene;
   const names = Array.from({ length: 250 }, (_, number) => `app-${String(number * 7919 % 250).padStart(3, "0")}`);
@@ -28,7 +28,7 @@ Deno.test("services are found by name, and given by name from any on, in pages o
   assertEquals([scene.states.has("app-100"), scene.states.get("app-100"), scene.states.size], [false, undefined, 249]);
 });
 
-Deno.test("those of whose revisions something matters before a request comes are known", async () => {
+Deno.test("the services that need attention before their first request are known", async () => {
   const { deployer, states, store } = newScene();
   store.addSecret("key", new Uint8Array(), 0);
   await deployer.deploy("plain", input("one"), AT_ONCE);
@@ -43,7 +43,7 @@ Deno.test("those of whose revisions something matters before a request comes are
   assertEquals(demanding(states).sort(), ["kept", "stateful"]);
 });
 
-Deno.test("an image is in use as long as a revision has it, and was pulled as long as one is there that it was pulled for", () => {
+Deno.test("an image is in use as long as a revision has it, and pulled as long as it was pulled for one of them", () => {
   const states = statesOf(new FakeStore());
   const use = () => [states.hasImage("one"), states.hasPulledImage("one"), states.pulledImages()];
   const stateOf = (name: string, pulled: boolean) =>
@@ -61,7 +61,7 @@ Deno.test("an image is in use as long as a revision has it, and was pulled as lo
   assertEquals(use(), [false, false, []]);
 });
 
-Deno.test("a domain is its service's until that gives it up or goes", async () => {
+Deno.test("a domain belongs to its service until the service gives it up or is deleted", async () => {
   const { deployer } = newScene();
   const take = (name: string, ...domains: string[]) =>
     deployer.deploy(name, input("one", { service: { domains } }), AT_ONCE);

@@ -6,7 +6,7 @@ function untilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
 }
 
-Deno.test("a queue that is closed calls off what is on its way, and takes no more", async () => {
+Deno.test("a closed queue calls off the deploys on their way and accepts no more", async () => {
   const queue = new DeployQueue();
   const ended: string[] = [];
   const deploys = ["web", "web", "shop"].map((name) =>

@@ -8,12 +8,12 @@ import { AT_ONCE, input, newScene, type Scene, WAITING } from "./deployer_kit.ts
 
 const BY = { by: "ci" };
 
-/** What was told since the last time, in the order in which it was. */
+/** The events since the last call, in order. */
 function told({ events }: Scene): string[] {
   return events.splice(0).map(([type, service, data]) => `${type} ${service} ${JSON.stringify(data)}`);
 }
 
-Deno.test("every change of a service is told once it can be seen", async () => {
+Deno.test("every change of a service emits its events once requests see it", async () => {
   const scene = newScene();
   const { deployer } = scene;
   await deployer.deploy("app", input("one"), AT_ONCE);
@@ -47,7 +47,7 @@ Deno.test("every change of a service is told once it can be seen", async () => {
   assertEquals(told(scene), ["service.deleted app {}"]);
 });
 
-Deno.test("a start on trial is told, and how it ends", async () => {
+Deno.test("a trial emits an event for its start and one for its outcome", async () => {
   const scene = newScene();
   const { deployer, trials } = scene;
   const good = deployer.deploy("app", input("one"), WAITING);
@@ -75,7 +75,7 @@ Deno.test("a start on trial is told, and how it ends", async () => {
   assertEquals(told(scene)[1], 'revision.failed app {"revision":"app-00003","reason":"given up","output":[]}');
 });
 
-Deno.test("a pull is told as it goes on", async () => {
+Deno.test("a pull emits its progress", async () => {
   const scene = newScene({
     images: {
       resolve: (_name, _policy, { onProgress }) => {
@@ -93,7 +93,7 @@ Deno.test("a pull is told as it goes on", async () => {
   ]);
 });
 
-Deno.test("what did not happen is not told", async () => {
+Deno.test("a change that fails or changes nothing emits no event", async () => {
   const scene = newScene();
   scene.store.failure = new StoreUnavailable("the disk is full");
   await assertRejects(() => scene.deployer.deploy("app", input("one"), AT_ONCE), StoreUnavailable);

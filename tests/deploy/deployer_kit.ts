@@ -14,7 +14,7 @@ import { FakeStore } from "../support/fake_store.ts";
 import { type Kit, newKit } from "../support/kit.ts";
 import { loaded } from "../support/loaded.ts";
 
-/** A start on trial that the test decides about. */
+/** A trial whose outcome the test decides. */
 export interface Trial {
   readonly pool: InstancePool;
   readonly signal: AbortSignal;
@@ -22,26 +22,26 @@ export interface Trial {
   fail(error: Error): void;
 }
 
-/** A deployer on fakes, and what can be seen of it. */
+/** A deployer on fakes, and what a test can observe of it. */
 export interface Scene {
   readonly kit: Kit;
   readonly store: FakeStore;
   readonly states: ServiceStates;
   readonly services: ServiceMap;
   readonly publisher: Publisher;
-  /** What stands before the engine. */
+  /** The launcher in front of the engine. */
   readonly launcher: RevisionLauncher;
   readonly env: RevisionEnv;
   readonly deployer: Deployer;
   /** The names of the pools that were retired, in order. */
   readonly retired: string[];
-  /** Told of a pool when it is retired; the pool is gone once that resolves. */
+  /** Called for each retired pool. The pool is gone once it resolves. */
   readonly on: { retire: (pool: InstancePool) => Promise<void> | void };
-  /** What was told of, in order, with the time that something took left out. */
+  /** The emitted events in order, without durations. */
   readonly events: [type: EventType, service: string, data: Readonly<Record<string, unknown>>][];
-  /** The images by what they are called; a name that is not here means the content of the same name. */
+  /** The contents of images by name. A name that is missing means the content of the same name. */
   readonly images: Map<string, string>;
-  /** The starts that were tried, in order. */
+  /** The trials, in order. */
   readonly trials: Trial[];
   /** Wall-clock ms. */
   readonly time: { now: number };
@@ -51,13 +51,13 @@ export interface Scene {
 
 /** Options of {@linkcode newScene}. */
 export interface SceneOptions extends Omit<Partial<DeployerOptions>, "images" | "rules"> {
-  /** As an earlier process has left it. */
+  /** The store of an earlier process. */
   readonly store?: FakeStore;
   readonly images?: Partial<DeployerOptions["images"]>;
   readonly rules?: Partial<DeployerOptions["rules"]>;
 }
 
-/** Makes a deployer; a start on trial waits for the test where it says so, and else succeeds at once. */
+/** Makes a deployer. A trial waits for the test to decide about it. */
 export function newScene(options: SceneOptions = {}): Scene {
   const { store = new FakeStore(), images: ownImages = {}, rules = {}, ...parts } = options;
   const states = new ServiceStates(store);
@@ -170,7 +170,7 @@ export function newScene(options: SceneOptions = {}): Scene {
   };
 }
 
-/** What is deployed: a template's fields, and what goes beside them. */
+/** The input of a deploy, from a template's fields and the fields beside it. */
 export function input(
   image: string,
   { service = {}, traffic, tag, targets, ...template }: Partial<DeployInput> & Partial<TemplateInput> = {},
@@ -189,7 +189,7 @@ export const AT_ONCE: DeployOptions = { by: "ci", wait: false };
 /** With a trial. */
 export const WAITING: DeployOptions = { by: "ci", wait: true };
 
-/** Everything that must be as before after a change that has failed. */
+/** Everything that a failed change must leave as it was. */
 export function seen({ store, states, publisher }: Scene, ...names: string[]) {
   return {
     kept: loaded(store),

@@ -19,14 +19,14 @@ async function onTrial(wish = {}, options = {}, parts: SceneOptions = {}) {
   return { scene, deployed };
 }
 
-/** What must be so after a deploy that came to nothing: no pool of the revision is left, and no record of it. */
+/** Checks that a failed deploy has left neither a pool nor a record of its revision. */
 function leftNothing({ states, publisher, retired }: Scene): void {
   assertEquals(retired.includes("app-00003"), true);
   assertEquals(publisher.poolOf("app", "app-00003"), undefined);
   assertEquals(states.get("app")?.revisions.some(({ name }) => name === "app-00003") ?? false, false);
 }
 
-Deno.test("other changes do not wait for a start on trial, and the deploy goes by what they have come to", async () => {
+Deno.test("other changes do not wait for a trial, and the deploy builds on their outcome", async () => {
   const { scene, deployed } = await onTrial({ traffic: 10 });
   const { deployer, splitOf, trials } = scene;
   await deployer.rollback("app", BY);
@@ -54,7 +54,7 @@ Deno.test("other changes do not wait for a pull", async () => {
   assertEquals(scene.splitOf("app.localhost"), { "app-00003": 100 });
 });
 
-Deno.test("a deploy for one generation is stale where somebody else was quicker, also at its end", async () => {
+Deno.test("a deploy with a generation is stale if the service changes before or during the deploy", async () => {
   const { scene, deployed } = await onTrial({}, { ifMatch: 2 });
   await scene.deployer.rollback("app", BY);
   const before = seen(scene, "app");
@@ -64,7 +64,7 @@ Deno.test("a deploy for one generation is stale where somebody else was quicker,
   leftNothing(scene);
 });
 
-Deno.test("a service that is deleted calls off its deploys, those that wait too, and nothing is left", async () => {
+Deno.test("deleting a service calls off its deploys, including waiting ones, and leaves nothing behind", async () => {
   const { scene, deployed } = await onTrial();
   const { deployer, trials } = scene;
   const waiting = deployer.deploy("app", input("four"), WAITING);
@@ -82,7 +82,7 @@ Deno.test("a service that is deleted calls off its deploys, those that wait too,
   assertEquals((await deployer.deploy("app", input("five"), AT_ONCE)).revision.name, "app-00004");
 });
 
-Deno.test("a delete resolves when all containers are gone, and holds up nobody meanwhile", async () => {
+Deno.test("a delete resolves when all containers are gone, and does not hold up other changes", async () => {
   const { scene, deployed } = await onTrial();
   const { deployer, on, retired, splitOf, trials } = scene;
   assertEquals(splitOf("app.localhost"), { "app-00002": 100 });
@@ -107,7 +107,7 @@ Deno.test("a change does not wait until the old containers are gone", async () =
   assertEquals(scene.splitOf("app.localhost"), { "app-00002": 100 });
 });
 
-Deno.test("what is taken or gone by the end of a trial is refused then", async () => {
+Deno.test("a deploy is refused at its end if a domain was taken or a revision removed during its trial", async () => {
   const domains = await onTrial({ service: { domains: ["a.example"] } });
   const other = input("one", { service: { domains: ["a.example"] } });
   await domains.scene.deployer.deploy("other", other, AT_ONCE);
@@ -123,7 +123,7 @@ Deno.test("what is taken or gone by the end of a trial is refused then", async (
   assertEquals(gone.scene.splitOf("app.localhost"), { "app-00002": 100 });
 });
 
-Deno.test("a deploy that is given up after its trial changes nothing", async () => {
+Deno.test("a deploy that is called off after its trial changes nothing", async () => {
   const given = new AbortController();
   const { scene, deployed } = await onTrial({}, { signal: given.signal });
   const before = seen(scene, "app");
@@ -134,7 +134,7 @@ Deno.test("a deploy that is given up after its trial changes nothing", async () 
   leftNothing(scene);
 });
 
-Deno.test("no two revisions that were tried have one number, whatever comes between", async () => {
+Deno.test("no two tried revisions have the same number, whatever happens in between", async () => {
   const scene = newScene();
   const { deployer, trials } = scene;
   for (let round = 0; round < 3; round++) {
@@ -148,7 +148,7 @@ Deno.test("no two revisions that were tried have one number, whatever comes betw
   assertEquals(trials.map(({ pool }) => pool.revision.name), ["app-00001", "app-00003", "app-00005"]);
 });
 
-Deno.test("history that is older than 90 days is forgotten, and a store that fails holds nothing up", async () => {
+Deno.test("history older than 90 days is removed, and a failing store stops nothing", async () => {
   const { deployer, store, time } = newScene();
   await deployer.deploy("app", input("one"), AT_ONCE);
   time.now += 89 * 24 * 3_600_000;

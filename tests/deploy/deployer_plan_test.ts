@@ -9,7 +9,7 @@ import { AT_ONCE, input, newScene, seen, WAITING } from "./deployer_kit.ts";
 const BY = { by: "ci" };
 const ALL = [{ revision: LATEST, percent: 100 }];
 
-/** Images of which only some are here. */
+/** Images of which only some are on this machine. */
 function imagesWith(...local: string[]) {
   const asked: PullPolicy[] = [];
   const resolve = (name: string, policy: PullPolicy) => {
@@ -21,7 +21,7 @@ function imagesWith(...local: string[]) {
   return { asked, images: { resolve } };
 }
 
-Deno.test("a plan says what a deploy would come to, and changes nothing", async () => {
+Deno.test("a plan shows what a deploy would change, and changes nothing", async () => {
   const { images, asked } = imagesWith("one", "two");
   const scene = newScene({ images });
   const { deployer } = scene;
@@ -56,7 +56,7 @@ Deno.test("a plan says what a deploy would come to, and changes nothing", async 
   assertEquals([...new Set(asked.filter((_, at) => at !== 1))], ["never"]);
 });
 
-Deno.test("a plan tells that an image would be pulled, and pulls nothing", async () => {
+Deno.test("a plan shows that an image would be pulled, and pulls nothing", async () => {
   const { images, asked } = imagesWith("here");
   const { deployer } = newScene({ images });
   const { pull, change } = await deployer.plan("app", input("there"), BY);
@@ -68,7 +68,7 @@ Deno.test("a plan tells that an image would be pulled, and pulls nothing", async
   await assertRejects(() => newScene({ images: broken }).deployer.plan("app", input("a"), BY), ImageUnavailable);
 });
 
-Deno.test("a plan is refused as the deploy would be", async () => {
+Deno.test("a plan is refused for the same reasons as the deploy", async () => {
   const { deployer } = newScene();
   await deployer.deploy("app", input("one", { service: { domains: ["a.example"] } }), AT_ONCE);
   const plan = (name: string, wish: Parameters<typeof input>[1], options = {}) =>
@@ -79,7 +79,7 @@ Deno.test("a plan is refused as the deploy would be", async () => {
   await assertRejects(() => plan("app", { secretEnv: { KEY: "key" } }), Error, "there is no secret key");
 });
 
-Deno.test("what the machine or its settings do not allow is refused by its field, before anything is looked for", async () => {
+Deno.test("what the machine or its settings do not allow is refused with its field, before the image is looked for", async () => {
   const { images, asked } = imagesWith();
   const { deployer } = newScene({
     images,
@@ -102,7 +102,7 @@ Deno.test("what the machine or its settings do not allow is refused by its field
   assertEquals(asked, []);
 });
 
-Deno.test("a domain cannot be the address of another service that is there, nor a new service's address another's domain", async () => {
+Deno.test("a domain cannot be another service's address, nor a new service's address another service's domain", async () => {
   const { deployer } = newScene();
   const withDomains = (...domains: string[]) => input("one", { service: { domains } });
   await deployer.deploy("web", withDomains("www.cless.cloud", "web.cless.cloud", "web.example.org"), AT_ONCE);

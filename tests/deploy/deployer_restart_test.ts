@@ -7,7 +7,7 @@ import { never } from "../support/kit.ts";
 import { AT_ONCE, input, newScene, seen } from "./deployer_kit.ts";
 import { loaded } from "../support/loaded.ts";
 
-Deno.test("a service that is deleted is unknown, its pools are retired, and its name's numbers go on", async () => {
+Deno.test("a deleted service is unknown, its pools are retired, and a new one of its name continues its numbers", async () => {
   const { deployer, retired, services, splitOf, store, states } = newScene();
   const asked = input("one", { service: { domains: ["a.example"] }, tag: "next" });
   await deployer.deploy("app", asked, AT_ONCE);
@@ -44,7 +44,7 @@ Deno.test("after a restart everything is as it was", async () => {
   assertEquals(revision.name, "app-00003");
 });
 
-Deno.test("a service whose secret cannot be read at the start answers as one that cannot start, and can be mended", async () => {
+Deno.test("a service whose secret cannot be read at the start answers start_failed, and a deploy mends it", async () => {
   const first = newScene();
   first.store.addSecret("key", new Uint8Array(), 0);
   await first.deployer.deploy("app", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);
@@ -91,7 +91,7 @@ Deno.test("a service that cannot be published at the start does not keep the oth
   assertEquals([...states.after("")].length, 2);
 });
 
-Deno.test("a revision that was left is read when its first request comes; one that cannot be read is tried anew", async () => {
+Deno.test("a stored revision is read at its first request, and read again if that failed", async () => {
   const first = newScene();
   await first.deployer.deploy("app", input("one"), AT_ONCE);
   const { deployer, kit, publisher, services, store } = newScene({ store: first.store });

@@ -9,7 +9,7 @@ function service(name: string, generation: number, declaredBy?: string) {
   return { name, generation, declaredBy, domains: [] as readonly string[] } as ServiceRecord;
 }
 
-/** A deployer that knows one service, and notes what it is asked. */
+/** A deployer that knows one service and records its calls. */
 function notingDeployer(generationAfter: number) {
   const calls: unknown[] = [];
   const states = {
@@ -38,7 +38,7 @@ function notingDeployer(generationAfter: number) {
 
 const WEB = parseService("web", { image: "web" });
 
-Deno.test("a manifest is applied to the deployer in its own words", async () => {
+Deno.test("a manifest's changes become plans, deploys and deletes of the deployer", async () => {
   const { calls, deployer, states } = notingDeployer(5);
   const { signal } = new AbortController();
   const target = deployerTarget(deployer, states, { by: "config", wait: true, signal });
@@ -65,7 +65,7 @@ Deno.test("a manifest is applied to the deployer in its own words", async () => 
   ]);
 });
 
-Deno.test("what has changed is told by the generation", async () => {
+Deno.test("a deploy that leaves the generation as it was has changed nothing", async () => {
   const change = async (name: string, generation: number) => {
     const { deployer, states } = notingDeployer(generation);
     return (await deployerTarget(deployer, states, { by: "x", wait: false }).deploy(name, WEB, undefined)).change;

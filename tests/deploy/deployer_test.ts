@@ -8,7 +8,7 @@ import { settle } from "../support/fake_clock.ts";
 import { AT_ONCE, input, newScene, seen, WAITING } from "./deployer_kit.ts";
 import { loaded } from "../support/loaded.ts";
 
-Deno.test("a first deploy makes a service whose first revision gets everything", async () => {
+Deno.test("the first deploy makes a service whose revision gets all traffic", async () => {
   const { deployer, store, splitOf } = newScene();
   const domains = ["www.example.org"];
   const { service, revision, created } = await deployer.deploy("app", input("one", { service: { domains } }), AT_ONCE);
@@ -21,7 +21,7 @@ Deno.test("a first deploy makes a service whose first revision gets everything",
   for (const host of ["app.localhost", "www.example.org"]) assertEquals(splitOf(host), { "app-00001": 100 });
 });
 
-Deno.test("the same deploy once more changes nothing, whatever it says of traffic", async () => {
+Deno.test("the same deploy again changes nothing, whatever it asks for in terms of traffic", async () => {
   for (const wish of [{}, { traffic: 100 }, { traffic: 30 }, { tag: "next" }, { traffic: 0, tag: "next" }]) {
     for (const before of [[], ["one"], ["one", "two"]]) {
       const scene = newScene();
@@ -56,7 +56,7 @@ Deno.test("a template, an image or a secret that has changed makes a new revisio
   assertEquals((await deployer.deploy("app", other, AT_ONCE)).revision.name, "app-00004");
 });
 
-Deno.test("history names the fields that have changed, and has no value of a variable", async () => {
+Deno.test("history names the changed fields and contains no values of variables", async () => {
   const { deployer, store } = newScene();
   await deployer.deploy("app", input("shop", { env: { KEY: "hunter1" } }), AT_ONCE);
   const changed = input("store", { env: { KEY: "hunter2" }, memory: 1024 });
@@ -133,7 +133,7 @@ Deno.test("the instance that was tried serves the requests", async () => {
   assertEquals(error.message, "the revision app-00002 did not become ready: no such network");
 });
 
-Deno.test("a revision that does not become ready leaves all as it was", async () => {
+Deno.test("a revision that does not become ready changes nothing", async () => {
   const scene = newScene();
   const { deployer, trials, retired, splitOf } = scene;
   await deployer.deploy("app", input("one"), AT_ONCE);
@@ -159,7 +159,7 @@ Deno.test("a first revision that does not become ready leaves no service", async
   assertEquals(scene.retired, ["app-00001"]);
 });
 
-Deno.test("a store that fails leaves all as it was", async () => {
+Deno.test("a failing store changes nothing", async () => {
   const scene = newScene();
   const { deployer, store, retired, splitOf } = scene;
   await deployer.deploy("app", input("one"), AT_ONCE);
@@ -185,7 +185,7 @@ Deno.test("a store that fails leaves all as it was", async () => {
   assertEquals(retired, ["app-00003"]);
 });
 
-Deno.test("a domain that belongs to another service is refused, and leaves all as it was", async () => {
+Deno.test("a domain of another service is refused, and nothing changes", async () => {
   const scene = newScene();
   const { deployer, retired } = scene;
   await deployer.deploy("app", input("one", { service: { domains: ["a.example"] } }), AT_ONCE);
@@ -197,7 +197,7 @@ Deno.test("a domain that belongs to another service is refused, and leaves all a
   assertEquals([retired, scene.trials], [[], []]);
 });
 
-Deno.test("an image, a secret or traffic that is not there is refused before anything is tried", async () => {
+Deno.test("a missing image, secret or traffic target is refused before anything is tried", async () => {
   const refused = new Error("no such image");
   const scene = newScene({
     images: {
@@ -254,7 +254,7 @@ Deno.test("services do not wait for each other", async () => {
   await slow;
 });
 
-Deno.test("a generation that is not the service's is stale, for every change", async () => {
+Deno.test("every change with another generation than the service's is stale", async () => {
   const scene = newScene();
   const { deployer } = scene;
   const stale = { by: "ci", ifMatch: 1 };
@@ -274,7 +274,7 @@ Deno.test("a generation that is not the service's is stale, for every change", a
   assertEquals(seen(scene, "app"), before);
 });
 
-Deno.test("a service that is not there is not found", async () => {
+Deno.test("a service that does not exist is not found", async () => {
   const { deployer } = newScene();
   await assertRejects(() => deployer.setTraffic("app", [], { by: "ci" }), NotFound, "there is no service app");
   await assertRejects(() => deployer.rollback("app", { by: "ci" }), NotFound);
@@ -282,7 +282,7 @@ Deno.test("a service that is not there is not found", async () => {
   await assertRejects(() => deployer.deleteRevision("app", "app-00001", { by: "ci" }), NotFound);
 });
 
-Deno.test("a deploy that is given up leaves all as it was, wherever it is", async () => {
+Deno.test("a deploy that is called off changes nothing, whether it runs or waits", async () => {
   const scene = newScene();
   const { deployer, trials, retired } = scene;
   const given = new AbortController();

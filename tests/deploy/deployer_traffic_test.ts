@@ -6,7 +6,7 @@ import { loaded } from "../support/loaded.ts";
 
 const BY = { by: "ci" };
 
-/** A service with a revision for each of the images, of which the last has everything. */
+/** A service with a revision for each of the images; the last one has all traffic. */
 async function withRevisions(images: string[], options: SceneOptions = {}): Promise<Scene> {
   const scene = newScene(options);
   for (const image of images) await scene.deployer.deploy("app", input(image), AT_ONCE);
@@ -49,7 +49,7 @@ Deno.test("a revision without traffic has no pool unless it has a tag", async ()
   assertEquals(retired, ["app-00002", "app-00003"]);
 });
 
-Deno.test("a tag comes to the latest revision without a change of who gets how much", async () => {
+Deno.test("a tag is given to the latest revision without a change of the shares", async () => {
   const { deployer, splitOf } = await withRevisions(["one", "two"]);
   const { service, created } = await deployer.deploy("app", input("two", { tag: "live" }), AT_ONCE);
   assertEquals(created, false);
@@ -84,7 +84,7 @@ Deno.test("a latest revision that is deployed again with a new percent alone kee
   assertEquals(splitOf("app.localhost"), { "app-00002": 100 });
 });
 
-Deno.test("a deploy with all targets follows them", async () => {
+Deno.test("a deploy with a whole split sets it", async () => {
   const { deployer, splitOf } = await withRevisions(["one"]);
   const targets = [{ revision: "app-00001", percent: 70 }, { revision: LATEST, percent: 30, tag: "next" }];
   const { service } = await deployer.deploy("app", input("two", { targets }), AT_ONCE);
@@ -93,7 +93,7 @@ Deno.test("a deploy with all targets follows them", async () => {
   assertEquals((await deployer.deploy("app", input("two", { targets }), AT_ONCE)).service, service);
 });
 
-Deno.test("traffic is set to what the targets say, and a revision that had none gets a pool again", async () => {
+Deno.test("setting the traffic replaces the split, and a revision without traffic gets a pool again", async () => {
   const { deployer, retired, splitOf, store, states } = await withRevisions(["one", "two"]);
   const targets = [{ revision: "app-00001", percent: 60 }, { revision: LATEST, percent: 40 }];
   const service = await deployer.setTraffic("app", targets, { by: "alice", ifMatch: 2 });
@@ -107,7 +107,7 @@ Deno.test("traffic is set to what the targets say, and a revision that had none 
   assertEquals(retired, ["app-00001"]);
 });
 
-Deno.test("targets that are wrong change nothing", async () => {
+Deno.test("an invalid split changes nothing", async () => {
   const { deployer, states } = await withRevisions(["one"]);
   const before = states.get("app");
   const wrong = [
@@ -153,7 +153,7 @@ Deno.test("a rollback leaves tags where they are", async () => {
   assertEquals(splitOf("next--app.localhost"), { "app-00002": 100 });
 });
 
-Deno.test("a deploy prunes the revisions beyond the history, but none that is needed", async () => {
+Deno.test("a deploy removes the revisions beyond the history, but none that is needed", async () => {
   const scene = await withRevisions(["one", "two", "three"]);
   const { deployer } = scene;
   await deployer.setTraffic("app", [
@@ -194,7 +194,7 @@ Deno.test("a revision is deleted, unless it has traffic or a tag or is the lates
   assertEquals(store.history("app", 1)[0]!.action, "delete-revision");
 });
 
-Deno.test("without the revision that it would go back to there is no rollback", async () => {
+Deno.test("there is no rollback to a revision that was deleted", async () => {
   const { deployer, states } = await withRevisions(["one", "two"]);
   await deployer.deleteRevision("app", "app-00001", BY);
   assertEquals(states.get("app")!.service.previousTraffic, []);

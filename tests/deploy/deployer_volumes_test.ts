@@ -16,7 +16,7 @@ const ORIGIN = "http://10.0.0.2:8080";
 const BY = { by: "ci" };
 const tryStart = async (pool: InstancePool, signal: AbortSignal) => (await pool.hold(signal)).lease.release();
 
-/** What a revision with these volumes is asked for with. */
+/** The template fields of a revision with these volumes. */
 function using(...sources: string[]) {
   return { volumes: sources.map((source) => ({ source, path: `/in${source.replaceAll("/", "-")}`, readOnly: false })) };
 }
@@ -48,7 +48,7 @@ function newVolumes() {
   kit.launcher.on.remove = end;
   scene.on.retire = (pool) => pool.retire(10_000);
   const activator = new Activator(new Router(services, undefined), 100);
-  /** A request, from its arrival to its end; what served it. */
+  /** Sends a request and returns the name of the revision that served it. */
   const ask = async (label = "app") => {
     const grant = await activator.hold(hostOf(label), activator.choose(hostOf(label)), never());
     const { name } = grant.lease.instance.revision;
@@ -76,7 +76,7 @@ Deno.test("a volume goes from the old revision to the new one, and requests wait
   assertEquals([names(), together], [["app-00002"], []]);
 });
 
-Deno.test("what is in flight is waited for no longer than a drain may take", async () => {
+Deno.test("a handover waits for requests in flight no longer than the drain timeout", async () => {
   const { deployer, kit, activator, names } = newVolumes();
   await deployer.deploy("app", input("one", using("data")), WAITING);
   await activator.hold(hostOf("app"), undefined, never());
@@ -88,7 +88,7 @@ Deno.test("what is in flight is waited for no longer than a drain may take", asy
   assertEquals(names(), ["app-00002"]);
 });
 
-Deno.test("where the new revision fails, the old one is started again and serves those who waited", async () => {
+Deno.test("if the new revision fails, the old one starts again and serves the held requests", async () => {
   const scene = newVolumes();
   const { deployer, ask, broken, names, together, store } = scene;
   await deployer.deploy("app", input("one", using("data")), WAITING);
@@ -111,7 +111,7 @@ Deno.test("where the new revision fails, the old one is started again and serves
   assertEquals([seen(scene, "app"), names(), together], [before, ["app-00001"], []]);
 });
 
-Deno.test("an instance that was there before a handover that failed is there again without a request", async () => {
+Deno.test("after a failed handover an instance that was up starts again without a request", async () => {
   const { deployer, broken, names } = newVolumes();
   await deployer.deploy("app", input("one", using("data")), WAITING);
   broken.add("two");
@@ -119,7 +119,7 @@ Deno.test("an instance that was there before a handover that failed is there aga
   while (names()[0] !== "app-00001") await settle();
 });
 
-Deno.test("a handover that is given up gives the volume back", async () => {
+Deno.test("a handover that is called off gives the volume back", async () => {
   const { deployer, kit, ask, names, together } = newVolumes();
   await deployer.deploy("app", input("one", using("data")), WAITING);
   const { launch } = kit.launcher.on;
@@ -157,7 +157,7 @@ Deno.test("a delete calls off a handover, and waits for no start", async () => {
   assertEquals([[...states.after("")], names(), together], [[], [], []]);
 });
 
-Deno.test("a rollback and a change of traffic hand a volume over too, and give it back where that fails", async () => {
+Deno.test("a rollback and a change of traffic hand over a volume too, and give it back if they fail", async () => {
   const { deployer, ask, broken, names, together, splitOf } = newVolumes();
   await deployer.deploy("app", input("one", using("data")), WAITING);
   await deployer.deploy("app", input("two", using("data")), WAITING);
@@ -175,7 +175,7 @@ Deno.test("a rollback and a change of traffic hand a volume over too, and give i
   assertEquals([await ask(), names(), together], ["app-00002", ["app-00002"], []]);
 });
 
-Deno.test("the latest that gets its traffic back by a deploy gets its volume back too, or nothing changes", async () => {
+Deno.test("a latest revision that gets its traffic back by a deploy gets its volume back too, or nothing changes", async () => {
   const { deployer, ask, broken, names, together } = newVolumes();
   await deployer.deploy("app", input("one", using("data")), WAITING);
   await deployer.deploy("app", input("two", using("data")), WAITING);
@@ -189,7 +189,7 @@ Deno.test("the latest that gets its traffic back by a deploy gets its volume bac
   assertEquals([names(), await ask(), together], [["app-00002"], "app-00002", []]);
 });
 
-Deno.test("without a trial the old revision still lets go before requests go to the new one", async () => {
+Deno.test("without a trial, too, the old revision stops before requests go to the new one", async () => {
   const { deployer, ask, names, together } = newVolumes();
   await deployer.deploy("app", input("one", using("data")), WAITING);
   await deployer.deploy("app", input("two", using("data")), AT_ONCE);
@@ -213,7 +213,7 @@ Deno.test("no two revisions of a service with one volume can be reached", async 
   await refused({ traffic: 0, tag: "next" });
   await refused({ targets: [{ revision: "app-00001", percent: 50 }, { revision: LATEST, percent: 50 }] });
   await refused({ traffic: 0 }, WAITING);
-  // In the dark, and without a trial, it gets no instance.
+  // Without traffic and without a trial it gets no instance.
   await deployer.deploy("app", input("two", { ...using("/srv/data"), traffic: 0 }), AT_ONCE);
   const split = [{ revision: "app-00001", percent: 50 }, { revision: LATEST, percent: 50 }];
   await assertRejects(() => deployer.setTraffic("app", split, BY), Conflict);
@@ -247,7 +247,7 @@ Deno.test("of two services that want one volume at once, one gets it", async () 
   assertEquals([names().length, together], [1, []]);
 });
 
-Deno.test("a volume that an old revision still drains is waited for", async () => {
+Deno.test("a handover waits for a volume of a revision that still drains", async () => {
   const { deployer, activator, kit, names, together } = newVolumes();
   await deployer.deploy("app", input("one", using("data")), WAITING);
   const open = await activator.hold(hostOf("app"), undefined, never());
@@ -263,7 +263,7 @@ Deno.test("a volume that an old revision still drains is waited for", async () =
   assertEquals([names().sort(), together], [["app-00002", "web-00001"], []]);
 });
 
-Deno.test("a folder of the host that may not be used is refused by its field, before anything is looked for", async () => {
+Deno.test("a host folder that may not be used is refused with its field, before the image is looked for", async () => {
   const scene = newVolumes();
   const asked = input("one", using("data", "/etc"));
   for (const options of [AT_ONCE, WAITING]) {

@@ -30,7 +30,7 @@ function newFound() {
   return { ...scene, images, ask };
 }
 
-Deno.test("a service that was found becomes a real one, and what is in flight finishes", async () => {
+Deno.test("deploying a service that was found by its image makes it a declared one, and requests in flight finish", async () => {
   const { deployer, kit, ask } = newFound();
   const first = ask();
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
@@ -49,7 +49,7 @@ Deno.test("a service that was found becomes a real one, and what is in flight fi
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
 
-Deno.test("those who wait for a service that was found are served, whichever of the two starts", async () => {
+Deno.test("requests held for a service that was found are served by whichever of the two revisions starts", async () => {
   for (const works of [true, false]) {
     const { deployer, kit, ask } = newFound();
     const held = ask();
@@ -64,7 +64,7 @@ Deno.test("those who wait for a service that was found are served, whichever of 
   }
 });
 
-Deno.test("a real service does not follow the image of its name, and after it one is found again", async () => {
+Deno.test("a declared service does not follow the image of its name, and after its delete the image is found again", async () => {
   const { deployer, images, kit, services, ask } = newFound();
   const first = ask();
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);

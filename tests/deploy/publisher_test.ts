@@ -47,7 +47,7 @@ function newAppScene(): Scene {
 
 const ALL = [{ revision: LATEST, percent: 100 }];
 
-Deno.test("what the template leaves open follows the settings, and the rest follows the template", async () => {
+Deno.test("a revision follows its template, and the settings for what the template leaves open", async () => {
   const { publisher } = newAppScene();
   const said = { port: 3000, env: { A: "b" }, requestTimeout: Infinity, memory: 1024, readiness: { path: "/up" } };
   const made = (await publisher.newPool(revision("app-00001", said))).revision;
@@ -56,7 +56,7 @@ Deno.test("what the template leaves open follows the settings, and the rest foll
   assertEquals([made.image, made.imageId, made.cpus], ["shop", "sha256:app-00001", undefined]);
 });
 
-Deno.test("what is prepared is not seen before it is published", async () => {
+Deno.test("a prepared publication is not visible before it is published", async () => {
   const { publisher, retired, splitOf } = newAppScene();
   const [one, two] = [revision("app-00001"), revision("app-00002")];
   publisher.publish(service("app-00001", ALL, ["a.example"]), [one]);
@@ -89,7 +89,7 @@ Deno.test("a pool stays as long as its revision has a share or a tag", () => {
   assertEquals(retired, ["app-00001"]);
 });
 
-Deno.test("a declared service takes the place of one that was found by its image", () => {
+Deno.test("a declared service replaces one that was found by its image", () => {
   const { kit, publisher, retired, services, splitOf } = newAppScene();
   const found = kit.newPool(newRevision("sha256:0123456789abcdef"));
   services.put(conventionService("app", found));
@@ -97,7 +97,7 @@ Deno.test("a declared service takes the place of one that was found by its image
   assertEquals([splitOf("app.localhost"), retired], [{ "app-00001": 100 }, ["app-0123456789ab"]]);
 });
 
-Deno.test("a revision whose secret cannot be read is not made ready, nor one that is missing", async () => {
+Deno.test("a revision with an unreadable secret, or that is missing, cannot be prepared", async () => {
   const { publisher, retired, splitOf } = newAppScene();
   publisher.publish(service("app-00001", ALL), [revision("app-00001")]);
   const secret = { ...revision("app-00002", { secretEnv: { KEY: "key" } }), secretVersions: { key: 1 } };
@@ -107,7 +107,7 @@ Deno.test("a revision whose secret cannot be read is not made ready, nor one tha
   assertEquals([splitOf("app.localhost"), retired], [{ "app-00001": 100 }, []]);
 });
 
-Deno.test("a service that is removed is unknown, and all of its pools are retired; one that is not there stays so", () => {
+Deno.test("a removed service is unknown and its pools are retired; removing it again does nothing", () => {
   const { publisher, retired, services } = newAppScene();
   const traffic = [{ revision: "app-00001", percent: 50 }, { revision: LATEST, percent: 50, tag: "next" }];
   publisher.publish(service("app-00002", traffic, ["a.example"]), [revision("app-00001"), revision("app-00002")]);
@@ -116,7 +116,7 @@ Deno.test("a service that is removed is unknown, and all of its pools are retire
   assertEquals([services.get("app"), retired], [undefined, ["app-00001", "app-00002"]]);
 });
 
-Deno.test("of a service that is published asleep, each pool is made when its first request comes, and once", async () => {
+Deno.test("each pool of a service that is published asleep is made once, at its first request", async () => {
   const { publisher, retired, splitOf } = newAppScene();
   const revisions = [revision("app-00001"), revision("app-00002")];
   publisher.publishAsleep(
@@ -134,7 +134,7 @@ Deno.test("of a service that is published asleep, each pool is made when its fir
   assertThrows(() => publisher.publishAsleep(service("app-00003", ALL), revisions), Error, "no revision app-00003");
 });
 
-Deno.test("what is prepared has no pool before somebody needs one, but for what matters before that", async () => {
+Deno.test("a prepared service has pools only for revisions that need attention before their first request", async () => {
   const { publisher, splitOf } = newAppScene();
   const revisions = [revision("app-00001", { minInstances: 1 }), revision("app-00002")];
   const split = [{ revision: "app-00001", percent: 50 }, { revision: "app-00002", percent: 50 }];
@@ -168,7 +168,7 @@ Deno.test("a revision that cannot be read is read again only after a second, how
   assertEquals(route().revision.name, "app-00001");
 });
 
-Deno.test("the pools that keep instances up are known as long as the service is there", () => {
+Deno.test("the pools that keep instances up are known as long as the service exists", () => {
   const { publisher, services } = newScene();
   publisher.publish(service("app-00001", ALL), [revision("app-00001", { minInstances: 1 })]);
   assertEquals(services.kept(), [publisher.poolOf("app", "app-00001")]);

@@ -7,7 +7,7 @@ import { AT_ONCE, input, newScene, WAITING } from "./deployer_kit.ts";
 
 const BY = { by: "ci" };
 
-/** An engine whose images are pulled where they are not here yet; a name means the content of that name. */
+/** A registry from which missing images are pulled. A name means the content of that name. */
 function newRegistry(...local: string[]) {
   const here = new Set(local.map((name) => `sha256:${name}`));
   const removed: string[] = [];
@@ -37,7 +37,7 @@ function newRegistry(...local: string[]) {
   return { ...scene, removed, asked, state, here };
 }
 
-Deno.test("an image that was pulled goes by the next sweep after its last revision, and one that was there before stays", async () => {
+Deno.test("the sweep after its last revision removes an image that was pulled, and not one that was there before", async () => {
   const { deployer, removed } = newRegistry("local");
   const service = { revisionHistory: 0 };
   for (const image of ["one", "local", "two", "three", "four"]) {
@@ -54,7 +54,7 @@ Deno.test("an image that was pulled goes by the next sweep after its last revisi
   assertEquals(removed.sort(), ["sha256:four", "sha256:one", "sha256:three", "sha256:two"]);
 });
 
-Deno.test("an image goes with all names that it was pulled as, and with no other", async () => {
+Deno.test("an image is removed with the names that it was pulled by, and with no other", async () => {
   const resolve = (name: string, policy: PullPolicy) =>
     Promise.resolve({
       imageId: "sha256:one",
@@ -109,7 +109,7 @@ Deno.test("an image is removed only once its containers are gone", async () => {
   assertEquals(removed, ["sha256:one"]);
 });
 
-Deno.test("an image goes that was pulled for a revision that did not become ready", async () => {
+Deno.test("an image that was pulled for a revision that did not become ready is removed", async () => {
   const { deployer, removed, trials, store } = newRegistry("local");
   for (const image of ["one", "local"]) {
     const failing = deployer.deploy("app", input(image), WAITING);
@@ -127,7 +127,7 @@ Deno.test("an image goes that was pulled for a revision that did not become read
   assertEquals(removed, ["sha256:one", "sha256:two"]);
 });
 
-Deno.test("an image that a deploy on its way needs is not removed under it", async () => {
+Deno.test("an image that a deploy on its way needs is not removed", async () => {
   const { deployer, removed, trials } = newRegistry();
   await deployer.deploy("app", input("one"), AT_ONCE);
   const deployed = deployer.deploy("web", input("one"), WAITING);
@@ -144,7 +144,7 @@ Deno.test("an image that a deploy on its way needs is not removed under it", asy
   assertEquals(removed, ["sha256:one"]);
 });
 
-Deno.test("a deploy that comes during the removal of its image has it pulled again", async () => {
+Deno.test("a deploy during the removal of its image pulls it again", async () => {
   const { deployer, removed, state, here } = newRegistry();
   await deployer.deploy("app", input("one"), AT_ONCE);
   const slow = Promise.withResolvers<void>();
@@ -159,7 +159,7 @@ Deno.test("a deploy that comes during the removal of its image has it pulled aga
   assertEquals([removed, [...here]], [["sha256:one"], ["sha256:one"]]);
 });
 
-Deno.test("an image is removed once, however many deploys end meanwhile, and one that is pulled again stays", async () => {
+Deno.test("an image is removed once, however many deploys end meanwhile, and stays if it is pulled again", async () => {
   const { deployer, asked, state, here } = newRegistry("local");
   await deployer.deploy("app", input("one"), AT_ONCE);
   const slow = Promise.withResolvers<void>();
@@ -176,7 +176,7 @@ Deno.test("an image is removed once, however many deploys end meanwhile, and one
   assertEquals([asked, [...here]], [["sha256:one"], ["sha256:local", "sha256:one"]]);
 });
 
-Deno.test("an image whose turn has not come stays for a deploy that needs it, and goes with that one", async () => {
+Deno.test("an image that waits for its removal stays for a deploy that needs it, and is removed after that one", async () => {
   const { deployer, asked, state, trials } = newRegistry();
   for (const image of ["one", "two"]) await deployer.deploy(image, input(image), AT_ONCE);
   const slow = Promise.withResolvers<void>();
@@ -195,7 +195,7 @@ Deno.test("an image whose turn has not come stays for a deploy that needs it, an
   assertEquals(asked, ["sha256:one", "sha256:two"]);
 });
 
-Deno.test("images are removed one after the other, and those that do not go are left alone until the hour has passed", async () => {
+Deno.test("images are removed one after the other, and one that is in use is not tried again before the next periodic sweep", async () => {
   const { deployer, asked, removed, state } = newRegistry("local");
   const images = ["one", "two", "three"];
   for (const image of images) await deployer.deploy(image, input(image), AT_ONCE);
@@ -235,7 +235,7 @@ Deno.test("an image that cannot be removed is tried again by the next periodic s
   assertEquals(removed, ["sha256:one", "sha256:two"]);
 });
 
-Deno.test("a revision knows by which digest its image can be pulled again", async () => {
+Deno.test("a revision knows the digest by which its image can be pulled again", async () => {
   const { deployer, publisher } = newRegistry();
   await deployer.deploy("app", input("one"), AT_ONCE);
   assertEquals(publisher.poolOf("app", "app-00001")!.revision.imageDigest, "one@sha256:digest");

@@ -41,7 +41,7 @@ function withVolumes(name: string, ...sources: string[]): Revision {
 
 const SECRET: Revision = { ...newRevision(), env: { A: "1" }, secretEnv: { KEY: "key" }, secretVersions: { key: 2 } };
 
-Deno.test("a container gets its secrets, which are read once", async () => {
+Deno.test("a container gets its secrets, which are read only once", async () => {
   const { launcher, engine, asked } = newLauncher();
   for (const id of ["one", "two"]) {
     const launched = launcher.launch({ id, revision: SECRET });
@@ -53,7 +53,7 @@ Deno.test("a container gets its secrets, which are read once", async () => {
   assertEquals(asked, ["key"]);
 });
 
-Deno.test("a container without its secrets is not started, and the next start tries anew", async () => {
+Deno.test("a container whose secrets cannot be read is not started, and the next start reads them again", async () => {
   const { launcher, engine, secrets } = newLauncher();
   secrets.broken = true;
   await assertRejects(() => launcher.launch({ id: "one", revision: SECRET }), Error, "the secret key is gone");
@@ -64,7 +64,7 @@ Deno.test("a container without its secrets is not started, and the next start tr
   await launched;
 });
 
-Deno.test("a container waits until the ones before it have let go of its volumes, and the others do not wait", async () => {
+Deno.test("a container waits until earlier ones with its volumes are gone, and other containers do not wait", async () => {
   const { launcher, engine } = newLauncher();
   const start = (id: string, ...sources: string[]) => launcher.launch({ id, revision: withVolumes(id, ...sources) });
   const [one, two, three, free] = [
@@ -89,7 +89,7 @@ Deno.test("a container waits until the ones before it have let go of its volumes
   await three;
 });
 
-Deno.test("a container that was found has its volumes, and one that cannot be removed keeps them", async () => {
+Deno.test("an adopted container holds its volumes, and so does one that cannot be removed", async () => {
   const { launcher, engine } = newLauncher();
   launcher.found("old", withVolumes("old", "data"));
   engine.on.remove = () => {
@@ -105,7 +105,7 @@ Deno.test("a container that was found has its volumes, and one that cannot be re
   await launched;
 });
 
-Deno.test("a container that could not be removed has let go of its volumes once the engine does not list it", async () => {
+Deno.test("a container that could not be removed holds its volumes until the engine does not list it any more", async () => {
   const { launcher, engine } = newLauncher();
   const volume = (name: string) => withVolumes(name, "data");
   const failing = launcher.launch({ id: "one", revision: volume("one") });
@@ -127,7 +127,7 @@ Deno.test("a container that could not be removed has let go of its volumes once 
   await launched;
 });
 
-Deno.test("what nobody knows may have any volume, and holds up nothing else", async () => {
+Deno.test("an unknown container holds up containers with volumes, and no others", async () => {
   const { launcher, engine } = newLauncher();
   launcher.found("unknown", undefined);
   await launcher.untilGone(() => true);
@@ -141,7 +141,7 @@ Deno.test("what nobody knows may have any volume, and holds up nothing else", as
   await waiting;
 });
 
-Deno.test("a start waits for volumes no longer than it may take", async () => {
+Deno.test("a start waits for volumes no longer than its start timeout", async () => {
   const { clock, launcher, engine } = newLauncher();
   launcher.found("old", withVolumes("old-00001", "data"));
   const failing = assertRejects(() => launcher.launch({ id: "one", revision: withVolumes("one", "data") }), Error);
@@ -150,7 +150,7 @@ Deno.test("a start waits for volumes no longer than it may take", async () => {
   assertEquals([engine.called("launch"), clock.timers], [[], 0]);
 });
 
-Deno.test("a folder that may not be used any more is not given to a container", async () => {
+Deno.test("a host folder that may not be used any more is not given to a container", async () => {
   const { launcher, engine, problems } = newLauncher();
   problems.set("/srv/a", "is not in one of the folders of --allow-host-path");
   const revision = withVolumes("one", "data", "/srv/a");
@@ -159,7 +159,7 @@ Deno.test("a folder that may not be used any more is not given to a container", 
   assertEquals(engine.called("launch"), []);
 });
 
-Deno.test("whoever waits until containers are gone waits for those that are there at that moment", async () => {
+Deno.test("waiting for containers to go covers those that exist at that moment", async () => {
   const { clock, launcher, engine } = newLauncher();
   const launched = launcher.launch({ id: "one", revision: newRevision() });
   let gone = 0;
@@ -178,7 +178,7 @@ Deno.test("whoever waits until containers are gone waits for those that are ther
   assertEquals(clock.timers, 0);
 });
 
-Deno.test("everything else goes to the engine as it is", async () => {
+Deno.test("all other calls go to the engine unchanged", async () => {
   const { launcher, engine } = newLauncher();
   engine.written = "a\nb";
   const launched = launcher.launch({ id: "one", revision: newRevision() });

@@ -45,7 +45,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** Carries steps out without waiting for one another; gives back what went wrong. */
+/** Carries out steps without waiting for each other; returns what went wrong. */
 async function play(steps: readonly Step[]): Promise<string[]> {
   const tryStart = async (pool: InstancePool, signal: AbortSignal) => (await pool.hold(signal)).lease.release();
   const scene = newScene({ tryStart });
@@ -124,7 +124,7 @@ async function play(steps: readonly Step[]): Promise<string[]> {
   return faults;
 }
 
-Deno.test("whatever happens, no two containers ever have one volume, and no request fails for it", async () => {
+Deno.test("whatever happens, no two containers ever have the same volume, and no request fails because of it", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 14 }), async (steps) => {
       assertEquals(await play(steps), []);

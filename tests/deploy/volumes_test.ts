@@ -23,7 +23,7 @@ const FOLDERS = {
   "/mnt/data": "/big/disk/data",
 };
 
-Deno.test("a folder in one that is allowed may be used, once it is there", async () => {
+Deno.test("a folder below an allowed one may be used if it exists", async () => {
   const paths = new HostPaths(["/srv/data/", "/mnt"], machine(FOLDERS));
   for (const path of ["/srv/data", "/mnt/data", "/mnt"]) assertEquals(await paths.problem(path), undefined, path);
   for (const path of ["/srv/data/new", "/srv/data/new/deep/er", "/mnt/new"]) {
@@ -41,7 +41,7 @@ Deno.test("no other folder may be used", async () => {
   assertEquals(await new HostPaths(["/"], machine(FOLDERS)).problem("/"), undefined);
 });
 
-Deno.test("no symbolic link may be on the way, not even one that leads to where all is allowed", async () => {
+Deno.test("a path must not contain a symbolic link, not even one to an allowed folder", async () => {
   const paths = new HostPaths(["/srv/data", "/srv/none"], machine(FOLDERS));
   for (const path of ["link", "link/ssh", "link/new", "inner", "inner/new"]) {
     const problem = await paths.problem(`/srv/data/${path}`);
@@ -50,13 +50,13 @@ Deno.test("no symbolic link may be on the way, not even one that leads to where 
   assertEquals(await paths.problem("/srv/none/a"), "cannot be used: No such file");
 });
 
-Deno.test("one folder that allows it is enough", async () => {
+Deno.test("one allowed folder above the path is enough", async () => {
   const paths = new HostPaths(["/srv/data", "/srv/data/link"], machine(FOLDERS));
   assertEquals(await paths.problem("/srv/data/link/ssh"), undefined);
 });
 
 Deno.test({
-  name: "links of a real file system are seen",
+  name: "symbolic links of a real file system are detected",
   ignore: noRead || noWrite,
   fn: async () => {
     const folder = await Deno.makeTempDir({ prefix: "host-paths-" });
@@ -81,7 +81,7 @@ function volumes(...sources: string[]) {
   return sources.map((source) => ({ source, path: "/data", readOnly: true }));
 }
 
-Deno.test("a volume is shared by its name, and a folder also where one is in the other", () => {
+Deno.test("a volume is shared if the names are the same, and a folder also if one lies in the other", () => {
   const shared: [a: string[], b: string[], source: string | undefined][] = [
     [["data"], ["data"], "data"],
     [["data"], ["data2"], undefined],

@@ -9,7 +9,7 @@ import { hostOf, type Kit, never, newFront, newKit, newRevision } from "../suppo
 const ORIGIN = "http://10.0.0.2:8080";
 const APP = hostOf("app");
 
-/** Asks for the service, and has its instance start. */
+/** Sends a request to the service, and starts its instance. */
 async function woken(kit: Kit, activator: Activator): Promise<Grant> {
   const held = activator.hold(APP, undefined, never());
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
@@ -44,7 +44,7 @@ Deno.test("a hostname with an image becomes a service when it is first asked for
   assertEquals(activator.choose(APP)?.claim()?.instance, lease.instance);
 });
 
-Deno.test("requests at once for a label that nobody knows yet make one service and one start", async () => {
+Deno.test("simultaneous requests for a label that is not known yet make one service and one start", async () => {
   const kit = newKit();
   const { activator, images, services } = newFront(kit);
   images.build("app-docker", "sha256:aaa");
@@ -54,7 +54,7 @@ Deno.test("requests at once for a label that nobody knows yet make one service a
   assertEquals([services.found().length, kit.launcher.called("launch").length], [1, 1]);
 });
 
-Deno.test("a cold request waits until what is known of the images is up to date", async () => {
+Deno.test("a cold request waits until the list of images is up to date", async () => {
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:aaa");
@@ -68,7 +68,7 @@ Deno.test("a cold request waits until what is known of the images is up to date"
   assertEquals((await held).lease.instance.revision.imageId, "sha256:bbb");
 });
 
-Deno.test("a rebuilt image: the old container answers until the new one is ready, then it drains", async () => {
+Deno.test("after a rebuild the old container answers until the new one is ready, then it drains", async () => {
   const kit = newKit();
   const { activator, images, retired } = newFront(kit);
   images.build("app-docker", "sha256:old");
@@ -111,7 +111,7 @@ Deno.test("a rebuilt image that does not start leaves the old container serving,
   assertEquals(activator.choose(APP)?.claim()?.instance.revision.imageId, "sha256:broken");
 });
 
-Deno.test("a rebuilt image of a sleeping service is what the next request starts", async () => {
+Deno.test("the next request of a sleeping service starts its rebuilt image", async () => {
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:old");
@@ -123,7 +123,7 @@ Deno.test("a rebuilt image of a sleeping service is what the next request starts
   assertEquals((await again).lease.instance.revision.imageId, "sha256:new");
 });
 
-Deno.test("requests held for an image that vanished under its start go to the one that has replaced it", async () => {
+Deno.test("requests held for an image that vanished during its start go to the image that has replaced it", async () => {
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:old");
@@ -148,7 +148,7 @@ function splitService(kit: Kit, services: ReturnType<typeof newFront>["services"
   return { pools, publish };
 }
 
-Deno.test("a start that fails in a service of two revisions is told, and does not go to the other one", async () => {
+Deno.test("a failed start of one of two revisions is reported, and the request does not go to the other one", async () => {
   const kit = newKit();
   const { activator, services } = newFront(kit);
   splitService(kit, services);
@@ -163,7 +163,7 @@ Deno.test("a start that fails in a service of two revisions is told, and does no
   assertEquals(kit.launcher.called("launch").length, 2);
 });
 
-Deno.test("requests held for a revision that has no share any more go to one that has, which is drawn once", async () => {
+Deno.test("requests held for a revision that has lost its share go to one that has a share, which is drawn once", async () => {
   for (const [left, expected] of [[[1], "two"], [[1, 2], "three"]] as const) {
     const kit = newKit();
     const { activator, services } = newFront(kit);
@@ -177,7 +177,7 @@ Deno.test("requests held for a revision that has no share any more go to one tha
   }
 });
 
-Deno.test("an image that is moved back keeps the old container, and what was on its way is dropped", async () => {
+Deno.test("moving a name back to the old image keeps the old container, and the start of the new one is dropped", async () => {
   const kit = newKit();
   const { activator, images, retired } = newFront(kit);
   images.build("app-docker", "sha256:old");
@@ -204,7 +204,7 @@ Deno.test("a removed image ends its service", async () => {
   assertEquals(kit.launcher.containers.size, 0);
 });
 
-Deno.test("whoever gives up while the images are being listed holds nothing", async () => {
+Deno.test("a request that gives up while the images are listed starts nothing", async () => {
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:aaa");
@@ -218,7 +218,7 @@ Deno.test("whoever gives up while the images are being listed holds nothing", as
   assertEquals(kit.launcher.called("launch"), []);
 });
 
-Deno.test("while the program ends, nobody new is let in, and who waits is still served", async () => {
+Deno.test("while the program ends, new requests are refused and waiting requests are still served", async () => {
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:aaa");
@@ -231,7 +231,7 @@ Deno.test("while the program ends, nobody new is let in, and who waits is still 
   assertEquals(activator.choose(APP)?.claim(), undefined);
 });
 
-Deno.test("requests that wait are known, also where their pool has no instance", async () => {
+Deno.test("waiting requests are known even if their pool has no instance", async () => {
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:aaa");
@@ -246,7 +246,7 @@ Deno.test("requests that wait are known, also where their pool has no instance",
   assertEquals(activator.holding(), new Set());
 });
 
-Deno.test("a container that was found is adopted only where it runs what its service means now, and only one", () => {
+Deno.test("a container is adopted only if it runs the current image, and only one of them", () => {
   const kit = newKit();
   const { convention, images } = newFront(kit);
   images.build("app-docker", "sha256:new");
@@ -274,7 +274,7 @@ Deno.test("a container of a rebuilt image is adopted by the new revision, and th
   assertEquals(activator.choose(APP)?.claim()?.instance.id, "x");
 });
 
-Deno.test("a look at the images that hangs keeps nobody longer than they want to wait, and holds only so many", async () => {
+Deno.test("a hanging list of images holds requests no longer than they want to wait, and only a limited number", async () => {
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.settling = new Promise(() => {});
@@ -288,7 +288,7 @@ Deno.test("a look at the images that hangs keeps nobody longer than they want to
   await Promise.all(held);
 });
 
-Deno.test("a request right before the news of a rebuilt image sets the new one off", async () => {
+Deno.test("a request right before the news of a rebuilt image starts the new revision", async () => {
   const kit = newKit();
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:old");

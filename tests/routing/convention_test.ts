@@ -4,7 +4,7 @@ import { ServiceMap } from "../../src/routing/service_map.ts";
 import { FakeImages } from "../support/fake_images.ts";
 import { newKit } from "../support/kit.ts";
 
-Deno.test("a name that somebody has declared is left alone, also where its service cannot be served", async () => {
+Deno.test("the name of a declared service is left alone, even if the service cannot be served", async () => {
   const kit = newKit();
   const images = new FakeImages();
   const services = new ServiceMap({ retire: () => {} });

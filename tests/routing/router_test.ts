@@ -33,7 +33,7 @@ Deno.test("a hostname is served if it leads to a declared service, to one of its
   }
 });
 
-Deno.test("where a domain was named, hostnames outside of it are served only as custom domains", async () => {
+Deno.test("if a domain was named, hostnames outside of it are served only as custom domains", async () => {
   const { hosts } = newHosts(true);
   assertEquals([await hosts.serves("app.cless.cloud"), await hosts.serves("www.example.org")], [true, true]);
   for (const name of ["app.other.net", "app.localhost", "app.notcless.cloud", "www.example.com"]) {
@@ -41,7 +41,7 @@ Deno.test("where a domain was named, hostnames outside of it are served only as 
   }
 });
 
-Deno.test("an error other than an unknown host is no answer about a hostname", async () => {
+Deno.test("an error other than unknown_host is passed on", async () => {
   const { services } = newHosts(false);
   const router = { resolve: () => Promise.reject(new ClessError("overloaded", "Too many")) };
   const hosts = new Hosts({ domain: "cless.cloud", domainGiven: false }, services, router);

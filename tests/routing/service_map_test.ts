@@ -54,7 +54,7 @@ Deno.test("a custom domain comes before the service that its first label names",
   assertEquals([found(services, "www.example.org"), found(services, "www.example.com")], [shop, www]);
 });
 
-Deno.test("a service takes the place of the one with its name, with all that led to that", () => {
+Deno.test("a service replaces the one of its name with all of its addresses", () => {
   const { blue, green } = newPools(newKit(), "blue", "green");
   const services = newMap().services;
   services.put(declared("app", [{ pool: blue, percent: 100, tag: "old" }], ["a.example.org", "b.example.org"]));
@@ -68,7 +68,7 @@ Deno.test("a service takes the place of the one with its name, with all that led
   assertEquals(services.get("app"), undefined);
 });
 
-Deno.test("a declared service takes the place of one that was found by its image", () => {
+Deno.test("a declared service replaces one that was found by its image", () => {
   const { found: image, blue } = newPools(newKit(), "found", "blue");
   const services = newMap().services;
   services.put(conventionService("app", image));
@@ -126,7 +126,7 @@ Deno.test("a revision that has to start first gets its whole share", async () =>
   assertEquals(Math.round(chosen.filter((pool) => pool === cold).length / 100), 5);
 });
 
-Deno.test("the services that nobody has declared are known among all", () => {
+Deno.test("the services that nobody has declared are listed", () => {
   const { found: image, blue } = newPools(newKit(), "found", "blue");
   const services = newMap().services;
   const bare = conventionService("bare", image);

@@ -9,7 +9,7 @@ function newPools(): [InstancePool, InstancePool, InstancePool] {
   return [pool("one"), pool("two"), pool("three")];
 }
 
-Deno.test("what was chosen for a request of a declared service stays, unless it has no share or tag any more", () => {
+Deno.test("the choice for a request stands unless the revision has lost its share and tag", () => {
   const [one, two, three] = newPools();
   const shares = [{ pool: one, percent: 100 }, { pool: two, percent: 0, tag: "next" }];
   const service = new Service("app", { shares });
@@ -28,7 +28,7 @@ Deno.test("requests of a service that was found go to its old revision until the
   assertStrictEquals(conventionService("app", two).route(one), two);
 });
 
-Deno.test("an operator means the revision with most requests, of several the first", () => {
+Deno.test("the main revision is the one with the largest share, of several the first", () => {
   const [one, two, three] = newPools();
   const main = (...percents: number[]) => {
     const shares = [one, two, three].map((pool, at) => ({ pool, percent: percents[at]! }));

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { WakeRules } from "../../src/routing/wake_rules.ts";
 
-Deno.test("a client is known by any part of its User-Agent, in capital or small letters", () => {
+Deno.test("a client is recognized by any part of its User-Agent, in upper or lower case", () => {
   const rules = new WakeRules({ userAgents: ["UptimeRobot", "bot/", "Kube-Probe"], paths: [] });
   const stopped = [
     "Mozilla/5.0+(compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)",
@@ -15,7 +15,7 @@ Deno.test("a client is known by any part of its User-Agent, in capital or small 
   }
 });
 
-Deno.test("a path stands for itself and all below it, with any query, as it came", () => {
+Deno.test("a path stands for itself and everything below it, with any query, as it was received", () => {
   const rules = new WakeRules({ userAgents: [], paths: ["/health", "/api/", "/a/b"] });
   const stopped = ["/health", "/health?full=1", "/health?/x", "/health/", "/health/db", "/api/", "/api/x", "/a/b/c"];
   for (const target of stopped) assertEquals(rules.mayWake(null, target), false, target);
@@ -34,12 +34,12 @@ Deno.test("a path stands for itself and all below it, with any query, as it came
   for (const target of others) assertEquals(rules.mayWake(null, target), true, target);
 });
 
-Deno.test("the root is one page alone", () => {
+Deno.test("the root path stands for one page alone", () => {
   const rules = new WakeRules({ userAgents: [], paths: ["/"] });
   assertEquals(["/", "/?a=/b", "/a", "//"].map((target) => rules.mayWake("x", target)), [false, false, true, true]);
 });
 
-Deno.test("one reason is enough, and without rules everybody wakes", () => {
+Deno.test("one matching rule is enough, and without rules every request wakes the service", () => {
   const rules = new WakeRules({ userAgents: ["Bot"], paths: ["/up"] });
   assertEquals(rules.mayWake("Bot", "/"), false);
   assertEquals(rules.mayWake("Firefox", "/up"), false);

@@ -12,7 +12,7 @@ import { noRead, noWrite } from "../../support/permissions.ts";
 const OWNER = "0123456789abcdef".repeat(4);
 const EVERYTHING = { name: OWNER_NAME, scope: "admin" } as const;
 
-/** A store that has tokens in memory, and can be out of order. */
+/** A store of tokens in memory that can be made to fail. */
 class FakeStore {
   readonly records = new Map<string, TokenRecord>();
   broken = false;
@@ -32,7 +32,7 @@ class FakeStore {
   }
 }
 
-/** Tokens in a store in memory, and a time that can be set. */
+/** Tokens in a store in memory, with a settable time. */
 function setUp() {
   const [store, time] = [new FakeStore(), { now: 1000 }];
   const open = () => new Tokens(store as Partial<Store> as Store, OWNER, () => time.now);
@@ -47,7 +47,7 @@ Deno.test("the owner's token may do everything", async () => {
   assertEquals(await tokens.check(OWNER), EVERYTHING);
 });
 
-Deno.test("once the owner has another token, the old one is nobody's", async () => {
+Deno.test("a replaced token of the owner is not accepted any more", async () => {
   const tokens = setUp().open();
   const other = "fedcba9876543210".repeat(4);
   assertEquals(await tokens.check(other), undefined);
@@ -55,7 +55,7 @@ Deno.test("once the owner has another token, the old one is nobody's", async () 
   assertEquals([await tokens.check(OWNER), await tokens.check(other)], [undefined, EVERYTHING]);
 });
 
-Deno.test("a token is known by its text, which is nowhere else", async () => {
+Deno.test("a token is recognized by its text, which is not stored", async () => {
   const { tokens, store } = setUp();
   const text = await tokens.issue("ci", "deploy");
   assertMatch(text, /^cless_[A-Za-z0-9_-]{43}$/);
@@ -69,7 +69,7 @@ Deno.test("a token is known by its text, which is nowhere else", async () => {
   assertEquals(rest, { name: "ci", scope: "deploy", expiresAt: undefined, createdAt: 1000 });
 });
 
-Deno.test("what is nearly a token is none", async () => {
+Deno.test("a text that is almost a token is refused", async () => {
   const { tokens } = setUp();
   const text = await tokens.issue("ci", "admin");
   const near = [
@@ -86,7 +86,7 @@ Deno.test("what is nearly a token is none", async () => {
   }
 });
 
-Deno.test("the list has no hashes, and is by name", async () => {
+Deno.test("tokens are listed by name, without their hashes", async () => {
   const { tokens } = setUp();
   await tokens.issue("b", "read", 2000);
   await tokens.issue("a", "admin");
@@ -96,7 +96,7 @@ Deno.test("the list has no hashes, and is by name", async () => {
   ]);
 });
 
-Deno.test("a token is refused from its end on", async () => {
+Deno.test("an expired token is refused", async () => {
   const { tokens, time } = setUp();
   const text = await tokens.issue("ci", "read", 2000);
   time.now = 1999;
@@ -116,7 +116,7 @@ Deno.test("a revoked token is refused at once", async () => {
   assert(!tokens.revoke("ci"));
 });
 
-Deno.test("of two tokens that are asked for under one name, one is made, and stays until it is revoked", async () => {
+Deno.test("of two simultaneous requests for a token of one name one succeeds, and the name is taken until it is revoked", async () => {
   const { tokens, store } = setUp();
   const issues = await Promise.allSettled([tokens.issue("ci", "deploy"), tokens.issue("ci", "deploy")]);
   const [made] = issues.flatMap((issue) => issue.status === "fulfilled" ? [issue.value] : []);
@@ -129,7 +129,7 @@ Deno.test("of two tokens that are asked for under one name, one is made, and sta
   assertEquals(await tokens.check(await tokens.issue("ci", "read")), { name: "ci", scope: "read" });
 });
 
-Deno.test("what is not in the store is not valid, and what is still there is", async () => {
+Deno.test("a token that could not be stored is not valid, and one that could not be deleted still is", async () => {
   const { tokens, store } = setUp();
   const text = await tokens.issue("ci", "deploy");
   store.broken = true;
@@ -140,7 +140,7 @@ Deno.test("what is not in the store is not valid, and what is still there is", a
   assertEquals(tokens.list().map(({ name }) => name), ["ci"]);
 });
 
-Deno.test("names, scopes and times that cannot be are refused", async () => {
+Deno.test("invalid names, scopes and times are refused", async () => {
   const { tokens, store } = setUp();
   for (const name of ["", "-a", "a b", "a\n", "é", "a".repeat(129), OWNER_NAME, CONFIG_NAME]) {
     await assertRejects(() => tokens.issue(name, "read"), InvalidError, "name: ");
@@ -185,7 +185,7 @@ Deno.test("a scope allows what those below it allow", () => {
   ]);
 });
 
-/** Notes as many wrong tokens. */
+/** Notes a number of wrong tokens. */
 function fail(attempts: Attempts, address: string, times: number): void {
   for (let time = 0; time < times; time++) attempts.wrong(address);
 }
@@ -224,7 +224,7 @@ Deno.test("wrong tokens count for a minute, whenever the minute began", async ()
   assertEquals(attempts.secondsLeft("a"), 60);
 });
 
-Deno.test("what is wrong during the refusals does not make them longer", async () => {
+Deno.test("wrong tokens during a refusal do not make it longer", async () => {
   const clock = new FakeClock();
   const attempts = new Attempts(clock, { limit: 2, pauseMs: 10_000 });
   fail(attempts, "a", 2);

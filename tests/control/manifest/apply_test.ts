@@ -14,7 +14,7 @@ import { GOOD, yamlTest } from "./manifests.ts";
 
 const FILE = "/srv/services.yaml";
 
-/** A preview of nothing. */
+/** A preview without changes. */
 const NOTHING = {
   changed: [],
   pull: false,
@@ -24,12 +24,12 @@ const NOTHING = {
   declaredBy: {},
 };
 
-/** A place to apply to, that notes what is done to it; a service whose image is `broken` fails, one of `wrong` cannot be. */
+/** A target that records its calls. A service with the image `broken` fails to deploy, one with `wrong` is refused. */
 class NotingTarget implements ApplyTarget {
   readonly calls: string[] = [];
   readonly #services: Record<string, string | undefined>;
 
-  /** @param services What there is, with the files that declare it. */
+  /** @param services The services that exist, with the files that declare them. */
   constructor(services: Record<string, string | undefined> = {}) {
     this.#services = services;
   }
@@ -57,7 +57,7 @@ class NotingTarget implements ApplyTarget {
   }
 }
 
-/** Applies services by name and image, and tells what has become of each. */
+/** Applies services by name and image, and returns the result of each. */
 async function applied(
   services: Record<string, string>,
   target: ApplyTarget,
@@ -69,27 +69,27 @@ async function applied(
   return results.map(({ name, change, error }) => `${name} ${change}${error === undefined ? "" : " failed"}`);
 }
 
-Deno.test("everything is looked at before anything changes", async () => {
+Deno.test("everything is previewed before anything changes", async () => {
   const target = new NotingTarget({ a: FILE });
   assertEquals(await applied({ b: "x", a: "x" }, target, {}, FILE), ["b create", "a none"]);
   assertEquals(target.calls, [`preview b ${FILE}`, `preview a ${FILE}`, `deploy b ${FILE}`, `deploy a ${FILE}`]);
 });
 
-Deno.test("a service that cannot be as declared changes nothing", async () => {
+Deno.test("a manifest with a service that cannot be deployed changes nothing", async () => {
   const target = new NotingTarget();
   const { message } = await assertRejects(() => applied({ a: "x", b: "wrong", c: "x" }, target, {}, FILE), ApplyError);
   assertEquals(message, "/srv/services.yaml: services.b: cannot be");
   assertEquals(target.calls, [`preview a ${FILE}`, `preview b ${FILE}`]);
 });
 
-Deno.test("a service that fails does not keep others from being deployed, but from being deleted", async () => {
+Deno.test("a service that fails does not stop the deploys of others, but their deletes", async () => {
   const target = new NotingTarget({ old: FILE });
   const results = await applied({ a: "broken", b: "x" }, target, { prune: true }, FILE);
   assertEquals(results, ["a create failed", "b create"]);
   assertEquals(target.calls.filter((call) => call.startsWith("remove")), []);
 });
 
-Deno.test("only what this very file has declared is pruned, and only where it is asked for", async () => {
+Deno.test("only services that the same file has declared are pruned, and only on request", async () => {
   const services = { a: FILE, old: FILE, mine: undefined, other: "/srv/other.yaml" };
   const removed = async (options: ApplyOptions, file?: string) => {
     const target = new NotingTarget(services);
@@ -102,14 +102,14 @@ Deno.test("only what this very file has declared is pruned, and only where it is
   assertEquals(await removed({ prune: true, dryRun: true }, FILE), []);
 });
 
-Deno.test("a dry run tells what would be and changes nothing", async () => {
+Deno.test("a dry run shows what would change and changes nothing", async () => {
   const target = new NotingTarget({ a: FILE, old: FILE });
   const results = await applied({ a: "x", b: "broken" }, target, { dryRun: true, prune: true }, FILE);
   assertEquals(results, ["a none", "b create", "old delete"]);
   assertEquals(target.calls.every((call) => call.startsWith("preview")), true);
 });
 
-Deno.test("each result is told as soon as it is there, and an abort leaves the rest", async () => {
+Deno.test("each result is reported as soon as it is known, and an abort leaves the rest", async () => {
   const target = new NotingTarget();
   const aborter = new AbortController();
   const told: string[] = [];
@@ -136,11 +136,11 @@ yamlTest("the body of what is declared says the same", () => {
   assertEquals(bodyOf(manifest.get("split")!)["traffic"], [{ revision: "latest", percent: 100, tag: "now" }]);
 });
 
-Deno.test({ name: "a file that cannot be read is named", ignore: noRead }, async () => {
+Deno.test({ name: "the error for an unreadable file names it", ignore: noRead }, async () => {
   await assertRejects(() => readManifest("/nowhere/x.yaml"), ApplyError, "cannot read /nowhere/x.yaml: No such");
 });
 
-/** A place to apply to that has domains, each of them with one service at most. */
+/** A target with domains, each of which belongs to one service at most. */
 class OwningTarget implements ApplyTarget {
   readonly calls: string[] = [];
   readonly domains: Map<string, readonly string[]>;
@@ -182,7 +182,7 @@ function owning(services: Record<string, string[]>, image = "x") {
   return new Map(Object.entries(services).map(([name, domains]) => [name, parseService(name, { image, domains })]));
 }
 
-Deno.test("a domain goes from one service to another, which is brought up before", async () => {
+Deno.test("a domain moves to another service, which is deployed first", async () => {
   const target = new OwningTarget({ a: ["m.example", "a.example"], b: [] });
   const manifest = owning({ a: ["a.example"], b: ["m.example"] });
   const planned = await applyManifest(manifest, FILE, target, { dryRun: true });
@@ -197,7 +197,7 @@ Deno.test("a domain goes from one service to another, which is brought up before
   assertEquals(target.calls, ["b ", "a a.example", "b m.example"]);
 });
 
-Deno.test("services exchange their domains, and one takes those of another that goes", async () => {
+Deno.test("services exchange their domains, and one takes those of a deleted service", async () => {
   const target = new OwningTarget({ a: ["a.example"], b: ["b.example"], old: ["o.example"] });
   const manifest = owning({ a: ["b.example"], b: ["a.example"], c: ["o.example"] });
   await assertRejects(() => applyManifest(manifest, FILE, target), ApplyError, "services.c: o.example is taken");
@@ -205,7 +205,7 @@ Deno.test("services exchange their domains, and one takes those of another that 
   assertEquals(Object.fromEntries(target.domains), { a: ["b.example"], b: ["a.example"], c: ["o.example"] });
 });
 
-Deno.test("a domain stays where it is when who gives or gets it fails, and not for another's sake", async () => {
+Deno.test("a domain stays where it is if its giver or its receiver fails, and not because of another service", async () => {
   const moved = async (broken: string) => {
     const target = new OwningTarget({ a: ["m.example"], b: [], c: [] });
     const manifest = owning({ a: [], b: ["m.example"], c: [] });

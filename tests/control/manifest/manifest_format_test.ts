@@ -15,14 +15,14 @@ const traffic: fc.Arbitrary<Partial<ParsedService>> = fc.oneof(
   })),
 );
 
-/** The templates in canonical form, since a default may be said or not. */
+/** The templates in canonical form, since defaults may be missing. */
 function canonical(manifest: Manifest): Map<string, ParsedService> {
   return new Map(
     [...manifest].map(([name, service]) => [name, { ...service, template: canonicalTemplate(service.template) }]),
   );
 }
 
-yamlTest("services read the same after they were written", () => {
+yamlTest("services that are formatted read the same", () => {
   assertEquals(canonical(parseManifest(formatManifest(new Map()), "x")), new Map());
   const declared = parseManifest(GOOD, "x");
   assertEquals(canonical(parseManifest(formatManifest(declared), "x")), canonical(declared));
@@ -59,7 +59,7 @@ yamlTest("services read the same after they were written", () => {
   );
 });
 
-yamlTest("what is written is short, and fit for people", () => {
+yamlTest("the formatted file is short and readable", () => {
   const [, ...lines] = formatManifest(parseManifest(GOOD, "x")).trimEnd().split("\n");
   assertEquals(lines.slice(0, 4), [
     "  golang:",
@@ -71,7 +71,7 @@ yamlTest("what is written is short, and fit for people", () => {
   assert(!lines.some((line) => line.includes("maxInstances")), "a default is left out");
 });
 
-yamlTest("text in lines is written as such only where it survives that", () => {
+yamlTest("text of several lines becomes a block only if it survives that", () => {
   const written = (text: string) =>
     formatManifest(new Map([["a", parseService("a", { image: "b", env: { A: text } })]])).includes("A: |");
   assertEquals(["a\nb", "a\n\n  b\n"].map(written), [true, true]);

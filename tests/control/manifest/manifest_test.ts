@@ -5,7 +5,7 @@ import { ManifestError } from "../../../src/control/schema/invalid.ts";
 import { parseService } from "../../../src/control/schema/schema.ts";
 import { GOOD, yamlTest } from "./manifests.ts";
 
-/** What is said of a file that is wrong. */
+/** The message for an invalid file. */
 function refusal(text: string): string {
   const error = assertThrows(() => parseManifest(text, "cless.yaml"), ManifestError);
   assert(!/[\r\n]/.test(error.message), error.message);
@@ -54,7 +54,7 @@ yamlTest("line ends of Windows, a byte order mark, JSON and a marked document ar
   assertEquals(parseManifest(`{"services": {"a": {"image": "b"}}}`, "x").get("a")!.template.image, "b");
 });
 
-yamlTest("a file without anything in it has no services", () => {
+yamlTest("an empty file has no services", () => {
   for (
     const text of [
       "",
@@ -72,7 +72,7 @@ yamlTest("a file without anything in it has no services", () => {
   }
 });
 
-yamlTest("traffic may be the list of all parts", () => {
+yamlTest("traffic may be a whole split", () => {
   const text = `services:
   a:
     image: b
@@ -85,8 +85,8 @@ yamlTest("traffic may be the list of all parts", () => {
   assertEquals(targets, [{ revision: "latest", percent: 90 }, { revision: "a-00001", percent: 10, tag: "old" }]);
 });
 
-yamlTest("a list of parts that is wrong is refused where it is", () => {
-  /** Checks what is said of a list; the mark is at `traffic` where the list has none. */
+yamlTest("an invalid split is refused at its place", () => {
+  /** Checks the message for a list. Without a mark in the list, the fault is at `traffic`. */
   const wrong = (message: string, list: string, name = "a") => {
     const key = list.includes("§") ? "traffic" : "§traffic";
     refused(`services.${name}.traffic${message}`, `services:\n  ${name}:\n    image: b\n    ${key}: ${list}\n`);
@@ -104,7 +104,7 @@ yamlTest("a list of parts that is wrong is refused where it is", () => {
   refused("services.a.tag: must stand in the list of traffic", `services: { a: { image: b, §tag: v1, ${list} } }`);
 });
 
-yamlTest("what is wrong is told with its line and column", () => {
+yamlTest("faults are reported with line and column", () => {
   refused(
     "services.more.prot: unknown field; did you mean `port`?",
     "services:\n  more:\n    image: a\n    §prot: 80\n",
@@ -131,7 +131,7 @@ yamlTest("a domain belongs to one service of a file", () => {
   refused("services.b.domains.1: belongs to the service a", `services:\n  ${a}\n  ${b}\n`);
 });
 
-yamlTest("what is not services is refused at the top", () => {
+yamlTest("anything but services is refused at the top level", () => {
   refused("service: unknown field; did you mean `services`?", "§service:\n  a: { image: b }\n");
   refused("version: unknown field; did you mean `services`?", "services: {}\n§version: 2\n");
   refused("the file must have services:", "§- a\n");
@@ -139,7 +139,7 @@ yamlTest("what is not services is refused at the top", () => {
   refused("services: must have the services below it", "services: §[a]\n");
 });
 
-yamlTest("what is no YAML is refused where it breaks", () => {
+yamlTest("invalid YAML is refused where it breaks", () => {
   refused("", "services:\n  a:\n§\timage: b\n");
   refused("", "services: {§");
   refused("", "services:\n  a: 'b\n§");
@@ -150,14 +150,14 @@ yamlTest("what is no YAML is refused where it breaks", () => {
   refused("a name must be text", "services:\n  ? §[a]\n  : { image: b }\n");
 });
 
-yamlTest("a key that is there twice is refused at the second", () => {
+yamlTest("a duplicate key is refused at its second place", () => {
   refused("services.a.image: is there twice", "services:\n  a:\n    image: b\n    §image: c\n");
   refused("services.a: is there twice", "services:\n  a: { image: b }\n  §a: { image: b }\n");
   refused("services: is there twice", "services: {}\n§services: {}\n");
   refused("services.a.env.A: is there twice", 'services:\n  a: { image: b, env: { A: "1", §"A": "2" } }\n');
 });
 
-yamlTest("several documents are refused, at the second", () => {
+yamlTest("several documents are refused at the second", () => {
   refused("only one document is read", "services: {}\n\n§---\nservices: {}\n");
 });
 
@@ -169,7 +169,7 @@ yamlTest("words mean what YAML 1.2 says, whatever the file asks for", () => {
   }
 });
 
-yamlTest("an alias stands for its anchor, and what is wrong in it is told where it was written", () => {
+yamlTest("an alias stands for its anchor, and a fault in it is reported where the anchor stands", () => {
   const text = 'services:\n  a: &a\n    image: b\n    env: &env { A: "1" }\n  c: { image: d, env: *env }\n  e: *a\n';
   const manifest = parseManifest(text, "x");
   assertEquals(manifest.get("c")!.template.env, { A: "1" });
@@ -186,7 +186,7 @@ yamlTest("hundreds of services may have one anchor", () => {
   assertEquals(parseManifest(text, "x").size, 501);
 });
 
-yamlTest("aliases that stand for billions are refused, and those that stand for themselves", () => {
+yamlTest("aliases that stand for billions of values or for themselves are refused", () => {
   const bomb = ["  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"];
   for (let at = 1; at < 10; at++) bomb.push(`  a${at}: &a${at} [${Array(10).fill(`*a${at - 1}`).join(", ")}]\n`);
   const begun = performance.now();
@@ -195,7 +195,7 @@ yamlTest("aliases that stand for billions are refused, and those that stand for 
   refused("a would contain itself", "services:\n  a: &a { b: §*a }\n");
 });
 
-yamlTest("what is long or deep is refused", () => {
+yamlTest("a file that is too long or too deeply nested is refused", () => {
   refused("the file is longer than 1 MiB", "§" + "#".repeat(1024 * 1024 + 1));
   assertStringIncludes(refusal(`services: ${"[".repeat(200)}${"]".repeat(200)}`), "is nested too deeply");
   assertStringIncludes(refusal(`services: ${"[".repeat(10_000)}${"]".repeat(10_000)}`), "is nested too deeply");
@@ -204,7 +204,7 @@ yamlTest("what is long or deep is refused", () => {
   refusal("- ".repeat(100_000));
 });
 
-yamlTest("whatever comes, it is read or refused in one line", () => {
+yamlTest("every body is either read or refused in one line", () => {
   const words = [
     "services",
     "a",

@@ -5,7 +5,7 @@ export function yamlTest(name: string, fn: () => void): void {
 
 const noEnv = (await Deno.permissions.query({ name: "env" })).state !== "granted";
 
-/** A file with everything that can be said. */
+/** A file with every field. */
 export const GOOD = `# all of them
 services:
   golang:

@@ -2,10 +2,10 @@ import { assert, assertStringIncludes, assertThrows } from "@std/assert";
 import { parseService } from "../../../src/control/schema/schema.ts";
 import { InvalidError } from "../../../src/control/schema/invalid.ts";
 
-/** An image for bodies that are about something else. */
+/** The image of bodies whose subject is something else. */
 export const IMAGE = "ghcr.io/acme/shop:v1";
 
-/** What is said of a body that is wrong; `image` is filled in where the body has none. */
+/** The message for an invalid body. Without `image` it gets one. */
 export function refusal(body: object, name = "shop"): InvalidError {
   return assertThrows(() => parseService(name, { image: IMAGE, ...body }), InvalidError);
 }
@@ -19,7 +19,7 @@ export function refused(path: string, why: string, bodies: object[]): void {
   }
 }
 
-/** Checks that bodies are good. */
+/** Checks that bodies are accepted. */
 export function accepted(bodies: object[]): void {
   for (const body of bodies) parseService("shop", { image: IMAGE, ...body });
 }

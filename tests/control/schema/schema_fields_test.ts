@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { parseService } from "../../../src/control/schema/schema.ts";
 import { accepted, refusal, refused } from "./bodies.ts";
 
-Deno.test("numbers have their bounds", () => {
+Deno.test("numbers are limited to their bounds", () => {
   const bounds: [field: string, min: number, max: number][] = [
     ["port", 1, 65535],
     ["concurrency", 0, 100_000],
@@ -23,7 +23,7 @@ Deno.test("numbers have their bounds", () => {
   refused("cpus", "must be a number", [{ cpus: NaN }, { cpus: Infinity }]);
 });
 
-Deno.test("an image is a name as the engine takes it", () => {
+Deno.test("an image is a name that the engine accepts", () => {
   const hex = "0123456789abcdef".repeat(4);
   const good = [
     "shop",
@@ -85,7 +85,7 @@ Deno.test("an image is a name as the engine takes it", () => {
   refused("image", "must be at most 512 characters", [{ image: "a".repeat(513) }, { image: "a-".repeat(1e5) }]);
 });
 
-Deno.test("a reference that takes long to refuse is refused at once", () => {
+Deno.test("a reference that is slow to match is refused at once", () => {
   const begun = performance.now();
   for (const part of ["a", "a.", "a-", "a_", "a/", "1:", "a__"]) {
     refusal({ image: part.repeat(512 / part.length - 1) + "!" });
@@ -95,7 +95,7 @@ Deno.test("a reference that takes long to refuse is refused at once", () => {
   assert(performance.now() - begun < 2000);
 });
 
-Deno.test("names of variables are those of a shell, and values any text", () => {
+Deno.test("variables have the names that a shell allows, and any text as value", () => {
   accepted([{ env: { _: "", a1: "x", A_B: "\n\t\x01é😀" } }, { secretEnv: { A: "a" } }]);
   for (const name of ["A=B", "1A", "A-B", "A B", "Ä", "A\n"]) {
     for (const field of ["env", "secretEnv"]) {
@@ -111,7 +111,7 @@ Deno.test("names of variables are those of a shell, and values any text", () => 
   refused("secretEnv.A", "is in env too", [{ env: { A: "1" }, secretEnv: { A: "a" } }]);
 });
 
-Deno.test("a command is a list of texts, a program first", () => {
+Deno.test("a command is a list of texts that begins with a program", () => {
   accepted([{ command: [] }, { command: ["a", ""] }, { command: ["sh", "-c", "two\nlines"] }]);
   accepted([{ command: ["--bind", "0.0.0.0"] }, { command: ["-v"] }, { command: ["--"] }]);
   const programs = ["", "a b", "a\n", "\ta", "a\x7f", "a\u00a0b"];
@@ -121,7 +121,7 @@ Deno.test("a command is a list of texts, a program first", () => {
   refused("command", "must be at most 1000 elements", [{ command: Array(1001).fill("a") }]);
 });
 
-Deno.test("variables and commands have sizes that Linux can pass on", () => {
+Deno.test("variables and commands are limited to the sizes that Linux allows", () => {
   const most = 128 * 1024 - 1;
   accepted([{ env: { A: "x".repeat(most - 2) } }, { command: ["é".repeat((most - 1) / 2)] }]);
   refused("env.A", "must be at most 131071 bytes", [
@@ -140,7 +140,7 @@ Deno.test("variables and commands have sizes that Linux can pass on", () => {
   ]);
 });
 
-Deno.test("volumes have a name or a folder, and a place in the container of their own", () => {
+Deno.test("a volume has a name or a host folder, and a path in the container that no other volume has", () => {
   const volumes = (source: string, path = "/data") => ({ volumes: [{ source, path }] });
   accepted(["ab", "data", "A.b_c-1", "/", "/srv/data", "/srv/my data", "/..a/.b"].map((source) => volumes(source)));
   accepted(["/a", "/a/b", "/.a", "/...", "/a b", "/a:b,c"].map((path) => volumes("data", path)));
@@ -169,7 +169,7 @@ Deno.test("volumes have a name or a folder, and a place in the container of thei
   refused("maxInstances", "must be 1 where there are volumes", [{ ...volumes("data"), maxInstances: 2 }]);
 });
 
-Deno.test("times and sizes are texts with their units", () => {
+Deno.test("durations and sizes are texts with units", () => {
   for (const field of ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"]) {
     accepted(["0", "250ms", "30s", "1h"].map((time) => ({ [field]: time })));
     refused(
@@ -183,21 +183,21 @@ Deno.test("times and sizes are texts with their units", () => {
   refused("memory", "expected a size such as", ["", "0", "1.5g", "256mb", "lots"].map((memory) => ({ memory })));
 });
 
-Deno.test("a liveness probe has a path and an interval, which is not never", () => {
+Deno.test("a liveness probe has a path and an interval, which cannot be 0", () => {
   accepted([{ liveness: { path: "/health", every: "5s" } }]);
   assertEquals(parseService("shop", { image: "a", liveness: {} }).template.liveness, { path: "/", every: 10_000 });
   refused("liveness.every", "must be more than 0", [{ liveness: { every: "0" } }]);
   refused("liveness.every", "expected a duration", [{ liveness: { every: "soon" } }]);
 });
 
-Deno.test("a path for readiness begins with a slash and has nothing that would have to be encoded", () => {
+Deno.test("a readiness path begins with a slash and has no characters that need encoding", () => {
   accepted(["/", "/a?b=c&d=%20", "/~a//b"].map((path) => ({ readiness: { path } })));
   assertEquals(parseService("shop", { image: "a", readiness: {} }).template.readiness, { path: "/" });
   const wrong = ["", "a", "/a b", "/\n", "/é", "/#a", "http://a/", " /"].map((path) => ({ readiness: { path } }));
   refused("readiness.path", "must be a path that begins with /", wrong);
 });
 
-Deno.test("domains are whole hostnames, each once", () => {
+Deno.test("domains are whole hostnames, without duplicates", () => {
   const wrong = ["", "a.b:80", "a.b:", "*.example.org", "1.2.3.4", "[::1]", "a_b.c", "https://a.b", "a b", "a..b"];
   refused("domains.1", "must be a whole hostname", wrong.map((domain) => ({ domains: ["a.example", domain] })));
   accepted([{ domains: [] }, { domains: ["localhost"] }]);
@@ -206,7 +206,7 @@ Deno.test("domains are whole hostnames, each once", () => {
   refused("domains", "must be at most 100 elements", [{ domains: Array(101).fill("a.example") }]);
 });
 
-Deno.test("a tag is named like a service, and makes a label of a hostname with its name", () => {
+Deno.test("a tag has the form of a service's name, and fits into a label together with it", () => {
   accepted(["v1", "a", "canary-2"].map((tag) => ({ tag })));
   const wrong = ["", "V1", "1a", "a--b", "-a", "a-", "a.b", "admin", "xn", "a".repeat(41)];
   refused("tag", "must be 1 to 40 small letters", wrong.map((tag) => ({ tag })));
@@ -216,7 +216,7 @@ Deno.test("a tag is named like a service, and makes a label of a hostname with i
   assertStringIncludes(error.message, "tag: must be at most 30 characters here");
 });
 
-Deno.test("a service has a name that can be one", () => {
+Deno.test("an invalid name of a service is refused", () => {
   for (const name of ["", "Shop", "a--b", "admin", "1a", "a".repeat(41), "a.b"]) {
     const error = refusal({}, name);
     assertMatch(error.message, /^name: must be 1 to 40 small letters/);
@@ -224,7 +224,7 @@ Deno.test("a service has a name that can be one", () => {
   }
 });
 
-Deno.test("who does not wake a service is named by parts of a User-Agent and by paths", () => {
+Deno.test("exceptions from waking are parts of a User-Agent and paths", () => {
   const agents = (...userAgents: unknown[]) => ({ wake: { except: { userAgents } } });
   const paths = (...paths: unknown[]) => ({ wake: { except: { paths } } });
   accepted([{ wake: {} }, { wake: { except: {} } }, agents(), agents("a", "Mozilla/5.0 (~)", "x".repeat(256))]);
@@ -248,7 +248,7 @@ Deno.test("who does not wake a service is named by parts of a User-Agent and by 
   refused("wake.expect", "did you mean `except`", [{ wake: { expect: {} } }]);
 });
 
-Deno.test("what a browser gets meanwhile is one of two", () => {
+Deno.test("loading is hold or page", () => {
   accepted([{ loading: "hold" }, { loading: "page" }]);
   refused("loading", "must be one of hold, page", [{ loading: "Page" }, { loading: true }, { loading: null }]);
 });

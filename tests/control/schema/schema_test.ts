@@ -13,13 +13,13 @@ import { canonicalTemplate, templateText } from "../../../src/model/template.ts"
 import { accepted, IMAGE, refusal, refused } from "./bodies.ts";
 import { template } from "./templates.ts";
 
-Deno.test("an image alone is a service", () => {
+Deno.test("an image alone declares a service", () => {
   const { template, ...rest } = parseService("shop", { image: IMAGE });
   assertEquals(canonicalTemplate(template), canonicalTemplate({ image: IMAGE }));
   assertEquals(rest, { service: {} });
 });
 
-Deno.test("everything that can be said is read", () => {
+Deno.test("every field is read", () => {
   const parsed = parseService("shop", {
     image: IMAGE,
     pullPolicy: "always",
@@ -79,7 +79,7 @@ Deno.test("everything that can be said is read", () => {
   });
 });
 
-Deno.test("a template reads the same after it was shown", () => {
+Deno.test("a template that is shown reads the same", () => {
   const shown = showTemplate(
     canonicalTemplate({ image: "a", stopAfter: Infinity, pauseAfter: 90_000, memory: 1024 ** 3 }),
   );
@@ -90,7 +90,7 @@ Deno.test("a template reads the same after it was shown", () => {
   }));
 });
 
-Deno.test("an unknown field is refused with the nearest that there is, before anything else", () => {
+Deno.test("an unknown field is refused with the most similar one, before any other fault", () => {
   const unknown: [body: object, message: string][] = [
     [{ prot: 80 }, "prot: unknown field; did you mean `port`?"],
     [{ domain: [], port: "x" }, "domain: unknown field; did you mean `domains`?"],
@@ -112,7 +112,7 @@ Deno.test("an unknown field is refused with the nearest that there is, before an
   assertEquals(refusal({ readiness: { paht: "/" } }).path, ["readiness", "paht"]);
 });
 
-Deno.test("a body that is no object is refused", () => {
+Deno.test("a body that is not an object is refused", () => {
   for (const body of [null, undefined, 5, "x", [], [{ image: IMAGE }]]) {
     const { message, path } = assertThrows(() => parseService("shop", body), InvalidError);
     assertMatch(message, /^the body: .*an object of names and values/);
@@ -120,7 +120,7 @@ Deno.test("a body that is no object is refused", () => {
   }
 });
 
-Deno.test("what is missing or of another kind is refused with what is right", () => {
+Deno.test("a missing value or one of a wrong type is refused with what is right", () => {
   const wrong: [body: object, message: string][] = [
     [{ image: undefined }, "image: is missing, and must be a text"],
     [{ image: null }, "image: must be a text, and is empty"],
@@ -149,7 +149,7 @@ Deno.test("what is missing or of another kind is refused with what is right", ()
   for (const [body, message] of wrong) assertStringIncludes(refusal(body).message, message);
 });
 
-Deno.test("a name that would be lost is refused wherever it is", () => {
+Deno.test("the name __proto__ is refused wherever it stands", () => {
   const bodies = [`{"__proto__":1}`, `{"env":{"__proto__":"x"}}`, `{"secretEnv":{"__proto__":"x"}}`];
   for (const text of [...bodies, `{"volumes":[{"source":"a","path":"/a","__proto__":1}]}`]) {
     const error = refusal(JSON.parse(text));
@@ -160,13 +160,13 @@ Deno.test("a name that would be lost is refused wherever it is", () => {
   refused("constructor", "unknown field", [{ constructor: 1 }]);
 });
 
-Deno.test("what is nested without end is refused", () => {
+Deno.test("a very deeply nested body is refused", () => {
   const deep = JSON.parse("[".repeat(50_000) + "]".repeat(50_000));
   refused("env", "must be an object", [{ env: deep }]);
   refused("x", "unknown field", [{ x: deep }]);
 });
 
-Deno.test("no message has a value of a variable, and each is one line", () => {
+Deno.test("no message contains the value of a variable, and each is one line", () => {
   const secret = "hunter2";
   const bodies: object[] = [
     { env: { A: `${secret}\0` } },
@@ -182,7 +182,7 @@ Deno.test("no message has a value of a variable, and each is one line", () => {
   }
 });
 
-Deno.test("traffic is a number, or the list of all parts", () => {
+Deno.test("traffic is a number or a whole split", () => {
   const targets = [{ revision: "shop-00001", percent: 90, tag: "old" }, { revision: "latest", percent: 10 }];
   assertEquals(parseService("shop", { image: IMAGE, traffic: targets }).targets, targets);
   const { traffic, targets: none } = parseService("shop", { image: IMAGE, traffic: 10 });
@@ -195,12 +195,12 @@ Deno.test("traffic is a number, or the list of all parts", () => {
   assertStringIncludes(message, "traffic.0.tag: must be at most 30 characters here");
 });
 
-Deno.test("there are never fewer instances allowed than wanted", () => {
+Deno.test("minInstances cannot be more than maxInstances", () => {
   accepted([{ minInstances: 1 }, { minInstances: 3, maxInstances: 3 }]);
   refused("minInstances", "must be at most maxInstances, which is 1", [{ minInstances: 2 }]);
 });
 
-Deno.test("the schemas can be shown as JSON Schema, for what is sent and for what is read", () => {
+Deno.test("the schemas can be shown as JSON Schema, for input and for output", () => {
   for (const io of ["input", "output"] as const) {
     const schema = z.toJSONSchema(serviceSchema, { io });
     const { properties = {}, required = [], additionalProperties } = schema;
@@ -216,7 +216,7 @@ Deno.test("the schemas can be shown as JSON Schema, for what is sent and for wha
   assertEquals(z.toJSONSchema(targetsSchema).type, "array");
 });
 
-Deno.test("whatever comes, it is read or refused in one line", () => {
+Deno.test("every body is either read or refused in one line", () => {
   const field = fc.constantFrom(...Object.keys(serviceSchema.shape), "prot", "__proto__");
   const value = fc.oneof(fc.jsonValue(), fc.string(), fc.integer(), fc.constantFrom("30s", "256m", "/data"));
   fc.assert(
@@ -232,7 +232,7 @@ Deno.test("whatever comes, it is read or refused in one line", () => {
   );
 });
 
-Deno.test("a field of earlier versions is ignored, whatever its value, and told of", () => {
+Deno.test("a field of earlier versions is ignored with any value, and reported", () => {
   for (const warmPool of [0, 2, "many", null]) {
     const { retired, ...rest } = parseService("shop", { image: IMAGE, warmPool });
     assertEquals(rest, parseService("shop", { image: IMAGE }));

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { canonicalTemplate, type RevisionTemplate, type TemplateInput } from "../../../src/model/template.ts";
 
 const variable = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,10}$/).filter((name) => name !== "__proto__");
-/** Any text that a variable may have, and often such as YAML would read as something else. */
+/** Any value of a variable, often one that YAML would read as something else. */
 export const text: fc.Arbitrary<string> = fc.oneof(
   fc.string({ unit: "binary" }),
   fc.string({ unit: fc.constantFrom(...Array.from("ab \n\r\t:#-'\"\\|>&*!%@`[]{},?=\u0085\u2028\ufeff\x01\x7f")) }),
@@ -64,7 +64,7 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   cpus: fc.double({ min: 0.01, max: 1024, noNaN: true }),
 }, { requiredKeys: ["image"] });
 
-/** Any template that an operator could have said. */
+/** Any valid template. */
 export const template: fc.Arbitrary<RevisionTemplate> = fc.tuple(
   input,
   fc.dictionary(variable, fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,8}$/), { noNullPrototype: true }),

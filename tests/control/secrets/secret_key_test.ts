@@ -8,7 +8,7 @@ import {
 import { OperatorError } from "../../../src/base/errors.ts";
 import { allOf, failure, keyOf, storeTest, valueOf, withKey, withSealed } from "./secrets_kit.ts";
 
-storeTest("no value is on disk as it is, and no two that are sealed are the same", async (store, folder) => {
+storeTest("no value is on disk in the clear, and no two sealed values are the same", async (store, folder) => {
   const secrets = await withKey(store);
   const [first, second] = [
     await secrets.set("a", "a-very-hidden-value"),
@@ -44,7 +44,7 @@ storeTest("a sealed value opens under its own name and version only", async (sto
   }
 });
 
-storeTest("whatever byte of a sealed value changes, nothing comes out of it", async (store) => {
+storeTest("a sealed value with any changed byte is refused", async (store) => {
   const secrets = await withKey(store);
   await secrets.set("a", "hidden");
   const { length } = store.secret("a", 1)!.sealed;
@@ -62,7 +62,7 @@ storeTest("whatever byte of a sealed value changes, nothing comes out of it", as
   assertMatch(await failure(() => newer.resolve({ A: "a" }, { a: 1 }), UnreadableSecretError), /use a newer one/);
 });
 
-storeTest("with another key, it is said which value needs another, and what to do", async (store, folder) => {
+storeTest("the error for a wrong key names the value and what to do", async (store, folder) => {
   await (await withKey(store, 1)).set("a", "hidden");
   const others: [SecretKeySource, RegExp][] = [
     [{ folder, text: keyOf(2) }, /than that of CLESS_SECRET_KEY; put the right key there and restart cless, or set/],
@@ -81,7 +81,7 @@ storeTest("with another key, it is said which value needs another, and what to d
   assertEquals(await (await withKey(store, 1)).resolve({ A: "a" }, { a: 1 }), { A: "hidden" });
 });
 
-storeTest("the key is made once, for nobody else to read", async (store, folder) => {
+storeTest("the key is made once, readable for nobody else", async (store, folder) => {
   const path = `${folder}/secret-key`;
   await Deno.writeTextFile(`${path}.new`, "half of a k"); // of a process that was killed
   await (await Secrets.open(store, { folder })).set("a", "x");
@@ -95,16 +95,19 @@ storeTest("the key is made once, for nobody else to read", async (store, folder)
   assertEquals(await valueOf(await Secrets.open(store, { folder: "/none", text: made }), "a"), "x");
 });
 
-storeTest("a key that an operator has put there is used, and closed to others", async (store, folder) => {
-  const path = `${folder}/secret-key`;
-  await Deno.writeTextFile(path, keyOf(1), { mode: 0o644 });
-  await (await Secrets.open(store, { folder })).set("a", "x");
-  assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
-  assertEquals(await Deno.readTextFile(path), keyOf(1));
-  assertEquals(await valueOf(await withKey(store, 1), "a"), "x");
-});
+storeTest(
+  "a key file that an operator has put there is used, and made unreadable for others",
+  async (store, folder) => {
+    const path = `${folder}/secret-key`;
+    await Deno.writeTextFile(path, keyOf(1), { mode: 0o644 });
+    await (await Secrets.open(store, { folder })).set("a", "x");
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
+    assertEquals(await Deno.readTextFile(path), keyOf(1));
+    assertEquals(await valueOf(await withKey(store, 1), "a"), "x");
+  },
+);
 
-storeTest("no file is read or made where the key is given", async (store, folder) => {
+storeTest("no key file is read or made if the key is given", async (store, folder) => {
   await Deno.writeTextFile(`${folder}/secret-key`, "damaged");
   await (await Secrets.open(store, { folder, text: ` ${keyOf(1)}\n` })).set("a", "x");
   assertEquals(await Deno.readTextFile(`${folder}/secret-key`), "damaged");
@@ -113,7 +116,7 @@ storeTest("no file is read or made where the key is given", async (store, folder
   await assertRejects(() => Deno.stat(`${folder}/secret-key`), Deno.errors.NotFound);
 });
 
-storeTest("a key that is lost is not replaced without a word", async (store, folder) => {
+storeTest("a lost key is not replaced silently", async (store, folder) => {
   const path = `${folder}/secret-key`;
   await (await Secrets.open(store, { folder })).set("a", "x");
   const key = await Deno.readTextFile(path);
@@ -134,7 +137,7 @@ storeTest("a key that is lost is not replaced without a word", async (store, fol
   assertNotEquals(await Deno.readTextFile(path), key);
 });
 
-storeTest("what is no key is refused, and not shown", async (store, folder) => {
+storeTest("an invalid key is refused and not shown", async (store, folder) => {
   const path = `${folder}/secret-key`;
   for (const wrong of ["", "hidden", "hidden!", keyOf(1).slice(4), keyOf(1) + keyOf(1), "a".repeat(64)]) {
     const given = await assertRejects(() => Secrets.open(store, { folder, text: wrong }), SecretKeyError);
@@ -147,7 +150,7 @@ storeTest("what is no key is refused, and not shown", async (store, folder) => {
   }
 });
 
-storeTest("a key file that cannot be used is told in one line", async (store, folder) => {
+storeTest("the error for an unusable key file is one line", async (store, folder) => {
   await Deno.mkdir(`${folder}/secret-key`);
   for (const place of [folder, `${folder}/none`]) {
     const message = await failure(() => Secrets.open(store, { folder: place }), SecretKeyError);
@@ -155,7 +158,7 @@ storeTest("a key file that cannot be used is told in one line", async (store, fo
   }
 });
 
-storeTest("neither the key nor a value is shown where the secrets are printed", async (store) => {
+storeTest("neither the key nor a value is shown if the secrets are printed", async (store) => {
   const secrets = await withKey(store);
   await secrets.set("a", "hidden");
   const shown = Deno.inspect(secrets, { depth: 9, showHidden: true }) + JSON.stringify(secrets);

@@ -37,7 +37,7 @@ export async function valueOf(secrets: Secrets, name: string): Promise<string | 
   return (await secrets.resolve({ A: name }, secrets.currentVersions([name]))).A;
 }
 
-/** A store with one value in place of each that is asked for. */
+/** A store that returns the same value for every secret. */
 export function withSealed(store: Store, change: (sealed: Uint8Array) => Uint8Array): Store {
   return {
     secretVersions: () => store.secretVersions(),
@@ -48,12 +48,12 @@ export function withSealed(store: Store, change: (sealed: Uint8Array) => Uint8Ar
   } as Store;
 }
 
-/** Everything that an error says, also of its causes. */
+/** Everything that an error contains, including its causes. */
 export function allOf(error: unknown): string {
   return error instanceof Error ? `${error.message} ${error.stack} ${allOf(error.cause)}` : String(error);
 }
 
-/** What is said of a value that cannot be opened. */
+/** The message for a value that cannot be unsealed. */
 export async function failure<E extends OperatorError>(
   action: () => Promise<unknown>,
   type: new (message: string) => E,

@@ -6,7 +6,7 @@ import type { Store } from "../../../src/control/store.ts";
 import { allOf, storeTest, valueOf, withKey } from "./secrets_kit.ts";
 import { text } from "../schema/templates.ts";
 
-storeTest("a value reads the same after it was set, whatever text it is", async (store) => {
+storeTest("a value of any text reads the same after it was set", async (store) => {
   const secrets = await withKey(store);
   await fc.assert(
     fc.asyncProperty(fc.oneof(text, fc.constantFrom("-----BEGIN\nEND-----\n", "\ufeffa")), async (value) => {
@@ -71,7 +71,7 @@ storeTest("a deleted secret is gone with all versions, and a new one goes on cou
   assertEquals(await secrets.resolve({ A: "a" }, { a: version }), { A: "third" });
 });
 
-storeTest("a value is kept once, in the version that it was sealed for, also after a delete", async (store) => {
+storeTest("a value is stored once, as the version that it was sealed for, even after a delete", async (store) => {
   const kept: [name: string, version: number][] = [];
   const secrets = await withKey({
     secretVersions: () => store.secretVersions(),
@@ -91,14 +91,14 @@ storeTest("a value is kept once, in the version that it was sealed for, also aft
   assertEquals(await valueOf(secrets, "a"), "second");
 });
 
-storeTest("where no secret is named, the store is not asked", async (store) => {
+storeTest("a revision without secrets does not need the store", async (store) => {
   let asked = 0;
   const secrets = await withKey({ secretVersions: () => (asked++, store.secretVersions()) } as Store);
   asked = 0;
   assertEquals([secrets.currentVersions([]), asked], [{}, 0]);
 });
 
-storeTest("values that are set at one time all get a version of their own", async (store) => {
+storeTest("values that are set at the same time each get their own version", async (store) => {
   const secrets = await withKey(store);
   await secrets.set("a", "x");
   secrets.delete("a");
@@ -110,7 +110,7 @@ storeTest("values that are set at one time all get a version of their own", asyn
   assertEquals(secrets.list().map(({ version }) => version), [made.at(-1)!.version]);
 });
 
-storeTest("a change that failed does not keep the next one from being made", async (store) => {
+storeTest("a failed change does not stop the next one", async (store) => {
   let broken = true;
   const secrets = await withKey({
     secretVersions: () => store.secretVersions(),
@@ -127,7 +127,7 @@ storeTest("a change that failed does not keep the next one from being made", asy
   assertEquals(await valueOf(secrets, "a"), "y");
 });
 
-storeTest("the first secret that there is not is named", async (store) => {
+storeTest("the error names the first missing secret", async (store) => {
   const secrets = await withKey(store);
   await secrets.set("a", "x");
   for (const name of ["b", "__proto__", "constructor"]) {
@@ -139,7 +139,7 @@ storeTest("the first secret that there is not is named", async (store) => {
   await assertRejects(() => secrets.resolve({ A: "a" }, { a: 7 }), UnknownSecretError, "version 7 of the secret a");
 });
 
-storeTest("names and values that cannot be are refused, and not shown", async (store) => {
+storeTest("invalid names and values are refused and not shown", async (store) => {
   const secrets = await withKey(store);
   const refused = async (name: string, value: Uint8Array | string, message: string) => {
     const error = await assertRejects(() => secrets.set(name, value), InvalidError, message);
