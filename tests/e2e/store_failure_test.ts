@@ -123,7 +123,7 @@ Deno.test({
     store.exec("UPDATE revision SET secret_versions = '{' WHERE service = 'bad'");
   }
   await using after = await Program.start({ dataDir: before.dataDir }); // the folder is this one's to remove
-  await after.logged("cannot tell whose a container is; it stays for now", { service: "bad" });
+  await after.logged("cannot tell which revision a container belongs to; it stays for now", { service: "bad" });
   assertEquals((await after.get("bad")).headers.get("cless-error"), "start_failed");
   await after.logged("instance adopted", { service: "good" });
   await until(async () => (await after.containers("good")).length === 0); // as nobody asks for it any more
