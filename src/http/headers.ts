@@ -1,7 +1,20 @@
 /** A header line. */
 export type Header = [name: string, value: string];
 
-/** Headers of a response that are meant for this hop only: RFC 9110, section 7.6.1, and RFC 2616, section 13.5.1. */
+/** Headers of a request that are meant for one hop only: RFC 9110, section 7.6.1, and RFC 2616, section 13.5.1. */
+export const REQUEST_HOP_BY_HOP: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Headers of a response that are meant for one hop only. */
 export const RESPONSE_HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -12,7 +25,7 @@ export const RESPONSE_HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The headers of a response without those that are meant for this hop only.
+ * The headers of a response without those that are meant for one hop only.
  *
  * @param connection The value of `Connection`, whose items name more such headers.
  */

@@ -1,7 +1,7 @@
 import type { Cidr } from "../model/cidr.ts";
 import { type Hostname, parseHostname } from "../model/hostname.ts";
 import { ClessError } from "../base/errors.ts";
-import { type Header, listItems, splitList } from "./headers.ts";
+import { type Header, listItems, REQUEST_HOP_BY_HOP, splitList } from "./headers.ts";
 
 /** A request as an app gets it, without its body. */
 export interface RequestHead {
@@ -19,26 +19,13 @@ export interface RequestHead {
   readonly websocket: boolean;
 }
 
-/** Headers that are meant for the next hop only: RFC 9110, section 7.6.1, and RFC 2616, section 13.5.1. */
-const REQUEST_HOP_BY_HOP = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
 /** The methods that cless passes on, as the value of `Allow`; it passes on unknown ones too. */
 export const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /** Methods that cless does not pass on, in upper and lower case: some apps take `trace` for `TRACE`. */
 const REFUSED = /^(?:connect|trace|track)$/i;
 
-/** RFC 9110, section 5.6.2. */
+/** A token: RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 // A target has neither a fragment nor characters beyond ASCII (RFC 9112, section 3.2), and apps disagree on what to do

@@ -1,34 +1,34 @@
 import { HOSTILE_BODIES } from "../http/exact/hostile_bodies.ts";
 import { HOSTILE_HEADS } from "../http/exact/hostile_heads.ts";
 import { Random } from "../support/random.ts";
-import { MOST_HEAD, read, type Reading } from "./reading.ts";
+import { MOST_HEAD_BYTES, read, type Reading } from "./reading.ts";
 
-/** One request, and the bytes that the app answers with. */
+/** A request, and the bytes that the app answers with. */
 export interface FuzzCase {
   readonly number: number;
   readonly method: string;
   /** What the app sends, piece by piece. */
   readonly pieces: readonly string[];
-  /** What may come of it. */
+  /** What the client may get. */
   readonly reading: Reading;
-  /** Whether there is more than the answer. */
+  /** Whether there are bytes behind the answer. */
   readonly surplus: boolean;
-  /** How long the app waits before it closes what is not to be used again, ms. */
-  readonly closesAfter: number;
+  /** How long the app waits before it closes a connection that cannot be used again. */
+  readonly closesAfterMs: number;
 }
 
-/** How long an app has for its answer, ms: longer than what one that does not answer is given to be known for dead. */
+/** How long an app has for its answer; longer than cless waits for the news of an instance's end. */
 export const REQUEST_TIMEOUT_MS = 3000;
-/** For so long an app leaves a request hanging that is to time out. */
+/** How long an app lets a request hang that should time out. */
 const HANGS_MS = REQUEST_TIMEOUT_MS + 500;
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 
-/** Longer ones would only take time. */
+/** The hostile answers, except long ones, which would only take time. */
 const CORPUS = [...HOSTILE_HEADS, ...HOSTILE_BODIES].map(({ pieces }) => pieces.join("")).filter(({ length }) =>
   length < 20_000
 );
 
-/** What is worth to be in a place where it does not belong. */
+/** Texts to put where they do not belong. */
 const DICTIONARY = [
   "\r\n",
   "\r",
@@ -58,7 +58,7 @@ const DICTIONARY = [
   " folded\r\n",
 ];
 
-/** One of many cases, the same for the same seed and number. */
+/** A case, the same for the same seed and number. */
 export function makeCase(seed: number, number: number): FuzzCase {
   const random = new Random(seed, number);
   const method = random.pick(["GET", "GET", "POST", "POST", "POST", "POST", "PUT", "HEAD"]);
@@ -66,7 +66,7 @@ export function makeCase(seed: number, number: number): FuzzCase {
   let text = base(random, token);
   if (random.chance(0.005)) text = stretched(random, text);
   for (let n = random.pick([0, 0, 1, 1, 1, 2, 4]); n > 0; n--) text = mutate(random, text, token);
-  if (text === "") text = "\r"; // nothing at all is repeated, and waited for
+  if (text === "") text = "\r"; // after no byte at all, cless repeats the request and waits
   const reading = read(text, method);
   const { end } = reading;
   return {
@@ -75,11 +75,11 @@ export function makeCase(seed: number, number: number): FuzzCase {
     pieces: split(random, text, end ?? text.length),
     reading,
     surplus: end !== undefined && end < text.length,
-    closesAfter: end === undefined && random.chance(0.002) ? HANGS_MS : random.pick([0, 0, 2]),
+    closesAfterMs: end === undefined && random.chance(0.002) ? HANGS_MS : random.pick([0, 0, 2]),
   };
 }
 
-/** An answer to begin with: a good one that says whose it is, or one of the corpus. */
+/** An answer to begin with: a good one with the token in it, or a hostile one. */
 function base(random: Random, token: string): string {
   if (random.chance(0.2)) return random.pick(CORPUS).replace("\r\n", `\r\nx-token: ${token}\r\n`);
   const lines = [`HTTP/1.${random.chance(0.9) ? 1 : 0} ${random.pick([200, 200, 201, 204, 304, 404, 503])} ${token}`];
@@ -103,14 +103,14 @@ function base(random: Random, token: string): string {
   }
 }
 
-/** The same answer with a head that is as long as it may be, give or take a byte or two. */
+/** The same answer with a head of the maximum length, more or less two bytes. */
 function stretched(random: Random, text: string): string {
   const head = text.indexOf("\r\n\r\n") + 4;
-  const missing = MOST_HEAD + random.between(-2, 2) - head - "x-long: \r\n".length;
+  const missing = MOST_HEAD_BYTES + random.between(-2, 2) - head - "x-long: \r\n".length;
   return text.replace("\r\n", `\r\nx-long: ${"v".repeat(missing)}\r\n`);
 }
 
-/** Changes something; mostly near the start, where what matters is. */
+/** Changes something, mostly near the start, where it matters most. */
 function mutate(random: Random, text: string, token: string): string {
   const limit = random.chance(0.5) ? Math.min(text.length, 150) : text.length;
   const at = random.below(limit + 1);
@@ -147,13 +147,13 @@ function mutate(random: Random, text: string, token: string): string {
 }
 
 /**
- * Cuts an answer. What is there beyond it comes together with its last byte: were it to come later, the next request might
- * be on its way already, and HTTP/1.1 gives no means to tell.
+ * Cuts an answer. Surplus bytes stay together with its last byte: if they came later, the next request might have been
+ * sent, and no client of HTTP/1.1 could tell them from its answer.
  */
 function split(random: Random, text: string, end: number): string[] {
   if (random.chance(0.5)) return [text];
   const body = text.indexOf("\r\n\r\n") + 4;
-  // The head has gone out when the body comes.
+  // The head goes out before the body arrives.
   if (body < end && random.chance(0.5)) return [text.slice(0, body), text.slice(body)];
   const near = random.chance(0.7) ? Math.min(end, 120) : end;
   const edges = [0, ...random.cuts(random.between(1, 3), Math.max(0, near - 1)), text.length];

@@ -1,16 +1,16 @@
 import { HttpMessage } from "../support/http_message.ts";
 import { type RawClient, requestText } from "../support/raw_client.ts";
 
-/** After this a request counts as hanging, ms. */
-const PATIENCE_MS = 15_000;
+/** After this time a request counts as hanging. */
+const HANGS_MS = 15_000;
 
 /**
- * What a client gets: an answer; `cut` where the connection is closed instead, `hangs` where nothing comes, and an error
- * where what comes cannot be read, or in two ways.
+ * What a client gets: an answer, `cut` if the connection is closed before, `hangs` if nothing arrives, or an error if the
+ * answer is malformed or ambiguous.
  */
 export type Got = HttpMessage | "cut" | "hangs" | Error;
 
-/** A client whose connection is made again when it has ended. */
+/** A client that reconnects when its connection has ended. */
 export class FuzzClient implements Disposable {
   readonly #cless: { connect(): Promise<RawClient> };
   #client: RawClient | undefined;
@@ -25,7 +25,7 @@ export class FuzzClient implements Disposable {
     const body = method === "POST" || method === "PUT";
     await this.#client.send(requestText(`${method} ${target}`, body ? ["content-length: 4"] : [], body ? "body" : ""));
     const { promise, resolve } = Promise.withResolvers<"hangs">();
-    const timer = setTimeout(() => resolve("hangs"), PATIENCE_MS);
+    const timer = setTimeout(() => resolve("hangs"), HANGS_MS);
     const reading = this.#client.reader.response(method).then(
       (answer) => answer ?? "cut",
       (error: Error) => error,

@@ -8,14 +8,14 @@ import { fuzz } from "./fuzzer.ts";
 import { read } from "./reading.ts";
 import { judge } from "./verdict.ts";
 
-netTest("20,000 mutated answers reach those they are for, or nobody", async () => {
+netTest("20,000 mutated answers reach their own clients, or none", async () => {
   const { failures, counts } = await fuzz({ seed: 1, cases: 20_000 });
   assertEquals(failures.join("\n"), "");
-  // A fuzzer that only ever saw one outcome would show nothing.
+  // A fuzzer with only one outcome would show nothing.
   for (const verdict of ["passed", "refused", "cut"]) assert((counts[verdict] ?? 0) > 500, JSON.stringify(counts));
 });
 
-Deno.test("the fuzzer's own reading of answers is that of RFC 9112", () => {
+Deno.test("the fuzzer reads answers as RFC 9112 says", () => {
   const head = (lines: string) => `HTTP/1.1 200 OK\r\n${lines}\r\n`;
   const none = { body: "", reusable: false };
   assertEquals(read("", "GET"), none);
@@ -35,7 +35,7 @@ Deno.test("the fuzzer's own reading of answers is that of RFC 9112", () => {
   assertEquals(read(`${head("content-length: 5\r\n")}`, "HEAD").end, head("content-length: 5\r\n").length);
 });
 
-/** What the fuzzer's client gets from a proxy that sends these bytes and closes. */
+/** What the fuzzer's client gets from a proxy that sends these bytes and closes the connection. */
 async function got(bytes: string): Promise<Got> {
   await using proxy = Origin.serving(async (connection) => {
     await connection.reader.request();
@@ -45,22 +45,22 @@ async function got(bytes: string): Promise<Got> {
   return await client.ask("GET", "/");
 }
 
-/** A case in which there is no good answer: whatever comes, a connection that is cut would be right. */
+/** A case without a good answer, so that only a cut connection is right. */
 const HOPELESS: FuzzCase = {
   number: 0,
   method: "GET",
   pieces: ["\r"],
   reading: read("\r", "GET"),
   surplus: false,
-  closesAfter: 0,
+  closesAfterMs: 0,
 };
 
-netTest("a connection that is closed without an answer is cut", async () => {
+netTest("a connection that is closed without an answer counts as cut", async () => {
   assertEquals(judge(HOPELESS, await got("")), { verdict: "cut" });
   assertEquals(judge(HOPELESS, await got("HTTP/1.1 200 OK\r\ncontent-le")), { verdict: "cut" });
 });
 
-netTest("an answer that can be read in two ways, or in none, is wrong whatever the app has sent", async () => {
+netTest("an ambiguous or malformed answer is wrong, whatever the app has sent", async () => {
   const head = (...lines: string[]) =>
     ["HTTP/1.1 502 x", "cless-error: upstream_failed", ...lines, "", ""].join("\r\n");
   const chunked = head("transfer-encoding: chunked");

@@ -15,14 +15,14 @@ const MOST_AT_FIRST = 60_000;
 const MOST_PER_SECOND = 1000;
 const MOST_FAILURES = 5;
 
-/** What came of a run. */
+/** The outcome of a run. */
 export interface Outcome {
   readonly seed: number;
   /** What was wrong, case by case. */
   readonly failures: readonly string[];
   /** How many answers passed, were refused, were cut, and so on. */
   readonly counts: Readonly<Record<string, number>>;
-  /** How many connections the app has seen. */
+  /** How many connections the apps got. */
   readonly connections: number;
 }
 
@@ -32,11 +32,11 @@ export interface FuzzOptions {
   readonly cases: number;
   /** The number of the first case. */
   readonly first?: number;
-  /** Is told how many are done. */
+  /** Called with the number of cases done. */
   readonly progress?: (done: number) => void;
 }
 
-/** Sends mutated answers through cless, to several clients at once; each of them must get its own or none. */
+/** Sends mutated answers through cless to several clients at once; each of them must get its own answers or none. */
 export async function fuzz(options: FuzzOptions): Promise<Outcome> {
   const { seed, cases, first = 0, progress = () => {} } = options;
   const run: Run = { seed, next: first, end: first + cases, failures: [], counts: {}, connections: 0 };
@@ -61,7 +61,7 @@ export async function fuzz(options: FuzzOptions): Promise<Outcome> {
   return run;
 }
 
-/** What is under way. */
+/** A run in progress. */
 interface Run extends Outcome {
   next: number;
   readonly end: number;
@@ -77,7 +77,7 @@ function fail(run: Run, number: number, what: string, fuzzed?: FuzzCase): void {
   );
 }
 
-/** Some cases, with an app and a cless of their own: an app of the tests remembers all its connections. */
+/** Some cases with an app and a cless of their own, since an `Origin` remembers all its connections. */
 async function batch(run: Run): Promise<void> {
   const running = new Map<number, FuzzCase>();
   await using app = Origin.serving((connection) => serve(connection, running));
@@ -94,7 +94,7 @@ async function batch(run: Run): Promise<void> {
   run.connections += app.connections;
 }
 
-/** One case, and a request after it. */
+/** One case, and a good request after it. */
 async function one(run: Run, number: number, client: FuzzClient, running: Map<number, FuzzCase>): Promise<void> {
   const fuzzed = makeCase(run.seed, number);
   running.set(number, fuzzed);
@@ -110,7 +110,7 @@ async function one(run: Run, number: number, client: FuzzClient, running: Map<nu
   }
 }
 
-/** Answers what comes over a connection to the app. */
+/** Plays the app: answers the requests of a connection. */
 async function serve(connection: OriginConnection, running: ReadonlyMap<number, FuzzCase>): Promise<void> {
   for (let request; (request = await connection.reader.request()) !== undefined;) {
     const [, kind, number] = request.target.split("/");
@@ -126,8 +126,8 @@ async function serve(connection: OriginConnection, running: ReadonlyMap<number, 
       if (!await connection.send(piece)) return;
     }
     if (fuzzed.reading.end !== undefined && fuzzed.reading.reusable && !fuzzed.surplus) continue;
-    if (fuzzed.surplus) return await connection.ended(); // cless must have seen it
-    if (fuzzed.closesAfter > 0) await new Promise((resolve) => setTimeout(resolve, fuzzed.closesAfter));
+    if (fuzzed.surplus) return await connection.ended(); // cless must have closed it
+    if (fuzzed.closesAfterMs > 0) await new Promise((resolve) => setTimeout(resolve, fuzzed.closesAfterMs));
     return;
   }
 }

@@ -1,43 +1,42 @@
-/** What a client may come to see of the bytes that an app has sent, before it closed the connection. */
+/** What a client may get of the bytes that an app sends before it closes the connection. */
 export interface Reading {
-  /** Missing where there is no whole head, or one that nothing may come of. */
+  /** Missing if the head is incomplete, or must not be passed on. */
   readonly head?: {
     readonly status: number;
-    /** Those that a client gets to see: in lower case, less those that are for one hop only and those about framing. */
+    /** The headers that a client gets: in lower case, without hop-by-hop and framing headers. */
     readonly headers: readonly (readonly [name: string, value: string])[];
   };
-  /** The body, or as much of it as there is. */
+  /** The body, as far as it is there. */
   readonly body: string;
-  /** Where the answer ends within the bytes; missing where it is wrong or does not come to its end. */
+  /** Where the answer ends within the bytes; missing if it is malformed or incomplete. */
   readonly end?: number;
-  /** Whether the connection can carry another exchange when nothing follows the end. */
+  /** Whether the connection can be used again if nothing follows the end. */
   readonly reusable: boolean;
 }
 
-/** How long a head may be, bytes; longer ones are refused. */
-export const MOST_HEAD = 64 * 1024;
+/** Limit for a head. */
+export const MOST_HEAD_BYTES = 64 * 1024;
 const NOTHING: Reading = { body: "", reusable: false };
-const MOST_EXTRA = 16 * 1024;
+const MOST_EXTRA_BYTES = 16 * 1024;
 const MOST_INFORMATIONAL = 16;
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9][0-9])( .*)?$/;
 const HEADER_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/;
-/** In an answer before the real one, of which nothing is passed on, any name will do. */
+/** In a 1xx answer, which is not passed on, any name will do. */
 const LOOSE_LINE = /^([^ \t:][^:]*|):[ \t]*(.*?)[ \t]*$/;
 const ONE_HOP = ["connection", "keep-alive", "proxy-connection", "trailer", "transfer-encoding", "upgrade"];
 
 /**
- * Reads a whole answer at once, by the grammar of RFC 9112 as it is written there, and as slowly as that is simple. It
- * shares no code with what it judges.
+ * Reads a whole answer at once by the grammar of RFC 9112, in the simplest way. It shares no code with the program.
  *
- * @param text What the app has sent, one character for each byte.
- * @param method Of the request.
+ * @param text The bytes that the app sends, one character for each.
+ * @param method The request's.
  */
 export function read(text: string, method: string): Reading {
   let start = 0;
   for (let informational = 0; informational <= MOST_INFORMATIONAL; informational++) {
     const blank = text.indexOf("\r\n\r\n", start);
-    if (blank === -1 || blank + 4 - start > MOST_HEAD) return NOTHING;
+    if (blank === -1 || blank + 4 - start > MOST_HEAD_BYTES) return NOTHING;
     const head = readHead(text.slice(start, blank));
     start = blank + 4;
     if (head === undefined || head.status === 101 || head.status > 599) return NOTHING;
@@ -80,7 +79,7 @@ function readBody(text: string, start: number, { minor, status, headers }: Head,
   const head = { status: status === 205 ? 204 : status, headers: seen }; // a named difference
   const keepAlive = !options.includes("close") && (minor === "1" || options.includes("keep-alive"));
   if (method === "HEAD" || [204, 205, 304].includes(status)) {
-    // What follows a 205 is the end of nothing, in one way or another: it is no surplus.
+    // cless closes the connection after a 205, so that bytes behind it do not matter.
     return status === 205 && method !== "HEAD"
       ? { head, body: "", end: text.length, reusable: false }
       : { head, body: "", end: start, reusable: keepAlive };
@@ -101,7 +100,7 @@ function readChunks(text: string, start: number): { body: string; end?: number }
   let body = "";
   for (let at = start;;) {
     const line = match(/([0-9A-Fa-f]{1,13})(?:;([^\r\n\0]*))?\r\n/y, text, at);
-    if (line === undefined || (line[2] ?? "").length > MOST_EXTRA) return { body };
+    if (line === undefined || (line[2] ?? "").length > MOST_EXTRA_BYTES) return { body };
     at += line[0].length;
     const size = parseInt(line[1]!, 16);
     if (size === 0) {
@@ -109,7 +108,7 @@ function readChunks(text: string, start: number): { body: string; end?: number }
       for (let trailer; (trailer = match(/([^\r\n\0]+)\r\n/y, text, at)) !== undefined; at += trailer[0].length) {
         extra += trailer[1]!.length;
       }
-      return text.startsWith("\r\n", at) && extra <= MOST_EXTRA ? { body, end: at + 2 } : { body };
+      return text.startsWith("\r\n", at) && extra <= MOST_EXTRA_BYTES ? { body, end: at + 2 } : { body };
     }
     body += text.slice(at, at + size);
     if (!text.startsWith("\r\n", at + size)) return { body };

@@ -2,14 +2,14 @@ import type { HttpMessage } from "../support/http_message.ts";
 import { type FuzzCase, REQUEST_TIMEOUT_MS } from "./fuzz_case.ts";
 import type { Got } from "./fuzz_client.ts";
 
-/** What is thought of what a client got. */
+/** A judgement about what a client got. */
 export interface Verdict {
   readonly verdict: "passed" | "refused" | "timed out" | "cut" | "hangs" | "unreadable";
-  /** Why that must not be. */
+  /** Why it is wrong; missing if it is right. */
   readonly wrong?: string;
 }
 
-/** Judges what a client got for a case: it must be the answer, whole, or visibly not whole where there is none. */
+/** Judges what a client got: the whole answer of the case, or, if that is not good, visibly less. */
 export function judge(fuzzed: FuzzCase, answer: Got): Verdict {
   const { reading, surplus } = fuzzed;
   const isSound = reading.end !== undefined && !surplus;
@@ -23,7 +23,7 @@ export function judge(fuzzed: FuzzCase, answer: Got): Verdict {
     const verdict = error === "upstream_timeout" ? "timed out" : "refused";
     if (isSound) return { verdict, wrong: `a good answer is refused: ${error}` };
     if (error === "upstream_failed" && answer.status === 502) return { verdict };
-    if (error === "upstream_timeout" && answer.status === 504 && fuzzed.closesAfter > REQUEST_TIMEOUT_MS) {
+    if (error === "upstream_timeout" && answer.status === 504 && fuzzed.closesAfterMs > REQUEST_TIMEOUT_MS) {
       return { verdict };
     }
     return { verdict, wrong: `${answer.status} ${error}` };

@@ -5,7 +5,7 @@ import { Harness } from "../support/harness.ts";
 import { Origin } from "../support/origin.ts";
 import { requestText } from "../support/raw_client.ts";
 
-/** Sends what a client should not; checks the answer, that no app saw it, and that others are still served. */
+/** Sends a bad request; checks the answer, that the request reached no app, and that good requests are still served. */
 async function refused(forward: Forward, request: string, status: number, code: string | undefined): Promise<void> {
   await using app = Origin.answering();
   await using cless = Harness.cold({ forward, origin: app });
@@ -70,14 +70,17 @@ for (
     ["a header with a NUL", requestText("GET /", ["x-own: a\x00b"])],
     ["a header that is folded", requestText("GET /", ["x-own: a", " b"])],
     [
-      "a Content-Length that is said twice and differs",
+      "two different Content-Length lines",
       requestText("POST /", ["content-length: 1", "content-length: 2"]),
     ],
-    ["a Content-Length that is no number", requestText("POST /", ["content-length: x"])],
-    ["a Content-Length below zero", requestText("POST /", ["content-length: -1"])],
-    ["a Content-Length beyond all measure", requestText("POST /", ["content-length: 99999999999999999999"])],
-    ["both lengths", requestText("POST /", ["content-length: 5", "transfer-encoding: chunked"], "0\r\n\r\n")],
-    ["a coding but chunked", requestText("POST /", ["transfer-encoding: gzip"])],
+    ["a Content-Length that is not a number", requestText("POST /", ["content-length: x"])],
+    ["a negative Content-Length", requestText("POST /", ["content-length: -1"])],
+    ["a Content-Length of 20 digits", requestText("POST /", ["content-length: 99999999999999999999"])],
+    [
+      "both Content-Length and Transfer-Encoding",
+      requestText("POST /", ["content-length: 5", "transfer-encoding: chunked"], "0\r\n\r\n"),
+    ],
+    ["a coding other than chunked", requestText("POST /", ["transfer-encoding: gzip"])],
     ["a coding before chunked", requestText("POST /", ["transfer-encoding: gzip, chunked"], "0\r\n\r\n")],
     ["chunked twice", requestText("POST /", ["transfer-encoding: chunked, chunked"], "0\r\n\r\n")],
     ["chunked on two lines", requestText("POST /", Array(2).fill("transfer-encoding: chunked"), "0\r\n\r\n")],
@@ -86,17 +89,17 @@ for (
     ["a header of a megabyte", requestText("GET /", [`x-own: ${"v".repeat(1 << 20)}`])],
     ["a target of a megabyte", requestText(`GET /${"a".repeat(1 << 20)}`)],
     ["asterisk form with another method", requestText("GET *")],
-    ["a version that there is not", "GET / HTTP/9.9\r\nhost: app.localhost\r\n\r\n"],
-    ["a method that is none", requestText("G@T /")],
-    ["no request at all", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"],
+    ["an unknown version", "GET / HTTP/9.9\r\nhost: app.localhost\r\n\r\n"],
+    ["an invalid method", requestText("G@T /")],
+    ["the start of a TLS handshake", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"],
   ] as const
 ) {
-  forwardTest(`${kind}: refused with a 4xx, and no app sees it`, async (forward) => {
+  forwardTest(`${kind}: refused with a 4xx, and reaches no app`, async (forward) => {
     await using app = Origin.answering();
     await using cless = Harness.cold({ forward, origin: app });
     using client = await cless.connect();
     await client.send(request);
-    // Where the platform has given up reading, its answer may be lost with the connection.
+    // If the platform has stopped reading, its answer may be lost with the connection.
     const answer = await client.reader.response();
     assert(answer === undefined || (answer.status >= 400 && answer.status < 500), answer?.startLine);
     assertEquals([app.connections, cless.launcher.calls.length], [0, 0]);
@@ -132,7 +135,7 @@ forwardTest("OPTIONS * without a valid Host is a 400", async (forward) => {
 });
 
 for (const method of ["CONNECT", "TRACE", "TRACK"]) {
-  forwardTest(`the method ${method} is refused with a 405 that names those that are possible`, async (forward) => {
+  forwardTest(`the method ${method} is refused with a 405 that names the possible methods`, async (forward) => {
     await using app = Origin.answering();
     await using cless = Harness.cold({ forward, origin: app });
     const target = method === "CONNECT" ? "app.localhost:80" : "/";
@@ -147,13 +150,13 @@ for (const method of ["CONNECT", "TRACE", "TRACK"]) {
 }
 
 for (const method of ["connect", "trace", "Track"]) {
-  forwardTest(`the method ${method}, which an app could take for what is refused, is refused too`, async (forward) => {
+  forwardTest(`the method ${method}, which an app could take for a refused one, is refused too`, async (forward) => {
     await refused(forward, requestText(`${method} /`), 405, "method_not_allowed");
   });
 }
 
 for (const method of ["GET", "HEAD"]) {
-  forwardTest(`a ${method} with a body, which the platform does not give, is refused with a 400`, async (forward) => {
+  forwardTest(`a ${method} with a body, which cannot be read, is refused with a 400`, async (forward) => {
     await refused(forward, requestText(`${method} /`, ["content-length: 1"], "x"), 400, "bad_request");
     const chunks = "1\r\nx\r\n0\r\n\r\n";
     await refused(forward, requestText(`${method} /`, ["transfer-encoding: chunked"], chunks), 400, "bad_request");
@@ -164,7 +167,7 @@ forwardTest("an unknown host is a 404, and starts nothing", async (forward) => {
   await refused(forward, requestText("GET /", [], "", "host: nobody.localhost"), 404, "unknown_host");
 });
 
-forwardTest("headers that could be taken for a second request are one header", async (forward) => {
+forwardTest("a body that looks like a request is not taken for one", async (forward) => {
   await using app = Origin.answering();
   await using cless = await Harness.warm({ forward, origin: app });
   const body = "GET /smuggled HTTP/1.1\r\nhost: app.localhost\r\n\r\n";

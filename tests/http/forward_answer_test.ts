@@ -7,7 +7,7 @@ import { type HttpMessage, toText } from "../support/http_message.ts";
 import { Origin } from "../support/origin.ts";
 import { requestText } from "../support/raw_client.ts";
 
-/** What a client gets of an app's answer. */
+/** The answer that a client gets if the app answers this. */
 async function seenByClient(forward: Forward, answer: string, request = requestText()): Promise<HttpMessage> {
   await using app = Origin.answering(answer);
   await using cless = await Harness.warm({ forward, origin: app });
@@ -38,28 +38,31 @@ forwardTest("an answer reaches the client with its own headers and nothing else"
   assertEquals([seen.startLine, seen.text], ["HTTP/1.1 200 OK", "ok"]);
 });
 
-forwardTest("hop-by-hop headers of an answer, and what its Connection names, end at the proxy", async (forward) => {
-  const seen = await seenByClient(
-    forward,
-    answerText([
-      "Connection: keep-alive, X-Secret",
-      "keep-alive: timeout=5",
-      "proxy-connection: keep-alive",
-      "trailer: x-checksum",
-      "upgrade: h2c",
-      "X-Secret: 1",
-      "x-stays: 2",
-    ]),
-  );
-  assertEquals(seen.names(), ["content-length", "date", "x-stays"]);
-  assertEquals(seen.text, "ok");
-});
+forwardTest(
+  "hop-by-hop headers of an answer, and those that its Connection names, are not passed on",
+  async (forward) => {
+    const seen = await seenByClient(
+      forward,
+      answerText([
+        "Connection: keep-alive, X-Secret",
+        "keep-alive: timeout=5",
+        "proxy-connection: keep-alive",
+        "trailer: x-checksum",
+        "upgrade: h2c",
+        "X-Secret: 1",
+        "x-stays: 2",
+      ]),
+    );
+    assertEquals(seen.names(), ["content-length", "date", "x-stays"]);
+    assertEquals(seen.text, "ok");
+  },
+);
 
-// With `connection` the answer has to be copied, without it is passed on as it is.
+// With a `connection` header the answer has to be copied; without one it is passed on as the same object.
 for (const hopByHop of [[], ["connection: close"]]) {
   const kind = hopByHop.length > 0 ? " of an app that closes its connections" : "";
 
-  forwardTest(`several Set-Cookie stay several${kind}`, async (forward) => {
+  forwardTest(`several Set-Cookie lines stay separate${kind}`, async (forward) => {
     const cookies = ["a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "b=2", "c=3"];
     const seen = await seenByClient(
       forward,
@@ -74,7 +77,7 @@ for (const hopByHop of [[], ["connection: close"]]) {
     assertEquals(seen.text, "0123456789");
   });
 
-  forwardTest(`a body in chunks stays in chunks${kind}`, async (forward) => {
+  forwardTest(`a chunked body stays chunked${kind}`, async (forward) => {
     const head = ["HTTP/1.1 200 OK", "transfer-encoding: chunked", ...hopByHop].join("\r\n");
     const seen = Promise.withResolvers<void>();
     await using app = Origin.serving(async (connection) => {
@@ -99,7 +102,7 @@ for (const hopByHop of [[], ["connection: close"]]) {
   });
 
   for (const status of [204, 304]) {
-    forwardTest(`a ${status} stays one, without a body${kind}`, async (forward) => {
+    forwardTest(`a ${status} is passed on without a body${kind}`, async (forward) => {
       const head = [`HTTP/1.1 ${status} x`, 'etag: "a"', ...hopByHop].join("\r\n") + "\r\n\r\n";
       await using app = Origin.answering(head);
       await using cless = await Harness.warm({ forward, origin: app });
@@ -149,7 +152,7 @@ for (const coding of ["gzip", "br", "zstd", "deflate", "unknown"]) {
   });
 }
 
-forwardTest("nothing is compressed that the app has not compressed", async (forward) => {
+forwardTest("an answer that the app has not compressed stays uncompressed", async (forward) => {
   const body = "compressible ".repeat(10_000);
   const seen = await seenByClient(
     forward,
@@ -159,7 +162,7 @@ forwardTest("nothing is compressed that the app has not compressed", async (forw
   assertEquals([seen.all("content-encoding"), seen.all("vary"), seen.text === body], [[], [], true]);
 });
 
-forwardTest("a part of a file passes as 206 with its Content-Range", async (forward) => {
+forwardTest("a 206 passes with its Content-Range", async (forward) => {
   const answer = answerText(["content-range: bytes 0-1/10", "accept-ranges: bytes"], "ab", "206 Partial Content");
   const seen = await seenByClient(forward, answer, requestText("GET /", ["range: bytes=0-1"]));
   assertEquals([seen.status, seen.one("content-range"), seen.text], [206, "bytes 0-1/10", "ab"]);
@@ -175,7 +178,7 @@ forwardTest("empty header values, Latin-1 bytes and repeated lines of an answer 
   assertEquals(seen.one("link"), '</a>; rel="x", </b>');
 });
 
-forwardTest("an answer without a length ends with the app's connection, complete", async (forward) => {
+forwardTest("an answer without a length is complete when the app closes its connection", async (forward) => {
   await using app = Origin.serving(async (connection) => {
     await connection.reader.request();
     await connection.send("HTTP/1.0 200 OK\r\n\r\nall of it");
@@ -185,7 +188,7 @@ forwardTest("an answer without a length ends with the app's connection, complete
   assertEquals([seen.status, seen.text, seen.complete], [200, "all of it", true]);
 });
 
-forwardTest("an answer that waited for an instance says so, and is otherwise the same", async (forward) => {
+forwardTest("an answer that waited for an instance has one more header, and is otherwise the same", async (forward) => {
   await using app = Origin.answering(answerText(["set-cookie: a=1", "set-cookie: b=2", "x-own: 1"]));
   await using cless = Harness.cold({ forward, origin: app });
   const first = await cless.ask(requestText());
@@ -203,7 +206,7 @@ forwardTest("an app's own Server-Timing stays beside the one of a cold start", a
 });
 
 for (const status of [204, 304]) {
-  forwardTest(`a ${status} that waited for an instance stays one`, async (forward) => {
+  forwardTest(`a ${status} that waited for an instance is passed on as such`, async (forward) => {
     await using app = Origin.answering(`HTTP/1.1 ${status} x\r\n\r\n`);
     await using cless = Harness.cold({ forward, origin: app });
     assertEquals((await cless.ask(requestText())).status, status);

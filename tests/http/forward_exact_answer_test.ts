@@ -6,14 +6,14 @@ import { Origin } from "../support/origin.ts";
 import { netTest } from "../support/permissions.ts";
 import { requestText } from "../support/raw_client.ts";
 
-// What `--forward exact` passes on to the byte: answers. What even it changes is in forward_known_test.ts.
+// Answers that `--forward exact` passes on byte by byte. Known changes are in forward_known_test.ts.
 
 const forward = "exact";
 const DATE = "date: Thu, 01 Jan 1970 00:00:00 GMT";
 
 const REQUEST = requestText("GET /", ["connection: close"]);
 
-/** The bytes that a client gets of an app's answer. */
+/** The bytes that a client gets if the app answers this. */
 async function bytesAtClient(answer: string, request = REQUEST, start = Harness.warm): Promise<string> {
   await using app = Origin.serving(async (connection) => {
     await connection.reader.request();
@@ -25,7 +25,7 @@ async function bytesAtClient(answer: string, request = REQUEST, start = Harness.
   return toText(await client.reader.rest()).replace("connection: close\r\n", ""); // it is the client's own
 }
 
-/** What a client gets of an app's answer. */
+/** The answer that a client gets if the app answers this. */
 async function seenByClient(answer: string, request = requestText()): Promise<HttpMessage> {
   await using app = Origin.answering(answer);
   await using cless = await Harness.warm({ forward, origin: app });
@@ -50,25 +50,25 @@ for (const length of [256, 100_000]) {
   const body = String.fromCharCode(...Array(256).keys()).repeat(Math.ceil(length / 256)).slice(0, length);
   const answer = `HTTP/1.1 200 OK\r\n${LINES}\r\ncontent-length: ${length}\r\n${DATE}\r\n\r\n${body}`;
 
-  netTest(`exact: an answer of ${length} bytes is the app's own to the byte`, async () => {
+  netTest(`exact: an answer of ${length} bytes reaches the client byte by byte`, async () => {
     assertEquals(await bytesAtClient(answer), answer);
   });
 
-  netTest(`exact: the same with one line more when the request waited for a start, with ${length} bytes`, async () => {
+  netTest(`exact: an answer of ${length} bytes to a request that waited for a start has one line more`, async () => {
     const timing = /server-timing: cless-start;dur=\d+;desc="cold"\r\n/;
     const seen = await bytesAtClient(answer, REQUEST, (options) => Promise.resolve(Harness.cold(options)));
     assertEquals([timing.test(seen), seen.replace(timing, "")], [true, answer]);
   });
 }
 
-netTest("exact: names that differ in case only are written as the first of them", async () => {
+netTest("exact: header names that differ only in case are all written like the first of them", async () => {
   const { headers } = await seenByClient(
     "HTTP/1.1 200 OK\r\nX-Own: 1\r\nx-own: 2\r\nX-OWN: 3\r\ncontent-length: 0\r\n\r\n",
   );
   assertEquals(headers.slice(0, 3), [["X-Own", "1"], ["X-Own", "2"], ["X-Own", "3"]]);
 });
 
-netTest("exact: hop-by-hop headers are taken out, and the others stay in their order and case", async () => {
+netTest("exact: hop-by-hop headers are removed, and the others keep their order and case", async () => {
   const { headers } = await seenByClient(
     "HTTP/1.1 200 OK\r\nX-B: 1\r\nConnection: X-Secret\r\nx-secret: 1\r\nKeep-Alive: timeout=5\r\nX-A: 2\r\n" +
       "content-length: 0\r\n\r\n",
@@ -90,7 +90,7 @@ for (const status of ["204 No Content", "304 Not Modified"]) {
 }
 
 netTest(
-  "exact: the answer to a HEAD says of a length what the app says, and nothing where it says nothing",
+  "exact: the answer to a HEAD has a Content-Length only if the app sends one",
   async () => {
     for (const line of ["content-length: 1234\r\n", "content-length: 0\r\n", ""]) {
       const answer = `HTTP/1.1 200 OK\r\nX-Own: 1\r\n${line}${DATE}\r\n\r\n`;
@@ -104,7 +104,7 @@ netTest(
   },
 );
 
-netTest("exact: a body in chunks that has come whole with its head may go out with its length", async () => {
+netTest("exact: a chunked body that arrives together with its head may go out with a Content-Length", async () => {
   const seen = await seenByClient(
     "HTTP/1.1 200 OK\r\nX-Own: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\nx-sum: 1\r\n\r\n",
   );
@@ -112,13 +112,13 @@ netTest("exact: a body in chunks that has come whole with its head may go out wi
   assertEquals([seen.one("content-length"), seen.text], ["5", "hello"]);
 });
 
-netTest("exact: an empty body in chunks passes", async () => {
+netTest("exact: an empty chunked body passes", async () => {
   const seen = await seenByClient("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
   assertEquals([seen.status, seen.complete, seen.text], [200, true, ""]);
 });
 
 for (const version of ["1.0", "1.1"]) {
-  netTest(`exact: an answer of HTTP/${version} whose end is that of the connection passes whole`, async () => {
+  netTest(`exact: an HTTP/${version} answer that ends with its connection passes whole`, async () => {
     for (const body of ["", "ok", "x".repeat(200_000)]) {
       await using app = Origin.serving(async (connection) => {
         await connection.reader.request();
@@ -132,7 +132,7 @@ for (const version of ["1.0", "1.1"]) {
   });
 }
 
-netTest("exact: an app of HTTP/1.0 keeps its connection only where it says so", async () => {
+netTest("exact: the connection of an HTTP/1.0 app is used again only if it says so", async () => {
   for (const [header, connections] of [["x-own: 1", 3], ["Connection: Keep-Alive", 1]] as const) {
     await using app = Origin.answering(`HTTP/1.0 200 OK\r\n${header}\r\ncontent-length: 2\r\n\r\nok`);
     await using cless = await Harness.warm({ forward, origin: app });
@@ -142,7 +142,7 @@ netTest("exact: an app of HTTP/1.0 keeps its connection only where it says so", 
 });
 
 for (const status of ["100", "101", "102", "199", "600", "700", "999"]) {
-  netTest(`exact: the status ${status} is no answer that can be passed on`, async () => {
+  netTest(`exact: the status ${status} is not passed on`, async () => {
     const clock = new FakeClock();
     await using app = Origin.serving(async (connection) => {
       await connection.reader.request();
@@ -156,7 +156,7 @@ for (const status of ["100", "101", "102", "199", "600", "700", "999"]) {
 
 for (const part of ["", "ok"]) {
   const diesAfter = `dies ${part === "" ? "before" : "in"} a short body`;
-  // A clock that stands still, so that the patience with the rest of the body does not end first.
+  // The clock stands still, so that waiting for the rest of the body does not time out first.
   const start = (app: Origin) => Harness.warm({ forward, origin: app, clock: new FakeClock() });
   const dyingApp = () =>
     Origin.serving(async (connection) => {
@@ -182,7 +182,7 @@ for (const part of ["", "ok"]) {
   });
 }
 
-netTest("exact: broken chunks, before anything of the answer has gone out, are a 502", async () => {
+netTest("exact: malformed chunks are a 502 if nothing of the answer has gone out", async () => {
   await using app = Origin.answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n");
   await using cless = await Harness.warm({ forward, origin: app });
   const answer = await cless.ask(requestText());
@@ -190,7 +190,7 @@ netTest("exact: broken chunks, before anything of the answer has gone out, are a
   await cless.idle();
 });
 
-netTest("exact: a short body that takes its time is streamed once the patience with it has ended", async () => {
+netTest("exact: a short body that is late is streamed when waiting for it has timed out", async () => {
   const clock = new FakeClock();
   const seen = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
@@ -210,7 +210,7 @@ netTest("exact: a short body that takes its time is streamed once the patience w
   assert(await clock.until(cless.idle().then(() => true)));
 });
 
-netTest("exact: a short body that trickles is streamed as well", async () => {
+netTest("exact: a short body that trickles is streamed too", async () => {
   const clock = new FakeClock();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.request();
@@ -230,7 +230,7 @@ function turn(): Promise<void> {
 
 for (const [lines, status] of [[1024, 200], [1025, 502]] as const) {
   netTest(
-    `exact: an answer with ${lines} header lines is a ${status}: each more would hold up all others longer`,
+    `exact: an answer with ${lines} header lines is a ${status}: more would block the event loop`,
     async () => {
       const own = Array.from({ length: lines - 1 }, (_, n) => `x-${n}: 1\r\n`).join("");
       await using app = Origin.answering(`HTTP/1.1 200 OK\r\n${own}content-length: 2\r\n\r\nok`);

@@ -1,5 +1,5 @@
-// What `--forward exact` passes on to the byte: requests. For answers see forward_exact_answer_test.ts; what even it
-// changes is in forward_known_test.ts.
+// Requests that `--forward exact` passes on byte by byte. Answers are in forward_exact_answer_test.ts, and known changes
+// in forward_known_test.ts.
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Harness } from "../support/harness.ts";
@@ -7,10 +7,10 @@ import { OK, Origin } from "../support/origin.ts";
 import { netTest } from "../support/permissions.ts";
 import { requestText } from "../support/raw_client.ts";
 
-/** What cless itself adds to a request of a client on this machine. */
+/** What cless adds to a request of a client on this machine. */
 const ADDED = "x-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: app.localhost\r\n";
 
-/** Sends requests one after the other, and gives back the bytes of each that the app gets, up to the `end` of it. */
+/** Sends requests one after the other. Returns the bytes of each that the app gets, up to `end`. */
 async function bytesAtApp(requests: readonly string[], end = "\r\n\r\n"): Promise<string[]> {
   const seen: string[] = [];
   await using app = Origin.serving(async (connection) => {
@@ -34,7 +34,7 @@ async function requestAtApp(request: string, end?: string): Promise<string> {
   return seen!;
 }
 
-netTest("exact: a request is the client's own to the byte, but for what cless adds", async () => {
+netTest("exact: a request reaches the app byte by byte, with nothing but X-Forwarded headers added", async () => {
   const own = [
     "accept: */*",
     "accept-encoding: gzip, br;q=0.5",
@@ -53,7 +53,7 @@ netTest("exact: a request is the client's own to the byte, but for what cless ad
   assertEquals(await requestAtApp(`${head}\r\n\r\n`), `${head}\r\n${ADDED}\r\n`);
 });
 
-netTest("exact: what a client does not say reaches no app", async () => {
+netTest("exact: no header is added that the client did not send", async () => {
   for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"]) {
     const seen = await requestAtApp(requestText(`${method} /`));
     assertEquals(seen, `${method} / HTTP/1.1\r\nhost: app.localhost\r\n${ADDED}\r\n`);
@@ -75,7 +75,7 @@ netTest("exact: every target reaches the app as it came", async () => {
   assertEquals(seen.map((head) => head.split("\r\n")[0]), TARGETS.map((target) => `GET ${target} HTTP/1.1`));
 });
 
-netTest("exact: a target in absolute form reaches the app as its path and query, and these as they came", async () => {
+netTest("exact: a target in absolute form reaches the app as its unchanged path and query", async () => {
   const forms = { "/a/../b%2e\\?": "/a/../b%2e\\?", "//x/./?a=../b": "//x/./?a=../b", "": "/" };
   const seen = await bytesAtApp(Object.keys(forms).map((rest) => requestText(`GET http://app.localhost${rest}`)));
   assertEquals(seen.map((head) => head.split(" ")[1]), Object.values(forms));
@@ -96,7 +96,7 @@ netTest("exact: every method reaches the app as it came, in whatever case", asyn
 });
 
 for (const method of ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "get"]) {
-  netTest(`exact: the body of a ${method} keeps its framing, its length as it was written`, async () => {
+  netTest(`exact: the body of a ${method} keeps its Content-Length as it was written`, async () => {
     const bytes = String.fromCharCode(...Array(256).keys());
     for (const [length, body] of [["256", bytes], ["00005", "hello"], ["0", ""]] as const) {
       const seen = await requestAtApp(
@@ -108,7 +108,7 @@ for (const method of ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "
     }
   });
 
-  netTest(`exact: the chunks of a ${method} reach the app as chunks, and as nothing beside`, async () => {
+  netTest(`exact: a chunked ${method} reaches the app chunked, without a Content-Length`, async () => {
     const head = `${method} / HTTP/1.1\r\nhost: app.localhost\r\n${ADDED}transfer-encoding: chunked\r\n\r\n`;
     for (
       const [sent, seen] of [["0\r\n\r\n", /^0\r\n\r\n$/], ["5;a=b\r\nhello\r\n0\r\n\r\n", /^5\r\nhello\r\n0\r\n\r\n$/]]
@@ -127,7 +127,7 @@ netTest("exact: a GET and a HEAD keep their Content-Length of 0", async () => {
   }
 });
 
-netTest("exact: a request after one that was answered early, or was broken off, is read from its start", async () => {
+netTest("exact: a request is read correctly after one that was answered early or broken off", async () => {
   const asked: string[] = [];
   await using app = Origin.serving(async (connection) => {
     for (;;) {
@@ -145,7 +145,7 @@ netTest("exact: a request after one that was answered early, or was broken off, 
   assertEquals([asked, app.connections], [["POST /early HTTP/1.1", "GET /next HTTP/1.1"], 2]);
 });
 
-netTest("exact: the connections to an instance that ends are closed, and no request is sent over them", async () => {
+netTest("exact: the connections to an instance that ends are closed, and no more requests use them", async () => {
   const left = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.request();

@@ -1,5 +1,5 @@
-// What `--forward fetch` does that a transparent proxy would not, and `--forward exact` does not; docs/http.md lists it.
-// Each has its counterpart in forward_exact_test.ts or forward_exact_answer_test.ts.
+// What `--forward fetch` changes and `--forward exact` does not; docs/http.md lists it. Each test has its counterpart in
+// forward_exact_test.ts or forward_exact_answer_test.ts.
 import { assert, assertEquals } from "@std/assert";
 import { Harness } from "../support/harness.ts";
 import { Origin } from "../support/origin.ts";
@@ -8,7 +8,7 @@ import { requestText } from "../support/raw_client.ts";
 
 const forward = "fetch";
 
-netTest("fetch, known: accept, accept-language and user-agent are added where the client sent none", async () => {
+netTest("fetch, known: accept, accept-language and user-agent are added if the client sent none", async () => {
   await using app = Origin.answering();
   await using cless = await Harness.warm({ forward, origin: app });
   await cless.ask(requestText());
@@ -17,7 +17,7 @@ netTest("fetch, known: accept, accept-language and user-agent are added where th
   assertEquals(last.one("user-agent")?.startsWith("Deno/"), true);
 });
 
-netTest("fetch, known: a line 'accept-encoding: identity' stands before the client's own", async () => {
+netTest("fetch, known: a line 'accept-encoding: identity' precedes the client's own", async () => {
   await using app = Origin.answering();
   await using cless = await Harness.warm({ forward, origin: app });
   await cless.ask(requestText("GET /", ["accept-encoding: gzip, br"]));
@@ -87,7 +87,7 @@ netTest("fetch, known: a POST and a PUT get a Content-Length of 0, and others lo
 });
 
 netTest(
-  "fetch, known: names of an answer's headers are in lower case, and those that are repeated together",
+  "fetch, known: names of an answer's headers are in lower case, and repeated ones are next to each other",
   async () => {
     await using app = Origin.answering(
       "HTTP/1.1 200 OK\r\nX-B: 1\r\nX-A: 1\r\nX-B: 2\r\nContent-Length: 2\r\n\r\nok",
@@ -98,7 +98,7 @@ netTest(
   },
 );
 
-netTest("fetch, known: an answer to a HEAD that says no length gets one of 0", async () => {
+netTest("fetch, known: an answer to a HEAD without a Content-Length gets one of 0", async () => {
   await using app = Origin.answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
   await using cless = await Harness.warm({ forward, origin: app });
   assertEquals((await cless.ask(requestText("HEAD /"))).all("content-length"), ["0"]);

@@ -1,5 +1,5 @@
-// What `Deno.serve` does that a transparent proxy would not, whichever forwarder sends; docs/http.md lists it. What
-// `fetch` does beside that is in forward_fetch_test.ts.
+// What `Deno.serve` changes, whichever forwarder sends the requests; docs/http.md lists it. What `fetch` changes in
+// addition is in forward_fetch_test.ts.
 import { assertEquals } from "@std/assert";
 import { forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";
@@ -8,7 +8,7 @@ import { OK, Origin } from "../support/origin.ts";
 import { requestText } from "../support/raw_client.ts";
 import { turns } from "../support/until.ts";
 
-forwardTest("known: an answer's reason is the usual one of its status", async (forward) => {
+forwardTest("known: an answer gets the standard reason phrase of its status", async (forward) => {
   for (const line of ["200 Splendid", "200 ", "200"]) {
     await using app = Origin.answering(`HTTP/1.1 ${line}\r\ncontent-length: 2\r\n\r\nok`);
     await using cless = await Harness.warm({ forward, origin: app });
@@ -34,7 +34,7 @@ forwardTest("known: Content-Length and Date of an answer come last, their names 
 });
 
 forwardTest(
-  "known: a 304 loses its Content-Length, and a 205 becomes a 204: it would lose its own too, and clients would wait",
+  "known: a 304 loses its Content-Length, and a 205 becomes a 204, since clients would wait for its body",
   async (forward) => {
     for (const [status, length, expected] of [[205, 0, 204], [304, 1234, 304]]) {
       await using app = Origin.answering(`HTTP/1.1 ${status} x\r\ncontent-length: ${length}\r\n\r\n`);
@@ -78,7 +78,7 @@ forwardTest("known: trailers are lost both ways, and the body passes", async (fo
 });
 
 forwardTest(
-  "known: a request's headers come sorted, their names in lower case, and those that are repeated on one line",
+  "known: a request's headers arrive sorted, with names in lower case, and repeated ones joined",
   async (forward) => {
     await using app = Origin.answering();
     await using cless = await Harness.warm({ forward, origin: app });
@@ -88,7 +88,7 @@ forwardTest(
   },
 );
 
-forwardTest("known: of a Connection that stays open between the two sides nothing is said", async (forward) => {
+forwardTest("known: Connection is not passed on, and each side has its own", async (forward) => {
   await using app = Origin.answering("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
   await using cless = await Harness.warm({ forward, origin: app });
   using client = await cless.connect();
@@ -101,7 +101,7 @@ forwardTest("known: of a Connection that stays open between the two sides nothin
 });
 
 forwardTest(
-  "known: a client that leaves after a body that came behind the head is noticed with its answer",
+  "known: a client that leaves after a body in a packet of its own is noticed only when its answer comes",
   async (forward) => {
     const [headSeen, bodySeen, finish] = [
       Promise.withResolvers<void>(),

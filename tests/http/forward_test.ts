@@ -6,15 +6,15 @@ import type { HttpMessage } from "../support/http_message.ts";
 import { Origin } from "../support/origin.ts";
 import { requestText } from "../support/raw_client.ts";
 
-/** What a browser sends by itself, so that `fetch` has nothing of its own to add. */
+/** What a browser sends, so that `fetch` adds nothing. */
 const BROWSER = ["accept: text/html", "accept-language: de", "user-agent: test/1", "accept-encoding: br"];
 
-/** The lines of Accept-Encoding that reach an app: `fetch` cannot do without one of its own. */
+/** The lines of Accept-Encoding that reach an app: `fetch` needs one of its own. */
 function acceptEncodings(forward: Forward, ...own: string[]): string[] {
   return forward === "fetch" ? ["identity", ...own] : own;
 }
 
-/** What the app gets to see of a request. */
+/** The request that the app gets if a client sends this. */
 async function seenByApp(forward: Forward, request: string): Promise<HttpMessage> {
   await using app = Origin.answering();
   await using cless = await Harness.warm({ forward, origin: app });
@@ -51,7 +51,7 @@ forwardTest("the app sees the Host that the client wrote, with its port and in i
   assertEquals(seen.one("x-forwarded-host"), "App.Example.com:8080");
 });
 
-forwardTest("hop-by-hop headers of a request end at the proxy", async (forward) => {
+forwardTest("hop-by-hop headers of a request are not passed on", async (forward) => {
   const seen = await seenByApp(
     forward,
     requestText("GET /", [
@@ -71,7 +71,7 @@ forwardTest("hop-by-hop headers of a request end at the proxy", async (forward) 
 });
 
 forwardTest(
-  "what a request's Connection names is dropped, in whatever case and on however many lines",
+  "the headers that Connection names are dropped, in any case and on any number of lines",
   async (forward) => {
     const seen = await seenByApp(
       forward,
@@ -102,7 +102,7 @@ forwardTest("a client cannot take Host or X-Forwarded-* away by naming them in C
   assertEquals(seen.all("accept-encoding"), acceptEncodings(forward));
 });
 
-forwardTest("headers that an app's CGI mapping would take for others are dropped", async (forward) => {
+forwardTest("headers that CGI would mistake for other ones are dropped", async (forward) => {
   const seen = await seenByApp(
     forward,
     requestText("GET /", ["Content_Length: 5", "X_Forwarded_For: 6.6.6.6", "x-own: 1"]),
@@ -111,7 +111,7 @@ forwardTest("headers that an app's CGI mapping would take for others are dropped
   assertEquals(seen.one("x-own"), "1");
 });
 
-forwardTest("a header that comes several times reaches the app with all its values in order", async (forward) => {
+forwardTest("a repeated header reaches the app with all its values in order", async (forward) => {
   const seen = await seenByApp(forward, requestText("GET /", ["x-many: 1", "x-other: a", "x-many: 2", "x-many: 3, 4"]));
   assertEquals(seen.all("x-many").join(", "), "1, 2, 3, 4");
   const cookies = await seenByApp(forward, requestText("GET /", ["cookie: a=1", "cookie: b=2"]));
@@ -153,7 +153,7 @@ for (
   });
 }
 
-forwardTest("a target in absolute form that agrees with Host reaches the app as path and query", async (forward) => {
+forwardTest("a target in absolute form that fits the Host reaches the app as path and query", async (forward) => {
   const seen = await seenByApp(forward, requestText("GET http://app.localhost/a?b=c"));
   assertEquals(seen.target, "/a?b=c");
   assertEquals(seen.one("host"), "app.localhost");
@@ -166,14 +166,14 @@ for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 }
 
 for (const method of ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"]) {
-  forwardTest(`a ${method} with a Content-Length reaches the app with that length and no chunks`, async (forward) => {
+  forwardTest(`a ${method} with a Content-Length reaches the app with that length, not chunked`, async (forward) => {
     const seen = await seenByApp(forward, requestText(`${method} /`, ["content-length: 5"], "hello"));
     assertEquals(seen.one("content-length"), "5");
     assertEquals(seen.all("transfer-encoding"), []);
     assertEquals(seen.text, "hello");
   });
 
-  forwardTest(`a ${method} in chunks reaches the app in chunks`, async (forward) => {
+  forwardTest(`a chunked ${method} reaches the app chunked`, async (forward) => {
     const body = "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n";
     const seen = await seenByApp(forward, requestText(`${method} /`, ["transfer-encoding: chunked"], body));
     assertEquals(seen.one("transfer-encoding"), "chunked");
@@ -196,7 +196,7 @@ forwardTest("a DELETE or GET without a body gets no framing headers", async (for
   }
 });
 
-forwardTest("an empty body in chunks stays one", async (forward) => {
+forwardTest("an empty chunked body stays chunked", async (forward) => {
   const seen = await seenByApp(forward, requestText("POST /", ["transfer-encoding: chunked"], "0\r\n\r\n"));
   assertEquals(seen.one("transfer-encoding"), "chunked");
   assertEquals(seen.text, "");
@@ -224,7 +224,7 @@ forwardTest("Range and conditional headers reach the app as they came", async (f
   ]);
 });
 
-forwardTest("a client that sends Expect is told to go on, and its body arrives", async (forward) => {
+forwardTest("a client that sends Expect gets a 100, and its body reaches the app", async (forward) => {
   await using app = Origin.answering();
   await using cless = await Harness.warm({ forward, origin: app });
   using client = await cless.connect();
@@ -236,7 +236,7 @@ forwardTest("a client that sends Expect is told to go on, and its body arrives",
 });
 
 forwardTest(
-  "requests on one connection, sent one after the other or at once, are answered in order",
+  "consecutive and pipelined requests on one connection are answered in order",
   async (forward) => {
     await using app = Origin.answering(({ target }) => `HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n${target}`);
     await using cless = await Harness.warm({ forward, origin: app });

@@ -9,7 +9,7 @@ const PROXY = "http://127.0.0.1:9"; // nobody is there
 
 for (const forward of FORWARDERS) {
   Deno.test({
-    name: `${forward}: an app is sent its requests itself, whatever proxy the environment names`,
+    name: `${forward}: requests go straight to the app, even if the environment names a proxy`,
     ignore: noNet || noRun,
     fn: async () => {
       await using app = Origin.answering();

@@ -36,7 +36,7 @@ for (
     ["10.0.0.1", ["::/0"]],
   ] as const
 ) {
-  Deno.test(`what an untrusted ${peer} says about where it comes from is replaced (trusted: ${trusted})`, () => {
+  Deno.test(`the forwarding headers of the untrusted peer ${peer} are replaced (trusted: ${trusted})`, () => {
     const head = read(CLAIMED, { peer, trusted: [...trusted] });
     assertEquals(all(head, "x-forwarded-for"), [peer]);
     assertEquals(all(head, "x-forwarded-proto"), ["http"]);
@@ -53,7 +53,7 @@ for (
     ["fd00::7", "fd00::/8", '"[fd00::7]"'],
   ] as const
 ) {
-  Deno.test(`what a trusted ${peer} says about where a request comes from is kept and appended to (${trusted})`, () => {
+  Deno.test(`the forwarding headers of the trusted peer ${peer} are kept and appended to (${trusted})`, () => {
     const head = read(CLAIMED, { peer, trusted: ["192.0.2.0/24", trusted] });
     assertEquals(all(head, "x-forwarded-for"), [`6.6.6.6, ${peer}`]);
     assertEquals(all(head, "x-forwarded-proto"), ["https"]);
@@ -62,7 +62,7 @@ for (
   });
 }
 
-Deno.test("a trusted peer that says nothing is itself taken for the client", () => {
+Deno.test("a trusted peer without forwarding headers counts as the client", () => {
   const head = read([], { peer: "10.0.0.1", trusted: ["10.0.0.0/8"] });
   assertEquals(all(head, "x-forwarded-for"), ["10.0.0.1"]);
   assertEquals(all(head, "x-forwarded-proto"), ["http"]);
@@ -78,7 +78,7 @@ Deno.test("several X-Forwarded-For lines of a trusted peer become one list", () 
 });
 
 forwardTest(
-  "the X-Forwarded headers of a peer that is trusted by its range arrive extended at the app",
+  "the forwarding headers of a peer in a trusted range reach the app, appended to",
   async (forward) => {
     await using app = Origin.answering();
     await using cless = await Harness.warm({ forward, origin: app, trustedProxies: ["127.0.0.0/8"] });
@@ -96,7 +96,7 @@ forwardTest(
 );
 
 for (const trustedProxies of [[], ["::1"]]) {
-  forwardTest(`a client over IPv6 is named to the app (trusted: ${trustedProxies})`, async (forward) => {
+  forwardTest(`the app gets the address of a client over IPv6 (trusted: ${trustedProxies})`, async (forward) => {
     await using app = Origin.answering();
     await using cless = await Harness.warm({ forward, origin: app, listen: "::1", trustedProxies });
     await cless.ask(requestText("GET /", ["x-forwarded-for: 203.0.113.7"]));
@@ -104,7 +104,7 @@ for (const trustedProxies of [[], ["::1"]]) {
   });
 }
 
-forwardTest("a client over IPv4 is named as such, also where cless listens on both", async (forward) => {
+forwardTest("the app gets the IPv4 address of a client also if cless listens on IPv6 and IPv4", async (forward) => {
   await using app = Origin.answering();
   await using cless = await Harness.warm({ forward, origin: app, listen: "::", trustedProxies: ["127.0.0.0/8"] });
   using client = await RawClient.connect(cless.port, "127.0.0.1");
@@ -113,7 +113,7 @@ forwardTest("a client over IPv4 is named as such, also where cless listens on bo
   assertEquals(app.last.one("forwarded"), 'for=203.0.113.7, for=127.0.0.1;host="app.localhost";proto=http');
 });
 
-Deno.test("a body's length is its Content-Length, unknown in chunks, and else none", () => {
+Deno.test("a body has the length of its Content-Length, an unknown one if it is chunked, else none", () => {
   const lengths = (headers: Header[]) => read(headers, { method: "POST" }).bodyLength;
   assertEquals(lengths([]), 0);
   assertEquals(lengths([["content-length", "0"]]), 0);
@@ -140,7 +140,7 @@ Deno.test("nothing is added to a request but Host and X-Forwarded, and its targe
   assertEquals([head.method, head.target], ["GET", "/a/b%2e?c=d&e"]);
 });
 
-Deno.test("a WebSocket is asked for by both Upgrade and Connection", () => {
+Deno.test("a request for a WebSocket needs both Upgrade and Connection", () => {
   const about: Header[] = [["sec-websocket-key", KEY], ["sec-websocket-version", "13"]];
   const asks = (...headers: Header[]) => read([...about, ...headers]).websocket;
   assert(asks(["upgrade", "WebSocket"], ["connection", "keep-alive, Upgrade"]));
@@ -159,7 +159,7 @@ function refusal(headers: Header[], options: Parameters<typeof read>[1] = {}): s
   }
 }
 
-Deno.test("a body whose framing is in doubt is refused", () => {
+Deno.test("a body with ambiguous framing is refused", () => {
   for (const value of ["gzip", "chunked, chunked", "gzip, chunked", "identity", ""]) {
     assertEquals(refusal([["transfer-encoding", value]], { method: "POST" }), "bad_request");
   }
@@ -206,7 +206,7 @@ Deno.test("whatever headers a client sends, the app gets one Host and one of eac
   }));
 });
 
-Deno.test("whatever a client names in Connection is dropped, but for what the proxy itself says", () => {
+Deno.test("every header that Connection names is dropped, except Host and those that the proxy adds", () => {
   const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
   fc.assert(fc.property(fc.uniqueArray(name, { minLength: 1, maxLength: 6 }), fc.nat(), (names, at) => {
     const named = names[at % names.length]!;

@@ -14,7 +14,7 @@ async function exhaust(): Promise<{ child: Child; port: number; established: Raw
   await established.ask(requestText());
   const crowd: RawClient[] = [];
   while (crowd.length < 400) {
-    // While nobody accepts, connections wait in the kernel's queue, and where nobody listens they are refused.
+    // Connections wait in the kernel's queue until the server accepts them; if it does not listen, they are refused.
     const client = await RawClient.connect(port).catch(() => undefined);
     if (client === undefined) break;
     crowd.push(client);
@@ -24,7 +24,8 @@ async function exhaust(): Promise<{ child: Child; port: number; established: Raw
 }
 
 Deno.test({
-  name: "a server without file descriptors serves the connections that it has, and accepts again when there is room",
+  name:
+    "a server that runs out of file descriptors serves its open connections, and accepts new ones when there is room",
   ignore,
   async fn() {
     const { child, port, established, crowd } = await exhaust();
@@ -34,7 +35,7 @@ Deno.test({
     for (const one of crowd) one[Symbol.dispose]();
     await child.until("stderr", /accepting connections again/);
     for (let answered = false; !answered;) {
-      // Those that waited in the queue may use up the room once more.
+      // The connections from the queue may use up the descriptors again.
       answered = await RawClient.connect(port).then(async (fresh) => {
         using late = fresh;
         return (await late.ask(requestText())).text === "ok";
@@ -49,7 +50,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a server that is shut down while it has no file descriptors does not listen again",
+  name: "a server that is shut down while it is out of file descriptors does not listen again",
   ignore,
   async fn() {
     const { child, established, crowd } = await exhaust();

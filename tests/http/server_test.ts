@@ -13,7 +13,7 @@ async function ask(port: number, hostname?: string) {
   return await client.ask(requestText());
 }
 
-netTest("a server on port 0 says which port it got, and serves there", async () => {
+netTest("a server on port 0 knows its actual port, and serves there", async () => {
   const server = newServer();
   server.listen();
   const { hostname, port } = server.endpoint;
@@ -30,14 +30,14 @@ netTest("a server listens on an IPv6 address", async () => {
   await server.shutdown();
 });
 
-netTest("a handler is told where the client is", async () => {
+netTest("a handler gets the address of the client", async () => {
   const server = newServer((_, info) => new Response(info.remoteAddr.hostname));
   server.listen();
   assertEquals((await ask(server.endpoint.port)).text, "127.0.0.1");
   await server.shutdown();
 });
 
-netTest("a port that is taken is refused with its address and the reason", async () => {
+netTest("the error for a port in use has the address and the reason", async () => {
   const first = newServer();
   first.listen();
   const { port } = first.endpoint;
@@ -47,13 +47,13 @@ netTest("a port that is taken is refused with its address and the reason", async
   await first.shutdown();
 });
 
-netTest("an address that this machine does not have is refused with a reason", () => {
+netTest("the error for an address of another machine has a reason", () => {
   const error = assertThrows(() => newServer(undefined, 0, "192.0.2.1").listen(), ListenError);
   assert(error.message.startsWith("cannot listen on 192.0.2.1:0: "));
   return Promise.resolve();
 });
 
-netTest("a handler that fails is a 500 that does not say why, and the next request is served", async () => {
+netTest("a handler that throws causes a 500 without details, and the next request is served", async () => {
   const server = newServer((request) => {
     if (request.url.endsWith("/sync")) throw new Error("secret");
     if (request.url.endsWith("/async")) return Promise.reject(new Error("secret"));
@@ -71,7 +71,7 @@ netTest("a handler that fails is a 500 that does not say why, and the next reque
   await server.shutdown();
 });
 
-netTest("a shutdown waits for what is in flight, and lets nobody new in", async () => {
+netTest("a shutdown waits for the requests in flight, and accepts no new connections", async () => {
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<Response>();
   const server = newServer(() => {
@@ -92,7 +92,7 @@ netTest("a shutdown waits for what is in flight, and lets nobody new in", async 
   await shutdown;
 });
 
-netTest("a shutdown does not wait for connections that are idle", async () => {
+netTest("a shutdown does not wait for idle connections", async () => {
   const server = newServer();
   server.listen();
   using silent = await RawClient.connect(server.endpoint.port);

@@ -7,7 +7,7 @@ import { type RawClient, requestText } from "../support/raw_client.ts";
 
 const MANY = 50;
 
-/** Has many clients misbehave, and sees that others are served meanwhile. */
+/** Has many clients misbehave, and checks that others are served meanwhile. */
 async function othersAreServed(forward: Forward, misbehave: (client: RawClient) => Promise<unknown>): Promise<void> {
   await using app = Origin.serving(async (connection) => {
     for (
@@ -67,7 +67,7 @@ forwardTest("a client that sends its request byte by byte is answered", async (f
   assertEquals(app.last.text, "hello");
 });
 
-forwardTest("known: a client that closes its sending side may be taken for one that has left", async (forward) => {
+forwardTest("known: a client that closes its sending side may count as gone", async (forward) => {
   await using app = Origin.answering();
   await using cless = await Harness.warm({ forward, origin: app });
   using client = await cless.connect();

@@ -10,7 +10,7 @@ import { requestText } from "../support/raw_client.ts";
 
 const MB = 1024 * 1024;
 const LARGE = 256 * MB;
-/** What the sockets, the platform and this test may hold between them; far below what is sent. */
+/** What sockets, the platform and this test may buffer; much less than what is sent. */
 const IN_BETWEEN = 64 * MB;
 const MEMORY = 128 * MB;
 
@@ -19,7 +19,7 @@ function measuredTest(name: string, fn: (forward: Forward) => Promise<void>): vo
   for (const forward of FORWARDERS) ownProcessTest(import.meta.url, `${forward}: ${name}`, () => fn(forward));
 }
 
-measuredTest("256 MB go up with flat memory", async (forward) => {
+measuredTest("uploading 256 MB takes little memory", async (forward) => {
   let received = 0;
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -46,7 +46,7 @@ const FRAMINGS = {
 };
 
 for (const [kind, { header, piece }] of Object.entries(FRAMINGS)) {
-  measuredTest(`256 MB come down ${kind} with flat memory`, async (forward) => {
+  measuredTest(`downloading 256 MB ${kind} takes little memory`, async (forward) => {
     await using app = Origin.serving(async (connection) => {
       await connection.reader.head();
       await connection.send(`HTTP/1.1 200 OK\r\n${header}\r\n\r\n`);
@@ -72,7 +72,7 @@ for (const [kind, { header, piece }] of Object.entries(FRAMINGS)) {
   });
 }
 
-forwardTest("an app that does not read its upload makes the client stop", async (forward) => {
+forwardTest("an app that does not read an upload makes its client stop sending", async (forward) => {
   const read = Promise.withResolvers<void>();
   let received = 0;
   await using app = Origin.serving(async (connection) => {
@@ -92,7 +92,7 @@ forwardTest("an app that does not read its upload makes the client stop", async 
   assertEquals([upload.sent, received], [LARGE, LARGE]);
 });
 
-forwardTest("a client that does not read its download makes the app stop", async (forward) => {
+forwardTest("a client that does not read a download makes its app stop sending", async (forward) => {
   const sending = Promise.withResolvers<Flow>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -113,7 +113,7 @@ forwardTest("a client that does not read its download makes the app stop", async
   await cless.idle();
 });
 
-forwardTest("server-sent events arrive one at a time, each before the next is sent", async (forward) => {
+forwardTest("server-sent events arrive one at a time, without waiting for the next", async (forward) => {
   const connected = Promise.withResolvers<OriginConnection>();
   const ended = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
@@ -139,7 +139,7 @@ forwardTest("server-sent events arrive one at a time, each before the next is se
 });
 
 forwardTest(
-  "an upload in pieces reaches the app piece by piece, and a conversation both ways at once is possible",
+  "an upload reaches the app piece by piece, and the answer can stream at the same time",
   async (forward) => {
     await using app = Origin.serving(async (connection) => {
       await connection.reader.head();
@@ -166,7 +166,7 @@ forwardTest(
 );
 
 forwardTest(
-  "an answer that comes before the upload is through reaches the client at once, and ends the upload",
+  "an answer that comes before the end of the upload reaches the client at once, and ends the upload",
   async (forward) => {
     const { promise: cut, resolve } = Promise.withResolvers<number>();
     await using app = Origin.serving(async (connection) => {
@@ -182,13 +182,13 @@ forwardTest(
     assertEquals([answer.status, answer.text], [413, "big"]);
     assert(await cut < 4 * MB);
     await cless.idle();
-    // What the client still sends is thrown away, and its connection is good for another request.
+    // The rest of the upload is thrown away, and the connection can be used for another request.
     await new Flow(client, 4 * MB - 1024).finished;
     assertEquals((await client.ask(requestText())).status, 413);
   },
 );
 
-forwardTest("a client that has not read its error yet may go on sending a body that nobody wants", async (forward) => {
+forwardTest("a client can send its whole body before it reads the error", async (forward) => {
   await using cless = Harness.cold({ forward });
   using client = await cless.connect();
   await client.send(requestText("POST /", [`content-length: ${4 * MB}`], "x"));
@@ -198,7 +198,7 @@ forwardTest("a client that has not read its error yet may go on sending a body t
   assertEquals((await client.answer()).status, 502);
 });
 
-forwardTest("uploads one after the other share a connection to the app", async (forward) => {
+forwardTest("consecutive uploads share a connection to the app", async (forward) => {
   await using app = Origin.answering();
   await using cless = await Harness.warm({ forward, origin: app });
   for (let turn = 0; turn < 5; turn++) {

@@ -4,7 +4,7 @@ import { settle } from "../support/fake_clock.ts";
 
 type Kind = "bytes" | undefined;
 
-/** A client's body that a test hands out piece by piece. @param type What kind of stream it is. */
+/** A client's body that a test sends piece by piece. @param type The kind of stream. */
 function source(type: Kind) {
   let controller!: ReadableByteStreamController;
   const start = (given: unknown) => void (controller = given as ReadableByteStreamController);
@@ -14,29 +14,29 @@ function source(type: Kind) {
     controller,
     close: () => {
       controller.close();
-      controller.byobRequest?.respond(0); // only that ends a read that waits
+      controller.byobRequest?.respond(0); // otherwise a pending read does not end
     },
   };
 }
 
-/** A test with either kind of body that the platform gives: of bytes, and where all has come at once of another kind. */
+/** A test with both kinds of body that the platform gives: a byte stream, or another stream if the body is complete. */
 function uploadTest(name: string, fn: (type: Kind) => Promise<void>): void {
   Deno.test(name, () => fn("bytes"));
-  Deno.test(`${name}, of the other kind too`, () => fn(undefined));
+  Deno.test(`${name}, with a body that is not a byte stream`, () => fn(undefined));
 }
 
 function bytes(text: string): Piece {
   return new TextEncoder().encode(text);
 }
 
-/** What an attempt still gives, up to its end. */
+/** The rest of the body. */
 async function text(next: () => Promise<Piece | undefined>): Promise<string> {
   let whole = "";
   for (let piece = await next(); piece !== undefined; piece = await next()) whole += new TextDecoder().decode(piece);
   return whole;
 }
 
-uploadTest("nothing is read of a body before somebody asks for it", async (type) => {
+uploadTest("a body is not read before its first piece is asked for", async (type) => {
   let pulls = 0;
   const body = new ReadableStream<Piece>({
     type,
@@ -53,7 +53,7 @@ uploadTest("nothing is read of a body before somebody asks for it", async (type)
   assertEquals([pulls, upload.receivedBytes], [1, 1]);
 });
 
-uploadTest("a body of known length is complete with its last byte, any other one with its end", async (type) => {
+uploadTest("a body of known length is complete at its last byte, any other one at its end", async (type) => {
   for (const length of [6, Infinity]) {
     const { body, controller, close } = source(type);
     const upload = new Upload(body, length);
@@ -92,7 +92,7 @@ uploadTest("a body that was sent in part is sent again from its start and to its
   assertEquals(await text(upload.begin()), "one two");
 });
 
-uploadTest("a piece that the first attempt still waited for is not lost to the second", async (type) => {
+uploadTest("a piece that the first attempt was waiting for is not lost to the second", async (type) => {
   const { body, controller, close } = source(type);
   const upload = new Upload(body, Infinity);
   const first = upload.begin();
@@ -110,7 +110,7 @@ uploadTest("a piece that the first attempt still waited for is not lost to the s
 });
 
 uploadTest(
-  "a piece too large to be kept, that the first attempt still waited for, is not lost to the second",
+  "a piece too large to be kept that the first attempt was waiting for is not lost to the second",
   async (type) => {
     const { body, controller, close } = source(type);
     const upload = new Upload(body, Infinity);
@@ -130,7 +130,7 @@ uploadTest(
   },
 );
 
-uploadTest("an attempt that is over gives no more, also of what comes then", async (type) => {
+uploadTest("an attempt that is over gives no more pieces", async (type) => {
   for (const finish of [(upload: Upload) => upload.abandon(), (upload: Upload) => void upload.begin()]) {
     const { body, controller } = source(type);
     const upload = new Upload(body, Infinity);
@@ -157,7 +157,7 @@ uploadTest("a body beyond 64 KB cannot be sent again", async (type) => {
   assertEquals(upload.receivedBytes, 64 * 1024 + 1);
 });
 
-uploadTest("a body that breaks off breaks off for its receiver too", async (type) => {
+uploadTest("an attempt rejects if the client breaks off", async (type) => {
   const { body, controller } = source(type);
   const next = new Upload(body, 10).begin();
   controller.enqueue(bytes("one"));
@@ -166,7 +166,7 @@ uploadTest("a body that breaks off breaks off for its receiver too", async (type
   await assertRejects(next, Error, "gone");
 });
 
-uploadTest("what comes after an attempt was given up, and before the next one begins, is not lost", async (type) => {
+uploadTest("a piece that arrives between two attempts is not lost", async (type) => {
   const { body, controller, close } = source(type);
   const upload = new Upload(body, Infinity);
   const first = upload.begin();
@@ -184,7 +184,7 @@ uploadTest("what comes after an attempt was given up, and before the next one be
 });
 
 uploadTest(
-  "what nobody wants any more is given up, also while it is waited for, and also where it has broken off",
+  "an upload can be ended while a piece is awaited, and after the client has broken off",
   async (type) => {
     let cancelled = 0;
     const body = new ReadableStream<Piece>({ type, cancel: () => void cancelled++ } as UnderlyingSource<Piece>);

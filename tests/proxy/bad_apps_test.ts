@@ -15,14 +15,14 @@ for (
     ["a header without a colon", "HTTP/1.1 200 OK\r\nnonsense\r\n\r\n"],
     ["a header with a NUL", "HTTP/1.1 200 OK\r\nx-own: a\x00b\r\n\r\n"],
     ["two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx"],
-    ["a length that is none", "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\nxx"],
+    ["an invalid length", "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\nxx"],
     ["the status 99", "HTTP/1.1 99 x\r\ncontent-length: 2\r\n\r\nok"],
     ["the status 600", "HTTP/1.1 600 x\r\ncontent-length: 2\r\n\r\nok"],
     ["the status 700", "HTTP/1.1 700 x\r\ncontent-length: 2\r\n\r\nok"],
     ["the status 999", "HTTP/1.1 999 x\r\ncontent-length: 2\r\n\r\nok"],
     ["the status 1000", "HTTP/1.1 1000 x\r\ncontent-length: 2\r\n\r\nok"],
-    ["a change of protocol that nobody asked for", "HTTP/1.1 101 x\r\nupgrade: foo\r\nconnection: upgrade\r\n\r\n"],
-    ["a version that there is not", "HTTP/3.7 200 OK\r\ncontent-length: 2\r\n\r\nok"],
+    ["a change of protocol that was not requested", "HTTP/1.1 101 x\r\nupgrade: foo\r\nconnection: upgrade\r\n\r\n"],
+    ["an unknown version", "HTTP/3.7 200 OK\r\ncontent-length: 2\r\n\r\nok"],
     ["two megabytes of headers", `HTTP/1.1 200 OK\r\nx-own: ${"v".repeat(2 << 20)}\r\n\r\n`],
   ] as const
 ) {
@@ -97,7 +97,7 @@ forwardTest("60 KB of an app's headers pass", async (forward) => {
   assertEquals([seen.status, seen.names().filter((name) => name.startsWith("x-")).length], [200, 30]);
 });
 
-forwardTest("more body than its Content-Length is not taken for the answer to the next request", async (forward) => {
+forwardTest("bytes beyond the Content-Length are not taken for the answer to the next request", async (forward) => {
   await using app = Origin.answering(
     "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nx-evil: 1\r\n\r\n",
   );
@@ -105,7 +105,7 @@ forwardTest("more body than its Content-Length is not taken for the answer to th
   for (let turn = 0; turn < 3; turn++) {
     const seen = await cless.ask(requestText());
     assertEquals(seen.all("x-evil"), []);
-    // The strict one passes on nothing of an answer that is more than it says.
+    // `exact` passes on nothing of an answer that is longer than its Content-Length.
     if (forward === "exact") assertEquals(seen.one("cless-error"), "upstream_failed");
     else assertEquals([seen.status, seen.text], [200, "ok"]);
   }
@@ -121,7 +121,7 @@ for (
 ) {
   const status = Number(head.slice(9, 12));
   forwardTest(
-    `a body where none may be, of a ${line.split(" ")[0]} with a ${status}, is never an answer`,
+    `the forbidden body of a ${line.split(" ")[0]} with a ${status} is not taken for the next answer`,
     async (forward) => {
       await using app = Origin.serving(async (connection) => {
         await connection.reader.request();
@@ -130,15 +130,15 @@ for (
       });
       await using cless = await Harness.warm({ forward, origin: app });
       using client = await cless.connect();
-      // The strict one passes on nothing of an answer that is more than it may be.
+      // `exact` passes on nothing of an answer that is longer than allowed.
       const expected = forward === "exact" ? 502 : status;
       for (let turn = 0; turn < 3; turn++) assertEquals((await client.ask(requestText(line))).status, expected);
-      assertEquals(app.connections, 3); // what is left over is never read as an answer
+      assertEquals(app.connections, 3); // each request had a connection without leftovers
     },
   );
 }
 
-forwardTest("a body in broken chunks is cut visibly", async (forward) => {
+forwardTest("a body in malformed chunks is visibly cut", async (forward) => {
   const seen = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.request();
@@ -156,7 +156,7 @@ forwardTest("a body in broken chunks is cut visibly", async (forward) => {
   await cless.idle();
 });
 
-forwardTest("an answer of a gigabyte passes as a stream", async (forward) => {
+forwardTest("an answer of a gigabyte is streamed", async (forward) => {
   const total = 1 << 30;
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();

@@ -5,7 +5,7 @@ import { toText } from "../support/http_message.ts";
 import { Origin, type OriginConnection } from "../support/origin.ts";
 import { requestText } from "../support/raw_client.ts";
 
-/** An app that says when a request has come, and when its other side has closed. */
+/** An app that tells when a request has arrived, and when its connection was closed. */
 function watchfulApp(answer = ""): { app: Origin; asked: Promise<OriginConnection>; left: Promise<void> } {
   const asked = Promise.withResolvers<OriginConnection>();
   const left = Promise.withResolvers<void>();
@@ -24,7 +24,7 @@ const ANSWERS = {
   "in chunks": ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "a\r\n0123456789\r\n"],
 } as const;
 
-forwardTest("a client that leaves before an answer has come takes the request to the app with it", async (forward) => {
+forwardTest("a client that leaves before its answer aborts the request to the app", async (forward) => {
   const { app, asked, left } = watchfulApp();
   await using _ = app;
   await using cless = await Harness.warm({ forward, origin: app });
@@ -40,7 +40,7 @@ forwardTest("a client that leaves before an answer has come takes the request to
 
 for (const [kind, [head, part]] of Object.entries(ANSWERS)) {
   forwardTest(
-    `a client that leaves in the middle of a body ${kind} takes the request to the app with it`,
+    `a client that leaves in the middle of a body ${kind} aborts the request to the app`,
     async (forward) => {
       const { app, asked, left } = watchfulApp(head + part);
       await using _ = app;
@@ -59,7 +59,7 @@ for (const [kind, [head, part]] of Object.entries(ANSWERS)) {
   for (const copied of ["", "connection: close\r\n"]) {
     const copy = copied ? ", from an app that closes its connections" : "";
     forwardTest(
-      `an app that dies in the middle of a body ${kind} cuts the client's answer visibly${copy}`,
+      `if an app dies in the middle of a body ${kind}, the client's answer is visibly cut${copy}`,
       async (forward) => {
         const begun = Promise.withResolvers<void>();
         await using app = Origin.serving(async (connection) => {
@@ -88,7 +88,7 @@ const LONG_ANSWERS = {
 };
 for (const [kind, begun] of Object.entries(LONG_ANSWERS)) {
   forwardTest(
-    `an instance that ends without its connection closing cuts a long answer ${kind} visibly`,
+    `if an instance ends and its connection stays open, a long answer ${kind} is visibly cut`,
     async (forward) => {
       const { app, asked } = watchfulApp(begun);
       await using _ = app;
@@ -106,7 +106,7 @@ for (const [kind, begun] of Object.entries(LONG_ANSWERS)) {
 }
 
 forwardTest(
-  "an app that dies in the middle of a body cuts it also where the request had waited for a start",
+  "if an app dies in the middle of a body, the answer is visibly cut also if the request had waited for a start",
   async (forward) => {
     await using app = Origin.serving(async (connection) => {
       await connection.reader.head();
@@ -127,7 +127,7 @@ for (
   ] as const
 ) {
   forwardTest(
-    `a client that leaves in the middle of an upload ${kind} leaves the app with a cut one`,
+    `if a client leaves in the middle of an upload ${kind}, the upload to the app is cut`,
     async (forward) => {
       const { promise, resolve } = Promise.withResolvers<boolean>();
       const begun = Promise.withResolvers<void>();
@@ -150,7 +150,7 @@ for (
   );
 }
 
-forwardTest("a client that leaves while it waits for a start is forgotten, and the start goes on", async (forward) => {
+forwardTest("if a client leaves while it waits for a start, the start goes on", async (forward) => {
   await using app = Origin.answering();
   await using cless = Harness.cold({ forward });
   const client = await cless.connect();
@@ -166,7 +166,7 @@ forwardTest("a client that leaves while it waits for a start is forgotten, and t
   await cless.idle();
 });
 
-forwardTest("many clients that come and leave at any moment leave no request in flight", async (forward) => {
+forwardTest("clients that leave at any moment leave no request in flight", async (forward) => {
   await using app = Origin.answering(({ startLine }) =>
     "HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n" + (startLine.startsWith("HEAD") ? "" : "x".repeat(200_000))
   );

@@ -8,13 +8,13 @@ import { turns } from "../support/until.ts";
 
 const REQUESTS = 10_000;
 const CLIENTS = 24;
-/** How many requests an instance lives for, at most; at least one of each client, since no request is sent on for ever. */
+/** The most requests that an instance lives for: at least one of each client, since a request is not repeated for ever. */
 const LIFETIME = 100;
 const SEED = 20261124;
 
-/** Apps that are killed at any moment, and what has reached them. */
+/** Apps that are killed at any moment, and the requests that have reached them. */
 class MortalApps {
-  /** How often each POST has been taken to its end or in part. */
+  /** How often each POST has arrived, in whole or in part. */
   readonly deliveries = new Map<string, number>();
   readonly origins: Origin[] = [];
   readonly #random = new Random(SEED);
@@ -51,7 +51,7 @@ class MortalApps {
 }
 
 netTest(
-  "instances that are killed at any moment cost no idempotent request, and no POST comes twice",
+  "if instances are killed at any moment, no idempotent request fails, and no POST arrives twice",
   async () => {
     const apps = new MortalApps();
     await using cless = await Harness.warm({ forward: "exact", origin: () => apps.next() });
@@ -59,7 +59,7 @@ netTest(
     const kills: Promise<void>[] = [];
     const kill = async () => {
       const [origin, { id }] = [apps.origins.at(-1)!, cless.instance];
-      // The engine says so before the connections have gone, or when cless has seen that they have.
+      // The engine reports the end before the connections close, or after cless has noticed that.
       const isLate = random.chance(0.7);
       if (!isLate) cless.launcher.end(id);
       const gone = origin[Symbol.asyncDispose]();

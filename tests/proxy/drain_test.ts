@@ -25,7 +25,7 @@ Deno.test("draining ends as soon as all requests in flight are answered and no i
   const done = drained(30_000).then(() => isDone = true);
   shutdown.resolve();
   await settle();
-  assertEquals(isDone, false); // as with a WebSocket, which is answered and still in use
+  assertEquals(isDone, false); // as with a WebSocket, which has its response and is still in use
   lease.release();
   await done;
   assertEquals(kit.clock.timers, 0);
@@ -59,7 +59,7 @@ Deno.test("a request that waits in a pool without an instance is refused too", a
   assertEquals((await refused).code, "draining");
 });
 
-Deno.test("requests that come while it drains are refused at once", async () => {
+Deno.test("new requests are refused while it drains", async () => {
   const { front, shutdown, drained } = newScene();
   const done = drained(1000);
   const { code } = await assertRejects(

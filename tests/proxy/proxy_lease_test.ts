@@ -7,7 +7,7 @@ import { UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { settle } from "../support/fake_clock.ts";
 import { newFront, newKit } from "../support/kit.ts";
 
-/** A request on its way through a proxy whose every outside event the test decides about. */
+/** A request on its way through the proxy; the test decides about every event. */
 interface Exchange {
   readonly client: AbortController;
   readonly completed: PromiseWithResolvers<void>;
@@ -15,13 +15,13 @@ interface Exchange {
   answered: boolean;
 }
 
-/** A request that an app has. */
+/** A request that was sent to an app. */
 interface Sent {
   resolve(response: Response): void;
   reject(error: unknown): void;
 }
 
-/** A proxy with one service, whose instances, apps and clients the test plays. */
+/** A proxy with one service; the test plays its instances, apps and clients. */
 class World {
   readonly kit = newKit({ maxPending: 8 });
   readonly front = newFront(this.kit);
@@ -77,7 +77,7 @@ class World {
     const exchange: Exchange = { client, completed, response, answered: false };
     response.then((answer) => {
       exchange.answered = true;
-      if (answer.headers.get("x-app") === null) completed.resolve(); // the proxy's own answer, which holds nothing
+      if (answer.headers.get("x-app") === null) completed.resolve(); // the proxy's own answer, which holds no lease
       else this.#open++;
     });
     completed.promise.catch(() => {}).then(async () => {
@@ -94,7 +94,7 @@ class World {
     this.#take(this.sent[at % this.sent.length])?.reject(error);
   }
 
-  /** How many leases there should be: one for each request that an app has or whose answer still streams. */
+  /** The expected number of leases: one for each request that an app has, or whose answer still streams. */
   get expected(): number {
     return this.sent.length + this.#open;
   }
@@ -103,7 +103,7 @@ class World {
     return [...this.instances].reduce((sum, { inFlight }) => sum + inFlight, 0);
   }
 
-  /** Lets everything come to its end. */
+  /** Ends all requests. */
   async finish(): Promise<void> {
     for (let round = 0; round < 50 && this.exchanges.some(({ answered }) => !answered); round++) {
       for (const launch of await this.launches()) launch.succeed(`http://10.0.1.${round}:8080`);
@@ -114,7 +114,7 @@ class World {
     await this.kit.clock.advance(1000);
   }
 
-  /** The starts that nobody has decided about. */
+  /** The starts that the test has not decided about yet. */
   async launches() {
     const known = this.kit.launcher.called("launch").length;
     const undecided = known - this.decided;
@@ -145,7 +145,7 @@ const steps = fc.array(
   { maxLength: 60 },
 );
 
-Deno.test("whatever happens to requests, in whatever order, no lease is lost or counted twice", async () => {
+Deno.test("no lease is lost or counted twice, whatever happens to requests in whatever order", async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (script) => {
       const world = new World();

@@ -6,7 +6,7 @@ import { requestText } from "../support/raw_client.ts";
 
 for (const method of ["POST", "PATCH", "PURGE"]) {
   forwardTest(
-    `a ${method} without a body is delivered once, also where a connection that was used before breaks`,
+    `a ${method} without a body is delivered once, even if a reused connection breaks`,
     async (forward) => {
       const asked: string[] = [];
       await using app = Origin.serving(async (connection) => {

@@ -6,7 +6,7 @@ import { Harness } from "../support/harness.ts";
 import { OK, Origin } from "../support/origin.ts";
 import { requestText } from "../support/raw_client.ts";
 
-/** A port of this machine where nobody listens. */
+/** A port of this machine that is not in use. */
 function deadUrl(): string {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return `http://127.0.0.1:${listener.addr.port}`;
@@ -14,7 +14,7 @@ function deadUrl(): string {
 
 const [ONE, LARGE] = ["content-length: 5", `content-length: ${100_000}`];
 
-forwardTest("a POST that never reached the app is sent whole to a newly started one", async (forward) => {
+forwardTest("a POST that did not reach its instance is sent whole to a new one", async (forward) => {
   await using app = Origin.answering();
   const dead = deadUrl();
   await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url });
@@ -25,19 +25,19 @@ forwardTest("a POST that never reached the app is sent whole to a newly started 
   await cless.idle();
 });
 
-forwardTest("a large POST that never reached the app is sent whole or not at all", async (forward) => {
+forwardTest("a large POST that did not reach its instance is sent whole or not at all", async (forward) => {
   await using app = Origin.answering();
   const dead = deadUrl();
   await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url });
   cless.launcher.endUnseen("app-1");
-  // How much of a body `fetch` reads before it connects is its own affair.
+  // How much of a body `fetch` reads before it connects is not known.
   const answer = await cless.ask(requestText("POST /", [LARGE], "x".repeat(100_000)));
   assertEquals(app.requests.map(({ body }) => body.length), answer.status === 200 ? [100_000] : []);
   assertEquals(answer.one("cless-error"), answer.status === 200 ? undefined : "upstream_failed");
 });
 
 forwardTest(
-  "an instance that refuses three connections in a row is replaced, though its container runs on",
+  "an instance that refuses three connections in a row is replaced, although its container runs",
   async (forward) => {
     await using app = Origin.answering();
     const dead = deadUrl();
@@ -49,21 +49,24 @@ forwardTest(
   },
 );
 
-forwardTest("an instance that goes on refusing a single request and yet lives is replaced too", async (forward) => {
-  await using app = Origin.answering();
-  const dead = deadUrl();
-  const clock = new FakeClock();
-  await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url, clock });
-  const answer = await clock.until(cless.ask(requestText("POST /", [ONE], "hello")));
-  assertEquals([answer.status, app.requests.length], [200, 1]);
-  assertEquals([cless.launcher.called("launch"), cless.launcher.called("stop")], [["app-1", "app-2"], ["app-1"]]);
-  await cless.idle();
-});
+forwardTest(
+  "an instance that keeps refusing a single request is replaced, although its container runs",
+  async (forward) => {
+    await using app = Origin.answering();
+    const dead = deadUrl();
+    const clock = new FakeClock();
+    await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url, clock });
+    const answer = await clock.until(cless.ask(requestText("POST /", [ONE], "hello")));
+    assertEquals([answer.status, app.requests.length], [200, 1]);
+    assertEquals([cless.launcher.called("launch"), cless.launcher.called("stop")], [["app-1", "app-2"], ["app-1"]]);
+    await cless.idle();
+  },
+);
 
 forwardTest(
-  "an instance whose connections all end at once is replaced, and a GET goes on to the new one",
+  "an instance that closes every connection is replaced, and a GET is sent to the new one",
   async (forward) => {
-    // So does Docker's forwarder where nobody listens behind it.
+    // Docker's forwarder does that if no app listens.
     await using deaf = Origin.serving(() => Promise.resolve());
     await using app = Origin.answering();
     const clock = new FakeClock();
@@ -76,7 +79,7 @@ forwardTest(
 );
 
 forwardTest(
-  "an instance whose connections all end at once is replaced after a POST that is not sent again",
+  "an instance that closes every connection is replaced after a POST, which is not sent again",
   async (forward) => {
     await using deaf = Origin.serving(async (connection) => void await connection.reader.request());
     await using app = Origin.answering();
@@ -90,7 +93,7 @@ forwardTest(
   },
 );
 
-forwardTest("a request whose connections are refused for seconds, by new instances too, is a 502", async (forward) => {
+forwardTest("a request whose connections are refused for seconds, also by new instances, is a 502", async (forward) => {
   const dead = deadUrl();
   const clock = new FakeClock();
   await using cless = await Harness.warm({ forward, origin: () => dead, clock });
@@ -102,7 +105,7 @@ forwardTest("a request whose connections are refused for seconds, by new instanc
   await cless.idle();
 });
 
-forwardTest("a request that is refused waits for the same container to be back, and is sent once", async (forward) => {
+forwardTest("a refused request waits for its container to be back, and is sent once", async (forward) => {
   const dead = deadUrl();
   const clock = new FakeClock();
   await using cless = await Harness.warm({ forward, origin: () => dead, clock });
@@ -111,7 +114,7 @@ forwardTest("a request that is refused waits for the same container to be back, 
   answer.then(() => answered = true);
   for (const began = clock.now(); clock.now() - began < 1500;) {
     await clock.advance(50);
-    await new Promise((resolve) => setTimeout(resolve, 2)); // what comes over a socket takes real time
+    await new Promise((resolve) => setTimeout(resolve, 2)); // bytes over a socket take real time
   }
   assertEquals(answered, false);
   await using app = Origin.answering(OK, Number(new URL(dead).port));
@@ -120,14 +123,14 @@ forwardTest("a request that is refused waits for the same container to be back, 
   await cless.idle();
 });
 
-forwardTest("a request that is refused goes on at once when its instance turns out to have ended", async (forward) => {
+forwardTest("a refused request goes on at once when it becomes known that its instance has ended", async (forward) => {
   await using app = Origin.answering();
   const dead = deadUrl();
   const clock = new FakeClock();
   await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url, clock });
   const listed = Promise.withResolvers<void>();
   cless.launcher.on.list = () => listed.resolve();
-  await clock.advance(1000); // the engine may be asked once a second
+  await clock.advance(1000); // the engine is asked at most once a second
   const answer = cless.ask(requestText("POST /", [ONE], "hello"));
   await listed.promise;
   cless.launcher.kill("app-1");
@@ -136,7 +139,7 @@ forwardTest("a request that is refused goes on at once when its instance turns o
   await cless.idle();
 });
 
-forwardTest("the time for an answer ends the wait of a request that is refused", async (forward) => {
+forwardTest("the request timeout ends the wait of a refused request", async (forward) => {
   const dead = deadUrl();
   const clock = new FakeClock();
   await using cless = await Harness.warm({ forward, origin: () => dead, clock, requestTimeout: 600 });
@@ -145,12 +148,12 @@ forwardTest("the time for an answer ends the wait of a request that is refused",
   await cless.idle();
 });
 
-forwardTest("a GET whose instance ends while it has it is answered by a newly started one", async (forward) => {
+forwardTest("a GET whose instance ends before it answers is answered by a new one", async (forward) => {
   const asked = Promise.withResolvers<void>();
   await using hanging = Origin.serving(async (connection) => {
     await connection.reader.request();
     asked.resolve();
-    await connection.ended(); // a dead container's address does not even close
+    await connection.ended(); // the connection to a dead container may stay open
   });
   await using app = Origin.answering();
   await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? hanging.url : app.url });
@@ -163,7 +166,7 @@ forwardTest("a GET whose instance ends while it has it is answered by a newly st
   assertEquals(cless.instances.map(({ inFlight }) => inFlight), [0, 0]);
 });
 
-forwardTest("a POST whose instance ends while it has it is a 502, and not sent again", async (forward) => {
+forwardTest("a POST whose instance ends before it answers is a 502, and not sent again", async (forward) => {
   const asked = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.request();
@@ -181,7 +184,7 @@ forwardTest("a POST whose instance ends while it has it is a 502, and not sent a
 });
 
 forwardTest(
-  "a request that its instances die of is sent to two of them and to no more, and others do not pay for it",
+  "a request that kills its instances is sent to two of them only, and other requests are served",
   async (forward) => {
     await using app = Origin.serving(async (connection) => {
       const request = await connection.reader.request();
@@ -196,7 +199,7 @@ forwardTest(
   },
 );
 
-forwardTest("requests of a killed instance are answered by one new instance, all of them", async (forward) => {
+forwardTest("all requests of a killed instance are answered by one new instance", async (forward) => {
   const all = Promise.withResolvers<void>();
   let asked = 0;
   await using first = Origin.serving(async (connection) => {
@@ -215,7 +218,7 @@ forwardTest("requests of a killed instance are answered by one new instance, all
   await cless.idle();
 });
 
-forwardTest("an instance whose end becomes known only a moment later is no reason for a 502", async (forward) => {
+forwardTest("a request is not a 502 if the end of its instance becomes known a moment later", async (forward) => {
   await using first = Origin.serving(async (connection) => void await connection.reader.request());
   await using app = Origin.answering();
   const clock = new FakeClock();

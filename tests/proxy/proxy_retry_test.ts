@@ -5,12 +5,12 @@ import { Harness } from "../support/harness.ts";
 import { OK, Origin, type OriginConnection } from "../support/origin.ts";
 import { requestText } from "../support/raw_client.ts";
 
-/** Reads a request, and closes without a byte of an answer. */
+/** Reads a request, and closes the connection without an answer. */
 async function closeUnanswered(connection: OriginConnection): Promise<void> {
   await connection.reader.request();
 }
 
-/** An app that leaves the first requests unanswered, and then answers; it says what it was sent. */
+/** An app that does not answer the first requests; it records the bodies. */
 function shyApp(unanswered: number): { app: Origin; bodies: string[] } {
   const bodies: string[] = [];
   const app = Origin.serving(async (connection) => {
@@ -26,7 +26,7 @@ const NOTHING = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const [ONE, LARGE] = ["content-length: 5", `content-length: ${100_000}`];
 
 for (const method of ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]) {
-  forwardTest(`a ${method} whose connection closed before any byte of an answer is sent once more`, async (forward) => {
+  forwardTest(`a ${method} whose connection closes before any byte of an answer is sent once more`, async (forward) => {
     const { app, bodies } = shyApp(1);
     await using _ = app;
     await using cless = await Harness.warm({ forward, origin: app });
@@ -39,7 +39,7 @@ for (const method of ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]) {
 }
 
 for (const method of ["POST", "PATCH", "PROPFIND"]) {
-  forwardTest(`a ${method} that the app may have seen is not sent again`, async (forward) => {
+  forwardTest(`a ${method} that the app may have processed is not sent again`, async (forward) => {
     const { app, bodies } = shyApp(1);
     await using _ = app;
     await using cless = await Harness.warm({ forward, origin: app });
@@ -50,7 +50,7 @@ for (const method of ["POST", "PATCH", "PROPFIND"]) {
   });
 }
 
-forwardTest("a connection that the app closed while it was idle costs no request", async (forward) => {
+forwardTest("a request does not fail if the app has closed an idle connection", async (forward) => {
   const closed = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.request();
@@ -66,7 +66,7 @@ forwardTest("a connection that the app closed while it was idle costs no request
 });
 
 forwardTest(
-  "a request on a kept connection that the app closes instead of answering is sent on a fresh one",
+  "a request on a reused connection that the app closes instead of answering is sent on a new one",
   async (forward) => {
     await using app = Origin.serving(async (connection) => {
       await connection.reader.request();
@@ -81,7 +81,7 @@ forwardTest(
   },
 );
 
-forwardTest("an app that never answers is asked twice and no more, and then it is a 502", async (forward) => {
+forwardTest("a request to an app that closes every connection is sent twice, and then it is a 502", async (forward) => {
   await using app = Origin.serving(closeUnanswered);
   const clock = new FakeClock();
   await using cless = await Harness.warm({ forward, origin: app, clock });
@@ -92,7 +92,7 @@ forwardTest("an app that never answers is asked twice and no more, and then it i
   assertEquals(cless.unanswered.size, 0);
 });
 
-forwardTest("a small PUT is sent again whole, also where its body had only come in part", async (forward) => {
+forwardTest("a small PUT is sent again whole, also if only a part of its body had arrived", async (forward) => {
   const half = Promise.withResolvers<void>();
   const bodies: string[] = [];
   await using app = Origin.serving(async (connection) => {
@@ -116,7 +116,7 @@ forwardTest("a small PUT is sent again whole, also where its body had only come 
   assertEquals(bodies, ["one two three"]);
 });
 
-forwardTest("a small PUT in chunks is sent again whole, also after its end", async (forward) => {
+forwardTest("a small chunked PUT is sent again whole, also after its end", async (forward) => {
   const { app, bodies } = shyApp(1);
   await using _ = app;
   await using cless = await Harness.warm({ forward, origin: app });
@@ -126,7 +126,7 @@ forwardTest("a small PUT in chunks is sent again whole, also after its end", asy
   await cless.idle();
 });
 
-forwardTest("a PUT with more body than is kept is not sent again", async (forward) => {
+forwardTest("a PUT whose body is too large to be kept is not sent again", async (forward) => {
   await using app = Origin.serving(closeUnanswered);
   await using cless = await Harness.warm({ forward, origin: app });
   const answer = await cless.ask(requestText("PUT /", [LARGE], "x".repeat(100_000)));
@@ -136,11 +136,11 @@ forwardTest("a PUT with more body than is kept is not sent again", async (forwar
 
 for (
   const [kind, garbage] of [
-    ["something that is no HTTP", "SSH-2.0-OpenSSH_9.6\r\n"],
-    ["a status that is none", "HTTP/1.1 99 x\r\n\r\n"],
+    ["something other than HTTP", "SSH-2.0-OpenSSH_9.6\r\n"],
+    ["an invalid status", "HTTP/1.1 99 x\r\n\r\n"],
   ] as const
 ) {
-  forwardTest(`${kind} in place of an answer is a 502 at once, and not asked for again`, async (forward) => {
+  forwardTest(`${kind} instead of an answer is a 502 at once, and the request is not sent again`, async (forward) => {
     await using app = Origin.serving(async (connection) => {
       await connection.reader.request();
       await connection.send(garbage);
@@ -153,7 +153,7 @@ for (
 }
 
 forwardTest(
-  "half a head is a 502, after what can be repeated has been asked for once more",
+  "half a head is a 502; an idempotent request is sent once more before",
   async (forward) => {
     await using app = Origin.serving(async (connection) => {
       await connection.reader.request();

@@ -9,7 +9,7 @@ import { requestText } from "../support/raw_client.ts";
 
 const LARGE = 1024 ** 3;
 
-/** An app that takes requests and says nothing. */
+/** An app that reads requests and never answers. */
 function silentApp(): { app: Origin; asked: Promise<void>; left: Promise<void> } {
   const asked = Promise.withResolvers<void>();
   const left = Promise.withResolvers<void>();
@@ -23,7 +23,7 @@ function silentApp(): { app: Origin; asked: Promise<void>; left: Promise<void> }
 }
 
 forwardTest(
-  "a request that gets no answer within the request timeout is a 504, and the app is left",
+  "a request without an answer within the request timeout is a 504, and its connection is closed",
   async (forward) => {
     const { app, asked, left } = silentApp();
     await using _ = app;
@@ -41,7 +41,7 @@ forwardTest(
   },
 );
 
-forwardTest("an app that hangs is replaced after the first request that it costs", async (forward) => {
+forwardTest("an app that hangs is replaced after the first request that times out", async (forward) => {
   const { app: hung, asked } = silentApp();
   await using _ = hung;
   await using app = Origin.answering();
@@ -64,7 +64,7 @@ forwardTest("an app that hangs is replaced after the first request that it costs
 });
 
 forwardTest(
-  "the request timeout begins with the request's arrival, also where an instance has to start first",
+  "the request timeout begins with the request's arrival, also if an instance has to start",
   async (forward) => {
     const { app, asked } = silentApp();
     await using _ = app;
@@ -83,7 +83,7 @@ forwardTest(
   },
 );
 
-forwardTest("a request that waits for a start beyond its timeout is a 504, and the start goes on", async (forward) => {
+forwardTest("a request that times out while it waits for a start is a 504, and the start goes on", async (forward) => {
   await using app = Origin.answering();
   const clock = new FakeClock();
   await using cless = Harness.cold({ forward, clock, requestTimeout: 5000 });
@@ -96,7 +96,7 @@ forwardTest("a request that waits for a start beyond its timeout is a 504, and t
   assertEquals(cless.launcher.called("launch").length, 1);
 });
 
-forwardTest("the request timeout stands still while an upload moves, and goes on when it stops", async (forward) => {
+forwardTest("the request timeout stands still while an upload makes progress", async (forward) => {
   let received = 0;
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -121,7 +121,7 @@ forwardTest("the request timeout stands still while an upload moves, and goes on
   await cless.idle();
 });
 
-forwardTest("an upload that its app does not read does not move", async (forward) => {
+forwardTest("an upload that its app does not read makes no progress", async (forward) => {
   const finish = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -140,7 +140,7 @@ forwardTest("an upload that its app does not read does not move", async (forward
   await cless.idle();
 });
 
-forwardTest("a request that is sent again keeps the time that its upload has had", async (forward) => {
+forwardTest("a request that is sent again does not lose the time that its upload has gained", async (forward) => {
   let received = 0;
   await using first = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -170,7 +170,7 @@ forwardTest("a request that is sent again keeps the time that its upload has had
   assertEquals(app.last.body.length, 50);
 });
 
-forwardTest("a body takes as long as it takes, once the headers are there", async (forward) => {
+forwardTest("a body has no time limit once the headers have arrived", async (forward) => {
   const goOn = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -189,7 +189,7 @@ forwardTest("a body takes as long as it takes, once the headers are there", asyn
   await cless.idle();
 });
 
-forwardTest("without a request timeout an answer may come whenever it comes", async (forward) => {
+forwardTest("without a request timeout an answer may take any time", async (forward) => {
   const goOn = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();

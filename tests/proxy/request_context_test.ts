@@ -6,7 +6,7 @@ import { ClientGone, type Info, RequestContext, UnansweredRequests } from "../..
 import { FakeClock } from "../support/fake_clock.ts";
 import { requestHead } from "../support/request_head.ts";
 
-/** A request whose client can leave; counts how often it is asked whether it has. */
+/** A request whose client can leave; counts how often its signal is read. */
 function newRequest() {
   const client = new AbortController();
   let asked = 0;
@@ -30,7 +30,7 @@ function setUp() {
   return { clock, pending, add };
 }
 
-Deno.test("a request that is answered before the tick is never asked whether its client is there", async () => {
+Deno.test("the signal of a request that is answered before the second tick is never read", async () => {
   const { clock, pending, add } = setUp();
   const { request, asked } = newRequest();
   const one = add(request, 1000);
@@ -40,7 +40,7 @@ Deno.test("a request that is answered before the tick is never asked whether its
   assertEquals([asked(), one.signal.aborted, pending.size], [0, false, 0]);
 });
 
-Deno.test("no timer runs while nothing is pending", async () => {
+Deno.test("no timer runs while no request is pending", async () => {
   const { clock, pending, add } = setUp();
   assertEquals(clock.timers, 0);
   const one = add(newRequest().request, 1000);
@@ -54,7 +54,7 @@ Deno.test("no timer runs while nothing is pending", async () => {
   assertEquals(clock.timers, 1);
 });
 
-Deno.test("a request whose client has left is given up within two ticks", async () => {
+Deno.test("a request whose client has left is aborted within two ticks", async () => {
   const { clock, add } = setUp();
   const { request, leave } = newRequest();
   const one = add(request, Infinity);
@@ -63,7 +63,7 @@ Deno.test("a request whose client has left is given up within two ticks", async 
   assert(one.signal.reason instanceof ClientGone);
 });
 
-Deno.test("a request that is watched is given up the moment its client leaves, or at once where it has left", () => {
+Deno.test("a watched request is aborted at once when its client leaves, or has left before", () => {
   const { add } = setUp();
   const { request, leave } = newRequest();
   const one = add(request, Infinity);
@@ -76,7 +76,7 @@ Deno.test("a request that is watched is given up the moment its client leaves, o
   assert(late.signal.reason instanceof ClientGone);
 });
 
-Deno.test("a request that begins a new attempt can be given up once more", () => {
+Deno.test("each attempt of a request can be aborted", () => {
   const { add } = setUp();
   const one = add(newRequest().request, Infinity);
   one.abort(new InstanceGone());
@@ -86,7 +86,7 @@ Deno.test("a request that begins a new attempt can be given up once more", () =>
   assert(one.signal.reason instanceof ClientGone);
 });
 
-Deno.test("a request is given up when its time is over, at the tick after that and not before", async () => {
+Deno.test("a request is aborted at the first tick after its timeout", async () => {
   const { clock, add } = setUp();
   const one = add(newRequest().request, 1050);
   const never = add(newRequest().request, Infinity);
@@ -99,7 +99,7 @@ Deno.test("a request is given up when its time is over, at the tick after that a
   assert(!never.signal.aborted);
 });
 
-Deno.test("a request's time stands still in each tick in which its upload has moved", async () => {
+Deno.test("the timeout stands still in each tick in which the upload makes progress", async () => {
   const { clock, add } = setUp();
   const one = add(newRequest().request, 1000);
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -120,7 +120,7 @@ Deno.test("a request's time stands still in each tick in which its upload has mo
   await one.upload.end();
 });
 
-Deno.test("requests that are given up and taken out in the middle of a tick do not hide others from it", async () => {
+Deno.test("requests that are removed during a tick do not hide others from it", async () => {
   const { clock, pending, add } = setUp();
   const all = Array.from({ length: 20 }, (_, n) => add(newRequest().request, n % 2 === 0 ? 100 : Infinity));
   for (const one of all) one.signal.addEventListener("abort", () => pending.delete(one));
@@ -129,7 +129,7 @@ Deno.test("requests that are given up and taken out in the middle of a tick do n
   assertEquals(pending.size, 10);
 });
 
-Deno.test("a request that is taken out twice takes no other with it", () => {
+Deno.test("removing a request twice removes no other", () => {
   const { pending, add } = setUp();
   const [one, two, three] = [1, 2, 3].map(() => add(newRequest().request, 1000));
   pending.delete(one!);
@@ -140,7 +140,7 @@ Deno.test("a request that is taken out twice takes no other with it", () => {
   assertEquals(pending.size, 0);
 });
 
-Deno.test("all requests can be given up at once", () => {
+Deno.test("all requests can be aborted at once", () => {
   const { pending, add } = setUp();
   const all = [1, 2, 3].map(() => add(newRequest().request, 1000));
   for (const one of all) one.signal.addEventListener("abort", () => pending.delete(one));

@@ -5,10 +5,10 @@ import { Proxy } from "../../src/proxy/proxy.ts";
 import { UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { newFront, newKit } from "../support/kit.ts";
 
-/** Of a test that would otherwise not end. */
+/** Ends a test that would otherwise run for ever. */
 const FAR_TOO_MANY = 100;
 
-/** A service with two ready instances, whose apps leave unanswered what they are sent. */
+/** A service with two ready instances, whose apps close connections instead of answering. */
 async function twoInstances(unanswered: (origin: string, instances: readonly Instance[]) => void) {
   const kit = newKit();
   const front = newFront(kit);
@@ -58,8 +58,8 @@ async function twoInstances(unanswered: (origin: string, instances: readonly Ins
   return { instances, asked, answered, waiting, ask };
 }
 
-Deno.test("a request that two instances leave unanswered in turn is sent to each once, and then it is a 502", async () => {
-  // Other requests come to whichever has just failed, so that the other one is free.
+Deno.test("a request that neither of two instances answers is sent once to each, and then it is a 502", async () => {
+  // Other requests occupy the instance that has just failed, so that the other one is chosen.
   const { answered, asked, ask, instances, waiting } = await twoInstances((origin, all) => {
     const [failing, other] = all[0]!.origin === origin ? [all[0]!, all[1]!] : [all[1]!, all[0]!];
     while (failing.inFlight <= other.inFlight + 1) failing.claim();
@@ -71,7 +71,7 @@ Deno.test("a request that two instances leave unanswered in turn is sent to each
   assertEquals(waiting.size, 0);
 });
 
-Deno.test("a request that one of two instances leaves unanswered twice does not go on to the other", async () => {
+Deno.test("a request that one instance does not answer twice is not sent to the other one", async () => {
   const { asked, ask, waiting } = await twoInstances(() => {});
   assertEquals(await ask("GET"), [502, "upstream_failed"]);
   assertEquals(asked, ["http://one", "http://one"]);

@@ -16,7 +16,7 @@ function app(): Origin {
   );
 }
 
-/** A test of a service that shows the page, in a browser. */
+/** A test in a browser with a service that shows the page. */
 function pageTest(
   name: string,
   options: BrowserContextOptions,
@@ -28,7 +28,7 @@ function pageTest(
     try {
       await fn(harness, tab, clock);
     } finally {
-      await tab.page.context().close(); // what it holds would hold up the end
+      await tab.page.context().close(); // its open connections would delay the end
     }
   });
 }
@@ -37,7 +37,7 @@ const urlOf = (harness: Harness) => `http://app.localhost:${harness.port}/cart?x
 
 for (const scheme of ["light", "dark"] as const) {
   pageTest(
-    `the page gives way to the app by itself, ${scheme}`,
+    `the page is replaced by the app, ${scheme}`,
     { colorScheme: scheme },
     async (harness, { page, complaints }, clock) => {
       await using origin = app();
@@ -70,7 +70,7 @@ for (const scheme of ["light", "dark"] as const) {
       assert(!(await page.content()).includes("secret"));
       assertEquals(await barriers(page), []);
       assertEquals(harness.launcher.called("launch").length, 1);
-      await clock.advance(4000); // for so long a failure is told, and nothing is started
+      await clock.advance(4000); // until then the failure is reported, and nothing is started
       const clicked = page.getByRole("link", { name: "Try again" }).click();
       (await harness.launcher.nextLaunch()).succeed(origin.url);
       await clicked;
@@ -82,13 +82,13 @@ for (const scheme of ["light", "dark"] as const) {
 }
 
 pageTest(
-  "without scripts the page comes again until the app is there",
+  "without scripts the page reloads until the app is there",
   { javaScriptEnabled: false },
   async (harness, { page }, clock) => {
     await using origin = app();
     await clock.until(page.goto(urlOf(harness)));
     const launch = await harness.launcher.nextLaunch();
-    await clock.until(page.waitForResponse((response) => response.status() === 503)); // it has come again
+    await clock.until(page.waitForResponse((response) => response.status() === 503)); // it has reloaded
     launch.succeed(origin.url);
     await page.getByText("Hello").waitFor();
     assertEquals(harness.launcher.called("launch").length, 1);
@@ -108,7 +108,7 @@ pageTest(
 );
 
 pageTest(
-  "who wants little motion sees none",
+  "with reduced motion the page does not move",
   { reducedMotion: "reduce" },
   async (harness, { page, complaints }, clock) => {
     await clock.until(page.goto(urlOf(harness)));
@@ -120,7 +120,7 @@ pageTest(
 );
 
 browserTest(
-  "a browser that has lost its connection asks again, and goes on with what it finds",
+  "a browser that has lost its connection reconnects, and then shows the app",
   {},
   async ({ page }) => {
     await using origin = app();
@@ -135,6 +135,6 @@ browserTest(
     await page.getByText("Hello").waitFor();
     assertEquals(second.launcher.called("launch").length, 1);
     launch.fail(new Error("no"));
-    await page.context().close(); // what it holds would hold up the end
+    await page.context().close(); // its open connections would delay the end
   },
 );

@@ -17,7 +17,7 @@ function header(answer: HttpMessage, name: string): string | undefined {
   return answer.headers.find(([one]) => one.toLowerCase() === name)?.[1];
 }
 
-/** The id of the wait that a page is for. */
+/** The id of the wait in a page. */
 function waitOf({ text }: HttpMessage): string {
   const [, id] = /data-wait="([^"]+)"/.exec(text) ?? [];
   if (id === undefined) throw new Error(`Not the page: ${text}`);
@@ -28,13 +28,13 @@ function eventsOf(wait: string): string {
   return requestText(`GET ${READY_PATH}?wait=${wait}`, ["accept: text/event-stream"]);
 }
 
-/** The type of the event that a stream ends with. */
+/** The type of the last event of a stream. */
 function lastEvent({ text }: HttpMessage): string | undefined {
   assertMatch(text, /^retry: 1000\n\n/);
   return /event: (\w+)\ndata: \{\}\n\n$/.exec(text)?.[1];
 }
 
-netTest("a browser gets the page at once, hears when the service is ready, and then gets that", async () => {
+netTest("a browser gets the page at once, an event when the service is ready, and then the app", async () => {
   await using origin = Origin.answering();
   await using harness = Harness.cold({ waking: WAKING });
   const page = await harness.ask(BROWSER);
@@ -49,13 +49,13 @@ netTest("a browser gets the page at once, hears when the service is ready, and t
   launch.succeed(origin.url);
   const told = await events;
   assertEquals([told.status, header(told, "content-type"), lastEvent(told)], [200, "text/event-stream", "ready"]);
-  assertEquals(lastEvent(await harness.ask(eventsOf(waitOf(page)))), "ready"); // also when asked late
+  assertEquals(lastEvent(await harness.ask(eventsOf(waitOf(page)))), "ready"); // also after the end of the wait
   assertEquals((await harness.ask(BROWSER)).text, "ok");
   assertEquals(harness.launcher.called("launch").length, 1);
   await harness.idle();
 });
 
-netTest("what is not a browser that shows a page is held", async () => {
+netTest("requests that are not navigations of a browser are held", async () => {
   await using origin = Origin.answering();
   await using harness = Harness.cold({ waking: WAKING });
   const held = [
@@ -73,14 +73,14 @@ netTest("what is not a browser that shows a page is held", async () => {
   await harness.idle();
 });
 
-netTest("without Sec-Fetch-Mode the preference for HTML tells a browser", async () => {
+netTest("without Sec-Fetch-Mode, a client that prefers HTML counts as a browser", async () => {
   await using harness = Harness.cold({ waking: WAKING });
   const page = await harness.ask(requestText("GET /", [ACCEPT]));
   assertEquals([page.status, header(page, "cless-loading")], [503, "page"]);
   (await harness.launcher.nextLaunch()).fail(new Error("no"));
 });
 
-netTest("a paused instance is worth no page", async () => {
+netTest("a paused instance is resumed without a page", async () => {
   await using origin = Origin.answering();
   await using harness = await Harness.warm({ waking: WAKING, origin });
   harness.launcher.pause(harness.instance.id);
@@ -89,7 +89,7 @@ netTest("a paused instance is worth no page", async () => {
   await harness.idle();
 });
 
-netTest("a browser that waits for a slot of a busy instance keeps its turn, and gets no page", async () => {
+netTest("a browser that waits for a slot of a busy instance stays in the queue, and gets no page", async () => {
   const clock = new FakeClock();
   const asked = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
   const finish = Promise.withResolvers<void>();
@@ -121,7 +121,7 @@ netTest("a browser that waits for a slot of a busy instance keeps its turn, and 
   await harness.idle();
 });
 
-netTest("who does not wake a service gets no page, and starts nothing by asking how it goes on", async () => {
+netTest("a client that must not wake a service gets no page, and starts nothing by asking for events", async () => {
   const rules = new WakeRules({ userAgents: ["bot"], paths: [] });
   await using harness = Harness.cold({ waking: { rules, page: true } });
   const answer = await harness.ask(requestText("GET /", [ACCEPT, "user-agent: Bot"]));
@@ -130,7 +130,7 @@ netTest("who does not wake a service gets no page, and starts nothing by asking 
   assertEquals(harness.launcher.calls, []);
 });
 
-netTest("the page comes again to where it was asked for, whatever that looks like", async () => {
+netTest("the page reloads the target of its request, whatever that looks like", async () => {
   await using harness = Harness.cold({ waking: WAKING });
   const refreshOf = async (target: string) => {
     const { text } = await harness.ask(requestText(`GET ${target}`, [ACCEPT]));
@@ -145,7 +145,7 @@ netTest("the page comes again to where it was asked for, whatever that looks lik
   (await harness.launcher.nextLaunch()).fail(new Error("no"));
 });
 
-netTest("a failed start is told once the page comes again, and not in detail", async () => {
+netTest("a failed start is reported when the page reloads, without details", async () => {
   const clock = new FakeClock();
   await using harness = Harness.cold({ waking: WAKING, clock, domains: ["www.example.com"] });
   const page = await clock.until(harness.ask(BROWSER));
@@ -167,10 +167,10 @@ netTest("a failed start is told once the page comes again, and not in detail", a
   assert(!hidden.text.includes("describe"));
   await clock.advance(2500);
   assertEquals(header(await harness.ask(BROWSER), "retry-after"), "2");
-  assertEquals(harness.launcher.called("launch").length, 1, "the page that comes again by itself starts nothing");
+  assertEquals(harness.launcher.called("launch").length, 1, "a page that reloads itself starts nothing");
 });
 
-netTest("who comes a while after a failed start has the service started anew", async () => {
+netTest("a request a while after a failed start starts the service again", async () => {
   const clock = new FakeClock();
   await using harness = Harness.cold({ waking: WAKING, clock });
   const first = await clock.until(harness.ask(BROWSER));
@@ -184,14 +184,14 @@ netTest("who comes a while after a failed start has the service started anew", a
   assertEquals(lastEvent(await harness.ask(eventsOf(waitOf(second)))), "failed");
 });
 
-netTest("a start that fails at once is told without a page before", async () => {
+netTest("a start that fails at once is reported without the waiting page", async () => {
   await using harness = Harness.cold({ waking: WAKING });
   harness.launcher.on.launch = () => Promise.reject(new Error("no"));
   const failed = await harness.ask(BROWSER);
   assertEquals([failed.status, header(failed, "cless-error")], [502, "start_failed"]);
 });
 
-netTest("the page says how long it usually takes", async () => {
+netTest("the page says how long a start usually takes", async () => {
   const clock = new FakeClock();
   await using origin = Origin.answering();
   await using harness = Harness.cold({ waking: WAKING, clock });
@@ -215,7 +215,7 @@ netTest("the page says how long it usually takes", async () => {
   assertEquals((await usually(100))[0], "This usually takes less than a second");
 });
 
-netTest("the path of the events is cless's own where there is a page, and the app's elsewhere", async () => {
+netTest("the path of the events belongs to cless if there is a page, else to the app", async () => {
   await using origin = Origin.answering();
   {
     await using harness = await Harness.warm({ waking: WAKING, origin });
@@ -232,7 +232,7 @@ netTest("the path of the events is cless's own where there is a page, and the ap
   await harness.idle();
 });
 
-netTest("silent connections are kept alive, and one whose client has gone costs nothing any more", async () => {
+netTest("event streams get heartbeats until their client has gone", async () => {
   const clock = new FakeClock();
   await using harness = Harness.cold({ waking: WAKING, clock });
   const page = await clock.until(harness.ask(BROWSER));

@@ -21,7 +21,7 @@ function refusalOf(answer: HttpMessage) {
 
 const ASLEEP = [503, "asleep", "60"];
 
-netTest("who does not wake a service is told that it is asleep, and everybody else wakes it", async () => {
+netTest("a client that must not wake a service is told that it is asleep, and other clients wake it", async () => {
   await using origin = Origin.answering();
   await using harness = Harness.cold({ waking: WAKING });
   const { launcher } = harness;
@@ -32,7 +32,7 @@ netTest("who does not wake a service is told that it is asleep, and everybody el
   assertStringIncludes(page.text, "The service is asleep, and this request does not wake it.");
   const woken = harness.ask(PERSON);
   const launch = await launcher.nextLaunch();
-  assertEquals(refusalOf(await harness.ask(ROBOT)), ASLEEP); // while it starts, too
+  assertEquals(refusalOf(await harness.ask(ROBOT)), ASLEEP); // also while it starts
   launch.succeed(origin.url);
   assertEquals((await woken).status, 200);
   assertEquals([(await harness.ask(ROBOT)).status, (await harness.ask(PROBE)).status], [200, 200]);
@@ -43,7 +43,7 @@ netTest("who does not wake a service is told that it is asleep, and everybody el
   await harness.idle();
 });
 
-netTest("who does not wake a service does not keep it from sleeping either", async () => {
+netTest("a client that must not wake a service does not keep it awake either", async () => {
   const clock = new FakeClock();
   await using origin = Origin.answering();
   await using harness = await Harness.warm({ waking: WAKING, origin, clock });
@@ -59,7 +59,7 @@ netTest("who does not wake a service does not keep it from sleeping either", asy
   assertEquals(harness.instance.idleSince, clock.now());
 });
 
-netTest("a request that does not wake goes to nobody when the instance that has it ends", async () => {
+netTest("a request that must not wake its service is not sent to another instance when its own ends", async () => {
   await using origin = Origin.serving(async (connection) => {
     await connection.reader.request();
     harness.launcher.end(harness.instance.id);
@@ -71,7 +71,7 @@ netTest("a request that does not wake goes to nobody when the instance that has 
 });
 
 netTest(
-  "while what a service is started from cannot be read, each request is told so, and then it starts",
+  "while the env of a service cannot be read, its requests fail with that error, and later it starts",
   async () => {
     let isBroken = true;
     await using origin = Origin.answering();

@@ -119,7 +119,7 @@ export class Exchange {
     this.#upload = upload;
     const { length } = upload;
     const next = upload.begin();
-    // Called also when the attempt is over; then the exchange is over too, and its outcome is settled.
+    // `next` rejects also when the attempt is over, but by then the exchange is over too, and its outcome is settled.
     const broken = () => {
       this.#uploadError = new ClessError("bad_request", "The body of the request breaks off");
       this.#release(false);
@@ -189,9 +189,9 @@ export class Exchange {
   async #collect(head: ResponseHead, length: number, from: number, filled: number): Promise<Response> {
     const connection = this.#connection;
     const to = from + length;
-    const deadline = this.#clock.now() + COLLECT_MS;
+    const deadlineMs = this.#clock.now() + COLLECT_MS;
     while (filled < to) {
-      if (this.#clock.now() >= deadline) {
+      if (this.#clock.now() >= deadlineMs) {
         return this.#long(head, to - filled, connection.incoming.subarray(from, filled));
       }
       const into = connection.makeRoom(filled, to);

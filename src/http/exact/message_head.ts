@@ -6,7 +6,7 @@ export interface ResponseHead {
   readonly status: number;
   /** In order and as they were written, with trimmed values; without `transfer-encoding` and repeated lengths. */
   readonly headers: Header[];
-  /** Whether some of them are meant for this hop only. */
+  /** Whether some of them are meant for one hop only. */
   readonly hopByHop: boolean;
   /** The value of `Connection`, if there is one. */
   readonly connection: string | undefined;

@@ -20,7 +20,7 @@ const IDLE_TIMEOUT_S = 60;
 const OPEN_TIMEOUT_MS = 10_000;
 /** How long either side may take to answer a close. */
 const CLOSE_TIMEOUT_MS = 10_000;
-/** RFC 6455, section 1.3. */
+/** Part of the handshake: RFC 6455, section 1.3. */
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 const encoder = new TextEncoder();
@@ -29,7 +29,7 @@ const encoder = new TextEncoder();
 export interface Bridge {
   /** The response that makes the client's connection a WebSocket, or the app's refusal. */
   readonly response: Response;
-  /** Resolves when both sides are closed, or one has not answered a close in time; `undefined` if the app has refused. */
+  /** Resolves when both sides are closed, or one has not answered a close in time. `undefined` if the app has refused. */
   readonly ended: Promise<void> | undefined;
 }
 

@@ -6,17 +6,17 @@ import { netTest } from "../../support/permissions.ts";
 import { requestText } from "../../support/raw_client.ts";
 import { turns } from "../../support/until.ts";
 
-/** A body of which no two places look alike. */
+/** A body whose every part is different. */
 function patterned(length: number): Uint8Array<ArrayBuffer> {
   const body = new Uint8Array(length);
   for (let at = 0; at < length; at++) body[at] = at * 31 + (at >> 8) * 17 + (at >> 16);
   return body;
 }
 
-/** The memory that a connection has for what comes first, and how much of it the head of such an answer takes, bytes. */
+/** The size of the memory that a connection reads into first. */
 const MEMORY = 32 * 1024;
 const HEAD = `HTTP/1.1 200 OK\r\ncontent-length: ${MEMORY}\r\n\r\n`.length;
-/** Among them those with which head and body just fit into that memory, or do not. */
+/** Some with which head and body just fit into that memory, or just do not. */
 const LENGTHS = [
   ...[1, 2, 1000],
   ...[MEMORY - HEAD - 1, MEMORY - HEAD, MEMORY - HEAD + 1],
@@ -24,7 +24,7 @@ const LENGTHS = [
   ...[65_535, 65_536, 65_537, 300_000, 2_000_000],
 ];
 
-/** An app whose answers have a head, and a body behind it in so many pieces; the path names the length. */
+/** An app that sends a head, and then a body in several pieces; the path is the length. */
 function slowApp(pieces: number, framing: "length" | "chunked"): Origin {
   return Origin.serving(async (connection) => {
     for (let request; (request = await connection.reader.request()) !== undefined;) {
@@ -46,11 +46,11 @@ function slowApp(pieces: number, framing: "length" | "chunked"): Origin {
 
 for (const framing of ["length", "chunked"] as const) {
   for (const kind of ["cold", "warm"] as const) {
-    netTest(`${kind}: a body that comes behind its head passes whole, with ${framing}`, async () => {
+    netTest(`${kind}: a body that arrives after its head passes whole, with ${framing}`, async () => {
       for (const pieces of [1, 2, 5]) {
         for (const length of LENGTHS) {
           await using app = slowApp(pieces, framing);
-          // The answer to a request that had to wait for a start is wrapped in another.
+          // The answer to a request that waited for a start is a copy.
           await using cless = await Harness[kind]({ forward: "exact", origin: app });
           const answer = await cless.ask(requestText(`GET /${length}`));
           assertEquals([answer.status, answer.complete, answer.body.length], [200, true, length]);
@@ -63,7 +63,7 @@ for (const framing of ["length", "chunked"] as const) {
   }
 }
 
-netTest("bodies that wait for a slow client stay what they are while others pass", async () => {
+netTest("bodies that wait for slow clients stay intact while others pass", async () => {
   await using app = slowApp(3, "length");
   await using cless = await Harness.warm({ forward: "exact", origin: app });
   const slow = [];
@@ -72,7 +72,7 @@ netTest("bodies that wait for a slow client stay what they are while others pass
     await client.send(requestText(`GET /${length}`));
     slow.push({ client, length });
   }
-  // What their memory would be used for if it were given back too early.
+  // These would use their memory if it were released too early.
   for (let turn = 0; turn < 50; turn++) await cless.ask(requestText(`GET /${LENGTHS[turn % LENGTHS.length]}`));
   for (const { client, length } of slow) {
     const answer = await client.answer();
@@ -83,7 +83,7 @@ netTest("bodies that wait for a slow client stay what they are while others pass
   await cless.idle();
 });
 
-netTest("clients that leave in mid-body leave nothing behind", async () => {
+netTest("clients that leave in mid-body leave no lease open", async () => {
   await using app = slowApp(4, "length");
   await using cless = await Harness.warm({ forward: "exact", origin: app });
   for (let turn = 0; turn < 100; turn++) {

@@ -4,7 +4,7 @@ import { ChunkedDecoder } from "../../../src/http/exact/chunked.ts";
 import { Malformed } from "../../../src/http/exact/message_head.ts";
 import { toBytes, toText } from "../../support/http_message.ts";
 
-/** What came of a body in chunks. */
+/** What decoding has led to. */
 type Outcome = { data: string; end: "done" | "open" | "malformed" };
 
 /** Decodes pieces, one after the other. */
@@ -23,7 +23,7 @@ function decode(pieces: readonly string[]): Outcome {
   return { data, end: decoder.done ? "done" : "open" };
 }
 
-/** A text in pieces, cut at these places. */
+/** A text, cut into pieces at these places. */
 function cut(text: string, places: readonly number[]): string[] {
   const all = [0, ...places, text.length];
   return all.slice(1).map((place, at) => text.slice(all[at], place));
@@ -43,7 +43,7 @@ const GOOD: readonly [body: string, data: string][] = [
   ["2\r\n\xff\0\r\n0\r\n\r\n", "\xff\0"],
 ];
 
-Deno.test("a body in chunks comes out the same wherever it is cut", () => {
+Deno.test("a chunked body is decoded the same wherever it is cut", () => {
   for (const [body, data] of GOOD) {
     const expected: Outcome = { data, end: "done" };
     assertEquals(decode([body]), expected, body);
@@ -56,7 +56,7 @@ Deno.test("a body in chunks comes out the same wherever it is cut", () => {
   }
 });
 
-Deno.test("a body in chunks is not done before its last byte, and takes none after it", () => {
+Deno.test("a chunked body is done at its last byte, and accepts none after it", () => {
   for (const [body] of GOOD) {
     for (let length = 0; length < body.length; length++) {
       assertEquals(decode([body.slice(0, length)]).end, "open", JSON.stringify([body, length]));
@@ -103,7 +103,7 @@ const BAD: readonly string[] = [
   "\n0\r\n\r\n",
 ];
 
-Deno.test("broken chunks are refused wherever they are cut", () => {
+Deno.test("malformed chunks are refused wherever they are cut", () => {
   for (const body of BAD) {
     assertEquals(decode([body]).end, "malformed", JSON.stringify(body));
     assertEquals(decode([...body]).end, "malformed", JSON.stringify(body));
@@ -113,9 +113,9 @@ Deno.test("broken chunks are refused wherever they are cut", () => {
   }
 });
 
-Deno.test("what lies between the data may be so long, and not longer", () => {
+Deno.test("extensions and trailers may have 16 KB and no more", () => {
   const MOST = 16 * 1024;
-  // The semicolon that begins an extension is none of it.
+  // The semicolon before an extension does not count.
   assertEquals(decode([`1;${"e".repeat(MOST)}\r\nx\r\n0\r\n\r\n`]), { data: "x", end: "done" });
   assertEquals(decode([`1;${"e".repeat(MOST + 1)}`]).end, "malformed");
   assertEquals(decode([`0;${"e".repeat(MOST)}\r\n${"t".repeat(MOST)}\r\n\r\n`]).end, "done");
@@ -124,14 +124,14 @@ Deno.test("what lies between the data may be so long, and not longer", () => {
   assertEquals(decode([`0\r\n${"x: y\r\n".repeat(MOST / 4 + 1)}\r\n`]).end, "malformed");
 });
 
-Deno.test("the largest size that is taken is one that can be counted", () => {
+Deno.test("the largest size that is accepted is a safe integer", () => {
   const decoder = new ChunkedDecoder();
   decoder.decode(toBytes(`${"f".repeat(13)}\r\n`));
   for (let turn = 0; turn < 10; turn++) assertEquals(decoder.decode(new Uint8Array(1 << 16)), 1 << 16);
   assertEquals(decoder.done, false);
 });
 
-Deno.test("any data in any chunks, cut anywhere, comes out as it went in", () => {
+Deno.test("any data in any chunks, cut anywhere, is decoded correctly", () => {
   const chunk = fc.record({
     data: fc.uint8Array({ minLength: 1, maxLength: 300 }),
     upper: fc.boolean(),
@@ -151,7 +151,7 @@ Deno.test("any data in any chunks, cut anywhere, comes out as it went in", () =>
   }));
 });
 
-Deno.test("any bytes at all give data or a refusal, the same wherever they are cut", () => {
+Deno.test("any bytes are decoded or refused, the same wherever they are cut", () => {
   const byte = fc.constantFrom(..."0123afG;\r\n\r\n x\0");
   fc.assert(
     fc.property(fc.array(byte, { maxLength: 40 }), fc.nat(40), (bytes, place) => {
@@ -164,7 +164,7 @@ Deno.test("any bytes at all give data or a refusal, the same wherever they are c
   );
 });
 
-Deno.test("the data of a piece is moved together at its start", () => {
+Deno.test("the data of a piece is moved to its start", () => {
   const bytes = toBytes("3\r\nabc\r\n3\r\ndef\r\n");
   assertEquals(new ChunkedDecoder().decode(bytes), 6);
   assertEquals(toText(bytes.subarray(0, 6)), "abcdef");

@@ -7,7 +7,7 @@ import { Origin, type OriginConnection } from "../../support/origin.ts";
 import { netTest } from "../../support/permissions.ts";
 import { until } from "../../support/until.ts";
 
-/** An app that greets and then keeps what it is sent for itself; it counts the connections open on its side. */
+/** An app that sends a greeting and then only reads; it counts its open connections. */
 class GreetingApp implements AsyncDisposable {
   readonly accepted: OriginConnection[] = [];
   open = 0;
@@ -24,7 +24,7 @@ class GreetingApp implements AsyncDisposable {
   }
 }
 
-/** So many connections that have read an answer, in the order in which the app has accepted them. */
+/** Opens connections and reads the greeting; returns them in the order in which the app accepted them. */
 async function connected(app: GreetingApp, pool: ConnectionPool, count: number): Promise<Connection[]> {
   const opened: Connection[] = [];
   for (let n = 1; n <= count; n++) {
@@ -40,7 +40,7 @@ netTest("the connection that was used last is used next", async () => {
   await using app = new GreetingApp();
   const pool = new ConnectionPool(app.origin.url);
   const [a, b, c] = await connected(app, pool, 3);
-  assertEquals(await pool.take(), undefined); // those in use are not given to anybody else
+  assertEquals(await pool.take(), undefined); // connections in use are not available
   for (const connection of [b!, c!, a!]) pool.release(connection, 0);
   for (const next of [a, c, b, undefined]) assertEquals(await pool.take(), next);
   assertEquals(pool.open, 3);
@@ -49,7 +49,7 @@ netTest("the connection that was used last is used next", async () => {
   await until(() => app.open === 0);
 });
 
-netTest("no more than 256 connections are kept that nobody uses", async () => {
+netTest("at most 256 idle connections are kept", async () => {
   await using app = new GreetingApp();
   const pool = new ConnectionPool(app.origin.url);
   const opened = await connected(app, pool, 260);
@@ -68,7 +68,7 @@ for (const what of ["closes", "resets", "writes to"] as const) {
     const [first, second, third] = await connected(app, pool, 3);
     for (const connection of [first!, second!, third!]) pool.release(connection, 0);
     if (what === "writes to") await app.accepted[1]!.send("x");
-    // Linux resets what is closed while there is something to read.
+    // Linux resets a connection that is closed while there is something to read.
     if (what === "resets") await second!.writeText("nobody reads this");
     if (what !== "writes to") app.accepted[1]!.close();
     await until(() => pool.open === 2);
@@ -79,7 +79,7 @@ for (const what of ["closes", "resets", "writes to"] as const) {
   });
 }
 
-netTest("the bytes of an answer do not drop the connection that it comes over", async () => {
+netTest("the bytes of an answer do not close its connection", async () => {
   await using app = new GreetingApp();
   const pool = new ConnectionPool(app.origin.url);
   const [connection] = await connected(app, pool, 1);
@@ -93,7 +93,7 @@ netTest("the bytes of an answer do not drop the connection that it comes over", 
   pool.close(connection!);
 });
 
-netTest("connections that nobody has used since a moment are closed, the younger ones stay", async () => {
+netTest("connections that have been idle for long are closed, and the others stay", async () => {
   await using app = new GreetingApp();
   const pool = new ConnectionPool(app.origin.url);
   const [a, b, c, inUse] = await connected(app, pool, 4);
@@ -111,7 +111,7 @@ netTest("connections that nobody has used since a moment are closed, the younger
   assertEquals(pool.open, 0);
 });
 
-netTest("after leaving, the idle ones are closed at once and the others after their use", async () => {
+netTest("after leaving, idle connections are closed at once and the others after their use", async () => {
   await using app = new GreetingApp();
   const pool = new ConnectionPool(app.origin.url);
   const [idle, inUse] = await connected(app, pool, 2);
@@ -123,7 +123,7 @@ netTest("after leaving, the idle ones are closed at once and the others after th
   await until(() => app.open === 0);
 });
 
-netTest("an app that cannot be reached leaves a request unsent", async () => {
+netTest("a connection that cannot be opened means that the request is unsent", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   listener.close();
   const pool = new ConnectionPool(`http://127.0.0.1:${listener.addr.port}`);
@@ -133,7 +133,7 @@ netTest("an app that cannot be reached leaves a request unsent", async () => {
   await assertRejects(() => pool.connect(AbortSignal.abort(reason)), Error, "given up");
 });
 
-netTest("an address of IPv6 is one too", async () => {
+netTest("connections to an IPv6 address work", async () => {
   const listener = Deno.listen({ hostname: "::1", port: 0 });
   const pool = new ConnectionPool(`http://[::1]:${listener.addr.port}`);
   const [connection, accepted] = await Promise.all([pool.connect(never()), listener.accept()]);

@@ -5,13 +5,13 @@ import { netTest } from "../../support/permissions.ts";
 import { type RawClient, requestText } from "../../support/raw_client.ts";
 import { turns, until } from "../../support/until.ts";
 
-// What comes over a connection after its next request went out cannot be told from the answer to that: HTTP/1.1 does not
-// number them, and no proxy can. All that comes before that moment can be told, and has to be.
+// Unexpected bytes that arrive after the next request was sent look like its answer: HTTP/1.1 does not number answers, so
+// no proxy can tell. All that arrive before must be noticed.
 
-/** How much of an answer is read at first, bytes. */
+/** How much of an answer is read at first. */
 const READ = 32 * 1024;
 
-/** How an answer is made: its framing, and the length of the whole in bytes where that is a matter of reads. */
+/** The framing of an answer, and its total length in bytes if that decides how it is read. */
 type Shape = "short" | "chunked" | keyof typeof TOTALS;
 const TOTALS = {
   "a byte less than one read": READ - 1,
@@ -21,10 +21,10 @@ const TOTALS = {
   "long": 100_000,
 };
 const SHAPES = ["short", "chunked", ...Object.keys(TOTALS)] as Shape[];
-/** What is sent on top of an answer. */
+/** The surplus bytes behind an answer. */
 type Surplus = "half an answer" | "an answer" | "one and a half";
 
-/** An answer whose every part names the token. */
+/** An answer that contains the token everywhere. */
 function answerTo(token: string, shape: Shape): string {
   if (shape === "chunked") {
     const chunk = `${token.length.toString(16)}\r\n${token}\r\n`;
@@ -42,9 +42,9 @@ function surplusOf(token: string, shape: Shape, surplus: Surplus): string {
   return { "half an answer": half, "an answer": evil, "one and a half": evil + half }[surplus];
 }
 
-/** An app that sends more than it is asked for, to every request whose target ends with `!`. */
+/** An app that sends surplus bytes behind its answer if the target ends with `!`. */
 class LeakyApp implements AsyncDisposable {
-  /** What is still to be sent on idle connections. */
+  /** The surplus to be sent over idle connections. */
   #held: (() => Promise<unknown>)[] = [];
   #ended = 0;
   #leaking = 0;
@@ -67,13 +67,13 @@ class LeakyApp implements AsyncDisposable {
     });
   }
 
-  /** Sends what is held back, and resolves when every connection that carried too much is closed. */
+  /** Sends the surplus that was held back; resolves when every connection that got one is closed. */
   async release(): Promise<void> {
     await Promise.all(this.#held.splice(0).map((send) => send()));
     await this.closed();
   }
 
-  /** Resolves when every connection that carried too much is closed. */
+  /** Resolves when every connection that got a surplus is closed. */
   closed(): Promise<void> {
     return until(() => this.#ended === this.#leaking);
   }
@@ -83,7 +83,7 @@ class LeakyApp implements AsyncDisposable {
   }
 }
 
-/** A client's connection that is made again when it was cut. */
+/** A client's connection that is opened again when it was cut. */
 class Asker implements Disposable {
   readonly #cless: Harness;
   readonly #shape: Shape;
@@ -94,7 +94,7 @@ class Asker implements Disposable {
     this.#shape = shape;
   }
 
-  /** Asks for a token; whether the answer came whole. Nothing of another's must be in it in any case. */
+  /** Asks for a token. Returns whether the answer was complete; it must contain no other token in any case. */
   async ask(token: string): Promise<boolean> {
     this.#client ??= await this.#cless.connect();
     await this.#client.send(requestText(`GET /${token}`));
@@ -120,14 +120,14 @@ class Asker implements Disposable {
 
 for (const when of ["in one write", "in two writes", "held back"] as const) {
   for (const surplus of ["half an answer", "an answer", "one and a half"] as const) {
-    netTest(`one after the other: ${surplus} too much, ${when}, is nobody's`, async () => {
+    netTest(`one after the other: ${surplus} too much, ${when}, reaches no client`, async () => {
       for (const shape of SHAPES) {
         await using app = new LeakyApp(shape, surplus, when);
         await using cless = await Harness.warm({ forward: "exact", origin: app.origin });
         using asker = new Asker(cless, shape);
         for (let turn = 0; turn < 5; turn++) {
           const whole = await asker.ask(`token-${turn}!`);
-          // What is there together with the answer makes it doubtful.
+          // A surplus that arrives together with the answer makes the answer doubtful.
           if (when === "held back") assert(whole);
           else if (when === "in one write" && shape === "short") assert(!whole);
           if (when === "held back") await app.release();
@@ -138,16 +138,16 @@ for (const when of ["in one write", "in two writes", "held back"] as const) {
       }
     });
 
-    // With two writes it would be a matter of luck: the next request may be on its way in between.
+    // With two writes it would depend on luck: the next request may be sent in between.
     if (when === "in two writes") continue;
-    netTest(`32 at once: ${surplus} too much, ${when}, is nobody's`, async () => {
+    netTest(`32 at once: ${surplus} too much, ${when}, reaches no client`, async () => {
       for (const shape of SHAPES) {
         await using app = new LeakyApp(shape, surplus, when);
         await using cless = await Harness.warm({ forward: "exact", origin: app.origin });
         const askers = Array.from({ length: 32 }, () => new Asker(cless, shape));
         for (let round = 0; round < 4; round++) {
           await Promise.all(askers.map(async (asker, n) => {
-            // With all at once, and with each when the one before is done.
+            // All clients at once, and each as soon as its answer before is complete.
             for (let turn = 0; turn < (when === "held back" ? 1 : 5); turn++) {
               const leaky = (n + turn + round) % 4 === 0;
               const whole = await asker.ask(`token-${n}-${round}-${turn}${leaky ? "!" : "."}`);
@@ -166,7 +166,7 @@ for (const when of ["in one write", "in two writes", "held back"] as const) {
   }
 }
 
-netTest("an answer that is too long while others are under way fails for its own request only", async () => {
+netTest("an answer that is too long fails only its own request, not those in flight", async () => {
   await using app = new LeakyApp("short", "one and a half", "in one write");
   await using cless = await Harness.warm({ forward: "exact", origin: app.origin });
   const askers = Array.from({ length: 32 }, () => new Asker(cless, "short"));

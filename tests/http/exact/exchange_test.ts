@@ -9,7 +9,7 @@ import { never } from "../../support/kit.ts";
 import { OK } from "../../support/origin.ts";
 import { requestHead } from "../../support/request_head.ts";
 
-/** A connection that has an answer for everything, and takes nothing. */
+/** A connection that gives an answer, but never takes the request. */
 class DeafTcp {
   readonly #answer: Uint8Array;
   closed = false;
@@ -37,7 +37,7 @@ class DeafTcp {
   }
 }
 
-Deno.test("a connection whose request has not been written is not used for another", async () => {
+Deno.test("a connection whose request was not written completely is not used again", async () => {
   const tcp = new DeafTcp(OK);
   const clock = new FakeClock();
   using timeouts = new CoarseTimeouts(clock, 50);
@@ -45,6 +45,6 @@ Deno.test("a connection whose request has not been written is not used for anoth
   const connection = new Connection(tcp as unknown as Deno.TcpConn);
   const exchange = new Exchange(connection, pool, clock, timeouts);
   const response = await exchange.run(requestHead(), undefined, never());
-  // The next request would be written into the midst of this one.
+  // Another request would be written into the middle of this one.
   assertEquals([response.status, tcp.closed, await pool.take()], [200, true, undefined]);
 });

@@ -8,13 +8,13 @@ import { netTest } from "../../support/permissions.ts";
 import { requestHead } from "../../support/request_head.ts";
 import { turns, until } from "../../support/until.ts";
 
-/** Sends a request, reads its answer, and says what it was. */
+/** Sends a request, and returns its answer. */
 async function ask(forwarder: ExactForwarder, origin: Origin, signal = never()): Promise<[number, string]> {
   const response = await forwarder.forward(origin.url, requestHead(), undefined, signal);
   return [response.status, await response.text()];
 }
 
-/** An app that answers each request, and knows how many of its connections are open. */
+/** An app that answers each request, and counts its open connections. */
 function countingApp(answer = OK): { origin: Origin; open: () => number } {
   let open = 0;
   const origin = Origin.serving(async (connection: OriginConnection) => {
@@ -25,7 +25,7 @@ function countingApp(answer = OK): { origin: Origin; open: () => number } {
   return { origin, open: () => open };
 }
 
-netTest("a connection is used again, and closed once nobody has used it for 3 s", async () => {
+netTest("a connection is used again, and closed when it has been idle for 3 s", async () => {
   const { origin, open } = countingApp();
   await using _ = origin;
   const clock = new FakeClock();
@@ -38,25 +38,25 @@ netTest("a connection is used again, and closed once nobody has used it for 3 s"
   assertEquals([origin.connections, open()], [1, 1]);
   await clock.advance(1200);
   await until(() => open() === 0);
-  assertEquals(clock.timers, 0); // it does not tick where there is nothing to look after
+  assertEquals(clock.timers, 0); // no timer runs without connections
   assertEquals(await ask(forwarder, origin), [200, "ok"]);
   assertEquals(origin.connections, 2);
 });
 
-netTest("the connections to an app that takes no more requests are closed, and those to others stay", async () => {
+netTest("leaving an app closes its connections, and those to others stay", async () => {
   const [left, other] = [countingApp(), countingApp()];
   await using _ = left.origin;
   await using __ = other.origin;
   using forwarder = new ExactForwarder(new FakeClock());
   for (const { origin } of [left, other]) await ask(forwarder, origin);
   forwarder.leave(left.origin.url);
-  forwarder.leave("http://127.0.0.1:1"); // nobody knows it
+  forwarder.leave("http://127.0.0.1:1"); // unknown
   await until(() => left.open() === 0);
   assertEquals(other.open(), 1);
   assertEquals(await ask(forwarder, left.origin), [200, "ok"]); // it may come back
 });
 
-netTest("a connection that is opened while the clock ticks is looked after like any other", async () => {
+netTest("a connection that is opened during a tick is closed like any other", async () => {
   const { origin, open } = countingApp();
   const closing = countingApp(OK.replace("200 OK", "200 OK\r\nconnection: close"));
   await using _ = origin;
@@ -72,7 +72,7 @@ netTest("a connection that is opened while the clock ticks is looked after like 
   await until(() => open() === 0);
 });
 
-netTest("leaving an app closes the connection that is being opened to it, after its use", async () => {
+netTest("leaving an app closes a connection that is being opened to it, after its use", async () => {
   const { origin, open } = countingApp();
   await using _ = origin;
   using forwarder = new ExactForwarder(new FakeClock());
@@ -82,15 +82,15 @@ netTest("leaving an app closes the connection that is being opened to it, after 
   await until(() => open() === 0);
 });
 
-netTest("a request that is given up just when its connection is there is not sent", async () => {
+netTest("a request that is aborted just when its connection is open is not sent", async () => {
   const heard: number[] = [];
   await using origin = Origin.serving(async (connection) => {
-    heard.push((await connection.reader.rest()).length); // and is silent
+    heard.push((await connection.reader.rest()).length); // and never answers
   });
   using forwarder = new ExactForwarder(new FakeClock());
   const abort = new AbortController();
   const connect = Deno.connect;
-  // In one turn of the event loop a connection can be made and its instance end.
+  // A connection can be opened and its instance end in the same turn of the event loop.
   Deno.connect = ((options: Deno.ConnectOptions) =>
     connect(options).then((tcp) => {
       queueMicrotask(() => abort.abort(new Error("given up")));
@@ -108,11 +108,11 @@ netTest("a request that is given up just when its connection is there is not sen
   const timer = setTimeout(() => late.reject(new Error("The request hangs")), 1000);
   await assertRejects(() => Promise.race([asked, late.promise]), Error, "given up");
   clearTimeout(timer);
-  await until(() => heard.length > 0); // it is closed on the other side
+  await until(() => heard.length > 0); // cless has closed it
   assertEquals(heard, [0]);
 });
 
-/** A clock whose ticks come exactly when a test says. */
+/** A clock that ticks only when a test says so. */
 class TickingClock implements Clock {
   time = 0;
   readonly #ticks = new Set<() => void>();

@@ -1,7 +1,7 @@
 import { toBytes, toText, withoutBlanks } from "../../support/http_message.ts";
 import { Random } from "../../support/random.ts";
 
-/** How the end of a body is marked. */
+/** The framing of a body. */
 export type Framing = "none" | "length" | "chunked" | "close";
 
 /** A header as it is written. */
@@ -12,13 +12,13 @@ export interface Side {
   readonly headers: readonly Header[];
   readonly framing: Framing;
   readonly body: Uint8Array<ArrayBuffer>;
-  /** What goes over the wire, head and body, in pieces. */
+  /** Head and body as they go over the wire, in pieces. */
   readonly pieces: readonly Uint8Array[];
-  /** What happens before each piece but the first: nothing, so many turns of the event loop, or a pause. */
+  /** What happens before each piece but the first: nothing, some turns of the event loop, or a pause. */
   readonly pause: "none" | "turn" | "ms";
 }
 
-/** A request, and the answer that the app is to give. */
+/** A request, and the app's answer. */
 export interface GeneratedExchange {
   readonly method: string;
   readonly target: string;
@@ -41,7 +41,7 @@ const METHODS = [
   "M-SEARCH",
   "brew",
 ];
-/** Methods that the platform gives no body for. */
+/** Methods whose body cannot be read. */
 const WITHOUT_BODY = new Set(["GET", "HEAD"]);
 const STATUSES = [200, 200, 200, 200, 201, 204, 205, 206, 299, 301, 304, 400, 404, 418, 451, 500, 502, 503, 599];
 const BODILESS = new Set([204, 205, 304]);
@@ -51,7 +51,7 @@ const PRINTABLE = Array.from({ length: 95 }, (_, n) => String.fromCharCode(32 + 
 const LATIN_1 = PRINTABLE + "\t" + Array.from({ length: 128 }, (_, n) => String.fromCharCode(128 + n)).join("");
 const TARGET = "abcXYZ019-._~!$&'()*+,;=:@/?%[]|^`{}\"<>\\";
 
-/** One of many exchanges, the same for the same seed and number; its target begins with the number. */
+/** An exchange, the same for the same seed and number; its target begins with the number. */
 export function generate(seed: number, number: number): GeneratedExchange {
   const random = new Random(seed, number);
   const method = random.pick(METHODS);
@@ -92,7 +92,7 @@ function answer(random: Random, method: string, status: number): Side {
   return side(random, `${informational}HTTP/${version} ${status} ${reason}`, own, lines, framing, body);
 }
 
-/** Headers of their own names, some of them several times. */
+/** Custom headers, some of them repeated. */
 function headers(random: Random): Header[] {
   const list: Header[] = [];
   for (let n = random.below(6); n > 0; n--) {
@@ -109,7 +109,7 @@ function framingLines(random: Random, framing: Framing, { length }: Uint8Array):
   return framing === "chunked" ? [["Transfer-Encoding", random.pick(["chunked", "Chunked"])]] : [];
 }
 
-/** Lengths at which a body, or an answer, is read or passed on in another way, bytes. */
+/** Lengths in bytes around those at which a body or an answer is handled differently. */
 const EDGES = [16 * 1024, 32 * 1024, 64 * 1024, 256 * 1024];
 
 function bodyOf(random: Random, framing: Framing): Uint8Array<ArrayBuffer> {
@@ -121,7 +121,7 @@ function bodyOf(random: Random, framing: Framing): Uint8Array<ArrayBuffer> {
   return random.bytes(random.below(kind < 900 ? 300 : 20_000));
 }
 
-/** The bytes of one side, cut somewhere. */
+/** The bytes of one side, cut at random places. */
 function side(
   random: Random,
   startLine: string,
@@ -143,7 +143,7 @@ function side(
   return { headers, framing, body, pieces: pieces.filter(({ length }) => length > 0), pause };
 }
 
-/** A body in chunks, of any sizes. */
+/** A body in chunks of random sizes. */
 function chunked(random: Random, body: Uint8Array): Uint8Array {
   const parts: string[] = [];
   const most = random.pick([1 + body.length, 1 + body.length, 100_000, 1000, 50]);

@@ -20,16 +20,16 @@ async function write(to: { send(data: Uint8Array): Promise<boolean> }, { pieces,
   }
 }
 
-/** Like `assertEquals`, on one line. */
+/** Like `assertEquals`, but with a message of one line. */
 function same(what: string, seen: unknown, expected: unknown): void {
   const [a, b] = [JSON.stringify(seen), JSON.stringify(expected)];
   if (a !== b) throw new Error(`${what}: ${a}, not ${b}`);
 }
 
-/** The app must be sent what the client has sent. */
+/** Checks that the app got what the client sent. */
 function checkRequest({ method, target, request }: GeneratedExchange, seen: HttpMessage): void {
   same("start line", seen.startLine, `${method} ${target} HTTP/1.1`);
-  // The platform writes names in lower case, sorts them, and joins what is repeated, but for what is empty at the start.
+  // The platform writes names in lower case, sorts them, and joins repeated headers, except empty ones at the start.
   const joined = new Map([["host", "app.localhost"]]);
   for (const [name, value] of request.headers) {
     const before = joined.get(name.toLowerCase());
@@ -45,7 +45,7 @@ function checkRequest({ method, target, request }: GeneratedExchange, seen: Http
   same("same body", sameBytes(seen.body, request.body), true);
 }
 
-/** What the app must be told of a body's end. */
+/** The framing headers that the app must get. */
 function framingAtApp({ framing, body }: Side): Header[] {
   switch (framing) {
     case "length":
@@ -57,14 +57,14 @@ function framingAtApp({ framing, body }: Side): Header[] {
   }
 }
 
-/** The client must be sent what the app has sent. */
+/** Checks that the client got what the app sent. */
 function checkAnswer({ status, answer }: GeneratedExchange, seen: HttpMessage): void {
-  const expected = status === 205 ? 204 : status; // tests/http/forward_known_test.ts says why
+  const expected = status === 205 ? 204 : status; // see forward_known_test.ts
   same("answer", [seen.status, seen.complete, seen.body.length], [expected, true, answer.body.length]);
   same("same body", sameBytes(seen.body, answer.body), true);
   const own = likeTheFirst(answer.headers);
   const isDate = ([name]: Header) => name.toLowerCase() === "date";
-  // What says how the body ends comes behind the app's own lines, and then the date, which is added where it is missing.
+  // The framing headers come after the app's own lines, and then the date, which is added if it is missing.
   const date = own.find(isDate)?.[1] ?? seen.one("date") ?? "missing";
   same("headers", seen.headers, [
     ...own.filter((header) => !isDate(header)),
@@ -73,7 +73,7 @@ function checkAnswer({ status, answer }: GeneratedExchange, seen: HttpMessage): 
   ]);
 }
 
-/** Headers as the platform writes them: names that differ in case only like the first of them. */
+/** Headers as the platform writes them: names that differ only in case like the first of them. */
 function likeTheFirst(headers: readonly Header[]): Header[] {
   const first = new Map<string, string>();
   return headers.map(([name, value]) => {
@@ -83,7 +83,7 @@ function likeTheFirst(headers: readonly Header[]): Header[] {
   });
 }
 
-/** What the client must be told of a body's end. */
+/** The framing headers that the client must get. */
 function framingAtClient({ framing, body }: Side, seen: HttpMessage): Header[] {
   const length: Header = ["content-length", `${body.length}`];
   const chunked: Header = ["transfer-encoding", "chunked"];
@@ -94,12 +94,12 @@ function framingAtClient({ framing, body }: Side, seen: HttpMessage): Header[] {
       return [length];
     case "close":
       return [chunked];
-    case "chunked": // what has come whole with its head may have a length instead
+    case "chunked": // a body that arrives with its head may get a length instead
       return [seen.one("content-length") === undefined ? chunked : length];
   }
 }
 
-netTest(`${COUNT} exchanges pass as they are, but for what the platform is known to change`, async () => {
+netTest(`${COUNT} random exchanges pass unchanged, except for known changes of the platform`, async () => {
   const failures: string[] = [];
   const check = (number: number, what: () => void) => {
     try {

@@ -1,14 +1,14 @@
 import { CHUNKED, cut, END, good, headOf, type HostileAnswer, LENGTH_2, PASSES, refused } from "./hostile_answer.ts";
 
 const LAST = `0${END}`;
-/** Longer than what is waited for before the head goes out. */
+/** Longer than a body that is collected before its head goes out. */
 const LONG = 100_000;
 const LONG_HEAD = headOf([`content-length: ${LONG}`]);
 const UNTIL_CLOSE = `HTTP/1.1 200 OK${END}`;
-/** A whole answer that nobody has asked for. */
+/** A whole answer without a request. */
 const EVIL = `HTTP/1.1 200 OK\r\nx-evil: 1\r\ncontent-length: 4${END}evil`;
 
-// A body whose chunks come right with its head has not gone out when their fault is seen.
+// If chunks arrive together with the head, nothing has gone out when their fault is noticed.
 const CHUNKS: Record<string, string> = {
   "no size": "\r\nok\r\n",
   "an extension and no size": ";a=1\r\nok\r\n",
@@ -61,7 +61,7 @@ const GOOD_CHUNKS = good("chunks", {
   "leading zeros": `${CHUNKED}002\r\nok\r\n000${END}`,
 });
 
-// For every framing: what is there beyond the answer, in the same write and in a later one.
+// For every framing: surplus bytes behind the answer, in the same write and in a later one.
 const LEFTOVERS: HostileAnswer[] = [
   { name: "a length", whole: `${LENGTH_2}ok` },
   { name: "a length of 0", whole: headOf(["content-length: 0"]), body: "" },
@@ -110,7 +110,7 @@ const BODILESS: HostileAnswer[] = [
     status: 304,
     body: "",
   }),
-  // Node.js sends a last chunk where it ought to send nothing.
+  // Node.js sends a last chunk, although there must be no body.
   ...[
     ["a length of 0", headOf(["content-length: 0"], "HTTP/1.1 205 x")],
     ["no length", headOf([], "HTTP/1.1 205 x")],
@@ -215,7 +215,7 @@ const SLOW: HostileAnswer[] = [`${LENGTH_2}ok`, `${CHUNKED}1;a\r\no\r\n1\r\nk\r\
   }),
 );
 
-/** Bodies of answers, and what is wrong behind them. */
+/** Hostile bodies, and hostile bytes behind them. */
 export const HOSTILE_BODIES: readonly HostileAnswer[] = [
   ...CHUNK_FAULTS,
   ...GOOD_CHUNKS,

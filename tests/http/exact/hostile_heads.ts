@@ -1,6 +1,6 @@
 import { CHUNKED, END, good, headOf, type HostileAnswer, LENGTH_2, PASSES, refused } from "./hostile_answer.ts";
 
-/** How long the head of an answer may be, bytes. */
+/** Limit for the head of an answer, in bytes. */
 const MOST_HEAD = 64 * 1024;
 
 /** A good answer with one more header line. */
@@ -8,7 +8,7 @@ function withLine(line: string): string {
   return `${headOf(["content-length: 2", line])}ok`;
 }
 
-/** A good answer whose head has exactly so many bytes. */
+/** A good answer whose head has exactly this many bytes. */
 function ofHeadLength(length: number): string {
   const rest = headOf(["content-length: 2", "x-own: "]).length;
   return withLine(`x-own: ${"v".repeat(length - rest)}`);
@@ -191,7 +191,7 @@ const INFORMATIONAL: HostileAnswer[] = [
   }),
 ];
 
-/** Heads of answers, each by itself in one piece. */
+/** Hostile heads, each in one piece. */
 export const HOSTILE_HEADS: readonly HostileAnswer[] = [
   ...STATUS_LINES,
   ...GOOD_STATUS_LINES,

@@ -9,11 +9,11 @@ import { HOSTILE_BODIES } from "./hostile_bodies.ts";
 import { HOSTILE_HEADS } from "./hostile_heads.ts";
 import { turns, until } from "../../support/until.ts";
 
-/** An app that gives one hostile answer, and good ones to all who ask for `/good`. */
+/** An app that gives a hostile answer, and a good one for `/good`. */
 class HostileApp implements AsyncDisposable {
-  /** The connection that each request has come over. */
+  /** The connection of each request. */
   readonly served: number[] = [];
-  /** The connections that are open no more. */
+  /** The connections that have been closed. */
   readonly ended = new Set<number>();
   readonly origin: Origin;
 
@@ -40,7 +40,7 @@ class HostileApp implements AsyncDisposable {
   }
 }
 
-/** What a client has got. */
+/** What a client got. */
 function outcome(answer: HttpMessage, expected: Expected): Expected {
   if (answer.one("cless-error") === "upstream_failed" && answer.status === 502) return "refused";
   if (!answer.complete) return "cut";
@@ -54,12 +54,12 @@ function outcome(answer: HttpMessage, expected: Expected): Expected {
   };
 }
 
-/** A text that may be long, for a person. */
+/** A text, shortened for a message. */
 function short(expected: Expected): unknown {
   return typeof expected === "object" && expected.body.length > 1000 ? { ...expected, body: "(long)" } : expected;
 }
 
-/** What comes of an answer, of the connection that it came over, and of the request behind it. */
+/** Checks what becomes of a hostile answer, of its connection, and of the next request. */
 async function check(hostile: HostileAnswer): Promise<void> {
   const { expected, then, method = "GET" } = hostile;
   await using app = new HostileApp(hostile);
@@ -84,7 +84,7 @@ for (const hostile of [...HOSTILE_HEADS, ...HOSTILE_BODIES]) {
   netTest(`${typeof expected === "string" ? expected : "passes"}: ${name}`, () => check(hostile));
 }
 
-netTest("a header's name is a token, and its value keeps every byte that it may have", async () => {
+netTest("a header's name must be a token, and its value keeps every byte that is allowed", async () => {
   let line = "";
   await using app = Origin.answering((request) =>
     request.target === "/good" ? OK : `HTTP/1.1 200 OK\r\n${line}\r\ncontent-length: 2\r\n\r\nok`
@@ -104,7 +104,7 @@ netTest("a header's name is a token, and its value keeps every byte that it may 
   assertEquals((await cless.ask(requestText("GET /good"))).status, 200);
 });
 
-netTest("the end of the connection at any place of an answer is a 502, a cut, or its end", async () => {
+netTest("a connection that ends at any place of an answer leads to a 502, a cut, or the whole answer", async () => {
   for (const body of ["content-length: 5\r\n\r\nhello", "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]) {
     const whole = `HTTP/1.1 200 OK\r\n${body}`;
     const head = whole.indexOf("\r\n\r\n") + 4;
@@ -115,10 +115,10 @@ netTest("the end of the connection at any place of an answer is a 502, a cut, or
     });
     await using cless = await Harness.warm({ forward: "exact", origin: app });
     for (length = 0; length <= whole.length; length++) {
-      // A request that may be repeated would be.
+      // A GET would be repeated.
       const answer = await cless.ask(requestText("POST /"));
       const state = answer.status === 502 ? answer.one("cless-error") : answer.complete ? answer.text : "cut";
-      // A short body of known length is waited for before the head goes out.
+      // A short body of known length is collected before the head goes out.
       const early = length < head || !whole.includes("chunked");
       assertEquals(state, length === whole.length ? "hello" : early ? "upstream_failed" : "cut", `${length} bytes`);
       assertEquals(app.connections, length + 1);
@@ -126,28 +126,31 @@ netTest("the end of the connection at any place of an answer is a 502, a cut, or
   }
 });
 
-netTest("an answer that comes before the request was sent completely ends both", async () => {
-  const ended: number[] = [];
-  const early = "HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig";
-  await using app = Origin.serving(async (connection) => {
-    let head = await connection.reader.head();
-    for (; head?.target === "/good"; head = await connection.reader.head()) await connection.send(OK);
-    if (head !== undefined) await connection.send(early);
-    await connection.ended();
-    ended.push(connection.number);
-  });
-  await using cless = await Harness.warm({ forward: "exact", origin: app });
-  for (const framing of ["content-length: 1000000", "transfer-encoding: chunked"]) {
-    using client = await cless.connect();
-    await client.send(requestText("POST /", [framing]) + "5\r\nhello\r\n");
-    const answer = await client.answer();
-    assertEquals([answer.status, answer.text], [413, "big"]);
-    await until(() => ended.length === app.connections);
-    assertEquals((await cless.ask(requestText("GET /good"))).status, 200);
-  }
-});
+netTest(
+  "an answer that comes before the request was sent completely ends the upload, and the connection is closed",
+  async () => {
+    const ended: number[] = [];
+    const early = "HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig";
+    await using app = Origin.serving(async (connection) => {
+      let head = await connection.reader.head();
+      for (; head?.target === "/good"; head = await connection.reader.head()) await connection.send(OK);
+      if (head !== undefined) await connection.send(early);
+      await connection.ended();
+      ended.push(connection.number);
+    });
+    await using cless = await Harness.warm({ forward: "exact", origin: app });
+    for (const framing of ["content-length: 1000000", "transfer-encoding: chunked"]) {
+      using client = await cless.connect();
+      await client.send(requestText("POST /", [framing]) + "5\r\nhello\r\n");
+      const answer = await client.answer();
+      assertEquals([answer.status, answer.text], [413, "big"]);
+      await until(() => ended.length === app.connections);
+      assertEquals((await cless.ask(requestText("GET /good"))).status, 200);
+    }
+  },
+);
 
-netTest("what an app says before it is asked is no answer", async () => {
+netTest("bytes that an app sends before the request are no answer", async () => {
   await using app = Origin.serving(async (connection) => {
     if (connection.number === 0) await connection.send("220 mail.example ESMTP\r\n\r\n");
     for (; await connection.reader.request() !== undefined;) await connection.send(OK);

@@ -4,7 +4,7 @@ import type { RequestHead } from "../../../src/http/request_head.ts";
 import { toBytes } from "../../support/http_message.ts";
 import { requestHead } from "../../support/request_head.ts";
 
-/** Where the head ends when it comes in pieces, looked at as `Exchange` does; -1 where it does not end. */
+/** Where the head ends if it arrives in pieces, searched as `Exchange` does; -1 if it is incomplete. */
 function endInPieces(text: string, cuts: readonly number[]): number {
   const bytes = toBytes(text);
   let looked = 0;
@@ -21,7 +21,7 @@ function headOf(lines: readonly string[], statusLine = "HTTP/1.1 200 OK"): strin
   return [statusLine, ...lines, "", ""].join("\r\n");
 }
 
-/** How the body of an answer ends. */
+/** The framing of an answer with these header lines. */
 function framing(lines: readonly string[], { method = "GET", statusLine = "HTTP/1.1 200 OK" } = {}) {
   return parseHead(headOf(lines, statusLine), method).framing;
 }
@@ -55,7 +55,7 @@ Deno.test("a control character in a head is refused wherever its pieces are cut"
   }
 });
 
-Deno.test("a line of a head ends with CR LF and nothing else", () => {
+Deno.test("a line of a head must end with CR LF", () => {
   for (const text of ["\n", "a\nb", "a\r\n\n", "a\r\r\n", "a\rb\r\n", "\n\r\n\r\n", "HTTP/1.1 200 OK\n\n"]) {
     for (let cut = 0; cut <= text.length; cut++) {
       assertThrows(() => endInPieces(text, [cut]), Malformed, undefined, JSON.stringify([text, cut]));
@@ -63,7 +63,7 @@ Deno.test("a line of a head ends with CR LF and nothing else", () => {
   }
 });
 
-Deno.test("a head is read as it was written", () => {
+Deno.test("a head is parsed without changes", () => {
   const head = parseHead(
     headOf(["X-Own:  a b\t", "x-own:", "SET-cookie:c\xe9=1", "Content-Length: 3", "a:b:c", "x:\xa0y\xa0"]),
     "GET",
@@ -76,7 +76,7 @@ Deno.test("a head is read as it was written", () => {
       ["SET-cookie", "c\xe9=1"],
       ["Content-Length", "3"],
       ["a", "b:c"],
-      ["x", "\xa0y\xa0"], // only HTTP's own blanks are no part of a value
+      ["x", "\xa0y\xa0"], // only spaces and tabs are trimmed
     ],
     hopByHop: false,
     connection: undefined,
@@ -85,7 +85,7 @@ Deno.test("a head is read as it was written", () => {
   });
 });
 
-Deno.test("a status line has three digits, and a reason or none", () => {
+Deno.test("a status line has three digits, and perhaps a reason", () => {
   for (
     const [line, status] of [
       ["HTTP/1.1 200 OK", 200],
@@ -143,7 +143,7 @@ Deno.test("the framing of a body follows RFC 9112, section 6.3", () => {
   }
 });
 
-Deno.test("a framing that is in doubt is refused, whatever the method and status", () => {
+Deno.test("an ambiguous framing is refused, whatever the method and status", () => {
   for (
     const lines of [
       ["content-length: 5", "content-length: 6"],
@@ -183,17 +183,17 @@ Deno.test("a framing that is in doubt is refused, whatever the method and status
   assertThrows(() => framing(["transfer-encoding: chunked"], { statusLine: "HTTP/1.0 200 OK" }), Malformed);
 });
 
-Deno.test("header lines that are folded, or have no colon, are refused", () => {
+Deno.test("header lines that are folded or without a colon are refused", () => {
   for (const line of [" x: 1", "\tx: 1", " folded", "x", "x 1", ""]) {
     const text = `HTTP/1.1 200 OK\r\na: b\r\n${line}\r\nc: d\r\n\r\n`;
     if (line === "") assertEquals(parseHead(text, "GET").headers, [["a", "b"]]);
     else assertThrows(() => parseHead(text, "GET"), Malformed, undefined, line);
   }
-  // A colon of the next line is none of this one.
+  // The colon of the next line does not count.
   assertThrows(() => parseHead("HTTP/1.1 200 OK\r\nfirst\r\nsecond: 2\r\n\r\n", "GET"), Malformed);
 });
 
-Deno.test("a connection stays open unless the app says, or is too old", () => {
+Deno.test("a connection stays open unless the app says otherwise, or speaks HTTP/1.0", () => {
   const keepAlive = (lines: readonly string[], minor = 1) =>
     parseHead(headOf(lines, `HTTP/1.${minor} 200 OK`), "GET").keepAlive;
   assertEquals(keepAlive([]), true);
@@ -237,12 +237,12 @@ function head(parts: Partial<RequestHead> = {}): RequestHead {
 
 const START = "/a?b=%20 HTTP/1.1\r\nhost: app.localhost\r\nx-own: c\xe9\r\nx-own: \r\n";
 
-Deno.test("a request without a body says nothing about one", () => {
+Deno.test("a request without a body gets no framing headers", () => {
   assertEquals(requestText(head()), `GET ${START}\r\n`);
   assertEquals(requestText(head({ method: "pOsT" })), `pOsT ${START}\r\n`);
 });
 
-Deno.test("a length is passed on as it was written, also that of no body", () => {
+Deno.test("a Content-Length is passed on as it was written, also one of 0", () => {
   for (const contentLength of ["0", "5", "0005"]) {
     assertEquals(
       requestText(head({ method: "PUT", contentLength })),
@@ -251,12 +251,12 @@ Deno.test("a length is passed on as it was written, also that of no body", () =>
   }
 });
 
-Deno.test("a body of unknown length goes in chunks, and has no length beside", () => {
+Deno.test("a body of unknown length is sent in chunks, without a Content-Length", () => {
   const expected = `POST ${START}transfer-encoding: chunked\r\n\r\n`;
   assertEquals(requestText(head({ method: "POST" }), true), expected);
   assertEquals(requestText(head({ method: "POST", contentLength: "5" }), true), expected);
 });
 
-Deno.test("a request without headers of its own is still one", () => {
+Deno.test("a request without headers is valid", () => {
   assertEquals(requestText(head({ headers: [], target: "/" })), "GET / HTTP/1.1\r\n\r\n");
 });

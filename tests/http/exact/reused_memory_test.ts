@@ -5,15 +5,15 @@ import { netTest } from "../../support/permissions.ts";
 import { type RawClient, requestText } from "../../support/raw_client.ts";
 import { turns } from "../../support/until.ts";
 
-// Memory through which an answer has passed is used for the next. As long as a client has not got all of its answer, the
-// kernel or the platform holds the rest; were the memory used again then, the client would get another's bytes.
+// The memory of one answer is reused for the next. While a client has not read all of its answer, the kernel or the platform
+// holds the rest of it. If its memory were reused too early, the client would get bytes of another answer.
 
-/** A body in which every 16 bytes say whose they are. */
+/** A body that repeats its mark every 16 bytes. */
 function bodyOf(mark: string, length: number): string {
   return mark.padEnd(16, ".").repeat(Math.ceil(length / 16)).slice(0, length);
 }
 
-/** An app whose answers have the length and the mark that the path names; `/chunked/` before them is for chunks. */
+/** An app whose answers have the framing, the length and the mark that the path names. */
 function markedApp(): Origin {
   return Origin.serving(async (connection) => {
     for (let request; (request = await connection.reader.request()) !== undefined;) {
@@ -28,7 +28,7 @@ function markedApp(): Origin {
 }
 
 for (const framing of ["length", "chunked"] as const) {
-  netTest(`a client that reads late gets its own bytes, whatever passed meanwhile, with ${framing}`, async () => {
+  netTest(`a client that reads late gets its own bytes, whatever passes meanwhile, with ${framing}`, async () => {
     await using app = markedApp();
     await using cless = await Harness.warm({ forward: "exact", origin: app });
     const late: { client: RawClient; length: number; mark: string }[] = [];
@@ -37,14 +37,14 @@ for (const framing of ["length", "chunked"] as const) {
       await client.send(requestText(`GET /${framing}/${length}/${mark}`));
       late.push({ client, length, mark });
     };
-    // What fits into the kernel's buffers varies; among so many lengths are those that end in the platform's own.
+    // The size of the kernel's buffers varies; some of these lengths end in the platform's own buffers.
     for (let length = 64 * 1024; length < 8 << 20; length += 176 * 1024) await ask(length, `late-${length}`);
     for (let idle = 0, before = -1; idle < 3; idle++) {
       await turns(30);
       if (cless.instance.inFlight !== before) idle = 0;
       before = cless.instance.inFlight;
     }
-    // These go through the memory that has been given back.
+    // These reuse the memory that was released.
     for (let turn = 0; turn < 8; turn++) {
       const others = Array.from({ length: 8 }, (_, n) => requestText(`GET /${framing}/2000000/other-${turn}-${n}`));
       const answers = await Promise.all(others.map((request) => cless.ask(request)));

@@ -6,12 +6,12 @@ import { RawClient, requestText } from "../../support/raw_client.ts";
 import type { Habit, Outcome } from "../../support/stray_peers.ts";
 
 const PROGRAM = new URL("../../support/stray_peers.ts", import.meta.url);
-/** How many requests there are: a multiple of the numbers of clients. */
+/** The number of requests: a multiple of the numbers of clients. */
 const REQUESTS = 512;
-/** For how long the event loop of cless is kept from its sockets, and how often, ms. */
+/** How long the event loop of cless is blocked, and how often. */
 const [BUSY_MS, PERIOD_MS] = [4, 5];
 
-/** Makes cless learn late of what comes, and so of much at once. */
+/** Blocks the event loop again and again, so that cless notices several events of its sockets at once. */
 function busyLoop(): Disposable {
   const timer = setInterval(() => {
     for (const end = performance.now() + BUSY_MS; performance.now() < end;);
@@ -19,7 +19,7 @@ function busyLoop(): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** What came to so many clients of an app with that habit. */
+/** What clients get from an app with this habit. */
 async function outcomeOf(habit: Habit, clients: number): Promise<Outcome> {
   await using child = Child.withDescriptors(1024, PROGRAM);
   const port = Number((await child.until("stdout", /^(\d+)\n/))[1]);
@@ -31,8 +31,8 @@ async function outcomeOf(habit: Habit, clients: number): Promise<Outcome> {
 }
 
 const CASES = {
-  stray: "a request that comes together with a stray answer to the one before gets its own",
-  close: "a POST that comes together with the end of the connection for it does not fail",
+  stray: "a request that arrives together with a stray answer gets its own answer",
+  close: "a POST that arrives together with the end of an idle connection does not fail",
 };
 
 for (const clients of [1, 32]) {

@@ -10,7 +10,7 @@ import { acceptance, asking, KEY, WebSocketPeer } from "../../support/websocket_
 
 const MB = 1024 * 1024;
 
-netTest("a WebSocket's request reaches the app with its headers, and those of the proxy", async () => {
+netTest("a request for a WebSocket reaches the app with its headers and those of the proxy", async () => {
   await using pair = await connectPair([
     "origin: http://app.localhost",
     "cookie: a=1; b=2",
@@ -34,7 +34,7 @@ netTest("a WebSocket's request reaches the app with its headers, and those of th
   assertEquals(request.all("sec-websocket-protocol"), []);
 });
 
-netTest("a WebSocket's answer is the one that its own key asks for", async () => {
+netTest("the client gets the Sec-WebSocket-Accept that belongs to its key", async () => {
   await using pair = await connectPair();
   const expected = /sec-websocket-accept: (.*)\r\n/.exec(await acceptance(KEY))?.[1];
   assertEquals(pair.answer.status, 101);
@@ -42,7 +42,7 @@ netTest("a WebSocket's answer is the one that its own key asks for", async () =>
   assertEquals(pair.answer.all("sec-websocket-protocol"), []);
 });
 
-netTest("the client gets the subprotocol that the app has chosen of those offered", async () => {
+netTest("the client gets the subprotocol that the app has chosen", async () => {
   await using pair = await connectPair(
     ["sec-websocket-protocol: chat.v2, chat.v1"],
     ["sec-websocket-protocol: chat.v1"],
@@ -51,14 +51,14 @@ netTest("the client gets the subprotocol that the app has chosen of those offere
   assertEquals(pair.answer.one("sec-websocket-protocol"), "chat.v1");
 });
 
-netTest("the client gets no subprotocol where the app has chosen none", async () => {
+netTest("the client gets no subprotocol if the app has chosen none", async () => {
   await using pair = await connectPair(["sec-websocket-protocol: chat.v2, chat.v1"]);
   assertEquals([pair.answer.status, pair.answer.all("sec-websocket-protocol")], [101, []]);
   await pair.app.send("hello");
   assertEquals(await pair.client.receive(), { text: "hello" });
 });
 
-netTest("text and binary messages pass both ways, as what they are and in order", async () => {
+netTest("text and binary messages pass both ways, in order", async () => {
   await using pair = await connectPair();
   for (const [from, to] of [[pair.client, pair.app], [pair.app, pair.client]] as const) {
     await from.send("Grüße 🎉");
@@ -107,7 +107,7 @@ for (const kind of ["text", "binary"] as const) {
   });
 }
 
-netTest("what the app says at once, with its agreement, arrives", async () => {
+netTest("messages that the app sends together with its agreement arrive", async () => {
   const finished = Promise.withResolvers<void>();
   await using origin = Origin.serving(async (connection) => {
     const request = await connection.reader.head();
@@ -126,7 +126,7 @@ netTest("what the app says at once, with its agreement, arrives", async () => {
   finished.resolve();
 });
 
-netTest("a WebSocket to an app that is not there is a 502", async () => {
+netTest("a request for a WebSocket to an app that does not listen is a 502", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = `http://127.0.0.1:${listener.addr.port}`;
   listener.close();
@@ -138,17 +138,20 @@ netTest("a WebSocket to an app that is not there is a 502", async () => {
   await cless.idle();
 });
 
-netTest("a WebSocket whose connection closed before any byte of an answer is asked for once more", async () => {
-  await using origin = Origin.serving(async (connection) => {
-    const request = await connection.reader.head();
-    if (connection.number === 0) return;
-    await connection.send(await acceptance(request?.one("sec-websocket-key") ?? ""));
-    await connection.ended();
-  });
-  await using cless = await Harness.warm({ origin });
-  using client = await askFor(cless);
-  assertEquals([(await client.answer()).status, origin.connections], [101, 2]);
-});
+netTest(
+  "a request for a WebSocket is repeated once if the connection closes before any byte of an answer",
+  async () => {
+    await using origin = Origin.serving(async (connection) => {
+      const request = await connection.reader.head();
+      if (connection.number === 0) return;
+      await connection.send(await acceptance(request?.one("sec-websocket-key") ?? ""));
+      await connection.ended();
+    });
+    await using cless = await Harness.warm({ origin });
+    using client = await askFor(cless);
+    assertEquals([(await client.answer()).status, origin.connections], [101, 2]);
+  },
+);
 
 for (const garbage of ["SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 99 x\r\n\r\n", "HTTP/1.1 101 x\r\n\r\n"]) {
   netTest(`an app that answers the request for a WebSocket with ${JSON.stringify(garbage)} is a 502`, async () => {
@@ -165,7 +168,7 @@ for (const garbage of ["SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 99 x\r\n\r\n", "HTTP
   });
 }
 
-netTest("an app that thinks about a WebSocket beyond the request timeout is a 504", async () => {
+netTest("a request for a WebSocket that gets no answer within the request timeout is a 504", async () => {
   const asked = Promise.withResolvers<void>();
   await using origin = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -181,7 +184,7 @@ netTest("an app that thinks about a WebSocket beyond the request timeout is a 50
   await cless.idle();
 });
 
-netTest("a WebSocket that waits for a start is opened when the instance is there", async () => {
+netTest("a request for a WebSocket waits for an instance to start", async () => {
   await using origin = Origin.serving(async (connection) => {
     const request = await connection.reader.head();
     await connection.send(await acceptance(request?.one("sec-websocket-key") ?? ""));
@@ -195,7 +198,7 @@ netTest("a WebSocket that waits for a start is opened when the instance is there
   assertEquals(await new WebSocketPeer(wire, "client").receive(), { text: "hello" });
 });
 
-netTest("a WebSocket counts as in use as long as it is open, and once", async () => {
+netTest("a WebSocket holds one lease as long as it is open", async () => {
   await using pair = await connectPair();
   const { instance } = pair.cless;
   assertEquals(instance.inFlight, 1);
@@ -215,7 +218,7 @@ for (
     ["of an old version", asking().map((line) => line.replace("13", "8"))],
     ["without a version", asking().filter((line) => !line.includes("version"))],
     ["with a subprotocol twice", asking("sec-websocket-protocol: a, a")],
-    ["with a subprotocol that is none", asking("sec-websocket-protocol: a b")],
+    ["with an invalid subprotocol", asking("sec-websocket-protocol: a b")],
   ] as const
 ) {
   netTest(`a request for a WebSocket ${kind} is a 400, and does not reach the app`, async () => {
@@ -229,7 +232,7 @@ for (
   });
 }
 
-netTest("only a GET can ask for a WebSocket; another method is passed on as what it is", async () => {
+netTest("only a GET can ask for a WebSocket; other methods are passed on without Upgrade", async () => {
   await using origin = Origin.answering();
   await using cless = await Harness.warm({ origin });
   const answer = await cless.ask(requestText("OPTIONS /", asking()));
@@ -237,7 +240,7 @@ netTest("only a GET can ask for a WebSocket; another method is passed on as what
   assertEquals([...origin.last.all("upgrade"), ...origin.last.all("connection")], []);
 });
 
-netTest("a client that disappears before its WebSocket is open leaves nothing behind", async () => {
+netTest("a client that leaves before its WebSocket is open leaves no lease open", async () => {
   const asked = Promise.withResolvers<string>();
   const agree = Promise.withResolvers<void>();
   await using origin = Origin.serving(async (connection) => {
@@ -256,20 +259,23 @@ netTest("a client that disappears before its WebSocket is open leaves nothing be
   await cless.idle();
 });
 
-netTest("a client that disappears while its app thinks about a WebSocket leaves nothing behind", async () => {
-  const asked = Promise.withResolvers<void>();
-  const left = Promise.withResolvers<void>();
-  await using origin = Origin.serving(async (connection) => {
-    await connection.reader.head();
-    asked.resolve();
-    await connection.ended();
-    left.resolve();
-  });
-  await using cless = await Harness.warm({ origin });
-  const client = await askFor(cless);
-  await asked.promise;
-  client[Symbol.dispose]();
-  await left.promise;
-  await cless.idle();
-  assertEquals(cless.unanswered.size, 0);
-});
+netTest(
+  "a client that leaves before the app has answered its request for a WebSocket leaves no lease open",
+  async () => {
+    const asked = Promise.withResolvers<void>();
+    const left = Promise.withResolvers<void>();
+    await using origin = Origin.serving(async (connection) => {
+      await connection.reader.head();
+      asked.resolve();
+      await connection.ended();
+      left.resolve();
+    });
+    await using cless = await Harness.warm({ origin });
+    const client = await askFor(cless);
+    await asked.promise;
+    client[Symbol.dispose]();
+    await left.promise;
+    await cless.idle();
+    assertEquals(cless.unanswered.size, 0);
+  },
+);

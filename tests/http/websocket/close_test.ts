@@ -7,7 +7,7 @@ import { askFor, connectPair } from "../../support/websocket_pair.ts";
 import { acceptance, type Received, WebSocketPeer } from "../../support/websocket_peer.ts";
 
 for (const code of [1000, undefined, 1001, 1003, 1008, 1011, 1012, 3000, 4999] as const) {
-  netTest(`a client that closes with ${code ?? "no code"} has its app closed with the same`, async () => {
+  netTest(`if a client closes with ${code ?? "no code"}, its app is closed with the same`, async () => {
     await using pair = await connectPair();
     const reason = code === undefined ? "" : "that is all";
     await pair.client.close(code, reason);
@@ -20,7 +20,7 @@ for (const code of [1000, undefined, 1001, 1003, 1008, 1011, 1012, 3000, 4999] a
 }
 
 for (const code of [1000, undefined, 1001, 1003, 1008, 1011, 1012, 3000, 4999] as const) {
-  netTest(`an app that closes with ${code ?? "no code"} has its client closed with the same`, async () => {
+  netTest(`if an app closes with ${code ?? "no code"}, its client is closed with the same`, async () => {
     await using pair = await connectPair();
     const reason = code === undefined ? "" : "that is all";
     await pair.app.close(code, reason);
@@ -32,7 +32,7 @@ for (const code of [1000, undefined, 1001, 1003, 1008, 1011, 1012, 3000, 4999] a
   });
 }
 
-netTest("an app that ends without a word has its client closed with 1011", async () => {
+netTest("if an app ends without a close, its client is closed with 1011", async () => {
   await using pair = await connectPair();
   pair.dropApp();
   assertEquals(await pair.client.receive(), { close: 1011, reason: "" });
@@ -40,7 +40,7 @@ netTest("an app that ends without a word has its client closed with 1011", async
   await pair.cless.idle();
 });
 
-netTest("a client that ends without a word has its app closed with 1011", async () => {
+netTest("if a client ends without a close, its app is closed with 1011", async () => {
   await using pair = await connectPair();
   pair.dropClient();
   assertEquals(await pair.app.receive(), { close: 1011, reason: "" });
@@ -48,14 +48,14 @@ netTest("a client that ends without a word has its app closed with 1011", async 
   await pair.cless.idle();
 });
 
-netTest("both sides closing at once is no trouble", async () => {
+netTest("both sides can close at the same time", async () => {
   await using pair = await connectPair();
   await Promise.all([pair.client.close(1000, "client"), pair.app.close(1000, "app")]);
   await Promise.all([pair.client.receive(), pair.app.receive()]);
   await pair.cless.idle();
 });
 
-netTest("what was said before the close arrives before it", async () => {
+netTest("messages before a close arrive before it", async () => {
   await using pair = await connectPair();
   for (const [from, to] of [[pair.client, pair.app], [pair.app, pair.client]] as const) {
     for (let message = 0; message < 100; message++) await from.send(`message ${message}`);
@@ -66,7 +66,7 @@ netTest("what was said before the close arrives before it", async () => {
 });
 
 for (const side of ["client", "app"] as const) {
-  netTest(`a frame against the protocol from the ${side} ends the WebSocket on both sides`, async () => {
+  netTest(`a protocol error of the ${side} ends the WebSocket on both sides`, async () => {
     await using pair = await connectPair();
     const other = side === "client" ? pair.app : pair.client;
     await pair[side].frame(5, new Uint8Array(3)); // a kind of frame that does not exist
@@ -78,28 +78,31 @@ for (const side of ["client", "app"] as const) {
 }
 
 for (const code of [1000, 1001, 4001]) {
-  netTest(`what an app says and its close with ${code}, both at once with its agreement, arrive in order`, async () => {
-    await using origin = Origin.serving(async (connection) => {
-      const request = await connection.reader.head();
-      const app = new WebSocketPeer(connection, "app");
-      await connection.send(await acceptance(request?.one("sec-websocket-key") ?? ""));
-      await app.send("hello");
-      await app.close(code, "bye");
-      await app.receive();
-    });
-    await using cless = await Harness.warm({ origin });
-    using wire = await askFor(cless);
-    assertEquals((await wire.answer()).status, 101);
-    const client = new WebSocketPeer(wire, "client");
-    assertEquals(await client.receive(), { text: "hello" });
-    assertEquals(await client.receive(), { close: code, reason: "bye" });
-    await client.close(code);
-    await cless.idle();
-  });
+  netTest(
+    `a message and a close with ${code} that an app sends together with its agreement arrive in order`,
+    async () => {
+      await using origin = Origin.serving(async (connection) => {
+        const request = await connection.reader.head();
+        const app = new WebSocketPeer(connection, "app");
+        await connection.send(await acceptance(request?.one("sec-websocket-key") ?? ""));
+        await app.send("hello");
+        await app.close(code, "bye");
+        await app.receive();
+      });
+      await using cless = await Harness.warm({ origin });
+      using wire = await askFor(cless);
+      assertEquals((await wire.answer()).status, 101);
+      const client = new WebSocketPeer(wire, "client");
+      assertEquals(await client.receive(), { text: "hello" });
+      assertEquals(await client.receive(), { close: code, reason: "bye" });
+      await client.close(code);
+      await cless.idle();
+    },
+  );
 }
 
-for (const [kind, rest] of [["a message", "\x81\x04late"], ["a frame against the protocol", "\x85\x00"]] as const) {
-  netTest(`${kind} right behind an app's close reaches nobody, and the close is answered`, async () => {
+for (const [kind, rest] of [["a message", "\x81\x04late"], ["an invalid frame", "\x85\x00"]] as const) {
+  netTest(`${kind} right behind an app's close is ignored, and the close is answered`, async () => {
     const answered = Promise.withResolvers<Received>();
     await using origin = Origin.serving(async (connection) => {
       const request = await connection.reader.head();

@@ -9,7 +9,7 @@ const MB = 1024 * 1024;
 const FLOOD = 600;
 const MEMORY = 300 * MB;
 
-/** Sends messages of 1 MB until the other side has closed or there were enough; returns how many. */
+/** Sends messages of 1 MB until the other side closes, at most `FLOOD`; returns how many. */
 async function flood(peer: WebSocketPeer): Promise<number> {
   const message = new Uint8Array(MB);
   let sent = 0;
@@ -19,7 +19,7 @@ async function flood(peer: WebSocketPeer): Promise<number> {
 
 ownProcessTest(
   import.meta.url,
-  "an app that floods a client which does not read is slowed down, and nothing is lost",
+  "an app that floods a client that does not read is slowed down, and nothing is lost",
   async () => {
     await using pair = await connectPair();
     const flow = new Flow(pair.app, FLOOD * MB, new Uint8Array(MB));
@@ -37,12 +37,12 @@ ownProcessTest(
   },
 );
 
-ownProcessTest(import.meta.url, "a client that floods an app which does not read is closed at 32 MB", async () => {
+ownProcessTest(import.meta.url, "a client that floods an app that does not read is closed at 32 MB", async () => {
   await using pair = await connectPair();
   let sent = 0;
   const grown = await growth(async () => {
     sent = await flood(pair.client);
-    // The platform closes the connection right after the close frame, so that what is on its way may destroy that.
+    // The platform closes the connection right after the close frame, which may be lost while data is in flight.
     const end = await pair.client.receive();
     assert("ended" in end || "close" in end && end.close === 1009, JSON.stringify(end));
   });
@@ -54,7 +54,7 @@ ownProcessTest(import.meta.url, "a client that floods an app which does not read
   await pair.app.close(1000);
 });
 
-netTest("much more than 32 MB pass where the receiver reads", async () => {
+netTest("more than 32 MB pass if the receiver reads", async () => {
   await using pair = await connectPair();
   const message = new Uint8Array(MB);
   for (const [from, to] of [[pair.client, pair.app], [pair.app, pair.client]] as const) {

@@ -2,7 +2,7 @@ import { concat } from "@std/bytes/concat";
 import { FrameDecoder, WebSocketError } from "../../../src/http/websocket/frames.ts";
 import { toBytes } from "../../support/http_message.ts";
 
-/** What a {@linkcode FrameDecoder} tells, its refusal among it. */
+/** What a {@linkcode FrameDecoder} reports, or its error. */
 export type Told =
   | { text: string }
   | { binary: Uint8Array }
@@ -10,7 +10,7 @@ export type Told =
   | { close: number; reason: string }
   | { refused: number };
 
-/** What a frame may have beside its kind and its payload. */
+/** Properties of a frame beside its opcode and payload. */
 export interface FrameParts {
   readonly final?: boolean;
   /** RSV1 is 0x40, RSV2 0x20, RSV3 0x10. */
@@ -27,19 +27,19 @@ export function head(opcode: number, length: number, parts: FrameParts = {}): Ui
   return new Uint8Array([(final ? 0x80 : 0) | reserved | opcode, (masked ? 0x80 : 0) | short, ...extended]);
 }
 
-/** A whole frame. A text's characters are bytes. */
+/** A whole frame. Each character of a text payload is a byte. */
 export function frame(opcode: number, payload: string | Uint8Array = "", parts: FrameParts = {}): Uint8Array {
   const bytes = typeof payload === "string" ? toBytes(payload) : payload;
   const mask = new Uint8Array(parts.masked ? 4 : 0);
   return concat([head(opcode, bytes.length, parts), mask, bytes]);
 }
 
-/** A close frame with a code. A reason's characters are bytes. */
+/** A close frame with a code. Each character of the reason is a byte. */
 export function closeFrame(code: number, reason = ""): Uint8Array {
   return frame(8, String.fromCharCode(code >> 8, code & 255) + reason);
 }
 
-/** Decodes pieces, one after the other, up to the first that is refused. */
+/** Decodes pieces, one after the other, up to the first error. */
 export function decode(pieces: Iterable<Uint8Array>): Told[] {
   const told: Told[] = [];
   const decoder = new FrameDecoder({
@@ -61,7 +61,7 @@ export function singly(bytes: Uint8Array): Uint8Array[] {
   return Array.from(bytes, (_, at) => bytes.subarray(at, at + 1));
 }
 
-/** Bytes in pieces, cut at these places. */
+/** Bytes, cut into pieces at these places. */
 export function cut(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
   const all = [0, ...places, bytes.length];
   return all.slice(1).map((place, at) => bytes.subarray(all[at], place));

@@ -80,13 +80,13 @@ for (
     ],
   ] satisfies [string, Uint8Array[], Told[]][]
 ) {
-  Deno.test(`${name}: read the same wherever it is cut`, () => {
+  Deno.test(`${name} is decoded the same wherever it is cut`, () => {
     for (const pieces of arrivals(concat(frames))) assertEquals(decode(pieces), told);
   });
 }
 
 for (const length of [1, 124, 125, 126, 127, 128, 255, 256, 65534, 65535, 65536, 65537, 100_000]) {
-  Deno.test(`a message of ${length} bytes is read the same wherever it is cut`, () => {
+  Deno.test(`a message of ${length} bytes is decoded the same wherever it is cut`, () => {
     const payload = pattern(length);
     const bytes = concat([frame(binary, payload), frame(text, "next")]);
     const told = [{ binary: payload }, { text: "next" }];
@@ -98,14 +98,14 @@ for (const length of [1, 124, 125, 126, 127, 128, 255, 256, 65534, 65535, 65536,
   });
 }
 
-Deno.test("nothing is told of a frame before its last byte", () => {
+Deno.test("a frame is reported at its last byte", () => {
   for (const bytes of [frame(text, "hello"), frame(binary, "x".repeat(126)), frame(ping, "x"), closeFrame(1000, "x")]) {
     for (let length = 0; length < bytes.length; length++) assertEquals(decode([bytes.subarray(0, length)]), []);
     assertEquals(decode([bytes]).length, 1);
   }
 });
 
-Deno.test("what has been read may be overwritten", () => {
+Deno.test("the memory of a piece may be reused after it was decoded", () => {
   const reused = new Uint8Array(3);
   const pieces = function* () {
     for (const byte of concat([frame(text, "abc", part), frame(ping, "de"), frame(continuation, "fg")])) {
@@ -130,7 +130,7 @@ for (
     ["half a frame", head(text, 5)],
   ] as const
 ) {
-  Deno.test(`${name} behind a close is passed over`, () => {
+  Deno.test(`${name} behind a close is ignored`, () => {
     for (const pieces of arrivals(concat([closeFrame(1000), rest]))) {
       assertEquals(decode(pieces), [{ close: 1000, reason: "" }]);
     }
@@ -144,7 +144,7 @@ Deno.test("a message may have 64 MB and no byte more", () => {
   assertEquals(decode([new Uint8Array([0x82, 127, ...new Array(8).fill(255)])]), [{ refused: 1009 }]);
 });
 
-Deno.test("the fragments of a message count together, and those of others do not", () => {
+Deno.test("the limit counts all fragments of a message, and no others", () => {
   const begun = frame(binary, new Uint8Array(MB), part);
   assertEquals(decode([begun, head(continuation, 63 * MB)]), []);
   assertEquals(decode([begun, head(continuation, 63 * MB + 1)]), [{ refused: 1009 }]);
@@ -152,7 +152,7 @@ Deno.test("the fragments of a message count together, and those of others do not
   assertEquals(told.map((what) => Object.keys(what)), [["ping"], ["binary"]]);
 });
 
-Deno.test("a message of 64 MB comes out whole", () => {
+Deno.test("a message of 64 MB is decoded correctly", () => {
   const piece = pattern(MB);
   const [told, ...more] = decode([head(binary, 64 * MB), ...new Array<Uint8Array>(64).fill(piece)]);
   const message = told !== undefined && "binary" in told ? told.binary : new Uint8Array(0);
@@ -176,7 +176,7 @@ for (const payload of ["", "x"]) {
   );
 }
 
-Deno.test("any messages in any fragments with pings in between, cut anywhere, come out as they went in", () => {
+Deno.test("any messages in any fragments with pings in between, cut anywhere, are decoded correctly", () => {
   const fragment = fc.record({
     payload: fc.uint8Array({ maxLength: 300 }),
     control: fc.constantFrom(undefined, ping, pong),
@@ -199,7 +199,7 @@ Deno.test("any messages in any fragments with pings in between, cut anywhere, co
   }));
 });
 
-/** Frames are refused wherever they are cut, also behind a good message, and what is told before stays told. */
+/** Checks that frames are refused wherever they are cut, also behind a good message, and what is reported before. */
 function assertRefused(frames: readonly Uint8Array[], code: number, told: readonly Told[] = []): void {
   for (const pieces of arrivals(concat(frames))) assertEquals(decode(pieces), [...told, { refused: code }]);
   for (const pieces of arrivals(concat([frame(text, "good"), ...frames]))) {
@@ -242,7 +242,7 @@ for (const [name, opcode] of Object.entries({ close, ping, pong })) {
   });
 }
 
-Deno.test("a continuation of nothing is refused", () => {
+Deno.test("a continuation without a message is refused", () => {
   assertRefused([frame(continuation)], PROTOCOL_ERROR);
   assertRefused([frame(continuation, "a", part)], PROTOCOL_ERROR);
   assertRefused([frame(pong), frame(continuation, "a")], PROTOCOL_ERROR);
@@ -272,7 +272,7 @@ for (
     ["an end within a character", "a\xf0\x9f\x8e"],
   ] as const
 ) {
-  Deno.test(`a text with ${name} is refused, in one frame or several`, () => {
+  Deno.test(`a text with ${name} is refused, in one frame or in several`, () => {
     assertRefused([frame(text, bytes)], NOT_TEXT);
     for (let place = 0; place <= bytes.length; place++) {
       assertRefused([frame(text, bytes.slice(0, place), part), frame(continuation, bytes.slice(place))], NOT_TEXT);
@@ -284,7 +284,7 @@ for (
   });
 }
 
-Deno.test("a close with half a code is refused", () => {
+Deno.test("a close with one byte of a code is refused", () => {
   assertRefused([frame(close, "\x03")], PROTOCOL_ERROR);
 });
 
@@ -295,7 +295,7 @@ for (const code of [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5
   });
 }
 
-Deno.test("a frame is refused by its head, before its payload comes", () => {
+Deno.test("a frame is refused by its header, before its payload arrives", () => {
   for (const bytes of [head(text, 1000, { masked: true }), head(binary, 1000, { reserved: 0x40 }), head(3, 1000)]) {
     assertEquals(decode([bytes]), [{ refused: PROTOCOL_ERROR }]);
   }

@@ -14,7 +14,7 @@ const PING = new Uint8Array([0x89, 125, ...Array(125).fill(0x61)]);
 /** An empty close frame. */
 const CLOSE = new Uint8Array([0x88, 0]);
 
-ownProcessTest(import.meta.url, "an app that pings without end and reads no answer costs no memory", async () => {
+ownProcessTest(import.meta.url, "pings of an app that reads no pong take no memory", async () => {
   const flooded = Promise.withResolvers<void>();
   const pings = new Uint8Array(PING.length * Math.floor(MB / PING.length));
   for (let at = 0; at < pings.length; at += PING.length) pings.set(PING, at);
@@ -34,7 +34,7 @@ ownProcessTest(import.meta.url, "an app that pings without end and reads no answ
   assert(grown < 100 * MB, `grew by ${grown / MB} MB`);
 });
 
-netTest("a ping that comes alone is answered with what it said", async () => {
+netTest("a single ping is answered with its payload", async () => {
   const pong = Promise.withResolvers<number[]>();
   await using app = Origin.serving(async (connection) => {
     const request = await connection.reader.head();
@@ -52,7 +52,7 @@ netTest("a ping that comes alone is answered with what it said", async () => {
   assertEquals(await pong.promise, [0x8a, 0x80 | 2, 0x68, 0x69]);
 });
 
-netTest("the last ping of many is answered with what it said", async () => {
+netTest("the last of many pings is answered with its payload", async () => {
   const pong = Promise.withResolvers<Uint8Array>();
   const last = new Uint8Array([0x89, 4, 0x6c, 0x61, 0x73, 0x74]);
   await using app = Origin.serving(async (connection) => {

@@ -12,7 +12,7 @@ import { acceptance, asking } from "../../support/websocket_peer.ts";
 const SHORT = "not \xff\0 you";
 const LONG = "0123456789\xff\0\r\n".repeat(300 * 1024 / 14);
 
-/** A body in chunks of that many bytes. */
+/** A body in chunks of `size` bytes. */
 function inChunks(body: string, size: number): string {
   let text = "";
   for (let at = 0; at < body.length; at += size) {
@@ -23,7 +23,7 @@ function inChunks(body: string, size: number): string {
 }
 
 for (const status of [200, 301, 400, 401, 403, 404, 426, 500, 503]) {
-  netTest(`an app that refuses a WebSocket with ${status} has the client refused with ${status}`, async () => {
+  netTest(`if an app refuses a WebSocket with ${status}, the client gets ${status}`, async () => {
     await using origin = Origin.answering(`HTTP/1.1 ${status} x\r\ncontent-length: 2\r\n\r\nno`);
     await using cless = await Harness.warm({ origin });
     using client = await askFor(cless);
@@ -44,7 +44,7 @@ for (
     ["a long body in one chunk", "transfer-encoding: chunked", LONG, inChunks(LONG, LONG.length)],
   ] as const
 ) {
-  netTest(`a refused WebSocket: the app's status and headers reach the client, with ${kind}`, async () => {
+  netTest(`the status and headers of a refused WebSocket reach the client, with ${kind}`, async () => {
     const headers = [
       ["cache-control", "no-store"],
       ["content-type", "application/x-own"],
@@ -67,7 +67,7 @@ for (
   });
 }
 
-netTest("a refused WebSocket whose body ends with the app's connection reaches the client whole", async () => {
+netTest("the body of a refused WebSocket that ends with the app's connection reaches the client whole", async () => {
   await using origin = Origin.serving(async (connection) => {
     await connection.reader.head();
     await connection.send(`HTTP/1.1 403 Forbidden\r\nconnection: close\r\n\r\n${LONG}`);
@@ -80,7 +80,7 @@ netTest("a refused WebSocket whose body ends with the app's connection reaches t
   await cless.idle();
 });
 
-netTest("a refused WebSocket whose body breaks off is seen to break off", async () => {
+netTest("the body of a refused WebSocket that breaks off is visibly incomplete", async () => {
   await using origin = Origin.serving(async (connection) => {
     await connection.reader.head();
     await connection.send(`HTTP/1.1 403 Forbidden\r\ncontent-length: ${LONG.length}\r\n\r\n${LONG.slice(1)}`);
@@ -92,7 +92,7 @@ netTest("a refused WebSocket whose body breaks off is seen to break off", async 
   await cless.idle();
 });
 
-netTest("a client that was refused a WebSocket may ask on over its connection", async () => {
+netTest("a client whose WebSocket was refused can use its connection for other requests", async () => {
   await using origin = Origin.answering((request) =>
     request.one("upgrade") === undefined
       ? "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -107,7 +107,7 @@ netTest("a client that was refused a WebSocket may ask on over its connection", 
   assertEquals([again.status, again.complete], [403, true]);
 });
 
-netTest("an app that refuses a WebSocket keeps no connection, since no other request would use it", async () => {
+netTest("the connection of a refused WebSocket is closed, since no other request would use it", async () => {
   let open = 0;
   await using app = Origin.serving(async (connection) => {
     open++;
@@ -116,7 +116,7 @@ netTest("an app that refuses a WebSocket keeps no connection, since no other req
     await connection.ended();
     open--;
   });
-  // Its clock stands still: connections that wait for use would wait for ever.
+  // The clock stands still, so that idle connections would never be closed.
   await using cless = await Harness.warm({ origin: app, clock: new FakeClock() });
   for (let turn = 0; turn < 20; turn++) {
     using client = await askFor(cless);
@@ -126,7 +126,7 @@ netTest("an app that refuses a WebSocket keeps no connection, since no other req
   assertEquals(app.connections, 20);
 });
 
-netTest("an app that agrees to a WebSocket with a header that HTTP does not know is a 502", async () => {
+netTest("an invalid header in an agreement to a WebSocket is a 502", async () => {
   await using app = Origin.serving(async (connection) => {
     const request = await connection.reader.head();
     await connection.send(await acceptance(request?.one("sec-websocket-key") ?? "", ["x y: 1"]));
