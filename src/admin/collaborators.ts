@@ -13,7 +13,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Hosts } from "../routing/router.ts";
 import type { Metrics } from "./metrics.ts";
-import type { WaitingPool } from "./prometheus.ts";
+import type { Statistics } from "../control/statistics.ts";
 
 /** The parts of cless that the admin API shows and changes; each operation picks those that it uses. */
 export interface Collaborators {
@@ -36,6 +36,7 @@ export interface Collaborators {
   readonly metrics: Pick<Metrics, "text">;
   readonly engine: Engine;
   readonly hosts: Pick<Hosts, "serves">;
+  readonly statistics: Pick<Statistics, "pools" | "read">;
   readonly requests: Requests;
 }
 
@@ -51,8 +52,6 @@ export interface Engine {
 export interface Requests {
   /** Whether it is shutting down, and takes no requests any more. */
   readonly draining: boolean;
-  /** The pools that have an instance, or in which requests wait. */
-  pools(): Iterable<WaitingPool>;
   /** Where a browser finds a service. */
   urlOf(service: string): string;
 }

@@ -2,6 +2,7 @@ import { type AdminApi, adminApi } from "../admin/api.ts";
 import { Metrics } from "../admin/metrics.ts";
 import type { Config } from "../base/config.ts";
 import type { DataDir } from "../control/data_dir.ts";
+import { Statistics } from "../control/statistics.ts";
 import { Catalog } from "../control/catalog.ts";
 import { Deployer } from "../deploy/deployer.ts";
 import { EventLog, InstanceEvents } from "../control/events.ts";
@@ -64,7 +65,7 @@ export class ControlPlane {
     const now = Date.now;
     const start = (pool: InstancePool, signal: AbortSignal) => tryStart(pool, requests.starter, signal);
     this.metrics = new Metrics();
-    this.events = new EventLog({ clock, now, stats: () => this.#stats() });
+    this.events = new EventLog({ clock, now });
     this.instanceEvents = new InstanceEvents(this.events);
     this.publisher = new Publisher({
       services,
@@ -122,6 +123,7 @@ export class ControlPlane {
       metrics: this.metrics,
       engine: containers,
       hosts: requests.hosts,
+      statistics: new Statistics(this.catalog, fleet, requests.activator),
       requests,
     });
   }
@@ -138,23 +140,4 @@ export class ControlPlane {
     this.#stopping.abort();
     await this.deployer.close(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 }));
   }
-
-  #stats(): Record<string, unknown> {
-    const { requests } = this.#parts;
-    const instances = requests.fleet.instances();
-    const states = Map.groupBy(instances, ({ state }) => state);
-    return {
-      services: this.catalog.size,
-      instances: Object.fromEntries([...states].map(([state, those]) => [state, those.length])),
-      inFlight: instances.reduce((sum, { inFlight }) => sum + inFlight, 0),
-      pending: [...pending(requests.pools())].reduce((sum, [, count]) => sum + count, 0),
-    };
-  }
-}
-
-/** How many requests wait, by service. */
-function pending(pools: Iterable<InstancePool>): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const { revision: { service }, waiting } of pools) counts.set(service, (counts.get(service) ?? 0) + waiting);
-  return counts;
 }

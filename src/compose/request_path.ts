@@ -149,11 +149,6 @@ export class RequestPath {
     return pool;
   }
 
-  /** Every pool that has an instance, or that requests wait in. */
-  pools(): Set<InstancePool> {
-    return this.fleet.pools().union(this.activator.holding());
-  }
-
   /** Accepts no more requests, lets those in flight finish for a while, and sends the rest away. */
   async drain(): Promise<void> {
     const { clock, config } = this.#parts;

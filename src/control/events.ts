@@ -51,8 +51,6 @@ export interface EventLogOptions {
   readonly clock: Clock;
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
-  /** Returns the data of a stats tick. */
-  readonly stats: () => Record<string, unknown>;
   /** How many events are kept for subscribers that come later. */
   readonly ringSize?: number;
   /** How many events may wait for a subscriber before it is too slow. */
@@ -65,6 +63,8 @@ export interface SubscribeOptions {
   readonly after?: number;
   /** Ends the events without an error. */
   readonly signal: AbortSignal;
+  /** What a stats tick tells each second; no ticks if it is missing. */
+  readonly statistics?: { read(): Record<string, unknown> };
 }
 
 /** Passes events on to subscribers, and keeps the last ones for those that come back. */
@@ -95,16 +95,19 @@ export class EventLog {
   }
 
   /**
-   * The kept events after `after`, then all events from now on, with a stats tick each second. If `after` is too old or
+   * The kept events after `after`, then all events from now on. If `after` is too old or
    * belongs to another process, they begin with all kept events. They can be iterated over once; breaking off or aborting
    * the signal ends the subscription.
    *
    * @throws {SlowSubscriber} From the iteration, after the events that were still waiting.
    */
-  subscribe({ after, signal }: SubscribeOptions): AsyncIterableIterator<ClessEvent> {
+  subscribe({ after, signal, statistics }: SubscribeOptions): AsyncIterableIterator<ClessEvent> {
     const missed = after === undefined ? [] : this.#after(after);
     const mostPending = this.#options.mostPending ?? MOST_PENDING;
-    const subscriber = new Subscriber({ missed, mostPending, signal, leave: (subscriber) => this.#leave(subscriber) });
+    const subscriber = new Subscriber({
+      ...{ missed, mostPending, signal, statistics },
+      leave: (subscriber) => this.#leave(subscriber),
+    });
     if (signal.aborted) return subscriber;
     this.#subscribers.add(subscriber);
     this.#stopTicking ??= this.#options.clock.every(TICK_MS, () => this.#tick());
@@ -117,8 +120,8 @@ export class EventLog {
   }
 
   #tick(): void {
-    const { now, stats } = this.#options;
-    this.#tell({ id: undefined, at: now(), type: "stats", service: undefined, data: stats() });
+    const at = this.#options.now();
+    for (const subscriber of this.#subscribers) subscriber.tick(at);
   }
 
   #tell(event: ClessEvent): void {
@@ -136,6 +139,7 @@ interface SubscriberOptions {
   readonly missed: ClessEvent[];
   readonly mostPending: number;
   readonly signal: AbortSignal;
+  readonly statistics: SubscribeOptions["statistics"];
   /** Called when no more events are wanted, perhaps more than once. */
   readonly leave: (subscriber: Subscriber) => void;
 }
@@ -167,6 +171,11 @@ class Subscriber implements AsyncIterableIterator<ClessEvent> {
       this.#slow = true;
       this.#options.leave(this);
     }
+  }
+
+  tick(at: number): void {
+    const data = this.#options.statistics?.read();
+    if (data !== undefined) this.push({ id: undefined, at, type: "stats", service: undefined, data });
   }
 
   next(): Promise<IteratorResult<ClessEvent>> {

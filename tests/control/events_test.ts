@@ -15,7 +15,7 @@ const NOW = 1_700_000_000_000;
 /** A log, and the clock that its ticks come by. */
 function newLog(parts: Partial<EventLogOptions> = {}): { clock: FakeClock; log: EventLog } {
   const clock = new FakeClock();
-  return { clock, log: new EventLog({ clock, now: () => NOW, stats: () => ({ instances: 1 }), ...parts }) };
+  return { clock, log: new EventLog({ clock, now: () => NOW, ...parts }) };
 }
 
 /** Emits events that tell their numbers. */
@@ -116,12 +116,13 @@ Deno.test("ids of an earlier process are smaller, and are not taken for this pro
   await back.return!();
 });
 
-Deno.test("while there are subscribers there is a stats tick each second, and no tick is kept", async () => {
+Deno.test("a subscriber that wants statistics gets them each second, and no old ones", async () => {
   let asked = 0;
-  const { clock, log } = newLog({ stats: () => ({ asked: ++asked }) });
+  const { clock, log } = newLog();
+  const statistics = { read: () => ({ asked: ++asked }) };
   await clock.advance(5000);
   assertEquals([asked, clock.timers], [0, 0]);
-  const one = log.subscribe({ after: 0, signal: never() });
+  const one = log.subscribe({ after: 0, signal: never(), statistics });
   const two = log.subscribe({ signal: never() });
   await clock.advance(2000);
   assertEquals([asked, clock.timers, log.subscribers], [2, 1, 2]);

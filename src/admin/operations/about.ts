@@ -31,9 +31,9 @@ const answeredEarlier = () => {
  * @param operations All operations of the API; read when the document is asked for.
  */
 export function aboutOperations(
-  { dataDir, fleet, metrics, requests, store }: Pick<
+  { dataDir, fleet, metrics, statistics, store }: Pick<
     Collaborators,
-    "dataDir" | "fleet" | "metrics" | "requests" | "store"
+    "dataDir" | "fleet" | "metrics" | "statistics" | "store"
   >,
   operations: readonly Operation[],
 ) {
@@ -105,7 +105,7 @@ export function aboutOperations(
       answers: { 200: { description: "The metrics", ...TEXT } },
       run: async () =>
         content(
-          await metrics.text(fleet.instances(), requests.pools()),
+          await metrics.text(fleet.instances(), statistics.pools()),
           "text/plain; version=0.0.4; charset=utf-8",
         ),
     }),

@@ -14,7 +14,9 @@ const HEARTBEAT_MS = 15_000;
 const ID = /^(0|[1-9][0-9]{0,15})$/;
 
 /** The stream of events. */
-export function eventOperations({ clock, events, stopping }: Pick<Collaborators, "clock" | "events" | "stopping">) {
+export function eventOperations(
+  { clock, events, statistics, stopping }: Pick<Collaborators, "clock" | "events" | "statistics" | "stopping">,
+) {
   return [
     operation({
       id: "streamEvents",
@@ -41,7 +43,7 @@ export function eventOperations({ clock, events, stopping }: Pick<Collaborators,
         const id = readLastId(request.headers) ?? after;
         const options = { clock, ...(service === undefined ? {} : { service }) };
         const body = streamOf((signal) => {
-          const subscription = events.subscribe({ signal, ...(id === undefined ? {} : { after: id }) });
+          const subscription = events.subscribe({ signal, statistics, ...(id === undefined ? {} : { after: id }) });
           return eventText(subscription, options);
         }, stopping);
         return content(body, "text/event-stream", { headers: NOT_HELD_BACK });
