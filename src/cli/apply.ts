@@ -1,10 +1,10 @@
+import type { ServiceJson } from "../admin/operations/services.ts";
 import { resolve } from "node:path";
 import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
 import { applyManifest, type ApplyResult, type ApplyTarget, bodyOf, readManifest } from "../control/manifest/apply.ts";
 import { parseManifest } from "../control/manifest/manifest.ts";
 import type { DeployPreview } from "../control/records.ts";
 import { type ParsedService, retiredWarning } from "../control/schema/schema.ts";
-import type { ServiceJson } from "./api_types.ts";
 import { ApiError, type Client, type Query, servicePath } from "./client.ts";
 import { mayDelete, YES_FLAG } from "./lifecycle.ts";
 import { MARKS, previewText } from "./preview.ts";

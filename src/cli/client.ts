@@ -1,5 +1,5 @@
+import type { ServiceJson } from "../admin/operations/services.ts";
 import { OperatorError, plainMessageOf, UsageError } from "../base/errors.ts";
-import type { ServiceJson } from "./api_types.ts";
 import { type ClientSettings, DEFAULT_SERVER, type Token } from "./client_settings.ts";
 import { parseObject } from "./streams.ts";
 

@@ -1,10 +1,11 @@
+import type { RevisionJson } from "../admin/operations/revisions.ts";
+import type { ServiceJson } from "../admin/operations/services.ts";
 import type { DeployPreview } from "../control/records.ts";
 import { UsageError } from "../base/errors.ts";
 import { parseDuration } from "../model/duration.ts";
 import { parseMemoryLimit } from "../model/memory.ts";
 import { resolveTraffic } from "../model/traffic.ts";
 import type { Loading } from "../model/waking.ts";
-import type { RevisionJson, ServiceJson } from "./api_types.ts";
 import { changeService, type Client, type Query, servicePath } from "./client.ts";
 import { type Flag, inGroup } from "./flags.ts";
 import { previewLine } from "./preview.ts";

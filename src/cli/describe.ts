@@ -1,8 +1,10 @@
+import type { InstanceJson } from "../admin/operations/instances.ts";
+import type { RevisionJson, RevisionSummaryJson } from "../admin/operations/revisions.ts";
+import type { ServiceJson } from "../admin/operations/services.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
-import type { InstanceJson, ListedRevisionJson, RevisionJson, ServiceJson } from "./api_types.ts";
 import { type Client, servicePath } from "./client.ts";
 import { instanceTable } from "./instances.ts";
-import { failureText, revisionTable } from "./revisions.ts";
+import { type FailureJson, failureText, revisionTable } from "./revisions.ts";
 import { stateText } from "./services.ts";
 import { ago, indented, pairs, plainText } from "./text.ts";
 import { trafficTable } from "./traffic.ts";
@@ -24,7 +26,7 @@ export const describe = clientVerb({
     const path = servicePath(call.args[0]!);
     const service = await client.get<ServiceJson>(path);
     const [revisions, latest, instances] = await Promise.all([
-      client.list<ListedRevisionJson>(`${path}/revisions`).then((all) => withOutput(client, service.name, all)),
+      client.list<RevisionSummaryJson>(`${path}/revisions`).then((all) => withOutput(client, service.name, all)),
       client.get<RevisionJson>(servicePath(service.name, "revisions", service.latestRevision)),
       client.list<InstanceJson>("/v1/instances"),
     ]);
@@ -53,8 +55,8 @@ export const describe = clientVerb({
 async function withOutput(
   client: Client,
   service: string,
-  revisions: readonly ListedRevisionJson[],
-): Promise<ListedRevisionJson[]> {
+  revisions: readonly RevisionSummaryJson[],
+): Promise<(RevisionSummaryJson & { readonly failure?: FailureJson | undefined })[]> {
   return await Promise.all(revisions.map(async (revision) => {
     if (revision.failure === undefined) return revision;
     const { failure } = await client.get<RevisionJson>(servicePath(service, "revisions", revision.name));
@@ -62,7 +64,7 @@ async function withOutput(
   }));
 }
 
-function noneText(revisions: readonly ListedRevisionJson[]): string {
+function noneText(revisions: readonly RevisionSummaryJson[]): string {
   const served = revisions.filter(({ percent }) => percent > 0);
   const isRefused = served.length > 0 && served.every(({ failure }) => failure?.retryInS !== undefined);
   return isRefused ? "none; the first request after that time starts one" : "none; the next request starts one";

@@ -1,9 +1,10 @@
+import type { RevisionJson } from "../admin/operations/revisions.ts";
+import type { ServiceJson } from "../admin/operations/services.ts";
 import { OperatorError } from "../base/errors.ts";
 import { formatManifest } from "../control/manifest/manifest.ts";
 import { InvalidError } from "../control/schema/invalid.ts";
 import { type ParsedService, parseService } from "../control/schema/schema.ts";
 import { resolveTraffic } from "../model/traffic.ts";
-import type { RevisionJson, ServiceJson } from "./api_types.ts";
 import { type Client, servicePath } from "./client.ts";
 import { clientVerb } from "./verb.ts";
 

@@ -1,4 +1,4 @@
-import type { InstanceJson } from "./api_types.ts";
+import type { InstanceJson } from "../admin/operations/instances.ts";
 import { age, ago, plainText, sizeText, table } from "./text.ts";
 import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
 

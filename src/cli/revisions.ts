@@ -1,4 +1,4 @@
-import type { FailureJson, ListedRevisionJson } from "./api_types.ts";
+import type { RevisionSummaryJson } from "../admin/operations/revisions.ts";
 import { servicePath } from "./client.ts";
 import { age, ago, indented, plainText, table } from "./text.ts";
 import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
@@ -12,7 +12,7 @@ export const revisions = clientVerb({
   flags: [JSON_FLAG, NAMES_FLAG],
   example: ["cless revisions web"],
   run: async (call) => {
-    const all = await call.client.list<ListedRevisionJson>(servicePath(call.args[0]!, "revisions"));
+    const all = await call.client.list<RevisionSummaryJson>(servicePath(call.args[0]!, "revisions"));
     if (call.on("json")) return printJson(all);
     if (call.on("quiet")) return all.forEach(({ name }) => console.log(name));
     console.log(revisionTable(all, Date.now()));
@@ -20,7 +20,7 @@ export const revisions = clientVerb({
 });
 
 /** Revisions as a table, with a column for failures if there are any. */
-export function revisionTable(revisions: readonly ListedRevisionJson[], now: number): string {
+export function revisionTable(revisions: readonly RevisionSummaryJson[], now: number): string {
   const failed = revisions.some(({ failure }) => failure !== undefined);
   return table(
     ["NAME", "TRAFFIC", "TAG", "IMAGE", "AGE", ...(failed ? ["FAILED"] : [])],
@@ -34,6 +34,9 @@ export function revisionTable(revisions: readonly ListedRevisionJson[], now: num
     ]),
   );
 }
+
+/** The last failure of a revision; in a list it has no output. */
+export type FailureJson = NonNullable<RevisionSummaryJson["failure"]> & { readonly output?: readonly string[] };
 
 /** Why a revision fails, and below it the last lines that its app wrote. */
 export function failureText(revision: string, failure: FailureJson, now: number): string {

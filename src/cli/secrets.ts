@@ -1,14 +1,8 @@
+import type { SecretJson } from "../admin/operations/secrets.ts";
 import { UsageError } from "../base/errors.ts";
 import { pathOf } from "./client.ts";
 import { ago, table } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
-
-/** A secret as the admin API lists it, without its value. */
-interface SecretJson {
-  readonly name: string;
-  readonly version: number;
-  readonly createdAt: string;
-}
 
 /** `cless secrets`: lists the names of the secrets. */
 export const secrets = clientVerb({

@@ -1,4 +1,4 @@
-import type { ServiceJson } from "./api_types.ts";
+import type { ServiceJson } from "../admin/operations/services.ts";
 import { age, plainText, sharesText, table } from "./text.ts";
 import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
 

@@ -1,15 +1,8 @@
+import type { NewTokenJson, TokenJson } from "../admin/operations/tokens.ts";
 import { UsageError } from "../base/errors.ts";
 import { pathOf } from "./client.ts";
 import { ago, table, until } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
-
-/** A token of the admin API as it is listed, without its text. */
-interface TokenJson {
-  readonly name: string;
-  readonly scope: string;
-  readonly createdAt: string;
-  readonly expiresAt?: string;
-}
 
 const ACTIONS: Readonly<Record<string, (call: Call) => Promise<void>>> = { create, revoke, rotate };
 
@@ -68,7 +61,7 @@ async function create(call: Call): Promise<void> {
   const scope = call.text("scope");
   if (scope === undefined) throw new UsageError("token create needs --scope read, --scope deploy or --scope admin");
   const [expiresIn] = call.read("expires", readLength);
-  const made = await call.client.json<TokenJson & { token: string }>("POST", "/v1/tokens", {
+  const made = await call.client.json<NewTokenJson>("POST", "/v1/tokens", {
     body: { name, scope, ...(expiresIn === undefined ? {} : { expiresIn }) },
   });
   if (call.on("json")) return printJson(made);

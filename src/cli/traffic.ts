@@ -1,6 +1,6 @@
+import type { ServiceJson } from "../admin/operations/services.ts";
 import { OperatorError, UsageError } from "../base/errors.ts";
 import { LATEST } from "../model/traffic.ts";
-import type { ServiceJson } from "./api_types.ts";
 import { changeService, type Client, servicePath } from "./client.ts";
 import { changedTraffic, parsePart, parseTag, type TrafficChange, type TrafficPart } from "./traffic_change.ts";
 import { splitText, table, tagUrl } from "./text.ts";

@@ -15,6 +15,9 @@ const entryView = z.strictObject({
   after: state.meta({ description: "The service after; null if it was removed" }),
 }).meta({ id: "HistoryEntry" });
 
+/** An entry of the audit log in JSON. */
+export type HistoryJson = z.output<typeof entryView>;
+
 /** The audit log. */
 export function historyOperations({ catalog, store }: Pick<Collaborators, "catalog" | "store">) {
   return [

@@ -40,6 +40,9 @@ const instanceView = z.strictObject({
   }],
 });
 
+/** An instance in JSON. */
+export type InstanceJson = z.output<typeof instanceView>;
+
 const params = { name: serviceParam };
 
 /** The instances, and starting and stopping them. */

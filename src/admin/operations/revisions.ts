@@ -61,6 +61,9 @@ const revisionSummary = z.strictObject({
   failure: failureSummary.optional(),
 }).meta({ id: "RevisionSummary" });
 
+/** A revision of a list in JSON. */
+export type RevisionSummaryJson = z.output<typeof revisionSummary>;
+
 const revisionSchema = z.strictObject({
   ...revisionFields,
   template: templateSchema.meta({
@@ -69,6 +72,9 @@ const revisionSchema = z.strictObject({
   }),
   failure: failureSchema.optional(),
 }).meta({ id: "Revision" });
+
+/** A revision in JSON. */
+export type RevisionJson = z.output<typeof revisionSchema>;
 
 /** The operations on the revisions of a service. */
 export function revisionOperations({ catalog, deployer }: Pick<Collaborators, "catalog" | "deployer">) {

@@ -15,6 +15,9 @@ const secretView = z.strictObject({
   createdAt: time.meta({ description: "When this value was set" }),
 }).meta({ id: "Secret", examples: [{ name: "db-password", version: 2, createdAt: "2026-11-25T10:00:00.000Z" }] });
 
+/** A secret in JSON, without its value. */
+export type SecretJson = z.output<typeof secretView>;
+
 const params = { name: secretName.meta({ description: "The name of the secret", examples: ["db-password"] }) };
 
 /** The secrets; their values are never shown. */

@@ -66,6 +66,12 @@ const serviceSchema = z.strictObject({
   }],
 });
 
+/** A service in JSON. */
+export type ServiceJson = Omit<z.output<typeof serviceSchema>, "traffic" | "wake"> & {
+  readonly traffic: Traffic;
+  readonly wake?: WakeSettings;
+};
+
 const previewSchema = z.strictObject({
   change: z.enum(["create", "update", "none"]),
   revision: z.string().optional().meta({ description: "The name that a new revision would get" }),

@@ -40,6 +40,11 @@ const newToken = z.strictObject({
   token: z.string().meta({ description: "Shown only now, and stored nowhere" }),
 }).meta({ id: "NewToken" });
 
+/** A token in JSON, without its text. */
+export type TokenJson = z.output<typeof tokenView>;
+/** A token in JSON when it has just been made, with its text. */
+export type NewTokenJson = z.output<typeof newToken>;
+
 /** Tokens besides the owner's. */
 export function tokenOperations(
   { dataDir, now = Date.now, tokens }: Pick<Collaborators, "dataDir" | "now" | "tokens">,
