@@ -1,3 +1,4 @@
+import { Metrics } from "./admin/metrics.ts";
 import { Adoption } from "./fleet/adoption.ts";
 import { Containers } from "./compose/containers.ts";
 import type { ConfigFile } from "./deploy/config_file.ts";
@@ -52,6 +53,7 @@ export class Cless {
     this.#config = config;
     this.#dataDir = dataDir;
     this.#store = store;
+    const metrics = new Metrics();
     const states = this.#states = new ServiceStates(store);
     const containers = this.#containers = new Containers({
       config,
@@ -75,9 +77,9 @@ export class Cless {
       made: (pool) => adoption.hold(pool),
       stays: (container) => adoption.stays(container),
       changed: (instance) => control.instanceEvents.changed(instance),
-      metrics: { requested: (service, status, ms) => control.metrics.requested(service, status, ms) },
+      metrics,
       failed: (failure, pool) => control.instanceEvents.revisionFailed(pool.revision, failure),
-      started: (service, createMs, readyMs) => control.metrics.coldStart(service, createMs, readyMs),
+      started: (service, createMs, readyMs) => metrics.coldStart(service, createMs, readyMs),
       admin: (request, head, peer) => this.#isForAdmin(head, peer) ? control.api(request, peer) : undefined,
     });
     const control: ControlPlane = this.#control = new ControlPlane({
@@ -92,6 +94,7 @@ export class Cless {
       launcher,
       containers,
       requests,
+      metrics,
     });
     this.#admin = new Server(
       config.admin,

@@ -1,5 +1,5 @@
 import { type AdminApi, adminApi } from "../admin/api.ts";
-import { Metrics } from "../admin/metrics.ts";
+import type { Metrics } from "../admin/metrics.ts";
 import type { Config } from "../base/config.ts";
 import type { DataDir } from "../control/data_dir.ts";
 import { Statistics } from "../control/statistics.ts";
@@ -41,6 +41,7 @@ export interface ControlPlaneParts {
   readonly launcher: RevisionLauncher;
   readonly containers: Containers;
   readonly requests: RequestPath;
+  readonly metrics: Metrics;
 }
 
 /** All that operators work with: what is declared, what has happened, and the API that they ask. */
@@ -58,13 +59,14 @@ export class ControlPlane {
   #stopTidying: (() => void) | undefined;
 
   constructor(parts: ControlPlaneParts) {
-    const { clock, config, containers, dataDir, env, hostPaths, launcher, requests, secrets, states, store } = parts;
+    const { clock, config, containers, dataDir, env, hostPaths, launcher, metrics, requests, secrets, states, store } =
+      parts;
     this.#parts = parts;
     const { services, fleet } = requests;
     const { startTimeout, requestTimeout, pauseAfter, stopAfter, drainTimeout } = config;
     const now = Date.now;
     const start = (pool: InstancePool, signal: AbortSignal) => tryStart(pool, requests.starter, signal);
-    this.metrics = new Metrics();
+    this.metrics = metrics;
     this.events = new EventLog({ clock, now });
     this.instanceEvents = new InstanceEvents(this.events);
     this.publisher = new Publisher({

@@ -2,8 +2,8 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { CoarseTimeouts } from "../../src/base/coarse_timeouts.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 
-/** What a promise has come to so far. */
-function watch<T>(promise: Promise<T>): { outcome: T | "waiting" | undefined } {
+/** The outcome of a promise so far. */
+function outcomeOf<T>(promise: Promise<T>): { outcome: T | "waiting" | undefined } {
   const watched: { outcome: T | "waiting" | undefined } = { outcome: "waiting" };
   promise.then((value) => watched.outcome = value, () => {});
   return watched;
@@ -13,7 +13,7 @@ function never(): Promise<string> {
   return new Promise(() => {});
 }
 
-Deno.test("what comes in time is passed on, and so is a failure", async () => {
+Deno.test("a promise that settles in time passes on its outcome", async () => {
   const clock = new FakeClock();
   using timeouts = new CoarseTimeouts(clock, 50);
   assertEquals(await timeouts.within(Promise.resolve("here"), 50), "here");
@@ -25,13 +25,13 @@ Deno.test("what comes in time is passed on, and so is a failure", async () => {
   assertEquals(await waiting, "late, but not too late");
 });
 
-Deno.test("waiting ends after 50 to 100 ms, whenever it began", async () => {
+Deno.test("with ticks and a timeout of 50 ms, waiting ends after 50 to 100 ms, whenever it began", async () => {
   for (let began = 0; began < 50; began += 7) {
     const clock = new FakeClock();
     using timeouts = new CoarseTimeouts(clock, 50);
     timeouts.within(never(), 50); // has the tick begin
     await clock.advance(began);
-    const watched = watch(timeouts.within(never(), 50));
+    const watched = outcomeOf(timeouts.within(never(), 50));
     await clock.advance(49);
     assertEquals(watched.outcome, "waiting");
     await clock.advance(51);
@@ -39,7 +39,7 @@ Deno.test("waiting ends after 50 to 100 ms, whenever it began", async () => {
   }
 });
 
-Deno.test("what comes or fails after the end of the patience changes nothing", async () => {
+Deno.test("an outcome after the timeout is ignored", async () => {
   const clock = new FakeClock();
   using timeouts = new CoarseTimeouts(clock, 50);
   const late = [Promise.withResolvers<string>(), Promise.withResolvers<string>()] as const;
@@ -51,15 +51,15 @@ Deno.test("what comes or fails after the end of the patience changes nothing", a
   assertEquals(await timeouts.within(Promise.resolve("next"), 50), "next");
 });
 
-Deno.test("many wait with one timer, each for its own time, and none is lost", async () => {
+Deno.test("many promises are awaited with one timer, each with its own timeout", async () => {
   const clock = new FakeClock();
   using timeouts = new CoarseTimeouts(clock, 50);
   const answers: PromiseWithResolvers<string>[] = [];
-  const watched: ReturnType<typeof watch<string | undefined>>[] = [];
+  const watched: ReturnType<typeof outcomeOf<string | undefined>>[] = [];
   for (let n = 0; n < 100; n++) {
     const answer = Promise.withResolvers<string>();
     answers.push(answer);
-    watched.push(watch(timeouts.within(answer.promise, 50)));
+    watched.push(outcomeOf(timeouts.within(answer.promise, 50)));
   }
   assertEquals(clock.timers, 1);
   await clock.advance(50);
@@ -73,7 +73,7 @@ Deno.test("many wait with one timer, each for its own time, and none is lost", a
   watched.forEach(({ outcome }, n) => assertEquals(outcome, n % 3 === 0 ? undefined : `${n}`));
 });
 
-Deno.test("the timer stops when nobody waits, and starts again", async () => {
+Deno.test("the timer stops when nothing is watched, and starts again", async () => {
   const clock = new FakeClock();
   using timeouts = new CoarseTimeouts(clock, 50);
   assertEquals(clock.timers, 0);
@@ -89,10 +89,38 @@ Deno.test("the timer stops when nobody waits, and starts again", async () => {
   assertEquals(clock.timers, 0);
 });
 
-Deno.test("it takes its timer along when it ends", () => {
+Deno.test("disposing stops the timer", () => {
   const clock = new FakeClock();
   const timeouts = new CoarseTimeouts(clock, 50);
   timeouts.within(never(), 50);
   timeouts[Symbol.dispose]();
   assertEquals(clock.timers, 0);
+});
+
+Deno.test("an object is checked at every tick until it is removed, also if it removes itself", async () => {
+  const clock = new FakeClock();
+  using timeouts = new CoarseTimeouts(clock, 50);
+  const checks: [name: string, nowMs: number][] = [];
+  const watch = (name: string, times: number) => {
+    const item = {
+      place: -1,
+      check: (nowMs: number) => {
+        checks.push([name, nowMs - began]);
+        if (--times === 0) timeouts.delete(item);
+      },
+    };
+    timeouts.add(item);
+    return item;
+  };
+  const began = clock.now();
+  watch("first", 1);
+  watch("second", 2);
+  const third = watch("third", Infinity);
+  assertEquals([timeouts.size, timeouts.list().length], [3, 3]);
+  await clock.advance(100);
+  timeouts.delete(third);
+  timeouts.delete(third);
+  await clock.advance(1000);
+  assertEquals(checks.sort(), [["first", 50], ["second", 100], ["second", 50], ["third", 100], ["third", 50]]);
+  assertEquals([timeouts.size, clock.timers], [0, 0]);
 });
