@@ -1,14 +1,22 @@
-import { canonicalTemplate } from "../../model/template.ts";
 import { messageOf, OperatorError, plainMessageOf } from "../../base/errors.ts";
+import { canonicalTemplate } from "../../model/template.ts";
 import type { DeployPreview } from "../records.ts";
-import type { Manifest } from "./manifest.ts";
 import { type ParsedService, showTemplate } from "../schema/schema.ts";
+import type { Manifest } from "./manifest.ts";
+
+/** An existing service, as far as a manifest needs it. */
+export interface ExistingService {
+  readonly name: string;
+  readonly domains?: readonly string[];
+  /** The file that declares it, if one does. */
+  readonly declaredBy?: string | undefined;
+}
 
 /** Where a manifest is applied. */
 export interface ApplyTarget {
-  /** The services that there are, each with its domains and the file that declares it, if one does. */
-  list(): Promise<readonly (DomainOwner & { readonly declaredBy?: string | undefined })[]>;
-  /** What a deploy would change; rejects where it cannot be. Changes nothing. */
+  /** All services. */
+  list(): Promise<readonly ExistingService[]>;
+  /** What a deploy would change. Changes nothing; rejects if the deploy would be refused. */
   preview(name: string, declared: ParsedService, declaredBy: string | undefined): Promise<DeployPreview>;
   deploy(
     name: string,
@@ -18,41 +26,45 @@ export interface ApplyTarget {
   remove(name: string): Promise<void>;
 }
 
-/** How a manifest is applied. */
+/** Options of {@linkcode applyManifest}. */
 export interface ApplyOptions {
-  /** Whether services go that the file has declared once and does not any more. */
+  /** Whether to delete services that the file declared earlier and does not declare any more. */
   readonly prune?: boolean;
-  /** Whether to find out only what would change. */
+  /** Whether to only find out what would change. */
   readonly dryRun?: boolean;
   /** Called with the services that will be deleted, before anything changes; nothing changes if it rejects. */
   readonly beforePrune?: (names: readonly string[]) => Promise<void>;
   /** Called for each service as soon as it is done. */
   readonly onResult?: (result: ApplyResult) => void;
-  /** Where it is aborted, what has not begun is left as it is. */
+  /** Once it is aborted, nothing new is started. */
   readonly signal?: AbortSignal;
 }
 
-/** What has become of a service, or would in a dry run. */
+/** What has changed in a service, or would in a dry run. */
 export interface ApplyResult {
   readonly name: string;
   readonly change: DeployPreview["change"] | "delete";
-  /** What was to change; missing for one that is deleted. */
+  /** What was to change; missing for a deleted service. */
   readonly preview?: DeployPreview;
   /** Why it has not changed after all. */
   readonly error?: unknown;
 }
 
-/** A service of a file cannot be as it is declared. The message is `FILE:LINE:COLUMN: services.NAME: why`, on one line. */
+/** A service of a file is refused as it is declared. The message is one line, `FILE:LINE:COLUMN: services.NAME: why`. */
 export class ApplyError extends OperatorError {}
 
 /**
- * Makes the services what a manifest declares. First all of it is looked at, so that a manifest of which a part cannot be
- * changes nothing; then each service is deployed, and one that fails does not keep the others from it.
+ * Makes the services what a manifest declares. All of them are previewed first, so that a manifest of which a part is
+ * refused changes nothing. Then each service is deployed; a failure does not stop the others.
  *
- * @param file The absolute path that marks what it declares; `undefined` where it is from no file. Nothing is pruned then.
- * @returns What has become of each service, in the manifest's order, then of those that it no longer declares, and then of
- * those that get a domain from another.
- * @throws {ApplyError} Where a service cannot be as it is declared; nothing has changed.
+ * A service that gets a domain from another one is deployed without it first, and again with it after the other one has
+ * given it up, so that the domain always leads to a service that works.
+ *
+ * @param file The absolute path that marks what it declares; `undefined` if the manifest is not from a file. Then nothing
+ * is pruned.
+ * @returns The results in the order of the manifest, then those of deleted services, then those of services that get a
+ * domain from another one.
+ * @throws {ApplyError} If a service is refused as it is declared; nothing has changed.
  */
 export async function applyManifest(
   manifest: Manifest,
@@ -66,45 +78,55 @@ export async function applyManifest(
     results.push(result);
     options.onResult?.(result);
   };
-  const there = await target.list();
+  const existing = await target.list();
   const surplus = prune && file !== undefined
-    ? there.filter(({ name, declaredBy }) => declaredBy === file && !manifest.has(name)).map(({ name }) => name)
+    ? existing.filter(({ name, declaredBy }) => declaredBy === file && !manifest.has(name)).map(({ name }) => name)
     : [];
-  const moves = domainMoves(manifest, there, new Set(surplus));
+  const moves = domainMoves(manifest, existing, new Set(surplus));
+  const withoutMoving = (name: string) =>
+    withDomains(manifest.get(name)!, (domains) => domains.filter((domain) => !moves.get(name)?.has(domain)));
+
   const previews = new Map<string, DeployPreview>();
   for (const [name, declared] of manifest) {
     signal?.throwIfAborted();
     const place = manifest.placeOf?.(name) ?? file ?? "the services";
-    const preview = await previewOf(name, withoutDomains(declared, moves.get(name)), { file, place, target });
-    previews.set(name, moves.has(name) ? withDomains(preview, declared) : preview);
+    const preview = await target.preview(name, withoutMoving(name), file).catch((error) => {
+      throw new ApplyError(`${place}: services.${name}: ${messageOf(error)}`, { cause: error });
+    });
+    previews.set(name, moves.has(name) ? previewWithDomains(preview, declared) : preview);
   }
   if (surplus.length > 0 && !dryRun) await options.beforePrune?.(surplus);
-  const deploy = async (name: string, declared: ParsedService) => {
+
+  const attempt = async (planned: ApplyResult, change: () => Promise<ApplyResult["change"]>): Promise<ApplyResult> => {
     signal?.throwIfAborted();
-    const preview = previews.get(name)!;
-    if (dryRun) return { name, change: preview.change, preview };
-    const { change, ...rest } = await attempt(name, preview.change, () => target.deploy(name, declared, file), preview);
-    return { ...rest, change: moves.has(name) ? preview.change : change };
+    if (dryRun) return planned;
+    try {
+      return { ...planned, change: await change() };
+    } catch (error) {
+      return { ...planned, error };
+    }
   };
-  // Who gets a domain from another is brought up before that one gives it up, and gets it afterwards.
+  const deploy = (name: string, declared: ParsedService) => {
+    const preview = previews.get(name)!;
+    return attempt({ name, change: preview.change, preview }, async () => {
+      const { change } = await target.deploy(name, declared, file);
+      return moves.has(name) ? preview.change : change; // of two deploys
+    });
+  };
   const receivers = new Map<string, ApplyResult>();
-  for (const [name, domains] of moves) {
-    receivers.set(name, await deploy(name, withoutDomains(manifest.get(name)!, domains)));
-  }
-  const stuck = new Set(
-    [...receivers].flatMap(([name, { error }]) => error === undefined ? [] : [...moves.get(name)!]),
-  );
+  for (const name of moves.keys()) receivers.set(name, await deploy(name, withoutMoving(name)));
+  // The domains of receivers that do not work stay where they are.
+  const stuck = [...receivers].flatMap(([name, { error }]) => error === undefined ? [] : [...moves.get(name)!]);
   for (const [name, declared] of manifest) {
     if (moves.has(name)) continue;
-    const owned = there.find((service) => service.name === name)?.domains ?? [];
-    note(await deploy(name, withMoreDomains(declared, owned.filter((domain) => stuck.has(domain)))));
+    const owned = existing.find((service) => service.name === name)?.domains ?? [];
+    const staying = owned.filter((domain) => stuck.includes(domain));
+    note(await deploy(name, withDomains(declared, (domains) => [...domains, ...staying])));
   }
-  // What has failed may be meant to take the place of what would go.
+  // A service that has failed may be meant to replace one that would be deleted.
   const failed = [...results, ...receivers.values()].some(({ error }) => error !== undefined);
   for (const name of failed ? [] : surplus) {
-    signal?.throwIfAborted();
-    const remove = async () => (await target.remove(name), { change: "delete" as const });
-    note(dryRun ? { name, change: "delete" } : await attempt(name, "delete", remove));
+    note(await attempt({ name, change: "delete" }, async () => (await target.remove(name), "delete")));
   }
   for (const [name, early] of receivers) {
     note(early.error === undefined ? await deploy(name, manifest.get(name)!) : early);
@@ -112,7 +134,7 @@ export async function applyManifest(
   return results;
 }
 
-/** Reads the text of a file. @throws {ApplyError} Where that is not possible. */
+/** Reads the text of a file. @throws {ApplyError} If that fails. */
 export async function readManifest(path: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
@@ -132,80 +154,40 @@ export function bodyOf({ template, service, traffic, targets, tag }: ParsedServi
   };
 }
 
-async function previewOf(
-  name: string,
-  declared: ParsedService,
-  { file, place, target }: { file: string | undefined; place: string; target: ApplyTarget },
-): Promise<DeployPreview> {
-  try {
-    return await target.preview(name, declared, file);
-  } catch (error) {
-    throw new ApplyError(`${place}: services.${name}: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-/** What a deploy would change, where the domains are what is declared. */
-function withDomains(preview: DeployPreview, { service: { domains = [] } }: ParsedService): DeployPreview {
-  const change = preview.change === "none" ? "update" : preview.change;
-  return { ...preview, change, domains: { before: preview.domains.before, after: domains } };
-}
-
-async function attempt(
-  name: string,
-  planned: ApplyResult["change"],
-  change: () => Promise<{ readonly change: ApplyResult["change"] }>,
-  preview?: DeployPreview,
-): Promise<ApplyResult> {
-  const more = preview === undefined ? {} : { preview };
-  try {
-    return { name, change: (await change()).change, ...more };
-  } catch (error) {
-    return { name, change: planned, ...more, error };
-  }
-}
-
-/** A service as far as its domains matter. */
-export interface DomainOwner {
-  readonly name: string;
-  readonly domains?: readonly string[];
-}
-
 /**
- * The domains that services of a manifest get from others, by who gets them: those that another one has now, and gives up
+ * The domains that services of a manifest get from others, by receiver: another service has them now, and gives them up
  * by the same manifest.
  *
- * @param services As they are now.
- * @param going The names of those that are deleted.
+ * @param deleted The names of the services that are deleted.
  */
 function domainMoves(
   manifest: Manifest,
-  services: readonly DomainOwner[],
-  going: ReadonlySet<string>,
+  existing: readonly ExistingService[],
+  deleted: ReadonlySet<string>,
 ): Map<string, ReadonlySet<string>> {
-  const owners = new Map(services.flatMap(({ name, domains = [] }) => domains.map((domain) => [domain, name])));
+  const owners = new Map(existing.flatMap(({ name, domains = [] }) => domains.map((domain) => [domain, name])));
   const moves = new Map<string, ReadonlySet<string>>();
   for (const [name, { service: { domains = [] } }] of manifest) {
     const moving = domains.filter((domain) => {
       const owner = owners.get(domain);
       if (owner === undefined || owner === name) return false;
       const kept = manifest.get(owner)?.service.domains;
-      return going.has(owner) || (kept !== undefined && !kept.includes(domain));
+      return deleted.has(owner) || (kept !== undefined && !kept.includes(domain));
     });
     if (moving.length > 0) moves.set(name, new Set(moving));
   }
   return moves;
 }
 
-/** A service without some of its domains. */
-function withoutDomains(declared: ParsedService, without: ReadonlySet<string> = new Set()): ParsedService {
+/** A service with other domains, if it declares any. */
+function withDomains(declared: ParsedService, change: (domains: readonly string[]) => string[]): ParsedService {
   const { service } = declared;
-  if (service.domains === undefined || without.size === 0) return declared;
-  return { ...declared, service: { ...service, domains: service.domains.filter((domain) => !without.has(domain)) } };
+  if (service.domains === undefined) return declared;
+  return { ...declared, service: { ...service, domains: change(service.domains) } };
 }
 
-/** A service with more domains than it declares. */
-function withMoreDomains(declared: ParsedService, more: readonly string[]): ParsedService {
-  const { service } = declared;
-  if (service.domains === undefined || more.length === 0) return declared;
-  return { ...declared, service: { ...service, domains: [...service.domains, ...more] } };
+/** A preview that was made without the domains that are moving. */
+function previewWithDomains(preview: DeployPreview, { service: { domains = [] } }: ParsedService): DeployPreview {
+  const change = preview.change === "none" ? "update" : preview.change;
+  return { ...preview, change, domains: { before: preview.domains.before, after: domains } };
 }
