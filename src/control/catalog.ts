@@ -1,32 +1,23 @@
-import { canonicalTemplate, type RevisionTemplate } from "../model/template.ts";
-import { LATEST, resolveTraffic, type Traffic } from "../model/traffic.ts";
-import type { Loading, WakeSettings } from "../model/waking.ts";
+import { canonicalTemplate } from "../model/template.ts";
+import { LATEST, resolveTraffic } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import { latestPool } from "../routing/convention.ts";
 import type { Service } from "../routing/service.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
 import { linesOf } from "./deploy_error.ts";
 import type { ServiceState, ServiceStates } from "./service_states.ts";
-import type { ServiceRecord } from "./records.ts";
+import type { RevisionRecord, ServiceRecord } from "./records.ts";
 
-/** A service as the API shows it. Times are wall-clock ms since 1970. */
-export interface ServiceView {
-  readonly name: string;
-  readonly domains: readonly string[];
-  readonly latestRevision: string;
-  readonly traffic: Traffic;
-  /** Increases with every change; `undefined` for a service that nobody has declared. */
-  readonly generation: number | undefined;
+/** What a service has only if it is declared. */
+type DeclaredFields = Pick<ServiceRecord, "generation" | "revisionHistory" | "wake" | "loading">;
+
+/** A service as the API shows it. */
+export interface ServiceView
+  extends
+    Omit<ServiceRecord, keyof DeclaredFields | "previousTraffic" | "lastNumber">,
+    Readonly<{ [Field in keyof DeclaredFields]: DeclaredFields[Field] | undefined }> {
   /** Whether it was found by its image's name and nobody has declared it. */
   readonly convention: boolean;
-  readonly revisionHistory: number | undefined;
-  /** Who wakes it; `undefined` for a service that nobody has declared, which everybody wakes. */
-  readonly wake: WakeSettings | undefined;
-  readonly loading: Loading | undefined;
-  /** The file that declared it, if one did. */
-  readonly declaredBy: string | undefined;
-  readonly createdAt: number;
-  readonly updatedAt: number;
 }
 
 /** What a service is doing now. */
@@ -37,16 +28,7 @@ export interface ServiceStatus {
 }
 
 /** A revision as the API shows it. */
-export interface RevisionView {
-  readonly name: string;
-  readonly service: string;
-  readonly template: RevisionTemplate;
-  /** The image's content, `sha256:…`. */
-  readonly imageId: string;
-  /** The digest by which the image can be pulled again; `undefined` if it is only local. */
-  readonly imageDigest: string | undefined;
-  /** Wall-clock time, ms since 1970. */
-  readonly createdAt: number;
+export interface RevisionView extends Omit<RevisionRecord, "pulled" | "secretVersions"> {
   /** Its share of the service's requests. */
   readonly percent: number;
   readonly tag: string | undefined;
@@ -159,14 +141,8 @@ function lastFailure({ convention, shares }: Service): string | undefined {
   return failures.sort((a, b) => b.at.getTime() - a.at.getTime())[0]?.reason;
 }
 
-function viewOf(service: ServiceRecord): ServiceView {
-  const { name, domains, latestRevision, traffic, generation, revisionHistory, wake, loading } = service;
-  const { declaredBy, createdAt, updatedAt } = service;
-  return {
-    ...{ name, domains, latestRevision, traffic, generation, revisionHistory, wake, loading },
-    ...{ declaredBy, createdAt, updatedAt },
-    convention: false,
-  };
+function viewOf({ previousTraffic: _, lastNumber: __, ...view }: ServiceRecord): ServiceView {
+  return { ...view, convention: false };
 }
 
 function viewOfFound(service: Service): ServiceView {
@@ -191,12 +167,12 @@ function revisionsOf({ service, revisions }: ServiceState, pools: readonly Insta
   const { latestRevision, traffic } = service;
   const byName = new Map(pools.map((pool) => [pool.revision.name, pool]));
   const targets = new Map(resolveTraffic(traffic, latestRevision).map((target) => [target.revision, target]));
-  return revisions.map(({ name, service, template, imageId, imageDigest, createdAt }) => ({
-    ...{ name, service, template, imageId, imageDigest, createdAt },
-    percent: targets.get(name)?.percent ?? 0,
-    tag: targets.get(name)?.tag,
-    latest: name === latestRevision,
-    failure: failureOf(byName.get(name)),
+  return revisions.map(({ pulled: _, secretVersions: __, ...view }) => ({
+    ...view,
+    percent: targets.get(view.name)?.percent ?? 0,
+    tag: targets.get(view.name)?.tag,
+    latest: view.name === latestRevision,
+    failure: failureOf(byName.get(view.name)),
   })).reverse();
 }
 
