@@ -206,9 +206,11 @@ export class Cless {
     this.#requests.reserve.take();
     this.#adopt();
     if (manifest !== undefined) this.#configFile?.apply(manifest);
-    await this.#dataDir.announceAdmin(formatEndpoint(this.#admin.endpoint)).catch((error) => {
+    try {
+      this.#dataDir.announceAdmin(formatEndpoint(this.#admin.endpoint));
+    } catch (error) {
       log.warning("clients have to be told where the admin API is", { reason: messageOf(error) });
-    });
+    }
   }
 
   /** Takes over what an earlier process has left, and from then on looks after it; requests are served meanwhile. */

@@ -1,5 +1,5 @@
 import { messageOf, OperatorError, plainMessageOf } from "../base/errors.ts";
-import { writeWhole } from "../base/whole_file.ts";
+import { writeAtomically } from "../base/atomic_file.ts";
 import type { Store } from "./store.ts";
 
 const OWNER = /^[0-9a-f]{8}$/;
@@ -20,14 +20,14 @@ export interface DataDir {
    *
    * @throws {OperatorError} If it cannot be stored; then the old one stays.
    */
-  rotateToken(): Promise<string>;
+  rotateToken(): string;
   /**
    * Writes into the file `admin-address` where the admin API listens, so that clients on this machine find it; the file is
    * removed when the folder is given up.
    *
    * @param address HOST:PORT
    */
-  announceAdmin(address: string): Promise<void>;
+  announceAdmin(address: string): void;
   /**
    * Copies of the files that another machine needs to go on: put into an empty folder, they are a data-dir.
    *
@@ -55,7 +55,6 @@ export async function openDataDir(path: string): Promise<DataDir> {
       let token = await readOrMake(tokenFile, TOKEN, newToken);
       const adminFile = `${absolute}/admin-address`;
       let announced = false;
-      let rotating: Promise<unknown> = Promise.resolve();
       return {
         path: absolute,
         owner,
@@ -63,18 +62,10 @@ export async function openDataDir(path: string): Promise<DataDir> {
         get token() {
           return token;
         },
-        rotateToken() {
-          // One after the other, since they write to the same file.
-          const rotated = rotating.then(() => rotate(tokenFile)).then((next) => token = next);
-          rotating = rotated.catch(() => {});
-          return rotated;
-        },
+        rotateToken: () => token = rotate(tokenFile),
         backup: (store) => backupFiles(store, absolute),
-        async announceAdmin(address) {
-          const draft = `${adminFile}.new`;
-          await Deno.writeTextFile(draft, `${address}\n`);
-          await Deno.chmod(draft, 0o644);
-          await Deno.rename(draft, adminFile);
+        announceAdmin(address) {
+          writeAtomically(adminFile, `${address}\n`, { mode: 0o644 });
           announced = true;
         },
         [Symbol.dispose]() {
@@ -132,14 +123,14 @@ async function readOrMake(path: string, form: RegExp, make: () => string): Promi
     throw new OperatorError(`${path} is damaged; restore it, or remove it to have a new one made`);
   }
   const made = make();
-  await writeWhole(path, `${made}\n`, { replace: true });
+  writeAtomically(path, `${made}\n`);
   return made;
 }
 
-async function rotate(tokenFile: string): Promise<string> {
+function rotate(tokenFile: string): string {
   const token = newToken();
   try {
-    await writeWhole(tokenFile, `${token}\n`, { replace: true });
+    writeAtomically(tokenFile, `${token}\n`);
   } catch (error) {
     throw new OperatorError(`cannot write ${tokenFile}: ${explain(error)}; the token is as before`);
   }

@@ -1,10 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
 import { StoreUnavailable } from "../control/store.ts";
 
-/** What outside of cless can keep a database from working. */
+/** A reason outside of cless that keeps a database from working. */
 export type Fault = "full" | "locked" | "damaged" | "denied" | "failing";
 
-/** By SQLite's primary result codes and their texts, https://www.sqlite.org/rescode.html */
+/** The faults by SQLite's primary result codes and their texts, https://www.sqlite.org/rescode.html */
 const BY_RESULT: readonly [code: number, text: string, fault: Fault][] = [
   [3, "access permission denied", "denied"],
   [5, "database is locked", "locked"],
@@ -16,10 +16,10 @@ const BY_RESULT: readonly [code: number, text: string, fault: Fault][] = [
   [15, "locking protocol", "locked"],
   [26, "file is not a database", "damaged"],
 ];
-/** SQLITE_IOERR_SHMSIZE: no room for the index of the log, which is a file too. */
-const NO_ROOM_FOR_INDEX = 4874;
+/** SQLITE_IOERR_SHMSIZE: no space for the index of the log, which is a file too. */
+const IOERR_SHMSIZE = 4874;
 
-/** By the system's names of errors, for files that are opened without SQLite. */
+/** The faults by the system's names of errors, for files that are used without SQLite. */
 const BY_SYSTEM: Record<string, Fault> = {
   ENOSPC: "full",
   EDQUOT: "full",
@@ -32,15 +32,15 @@ const BY_SYSTEM: Record<string, Fault> = {
   EISDIR: "denied",
 };
 
-/** What every database begins with. https://www.sqlite.org/fileformat.html */
+/** The first bytes of every database. https://www.sqlite.org/fileformat.html */
 const HEAD = "SQLite format 3\0";
 
-/** What a check has found. */
+/** A check has found damage. */
 class DamageError extends Error {
   override readonly name = "DamageError";
 }
 
-/** Looks whether an open file is still a database, in a few µs. @throws {Error} One that tells of damage. */
+/** Checks the first bytes of an open database file; takes a few µs. @throws {Error} Its fault is `damaged`. */
 export function checkHead(file: Deno.FsFile): void {
   const head = new Uint8Array(HEAD.length);
   file.seekSync(0, Deno.SeekMode.Start);
@@ -48,28 +48,28 @@ export function checkHead(file: Deno.FsFile): void {
   if (read !== head.length || new TextDecoder().decode(head) !== HEAD) throw new DamageError("no database any more");
 }
 
-/** Looks through a whole database, in some 1 ms for each MB. @throws {Error} One that tells of damage. */
+/** Checks a whole database; takes about 1 ms per MB. @throws {Error} Its fault is `damaged`. */
 export function checkSound(db: DatabaseSync): void {
   const { quick_check: found } = db.prepare("PRAGMA quick_check(1)").get() as { quick_check: string };
   if (found !== "ok") throw new DamageError(found);
 }
 
-/** The fault that an error tells of; `undefined` for any other error, such as a mistake in the program. */
+/** The fault behind an error; `undefined` for any other error, such as a mistake in the program. */
 export function faultOf(error: unknown): Fault | undefined {
   if (!(error instanceof Error)) return undefined;
-  // Nobody can have written JSON of a wrong syntax; SQLite has no code of its own for that.
+  // The program writes no invalid JSON, so it is damage. SQLite has no code for it.
   const isJson = error instanceof SyntaxError || error.message === "malformed JSON";
   if (error instanceof DamageError || isJson) return "damaged";
   const { code, errcode } = error as { code?: string; errcode?: number };
   if (code !== "ERR_SQLITE_ERROR") return BY_SYSTEM[code ?? ""];
-  if (errcode === NO_ROOM_FOR_INDEX) return "full";
-  // Not all methods of the platform pass the code on, but then the text comes first.
+  if (errcode === IOERR_SHMSIZE) return "full";
+  // Some methods of the platform do not pass the code on; their message begins with the text.
   return BY_RESULT.find(([result, text]) =>
     errcode === undefined ? error.message.startsWith(text) : (errcode & 0xff) === result
   )?.[2];
 }
 
-/** What is wrong with a file and what to do, in one line. */
+/** One line for the operator: what is wrong with a file and what to do. */
 export function adviceOn(fault: Fault, path: string): string {
   switch (fault) {
     case "full":
@@ -86,7 +86,7 @@ export function adviceOn(fault: Fault, path: string): string {
   }
 }
 
-/** What to throw in place of an error that came while a database was in use: the error itself where it is no fault. */
+/** The error to throw for one that came from a database: a {@linkcode StoreUnavailable} if it is a fault, else itself. */
 export function unavailable(error: unknown, path: string): unknown {
   const fault = faultOf(error);
   return fault === undefined ? error : new StoreUnavailable(adviceOn(fault, path), { cause: error });

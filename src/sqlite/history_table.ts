@@ -19,7 +19,7 @@ export class HistoryTable {
   constructor(db: DatabaseSync) {
     const columns = `at, service, action, "by", before, after`;
     this.#add = db.prepare(`INSERT INTO history (${columns}) VALUES (?, ?, ?, ?, ?, ?)`);
-    // A page ends between two times, and not between two entries of one time.
+    // A page never ends between two entries of the same time.
     this.#page = db.prepare(`
       SELECT ${columns} FROM history
       WHERE service = :service AND at < :before AND at >= (
@@ -31,17 +31,17 @@ export class HistoryTable {
     this.#forget = db.prepare("DELETE FROM history WHERE at < ?");
   }
 
-  /** Keeps an entry. */
+  /** Stores an entry. */
   add({ at, service, action, by, before, after }: HistoryEntry): void {
     this.#add.run(at, service, action, by, JSON.stringify(before) ?? null, JSON.stringify(after) ?? null);
   }
 
-  /** The newest entries of a service that are older than a time; a few more than `limit` where some have one time. */
+  /** The newest entries of a service before a time; a few more than `limit` if entries have the same time. */
   page(service: string, limit: number, before: number): HistoryEntry[] {
     return (this.#page.all({ service, limit, before }) as unknown as HistoryRow[]).map(entryOf);
   }
 
-  /** Removes what is older than a time. */
+  /** Removes the entries before a time. */
   forget(before: number): void {
     this.#forget.run(before);
   }

@@ -1,9 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { OperatorError } from "../base/errors.ts";
 import type { Connection } from "./connection.ts";
-import { writeCopy } from "./copy.ts";
 
-/** What leads from each version of the database to the next, from an empty one on. What is released never changes. */
+/** The statements that lead from each version of the database to the next, from an empty one on. Released ones never change. */
 export const MIGRATIONS: readonly string[] = [
   // To version 1. Times are ms since 1970; traffic, secret_versions, before and after are JSON.
   `CREATE TABLE service (
@@ -77,12 +76,12 @@ export const MIGRATIONS: readonly string[] = [
 ];
 
 /**
- * Brings a database to the newest version, step by step. One that has content is copied first, to its path with
- * `.before-N`, where N is the first version that it had not had.
+ * Brings a database to the newest version, step by step. A database with content is copied first, to its path with
+ * `.before-N`, where N is the first version that it is brought to.
  *
- * @param migrations What leads to version 1, 2 and so on.
- * @throws {OperatorError} When the database is newer than that, or not one of cless, or cannot be copied.
- * @throws {StoreUnavailable} When it cannot be changed; it is then as some step has left it.
+ * @param migrations The steps to version 1, 2 and so on.
+ * @throws {OperatorError} If the database is newer than that, is not one of cless, or cannot be copied.
+ * @throws {StoreUnavailable} If it cannot be changed; it is then at the last version that was reached.
  */
 export function migrate(connection: Connection, migrations: readonly string[] = MIGRATIONS): void {
   const { db, path } = connection;
@@ -96,9 +95,9 @@ export function migrate(connection: Connection, migrations: readonly string[] = 
   if (version === migrations.length) return;
   if (connection.read(() => hasContent(db))) {
     if (version === 0) throw new OperatorError(`${path} is a database of another program; move it away`);
-    writeCopy(connection, `${path}.before-${version + 1}`, "replace");
+    connection.copyTo(`${path}.before-${version + 1}`, "replace");
   }
-  // A table that others refer to can only be replaced while nobody watches; the check in the end makes up for it.
+  // A table that others refer to can only be replaced while foreign keys are off; each step checks them at its end.
   db.prepare("PRAGMA foreign_keys = OFF").run();
   for (const [at, migration] of migrations.entries()) {
     if (at >= version) connection.write(() => step(db, migration, at + 1));

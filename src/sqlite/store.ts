@@ -10,27 +10,18 @@ import type {
 } from "../control/records.ts";
 import { StaleError, type Store } from "../control/store.ts";
 import { Connection } from "./connection.ts";
-import { writeCopy } from "./copy.ts";
+import { SecretTable, TokenTable } from "./credential_tables.ts";
 import { HistoryTable } from "./history_table.ts";
 import { migrate } from "./migrations.ts";
-import { RevisionTable } from "./revision_table.ts";
-import { SecretTable } from "./secret_table.ts";
-import { ServiceTable } from "./service_table.ts";
-import { TokenTable } from "./token_table.ts";
+import { RevisionTable, ServiceTable } from "./service_tables.ts";
 
-/** Short, because every request stands still meanwhile; long enough for somebody's look into the database. */
+/** Short, because all requests stand still meanwhile; long enough for a person who looks into the database. */
 const BUSY_TIMEOUT_MS = 100;
 
-/** How many services are read at a time: all at once would be much memory for a moment, and it is not given back. */
-const PAGE = 250;
+/** How many services are read at a time: all at once would take much memory for a moment, which is not returned to the system. */
+const PAGE_SIZE = 250;
 
-/** How a store is opened. */
-export interface SqliteStoreOptions {
-  /** How long to wait for another process that has a lock, ms; all of this process waits with it. */
-  readonly busyTimeout?: number;
-}
-
-/** A store in a database of SQLite. Only one process may have it open for long: that of the data-dir. */
+/** The store in a database of SQLite. Only one process may have it open for long: that of the data-dir. */
 export class SqliteStore implements Store {
   readonly #connection: Connection;
   readonly #services: ServiceTable;
@@ -39,7 +30,7 @@ export class SqliteStore implements Store {
   readonly #secrets: SecretTable;
   readonly #tokens: TokenTable;
 
-  /** @param connection To a database of the newest version; belongs to the store from then on. */
+  /** @param connection A database of the newest version; the store closes it. */
   constructor(connection: Connection) {
     this.#connection = connection;
     const { db } = connection;
@@ -51,13 +42,13 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Opens `cless.sqlite` in a folder, and makes it where there is none; an older one is brought up to date, after a
-   * copy.
+   * Opens `cless.sqlite` in a folder, and makes it if there is none. An older one is copied and then migrated.
    *
-   * @throws {OperatorError} When it is newer than the program, or cannot be used; the message says what to do.
+   * @param busyTimeoutMs How long to wait while another process has a lock; this whole process stands still meanwhile.
+   * @throws {OperatorError} If it is newer than the program, or cannot be used; the message says what to do.
    */
-  static open(folder: string, { busyTimeout = BUSY_TIMEOUT_MS }: SqliteStoreOptions = {}): SqliteStore {
-    const connection = Connection.open(`${folder}/cless.sqlite`, busyTimeout);
+  static open(folder: string, busyTimeoutMs = BUSY_TIMEOUT_MS): SqliteStore {
+    const connection = Connection.open(`${folder}/cless.sqlite`, busyTimeoutMs);
     try {
       migrate(connection);
       return connection.guard(() => new SqliteStore(connection));
@@ -70,7 +61,7 @@ export class SqliteStore implements Store {
   load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void {
     this.#connection.read(() => {
       for (let after = "";;) {
-        const services = this.#services.page(after, PAGE);
+        const services = this.#services.page(after, PAGE_SIZE);
         const last = services.at(-1)?.name;
         if (last === undefined) return;
         const marks = this.#revisions.marks(after, last);
@@ -98,7 +89,7 @@ export class SqliteStore implements Store {
 
   change({ service, expectedGeneration, addRevision, removeRevisions, history }: ServiceChange): void {
     this.#connection.write(() => {
-      this.#expect(service.name, expectedGeneration);
+      this.#checkGeneration(service.name, expectedGeneration);
       this.#services.put(service);
       if (addRevision !== undefined) this.#revisions.add(addRevision);
       for (const name of removeRevisions ?? []) this.#revisions.remove(name, service.name);
@@ -108,7 +99,7 @@ export class SqliteStore implements Store {
 
   delete(name: string, expectedGeneration: number, history: HistoryEntry): void {
     this.#connection.write(() => {
-      this.#expect(name, expectedGeneration);
+      this.#checkGeneration(name, expectedGeneration);
       this.#services.delete(name);
       this.#history.add(history);
     });
@@ -155,14 +146,14 @@ export class SqliteStore implements Store {
   }
 
   backup(path: string): void {
-    writeCopy(this.#connection, path, "keep");
+    this.#connection.copyTo(path, "refuse");
   }
 
   [Symbol.dispose](): void {
     this.#connection[Symbol.dispose]();
   }
 
-  #expect(name: string, generation: number | undefined): void {
+  #checkGeneration(name: string, generation: number | undefined): void {
     const found = this.#services.generation(name);
     if (found === generation) return;
     throw new StaleError(

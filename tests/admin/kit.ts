@@ -77,7 +77,7 @@ export async function newAdmin(
     tokens,
     store,
     dataDir: {
-      rotateToken: () => Promise.resolve("cless_new"),
+      rotateToken: () => "cless_new",
       backup: () => Promise.resolve([{ name: "cless.sqlite", bytes: new Uint8Array([1, 2, 3]) }]),
     },
     fleet: kit.fleet,

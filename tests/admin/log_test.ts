@@ -14,7 +14,12 @@ Deno.test("no value of a variable or a secret and no token gets into the log, wh
   });
   try {
     const { ask, store, tokens } = await newAdmin({
-      dataDir: { rotateToken: () => Promise.reject(new TypeError("broken")), backup: () => Promise.resolve([]) },
+      dataDir: {
+        rotateToken: () => {
+          throw new TypeError("broken");
+        },
+        backup: () => Promise.resolve([]),
+      },
     });
     const requests: Parameters<typeof ask>[] = [
       ["PUT", "/v1/services/web", { body: { image: "web", env: { KEY: HIDDEN } } }],

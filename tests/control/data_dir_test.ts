@@ -1,8 +1,10 @@
-import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { type DataDir, isDataDirInUse, openDataDir } from "../../src/control/data_dir.ts";
 import { OperatorError } from "../../src/base/errors.ts";
 import { noRead, noRun, noWrite } from "../support/permissions.ts";
 import { Secrets } from "../../src/control/secrets/secrets.ts";
+import { Connection } from "../../src/sqlite/connection.ts";
+import { migrate } from "../../src/sqlite/migrations.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { keyOf, valueOf } from "./secrets/secrets_kit.ts";
 
@@ -51,8 +53,8 @@ folderTest("clients find where the admin API listens, until the folder is given 
   const file = `${folder}/admin-address`;
   {
     using dir = await openDataDir(folder);
-    await dir.announceAdmin("127.0.0.1:1323");
-    await dir.announceAdmin("[::]:4000");
+    dir.announceAdmin("127.0.0.1:1323");
+    dir.announceAdmin("[::]:4000");
     assertEquals([await Deno.readTextFile(file), await modeOf(file)], ["[::]:4000\n", "644"]);
   }
   assertEquals((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort(), [
@@ -95,7 +97,7 @@ folderTest("a token file that somebody has put there is used", async (folder) =>
 
 folderTest("a token is replaced as a whole, readable for nobody else, and the old one is gone", async (folder) => {
   using dir = await openDataDir(folder);
-  const tokens = [dir.token, ...await Promise.all([dir.rotateToken(), dir.rotateToken(), dir.rotateToken()])];
+  const tokens = [dir.token, dir.rotateToken(), dir.rotateToken(), dir.rotateToken()];
   assertEquals(new Set(tokens).size, 4);
   assertEquals(dir.token, tokens.at(-1));
   assertMatch(dir.token, /^[0-9a-f]{64}$/);
@@ -109,11 +111,11 @@ folderTest("a token that cannot be written stays as it is", async (folder) => {
   using dir = await openDataDir(folder);
   const { token, tokenFile } = dir;
   await Deno.mkdir(`${tokenFile}.new/full`, { recursive: true });
-  const { message } = await assertRejects(() => dir.rotateToken(), OperatorError);
+  const { message } = assertThrows(() => dir.rotateToken(), OperatorError);
   assertMatch(message, /^cannot write \S+admin-token: [^\n]+; the token is as before$/);
   assertEquals([dir.token, await Deno.readTextFile(tokenFile)], [token, `${token}\n`]);
   await Deno.remove(`${tokenFile}.new`, { recursive: true });
-  assertNotEquals(await dir.rotateToken(), token);
+  assertNotEquals(dir.rotateToken(), token);
 });
 
 folderTest("a folder that is open is refused with the id of the process that has it", async (folder) => {
@@ -298,7 +300,7 @@ foldersTest(
     assertEquals([restored.owner, restored.token], [dir.owner, dir.token]);
     using copy = SqliteStore.open(other);
     assertEquals(await valueOf(await Secrets.open(copy, { folder: other }), "key"), "hunter2");
-    await dir.rotateToken();
+    dir.rotateToken();
     const later = (await dir.backup(store)).find(({ name }) => name === "admin-token")!;
     assertEquals(new TextDecoder().decode(later.bytes), `${dir.token}\n`);
   },
@@ -327,4 +329,23 @@ foldersTest("a backup that cannot be complete fails", async (folder) => {
   await Deno.mkdir(`${folder}/cless.sqlite.backup`);
   await Deno.mkdir(`${folder}/cless.sqlite.backup/inner`);
   await assertRejects(() => dir.backup(store), OperatorError);
+});
+
+foldersTest("a backup of a damaged database is refused, and leaves no file", async (folder) => {
+  using dir = await openDataDir(folder);
+  const path = `${folder}/cless.sqlite`;
+  const connection = Connection.open(path, 20);
+  migrate(connection);
+  using store = new SqliteStore(connection);
+  connection.db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  {
+    using file = Deno.openSync(path, { write: true });
+    file.seekSync(-4096, Deno.SeekMode.End);
+    file.writeSync(new Uint8Array(4096).fill(0x55)); // as a failing disk could
+  }
+  connection.db.exec("PRAGMA shrink_memory"); // SQLite may have the page in memory
+  const before = await namesIn(folder);
+  const { message } = await assertRejects(() => dir.backup(store), OperatorError);
+  assert(message.startsWith(`${path} is damaged; `), message);
+  assertEquals(await namesIn(folder), before);
 });

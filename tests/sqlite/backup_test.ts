@@ -1,7 +1,10 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { OperatorError } from "../../src/base/errors.ts";
+import { Connection } from "../../src/sqlite/connection.ts";
+import { migrate } from "../../src/sqlite/migrations.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
-import { changeAfter, creationOf, fileIn, folderTest, modeOf, namesIn, noStore } from "./kit.ts";
+import { changeAfter, creationOf, fileIn, folderTest, modeOf, namesIn, noStore, revisionOf } from "./kit.ts";
+import { damaged, refusal } from "./refusals.ts";
 import { loaded } from "../support/loaded.ts";
 
 folderTest("a backup holds what was there when it was made, and can be put in the store's place", (folder) => {
@@ -43,10 +46,52 @@ folderTest("a backup to where no file can be is refused, and the store goes on",
 
 folderTest("what a killed backup has left is no hindrance", (folder) => {
   using store = SqliteStore.open(folder);
-  Deno.writeTextFileSync(`${folder}/backup.partial`, "half");
+  Deno.writeTextFileSync(`${folder}/backup.new`, "half");
   store.backup(`${folder}/backup`);
   assertEquals(namesIn(folder).filter((name) => name.startsWith("backup")), ["backup"]);
 });
+
+folderTest(
+  "a backup of a database with one damaged page is refused, whichever it is, and no file gets its name",
+  (folder) => {
+    const connection = Connection.open(fileIn(folder), 20);
+    migrate(connection);
+    using store = new SqliteStore(connection);
+    let last = creationOf("golang");
+    store.change(last);
+    for (let number = 2; number < 20; number++) {
+      last = changeAfter(last, { lastNumber: number });
+      store.change({ ...last, addRevision: revisionOf("golang", number, { env: { FILLER: "x".repeat(9000) } }) });
+    }
+    connection.db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    const good = Deno.readFileSync(fileIn(folder));
+    const pages = good.length / 4096;
+    assert(pages > 40, `${pages} pages`);
+    Deno.mkdirSync(`${folder}/copies`);
+    Deno.writeTextFileSync(`${folder}/copies/earlier`, "an earlier copy");
+    for (let page = 0; page < pages; page++) {
+      overwrite(fileIn(folder), page * 4096, new Uint8Array(4096).fill(0x55));
+      connection.db.exec("PRAGMA shrink_memory"); // SQLite may have the page in memory
+      assertEquals(refusal(() => store.backup(`${folder}/copies/new`)), damaged(fileIn(folder)), `page ${page}`);
+      const replace = () => connection.copyTo(`${folder}/copies/earlier`, "replace");
+      assertEquals(refusal(replace), damaged(fileIn(folder)), `page ${page}`);
+      assertEquals(namesIn(`${folder}/copies`), ["earlier"], `page ${page}`);
+      assertEquals(Deno.readTextFileSync(`${folder}/copies/earlier`), "an earlier copy", `page ${page}`);
+      overwrite(fileIn(folder), page * 4096, good.subarray(page * 4096, (page + 1) * 4096));
+    }
+    connection.db.exec("PRAGMA shrink_memory");
+    store.backup(fileIn(`${folder}/copies`));
+    using copy = SqliteStore.open(`${folder}/copies`);
+    assertEquals(loaded(copy), loaded(store));
+  },
+);
+
+/** Overwrites a part of a file as a failing disk could. */
+function overwrite(path: string, at: number, bytes: Uint8Array): void {
+  using file = Deno.openSync(path, { write: true });
+  file.seekSync(at, Deno.SeekMode.Start);
+  file.writeSync(bytes);
+}
 
 Deno.test({
   name: "a backup needs no permission but to read and write",

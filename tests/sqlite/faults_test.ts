@@ -62,18 +62,18 @@ folderTest("a folder that is not there, and a folder in the file's place, are re
 });
 
 folderTest("while another process has the lock, changes are refused after a while, and nothing else", (folder) => {
-  const busyTimeout = 60;
-  using store = SqliteStore.open(folder, { busyTimeout });
+  const busyTimeoutMs = 60;
+  using store = SqliteStore.open(folder, busyTimeoutMs);
   const creation = creationOf("golang");
   store.change(creation);
   using other = new DatabaseSync(fileIn(folder));
   other.exec("BEGIN IMMEDIATE; DELETE FROM service");
   const start = performance.now();
   assertEquals(refusal(() => store.change(changeAfter(creation))), locked(fileIn(folder)));
-  assert(performance.now() - start > busyTimeout - 10, "it has not waited");
+  assert(performance.now() - start > busyTimeoutMs - 10, "it has not waited");
   assertHolds(store, creation);
   store.backup(`${folder}/backup`);
-  SqliteStore.open(folder, { busyTimeout })[Symbol.dispose]();
+  SqliteStore.open(folder, busyTimeoutMs)[Symbol.dispose]();
   other.exec("ROLLBACK");
   const next = changeAfter(creation);
   store.change(next);
@@ -85,7 +85,7 @@ folderTest("a database that another process has for itself alone cannot be opene
   {
     using other = new DatabaseSync(fileIn(folder));
     other.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT");
-    assertEquals(refusal(() => SqliteStore.open(folder, { busyTimeout: 20 })), locked(fileIn(folder)));
+    assertEquals(refusal(() => SqliteStore.open(folder, 20)), locked(fileIn(folder)));
   }
   SqliteStore.open(folder)[Symbol.dispose]();
 });

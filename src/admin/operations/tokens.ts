@@ -106,8 +106,8 @@ export function tokenOperations(
         },
       },
       errors: ["store_unavailable"],
-      run: async () => {
-        const token = await dataDir.rotateToken();
+      run: () => {
+        const token = dataDir.rotateToken();
         tokens.setOwner(token);
         return json({ token });
       },

@@ -1,6 +1,6 @@
 import { concat } from "@std/bytes/concat";
 import { OperatorError, plainMessageOf } from "../../base/errors.ts";
-import { writeWhole } from "../../base/whole_file.ts";
+import { writeAtomically } from "../../base/atomic_file.ts";
 
 const KEY_BYTES = 32;
 const ID_BYTES = 8;
@@ -153,7 +153,7 @@ async function readOrMake(path: string, mayMake: boolean): Promise<Uint8Array<Ar
   }
   // Written before any secret is stored. A key that somebody has put there meanwhile is not replaced.
   const text = crypto.getRandomValues(new Uint8Array(KEY_BYTES)).toBase64() + "\n";
-  await writeWhole(path, text, { replace: false });
+  writeAtomically(path, text, { existing: "keep" });
   const made = await read(path);
   if (made === undefined) throw new Error(`${path} is gone again`);
   return made;

@@ -5,8 +5,7 @@ import { EVERYBODY_WAKES } from "../../../src/model/waking.ts";
 import { Connection } from "../../../src/sqlite/connection.ts";
 import { HistoryTable } from "../../../src/sqlite/history_table.ts";
 import { migrate } from "../../../src/sqlite/migrations.ts";
-import { RevisionTable } from "../../../src/sqlite/revision_table.ts";
-import { ServiceTable } from "../../../src/sqlite/service_table.ts";
+import { RevisionTable, ServiceTable } from "../../../src/sqlite/service_tables.ts";
 
 /** When all of them were made, ms since 1970: a moment that history still keeps. */
 const AT = Date.now() - 3_600_000;

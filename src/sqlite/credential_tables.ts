@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { SecretRecord, SecretVersion } from "../control/records.ts";
+import type { Scope, SecretRecord, SecretVersion, TokenRecord } from "../control/records.ts";
 
 interface SecretRow {
   name: string;
@@ -8,7 +8,7 @@ interface SecretRow {
   created_at: number;
 }
 
-/** Every value of every secret. */
+/** All versions of the secrets, sealed. */
 export class SecretTable {
   readonly #last: StatementSync;
   readonly #next: StatementSync;
@@ -19,7 +19,8 @@ export class SecretTable {
 
   constructor(db: DatabaseSync) {
     this.#last = db.prepare("SELECT last_version FROM secret_name WHERE name = ?");
-    // The names outlive the values: else a revision could get a value that was never meant for it.
+    // The names outlive the values, so that a version number is never used twice: else a revision could get a value that
+    // was not meant for it.
     this.#next = db.prepare(`
       INSERT INTO secret_name VALUES (?, 1)
       ON CONFLICT (name) DO UPDATE SET last_version = last_version + 1
@@ -33,26 +34,26 @@ export class SecretTable {
     this.#delete = db.prepare("DELETE FROM secret WHERE name = ?");
   }
 
-  /** Keeps a new value; its version was never there before. */
+  /** Stores a new value as a version that there has never been. */
   add(name: string, sealed: Uint8Array, at: number): SecretRecord {
     const { last_version: version } = this.#next.get(name) as { last_version: number };
     this.#add.run(name, version, sealed, at);
     return { name, version, sealed, createdAt: at };
   }
 
-  /** The version that the next value of one will have. */
+  /** The version of the next value of a secret. */
   nextVersion(name: string): number {
     const row = this.#last.get(name) as { last_version: number } | undefined;
     return (row?.last_version ?? 0) + 1;
   }
 
-  /** The newest version of each, by name; not its value, as the values of all are much to read. */
+  /** The newest version of each, by name; without the values, which would be much to read. */
   newest(): SecretVersion[] {
     const rows = this.#newest.all() as unknown as Omit<SecretRow, "sealed">[];
     return rows.map(({ name, version, created_at: createdAt }) => ({ name, version, createdAt }));
   }
 
-  /** One value; `undefined` where it is not there. */
+  /** One version of a secret. */
   one(name: string, version: number): SecretRecord | undefined {
     const row = this.#one.get(name, version) as unknown as SecretRow | undefined;
     if (row === undefined) return undefined;
@@ -60,8 +61,48 @@ export class SecretTable {
     return { name, version, sealed, createdAt };
   }
 
-  /** Removes every value of one; whether there was any. */
+  /** Removes all versions of a secret; returns whether there was one. */
   delete(name: string): boolean {
     return this.#delete.run(name).changes > 0;
   }
+}
+
+interface TokenRow {
+  name: string;
+  scope: Scope;
+  hash: Uint8Array;
+  expires_at: number | null;
+  created_at: number;
+}
+
+/** The tokens of the admin API besides the owner's. */
+export class TokenTable {
+  readonly #put: StatementSync;
+  readonly #all: StatementSync;
+  readonly #delete: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#put = db.prepare("REPLACE INTO token VALUES (?, ?, ?, ?, ?)");
+    this.#all = db.prepare("SELECT * FROM token ORDER BY name");
+    this.#delete = db.prepare("DELETE FROM token WHERE name = ?");
+  }
+
+  /** Stores a token; replaces one of the same name. */
+  put({ name, scope, hash, expiresAt, createdAt }: TokenRecord): void {
+    this.#put.run(name, scope, hash, expiresAt ?? null, createdAt);
+  }
+
+  /** Every token, by name. */
+  all(): TokenRecord[] {
+    return (this.#all.all() as unknown as TokenRow[]).map(tokenOf);
+  }
+
+  /** Removes a token; returns whether there was one. */
+  delete(name: string): boolean {
+    return this.#delete.run(name).changes > 0;
+  }
+}
+
+function tokenOf({ name, scope, hash, expires_at, created_at }: TokenRow): TokenRecord {
+  return { name, scope, hash, expiresAt: expires_at ?? undefined, createdAt: created_at };
 }

@@ -1,7 +1,11 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { ServiceRecord } from "../control/records.ts";
-import type { Loading } from "../model/waking.ts";
+import type { RevisionMark, RevisionRecord, ServiceRecord } from "../control/records.ts";
 import { DomainTakenError } from "../control/store.ts";
+import { logger } from "../base/log.ts";
+import { parseTemplateText, templateText } from "../model/template.ts";
+import type { Loading } from "../model/waking.ts";
+
+const log = logger("store");
 
 interface ServiceRow {
   name: string;
@@ -18,7 +22,7 @@ interface ServiceRow {
   loading: string;
 }
 
-/** Services, and the domains that belong to them. */
+/** The services and their domains. */
 export class ServiceTable {
   readonly #page: StatementSync;
   readonly #domainsOfPage: StatementSync;
@@ -38,7 +42,7 @@ export class ServiceTable {
     this.#one = db.prepare("SELECT * FROM service WHERE name = ?");
     this.#domains = db.prepare("SELECT name FROM domain WHERE service = ? ORDER BY position");
     this.#generation = db.prepare("SELECT generation FROM service WHERE name = ?");
-    // No REPLACE: it would delete the row first, and with it the revisions.
+    // Not REPLACE, which would delete the row first, and with it the revisions.
     this.#put = db.prepare(`
       INSERT INTO service VALUES (
         :name, :revision_history, :traffic, :previous_traffic, :latest_revision, :last_number, :generation,
@@ -56,39 +60,35 @@ export class ServiceTable {
     this.#addDomain = db.prepare("INSERT INTO domain VALUES (?, ?, ?)");
   }
 
-  /** The services whose names come after one, by name. @param limit How many at most. */
+  /** The services whose names come after one, by name. @param limit The highest number of services. */
   page(after: string, limit: number): ServiceRecord[] {
     const rows = this.#page.all(after, limit) as unknown as ServiceRow[];
-    const domains = new Map<string, string[]>();
     const last = rows.at(-1)?.name ?? after;
-    for (const { name, service } of this.#domainsOfPage.all(after, last) as { name: string; service: string }[]) {
-      const known = domains.get(service);
-      if (known === undefined) domains.set(service, [name]);
-      else known.push(name);
-    }
+    const domainRows = this.#domainsOfPage.all(after, last) as { name: string; service: string }[];
+    const domains = Map.groupBy(domainRows, ({ service }) => service);
     const shared = new SharedValues();
-    return rows.map((row) => recordOf(row, domains.get(row.name) ?? [], shared));
+    return rows.map((row) => serviceOf(row, (domains.get(row.name) ?? []).map(({ name }) => name), shared));
   }
 
-  /** A service; `undefined` where there is none. */
+  /** The service of that name. */
   one(name: string): ServiceRecord | undefined {
     const row = this.#one.get(name) as ServiceRow | undefined;
     if (row === undefined) return undefined;
     const domains = this.#domains.all(name) as { name: string }[];
-    return recordOf(row, domains.map((domain) => domain.name), new SharedValues());
+    return serviceOf(row, domains.map((domain) => domain.name), new SharedValues());
   }
 
-  /** The service that has a domain; `undefined` where none does. */
+  /** The name of the service that has a domain. */
   ownerOf(domain: string): string | undefined {
     return (this.#owner.get(domain) as { service: string } | undefined)?.service;
   }
 
-  /** The generation of a service; `undefined` where there is none. */
+  /** The generation of a service. */
   generation(name: string): number | undefined {
     return (this.#generation.get(name) as { generation: number } | undefined)?.generation;
   }
 
-  /** Keeps a service in place of one of the same name. @throws {DomainTakenError} */
+  /** Stores a service; replaces one of the same name. @throws {DomainTakenError} */
   put(service: ServiceRecord): void {
     const row: ServiceRow = rowOf(service);
     this.#put.run({ ...row });
@@ -106,7 +106,7 @@ export class ServiceTable {
   }
 }
 
-/** What many services have alike: read from its text once, and then had by all of them. */
+/** Values that many services have alike are parsed once and shared by them. */
 class SharedValues {
   readonly #byText = new Map<string, unknown>();
 
@@ -117,7 +117,7 @@ class SharedValues {
   }
 }
 
-function recordOf(row: ServiceRow, domains: string[], shared: SharedValues): ServiceRecord {
+function serviceOf(row: ServiceRow, domains: string[], shared: SharedValues): ServiceRecord {
   return {
     name: row.name,
     domains,
@@ -149,5 +149,103 @@ function rowOf(service: ServiceRecord): ServiceRow {
     updated_at: service.updatedAt,
     wake: JSON.stringify(service.wake),
     loading: service.loading,
+  };
+}
+
+interface RevisionRow {
+  name: string;
+  service: string;
+  template: string;
+  image_id: string;
+  image_digest: string | null;
+  pulled: number;
+  secret_versions: string;
+  created_at: number;
+}
+
+interface MarkRow {
+  name: string;
+  service: string;
+  image_id: string;
+  pulled: number;
+  undemanding: number;
+}
+
+/** The revisions of all services. */
+export class RevisionTable {
+  readonly #marks: StatementSync;
+  readonly #of: StatementSync;
+  readonly #add: StatementSync;
+  readonly #remove: StatementSync;
+  /** Whether a field of earlier versions was found: one warning is enough. */
+  #hasWarned = false;
+
+  constructor(db: DatabaseSync) {
+    const columns = "name, service, template, image_id, image_digest, pulled, secret_versions, created_at";
+    // The same rule as `isUndemanding`: parsing all templates would take most of the time and memory of a start.
+    this.#marks = db.prepare(`
+      SELECT name, service, image_id, pulled,
+        json_extract(template, '$.minInstances', '$.secretEnv', '$.volumes') = '[0,{},[]]' AS undemanding
+      FROM revision WHERE service > ? AND service <= ? ORDER BY service, id`);
+    this.#of = db.prepare(`SELECT ${columns} FROM revision WHERE service = ? ORDER BY id`);
+    this.#add = db.prepare(`INSERT INTO revision (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#remove = db.prepare("DELETE FROM revision WHERE name = ? AND service = ?");
+  }
+
+  /** The marks of the revisions by age, for each service whose name is greater than `after` and at most `last`. */
+  marks(after: string, last: string): Map<string, RevisionMark[]> {
+    const rows = this.#marks.all(after, last) as unknown as MarkRow[];
+    return new Map(
+      [...Map.groupBy(rows, ({ service }) => service)].map(([service, own]) => [service, own.map(markOf)]),
+    );
+  }
+
+  /** The revisions of a service, oldest first. */
+  of(service: string): RevisionRecord[] {
+    const rows = this.#of.all(service) as unknown as RevisionRow[];
+    const retired = rows.find(({ template }) => /"warmPool":[1-9]/.test(template));
+    if (retired !== undefined && !this.#hasWarned) {
+      this.#hasWarned = true;
+      log.warning("stored revision has warmPool, which has no effect any more and is ignored", {
+        revision: retired.name,
+      });
+    }
+    return rows.map(revisionOf);
+  }
+
+  /** Stores a new revision. */
+  add(revision: RevisionRecord): void {
+    this.#add.run(
+      revision.name,
+      revision.service,
+      templateText(revision.template),
+      revision.imageId,
+      revision.imageDigest ?? null,
+      revision.pulled ? 1 : 0,
+      JSON.stringify(revision.secretVersions),
+      revision.createdAt,
+    );
+  }
+
+  /** Removes a revision of a service. */
+  remove(name: string, service: string): void {
+    this.#remove.run(name, service);
+  }
+}
+
+function markOf({ name, image_id: imageId, pulled, undemanding }: MarkRow): RevisionMark {
+  return { name, imageId, pulled: pulled !== 0, undemanding: undemanding === 1 };
+}
+
+function revisionOf(row: RevisionRow): RevisionRecord {
+  return {
+    name: row.name,
+    service: row.service,
+    template: parseTemplateText(row.template),
+    imageId: row.image_id,
+    imageDigest: row.image_digest ?? undefined,
+    pulled: row.pulled !== 0,
+    secretVersions: JSON.parse(row.secret_versions),
+    createdAt: row.created_at,
   };
 }

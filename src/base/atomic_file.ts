@@ -1,0 +1,64 @@
+const encoder = new TextEncoder();
+
+/** Options of {@linkcode writeAtomically}. */
+export interface WriteOptions {
+  /** What becomes of a file that exists: it is replaced (the default), or it is kept and nothing is written. */
+  readonly existing?: "replace" | "keep";
+  /** The rights of the new file, whatever the umask; 0600 by default. */
+  readonly mode?: number;
+  /** Looks at the content on disk before it gets the file's name; if it throws, nothing has changed. */
+  readonly check?: (draft: string) => void;
+}
+
+/**
+ * Writes a file whole or not at all: neither a crash nor a power cut leaves a part of it. Blocks until it is on disk.
+ *
+ * @returns Whether it was written; false if a file was kept.
+ * @throws {Error} The platform's errors.
+ */
+export function writeAtomically(path: string, content: string | Uint8Array, options: WriteOptions = {}): boolean {
+  const { existing = "replace", mode = 0o600, check } = options;
+  const bytes = typeof content === "string" ? encoder.encode(content) : content;
+  const draft = `${path}.new`;
+  removeIfThere(draft); // a process that was killed may have left it
+  try {
+    {
+      using file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
+      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+      if (mode !== 0o600) Deno.chmodSync(draft, mode);
+      file.syncSync(); // before it gets its name: after a power cut, the name may be on disk and later writes not
+    }
+    check?.(draft);
+    if (existing === "replace") Deno.renameSync(draft, path);
+    else if (!link(draft, path)) return false;
+  } finally {
+    removeIfThere(draft);
+  }
+  syncFolder(path);
+  return true;
+}
+
+/** Makes the names in a file's folder survive a power cut. */
+export function syncFolder(path: string): void {
+  using folder = Deno.openSync(path.replace(/[^/]*$/, "") || ".", { read: true });
+  folder.syncSync();
+}
+
+/** Gives a file a second name, unless that name is taken; returns whether it did. */
+function link(from: string, to: string): boolean {
+  try {
+    Deno.linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw error;
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // If something else is in the way, opening the file fails, and says so.
+  }
+}
