@@ -3,7 +3,7 @@ import { Adoption } from "./fleet/adoption.ts";
 import { Containers } from "./compose/containers.ts";
 import type { ConfigFile } from "./deploy/config_file.ts";
 import { ControlPlane } from "./compose/control_plane.ts";
-import { adminHostnames } from "./routing/router.ts";
+import { mayUseProxy } from "./admin/access.ts";
 import { atMost, whileItMoves } from "./base/async.ts";
 import { RequestPath } from "./compose/request_path.ts";
 import type { Config } from "./base/config.ts";
@@ -16,7 +16,6 @@ import { ServiceStates } from "./control/service_states.ts";
 import type { Store } from "./control/store.ts";
 import { DockerCommand, DockerError } from "./docker/command.ts";
 import { findEngine } from "./docker/engine.ts";
-import { isLoopback } from "./model/cidr.ts";
 import { type Endpoint, formatEndpoint } from "./model/endpoint.ts";
 import { conventionLabel } from "./model/revision.ts";
 import { messageOf, OperatorError } from "./base/errors.ts";
@@ -24,7 +23,6 @@ import { logger } from "./base/log.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import type { InstancePool } from "./pool/instance_pool.ts";
 import type { Container } from "./pool/launcher.ts";
-import type { RequestHead } from "./http/request_head.ts";
 import { Server } from "./http/server.ts";
 import { SqliteStore } from "./sqlite/store.ts";
 
@@ -80,7 +78,7 @@ export class Cless {
       metrics,
       failed: (failure, pool) => control.instanceEvents.revisionFailed(pool.revision, failure),
       started: (service, createMs, readyMs) => metrics.coldStart(service, createMs, readyMs),
-      admin: (request, head, peer) => this.#isForAdmin(head, peer) ? control.api(request, peer) : undefined,
+      admin: (request, head, peer) => mayUseProxy(head.hostname.name, peer, config) ? control.api(request, peer) : undefined,
     });
     const control: ControlPlane = this.#control = new ControlPlane({
       config,
@@ -158,7 +156,7 @@ export class Cless {
 
   /** Where a browser finds a service. */
   urlOf(service: string): string {
-    return this.#requests.urlOf(service);
+    return this.#requests.hosts.urlOf(service);
   }
 
   /** Reads the file of `--config` again, where there is one. */
@@ -203,6 +201,7 @@ export class Cless {
     this.#control.load();
     this.#admin.listen();
     for (const server of this.#requests.servers) server.listen();
+    this.#requests.hosts.listenOn(this.#requests.servers[0]!.endpoint.port);
     this.#requests.reserve.take();
     this.#adopt();
     if (manifest !== undefined) this.#configFile?.apply(manifest);
@@ -240,18 +239,11 @@ export class Cless {
   }
 
   /** The pool that a container of an earlier process belongs to; `undefined` where it is of no use any more. */
-  #poolOf({ imageId, revision, service }: Container): InstancePool | undefined {
+  #poolOf(container: Container): InstancePool | undefined {
+    const { imageId, service } = container;
     if (!this.#states.has(service)) {
       return this.#requests.convention?.adopt(service, imageId);
     }
-    const pool = this.#control.publisher.poolOf(service, revision);
-    return pool !== undefined && pool.revision.imageId === imageId && !pool.full ? pool : undefined;
-  }
-
-  /** Whether the proxy has a request for the admin API: others than this machine would send the token in the clear. */
-  #isForAdmin({ hostname }: RequestHead, peer: string): boolean {
-    const { adminPublic, trustedProxies } = this.#config;
-    if (!adminHostnames(this.#config).includes(hostname.name)) return false;
-    return adminPublic || isLoopback(peer) || trustedProxies.some((range) => range.contains(peer));
+    return this.#control.publisher.adopt(container);
   }
 }

@@ -1,6 +1,8 @@
 import type { Attempts } from "../control/access/attempts.ts";
 import type { Holder, Tokens } from "../control/access/tokens.ts";
-import { parseIp } from "../model/cidr.ts";
+import type { Config } from "../base/config.ts";
+import { isLoopback, parseIp } from "../model/cidr.ts";
+import { adminHostnames } from "../routing/router.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Target } from "./target.ts";
 
@@ -35,6 +37,19 @@ function isOwnName(name: string, hostnames: readonly string[]): boolean {
 /** The `NAME:PORT` of an origin, without a default port; `undefined` for an opaque origin. */
 function hostOf(origin: string): string | undefined {
   return /^https?:\/\/([^/]*)$/.exec(origin.toLowerCase())?.[1]?.replace(/:(?:80|443)?$/, "");
+}
+
+/**
+ * Whether the admin API answers a request that has come in through the proxy. Requests of others than this machine and the
+ * trusted proxies would carry the token over plain HTTP, so the settings have to allow them.
+ */
+export function mayUseProxy(
+  hostname: string,
+  peer: string,
+  { adminPublic, domain, trustedProxies }: Pick<Config, "adminPublic" | "domain" | "trustedProxies">,
+): boolean {
+  if (!adminHostnames({ domain }).includes(hostname)) return false;
+  return adminPublic || isLoopback(peer) || trustedProxies.some((range) => range.contains(peer));
 }
 
 /**

@@ -11,6 +11,7 @@ import type { ServiceLogOptions } from "../logs/service_logs.ts";
 import type { Config } from "../base/config.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import type { Activator } from "../routing/activator.ts";
 import type { Hosts } from "../routing/router.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Statistics } from "../control/statistics.ts";
@@ -35,9 +36,9 @@ export interface Collaborators {
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
   readonly metrics: Pick<Metrics, "text">;
   readonly engine: Engine;
-  readonly hosts: Pick<Hosts, "serves">;
+  readonly hosts: Pick<Hosts, "serves" | "urlOf">;
   readonly statistics: Pick<Statistics, "pools" | "read">;
-  readonly requests: Requests;
+  readonly activator: Pick<Activator, "draining">;
 }
 
 /** What the API asks of the container engine. */
@@ -46,12 +47,4 @@ export interface Engine {
   answers(): Promise<boolean>;
   /** How much memory each instance uses, bytes by id; instances whose use is unknown are missing. */
   memory(): Promise<ReadonlyMap<string, number>>;
-}
-
-/** What the API asks of the part that serves requests for services. */
-export interface Requests {
-  /** Whether it is shutting down, and takes no requests any more. */
-  readonly draining: boolean;
-  /** Where a browser finds a service. */
-  urlOf(service: string): string;
 }

@@ -22,10 +22,10 @@ export function isHealthPath(path: string): path is "/healthz" | "/readyz" {
 export async function health(
   path: "/healthz" | "/readyz",
   { method }: Asked,
-  { engine, requests }: Pick<Collaborators, "engine" | "requests">,
+  { activator, engine }: Pick<Collaborators, "activator" | "engine">,
 ): Promise<Response> {
   requireRead(method);
-  const ok = path === "/healthz" || (await engine.answers() && !requests.draining);
+  const ok = path === "/healthz" || (await engine.answers() && !activator.draining);
   return content(ok ? "ok\n" : "not ready\n", "text/plain;charset=UTF-8", { status: ok ? 200 : 503 });
 }
 

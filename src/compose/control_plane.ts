@@ -126,7 +126,7 @@ export class ControlPlane {
       engine: containers,
       hosts: requests.hosts,
       statistics: new Statistics(this.catalog, fleet, requests.activator),
-      requests,
+      activator: requests.activator,
     });
   }
 

@@ -23,8 +23,6 @@ import { Starter, type StarterParts } from "../pool/starter.ts";
 import { UnansweredRequests } from "../proxy/request_context.ts";
 import { newInstanceId } from "../pool/instance_id.ts";
 
-const MOST_SWEEPS = 5;
-
 /** What a {@linkcode RequestPath} works with. */
 export interface RequestPathParts
   extends Pick<ProxyOptions, "admin" | "metrics">, Pick<StarterParts, "started">, Pick<PoolParts, "failed"> {
@@ -112,18 +110,6 @@ export class RequestPath {
     this.servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, this.reserve));
   }
 
-  /** Whether no more requests are accepted. */
-  get draining(): boolean {
-    return this.activator.draining;
-  }
-
-  /** Where a browser finds a service. */
-  urlOf(service: string): string {
-    const { domain, domainGiven } = this.#parts.config;
-    const { port } = this.servers[0]!.endpoint;
-    return `http://${service}.${domainGiven ? domain : "localhost"}${port === 80 ? "" : `:${port}`}`;
-  }
-
   /** Makes the pool of a revision. */
   newPool(revision: Revision): InstancePool {
     const { changed, clock, config, failed, launcher, made } = this.#parts;
@@ -162,8 +148,7 @@ export class RequestPath {
     await Promise.all([...this.fleet.pools()].map((pool) => pool.retire(0)));
     await this.retiring.gone();
     await this.starter.settled();
-    // Whatever is left now belongs to no instance, and goes; an engine under load may need to be asked again.
-    for (let tries = 0; tries < MOST_SWEEPS && !await this.reconciler.reconcile(); tries++);
+    await this.reconciler.sweep(); // whatever is left now belongs to no instance
   }
 
   [Symbol.dispose](): void {

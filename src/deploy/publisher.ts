@@ -9,6 +9,7 @@ import type { Limits, Revision } from "../model/revision.ts";
 import { isUndemanding } from "../model/template.ts";
 import { resolveTraffic, type Traffic, type TrafficTarget } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
+import type { Container } from "../pool/launcher.ts";
 import { type PoolMaker, Service, type Share, SleepingShare, type Waking } from "../routing/service.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
 import { WakeRules } from "../routing/wake_rules.ts";
@@ -70,6 +71,12 @@ export class Publisher {
   /** The pool of a published revision, made now if no request has needed it yet. */
   poolOf(service: string, revision: string): InstancePool | undefined {
     return this.#options.services.get(service)?.poolOf(revision);
+  }
+
+  /** The pool for a container that was found running; `undefined` if its revision is not published or has enough instances. */
+  adopt({ imageId, revision, service }: Pick<Container, "imageId" | "revision" | "service">): InstancePool | undefined {
+    const pool = this.poolOf(service, revision);
+    return pool !== undefined && pool.revision.imageId === imageId && !pool.full ? pool : undefined;
   }
 
   /**

@@ -11,6 +11,7 @@ const RECONCILE_MS = 15_000;
 /** While no events come, the list is all that tells of an end. */
 const RECONCILE_DEAF_MS = 1000;
 const SUSPICION_MS = 1000;
+const MAX_SWEEPS = 5;
 
 /** What a {@linkcode Reconciler} works with. */
 export interface ReconcilerParts {
@@ -63,6 +64,11 @@ export class Reconciler {
       this.#reconciledAt = this.#parts.clock.now();
     });
     return this.#reconciling;
+  }
+
+  /** Removes every container that belongs to no instance. An engine under load may have to be asked several times. */
+  async sweep(): Promise<void> {
+    for (let tries = 0; tries < MAX_SWEEPS && !await this.reconcile(); tries++);
   }
 
   /** Has the engine asked soon, since an instance does not answer; how many requests ever notice makes no difference. */

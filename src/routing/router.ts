@@ -55,11 +55,12 @@ export function adminHostnames({ domain }: Pick<Config, "domain">): string[] {
   return [`admin.${domain}`, "admin.localhost"];
 }
 
-/** Which hostnames are this cless's to answer for, as another proxy asks before it gets a certificate for one. */
+/** The hostnames that this cless serves, and the URLs of its services. */
 export class Hosts {
   readonly #config: Pick<Config, "domain" | "domainGiven">;
   readonly #services: Pick<ServiceMap, "hasDomain">;
   readonly #router: Pick<Router, "resolve">;
+  #port = 80;
 
   constructor(
     config: Pick<Config, "domain" | "domainGiven">,
@@ -69,6 +70,17 @@ export class Hosts {
     this.#config = config;
     this.#services = services;
     this.#router = router;
+  }
+
+  /** Sets the port that services are reached at. */
+  listenOn(port: number): void {
+    this.#port = port;
+  }
+
+  /** Where a browser finds a service. */
+  urlOf(service: string): string {
+    const { domain, domainGiven } = this.#config;
+    return `http://${service}.${domainGiven ? domain : "localhost"}${this.#port === 80 ? "" : `:${this.#port}`}`;
   }
 
   /**

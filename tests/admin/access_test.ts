@@ -1,4 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
+import { mayUseProxy } from "../../src/admin/access.ts";
+import { parseCidr } from "../../src/model/cidr.ts";
 import { newAdmin, OWNER, problemOf } from "./kit.ts";
 
 const ROUTES = ["/", "/v1/services", "/v1/instances", "/v1/services/web", "/v1/tokens", "/openapi.json", "/nosuch"];
@@ -157,4 +159,16 @@ Deno.test("while cless stops, it can be looked at, and nothing can be changed", 
   assertEquals((await ask("GET", "/v1/services")).status, 200);
   const answer = await ask("PUT", "/v1/services/web", { body: { image: "web" } });
   assertEquals([answer.status, answer.headers.get("cless-error")], [503, "draining"]);
+});
+
+Deno.test("through the proxy the API answers this machine and trusted proxies only, unless the settings open it", () => {
+  const config = { adminPublic: false, domain: "example.org", trustedProxies: [parseCidr("10.0.0.0/8")] };
+  for (const hostname of ["admin.example.org", "admin.localhost"]) {
+    for (const peer of ["127.0.0.1", "::1", "10.1.2.3"]) assert(mayUseProxy(hostname, peer, config), peer);
+    assert(!mayUseProxy(hostname, "192.0.2.1", config));
+    assert(mayUseProxy(hostname, "192.0.2.1", { ...config, adminPublic: true }));
+  }
+  for (const hostname of ["admin.other.org", "example.org", "admin.app.example.org"]) {
+    assert(!mayUseProxy(hostname, "127.0.0.1", { ...config, adminPublic: true }), hostname);
+  }
 });

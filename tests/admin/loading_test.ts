@@ -8,7 +8,10 @@ import { newAdmin, OWNER, PEER } from "./kit.ts";
 async function newLoading(load: LoadRoutes) {
   const { parts } = await newAdmin();
   const loads = { count: 0 };
-  const handle = adminApi({ ...parts, hosts: { serves: (name) => Promise.resolve(name === "web.localhost") } }, () => {
+  const handle = adminApi({
+    ...parts,
+    hosts: { urlOf: () => "", serves: (name) => Promise.resolve(name === "web.localhost") },
+  }, () => {
     loads.count++;
     return load();
   });

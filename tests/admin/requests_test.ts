@@ -195,7 +195,9 @@ Deno.test("while the store does not work, what to do is told", async () => {
 });
 
 Deno.test("a certificate may be asked for what cless serves, by programs on this machine only", async () => {
-  const { ask } = await newAdmin({ hosts: { serves: (hostname) => Promise.resolve(hostname === "shop.example.org") } });
+  const { ask } = await newAdmin({
+    hosts: { urlOf: () => "", serves: (hostname) => Promise.resolve(hostname === "shop.example.org") },
+  });
   const status = async (domain: string, options: { peer?: string; headers?: Record<string, string> } = {}) => {
     const answer = await ask("GET", `/v1/ask?domain=${domain}`, { token: undefined, ...options });
     if (answer.status !== 200) await problemOf(answer, answer.status, answer.status === 404 ? "not_found" : "invalid");

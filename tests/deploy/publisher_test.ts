@@ -3,7 +3,7 @@ import type { RevisionRecord, ServiceRecord } from "../../src/control/records.ts
 import { canonicalTemplate, type TemplateInput } from "../../src/model/template.ts";
 import { LATEST, type Traffic } from "../../src/model/traffic.ts";
 import { ClessError } from "../../src/base/errors.ts";
-import { conventionService, newRevision } from "../support/kit.ts";
+import { conventionService, newRevision, started } from "../support/kit.ts";
 import { EVERYBODY_WAKES } from "../../src/model/waking.ts";
 import { newScene, type Scene } from "./deployer_kit.ts";
 
@@ -174,4 +174,17 @@ Deno.test("the pools that keep instances up are known as long as the service exi
   assertEquals(services.kept(), [publisher.poolOf("app", "app-00001")]);
   publisher.publish(service("app-00002", ALL), [revision("app-00002")]);
   assertEquals(services.kept(), []);
+});
+
+Deno.test("a container is taken over by the published revision with its image, unless that has enough instances", async () => {
+  const { kit, publisher } = newScene();
+  publisher.publish(service("app-00001", ALL), [revision("app-00001")]);
+  const { imageId } = publisher.poolOf("app", "app-00001")!.revision;
+  const container = { service: "app", revision: "app-00001", imageId };
+  assertEquals(publisher.adopt(container), publisher.poolOf("app", "app-00001"));
+  for (const other of [{ service: "web" }, { revision: "app-00002" }, { imageId: "sha256:other" }]) {
+    assertEquals(publisher.adopt({ ...container, ...other }), undefined);
+  }
+  (await started(kit, publisher.poolOf("app", "app-00001")!, "http://10.0.0.2:80")).lease.release();
+  assertEquals(publisher.adopt(container), undefined);
 });

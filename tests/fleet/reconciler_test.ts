@@ -193,3 +193,15 @@ Deno.test("a pool is looked after as long as it has instances, once more, and al
   assertEquals(looked, ["kept true"]);
   reconciler.stop();
 });
+
+Deno.test("a sweep asks again while the engine does not answer, but not for ever", async () => {
+  for (const [failures, asked] of [[0, 1], [2, 3], [9, 5]] as const) {
+    const kit = newKit();
+    let asks = 0;
+    kit.launcher.on.list = () => {
+      if (++asks <= failures) throw new Error("busy");
+    };
+    await newReaper(kit).sweep();
+    assertEquals(asks, asked);
+  }
+});

@@ -56,3 +56,15 @@ Deno.test("without the convention only declared services are found, and no image
   assertEquals([error.code, error.message], ["unknown_host", "No service answers for web.localhost"]);
   assertEquals([(await router.service("app"))?.name, await router.service("web")], ["app", undefined]);
 });
+
+Deno.test("the URL of a service has the domain that was named, else localhost, and its port unless that is 80", () => {
+  const urls = (domainGiven: boolean, port: number) => {
+    const { hosts } = newHosts(domainGiven);
+    hosts.listenOn(port);
+    return hosts.urlOf("app");
+  };
+  assertEquals(urls(false, 80), "http://app.localhost");
+  assertEquals(urls(false, 8080), "http://app.localhost:8080");
+  assertEquals(urls(true, 80), "http://app.cless.cloud");
+  assertEquals(urls(true, 8080), "http://app.cless.cloud:8080");
+});

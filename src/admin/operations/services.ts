@@ -99,7 +99,7 @@ const listQuery = {
 
 /** The operations on services. */
 export function serviceOperations(
-  { catalog, deployer, requests }: Pick<Collaborators, "catalog" | "deployer" | "requests">,
+  { catalog, deployer, hosts }: Pick<Collaborators, "catalog" | "deployer" | "hosts">,
 ) {
   return [
     operation({
@@ -133,7 +133,7 @@ export function serviceOperations(
           page.push(service);
         }
         const headers = isLast ? {} : { link: nextLink(target, cursorOf(page.at(-1)!.name)) };
-        return json(page.map((service) => showService(service, { catalog, requests })), { headers });
+        return json(page.map((service) => showService(service, { catalog, hosts })), { headers });
       },
     }),
     operation({
@@ -146,7 +146,7 @@ export function serviceOperations(
       params,
       answers: { 200: { description: "The service", schema: serviceSchema, headers: ETAG } },
       errors: ["not_found"],
-      run: ({ params: { name } }) => answerService(serviceOf(catalog, name), { catalog, requests }),
+      run: ({ params: { name } }) => answerService(serviceOf(catalog, name), { catalog, hosts }),
     }),
     operation({
       id: "deployService",
@@ -190,7 +190,7 @@ export function serviceOperations(
         };
         if (dryRun) return json(showPreview(await deployer.plan(name, input, options)));
         const { service, isNew } = await deployer.deploy(name, input, { ...options, wait });
-        return answerService({ ...service, convention: false }, { catalog, requests }, isNew ? 201 : 200);
+        return answerService({ ...service, convention: false }, { catalog, hosts }, isNew ? 201 : 200);
       },
     }),
     operation({
@@ -215,7 +215,7 @@ export function serviceOperations(
 
 /** The operations on a service's traffic split. */
 export function trafficOperations(
-  { catalog, deployer, requests }: Pick<Collaborators, "catalog" | "deployer" | "requests">,
+  { catalog, deployer, hosts }: Pick<Collaborators, "catalog" | "deployer" | "hosts">,
 ) {
   const answers = { 200: { description: "The service as it is now", schema: serviceSchema, headers: ETAG } };
   return [
@@ -242,7 +242,7 @@ export function trafficOperations(
           if (tag !== undefined) checkTagLength(name, tag, [at, "tag"]);
         });
         const service = await deployer.setTraffic(name, traffic, { by: holder.name, ...ifMatch });
-        return answerService({ ...service, convention: false }, { catalog, requests });
+        return answerService({ ...service, convention: false }, { catalog, hosts });
       },
     }),
     operation({
@@ -261,7 +261,7 @@ export function trafficOperations(
       run: async ({ request, holder, params: { name } }) => {
         const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
         const service = await deployer.rollback(name, { by: holder.name, ...ifMatch });
-        return answerService({ ...service, convention: false }, { catalog, requests });
+        return answerService({ ...service, convention: false }, { catalog, hosts });
       },
     }),
   ];
@@ -282,7 +282,7 @@ export function declaredOf(catalog: Pick<Collaborators["catalog"], "get">, name:
 }
 
 /** What the view of a service is made from beside the service itself. */
-type Surroundings = Pick<Collaborators, "catalog" | "requests">;
+type Surroundings = Pick<Collaborators, "catalog" | "hosts">;
 
 function answerService(service: ServiceView, surroundings: Surroundings, status = 200): Response {
   const { generation } = service;
@@ -290,12 +290,12 @@ function answerService(service: ServiceView, surroundings: Surroundings, status 
   return json(showService(service, surroundings), { status, headers });
 }
 
-function showService(service: ServiceView, { catalog, requests }: Surroundings): z.input<typeof serviceSchema> {
+function showService(service: ServiceView, { catalog, hosts }: Surroundings): z.input<typeof serviceSchema> {
   const { convention, declaredBy, generation, loading, name, revisionHistory, wake } = service;
   const { state, failure } = catalog.status(name);
   return {
     name,
-    url: requests.urlOf(name),
+    url: hosts.urlOf(name),
     state,
     ...(failure === undefined ? {} : { failure }),
     domains: [...service.domains],
