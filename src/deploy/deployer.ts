@@ -48,9 +48,17 @@ export interface DeployerOptions extends TrialOptions {
   readonly images: ImageResolver & ImageRemover;
   readonly secrets: Pick<RevisionSecrets, "currentVersions">;
   readonly launcher: Containers;
+  /** Tells who else uses volumes; missing if nobody can tell. */
+  readonly volumeUsers?: VolumeUsers;
   readonly rules: DeployRules;
   /** After this long an instance stops although requests are in flight. */
   readonly drainTimeoutMs: number;
+}
+
+/** The users of volumes beyond this data-dir. */
+export interface VolumeUsers {
+  /** The services of other data-dirs that have a container with a named volume, each as `SERVICE of OWNER`. Never rejects. */
+  othersWithVolume(volume: string): Promise<string[]>;
 }
 
 /** What is deployed; {@linkcode ParsedService} is such. */
@@ -253,6 +261,7 @@ export class Deployer {
     const start = wait ? "instead" : "never";
     if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
     this.#noteTried(deploy);
+    this.#warnOfOthers(revision);
     // Its pool is made when a request needs it: most of many services sleep.
     if (!wait && isUndemanding(revision.template)) return await this.#commit(deploy, { made: [], start, signal });
     using onFailure = new DisposableStack();
@@ -325,6 +334,16 @@ export class Deployer {
       const committed = { service, expectedGeneration: before.generation, removeRevisions, history };
       return await this.#ledger.commit(committed, { made: [], start: "instead", signal: NEVER });
     });
+  }
+
+  /** Logs, in the background, which named volumes are also in use elsewhere: only revisions of one data-dir take turns. */
+  async #warnOfOthers({ service, template }: RevisionRecord): Promise<void> {
+    for (const { source } of template.volumes) {
+      if (source.startsWith("/")) continue;
+      const others = await this.#options.volumeUsers?.othersWithVolume(source) ?? [];
+      if (others.length === 0) continue;
+      log.warning("another cless uses the same volume", { service, volume: source, others: others.join(", ") });
+    }
   }
 
   #lastOf(name: string): { readonly generation: number; readonly lastNumber: number } {

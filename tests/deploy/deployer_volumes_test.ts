@@ -1,3 +1,4 @@
+import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Conflict, RevisionFailed } from "../../src/control/deploy_error.ts";
 import { InvalidError } from "../../src/control/schema/invalid.ts";
@@ -271,4 +272,29 @@ Deno.test("a host folder that may not be used is refused with its field, before 
     assertEquals(error.message, "volumes.1.source: is not in one of the folders of --allow-host-path");
   }
   assertEquals([...scene.states.after("")], []);
+});
+
+Deno.test("a deploy logs a warning if a service of another data-dir uses one of its named volumes", async () => {
+  const records: LogRecord[] = [];
+  configureSync({
+    reset: true,
+    sinks: { all: (record) => void records.push(record) },
+    loggers: [{ category: [], lowestLevel: "warning", sinks: ["all"] }],
+  });
+  try {
+    const asked: string[] = [];
+    const othersWithVolume = (volume: string) => {
+      asked.push(volume);
+      return Promise.resolve(volume === "data" ? ["shop of 0badcafe"] : []);
+    };
+    const { deployer } = newScene({ volumeUsers: { othersWithVolume } });
+    await deployer.deploy("app", input("one", using("own", "data", "/srv/data/a")), AT_ONCE);
+    await settle();
+    assertEquals(asked, ["data", "own"]);
+    assertEquals(records.map(({ rawMessage, properties }) => [rawMessage, properties]), [
+      ["another cless uses the same volume", { service: "app", volume: "data", others: "shop of 0badcafe" }],
+    ]);
+  } finally {
+    resetSync();
+  }
 });
