@@ -21,7 +21,7 @@ const FLAGS: readonly Flag[] = [
       value: "HOST:PORT",
       default: "0.0.0.0:80",
       repeatable: true,
-      help: "Where requests for services come in",
+      help: "Where requests for services arrive",
     },
     {
       name: "admin",
@@ -43,7 +43,7 @@ const FLAGS: readonly Flag[] = [
       name: "trusted-proxy",
       value: "CIDR",
       repeatable: true,
-      help: "Whose X-Forwarded-* and Forwarded are believed; everybody else's are replaced",
+      help: "Peers whose X-Forwarded-* and Forwarded headers are kept; those of all others are replaced",
     },
   ]),
   ...inGroup("Services", [
@@ -55,12 +55,17 @@ const FLAGS: readonly Flag[] = [
     { name: "convention", default: "on", help: "Let the hostname label L mean the local image L-docker, port 8080" },
   ]),
   ...inGroup("Limits", [
-    { name: "start-timeout", value: "TIME", default: "30s", help: "From the start of a container to its first answer" },
+    {
+      name: "start-timeout",
+      value: "TIME",
+      default: "30s",
+      help: "How long a container may take from its start to its first answer",
+    },
     {
       name: "request-timeout",
       value: "TIME",
       default: "5m",
-      help: "From a request's arrival to the answer's headers; stands still while an upload moves",
+      help: "How long from a request's arrival to the headers of its answer, not counting the upload",
     },
     {
       name: "pause-after",
@@ -84,7 +89,7 @@ const FLAGS: readonly Flag[] = [
       name: "drain-timeout",
       value: "TIME",
       default: "30s",
-      help: "What a request in flight gets to finish, on exit and when its container is replaced",
+      help: "How long requests in flight may take to finish, on exit and when their container is replaced",
     },
     {
       name: "max-pending",
@@ -98,14 +103,19 @@ const FLAGS: readonly Flag[] = [
       name: "data-dir",
       value: "DIR",
       default: "/var/lib/cless as root, else the XDG state folder",
-      help: "What outlives the process: services, secrets, its id, and the token of the admin API",
+      help: "The folder for what outlives the process: services, secrets, its id and the token of the admin API",
     },
-    { name: "allow-host-path", value: "DIR", repeatable: true, help: "Below it, volumes may name folders of the host" },
+    {
+      name: "allow-host-path",
+      value: "DIR",
+      repeatable: true,
+      help: "Let volumes name folders of the host below this one",
+    },
     {
       name: "on-exit",
       value: "HOW",
       default: "stop",
-      help: "stop stops the containers on exit, keep leaves them for the next start, as for an upgrade",
+      help: "stop stops the containers on exit, keep leaves them for the next start, such as after an upgrade",
     },
     { name: "docker", value: "PATH", default: "docker", help: "The docker command" },
     {
@@ -118,13 +128,13 @@ const FLAGS: readonly Flag[] = [
       name: "upstream",
       value: "HOW",
       default: "auto",
-      help: "direct sends to a container's own address, published to a port of 127.0.0.1, auto takes what works",
+      help: "direct sends to a container's own address, published to a port of 127.0.0.1, auto to what works",
     },
     {
       name: "forward",
       value: "HOW",
       default: "exact",
-      help: "exact passes requests and answers on to the byte, fetch goes through the platform's fetch",
+      help: "exact passes on requests and answers byte by byte, fetch uses the platform's fetch",
     },
     { name: "port-range", value: "FIRST-LAST", default: "20000-29999", help: "The ports for published containers" },
   ]),

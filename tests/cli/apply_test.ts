@@ -20,7 +20,7 @@ const NOTHING = {
   domains: { before: [], after: [] },
 };
 
-/** Runs a test with a file of services, and an admin API that answers so. */
+/** A test with a file of services, and an admin API with these answers. */
 function applyTest(
   name: string,
   answers: Record<string, Answer>,
@@ -40,7 +40,7 @@ function applyTest(
   });
 }
 
-/** Answers of an API that has web, and not shop. */
+/** The answers of an API that has the service web, but not shop. */
 const PLANS: Record<string, Answer> = {
   "PUT /v1/services/web": ({ line }) =>
     line.includes("dryRun=true") ? { ...NOTHING, change: "update", changed: ["image"] } : { ...WEB, etag: "5" },
@@ -49,7 +49,7 @@ const PLANS: Record<string, Answer> = {
 };
 
 applyTest(
-  "apply looks at all services before it changes one, and says what has become of each",
+  "apply previews every service before it changes one, and reports what it did to each",
   PLANS,
   async (api, file) => {
     assertEquals(await api.run("apply", "-f", file), {
@@ -82,7 +82,7 @@ applyTest(
   },
 );
 
-applyTest("a service that is as declared is left as it is", {
+applyTest("a service that is as declared is left alone", {
   ...PLANS,
   "PUT /v1/services/web": ({ line }) => line.includes("dryRun=true") ? { ...NOTHING, change: "none" } : WEB,
 }, async (api, file) => {
@@ -102,7 +102,7 @@ applyTest("a dry run prints the difference and changes nothing", PLANS, async (a
   assertEquals(api.changes.every((line) => line.includes("dryRun=true")), true);
 });
 
-applyTest("what the file does not declare any more goes, and nothing else", {
+applyTest("--prune deletes the services that the file does not declare any more, and no others", {
   ...PLANS,
   "DELETE /v1/services/old": new Response(null, { status: 204 }),
 }, async (api, file) => {
@@ -138,7 +138,7 @@ applyTest("--prune asks before anything changes, and without a terminal it needs
   assertEquals([await prune(undefined, "-y"), changes()], [{ code: 0, out: "", err: "" }, 2]);
 });
 
-applyTest("a service that cannot be as declared changes nothing", {
+applyTest("if one service cannot be as declared, nothing changes", {
   ...PLANS,
   "PUT /v1/services/shop": problem(409, "shop.example belongs to the service web"),
 }, async (api, file) => {
@@ -150,7 +150,7 @@ applyTest("a service that cannot be as declared changes nothing", {
   assertEquals(api.changes.every((line) => line.includes("dryRun=true")), true);
 });
 
-applyTest("a service that does not start fails alone, with its output", {
+applyTest("a service that does not start is reported with its output, and the others are applied", {
   ...PLANS,
   "PUT /v1/services/web": ({ line }) =>
     line.includes("dryRun=true")
@@ -170,7 +170,7 @@ applyTest("a service that does not start fails alone, with its output", {
   ]);
 });
 
-applyTest("a file that is wrong sends nothing, and names file, line and column", {}, async (api, file) => {
+applyTest("a wrong file is reported with line and column, and nothing is sent", {}, async (api, file) => {
   assertEquals(await api.run("apply", "-f", file), {
     code: 1,
     out: "",
@@ -183,7 +183,7 @@ applyTest("a file that is wrong sends nothing, and names file, line and column",
   assertEquals(api.asked, []);
 }, "services:\n  web:\n    prot: 80\n    image: web\n");
 
-apiTest("apply needs a file, and one to prune by", {}, async (api) => {
+apiTest("apply needs a file, and --prune one that is no stream", {}, async (api) => {
   assertEquals(await api.run("apply"), { code: 2, out: "", err: "cless: apply needs a file: cless apply -f FILE" });
   for (const pipe of ["-", "/dev/fd/63"]) {
     const { code, err } = await api.run("apply", "-f", pipe, "--prune");
@@ -192,7 +192,7 @@ apiTest("apply needs a file, and one to prune by", {}, async (api) => {
 });
 
 Deno.test({
-  name: "apply reads what comes on the input, which is no file that declares",
+  name: "apply reads standard input, which counts as no file that declares services",
   ignore: noNet || noRun,
   fn: async () => {
     const plan = { change: "none", changed: [], pull: false, traffic: { before: [], after: [] } };
@@ -222,7 +222,7 @@ const EVENTS: Answer = () => {
   return new Response(body, { headers: { "content-type": "text/event-stream" } });
 };
 
-apiTest("what apply waits for is shown while it lasts, and does not stay", {
+apiTest("apply shows what it waits for, and removes that afterwards", {
   "GET /v1/events?service=web": EVENTS,
 }, async (api) => {
   const shown: string[] = [];

@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { noWrite } from "../support/permissions.ts";
 import { apiTest, FakeApi, problem } from "./fake_api.ts";
 
-/** Runs a test with a folder for backups. */
+/** A test with a folder for backups, and an admin API with these files. */
 function backupTest(name: string, files: unknown, fn: (api: FakeApi, folder: string) => Promise<void>): void {
   if (noWrite) return;
   apiTest(name, { "GET /v1/backup": { files } }, async (api) => {
@@ -13,7 +13,7 @@ function backupTest(name: string, files: unknown, fn: (api: FakeApi, folder: str
 
 const FILES = [{ name: "cless.sqlite", base64: btoa("data") }, { name: "secret-key", base64: btoa("key") }];
 
-backupTest("a backup is files that only their owner can read", FILES, async (api, folder) => {
+backupTest("a backup consists of files that only their owner can read", FILES, async (api, folder) => {
   const target = `${folder}/new/monday`;
   assertEquals((await api.run("backup", target)).out.split("\n"), [
     `${target}/cless.sqlite  4 bytes`,
@@ -25,7 +25,7 @@ backupTest("a backup is files that only their owner can read", FILES, async (api
   assertEquals([...Deno.readDirSync(`${folder}/new`)].map(({ name }) => name), ["monday"]);
 });
 
-backupTest("a backup takes an empty folder, and none with something in it", FILES, async (api, folder) => {
+backupTest("a backup goes into a new or empty folder, and into no other", FILES, async (api, folder) => {
   await Deno.mkdir(`${folder}/empty`);
   assertEquals((await api.run("backup", `${folder}/empty`, "-q")).code, 0);
   const { code, err } = await api.run("backup", `${folder}/empty`);

@@ -73,7 +73,7 @@ Deno.test("with a token, no folder has to be known", async () => {
   assertEquals([read.server, await read.token()], ["http://127.0.0.1:1323", { text: "x" }]);
 });
 
-Deno.test("a server or a token that can be none is refused", () => {
+Deno.test("a malformed server or token is refused", () => {
   for (const server of ["ftp://a", "http://", "http://a/?x", "http://user@a", "http://a:99999", "a b"]) {
     const error = caught(() => settings({ server }));
     assertEquals(error instanceof UsageError, true, server);
@@ -81,7 +81,7 @@ Deno.test("a server or a token that can be none is refused", () => {
   assertEquals(caught(() => settings({ token: "two words" })) instanceof UsageError, true);
 });
 
-Deno.test("the token is the flag's or the variable's before that of the file", async () => {
+Deno.test("the token of the flag comes first, then that of the variable, then that of the file", async () => {
   assertEquals(await settings({ token: "a" }, { CLESS_TOKEN: "b" }).token(), { text: "a" });
   assertEquals(await settings({}, { CLESS_TOKEN: "b" }).token(), { text: "b" });
 });
@@ -96,7 +96,7 @@ function caught(call: () => unknown): unknown {
 }
 
 Deno.test({
-  name: "without a token, the file that was tried is named with what to do",
+  name: "if there is no token, the message names the file that was tried and what to do",
   ignore: noWrite,
   fn: async () => {
     const folder = await Deno.makeTempDir({ prefix: "client-" });
@@ -129,7 +129,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a server that does not answer, or is none of cless, is one line with what to do",
+  name: "a server that does not answer is reported in one line with what to do",
   ignore: noNet,
   fn: async () => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -147,7 +147,7 @@ Deno.test({
 
 const OTHER = "is no admin API of cless";
 
-apiTest("what answers without being cless is told so", {
+apiTest("an answer that is not from cless is reported as that", {
   "GET /v1/services": new Response("<html>hello"),
   "GET /v1/instances": new Response("Bad gateway", { status: 502 }),
   "GET /v1/secrets": Response.redirect("http://127.0.0.1:1/"),
@@ -160,7 +160,7 @@ apiTest("what answers without being cless is told so", {
   assertEquals((await api.run("secrets")).code, 1, "the token goes nowhere else");
 });
 
-apiTest("the proxy is told from the admin API", {
+apiTest("the message says if the proxy answers in place of the admin API", {
   "GET /v1/services": problem(404, "There is no service for 127.0.0.1", { code: "unknown_host" }),
   "GET /v1/instances": problem(400, "The request needs one valid hostname", { code: "bad_host" }),
 }, async (api) => {
@@ -170,7 +170,7 @@ apiTest("the proxy is told from the admin API", {
 });
 
 Deno.test({
-  name: "a proxy of the surroundings does not get what is meant for this machine",
+  name: "a proxy of the environment gets no request for this machine",
   ignore: noNet || noRun,
   fn: async () => {
     await using api = new FakeApi({ "GET /v1/services": [] });
@@ -187,7 +187,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a token from a file that is refused is told with the file",
+  name: "if a token is refused, the message names the server and the file of the token",
   ignore: noNet || noWrite,
   fn: async () => {
     await using api = new FakeApi({});
@@ -205,7 +205,7 @@ Deno.test({
   },
 });
 
-/** A page that says what comes next. */
+/** A page of a list with a link to the next one. */
 const page = (names: string[], link: string) =>
   new Response(JSON.stringify(names.map((name) => ({ ...WEB, name }))), { headers: { link: `<${link}>; rel="next"` } });
 
@@ -219,7 +219,7 @@ apiTest("a list has all of its pages, and the token goes to no other server", {
   assertEquals((await api.run("instances", "--json")).out, "[]");
 });
 
-apiTest("what the API refuses is one line and exit code 1", {
+apiTest("a refusal of the API is one line and exit code 1", {
   "GET /v1/services/web": problem(503, "the store cannot be used: the disk is full; make room"),
 }, async (api) => {
   assertEquals(await api.run("describe", "nosuch"), {

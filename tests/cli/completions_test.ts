@@ -3,7 +3,7 @@ import { VERBS } from "../../src/cli/verbs.ts";
 import { noRead, noRun, noWrite } from "../support/permissions.ts";
 import { runMain } from "./run_main.ts";
 
-/** What makes each shell print how it completes the words of `$LINE`, the last of which is not ended. */
+/** Scripts that make each shell print how it completes its arguments, the last of which is incomplete. */
 const SHELLS: Record<string, { flags: string[]; script: string; source: string }> = {
   bash: {
     flags: ["--norc", "-c"],
@@ -16,7 +16,7 @@ true`,
   },
   zsh: {
     flags: ["-f", "-c"],
-    // The widgets of completion work inside of the line editor alone.
+    // The widgets of completion work only inside the line editor.
     source: `compdef() { }
 _files() { print -l -- \${(M)\${(f)"$(ls -a)"}:#$words[CURRENT]*} }
 _describe() { local -a all=(\${(P)@[-1]}); print -l -- \${(M)\${all%%:*}:#$words[CURRENT]*} }
@@ -31,7 +31,7 @@ source ./script`,
   },
 };
 
-/** Whether a program is there. */
+/** Whether a program is installed. */
 async function isThere(program: string): Promise<boolean> {
   if (noRun) return false;
   try {
@@ -42,7 +42,7 @@ async function isThere(program: string): Promise<boolean> {
 }
 
 for (const [shell, { flags, script, source }] of Object.entries(SHELLS)) {
-  // Everybody has bash; a test with a shell that is not there would only be ignored.
+  // bash is always there; for another shell that is not installed no test is declared.
   if (shell !== "bash" && !await isThere(shell)) continue;
   Deno.test({
     name: `${shell} completes verbs, flags, files and the names of services`,
@@ -87,7 +87,7 @@ for (const [shell, { flags, script, source }] of Object.entries(SHELLS)) {
   });
 }
 
-Deno.test("a shell that is unknown or missing is exit code 2", async () => {
+Deno.test("an unknown or missing shell is exit code 2", async () => {
   const shells = "cless completions bash|zsh|fish";
   assertEquals((await runMain("completions")).err, `cless: completions needs bash|zsh|fish: ${shells}`);
   const { code, err } = await runMain("completions", "tcsh");

@@ -16,24 +16,28 @@ const EVENTS = events(
 
 const DEPLOYS = { ...ANSWERS, [PUT]: AFTER, "GET /v1/events?service=web": EVENTS };
 
-apiTest("deploy changes what is said, shows what happens, and ends with the URL", DEPLOYS, async (api) => {
-  const run = await api.run("deploy", "web", "--image", "web:v3", "--env", "MODE=a=b", "--unset-env", "KEY");
-  assertEquals(run, {
-    code: 0,
-    out: "http://web.localhost:8080",
-    err: [
-      "pulling web:v3",
-      "starting web-00003",
-      "web-00003 is ready after 412 ms",
-      "traffic: web-00003 100%",
-    ].join("\n"),
-  });
-  assertEquals(api.sent(PUT), { ...TEMPLATE, image: "web:v3", env: { MODE: "a=b" } });
-  assertEquals(api.asked.at(-1)!.headers.get("if-match"), '"4"');
-  assertEquals(api.asked[0]!.line, "GET /v1/events?service=web");
-});
+apiTest(
+  "deploy changes what its flags say, shows the progress, and prints the URL at the end",
+  DEPLOYS,
+  async (api) => {
+    const run = await api.run("deploy", "web", "--image", "web:v3", "--env", "MODE=a=b", "--unset-env", "KEY");
+    assertEquals(run, {
+      code: 0,
+      out: "http://web.localhost:8080",
+      err: [
+        "pulling web:v3",
+        "starting web-00003",
+        "web-00003 is ready after 412 ms",
+        "traffic: web-00003 100%",
+      ].join("\n"),
+    });
+    assertEquals(api.sent(PUT), { ...TEMPLATE, image: "web:v3", env: { MODE: "a=b" } });
+    assertEquals(api.asked.at(-1)!.headers.get("if-match"), '"4"');
+    assertEquals(api.asked[0]!.line, "GET /v1/events?service=web");
+  },
+);
 
-apiTest("deploy is quiet, or prints JSON, or the tag's address too", DEPLOYS, async (api) => {
+apiTest("deploy can be quiet, print JSON, and print the URL of the tag", DEPLOYS, async (api) => {
   const quiet = await api.run("deploy", "web", "--port", "80", "-q", "--tag", "next", "--traffic", "0");
   assertEquals(quiet, { code: 0, out: "http://web.localhost:8080\nhttp://next--web.localhost:8080", err: "" });
   assertEquals(api.sent(PUT), { ...TEMPLATE, port: 80, traffic: 0, tag: "next" });
@@ -41,13 +45,13 @@ apiTest("deploy is quiet, or prints JSON, or the tag's address too", DEPLOYS, as
   assertEquals(JSON.parse((await api.run("deploy", "web", "--json", "-q")).out), AFTER);
 });
 
-apiTest("deploy says so where there is nothing new", { ...DEPLOYS, [PUT]: WEB }, async (api) => {
+apiTest("deploy says so if nothing is new", { ...DEPLOYS, [PUT]: WEB }, async (api) => {
   api.answers["GET /v1/events?service=web"] = events();
   const { err } = await api.run("deploy", "web");
   assertEquals(err, "web-00002 is the latest already\ntraffic: web-00002 70%, web-00001 30% (old)");
 });
 
-apiTest("deploy takes every flag to its field", DEPLOYS, async (api) => {
+apiTest("every flag of deploy sets its field", DEPLOYS, async (api) => {
   const flags = [
     ...["--image", "x", "--port", "80", "--secret-env", "PASSWORD=web.password", "--command", "serve", "--command=-v"],
     ...["--volume", "cache:/cache", "--volume", "/srv/x:/x:ro", "--concurrency", "8", "--min", "1", "--max", "2"],
@@ -91,7 +95,7 @@ apiTest("deploy takes every flag to its field", DEPLOYS, async (api) => {
   });
 });
 
-apiTest("liveness is changed in part, and taken away", DEPLOYS, async (api) => {
+apiTest("deploy changes a part of liveness, and removes it", DEPLOYS, async (api) => {
   const revision = { ...REVISIONS[0], template: { ...TEMPLATE, liveness: { path: "/up", every: "10s" } } };
   api.answers["GET /v1/services/web/revisions/web-00002"] = revision;
   assertEquals((await api.run("deploy", "web", "-q", "--liveness-every", "1m")).code, 0);
@@ -102,7 +106,7 @@ apiTest("liveness is changed in part, and taken away", DEPLOYS, async (api) => {
   assertEquals([code, err.startsWith('cless: --liveness-every: "soon" is not allowed')], [2, true]);
 });
 
-apiTest("a new service needs an image, and has what is said alone", {
+apiTest("a new service needs an image, and has only what the flags say", {
   "PUT /v1/services/shop": { ...AFTER, name: "shop", latestRevision: "shop-00001" },
 }, async (api) => {
   const { code, err } = await api.run("deploy", "shop", "--port", "80");
@@ -113,7 +117,7 @@ apiTest("a new service needs an image, and has what is said alone", {
   assertEquals(api.asked.at(-1)!.headers.get("if-match"), null);
 });
 
-apiTest("a deploy that somebody else was faster with merges into what is there then", DEPLOYS, async (api) => {
+apiTest("a deploy that meets another change is merged into that", DEPLOYS, async (api) => {
   let refusals = 3;
   api.answers[PUT] = () => refusals-- > 0 ? problem(412, "web has been changed") : AFTER;
   assertEquals((await api.run("deploy", "web", "--port", "80")).code, 0);
@@ -122,7 +126,7 @@ apiTest("a deploy that somebody else was faster with merges into what is there t
   assertEquals((await api.run("deploy", "web", "--port", "80", "-q")).err, "cless: web has been changed");
 });
 
-apiTest("a revision that does not become ready is told with its output", {
+apiTest("a revision that does not become ready is reported with its output", {
   ...DEPLOYS,
   [PUT]: problem(422, "the revision web-00003 did not become ready: it has exited with 1", {
     output: ["no such file"],
@@ -153,7 +157,7 @@ apiTest("a dry run changes nothing and says what would change", {
   assertEquals(api.changes, [`${PUT}?dryRun=true`]);
 });
 
-apiTest("flags that are wrong are exit code 2, and no value of a variable is shown", ANSWERS, async (api) => {
+apiTest("wrong flags are exit code 2, and no value of a variable is shown", ANSWERS, async (api) => {
   const cases: [flags: string[], message: string][] = [
     [["--env", "MODE"], '--env needs KEY=VALUE: "MODE" has no ='],
     [["--env", "=secret"], "--env needs KEY=VALUE: no KEY stands before ="],
@@ -176,7 +180,7 @@ apiTest("flags that are wrong are exit code 2, and no value of a variable is sho
 });
 
 Deno.test({
-  name: "Ctrl-C ends the waiting, and says that the deploy goes on",
+  name: "Ctrl-C ends the waiting, and says that the deploy continues",
   ignore: noNet || noRun,
   fn: async () => {
     const deployed = Promise.withResolvers<Response>();
@@ -196,7 +200,7 @@ Deno.test({
 });
 
 if (!noWrite) {
-  apiTest("files of variables come first, and a line that is wrong is named", DEPLOYS, async (api) => {
+  apiTest("--env wins over files of variables, and a wrong line is named", DEPLOYS, async (api) => {
     const file = await Deno.makeTempFile({ suffix: ".env" });
     try {
       await Deno.writeTextFile(file, "MODE=file\nNEW=1\n");

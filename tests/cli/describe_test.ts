@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ANSWERS, apiTest, FAILING, FAILURE, REVISIONS, TEMPLATE, WEB } from "./fake_api.ts";
 
-apiTest("describe shows everything, of variables the names alone", ANSWERS, async (api) => {
+apiTest("describe shows everything, but only the names of variables", ANSWERS, async (api) => {
   const { out } = await api.run("describe", "web");
   assertEquals(out.split("\n"), [
     "Name:         web",
@@ -68,7 +68,7 @@ apiTest("describe says why a revision fails, with the last lines of its app", FA
   assertEquals(revisions[0].failure.output, ["panic: no \x1b[31mKEY\x1b[0m", "\tat main.go:7"]);
 });
 
-apiTest("describe shows how a service wakes, where that is not as with all others", {
+apiTest("describe shows exceptions from waking and the waiting page", {
   ...ANSWERS,
   "GET /v1/services/web": {
     ...WEB,
@@ -84,7 +84,7 @@ apiTest("describe shows how a service wakes, where that is not as with all other
   ]);
 });
 
-apiTest("describe shows how it is asked whether an app is well", {
+apiTest("describe shows how liveness is checked", {
   ...ANSWERS,
   "GET /v1/services/web/revisions/web-00002": {
     ...REVISIONS[0],
@@ -94,7 +94,7 @@ apiTest("describe shows how it is asked whether an app is well", {
   assertStringIncludes((await api.run("describe", "web")).out, "  liveness:      /up every 5s\n");
 });
 
-apiTest("describe shows programs the values of variables only where they are asked for", ANSWERS, async (api) => {
+apiTest("describe --json has the values of variables only with --show-env", ANSWERS, async (api) => {
   const closed = JSON.parse((await api.run("describe", "web", "--json")).out);
   assertEquals([closed.template.env, closed.template.envNames], [undefined, ["MODE", "KEY"]]);
   assertEquals([closed.revisions.length, closed.instances.length, closed.name], [2, 1, "web"]);

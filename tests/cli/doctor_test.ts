@@ -13,16 +13,16 @@ interface Finding {
   readonly remedy?: string;
 }
 
-/** What a test works with. */
+/** The tools of a test. */
 interface Parts {
   readonly docker: FakeDocker;
-  /** A folder that is there and empty. */
+  /** An empty folder. */
   readonly folder: string;
   /** Runs the doctor with a data-dir in the folder, on free ports; later flags win. */
   doctor(...flags: string[]): Promise<Run>;
 }
 
-/** A test with an engine in which everything is well, a folder of its own, and no more permissions than the program has. */
+/** A test with an engine without problems, a folder of its own, and the permissions of the program. */
 function doctorTest(name: string, fn: (parts: Parts) => Promise<void>): void {
   dockerTest(name, async (docker) => {
     await docker.on("version", "26.1.5\n");
@@ -45,12 +45,12 @@ function doctorTest(name: string, fn: (parts: Parts) => Promise<void>): void {
   }, { ignore: noFakeDocker || noNet, permissions: manifest.permissions.default as Deno.PermissionOptionsObject });
 }
 
-/** The findings of a run that prints JSON, by what was checked. */
+/** The findings of a run that prints JSON, by check. */
 function findings(run: Run): Record<string, Finding[]> {
   return Object.groupBy(JSON.parse(run.out) as Finding[], ({ check }) => check) as Record<string, Finding[]>;
 }
 
-doctorTest("where everything is well, each check says so, and the exit code is 0", async ({ doctor, folder }) => {
+doctorTest("if everything is well, each check says so, and the exit code is 0", async ({ doctor, folder }) => {
   const { code, err, out } = await doctor();
   assertEquals([code, err], [0, ""]);
   for (const line of out.split("\n").filter((line) => !line.startsWith(" "))) assertMatch(line, /^(ok {2}|warn) {2}\w/);
@@ -59,7 +59,7 @@ doctorTest("where everything is well, each check says so, and the exit code is 0
   assertStringIncludes(out, "ok    port        127.0.0.1:0 is free");
 });
 
-doctorTest("the findings are to be had as JSON", async ({ doctor }) => {
+doctorTest("the findings can be printed as JSON", async ({ doctor }) => {
   const run = await doctor("--json");
   const checks = (JSON.parse(run.out) as Finding[]).map(({ check }) => check);
   assertEquals(checks, [
@@ -71,22 +71,25 @@ doctorTest("the findings are to be had as JSON", async ({ doctor }) => {
   assertMatch(findings(run)["disk"]![0]!.fact, /^\d+\.\d GiB are free in \/$/);
 });
 
-doctorTest("looking leaves nothing behind", async ({ doctor, folder }) => {
+doctorTest("doctor leaves nothing behind", async ({ doctor, folder }) => {
   await doctor();
   assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
 });
 
-doctorTest("without an engine, what to do is said, and what needs one is not checked", async ({ docker, doctor }) => {
-  await docker.on("version", { stderr: "Cannot connect to the Docker daemon.", code: 1 });
-  const { code, out } = await doctor();
-  assertEquals(code, 1);
-  const [fact, remedy] = out.split("\n");
-  assertEquals(fact, "FAIL  engine      no Docker engine answers: Cannot connect to the Docker daemon");
-  assertEquals(remedy, "                  -> start it (systemctl start docker), or say with DOCKER_HOST where it is");
-  assertEquals(Object.keys(findings(await doctor("--json"))), ["engine", "data-dir", "port", "files", "memory"]);
-});
+doctorTest(
+  "without an engine, doctor says what to do, and skips the checks that need one",
+  async ({ docker, doctor }) => {
+    await docker.on("version", { stderr: "Cannot connect to the Docker daemon.", code: 1 });
+    const { code, out } = await doctor();
+    assertEquals(code, 1);
+    const [fact, remedy] = out.split("\n");
+    assertEquals(fact, "FAIL  engine      no Docker engine answers: Cannot connect to the Docker daemon");
+    assertEquals(remedy, "                  -> start it (systemctl start docker), or say with DOCKER_HOST where it is");
+    assertEquals(Object.keys(findings(await doctor("--json"))), ["engine", "data-dir", "port", "files", "memory"]);
+  },
+);
 
-doctorTest("a command that is not docker's is named with the remedy", async ({ doctor }) => {
+doctorTest("a docker command that does not exist is reported with the remedy", async ({ doctor }) => {
   const run = await doctor("--docker=/nowhere/docker", "--json");
   const [engine] = findings(run)["engine"]!;
   assertEquals(run.code, 1);
@@ -94,7 +97,7 @@ doctorTest("a command that is not docker's is named with the remedy", async ({ d
   assertMatch(engine!.remedy!, /^install Docker .*, or name the command with --docker$/);
 });
 
-doctorTest("an engine that fails at one check fails that one alone", async ({ docker, doctor }) => {
+doctorTest("an engine that fails one check fails only that one", async ({ docker, doctor }) => {
   await docker.on("info", { stderr: "Error response from daemon: busy\n", code: 1 });
   const run = await doctor("--json");
   assertEquals(run.code, 1);
@@ -102,7 +105,7 @@ doctorTest("an engine that fails at one check fails that one alone", async ({ do
   assertEquals(findings(run)["networks"]![0]!.state, "ok");
 });
 
-doctorTest("a port in use is a failure, with the program that has it where the machine tells", async ({ doctor }) => {
+doctorTest("a port in use is a failure, with the program that has it if that is known", async ({ doctor }) => {
   using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const where = `127.0.0.1:${other.addr.port}`;
   const run = await doctor(`--listen=${where}`, "--json");
@@ -113,13 +116,13 @@ doctorTest("a port in use is a failure, with the program that has it where the m
   assertEquals(listen!.remedy, "stop that program, or choose another port with --listen or --admin");
 });
 
-doctorTest("an address that is not this machine's is a failure", async ({ doctor }) => {
+doctorTest("an address of another machine is a failure", async ({ doctor }) => {
   const run = await doctor("--listen=203.0.113.1:0", "--listen=127.0.0.1:0", "--json");
   assertEquals(run.code, 1);
   assertEquals(findings(run)["port"]!.map(({ state }) => state), ["failed", "ok", "ok"]);
 });
 
-doctorTest("the cless that runs with this data-dir is in nobody's way", async ({ doctor, folder }) => {
+doctorTest("the ports of a cless that runs with this data-dir are no failure", async ({ doctor, folder }) => {
   using _running = await openDataDir(`${folder}/data`);
   using port = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const run = await doctor(`--listen=127.0.0.1:${port.addr.port}`, "--json");
@@ -128,7 +131,7 @@ doctorTest("the cless that runs with this data-dir is in nobody's way", async ({
   assertEquals(findings(run)["port"]![0]!.fact, `127.0.0.1:${port.addr.port} is in use by a running cless`);
 });
 
-doctorTest("a data-dir that cannot be is a failure, with what to do", async ({ doctor, folder }) => {
+doctorTest("a data-dir that cannot be used is a failure, with what to do", async ({ doctor, folder }) => {
   await Deno.writeTextFile(`${folder}/file`, "");
   const places = [[`${folder}/file`, "is not a folder"], [`${folder}/file/below`, "Not a directory"], [
     "/proc/x/y",
@@ -143,13 +146,13 @@ doctorTest("a data-dir that cannot be is a failure, with what to do", async ({ d
   }
 });
 
-doctorTest("a data-dir whose folders are not there yet is no trouble", async ({ doctor, folder }) => {
+doctorTest("a data-dir whose parent folders do not exist yet is fine", async ({ doctor, folder }) => {
   for (const path of [`${folder}/a/b/c/`, `${folder}//a//b`]) {
     assertEquals((await doctor(`--data-dir=${path}`)).code, 0, path);
   }
 });
 
-doctorTest("what a dead cless has left is a warning, and no failure", async ({ docker, doctor, folder }) => {
+doctorTest("what a dead cless has left behind is a warning, and no failure", async ({ docker, doctor, folder }) => {
   const network = { name: "cless-a1", owner: "a1", dataDir: `${folder}/gone` };
   await docker.on("network ls", JSON.stringify(network));
   const run = await doctor();
@@ -161,14 +164,14 @@ doctorTest("what a dead cless has left is a warning, and no failure", async ({ d
   assertStringIncludes(run.out, "-> docker ps -aq --filter label=cless.owner=a1 | xargs -r docker rm -f");
 });
 
-doctorTest("--upstream direct is a failure where the host does not reach containers", async ({ docker, doctor }) => {
+doctorTest("--upstream direct is a failure if the host does not reach containers", async ({ docker, doctor }) => {
   await docker.on("network inspect bridge", '[{"Gateway":"203.0.113.1"}]\n');
   assertEquals((await doctor()).code, 0);
   const run = await doctor("--upstream=direct", "--json");
   assertEquals([run.code, findings(run)["containers"]![0]!.remedy], [1, "leave out --upstream direct"]);
 });
 
-doctorTest("the memory budget is held against the machine", async ({ doctor }) => {
+doctorTest("the memory budget is compared with the machine's memory", async ({ doctor }) => {
   const memory = async (...flags: string[]) => findings(await doctor("--json", ...flags))["memory"]![0]!;
   const most = await memory("--memory-budget=8000000g");
   assertEquals(most.state, Deno.build.os === "linux" ? "warning" : "ok");
@@ -182,7 +185,7 @@ doctorTest("the memory budget is held against the machine", async ({ doctor }) =
   assertEquals([none.state, none.fact], ["ok", "paused instances are kept, however much memory they use"]);
 });
 
-doctorTest("it is said whether pausing is fast, and why not", async ({ docker, doctor }) => {
+doctorTest("doctor says whether pausing is fast, and if not, why", async ({ docker, doctor }) => {
   const socket = async () => findings(await doctor("--json"))["socket"]![0]!;
   await docker.on("context inspect", "tcp://192.0.2.1:2375\n");
   const slow = "containers are paused and resumed by the docker command, which is slower: ";

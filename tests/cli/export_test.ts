@@ -72,7 +72,7 @@ Deno.test({
   },
 });
 
-apiTest("export prints how a service wakes, where that is not as with all others", {
+apiTest("export writes exceptions from waking and the waiting page, unless they are the defaults", {
   ...ANSWERS,
   "GET /v1/services/web": {
     ...WEB,

@@ -1,7 +1,7 @@
 import { noNet } from "../support/permissions.ts";
 import { type Run, runMain, runWithInput } from "./run_main.ts";
 
-/** What has been asked for. */
+/** A request that the API has got. */
 export interface Asked {
   /** Such as `PUT /v1/services/web?wait=false`. */
   readonly line: string;
@@ -9,13 +9,13 @@ export interface Asked {
   readonly text: string;
 }
 
-/** What is answered: a response, or what it says in JSON. */
+/** An answer: a response, or its JSON. */
 export type Answer = Response | object | ((asked: Asked) => Response | object | Promise<Response>);
 
-/** An admin API that answers from a table, and remembers what it was asked. */
+/** An admin API that answers from a table, and records its requests. */
 export class FakeApi implements AsyncDisposable {
   readonly asked: Asked[] = [];
-  /** By method and path; one with a query comes before the one without. */
+  /** By method and path; an entry with the query comes before the one without. */
   readonly answers: Record<string, Answer>;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
@@ -71,7 +71,7 @@ export class FakeApi implements AsyncDisposable {
   }
 }
 
-/** A refusal as the admin API has it. */
+/** A refusal of the admin API. */
 export function problem(status: number, detail: string, more: object = {}): Response {
   const headers = { "content-type": "application/problem+json" };
   return new Response(JSON.stringify({ type: "about:blank", title: "Refused", status, detail, ...more }), {
@@ -80,7 +80,7 @@ export function problem(status: number, detail: string, more: object = {}): Resp
   });
 }
 
-/** Events, and then nothing more: the stream stays open until it is let go of. */
+/** A stream of these events, which stays open afterwards. */
 export function events(...list: [type: string, data: object][]): Answer {
   return () => {
     const text = list.map(([type, data], id) => `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`).join(
@@ -91,7 +91,7 @@ export function events(...list: [type: string, data: object][]): Answer {
   };
 }
 
-/** A test of a verb, with an admin API that answers so. */
+/** A test with an admin API that has these answers. */
 export function apiTest(name: string, answers: Record<string, Answer>, fn: (api: FakeApi) => Promise<void>): void {
   Deno.test({
     name,
@@ -105,7 +105,7 @@ export function apiTest(name: string, answers: Record<string, Answer>, fn: (api:
 
 const AGES: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** The time so long ago, such as `3m`, as the admin API writes it. */
+/** The time a while ago, such as `3m`, as the admin API writes it. */
 export function ago(length: string): string {
   return new Date(Date.now() - parseInt(length) * AGES[length.at(-1)!]! - 500).toISOString();
 }
@@ -146,7 +146,7 @@ export const REVISIONS = [
   { name: "web-00001", image: "web:v1", percent: 30, latest: false, tag: "old", createdAt: ago("3d") },
 ].map((revision) => ({ service: "web", imageId: "sha256:1", ...revision }));
 
-/** What an admin API answers that serves web. */
+/** The answers of an admin API with the service web. */
 export const ANSWERS: Record<string, Answer> = {
   "GET /v1/services": [WEB],
   "GET /v1/services/web": WEB,

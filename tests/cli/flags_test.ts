@@ -11,36 +11,36 @@ const FLAGS: readonly Flag[] = [
   { name: "max-pending", value: "N", help: "" },
 ];
 
-/** What was given, as an object. */
+/** The given flags as an object. */
 function given(...args: string[]): Record<string, readonly string[] | boolean> {
   return Object.fromEntries(parseFlags(args, FLAGS).given);
 }
 
-/** The message for arguments that are refused. */
+/** The message with which arguments are refused. */
 function refusal(...args: string[]): string {
   return assertThrows(() => parseFlags(args, FLAGS), UsageError).message;
 }
 
-Deno.test("nothing is given where there are no arguments", () => {
+Deno.test("without arguments, no flag is given", () => {
   assertEquals(given(), {});
   assertEquals(parseFlags([], FLAGS).rest, []);
 });
 
-Deno.test("a value stands behind its flag or behind an equals sign", () => {
+Deno.test("a value follows its flag, or an equals sign after it", () => {
   assertEquals(given("--admin", "a:1"), { admin: ["a:1"] });
   assertEquals(given("--admin=a:1"), { admin: ["a:1"] });
   assertEquals(given("--admin=a=b"), { admin: ["a=b"] });
   assertEquals(given("--admin", "two words\nand lines"), { admin: ["two words\nand lines"] });
 });
 
-Deno.test("a value that begins with a hyphen is still a value", () => {
+Deno.test("a value may begin with a hyphen", () => {
   assertEquals(given("--max-pending", "-5"), { "max-pending": ["-5"] });
   assertEquals(given("--max-pending=-5"), { "max-pending": ["-5"] });
   assertEquals(given("--admin=--listen"), { admin: ["--listen"] });
   assertEquals(given("--admin", "-"), { admin: ["-"] });
 });
 
-Deno.test("a value that looks like help is not a question for it", () => {
+Deno.test("a value that looks like --help is still a value", () => {
   assertEquals(given("--admin", "-h"), { admin: ["-h"] });
   assertEquals(given("--admin=-h"), { admin: ["-h"] });
   assertEquals(given("--admin=--help"), { admin: ["--help"] });
@@ -60,7 +60,7 @@ Deno.test("a switch is on, off or not given", () => {
   assertEquals(given("--admin-public"), { "admin-public": true });
 });
 
-Deno.test("of a switch that is given several times, the last one counts", () => {
+Deno.test("if a switch is given several times, the last one counts", () => {
   assertEquals(given("--no-convention", "--convention"), { convention: true });
   assertEquals(given("--convention", "--no-convention"), { convention: false });
   assertEquals(given("--convention", "--convention"), { convention: true });
@@ -75,7 +75,7 @@ Deno.test("a switch takes no value", () => {
   assertEquals(parseFlags(["--convention", "x"], FLAGS).rest, ["x"]);
 });
 
-Deno.test("a flag whose name begins with another one's is not that one", () => {
+Deno.test("a flag is not mistaken for another one whose name it begins with", () => {
   assertEquals(given("--admin-public"), { "admin-public": true });
   assertEquals(given("--admin", "a:1"), { admin: ["a:1"] });
   const flags = [{ name: "json", help: "" }, { name: "json-lines", help: "" }, { name: "admin", value: "X", help: "" }];
@@ -83,7 +83,7 @@ Deno.test("a flag whose name begins with another one's is not that one", () => {
   assertEquals(Object.fromEntries(both), { "json-lines": true, admin: ["--json"] });
 });
 
-Deno.test("a flag without its value is refused, and the message shows one", () => {
+Deno.test("a flag without its value is refused, and the message shows how to write one", () => {
   const message = "--listen needs a value: --listen HOST:PORT";
   assertEquals(refusal("--listen"), message);
   assertEquals(refusal("--listen="), message);
@@ -95,7 +95,7 @@ Deno.test("a flag without its value is refused, and the message shows one", () =
   assertEquals(refusal("--listen", "a:1", "--listen"), message);
 });
 
-Deno.test("help is asked for by its long or its short name", () => {
+Deno.test("help has a long and a short name", () => {
   assertEquals(given("--help"), { help: true });
   assertEquals(given("-h"), { help: true });
   assertEquals(given("--admin", "a:1", "-h"), { admin: ["a:1"], help: true });
@@ -115,7 +115,7 @@ Deno.test("a letter stands for a flag, with its value or without", () => {
   for (const arg of ["-Q", "-qQ"]) assertThrows(() => read(arg), UsageError, `unknown flag ${arg};`);
 });
 
-Deno.test("an unknown flag is refused with the nearest one's name", () => {
+Deno.test("an unknown flag is refused, and the message suggests the nearest one", () => {
   assertEquals(refusal("--liste", "x"), "unknown flag --liste; did you mean --listen?");
   assertEquals(refusal("--liste=x=y"), "unknown flag --liste; did you mean --listen?");
   assertEquals(refusal("--no-admin"), "unknown flag --no-admin; did you mean --admin?");
@@ -124,7 +124,7 @@ Deno.test("an unknown flag is refused with the nearest one's name", () => {
   assertEquals(refusal("-help"), "unknown flag -help; did you mean --help?");
 });
 
-Deno.test("nothing that begins with a hyphen is passed over", () => {
+Deno.test("nothing that begins with a hyphen is ignored", () => {
   for (
     const arg of [
       "-x",
@@ -146,17 +146,17 @@ Deno.test("nothing that begins with a hyphen is passed over", () => {
   }
 });
 
-Deno.test("what is no flag is left over as it was written", () => {
+Deno.test("arguments that are no flags are returned as they were written", () => {
   assertEquals(parseFlags(["a", "--admin", "x", "007", "1e3", "-", ""], FLAGS).rest, ["a", "007", "1e3", "-", ""]);
 });
 
-Deno.test("behind two hyphens there are no flags", () => {
+Deno.test("after two hyphens there are no flags", () => {
   const { given, rest } = parseFlags(["--admin", "a:1", "--", "--admin-public", "-h", "--", "--x"], FLAGS);
   assertEquals(Object.fromEntries(given), { admin: ["a:1"] });
   assertEquals(rest, ["--admin-public", "-h", "--", "--x"]);
 });
 
-Deno.test("arguments are refused with a UsageError or read, whatever they are", () => {
+Deno.test("any arguments are either read or refused with a UsageError", () => {
   const word = fc.oneof(
     fc.constantFrom("--", "-h", "--admin", "--listen=1", "--no-convention", "--admin-public", "=", "-"),
     fc.string(),
@@ -178,7 +178,7 @@ const SHORT: readonly Flag[] = [
   { name: "tail", short: "n", value: "N", help: "" },
 ];
 
-Deno.test("letters may stand together, and before their value", () => {
+Deno.test("letters may be written together, and directly before their value", () => {
   const given = (...args: string[]) => Object.fromEntries(parseFlags(args, SHORT).given);
   const all = { follow: true, timestamps: true, tail: ["20"] };
   assertEquals(given("-n20"), { tail: ["20"] });
@@ -193,7 +193,7 @@ Deno.test("letters may stand together, and before their value", () => {
   assertEquals(refused("-fn"), "--tail needs a value: --tail N");
 });
 
-Deno.test("a flag is suggested where one is near, and none where all are far", () => {
+Deno.test("a flag is suggested only if one is near", () => {
   assertEquals(refusal("--listn", "a:1"), "unknown flag --listn; did you mean --listen?");
   assertEquals(refusal("--frob"), "unknown flag --frob; --help shows the flags");
 });

@@ -6,13 +6,13 @@ import { VERBS } from "../../src/cli/verbs.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { runMain } from "./run_main.ts";
 
-/** As the program calls it. */
+/** The helps as the program prints them. */
 const topHelp = () => helpOf(VERBS, serve);
 const serveHelp = () => verbHelp(serve);
 const doctorHelp = () => verbHelp(doctor);
 const HELPS = { topHelp, serveHelp, doctorHelp };
 
-/** Calls a function as if on a terminal of so many columns. */
+/** Calls a function as if on a terminal with this number of columns. */
 function onTerminal<T>(columns: number, call: () => T): T {
   const { consoleSize } = Deno;
   Deno.consoleSize = () => ({ columns, rows: 24 });
@@ -28,7 +28,7 @@ function unwrapped(text: string): string {
   return text.replaceAll(/\s+/g, " ");
 }
 
-Deno.test("every help names every flag of serve, with what stands for its value", () => {
+Deno.test("every help lists every flag of serve, with the placeholder of its value", () => {
   for (const help of Object.values(HELPS)) {
     const text = help();
     for (const { name, value } of serve.flags) {
@@ -70,7 +70,7 @@ Deno.test("help says how to set a flag by a variable, how durations are written,
   assertStringIncludes(unwrapped(doctorHelp()), "Exit code 1 if something would not work.");
 });
 
-Deno.test("help fits the terminal, from 60 columns on and to 100 at most", () => {
+Deno.test("help fits terminals from 60 columns, and uses 100 at most", () => {
   for (const [columns, most] of [[20, 60], [60, 60], [61, 61], [72, 72], [80, 80], [100, 100], [200, 100]] as const) {
     for (const [name, help] of Object.entries(HELPS)) {
       for (const line of onTerminal(columns, help).split("\n")) {
@@ -80,14 +80,14 @@ Deno.test("help fits the terminal, from 60 columns on and to 100 at most", () =>
   }
 });
 
-Deno.test("help uses the width that there is", () => {
+Deno.test("help uses the width of the terminal", () => {
   for (const help of Object.values(HELPS)) {
     const lines = [60, 80, 100].map((columns) => onTerminal(columns, help).split("\n").length);
     assert(lines[0]! > lines[1]! && lines[1]! > lines[2]!, lines.join(" "));
   }
 });
 
-Deno.test("help ends no line in spaces, and keeps a flag's text in its column", () => {
+Deno.test("help ends no line with spaces, and keeps each flag's text in its column", () => {
   const lines = onTerminal(60, () => flagHelp(serve.flags));
   assertEquals(lines.filter((line) => line.endsWith(" ")), []);
   const column = lines.find((line) => line.includes("  Where requests for services"))!.indexOf("Where requests");
@@ -96,7 +96,7 @@ Deno.test("help ends no line in spaces, and keeps a flag's text in its column", 
   }
 });
 
-Deno.test("flags without a group come without a heading", () => {
+Deno.test("flags without a group have no heading", () => {
   assertEquals(
     flagHelp([{ name: "json", help: "Print JSON" }, { name: "n", value: "N", help: "How many", default: "3" }]),
     [
@@ -128,7 +128,7 @@ Deno.test("the help of every verb shows its usage, its flags and an example, and
   }
 });
 
-Deno.test("no verb has two flags of one name or letter", () => {
+Deno.test("no verb has two flags with the same name or letter", () => {
   for (const { name, flags } of VERBS) {
     const names = [...flags.map((flag) => flag.name), ...flags.flatMap(({ short }) => short ?? []), "help", "h"];
     assertEquals(names.length, new Set(names).size, name);

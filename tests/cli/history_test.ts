@@ -38,7 +38,7 @@ const HISTORY = [
   { at: ago("4d"), action: "delete", by: "admin", before: { latestRevision: "web-00007" }, after: null },
 ];
 
-apiTest("history is a table of what was before and after, or JSON", {
+apiTest("history is a table of what each change changed, or JSON", {
   "GET /v1/services/web/history": HISTORY,
 }, async (api) => {
   assertEquals((await api.run("history", "web")).out.split("\n"), [

@@ -11,7 +11,7 @@ apiTest("instances are a table, JSON, or ids, of all services or of some", ANSWE
   assertEquals((await api.run("instances", "shop")).err, "no instance runs now; the next request starts one");
 });
 
-apiTest("instances that have failed say why, and what is not known is a hyphen", {
+apiTest("failed instances say why, and unknown values are hyphens", {
   "GET /v1/instances": [
     {
       ...{ id: "one", service: "web", revision: "web-00001", state: "draining", address: "172.20.0.2:80", inFlight: 1 },

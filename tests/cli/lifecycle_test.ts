@@ -13,7 +13,7 @@ apiTest("wake and sleep print what they have done", {
   }
 });
 
-apiTest("an instance that does not start is told with the end of its output", {
+apiTest("an instance that does not start is reported with the end of its output", {
   "POST /v1/services/web/wake": problem(422, "the revision web-00002 did not become ready: it has exited with 1", {
     code: "revision_failed",
     output: ["listening", "\x1b[31mno such file\x1b[0m\x07"],

@@ -11,13 +11,13 @@ const LINES = [
   { instance: "web-2", revision: "web-00002", stream: "stderr", text: "two | é" },
 ].map((line) => JSON.stringify(line) + "\n");
 
-apiTest("logs are lines with their instances", { [LOGS]: new Response(LINES.join("")) }, async (api) => {
+apiTest("each line of the logs begins with its instance", { [LOGS]: new Response(LINES.join("")) }, async (api) => {
   assertEquals(await api.run("logs", "web"), { code: 0, out: "web-1 | one\nweb-2 | two | é", err: "" });
   assertEquals(api.asked[0]!.headers.get("accept"), "application/x-ndjson");
   assertEquals((await api.run("logs", "web", "-t")).out, "web-1 | 2027-01-31T12:00:00Z one\nweb-2 | two | é");
 });
 
-apiTest("logs ask for what is wanted", { [LOGS]: new Response("") }, async (api) => {
+apiTest("the flags of logs are sent as its query", { [LOGS]: new Response("") }, async (api) => {
   const run = await api.run(...[
     "logs",
     "-f",
@@ -42,7 +42,7 @@ apiTest("logs ask for what is wanted", { [LOGS]: new Response("") }, async (api)
   );
 });
 
-apiTest("what is no answer of cless is one line", { [LOGS]: new Response("<html>") }, async (api) => {
+apiTest("an answer that is not from cless is one line", { [LOGS]: new Response("<html>") }, async (api) => {
   assertEquals(await api.run("logs", "web"), {
     code: 1,
     out: "",
@@ -50,12 +50,12 @@ apiTest("what is no answer of cless is one line", { [LOGS]: new Response("<html>
   });
 });
 
-/** Logs that do not end. */
+/** Logs without an end. */
 const ENDLESS = () =>
   new Response(new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode(LINES[0]!)) }));
 
 Deno.test({
-  name: "Ctrl-C ends logs that are followed without a word, as it does any program",
+  name: "Ctrl-C ends logs that are followed, without an error message",
   ignore: noNet || noRun,
   fn: async () => {
     await using api = new FakeApi({ [LOGS]: ENDLESS });

@@ -9,13 +9,13 @@ import { noRead, noRun } from "../support/permissions.ts";
 import { ANSWERS, apiTest } from "./fake_api.ts";
 import { runMain, runProcess } from "./run_main.ts";
 
-Deno.test("the program tells its version", async () => {
+Deno.test("the program prints its version", async () => {
   for (const flag of ["--version", "-V"]) {
     assertEquals(await runMain(flag), { code: 0, out: `cless ${VERSION}`, err: "" });
   }
 });
 
-Deno.test("help is given for the program and for each verb, however it is asked for", async () => {
+Deno.test("help is printed for the program and for each verb, in every way to ask for it", async () => {
   for (const args of [["--help"], ["-h"], ["help"]]) {
     assertEquals(await runMain(...args), { code: 0, out: topHelp(VERBS, serve), err: "" });
   }
@@ -27,7 +27,7 @@ Deno.test("help is given for the program and for each verb, however it is asked 
   }
 });
 
-Deno.test("flags without a verb are serve's", async () => {
+Deno.test("flags without a verb are those of serve", async () => {
   assertEquals(await runMain("--listen", "127.0.0.1:0", "--help"), { code: 0, out: verbHelp(serve), err: "" });
 });
 
@@ -56,7 +56,7 @@ Deno.test("an empty word is no verb", async () => {
   assertMatch(err, /^cless: there is no verb ""/);
 });
 
-Deno.test("what nobody has thought of is exit code 1, one line and no stack trace", async () => {
+Deno.test("an unforeseen failure is exit code 1, one line and no stack trace", async () => {
   const { error, log } = console;
   const written: string[] = [];
   console.log = () => {
@@ -69,7 +69,7 @@ Deno.test("what nobody has thought of is exit code 1, one line and no stack trac
 });
 
 Deno.test({
-  name: "as a process, the program ends with its exit code, and writes errors to stderr alone",
+  name: "the process ends with the exit code, and writes errors only to stderr",
   ignore: noRun || noRead,
   fn: async () => {
     assertEquals(await runProcess("--version"), { code: 0, out: `cless ${VERSION}\n`, err: "" });
@@ -80,7 +80,7 @@ Deno.test({
   },
 });
 
-apiTest("what is no name, or one argument too many or too few, is exit code 2", ANSWERS, async (api) => {
+apiTest("a wrong name, and one argument too many or too few, are exit code 2", ANSWERS, async (api) => {
   const cases: [args: string[], message: string][] = [
     [["describe"], "describe needs NAME: cless describe NAME"],
     [["describe", ".."], '".." is no name'],

@@ -11,7 +11,7 @@ function clientOf(port: number): Client {
   return new Client({ server: `http://127.0.0.1:${port}`, token: () => Promise.resolve({ text: "secret" }) });
 }
 
-netTest("events that something in between holds back are not waited for", async () => {
+netTest("a deploy does not wait for events that a proxy holds back", async () => {
   const clock = new FakeClock();
   const asked = Promise.withResolvers<void>();
   const over = Promise.withResolvers<Response>();
@@ -29,7 +29,7 @@ netTest("events that something in between holds back are not waited for", async 
   over.resolve(new Response("too late"));
 });
 
-netTest("an API that does not answer at all is told at once", async () => {
+netTest("an API that does not answer is reported at once", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   listener.close();

@@ -11,7 +11,7 @@ apiTest("revisions are a table, JSON, or names", ANSWERS, async (api) => {
   assertEquals(JSON.parse((await api.run("revisions", "web", "--json")).out).length, 2);
 });
 
-apiTest("revisions that have failed lately are marked", FAILING, async (api) => {
+apiTest("revisions that have failed are marked", FAILING, async (api) => {
   assertEquals((await api.run("revisions", "web")).out.split("\n"), [
     "NAME       TRAFFIC  TAG  IMAGE   AGE  FAILED",
     "web-00002  70%      -    web:v2  5m   4 times in a row, 10s ago",

@@ -1,7 +1,7 @@
 import { main } from "../../src/cli/main.ts";
-import "../../src/cli/verbs.ts"; // the first run would load them, and take as long as that does on a machine that is busy
+import "../../src/cli/verbs.ts"; // else the first test would take as long as loading them does
 
-/** How a run of the program ended. */
+/** The outcome of a run of the program. */
 export interface Run {
   readonly code: number;
   readonly out: string;
@@ -29,7 +29,7 @@ export async function runMain(...args: string[]): Promise<Run> {
   }
 }
 
-/** Does something as if a user sat at a terminal who answers every question so; `undefined` for no terminal. */
+/** Does something as if a user at a terminal gave this answer to every question; `undefined` for no terminal. */
 export async function withAnswer<T>(answer: string | undefined, act: () => Promise<T>): Promise<T> {
   const { stdin, stderr } = Deno;
   const before = [stdin.isTerminal, stderr.isTerminal, stdin.read, stderr.write] as const;

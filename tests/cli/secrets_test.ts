@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { noNet, noRun } from "../support/permissions.ts";
 import { ago, apiTest, FakeApi } from "./fake_api.ts";
 
-apiTest("secrets are names, and one can be deleted", {
+apiTest("secrets are listed by name, and one can be deleted", {
   "GET /v1/secrets": [{ name: "web.token", version: 2, createdAt: ago("3m") }],
   "DELETE /v1/secrets/web.token": new Response(null, { status: 204 }),
 }, async (api) => {
@@ -15,7 +15,7 @@ apiTest("secrets are names, and one can be deleted", {
 });
 
 Deno.test({
-  name: "the value of a secret comes from the input, byte by byte",
+  name: "the value of a secret comes from standard input, byte by byte",
   ignore: noNet || noRun,
   fn: async () => {
     await using api = new FakeApi({ "PUT /v1/secrets/key": { name: "key", version: 1 } });

@@ -6,7 +6,7 @@ import { programArgs, type Run, runProcess } from "./run_main.ts";
 
 const decoder = new TextDecoder();
 
-/** A test with an engine that has images but no containers, and flags that suit it. */
+/** A test with an engine that has images but no containers, and the flags to serve with it. */
 function serveTest(
   name: string,
   fn: (docker: FakeDocker, flags: string[], dataDir: string) => Promise<void>,
@@ -24,7 +24,7 @@ function serveTest(
   }, { ignore: noFakeDocker || noNet });
 }
 
-/** Starts the program, waits until it has written something that matches, and ends it by a signal. */
+/** Starts the program, waits for output that matches, and ends it by a signal. */
 async function served(
   stream: "stdout" | "stderr",
   until: RegExp,
@@ -49,7 +49,7 @@ async function served(
 }
 
 serveTest(
-  "serve says where it listens and what to try, and ends with 0 when it is told to",
+  "serve says where it listens and what to try, and ends with 0 after a signal",
   async (docker, flags, dataDir) => {
     const listen = ["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--log-format", "text"];
     const { code, text } = await served("stdout", /curl .*\n/, [...flags, ...listen]);
@@ -65,7 +65,7 @@ serveTest(
   },
 );
 
-serveTest("without images, serve says how to make one, and a domain that was given is used", async (docker, flags) => {
+serveTest("without images, serve says how to make one, with the given domain", async (docker, flags) => {
   await docker.on("image ls", "");
   const more = ["--listen", "127.0.0.1:0", "--domain", "example.org", "--log-format", "text"];
   const { code, text } = await served("stdout", /answers at .*\n/, [...flags, ...more], { signal: "SIGINT" });
@@ -75,7 +75,7 @@ serveTest("without images, serve says how to make one, and a domain that was giv
   assertMatch(text, told);
 });
 
-serveTest("for a program that reads the log, the same is one line of JSON", async (_docker, flags, dataDir) => {
+serveTest("in a JSON log, the same is one line", async (_docker, flags, dataDir) => {
   const { code, text } = await served("stderr", /"serving".*\n/, [...flags, "--listen", "127.0.0.1:0"]);
   assertEquals(code, 0);
   const lines = text.trimEnd().split("\n").map((line) => JSON.parse(line));
@@ -105,7 +105,7 @@ serveTest("a verb with the same data-dir finds where serve listens, and a clean 
   ]);
 });
 
-serveTest("what keeps serve from working is one line and exit code 1", async (docker, flags, dataDir) => {
+serveTest("a reason for which serve cannot start is one line and exit code 1", async (docker, flags, dataDir) => {
   using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const taken = `127.0.0.1:${other.addr.port}`;
   await Deno.writeTextFile(`${dataDir}/file`, "");
@@ -135,7 +135,7 @@ serveTest("what keeps serve from working is one line and exit code 1", async (do
 });
 
 Deno.test({
-  name: "the program that listens on a port is named, where the machine tells",
+  name: "the program that listens on a port is found, if this user may know",
   ignore: noNet || noRun,
   fn: async () => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -145,7 +145,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a port that nobody listens on has no holder",
+  name: "a port on which nothing listens has no holder",
   ignore: noNet || noRun,
   fn: async () => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

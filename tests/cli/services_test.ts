@@ -26,7 +26,7 @@ apiTest("a service that is failing says why, in one clause, and describe says al
   assertEquals((await api.run("describe", "web")).out.split("\n")[1], state);
 });
 
-apiTest("without services, it is said how to make one, and programs get an empty list", {
+apiTest("without services, the message says how to make one, and --json is an empty list", {
   "GET /v1/services": [],
 }, async (api) => {
   assertEquals(await api.run("services"), {

@@ -2,12 +2,12 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { eventsOf, linesOf } from "../../src/cli/streams.ts";
 
-/** A body that arrives in such pieces. */
+/** A body that arrives in these pieces. */
 function bodyOf(...pieces: Uint8Array<ArrayBuffer>[]): ReadableStream<Uint8Array<ArrayBuffer>> {
   return ReadableStream.from(pieces);
 }
 
-/** All that there is. */
+/** All items. */
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found = [];
   for await (const item of items) found.push(item);
@@ -24,7 +24,7 @@ Deno.test("lines are the same in whatever pieces they arrive", async () => {
   assertEquals(await all(linesOf(bodyOf())), []);
 });
 
-Deno.test("events have a type and data, and what is none is passed over", async () => {
+Deno.test("events have a type and data, and malformed ones are skipped", async () => {
   const text = [
     ": cless\n\n",
     'id: 1\nevent: revision.ready\ndata: {"ms": 1}\n\n',
@@ -40,7 +40,7 @@ Deno.test("events have a type and data, and what is none is passed over", async 
   ]);
 });
 
-Deno.test("a signal ends what would go on", async () => {
+Deno.test("a signal ends endless lines and events", async () => {
   const aborter = new AbortController();
   const body = new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode("one\ntwo\nthr")) });
   const lines: string[] = [];
@@ -53,12 +53,12 @@ Deno.test("a signal ends what would go on", async () => {
   assertEquals(await all(eventsOf(events, AbortSignal.abort())), []);
 });
 
-Deno.test("lines come without their ends, however what arrives is cut up", async () => {
+Deno.test("lines come without their ends, wherever the pieces are cut", async () => {
   const pieces = ["on", "e\r\ntw", "o\n", "\nthree"].map((piece) => new TextEncoder().encode(piece));
   assertEquals(await all(linesOf(ReadableStream.from(pieces))), ["one", "two", "", "three"]);
 });
 
-Deno.test("lines end with their signal, also where what they are read from does not notice", async () => {
+Deno.test("lines end with their signal, even if the body does not notice it", async () => {
   const aborter = new AbortController();
   const silent = new ReadableStream<Uint8Array<ArrayBuffer>>({ cancel: () => new Promise(() => {}) });
   const reading = all(linesOf(silent, aborter.signal));

@@ -25,42 +25,42 @@ const NOTHING: TemplateChange = {
 
 const WAKE: WakeSettings = { except: { userAgents: ["Bot"], paths: ["/up"] } };
 
-/** What is sent for a change of the latest revision. */
+/** The body for a change of the latest revision. */
 function merged(change: Partial<TemplateChange>, wake: WakeSettings = WAKE) {
   return mergeChange(LATEST, { domains: ["a.example"], wake }, { ...NOTHING, ...change });
 }
 
-Deno.test("what is not said stays", () => {
+Deno.test("fields that are not mentioned stay", () => {
   assertEquals(merged({}), { ...LATEST });
   assertEquals(merged({ fields: { image: "web:v3", port: 80 } }), { ...LATEST, image: "web:v3", port: 80 });
 });
 
-Deno.test("variables are added, replaced and taken away", () => {
+Deno.test("variables are added, replaced and removed", () => {
   const { env, secretEnv } = merged({ env: { MODE: "slow", NEW: "1" }, unsetEnv: ["KEY", "nosuch"] });
   assertEquals([env, secretEnv], [{ MODE: "slow", NEW: "1" }, { TOKEN: "web.token" }]);
   assertEquals(merged({ unsetEnv: ["TOKEN"] })["secretEnv"], {});
   assertEquals(merged({ unsetEnv: ["MODE"], env: { MODE: "again" } })["env"], { KEY: "two\nlines", MODE: "again" });
 });
 
-Deno.test("a variable is a value or a secret, whichever is said last", () => {
+Deno.test("a variable is a value or a secret, whichever was set last", () => {
   const secret = merged({ secretEnv: { MODE: "web.mode" } });
   assertEquals([secret["env"], secret["secretEnv"]], [{ KEY: "two\nlines" }, { TOKEN: "web.token", MODE: "web.mode" }]);
   const value = merged({ env: { TOKEN: "open" } });
   assertEquals([Object.keys(value["env"]!), value["secretEnv"]], [["MODE", "KEY", "TOKEN"], {}]);
 });
 
-Deno.test("a volume takes the place of the one at its path", () => {
+Deno.test("a volume replaces the one at the same path", () => {
   const [data, more] = [{ source: "new", path: "/data", readOnly: true }, { source: "x", path: "/x", readOnly: false }];
   assertEquals(merged({ volumes: [more] })["volumes"], [...LATEST.volumes!, more]);
   assertEquals(merged({ volumes: [data] })["volumes"], [data]);
 });
 
-Deno.test("domains are added to those of the service, and not mentioned where they stay", () => {
+Deno.test("domains are added to those of the service, and not sent if they stay", () => {
   assertEquals("domains" in merged({}), false);
   assertEquals(merged({ domains: ["b.example", "a.example"] })["domains"], ["a.example", "b.example"]);
 });
 
-Deno.test("what is set back goes before what is said", () => {
+Deno.test("fields are set back before the others are set", () => {
   const body = merged({ unset: ["memory", "env", "volumes", "domains"], env: { ONE: "1" }, domains: ["c.example"] });
   assertEquals([body["memory"], body["env"], body["volumes"], body["domains"]], [undefined, { ONE: "1" }, [], [
     "c.example",
@@ -68,7 +68,7 @@ Deno.test("what is set back goes before what is said", () => {
   assertEquals(merged({ unset: ["domains"] })["domains"], []);
 });
 
-Deno.test("exceptions from waking are added to those of their kind, and not mentioned where all stay", () => {
+Deno.test("exceptions from waking are added to those of their kind, and not sent if all stay", () => {
   assertEquals("wake" in merged({}), false);
   const wake = (userAgents: string[], paths: string[]) => ({ except: { userAgents, paths } });
   assertEquals(merged({ wakeExceptAgents: ["Bot", "Spider"] })["wake"], wake(["Bot", "Spider"], ["/up"]));
@@ -77,7 +77,7 @@ Deno.test("exceptions from waking are added to those of their kind, and not ment
   assertEquals(merged({ unset: ["wakeExceptAgents", "wakeExceptPaths"] })["wake"], wake([], []));
 });
 
-Deno.test("how an app is asked whether it is well is said, changed in part, or taken away", () => {
+Deno.test("liveness is set, changed in part, or removed", () => {
   assertEquals("liveness" in merged({}), false);
   assertEquals(merged({ liveness: { path: "/up" } })["liveness"], { path: "/up" });
   const before = { ...LATEST, liveness: { path: "/up", every: "10s" } };
@@ -89,14 +89,14 @@ Deno.test("how an app is asked whether it is well is said, changed in part, or t
   assertEquals(after({ unset: ["liveness"], liveness: { every: "5s" } }), { every: "5s" });
 });
 
-Deno.test("what a browser gets meanwhile is said, set back, or not mentioned", () => {
+Deno.test("loading is set, set back, or not sent", () => {
   assertEquals("loading" in merged({}), false);
   assertEquals(merged({ loading: "page" })["loading"], "page");
   assertEquals(merged({ unset: ["loading"] })["loading"], "hold");
   assertEquals(merged({ unset: ["loading"], loading: "page" })["loading"], "page");
 });
 
-Deno.test("a new service has what is said, and nothing else", () => {
+Deno.test("a new service has what is set, and nothing else", () => {
   const change = { ...NOTHING, env: { A: "1" }, domains: ["a.example"] };
   assertEquals(mergeChange(undefined, undefined, { ...change, fields: { image: "web" } }), {
     image: "web",
@@ -107,7 +107,7 @@ Deno.test("a new service has what is said, and nothing else", () => {
   });
 });
 
-Deno.test("variables are lines with a name and a value, the value as it stands there", () => {
+Deno.test("a file of variables has lines with a name and a value, which is taken as it is", () => {
   const text = [
     "\ufeff# all of them",
     "",
@@ -132,7 +132,7 @@ Deno.test("variables are lines with a name and a value, the value as it stands t
   assertEquals(Object.hasOwn(parseEnv("__proto__=x", "x"), "__proto__"), true);
 });
 
-Deno.test("a line that is none is refused by its file and number, and its value is not shown", () => {
+Deno.test("a wrong line is refused with its file and number, and its value is not shown", () => {
   const refusal = (text: string) => assertThrows(() => parseEnv(text, "prod.env"), OperatorError).message;
   assertEquals(refusal("A=1\n\nsecret"), "prod.env:3: expected KEY=VALUE");
   const name = "the name before = may only have letters, digits and _, and no digit first";

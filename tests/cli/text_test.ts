@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { age, ago, indented, pairs, plainText, sizeText, table, until } from "../../src/cli/text.ts";
 
-Deno.test("a column is as wide as what is in it, and no line ends in spaces", () => {
+Deno.test("a column is as wide as its widest cell, and no line ends with spaces", () => {
   assertEquals(
     table(["NAME", "AGE"], [["a-long-name", "1d"], ["b", ""], ["c"]]),
     [
@@ -14,21 +14,21 @@ Deno.test("a column is as wide as what is in it, and no line ends in spaces", ()
   assertEquals(table(["NAME", "AGE"], []), "NAME  AGE");
 });
 
-Deno.test("values stand in one column beside their names", () => {
+Deno.test("values are in one column beside their names", () => {
   assertEquals(pairs([["A", "1"], ["Long", "2"], ["C", ""]]), "A:     1\nLong:  2\nC:");
 });
 
-Deno.test("every line is moved to the right, but for empty ones", () => {
+Deno.test("every line that is not empty is indented", () => {
   assertEquals(indented("a\n\n  b"), "  a\n\n    b");
 });
 
-Deno.test("of a text from elsewhere, a terminal has nothing to obey", () => {
+Deno.test("a foreign text has nothing that a terminal would obey", () => {
   assertEquals(plainText("\x1b[31mred\x1b[0m \x1b]0;title\x07\r\x00é\tend"), "red ]0;titleé\tend");
 });
 
 const NOW = Date.parse("2027-01-31T12:00:00Z");
 
-Deno.test("a time is told by how long ago it was, in its largest unit", () => {
+Deno.test("a past time is written as how long ago it was, in its largest unit", () => {
   const cases: [seconds: number, text: string][] = [
     [-5, "now"],
     [0, "now"],
@@ -48,17 +48,17 @@ Deno.test("a time is told by how long ago it was, in its largest unit", () => {
   assertEquals(age("2027-01-31T11:00:00Z", NOW), "1h");
 });
 
-Deno.test("a time to come is told by how long it takes, one that has been as ago", () => {
+Deno.test("a future time is written as how long it takes, a past one as how long ago", () => {
   assertEquals(until("2027-02-02T12:00:00Z", NOW), "in 2d");
   assertEquals(until("2027-01-31T12:00:00.001Z", NOW), "in 0s");
   assertEquals(until("2027-01-31T11:59:00Z", NOW), "1m ago");
 });
 
-Deno.test("what is no time is a hyphen", () => {
+Deno.test("anything that is no time is a hyphen", () => {
   for (const at of [undefined, "", "soon"]) assertEquals([ago(at, NOW), age(at, NOW), until(at, NOW)], ["-", "-", "-"]);
 });
 
-Deno.test("a size is written in the unit that suits it", () => {
+Deno.test("a size is written in the unit that fits", () => {
   const sizes: [bytes: number, text: string][] = [
     [0, "0 B"],
     [1023, "1023 B"],

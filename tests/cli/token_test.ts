@@ -3,7 +3,7 @@ import { noNet, noWrite } from "../support/permissions.ts";
 import { ago, apiTest, FakeApi } from "./fake_api.ts";
 import { runMain } from "./run_main.ts";
 
-apiTest("tokens are listed without what they are", {
+apiTest("tokens are listed without their texts", {
   "GET /v1/tokens": [
     { name: "ci", scope: "deploy", createdAt: ago("3d"), expiresAt: new Date(Date.now() + 90_000_000).toISOString() },
     { name: "old", scope: "read", createdAt: ago("9d"), expiresAt: ago("2h") },
@@ -19,7 +19,7 @@ apiTest("tokens are listed without what they are", {
   assertEquals((await api.run("token", "-q")).out, "ci\nold\neye");
 });
 
-apiTest("a token is made, shown once, and revoked", {
+apiTest("a token is created, shown once, and revoked", {
   "POST /v1/tokens": { name: "ci", scope: "deploy", token: "cless_new" },
   "DELETE /v1/tokens/ci": new Response(null, { status: 204 }),
 }, async (api) => {
@@ -52,7 +52,7 @@ apiTest("a token is made, shown once, and revoked", {
 });
 
 Deno.test({
-  name: "rotating says where the new token is, and does not show it",
+  name: "rotate says where the new token is, and does not show it",
   ignore: noNet || noWrite,
   fn: async () => {
     const folder = await Deno.makeTempDir({ prefix: "token-" });

@@ -7,7 +7,7 @@ const BEFORE: Traffic = [
   { revision: "web-00001", percent: 30, tag: "old" },
 ];
 
-/** The split after a change in short, `web-00001 30 old`. */
+/** The split after a change, each part as `web-00001 30 old`. */
 function changed(before: Traffic, change: Partial<TrafficChange>): string[] {
   return changedTraffic(before, "web-00002", { parts: [], tags: [], untag: [], ...change })
     .map(({ revision, percent, tag }) => `${revision} ${percent} ${tag ?? ""}`.trim());
@@ -23,7 +23,7 @@ Deno.test("a part is a revision and its percent, perhaps with a tag", () => {
   }
 });
 
-Deno.test("what is listed is the whole split, and tags stay where they are", () => {
+Deno.test("the listed parts are the whole split, and revisions keep their tags", () => {
   const parts = (...texts: string[]) => ({ parts: texts.map(parsePart) });
   assertEquals(changed(BEFORE, parts("latest=100")), ["latest 100", "web-00001 0 old"]);
   assertEquals(changed(BEFORE, parts("web-00001=100")), ["web-00001 100 old"]);
@@ -32,7 +32,7 @@ Deno.test("what is listed is the whole split, and tags stay where they are", () 
   assertEquals(changed(BEFORE, parts("latest=100,tag=old")), ["latest 100 old"]);
 });
 
-Deno.test("the tag of latest goes to the revision that it meant, where latest is no part any more", () => {
+Deno.test("if latest is no part any more, its tag goes to the revision that it stood for", () => {
   const before = [{ revision: "latest", percent: 100, tag: "now" }];
   assertEquals(changed(before, { parts: [{ revision: "web-00001", percent: 100 }] }), [
     "web-00001 100",
@@ -45,7 +45,7 @@ Deno.test("the tag of latest goes to the revision that it meant, where latest is
   ]);
 });
 
-Deno.test("with tags alone, the percents stay", () => {
+Deno.test("if only tags change, the percents stay", () => {
   assertEquals(changed(BEFORE, { tags: [{ revision: "web-00003", tag: "old" }] }), [
     "latest 70",
     "web-00001 30",

@@ -6,7 +6,7 @@ const TRAFFIC = "PUT /v1/services/web/traffic";
 const CHANGED = { ...WEB, traffic: [{ revision: "web-00001", percent: 100, tag: "old" }] };
 
 apiTest(
-  "traffic sends the whole split, with the tags that there are",
+  "traffic sends the whole split, with the present tags",
   { ...ANSWERS, [TRAFFIC]: CHANGED },
   async (api) => {
     const { code, out } = await api.run("traffic", "web", "web-00002=100");
@@ -50,7 +50,7 @@ apiTest("traffic takes a tag in place of a revision, unless a revision has that 
   assertEquals(api.sent(TRAFFIC), [{ revision: "web-00002", percent: 100 }]);
 });
 
-apiTest("traffic of a service alone shows the split, and changes nothing", ANSWERS, async (api) => {
+apiTest("traffic with only a name shows the split, and changes nothing", ANSWERS, async (api) => {
   assertEquals((await api.run("traffic", "web")).out.split("\n"), [
     "REVISION            PERCENT  TAG  URL",
     "latest (web-00002)  70%      -    -",
@@ -62,7 +62,7 @@ apiTest("traffic of a service alone shows the split, and changes nothing", ANSWE
   assertEquals(api.changes, []);
 });
 
-apiTest("traffic that cannot be read is exit code 2", ANSWERS, async (api) => {
+apiTest("a wrong split is exit code 2", ANSWERS, async (api) => {
   for (const text of ["web-00001", "web-00001=x", "=5", "web-00001=5,tog=x", "web-00001=-5", "Web=1"]) {
     const { code, err } = await api.run("traffic", "web", text);
     assertEquals([code, err.startsWith(`cless: "${text}" is not allowed: expected REVISION=PERCENT`)], [2, true], err);
@@ -83,7 +83,7 @@ apiTest("traffic that cannot be read is exit code 2", ANSWERS, async (api) => {
   assertEquals((await api.run("traffic", "shop", "latest=100")).err, "cless: there is no service shop");
 });
 
-apiTest("a change that somebody else was faster with begins anew, but not for ever", ANSWERS, async (api) => {
+apiTest("a change that meets another change is tried again, but not for ever", ANSWERS, async (api) => {
   let refusals = 2;
   api.answers[TRAFFIC] = () => refusals-- > 0 ? problem(412, "web has been changed") : WEB;
   assertEquals((await api.run("traffic", "web", "latest=100")).code, 0);
