@@ -16,7 +16,7 @@ import { ServiceStates } from "./control/service_states.ts";
 import type { Store } from "./control/store.ts";
 import { DockerCommand, DockerError } from "./docker/command.ts";
 import { findEngine } from "./docker/engine.ts";
-import { type Endpoint, formatEndpoint } from "./model/endpoint.ts";
+import { type Endpoint, formatEndpoint } from "./model/host.ts";
 import { conventionLabel } from "./model/revision.ts";
 import { messageOf, OperatorError } from "./base/errors.ts";
 import { logger } from "./base/log.ts";
@@ -78,7 +78,8 @@ export class Cless {
       metrics,
       failed: (failure, pool) => control.instanceEvents.revisionFailed(pool.revision, failure),
       started: (service, createMs, readyMs) => metrics.coldStart(service, createMs, readyMs),
-      admin: (request, head, peer) => mayUseProxy(head.hostname.name, peer, config) ? control.api(request, peer) : undefined,
+      admin: (request, head, peer) =>
+        mayUseProxy(head.hostname.name, peer, config) ? control.api(request, peer) : undefined,
     });
     const control: ControlPlane = this.#control = new ControlPlane({
       config,

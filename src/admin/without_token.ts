@@ -1,5 +1,4 @@
-import { isLoopback } from "../model/cidr.ts";
-import { parseHostname } from "../model/hostname.ts";
+import { isLoopback, parseHostname } from "../model/host.ts";
 import { InvalidError } from "../control/schema/invalid.ts";
 import { ClessError } from "../base/errors.ts";
 import { content } from "./body.ts";

@@ -1,7 +1,5 @@
-import { type Cidr, parseCidr } from "../model/cidr.ts";
-import { parseDuration } from "../model/duration.ts";
-import { type Endpoint, parseEndpoint } from "../model/endpoint.ts";
-import { parseHostname } from "../model/hostname.ts";
+import { type Cidr, type Endpoint, parseCidr, parseEndpoint, parseHostname } from "../model/host.ts";
+import { parseDuration } from "../model/time.ts";
 import { parseMachineMemory, parseMemoryBudget } from "../model/memory.ts";
 import { messageOf, UsageError } from "./errors.ts";
 

@@ -1,6 +1,6 @@
 import { defaultDataDir, type GivenFlags, type Surroundings, variableOf } from "../base/config.ts";
 import { messageOf, OperatorError, plainMessageOf, UsageError } from "../base/errors.ts";
-import { formatEndpoint, parseEndpoint } from "../model/endpoint.ts";
+import { formatEndpoint, parseEndpoint } from "../model/host.ts";
 import { type Flag, inGroup } from "./flags.ts";
 
 /** Where the admin API is if nothing says otherwise. */

@@ -4,7 +4,7 @@ import { checkDisk, checkLeftovers, checkReach, checkSocket, type Finding } from
 import { DockerCommand } from "../docker/command.ts";
 import { findEngine } from "../docker/engine.ts";
 import { readProc } from "../docker/machine.ts";
-import { type Endpoint, formatEndpoint } from "../model/endpoint.ts";
+import { type Endpoint, formatEndpoint } from "../model/host.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { portHolder, serve } from "./serve.ts";
 import { printJson, type Verb } from "./verb.ts";

@@ -1,6 +1,6 @@
 import type { HistoryJson } from "../admin/operations/history.ts";
 import type { Traffic } from "../model/traffic.ts";
-import type { WakeSettings } from "../model/waking.ts";
+import type { WakeSettings } from "../model/service.ts";
 import { servicePath } from "./client.ts";
 import { difference, fieldsText, historyDifference, joined } from "./preview.ts";
 import { ago, plainText, splitText, table } from "./text.ts";

@@ -5,7 +5,7 @@ import { messageOf, OperatorError } from "../base/errors.ts";
 import { configureLogging, logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import type { Cless } from "../compose.ts";
-import { formatEndpoint } from "../model/endpoint.ts";
+import { formatEndpoint } from "../model/host.ts";
 import { type Flag, inGroup } from "./flags.ts";
 import type { Call, Verb } from "./verb.ts";
 

@@ -1,7 +1,7 @@
 import type { ServiceJson } from "../admin/operations/services.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
 import { OperatorError, plainMessageOf } from "../base/errors.ts";
-import { EVERYBODY_WAKES, type Loading } from "../model/waking.ts";
+import { EVERYBODY_WAKES, type Loading } from "../model/service.ts";
 
 /** What a deploy changes of the latest revision and of the service. */
 export interface TemplateChange {

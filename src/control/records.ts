@@ -1,6 +1,6 @@
 import { isUndemanding, type RevisionTemplate } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
-import type { Loading, WakeSettings } from "../model/waking.ts";
+import type { Loading, WakeSettings } from "../model/service.ts";
 
 /** A service as it is stored. */
 export interface ServiceRecord {

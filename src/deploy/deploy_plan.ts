@@ -1,5 +1,5 @@
 import { type RevisionTemplate, templateText } from "../model/template.ts";
-import { EVERYBODY_WAKES } from "../model/waking.ts";
+import { EVERYBODY_WAKES } from "../model/service.ts";
 import type { DeployPreview, RevisionRecord, ServiceChange, ServiceFields, ServiceRecord } from "../control/records.ts";
 import { historyOf, namesOf, prunable, revisionName, type ServiceState } from "../control/service_states.ts";
 import type { Content } from "./content.ts";

@@ -1,5 +1,4 @@
-import type { Cidr } from "../model/cidr.ts";
-import { type Hostname, parseHostname } from "../model/hostname.ts";
+import { type Cidr, type Hostname, parseHostname } from "../model/host.ts";
 import { ClessError } from "../base/errors.ts";
 import { type Header, listItems, REQUEST_HOP_BY_HOP, splitList } from "./headers.ts";
 

@@ -1,4 +1,4 @@
-import { type Endpoint, formatEndpoint } from "../model/endpoint.ts";
+import { type Endpoint, formatEndpoint } from "../model/host.ts";
 import { ClessError, messageOf, OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { delay } from "../base/async.ts";

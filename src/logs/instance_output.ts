@@ -1,4 +1,4 @@
-import { canonicalTime } from "../model/timestamp.ts";
+import { canonicalTime } from "../model/time.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 

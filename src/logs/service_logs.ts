@@ -1,5 +1,4 @@
-import { parseDuration } from "../model/duration.ts";
-import { canonicalTime } from "../model/timestamp.ts";
+import { canonicalTime, parseDuration } from "../model/time.ts";
 import { InvalidError } from "../control/schema/invalid.ts";
 import { InstanceOutput, type InstanceOutputs, type OutputOwner, type ServiceLogLine } from "./instance_output.ts";
 

@@ -1,4 +1,4 @@
-import { isServiceName } from "./hostname.ts";
+import { isServiceName } from "./service.ts";
 import type { Volume } from "./template.ts";
 
 /** What a container is started from and the limits it runs under; never changed, only replaced by another. */

@@ -1,4 +1,4 @@
-import { formatDuration } from "../model/duration.ts";
+import { formatDuration } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 import { ClessError } from "../base/errors.ts";
 import { EngineAway } from "./launcher.ts";

@@ -5,7 +5,7 @@ import type { Forwarder } from "../http/forwarder.ts";
 import { ALLOW, isServerWide, readHead, type RequestHead } from "../http/request_head.ts";
 import { Upload } from "../http/upload.ts";
 import { WebSocketBridge } from "../http/websocket/bridge.ts";
-import type { Cidr } from "../model/cidr.ts";
+import type { Cidr } from "../model/host.ts";
 import type { Lease } from "../pool/instance.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import type { Activator } from "../routing/activator.ts";

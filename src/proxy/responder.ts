@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { ForwardError, InstanceGone } from "../http/forwarder.ts";
 import { problem } from "../http/problem.ts";
-import type { Hostname } from "../model/hostname.ts";
+import type { Hostname } from "../model/host.ts";
 import { ClientGone, type Info, type RequestContext, type UnansweredRequests } from "./request_context.ts";
 
 const log = logger("proxy");

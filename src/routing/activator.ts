@@ -1,5 +1,5 @@
 import { abortable } from "@std/async/abortable";
-import type { Hostname } from "../model/hostname.ts";
+import type { Hostname } from "../model/host.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Grant, InstancePool } from "../pool/instance_pool.ts";
 import type { Router } from "./router.ts";

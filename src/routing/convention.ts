@@ -1,4 +1,4 @@
-import { isServiceName } from "../model/hostname.ts";
+import { isServiceName } from "../model/service.ts";
 import { conventionImage, conventionRevision, type Limits, type Revision } from "../model/revision.ts";
 import { logger } from "../base/log.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";

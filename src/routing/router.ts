@@ -1,6 +1,6 @@
 import type { Config } from "../base/config.ts";
 import { ClessError } from "../base/errors.ts";
-import { type Hostname, parseHostname } from "../model/hostname.ts";
+import { type Hostname, parseHostname } from "../model/host.ts";
 import { conventionImage } from "../model/revision.ts";
 import type { Convention } from "./convention.ts";
 import type { Route, Service } from "./service.ts";

@@ -1,4 +1,4 @@
-import type { Hostname } from "../model/hostname.ts";
+import type { Hostname } from "../model/host.ts";
 import type { InstancePool } from "../pool/instance_pool.ts";
 import type { Service } from "./service.ts";
 

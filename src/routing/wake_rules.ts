@@ -1,4 +1,4 @@
-import type { WakeExceptions } from "../model/waking.ts";
+import type { WakeExceptions } from "../model/service.ts";
 import { ClessError } from "../base/errors.ts";
 
 /** Decides whose requests wake a service. */

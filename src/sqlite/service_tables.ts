@@ -3,7 +3,7 @@ import type { RevisionMark, RevisionRecord, ServiceRecord } from "../control/rec
 import { DomainTakenError } from "../control/store.ts";
 import { logger } from "../base/log.ts";
 import { parseTemplateText, templateText } from "../model/template.ts";
-import type { Loading } from "../model/waking.ts";
+import type { Loading } from "../model/service.ts";
 
 const log = logger("store");
 

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { OperatorError } from "../../src/base/errors.ts";
 import { mergeChange, parseEnv, readEnvFile, type TemplateChange } from "../../src/cli/template_change.ts";
 import type { TemplateJson } from "../../src/control/schema/schema.ts";
-import type { WakeSettings } from "../../src/model/waking.ts";
+import type { WakeSettings } from "../../src/model/service.ts";
 import { noRead } from "../support/permissions.ts";
 import { TEMPLATE } from "./fake_api.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Catalog } from "../../src/control/catalog.ts";
-import { EVERYBODY_WAKES } from "../../src/model/waking.ts";
+import { EVERYBODY_WAKES } from "../../src/model/service.ts";
 import { canonicalTemplate } from "../../src/model/template.ts";
 import { LATEST } from "../../src/model/traffic.ts";
 import { latestPool } from "../../src/routing/convention.ts";

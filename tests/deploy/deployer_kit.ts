@@ -5,7 +5,7 @@ import { HostPaths } from "../../src/deploy/volumes.ts";
 import { RevisionEnv } from "../../src/control/runtime_revision.ts";
 import { RevisionLauncher } from "../../src/deploy/revision_launcher.ts";
 import type { TemplateInput } from "../../src/model/template.ts";
-import { parseHostname } from "../../src/model/hostname.ts";
+import { parseHostname } from "../../src/model/host.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";
 import { RetiringPools } from "../../src/fleet/retiring_pools.ts";
 import { ServiceStates } from "../../src/control/service_states.ts";

@@ -3,7 +3,7 @@ import { NotFound, RevisionFailed } from "../../src/control/deploy_error.ts";
 import { DomainTakenError, StaleError, StoreUnavailable } from "../../src/control/store.ts";
 import { TrafficError } from "../../src/model/traffic.ts";
 import { ClessError } from "../../src/base/errors.ts";
-import { parseHostname } from "../../src/model/hostname.ts";
+import { parseHostname } from "../../src/model/host.ts";
 import { settle } from "../support/fake_clock.ts";
 import { AT_ONCE, input, newScene, seen, WAITING } from "./deployer_kit.ts";
 import { loaded } from "../support/loaded.ts";

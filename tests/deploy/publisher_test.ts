@@ -4,7 +4,7 @@ import { canonicalTemplate, type TemplateInput } from "../../src/model/template.
 import { LATEST, type Traffic } from "../../src/model/traffic.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import { conventionService, newRevision, started } from "../support/kit.ts";
-import { EVERYBODY_WAKES } from "../../src/model/waking.ts";
+import { EVERYBODY_WAKES } from "../../src/model/service.ts";
 import { newScene, type Scene } from "./deployer_kit.ts";
 
 function revision(name: string, template: Partial<TemplateInput> = {}): RevisionRecord {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { parseHostname } from "../../src/model/hostname.ts";
+import { parseHostname } from "../../src/model/host.ts";
 import { Activator } from "../../src/routing/activator.ts";
 import { Service, type Share } from "../../src/routing/service.ts";
 import type { InstancePool } from "../../src/pool/instance_pool.ts";

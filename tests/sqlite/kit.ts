@@ -1,6 +1,6 @@
 import type { HistoryEntry, RevisionRecord, ServiceChange, ServiceRecord } from "../../src/control/records.ts";
 import { canonicalTemplate, type TemplateInput } from "../../src/model/template.ts";
-import { EVERYBODY_WAKES } from "../../src/model/waking.ts";
+import { EVERYBODY_WAKES } from "../../src/model/service.ts";
 import { noRead, noWrite } from "../support/permissions.ts";
 
 /** For `ignore` of a test that opens a database. */

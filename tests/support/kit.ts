@@ -1,4 +1,4 @@
-import type { Hostname } from "../../src/model/hostname.ts";
+import type { Hostname } from "../../src/model/host.ts";
 import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
 import type { Clock } from "../../src/base/clock.ts";

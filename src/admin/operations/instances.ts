@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isServiceName } from "../../model/hostname.ts";
+import { isServiceName } from "../../model/service.ts";
 import { ClessError } from "../../base/errors.ts";
 import type { Instance } from "../../pool/instance.ts";
 import { done, json } from "../body.ts";

@@ -1,6 +1,6 @@
 import { accepts } from "@std/http/negotiation";
 import { z } from "zod";
-import { parseDuration } from "../../model/duration.ts";
+import { parseDuration } from "../../model/time.ts";
 import { content } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { flag, isInstant, revisionParam, serviceParam, whole } from "../common_fields.ts";

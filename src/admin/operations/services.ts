@@ -6,7 +6,7 @@ import { parseService, retiredWarning, targetsSchema } from "../../control/schem
 import type { DeployPreview } from "../../control/records.ts";
 import type { ServiceView } from "../../control/catalog.ts";
 import type { Traffic, TrafficTarget } from "../../model/traffic.ts";
-import type { WakeSettings } from "../../model/waking.ts";
+import type { WakeSettings } from "../../model/service.ts";
 import { ClessError } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { done, json, readJson } from "../body.ts";

@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { parseDuration } from "../../model/duration.ts";
-import { isServiceName, parseHostname } from "../../model/hostname.ts";
+import { parseHostname } from "../../model/host.ts";
+import { isServiceName } from "../../model/service.ts";
+import { parseDuration } from "../../model/time.ts";
 import { parseMemoryLimit } from "../../model/memory.ts";
 import { strict } from "./check.ts";
 import { SECRET_NAME, SECRET_NAME_RULE } from "./invalid.ts";

@@ -1,5 +1,5 @@
 import { closestString } from "@std/text/closest-string";
-import { isServiceName } from "../../model/hostname.ts";
+import { isServiceName } from "../../model/service.ts";
 
 /** Where a value stands in a body: names of fields and indexes of lists. */
 export type FieldPath = readonly (string | number)[];

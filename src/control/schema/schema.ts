@@ -1,13 +1,13 @@
 import { z } from "zod";
-import { formatDuration, parseDuration } from "../../model/duration.ts";
-import { parseHostname } from "../../model/hostname.ts";
+import { parseHostname } from "../../model/host.ts";
+import type { WakeSettings } from "../../model/service.ts";
+import { formatDuration, parseDuration } from "../../model/time.ts";
 import { formatMemory, parseMemory } from "../../model/memory.ts";
 import type { RevisionTemplate, TemplateInput } from "../../model/template.ts";
 import { checkTraffic, type Traffic, TrafficError } from "../../model/traffic.ts";
 import * as field from "./fields.ts";
 import { check, strict } from "./check.ts";
 import { checkServiceName, checkTagLength, InvalidError } from "./invalid.ts";
-import type { WakeSettings } from "../../model/waking.ts";
 import type { ServiceFields } from "../records.ts";
 
 /** A whole number. The message has both bounds, whichever is exceeded. */

@@ -1,6 +1,6 @@
 import type { OutputOwner } from "../../logs/instance_output.ts";
 import { LastLines } from "../../logs/last_lines.ts";
-import { canonicalTime } from "../../model/timestamp.ts";
+import { canonicalTime } from "../../model/time.ts";
 import type { LogLine, LogOptions } from "./logs.ts";
 
 /** How many lines of one container are kept, and how much of them; the last ones count. */

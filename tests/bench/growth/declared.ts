@@ -1,7 +1,7 @@
 import type { RevisionRecord, ServiceRecord } from "../../../src/control/records.ts";
 import { canonicalTemplate } from "../../../src/model/template.ts";
 import type { Revision } from "../../../src/model/revision.ts";
-import { EVERYBODY_WAKES } from "../../../src/model/waking.ts";
+import { EVERYBODY_WAKES } from "../../../src/model/service.ts";
 import { Connection } from "../../../src/sqlite/connection.ts";
 import { HistoryTable } from "../../../src/sqlite/history_table.ts";
 import { migrate } from "../../../src/sqlite/migrations.ts";

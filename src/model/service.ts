@@ -1,0 +1,25 @@
+const SERVICE_NAME = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/;
+
+/** Whether a label may be the name of a service: `--` separates a tag from a name, and `admin` is the host of the admin API. */
+export function isServiceName(label: string): boolean {
+  return SERVICE_NAME.test(label) && !label.includes("--") && label !== "admin";
+}
+
+/** What a browser gets while a service starts: it waits for the app's answer (hold), or gets a waiting page. */
+export type Loading = "hold" | "page";
+
+/** Requests that do not wake a service. */
+export interface WakeExceptions {
+  /** Parts of `User-Agent`, in any case. */
+  readonly userAgents: readonly string[];
+  /** Paths with everything below them; but `/` means only the root. */
+  readonly paths: readonly string[];
+}
+
+/** Which requests wake a service: all but the exceptions. */
+export interface WakeSettings {
+  readonly except: WakeExceptions;
+}
+
+/** All requests wake the service. */
+export const EVERYBODY_WAKES: WakeSettings = Object.freeze({ except: { userAgents: [], paths: [] } });

@@ -1,0 +1,46 @@
+const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/**
+ * Reads a duration such as `250ms`, `30s`, `5m` or `1h`.
+ *
+ * @returns Milliseconds; `Infinity` for `0`, which means "never".
+ * @throws {RangeError} If the text is not a duration.
+ */
+export function parseDuration(text: string): number {
+  if (text === "0") return Infinity;
+  const match = /^(\d{1,10})(ms|s|m|h)$/.exec(text);
+  const ms = match ? Number(match[1]) * UNITS[match[2]!]! : NaN;
+  // A timer of 2^31 ms or more would fire at once.
+  if (!(ms > 0 && ms < 2 ** 31)) {
+    throw new RangeError("expected a duration such as 250ms, 30s, 5m or 1h (at most 24 days), or 0 for never");
+  }
+  return ms;
+}
+
+/**
+ * Writes a duration in the largest unit of which it is a whole number, so that {@linkcode parseDuration} reads the same.
+ *
+ * @param ms A whole number of milliseconds, or `Infinity`.
+ */
+export function formatDuration(ms: number): string {
+  if (ms === Infinity) return "0";
+  const [unit, factor] = Object.entries(UNITS).findLast(([, factor]) => ms % factor === 0)!;
+  return `${ms / factor}${unit}`;
+}
+
+const CANONICAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;
+const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
+
+/**
+ * Writes a time of RFC 3339 in UTC and to the nanosecond, so that such texts sort as the times do; `undefined` if the
+ * text is no time.
+ */
+export function canonicalTime(text: string): string | undefined {
+  if (CANONICAL.test(text)) return text; // engines write it so
+  const [, date, time, fraction = "", zone] = RFC_3339.exec(text) ?? [];
+  if (date === undefined) return undefined;
+  const whole = Date.parse(`${date}T${time}${zone!.toUpperCase()}`);
+  if (Number.isNaN(whole)) return undefined;
+  const utc = new Date(whole).toISOString();
+  return /^\d{4}-/.test(utc) ? `${utc.slice(0, 19)}.${fraction.padEnd(9, "0")}Z` : undefined;
+}
