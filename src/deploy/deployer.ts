@@ -14,7 +14,7 @@ import {
 import type { Store } from "../control/store.ts";
 import { canonicalTemplate, isUndemanding, type TemplateInput } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
-import { type Content, findContent, foreseeContent, type ImageResolver } from "./content.ts";
+import { type Content, type ContentSources, findContent, foreseeContent, type ImageResolver } from "./content.ts";
 import {
   checkDeploy,
   checkDomains,
@@ -122,6 +122,7 @@ export class Deployer {
   readonly #volumes: VolumeHandover;
   readonly #ledger: Ledger;
   readonly #pulled: PulledImages;
+  readonly #sources: ContentSources;
   readonly #queue = new DeployQueue();
   /** The highest number of a revision that was tried and not committed, by service; the newest entry last. */
   readonly #tried = new Map<string, number>();
@@ -132,6 +133,7 @@ export class Deployer {
     this.#volumes = new VolumeHandover(options);
     this.#ledger = new Ledger(options, this.#volumes);
     this.#pulled = new PulledImages(options.images, options.states, options.launcher);
+    this.#sources = { ...options, pulled: this.#pulled };
   }
 
   /** Publishes all stored services. One that cannot be published is logged; deploying it again mends it. */
@@ -176,7 +178,7 @@ export class Deployer {
   /** What a deploy would change. Changes and pulls nothing. @throws As {@linkcode deploy} does. */
   async plan(name: string, input: DeployInput, options: PlanOptions): Promise<DeployPreview> {
     const begun = await this.#begin(name, input, options);
-    const { content, pull } = await foreseeContent(this.#options, canonicalTemplate(input.template));
+    const { content, pull } = await foreseeContent(this.#sources, canonicalTemplate(input.template));
     const plan = this.#plan({ name, input, options, begun, content, number: this.#nextNumber(name) });
     return previewOf(begun, plan, pull);
   }
@@ -253,8 +255,7 @@ export class Deployer {
     const { publisher } = this.#options;
     const { wait } = options;
     const begun = await this.#begin(name, input, options);
-    const sources = { ...this.#options, pulled: this.#pulled };
-    const { content, hold } = await findContent(sources, name, canonicalTemplate(input.template), signal);
+    const { content, hold } = await findContent(this.#sources, name, canonicalTemplate(input.template), signal);
     using _hold = hold;
     const deploy = { name, input, options, begun, content, number: this.#nextNumber(name) };
     const { revision, change } = this.#plan(deploy);

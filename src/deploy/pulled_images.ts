@@ -75,15 +75,18 @@ export class PulledImages {
    * Removes the pulled images that no revision has any more, one after the other, each once its containers are gone.
    * Failures are logged.
    *
-   * @param again Whether to try those again that could not be removed.
+   * @param again Whether to look at all revisions, and to try images again that could not be removed. To be called so at
+   * the start, and periodically.
    */
   sweep(again = false): Promise<void> {
     return this.#sweeping = this.#sweeping.then(() => this.#sweep(again));
   }
 
   async #sweep(again: boolean): Promise<void> {
-    if (again) this.#refused.clear();
-    for (const imageId of this.#states.pulledImages()) this.#namesOf(imageId);
+    if (again) {
+      this.#refused.clear();
+      for (const imageId of this.#states.pulledImages()) this.#namesOf(imageId); // including those of earlier processes
+    }
     for (const [imageId, names] of this.#pulled) {
       if (this.#refused.has(imageId) || this.#isNeeded(imageId)) continue;
       await this.#containers.untilGone((revision) => revision.imageId === imageId);

@@ -62,10 +62,10 @@ export class Convention {
    * as long as that has an instance.
    */
   current(service: Service): Service {
+    if (service.shares.length === 1) return service;
     const [old, next] = service.shares;
-    if (next === undefined) return service;
     if (!old!.pool.awake) return this.#takeOver(service);
-    const { pool } = next;
+    const { pool } = next!;
     // While the old revision serves, a new one that does not start is not tried at every request.
     if (this.#starting.has(pool) || pool.resting) return service;
     this.#starting.add(pool);
