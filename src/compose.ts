@@ -21,7 +21,7 @@ import { conventionLabel } from "./model/revision.ts";
 import { messageOf, OperatorError } from "./base/errors.ts";
 import { logger } from "./base/log.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
-import type { InstancePool } from "./pool/instance_pool.ts";
+import type { InstancePool } from "./pool/pool.ts";
 import type { Container } from "./pool/launcher.ts";
 import { Server } from "./http/server.ts";
 import { SqliteStore } from "./sqlite/store.ts";
@@ -231,7 +231,7 @@ export class Cless {
   async #endContainers(): Promise<void> {
     this.#containers.launcher.outputs.close(); // nobody will ask for what they have written
     if (this.#config.onExit === "keep") {
-      await this.#requests.starter.settled(); // what is to go goes
+      await this.#requests.executor.settled(); // what is to go goes
       await this.#containers.leave();
     } else {
       await this.#requests.stopContainers();

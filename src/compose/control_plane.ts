@@ -20,8 +20,7 @@ import { envProblem } from "../docker/container_env.ts";
 import { deployImages } from "../docker/images/deploy_images.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
-import { tryStart } from "../pool/try_start.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import type { Containers } from "./containers.ts";
 import { adminHostnames } from "../routing/router.ts";
 import type { RequestPath } from "./request_path.ts";
@@ -65,7 +64,7 @@ export class ControlPlane {
     const { services, fleet } = requests;
     const { startTimeout, requestTimeout, pauseAfter, stopAfter, drainTimeout } = config;
     const now = Date.now;
-    const start = (pool: InstancePool, signal: AbortSignal) => tryStart(pool, requests.starter, signal);
+    const start = (pool: InstancePool, signal: AbortSignal) => pool.tryStart(signal);
     this.metrics = metrics;
     this.events = new EventLog({ clock, now });
     this.instanceEvents = new InstanceEvents(this.events);

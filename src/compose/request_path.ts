@@ -8,24 +8,21 @@ import { FetchForwarder } from "../http/fetch_forwarder.ts";
 import { FileReserve, Server } from "../http/server.ts";
 import { Fleet } from "../fleet/fleet.ts";
 import type { Forwarder } from "../http/forwarder.ts";
-import type { Instance } from "../pool/instance.ts";
-import { InstancePool, type PoolParts } from "../pool/instance_pool.ts";
+import { InstancePool, type PoolContext, type PoolObserver } from "../pool/pool.ts";
 import type { Container, Launcher } from "../pool/launcher.ts";
 import { MemoryBudget } from "../fleet/memory_budget.ts";
 import { drain } from "../proxy/drain.ts";
 import { Proxy, type ProxyOptions } from "../proxy/proxy.ts";
-import { isWell, probe, untilReady } from "../pool/readiness.ts";
+import { probe, untilReady } from "../pool/probe.ts";
 import { Reconciler } from "../fleet/reconciler.ts";
 import { RetiringPools } from "../fleet/retiring_pools.ts";
 import { Hosts, Router } from "../routing/router.ts";
 import { ServiceMap } from "../routing/service_map.ts";
-import { Starter, type StarterParts } from "../pool/starter.ts";
+import { Executor } from "../pool/executor.ts";
 import { UnansweredRequests } from "../proxy/request_context.ts";
-import { newInstanceId } from "../pool/instance_id.ts";
 
 /** What a {@linkcode RequestPath} works with. */
-export interface RequestPathParts
-  extends Pick<ProxyOptions, "admin" | "metrics">, Pick<StarterParts, "started">, Pick<PoolParts, "failed"> {
+export interface RequestPathParts extends Pick<ProxyOptions, "admin" | "metrics">, PoolObserver {
   readonly config: Config;
   readonly clock: Clock;
   readonly launcher: Launcher;
@@ -36,8 +33,6 @@ export interface RequestPathParts
   readonly declared: { has(name: string): boolean };
   /** Is told of every pool, before a request comes to it. */
   readonly made: (pool: InstancePool) => void;
-  /** Is told of each new state of an instance, the first included. */
-  readonly changed: (instance: Instance) => void;
   /** Whether a container that belongs to no instance is not to be removed. */
   readonly stays: (container: Container) => boolean;
 }
@@ -46,7 +41,7 @@ export interface RequestPathParts
 export class RequestPath {
   readonly services: ServiceMap;
   readonly fleet = new Fleet();
-  readonly starter: Starter;
+  readonly executor: Executor;
   readonly reconciler: Reconciler;
   /** Missing where only declared services are served. */
   readonly convention: Convention | undefined;
@@ -60,31 +55,34 @@ export class RequestPath {
   /** The pools that no request goes to any more. */
   readonly retiring: RetiringPools;
   readonly #parts: RequestPathParts;
+  /** What all pools share. */
+  readonly #pools: PoolContext;
   readonly #unanswered: UnansweredRequests;
   readonly #forwarder: Forwarder;
   readonly #proxy: Proxy;
 
   constructor(parts: RequestPathParts) {
-    const { admin, clock, config, images, declared, launcher, listening, metrics, started, stays } = this.#parts =
-      parts;
+    const { admin, clock, config, images, declared, launcher, listening, metrics, stays } = this.#parts = parts;
     const { fleet } = this;
     this.retiring = new RetiringPools((pool) => pool.retire(config.drainTimeout));
     const services = this.services = new ServiceMap(this.retiring);
     this.#forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
     this.#unanswered = new UnansweredRequests(clock);
-    this.starter = new Starter({
-      launcher,
-      clock,
-      untilReady,
-      forget: (instance) => {
-        fleet.delete(instance);
-        // A request may still be on its way to the address.
-        instance.untilIdle().then(() => launcher.forget(instance.id));
+    this.executor = new Executor(launcher, clock, fleet, { untilReady, ask: probe });
+    const forwarder = this.#forwarder;
+    this.#pools = {
+      ...{ clock, executor: this.executor, fleet, maxPending: config.maxPending },
+      observer: {
+        changed(instance, before) {
+          if (before === "ready") forwarder.leave(instance.origin);
+          parts.changed?.(instance, before);
+        },
+        failed: (failure, pool) => parts.failed?.(failure, pool),
+        started: (service, createMs, readyMs) => parts.started?.(service, createMs, readyMs),
       },
-      ...(started === undefined ? {} : { started }),
-    });
+    };
     const memory = new MemoryBudget({ launcher, fleet, clock, budget: config.memoryBudget });
-    this.reconciler = new Reconciler({ launcher, fleet, kept: () => services.kept(), clock, listening, memory, stays });
+    this.reconciler = new Reconciler({ launcher, fleet, clock, listening, memory, stays });
     const { startTimeout, requestTimeout, pauseAfter, stopAfter } = config;
     this.convention = !config.convention ? undefined : new Convention({
       images,
@@ -112,26 +110,8 @@ export class RequestPath {
 
   /** Makes the pool of a revision. */
   newPool(revision: Revision): InstancePool {
-    const { changed, clock, config, failed, launcher, made } = this.#parts;
-    const pool = new InstancePool(revision, {
-      launcher,
-      starter: this.starter,
-      clock,
-      maxPending: config.maxPending,
-      newId: newInstanceId,
-      probe: async (url, signal) => isWell(await probe(url, signal)),
-      ask: probe,
-      ...(failed === undefined ? {} : { failed }),
-      note: (instance, pool) => {
-        this.fleet.add(instance, pool);
-        instance.onChange = (before) => {
-          if (before === "ready") this.#forwarder.leave(instance.origin);
-          changed(instance);
-        };
-        changed(instance);
-      },
-    });
-    made(pool);
+    const pool = new InstancePool(revision, this.#pools);
+    this.#parts.made(pool);
     return pool;
   }
 
@@ -145,9 +125,10 @@ export class RequestPath {
 
   /** Stops every container. */
   async stopContainers(): Promise<void> {
-    await Promise.all([...this.fleet.pools()].map((pool) => pool.retire(0)));
+    const pools = this.fleet.pools().union(new Set(this.services.kept())); // the latter would start instances anew
+    await Promise.all([...pools].map((pool) => pool.retire(0)));
     await this.retiring.gone();
-    await this.starter.settled();
+    await this.executor.settled();
     await this.reconciler.sweep(); // whatever is left now belongs to no instance
   }
 

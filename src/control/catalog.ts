@@ -1,6 +1,6 @@
 import { canonicalTemplate } from "../model/template.ts";
 import { LATEST, resolveTraffic } from "../model/traffic.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import { latestPool } from "../routing/convention.ts";
 import type { Service } from "../routing/service.ts";
 import type { ServiceMap } from "../routing/service_map.ts";

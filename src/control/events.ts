@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Revision } from "../model/revision.ts";
-import { CRASH_LOOP, type Failure } from "../pool/crash_loop.ts";
+import { CRASH_LOOP, type Failure } from "../pool/start_backoff.ts";
 import type { Instance } from "../pool/instance.ts";
 import { linesOf } from "./deploy_error.ts";
 

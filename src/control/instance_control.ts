@@ -1,4 +1,4 @@
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import type { Router } from "../routing/router.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
 import { NotFound, RevisionFailed } from "./deploy_error.ts";

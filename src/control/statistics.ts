@@ -1,5 +1,5 @@
 import type { Fleet } from "../fleet/fleet.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { Catalog } from "./catalog.ts";
 

@@ -5,7 +5,7 @@ import type { ServiceStates } from "../control/service_states.ts";
 import { DomainTakenError } from "../control/store.ts";
 import type { TemplateInput } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import type { DeployWish } from "./deploy_plan.ts";
 
 /** What this machine and its settings allow. */

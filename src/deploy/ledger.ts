@@ -6,7 +6,7 @@ import { type HistoryEntry, markOf, type ServiceChange, type ServiceRecord } fro
 import type { ServiceState, ServiceStates } from "../control/service_states.ts";
 import { StaleError, type Store } from "../control/store.ts";
 import { resolveTraffic } from "../model/traffic.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import { QueueByName } from "./deploy_queue.ts";
 import type { Publisher } from "./publisher.ts";
 import { sameTraffic } from "./traffic_change.ts";

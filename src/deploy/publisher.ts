@@ -8,7 +8,7 @@ import type { RetiringPools } from "../fleet/retiring_pools.ts";
 import type { Limits, Revision } from "../model/revision.ts";
 import { isUndemanding } from "../model/template.ts";
 import { resolveTraffic, type Traffic, type TrafficTarget } from "../model/traffic.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import type { Container } from "../pool/launcher.ts";
 import { type PoolMaker, Service, type Share, SleepingShare, type Waking } from "../routing/service.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
@@ -106,10 +106,7 @@ export class Publisher {
       }),
     );
     const declared = this.#declare(service, shares);
-    return () => {
-      this.#options.services.put(declared, made);
-      for (const pool of declared.kept()) pool.keepMinimum();
-    };
+    return () => this.#options.services.put(declared, made);
   }
 
   /** Publishes a stored service. If a secret cannot be read, each start tries again and reports why it fails. */

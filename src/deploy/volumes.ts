@@ -4,7 +4,7 @@ import type { RevisionRecord } from "../control/records.ts";
 import { reachable, type ServiceState, type ServiceStates } from "../control/service_states.ts";
 import type { Revision } from "../model/revision.ts";
 import type { Volume } from "../model/template.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import { type TrialOptions, tryRevision } from "./deploy_checks.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Containers } from "./pulled_images.ts";

@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { ClessError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Revision } from "../model/revision.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import type { Container, Launcher } from "../pool/launcher.ts";
 
 const log = logger("adoption");

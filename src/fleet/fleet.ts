@@ -1,6 +1,6 @@
 import type { InstanceState } from "../model/instance_state.ts";
 import type { Instance } from "../pool/instance.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import type { Container, ContainerEvent } from "../pool/launcher.ts";
 
 /** An instance as it was at some moment. */

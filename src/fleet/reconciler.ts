@@ -2,7 +2,6 @@ import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Fleet } from "./fleet.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
 import type { Container, Launcher } from "../pool/launcher.ts";
 
 const log = logger("reconciler");
@@ -17,8 +16,6 @@ const MAX_SWEEPS = 5;
 export interface ReconcilerParts {
   readonly launcher: Launcher;
   readonly fleet: Fleet;
-  /** The pools that have instances to keep up; missing where none has. */
-  readonly kept?: () => Iterable<InstancePool>;
   readonly clock: Clock;
   /** Whether the engine's events are being received. */
   readonly listening: () => boolean;
@@ -28,14 +25,12 @@ export interface ReconcilerParts {
   readonly memory?: { tick(): void };
 }
 
-/** Has the pools pause and stop what is idle and keep up what there should be, and now and then holds the engine's list against the instances that there should be. */
+/** Now and then compares the engine's list of containers with the instances that there should be. */
 export class Reconciler {
   readonly #parts: ReconcilerParts;
   #stopTicking: (() => void) | undefined;
   #reconciling: Promise<boolean> | undefined;
   #reconciledAt = -Infinity;
-  /** Those that had instances at the last tick. */
-  #before: ReadonlySet<InstancePool> = new Set();
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
@@ -77,12 +72,7 @@ export class Reconciler {
   }
 
   #tick(): void {
-    const { fleet, clock, listening, memory, kept } = this.#parts;
-    const keep = new Set(kept?.());
-    const active = fleet.pools();
-    // A pool that has just lost its last instance still has to forget what that was needed for.
-    for (const pool of active.union(keep).union(this.#before)) pool.tick(keep.has(pool));
-    this.#before = active;
+    const { clock, listening, memory } = this.#parts;
     memory?.tick();
     const due = this.#reconciledAt + (listening() ? RECONCILE_MS : RECONCILE_DEAF_MS);
     if (clock.now() >= due) this.reconcile();

@@ -1,6 +1,6 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 
 const log = logger("retiring");
 

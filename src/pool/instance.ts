@@ -3,55 +3,43 @@ import type { Revision } from "../model/revision.ts";
 import type { Clock } from "../base/clock.ts";
 import { SwapList, type Swappable } from "../base/swap_list.ts";
 
-/** So many failed connections in a row mean that the app does not listen any more. */
-const MOST_FAILURES = 3;
-/** So many requests in a row that are not answered in time are no good sign, however busy the app is. */
-const MOST_LATE = 3;
+/** What a request has seen of an app that does not look well: see the table in health.ts. */
+export type Suspicion = "unreachable" | "closed" | "late";
 
-/** Why an instance is suspected: it has closed a connection instead of answering, or has not answered in time. */
-export type Suspicion = "closed" | "late";
-
-/** Whose instance it is, and who wants to know what becomes of it. */
+/** The pool of an instance. */
 export interface InstanceOwner {
-  /** Is told of each new state before everybody else. */
+  /** Is told of each new state before anybody with a lease is told of an end. */
   moved(instance: Instance, before: InstanceState): void;
-  /** Is told that the app does not take connections any more. */
-  unhealthy(instance: Instance): void;
-  /** Is told that it looks as if the app were not well. */
+  /** Is told that the app does not look well. */
   suspect(instance: Instance, why: Suspicion): void;
-  /** Is told of every slot that is given back; missing where nobody ever waits for one. */
+  /** Is told of every slot that is given back; missing if requests never wait for one. */
   readonly freed?: (() => void) | undefined;
 }
 
-/** One container of a revision, and how many requests it serves. */
+/** One container of a revision, and the requests that it serves. */
 export class Instance {
   /** Also the container's name. */
   readonly id: string;
   readonly revision: Revision;
-  /** When it was started, as well as that is known; wall-clock time. */
+  /** When it was started, as far as known; wall-clock time. */
   startedAt: Date = new Date();
   /** Where the host reaches the app, such as `http://172.18.0.2:8080`; empty until the container runs. */
   origin = "";
-  /** Is told of each new state, with the one before, and before those are who have a lease. */
-  onChange: ((before: InstanceState) => void) | undefined;
-  /** From the start to the first good answer, ms; missing for one that was found running. */
+  /** From the start to the first good answer; missing for one that was found running. */
   coldStartMs: number | undefined;
-  /** With what the container ended, where the engine told it. */
+  /** With what the container ended, if the engine told it. */
   exitCode: number | undefined;
   /** Whether the engine says that it was killed for memory. */
   oom = false;
-  /** Whether somebody had the container stopped or killed, or may have: where nobody has seen its end. */
+  /** Whether somebody had the container stopped or killed, or may have, if nobody has seen its end. */
   byHand = false;
-  /** Why it did not become ready, or has ended; for the operator. */
+  /** Why it did not become ready, or has ended; for operators. */
   failure: string | undefined;
   #state: InstanceState = "starting";
   readonly #leases = new SwapList<Lease>();
   readonly #owner: InstanceOwner | undefined;
   readonly #freed: (() => void) | undefined;
-  #failures = 0;
-  #late = 0;
   #changes = 0;
-  #readySince: number | undefined;
   #answers = 0;
   /** How many of the leases keep nobody awake. */
   #quiet = 0;
@@ -85,19 +73,14 @@ export class Instance {
     return this.#leases.size - this.#quiet;
   }
 
-  /** Since when no lease has been open but quiet ones, in the clock's ms; meaningless while one is. */
+  /** Since when no lease that keeps it awake has been open, in the clock's ms; meaningless while one is. */
   get idleSince(): number {
     return this.#idleSince;
   }
 
-  /** Grows with everything that happens to its container, as far as that is known: what was seen before is old. */
+  /** Grows with everything that happens to its container: what was seen at a smaller number is old. */
   get changes(): number {
     return this.#changes;
-  }
-
-  /** How long ago the app answered for the first time, ms; `undefined` where it has not. */
-  get age(): number | undefined {
-    return this.#readySince === undefined ? undefined : this.#clock.now() - this.#readySince;
   }
 
   /** The leases that are open. */
@@ -110,7 +93,7 @@ export class Instance {
     return this.#answers;
   }
 
-  /** When the last lease ended, but quiet ones; wall-clock time. */
+  /** When the last lease that keeps it awake ended; wall-clock time. */
   get lastUsedAt(): Date | undefined {
     return this.#lastUsedAt;
   }
@@ -123,20 +106,14 @@ export class Instance {
   /**
    * Goes to another state.
    *
-   * @throws {Error} When that step is not among the legal ones.
+   * @throws {Error} If that step is not a legal one.
    */
   become(state: InstanceState): void {
     if (!mayBecome(this.#state, state)) throw new Error(`Cannot make a ${this.#state} instance ${state}: ${this.id}`);
     const before = this.#state;
     this.#state = state;
     this.#changes++;
-    if (state === "ready") {
-      this.#failures = this.#late = 0;
-      if (this.#readySince === undefined) this.touch();
-      this.#readySince ??= this.#clock.now();
-    }
     this.#owner?.moved(this, before);
-    this.onChange?.(before);
     this.#moved?.resolve();
     this.#moved = undefined;
     if (state !== "stopped" && state !== "failed") return;
@@ -144,23 +121,23 @@ export class Instance {
     for (const lease of this.#leases.list()) lease.holder?.instanceGone();
   }
 
-  /** Takes note of a container that was there already. @param found `upFor`, how long it has been up, is in ms. */
+  /** Takes note of a container that was there already. @param found Its `upFor` is how long it has been up, ms. */
   found({ origin, upFor = 0 }: { readonly origin: string; readonly upFor?: number | undefined }): void {
     this.origin = origin;
     this.startedAt = new Date(Date.now() - upFor);
   }
 
-  /** Notes that the container has ended; does nothing where that is known. */
+  /** Notes that the container has ended; does nothing if that is known. */
   end(state: "stopped" | "failed"): void {
     if (mayBecome(this.#state, state)) this.become(state);
   }
 
-  /** Has the idle clock start anew, as after a lease. */
+  /** Begins to be idle anew, as after a lease. */
   touch(): void {
     this.#idleSince = this.#clock.now();
   }
 
-  /** Notes that the engine has done something to the container, whatever became of that. */
+  /** Notes that the engine has been at the container, whatever came of that. */
   changed(): void {
     this.#changes++;
   }
@@ -168,13 +145,11 @@ export class Instance {
   /** Notes that the app has answered. */
   answered(): void {
     this.#answers++;
-    if (this.#failures !== 0) this.#failures = 0;
-    if (this.#late !== 0) this.#late = 0;
   }
 
   /** Notes that the app could not be reached. */
   failed(): void {
-    if (++this.#failures === MOST_FAILURES && this.#state === "ready") this.#owner?.unhealthy(this);
+    this.#owner?.suspect(this, "unreachable");
   }
 
   /** Notes that the app has closed a connection instead of answering. */
@@ -184,16 +159,13 @@ export class Instance {
 
   /** Notes that the app has not answered a request in time, whose slot has been given back. */
   late(): void {
-    const { concurrency } = this.revision;
-    // One that has all the requests that it takes at once may have no hand free for another question.
-    const isBusy = concurrency > 0 && this.inFlight >= concurrency;
-    if (++this.#late >= MOST_LATE || !isBusy) this.#owner?.suspect(this, "late");
+    this.#owner?.suspect(this, "late");
   }
 
   /**
    * Claims a slot; there and then, so that nothing can come between the choice of an instance and the claim.
    *
-   * @param quiet Whether it is none that the instance is kept awake for.
+   * @param quiet Whether the instance is not kept awake for it.
    */
   claim(quiet = false): Lease {
     const lease: Lease = new Lease(this, () => this.#release(lease, quiet));
@@ -218,7 +190,7 @@ export class Instance {
   #release(lease: Lease, quiet: boolean): void {
     if (!this.#leases.delete(lease)) return;
     if (quiet) this.#quiet--;
-    // With quiet ones open it may be the last of the others.
+    // It may be the last that keeps the instance awake, with others still open.
     else if (this.#leases.size === this.#quiet) {
       this.#idleSince = this.#clock.now();
       this.#lastUsedAt = new Date();
@@ -236,14 +208,30 @@ export class Lease implements Swappable {
   readonly instance: Instance;
   /** Gives the slot back; only the first call counts. */
   readonly release: () => void;
-  /** Who is told when the instance ends while the lease is open: a dead container's address may never answer. */
+  /** Is told when the instance ends while the lease is open: the address of a dead container may never answer. */
   holder: { instanceGone(): void } | undefined;
   /** See {@linkcode Swappable}. */
   place = -1;
 
-  /** @param release Gives the slot back. */
   constructor(instance: Instance, release: () => void) {
     this.instance = instance;
     this.release = release;
   }
+}
+
+const RANDOM_LENGTH = 6;
+/** The greatest multiple of 36 that a byte can be below: bytes from there on would make some characters likelier. */
+const FAIR = 252;
+
+/**
+ * A container's name: readable, and random enough (2 billion possibilities) that no two of a revision are alike in
+ * practice. If they are, the engine refuses the second name, and that one start fails.
+ */
+export function newInstanceId({ name, service }: Pick<Revision, "name" | "service">): string {
+  let random = "";
+  while (random.length < RANDOM_LENGTH) {
+    const [byte] = crypto.getRandomValues(new Uint8Array(1));
+    if (byte! < FAIR) random += (byte! % 36).toString(36);
+  }
+  return `cless-${service}-${name}-${random}`;
 }

@@ -14,24 +14,24 @@ export interface Container {
   readonly revision: string;
   readonly imageId: string;
   readonly state: "created" | "running" | "paused" | "ended";
-  /** For how long it has been up at least, ms; missing where that is not known. */
+  /** For how long it has been up at least, ms; missing if unknown. */
   readonly upFor?: number | undefined;
-  /** Where the host reaches the app, such as `http://172.18.0.2:8080`; missing where it cannot. */
+  /** Where the host reaches the app, such as `http://172.18.0.2:8080`; missing if it cannot. */
   readonly origin: string | undefined;
 }
 
-/** What a {@linkcode Launcher} throws where the engine does not answer at all: the same may go well in a while. */
+/** Thrown by a {@linkcode Launcher} if the engine does not answer at all: the same order may succeed later. */
 export class EngineAway extends Error {
   override readonly name = "EngineAway";
 }
 
-/** What a {@linkcode Launcher} throws where somebody has removed the container while it was being started. */
+/** Thrown by a {@linkcode Launcher} if somebody has removed the container while it was being started. */
 export class ContainerGone extends Error {
   override readonly name = "ContainerGone";
 }
 
 /**
- * Starts and stops containers. Every method may throw when the engine refuses, and {@linkcode EngineAway} where it is away;
+ * Starts and stops containers. Every method may throw if the engine refuses, and {@linkcode EngineAway} if it is away;
  * `stop` and `remove` do not mind a container that is gone.
  */
 export interface Launcher {
@@ -39,10 +39,10 @@ export interface Launcher {
    * Starts a container and resolves as soon as it runs, long before the app in it answers.
    *
    * @returns Where the host reaches the app.
-   * @throws {ContainerGone} When somebody has removed it meanwhile.
+   * @throws {ContainerGone} If somebody has removed it meanwhile.
    */
   launch(launch: Launch): Promise<{ origin: string }>;
-  /** Freezes a container: its memory stays, its processes do not run. One that is paused already stays so. */
+  /** Freezes a container: its memory stays, its processes do not run. One that is already paused stays so. */
   pause(id: string): Promise<void>;
   /** Lets a paused container go on. */
   resume(id: string): Promise<void>;
@@ -50,13 +50,13 @@ export interface Launcher {
   stop(id: string): Promise<void>;
   /** Kills and removes the container. */
   remove(id: string): Promise<void>;
-  /** Gives up the container's address, once nothing is on its way there any more. */
+  /** Gives up the container's address; to be called once no request is on its way there. */
   forget(id: string): void;
   /** The last lines of what the app wrote. */
   output(id: string, lines: number): Promise<string>;
   /** Every container of this cless, ended ones too. */
   list(): Promise<Container[]>;
-  /** How much memory each of its containers uses now, in bytes by id; what cannot be told is missing. */
+  /** How much memory each of its containers uses now, bytes by id; without those for which it is unknown. */
   memory(): Promise<ReadonlyMap<string, number>>;
 }
 
@@ -65,10 +65,10 @@ export interface ContainerEvent {
   /** The container's name. */
   readonly id: string;
   readonly what: "paused" | "resumed" | "ended";
-  /** Of a container that has ended, where the engine told it. */
+  /** Of a container that has ended, if the engine told it. */
   readonly exitCode?: number;
-  /** Whether it was killed for memory, where the engine told it. */
+  /** Whether it was killed for memory, if the engine told it. */
   readonly oom?: boolean;
-  /** Whether somebody has had it stopped or killed, cless itself or another one, where the engine told it. */
+  /** Whether somebody, cless included, had it stopped or killed, if the engine told it. */
   readonly byHand?: boolean;
 }

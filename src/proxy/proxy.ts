@@ -7,7 +7,7 @@ import { Upload } from "../http/upload.ts";
 import { WebSocketBridge } from "../http/websocket/bridge.ts";
 import type { Cidr } from "../model/host.ts";
 import type { Lease } from "../pool/instance.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { Route, Waking } from "../routing/service.ts";
 import { notWoken } from "../routing/wake_rules.ts";

@@ -5,7 +5,7 @@ import { InstanceGone } from "../http/forwarder.ts";
 import type { RequestHead } from "../http/request_head.ts";
 import type { Upload } from "../http/upload.ts";
 import type { Instance } from "../pool/instance.ts";
-import type { Wake } from "../pool/instance_pool.ts";
+import type { Wake } from "../pool/pool.ts";
 
 const TICK_MS = 100;
 

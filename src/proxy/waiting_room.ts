@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { ClessError, type ErrorCode } from "../base/errors.ts";
 import { prefersHtml } from "../http/problem.ts";
 import type { RequestHead } from "../http/request_head.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import type { Route } from "../routing/service.ts";
 import { pathOf } from "../routing/wake_rules.ts";
 import { failedPage, waitingPage } from "./waiting_page.ts";
@@ -45,7 +45,7 @@ export class WaitingRoom {
     stopWaiting.abort();
     const { failure } = wait;
     if (!wait.isOver) {
-      return waitingPage(head, { wait: wait.id, elapsedMs: wait.elapsedMs, usualMs: pool.coldStarts.usual });
+      return waitingPage(head, { wait: wait.id, elapsedMs: wait.elapsedMs, usualMs: pool.usualColdStartMs });
     }
     // A revision that is draining has a successor.
     if (failure === undefined || failure.code === "draining") return undefined;

@@ -1,7 +1,7 @@
 import { abortable } from "@std/async/abortable";
 import type { Hostname } from "../model/host.ts";
 import { ClessError } from "../base/errors.ts";
-import type { Grant, InstancePool } from "../pool/instance_pool.ts";
+import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Router } from "./router.ts";
 import type { Route } from "./service.ts";
 

@@ -1,7 +1,7 @@
 import { isServiceName } from "../model/service.ts";
 import { conventionImage, conventionRevision, type Limits, type Revision } from "../model/revision.ts";
 import { logger } from "../base/log.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import { Service } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
 

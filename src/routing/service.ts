@@ -1,6 +1,6 @@
 import type { TrafficTarget } from "../model/traffic.ts";
 import { draw } from "../model/traffic.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import type { WakeRules } from "./wake_rules.ts";
 
 /** How a service wakes, if it does not wake for everybody and hold the request meanwhile. */

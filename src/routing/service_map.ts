@@ -1,5 +1,5 @@
 import type { Hostname } from "../model/host.ts";
-import type { InstancePool } from "../pool/instance_pool.ts";
+import type { InstancePool } from "../pool/pool.ts";
 import type { Service } from "./service.ts";
 
 /** Takes the pools that no request goes to any more. */
@@ -50,16 +50,16 @@ export class ServiceMap {
     const before = this.#remove(name);
     this.#services.set(name, service);
     if (service.convention) this.#found.set(name, service);
-    const kept = service.kept();
-    if (kept.length > 0) this.#kept.set(name, kept);
     for (const domain of service.domains) this.#byDomain.set(domain, service);
     for (const revision of service.tagged) this.#byTag.set(revision.label, revision);
     this.#retire([...before, ...spare], service.pools());
+    this.#keep(name, service.kept());
   }
 
   /** Removes a service and retires its pools: its hostnames are unknown from now on. */
   delete(name: string): void {
     this.#retire(this.#remove(name), []);
+    this.#keep(name, []);
   }
 
   /** The pools that have a share of the requests and keep a minimum of instances up. */
@@ -78,7 +78,6 @@ export class ServiceMap {
     if (service === undefined) return [];
     this.#services.delete(name);
     this.#found.delete(name);
-    this.#kept.delete(name);
     for (const domain of service.domains) this.#byDomain.delete(domain);
     for (const { label } of service.tagged) this.#byTag.delete(label);
     return service.pools();
@@ -86,5 +85,14 @@ export class ServiceMap {
 
   #retire(pools: readonly InstancePool[], needed: readonly InstancePool[]): void {
     for (const pool of pools) if (!needed.includes(pool)) this.#retiring.retire(pool);
+  }
+
+  /** Tells pools whether they get requests now, and so should have their minimum of instances. */
+  #keep(name: string, pools: readonly InstancePool[]): void {
+    const before = this.#kept.get(name) ?? [];
+    if (pools.length > 0) this.#kept.set(name, pools);
+    else this.#kept.delete(name);
+    for (const pool of before) if (!pools.includes(pool)) pool.keep(false);
+    for (const pool of pools) pool.keep(true);
   }
 }

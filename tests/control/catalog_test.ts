@@ -4,7 +4,7 @@ import { EVERYBODY_WAKES } from "../../src/model/service.ts";
 import { canonicalTemplate } from "../../src/model/template.ts";
 import { LATEST } from "../../src/model/traffic.ts";
 import { latestPool } from "../../src/routing/convention.ts";
-import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { InstancePool } from "../../src/pool/pool.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import { conventionService, never, newRevision } from "../support/kit.ts";
 import { AT_ONCE, input, newScene } from "../deploy/deployer_kit.ts";
@@ -102,7 +102,7 @@ Deno.test("a failing revision shows the reason, the app's output and how long re
       const held = assertRejects(() => pool.hold(never()), ClessError);
       (await kit.launcher.nextLaunch()).fail(new Error("exec format error"));
       await held;
-      await kit.starter.settled();
+      await kit.executor.settled();
     }
     const { at, ...failure } = last()!;
     const output = ["no config", "bye"];
@@ -137,7 +137,7 @@ Deno.test("a service fails if no instance could answer and a revision that gets 
     const held = assertRejects(() => pool.hold(never()), ClessError);
     (await kit.launcher.nextLaunch()).fail(new Error(reason));
     await held;
-    await kit.starter.settled();
+    await kit.executor.settled();
   };
   await deployer.deploy("app", input("one"), AT_ONCE);
   await deployer.deploy("app", input("two", { traffic: 0, tag: "next" }), AT_ONCE);

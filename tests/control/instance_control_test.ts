@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { NotFound, RevisionFailed } from "../../src/control/deploy_error.ts";
 import { InstanceControl } from "../../src/control/instance_control.ts";
 import { LATEST } from "../../src/model/traffic.ts";
-import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { InstancePool } from "../../src/pool/pool.ts";
 import { Router } from "../../src/routing/router.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, never, newFront, newKit } from "../support/kit.ts";

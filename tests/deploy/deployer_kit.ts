@@ -6,7 +6,7 @@ import { RevisionEnv } from "../../src/control/runtime_revision.ts";
 import { RevisionLauncher } from "../../src/deploy/revision_launcher.ts";
 import type { TemplateInput } from "../../src/model/template.ts";
 import { parseHostname } from "../../src/model/host.ts";
-import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { InstancePool } from "../../src/pool/pool.ts";
 import { RetiringPools } from "../../src/fleet/retiring_pools.ts";
 import { ServiceStates } from "../../src/control/service_states.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";

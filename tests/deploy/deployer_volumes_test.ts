@@ -7,7 +7,7 @@ import { sharedVolume } from "../../src/deploy/volumes.ts";
 import { LATEST } from "../../src/model/traffic.ts";
 import type { Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
-import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { InstancePool } from "../../src/pool/pool.ts";
 import { Router } from "../../src/routing/router.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, never } from "../support/kit.ts";

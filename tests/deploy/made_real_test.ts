@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Activator } from "../../src/routing/activator.ts";
 import { Convention } from "../../src/routing/convention.ts";
-import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { InstancePool } from "../../src/pool/pool.ts";
 import { Router } from "../../src/routing/router.ts";
 import { settle } from "../support/fake_clock.ts";
 import { FakeImages } from "../support/fake_images.ts";

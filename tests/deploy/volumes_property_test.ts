@@ -4,7 +4,7 @@ import { sharedVolume } from "../../src/deploy/volumes.ts";
 import { LATEST } from "../../src/model/traffic.ts";
 import type { Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
-import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { InstancePool } from "../../src/pool/pool.ts";
 import { Router } from "../../src/routing/router.ts";
 import { InstanceControl } from "../../src/control/instance_control.ts";
 import type { ClessError } from "../../src/base/errors.ts";

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { Adoption, type PoolFinder } from "../../src/fleet/adoption.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import type { Revision } from "../../src/model/revision.ts";
-import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { InstancePool } from "../../src/pool/pool.ts";
 import type { Container } from "../../src/pool/launcher.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { type Kit, never, newKit, newRevision } from "../support/kit.ts";

@@ -27,7 +27,7 @@ Deno.test("idle instances are stopped in time, and nothing ticks after the end",
   await kit.clock.advance(1500);
   assertEquals(kit.launcher.called("stop"), ["one"]);
   reconciler.stop();
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals(kit.clock.timers, 0);
 });
 
@@ -160,38 +160,11 @@ Deno.test("a container that is being removed is no orphan, and its address is ke
   await reconciler.reconcile();
   assertEquals([kit.launcher.called("remove"), kit.launcher.called("forget")], [["one"], []]);
   removed.resolve();
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals(kit.launcher.called("forget"), []);
   lease.release();
   await settle();
   assertEquals(kit.launcher.called("forget"), ["one"]);
-});
-
-Deno.test("a pool is looked after as long as it has instances, once more, and always where it keeps some up", async () => {
-  const kit = newKit();
-  const { pool, lease } = await start(kit);
-  const kept = kit.newPool();
-  const looked: string[] = [];
-  for (const [name, one] of Object.entries({ pool, kept })) {
-    const tick = one.tick.bind(one);
-    one.tick = (isKept) => {
-      looked.push(`${name} ${isKept}`);
-      tick(isKept);
-    };
-  }
-  const { launcher, fleet, clock } = kit;
-  const reconciler = new Reconciler({ launcher, fleet, clock, listening: () => true, kept: () => [kept] });
-  reconciler.start();
-  await clock.advance(500);
-  assertEquals(looked.splice(0), ["pool false", "kept true"]);
-  lease.release();
-  await pool.sleep(0);
-  await settle();
-  await clock.advance(500);
-  assertEquals(looked.splice(0).sort(), ["kept true", "pool false"]);
-  await clock.advance(500);
-  assertEquals(looked, ["kept true"]);
-  reconciler.stop();
 });
 
 Deno.test("a sweep asks again while the engine does not answer, but not for ever", async () => {

@@ -1,6 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { Instance, type Lease } from "../../src/pool/instance.ts";
+import { Instance, type Lease, newInstanceId } from "../../src/pool/instance.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { newRevision } from "../support/kit.ts";
 
@@ -104,4 +104,23 @@ Deno.test("in any order of claims and releases, no lease is lost or counted twic
       assertEquals(instance.inFlight, open.size);
     }
   }));
+});
+
+const REVISION = { service: "app", name: "app-00001" };
+
+Deno.test("an instance's id names its service and revision, and no two are alike", () => {
+  const ids = Array.from({ length: 1000 }, () => newInstanceId(REVISION));
+  for (const id of ids) assertMatch(id, /^cless-app-app-00001-[0-9a-z]{6}$/);
+  assertEquals(new Set(ids).size, ids.length);
+});
+
+Deno.test("every character is as likely as any other", () => {
+  const counts = new Map<string, number>();
+  for (let n = 0; n < 6000; n++) {
+    for (const character of newInstanceId(REVISION).slice(-6)) counts.set(character, (counts.get(character) ?? 0) + 1);
+  }
+  assertEquals(counts.size, 36);
+  // 1000 each. The remainders of a byte would favour these four: 4500 in place of 4000, give or take some 60.
+  const favoured = [..."0123"].reduce((sum, character) => sum + counts.get(character)!, 0);
+  assert(favoured < 4300, `${favoured}`);
 });

@@ -3,7 +3,7 @@ import { ClessError } from "../../src/base/errors.ts";
 import { drain } from "../../src/proxy/drain.ts";
 import { type Info, RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { settle } from "../support/fake_clock.ts";
-import { hostOf, newFront, newKit, started } from "../support/kit.ts";
+import { hostOf, newFront, newKit, newRevision, started } from "../support/kit.ts";
 import { requestHead } from "../support/request_head.ts";
 
 /** A program with one service, and servers that end when the test says so. */
@@ -20,7 +20,7 @@ function newScene() {
 
 Deno.test("draining ends as soon as all requests in flight are answered and no instance is in use", async () => {
   const { kit, shutdown, drained } = newScene();
-  const { lease } = await started(kit, kit.newPool(), "http://10.0.0.2:80");
+  const { lease } = await started(kit, kit.newPool({ ...newRevision(), stopAfter: Infinity }), "http://10.0.0.2:80");
   let isDone = false;
   const done = drained(30_000).then(() => isDone = true);
   shutdown.resolve();

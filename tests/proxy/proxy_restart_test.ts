@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { probe } from "../../src/pool/readiness.ts";
+import { probe } from "../../src/pool/probe.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";

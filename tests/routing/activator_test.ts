@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
 import type { Activator } from "../../src/routing/activator.ts";
-import type { Grant } from "../../src/pool/instance_pool.ts";
+import type { Grant } from "../../src/pool/pool.ts";
 import { Service } from "../../src/routing/service.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, type Kit, never, newFront, newKit, newRevision } from "../support/kit.ts";

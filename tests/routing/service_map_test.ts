@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { parseHostname } from "../../src/model/host.ts";
 import { Activator } from "../../src/routing/activator.ts";
 import { Service, type Share } from "../../src/routing/service.ts";
-import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { InstancePool } from "../../src/pool/pool.ts";
 import { Router } from "../../src/routing/router.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { conventionService, type Kit, never, newKit, newRevision } from "../support/kit.ts";

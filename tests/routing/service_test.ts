@@ -1,6 +1,6 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { Service } from "../../src/routing/service.ts";
-import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { InstancePool } from "../../src/pool/pool.ts";
 import { conventionService, newKit, newRevision } from "../support/kit.ts";
 
 function newPools(): [InstancePool, InstancePool, InstancePool] {

@@ -9,14 +9,14 @@ import { ExactForwarder } from "../../src/http/exact/forwarder.ts";
 import { FetchForwarder } from "../../src/http/fetch_forwarder.ts";
 import type { Forwarder } from "../../src/http/forwarder.ts";
 import type { Instance } from "../../src/pool/instance.ts";
-import { InstancePool } from "../../src/pool/instance_pool.ts";
-import type { Ask } from "../../src/pool/readiness.ts";
+import { InstancePool } from "../../src/pool/pool.ts";
+import type { Ask } from "../../src/pool/probe.ts";
 import { Proxy, type ProxyOptions } from "../../src/proxy/proxy.ts";
 import { type RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { Router } from "../../src/routing/router.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
-import { Starter, type StarterParts } from "../../src/pool/starter.ts";
+import { type Asking, Executor } from "../../src/pool/executor.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
 import type { HttpMessage } from "./http_message.ts";
 import { RawClient } from "./raw_client.ts";
@@ -42,7 +42,7 @@ export interface HarnessOptions {
   /** What is special about the service's waking. */
   readonly waking?: Waking;
   /** Waits for an app, in the place of the real probe. */
-  readonly untilReady?: StarterParts["untilReady"];
+  readonly untilReady?: Asking["untilReady"];
   /** Asks an app whether it is there; where it is missing, it always is. */
   readonly ask?: Ask;
 }
@@ -58,7 +58,7 @@ export class Harness implements AsyncDisposable {
   readonly #forwarder: Forwarder;
   readonly #proxy: Proxy;
   readonly #server: Server;
-  readonly #starter: Starter;
+  readonly #executor: Executor;
   readonly #pool: InstancePool;
 
   private constructor(options: HarnessOptions) {
@@ -73,29 +73,24 @@ export class Harness implements AsyncDisposable {
     launcher.onEvent = (event) => fleet.apply(event);
     this.#forwarder = options.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
     this.unanswered = new WatchedRequests(clock);
-    const starter = this.#starter = new Starter({
-      launcher,
-      clock,
-      untilReady: options.untilReady ?? (() => Promise.resolve()),
-      forget: (instance) => fleet.delete(instance),
-    });
+    const { ask = () => Promise.resolve(200), untilReady = () => Promise.resolve() } = options;
+    const executor = this.#executor = new Executor(launcher, clock, fleet, { untilReady, ask });
+    const [forwarder, instances] = [this.#forwarder, this.instances];
     const pool = this.#pool = new InstancePool({
       ...REVISION,
       requestTimeout: options.requestTimeout ?? REVISION.requestTimeout,
       concurrency: options.concurrency ?? REVISION.concurrency,
     }, {
-      launcher,
-      starter,
       clock,
+      executor,
+      fleet,
       maxPending: 100,
-      newId: () => `app-${this.instances.length + 1}`,
-      ask: options.ask ?? (() => Promise.resolve(200)),
-      note: (instance, owner) => {
-        this.instances.push(instance);
-        fleet.add(instance, owner);
-        instance.onChange = (before) => {
-          if (before === "ready") this.#forwarder.leave(instance.origin);
-        };
+      newId: () => `app-${instances.length + 1}`,
+      observer: {
+        changed(instance, before) {
+          if (before === undefined) instances.push(instance);
+          if (before === "ready") forwarder.leave(instance.origin);
+        },
       },
     });
     const services = new ServiceMap({ retire: () => {} });
@@ -170,7 +165,7 @@ export class Harness implements AsyncDisposable {
   /** Stops it; waits for what is in flight. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server.shutdown();
-    await this.#starter.settled();
+    await this.#executor.settled();
     this.#proxy[Symbol.dispose]();
     this.#forwarder[Symbol.dispose]();
     this.#clock[Symbol.dispose]();

@@ -4,16 +4,13 @@ import { Activator } from "../../src/routing/activator.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { Convention } from "../../src/routing/convention.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
-import type { Instance } from "../../src/pool/instance.ts";
-import { type Grant, InstancePool } from "../../src/pool/instance_pool.ts";
+import { type Grant, InstancePool, type PoolObserver } from "../../src/pool/pool.ts";
 import type { Launcher } from "../../src/pool/launcher.ts";
 import { Router } from "../../src/routing/router.ts";
 import { Service } from "../../src/routing/service.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
-import { Starter } from "../../src/pool/starter.ts";
-import type { Failure } from "../../src/pool/crash_loop.ts";
-import type { Probe } from "../../src/pool/liveness.ts";
-import type { Ask } from "../../src/pool/readiness.ts";
+import { Executor } from "../../src/pool/executor.ts";
+import type { Ask } from "../../src/pool/probe.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { FakeImages } from "./fake_images.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
@@ -23,7 +20,7 @@ export interface Kit {
   readonly clock: FakeClock;
   readonly launcher: FakeLauncher;
   readonly fleet: Fleet;
-  readonly starter: Starter;
+  readonly executor: Executor;
   newPool(revision?: Revision): InstancePool;
 }
 
@@ -32,12 +29,10 @@ export interface KitOptions {
   readonly maxPending?: number;
   /** From 0 to below 1; one half where it is missing, so that nothing is left to chance. */
   readonly random?: () => number;
-  /** Asks an app whether it is well. */
-  readonly probe?: Probe;
-  /** Asks an app whether it is there. */
+  /** Asks an app once whether it is there; it always is if this is missing. */
   readonly ask?: Ask;
-  /** Is told of every failure. */
-  readonly failed?: (failure: Failure) => void;
+  /** Is told what becomes of instances. */
+  readonly observer?: PoolObserver;
   /** Waits for an app, in the place of the real probe. */
   readonly untilReady?: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
   /** Puts something before the engine. */
@@ -49,9 +44,8 @@ export function newKit(
   {
     maxPending = 100,
     random = () => 0.5,
-    probe,
-    ask,
-    failed,
+    ask = () => Promise.resolve(200),
+    observer = {},
     untilReady = () => Promise.resolve(),
     before = (launcher) => launcher,
   }: KitOptions = {},
@@ -61,27 +55,17 @@ export function newKit(
   const launcher = before(engine, clock);
   const fleet = new Fleet();
   engine.onEvent = (event) => fleet.apply(event);
-  const forget = (instance: Instance) => {
-    fleet.delete(instance);
-    instance.untilIdle().then(() => launcher.forget(instance.id));
-  };
-  const starter = new Starter({ launcher, clock, untilReady, forget });
+  const executor = new Executor(launcher, clock, fleet, { untilReady, ask });
   const names = ["one", "two", "three", "four", "five", "six"];
   let made = 0;
-  const note = (instance: Instance, pool: InstancePool) => fleet.add(instance, pool);
   const newId = () => names[made++] ?? `no-${made}`;
   return {
     clock,
     launcher: engine,
     fleet,
-    starter,
+    executor,
     newPool: (revision = newRevision()) =>
-      new InstancePool(revision, {
-        ...{ launcher, starter, clock, maxPending, newId, note, random },
-        ...(probe === undefined ? {} : { probe }),
-        ...(ask === undefined ? {} : { ask }),
-        ...(failed === undefined ? {} : { failed }),
-      }),
+      new InstancePool(revision, { clock, executor, fleet, observer, maxPending, newId, random }),
   };
 }
 

@@ -83,6 +83,7 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
   // What is likely to matter: a pause that is on its way.
   command("idle", fc.record({ delay: fc.integer({ min: 0, max: 300 }), ask: fc.boolean() }), async (world, how) => {
     world.endServed();
+    await world.advance(0);
     world.mood = { delay: how.delay, outcome: "done" };
     for (let n = 0; n < 60 && !world.isPausing; n++) await world.advance(25);
     world.reconcile(how.delay / 2);
@@ -97,6 +98,7 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
     fc.record({ hang: fc.constantFrom(2_000, 20_000, 120_000), asks: fc.nat({ max: 3 }) }),
     async (world, how) => {
       world.endServed();
+      await world.advance(0);
       world.mood = { delay: 0, outcome: "done", hang: how.hang };
       for (let n = 0; n < 60 && !world.isPausing; n++) await world.advance(25);
       for (let n = 0; n < how.asks; n++) world.ask();

@@ -2,16 +2,16 @@ import { assert, assertEquals } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import { delay } from "../../src/base/async.ts";
+import type { InstanceState } from "../../src/model/instance_state.ts";
 import type { Instance, Lease } from "../../src/pool/instance.ts";
-import type { InstancePool } from "../../src/pool/instance_pool.ts";
+import type { InstancePool } from "../../src/pool/pool.ts";
 import type { Container, ContainerEvent } from "../../src/pool/launcher.ts";
-import type { Probed } from "../../src/pool/readiness.ts";
+import type { Probed } from "../../src/pool/probe.ts";
 import { settle } from "./fake_clock.ts";
 import { type Kit, newKit, untilAborted } from "./kit.ts";
 import { GOOD, type Mood, obey } from "./mood.ts";
 import { Random } from "./random.ts";
 
-const TICK_MS = 500;
 const EVENT_DELAY_MS = 20;
 /** How often an app that is being started is asked. */
 const ASK_MS = 50;
@@ -72,23 +72,10 @@ export class PoolWorld {
     this.kit = newKit({
       maxPending: 10_000,
       ask: (url, signal) => this.#ask(url, signal),
-      probe: async (url, signal) => await this.#ask(url, signal) === 200,
+      observer: { changed: (instance, before) => this.#changed(instance, before) },
       untilReady: (url, _clock, signal) => this.#untilReady(url, signal),
     });
-    const { clock, fleet, launcher } = this.kit;
-    const add = fleet.add.bind(fleet);
-    fleet.add = (instance, pool) => {
-      this.#instances.push(instance);
-      instance.onChange = (before) => {
-        const isLost = before === "paused" && instance.state === "draining" && this.pool.waiting > 0;
-        if (instance.state === "failed" || isLost) this.#spoilt++;
-        if (instance.state === "ready" && this.pool.waiting > 0 && this.pool.claim() !== undefined) {
-          this.#wrongs.push(`somebody could overtake who waits for ${instance.id}`);
-        }
-        this.#check();
-      };
-      add(instance, pool);
-    };
+    const { clock, launcher } = this.kit;
     launcher.onEvent = (event) => this.#deliver(event);
     launcher.on.launch = async ({ id }) => {
       this.#checkLaunch(id);
@@ -185,8 +172,7 @@ export class PoolWorld {
 
   /** Whether the revision gets requests, so that it should have what it has always. */
   set kept(kept: boolean) {
-    this.#stopTicking();
-    this.#stopTicking = this.kit.clock.every(TICK_MS, () => this.pool.tick(kept));
+    this.pool.keep(kept);
   }
 
   /** A container dies. */
@@ -275,7 +261,7 @@ export class PoolWorld {
 
   /** Everything calms down: all who wait are served, nothing is left over. */
   async finish(): Promise<void> {
-    const { clock, fleet, launcher, starter } = this.kit;
+    const { clock, fleet, executor, launcher } = this.kit;
     this.mood = GOOD;
     this.app = "well";
     this.events = "in order";
@@ -298,7 +284,7 @@ export class PoolWorld {
       this.endServed();
     }
     await clock.until(this.retire(1000));
-    await clock.until(starter.settled());
+    await clock.until(executor.settled());
     await settle();
     assertEquals(this.#wrongs, []);
     for (const { id, inFlight, state } of this.#instances) {
@@ -309,7 +295,6 @@ export class PoolWorld {
     // What the engine has refused to remove is found by the reconciler.
     const removed = new Set([...launcher.called("stop"), ...launcher.called("remove")]);
     assertEquals([...launcher.containers.keys()].filter((id) => !removed.has(id)), []);
-    this.#stopTicking();
     assertEquals(clock.timers, 0, "timers of a pool that has retired");
   }
 
@@ -322,7 +307,15 @@ export class PoolWorld {
     assertEquals(launcher.calls.slice(before), [], "orders though nothing happens");
   }
 
-  #stopTicking: () => void = () => {};
+  #changed(instance: Instance, before: InstanceState | undefined): void {
+    if (before === undefined) return void this.#instances.push(instance);
+    const isLost = before === "paused" && instance.state === "draining" && this.pool.waiting > 0;
+    if (instance.state === "failed" || isLost) this.#spoilt++;
+    if (instance.state === "ready" && this.pool.waiting > 0 && this.pool.claim() !== undefined) {
+      this.#wrongs.push(`somebody could overtake who waits for ${instance.id}`);
+    }
+    this.#check();
+  }
 
   #served(asked: Asked, lease: Lease): void {
     if (asked.state === "ended") return lease.release(); // it left at that very moment

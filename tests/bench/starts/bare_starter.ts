@@ -2,7 +2,7 @@ import type { DockerCommand } from "../../../src/docker/command.ts";
 import { OwnNetwork } from "../../../src/docker/network/network.ts";
 import { runArgs } from "../../../src/docker/run_args.ts";
 import type { Revision } from "../../../src/model/revision.ts";
-import { probe } from "../../../src/pool/readiness.ts";
+import { probe } from "../../../src/pool/probe.ts";
 import { checkAnswer } from "../support/app.ts";
 import { removeContainers, settle } from "../support/cless_under_test.ts";
 import { BenchError } from "../support/errors.ts";

@@ -1,35 +1,38 @@
-import { messageOf } from "../base/errors.ts";
 import { delay } from "../base/async.ts";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import { formatDuration } from "../model/time.ts";
+import type { Revision } from "../model/revision.ts";
 
-/** From one attempt to the next at least and at most, ms. */
+/** From one attempt to the next. */
 const LEAST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
-/** How much later than it could be an answer may be noticed, as a share of the time that has passed. */
+/** By how much an answer may be noticed late, as a share of the time that has passed. */
 const LATE_SHARE = 0.01;
+/** After this an attempt without an answer gets another one beside it. */
 const FIRST_PATIENCE_MS = 100;
 /** `HTTP/1.1 200` */
 const STATUS_BYTES = 12;
-/** How much of the rest of an answer is read, and how long that may hold up who waits for the app. */
+/** How much of the rest of an answer is read, and for how long. */
 const REST_BYTES = 64 * 1024;
 const REST_MS = 10;
 
-/** How many apps are being waited for: they share the attempts, so that many at once cost little more than one. */
+/** How many apps are waited for at present: they share the attempts, so that many at once cost little more than one. */
 let waiting = 0;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * What an app did when it was asked: the status that it answered with; `refused` where nothing listens, `closed` where the
- * connection ended without an answer, `garbage` where what came is no HTTP, and `silent` where nothing came.
+ * What an app did when it was asked: the status of its answer; `refused` if nothing listens, `closed` if the connection
+ * ended without an answer, `garbage` if the answer is no HTTP, and `silent` if nothing came in time.
  */
 export type Probed = number | "refused" | "closed" | "garbage" | "silent";
 
-/** Asks an app once whether it is there; the app was silent where the signal ends that. */
+/** Asks an app once whether it is there; the app counts as silent if the signal ends that. */
 export type Ask = (url: string, signal: AbortSignal) => Promise<Probed>;
 
-/** An app was not ready when the waiting ended. */
+/** Thrown when the waiting for an app ends before it is ready. */
 export class NotReady extends Error {
   override readonly name = "NotReady";
   /** What it did last. */
@@ -64,8 +67,8 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Pr
   const attempts: Promise<void>[] = [];
   const began = clock.now();
   let wait = LEAST_PAUSE_MS;
-  // A packet that comes too early gets lost, but an app may need long for its first answer: another attempt is made
-  // beside one that gets none, after a while that grows.
+  // A packet that comes too early gets lost, but an app may need long for its first answer. So after a while, which
+  // grows, another attempt is made beside one without an answer.
   let patience = FIRST_PATIENCE_MS;
   let last: Probed = "silent";
   while (!end.aborted) {
@@ -88,12 +91,12 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Pr
   if (!ready.signal.aborted) throw new NotReady(last, signal.reason);
 }
 
-/** How long to wait for the next attempt, ms. @param passed Since the beginning, ms. */
-function pauseAfter(passed: number): number {
-  return Math.min(LONGEST_PAUSE_MS, Math.max(LEAST_PAUSE_MS * waiting, passed * LATE_SHARE));
+/** How long to wait before the next attempt, ms. */
+function pauseAfter(passedMs: number): number {
+  return Math.min(LONGEST_PAUSE_MS, Math.max(LEAST_PAUSE_MS * waiting, passedMs * LATE_SHARE));
 }
 
-/** Whether what an app did means that it serves: any status below 500. */
+/** Whether an app serves: it has answered with a status below 500. */
 export function isWell(probed: Probed): boolean {
   return typeof probed === "number" && probed < 500;
 }
@@ -134,22 +137,22 @@ export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
 }
 
 /**
- * Reads what nobody wants to know, up to a limit: an app that writes its answer in pieces would else find the connection
- * closed, and fill its log with that.
+ * Reads the rest of an answer, up to a limit, and drops it: otherwise an app that writes its answer in pieces would find
+ * the connection closed, and log that each time.
  */
 async function readRest(connection: Deno.Conn, stop: () => void): Promise<void> {
-  const timer = setTimeout(stop, REST_MS);
+  const cancel = systemClock.after(REST_MS, stop);
   const room = new Uint8Array(4096);
   try {
     for (let left = REST_BYTES; left > 0;) left -= await connection.read(room) ?? left;
   } catch {
-    return; // it went on for too long, or has broken off: what it has said holds
+    return; // it went on for too long, or broke off: the status holds
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }
 
-/** What an app does when it is asked, within some milliseconds. */
+/** What an app does when it is asked, within a time. */
 export async function askWithin(ask: Ask, url: string, clock: Clock, ms: number): Promise<Probed> {
   const end = new AbortController();
   const cancel = clock.after(ms, () => end.abort());
@@ -165,7 +168,7 @@ async function write(connection: Deno.Conn, text: string): Promise<void> {
   while (rest.length > 0) rest = rest.subarray(await connection.write(rest));
 }
 
-/** The status that an answer begins with, or what else comes. */
+/** The status of an answer, or what else comes. */
 async function firstOf(connection: Deno.Conn): Promise<Probed> {
   const buffer = new Uint8Array(STATUS_BYTES);
   let filled = 0;
@@ -176,4 +179,26 @@ async function firstOf(connection: Deno.Conn): Promise<Probed> {
   }
   const status = /^HTTP\/1\.[01] ([1-9]\d\d)/.exec(decoder.decode(buffer.subarray(0, filled)))?.[1];
   return status !== undefined ? Number(status) : filled === 0 ? "closed" : "garbage";
+}
+
+/**
+ * What is said of an app that did not become ready in time, and what to do about it; one line, for operators.
+ *
+ * @param last What it did when it was asked last.
+ */
+export function notInTime({ port, readinessPath, startTimeout }: Revision, last: Probed): string {
+  const time = formatDuration(startTimeout);
+  switch (last) {
+    case "refused":
+      return `nothing listens on port ${port} after ${time}; the app must listen there on all addresses`;
+    case "closed":
+      // Docker's forwarder takes connections too where nothing listens behind it.
+      return `port ${port} closes connections without an answer after ${time}; the app must listen there on all addresses, and speak HTTP`;
+    case "garbage":
+      return `what answers on port ${port} after ${time} is no HTTP/1.1; the app must speak it there`;
+    case "silent":
+      return `no answer on port ${port} within ${time}; the app must listen there on all addresses, and answer GET ${readinessPath}`;
+    default:
+      return `GET ${readinessPath} on port ${port} still gives ${last} after ${time}; the app must give a status below 500 there`;
+  }
 }

@@ -60,7 +60,7 @@ Deno.test("a refused start fails all who wait, and the next request tries again"
     const error = await assertRejects(() => one, ClessError);
     assertEquals([error.code, error.detail], ["start_failed", "no such image"]);
   }
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals(kit.launcher.called("remove"), ["one"]);
   const again = pool.hold(never());
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
@@ -76,7 +76,7 @@ Deno.test("a container that ends before it is ready fails the start at once", as
   kit.launcher.end("one", 3);
   const error = await assertRejects(() => held, ClessError);
   assertEquals([error.code, error.detail], ["start_failed", "the container ended with code 3 before it was ready"]);
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals(kit.launcher.containers.size, 0);
   assertEquals(kit.fleet.instances(), []);
 });
@@ -89,7 +89,7 @@ Deno.test("an app that does not answer in time is given up and removed", async (
   const failed = assertRejects(() => held, ClessError);
   await kit.clock.advance(30_000);
   assertEquals((await failed).code, "start_timeout");
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals(kit.launcher.containers.size, 0);
   assertEquals(kit.clock.timers, 0);
 });
@@ -103,7 +103,7 @@ Deno.test("an engine that takes longer than the time limit leaks no container", 
   await kit.clock.advance(30_000);
   assertEquals((await failed).code, "start_timeout");
   launch.succeed(ORIGIN); // the command ends after all
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals(kit.launcher.containers.size, 0);
 });
 
@@ -116,7 +116,7 @@ Deno.test("an instance that ends is replaced by the next request", async () => {
   assertEquals(pool.claim(), undefined);
   const next = await started(kit, pool);
   assertEquals(next.lease.instance.id, "two");
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals(kit.launcher.called("remove"), ["one"]);
 });
 
@@ -125,7 +125,7 @@ Deno.test("an address is given up only when no request is on its way there any m
   const pool = kit.newPool();
   const { lease } = await started(kit, pool);
   kit.launcher.end("one");
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals(kit.launcher.called("forget"), []);
   lease.release();
   await settle();
@@ -162,15 +162,12 @@ Deno.test("an idle instance is stopped after its time, one in use never", async 
   const pool = kit.newPool();
   const { lease } = await started(kit, pool);
   await kit.clock.advance(120_000);
-  pool.tick(false);
   assertEquals(lease.instance.state, "ready");
   lease.release();
   await kit.clock.advance(59_999);
-  pool.tick(false);
   assertEquals(lease.instance.state, "ready");
   await kit.clock.advance(1);
-  pool.tick(false);
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals(kit.launcher.called("stop"), ["one"]);
   assertEquals(kit.fleet.instances(), []);
 });
@@ -182,11 +179,10 @@ Deno.test("a request that comes while the stop is on its way gets a new instance
   const stopped = Promise.withResolvers<void>();
   kit.launcher.on.stop = () => stopped.promise;
   await kit.clock.advance(60_000);
-  pool.tick(false);
   const next = await started(kit, pool);
   assertEquals(next.lease.instance.id, "two");
   stopped.resolve();
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals([...kit.launcher.containers.keys()], ["two"]);
 });
 
@@ -197,7 +193,7 @@ Deno.test("the address of a failed start is given up only when its container is 
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   await kit.clock.advance(30_000);
   await held;
-  await kit.starter.settled();
+  await kit.executor.settled();
   await settle();
   assertEquals(kit.launcher.calls.map(({ method }) => method), ["launch", "output", "remove", "forget"]);
 });
@@ -208,6 +204,60 @@ Deno.test("what an app wrote before its start failed can be had, for the error t
   const holding = kit.newPool().hold(never());
   const failed = assertRejects(() => holding, ClessError);
   (await kit.launcher.nextLaunch()).fail(new Error("exec format error"));
-  assertEquals(await kit.starter.outputOf(await failed), "cannot find config.json");
-  assertEquals(await kit.starter.outputOf(new ClessError("start_failed", "another one")), "");
+  assertEquals(await kit.executor.outputOf(await failed), "cannot find config.json");
+  assertEquals(await kit.executor.outputOf(new ClessError("start_failed", "another one")), "");
+});
+
+Deno.test("a start that succeeds leaves an instance that nobody uses", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const started = pool.tryStart(never());
+  (await kit.launcher.nextLaunch()).succeed("http://10.0.0.2:8080");
+  await started;
+  assertEquals(kit.fleet.instances().map(({ state, inFlight }) => [state, inFlight]), [["ready", 0]]);
+});
+
+Deno.test("a start that fails says why, with what the app has written", async () => {
+  const kit = newKit();
+  kit.launcher.written = "cannot find config.json";
+  const started = kit.newPool().tryStart(never());
+  (await kit.launcher.nextLaunch()).fail(new Error("exit code 1"));
+  const error = await assertRejects(() => started, ClessError);
+  assertEquals([error.code, error.output], ["start_failed", "cannot find config.json"]);
+  assert(error.detail?.includes("exit code 1"), error.detail);
+});
+
+Deno.test("a start that nobody waits for any more rejects with the signal's reason", async () => {
+  const kit = newKit();
+  const controller = new AbortController();
+  const started = kit.newPool().tryStart(controller.signal);
+  const launch = await kit.launcher.nextLaunch();
+  controller.abort(new Error("called off"));
+  await assertRejects(() => started, Error, "called off");
+  launch.succeed("http://10.0.0.2:8080");
+});
+
+/** What a pool takes for usual after starts that took so long, ms. */
+async function usualOf(...starts: number[]): Promise<number | undefined> {
+  const kit = newKit();
+  const pool = kit.newPool();
+  for (const ms of starts) {
+    const held = pool.hold(never());
+    const launch = await kit.launcher.nextLaunch();
+    await kit.clock.advance(ms);
+    launch.succeed(ORIGIN);
+    (await held).lease.release();
+    await pool.sleep(0);
+  }
+  return pool.usualColdStartMs;
+}
+
+Deno.test("a pool takes the median of its last nine cold starts for usual", async () => {
+  assertEquals(await usualOf(), undefined);
+  assertEquals(await usualOf(0), 0);
+  assertEquals(await usualOf(500), 500);
+  assertEquals(await usualOf(500, 700), 600);
+  assertEquals(await usualOf(900, 100, 200), 200);
+  assertEquals(await usualOf(...Array(20).fill(9000), ...Array(9).fill(100)), 100);
+  assertEquals(await usualOf(...Array(9).fill(9000), ...Array(4).fill(100)), 9000);
 });

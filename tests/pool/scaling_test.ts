@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { decide, type Observation, observe, type Situation, stableFor } from "../../src/pool/scaler.ts";
+import { type Observation, observe, scale, type Situation, stableForMs } from "../../src/pool/scaling.ts";
 
 const TICK_MS = 500;
 const START_MS = 300;
@@ -16,11 +16,11 @@ const AT_REST: Situation = {
   minInstances: 0,
   maxInstances: 10,
   window: [],
-  stableFor: STABLE_MS,
+  stableForMs: STABLE_MS,
 };
 
 function decided(situation: Partial<Situation>) {
-  return decide({ ...AT_REST, ...situation });
+  return scale({ ...AT_REST, ...situation });
 }
 
 Deno.test("as many are started as are missing for what is in flight and waits", () => {
@@ -65,7 +65,7 @@ Deno.test("a window holds what it needs and no more, and is no longer than an in
   let window: Observation[] = [];
   for (let at = 0; at < 10_000; at += TICK_MS) window = observe(window, { at, peak: 0 }, 2000);
   assertEquals(window.map(({ at }) => at), [7500, 8000, 8500, 9000, 9500]);
-  assertEquals([stableFor(4000), stableFor(600_000), stableFor(Infinity)], [4000, 60_000, 60_000]);
+  assertEquals([stableForMs(4000), stableForMs(600_000), stableForMs(Infinity)], [4000, 60_000, 60_000]);
 });
 
 /** What came of a load. */
@@ -113,10 +113,10 @@ function simulate(arrivals: (at: number) => number, { minutes, concurrency = 4, 
       window = observe(window, { at: now, peak }, STABLE_MS);
       peak = demand;
     }
-    const { start, stop } = decide({
+    const { start, stop } = scale({
       ...{ now, demand, concurrency, ready: instances, coming: coming.length, paused: 0, window, maxInstances },
       minInstances: 0,
-      stableFor: STABLE_MS,
+      stableForMs: STABLE_MS,
     });
     for (let n = 0; n < start; n++) coming.push(now + START_MS);
     if (isTick) instances -= stop;

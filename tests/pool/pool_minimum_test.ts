@@ -1,7 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
 import { Service } from "../../src/routing/service.ts";
-import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit, newRevision } from "../support/kit.ts";
@@ -20,17 +19,14 @@ async function newKept(revision: Partial<Revision> = {}) {
   const kit = newKit();
   kit.launcher.on.launch = ({ id }) => ({ origin: `http://${id}` });
   const pool = kit.newPool({ ...KEPT, ...revision });
-  pool.keepMinimum();
+  pool.keep(true);
   await settle();
   return { kit, pool, running: () => [...kit.launcher.containers.values()].map(({ id, state }) => `${id} ${state}`) };
 }
 
 Deno.test("the smallest number is started unasked, and neither paused nor stopped", async () => {
-  const { kit, pool, running } = await newKept();
-  for (let n = 0; n < 300; n++) {
-    await kit.clock.advance(500);
-    pool.tick(true);
-  }
+  const { kit, running } = await newKept();
+  await kit.clock.advance(150_000);
   assertEquals(running(), ["one running", "two running"]);
 });
 
@@ -40,30 +36,23 @@ Deno.test("what is beyond the smallest number comes and goes", async () => {
   assertEquals(running().length, 3);
   for (const { lease } of grants) lease.release();
   await kit.clock.advance(10_000);
-  pool.tick(true);
   await settle();
   assertEquals(running().filter((one) => one.endsWith("paused")).length, 1);
   await kit.clock.advance(50_000);
-  pool.tick(true);
   await settle();
   assertEquals(running().map((one) => one.split(" ")[1]), ["running", "running"]);
 });
 
 Deno.test("one that dies is replaced unasked; one that keeps dying less and less often", async () => {
-  const { kit, pool } = await newKept({ minInstances: 1 });
+  const { kit } = await newKept({ minInstances: 1 });
   const ages: number[] = [];
   for (let deaths = 0; deaths < 5; deaths++) {
-    kit.launcher.kill(kit.launcher.called("launch").at(-1)!);
     const before = kit.launcher.called("launch").length;
-    let ticks = 0;
-    do {
-      pool.tick(true);
-      await settle();
-      if (kit.launcher.called("launch").length > before) break;
-      ticks++;
-      await kit.clock.advance(500);
-    } while (ticks < 1000);
-    ages.push(ticks * 500);
+    kit.launcher.kill(kit.launcher.called("launch").at(-1)!);
+    let age = 0;
+    await settle();
+    for (; kit.launcher.called("launch").length === before && age < 500_000; age += 500) await kit.clock.advance(500);
+    ages.push(age);
   }
   assertEquals(ages, [0, 500, 1000, 2000, 4000]);
 });
@@ -73,11 +62,8 @@ Deno.test("a start that fails unasked is tried again after a while", async () =>
   kit.launcher.on.launch = () => {
     throw new Error("no");
   };
-  const failing = kit.newPool({ ...KEPT, minInstances: 1 });
-  for (let n = 0; n < 20; n++) {
-    failing.tick(true);
-    await kit.clock.advance(500);
-  }
+  kit.newPool({ ...KEPT, minInstances: 1 }).keep(true);
+  await kit.clock.advance(10_000);
   assertEquals(kit.launcher.called("launch").length, 7); // after 0, 0.5, 1, 1.5, 2.5, 4.5 and 8.5 s
   assertEquals(pool.awake, false);
 });
@@ -85,13 +71,11 @@ Deno.test("a start that fails unasked is tried again after a while", async () =>
 Deno.test("a pool that sleeps has no instance until somebody asks, and then its smallest number again", async () => {
   const { kit, pool, running } = await newKept();
   await pool.sleep(10_000);
+  pool.keep(false);
+  pool.keep(true);
   await kit.clock.advance(60_000);
-  pool.tick(true);
-  pool.keepMinimum();
-  await settle();
   assertEquals(running(), []);
   (await pool.hold(never())).lease.release();
-  pool.tick(true);
   await settle();
   assertEquals(running().length, 2);
 });
@@ -99,11 +83,11 @@ Deno.test("a pool that sleeps has no instance until somebody asks, and then its 
 Deno.test("those that were paused go on where they are to be kept up again, and none is started instead", async () => {
   const { kit, pool, running } = await newKept();
   await kit.clock.advance(10_000);
-  pool.tick(false); // it gets no requests for a while
+  pool.keep(false); // it gets no requests for a while
   await settle();
   assertEquals(running(), ["one paused", "two paused"]);
-  pool.tick(true);
-  pool.tick(true);
+  pool.keep(true);
+  pool.keep(true);
   await settle();
   assertEquals([running(), kit.launcher.called("resume").length], [["one running", "two running"], 2]);
 });
@@ -111,47 +95,50 @@ Deno.test("those that were paused go on where they are to be kept up again, and 
 Deno.test("one that somebody pauses goes on unasked, unless the pool is to sleep", async () => {
   const { kit, pool, running } = await newKept({ minInstances: 1 });
   kit.launcher.pause("one");
-  pool.tick(true);
   await settle();
   assertEquals(running(), ["one running"]);
   const asleep = pool.sleep(10_000);
   kit.launcher.pause("one");
-  pool.tick(true);
   await asleep;
   assertEquals([running(), kit.launcher.called("resume")], [[], ["one"]]);
 });
 
 Deno.test("one that should always be there is not stopped for its memory, though somebody has paused it", async () => {
   const { kit, pool, running } = await newKept({ minInstances: 1 });
-  pool.tick(true);
-  kit.launcher.on.resume = () => new Promise(() => {}); // it stays paused
+  kit.launcher.on.launch = kit.launcher.on.resume = () => {
+    throw new Error("no");
+  };
+  const lease = pool.claim()!;
+  const held = pool.hold(never());
+  await settle();
+  lease.release();
+  (await held).lease.release();
   kit.launcher.pause("one");
   const [instance] = kit.fleet.instances();
   await pool.evict(instance!);
-  assertEquals([running(), instance!.state, kit.launcher.called("remove")], [["one paused"], "paused", []]);
+  assertEquals([running(), instance!.state], [["one paused"], "paused"]);
 });
 
 Deno.test("one that was found paused goes on unasked", async () => {
   const kit = newKit();
   const pool = kit.newPool({ ...KEPT, minInstances: 1 });
   kit.launcher.put({ id: "found", revision: pool.revision }, "paused");
+  pool.suspend(0); // until it is known what there is
+  pool.keep(true);
   pool.adopt({ ...kit.launcher.containers.get("found")!, origin: "http://found" });
-  pool.tick(true);
+  pool.resume();
   await settle();
   assertEquals([kit.launcher.called("resume"), kit.launcher.called("launch")], [["found"], []]);
   assertEquals(pool.ready, true);
 });
 
 Deno.test("one that cannot go on is replaced, and no more is tried while starts fail", async () => {
-  const { kit, pool } = await newKept({ minInstances: 1 });
+  const { kit } = await newKept({ minInstances: 1 });
   kit.launcher.on.resume = kit.launcher.on.launch = () => {
     throw new Error("no");
   };
   kit.launcher.pause("one");
-  for (let n = 0; n < 20; n++) {
-    pool.tick(true);
-    await kit.clock.advance(500);
-  }
+  await kit.clock.advance(9_999);
   assertEquals(kit.launcher.called("resume"), ["one"]);
   assertEquals(kit.launcher.called("launch").length, 8); // the first, and seven that failed
 });
@@ -159,7 +146,7 @@ Deno.test("one that cannot go on is replaced, and no more is tried while starts 
 Deno.test("a revision that gets no requests any more keeps up nothing", async () => {
   const { kit, pool, running } = await newKept();
   await kit.clock.advance(60_000);
-  pool.tick(false);
+  pool.keep(false);
   await settle();
   assertEquals(running(), []);
 });
@@ -169,12 +156,11 @@ Deno.test("of a paused and a running instance it is the paused one that goes", a
   await Promise.all([1, 2].map(() => pool.hold(never()))).then((all) => all.forEach(({ lease }) => lease.release()));
   kit.launcher.pause("one");
   await kit.clock.advance(60_000);
-  pool.tick(true);
   await settle();
   assertEquals(running(), ["two running"]);
 });
 
-Deno.test("the reconciler keeps up the pools that have a share of the requests, and not those of a tag alone", async () => {
+Deno.test("the pools that have a share of the requests keep up their instances, and not those of a tag alone", async () => {
   const kit = newKit();
   kit.launcher.on.launch = ({ id }) => ({ origin: `http://${id}` });
   const services = new ServiceMap({ retire: () => {} });
@@ -184,10 +170,12 @@ Deno.test("the reconciler keeps up the pools that have a share of the requests, 
       shares: [{ pool: all, percent: 100 }, { pool: tagged, percent: 0, tag: "next" }],
     }),
   );
-  const { launcher, fleet, clock } = kit;
-  const reconciler = new Reconciler({ launcher, fleet, clock, listening: () => true, kept: () => services.kept() });
-  reconciler.start();
-  await clock.advance(500);
-  assertEquals([all.awake, tagged.awake, fleet.instances().length], [true, false, 2]);
-  reconciler.stop();
+  await settle();
+  assertEquals([all.awake, tagged.awake, kit.fleet.instances().length], [true, false, 2]);
+  services.put(new Service("app", { shares: [{ pool: tagged, percent: 100 }] }));
+  await kit.clock.advance(60_000);
+  assertEquals([all.awake, tagged.awake], [false, true]);
+  services.delete("app");
+  await kit.clock.advance(60_000);
+  assertEquals(tagged.awake, false);
 });

@@ -1,9 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
 import { ClessError } from "../../src/base/errors.ts";
-import { idleSteps } from "../../src/pool/idle_tiers.ts";
-import { Instance } from "../../src/pool/instance.ts";
-import { FakeClock, settle } from "../support/fake_clock.ts";
+import { settle } from "../support/fake_clock.ts";
 import { never, newKit, newRevision, started } from "../support/kit.ts";
 
 const TIERED: Revision = { ...newRevision(), pauseAfter: 10_000, stopAfter: 60_000 };
@@ -18,19 +16,15 @@ async function idlePool(revision: Partial<Revision> = {}) {
 }
 
 Deno.test("an instance that nobody uses is paused, and later removed; both times count from the last lease", async () => {
-  const { kit, pool, instance } = await idlePool();
+  const { kit, instance } = await idlePool();
   await kit.clock.advance(9_999);
-  pool.tick(false);
   assertEquals(instance.state, "ready");
   await kit.clock.advance(1);
-  pool.tick(false);
   assertEquals([instance.state, kit.launcher.called("pause")], ["paused", ["one"]]);
   await kit.clock.advance(49_999);
-  pool.tick(false);
   assertEquals(instance.state, "paused");
   await kit.clock.advance(1);
-  pool.tick(false);
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals([instance.state, kit.launcher.called("remove"), kit.launcher.called("stop")], ["stopped", ["one"], []]);
 });
 
@@ -38,11 +32,9 @@ Deno.test("an instance in use is never paused, however long that takes", async (
   const { kit, pool, instance } = await idlePool();
   const lease = pool.claim()!;
   await kit.clock.advance(600_000);
-  pool.tick(false);
   assertEquals(instance.state, "ready");
   lease.release();
   await kit.clock.advance(9_999);
-  pool.tick(false);
   assertEquals(instance.state, "ready");
 });
 
@@ -50,15 +42,13 @@ Deno.test("an instance that is used by nobody who wakes it is not paused meanwhi
   const { kit, pool, instance } = await idlePool();
   const stream = pool.claim(true)!;
   await kit.clock.advance(59_999);
-  pool.tick(false);
   assertEquals([instance.state, kit.launcher.called("pause")], ["ready", []]);
   await kit.clock.advance(1);
-  pool.tick(false);
   assertEquals([instance.state, pool.claim(true)], ["draining", undefined]);
   await kit.clock.advance(4999);
   assertEquals(kit.launcher.called("stop"), []);
   await kit.clock.advance(1);
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals([instance.state, kit.launcher.called("stop")], ["stopped", ["one"]]);
   stream.release();
 });
@@ -68,11 +58,10 @@ Deno.test("an instance is paused as soon as those who do not wake it leave it al
   for (let n = 0; n < 9; n++) {
     const poll = pool.claim(true)!;
     await kit.clock.advance(5000);
-    pool.tick(false);
     assertEquals(instance.state, "ready");
     poll.release();
   }
-  pool.tick(false);
+  await kit.clock.advance(500);
   assertEquals(instance.state, "paused");
 });
 
@@ -81,25 +70,21 @@ Deno.test("an instance that somebody uses who wakes it is not stopped, whoever e
   const quiet = pool.claim(true)!;
   const lease = pool.claim()!;
   await kit.clock.advance(600_000);
-  pool.tick(false);
   quiet.release();
-  pool.tick(false);
   assertEquals(instance.state, "ready");
   lease.release();
 });
 
 Deno.test("what is never to happen does not", async () => {
-  const { kit, pool, instance } = await idlePool({ pauseAfter: Infinity, stopAfter: Infinity });
+  const { kit, instance } = await idlePool({ pauseAfter: Infinity, stopAfter: Infinity });
   await kit.clock.advance(1e9);
-  pool.tick(false);
   assertEquals(instance.state, "ready");
 });
 
 Deno.test("an instance that is to be stopped no later than paused is not paused first", async () => {
-  const { kit, pool } = await idlePool({ pauseAfter: 60_000 });
+  const { kit } = await idlePool({ pauseAfter: 60_000 });
   await kit.clock.advance(60_000);
-  pool.tick(false);
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals([kit.launcher.called("pause"), kit.launcher.called("stop")], [[], ["one"]]);
 });
 
@@ -108,7 +93,6 @@ Deno.test("a request that comes while the pause is on its way waits for it and r
   const paused = Promise.withResolvers<void>();
   kit.launcher.on.pause = () => paused.promise;
   await kit.clock.advance(10_000);
-  pool.tick(false);
   assertEquals(pool.claim(), undefined);
   const held = [pool.hold(never()), pool.hold(never())];
   await settle();
@@ -120,12 +104,11 @@ Deno.test("a request that comes while the pause is on its way waits for it and r
 });
 
 Deno.test("what the engine says before the pause is done does not undo it", async () => {
-  const { kit, pool, instance } = await idlePool();
+  const { kit, instance } = await idlePool();
   const paused = Promise.withResolvers<void>();
   kit.launcher.on.pause = () => paused.promise;
   await kit.clock.advance(10_000);
   const before = kit.fleet.known();
-  pool.tick(false);
   const meanwhile = kit.fleet.known();
   const listed = await kit.launcher.list(); // it runs, as yet
   kit.fleet.reconcile(listed, before);
@@ -138,19 +121,16 @@ Deno.test("what the engine says before the pause is done does not undo it", asyn
 });
 
 Deno.test("an instance that the engine does not pause goes on serving, and is paused some time later", async () => {
-  const { kit, pool, instance } = await idlePool();
+  const { kit, instance } = await idlePool();
   kit.launcher.on.pause = () => {
     throw new Error("cannot freeze");
   };
   await kit.clock.advance(10_000);
-  pool.tick(false);
   await settle();
   assertEquals(instance.state, "ready");
-  pool.tick(false);
   assertEquals(kit.launcher.called("pause").length, 1);
   delete kit.launcher.on.pause;
   await kit.clock.advance(5_000);
-  pool.tick(false);
   assertEquals([instance.state, kit.launcher.called("pause").length], ["paused", 2]);
 });
 
@@ -159,7 +139,6 @@ Deno.test("a request that waits for a pause that fails gets the instance", async
   const paused = Promise.withResolvers<void>();
   kit.launcher.on.pause = () => paused.promise;
   await kit.clock.advance(10_000);
-  pool.tick(false);
   const held = pool.hold(never());
   paused.reject(new Error("cannot freeze"));
   assertEquals((await held).lease.instance, instance);
@@ -172,7 +151,6 @@ Deno.test("an instance that may be frozen serves nobody before it was resumed", 
     throw new Error("the engine is confused");
   };
   await kit.clock.advance(10_000);
-  pool.tick(false);
   await settle();
   assertEquals([instance.state, pool.claim()], ["paused", undefined]);
   delete kit.launcher.on.resume;
@@ -184,7 +162,6 @@ Deno.test("an instance that is removed while its pause is on its way is gone, wh
   const paused = Promise.withResolvers<void>();
   kit.launcher.on.pause = () => paused.promise;
   await kit.clock.advance(10_000);
-  pool.tick(false);
   kit.launcher.kill("one");
   paused.reject(new Error("No such container: one"));
   await settle();
@@ -195,7 +172,6 @@ Deno.test("an instance that is removed while its pause is on its way is gone, wh
 Deno.test("an instance that does not resume in time is replaced for who comes then", async () => {
   const { kit, pool } = await idlePool();
   await kit.clock.advance(10_000);
-  pool.tick(false);
   await settle();
   kit.launcher.on.resume = () => new Promise(() => {});
   const held = assertRejects(() => pool.hold(never()), ClessError);
@@ -208,29 +184,24 @@ Deno.test("an instance that does not resume in time is replaced for who comes th
 Deno.test("an instance that is being resumed is not removed, though it has been idle for long enough", async () => {
   const { kit, pool, instance } = await idlePool();
   await kit.clock.advance(10_000);
-  pool.tick(false);
   await settle();
   await kit.clock.advance(49_000);
   const resumed = Promise.withResolvers<void>();
   kit.launcher.on.resume = () => resumed.promise;
   const held = pool.hold(never());
   await kit.clock.advance(2_000);
-  pool.tick(false);
   assertEquals([instance.state, kit.launcher.called("remove")], ["paused", []]);
   resumed.resolve();
   assertEquals([(await held).lease.instance, (await held).how], [instance, "resume"]);
 });
 
 Deno.test("who has an instance unpaused by hand has it run for a while", async () => {
-  const { kit, pool, instance } = await idlePool();
+  const { kit, instance } = await idlePool();
   await kit.clock.advance(10_000);
-  pool.tick(false);
   await settle();
   kit.launcher.emit({ id: "one", what: "resumed" });
-  pool.tick(false);
   assertEquals(instance.state, "ready");
   await kit.clock.advance(10_000);
-  pool.tick(false);
   assertEquals(instance.state, "paused");
 });
 
@@ -238,7 +209,6 @@ Deno.test("a paused instance can be stopped before its time; one that is being r
   const { kit, pool, instance } = await idlePool();
   await pool.evict(instance); // it is ready
   await kit.clock.advance(10_000);
-  pool.tick(false);
   await settle();
   assertEquals(kit.fleet.paused(), [{ instance, pool }]);
   const resumed = Promise.withResolvers<void>();
@@ -248,31 +218,7 @@ Deno.test("a paused instance can be stopped before its time; one that is being r
   resumed.resolve();
   (await held).lease.release();
   await kit.clock.advance(10_000);
-  pool.tick(false);
   await settle();
   await pool.evict(instance);
   assertEquals([kit.launcher.called("remove"), kit.fleet.paused()], [["one"], []]);
-});
-
-Deno.test("of several instances the longest idle go first, and as many stay as they are as must", async () => {
-  const clock = new FakeClock(0);
-  const instances: Instance[] = [];
-  for (const id of ["a", "b", "c", "d"]) {
-    const instance = new Instance(id, TIERED, clock);
-    instance.become("ready");
-    instances.push(instance);
-    await clock.advance(1000);
-  }
-  const steps = (least: number, now: number) => {
-    const { pause, stop } = idleSteps(instances, TIERED, { least, now });
-    return [pause.map(({ id }) => id).join(""), stop.map(({ id }) => id).join("")];
-  };
-  assertEquals(steps(0, 11_000), ["ab", ""]);
-  assertEquals(steps(3, 11_000), ["a", ""]);
-  assertEquals(steps(4, 100_000), ["", ""]);
-  assertEquals(steps(1, 100_000), ["", "abc"]);
-  instances[0]!.become("paused");
-  instances[3]!.claim();
-  assertEquals(steps(0, 61_000), ["c", "ab"]);
-  assertEquals(steps(2, 100_000), ["", "ab"]);
 });

@@ -91,7 +91,7 @@ Deno.test("a start that nobody waits for is called off, and who comes at that mo
   assertEquals((await held).lease.instance.id, "two");
   await slept;
   first.succeed(ORIGIN);
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals([...kit.launcher.containers.keys()], ["two"]);
 });
 
@@ -140,7 +140,7 @@ Deno.test("a start that is called off for a suspension is made up for, and nobod
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   assertEquals((await held).lease.instance.id, "two");
   first.fail(new Error("too late"));
-  await kit.starter.settled();
+  await kit.executor.settled();
 });
 
 Deno.test("a paused instance that is being resumed is stopped all the same when the pool is suspended", async () => {

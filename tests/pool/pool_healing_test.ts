@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
 import { ContainerGone } from "../../src/pool/launcher.ts";
-import type { Probe } from "../../src/pool/liveness.ts";
+import type { Ask } from "../../src/pool/probe.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit, newRevision, started, untilAborted } from "../support/kit.ts";
 
@@ -45,7 +45,7 @@ Deno.test("somebody who pauses a container that is starting does not keep it fro
   kit.launcher.pause("one");
   assertEquals(kit.launcher.called("resume"), ["one"]);
   kit.launcher.end("one");
-  await kit.starter.settled();
+  await kit.executor.settled();
 });
 
 Deno.test("somebody who pauses an instance does not hold up what is in flight there, and may pause an idle one", async () => {
@@ -97,7 +97,7 @@ for (
       else kit.launcher.kill(id, exitCode);
     }
     assertEquals([(await held).code, pool.failure?.count], ["start_failed", 1]);
-    await kit.starter.settled();
+    await kit.executor.settled();
     assertEquals(kit.launcher.called("launch"), ["one", "two"]);
   });
 }
@@ -135,18 +135,24 @@ Deno.test("a start that somebody ends and nobody waits for is not tried again", 
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   await settle();
   kit.launcher.kill("one");
-  await kit.starter.settled();
+  await kit.executor.settled();
   await settle();
   assertEquals([kit.launcher.called("launch"), pool.failure, pool.awake], [["one"], undefined, false]);
 });
 
+/** An app that never answers. */
+const silent: Ask = async (_url, signal) => {
+  await untilAborted(signal).catch(() => {});
+  return "silent";
+};
+
 /** A pool whose instances are asked every 5 s. */
-async function probed(probe: Probe) {
+async function probed(ask: Ask) {
   const asked: string[] = [];
   const kit = newKit({
-    probe: (url, signal) => {
+    ask: (url, signal) => {
       asked.push(url);
-      return probe(url, signal);
+      return ask(url, signal);
     },
   });
   const pool = kit.newPool({ ...newRevision(), pauseAfter: 20_000, liveness: { path: "/health", every: 5000 } });
@@ -156,12 +162,10 @@ async function probed(probe: Probe) {
 }
 
 Deno.test("an instance that is well is asked again and again, and is idle all the same", async () => {
-  const { kit, pool, instance, asked } = await probed(() => Promise.resolve(true));
+  const { kit, pool, instance, asked } = await probed(() => Promise.resolve(200));
   await kit.clock.advance(19_999);
-  pool.tick(false);
   assertEquals([asked, instance.state], [Array(3).fill(`${ORIGIN}/health`), "ready"]);
   await kit.clock.advance(1);
-  pool.tick(false);
   assertEquals(instance.state, "paused");
   await kit.clock.advance(30_000);
   assertEquals(asked.length, 4);
@@ -171,8 +175,8 @@ Deno.test("an instance that is well is asked again and again, and is idle all th
 });
 
 Deno.test("an instance that is not well is taken out and stopped", async () => {
-  for (const probe of [() => Promise.resolve(false), () => Promise.reject(new Error("refused"))]) {
-    const { kit, pool, instance } = await probed(probe);
+  for (const does of [503, "refused", "closed"] as const) {
+    const { kit, pool, instance } = await probed(() => Promise.resolve(does));
     await kit.clock.advance(5000);
     await settle();
     assertEquals([instance.state, instance.failure, pool.awake], ["stopped", "the app did not answer any more", false]);
@@ -181,10 +185,7 @@ Deno.test("an instance that is not well is taken out and stopped", async () => {
 });
 
 Deno.test("an instance that does not answer in time is not well", async () => {
-  const { kit, instance } = await probed(async (_, signal) => {
-    await untilAborted(signal);
-    return true;
-  });
+  const { kit, instance } = await probed(silent);
   await kit.clock.advance(9_999);
   assertEquals(instance.state, "ready");
   await kit.clock.advance(1);
@@ -192,7 +193,7 @@ Deno.test("an instance that does not answer in time is not well", async () => {
 });
 
 Deno.test("what an instance answers that has been paused meanwhile does not matter", async () => {
-  const { kit, pool, instance } = await probed((_, signal) => untilAborted(signal).then(() => false));
+  const { kit, pool, instance } = await probed(silent);
   await kit.clock.advance(5000);
   kit.launcher.pause("one");
   await kit.clock.advance(5000);

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
 import { ClessError } from "../../src/base/errors.ts";
-import type { Grant, InstancePool } from "../../src/pool/instance_pool.ts";
+import type { Grant, InstancePool } from "../../src/pool/pool.ts";
 import { settle } from "../support/fake_clock.ts";
 import { type Kit, never, newKit, newRevision } from "../support/kit.ts";
 
@@ -136,7 +136,6 @@ Deno.test("a start that fails fails nobody while another instance serves, and is
   assertEquals(served(more), [0]);
   kit.launcher.on.launch = ({ id }) => ({ origin: `http://${id}` });
   await kit.clock.advance(500);
-  pool.tick(false);
   await settle();
   assertEquals(served(more), [0, 1]);
 });
@@ -147,7 +146,6 @@ Deno.test("a paused instance is resumed before another one is started", async ()
   await settle();
   for (const { lease } of grants) lease.release();
   await kit.clock.advance(1000);
-  pool.tick(false);
   await settle();
   assertEquals(kit.launcher.called("pause"), ["one", "two"]);
   const again = hold(pool, 3);
@@ -167,7 +165,6 @@ Deno.test("with little to do the first instance does it, and the others fall idl
     assertEquals(lease.instance.id, "one");
     await kit.clock.advance(500);
     lease.release();
-    pool.tick(false);
   }
   assertEquals(kit.launcher.called("pause"), ["two", "three"]);
 });
@@ -176,7 +173,6 @@ Deno.test("what is not needed for a whole window goes, the least used first, and
   const { kit, pool } = newWide({ concurrency: 2 });
   const grants = hold(pool, 6);
   await settle();
-  const stop = kit.clock.every(500, () => pool.tick(false));
   await kit.clock.advance(1000);
   // One request on each from now on: two instances would do.
   for (const instance of new Set(grants.map(({ lease }) => lease.instance))) {
@@ -191,7 +187,6 @@ Deno.test("what is not needed for a whole window goes, the least used first, and
   grants.forEach(({ lease }) => lease.instance.state === "draining" && lease.release());
   await settle();
   assertEquals(kit.launcher.called("stop").length, 1);
-  stop();
 });
 
 Deno.test("a pool that retires serves all who wait, one after the other", async () => {

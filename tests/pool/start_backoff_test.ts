@@ -1,8 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
-import { CrashLoop, type Failure } from "../../src/pool/crash_loop.ts";
-import type { InstancePool } from "../../src/pool/instance_pool.ts";
-import { FakeClock, settle } from "../support/fake_clock.ts";
+import {
+  afterFailedStart,
+  type Failure,
+  NO_FAILURES,
+  requestBackoffMs,
+  type StartBackoff,
+} from "../../src/pool/start_backoff.ts";
+import type { InstancePool } from "../../src/pool/pool.ts";
+import { settle } from "../support/fake_clock.ts";
 import { type Kit, type KitOptions, never, newKit, newRevision, untilAborted } from "../support/kit.ts";
 
 /** A pool whose starts all fail. */
@@ -54,11 +60,11 @@ Deno.test("the back-off doubles up to a minute", async () => {
 });
 
 Deno.test("back-offs differ by chance, since not all services should try again at once", () => {
-  const clock = new FakeClock();
-  const left = (random: number, failures: number) => {
-    const crashes = new CrashLoop(clock, () => random);
-    for (let n = 0; n < failures; n++) crashes.failed("no", n);
-    return crashes.left;
+  const left = (chance: number, failures: number) => {
+    let backoff: StartBackoff = NO_FAILURES;
+    const mishap = { reason: "no", at: new Date(), chance };
+    for (let n = 0; n < failures; n++) backoff = afterFailedStart(backoff, mishap, n, 1000);
+    return requestBackoffMs(backoff, 1000);
   };
   assertEquals([0, 0.5, 1].map((random) => left(random, 3)).map(Math.round), [400, 500, 600]);
   assertEquals([0, 0.5, 1].map((random) => left(random, 20)).map(Math.round), [40_000, 50_000, 60_000]);
@@ -86,10 +92,8 @@ Deno.test("a good minute makes all well, less does not", async () => {
   mend(kit);
   const { lease } = await pool.hold(never());
   await kit.clock.advance(59_000);
-  pool.tick(false);
   assertEquals(pool.failure?.count, 2);
   await kit.clock.advance(1000);
-  pool.tick(false);
   assertEquals(pool.failure, undefined);
   lease.release();
 });
@@ -104,21 +108,14 @@ Deno.test("an older instance that is good does not make well what failed after i
   kit.launcher.on.launch = broken;
   const held = pool.hold(never());
   const before = kit.launcher.called("launch").length;
-  for (let n = 0; n < 40; n++) { // 20 s
-    await kit.clock.advance(500);
-    pool.tick(true);
-  }
+  await kit.clock.advance(20_000);
   // The first is in `before`; the second and third come at once, then others after 0.5, 1, 2, 4 and 8 s.
   assertEquals([kit.launcher.called("launch").length - before, pool.failure?.count], [7, 8]);
   mend(kit);
-  await kit.clock.advance(60_000);
-  pool.tick(true);
-  (await held).lease.release();
-  await kit.clock.advance(59_500);
-  pool.tick(true);
+  (await kit.clock.until(held)).lease.release();
+  await kit.clock.advance(59_900);
   assertEquals(pool.failure?.count, 8);
-  await kit.clock.advance(500);
-  pool.tick(true);
+  await kit.clock.advance(100);
   assertEquals(pool.failure, undefined);
   lease.release();
 });
@@ -142,14 +139,12 @@ Deno.test("an app that ends by itself soon after each start is in a crash loop t
 });
 
 Deno.test("an app that is soon not well any more after each start is in a crash loop too, and is left alone", async () => {
-  const { kit } = newBroken({ probe: () => Promise.resolve(false) });
+  const { kit } = newBroken({ ask: () => Promise.resolve(503) });
   mend(kit);
   kit.launcher.written = "no database";
   const pool = kit.newPool({ ...newRevision(), minInstances: 1, liveness: { path: "/health", every: 1000 } });
-  for (let n = 0; n < 60; n++) {
-    pool.tick(true);
-    await kit.clock.advance(500);
-  }
+  pool.keep(true);
+  await kit.clock.advance(29_999);
   // In 30 s: after 0, 1.5, 3, 5, 8, 13 and 22 s.
   assertEquals(kit.launcher.called("launch").length, 7);
   const { count, output, reason } = pool.failure!;
@@ -171,7 +166,7 @@ Deno.test("an app that nobody reaches may have been killed by somebody, which th
 
 Deno.test("an app that is not well after a good minute has not failed", async () => {
   let isWell = true;
-  const { kit } = newBroken({ probe: () => Promise.resolve(isWell) });
+  const { kit } = newBroken({ ask: () => Promise.resolve(isWell ? 200 : 503) });
   mend(kit);
   const pool = kit.newPool({ ...newRevision(), liveness: { path: "/health", every: 60_000 } });
   const { lease } = await pool.hold(never());
@@ -194,10 +189,10 @@ Deno.test("an app that ends after a good minute has not failed", async () => {
 
 Deno.test("why a revision does not work can be read, with what its app has written", async () => {
   const told: Failure[] = [];
-  const { kit, pool } = newBroken({ failed: (failure) => told.push(failure) });
+  const { kit, pool } = newBroken({ observer: { failed: (failure) => void told.push(failure) } });
   kit.launcher.written = "cannot find config.json";
   await ask(pool);
-  await kit.starter.settled();
+  await kit.executor.settled();
   await settle();
   const { reason, output, count, at } = pool.failure!;
   assertEquals([reason, output, count], ["exec format error", "cannot find config.json", 1]);
@@ -211,7 +206,7 @@ Deno.test("what an app wrote that crashed soon after its start can be read, and 
   const { lease } = await pool.hold(never());
   kit.launcher.written = "panic: no disk";
   kit.launcher.end(lease.instance.id, 1);
-  await kit.starter.settled();
+  await kit.executor.settled();
   await settle();
   assertEquals(pool.failure?.output, "panic: no disk");
   assertEquals(kit.launcher.called("remove"), [lease.instance.id]);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
-import { NotReady, probe, type Probed, untilReady } from "../../src/pool/readiness.ts";
-import { never } from "../support/kit.ts";
+import { notInTime, NotReady, probe, type Probed, untilReady } from "../../src/pool/probe.ts";
+import { never, newRevision } from "../support/kit.ts";
 import { noNet, noRun } from "../support/permissions.ts";
 
 type Turn = "close" | "hang" | `HTTP/1.${string}` | `SSH-${string}`;
@@ -135,7 +135,7 @@ Deno.test(
     const source = new URL("../../src/", import.meta.url);
     const script = `
     import { systemClock } from "${source}base/clock.ts";
-    import { untilReady } from "${source}pool/readiness.ts";
+    import { untilReady } from "${source}pool/probe.ts";
     await untilReady("${app.url}", systemClock, AbortSignal.timeout(3000));
   `;
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -216,4 +216,23 @@ Deno.test({ name: "apps that are waited for at once share the attempts after the
   const { clock, pauses, signal } = pauseClock(20);
   await assertRejects(() => untilReady(deafUrl(), clock, signal), NotReady);
   assertEquals(pauses[1], 1);
+});
+
+Deno.test("an app that is not ready in time is told what it did, and what it should do", () => {
+  const revision = { ...newRevision(), readinessPath: "/up" };
+  const cases: [last: Probed, said: string][] = [
+    ["refused", "nothing listens on port 8080 after 30s; the app must listen there on all addresses"],
+    [
+      "closed",
+      "port 8080 closes connections without an answer after 30s; the app must listen there on all addresses, and speak HTTP",
+    ],
+    ["garbage", "what answers on port 8080 after 30s is no HTTP/1.1; the app must speak it there"],
+    ["silent", "no answer on port 8080 within 30s; the app must listen there on all addresses, and answer GET /up"],
+    [503, "GET /up on port 8080 still gives 503 after 30s; the app must give a status below 500 there"],
+  ];
+  for (const [last, said] of cases) assertEquals(notInTime(revision, last), said);
+  assertEquals(
+    notInTime({ ...revision, startTimeout: 1500 }, "refused"),
+    "nothing listens on port 8080 after 1500ms; the app must listen there on all addresses",
+  );
 });

@@ -49,7 +49,7 @@ Deno.test("a pool that must retire at once leaks no start", async () => {
   await retired;
   assertEquals((await held).code, "draining");
   launch.succeed(ORIGIN);
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals(kit.launcher.containers.size, 0);
 });
 
@@ -62,7 +62,7 @@ Deno.test("a pool that retires waits for no start that nobody waits for", async 
   given.abort(new Error("called off"));
   await held;
   await pool.retire(10_000);
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals([kit.launcher.called("remove"), kit.launcher.containers.size], [["one"], 0]);
 });
 
@@ -88,7 +88,7 @@ Deno.test("a container that was found but does not answer is replaced", async ()
   await kit.clock.advance(30_000);
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   assertEquals((await held).lease.instance.id, "one");
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals(kit.launcher.called("remove"), ["old"]);
 });
 
@@ -113,7 +113,7 @@ Deno.test("a container that was found and has been up for long is replaced after
     (await kit.launcher.nextLaunch()).succeed(ORIGIN);
     assertEquals((await held).lease.instance.id, "one");
     assertEquals(pool.failure, undefined);
-    await kit.starter.settled();
+    await kit.executor.settled();
   }
 });
 
@@ -150,7 +150,7 @@ Deno.test("a retired pool starts nothing, not even in the place of an instance t
   await retired;
   assertEquals((await held).code, "draining");
   await assertRejects(() => pool.hold(never()), ClessError);
-  await kit.starter.settled();
+  await kit.executor.settled();
   assertEquals([kit.launcher.called("launch"), kit.launcher.containers.size], [["one"], 0]);
 });
 

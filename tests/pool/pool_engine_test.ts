@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
 import { EngineAway } from "../../src/pool/launcher.ts";
-import type { Probed } from "../../src/pool/readiness.ts";
+import type { Probed } from "../../src/pool/probe.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit, newRevision, started } from "../support/kit.ts";
 
@@ -20,8 +20,11 @@ Deno.test("while the engine is away a start is tried again, and those who wait a
   assertEquals(pool.waiting, 1);
   kit.launcher.on.launch = () => ({ origin: ORIGIN });
   await kit.clock.advance(1000);
-  assertEquals((await held).lease.instance.id, "one");
+  const { lease } = await held;
+  assertEquals(lease.instance.id, "one");
   assertEquals([pool.failure, kit.launcher.calls.at(-2)], [undefined, { method: "remove", id: "one" }]);
+  lease.release();
+  await pool.retire(0);
   assertEquals(kit.clock.timers, 0);
 });
 
@@ -53,7 +56,7 @@ Deno.test("an engine that hangs over a start is named, and is nobody's failure",
     const { code, detail } = await held;
     assertEquals([code, detail], ["start_timeout", "the engine did not start the container within 6s"]);
     launch.succeed(ORIGIN);
-    await kit.starter.settled();
+    await kit.executor.settled();
   }
   assertEquals([pool.failure, pool.backOff], [undefined, 0]);
   assertEquals((await started(kit, pool)).lease.instance.id, "five");
@@ -65,13 +68,11 @@ Deno.test("while the engine is away a running instance serves on, and a paused o
   (await started(kit, pool)).lease.release();
   kit.launcher.on.pause = kit.launcher.on.resume = away;
   await kit.clock.advance(10_000);
-  pool.tick(false);
   await settle();
   assertEquals(pool.claim()?.release(), undefined);
   delete kit.launcher.on.pause;
   delete kit.launcher.on.resume;
   await kit.clock.advance(10_000);
-  pool.tick(false);
   await settle();
   kit.launcher.on.resume = away;
   const held = pool.hold(never());
@@ -108,7 +109,6 @@ async function hanging(does: Probed) {
   const paused = Promise.withResolvers<void>();
   kit.launcher.on.pause = () => paused.promise;
   await kit.clock.advance(10_000);
-  pool.tick(false);
   assertEquals(lease.instance.state, "paused");
   return { kit, pool, instance: lease.instance, paused, app };
 }
@@ -121,7 +121,6 @@ Deno.test("whoever waits for a pause that hangs is served by the app, as long as
   assertEquals([lease.instance, instance.state], [instance, "ready"]);
   lease.release();
   await kit.clock.advance(20_000);
-  pool.tick(false);
   assertEquals([instance.state, kit.launcher.called("pause")], ["ready", ["one"]]); // not asked again while it hangs
   paused.resolve();
   await settle();

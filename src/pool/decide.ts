@@ -1,0 +1,264 @@
+import { ClessError } from "../base/errors.ts";
+import { isShrinkable, scale, type Situation, stableForMs } from "./scaling.ts";
+import { backgroundBackoffMs, crashLoop, HEALTHY_MS, requestBackoffMs } from "./start_backoff.ts";
+import {
+  comingCount,
+  isServing,
+  leastCount,
+  liveCount,
+  type Member,
+  type PoolState,
+  readyCount,
+  sleepers,
+} from "./state.ts";
+
+/** How often the demand is looked at while there may be too many instances. */
+const SAMPLE_MS = 500;
+/** How soon at least an instance is looked at again that is in use: it may be idle by then. */
+const LEAST_LOOK_MS = 100;
+/** How long requests that keep no instance awake may go on once the instance is to be stopped. */
+const QUIET_DRAIN_MS = 5000;
+
+/** Something that a pool is to do. */
+export type Action =
+  | { readonly do: "launch" }
+  | { readonly do: "resume" | "pause" | "probe"; readonly id: string }
+  /** Lets a container go on that somebody has paused while it starts or ends its requests. */
+  | { readonly do: "thaw"; readonly id: string }
+  /** Gives an instance no more requests, and lets those in flight go on until `by`, clock ms. */
+  | { readonly do: "drain"; readonly id: string; readonly by: number; readonly why: "idle" | "surplus" }
+  /** Removes a container: after the app was asked to end, at once, or because it has ended. */
+  | { readonly do: "stop"; readonly id: string; readonly how: "stop" | "kill" | "clear" }
+  /** Sends all waiting requests away. */
+  | { readonly do: "refuse"; readonly error: ClessError };
+
+/** What a pool is to do. */
+export interface Decision {
+  /** All by one rule: others may have more to do once these have begun. */
+  readonly actions: readonly Action[];
+  /** When there may be something to do though nothing happens, clock ms; `Infinity` for never. */
+  readonly lookAgainAt: number;
+}
+
+/** In the order in which they have their say: the first that wants something done wins. */
+const RULES = [
+  refuseFailed,
+  stopDrained,
+  letGoOn,
+  probe,
+  answerRetired,
+  startForWaiting,
+  startForWoken,
+  keepUp,
+  rest,
+  shrink,
+];
+/** Those that hold while the pool is suspended: it starts nothing then. */
+const WHILE_SUSPENDED: readonly unknown[] = [stopDrained, letGoOn, probe];
+/** Those that hold once the pool has retired. */
+const ONCE_RETIRED: readonly unknown[] = [refuseFailed, ...WHILE_SUSPENDED, answerRetired];
+
+/**
+ * Decides what a pool is to do now. To be asked again once the actions have begun, until there are none.
+ *
+ * @param now Clock ms.
+ */
+export function decide(state: PoolState, now: number): Decision {
+  for (const rule of RULES) {
+    if (state.suspensions > 0 && !WHILE_SUSPENDED.includes(rule)) continue;
+    if (state.retired && !ONCE_RETIRED.includes(rule)) continue;
+    const actions = rule(state, now);
+    if (actions.length > 0) return { actions, lookAgainAt: now };
+  }
+  return { actions: [], lookAgainAt: nextLook(state, now) };
+}
+
+/** The error for requests that reach a retired pool. */
+export function retiredError(): ClessError {
+  return new ClessError("draining", "The service is being stopped", { retryAfterS: 1 });
+}
+
+/** Whether a paused instance may be stopped before its time: nobody waits for it, and it need not be kept up. */
+export function mayEvict(state: PoolState, id: string): boolean {
+  const member = sleepers(state).find((sleeper) => sleeper.id === id);
+  return member !== undefined && member.use.inFlight === 0 && liveCount(state) > leastCount(state);
+}
+
+/** Requests that waited for a start that has just failed get its error, unless another one may serve them. */
+function refuseFailed({ queue, startError }: PoolState): Action[] {
+  return queue.size > 0 && startError !== undefined ? [{ do: "refuse", error: startError }] : [];
+}
+
+/** Stops what is draining and no longer used, and removes what has ended. */
+function stopDrained({ members }: PoolState, now: number): Action[] {
+  return members.flatMap(({ coming, drainBy, id, phase, running, stopping, use }): Action[] => {
+    if (stopping) return [];
+    if (phase === "draining" && (use.inFlight === 0 || now >= drainBy)) {
+      return [{ do: "stop", id, how: running ? "stop" : "kill" }];
+    }
+    // The start that was called off removes its container itself.
+    return phase === "stopped" && !coming ? [{ do: "stop", id, how: "clear" }] : [];
+  });
+}
+
+/** Lets those go on that somebody has paused in the middle of something. */
+function letGoOn({ members }: PoolState): Action[] {
+  return members.flatMap(({ coming, frozen, id, phase, use }): Action[] => {
+    if (frozen) return [{ do: "thaw", id }];
+    return phase === "paused" && !coming && use.inFlight > 0 ? [{ do: "resume", id }] : [];
+  });
+}
+
+function probe({ members }: PoolState, now: number): Action[] {
+  return members.filter(({ phase, probeAt }) => phase === "ready" && now >= probeAt)
+    .map(({ id }) => ({ do: "probe", id }));
+}
+
+/** Requests that wait in a pool that has retired get what is there or on its way, and no new instance. */
+function answerRetired(state: PoolState): Action[] {
+  if (!state.retired || state.queue.size === 0) return [];
+  return isServing(state) ? [] : [{ do: "refuse", error: retiredError() }];
+}
+
+/** Starts as many instances as the requests need, or refuses these if there is no hope. */
+function startForWaiting(state: PoolState, now: number): Action[] {
+  if (state.queue.size === 0) return [];
+  const { backoff, members } = state;
+  // A start that began before the last failure most likely fails for the same reason.
+  const isDoubtful = members.some(({ coming, countBefore = Infinity, phase }) =>
+    coming && phase === "starting" && countBefore < backoff.count
+  );
+  const mayLaunch = !isDoubtful && requestBackoffMs(backoff, now) === 0;
+  const actions = start(state, scale(situationOf(state, now)).start, mayLaunch);
+  if (actions.length > 0 || isServing(state) || liveCount(state) > 0) return actions;
+  return [{ do: "refuse", error: crashLoop(backoff, now) }];
+}
+
+/** Starts an instance for an operator, or for a deploy. */
+function startForWoken(state: PoolState, now: number): Action[] {
+  return state.woken && !isServing(state) ? start(state, 1, backgroundBackoffMs(state.backoff, now) === 0) : [];
+}
+
+/** Starts as many instances as should always be up, unless the last start has just failed. */
+function keepUp(state: PoolState, now: number): Action[] {
+  if (backgroundBackoffMs(state.backoff, now) > 0) return [];
+  return start(state, leastCount(state) - readyCount(state) - comingCount(state), true);
+}
+
+/** Resumes instances, and launches others if that is not enough and there may be more. */
+function start(state: PoolState, count: number, mayLaunch: boolean): Action[] {
+  const resumed = sleepers(state).slice(0, Math.max(0, count)).map(({ id }): Action => ({ do: "resume", id }));
+  const room = state.revision.maxInstances - liveCount(state);
+  const launched = mayLaunch ? Math.max(0, Math.min(room, count - resumed.length)) : 0;
+  return [...resumed, ...Array.from({ length: launched }, (): Action => ({ do: "launch" }))];
+}
+
+/** Pauses and stops what has been idle for long enough. */
+function rest(state: PoolState, now: number): Action[] {
+  const { pause, stop } = idleSteps(state.members, state.revision, { least: leastCount(state), now });
+  return [
+    ...stop.map(({ id }): Action => ({ do: "drain", id, by: now + QUIET_DRAIN_MS, why: "idle" })),
+    ...pause.map(({ id }): Action => ({ do: "pause", id })),
+  ];
+}
+
+/** Drains the least used instance if fewer have been enough for long. */
+function shrink(state: PoolState, now: number): Action[] {
+  const { members, shrunkAt, window } = state;
+  const last = window.at(-1);
+  if (last === undefined || last.at <= shrunkAt || scale(situationOf(state, now)).stop === 0) return [];
+  const [leastUsed] = members.filter(({ phase }) => phase === "ready")
+    .sort(({ use: a }, { use: b }) => a.inFlight - b.inFlight || a.idleSince - b.idleSince);
+  return [{ do: "drain", id: leastUsed!.id, by: Infinity, why: "surplus" }];
+}
+
+/**
+ * Says which instances have been idle for so long that they are to be paused or stopped, the longest idle first. Both times
+ * count from the end of the last request that keeps an instance awake. None is paused in the middle of an answer to
+ * another request, which would hold that up; it is stopped in its time.
+ *
+ * @param least How many instances have to stay; preferably those that run.
+ */
+export function idleSteps(
+  members: readonly Member[],
+  { pauseAfter, stopAfter }: { readonly pauseAfter: number; readonly stopAfter: number },
+  { least, now }: { readonly least: number; readonly now: number },
+): { readonly pause: readonly Member[]; readonly stop: readonly Member[] } {
+  let running = members.filter(({ phase }) => phase === "starting" || phase === "ready").length;
+  let live = running + members.filter(({ phase }) => phase === "paused").length;
+  const pause: Member[] = [];
+  const stop: Member[] = [];
+  for (const member of members.filter(isIdle).sort((a, b) => a.use.idleSince - b.use.idleSince)) {
+    const { phase, use } = member;
+    const isReady = phase === "ready";
+    if (live <= least || (isReady && running <= least)) continue;
+    if (now >= use.idleSince + stopAfter) {
+      stop.push(member);
+      live--;
+      if (isReady) running--;
+    } else if (isReady && now >= pausableAt(member, pauseAfter) && use.inFlight === 0) {
+      pause.push(member);
+      running--;
+    }
+  }
+  return { pause, stop };
+}
+
+/** Whether nobody uses an instance that could be paused or stopped. */
+function isIdle({ coming, phase, use }: Member): boolean {
+  return use.inUse === 0 && (phase === "ready" || (phase === "paused" && !coming));
+}
+
+/** When a ready instance may be paused, clock ms. */
+function pausableAt({ pauseAt, pausing, use }: Member, pauseAfterMs: number): number {
+  return pausing ? Infinity : Math.max(use.idleSince + pauseAfterMs, pauseAt);
+}
+
+function situationOf(state: PoolState, now: number): Situation {
+  const { members, queue, revision, window } = state;
+  const { concurrency, maxInstances, minInstances, stopAfter } = revision;
+  const inFlight = members.reduce((sum, { phase, use }) => phase === "ready" ? sum + use.inFlight : sum, 0);
+  return {
+    ...{ now, concurrency, minInstances, maxInstances, window },
+    demand: inFlight + queue.size,
+    ready: readyCount(state),
+    coming: comingCount(state),
+    paused: sleepers(state).length,
+    stableForMs: stableForMs(stopAfter),
+  };
+}
+
+/** When the next rule may have something to say because of the time alone. */
+function nextLook(state: PoolState, now: number): number {
+  const { backoff, members, queue, retired, revision, suspensions, window } = state;
+  const times = members.flatMap(({ drainBy, phase, probeAt, stopping }) => {
+    if (phase === "ready") return [probeAt];
+    return phase === "draining" && !stopping ? [drainBy] : [];
+  });
+  if (suspensions === 0 && !retired) {
+    const isShort = leastCount(state) > readyCount(state) + comingCount(state);
+    if (queue.size > 0) times.push(now + requestBackoffMs(backoff, now));
+    if (isShort) times.push(now + backgroundBackoffMs(backoff, now));
+    if (backoff.failure !== undefined || backoff.ends > 0) {
+      times.push(...members.map(({ readySince = Infinity }) => readySince + HEALTHY_MS));
+    }
+    if (isShrinkable(readyCount(state), revision)) times.push((window.at(-1)?.at ?? now) + SAMPLE_MS);
+    times.push(...members.flatMap((member) => idleTimes(member, revision, now)));
+  }
+  return Math.min(Infinity, ...times.filter((time) => time > now));
+}
+
+/** When an instance may be due to be paused or stopped. What is in use may be idle at any time from now on. */
+function idleTimes(
+  member: Member,
+  { pauseAfter, stopAfter }: { readonly pauseAfter: number; readonly stopAfter: number },
+  now: number,
+): number[] {
+  const { phase, use } = member;
+  if (phase === "ready" && use.inUse > 0) return [now + Math.max(LEAST_LOOK_MS, Math.min(pauseAfter, stopAfter))];
+  if (!isIdle(member)) return [];
+  const stopAt = use.idleSince + stopAfter;
+  if (phase === "paused") return [stopAt];
+  const pauseAt = pausableAt(member, pauseAfter);
+  return [stopAt, use.inFlight > 0 && pauseAt <= now ? now + SAMPLE_MS : pauseAt];
+}

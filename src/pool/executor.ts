@@ -1,0 +1,335 @@
+import { abortable } from "@std/async/abortable";
+import { atMost, delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
+import { ClessError, messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import { formatDuration } from "../model/time.ts";
+import type { Revision } from "../model/revision.ts";
+import { outOfMemory } from "./health.ts";
+import type { Instance } from "./instance.ts";
+import { ContainerGone, EngineAway, type Launcher } from "./launcher.ts";
+import { type Ask, askWithin, isWell, notInTime, NotReady } from "./probe.ts";
+import type { Blame } from "./state.ts";
+
+const log = logger("executor");
+const OUTPUT_LINES = 20;
+/** How long an app that was found running may take to answer at least: it may have been busy with a request. */
+const ADOPTION_MS = 5000;
+const COULD_NOT_START = "The service could not be started; the log of cless says why";
+const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
+/** How long a resume waits for a pause that is under way before the app itself is asked whether it still runs. */
+const PAUSE_PATIENCE_MS = 1000;
+/** Between two orders to an engine that is away. */
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 1000;
+
+/** What a start has come to. Times from the order to the running container, and from there to the first good answer. */
+export type Started =
+  | { readonly createMs: number; readonly readyMs: number }
+  | { readonly error: ClessError; readonly blame: Blame; readonly output: Promise<string> };
+
+/** Where the instances are known whose containers there are. */
+export interface Roster {
+  /** Forgets an instance whose container is gone. */
+  delete(instance: Instance): void;
+}
+
+/** How apps are asked. */
+export interface Asking {
+  /** Waits until the app at a URL answers; rejects with {@linkcode NotReady}, or the signal's reason. */
+  readonly untilReady: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
+  /** Asks an app once whether it is there. */
+  readonly ask: Ask;
+}
+
+/** Carries out what pools decide, over the engine, and tells what came of it. It never changes an instance's state. */
+export class Executor {
+  readonly #launcher: Launcher;
+  readonly #clock: Clock;
+  readonly #roster: Roster;
+  readonly #asking: Asking;
+  readonly #pausing = new Map<Instance, Promise<unknown>>();
+  readonly #clearing = new Set<Promise<void>>();
+  /** What the apps have written; asked for once each. */
+  readonly #written = new WeakMap<Instance, Promise<string>>();
+  /** What an app wrote before its start failed. */
+  readonly #outputs = new WeakMap<ClessError, Promise<string>>();
+
+  constructor(launcher: Launcher, clock: Clock, roster: Roster, asking: Asking) {
+    this.#launcher = launcher;
+    this.#clock = clock;
+    this.#roster = roster;
+    this.#asking = asking;
+  }
+
+  /** How apps are asked. */
+  get asking(): Asking {
+    return this.#asking;
+  }
+
+  /**
+   * Starts the container of an instance and waits until its app answers. It takes no longer than the revision's
+   * `startTimeout`, and ends when the instance has gone. The container of a failed start is removed in the background.
+   */
+  async start(instance: Instance): Promise<Started> {
+    const { id, revision } = instance;
+    const began = this.#clock.now();
+    let created = began;
+    const failed = await this.#untilReady(instance, revision.startTimeout, async (signal, away) => {
+      const { origin } = await this.#whenEngineAnswers(
+        async (again) => {
+          if (again) await this.#launcher.remove(id); // the engine may have made it just before it went away
+          return await this.#launcher.launch({ id, revision });
+        },
+        signal,
+        away,
+      );
+      instance.origin = origin;
+      created = this.#clock.now();
+    });
+    if (failed !== undefined) return failed;
+    const readyMs = this.#clock.now() - created;
+    const createMs = created - began;
+    instance.coldStartMs = Math.round(createMs + readyMs);
+    log.info("instance ready", {
+      service: revision.service,
+      revision: revision.name,
+      instance: id,
+      createMs: Math.round(createMs),
+      readyMs: Math.round(readyMs),
+      totalMs: instance.coldStartMs,
+    });
+    return { createMs, readyMs };
+  }
+
+  /**
+   * Waits until the app of an instance that was found running answers. A start that was under way has what is left of its
+   * time, and one that must have been ready long ago a few seconds.
+   *
+   * @param upForMs For how long it has been running.
+   */
+  async adopt(instance: Instance, upForMs = 0): Promise<Started> {
+    const { startTimeout, service } = instance.revision;
+    const patienceMs = Math.max(Math.min(ADOPTION_MS, startTimeout), startTimeout - upForMs);
+    const failed = await this.#untilReady(instance, patienceMs, () => Promise.resolve());
+    if (failed !== undefined) return { ...failed, blame: "nobody" };
+    log.info("instance adopted", { service, instance: instance.id });
+    return { createMs: 0, readyMs: 0 };
+  }
+
+  /**
+   * Pauses an instance.
+   *
+   * @returns Whether it is paused. If the engine has failed to: whether it runs, or may be either.
+   */
+  async pause(instance: Instance): Promise<"paused" | "runs" | "unknown"> {
+    const paused = this.#pause(instance.id).finally(() => this.#pausing.delete(instance));
+    this.#pausing.set(instance, paused);
+    return await paused;
+  }
+
+  /**
+   * Resumes a paused instance, after a pause that is under way. If that takes long, the app itself is asked, and if it
+   * answers, the engine is not waited for. An engine that is away is waited for as long as a start may take.
+   *
+   * @returns The error if it could not be resumed: a {@linkcode ClessError} if the engine did not do it in time.
+   */
+  async resume(instance: Instance): Promise<"resumed" | "answers" | { readonly error: unknown }> {
+    const { revision } = instance;
+    const late = new AbortController();
+    const cancel = this.#clock.after(revision.startTimeout, () => late.abort(engineLate(revision, "resume")));
+    const end = AbortSignal.any([instance.gone, late.signal]);
+    try {
+      return await abortable(this.#resume(instance, end), end);
+    } catch (error) {
+      log.warning("cannot resume an instance", { instance: instance.id, reason: messageOf(error) });
+      return { error };
+    } finally {
+      late.abort();
+      cancel();
+    }
+  }
+
+  /** Lets a container go on that somebody has paused; what comes of it is told by the engine. */
+  thaw({ id }: Instance): void {
+    this.#launcher.resume(id).catch(() => {});
+  }
+
+  /**
+   * Removes the container of an instance. If that fails, the reconciler will find a container of no instance.
+   *
+   * @param how After the app was asked to end, at once, or because it has ended: then what it wrote is read first.
+   */
+  async stop(instance: Instance, how: "stop" | "kill" | "clear"): Promise<void> {
+    const { id } = instance;
+    const read = how === "clear" ? this.written(instance) : undefined;
+    const removal = read === undefined
+      ? how === "stop" ? this.#launcher.stop(id) : this.#launcher.remove(id)
+      : read.then(() => this.#launcher.remove(id));
+    await this.#clear(instance, removal);
+  }
+
+  /** The last lines that an app wrote before its start failed; by the error of that start. */
+  async outputOf(failure: ClessError): Promise<string> {
+    return await this.#outputs.get(failure) ?? "";
+  }
+
+  /** The last lines that the app of an instance has written; none if they cannot be had. */
+  written(instance: Instance): Promise<string> {
+    const known = this.#written.get(instance);
+    if (known !== undefined) return known;
+    const written = this.#launcher.output(instance.id, OUTPUT_LINES).catch(() => "");
+    this.#written.set(instance, written);
+    return written;
+  }
+
+  /** Resolves when no container is being removed. */
+  async settled(): Promise<void> {
+    while (this.#clearing.size > 0) await Promise.all(this.#clearing);
+  }
+
+  /** @returns Nothing if the app has answered. */
+  async #untilReady(
+    instance: Instance,
+    patienceMs: number,
+    run: (signal: AbortSignal, away: (error: EngineAway) => void) => Promise<void>,
+  ): Promise<Extract<Started, { error: ClessError }> | undefined> {
+    const timeout = new AbortController();
+    const cancelTimeout = this.#clock.after(patienceMs, () => timeout.abort());
+    const end = AbortSignal.any([instance.gone, timeout.signal]);
+    let away: EngineAway | undefined;
+    let runs = false;
+    const running = run(end, (error) => away = error).then(() => void (runs = true));
+    try {
+      await abortable(running, end);
+      await this.#asking.untilReady(instance.origin + instance.revision.readinessPath, this.#clock, end);
+      instance.gone.throwIfAborted();
+      return undefined;
+    } catch (thrown) {
+      const isLate = timeout.signal.aborted;
+      const error = explain(instance, { isLate, patienceMs, runs, away, error: thrown });
+      const { cause } = error;
+      const blame = cause instanceof EngineAway ? "engine" : cause instanceof ContainerGone ? "somebody" : "app";
+      // A command that still runs would make the container after its removal.
+      const output = running.catch(() => {}).then(() => this.written(instance));
+      this.#outputs.set(error, output);
+      this.#clear(instance, this.#removeFailed(instance, output, error));
+      return { error, blame, output };
+    } finally {
+      cancelTimeout();
+    }
+  }
+
+  async #removeFailed(instance: Instance, output: Promise<string>, { code, detail }: ClessError): Promise<void> {
+    const { id, revision } = instance;
+    const written = await output || undefined;
+    const { service, name } = revision;
+    log.error("start failed", { service, revision: name, instance: id, code, reason: detail, output: written });
+    await this.#launcher.remove(id);
+  }
+
+  /** Forgets an instance once its container has been removed. */
+  async #clear(instance: Instance, removal: Promise<void>): Promise<void> {
+    const { id } = instance;
+    const cleared = removal
+      .catch((error) => log.warning("cannot remove a container", { instance: id, reason: messageOf(error) }))
+      .finally(() => {
+        this.#roster.delete(instance);
+        this.#clearing.delete(cleared);
+        instance.untilIdle().then(() => this.#launcher.forget(id)); // a request may still be on its way there
+      });
+    this.#clearing.add(cleared);
+    await cleared;
+  }
+
+  async #pause(id: string): Promise<"paused" | "runs" | "unknown"> {
+    try {
+      await this.#launcher.pause(id);
+      return "paused";
+    } catch (error) {
+      log.warning("cannot pause an instance", { instance: id, reason: messageOf(error) });
+      // It may have been paused all the same; an engine that is away for both has most likely done nothing.
+      const runs = await this.#launcher.resume(id).then(() => true, (error) => error instanceof EngineAway);
+      return runs ? "runs" : "unknown";
+    }
+  }
+
+  async #resume(instance: Instance, end: AbortSignal): Promise<"resumed" | "answers"> {
+    if (this.#pausing.has(instance) && await this.#answersUnpaused(instance, end)) return "answers";
+    if (instance.state !== "paused" || end.aborted) return "resumed";
+    await this.#whenEngineAnswers(() => this.#launcher.resume(instance.id), end);
+    return "resumed";
+  }
+
+  /** Waits for a pause that is under way. Returns whether that takes long and the app answers. */
+  async #answersUnpaused(instance: Instance, end: AbortSignal): Promise<boolean> {
+    const pausing = this.#pausing.get(instance);
+    const isOver = () => this.#pausing.get(instance) !== pausing || instance.state !== "paused" || end.aborted;
+    while (pausing !== undefined && !isOver()) {
+      await atMost(pausing, this.#clock, PAUSE_PATIENCE_MS);
+      if (isOver()) break;
+      const { origin, revision: { readinessPath } } = instance;
+      const probed = await askWithin(this.#asking.ask, origin + readinessPath, this.#clock, PAUSE_PATIENCE_MS);
+      if (!isWell(probed) || isOver()) continue;
+      log.warning("the engine does not pause an instance, which goes on", { instance: instance.id });
+      return true;
+    }
+    return false;
+  }
+
+  /** Gives an order again and again while the engine is away. @param end Ends that with the last error. */
+  async #whenEngineAnswers<T>(
+    order: (again: boolean) => Promise<T>,
+    end: AbortSignal,
+    away?: (error: EngineAway) => void,
+  ): Promise<T> {
+    for (let waitMs = FIRST_RETRY_MS, again = false;; waitMs = Math.min(LONGEST_RETRY_MS, waitMs * 2), again = true) {
+      try {
+        return await order(again);
+      } catch (error) {
+        if (!(error instanceof EngineAway) || end.aborted) throw error;
+        away?.(error);
+        await delay(this.#clock, waitMs, end);
+        if (end.aborted) throw error;
+      }
+    }
+  }
+}
+
+/** The error of a container that the engine has not started or resumed in time: no fault of the app. */
+function engineLate({ startTimeout }: Revision, what: "start" | "resume"): ClessError {
+  const detail = `the engine did not ${what} the container within ${formatDuration(startTimeout)}`;
+  return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: new EngineAway(detail) });
+}
+
+/** Why a start failed. */
+function explain(
+  instance: Instance,
+  { isLate, patienceMs, runs, away, error }: {
+    readonly isLate: boolean;
+    readonly patienceMs: number;
+    readonly runs: boolean;
+    readonly away: EngineAway | undefined;
+    readonly error: unknown;
+  },
+): ClessError {
+  const { byHand, exitCode, gone, oom, revision } = instance;
+  if (oom) return new ClessError("start_failed", COULD_NOT_START, { detail: outOfMemory(revision.memory) });
+  if (gone.aborted) {
+    const how = exitCode === undefined ? "" : ` with code ${exitCode}`;
+    const detail = `the container ended${how} before it was ready`;
+    const cause = byHand ? new ContainerGone(detail) : undefined;
+    return new ClessError("start_failed", COULD_NOT_START, { detail, cause });
+  }
+  if (isLate && !runs && away !== undefined) {
+    const detail = `the engine does not answer: ${messageOf(away)}`;
+    return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: away });
+  }
+  if (isLate && !runs) return engineLate(revision, "start");
+  if (isLate) {
+    const last = error instanceof NotReady ? error.last : "silent";
+    const detail = notInTime({ ...revision, startTimeout: patienceMs }, last);
+    return new ClessError("start_timeout", NOT_IN_TIME, { detail });
+  }
+  return new ClessError("start_failed", COULD_NOT_START, { detail: messageOf(error), cause: error });
+}

@@ -1,0 +1,238 @@
+import { ClessError } from "../base/errors.ts";
+import type { Instance, Lease } from "./instance.ts";
+
+/** Why a request had to wait. */
+export type Wake = "cold" | "resume";
+
+/** A lease, and what it had to wait for, if anything. */
+export interface Grant {
+  readonly lease: Lease;
+  readonly how?: Wake;
+}
+
+/** From so many instances on, two that are drawn stand for all. */
+const MANY = 9;
+
+/**
+ * The slots of the ready instances of a revision, and the one queue before them: no instance gets more requests than it
+ * takes, and no request overtakes a waiting one.
+ */
+export class Slots {
+  /** How many requests an instance serves at once. */
+  readonly #limit: number;
+  readonly #random: () => number;
+  readonly #queue: HoldQueue<Grant>;
+  readonly #ready: Instance[] = [];
+  /** Why an instance has become ready, and the turn of the first request that came after that. */
+  readonly #woken = new WeakMap<Instance, { how: Wake; turn: number }>();
+  #open = 0;
+  #peak = 0;
+
+  /**
+   * @param concurrency How many requests an instance serves at once; 0 for any number.
+   * @param maxPending How many requests may wait.
+   * @param random From 0 to below 1, evenly.
+   */
+  constructor(concurrency: number, maxPending: number, random: () => number) {
+    this.#limit = concurrency === 0 ? Infinity : concurrency;
+    this.#random = random;
+    this.#queue = new HoldQueue(maxPending);
+  }
+
+  /** How many requests wait. */
+  get size(): number {
+    return this.#queue.size;
+  }
+
+  /** Resolves when no request waits. */
+  emptied(): Promise<void> {
+    return this.#queue.emptied();
+  }
+
+  /**
+   * Claims a slot if one is free and no request waits.
+   *
+   * @param quiet Whether it is for a request that the instance is not kept awake for.
+   */
+  claim(quiet: boolean): Lease | undefined {
+    return this.#queue.size > 0 ? undefined : this.#claim(quiet);
+  }
+
+  /**
+   * Waits for a slot.
+   *
+   * @param signal Ends the waiting.
+   * @throws {ClessError} `overloaded` when too many wait.
+   */
+  wait(signal: AbortSignal): Promise<Grant> {
+    const granted = this.#queue.wait(signal);
+    this.#note();
+    return granted;
+  }
+
+  /** Gives the free slots to the waiting requests, in order. */
+  serve(): void {
+    this.#queue.serve((turn) => {
+      const lease = this.#claim(false);
+      if (lease === undefined) return undefined;
+      const woken = this.#woken.get(lease.instance);
+      return woken !== undefined && turn < woken.turn ? { lease, how: woken.how } : { lease };
+    });
+  }
+
+  /** Sends all waiting requests away. */
+  refuse(error: unknown): void {
+    this.#queue.fail(error);
+  }
+
+  /**
+   * Adds an instance that has become ready.
+   *
+   * @param how What the requests that wait now have waited for; missing for an instance that was found running.
+   */
+  add(instance: Instance, how?: Wake): void {
+    this.#ready.push(instance);
+    if (how !== undefined) this.#woken.set(instance, { how, turn: this.#queue.turn });
+  }
+
+  /** Removes an instance that is not ready any more. */
+  delete(instance: Instance): void {
+    const at = this.#ready.indexOf(instance);
+    if (at >= 0) this.#ready.splice(at, 1);
+  }
+
+  /** Notes that a slot was given back, where slots are counted. */
+  freed(): void {
+    this.#open--;
+  }
+
+  /** The most requests at once, in flight and waiting, since it was last asked. */
+  takePeak(): number {
+    const peak = this.#peak;
+    this.#peak = this.#open + this.#queue.size;
+    return peak;
+  }
+
+  #claim(quiet: boolean): Lease | undefined {
+    const ready = this.#ready;
+    if (this.#limit === Infinity) {
+      return (ready.length === 1 ? ready[0] : choose(ready, Infinity, this.#random))?.claim(quiet);
+    }
+    const lease = choose(ready, this.#limit, this.#random)?.claim(quiet);
+    if (lease !== undefined) {
+      this.#open++;
+      this.#note();
+    }
+    return lease;
+  }
+
+  #note(): void {
+    const now = this.#open + this.#queue.size;
+    if (now > this.#peak) this.#peak = now;
+  }
+}
+
+/**
+ * Chooses the instance for a request: the one with the fewest requests, the first of equals, so that the others may fall
+ * idle. Of many it is the better of two that are drawn: nearly as good, at a cost that does not grow with their number, and
+ * requests at the same moment do not all go to one (Michael Mitzenmacher, "The Power of Two Choices in Randomized Load
+ * Balancing", IEEE Transactions on Parallel and Distributed Systems 12(10), 2001).
+ *
+ * @param limit How many requests an instance takes.
+ * @param random From 0 to below 1, evenly.
+ * @returns `undefined` if none has room.
+ */
+export function choose(ready: readonly Instance[], limit: number, random: () => number): Instance | undefined {
+  if (ready.length >= MANY) {
+    const first = Math.floor(random() * ready.length);
+    const other = Math.floor(random() * (ready.length - 1));
+    const [a, b] = [ready[first]!, ready[other < first ? other : other + 1]!];
+    const better = b.inFlight < a.inFlight ? b : a;
+    if (better.inFlight < limit) return better;
+  }
+  let best: Instance | undefined;
+  for (const instance of ready) {
+    if (best === undefined || instance.inFlight < best.inFlight) best = instance;
+  }
+  return best !== undefined && best.inFlight < limit ? best : undefined;
+}
+
+interface Held<T> {
+  readonly turn: number;
+  resolve(value: T): void;
+  reject(reason: unknown): void;
+}
+
+/** Waiting requests: first come first served, bounded, and each may leave at any time. */
+export class HoldQueue<T> {
+  readonly #limit: number;
+  // A Set keeps the order of arrival and lets one leave from the middle at no cost.
+  readonly #held = new Set<Held<T>>();
+  #turn = 0;
+  #empty: PromiseWithResolvers<void> | undefined;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** The turn of the next request; turns go up. */
+  get turn(): number {
+    return this.#turn;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Resolves when no request waits. */
+  emptied(): Promise<void> {
+    if (this.#held.size === 0) return Promise.resolve();
+    this.#empty ??= Promise.withResolvers();
+    return this.#empty.promise;
+  }
+
+  /**
+   * Joins the queue.
+   *
+   * @param signal Leaves the queue at once, with the signal's reason, when it is aborted.
+   * @throws {ClessError} `overloaded` when the queue is full.
+   */
+  async wait(signal: AbortSignal): Promise<T> {
+    signal.throwIfAborted();
+    if (this.#held.size >= this.#limit) {
+      throw new ClessError("overloaded", "Too many requests are waiting for this service", { retryAfterS: 1 });
+    }
+    return await new Promise<T>((resolve, reject) => {
+      const leave = () => settle(() => reject(signal.reason));
+      const settle = (how: () => void) => {
+        this.#held.delete(held);
+        signal.removeEventListener("abort", leave);
+        how();
+        if (this.#held.size > 0) return;
+        this.#empty?.resolve();
+        this.#empty = undefined;
+      };
+      const held: Held<T> = {
+        turn: this.#turn++,
+        resolve: (value) => settle(() => resolve(value)),
+        reject: (reason) => settle(() => reject(reason)),
+      };
+      this.#held.add(held);
+      signal.addEventListener("abort", leave, { once: true });
+    });
+  }
+
+  /** Gives each waiting request, in order, what `next` returns for its turn, until it returns nothing. */
+  serve(next: (turn: number) => T | undefined): void {
+    for (const held of this.#held) {
+      const value = next(held.turn);
+      if (value === undefined) return;
+      held.resolve(value);
+    }
+  }
+
+  /** Sends all waiting requests away with an error. */
+  fail(reason: unknown): void {
+    for (const held of this.#held) held.reject(reason);
+  }
+}

@@ -1,0 +1,137 @@
+import { ClessError } from "../base/errors.ts";
+
+/** So many failures in a row make a crash loop. */
+export const CRASH_LOOP = 3;
+const SHORTEST_MS = 500;
+/** By which share a back-off is longer or shorter at random, so that many services do not try again at once. */
+const JITTER = 0.2;
+const LONGEST_MS = 60_000 / (1 + JITTER);
+/** An instance that has been ready for so long is healthy. */
+export const HEALTHY_MS = 60_000;
+/** A failure so long after the last one starts a new row: instances that are stopped soon never become healthy. */
+const ROW_MS = 600_000;
+
+/** Why a revision does not work; for operators. */
+export interface Failure {
+  readonly reason: string;
+  /** The last lines that the app wrote; empty until they are known. */
+  readonly output: string;
+  /** Wall-clock time. */
+  readonly at: Date;
+  /** How many failures there have been in a row, this one included. */
+  readonly count: number;
+}
+
+/** What is noted with a failure. */
+export interface Mishap {
+  readonly reason: string;
+  /** Wall-clock time. */
+  readonly at: Date;
+  /** From 0 to below 1, evenly: the random part of the back-off. */
+  readonly chance: number;
+}
+
+/**
+ * How often a revision has failed in a row, and until when nothing is started for it. Requests may try again at once until
+ * the third failure; a start that no request waits for has to wait after each. Times are in the clock's ms.
+ */
+export interface StartBackoff {
+  /** Failures in a row: failed starts, and apps that crashed soon after they were ready. */
+  readonly count: number;
+  readonly until: number;
+  /** Ends in a row soon after a start, whoever caused them. */
+  readonly ends: number;
+  readonly endsUntil: number;
+  /** When a start failed or an instance ended last. */
+  readonly lastAt: number;
+  /** The last failure, unless a healthy instance came after it. */
+  readonly failure: Failure | undefined;
+}
+
+/** That of a revision that has not failed. */
+export const NO_FAILURES: StartBackoff = Object.freeze({
+  count: 0,
+  until: -Infinity,
+  ends: 0,
+  endsUntil: -Infinity,
+  lastAt: -Infinity,
+  failure: undefined,
+});
+
+/**
+ * After a failed start.
+ *
+ * @param countBefore The `count` when the start began: starts that began together fail for the same reason and count once.
+ */
+export function afterFailedStart(
+  backoff: StartBackoff,
+  mishap: Mishap,
+  countBefore: number,
+  now: number,
+): StartBackoff {
+  const { at, chance, reason } = mishap;
+  const isNext = countBefore === backoff.count;
+  const noted = afterEnd(backoff, now);
+  const count = noted.count + (isNext ? 1 : 0);
+  const until = isNext ? now + backoffMs(count - CRASH_LOOP, chance) : noted.until;
+  return { ...noted, count, until, failure: { reason, output: "", at, count } };
+}
+
+/**
+ * After the container of a ready or paused instance has ended, or its app has been given up. Soon after it was ready that
+ * is a failure, whatever the exit code, unless somebody ended it.
+ *
+ * @param ageMs For how long it has been ready.
+ */
+export function afterLostInstance(
+  backoff: StartBackoff,
+  { ageMs, byHand, mishap }: { ageMs: number; byHand: boolean; mishap: Mishap },
+  now: number,
+): StartBackoff {
+  const judged = resetIfHealthy(backoff, ageMs, now);
+  if (ageMs >= HEALTHY_MS) return judged;
+  const noted = afterEnd(judged, now);
+  const reason = `${mishap.reason} soon after it was ready`;
+  const after = byHand ? noted : afterFailedStart(noted, { ...mishap, reason }, noted.count, now);
+  const ends = after.ends + 1;
+  const endsUntil = ends > 1 ? now + backoffMs(ends - 2, mishap.chance) : after.endsUntil; // once can happen
+  return { ...after, ends, endsUntil };
+}
+
+/**
+ * Forgets all failures if an instance is healthy and was started after the last of them. That an older one still serves
+ * says nothing about the next start.
+ */
+export function resetIfHealthy(backoff: StartBackoff, ageMs: number, now: number): StartBackoff {
+  const isProof = ageMs >= HEALTHY_MS && now - ageMs >= backoff.lastAt;
+  return isProof ? { ...NO_FAILURES, lastAt: backoff.lastAt } : backoff;
+}
+
+/** How long requests are refused, ms; 0 if they are not. */
+export function requestBackoffMs({ count, until }: StartBackoff, now: number): number {
+  return count < CRASH_LOOP ? 0 : Math.max(0, until - now);
+}
+
+/** How long a start that no request waits for has to wait, ms. */
+export function backgroundBackoffMs({ endsUntil, until }: StartBackoff, now: number): number {
+  return Math.max(0, Math.max(until, endsUntil) - now);
+}
+
+/** The error for requests during the back-off. */
+export function crashLoop(backoff: StartBackoff, now: number): ClessError {
+  const { count, failure } = backoff;
+  return new ClessError("crash_loop", "The service has failed to start several times in a row", {
+    detail: `${count} failures in a row, the last: ${failure?.reason}`,
+    ...(failure === undefined ? {} : { output: failure.output }),
+    retryAfterS: Math.max(1, Math.ceil(requestBackoffMs(backoff, now) / 1000)),
+  });
+}
+
+function afterEnd(backoff: StartBackoff, now: number): StartBackoff {
+  return now - backoff.lastAt > ROW_MS ? { ...backoff, count: 0, ends: 0, lastAt: now } : { ...backoff, lastAt: now };
+}
+
+function backoffMs(doublings: number, chance: number): number {
+  const ms = Math.min(LONGEST_MS, SHORTEST_MS * 2 ** Math.max(0, doublings));
+  return ms * (1 - JITTER + 2 * JITTER * chance);
+}

@@ -1,0 +1,102 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { choose, HoldQueue } from "../../src/pool/slots.ts";
+import { Instance } from "../../src/pool/instance.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { never, newRevision } from "../support/kit.ts";
+import { Random } from "../support/random.ts";
+import { ClessError } from "../../src/base/errors.ts";
+
+/** Instances that have so many requests each. */
+function busy(...requests: number[]): Instance[] {
+  const clock = new FakeClock();
+  return requests.map((count, n) => {
+    const instance = new Instance(`${n}`, newRevision(), clock);
+    for (let claimed = 0; claimed < count; claimed++) instance.claim();
+    return instance;
+  });
+}
+
+function noChance(): number {
+  throw new Error("nothing is left to chance");
+}
+
+Deno.test("of a few instances it is the one with the fewest requests, the first of equals", () => {
+  assertEquals(choose([], Infinity, noChance), undefined);
+  assertEquals(choose(busy(2), Infinity, noChance)?.id, "0");
+  assertEquals(choose(busy(2, 1, 1), Infinity, noChance)?.id, "1");
+});
+
+Deno.test("one that has as many requests as it takes gets no more", () => {
+  assertEquals(choose(busy(2, 2), 2, noChance), undefined);
+  assertEquals(choose(busy(2, 1), 2, noChance)?.id, "1");
+});
+
+Deno.test("of many it is the better one of two that are drawn", () => {
+  const instances = busy(9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const drawn = (...numbers: number[]) => () => numbers.shift()!;
+  assertEquals(choose(instances, Infinity, drawn(0.05, 0.05))?.id, "1"); // the first, and the second of the others
+  assertEquals(choose(instances, Infinity, drawn(0.95, 0.95))?.id, "9");
+  assertEquals(choose(instances, Infinity, drawn(0.45, 0.1))?.id, "4");
+});
+
+Deno.test("where both that are drawn are full, one that is not is found all the same", () => {
+  const instances = busy(1, 1, 1, 1, 1, 1, 1, 1, 1, 0);
+  assertEquals(choose(instances, 1, () => 0)?.id, "9");
+  assertEquals(choose(busy(...Array(10).fill(1)), 1, () => 0), undefined);
+});
+
+Deno.test("two choices share out 10,000 requests among 100 instances nearly evenly", () => {
+  const random = new Random(20261125);
+  const instances = busy(...Array(100).fill(0));
+  for (let n = 0; n < 10_000; n++) choose(instances, Infinity, () => random.below(1e6) / 1e6)!.claim();
+  const most = Math.max(...instances.map(({ inFlight }) => inFlight));
+  assert(most <= 104, `${most} on one, 100 on average`); // by one choice it would be about 125
+});
+
+Deno.test("those who wait are served in the order in which they came", async () => {
+  const queue = new HoldQueue<number>(10);
+  const waiting = [queue.wait(never()), queue.wait(never()), queue.wait(never())];
+  const values = [1, 2];
+  queue.serve(() => values.shift());
+  assertEquals(await Promise.all(waiting.slice(0, 2)), [1, 2]);
+  assertEquals(queue.size, 1);
+  queue.serve(() => 3);
+  assertEquals(await waiting[2], 3);
+});
+
+Deno.test("a full queue turns away at once, with a hint when to come again", async () => {
+  const queue = new HoldQueue<number>(1);
+  queue.wait(never());
+  const error = await assertRejects(() => queue.wait(never()), ClessError);
+  assertEquals([error.code, error.retryAfterS], ["overloaded", 1]);
+});
+
+Deno.test("who gives up leaves the queue at once and makes room, and the others keep their places", async () => {
+  const queue = new HoldQueue<number>(2);
+  const impatient = new AbortController();
+  const first = queue.wait(impatient.signal);
+  const second = queue.wait(never());
+  impatient.abort(new Error("gone"));
+  await assertRejects(() => first, Error, "gone");
+  assertEquals(queue.size, 1);
+  const third = queue.wait(never());
+  const values = [2, 3];
+  queue.serve(() => values.shift());
+  assertEquals(await Promise.all([second, third]), [2, 3]);
+});
+
+Deno.test("who has given up before does not join", async () => {
+  const queue = new HoldQueue<number>(2);
+  await assertRejects(() => queue.wait(AbortSignal.abort(new Error("gone"))), Error, "gone");
+  assertEquals(queue.size, 0);
+});
+
+Deno.test("a failure reaches all who wait, and none who come later", async () => {
+  const queue = new HoldQueue<number>(5);
+  const waiting = [queue.wait(never()), queue.wait(never())];
+  queue.fail(new Error("no"));
+  for (const one of waiting) await assertRejects(() => one, Error, "no");
+  const later = queue.wait(never());
+  queue.serve(() => 1);
+  assertEquals(await later, 1);
+});
