@@ -106,18 +106,18 @@ function checked(name: string): string {
 }
 
 function showInstance(instance: Instance, memoryBytes: number | undefined): z.input<typeof instanceView> {
-  const { coldStartMs, failure, lastUsedAt } = instance;
+  const { id, state, inFlight, failure, coldStartMs } = instance;
   return {
-    id: instance.id,
+    id,
     service: instance.revision.service,
     revision: instance.revision.name,
-    state: instance.state,
+    state,
     address: instance.origin.replace(/^http:\/\//, ""),
-    inFlight: instance.inFlight,
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    inFlight,
+    memoryBytes,
     startedAt: instance.startedAt.toISOString(),
-    ...(lastUsedAt === undefined ? {} : { lastUsedAt: lastUsedAt.toISOString() }),
-    ...(failure === undefined ? {} : { failure }),
-    ...(coldStartMs === undefined ? {} : { coldStartMs }),
+    lastUsedAt: instance.lastUsedAt?.toISOString(),
+    failure,
+    coldStartMs,
   };
 }

@@ -139,7 +139,7 @@ function summarize(revision: RevisionView): z.input<typeof revisionSummary> {
   return {
     ...showFields(revision),
     template: { ...template, envNames: Object.keys(env) },
-    ...(revision.failure === undefined ? {} : { failure: showFailure(revision.failure) }),
+    failure: revision.failure && showFailure(revision.failure),
   };
 }
 
@@ -151,23 +151,25 @@ function show(revision: RevisionView, masked: boolean): z.input<typeof revisionS
   return {
     ...showFields(revision),
     template: { ...template, env: values },
-    ...(failure === undefined ? {} : { failure: { ...showFailure(failure), output: [...failure.output] } }),
+    failure: failure && { ...showFailure(failure), output: [...failure.output] },
   };
 }
 
 function showFields(revision: RevisionView) {
   const { imageDigest, tag, template, createdAt, name, service, imageId, percent, latest } = revision;
   return {
-    ...{ name, service, image: template.image, imageId },
-    ...(imageDigest === undefined ? {} : { imageDigest }),
+    name,
+    service,
+    image: template.image,
+    imageId,
+    imageDigest,
     createdAt: timeOf(createdAt),
     percent,
-    ...(tag === undefined ? {} : { tag }),
+    tag,
     latest,
   };
 }
 
 function showFailure({ reason, at, count, retryInMs }: FailureView) {
-  const retryInS = Math.ceil(retryInMs / 1000);
-  return { reason, at: timeOf(at), count, ...(retryInS === 0 ? {} : { retryInS }) };
+  return { reason, at: timeOf(at), count, retryInS: Math.ceil(retryInMs / 1000) || undefined };
 }

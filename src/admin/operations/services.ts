@@ -297,23 +297,19 @@ function showService(service: ServiceView, { catalog, hosts }: Surroundings): z.
     name,
     url: hosts.urlOf(name),
     state,
-    ...(failure === undefined ? {} : { failure }),
+    failure,
     domains: [...service.domains],
     latestRevision: service.latestRevision,
     traffic: service.traffic.map(showTarget),
-    ...(generation === undefined ? {} : { etag: String(generation) }),
-    ...(revisionHistory === undefined ? {} : { revisionHistory }),
-    ...(wake === undefined ? {} : { wake: showWake(wake) }),
-    ...(loading === undefined ? {} : { loading }),
-    ...(declaredBy === undefined ? {} : { declaredBy }),
-    ...(convention ? { convention: true as const } : {}),
+    etag: generation?.toString(),
+    revisionHistory,
+    wake: wake && { except: { userAgents: [...wake.except.userAgents], paths: [...wake.except.paths] } },
+    loading,
+    declaredBy,
+    convention: convention || undefined,
     createdAt: timeOf(service.createdAt),
     updatedAt: timeOf(service.updatedAt),
   };
-}
-
-function showWake({ except: { userAgents, paths } }: WakeSettings): z.input<typeof wakeSchema> {
-  return { except: { userAgents: [...userAgents], paths: [...paths] } };
 }
 
 function showTarget({ revision, percent, tag }: z.input<typeof trafficSchema>[number]): TrafficTarget {

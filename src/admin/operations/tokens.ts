@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { SCOPES, TOKEN_NAME } from "../../control/access/tokens.ts";
+import { SCOPES, TOKEN_NAME, type TokenInfo } from "../../control/access/tokens.ts";
 import { check, strict } from "../../control/schema/check.ts";
 import type { Scope } from "../../control/records.ts";
 import { ClessError } from "../../base/errors.ts";
@@ -58,15 +58,7 @@ export function tokenOperations(
       tag: "tokens",
       summary: "List the tokens by name, also expired ones, without the owner's",
       answers: { 200: { description: "All of them", schema: z.array(tokenView) } },
-      run: () =>
-        json(
-          tokens.list().map(({ name, scope, expiresAt, createdAt }): z.input<typeof tokenView> => ({
-            name,
-            scope,
-            ...(expiresAt === undefined ? {} : { expiresAt: timeOf(expiresAt) }),
-            createdAt: timeOf(createdAt),
-          })),
-        ),
+      run: () => json(tokens.list().map(showToken)),
     }),
     operation({
       id: "createToken",
@@ -83,13 +75,8 @@ export function tokenOperations(
         const length = lengthOf(expiresIn);
         const expiresAt = length === undefined ? undefined : now() + length;
         const token = await tokens.issue(name, scope, expiresAt);
-        const answer: z.input<typeof newToken> = {
-          name,
-          scope,
-          ...(expiresAt === undefined ? {} : { expiresAt: timeOf(expiresAt) }),
-          token,
-        };
-        return json(answer, { status: 201 });
+        const shown: z.input<typeof newToken> = { name, scope, expiresAt: maybeTime(expiresAt), token };
+        return json(shown, { status: 201 });
       },
     }),
     operation({
@@ -130,6 +117,14 @@ export function tokenOperations(
       },
     }),
   ];
+}
+
+function showToken({ name, scope, expiresAt, createdAt }: TokenInfo): z.input<typeof tokenView> {
+  return { name, scope, expiresAt: maybeTime(expiresAt), createdAt: timeOf(createdAt) };
+}
+
+function maybeTime(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : timeOf(ms);
 }
 
 /** Reads a length of time, ms; unlike durations of services, it may be days and years. */
