@@ -133,7 +133,7 @@ export class Proxy implements Disposable {
       const lease = pool.claim(quiet);
       if (lease !== undefined) return await this.#send(context, lease);
       if (quiet) throw notWoken(pool.ready);
-      // The page has no place in the queue, so that it is only for those who wait for a start.
+      // The page gives up the request's place in the queue, which is no loss only while no instance is ready.
       if (!waking.page || pool.ready || !isNavigation(request, head)) return await this.#hold(context, pool);
       const page = await waitingRoom.enter(head, pool);
       return page === undefined ? await this.#begin(context) : this.#responder.forService(context, route.name, page);
