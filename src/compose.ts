@@ -1,6 +1,5 @@
 import { Metrics } from "./admin/metrics.ts";
 import { Adoption } from "./fleet/adoption.ts";
-import { Containers } from "./compose/containers.ts";
 import type { ConfigFile } from "./deploy/config_file.ts";
 import { ControlPlane } from "./compose/control_plane.ts";
 import { mayUseProxy } from "./admin/access.ts";
@@ -14,8 +13,10 @@ import { RevisionLauncher } from "./deploy/revision_launcher.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
 import { ServiceStates } from "./control/service_states.ts";
 import type { Store } from "./control/store.ts";
-import { DockerCommand, DockerError } from "./docker/command.ts";
-import { findEngine } from "./docker/engine.ts";
+import { Engine } from "./docker/engine.ts";
+import { chooseEngineApi, type EngineChoice, findEngine } from "./docker/engine_choice.ts";
+import { EngineError } from "./docker/engine_error.ts";
+import { Fleet } from "./fleet/fleet.ts";
 import { type Endpoint, formatEndpoint } from "./model/host.ts";
 import { conventionLabel } from "./model/revision.ts";
 import { messageOf, OperatorError } from "./base/errors.ts";
@@ -38,7 +39,7 @@ export class Cless {
   readonly #store: Store;
   readonly #states: ServiceStates;
   readonly #clock: Clock = systemClock;
-  readonly #containers: Containers;
+  readonly #engine: Engine;
   readonly #adoption: Adoption;
   readonly #requests: RequestPath;
   readonly #control: ControlPlane;
@@ -46,31 +47,26 @@ export class Cless {
   #configFile: ConfigFile | undefined;
   readonly #admin: Server;
 
-  private constructor(config: Config, dataDir: DataDir, store: Store, secrets: Secrets) {
+  private constructor(config: Config, choice: EngineChoice, dataDir: DataDir, store: Store, secrets: Secrets) {
     const clock = this.#clock;
     this.#config = config;
     this.#dataDir = dataDir;
     this.#store = store;
     const metrics = new Metrics();
     const states = this.#states = new ServiceStates(store);
-    const containers = this.#containers = new Containers({
-      config,
-      dataDir,
-      clock,
-      observe: (event) => this.#requests.fleet.apply(event),
-      // Before it is known which containers are of use, each would look like one that belongs to nobody.
-      gap: () => void (this.#adoption.known && this.#requests.reconciler.reconcile()),
-    });
+    const fleet = new Fleet();
+    const engine = this.#engine = new Engine(choice, config, dataDir, { clock, fleet });
     const env = new RevisionEnv(secrets);
     const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
-    const launcher = new RevisionLauncher({ launcher: containers.launcher, env, hostPaths, clock });
+    const launcher = new RevisionLauncher({ launcher: engine.launcher, env, hostPaths, clock });
     const adoption = this.#adoption = new Adoption(launcher, clock, config.startTimeout);
     const requests: RequestPath = this.#requests = new RequestPath({
       config,
       clock,
       launcher,
-      images: containers.images,
-      listening: () => containers.listening,
+      fleet,
+      images: engine.images,
+      listening: () => engine.listening,
       declared: states,
       made: (pool) => adoption.hold(pool),
       stays: (container) => adoption.stays(container),
@@ -91,10 +87,12 @@ export class Cless {
       env,
       hostPaths,
       launcher,
-      containers,
+      engine,
       requests,
       metrics,
     });
+    // Before it is known which containers are of use, each would look like one that belongs to nobody.
+    engine.onGap(() => void (adoption.known && requests.reconciler.reconcile()));
     this.#admin = new Server(
       config.admin,
       (request, { remoteAddr }) => control.api(request, remoteAddr.hostname),
@@ -110,26 +108,27 @@ export class Cless {
    */
   static async start(config: Config): Promise<Cless> {
     const looking = new AbortController();
-    // Its answer takes about as long as all that is opened meanwhile; whatever is wrong there is told first.
-    const engine = findEngine(new DockerCommand(config.docker), { signal: looking.signal });
-    engine.catch(() => {});
+    const choice = await chooseEngineApi(config, systemClock);
+    // Its answer takes about as long as opening the store; if it is an error, it is reported first.
+    const answer = findEngine(choice.api, { signal: looking.signal });
+    answer.catch(() => {});
     try {
-      return await Cless.#startWith(config, engine);
+      return await Cless.#startWith(config, choice, answer);
     } finally {
       looking.abort();
-      await engine.catch(() => {});
+      await answer.catch(() => {});
     }
   }
 
-  static async #startWith(config: Config, engine: Promise<unknown>): Promise<Cless> {
-    const cless = await Cless.#open(config);
+  static async #startWith(config: Config, choice: EngineChoice, answer: Promise<unknown>): Promise<Cless> {
+    const cless = await Cless.#open(config, choice);
     try {
-      await cless.#start(engine);
+      await cless.#start(answer);
       return cless;
     } catch (error) {
       cless.#adoption.stop();
       await cless.stop();
-      if (error instanceof DockerError) throw new OperatorError(`the Docker engine refuses: ${error.message}`);
+      if (error instanceof EngineError) throw new OperatorError(`the Docker engine refuses: ${error.message}`);
       throw error;
     }
   }
@@ -152,7 +151,7 @@ export class Cless {
   /** The labels that local images answer for. */
   labels(): string[] {
     if (this.#requests.convention === undefined) return [];
-    return this.#containers.images.names().flatMap((name) => conventionLabel(name) ?? []);
+    return this.#engine.images.names().flatMap((name) => conventionLabel(name) ?? []);
   }
 
   /** Where a browser finds a service. */
@@ -172,8 +171,8 @@ export class Cless {
     await Promise.all([this.#control.close(), this.#requests.drain()]);
     this.#adoption.stop();
     const { fleet } = this.#requests;
-    if (this.#containers.found) {
-      this.#containers.launcher.hurry(deadline - this.#clock.now());
+    if (this.#engine.found) {
+      this.#engine.launcher.hurry(deadline - this.#clock.now());
       await whileItMoves(this.#endContainers(), () => fleet.size, this.#clock, STOP_PATIENCE_MS);
     }
     await atMost(this.#admin.shutdown(), this.#clock, ADMIN_PATIENCE_MS);
@@ -182,12 +181,12 @@ export class Cless {
     this.#dataDir[Symbol.dispose]();
   }
 
-  static async #open(config: Config): Promise<Cless> {
+  static async #open(config: Config, choice: EngineChoice): Promise<Cless> {
     await using opened = new AsyncDisposableStack();
     const dataDir = opened.use(await openDataDir(config.dataDir));
     const store = opened.use(SqliteStore.open(dataDir.path));
     const secrets = await Secrets.open(store, { folder: dataDir.path, text: config.secretKey });
-    const cless = new Cless(config, dataDir, store, secrets);
+    const cless = new Cless(config, choice, dataDir, store, secrets);
     if (config.configFile !== undefined) {
       const { ConfigFile } = await import("./deploy/config_file.ts"); // reading YAML takes much that others do not need
       cless.#configFile = new ConfigFile(config.configFile, cless.#control.deployer, cless.#states);
@@ -196,9 +195,9 @@ export class Cless {
     return cless;
   }
 
-  async #start(engine: Promise<unknown>): Promise<void> {
+  async #start(answer: Promise<unknown>): Promise<void> {
     const manifest = await this.#configFile?.read();
-    await this.#containers.start(engine);
+    await this.#engine.start(answer);
     this.#control.load();
     this.#admin.listen();
     for (const server of this.#requests.servers) server.listen();
@@ -221,7 +220,6 @@ export class Cless {
     } catch (error) {
       log.error("cannot take over all containers", { reason: messageOf(error) }); // the rest goes on all the same
     }
-    this.#containers.speedUp();
     if (!this.#adoption.known || activator.draining) return;
     reconciler.start();
     reconciler.reconcile(); // what has ended just when it was taken over was told to nobody
@@ -229,13 +227,13 @@ export class Cless {
 
   /** Stops the containers, or leaves them for the next start. */
   async #endContainers(): Promise<void> {
-    this.#containers.launcher.outputs.close(); // nobody will ask for what they have written
+    this.#engine.launcher.outputs.close(); // nobody will ask for what they have written
     if (this.#config.onExit === "keep") {
       await this.#requests.executor.settled(); // what is to go goes
-      await this.#containers.leave();
+      await this.#engine.leave();
     } else {
       await this.#requests.stopContainers();
-      await this.#containers.stop();
+      await this.#engine.stop();
     }
   }
 

@@ -1,8 +1,7 @@
 import { type Config, readConfig } from "../base/config.ts";
 import { isDataDirInUse } from "../control/data_dir.ts";
-import { checkDisk, checkLeftovers, checkReach, checkSocket, type Finding } from "../docker/checks.ts";
-import { DockerCommand } from "../docker/command.ts";
-import { findEngine } from "../docker/engine.ts";
+import { checkChoice, checkDisk, checkLeftovers, checkReach, type Finding } from "../docker/checks.ts";
+import { chooseEngineApi, type EngineChoice, findEngine } from "../docker/engine_choice.ts";
 import { readProc } from "../docker/machine.ts";
 import { type Endpoint, formatEndpoint } from "../model/host.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
@@ -37,29 +36,36 @@ export const doctor: Verb = {
 
 /** @param memoryBytes The machine's memory; `Infinity` if it is not known. */
 async function examine(config: Config, memoryBytes: number): Promise<Finding[]> {
-  const docker = new DockerCommand(config.docker);
-  const engine = await findEngine(docker, { timeout: ENGINE_TIMEOUT_MS }).then(
-    ({ version }): Finding => ({ check: "engine", state: "ok", fact: `Docker ${version} answers` }),
-    (error): Finding => {
-      const [fact, remedy] = messageOf(error).split(/; (?=[^;]*$)/);
-      return { check: "engine", state: "failed", fact: fact!, ...(remedy === undefined ? {} : { remedy }) };
-    },
-  );
-  const withEngine = engine.state === "failed" ? [] : await Promise.all([
-    attempt("containers", () => checkReach(docker, config.upstream)),
-    attempt("socket", () => checkSocket(docker)),
-    attempt("disk", () => checkDisk(docker)),
-    attempt("networks", () => checkLeftovers(docker, isDataDirInUse)),
+  const { choice, finding } = await lookForEngine(config);
+  const withEngine = choice === undefined ? [] : await Promise.all([
+    attempt("containers", () => checkReach(choice.api, config.upstream)),
+    attempt("socket", () => checkChoice(choice)),
+    attempt("disk", () => checkDisk(choice.api)),
+    attempt("networks", () => checkLeftovers(choice.api, isDataDirInUse)),
   ]);
+  choice?.api[Symbol.dispose]();
   const inUse = await isDataDirInUse(config.dataDir).catch(() => undefined) ?? false;
   return [
-    engine,
+    finding,
     await checkDataDir(config.dataDir, inUse),
     ...await Promise.all([...config.listen, config.admin].map((endpoint) => checkPort(endpoint, inUse))),
     await checkFiles(),
     checkMemory(config.memoryBudget, memoryBytes),
     ...withEngine.flat(),
   ];
+}
+
+/** Whether an engine answers, and how it is asked; without the latter where none does. */
+async function lookForEngine(config: Config): Promise<{ choice?: EngineChoice; finding: Finding }> {
+  const check = "engine";
+  try {
+    const choice = await chooseEngineApi(config);
+    const version = await findEngine(choice.api, { timeoutMs: ENGINE_TIMEOUT_MS });
+    return { choice, finding: { check, state: "ok", fact: `Docker ${version} answers` } };
+  } catch (error) {
+    const [fact, remedy] = messageOf(error).split(/; (?=[^;]*$)/);
+    return { finding: { check, state: "failed", fact: fact!, ...(remedy === undefined ? {} : { remedy }) } };
+  }
 }
 
 async function attempt(check: string, examine: () => Promise<Finding | Finding[]>): Promise<Finding | Finding[]> {

@@ -17,11 +17,10 @@ import type { ServiceStates } from "../control/service_states.ts";
 import type { Store } from "../control/store.ts";
 import { Tokens } from "../control/access/tokens.ts";
 import { envProblem } from "../docker/container_env.ts";
-import { deployImages } from "../docker/images/deploy_images.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { InstancePool } from "../pool/pool.ts";
-import type { Containers } from "./containers.ts";
+import type { Engine } from "../docker/engine.ts";
 import { adminHostnames } from "../routing/router.ts";
 import type { RequestPath } from "./request_path.ts";
 
@@ -38,7 +37,7 @@ export interface ControlPlaneParts {
   readonly env: RevisionEnv;
   readonly hostPaths: HostPaths;
   readonly launcher: RevisionLauncher;
-  readonly containers: Containers;
+  readonly engine: Engine;
   readonly requests: RequestPath;
   readonly metrics: Metrics;
 }
@@ -58,7 +57,7 @@ export class ControlPlane {
   #stopTidying: (() => void) | undefined;
 
   constructor(parts: ControlPlaneParts) {
-    const { clock, config, containers, dataDir, env, hostPaths, launcher, metrics, requests, secrets, states, store } =
+    const { clock, config, engine, dataDir, env, hostPaths, launcher, metrics, requests, secrets, states, store } =
       parts;
     this.#parts = parts;
     const { services, fleet } = requests;
@@ -81,7 +80,7 @@ export class ControlPlane {
       store,
       states,
       publisher: this.publisher,
-      images: deployImages(containers.source),
+      images: engine.source,
       secrets,
       launcher,
       drainTimeoutMs: drainTimeout,
@@ -120,9 +119,9 @@ export class ControlPlane {
       tokens: new Tokens(store, dataDir.token),
       fleet,
       events: this.events,
-      logs: new ServiceLogs(containers.launcher.outputs),
+      logs: new ServiceLogs(engine.launcher.outputs),
       metrics: this.metrics,
-      engine: containers,
+      engine,
       hosts: requests.hosts,
       statistics: new Statistics(this.catalog, fleet, requests.activator),
       activator: requests.activator,

@@ -6,7 +6,7 @@ import { Convention, type ImageIndex } from "../routing/convention.ts";
 import { ExactForwarder } from "../http/exact/forwarder.ts";
 import { FetchForwarder } from "../http/fetch_forwarder.ts";
 import { FileReserve, Server } from "../http/server.ts";
-import { Fleet } from "../fleet/fleet.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 import type { Forwarder } from "../http/forwarder.ts";
 import { InstancePool, type PoolContext, type PoolObserver } from "../pool/pool.ts";
 import type { Container, Launcher } from "../pool/launcher.ts";
@@ -26,6 +26,7 @@ export interface RequestPathParts extends Pick<ProxyOptions, "admin" | "metrics"
   readonly config: Config;
   readonly clock: Clock;
   readonly launcher: Launcher;
+  readonly fleet: Fleet;
   readonly images: ImageIndex;
   /** Whether the engine's events are being received. */
   readonly listening: () => boolean;
@@ -40,7 +41,7 @@ export interface RequestPathParts extends Pick<ProxyOptions, "admin" | "metrics"
 /** All that a request meets on its way, and what looks after the instances that it comes to. */
 export class RequestPath {
   readonly services: ServiceMap;
-  readonly fleet = new Fleet();
+  readonly fleet: Fleet;
   readonly executor: Executor;
   readonly reconciler: Reconciler;
   /** Missing where only declared services are served. */
@@ -63,7 +64,7 @@ export class RequestPath {
 
   constructor(parts: RequestPathParts) {
     const { admin, clock, config, images, declared, launcher, listening, metrics, stays } = this.#parts = parts;
-    const { fleet } = this;
+    const fleet = this.fleet = parts.fleet;
     this.retiring = new RetiringPools((pool) => pool.retire(config.drainTimeout));
     const services = this.services = new ServiceMap(this.retiring);
     this.#forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();

@@ -1,29 +1,29 @@
 import type { Upstream } from "../base/config.ts";
-import { type DockerCommand, jsonLines } from "./command.ts";
-import { EngineSocket } from "./engine_socket.ts";
+import { messageOf } from "../base/errors.ts";
+import { LABEL } from "./container_spec.ts";
+import type { EngineApi } from "./engine_api.ts";
+import type { EngineChoice } from "./engine_choice.ts";
+import { CommandApi } from "./command_api.ts";
 import { freeBytes } from "./machine.ts";
-import { LABEL } from "./run_args.ts";
 
 const GIB = 1024 ** 3;
-const LEAST_BYTES = GIB / 4;
+const MIN_BYTES = GIB / 4;
 const SCARCE_BYTES = 2 * GIB;
 
-/** What was found out about one thing that cless needs. */
+/** What was found out about something that cless needs. */
 export interface Finding {
   readonly check: string;
   readonly state: "ok" | "warning" | "failed";
-  /** What is so. */
   readonly fact: string;
   /** What to do about it. */
   readonly remedy?: string;
 }
 
-/** Whether the host reaches the addresses of containers, as far as the engine's default network tells. */
-export async function checkReach(docker: DockerCommand, upstream: Upstream): Promise<Finding> {
+/** Whether the host reaches the addresses of containers, as far as the engine's default network shows. */
+export async function checkReach(api: Pick<EngineApi, "networks">, upstream: Upstream): Promise<Finding> {
   const check = "containers";
-  const output = await docker.run(["network", "inspect", "bridge", "--format={{json .IPAM.Config}}"]);
-  const [config] = jsonLines<{ Gateway?: string; Subnet?: string }[]>(output);
-  const gateway = config?.[0]?.Gateway ?? config?.[0]?.Subnet?.replace(/0\/\d+$/, "1");
+  const bridge = (await api.networks()).find(({ name }) => name === "bridge")?.subnets[0];
+  const gateway = bridge?.gateway ?? bridge?.subnet.replace(/0\/\d+$/, "1");
   if (Deno.networkInterfaces().some(({ address }) => address === gateway)) {
     return { check, state: "ok", fact: "this machine reaches the containers' own addresses" };
   }
@@ -33,53 +33,58 @@ export async function checkReach(docker: DockerCommand, upstream: Upstream): Pro
     : { check, state: "ok", fact: `${fact}; ports of 127.0.0.1 are used instead, at about half the speed` };
 }
 
-/** Whether containers can be paused and resumed in the fast way. */
-export async function checkSocket(docker: DockerCommand): Promise<Finding> {
+/** How the engine is asked, and whether the docker command, which pulls the images, asks the same one. */
+export async function checkChoice({ api, docker, whyNotSocket }: EngineChoice): Promise<Finding> {
   const check = "socket";
-  using socket = new EngineSocket(docker);
-  await socket.find();
-  const { path, problem } = socket;
-  if (path !== undefined) return { check, state: "ok", fact: `containers are paused and resumed over ${path}` };
+  if (api instanceof CommandApi) {
+    const fact = "containers are started, paused and resumed by the docker command, which is slower";
+    return { check, state: "ok", fact: whyNotSocket === undefined ? fact : `${fact}: ${whyNotSocket}` };
+  }
+  const fact = `containers are started, paused and resumed over ${api.via}`;
+  const [own, commands] = await Promise.all([
+    api.info(),
+    new CommandApi(docker).info().catch((error) => messageOf(error)),
+  ]);
+  if (typeof commands === "string") {
+    const remedy = "install the docker command, or name it with --docker";
+    return { check, state: "warning", fact: `${fact}, but no image can be pulled: ${commands}`, remedy };
+  }
+  if (own.id === commands.id) return { check, state: "ok", fact };
+  const remedy = "choose one for everything with --engine-api command, or with DOCKER_HOST";
   return {
     check,
-    state: "ok",
-    fact: `containers are paused and resumed by the docker command, which is slower: ${problem}`,
+    state: "warning",
+    fact: `${fact}, but the docker command, which pulls images, asks another engine`,
+    remedy,
   };
 }
 
 /** Whether there is room for images and containers. */
-export async function checkDisk(docker: DockerCommand): Promise<Finding> {
+export async function checkDisk(api: Pick<EngineApi, "info">): Promise<Finding> {
   const check = "disk";
-  const folder = /^\/.*$/m.exec(await docker.run(["info", "--format={{.DockerRootDir}}"]))?.[0];
-  if (folder === undefined) return { check, state: "warning", fact: "the engine does not say where it keeps its data" };
+  const { dataFolder: folder } = await api.info();
+  if (folder === "") return { check, state: "warning", fact: "the engine does not say where it keeps its data" };
   const free = await freeBytes(folder);
   if (free === undefined) return { check, state: "ok", fact: `${folder} cannot be seen from here` };
   const fact = `${(free / GIB).toFixed(1)} GiB are free in ${folder}`;
   const remedy = "make room, for example with: docker system prune";
-  if (free < LEAST_BYTES) return { check, state: "failed", fact, remedy };
+  if (free < MIN_BYTES) return { check, state: "failed", fact, remedy };
   return free < SCARCE_BYTES ? { check, state: "warning", fact, remedy } : { check, state: "ok", fact };
 }
 
 /**
- * Finds what a cless has left behind that is not coming back: networks whose data-dir is gone.
+ * Finds networks that were left behind by a cless whose data-dir is gone.
  *
- * @param isInUse Whether a data-dir is in use; `undefined` where it does not exist.
+ * @param isInUse Whether a data-dir is in use; `undefined` if it does not exist.
  */
 export async function checkLeftovers(
-  docker: DockerCommand,
+  api: Pick<EngineApi, "networks">,
   isInUse: (dataDir: string) => Promise<boolean | undefined>,
 ): Promise<Finding[]> {
   const check = "networks";
-  const output = await docker.run([
-    "network",
-    "ls",
-    `--filter=label=${LABEL.owner}`,
-    `--format={"name":{{json .Name}},"owner":{{json (.Label "${LABEL.owner}")}},` +
-    `"dataDir":{{json (.Label "${LABEL.dataDir}")}}}`,
-  ]);
-  const networks = jsonLines<{ name: string; owner: string; dataDir: string }>(output, "name", "dataDir");
   const findings: Finding[] = [];
-  for (const { name, owner, dataDir } of networks) {
+  for (const { name, labels: { [LABEL.owner]: owner, [LABEL.dataDir]: dataDir } } of await api.networks()) {
+    if (owner === undefined || dataDir === undefined) continue;
     if (await isInUse(dataDir).catch(() => true) !== undefined) continue;
     findings.push({
       check,

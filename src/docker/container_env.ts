@@ -1,16 +1,21 @@
-import { type CommandOptions, DockerError } from "./command.ts";
+import type { Revision } from "../model/revision.ts";
+import { messageOf } from "../base/errors.ts";
+import { EngineError } from "./engine_error.ts";
 
 const encoder = new TextEncoder();
-/** What the docker command reads as its standard input, under the name of a file. */
+/** The docker command's standard input, as the name of a file. */
 const STDIN = "/dev/stdin";
 /** The docker command reads lines of less than 64 KiB from a file; this leaves room for the name. */
-const LONGEST_IN_FILE = 60 * 1024;
-/** Linux passes no longer string to a program, with its name and its end; in bytes. */
-const LONGEST = 128 * 1024 - 1;
+const MAX_FILE_BYTES = 60 * 1024;
+/** Linux passes no longer string to a program, name and end included. */
+const MAX_BYTES = 128 * 1024 - 1;
+/** A shorter text is no secret, and stands in many messages by chance. */
+const MIN_SECRET_LENGTH = 8;
+const REDACTED = "***";
 
 /**
- * Names that mean something to the docker command itself, to what it starts (ssh, a wrapper's shell), or to the
- * libraries below them. Rather one too many: a name in vain costs something only where a value has more than one line.
+ * Names with a meaning for the docker command itself, for what it starts (ssh, a wrapper's shell), or for the libraries
+ * below them. A name too many does little harm: it matters only for values of more than one line.
  */
 const MEANT_FOR_THE_COMMAND = [
   /^(DOCKER|BUILDKIT|BUILDX|MOBY|CONTAINERD?|PODMAN|OTEL|GRPC|XDG|DBUS|BASH|LC|LD|DYLD|MALLOC|GLIBC)_/,
@@ -21,24 +26,22 @@ const MEANT_FOR_THE_COMMAND = [
   /^(NO_COLOR|CLICOLOR(_FORCE)?|FORCE_COLOR)$|^(.*_)?PROXY$/i,
 ];
 
-/** How a container's environment gets to the docker command. */
+/** A container's environment, ready for the docker command. */
 export interface CarriedEnv {
-  /** Arguments of `docker run`; there is no value in them. */
+  /** Arguments of `docker run`, without any value. */
   readonly args: readonly string[];
   /** What the command gets beside its arguments. */
-  readonly options: Pick<CommandOptions, "env" | "stdin">;
+  readonly options: { readonly env: Readonly<Record<string, string>>; readonly stdin?: string };
 }
 
 /**
- * Finds a way for each variable that shows its value to nobody. Arguments could be read by everybody on the machine,
- * and so could a file by who gets at its folder.
+ * Hands a container's environment to the docker command so that nobody else sees the values. Everybody on the machine could
+ * read them in arguments, and whoever may read its folder in a file.
  *
- * What fits on one line goes as an `--env-file` that is the command's standard input: a pipe, of which nothing is left,
- * and the only way that cannot change what the command does. What does not fit there goes by the command's environment
- * and `--env=NAME`. The engine's API would take anything, but it is not always to be had ({@linkcode ContainerMaker}), and
- * what can be given to a container should not depend on that.
+ * Values that fit on one line go as an `--env-file` that is the command's standard input: a pipe leaves nothing behind, and
+ * cannot change what the command does. Other values go by the command's own environment and `--env=NAME`.
  *
- * @throws {DockerError} When there is no way, as {@linkcode envProblem} says.
+ * @throws {EngineError} `refused` when there is no way, as {@linkcode envProblem} says.
  */
 export function carryEnv(variables: Readonly<Record<string, string>>): CarriedEnv {
   const lines: string[] = [];
@@ -46,7 +49,7 @@ export function carryEnv(variables: Readonly<Record<string, string>>): CarriedEn
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(variables)) {
     const problem = envProblem(name, value);
-    if (problem !== undefined) throw new DockerError(problem);
+    if (problem !== undefined) throw new EngineError("refused", problem);
     if (isPlain(value) || (fitsOnLine(value) && isMeantForCommand(name))) lines.push(`${name}=${value}\n`);
     else {
       args.push(`--env=${name}`);
@@ -58,15 +61,16 @@ export function carryEnv(variables: Readonly<Record<string, string>>): CarriedEn
 }
 
 /**
- * Why a variable cannot be given to a container, without its value; `undefined` where it can. Multi-line values are
- * refused for those names alone that mean something to the docker command.
+ * Why a variable cannot be given to a container, without its value; `undefined` if it can. Multi-line values are refused
+ * for names with a meaning for the docker command; the rule is the same where the engine is asked over its socket, so that
+ * a service does not depend on that.
  */
 export function envProblem(name: string, value: string): string | undefined {
   if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return `${JSON.stringify(name)} is no name of an environment variable`;
   if (value.includes("\0")) return `the environment variable ${name} has a NUL in it`;
-  if (encoder.encode(`${name}=${value}`).length > LONGEST) return `the environment variable ${name} is too long`;
+  if (encoder.encode(`${name}=${value}`).length > MAX_BYTES) return `the environment variable ${name} is too long`;
   if (isMeantForCommand(name) && !fitsOnLine(value)) {
-    const limit = `has to be one line of at most ${LONGEST_IN_FILE / 1024} KiB`;
+    const limit = `has to be one line of at most ${MAX_FILE_BYTES / 1024} KiB`;
     return `the environment variable ${name} ${limit}, since the docker command has a meaning for that name`;
   }
   return undefined;
@@ -76,12 +80,34 @@ function isMeantForCommand(name: string): boolean {
   return MEANT_FOR_THE_COMMAND.some((pattern) => pattern.test(name));
 }
 
-/** Whether a line of Docker's env-file can hold the value: all up to the line's end is taken as it is. */
+/** Whether a line of Docker's env-file can hold the value: everything up to the line's end is taken as it is. */
 function fitsOnLine(value: string): boolean {
-  return !/[\r\n\0]/.test(value) && encoder.encode(value).length <= LONGEST_IN_FILE;
+  return !/[\r\n\0]/.test(value) && encoder.encode(value).length <= MAX_FILE_BYTES;
 }
 
-/** Whether everybody who reads env-files reads the same: Podman takes quotes and spaces at the ends away. */
+/** Whether every reader of env-files reads the same value: Podman removes quotes and spaces at the ends. */
 function isPlain(value: string): boolean {
   return fitsOnLine(value) && !/^[\s"'`]|\s$/.test(value);
+}
+
+/**
+ * The error of a start without what an operator may have meant for the app alone: values of the environment, and the
+ * command's arguments, which the engine repeats when the program is missing. The program's name and plain paths of files
+ * stay, since messages are about them.
+ */
+export function redactError(error: unknown, { command, env }: Pick<Revision, "command" | "env">): unknown {
+  if (!(error instanceof EngineError)) return error;
+  const [program = "", ...words] = command;
+  const secrets = [/(?<=\s)\S.*$/s.exec(program)?.[0] ?? "", ...words, ...Object.values(env)]
+    .flatMap((text) => [text, messageOf(text), quoted(text)])
+    .filter((text) => text.length >= MIN_SECRET_LENGTH && !/^\/[\w./-]*$/.test(text))
+    .sort((a, b) => b.length - a.length); // one may be part of another
+  const said = messageOf(error);
+  const message = secrets.reduce((message, secret) => message.replaceAll(secret, REDACTED), said);
+  return message === said ? error : new EngineError(error.kind, message);
+}
+
+/** As the engine, which is written in Go, quotes a text. */
+function quoted(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
 }

@@ -1,34 +1,178 @@
-import { messageOf, OperatorError } from "../base/errors.ts";
-import type { CommandOptions, DockerCommand } from "./command.ts";
+import { atMost } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Config } from "../base/config.ts";
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import { type DataDir, isDataDirInUse } from "../control/data_dir.ts";
+import type { ContainerEvent } from "../pool/launcher.ts";
+import { LABEL } from "./container_spec.ts";
+import type { EngineApi, EngineEvent } from "./engine_api.ts";
+import { type EngineChoice, findEngine } from "./engine_choice.ts";
+import { ContainerEvents, EventStream } from "./events.ts";
+import { ImageSource } from "./images/image_source.ts";
+import { LocalImages } from "./images/local_images.ts";
+import { DockerLauncher } from "./launcher.ts";
+import { OwnNetwork } from "./network/network.ts";
 
-/** An engine that answers. */
-export interface Engine {
-  readonly version: string;
+const log = logger("engine");
+/** For how long an answer of the engine is passed on to others who ask the same. */
+const MAX_ANSWER_AGE_MS = 1000;
+const ANSWER_TIMEOUT_MS = 10_000;
+const MEMORY_TIMEOUT_MS = 1000;
+
+/** Where events about containers are applied. */
+export interface EventTarget {
+  apply(event: ContainerEvent): void;
 }
 
-/**
- * Asks the engine for its version.
- *
- * @param options How long it may take, and what ends it.
- * @throws {OperatorError} When none answers; the message says what to do.
- */
-export async function findEngine(
-  docker: DockerCommand,
-  options: Pick<CommandOptions, "timeout" | "signal"> = {},
-): Promise<Engine> {
-  try {
-    const output = await docker.run(["version", "--format={{.Server.Version}}"], options);
-    return { version: /^\d+\.\S*$/m.exec(output)?.[0] ?? "unknown" };
-  } catch (error) {
-    const reason = messageOf(error);
-    throw new OperatorError(`no Docker engine answers: ${reason}; ${remedy(reason)}`);
-  }
-}
+/** The Docker engine: this cless's network, containers and images on it, and its events. */
+export class Engine {
+  readonly launcher: DockerLauncher;
+  /** The local images that the convention knows. */
+  readonly images: LocalImages;
+  /** Where images come from that are named in full. */
+  readonly source: ImageSource;
+  readonly #api: EngineApi;
+  readonly #clock: Clock;
+  readonly #owner: string;
+  readonly #fleet: EventTarget;
+  readonly #network: OwnNetwork;
+  readonly #events: EventStream;
+  readonly #containerEvents: ContainerEvents;
+  #found = false;
+  #onGap: () => void = () => {};
+  #answering: Promise<boolean> | undefined;
+  #measuring: Promise<void> | undefined;
+  #memory: ReadonlyMap<string, number> = new Map();
 
-function remedy(reason: string): string {
-  if (/^there is no command|^cannot run/.test(reason)) {
-    return "install Docker (Debian, Ubuntu: apt-get install docker.io), or name the command with --docker";
+  constructor(
+    { api, docker, whyNotSocket }: EngineChoice,
+    config: Pick<Config, "portRange" | "upstream">,
+    dataDir: DataDir,
+    { clock, fleet }: { readonly clock: Clock; readonly fleet: EventTarget },
+  ) {
+    const { owner } = dataDir;
+    const { portRange, upstream } = config;
+    this.#api = api;
+    this.#clock = clock;
+    this.#owner = owner;
+    this.#fleet = fleet;
+    this.#containerEvents = new ContainerEvents(clock);
+    this.#network = new OwnNetwork(api, dataDir, isDataDirInUse);
+    this.source = new ImageSource(api, docker, clock);
+    this.launcher = new DockerLauncher(api, this.#network, this.source, { clock, owner, portRange, upstream });
+    this.#events = new EventStream(api, clock, { event: (event) => this.#take(event), gap: () => this.#gap() });
+    this.images = new LocalImages(api, clock, () => this.#events.live);
+    log.debug("engine chosen", { via: api.via, whyNotSocket });
   }
-  if (/permission denied/i.test(reason)) return "run cless with sudo, or add your user to the group docker";
-  return "start it (systemctl start docker), or say with DOCKER_HOST where it is";
+
+  /** Whether the engine's events are being received. */
+  get listening(): boolean {
+    return this.#events.live;
+  }
+
+  /** Whether an engine has been found, so that there may be something to stop. */
+  get found(): boolean {
+    return this.#found;
+  }
+
+  /** Calls back whenever events may have been missed. */
+  onGap(callback: () => void): void {
+    this.#onGap = callback;
+  }
+
+  /**
+   * Prepares what the first request would have to wait for, and begins to listen to the engine.
+   *
+   * @param answer The engine's first answer, which was asked for before the rest was there.
+   * @throws {OperatorError} When none answers.
+   * @throws {EngineError} When it refuses.
+   */
+  async start(answer: Promise<unknown>): Promise<void> {
+    const network = this.#network.ensure();
+    network.catch(() => {});
+    try {
+      await answer; // its error says what to do
+    } catch (error) {
+      await network.catch(() => {});
+      throw error;
+    }
+    this.#hold(Promise.resolve(true));
+    const listed = this.images.changed(); // events report changes from when these parts were made
+    try {
+      await network; // where it is refused, the containers are another process's, and must not be stopped
+    } catch (error) {
+      await listed;
+      this.images.stop();
+      throw error;
+    }
+    this.#found = true;
+    this.#events.start();
+    await Promise.all([listed, this.launcher.prepare()]);
+  }
+
+  /** Ends what {@linkcode start} has begun, and removes the network, on which no container is any more. */
+  async stop(): Promise<void> {
+    await this.#end();
+    await this.#network.remove();
+    this.#api[Symbol.dispose]();
+  }
+
+  /** Ends what {@linkcode start} has begun, and leaves the containers and the network. */
+  async leave(): Promise<void> {
+    await this.#end();
+    this.#api[Symbol.dispose]();
+  }
+
+  /** Whether the engine answers; it is asked once for all callers within a second. */
+  answers(): Promise<boolean> {
+    return this.#answering ??
+      this.#hold(findEngine(this.#api, { timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false));
+  }
+
+  /** How much memory each container uses, in bytes by id, at most a second ago; or the last known, if the engine is slow. */
+  async memory(): Promise<ReadonlyMap<string, number>> {
+    this.#measuring ??= this.launcher.memory().then((memory) => void (this.#memory = memory), () => {}).finally(() => {
+      this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#measuring = undefined);
+    });
+    await atMost(this.#measuring, this.#clock, MEMORY_TIMEOUT_MS);
+    return this.#memory;
+  }
+
+  /** The services of other data-dirs that have a container with a named volume; each as `SERVICE of OWNER`. */
+  async othersWithVolume(volume: string): Promise<string[]> {
+    const containers = await this.#api.containers({ volume }).catch((error) => {
+      log.debug("cannot tell who uses a volume", { volume, reason: messageOf(error) });
+      return [];
+    });
+    const others = containers.filter(({ owner }) => owner !== "" && owner !== this.#owner);
+    return [...new Set(others.map(({ owner, service }) => `${service} of ${owner}`))].sort();
+  }
+
+  async #end(): Promise<void> {
+    await this.launcher.settled(); // a container that is being made should be there when the next process looks
+    await this.#events.stop();
+    this.images.stop();
+  }
+
+  /** Passes an answer on to all callers for a while. */
+  #hold(answer: Promise<boolean>): Promise<boolean> {
+    return this.#answering = answer.finally(() => {
+      this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#answering = undefined);
+    });
+  }
+
+  #gap(): void {
+    this.images.changed();
+    this.#onGap();
+  }
+
+  #take({ action, attributes, type }: EngineEvent): void {
+    if (type === "image") this.images.changed();
+    else if (attributes[LABEL.owner] === this.#owner) {
+      if (action === "start" && attributes.name !== undefined) this.launcher.started(attributes.name);
+      const event = this.#containerEvents.read(action, attributes);
+      if (event !== undefined && !this.launcher.isLaunching(event.id)) this.#fleet.apply(event);
+    }
+  }
 }

@@ -1,111 +1,151 @@
+import { delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import { type DockerCommand, jsonLines, killGroup } from "./command.ts";
-import { piecesOf } from "./output_pieces.ts";
+import type { ContainerEvent } from "../pool/launcher.ts";
+import type { EngineApi, EngineEvent } from "./engine_api.ts";
 
 const log = logger("events");
 const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 5000;
-/** A stream that held for so long was a good one, ms. */
+const MAX_RETRY_MS = 5000;
+/** A stream that lasted so long was a good one: the next one is opened without a long back-off. */
 const GOOD_MS = 10_000;
 
-const ACTIONS = {
-  container: ["start", "die", "oom", "kill", "pause", "unpause"],
-  image: ["tag", "untag", "delete", "import", "load", "pull"],
-};
-
-/** An event of the engine. */
-export interface EngineEvent {
-  readonly type: "container" | "image";
-  readonly action: string;
-  /** Such as `name`, `exitCode`, and the container's labels. */
-  readonly attributes: Readonly<Record<string, string>>;
-}
-
-/** What an {@linkcode EventStream} tells. */
+/** Receives what an {@linkcode EventStream} reads. */
 export interface EventListener {
   event(event: EngineEvent): void;
   /** Events may have been missed. */
   gap(): void;
 }
 
-/** What the engine does to containers and images, as it happens; begun again whenever the stream breaks off. */
+/** The engine's events as they happen. A stream that breaks off is opened again, with a back-off, where it ended. */
 export class EventStream {
-  readonly #docker: DockerCommand;
+  readonly #api: Pick<EngineApi, "events">;
+  readonly #clock: Clock;
   readonly #listener: EventListener;
-  #child: Deno.ChildProcess | undefined;
-  #stopped = false;
-  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #stopping = new AbortController();
+  #live = false;
   #running: Promise<void> = Promise.resolve();
-  /** What has been seen of the engine's own time, so that a new stream goes on where the last one ended; seconds. */
+  /** The time of the last event by the engine's own clock, seconds since 1970. */
   #since = (Date.now() / 1000).toFixed(3);
 
-  constructor(docker: DockerCommand, listener: EventListener) {
-    this.#docker = docker;
+  constructor(api: Pick<EngineApi, "events">, clock: Clock, listener: EventListener) {
+    this.#api = api;
+    this.#clock = clock;
     this.#listener = listener;
   }
 
   /** Whether events are being received. */
   get live(): boolean {
-    return this.#child !== undefined;
+    return this.#live;
   }
 
   start(): void {
-    this.#running = this.#run(FIRST_RETRY_MS);
+    this.#running = this.#run();
   }
 
-  /** Ends the stream, and resolves when its process has ended. */
+  /** Ends the stream; resolves when it has ended. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#retryTimer);
-    if (this.#child !== undefined) killGroup(this.#child, "SIGTERM");
+    this.#stopping.abort();
     await this.#running;
   }
 
-  async #run(retryMs: number): Promise<void> {
-    const began = performance.now();
-    try {
-      this.#child = this.#docker.spawn([
-        "events",
-        "--format={{json .}}",
-        `--since=${this.#since}`,
-        ...Object.keys(ACTIONS).map((type) => `--filter=type=${type}`),
-        ...Object.values(ACTIONS).flat().map((action) => `--filter=event=${action}`),
-      ]);
-      const text = new TextDecoder();
-      let rest = "";
-      for await (const piece of piecesOf(this.#child.stdout)) {
-        const lines = (rest + text.decode(piece, { stream: true })).split("\n");
-        rest = lines.pop()!;
-        for (const line of lines) this.#pass(line);
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (let waitMs = FIRST_RETRY_MS, again = false;; again = true) {
+      const began = this.#clock.now();
+      try {
+        const events = await this.#api.events(this.#since, signal);
+        this.#live = true;
+        if (again) this.#listener.gap();
+        for await (const event of events) {
+          this.#since = event.time ?? this.#since;
+          this.#listener.event(event);
+        }
+      } catch (error) {
+        if (!signal.aborted) log.debug("event stream failed", { reason: messageOf(error) });
       }
-      await this.#child.status;
-    } catch (error) {
-      log.debug("event stream failed", { reason: messageOf(error) });
-    }
-    this.#child = undefined;
-    if (this.#stopped) return;
-    const wait = performance.now() - began > GOOD_MS ? FIRST_RETRY_MS : retryMs;
-    log.warning("the engine's events have ended; listening again", { afterMs: wait });
-    this.#listener.gap();
-    this.#retryTimer = setTimeout(() => {
-      this.#running = this.#run(Math.min(LONGEST_RETRY_MS, wait * 2));
+      this.#live = false;
+      if (signal.aborted) return;
+      if (this.#clock.now() - began > GOOD_MS) waitMs = FIRST_RETRY_MS;
+      log.warning("the engine's events have ended; listening again", { afterMs: waitMs });
       this.#listener.gap();
-    }, wait);
+      await delay(this.#clock, waitMs, signal);
+      if (signal.aborted) return;
+      waitMs = Math.min(MAX_RETRY_MS, waitMs * 2);
+    }
+  }
+}
+
+const WHAT: Record<string, ContainerEvent["what"]> = {
+  pause: "paused",
+  unpause: "resumed",
+  die: "ended",
+};
+
+/** For how long a signal explains an end that follows: an app that is asked to end may take a while. */
+const SIGNAL_HOLDS_MS = 60_000;
+/** For how long an out-of-memory event explains an end: it comes at once, but an engine under load reports it late. */
+const OUT_OF_MEMORY_HOLDS_MS = 5000;
+/** The exit code of a process that was killed. */
+const KILLED = 137;
+
+/**
+ * Reads what the engine's events mean for a container. Why one has ended is in earlier events: an `oom` when the kernel
+ * killed one of its processes, a `kill` for each signal that somebody had the engine send. A container that ends by itself
+ * has neither.
+ */
+export class ContainerEvents {
+  readonly #outOfMemory: Recent;
+  readonly #signals: Recent;
+
+  constructor(clock: Pick<Clock, "now">) {
+    this.#outOfMemory = new Recent(clock, OUT_OF_MEMORY_HOLDS_MS);
+    this.#signals = new Recent(clock, SIGNAL_HOLDS_MS);
   }
 
-  #pass(line: string): void {
-    for (const value of jsonLines(line)) {
-      const { Type, Action, Actor, timeNano } = value as {
-        Type?: string;
-        Action?: string;
-        Actor?: { Attributes?: Record<string, string> };
-        timeNano?: number;
-      };
-      if ((Type !== "container" && Type !== "image") || Action === undefined) continue;
-      // Cut off, not rounded: rather an event twice than one never.
-      if (timeNano !== undefined) this.#since = (Math.floor(timeNano / 1000) / 1e6).toFixed(6);
-      this.#listener.event({ type: Type, action: Action, attributes: Actor?.Attributes ?? {} });
+  /** @returns `undefined` for an event that does not change the state of a container, or that names none. */
+  read(action: string, { name, exitCode }: Readonly<Record<string, string>>): ContainerEvent | undefined {
+    if (name === undefined) return undefined;
+    if (action === "oom") this.#outOfMemory.note(name);
+    if (action === "kill") this.#signals.note(name);
+    const what = WHAT[action];
+    if (what !== "ended") return what && { id: name, what };
+    const byHand = this.#signals.take(name);
+    // An app may survive the kill of one of its processes, and end later for another reason.
+    const oom = this.#outOfMemory.take(name) && !byHand && exitCode === `${KILLED}`;
+    return { id: name, what, byHand, oom, ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }) };
+  }
+}
+
+/** The containers to which something has happened recently. */
+class Recent {
+  readonly #clock: Pick<Clock, "now">;
+  readonly #holdsMs: number;
+  /** When it happened, by the clock, oldest first. */
+  readonly #times = new Map<string, number>();
+
+  constructor(clock: Pick<Clock, "now">, holdsMs: number) {
+    this.#clock = clock;
+    this.#holdsMs = holdsMs;
+  }
+
+  note(name: string): void {
+    this.#times.delete(name);
+    this.#times.set(name, this.#clock.now());
+    for (const [name, at] of this.#times) {
+      if (this.#holds(at)) break;
+      this.#times.delete(name);
     }
+  }
+
+  /** Whether it has happened; afterwards it is forgotten. */
+  take(name: string): boolean {
+    const at = this.#times.get(name);
+    return this.#times.delete(name) && this.#holds(at!);
+  }
+
+  #holds(at: number): boolean {
+    return this.#clock.now() - at <= this.#holdsMs;
   }
 }

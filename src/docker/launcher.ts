@@ -1,131 +1,114 @@
-import type { Revision } from "../model/revision.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { Container, Launch, Launcher } from "../pool/launcher.ts";
-import type { DockerCommand } from "./command.ts";
-import { goneError } from "./container_gone.ts";
-import { ContainerOutputs } from "./logs/container_outputs.ts";
-import { ContainerList } from "./container_list.ts";
-import { ContainerMaker } from "./container_maker.ts";
+import type { Revision } from "../model/revision.ts";
+import { type Container, ContainerGone, EngineAway, type Launch, type Launcher } from "../pool/launcher.ts";
+import { carryEnv, redactError } from "./container_env.ts";
 import { ContainerMemory } from "./container_memory.ts";
-import { discreetError } from "./discretion.ts";
-import { awayError } from "./engine_away.ts";
-import type { EngineSocket } from "./engine_socket.ts";
-import { ImageRecovery, isImageGone } from "./images/image_recovery.ts";
-import { ImageSource } from "./images/image_source.ts";
+import { environmentOf } from "./container_spec.ts";
+import type { EngineApi } from "./engine_api.ts";
+import { kindOf } from "./engine_error.ts";
+import type { ImageSource } from "./images/image_source.ts";
+import { ContainerOutputs } from "./logs/outputs.ts";
+import { Addresses, type AddressesOptions } from "./network/addresses.ts";
 import type { OwnNetwork } from "./network/network.ts";
-import { Placements, type PlacementsOptions } from "./network/placements.ts";
-import { Limiter } from "../base/async.ts";
-import { uptime } from "./uptime.ts";
 
 const log = logger("launcher");
-/** For how long an app that is asked to end may take. */
+/** How long an app may take that is asked to end. */
 const STOP_GRACE_S = 10;
-const MOST_PLACES = 8;
-const MOST_REMOVALS = 3;
-/** So many commands stop or remove containers at once: each is a process of some 30 MB. */
-const MOST_ENDING = 16;
+const ANSWER_TIMEOUT_MS = 10_000;
+const MAX_PLACEMENTS = 8;
+const MAX_REMOVALS = 3;
 
-/** What a {@linkcode DockerLauncher} works with. */
-export interface DockerLauncherOptions extends PlacementsOptions {
-  readonly docker: DockerCommand;
-  /** For what the command is too slow for; everything is left to the command where it is missing. */
-  readonly socket?: EngineSocket;
-  /** The command's own settings; where they are missing, only the command knows what containers it makes. */
-  readonly settings?: string | undefined;
-  /** Wall-clock time, ms since 1970; the machine's where it is missing. */
+/** Options of a {@linkcode DockerLauncher}. */
+export interface DockerLauncherOptions extends AddressesOptions {
+  readonly clock?: Clock;
+  /** Wall-clock time, ms since 1970. */
   readonly now?: () => number;
 }
 
-/** Makes, starts, pauses, stops and removes containers by the engine's socket where there is one, else by the command. */
+/** Starts, pauses, stops and removes the containers of one owner. */
 export class DockerLauncher implements Launcher {
   /** What the apps write, also for a while after their containers were removed. */
   readonly outputs: ContainerOutputs;
-  readonly #docker: DockerCommand;
-  readonly #socket: EngineSocket | undefined;
-  readonly #list: ContainerList;
-  readonly #maker: ContainerMaker;
-  readonly #memory: ContainerMemory;
+  readonly #api: EngineApi;
+  readonly #images: ImageSource;
   readonly #network: OwnNetwork;
-  readonly #placements: Placements;
-  readonly #recovery: ImageRecovery;
+  readonly #owner: string;
+  readonly #addresses: Addresses;
+  readonly #memory: ContainerMemory;
   #graceS = STOP_GRACE_S;
+  /** For each container that is being started: what an event of its start resolves. */
   readonly #starting = new Map<string, () => void>();
-  readonly #ending = new Limiter(MOST_ENDING);
-  /** The commands that make containers, until they have ended. */
-  readonly #commands = new Set<Promise<unknown>>();
+  /** The requests that make containers, until they have ended. */
+  readonly #making = new Set<Promise<unknown>>();
 
-  constructor(options: DockerLauncherOptions) {
-    this.#docker = options.docker;
-    this.#socket = options.socket;
-    this.#list = new ContainerList(options.docker, options.owner, options.socket);
-    this.#maker = new ContainerMaker({
-      docker: options.docker,
-      socket: options.socket,
-      settings: options.settings,
-      remove: (id) => this.#remove(id),
-      isLaunching: (id) => this.isLaunching(id),
-    });
-    this.#memory = new ContainerMemory(this.#list, options.socket);
-    this.#network = options.network;
-    this.#placements = new Placements(options);
-    this.#recovery = new ImageRecovery(new ImageSource(options.docker));
-    this.outputs = new ContainerOutputs(options.docker, options.now ?? Date.now);
+  constructor(api: EngineApi, network: OwnNetwork, images: ImageSource, options: DockerLauncherOptions) {
+    const { clock = systemClock, now = Date.now, owner } = options;
+    this.#api = api;
+    this.#network = network;
+    this.#images = images;
+    this.#owner = owner;
+    this.#addresses = new Addresses(network, options);
+    this.#memory = new ContainerMemory(api, owner);
+    this.outputs = new ContainerOutputs(api, clock, now);
   }
 
   /** Does in advance what the first start would have to wait for. */
   async prepare(): Promise<void> {
-    await this.#placements.prepare();
+    await this.#addresses.prepare();
   }
 
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
     try {
+      carryEnv(environmentOf(revision)); // what cannot be given to a container is reported before anything is made
       const origin = await this.#run(id, revision);
-      // What happens to the container from now on is told by events.
+      // From now on events tell what happens to the container.
       this.outputs.started(id, { service: revision.service, revision: revision.name });
       return { origin };
+    } catch (error) {
+      throw forPool(redactError(error, revision));
     } finally {
       this.#starting.delete(id);
     }
   }
 
-  /** Notes that a container runs, so that its start need not wait for the end of the command. */
+  /** Notes an event of a start: it comes some milliseconds before the engine has answered the request. */
   started(id: string): void {
     this.#starting.get(id)?.();
     this.#starting.delete(id);
   }
 
-  /** Whether what starts a container has yet to tell how that went: until then no event does. */
+  /** Whether {@linkcode launch} has yet to tell how a start goes; until then events about the container do not count. */
   isLaunching(id: string): boolean {
     return this.#starting.has(id);
   }
 
-  /** Resolves when no command that makes a container is running any more. */
+  /** Resolves when no request that makes a container is on its way. */
   async settled(): Promise<void> {
-    while (this.#commands.size > 0) await Promise.all(this.#commands);
+    while (this.#making.size > 0) await Promise.all(this.#making);
   }
 
-  pause(id: string): Promise<void> {
-    return this.#freeze("pause", id, /is already paused/i);
+  async pause(id: string): Promise<void> {
+    await this.#ask(() => this.#api.pause(id));
   }
 
-  resume(id: string): Promise<void> {
-    return this.#freeze("unpause", id, /is not paused/i);
+  async resume(id: string): Promise<void> {
+    await this.#ask(() => this.#api.unpause(id));
   }
 
-  /** Gives apps that are asked to end from now on no more time than is left, but a second. @param left In ms. */
-  hurry(left: number): void {
-    this.#graceS = Math.max(1, Math.min(STOP_GRACE_S, Math.floor(left / 1000)));
+  /** Gives apps that are asked to end from now on no more time than is left, but at least a second. */
+  hurry(leftMs: number): void {
+    this.#graceS = Math.max(1, Math.min(STOP_GRACE_S, Math.floor(leftMs / 1000)));
   }
 
   async stop(id: string): Promise<void> {
-    const stopped = this.#perform("POST", id, `/stop?t=${this.#graceS}`, ["stop", `--time=${this.#graceS}`, id]);
-    await stopped.catch(() => {}); // what does not stop is removed
+    await this.#api.stop(id, this.#graceS).catch(() => {}); // a container that does not stop is removed
     await this.remove(id);
   }
 
   async remove(id: string): Promise<void> {
-    await this.outputs.keep(id);
+    await this.outputs.retain(id);
     await this.#remove(id);
   }
 
@@ -135,116 +118,105 @@ export class DockerLauncher implements Launcher {
 
   forget(id: string): void {
     this.outputs.forget(id);
-    this.#placements.free(id);
+    this.#addresses.free(id);
   }
 
-  async output(id: string, lines: number): Promise<string> {
-    try {
-      return await this.#docker.runMerged(["logs", `--tail=${lines}`, id]);
-    } catch (error) {
-      const kept = await this.outputs.kept(id, lines);
-      if (kept === undefined) throw error;
-      return kept;
-    }
+  output(id: string, lines: number): Promise<string> {
+    return this.outputs.lastLines(id, lines);
   }
 
-  /** Makes and starts a container. */
+  /** The TCP ports that the image of a revision exposes; none where that is not known. */
+  exposedPorts({ imageId }: Pick<Revision, "imageId">): Promise<readonly number[]> {
+    return this.#images.exposedPorts(imageId);
+  }
+
+  async list(): Promise<Container[]> {
+    const direct = await this.#addresses.reachesDirectly();
+    const placed = this.#addresses.ids();
+    const containers = await this.#api.containers({ owner: this.#owner });
+    return containers.map(({ address, id, imageId, origin, revision, service, state, upFor }) => {
+      // One that has ended holds no address. One that had an address before the list was made may have lost it meanwhile.
+      if (state !== "ended" && !placed.has(id) && this.#addresses.found(id, address, origin)) {
+        this.outputs.started(id, { service, revision });
+      }
+      const published = origin.startsWith("http://127.0.0.1:");
+      // A container that was started when the host reached containers in the other way is of no use now.
+      const reachable = origin !== "" && published !== direct;
+      return { id, service, revision, imageId, state, upFor, origin: reachable ? origin : undefined };
+    });
+  }
+
+  /** Makes and starts a container, at other addresses or after mending what was missing if need be. */
   async #run(id: string, revision: Revision): Promise<string> {
-    this.#maker.check(revision);
     let restored = false;
-    for (let places = 1;; places++) {
+    let asked = false;
+    for (let placements = 1;; placements++) {
       this.outputs.forget(id);
-      const placement = await this.#placements.take(id, revision.port);
+      const placement = await this.#addresses.take(id, revision.port);
       try {
-        await this.#untilStarted(id, this.#maker.run(revision, placement));
+        await this.#untilStarted(id, this.#api.run(revision, placement));
         return placement.origin;
       } catch (error) {
-        if (!restored && isImageGone(error)) {
-          await this.#recovery.restore(revision);
+        this.#starting.set(id, () => {}); // what happens to a container that is given up is no event of the instance
+        const kind = kindOf(error);
+        if (kind === "no_such_image" && !restored) {
+          await this.#images.restore(revision);
           restored = true;
           continue;
         }
+        if (kind === "no_such_network") this.#network.lost();
+        const again = kind === "no_such_network" || kind === "address_taken" ||
+          // If only the answer was lost, the container may be there, or be made in a moment.
+          (kind === "away" && !asked && (asked = true) && await this.#answers()) ||
+          (kind === "conflict" && await this.#isOwn(id));
+        if (!again || placements >= MAX_PLACEMENTS) throw error;
         const reason = messageOf(error);
-        const network = isNetworkGone(error);
-        if (network) this.#network.lost();
-        const taken = /already (in use|allocated)/i.test(reason) && !/container name/i.test(reason);
-        if (!(network || taken) || places >= MOST_PLACES) throw discreetError(goneError(awayError(error)), revision);
-        log.warning("place is taken; trying the next", { instance: id, origin: placement.origin, reason });
-        await this.#remove(id); // the container was made, though it does not run
+        log.warning("cannot start a container there; trying again", { instance: id, origin: placement.origin, reason });
+        await this.#remove(id); // it was made, though it does not run
       }
     }
   }
 
-  /** Waits for what starts a container, or for the engine's event, which comes some milliseconds before that has ended. */
-  async #untilStarted(id: string, starting: Promise<unknown>): Promise<void> {
+  /** Waits for the answer to the request that starts a container, or for the event of the start, whichever is first. */
+  async #untilStarted(id: string, running: Promise<void>): Promise<void> {
     const started = new Promise<void>((resolve) => this.#starting.set(id, resolve));
-    await Promise.race([this.#track(starting), started]);
+    const ended: Promise<unknown> = running.catch(() => {}).finally(() => this.#making.delete(ended));
+    this.#making.add(ended);
+    await Promise.race([running, started]);
   }
 
-  /** Has {@linkcode settled} wait for what may make a container. */
-  #track(command: Promise<unknown>): Promise<unknown> {
-    const ended: Promise<unknown> = command.catch(() => {}).finally(() => this.#commands.delete(ended));
-    this.#commands.add(ended);
-    return command;
+  async #answers(): Promise<boolean> {
+    return await this.#api.version({ timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false);
   }
 
-  /** Has something done to a container by the socket, or else by the command. */
-  async #perform(method: "POST" | "DELETE", id: string, rest: string, command: readonly string[]): Promise<void> {
+  async #isOwn(id: string): Promise<boolean> {
+    return (await this.#api.containers({ owner: this.#owner })).some((container) => container.id === id);
+  }
+
+  /** Asks for something that may be so already. */
+  async #ask(ask: () => Promise<void>): Promise<void> {
     try {
-      const done = await this.#socket?.perform(method, `/containers/${encodeURIComponent(id)}${rest}`) ?? false;
-      if (done) return;
-      const run = () => this.#docker.run(command);
-      const isEnding = method === "DELETE" || command[0] === "stop";
-      await (isEnding ? this.#ending.run(run) : run());
+      await ask();
     } catch (error) {
-      throw awayError(error);
-    }
-  }
-
-  /** @param already What the engine says where there is nothing to do. */
-  async #freeze(verb: "pause" | "unpause", id: string, already: RegExp): Promise<void> {
-    try {
-      await this.#perform("POST", id, `/${verb}`, [verb, id]);
-    } catch (error) {
-      if (!already.test(messageOf(error))) throw error;
+      if (kindOf(error) !== "already") throw forPool(error);
     }
   }
 
   async #remove(id: string): Promise<void> {
     for (let tries = 1;; tries++) {
       try {
-        await this.#perform("DELETE", id, "?force=true&v=true", ["rm", "--force", "--volumes", id]);
-        return;
+        return await this.#ask(() => this.#api.remove(id));
       } catch (error) {
-        if (/no such container|already in progress/i.test(messageOf(error))) return;
-        if (tries >= MOST_REMOVALS) throw error;
+        if (error instanceof ContainerGone) return;
+        if (tries >= MAX_REMOVALS) throw error;
       }
     }
   }
-
-  async list(): Promise<Container[]> {
-    const direct = await this.#placements.reachesDirectly();
-    const placed = this.#placements.ids();
-    return (await this.#list.read()).map(({ address, engineId: _, origin, status, ...container }) => {
-      const { id, revision, service } = container;
-      const state = stateOf(container.state);
-      // One that has ended holds no place; the place of one that was known has perhaps been given up meanwhile.
-      if (state !== "ended" && !placed.has(id) && this.#placements.found(id, address, origin)) {
-        this.outputs.started(id, { service, revision });
-      }
-      const published = origin.startsWith("http://127.0.0.1:");
-      // One that was started when the host reached containers in the other way is of no use now.
-      const reachable = origin !== "" && published !== direct;
-      return { ...container, state, upFor: uptime(status), origin: reachable ? origin : undefined };
-    });
-  }
 }
 
-function isNetworkGone(error: unknown): boolean {
-  return /network .* not found/i.test(messageOf(error));
-}
-
-function stateOf(state: string): Container["state"] {
-  if (state === "running" || state === "paused" || state === "created") return state;
-  return "ended";
+/** An error of the engine in the terms of the pool. */
+function forPool(error: unknown): unknown {
+  const kind = kindOf(error);
+  if (kind === "away") return new EngineAway(messageOf(error), { cause: error });
+  return kind === "gone" ? new ContainerGone(messageOf(error), { cause: error }) : error;
 }

@@ -1,20 +1,17 @@
 const decoder = new TextDecoder();
 
-/** What a file below /proc says; nothing where there is none. Deno reads them for those alone who may do everything. */
+/** The content of a file below /proc, empty if there is none. Deno itself reads them only with all permissions. */
 export function readProc(path: string): Promise<string> {
   return output("cat", path);
 }
 
-/** How much room there is in a folder, in bytes; `undefined` where it cannot be seen. */
+/** How much room there is in a folder, in bytes; `undefined` if it cannot be seen from here. */
 export async function freeBytes(folder: string): Promise<number | undefined> {
   const available = /(\d+)\s+\d+%\s/.exec(await output("df", "-Pk", folder))?.[1];
   return available === undefined ? undefined : Number(available) * 1024;
 }
 
-/**
- * The lines of files that match a pattern, as POSIX extended regular expressions have it. Files that are not there are
- * passed over.
- */
+/** The lines of files that match a POSIX extended regular expression; files that do not exist are skipped. */
 export async function grep(pattern: string, files: readonly string[]): Promise<{ file: string; line: string }[]> {
   // It also fails, with what it has found, where one of the files is not there.
   const { stdout } = await run("grep", ["-sHE", "-e", pattern, "--", ...files]);

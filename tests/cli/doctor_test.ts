@@ -22,13 +22,18 @@ interface Parts {
   doctor(...flags: string[]): Promise<Run>;
 }
 
+/** The engine's default network, as `docker network inspect` writes it. */
+function bridge(gateway: string): string {
+  return `${JSON.stringify({ Name: "bridge", IPAM: { Config: [{ Subnet: "172.17.0.0/16", Gateway: gateway }] } })}\n`;
+}
+
 /** A test with an engine without problems, a folder of its own, and the permissions of the program. */
 function doctorTest(name: string, fn: (parts: Parts) => Promise<void>): void {
   dockerTest(name, async (docker) => {
     await docker.on("version", "26.1.5\n");
-    await docker.on("network inspect bridge", '[{"Gateway":"127.0.0.1"}]\n');
-    await docker.on("info", "/\n");
-    await docker.on("network ls", "");
+    await docker.on("info", '{"ID":"ID-1","DockerRootDir":"/"}\n');
+    await docker.on("network ls", `${"0123456789abcdef".repeat(4)}\n`);
+    await docker.on("network inspect", bridge("127.0.0.1"));
     const folder = await Deno.makeTempDir({ prefix: "doctor-" });
     const doctor = (...flags: string[]) => {
       const defaults = {
@@ -153,8 +158,9 @@ doctorTest("a data-dir whose parent folders do not exist yet is fine", async ({ 
 });
 
 doctorTest("what a dead cless has left behind is a warning, and no failure", async ({ docker, doctor, folder }) => {
-  const network = { name: "cless-a1", owner: "a1", dataDir: `${folder}/gone` };
-  await docker.on("network ls", JSON.stringify(network));
+  const labels = { "cless.owner": "a1", "cless.data-dir": `${folder}/gone` };
+  const network = JSON.stringify({ Name: "cless-a1", Labels: labels });
+  await docker.on("network inspect", `${bridge("127.0.0.1")}${network}\n`);
   const run = await doctor();
   assertEquals(run.code, 0);
   assertStringIncludes(
@@ -165,7 +171,7 @@ doctorTest("what a dead cless has left behind is a warning, and no failure", asy
 });
 
 doctorTest("--upstream direct is a failure if the host does not reach containers", async ({ docker, doctor }) => {
-  await docker.on("network inspect bridge", '[{"Gateway":"203.0.113.1"}]\n');
+  await docker.on("network inspect", bridge("203.0.113.1"));
   assertEquals((await doctor()).code, 0);
   const run = await doctor("--upstream=direct", "--json");
   assertEquals([run.code, findings(run)["containers"]![0]!.remedy], [1, "leave out --upstream direct"]);
@@ -185,15 +191,27 @@ doctorTest("the memory budget is compared with the machine's memory", async ({ d
   assertEquals([none.state, none.fact], ["ok", "paused instances are kept, however much memory they use"]);
 });
 
-doctorTest("doctor says whether pausing is fast, and if not, why", async ({ docker, doctor }) => {
-  const socket = async () => findings(await doctor("--json"))["socket"]![0]!;
-  await docker.on("context inspect", "tcp://192.0.2.1:2375\n");
-  const slow = "containers are paused and resumed by the docker command, which is slower: ";
-  const fact = `${slow}the engine is at tcp://192.0.2.1:2375, which is no unix socket`;
-  assertEquals(await socket(), { check: "socket", state: "ok", fact });
+doctorTest("doctor says how the engine is asked, and why not over its socket", async ({ docker, doctor }) => {
+  const slow = "containers are started, paused and resumed by the docker command, which is slower";
+  const socket = async (...flags: string[]) => findings(await doctor("--json", ...flags))["socket"]![0]!;
+  const wrapper = `${slow}: --docker names ${docker.path}, which may do more than ask the engine`;
+  assertEquals(await socket(), { check: "socket", state: "ok", fact: wrapper });
+  assertEquals((await socket("--engine-api=command")).fact, slow);
   await using engine = await FakeEngine.start();
-  await docker.on("context inspect", `unix://${engine.path}\n`);
-  await docker.on("info --format={{.ID}}", "ID-1\n");
-  const found = `containers are paused and resumed over ${engine.path}`;
-  assertEquals(await socket(), { check: "socket", state: "ok", fact: found });
+  engine.on("GET /version", 200, { Version: "26.1.5" });
+  engine.on("GET /info", 200, { ID: "ID-1", DockerRootDir: "/" });
+  engine.on("GET /networks", 200, []);
+  const before = Deno.env.get("DOCKER_HOST");
+  Deno.env.set("DOCKER_HOST", `unix://${engine.path}`);
+  try {
+    const fact = `containers are started, paused and resumed over the socket ${engine.path}`;
+    assertEquals(await socket("--engine-api=socket"), { check: "socket", state: "ok", fact });
+    Deno.env.set("DOCKER_HOST", "tcp://192.0.2.1:2375");
+    const run = await doctor("--json", "--engine-api=socket");
+    assertEquals([run.code, findings(run)["engine"]![0]!.state], [1, "failed"]);
+    assertStringIncludes(findings(run)["engine"]![0]!.fact, "there is no socket of an engine to use");
+  } finally {
+    if (before === undefined) Deno.env.delete("DOCKER_HOST");
+    else Deno.env.set("DOCKER_HOST", before);
+  }
 });

@@ -1,89 +1,115 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { checkDisk, checkLeftovers, checkReach } from "../../src/docker/checks.ts";
-import { DockerError } from "../../src/docker/command.ts";
-import { dockerTest } from "../support/fake_docker.ts";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { checkChoice, checkDisk, checkLeftovers, checkReach } from "../../src/docker/checks.ts";
+import { CommandApi } from "../../src/docker/command_api.ts";
+import type { EngineNetwork } from "../../src/docker/engine_api.ts";
+import { SocketApi } from "../../src/docker/socket_api.ts";
+import { dockerTest, noFakeDocker } from "../support/fake_docker.ts";
+import { FakeEngine } from "../support/fake_engine.ts";
+import { noNet, noRun } from "../support/permissions.ts";
 
 const REACHED = "this machine reaches the containers' own addresses";
 const NOT_REACHED = "this machine does not reach the containers' own addresses";
 
-dockerTest("containers are reached where the engine's gateway is an address of this machine", async (docker) => {
-  await docker.on("network inspect bridge", 'WARNING: x\n[{"Subnet":"127.0.0.0/8","Gateway":"127.0.0.1"}]\n');
+/** An engine with this bridge network, and others. */
+function bridge(...subnets: EngineNetwork["subnets"]) {
+  const other = { name: "other", labels: {}, subnets: [{ subnet: "127.0.0.0/8", gateway: "127.0.0.1" }] };
+  const networks = [other, { name: "bridge", labels: {}, subnets }];
+  return { networks: () => Promise.resolve(networks) };
+}
+
+Deno.test("containers are reached where the engine's gateway is an address of this machine", async () => {
+  const api = bridge({ subnet: "127.0.0.0/8", gateway: "127.0.0.1" });
   for (const upstream of ["auto", "direct", "published"] as const) {
-    assertEquals(await checkReach(docker.command, upstream), { check: "containers", state: "ok", fact: REACHED });
+    assertEquals(await checkReach(api, upstream), { check: "containers", state: "ok", fact: REACHED });
   }
 });
 
-dockerTest("a gateway that is not named is the subnet's first address", async (docker) => {
-  await docker.on("network inspect bridge", '[{"Subnet":"127.0.0.0/8"}]\n');
-  assertEquals((await checkReach(docker.command, "auto")).fact, REACHED);
+Deno.test("a gateway that is not named is the subnet's first address", async () => {
+  assertEquals((await checkReach(bridge({ subnet: "127.0.0.0/8", gateway: undefined }), "auto")).fact, REACHED);
 });
 
-dockerTest("where containers are not reached, only --upstream direct does not work", async (docker) => {
-  const elsewhere = ['[{"Subnet":"203.0.113.0/24","Gateway":"203.0.113.1"}]\n', "null\n", "[]\n", ""];
-  await docker.on("network inspect bridge", ...elsewhere.flatMap((output) => [output, output]));
-  for (const _ of elsewhere) {
+Deno.test("where containers are not reached, only --upstream direct does not work", async () => {
+  for (const api of [bridge({ subnet: "203.0.113.0/24", gateway: "203.0.113.1" }), bridge()]) {
     const fact = `${NOT_REACHED}; ports of 127.0.0.1 are used instead, at about half the speed`;
-    assertEquals(await checkReach(docker.command, "auto"), { check: "containers", state: "ok", fact });
+    assertEquals(await checkReach(api, "auto"), { check: "containers", state: "ok", fact });
     const remedy = "leave out --upstream direct";
     const direct = { check: "containers", state: "failed", fact: NOT_REACHED, remedy } as const;
-    assertEquals(await checkReach(docker.command, "direct"), direct);
+    assertEquals(await checkReach(api, "direct"), direct);
   }
 });
 
-dockerTest("the room on the engine's disk is told", async (docker) => {
-  await docker.on("info", "WARNING: x\n/\n");
-  const { check, fact, state } = await checkDisk(docker.command);
+/** An engine whose data is in a folder. */
+function dataIn(dataFolder: string) {
+  return { info: () => Promise.resolve({ id: "ID-1", dataFolder }) };
+}
+
+Deno.test({ name: "the room on the engine's disk is told", ignore: noRun }, async () => {
+  const { check, fact, state } = await checkDisk(dataIn("/"));
   assertEquals(check, "disk");
   assertMatch(fact, /^\d+\.\d GiB are free in \/$/);
   assert(["ok", "warning", "failed"].includes(state));
 });
 
-dockerTest("a disk that cannot be seen from here is no trouble", async (docker) => {
-  await docker.on("info", "/nowhere/docker\n");
+Deno.test({ name: "a disk that cannot be seen from here is no trouble", ignore: noRun }, async () => {
   const fact = "/nowhere/docker cannot be seen from here";
-  assertEquals(await checkDisk(docker.command), { check: "disk", state: "ok", fact });
+  assertEquals(await checkDisk(dataIn("/nowhere/docker")), { check: "disk", state: "ok", fact });
 });
 
-dockerTest("an engine that does not say where its data is gets a warning", async (docker) => {
-  await docker.on("info", "\n");
-  assertEquals((await checkDisk(docker.command)).state, "warning");
+Deno.test("an engine that does not say where its data is gets a warning", async () => {
+  assertEquals((await checkDisk(dataIn(""))).state, "warning");
 });
 
-dockerTest("a check whose command fails has not been made", async (docker) => {
-  for (const check of [() => checkReach(docker.command, "auto"), () => checkDisk(docker.command)]) {
-    await assertRejects(check, DockerError, "the fake has no answer");
-  }
+dockerTest("how the engine is asked is told, and why not over its socket", async (docker) => {
+  const choice = { api: new CommandApi(docker.command), docker: docker.command };
+  const slow = "containers are started, paused and resumed by the docker command, which is slower";
+  assertEquals(await checkChoice(choice), { check: "socket", state: "ok", fact: slow });
+  const because = await checkChoice({ ...choice, whyNotSocket: "there is none" });
+  assertEquals(because, { check: "socket", state: "ok", fact: `${slow}: there is none` });
 });
 
-/** A line of the list of networks. */
-function network(owner: string, dataDir: string): string {
-  return JSON.stringify({ name: `cless-${owner}`, owner, dataDir }) + "\n";
+dockerTest("a docker command that asks another engine, or is not there, is a warning", async (docker) => {
+  await using engine = await FakeEngine.start();
+  engine.on("GET /info", 200, { ID: "ID-1", DockerRootDir: "/" });
+  using api = new SocketApi(engine.path);
+  const fact = `containers are started, paused and resumed over the socket ${engine.path}`;
+  const check = () => checkChoice({ api, docker: docker.command });
+  await docker.on("info", 'WARNING: x\n{"ID":"ID-1"}\n', '{"ID":"ID-2"}\n', { stderr: "no luck\n", code: 1 });
+  assertEquals(await check(), { check: "socket", state: "ok", fact });
+  const other = await check();
+  assertEquals(other.state, "warning");
+  assertEquals(other.fact, `${fact}, but the docker command, which pulls images, asks another engine`);
+  const missing = await check();
+  assertEquals([missing.state, missing.fact], ["warning", `${fact}, but no image can be pulled: no luck`]);
+}, { ignore: noFakeDocker || noNet });
+
+/** An engine with networks that each are a cless's, with its owner and data-dir. */
+function ownedBy(...owners: [owner: string, dataDir: string][]) {
+  const networks = owners.map(([owner, dataDir]) => ({
+    name: `cless-${owner}`,
+    labels: { "cless.owner": owner, "cless.data-dir": dataDir },
+    subnets: [],
+  }));
+  return { networks: () => Promise.resolve([{ name: "bridge", labels: {}, subnets: [] }, ...networks]) };
 }
 
-dockerTest("a network is left behind when its data-dir is gone, and only then", async (docker) => {
-  await docker.on(
-    "network ls",
-    "WARNING: x\n" + network("a1", "/gone") + network("b2", "/idle") + network("c3", "/busy"),
-  );
+Deno.test("a network is left behind when its data-dir is gone, and only then", async () => {
+  const api = ownedBy(["a1", "/gone"], ["b2", "/idle"], ["c3", "/busy"]);
   const states: Record<string, boolean | undefined> = { "/gone": undefined, "/idle": false, "/busy": true };
-  assertEquals(await checkLeftovers(docker.command, (dataDir) => Promise.resolve(states[dataDir])), [{
+  assertEquals(await checkLeftovers(api, (dataDir) => Promise.resolve(states[dataDir])), [{
     check: "networks",
     state: "warning",
     fact: "cless-a1 was left behind by a cless whose data-dir /gone is gone",
     remedy: "docker ps -aq --filter label=cless.owner=a1 | xargs -r docker rm -f; docker network rm cless-a1",
   }]);
-  assertEquals((await docker.calls())[0]!.slice(0, 3), ["network", "ls", "--filter=label=cless.owner"]);
 });
 
-dockerTest("a data-dir that cannot be looked at is taken for one in use", async (docker) => {
-  await docker.on("network ls", network("a1", "/root"));
+Deno.test("a data-dir that cannot be looked at is taken for one in use", async () => {
   const denied = () => Promise.reject(new Deno.errors.PermissionDenied("no"));
-  assertEquals((await checkLeftovers(docker.command, denied)).map(({ state }) => state), ["ok"]);
+  assertEquals((await checkLeftovers(ownedBy(["a1", "/root"]), denied)).map(({ state }) => state), ["ok"]);
 });
 
-dockerTest("where nothing was left behind, that is said", async (docker) => {
-  await docker.on("network ls", "");
-  assertEquals(await checkLeftovers(docker.command, () => Promise.resolve(undefined)), [
+Deno.test("where nothing was left behind, that is said", async () => {
+  assertEquals(await checkLeftovers(ownedBy(), () => Promise.resolve(undefined)), [
     { check: "networks", state: "ok", fact: "none was left behind by a dead data-dir" },
   ]);
 });

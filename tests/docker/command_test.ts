@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { DockerCommand, DockerError, jsonLines } from "../../src/docker/command.ts";
+import { DockerCommand } from "../../src/docker/command.ts";
+import { EngineError, kindOf } from "../../src/docker/engine_error.ts";
+import { jsonLines } from "../../src/docker/output.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
 
 /** The message of a command that fails. */
 async function failure(docker: FakeDocker, ...args: string[]): Promise<string> {
-  return (await assertRejects(() => docker.command.run(args), DockerError)).message;
+  return (await assertRejects(() => docker.command.run(args), EngineError)).message;
 }
 
 dockerTest("a command is run with its arguments as they are, and without a shell", async (docker) => {
@@ -65,8 +67,8 @@ dockerTest("a command that is killed by somebody else has failed", async (docker
 dockerTest("a command that takes too long is ended", async (docker) => {
   await docker.on("run", { script: "exec sleep 600" });
   const began = performance.now();
-  const error = await assertRejects(() => docker.command.run(["run"], { timeout: 100 }), DockerError);
-  assertEquals(error.message, "docker run did not end in time");
+  const error = await assertRejects(() => docker.command.run(["run"], { timeoutMs: 100 }), EngineError);
+  assertEquals([error.message, kindOf(error)], ["docker run did not end in time", "late"]);
   assert(performance.now() - began < 10_000);
 });
 
@@ -75,7 +77,7 @@ dockerTest(
   async (docker) => {
     for (const script of ["trap '' TERM; exec sleep 600", "sleep 600; echo done", "sleep 600 & wait"]) {
       await docker.on("run", { script });
-      const error = await assertRejects(() => docker.command.run(["run"], { timeout: 100 }), DockerError);
+      const error = await assertRejects(() => docker.command.run(["run"], { timeoutMs: 100 }), EngineError);
       assertEquals(error.message, "docker run did not end in time");
     }
   },
@@ -99,7 +101,7 @@ dockerTest("a command that does not read what it was given may end well or fail"
   await docker.on("run", "done", { stderr: "unknown flag: --x", code: 125 });
   const options = { stdin: "x".repeat(1_000_000) };
   assertEquals(await docker.command.run(["run"], options), "done");
-  const error = await assertRejects(() => docker.command.run(["run"], options), DockerError);
+  const error = await assertRejects(() => docker.command.run(["run"], options), EngineError);
   assertEquals(error.message, "unknown flag: --x");
 });
 
@@ -117,8 +119,7 @@ dockerTest("the lines of a command are told as they come", async (docker) => {
   await first.promise;
   assertEquals(lines, ["one"]);
   await gate.open();
-  assertEquals(await output, "one\ntwo\r\n\nlast");
-  assertEquals(lines, ["one", "two", "", "last"]);
+  assertEquals([await output, lines], ["", ["one", "two", "", "last"]]);
 });
 
 dockerTest("a listener that fails ends the command", async (docker) => {
@@ -131,7 +132,7 @@ dockerTest("a listener that fails ends the command", async (docker) => {
 
 dockerTest("a command whose lines are told fails as others do", async (docker) => {
   await docker.on("pull", { stdout: "one\n", stderr: "Error response from daemon: no luck\n", code: 1 });
-  const error = await assertRejects(() => docker.command.run(["pull"], { onLine: () => {} }), DockerError);
+  const error = await assertRejects(() => docker.command.run(["pull"], { onLine: () => {} }), EngineError);
   assertEquals(error.message, "no luck");
 });
 
@@ -180,7 +181,7 @@ Deno.test({
   ignore: noFakeDocker,
   fn: async () => {
     for (const name of ["/nowhere/docker", "no-such-docker"]) {
-      const error = await assertRejects(() => new DockerCommand(name).run(["ps"]), DockerError);
+      const error = await assertRejects(() => new DockerCommand(name).run(["ps"]), EngineError);
       assertEquals(error.message, `there is no command "${name}"`);
     }
   },
@@ -192,17 +193,6 @@ dockerTest("a command that cannot be run is named with the reason", async (docke
   assert(message.startsWith(`cannot run "${docker.path}": `) && message.includes("Permission denied"), message);
 });
 
-dockerTest("both streams are put together where that is asked for", async (docker) => {
-  await docker.on("logs", { stdout: "listening\n", stderr: "panic: x\n" });
-  assertEquals(await docker.command.runMerged(["logs", "x"]), "listening\npanic: x");
-});
-
-dockerTest("a merged command that fails is a failure, not an output", async (docker) => {
-  await docker.on("logs", { stderr: "Error response from daemon: No such container: x\n", code: 1 });
-  const error = await assertRejects(() => docker.command.runMerged(["logs", "x"]), DockerError);
-  assertEquals(error.message, "No such container: x");
-});
-
 dockerTest("a command that goes on can be listened to and ended", async (docker) => {
   await docker.on("events", { script: "echo first; exec sleep 600" });
   const child = docker.command.spawn(["events"]);
@@ -211,16 +201,6 @@ dockerTest("a command that goes on can be listened to and ended", async (docker)
   child.kill("SIGTERM");
   await reader.cancel();
   assertEquals((await child.status).signal, "SIGTERM");
-});
-
-Deno.test("of an output only the lines of JSON are read", () => {
-  assertEquals(
-    jsonLines('WARNING: {"not": "json"}\n{"a":1}\n\n[{"b":2}]\n{broken\nWARNING: x\n"text"\nnull\n 3\n{"c":3}'),
-    [{ a: 1 }, [{ b: 2 }], { c: 3 }],
-  );
-  assertEquals(jsonLines('{"a":1}\r\n{"b":2}\r\n'), [{ a: 1 }, { b: 2 }]);
-  assertEquals(jsonLines(""), []);
-  assertEquals(jsonLines<{ id: string }>('{"level":"warn"}\n{"id":"a"}', "id"), [{ id: "a" }]);
 });
 
 dockerTest("warnings on stdout before the answer do not get in the way", async (docker) => {

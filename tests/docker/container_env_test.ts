@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { DockerError } from "../../src/docker/command.ts";
-import { carryEnv, envProblem } from "../../src/docker/container_env.ts";
+import { messageOf } from "../../src/base/errors.ts";
+import { carryEnv, envProblem, redactError } from "../../src/docker/container_env.ts";
+import { EngineError, kindOf } from "../../src/docker/engine_error.ts";
 
 const KIB = 1024;
 
@@ -44,7 +45,7 @@ Deno.test("a variable that means something to the docker command never gets into
       assertEquals(carryEnv({ [name]: value }).options, { env: {}, stdin: `${name}=${value}\n` }, name);
     }
     for (const value of ["a\nb", "a\r", "x".repeat(61 * KIB)]) {
-      const error = assertThrows(() => carryEnv({ [name]: value }), DockerError);
+      const error = assertThrows(() => carryEnv({ [name]: value }), EngineError);
       assertEquals(
         error.message,
         `the environment variable ${name} has to be one line of at most 60 KiB, ` +
@@ -61,7 +62,7 @@ Deno.test("what can be no variable is refused, and its value is not told", () =>
   assertMatch(envProblem("A", "secret\0")!, /^the environment variable A has a NUL in it$/);
   assertMatch(envProblem("A", "ü".repeat(64 * KIB))!, /^the environment variable A is too long$/);
   assertEquals(envProblem("A", "x".repeat(128 * KIB - 3)), undefined);
-  assertThrows(() => carryEnv({ A: "1", "B C": "secret" }), DockerError, '"B C" is no name');
+  assertThrows(() => carryEnv({ A: "1", "B C": "secret" }), EngineError, '"B C" is no name');
 });
 
 Deno.test("every value arrives once and whole, and is in no argument", () => {
@@ -82,4 +83,36 @@ Deno.test("every value arrives once and whole, and is in no argument", () => {
     );
     assert(args.includes("--env-file=/dev/stdin") === lines.length > 0);
   }));
+});
+
+/** What is left of a message. */
+function told(message: string, command: string[], env: Record<string, string> = {}): string {
+  return messageOf(redactError(new EngineError("refused", message), { command, env }));
+}
+
+Deno.test("the program that is not there is named, and nothing that is passed to it", () => {
+  const said = (program: string) => `runc create failed: exec: "${program}": executable file not found in $PATH`;
+  assertEquals(told(said("serve"), ["serve", "--password=hunter2"]), said("serve"));
+  assertEquals(told(said("/usr/bin/serve"), ["/usr/bin/serve"]), said("/usr/bin/serve"));
+  assertEquals(told(said("serve --password=hunter2"), ["serve --password=hunter2"]), said("serve ***"));
+  assertEquals(told("bad: --password=hunter2", ["serve", "--password=hunter2"]), "bad: ***");
+});
+
+Deno.test("values of the environment are hidden, however they are written", () => {
+  const env = { LONG: "hunter2-hunter2", PART: "hunter2-", LINES: 'first"line\nsecond line', SHORT: "true" };
+  assertEquals(told("a hunter2-hunter2 b hunter2- true", [], env), "a *** b *** true");
+  assertEquals(told('a first"line; second line', [], env), "a ***");
+  assertEquals(told('a "first\\"line\\nsecond line"', [], env), 'a "***"');
+});
+
+Deno.test("paths stay, and so does an error with nothing to hide", () => {
+  const error = new EngineError("refused", "bind source path does not exist: /srv/data/app");
+  assertStrictEquals(redactError(error, { command: [], env: { DATA: "/srv/data/app" } }), error);
+  const other = new Error("hunter2-hunter2");
+  assertStrictEquals(redactError(other, { command: [], env: { KEY: "hunter2-hunter2" } }), other);
+});
+
+Deno.test("an error without its secrets is of the same kind", () => {
+  const error = new EngineError("address_taken", "hunter2-hunter2");
+  assertEquals(kindOf(redactError(error, { command: [], env: { KEY: "hunter2-hunter2" } })), "address_taken");
 });

@@ -1,80 +1,44 @@
 import { assert, assertEquals } from "@std/assert";
-import { ContainerList } from "../../src/docker/container_list.ts";
 import { ContainerMemory } from "../../src/docker/container_memory.ts";
-import { EngineSocket } from "../../src/docker/engine_socket.ts";
+import type { ListedContainer } from "../../src/docker/engine_api.ts";
 import { Rig } from "../support/container_rig.ts";
 import { noDocker } from "../support/docker.ts";
-import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
-import { FakeEngine } from "../support/fake_engine.ts";
-import { noNet } from "../support/permissions.ts";
+import { noRun } from "../support/permissions.ts";
 
 const MIB = 1024 ** 2;
 
-/** A test with an engine behind a socket that is known already. */
-function socketTest(name: string, fn: (engine: FakeEngine, socket: EngineSocket, docker: FakeDocker) => Promise<void>) {
-  dockerTest(name, async (docker) => {
-    await using engine = await FakeEngine.start();
-    await docker.on("context inspect", `unix://${engine.path}\n`);
-    await docker.on("info", "ID-1\n");
-    using socket = new EngineSocket(docker.command);
-    await socket.find();
-    await fn(engine, socket, docker);
-  }, { ignore: noFakeDocker || noNet });
+/** A container that the kernel of this machine knows nothing about. */
+function container(id: string, state: ListedContainer["state"]): ListedContainer {
+  const labels = { owner: "a1", service: "golang", revision: "golang-00001", imageId: "sha256:1" };
+  return { id, engineId: `id-of-${id}`, state, ...labels, upFor: 0, address: "10.9.0.2", origin: "" };
 }
 
-const LIST = `GET /containers/json?all=true&filters=${encodeURIComponent('{"label":["cless.owner=a1"]}')}`;
-
-/** A container as the engine's API lists it. */
-function container(name: string, state: string, labels: Record<string, string> = {}) {
-  return { Id: `id-of-${name}`, Names: [`/${name}`], State: state, Status: "Up 2 hours", Labels: labels };
-}
-
-socketTest("containers are listed by the socket as by the command", async (engine, socket, docker) => {
-  const labels = {
-    "cless.service": "golang",
-    "cless.revision": "golang-00001",
-    "cless.image": "sha256:1",
-    "cless.address": "10.9.0.2",
-    "cless.origin": "http://10.9.0.2:8080",
+/** An engine with these containers, that tells this about their memory. */
+function engineWith(containers: ListedContainer[], memory: Record<string, number> = {}) {
+  const asked: (readonly string[])[] = [];
+  const api = {
+    containers: () => Promise.resolve(containers),
+    memory: (ids: readonly string[]) => {
+      asked.push(ids);
+      return Promise.resolve(new Map(Object.entries(memory)));
+    },
   };
-  engine.on(LIST, 200, [container("one", "paused", labels), { ...container("two", "removing"), Names: [] }]);
-  const listed = await new ContainerList(docker.command, "a1", socket).read();
-  assertEquals(listed[0], {
-    id: "one",
-    engineId: "id-of-one",
-    service: "golang",
-    revision: "golang-00001",
-    imageId: "sha256:1",
-    state: "paused",
-    status: "Up 2 hours",
-    address: "10.9.0.2",
-    origin: "http://10.9.0.2:8080",
-  });
-  assertEquals([listed[1]!.id, listed[1]!.service], ["id-of-two", ""]);
-  assertEquals(await docker.calls("ps"), []);
+  return { asked, memory: new ContainerMemory(api, "a1") };
+}
+
+Deno.test({ name: "where the kernel does not tell, the engine is asked for what runs", ignore: noRun }, async () => {
+  const states = { one: "running", two: "paused", ended: "ended", made: "created" } as const;
+  const containers = Object.entries(states).map(([id, state]) => container(id, state));
+  const { asked, memory } = engineWith(containers, { "id-of-one": 7 * MIB, "id-of-other": MIB });
+  assertEquals(await memory.read(), new Map([["one", 7 * MIB]]));
+  assertEquals(asked, [["id-of-one", "id-of-two"]]);
 });
 
-socketTest("where the kernel does not tell, the engine is asked for each container", async (engine, socket, docker) => {
-  const names = ["one", "two", "three", "four", "five", "six"];
-  engine.on(LIST, 200, [...names.map((name) => container(name, "running")), container("ended", "exited")]);
-  const stats = (name: string, memory_stats: unknown) =>
-    engine.on(`GET /containers/id-of-${name}/stats?stream=false&one-shot=true`, 200, { memory_stats });
-  stats("one", { usage: 10 * MIB, stats: { total_inactive_file: 3 * MIB, inactive_file: MIB } });
-  stats("two", { usage: 10 * MIB, stats: { inactive_file: MIB } });
-  stats("three", { usage: 10 * MIB });
-  stats("four", {}); // it has just ended
-  stats("five", { usage: MIB, stats: { inactive_file: 2 * MIB } });
-  const memory = new ContainerMemory(new ContainerList(docker.command, "a1", socket), socket);
-  assertEquals(
-    await memory.read(),
-    new Map([["one", 7 * MIB], ["two", 9 * MIB], ["three", 10 * MIB], ["five", 0]].toSorted() as [string, number][]),
-  );
-});
-
-dockerTest("where nobody tells, nothing is known", async (docker) => {
-  await docker.on("ps", '{"id":"one","engineId":"1","state":"running","origin":""}\n', "");
-  const memory = new ContainerMemory(new ContainerList(docker.command, "a1"));
+Deno.test({ name: "where nobody tells, nothing is known", ignore: noRun }, async () => {
+  const { memory } = engineWith([container("one", "running")]);
   assertEquals([await memory.read(), await memory.read()], [new Map(), new Map()]);
+  const { asked, memory: ofNone } = engineWith([container("ended", "ended")]);
+  assertEquals([await ofNone.read(), asked], [new Map(), []]);
 });
 
 Deno.test({ name: "what containers use is told, paused ones too, and grows with it", ignore: noDocker }, async () => {

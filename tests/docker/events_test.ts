@@ -1,5 +1,10 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { type EngineEvent, EventStream } from "../../src/docker/events.ts";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { delay } from "../../src/base/async.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { CommandApi } from "../../src/docker/command_api.ts";
+import type { EngineEvent } from "../../src/docker/engine_api.ts";
+import { ContainerEvents, EventStream } from "../../src/docker/events.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { dockerTest, eventLine, type FakeDocker } from "../support/fake_docker.ts";
 
 /** Keeps what a stream tells until a test asks for it. */
@@ -21,15 +26,22 @@ class Listener {
   }
 
   /** What was told next; waits for it. */
-  async next(): Promise<EngineEvent | "gap"> {
+  async next(): Promise<Omit<EngineEvent, "time"> | "gap"> {
     while (this.#told.length === 0) await new Promise<void>((resolve) => this.#tell = resolve);
-    return this.#told.shift()!;
+    const told = this.#told.shift()!;
+    if (told === "gap") return told;
+    const { time: _, ...event } = told;
+    return event;
   }
 
   #note(what: EngineEvent | "gap"): void {
     this.#told.push(what);
     this.#tell();
   }
+}
+
+function newStream(docker: FakeDocker, listener: Listener): EventStream {
+  return new EventStream(new CommandApi(docker.command), systemClock, listener);
 }
 
 /** A test with a stream that has been started, and is stopped afterwards. */
@@ -39,7 +51,7 @@ function streamTest(
 ): void {
   dockerTest(name, async (docker) => {
     const listener = new Listener();
-    const stream = new EventStream(docker.command, listener);
+    const stream = newStream(docker, listener);
     stream.start();
     await fn({ docker, stream, listener }).finally(() => stream.stop());
   });
@@ -71,8 +83,8 @@ streamTest("containers and images are listened to, and only for what matters", a
 });
 
 streamTest("events are told as they come, with their attributes", async ({ docker, listener, stream }) => {
-  assertEquals(stream.live, true);
   using feed = await docker.events();
+  assertEquals(stream.live, true);
   await feed.send("container", "die", { ...NAME, exitCode: "1" });
   await feed.send("image", "tag", { name: "golang-docker:latest" });
   assertEquals(await listener.next(), { type: "container", action: "die", attributes: { ...NAME, exitCode: "1" } });
@@ -137,20 +149,28 @@ streamTest("a stream that broke off before any event begins at the same time aga
   assertEquals(first, second);
 });
 
-dockerTest("a stream that breaks off again and again is begun less and less often", async (docker) => {
-  await docker.on("events", { code: 1 });
-  const listener = new Listener();
-  const stream = new EventStream(docker.command, listener);
+Deno.test("a stream that breaks off again and again is begun less and less often, until it has held for a while", async () => {
+  const clock = new FakeClock();
+  const opened: number[] = [];
+  let holdMs = 0;
+  // deno-lint-ignore require-yield -- nothing happens while it listens
+  const events = async function* (signal: AbortSignal): AsyncGenerator<EngineEvent> {
+    opened.push(clock.now());
+    await delay(clock, holdMs, signal);
+  };
+  const api = { events: (_: string, signal: AbortSignal) => Promise.resolve(events(signal)) };
+  const stream = new EventStream(api, clock, new Listener());
   stream.start();
-  const waits: number[] = [];
-  for (let n = 0; n < 3; n++) {
-    assertEquals(await listener.next(), "gap");
-    const ended = performance.now();
-    assertEquals(await listener.next(), "gap");
-    waits.push(performance.now() - ended);
-  }
+  await clock.advance(20_000);
+  const waits = opened.slice(1).map((at, n) => at - opened[n]!);
+  assertEquals(waits, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+  holdMs = 10_001;
+  await clock.advance(5000);
+  const last = opened.at(-1)!;
+  await clock.advance(10_001 + 100);
+  assertEquals(opened.at(-1)! - last, 10_101);
   await stream.stop();
-  for (const [n, wait] of waits.entries()) assert(wait > 95 * 2 ** n, waits.join(" "));
+  assertEquals(clock.timers, 0);
 });
 
 streamTest("a command that cannot be run is tried again", async ({ docker, listener }) => {
@@ -174,7 +194,7 @@ streamTest("a stream that is stopped ends its command and tells nothing more", a
 dockerTest("a stream through a wrapper is stopped with all that the wrapper has started", async (docker) => {
   const pipe = docker.path.replace(/docker$/, "events");
   await docker.on("events", { script: `cat '${pipe}'; echo ended` });
-  const stream = new EventStream(docker.command, new Listener());
+  const stream = newStream(docker, new Listener());
   stream.start();
   using feed = await docker.events();
   await stream.stop();
@@ -190,9 +210,75 @@ streamTest("a stream that is stopped while it waits is not begun again", async (
 
 dockerTest("a stream that is stopped at once has ended", async (docker) => {
   const listener = new Listener();
-  const stream = new EventStream(docker.command, listener);
+  const stream = newStream(docker, listener);
   stream.start();
   await stream.stop();
   await stream.stop();
   assertEquals([stream.live, listener.left], [false, 0]);
+});
+
+function newEvents() {
+  const clock = new FakeClock();
+  const events = new ContainerEvents(clock);
+  /** What is said of the end of a container. */
+  const end = (name: string, exitCode = "137") => {
+    const { byHand, oom } = events.read("die", { name, exitCode })!;
+    return { byHand, oom };
+  };
+  return { clock, events, end };
+}
+
+const BY_ITSELF = { byHand: false, oom: false };
+const BY_HAND = { byHand: true, oom: false };
+const FOR_MEMORY = { byHand: false, oom: true };
+
+Deno.test("what happens to a container is understood", () => {
+  const { events } = newEvents();
+  const name = "one";
+  assertEquals(events.read("pause", { name }), { id: name, what: "paused" });
+  assertEquals(events.read("unpause", { name }), { id: name, what: "resumed" });
+  assertEquals(events.read("die", { name, exitCode: "3" }), { id: name, what: "ended", exitCode: 3, ...BY_ITSELF });
+  assertEquals(events.read("die", { name }), { id: name, what: "ended", ...BY_ITSELF });
+  for (const action of ["start", "oom", "kill"]) assertEquals(events.read(action, { name }), undefined);
+  assertEquals(events.read("die", {}), undefined);
+});
+
+Deno.test("a container that somebody has sent a signal has ended by that, whatever its code; one without by itself", () => {
+  for (const exitCode of ["0", "1", "137", "143"]) {
+    const { events, end } = newEvents();
+    events.read("kill", { name: "one", signal: "15" });
+    events.read("kill", { name: "one", signal: "9" });
+    assertEquals([end("two", exitCode), end("one", exitCode), end("one", exitCode)], [BY_ITSELF, BY_HAND, BY_ITSELF]);
+  }
+});
+
+Deno.test("a signal that the app has survived for long does not explain its end", async () => {
+  const { clock, events, end } = newEvents();
+  events.read("kill", { name: "one", signal: "1" });
+  events.read("kill", { name: "two", signal: "15" });
+  await clock.advance(60_000);
+  assertEquals(end("two"), BY_HAND);
+  await clock.advance(1);
+  assertEquals(end("one"), BY_ITSELF);
+});
+
+Deno.test("a container whose process the kernel has killed has run out of memory, once", () => {
+  const { events, end } = newEvents();
+  events.read("oom", { name: "one" });
+  events.read("oom", { name: "one" });
+  assertEquals([end("two"), end("one"), end("one")], [BY_ITSELF, FOR_MEMORY, BY_ITSELF]);
+});
+
+Deno.test("an app that went on without one of its processes has not run out of memory when it ends for another reason", async () => {
+  const { clock, events, end } = newEvents();
+  for (const exitCode of ["0", "1"]) {
+    events.read("oom", { name: "one" });
+    assertEquals(end("one", exitCode), BY_ITSELF);
+  }
+  events.read("oom", { name: "one" });
+  events.read("kill", { name: "one", signal: "9" });
+  assertEquals(end("one"), BY_HAND);
+  events.read("oom", { name: "one" });
+  await clock.advance(5001);
+  assertEquals(end("one"), BY_ITSELF);
 });

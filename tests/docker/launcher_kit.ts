@@ -1,4 +1,6 @@
 import { type CommandOptions, DockerCommand } from "../../src/docker/command.ts";
+import { CommandApi } from "../../src/docker/command_api.ts";
+import { ImageSource } from "../../src/docker/images/image_source.ts";
 import { DockerLauncher, type DockerLauncherOptions } from "../../src/docker/launcher.ts";
 import { OwnNetwork } from "../../src/docker/network/network.ts";
 import { conventionRevision } from "../../src/model/revision.ts";
@@ -29,23 +31,19 @@ export const NO_NETWORK = refused(`network ${NETWORK} not found`);
 /** A launcher on an engine that has its network already. */
 export async function newLauncher(
   docker: FakeDocker,
-  options: Partial<DockerLauncherOptions> = {},
+  options: Partial<DockerLauncherOptions> & { readonly command?: DockerCommand } = {},
   subnet = "10.9.0.0/24",
 ) {
   await docker.on("network ls", `${ID}\n`);
   await docker.on("network inspect", JSON.stringify({ Name: NETWORK, IPAM: { Config: [{ Subnet: subnet }] } }));
   await docker.on("run", `${ID}\n`);
-  await docker.on("rm", "");
-  const network = new OwnNetwork(docker.command, { owner: OWNER, path: "/data" });
+  await docker.on("rm", "one\n");
+  const { command = docker.command, ...more } = options;
+  const api = new CommandApi(command);
+  const network = new OwnNetwork(api, { owner: OWNER, path: "/data" });
   const portRange = { first: 20_000, last: 29_999 };
-  return new DockerLauncher({
-    docker: docker.command,
-    network,
-    owner: OWNER,
-    portRange,
-    upstream: "direct",
-    ...options,
-  });
+  const images = new ImageSource(api, command);
+  return new DockerLauncher(api, network, images, { owner: OWNER, portRange, upstream: "direct", ...more });
 }
 
 /** A docker command whose calls can be waited for, also those that the launcher does not wait for. */

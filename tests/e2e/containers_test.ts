@@ -1,12 +1,21 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { DockerCommand, DockerError } from "../../src/docker/command.ts";
-import { ImageError } from "../../src/docker/images/image_error.ts";
+import { ImageUnavailable } from "../../src/control/deploy_error.ts";
+import { DockerCommand } from "../../src/docker/command.ts";
+import type { LogLine, LogOptions } from "../../src/docker/engine_api.ts";
+import { EngineError } from "../../src/docker/engine_error.ts";
 import { ImageSource } from "../../src/docker/images/image_source.ts";
-import type { LogLine, LogOptions } from "../../src/docker/logs/logs.ts";
-import { Rig } from "../support/container_rig.ts";
+import { realEngine, Rig, type Way } from "../support/container_rig.ts";
 import { build, docker, noDocker } from "../support/docker.ts";
 
 const MIB = 1024 ** 2;
+
+/** A test that holds however the engine is asked. */
+function bothWays(name: string, fn: (way: Way) => Promise<void>): void {
+  for (const way of ["command", "socket"] as const) {
+    Deno.test({ name: `${way}: ${name}`, ignore: noDocker }, () => fn(way));
+  }
+}
+
 /** What `docker inspect` says of a container. */
 async function inspect(id: string) {
   return JSON.parse(await docker("inspect", "--type=container", id))[0];
@@ -42,20 +51,17 @@ const ENV = {
   LONG: "x".repeat(100_000),
 };
 
-Deno.test(
-  { name: "every variable arrives as it is, whatever the docker command makes of its name", ignore: noDocker },
-  async () => {
-    await using rig = await Rig.start();
-    const id = await rig.run({ env: ENV, command: ["sh", "-c", `printf '%s' "$PEM" "$DOCKER_HOST"`] });
-    const env = (await inspect(id)).Config.Env as string[];
-    const seen = Object.fromEntries(env.map((entry) => entry.split(/=(.*)/s).slice(0, 2)));
-    assertEquals(seen, { PORT: "8080", ...ENV });
-    const lines = await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true }));
-    // On stderr a loader may complain about what it cannot preload.
-    const written = lines.filter(({ stream }) => stream === "stdout").map(({ text }) => text).join("\n");
-    assertEquals(written, ENV.PEM + ENV.DOCKER_HOST);
-  },
-);
+bothWays("every variable arrives as it is, whatever the docker command makes of its name", async (way) => {
+  await using rig = await Rig.start(way);
+  const id = await rig.run({ env: ENV, command: ["sh", "-c", `printf '%s' "$PEM" "$DOCKER_HOST"`] });
+  const env = (await inspect(id)).Config.Env as string[];
+  const seen = Object.fromEntries(env.map((entry) => entry.split(/=(.*)/s).slice(0, 2)));
+  assertEquals(seen, { PORT: "8080", ...ENV });
+  const lines = await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true }));
+  // On stderr a loader may complain about what it cannot preload.
+  const written = lines.filter(({ stream }) => stream === "stdout").map(({ text }) => text).join("\n");
+  assertEquals(written, ENV.PEM + ENV.DOCKER_HOST);
+});
 
 Deno.test({ name: "the values of the environment are in no argument and in no label", ignore: noDocker }, async () => {
   await using temporary = await temporaryFolder();
@@ -63,7 +69,7 @@ Deno.test({ name: "the values of the environment are in no argument and in no la
   // What every process of the machine was called with, at the moment when the command is.
   const script = `#!/bin/sh\ncat /proc/[0-9]*/cmdline >>${folder}/seen 2>/dev/null\nexec docker "$@"\n`;
   await Deno.writeTextFile(`${folder}/docker`, script, { mode: 0o755 });
-  await using rig = await Rig.start(`${folder}/docker`);
+  await using rig = await Rig.start("command", `${folder}/docker`);
   const env = { TOKEN: "secret-1", KEY: "secret-2\nsecret-2", DOCKER_HOST: "secret-3" };
   const id = await rig.run({ env, command: ["sleep", "600"] });
   const seen = await Deno.readTextFile(`${folder}/seen`);
@@ -74,45 +80,39 @@ Deno.test({ name: "the values of the environment are in no argument and in no la
   assert(!JSON.stringify(Config.Labels).includes("secret-"));
 });
 
-Deno.test(
-  { name: "a command takes the place of the image's, and none of its words is a flag", ignore: noDocker },
-  async () => {
-    await using rig = await Rig.start();
-    const words = ["--privileged", "-v/:/host", "--", "", "a b", "$(id)"];
-    const id = await rig.run({ command: ["sh", "-c", `printf '%s\\n' "$@"`, "sh", ...words] });
+bothWays("a command takes the place of the image's, and none of its words is a flag", async (way) => {
+  await using rig = await Rig.start(way);
+  const words = ["--privileged", "-v/:/host", "--", "", "a b", "$(id)"];
+  const id = await rig.run({ command: ["sh", "-c", `printf '%s\\n' "$@"`, "sh", ...words] });
+  const lines = await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true }));
+  assertEquals(lines.map(({ text }) => text), words);
+  const { HostConfig, Mounts } = await inspect(id);
+  assertEquals([HostConfig.Privileged, Mounts], [false, []]);
+});
+
+bothWays("arguments of an image's ENTRYPOINT may begin with a hyphen, and are no flags of docker", async (way) => {
+  await using rig = await Rig.start(way);
+  const entrypoint = JSON.stringify(["sh", "-c", `printf '%s\\n' "$@"`, "sh"]);
+  const dockerfile = `FROM ${rig.service}-docker\nENTRYPOINT ${entrypoint}\nCMD ["unused"]`;
+  await using image = await build(`${rig.service}-entrypoint`, dockerfile);
+  for (const command of [["--privileged", "--", "-v/:/host"], ["--", "x"]]) {
+    const id = await rig.run({ imageId: image.id, command });
     const lines = await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true }));
-    assertEquals(lines.map(({ text }) => text), words);
-    const { HostConfig, Mounts } = await inspect(id);
-    assertEquals([HostConfig.Privileged, Mounts], [false, []]);
-  },
-);
+    assertEquals(lines.map(({ text }) => text), command);
+    assertEquals((await inspect(id)).HostConfig.Privileged, false);
+  }
+});
 
-Deno.test(
-  { name: "arguments of an image's ENTRYPOINT may begin with a hyphen, and are no flags of docker", ignore: noDocker },
-  async () => {
-    await using rig = await Rig.start();
-    const entrypoint = JSON.stringify(["sh", "-c", `printf '%s\\n' "$@"`, "sh"]);
-    const dockerfile = `FROM ${rig.service}-docker\nENTRYPOINT ${entrypoint}\nCMD ["unused"]`;
-    await using image = await build(`${rig.service}-entrypoint`, dockerfile);
-    for (const command of [["--privileged", "--", "-v/:/host"], ["--", "x"]]) {
-      const id = await rig.run({ imageId: image.id, command });
-      const lines = await Array.fromAsync(rig.launcher.outputs.read(id, { follow: true }));
-      assertEquals(lines.map(({ text }) => text), command);
-      assertEquals((await inspect(id)).HostConfig.Privileged, false);
-    }
-  },
-);
-
-Deno.test({ name: "a command that is not there is named without its arguments", ignore: noDocker }, async () => {
-  await using rig = await Rig.start();
+bothWays("a command that is not there is named without its arguments", async (way) => {
+  await using rig = await Rig.start(way);
   for (const command of [["/no-such-app", "--key=secret"], ["/no-such-app --key=secret"]]) {
-    const { message } = await assertRejects(() => rig.run({ command }), DockerError, '"/no-such-app');
+    const { message } = await assertRejects(() => rig.run({ command }), EngineError, '"/no-such-app');
     assert(!message.includes("secret"), message);
   }
 });
 
-Deno.test({ name: "memory and processors are limited, and swap is no way around that", ignore: noDocker }, async () => {
-  await using rig = await Rig.start();
+bothWays("memory and processors are limited, and swap is no way around that", async (way) => {
+  await using rig = await Rig.start(way);
   const id = await rig.run({ memory: 64 * MIB, cpus: 0.5, command: ["sleep", "600"] });
   const { Memory, MemorySwap, NanoCpus } = (await inspect(id)).HostConfig;
   assertEquals([Memory, MemorySwap, NanoCpus], [64 * MIB, 64 * MIB, 500_000_000]);
@@ -121,9 +121,9 @@ Deno.test({ name: "memory and processors are limited, and swap is no way around 
   assertEquals([other.Memory, other.MemorySwap, other.NanoCpus], [0, 0, 0]);
 });
 
-Deno.test({ name: "a named volume keeps its data from one instance to the next", ignore: noDocker }, async () => {
+bothWays("a named volume keeps its data from one instance to the next", async (way) => {
   await using data = volume();
-  await using rig = await Rig.start();
+  await using rig = await Rig.start(way);
   const volumes = [{ source: data.name, path: "/data, with a comma", readOnly: false }];
   const script = `cd '/data, with a comma' && echo x >>log && cat log`;
   assertEquals((await rig.lines(script, { volumes })).length, 1);
@@ -131,9 +131,9 @@ Deno.test({ name: "a named volume keeps its data from one instance to the next",
   assertEquals((await rig.lines(script, { volumes })).length, 2);
 });
 
-Deno.test({ name: "with a container its nameless volumes go, and no others", ignore: noDocker }, async () => {
+bothWays("with a container its nameless volumes go, and no others", async (way) => {
   await using data = volume();
-  await using rig = await Rig.start();
+  await using rig = await Rig.start(way);
   await using image = await build(`${rig.service}-nameless`, `FROM ${rig.service}-docker\nVOLUME /nameless`);
   const volumes = [{ source: data.name, path: "/data", readOnly: false }];
   const id = await rig.run({ imageId: image.id, volumes, command: ["sleep", "600"] });
@@ -145,26 +145,23 @@ Deno.test({ name: "with a container its nameless volumes go, and no others", ign
   assertEquals(names.filter((name) => left.includes(name)), [data.name]);
 });
 
-Deno.test(
-  { name: "a folder of the host is there, read-only where that is said, and has to exist", ignore: noDocker },
-  async () => {
-    await using temporary = await temporaryFolder();
-    const folder = `${temporary.path}/a,"b"`;
-    await Deno.mkdir(folder);
-    await Deno.writeTextFile(`${folder}/file`, "of the host");
-    await using rig = await Rig.start();
-    const volumes = [{ source: folder, path: "/host", readOnly: true }];
-    const [first, second] = await rig.lines("cat /host/file; echo; echo x 2>&1 >/host/new", { volumes });
-    assertEquals(first?.text, "of the host");
-    assertMatch(second?.text ?? "", /Read-only file system/i);
-    const missing = [{ source: `${folder}/missing`, path: "/host", readOnly: true }];
-    await assertRejects(() => rig.run({ volumes: missing }), DockerError, "bind source path does not exist");
-  },
-);
+bothWays("a folder of the host is there, read-only where that is said, and has to exist", async (way) => {
+  await using temporary = await temporaryFolder();
+  const folder = `${temporary.path}/a,"b"`;
+  await Deno.mkdir(folder);
+  await Deno.writeTextFile(`${folder}/file`, "of the host");
+  await using rig = await Rig.start(way);
+  const volumes = [{ source: folder, path: "/host", readOnly: true }];
+  const [first, second] = await rig.lines("cat /host/file; echo; echo x 2>&1 >/host/new", { volumes });
+  assertEquals(first?.text, "of the host");
+  assertMatch(second?.text ?? "", /Read-only file system/i);
+  const missing = [{ source: `${folder}/missing`, path: "/host", readOnly: true }];
+  await assertRejects(() => rig.run({ volumes: missing }), EngineError, "bind source path does not exist");
+});
 
-Deno.test({ name: "a container with all of that is found again by the next process", ignore: noDocker }, async () => {
+bothWays("a container with all of that is found again by the next process", async (way) => {
   await using data = volume();
-  await using rig = await Rig.start();
+  await using rig = await Rig.start(way);
   const id = await rig.run({
     env: ENV,
     command: ["sleep", "600"],
@@ -178,8 +175,8 @@ Deno.test({ name: "a container with all of that is found again by the next proce
   assertMatch(found?.origin ?? "", /^http:\/\/[\d.]+:\d+$/);
 });
 
-Deno.test({ name: "lines come as the app writes them, and end with it", ignore: noDocker }, async () => {
-  await using rig = await Rig.start();
+bothWays("lines come as the app writes them, and end with it", async (way) => {
+  await using rig = await Rig.start(way);
   const script = `echo one; echo two >&2; echo; head -c 200000 /dev/zero | tr '\\0' x; echo; printf last`;
   const lines = await rig.lines(script);
   const of = (stream: string) => lines.filter((line) => line.stream === stream);
@@ -195,38 +192,33 @@ Deno.test({ name: "lines come as the app writes them, and end with it", ignore: 
   }
 });
 
-Deno.test(
-  { name: "lines can be had from a time on, the last of them, and until a signal", ignore: noDocker },
-  async () => {
-    await using rig = await Rig.start();
-    const id = await rig.run({ command: ["sh", "-c", "for n in 1 2 3; do echo $n; sleep 0.1; done; exec sleep 600"] });
-    const controller = new AbortController();
-    const lines: LogLine[] = [];
-    for await (const line of rig.launcher.outputs.read(id, { follow: true, signal: controller.signal })) {
-      lines.push(line);
-      if (line.text === "3") controller.abort();
-    }
-    const textsOf = async (options: LogOptions) =>
-      (await Array.fromAsync(rig.launcher.outputs.read(id, options))).map(({ text }) => text);
-    assertEquals(lines.map(({ text }) => text), ["1", "2", "3"]);
-    assertEquals(await textsOf({ tail: 1 }), ["3"]);
-    assertEquals(await textsOf({ since: lines[1]!.time! }), ["2", "3"]);
-    const following = rig.launcher.outputs.read(id, { follow: true, tail: 1 })[Symbol.asyncIterator]();
-    assertEquals((await following.next()).value?.text, "3");
-    const [end] = await Promise.all([following.next(), rig.launcher.remove(id)]);
-    assertEquals(end.done, true);
-    assertEquals([await textsOf({}), await rig.launcher.output(id, 2)], [["1", "2", "3"], "2\n3"]);
-    const unknown = () => Array.fromAsync(rig.launcher.outputs.read(`${id}-other`));
-    await assertRejects(unknown, DockerError, "No such container");
-  },
-);
+bothWays("lines can be had from a time on, the last of them, and until a signal", async (way) => {
+  await using rig = await Rig.start(way);
+  const id = await rig.run({ command: ["sh", "-c", "for n in 1 2 3; do echo $n; sleep 0.1; done; exec sleep 600"] });
+  const controller = new AbortController();
+  const lines: LogLine[] = [];
+  for await (const line of rig.launcher.outputs.read(id, { follow: true, signal: controller.signal })) {
+    lines.push(line);
+    if (line.text === "3") controller.abort();
+  }
+  const textsOf = async (options: LogOptions) =>
+    (await Array.fromAsync(rig.launcher.outputs.read(id, options))).map(({ text }) => text);
+  assertEquals(lines.map(({ text }) => text), ["1", "2", "3"]);
+  assertEquals(await textsOf({ tail: 1 }), ["3"]);
+  assertEquals(await textsOf({ since: lines[1]!.time! }), ["2", "3"]);
+  const following = rig.launcher.outputs.read(id, { follow: true, tail: 1 })[Symbol.asyncIterator]();
+  assertEquals((await following.next()).value?.text, "3");
+  const [end] = await Promise.all([following.next(), rig.launcher.remove(id)]);
+  assertEquals(end.done, true);
+  assertEquals([await textsOf({}), await rig.launcher.output(id, 2)], [["1", "2", "3"], "2\n3"]);
+  const unknown = () => Array.fromAsync(rig.launcher.outputs.read(`${id}-other`));
+  await assertRejects(unknown, EngineError, "No such container");
+});
 
-Deno.test({
-  name: "an image is found by its name and by its id, and is removed when nobody needs it",
-  ignore: noDocker,
-}, async () => {
-  await using rig = await Rig.start();
-  const source = new ImageSource(new DockerCommand("docker"));
+bothWays("an image is found by its name and by its id, and is removed when nobody needs it", async (way) => {
+  await using rig = await Rig.start(way);
+  using api = realEngine(way);
+  const source = new ImageSource(api, new DockerCommand("docker"));
   const { id } = rig.image;
   const name = await docker("image", "inspect", "--format={{index .RepoTags 0}}", id);
   for (const reference of [name, name.replace(":latest", ""), id, id.slice(7)]) {
@@ -241,11 +233,12 @@ Deno.test({
   assertEquals([await source.remove(id), await source.remove(id)], [true, true]);
 });
 
-Deno.test({ name: "an image that is nowhere is an error that says so", ignore: noDocker }, async () => {
-  const source = new ImageSource(new DockerCommand("docker"));
+bothWays("an image that is nowhere is an error that says so", async (way) => {
+  using api = realEngine(way);
+  const source = new ImageSource(api, new DockerCommand("docker"));
   const ghost = "no.such.host.invalid/ghost:1";
   const reasonOf = async (...args: Parameters<ImageSource["resolve"]>) =>
-    (await assertRejects(() => source.resolve(...args), ImageError)).reason;
+    (await assertRejects(() => source.resolve(...args), ImageUnavailable)).reason;
   assertEquals(await reasonOf(ghost, "never"), "not_found");
   assertEquals(await reasonOf(`sha256:${"0".repeat(64)}`, "missing"), "not_found");
   for (const policy of ["missing", "always"] as const) assertEquals(await reasonOf(ghost, policy), "unreachable");

@@ -1,28 +1,26 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { DockerCommand, DockerError } from "../../src/docker/command.ts";
-import { ContainerMaker } from "../../src/docker/container_maker.ts";
-import { EngineSocket } from "../../src/docker/engine_socket.ts";
-import { OwnNetwork } from "../../src/docker/network/network.ts";
-import type { Placement } from "../../src/docker/run_args.ts";
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Placement } from "../../src/docker/container_spec.ts";
+import type { EngineApi } from "../../src/docker/engine_api.ts";
+import { EngineError } from "../../src/docker/engine_error.ts";
 import { conventionRevision, type Revision } from "../../src/model/revision.ts";
+import { realEngine, type Way } from "../support/container_rig.ts";
 import { docker, noDocker } from "../support/docker.ts";
 
 const LIMITS = { startTimeout: 30_000, requestTimeout: 30_000, pauseAfter: Infinity, stopAfter: Infinity };
+const SUBNET = "10.213.79";
 
 /** Makes containers in both ways, on a network of its own; everything goes away with it. */
 class BothWays implements AsyncDisposable {
   /** Also the name of a volume that containers may have. */
   readonly owner = `e2e${crypto.randomUUID().slice(0, 8)}`;
-  readonly #command = new DockerCommand("docker");
-  readonly #socket = new EngineSocket(this.#command);
-  readonly #network = new OwnNetwork(this.#command, { owner: this.owner, path: "/nowhere" });
+  readonly #network = `cless-${this.owner}`;
+  readonly #apis: Record<Way, EngineApi> = { command: realEngine("command"), socket: realEngine("socket") };
   readonly #made: string[] = [];
 
   static async start(): Promise<BothWays> {
     const ways = new BothWays();
-    await ways.#network.ensure();
-    await ways.#socket.find();
-    assert(ways.#socket.path !== undefined, ways.#socket.problem);
+    const subnet = { subnet: `${SUBNET}.0/24`, gateway: `${SUBNET}.1` };
+    await ways.#apis.socket.createNetwork({ name: ways.#network, ...subnet, labels: {} });
     return ways;
   }
 
@@ -33,31 +31,24 @@ class BothWays implements AsyncDisposable {
   }
 
   /** Makes and starts a container, and resolves with its name. */
-  async run(way: "command" | "socket", revision: Revision, hostPort?: number): Promise<string> {
+  async run(way: Way, revision: Revision, hostPort?: number): Promise<string> {
     const id = `cless-${this.owner}-${this.#made.length}-${way}`;
     this.#made.push(id);
-    const maker = new ContainerMaker({
-      docker: this.#command,
-      socket: way === "socket" ? this.#socket : undefined,
-      settings: "/nowhere/config.json",
-      remove: () => Promise.reject(new Error("nothing was lost")),
-      isLaunching: () => true,
-    });
-    await maker.run(revision, this.#place(id, hostPort));
+    await this.#apis[way].run(revision, this.#place(id, hostPort));
     return id;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#socket[Symbol.dispose]();
     await docker("rm", "--force", "--volumes", ...this.#made).catch(() => {});
     await docker("volume", "rm", "--force", this.owner);
-    await this.#network.remove();
+    await this.#apis.socket.removeNetwork(this.#network);
+    for (const api of Object.values(this.#apis)) api[Symbol.dispose]();
   }
 
   #place(id: string, hostPort: number | undefined): Placement {
-    const address = this.#network.take();
+    const address = `${SUBNET}.${this.#made.length + 1}`;
     const origin = hostPort === undefined ? `http://${address}:8080` : `http://127.0.0.1:${hostPort}`;
-    return { id, owner: this.owner, network: this.#network.name, address, hostPort, origin };
+    return { id, owner: this.owner, network: this.#network, address, hostPort, origin };
   }
 }
 
@@ -137,8 +128,7 @@ Deno.test({ name: "both refuse the same, in the same words", ignore: noDocker },
   ];
   for (const extras of refused) {
     const revision = await ways.revision(extras);
-    const message = async (way: "command" | "socket") =>
-      (await assertRejects(() => ways.run(way, revision), DockerError)).message;
+    const message = async (way: Way) => (await assertRejects(() => ways.run(way, revision), EngineError)).message;
     assertEquals(await message("socket"), await message("command"));
   }
 });

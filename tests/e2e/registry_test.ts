@@ -1,12 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DockerCommand } from "../../src/docker/command.ts";
-import { ImageError } from "../../src/docker/images/image_error.ts";
+import { CommandApi } from "../../src/docker/command_api.ts";
+import { ImageUnavailable } from "../../src/control/deploy_error.ts";
 import { ImageSource } from "../../src/docker/images/image_source.ts";
 import { Rig, shellImage } from "../support/container_rig.ts";
 import { docker } from "../support/docker.ts";
 import { hasRegistry, Registry } from "../support/registry.ts";
 
-const source = new ImageSource(new DockerCommand("docker"));
+const command = new DockerCommand("docker");
+const source = new ImageSource(new CommandApi(command), command);
 
 /** A test with a registry of its own, where the machine has the program for that. */
 function registryTest(name: string, fn: (registry: Registry) => Promise<void>): void {
@@ -29,7 +31,7 @@ registryTest("an image is pulled where it is missing, and how that goes on is to
   const name = `${registry.host}/me/app:1`;
   await push(image.id, name);
   await docker("rmi", "--force", image.id);
-  await assertRejects(() => source.resolve(name, "never"), ImageError, "is not on this machine");
+  await assertRejects(() => source.resolve(name, "never"), ImageUnavailable, "is not on this machine");
   const told: string[] = [];
   const pulled = await source.resolve(name, "missing", { onProgress: ({ status }) => told.push(status) });
   assertEquals([pulled.imageId, pulled.pulled], [image.id, true]);
@@ -68,7 +70,7 @@ registryTest("what a registry does not have, or not for everybody, is an error t
   await using image = await shellImage("cless-e2e-closed");
   await push(image.id, `${registry.host}/app:1`);
   const failure = async (name: string) => {
-    const { reason, message } = await assertRejects(() => source.resolve(name, "missing"), ImageError);
+    const { reason, message } = await assertRejects(() => source.resolve(name, "missing"), ImageUnavailable);
     return [reason, message.split(" (")[0]];
   };
   assertEquals(await failure(`${registry.host}/app:2`), ["not_found", `there is no image ${registry.host}/app:2`]);
@@ -83,7 +85,7 @@ registryTest("an image that somebody has removed is there again at the next star
   await push(imageId, name);
   const { digest: imageDigest } = await source.resolve(name, "always");
   await docker("rmi", "--force", imageId);
-  const error = await assertRejects(() => rig.run({ command: ["sleep", "600"] }), ImageError, "build it again");
+  const error = await assertRejects(() => rig.run({ command: ["sleep", "600"] }), ImageUnavailable, "build it again");
   assertEquals(error.reason, "not_found");
   const [one, two] = await Promise.all([
     rig.run({ imageDigest: imageDigest!, command: ["sleep", "600"] }),

@@ -1,7 +1,10 @@
 import { DockerCommand } from "../../src/docker/command.ts";
+import { CommandApi } from "../../src/docker/command_api.ts";
+import type { EngineApi, LogLine, LogOptions } from "../../src/docker/engine_api.ts";
+import { ImageSource } from "../../src/docker/images/image_source.ts";
 import { DockerLauncher } from "../../src/docker/launcher.ts";
-import type { LogLine, LogOptions } from "../../src/docker/logs/logs.ts";
 import { OwnNetwork } from "../../src/docker/network/network.ts";
+import { SocketApi } from "../../src/docker/socket_api.ts";
 import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 import { build, docker } from "./docker.ts";
 
@@ -29,22 +32,30 @@ export async function shellImage(name: string): Promise<AsyncDisposable & { id: 
   };
 }
 
+/** How an engine can be asked. */
+export type Way = "command" | "socket";
+
+/** The engine of this machine. @param command The docker command. */
+export function realEngine(way: Way, command = "docker"): EngineApi {
+  return way === "socket" ? new SocketApi("/var/run/docker.sock") : new CommandApi(new DockerCommand(command));
+}
+
 /** A launcher with a network and an image of its own; everything goes away with it. */
 export class Rig implements AsyncDisposable {
   readonly launcher: DockerLauncher;
   readonly image: AsyncDisposable & { id: string };
   readonly #network: OwnNetwork;
   readonly #owner: string;
+  readonly #api: EngineApi;
   #count = 0;
 
-  private constructor(image: AsyncDisposable & { id: string }, owner: string, command: string) {
+  private constructor(image: AsyncDisposable & { id: string }, owner: string, api: EngineApi, command: string) {
     this.image = image;
     this.#owner = owner;
-    const docker = new DockerCommand(command);
-    this.#network = new OwnNetwork(docker, { owner, path: "/nowhere" });
-    this.launcher = new DockerLauncher({
-      docker,
-      network: this.#network,
+    this.#api = api;
+    this.#network = new OwnNetwork(api, { owner, path: "/nowhere" });
+    const images = new ImageSource(api, new DockerCommand(command));
+    this.launcher = new DockerLauncher(api, this.#network, images, {
       owner,
       portRange: { first: 29_000, last: 29_999 },
       upstream: "auto",
@@ -56,14 +67,14 @@ export class Rig implements AsyncDisposable {
     return this.#owner;
   }
 
-  static async start(command = "docker"): Promise<Rig> {
+  static async start(way: Way = "command", command = "docker"): Promise<Rig> {
     const owner = `e2e${crypto.randomUUID().slice(0, 8)}`;
-    return new Rig(await shellImage(`${owner}-docker`), owner, command);
+    return new Rig(await shellImage(`${owner}-docker`), owner, realEngine(way, command), command);
   }
 
   /** Another launcher for the same containers, as the next process has it. */
   next(): DockerLauncher {
-    return new Rig(this.image, this.#owner, "docker").launcher;
+    return new Rig(this.image, this.#owner, this.#api, "docker").launcher;
   }
 
   /** Starts a container, and resolves with its name. */
@@ -84,5 +95,6 @@ export class Rig implements AsyncDisposable {
     for (const { id } of await this.launcher.list()) await this.launcher.remove(id);
     await this.#network.remove();
     await this.image[Symbol.asyncDispose]();
+    this.#api[Symbol.dispose]();
   }
 }

@@ -1,7 +1,15 @@
-/** What an engine's answer consists of; `never` is none, and `lost` the end of the connection. */
-type Answer = { readonly status: number; readonly body: unknown } | "never" | "lost";
+/**
+ * What an engine's answer consists of; `never` is none, `lost` the end of the connection, and `open` one that goes on without
+ * an end.
+ */
+type Answer = { readonly status: number; readonly body: unknown } | "never" | "lost" | "open";
+/** An answer that is made when it is asked for. */
+type Answers = () => Answer;
 
-/** The HTTP API of an engine without containers, on a unix socket of its own; with the id `ID-1`. */
+/** The head of an answer without an end. */
+const OPEN = new TextEncoder().encode("HTTP/1.1 200 Said\r\nTransfer-Encoding: chunked\r\n\r\n");
+
+/** The HTTP API of an engine without containers, on a unix socket of its own; */
 export class FakeEngine implements AsyncDisposable {
   /** Where its socket is. */
   readonly path: string;
@@ -14,7 +22,7 @@ export class FakeEngine implements AsyncDisposable {
   /** How many connections there have been. */
   connections = 0;
   readonly #dir: string;
-  readonly #answers = new Map<string, Answer>([["GET /info", { status: 200, body: { ID: "ID-1" } }]]);
+  readonly #answers = new Map<string, Answer | Answers>();
   readonly #open = new Set<Deno.Conn>();
   #listener: Deno.Listener;
   #serving: Promise<void>;
@@ -31,8 +39,8 @@ export class FakeEngine implements AsyncDisposable {
   }
 
   /** Says how a request is answered; what it has no answer for is not found. */
-  on(request: string, status: number | "never" | "lost", body: unknown = ""): void {
-    this.#answers.set(request, typeof status === "string" ? status : { status, body });
+  on(request: string, status: number | "never" | "lost" | "open" | Answers, body: unknown = ""): void {
+    this.#answers.set(request, typeof status === "number" ? { status, body } : status);
   }
 
   /** Goes away, with all of its connections. */
@@ -83,9 +91,11 @@ export class FakeEngine implements AsyncDisposable {
         this.requests.push(message.request);
         this.hosts.add(message.host);
         if (message.body !== "") this.bodies.push(JSON.parse(message.body));
-        const answer = this.#answers.get(message.request) ?? { status: 404, body: { message: "not found" } };
+        const said = this.#answers.get(message.request) ?? { status: 404, body: { message: "not found" } };
+        const answer = typeof said === "function" ? said() : said;
         if (answer === "lost") return this.#lose(connection);
-        if (answer !== "never") await connection.write(encode(answer));
+        if (answer === "open") await connection.write(OPEN);
+        else if (answer !== "never") await connection.write(encode(answer));
       }
     }
   }

@@ -1,4 +1,4 @@
-/** What an image is called, in its parts. */
+/** The name of an image, in its parts. */
 export interface ImageReference {
   /** As the docker command shows it: without `docker.io/` and `library/`. */
   readonly repository: string;
@@ -7,7 +7,7 @@ export interface ImageReference {
   readonly digest: string | undefined;
 }
 
-const LONGEST = 512;
+const MAX_LENGTH = 512;
 const NAME_PART = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
 const HOST_PART = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?";
 const HOST = new RegExp(`^(?:${HOST_PART}(?:\\.${HOST_PART})*|\\[[0-9a-fA-F:]+\\])(?::\\d+)?$`);
@@ -16,11 +16,11 @@ const TAG = /^\w[\w.-]{0,127}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 /**
- * Reads an image's name as the docker command does, such as `ghcr.io/a/b:1` or `alpine@sha256:…`; `undefined` where it
- * is none. No name begins with a hyphen, so none is taken for a flag.
+ * Reads an image's name as the docker command does, such as `ghcr.io/a/b:1` or `alpine@sha256:…`; `undefined` if it is
+ * none. No name begins with a hyphen, so no name can be taken for a flag.
  */
 export function parseReference(text: string): ImageReference | undefined {
-  if (text.length > LONGEST || isImageId(text)) return undefined;
+  if (text.length > MAX_LENGTH || isImageId(text)) return undefined;
   const [name = "", digest, ...more] = text.split("@");
   const [, full = "", tag] = /^(.*?)(?::([^:/]*))?$/s.exec(name) ?? [];
   if (more.length > 0 || (digest !== undefined && !DIGEST.test(digest))) return undefined;
@@ -35,7 +35,7 @@ export function isImageId(text: string): boolean {
   return /^(sha256:)?[0-9a-f]{64}$/.test(text);
 }
 
-/** What is before the first slash is a host only where it could not be part of a path on Docker Hub. */
+/** The part before the first slash is a host only if it could not be part of a path on Docker Hub. */
 function splitHost(name: string): { host: string | undefined; path: string } {
   const slash = name.indexOf("/");
   const first = name.slice(0, Math.max(0, slash));

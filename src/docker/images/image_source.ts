@@ -1,24 +1,28 @@
-import { abortable } from "@std/async/abortable";
-import type { PullPolicy } from "../../model/template.ts";
+import { within } from "../../base/async.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import { type DockerCommand, jsonLines } from "../command.ts";
-import type { EngineSocket } from "../engine_socket.ts";
-import { ImageError, invalidReference, notHere, pullError } from "./image_error.ts";
+import { ImageUnavailable } from "../../control/deploy_error.ts";
+import type { ImageResolver } from "../../deploy/content.ts";
+import type { ImageRemover } from "../../deploy/pulled_images.ts";
+import type { Revision } from "../../model/revision.ts";
+import type { PullPolicy } from "../../model/template.ts";
+import type { DockerCommand } from "../command.ts";
+import type { EngineApi, EngineImage } from "../engine_api.ts";
+import { type FailureKind, kindOf } from "../engine_error.ts";
 import { isImageId, parseReference } from "./image_reference.ts";
-import { type PullProgress, PullTracker } from "./pull_progress.ts";
+import { pullError, type PullProgress, PullTracker } from "./pull_output.ts";
 
 const log = logger("images");
-/** After that a pull is given up, ms. */
-const PULL_PATIENCE_MS = 600_000;
+const PULL_TIMEOUT_MS = 600_000;
 
 /** Options of {@linkcode ImageSource.resolve}. */
 export interface PullOptions {
-  /** Is told how a pull goes on. */
+  /** Called as a pull goes on. */
   readonly onProgress?: (progress: PullProgress) => void;
   /** Ends a pull; the call then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** How long a pull may take, ms; ten minutes where it is missing. */
+  /** How long a pull may take; ten minutes if it is missing. */
   readonly timeoutMs?: number;
 }
 
@@ -26,40 +30,34 @@ export interface PullOptions {
 export interface ResolvedImage {
   /** The content, `sha256:…`. */
   readonly imageId: string;
-  /** Where the same content is to be had again, `name@sha256:…`; missing for an image that was only ever here. */
+  /** Where the same content can be pulled again, `name@sha256:…`; missing for an image that was only ever here. */
   readonly digest?: string;
   /** Whether it came from a registry just now. */
   readonly pulled: boolean;
 }
 
-/** What the engine's API says of an image, as far as it is needed. */
-interface EngineImage {
-  readonly Id: string;
-  readonly RepoDigests?: readonly string[] | null;
-}
+/** What is needed to get the image of a revision back. */
+type Wanted = Pick<Revision, "name" | "image" | "imageId" | "imageDigest" | "startTimeout">;
 
-/** An image as `docker image inspect` is asked to write it. */
-interface Inspected {
-  readonly id: string;
-  readonly digests: readonly string[] | null;
-}
-
-/** Finds out which content a name means, on this machine or in a registry. */
-export class ImageSource {
+/** Finds out which content a name means, on this machine or in a registry; pulls images and removes them. */
+export class ImageSource implements ImageResolver, ImageRemover {
+  readonly #api: Pick<EngineApi, "image" | "removeImage">;
   readonly #docker: DockerCommand;
-  readonly #socket: Pick<EngineSocket, "get"> | undefined;
+  readonly #clock: Clock;
+  readonly #restoring = new Map<string, Promise<ResolvedImage>>();
 
-  /** @param socket Asked what is on this machine, where there is one: a command for each of many deploys is much. */
-  constructor(docker: DockerCommand, socket?: Pick<EngineSocket, "get">) {
+  /** @param docker Pulls: it knows logins and credential helpers. */
+  constructor(api: Pick<EngineApi, "image" | "removeImage">, docker: DockerCommand, clock: Clock = systemClock) {
+    this.#api = api;
     this.#docker = docker;
-    this.#socket = socket;
+    this.#clock = clock;
   }
 
   /**
-   * The content that a name means: with `never` on this machine; with `missing` on this machine, else in the registry;
-   * with `always` in the registry. An id means the same everywhere, and is only looked for on this machine.
+   * The content that a name means: with `never` on this machine; with `missing` on this machine, else in the registry; with
+   * `always` in the registry. An id means the same everywhere, and is looked for on this machine only.
    *
-   * @throws {ImageError} When there is none; the message is one line for the operator.
+   * @throws {ImageUnavailable} When there is none; the message is one line for the operator.
    */
   async resolve(reference: string, policy: PullPolicy, options: PullOptions = {}): Promise<ResolvedImage> {
     options.signal?.throwIfAborted();
@@ -77,9 +75,9 @@ export class ImageSource {
   }
 
   /**
-   * Gets back the content of an earlier {@linkcode ResolvedImage.digest}; asks the registry only where it is gone.
+   * Gets back the content of an earlier {@linkcode ResolvedImage.digest}; asks the registry only if it is gone.
    *
-   * @throws {ImageError} As {@linkcode ImageSource.resolve} does.
+   * @throws {ImageUnavailable} As {@linkcode ImageSource.resolve} does.
    */
   pullByDigest(digest: string, options: PullOptions = {}): Promise<ResolvedImage> {
     if (parseReference(digest)?.digest === undefined) return Promise.reject(invalidReference(digest));
@@ -87,50 +85,94 @@ export class ImageSource {
   }
 
   /**
-   * Removes an image that cless has pulled. One that a container, another image or another name needs stays.
+   * Pulls the image of a revision again that somebody has removed from this machine: once for all starts that need it at
+   * the same time, and to the end, even if the start that needed it first has been given up by then.
    *
-   * @param names What it was pulled as: these may go with it.
+   * @throws {ImageUnavailable} When it cannot be had again, or not within the time for a start; the message says what to do.
+   */
+  async restore(wanted: Wanted): Promise<void> {
+    const { image, imageDigest, imageId, name, startTimeout } = wanted;
+    const gone = `the image ${image} of ${name} (${imageId.slice(0, 19)}) is not on this machine any more`;
+    if (imageDigest === undefined) {
+      const message = `${gone}, and no registry has it: build it again, and deploy it`;
+      throw new ImageUnavailable(message, { reason: "not_found" });
+    }
+    try {
+      const pulled = await within(this.#restore(imageDigest), this.#clock, startTimeout);
+      if (pulled === undefined) {
+        throw new ImageUnavailable("it is still being pulled; try again", { reason: "timeout" });
+      }
+      if (pulled.imageId === imageId) return;
+      const message = `the registry has something else for ${imageDigest}: deploy it again`;
+      throw new ImageUnavailable(message, { reason: "not_found" });
+    } catch (error) {
+      const reason = error instanceof ImageUnavailable ? error.reason : "engine";
+      throw new ImageUnavailable(`${gone}: ${messageOf(error)}`, { reason, cause: error });
+    }
+  }
+
+  /**
+   * Removes an image that cless has pulled. It stays if a container, another image or another name needs it.
+   *
+   * @param names What it was pulled as: these names may go with it.
    * @returns Whether it is gone.
-   * @throws {ImageError} When the engine refuses for another reason.
+   * @throws {ImageUnavailable} When the engine refuses for another reason.
    */
   async remove(imageId: string, names: Iterable<string> = []): Promise<boolean> {
-    let reason = await this.#refusal(imageId);
-    // It has several names, and by its id it goes only with the last one.
-    if (reason !== undefined && /must be forced/i.test(reason)) {
+    let failure = await this.#remove(imageId);
+    if (failure?.kind === "tagged") {
       let fewer = false;
       for (const name of names) {
         const named = await this.#inspect(name, undefined); // by now it could mean something else
-        if (named?.imageId === imageId) fewer = await this.#refusal(name) === undefined || fewer;
+        if (named?.imageId === imageId) fewer = await this.#remove(name) === undefined || fewer;
       }
-      if (fewer) reason = await this.#refusal(imageId);
+      if (fewer) failure = await this.#remove(imageId);
     }
-    if (reason === undefined) return true;
-    if (!/conflict|in use|being used|dependent child|must be forced/i.test(reason)) {
-      throw new ImageError("engine", `cannot remove the image ${imageId}: ${reason}`);
+    if (failure === undefined) return true;
+    if (failure.kind !== "in_use" && failure.kind !== "tagged") {
+      throw new ImageUnavailable(`cannot remove the image ${imageId}: ${failure.reason}`);
     }
-    log.debug("image stays", { image: imageId, reason });
+    log.debug("image stays", { image: imageId, reason: failure.reason });
     return false;
   }
 
-  /** Removes what has that name or id; the engine's words where it is still there. */
-  async #refusal(image: string): Promise<string | undefined> {
+  /** The TCP ports that an image exposes; none where that is not known. */
+  async exposedPorts(imageId: string): Promise<readonly number[]> {
+    return await this.#api.image(imageId).then(({ exposedPorts }) => exposedPorts, () => []);
+  }
+
+  /** Removes what has that name or id. @returns Why it is still there; `undefined` if it is gone. */
+  async #remove(image: string): Promise<{ kind: FailureKind | undefined; reason: string } | undefined> {
     try {
-      await this.#docker.run(["image", "rm", image]);
+      await this.#api.removeImage(image);
       return undefined;
     } catch (error) {
-      const reason = messageOf(error);
-      return /no such image|image not known/i.test(reason) ? undefined : reason;
+      const kind = kindOf(error);
+      return kind === "no_such_image" ? undefined : { kind, reason: messageOf(error) };
     }
+  }
+
+  #restore(digest: string): Promise<ResolvedImage> {
+    const known = this.#restoring.get(digest);
+    if (known !== undefined) return known;
+    log.warning("an image is not on this machine any more; pulling it again", { image: digest });
+    const pulling = this.pullByDigest(digest).finally(() => this.#restoring.delete(digest));
+    pulling.then(
+      () => log.info("image is there again", { image: digest }),
+      (error) => log.error("cannot pull an image again", { image: digest, reason: messageOf(error) }),
+    );
+    this.#restoring.set(digest, pulling);
+    return pulling;
   }
 
   /** @returns What the registry has said. */
   async #pull(reference: string, options: PullOptions): Promise<Pick<PullTracker, "digest" | "upToDate">> {
-    const { onProgress, signal, timeoutMs = PULL_PATIENCE_MS } = options;
+    const { onProgress, signal, timeoutMs = PULL_TIMEOUT_MS } = options;
     const tracker = new PullTracker();
     log.info("pulling an image", { image: reference });
     try {
       await this.#docker.run(["image", "pull", reference], {
-        timeout: timeoutMs,
+        timeoutMs,
         signal,
         onLine: (line) => {
           const progress = tracker.read(line);
@@ -144,37 +186,33 @@ export class ImageSource {
     return tracker;
   }
 
-  /** @param digest The one to name, where the engine knows several for the image. */
+  /** @param pulled The digest to name, if the engine knows several for the image. */
   async #inspect(
     reference: string,
     signal: AbortSignal | undefined,
-    digest?: string,
+    pulled?: string,
   ): Promise<Omit<ResolvedImage, "pulled"> | undefined> {
+    let image: EngineImage;
     try {
-      const image = await this.#inspectBySocket(reference, signal) ?? await this.#inspectByCommand(reference, signal);
-      if (image === undefined) throw new ImageError("engine", `the engine does not say what ${reference} is`);
-      const known = digestOf(reference, image.digests ?? [], digest);
-      return { imageId: image.id, ...(known === undefined ? {} : { digest: known }) };
+      image = await this.#api.image(reference, { signal });
     } catch (error) {
       signal?.throwIfAborted();
-      if (/no such image|image not known/i.test(messageOf(error))) return undefined;
-      if (error instanceof ImageError) throw error;
-      throw new ImageError("engine", `cannot look for the image ${reference}: ${messageOf(error)}`, { cause: error });
+      if (kindOf(error) === "no_such_image") return undefined;
+      throw new ImageUnavailable(`cannot look for the image ${reference}: ${messageOf(error)}`, { cause: error });
     }
+    const digest = digestOf(reference, image.digests, pulled);
+    return { imageId: image.id, ...(digest === undefined ? {} : { digest }) };
   }
+}
 
-  async #inspectBySocket(reference: string, signal: AbortSignal | undefined): Promise<Inspected | undefined> {
-    const path = reference.split("/").map(encodeURIComponent).join("/");
-    const asked = this.#socket?.get(`/images/${path}/json`);
-    const answer = await (asked && signal ? abortable(asked, signal) : asked) as EngineImage | undefined;
-    return answer && typeof answer.Id === "string" ? { id: answer.Id, digests: answer.RepoDigests ?? [] } : undefined;
-  }
+function invalidReference(reference: string): ImageUnavailable {
+  const message = `${JSON.stringify(reference)} is no name of an image`;
+  return new ImageUnavailable(message, { reason: "invalid_reference" });
+}
 
-  async #inspectByCommand(reference: string, signal: AbortSignal | undefined): Promise<Inspected | undefined> {
-    const format = '--format={"id":{{json .Id}},"digests":{{json .RepoDigests}}}';
-    const output = await this.#docker.run(["image", "inspect", format, reference], { signal });
-    return jsonLines<Inspected>(output, "id", "digests")[0];
-  }
+/** The error for an image that is not on this machine, and that no registry is asked for. */
+function notHere(reference: string): ImageUnavailable {
+  return new ImageUnavailable(`the image ${reference} is not on this machine`, { reason: "not_found" });
 }
 
 /** The digest that goes with a name: an image may have come from more than one registry. */

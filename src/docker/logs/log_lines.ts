@@ -1,25 +1,25 @@
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
-/** The engine keeps a line in parts of so many bytes, and puts the time in front of each of them. */
-const PART = 16 * 1024;
-/** How many parts make the longest line that is passed on whole: 64 KiB. */
-const MOST_PARTS = 4;
-/** The longest time in front of a line, with the space behind it. */
+/** The engine keeps a line in parts of this size, and writes the time in front of each of them. */
+const PART_BYTES = 16 * 1024;
+/** A line of more parts than that, which is 64 KiB, is passed on in pieces. */
+const MAX_PARTS = 4;
+/** The time in front of a line, with the space behind it. */
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) /;
 const LONGEST_STAMP = "2006-01-02T15:04:05.000000000+07:00 ".length;
 
-/** A line, or a piece of one, as `docker logs --timestamps` writes it. */
+/** A line, or a piece of one, of a log with timestamps. */
 export interface StampedLine {
-  /** When the engine got the line, RFC 3339; `undefined` where the docker command itself has something to say. */
+  /** When the engine received the line, RFC 3339; `undefined` for words of the docker command itself. */
   readonly time: string | undefined;
   readonly text: string;
-  /** Whether the line goes on in the next piece. */
+  /** Whether the line continues in the next piece. */
   readonly cut: boolean;
 }
 
 /**
- * Makes lines of the bytes of one stream of `docker logs --timestamps`. A line of more than 64 KiB comes in pieces; no
- * more of it than that is ever kept.
+ * Splits the bytes of one stream of a log with timestamps into lines. A line of more than 64 KiB comes in pieces, and no more
+ * of it than one piece is held in memory.
  */
 export class LogSplitter {
   #rest: Uint8Array = new Uint8Array(0);
@@ -36,25 +36,25 @@ export class LogSplitter {
     let rest = join(this.#rest, bytes);
     for (;;) {
       if (this.#fresh && !this.#begin(rest)) break;
-      const longest = MOST_PARTS * (PART + (this.#stamp?.length ?? 0));
+      const longest = MAX_PARTS * (PART_BYTES + (this.#stamp?.length ?? 0));
       const end = rest.subarray(0, longest + 1).indexOf(NEWLINE);
       if (end === -1 && rest.length <= longest) break;
       lines.push(this.#take(rest.subarray(0, end === -1 ? longest : end), end === -1));
       rest = rest.subarray(end === -1 ? longest : end + 1);
       this.#fresh = end !== -1;
     }
-    this.#rest = rest.slice(); // a copy: the rest of a chunk must not keep all of it
+    this.#rest = rest.slice(); // a copy: the pieces share one buffer
     return lines;
   }
 
-  /** The last line, where it has no end; nothing may be pushed after it. */
+  /** The last line, if it has no end; nothing may be pushed afterwards. */
   end(): StampedLine[] {
     if (this.#rest.length === 0) return [];
     if (this.#fresh) this.#readStamp(this.#rest);
     return [this.#take(this.#rest, false)];
   }
 
-  /** Reads the time of a line that begins; false where more bytes are needed. */
+  /** Reads the time at the beginning of a line; false if more bytes are needed. */
   #begin(bytes: Uint8Array): boolean {
     if (bytes.length < LONGEST_STAMP && !bytes.includes(NEWLINE)) return false;
     this.#readStamp(bytes);
@@ -75,8 +75,8 @@ export class LogSplitter {
     let text = "";
     for (let at = 0; at < bytes.length;) {
       if (stamp !== undefined && startsWith(bytes.subarray(at), stamp)) at += stamp.length;
-      const part = bytes.subarray(at, at + PART);
-      text += this.#decoder.decode(part, { stream: true }); // a letter may lie in two parts, and in two pieces
+      const part = bytes.subarray(at, at + PART_BYTES);
+      text += this.#decoder.decode(part, { stream: true }); // a character may lie in two parts, and in two pieces
       at += part.length;
     }
     if (!cut) text += this.#decoder.decode();

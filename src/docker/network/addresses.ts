@@ -1,86 +1,169 @@
-import { parseIp } from "../../model/host.ts";
+import type { Upstream } from "../../base/config.ts";
+import type { Placement } from "../container_spec.ts";
+import type { OwnNetwork } from "./network.ts";
+import { sizeOf, type Subnet, toAddress, toNumber } from "./subnet.ts";
 
-/** A block of IPv4 addresses. */
-export interface Subnet {
-  /** The first address, as a number. */
-  readonly base: number;
-  /** How many bits all of its addresses have in common. */
-  readonly bits: number;
-}
-
-/** The number of an IPv4 address in dotted form. */
-export function toNumber(address: string): number {
-  return address.split(".").reduce((number, byte) => number * 256 + Number(byte), 0);
-}
-
-/** The dotted form of an IPv4 address. */
-export function toAddress(number: number): string {
-  return [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join(".");
-}
-
-/** Reads `10.1.16.0/20`; `undefined` where the text is no IPv4 subnet. */
-export function parseSubnet(text: string): Subnet | undefined {
-  const [, address = "", length] = /^([\d.]+)\/(\d+)$/.exec(text) ?? [];
-  const bits = Number(length);
-  if (parseIp(address) === undefined || bits > 32) return undefined;
-  const size = 2 ** (32 - bits);
-  return { base: Math.floor(toNumber(address) / size) * size, bits };
-}
-
-/** Writes a subnet as `10.1.16.0/20`. */
-export function formatSubnet({ base, bits }: Subnet): string {
-  return `${toAddress(base)}/${bits}`;
-}
-
-/** How many addresses a subnet has. */
-export function sizeOf({ bits }: Subnet): number {
-  return 2 ** (32 - bits);
-}
-
-/** Whether two subnets share an address. */
-export function overlap(a: Subnet, b: Subnet): boolean {
-  return a.base < b.base + sizeOf(b) && b.base < a.base + sizeOf(a);
+/** Options of {@linkcode Addresses}. */
+export interface AddressesOptions {
+  readonly owner: string;
+  readonly portRange: { readonly first: number; readonly last: number };
+  /** How the host reaches an app: `auto` finds out. */
+  readonly upstream: Upstream;
 }
 
 /**
- * Reads the subnets of a routing table as `/proc/net/route` has it: proc(5). Routes to everywhere are left out, and so
- * are those to half of it, which is how a VPN writes everywhere.
+ * Gives each container an address on the network, and a port of the host where that is how the app is reached. Both are
+ * given out in sequence, and again only after the whole range: a request that is on its way to a dead container must not
+ * reach another one at the same address. The caller frees an address only when no request is on its way there any more.
  */
-export function parseRoutes(table: string): Subnet[] {
-  return table.split("\n").slice(1).flatMap((line) => {
-    const fields = line.split("\t");
-    const [destination, mask] = [fields[1], fields[7]];
-    if (!destination || !mask) return [];
-    const bits = [...littleEndian(mask).toString(2)].filter((bit) => bit === "1").length;
-    return bits <= 1 ? [] : [{ base: littleEndian(destination), bits }];
-  });
-}
+export class Addresses {
+  readonly #network: OwnNetwork;
+  readonly #owner: string;
+  readonly #upstream: Upstream;
+  readonly #ports: HostPorts;
+  readonly #placements = new Map<string, Placement>();
+  /** The network's addresses, once it is known. */
+  #sequence: { readonly subnet: Subnet; readonly numbers: Sequence } | undefined;
+  #direct: Promise<boolean> | undefined;
 
-function littleEndian(hex: string): number {
-  return parseInt(hex.match(/../g)!.reverse().join(""), 16);
-}
+  constructor(network: OwnNetwork, { owner, portRange, upstream }: AddressesOptions) {
+    this.#network = network;
+    this.#owner = owner;
+    this.#ports = new HostPorts(portRange);
+    this.#upstream = upstream;
+  }
 
-/** Private subnets of 4096 addresses, those that other programs are least likely to use first: RFC 1918. */
-export function* privateSubnets(): Generator<Subnet> {
-  for (const range of ["172.16.0.0/12", "10.0.0.0/8", "192.168.0.0/16"]) {
-    const { base, bits } = parseSubnet(range)!;
-    const size = 4096;
-    // From the end: Docker itself, and most people, begin at the start.
-    for (let at = base + sizeOf({ base, bits }) - size; at >= base; at -= size) yield { base: at, bits: 20 };
+  /** Does in advance what the first container would have to wait for. */
+  async prepare(): Promise<void> {
+    await this.#network.ensure();
+    await this.reachesDirectly();
+  }
+
+  /**
+   * Takes an address for a container, in place of the one that it has.
+   *
+   * @param port Where the app listens in the container.
+   * @throws {EngineError} When the engine refuses.
+   * @throws {RangeError} When every address or port is taken.
+   */
+  async take(id: string, port: number): Promise<Placement> {
+    const subnet = await this.#network.ensure();
+    const direct = await this.reachesDirectly();
+    // From here on nothing is awaited, so that two calls for one container cannot leave an address behind.
+    this.free(id);
+    const hostPort = direct ? undefined : this.#ports.take(); // if it throws, no address has been taken yet
+    const address = toAddress(this.#numbersOf(subnet).take());
+    const origin = `http://${direct ? address : "127.0.0.1"}:${hostPort ?? port}`;
+    const placement = { id, owner: this.#owner, network: this.#network.name, address, hostPort, origin };
+    this.#placements.set(id, placement);
+    return placement;
+  }
+
+  /** The containers that have an address now. */
+  ids(): Set<string> {
+    return new Set(this.#placements.keys());
+  }
+
+  /** Notes the address of a container that an earlier process has started. @returns Whether it was not known before. */
+  found(id: string, address: string, origin: string): boolean {
+    if (this.#placements.has(id) || address === "" || origin === "") return false;
+    const { hostname, port } = new URL(origin);
+    const hostPort = hostname === "127.0.0.1" ? Number(port) : undefined;
+    this.#sequence?.numbers.occupy(toNumber(address));
+    if (hostPort !== undefined) this.#ports.occupy(hostPort);
+    this.#placements.set(id, { id, owner: this.#owner, network: this.#network.name, address, hostPort, origin });
+    return true;
+  }
+
+  /** Gives up the address of a container. */
+  free(id: string): void {
+    const placement = this.#placements.get(id);
+    if (placement === undefined) return;
+    this.#placements.delete(id);
+    this.#sequence?.numbers.free(toNumber(placement.address));
+    if (placement.hostPort !== undefined) this.#ports.free(placement.hostPort);
+  }
+
+  /** Whether the host has an address on the containers' network. It has none if the engine runs in a virtual machine. */
+  reachesDirectly(): Promise<boolean> {
+    this.#direct ??= this.#upstream === "auto" ? this.#isOnBridge() : Promise.resolve(this.#upstream === "direct");
+    this.#direct.catch(() => this.#direct = undefined);
+    return this.#direct;
+  }
+
+  async #isOnBridge(): Promise<boolean> {
+    const { base } = await this.#network.ensure();
+    return Deno.networkInterfaces().some(({ address }) => address === toAddress(base + 1));
+  }
+
+  /** The numbers of a subnet; the network may have been made again with another one. */
+  #numbersOf(subnet: Subnet): Sequence {
+    if (this.#sequence?.subnet.base !== subnet.base) {
+      // The first address is the network's, the second the host's own, the last is for broadcasts.
+      const numbers = new Sequence(subnet.base + 2, subnet.base + sizeOf(subnet) - 2);
+      for (const { address } of this.#placements.values()) numbers.occupy(toNumber(address));
+      this.#sequence = { subnet, numbers };
+    }
+    return this.#sequence.numbers;
   }
 }
 
-/**
- * Hands out the numbers of a range in sequence, and a number again only after all others: a request on its way to a
- * dead container must not reach another one that has inherited its address.
- */
+/** The host's ports for published containers, in sequence, without those that another program uses. */
+export class HostPorts {
+  readonly #sequence: Sequence;
+
+  constructor(range: { first: number; last: number }) {
+    this.#sequence = new Sequence(range.first, range.last);
+  }
+
+  /**
+   * Takes the next port that is free.
+   *
+   * @throws {RangeError} When there is none.
+   */
+  take(): number {
+    const busy: number[] = [];
+    try {
+      for (;;) {
+        const port = this.#sequence.take();
+        if (isFree(port)) return port;
+        busy.push(port);
+      }
+    } catch {
+      throw new RangeError("every port of the range is in use; give cless another one with --port-range");
+    } finally {
+      for (const port of busy) this.#sequence.free(port);
+    }
+  }
+
+  /** Notes a port that a container has already. */
+  occupy(port: number): void {
+    this.#sequence.occupy(port);
+  }
+
+  /** Gives a port back. */
+  free(port: number): void {
+    this.#sequence.free(port);
+  }
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Gives out the numbers of a range in sequence, and a number again only after all others. */
 export class Sequence {
   readonly #first: number;
   readonly #last: number;
   readonly #taken = new Set<number>();
   #next: number;
 
-  /** Both ends are part of the range. */
+  /** @param last Is part of the range, as the first is. */
   constructor(first: number, last: number) {
     this.#first = first;
     this.#last = last;
@@ -88,7 +171,7 @@ export class Sequence {
   }
 
   /**
-   * The next free number.
+   * Takes the next free number.
    *
    * @throws {RangeError} When all are taken.
    */
@@ -103,7 +186,7 @@ export class Sequence {
     throw new RangeError("every number of the range is taken");
   }
 
-  /** Notes a number that is in use already, and goes on behind it. */
+  /** Notes a number that is in use already; the sequence goes on behind it. */
   occupy(number: number): void {
     if (number < this.#first || number > this.#last) return;
     this.#taken.add(number);

@@ -1,55 +1,38 @@
 import { messageOf, OperatorError } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import {
-  formatSubnet,
-  overlap,
-  parseRoutes,
-  parseSubnet,
-  privateSubnets,
-  Sequence,
-  sizeOf,
-  type Subnet,
-  toAddress,
-  toNumber,
-} from "./addresses.ts";
-import { type DockerCommand, DockerError, jsonLines } from "../command.ts";
+import { LABEL } from "../container_spec.ts";
+import type { EngineApi, EngineNetwork } from "../engine_api.ts";
+import { EngineError, kindOf } from "../engine_error.ts";
 import { readProc } from "../machine.ts";
-import { LABEL } from "../run_args.ts";
+import { formatSubnet, overlap, parseRoutes, parseSubnet, privateSubnets, type Subnet, toAddress } from "./subnet.ts";
 
 const log = logger("network");
-const MOST_TRIES = 16;
+/** How many subnets are tried that the engine refuses since they overlap with others. */
+const MAX_SUBNETS = 16;
 
-/** What `docker network inspect` says of a network, as far as it matters here. */
-interface Inspected {
-  readonly Name: string;
-  readonly Labels?: Readonly<Record<string, string>> | null;
-  readonly IPAM?: { readonly Config?: readonly { readonly Subnet?: string; readonly Gateway?: string }[] | null };
-}
+/** What {@linkcode OwnNetwork} asks the engine. */
+type NetworkApi = Pick<EngineApi, "networks" | "createNetwork" | "removeNetwork">;
 
-/** The bridge network that the containers of one owner have to themselves, and the addresses on it. */
+/** The bridge network that the containers of one owner have to themselves. */
 export class OwnNetwork {
   readonly name: string;
-  readonly #docker: DockerCommand;
+  readonly #api: NetworkApi;
   readonly #owner: string;
   readonly #dataDir: string;
   readonly #isInUse: (dataDir: string) => Promise<boolean | undefined>;
   #ready: Promise<Subnet> | undefined;
   #making = false;
-  #subnet: Subnet | undefined;
-  #addresses: Sequence | undefined;
-  /** Addresses in use that were noted before the network was known. */
-  readonly #occupied: string[] = [];
 
   /**
-   * @param dataDir Noted on the network, so that one that was left behind can be told from one in use.
+   * @param dataDir Its path is noted on the network, so that a network that was left behind can be recognised.
    * @param isInUse Whether another process has a data-dir open.
    */
   constructor(
-    docker: DockerCommand,
+    api: NetworkApi,
     { owner, path }: { owner: string; path: string },
     isInUse: (dataDir: string) => Promise<boolean | undefined> = () => Promise.resolve(undefined),
   ) {
-    this.#docker = docker;
+    this.#api = api;
     this.#isInUse = isInUse;
     this.#owner = owner;
     this.#dataDir = path;
@@ -59,7 +42,8 @@ export class OwnNetwork {
   /**
    * Makes the network, unless it is there.
    *
-   * @throws {DockerError} When the engine refuses.
+   * @returns Its subnet.
+   * @throws {EngineError} When the engine refuses.
    * @throws {OperatorError} When it belongs to a cless that runs with a copy of this data-dir.
    */
   ensure(): Promise<Subnet> {
@@ -73,23 +57,7 @@ export class OwnNetwork {
     return this.#ready;
   }
 
-  /** The address of the next container; call {@linkcode OwnNetwork.ensure} first. */
-  take(): string {
-    return toAddress(this.#addresses!.take());
-  }
-
-  /** Notes an address that a container has already. */
-  occupy(address: string): void {
-    if (this.#addresses === undefined) this.#occupied.push(address);
-    else this.#addresses.occupy(toNumber(address));
-  }
-
-  /** Gives an address back. */
-  free(address: string): void {
-    this.#addresses?.free(toNumber(address));
-  }
-
-  /** Forgets that the network is there, since somebody has removed it; while it is being made that is no news. */
+  /** Notes that somebody has removed the network. While it is being made again, that is known already. */
   lost(): void {
     if (!this.#making) this.#ready = undefined;
   }
@@ -97,53 +65,44 @@ export class OwnNetwork {
   /** Removes the network; it does not matter if it is gone. */
   async remove(): Promise<void> {
     await this.#ready?.catch(() => {});
-    await this.#docker.run(["network", "rm", this.name]).catch((error) => {
-      if (!/not found/i.test(messageOf(error))) log.warning("cannot remove the network", { reason: messageOf(error) });
+    await this.#api.removeNetwork(this.name).catch((error) => {
+      if (kindOf(error) !== "no_such_network") log.warning("cannot remove the network", { reason: messageOf(error) });
     });
   }
 
   async #ensure(): Promise<Subnet> {
-    const networks = await listNetworks(this.#docker);
-    const own = networks.find((network) => network.Name === this.name);
-    await this.#checkAlone(own?.Labels?.[LABEL.dataDir]);
+    const networks = await this.#api.networks();
+    const own = networks.find(({ name }) => name === this.name);
+    await this.#checkAlone(own?.labels[LABEL.dataDir]);
     const subnet = own === undefined ? await this.#create(networks) : subnetsOf(own)[0];
-    if (subnet === undefined) throw new DockerError(`the network ${this.name} has no IPv4 subnet; remove it`);
-    if (this.#addresses === undefined || this.#subnet?.base !== subnet.base) {
-      this.#subnet = subnet;
-      // The first address is the network's, the second the host's own, the last is for broadcasts.
-      this.#addresses = new Sequence(subnet.base + 2, subnet.base + sizeOf(subnet) - 2);
-      for (const address of this.#occupied) this.#addresses.occupy(toNumber(address));
+    if (subnet === undefined) {
+      throw new EngineError("refused", `the network ${this.name} has no IPv4 subnet; remove it`);
     }
     return subnet;
   }
 
-  async #create(networks: readonly Inspected[]): Promise<Subnet> {
+  async #create(networks: readonly EngineNetwork[]): Promise<Subnet> {
     const used = [...networks.flatMap(subnetsOf), ...await routedSubnets()];
     let tries = 0;
     for (const subnet of privateSubnets()) {
       if (used.some((other) => overlap(other, subnet))) continue;
       try {
-        await this.#docker.run([
-          "network",
-          "create",
-          "--driver=bridge",
-          `--subnet=${formatSubnet(subnet)}`,
-          `--gateway=${toAddress(subnet.base + 1)}`,
-          "--opt=com.docker.network.bridge.enable_icc=false",
-          `--label=${LABEL.owner}=${this.#owner}`,
-          `--label=${LABEL.dataDir}=${this.#dataDir}`,
-          this.name,
-        ]);
+        await this.#api.createNetwork({
+          name: this.name,
+          subnet: formatSubnet(subnet),
+          gateway: toAddress(subnet.base + 1),
+          labels: { [LABEL.owner]: this.#owner, [LABEL.dataDir]: this.#dataDir },
+        });
         log.debug("network made", { network: this.name, subnet: formatSubnet(subnet) });
         return subnet;
       } catch (error) {
-        if (!/overlap/i.test(messageOf(error)) || ++tries >= MOST_TRIES) throw error;
+        if (kindOf(error) !== "subnet_taken" || ++tries >= MAX_SUBNETS) throw error;
       }
     }
-    throw new DockerError("there is no free private subnet for the containers' network");
+    throw new EngineError("refused", "there is no free private subnet for the containers' network");
   }
 
-  /** Two with one owner, as after a restore on the same machine, would take and stop each other's containers. */
+  /** Two processes with one owner, as after a copy of the data-dir, would take and stop each other's containers. */
   async #checkAlone(dataDir: string | undefined): Promise<void> {
     if (dataDir === undefined || dataDir === this.#dataDir || !await this.#isInUse(dataDir).catch(() => false)) return;
     throw new OperatorError(
@@ -153,25 +112,11 @@ export class OwnNetwork {
   }
 }
 
-/** Every network of the engine. */
-async function listNetworks(docker: DockerCommand): Promise<Inspected[]> {
-  for (let tries = 1;; tries++) {
-    const ids = (await docker.run(["network", "ls", "--no-trunc", "--quiet"])).match(/^[0-9a-f]{64}$/gm) ?? [];
-    if (ids.length === 0) return [];
-    try {
-      return jsonLines<Inspected>(await docker.run(["network", "inspect", "--format={{json .}}", ...ids]), "Name");
-    } catch (error) {
-      // Other programs make and remove networks, also between the two commands.
-      if (!/not found/i.test(messageOf(error)) || tries >= MOST_TRIES) throw error;
-    }
-  }
+function subnetsOf({ subnets }: EngineNetwork): Subnet[] {
+  return subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []);
 }
 
-function subnetsOf(network: Inspected): Subnet[] {
-  return (network.IPAM?.Config ?? []).flatMap(({ Subnet }) => parseSubnet(Subnet ?? "") ?? []);
-}
-
-/** The IPv4 subnets that this machine has routes to, where it tells. */
+/** The IPv4 subnets that this machine has routes to; none where it does not tell. */
 async function routedSubnets(): Promise<Subnet[]> {
   return parseRoutes(await readProc("/proc/net/route"));
 }

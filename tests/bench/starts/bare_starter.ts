@@ -1,6 +1,8 @@
 import type { DockerCommand } from "../../../src/docker/command.ts";
+import { CommandApi } from "../../../src/docker/command_api.ts";
+import { Addresses } from "../../../src/docker/network/addresses.ts";
 import { OwnNetwork } from "../../../src/docker/network/network.ts";
-import { runArgs } from "../../../src/docker/run_args.ts";
+import { runArgs } from "../../../src/docker/container_spec.ts";
 import type { Revision } from "../../../src/model/revision.ts";
 import { probe } from "../../../src/pool/probe.ts";
 import { checkAnswer } from "../support/app.ts";
@@ -27,20 +29,24 @@ export class BareStarter implements AsyncDisposable {
   readonly owner = crypto.randomUUID().slice(0, 8);
   readonly #docker: DockerCommand;
   readonly #network: OwnNetwork;
+  readonly #addresses: Addresses;
   readonly #app: Revision;
-  readonly #addresses: string[] = [];
+  /** The addresses of its containers, by their names. */
+  readonly #started = new Map<string, string>();
   #count = 0;
 
   /** @param folder Noted on its network, as cless notes its data-dir. */
   constructor(docker: DockerCommand, app: Revision, folder: string) {
     this.#docker = docker;
-    this.#network = new OwnNetwork(docker, { owner: this.owner, path: folder });
+    this.#network = new OwnNetwork(new CommandApi(docker), { owner: this.owner, path: folder });
+    const portRange = { first: 20_000, last: 29_999 };
+    this.#addresses = new Addresses(this.#network, { owner: this.owner, portRange, upstream: "direct" });
     this.#app = app;
   }
 
   /** Does in advance what cless does before the first request. */
   async prepare(): Promise<void> {
-    await this.#network.ensure();
+    await this.#addresses.prepare();
   }
 
   /**
@@ -50,24 +56,17 @@ export class BareStarter implements AsyncDisposable {
    * @throws {BenchError} When there is no answer.
    */
   async start(pauseMs: number, signal: AbortSignal): Promise<BareStart> {
-    const address = this.#network.take();
-    const origin = `http://${address}:${this.#app.port}`;
-    this.#addresses.push(address);
-    await run(runArgs(this.#app, {
-      id: `cless-bench-${this.owner}-${++this.#count}`,
-      owner: this.owner,
-      network: this.#network.name,
-      address,
-      hostPort: undefined,
-      origin,
-    }));
-    return await untilAnswer(`${origin}/`, pauseMs, signal);
+    const id = `cless-bench-${this.owner}-${++this.#count}`;
+    const placement = await this.#addresses.take(id, this.#app.port);
+    this.#started.set(id, placement.address);
+    await run(runArgs(this.#app, placement));
+    return await untilAnswer(`${placement.origin}/`, pauseMs, signal);
   }
 
   /** @throws {BenchError} When one of those that were started does not answer as the app does. */
   async check(): Promise<void> {
     using client = new HttpClient();
-    for (const address of this.#addresses) {
+    for (const address of this.#started.values()) {
       checkAnswer(await client.ask(`http://${address}:${this.#app.port}/`), "the container itself");
     }
   }
@@ -75,7 +74,8 @@ export class BareStarter implements AsyncDisposable {
   /** Removes all that were started. */
   async remove(): Promise<void> {
     await removeContainers(this.#docker, this.owner);
-    for (const address of this.#addresses.splice(0)) this.#network.free(address);
+    for (const id of this.#started.keys()) this.#addresses.free(id);
+    this.#started.clear();
     await settle();
   }
 

@@ -1,5 +1,5 @@
 import type { DockerCommand } from "../../../src/docker/command.ts";
-import { LABEL } from "../../../src/docker/run_args.ts";
+import { LABEL } from "../../../src/docker/container_spec.ts";
 import { APP_HOST, checkAnswer } from "../support/app.ts";
 import { ClessUnderTest } from "../support/cless_under_test.ts";
 import { GoSender } from "../support/go_sender.ts";

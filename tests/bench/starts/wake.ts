@@ -1,8 +1,7 @@
 import type { DockerCommand } from "../../../src/docker/command.ts";
-import { EngineSocket } from "../../../src/docker/engine_socket.ts";
+import { SocketApi } from "../../../src/docker/socket_api.ts";
 import { APP_HOST, checkAnswer } from "../support/app.ts";
 import { ClessUnderTest } from "../support/cless_under_test.ts";
-import { BenchError } from "../support/errors.ts";
 import { HttpClient } from "../support/http_client.ts";
 import type { Bench, Outcome } from "../scenario.ts";
 import type { Finding } from "../support/finding.ts";
@@ -23,7 +22,8 @@ interface Wake {
 /**
  * Pauses and wakes one container again and again, in both ways by turns.
  *
- * @throws {BenchError} When there was a wrong answer, or the engine has no socket here.
+ * @throws {BenchError} When there was a wrong answer.
+ * @throws {EngineError} When the engine has no socket here.
  */
 async function wakes(
   cless: ClessUnderTest,
@@ -32,8 +32,7 @@ async function wakes(
   signal: AbortSignal,
 ): Promise<Wake[]> {
   using client = new HttpClient();
-  using socket = new EngineSocket(docker);
-  await socket.find();
+  using engine = new SocketApi("/var/run/docker.sock");
   checkAnswer(await client.ask(cless.url, { host: APP_HOST }), "cless");
   const { address, id } = (await cless.instances())[0]!;
   const throughCless = async () => {
@@ -47,7 +46,7 @@ async function wakes(
   const bare = async () => {
     await pauseInstance(cless, docker);
     const began = performance.now();
-    if (!await socket.perform("POST", `/containers/${id}/unpause`)) throw new BenchError("the engine has no socket");
+    await engine.unpause(id);
     const answer = await client.ask(`http://${address}/`);
     const ms = performance.now() - began;
     checkAnswer(answer, "the container itself");

@@ -1,5 +1,5 @@
 import type { DockerCommand } from "../../../src/docker/command.ts";
-import { LABEL } from "../../../src/docker/run_args.ts";
+import { LABEL } from "../../../src/docker/container_spec.ts";
 import { BenchError } from "./errors.ts";
 import { type Answer, type AskOptions, HttpClient, untilAnswer } from "./http_client.ts";
 import { freePort, Program } from "./program.ts";

@@ -1,18 +1,24 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { DockerError } from "../../../src/docker/command.ts";
-import { ImageError } from "../../../src/docker/images/image_error.ts";
+import { ImageUnavailable } from "../../../src/control/deploy_error.ts";
+import { CommandApi } from "../../../src/docker/command_api.ts";
+import type { EngineApi } from "../../../src/docker/engine_api.ts";
+import { EngineError } from "../../../src/docker/engine_error.ts";
 import { ImageSource } from "../../../src/docker/images/image_source.ts";
-import type { PullProgress } from "../../../src/docker/images/pull_progress.ts";
-import { type Answer, dockerTest } from "../../support/fake_docker.ts";
+import type { PullProgress } from "../../../src/docker/images/pull_output.ts";
+import { type Answer, dockerTest, type FakeDocker } from "../../support/fake_docker.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
 const ID = `sha256:${HEX}`;
 const NEWER = `sha256:${HEX.replace("0", "f")}`;
 const OTHER = `sha256:${HEX.replace("0", "e")}`;
 
+function newSource(docker: FakeDocker): ImageSource {
+  return new ImageSource(new CommandApi(docker.command), docker.command);
+}
+
 /** The answer of `docker image inspect`. */
 function inspected(id: string, ...digests: string[]): string {
-  return `${JSON.stringify({ id, digests })}\n`;
+  return `${JSON.stringify({ Id: id, RepoDigests: digests })}\n`;
 }
 
 const MISSING: Answer = { stdout: "\n", stderr: "Error response from daemon: No such image: app:1\n", code: 1 };
@@ -37,7 +43,7 @@ function pulled(digest: string): string {
 
 dockerTest("an image that is here is found without a registry", async (docker) => {
   await docker.on("image inspect", "WARNING: x\n" + inspected(ID));
-  const source = new ImageSource(docker.command);
+  const source = newSource(docker);
   for (const policy of ["never", "missing"] as const) {
     assertEquals(await source.resolve("app:1", policy), { imageId: ID, pulled: false });
   }
@@ -45,32 +51,32 @@ dockerTest("an image that is here is found without a registry", async (docker) =
   assertEquals((await docker.calls()).map((args) => args.at(-1)), ["app:1", "app:1"]);
 });
 
-dockerTest("what is here is asked of the engine's socket, as long as it answers", async (docker) => {
+dockerTest("what is here is asked of the engine, and pulled by the command", async (docker) => {
   const asked: string[] = [];
-  const answers: Record<string, unknown> = {
-    "/images/app%3A1/json": { Id: ID, RepoDigests: [`app@${NEWER}`, `me/app@${OTHER}`] },
-    "/images/reg.example%3A5000/me/app%3A1/json": { Id: OTHER, RepoDigests: null },
+  let found = false;
+  const api: Pick<EngineApi, "image" | "removeImage"> = {
+    image(reference) {
+      asked.push(reference);
+      if (!found) return Promise.reject(new EngineError("no_such_image", `No such image: ${reference}`));
+      return Promise.resolve({ id: ID, digests: [`app@${NEWER}`], exposedPorts: [] });
+    },
+    removeImage: () => Promise.reject(new EngineError("refused", "no")),
   };
-  const get = (path: string) => {
-    asked.push(path);
-    return path.includes("gone")
-      ? Promise.reject(new DockerError("No such image: gone:1"))
-      : Promise.resolve(answers[path]);
-  };
-  await docker.on("image inspect", inspected(NEWER));
-  const source = new ImageSource(docker.command, { get });
-  assertEquals(await source.resolve("app:1", "never"), { imageId: ID, digest: `app@${NEWER}`, pulled: false });
-  assertEquals(await source.resolve("reg.example:5000/me/app:1", "never"), { imageId: OTHER, pulled: false });
-  await assertRejects(() => source.resolve("gone:1", "never"), ImageError, "the image gone:1 is not on this machine");
-  assertEquals(await docker.calls(), []);
-  assertEquals(await source.resolve("other:1", "never"), { imageId: NEWER, pulled: false });
-  assertEquals([asked.length, (await docker.calls()).length], [4, 1]);
+  await docker.on("image pull", pulled(NEWER));
+  const source = new ImageSource(api, docker.command);
+  await assertRejects(() => source.resolve("app:1", "never"), ImageUnavailable, "is not on this machine");
+  const resolving = source.resolve("app:1", "always");
+  found = true;
+  assertEquals(await resolving, { imageId: ID, digest: `app@${NEWER}`, pulled: true });
+  assertEquals([asked, await docker.calls()], [["app:1", "app:1"], [["image", "pull", "app:1"]]]);
 });
 
-dockerTest("a deploy that is broken off does not wait for the socket", async (docker) => {
-  const source = new ImageSource(docker.command, { get: () => new Promise(() => {}) });
+dockerTest("a deploy that is broken off does not wait for the engine", async (docker) => {
+  const gate = await docker.gate();
+  await docker.on("image inspect", { gate });
   const ending = new AbortController();
-  const resolving = source.resolve("app:1", "missing", { signal: ending.signal });
+  const resolving = newSource(docker).resolve("app:1", "missing", { signal: ending.signal });
+  await gate.reached();
   ending.abort(new Error("broken off"));
   await assertRejects(() => resolving, Error, "broken off");
 });
@@ -78,8 +84,8 @@ dockerTest("a deploy that is broken off does not wait for the socket", async (do
 dockerTest("an image that is not here is pulled with missing, and not found with never", async (docker) => {
   await docker.on("image inspect", MISSING, MISSING, inspected(ID, `app@${NEWER}`));
   await docker.on("image pull", pulled(NEWER));
-  const source = new ImageSource(docker.command);
-  const error = await assertRejects(() => source.resolve("app:1", "never"), ImageError);
+  const source = newSource(docker);
+  const error = await assertRejects(() => source.resolve("app:1", "never"), ImageUnavailable);
   assertEquals([error.reason, error.message], ["not_found", "the image app:1 is not on this machine"]);
   assertEquals(await source.resolve("app:1", "missing"), { imageId: ID, digest: `app@${NEWER}`, pulled: true });
   assertEquals(await docker.calls("image pull"), [["image", "pull", "app:1"]]);
@@ -89,40 +95,40 @@ dockerTest("with always the registry is asked though the image is here", async (
   await docker.on("image inspect", inspected(NEWER, `app@${NEWER}`));
   const same = { stdout: `Digest: ${NEWER}\nStatus: Image is up to date for app:1\n` };
   await docker.on("image pull", pulled(NEWER), same, { stderr: "Error response from daemon: no luck\n", code: 1 });
-  const source = new ImageSource(docker.command);
+  const source = newSource(docker);
   assertEquals(await source.resolve("app:1", "always"), { imageId: NEWER, digest: `app@${NEWER}`, pulled: true });
   assertEquals(await source.resolve("app:1", "always"), { imageId: NEWER, digest: `app@${NEWER}`, pulled: false });
-  const error = await assertRejects(() => source.resolve("app:1", "always"), ImageError);
+  const error = await assertRejects(() => source.resolve("app:1", "always"), ImageUnavailable);
   assertEquals([error.reason, error.message], ["engine", "cannot pull app:1: no luck"]);
 });
 
 dockerTest("an id is looked for on this machine only, whatever the policy", async (docker) => {
   await docker.on("image inspect", inspected(ID, `app@${NEWER}`), MISSING);
-  const source = new ImageSource(docker.command);
+  const source = newSource(docker);
   assertEquals(await source.resolve(ID, "always"), { imageId: ID, digest: `app@${NEWER}`, pulled: false });
   for (const policy of ["always", "missing", "never"] as const) {
-    assertEquals((await assertRejects(() => source.resolve(HEX, policy), ImageError)).reason, "not_found");
+    assertEquals((await assertRejects(() => source.resolve(HEX, policy), ImageUnavailable)).reason, "not_found");
   }
   assertEquals(await docker.calls("image pull"), []);
 });
 
 dockerTest("what is no name is no argument of any command", async (docker) => {
-  const source = new ImageSource(docker.command);
+  const source = newSource(docker);
   for (const text of ["--privileged", "", "a b", "App", "a:b:c"]) {
-    const error = await assertRejects(() => source.resolve(text, "missing"), ImageError);
+    const error = await assertRejects(() => source.resolve(text, "missing"), ImageUnavailable);
     assertEquals([error.reason, error.message], [
       "invalid_reference",
       `${JSON.stringify(text)} is no name of an image`,
     ]);
   }
   for (const text of ["app", "app:1", ID]) {
-    assertEquals((await assertRejects(() => source.pullByDigest(text), ImageError)).reason, "invalid_reference");
+    assertEquals((await assertRejects(() => source.pullByDigest(text), ImageUnavailable)).reason, "invalid_reference");
   }
   assertEquals(await docker.calls(), []);
 });
 
 dockerTest("the digest is the one of the name's own registry, and of the pull", async (docker) => {
-  const source = new ImageSource(docker.command);
+  const source = newSource(docker);
   const digests = [`ghcr.io/me/app@${OTHER}`, `me/app@${OTHER}`, `me/app@${NEWER}`];
   await docker.on("image inspect", inspected(ID, ...digests));
   await docker.on("image pull", pulled(NEWER));
@@ -135,7 +141,7 @@ dockerTest("the digest is the one of the name's own registry, and of the pull", 
 });
 
 dockerTest("the content of a digest is pulled only where it is gone", async (docker) => {
-  const source = new ImageSource(docker.command);
+  const source = newSource(docker);
   await docker.on("image inspect", inspected(ID, `app@${NEWER}`), MISSING, inspected(ID, `app@${NEWER}`));
   await docker.on("image pull", pulled(NEWER));
   const digest = `app@${NEWER}`;
@@ -150,7 +156,7 @@ dockerTest("a pull tells how it goes on, layer by layer", async (docker) => {
   await docker.on("image pull", { script: "echo '1: Pulling from me/app'", gate, stdout: pulled(NEWER).slice(23) });
   const told: PullProgress[] = [];
   const first = Promise.withResolvers<void>();
-  const resolved = new ImageSource(docker.command).resolve("me/app:1", "missing", {
+  const resolved = newSource(docker).resolve("me/app:1", "missing", {
     onProgress: (progress) => {
       told.push(progress);
       first.resolve();
@@ -176,8 +182,8 @@ dockerTest("a pull tells how it goes on, layer by layer", async (docker) => {
 
 dockerTest("a pull that takes too long is ended, and says so", async (docker) => {
   await docker.on("image pull", { script: "exec sleep 600" });
-  const pulling = new ImageSource(docker.command).resolve("app:1", "always", { timeoutMs: 100 });
-  const error = await assertRejects(() => pulling, ImageError);
+  const pulling = newSource(docker).resolve("app:1", "always", { timeoutMs: 100 });
+  const error = await assertRejects(() => pulling, ImageUnavailable);
   assertEquals([error.reason, error.message], ["timeout", "the pull of app:1 took more than 0.1 s"]);
 });
 
@@ -185,7 +191,7 @@ dockerTest("a signal ends a pull with its own reason", async (docker) => {
   const gate = await docker.gate();
   await docker.on("image pull", { gate });
   const controller = new AbortController();
-  const source = new ImageSource(docker.command);
+  const source = newSource(docker);
   const pulling = source.resolve("app:1", "always", { signal: controller.signal });
   await gate.reached();
   controller.abort(new RangeError("enough"));
@@ -236,7 +242,7 @@ for (const [reason, texts] of Object.entries(SAID)) {
   dockerTest(`a pull that fails says in one line why: ${reason}`, async (docker) => {
     for (const text of texts) {
       await docker.on("image pull", { stderr: `Error response from daemon: ${text}\n`, code: 1 });
-      const error = await assertRejects(() => new ImageSource(docker.command).resolve("app:1", "always"), ImageError);
+      const error = await assertRejects(() => newSource(docker).resolve("app:1", "always"), ImageUnavailable);
       assertEquals(error.reason, reason, text);
       assert(!error.message.includes("\n") && error.message.includes(text.slice(0, 40).trimEnd()), error.message);
       if (reason === "denied") assert(error.message.includes("docker login"), error.message);
@@ -249,17 +255,17 @@ dockerTest("a name with the words of a failure in it does not mislead", async (d
     stderr: "Error response from daemon: cannot pull unauthorized/timeout:x509\n",
     code: 1,
   });
-  const pulling = new ImageSource(docker.command).resolve("unauthorized/timeout:x509", "always");
-  assertEquals((await assertRejects(() => pulling, ImageError)).reason, "engine");
+  const pulling = newSource(docker).resolve("unauthorized/timeout:x509", "always");
+  assertEquals((await assertRejects(() => pulling, ImageUnavailable)).reason, "engine");
 });
 
 dockerTest("an engine that cannot look for an image is not one without it", async (docker) => {
   const busy = { stderr: "Error response from daemon: busy\n", code: 1 };
   await docker.on("image inspect", busy, "nothing of use\n");
-  const source = new ImageSource(docker.command);
-  for (const why of ["cannot look for the image app:1: busy", "the engine does not say what app:1 is"]) {
-    const error = await assertRejects(() => source.resolve("app:1", "missing"), ImageError);
-    assertEquals([error.reason, error.message], ["engine", why]);
+  const source = newSource(docker);
+  for (const why of ["busy", "the engine does not say what app:1 is"]) {
+    const error = await assertRejects(() => source.resolve("app:1", "missing"), ImageUnavailable);
+    assertEquals([error.reason, error.message], ["engine", `cannot look for the image app:1: ${why}`]);
   }
   assertEquals(await docker.calls("image pull"), []);
 });
@@ -275,9 +281,9 @@ dockerTest("an image is removed, unless somebody needs it", async (docker) => {
     conflict("unable to delete 0123456789ab (cannot be forced) - image has dependent child images"),
     { stderr: "Error response from daemon: busy\n", code: 1 },
   );
-  const source = new ImageSource(docker.command);
+  const source = newSource(docker);
   for (const gone of [true, true, false, false, false]) assertEquals(await source.remove(ID), gone);
-  const error = await assertRejects(() => source.remove(ID), ImageError);
+  const error = await assertRejects(() => source.remove(ID), ImageUnavailable);
   assertEquals([error.reason, error.message], ["engine", `cannot remove the image ${ID}: busy`]);
   assertEquals((await docker.calls())[0], ["image", "rm", ID]);
 });
@@ -287,10 +293,77 @@ dockerTest(
   async (docker) => {
     const several = "Error response from daemon: conflict: unable to delete 0123456789ab (must be forced)\n";
     await docker.on("image rm", { stderr: several, code: 1 }, "Untagged: app:1\n", MISSING);
-    const inspected = (id: string) => JSON.stringify({ id, digests: [] }) + "\n";
     await docker.on("image inspect", inspected(ID), MISSING, inspected(`sha256:${"f".repeat(64)}`));
-    const source = new ImageSource(docker.command);
+    const source = newSource(docker);
     assertEquals(await source.remove(ID, ["app:1", "app:2", "app:3"]), true);
     assertEquals((await docker.calls("image rm")).map((args) => args.at(-1)), [ID, "app:1", ID]);
   },
 );
+
+const LOST_DIGEST = `me/app@sha256:${HEX.replace("0", "f")}`;
+const WANTED = { name: "app-00003", image: "me/app:1", imageId: ID, imageDigest: LOST_DIGEST, startTimeout: 30_000 };
+const GONE = "the image me/app:1 of app-00003 (sha256:0123456789ab) is not on this machine any more";
+
+/** An engine that has not the image, and after that has one. */
+async function withoutImage(docker: FakeDocker, imageId = ID): Promise<ImageSource> {
+  const missing = { stdout: "\n", stderr: `Error response from daemon: No such image: ${LOST_DIGEST}\n`, code: 1 };
+  await docker.on("image inspect", missing, `${JSON.stringify({ Id: imageId, RepoDigests: [LOST_DIGEST] })}\n`);
+  await docker.on("image pull", `Digest: ${LOST_DIGEST.split("@")[1]}\n`);
+  return newSource(docker);
+}
+
+/** What is said of an image that cannot be had again. */
+async function failure(source: ImageSource, wanted: Parameters<ImageSource["restore"]>[0] = WANTED) {
+  const { reason, message } = await assertRejects(() => source.restore(wanted), ImageUnavailable);
+  return [reason, message];
+}
+
+dockerTest("an image is pulled again by its digest", async (docker) => {
+  const source = await withoutImage(docker);
+  await source.restore(WANTED);
+  assertEquals(await docker.calls("image pull"), [["image", "pull", LOST_DIGEST]]);
+});
+
+dockerTest("an image that no registry has is to be built again", async (docker) => {
+  const source = await withoutImage(docker);
+  const { imageDigest: _, ...local } = WANTED;
+  assertEquals(await failure(source, local), [
+    "not_found",
+    `${GONE}, and no registry has it: build it again, and deploy it`,
+  ]);
+  assertEquals(await docker.calls(), []);
+});
+
+dockerTest("a registry that has other content by now is no help", async (docker) => {
+  const source = await withoutImage(docker, `sha256:${HEX.replace("0", "e")}`);
+  assertEquals(await failure(source), [
+    "not_found",
+    `${GONE}: the registry has something else for ${LOST_DIGEST}: deploy it again`,
+  ]);
+});
+
+dockerTest("a pull that fails says why, and the next start tries again", async (docker) => {
+  const source = await withoutImage(docker);
+  const missing = { stderr: `Error response from daemon: No such image: ${LOST_DIGEST}\n`, code: 1 };
+  await docker.on("image inspect", missing, missing, `${JSON.stringify({ Id: ID, RepoDigests: [LOST_DIGEST] })}\n`);
+  await docker.on("image pull", { stderr: "Error response from daemon: manifest unknown\n", code: 1 }, "");
+  assertEquals(await failure(source), ["not_found", `${GONE}: there is no image ${LOST_DIGEST} (manifest unknown)`]);
+  await source.restore(WANTED);
+  assertEquals((await docker.calls("image pull")).length, 2);
+});
+
+dockerTest("all who need an image share one pull, which goes on when a start is given up", async (docker) => {
+  const source = await withoutImage(docker);
+  const gate = await docker.gate();
+  await docker.on("image pull", { gate });
+  const patient = source.restore({ ...WANTED, startTimeout: Infinity });
+  await gate.reached();
+  assertEquals(await failure(source, { ...WANTED, startTimeout: 1 }), [
+    "timeout",
+    `${GONE}: it is still being pulled; try again`,
+  ]);
+  const late = source.restore({ ...WANTED, name: "app-00004" });
+  await gate.open();
+  await Promise.all([patient, late]);
+  assertEquals((await docker.calls("image pull")).length, 1);
+});

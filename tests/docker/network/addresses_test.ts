@@ -1,66 +1,328 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import {
-  formatSubnet,
-  overlap,
-  parseRoutes,
-  parseSubnet,
-  privateSubnets,
-  Sequence,
-  sizeOf,
-  toAddress,
-  toNumber,
-} from "../../../src/docker/network/addresses.ts";
+import { CommandApi } from "../../../src/docker/command_api.ts";
+import { EngineError } from "../../../src/docker/engine_error.ts";
+import { ImageSource } from "../../../src/docker/images/image_source.ts";
+import { DockerLauncher } from "../../../src/docker/launcher.ts";
+import { Addresses, HostPorts, Sequence } from "../../../src/docker/network/addresses.ts";
+import { OwnNetwork } from "../../../src/docker/network/network.ts";
+import { conventionRevision } from "../../../src/model/revision.ts";
+import { type Answer, dockerTest, type FakeDocker, noFakeDocker } from "../../support/fake_docker.ts";
+import { noNet } from "../../support/permissions.ts";
+import { freePorts } from "../free_ports.ts";
 
-Deno.test("an address and its number stand for each other", () => {
-  assertEquals(toNumber("0.0.0.0"), 0);
-  assertEquals(toNumber("10.0.0.1"), 0x0a000001);
-  assertEquals(toNumber("255.255.255.255"), 0xffffffff);
-  assertEquals(toAddress(0xac1ff002), "172.31.240.2");
-  fc.assert(fc.property(fc.ipV4(), (address) => assertEquals(toAddress(toNumber(address)), address)));
+const ID = "0123456789abcdef".repeat(4);
+const REVISION = conventionRevision("golang", `sha256:${ID}`, {
+  startTimeout: 30_000,
+  requestTimeout: 300_000,
+  pauseAfter: Infinity,
+  stopAfter: 600_000,
 });
 
-Deno.test("a subnet begins at its first address, whichever of them is written", () => {
-  assertEquals(formatSubnet(parseSubnet("10.1.16.0/20")!), "10.1.16.0/20");
-  assertEquals(formatSubnet(parseSubnet("10.1.31.255/20")!), "10.1.16.0/20");
-  assertEquals(formatSubnet(parseSubnet("192.168.1.7/32")!), "192.168.1.7/32");
-  assertEquals(formatSubnet(parseSubnet("192.168.1.7/0")!), "0.0.0.0/0");
-  assertEquals(sizeOf(parseSubnet("10.1.16.0/20")!), 4096);
-});
+/** A network whose gateway is an address of every machine. */
+const REACHED = "127.0.0.0/24";
+const NOT_REACHED = "203.0.113.0/24";
 
-Deno.test("what is no IPv4 subnet is none", () => {
-  for (const text of ["", "10.0.0.0", "10.0.0.0/", "10.0.0/8", "fd00::/8", "10.0.0.0/33", "10.0.0.256/8", "x/8"]) {
-    assertEquals(parseSubnet(text), undefined, text);
+interface Options {
+  readonly upstream?: "auto" | "direct" | "published";
+  readonly subnet?: string;
+  readonly ports?: number;
+  readonly inspect?: readonly Answer[];
+}
+
+/** A launcher, and the ports that it may use. */
+async function newLauncher(docker: FakeDocker, options: Options = {}) {
+  const { upstream = "published", subnet = NOT_REACHED, ports = 10, inspect = [] } = options;
+  const first = freePorts(ports);
+  await docker.on("network ls", `${ID}\n`);
+  const own = JSON.stringify({ Name: "cless-a1", IPAM: { Config: [{ Subnet: subnet }] } });
+  await docker.on("network inspect", ...inspect, own);
+  await docker.on("run", `${ID}\n`);
+  await docker.on("rm", "one\n");
+  const api = new CommandApi(docker.command);
+  const network = new OwnNetwork(api, { owner: "a1", path: "/data" });
+  const portRange = { first, last: first + ports - 1 };
+  const images = new ImageSource(api, docker.command);
+  const launcher = new DockerLauncher(api, network, images, { owner: "a1", portRange, upstream });
+  const launch = async (id: string) => (await launcher.launch({ id, revision: REVISION })).origin;
+  return { launcher, launch, first };
+}
+
+/** A test with a docker command and ports. */
+function placeTest(name: string, fn: (docker: FakeDocker) => Promise<void>): void {
+  dockerTest(name, fn, { ignore: noFakeDocker || noNet });
+}
+
+/** A line of `docker ps`. */
+function line(id: string, state: string, address: string, origin: string): string {
+  const { imageId, name } = REVISION;
+  const labels = {
+    "cless.owner": "a1",
+    "cless.service": "golang",
+    "cless.revision": name,
+    "cless.image": imageId,
+    "cless.address": address,
+    "cless.origin": origin,
+  };
+  return JSON.stringify({ id, engineId: ID, state, status: "Up 2 hours", labels }) + "\n";
+}
+
+placeTest("where the host does not reach containers, each gets a port of 127.0.0.1", async (docker) => {
+  for (const upstream of ["published", "auto"] as const) {
+    const { first, launch } = await newLauncher(docker, { upstream });
+    assertEquals(await launch("one"), `http://127.0.0.1:${first}`);
+    const args = (await docker.calls("run")).at(-1)!;
+    assertEquals(args.includes(`--publish=127.0.0.1:${first}:8080`), true);
+    assertEquals(args.includes("--ip=203.0.113.2"), true);
   }
 });
 
-Deno.test("subnets overlap when they share an address", () => {
-  const shared = (a: string, b: string) => overlap(parseSubnet(a)!, parseSubnet(b)!);
-  assert(shared("10.0.0.0/8", "10.255.0.0/16"));
-  assert(shared("10.255.0.0/16", "10.0.0.0/8"));
-  assert(shared("10.0.0.0/20", "10.0.0.0/20"));
-  assert(shared("0.0.0.0/0", "192.168.0.0/16"));
-  assert(!shared("10.0.0.0/20", "10.0.16.0/20"));
-  assert(!shared("172.16.0.0/12", "172.32.0.0/12"));
+placeTest("where the host reaches containers, it goes straight there and publishes nothing", async (docker) => {
+  for (const options of [{ upstream: "direct" }, { upstream: "auto", subnet: REACHED }] as const) {
+    const { launch } = await newLauncher(docker, options);
+    const prefix = options.upstream === "direct" ? "203.0.113" : "127.0.0";
+    assertEquals(await launch("one"), `http://${prefix}.2:8080`);
+    const args = (await docker.calls("run")).at(-1)!;
+    assertEquals(args.filter((arg) => arg.startsWith("--publish")), []);
+  }
 });
 
-Deno.test("subnets overlap exactly when an end of one lies in the other", () => {
-  const subnets = fc.tuple(fc.nat(255), fc.integer({ min: 24, max: 32 }))
-    .map(([last, bits]) => parseSubnet(`10.0.0.${last}/${bits}`)!);
-  fc.assert(fc.property(subnets, subnets, (a, b) => {
-    const addresses = new Set(Array.from({ length: sizeOf(a) }, (_, at) => a.base + at));
-    const shared = Array.from({ length: sizeOf(b) }, (_, at) => b.base + at).some((address) => addresses.has(address));
-    assertEquals(overlap(a, b), shared);
-  }));
+placeTest("a port is published though the host reaches containers, where that is wanted", async (docker) => {
+  const { first, launch } = await newLauncher(docker, { upstream: "published", subnet: REACHED });
+  assertEquals(await launch("one"), `http://127.0.0.1:${first}`);
 });
 
-Deno.test("the private subnets are all of RFC 1918, from the end of each range, and none twice", () => {
-  const subnets = [...privateSubnets()].map(formatSubnet);
-  assertEquals(subnets.length, 256 + 4096 + 16);
-  assertEquals(new Set(subnets).size, subnets.length);
-  assertEquals([subnets[0], subnets[255]], ["172.31.240.0/20", "172.16.0.0/20"]);
-  assertEquals([subnets[256], subnets.at(-17)], ["10.255.240.0/20", "10.0.0.0/20"]);
-  assertEquals([subnets.at(-16), subnets.at(-1)], ["192.168.240.0/20", "192.168.0.0/20"]);
+placeTest("a port in use is passed over, whoever notices", async (docker) => {
+  const { first, launch } = await newLauncher(docker);
+  using _other = Deno.listen({ hostname: "127.0.0.1", port: first });
+  const stderr =
+    "docker: Error response from daemon: driver failed programming external connectivity on endpoint one: " +
+    `Bind for 127.0.0.1:${first + 1} failed: port is already allocated.\n`;
+  await docker.on("run", { stderr, code: 125 }, `${ID}\n`);
+  assertEquals(await launch("one"), `http://127.0.0.1:${first + 2}`);
+});
+
+placeTest("a start for which there is no port uses up no address", async (docker) => {
+  const { first, launch, launcher } = await newLauncher(docker, { ports: 1 });
+  await launch("one");
+  for (let n = 0; n < 3; n++) await assertRejects(() => launch("two"), RangeError, "--port-range");
+  launcher.forget("one");
+  assertEquals(await launch("two"), `http://127.0.0.1:${first}`);
+  assertEquals((await docker.calls("run")).at(-1)!.includes("--ip=203.0.113.3"), true);
+});
+
+placeTest("whether the host reaches containers is asked again where the engine did not answer", async (docker) => {
+  const busy = { stderr: "Error response from daemon: busy", code: 1 };
+  const { launch, launcher } = await newLauncher(docker, { upstream: "auto", subnet: REACHED, inspect: [busy, busy] });
+  await assertRejects(() => launcher.prepare(), EngineError, "busy");
+  await assertRejects(() => launch("one"), EngineError, "busy");
+  assertEquals(await launch("one"), "http://127.0.0.2:8080");
+});
+
+placeTest("containers are listed as what they are", async (docker) => {
+  const { launcher } = await newLauncher(docker, { upstream: "direct" });
+  const states = ["created", "running", "paused", "exited", "dead", "restarting", "removing"];
+  const lines = states.map((state, n) => line(state, state, `203.0.113.${n + 2}`, `http://203.0.113.${n + 2}:8080`));
+  await docker.on("ps", "WARNING: x\n" + lines.join(""));
+  const containers = await launcher.list();
+  assertEquals(containers.map(({ id }) => id), states);
+  assertEquals(containers.map(({ state }) => state), [...states.slice(0, 3), ...Array(4).fill("ended")]);
+  assertEquals({ ...containers[1] }, {
+    id: "running",
+    service: "golang",
+    revision: REVISION.name,
+    imageId: REVISION.imageId,
+    state: "running",
+    upFor: 7_200_000,
+    origin: "http://203.0.113.3:8080",
+  });
+  // Their output can be read.
+  assertEquals(launcher.outputs.list("golang").map(({ id }) => id), ["created", "running", "paused"]);
+  await launcher.list();
+  launcher.forget("created");
+  assertEquals(launcher.outputs.list("golang").map(({ id }) => id), ["running", "paused"]);
+  assertEquals((await docker.calls("ps"))[0]!.slice(0, 4), [
+    "ps",
+    "--all",
+    "--no-trunc",
+    "--filter=label=cless.owner=a1",
+  ]);
+});
+
+placeTest(
+  "a container that was started when the host reached containers the other way has no origin",
+  async (docker) => {
+    const published = line("published", "running", "203.0.113.2", "http://127.0.0.1:20000");
+    const direct = line("direct", "running", "203.0.113.3", "http://203.0.113.3:8080");
+    const unknown = line("unknown", "running", "", "");
+    const origins = async (upstream: "direct" | "published") => {
+      const { launcher } = await newLauncher(docker, { upstream });
+      await docker.on("ps", published + direct + unknown);
+      return (await launcher.list()).map(({ origin }) => origin);
+    };
+    assertEquals(await origins("direct"), [undefined, "http://203.0.113.3:8080", undefined]);
+    assertEquals(await origins("published"), ["http://127.0.0.1:20000", undefined, undefined]);
+  },
+);
+
+placeTest("the places of containers that were found are not handed out, until they are given up", async (docker) => {
+  const { first, launch, launcher } = await newLauncher(docker, { ports: 3 });
+  await docker.on("ps", line("old", "paused", "203.0.113.9", `http://127.0.0.1:${first + 1}`));
+  await launcher.list();
+  await launcher.list();
+  assertEquals(await launch("one"), `http://127.0.0.1:${first + 2}`);
+  assertEquals(await launch("two"), `http://127.0.0.1:${first}`);
+  await assertRejects(() => launch("three"), RangeError);
+  launcher.forget("old");
+  assertEquals(await launch("three"), `http://127.0.0.1:${first + 1}`);
+  const addresses = (await docker.calls("run")).map((args) => args.find((arg) => arg.startsWith("--ip=")));
+  assertEquals(addresses, ["--ip=203.0.113.10", "--ip=203.0.113.11", "--ip=203.0.113.12"]);
+});
+
+placeTest("a container that has ended holds no place", async (docker) => {
+  const { first, launch, launcher } = await newLauncher(docker, { ports: 1 });
+  await docker.on("ps", line("old", "exited", "203.0.113.2", `http://127.0.0.1:${first}`));
+  await launcher.list();
+  await launcher.remove("old");
+  assertEquals(await launch("one"), `http://127.0.0.1:${first}`);
+});
+
+placeTest("a place that is given up while the engine makes its list is not noted again", async (docker) => {
+  const { first, launch, launcher } = await newLauncher(docker, { ports: 1 });
+  const gate = await docker.gate();
+  const origin = await launch("one");
+  await docker.on("ps", { gate, stdout: line("one", "running", "203.0.113.2", origin) });
+  const listed = launcher.list();
+  await gate.reached();
+  launcher.forget("one");
+  await gate.open();
+  await listed;
+  assertEquals(await launch("two"), `http://127.0.0.1:${first}`);
+});
+
+placeTest("a list that the engine refuses is no empty list", async (docker) => {
+  const { launcher } = await newLauncher(docker);
+  await docker.on("ps", { stderr: "Error response from daemon: busy", code: 1 });
+  await assertRejects(() => launcher.list(), EngineError, "busy");
+});
+
+/** Addresses on a network that may be another one each time that it is looked for. */
+function newAddresses(subnets: string[], upstream: "direct" | "published" = "direct", ports = 3) {
+  const range = { first: freePorts(ports), last: 0 };
+  range.last = range.first + ports - 1;
+  const left = [...subnets];
+  const api = {
+    networks: () => {
+      const subnet = left.length > 1 ? left.shift()! : left[0]!;
+      return Promise.resolve([{ name: "cless-a1", labels: {}, subnets: [{ subnet, gateway: undefined }] }]);
+    },
+    createNetwork: () => Promise.reject(new Error("it is there")),
+    removeNetwork: () => Promise.resolve(),
+  };
+  const network = new OwnNetwork(api, { owner: "a1", path: "/data" });
+  const addresses = new Addresses(network, { owner: "a1", portRange: range, upstream });
+  const take = async (id: string) => (await addresses.take(id, 8080)).address;
+  return { addresses, network, range, take };
+}
+
+const netTest = (name: string, fn: () => Promise<void>) => Deno.test({ name, ignore: noNet, fn });
+
+netTest("an address that is taken again for one container gives the one before back, also at once", async () => {
+  for (const upstream of ["direct", "published"] as const) {
+    const { addresses } = newAddresses(["10.9.0.0/29"], upstream);
+    // The network has five addresses, and there are three ports.
+    for (let n = 0; n < 12; n++) await addresses.take("one", 8080);
+    for (let n = 0; n < 6; n++) await Promise.all([addresses.take("one", 8080), addresses.take("one", 8080)]);
+    const others = ["two", "three", ...(upstream === "direct" ? ["four", "five"] : [])];
+    for (const id of others) await addresses.take(id, 8080);
+    assertEquals(addresses.ids(), new Set(["one", ...others]));
+    await assertRejects(() => addresses.take("more", 8080), RangeError);
+  }
+});
+
+netTest("the last address is left for broadcasts, and one comes again after all others", async () => {
+  const { addresses, take } = newAddresses(["10.9.0.0/29"]);
+  const taken = [await take("a"), await take("b"), await take("c"), await take("d"), await take("e")];
+  assertEquals(taken, ["10.9.0.2", "10.9.0.3", "10.9.0.4", "10.9.0.5", "10.9.0.6"]);
+  addresses.free("c");
+  addresses.free("b");
+  addresses.free("nobody");
+  assertEquals([await take("f"), await take("g")], ["10.9.0.3", "10.9.0.4"]);
+});
+
+netTest("addresses that containers have already are not handed out, whenever that is noted", async () => {
+  const { addresses, take } = newAddresses(["10.9.0.0/29"]);
+  const found = (id: string, address: string) => addresses.found(id, address, `http://${address}:8080`);
+  assertEquals([found("old", "10.9.0.2"), found("old", "10.9.0.2"), found("far", "192.168.7.7")], [true, false, true]);
+  found("gone", "10.9.0.5");
+  addresses.free("gone"); // before the network was known
+  assertEquals(await take("a"), "10.9.0.3");
+  found("late", "10.9.0.5");
+  assertEquals([await take("b"), await take("c")], ["10.9.0.6", "10.9.0.4"]);
+  await assertRejects(() => take("d"), RangeError);
+});
+
+netTest("a network that was made again elsewhere has addresses of its own, and where it was they go on", async () => {
+  const { addresses, network, take } = newAddresses(["10.9.0.0/24", "10.9.0.0/24", "10.7.0.0/24"]);
+  assertEquals(await take("a"), "10.9.0.2");
+  network.lost();
+  assertEquals(await take("b"), "10.9.0.3");
+  network.lost();
+  assertEquals(await take("c"), "10.7.0.2");
+  addresses.free("a");
+  assertEquals(await take("d"), "10.7.0.3");
+});
+
+/** A range of free ports. */
+function freeRange(size: number): { first: number; last: number } {
+  const first = freePorts(size);
+  return { first, last: first + size - 1 };
+}
+
+/** A test that listens on ports of this machine. */
+function portTest(name: string, fn: () => void): void {
+  Deno.test({ name, ignore: noNet, fn });
+}
+
+portTest("ports are handed out in sequence", () => {
+  const { first, last } = freeRange(3);
+  const ports = new HostPorts({ first, last });
+  assertEquals([ports.take(), ports.take()], [first, first + 1]);
+  ports.free(first);
+  assertEquals([ports.take(), ports.take()], [last, first]);
+});
+
+portTest("a port that another program has is passed over, until it is free", () => {
+  const { first, last } = freeRange(2);
+  const ports = new HostPorts({ first, last });
+  {
+    using _other = Deno.listen({ hostname: "127.0.0.1", port: first });
+    assertEquals(ports.take(), last);
+  }
+  assertEquals(ports.take(), first);
+});
+
+portTest("a port that a container has already is not handed out", () => {
+  const { first, last } = freeRange(3);
+  const ports = new HostPorts({ first, last });
+  ports.occupy(first + 1);
+  ports.occupy(last + 1);
+  assertEquals([ports.take(), ports.take()], [last, first]);
+});
+
+portTest("where every port is in use, by containers or by others, that is said, and what to do", () => {
+  const { first, last } = freeRange(3);
+  const ports = new HostPorts({ first, last });
+  ports.occupy(first);
+  const message = "every port of the range is in use; give cless another one with --port-range";
+  const others = [first + 1, last].map((port) => Deno.listen({ hostname: "127.0.0.1", port }));
+  try {
+    for (let n = 0; n < 3; n++) assertThrows(() => ports.take(), RangeError, message);
+  } finally {
+    for (const other of others) other.close();
+  }
+  assertEquals([ports.take(), ports.take()].sort(), [first + 1, last]);
+  assertThrows(() => ports.take(), RangeError, message);
 });
 
 Deno.test("numbers are handed out in sequence, and one that was given back only when its turn comes", () => {
@@ -151,28 +413,4 @@ Deno.test("a number comes again only after every other one that was not taken al
       }
     }
   }));
-});
-
-/** A line of /proc/net/route, with the numbers as the kernel writes them: little-endian hexadecimal. */
-function route(subnet: string): string {
-  const { base, bits } = parseSubnet(subnet)!;
-  const hex = (number: number) =>
-    toAddress(number).split(".").reverse().map((byte) => Number(byte).toString(16).padStart(2, "0")).join("")
-      .toUpperCase();
-  const mask = bits === 0 ? 0 : 2 ** 32 - 2 ** (32 - bits);
-  return ["eth0", hex(base), "00000000", "0001", "0", "0", "0", hex(mask), "0", "0", "0"].join("\t") + "\n";
-}
-
-const ROUTES_HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT   \n";
-
-Deno.test("the subnets that a machine has routes to are read from its table", () => {
-  const subnets = ["172.17.0.0/16", "10.0.0.0/8", "192.168.1.128/25", "10.1.2.3/32", "172.31.240.0/20"];
-  assertEquals(parseRoutes(ROUTES_HEAD + subnets.map(route).join("")).map(formatSubnet), subnets);
-  assertEquals(parseRoutes(""), []);
-  assertEquals(parseRoutes(ROUTES_HEAD), []);
-});
-
-Deno.test("a route to everywhere takes no subnet, also one in halves as VPNs make it", () => {
-  const table = ROUTES_HEAD + ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "10.8.0.0/24"].map(route).join("");
-  assertEquals(parseRoutes(table).map(formatSubnet), ["10.8.0.0/24"]);
 });

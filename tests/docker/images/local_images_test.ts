@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { LocalImages } from "../../../src/docker/images/images.ts";
+import { CommandApi } from "../../../src/docker/command_api.ts";
+import { LocalImages } from "../../../src/docker/images/local_images.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { type Answer, dockerTest, type FakeDocker } from "../../support/fake_docker.ts";
 
@@ -25,7 +26,7 @@ class Images {
 
   constructor(docker: FakeDocker) {
     this.#docker = docker;
-    this.local = new LocalImages(docker.command, this.clock, () => this.listening);
+    this.local = new LocalImages(new CommandApi(docker.command), this.clock, () => this.listening);
     this.local.onChange(() => this.changes++);
   }
 

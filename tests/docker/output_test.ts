@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { readWhole } from "../../src/docker/output_pieces.ts";
+import { jsonLines, linesOf, readWhole } from "../../src/docker/output.ts";
 
 Deno.test("a stream is read to its end, in the order in which it came", async () => {
   const sizes = [1, 4096, 0, 4097, 20_000, 3];
@@ -15,6 +15,28 @@ Deno.test("an empty stream has no bytes", async () => {
 Deno.test("a stream that breaks off is told", async () => {
   const broken = new ReadableStream<Uint8Array>({ type: "bytes", pull: () => Promise.reject(new Error("broken off")) });
   await assertRejects(() => readWhole(broken), Error, "broken off");
+});
+
+Deno.test("lines come without their ends, however their bytes are cut, also the last one without an end", async () => {
+  const bytes = new TextEncoder().encode("one\ntwö\r\n\nlast 🦕");
+  const expected = ["one", "twö", "", "last 🦕"];
+  for (const size of [1, 2, 3, 100]) {
+    const pieces = Array.from(
+      { length: Math.ceil(bytes.length / size) },
+      (_, n) => bytes.slice(n * size, (n + 1) * size),
+    );
+    assertEquals(await Array.fromAsync(linesOf(streamOf(pieces))), expected);
+  }
+});
+
+Deno.test("of an output only the lines of JSON are read", () => {
+  assertEquals(
+    jsonLines('WARNING: {"not": "json"}\n{"a":1}\n\n[{"b":2}]\n{broken\nWARNING: x\n"text"\nnull\n 3\n{"c":3}'),
+    [{ a: 1 }, [{ b: 2 }], { c: 3 }],
+  );
+  assertEquals(jsonLines('{"a":1}\r\n{"b":2}\r\n'), [{ a: 1 }, { b: 2 }]);
+  assertEquals(jsonLines(""), []);
+  assertEquals(jsonLines<{ id: string }>('{"level":"warn"}\n{"id":"a"}', "id"), [{ id: "a" }]);
 });
 
 /** As the platform has those of a process: of bytes. */

@@ -2,15 +2,15 @@ import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import type { ImageIndex } from "../../routing/convention.ts";
 import type { Clock } from "../../base/clock.ts";
-import { type DockerCommand, jsonLines } from "../command.ts";
+import type { EngineApi } from "../engine_api.ts";
 
 const log = logger("images");
-/** While no events come, and after a failure, the list is asked for at most so often, ms. */
-const LEAST_AGE_MS = 1000;
+/** While no events come, and after a failure, the engine is asked at most once in this time. */
+const MIN_AGE_MS = 1000;
 
-/** The local images whose names end in `-docker`, kept in memory: an unknown hostname costs the engine nothing. */
+/** The local images whose names end in `-docker`, kept in memory: the engine is not asked for a hostname that nobody knows. */
 export class LocalImages implements ImageIndex {
-  readonly #docker: DockerCommand;
+  readonly #api: Pick<EngineApi, "conventionImages">;
   readonly #clock: Clock;
   readonly #listening: () => boolean;
   readonly #callbacks: (() => void)[] = [];
@@ -22,8 +22,8 @@ export class LocalImages implements ImageIndex {
   #stopped = false;
 
   /** @param listening Whether the engine's events are being received. */
-  constructor(docker: DockerCommand, clock: Clock, listening: () => boolean) {
-    this.#docker = docker;
+  constructor(api: Pick<EngineApi, "conventionImages">, clock: Clock, listening: () => boolean) {
+    this.#api = api;
     this.#clock = clock;
     this.#listening = listening;
   }
@@ -32,7 +32,7 @@ export class LocalImages implements ImageIndex {
     return this.#ids.get(name);
   }
 
-  /** The names that there are. */
+  /** All names, sorted. */
   names(): string[] {
     return [...this.#ids.keys()].sort();
   }
@@ -40,7 +40,7 @@ export class LocalImages implements ImageIndex {
   settled(): Promise<void> {
     if (this.#refreshing !== undefined) return this.#refreshing;
     if (!this.#stale && this.#listening()) return Promise.resolve();
-    if (this.#clock.now() - this.#askedAt < LEAST_AGE_MS) return Promise.resolve();
+    if (this.#clock.now() - this.#askedAt < MIN_AGE_MS) return Promise.resolve();
     return this.#refresh();
   }
 
@@ -48,13 +48,13 @@ export class LocalImages implements ImageIndex {
     this.#callbacks.push(callback);
   }
 
-  /** Notes that an image has changed: the list is asked for anew. */
+  /** Notes that an image has changed: the engine is asked again. */
   changed(): Promise<void> {
     this.#stale = true;
     return this.#refresh();
   }
 
-  /** Asks no more. */
+  /** Ends asking. */
   stop(): void {
     this.#stopped = true;
     this.#cancelRetry?.();
@@ -63,34 +63,26 @@ export class LocalImages implements ImageIndex {
   #refresh(): Promise<void> {
     this.#refreshing ??= this.#ask().finally(() => {
       this.#refreshing = undefined;
-      // Something may have changed just now; after a failure there is a time set for the next try.
+      // Something may have changed meanwhile; after a failure, a timer is set for the next try.
       if (this.#stale && !this.#stopped && this.#cancelRetry === undefined) this.#refresh();
     });
     return this.#refreshing;
   }
 
-  /** Nobody else may ever ask again. */
+  /** A timer, since nobody else may ever ask again. */
   #retryLater(): void {
-    this.#cancelRetry ??= this.#clock.after(LEAST_AGE_MS, () => {
+    this.#cancelRetry ??= this.#clock.after(MIN_AGE_MS, () => {
       this.#cancelRetry = undefined;
       this.#refresh();
     });
   }
 
   async #ask(): Promise<void> {
-    // An event may come while the answer to an earlier one is on its way.
+    // An event may come while the answer for an earlier one is on its way.
     while (!this.#stopped && (this.#stale || !this.#listening())) {
       this.#stale = false;
       try {
-        const output = await this.#docker.run([
-          "image",
-          "ls",
-          "--no-trunc",
-          "--filter=reference=*-docker:latest",
-          '--format={"id":{{json .ID}},"name":{{json .Repository}},"tag":{{json .Tag}}}',
-        ]);
-        const images = jsonLines<{ id: string; name: string; tag: string }>(output, "id", "name", "tag");
-        this.#ids = new Map(images.filter(({ tag }) => tag === "latest").map(({ id, name }) => [name, id]));
+        this.#ids = await this.#api.conventionImages();
         this.#askedAt = this.#clock.now();
       } catch (error) {
         log.warning("cannot list the images", { reason: messageOf(error) });

@@ -1,0 +1,305 @@
+import { Limiter } from "../base/async.ts";
+import { messageOf } from "../base/errors.ts";
+import type { Revision } from "../model/revision.ts";
+import { type CommandOptions, type DockerCommand, killGroup, lastWords } from "./command.ts";
+import { carryEnv } from "./container_env.ts";
+import { environmentOf, LABEL, type Placement, runArgs } from "./container_spec.ts";
+import {
+  type CallOptions,
+  type ContainerFilter,
+  type EngineApi,
+  type EngineEvent,
+  type EngineImage,
+  type EngineInfo,
+  type EngineNetwork,
+  EVENT_ACTIONS,
+  type ListedContainer,
+  type LogLine,
+  type LogOptions,
+  type NetworkSpec,
+} from "./engine_api.ts";
+import { EngineError, type FailureKind, kindOf } from "./engine_error.ts";
+import {
+  type ApiEvent,
+  type ApiImage,
+  type ApiInfo,
+  type ApiNetwork,
+  containerOf,
+  eventOf,
+  imageOf,
+  infoOf,
+  networkOf,
+} from "./engine_json.ts";
+import { LogSplitter, type StampedLine } from "./logs/log_lines.ts";
+import { jsonLines, linesOf, piecesOf } from "./output.ts";
+
+/** How many commands stop or remove containers at once: each is a process of some 30 MB. */
+const MAX_ENDING = 16;
+/** Networks may go while they are listed, which takes two commands; the list is tried so often. */
+const MAX_NETWORK_LISTS = 16;
+
+/** What engines and the docker command say, and what it means; the first that fits counts. */
+const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
+  [/cannot connect to the docker daemon|error during connect|unexpected EOF|\bEOF$|error while dialing/i, "away"],
+  [/no such container/i, "gone"],
+  [/^(error: )?no such image\b|\bimage not known$/i, "no_such_image"],
+  [/network .* not found/i, "no_such_network"],
+  [/container name .* already in use|network with name .* already exists/i, "conflict"],
+  [/is (already|not) paused|removal of container .* already in progress/i, "already"],
+  [/address already in use|already allocated/i, "address_taken"],
+  [/pool overlaps/i, "subnet_taken"],
+  [/must be forced/i, "tagged"],
+  [/conflict|in use|being used|dependent child|has active endpoints/i, "in_use"],
+];
+
+/** What a message of the docker command means. */
+export function kindOfMessage(message: string): FailureKind {
+  return SAID.find(([pattern]) => pattern.test(message))?.[1] ?? "refused";
+}
+
+/** Asks the engine by running the docker command: wherever that finds its engine, and whatever wraps it. */
+export class CommandApi implements EngineApi {
+  readonly via: string;
+  readonly #docker: DockerCommand;
+  readonly #ending = new Limiter(MAX_ENDING);
+
+  constructor(docker: DockerCommand) {
+    this.via = `the command ${docker.path}`;
+    this.#docker = docker;
+  }
+
+  async version(options: CallOptions = {}): Promise<string> {
+    const output = await this.#run(["version", "--format={{.Server.Version}}"], options);
+    return /^\d+\.\S*$/m.exec(output)?.[0] ?? "unknown";
+  }
+
+  async info(): Promise<EngineInfo> {
+    return infoOf(jsonLines<ApiInfo>(await this.#run(["info", "--format={{json .}}"]), "ID")[0] ?? {});
+  }
+
+  async run(revision: Revision, placement: Placement): Promise<void> {
+    await this.#run(runArgs(revision, placement), carryEnv(environmentOf(revision)).options);
+  }
+
+  async stop(id: string, graceS: number): Promise<void> {
+    await this.#ending.run(() => this.#run(["stop", `--time=${graceS}`, id]));
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#run(["pause", id]);
+  }
+
+  async unpause(id: string): Promise<void> {
+    await this.#run(["unpause", id]);
+  }
+
+  async remove(id: string): Promise<void> {
+    const said = await this.#ending.run(() => this.#run(["rm", "--force", "--volumes", id]));
+    // With --force the command does not mind a container that is gone, and names none then.
+    if (said.trim() === "") throw new EngineError("gone", `No such container: ${id}`);
+  }
+
+  async containers(filter: ContainerFilter): Promise<ListedContainer[]> {
+    const labels = Object.values(LABEL).map((name) =>
+      `${JSON.stringify(name)}:{{json (.Label ${JSON.stringify(name)})}}`
+    );
+    const output = await this.#run([
+      "ps",
+      "--all",
+      "--no-trunc",
+      "owner" in filter ? `--filter=label=${LABEL.owner}=${filter.owner}` : `--filter=volume=${filter.volume}`,
+      `--format={"id":{{json .Names}},"engineId":{{json .ID}},"state":{{json .State}},"status":{{json .Status}},` +
+      `"labels":{${labels.join(",")}}}`,
+    ]);
+    type Entry = Parameters<typeof containerOf>[0] & { labels: Record<string, string> };
+    return jsonLines<Entry>(output, "id", "state", "labels").map((entry) =>
+      containerOf(entry, (name) => entry.labels[name] ?? "")
+    );
+  }
+
+  async memory(engineIds: readonly string[]): Promise<Map<string, number>> {
+    if (engineIds.length === 0) return new Map();
+    const format = '--format={"id":{{json .ID}},"usage":{{json .MemUsage}}}';
+    const output = await this.#run(["stats", "--no-stream", "--no-trunc", format, ...engineIds]);
+    return new Map(
+      jsonLines<{ id: string; usage: string }>(output, "id", "usage").flatMap(({ id, usage }) => {
+        const bytes = bytesOf(usage);
+        return bytes === undefined || bytes === 0 ? [] : [[id, bytes]]; // one that has just ended uses none
+      }),
+    );
+  }
+
+  async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
+    const { follow, signal, since, tail } = options;
+    if (signal?.aborted) return;
+    const child = this.#docker.spawn([
+      "logs",
+      "--timestamps", // they also tell the app's lines from the docker command's own words
+      ...(follow ? ["--follow"] : []),
+      ...(tail === undefined ? [] : [`--tail=${tail}`]),
+      ...(since === undefined ? [] : [`--since=${since}`]),
+      id,
+    ], "piped");
+    const end = () => killGroup(child, "SIGKILL"); // it has nothing to tidy up
+    signal?.addEventListener("abort", end, { once: true });
+    const streams = [stampedLines("stdout", child.stdout), stampedLines("stderr", child.stderr)];
+    try {
+      let words = "";
+      for await (const { stream, lines } of merge(streams)) {
+        for (const { cut, text, time } of lines) {
+          if (signal?.aborted) return;
+          if (time === undefined) words += `${text}\n`;
+          else yield { stream, time, text, ...(cut ? { cut } : {}) };
+        }
+      }
+      const { code, success } = await child.status;
+      if (!success && !signal?.aborted) throw failure(lastWords(words) || `docker logs ended with code ${code}`);
+    } finally {
+      signal?.removeEventListener("abort", end);
+      end();
+      await Promise.all([...streams.map((stream) => stream.return()), child.status]);
+    }
+  }
+
+  // deno-lint-ignore require-await -- what it throws has to become a rejection
+  async events(since: string, signal: AbortSignal): Promise<AsyncIterable<EngineEvent>> {
+    const child = this.#docker.spawn([
+      "events",
+      "--format={{json .}}",
+      `--since=${since}`,
+      ...Object.keys(EVENT_ACTIONS).map((type) => `--filter=type=${type}`),
+      ...Object.values(EVENT_ACTIONS).flat().map((action) => `--filter=event=${action}`),
+    ]);
+    const end = () => killGroup(child, "SIGTERM");
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end, { once: true });
+    return (async function* () {
+      try {
+        for await (const line of linesOf(child.stdout)) {
+          for (const value of jsonLines<ApiEvent>(line)) {
+            const event = eventOf(value);
+            if (event !== undefined) yield event;
+          }
+        }
+      } finally {
+        signal.removeEventListener("abort", end);
+        end();
+        await child.status;
+      }
+    })();
+  }
+
+  async networks(): Promise<EngineNetwork[]> {
+    for (let tries = 1;; tries++) {
+      const ids = (await this.#run(["network", "ls", "--no-trunc", "--quiet"])).match(/^[0-9a-f]{64}$/gm) ?? [];
+      if (ids.length === 0) return [];
+      try {
+        const output = await this.#run(["network", "inspect", "--format={{json .}}", ...ids]);
+        return jsonLines<ApiNetwork>(output, "Name").map(networkOf);
+      } catch (error) {
+        if (kindOf(error) !== "no_such_network" || tries >= MAX_NETWORK_LISTS) throw error;
+      }
+    }
+  }
+
+  async createNetwork({ gateway, labels, name, subnet }: NetworkSpec): Promise<void> {
+    await this.#run([
+      "network",
+      "create",
+      "--driver=bridge",
+      `--subnet=${subnet}`,
+      `--gateway=${gateway}`,
+      "--opt=com.docker.network.bridge.enable_icc=false",
+      ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`),
+      name,
+    ]);
+  }
+
+  async removeNetwork(name: string): Promise<void> {
+    await this.#run(["network", "rm", name]);
+  }
+
+  async image(reference: string, options: CallOptions = {}): Promise<EngineImage> {
+    const output = await this.#run(["image", "inspect", "--format={{json .}}", reference], options);
+    const [image] = jsonLines<ApiImage>(output, "Id");
+    if (image === undefined) throw new EngineError("refused", `the engine does not say what ${reference} is`);
+    return imageOf(image);
+  }
+
+  async conventionImages(): Promise<Map<string, string>> {
+    const output = await this.#run([
+      "image",
+      "ls",
+      "--no-trunc",
+      "--filter=reference=*-docker:latest",
+      '--format={"id":{{json .ID}},"name":{{json .Repository}},"tag":{{json .Tag}}}',
+    ]);
+    const images = jsonLines<{ id: string; name: string; tag: string }>(output, "id", "name", "tag");
+    return new Map(images.filter(({ tag }) => tag === "latest").map(({ id, name }) => [name, id]));
+  }
+
+  async removeImage(reference: string): Promise<void> {
+    await this.#run(["image", "rm", reference]);
+  }
+
+  /** Nothing is kept open between commands. */
+  [Symbol.dispose](): void {}
+
+  async #run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
+    try {
+      return await this.#docker.run(args, options);
+    } catch (error) {
+      throw kindOf(error) === "refused" ? failure(messageOf(error), error) : error;
+    }
+  }
+}
+
+function failure(message: string, cause?: unknown): EngineError {
+  return new EngineError(kindOfMessage(message), message, { cause });
+}
+
+/** The first size in a text such as `12.5MiB / 1GiB`, in bytes. */
+function bytesOf(usage: string): number | undefined {
+  const [, count, unit] = /^([\d.]+)([KMGT]i)?B\b/.exec(usage) ?? [];
+  if (count === undefined) return undefined;
+  return Math.round(Number(count) * 1024 ** ("KMGT".indexOf(unit?.[0] ?? "-") + 1));
+}
+
+/** The lines of one of the two streams of `docker logs`, some at a time. */
+async function* stampedLines(
+  stream: LogLine["stream"],
+  bytes: ReadableStream<Uint8Array>,
+): AsyncGenerator<{ stream: LogLine["stream"]; lines: StampedLine[] }, void, void> {
+  const splitter = new LogSplitter();
+  try {
+    for await (const piece of piecesOf(bytes)) yield { stream, lines: splitter.push(piece) };
+  } catch {
+    // The command's exit code tells whether something was wrong.
+  }
+  yield { stream, lines: splitter.end() };
+}
+
+/** What several generators yield, each in its own order. A silent one collects no listeners, unlike with `Promise.race`. */
+async function* merge<T>(sources: readonly AsyncGenerator<T, void, void>[]): AsyncGenerator<T, void, void> {
+  const ready: { source: AsyncGenerator<T, void, void>; result: IteratorResult<T, void> }[] = [];
+  let arrived = Promise.withResolvers<void>();
+  const ask = (source: AsyncGenerator<T, void, void>) => {
+    source.next().then((result) => {
+      ready.push({ source, result });
+      arrived.resolve();
+    });
+  };
+  sources.forEach(ask);
+  for (let open = sources.length; open > 0;) {
+    if (ready.length === 0) {
+      arrived = Promise.withResolvers();
+      await arrived.promise;
+    }
+    const { result, source } = ready.shift()!;
+    if (result.done) open--;
+    else {
+      yield result.value;
+      ask(source);
+    }
+  }
+}

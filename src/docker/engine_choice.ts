@@ -1,0 +1,125 @@
+import type { Config } from "../base/config.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { messageOf, OperatorError, plainMessageOf } from "../base/errors.ts";
+import { DockerCommand } from "./command.ts";
+import { CommandApi } from "./command_api.ts";
+import type { CallOptions, EngineApi } from "./engine_api.ts";
+import { SocketApi } from "./socket_api.ts";
+
+const DEFAULT_SOCKET = "/var/run/docker.sock";
+
+/** How the engine is asked from now on. */
+export interface EngineChoice {
+  readonly api: EngineApi;
+  /** For what only the docker command can do, such as pulling. */
+  readonly docker: DockerCommand;
+  /** Why the socket is not used; missing where it is, or where nobody wants it. */
+  readonly whyNotSocket?: string;
+}
+
+/**
+ * Chooses how the engine is asked, without asking it. `auto` takes the socket that the docker command itself would use,
+ * but the command where it is a wrapper, where its engine is elsewhere, and where it makes other containers than it is
+ * told to: with the proxies of its settings, or for the platform of `DOCKER_DEFAULT_PLATFORM`.
+ *
+ * @throws {OperatorError} When the socket is demanded and there is none.
+ */
+export async function chooseEngineApi(
+  config: Pick<Config, "docker" | "dockerEnv" | "engineApi">,
+  clock: Clock = systemClock,
+): Promise<EngineChoice> {
+  const docker = new DockerCommand(config.docker, clock);
+  if (config.engineApi === "command") return { api: new CommandApi(docker), docker };
+  const found = await findSocket(config);
+  if (found.path !== undefined) return { api: new SocketApi(found.path, clock), docker };
+  if (config.engineApi === "socket") {
+    throw new OperatorError(`there is no socket of an engine to use with --engine-api socket: ${found.problem}`);
+  }
+  return { api: new CommandApi(docker), docker, whyNotSocket: found.problem };
+}
+
+/** The socket to use, or why none is. */
+type Found = { readonly path: string; readonly problem?: never } | { readonly path?: never; readonly problem: string };
+
+async function findSocket(
+  { docker, dockerEnv: { context, folder, host, platform }, engineApi }: Parameters<typeof chooseEngineApi>[0],
+): Promise<Found> {
+  const settings = await readSettings(folder);
+  if (engineApi === "auto") {
+    if (docker !== "docker") return { problem: `--docker names ${docker}, which may do more than ask the engine` };
+    if (platform !== undefined) return { problem: "DOCKER_DEFAULT_PLATFORM is set, which only the command follows" };
+    if (settings === undefined) return { problem: "the settings of the docker command cannot be read" };
+    if (settings.hasProxies) return { problem: "the settings of the docker command have proxies for containers" };
+  }
+  const address = host ?? await contextHost(folder, context ?? settings?.currentContext);
+  if (address === undefined) return { problem: "the docker command's context cannot be read" };
+  const path = /^unix:\/\/(\/.+)$/.exec(address)?.[1];
+  if (path === undefined) return { problem: `the engine is at ${address}, which is no unix socket` };
+  try {
+    if ((await Deno.stat(path)).isSocket) return { path };
+    return { problem: `${path} is no socket` };
+  } catch (error) {
+    return { problem: `${path}: ${plainMessageOf(error)}` };
+  }
+}
+
+interface DockerSettings {
+  readonly currentContext: string | undefined;
+  readonly hasProxies: boolean;
+}
+
+/** Reads the docker command's `config.json`; `undefined` where what it says is not known. */
+async function readSettings(folder: string | undefined): Promise<DockerSettings | undefined> {
+  if (folder === undefined) return undefined;
+  try {
+    const settings = Object.entries(JSON.parse(await Deno.readTextFile(`${folder}/config.json`)));
+    // The docker command does not mind how the names are written.
+    const value = (wanted: string) => settings.find(([name]) => name.toLowerCase() === wanted)?.[1];
+    const currentContext = value("currentcontext");
+    return {
+      currentContext: typeof currentContext === "string" && currentContext !== "" ? currentContext : undefined,
+      hasProxies: value("proxies") !== undefined,
+    };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { currentContext: undefined, hasProxies: false };
+    return undefined;
+  }
+}
+
+/**
+ * Where the engine of a context is, as the docker command keeps it; `undefined` where that cannot be read.
+ * https://docs.docker.com/engine/manage-resources/contexts/
+ */
+async function contextHost(folder: string | undefined, name = "default"): Promise<string | undefined> {
+  if (name === "default") return `unix://${DEFAULT_SOCKET}`;
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(name));
+  try {
+    const text = await Deno.readTextFile(`${folder}/contexts/meta/${new Uint8Array(digest).toHex()}/meta.json`);
+    const host = JSON.parse(text)?.Endpoints?.docker?.Host;
+    return typeof host === "string" ? host : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Asks the engine for its version.
+ *
+ * @throws {OperatorError} When none answers; the message says what to do.
+ */
+export async function findEngine(api: Pick<EngineApi, "version">, options: CallOptions = {}): Promise<string> {
+  try {
+    return await api.version(options);
+  } catch (error) {
+    const reason = messageOf(error);
+    throw new OperatorError(`no Docker engine answers: ${reason}; ${remedy(reason)}`);
+  }
+}
+
+function remedy(reason: string): string {
+  if (/^there is no command|^cannot run/.test(reason)) {
+    return "install Docker (Debian, Ubuntu: apt-get install docker.io), or name the command with --docker";
+  }
+  if (/permission denied/i.test(reason)) return "run cless with sudo, or add your user to the group docker";
+  return "start it (systemctl start docker), or say with DOCKER_HOST where it is";
+}

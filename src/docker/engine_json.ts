@@ -1,0 +1,93 @@
+import { LABEL } from "./container_spec.ts";
+import type { EngineEvent, EngineImage, EngineInfo, EngineNetwork, ListedContainer } from "./engine_api.ts";
+
+// The JSON of the engine's API, as far as it matters here; `--format={{json .}}` of the docker command writes the same.
+
+/** `GET /info` */
+export interface ApiInfo {
+  readonly ID?: string;
+  readonly DockerRootDir?: string;
+}
+
+/** `GET /networks` */
+export interface ApiNetwork {
+  readonly Name: string;
+  readonly Labels?: Readonly<Record<string, string>> | null;
+  readonly IPAM?: { readonly Config?: readonly { readonly Subnet?: string; readonly Gateway?: string }[] | null };
+}
+
+/** `GET /images/NAME/json` */
+export interface ApiImage {
+  readonly Id: string;
+  readonly RepoDigests?: readonly string[] | null;
+  readonly Config?: { readonly ExposedPorts?: Readonly<Record<string, unknown>> | null } | null;
+}
+
+/** `GET /events` */
+export interface ApiEvent {
+  readonly Type?: string;
+  readonly Action?: string;
+  readonly Actor?: { readonly Attributes?: Readonly<Record<string, string>> };
+  readonly timeNano?: number;
+}
+
+export function infoOf({ DockerRootDir = "", ID = "" }: ApiInfo): EngineInfo {
+  return { id: ID, dataFolder: DockerRootDir };
+}
+
+export function networkOf({ IPAM, Labels, Name }: ApiNetwork): EngineNetwork {
+  const subnets = (IPAM?.Config ?? []).flatMap(({ Gateway, Subnet }) =>
+    Subnet === undefined ? [] : [{ subnet: Subnet, gateway: Gateway }]
+  );
+  return { name: Name, labels: Labels ?? {}, subnets };
+}
+
+export function imageOf({ Config, Id, RepoDigests }: ApiImage): EngineImage {
+  const ports = Object.keys(Config?.ExposedPorts ?? {}).flatMap((port) => /^(\d+)(?:\/tcp)?$/.exec(port)?.[1] ?? []);
+  return { id: Id, digests: RepoDigests ?? [], exposedPorts: ports.map(Number) };
+}
+
+/** @returns `undefined` for what is no event of a container or an image. */
+export function eventOf({ Action, Actor, Type, timeNano }: ApiEvent): EngineEvent | undefined {
+  if ((Type !== "container" && Type !== "image") || Action === undefined) return undefined;
+  // Cut off, not rounded: a stream that goes on from there repeats an event rather than missing one.
+  const time = timeNano === undefined ? undefined : (Math.floor(timeNano / 1000) / 1e6).toFixed(6);
+  return { type: Type, action: Action, attributes: Actor?.Attributes ?? {}, time };
+}
+
+/** Reads the entry of a list of containers. @param label The value of a label, empty if there is none. */
+export function containerOf(
+  { engineId, id, state, status }: { id: string; engineId: string; state: string; status: string },
+  label: (name: string) => string,
+): ListedContainer {
+  return {
+    id,
+    engineId,
+    owner: label(LABEL.owner),
+    service: label(LABEL.service),
+    revision: label(LABEL.revision),
+    imageId: label(LABEL.image),
+    state: state === "running" || state === "paused" || state === "created" ? state : "ended",
+    upFor: uptime(status),
+    address: label(LABEL.address),
+    origin: label(LABEL.origin),
+  };
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = {
+  second: 1000,
+  minute: 60_000,
+  hour: 3_600_000,
+  day: 86_400_000,
+  week: 7 * 86_400_000,
+  month: 30 * 86_400_000,
+  year: 365 * 86_400_000,
+};
+
+/** The uptime in a status such as `Up 3 minutes (Paused)`, ms; the engine's list has it in no other form. */
+function uptime(status: string): number | undefined {
+  if (/^Up Less than a second\b/.test(status)) return 0;
+  const [, count, unit] = /^Up (\d+|About an?) (second|minute|hour|day|week|month|year)s?\b/.exec(status) ?? [];
+  if (count === undefined || unit === undefined) return undefined;
+  return (count.startsWith("About") ? 1 : Number(count)) * UNITS_MS[unit]!;
+}

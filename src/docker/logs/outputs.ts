@@ -1,0 +1,203 @@
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { delay } from "../../base/async.ts";
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import type { InstanceOutputs, OutputOwner } from "../../logs/instance_output.ts";
+import { LastLines } from "../../logs/last_lines.ts";
+import { canonicalTime } from "../../model/time.ts";
+import type { EngineApi, LogLine, LogOptions } from "../engine_api.ts";
+
+const log = logger("launcher");
+/** After this time a container is removed, whether all of its last lines have been read or not. */
+const RETAIN_TIMEOUT_MS = 2000;
+/** How many of a container's last lines are read, of which perhaps not all are retained. */
+const LINES_READ = 1000;
+/** How many of the last lines of one container are retained, and how many bytes of them. */
+const MAX_LINES = 1000;
+const MAX_BYTES = 256 * 1024;
+/** How much is retained of all ended containers; those that ended last stay. */
+const MAX_BYTES_IN_ALL = 16 * 1024 * 1024;
+const MAX_AGE_MS = 3_600_000;
+/** After so many retained lines the event loop gets a turn: they come without any waiting. */
+const LINES_AT_ONCE = 256;
+
+/** Whose container it is. */
+interface Owner {
+  readonly service: string;
+  readonly revision: string;
+}
+
+/** What the apps in containers write: in those that run, and for a while in those that have been removed. */
+export class ContainerOutputs implements InstanceOutputs {
+  readonly #api: Pick<EngineApi, "logs">;
+  readonly #clock: Clock;
+  readonly #ended: EndedLogs;
+  readonly #running = new Map<string, Owner>();
+  readonly #retaining = new Map<string, Promise<void>>();
+  readonly #watchers = new Set<(service: string, instance: OutputOwner) => void>();
+  #closed = false;
+
+  /** @param now Wall-clock time, ms since 1970. */
+  constructor(api: Pick<EngineApi, "logs">, clock: Clock, now: () => number) {
+    this.#api = api;
+    this.#clock = clock;
+    this.#ended = new EndedLogs(now);
+  }
+
+  /** Notes a container that runs, and calls the watchers of its service. */
+  started(id: string, { service, revision }: Owner): void {
+    if (this.#running.has(id)) return;
+    this.#running.set(id, { service, revision });
+    for (const watcher of this.#watchers) watcher(service, { id, revision });
+  }
+
+  /**
+   * Reads and retains the last lines of a container that is about to be removed, once for all callers. It resolves within
+   * seconds, and never rejects.
+   */
+  retain(id: string): Promise<void> {
+    const owner = this.#running.get(id);
+    if (owner === undefined) return Promise.resolve(); // it has never run, or belongs to another process
+    const retaining = this.#retaining.get(id) ?? this.#retain(id, owner).finally(() => this.#retaining.delete(id));
+    this.#retaining.set(id, retaining);
+    return retaining;
+  }
+
+  /** Forgets a container that was noted as running and is gone. */
+  forget(id: string): void {
+    this.#running.delete(id);
+  }
+
+  /** Retains nothing from now on: the program ends. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  list(service: string): OutputOwner[] {
+    const running = [...this.#running].filter(([, owner]) => owner.service === service)
+      .map(([id, { revision }]) => ({ id, revision }));
+    return [...this.#ended.list(service), ...running];
+  }
+
+  /**
+   * The lines of a container; those that were retained if it is gone.
+   *
+   * @throws {EngineError} When there is no such container and nothing of it was retained, or the engine refuses.
+   */
+  async *read(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
+    let had = false;
+    try {
+      if (!this.#ended.has(id)) {
+        for await (const line of this.#api.logs(id, options)) {
+          had = true;
+          yield line;
+        }
+        return;
+      }
+    } catch (error) {
+      if (!this.#ended.has(id)) throw error; // else it has been removed just now
+    }
+    if (!had) yield* this.#ended.read(id, options);
+  }
+
+  /** The last lines of a container as one text, in the order of their times. @throws As {@linkcode read} does. */
+  async lastLines(id: string, lines: number): Promise<string> {
+    const read = sorted(await Array.fromAsync(this.read(id, { tail: lines })));
+    return read.map(({ cut, text }) => cut ? text : `${text}\n`).join("").trim();
+  }
+
+  watch(service: string, started: (instance: OutputOwner) => void): () => void {
+    const watcher = (of: string, instance: OutputOwner) => of === service && started(instance);
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  async #retain(id: string, owner: Owner): Promise<void> {
+    const ending = new AbortController();
+    const cancelTimeout = this.#clock.after(RETAIN_TIMEOUT_MS, () => ending.abort());
+    const lines = new LastLines<LogLine>(MAX_LINES, MAX_BYTES);
+    try {
+      if (this.#closed) return;
+      const options = { tail: LINES_READ, signal: ending.signal };
+      for await (const line of this.#api.logs(id, options)) lines.push(line);
+      if (ending.signal.aborted) log.debug("the last lines of a container take too long", { instance: id });
+    } catch (error) {
+      log.debug("cannot retain the last lines of a container", { instance: id, reason: messageOf(error) });
+    } finally {
+      cancelTimeout();
+      this.#running.delete(id);
+      this.#ended.retain(id, owner, lines);
+    }
+  }
+}
+
+interface Entry extends OutputOwner {
+  readonly endedAt: number;
+  readonly service: string;
+  readonly lines: readonly LogLine[];
+  readonly bytes: number;
+}
+
+/** The last lines of containers that are gone. */
+class EndedLogs {
+  readonly #now: () => number;
+  /** In the order in which they ended. */
+  readonly #entries = new Map<string, Entry>();
+  #bytes = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Retains the lines of a container, each of which has a time; a container that has written nothing leaves nothing. */
+  retain(id: string, { service, revision }: Owner, last: LastLines<LogLine>): void {
+    const lines = sorted(last.list());
+    if (lines.length === 0) return;
+    this.#drop(id);
+    this.#entries.set(id, { id, service, revision, endedAt: this.#now(), lines, bytes: last.bytes });
+    this.#bytes += last.bytes;
+    this.#tidy();
+  }
+
+  has(id: string): boolean {
+    this.#tidy();
+    return this.#entries.has(id);
+  }
+
+  list(service: string): OutputOwner[] {
+    this.#tidy();
+    return [...this.#entries.values()].filter((entry) => entry.service === service)
+      .map(({ id, revision, endedAt }) => ({ id, revision, endedAt }));
+  }
+
+  /** The lines of a container as the engine would give them; empty if none were retained. */
+  async *read(id: string, { signal, since, tail }: LogOptions): AsyncGenerator<LogLine, void, void> {
+    const from = since === undefined ? "" : canonicalTime(since) ?? since;
+    const all = this.#entries.get(id)?.lines ?? [];
+    const lines = all.filter(({ time = "" }) => time >= from);
+    const last = lines.slice(Math.max(0, lines.length - (tail ?? Infinity)));
+    for (const [n, line] of last.entries()) {
+      if (n % LINES_AT_ONCE === LINES_AT_ONCE - 1) await delay(systemClock, 0);
+      if (signal?.aborted) return;
+      yield line;
+    }
+  }
+
+  #tidy(): void {
+    const oldest = this.#now() - MAX_AGE_MS;
+    for (const { id, endedAt } of this.#entries.values()) {
+      if (endedAt > oldest && this.#bytes <= MAX_BYTES_IN_ALL) return;
+      this.#drop(id);
+    }
+  }
+
+  #drop(id: string): void {
+    this.#bytes -= this.#entries.get(id)?.bytes ?? 0;
+    this.#entries.delete(id);
+  }
+}
+
+/** Lines of both streams in the order of their times; lines of the same time stay in the order in which they were read. */
+function sorted(lines: readonly LogLine[]): LogLine[] {
+  return lines.toSorted(({ time: a = "" }, { time: b = "" }) => a < b ? -1 : a > b ? 1 : 0);
+}

@@ -1,0 +1,442 @@
+import { type Clock, systemClock } from "../base/clock.ts";
+import { messageOf, plainMessageOf } from "../base/errors.ts";
+import { canonicalTime } from "../model/time.ts";
+import type { Revision } from "../model/revision.ts";
+import { createBody, LABEL, type Placement } from "./container_spec.ts";
+import {
+  type CallOptions,
+  type ContainerFilter,
+  type EngineApi,
+  type EngineEvent,
+  type EngineImage,
+  type EngineInfo,
+  type EngineNetwork,
+  EVENT_ACTIONS,
+  type ListedContainer,
+  type LogLine,
+  type LogOptions,
+  type NetworkSpec,
+} from "./engine_api.ts";
+import { EngineError, type FailureKind } from "./engine_error.ts";
+import {
+  type ApiEvent,
+  type ApiImage,
+  type ApiInfo,
+  type ApiNetwork,
+  containerOf,
+  eventOf,
+  imageOf,
+  infoOf,
+  networkOf,
+} from "./engine_json.ts";
+import { LogSplitter } from "./logs/log_lines.ts";
+import { jsonLines, linesOf, piecesOf, readWhole } from "./output.ts";
+
+const decoder = new TextDecoder();
+
+/** After this time a request counts as stuck; an engine under load may need many seconds. */
+const TIMEOUT_MS = 120_000;
+/** How many idle connections are kept for later requests. */
+const MAX_IDLE_CONNECTIONS = 4;
+/** How many containers are asked for their memory at once. */
+const MAX_STATS = 4;
+/**
+ * Stands for the engine in URLs: an address that nobody has (RFC 5737). For a name, the platform would ask a name server at
+ * every connection, although the connection goes to the socket; and `NO_PROXY=*`, which is for names, would keep it from
+ * the socket.
+ */
+const ENGINE = "http://192.0.2.1";
+/** In front of each piece of a log: which stream it is of, three zeros, and its length. */
+const FRAME_HEAD_BYTES = 8;
+
+/** What the engine says where its status alone does not tell what it means; the first that fits counts. */
+const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
+  [/error while dialing|unexpected EOF/i, "away"], // 500: a part of the engine is away
+  [/^no such image/i, "no_such_image"], // 404, also of a container that is to be made
+  [/^network .* not found/i, "no_such_network"], // 404, also of a container that is to be started
+  [/address already in use|already allocated/i, "address_taken"], // 403 and 500
+  [/^pool overlaps/i, "subnet_taken"], // 403
+  [/has active endpoints/i, "in_use"], // 403
+  [/must be forced/i, "tagged"], // 409, as for an image in use
+  [/is (already|not) paused/i, "already"], // 409 and 500
+  [/is not running/i, "refused"], // 409, as for one that is already paused
+];
+
+/** What a failed request means. @param byStatus What its status means, for requests of its kind. */
+function kindOfAnswer(status: number, message: string, byStatus: Readonly<Record<number, FailureKind>>): FailureKind {
+  return SAID.find(([pattern]) => pattern.test(message))?.[1] ?? byStatus[status] ?? "refused";
+}
+
+/** What a 404 means for a request that is about a container. */
+const OF_CONTAINER = { 404: "gone" } as const;
+
+/** What `GET /containers/json` says of a container. */
+interface ApiContainer {
+  readonly Id: string;
+  readonly Names: readonly string[];
+  readonly State: string;
+  readonly Status: string;
+  readonly Labels: Readonly<Record<string, string>>;
+}
+
+/** What `GET /containers/ID/stats` says. */
+interface ApiStats {
+  readonly memory_stats?: { readonly usage?: number; readonly stats?: Readonly<Record<string, number>> };
+}
+
+/** One request. */
+interface Ask extends CallOptions {
+  /** Sent as JSON; stands in no error. */
+  readonly body?: unknown;
+  /** What a status means. */
+  readonly kinds?: Readonly<Record<number, FailureKind>>;
+}
+
+/**
+ * Asks the engine over its unix socket: no request needs a process.
+ *
+ * https://docs.docker.com/reference/api/engine/
+ */
+export class SocketApi implements EngineApi {
+  readonly via: string;
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #client: Deno.HttpClient;
+  /** Keeps no connections: `fetch` sends a request again by itself if it breaks off on one that was used before. */
+  readonly #once: Deno.HttpClient;
+
+  /** @param timeoutMs How long an answer may take, unless a call says otherwise. */
+  constructor(path: string, clock: Clock = systemClock, timeoutMs: number = TIMEOUT_MS) {
+    this.via = `the socket ${path}`;
+    this.#path = path;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.#client = newClient(path, MAX_IDLE_CONNECTIONS);
+    this.#once = newClient(path, 0);
+  }
+
+  async version(options: CallOptions = {}): Promise<string> {
+    const { Version } = await this.#get<{ Version?: unknown }>("/version", options);
+    return typeof Version === "string" ? Version : "unknown";
+  }
+
+  async info(): Promise<EngineInfo> {
+    return infoOf(await this.#get<ApiInfo>("/info"));
+  }
+
+  async run(revision: Revision, placement: Placement): Promise<void> {
+    const path = `/containers/create?name=${encodeURIComponent(placement.id)}`;
+    const made = await this.#ask("POST", path, { body: createBody(revision, placement), kinds: { 409: "conflict" } });
+    const { Id } = parse<{ Id?: unknown }>(path, made);
+    if (typeof Id !== "string") {
+      throw new EngineError("refused", "the engine does not name the container that it has made");
+    }
+    await this.#ask("POST", `/containers/${Id}/start`, { kinds: OF_CONTAINER });
+  }
+
+  async stop(id: string, graceS: number): Promise<void> {
+    await this.#ask("POST", `${container(id)}/stop?t=${graceS}`, { kinds: OF_CONTAINER });
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#ask("POST", `${container(id)}/pause`, { kinds: OF_CONTAINER });
+  }
+
+  async unpause(id: string): Promise<void> {
+    await this.#ask("POST", `${container(id)}/unpause`, { kinds: OF_CONTAINER });
+  }
+
+  async remove(id: string): Promise<void> {
+    // With force, the only conflict is with another removal.
+    await this.#ask("DELETE", `${container(id)}?force=true&v=true`, { kinds: { ...OF_CONTAINER, 409: "already" } });
+  }
+
+  async containers(filter: ContainerFilter): Promise<ListedContainer[]> {
+    const wanted = "owner" in filter ? { label: [`${LABEL.owner}=${filter.owner}`] } : { volume: [filter.volume] };
+    const list = await this.#get<ApiContainer[]>(`/containers/json?all=true&filters=${json(wanted)}`);
+    return list.map(({ Id, Labels, Names, State, Status }) => {
+      const id = Names[0]?.replace(/^\//, "") ?? Id; // one that is being removed has no name any more
+      return containerOf({ id, engineId: Id, state: State, status: Status }, (name) => Labels[name] ?? "");
+    });
+  }
+
+  async memory(engineIds: readonly string[]): Promise<Map<string, number>> {
+    const memory = new Map<string, number>();
+    const left = [...engineIds];
+    const ask = async () => {
+      for (let id = left.pop(); id !== undefined; id = left.pop()) {
+        const path = `/containers/${id}/stats?stream=false&one-shot=true`;
+        const stats = await this.#get<ApiStats>(path).catch(() => undefined); // it has ended, perhaps
+        const bytes = usedBytes(stats);
+        if (bytes !== undefined) memory.set(id, bytes);
+      }
+    };
+    await Promise.all(Array.from({ length: MAX_STATS }, ask));
+    return memory;
+  }
+
+  async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
+    const { follow = false, signal, since, tail } = options;
+    if (signal?.aborted) return;
+    const query = new URLSearchParams({ stdout: "true", stderr: "true", timestamps: "true", follow: `${follow}` });
+    if (tail !== undefined) query.set("tail", `${tail}`);
+    if (since !== undefined) query.set("since", unixTime(since));
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    signal?.addEventListener("abort", end, { once: true });
+    try {
+      const { body } = await this.#open(`${container(id)}/logs?${query}`, ended.signal, OF_CONTAINER);
+      for await (const line of logLines(body, ended.signal)) {
+        if (signal?.aborted) return;
+        yield line;
+      }
+    } catch (error) {
+      if (signal?.aborted) return;
+      throw this.#explain(error);
+    } finally {
+      signal?.removeEventListener("abort", end);
+      end();
+    }
+  }
+
+  async events(since: string, signal: AbortSignal): Promise<AsyncIterable<EngineEvent>> {
+    const wanted = { type: Object.keys(EVENT_ACTIONS), event: Object.values(EVENT_ACTIONS).flat() };
+    const { body } = await this.#open(`/events?since=${since}&filters=${json(wanted)}`, signal);
+    return (async function* () {
+      for await (const line of linesOf(body, signal)) {
+        for (const value of jsonLines<ApiEvent>(line)) {
+          const event = eventOf(value);
+          if (event !== undefined) yield event;
+        }
+      }
+    })();
+  }
+
+  async networks(): Promise<EngineNetwork[]> {
+    return (await this.#get<ApiNetwork[]>("/networks")).map(networkOf);
+  }
+
+  async createNetwork({ gateway, labels, name, subnet }: NetworkSpec): Promise<void> {
+    const body = {
+      Name: name,
+      Driver: "bridge",
+      CheckDuplicate: true,
+      IPAM: { Config: [{ Subnet: subnet, Gateway: gateway }] },
+      Options: { "com.docker.network.bridge.enable_icc": "false" },
+      Labels: labels,
+    };
+    await this.#ask("POST", "/networks/create", { body, kinds: { 409: "conflict" } });
+  }
+
+  async removeNetwork(name: string): Promise<void> {
+    const kinds = { 404: "no_such_network" } as const;
+    await this.#ask("DELETE", `/networks/${encodeURIComponent(name)}`, { kinds });
+  }
+
+  async image(reference: string, options: CallOptions = {}): Promise<EngineImage> {
+    const image = await this.#get<ApiImage>(`${imagePath(reference)}/json`, {
+      ...options,
+      kinds: { 404: "no_such_image" },
+    });
+    if (typeof image?.Id !== "string") {
+      throw new EngineError("refused", `the engine does not say what ${reference} is`);
+    }
+    return imageOf(image);
+  }
+
+  async conventionImages(): Promise<Map<string, string>> {
+    const filters = json({ reference: ["*-docker:latest"] });
+    const images = await this.#get<{ Id: string; RepoTags?: string[] | null }[]>(`/images/json?filters=${filters}`);
+    return new Map(
+      images.flatMap(({ Id, RepoTags }) =>
+        (RepoTags ?? []).flatMap((tag) => {
+          const name = /^([^/]*-docker):latest$/.exec(tag)?.[1];
+          return name === undefined ? [] : [[name, Id]];
+        })
+      ),
+    );
+  }
+
+  async removeImage(reference: string): Promise<void> {
+    await this.#ask("DELETE", imagePath(reference), { kinds: { 404: "no_such_image", 409: "in_use" } });
+  }
+
+  /** Closes the connections. */
+  [Symbol.dispose](): void {
+    this.#client.close();
+    this.#once.close();
+  }
+
+  async #get<T>(path: string, ask: Ask = {}): Promise<T> {
+    return parse<T>(path, await this.#ask("GET", path, ask));
+  }
+
+  /** Sends a request and reads its answer. */
+  async #ask(method: string, path: string, ask: Ask = {}): Promise<string> {
+    const { body, kinds = {}, signal, timeoutMs = this.#timeoutMs } = ask;
+    signal?.throwIfAborted();
+    const ended = new AbortController();
+    let late = false;
+    const cancelTimeout = this.#clock.after(timeoutMs, () => {
+      late = true;
+      ended.abort();
+    });
+    const end = () => ended.abort();
+    signal?.addEventListener("abort", end, { once: true });
+    try {
+      const { response, text } = await this.#send(path, {
+        method,
+        signal: ended.signal,
+        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      });
+      if (response.ok || response.status === 304) return text; // 304: it is so already
+      throw refusal(response.status, text, kinds);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (late) throw new EngineError("late", `the engine did not answer ${path.replace(/\?.*/, "")} in time`);
+      throw this.#explain(error);
+    } finally {
+      cancelTimeout();
+      signal?.removeEventListener("abort", end);
+    }
+  }
+
+  async #send(
+    path: string,
+    init: RequestInit & { readonly signal: AbortSignal },
+  ): Promise<{ response: Response; text: string }> {
+    const send = async (client: Deno.HttpClient) => {
+      const response = await fetch(ENGINE + path, { ...init, client });
+      const text = response.body === null ? "" : decoder.decode(await readWhole(response.body, init.signal));
+      init.signal.throwIfAborted();
+      return { response, text };
+    };
+    if (init.body !== undefined) return await send(this.#once); // it must not be done twice
+    try {
+      return await send(this.#client);
+    } catch (error) {
+      if (init.signal.aborted) throw error;
+      return await send(this.#once); // the engine may have closed the idle connection meanwhile
+    }
+  }
+
+  /** Opens an answer that goes on. @throws {EngineError} When the engine refuses it or is away. */
+  async #open(
+    path: string,
+    signal: AbortSignal,
+    kinds: Readonly<Record<number, FailureKind>> = {},
+  ): Promise<{ body: ReadableStream<Uint8Array> }> {
+    try {
+      const response = await fetch(ENGINE + path, { client: this.#once, signal });
+      if (response.ok && response.body !== null) return { body: response.body };
+      throw refusal(response.status, await response.text(), kinds);
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  /** An error of the connection means that the engine is away. */
+  #explain(error: unknown): unknown {
+    if (error instanceof EngineError) return error;
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    const reason = plainMessageOf(cause).replace(/^.*client error \(\w+\): /, "");
+    return new EngineError("away", `the engine does not answer at ${this.#path}: ${reason}`, { cause: error });
+  }
+}
+
+function newClient(path: string, idleConnections: number): Deno.HttpClient {
+  return Deno.createHttpClient({
+    proxy: { transport: "unix", path },
+    http2: false,
+    poolMaxIdlePerHost: idleConnections,
+    poolIdleTimeout: false,
+  });
+}
+
+function container(id: string): string {
+  return `/containers/${encodeURIComponent(id)}`;
+}
+
+function imagePath(reference: string): string {
+  return `/images/${reference.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+function json(value: unknown): string {
+  return encodeURIComponent(JSON.stringify(value));
+}
+
+function parse<T>(path: string, text: string): T {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const what = path.replace(/\?.*/, "");
+    throw new EngineError("refused", `the engine's answer to ${what} is no JSON`, { cause: error });
+  }
+}
+
+/** What an answer other than a good one means. */
+function refusal(status: number, text: string, kinds: Readonly<Record<number, FailureKind>>): EngineError {
+  let message = `the engine answered ${status}`;
+  try {
+    const said = JSON.parse(text).message;
+    if (typeof said === "string" && said.trim() !== "") message = messageOf(said);
+  } catch {
+    // It says nothing of use.
+  }
+  return new EngineError(kindOfAnswer(status, message, kinds), message);
+}
+
+/** The memory in use, without what the kernel takes back when it needs room, as `docker stats` counts it. */
+function usedBytes({ memory_stats }: ApiStats = {}): number | undefined {
+  if (memory_stats?.usage === undefined) return undefined;
+  const { inactive_file, total_inactive_file } = memory_stats.stats ?? {};
+  return Math.max(0, memory_stats.usage - (total_inactive_file ?? inactive_file ?? 0));
+}
+
+/** A time of RFC 3339 as seconds since 1970 with nanoseconds, as queries have it. */
+function unixTime(time: string): string {
+  const utc = canonicalTime(time);
+  return utc === undefined ? time : `${Date.parse(`${utc.slice(0, 19)}Z`) / 1000}.${utc.slice(20, 29)}`;
+}
+
+/**
+ * The lines of a log, whose two streams come in one, in frames:
+ * https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerAttach
+ */
+async function* logLines(
+  bytes: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<LogLine, void, void> {
+  const splitters = { stdout: new LogSplitter(), stderr: new LogSplitter() };
+  const head = new Uint8Array(FRAME_HEAD_BYTES);
+  let headBytes = 0;
+  let frameBytes = 0;
+  let stream: LogLine["stream"] = "stdout";
+  for await (const piece of piecesOf(bytes, signal)) {
+    for (let at = 0; at < piece.length;) {
+      if (frameBytes === 0) {
+        const taken = piece.subarray(at, at + FRAME_HEAD_BYTES - headBytes);
+        head.set(taken, headBytes);
+        headBytes += taken.length;
+        at += taken.length;
+        if (headBytes < FRAME_HEAD_BYTES) break;
+        headBytes = 0;
+        stream = head[0] === 2 ? "stderr" : "stdout";
+        frameBytes = new DataView(head.buffer).getUint32(4);
+        continue;
+      }
+      const part = piece.subarray(at, at + frameBytes);
+      at += part.length;
+      frameBytes -= part.length;
+      yield* linesWithTime(stream, splitters[stream].push(part));
+    }
+  }
+  for (stream of ["stdout", "stderr"] as const) yield* linesWithTime(stream, splitters[stream].end());
+}
+
+function linesWithTime(stream: LogLine["stream"], lines: ReturnType<LogSplitter["push"]>): LogLine[] {
+  return lines.flatMap(({ cut, text, time }) =>
+    time === undefined ? [] : [{ stream, time, text, ...(cut ? { cut } : {}) }]
+  );
+}

@@ -1,0 +1,220 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { systemClock } from "../../../src/base/clock.ts";
+import { CommandApi } from "../../../src/docker/command_api.ts";
+import type { LogLine, LogOptions } from "../../../src/docker/engine_api.ts";
+import { EngineError } from "../../../src/docker/engine_error.ts";
+import { ContainerOutputs } from "../../../src/docker/logs/outputs.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { type Answer, dockerTest, type FakeDocker } from "../../support/fake_docker.ts";
+
+const NOW = 1_700_000_000_000;
+const OWNER = { service: "app", revision: "app-00001" };
+const GONE: Answer = { stderr: "Error response from daemon: No such container: one\n", code: 1 };
+
+function time(nanos: number): string {
+  return `2026-01-02T03:04:05.${String(nanos).padStart(9, "0")}Z`;
+}
+
+function newOutputs(docker: FakeDocker): ContainerOutputs {
+  return new ContainerOutputs(new CommandApi(docker.command), systemClock, () => NOW);
+}
+
+async function texts(lines: AsyncIterable<LogLine>): Promise<string[]> {
+  return (await Array.fromAsync(lines)).map(({ text }) => text);
+}
+
+dockerTest("what a container has written before its removal can be read after it", async (docker) => {
+  const outputs = newOutputs(docker);
+  outputs.started("one", OWNER);
+  await docker.on("logs", { stdout: `${time(1)} out\n${time(3)} more\n`, stderr: `${time(2)} err\n` }, GONE);
+  assertEquals(outputs.list("app"), [{ id: "one", revision: "app-00001" }]);
+  await outputs.retain("one");
+  assertEquals(outputs.list("app"), [{ id: "one", revision: "app-00001", endedAt: NOW }]);
+  assertEquals(await Array.fromAsync(outputs.read("one", { tail: 2 })), [
+    { stream: "stderr", time: time(2), text: "err" },
+    { stream: "stdout", time: time(3), text: "more" },
+  ]);
+  assertEquals(await outputs.lastLines("one", 1), "more");
+  assertEquals(await docker.calls(), [["logs", "--timestamps", "--tail=1000", "one"]]);
+});
+
+dockerTest("a container that runs is read from the engine", async (docker) => {
+  const outputs = newOutputs(docker);
+  outputs.started("one", OWNER);
+  await docker.on("logs", { stdout: `${time(1)} out\n` });
+  assertEquals(await Array.fromAsync(outputs.read("one", {})), [{ stream: "stdout", time: time(1), text: "out" }]);
+  await docker.on("logs", GONE);
+  await assertRejects(() => texts(outputs.read("one", {})), EngineError, "No such container");
+  await assertRejects(() => outputs.lastLines("one", 1), EngineError, "No such container");
+});
+
+dockerTest("one that is removed just when it is read is read from what is kept", async (docker) => {
+  const outputs = newOutputs(docker);
+  outputs.started("one", OWNER);
+  const gate = await docker.gate();
+  await docker.on("logs", { gate, ...GONE }, { stdout: `${time(1)} last words\n` });
+  const read = texts(outputs.read("one", { follow: true }));
+  await gate.reached();
+  await outputs.retain("one");
+  await gate.open();
+  assertEquals(await read, ["last words"]);
+});
+
+dockerTest("nothing is read of containers that have never run, or that are known no more", async (docker) => {
+  const outputs = newOutputs(docker);
+  await outputs.retain("unknown");
+  outputs.started("one", OWNER);
+  outputs.forget("one");
+  await outputs.retain("one");
+  assertEquals([outputs.list("app"), await docker.calls()], [[], []]);
+});
+
+dockerTest("two who remove a container at once read its lines once", async (docker) => {
+  const outputs = newOutputs(docker);
+  outputs.started("one", OWNER);
+  await docker.on("logs", { stdout: `${time(1)} out\n` });
+  await Promise.all([outputs.retain("one"), outputs.retain("one")]);
+  await outputs.retain("one");
+  assertEquals([(await docker.calls()).length, await texts(outputs.read("one", {}))], [1, ["out"]]);
+});
+
+dockerTest("lines that cannot be read keep nothing from being removed", async (docker) => {
+  const outputs = newOutputs(docker);
+  outputs.started("one", OWNER);
+  await docker.on("logs", { stderr: "Error response from daemon: no luck\n", code: 1 });
+  await outputs.retain("one");
+  assertEquals(outputs.list("app"), []);
+});
+
+Deno.test("lines that take too long keep nothing from being removed, and those that came are retained", async () => {
+  const clock = new FakeClock();
+  const api = {
+    logs: async function* (_: string, { signal }: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
+      yield { stream: "stdout", time: time(1), text: "out" };
+      await new Promise((resolve) => signal!.addEventListener("abort", resolve));
+    },
+  };
+  const outputs = new ContainerOutputs(api, clock, () => NOW);
+  outputs.started("one", OWNER);
+  let retained = false;
+  const retaining = outputs.retain("one").then(() => retained = true);
+  await clock.advance(1999);
+  assertEquals(retained, false);
+  await clock.advance(1);
+  await retaining;
+  assertEquals(await texts(outputs.read("one", {})), ["out"]);
+  assertEquals(clock.timers, 0);
+});
+
+dockerTest("after the end is in sight nothing is kept", async (docker) => {
+  const outputs = newOutputs(docker);
+  outputs.started("one", OWNER);
+  outputs.close();
+  await outputs.retain("one");
+  assertEquals([outputs.list("app"), await docker.calls()], [[], []]);
+});
+
+dockerTest("who watches a service is told of its containers alone, once each", (docker) => {
+  const outputs = newOutputs(docker);
+  const told: string[] = [];
+  const unwatch = outputs.watch("app", ({ id, revision }) => told.push(`${id} ${revision}`));
+  outputs.started("one", OWNER);
+  outputs.started("one", OWNER);
+  outputs.started("two", { service: "other", revision: "other-00001" });
+  unwatch();
+  outputs.started("three", OWNER);
+  assertEquals(told, ["one app-00001"]);
+  return Promise.resolve();
+});
+
+const START = Date.parse("2026-01-02T03:04:05Z");
+const HOUR = 3_600_000;
+
+/** A line that was written so many ms after the start. */
+function line(ms: number, text = `${ms}`, stream: LogLine["stream"] = "stdout"): LogLine {
+  return { stream, time: new Date(START + ms).toISOString().replace("Z", "000000Z"), text };
+}
+
+/** Outputs with a time that a test sets, and ways to fill and read them. */
+function newLogs() {
+  let now = START + 10_000;
+  let written: readonly LogLine[] = [];
+  const api = {
+    logs: async function* (): AsyncGenerator<LogLine, void, void> {
+      yield* written;
+    },
+  };
+  const logs = new ContainerOutputs(api, systemClock, () => now);
+  const retain = async (id: string, lines: readonly LogLine[], of = OWNER) => {
+    written = lines;
+    logs.started(id, of);
+    await logs.retain(id);
+    written = [];
+  };
+  const textsOf = async (id: string, options: LogOptions = {}) => await texts(logs.read(id, options));
+  return { logs, retain, textsOf, pass: (ms: number) => now += ms };
+}
+
+Deno.test("the lines of a container that is gone are kept in the order of their times", async () => {
+  const { retain, logs, textsOf } = newLogs();
+  await retain("a", [line(1), line(4), line(2, "2", "stderr"), line(3, "3", "stderr")]);
+  assertEquals(await textsOf("a"), ["1", "2", "3", "4"]);
+  assertEquals(await textsOf("b"), []);
+  assertEquals(await Array.fromAsync(logs.read("a", { tail: 1 })), [line(4)]);
+});
+
+Deno.test("what is read of kept lines is what docker logs would give", async () => {
+  const { retain, textsOf } = newLogs();
+  await retain("a", [line(1000), line(2000), line(3000)]);
+  assertEquals(await textsOf("a", { tail: 2 }), ["2000", "3000"]);
+  assertEquals(await textsOf("a", { tail: 0 }), []);
+  assertEquals(await textsOf("a", { tail: 9 }), ["1000", "2000", "3000"]);
+  assertEquals(await textsOf("a", { since: "2026-01-02T04:04:07+01:00" }), ["2000", "3000"]);
+  assertEquals(await textsOf("a", { follow: true }), ["1000", "2000", "3000"]);
+  const over = AbortSignal.abort();
+  assertEquals(await textsOf("a", { signal: over }), []);
+});
+
+Deno.test("a service's containers are listed, each with its end", async () => {
+  const { retain, logs } = newLogs();
+  await retain("a", [line(1)]);
+  await retain("b", [line(1)], { service: "other", revision: "other-00001" });
+  await retain("silent", []);
+  assertEquals(logs.list("app"), [{ id: "a", revision: "app-00001", endedAt: START + 10_000 }]);
+});
+
+Deno.test("after an hour nothing is left", async () => {
+  const { retain, logs, pass, textsOf } = newLogs();
+  await retain("a", [line(1)]);
+  pass(HOUR - 1);
+  await retain("b", [line(1)]);
+  assertEquals(logs.list("app").map(({ id }) => id), ["a", "b"]);
+  pass(1);
+  assertEquals(logs.list("app").map(({ id }) => id), ["b"]);
+  assertEquals([await textsOf("a"), await textsOf("b")], [[], ["1"]]);
+});
+
+Deno.test("of each container the last thousand lines are kept, and 256 KiB", async () => {
+  const { retain, textsOf } = newLogs();
+  await retain("many", Array.from({ length: 3000 }, (_, n) => line(n)));
+  assertEquals((await textsOf("many")).slice(0, 1), ["2000"]);
+  await retain("much", Array.from({ length: 100 }, (_, n) => line(n, `${n}`.padEnd(10_000))));
+  const kept = await textsOf("much");
+  assertEquals([kept.length, kept.at(-1)!.trim()], [26, "99"]);
+});
+
+Deno.test("of all containers the last 16 MiB are kept", async () => {
+  const { retain, logs } = newLogs();
+  const large = Array.from({ length: 25 }, (_, n) => line(n, "x".repeat(10_000)));
+  for (let n = 0; n < 100; n++) await retain(`${n}`, large);
+  const kept = logs.list("app").map(({ id }) => Number(id));
+  assertEquals(kept.at(-1), 99);
+  assert(kept.length > 60 && kept.length <= 67, `${kept.length}`);
+});
+
+Deno.test("a container that is kept again takes its own place", async () => {
+  const { retain, logs, textsOf } = newLogs();
+  await retain("a", [line(1)]);
+  await retain("a", [line(2)]);
+  assertEquals([await textsOf("a"), logs.list("app").length], [["2"], 1]);
+});
