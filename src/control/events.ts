@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { defined } from "../model/defined.ts";
 import type { Revision } from "../model/revision.ts";
 import { CRASH_LOOP, type Failure } from "../pool/start_backoff.ts";
 import type { Instance } from "../pool/instance.ts";
@@ -219,12 +220,13 @@ export class InstanceEvents {
   /** Reports the new state of an instance. */
   changed({ id, state, coldStartMs, failure, revision }: Instance): void {
     const reason = state === "failed" || state === "stopped" ? failure : undefined;
-    this.#log.emit(`instance.${state}`, revision.service, {
+    const data = {
       instance: id,
       revision: revision.name,
-      ...(state === "ready" && coldStartMs !== undefined ? { coldStartMs } : {}),
-      ...(reason === undefined ? {} : { reason }),
-    });
+      coldStartMs: state === "ready" ? coldStartMs : undefined,
+      reason,
+    };
+    this.#log.emit(`instance.${state}`, revision.service, defined(data));
   }
 
   /** Reports a revision that fails again and again. Failures of a trial are reported by the deploy. */

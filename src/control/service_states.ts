@@ -1,3 +1,4 @@
+import { defined } from "../model/defined.ts";
 import { resolveTraffic } from "../model/traffic.ts";
 import type { HistoryEntry, RevisionMark, RevisionRecord, ServiceRecord } from "./records.ts";
 import type { Store } from "./store.ts";
@@ -168,8 +169,18 @@ export function prunable(service: ServiceRecord, revisions: readonly RevisionRec
 export function historyOf(service: ServiceRecord): Record<string, unknown> {
   const { declaredBy, domains, generation, lastNumber, latestRevision, revisionHistory, traffic } = service;
   const { wake, loading } = service;
-  const declared = declaredBy === undefined ? {} : { declaredBy };
-  return { generation, lastNumber, latestRevision, traffic, domains, revisionHistory, wake, loading, ...declared };
+  const fields = {
+    generation,
+    lastNumber,
+    latestRevision,
+    traffic,
+    domains,
+    revisionHistory,
+    wake,
+    loading,
+    declaredBy,
+  };
+  return defined(fields);
 }
 
 /** The highest numbers that a service has had according to its history; 0 if there is none. */

@@ -7,6 +7,7 @@ import { type Manifest, parseManifest } from "../control/manifest/manifest.ts";
 import { ManifestError } from "../control/schema/invalid.ts";
 import { retiredWarning } from "../control/schema/schema.ts";
 import type { ServiceStates } from "../control/service_states.ts";
+import { defined } from "../model/defined.ts";
 import type { Deployer } from "./deployer.ts";
 
 const log = logger("config-file");
@@ -96,17 +97,15 @@ export function deployerTarget(
   states: Pick<ServiceStates, "after" | "service">,
   { by, wait, signal }: DeployerTargetOptions,
 ): ApplyTarget {
-  const marked = (declaredBy: string | undefined) => ({ by, ...(declaredBy === undefined ? {} : { declaredBy }) });
   return {
     list: () =>
       Promise.resolve(
         Array.from(states.after(""), ({ name, declaredBy, domains }) => ({ name, declaredBy, domains })),
       ),
-    preview: (name, declared, declaredBy) => deployer.plan(name, declared, marked(declaredBy)),
+    preview: (name, declared, declaredBy) => deployer.plan(name, declared, defined({ by, declaredBy })),
     async deploy(name, declared, declaredBy) {
       const before = states.service(name)?.generation;
-      const options = { ...marked(declaredBy), wait, ...(signal === undefined ? {} : { signal }) };
-      const { service } = await deployer.deploy(name, declared, options);
+      const { service } = await deployer.deploy(name, declared, defined({ by, declaredBy, wait, signal }));
       if (before === undefined) return { change: "create" };
       return { change: before === service.generation ? "none" : "update" };
     },

@@ -2,6 +2,7 @@ import { ImageUnavailable } from "../control/deploy_error.ts";
 import type { EventLog } from "../control/events.ts";
 import type { RevisionRecord } from "../control/records.ts";
 import type { RevisionSecrets } from "../control/runtime_revision.ts";
+import { defined } from "../model/defined.ts";
 import type { PullPolicy, RevisionTemplate } from "../model/template.ts";
 import type { PulledImages } from "./pulled_images.ts";
 
@@ -61,10 +62,7 @@ export async function findContent(
     const { imageId, digest, pulled: isNew } = await images.resolve(image, pullPolicy, {
       signal,
       onProgress: ({ status, done, total, layer }) =>
-        events.emit("revision.pulling", service, {
-          ...{ image, done, total, status },
-          ...(layer === undefined ? {} : { layer }),
-        }),
+        events.emit("revision.pulling", service, defined({ image, done, total, status, layer })),
     });
     const removal = pulled.removal(imageId);
     if (removal !== undefined) {

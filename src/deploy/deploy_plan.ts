@@ -25,8 +25,8 @@ export interface DeployContext {
   /** Wall-clock time, ms since 1970. */
   readonly at: number;
   readonly by: string;
-  /** The file that declares it. If missing, that stays as it is. */
-  readonly declaredBy?: string;
+  /** The file that declares it; `undefined` if that stays as it is. */
+  readonly declaredBy: string | undefined;
 }
 
 /** What a deploy changes. */

@@ -293,8 +293,8 @@ export class Deployer {
     checkGeneration(name, state?.service, options.ifMatch);
     checkDomains(rules, this.#states, name, input.service.domains);
     const { by, declaredBy } = options;
-    const context = { name, state, last: this.#lastOf(name), number, at: now(), by };
-    const plan = planDeploy({ ...context, ...(declaredBy === undefined ? {} : { declaredBy }) }, content, input);
+    const context = { name, state, last: this.#lastOf(name), number, at: now(), by, declaredBy };
+    const plan = planDeploy(context, content, input);
     if (plan.change !== undefined) this.#ledger.check(plan.change);
     return plan;
   }

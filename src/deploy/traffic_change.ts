@@ -1,3 +1,4 @@
+import { defined } from "../model/defined.ts";
 import {
   checkTraffic,
   deployTraffic,
@@ -35,10 +36,10 @@ export function trafficAfter(
 ): Traffic {
   if (targets !== undefined) return checkedTraffic(targets, names, revision);
   if (before?.latestRevision !== revision) {
-    return deployTraffic(before?.traffic ?? [], before?.latestRevision, revision, wishOf(percent, tag));
+    return deployTraffic(before?.traffic ?? [], before?.latestRevision, revision, defined({ percent, tag }));
   }
   // A service's only revision has everything, whatever it asks for.
-  return again(before.traffic, revision, wishOf(names.size === 1 ? undefined : percent, tag));
+  return again(before.traffic, revision, defined({ percent: names.size === 1 ? undefined : percent, tag }));
 }
 
 /** Checks a whole split, and leaves out targets without effect. @throws {TrafficError} */
@@ -69,7 +70,7 @@ export function rolledBack({ traffic, latestRevision, previousTraffic }: Service
   const back = previousTraffic.map(({ revision, percent }): TrafficTarget => {
     const tag = tags.get(revision);
     tags.delete(revision);
-    return { revision, percent, ...(tag === undefined ? {} : { tag }) };
+    return defined({ revision, percent, tag });
   });
   return [...back, ...[...tags].map(([revision, tag]) => ({ revision, percent: 0, tag }))];
 }
@@ -81,16 +82,12 @@ export function sameTraffic(a: Traffic, b: Traffic): boolean {
   return textOf(a) === textOf(b);
 }
 
-function wishOf(percent: number | undefined, tag: string | undefined): TrafficWish {
-  return { ...(percent === undefined ? {} : { percent }), ...(tag === undefined ? {} : { tag }) };
-}
-
 /** The split after the latest revision was deployed again. The same wish twice changes nothing the second time. */
 function again(traffic: Traffic, latest: string, { percent, tag }: TrafficWish): Traffic {
   const own = resolveTraffic(traffic, latest).find(({ revision }) => revision === latest);
   if (percent === undefined) return tag === undefined || tag === own?.tag ? traffic : tagged(traffic, latest, tag);
   const others = traffic.filter(({ revision }) => revision !== LATEST && revision !== latest);
-  return deployTraffic(others, latest, latest, wishOf(percent, tag ?? own?.tag));
+  return deployTraffic(others, latest, latest, defined({ percent, tag: tag ?? own?.tag }));
 }
 
 /** The split with a tag moved to the latest revision, replacing the tag that it had. */

@@ -1,3 +1,5 @@
+import { defined } from "./defined.ts";
+
 /** A place in a container that outlives it. */
 export interface Volume {
   /** A named volume, or a folder of the host where it begins with a slash. */
@@ -46,10 +48,9 @@ export type TemplateInput = Partial<RevisionTemplate> & Pick<RevisionTemplate, "
 /** The fields that may be `Infinity`. */
 const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as const;
 
-/** Fills in the defaults and puts what has no order of its own in order, so that equal templates look alike. */
+/** Fills in the defaults and sorts what has no order of its own, so that equal templates look alike. */
 export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
-  const { startTimeout, requestTimeout, pauseAfter, stopAfter, liveness, memory, cpus } = input;
-  return Object.freeze({
+  return Object.freeze(defined({
     image: input.image,
     pullPolicy: input.pullPolicy ?? "missing",
     port: input.port ?? 8080,
@@ -63,15 +64,15 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
     concurrency: input.concurrency ?? 0,
     minInstances: input.minInstances ?? 0,
     maxInstances: input.maxInstances ?? 1,
-    ...(startTimeout === undefined ? {} : { startTimeout }),
-    ...(requestTimeout === undefined ? {} : { requestTimeout }),
-    ...(pauseAfter === undefined ? {} : { pauseAfter }),
-    ...(stopAfter === undefined ? {} : { stopAfter }),
+    startTimeout: input.startTimeout,
+    requestTimeout: input.requestTimeout,
+    pauseAfter: input.pauseAfter,
+    stopAfter: input.stopAfter,
     readiness: Object.freeze({ path: input.readiness?.path ?? "/" }),
-    ...(liveness === undefined ? {} : { liveness: Object.freeze({ path: liveness.path, every: liveness.every }) }),
-    ...(memory === undefined ? {} : { memory }),
-    ...(cpus === undefined ? {} : { cpus }),
-  });
+    liveness: input.liveness && Object.freeze({ path: input.liveness.path, every: input.liveness.every }),
+    memory: input.memory,
+    cpus: input.cpus,
+  }));
 }
 
 /**

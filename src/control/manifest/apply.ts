@@ -1,4 +1,5 @@
 import { messageOf, OperatorError, plainMessageOf } from "../../base/errors.ts";
+import { defined } from "../../model/defined.ts";
 import { canonicalTemplate } from "../../model/template.ts";
 import type { DeployPreview } from "../records.ts";
 import { type ParsedService, showTemplate } from "../schema/schema.ts";
@@ -145,13 +146,7 @@ export async function readManifest(path: string): Promise<string> {
 
 /** What a service declares, as the body of `PUT /v1/services/{name}`. */
 export function bodyOf({ template, service, traffic, targets, tag }: ParsedService): Record<string, unknown> {
-  const split = targets ?? traffic;
-  return {
-    ...showTemplate(canonicalTemplate(template)),
-    ...service,
-    ...(split === undefined ? {} : { traffic: split }),
-    ...(tag === undefined ? {} : { tag }),
-  };
+  return { ...showTemplate(canonicalTemplate(template)), ...service, ...defined({ traffic: targets ?? traffic, tag }) };
 }
 
 /**

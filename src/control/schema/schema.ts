@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseHostname } from "../../model/host.ts";
 import type { WakeSettings } from "../../model/service.ts";
+import { defined } from "../../model/defined.ts";
 import { formatDuration, parseDuration } from "../../model/time.ts";
 import { formatMemory, parseMemory } from "../../model/memory.ts";
 import type { RevisionTemplate, TemplateInput } from "../../model/template.ts";
@@ -123,22 +124,20 @@ export function parseService(name: string, body: unknown): ParsedService {
   const { current, retired } = withoutRetired(body);
   const { domains, revisionHistory, wake, loading, traffic, tag, ...template } = check(serviceSchema, current);
   if (tag !== undefined) checkTagLength(name, tag, ["tag"]);
-  return {
+  const targets = typeof traffic === "object" ? readTargets(name, traffic, tag) : undefined;
+  return defined({
     template: readTemplate(template),
-    service: {
-      ...(domains === undefined ? {} : { domains: [...new Set(domains.map((one) => parseHostname(one)!.name))] }),
-      ...(revisionHistory === undefined ? {} : { revisionHistory }),
-      ...(wake === undefined ? {} : { wake: readWake(wake) }),
-      ...(loading === undefined ? {} : { loading }),
-    },
-    ...(tag === undefined ? {} : { tag }),
-    ...(traffic === undefined
-      ? {}
-      : typeof traffic === "number"
-      ? { traffic }
-      : { targets: readTargets(name, traffic, tag) }),
-    ...(retired.length === 0 ? {} : { retired }),
-  };
+    service: defined({
+      domains: domains && [...new Set(domains.map((one) => parseHostname(one)!.name))],
+      revisionHistory,
+      wake: wake && readWake(wake),
+      loading,
+    }),
+    tag,
+    traffic: typeof traffic === "number" ? traffic : undefined,
+    targets,
+    retired: retired.length === 0 ? undefined : retired,
+  });
 }
 
 function withoutRetired(body: unknown): { current: unknown; retired: string[] } {
@@ -170,7 +169,7 @@ function readTargets(name: string, targets: z.output<typeof targetsSchema>, besi
   }
   const traffic = targets.map(({ revision, percent, tag }, index) => {
     if (tag !== undefined) checkTagLength(name, tag, ["traffic", index, "tag"]);
-    return { revision, percent, ...(tag === undefined ? {} : { tag }) };
+    return defined({ revision, percent, tag });
   });
   try {
     checkTraffic(traffic, new Set(traffic.map(({ revision }) => revision)));
@@ -181,43 +180,39 @@ function readTargets(name: string, targets: z.output<typeof targetsSchema>, besi
   return traffic;
 }
 
-const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as const;
-
 /** Converts a template from JSON that has been checked. */
 function readTemplate(json: TemplateJson): TemplateInput {
-  const { pullPolicy, secretEnv, command, volumes, memory, cpus, image, port, env, readiness } = json;
-  const { concurrency, liveness, minInstances, maxInstances } = json;
-  return {
-    ...{ image, port, env, concurrency, minInstances, maxInstances, readiness },
-    ...(pullPolicy === undefined ? {} : { pullPolicy }),
-    ...(secretEnv === undefined ? {} : { secretEnv }),
-    ...(command === undefined ? {} : { command }),
-    ...(volumes === undefined ? {} : { volumes }),
-    ...(liveness === undefined ? {} : { liveness: { ...liveness, every: parseDuration(liveness.every) } }),
-    ...(memory === undefined ? {} : { memory: parseMemory(memory) }),
-    ...(cpus === undefined ? {} : { cpus }),
-    ...Object.fromEntries(TIMES.flatMap((key) => json[key] === undefined ? [] : [[key, parseDuration(json[key])]])),
-  };
+  const { liveness, memory, pauseAfter, requestTimeout, startTimeout, stopAfter, ...others } = json;
+  const read = (duration: string | undefined) => duration === undefined ? undefined : parseDuration(duration);
+  return defined({
+    ...others,
+    startTimeout: read(startTimeout),
+    requestTimeout: read(requestTimeout),
+    pauseAfter: read(pauseAfter),
+    stopAfter: read(stopAfter),
+    liveness: liveness && { ...liveness, every: parseDuration(liveness.every) },
+    memory: memory === undefined ? undefined : parseMemory(memory),
+  });
 }
 
 /** Converts a template to JSON, with its defaults. {@linkcode parseService} reads the same from it. */
 export function showTemplate(template: RevisionTemplate): TemplateJson {
-  const { liveness, memory, cpus, ...rest } = template;
-  const { image, pullPolicy, port, concurrency, minInstances, maxInstances } = rest;
-  return {
-    ...{ image, pullPolicy, port },
-    env: { ...template.env },
-    secretEnv: { ...template.secretEnv },
-    command: [...template.command],
-    volumes: template.volumes.map((volume) => ({ ...volume })),
-    ...{ concurrency, minInstances, maxInstances },
-    ...Object.fromEntries(TIMES.flatMap((key) => {
-      const ms = template[key];
-      return ms === undefined ? [] : [[key, formatDuration(ms)]];
-    })),
-    readiness: { ...template.readiness },
-    ...(liveness === undefined ? {} : { liveness: { ...liveness, every: formatDuration(liveness.every) } }),
-    ...(memory === undefined ? {} : { memory: formatMemory(memory) }),
-    ...(cpus === undefined ? {} : { cpus }),
-  };
+  const { cpus, liveness, memory, pauseAfter, readiness, requestTimeout, startTimeout, stopAfter, ...others } =
+    template;
+  const show = (durationMs: number | undefined) => durationMs === undefined ? undefined : formatDuration(durationMs);
+  return defined({
+    ...others,
+    env: { ...others.env },
+    secretEnv: { ...others.secretEnv },
+    command: [...others.command],
+    volumes: others.volumes.map((volume) => ({ ...volume })),
+    startTimeout: show(startTimeout),
+    requestTimeout: show(requestTimeout),
+    pauseAfter: show(pauseAfter),
+    stopAfter: show(stopAfter),
+    readiness: { ...readiness },
+    liveness: liveness && { ...liveness, every: formatDuration(liveness.every) },
+    memory: memory === undefined ? undefined : formatMemory(memory),
+    cpus,
+  });
 }
