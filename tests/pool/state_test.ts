@@ -1,0 +1,280 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { ClessError } from "../../src/base/errors.ts";
+import type { InstanceState } from "../../src/model/instance_state.ts";
+import { backgroundBackoffMs, NO_FAILURES } from "../../src/pool/start_backoff.ts";
+import { type Member, type PoolEvent, type PoolState, reduce } from "../../src/pool/state.ts";
+import { memberOf, NOW, stateOf } from "../support/pool_state.ts";
+
+const PHASES = ["starting", "ready", "paused", "draining", "stopped", "failed"] as const;
+const MISHAP = { reason: "no", at: new Date(0), chance: 0.5 };
+const ERROR = new ClessError("start_failed", "no");
+const FAILED_ONCE = { ...NO_FAILURES, count: 1, until: NOW + 500, lastAt: NOW };
+
+function startFailed(blame: "app" | "engine" | "somebody" | "nobody", id = "one"): PoolEvent {
+  return { type: "start failed", id, error: ERROR, blame, mishap: MISHAP };
+}
+
+/** An instance of a pool after something has happened to it. */
+function after(event: PoolEvent, changes: Parameters<typeof memberOf>[1]): Member | undefined {
+  return reduce(stateOf({ members: [memberOf("one", changes)] }), event, NOW).members[0];
+}
+
+// What an instance becomes, by what it is: `-` is no change, `gone` that the pool forgets it, `!` that this is a bug.
+const TABLE: [event: PoolEvent, becomes: Record<(typeof PHASES)[number], InstanceState | "-" | "gone" | "!">][] = [
+  [{ type: "pausing", id: "one" }, row("paused", "paused", "-", "!", "!", "!")],
+  [{ type: "drained", id: "one", by: NOW }, row("stopped", "draining", "draining", "-", "-", "-")],
+  [{ type: "ready", id: "one" }, row("ready", "-", "ready", "!", "!", "!")],
+  [{ type: "resumed", id: "one", attempt: 0 }, row("-", "-", "ready", "-", "-", "-")],
+  [{ type: "resumed", id: "one", attempt: 1 }, row("-", "-", "-", "-", "-", "-")],
+  [{ type: "answers", id: "one", attempt: 0 }, row("-", "-", "ready", "-", "-", "-")],
+  [{ type: "resume failed", id: "one", attempt: 0, error: ERROR }, row("-", "-", "draining", "-", "-", "-")],
+  [{ type: "resume failed", id: "one", attempt: 1, error: ERROR }, row("-", "-", "-", "-", "-", "-")],
+  [{ type: "paused", id: "one" }, row("-", "paused", "-", "-", "-", "-")],
+  [{ type: "pause failed", id: "one", runs: true }, row("-", "-", "ready", "-", "-", "-")],
+  [{ type: "pause failed", id: "one", runs: false }, row("-", "-", "-", "-", "-", "-")],
+  [startFailed("app"), row("gone", "gone", "gone", "gone", "gone", "gone")],
+  [{ type: "gone", id: "one" }, row("gone", "gone", "gone", "gone", "gone", "gone")],
+  [{ type: "engine paused", id: "one" }, row("-", "paused", "-", "-", "-", "-")],
+  [{ type: "engine resumed", id: "one" }, row("-", "-", "ready", "-", "-", "-")],
+  [
+    { type: "engine ended", id: "one", byHand: false, mishap: MISHAP },
+    row("failed", "stopped", "stopped", "stopped", "-", "-"),
+  ],
+  [{ type: "unhealthy", id: "one", byApp: true, mishap: MISHAP }, row("-", "draining", "-", "-", "-", "-")],
+  [{ type: "engine paused", id: "another" }, row("-", "-", "-", "-", "-", "-")],
+];
+
+function row(...cells: (InstanceState | "-" | "gone" | "!")[]) {
+  return Object.fromEntries(PHASES.map((phase, n) => [phase, cells[n]!])) as (typeof TABLE)[number][1];
+}
+
+for (const [event, becomes] of TABLE) {
+  Deno.test(`an instance takes the legal step, if any: ${JSON.stringify(event)}`, () => {
+    for (const phase of PHASES) {
+      const expected = becomes[phase];
+      if (expected === "!") assertThrows(() => after(event, { phase }), Error, "Cannot make a");
+      else assertEquals(after(event, { phase })?.phase ?? "gone", expected === "-" ? phase : expected, phase);
+    }
+  });
+}
+
+Deno.test("an order is noted at once, so that it is not given twice", () => {
+  const ordered = (type: "resuming" | "pausing" | "probing" | "thawed" | "stopping", changes: Partial<Member>) =>
+    after({ type, id: "one" }, changes);
+  assertEquals(
+    ordered("resuming", { phase: "paused" }),
+    memberOf("one", { phase: "paused", coming: true, attempt: 1 }),
+  );
+  assertEquals(ordered("pausing", {}), memberOf("one", { phase: "paused", pausing: true }));
+  assertEquals(ordered("probing", { probeAt: NOW }), memberOf("one", { probeAt: Infinity }));
+  assertEquals(ordered("thawed", { frozen: true }), memberOf("one", { frozen: false }));
+  assertEquals(ordered("stopping", { phase: "draining" }), memberOf("one", { phase: "draining", stopping: true }));
+  const launched = reduce(
+    stateOf({ backoff: FAILED_ONCE }),
+    { type: "launched", id: "one", use: memberOf("").use },
+    NOW,
+  );
+  const [{ coming, countBefore, phase }] = launched.members as [Member];
+  assertEquals([phase, coming, countBefore], ["starting", true, 1]);
+});
+
+Deno.test("a container that is found is taken in as it is, and nobody waits for its start", () => {
+  for (const phase of ["starting", "paused"] as const) {
+    const { members } = reduce(stateOf(), { type: "found", id: "one", use: memberOf("").use, phase }, NOW);
+    assertEquals(members.map((member) => [member.phase, member.coming, member.countBefore]), [
+      [phase, phase === "starting", undefined],
+    ]);
+  }
+});
+
+Deno.test("an instance that becomes ready is well from then on, and due for a probe where there are probes", () => {
+  const liveness = { path: "/health", every: 2000 };
+  const starting = memberOf("one", { phase: "starting", coming: true, readySince: undefined, frozen: true });
+  const before = stateOf({ revision: { liveness }, members: [starting], woken: true, excused: true });
+  const state = reduce(before, { type: "ready", id: "one" }, NOW);
+  assertEquals(state.members, [memberOf("one", { probeAt: NOW + 2000 })]);
+  assertEquals([state.woken, state.excused], [false, false]);
+  const later = reduce(reduce(state, { type: "probing", id: "one" }, NOW), { type: "well", id: "one" }, NOW + 50);
+  assertEquals(later.members[0]?.probeAt, NOW + 2050);
+  assertEquals(after({ type: "well", id: "one" }, {})?.probeAt, Infinity);
+});
+
+Deno.test("an instance that somebody pauses while it has to get on with something is noted", () => {
+  const paused = (changes: Parameters<typeof memberOf>[1]) =>
+    after({ type: "engine paused", id: "one" }, changes)?.frozen;
+  assertEquals(paused({ phase: "starting" }), true);
+  assertEquals(paused({ phase: "draining", use: { inFlight: 1 } }), true);
+  assertEquals(paused({ phase: "draining" }), false);
+  assertEquals(paused({ phase: "ready", use: { inFlight: 1 } }), false);
+});
+
+Deno.test("what the engine says while it carries out a pause is older than the pause", () => {
+  assertEquals(after({ type: "engine resumed", id: "one" }, { phase: "paused", pausing: true })?.phase, "paused");
+});
+
+Deno.test("once the engine has told of a resume, what the order comes to does not matter", () => {
+  const before = stateOf({ members: [memberOf("one", { phase: "paused", coming: true, attempt: 1 })] });
+  const resumed = reduce(before, { type: "engine resumed", id: "one" }, NOW);
+  const paused = reduce(resumed, { type: "engine paused", id: "one" }, NOW);
+  assertEquals(reduce(paused, { type: "resumed", id: "one", attempt: 1 }, NOW).members[0]?.phase, "paused");
+});
+
+Deno.test("an engine that fails or hangs over a pause is left alone for a while", () => {
+  const pauseAt = NOW + 5000;
+  const paused = { phase: "paused", pausing: true } as const;
+  assertEquals(after({ type: "pause failed", id: "one", runs: true }, paused), memberOf("one", { pauseAt }));
+  assertEquals(
+    after({ type: "answers", id: "one", attempt: 0 }, { ...paused, coming: true }),
+    memberOf("one", { pausing: true, pauseAt }),
+  );
+});
+
+Deno.test("a drain can be cut short, and not drawn out", () => {
+  const by = (time: number) =>
+    after({ type: "drained", id: "one", by: time }, { phase: "draining", drainBy: NOW })?.drainBy;
+  assertEquals([by(NOW - 1), by(NOW + 1)], [NOW - 1, NOW]);
+  assertEquals(after({ type: "drained", id: "one", by: NOW }, { phase: "paused" })?.running, false);
+});
+
+Deno.test("starts that began together and fail count once, and the last one tells those who wait", () => {
+  const starting = { phase: "starting", coming: true, countBefore: 0 } as const;
+  const both = stateOf({ members: [memberOf("one", starting), memberOf("two", starting)] });
+  const first = reduce(both, startFailed("app", "one"), NOW);
+  const second = reduce(first, startFailed("app", "two"), NOW);
+  assertEquals([first.backoff.count, first.startError, second.backoff.count, second.startError], [
+    1,
+    undefined,
+    1,
+    ERROR,
+  ]);
+  assertEquals(reduce(second, { type: "asked" }, NOW).startError, undefined);
+});
+
+Deno.test("who is to blame decides what a failed start means", () => {
+  const outcome = (
+    blame: Parameters<typeof startFailed>[0],
+    changes: Partial<PoolState> = {},
+    member: Partial<Member> = {},
+  ) => {
+    const starting = memberOf("one", { phase: "starting", coming: true, ...member });
+    const { backoff, excused, startError } = reduce(
+      stateOf({ members: [starting], ...changes }),
+      startFailed(blame),
+      NOW,
+    );
+    return [backoff.count, startError?.code, excused];
+  };
+  assertEquals(outcome("app"), [1, "start_failed", false]);
+  assertEquals(outcome("app", {}, { phase: "failed" }), [1, "start_failed", false]);
+  assertEquals(outcome("app", {}, { countBefore: undefined }), [1, "start_failed", false]);
+  assertEquals(outcome("app", {}, { phase: "stopped" }), [0, undefined, false]); // it was called off
+  assertEquals(outcome("app", { suspensions: 1 }), [1, undefined, false]);
+  assertEquals(outcome("engine"), [0, "start_failed", false]);
+  assertEquals(outcome("nobody"), [0, undefined, false]);
+  assertEquals(outcome("somebody"), [0, undefined, true]);
+  assertEquals(outcome("somebody", { excused: true }), [1, "start_failed", false]);
+});
+
+Deno.test("a resume that fails tells those who wait only where nothing else serves them", () => {
+  const paused = memberOf("one", { phase: "paused", coming: true });
+  const error = (changes: Partial<PoolState>) => {
+    const event: PoolEvent = { type: "resume failed", id: "one", attempt: 0, error: ERROR };
+    return reduce(stateOf({ members: [paused], ...changes }), event, NOW).startError;
+  };
+  assertEquals(error({}), ERROR);
+  assertEquals([error({ suspensions: 1 }), error({ retired: true })], [undefined, undefined]);
+  assertEquals(error({ members: [paused, memberOf("two")] }), undefined);
+  assertEquals(error({ members: [paused, memberOf("two", { phase: "starting", coming: true })] }), undefined);
+});
+
+Deno.test("an instance that is wanted is not wanted any more during a back-off, nor once the pool is to have none", () => {
+  const coming = memberOf("one", { phase: "paused", coming: true });
+  const woken = (event: PoolEvent, changes: Partial<PoolState> = {}) =>
+    reduce(stateOf({ members: [coming], woken: true, ...changes }), event, NOW).woken;
+  const resumeFailed: PoolEvent = { type: "resume failed", id: "one", attempt: 0, error: undefined };
+  assertEquals([woken(resumeFailed), woken(resumeFailed, { backoff: FAILED_ONCE })], [true, false]);
+  const ended = (byHand: boolean): PoolEvent => ({ type: "engine ended", id: "one", byHand, mishap: MISHAP });
+  assertEquals([woken(ended(true)), woken(ended(false))], [true, false]);
+  assertEquals([woken({ type: "fell asleep" }), woken({ type: "suspended" }), woken({ type: "retired" })], [
+    false,
+    false,
+    false,
+  ]);
+});
+
+Deno.test("a pool can be woken where it has nothing that serves and may start something", () => {
+  const woken = (changes: Partial<PoolState>) => reduce(stateOf(changes), { type: "woken" }, NOW).woken;
+  assertEquals([woken({}), woken({ members: [memberOf("one")] })], [true, false]);
+  assertEquals([woken({ retired: true }), woken({ suspensions: 1 }), woken({ backoff: FAILED_ONCE })], [
+    false,
+    false,
+    false,
+  ]);
+  assertEquals(woken({ backoff: FAILED_ONCE, members: [memberOf("one", { phase: "paused" })] }), true);
+});
+
+Deno.test("a pool that sleeps does so until a request or an operator wakes it", () => {
+  const asleep = reduce(stateOf(), { type: "fell asleep" }, NOW);
+  assertEquals(asleep.asleep, true);
+  assertEquals((["released", "asked", "woken"] as const).map((type) => reduce(asleep, { type }, NOW).asleep), [
+    true,
+    false,
+    false,
+  ]);
+});
+
+Deno.test("suspensions are counted, and a pool retires for good", () => {
+  const twice = (["suspended", "suspended", "unsuspended"] as const).reduce(
+    (state, type) => reduce(state, { type }, NOW),
+    stateOf(),
+  );
+  assertEquals([twice.suspensions, reduce(twice, { type: "retired" }, NOW).retired], [1, true]);
+  assertEquals(reduce(stateOf(), { type: "kept", kept: true }, NOW).kept, true);
+});
+
+Deno.test("an app that ends or has to be given up soon after it was ready has failed, unless that may be somebody's doing", () => {
+  const count = (event: PoolEvent, ageMs: number | undefined) => {
+    const readySince = ageMs === undefined ? undefined : NOW - ageMs;
+    return reduce(stateOf({ members: [memberOf("one", { readySince })] }), event, NOW).backoff.count;
+  };
+  const ended = (byHand: boolean): PoolEvent => ({ type: "engine ended", id: "one", byHand, mishap: MISHAP });
+  const unhealthy = (byApp: boolean): PoolEvent => ({ type: "unhealthy", id: "one", byApp, mishap: MISHAP });
+  assertEquals([count(ended(false), 0), count(ended(true), 0), count(ended(false), 60_000)], [1, 0, 0]);
+  assertEquals([count(ended(false), undefined), count(unhealthy(true), 0), count(unhealthy(false), 0)], [1, 1, 0]);
+});
+
+Deno.test("the output of a failed app is noted with its own failure alone", () => {
+  const { backoff } = reduce(stateOf({ members: [memberOf("one", { phase: "starting" })] }), startFailed("app"), NOW);
+  const failure = backoff.failure!;
+  const by = { ...failure, output: "panic" };
+  const explained = reduce(stateOf({ backoff }), { type: "explained", failure, by }, NOW);
+  assertEquals(explained.backoff.failure?.output, "panic");
+  assertEquals(reduce(explained, { type: "explained", failure, by: failure }, NOW).backoff.failure?.output, "panic");
+});
+
+Deno.test("a healthy instance that was started after the failures has them forgotten", () => {
+  const look = (readySince: number | undefined, lastAt: number) => {
+    const backoff = { ...FAILED_ONCE, lastAt };
+    const state = reduce(
+      stateOf({ backoff, members: [memberOf("one", { readySince })] }),
+      { type: "looked", peak: 0 },
+      NOW,
+    );
+    return [state.backoff.count, backgroundBackoffMs(state.backoff, NOW)];
+  };
+  assertEquals(look(NOW - 60_000, NOW - 60_000), [0, 0]);
+  assertEquals(look(NOW - 59_999, NOW - 60_000), [1, 500]);
+  assertEquals(look(NOW - 60_000, NOW - 59_999), [1, 500]);
+  assertEquals(look(undefined, NOW - 60_000), [1, 500]);
+});
+
+Deno.test("the demand is watched while there may be too many instances, and forgotten then", () => {
+  const wide = stateOf({ members: [memberOf("one"), memberOf("two")] });
+  const watched = reduce(wide, { type: "looked", peak: 2 }, NOW);
+  assertEquals(watched.window, [{ at: NOW, peak: 2 }]);
+  const narrow = { ...watched, members: [memberOf("one")] };
+  assertEquals(reduce(narrow, { type: "looked", peak: 1 }, NOW).window, []);
+  assertEquals(reduce(stateOf(), { type: "looked", peak: 1 }, NOW).window, []);
+  const drained = reduce(watched, { type: "drained", id: "one", by: NOW, isSurplus: true }, NOW);
+  assertEquals([drained.shrunkAt, drained.members[0]?.phase], [NOW, "draining"]);
+});
