@@ -83,6 +83,7 @@ export class ControlPlane {
       images: engine.source,
       secrets,
       launcher,
+      volumeUsers: engine,
       drainTimeoutMs: drainTimeout,
       rules: {
         checkEnv: envProblem,

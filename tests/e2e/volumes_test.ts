@@ -120,6 +120,23 @@ Deno.test({
   assertEquals((await next.get("vol")).text, "two");
 });
 
+Deno.test({
+  name: "a deploy warns of a volume that a service of another data-dir uses",
+  ignore: noDocker,
+}, async () => {
+  const volume = "cless-e2e-common-volume";
+  await using _volume = { [Symbol.asyncDispose]: async () => void await docker("volume", "rm", "--force", volume) };
+  await using first = await Program.start({ logLevel: "info" });
+  await using second = await Program.start({ logLevel: "info" });
+  const body = { image: "golang-docker", volumes: [{ source: volume, path: "/data" }] };
+  assertEquals((await first.send("PUT", "/v1/services/mine", body)).status, 201);
+  assertEquals((await second.send("PUT", "/v1/services/theirs", body)).status, 201);
+  const owner = (await Deno.readTextFile(`${first.dataDir}/owner`)).trim();
+  const message = "another cless uses the same volume";
+  await second.logged(message, { service: "theirs", volume, others: `mine of ${owner}` });
+  assertEquals(first.log.some((line) => line.message === message), false);
+});
+
 /** Resolves when a container of a revision runs. */
 async function untilRuns(program: Program, revision: string): Promise<void> {
   for (;;) {
