@@ -5,46 +5,46 @@ import { messageOf, UsageError } from "./errors.ts";
 
 /** How requests reach an instance. */
 export type Upstream = "auto" | "direct" | "published";
-/** What sends requests to the apps. */
+/** What forwards requests to the apps. */
 export type Forward = "exact" | "fetch";
-/** How the Docker engine is spoken to. */
+/** How the Docker engine is asked. */
 export type EngineApiChoice = "auto" | "socket" | "command";
-/** What becomes of the containers when the program ends. */
+/** What happens to the containers when the program ends. */
 export type OnExit = "stop" | "keep";
-/** How log lines are written. */
+/** The format of log lines. */
 export type LogFormat = "text" | "json";
-/** The least important lines that are written. */
+/** The lowest level of lines that are written. */
 export type LogLevel = "debug" | "info" | "warning" | "error";
 
 /**
- * What the environment tells the docker command: https://docs.docker.com/reference/cli/docker/#environment-variables
+ * The environment of the docker command: https://docs.docker.com/reference/cli/docker/#environment-variables
  */
 export interface DockerEnv {
   /** `DOCKER_HOST`, where the engine is. */
   readonly host: string | undefined;
-  /** `DOCKER_CONTEXT`, the name of what says where the engine is. */
+  /** `DOCKER_CONTEXT`, the name of the settings that say where the engine is. */
   readonly context: string | undefined;
-  /** `DOCKER_DEFAULT_PLATFORM`, of which platform containers are. */
+  /** `DOCKER_DEFAULT_PLATFORM`, the platform of the containers. */
   readonly platform: string | undefined;
-  /** The absolute path of the folder of the command's settings; `undefined` where it cannot be told. */
+  /** The absolute path of the folder with the command's settings; `undefined` if it is not known. */
   readonly folder: string | undefined;
 }
 
-/** Everything that can be set about `cless serve`; read once, then passed down. Durations are ms, `Infinity` is never. */
+/** The settings of `cless serve`; read once, then passed down. Durations are in ms, `Infinity` is never. */
 export interface Config {
   readonly listen: readonly Endpoint[];
   readonly admin: Endpoint;
   readonly adminPublic: boolean;
   readonly domain: string;
-  /** Whether a domain was named: printed URLs use it then, and `*.localhost` otherwise. */
+  /** Whether a domain was given: printed URLs use it then, and `*.localhost` otherwise. */
   readonly domainGiven: boolean;
   readonly dataDir: string;
-  /** Seals the secrets, in place of the key file in the data-dir; `undefined` for that. */
+  /** The key of the secrets as base64; `undefined` for the key file in the data-dir. */
   readonly secretKey: string | undefined;
-  /** The file that declares services; `undefined` where there is none. */
+  /** The file that declares services, if any. */
   readonly configFile: string | undefined;
   readonly convention: boolean;
-  /** The folders below which volumes may name paths of the host; absolute. */
+  /** The absolute folders of the host that volumes may use, with everything below them. */
   readonly allowHostPaths: readonly string[];
   readonly docker: string;
   readonly engineApi: EngineApiChoice;
@@ -58,7 +58,7 @@ export interface Config {
   readonly stopAfter: number;
   readonly drainTimeout: number;
   readonly maxPending: number;
-  /** What all instances together may use until paused ones are stopped early, bytes; `Infinity` for any amount. */
+  /** The memory of all instances together above which paused ones are stopped early, bytes; `Infinity` for no limit. */
   readonly memoryBudget: number;
   readonly onExit: OnExit;
   readonly trustedProxies: readonly Cidr[];
@@ -66,7 +66,7 @@ export interface Config {
   readonly logLevel: LogLevel;
 }
 
-/** What the surroundings of the process say; a parameter, so that a test can say otherwise. */
+/** The surroundings of the process; a parameter, so that a test can replace them. */
 export interface Surroundings {
   /** The value of an environment variable. */
   env(name: string): string | undefined;
@@ -74,11 +74,11 @@ export interface Surroundings {
   readonly root: boolean;
   /** Whether the log goes to a terminal. */
   readonly terminal: boolean;
-  /** How much memory there is, in bytes; `Infinity` where that is not known. */
+  /** The machine's memory, bytes; `Infinity` if it is not known. */
   memory(): number;
 }
 
-/** The surroundings as they are. */
+/** The surroundings of this process. */
 export function systemSurroundings(): Surroundings {
   return {
     env: (name) => Deno.env.get(name),
@@ -88,7 +88,7 @@ export function systemSurroundings(): Surroundings {
   };
 }
 
-/** The machine's memory: proc_meminfo(5); or, where cless itself runs in a container, what that may use: cgroups(7). */
+/** The machine's memory, proc_meminfo(5), and the limits of the container that cless itself may run in, cgroups(7). */
 const MEMORY_FILES = [
   "/proc/meminfo",
   "/sys/fs/cgroup/memory.max",
@@ -97,18 +97,18 @@ const MEMORY_FILES = [
 
 function systemMemory(): number {
   try {
-    // Deno reads them for those alone who may do everything. That one of them is missing makes no difference.
+    // By a command, since Deno reads these files only with all permissions. That some are missing makes no difference.
     const { stdout } = new Deno.Command("cat", { args: MEMORY_FILES, stdin: "null", stderr: "null" }).outputSync();
     return parseMachineMemory(new TextDecoder().decode(stdout)) ?? Infinity;
   } catch {
-    return Infinity; // there is no such command here
+    return Infinity; // there is no such command
   }
 }
 
-/** What was given on the command line: texts of a flag with a value, or the state of a switch. */
+/** The flags on the command line: the texts of a flag with values, or the state of a switch. */
 export type GivenFlags = ReadonlyMap<string, readonly string[] | boolean>;
 
-/** The environment variable that stands for a flag. */
+/** The environment variable of a flag. */
 export function variableOf(flag: string): string {
   return `CLESS_${flag.toUpperCase().replaceAll("-", "_")}`;
 }
@@ -116,10 +116,10 @@ export function variableOf(flag: string): string {
 /**
  * Makes the settings from flags, environment variables (`CLESS_…`; a flag wins) and defaults.
  *
- * @throws {UsageError} When a value is wrong; the message names the flag or variable and what is allowed.
+ * @throws {UsageError} If a value is wrong; the message names the flag or variable, and what is allowed.
  */
 export function readConfig(given: GivenFlags, surroundings: Surroundings): Config {
-  /** Every value that was given for a flag; `split` makes several of a variable's text. */
+  /** All values that were given for a flag; `split` takes a variable's text apart. */
   const values = <T>(flag: string, parse: (text: string) => T, split: (text: string) => string[]): T[] => {
     const onCommandLine = given.get(flag);
     const variable = surroundings.env(variableOf(flag))?.trim();

@@ -1,4 +1,4 @@
-/** The statuses that cless itself answers with, by code. One code means one thing, everywhere. */
+/** The HTTP status of each code that cless itself answers with. A code means the same everywhere. */
 const STATUS = {
   bad_host: 400,
   bad_request: 400,
@@ -27,22 +27,22 @@ const STATUS = {
   internal: 500,
 } as const;
 
-/** The machine-readable name of a failure, as in the header `cless-error`. */
+/** The machine-readable name of an error, as in the header `cless-error`. */
 export type ErrorCode = keyof typeof STATUS;
 
 /** Options of a {@linkcode ClessError}. */
 export interface ClessErrorOptions extends ErrorOptions {
-  /** What only the operator may see: it goes to the log, never to a client of the proxy. */
+  /** For the operator: it goes to the log, and never to a client of the proxy. */
   readonly detail?: string;
-  /** The last lines that an app wrote before it failed; for the operator, as the detail. */
+  /** The last lines that an app wrote before it failed; for the operator, like the detail. */
   readonly output?: string;
   /** When a client may try again, in whole seconds. */
   readonly retryAfterS?: number;
-  /** The methods that are possible, of a `method_not_allowed`. */
+  /** The allowed methods, for `method_not_allowed`. */
   readonly allow?: string;
 }
 
-/** A failure that a client is told about: a code, and a message that is fit for the public. */
+/** An error for clients: a code, and a message that is fit for the public. */
 export class ClessError extends Error {
   override readonly name = "ClessError";
   readonly code: ErrorCode;
@@ -71,7 +71,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** Something that the operator has to mend before cless can work: one line, exit code 1. */
+/** A problem that the operator has to solve before cless can work: one line, exit code 1. */
 export class OperatorError extends Error {
   override readonly name = "OperatorError";
 }
@@ -82,7 +82,7 @@ export function messageOf(thrown: unknown): string {
   return message.trim().replaceAll(/\s*\n\s*/g, "; ");
 }
 
-/** The same, without the number that the platform puts behind what the system has said. */
+/** The same, without the number that the platform appends to errors of the system. */
 export function plainMessageOf(thrown: unknown): string {
   return messageOf(thrown).replace(/ \(os error \d+\).*$/, "");
 }

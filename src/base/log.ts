@@ -2,13 +2,13 @@ import { configureSync, getLogger, type Logger, type LogRecord } from "@logtape/
 import type { LogFormat, LogLevel } from "./config.ts";
 
 const encoder = new TextEncoder();
-/** How long a reader may leave the pipe full before lines get lost, ms: the requests must not wait for it for ever. */
+/** How long a line may wait for a full pipe before it is dropped, ms: requests stand still meanwhile. */
 const MOST_WAITING_MS = 1000;
-/** Never rung: to wait for it is to let time pass. */
+/** Never notified: waiting for it is a synchronous sleep. */
 const BELL = new Int32Array(new SharedArrayBuffer(4));
 const COLOURS: Record<string, string> = { debug: "\x1b[90m", info: "\x1b[32m", warning: "\x1b[33m", error: "\x1b[31m" };
 
-/** The logger of one part of the program. Messages are constant; what varies goes into the fields. */
+/** The logger of one part of the program. Messages are constant; whatever varies is a field. */
 export function logger(part: string): Logger {
   return getLogger(["cless", part]);
 }
@@ -30,7 +30,7 @@ export function configureLogging(settings: { format: LogFormat; level: LogLevel;
   });
 }
 
-/** Writes lines at once and whole: the asynchronous sinks of the library lose lines under load. */
+/** Writes lines whole and synchronously: the library's asynchronous sinks lose lines under load. */
 function lineWriter(): (line: string) => void {
   let patience = MOST_WAITING_MS;
   return (line) => {
@@ -40,9 +40,9 @@ function lineWriter(): (line: string) => void {
         rest = rest.subarray(Deno.stderr.writeSync(rest));
         patience = MOST_WAITING_MS;
       } catch (error) {
-        // Nobody reads the log any more, and there is nowhere else to say so.
+        // nobody reads the log any more, and there is no other place to report that
         if (!(error instanceof Deno.errors.WouldBlock) || patience === 0) return;
-        Atomics.wait(BELL, 0, 0, 1); // the pipe is full, and non-blocking since somebody else has made it so
+        Atomics.wait(BELL, 0, 0, 1); // the pipe is full, and another process has made it non-blocking
         patience--;
       }
     }
@@ -61,10 +61,11 @@ export function jsonLine(record: LogRecord): string {
     part: record.category[1],
     message: messageOf(record),
   };
-  return JSON.stringify({ ...head, ...record.properties, ...head }); // once for the order, once for the last word
+  // The head comes first for the order, and again so that no field replaces it.
+  return JSON.stringify({ ...head, ...record.properties, ...head });
 }
 
-/** A record as one line for people. */
+/** A record as one line of text. */
 export function textLine(record: LogRecord, colour: boolean): string {
   const time = new Date(record.timestamp).toISOString().slice(11, 23);
   const level = record.level.slice(0, 4).toUpperCase();

@@ -10,7 +10,7 @@ const NEXT: Record<InstanceState, readonly InstanceState[]> = {
   failed: [],
 };
 
-/** Whether an instance may go from one state to another. */
+/** Whether an instance may change from one state to another. */
 export function mayBecome(from: InstanceState, to: InstanceState): boolean {
   return NEXT[from].includes(to);
 }

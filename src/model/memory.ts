@@ -1,6 +1,6 @@
 const UNITS: Record<string, number> = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
-/** The least that the engine gives a container, and the least that means anything as a budget, bytes. */
+/** The lowest limit that the engine accepts, and the lowest useful budget, bytes. */
 const LEAST_LIMIT = 6 * UNITS["m"]!;
 const LEAST_BUDGET = UNITS["m"]!;
 
@@ -9,7 +9,7 @@ const LEAST_BUDGET = UNITS["m"]!;
  * or with `b`, is bytes.
  *
  * @returns Bytes.
- * @throws {RangeError} When the text is none.
+ * @throws {RangeError} If the text is no size.
  */
 export function parseMemory(text: string): number {
   const match = /^(\d{1,16})([bkmg])?$/i.exec(text);
@@ -20,12 +20,12 @@ export function parseMemory(text: string): number {
   return bytes;
 }
 
-/** Reads what a container may have at most. @returns Bytes. @throws {RangeError} When no engine would take it. */
+/** Reads the memory limit of a container. @returns Bytes. @throws {RangeError} Also if no engine would accept it. */
 export function parseMemoryLimit(text: string): number {
   return atLeast(LEAST_LIMIT, text);
 }
 
-/** Reads what all containers may have together; 0 is no limit. @returns Bytes. @throws {RangeError} */
+/** Reads the memory budget of all containers together; 0 is no limit. @returns Bytes. @throws {RangeError} */
 export function parseMemoryBudget(text: string): number {
   return /^0+[bkmg]?$/i.test(text) ? Infinity : atLeast(LEAST_BUDGET, text);
 }
@@ -37,8 +37,8 @@ function atLeast(least: number, text: string): number {
 }
 
 /**
- * Writes a size in the largest unit that it is a whole number of, so that {@linkcode parseMemory} reads the same. The unit
- * is always there: YAML would take the text for a number without it.
+ * Writes a size in the largest unit that divides it, so that {@linkcode parseMemory} reads the same. It always has a
+ * unit, else YAML would read it as a number.
  *
  * @param bytes A whole number.
  */
@@ -48,10 +48,10 @@ export function formatMemory(bytes: number): string {
 }
 
 /**
- * How much memory there is, from what the kernel tells: `/proc/meminfo`, and behind it the limits of control groups, each
- * on a line of its own. A limit that is larger than the machine is none.
+ * The machine's memory, from `/proc/meminfo` followed by the limits of control groups, each on its own line. A limit that
+ * is larger than the machine does not count.
  *
- * @returns Bytes; `undefined` where the text does not tell.
+ * @returns Bytes; `undefined` if the text does not have it.
  */
 export function parseMachineMemory(text: string): number | undefined {
   const kibibytes = /^MemTotal:\s+(\d+) kB$/m.exec(text)?.[1];

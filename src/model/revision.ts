@@ -1,57 +1,57 @@
 import { isServiceName } from "./service.ts";
 import type { Volume } from "./template.ts";
 
-/** What a container is started from and the limits it runs under; never changed, only replaced by another. */
+/** What a container is started from, and its limits. It never changes; a change makes another revision. */
 export interface Revision {
   /** Unique among all revisions, such as `golang-1f2e3d4c5b6a`. */
   readonly name: string;
   /** The name of the service that it belongs to. */
   readonly service: string;
-  /** The image as people call it. */
+  /** The image's name. */
   readonly image: string;
-  /** The image's content, `sha256:…`: what is really started, whatever the name means by then. */
+  /** The id of the image's content, `sha256:…`. This is started, even if the name has moved on. */
   readonly imageId: string;
-  /** By which the image can be pulled again, `name@sha256:…`; missing for one that is only local. */
+  /** The digest by which the image can be pulled again, `name@sha256:…`; missing for a local image. */
   readonly imageDigest?: string;
   /** Where the app listens inside its container. */
   readonly port: number;
   /** The path that must answer before an instance gets requests. */
   readonly readinessPath: string;
-  /** From the start to the first good answer, ms. */
+  /** The time from the start to the first good answer, ms. */
   readonly startTimeout: number;
-  /** From a request's arrival to the response's headers, ms. */
+  /** The time from a request's arrival to the response's headers, ms. */
   readonly requestTimeout: number;
-  /** From the end of the last lease to the pause of an instance, ms; `Infinity` is never. */
+  /** The time from the end of the last lease to the pause of an instance, ms; `Infinity` is never. */
   readonly pauseAfter: number;
-  /** From the end of the last lease to the stop of an instance, ms; `Infinity` is never. */
+  /** The time from the end of the last lease to the stop of an instance, ms; `Infinity` is never. */
   readonly stopAfter: number;
-  /** The app's environment: it goes to the engine, and never into a log or a label. */
+  /** The app's environment; never written to a log or a label. */
   readonly env: Readonly<Record<string, string>>;
-  /** Further variables, with the names of the secrets that are their values; filled in when a container starts. */
+  /** Variables whose values are secrets, with the secrets' names; filled in when a container starts. */
   readonly secretEnv?: Readonly<Record<string, string>>;
-  /** Which value of each of these secrets it has, by the secret's name. */
+  /** The version of each of these secrets, by the secret's name. */
   readonly secretVersions?: Readonly<Record<string, number>>;
-  /** In place of the image's own; empty for that. */
+  /** Replaces the image's command; empty for the image's own. */
   readonly command: readonly string[];
-  /** How much memory a container may use, swap included, bytes; `undefined` for any amount. */
+  /** How much memory a container may use, swap included, bytes; `undefined` for no limit. */
   readonly memory: number | undefined;
-  /** How many processors a container may keep busy, such as 0.5; `undefined` for all. */
+  /** How many processors a container may keep busy, such as 0.5; `undefined` for no limit. */
   readonly cpus: number | undefined;
   readonly volumes: readonly Volume[];
-  /** How many requests an instance serves at once; 0 for any number. */
+  /** How many requests an instance serves at once; 0 for no limit. */
   readonly concurrency: number;
-  /** How many instances there are always, whether anybody asks for them or not. */
+  /** How many instances run even without requests. */
   readonly minInstances: number;
-  /** How many instances there are at most. */
+  /** How many instances may run at once. */
   readonly maxInstances: number;
-  /** What an instance is asked while it is ready, and how often, ms: one that does not answer is replaced. */
+  /** The path that a ready instance is asked for, and how often, ms. An instance that does not answer is replaced. */
   readonly liveness?: { readonly path: string; readonly every: number };
 }
 
-/** What a container is run with beside its image. */
+/** The settings of a container besides its image. */
 export type Extras = Pick<Revision, "env" | "command" | "memory" | "cpus" | "volumes">;
 
-/** What a container is run with where nobody has said anything: the image alone decides. */
+/** The settings of a convention revision: the image alone decides. */
 export const NO_EXTRAS: Extras = Object.freeze({
   env: Object.freeze({}),
   command: Object.freeze([]),
@@ -60,22 +60,22 @@ export const NO_EXTRAS: Extras = Object.freeze({
   volumes: Object.freeze([]),
 });
 
-/** The limits that a revision takes from the program's settings; each in ms. */
+/** The limits whose defaults are in the program's settings; each in ms. */
 export type Limits = Pick<Revision, "startTimeout" | "requestTimeout" | "pauseAfter" | "stopAfter">;
 
-/** The image that the label of a hostname stands for where nobody has said otherwise. */
+/** The image that the label of a hostname stands for if no such service is declared. */
 export function conventionImage(label: string): string {
   return `${label}-docker`;
 }
 
-/** The label that an image stands for, the reverse of {@linkcode conventionImage}; `undefined` where it stands for none. */
+/** The label whose convention image this is; `undefined` if there is none. The reverse of {@linkcode conventionImage}. */
 export function conventionLabel(image: string): string | undefined {
   const label = /^(.*)-docker$/.exec(image)?.[1];
   return label !== undefined && isServiceName(label) ? label : undefined;
 }
 
 /**
- * The revision of a service that nobody has declared: the image decides everything, so a rebuilt image is a new
+ * The revision of a service that is not declared. It is named by its image's content, so a rebuilt image is a new
  * revision.
  */
 export function conventionRevision(service: string, imageId: string, limits: Limits): Revision {

@@ -2,19 +2,19 @@ import { defined } from "./defined.ts";
 
 /** A place in a container that outlives it. */
 export interface Volume {
-  /** A named volume, or a folder of the host where it begins with a slash. */
+  /** A named volume, or a folder of the host if it begins with a slash. */
   readonly source: string;
-  /** Where the container finds it: an absolute path. */
+  /** Its absolute path in the container. */
   readonly path: string;
   readonly readOnly: boolean;
 }
 
-/** When an image is looked for elsewhere than on this machine. */
+/** When an image is pulled. */
 export type PullPolicy = "missing" | "always" | "never";
 
 /**
- * What a revision is made of, as an operator says it; times in ms, `Infinity` for never, sizes in bytes. What is missing
- * follows the program's settings.
+ * What a revision is made from, as an operator declares it; times in ms, `Infinity` for never, sizes in bytes. Missing
+ * limits follow the program's settings.
  */
 export interface RevisionTemplate {
   readonly image: string;
@@ -22,12 +22,12 @@ export interface RevisionTemplate {
   /** Where the app listens inside its container. */
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
-  /** Variables whose values are secrets, by the secrets' names. */
+  /** Variables whose values are secrets, with the secrets' names. */
   readonly secretEnv: Readonly<Record<string, string>>;
-  /** In place of the image's own; empty for that. */
+  /** Replaces the image's command; empty for the image's own. */
   readonly command: readonly string[];
   readonly volumes: readonly Volume[];
-  /** How many requests an instance serves at once; 0 for any number. */
+  /** How many requests an instance serves at once; 0 for no limit. */
   readonly concurrency: number;
   readonly minInstances: number;
   readonly maxInstances: number;
@@ -36,19 +36,19 @@ export interface RevisionTemplate {
   readonly pauseAfter?: number;
   readonly stopAfter?: number;
   readonly readiness: { readonly path: string };
-  /** What an instance is asked again and again, and how often, ms; missing for never. */
+  /** The path that a ready instance is asked for, and how often, ms; missing for never. */
   readonly liveness?: { readonly path: string; readonly every: number };
   readonly memory?: number;
   readonly cpus?: number;
 }
 
-/** A template as {@linkcode canonicalTemplate} takes it: what is missing gets its default. */
+/** A template without its defaults, for {@linkcode canonicalTemplate}. */
 export type TemplateInput = Partial<RevisionTemplate> & Pick<RevisionTemplate, "image">;
 
 /** The fields that may be `Infinity`. */
 const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as const;
 
-/** Fills in the defaults and sorts what has no order of its own, so that equal templates look alike. */
+/** Fills in the defaults and sorts what has no order of its own, so that equal templates have equal texts. */
 export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
   return Object.freeze(defined({
     image: input.image,
@@ -76,15 +76,15 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
 }
 
 /**
- * A text that is the same for two templates exactly where they mean the same. For templates that
- * {@linkcode canonicalTemplate} has made, which have one order of keys.
+ * A text that is the same for two templates exactly if they mean the same. Only for templates from
+ * {@linkcode canonicalTemplate}, which have one order of keys.
  */
 export function templateText(template: RevisionTemplate): string {
-  // JSON would make `null` of it.
+  // JSON has no Infinity
   return JSON.stringify(template, (_, value) => value === Infinity ? "never" : value);
 }
 
-/** Reads what {@linkcode templateText} has written. */
+/** Reads a text of {@linkcode templateText}. */
 export function parseTemplateText(text: string): RevisionTemplate {
   const raw = JSON.parse(text);
   for (const key of TIMES) {
@@ -105,7 +105,7 @@ function sorted(record: Readonly<Record<string, string>>): Readonly<Record<strin
   return Object.freeze(Object.fromEntries(Object.entries(record).sort(([a], [b]) => compare(a, b))));
 }
 
-/** By code unit and not by language, so that the order is the same on every machine. */
+/** Compares by code unit, so that the order is the same on every machine. */
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

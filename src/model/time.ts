@@ -18,7 +18,7 @@ export function parseDuration(text: string): number {
 }
 
 /**
- * Writes a duration in the largest unit of which it is a whole number, so that {@linkcode parseDuration} reads the same.
+ * Writes a duration in the largest unit that divides it, so that {@linkcode parseDuration} reads the same.
  *
  * @param ms A whole number of milliseconds, or `Infinity`.
  */

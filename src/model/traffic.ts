@@ -1,31 +1,31 @@
-/** One part of a service's traffic. */
+/** One part of a traffic split. */
 export interface TrafficTarget {
   /** A revision's name, or {@linkcode LATEST}. */
   readonly revision: string;
-  /** How much of the traffic it gets: a whole number from 0 to 100. */
+  /** Its share of the traffic: a whole number from 0 to 100. */
   readonly percent: number;
-  /** Under this name the revision has an address of its own, `TAG--SERVICE`. */
+  /** Gives the revision an address of its own, `TAG--SERVICE`. */
   readonly tag?: string;
 }
 
-/** All parts; their percents sum to 100. */
+/** A traffic split; its percents sum to 100. */
 export type Traffic = readonly TrafficTarget[];
 
-/** Stands for whichever revision was deployed last. */
+/** Stands for the revision that was deployed last. */
 export const LATEST = "latest";
 
-/** What {@linkcode deployTraffic} and {@linkcode checkTraffic} refuse; the message is for whoever asked. */
+/** A split is invalid; the message is for the client. */
 export class TrafficError extends Error {
   override readonly name = "TrafficError";
 }
 
 /**
- * Checks a whole split.
+ * Checks a split.
  *
  * @param revisions The names of the service's revisions.
- * @param latest The one that `latest` stands for; `undefined` where that is not known.
- * @throws {TrafficError} Where percents are no whole numbers from 0 to 100 or do not sum to 100, where a revision or tag
- * is there twice, or a revision does not exist, and where `latest` and the name that it stands for have a tag each.
+ * @param latest The revision that `latest` stands for; `undefined` if it is not known.
+ * @throws {TrafficError} If a percent is not a whole number from 0 to 100, they do not sum to 100, a revision or a tag is
+ * there twice, a revision does not exist, or `latest` and the revision that it stands for have a tag each.
  */
 export function checkTraffic(traffic: Traffic, revisions: ReadonlySet<string>, latest?: string): void {
   const names = new Set<string>();
@@ -45,34 +45,34 @@ export function checkTraffic(traffic: Traffic, revisions: ReadonlySet<string>, l
     tag !== undefined && (revision === LATEST || revision === latest)
   );
   if (latest !== undefined && tagged.length > 1) {
-    // By name there is one part for both, with one tag.
+    // resolved, both are one part, which has one tag
     throw new TrafficError(`${latest} is what latest stands for, and only one of the two may have a tag`);
   }
 }
 
 /**
- * The same split with {@linkcode LATEST} replaced by the name that it stands for. A revision that had two parts has one;
- * where both had a tag, which {@linkcode checkTraffic} refuses, the first is kept.
+ * The split with {@linkcode LATEST} replaced by the revision that it stands for. Two parts of one revision are merged. If
+ * both have a tag, which {@linkcode checkTraffic} refuses, the first one wins.
  */
 export function resolveTraffic(traffic: Traffic, latest: string): Traffic {
   return merge(traffic.map((target) => target.revision === LATEST ? { ...target, revision: latest } : target));
 }
 
-/** What the deploy of a revision says of traffic. */
+/** The traffic that a deploy asks for. */
 export interface TrafficWish {
-  /** How much the new revision gets; where it is missing, the share of `latest`, or everything. */
+  /** The percent of the new revision; by default the share of `latest`, or everything if there is none. */
   readonly percent?: number;
-  /** Its tag; taken from whichever revision has it. */
+  /** Its tag; a revision that has it loses it. */
   readonly tag?: string;
 }
 
 /**
- * The split after a new revision has come.
+ * The split after a deploy.
  *
- * @param before The split until now; empty for the first revision, which gets everything.
- * @param latest The revision that `latest` stood for until now; `undefined` for the first.
- * @param revision The new one, that `latest` stands for from now on.
- * @throws {TrafficError} Where nobody is there to take what the new revision does not, or the percent is none.
+ * @param before The split before; empty for the first revision, which gets everything.
+ * @param latest The revision that `latest` stood for before; `undefined` for the first.
+ * @param revision The new revision, which `latest` stands for afterwards.
+ * @throws {TrafficError} If no other revision can take the rest, or the percent is invalid.
  */
 export function deployTraffic(
   before: Traffic,
@@ -80,7 +80,7 @@ export function deployTraffic(
   revision: string,
   { percent, tag }: TrafficWish,
 ): Traffic {
-  // By its name, so that the tag stays with it when the next one comes.
+  // by its name, so that the tag stays with it after the next deploy
   const tagged = tag === undefined ? [] : [{ revision, percent: 0, tag }];
   if (latest === undefined) return [{ revision: LATEST, percent: 100 }, ...tagged];
   const share = percent ?? before.find((target) => target.revision === LATEST)?.percent ?? 100;
@@ -97,9 +97,9 @@ export function deployTraffic(
 }
 
 /**
- * Chooses a part by its percent.
+ * Chooses a part at random, by percent.
  *
- * @param random From 0 to below 1, evenly.
+ * @param random A number from 0 to below 1, evenly distributed.
  */
 export function draw<T extends { readonly percent: number }>(targets: readonly T[], random: number): T {
   let point = Math.floor(random * 100);
@@ -111,8 +111,8 @@ export function draw<T extends { readonly percent: number }>(targets: readonly T
 }
 
 /**
- * The parts by name, without the share that `latest` had; without any where the new `latest` gets everything. A tag that
- * was given to `latest` stays with the revision that it meant.
+ * The old parts by name, without the share of `latest`, which the new revision takes; without any share if it takes
+ * everything. A tag of `latest` stays with the revision that `latest` stood for.
  */
 function stepAside(traffic: Traffic, latest: string, share: number): Traffic {
   return merge(traffic.map((target) => {
@@ -122,7 +122,7 @@ function stepAside(traffic: Traffic, latest: string, share: number): Traffic {
 }
 
 /**
- * Shares out percents in proportion to those before, as whole numbers: the largest remainder method,
+ * Scales percents to another total, as whole numbers in proportion: the largest remainder method,
  * https://en.wikipedia.org/wiki/Quota_method
  */
 function shrink(traffic: Traffic, total: number): Traffic {
@@ -136,7 +136,7 @@ function shrink(traffic: Traffic, total: number): Traffic {
   return traffic.map((target, at) => ({ ...target, percent: whole[at]! }));
 }
 
-/** One part for each revision. */
+/** Merges the parts of each revision into one. */
 function merge(traffic: Traffic): Traffic {
   const byName = new Map<string, TrafficTarget>();
   for (const target of traffic) {
@@ -151,7 +151,7 @@ function merge(traffic: Traffic): Traffic {
   return [...byName.values()];
 }
 
-/** Without parts that get nothing and have no address; a `latest` of 0 says that new revisions get nothing, and stays. */
+/** Drops parts with neither traffic nor tag; but a `latest` of 0 stays, since it gives later revisions nothing. */
 function useful(traffic: Traffic): Traffic {
   return traffic.filter(({ revision, percent, tag }) => percent > 0 || tag !== undefined || revision === LATEST);
 }

@@ -6,7 +6,7 @@ import { newAdmin, OWNER, problemOf } from "./kit.ts";
 const ROUTES = ["/", "/v1/services", "/v1/instances", "/v1/services/web", "/v1/tokens", "/openapi.json", "/nosuch"];
 const MISSING = "The token is missing or wrong";
 
-Deno.test("without a token every route is closed, also those that there are not", async () => {
+Deno.test("without a token every path is refused, also those that do not exist", async () => {
   const { ask } = await newAdmin();
   for (const path of [...ROUTES, "/v1/services?token=" + OWNER]) {
     for (const method of ["GET", "PUT", "DELETE", "OPTIONS"]) {
@@ -18,7 +18,7 @@ Deno.test("without a token every route is closed, also those that there are not"
   }
 });
 
-Deno.test("nothing but a token opens the API", async () => {
+Deno.test("only a bearer token gives access", async () => {
   const { ask } = await newAdmin();
   const wrong = [
     "",
@@ -51,7 +51,7 @@ Deno.test("without a token, the root says in one line what the address is for, i
   assertEquals([told, resources.services], [purpose, "/v1/services"]);
 });
 
-Deno.test("too many wrong tokens close the API to more from their address for a while, and to nothing else", async () => {
+Deno.test("after too many wrong tokens further ones from the same address are refused for a while, and nothing else is", async () => {
   const { ask, kit } = await newAdmin();
   const wrong = { token: "wrong", peer: "10.0.0.1" };
   for (let time = 0; time < 10; time++) await problemOf(await ask("GET", "/v1/services", wrong), 401, "unauthorized");
@@ -67,7 +67,7 @@ Deno.test("too many wrong tokens close the API to more from their address for a 
   await problemOf(await ask("GET", "/v1/services", wrong), 401, "unauthorized");
 });
 
-Deno.test("requests without a token are no wrong tokens", async () => {
+Deno.test("requests without a token do not count as wrong tokens", async () => {
   const { ask } = await newAdmin();
   for (let time = 0; time < 30; time++) assertEquals((await ask("GET", "/", { token: undefined })).status, 401);
   assertEquals((await ask("GET", "/")).status, 200);
@@ -98,7 +98,7 @@ Deno.test("a token allows what its scope does", async () => {
   assertEquals(await status(tokens.deploy, "DELETE", "/v1/services/web"), 204);
 });
 
-Deno.test("the API is called by its addresses and its own names only", async () => {
+Deno.test("the API answers only to addresses and its own names", async () => {
   const { ask } = await newAdmin();
   const own = [
     "127.0.0.1:1323",
@@ -133,7 +133,7 @@ Deno.test("the API is called by its addresses and its own names only", async () 
   }
 });
 
-Deno.test("requests of foreign pages are refused, and no page may read an answer", async () => {
+Deno.test("requests from pages of other sites are refused, and no page may read an answer", async () => {
   const { ask } = await newAdmin();
   const status = async (host: string, origin: string) => {
     const answer = await ask("GET", "/v1/services", { headers: { host, origin } });
@@ -152,7 +152,7 @@ Deno.test("requests of foreign pages are refused, and no page may read an answer
   await problemOf(preflight, 403, "forbidden");
 });
 
-Deno.test("while cless stops, it can be looked at, and nothing can be changed", async () => {
+Deno.test("while cless stops, it can be read and not changed", async () => {
   const stopping = new AbortController();
   const { ask } = await newAdmin({ stopping: stopping.signal });
   stopping.abort();

@@ -24,7 +24,7 @@ interface Documented {
   readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, Media>> }>>;
 }
 
-/** A request as the document describes it. */
+/** A request that follows the document. */
 interface Input {
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly body: unknown;
@@ -41,17 +41,17 @@ const ajv = new Ajv2020({ strict: false, validateFormats: false });
 ajv.addSchema(document, "api");
 const steps = (...names: string[]) => names.map((name) => name.replaceAll("~", "~0").replaceAll("/", "~1")).join("/");
 
-/** Whether the schema at a place of the document takes a value. */
+/** Whether a value is valid for the schema at a place of the document. */
 function fits(value: unknown, ...place: string[]): boolean {
   return ajv.validate({ $ref: `api#/${steps(...place)}` }, value);
 }
 
-/** The value as a request carries it, and what the schema sees of what a request carries. */
+/** Writes a value into a request, and reads it back for the schema. */
 const written = (value: unknown) => String(value);
 const seen = (text: string, { type }: Schema) =>
   type === "integer" && /^(0|[1-9]\d*)$/.test(text) ? Number(text) : text;
 
-/** An API with something in it, so that not everything is missing. */
+/** An API with a service and a secret, so that not everything is missing. */
 async function furnished(): Promise<Admin> {
   const admin = await newAdmin();
   for (const image of ["web:1", "web:2"]) {
@@ -63,7 +63,7 @@ async function furnished(): Promise<Admin> {
   return admin;
 }
 
-/** Names that are there are worth more than names that are not. */
+/** Mostly names that exist. */
 function parameterValue({ in: place, name, schema }: Parameter): fc.Arbitrary<unknown> {
   const there: Record<string, string> = { name: "web", revision: "web-00001" };
   const any = values.of(schema);
@@ -108,7 +108,7 @@ async function send(
   return await ask(method.toUpperCase(), target + (suffix === "" ? "" : `?${suffix}`), options);
 }
 
-/** Checks that an answer is one that the document has. */
+/** Checks that the document has this answer. */
 async function checkAnswer(answer: Response, path: string, method: string, { responses }: Documented): Promise<void> {
   const { status } = answer;
   const text = await answer.text();
@@ -122,7 +122,7 @@ async function checkAnswer(answer: Response, path: string, method: string, { res
   assert(fine, `${text}: ${ajv.errorsText()}`);
 }
 
-/** Inputs that the document does not allow: one thing in a good one is wrong. */
+/** Inputs that the document does not allow: valid ones with one mistake. */
 function wrongInputs(path: string, method: string, operation: Documented): fc.Arbitrary<Input> | undefined {
   const { parameters = [], requestBody } = operation;
   const wrongText = fc.oneof(
@@ -131,10 +131,11 @@ function wrongInputs(path: string, method: string, operation: Documented): fc.Ar
   );
   const ways: fc.Arbitrary<(input: Input) => Input>[] = [];
   parameters.forEach(({ in: place, name, schema, required }, at) => {
-    if (ajv.validate(schema, "x".repeat(5000)) && ajv.validate(schema, " ")) return; // it takes any text
+    if (ajv.validate(schema, "x".repeat(5000)) && ajv.validate(schema, " ")) return; // it accepts any text
     const isWrong = (text: string) =>
       !fits(seen(text, schema), "paths", path, method, "parameters", String(at), "schema") &&
-      // A header loses the white space at its ends, and cannot have every character; an empty or a dotted name, or a slash, makes another path.
+      // Not all texts reach the API as this value: headers are trimmed and cannot have every character, and an empty
+      // name, dots or a slash make another path.
       (place !== "header" || /^[!-~]+$/.test(text)) && (place !== "path" || /^[^/]*[^./][^/]*$/.test(text));
     ways.push(
       wrongText.filter(isWrong).map((text) => (input) => ({
@@ -157,7 +158,7 @@ function wrongInputs(path: string, method: string, operation: Documented): fc.Ar
   return fc.tuple(inputs(operation), fc.oneof(...ways)).map(([input, spoil]) => spoil(input));
 }
 
-/** A body with one property that is another one, or is too much. */
+/** A body in which one property has another value, or is unknown. */
 function spoilt([body, name, value]: [unknown, string, unknown]): unknown {
   if (Array.isArray(body)) return [...body, value];
   const names = Object.keys(body as object);

@@ -15,7 +15,7 @@ import { good, newAdmin } from "./kit.ts";
 const SCHEMA_FILE = new URL("../../docs/schema.json", import.meta.url);
 
 Deno.test({
-  name: "the document is what OpenAPI 3.1 says a document is",
+  name: "the document is valid OpenAPI 3.1",
   ignore: noRead,
   fn: async () => {
     const document = await good((await newAdmin()).ask("GET", "/openapi.json"));
@@ -24,7 +24,7 @@ Deno.test({
   },
 });
 
-Deno.test("the document has every operation, each with a name of its own, a scope, and all its failures", async () => {
+Deno.test("the document has every operation, each with a unique id, its scope and all its errors", async () => {
   const { ask, parts } = await newAdmin();
   const { paths } = await good(ask("GET", "/openapi.json"));
   const names = new Set<string>();
@@ -42,7 +42,7 @@ Deno.test("the document has every operation, each with a name of its own, a scop
   }
 });
 
-Deno.test("every example of the document fits what it is an example of", async () => {
+Deno.test("every example in the document is valid for its schema", async () => {
   const document = await good((await newAdmin()).ask("GET", "/openapi.json"));
   const ajv = new Ajv2020({ strict: false, validateFormats: false });
   ajv.addSchema(document, "api");

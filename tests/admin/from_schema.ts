@@ -1,6 +1,6 @@
 import fc from "fast-check";
 
-/** As much of JSON Schema as the document uses. */
+/** The part of JSON Schema that the document uses. */
 export interface Schema {
   readonly $ref?: string;
   readonly type?: string | readonly string[];
@@ -23,7 +23,7 @@ export interface Schema {
   readonly examples?: readonly unknown[];
 }
 
-/** Makes values of a schema; the references are into a document. */
+/** Makes values of a schema, whose references are into a document. */
 export class Values {
   readonly #document: unknown;
 
@@ -31,11 +31,11 @@ export class Values {
     this.#document = document;
   }
 
-  /** Any value that a schema takes, as far as it says. */
+  /** Any value that is valid for a schema. */
   of(schema: Schema): fc.Arbitrary<unknown> {
     if (schema.$ref !== undefined) return this.of(this.#find(schema.$ref));
     const made = this.#made(schema);
-    // What is in the examples often goes further than what chance finds.
+    // Examples often reach code that random values do not.
     return schema.examples === undefined ? made : fc.oneof(made, fc.constantFrom(...schema.examples));
   }
 
@@ -88,7 +88,7 @@ function text({ examples, format, maxLength = Infinity, minLength = 0, pattern }
   }
   const max = Math.min(maxLength, 40);
   if (pattern === undefined) return fc.string({ minLength, maxLength: max, unit: "grapheme-composite" });
-  // What looks ahead cannot be made by the library, and such a schema has examples.
+  // The library cannot make values of patterns with look-ahead; such schemas have examples.
   if (/\(\?[=!]/.test(pattern)) {
     return examples === undefined ? fc.constant("web") : fc.constantFrom(...examples as string[]);
   }

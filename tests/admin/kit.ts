@@ -15,24 +15,24 @@ import { FakeStore } from "../support/fake_store.ts";
 
 /** The owner's token. */
 export const OWNER = "0123456789abcdef".repeat(4);
-/** Where a test's requests come from. */
+/** The address that a test's requests come from. */
 export const PEER = "127.0.0.1";
 
-/** An admin API on fakes, and what can be done to it. */
+/** An admin API on fakes. */
 export interface Admin extends Scene {
   readonly handle: AdminApi;
   readonly parts: Collaborators;
-  /** Tokens with less than the owner's. */
+  /** Tokens with smaller scopes than the owner's. */
   readonly tokens: { readonly read: string; readonly deploy: string };
-  /** What was asked of instances, in order. */
+  /** The wakes and sleeps that were asked for, in order. */
   readonly asked: string[];
-  /** Convention services, as they are shown. */
+  /** The convention services. */
   readonly found: ServiceView[];
-  /** What services are doing; one that is not here is asleep. */
+  /** The status of services; the others are asleep. */
   readonly statuses: Map<string, ServiceStatus>;
   /** The last failures of revisions. */
   readonly failures: Map<string, FailureView>;
-  /** What happens, for whoever subscribes. */
+  /** The events for subscribers. */
   readonly happening: ClessEvent[];
   /** Asks the API, with the owner's token unless the request has one. */
   ask(method: string, path: string, options?: AskOptions): Promise<Response>;
@@ -48,7 +48,7 @@ export interface AskOptions {
   readonly url?: string;
 }
 
-/** Makes an API; a start succeeds at once unless the options say otherwise. */
+/** Makes an API. Starts succeed at once unless the options say otherwise. */
 export async function newAdmin(
   { scene: sceneOptions = {}, ...changed }: Partial<Collaborators> & { readonly scene?: SceneOptions } = {},
 ): Promise<Admin> {
@@ -137,7 +137,7 @@ const TITLES: Record<number, string> = {
   503: "Service Unavailable",
 };
 
-/** Checks that an answer is a problem, and returns its detail. */
+/** Checks that an answer is an error with this code, and returns its detail. */
 export async function problemOf(answer: Response, status: number, code: string): Promise<string> {
   const { headers } = answer;
   const body = await answer.json();
@@ -148,7 +148,7 @@ export async function problemOf(answer: Response, status: number, code: string):
   return detail;
 }
 
-/** Checks that an answer is as good as it should be, and returns what it says. */
+/** Checks that an answer has this status, and returns its JSON. */
 export async function good(answer: Promise<Response>, status = 200) {
   const { headers, status: got } = await answer;
   const text = await (await answer).text();
@@ -209,7 +209,7 @@ function previewOf({ states }: Scene, name: string): DeployPreview {
   };
 }
 
-/** A service that was found by its image. */
+/** A convention service. */
 export function foundService(name: string): ServiceView {
   return {
     name,
@@ -227,7 +227,7 @@ export function foundService(name: string): ServiceView {
   };
 }
 
-/** A template with its defaults, as JSON has it. */
+/** A template with its defaults, in JSON. */
 export function templateJson(image: string): Record<string, unknown> {
   return JSON.parse(JSON.stringify(showTemplate(canonicalTemplate({ image }))));
 }

@@ -4,7 +4,7 @@ import { adminApi, type LoadRoutes } from "../../src/admin/api.ts";
 import { makeRoutes } from "../../src/admin/routes.ts";
 import { newAdmin, OWNER, PEER } from "./kit.ts";
 
-/** An API whose routes are loaded by a function of the test's own, and how often that was called. */
+/** An API whose routes are loaded by a function of the test, and how often that was called. */
 async function newLoading(load: LoadRoutes) {
   const { parts } = await newAdmin();
   const loads = { count: 0 };
@@ -20,14 +20,14 @@ async function newLoading(load: LoadRoutes) {
   return { get, loads };
 }
 
-/** The status of an answer, whose body nobody reads. */
+/** The status of an answer; its body is not read. */
 async function statusOf(answer: Promise<Response>): Promise<number> {
   const { body, status } = await answer;
   await body?.cancel();
   return status;
 }
 
-Deno.test("health, readiness and the question of a TLS proxy are answered without the routes", async () => {
+Deno.test("health, readiness and /v1/ask are answered without loading the routes", async () => {
   const { get, loads } = await newLoading(() => Promise.resolve(makeRoutes));
   for (const path of ["/healthz", "/readyz", "/v1/ask?domain=web.localhost"]) {
     assertEquals(await statusOf(get(path)), 200, path);
@@ -38,14 +38,14 @@ Deno.test("health, readiness and the question of a TLS proxy are answered withou
   assertEquals(loads.count, 0);
 });
 
-Deno.test("the routes are loaded once, also for requests that come at once", async () => {
+Deno.test("the routes are loaded once, also for simultaneous requests", async () => {
   const { get, loads } = await newLoading(() => Promise.resolve(makeRoutes));
   const statuses = await Promise.all(["/v1/services", "/v1/instances", "/"].map((path) => statusOf(get(path))));
   assertEquals([statuses, loads.count], [[200, 200, 200], 1]);
   assertEquals([await statusOf(get("/v1/services")), loads.count], [200, 1]);
 });
 
-Deno.test("where the routes cannot be loaded, the request fails with 500 and a line in the log, and the next tries again", async () => {
+Deno.test("if the routes cannot be loaded, the request fails with 500 and is logged, and the next one tries again", async () => {
   const records: LogRecord[] = [];
   configureSync({
     reset: true,

@@ -3,7 +3,7 @@ import { Metrics } from "../../src/admin/metrics.ts";
 import { Instance } from "../../src/pool/instance.ts";
 import { newKit } from "../support/kit.ts";
 
-/** The metrics of a cless in which a test makes things happen. */
+/** Metrics, with instances and waiting requests that a test sets. */
 function newMetrics() {
   const { fleet, clock, newPool } = newKit();
   const pending = new Map<string, number>();
@@ -21,7 +21,7 @@ function newMetrics() {
   return { metrics, text, pending, addInstance, read: async () => valuesOf(await text()) };
 }
 
-/** The values in a text by their names with labels. */
+/** The values in the text by their names with labels. */
 function valuesOf(text: string): Record<string, number> {
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   return Object.fromEntries(lines.map((line) => {

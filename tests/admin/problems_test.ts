@@ -4,7 +4,7 @@ import { SecretKeyError, UnreadableSecretError } from "../../src/control/secrets
 import { StoreUnavailable } from "../../src/control/store.ts";
 import { OperatorError } from "../../src/base/errors.ts";
 
-Deno.test("what the operator has to mend is told in its own words", async () => {
+Deno.test("an error for the operator is shown with its own message", async () => {
   const errors = [
     new StoreUnavailable("the disk is full; make room"),
     new SecretKeyError("version 1 of the secret a was sealed with another key"),

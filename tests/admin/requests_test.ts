@@ -4,7 +4,7 @@ import { foundService, good, newAdmin, problemOf } from "./kit.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
 
-Deno.test("what there is not is not found", async () => {
+Deno.test("paths and names that do not exist are not found", async () => {
   const { ask } = await newAdmin();
   await good(ask("PUT", "/v1/services/web", { body: { image: "web" } }), 201);
   const paths = [
@@ -30,7 +30,7 @@ Deno.test("what there is not is not found", async () => {
   for (const path of paths) await problemOf(await ask("GET", path), 404, "not_found");
 });
 
-Deno.test("a method that is not possible is refused with those that are", async () => {
+Deno.test("a method that a path does not have is refused, with those that it has", async () => {
   const { ask } = await newAdmin();
   const allowed: [path: string, allow: string][] = [
     ["/v1/services", "GET, HEAD"],
@@ -64,7 +64,7 @@ Deno.test("HEAD is answered as GET is, without a body", async () => {
   assertEquals((await ask("HEAD", "/v1/services/web/traffic")).status, 405);
 });
 
-Deno.test("health is told to everybody", async () => {
+Deno.test("health needs no token", async () => {
   let ready = false;
   let asked = 0;
   const { ask } = await newAdmin({
@@ -80,7 +80,7 @@ Deno.test("health is told to everybody", async () => {
   assertEquals(await answer("/readyz?x"), [200, "ok\n"]);
 });
 
-Deno.test("a body that is no JSON is refused in one line that does not repeat it", async () => {
+Deno.test("a body that is not JSON is refused in one line that does not quote it", async () => {
   const { ask } = await newAdmin();
   const details: string[] = [];
   for (const body of ["{nope", "", " ", '{"image":', '{"secret-value" 1}', '{"a":"\u0001"}', "[1,]", "secret-value"]) {
@@ -98,7 +98,7 @@ Deno.test("a body that is no JSON is refused in one line that does not repeat it
   await problemOf(latin, 400, "invalid");
 });
 
-Deno.test("a body that is nested without end is refused", async () => {
+Deno.test("a body that is nested very deeply is refused", async () => {
   const { ask } = await newAdmin();
   const depth = 400_000;
   for (const body of ["[".repeat(depth), "[".repeat(depth) + "]".repeat(depth), '{"env":'.repeat(100_000)]) {
@@ -106,7 +106,7 @@ Deno.test("a body that is nested without end is refused", async () => {
   }
 });
 
-Deno.test("only JSON is taken for JSON", async () => {
+Deno.test("a body of another type than JSON is refused", async () => {
   const { ask } = await newAdmin();
   const status = async (type: string) => {
     const headers = { "content-type": type };
@@ -125,7 +125,7 @@ Deno.test("only JSON is taken for JSON", async () => {
   assertEquals(await status('Application/JSON ; Charset="UTF-8"'), 200);
 });
 
-Deno.test("a body above 1 MiB is refused, before it is read where it says so", async () => {
+Deno.test("a body above 1 MiB is refused, and if its length is given, before it is read", async () => {
   const { handle, ask } = await newAdmin();
   const large = `{"image":"${"a".repeat(1024 * 1024)}"}`;
   await problemOf(await ask("PUT", "/v1/services/web", { body: large }), 413, "too_large");
@@ -152,7 +152,7 @@ Deno.test("a body above 1 MiB is refused, before it is read where it says so", a
   assert(cancelled && pulled < 30, String(pulled));
 });
 
-Deno.test("a parameter that is unknown, twice or wrong is refused with what is right", async () => {
+Deno.test("a parameter that is unknown, given twice or wrong is refused, and the message says what is right", async () => {
   const { ask } = await newAdmin();
   const details: [path: string, detail: string][] = [
     ["/v1/services?limt=1", "limt: unknown parameter; did you mean `limit`?"],
@@ -174,7 +174,7 @@ Deno.test("a parameter that is unknown, twice or wrong is refused with what is r
   await problemOf(await ask("PUT", "/v1/services/web?wait=0", { body: { image: "web" } }), 400, "invalid");
 });
 
-Deno.test("what nobody foresaw is told to nobody", async () => {
+Deno.test("the message of an unexpected error is not shown", async () => {
   const { ask } = await newAdmin({
     fleet: {
       instances: () => {
@@ -186,7 +186,7 @@ Deno.test("what nobody foresaw is told to nobody", async () => {
   assertEquals(detail, "cless has failed to handle the request");
 });
 
-Deno.test("while the store does not work, what to do is told", async () => {
+Deno.test("while the store does not work, the error says what to do", async () => {
   const { ask, store } = await newAdmin();
   store.failure = new StoreUnavailable("the disk is full: make room and try again");
   const answer = await ask("PUT", "/v1/services/web", { body: { image: "web" } });
@@ -194,7 +194,7 @@ Deno.test("while the store does not work, what to do is told", async () => {
   await good(ask("PUT", "/v1/services/web", { body: { image: "web" } }), 201);
 });
 
-Deno.test("a certificate may be asked for what cless serves, by programs on this machine only", async () => {
+Deno.test("only programs on this machine may ask which hostnames are served", async () => {
   const { ask } = await newAdmin({
     hosts: { urlOf: () => "", serves: (hostname) => Promise.resolve(hostname === "shop.example.org") },
   });
@@ -220,7 +220,7 @@ Deno.test("a certificate may be asked for what cless serves, by programs on this
   await problemOf(await ask("POST", "/v1/ask?domain=x"), 405, "method_not_allowed");
 });
 
-Deno.test("what nobody has declared is shown, and cannot be changed before it is", async () => {
+Deno.test("a service that is not declared is shown, and cannot be changed before it is declared", async () => {
   const { ask, found } = await newAdmin();
   found.push(foundService("golang"));
   const shown = await good(ask("GET", "/v1/services/golang"));

@@ -25,26 +25,29 @@ function head(line: string, port: number, headers: readonly string[] = AUTHORIZE
   return [`${line} HTTP/1.1`, `host: ${host}`, ...headers].join("\r\n") + "\r\n\r\n";
 }
 
-netTest("over a socket, services are made and read, and names that lead here by a trick are refused", async () => {
-  await withServer(await newAdmin(), async (port) => {
-    using client = await RawClient.connect(port);
-    const body = '{"image":"web"}';
-    const made = await client.ask(
-      head("PUT /v1/services/web", port, [...AUTHORIZED, `content-length: ${body.length}`]) + body,
-    );
-    assertEquals(made.status, 201);
-    const read = await client.ask(head("GET /v1/services/web", port));
-    assertEquals(read.status, 200);
-    for (const host of ["evil.example", `evil.example:${port}`]) {
-      assertEquals((await client.ask(head("GET /v1/services", port, AUTHORIZED, host))).status, 403, host);
-    }
-    assertEquals((await client.ask(head("GET /v1/services/a%2Fb", port))).status, 404);
-    const list = await client.ask(head("GET /v1/services", port));
-    const withoutBody = await client.ask(head("HEAD /v1/services", port));
-    const length = String(list.body.length);
-    assertEquals([withoutBody.status, withoutBody.all("content-length")], [200, [length]], "as GET has it");
-  });
-});
+netTest(
+  "over a socket, services are created and read, and foreign names that resolve to this address are refused",
+  async () => {
+    await withServer(await newAdmin(), async (port) => {
+      using client = await RawClient.connect(port);
+      const body = '{"image":"web"}';
+      const made = await client.ask(
+        head("PUT /v1/services/web", port, [...AUTHORIZED, `content-length: ${body.length}`]) + body,
+      );
+      assertEquals(made.status, 201);
+      const read = await client.ask(head("GET /v1/services/web", port));
+      assertEquals(read.status, 200);
+      for (const host of ["evil.example", `evil.example:${port}`]) {
+        assertEquals((await client.ask(head("GET /v1/services", port, AUTHORIZED, host))).status, 403, host);
+      }
+      assertEquals((await client.ask(head("GET /v1/services/a%2Fb", port))).status, 404);
+      const list = await client.ask(head("GET /v1/services", port));
+      const withoutBody = await client.ask(head("HEAD /v1/services", port));
+      const length = String(list.body.length);
+      assertEquals([withoutBody.status, withoutBody.all("content-length")], [200, [length]], "as GET has it");
+    });
+  },
+);
 
 netTest("a chunked body is counted while it is read", async () => {
   await withServer(await newAdmin(), async (port) => {
@@ -56,7 +59,7 @@ netTest("a chunked body is counted while it is read", async () => {
   });
 });
 
-netTest("a body that says itself that it is too large is not waited for", async () => {
+netTest("a body whose Content-Length is too large is refused before it arrives", async () => {
   await withServer(await newAdmin(), async (port) => {
     using client = await RawClient.connect(port);
     const answer = await client.ask(head("PUT /v1/services/web", port, [...AUTHORIZED, "content-length: 4000000"]));
@@ -107,7 +110,7 @@ netTest("a deploy goes on when its client goes away", async () => {
   });
 });
 
-netTest("a client that does not read its logs has nothing read for it", async () => {
+netTest("nothing is read in advance for a client that does not read its logs", async () => {
   let made = 0;
   const read = async function* (_: string, { signal }: { readonly signal: AbortSignal }) {
     while (!signal.aborted) {

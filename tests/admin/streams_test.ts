@@ -61,7 +61,7 @@ Deno.test("events come as they happen, with their ids, and the subscription ends
   assert(wire.asked!.signal.aborted);
 });
 
-Deno.test("where nothing happens, a heartbeat tells that the connection is there, also to who asks for one service", async () => {
+Deno.test("without events a heartbeat is sent, also to a client that asks for one service", async () => {
   for (const query of ["", "?service=web"]) {
     const wire = new Wire();
     const { ask, kit: { clock } } = await newAdmin({ events: wire });
@@ -80,7 +80,7 @@ Deno.test("where nothing happens, a heartbeat tells that the connection is there
   }
 });
 
-Deno.test("events go on after the last one that was seen, by header or parameter, the header first", async () => {
+Deno.test("events resume after the last one that was seen, by header or parameter; the header wins", async () => {
   const wire = new Wire();
   const { ask } = await newAdmin({ events: wire });
   const after = async (path: string, headers: Record<string, string> = {}) => {
@@ -98,7 +98,7 @@ Deno.test("events go on after the last one that was seen, by header or parameter
   }
 });
 
-Deno.test("one who is too slow is told so at the end; another failure cuts the stream", async () => {
+Deno.test("a client that is too slow gets a last comment that says so; another failure cuts the stream", async () => {
   for (const failure of [new SlowSubscriber("too slow"), new TypeError("x")]) {
     const wire = new Wire();
     const { ask } = await newAdmin({ events: wire });
@@ -111,7 +111,7 @@ Deno.test("one who is too slow is told so at the end; another failure cuts the s
   }
 });
 
-Deno.test("events are asked for as they are read, and not before", async () => {
+Deno.test("events are taken as the client reads, and not before", async () => {
   const wire = new Wire();
   const { ask } = await newAdmin({ events: wire });
   for (let id = 0; id < 1000; id++) wire.send(event(id, "web"));
@@ -131,7 +131,7 @@ Deno.test("HEAD subscribes to nothing", async () => {
   assertEquals(wire.asked, undefined);
 });
 
-Deno.test("when cless stops, what has no end comes to one", async () => {
+Deno.test("when cless stops, endless streams end", async () => {
   const stopping = new AbortController();
   const { ask, found } = await newAdmin({ events: new Wire(), logs: { read: endless }, stopping: stopping.signal });
   found.push(foundService("web"));
@@ -172,7 +172,7 @@ const LINES: ServiceLogLine[] = [
   { instance: "two", revision: "web-2", stream: "stderr", time: undefined, text: '"fails" ☃' },
 ];
 
-Deno.test("logs come as lines of text with their instances, or as objects", async () => {
+Deno.test("logs are lines of text with their instances, or JSON objects", async () => {
   const { ask } = await withLogs(LINES);
   const text = async (query: string, accept?: string) => {
     const answer = await ask("GET", `/v1/services/web/logs${query}`, {
@@ -189,7 +189,7 @@ Deno.test("logs come as lines of text with their instances, or as objects", asyn
   assertEquals(objects!.trimEnd().split("\n").map((line) => JSON.parse(line)), JSON.parse(JSON.stringify(LINES)));
 });
 
-Deno.test("logs that cannot be read are a problem where nothing was written yet, and cut off where something was", async () => {
+Deno.test("logs that cannot be read are an error if nothing was sent yet, and are cut off if something was", async () => {
   const failing = (lines: number) =>
     async function* () {
       await Promise.resolve();
@@ -205,7 +205,7 @@ Deno.test("logs that cannot be read are a problem where nothing was written yet,
   }
 });
 
-Deno.test("what is asked of logs is passed on, or refused", async () => {
+Deno.test("the parameters of logs are passed on, or refused", async () => {
   const { ask, asked } = await withLogs(LINES);
   await (await ask("GET", "/v1/services/web/logs?follow=true&tail=10&since=10m&revision=web-2")).body?.cancel();
   await ask("HEAD", "/v1/services/web/logs");
@@ -229,7 +229,7 @@ Deno.test("what is asked of logs is passed on, or refused", async () => {
   await problemOf(await ask("GET", "/v1/services/nosuch/logs"), 404, "not_found");
 });
 
-Deno.test("who goes away ends the reading of logs", async () => {
+Deno.test("a client that disconnects ends the reading of its logs", async () => {
   let signal: AbortSignal | undefined;
   let ended = 0;
   const read = async function* (_: string, options: LogOptions) {
@@ -254,7 +254,7 @@ Deno.test("who goes away ends the reading of logs", async () => {
   assertEquals([signal?.aborted, ended], [true, 2]);
 });
 
-Deno.test("figures are told as text", async () => {
+Deno.test("metrics are text", async () => {
   const { ask } = await newAdmin({ metrics: { text: () => Promise.resolve("x 1\n") } });
   const answer = await ask("GET", "/metrics");
   assertEquals([answer.headers.get("content-type"), await answer.text()], [

@@ -1,4 +1,4 @@
-// Writes docs/schema.json, the schema of the file of services, from the schemas that check it.
+// Writes docs/schema.json, the JSON Schema of the file that declares services.
 import { fileSchema } from "../../src/admin/service_schema.ts";
 
 const file = new URL("../../docs/schema.json", import.meta.url);

@@ -20,14 +20,14 @@ async function contentOf(folder: string): Promise<Record<string, string>> {
   return Object.fromEntries(names.map((name, at) => [name, texts[at]!]));
 }
 
-folderTest("a file is written for nobody else to read, and nothing is left beside it", async (folder) => {
+folderTest("only its owner can read a written file, and nothing is left beside it", async (folder) => {
   await Deno.writeTextFile(`${folder}/a.new`, "half of", { mode: 0o644 }); // of a process that was killed
   assertEquals(writeAtomically(`${folder}/a`, "one\n"), true);
   assertEquals(await contentOf(folder), { a: "one\n" });
   assertEquals((await Deno.stat(`${folder}/a`)).mode! & 0o777, 0o600);
 });
 
-folderTest("a file has the rights that are asked for, whatever the umask", async (folder) => {
+folderTest("a file gets the rights that are asked for, whatever the umask", async (folder) => {
   const before = Deno.umask(0o077);
   try {
     writeAtomically(`${folder}/a`, Uint8Array.of(65), { mode: 0o644 });

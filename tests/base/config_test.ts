@@ -15,7 +15,7 @@ import { noRun } from "../support/permissions.ts";
 
 type Flags = Record<string, string | string[] | boolean>;
 
-/** Reads the settings from flags, variables and what else is around. */
+/** Reads the settings from flags, variables and surroundings. */
 function read(flags: Flags = {}, variables: Record<string, string> = {}, around: Partial<Surroundings> = {}): Config {
   const given: GivenFlags = new Map(
     Object.entries(flags).map(([flag, value]) => [flag, typeof value === "string" ? [value] : value]),
@@ -29,7 +29,7 @@ function read(flags: Flags = {}, variables: Record<string, string> = {}, around:
   });
 }
 
-/** The ranges of a setting as what they hold, since they are objects of their own kind. */
+/** Replaces the ranges of a setting by what they contain, for comparison. */
 function plain(config: Config) {
   const { trustedProxies, ...rest } = config;
   return { ...rest, trustedProxies: trustedProxies.map((range) => range.contains("10.1.2.3")) };
@@ -37,11 +37,11 @@ function plain(config: Config) {
 
 const DEFAULTS = plain(read());
 
-/** How requests are sent unless somebody says otherwise, and the other way. */
+/** The default way to forward requests, and the other one. */
 const FORWARD: Forward = "exact";
 const [OTHER_FORWARD] = FORWARDERS.filter((forward) => forward !== FORWARD) as [Forward];
 
-/** For each flag: a value other than the default's, and what the settings are with it. */
+/** For each flag a value that is not the default, and the settings with it. */
 const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]> = {
   "listen": ["127.0.0.1:8080", { listen: [{ hostname: "127.0.0.1", port: 8080 }] }],
   "admin": ["[::1]:99", { admin: { hostname: "::1", port: 99 } }],
@@ -69,7 +69,7 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "log-level": ["debug", { logLevel: "debug" }],
 };
 
-Deno.test("without flags and variables the defaults hold", () => {
+Deno.test("without flags and variables, the defaults apply", () => {
   assertEquals(DEFAULTS, {
     listen: [{ hostname: "0.0.0.0", port: 80 }],
     admin: { hostname: "127.0.0.1", port: 1323 },
@@ -101,19 +101,19 @@ Deno.test("without flags and variables the defaults hold", () => {
   });
 });
 
-Deno.test("every flag of serve has a setting, and the other way round", () => {
+Deno.test("every flag of serve has a setting, and every setting has a flag", () => {
   assertEquals(serve.flags.map((flag) => flag.name).sort(), Object.keys(SETTINGS).sort());
   const covered = Object.values(SETTINGS).flatMap(([, setting]) => Object.keys(setting));
-  // A flag can be seen in the list of processes by everybody.
+  // everybody can see a flag in the list of processes
   assertEquals([...covered, "dockerEnv", "secretKey"].sort(), Object.keys(DEFAULTS).sort());
 });
 
-Deno.test("the secrets' key comes from a variable only", () => {
+Deno.test("the key of the secrets can only be given as a variable", () => {
   assertEquals(read({}, { CLESS_SECRET_KEY: "a key" }).secretKey, "a key");
   assertEquals(read({}, { CLESS_SECRET_KEY: "" }).secretKey, undefined);
 });
 
-Deno.test("what the environment tells the docker command is known, and empty variables tell nothing", () => {
+Deno.test("the docker command's variables are read, and empty ones count as missing", () => {
   const folder = (env: Record<string, string>) => read({}, env).dockerEnv.folder;
   assertEquals(folder({ HOME: "/home/ann", DOCKER_CONFIG: "" }), "/home/ann/.docker");
   assertEquals(folder({ HOME: "/home/ann", DOCKER_CONFIG: "/etc/docker-cli" }), "/etc/docker-cli");
@@ -129,7 +129,7 @@ Deno.test("what the environment tells the docker command is known, and empty var
   assertEquals(read({}, { DOCKER_HOST: "", DOCKER_CONTEXT: "" }).dockerEnv, DEFAULTS.dockerEnv);
 });
 
-Deno.test("every flag that can be repeated makes a list, and no other one does", () => {
+Deno.test("every repeatable flag makes a list, and no other one does", () => {
   for (const { name, repeatable = false } of serve.flags) {
     const setting = Object.values(SETTINGS[name]![1])[0];
     assertEquals(Array.isArray(setting), repeatable, name);
@@ -150,14 +150,14 @@ for (const [flag, [text, setting]] of Object.entries(SETTINGS)) {
   });
 }
 
-Deno.test("an empty variable says nothing", () => {
+Deno.test("an empty variable counts as missing", () => {
   const variables = Object.fromEntries(Object.keys(SETTINGS).map((flag) => [variableOf(flag), ""]));
   assertEquals(plain(read({}, variables)), DEFAULTS);
   const blank = Object.fromEntries(Object.keys(SETTINGS).map((flag) => [variableOf(flag), " "]));
   assertEquals(plain(read({}, blank)), DEFAULTS);
 });
 
-Deno.test("a variable lists several values with commas, where the flag can be repeated", () => {
+Deno.test("a variable lists several values with commas if its flag is repeatable", () => {
   const config = read({}, { CLESS_LISTEN: "a:1, [::]:2,:3", CLESS_TRUSTED_PROXY: "10.0.0.0/8,::1" });
   assertEquals(config.listen.map(({ hostname }) => hostname), ["a", "::", "0.0.0.0"]);
   assertEquals(config.trustedProxies.length, 2);
@@ -223,7 +223,7 @@ Deno.test("a wrong value is refused in one line that names the flag or variable,
   }
 });
 
-Deno.test("a wrong value among good ones is the one that is named", () => {
+Deno.test("the wrong one of several values is named", () => {
   const { message } = assertThrows(() => read({ listen: ["a:1", "b"] }), UsageError);
   assertEquals(message.startsWith('--listen: "b" is not allowed'), true);
 });
@@ -234,7 +234,7 @@ Deno.test("settings cannot be changed", () => {
   assertThrows(() => Object.assign(config, { maxPending: 1 }), TypeError);
 });
 
-Deno.test("the state of a program that is not root's goes where the XDG specification says", () => {
+Deno.test("the state of a program that does not run as root goes where the XDG specification says", () => {
   const dataDir = (variables: Record<string, string>) => read({}, variables, { root: false }).dataDir;
   assertEquals(dataDir({ HOME: "/home/ann" }), "/home/ann/.local/state/cless");
   assertEquals(dataDir({ HOME: "/home/ann", XDG_STATE_HOME: "/state" }), "/state/cless");
@@ -244,25 +244,25 @@ Deno.test("the state of a program that is not root's goes where the XDG specific
   assertEquals(dataDir({ HOME: "/home/ann", XDG_STATE_HOME: "state" }), "/home/ann/.local/state/cless");
 });
 
-Deno.test("root's state goes to /var/lib, whatever the variables say", () => {
+Deno.test("the state of a program that runs as root goes to /var/lib, whatever the variables say", () => {
   assertEquals(read({}, { HOME: "/root", XDG_STATE_HOME: "/state" }).dataDir, "/var/lib/cless");
 });
 
-Deno.test("somebody without a home has to say where the state goes", () => {
+Deno.test("without a home folder, the place of the state must be given", () => {
   const { message } = assertThrows(() => read({}, {}, { root: false }), UsageError);
   assertEquals(message, "neither HOME nor XDG_STATE_HOME is set; say with --data-dir where to keep the state");
   assertEquals(read({ "data-dir": "x" }, {}, { root: false }).dataDir, "x");
 });
 
-Deno.test("on a terminal the log is for people", () => {
+Deno.test("on a terminal the log is text", () => {
   assertEquals(read({}, {}, { terminal: true }).logFormat, "text");
   assertEquals(read({ "log-format": "json" }, {}, { terminal: true }).logFormat, "json");
 });
 
-Deno.test("the memory budget follows the machine, and can be none", () => {
+Deno.test("the memory budget is half of the machine's memory, and can be unlimited", () => {
   assertEquals(read({}, {}, { memory: () => Infinity }).memoryBudget, Infinity);
   for (const none of ["0", "0g", "00"]) assertEquals(read({ "memory-budget": none }).memoryBudget, Infinity);
-  // What was said needs no look at the machine.
+  // a given value needs no look at the machine
   const memory = (): number => fail();
   assertEquals(read({ "memory-budget": "1g" }, {}, { memory }).memoryBudget, 1024 ** 3);
   assertThrows(() => read({ "memory-budget": "8" }), UsageError, "expected at least 1m, not 8 bytes");
@@ -273,6 +273,6 @@ Deno.test({ name: "the machine tells how much memory it has", ignore: noRun || D
   assert(Number.isSafeInteger(bytes) && bytes > 64 * 1024 ** 2, `${bytes}`);
 });
 
-Deno.test("a variable's name is made from its flag's", () => {
+Deno.test("the name of a variable follows from its flag", () => {
   assertEquals(variableOf("trusted-proxy"), "CLESS_TRUSTED_PROXY");
 });

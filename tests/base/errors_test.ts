@@ -43,7 +43,7 @@ Deno.test("each code has one status", () => {
   }
 });
 
-Deno.test("an error keeps what the operator may see apart from its message", () => {
+Deno.test("an error keeps the detail for the operator apart from its message", () => {
   const cause = new Error("refused");
   const error = new ClessError("overloaded", "Too many requests wait", { cause, detail: "2000", retryAfterS: 3 });
   assert(error instanceof Error);
@@ -54,13 +54,13 @@ Deno.test("an error keeps what the operator may see apart from its message", () 
   assertEquals(new ClessError("method_not_allowed", "", { allow: "GET" }).allow, "GET");
 });
 
-Deno.test("errors of the operator's can be told from one another", () => {
+Deno.test("usage errors and operator errors can be told apart", () => {
   assertEquals(String(new UsageError("unknown flag --x")), "UsageError: unknown flag --x");
   assertEquals(String(new OperatorError("no engine")), "OperatorError: no engine");
   assert(!(new UsageError("") instanceof OperatorError));
 });
 
-Deno.test("the message of whatever was thrown is one line", () => {
+Deno.test("the message of anything that was thrown is one line", () => {
   assertEquals(messageOf(new Error("it broke")), "it broke");
   assertEquals(messageOf(new Error("first\nsecond\r\n\n  third")), "first; second; third");
   assertEquals(messageOf(new Error("\n first\nsecond\n")), "first; second");
@@ -69,7 +69,7 @@ Deno.test("the message of whatever was thrown is one line", () => {
   assertEquals(messageOf({ toString: () => "an object" }), "an object");
 });
 
-Deno.test("what the system has said is shown without its number", () => {
+Deno.test("a system error is shown without its number", () => {
   assertEquals(
     plainMessageOf(new Error("No such file or directory (os error 2): readfile '/a'")),
     "No such file or directory",

@@ -3,7 +3,7 @@ import type { LogRecord } from "@logtape/logtape";
 import { jsonLine, logger, textLine } from "../../src/base/log.ts";
 import { noRun } from "../support/permissions.ts";
 
-/** A record as the library makes it. */
+/** A record of the library. */
 function record(properties: Record<string, unknown> = {}, more: Partial<LogRecord> = {}): LogRecord {
   return {
     category: ["cless", "pool"],
@@ -16,7 +16,7 @@ function record(properties: Record<string, unknown> = {}, more: Partial<LogRecor
   };
 }
 
-/** The fields of a record as they stand in a line for people. */
+/** The fields of a record in a line of text. */
 function fields(properties: Record<string, unknown>): string {
   const line = textLine(record(properties), false);
   return line.slice("03:04:05.067 INFO instance ready ".length);
@@ -37,7 +37,7 @@ Deno.test("a JSON line is one line, whatever is in it, and leaves out what is mi
   assertEquals("exitCode" in JSON.parse(line), false);
 });
 
-Deno.test("no field takes the place of what every line has", () => {
+Deno.test("no field replaces the time, level, part or message of a line", () => {
   const line = JSON.parse(jsonLine(record({ time: 0, level: "none", message: "other", part: "other" })));
   assertEquals(line, {
     time: "2026-01-02T03:04:05.067Z",
@@ -67,11 +67,11 @@ Deno.test("a text line quotes what could be misread, and leaves out what is miss
   assertEquals(fields({ a: "one\ntwo", b: "\u2028" }), 'a="one\\ntwo" b="\u2028"');
 });
 
-Deno.test("a text line gives a terminal no orders", () => {
+Deno.test("a text line has no control characters from fields", () => {
   assertEquals(fields({ output: "\x1b[2J", bell: "\x07" }), 'output="\\u001b[2J" bell="\\u0007"');
 });
 
-Deno.test("a text line has colours only where they are wanted", () => {
+Deno.test("a text line has colours only if they are wanted", () => {
   assertEquals(textLine(record(), true), "03:04:05.067 \x1b[32mINFO\x1b[0m instance ready");
   assertEquals(textLine(record({}, { level: "error" }), true), "03:04:05.067 \x1b[31mERRO\x1b[0m instance ready");
 });
@@ -108,11 +108,11 @@ Deno.test({
   },
 });
 
-/** Whether there is no perl here to prepare a pipe with. */
+/** Whether there is no perl, which prepares a pipe. */
 const noPerl = noRun || !await new Deno.Command("perl", { args: ["-e", "1"] }).output().then(() => true, () => false);
 
 Deno.test({
-  name: "no line is lost on a pipe that somebody has made non-blocking",
+  name: "no line is lost on a non-blocking pipe",
   ignore: noPerl,
   fn: async () => {
     const nonBlocking = ["perl", "-MFcntl", "-e", "fcntl(STDERR, F_SETFL, O_WRONLY | O_NONBLOCK); exec @ARGV"];
@@ -126,7 +126,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a program whose log nobody reads any more goes on",
+  name: "a program goes on when the reader of its log has gone",
   ignore: noRun,
   fn: async () => {
     const child = logging(
@@ -150,7 +150,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a log that is set up twice is written once, in the form that was asked for last",
+  name: "a log that is configured twice is written once, in the last format",
   ignore: noRun,
   fn: async () => {
     const body = `configureLogging({ ...settings, format: "json" }); log.info("once", { password: undefined });`;

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { LastLines } from "../../src/logs/last_lines.ts";
 
-Deno.test("the last lines are kept, by number and by size", () => {
+Deno.test("the last lines are retained, limited by number and by size", () => {
   const line = fc.integer({ min: 0, max: 200 }).map((length) => ({ text: "x".repeat(length) }));
   fc.assert(fc.property(fc.array(line, { maxLength: 200 }), fc.nat(20), fc.nat(2000), (lines, mostLines, mostBytes) => {
     const last = new LastLines(mostLines, mostBytes);

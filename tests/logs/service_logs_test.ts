@@ -7,7 +7,7 @@ import { at, FakeOutputs } from "./fake_outputs.ts";
 
 const NOW = Date.parse("2026-01-02T03:04:06Z");
 
-/** Logs on instances that a test has made, and a way to read them. */
+/** The logs of instances that a test makes. */
 function newLogs() {
   const outputs = new FakeOutputs();
   const logs = new ServiceLogs(outputs, () => NOW);
@@ -15,20 +15,20 @@ function newLogs() {
     logs.read("app", { follow: false, tail: undefined, since: undefined, signal: never(), ...options });
   const texts = async (options: Partial<ServiceLogOptions> = {}) =>
     (await Array.fromAsync(read(options))).map(({ text }) => text);
-  /** The next lines of what is followed. */
+  /** The next lines that are followed. */
   const take = async (lines: AsyncIterator<ServiceLogLine>, count: number) => {
     const taken: string[] = [];
     for (let n = 0; n < count; n++) taken.push((await lines.next()).value?.text ?? "end");
     return taken;
   };
-  /** Nobody reads any more, and nothing is left. */
+  /** Checks that nothing is left running. */
   const assertOver = () => assertEquals([outputs.readers, outputs.watchers.size], [0, 0]);
   return { outputs, read, texts, take, assertOver };
 }
 
 const never = () => new AbortController().signal;
 
-Deno.test("each instance's lines come in order, one instance after the other, each line with where it is from", async () => {
+Deno.test("the lines of the instances come one instance after the other, in order, each with its instance", async () => {
   const { outputs, read, assertOver } = newLogs();
   outputs.add("a", [[1, "a1"], [4, "a4"]]);
   outputs.add("b", [[2, "b2"], [3, "!b3"], [5, "b5"]], { revision: "app-00002" });
@@ -39,19 +39,19 @@ Deno.test("each instance's lines come in order, one instance after the other, ea
   assertOver();
 });
 
-Deno.test("two streams of one instance that come out of order are put in order", async () => {
+Deno.test("the lines of an instance's two streams are put in order of time", async () => {
   const { outputs, texts } = newLogs();
   outputs.add("a", [[1, "1"], [4, "4"], [5, "5"], [2, "!2"], [3, "!3"], [6, "!6"]]);
   assertEquals(await texts(), ["1", "!2", "!3", "4", "5", "!6"]);
 });
 
-Deno.test("lines of the same time stay as they came", async () => {
+Deno.test("lines with the same time keep their order", async () => {
   const { outputs, texts } = newLogs();
   outputs.add("a", [[1, "1"], [1, "2"], [1, "3"]]);
   assertEquals(await texts(), ["1", "2", "3"]);
 });
 
-Deno.test("the last lines are those of each instance", async () => {
+Deno.test("the number of last lines is for each instance", async () => {
   const { outputs, texts } = newLogs();
   outputs.add("a", [[1, "a1"], [3, "a3"], [5, "a5"]]);
   assertEquals(await texts({ tail: 2 }), ["a3", "a5"]);
@@ -63,7 +63,7 @@ Deno.test("the last lines are those of each instance", async () => {
   assertEquals(outputs.reads, []);
 });
 
-Deno.test("only lines since a time are read, or since so long ago", async () => {
+Deno.test("only lines since a time, or since a duration ago, are read", async () => {
   const { outputs, texts } = newLogs();
   outputs.add("a", [[1, "1"], [2, "2"]]);
   assertEquals(await texts({ since: "2026-01-02T05:04:05.000000002+02:00" }), ["2"]);
@@ -76,14 +76,14 @@ Deno.test("only lines since a time are read, or since so long ago", async () => 
   ]);
 });
 
-Deno.test("what is no time is refused at once", () => {
+Deno.test("a wrong time is refused before anything is read", () => {
   const { read } = newLogs();
   for (const since of ["", "0", "yesterday", "1.5h", "--tail=1", "2026-01-02"]) {
     assertThrows(() => read({ since }), InvalidError, "since: must be a time");
   }
 });
 
-Deno.test("one revision's lines can be had alone, also of instances that start later", async () => {
+Deno.test("the lines of one revision can be read alone, also of instances that start later", async () => {
   const { outputs, read, take } = newLogs();
   outputs.add("a", [[1, "old"]]);
   outputs.add("b", [[2, "new"]], { revision: "app-00002" });
@@ -112,12 +112,12 @@ Deno.test("an instance that has ended is shown, and not followed", async () => {
   await lines.return();
 });
 
-Deno.test("what is followed goes on behind what there was, and no line comes twice", async () => {
+Deno.test("following continues after the lines that were read, without a gap and no line twice", async () => {
   const { outputs, read, take, assertOver } = newLogs();
   outputs.add("a", [[1, "1"], [3, "3"], [3, "3 too"], [2, "!2"]]);
   const lines = read({ follow: true, tail: 3 });
   assertEquals(await take(lines, 3), ["!2", "3", "3 too"]);
-  outputs.write("a", 3, "3 as well"); // between the two goes
+  outputs.write("a", 3, "3 as well"); // between the two passes
   outputs.write("a", 4, "!4");
   assertEquals(await take(lines, 2), ["3 as well", "!4"]);
   assertEquals(outputs.reads.at(-1)!.options, { follow: true, since: "2026-01-02T03:04:04.000Z" });
@@ -125,7 +125,7 @@ Deno.test("what is followed goes on behind what there was, and no line comes twi
   assertOver();
 });
 
-Deno.test("no line at all to begin with is nothing to fetch later", async () => {
+Deno.test("a tail of 0 reads only new lines", async () => {
   const { outputs, read, take } = newLogs();
   outputs.add("a", [[1, "1"]]);
   const lines = read({ follow: true, tail: 0 });
@@ -137,7 +137,7 @@ Deno.test("no line at all to begin with is nothing to fetch later", async () => 
   await lines.return();
 });
 
-Deno.test("instances that start later are followed, also where there was none", async () => {
+Deno.test("instances that start later are followed, also if there was none", async () => {
   const { outputs, read, take, assertOver } = newLogs();
   const lines = read({ follow: true });
   const next = take(lines, 1);
@@ -199,7 +199,7 @@ Deno.test("new lines of several instances come as they are written, whatever the
   await lines.return();
 });
 
-Deno.test("the last words of an instance that a follower has not got are fetched", async () => {
+Deno.test("the last lines of an instance that a follower was cut off from are fetched", async () => {
   const { outputs, read, take, assertOver } = newLogs();
   outputs.add("a", [[1, "1"]]);
   const lines = read({ follow: true });
@@ -310,7 +310,7 @@ Deno.test("many lines are not read before they are wanted, and come in order all
   assertOver();
 });
 
-Deno.test("a follower that reads nothing has one line of each instance read in advance", async () => {
+Deno.test("one line of each instance is read in advance for a follower that does not read", async () => {
   const { outputs, read, take, assertOver } = newLogs();
   const lines = read({ follow: true });
   const next = take(lines, 1);

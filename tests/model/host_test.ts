@@ -5,7 +5,7 @@ import { formatEndpoint, isLoopback, parseCidr, parseEndpoint, parseHostname, pa
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const label = fc.stringMatching(/^[a-zA-Z0-9]([a-zA-Z0-9-]{0,20}[a-zA-Z0-9])?$/);
 const name = fc.array(label, { minLength: 1, maxLength: 6 }).map((labels) => labels.join("."));
-/** Something that is nearly a hostname. */
+/** A text that is a hostname or nearly one. */
 const almost = fc.oneof(
   name,
   fc.string({ unit: fc.constantFrom(...Array.from("aZ09-._:[]@/, %\x00\xe9\u0131")), maxLength: 80 }),
@@ -121,13 +121,13 @@ Deno.test("an empty host means every address", () => {
   assertEquals(parseEndpoint(":8080"), { hostname: "0.0.0.0", port: 8080 });
 });
 
-Deno.test("a port that cannot be is refused, and the message says what can", () => {
+Deno.test("an impossible port is refused, and the message says what is possible", () => {
   for (const text of ["localhost:65536", "localhost:99999", "localhost:100000", "localhost:-1", "localhost:8o", ":"]) {
     assertThrows(() => parseEndpoint(text), RangeError, "expected HOST:PORT such as 127.0.0.1:8080 or [::]:80");
   }
 });
 
-Deno.test("everything else is no endpoint", () => {
+Deno.test("other texts are refused as endpoints", () => {
   const texts = [
     "",
     "80",
@@ -144,7 +144,7 @@ Deno.test("everything else is no endpoint", () => {
   for (const text of texts) assertThrows(() => parseEndpoint(text), RangeError);
 });
 
-Deno.test("what is written as an endpoint is read as the same one", () => {
+Deno.test("every endpoint reads the same after it was written", () => {
   const hosts = fc.oneof(fc.ipV4(), fc.ipV6(), fc.domain());
   fc.assert(fc.property(hosts, fc.integer({ min: 0, max: 65535 }), (hostname, port) => {
     assertEquals(parseEndpoint(formatEndpoint({ hostname, port })), { hostname, port });
@@ -157,13 +157,13 @@ function contained(range: string, ...addresses: string[]): boolean[] {
   return addresses.map((address) => cidr.contains(address));
 }
 
-/** An address as one number, by simple arithmetic. */
+/** An address as one number. */
 function toBig(bytes: readonly number[]): bigint {
   return bytes.reduce((number, byte) => number * 256n + BigInt(byte), 0n);
 }
 
 const ipv4 = fc.tuple(...Array<fc.Arbitrary<number>>(4).fill(fc.nat(255)));
-/** Eight groups; many of them 0 or all ones, and now and then an IPv4 address in IPv6 clothes. */
+/** Eight groups, many of them 0 or all ones, and sometimes an IPv4 address mapped into IPv6. */
 const groups = fc.oneof(
   fc.tuple(...Array<fc.Arbitrary<number>>(8).fill(fc.oneof(fc.constantFrom(0, 1, 0xffff), fc.nat(0xffff)))),
   fc.tuple(fc.nat(0xffff), fc.nat(0xffff)).map(([a, b]) => [0, 0, 0, 0, 0, 0xffff, a, b]),
@@ -198,7 +198,7 @@ Deno.test("an IPv6 address may be written in every way", () => {
   assertEquals(parseIp("fe80::1%eth0"), toBytes([0xfe80, 0, 0, 0, 0, 0, 0, 1]));
 });
 
-Deno.test("what is not quite an IPv6 address is none", () => {
+Deno.test("texts that are nearly IPv6 addresses are refused", () => {
   const texts = [
     ":",
     ":::",
@@ -221,7 +221,7 @@ Deno.test("an IPv4 address mapped into IPv6 counts as IPv4", () => {
   assertEquals(contained("10.0.0.0/8", "::ffff:10.9.8.7", "::ffff:11.0.0.0", "::10.0.0.1"), [true, false, false]);
 });
 
-Deno.test("a range ends where its bits say", () => {
+Deno.test("a range has the addresses that its prefix length says", () => {
   assertEquals(contained("0.0.0.0/0", "0.0.0.0", "255.255.255.255", "::1"), [true, true, false]);
   assertEquals(contained("128.0.0.0/1", "128.0.0.0", "255.255.255.255", "127.255.255.255"), [true, true, false]);
   assertEquals(contained("10.1.2.2/31", "10.1.2.2", "10.1.2.3", "10.1.2.1", "10.1.2.4"), [true, true, false, false]);
@@ -233,7 +233,7 @@ Deno.test("a range ends where its bits say", () => {
   assertEquals(contained("fd00::2/127", "fd00::3", "fd00::4"), [true, false]);
 });
 
-Deno.test("the bits of a range's own address behind its length do not matter", () => {
+Deno.test("the bits of a range's address after its prefix length do not matter", () => {
   assertEquals(contained("10.1.2.3/8", "10.255.0.1", "11.1.2.3"), [true, false]);
 });
 
@@ -242,11 +242,11 @@ Deno.test("an address alone is a range of one", () => {
   assertEquals(contained("::1", "0:0::1", "::2"), [true, false]);
 });
 
-Deno.test("a range has nothing that is no address", () => {
+Deno.test("a range does not contain texts that are no addresses", () => {
   assertEquals(contained("0.0.0.0/0", "", "example.org", "1.2.3", "unix:/run/x"), [false, false, false, false]);
 });
 
-Deno.test("what is no range is refused, and the message shows one", () => {
+Deno.test("a text that is no range is refused, and the message shows one", () => {
   const texts = [
     "",
     "/",
@@ -287,7 +287,7 @@ Deno.test("an IPv6 range has the addresses that have its first bits in common", 
   }));
 });
 
-Deno.test("no text makes the reading of an address fail", () => {
+Deno.test("reading an address never throws", () => {
   const near = fc.stringMatching(/^[0-9a-fA-F:.%/[\]]{0,24}$/);
   fc.assert(fc.property(fc.oneof(fc.string(), near, fc.ipV4(), fc.ipV6()), (text) => {
     const length = parseIp(text)?.length;
@@ -295,11 +295,11 @@ Deno.test("no text makes the reading of an address fail", () => {
   }));
 });
 
-Deno.test("every address that is written as the standard says is one", () => {
+Deno.test("every address in a standard form is read", () => {
   fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (text) => assert(parseIp(text) !== undefined, text)));
 });
 
-Deno.test("this machine's own addresses are known, however they are written", () => {
+Deno.test("loopback addresses are recognised in every form", () => {
   const own = ["127.0.0.1", "127.9.9.9", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"];
   const others = ["128.0.0.1", "10.0.0.1", "::2", "::", "localhost", ""];
   assertEquals([...own, ...others].filter(isLoopback), own);

@@ -3,7 +3,7 @@ import { type InstanceState, mayBecome } from "../../src/model/instance_state.ts
 
 const STATES: readonly InstanceState[] = ["starting", "ready", "paused", "draining", "stopped", "failed"];
 
-/** What an instance may become, by what it is; `1` is yes, in the order of {@linkcode STATES}. */
+/** The states that an instance may change to, by its state; `1` is yes, in the order of {@linkcode STATES}. */
 const TABLE: Record<InstanceState, string> = {
   starting: "0 1 1 0 1 1",
   ready: "0 0 1 1 1 0",
@@ -13,7 +13,7 @@ const TABLE: Record<InstanceState, string> = {
   failed: "0 0 0 0 0 0",
 };
 
-Deno.test("an instance may take these steps and no others", () => {
+Deno.test("an instance may change between these states and no others", () => {
   for (const from of STATES) {
     assertEquals(STATES.map((to) => mayBecome(from, to) ? 1 : 0).join(" "), TABLE[from], from);
   }

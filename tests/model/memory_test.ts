@@ -12,7 +12,7 @@ Deno.test("a size is a whole number in powers of 1024, as docker takes it", () =
   assertEquals(parseMemory("9007199254740991"), Number.MAX_SAFE_INTEGER);
 });
 
-Deno.test("everything else is no size", () => {
+Deno.test("other texts are refused as sizes", () => {
   const texts = [
     "",
     "m",
@@ -35,13 +35,13 @@ Deno.test("everything else is no size", () => {
   }
 });
 
-Deno.test("nothing is no size, nor is more than can be counted", () => {
+Deno.test("zero and sizes beyond the safe integers are refused", () => {
   for (const text of ["0", "0m", "000g", "9007199254740992", "8388608g", "9999999999999999g"]) {
     assertThrows(() => parseMemory(text), RangeError, "expected a size");
   }
 });
 
-Deno.test("a size is written in the largest unit that it is a whole number of", () => {
+Deno.test("a size is written in the largest unit that divides it", () => {
   assertEquals(
     [1, 1000, 1024, 1536, 1024 ** 2, 1536 * 1024 ** 2, 1024 ** 3, 1024 ** 4].map(formatMemory),
     ["1b", "1000b", "1k", "1536b", "1m", "1536m", "1g", "1024g"],
@@ -57,7 +57,7 @@ Deno.test("every size reads the same after it was written, and no whole number o
   }));
 });
 
-Deno.test("the memory of a machine is what the kernel tells, or a smaller limit", () => {
+Deno.test("the memory of a machine is what the kernel reports, or a smaller limit", () => {
   const meminfo = "MemTotal:       24683520 kB\nMemFree:        22304000 kB\n";
   assertEquals(parseMachineMemory(meminfo), 24_683_520 * 1024);
   assertEquals(parseMachineMemory(`${meminfo}max\n9223372036854771712\n`), 24_683_520 * 1024);

@@ -8,7 +8,7 @@ Deno.test("a label stands for the image of its name and -docker", () => {
   assertEquals(conventionImage("golang"), "golang-docker");
 });
 
-Deno.test("a convention's revision says what is started, and under which limits", () => {
+Deno.test("a convention revision has the image and the limits", () => {
   assertEquals({ ...conventionRevision("golang", ID, LIMITS) }, {
     name: "golang-1f2e3d4c5b6a",
     service: "golang",

@@ -8,14 +8,14 @@ import {
   templateText,
 } from "../../src/model/template.ts";
 
-/** The text of what an operator has said. */
+/** The text of a template. */
 function textOf(input: TemplateInput): string {
   return templateText(canonicalTemplate(input));
 }
 
 const VOLUME = { source: "data", path: "/data", readOnly: false };
 
-/** A template in which nothing is as it would be anyway. */
+/** A template in which every field differs from its default. */
 const FULL: RevisionTemplate = canonicalTemplate({
   image: "shop",
   pullPolicy: "always",
@@ -60,7 +60,7 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   cpus: fc.double({ min: 0.01, max: 1024, noNaN: true }),
 }, { requiredKeys: ["image"] });
 
-/** The same with the keys of every object the other way round, and volumes too. */
+/** The same with the keys of every object, and the volumes, in reverse order. */
 function reversed(template: TemplateInput): TemplateInput {
   const turn = <T extends object>(value: T) => Object.fromEntries(Object.entries(value).reverse()) as T;
   return turn({
@@ -93,13 +93,13 @@ Deno.test("an image alone gets the defaults", () => {
   });
 });
 
-Deno.test("what is said is kept", () => {
+Deno.test("given fields are kept", () => {
   assertEquals(FULL.stopAfter, Infinity);
   assertEquals(Object.keys(FULL).length, 18);
   assertEquals(canonicalTemplate(FULL), FULL);
 });
 
-Deno.test("whether a default was said makes no difference", () => {
+Deno.test("a default that is given makes no difference", () => {
   assertEquals(textOf({ image: "shop" }), textOf(canonicalTemplate({ image: "shop" })));
   assertEquals(textOf({ image: "shop", port: 8080, env: {} }), textOf({ readiness: { path: "/" }, image: "shop" }));
 });
@@ -109,19 +109,19 @@ Deno.test("the order of keys and volumes makes no difference", () => {
   fc.assert(fc.property(input, (template) => assertEquals(textOf(reversed(template)), textOf(template))));
 });
 
-Deno.test("volumes at one path have one order, whichever was said first", () => {
+Deno.test("volumes at the same path have one order", () => {
   const volumes = ["b", "a", "c"].flatMap((source) =>
     [true, false].map((readOnly) => ({ ...VOLUME, source, readOnly }))
   );
   assertEquals(textOf({ image: "a", volumes }), textOf({ image: "a", volumes: volumes.toReversed() }));
 });
 
-Deno.test("a field that is not of a template makes no difference", () => {
+Deno.test("an unknown field makes no difference", () => {
   const extra = { image: "a", volumes: [{ ...VOLUME, note: "x" }], note: "x" };
   assertEquals(textOf(extra), textOf({ image: "a", volumes: [VOLUME] }));
 });
 
-Deno.test("every other difference is one of the texts", () => {
+Deno.test("every other difference changes the text", () => {
   const others: Partial<RevisionTemplate>[] = [
     { image: "shop:latest" },
     { pullPolicy: "never" },
@@ -155,7 +155,7 @@ Deno.test("every other difference is one of the texts", () => {
   }
 });
 
-Deno.test("two texts are the same exactly where the templates are", () => {
+Deno.test("two texts are equal exactly if the templates are", () => {
   fc.assert(fc.property(input, input, (a, b) => {
     const [first, second] = [canonicalTemplate(a), canonicalTemplate(b)];
     assertEquals(templateText(first) === templateText(second), isSame(first, second));

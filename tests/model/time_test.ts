@@ -11,11 +11,11 @@ Deno.test("a duration is a whole number with its unit", () => {
   assertEquals(parseDuration("007s"), 7000);
 });
 
-Deno.test("0 is a duration that never ends", () => {
+Deno.test("a duration of 0 means never", () => {
   assertEquals(parseDuration("0"), Infinity);
 });
 
-Deno.test("everything else is no duration", () => {
+Deno.test("other texts are refused as durations", () => {
   const texts = [
     "",
     "5",
@@ -37,7 +37,7 @@ Deno.test("everything else is no duration", () => {
   for (const text of texts) assertThrows(() => parseDuration(text), RangeError, "expected a duration such as 250ms");
 });
 
-Deno.test("a duration of nothing is refused unless it says never", () => {
+Deno.test("a duration of zero units is refused", () => {
   for (const text of ["0ms", "0s", "0m", "0h", "00", "000s"]) assertThrows(() => parseDuration(text), RangeError);
 });
 
@@ -50,7 +50,7 @@ Deno.test("a duration that is too long for a timer is refused", () => {
   }
 });
 
-Deno.test("a duration is written in the largest unit that it is a whole number of", () => {
+Deno.test("a duration is written in the largest unit that divides it", () => {
   assertEquals(
     [1, 250, 1000, 1500, 30_000, 90_000, 300_000, 3_600_000, 5_400_000, 86_400_000, Infinity].map(formatDuration),
     ["1ms", "250ms", "1s", "1500ms", "30s", "90s", "5m", "1h", "90m", "24h", "0"],
@@ -72,7 +72,7 @@ Deno.test("a time is written in UTC and to the nanosecond", () => {
   assertEquals(canonicalTime("2025-12-31 23:30:00-01:00"), "2026-01-01T00:30:00.000000000Z");
 });
 
-Deno.test("what is no time of RFC 3339 is none", () => {
+Deno.test("a text that is not a time of RFC 3339 is refused", () => {
   const texts = [
     "",
     "10m",

@@ -50,7 +50,7 @@ for (const text of SPLITS) {
   });
 }
 
-Deno.test("points that lie evenly are shared out to the draw", () => {
+Deno.test("evenly spread points are drawn exactly by percent", () => {
   fc.assert(fc.property(good, (traffic) => {
     const found = counts(traffic, Array.from({ length: 1000 }, (_, at) => (at + 0.5) / 1000));
     for (const { revision, percent } of traffic) assertEquals(found.get(revision), percent * 10);
@@ -67,7 +67,7 @@ Deno.test("a part begins where the one before it ends", () => {
   ]);
 });
 
-Deno.test("what is drawn is the part itself, and parts that do not reach 100 are refused", () => {
+Deno.test("the result is the part itself, and parts that do not sum to 100 are refused", () => {
   const target: TrafficTarget & { note: string } = { revision: "a-1", percent: 100, note: "x" };
   assertEquals(draw([target], 0.5).note, "x");
   assertThrows(() => draw([{ percent: 50 }], 0.5), Error, "do not sum to 100");

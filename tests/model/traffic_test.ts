@@ -10,12 +10,12 @@ import {
 } from "../../src/model/traffic.ts";
 import { good, NAMES, REVISIONS, split, written } from "./splits.ts";
 
-/** What a deploy of a-9 makes of a split, where a-2 was the latest. */
+/** The split after a deploy of a-9, when a-2 was the latest. */
 function deployed(before: string, wish: { percent?: number; tag?: string } = {}): string {
   return written(deployTraffic(split(before), "a-2", "a-9", wish));
 }
 
-/** How much each revision gets, and which has each tag. */
+/** The share of each revision, and the revision of each tag. */
 function meaning(traffic: Traffic, latest: string) {
   const resolved = resolveTraffic(traffic, latest);
   return {
@@ -25,7 +25,7 @@ function meaning(traffic: Traffic, latest: string) {
   };
 }
 
-Deno.test("a split that sums to 100 is good, also with parts of 0 and with latest beside its name", () => {
+Deno.test("a split that sums to 100 is valid, also with parts of 0 and with latest next to its name", () => {
   for (
     const text of ["latest 100", "a-1 100 x", "a-1 99, a-2 1", "latest 60, a-2 40 x", "a-1 0, latest 100, a-2 0 x"]
   ) {
@@ -34,7 +34,7 @@ Deno.test("a split that sums to 100 is good, also with parts of 0 and with lates
   fc.assert(fc.property(good, (traffic) => checkTraffic(traffic, REVISIONS, NAMES.at(-1))));
 });
 
-Deno.test("a split that is wrong is refused, with what is wrong", () => {
+Deno.test("a wrong split is refused with the reason", () => {
   const wrong: [text: string, why: string][] = [
     ["", "must sum to 100, and not to 0"],
     ["latest 99", "must sum to 100, and not to 99"],
@@ -54,7 +54,7 @@ Deno.test("a split that is wrong is refused, with what is wrong", () => {
   }
 });
 
-Deno.test("by name, latest is the revision that it stands for, in one part with it", () => {
+Deno.test("latest resolves to the revision that it stands for, merged with that revision's own part", () => {
   const resolved = (text: string) => written(resolveTraffic(split(text), "a-2"));
   assertEquals(resolved("latest 100"), "a-2 100");
   assertEquals(resolved("latest 60 x, a-1 40 y"), "a-2 60 x, a-1 40 y");
@@ -65,7 +65,7 @@ Deno.test("by name, latest is the revision that it stands for, in one part with 
   assertEquals(resolved("latest 0, a-1 100"), "a-2 0, a-1 100");
 });
 
-Deno.test("by name a split is good, means the same, and stays as it is when that is done again", () => {
+Deno.test("a resolved split is valid, means the same, and resolves to itself", () => {
   fc.assert(fc.property(good, (traffic) => {
     const latest = NAMES.at(-1)!;
     const resolved = resolveTraffic(traffic, latest);
@@ -81,8 +81,8 @@ Deno.test("by name a split is good, means the same, and stays as it is when that
   }));
 });
 
-Deno.test("a rollback after a rollback is back", () => {
-  /** As a service keeps it: the split, the one before it by names, and the latest revision. */
+Deno.test("two rollbacks restore the split", () => {
+  /** What a service stores: the split, the previous one by names, and the latest revision. */
   interface Service {
     traffic: Traffic;
     previous: Traffic;
@@ -104,7 +104,7 @@ Deno.test("a rollback after a rollback is back", () => {
   }));
 });
 
-Deno.test("a service's first revision has everything, whatever was said", () => {
+Deno.test("a service's first revision gets all traffic, whatever was asked for", () => {
   for (const percent of [0, 30, 100]) {
     assertEquals(written(deployTraffic([], undefined, "a-1", { percent })), "latest 100");
   }
@@ -119,7 +119,7 @@ Deno.test("a new revision takes the share of latest", () => {
   assertEquals(deployed("latest 60, a-2 40"), "latest 60, a-2 40");
 });
 
-Deno.test("where new revisions are to get nothing, no later one gets anything either", () => {
+Deno.test("if latest has 0 percent, later revisions get nothing either", () => {
   const first = deployTraffic(split("latest 0, a-1 100"), "a-2", "a-3", {});
   assertEquals(written(first), "latest 0, a-1 100");
   assertEquals(written(deployTraffic(first, "a-3", "a-4", { tag: "x" })), "latest 0, a-1 100, a-4 0 x");
@@ -131,7 +131,7 @@ Deno.test("a new revision takes everything after a split by names", () => {
   assertEquals(deployed("a-1 70, a-2 30", { tag: "y" }), "latest 100, a-9 0 y");
 });
 
-Deno.test("a tag that was given to latest stays with the revision that it meant", () => {
+Deno.test("a tag of latest stays with the revision that latest stood for", () => {
   assertEquals(deployed("latest 100 x"), "latest 100, a-2 0 x");
   assertEquals(deployed("latest 60 x, a-2 40"), "latest 60, a-2 40 x");
   assertEquals(deployed("a-2 40, latest 60 x"), "latest 60, a-2 40 x");
@@ -139,7 +139,7 @@ Deno.test("a tag that was given to latest stays with the revision that it meant"
   assertEquals(deployed("latest 60 x, a-1 40", { percent: 100 }), "latest 100, a-2 0 x");
 });
 
-Deno.test("a new revision's tag is taken from whoever has it", () => {
+Deno.test("a new revision takes its tag from the revision that has it", () => {
   assertEquals(deployed("latest 60, a-1 40 x", { tag: "x" }), "latest 60, a-1 40, a-9 0 x");
   assertEquals(deployed("latest 100, a-1 0 x", { tag: "x" }), "latest 100, a-9 0 x");
   assertEquals(deployed("latest 100 x", { tag: "x" }), "latest 100, a-9 0 x");
@@ -156,7 +156,7 @@ Deno.test("a percent is what the new revision gets exactly, and the others shrin
   assertEquals(deployed("a-1 99, a-2 1", { percent: 99 }), "a-1 1, a-9 99");
 });
 
-Deno.test("what is left over by the shrinking goes to the largest remainders, and to the first of equals", () => {
+Deno.test("when shares shrink, the rest goes to the largest remainders, and to the first of equal ones", () => {
   assertEquals(deployed("a-1 33, a-2 33, a-3 34", { percent: 1 }), "a-1 33, a-2 33, a-3 33, a-9 1");
   assertEquals(deployed("a-1 50, a-2 50", { percent: 1 }), "a-1 50, a-2 49, a-9 1");
   assertEquals(deployed("a-1 97, a-2 1, a-3 1, a-4 1", { percent: 40 }), "a-1 58, a-2 1, a-3 1, a-9 40");
@@ -167,7 +167,7 @@ Deno.test("100 percent make latest 100, so that the next revision takes it over"
   assertEquals(deployed("a-1 60 x, a-2 40", { percent: 100 }), "latest 100, a-1 0 x");
 });
 
-Deno.test("a percent is refused where it is none, or nobody is there to take the rest", () => {
+Deno.test("a percent is refused if it is invalid, or if no other revision can take the rest", () => {
   for (const percent of [-1, 101, 0.5, NaN]) {
     assertThrows(() => deployed("latest 100", { percent }), TrafficError, "a whole number from 0 to 100");
   }
@@ -177,7 +177,7 @@ Deno.test("a percent is refused where it is none, or nobody is there to take the
   assertEquals(deployed(""), "latest 100");
 });
 
-Deno.test("after any deploy the split is good, tags are where they were, and everybody has a fair share", () => {
+Deno.test("after any deploy the split is valid, tags stay with their revisions, and shares are fair", () => {
   const wish = fc.record({ percent: fc.nat({ max: 100 }), tag: fc.constantFrom("tag-0", "tag-1", "new") }, {
     requiredKeys: [],
   });

@@ -7,7 +7,7 @@ import { changeAfter, creationOf, fileIn, folderTest, modeOf, namesIn, noStore, 
 import { damaged, refusal } from "./refusals.ts";
 import { loaded } from "../support/loaded.ts";
 
-folderTest("a backup holds what was there when it was made, and can be put in the store's place", (folder) => {
+folderTest("a backup has the state at its time, and can replace the store", (folder) => {
   Deno.mkdirSync(`${folder}/restored`);
   const creation = creationOf("golang", { domains: ["example.org"] });
   {
@@ -15,7 +15,7 @@ folderTest("a backup holds what was there when it was made, and can be put in th
     store.change(creation);
     store.addSecret("key", Uint8Array.of(1), 1);
     store.backup(fileIn(`${folder}/restored`));
-    store.change(changeAfter(creation)); // not in it
+    store.change(changeAfter(creation)); // not in the backup
     assertEquals(namesIn(`${folder}/restored`), ["cless.sqlite"]);
     assertEquals(modeOf(fileIn(`${folder}/restored`)), "600");
   }
@@ -26,7 +26,7 @@ folderTest("a backup holds what was there when it was made, and can be put in th
   restored.change(changeAfter(creation));
 });
 
-folderTest("a backup never takes the place of a file", (folder) => {
+folderTest("a backup never replaces a file", (folder) => {
   using store = SqliteStore.open(folder);
   Deno.writeTextFileSync(`${folder}/there`, "mine");
   const refusal = assertThrows(() => store.backup(`${folder}/there`), OperatorError);
@@ -36,7 +36,7 @@ folderTest("a backup never takes the place of a file", (folder) => {
   assertThrows(() => store.backup(folder), OperatorError, "is there already");
 });
 
-folderTest("a backup to where no file can be is refused, and the store goes on", (folder) => {
+folderTest("a backup to a path that cannot be written is refused, and the store still works", (folder) => {
   using store = SqliteStore.open(folder);
   const path = `${folder}/none/backup`;
   const refusal = assertThrows(() => store.backup(path), OperatorError);
@@ -44,7 +44,7 @@ folderTest("a backup to where no file can be is refused, and the store goes on",
   store.change(creationOf("golang"));
 });
 
-folderTest("what a killed backup has left is no hindrance", (folder) => {
+folderTest("the leftovers of a killed backup are not in the way", (folder) => {
   using store = SqliteStore.open(folder);
   Deno.writeTextFileSync(`${folder}/backup.new`, "half");
   store.backup(`${folder}/backup`);
@@ -94,7 +94,7 @@ function overwrite(path: string, at: number, bytes: Uint8Array): void {
 }
 
 Deno.test({
-  name: "a backup needs no permission but to read and write",
+  name: "a backup needs only the permissions to read and write",
   ignore: noStore,
   // The platform lets only a process with every permission attach a file to a database.
   permissions: { read: true, write: true },

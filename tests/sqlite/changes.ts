@@ -7,26 +7,26 @@ import { loaded } from "../support/loaded.ts";
 const SERVICES = ["api", "golang", "web", "worker"];
 const MOST_REVISIONS = 4;
 
-/** One change of a store, as it can be written down in JSON. */
+/** One change of a store, in a form that JSON can hold. */
 export interface Step {
-  /** Of a service, unless one is deleted. */
+  /** The change of a service, unless one is deleted. */
   readonly change?: ServiceChange;
   readonly delete?: { readonly name: string; readonly expectedGeneration: number; readonly history: HistoryEntry };
 }
 
-/** Asks a store for a change. */
+/** Makes a change in a store. */
 export function take(step: Step, store: Store): void {
   if (step.change !== undefined) store.change(step.change);
   if (step.delete !== undefined) store.delete(step.delete.name, step.delete.expectedGeneration, step.delete.history);
 }
 
-/** What a store should hold, kept apart from it. */
+/** A model of a store: what it should hold. */
 export class Model {
   readonly #services = new Map<string, ServiceRecord>();
   readonly #revisions = new Map<string, RevisionRecord[]>();
   readonly #history = new Map<string, HistoryEntry[]>();
 
-  /** What a store does hold. */
+  /** What a store holds. */
   static of(store: Store): Model {
     const model = new Model();
     const { services, revisions } = loaded(store);
@@ -49,7 +49,7 @@ export class Model {
     return [...this.#services.values()];
   }
 
-  /** Does what a store would do. */
+  /** Makes a change in the model. */
   take({ change, delete: deletion }: Step): void {
     if (change !== undefined) {
       const { service, addRevision, removeRevisions = [], history } = change;
@@ -67,9 +67,9 @@ export class Model {
   }
 
   /**
-   * A change that fits: mostly a deploy, sometimes only traffic, seldom the end of a service.
+   * A possible change: mostly a deploy, sometimes only traffic, seldom the removal of a service.
    *
-   * @param at When it happens; goes up with every change, so that no two are alike.
+   * @param at The time of the change; increases with every change, so that no two are alike.
    */
   next(random: Random, at: number): Step {
     const name = random.pick(SERVICES);
@@ -117,7 +117,7 @@ export class Model {
     };
   }
 
-  /** All of it as text, the same for two models where they hold the same. */
+  /** The model as text; equal for two models exactly if they hold the same. */
   text(): string {
     return JSON.stringify(SERVICES.map((name) => [
       sorted(this.#services.get(name)),
@@ -135,7 +135,7 @@ export class Model {
   }
 }
 
-/** The members in order of their names, and without those that JSON does not know. */
+/** The object with its members sorted by name, without those that JSON cannot hold. */
 function sorted(record: object | undefined): unknown {
   return record && Object.entries(record).filter(([, value]) => value !== undefined).sort(([a], [b]) => a < b ? -1 : 1);
 }

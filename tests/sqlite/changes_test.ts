@@ -7,7 +7,7 @@ import { fileIn, folderTest } from "./kit.ts";
 /** At how many places a log is cut. */
 const CUTS = 120;
 
-folderTest("whatever changes come, the store holds what it should, also when it is opened again", (folder) => {
+folderTest("after any changes the store has the right content, also when it is opened again", (folder) => {
   const random = new Random(1);
   const model = new Model();
   let store = SqliteStore.open(folder);
@@ -28,7 +28,7 @@ folderTest("whatever changes come, the store holds what it should, also when it 
   }
 });
 
-folderTest("a log that ends anywhere, as after a power cut, is the state after some change", (folder) => {
+folderTest("a log that ends anywhere, as after a power cut, yields the state after some change", (folder) => {
   const random = new Random(2);
   const model = new Model();
   using store = SqliteStore.open(folder);
@@ -44,7 +44,7 @@ folderTest("a log that ends anywhere, as after a power cut, is the state after s
   let last = 0;
   for (const [number, cut] of random.cuts(CUTS, log.length).entries()) {
     Deno.writeFileSync(fileIn(`${folder}/cut`), file);
-    // The system may have made room for what it did not write any more.
+    // The system may have allocated space that it did not write to.
     const rest = number % 2 === 0 ? log.slice(0, cut) : log.slice().fill(0, cut);
     Deno.writeFileSync(`${fileIn(`${folder}/cut`)}-wal`, rest);
     using reopened = SqliteStore.open(`${folder}/cut`);

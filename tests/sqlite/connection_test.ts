@@ -3,8 +3,8 @@ import { Connection } from "../../src/sqlite/connection.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { creationOf, fileIn, folderTest, modeOf, namesIn } from "./kit.ts";
 
-folderTest("nobody else can read the files, not even for a moment, whatever the umask", (folder) => {
-  // The first file is made before SQLite sees it, and the others have its rights; so there is no other moment to look at.
+folderTest("nobody else can read the files at any moment, whatever the umask", (folder) => {
+  // The first file is made before SQLite opens it, and the others get its rights, so it is enough to look once.
   const before = Deno.umask(0);
   try {
     using store = SqliteStore.open(folder);
@@ -18,19 +18,19 @@ folderTest("nobody else can read the files, not even for a moment, whatever the 
   }
 });
 
-folderTest("a file that others can read is closed to them", (folder) => {
+folderTest("others lose the right to read an existing file", (folder) => {
   SqliteStore.open(folder)[Symbol.dispose]();
   Deno.chmodSync(fileIn(folder), 0o644);
   using _store = SqliteStore.open(folder);
   for (const name of namesIn(folder)) assertEquals(modeOf(`${folder}/${name}`), "600", name);
 });
 
-folderTest("a store that is closed leaves one file", (folder) => {
+folderTest("a closed store leaves one file", (folder) => {
   SqliteStore.open(folder)[Symbol.dispose]();
   assertEquals(namesIn(folder), ["cless.sqlite"]);
 });
 
-folderTest("what is committed is synced, references are held, and damage is looked for", (folder) => {
+folderTest("commits are synced, foreign keys are enforced, and pages are checked for damage", (folder) => {
   using connection = Connection.open(fileIn(folder), 123);
   const settings = { journal_mode: "wal", synchronous: 2, foreign_keys: 1, busy_timeout: 123, cell_size_check: 1 };
   for (const [name, value] of Object.entries(settings)) {
@@ -38,7 +38,7 @@ folderTest("what is committed is synced, references are held, and damage is look
   }
 });
 
-folderTest("a change that throws is taken back whole, and the next one works", (folder) => {
+folderTest("a change that throws is rolled back completely, and the next one works", (folder) => {
   using connection = Connection.open(fileIn(folder), 0);
   const { db } = connection;
   connection.write(() => db.exec("CREATE TABLE t (x INTEGER PRIMARY KEY) STRICT"));
@@ -52,7 +52,7 @@ folderTest("a change that throws is taken back whole, and the next one works", (
     RangeError,
   );
   assertEquals(rows(), []);
-  // One that takes all of itself back before the error arrives.
+  // a change that SQLite itself rolls back before it reports the error
   assertThrows(() =>
     connection.write(() => {
       db.exec("INSERT INTO t VALUES (2)");

@@ -6,7 +6,7 @@ import { fillUp, mayMount, mount, unmount } from "../support/mounts.ts";
 import { changeAfter, creationOf, fileIn, folderTest, noStore } from "./kit.ts";
 import { assertHolds, denied, deployUntilRefused, full, refusal } from "./refusals.ts";
 
-/** A test with a small file system of its own; faults_test.ts has the same faults for those who may mount none. */
+/** A test with a small file system of its own; faults_test.ts has the same faults for processes that may not mount. */
 function mountTest(name: string, fn: (folder: string) => void | Promise<void>): void {
   if (noStore || !mayMount) return;
   folderTest(name, async (folder) => {
@@ -28,7 +28,7 @@ mountTest("on a full disk nothing that was acknowledged is lost, and with room a
     let { kept, message } = deployUntilRefused(store, creation);
     assertEquals(message, full(fileIn(folder)));
     message = refusal(() => {
-      // What is smaller may still fit, for a while.
+      // a smaller change may still fit
       for (let revisionHistory = 9; revisionHistory < 1000; revisionHistory++) {
         const next = changeAfter(kept, { revisionHistory });
         store.change(next);

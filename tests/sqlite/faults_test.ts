@@ -7,14 +7,14 @@ import { changeAfter, creationOf, fileIn, folderTest, namesIn, revisionOf } from
 import { assertHolds, damaged, denied, deployUntilRefused, full, locked, refusal } from "./refusals.ts";
 import { loaded } from "../support/loaded.ts";
 
-/** A store whose connection a test can spoil. */
+/** A store whose connection a test can break. */
 function openWithConnection(folder: string): { store: SqliteStore; db: DatabaseSync } {
   const connection = Connection.open(fileIn(folder), 20);
   migrate(connection);
   return { store: new SqliteStore(connection), db: connection.db };
 }
 
-folderTest("at a limit of pages nothing that was acknowledged is lost, and with more room it goes on", (folder) => {
+folderTest("on a full disk nothing acknowledged is lost, and with more space changes work again", (folder) => {
   const { store, db } = openWithConnection(folder);
   using _store = store;
   const creation = creationOf("golang");
@@ -29,8 +29,8 @@ folderTest("at a limit of pages nothing that was acknowledged is lost, and with 
   assertHolds(store, more);
 });
 
-folderTest("a store that becomes read-only goes on giving, refuses changes, and takes them again later", (folder) => {
-  // A file system that is remounted under an open file, in effect; the system refuses to do that.
+folderTest("a store that becomes read-only still reads, refuses changes, and takes them again later", (folder) => {
+  // Like a file system that is remounted read-only under an open file, which the system refuses to do.
   const { store, db } = openWithConnection(folder);
   using _store = store;
   const creation = creationOf("golang");
@@ -43,7 +43,7 @@ folderTest("a store that becomes read-only goes on giving, refuses changes, and 
   store.change(changeAfter(creation));
 });
 
-// Root may write everywhere; what it cannot write to is in disk_test.ts.
+// Root may write everywhere but to a read-only file system, which is in disk_test.ts.
 if (!await mayBeRoot()) {
   folderTest("a folder or a file without the right to write is refused", (folder) => {
     Deno.chmodSync(folder, 0o500);
@@ -55,13 +55,13 @@ if (!await mayBeRoot()) {
   });
 }
 
-folderTest("a folder that is not there, and a folder in the file's place, are refused", (folder) => {
+folderTest("a missing folder, and a folder in the file's place, are refused", (folder) => {
   assertEquals(refusal(() => SqliteStore.open(`${folder}/none`)), denied(fileIn(`${folder}/none`)));
   Deno.mkdirSync(fileIn(folder));
   assertEquals(refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
 });
 
-folderTest("while another process has the lock, changes are refused after a while, and nothing else", (folder) => {
+folderTest("while another process has the lock, only changes are refused, after a timeout", (folder) => {
   const busyTimeoutMs = 60;
   using store = SqliteStore.open(folder, busyTimeoutMs);
   const creation = creationOf("golang");
@@ -80,7 +80,7 @@ folderTest("while another process has the lock, changes are refused after a whil
   assertHolds(store, next);
 });
 
-folderTest("a database that another process has for itself alone cannot be opened until it lets go", (folder) => {
+folderTest("a database with another process's exclusive lock cannot be opened until the lock is released", (folder) => {
   SqliteStore.open(folder)[Symbol.dispose]();
   {
     using other = new DatabaseSync(fileIn(folder));
@@ -90,7 +90,7 @@ folderTest("a database that another process has for itself alone cannot be opene
   SqliteStore.open(folder)[Symbol.dispose]();
 });
 
-folderTest("a file that is no database is refused, and not touched", (folder) => {
+folderTest("a file that is not a database is refused, and not changed", (folder) => {
   const text = "This is not a database. ".repeat(500);
   Deno.writeTextFileSync(fileIn(folder), text);
   assertEquals(refusal(() => SqliteStore.open(folder)), damaged(fileIn(folder)));
@@ -121,7 +121,7 @@ folderTest("a database with any page overwritten, or cut short, is refused when 
   assertEquals(loaded(store).revisions.length, 59);
 });
 
-folderTest("a database that is damaged while it is open says so when that part is read", (folder) => {
+folderTest("damage to an open database is reported when that part is read", (folder) => {
   const { store, db } = openWithConnection(folder);
   using _store = store;
   store.change(creationOf("golang"));
@@ -134,11 +134,11 @@ folderTest("a database that is damaged while it is open says so when that part i
   assertEquals(namesIn(folder), ["cless.sqlite", "cless.sqlite-shm", "cless.sqlite-wal"]);
 });
 
-folderTest("no change is acknowledged once the file is damaged where the change goes", (folder) => {
+folderTest("no change is acknowledged once the part of the file that it writes to is damaged", (folder) => {
   const damages: readonly ((path: string, size: number) => void)[] = [
     (path) => Deno.truncateSync(path),
     (path) => Deno.writeTextFileSync(path, "garbage"),
-    (path, size) => overwrite(path, 0, size), // while all that the change needs is in the log
+    (path, size) => overwrite(path, 0, size), // while everything that the change reads is in the log
   ];
   for (const [at, damage] of damages.entries()) {
     const own = `${folder}/${at}`;
@@ -154,11 +154,11 @@ folderTest("no change is acknowledged once the file is damaged where the change 
   const creation = creationOf("golang");
   store.change(creation);
   db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-  overwrite(fileIn(folder), 4096, Deno.statSync(fileIn(folder)).size); // while SQLite has it in memory
+  overwrite(fileIn(folder), 4096, Deno.statSync(fileIn(folder)).size); // while SQLite has the pages in memory
   assertEquals(refusal(() => store.change(changeAfter(creation))), damaged(fileIn(folder)));
 });
 
-folderTest("a value that cannot have been written so is damage too", (folder) => {
+folderTest("a stored value that cless cannot have written is damage too", (folder) => {
   const { store, db } = openWithConnection(folder);
   using _store = store;
   store.change(creationOf("golang"));
@@ -166,7 +166,7 @@ folderTest("a value that cannot have been written so is damage too", (folder) =>
   assertEquals(refusal(() => loaded(store)), damaged(fileIn(folder)));
 });
 
-folderTest("changes are refused while the file or its log has been moved away, for they would be lost", (folder) => {
+folderTest("changes are refused while the file or its log is moved away, since they would be lost", (folder) => {
   using store = SqliteStore.open(folder);
   const creation = creationOf("golang");
   store.change(creation);

@@ -1,6 +1,6 @@
 /**
- * Databases of every version, as text: `deno run -A tests/sqlite/fixture.ts` writes the one of the newest version, which
- * is due with every new migration. Those of released versions are never written again.
+ * Databases of every version, as text. `deno run -A tests/sqlite/fixture.ts` writes that of the newest version; run it
+ * after every new migration. The fixtures of released versions never change.
  */
 
 import { DatabaseSync } from "node:sqlite";
@@ -11,7 +11,7 @@ import { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, creationOf, entryOf, fileIn, revisionOf } from "./kit.ts";
 import { loaded } from "../support/loaded.ts";
 
-/** Puts into an empty store what the fixture of a version holds: all that was to be kept then. */
+/** Fills an empty store with the content of a version's fixture, which has every kind of record of that version. */
 export function fill(store: Store, version = MIGRATIONS.length): void {
   const creation = creationOf("golang", {
     domains: ["www.example.org", "example.org"],
@@ -46,7 +46,7 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
   store.putToken({ name: "eyes", scope: "read", hash: Uint8Array.of(8), expiresAt: undefined, createdAt: 2 });
 }
 
-/** All of it, as a store gives it back. */
+/** The whole content of a store. */
 export function contentOf(store: Store): ReturnType<typeof loaded> & {
   history: HistoryEntry[];
   secrets: (SecretRecord | SecretVersion | undefined)[];
@@ -81,7 +81,7 @@ export function dump(db: DatabaseSync): string {
   return [...lines, `PRAGMA user_version = ${version};`, ""].join("\n");
 }
 
-/** What the fixture of the newest version ought to say. */
+/** What the fixture of the newest version should be. */
 export function newestDump(folder: string): string {
   {
     using store = SqliteStore.open(folder);

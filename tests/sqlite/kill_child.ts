@@ -1,6 +1,6 @@
 /**
- * Makes changes until it is killed: `deno run -A kill_child.ts FOLDER SEED AT`. Writes `open` when the store is, and for
- * each change first `?` with the change itself, and then `!` when the store has kept it.
+ * Makes changes until it is killed: `deno run -A kill_child.ts FOLDER SEED AT`. Writes `open` when the store is open, and
+ * for each change first `?` with the change, and then `!` when the store has acknowledged it.
  */
 
 import { SqliteStore } from "../../src/sqlite/store.ts";

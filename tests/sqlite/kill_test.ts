@@ -7,17 +7,17 @@ import { Model, type Step } from "./changes.ts";
 import { fileIn, folderTest, noStore } from "./kit.ts";
 
 const SEED = 1;
-/** Stores beside one another, each with a process of its own. */
+/** How many stores are tested at once, each with a process of its own. */
 const LANES = 4;
 const KILLS_PER_LANE = 50;
-/** A process is killed up to so long after it has opened the store, ms. */
+/** A process is killed at most this long after it has opened the store, ms. */
 const LONGEST_LIFE_MS = 60;
 const CHILD = new URL("kill_child.ts", import.meta.url).pathname;
 
-/** What a process that was killed had said. */
+/** What a killed process had written. */
 interface LastWords {
   readonly kept: Step[];
-  /** A change that was asked for, and of which nobody knows. */
+  /** A change that was begun and not acknowledged. */
   readonly inFlight: Step | undefined;
 }
 
@@ -36,9 +36,9 @@ async function runAndKill(folder: string, random: Random, at: number): Promise<L
       said += text;
       if (said.startsWith("open\n")) opened.resolve();
     }
-    opened.resolve(); // it has ended without
+    opened.resolve(); // it has ended before that
   })();
-  // Some are killed while they open the store, and mend what the last one has left.
+  // Some are killed while they open the store and recover what the last one has left.
   if (!random.chance(0.15)) await opened.promise;
   await new Promise((resolve) => setTimeout(resolve, random.below(LONGEST_LIFE_MS)));
   child.kill("SIGKILL");
@@ -51,7 +51,7 @@ async function runAndKill(folder: string, random: Random, at: number): Promise<L
 function lastWords(said: string): LastWords {
   const kept: Step[] = [];
   let inFlight: Step | undefined;
-  for (const line of said.split("\n").slice(1, -1)) { // without `open`, and a line that was cut
+  for (const line of said.split("\n").slice(1, -1)) { // without `open`, and without a line that was cut off
     if (line === "!") {
       kept.push(inFlight!);
       inFlight = undefined;
@@ -60,7 +60,7 @@ function lastWords(said: string): LastWords {
   return { kept, inFlight };
 }
 
-/** What the store in a folder holds; fails where the file is not sound. */
+/** What the store in a folder holds; fails if the file is damaged. */
 function heldIn(folder: string): string {
   using store = SqliteStore.open(folder);
   using db = new DatabaseSync(fileIn(folder));
@@ -69,13 +69,13 @@ function heldIn(folder: string): string {
   return Model.of(store).text();
 }
 
-/** The same from copies of the files, so that they stay for the next process as the killed one has left them. */
+/** The same from copies of the files, so that the next process finds them as the killed one has left them. */
 async function heldInCopy(folder: string): Promise<string> {
   const copy = await Deno.makeTempDir({ prefix: "sqlite-copy-" });
   try {
     for (const end of ["", "-wal"]) {
       await Deno.copyFile(`${fileIn(folder)}${end}`, `${fileIn(copy)}${end}`).catch((error) => {
-        if (!(error instanceof Deno.errors.NotFound)) throw error; // killed before it was made
+        if (!(error instanceof Deno.errors.NotFound)) throw error; // the process was killed before the file was made
       });
     }
     return heldIn(copy);
@@ -84,7 +84,7 @@ async function heldInCopy(folder: string): Promise<string> {
   }
 }
 
-/** Kills many processes on one store, and checks after each; what is counted is added to `figures`. */
+/** Kills many processes on one store, and checks the store after each; adds to the counts in `figures`. */
 async function lane(folder: string, number: number, figures: Record<string, number>): Promise<void> {
   const random = new Random(SEED, number);
   let model = new Model();

@@ -6,7 +6,7 @@ import { noRead, noWrite } from "../support/permissions.ts";
 /** For `ignore` of a test that opens a database. */
 export const noStore = noRead || noWrite;
 
-/** A test with a folder of its own, that is gone afterwards. */
+/** A test with a folder of its own, which is removed afterwards. */
 export function folderTest(name: string, fn: (folder: string) => void | Promise<void>, ignore = noStore): void {
   Deno.test({
     name,
@@ -27,12 +27,12 @@ export function fileIn(folder: string): string {
   return `${folder}/cless.sqlite`;
 }
 
-/** The rights to a file, in octal. */
+/** The rights of a file, in octal. */
 export function modeOf(path: string): string {
   return (Deno.statSync(path).mode! & 0o777).toString(8);
 }
 
-/** The names in a folder, in order. */
+/** The names in a folder, sorted. */
 export function namesIn(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 }
@@ -82,7 +82,7 @@ export function creationOf(name: string, over: Partial<ServiceRecord> = {}): Ser
   };
 }
 
-/** A change of a service that follows on another, without a revision. */
+/** The next change of a service, without a new revision. */
 export function changeAfter({ service }: ServiceChange, over: Partial<ServiceRecord> = {}): ServiceChange {
   const updatedAt = service.updatedAt + 1;
   return {

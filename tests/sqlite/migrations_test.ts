@@ -14,18 +14,18 @@ const VERSIONS = Array.from({ length: NEWEST }, (_, at) => at + 1);
 const MADE_UP = [
   "CREATE TABLE a (x INTEGER PRIMARY KEY) STRICT; INSERT INTO a VALUES (1)",
   "CREATE TABLE b (x INTEGER PRIMARY KEY REFERENCES a (x)) STRICT; INSERT INTO b VALUES (1)",
-  // Replaces a table that another refers to.
+  // replaces a table that another one refers to
   `CREATE TABLE a2 (x INTEGER PRIMARY KEY, y TEXT) STRICT; INSERT INTO a2 SELECT x, 'new' FROM a; DROP TABLE a;
    ALTER TABLE a2 RENAME TO a`,
 ];
 
-/** Brings the database in a folder up by some migrations. */
+/** Applies migrations to the database in a folder. */
 function migrated(folder: string, migrations: readonly string[]): void {
   using connection = Connection.open(fileIn(folder), 0);
   migrate(connection, migrations);
 }
 
-/** Looks into a database from outside. */
+/** Reads a database with a connection of its own. */
 function look<T>(path: string, query: (db: DatabaseSync) => T): T {
   using db = new DatabaseSync(path);
   return query(db);
@@ -35,12 +35,12 @@ function versionOf(path: string): unknown {
   return look(path, (db) => db.prepare("PRAGMA user_version").get()!.user_version);
 }
 
-/** What is in the tables of the made-up migrations. */
+/** The content of the tables of the made-up migrations. */
 function rowsIn(path: string, table: string): unknown[] {
   return look(path, (db) => db.prepare(`SELECT * FROM ${table}`).all().map((row) => ({ ...row })));
 }
 
-folderTest("every version has a fixture, and that of the newest is up to date", (folder) => {
+folderTest("every version has a fixture, and that of the newest version is up to date", (folder) => {
   for (const version of VERSIONS) {
     const path = fixtureOf(version);
     assert(Deno.statSync(path).isFile, `there is no fixture of version ${version}: see fixture.ts`);
@@ -83,7 +83,7 @@ folderTest("an empty file becomes a database of the newest version, without a co
   assertEquals(versionOf(fileIn(folder)), NEWEST);
 });
 
-folderTest("opened again, a database is not touched", (folder) => {
+folderTest("a database of the newest version is not changed when it is opened", (folder) => {
   newestDump(folder);
   const before = Deno.readFileSync(fileIn(folder));
   SqliteStore.open(folder)[Symbol.dispose]();
@@ -91,7 +91,7 @@ folderTest("opened again, a database is not touched", (folder) => {
   assertEquals(namesIn(folder), ["cless.sqlite"]);
 });
 
-folderTest("from every version on the steps lead to the same, and the copy is as it was before", (folder) => {
+folderTest("the steps from every version lead to the same database, and the copy has the old state", (folder) => {
   for (const version of [0, 1, 2, 3]) {
     const inner = `${folder}/${version}`;
     Deno.mkdirSync(inner);
@@ -109,20 +109,20 @@ folderTest("from every version on the steps lead to the same, and the copy is as
   }
 });
 
-folderTest("references are held again after a migration", (folder) => {
+folderTest("foreign keys are enforced again after a migration", (folder) => {
   using connection = Connection.open(fileIn(folder), 0);
   migrate(connection, MADE_UP);
   assertThrows(() => connection.write(() => connection.db.exec("INSERT INTO b VALUES (9)")), Error, "FOREIGN KEY");
 });
 
-folderTest("a migration that fails leaves the version before it, and is done when it no longer fails", (folder) => {
+folderTest("a failed migration leaves the version before it, and is done at a later start", (folder) => {
   for (const bad of ["CREATE TABLE c (x) STRICT; oops", "CREATE TABLE c (x INT) STRICT; DELETE FROM a"]) {
     migrated(folder, MADE_UP.slice(0, 1));
     assertThrows(() => migrated(folder, [...MADE_UP.slice(0, 2), bad]));
     assertEquals(versionOf(fileIn(folder)), 2);
     assertEquals(look(fileIn(folder), schemaOf).some((sql) => sql.includes("TABLE c")), false);
     assertThrows(() => migrated(folder, [...MADE_UP.slice(0, 2), bad]));
-    // The copy of the first attempt is not lost with the second.
+    // the second attempt must not spoil the copy of the first
     assertEquals(namesIn(folder), ["cless.sqlite", "cless.sqlite.before-2", "cless.sqlite.before-3"]);
     assertEquals([2, 3].map((n) => versionOf(`${fileIn(folder)}.before-${n}`)), [1, 2]);
     migrated(folder, MADE_UP);
@@ -131,7 +131,7 @@ folderTest("a migration that fails leaves the version before it, and is done whe
   }
 });
 
-folderTest("without room for the copy there is no migration", (folder) => {
+folderTest("without space for the copy there is no migration", (folder) => {
   migrated(folder, MADE_UP.slice(0, 1));
   Deno.mkdirSync(`${fileIn(folder)}.before-2/x`, { recursive: true });
   const refusal = assertThrows(() => migrated(folder, MADE_UP), OperatorError);
@@ -139,7 +139,7 @@ folderTest("without room for the copy there is no migration", (folder) => {
   assertEquals(versionOf(fileIn(folder)), 1);
 });
 
-folderTest("a locked database is not migrated half", (folder) => {
+folderTest("a locked database is not migrated in part", (folder) => {
   migrated(folder, MADE_UP.slice(0, 1));
   using other = new DatabaseSync(fileIn(folder));
   other.exec("BEGIN IMMEDIATE");
@@ -148,7 +148,7 @@ folderTest("a locked database is not migrated half", (folder) => {
   migrated(folder, MADE_UP);
 });
 
-folderTest("a database that is newer than the program is refused, and not touched", (folder) => {
+folderTest("a database that is newer than the program is refused, and not changed", (folder) => {
   newestDump(folder);
   look(fileIn(folder), (db) => db.exec(`PRAGMA user_version = ${NEWEST + 1}`));
   const before = Deno.readFileSync(fileIn(folder));

@@ -5,14 +5,14 @@ import type { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, revisionOf } from "./kit.ts";
 import { loaded } from "../support/loaded.ts";
 
-/** The message with which something is refused. */
+/** The message of the error that an action throws. */
 export function refusal(action: () => unknown): string {
   const { message } = assertThrows(action, StoreUnavailable);
   assert(!message.includes("\n"), message);
   return message;
 }
 
-/** Deploys after one another until the store refuses; gives back the last change that was kept, and the message. */
+/** Deploys again and again until the store refuses; returns the last change that it has, and the message. */
 export function deployUntilRefused(store: SqliteStore, from: ServiceChange): { kept: ServiceChange; message: string } {
   let kept = from;
   for (let number = kept.service.lastNumber + 1; number < 5000; number++) {
@@ -31,7 +31,7 @@ export function deployUntilRefused(store: SqliteStore, from: ServiceChange): { k
   throw new Error("It was never full");
 }
 
-/** Fails unless a store holds exactly what was kept. */
+/** Fails unless a store has exactly this change and those before it. */
 export function assertHolds(store: SqliteStore, { service }: ServiceChange): void {
   const { services, revisions } = loaded(store);
   assertEquals(services, [service]);
@@ -39,15 +39,15 @@ export function assertHolds(store: SqliteStore, { service }: ServiceChange): voi
   assertEquals(store.history("golang", 9999).length, service.generation);
 }
 
-/** What a store says where no space is left for it. */
+/** The message if no space is left. */
 export const full = (path: string) => `no space is left for ${path}; free some, and try again`;
-/** What it says while somebody else has the lock. */
+/** The message while another process has the lock. */
 export const locked = (path: string) =>
   `another process has locked ${path}; end it, or wait until it is done, and try again`;
-/** What it says of a damaged file. */
+/** The message for a damaged file. */
 export const damaged = (path: string) =>
   `${path} is damaged; stop cless, put a copy of a backup there, and remove ${path}-wal and ${path}-shm`;
-/** What it says where it may not write. */
+/** The message if it may not write. */
 export const denied = (path: string) =>
   `cannot open or write ${path}; see that its folder is there, that this user may write in it and to the file, and ` +
   "that the file system is not read-only";

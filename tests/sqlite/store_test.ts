@@ -5,7 +5,7 @@ import { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, creationOf, entryOf, folderTest, revisionOf } from "./kit.ts";
 import { loaded } from "../support/loaded.ts";
 
-/** A test with an open store; `again` closes and opens it, so that all comes from the disk. */
+/** A test with an open store; `again` closes and opens it, so that everything is read from the disk. */
 function storeTest(name: string, fn: (store: SqliteStore, again: () => SqliteStore) => void): void {
   folderTest(name, (folder) => {
     let store = SqliteStore.open(folder);
@@ -20,7 +20,7 @@ function storeTest(name: string, fn: (store: SqliteStore, again: () => SqliteSto
   });
 }
 
-/** Everything that a store says of services, for comparison. */
+/** Everything that a store has on services, for comparison. */
 function stateOf(store: SqliteStore, ...services: string[]): unknown {
   return [loaded(store), services.map((service) => store.history(service, 1000))];
 }
@@ -182,7 +182,7 @@ storeTest("a deleted service takes its revisions with it, and leaves its history
   store = again();
   assertEquals(loaded(store).revisions.map(({ name }) => name), ["b-00001"]);
   assertEquals(store.history("a", 10), [end, a.history]);
-  store.change(a); // from the beginning, with a revision of the same name
+  store.change(a); // a new service with a revision of the same name
   assertEquals(store.history("a", 10), [end, a.history, a.history]);
 });
 

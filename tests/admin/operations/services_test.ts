@@ -3,7 +3,7 @@ import { ImageUnavailable, RevisionFailed } from "../../../src/control/deploy_er
 import { ClessError } from "../../../src/base/errors.ts";
 import { foundService, good, newAdmin, problemOf, templateJson } from "../kit.ts";
 
-Deno.test("how a service wakes is changed without a new revision, and stays where it is not mentioned", async () => {
+Deno.test("the wake settings change without a new revision, and stay if a deploy does not mention them", async () => {
   const { ask } = await newAdmin();
   const wake = { except: { userAgents: ["UptimeRobot"], paths: ["/health"] } };
   assertEquals((await ask("PUT", "/v1/services/web", { body: { image: "web:1" } })).status, 201);
@@ -66,7 +66,7 @@ Deno.test("of two who create a service at once, one has created it", async () =>
   assertEquals((await good(ask("GET", "/v1/services/web/revisions"))).length, 2);
 });
 
-Deno.test("a body that is wrong is refused by its field, and creates nothing", async () => {
+Deno.test("a wrong body is refused with the name of the field, and creates nothing", async () => {
   const { ask } = await newAdmin();
   const image = "web";
   const bad: [name: string, body: unknown, detail: string][] = [
@@ -102,7 +102,7 @@ Deno.test("a domain belongs to one service", async () => {
   assertEquals(detail, "www.example.com belongs to the service shop");
 });
 
-Deno.test("a revision that does not start is told with its reason, and changes nothing", async () => {
+Deno.test("the error for a revision that does not start has the reason, and nothing has changed", async () => {
   const starts = [() => Promise.resolve()];
   const { ask } = await newAdmin({ scene: { tryStart: () => starts.shift()!() } });
   const before = await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
@@ -161,7 +161,7 @@ Deno.test("a change that is meant for another state of the service is refused", 
   await problemOf(await ask("PUT", "/v1/services/web/traffic", { ...stale, body }), 412, "stale");
 });
 
-Deno.test("a dry run says what would come, and changes nothing", async () => {
+Deno.test("a dry run reports what would change, and changes nothing", async () => {
   const { ask } = await newAdmin();
   const preview = await good(ask("PUT", "/v1/services/web?dryRun=true", { body: { image: "web" } }));
   assertEquals(preview, {
@@ -177,7 +177,7 @@ Deno.test("a dry run says what would come, and changes nothing", async () => {
   await problemOf(await ask("GET", "/v1/services/web"), 404, "not_found");
 });
 
-Deno.test("services come in pages by name, and by what they are", async () => {
+Deno.test("services are listed in pages by name, and filtered", async () => {
   const { ask, found } = await newAdmin();
   for (const name of ["shop", "blog", "web", "wiki"]) {
     const file = name.startsWith("w") ? "?declaredBy=/etc/cless.yaml" : "";
@@ -231,7 +231,7 @@ Deno.test("revisions are listed newest first without the values of their variabl
   assertEquals(await env(tokens.read), { KEY: "***" });
 });
 
-Deno.test("a revision that has failed lately says why, in a list without what its app wrote", async () => {
+Deno.test("a revision that has failed lately shows why; in a list without the output of its app", async () => {
   const { ask, failures, tokens: { read: token } } = await newAdmin();
   for (const image of ["web:1", "web:2"]) await ask("PUT", "/v1/services/web", { body: { image } });
   const last = { reason: "it ended with code 1", output: ["panic", "exit"], at: 1_000_000, count: 4, retryInMs: 1001 };
@@ -256,7 +256,7 @@ Deno.test("a revision without traffic and tag can be removed", async () => {
   await problemOf(await ask("DELETE", "/v1/services/web/revisions/web-00002"), 409, "conflict");
 });
 
-Deno.test("traffic is shared out, and goes back", async () => {
+Deno.test("traffic is split, and rolled back", async () => {
   const { ask, splitOf } = await newAdmin();
   for (const image of ["web:1", "web:2"]) await ask("PUT", "/v1/services/web", { body: { image } });
   const split = [{ revision: "web-00001", percent: 30, tag: "old" }, { revision: "latest", percent: 70 }];

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { good, newAdmin, OWNER, problemOf } from "./kit.ts";
+import { good, newAdmin, OWNER, problemOf } from "../kit.ts";
 
 const TEXT = { "content-type": "text/plain" };
 
-Deno.test("a secret is set, renewed, listed without its value, and removed", async () => {
+Deno.test("a secret is set, changed, listed without its value, and removed", async () => {
   const { ask, parts } = await newAdmin();
   const set = (name: string, body: string, headers: Record<string, string> = TEXT) =>
     ask("PUT", `/v1/secrets/${name}`, { body, headers });
@@ -23,7 +23,7 @@ Deno.test("a secret is set, renewed, listed without its value, and removed", asy
   await problemOf(await ask("GET", "/v1/secrets/empty"), 405, "method_not_allowed");
 });
 
-Deno.test("a secret that cannot be one is refused, and never repeated", async () => {
+Deno.test("an invalid secret is refused, and the message does not quote it", async () => {
   const { ask } = await newAdmin();
   const bad: [name: string, body: string, type: string, status: number, code: string][] = [
     ["x", "hidden", "application/json", 415, "unsupported_type"],
@@ -66,7 +66,7 @@ Deno.test("a token is made, shown once, used, and revoked", async () => {
   );
 });
 
-Deno.test("a token that has expired opens nothing", async () => {
+Deno.test("an expired token gives no access", async () => {
   const { ask, time } = await newAdmin();
   const { token } = await good(ask("POST", "/v1/tokens", { body: { name: "x", scope: "read", expiresIn: "1h" } }), 201);
   await good(ask("GET", "/v1/services", { token }));
@@ -74,7 +74,7 @@ Deno.test("a token that has expired opens nothing", async () => {
   await problemOf(await ask("GET", "/v1/services", { token }), 401, "unauthorized");
 });
 
-Deno.test("a token that cannot be one is refused", async () => {
+Deno.test("an invalid token is refused when it is made", async () => {
   const { ask } = await newAdmin();
   const bad: [body: unknown, detail: string][] = [
     [{ scope: "read" }, "name: is missing"],
@@ -92,13 +92,13 @@ Deno.test("a token that cannot be one is refused", async () => {
   }
 });
 
-Deno.test("the owner's token is rotated by who has it", async () => {
+Deno.test("only the owner can rotate the owner's token", async () => {
   const { ask, tokens } = await newAdmin();
   await problemOf(await ask("POST", "/v1/tokens/rotate", { token: tokens.deploy }), 403, "forbidden");
   assertEquals(await good(ask("POST", "/v1/tokens/rotate", { token: OWNER })), { token: "cless_new" });
 });
 
-Deno.test("history says what was changed, when and by whom, newest first and in pages, also of what is gone", async () => {
+Deno.test("history says what was changed, when and by whom, newest first and in pages, also for removed services", async () => {
   const { ask, tokens } = await newAdmin();
   await good(ask("PUT", "/v1/services/web", { body: { image: "web:1", env: { KEY: "hidden-value" } } }), 201);
   await good(ask("PUT", "/v1/services/web", { body: { image: "web:2" }, token: tokens.deploy }));
@@ -126,13 +126,13 @@ Deno.test("history says what was changed, when and by whom, newest first and in 
   await problemOf(await ask("GET", "/v1/services/web/history?before=yesterday"), 400, "invalid");
 });
 
-Deno.test("a backup has the files as they are", async () => {
+Deno.test("a backup has the bytes of the files", async () => {
   const { ask } = await newAdmin();
   const { files } = await good(ask("GET", "/v1/backup"));
   assertEquals(files, [{ name: "cless.sqlite", base64: "AQID" }]);
 });
 
-Deno.test("a secret that a revision has goes only by force", async () => {
+Deno.test("a secret that a revision uses is removed only by force", async () => {
   const { ask } = await newAdmin();
   await good(ask("PUT", "/v1/secrets/key", { body: "value", headers: { "content-type": "text/plain" } }), 201);
   await good(ask("PUT", "/v1/services/web", { body: { image: "web", secretEnv: { KEY: "key" } } }), 201);
