@@ -73,6 +73,9 @@ export class Progress implements AsyncDisposable {
       case "revision.starting":
         this.#screen.line(`starting ${revision}`);
         break;
+      case "revision.warning":
+        this.#screen.line(`warning: ${plainText(String(data["warning"] ?? ""))}`);
+        break;
       case "revision.ready": {
         const ms = Number(data["ms"]);
         this.#screen.line(`${revision} is ready${Number.isFinite(ms) ? ` after ${Math.round(ms)} ms` : ""}`);

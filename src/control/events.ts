@@ -18,6 +18,7 @@ export type EventType =
   | "service.deleted"
   | "revision.pulling"
   | "revision.starting"
+  | "revision.warning"
   | "revision.ready"
   | "revision.failed"
   | "revision.deleted"

@@ -337,13 +337,15 @@ export class Deployer {
     });
   }
 
-  /** Logs, in the background, which named volumes are also in use elsewhere: only revisions of one data-dir take turns. */
-  async #warnOfOthers({ service, template }: RevisionRecord): Promise<void> {
+  /** Warns, in the background, of named volumes that are also in use elsewhere: only revisions of one data-dir take turns. */
+  async #warnOfOthers({ name, service, template }: RevisionRecord): Promise<void> {
     for (const { source } of template.volumes) {
       if (source.startsWith("/")) continue;
       const others = await this.#options.volumeUsers?.othersWithVolume(source) ?? [];
       if (others.length === 0) continue;
       log.warning("another cless uses the same volume", { service, volume: source, others: others.join(", ") });
+      const warning = `another cless uses the volume ${source} too, at the same time: ${others.join(", ")}`;
+      this.#options.events.emit("revision.warning", service, { revision: name, warning });
     }
   }
 

@@ -86,6 +86,10 @@ export class RevisionLauncher implements Launcher {
     return this.#options.launcher.output(id, lines);
   }
 
+  exposedPorts(revision: Pick<Revision, "imageId">): Promise<readonly number[]> {
+    return this.#options.launcher.exposedPorts(revision);
+  }
+
   async list(): Promise<Container[]> {
     const stuck = [...this.#held].flatMap(([id, { stuck }]) => stuck ? [id] : []);
     const listed = await this.#options.launcher.list();

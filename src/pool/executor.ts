@@ -1,5 +1,5 @@
 import { abortable } from "@std/async/abortable";
-import { atMost, delay } from "../base/async.ts";
+import { atMost, delay, within } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
@@ -19,6 +19,8 @@ const COULD_NOT_START = "The service could not be started; the log of cless says
 const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
 /** How long a resume waits for a pause that is under way before the app itself is asked whether it still runs. */
 const PAUSE_PATIENCE_MS = 1000;
+/** How long the error of a failed start may wait for the ports that the image exposes. */
+const EXPOSED_PORTS_MS = 1000;
 /** Between two orders to an engine that is away. */
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 1000;
@@ -207,7 +209,8 @@ export class Executor {
       return undefined;
     } catch (thrown) {
       const isLate = timeout.signal.aborted;
-      const error = explain(instance, { isLate, patienceMs, runs, away, error: thrown });
+      const exposedPorts = isLate && runs ? await this.#exposedPorts(instance.revision) : [];
+      const error = explain(instance, { isLate, patienceMs, runs, away, exposedPorts, error: thrown });
       const { cause } = error;
       const blame = cause instanceof EngineAway ? "engine" : cause instanceof ContainerGone ? "somebody" : "app";
       // A command that still runs would make the container after its removal.
@@ -218,6 +221,12 @@ export class Executor {
     } finally {
       cancelTimeout();
     }
+  }
+
+  /** The ports that an image exposes; none if the engine does not tell soon. */
+  async #exposedPorts(revision: Revision): Promise<readonly number[]> {
+    const exposed = this.#launcher.exposedPorts(revision).catch(() => []);
+    return await within(exposed, this.#clock, EXPOSED_PORTS_MS) ?? [];
   }
 
   async #removeFailed(instance: Instance, output: Promise<string>, { code, detail }: ClessError): Promise<void> {
@@ -305,11 +314,12 @@ function engineLate({ startTimeout }: Revision, what: "start" | "resume"): Cless
 /** Why a start failed. */
 function explain(
   instance: Instance,
-  { isLate, patienceMs, runs, away, error }: {
+  { isLate, patienceMs, runs, away, exposedPorts, error }: {
     readonly isLate: boolean;
     readonly patienceMs: number;
     readonly runs: boolean;
     readonly away: EngineAway | undefined;
+    readonly exposedPorts: readonly number[];
     readonly error: unknown;
   },
 ): ClessError {
@@ -328,7 +338,7 @@ function explain(
   if (isLate && !runs) return engineLate(revision, "start");
   if (isLate) {
     const last = error instanceof NotReady ? error.last : "silent";
-    const detail = notInTime({ ...revision, startTimeout: patienceMs }, last);
+    const detail = notInTime({ ...revision, startTimeout: patienceMs }, last, exposedPorts);
     return new ClessError("start_timeout", NOT_IN_TIME, { detail });
   }
   return new ClessError("start_failed", COULD_NOT_START, { detail: messageOf(error), cause: error });

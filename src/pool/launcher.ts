@@ -54,6 +54,8 @@ export interface Launcher {
   forget(id: string): void;
   /** The last lines of what the app wrote. */
   output(id: string, lines: number): Promise<string>;
+  /** The TCP ports that the image of a revision exposes; none if they are unknown. */
+  exposedPorts(revision: Pick<Revision, "imageId">): Promise<readonly number[]>;
   /** Every container of this cless, ended ones too. */
   list(): Promise<Container[]>;
   /** How much memory each of its containers uses now, bytes by id; without those for which it is unknown. */

@@ -185,9 +185,19 @@ async function firstOf(connection: Deno.Conn): Promise<Probed> {
  * What is said of an app that did not become ready in time, and what to do about it; one line, for operators.
  *
  * @param last What it did when it was asked last.
+ * @param exposedPorts The ports that its image exposes, if they are known.
  */
-export function notInTime({ port, readinessPath, startTimeout }: Revision, last: Probed): string {
+export function notInTime(
+  { port, readinessPath, startTimeout }: Revision,
+  last: Probed,
+  exposedPorts: readonly number[] = [],
+): string {
   const time = formatDuration(startTimeout);
+  const [exposed, ...more] = exposedPorts;
+  if (exposed !== undefined && more.length === 0 && exposed !== port && (last === "refused" || last === "closed")) {
+    const what = last === "refused" ? `nothing listens on port ${port}` : `port ${port} closes connections`;
+    return `${what} after ${time}; the image exposes ${exposed}: deploy with --port ${exposed}`;
+  }
   switch (last) {
     case "refused":
       return `nothing listens on port ${port} after ${time}; the app must listen there on all addresses`;

@@ -11,6 +11,7 @@ const EVENTS = events(
   ["revision.pulling", { image: "web:v3", done: 0, total: 7, status: "pulling" }],
   ["revision.pulling", { image: "web:v3", done: 7, total: 7, status: "done" }],
   ["revision.starting", { revision: "web-00003" }],
+  ["revision.warning", { revision: "web-00003", warning: "another cless uses the volume data" }],
   ["revision.ready", { revision: "web-00003", ms: 411.7 }],
 );
 
@@ -27,6 +28,7 @@ apiTest(
       err: [
         "pulling web:v3",
         "starting web-00003",
+        "warning: another cless uses the volume data",
         "web-00003 is ready after 412 ms",
         "traffic: web-00003 100%",
       ].join("\n"),

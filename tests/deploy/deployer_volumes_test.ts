@@ -274,7 +274,7 @@ Deno.test("a host folder that may not be used is refused with its field, before 
   assertEquals([...scene.states.after("")], []);
 });
 
-Deno.test("a deploy logs a warning if a service of another data-dir uses one of its named volumes", async () => {
+Deno.test("a deploy warns in the log and by an event if a service of another data-dir uses one of its named volumes", async () => {
   const records: LogRecord[] = [];
   configureSync({
     reset: true,
@@ -287,12 +287,16 @@ Deno.test("a deploy logs a warning if a service of another data-dir uses one of 
       asked.push(volume);
       return Promise.resolve(volume === "data" ? ["shop of 0badcafe"] : []);
     };
-    const { deployer } = newScene({ volumeUsers: { othersWithVolume } });
+    const { deployer, events } = newScene({ volumeUsers: { othersWithVolume } });
     await deployer.deploy("app", input("one", using("own", "data", "/srv/data/a")), AT_ONCE);
     await settle();
     assertEquals(asked, ["data", "own"]);
     assertEquals(records.map(({ rawMessage, properties }) => [rawMessage, properties]), [
       ["another cless uses the same volume", { service: "app", volume: "data", others: "shop of 0badcafe" }],
+    ]);
+    const warning = "another cless uses the volume data too, at the same time: shop of 0badcafe";
+    assertEquals(events.filter(([type]) => type === "revision.warning"), [
+      ["revision.warning", "app", { revision: "app-00001", warning }],
     ]);
   } finally {
     resetSync();

@@ -169,3 +169,16 @@ Deno.test(
     assertMatch(again.headers.get("server-timing") ?? "", /cold/);
   },
 );
+
+Deno.test({
+  name: "an app that listens on the one other port of its image is said to, with what to deploy",
+  ignore: noDocker,
+}, async () => {
+  await using program = await Program.start({ logLevel: "info" });
+  const deploy = (port: number) =>
+    program.send("PUT", "/v1/services/exposing", { image: "golang-docker", startTimeout: "3s", port });
+  const { json, status } = await deploy(3000);
+  const advice = "nothing listens on port 3000 after 3s; the image exposes 8080: deploy with --port 8080";
+  assertEquals([status, json.detail.endsWith(advice)], [422, true], json.detail);
+  assertEquals((await deploy(8080)).status, 201);
+});

@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Clock } from "../../src/base/clock.ts";
 import { ClessError } from "../../src/base/errors.ts";
+import { NotReady } from "../../src/pool/probe.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit, started, untilAborted } from "../support/kit.ts";
 
@@ -92,6 +94,27 @@ Deno.test("an app that does not answer in time is given up and removed", async (
   await kit.executor.settled();
   assertEquals(kit.launcher.containers.size, 0);
   assertEquals(kit.clock.timers, 0);
+});
+
+Deno.test("a start for which nothing listened names the port that the image exposes, also if the engine hangs over that", async () => {
+  const untilReady = async (_url: string, _clock: Clock, signal: AbortSignal) => {
+    await untilAborted(signal).catch(() => {});
+    throw new NotReady("refused", signal.reason);
+  };
+  for (const hangs of [false, true]) {
+    const kit = newKit({ untilReady });
+    kit.launcher.exposed = [3000];
+    if (hangs) kit.launcher.exposedPorts = () => new Promise(() => {});
+    const held = kit.newPool().hold(never());
+    (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+    const failed = assertRejects(() => held, ClessError);
+    await kit.clock.advance(31_000);
+    const what = hangs
+      ? "the app must listen there on all addresses"
+      : "the image exposes 3000: deploy with --port 3000";
+    assertEquals((await failed).detail, `nothing listens on port 8080 after 30s; ${what}`);
+    await kit.executor.settled();
+  }
 });
 
 Deno.test("an engine that takes longer than the time limit leaks no container", async () => {

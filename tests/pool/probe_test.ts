@@ -218,6 +218,23 @@ Deno.test({ name: "apps that are waited for at once share the attempts after the
   assertEquals(pauses[1], 1);
 });
 
+Deno.test("where nothing listens on the port and the image exposes one other port, that is what to deploy with", () => {
+  const revision = newRevision();
+  const otherwise = notInTime(revision, "refused");
+  assertEquals(
+    notInTime(revision, "refused", [3000]),
+    "nothing listens on port 8080 after 30s; the image exposes 3000: deploy with --port 3000",
+  );
+  assertEquals(
+    notInTime(revision, "closed", [3000]),
+    "port 8080 closes connections after 30s; the image exposes 3000: deploy with --port 3000",
+  );
+  for (const ports of [[], [8080], [3000, 9000], [3000, 8080]]) {
+    assertEquals(notInTime(revision, "refused", ports), otherwise);
+  }
+  assertEquals(notInTime(revision, 503, [3000]), notInTime(revision, 503));
+});
+
 Deno.test("an app that is not ready in time is told what it did, and what it should do", () => {
   const revision = { ...newRevision(), readinessPath: "/up" };
   const cases: [last: Probed, said: string][] = [

@@ -10,7 +10,7 @@ export interface PendingLaunch extends Launch {
 
 /** What a launcher was asked to do. */
 export interface LauncherCall {
-  readonly method: Exclude<keyof Launcher, "list" | "memory">;
+  readonly method: Exclude<keyof Launcher, "exposedPorts" | "list" | "memory">;
   readonly id: string;
 }
 
@@ -36,6 +36,8 @@ export class FakeLauncher implements Launcher {
   used: ReadonlyMap<string, number> = new Map();
   /** What every app has written. */
   written = "";
+  /** The ports that every image exposes. */
+  exposed: readonly number[] = [];
   /** Where the engine's events go. */
   onEvent: (event: ContainerEvent) => void = () => {};
   readonly #pending: PendingLaunch[] = [];
@@ -127,6 +129,10 @@ export class FakeLauncher implements Launcher {
   output(id: string, lines: number): Promise<string> {
     this.calls.push({ method: "output", id });
     return Promise.resolve(this.written.split("\n").slice(-lines).join("\n"));
+  }
+
+  exposedPorts(): Promise<readonly number[]> {
+    return Promise.resolve(this.exposed);
   }
 
   async list(): Promise<Container[]> {
