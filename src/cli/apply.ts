@@ -6,6 +6,7 @@ import { parseManifest } from "../control/manifest/manifest.ts";
 import type { DeployPreview } from "../control/records.ts";
 import { type ParsedService, retiredWarning } from "../control/schema/schema.ts";
 import { ApiError, type Client, type Query, servicePath } from "./client.ts";
+import { flag } from "./flags.ts";
 import { mayDelete, YES_FLAG } from "./lifecycle.ts";
 import { MARKS, previewText } from "./preview.ts";
 import { Progress } from "./progress.ts";
@@ -20,11 +21,11 @@ export const apply = clientVerb({
   summary: "Make the services what a file declares",
   args: [],
   flags: [
-    { name: "file", short: "f", value: "FILE", help: "The file, YAML; - is standard input" },
-    { name: "prune", help: "Delete services that this file declared before and does not declare any more" },
+    flag("-f, --file FILE", "The file, YAML; - is standard input"),
+    flag("--prune", "Delete services that this file declared before and does not declare any more"),
     { ...YES_FLAG, help: "With --prune: do not ask; needed if there is no terminal to ask on" },
-    { name: "dry-run", help: "Say what would change, and change nothing" },
-    { name: "wait", default: "on", help: "Move traffic when an instance of a new revision is ready, and not before" },
+    flag("--dry-run", "Say what would change, and change nothing"),
+    flag("--[no-]wait", "Move traffic when an instance of a new revision is ready, and not before"),
     JSON_FLAG,
     QUIET_FLAG,
   ],

@@ -1,5 +1,6 @@
 import { basename, dirname, resolve } from "node:path";
 import { OperatorError, plainMessageOf } from "../base/errors.ts";
+import { flag } from "./flags.ts";
 import { clientVerb, printJson } from "./verb.ts";
 
 /** A file of a backup. */
@@ -15,8 +16,8 @@ export const backup = clientVerb({
   summary: "Write a copy of everything that cless stores into a folder, while it runs",
   args: ["DIR"],
   flags: [
-    { name: "json", help: "Print the names and sizes of the files as JSON" },
-    { name: "quiet", short: "q", help: "Print nothing" },
+    flag("--json", "Print the names and sizes of the files as JSON"),
+    flag("-q, --quiet", "Print nothing"),
   ],
   notes: [
     "The folder must be empty or not exist yet. It contains the key of the secrets: keep it where nobody else can read it. To restore, stop cless, put the files into its data-dir, and start it.",

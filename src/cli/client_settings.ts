@@ -7,22 +7,13 @@ import { type Flag, inGroup } from "./flags.ts";
 export const DEFAULT_SERVER = "http://127.0.0.1:1323";
 
 /** The flags of every verb that asks a running cless. */
-export const CLIENT_FLAGS: readonly Flag[] = inGroup("Server", [
-  {
-    name: "server",
-    value: "URL",
-    default: DEFAULT_SERVER,
-    help:
-      "Where the admin API answers; or CLESS_SERVER or CLESS_ADMIN, else where the serve with this data-dir listens",
-  },
-  { name: "token", value: "TOKEN", help: "The token to send; or CLESS_TOKEN, else the one in the data-dir" },
-  {
-    name: "data-dir",
-    value: "DIR",
-    default: "/var/lib/cless as root, else the XDG state folder",
-    help: "Where serve keeps its token; or CLESS_DATA_DIR",
-  },
-]);
+export const CLIENT_FLAGS: readonly Flag[] = inGroup("Server", {
+  [`--server URL = ${DEFAULT_SERVER}`]:
+    "Where the admin API answers; or CLESS_SERVER or CLESS_ADMIN, else where the serve with this data-dir listens",
+  "--token TOKEN": "The token to send; or CLESS_TOKEN, else the one in the data-dir",
+  "--data-dir DIR = /var/lib/cless as root, else the XDG state folder":
+    "Where serve keeps its token; or CLESS_DATA_DIR",
+});
 
 /** A token of the admin API. */
 export interface Token {

@@ -7,7 +7,7 @@ import { parseDuration } from "../model/time.ts";
 import { parseMemoryLimit } from "../model/memory.ts";
 import { resolveTraffic } from "../model/traffic.ts";
 import { changeService, type Client, type Query, servicePath } from "./client.ts";
-import { type Flag, inGroup } from "./flags.ts";
+import { type Flag, flag, inGroup } from "./flags.ts";
 import { previewLine } from "./preview.ts";
 import { Progress } from "./progress.ts";
 import { INTERRUPTED, untilInterrupted } from "./streams.ts";
@@ -17,98 +17,51 @@ import { splitText, tagUrl } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, printJson } from "./verb.ts";
 
 const FLAGS: readonly Flag[] = [
-  ...inGroup("Container", [
-    { name: "image", value: "IMAGE", help: "The image; a new service needs one" },
-    { name: "port", value: "N", default: "8080", help: "Where the app listens in its container" },
-    { name: "env", value: "KEY=VALUE", repeatable: true, help: "Set a variable" },
-    {
-      name: "env-file",
-      value: "FILE",
-      repeatable: true,
-      help: "Set the variables of a file with lines KEY=VALUE; --env wins over it",
-    },
-    { name: "unset-env", value: "KEY", repeatable: true, help: "Remove a variable" },
-    { name: "secret-env", value: "KEY=NAME", repeatable: true, help: "Set a variable to the value of a secret" },
-    {
-      name: "command",
-      value: "WORD",
-      repeatable: true,
-      help: "Run this in place of the image's command, or with the image's entrypoint; once for each word",
-    },
-    {
-      name: "volume",
-      value: "SOURCE:PATH[:ro]",
-      repeatable: true,
-      help: "Mount a volume, or a folder that serve allows, at a path",
-    },
-    { name: "pull-policy", value: "WHEN", default: "missing", help: "missing, always or never" },
-    {
-      name: "readiness-path",
-      value: "PATH",
-      default: "/",
-      help: "The path that is requested to see if an instance is ready",
-    },
-    {
-      name: "liveness-path",
-      value: "PATH",
-      help: "The path that is requested repeatedly to see if an instance still works; if not, it is replaced",
-    },
-    {
-      name: "liveness-every",
-      value: "TIME",
-      help: "How often that path is requested: 10s if only --liveness-path is given",
-    },
-  ]),
-  ...inGroup("Limits", [
-    { name: "concurrency", value: "N", default: "0", help: "Requests at once per instance; 0 is any number" },
-    { name: "min", value: "N", default: "0", help: "How many instances always run, at most --max" },
-    { name: "max", value: "N", default: "1", help: "How many instances may run" },
-    { name: "memory", value: "SIZE", help: "Memory of an instance, such as 256m or 1g; at least 6m" },
-    { name: "cpus", value: "N", help: "CPUs of an instance, such as 0.5" },
-    { name: "start-timeout", value: "TIME", help: "How long a container may take from its start to its first answer" },
-    { name: "request-timeout", value: "TIME", help: "How long from a request's arrival to the headers of its answer" },
-    { name: "pause-after", value: "TIME", help: "How long an instance may be idle before it is paused" },
-    { name: "stop-after", value: "TIME", help: "How long an instance may be idle before it is stopped" },
-  ]),
-  ...inGroup("Service", [
-    { name: "domain", value: "NAME", repeatable: true, help: "Another hostname that leads to the service" },
-    {
-      name: "loading",
-      value: "WHAT",
-      default: "hold",
-      help: "What a browser gets while the service starts: hold (it waits for the app), or page",
-    },
-    {
-      name: "wake-except-agent",
-      value: "TEXT",
-      repeatable: true,
-      help: "Clients with TEXT in their User-Agent do not wake the service, and get 503 while it sleeps",
-    },
-    {
-      name: "wake-except-path",
-      value: "PATH",
-      repeatable: true,
-      help: "Requests for PATH and everything below it do not wake the service; / is only the root page",
-    },
-    {
-      name: "unset",
-      value: "FLAG",
-      repeatable: true,
-      help: "Set another flag's field back to its default, before the other flags: --unset memory, --unset liveness",
-    },
-  ]),
-  ...inGroup("New revision", [
-    {
-      name: "traffic",
-      value: "PERCENT",
-      help: "How much the new revision gets; 0 to look at it first. By default the share of latest, or everything",
-    },
-    { name: "tag", value: "TAG", help: "Give it an address of its own, TAG--NAME" },
-    { name: "wait", default: "on", help: "Move traffic when an instance of it is ready, and not before" },
-    { name: "dry-run", help: "Say what would change, and change nothing" },
-  ]),
+  ...inGroup("Container", {
+    "--image IMAGE": "The image; a new service needs one",
+    "--port N = 8080": "Where the app listens in its container",
+    "--env KEY=VALUE…": "Set a variable",
+    "--env-file FILE…": "Set the variables of a file with lines KEY=VALUE; --env wins over it",
+    "--unset-env KEY…": "Remove a variable",
+    "--secret-env KEY=NAME…": "Set a variable to the value of a secret",
+    "--command WORD…": "Run this in place of the image's command, or with the image's entrypoint; once for each word",
+    "--volume SOURCE:PATH[:ro]…": "Mount a volume, or a folder that serve allows, at a path",
+    "--pull-policy WHEN = missing": "missing, always or never",
+    "--readiness-path PATH = /": "The path that is requested to see if an instance is ready",
+    "--liveness-path PATH":
+      "The path that is requested repeatedly to see if an instance still works; if not, it is replaced",
+    "--liveness-every TIME": "How often that path is requested: 10s if only --liveness-path is given",
+  }),
+  ...inGroup("Limits", {
+    "--concurrency N = 0": "Requests at once per instance; 0 is any number",
+    "--min N = 0": "How many instances always run, at most --max",
+    "--max N = 1": "How many instances may run",
+    "--memory SIZE": "Memory of an instance, such as 256m or 1g; at least 6m",
+    "--cpus N": "CPUs of an instance, such as 0.5",
+    "--start-timeout TIME": "How long a container may take from its start to its first answer",
+    "--request-timeout TIME": "How long from a request's arrival to the headers of its answer",
+    "--pause-after TIME": "How long an instance may be idle before it is paused",
+    "--stop-after TIME": "How long an instance may be idle before it is stopped",
+  }),
+  ...inGroup("Service", {
+    "--domain NAME…": "Another hostname that leads to the service",
+    "--loading WHAT = hold": "What a browser gets while the service starts: hold (it waits for the app), or page",
+    "--wake-except-agent TEXT…":
+      "Clients with TEXT in their User-Agent do not wake the service, and get 503 while it sleeps",
+    "--wake-except-path PATH…":
+      "Requests for PATH and everything below it do not wake the service; / is only the root page",
+    "--unset FLAG…":
+      "Set another flag's field back to its default, before the other flags: --unset memory, --unset liveness",
+  }),
+  ...inGroup("New revision", {
+    "--traffic PERCENT":
+      "How much the new revision gets; 0 to look at it first. By default the share of latest, or everything",
+    "--tag TAG": "Give it an address of its own, TAG--NAME",
+    "--[no-]wait": "Move traffic when an instance of it is ready, and not before",
+    "--dry-run": "Say what would change, and change nothing",
+  }),
   { ...JSON_FLAG, help: "Print the service as JSON, in place of its URL" },
-  { name: "quiet", short: "q", help: "Show no progress" },
+  flag("-q, --quiet", "Show no progress"),
 ];
 
 /** `cless deploy`: makes a service, or a new revision of one. */

@@ -3,6 +3,7 @@ import type { RevisionJson, RevisionSummaryJson } from "../admin/operations/revi
 import type { ServiceJson } from "../admin/operations/services.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
 import { type Client, servicePath } from "./client.ts";
+import { flag } from "./flags.ts";
 import { instanceTable } from "./instances.ts";
 import { type FailureJson, failureText, revisionTable } from "./revisions.ts";
 import { stateText } from "./services.ts";
@@ -19,7 +20,7 @@ export const describe = clientVerb({
   group: "Look",
   summary: "Show everything about a service",
   args: ["NAME"],
-  flags: [{ name: "show-env", help: "Show the values of its variables, not only their names" }, JSON_FLAG],
+  flags: [flag("--show-env", "Show the values of its variables, not only their names"), JSON_FLAG],
   example: ["cless describe web"],
   run: async (call) => {
     const { client } = call;

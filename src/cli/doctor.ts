@@ -5,6 +5,7 @@ import { chooseEngineApi, type EngineChoice, findEngine } from "../docker/engine
 import { readProc } from "../docker/machine.ts";
 import { type Endpoint, formatEndpoint } from "../model/host.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
+import { flag } from "./flags.ts";
 import { portHolder, serve } from "./serve.ts";
 import { printJson, type Verb } from "./verb.ts";
 
@@ -23,7 +24,7 @@ export const doctor: Verb = {
   group: "Run",
   summary: "Find out what would keep serve with the same flags from working, and what to do",
   args: [],
-  flags: [...serve.flags, { name: "json", help: "Print the findings as JSON" }],
+  flags: [...serve.flags, flag("--json", "Print the findings as JSON")],
   notes: ["Exit code 1 if something would not work."],
   example: ["sudo cless doctor", "cless doctor --listen 127.0.0.1:8080 --json"],
   run: async (call) => {

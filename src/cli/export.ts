@@ -6,6 +6,7 @@ import { InvalidError } from "../control/schema/invalid.ts";
 import { type ParsedService, parseService } from "../control/schema/schema.ts";
 import { resolveTraffic } from "../model/traffic.ts";
 import { type Client, servicePath } from "./client.ts";
+import { flag } from "./flags.ts";
 import { clientVerb } from "./verb.ts";
 
 /** What the admin API shows in place of a value that the token may not read. */
@@ -18,7 +19,7 @@ export const exportServices = clientVerb({
   summary: "Print services as a file that apply takes, all of them or some",
   args: ["[NAME…]"],
   flags: [
-    { name: "traffic", help: "Write the whole split, also of revisions that another machine does not have" },
+    flag("--traffic", "Write the whole split, also of revisions that another machine does not have"),
   ],
   notes: [
     "Each service is written with the template of its latest revision. The values of variables are part of it, so this needs a token that may deploy; those of secrets are not. Services that nobody has declared are left out unless they are named.",

@@ -6,6 +6,8 @@ import { UsageError } from "../base/errors.ts";
 
 /** A flag of a verb, as {@linkcode parseFlags} accepts it and `--help` shows it. */
 export interface Flag {
+  /** As `--help` shows it: `-f, --file FILE`. */
+  readonly label: string;
   /** Without the leading hyphens. */
   readonly name: string;
   /** One letter that may be written for the name, after a single hyphen. */
@@ -13,7 +15,7 @@ export interface Flag {
   /** The placeholder of its value in `--help`; a flag without one is a switch, `--name` or `--no-name`. */
   readonly value?: string;
   /** Whether it may be given several times. */
-  readonly repeatable?: boolean;
+  readonly repeatable: boolean;
   /** What `--help` says about it. */
   readonly help: string;
   /** The default as `--help` shows it. */
@@ -22,13 +24,31 @@ export interface Flag {
   readonly group?: string;
 }
 
-/** Flags that `--help` lists under one heading. */
-export function inGroup(group: string, flags: readonly Flag[]): Flag[] {
-  return flags.map((flag) => ({ ...flag, group }));
+/**
+ * Declares a flag.
+ *
+ * @param declared As `--help` shows it, and its default: `-n, --limit N = 50`. A value is followed by `…` if it may be
+ * given several times; `--[no-]wait` is a switch that is on by default.
+ */
+export function flag(declared: string, help: string): Flag {
+  const [label = "", preset] = declared.replace("…", "").split(" = ");
+  const [, short, no, name, value] = /^(?:-(\w), )?--(\[no-\])?([a-z-]+)(?: (.+))?$/.exec(label)!;
+  return {
+    ...{ label, name: name!, repeatable: declared.includes("…"), help },
+    ...(short === undefined ? {} : { short }),
+    ...(value === undefined ? {} : { value }),
+    ...(no === undefined ? {} : { default: "on" }),
+    ...(preset === undefined ? {} : { default: preset }),
+  };
+}
+
+/** Flags that `--help` lists under one heading, as {@linkcode flag} takes them. */
+export function inGroup(group: string, flags: Readonly<Record<string, string>>): Flag[] {
+  return Object.entries(flags).map(([declared, help]) => ({ ...flag(declared, help), group }));
 }
 
 /** Flags that every verb has. */
-export const COMMON: readonly Flag[] = [{ name: "help", short: "h", help: "Show this help" }];
+export const COMMON: readonly Flag[] = [flag("-h, --help", "Show this help")];
 
 /**
  * Reads the arguments of a verb.

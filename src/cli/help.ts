@@ -1,5 +1,5 @@
 import { VERSION } from "../base/version.ts";
-import type { Flag } from "./flags.ts";
+import { Flag } from "./flags.ts";
 import type { Verb } from "./verb.ts";
 
 /** The text is wrapped to the width of the terminal, within these limits. */
@@ -63,7 +63,7 @@ function examplesOf({ example }: Verb): string[] {
 
 /** The flags by group, each with its text in a column beside it. */
 export function flagHelp(flags: readonly Flag[]): string[] {
-  const column = Math.max(...flags.map((flag) => flagLabel(flag).length)) + 4;
+  const column = Math.max(...flags.map((flag) => flag.label.length)) + 4;
   const lines: string[] = [];
   for (const group of new Set(flags.map((flag) => flag.group))) {
     if (lines.length > 0) lines.push("");
@@ -71,16 +71,10 @@ export function flagHelp(flags: readonly Flag[]): string[] {
     for (const flag of flags.filter((flag) => flag.group === group)) {
       const remarks = [flag.default && `default ${flag.default}`, flag.repeatable && "repeatable"].filter(Boolean);
       const text = flag.help + (remarks.length > 0 ? ` (${remarks.join("; ")})` : "");
-      lines.push(...beside(`  ${flagLabel(flag)}`, text, column));
+      lines.push(...beside(`  ${flag.label}`, text, column));
     }
   }
   return lines;
-}
-
-function flagLabel({ name, short, value, default: preset }: Flag): string {
-  const letter = short === undefined ? "" : `-${short}, `;
-  if (value !== undefined) return `${letter}--${name} ${value}`;
-  return `${letter}${preset === "on" ? `--[no-]${name}` : `--${name}`}`;
 }
 
 /** A label, and a text in a column beside it. */

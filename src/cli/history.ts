@@ -2,6 +2,7 @@ import type { HistoryJson } from "../admin/operations/history.ts";
 import type { Traffic } from "../model/traffic.ts";
 import type { WakeSettings } from "../model/service.ts";
 import { servicePath } from "./client.ts";
+import { flag } from "./flags.ts";
 import { difference, fieldsText, historyDifference, joined } from "./preview.ts";
 import { ago, plainText, splitText, table } from "./text.ts";
 import { clientVerb, JSON_FLAG, printJson } from "./verb.ts";
@@ -14,7 +15,7 @@ export const history = clientVerb({
   group: "Look",
   summary: "List the changes of a service, the newest first",
   args: ["NAME"],
-  flags: [{ name: "limit", short: "n", value: "N", default: String(LIMIT), help: "How many at most" }, JSON_FLAG],
+  flags: [flag(`-n, --limit N = ${LIMIT}`, "How many at most"), JSON_FLAG],
   notes: ["BY is the name of the token. History is kept for 90 days, also that of a deleted service."],
   example: ["cless history web"],
   run: async (call) => {

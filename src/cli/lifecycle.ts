@@ -1,5 +1,6 @@
 import { UsageError } from "../base/errors.ts";
 import { servicePath } from "./client.ts";
+import { flag } from "./flags.ts";
 import { confirmed, whileShown } from "./terminal.ts";
 import { type Call, clientVerb, QUIET_FLAG } from "./verb.ts";
 
@@ -37,7 +38,7 @@ export const sleep = clientVerb({
 });
 
 /** The flag of verbs that ask before they delete. */
-export const YES_FLAG = { name: "yes", short: "y", help: "Do not ask; needed if there is no terminal to ask on" };
+export const YES_FLAG = flag("-y, --yes", "Do not ask; needed if there is no terminal to ask on");
 
 /**
  * Whether something may be deleted: asks, unless `--yes` was given.

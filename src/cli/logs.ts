@@ -1,5 +1,6 @@
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { servicePath } from "./client.ts";
+import { flag } from "./flags.ts";
 import { linesOf, untilInterrupted } from "./streams.ts";
 import { type Colour, COLOURS, type Paint, paintFor, writeLine } from "./terminal.ts";
 import { clientVerb } from "./verb.ts";
@@ -18,15 +19,11 @@ export const logs = clientVerb({
   summary: "Print the output of a service's instances",
   args: ["NAME"],
   flags: [
-    { name: "follow", short: "f", help: "Keep printing what they write from now on; Ctrl-C ends it" },
-    { name: "tail", short: "n", value: "N", help: "Only the last N lines of each instance" },
-    {
-      name: "since",
-      value: "TIME",
-      help: "Only lines that are not older: 10m, or a time such as 2027-01-31T12:00:00Z",
-    },
-    { name: "timestamps", short: "t", help: "Print when each line was written" },
-    { name: "revision", value: "REVISION", help: "Only the instances of one revision" },
+    flag("-f, --follow", "Keep printing what they write from now on; Ctrl-C ends it"),
+    flag("-n, --tail N", "Only the last N lines of each instance"),
+    flag("--since TIME", "Only lines that are not older: 10m, or a time such as 2027-01-31T12:00:00Z"),
+    flag("-t, --timestamps", "Print when each line was written"),
+    flag("--revision REVISION", "Only the instances of one revision"),
   ],
   notes: [
     "Each line begins with its instance. Instances come one after the other, first those that ended within the last hour.",

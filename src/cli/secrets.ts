@@ -1,6 +1,7 @@
 import type { SecretJson } from "../admin/operations/secrets.ts";
 import { UsageError } from "../base/errors.ts";
 import { pathOf } from "./client.ts";
+import { flag } from "./flags.ts";
 import { ago, table } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
 
@@ -32,7 +33,7 @@ export const secret = clientVerb({
   summary: "Set or delete a secret that services can get as a variable",
   args: [Object.keys(ACTIONS).join("|"), "NAME"],
   flags: [
-    { name: "force", help: "With delete: even if a revision uses it, which then cannot start any more" },
+    flag("--force", "With delete: even if a revision uses it, which then cannot start any more"),
     QUIET_FLAG,
   ],
   notes: [

@@ -15,133 +15,52 @@ const EARLY_STOP_MS = 10_000;
 
 /** The flags of `cless serve`, in the order of its help. */
 const FLAGS: readonly Flag[] = [
-  ...inGroup("Addresses", [
-    {
-      name: "listen",
-      value: "HOST:PORT",
-      default: "0.0.0.0:80",
-      repeatable: true,
-      help: "Where requests for services arrive",
-    },
-    {
-      name: "admin",
-      value: "HOST:PORT",
-      default: "127.0.0.1:1323",
-      help: "Where the admin API answers; on the proxy it is also the host admin.localhost",
-    },
-    {
-      name: "admin-public",
-      help: "Answer on the admin hosts of the proxy for everybody, not only for this machine and trusted proxies",
-    },
-    {
-      name: "domain",
-      value: "NAME",
-      default: "cless.cloud",
-      help: "Names the host admin.NAME, and is used in printed URLs; services answer under any domain",
-    },
-    {
-      name: "trusted-proxy",
-      value: "CIDR",
-      repeatable: true,
-      help: "Peers whose X-Forwarded-* and Forwarded headers are kept; those of all others are replaced",
-    },
-  ]),
-  ...inGroup("Services", [
-    {
-      name: "config",
-      value: "FILE",
-      help: "A YAML file that declares services; read at the start and again on SIGHUP",
-    },
-    { name: "convention", default: "on", help: "Let the hostname label L mean the local image L-docker, port 8080" },
-  ]),
-  ...inGroup("Limits", [
-    {
-      name: "start-timeout",
-      value: "TIME",
-      default: "30s",
-      help: "How long a container may take from its start to its first answer",
-    },
-    {
-      name: "request-timeout",
-      value: "TIME",
-      default: "5m",
-      help: "How long from a request's arrival to the headers of its answer, not counting the upload",
-    },
-    {
-      name: "pause-after",
-      value: "TIME",
-      default: "60s",
-      help: "How long an instance may be idle before it is paused: it keeps its memory and uses no processor",
-    },
-    {
-      name: "stop-after",
-      value: "TIME",
-      default: "10m",
-      help: "How long an instance may be idle before it is stopped",
-    },
-    {
-      name: "memory-budget",
-      value: "SIZE",
-      default: "half of the machine's memory",
-      help: "If all instances use more, paused ones are stopped early, the longest idle first; 0 for no limit",
-    },
-    {
-      name: "drain-timeout",
-      value: "TIME",
-      default: "30s",
-      help: "How long requests in flight may take to finish, on exit and when their container is replaced",
-    },
-    {
-      name: "max-pending",
-      value: "N",
-      default: "2000",
-      help: "How many requests may wait for the start of one service",
-    },
-  ]),
-  ...inGroup("Containers", [
-    {
-      name: "data-dir",
-      value: "DIR",
-      default: "/var/lib/cless as root, else the XDG state folder",
-      help: "The folder for what outlives the process: services, secrets, its id and the token of the admin API",
-    },
-    {
-      name: "allow-host-path",
-      value: "DIR",
-      repeatable: true,
-      help: "Let volumes name folders of the host below this one",
-    },
-    {
-      name: "on-exit",
-      value: "HOW",
-      default: "stop",
-      help: "stop stops the containers on exit, keep leaves them for the next start, such as after an upgrade",
-    },
-    { name: "docker", value: "PATH", default: "docker", help: "The docker command" },
-    {
-      name: "engine-api",
-      value: "HOW",
-      default: "auto",
-      help: "socket asks the engine over its unix socket, command runs docker for it, auto takes what fits",
-    },
-    {
-      name: "upstream",
-      value: "HOW",
-      default: "auto",
-      help: "direct sends to a container's own address, published to a port of 127.0.0.1, auto to what works",
-    },
-    {
-      name: "forward",
-      value: "HOW",
-      default: "exact",
-      help: "exact passes on requests and answers byte by byte, fetch uses the platform's fetch",
-    },
-    { name: "port-range", value: "FIRST-LAST", default: "20000-29999", help: "The ports for published containers" },
-  ]),
-  ...inGroup("Log", [
-    { name: "log-format", value: "FORMAT", default: "text on a terminal, else json", help: "text or json" },
-    { name: "log-level", value: "LEVEL", default: "info", help: "debug, info, warning or error" },
-  ]),
+  ...inGroup("Addresses", {
+    "--listen HOST:PORT… = 0.0.0.0:80": "Where requests for services arrive",
+    "--admin HOST:PORT = 127.0.0.1:1323":
+      "Where the admin API answers; on the proxy it is also the host admin.localhost",
+    "--admin-public":
+      "Answer on the admin hosts of the proxy for everybody, not only for this machine and trusted proxies",
+    "--domain NAME = cless.cloud":
+      "Names the host admin.NAME, and is used in printed URLs; services answer under any domain",
+    "--trusted-proxy CIDR…":
+      "Peers whose X-Forwarded-* and Forwarded headers are kept; those of all others are replaced",
+  }),
+  ...inGroup("Services", {
+    "--config FILE": "A YAML file that declares services; read at the start and again on SIGHUP",
+    "--[no-]convention": "Let the hostname label L mean the local image L-docker, port 8080",
+  }),
+  ...inGroup("Limits", {
+    "--start-timeout TIME = 30s": "How long a container may take from its start to its first answer",
+    "--request-timeout TIME = 5m":
+      "How long from a request's arrival to the headers of its answer, not counting the upload",
+    "--pause-after TIME = 60s":
+      "How long an instance may be idle before it is paused: it keeps its memory and uses no processor",
+    "--stop-after TIME = 10m": "How long an instance may be idle before it is stopped",
+    "--memory-budget SIZE = half of the machine's memory":
+      "If all instances use more, paused ones are stopped early, the longest idle first; 0 for no limit",
+    "--drain-timeout TIME = 30s":
+      "How long requests in flight may take to finish, on exit and when their container is replaced",
+    "--max-pending N = 2000": "How many requests may wait for the start of one service",
+  }),
+  ...inGroup("Containers", {
+    "--data-dir DIR = /var/lib/cless as root, else the XDG state folder":
+      "The folder for what outlives the process: services, secrets, its id and the token of the admin API",
+    "--allow-host-path DIR…": "Let volumes name folders of the host below this one",
+    "--on-exit HOW = stop":
+      "stop stops the containers on exit, keep leaves them for the next start, such as after an upgrade",
+    "--docker PATH = docker": "The docker command",
+    "--engine-api HOW = auto":
+      "socket asks the engine over its unix socket, command runs docker for it, auto takes what fits",
+    "--upstream HOW = auto":
+      "direct sends to a container's own address, published to a port of 127.0.0.1, auto to what works",
+    "--forward HOW = exact": "exact passes on requests and answers byte by byte, fetch uses the platform's fetch",
+    "--port-range FIRST-LAST = 20000-29999": "The ports for published containers",
+  }),
+  ...inGroup("Log", {
+    "--log-format FORMAT = text on a terminal, else json": "text or json",
+    "--log-level LEVEL = info": "debug, info, warning or error",
+  }),
 ];
 
 /** `cless serve`: serves requests until it is told to stop. What it needs is loaded when it runs: other verbs do not. */

@@ -1,6 +1,7 @@
 import type { NewTokenJson, TokenJson } from "../admin/operations/tokens.ts";
 import { UsageError } from "../base/errors.ts";
 import { pathOf } from "./client.ts";
+import { flag } from "./flags.ts";
 import { ago, table, until } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
 
@@ -13,12 +14,8 @@ export const token = clientVerb({
   summary: "List the tokens of the admin API, create one, or revoke one",
   args: [`[${Object.keys(ACTIONS).join("|")}]`, "[NAME]"],
   flags: [
-    { name: "scope", value: "SCOPE", help: "What a new token allows: read, deploy (and read), or admin (everything)" },
-    {
-      name: "expires",
-      value: "TIME",
-      help: "How long a new token is valid, such as 12h or 90d; for ever if not given",
-    },
+    flag("--scope SCOPE", "What a new token allows: read, deploy (and read), or admin (everything)"),
+    flag("--expires TIME", "How long a new token is valid, such as 12h or 90d; for ever if not given"),
     JSON_FLAG,
     NAMES_FLAG,
   ],

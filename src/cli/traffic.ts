@@ -2,6 +2,7 @@ import type { ServiceJson } from "../admin/operations/services.ts";
 import { OperatorError, UsageError } from "../base/errors.ts";
 import { LATEST } from "../model/traffic.ts";
 import { changeService, type Client, servicePath } from "./client.ts";
+import { flag } from "./flags.ts";
 import { changedTraffic, parsePart, parseTag, type TrafficChange, type TrafficPart } from "./traffic_change.ts";
 import { splitText, table, tagUrl } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
@@ -13,13 +14,11 @@ export const traffic = clientVerb({
   summary: "Show or split the traffic of a service among its revisions",
   args: ["NAME", "[REVISION=PERCENT[,tag=TAG]…]"],
   flags: [
-    {
-      name: "tag",
-      value: "REVISION=TAG",
-      repeatable: true,
-      help: "Give a revision an address of its own, TAG--NAME; the revision that has the tag now loses it",
-    },
-    { name: "untag", value: "TAG", repeatable: true, help: "Remove a tag" },
+    flag(
+      "--tag REVISION=TAG…",
+      "Give a revision an address of its own, TAG--NAME; the revision that has the tag now loses it",
+    ),
+    flag("--untag TAG…", "Remove a tag"),
     JSON_FLAG,
     QUIET_FLAG,
   ],

@@ -2,7 +2,7 @@ import { type GivenFlags, type Surroundings, systemSurroundings } from "../base/
 import { UsageError } from "../base/errors.ts";
 import { Client } from "./client.ts";
 import { CLIENT_FLAGS, readClientSettings } from "./client_settings.ts";
-import type { Flag } from "./flags.ts";
+import { type Flag, flag } from "./flags.ts";
 
 /**
  * A verb of the command line. Its parsing, its help, its completions and its row in README's table of verbs all come from
@@ -102,13 +102,13 @@ export class Call implements Disposable {
 }
 
 /** The flag of verbs that print what programs may want to read. */
-export const JSON_FLAG: Flag = { name: "json", help: "Print JSON, as the admin API has it" };
+export const JSON_FLAG: Flag = flag("--json", "Print JSON, as the admin API has it");
 
 /** The flag of verbs that list things with names. */
-export const NAMES_FLAG: Flag = { name: "quiet", short: "q", help: "Print only the names" };
+export const NAMES_FLAG: Flag = flag("-q, --quiet", "Print only the names");
 
 /** The flag of verbs that report what they did. */
-export const QUIET_FLAG: Flag = { name: "quiet", short: "q", help: "Print nothing but errors" };
+export const QUIET_FLAG: Flag = flag("-q, --quiet", "Print nothing but errors");
 
 /** Prints a value as JSON. */
 export function printJson(value: unknown): void {

@@ -1,14 +1,14 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type Flag, parseFlags } from "../../src/cli/flags.ts";
+import { flag, parseFlags } from "../../src/cli/flags.ts";
 import { UsageError } from "../../src/base/errors.ts";
 
-const FLAGS: readonly Flag[] = [
-  { name: "admin", value: "HOST:PORT", help: "" },
-  { name: "admin-public", help: "" },
-  { name: "listen", value: "HOST:PORT", repeatable: true, help: "" },
-  { name: "convention", help: "", default: "on" },
-  { name: "max-pending", value: "N", help: "" },
+const FLAGS = [
+  flag("--admin HOST:PORT", ""),
+  flag("--admin-public", ""),
+  flag("--listen HOST:PORT…", ""),
+  flag("--[no-]convention", ""),
+  flag("--max-pending N", ""),
 ];
 
 /** The given flags as an object. */
@@ -78,7 +78,7 @@ Deno.test("a switch takes no value", () => {
 Deno.test("a flag is not mistaken for another one whose name it begins with", () => {
   assertEquals(given("--admin-public"), { "admin-public": true });
   assertEquals(given("--admin", "a:1"), { admin: ["a:1"] });
-  const flags = [{ name: "json", help: "" }, { name: "json-lines", help: "" }, { name: "admin", value: "X", help: "" }];
+  const flags = [flag("--json", ""), flag("--json-lines", ""), flag("--admin X", "")];
   const { given: both } = parseFlags(["--json-lines", "--admin=--json"], flags);
   assertEquals(Object.fromEntries(both), { "json-lines": true, admin: ["--json"] });
 });
@@ -102,7 +102,7 @@ Deno.test("help has a long and a short name", () => {
 });
 
 Deno.test("a letter stands for a flag, with its value or without", () => {
-  const flags = [{ name: "file", short: "f", value: "FILE", help: "" }, { name: "quiet", short: "q", help: "" }];
+  const flags = [flag("-f, --file FILE", ""), flag("-q, --quiet", "")];
   const read = (...args: string[]) => parseFlags(args, flags);
   assertEquals(Object.fromEntries(read("-q", "-f", "-").given), { quiet: true, file: ["-"] });
   assertEquals(Object.fromEntries(read("-f", "-q").given), { file: ["-q"] });
@@ -172,10 +172,10 @@ Deno.test("any arguments are either read or refused with a UsageError", () => {
   }));
 });
 
-const SHORT: readonly Flag[] = [
-  { name: "follow", short: "f", help: "" },
-  { name: "timestamps", short: "t", help: "" },
-  { name: "tail", short: "n", value: "N", help: "" },
+const SHORT = [
+  flag("-f, --follow", ""),
+  flag("-t, --timestamps", ""),
+  flag("-n, --tail N", ""),
 ];
 
 Deno.test("letters may be written together, and directly before their value", () => {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { doctor } from "../../src/cli/doctor.ts";
+import { flag } from "../../src/cli/flags.ts";
 import { flagHelp, topHelp as helpOf, verbHelp } from "../../src/cli/help.ts";
 import { serve } from "../../src/cli/serve.ts";
 import { VERBS } from "../../src/cli/verbs.ts";
@@ -98,7 +99,7 @@ Deno.test("help ends no line with spaces, and keeps each flag's text in its colu
 
 Deno.test("flags without a group have no heading", () => {
   assertEquals(
-    flagHelp([{ name: "json", help: "Print JSON" }, { name: "n", value: "N", help: "How many", default: "3" }]),
+    flagHelp([flag("--json", "Print JSON"), flag("--n N = 3", "How many")]),
     [
       "  --json  Print JSON",
       "  --n N   How many (default 3)",
