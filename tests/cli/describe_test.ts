@@ -38,7 +38,7 @@ apiTest("describe shows everything, but only the names of variables", ANSWERS, a
     "",
     "Instances",
     "  ID              SERVICE  REVISION   STATE  IN-FLIGHT  MEMORY    ADDRESS          AGE  LAST-USED",
-    "  web-00002-a1b2  web      web-00002  ready  3          24.5 MiB  172.20.0.2:8080  2m   10s ago",
+    "  web-00002-a1b2  web      web-00002  ready  3          24.5 MiB  172.20.0.2:8080  2m   1m ago",
   ]);
   const open = (await api.run("describe", "web", "--show-env")).out;
   assertStringIncludes(open, "  env MODE:      fast\n");
@@ -51,7 +51,7 @@ apiTest("describe says why a revision fails, with the last lines of its app", FA
     out,
     [
       "Failures",
-      "  web-00002 failed 4 times in a row, 10s ago; requests are refused for 2s more: it ended with code 1",
+      "  web-00002 failed 4 times in a row, 1m ago; requests are refused for 2s more: it ended with code 1",
       "    panic: no KEY",
       "    \tat main.go:7",
       "  web-00001 failed once, 2m ago: no answer",

@@ -161,12 +161,12 @@ export const ANSWERS: Record<string, Answer> = {
     inFlight: 3,
     memoryBytes: 25_690_112,
     startedAt: ago("2m"),
-    lastUsedAt: ago("10s"),
+    lastUsedAt: ago("1m"),
     coldStartMs: 312,
   }],
 };
 
-export const FAILURE = { reason: "it ended with code 1", at: ago("10s"), count: 4, retryInS: 2 };
+export const FAILURE = { reason: "it ended with code 1", at: ago("1m"), count: 4, retryInS: 2 };
 
 export const FAILING: Record<string, Answer> = {
   ...ANSWERS,

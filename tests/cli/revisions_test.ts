@@ -14,7 +14,7 @@ apiTest("revisions are a table, JSON, or names", ANSWERS, async (api) => {
 apiTest("revisions that have failed are marked", FAILING, async (api) => {
   assertEquals((await api.run("revisions", "web")).out.split("\n"), [
     "NAME       TRAFFIC  TAG  IMAGE   AGE  FAILED",
-    "web-00002  70%      -    web:v2  5m   4 times in a row, 10s ago",
+    "web-00002  70%      -    web:v2  5m   4 times in a row, 1m ago",
     "web-00001  30%      old  web:v1  3d   once, 2m ago",
     "web-00000  -        old  web:v1  3d   -",
   ]);
