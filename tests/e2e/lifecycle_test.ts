@@ -176,9 +176,9 @@ Deno.test({
 }, async () => {
   await using program = await Program.start({ logLevel: "info" });
   const deploy = (port: number) =>
-    program.send("PUT", "/v1/services/exposing", { image: "golang-docker", startTimeout: "3s", port });
+    program.send("PUT", "/v1/services/exposing", { image: "golang-docker", startTimeout: "10s", port });
   const { json, status } = await deploy(3000);
-  const advice = "nothing listens on port 3000 after 3s; the image exposes 8080: deploy with --port 8080";
+  const advice = "nothing listens on port 3000 after 10s; the image exposes 8080: deploy with --port 8080";
   assertEquals([status, json.detail.endsWith(advice)], [422, true], json.detail);
   assertEquals((await deploy(8080)).status, 201);
 });
