@@ -7,6 +7,7 @@ import type { CallOptions, EngineApi } from "./engine_api.ts";
 import { SocketApi } from "./socket_api.ts";
 
 const DEFAULT_SOCKET = "/var/run/docker.sock";
+const START_IT = "start it (systemctl start docker), or say with DOCKER_HOST where it is";
 
 /** How the engine is asked from now on. */
 export interface EngineChoice {
@@ -33,7 +34,7 @@ export async function chooseEngineApi(
   const found = await findSocket(config);
   if (found.path !== undefined) return { api: new SocketApi(found.path, clock), docker };
   if (config.engineApi === "socket") {
-    throw new OperatorError(`there is no socket of an engine to use with --engine-api socket: ${found.problem}`);
+    throw new OperatorError(`there is no Docker socket for --engine-api socket: ${found.problem}; ${START_IT}`);
   }
   return { api: new CommandApi(docker), docker, whyNotSocket: found.problem };
 }
@@ -121,5 +122,5 @@ function remedy(reason: string): string {
     return "install Docker (Debian, Ubuntu: apt-get install docker.io), or name the command with --docker";
   }
   if (/permission denied/i.test(reason)) return "run cless with sudo, or add your user to the group docker";
-  return "start it (systemctl start docker), or say with DOCKER_HOST where it is";
+  return START_IT;
 }

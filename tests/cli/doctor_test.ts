@@ -209,7 +209,7 @@ doctorTest("doctor says how the engine is asked, and why not over its socket", a
     Deno.env.set("DOCKER_HOST", "tcp://192.0.2.1:2375");
     const run = await doctor("--json", "--engine-api=socket");
     assertEquals([run.code, findings(run)["engine"]![0]!.state], [1, "failed"]);
-    assertStringIncludes(findings(run)["engine"]![0]!.fact, "there is no socket of an engine to use");
+    assertStringIncludes(findings(run)["engine"]![0]!.fact, "there is no Docker socket for --engine-api socket");
   } finally {
     if (before === undefined) Deno.env.delete("DOCKER_HOST");
     else Deno.env.set("DOCKER_HOST", before);

@@ -110,7 +110,8 @@ choiceTest("who says which way it is has the say, and a socket that is missing i
   const { message } = await assertRejects(() => chooseEngineApi({ ...away, engineApi: "socket" }), OperatorError);
   assertEquals(
     message,
-    "there is no socket of an engine to use with --engine-api socket: /nowhere/docker.sock: No such file or directory",
+    "there is no Docker socket for --engine-api socket: /nowhere/docker.sock: No such file or directory; " +
+      "start it (systemctl start docker), or say with DOCKER_HOST where it is",
   );
 });
 
