@@ -1,184 +1,204 @@
-import { Metrics } from "./admin/metrics.ts";
-import { Adoption } from "./fleet/adoption.ts";
-import type { ConfigFile } from "./deploy/config_file.ts";
-import { ControlPlane } from "./compose/control_plane.ts";
 import { mayUseProxy } from "./admin/access.ts";
+import { adminApi } from "./admin/api.ts";
+import { Metrics } from "./admin/metrics.ts";
 import { atMost, whileItMoves } from "./base/async.ts";
-import { RequestPath } from "./compose/request_path.ts";
+import { systemClock } from "./base/clock.ts";
 import type { Config } from "./base/config.ts";
+import { ClessError, messageOf, OperatorError } from "./base/errors.ts";
+import { logger } from "./base/log.ts";
+import { Tokens } from "./control/access/tokens.ts";
+import { Catalog } from "./control/catalog.ts";
 import { type DataDir, openDataDir } from "./control/data_dir.ts";
-import { HostPaths } from "./deploy/volumes.ts";
+import { EventLog, InstanceEvents } from "./control/events.ts";
+import { InstanceControl } from "./control/instance_control.ts";
 import { RevisionEnv } from "./control/runtime_revision.ts";
-import { RevisionLauncher } from "./deploy/revision_launcher.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
 import { ServiceStates } from "./control/service_states.ts";
+import { Statistics } from "./control/statistics.ts";
 import type { Store } from "./control/store.ts";
+import type { ConfigFile } from "./deploy/config_file.ts";
+import { Deployer } from "./deploy/deployer.ts";
+import { Publisher } from "./deploy/publisher.ts";
+import { RevisionLauncher } from "./deploy/revision_launcher.ts";
+import { HostPaths } from "./deploy/volumes.ts";
+import { envProblem } from "./docker/container_env.ts";
 import { Engine } from "./docker/engine.ts";
 import { chooseEngineApi, type EngineChoice, findEngine } from "./docker/engine_choice.ts";
 import { EngineError } from "./docker/engine_error.ts";
-import { Fleet } from "./fleet/fleet.ts";
+import { Adoption } from "./fleet/adoption.ts";
+import { Fleet, RetiringPools } from "./fleet/fleet.ts";
+import { MemoryBudget } from "./fleet/memory_budget.ts";
+import { Reconciler } from "./fleet/reconciler.ts";
+import { ExactForwarder } from "./http/exact/forwarder.ts";
+import { FetchForwarder } from "./http/fetch_forwarder.ts";
+import { FileReserve, Server } from "./http/server.ts";
+import { ServiceLogs } from "./logs/service_logs.ts";
 import { type Endpoint, formatEndpoint } from "./model/host.ts";
-import { conventionLabel } from "./model/revision.ts";
-import { messageOf, OperatorError } from "./base/errors.ts";
-import { logger } from "./base/log.ts";
-import { type Clock, systemClock } from "./base/clock.ts";
-import type { InstancePool } from "./pool/pool.ts";
-import type { Container } from "./pool/launcher.ts";
-import { Server } from "./http/server.ts";
+import { conventionLabel, type Revision } from "./model/revision.ts";
+import { Executor } from "./pool/executor.ts";
+import { InstancePool, type PoolContext } from "./pool/pool.ts";
+import { probe, untilReady } from "./pool/probe.ts";
+import { drain } from "./proxy/drain.ts";
+import { Proxy } from "./proxy/proxy.ts";
+import { UnansweredRequests } from "./proxy/request_context.ts";
+import { Activator } from "./routing/activator.ts";
+import { Convention } from "./routing/convention.ts";
+import { adminHostnames, Hosts, Router } from "./routing/router.ts";
+import { ServiceMap } from "./routing/service_map.ts";
 import { SqliteStore } from "./sqlite/store.ts";
 
 const log = logger("cless");
-/** How long an engine that removes nothing may keep the program from ending, ms; what it leaves behind goes at the next start. */
-const STOP_PATIENCE_MS = 45_000;
-const ADMIN_PATIENCE_MS = 1000;
+const TIDY_INTERVAL_MS = 3_600_000;
+/** How long the removal of containers may make no progress before the program ends without it. The next start goes on. */
+const STOP_TIMEOUT_MS = 45_000;
+const ADMIN_STOP_TIMEOUT_MS = 1000;
 
-/** The whole program: makes every part, starts them in order, and stops them in order. */
+/** All parts of the program. */
+type Parts = ReturnType<typeof makeParts>;
+
+/** Makes every part, each after what it needs. Starts nothing. */
+function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store: Store, secrets: Secrets) {
+  const { startTimeout, requestTimeout, pauseAfter, stopAfter, drainTimeout } = config;
+  const limits = { startTimeout, requestTimeout, pauseAfter, stopAfter };
+  const clock = systemClock;
+  const stopping = new AbortController();
+
+  // What several parts share.
+  const states = new ServiceStates(store);
+  const fleet = new Fleet();
+  const retiring = new RetiringPools(drainTimeout);
+  const services = new ServiceMap(retiring);
+  const events = new EventLog({ clock, now: Date.now });
+  const instanceEvents = new InstanceEvents(events);
+  const metrics = new Metrics();
+  const reserve = new FileReserve();
+  const unanswered = new UnansweredRequests(clock);
+  const forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
+
+  // Containers and the pools of instances.
+  const engine = new Engine(choice, config, dataDir, clock);
+  const env = new RevisionEnv(secrets);
+  const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
+  const launcher = new RevisionLauncher({ launcher: engine.launcher, env, hostPaths, clock });
+  const adoption = new Adoption(launcher, clock, startTimeout);
+  const executor = new Executor(launcher, clock, fleet, { untilReady, ask: probe });
+  const poolContext: PoolContext = {
+    ...{ clock, executor, fleet, maxPending: config.maxPending },
+    observer: {
+      changed(instance, before) {
+        if (before === "ready") forwarder.leave(instance.origin);
+        instanceEvents.changed(instance);
+      },
+      failed: (failure, pool) => instanceEvents.revisionFailed(pool.revision, failure),
+      started: (service, createMs, readyMs) => metrics.coldStart(service, createMs, readyMs),
+    },
+  };
+  const pools = {
+    newPool(revision: Revision): InstancePool {
+      const pool = new InstancePool(revision, poolContext);
+      adoption.hold(pool);
+      return pool;
+    },
+  };
+  const memory = new MemoryBudget(launcher, fleet, clock, config.memoryBudget);
+  const reconciler = new Reconciler({ launcher, fleet, clock, engine, memory, adoption });
+
+  // From a hostname to an instance.
+  const convention = config.convention
+    ? new Convention({ images: engine.images, services, declared: states, pools, limits })
+    : undefined;
+  const router = new Router(services, convention);
+  const hosts = new Hosts(config, services, router);
+  const activator = new Activator(router, config.maxPending);
+
+  // What operators see and change.
+  const publisher = new Publisher({ services, limits, env, store, pools, clock, retiring });
+  const tryStart = (pool: InstancePool, signal: AbortSignal) => pool.tryStart(signal);
+  const deployer = new Deployer({
+    ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs: drainTimeout },
+    rules: {
+      checkEnv: envProblem,
+      hostPaths,
+      reservedHostnames: adminHostnames(config),
+      baseDomains: [config.domain, "localhost"],
+    },
+    volumeUsers: engine,
+    events: {
+      emit(type, service, data) {
+        events.emit(type, service, data);
+        if (type === "service.deleted") metrics.forget(service);
+      },
+    },
+    now: Date.now,
+    tryStart,
+  });
+  const catalog = new Catalog(states, services);
+  const api = adminApi({
+    ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
+    ...{ metrics, engine, hosts, activator },
+    control: new InstanceControl({ services, router, tryStart, drainTimeoutMs: drainTimeout }),
+    tokens: new Tokens(store, dataDir.token),
+    logs: new ServiceLogs(engine.launcher.outputs),
+    statistics: new Statistics(catalog, fleet, activator),
+  });
+
+  // The way of a request.
+  const proxy = new Proxy({
+    ...{ activator, unanswered, forwarder, clock, reconciler, metrics },
+    trustedProxies: config.trustedProxies,
+    requestTimeoutMs: requestTimeout,
+    admin: (request, { hostname }, peer) => mayUseProxy(hostname.name, peer, config) ? api(request, peer) : undefined,
+  });
+  const servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, reserve));
+  const admin = new Server(
+    config.admin,
+    (request, { remoteAddr }) => api(request, remoteAddr.hostname),
+    clock,
+    reserve,
+  );
+
+  return {
+    ...{ clock, stopping, states, fleet, retiring, reserve, unanswered, forwarder, engine, adoption, executor },
+    ...{ reconciler, services, convention, hosts, activator, publisher, deployer, proxy, servers, admin },
+  };
+}
+
+/** The whole program: starts the parts in order, and stops them in order. */
 export class Cless {
   readonly #config: Config;
   readonly #dataDir: DataDir;
   readonly #store: Store;
-  readonly #states: ServiceStates;
-  readonly #clock: Clock = systemClock;
-  readonly #engine: Engine;
-  readonly #adoption: Adoption;
-  readonly #requests: RequestPath;
-  readonly #control: ControlPlane;
-  /** Missing where only operators declare services. */
+  readonly #parts: Parts;
+  /** `undefined` if only operators declare services. */
   #configFile: ConfigFile | undefined;
-  readonly #admin: Server;
+  #stopTidying: (() => void) | undefined;
 
-  private constructor(config: Config, choice: EngineChoice, dataDir: DataDir, store: Store, secrets: Secrets) {
-    const clock = this.#clock;
+  private constructor(config: Config, dataDir: DataDir, store: Store, parts: Parts) {
     this.#config = config;
     this.#dataDir = dataDir;
     this.#store = store;
-    const metrics = new Metrics();
-    const states = this.#states = new ServiceStates(store);
-    const fleet = new Fleet();
-    const engine = this.#engine = new Engine(choice, config, dataDir, { clock, fleet });
-    const env = new RevisionEnv(secrets);
-    const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
-    const launcher = new RevisionLauncher({ launcher: engine.launcher, env, hostPaths, clock });
-    const adoption = this.#adoption = new Adoption(launcher, clock, config.startTimeout);
-    const requests: RequestPath = this.#requests = new RequestPath({
-      config,
-      clock,
-      launcher,
-      fleet,
-      images: engine.images,
-      listening: () => engine.listening,
-      declared: states,
-      made: (pool) => adoption.hold(pool),
-      stays: (container) => adoption.stays(container),
-      changed: (instance) => control.instanceEvents.changed(instance),
-      metrics,
-      failed: (failure, pool) => control.instanceEvents.revisionFailed(pool.revision, failure),
-      started: (service, createMs, readyMs) => metrics.coldStart(service, createMs, readyMs),
-      admin: (request, head, peer) =>
-        mayUseProxy(head.hostname.name, peer, config) ? control.api(request, peer) : undefined,
-    });
-    const control: ControlPlane = this.#control = new ControlPlane({
-      config,
-      dataDir,
-      clock,
-      store,
-      states,
-      secrets,
-      env,
-      hostPaths,
-      launcher,
-      engine,
-      requests,
-      metrics,
-    });
-    // Before it is known which containers are of use, each would look like one that belongs to nobody.
-    engine.onGap(() => void (adoption.known && requests.reconciler.reconcile()));
-    this.#admin = new Server(
-      config.admin,
-      (request, { remoteAddr }) => control.api(request, remoteAddr.hostname),
-      clock,
-      requests.reserve,
-    );
+    this.#parts = parts;
   }
 
   /**
-   * Starts everything; when it resolves, requests are served.
+   * Starts everything. Requests are served when it resolves.
    *
-   * @throws {OperatorError} When something in the surroundings must be mended first.
+   * @throws {OperatorError} If the operator has to mend something first.
    */
   static async start(config: Config): Promise<Cless> {
     const looking = new AbortController();
     const choice = await chooseEngineApi(config, systemClock);
-    // Its answer takes about as long as opening the store; if it is an error, it is reported first.
+    // The engine takes about as long to answer as the store takes to open. If it has an error, that one is reported.
     const answer = findEngine(choice.api, { signal: looking.signal });
     answer.catch(() => {});
     try {
-      return await Cless.#startWith(config, choice, answer);
+      const cless = await Cless.#open(config, choice);
+      await cless.#startOrStop(answer);
+      return cless;
     } finally {
       looking.abort();
       await answer.catch(() => {});
     }
-  }
-
-  static async #startWith(config: Config, choice: EngineChoice, answer: Promise<unknown>): Promise<Cless> {
-    const cless = await Cless.#open(config, choice);
-    try {
-      await cless.#start(answer);
-      return cless;
-    } catch (error) {
-      cless.#adoption.stop();
-      await cless.stop();
-      if (error instanceof EngineError) throw new OperatorError(`the Docker engine refuses: ${error.message}`);
-      throw error;
-    }
-  }
-
-  /** Where it listens; with the ports that it got, where none were named. */
-  get endpoints(): { listen: Endpoint[]; admin: Endpoint } {
-    return { listen: this.#requests.servers.map((server) => server.endpoint), admin: this.#admin.endpoint };
-  }
-
-  /** Where the token of the admin API stands. */
-  get tokenFile(): string {
-    return this.#dataDir.tokenFile;
-  }
-
-  /** How many containers are there. */
-  get instances(): number {
-    return this.#requests.fleet.instances().length;
-  }
-
-  /** The labels that local images answer for. */
-  labels(): string[] {
-    if (this.#requests.convention === undefined) return [];
-    return this.#engine.images.names().flatMap((name) => conventionLabel(name) ?? []);
-  }
-
-  /** Where a browser finds a service. */
-  urlOf(service: string): string {
-    return this.#requests.hosts.urlOf(service);
-  }
-
-  /** Reads the file of `--config` again, where there is one. */
-  async reload(): Promise<void> {
-    await this.#configFile?.reload();
-  }
-
-  /** Stops accepting, lets what is in flight finish for a while, and stops the containers, unless they are to be kept. */
-  async stop(): Promise<void> {
-    const deadline = this.#clock.now() + this.#config.drainTimeout;
-    this.#configFile?.stop();
-    await Promise.all([this.#control.close(), this.#requests.drain()]);
-    this.#adoption.stop();
-    const { fleet } = this.#requests;
-    if (this.#engine.found) {
-      this.#engine.launcher.hurry(deadline - this.#clock.now());
-      await whileItMoves(this.#endContainers(), () => fleet.size, this.#clock, STOP_PATIENCE_MS);
-    }
-    await atMost(this.#admin.shutdown(), this.#clock, ADMIN_PATIENCE_MS);
-    this.#requests[Symbol.dispose]();
-    this.#store[Symbol.dispose]();
-    this.#dataDir[Symbol.dispose]();
   }
 
   static async #open(config: Config, choice: EngineChoice): Promise<Cless> {
@@ -186,63 +206,137 @@ export class Cless {
     const dataDir = opened.use(await openDataDir(config.dataDir));
     const store = opened.use(SqliteStore.open(dataDir.path));
     const secrets = await Secrets.open(store, { folder: dataDir.path, text: config.secretKey });
-    const cless = new Cless(config, choice, dataDir, store, secrets);
+    const parts = makeParts(config, choice, dataDir, store, secrets);
+    const cless = new Cless(config, dataDir, store, parts);
     if (config.configFile !== undefined) {
-      const { ConfigFile } = await import("./deploy/config_file.ts"); // reading YAML takes much that others do not need
-      cless.#configFile = new ConfigFile(config.configFile, cless.#control.deployer, cless.#states);
+      const { ConfigFile } = await import("./deploy/config_file.ts"); // loads the YAML library, which few need
+      cless.#configFile = new ConfigFile(config.configFile, parts.deployer, parts.states);
     }
-    opened.move(); // they are its own now
+    opened.move(); // stop() closes them from now on
     return cless;
   }
 
+  /** Where it listens, with the real ports if the system chose them. */
+  get endpoints(): { listen: Endpoint[]; admin: Endpoint } {
+    const { admin, servers } = this.#parts;
+    return { listen: servers.map(({ endpoint }) => endpoint), admin: admin.endpoint };
+  }
+
+  /** The file with the token of the admin API. */
+  get tokenFile(): string {
+    return this.#dataDir.tokenFile;
+  }
+
+  /** How many instances there are. */
+  get instances(): number {
+    return this.#parts.fleet.instances().length;
+  }
+
+  /** The labels that local images answer for. */
+  labels(): string[] {
+    const { convention, engine } = this.#parts;
+    return convention === undefined ? [] : engine.images.names().flatMap((name) => conventionLabel(name) ?? []);
+  }
+
+  /** Where a browser finds a service. */
+  urlOf(service: string): string {
+    return this.#parts.hosts.urlOf(service);
+  }
+
+  /** Reads the file of `--config` again, if there is one. */
+  async reload(): Promise<void> {
+    await this.#configFile?.reload();
+  }
+
+  /** Stops accepting requests, waits for those in flight, and stops the containers unless they are to be kept. */
+  async stop(): Promise<void> {
+    const { clock, stopping, activator, admin, adoption, deployer, engine, fleet, reconciler } = this.#parts;
+    const { forwarder, proxy, reserve, servers, unanswered } = this.#parts;
+    const { drainTimeout } = this.#config;
+    const deadline = clock.now() + drainTimeout;
+    this.#configFile?.stop();
+    this.#stopTidying?.();
+    stopping.abort();
+    reconciler.stop();
+    await Promise.all([
+      deployer.close(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 })),
+      drain({ servers, activator, fleet, unanswered }, clock, drainTimeout),
+    ]);
+    adoption.stop();
+    if (engine.found) {
+      engine.launcher.hurry(deadline - clock.now());
+      await whileItMoves(this.#endContainers(), () => fleet.size, clock, STOP_TIMEOUT_MS);
+    }
+    await atMost(admin.shutdown(), clock, ADMIN_STOP_TIMEOUT_MS);
+    reserve.release();
+    for (const closed of [forwarder, proxy, this.#store, this.#dataDir]) closed[Symbol.dispose]();
+  }
+
+  async #startOrStop(answer: Promise<unknown>): Promise<void> {
+    try {
+      await this.#start(answer);
+    } catch (error) {
+      this.#parts.adoption.stop();
+      await this.stop();
+      if (error instanceof EngineError) throw new OperatorError(`the Docker engine refuses: ${error.message}`);
+      throw error;
+    }
+  }
+
   async #start(answer: Promise<unknown>): Promise<void> {
+    const { admin, adoption, clock, deployer, engine, fleet, hosts, reconciler, reserve, servers } = this.#parts;
     const manifest = await this.#configFile?.read();
-    await this.#engine.start(answer);
-    this.#control.load();
-    this.#admin.listen();
-    for (const server of this.#requests.servers) server.listen();
-    this.#requests.hosts.listenOn(this.#requests.servers[0]!.endpoint.port);
-    this.#requests.reserve.take();
+    await engine.start(answer, {
+      apply: (event) => fleet.apply(event),
+      // Until adoption knows the containers, the reconciler would take all of them for nobody's.
+      gap: () => void (adoption.known && reconciler.reconcile()),
+    });
+    deployer.load();
+    this.#stopTidying = clock.every(TIDY_INTERVAL_MS, () => deployer.tidy());
+    admin.listen();
+    for (const server of servers) server.listen();
+    hosts.listenOn(servers[0]!.endpoint.port);
+    reserve.take();
     this.#adopt();
     if (manifest !== undefined) this.#configFile?.apply(manifest);
     try {
-      this.#dataDir.announceAdmin(formatEndpoint(this.#admin.endpoint));
+      this.#dataDir.announceAdmin(formatEndpoint(admin.endpoint));
     } catch (error) {
       log.warning("clients have to be told where the admin API is", { reason: messageOf(error) });
     }
   }
 
-  /** Takes over what an earlier process has left, and from then on looks after it; requests are served meanwhile. */
+  /** Takes over the containers of an earlier process, and then looks after all of them. Requests are served meanwhile. */
   async #adopt(): Promise<void> {
-    const { activator, reconciler } = this.#requests;
+    const { activator, adoption, convention, publisher, reconciler, states } = this.#parts;
     try {
-      await this.#adoption.run({ poolOf: (container) => this.#poolOf(container) });
+      await adoption.run({
+        poolOf: (container) =>
+          states.has(container.service)
+            ? publisher.adopt(container)
+            : convention?.adopt(container.service, container.imageId),
+      });
     } catch (error) {
-      log.error("cannot take over all containers", { reason: messageOf(error) }); // the rest goes on all the same
+      log.error("cannot take over all containers", { reason: messageOf(error) }); // it serves all the same
     }
-    if (!this.#adoption.known || activator.draining) return;
+    if (!adoption.known || activator.draining) return;
     reconciler.start();
-    reconciler.reconcile(); // what has ended just when it was taken over was told to nobody
+    reconciler.reconcile(); // the events of containers that ended during adoption were lost
   }
 
   /** Stops the containers, or leaves them for the next start. */
   async #endContainers(): Promise<void> {
-    this.#engine.launcher.outputs.close(); // nobody will ask for what they have written
+    const { engine, executor, fleet, reconciler, retiring, services } = this.#parts;
+    engine.launcher.outputs.close(); // nobody will read what the apps have written
     if (this.#config.onExit === "keep") {
-      await this.#requests.executor.settled(); // what is to go goes
-      await this.#engine.leave();
-    } else {
-      await this.#requests.stopContainers();
-      await this.#engine.stop();
+      await executor.settled(); // containers that are being stopped
+      return await engine.leave();
     }
-  }
-
-  /** The pool that a container of an earlier process belongs to; `undefined` where it is of no use any more. */
-  #poolOf(container: Container): InstancePool | undefined {
-    const { imageId, service } = container;
-    if (!this.#states.has(service)) {
-      return this.#requests.convention?.adopt(service, imageId);
-    }
-    return this.#control.publisher.adopt(container);
+    const pools = fleet.pools().union(new Set(services.kept())); // the latter would start instances again
+    await Promise.all([...pools].map((pool) => pool.retire(0)));
+    await retiring.gone();
+    await executor.settled();
+    await reconciler.sweep(); // no container belongs to an instance any more
+    await engine.stop();
   }
 }

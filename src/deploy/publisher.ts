@@ -4,7 +4,7 @@ import { logger } from "../base/log.ts";
 import type { RevisionMark, RevisionRecord, ServiceRecord } from "../control/records.ts";
 import { type RevisionEnv, runtimeRevision } from "../control/runtime_revision.ts";
 import type { Store } from "../control/store.ts";
-import type { RetiringPools } from "../fleet/retiring_pools.ts";
+import type { RetiringPools } from "../fleet/fleet.ts";
 import type { Limits, Revision } from "../model/revision.ts";
 import { isUndemanding } from "../model/template.ts";
 import { resolveTraffic, type Traffic, type TrafficTarget } from "../model/traffic.ts";

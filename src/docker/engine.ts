@@ -20,9 +20,12 @@ const MAX_ANSWER_AGE_MS = 1000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const MEMORY_TIMEOUT_MS = 1000;
 
-/** Where events about containers are applied. */
-export interface EventTarget {
+/** Receives what the engine reports. */
+export interface EngineListener {
+  /** Something has happened to a container of this cless. */
   apply(event: ContainerEvent): void;
+  /** Events may have been lost. */
+  gap(): void;
 }
 
 /** The Docker engine: this cless's network, containers and images on it, and its events. */
@@ -35,12 +38,10 @@ export class Engine {
   readonly #api: EngineApi;
   readonly #clock: Clock;
   readonly #owner: string;
-  readonly #fleet: EventTarget;
   readonly #network: OwnNetwork;
   readonly #events: EventStream;
   readonly #containerEvents: ContainerEvents;
   #found = false;
-  #onGap: () => void = () => {};
   #answering: Promise<boolean> | undefined;
   #measuring: Promise<void> | undefined;
   #memory: ReadonlyMap<string, number> = new Map();
@@ -49,20 +50,19 @@ export class Engine {
     { api, docker, whyNotSocket }: EngineChoice,
     config: Pick<Config, "portRange" | "upstream">,
     dataDir: DataDir,
-    { clock, fleet }: { readonly clock: Clock; readonly fleet: EventTarget },
+    clock: Clock,
   ) {
     const { owner } = dataDir;
     const { portRange, upstream } = config;
     this.#api = api;
     this.#clock = clock;
     this.#owner = owner;
-    this.#fleet = fleet;
     this.#containerEvents = new ContainerEvents(clock);
     this.#network = new OwnNetwork(api, dataDir, isDataDirInUse);
     this.source = new ImageSource(api, docker, clock);
     this.launcher = new DockerLauncher(api, this.#network, this.source, { clock, owner, portRange, upstream });
-    this.#events = new EventStream(api, clock, { event: (event) => this.#take(event), gap: () => this.#gap() });
-    this.images = new LocalImages(api, clock, () => this.#events.live);
+    this.#events = new EventStream(api, clock);
+    this.images = new LocalImages(api, clock, this.#events);
     log.debug("engine chosen", { via: api.via, whyNotSocket });
   }
 
@@ -76,19 +76,15 @@ export class Engine {
     return this.#found;
   }
 
-  /** Calls back whenever events may have been missed. */
-  onGap(callback: () => void): void {
-    this.#onGap = callback;
-  }
-
   /**
    * Prepares what the first request would have to wait for, and begins to listen to the engine.
    *
    * @param answer The engine's first answer, which was asked for before the rest was there.
+   * @param listener Called from now on.
    * @throws {OperatorError} When none answers.
    * @throws {EngineError} When it refuses.
    */
-  async start(answer: Promise<unknown>): Promise<void> {
+  async start(answer: Promise<unknown>, listener: EngineListener): Promise<void> {
     const network = this.#network.ensure();
     network.catch(() => {});
     try {
@@ -107,7 +103,13 @@ export class Engine {
       throw error;
     }
     this.#found = true;
-    this.#events.start();
+    this.#events.start({
+      event: (event) => this.#take(event, listener),
+      gap: () => {
+        this.images.changed();
+        listener.gap();
+      },
+    });
     await Promise.all([listed, this.launcher.prepare()]);
   }
 
@@ -162,17 +164,12 @@ export class Engine {
     });
   }
 
-  #gap(): void {
-    this.images.changed();
-    this.#onGap();
-  }
-
-  #take({ action, attributes, type }: EngineEvent): void {
+  #take({ action, attributes, type }: EngineEvent, listener: EngineListener): void {
     if (type === "image") this.images.changed();
     else if (attributes[LABEL.owner] === this.#owner) {
       if (action === "start" && attributes.name !== undefined) this.launcher.started(attributes.name);
       const event = this.#containerEvents.read(action, attributes);
-      if (event !== undefined && !this.launcher.isLaunching(event.id)) this.#fleet.apply(event);
+      if (event !== undefined && !this.launcher.isLaunching(event.id)) listener.apply(event);
     }
   }
 }

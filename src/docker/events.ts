@@ -22,17 +22,15 @@ export interface EventListener {
 export class EventStream {
   readonly #api: Pick<EngineApi, "events">;
   readonly #clock: Clock;
-  readonly #listener: EventListener;
   readonly #stopping = new AbortController();
   #live = false;
   #running: Promise<void> = Promise.resolve();
   /** The time of the last event by the engine's own clock, seconds since 1970. */
   #since = (Date.now() / 1000).toFixed(3);
 
-  constructor(api: Pick<EngineApi, "events">, clock: Clock, listener: EventListener) {
+  constructor(api: Pick<EngineApi, "events">, clock: Clock) {
     this.#api = api;
     this.#clock = clock;
-    this.#listener = listener;
   }
 
   /** Whether events are being received. */
@@ -40,8 +38,8 @@ export class EventStream {
     return this.#live;
   }
 
-  start(): void {
-    this.#running = this.#run();
+  start(listener: EventListener): void {
+    this.#running = this.#run(listener);
   }
 
   /** Ends the stream; resolves when it has ended. */
@@ -50,17 +48,17 @@ export class EventStream {
     await this.#running;
   }
 
-  async #run(): Promise<void> {
+  async #run(listener: EventListener): Promise<void> {
     const { signal } = this.#stopping;
     for (let waitMs = FIRST_RETRY_MS, again = false;; again = true) {
       const began = this.#clock.now();
       try {
         const events = await this.#api.events(this.#since, signal);
         this.#live = true;
-        if (again) this.#listener.gap();
+        if (again) listener.gap();
         for await (const event of events) {
           this.#since = event.time ?? this.#since;
-          this.#listener.event(event);
+          listener.event(event);
         }
       } catch (error) {
         if (!signal.aborted) log.debug("event stream failed", { reason: messageOf(error) });
@@ -69,7 +67,7 @@ export class EventStream {
       if (signal.aborted) return;
       if (this.#clock.now() - began > GOOD_MS) waitMs = FIRST_RETRY_MS;
       log.warning("the engine's events have ended; listening again", { afterMs: waitMs });
-      this.#listener.gap();
+      listener.gap();
       await delay(this.#clock, waitMs, signal);
       if (signal.aborted) return;
       waitMs = Math.min(MAX_RETRY_MS, waitMs * 2);

@@ -1,7 +1,11 @@
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
 import type { InstanceState } from "../model/instance_state.ts";
 import type { Instance } from "../pool/instance.ts";
-import type { InstancePool } from "../pool/pool.ts";
 import type { Container, ContainerEvent } from "../pool/launcher.ts";
+import type { InstancePool } from "../pool/pool.ts";
+
+const log = logger("fleet");
 
 /** An instance as it was at some moment. */
 interface KnownInstance {
@@ -11,16 +15,11 @@ interface KnownInstance {
   readonly changes: number;
 }
 
-/** What there was at some moment. */
-export interface Known {
-  readonly instances: readonly KnownInstance[];
-}
-
-/** Every instance of this cless, until its container is removed: what the engine reports is held against it. */
+/** All instances of this cless, each until its container is removed. */
 export class Fleet {
   readonly #entries = new Map<string, { instance: Instance; pool: InstancePool }>();
 
-  /** Notes an instance, before its container is asked for. */
+  /** Adds an instance, before its container is made. */
   add(instance: Instance, pool: InstancePool): void {
     this.#entries.set(instance.id, { instance, pool });
   }
@@ -30,58 +29,54 @@ export class Fleet {
     this.#entries.delete(instance.id);
   }
 
-  /** How many containers there are: also of instances that have ended. */
+  /** How many instances have a container, including those that have ended. */
   get size(): number {
     return this.#entries.size;
   }
 
-  /** Every instance that has not ended, oldest first. */
+  /** All instances that have not ended, oldest first. */
   instances(): Instance[] {
     return [...this.#entries.values()].map(({ instance }) => instance).filter(({ gone }) => !gone.aborted);
   }
 
-  /** The paused instances, each with its pool; the one that was used least lately comes first. */
+  /** The paused instances with their pools, the longest idle first. */
   paused(): { instance: Instance; pool: InstancePool }[] {
     return [...this.#entries.values()].filter(({ instance }) => instance.state === "paused")
       .sort((a, b) => a.instance.idleSince - b.instance.idleSince);
   }
 
-  /** Every pool that has an instance. */
+  /** The pools that have an instance. */
   pools(): Set<InstancePool> {
     return new Set([...this.#entries.values()].map(({ pool }) => pool));
   }
 
-  /** What there is now, as far as is known. */
-  known(): Known {
-    return {
-      instances: this.instances().map((instance) => {
-        const { changes, state } = instance;
-        return { instance, state, changes };
-      }),
-    };
+  /** The instances as they are now, for {@linkcode reconcile}. */
+  known(): readonly KnownInstance[] {
+    return this.instances().map((instance) => ({ instance, state: instance.state, changes: instance.changes }));
   }
 
-  /** Passes an event on to the pool that it concerns. */
+  /** Passes an engine event on to the pool of its container. */
   apply(event: ContainerEvent): void {
     const entry = this.#entries.get(event.id);
     entry?.pool.observe(entry.instance, event);
   }
 
   /**
-   * Corrects what events have missed.
+   * Makes up for lost events.
    *
-   * @param listed Every container that the engine had when it was asked.
-   * @param known What was known before it was asked. An instance that has gone on since is left alone.
+   * @param listed All containers, as the engine has listed them.
+   * @param known What {@linkcode known} returned before the engine was asked. Instances that have changed since are left
+   * alone: the list is older.
    * @returns The containers that belong to no instance.
    */
-  reconcile(listed: readonly Container[], known: Known): Container[] {
+  reconcile(listed: readonly Container[], known: readonly KnownInstance[]): Container[] {
     const containers = new Map(listed.map((container) => [container.id, container]));
-    for (const { instance, state, changes } of known.instances) {
+    for (const { instance, state, changes } of known) {
       if (instance.changes !== changes) continue;
       const { id } = instance;
       const container = containers.get(id);
       const running = container !== undefined && container.state !== "ended";
-      // A container that is being created is not in the list yet; the command that creates it tells how that went.
+      // A container that is being made is not listed yet. Its start reports how that went.
       if (!running && (state === "ready" || state === "paused" || container !== undefined)) {
         this.apply({ id, what: "ended" });
       } else if (container?.state === "paused" && state === "ready") {
@@ -91,5 +86,34 @@ export class Fleet {
       }
     }
     return listed.filter(({ id }) => !this.#entries.has(id));
+  }
+}
+
+type RetiringPool = Pick<InstancePool, "revision" | "retire">;
+
+/** The pools that no request goes to any more, until their containers are gone. */
+export class RetiringPools {
+  readonly #drainTimeoutMs: number;
+  readonly #retiring = new Map<RetiringPool, Promise<void>>();
+
+  /** @param drainTimeoutMs How long requests in flight may take before their instance is stopped. */
+  constructor(drainTimeoutMs: number) {
+    this.#drainTimeoutMs = drainTimeoutMs;
+  }
+
+  /** Drains a pool in the background; a second call for the same pool does nothing. */
+  retire(pool: RetiringPool): void {
+    if (this.#retiring.has(pool)) return;
+    const gone = pool.retire(this.#drainTimeoutMs)
+      // The reconciler removes containers that could not be stopped.
+      .catch((error) => log.warning("cannot drain", { revision: pool.revision.name, reason: messageOf(error) }))
+      .finally(() => this.#retiring.delete(pool));
+    this.#retiring.set(pool, gone);
+  }
+
+  /** Resolves when the containers of the retiring pools are gone, of all services or of one. */
+  async gone(service?: string): Promise<void> {
+    const pools = [...this.#retiring].filter(([{ revision }]) => service === undefined || revision.service === service);
+    await Promise.all(pools.map(([, gone]) => gone));
   }
 }

@@ -1,88 +1,90 @@
+import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { Clock } from "../base/clock.ts";
+import type { Launcher } from "../pool/launcher.ts";
+import type { Adoption } from "./adoption.ts";
 import type { Fleet } from "./fleet.ts";
-import type { Container, Launcher } from "../pool/launcher.ts";
+import type { MemoryBudget } from "./memory_budget.ts";
 
 const log = logger("reconciler");
 const TICK_MS = 500;
 const RECONCILE_MS = 15_000;
-/** While no events come, the list is all that tells of an end. */
+/** Without events, only the list tells that a container has ended. */
 const RECONCILE_DEAF_MS = 1000;
 const SUSPICION_MS = 1000;
 const MAX_SWEEPS = 5;
 
 /** What a {@linkcode Reconciler} works with. */
-export interface ReconcilerParts {
+export interface ReconcilerOptions {
   readonly launcher: Launcher;
   readonly fleet: Fleet;
   readonly clock: Clock;
   /** Whether the engine's events are being received. */
-  readonly listening: () => boolean;
-  /** Whether a container that belongs to no instance is not to be removed; missing where all are. */
-  readonly stays?: (container: Container) => boolean;
-  /** Stops paused instances where memory is short; missing for never. */
-  readonly memory?: { tick(): void };
+  readonly engine: { readonly listening: boolean };
+  /** Protects containers whose pool is not known yet. */
+  readonly adoption?: Pick<Adoption, "stays">;
+  readonly memory?: Pick<MemoryBudget, "tick">;
 }
 
-/** Now and then compares the engine's list of containers with the instances that there should be. */
+/** Compares the engine's list of containers with the instances, periodically, because events get lost. */
 export class Reconciler {
-  readonly #parts: ReconcilerParts;
+  readonly #options: ReconcilerOptions;
   #stopTicking: (() => void) | undefined;
   #reconciling: Promise<boolean> | undefined;
   #reconciledAt = -Infinity;
 
-  constructor(parts: ReconcilerParts) {
-    this.#parts = parts;
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
   }
 
-  /** Begins; {@linkcode Reconciler.stop} ends it. */
+  /** Starts the periodic comparison. */
   start(): void {
-    const { clock } = this.#parts;
+    const { clock } = this.#options;
     this.#reconciledAt = clock.now();
     this.#stopTicking = clock.every(TICK_MS, () => this.#tick());
   }
 
-  /** Ends the ticking; a comparison that is on its way still ends by itself. */
+  /** Ends the periodic comparison. One that is under way still finishes. */
   stop(): void {
     this.#stopTicking?.();
   }
 
   /**
-   * Asks the engine for its containers and corrects what is known of them; calls at the same time share one answer.
+   * Asks the engine for its containers, corrects the states of the instances, and removes the containers of no instance.
+   * Calls at the same time share one comparison.
    *
-   * @returns Whether that went well.
+   * @returns Whether the engine has answered and removed them.
    */
   reconcile(): Promise<boolean> {
     this.#reconciling ??= this.#reconcile().finally(() => {
       this.#reconciling = undefined;
-      this.#reconciledAt = this.#parts.clock.now();
+      this.#reconciledAt = this.#options.clock.now();
     });
     return this.#reconciling;
   }
 
-  /** Removes every container that belongs to no instance. An engine under load may have to be asked several times. */
+  /** Reconciles until the engine answers, but not for ever. */
   async sweep(): Promise<void> {
     for (let tries = 0; tries < MAX_SWEEPS && !await this.reconcile(); tries++);
   }
 
-  /** Has the engine asked soon, since an instance does not answer; how many requests ever notice makes no difference. */
+  /** Reconciles because an instance does not answer, at most once a second. */
   suspect(): void {
-    if (this.#parts.clock.now() - this.#reconciledAt >= SUSPICION_MS) this.reconcile();
+    if (this.#options.clock.now() - this.#reconciledAt >= SUSPICION_MS) this.reconcile();
   }
 
   #tick(): void {
-    const { clock, listening, memory } = this.#parts;
+    const { clock, engine, memory } = this.#options;
     memory?.tick();
-    const due = this.#reconciledAt + (listening() ? RECONCILE_MS : RECONCILE_DEAF_MS);
+    const due = this.#reconciledAt + (engine.listening ? RECONCILE_MS : RECONCILE_DEAF_MS);
     if (clock.now() >= due) this.reconcile();
   }
 
   async #reconcile(): Promise<boolean> {
-    const { fleet, launcher, stays } = this.#parts;
+    const { adoption, fleet, launcher } = this.#options;
     const known = fleet.known();
     try {
-      const orphans = fleet.reconcile(await launcher.list(), known).filter((container) => !stays?.(container));
+      const orphans = fleet.reconcile(await launcher.list(), known).filter((container) => !adoption?.stays(container));
       for (const { id, service, state } of orphans) log.info("container without an instance", { service, id, state });
       await Promise.all(orphans.map(({ id }) => launcher.remove(id).then(() => launcher.forget(id))));
       return true;

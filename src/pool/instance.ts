@@ -168,7 +168,7 @@ export class Instance {
    * @param quiet Whether the instance is not kept awake for it.
    */
   claim(quiet = false): Lease {
-    const lease: Lease = new Lease(this, () => this.#release(lease, quiet));
+    const lease = new Lease(this, quiet);
     this.#leases.add(lease);
     if (quiet) this.#quiet++;
     return lease;
@@ -187,9 +187,10 @@ export class Instance {
     return this.#idle.promise;
   }
 
-  #release(lease: Lease, quiet: boolean): void {
+  /** Takes a slot back, for {@linkcode Lease.release}. */
+  takeBack(lease: Lease): void {
     if (!this.#leases.delete(lease)) return;
-    if (quiet) this.#quiet--;
+    if (lease.quiet) this.#quiet--;
     // It may be the last that keeps the instance awake, with others still open.
     else if (this.#leases.size === this.#quiet) {
       this.#idleSince = this.#clock.now();
@@ -206,16 +207,18 @@ export class Instance {
 /** One claimed slot on an instance. */
 export class Lease implements Swappable {
   readonly instance: Instance;
+  /** Whether the instance is not kept awake for it. */
+  readonly quiet: boolean;
   /** Gives the slot back; only the first call counts. */
-  readonly release: () => void;
+  readonly release = (): void => this.instance.takeBack(this);
   /** Is told when the instance ends while the lease is open: the address of a dead container may never answer. */
   holder: { instanceGone(): void } | undefined;
   /** See {@linkcode Swappable}. */
   place = -1;
 
-  constructor(instance: Instance, release: () => void) {
+  constructor(instance: Instance, quiet: boolean) {
     this.instance = instance;
-    this.release = release;
+    this.quiet = quiet;
   }
 }
 

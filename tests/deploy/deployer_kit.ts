@@ -7,7 +7,7 @@ import { RevisionLauncher } from "../../src/deploy/revision_launcher.ts";
 import type { TemplateInput } from "../../src/model/template.ts";
 import { parseHostname } from "../../src/model/host.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
-import { RetiringPools } from "../../src/fleet/retiring_pools.ts";
+import { RetiringPools } from "../../src/fleet/fleet.ts";
 import { ServiceStates } from "../../src/control/service_states.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { FakeStore } from "../support/fake_store.ts";
@@ -63,10 +63,21 @@ export function newScene(options: SceneOptions = {}): Scene {
   const states = new ServiceStates(store);
   const retired: string[] = [];
   const on: Scene["on"] = { retire: () => {} };
-  const retiring = new RetiringPools(async (pool) => {
-    retired.push(pool.revision.name);
-    await on.retire(pool);
-  });
+  const draining = new RetiringPools(0);
+  const standIns = new Map<InstancePool, Pick<InstancePool, "revision" | "retire">>();
+  /** Stands in for a pool that retires: it is gone when the test says so. */
+  const standIn = (pool: InstancePool) => {
+    const { revision } = pool;
+    const retire = async () => {
+      retired.push(revision.name);
+      await on.retire(pool);
+    };
+    return standIns.getOrInsertComputed(pool, () => ({ revision, retire }));
+  };
+  const retiring = {
+    retire: (pool: InstancePool) => draining.retire(standIn(pool)),
+    gone: (service?: string) => draining.gone(service),
+  };
   const services = new ServiceMap(retiring);
   const events: Scene["events"] = [];
   const images = new Map<string, string>();

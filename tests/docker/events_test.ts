@@ -40,8 +40,8 @@ class Listener {
   }
 }
 
-function newStream(docker: FakeDocker, listener: Listener): EventStream {
-  return new EventStream(new CommandApi(docker.command), systemClock, listener);
+function newStream(docker: FakeDocker): EventStream {
+  return new EventStream(new CommandApi(docker.command), systemClock);
 }
 
 /** A test with a stream that has been started, and is stopped afterwards. */
@@ -51,8 +51,8 @@ function streamTest(
 ): void {
   dockerTest(name, async (docker) => {
     const listener = new Listener();
-    const stream = newStream(docker, listener);
-    stream.start();
+    const stream = newStream(docker);
+    stream.start(listener);
     await fn({ docker, stream, listener }).finally(() => stream.stop());
   });
 }
@@ -159,8 +159,8 @@ Deno.test("a stream that breaks off again and again is begun less and less often
     await delay(clock, holdMs, signal);
   };
   const api = { events: (_: string, signal: AbortSignal) => Promise.resolve(events(signal)) };
-  const stream = new EventStream(api, clock, new Listener());
-  stream.start();
+  const stream = new EventStream(api, clock);
+  stream.start(new Listener());
   await clock.advance(20_000);
   const waits = opened.slice(1).map((at, n) => at - opened[n]!);
   assertEquals(waits, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
@@ -194,8 +194,8 @@ streamTest("a stream that is stopped ends its command and tells nothing more", a
 dockerTest("a stream through a wrapper is stopped with all that the wrapper has started", async (docker) => {
   const pipe = docker.path.replace(/docker$/, "events");
   await docker.on("events", { script: `cat '${pipe}'; echo ended` });
-  const stream = newStream(docker, new Listener());
-  stream.start();
+  const stream = newStream(docker);
+  stream.start(new Listener());
   using feed = await docker.events();
   await stream.stop();
   await assertRejects(() => feed.write("{}\n"), Deno.errors.BrokenPipe);
@@ -210,8 +210,8 @@ streamTest("a stream that is stopped while it waits is not begun again", async (
 
 dockerTest("a stream that is stopped at once has ended", async (docker) => {
   const listener = new Listener();
-  const stream = newStream(docker, listener);
-  stream.start();
+  const stream = newStream(docker);
+  stream.start(listener);
   await stream.stop();
   await stream.stop();
   assertEquals([stream.live, listener.left], [false, 0]);

@@ -48,8 +48,9 @@ function newUnreadable(kit: Kit) {
   });
   const pools = new Map(["app", "fine"].map((service) => [service, made.newPool(service)]));
   const { launcher, fleet, clock } = kit;
-  const stays = (container: Container) => made.adoption.stays(container);
-  const reconciler = new Reconciler({ launcher, fleet, clock, listening: () => true, stays });
+  const reconciler = new Reconciler({
+    ...{ launcher, fleet, clock, engine: { listening: true }, adoption: made.adoption },
+  });
   return { ...made, pools, reconciler, unreadable };
 }
 

@@ -78,8 +78,8 @@ async function paused(kit: Kit, budget: number, names: readonly string[]) {
     await clock.advance(10);
   }
   for (const { id } of fleet.instances()) await launcher.pause(id);
-  const memory = new MemoryBudget({ launcher, fleet, clock, budget });
-  return new Reconciler({ launcher, fleet, clock, listening: () => true, memory });
+  const memory = new MemoryBudget(launcher, fleet, clock, budget);
+  return new Reconciler({ launcher, fleet, clock, engine: { listening: true }, memory });
 }
 
 Deno.test("where memory is short, paused instances are stopped before their time", async () => {

@@ -7,7 +7,7 @@ const ORIGIN = "http://10.0.0.2:8080";
 
 function newReaper(kit: ReturnType<typeof newKit>, listening = true) {
   const { launcher, fleet, clock } = kit;
-  return new Reconciler({ launcher, fleet, clock, listening: () => listening });
+  return new Reconciler({ launcher, fleet, clock, engine: { listening } });
 }
 
 async function start(kit: ReturnType<typeof newKit>) {

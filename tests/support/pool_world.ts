@@ -376,7 +376,7 @@ export class PoolWorld {
   #checkOwners(): void {
     const { fleet, launcher } = this.kit;
     const ordered = new Set([...launcher.called("stop"), ...launcher.called("remove")]);
-    const orphans = fleet.reconcile([...launcher.containers.values()], { instances: [] });
+    const orphans = fleet.reconcile([...launcher.containers.values()], []);
     for (const { id } of orphans) if (!ordered.has(id)) this.#wrongs.push(`${id} belongs to nobody`);
   }
 

@@ -12,7 +12,7 @@ const MIN_AGE_MS = 1000;
 export class LocalImages implements ImageIndex {
   readonly #api: Pick<EngineApi, "conventionImages">;
   readonly #clock: Clock;
-  readonly #listening: () => boolean;
+  readonly #events: { readonly live: boolean };
   readonly #callbacks: (() => void)[] = [];
   #ids = new Map<string, string>();
   #stale = true;
@@ -21,11 +21,11 @@ export class LocalImages implements ImageIndex {
   #cancelRetry: (() => void) | undefined;
   #stopped = false;
 
-  /** @param listening Whether the engine's events are being received. */
-  constructor(api: Pick<EngineApi, "conventionImages">, clock: Clock, listening: () => boolean) {
+  /** @param events The engine's events; while they are live, they tell of changed images. */
+  constructor(api: Pick<EngineApi, "conventionImages">, clock: Clock, events: { readonly live: boolean }) {
     this.#api = api;
     this.#clock = clock;
-    this.#listening = listening;
+    this.#events = events;
   }
 
   find(name: string): string | undefined {
@@ -39,7 +39,7 @@ export class LocalImages implements ImageIndex {
 
   settled(): Promise<void> {
     if (this.#refreshing !== undefined) return this.#refreshing;
-    if (!this.#stale && this.#listening()) return Promise.resolve();
+    if (!this.#stale && this.#events.live) return Promise.resolve();
     if (this.#clock.now() - this.#askedAt < MIN_AGE_MS) return Promise.resolve();
     return this.#refresh();
   }
@@ -79,7 +79,7 @@ export class LocalImages implements ImageIndex {
 
   async #ask(): Promise<void> {
     // An event may come while the answer for an earlier one is on its way.
-    while (!this.#stopped && (this.#stale || !this.#listening())) {
+    while (!this.#stopped && (this.#stale || !this.#events.live)) {
       this.#stale = false;
       try {
         this.#ids = await this.#api.conventionImages();

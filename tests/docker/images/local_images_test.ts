@@ -21,12 +21,12 @@ class Images {
   readonly #docker: FakeDocker;
   readonly local: LocalImages;
   /** Whether events come. */
-  listening = true;
+  readonly events = { live: true };
   changes = 0;
 
   constructor(docker: FakeDocker) {
     this.#docker = docker;
-    this.local = new LocalImages(new CommandApi(docker.command), this.clock, () => this.listening);
+    this.local = new LocalImages(new CommandApi(docker.command), this.clock, this.events);
     this.local.onChange(() => this.changes++);
   }
 
@@ -149,7 +149,7 @@ dockerTest("a rebuilt image is noticed though the engine failed once, and nobody
 dockerTest("while no events come, the engine is asked at most once a second", async (docker) => {
   await docker.on("image ls", list({ "a-docker": "1" }), list({ "a-docker": "2" }));
   const images = new Images(docker);
-  images.listening = false;
+  images.events.live = false;
   for (let n = 0; n < 10; n++) await images.local.settled();
   assertEquals([images.local.find("a-docker"), await images.asked()], ["sha256:1", 1]);
   await images.clock.advance(1000);
