@@ -77,21 +77,21 @@ export function etagOf(generation: number): string {
 }
 
 /**
- * The generation that a change is meant for, from the request's `If-Match`.
+ * The generation that a change is meant for, from the request's `If-Match`; `undefined` if it is meant for any.
  *
  * @param service The service as it is; `undefined` if there is none.
  * @throws {InvalidError} If the header is no etag.
  * @throws {StaleError} If it is `*`, which means any service, and there is none.
  */
-export function readIfMatch(headers: Headers, service: ServiceView | undefined): { ifMatch?: number } {
+export function readIfMatch(headers: Headers, service: ServiceView | undefined): number | undefined {
   const value = headers.get("if-match")?.trim();
-  if (value === undefined) return {};
+  if (value === undefined) return undefined;
   if (value === "*") {
     if (service === undefined) throw new StaleError("there is no such service");
-    return {};
+    return undefined;
   }
   const [, quoted, bare] = /^(?:(?:W\/)?"(\d{1,15})"|(\d{1,15}))$/.exec(value) ?? [];
   const digits = quoted ?? bare;
   if (digits === undefined) throw new InvalidError(["If-Match"], 'must be the etag of the service, such as "3", or *');
-  return { ifMatch: Number(digits) };
+  return Number(digits);
 }

@@ -2,6 +2,7 @@ import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { z } from "zod";
 import { ClessError, type ErrorCode } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
+import { defined } from "../model/defined.ts";
 import type { DocumentedAnswer, Operation } from "./operation.ts";
 import { serviceJsonSchema, trafficJsonSchema } from "./service_schema.ts";
 
@@ -97,29 +98,27 @@ export function documentOf(operations: readonly Operation[]) {
 
 function routeOf(operation: Operation): RouteConfig {
   const { id, method, path, scope, tag, summary, description, params, query, headers, body } = operation;
-  const request = {
-    ...(params === undefined ? {} : { params: z.object(params) }),
-    ...(query === undefined ? {} : { query: z.object(query) }),
-    ...(headers === undefined ? {} : { headers: z.object(headers) }),
-    ...(body === undefined ? {} : {
-      body: {
-        required: true,
-        ...(body.description === undefined ? {} : { description: body.description }),
-        content: contentOf(body.types ?? ["application/json"], { schema: body.schema, example: body.example }),
-      },
+  const request = defined({
+    params: params && z.object(params),
+    query: query && z.object(query),
+    headers: headers && z.object(headers),
+    body: body && defined({
+      required: true,
+      description: body.description,
+      content: contentOf(body.types ?? ["application/json"], { schema: body.schema, example: body.example }),
     }),
-  };
-  return {
+  });
+  return defined({
     method,
     path,
     operationId: id,
     tags: [tag],
     summary,
-    ...(description === undefined ? {} : { description }),
+    description,
     security: scope === undefined ? [] : [{ token: [scope] }],
     request: request as NonNullable<RouteConfig["request"]>,
     responses: { ...goodAnswers(operation), ...problemAnswers(operation) },
-  };
+  });
 }
 
 function goodAnswers({ answers }: Operation): RouteConfig["responses"] {

@@ -1,3 +1,4 @@
+import { defined } from "../model/defined.ts";
 import { canonicalTime } from "../model/time.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
@@ -111,7 +112,7 @@ export class InstanceOutput {
     let last = "";
     for (const { time } of this.#places.values()) if (time > last) last = time;
     if (last === "") {
-      return { signal, ...(since === undefined ? {} : { since }), ...(tail === undefined ? {} : { tail }) };
+      return defined({ signal, since, tail });
     }
     const from = new Date(Date.parse(`${last.slice(0, 23)}Z`) - OVERLAP_MS).toISOString();
     return { signal, since: since !== undefined && since > from ? since : from };

@@ -1,4 +1,5 @@
 import { canonicalTime, parseDuration } from "../model/time.ts";
+import { defined } from "../model/defined.ts";
 import { InvalidError } from "../control/schema/invalid.ts";
 import { InstanceOutput, type InstanceOutputs, type OutputOwner, type ServiceLogLine } from "./instance_output.ts";
 
@@ -6,10 +7,10 @@ import { InstanceOutput, type InstanceOutputs, type OutputOwner, type ServiceLog
 export interface ServiceLogOptions {
   /** Whether to go on with what the instances write from now on, also those that start later. */
   readonly follow: boolean;
-  /** How many of the last lines of each instance to begin with; all if it is `undefined`. */
-  readonly tail: number | undefined;
+  /** How many of the last lines of each instance to begin with; all if it is missing. */
+  readonly tail?: number;
   /** Only lines from then on: RFC 3339, or how long ago, such as `10m`. */
-  readonly since: string | undefined;
+  readonly since?: string;
   /** Ends the lines, without an error. */
   readonly signal: AbortSignal;
   /** Only the instances of this revision. */
@@ -38,18 +39,18 @@ export class ServiceLogs {
    */
   read(service: string, options: ServiceLogOptions): AsyncGenerator<ServiceLogLine, void, void> {
     const { since } = options;
-    return this.#read(service, options, since === undefined ? {} : { since: sinceTime(since, this.#now()) });
+    return this.#read(service, since === undefined ? options : { ...options, since: sinceTime(since, this.#now()) });
   }
 
   async *#read(
     service: string,
-    { follow, revision, signal: wanted, tail }: ServiceLogOptions,
-    since: { since?: string },
+    { follow, revision, signal: wanted, since, tail }: ServiceLogOptions,
   ): AsyncGenerator<ServiceLogLine, void, void> {
     if (wanted.aborted) return;
     const over = new AbortController();
     const signal = AbortSignal.any([wanted, over.signal]);
-    const past = { ...since, signal, ...(tail === undefined ? {} : { tail }) };
+    const past = defined({ since, signal, tail });
+    const onward = defined({ since, signal });
     const isWanted = (owner: OutputOwner) => revision === undefined || owner.revision === revision;
     const live = new Merge<ServiceLogLine>(signal);
     const known = new Set<string>();
@@ -57,7 +58,7 @@ export class ServiceLogs {
       ? this.#outputs.watch(service, (owner) => {
         if (!isWanted(owner) || known.has(owner.id)) return;
         known.add(owner.id);
-        live.add(new InstanceOutput(owner, this.#outputs).live({ ...since, signal }));
+        live.add(new InstanceOutput(owner, this.#outputs).live(onward));
       })
       : undefined;
     try {
@@ -74,7 +75,7 @@ export class ServiceLogs {
       if (!follow && outputs.length > 0 && readable.length === 0) throw outputs[0]!.failure;
       if (!follow) return;
       for (const output of readable) {
-        if (output.owner.endedAt === undefined) live.add(output.live(tail === 0 ? past : { ...since, signal }));
+        if (output.owner.endedAt === undefined) live.add(output.live(tail === 0 ? past : onward));
       }
       yield* live;
     } finally {

@@ -1,3 +1,5 @@
+import { defined } from "./defined.ts";
+
 /** One part of a traffic split. */
 export interface TrafficTarget {
   /** A revision's name, or {@linkcode LATEST}. */
@@ -93,7 +95,7 @@ export function deployTraffic(
   if (others.every((target) => target.percent === 0)) {
     throw new TrafficError(`there is no other revision to take the remaining ${100 - percent} percent`);
   }
-  return useful([...others, { revision, percent, ...(tag === undefined ? {} : { tag }) }]);
+  return useful([...others, defined({ revision, percent, tag })]);
 }
 
 /**
@@ -141,12 +143,8 @@ function merge(traffic: Traffic): Traffic {
   const byName = new Map<string, TrafficTarget>();
   for (const target of traffic) {
     const { percent, tag } = byName.get(target.revision) ?? { percent: 0 };
-    const label = tag ?? target.tag;
-    byName.set(target.revision, {
-      revision: target.revision,
-      percent: percent + target.percent,
-      ...(label === undefined ? {} : { tag: label }),
-    });
+    const { revision } = target;
+    byName.set(revision, defined({ revision, percent: percent + target.percent, tag: tag ?? target.tag }));
   }
   return [...byName.values()];
 }

@@ -8,8 +8,7 @@ import { noDocker } from "../support/docker.ts";
 function logsOf(rig: Rig) {
   const logs = new ServiceLogs(rig.launcher.outputs);
   const signal = new AbortController().signal;
-  return (options: Partial<ServiceLogOptions> = {}) =>
-    logs.read(rig.service, { follow: false, tail: undefined, since: undefined, signal, ...options });
+  return (options: Partial<ServiceLogOptions> = {}) => logs.read(rig.service, { follow: false, signal, ...options });
 }
 
 /** A script that writes numbered lines for a while, in turn to both of its streams. */

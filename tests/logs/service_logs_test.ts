@@ -12,7 +12,7 @@ function newLogs() {
   const outputs = new FakeOutputs();
   const logs = new ServiceLogs(outputs, () => NOW);
   const read = (options: Partial<ServiceLogOptions> = {}) =>
-    logs.read("app", { follow: false, tail: undefined, since: undefined, signal: never(), ...options });
+    logs.read("app", { follow: false, signal: never(), ...options });
   const texts = async (options: Partial<ServiceLogOptions> = {}) =>
     (await Array.fromAsync(read(options))).map(({ text }) => text);
   /** The next lines that are followed. */

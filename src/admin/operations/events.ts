@@ -2,6 +2,7 @@ import { z } from "zod";
 import { within } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { InvalidError } from "../../control/schema/invalid.ts";
+import { defined } from "../../model/defined.ts";
 import { content } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { timeOf, whole } from "../common_fields.ts";
@@ -41,11 +42,10 @@ export function eventOperations(
       answers: { 200: { description: "The events, an endless stream", type: "text/event-stream" } },
       run: ({ request, query: { after, service } }) => {
         const id = readLastId(request.headers) ?? after;
-        const options = { clock, ...(service === undefined ? {} : { service }) };
-        const body = streamOf((signal) => {
-          const subscription = events.subscribe({ signal, statistics, ...(id === undefined ? {} : { after: id }) });
-          return eventText(subscription, options);
-        }, stopping);
+        const body = streamOf(
+          (signal) => eventText(events.subscribe(defined({ signal, statistics, after: id })), clock, service),
+          stopping,
+        );
         return content(body, "text/event-stream", { headers: NOT_HELD_BACK });
       },
     }),
@@ -59,10 +59,11 @@ function readLastId(headers: Headers): number | undefined {
   return Number(value);
 }
 
-/** Events as text, with a heartbeat while there are none. */
+/** The events of a service, or all, as text, with a heartbeat while there are none. */
 async function* eventText(
   events: AsyncIterable<ClessEvent>,
-  { clock, service }: { readonly clock: Clock; readonly service?: string },
+  clock: Clock,
+  service: string | undefined,
 ): AsyncIterable<string> {
   const iterator = events[Symbol.asyncIterator]();
   let next = iterator.next(); // subscribes now: a client that has got the first line misses nothing

@@ -1,5 +1,6 @@
 import { accepts } from "@std/http/negotiation";
 import { z } from "zod";
+import { defined } from "../../model/defined.ts";
 import { parseDuration } from "../../model/time.ts";
 import { content } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
@@ -49,8 +50,8 @@ export function logOperations({ catalog, logs, stopping }: Pick<Collaborators, "
         serviceOf(catalog, name);
         const type = accepts(request, "text/plain", JSON_LINES) === JSON_LINES ? JSON_LINES : "text/plain";
         const show = type === JSON_LINES ? jsonLine : (line: ServiceLogLine) => textLine(line, timestamps);
-        const options = { follow, tail, since, ...(revision === undefined ? {} : { revision }) };
-        const source = (signal: AbortSignal) => shownLines(logs.read(name, { ...options, signal }), show);
+        const options = { follow, tail, since, revision };
+        const source = (signal: AbortSignal) => shownLines(logs.read(name, defined({ ...options, signal })), show);
         // The first line is waited for, so that an error still becomes a status; but it may never come when following, and
         // nobody reads it for HEAD.
         const body = follow || request.method === "HEAD" ? streamOf(source, stopping) : await begunStreamOf(source);

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { allows } from "../../control/access/tokens.ts";
 import { showTemplate, templateSchema } from "../../control/schema/schema.ts";
 import type { FailureView, RevisionView } from "../../control/catalog.ts";
+import { defined } from "../../model/defined.ts";
 import { ClessError } from "../../base/errors.ts";
 import { done, json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
@@ -126,7 +127,7 @@ export function revisionOperations({ catalog, deployer }: Pick<Collaborators, "c
       errors: ["not_found", "conflict", "stale", "store_unavailable"],
       run: async ({ request, holder, params: { name, revision } }) => {
         const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
-        await deployer.deleteRevision(name, revision, { by: holder.name, ...ifMatch });
+        await deployer.deleteRevision(name, revision, defined({ by: holder.name, ifMatch }));
         return done();
       },
     }),

@@ -5,6 +5,7 @@ import { checkTagLength } from "../../control/schema/invalid.ts";
 import { parseService, retiredWarning, targetsSchema } from "../../control/schema/schema.ts";
 import type { DeployPreview } from "../../control/records.ts";
 import type { ServiceView } from "../../control/catalog.ts";
+import { defined } from "../../model/defined.ts";
 import type { Traffic, TrafficTarget } from "../../model/traffic.ts";
 import type { WakeSettings } from "../../model/service.ts";
 import { ClessError } from "../../base/errors.ts";
@@ -183,11 +184,8 @@ export function serviceOperations(
         const input = parseService(name, await readJson(request));
         const warning = retiredWarning([input]);
         if (warning !== undefined) log.warning("request names retired fields", { service: name, reason: warning });
-        const options = {
-          by: holder.name,
-          ...readIfMatch(request.headers, catalog.get(name)),
-          ...(declaredBy === undefined ? {} : { declaredBy }),
-        };
+        const ifMatch = readIfMatch(request.headers, catalog.get(name));
+        const options = defined({ by: holder.name, ifMatch, declaredBy });
         if (dryRun) return json(showPreview(await deployer.plan(name, input, options)));
         const { service, isNew } = await deployer.deploy(name, input, { ...options, wait });
         return answerService({ ...service, convention: false }, { catalog, hosts }, isNew ? 201 : 200);
@@ -206,7 +204,7 @@ export function serviceOperations(
       errors: ["not_found", "conflict", "stale", "store_unavailable"],
       run: async ({ request, holder, params: { name } }) => {
         const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
-        await deployer.delete(name, { by: holder.name, ...ifMatch });
+        await deployer.delete(name, defined({ by: holder.name, ifMatch }));
         return done();
       },
     }),
@@ -241,7 +239,7 @@ export function trafficOperations(
         traffic.forEach(({ tag }, at) => {
           if (tag !== undefined) checkTagLength(name, tag, [at, "tag"]);
         });
-        const service = await deployer.setTraffic(name, traffic, { by: holder.name, ...ifMatch });
+        const service = await deployer.setTraffic(name, traffic, defined({ by: holder.name, ifMatch }));
         return answerService({ ...service, convention: false }, { catalog, hosts });
       },
     }),
@@ -260,7 +258,7 @@ export function trafficOperations(
       errors: ["not_found", "conflict", "stale", "store_unavailable"],
       run: async ({ request, holder, params: { name } }) => {
         const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
-        const service = await deployer.rollback(name, { by: holder.name, ...ifMatch });
+        const service = await deployer.rollback(name, defined({ by: holder.name, ifMatch }));
         return answerService({ ...service, convention: false }, { catalog, hosts });
       },
     }),
@@ -313,7 +311,7 @@ function showService(service: ServiceView, { catalog, hosts }: Surroundings): z.
 }
 
 function showTarget({ revision, percent, tag }: z.input<typeof trafficSchema>[number]): TrafficTarget {
-  return { revision, percent, ...(tag === undefined ? {} : { tag }) };
+  return defined({ revision, percent, tag });
 }
 
 function showPreview({ changed, traffic, domains, ...rest }: DeployPreview): z.input<typeof previewSchema> {
