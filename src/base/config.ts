@@ -1,20 +1,7 @@
-import { type Cidr, type Endpoint, parseCidr, parseEndpoint, parseHostname } from "../model/host.ts";
+import { parseCidr, parseEndpoint, parseHostname } from "../model/host.ts";
 import { parseDuration } from "../model/time.ts";
 import { parseMachineMemory, parseMemoryBudget } from "../model/memory.ts";
 import { messageOf, UsageError } from "./errors.ts";
-
-/** How requests reach an instance. */
-export type Upstream = "auto" | "direct" | "published";
-/** What forwards requests to the apps. */
-export type Forward = "exact" | "fetch";
-/** How the Docker engine is asked. */
-export type EngineApiChoice = "auto" | "socket" | "command";
-/** What happens to the containers when the program ends. */
-export type OnExit = "stop" | "keep";
-/** The format of log lines. */
-export type LogFormat = "text" | "json";
-/** The lowest level of lines that are written. */
-export type LogLevel = "debug" | "info" | "warning" | "error";
 
 /**
  * The environment of the docker command: https://docs.docker.com/reference/cli/docker/#environment-variables
@@ -31,40 +18,15 @@ export interface DockerEnv {
 }
 
 /** The settings of `cless serve`; read once, then passed down. Durations are in ms, `Infinity` is never. */
-export interface Config {
-  readonly listen: readonly Endpoint[];
-  readonly admin: Endpoint;
-  readonly adminPublic: boolean;
-  readonly domain: string;
-  /** Whether a domain was given: printed URLs use it then, and `*.localhost` otherwise. */
-  readonly domainGiven: boolean;
-  readonly dataDir: string;
-  /** The key of the secrets as base64; `undefined` for the key file in the data-dir. */
-  readonly secretKey: string | undefined;
-  /** The file that declares services, if any. */
-  readonly configFile: string | undefined;
-  readonly convention: boolean;
-  /** The absolute folders of the host that volumes may use, with everything below them. */
-  readonly allowHostPaths: readonly string[];
-  readonly docker: string;
-  readonly engineApi: EngineApiChoice;
-  readonly dockerEnv: DockerEnv;
-  readonly portRange: { readonly first: number; readonly last: number };
-  readonly upstream: Upstream;
-  readonly forward: Forward;
-  readonly startTimeout: number;
-  readonly requestTimeout: number;
-  readonly pauseAfter: number;
-  readonly stopAfter: number;
-  readonly drainTimeout: number;
-  readonly maxPending: number;
-  /** The memory of all instances together above which paused ones are stopped early, bytes; `Infinity` for no limit. */
-  readonly memoryBudget: number;
-  readonly onExit: OnExit;
-  readonly trustedProxies: readonly Cidr[];
-  readonly logFormat: LogFormat;
-  readonly logLevel: LogLevel;
-}
+export type Config = ReturnType<typeof readConfig>;
+/** How requests reach an instance. */
+export type Upstream = Config["upstream"];
+/** What forwards requests to the apps. */
+export type Forward = Config["forward"];
+/** The format of log lines. */
+export type LogFormat = Config["logFormat"];
+/** The lowest level of lines that are written. */
+export type LogLevel = Config["logLevel"];
 
 /** The surroundings of the process; a parameter, so that a test can replace them. */
 export interface Surroundings {
@@ -118,7 +80,7 @@ export function variableOf(flag: string): string {
  *
  * @throws {UsageError} If a value is wrong; the message names the flag or variable, and what is allowed.
  */
-export function readConfig(given: GivenFlags, surroundings: Surroundings): Config {
+export function readConfig(given: GivenFlags, surroundings: Surroundings) {
   /** All values that were given for a flag; `split` takes a variable's text apart. */
   const values = <T>(flag: string, parse: (text: string) => T, split: (text: string) => string[]): T[] => {
     const onCommandLine = given.get(flag);
@@ -134,7 +96,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
       }
     });
   };
-  const all = <T>(flag: string, parse: (text: string) => T): T[] =>
+  const all = <T>(flag: string, parse: (text: string) => T): readonly T[] =>
     values(flag, parse, (text) => text.split(/\s*,\s*/));
   const one = <T>(flag: string, parse: (text: string) => T, fallback: T): T =>
     values(flag, parse, (text) => [text])[0] ?? fallback;
@@ -151,13 +113,18 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
     admin: one("admin", parseEndpoint, { hostname: "127.0.0.1", port: 1323 }),
     adminPublic: toggle("admin-public", false),
     domain: domain ?? "cless.cloud",
+    /** Whether a domain was given: printed URLs use it then, and `*.localhost` otherwise. */
     domainGiven: domain !== undefined,
     dataDir: one("data-dir", (text) => text, undefined) ?? defaultDataDir(surroundings),
+    /** The key of the secrets as base64; `undefined` for the key file in the data-dir. */
     secretKey: surroundings.env("CLESS_SECRET_KEY") || undefined,
+    /** The file that declares services, if any. */
     configFile: one("config", (text) => text, undefined),
     convention: toggle("convention", true),
+    /** The absolute folders of the host that volumes may use, with everything below them. */
     allowHostPaths: all("allow-host-path", parseAbsolutePath),
     docker: one("docker", (text) => text, "docker"),
+    /** How the Docker engine is asked. */
     engineApi: one("engine-api", choice("auto", "socket", "command"), "auto"),
     dockerEnv: readDockerEnv(surroundings),
     portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
@@ -169,7 +136,9 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings): Confi
     stopAfter: one("stop-after", parseDuration, 600_000),
     drainTimeout: one("drain-timeout", parseDuration, 30_000),
     maxPending: one("max-pending", parseCount, 2000),
+    /** The memory of all instances together above which paused ones are stopped early, bytes; `Infinity` for no limit. */
     memoryBudget: one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2),
+    /** What happens to the containers when the program ends. */
     onExit: one("on-exit", choice("stop", "keep"), "stop"),
     trustedProxies: all("trusted-proxy", parseCidr),
     logFormat: one("log-format", choice("text", "json"), surroundings.terminal ? "text" : "json"),

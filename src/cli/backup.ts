@@ -1,4 +1,5 @@
 import { basename, dirname, resolve } from "node:path";
+import { writeAtomically } from "../base/atomic_file.ts";
 import { OperatorError, plainMessageOf } from "../base/errors.ts";
 import { flag } from "./flags.ts";
 import { clientVerb, printJson } from "./verb.ts";
@@ -53,9 +54,7 @@ async function writeFolder(folder: string, files: readonly BackupFile[]): Promis
     for (const { name, base64 } of files) {
       if (!/^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/.test(name)) throw new Error(`"${name}" is no name of a file`);
       const bytes = Uint8Array.fromBase64(base64);
-      using file = await Deno.open(`${draft}/${name}`, { write: true, createNew: true, mode: 0o600 });
-      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-      await file.sync();
+      writeAtomically(`${draft}/${name}`, bytes);
       written.push({ name, size: bytes.length });
     }
     await Deno.rename(draft, folder);
@@ -67,7 +66,5 @@ async function writeFolder(folder: string, files: readonly BackupFile[]): Promis
 }
 
 function failure(folder: string, error: unknown): OperatorError {
-  return new OperatorError(
-    `cannot write the backup ${folder}: ${plainMessageOf(error)}`,
-  );
+  return new OperatorError(`cannot write the backup ${folder}: ${plainMessageOf(error)}`);
 }

@@ -2,7 +2,7 @@ import type { RevisionJson } from "../admin/operations/revisions.ts";
 import type { ServiceJson } from "../admin/operations/services.ts";
 import type { DeployPreview } from "../control/records.ts";
 import { UsageError } from "../base/errors.ts";
-import type { Loading } from "../model/service.ts";
+import { defined } from "../model/defined.ts";
 import { parseDuration } from "../model/time.ts";
 import { parseMemoryLimit } from "../model/memory.ts";
 import { resolveTraffic } from "../model/traffic.ts";
@@ -14,7 +14,7 @@ import { INTERRUPTED, untilInterrupted } from "./streams.ts";
 import { mergeChange, readEnvFile, type ServiceBody, type TemplateChange } from "./template_change.ts";
 import { stderrScreen } from "./terminal.ts";
 import { splitText, tagUrl } from "./text.ts";
-import { type Call, clientVerb, JSON_FLAG, printJson } from "./verb.ts";
+import { type Call, clientVerb, JSON_FLAG, parseWhole, printJson } from "./verb.ts";
 
 const FLAGS: readonly Flag[] = [
   ...inGroup("Container", {
@@ -83,9 +83,7 @@ export const deploy = clientVerb({
   run: async (call) => {
     const name = call.args[0]!;
     const change = await readChange(call);
-    const traffic = call.whole("traffic");
-    const tag = call.text("tag");
-    const request = { ...(traffic === undefined ? {} : { traffic }), ...(tag === undefined ? {} : { tag }) };
+    const request = defined({ traffic: call.whole("traffic"), tag: call.text("tag") });
     const put: Put = (query, signal) =>
       changeService(call.client, name, async (before) => {
         const body = { ...await merged(call.client, name, before, change), ...request };
@@ -97,9 +95,7 @@ export const deploy = clientVerb({
       return call.on("json") ? printJson(answer) : console.log(previewLine(name, answer));
     }
     const code = await untilInterrupted((signal) => deployShown(call, put, signal));
-    if (code === INTERRUPTED) {
-      console.error(`the deploy continues; cless describe ${name} shows its result`);
-    }
+    if (code === INTERRUPTED) console.error(`the deploy continues; cless describe ${name} shows its result`);
     return code;
   },
 });
@@ -140,29 +136,32 @@ async function merged(
   return mergeChange(latest.template, service, change);
 }
 
-/** The field that `--unset FLAG` sets back to its default. */
-const UNSET: Readonly<Record<string, string>> = {
-  "port": "port",
-  "env": "env",
-  "secret-env": "secretEnv",
-  "command": "command",
-  "volume": "volumes",
-  "pull-policy": "pullPolicy",
-  "readiness-path": "readiness",
-  "liveness": "liveness",
-  "concurrency": "concurrency",
-  "min": "minInstances",
-  "max": "maxInstances",
-  "memory": "memory",
-  "cpus": "cpus",
-  "start-timeout": "startTimeout",
-  "request-timeout": "requestTimeout",
-  "pause-after": "pauseAfter",
-  "stop-after": "stopAfter",
-  "domain": "domains",
-  "loading": "loading",
-  "wake-except-agent": "wakeExceptAgents",
-  "wake-except-path": "wakeExceptPaths",
+/**
+ * The field of each flag, which `--unset FLAG` sets back to its default, and how its value is read if it is the whole
+ * field.
+ */
+const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: string) => unknown]>> = {
+  "port": ["port", parseWhole],
+  "env": ["env"],
+  "secret-env": ["secretEnv"],
+  "command": ["command"],
+  "volume": ["volumes"],
+  "pull-policy": ["pullPolicy", String],
+  "readiness-path": ["readiness", (path) => ({ path })],
+  "liveness": ["liveness"],
+  "concurrency": ["concurrency", parseWhole],
+  "min": ["minInstances", parseWhole],
+  "max": ["maxInstances", parseWhole],
+  "memory": ["memory", (text) => (parseMemoryLimit(text), text)],
+  "cpus": ["cpus", parseNumber],
+  "start-timeout": ["startTimeout", checkTime],
+  "request-timeout": ["requestTimeout", checkTime],
+  "pause-after": ["pauseAfter", checkTime],
+  "stop-after": ["stopAfter", checkTime],
+  "domain": ["domains"],
+  "loading": ["loading", parseLoading],
+  "wake-except-agent": ["wakeExceptAgents"],
+  "wake-except-path": ["wakeExceptPaths"],
 };
 
 /**
@@ -172,45 +171,28 @@ const UNSET: Readonly<Record<string, string>> = {
  * @throws {OperatorError} If a file of variables is wrong.
  */
 async function readChange(call: Call): Promise<TemplateChange> {
-  const once = <T>(flag: string, parse: (text: string) => T): T | undefined => call.read(flag, parse)[0];
-  const time = (flag: string) => once(flag, (text) => (parseDuration(text), text));
   const env = readPairs(call.texts("env"), "--env", "KEY=VALUE");
   const files = [];
   for (const file of call.texts("env-file")) files.push(await readEnvFile(file));
   const command = call.texts("command");
-  const path = call.text("readiness-path");
+  const fields = Object.entries(FIELDS).flatMap(([flag, [field, read]]) =>
+    read === undefined ? [] : call.read(flag, read).map((value) => [field, value])
+  );
   return {
     unset: call.read("unset", parseUnset),
-    fields: present({
-      image: call.text("image"),
-      port: call.whole("port"),
-      pullPolicy: call.text("pull-policy"),
-      command: command.length > 0 ? command : undefined,
-      concurrency: call.whole("concurrency"),
-      minInstances: call.whole("min"),
-      maxInstances: call.whole("max"),
-      memory: once("memory", (text) => (parseMemoryLimit(text), text)),
-      cpus: once("cpus", parseNumber),
-      startTimeout: time("start-timeout"),
-      requestTimeout: time("request-timeout"),
-      pauseAfter: time("pause-after"),
-      stopAfter: time("stop-after"),
-      readiness: path === undefined ? undefined : { path },
-    }),
+    fields: {
+      ...defined({ image: call.text("image"), command: command.length > 0 ? command : undefined }),
+      ...Object.fromEntries(fields),
+    },
     env: Object.assign({}, ...files, env),
-    liveness: present({ path: call.text("liveness-path"), every: time("liveness-every") }),
+    liveness: defined({ path: call.text("liveness-path"), every: call.read("liveness-every", checkTime)[0] }),
     secretEnv: readPairs(call.texts("secret-env"), "--secret-env", "KEY=NAME"),
     unsetEnv: call.texts("unset-env"),
     volumes: call.read("volume", parseVolume),
     domains: call.texts("domain"),
-    loading: once("loading", parseLoading),
     wakeExceptAgents: call.texts("wake-except-agent"),
     wakeExceptPaths: call.texts("wake-except-path"),
   };
-}
-
-function present(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 /** Reads pairs such as `KEY=VALUE`; no message shows the value. */
@@ -225,9 +207,14 @@ function readPairs(texts: readonly string[], flag: string, form: string): Record
 }
 
 function parseUnset(text: string): string {
-  const field = Object.hasOwn(UNSET, text) ? UNSET[text] : undefined;
-  if (field === undefined) throw new RangeError(`expected one of ${Object.keys(UNSET).join(", ")}`);
+  const [field] = Object.hasOwn(FIELDS, text) ? FIELDS[text]! : [];
+  if (field === undefined) throw new RangeError(`expected one of ${Object.keys(FIELDS).join(", ")}`);
   return field;
+}
+
+function checkTime(text: string): string {
+  parseDuration(text);
+  return text;
 }
 
 function parseNumber(text: string): number {
@@ -235,7 +222,7 @@ function parseNumber(text: string): number {
   return Number(text);
 }
 
-function parseLoading(text: string): Loading {
+function parseLoading(text: string): string {
   if (text !== "hold" && text !== "page") throw new RangeError("expected hold or page");
   return text;
 }

@@ -4,9 +4,7 @@ import type { ServiceJson } from "../admin/operations/services.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
 import { type Client, servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
-import { instanceTable } from "./instances.ts";
-import { type FailureJson, failureText, revisionTable } from "./revisions.ts";
-import { stateText } from "./services.ts";
+import { type FailureJson, failureText, instanceTable, revisionTable, stateText } from "./lists.ts";
 import { ago, indented, pairs, plainText } from "./text.ts";
 import { trafficTable } from "./traffic.ts";
 import { clientVerb, JSON_FLAG, printJson } from "./verb.ts";
@@ -38,16 +36,15 @@ export const describe = clientVerb({
       const shown = showEnv ? latest.template : { ...template, envNames: Object.keys(env) };
       return printJson({ ...service, revisions, template: shown, instances: own });
     }
-    const now = Date.now();
-    const failures = revisions.flatMap(({ name, failure }) => failure ? [failureText(name, failure, now)] : []);
+    const failures = revisions.flatMap(({ name, failure }) => failure ? [failureText(name, failure)] : []);
     const section = (title: string, text: string) => `${title}\n${indented(text)}`;
     console.log([
-      pairs(serviceFacts(service, now)),
+      pairs(serviceFacts(service)),
       section("Traffic", trafficTable(service)),
       section(`Template of ${service.latestRevision}`, pairs(templateFacts(latest.template, showEnv))),
-      section("Revisions", revisionTable(revisions, now)),
+      section("Revisions", revisionTable(revisions)),
       ...(failures.length === 0 ? [] : [section("Failures", failures.join("\n"))]),
-      section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own, now)),
+      section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own)),
     ].join("\n\n"));
   },
 });
@@ -71,7 +68,7 @@ function noneText(revisions: readonly RevisionSummaryJson[]): string {
   return isRefused ? "none; the first request after that time starts one" : "none; the next request starts one";
 }
 
-function serviceFacts(service: ServiceJson, now: number): Fact[] {
+function serviceFacts(service: ServiceJson): Fact[] {
   const { name, url, domains, createdAt, updatedAt, declaredBy, convention, revisionHistory, loading, wake } = service;
   const { userAgents = [], paths = [] } = wake?.except ?? {};
   const facts: (Fact | false)[] = [
@@ -82,8 +79,8 @@ function serviceFacts(service: ServiceJson, now: number): Fact[] {
     userAgents.length > 0 && ["Not woken by", userAgents.map(valueText).join(", ")],
     paths.length > 0 && ["Not woken at", paths.map(valueText).join(", ")],
     loading === "page" && ["Loading", "a page, while it starts"],
-    ["Made", convention ? "by convention, from the image of its name" : ago(createdAt, now)],
-    convention !== true && ["Changed", ago(updatedAt, now)],
+    ["Made", convention ? "by convention, from the image of its name" : ago(createdAt)],
+    convention !== true && ["Changed", ago(updatedAt)],
     ["Declared by", declaredBy ?? "no file"],
     revisionHistory !== undefined && ["Keeps", `${revisionHistory} old revisions`],
   ];

@@ -3,6 +3,7 @@ import { closestString } from "@std/text/closest-string";
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import type { GivenFlags } from "../base/config.ts";
 import { UsageError } from "../base/errors.ts";
+import { defined } from "../model/defined.ts";
 
 /** A flag of a verb, as {@linkcode parseFlags} accepts it and `--help` shows it. */
 export interface Flag {
@@ -35,10 +36,7 @@ export function flag(declared: string, help: string): Flag {
   const [, short, no, name, value] = /^(?:-(\w), )?--(\[no-\])?([a-z-]+)(?: (.+))?$/.exec(label)!;
   return {
     ...{ label, name: name!, repeatable: declared.includes("…"), help },
-    ...(short === undefined ? {} : { short }),
-    ...(value === undefined ? {} : { value }),
-    ...(no === undefined ? {} : { default: "on" }),
-    ...(preset === undefined ? {} : { default: preset }),
+    ...defined({ short, value, default: no === undefined ? preset : "on" }),
   };
 }
 

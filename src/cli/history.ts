@@ -22,8 +22,7 @@ export const history = clientVerb({
     const query = { limit: call.whole("limit") ?? LIMIT };
     const entries = await call.client.get<HistoryJson[]>(servicePath(call.args[0]!, "history"), { query });
     if (call.on("json")) return printJson(entries);
-    const now = Date.now();
-    const rows = entries.map((entry) => [ago(entry.at, now), entry.by, entry.action, changeText(entry)]);
+    const rows = entries.map((entry) => [ago(entry.at), entry.by, entry.action, changeText(entry)]);
     console.log(table(["WHEN", "BY", "ACTION", "WHAT"], rows));
   },
 });

@@ -14,9 +14,7 @@ export const wake = clientVerb({
   example: ["cless wake web"],
   run: async (call) => {
     const name = call.args[0]!;
-    const start = () => call.client.do("POST", servicePath(name, "wake"));
-    await (call.on("quiet") ? start() : whileShown(`starting an instance of ${name}…`, start));
-    if (!call.on("quiet")) console.log(`${name} is awake`);
+    await change(call, "POST", servicePath(name, "wake"), `starting an instance of ${name}…`, `${name} is awake`);
   },
 });
 
@@ -31,9 +29,8 @@ export const sleep = clientVerb({
   example: ["cless sleep web"],
   run: async (call) => {
     const name = call.args[0]!;
-    const stop = () => call.client.do("POST", servicePath(name, "sleep"));
-    await (call.on("quiet") ? stop() : whileShown(`waiting for the last requests of ${name}, and stopping it…`, stop));
-    if (!call.on("quiet")) console.log(`${name} sleeps`);
+    const waiting = `waiting for the last requests of ${name}, and stopping it…`;
+    await change(call, "POST", servicePath(name, "sleep"), waiting, `${name} sleeps`);
   },
 });
 
@@ -69,10 +66,16 @@ export const deleteService = clientVerb({
       console.error(`${name} is not deleted`);
       return 1;
     }
-    const remove = () => call.client.do("DELETE", path);
-    const text = `waiting for the last requests of ${name}, until its containers are gone…`;
-    await (call.on("quiet") ? remove() : whileShown(text, remove));
-    if (!call.on("quiet")) console.log(`${name} is deleted`);
+    const waiting = `waiting for the last requests of ${name}, until its containers are gone…`;
+    await change(call, "DELETE", path, waiting, `${name} is deleted`);
     return 0;
   },
 });
+
+/** Changes something. Shows what it waits for, and prints what it has done, unless `--quiet` was given. */
+async function change(call: Call, method: string, path: string, waiting: string, done: string): Promise<void> {
+  const act = () => call.client.do(method, path);
+  if (call.on("quiet")) return await act();
+  await whileShown(waiting, act);
+  console.log(done);
+}

@@ -3,7 +3,7 @@ import { UsageError } from "../base/errors.ts";
 import { pathOf } from "./client.ts";
 import { flag } from "./flags.ts";
 import { ago, table } from "./text.ts";
-import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
+import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printList, QUIET_FLAG } from "./verb.ts";
 
 /** `cless secrets`: lists the names of the secrets. */
 export const secrets = clientVerb({
@@ -15,12 +15,9 @@ export const secrets = clientVerb({
   example: ["cless secrets"],
   run: async (call) => {
     const all = await call.client.list<SecretJson>("/v1/secrets");
-    if (call.on("json")) return printJson(all);
-    if (call.on("quiet")) return all.forEach(({ name }) => console.log(name));
-    if (all.length === 0) return console.error("there are no secrets yet; cless secret set makes one");
-    const now = Date.now();
-    const rows = all.map(({ name, version, createdAt }) => [name, String(version), ago(createdAt, now)]);
-    console.log(table(["NAME", "VERSION", "SET"], rows));
+    const rows = all.map(({ name, version, createdAt }) => [name, String(version), ago(createdAt)]);
+    const list = table(["NAME", "VERSION", "SET"], rows);
+    printList(call, all, all.map(({ name }) => name), list, "there are no secrets yet; cless secret set makes one");
   },
 });
 

@@ -1,13 +1,13 @@
 import type { ServiceJson } from "../admin/operations/services.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
 import { OperatorError, plainMessageOf } from "../base/errors.ts";
-import { EVERYBODY_WAKES, type Loading } from "../model/service.ts";
+import { EVERYBODY_WAKES } from "../model/service.ts";
 
 /** What a deploy changes of the latest revision and of the service. */
 export interface TemplateChange {
   /** Fields to set back to their defaults, before everything else. */
   readonly unset: readonly string[];
-  /** Fields of the template with their new values. */
+  /** Fields of the template, and `loading` of the service, with their new values. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** The changed fields of `liveness`; empty if it stays. */
   readonly liveness: Readonly<Record<string, unknown>>;
@@ -21,7 +21,6 @@ export interface TemplateChange {
   readonly volumes: NonNullable<TemplateJson["volumes"]>;
   /** Domains to add. */
   readonly domains: readonly string[];
-  readonly loading: Loading | undefined;
   /** Exceptions from waking to add, by User-Agent and by path. */
   readonly wakeExceptAgents: readonly string[];
   readonly wakeExceptPaths: readonly string[];
@@ -49,6 +48,7 @@ export function mergeChange(
   const paths = new Set(change.volumes.map(({ path }) => path));
   return {
     ...before,
+    ...(unset.has("loading") ? { loading: "hold" } : {}),
     ...change.fields,
     ...(Object.keys(change.liveness).length === 0 ? {} : { liveness: { ...before.liveness, ...change.liveness } }),
     // A variable is either a value or a secret; the new one replaces the old one.
@@ -69,7 +69,6 @@ function serviceFields(
   unset: ReadonlySet<string>,
 ): ServiceBody {
   const { domains = [], wake: { except: { userAgents, paths } } = EVERYBODY_WAKES } = service ?? {};
-  const loading = change.loading ?? (unset.has("loading") ? "hold" : undefined);
   const changes = (field: "domains" | "wakeExceptAgents" | "wakeExceptPaths") =>
     unset.has(field) || change[field].length > 0;
   const all = (field: "domains" | "wakeExceptAgents" | "wakeExceptPaths", before: readonly string[]) => [
@@ -77,7 +76,6 @@ function serviceFields(
   ];
   return {
     ...(changes("domains") ? { domains: all("domains", domains) } : {}),
-    ...(loading === undefined ? {} : { loading }),
     ...(changes("wakeExceptAgents") || changes("wakeExceptPaths")
       ? { wake: { except: { userAgents: all("wakeExceptAgents", userAgents), paths: all("wakeExceptPaths", paths) } } }
       : {}),

@@ -34,20 +34,20 @@ export function plainText(text: string): string {
  * @param at ISO 8601; `-` is written for anything else.
  * @param now Wall-clock time in ms since 1970.
  */
-export function ago(at: string | undefined, now: number): string {
+export function ago(at: string | undefined, now = Date.now()): string {
   const length = age(at, now);
   return length === "-" || length === "now" ? length : `${length} ago`;
 }
 
 /** Writes in what time something will be: `in 3m`. */
-export function until(at: string | undefined, now: number): string {
+export function until(at: string | undefined, now = Date.now()): string {
   const time = Date.parse(at ?? "");
   if (Number.isNaN(time)) return "-";
   return time <= now ? ago(at, now) : `in ${lengthOf(time - now)}`;
 }
 
 /** Writes how old something is: `3m`. */
-export function age(at: string | undefined, now: number): string {
+export function age(at: string | undefined, now = Date.now()): string {
   const time = Date.parse(at ?? "");
   if (Number.isNaN(time)) return "-";
   return now - time < 1000 ? "now" : lengthOf(now - time);

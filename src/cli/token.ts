@@ -1,9 +1,10 @@
 import type { NewTokenJson, TokenJson } from "../admin/operations/tokens.ts";
 import { UsageError } from "../base/errors.ts";
+import { defined } from "../model/defined.ts";
 import { pathOf } from "./client.ts";
 import { flag } from "./flags.ts";
 import { ago, table, until } from "./text.ts";
-import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson } from "./verb.ts";
+import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList } from "./verb.ts";
 
 const ACTIONS: Readonly<Record<string, (call: Call) => Promise<void>>> = { create, revoke, rotate };
 
@@ -40,17 +41,20 @@ export const token = clientVerb({
 
 async function list(call: Call): Promise<void> {
   const all = await call.client.list<TokenJson>("/v1/tokens");
-  if (call.on("json")) return printJson(all);
-  if (call.on("quiet")) return all.forEach(({ name }) => console.log(name));
-  if (all.length === 0) return console.error("there is no token besides the owner's; cless token create makes one");
-  const now = Date.now();
   const rows = all.map(({ name, scope, createdAt, expiresAt }) => [
     name,
     scope,
-    ago(createdAt, now),
-    expiresAt === undefined ? "never" : until(expiresAt, now),
+    ago(createdAt),
+    expiresAt === undefined ? "never" : until(expiresAt),
   ]);
-  console.log(table(["NAME", "SCOPE", "MADE", "EXPIRES"], rows));
+  const text = table(["NAME", "SCOPE", "MADE", "EXPIRES"], rows);
+  printList(
+    call,
+    all,
+    all.map(({ name }) => name),
+    text,
+    "there is no token besides the owner's; cless token create makes one",
+  );
 }
 
 async function create(call: Call): Promise<void> {
@@ -59,7 +63,7 @@ async function create(call: Call): Promise<void> {
   if (scope === undefined) throw new UsageError("token create needs --scope read, --scope deploy or --scope admin");
   const [expiresIn] = call.read("expires", readLength);
   const made = await call.client.json<NewTokenJson>("POST", "/v1/tokens", {
-    body: { name, scope, ...(expiresIn === undefined ? {} : { expiresIn }) },
+    body: defined({ name, scope, expiresIn }),
   });
   if (call.on("json")) return printJson(made);
   if (!call.on("quiet")) console.error(`the token ${name}, shown only once:`);

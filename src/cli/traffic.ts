@@ -3,9 +3,9 @@ import { OperatorError, UsageError } from "../base/errors.ts";
 import { LATEST } from "../model/traffic.ts";
 import { changeService, type Client, servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
-import { changedTraffic, parsePart, parseTag, type TrafficChange, type TrafficPart } from "./traffic_change.ts";
+import { changedTraffic, parsePart, parseTag, type TrafficChange } from "./traffic_change.ts";
 import { splitText, table, tagUrl } from "./text.ts";
-import { type Call, clientVerb, JSON_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
+import { type Call, clientVerb, JSON_FLAG, printJson, QUIET_FLAG, readGiven } from "./verb.ts";
 
 /** `cless traffic`: shows or changes how the requests for a service are split, and the tags of its revisions. */
 export const traffic = clientVerb({
@@ -37,7 +37,7 @@ export const traffic = clientVerb({
   run: async (call) => {
     const [name = "", ...texts] = call.args;
     const wanted: TrafficChange = {
-      parts: texts.map(readPart),
+      parts: texts.map((text) => readGiven(text, parsePart)),
       tags: call.read("tag", parseTag),
       untag: call.texts("untag"),
     };
@@ -98,15 +98,6 @@ async function showTraffic(call: Call, name: string): Promise<void> {
 function printTraffic(call: Call, service: ServiceJson): void {
   if (call.on("json")) return printJson(service);
   if (!call.on("quiet")) console.log(`${service.name}: ${splitText(service.traffic)}`);
-}
-
-function readPart(text: string): TrafficPart {
-  try {
-    return parsePart(text);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new UsageError(`"${text}" is not allowed: ${error.message}`);
-  }
 }
 
 /** The same change with tags replaced by the revisions that have them; a revision of the same name comes first. */

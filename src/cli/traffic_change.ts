@@ -1,3 +1,4 @@
+import { defined } from "../model/defined.ts";
 import { LATEST, type Traffic, type TrafficTarget } from "../model/traffic.ts";
 
 /** One part of the split as the command line has it. */
@@ -24,7 +25,7 @@ export function parsePart(text: string): TrafficPart {
   if (revision === undefined) {
     throw new RangeError("expected REVISION=PERCENT or REVISION=PERCENT,tag=TAG, such as web-00002=70 or latest=100");
   }
-  return { revision, percent: Number(percent), ...(tag === undefined ? {} : { tag }) };
+  return defined({ revision, percent: Number(percent), tag });
 }
 
 /** Reads `REVISION=TAG`. @throws {RangeError} For anything else. */

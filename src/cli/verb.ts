@@ -82,23 +82,29 @@ export class Call implements Disposable {
    * @throws {UsageError} If `parse` throws a RangeError; the message names the flag and what is allowed.
    */
   read<T>(flag: string, parse: (text: string) => T): T[] {
-    return this.texts(flag).map((text) => {
-      try {
-        return parse(text);
-      } catch (error) {
-        if (!(error instanceof RangeError)) throw error;
-        throw new UsageError(`--${flag}: "${text}" is not allowed: ${error.message}`);
-      }
-    });
+    return this.texts(flag).map((text) => readGiven(text, parse, `--${flag}: `));
   }
 
   /** The value of a flag that takes a whole number. */
   whole(flag: string): number | undefined {
-    return this.read(flag, (text) => {
-      if (!/^\d{1,9}$/.test(text)) throw new RangeError("expected a whole number");
-      return Number(text);
-    })[0];
+    return this.read(flag, parseWhole)[0];
   }
+}
+
+/** Parses what was given on the command line. @throws {UsageError} If `parse` throws a RangeError. */
+export function readGiven<T>(text: string, parse: (text: string) => T, source = ""): T {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UsageError(`${source}"${text}" is not allowed: ${error.message}`);
+  }
+}
+
+/** Reads a whole number. @throws {RangeError} For anything else. */
+export function parseWhole(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new RangeError("expected a whole number");
+  return Number(text);
 }
 
 /** The flag of verbs that print what programs may want to read. */
@@ -113,4 +119,18 @@ export const QUIET_FLAG: Flag = flag("-q, --quiet", "Print nothing but errors");
 /** Prints a value as JSON. */
 export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, null, 2));
+}
+
+/** Prints a list: all of it with `--json`, the names with `--quiet`, else a table, or in place of an empty one a hint. */
+export function printList(
+  call: Call,
+  list: readonly unknown[],
+  names: readonly string[],
+  table: string,
+  hint?: string,
+): void {
+  if (call.on("json")) printJson(list);
+  else if (call.on("quiet")) names.forEach((name) => console.log(name));
+  else if (list.length === 0 && hint !== undefined) console.error(hint);
+  else console.log(table);
 }

@@ -18,7 +18,6 @@ const NOTHING: TemplateChange = {
   unsetEnv: [],
   volumes: [],
   domains: [],
-  loading: undefined,
   wakeExceptAgents: [],
   wakeExceptPaths: [],
 };
@@ -91,9 +90,9 @@ Deno.test("liveness is set, changed in part, or removed", () => {
 
 Deno.test("loading is set, set back, or not sent", () => {
   assertEquals("loading" in merged({}), false);
-  assertEquals(merged({ loading: "page" })["loading"], "page");
+  assertEquals(merged({ fields: { loading: "page" } })["loading"], "page");
   assertEquals(merged({ unset: ["loading"] })["loading"], "hold");
-  assertEquals(merged({ unset: ["loading"], loading: "page" })["loading"], "page");
+  assertEquals(merged({ unset: ["loading"], fields: { loading: "page" } })["loading"], "page");
 });
 
 Deno.test("a new service has what is set, and nothing else", () => {
