@@ -3,7 +3,7 @@ import type { LogFormat, LogLevel } from "./config.ts";
 
 const encoder = new TextEncoder();
 /** How long a line may wait for a full pipe before it is dropped, ms: requests stand still meanwhile. */
-const MOST_WAITING_MS = 1000;
+const MAX_WAIT_MS = 1000;
 /** Never notified: waiting for it is a synchronous sleep. */
 const BELL = new Int32Array(new SharedArrayBuffer(4));
 const COLOURS: Record<string, string> = { debug: "\x1b[90m", info: "\x1b[32m", warning: "\x1b[33m", error: "\x1b[31m" };
@@ -32,18 +32,18 @@ export function configureLogging(settings: { format: LogFormat; level: LogLevel;
 
 /** Writes lines whole and synchronously: the library's asynchronous sinks lose lines under load. */
 function lineWriter(): (line: string) => void {
-  let patience = MOST_WAITING_MS;
+  let waitLeftMs = MAX_WAIT_MS;
   return (line) => {
     let rest = encoder.encode(line + "\n");
     while (rest.length > 0) {
       try {
         rest = rest.subarray(Deno.stderr.writeSync(rest));
-        patience = MOST_WAITING_MS;
+        waitLeftMs = MAX_WAIT_MS;
       } catch (error) {
         // nobody reads the log any more, and there is no other place to report that
-        if (!(error instanceof Deno.errors.WouldBlock) || patience === 0) return;
+        if (!(error instanceof Deno.errors.WouldBlock) || waitLeftMs === 0) return;
         Atomics.wait(BELL, 0, 0, 1); // the pipe is full, and another process has made it non-blocking
-        patience--;
+        waitLeftMs--;
       }
     }
   };

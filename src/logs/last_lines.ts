@@ -1,44 +1,44 @@
-/** What a line costs beside its text, about, in bytes. */
-const OVERHEAD = 64;
+/** About how much memory a line takes besides its text. */
+const OVERHEAD_BYTES = 64;
 
-/** The last lines of many: no more than a number of them, and no more than a number of bytes. */
+/** The last lines of many, at most a number of lines and at most a number of bytes. */
 export class LastLines<Line extends { readonly text: string }> {
-  readonly #mostLines: number;
-  readonly #mostBytes: number;
+  readonly #maxLines: number;
+  readonly #maxBytes: number;
   #lines: Line[] = [];
-  /** How many at the beginning of the list are gone already. */
-  #gone = 0;
+  /** How many lines at the beginning of the array were dropped already. */
+  #dropped = 0;
   #bytes = 0;
 
-  constructor(mostLines: number, mostBytes: number) {
-    this.#mostLines = mostLines;
-    this.#mostBytes = mostBytes;
+  constructor(maxLines: number, maxBytes: number) {
+    this.#maxLines = maxLines;
+    this.#maxBytes = maxBytes;
   }
 
-  /** How much the lines take, about, in bytes. */
+  /** About how much memory the lines take, bytes. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Adds a line, in place of the first ones where there is no room. */
+  /** Adds a line, and drops the first ones if they are too many. */
   push(line: Line): void {
     this.#lines.push(line);
     this.#bytes += costOf(line);
-    while (this.#lines.length - this.#gone > this.#mostLines || this.#bytes > this.#mostBytes) {
-      this.#bytes -= costOf(this.#lines[this.#gone++]!);
+    while (this.#lines.length - this.#dropped > this.#maxLines || this.#bytes > this.#maxBytes) {
+      this.#bytes -= costOf(this.#lines[this.#dropped++]!);
     }
-    // Each line is moved once for each that has gone: the list never has more than twice the lines.
-    if (this.#gone < 16 || this.#gone * 2 < this.#lines.length) return;
-    this.#lines = this.#lines.slice(this.#gone);
-    this.#gone = 0;
+    // Copied only when half of the array was dropped, so that a line costs constant time on average.
+    if (this.#dropped < 16 || this.#dropped * 2 < this.#lines.length) return;
+    this.#lines = this.#lines.slice(this.#dropped);
+    this.#dropped = 0;
   }
 
-  /** The lines, first to last. */
+  /** The lines, oldest first. */
   list(): Line[] {
-    return this.#lines.slice(this.#gone);
+    return this.#lines.slice(this.#dropped);
   }
 }
 
 function costOf({ text }: { readonly text: string }): number {
-  return text.length + OVERHEAD;
+  return text.length + OVERHEAD_BYTES;
 }
