@@ -59,7 +59,7 @@ Deno.test("an engine that does not say where its data is gets a warning", async 
   assertEquals((await checkDisk(dataIn(""))).state, "warning");
 });
 
-dockerTest("how the engine is asked is told, and why not over its socket", async (docker) => {
+dockerTest("doctor says how the engine is asked, and why not over its socket", async (docker) => {
   const choice = { api: new CommandApi(docker.command), docker: docker.command };
   const slow = "containers are started, paused and resumed by the docker command, which is slower";
   assertEquals(await checkChoice(choice), { check: "socket", state: "ok", fact: slow });
@@ -108,7 +108,7 @@ Deno.test("a data-dir that cannot be looked at is taken for one in use", async (
   assertEquals((await checkLeftovers(ownedBy(["a1", "/root"]), denied)).map(({ state }) => state), ["ok"]);
 });
 
-Deno.test("where nothing was left behind, that is said", async () => {
+Deno.test("doctor says so if no network was left behind", async () => {
   assertEquals(await checkLeftovers(ownedBy(), () => Promise.resolve(undefined)), [
     { check: "networks", state: "ok", fact: "none was left behind by a dead data-dir" },
   ]);

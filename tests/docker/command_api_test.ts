@@ -58,13 +58,13 @@ const SAID: Record<FailureKind, string[]> = {
   ],
 };
 
-Deno.test("what the engine says is understood for what it means", () => {
+Deno.test("each sentence of the engine has its kind", () => {
   for (const [kind, messages] of Object.entries(SAID)) {
     for (const message of messages) assertEquals(kindOfMessage(message), kind, message);
   }
 });
 
-dockerTest("a failed command fails with the kind of what was said, and a slow one as late", async (docker) => {
+dockerTest("a command that fails has the kind of its message, and one that takes too long is late", async (docker) => {
   const api = new CommandApi(docker.command);
   await docker.on("pause", { stderr: `Error response from daemon: Container ${ID} is already paused\n`, code: 1 });
   const error = await assertRejects(() => api.pause("one"), EngineError);
@@ -73,7 +73,7 @@ dockerTest("a failed command fails with the kind of what was said, and a slow on
   assertEquals(kindOf(await assertRejects(() => api.version({ timeoutMs: 100 }), EngineError)), "late");
 });
 
-dockerTest("a version is found behind warnings, and need not be there", async (docker) => {
+dockerTest("a version is found after warnings, and is unknown if there is none", async (docker) => {
   await docker.on("version", "26.1.5+dfsg1\n", "Emulate Docker CLI using podman\n5.4.2\n", "WARNING: something\n");
   const api = new CommandApi(docker.command);
   assertEquals([await api.version(), await api.version(), await api.version()], ["26.1.5+dfsg1", "5.4.2", "unknown"]);
@@ -101,7 +101,7 @@ dockerTest("how long a container has been up is read from what the engine says o
   assertEquals(listed.map(({ upFor }) => upFor), known.map(([, ms]) => ms));
 });
 
-dockerTest("containers that have to be killed or removed at once are so a few at a time", async (docker) => {
+dockerTest("at most 16 commands stop or remove containers at once", async (docker) => {
   let running = 0;
   let most = 0;
   class CountedCommand extends DockerCommand {

@@ -131,7 +131,7 @@ Deno.test("an app is told its port, as most platforms do, unless it is told anot
   assertEquals(environmentOf({ env: { PORT: "99" }, port: 3000 }), { PORT: "99" });
 });
 
-Deno.test("the engine is told this and nothing else", () => {
+Deno.test("the request that makes a container has this body and nothing else", () => {
   const full: Revision = {
     ...REVISION,
     command: ["serve", ""],
@@ -175,7 +175,7 @@ Deno.test("the engine is told this and nothing else", () => {
   });
 });
 
-Deno.test("what nobody has said is left to the image and the engine", () => {
+Deno.test("fields that a revision does not set are left to the image and the engine", () => {
   const { HostConfig, ...body } = createBody(REVISION, DIRECT);
   assertEquals(Object.keys(body), ["Image", "Env", "Labels", "NetworkingConfig"]);
   assertEquals(Object.keys(HostConfig as Record<string, unknown>), [
@@ -188,7 +188,7 @@ Deno.test("what nobody has said is left to the image and the engine", () => {
   ]);
 });
 
-Deno.test("two revisions are told the engine alike exactly where they are told the command alike", () => {
+Deno.test("two containers have the same request body exactly if they have the same arguments", () => {
   const revision = fc.record({
     command: fc.array(fc.constantFrom("a", "b"), { maxLength: 2 }),
     memory: fc.constantFrom(undefined, 8_000_000, 9_000_000),
@@ -213,7 +213,7 @@ Deno.test("two revisions are told the engine alike exactly where they are told t
   }));
 });
 
-Deno.test("a share of a processor is told alike, as fine as the engine takes it and never as none", () => {
+Deno.test("both ways give a container the same share of a processor, never rounded to none", () => {
   const shares: [cpus: number, arg: string, nano: number][] = [
     [0.1 + 0.2, "--cpus=0.3", 300_000_000],
     [1 / 3, "--cpus=0.333333333", 333_333_333],

@@ -125,7 +125,7 @@ bothWays("a container is made, started, listed with its labels, and removed", as
   assertMatch(await fails("gone", () => api.remove(id)), /^No such container: /);
 });
 
-bothWays("a container is paused and resumed, and doing so twice fails in a way that tells", async (lab) => {
+bothWays("a container is paused and resumed, and doing so twice fails as already", async (lab) => {
   const { api } = lab;
   const id = await lab.run();
   await api.pause(id);
@@ -150,7 +150,7 @@ bothWays("a container is asked to end, killed after its grace time, and may be s
   await fails("gone", () => api.stop("cless-none", 1));
 });
 
-bothWays("what is asked of a container that is gone fails in a way that tells", async ({ api }) => {
+bothWays("every order for a missing container fails as gone", async ({ api }) => {
   await fails("gone", () => api.pause("cless-none"));
   await fails("gone", () => api.unpause("cless-none"));
   await fails("gone", () => api.remove("cless-none"));
@@ -318,7 +318,7 @@ bothWays("the containers that use a named volume are listed, whoever has made th
   assertEquals(await api.containers({ volume: `${owner}-none` }), []);
 });
 
-bothWays("with a container its anonymous volumes go, and a named one stays", async (lab) => {
+bothWays("removing a container removes its anonymous volumes, and keeps a named one", async (lab) => {
   const { api, owner } = lab;
   await using image = await build(`${owner}-nameless`, `FROM ${owner}-docker\nVOLUME /nameless`);
   const volumes = [{ source: owner, path: "/data", readOnly: false }];

@@ -98,7 +98,7 @@ choiceTest("the command is taken where it does more than it is told, or may", as
   assertEquals(await choose(), unread);
 });
 
-choiceTest("who says which way it is has the say, and a socket that is missing is one clear line", async (place) => {
+choiceTest("--engine-api decides, and a missing socket is one clear line", async (place) => {
   const { engine, folder } = place;
   const dockerEnv = { host: `unix://${engine.path}`, context: undefined, platform: "linux/arm64", folder };
   const config = { docker: "/opt/docker", dockerEnv };
@@ -135,7 +135,7 @@ dockerTest("an engine that does not run is to be started", async (docker) => {
   );
 });
 
-dockerTest("somebody who may not ask the engine is told how to be allowed to", async (docker) => {
+dockerTest("a user without access to the engine is told how to get it", async (docker) => {
   const said = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock";
   await docker.on("version", { stderr: `${said}\n`, code: 1 });
   assertEquals(

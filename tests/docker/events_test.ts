@@ -232,7 +232,7 @@ const BY_ITSELF = { byHand: false, oom: false };
 const BY_HAND = { byHand: true, oom: false };
 const FOR_MEMORY = { byHand: false, oom: true };
 
-Deno.test("what happens to a container is understood", () => {
+Deno.test("events of pauses, resumes and ends are read", () => {
   const { events } = newEvents();
   const name = "one";
   assertEquals(events.read("pause", { name }), { id: name, what: "paused" });
@@ -243,7 +243,7 @@ Deno.test("what happens to a container is understood", () => {
   assertEquals(events.read("die", {}), undefined);
 });
 
-Deno.test("a container that somebody has sent a signal has ended by that, whatever its code; one without by itself", () => {
+Deno.test("a container that ends after a signal was ended by hand, whatever its exit code; without one it ended by itself", () => {
   for (const exitCode of ["0", "1", "137", "143"]) {
     const { events, end } = newEvents();
     events.read("kill", { name: "one", signal: "15" });

@@ -3,7 +3,7 @@ import { EngineError } from "../../src/docker/engine_error.ts";
 import { dockerTest } from "../support/fake_docker.ts";
 import { asked, newLauncher, refused, REVISION } from "./launcher_kit.ts";
 
-dockerTest("a container is paused no more, also when somebody else was faster", async (docker) => {
+dockerTest("resuming succeeds if somebody else has resumed the container already", async (docker) => {
   const launcher = await newLauncher(docker);
   const notPaused = { stderr: "Error response from daemon: Container one is not paused", code: 1 };
   await docker.on("unpause", "one\n", notPaused, { stderr: "Error response from daemon: busy", code: 1 });
@@ -12,7 +12,7 @@ dockerTest("a container is paused no more, also when somebody else was faster", 
   await assertRejects(() => launcher.resume("one"), EngineError, "busy");
 });
 
-dockerTest("a container is paused, also when somebody else was faster", async (docker) => {
+dockerTest("pausing succeeds if somebody else has paused the container already", async (docker) => {
   const launcher = await newLauncher(docker);
   const paused = { stderr: "Error response from daemon: Container one is already paused", code: 1 };
   await docker.on("pause", "one\n", paused, {
@@ -40,7 +40,7 @@ dockerTest("the end of every command that makes a container can be waited for", 
   await settling;
 });
 
-dockerTest("a container that has vanished is as good as stopped and removed", async (docker) => {
+dockerTest("stopping and removing a container that is gone succeeds", async (docker) => {
   const launcher = await newLauncher(docker);
   const gone = { stderr: "Error response from daemon: No such container: one", code: 1 };
   const going = { stderr: "Error response from daemon: removal of container one is already in progress", code: 1 };

@@ -90,13 +90,16 @@ launchTest(
   },
 );
 
-launchTest("what the engine says is told without secrets, and as what it means", async (engine, launcher) => {
-  engine.on(START, 400, { message: "exec: KEY=secret-secret: not found\n" });
-  const { message } = await assertRejects(() => launcher.launch(LAUNCH), EngineError);
-  assertEquals(message, "exec: KEY=***: not found");
-  engine.on(START, 404, { message: `No such container: ${ID}` });
-  await assertRejects(() => launcher.launch(LAUNCH), ContainerGone);
-});
+launchTest(
+  "an error of the engine has no secret in it, and is the pool's error of that kind",
+  async (engine, launcher) => {
+    engine.on(START, 400, { message: "exec: KEY=secret-secret: not found\n" });
+    const { message } = await assertRejects(() => launcher.launch(LAUNCH), EngineError);
+    assertEquals(message, "exec: KEY=***: not found");
+    engine.on(START, 404, { message: `No such container: ${ID}` });
+    await assertRejects(() => launcher.launch(LAUNCH), ContainerGone);
+  },
+);
 
 launchTest("a name that another program's container has is left to it", async (engine, launcher) => {
   engine.on(CREATE, 409, { message: 'Conflict. The container name "/one" is already in use by container "x".' });
@@ -145,26 +148,29 @@ launchTest("an engine that loses every answer is away", async (engine, launcher)
   assertEquals(asked(engine), [CREATE, START, REMOVE, CREATE, START]);
 });
 
-launchTest("an engine that goes away amid a start is known to be away", async (engine, launcher) => {
+launchTest("an engine that goes away during a start is reported as away", async (engine, launcher) => {
   engine.on("GET /version", "lost");
   engine.on(CREATE, "lost");
   await assertRejects(() => launcher.launch(LAUNCH), EngineAway);
   assertEquals([asked(engine), launcher.isLaunching("one")], [[CREATE], false]);
 });
 
-launchTest("what becomes of a container that is given up is no event of the instance", async (engine, launcher) => {
-  const launching: boolean[] = [];
-  engine.on(START, "lost");
-  engine.on(REMOVE, () => {
-    launcher.started("one"); // the engine tells of the start after all
-    launching.push(launcher.isLaunching("one"));
-    return { status: 204, body: "" };
-  });
-  await assertRejects(() => launcher.launch(LAUNCH), EngineAway);
-  assertEquals(launching.length, 1);
-});
+launchTest(
+  "events of a container that is made again do not count as events of the instance",
+  async (engine, launcher) => {
+    const launching: boolean[] = [];
+    engine.on(START, "lost");
+    engine.on(REMOVE, () => {
+      launcher.started("one"); // the engine tells of the start after all
+      launching.push(launcher.isLaunching("one"));
+      return { status: 204, body: "" };
+    });
+    await assertRejects(() => launcher.launch(LAUNCH), EngineAway);
+    assertEquals(launching.length, 1);
+  },
+);
 
-launchTest("an engine that says that a part of it is away is away", async (engine, launcher) => {
+launchTest("an engine of which a part is away counts as away", async (engine, launcher) => {
   const message = "Cannot unpause container one: connection error: desc = transport: Error while dialing: unavailable";
   engine.on("POST /containers/one/unpause", 500, { message });
   await assertRejects(() => launcher.resume("one"), EngineAway);

@@ -39,7 +39,7 @@ dockerTest("the environment comes along at every try, and in no argument", async
   assertEquals(calls.flat().filter((arg) => arg.includes("secret")), []);
 });
 
-dockerTest("what cannot be given to a container is told before anything is started", async (docker) => {
+dockerTest("a variable that cannot be given to a container is an error before anything is started", async (docker) => {
   const launcher = await newLauncher(docker);
   const revision = { ...REVISION, env: { DOCKER_HOST: "a\nsecret" } };
   const error = await assertRejects(() => launcher.launch({ id: "one", revision }), EngineError, "DOCKER_HOST");
@@ -133,7 +133,7 @@ dockerTest("an address in use is passed over, and the half-made container remove
   assertEquals(await addresses(docker), ["10.9.0.2", "10.9.0.3", "10.9.0.4"]);
 });
 
-dockerTest("a launcher does not look for a place for ever", async (docker) => {
+dockerTest("a start tries at most eight addresses", async (docker) => {
   const launcher = await newLauncher(docker);
   await docker.on("run", ADDRESS_TAKEN);
   await assertRejects(() => launcher.launch({ id: "one", revision: REVISION }), EngineError, "Address already in use");
@@ -191,7 +191,7 @@ dockerTest("an image that is gone again at once is not pulled for ever", async (
   assertEquals((await docker.calls("run")).length, 2);
 });
 
-dockerTest("a container that somebody removes while it is being started is known for what it is", async (docker) => {
+dockerTest("a container that somebody removes while it starts is reported as gone", async (docker) => {
   const launcher = await newLauncher(docker);
   await docker.on("run", refused("No such container: 0123456789ab"));
   await assertRejects(() => launcher.launch({ id: "one", revision: REVISION }), ContainerGone);

@@ -12,7 +12,7 @@ Deno.test("an empty stream has no bytes", async () => {
   assertEquals(await readWhole(streamOf([])), new Uint8Array());
 });
 
-Deno.test("a stream that breaks off is told", async () => {
+Deno.test("a stream that breaks off is an error", async () => {
   const broken = new ReadableStream<Uint8Array>({ type: "bytes", pull: () => Promise.reject(new Error("broken off")) });
   await assertRejects(() => readWhole(broken), Error, "broken off");
 });

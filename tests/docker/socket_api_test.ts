@@ -101,7 +101,7 @@ const CALLS: Record<string, (api: EngineApi) => Promise<unknown>> = {
   "DELETE /images/me/app%3A1": (api) => api.removeImage("me/app:1"),
 };
 
-socketTest("what the engine refuses fails with its words, and as what they mean", async (engine, api) => {
+socketTest("each refusal of the engine has its message and its kind", async (engine, api) => {
   for (const [request, answers] of Object.entries(ANSWERS)) {
     if (request === START) engine.on(CREATE, 201, { Id: ID });
     for (const [status, message, kind] of answers) {
@@ -111,7 +111,7 @@ socketTest("what the engine refuses fails with its words, and as what they mean"
   }
 });
 
-socketTest("what is so already is no failure", async (engine, api) => {
+socketTest("stopping a container that has ended succeeds", async (engine, api) => {
   engine.on("POST /containers/one/stop?t=1", 304);
   await api.stop("one", 1);
 });
@@ -143,7 +143,7 @@ socketTest("one request after the other goes over one connection", async (engine
   assertEquals([engine.requests.length, engine.connections], [5, 1]);
 });
 
-socketTest("what must not be made twice is sent once, also if its connection ends", async (engine, api) => {
+socketTest("a request that makes something is sent once, also if its connection ends", async (engine, api) => {
   engine.on("POST /containers/one/pause", 204);
   await api.pause("one"); // there is a connection that could be used again
   engine.on(CREATE, "lost");
@@ -198,14 +198,17 @@ socketTest(
   },
 );
 
-socketTest("an engine that was started anew is asked as if nothing had been, again and again", async (engine, api) => {
-  engine.on("POST /containers/one/pause", 204);
-  for (let n = 0; n < 20; n++) {
-    await Promise.all([api.pause("one"), api.pause("one"), api.pause("one")]);
-    await engine.stop();
-    await engine.restart();
-  }
-});
+socketTest(
+  "requests succeed after the engine was restarted, though it closed the idle connections",
+  async (engine, api) => {
+    engine.on("POST /containers/one/pause", 204);
+    for (let n = 0; n < 20; n++) {
+      await Promise.all([api.pause("one"), api.pause("one"), api.pause("one")]);
+      await engine.stop();
+      await engine.restart();
+    }
+  },
+);
 
 /** A piece of a log, with its head, as the engine writes it; for texts of less than 128 bytes. */
 function frame(stream: 1 | 2, text: string): string {

@@ -131,7 +131,7 @@ bothWays("a named volume keeps its data from one instance to the next", async (w
   assertEquals((await rig.lines(script, { volumes })).length, 2);
 });
 
-bothWays("with a container its nameless volumes go, and no others", async (way) => {
+bothWays("removing a container removes its anonymous volumes, and no others", async (way) => {
   await using data = volume();
   await using rig = await Rig.start(way);
   await using image = await build(`${rig.service}-nameless`, `FROM ${rig.service}-docker\nVOLUME /nameless`);
@@ -159,7 +159,7 @@ bothWays("a folder of the host is there, read-only where that is said, and has t
   await assertRejects(() => rig.run({ volumes: missing }), EngineError, "bind source path does not exist");
 });
 
-bothWays("a container with all of that is found again by the next process", async (way) => {
+bothWays("a container with environment, limits and volumes is found by the next process", async (way) => {
   await using data = volume();
   await using rig = await Rig.start(way);
   const id = await rig.run({

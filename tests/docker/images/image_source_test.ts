@@ -51,7 +51,7 @@ dockerTest("an image that is here is found without a registry", async (docker) =
   assertEquals((await docker.calls()).map((args) => args.at(-1)), ["app:1", "app:1"]);
 });
 
-dockerTest("what is here is asked of the engine, and pulled by the command", async (docker) => {
+dockerTest("the engine is asked for local images, and the command pulls", async (docker) => {
   const asked: string[] = [];
   let found = false;
   const api: Pick<EngineApi, "image" | "removeImage"> = {
@@ -250,7 +250,7 @@ for (const [reason, texts] of Object.entries(SAID)) {
   });
 }
 
-dockerTest("a name with the words of a failure in it does not mislead", async (docker) => {
+dockerTest("the words in an image's name are not taken for the reason of a failure", async (docker) => {
   await docker.on("image pull", {
     stderr: "Error response from daemon: cannot pull unauthorized/timeout:x509\n",
     code: 1,
@@ -259,7 +259,7 @@ dockerTest("a name with the words of a failure in it does not mislead", async (d
   assertEquals((await assertRejects(() => pulling, ImageUnavailable)).reason, "engine");
 });
 
-dockerTest("an engine that cannot look for an image is not one without it", async (docker) => {
+dockerTest("an engine that cannot look for an image does not count as one that lacks it", async (docker) => {
   const busy = { stderr: "Error response from daemon: busy\n", code: 1 };
   await docker.on("image inspect", busy, "nothing of use\n");
   const source = newSource(docker);

@@ -53,7 +53,7 @@ dockerTest("only the tag latest counts", async (docker) => {
   assertEquals([local.find("golang-docker"), local.find("old-docker")], ["sha256:2", undefined]);
 });
 
-dockerTest("looking up names costs the engine nothing, also for those that there are not", async (docker) => {
+dockerTest("looking up names, known or unknown, does not ask the engine", async (docker) => {
   await docker.on("image ls", list({ "golang-docker": "1" }));
   const images = new Images(docker);
   await images.local.settled();
@@ -65,7 +65,7 @@ dockerTest("looking up names costs the engine nothing, also for those that there
   assertEquals(await images.asked(), 1);
 });
 
-dockerTest("who asks at the same time shares one answer", async (docker) => {
+dockerTest("lookups at the same time share one answer", async (docker) => {
   await docker.on("image ls", list({ "golang-docker": "1" }));
   const images = new Images(docker);
   const { local } = images;
@@ -73,7 +73,7 @@ dockerTest("who asks at the same time shares one answer", async (docker) => {
   assertEquals([await images.asked(), images.changes], [1, 1]);
 });
 
-dockerTest("an event makes the engine be asked again, and who looks then waits for it", async (docker) => {
+dockerTest("an event makes the list be read again, and lookups wait for it", async (docker) => {
   const gate = await docker.gate();
   await docker.on("image ls", list({ "a-docker": "1" }), { gate, stdout: list({ "a-docker": "2" }) });
   const images = new Images(docker);
@@ -89,7 +89,7 @@ dockerTest("an event makes the engine be asked again, and who looks then waits f
   assertEquals([local.find("a-docker"), images.changes], ["sha256:2", 2]);
 });
 
-dockerTest("events that come while the engine is being asked make it be asked once more", async (docker) => {
+dockerTest("events that come while the list is being read make it be read once more", async (docker) => {
   const gate = await docker.gate();
   await docker.on("image ls", { gate, stdout: list({ "a-docker": "1" }) }, list({ "a-docker": "2" }));
   const images = new Images(docker);
@@ -109,7 +109,7 @@ dockerTest("an image that is gone is not found any more", async (docker) => {
   assertEquals([local.find("a-docker"), local.names()], [undefined, []]);
 });
 
-dockerTest("while the engine fails, the old answers stay, and it is not asked for each look-up", async (docker) => {
+dockerTest("while the engine fails, the old list stays, and lookups do not ask it again", async (docker) => {
   await docker.on("image ls", list({ "a-docker": "1" }), REFUSED);
   const images = new Images(docker);
   await images.local.settled();
@@ -146,7 +146,7 @@ dockerTest("a rebuilt image is noticed though the engine failed once, and nobody
   assertEquals([await images.asked(), images.clock.timers], [4, 0]);
 });
 
-dockerTest("while no events come, the engine is asked at most once a second", async (docker) => {
+dockerTest("while no events come, the list is read at most once a second", async (docker) => {
   await docker.on("image ls", list({ "a-docker": "1" }), list({ "a-docker": "2" }));
   const images = new Images(docker);
   images.events.live = false;
@@ -157,7 +157,7 @@ dockerTest("while no events come, the engine is asked at most once a second", as
   assertEquals([images.local.find("a-docker"), await images.asked()], ["sha256:2", 2]);
 });
 
-dockerTest("an engine that fails at random tells the truth in the end", async (docker) => {
+dockerTest("after random failures of the engine the list is right in the end", async (docker) => {
   const outcomes = fc.array(fc.boolean(), { minLength: 6, maxLength: 6 });
   await fc.assert(
     fc.asyncProperty(outcomes, async (good) => {

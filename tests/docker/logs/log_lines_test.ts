@@ -96,14 +96,14 @@ Deno.test("a line of more than 64 KiB comes in pieces, all with its time", () =>
   ]);
 });
 
-Deno.test("a letter in two parts or in two pieces is whole", () => {
+Deno.test("a character that is cut in two is read as one", () => {
   const text = "a" + "ü€😀".repeat(20_000);
   const lines = split(written(encoder.encode(text)), [1000, 7]);
   assert(lines.length > 2);
   assertEquals(lines.map((line) => line.text).join(""), text);
 });
 
-Deno.test("what is no text at all does not get in the way of the next line", () => {
+Deno.test("bytes that are no text do not spoil the next line", () => {
   const lines = split(concat(written(Uint8Array.of(0xff, 0xe2, 0x82)), written(encoder.encode("ok"))));
   assertEquals(lines.map(({ text }) => text), ["\ufffd\ufffd", "ok"]);
 });

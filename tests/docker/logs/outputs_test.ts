@@ -48,7 +48,7 @@ dockerTest("a container that runs is read from the engine", async (docker) => {
   await assertRejects(() => outputs.lastLines("one", 1), EngineError, "No such container");
 });
 
-dockerTest("one that is removed just when it is read is read from what is kept", async (docker) => {
+dockerTest("a container that is removed while its log is read is read from the retained lines", async (docker) => {
   const outputs = newOutputs(docker);
   outputs.started("one", OWNER);
   const gate = await docker.gate();
@@ -60,7 +60,7 @@ dockerTest("one that is removed just when it is read is read from what is kept",
   assertEquals(await read, ["last words"]);
 });
 
-dockerTest("nothing is read of containers that have never run, or that are known no more", async (docker) => {
+dockerTest("no log is read of containers that have never run or were forgotten", async (docker) => {
   const outputs = newOutputs(docker);
   await outputs.retain("unknown");
   outputs.started("one", OWNER);
@@ -69,7 +69,7 @@ dockerTest("nothing is read of containers that have never run, or that are known
   assertEquals([outputs.list("app"), await docker.calls()], [[], []]);
 });
 
-dockerTest("two who remove a container at once read its lines once", async (docker) => {
+dockerTest("two removals of a container at the same time read its lines once", async (docker) => {
   const outputs = newOutputs(docker);
   outputs.started("one", OWNER);
   await docker.on("logs", { stdout: `${time(1)} out\n` });
@@ -106,7 +106,7 @@ Deno.test("lines that take too long keep nothing from being removed, and those t
   assertEquals(clock.timers, 0);
 });
 
-dockerTest("after the end is in sight nothing is kept", async (docker) => {
+dockerTest("after close nothing is retained", async (docker) => {
   const outputs = newOutputs(docker);
   outputs.started("one", OWNER);
   outputs.close();
@@ -114,7 +114,7 @@ dockerTest("after the end is in sight nothing is kept", async (docker) => {
   assertEquals([outputs.list("app"), await docker.calls()], [[], []]);
 });
 
-dockerTest("who watches a service is told of its containers alone, once each", (docker) => {
+dockerTest("a watcher of a service is called once for each of its containers, and for no others", (docker) => {
   const outputs = newOutputs(docker);
   const told: string[] = [];
   const unwatch = outputs.watch("app", ({ id, revision }) => told.push(`${id} ${revision}`));
@@ -155,7 +155,7 @@ function newLogs() {
   return { logs, retain, textsOf, pass: (ms: number) => now += ms };
 }
 
-Deno.test("the lines of a container that is gone are kept in the order of their times", async () => {
+Deno.test("the lines of a removed container are retained in the order of their times", async () => {
   const { retain, logs, textsOf } = newLogs();
   await retain("a", [line(1), line(4), line(2, "2", "stderr"), line(3, "3", "stderr")]);
   assertEquals(await textsOf("a"), ["1", "2", "3", "4"]);
@@ -163,7 +163,7 @@ Deno.test("the lines of a container that is gone are kept in the order of their 
   assertEquals(await Array.fromAsync(logs.read("a", { tail: 1 })), [line(4)]);
 });
 
-Deno.test("what is read of kept lines is what docker logs would give", async () => {
+Deno.test("retained lines are selected as docker logs selects them", async () => {
   const { retain, textsOf } = newLogs();
   await retain("a", [line(1000), line(2000), line(3000)]);
   assertEquals(await textsOf("a", { tail: 2 }), ["2000", "3000"]);
@@ -212,7 +212,7 @@ Deno.test("of all containers the last 16 MiB are kept", async () => {
   assert(kept.length > 60 && kept.length <= 67, `${kept.length}`);
 });
 
-Deno.test("a container that is kept again takes its own place", async () => {
+Deno.test("lines that are retained again replace the earlier ones of the same container", async () => {
   const { retain, logs, textsOf } = newLogs();
   await retain("a", [line(1)]);
   await retain("a", [line(2)]);

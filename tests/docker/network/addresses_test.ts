@@ -92,7 +92,7 @@ placeTest("a port is published though the host reaches containers, where that is
   assertEquals(await launch("one"), `http://127.0.0.1:${first}`);
 });
 
-placeTest("a port in use is passed over, whoever notices", async (docker) => {
+placeTest("a port in use is skipped, whether cless or the engine notices", async (docker) => {
   const { first, launch } = await newLauncher(docker);
   using _other = Deno.listen({ hostname: "127.0.0.1", port: first });
   const stderr =
@@ -165,21 +165,24 @@ placeTest(
   },
 );
 
-placeTest("the places of containers that were found are not handed out, until they are given up", async (docker) => {
-  const { first, launch, launcher } = await newLauncher(docker, { ports: 3 });
-  await docker.on("ps", line("old", "paused", "203.0.113.9", `http://127.0.0.1:${first + 1}`));
-  await launcher.list();
-  await launcher.list();
-  assertEquals(await launch("one"), `http://127.0.0.1:${first + 2}`);
-  assertEquals(await launch("two"), `http://127.0.0.1:${first}`);
-  await assertRejects(() => launch("three"), RangeError);
-  launcher.forget("old");
-  assertEquals(await launch("three"), `http://127.0.0.1:${first + 1}`);
-  const addresses = (await docker.calls("run")).map((args) => args.find((arg) => arg.startsWith("--ip=")));
-  assertEquals(addresses, ["--ip=203.0.113.10", "--ip=203.0.113.11", "--ip=203.0.113.12"]);
-});
+placeTest(
+  "addresses and ports of containers that were found are not given out until they are freed",
+  async (docker) => {
+    const { first, launch, launcher } = await newLauncher(docker, { ports: 3 });
+    await docker.on("ps", line("old", "paused", "203.0.113.9", `http://127.0.0.1:${first + 1}`));
+    await launcher.list();
+    await launcher.list();
+    assertEquals(await launch("one"), `http://127.0.0.1:${first + 2}`);
+    assertEquals(await launch("two"), `http://127.0.0.1:${first}`);
+    await assertRejects(() => launch("three"), RangeError);
+    launcher.forget("old");
+    assertEquals(await launch("three"), `http://127.0.0.1:${first + 1}`);
+    const addresses = (await docker.calls("run")).map((args) => args.find((arg) => arg.startsWith("--ip=")));
+    assertEquals(addresses, ["--ip=203.0.113.10", "--ip=203.0.113.11", "--ip=203.0.113.12"]);
+  },
+);
 
-placeTest("a container that has ended holds no place", async (docker) => {
+placeTest("a container that has ended holds no address or port", async (docker) => {
   const { first, launch, launcher } = await newLauncher(docker, { ports: 1 });
   await docker.on("ps", line("old", "exited", "203.0.113.2", `http://127.0.0.1:${first}`));
   await launcher.list();
@@ -187,7 +190,7 @@ placeTest("a container that has ended holds no place", async (docker) => {
   assertEquals(await launch("one"), `http://127.0.0.1:${first}`);
 });
 
-placeTest("a place that is given up while the engine makes its list is not noted again", async (docker) => {
+placeTest("an address that is given up while the engine lists containers is not noted again", async (docker) => {
   const { first, launch, launcher } = await newLauncher(docker, { ports: 1 });
   const gate = await docker.gate();
   const origin = await launch("one");
@@ -200,7 +203,7 @@ placeTest("a place that is given up while the engine makes its list is not noted
   assertEquals(await launch("two"), `http://127.0.0.1:${first}`);
 });
 
-placeTest("a list that the engine refuses is no empty list", async (docker) => {
+placeTest("a list that the engine refuses is an error, not an empty list", async (docker) => {
   const { launcher } = await newLauncher(docker);
   await docker.on("ps", { stderr: "Error response from daemon: busy", code: 1 });
   await assertRejects(() => launcher.list(), EngineError, "busy");
@@ -391,7 +394,7 @@ Deno.test("a number that is taken is never handed out, however numbers come and 
   );
 });
 
-Deno.test("a number comes again only after every other one that was not taken all the while", () => {
+Deno.test("a number is given out again only after every other free number", () => {
   fc.assert(fc.property(fc.integer({ min: 2, max: 8 }), steps, (size, todo) => {
     const sequence = new Sequence(0, size - 1);
     const taken = new Set<number>();

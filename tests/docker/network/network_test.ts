@@ -90,7 +90,7 @@ dockerTest("an engine that refuses one subnet after the other is not asked for e
   assertEquals((await asked(docker)).length, 16);
 });
 
-dockerTest("where every private subnet is taken, that is said", async (docker) => {
+dockerTest("if every private subnet is taken, the error says so", async (docker) => {
   await networks(docker, { all: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"] });
   await assertRejects(() => own(docker).ensure(), EngineError, "there is no free private subnet");
   assertEquals(await asked(docker), []);
@@ -105,13 +105,13 @@ dockerTest("an engine that refuses for another reason is not asked for another s
   await network.ensure(); // whoever comes next tries again
 });
 
-dockerTest("an own network that has no IPv4 subnet is to be removed by somebody", async (docker) => {
+dockerTest("a network of cless's name without an IPv4 subnet is an error that says to remove it", async (docker) => {
   await networks(docker, { "cless-a1b2c3d4": ["fd00::/64"] });
   const message = "the network cless-a1b2c3d4 has no IPv4 subnet; remove it";
   await assertRejects(() => own(docker).ensure(), EngineError, message);
 });
 
-dockerTest("whoever needs the network at the same time shares it", async (docker) => {
+dockerTest("calls at the same time make the network once", async (docker) => {
   await docker.on("network ls", "");
   await docker.on("network create", ID);
   const network = own(docker);
@@ -130,7 +130,7 @@ dockerTest("a network that somebody has removed is made again where it was", asy
   assertEquals((await asked(docker)).length, 2);
 });
 
-dockerTest("a network that is being made is not lost by the news that it was", async (docker) => {
+dockerTest("a network that is being made again is not made twice when its loss is reported late", async (docker) => {
   const gate = await docker.gate();
   await docker.on("network ls", "");
   await docker.on("network create", ID, { gate, stdout: ID });
