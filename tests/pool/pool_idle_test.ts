@@ -222,3 +222,14 @@ Deno.test("a paused instance can be stopped before its time; one that is being r
   await pool.evict(instance);
   assertEquals([kit.launcher.called("remove"), kit.fleet.paused()], [["one"], []]);
 });
+
+Deno.test("an instance that an operator wakes runs for a while, though nobody has used it for long", async () => {
+  const { kit, pool, instance } = await idlePool();
+  await kit.clock.advance(30_000);
+  assertEquals(instance.state, "paused");
+  pool.wake();
+  await kit.clock.advance(9_999);
+  assertEquals([instance.state, kit.launcher.called("resume")], ["ready", ["one"]]);
+  await kit.clock.advance(1);
+  assertEquals(instance.state, "paused");
+});

@@ -200,3 +200,29 @@ Deno.test("a drain that is on its way is waited for, whoever has begun it", asyn
   await Promise.all([slept, gone]);
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
+
+Deno.test("a pool that retires waits for a drain that has begun no longer than it may itself", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  await started(kit, pool);
+  const slept = pool.sleep(Infinity);
+  const retired = pool.retire(1000);
+  await kit.clock.advance(999);
+  assertEquals(kit.launcher.called("stop"), []);
+  await kit.clock.advance(1);
+  await Promise.all([slept, retired]);
+  assertEquals(kit.launcher.called("stop"), ["one"]);
+});
+
+Deno.test("a pool that is suspended serves no waiting request, though it takes over a container meanwhile", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  pool.suspend(0);
+  const held = pool.hold(never());
+  kit.launcher.put({ id: "found", revision: pool.revision }, "running");
+  pool.adopt({ ...kit.launcher.containers.get("found")!, origin: ORIGIN });
+  await settle();
+  assertEquals([pool.ready, pool.waiting], [true, 1]);
+  pool.resume();
+  assertEquals((await held).lease.instance.id, "found");
+});

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { choose, HoldQueue } from "../../src/pool/slots.ts";
+import { choose, HoldQueue, Slots } from "../../src/pool/slots.ts";
 import { Instance } from "../../src/pool/instance.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { never, newRevision } from "../support/kit.ts";
@@ -99,4 +99,16 @@ Deno.test("a failure reaches all who wait, and none who come later", async () =>
   const later = queue.wait(never());
   queue.serve(() => 1);
   assertEquals(await later, 1);
+});
+
+Deno.test("no request claims a free slot while another one waits for it", async () => {
+  const slots = new Slots(1, 10, noChance);
+  const waiting = slots.wait(never());
+  const [first, second] = busy(0, 0);
+  slots.add(first!, "cold");
+  slots.add(second!);
+  assertEquals(slots.claim(false), undefined);
+  slots.serve();
+  assertEquals([(await waiting).lease.instance, (await waiting).how], [first, "cold"]);
+  assertEquals(slots.claim(false)?.instance, second);
 });
