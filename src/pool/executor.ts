@@ -144,7 +144,8 @@ export class Executor {
     try {
       return await abortable(this.#resume(instance, end), end);
     } catch (error) {
-      log.warning("cannot resume an instance", { instance: instance.id, reason: messageOf(error) });
+      const reason = messageOf(error);
+      if (!instance.gone.aborted) log.warning("cannot resume an instance", { instance: instance.id, reason });
       return { error };
     } finally {
       late.abort();

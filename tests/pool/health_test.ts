@@ -24,7 +24,7 @@ async function suspected(does: Probed | "hang", revision: Partial<Revision> = {}
 }
 
 for (const does of ["closed", "refused"] as const) {
-  Deno.test(`an app that closes a connection, and then three of those who ask (${does}), is taken out`, async () => {
+  Deno.test(`an app that closes a connection, and then fails three probes (${does}), is drained`, async () => {
     const { kit, instance, asked } = await suspected(does);
     instance.closed();
     await kit.clock.advance(599);

@@ -53,7 +53,7 @@ Deno.test("a quiet lease leaves the idle clock as it is, whatever is open beside
   await instance.untilIdle();
 });
 
-Deno.test("whoever waits for an instance to become idle is told when the last lease ends", async () => {
+Deno.test("waiting for an instance to become idle ends with its last lease", async () => {
   const instance = newInstance();
   await instance.untilIdle();
   const lease = instance.claim();

@@ -1,5 +1,5 @@
 import { checkPool } from "../support/pool_model.ts";
 
-Deno.test("in whatever order things happen, no request fails, waits for ever or overtakes by the pool's own doing", async () => {
+Deno.test("in whatever order things happen, no request fails, is forgotten or overtakes by the pool's own doing", async () => {
   await checkPool({ cases: 2_000, seed: 20261125 });
 });

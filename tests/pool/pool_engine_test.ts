@@ -11,7 +11,7 @@ function away(): never {
   throw new EngineAway("Cannot connect to the Docker daemon");
 }
 
-Deno.test("while the engine is away a start is tried again, and those who wait are served once it is back", async () => {
+Deno.test("while the engine is away a start is tried again, and waiting requests are served once it is back", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   kit.launcher.on.launch = away;
@@ -28,7 +28,7 @@ Deno.test("while the engine is away a start is tried again, and those who wait a
   assertEquals(kit.clock.timers, 0);
 });
 
-Deno.test("an engine that stays away costs a start no more than its time, and is nobody's failure", async () => {
+Deno.test("a start fails after its timeout if the engine stays away, and that is no failure of the revision", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   kit.launcher.on.launch = away;
@@ -46,7 +46,7 @@ Deno.test("an engine that stays away costs a start no more than its time, and is
   assertEquals(kit.clock.timers, 0);
 });
 
-Deno.test("an engine that hangs over a start is named, and is nobody's failure", async () => {
+Deno.test("a start on which the engine hangs names the engine, and is no failure of the revision", async () => {
   const kit = newKit();
   const pool = kit.newPool({ ...newRevision(), startTimeout: 6000 });
   for (let n = 0; n < 4; n++) {
@@ -83,7 +83,7 @@ Deno.test("while the engine is away a running instance serves on, and a paused o
   assertEquals(kit.launcher.called("launch"), ["one"]);
 });
 
-Deno.test("an engine that does not resume an instance in time costs who waits no more than that, and then another one is started", async () => {
+Deno.test("requests wait for a resume no longer than the start timeout, and the next one starts another instance", async () => {
   for (const resume of [away, () => new Promise<void>(() => {})]) {
     const kit = newKit();
     const pool = kit.newPool({ ...newRevision(), startTimeout: 8000 });
@@ -113,7 +113,7 @@ async function hanging(does: Probed) {
   return { kit, pool, instance: lease.instance, paused, app };
 }
 
-Deno.test("whoever waits for a pause that hangs is served by the app, as long as that answers", async () => {
+Deno.test("requests that wait for a pause that hangs are served by the app if it answers", async () => {
   const { kit, pool, instance, paused } = await hanging(200);
   const held = pool.hold(never());
   await kit.clock.advance(1000);
@@ -144,7 +144,7 @@ Deno.test("an app that is paused after all while it serves is resumed at once", 
   }
 });
 
-Deno.test("whoever waits for a pause that hangs waits on where the app does not answer, and is served once it does", async () => {
+Deno.test("requests that wait for a pause that hangs go on waiting until the app answers", async () => {
   const { kit, pool, instance, paused, app } = await hanging("silent");
   const held = pool.hold(never());
   await kit.clock.advance(3000);

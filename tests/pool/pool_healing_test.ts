@@ -26,7 +26,7 @@ Deno.test("three failed connections in a row take an instance out, and the next 
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
 
-Deno.test("whoever waits for a slot on an instance that is taken out gets another one", async () => {
+Deno.test("a request that waits for a slot on an instance that is drained gets another instance", async () => {
   const kit = newKit();
   const pool = kit.newPool({ ...newRevision(), concurrency: 1 });
   const { lease } = await started(kit, pool);
@@ -36,7 +36,7 @@ Deno.test("whoever waits for a slot on an instance that is taken out gets anothe
   assertEquals((await held).lease.instance.id, "two");
 });
 
-Deno.test("somebody who pauses a container that is starting does not keep it from becoming ready", async () => {
+Deno.test("a container that is paused from outside while it starts is resumed", async () => {
   const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
   const pool = kit.newPool();
   pool.wake();
@@ -48,7 +48,7 @@ Deno.test("somebody who pauses a container that is starting does not keep it fro
   await kit.executor.settled();
 });
 
-Deno.test("somebody who pauses an instance does not hold up what is in flight there, and may pause an idle one", async () => {
+Deno.test("an instance that is paused from outside is resumed if requests are in flight, and stays paused if not", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const { lease } = await started(kit, pool);
@@ -68,7 +68,7 @@ Deno.test("somebody who pauses an instance does not hold up what is in flight th
   assertEquals([kit.launcher.called("resume"), lease.instance.state], [["one"], "paused"]);
 });
 
-Deno.test("an instance that somebody pauses while it drains still ends what is in flight", async () => {
+Deno.test("an instance that is paused from outside while it drains is resumed", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const { lease } = await started(kit, pool);
@@ -85,7 +85,7 @@ for (
     undefined,
   ]] as const
 ) {
-  Deno.test(`whoever waits for a container that somebody ${how} (${exitCode}) gets another one, once`, async () => {
+  Deno.test(`a request whose starting container somebody ${how} (${exitCode}) gets another one, once`, async () => {
     const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
     const pool = kit.newPool();
     const held = assertRejects(() => pool.hold(never()), ClessError);
@@ -128,7 +128,7 @@ Deno.test("a start that came to something makes the next one that is ended from 
   assertEquals(pool.failure, undefined);
 });
 
-Deno.test("a start that somebody ends and nobody waits for is not tried again", async () => {
+Deno.test("a start that is ended from outside is not tried again if no request waits", async () => {
   const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
   const pool = kit.newPool();
   pool.wake();
@@ -192,7 +192,7 @@ Deno.test("an instance that does not answer in time is not well", async () => {
   assertEquals(instance.state, "stopped");
 });
 
-Deno.test("what an instance answers that has been paused meanwhile does not matter", async () => {
+Deno.test("a probe whose instance was paused meanwhile has no consequence", async () => {
   const { kit, pool, instance } = await probed(silent);
   await kit.clock.advance(5000);
   kit.launcher.pause("one");

@@ -15,7 +15,7 @@ async function idlePool(revision: Partial<Revision> = {}) {
   return { kit, pool, instance: lease.instance };
 }
 
-Deno.test("an instance that nobody uses is paused, and later removed; both times count from the last lease", async () => {
+Deno.test("an idle instance is paused, and later removed; both times count from the last lease", async () => {
   const { kit, instance } = await idlePool();
   await kit.clock.advance(9_999);
   assertEquals(instance.state, "ready");
@@ -38,7 +38,7 @@ Deno.test("an instance in use is never paused, however long that takes", async (
   assertEquals(instance.state, "ready");
 });
 
-Deno.test("an instance that is used by nobody who wakes it is not paused meanwhile, and stopped in its time", async () => {
+Deno.test("an instance with only requests that keep nothing awake is not paused, and is stopped in its time", async () => {
   const { kit, pool, instance } = await idlePool();
   const stream = pool.claim(true)!;
   await kit.clock.advance(59_999);
@@ -53,7 +53,7 @@ Deno.test("an instance that is used by nobody who wakes it is not paused meanwhi
   stream.release();
 });
 
-Deno.test("an instance is paused as soon as those who do not wake it leave it alone, however often they came", async () => {
+Deno.test("an instance is paused soon after the last request that keeps nothing awake, however many there were", async () => {
   const { kit, pool, instance } = await idlePool();
   for (let n = 0; n < 9; n++) {
     const poll = pool.claim(true)!;
@@ -65,7 +65,7 @@ Deno.test("an instance is paused as soon as those who do not wake it leave it al
   assertEquals(instance.state, "paused");
 });
 
-Deno.test("an instance that somebody uses who wakes it is not stopped, whoever else uses it", async () => {
+Deno.test("an instance with one request that keeps it awake is not stopped", async () => {
   const { kit, pool, instance } = await idlePool();
   const quiet = pool.claim(true)!;
   const lease = pool.claim()!;
@@ -75,7 +75,7 @@ Deno.test("an instance that somebody uses who wakes it is not stopped, whoever e
   lease.release();
 });
 
-Deno.test("what is never to happen does not", async () => {
+Deno.test("an instance whose times are infinite is never paused or stopped", async () => {
   const { kit, instance } = await idlePool({ pauseAfter: Infinity, stopAfter: Infinity });
   await kit.clock.advance(1e9);
   assertEquals(instance.state, "ready");
@@ -88,7 +88,7 @@ Deno.test("an instance that is to be stopped no later than paused is not paused 
   assertEquals([kit.launcher.called("pause"), kit.launcher.called("stop")], [[], ["one"]]);
 });
 
-Deno.test("a request that comes while the pause is on its way waits for it and resumes the instance", async () => {
+Deno.test("a request that arrives during a pause waits for it and has the instance resumed", async () => {
   const { kit, pool, instance } = await idlePool();
   const paused = Promise.withResolvers<void>();
   kit.launcher.on.pause = () => paused.promise;
@@ -103,7 +103,7 @@ Deno.test("a request that comes while the pause is on its way waits for it and r
   assertEquals([kit.launcher.called("resume"), kit.launcher.called("launch")], [["one"], ["one"]]);
 });
 
-Deno.test("what the engine says before the pause is done does not undo it", async () => {
+Deno.test("an event or a list from before the end of a pause does not undo it", async () => {
   const { kit, instance } = await idlePool();
   const paused = Promise.withResolvers<void>();
   kit.launcher.on.pause = () => paused.promise;
@@ -145,7 +145,7 @@ Deno.test("a request that waits for a pause that fails gets the instance", async
   assertEquals([kit.launcher.called("resume"), kit.launcher.called("launch")], [["one"], ["one"]]);
 });
 
-Deno.test("an instance that may be frozen serves nobody before it was resumed", async () => {
+Deno.test("an instance that may be frozen serves no request before it was resumed", async () => {
   const { kit, pool, instance } = await idlePool();
   kit.launcher.on.pause = kit.launcher.on.resume = () => {
     throw new Error("the engine is confused");
@@ -157,7 +157,7 @@ Deno.test("an instance that may be frozen serves nobody before it was resumed", 
   assertEquals((await pool.hold(never())).lease.instance, instance);
 });
 
-Deno.test("an instance that is removed while its pause is on its way is gone, whatever becomes of that", async () => {
+Deno.test("an instance that is removed during its pause is gone, whatever the pause comes to", async () => {
   const { kit, pool, instance } = await idlePool();
   const paused = Promise.withResolvers<void>();
   kit.launcher.on.pause = () => paused.promise;
@@ -169,7 +169,7 @@ Deno.test("an instance that is removed while its pause is on its way is gone, wh
   assertEquals((await started(kit, pool)).lease.instance.id, "two");
 });
 
-Deno.test("an instance that does not resume in time is replaced for who comes then", async () => {
+Deno.test("an instance that does not resume in time is replaced for the next request", async () => {
   const { kit, pool } = await idlePool();
   await kit.clock.advance(10_000);
   await settle();
@@ -195,7 +195,7 @@ Deno.test("an instance that is being resumed is not removed, though it has been 
   assertEquals([(await held).lease.instance, (await held).how], [instance, "resume"]);
 });
 
-Deno.test("who has an instance unpaused by hand has it run for a while", async () => {
+Deno.test("an instance that is unpaused from outside runs for its idle time", async () => {
   const { kit, instance } = await idlePool();
   await kit.clock.advance(10_000);
   await settle();

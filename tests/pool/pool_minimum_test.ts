@@ -24,13 +24,13 @@ async function newKept(revision: Partial<Revision> = {}) {
   return { kit, pool, running: () => [...kit.launcher.containers.values()].map(({ id, state }) => `${id} ${state}`) };
 }
 
-Deno.test("the smallest number is started unasked, and neither paused nor stopped", async () => {
+Deno.test("the minimum is started without a request, and neither paused nor stopped", async () => {
   const { kit, running } = await newKept();
   await kit.clock.advance(150_000);
   assertEquals(running(), ["one running", "two running"]);
 });
 
-Deno.test("what is beyond the smallest number comes and goes", async () => {
+Deno.test("instances beyond the minimum start and stop with the demand", async () => {
   const { kit, pool, running } = await newKept();
   const grants = await Promise.all([1, 2, 3].map(() => pool.hold(never())));
   assertEquals(running().length, 3);
@@ -43,7 +43,7 @@ Deno.test("what is beyond the smallest number comes and goes", async () => {
   assertEquals(running().map((one) => one.split(" ")[1]), ["running", "running"]);
 });
 
-Deno.test("one that dies is replaced unasked; one that keeps dying less and less often", async () => {
+Deno.test("a kept instance that dies is replaced, with a growing back-off if that goes on", async () => {
   const { kit } = await newKept({ minInstances: 1 });
   const ages: number[] = [];
   for (let deaths = 0; deaths < 5; deaths++) {
@@ -57,7 +57,7 @@ Deno.test("one that dies is replaced unasked; one that keeps dying less and less
   assertEquals(ages, [0, 500, 1000, 2000, 4000]);
 });
 
-Deno.test("a start that fails unasked is tried again after a while", async () => {
+Deno.test("a failed start of a kept instance is tried again after a back-off", async () => {
   const { kit, pool } = await newKept({ minInstances: 0 });
   kit.launcher.on.launch = () => {
     throw new Error("no");
@@ -68,7 +68,7 @@ Deno.test("a start that fails unasked is tried again after a while", async () =>
   assertEquals(pool.awake, false);
 });
 
-Deno.test("a pool that sleeps has no instance until somebody asks, and then its smallest number again", async () => {
+Deno.test("a pool that sleeps has no instance until a request arrives, and then its minimum again", async () => {
   const { kit, pool, running } = await newKept();
   await pool.sleep(10_000);
   pool.keep(false);
@@ -80,7 +80,7 @@ Deno.test("a pool that sleeps has no instance until somebody asks, and then its 
   assertEquals(running().length, 2);
 });
 
-Deno.test("those that were paused go on where they are to be kept up again, and none is started instead", async () => {
+Deno.test("paused instances are resumed when the minimum applies again, and none is started instead", async () => {
   const { kit, pool, running } = await newKept();
   await kit.clock.advance(10_000);
   pool.keep(false); // it gets no requests for a while
@@ -92,7 +92,7 @@ Deno.test("those that were paused go on where they are to be kept up again, and 
   assertEquals([running(), kit.launcher.called("resume").length], [["one running", "two running"], 2]);
 });
 
-Deno.test("one that somebody pauses goes on unasked, unless the pool is to sleep", async () => {
+Deno.test("a kept instance that is paused from outside is resumed, unless the pool is to sleep", async () => {
   const { kit, pool, running } = await newKept({ minInstances: 1 });
   kit.launcher.pause("one");
   await settle();
@@ -103,7 +103,7 @@ Deno.test("one that somebody pauses goes on unasked, unless the pool is to sleep
   assertEquals([running(), kit.launcher.called("resume")], [[], ["one"]]);
 });
 
-Deno.test("one that should always be there is not stopped for its memory, though somebody has paused it", async () => {
+Deno.test("the only instance of a minimum of one is not evicted, though it was paused from outside", async () => {
   const { kit, pool, running } = await newKept({ minInstances: 1 });
   kit.launcher.on.launch = kit.launcher.on.resume = () => {
     throw new Error("no");
@@ -119,7 +119,7 @@ Deno.test("one that should always be there is not stopped for its memory, though
   assertEquals([running(), instance!.state], [["one paused"], "paused"]);
 });
 
-Deno.test("one that was found paused goes on unasked", async () => {
+Deno.test("a kept instance that was found paused is resumed", async () => {
   const kit = newKit();
   const pool = kit.newPool({ ...KEPT, minInstances: 1 });
   kit.launcher.put({ id: "found", revision: pool.revision }, "paused");
@@ -132,7 +132,7 @@ Deno.test("one that was found paused goes on unasked", async () => {
   assertEquals(pool.ready, true);
 });
 
-Deno.test("one that cannot go on is replaced, and no more is tried while starts fail", async () => {
+Deno.test("a kept instance that cannot be resumed is replaced, with a back-off while starts fail", async () => {
   const { kit } = await newKept({ minInstances: 1 });
   kit.launcher.on.resume = kit.launcher.on.launch = () => {
     throw new Error("no");
@@ -151,7 +151,7 @@ Deno.test("a revision that gets no requests any more keeps up nothing", async ()
   assertEquals(running(), []);
 });
 
-Deno.test("of a paused and a running instance it is the paused one that goes", async () => {
+Deno.test("of a paused and a running instance the paused one is stopped", async () => {
   const { kit, pool, running } = await newKept({ minInstances: 1 });
   await Promise.all([1, 2].map(() => pool.hold(never()))).then((all) => all.forEach(({ lease }) => lease.release()));
   kit.launcher.pause("one");

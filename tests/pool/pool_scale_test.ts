@@ -32,7 +32,7 @@ Deno.test("as many instances are started as the requests need, and no more than 
   assertEquals([pool.waiting, pool.full, pool.claim()], [2, true, undefined]);
 });
 
-Deno.test("a slot that is given back goes to the first who waits, and to nobody else", async () => {
+Deno.test("a released slot goes to the first waiting request", async () => {
   const { pool } = newWide();
   const grants = hold(pool, 6);
   await settle();
@@ -52,7 +52,7 @@ Deno.test("a slot that is given back goes to the first who waits, and to nobody 
   assertEquals((await later).how, undefined);
 });
 
-Deno.test("nobody overtakes who waits, in no moment between an instance's becoming ready and its first request", async () => {
+Deno.test("no request overtakes a waiting one at any moment between an instance's becoming ready and its first request", async () => {
   const { kit, pool } = newWide({ maxInstances: 1 });
   for (const wake of ["launch", "resume"] as const) {
     const [first, second] = [pool.hold(never()), pool.hold(never())];
@@ -70,7 +70,7 @@ Deno.test("nobody overtakes who waits, in no moment between an instance's becomi
   assertEquals([kit.launcher.called("launch"), kit.launcher.called("resume")], [["one"], ["one"]]);
 });
 
-Deno.test("an instance that takes several requests takes no more than those", async () => {
+Deno.test("an instance gets no more requests than its concurrency", async () => {
   const { kit, pool } = newWide({ concurrency: 4, maxInstances: 2 });
   const grants = hold(pool, 9);
   await settle();
@@ -79,14 +79,14 @@ Deno.test("an instance that takes several requests takes no more than those", as
   assertEquals(kit.launcher.called("launch").length, 2);
 });
 
-Deno.test("an instance that takes any number is started alone, however many there may be", async () => {
+Deno.test("one instance without a limit of requests is enough, however many there may be", async () => {
   const { kit, pool } = newWide({ concurrency: 0, maxInstances: 10 });
   const grants = hold(pool, 50);
   await settle();
   assertEquals([served(grants).length, kit.launcher.called("launch")], [50, ["one"]]);
 });
 
-Deno.test("who gives up while waiting for a slot is passed over, and who is behind moves up", async () => {
+Deno.test("a request that gives up while waiting is passed over", async () => {
   const { pool } = newWide({ maxInstances: 1 });
   const grants = hold(pool, 1);
   await settle();
@@ -109,7 +109,7 @@ Deno.test("beyond the bound requests are turned away at once, also where all ins
   grants[0]!.lease.release();
 });
 
-Deno.test("those who wait keep their places when an instance dies, and another one is started for them", async () => {
+Deno.test("waiting requests keep their places when an instance dies, and another one is started for them", async () => {
   const { kit, pool } = newWide({ maxInstances: 2 });
   const grants = hold(pool, 4);
   await settle();
@@ -121,7 +121,7 @@ Deno.test("those who wait keep their places when an instance dies, and another o
   assertEquals(grants.map(({ lease }) => lease.instance.id), ["one", "two", "three", "two"]);
 });
 
-Deno.test("a start that fails fails nobody while another instance serves, and is tried again", async () => {
+Deno.test("a failed start fails no request while another instance serves, and is tried again", async () => {
   const { kit, pool } = newWide({ maxInstances: 2 });
   const grants = hold(pool, 1);
   await settle();
@@ -169,7 +169,7 @@ Deno.test("with little to do the first instance does it, and the others fall idl
   assertEquals(kit.launcher.called("pause"), ["two", "three"]);
 });
 
-Deno.test("what is not needed for a whole window goes, the least used first, and one in use is not cut off", async () => {
+Deno.test("an instance that is not needed for a whole window is drained, the least used first", async () => {
   const { kit, pool } = newWide({ concurrency: 2 });
   const grants = hold(pool, 6);
   await settle();
@@ -189,7 +189,7 @@ Deno.test("what is not needed for a whole window goes, the least used first, and
   assertEquals(kit.launcher.called("stop").length, 1);
 });
 
-Deno.test("a pool that retires serves all who wait, one after the other", async () => {
+Deno.test("a pool that retires serves all waiting requests, one after the other", async () => {
   const { kit, pool } = newWide({ maxInstances: 1 });
   const grants = hold(pool, 3);
   await settle();
@@ -203,7 +203,7 @@ Deno.test("a pool that retires serves all who wait, one after the other", async 
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
 
-Deno.test("who waits for a pool that has retired and lost its instance is sent on", async () => {
+Deno.test("requests that wait in a retired pool without an instance are refused", async () => {
   const { kit, pool } = newWide({ maxInstances: 1 });
   hold(pool, 1);
   await settle();

@@ -7,7 +7,7 @@ import { never, newKit, newRevision, started } from "../support/kit.ts";
 const ORIGIN = "http://10.0.0.2:8080";
 const WITH_VOLUME: Revision = { ...newRevision(), volumes: [{ source: "data", path: "/data", readOnly: false }] };
 
-Deno.test("a pool that sleeps lets what is in flight finish, and who comes meanwhile gets another instance", async () => {
+Deno.test("a pool that sleeps lets requests in flight finish, and new requests get another instance", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const { lease } = await started(kit, pool);
@@ -33,7 +33,7 @@ Deno.test("a pool that sleeps waits no longer than it may", async () => {
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
 
-Deno.test("who still waits for a slot when the pool has slept long enough gets another instance at once", async () => {
+Deno.test("requests that still wait at the end of the drain timeout of a sleep get another instance", async () => {
   const kit = newKit();
   const pool = kit.newPool({ ...newRevision(), concurrency: 1 });
   await started(kit, pool);
@@ -54,7 +54,7 @@ Deno.test("a paused instance is removed when its pool sleeps", async () => {
   assertEquals([kit.launcher.called("remove"), kit.launcher.called("stop")], [["one"], []]);
 });
 
-Deno.test("those who wait for a start are served before the pool sleeps", async () => {
+Deno.test("requests that wait for a start are served before the pool sleeps", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const held = pool.hold(never());
@@ -68,7 +68,7 @@ Deno.test("those who wait for a start are served before the pool sleeps", async 
   assertEquals([kit.launcher.called("stop"), kit.launcher.containers.size], [["one"], 0]);
 });
 
-Deno.test("a start that somebody waits for goes on where it takes longer than the sleep may", async () => {
+Deno.test("a start that a request waits for goes on beyond the drain timeout of a sleep", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const held = pool.hold(never());
@@ -80,7 +80,7 @@ Deno.test("a start that somebody waits for goes on where it takes longer than th
   assertEquals((await held).lease.instance.id, "one");
 });
 
-Deno.test("a start that nobody waits for is called off, and who comes at that moment gets another one", async () => {
+Deno.test("a start that no request waits for is called off by a sleep, and a new request gets another one", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   pool.wake();
@@ -95,7 +95,7 @@ Deno.test("a start that nobody waits for is called off, and who comes at that mo
   assertEquals([...kit.launcher.containers.keys()], ["two"]);
 });
 
-Deno.test("with volumes, who comes while the pool falls asleep waits until the old instance is gone", async () => {
+Deno.test("with volumes, new requests wait until the old instance is gone", async () => {
   const kit = newKit();
   const pool = kit.newPool(WITH_VOLUME);
   const { lease } = await started(kit, pool);
@@ -112,7 +112,7 @@ Deno.test("with volumes, who comes while the pool falls asleep waits until the o
   assertEquals((await held).lease.instance.id, "two");
 });
 
-Deno.test("a pool that is suspended has no instance and holds all who come, until it is resumed", async () => {
+Deno.test("a suspended pool has no instance and holds all requests until it is resumed", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const { lease } = await started(kit, pool);
@@ -129,7 +129,7 @@ Deno.test("a pool that is suspended has no instance and holds all who come, unti
   assertEquals((await held).lease.instance.id, "two");
 });
 
-Deno.test("a start that is called off for a suspension is made up for, and nobody who waited notices", async () => {
+Deno.test("requests whose start was called off by a suspension get another start", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const held = pool.hold(never());
@@ -161,7 +161,7 @@ Deno.test("a paused instance that is being resumed is stopped all the same when 
   await held;
 });
 
-Deno.test("a pool that is suspended twice is resumed by the second who resumes it", async () => {
+Deno.test("a pool that is suspended twice has to be resumed twice", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   await pool.suspend(0);
@@ -175,7 +175,7 @@ Deno.test("a pool that is suspended twice is resumed by the second who resumes i
   await held;
 });
 
-Deno.test("a pool that retires while it is suspended sends those who wait on at once", async () => {
+Deno.test("a pool that retires while it is suspended refuses waiting requests at once", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   (await started(kit, pool)).lease.release();
@@ -185,7 +185,7 @@ Deno.test("a pool that retires while it is suspended sends those who wait on at 
   assertEquals((await held).code, "draining");
 });
 
-Deno.test("a drain that is on its way is waited for, whoever has begun it", async () => {
+Deno.test("retiring waits for a drain that has begun", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   (await started(kit, pool)).lease.release();

@@ -4,7 +4,7 @@ import { never, newKit, newRevision, started, untilAborted } from "../support/ki
 
 const ORIGIN = "http://10.0.0.2:8080";
 
-Deno.test("a pool that retires lets what is in flight finish", async () => {
+Deno.test("a pool that retires lets requests in flight finish", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const { lease } = await started(kit, pool);
@@ -27,7 +27,7 @@ Deno.test("a pool that retires waits no longer than it may", async () => {
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
 
-Deno.test("a pool that retires during a start still serves those who wait", async () => {
+Deno.test("a pool that retires during a start still serves the waiting requests", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const held = pool.hold(never());
@@ -53,7 +53,7 @@ Deno.test("a pool that must retire at once leaks no start", async () => {
   assertEquals(kit.launcher.containers.size, 0);
 });
 
-Deno.test("a pool that retires waits for no start that nobody waits for", async () => {
+Deno.test("a pool that retires does not wait for a start that no request waits for", async () => {
   const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
   const pool = kit.newPool();
   const given = new AbortController();
@@ -66,7 +66,7 @@ Deno.test("a pool that retires waits for no start that nobody waits for", async 
   assertEquals([kit.launcher.called("remove"), kit.launcher.containers.size], [["one"], 0]);
 });
 
-Deno.test("a container that was found is taken over once it answers, and those who come meanwhile wait for it", async () => {
+Deno.test("a found container is taken over once it answers, and new requests wait for it", async () => {
   const answers = Promise.withResolvers<void>();
   const kit = newKit({ untilReady: () => answers.promise });
   const pool = kit.newPool();
@@ -77,7 +77,7 @@ Deno.test("a container that was found is taken over once it answers, and those w
   assertEquals(kit.launcher.called("launch"), []);
 });
 
-Deno.test("a container that was found but does not answer is replaced", async () => {
+Deno.test("a found container that does not answer is replaced", async () => {
   let asked = 0;
   const kit = newKit({
     untilReady: (_url, _clock, signal) => asked++ === 0 ? untilAborted(signal) : Promise.resolve(),

@@ -28,7 +28,7 @@ Deno.test("a ready instance is claimed at once", async () => {
   assertEquals(pool.claim()?.instance.id, "one");
 });
 
-Deno.test("a start goes on when all who waited for it have gone", async () => {
+Deno.test("a start goes on when all requests that waited for it have gone", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const client = new AbortController();
@@ -53,7 +53,7 @@ Deno.test("a full queue refuses at once and starts nothing more", async () => {
   assertEquals(kit.launcher.called("launch").length, 1);
 });
 
-Deno.test("a refused start fails all who wait, and the next request tries again", async () => {
+Deno.test("a refused start fails all waiting requests, and the next request tries again", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const held = [pool.hold(never()), pool.hold(never())];
@@ -155,7 +155,7 @@ Deno.test("an address is given up only when no request is on its way there any m
   assertEquals(kit.launcher.called("forget"), ["one"]);
 });
 
-Deno.test("an instance that somebody has paused is resumed by the next request", async () => {
+Deno.test("an instance that was paused from outside is resumed by the next request", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   (await started(kit, pool)).lease.release();
@@ -195,7 +195,7 @@ Deno.test("an idle instance is stopped after its time, one in use never", async 
   assertEquals(kit.fleet.instances(), []);
 });
 
-Deno.test("a request that comes while the stop is on its way gets a new instance", async () => {
+Deno.test("a request that arrives during a stop gets a new instance", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   (await started(kit, pool)).lease.release();
@@ -221,7 +221,7 @@ Deno.test("the address of a failed start is given up only when its container is 
   assertEquals(kit.launcher.calls.map(({ method }) => method), ["launch", "output", "remove", "forget"]);
 });
 
-Deno.test("what an app wrote before its start failed can be had, for the error that the start came to", async () => {
+Deno.test("the output of an app before its start failed belongs to the error of that start", async () => {
   const kit = newKit();
   kit.launcher.written = "cannot find config.json";
   const holding = kit.newPool().hold(never());
@@ -231,7 +231,7 @@ Deno.test("what an app wrote before its start failed can be had, for the error t
   assertEquals(await kit.executor.outputOf(new ClessError("start_failed", "another one")), "");
 });
 
-Deno.test("a start that succeeds leaves an instance that nobody uses", async () => {
+Deno.test("a tried start that succeeds leaves an idle instance", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const started = pool.tryStart(never());
@@ -240,7 +240,7 @@ Deno.test("a start that succeeds leaves an instance that nobody uses", async () 
   assertEquals(kit.fleet.instances().map(({ state, inFlight }) => [state, inFlight]), [["ready", 0]]);
 });
 
-Deno.test("a start that fails says why, with what the app has written", async () => {
+Deno.test("a tried start that fails says why, with the output of the app", async () => {
   const kit = newKit();
   kit.launcher.written = "cannot find config.json";
   const started = kit.newPool().tryStart(never());
@@ -250,7 +250,7 @@ Deno.test("a start that fails says why, with what the app has written", async ()
   assert(error.detail?.includes("exit code 1"), error.detail);
 });
 
-Deno.test("a start that nobody waits for any more rejects with the signal's reason", async () => {
+Deno.test("a tried start that is called off rejects with the signal's reason", async () => {
   const kit = newKit();
   const controller = new AbortController();
   const started = kit.newPool().tryStart(controller.signal);

@@ -121,12 +121,15 @@ async function lastOf(connections: number, ...turns: Turn[]): Promise<Probed> {
   return (await waiting).last;
 }
 
-Deno.test({ name: "a waiting that ends tells what the app did last", ignore: noNet }, async () => {
-  assertEquals(await lastOf(3, "close", "HTTP/1.1 503 Busy"), 503);
-  assertEquals(await lastOf(3, "HTTP/1.1 503 Busy", "close"), "closed");
-  assertEquals(await lastOf(3, "close", "hang"), "silent");
-  assertEquals(await lastOf(1, "hang"), "silent");
-});
+Deno.test(
+  { name: "waiting for an app that is not ready in time ends with what it did last", ignore: noNet },
+  async () => {
+    assertEquals(await lastOf(3, "close", "HTTP/1.1 503 Busy"), 503);
+    assertEquals(await lastOf(3, "HTTP/1.1 503 Busy", "close"), "closed");
+    assertEquals(await lastOf(3, "close", "hang"), "silent");
+    assertEquals(await lastOf(1, "hang"), "silent");
+  },
+);
 
 Deno.test(
   { name: "an app is asked itself, whatever proxy the environment names", ignore: noNet || noRun },
@@ -235,7 +238,7 @@ Deno.test("where nothing listens on the port and the image exposes one other por
   assertEquals(notInTime(revision, 503, [3000]), notInTime(revision, 503));
 });
 
-Deno.test("an app that is not ready in time is told what it did, and what it should do", () => {
+Deno.test("the message about an app that is not ready in time says what it did and should do", () => {
   const revision = { ...newRevision(), readinessPath: "/up" };
   const cases: [last: Probed, said: string][] = [
     ["refused", "nothing listens on port 8080 after 30s; the app must listen there on all addresses"],

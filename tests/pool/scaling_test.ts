@@ -23,7 +23,7 @@ function decided(situation: Partial<Situation>) {
   return scale({ ...AT_REST, ...situation });
 }
 
-Deno.test("as many are started as are missing for what is in flight and waits", () => {
+Deno.test("as many instances are started as are missing for the present demand", () => {
   assertEquals(decided({ demand: 2 }).start, 0);
   assertEquals(decided({ demand: 3 }).start, 1);
   assertEquals(decided({ demand: 9 }).start, 4);
@@ -50,7 +50,7 @@ Deno.test("one instance is enough for any number of requests where it takes them
   assertEquals(decided({ concurrency: 0, demand: 1, ready: 0 }).start, 1);
 });
 
-Deno.test("one goes where fewer would have been enough for a whole window, and not before", () => {
+Deno.test("one instance is stopped after a whole window in which fewer were enough", () => {
   const seen = (...peaks: number[]): Observation[] => peaks.map((peak, n) => ({ at: 40_000 + n * 30_000, peak }));
   assertEquals(decided({ ready: 5, window: seen(2, 4, 3) }).stop, 1);
   assertEquals(decided({ ready: 5, window: seen(2, 10, 3) }).stop, 0);
@@ -159,7 +159,7 @@ Deno.test("a step: it grows at once, stays, and shrinks once and for all", () =>
   assert(turns(ready) <= 3, `${turns(ready)} turns`); // up and down for the cold start, and for the step
 });
 
-Deno.test("a ramp: it follows up and down by steps of one, and nobody waits longer than a start takes", () => {
+Deno.test("a ramp: it follows up and down by steps of one, and no request waits longer than a start takes", () => {
   const { ready, longestWait } = simulate(
     rate((at) => at < 300_000 ? 5 + at / 1000 : Math.max(5, 305 - (at - 300_000) / 1000)),
     { minutes: 15 },

@@ -53,7 +53,7 @@ Deno.test("two choices share out 10,000 requests among 100 instances nearly even
   assert(most <= 104, `${most} on one, 100 on average`); // by one choice it would be about 125
 });
 
-Deno.test("those who wait are served in the order in which they came", async () => {
+Deno.test("waiting requests are served in the order of arrival", async () => {
   const queue = new HoldQueue<number>(10);
   const waiting = [queue.wait(never()), queue.wait(never()), queue.wait(never())];
   const values = [1, 2];
@@ -64,14 +64,14 @@ Deno.test("those who wait are served in the order in which they came", async () 
   assertEquals(await waiting[2], 3);
 });
 
-Deno.test("a full queue turns away at once, with a hint when to come again", async () => {
+Deno.test("a full queue refuses at once, with a hint when to try again", async () => {
   const queue = new HoldQueue<number>(1);
   queue.wait(never());
   const error = await assertRejects(() => queue.wait(never()), ClessError);
   assertEquals([error.code, error.retryAfterS], ["overloaded", 1]);
 });
 
-Deno.test("who gives up leaves the queue at once and makes room, and the others keep their places", async () => {
+Deno.test("a request that gives up leaves the queue at once, and the others keep their places", async () => {
   const queue = new HoldQueue<number>(2);
   const impatient = new AbortController();
   const first = queue.wait(impatient.signal);
@@ -85,13 +85,13 @@ Deno.test("who gives up leaves the queue at once and makes room, and the others 
   assertEquals(await Promise.all([second, third]), [2, 3]);
 });
 
-Deno.test("who has given up before does not join", async () => {
+Deno.test("a request that has given up does not join the queue", async () => {
   const queue = new HoldQueue<number>(2);
   await assertRejects(() => queue.wait(AbortSignal.abort(new Error("gone"))), Error, "gone");
   assertEquals(queue.size, 0);
 });
 
-Deno.test("a failure reaches all who wait, and none who come later", async () => {
+Deno.test("a failure reaches all waiting requests and no later one", async () => {
   const queue = new HoldQueue<number>(5);
   const waiting = [queue.wait(never()), queue.wait(never())];
   queue.fail(new Error("no"));

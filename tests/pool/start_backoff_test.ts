@@ -70,7 +70,7 @@ Deno.test("back-offs differ by chance, since not all services should try again a
   assertEquals([0, 0.5, 1].map((random) => left(random, 20)).map(Math.round), [40_000, 50_000, 60_000]);
 });
 
-Deno.test("failures that are far between are not in a row, where no instance ever lives for a good minute", async () => {
+Deno.test("failures that are far apart are not in a row, though no instance lives for a healthy minute", async () => {
   const { kit } = newBroken();
   mend(kit);
   const pool = kit.newPool({ ...newRevision(), stopAfter: 5000 });
@@ -85,7 +85,7 @@ Deno.test("failures that are far between are not in a row, where no instance eve
   assertEquals(counts, [1, 1, 1, 1, 2, 3]);
 });
 
-Deno.test("a good minute makes all well, less does not", async () => {
+Deno.test("a healthy minute resets the failures, less does not", async () => {
   const { kit, pool } = newBroken();
   await ask(pool);
   await ask(pool);
@@ -98,7 +98,7 @@ Deno.test("a good minute makes all well, less does not", async () => {
   lease.release();
 });
 
-Deno.test("an older instance that is good does not make well what failed after it", async () => {
+Deno.test("an older healthy instance does not reset failures that came after its start", async () => {
   const { kit } = newBroken();
   const pool = kit.newPool({ ...newRevision(), concurrency: 1, maxInstances: 2 });
   const broken = kit.launcher.on.launch!;
@@ -120,7 +120,7 @@ Deno.test("an older instance that is good does not make well what failed after i
   lease.release();
 });
 
-Deno.test("an app that ends by itself soon after each start is in a crash loop too; one that somebody ends is not", async () => {
+Deno.test("an app that ends by itself soon after each start is in a crash loop; one that is ended from outside is not", async () => {
   for (
     const [how, exitCode, expected] of [0, 1, 137, 143].flatMap((exitCode) =>
       [["end", exitCode, "crash_loop"], ["kill", exitCode, "served"]] as const
@@ -138,7 +138,7 @@ Deno.test("an app that ends by itself soon after each start is in a crash loop t
   }
 });
 
-Deno.test("an app that is soon not well any more after each start is in a crash loop too, and is left alone", async () => {
+Deno.test("an app that is unhealthy soon after each start is in a crash loop, and backed off", async () => {
   const { kit } = newBroken({ ask: () => Promise.resolve(503) });
   mend(kit);
   kit.launcher.written = "no database";
@@ -152,7 +152,7 @@ Deno.test("an app that is soon not well any more after each start is in a crash 
   assertEquals((await ask(pool))[0], "crash_loop");
 });
 
-Deno.test("an app that nobody reaches may have been killed by somebody, which the engine tells later: no failure", async () => {
+Deno.test("an app that cannot be reached is no failure: it may have been killed from outside", async () => {
   const { kit, pool } = newBroken();
   mend(kit);
   for (let n = 0; n < 4; n++) {
@@ -164,7 +164,7 @@ Deno.test("an app that nobody reaches may have been killed by somebody, which th
   }
 });
 
-Deno.test("an app that is not well after a good minute has not failed", async () => {
+Deno.test("an app that becomes unhealthy after a healthy minute is no failure", async () => {
   let isWell = true;
   const { kit } = newBroken({ ask: () => Promise.resolve(isWell ? 200 : 503) });
   mend(kit);
@@ -177,7 +177,7 @@ Deno.test("an app that is not well after a good minute has not failed", async ()
   lease.release();
 });
 
-Deno.test("an app that ends after a good minute has not failed", async () => {
+Deno.test("an app that ends after a healthy minute is no failure", async () => {
   const { kit, pool } = newBroken();
   await ask(pool);
   mend(kit);
@@ -187,7 +187,7 @@ Deno.test("an app that ends after a good minute has not failed", async () => {
   assertEquals(pool.failure, undefined);
 });
 
-Deno.test("why a revision does not work can be read, with what its app has written", async () => {
+Deno.test("the last failure of a revision can be read, with the output of its app", async () => {
   const told: Failure[] = [];
   const { kit, pool } = newBroken({ observer: { failed: (failure) => void told.push(failure) } });
   kit.launcher.written = "cannot find config.json";
@@ -200,7 +200,7 @@ Deno.test("why a revision does not work can be read, with what its app has writt
   assertEquals(told, [pool.failure!]);
 });
 
-Deno.test("what an app wrote that crashed soon after its start can be read, and then its container goes", async () => {
+Deno.test("the output of an app that crashed soon after its start is read before its container is removed", async () => {
   const { kit, pool } = newBroken();
   mend(kit);
   const { lease } = await pool.hold(never());
@@ -236,7 +236,7 @@ Deno.test("an instance that is killed for memory soon after its start is a failu
   assertEquals(pool.failure?.reason, "out of memory soon after it was ready");
 });
 
-Deno.test("what nobody waits for is started again only after a while, from the first failure on", async () => {
+Deno.test("a start that no request waits for is backed off from the first failure on", async () => {
   const { kit, pool } = newBroken();
   pool.wake();
   await settle();
@@ -250,7 +250,7 @@ Deno.test("what nobody waits for is started again only after a while, from the f
   assertEquals(kit.launcher.called("launch").length, 2);
 });
 
-Deno.test("a paused instance that nobody waits for and that cannot be resumed is not replaced soon after a failure", async () => {
+Deno.test("a paused instance that cannot be resumed is not replaced during the back-off if no request waits", async () => {
   const { kit } = newBroken();
   mend(kit);
   const pool = kit.newPool({ ...newRevision(), concurrency: 1, maxInstances: 2 });
@@ -266,7 +266,7 @@ Deno.test("a paused instance that nobody waits for and that cannot be resumed is
   assertEquals([pool.resting, kit.launcher.called("launch"), pool.awake], [true, ["one", "two"], false]);
 });
 
-Deno.test("whoever waits for a slot is told of the crash loop where the last instance dies in it", async () => {
+Deno.test("requests that wait for a slot are refused when the last instance dies in a crash loop", async () => {
   const { kit } = newBroken();
   const pool = kit.newPool({ ...newRevision(), concurrency: 1 });
   await ask(pool);

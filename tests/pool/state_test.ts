@@ -78,7 +78,7 @@ Deno.test("an order is noted at once, so that it is not given twice", () => {
   assertEquals([phase, coming, countBefore], ["starting", true, 1]);
 });
 
-Deno.test("a container that is found is taken in as it is, and nobody waits for its start", () => {
+Deno.test("a found container joins as it is, without a start that could fail", () => {
   for (const phase of ["starting", "paused"] as const) {
     const { members } = reduce(stateOf(), { type: "found", id: "one", use: memberOf("").use, phase }, NOW);
     assertEquals(members.map((member) => [member.phase, member.coming, member.countBefore]), [
@@ -87,7 +87,7 @@ Deno.test("a container that is found is taken in as it is, and nobody waits for 
   }
 });
 
-Deno.test("an instance that becomes ready is well from then on, and due for a probe where there are probes", () => {
+Deno.test("an instance that becomes ready is due for its first liveness probe", () => {
   const liveness = { path: "/health", every: 2000 };
   const starting = memberOf("one", { phase: "starting", coming: true, readySince: undefined, frozen: true });
   const before = stateOf({ revision: { liveness }, members: [starting], woken: true, excused: true });
@@ -99,7 +99,7 @@ Deno.test("an instance that becomes ready is well from then on, and due for a pr
   assertEquals(after({ type: "well", id: "one" }, {})?.probeAt, Infinity);
 });
 
-Deno.test("an instance that somebody pauses while it has to get on with something is noted", () => {
+Deno.test("a pause from outside is noted while an instance starts or drains", () => {
   const paused = (changes: Parameters<typeof memberOf>[1]) =>
     after({ type: "engine paused", id: "one" }, changes)?.frozen;
   assertEquals(paused({ phase: "starting" }), true);
@@ -108,11 +108,11 @@ Deno.test("an instance that somebody pauses while it has to get on with somethin
   assertEquals(paused({ phase: "ready", use: { inFlight: 1 } }), false);
 });
 
-Deno.test("what the engine says while it carries out a pause is older than the pause", () => {
+Deno.test("a resume that the engine reports during a pause is ignored", () => {
   assertEquals(after({ type: "engine resumed", id: "one" }, { phase: "paused", pausing: true })?.phase, "paused");
 });
 
-Deno.test("once the engine has told of a resume, what the order comes to does not matter", () => {
+Deno.test("the outcome of a resume is ignored once the engine has reported it", () => {
   const before = stateOf({ members: [memberOf("one", { phase: "paused", coming: true, attempt: 1 })] });
   const resumed = reduce(before, { type: "engine resumed", id: "one" }, NOW);
   const paused = reduce(resumed, { type: "engine paused", id: "one" }, NOW);
@@ -136,7 +136,7 @@ Deno.test("a drain can be cut short, and not drawn out", () => {
   assertEquals(after({ type: "drained", id: "one", by: NOW }, { phase: "paused" })?.running, false);
 });
 
-Deno.test("starts that began together and fail count once, and the last one tells those who wait", () => {
+Deno.test("starts that began together and fail count once, and the last one fails the waiting requests", () => {
   const starting = { phase: "starting", coming: true, countBefore: 0 } as const;
   const both = stateOf({ members: [memberOf("one", starting), memberOf("two", starting)] });
   const first = reduce(both, startFailed("app", "one"), NOW);
@@ -150,7 +150,7 @@ Deno.test("starts that began together and fail count once, and the last one tell
   assertEquals(reduce(second, { type: "asked" }, NOW).startError, undefined);
 });
 
-Deno.test("who is to blame decides what a failed start means", () => {
+Deno.test("the blame for a failed start decides whether it counts and fails the waiting requests", () => {
   const outcome = (
     blame: Parameters<typeof startFailed>[0],
     changes: Partial<PoolState> = {},
@@ -175,7 +175,7 @@ Deno.test("who is to blame decides what a failed start means", () => {
   assertEquals(outcome("somebody", { excused: true }), [1, "start_failed", false]);
 });
 
-Deno.test("a resume that fails tells those who wait only where nothing else serves them", () => {
+Deno.test("a failed resume fails the waiting requests only if nothing else serves them", () => {
   const paused = memberOf("one", { phase: "paused", coming: true });
   const error = (changes: Partial<PoolState>) => {
     const event: PoolEvent = { type: "resume failed", id: "one", attempt: 0, error: ERROR };
@@ -187,7 +187,7 @@ Deno.test("a resume that fails tells those who wait only where nothing else serv
   assertEquals(error({ members: [paused, memberOf("two", { phase: "starting", coming: true })] }), undefined);
 });
 
-Deno.test("an instance that is wanted is not wanted any more during a back-off, nor once the pool is to have none", () => {
+Deno.test("a wake is dropped by a back-off, a sleep, a suspension and a retirement", () => {
   const coming = memberOf("one", { phase: "paused", coming: true });
   const woken = (event: PoolEvent, changes: Partial<PoolState> = {}) =>
     reduce(stateOf({ members: [coming], woken: true, ...changes }), event, NOW).woken;
@@ -202,7 +202,7 @@ Deno.test("an instance that is wanted is not wanted any more during a back-off, 
   ]);
 });
 
-Deno.test("a pool can be woken where it has nothing that serves and may start something", () => {
+Deno.test("a wake takes effect if nothing serves and something may be started", () => {
   const woken = (changes: Partial<PoolState>) => reduce(stateOf(changes), { type: "woken" }, NOW).woken;
   assertEquals([woken({}), woken({ members: [memberOf("one")] })], [true, false]);
   assertEquals([woken({ retired: true }), woken({ suspensions: 1 }), woken({ backoff: FAILED_ONCE })], [
@@ -232,7 +232,7 @@ Deno.test("suspensions are counted, and a pool retires for good", () => {
   assertEquals(reduce(stateOf(), { type: "kept", kept: true }, NOW).kept, true);
 });
 
-Deno.test("an app that ends or has to be given up soon after it was ready has failed, unless that may be somebody's doing", () => {
+Deno.test("an app that ends or is given up soon after it was ready has failed, unless that may come from outside", () => {
   const count = (event: PoolEvent, ageMs: number | undefined) => {
     const readySince = ageMs === undefined ? undefined : NOW - ageMs;
     return reduce(stateOf({ members: [memberOf("one", { readySince })] }), event, NOW).backoff.count;
