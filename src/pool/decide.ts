@@ -96,8 +96,8 @@ function stopDrained({ members }: PoolState, now: number): Action[] {
     if (phase === "draining" && (use.inFlight === 0 || now >= drainBy)) {
       return [{ do: "stop", id, how: running ? "stop" : "kill" }];
     }
-    // The start that was called off removes its container itself.
-    return phase === "stopped" && !coming ? [{ do: "stop", id, how: "clear" }] : [];
+    // A start that has failed or was called off removes its container itself.
+    return (phase === "stopped" || phase === "failed") && !coming ? [{ do: "stop", id, how: "clear" }] : [];
   });
 }
 

@@ -141,6 +141,21 @@ const UNHEALTHY_DRAIN_MS = 10_000;
 /** After a pause that failed. */
 const PAUSE_RETRY_MS = 5000;
 
+const NEW_MEMBER: Omit<Member, "id" | "use"> = {
+  phase: "starting",
+  coming: true,
+  attempt: 0,
+  countBefore: undefined,
+  readySince: undefined,
+  pausing: false,
+  pauseAt: -Infinity,
+  frozen: false,
+  probeAt: Infinity,
+  drainBy: Infinity,
+  running: true,
+  stopping: false,
+};
+
 /** That of a new pool. */
 export function initialState(revision: Revision, queue: { readonly size: number }): PoolState {
   return {
@@ -248,8 +263,8 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       const drained = drain(state, member, event.by, now);
       return event.isSurplus ? { ...drained, shrunkAt: now } : drained;
     }
-    case "ready":
-      return enter(state, member, "ready", now, { coming: false });
+    case "ready": // it may have ended, or been called off, at that very moment
+      return enter(state, member, phase === "starting" ? "ready" : phase, now, { coming: false });
     case "resumed":
     case "answers": // though the engine still hangs over its pause
       if (event.attempt !== member.attempt) return state;
@@ -356,20 +371,7 @@ function lose(state: PoolState, { readySince }: Member, event: { byHand: boolean
 }
 
 function join(state: PoolState, id: string, use: Use, known: Partial<Member>): PoolState {
-  const member: Member = {
-    ...{ id, use, phase: "starting", coming: true, attempt: 0, countBefore: undefined, readySince: undefined },
-    ...{
-      running: true,
-      pausing: false,
-      pauseAt: -Infinity,
-      frozen: false,
-      probeAt: Infinity,
-      drainBy: Infinity,
-      stopping: false,
-    },
-    ...known,
-  };
-  return { ...state, members: [...state.members, member] };
+  return { ...state, members: [...state.members, { ...NEW_MEMBER, id, use, ...known }] };
 }
 
 function leave(state: PoolState, member: Member): PoolState {

@@ -222,6 +222,9 @@ const CASES: Case[] = [
   ["what has ended is cleared away", { members: [memberOf("one", { phase: "stopped" })] }, [
     { do: "stop", id: "one", how: "clear" },
   ]],
+  ["what has ended just as it answered for the first time is cleared away too", {
+    members: [memberOf("one", { phase: "failed" })],
+  }, [{ do: "stop", id: "one", how: "clear" }]],
   ["a start that was called off clears away itself", {
     members: [memberOf("one", { phase: "stopped", coming: true })],
   }, []],

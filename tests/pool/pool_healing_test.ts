@@ -200,3 +200,24 @@ Deno.test("a probe whose instance was paused meanwhile has no consequence", asyn
   assertEquals(instance.state, "paused");
   assert(pool.awake);
 });
+
+Deno.test("a container that ends at any moment around its app's first answer costs no request more than that instance", async () => {
+  const got = new Set<string>();
+  for (let moment = 0; moment < 12; moment++) {
+    const answered = Promise.withResolvers<void>();
+    const kit = newKit({ untilReady: () => answered.promise });
+    kit.launcher.on.launch = ({ id }) => ({ origin: `http://${id}` });
+    const pool = kit.newPool();
+    const held = pool.hold(never());
+    await settle();
+    answered.resolve();
+    for (let n = 0; n < moment; n++) await Promise.resolve();
+    kit.launcher.kill("one");
+    const { instance } = (await held).lease;
+    got.add(`${instance.id} ${instance.state}`);
+    assertEquals((await pool.hold(never())).lease.instance.state, "ready");
+    await kit.executor.settled();
+    assertEquals([...kit.launcher.containers.keys()], ["two"]);
+  }
+  assertEquals(got, new Set(["two ready", "one stopped"])); // it has ended before the request got it, and after
+});

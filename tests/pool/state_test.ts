@@ -23,7 +23,7 @@ function after(event: PoolEvent, changes: Parameters<typeof memberOf>[1]): Membe
 const TABLE: [event: PoolEvent, becomes: Record<(typeof PHASES)[number], InstanceState | "-" | "gone" | "!">][] = [
   [{ type: "pausing", id: "one" }, row("paused", "paused", "-", "!", "!", "!")],
   [{ type: "drained", id: "one", by: NOW }, row("stopped", "draining", "draining", "-", "-", "-")],
-  [{ type: "ready", id: "one" }, row("ready", "-", "ready", "!", "!", "!")],
+  [{ type: "ready", id: "one" }, row("ready", "-", "-", "-", "-", "-")],
   [{ type: "resumed", id: "one", attempt: 0 }, row("-", "-", "ready", "-", "-", "-")],
   [{ type: "resumed", id: "one", attempt: 1 }, row("-", "-", "-", "-", "-", "-")],
   [{ type: "answers", id: "one", attempt: 0 }, row("-", "-", "ready", "-", "-", "-")],
