@@ -15,15 +15,8 @@ export function delay(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
 }
 
 /** Resolves when the promise settles, whatever its outcome, or after `ms`, whichever comes first. */
-export function atMost(promise: Promise<unknown>, clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = () => {
-      cancel();
-      resolve();
-    };
-    const cancel = clock.after(ms, finish);
-    promise.then(finish, finish);
-  });
+export async function atMost(promise: Promise<unknown>, clock: Clock, ms: number): Promise<void> {
+  await within(promise.catch(() => {}), clock, ms);
 }
 
 /** The promise's outcome, or `undefined` if it takes longer than `ms`. */

@@ -126,14 +126,11 @@ async function merged(
   service: ServiceJson | undefined,
   change: TemplateChange,
 ): Promise<ServiceBody> {
-  if (service === undefined) {
-    if (change.fields["image"] === undefined) {
-      throw new UsageError(`there is no service ${name} yet, and a new one needs --image IMAGE`);
-    }
-    return mergeChange(undefined, undefined, change);
+  if (service === undefined && change.fields["image"] === undefined) {
+    throw new UsageError(`there is no service ${name} yet, and a new one needs --image IMAGE`);
   }
-  const latest = await client.get<RevisionJson>(servicePath(name, "revisions", service.latestRevision));
-  return mergeChange(latest.template, service, change);
+  const latest = service && await client.get<RevisionJson>(servicePath(name, "revisions", service.latestRevision));
+  return mergeChange(latest?.template, service, change);
 }
 
 /**

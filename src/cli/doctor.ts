@@ -3,6 +3,7 @@ import { isDataDirInUse } from "../control/data_dir.ts";
 import { checkChoice, checkDisk, checkLeftovers, checkReach, type Finding } from "../docker/checks.ts";
 import { chooseEngineApi, type EngineChoice, findEngine } from "../docker/engine_choice.ts";
 import { readProc } from "../docker/machine.ts";
+import { defined } from "../model/defined.ts";
 import { type Endpoint, formatEndpoint } from "../model/host.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { flag } from "./flags.ts";
@@ -65,7 +66,7 @@ async function lookForEngine(config: Config): Promise<{ choice?: EngineChoice; f
     return { choice, finding: { check, state: "ok", fact: `Docker ${version} answers` } };
   } catch (error) {
     const [fact, remedy] = messageOf(error).split(/; (?=[^;]*$)/);
-    return { finding: { check, state: "failed", fact: fact!, ...(remedy === undefined ? {} : { remedy }) } };
+    return { finding: { check, state: "failed", fact: fact!, ...defined({ remedy }) } };
   }
 }
 

@@ -3,7 +3,7 @@ import { UsageError } from "../base/errors.ts";
 import { pathOf } from "./client.ts";
 import { flag } from "./flags.ts";
 import { ago, table } from "./text.ts";
-import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printList, QUIET_FLAG } from "./verb.ts";
+import { actionOf, type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printList, QUIET_FLAG } from "./verb.ts";
 
 /** `cless secrets`: lists the names of the secrets. */
 export const secrets = clientVerb({
@@ -39,12 +39,7 @@ export const secret = clientVerb({
   example: ["cless secret set web.token < token.txt", 'printf %s "$TOKEN" | cless secret set web.token'],
   run: async (call) => {
     const [action = "", name = ""] = call.args;
-    const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
-    if (act === undefined) {
-      const words = Object.keys(ACTIONS).join(", ");
-      throw new UsageError(`secret cannot "${action}"; it can ${words}: see cless secret --help`);
-    }
-    const done = await act(call, name);
+    const done = await actionOf("secret", action, ACTIONS)(call, name);
     if (!call.on("quiet")) console.log(done);
   },
 });

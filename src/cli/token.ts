@@ -4,7 +4,7 @@ import { defined } from "../model/defined.ts";
 import { pathOf } from "./client.ts";
 import { flag } from "./flags.ts";
 import { ago, table, until } from "./text.ts";
-import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList } from "./verb.ts";
+import { actionOf, type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList } from "./verb.ts";
 
 const ACTIONS: Readonly<Record<string, (call: Call) => Promise<void>>> = { create, revoke, rotate };
 
@@ -31,11 +31,7 @@ export const token = clientVerb({
         if (call.text(flag) !== undefined) throw new UsageError(`--${flag} is only for token create`);
       }
     }
-    if (action === undefined) return await list(call);
-    const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
-    if (act !== undefined) return await act(call);
-    const words = Object.keys(ACTIONS).join(", ");
-    throw new UsageError(`token cannot "${action}"; it can ${words}: see cless token --help`);
+    await (action === undefined ? list(call) : actionOf("token", action, ACTIONS)(call));
   },
 });
 

@@ -101,6 +101,13 @@ export function readGiven<T>(text: string, parse: (text: string) => T, source = 
   }
 }
 
+/** Finds what the first argument of a verb stands for. @throws {UsageError} If it is none of the actions. */
+export function actionOf<T>(verb: string, action: string, actions: Readonly<Record<string, T>>): T {
+  if (Object.hasOwn(actions, action)) return actions[action]!;
+  const words = Object.keys(actions).join(", ");
+  throw new UsageError(`${verb} cannot "${action}"; it can ${words}: see cless ${verb} --help`);
+}
+
 /** Reads a whole number. @throws {RangeError} For anything else. */
 export function parseWhole(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new RangeError("expected a whole number");
