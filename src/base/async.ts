@@ -14,7 +14,7 @@ export function delay(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   });
 }
 
-/** Resolves when the promise settles, whatever its outcome, or after `ms`, whichever comes first. */
+/** Resolves when the promise settles either way, or after `ms`, whichever comes first. */
 export async function atMost(promise: Promise<unknown>, clock: Clock, ms: number): Promise<void> {
   await within(promise.catch(() => {}), clock, ms);
 }
@@ -27,12 +27,7 @@ export function within<T>(promise: Promise<T>, clock: Clock, ms: number): Promis
   });
 }
 
-/**
- * Waits for work for as long as it makes progress: resolves when the work settles, whatever its outcome, or when nothing
- * of it was done during `stallMs`.
- *
- * @param remaining How much is left to do.
- */
+/** Resolves when the work settles either way, or when `remaining`, what is left to do, stays equal for `stallMs`. */
 export async function whileItMoves(
   work: Promise<unknown>,
   remaining: () => number,
@@ -48,17 +43,16 @@ export async function whileItMoves(
   }
 }
 
-/** Runs at most a number of tasks at the same time; further tasks wait, first in first out. */
+/** Runs at most `limit` tasks at the same time; further tasks wait, first in first out. */
 export class Limiter {
   readonly #waiting: (() => void)[] = [];
   #free: number;
 
-  /** @param limit How many tasks may run at the same time. */
   constructor(limit: number) {
     this.#free = limit;
   }
 
-  /** Runs a task as soon as there is room for it; its outcome is the task's. */
+  /** Runs a task as soon as there is room for it, and settles as the task does. */
   async run<T>(task: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -67,7 +61,7 @@ export class Limiter {
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#free++;
-      else next(); // it has the room from now on, so that nobody can come in between
+      else next(); // the room is passed on at once, so that no other task takes it
     }
   }
 }

@@ -2,25 +2,23 @@ const encoder = new TextEncoder();
 
 /** Options of {@linkcode writeAtomically}. */
 export interface WriteOptions {
-  /** What becomes of a file that exists: it is replaced (the default), or it is kept and nothing is written. */
+  /** Whether an existing file is replaced (the default), or kept and nothing written. */
   readonly existing?: "replace" | "keep";
   /** The rights of the new file, whatever the umask; 0600 by default. */
   readonly mode?: number;
-  /** Looks at the content on disk before it gets the file's name; if it throws, nothing has changed. */
+  /** Checks the content on disk before the file gets its name. If it throws, nothing changes. */
   readonly check?: (draft: string) => void;
 }
 
 /**
- * Writes a file whole or not at all: neither a crash nor a power cut leaves a part of it. Blocks until it is on disk.
- *
- * @returns Whether it was written; false if a file was kept.
- * @throws {Error} The platform's errors.
+ * Writes a file whole or not at all, even in a crash or a power cut, and blocks until it is on disk. Returns false if
+ * an existing file was kept.
  */
 export function writeAtomically(path: string, content: string | Uint8Array, options: WriteOptions = {}): boolean {
   const { existing = "replace", mode = 0o600, check } = options;
   const bytes = typeof content === "string" ? encoder.encode(content) : content;
   const draft = `${path}.new`;
-  removeIfThere(draft); // a process that was killed may have left it
+  removeIfThere(draft); // a killed process may have left it
   try {
     {
       using file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
@@ -44,7 +42,7 @@ export function syncFolder(path: string): void {
   folder.syncSync();
 }
 
-/** Gives a file a second name, unless that name is taken; returns whether it did. */
+/** Gives a file a second name, unless that is taken. Returns whether it did. */
 function link(from: string, to: string): boolean {
   try {
     Deno.linkSync(from, to);
@@ -59,6 +57,6 @@ function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // If something else is in the way, opening the file fails, and says so.
+    // If anything else is in the way, opening the file fails with a clear error.
   }
 }

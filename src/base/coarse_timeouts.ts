@@ -8,9 +8,8 @@ export interface Timed extends Swappable {
 }
 
 /**
- * Watches the deadlines of many objects with one timer. Most of them are removed before the first tick, and then have
- * cost next to nothing; the price is that a deadline is noticed up to one tick late. The timer runs only while something
- * is watched.
+ * Watches the deadlines of many objects with one timer. Most objects are removed before the first tick, at almost no
+ * cost. A deadline may be noticed one tick late. The timer runs only while something is watched.
  */
 export class CoarseTimeouts<T extends Timed = Timed> implements Disposable {
   readonly #clock: Clock;

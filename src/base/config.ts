@@ -9,7 +9,7 @@ import { messageOf, UsageError } from "./errors.ts";
 export interface DockerEnv {
   /** `DOCKER_HOST`, where the engine is. */
   readonly host: string | undefined;
-  /** `DOCKER_CONTEXT`, the name of the settings that say where the engine is. */
+  /** `DOCKER_CONTEXT`, the name of the docker context, which says where the engine is. */
   readonly context: string | undefined;
   /** `DOCKER_DEFAULT_PLATFORM`, the platform of the containers. */
   readonly platform: string | undefined;
@@ -59,7 +59,7 @@ const MEMORY_FILES = [
 
 function systemMemory(): number {
   try {
-    // By a command, since Deno reads these files only with all permissions. That some are missing makes no difference.
+    // Read with a command: Deno reads these files only with all permissions. Missing files do not matter.
     const { stdout } = new Deno.Command("cat", { args: MEMORY_FILES, stdin: "null", stderr: "null" }).outputSync();
     return parseMachineMemory(new TextDecoder().decode(stdout)) ?? Infinity;
   } catch {
@@ -67,7 +67,7 @@ function systemMemory(): number {
   }
 }
 
-/** The flags on the command line: the texts of a flag with values, or the state of a switch. */
+/** The flags on the command line: the values of a flag, or the state of a switch. */
 export type GivenFlags = ReadonlyMap<string, readonly string[] | boolean>;
 
 /** The environment variable of a flag. */
@@ -76,12 +76,12 @@ export function variableOf(flag: string): string {
 }
 
 /**
- * Makes the settings from flags, environment variables (`CLESS_…`; a flag wins) and defaults.
+ * Makes the settings from flags, `CLESS_…` environment variables (a flag wins) and defaults.
  *
- * @throws {UsageError} If a value is wrong; the message names the flag or variable, and what is allowed.
+ * @throws {UsageError} If a value is wrong; it names the flag or variable, and what is allowed.
  */
 export function readConfig(given: GivenFlags, surroundings: Surroundings) {
-  /** All values that were given for a flag; `split` takes a variable's text apart. */
+  /** All values of a flag; `split` splits the text of a variable. */
   const values = <T>(flag: string, parse: (text: string) => T, split: (text: string) => string[]): T[] => {
     const onCommandLine = given.get(flag);
     const variable = surroundings.env(variableOf(flag))?.trim();

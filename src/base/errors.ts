@@ -1,4 +1,4 @@
-/** The HTTP status of each code that cless itself answers with. A code means the same everywhere. */
+/** The HTTP status of each of cless's error codes. A code means the same everywhere. */
 const STATUS = {
   bad_host: 400,
   bad_request: 400,
@@ -32,7 +32,7 @@ export type ErrorCode = keyof typeof STATUS;
 
 /** Options of a {@linkcode ClessError}. */
 export interface ClessErrorOptions extends ErrorOptions {
-  /** For the operator: it goes to the log, and never to a client of the proxy. */
+  /** For the operator: it goes to the log, never to a client of the proxy. */
   readonly detail?: string;
   /** The last lines that an app wrote before it failed; for the operator, like the detail. */
   readonly output?: string;
@@ -42,7 +42,7 @@ export interface ClessErrorOptions extends ErrorOptions {
   readonly allow?: string;
 }
 
-/** An error for clients: a code, and a message that is fit for the public. */
+/** An error for clients; its message may be public. */
 export class ClessError extends Error {
   override readonly name = "ClessError";
   readonly code: ErrorCode;

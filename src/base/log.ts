@@ -40,7 +40,7 @@ function lineWriter(): (line: string) => void {
         rest = rest.subarray(Deno.stderr.writeSync(rest));
         waitLeftMs = MAX_WAIT_MS;
       } catch (error) {
-        // nobody reads the log any more, and there is no other place to report that
+        // Nobody reads the log any more, and there is nowhere else to report that.
         if (!(error instanceof Deno.errors.WouldBlock) || waitLeftMs === 0) return;
         Atomics.wait(BELL, 0, 0, 1); // the pipe is full, and another process has made it non-blocking
         waitLeftMs--;
@@ -61,7 +61,7 @@ export function jsonLine(record: LogRecord): string {
     part: record.category[1],
     message: messageOf(record),
   };
-  // The head comes first for the order, and again so that no field replaces it.
+  // At the start for the order, and again at the end so that no field replaces it.
   return JSON.stringify({ ...head, ...record.properties, ...head });
 }
 

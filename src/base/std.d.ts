@@ -1,4 +1,4 @@
-// The mirror of @std on npm carries no types; these are the parts of it that cless uses.
+// The npm mirror of @std has no types; these are the parts that cless uses.
 
 declare module "@std/async/abortable" {
   export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T>;

@@ -4,7 +4,7 @@ export interface Swappable {
   place: number;
 }
 
-/** An unordered list whose items are removed in constant time: the last takes the place. A Set costs several times as much. */
+/** An unordered list that removes in constant time: the last item fills the gap. A Set costs several times as much. */
 export class SwapList<T extends Swappable> {
   readonly #items: T[] = [];
 
@@ -23,7 +23,7 @@ export class SwapList<T extends Swappable> {
     this.#items.push(item);
   }
 
-  /** Removes an item. Returns whether it was there. */
+  /** Removes an item; returns whether it was there. */
   delete(item: T): boolean {
     if (this.#items[item.place] !== item) return false;
     const last = this.#items.pop()!;

@@ -28,15 +28,14 @@ export class FetchForwarder implements Forwarder {
   // On a reused connection that breaks, `fetch` repeats a request without a body; never on a new one.
   readonly #once = withoutProxy(() => Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 0 }));
 
-  /** See {@linkcode Forwarder.check}. */
   check({ method, target }: RequestHead): void {
     if (CASE_FOLDED.test(method) && method !== method.toUpperCase()) refuse("Methods are written in upper case");
     if (target.includes("\\")) refuse("cless does not pass on a target like that"); // it would become a slash
   }
 
   /**
-   * See {@linkcode Forwarder.forward}, with two exceptions: the signal aborts the response's body only if that is an
-   * event stream or has at least 1 MB, and an upload that breaks off is a {@linkcode ForwardError}.
+   * See {@linkcode Forwarder.forward}. Here the signal aborts a response's body only if it is an event stream or has at
+   * least 1 MB, and a broken upload is a {@linkcode ForwardError}.
    */
   forward(origin: string, head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<Response> {
     const { method, target, headers } = head;
@@ -69,7 +68,7 @@ function refuse(message: string): never {
   throw new ClessError("bad_request", message);
 }
 
-/** The response without hop-by-hop headers. Without any, it is the same object, since a copy is expensive. */
+/** The response without hop-by-hop headers; the same object if it has none, since a copy is expensive. */
 function passOn(response: Response, signal: AbortSignal): Response {
   const { status, headers } = response;
   if (status < 200 || status > 599) {
@@ -88,7 +87,7 @@ function isLong(headers: Headers): boolean {
   return length === null ? headers.get("content-type") === "text/event-stream" : Number(length) >= LONG_BYTES;
 }
 
-/** The same body, but aborted by the signal: the platform's stream ignores it, and a dead container may never close. */
+/** The same body, aborted by the signal: the platform's stream ignores it, and a dead container may never close. */
 function breakable(
   body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
   signal: AbortSignal,
@@ -96,7 +95,7 @@ function breakable(
   return body?.pipeThrough(new TransformStream(), { signal }) ?? null;
 }
 
-/** The cause of a failed `fetch`, which only the message tells. */
+/** The cause of a failed `fetch`; only its message tells it. */
 function explain(error: unknown): ForwardError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const text = cause instanceof Error ? cause.message : String(cause);
@@ -139,16 +138,16 @@ class SizedBody extends Blob {
   }
 }
 
-/** A response that came before the upload was complete, and ends it: see {@linkcode Upload.end}. */
+/** A response that came before the upload was complete. It ends the upload: see {@linkcode Upload.end}. */
 function endingUpload(response: Response, upload: Upload): Response {
   const body = response.body?.pipeThrough(new TransformStream({ flush: upload.end }));
   return body === undefined ? response : new Response(body, response);
 }
 
 /**
- * Makes an HTTP client that ignores the proxy that the environment names, which the platform would use even for this
- * machine's own addresses. The platform reads the environment when the client is made, and has no option for it; the
- * environment is as before when this returns, and nothing else runs in between.
+ * Makes an HTTP client that ignores the environment's proxy, which the platform would use even for this machine's own
+ * addresses. The platform has no option for that, and reads the environment when it makes the client. So this changes
+ * the environment for that moment only, in which nothing else runs.
  */
 function withoutProxy(make: () => Deno.HttpClient): Deno.HttpClient {
   const before = Deno.env.get(NO_PROXY);

@@ -3,14 +3,13 @@ import type { Upload } from "./upload.ts";
 
 /** Sends requests to apps. */
 export interface Forwarder extends Disposable {
-  /** @throws {ClessError} `bad_request` if this forwarder would change the request so much that the app sees another one. */
+  /** Refuses a request that would reach the app as a different one. @throws {ClessError} `bad_request`. */
   check(head: RequestHead): void;
 
   /**
-   * Sends a request to an app. Resolves when the headers of the response are there; its body still streams then.
+   * Sends a request to an app. Resolves with the response's headers, while its body still streams.
    *
    * @param origin The app, such as `http://172.18.0.2:8080`.
-   * @param upload The request's body; `undefined` if it has none.
    * @param signal Aborts the request, also while the response's body streams.
    * @throws {ForwardError} If there is no response.
    * @throws {ClessError} `bad_request` if the client breaks off its upload.
@@ -23,7 +22,7 @@ export interface Forwarder extends Disposable {
     signal: AbortSignal,
   ): Promise<Response>;
 
-  /** Closes idle connections to an app that gets no more requests for now. */
+  /** Closes idle connections to an app that gets no requests for now. */
   leave(origin: string): void;
 }
 

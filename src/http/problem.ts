@@ -21,14 +21,13 @@ const TITLES: Record<number, string> = {
 };
 
 const PAGE = withSections(template);
-/** Says also which command tells operators more. */
+/** Also names the command that tells operators more. */
 const SERVICE_PAGE = withSections(template, "service");
 
 /**
- * The response to a request that failed, always with the header `cless-error`: problem+json (RFC 9457), or a small page
- * if the client prefers HTML. The error's detail stays out of it.
- *
- * @param service The service that failed, if it is known: the page of a 502 or 504 names the command that tells more.
+ * The response to a failed request, with the header `cless-error`: problem+json (RFC 9457), or a small page if the
+ * client prefers HTML. It never has the error's detail. If the service is known, the page of a 502 or 504 names the
+ * command that tells operators more.
  */
 export function problem(error: ClessError, request: { headers: Headers }, service?: string): Response {
   const { allow, code, status, message, retryAfterS } = error;

@@ -12,13 +12,13 @@ export interface RequestHead {
   readonly headers: Header[];
   /** The value of `Content-Length`, if there is one. */
   readonly contentLength: string | undefined;
-  /** In bytes: 0 for no body, `Infinity` for one of unknown length; `undefined` if no header tells. */
+  /** In bytes: 0 for no body, `Infinity` for an unknown length; `undefined` if no header says. */
   readonly bodyLength: number | undefined;
   /** Whether the client asks for a WebSocket. */
   readonly websocket: boolean;
 }
 
-/** The methods that cless passes on, as the value of `Allow`; it passes on unknown ones too. */
+/** The value of `Allow`: the methods that cless passes on. It passes on unknown ones too. */
 export const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /** Methods that cless does not pass on, in upper and lower case: some apps take `trace` for `TRACE`. */
@@ -33,8 +33,8 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const UNSAFE_TARGET = /[#\x00-\x20\x7f-\uffff]/;
 
 /**
- * Reads the head of a request, and makes the headers for the app: without hop-by-hop headers and those that an app could
- * take for other ones, and with `X-Forwarded-*`.
+ * Reads a request's head and makes the app's headers: adds `X-Forwarded-*`, and removes hop-by-hop headers and headers
+ * that an app could mistake for others.
  *
  * @param peer The address of the client, or of the proxy before cless.
  * @param trusted Peers whose `X-Forwarded-*` and `Forwarded` are kept.
@@ -131,8 +131,8 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
 }
 
 /**
- * Whether a request asks about the server as a whole, not about a service: `OPTIONS *`, RFC 9110, section 9.3.7. The
- * platform gives it the target `/*`, the same as a path of that name.
+ * Whether a request asks about the whole server: `OPTIONS *`, RFC 9110, section 9.3.7. The platform gives it the target
+ * `/*`, like a path of that name.
  */
 export function isServerWide({ method, target }: RequestHead): boolean {
   return method === "OPTIONS" && target === "/*";

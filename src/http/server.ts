@@ -29,13 +29,13 @@ export class ListenError extends OperatorError {
 }
 
 /**
- * File descriptors held in reserve by all servers of the program. When no others are left they are released, so that
- * requests on accepted connections can still open connections to their apps.
+ * File descriptors that all servers together hold in reserve. When no others are left, they are released, so that
+ * accepted requests can still reach their apps.
  */
 export class FileReserve {
   readonly #files: Deno.FsFile[] = [];
 
-  /** Takes the descriptors. Returns whether there were enough; if not, none are held. */
+  /** Takes the descriptors, or none; returns whether there were enough. */
   take(): boolean {
     try {
       while (this.#files.length < RESERVED_FILES) this.#files.push(Deno.openSync("/dev/null"));
@@ -70,7 +70,7 @@ export class Server {
     this.#reserve = reserve;
   }
 
-  /** Where it listens; once it does, with the actual port if 0 was given. */
+  /** Where it listens; while it does, with the actual port if 0 was given. */
   get endpoint(): Endpoint {
     return this.#endpoint;
   }

@@ -1,4 +1,4 @@
-/** Up to this size a body is kept, so that it can be sent once more. */
+/** A body up to this size is kept, so that it can be sent again. */
 const KEPT_BYTES = 64 * 1024;
 /** How much of a long body is read at once. */
 const MOST_BYTES_AT_ONCE = 256 * 1024;
@@ -11,7 +11,7 @@ export class Upload {
   readonly #reader: Reader;
   /** In bytes; `Infinity` if unknown. */
   readonly length: number;
-  /** What has arrived and may still have to be sent. */
+  /** What has arrived and may have to be sent again. */
   readonly #kept: Piece[] = [];
   #reading: Promise<void> | undefined;
   #attempt = 0;
@@ -39,20 +39,20 @@ export class Upload {
     return this.#receivedBytes <= KEPT_BYTES;
   }
 
-  /** Resolves at the first byte, or at the end if there is none. Rejects if the client breaks off. */
+  /** Whether the body is empty, once its first byte or its end arrives. Rejects if the client breaks off. */
   async isEmpty(): Promise<boolean> {
     while (!this.#ended && this.#receivedBytes === 0) await (this.#reading ??= this.#read());
     return this.#receivedBytes === 0;
   }
 
-  /** Ends the present attempt to send the body; what still arrives is for the next one. */
+  /** Ends the present attempt; what arrives later is for the next one. */
   abandon(): void {
     this.#attempt++;
   }
 
   /**
-   * Gives up what has not been sent. Must be called before the response ends: if it ended while the body is being read,
-   * the platform would neither use the client's connection again nor ever close it.
+   * Drops the unsent rest. Must be called before the response ends: if a response ended during a read of the body, the
+   * platform would neither reuse the client's connection nor close it.
    */
   readonly end = (): Promise<void> => {
     this.abandon();
@@ -60,10 +60,10 @@ export class Upload {
   };
 
   /**
-   * Begins an attempt to send the body, from its start, and ends the one before.
+   * Begins an attempt to send the body from its start, and ends the one before.
    *
-   * @returns A function that gives the next piece, or `undefined` at the end. A piece must not be changed, and is valid
-   * until the next one is asked for. The function rejects if the client breaks off, or another attempt has begun.
+   * @returns Gives the next piece, or `undefined` at the end. A piece must not be changed, and is valid until the next
+   * call. Rejects if the client breaks off, or another attempt has begun.
    */
   begin(): () => Promise<Piece | undefined> {
     const attempt = ++this.#attempt;
@@ -108,7 +108,7 @@ function plainReader(body: ReadableStream<Piece>): Reader {
   return { read: async () => (await reader.read()).value, cancel: () => reader.cancel() };
 }
 
-/** A reader that reuses its memory; `undefined` if the stream cannot, since the platform has the whole body already. */
+/** A reader that reuses its memory; `undefined` if the platform has the whole body already. */
 function sharingReader(body: ReadableStream<Piece>): Reader | undefined {
   let reader: ReadableStreamBYOBReader;
   try {

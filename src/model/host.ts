@@ -12,12 +12,8 @@ const HOST = new RegExp(`^((${LABEL})(?:\\.${LABEL})*)\\.?(?::(\\d{0,5}))?$`, "i
 const IPV4 = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/;
 
 /**
- * Reads the value of a Host header (or `:authority`).
- *
- * Letters, digits and hyphens only, no hyphen at either end of a label, at most 63 characters per label and 253 in
- * all (RFC 1123, section 2.1); IP addresses are refused.
- *
- * @returns The hostname, or `undefined` if the value is none.
+ * Reads a Host header (or `:authority`): letters, digits and inner hyphens, at most 63 characters per label and 253 in
+ * all (RFC 1123, section 2.1). Returns `undefined` for anything else, also for IP addresses.
  */
 export function parseHostname(value: string): Hostname | undefined {
   const match = HOST.exec(value);
@@ -33,11 +29,7 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/**
- * Reads `HOST:PORT`; an IPv6 address is in brackets, and an empty host means all addresses.
- *
- * @throws {RangeError} If the text is not an endpoint.
- */
+/** Reads `HOST:PORT`. IPv6 addresses are in brackets; no host means all addresses. @throws {RangeError} */
 export function parseEndpoint(text: string): Endpoint {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/@]*)):(\d{1,5})$/.exec(text);
   const port = match ? Number(match[3]) : NaN;
@@ -58,7 +50,7 @@ export interface Cidr {
   contains(address: string): boolean;
 }
 
-/** The bytes of an IP address (4 or 16), or `undefined` if the text is none. */
+/** The bytes of an IP address (4 or 16); `undefined` if the text is not an IP address. */
 export function parseIp(text: string): number[] | undefined {
   const v4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
   if (v4) {
@@ -83,11 +75,7 @@ export function parseIp(text: string): number[] | undefined {
   return mapped ? bytes.slice(12) : bytes;
 }
 
-/**
- * Reads `ADDRESS/BITS`, or a single address.
- *
- * @throws {RangeError} If the text is neither.
- */
+/** Reads `ADDRESS/BITS`, or a single address. @throws {RangeError} */
 export function parseCidr(text: string): Cidr {
   const [address = "", length, ...rest] = text.split("/");
   const base = parseIp(address);
@@ -109,7 +97,7 @@ export function parseCidr(text: string): Cidr {
 
 const LOOPBACK = [parseCidr("127.0.0.0/8"), parseCidr("::1")];
 
-/** Whether an address is a loopback address: only this machine has it. */
+/** Whether an address is a loopback address. */
 export function isLoopback(address: string): boolean {
   return LOOPBACK.some((range) => range.contains(address));
 }

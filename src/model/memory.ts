@@ -1,15 +1,12 @@
 const UNITS: Record<string, number> = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
-/** The lowest limit that the engine accepts, and the lowest useful budget, bytes. */
+/** In bytes. The engine accepts no lower limit, and no instance fits into a lower budget. */
 const LEAST_LIMIT = 6 * UNITS["m"]!;
 const LEAST_BUDGET = UNITS["m"]!;
 
 /**
- * Reads a size of memory such as `512k`, `256m` or `1g`, in powers of 1024 as docker takes them; a number without a unit,
- * or with `b`, is bytes.
- *
- * @returns Bytes.
- * @throws {RangeError} If the text is no size.
+ * Reads a size in bytes, such as `512k`, `256m` or `1g`. Units are powers of 1024, as in docker; a number without a
+ * unit, or with `b`, is bytes. @throws {RangeError}
  */
 export function parseMemory(text: string): number {
   const match = /^(\d{1,16})([bkmg])?$/i.exec(text);
@@ -20,12 +17,12 @@ export function parseMemory(text: string): number {
   return bytes;
 }
 
-/** Reads the memory limit of a container. @returns Bytes. @throws {RangeError} Also if no engine would accept it. */
+/** Reads a container's memory limit, bytes. @throws {RangeError} Also if no engine would accept it. */
 export function parseMemoryLimit(text: string): number {
   return atLeast(LEAST_LIMIT, text);
 }
 
-/** Reads the memory budget of all containers together; 0 is no limit. @returns Bytes. @throws {RangeError} */
+/** Reads the memory budget of all containers, bytes; 0 is no limit. @throws {RangeError} */
 export function parseMemoryBudget(text: string): number {
   return /^0+[bkmg]?$/i.test(text) ? Infinity : atLeast(LEAST_BUDGET, text);
 }
@@ -37,10 +34,8 @@ function atLeast(least: number, text: string): number {
 }
 
 /**
- * Writes a size in the largest unit that divides it, so that {@linkcode parseMemory} reads the same. It always has a
- * unit, else YAML would read it as a number.
- *
- * @param bytes A whole number.
+ * Writes a whole number of bytes in the largest unit that divides it; {@linkcode parseMemory} reads it back. It always
+ * has a unit, else YAML would read a number.
  */
 export function formatMemory(bytes: number): string {
   const [unit, factor] = Object.entries(UNITS).findLast(([, factor]) => bytes % factor === 0)!;
@@ -48,10 +43,8 @@ export function formatMemory(bytes: number): string {
 }
 
 /**
- * The machine's memory, from `/proc/meminfo` followed by the limits of control groups, each on its own line. A limit that
- * is larger than the machine does not count.
- *
- * @returns Bytes; `undefined` if the text does not have it.
+ * The machine's memory in bytes; `undefined` if the text does not have it. The text is `/proc/meminfo`, followed by the
+ * limits of control groups, each on its own line. A limit above the machine's memory does not count.
  */
 export function parseMachineMemory(text: string): number | undefined {
   const kibibytes = /^MemTotal:\s+(\d+) kB$/m.exec(text)?.[1];

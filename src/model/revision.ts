@@ -9,7 +9,7 @@ export interface Revision {
   readonly service: string;
   /** The image's name. */
   readonly image: string;
-  /** The id of the image's content, `sha256:…`. This is started, even if the name has moved on. */
+  /** The id of the image's content, `sha256:…`. Containers start from it, even if the name now means another image. */
   readonly imageId: string;
   /** The digest by which the image can be pulled again, `name@sha256:…`; missing for a local image. */
   readonly imageDigest?: string;
@@ -63,21 +63,18 @@ export const NO_EXTRAS: Extras = Object.freeze({
 /** The limits whose defaults are in the program's settings; each in ms. */
 export type Limits = Pick<Revision, "startTimeout" | "requestTimeout" | "pauseAfter" | "stopAfter">;
 
-/** The image that the label of a hostname stands for if no such service is declared. */
+/** The image that a hostname's label stands for if no service of that name is declared. */
 export function conventionImage(label: string): string {
   return `${label}-docker`;
 }
 
-/** The label whose convention image this is; `undefined` if there is none. The reverse of {@linkcode conventionImage}. */
+/** The reverse of {@linkcode conventionImage}: the image's label, or `undefined` if it has none. */
 export function conventionLabel(image: string): string | undefined {
   const label = /^(.*)-docker$/.exec(image)?.[1];
   return label !== undefined && isServiceName(label) ? label : undefined;
 }
 
-/**
- * The revision of a service that is not declared. It is named by its image's content, so a rebuilt image is a new
- * revision.
- */
+/** The revision of an undeclared service. Its name comes from the image's id: a rebuilt image is a new revision. */
 export function conventionRevision(service: string, imageId: string, limits: Limits): Revision {
   const content = imageId.replace(/^sha256:/, "");
   return Object.freeze({

@@ -1,18 +1,18 @@
 const SERVICE_NAME = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/;
 
-/** Whether a label may be the name of a service: `--` separates a tag from a name, and `admin` is the host of the admin API. */
+/** Whether a label may name a service. `--` separates a tag from a name, and `admin` is the admin API's host. */
 export function isServiceName(label: string): boolean {
   return SERVICE_NAME.test(label) && !label.includes("--") && label !== "admin";
 }
 
-/** What a browser gets while a service starts: it waits for the app's answer (hold), or gets a waiting page. */
+/** What a browser gets while a service starts: the app's answer once it comes (hold), or a waiting page at once. */
 export type Loading = "hold" | "page";
 
 /** Requests that do not wake a service. */
 export interface WakeExceptions {
   /** Parts of `User-Agent`, in any case. */
   readonly userAgents: readonly string[];
-  /** Paths with everything below them; but `/` means only the root. */
+  /** Paths, each with everything below it; but `/` means only the root. */
   readonly paths: readonly string[];
 }
 

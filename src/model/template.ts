@@ -13,18 +13,16 @@ export interface Volume {
 export type PullPolicy = "missing" | "always" | "never";
 
 /**
- * What a revision is made from, as an operator declares it; times in ms, `Infinity` for never, sizes in bytes. Missing
- * limits follow the program's settings.
+ * What a revision is made from, as an operator declares it. Times are in ms (`Infinity`: never), sizes in bytes.
+ * Missing limits follow the program's settings.
  */
 export interface RevisionTemplate {
   readonly image: string;
   readonly pullPolicy: PullPolicy;
-  /** Where the app listens inside its container. */
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
   /** Variables whose values are secrets, with the secrets' names. */
   readonly secretEnv: Readonly<Record<string, string>>;
-  /** Replaces the image's command; empty for the image's own. */
   readonly command: readonly string[];
   readonly volumes: readonly Volume[];
   /** How many requests an instance serves at once; 0 for no limit. */
@@ -48,7 +46,7 @@ export type TemplateInput = Partial<RevisionTemplate> & Pick<RevisionTemplate, "
 /** The fields that may be `Infinity`. */
 const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as const;
 
-/** Fills in the defaults and sorts what has no order of its own, so that equal templates have equal texts. */
+/** Fills in the defaults, and sorts lists whose order means nothing, so that equal templates have equal texts. */
 export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
   return Object.freeze(defined({
     image: input.image,
@@ -76,8 +74,8 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
 }
 
 /**
- * A text that is the same for two templates exactly if they mean the same. Only for templates from
- * {@linkcode canonicalTemplate}, which have one order of keys.
+ * A text that is equal for two templates if and only if they mean the same. Takes only templates from {@linkcode
+ * canonicalTemplate}, which fixes the order of keys.
  */
 export function templateText(template: RevisionTemplate): string {
   // JSON has no Infinity
@@ -94,8 +92,8 @@ export function parseTemplateText(text: string): RevisionTemplate {
 }
 
 /**
- * Whether a revision needs no attention before its first request: it keeps no instance up, and has neither volumes, which
- * only one revision may hold at a time, nor secrets, which have to be read while they can be.
+ * Whether a revision needs no preparation before its first request. It keeps no instance up, and has no volumes, which
+ * only one revision may hold at a time, and no secrets, which are read ahead while the store works.
  */
 export function isUndemanding({ minInstances, secretEnv, volumes }: RevisionTemplate): boolean {
   return minInstances === 0 && volumes.length === 0 && Object.keys(secretEnv).length === 0;

@@ -1,11 +1,6 @@
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/**
- * Reads a duration such as `250ms`, `30s`, `5m` or `1h`.
- *
- * @returns Milliseconds; `Infinity` for `0`, which means "never".
- * @throws {RangeError} If the text is not a duration.
- */
+/** Reads a duration such as `250ms`, `5m` or `1h`, in ms; `0` means never, `Infinity`. @throws {RangeError} */
 export function parseDuration(text: string): number {
   if (text === "0") return Infinity;
   const match = /^(\d{1,10})(ms|s|m|h)$/.exec(text);
@@ -17,11 +12,7 @@ export function parseDuration(text: string): number {
   return ms;
 }
 
-/**
- * Writes a duration in the largest unit that divides it, so that {@linkcode parseDuration} reads the same.
- *
- * @param ms A whole number of milliseconds, or `Infinity`.
- */
+/** Writes whole ms, or `Infinity`, in the largest unit that divides it; {@linkcode parseDuration} reads it back. */
 export function formatDuration(ms: number): string {
   if (ms === Infinity) return "0";
   const [unit, factor] = Object.entries(UNITS).findLast(([, factor]) => ms % factor === 0)!;
@@ -31,10 +22,7 @@ export function formatDuration(ms: number): string {
 const CANONICAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;
 const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
 
-/**
- * Writes a time of RFC 3339 in UTC and to the nanosecond, so that such texts sort as the times do; `undefined` if the
- * text is no time.
- */
+/** Writes an RFC 3339 time in UTC with nanoseconds, so that texts sort like times; `undefined` if it is no time. */
 export function canonicalTime(text: string): string | undefined {
   if (CANONICAL.test(text)) return text; // engines write it so
   const [, date, time, fraction = "", zone] = RFC_3339.exec(text) ?? [];

@@ -22,12 +22,11 @@ export class TrafficError extends Error {
 }
 
 /**
- * Checks a split.
+ * Checks a split of a service with these revisions.
  *
- * @param revisions The names of the service's revisions.
- * @param latest The revision that `latest` stands for; `undefined` if it is not known.
- * @throws {TrafficError} If a percent is not a whole number from 0 to 100, they do not sum to 100, a revision or a tag is
- * there twice, a revision does not exist, or `latest` and the revision that it stands for have a tag each.
+ * @param latest The revision that `latest` stands for; `undefined` if unknown.
+ * @throws {TrafficError} If the percents are not whole numbers that sum to 100, a revision or a tag occurs twice, a
+ * revision does not exist, or both `latest` and its revision have a tag.
  */
 export function checkTraffic(traffic: Traffic, revisions: ReadonlySet<string>, latest?: string): void {
   const names = new Set<string>();
@@ -47,14 +46,14 @@ export function checkTraffic(traffic: Traffic, revisions: ReadonlySet<string>, l
     tag !== undefined && (revision === LATEST || revision === latest)
   );
   if (latest !== undefined && tagged.length > 1) {
-    // resolved, both are one part, which has one tag
+    // Once resolved, both are one part, and a part has one tag.
     throw new TrafficError(`${latest} is what latest stands for, and only one of the two may have a tag`);
   }
 }
 
 /**
- * The split with {@linkcode LATEST} replaced by the revision that it stands for. Two parts of one revision are merged. If
- * both have a tag, which {@linkcode checkTraffic} refuses, the first one wins.
+ * Replaces {@linkcode LATEST} by the revision that it stands for, and merges two parts of one revision. If both have a
+ * tag, which {@linkcode checkTraffic} refuses, the first one wins.
  */
 export function resolveTraffic(traffic: Traffic, latest: string): Traffic {
   return merge(traffic.map((target) => target.revision === LATEST ? { ...target, revision: latest } : target));
@@ -64,16 +63,15 @@ export function resolveTraffic(traffic: Traffic, latest: string): Traffic {
 export interface TrafficWish {
   /** The percent of the new revision; by default the share of `latest`, or everything if there is none. */
   readonly percent?: number;
-  /** Its tag; a revision that has it loses it. */
+  /** Its tag; the revision that has it now loses it. */
   readonly tag?: string;
 }
 
 /**
- * The split after a deploy.
+ * The split after a deploy, in which `latest` stands for the new revision.
  *
- * @param before The split before; empty for the first revision, which gets everything.
- * @param latest The revision that `latest` stood for before; `undefined` for the first.
- * @param revision The new revision, which `latest` stands for afterwards.
+ * @param before Empty for the first revision, which gets everything.
+ * @param latest What `latest` stood for before; `undefined` for the first revision.
  * @throws {TrafficError} If no other revision can take the rest, or the percent is invalid.
  */
 export function deployTraffic(
@@ -82,7 +80,7 @@ export function deployTraffic(
   revision: string,
   { percent, tag }: TrafficWish,
 ): Traffic {
-  // by its name, so that the tag stays with it after the next deploy
+  // By name, so that the tag stays with this revision after the next deploy.
   const tagged = tag === undefined ? [] : [{ revision, percent: 0, tag }];
   if (latest === undefined) return [{ revision: LATEST, percent: 100 }, ...tagged];
   const share = percent ?? before.find((target) => target.revision === LATEST)?.percent ?? 100;
@@ -98,11 +96,7 @@ export function deployTraffic(
   return useful([...others, defined({ revision, percent, tag })]);
 }
 
-/**
- * Chooses a part at random, by percent.
- *
- * @param random A number from 0 to below 1, evenly distributed.
- */
+/** Chooses a part at random, weighted by percent; `random` is evenly distributed from 0 to below 1. */
 export function draw<T extends { readonly percent: number }>(targets: readonly T[], random: number): T {
   let point = Math.floor(random * 100);
   for (const target of targets) {
@@ -113,8 +107,8 @@ export function draw<T extends { readonly percent: number }>(targets: readonly T
 }
 
 /**
- * The old parts by name, without the share of `latest`, which the new revision takes; without any share if it takes
- * everything. A tag of `latest` stays with the revision that `latest` stood for.
+ * The old parts by name. The new revision takes the share of `latest`; if it takes everything, no old part keeps a
+ * share. A tag of `latest` stays with the revision that `latest` stood for.
  */
 function stepAside(traffic: Traffic, latest: string, share: number): Traffic {
   return merge(traffic.map((target) => {
@@ -149,7 +143,7 @@ function merge(traffic: Traffic): Traffic {
   return [...byName.values()];
 }
 
-/** Drops parts with neither traffic nor tag; but a `latest` of 0 stays, since it gives later revisions nothing. */
+/** Drops parts with neither traffic nor tag. A `latest` of 0 stays: it says that later revisions get nothing. */
 function useful(traffic: Traffic): Traffic {
   return traffic.filter(({ revision, percent, tag }) => percent > 0 || tag !== undefined || revision === LATEST);
 }

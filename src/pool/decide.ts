@@ -12,35 +12,34 @@ import {
   sleepers,
 } from "./state.ts";
 
-/** How often the demand is looked at while there may be too many instances. */
+/** How often the demand is observed while there may be too many instances. */
 const SAMPLE_MS = 500;
-/** How soon at least an instance is looked at again that is in use: it may be idle by then. */
+/** The shortest time until an instance in use is looked at again: it may be idle by then. */
 const LEAST_LOOK_MS = 100;
-/** How long requests that keep no instance awake may go on once the instance is to be stopped. */
+/** How long requests that do not keep an instance awake may go on once it is to be stopped. */
 const QUIET_DRAIN_MS = 5000;
 
 /** Something that a pool is to do. */
 export type Action =
   | { readonly do: "launch" }
   | { readonly do: "resume" | "pause" | "probe"; readonly id: string }
-  /** Lets a container go on that somebody has paused while it starts or ends its requests. */
+  /** Resumes a container that somebody paused during its start or its last requests. */
   | { readonly do: "thaw"; readonly id: string }
   /** Gives an instance no more requests, and lets those in flight go on until `by`, clock ms. */
   | { readonly do: "drain"; readonly id: string; readonly by: number; readonly why: "idle" | "surplus" }
-  /** Removes a container: after the app was asked to end, at once, or because it has ended. */
+  /** Removes a container: `stop` asks the app to end, `kill` does not, `clear` is for one that has ended. */
   | { readonly do: "stop"; readonly id: string; readonly how: "stop" | "kill" | "clear" }
-  /** Sends all waiting requests away. */
   | { readonly do: "refuse"; readonly error: ClessError };
 
 /** What a pool is to do. */
 export interface Decision {
-  /** All by one rule: others may have more to do once these have begun. */
+  /** From one rule; other rules may want more once these have begun. */
   readonly actions: readonly Action[];
-  /** When there may be something to do though nothing happens, clock ms; `Infinity` for never. */
+  /** When to decide again even if nothing happens, clock ms; `Infinity` for never. */
   readonly lookAgainAt: number;
 }
 
-/** In the order in which they have their say: the first that wants something done wins. */
+/** In order of priority: the first rule that wants an action wins. */
 const RULES = [
   refuseFailed,
   stopDrained,
@@ -53,13 +52,13 @@ const RULES = [
   rest,
   shrink,
 ];
-/** Those that hold while the pool is suspended: it starts nothing then. */
+/** The rules for a suspended pool, which starts nothing. */
 const WHILE_SUSPENDED: readonly unknown[] = [stopDrained, letGoOn, probe];
-/** Those that hold once the pool has retired. */
+/** The rules for a retired pool. */
 const ONCE_RETIRED: readonly unknown[] = [refuseFailed, ...WHILE_SUSPENDED, answerRetired];
 
 /**
- * Decides what a pool is to do now. To be asked again once the actions have begun, until there are none.
+ * Decides what a pool does now. Call it again once the actions have begun, until there are none.
  *
  * @param now Clock ms.
  */
@@ -78,18 +77,18 @@ export function retiredError(): ClessError {
   return new ClessError("draining", "The service is being stopped", { retryAfterS: 1 });
 }
 
-/** Whether a paused instance may be stopped before its time: nobody waits for it, and it need not be kept up. */
+/** Whether a paused instance may be stopped early: no request waits for it, and it need not be kept up. */
 export function mayEvict(state: PoolState, id: string): boolean {
   const member = sleepers(state).find((sleeper) => sleeper.id === id);
   return member !== undefined && member.use.inFlight === 0 && liveCount(state) > leastCount(state);
 }
 
-/** Requests that waited for a start that has just failed get its error, unless another one may serve them. */
+/** Passes the error of a failed start to the requests that waited for it, unless another instance may serve them. */
 function refuseFailed({ queue, startError }: PoolState): Action[] {
   return queue.size > 0 && startError !== undefined ? [{ do: "refuse", error: startError }] : [];
 }
 
-/** Stops what is draining and no longer used, and removes what has ended. */
+/** Stops draining instances that are idle or out of time, and removes ended ones. */
 function stopDrained({ members }: PoolState, now: number): Action[] {
   return members.flatMap(({ coming, drainBy, id, phase, running, stopping, use }): Action[] => {
     if (stopping) return [];
@@ -101,7 +100,7 @@ function stopDrained({ members }: PoolState, now: number): Action[] {
   });
 }
 
-/** Lets those go on that somebody has paused in the middle of something. */
+/** Resumes containers that somebody paused during a start or during requests. */
 function letGoOn({ members }: PoolState): Action[] {
   return members.flatMap(({ coming, frozen, id, phase, use }): Action[] => {
     if (frozen) return [{ do: "thaw", id }];
@@ -114,13 +113,13 @@ function probe({ members }: PoolState, now: number): Action[] {
     .map(({ id }) => ({ do: "probe", id }));
 }
 
-/** Requests that wait in a pool that has retired get what is there or on its way, and no new instance. */
+/** Gives the requests that wait in a retired pool its present instances, but starts no new one. */
 function answerRetired(state: PoolState): Action[] {
   if (!state.retired || state.queue.size === 0) return [];
   return isServing(state) ? [] : [{ do: "refuse", error: retiredError() }];
 }
 
-/** Starts as many instances as the requests need, or refuses these if there is no hope. */
+/** Starts as many instances as the requests need, or refuses the requests if no start can succeed. */
 function startForWaiting(state: PoolState, now: number): Action[] {
   if (state.queue.size === 0) return [];
   const { backoff, members } = state;
@@ -153,7 +152,7 @@ function start(state: PoolState, count: number, mayLaunch: boolean): Action[] {
   return [...resumed, ...Array.from({ length: launched }, (): Action => ({ do: "launch" }))];
 }
 
-/** Pauses and stops what has been idle for long enough. */
+/** Pauses and stops instances that have been idle for long enough. */
 function rest(state: PoolState, now: number): Action[] {
   const { pause, stop } = idleSteps(state.members, state.revision, { least: leastCount(state), now });
   return [
@@ -162,7 +161,7 @@ function rest(state: PoolState, now: number): Action[] {
   ];
 }
 
-/** Drains the least used instance if fewer have been enough for long. */
+/** Drains the least used instance if fewer have been enough for a while. */
 function shrink(state: PoolState, now: number): Action[] {
   const { members, shrunkAt, window } = state;
   const last = window.at(-1);
@@ -173,11 +172,11 @@ function shrink(state: PoolState, now: number): Action[] {
 }
 
 /**
- * Says which instances have been idle for so long that they are to be paused or stopped, the longest idle first. Both times
- * count from the end of the last request that keeps an instance awake. None is paused in the middle of an answer to
- * another request, which would hold that up; it is stopped in its time.
+ * The instances to pause or stop, the longest idle first. Both times count from the end of the last request that keeps
+ * an instance awake. An instance that still answers another request is not paused, which would freeze the answer, but
+ * it may be stopped.
  *
- * @param least How many instances have to stay; preferably those that run.
+ * @param least How many instances stay; preferably running ones.
  */
 export function idleSteps(
   members: readonly Member[],
@@ -204,7 +203,7 @@ export function idleSteps(
   return { pause, stop };
 }
 
-/** Whether nobody uses an instance that could be paused or stopped. */
+/** Whether an instance is unused, and in a phase in which it could be paused or stopped. */
 function isIdle({ coming, phase, use }: Member): boolean {
   return use.inUse === 0 && (phase === "ready" || (phase === "paused" && !coming));
 }
@@ -228,7 +227,7 @@ function situationOf(state: PoolState, now: number): Situation {
   };
 }
 
-/** When the next rule may have something to say because of the time alone. */
+/** When a rule may want something only because time has passed. */
 function nextLook(state: PoolState, now: number): number {
   const { backoff, members, queue, retired, revision, suspensions, window } = state;
   const times = members.flatMap(({ drainBy, phase, probeAt, stopping }) => {
@@ -248,7 +247,7 @@ function nextLook(state: PoolState, now: number): number {
   return Math.min(Infinity, ...times.filter((time) => time > now));
 }
 
-/** When an instance may be due to be paused or stopped. What is in use may be idle at any time from now on. */
+/** When an instance may be due to be paused or stopped. One in use may be idle at any time. */
 function idleTimes(
   member: Member,
   { pauseAfter, stopAfter }: { readonly pauseAfter: number; readonly stopAfter: number },

@@ -13,30 +13,30 @@ import type { Blame } from "./state.ts";
 
 const log = logger("executor");
 const OUTPUT_LINES = 20;
-/** How long an app that was found running may take to answer at least: it may have been busy with a request. */
+/** The shortest time for a found app to answer: it may be busy with a request. */
 const ADOPTION_MS = 5000;
 const COULD_NOT_START = "The service could not be started; the log of cless says why";
 const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
-/** How long a resume waits for a pause that is under way before the app itself is asked whether it still runs. */
+/** How long a resume waits for a pause under way. After that, it asks the app whether it still runs. */
 const PAUSE_PATIENCE_MS = 1000;
-/** How long the error of a failed start may wait for the ports that the image exposes. */
+/** How long the error of a failed start waits for the list of ports that the image exposes. */
 const EXPOSED_PORTS_MS = 1000;
-/** Between two orders to an engine that is away. */
+/** The first pause between two orders while the engine does not answer. */
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 1000;
 
-/** What a start has come to. Times from the order to the running container, and from there to the first good answer. */
+/** The outcome of a start, with the times until the container runs and from there to the first good answer. */
 export type Started =
   | { readonly createMs: number; readonly readyMs: number }
   | { readonly error: ClessError; readonly blame: Blame; readonly output: Promise<string> };
 
-/** Where the instances are known whose containers there are. */
+/** Knows the instances and their containers. */
 export interface Roster {
   /** Forgets an instance whose container is gone. */
   delete(instance: Instance): void;
 }
 
-/** How apps are asked. */
+/** How apps are probed. */
 export interface Asking {
   /** Waits until the app at a URL answers; rejects with {@linkcode NotReady}, or the signal's reason. */
   readonly untilReady: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
@@ -44,7 +44,7 @@ export interface Asking {
   readonly ask: Ask;
 }
 
-/** Carries out what pools decide, over the engine, and tells what came of it. It never changes an instance's state. */
+/** Carries out a pool's decisions over the engine, and reports the outcome. It never changes an instance's state. */
 export class Executor {
   readonly #launcher: Launcher;
   readonly #clock: Clock;
@@ -52,7 +52,7 @@ export class Executor {
   readonly #asking: Asking;
   readonly #pausing = new Map<Instance, Promise<unknown>>();
   readonly #clearing = new Set<Promise<void>>();
-  /** What the apps have written; asked for once each. */
+  /** The output of each instance's app; read once. */
   readonly #written = new WeakMap<Instance, Promise<string>>();
   /** What an app wrote before its start failed. */
   readonly #outputs = new WeakMap<ClessError, Promise<string>>();
@@ -64,14 +64,13 @@ export class Executor {
     this.#asking = asking;
   }
 
-  /** How apps are asked. */
   get asking(): Asking {
     return this.#asking;
   }
 
   /**
-   * Starts the container of an instance and waits until its app answers. It takes no longer than the revision's
-   * `startTimeout`, and ends when the instance has gone. The container of a failed start is removed in the background.
+   * Starts an instance's container and waits until its app answers, for at most the revision's `startTimeout` and only
+   * while the instance exists. The container of a failed start is removed in the background.
    */
   async start(instance: Instance): Promise<Started> {
     const { id, revision } = instance;
@@ -80,7 +79,7 @@ export class Executor {
     const failed = await this.#untilReady(instance, revision.startTimeout, async (signal, away) => {
       const { origin } = await this.#whenEngineAnswers(
         async (again) => {
-          if (again) await this.#launcher.remove(id); // the engine may have made it just before it went away
+          if (again) await this.#launcher.remove(id); // the engine may have made it just before it stopped answering
           return await this.#launcher.launch({ id, revision });
         },
         signal,
@@ -105,8 +104,8 @@ export class Executor {
   }
 
   /**
-   * Waits until the app of an instance that was found running answers. A start that was under way has what is left of its
-   * time, and one that must have been ready long ago a few seconds.
+   * Waits until the app of a found instance answers. An instance within its start timeout gets the rest of that time;
+   * an older one must have been ready, and gets a few seconds.
    *
    * @param upForMs For how long it has been running.
    */
@@ -119,11 +118,7 @@ export class Executor {
     return { createMs: 0, readyMs: 0 };
   }
 
-  /**
-   * Pauses an instance.
-   *
-   * @returns Whether it is paused. If the engine has failed to: whether it runs, or may be either.
-   */
+  /** Pauses an instance. If the engine fails to, returns whether the instance runs, or that this is unknown. */
   async pause(instance: Instance): Promise<"paused" | "runs" | "unknown"> {
     const paused = this.#pause(instance.id).finally(() => this.#pausing.delete(instance));
     this.#pausing.set(instance, paused);
@@ -131,10 +126,10 @@ export class Executor {
   }
 
   /**
-   * Resumes a paused instance, after a pause that is under way. If that takes long, the app itself is asked, and if it
-   * answers, the engine is not waited for. An engine that is away is waited for as long as a start may take.
+   * Resumes a paused instance, after a pause under way. If that pause takes long, it asks the app, and does not wait
+   * for the engine if the app answers. While the engine does not answer, it tries for as long as a start may take.
    *
-   * @returns The error if it could not be resumed: a {@linkcode ClessError} if the engine did not do it in time.
+   * @returns The error of a failed resume; a {@linkcode ClessError} if the engine was late.
    */
   async resume(instance: Instance): Promise<"resumed" | "answers" | { readonly error: unknown }> {
     const { revision } = instance;
@@ -153,15 +148,15 @@ export class Executor {
     }
   }
 
-  /** Lets a container go on that somebody has paused; what comes of it is told by the engine. */
+  /** Resumes a container that somebody has paused. The engine's events report the outcome. */
   thaw({ id }: Instance): void {
     this.#launcher.resume(id).catch(() => {});
   }
 
   /**
-   * Removes the container of an instance. If that fails, the reconciler will find a container of no instance.
+   * Removes an instance's container. If that fails, the reconciler finds a container without an instance.
    *
-   * @param how After the app was asked to end, at once, or because it has ended: then what it wrote is read first.
+   * @param how `stop` asks the app to end, `kill` does not; `clear` reads the output of an ended one first.
    */
   async stop(instance: Instance, how: "stop" | "kill" | "clear"): Promise<void> {
     const { id } = instance;
@@ -172,12 +167,12 @@ export class Executor {
     await this.#clear(instance, removal);
   }
 
-  /** The last lines that an app wrote before its start failed; by the error of that start. */
+  /** The last lines that an app wrote before its start failed with this error. */
   async outputOf(failure: ClessError): Promise<string> {
     return await this.#outputs.get(failure) ?? "";
   }
 
-  /** The last lines that the app of an instance has written; none if they cannot be had. */
+  /** The last lines that an instance's app has written; empty if they cannot be read. */
   written(instance: Instance): Promise<string> {
     const known = this.#written.get(instance);
     if (known !== undefined) return known;
@@ -214,7 +209,7 @@ export class Executor {
       const error = explain(instance, { isLate, patienceMs, runs, away, exposedPorts, error: thrown });
       const { cause } = error;
       const blame = cause instanceof EngineAway ? "engine" : cause instanceof ContainerGone ? "somebody" : "app";
-      // A command that still runs would make the container after its removal.
+      // A command that still runs would make the container again after its removal.
       const output = running.catch(() => {}).then(() => this.written(instance));
       this.#outputs.set(error, output);
       this.#clear(instance, this.#removeFailed(instance, output, error));
@@ -224,7 +219,7 @@ export class Executor {
     }
   }
 
-  /** The ports that an image exposes; none if the engine does not tell soon. */
+  /** The ports that an image exposes; none if the engine does not answer soon. */
   async #exposedPorts(revision: Revision): Promise<readonly number[]> {
     const exposed = this.#launcher.exposedPorts(revision).catch(() => []);
     return await within(exposed, this.#clock, EXPOSED_PORTS_MS) ?? [];
@@ -246,7 +241,7 @@ export class Executor {
       .finally(() => {
         this.#roster.delete(instance);
         this.#clearing.delete(cleared);
-        instance.untilIdle().then(() => this.#launcher.forget(id)); // a request may still be on its way there
+        instance.untilIdle().then(() => this.#launcher.forget(id)); // a request may still be on its way to this address
       });
     this.#clearing.add(cleared);
     await cleared;
@@ -258,7 +253,7 @@ export class Executor {
       return "paused";
     } catch (error) {
       log.warning("cannot pause an instance", { instance: id, reason: messageOf(error) });
-      // It may have been paused all the same; an engine that is away for both has most likely done nothing.
+      // The pause may have happened all the same. If the engine answers neither order, most likely nothing happened.
       const runs = await this.#launcher.resume(id).then(() => true, (error) => error instanceof EngineAway);
       return runs ? "runs" : "unknown";
     }
@@ -271,7 +266,7 @@ export class Executor {
     return "resumed";
   }
 
-  /** Waits for a pause that is under way. Returns whether that takes long and the app answers. */
+  /** Waits for a pause under way. Returns true if that takes long and the app answers. */
   async #answersUnpaused(instance: Instance, end: AbortSignal): Promise<boolean> {
     const pausing = this.#pausing.get(instance);
     const isOver = () => this.#pausing.get(instance) !== pausing || instance.state !== "paused" || end.aborted;
@@ -287,7 +282,7 @@ export class Executor {
     return false;
   }
 
-  /** Gives an order again and again while the engine is away. @param end Ends that with the last error. */
+  /** Repeats an order while the engine does not answer. @param end Stops this with the last error. */
   async #whenEngineAnswers<T>(
     order: (again: boolean) => Promise<T>,
     end: AbortSignal,
@@ -306,7 +301,7 @@ export class Executor {
   }
 }
 
-/** The error of a container that the engine has not started or resumed in time: no fault of the app. */
+/** The error if the engine, not the app, was too late with a start or resume. */
 function engineLate({ startTimeout }: Revision, what: "start" | "resume"): ClessError {
   const detail = `the engine did not ${what} the container within ${formatDuration(startTimeout)}`;
   return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: new EngineAway(detail) });

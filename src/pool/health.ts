@@ -6,31 +6,31 @@ import type { ContainerEvent } from "./launcher.ts";
 import { type Ask, askWithin, isWell, type Probed } from "./probe.ts";
 
 /**
- * What speaks against an app, how often in a row, and what follows. An answer begins the row anew.
+ * The evidence against an app, how often it must occur in a row, and the consequence. An answer resets the count.
  *
- * | evidence                                            | in a row     | what follows                                    |
+ * | evidence | in a row | what follows |
  * |-----------------------------------------------------|--------------|-------------------------------------------------|
- * | `unreachable`: a connection was refused or broke    | 3            | the instance is drained                         |
- * | `closed`: a connection ended without an answer      | 1            | the app is asked up to 3 times; each time that  |
- * |                                                     |              | it is silent counts as `unreachable`            |
- * | `late`: no answer within the request's time         | 1; 3 if busy | the app is asked; drained if it is silent       |
- * | a liveness probe fails (and the app is not busy)    | 1            | drained, and a failure of the app               |
- * | the container ends ({@linkcode endOf})              | 1            | stopped; a failure unless somebody ended it     |
- * | the engine kills it for memory ({@linkcode endOf})  | 1            | stopped, and a failure of the app               |
+ * | `unreachable`: a connection was refused or broke | 3 | the instance is drained |
+ * | `closed`: a connection ended without an answer | 1 | the app is asked up to 3 times; each time that |
+ * | | | it is silent counts as `unreachable` |
+ * | `late`: no answer within the request's time | 1; 3 if busy | the app is asked; drained if it is silent |
+ * | a liveness probe fails (and the app is not busy) | 1 | drained, and a failure of the app |
+ * | the container ends ({@linkcode endOf}) | 1 | stopped; a failure unless somebody ended it |
+ * | the engine kills it for memory ({@linkcode endOf}) | 1 | stopped, and a failure of the app |
  *
- * The app is asked because the fate of one request need not say anything of the app, and because Docker's forwarder takes
- * connections also where nobody listens behind it. A failure counts only soon after the instance was ready.
+ * The app is asked because one failed request need not be the app's fault, and because Docker's forwarder accepts
+ * connections even if nothing listens behind it. A failure counts only soon after the instance was ready.
  */
 const IN_A_ROW = { unreachable: 3, late: 3 };
 
-/** How long the app may take to answer when it is suspected. */
+/** How long a suspected app may take to answer. */
 const ASK_MS = 3000;
-/** How long to wait before each question to an app that has closed a connection. */
+/** The pauses before each question to an app that has closed a connection. */
 const PAUSES_MS = [0, 200, 400] as const;
-/** How long an answer to a liveness probe may take at most. */
+/** How long the answer to a liveness probe may take. */
 const PROBE_MS = 10_000;
 
-/** What was seen in a row, since the last answer and the last change of the instance. */
+/** Evidence in a row since the last answer and the last change of the instance. */
 interface Row {
   readonly answers: number;
   readonly changes: number;
@@ -38,20 +38,20 @@ interface Row {
   late: number;
 }
 
-/** What an instance had to do when it was asked. */
+/** What an instance was doing when it was asked. */
 interface Work {
   readonly isFull: boolean;
   readonly leases: readonly Lease[];
   readonly answers: number;
 }
 
-/** Judges by what requests, probes and the engine tell whether the apps of a revision are well. */
+/** Judges from requests, probes and the engine's reports whether a revision's apps are well. */
 export class Health {
   readonly #clock: Clock;
   readonly #ask: Ask;
   readonly #rows = new WeakMap<Instance, Row>();
   readonly #asked = new WeakSet<Instance>();
-  /** What the instances had to do that are silent, when that began. */
+  /** For each silent instance, what it was doing when its silence began. */
   readonly #silent = new WeakMap<Instance, Work>();
 
   /** @param ask Asks an app once whether it is there. */
@@ -60,17 +60,13 @@ export class Health {
     this.#ask = ask;
   }
 
-  /**
-   * Takes note of what a request has seen.
-   *
-   * @returns Whether the app has to be given up; where it has to be asked first, that takes a while.
-   */
+  /** Notes what a request has seen. Returns whether the app must be given up, which may take a question to the app. */
   suspect(instance: Instance, why: Suspicion): boolean | Promise<boolean> {
     if (instance.state !== "ready") return false;
     const row = this.#rowOf(instance);
     if (why === "unreachable") return ++row.unreachable === IN_A_ROW.unreachable;
     const { inFlight, revision: { concurrency } } = instance;
-    // An app with as many requests as it takes at once may be unable to answer another question.
+    // An app with as many requests as it takes may be unable to answer a question.
     const isBusy = concurrency > 0 && inFlight >= concurrency;
     if (why === "late" && ++row.late < IN_A_ROW.late && isBusy) return false;
     if (this.#asked.has(instance)) return false;
@@ -80,12 +76,12 @@ export class Health {
   }
 
   /**
-   * Asks whether an app is well. No lease is taken: an instance that is only probed is idle.
+   * Asks whether an app is well, without a lease: an instance that is only probed is idle.
    *
-   * An app that has as many requests as it takes at once may answer only after them. Its silence says nothing as long as
-   * one of those requests goes on, or it has answered any request since.
+   * A full app may be unable to answer before its requests end. Its silence means nothing while one of those requests
+   * goes on, or once it has answered any request.
    *
-   * @returns Whether the instance may stay; also if something has happened to its container meanwhile.
+   * @returns Whether the instance may stay; true also if something has happened to its container meanwhile.
    */
   async probe(instance: Instance, path: string, everyMs: number): Promise<boolean> {
     const { changes } = instance;
@@ -117,7 +113,7 @@ export class Health {
     return false;
   }
 
-  /** Whether the app gives no sign of life; that says nothing if something has happened to its container meanwhile. */
+  /** Whether the app is silent. Its silence means nothing if something has happened to its container meanwhile. */
   async #isDead(instance: Instance): Promise<boolean> {
     if (instance.state !== "ready") return false;
     const { changes, origin, revision: { readinessPath } } = instance;
@@ -126,13 +122,13 @@ export class Health {
   }
 }
 
-/** What is said of a container that has ended; for operators. */
+/** Why a container has ended, in words for operators. */
 export function endOf({ exitCode, oom }: Pick<ContainerEvent, "exitCode" | "oom">, memoryBytes?: number): string {
   if (oom) return outOfMemory(memoryBytes);
   return exitCode === undefined ? "it ended" : `it ended with code ${exitCode}`;
 }
 
-/** What is said of a container that was killed for memory. */
+/** The words for a container that was killed for memory. */
 export function outOfMemory(limitBytes: number | undefined): string {
   return limitBytes === undefined ? "out of memory" : `out of memory, limit ${formatMemory(limitBytes)}`;
 }
@@ -145,7 +141,7 @@ function workOf({ answers, inFlight, leases, revision: { concurrency } }: Instan
   return { isFull: concurrency > 0 && inFlight >= concurrency, leases, answers };
 }
 
-/** Whether one of the requests that an instance had is still open. */
+/** Whether one of the requests from then is still open. */
 function goesOn({ leases }: Work, instance: Instance): boolean {
   const open = new Set(instance.leases);
   return leases.some((lease) => open.has(lease));

@@ -3,16 +3,16 @@ import type { Revision } from "../model/revision.ts";
 import type { Clock } from "../base/clock.ts";
 import { SwapList, type Swappable } from "../base/swap_list.ts";
 
-/** What a request has seen of an app that does not look well: see the table in health.ts. */
+/** What a request has seen of an app that seems unwell: see the table in health.ts. */
 export type Suspicion = "unreachable" | "closed" | "late";
 
 /** The pool of an instance. */
 export interface InstanceOwner {
-  /** Is told of each new state before anybody with a lease is told of an end. */
+  /** Called at each new state, before the holders of leases learn of an end. */
   moved(instance: Instance, before: InstanceState): void;
-  /** Is told that the app does not look well. */
+  /** Called when the app seems unwell. */
   suspect(instance: Instance, why: Suspicion): void;
-  /** Is told of every slot that is given back; missing if requests never wait for one. */
+  /** Called for each slot that is given back; missing if requests never wait for one. */
   readonly freed?: (() => void) | undefined;
 }
 
@@ -27,13 +27,15 @@ export class Instance {
   origin = "";
   /** From the start to the first good answer; missing for one that was found running. */
   coldStartMs: number | undefined;
-  /** With what the container ended, if the engine told it. */
+  /** The container's exit code, if the engine reported one. */
   exitCode: number | undefined;
-  /** Whether the engine says that it was killed for memory. */
+  /** Whether the engine reported that it was killed for memory. */
   oom = false;
-  /** Whether somebody had the container stopped or killed, or may have, if nobody has seen its end. */
+  /**
+   * Whether somebody stopped or killed the container. Also true if its end was not observed, so that somebody may have.
+   */
   byHand = false;
-  /** Why it did not become ready, or has ended; for operators. */
+  /** Why it did not become ready, or ended; for operators. */
   failure: string | undefined;
   #state: InstanceState = "starting";
   readonly #leases = new SwapList<Lease>();
@@ -41,7 +43,7 @@ export class Instance {
   readonly #freed: (() => void) | undefined;
   #changes = 0;
   #answers = 0;
-  /** How many of the leases keep nobody awake. */
+  /** How many leases do not keep the instance awake. */
   #quiet = 0;
   #idleSince: number;
   #lastUsedAt: Date | undefined;
@@ -68,22 +70,21 @@ export class Instance {
     return this.#leases.size;
   }
 
-  /** How many of them it is kept awake for. */
+  /** How many open leases keep the instance awake. */
   get inUse(): number {
     return this.#leases.size - this.#quiet;
   }
 
-  /** Since when no lease that keeps it awake has been open, in the clock's ms; meaningless while one is. */
+  /** Since when no lease has kept it awake, clock ms; meaningless while one does. */
   get idleSince(): number {
     return this.#idleSince;
   }
 
-  /** Grows with everything that happens to its container: what was seen at a smaller number is old. */
+  /** Grows with every change of its container: an observation made at a smaller number is out of date. */
   get changes(): number {
     return this.#changes;
   }
 
-  /** The leases that are open. */
   get leases(): readonly Lease[] {
     return this.#leases.list();
   }
@@ -93,21 +94,17 @@ export class Instance {
     return this.#answers;
   }
 
-  /** When the last lease that keeps it awake ended; wall-clock time. */
+  /** When the last lease that kept it awake ended; wall-clock time. */
   get lastUsedAt(): Date | undefined {
     return this.#lastUsedAt;
   }
 
-  /** Aborted when the container has ended, whoever ended it. */
+  /** Aborted when the container has ended, for whatever reason. */
   get gone(): AbortSignal {
     return this.#gone.signal;
   }
 
-  /**
-   * Goes to another state.
-   *
-   * @throws {Error} If that step is not a legal one.
-   */
+  /** Changes the state. @throws {Error} If the change is not allowed. */
   become(state: InstanceState): void {
     if (!mayBecome(this.#state, state)) throw new Error(`Cannot make a ${this.#state} instance ${state}: ${this.id}`);
     const before = this.#state;
@@ -121,51 +118,48 @@ export class Instance {
     for (const lease of this.#leases.list()) lease.holder?.instanceGone();
   }
 
-  /** Takes note of a container that was there already. @param found Its `upFor` is how long it has been up, ms. */
+  /** Notes the container that was found for it. @param found `upFor` is for how long it has been up, ms. */
   found({ origin, upFor = 0 }: { readonly origin: string; readonly upFor?: number | undefined }): void {
     this.origin = origin;
     this.startedAt = new Date(Date.now() - upFor);
   }
 
-  /** Notes that the container has ended; does nothing if that is known. */
+  /** Notes that the container has ended; only the first call counts. */
   end(state: "stopped" | "failed"): void {
     if (mayBecome(this.#state, state)) this.become(state);
   }
 
-  /** Begins to be idle anew, as after a lease. */
+  /** Restarts its idle time, as a lease does. */
   touch(): void {
     this.#idleSince = this.#clock.now();
   }
 
-  /** Notes that the engine has been at the container, whatever came of that. */
+  /** Notes that the engine has acted on the container, whatever the outcome. */
   changed(): void {
     this.#changes++;
   }
 
-  /** Notes that the app has answered. */
   answered(): void {
     this.#answers++;
   }
 
-  /** Notes that the app could not be reached. */
   failed(): void {
     this.#owner?.suspect(this, "unreachable");
   }
 
-  /** Notes that the app has closed a connection instead of answering. */
   closed(): void {
     this.#owner?.suspect(this, "closed");
   }
 
-  /** Notes that the app has not answered a request in time, whose slot has been given back. */
+  /** Notes that the app did not answer a request in time; the request's slot is free again. */
   late(): void {
     this.#owner?.suspect(this, "late");
   }
 
   /**
-   * Claims a slot; there and then, so that nothing can come between the choice of an instance and the claim.
+   * Claims a slot synchronously, so that the instance cannot change between its choice and the claim.
    *
-   * @param quiet Whether the instance is not kept awake for it.
+   * @param quiet Whether the request does not keep the instance awake.
    */
   claim(quiet = false): Lease {
     const lease = new Lease(this, quiet);
@@ -174,7 +168,7 @@ export class Instance {
     return lease;
   }
 
-  /** Resolves when it goes to another state. */
+  /** Resolves at the next change of its state. */
   untilMoved(): Promise<void> {
     this.#moved ??= Promise.withResolvers();
     return this.#moved.promise;
@@ -191,7 +185,7 @@ export class Instance {
   takeBack(lease: Lease): void {
     if (!this.#leases.delete(lease)) return;
     if (lease.quiet) this.#quiet--;
-    // It may be the last that keeps the instance awake, with others still open.
+    // It may be the last one that keeps the instance awake, while others are still open.
     else if (this.#leases.size === this.#quiet) {
       this.#idleSince = this.#clock.now();
       this.#lastUsedAt = new Date();
@@ -207,13 +201,12 @@ export class Instance {
 /** One claimed slot on an instance. */
 export class Lease implements Swappable {
   readonly instance: Instance;
-  /** Whether the instance is not kept awake for it. */
+  /** Whether it does not keep the instance awake. */
   readonly quiet: boolean;
   /** Gives the slot back; only the first call counts. */
   readonly release = (): void => this.instance.takeBack(this);
-  /** Is told when the instance ends while the lease is open: the address of a dead container may never answer. */
+  /** Called when the instance ends while the lease is open: a dead container's address may never answer. */
   holder: { instanceGone(): void } | undefined;
-  /** See {@linkcode Swappable}. */
   place = -1;
 
   constructor(instance: Instance, quiet: boolean) {
@@ -223,12 +216,12 @@ export class Lease implements Swappable {
 }
 
 const RANDOM_LENGTH = 6;
-/** The greatest multiple of 36 that a byte can be below: bytes from there on would make some characters likelier. */
+/** The greatest multiple of 36 in a byte's range: taking higher bytes would make some characters likelier. */
 const FAIR = 252;
 
 /**
- * A container's name: readable, and random enough (2 billion possibilities) that no two of a revision are alike in
- * practice. If they are, the engine refuses the second name, and that one start fails.
+ * A container's name: readable, and with 2 billion random possibilities per revision. In the rare case of a duplicate,
+ * the engine refuses the name and that start fails.
  */
 export function newInstanceId({ name, service }: Pick<Revision, "name" | "service">): string {
   let random = "";

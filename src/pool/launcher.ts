@@ -7,7 +7,7 @@ export interface Launch {
   readonly revision: Revision;
 }
 
-/** A container of this cless, as the engine describes it. */
+/** A container of this cless, as the engine reports it. */
 export interface Container {
   readonly id: string;
   readonly service: string;
@@ -16,61 +16,58 @@ export interface Container {
   readonly state: "created" | "running" | "paused" | "ended";
   /** For how long it has been up at least, ms; missing if unknown. */
   readonly upFor?: number | undefined;
-  /** Where the host reaches the app, such as `http://172.18.0.2:8080`; missing if it cannot. */
+  /** Where the host reaches the app, such as `http://172.18.0.2:8080`; missing if the host cannot. */
   readonly origin: string | undefined;
 }
 
-/** Thrown by a {@linkcode Launcher} if the engine does not answer at all: the same order may succeed later. */
+/** A {@linkcode Launcher}'s engine does not answer: the same order may succeed later. */
 export class EngineAway extends Error {
   override readonly name = "EngineAway";
 }
 
-/** Thrown by a {@linkcode Launcher} if somebody has removed the container while it was being started. */
+/** Somebody has removed the container during its start. */
 export class ContainerGone extends Error {
   override readonly name = "ContainerGone";
 }
 
 /**
- * Starts and stops containers. Every method may throw if the engine refuses, and {@linkcode EngineAway} if it is away;
- * `stop` and `remove` do not mind a container that is gone.
+ * Starts and stops containers. Every method may throw if the engine refuses, or {@linkcode EngineAway} if it does not
+ * answer. `stop` and `remove` accept a container that is already gone.
  */
 export interface Launcher {
   /**
-   * Starts a container and resolves as soon as it runs, long before the app in it answers.
+   * Starts a container. Resolves with the app's origin as soon as the container runs, long before the app answers.
    *
-   * @returns Where the host reaches the app.
    * @throws {ContainerGone} If somebody has removed it meanwhile.
    */
   launch(launch: Launch): Promise<{ origin: string }>;
-  /** Freezes a container: its memory stays, its processes do not run. One that is already paused stays so. */
+  /** Freezes a container's processes and keeps its memory; does nothing if it is paused. */
   pause(id: string): Promise<void>;
-  /** Lets a paused container go on. */
   resume(id: string): Promise<void>;
-  /** Asks the app to end, waits for that a while, and removes the container. */
+  /** Asks the app to end, gives it some time, and removes the container. */
   stop(id: string): Promise<void>;
-  /** Kills and removes the container. */
   remove(id: string): Promise<void>;
-  /** Gives up the container's address; to be called once no request is on its way there. */
+  /** Frees the container's address. Call it once no request is on its way there. */
   forget(id: string): void;
   /** The last lines of what the app wrote. */
   output(id: string, lines: number): Promise<string>;
-  /** The TCP ports that the image of a revision exposes; none if they are unknown. */
+  /** The TCP ports that a revision's image exposes; none if unknown. */
   exposedPorts(revision: Pick<Revision, "imageId">): Promise<readonly number[]>;
   /** Every container of this cless, ended ones too. */
   list(): Promise<Container[]>;
-  /** How much memory each of its containers uses now, bytes by id; without those for which it is unknown. */
+  /** The memory that each container uses now, bytes by id; without containers for which it is unknown. */
   memory(): Promise<ReadonlyMap<string, number>>;
 }
 
-/** What has happened to a container. */
+/** Something that happened to a container. */
 export interface ContainerEvent {
   /** The container's name. */
   readonly id: string;
   readonly what: "paused" | "resumed" | "ended";
-  /** Of a container that has ended, if the engine told it. */
+  /** The exit code of an ended container, if the engine reported it. */
   readonly exitCode?: number;
-  /** Whether it was killed for memory, if the engine told it. */
+  /** Whether it was killed for memory, if the engine reported that. */
   readonly oom?: boolean;
-  /** Whether somebody, cless included, had it stopped or killed, if the engine told it. */
+  /** Whether somebody, cless included, stopped or killed it, if the engine reported that. */
   readonly byHand?: boolean;
 }

@@ -19,19 +19,19 @@ const log = logger("pool");
 /** How many cold starts are remembered. */
 const MOST_STARTS = 9;
 
-/** Where the instances of all pools are known, so that the engine's events find them. */
+/** All instances by id, so that the engine's events find them. */
 export interface Fleet {
-  /** Takes in an instance before its container is asked for. */
+  /** Adds an instance, before its container is requested. */
   add(instance: Instance, pool: InstancePool): void;
 }
 
-/** Whoever wants to know what becomes of instances. */
+/** Observes the instances of pools. */
 export interface PoolObserver {
-  /** An instance has come, or has gone from one state to another. */
+  /** Called for a new instance, and for each change of state. */
   changed?(instance: Instance, before: InstanceState | undefined): void;
-  /** A revision has failed; told once it is known what its app has written. */
+  /** Called when a revision has failed, once its app's output is known. */
   failed?(failure: Failure, pool: InstancePool): void;
-  /** An instance has been started: how long its container took, and then its app. */
+  /** Called after a start, with the times that its container and then its app took. */
   started?(service: string, createMs: number, readyMs: number): void;
 }
 
@@ -50,15 +50,14 @@ export interface PoolContext {
 }
 
 /**
- * The instances of one revision: as many as its requests need, within its limits, and none if there are none.
+ * The instances of one revision: as many as its requests need, within its limits.
  *
- * Whatever happens comes in by one door: the state takes it in ({@linkcode reduce}), waiting requests are served, and what
- * is to be done then ({@linkcode decide}) is begun and noted in the state at once, so that nothing is ordered twice. What
- * an order comes to is the next event. Requests that find a free slot do not pass the door.
+ * Every event goes through one function. It updates the state ({@linkcode reduce}), serves waiting requests, then
+ * begins the actions that follow ({@linkcode decide}) and notes them in the state at once, so that nothing is ordered
+ * twice. The outcome of an action is the next event. Requests that find a free slot bypass that function.
  */
 export class InstancePool implements InstanceOwner {
   readonly revision: Revision;
-  /** See {@linkcode InstanceOwner}. */
   readonly freed: (() => void) | undefined;
   readonly #clock: Clock;
   readonly #context: PoolContext;
@@ -69,7 +68,7 @@ export class InstancePool implements InstanceOwner {
   readonly #instances = new Map<string, Instance>();
   readonly #coldStarts: number[] = [];
   readonly #events: PoolEvent[] = [];
-  /** What is waited for, looked at after each event. */
+  /** Conditions that somebody waits for; checked after each event. */
   readonly #awaited = new Set<{ readonly isSo: () => boolean; readonly resolve: () => void }>();
   #state: PoolState;
   #isWorking = false;
@@ -96,12 +95,12 @@ export class InstancePool implements InstanceOwner {
     return this.#slots.size;
   }
 
-  /** Whether there is an instance that serves, or will soon. */
+  /** Whether there is an instance that serves, or soon will. */
   get awake(): boolean {
     return liveCount(this.#state) > 0;
   }
 
-  /** Whether an instance is ready, however busy. */
+  /** Whether an instance is ready, even if it is full. */
   get ready(): boolean {
     return this.states().includes("ready");
   }
@@ -111,27 +110,27 @@ export class InstancePool implements InstanceOwner {
     return Array.from(this.#instances.values(), ({ state }) => state);
   }
 
-  /** Whether there are as many instances as there may be. */
+  /** Whether there are as many instances as the revision may have. */
   get full(): boolean {
     return liveCount(this.#state) >= this.revision.maxInstances;
   }
 
-  /** Why the revision does not work, if it has failed lately. */
+  /** Why the revision does not work, if it has failed recently. */
   get failure(): Failure | undefined {
     return this.#state.backoff.failure;
   }
 
-  /** How long requests are turned away because it fails again and again, ms; 0 if they are not. */
+  /** How long requests are refused because of repeated failures, ms; 0 if they are not. */
   get backOff(): number {
     return requestBackoffMs(this.#state.backoff, this.#clock.now());
   }
 
-  /** Whether it has failed so lately that nothing is started that no request waits for. */
+  /** Whether a recent failure keeps it from starting instances that no request waits for. */
   get resting(): boolean {
     return backgroundBackoffMs(this.#state.backoff, this.#clock.now()) > 0;
   }
 
-  /** How long its last cold starts took, ms: the median; `undefined` if there was none. */
+  /** The median time of its last cold starts, ms; `undefined` if there was none. */
   get usualColdStartMs(): number | undefined {
     const sorted = this.#coldStarts.toSorted((a, b) => a - b);
     const middle = sorted.length / 2;
@@ -139,27 +138,27 @@ export class InstancePool implements InstanceOwner {
     return below === undefined || above === undefined ? undefined : (below + above) / 2;
   }
 
-  /** Whether an instance has served within the last milliseconds, or does now. */
+  /** Whether an instance serves now, or has within the last `ms`. */
   usedWithin(ms: number): boolean {
     const since = this.#clock.now() - ms;
     return this.#state.members.some(({ use }) => use.inFlight > 0 || use.idleSince > since);
   }
 
   /**
-   * Claims a slot on a ready instance; `undefined` if there is none, or requests wait for it.
+   * Claims a slot on a ready instance; `undefined` if there is none, or if requests wait for it.
    *
-   * @param quiet Whether it is for a request that the instance is not kept awake for.
+   * @param quiet Whether the request does not keep the instance awake.
    */
   claim(quiet = false): Lease | undefined {
     return this.#slots.claim(quiet);
   }
 
   /**
-   * Waits for a slot, and has instances started if there are too few. A start does not depend on who waits for it.
+   * Waits for a slot, and starts instances if there are too few. A start goes on even if no request waits any more.
    *
    * @param signal Ends the waiting, not the start.
-   * @throws {ClessError} `overloaded` if too many wait; `start_failed` or `start_timeout` if the start came to that;
-   * `crash_loop` if it has come to that several times; `draining` if the pool has retired.
+   * @throws {ClessError} `overloaded` if too many wait; `start_failed` or `start_timeout` if a start failed so;
+   * `crash_loop` after several failed starts; `draining` if the pool has retired.
    */
   async hold(signal: AbortSignal): Promise<Grant> {
     const { backoff, retired, suspensions } = this.#state;
@@ -171,9 +170,9 @@ export class InstancePool implements InstanceOwner {
   }
 
   /**
-   * Waits for an instance, and asks nothing of it.
+   * Waits for an instance without using it.
    *
-   * @throws {ClessError} Why there is none, with what its app has written; the signal's reason if that is aborted.
+   * @throws {ClessError} Why there is none, with the app's output; the signal's reason if that is aborted.
    */
   async tryStart(signal: AbortSignal): Promise<void> {
     try {
@@ -185,22 +184,21 @@ export class InstancePool implements InstanceOwner {
     }
   }
 
-  /** Begins to start or resume an instance, unless one is ready or on its way, or the last start has just failed. */
+  /** Begins to start or resume an instance, unless one is ready or coming, or the last start has just failed. */
   wake(): void {
     this.#take({ type: "woken" });
   }
 
-  /** Notes whether the revision gets requests, and so should have its smallest number of instances. */
+  /** Notes whether the revision gets requests, and so keeps its minimum of instances. */
   keep(kept: boolean): void {
     this.#take({ type: "kept", kept });
   }
 
-  /** Resolves when no start or resume is under way. */
   settled(): Promise<void> {
     return this.#until(() => this.#state.members.every(({ coming }) => !coming));
   }
 
-  /** Takes over a container that an earlier process has left; one that does not answer is removed. */
+  /** Adopts a container of an earlier process; removes it if its app does not answer. */
   adopt(container: Container & { origin: string }): void {
     const phase = container.state === "paused" ? "paused" : "starting";
     const instance = this.#newInstance(container.id);
@@ -209,7 +207,7 @@ export class InstancePool implements InstanceOwner {
     if (phase === "starting") this.#follow(instance, this.#executor.adopt(instance, container.upFor));
   }
 
-  /** Takes note of what has happened to the container of one of its instances. */
+  /** Notes an event of an instance's container. */
   observe(instance: Instance, event: Omit<ContainerEvent, "id">): void {
     const { id, state } = instance;
     if (event.what !== "ended") return this.#take({ type: `engine ${event.what}`, id });
@@ -225,7 +223,7 @@ export class InstancePool implements InstanceOwner {
     this.#take({ ...ended, output: this.#executor.written(instance) });
   }
 
-  /** Stops a paused instance before its time, if that may be; resolves when it is gone. */
+  /** Stops a paused instance early, if that is allowed; resolves when it is gone. */
   async evict({ id }: Instance): Promise<void> {
     if (!mayEvict(this.#state, id)) return;
     this.#take({ type: "drained", id, by: this.#clock.now() });
@@ -233,9 +231,9 @@ export class InstancePool implements InstanceOwner {
   }
 
   /**
-   * Ends the pool: serves the waiting requests, lets what is in flight finish, and stops the instances.
+   * Ends the pool: serves the waiting requests, lets requests in flight finish, and stops the instances.
    *
-   * @param drainTimeoutMs After this the instances are stopped whatever they do.
+   * @param drainTimeoutMs After this time the instances stop in any case.
    */
   async retire(drainTimeoutMs: number): Promise<void> {
     const deadline = this.#clock.now() + drainTimeoutMs;
@@ -245,15 +243,15 @@ export class InstancePool implements InstanceOwner {
     }
     this.#slots.refuse(retiredError());
     await this.#drain(this.#state.members, deadline);
-    await this.settled(); // a start that was called off has yet to notice
+    await this.settled(); // a start that was called off has not ended yet
   }
 
   /**
-   * Stops the present instances, after the waiting requests and what is in flight. The pool goes on: new requests get
-   * another instance; with volumes, once the old one has let go of them. Until a request comes it has no instance,
-   * whatever its smallest number is.
+   * Stops the present instances after the waiting requests and those in flight. New requests start another instance;
+   * with volumes, once the old one has freed them. Until then the pool has no instance, even if the revision has a
+   * minimum.
    *
-   * @param drainTimeoutMs After this the instances are stopped whatever they do.
+   * @param drainTimeoutMs After this time the instances stop in any case.
    */
   async sleep(drainTimeoutMs: number): Promise<void> {
     const deadline = this.#clock.now() + drainTimeoutMs;
@@ -269,27 +267,25 @@ export class InstancePool implements InstanceOwner {
   }
 
   /**
-   * Stops the instances, after what is in flight, and starts none until {@linkcode resume}: all requests wait. Suspended
-   * twice, it has to be resumed twice.
+   * Stops the instances after the requests in flight, and holds all new requests until {@linkcode resume}. Calls nest.
    *
-   * @param drainTimeoutMs After this the instances are stopped whatever they do.
+   * @param drainTimeoutMs After this time the instances stop in any case.
    */
   async suspend(drainTimeoutMs: number): Promise<void> {
     const drained = this.#drain(this.#state.members, this.#clock.now() + drainTimeoutMs, { type: "suspended" });
     await Promise.all([drained, atMost(this.settled(), this.#clock, drainTimeoutMs)]);
   }
 
-  /** Ends what {@linkcode suspend} has begun: waiting requests get an instance. */
+  /** Undoes one {@linkcode suspend}. */
   resume(): void {
     this.#take({ type: "unsuspended" });
   }
 
-  /** Sends all waiting requests away. */
+  /** Refuses all waiting requests. */
   refuse(error: ClessError): void {
     this.#slots.refuse(error);
   }
 
-  /** See {@linkcode InstanceOwner}. */
   moved(instance: Instance, before: InstanceState): void {
     if (instance.state === "ready") {
       const wasFound = instance.coldStartMs === undefined;
@@ -298,14 +294,13 @@ export class InstancePool implements InstanceOwner {
     this.#context.observer?.changed?.(instance, before);
   }
 
-  /** See {@linkcode InstanceOwner}. */
   suspect(instance: Instance, why: Suspicion): void {
     const isDead = this.#health.suspect(instance, why);
     if (isDead === true) this.#unhealthy(instance, false);
     else if (isDead !== false) isDead.then((isDead) => isDead && this.#unhealthy(instance, false));
   }
 
-  /** The one door. Events that come while others are being worked on wait for them. */
+  /** Takes every event. Events that arrive during the work on others wait for it. */
   #take(...events: PoolEvent[]): void {
     this.#events.push(...events);
     if (this.#isWorking) return;
@@ -332,7 +327,7 @@ export class InstancePool implements InstanceOwner {
     }
   }
 
-  /** One alarm; one that comes too early does no harm. */
+  /** Sets the one alarm; an early alarm does no harm. */
   #setAlarm(at: number): void {
     if (at >= this.#lookAt && at !== Infinity) return;
     this.#cancelLook();
@@ -358,7 +353,7 @@ export class InstancePool implements InstanceOwner {
     });
   }
 
-  /** Has the instances follow the state. */
+  /** Moves the instances to their new states. */
   #moveInstances(before: readonly Member[], event: PoolEvent): void {
     const after = new Map(this.#state.members.map((member) => [member.id, member]));
     for (const was of before) {
@@ -377,7 +372,7 @@ export class InstancePool implements InstanceOwner {
 
   #move(instance: Instance, was: Member, is: Member): void {
     const { id } = instance;
-    // Whoever had it started or resumed has it run for a while; an engine that did not pause it has not.
+    // A started or resumed instance begins a new idle time; one that the engine failed to pause does not.
     if (is.phase === "ready" && (was.coming || !was.pausing)) instance.touch();
     if (is.phase === "draining") instance.untilIdle().then(() => this.#take({ type: "released" }));
     if (instance.state !== is.phase) instance.become(is.phase);
@@ -428,7 +423,7 @@ export class InstancePool implements InstanceOwner {
     return instance;
   }
 
-  /** Waits for what a start comes to. */
+  /** Waits for the outcome of a start. */
   async #follow(instance: Instance, starting: Promise<Started>): Promise<void> {
     const { id } = instance;
     const started = await starting;
@@ -469,7 +464,7 @@ export class InstancePool implements InstanceOwner {
     else this.#unhealthy(instance, true);
   }
 
-  /** @param byApp Whether it is the app's doing for sure. */
+  /** @param byApp Whether the app is certainly at fault. */
   #unhealthy(instance: Instance, byApp: boolean): void {
     const { id } = instance;
     if (instance.state !== "ready") return;
@@ -483,7 +478,7 @@ export class InstancePool implements InstanceOwner {
     return { reason, at: new Date(), chance: this.#random() };
   }
 
-  /** Has instances end by a time; resolves when those are gone whose start was not just called off. */
+  /** Drains instances until a time. Resolves when they are gone, except those whose start was just called off. */
   async #drain(members: readonly Member[], by: number, ...first: PoolEvent[]): Promise<void> {
     const ending = members.filter(({ phase }) => phase === "ready" || phase === "paused" || phase === "draining");
     this.#take(...first, ...members.map(({ id }): PoolEvent => ({ type: "drained", id, by })));
@@ -494,7 +489,7 @@ export class InstancePool implements InstanceOwner {
     return this.#until(() => this.#state.members.every(({ id }) => !ids.includes(id)));
   }
 
-  /** Resolves when something is so, which can come by events only. */
+  /** Resolves when the condition holds; it is checked after each event. */
   #until(isSo: () => boolean): Promise<void> {
     if (isSo()) return Promise.resolve();
     return new Promise((resolve) => this.#awaited.add({ isSo, resolve }));

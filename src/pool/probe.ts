@@ -4,12 +4,12 @@ import { messageOf } from "../base/errors.ts";
 import { formatDuration } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 
-/** From one attempt to the next. */
+/** The pause between two attempts; it grows with the time passed. */
 const LEAST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
-/** By how much an answer may be noticed late, as a share of the time that has passed. */
+/** How late an answer may be noticed, as a share of the time passed. */
 const LATE_SHARE = 0.01;
-/** After this an attempt without an answer gets another one beside it. */
+/** When a second attempt begins beside one without an answer. */
 const FIRST_PATIENCE_MS = 100;
 /** `HTTP/1.1 200` */
 const STATUS_BYTES = 12;
@@ -17,25 +17,27 @@ const STATUS_BYTES = 12;
 const REST_BYTES = 64 * 1024;
 const REST_MS = 10;
 
-/** How many apps are waited for at present: they share the attempts, so that many at once cost little more than one. */
+/**
+ * How many apps are being waited for. They share the attempts, so that waiting for many costs little more than for one.
+ */
 let waiting = 0;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * What an app did when it was asked: the status of its answer; `refused` if nothing listens, `closed` if the connection
- * ended without an answer, `garbage` if the answer is no HTTP, and `silent` if nothing came in time.
+ * What an app did when it was probed: the status of its answer; `refused` if nothing listens, `closed` if the
+ * connection ended without an answer, `garbage` if the answer is not HTTP, and `silent` if nothing came in time.
  */
 export type Probed = number | "refused" | "closed" | "garbage" | "silent";
 
-/** Asks an app once whether it is there; the app counts as silent if the signal ends that. */
+/** Probes an app once; an aborted signal counts as silence. */
 export type Ask = (url: string, signal: AbortSignal) => Promise<Probed>;
 
-/** Thrown when the waiting for an app ends before it is ready. */
+/** The wait for an app ended before the app was ready. */
 export class NotReady extends Error {
   override readonly name = "NotReady";
-  /** What it did last. */
+  /** What the app did at the last attempt. */
   readonly last: Probed;
 
   constructor(last: Probed, reason: unknown) {
@@ -45,10 +47,9 @@ export class NotReady extends Error {
 }
 
 /**
- * Waits until an app answers a GET with any status below 500. A refused or broken connection, an empty answer and a
- * server error mean "not yet". An app that is soon ready is asked often, and one that takes long more and more rarely.
+ * Waits until an app answers a GET with a status below 500. A refused or broken connection, an empty answer and a
+ * server error mean "not yet". Attempts are frequent at first, and rarer the longer the app takes.
  *
- * @param url What to ask for.
  * @param signal Ends the waiting.
  * @throws {NotReady} Once the signal is aborted, with its reason as the cause.
  */
@@ -67,8 +68,8 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Pr
   const attempts: Promise<void>[] = [];
   const began = clock.now();
   let wait = LEAST_PAUSE_MS;
-  // A packet that comes too early gets lost, but an app may need long for its first answer. So after a while, which
-  // grows, another attempt is made beside one without an answer.
+  // A packet that comes too early gets lost, but an app may also need long for its first answer. So after some time,
+  // which grows, a second attempt begins beside one without an answer.
   let patience = FIRST_PATIENCE_MS;
   let last: Probed = "silent";
   while (!end.aborted) {
@@ -102,11 +103,9 @@ export function isWell(probed: Probed): boolean {
 }
 
 /**
- * Asks an app once whether it is there, with a GET.
+ * Probes an app once with a GET. Uses a connection of its own, since `fetch` would obey HTTP_PROXY.
  *
- * By hand and over a connection of its own, since `fetch` would go by the proxy that HTTP_PROXY names.
- *
- * @param signal Ends the asking; the app was silent then.
+ * @param signal Ends the probe; the app then counts as silent.
  */
 export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
   const { host, hostname, pathname, port, search } = new URL(url);
@@ -137,7 +136,7 @@ export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
 }
 
 /**
- * Reads the rest of an answer, up to a limit, and drops it: otherwise an app that writes its answer in pieces would find
+ * Reads and drops the rest of an answer, up to a limit. Otherwise an app that writes its answer in pieces would find
  * the connection closed, and log that each time.
  */
 async function readRest(connection: Deno.Conn, stop: () => void): Promise<void> {
@@ -146,13 +145,13 @@ async function readRest(connection: Deno.Conn, stop: () => void): Promise<void> 
   try {
     for (let left = REST_BYTES; left > 0;) left -= await connection.read(room) ?? left;
   } catch {
-    return; // it went on for too long, or broke off: the status holds
+    return; // it took too long, or broke off: the status counts
   } finally {
     cancel();
   }
 }
 
-/** What an app does when it is asked, within a time. */
+/** Probes an app with a time limit. */
 export async function askWithin(ask: Ask, url: string, clock: Clock, ms: number): Promise<Probed> {
   const end = new AbortController();
   const cancel = clock.after(ms, () => end.abort());
@@ -168,7 +167,7 @@ async function write(connection: Deno.Conn, text: string): Promise<void> {
   while (rest.length > 0) rest = rest.subarray(await connection.write(rest));
 }
 
-/** The status of an answer, or what else comes. */
+/** The status of an answer, or what happens instead. */
 async function firstOf(connection: Deno.Conn): Promise<Probed> {
   const buffer = new Uint8Array(STATUS_BYTES);
   let filled = 0;
@@ -182,10 +181,10 @@ async function firstOf(connection: Deno.Conn): Promise<Probed> {
 }
 
 /**
- * What is said of an app that did not become ready in time, and what to do about it; one line, for operators.
+ * One line for operators: why an app did not become ready in time, and what to do about it.
  *
- * @param last What it did when it was asked last.
- * @param exposedPorts The ports that its image exposes, if they are known.
+ * @param last What it did at the last attempt.
+ * @param exposedPorts The ports that its image exposes, if known.
  */
 export function notInTime(
   { port, readinessPath, startTimeout }: Revision,
@@ -202,7 +201,7 @@ export function notInTime(
     case "refused":
       return `nothing listens on port ${port} after ${time}; the app must listen there on all addresses`;
     case "closed":
-      // Docker's forwarder takes connections too where nothing listens behind it.
+      // Docker's forwarder accepts connections even if nothing listens behind it.
       return `port ${port} closes connections without an answer after ${time}; the app must listen there on all addresses, and speak HTTP`;
     case "garbage":
       return `what answers on port ${port} after ${time} is no HTTP/1.1; the app must speak it there`;

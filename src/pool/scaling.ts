@@ -2,14 +2,14 @@ import type { Revision } from "../model/revision.ts";
 
 const LONGEST_WINDOW_MS = 60_000;
 
-/** How many instances of a revision are started or resumed at once: more would only slow one another down. */
+/** How many instances of a revision start or resume at once: more would slow one another down. */
 const MOST_COMING = 10;
 
-/** What was seen of a revision. */
+/** A past observation of a revision's demand. */
 export interface Observation {
   /** Clock ms. */
   readonly at: number;
-  /** The most requests at once, in flight and waiting, since the observation before. */
+  /** The most requests at once, in flight and waiting, since the previous observation. */
   readonly peak: number;
 }
 
@@ -17,34 +17,34 @@ export interface Observation {
 export interface Situation {
   /** Clock ms. */
   readonly now: number;
-  /** How many requests there are, in flight and waiting. */
+  /** How many requests are in flight or waiting. */
   readonly demand: number;
   /** How many requests an instance serves at once; 0 for any number. */
   readonly concurrency: number;
   readonly ready: number;
-  /** How many instances are being started or resumed. */
+  /** How many instances are starting or resuming. */
   readonly coming: number;
   readonly paused: number;
   readonly minInstances: number;
   readonly maxInstances: number;
-  /** What was seen lately, oldest first. */
+  /** Recent observations, oldest first. */
   readonly window: readonly Observation[];
-  /** For how long fewer instances have to be enough before one is stopped. */
+  /** For how long fewer instances must have been enough before one is stopped. */
   readonly stableForMs: number;
 }
 
-/** How many instances more there should be, or fewer. */
+/** How many instances to add or stop. */
 export interface Scale {
-  /** How many are to be resumed or started. */
+  /** How many to resume or start. */
   readonly start: number;
-  /** How many of the ready ones are to be stopped. */
+  /** How many ready ones to stop. */
   readonly stop: number;
 }
 
 /**
- * Decides how many instances a revision should have. It grows at once by what the present demand lacks: requests must not
- * wait for a window. It shrinks by one at a time, and only if fewer would have been enough for the largest demand of a
- * whole window, so that load that comes again and again keeps its instances.
+ * Decides how many instances a revision should have. It adds at once all that the demand needs, since requests must not
+ * wait for a window. It stops one at a time, and only if fewer would have been enough for the peak of a whole window,
+ * so that a recurring load keeps its instances.
  */
 export function scale(situation: Situation): Scale {
   const { coming, concurrency, demand, maxInstances, minInstances, paused, ready } = situation;
@@ -54,22 +54,22 @@ export function scale(situation: Situation): Scale {
   const start = Math.max(0, Math.min(missing, MOST_COMING - coming));
   if (start > 0 || coming > 0 || !isStable(situation)) return { start, stop: 0 };
   const peak = situation.window.reduce((most, observation) => Math.max(most, observation.peak), demand);
-  // The last one is not surplus: when it is stopped depends on how long it has been idle.
+  // The last one is never surplus: its idle time decides when it stops.
   const enough = Math.max(needed(peak, concurrency), minInstances, 1);
   return { start: 0, stop: ready > enough ? 1 : 0 };
 }
 
-/** Whether so many ready instances could be too many, so that the demand has to be watched. */
+/** Whether this number of ready instances may be too many, so that the demand must be observed. */
 export function isShrinkable(ready: number, { concurrency, minInstances }: Revision): boolean {
   return concurrency > 0 && ready > Math.max(1, minInstances);
 }
 
-/** For how long fewer instances have to be enough, ms: no longer than an instance may be idle. */
+/** For how long fewer instances must be enough, ms: at most as long as an instance may be idle. */
 export function stableForMs(stopAfterMs: number): number {
   return Math.min(LONGEST_WINDOW_MS, stopAfterMs);
 }
 
-/** Adds the last observation, and removes those that are older than the window needs. */
+/** Adds an observation, and removes those that the window no longer needs. */
 export function observe(window: readonly Observation[], last: Observation, stableForMs: number): Observation[] {
   const first = window.findLastIndex(({ at }) => at <= last.at - stableForMs);
   return [...window.slice(Math.max(0, first)), last];
@@ -80,7 +80,7 @@ function needed(demand: number, concurrency: number): number {
   return Math.ceil(demand / concurrency);
 }
 
-/** Whether the window is as long as it has to be. */
+/** Whether the observations cover a whole window. */
 function isStable({ now, stableForMs, window }: Situation): boolean {
   return window[0] !== undefined && window[0].at <= now - stableForMs;
 }

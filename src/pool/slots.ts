@@ -4,33 +4,31 @@ import type { Instance, Lease } from "./instance.ts";
 /** Why a request had to wait. */
 export type Wake = "cold" | "resume";
 
-/** A lease, and what it had to wait for, if anything. */
+/** A lease, and what its request had to wait for, if anything. */
 export interface Grant {
   readonly lease: Lease;
   readonly how?: Wake;
 }
 
-/** From so many instances on, two that are drawn stand for all. */
+/** From this number of instances on, the choice is between two drawn at random. */
 const MANY = 9;
 
 /**
- * The slots of the ready instances of a revision, and the one queue before them: no instance gets more requests than it
- * takes, and no request overtakes a waiting one.
+ * The slots of a revision's ready instances, and the one queue for them. No instance gets more requests than it takes,
+ * and no request overtakes a waiting one.
  */
 export class Slots {
-  /** How many requests an instance serves at once. */
   readonly #limit: number;
   readonly #random: () => number;
   readonly #queue: HoldQueue<Grant>;
   readonly #ready: Instance[] = [];
-  /** Why an instance has become ready, and the turn of the first request that came after that. */
+  /** Why an instance became ready, and the turn of the first request that came after that. */
   readonly #woken = new WeakMap<Instance, { how: Wake; turn: number }>();
   #open = 0;
   #peak = 0;
 
   /**
    * @param concurrency How many requests an instance serves at once; 0 for any number.
-   * @param maxPending How many requests may wait.
    * @param random From 0 to below 1, evenly.
    */
   constructor(concurrency: number, maxPending: number, random: () => number) {
@@ -52,18 +50,13 @@ export class Slots {
   /**
    * Claims a slot if one is free and no request waits.
    *
-   * @param quiet Whether it is for a request that the instance is not kept awake for.
+   * @param quiet Whether the request does not keep the instance awake.
    */
   claim(quiet: boolean): Lease | undefined {
     return this.#queue.size > 0 ? undefined : this.#claim(quiet);
   }
 
-  /**
-   * Waits for a slot.
-   *
-   * @param signal Ends the waiting.
-   * @throws {ClessError} `overloaded` when too many wait.
-   */
+  /** Waits for a slot, until the signal is aborted. @throws {ClessError} `overloaded` if too many wait. */
   wait(signal: AbortSignal): Promise<Grant> {
     const granted = this.#queue.wait(signal);
     this.#note();
@@ -80,33 +73,32 @@ export class Slots {
     });
   }
 
-  /** Sends all waiting requests away. */
+  /** Refuses all waiting requests. */
   refuse(error: unknown): void {
     this.#queue.fail(error);
   }
 
   /**
-   * Adds an instance that has become ready.
+   * Adds a ready instance.
    *
-   * @param how What the requests that wait now have waited for; missing for an instance that was found running.
+   * @param how What the requests that wait now have waited for; missing for a found instance.
    */
   add(instance: Instance, how?: Wake): void {
     this.#ready.push(instance);
     if (how !== undefined) this.#woken.set(instance, { how, turn: this.#queue.turn });
   }
 
-  /** Removes an instance that is not ready any more. */
   delete(instance: Instance): void {
     const at = this.#ready.indexOf(instance);
     if (at >= 0) this.#ready.splice(at, 1);
   }
 
-  /** Notes that a slot was given back, where slots are counted. */
+  /** Notes that a slot was given back; called only if slots are limited. */
   freed(): void {
     this.#open--;
   }
 
-  /** The most requests at once, in flight and waiting, since it was last asked. */
+  /** The most requests at once, in flight and waiting, since the last call. */
   takePeak(): number {
     const peak = this.#peak;
     this.#peak = this.#open + this.#queue.size;
@@ -133,10 +125,10 @@ export class Slots {
 }
 
 /**
- * Chooses the instance for a request: the one with the fewest requests, the first of equals, so that the others may fall
- * idle. Of many it is the better of two that are drawn: nearly as good, at a cost that does not grow with their number, and
- * requests at the same moment do not all go to one (Michael Mitzenmacher, "The Power of Two Choices in Randomized Load
- * Balancing", IEEE Transactions on Parallel and Distributed Systems 12(10), 2001).
+ * Chooses the instance with the fewest requests; among equals the first, so that the others may become idle. Of many
+ * instances it draws two and takes the better one: nearly as good, at a constant cost, and simultaneous requests do not
+ * all go to one (Michael Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE Transactions on
+ * Parallel and Distributed Systems 12(10), 2001).
  *
  * @param limit How many requests an instance takes.
  * @param random From 0 to below 1, evenly.
@@ -163,10 +155,10 @@ interface Held<T> {
   reject(reason: unknown): void;
 }
 
-/** Waiting requests: first come first served, bounded, and each may leave at any time. */
+/** Waiting requests: first come, first served, limited in number; each may leave at any time. */
 export class HoldQueue<T> {
   readonly #limit: number;
-  // A Set keeps the order of arrival and lets one leave from the middle at no cost.
+  // A Set keeps the order of arrival and removes from the middle at no cost.
   readonly #held = new Set<Held<T>>();
   #turn = 0;
   #empty: PromiseWithResolvers<void> | undefined;
@@ -192,9 +184,8 @@ export class HoldQueue<T> {
   }
 
   /**
-   * Joins the queue.
+   * Joins the queue; an aborted signal leaves it at once, with its reason.
    *
-   * @param signal Leaves the queue at once, with the signal's reason, when it is aborted.
    * @throws {ClessError} `overloaded` when the queue is full.
    */
   async wait(signal: AbortSignal): Promise<T> {
@@ -222,7 +213,7 @@ export class HoldQueue<T> {
     });
   }
 
-  /** Gives each waiting request, in order, what `next` returns for its turn, until it returns nothing. */
+  /** Gives each waiting request in order what `next` returns for its turn, until `next` returns nothing. */
   serve(next: (turn: number) => T | undefined): void {
     for (const held of this.#held) {
       const value = next(held.turn);
@@ -231,7 +222,7 @@ export class HoldQueue<T> {
     }
   }
 
-  /** Sends all waiting requests away with an error. */
+  /** Refuses all waiting requests with an error. */
   fail(reason: unknown): void {
     for (const held of this.#held) held.reject(reason);
   }

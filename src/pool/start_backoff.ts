@@ -1,14 +1,14 @@
 import { ClessError } from "../base/errors.ts";
 
-/** So many failures in a row make a crash loop. */
+/** This many failures in a row are a crash loop. */
 export const CRASH_LOOP = 3;
 const SHORTEST_MS = 500;
-/** By which share a back-off is longer or shorter at random, so that many services do not try again at once. */
+/** The random share of a back-off, so that many services do not try again at the same time. */
 const JITTER = 0.2;
 const LONGEST_MS = 60_000 / (1 + JITTER);
-/** An instance that has been ready for so long is healthy. */
+/** An instance that has been ready for this long is healthy. */
 export const HEALTHY_MS = 60_000;
-/** A failure so long after the last one starts a new row: instances that are stopped soon never become healthy. */
+/** A failure this long after the last one starts a new row: instances that stop soon never become healthy. */
 const ROW_MS = 600_000;
 
 /** Why a revision does not work; for operators. */
@@ -18,11 +18,11 @@ export interface Failure {
   readonly output: string;
   /** Wall-clock time. */
   readonly at: Date;
-  /** How many failures there have been in a row, this one included. */
+  /** How many failures in a row, including this one. */
   readonly count: number;
 }
 
-/** What is noted with a failure. */
+/** What a failure is recorded with. */
 export interface Mishap {
   readonly reason: string;
   /** Wall-clock time. */
@@ -32,23 +32,23 @@ export interface Mishap {
 }
 
 /**
- * How often a revision has failed in a row, and until when nothing is started for it. Requests may try again at once until
- * the third failure; a start that no request waits for has to wait after each. Times are in the clock's ms.
+ * How often a revision has failed in a row, and until when it starts nothing. Requests may start an instance at once
+ * until the third failure. Starts that no request waits for back off after each failure. Times are clock ms.
  */
 export interface StartBackoff {
   /** Failures in a row: failed starts, and apps that crashed soon after they were ready. */
   readonly count: number;
   readonly until: number;
-  /** Ends in a row soon after a start, whoever caused them. */
+  /** Instances that ended in a row soon after their start, for whatever reason. */
   readonly ends: number;
   readonly endsUntil: number;
-  /** When a start failed or an instance ended last. */
+  /** When a start last failed or an instance last ended. */
   readonly lastAt: number;
   /** The last failure, unless a healthy instance came after it. */
   readonly failure: Failure | undefined;
 }
 
-/** That of a revision that has not failed. */
+/** The back-off of a revision that has not failed. */
 export const NO_FAILURES: StartBackoff = Object.freeze({
   count: 0,
   until: -Infinity,
@@ -59,9 +59,10 @@ export const NO_FAILURES: StartBackoff = Object.freeze({
 });
 
 /**
- * After a failed start.
+ * Records a failed start.
  *
- * @param countBefore The `count` when the start began: starts that began together fail for the same reason and count once.
+ * @param countBefore The `count` when the start began: starts that began together fail for the same reason and count
+ * once.
  */
 export function afterFailedStart(
   backoff: StartBackoff,
@@ -78,8 +79,8 @@ export function afterFailedStart(
 }
 
 /**
- * After the container of a ready or paused instance has ended, or its app has been given up. Soon after it was ready that
- * is a failure, whatever the exit code, unless somebody ended it.
+ * Records that a ready or paused instance has ended, or that its app was given up. Soon after it was ready, that is a
+ * failure whatever the exit code, unless somebody ended it.
  *
  * @param ageMs For how long it has been ready.
  */
@@ -94,13 +95,13 @@ export function afterLostInstance(
   const reason = `${mishap.reason} soon after it was ready`;
   const after = byHand ? noted : afterFailedStart(noted, { ...mishap, reason }, noted.count, now);
   const ends = after.ends + 1;
-  const endsUntil = ends > 1 ? now + backoffMs(ends - 2, mishap.chance) : after.endsUntil; // once can happen
+  const endsUntil = ends > 1 ? now + backoffMs(ends - 2, mishap.chance) : after.endsUntil; // a single end can happen
   return { ...after, ends, endsUntil };
 }
 
 /**
- * Forgets all failures if an instance is healthy and was started after the last of them. That an older one still serves
- * says nothing about the next start.
+ * Forgets all failures if a healthy instance was started after the last one. An older healthy instance says nothing
+ * about the next start.
  */
 export function resetIfHealthy(backoff: StartBackoff, ageMs: number, now: number): StartBackoff {
   const isProof = ageMs >= HEALTHY_MS && now - ageMs >= backoff.lastAt;
@@ -112,7 +113,7 @@ export function requestBackoffMs({ count, until }: StartBackoff, now: number): n
   return count < CRASH_LOOP ? 0 : Math.max(0, until - now);
 }
 
-/** How long a start that no request waits for has to wait, ms. */
+/** How long a start that no request waits for must wait, ms. */
 export function backgroundBackoffMs({ endsUntil, until }: StartBackoff, now: number): number {
   return Math.max(0, Math.max(until, endsUntil) - now);
 }

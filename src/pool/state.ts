@@ -13,59 +13,58 @@ import {
 } from "./start_backoff.ts";
 import { isShrinkable, type Observation, observe, stableForMs } from "./scaling.ts";
 
-/*
+/**
  * The life of an instance:
  *
- *     launch                              pause
- *       │                          ┌────────────────┐
- *       ▼       first answer       │                ▼
- *    starting ─────────────────► ready ◄───────── paused
- *     │    │                       │    resume      │
- *     │    │ the start is          │                │
- *     │    │ called off            ├── drain ───────┤
- *     │    │                       ▼                │
- *     │    │                    draining ◄──────────┘
- *     │    │                       │ nothing is in flight, or the time is up
- *     ▼    └──────────────────►    ▼
- *   failed                      stopped
+ *  launch pause
+ *  │ ┌────────────────┐
+ *  ▼ first answer │ ▼
+ *  starting ─────────────────► ready ◄───────── paused
+ *  │ │ │ resume │
+ *  │ │ the start is │ │
+ *  │ │ called off ├── drain ───────┤
+ *  │ │ ▼ │
+ *  │ │ draining ◄──────────┘
+ *  │ │ │ nothing is in flight, or the time is up
+ *  ▼ └──────────────────► ▼
+ *  failed stopped
  *
- * A container that ends by itself, or by somebody else's hand, takes its instance from any phase to `stopped`, or from
- * `starting` to `failed`. A container that is found at the start of the program enters as `starting` or `paused`.
+ * A container that ends by itself, or is ended by somebody else, moves its instance from any phase to `stopped`, or
+ * from `starting` to `failed`. A container that is found when the program starts enters as `starting` or `paused`.
  */
 
-/** Counted on the path of each request, which does not pass {@linkcode reduce}. An `Instance` counts it. */
+/** The use of an instance. The `Instance` counts it, since requests do not go through {@linkcode reduce}. */
 export interface Use {
-  /** How many requests are open. */
   readonly inFlight: number;
-  /** How many of them the instance is kept awake for. */
+  /** How many open requests keep the instance awake. */
   readonly inUse: number;
-  /** Since when there has been none of the latter, clock ms; meaningless while there is one. */
+  /** Since when no request has kept it awake, clock ms; meaningless while one does. */
   readonly idleSince: number;
 }
 
-/** An instance in the state of its pool. Times are in the clock's ms. */
+/** An instance in its pool's state. Times are clock ms. */
 export interface Member {
   readonly id: string;
   readonly use: Use;
   readonly phase: InstanceState;
-  /** Whether its start, adoption or resume is under way. A start that was called off is, until it has noticed. */
+  /** Whether its start, adoption or resume is under way; a start that was called off is until it has ended. */
   readonly coming: boolean;
-  /** Counts its resumes: what an earlier one comes to does not matter any more. */
+  /** Counts its resumes: the outcome of an earlier one no longer matters. */
   readonly attempt: number;
-  /** How many failures there had been when its start began; `undefined` for one that was found. */
+  /** How many failures there were when its start began; `undefined` for a found instance. */
   readonly countBefore: number | undefined;
   readonly readySince: number | undefined;
-  /** Whether the engine is carrying out a pause; it may take so long that the app serves again meanwhile. */
+  /** Whether the engine is carrying out a pause; the app may serve again before that is done. */
   readonly pausing: boolean;
-  /** Not before this time may it be paused: the engine has just failed to. */
+  /** The earliest time for the next pause, after the engine failed to pause it. */
   readonly pauseAt: number;
-  /** Whether somebody has paused it while it starts or ends its last requests. */
+  /** Whether somebody has paused it during its start or its last requests. */
   readonly frozen: boolean;
-  /** When it is due to be asked whether it is well; `Infinity` for never, and while that is being asked. */
+  /** When its next liveness probe is due; `Infinity` for never, and while a probe is under way. */
   readonly probeAt: number;
-  /** Until when requests may go on while it is draining. */
+  /** Until when its requests may go on while it drains. */
   readonly drainBy: number;
-  /** Whether its processes run: a paused one cannot end by itself, and is killed. */
+  /** Whether its processes run: a paused one cannot end by itself, and must be killed. */
   readonly running: boolean;
   /** Whether its container is being removed. */
   readonly stopping: boolean;
@@ -74,32 +73,33 @@ export interface Member {
 /** A pool at one moment. */
 export interface PoolState {
   readonly revision: Revision;
-  /** All whose containers are not gone, oldest first. */
+  /** The instances whose containers are not gone, oldest first. */
   readonly members: readonly Member[];
-  /** How many requests wait; counted outside, as {@linkcode Use} is. */
+  /** How many requests wait; counted elsewhere, like {@linkcode Use}. */
   readonly queue: { readonly size: number };
-  /** Whether the revision gets requests, and so should have its smallest number of instances. */
+  /** Whether the revision gets requests, and so keeps its minimum of instances. */
   readonly kept: boolean;
-  /** Whether an operator has it sleep until a request comes. */
+  /** Whether an operator put it to sleep until the next request. */
   readonly asleep: boolean;
-  /** Whether an instance is wanted though no request waits. */
+  /** Whether an instance is wanted although no request waits. */
   readonly woken: boolean;
-  /** How often it is suspended: then it starts nothing, and requests wait. */
+  /** How many suspensions are in force: while there is one, nothing starts and requests wait. */
   readonly suspensions: number;
-  /** Whether it has ended for good. */
   readonly retired: boolean;
-  /** Whether the last start that somebody else ended was excused, and none has come to anything since. */
+  /** Whether somebody ended the last start, which was excused; reset by the next outcome of a start. */
   readonly excused: boolean;
   readonly backoff: StartBackoff;
-  /** How much there was to do lately; empty unless there may be too many instances. */
+  /** The recent demand; empty unless there may be too many instances. */
   readonly window: readonly Observation[];
-  /** When the last instance that was not needed was drained, clock ms. */
+  /** When a surplus instance was last drained, clock ms. */
   readonly shrunkAt: number;
-  /** Set by one event and cleared by the next: the error for the requests that waited for what has just failed. */
+  /** The error for the requests that waited for a start that has just failed; cleared by the next event. */
   readonly startError: ClessError | undefined;
 }
 
-/** Why a start failed: the app, the engine, or somebody who removed the container; a failed adoption is no failure. */
+/**
+ * Who made a start fail: the app, the engine, or somebody who removed the container. A failed adoption is no failure.
+ */
 export type Blame = "app" | "engine" | "somebody" | "nobody";
 
 /** Something that has happened to a pool. */
@@ -108,12 +108,12 @@ export type PoolEvent =
   | { readonly type: "asked" | "released" | "woken" | "fell asleep" | "suspended" | "unsuspended" | "retired" }
   | { readonly type: "looked"; /** Most requests at once since the last look. */ readonly peak: number }
   | { readonly type: "kept"; readonly kept: boolean }
-  // Orders that have been given.
+  // Orders that were given.
   | { readonly type: "launched"; readonly id: string; readonly use: Use }
   | { readonly type: "found"; readonly id: string; readonly use: Use; readonly phase: "starting" | "paused" }
   | { readonly type: "resuming" | "pausing" | "probing" | "thawed" | "stopping"; readonly id: string }
   | { readonly type: "drained"; readonly id: string; readonly by: number; readonly isSurplus?: boolean }
-  // What the orders have come to.
+  // The outcomes of orders.
   | { readonly type: "ready" | "paused" | "well" | "gone"; readonly id: string }
   | { readonly type: "resumed" | "answers"; readonly id: string; readonly attempt: number }
   | { readonly type: "start failed"; readonly id: string; readonly error: ClessError; readonly blame: Blame } & Noted
@@ -130,7 +130,7 @@ export type PoolEvent =
   | { readonly type: "engine ended"; readonly id: string; readonly byHand: boolean } & Noted
   | { readonly type: "unhealthy"; readonly id: string; readonly byApp: boolean } & Noted;
 
-/** What comes with a failure: the app's last lines may follow later. */
+/** What a failure is recorded with; the app's last lines may follow later. */
 interface Noted {
   readonly mishap: Mishap;
   readonly output?: Promise<string>;
@@ -138,7 +138,7 @@ interface Noted {
 
 /** How long requests on an unhealthy instance may go on. */
 const UNHEALTHY_DRAIN_MS = 10_000;
-/** After a pause that failed. */
+/** How long after a failed pause the next one may follow. */
 const PAUSE_RETRY_MS = 5000;
 
 const NEW_MEMBER: Omit<Member, "id" | "use"> = {
@@ -156,7 +156,7 @@ const NEW_MEMBER: Omit<Member, "id" | "use"> = {
   stopping: false,
 };
 
-/** That of a new pool. */
+/** The state of a new pool. */
 export function initialState(revision: Revision, queue: { readonly size: number }): PoolState {
   return {
     revision,
@@ -175,41 +175,40 @@ export function initialState(revision: Revision, queue: { readonly size: number 
   };
 }
 
-/** How many instances serve, or could soon. */
+/** How many instances serve, or soon could. */
 export function liveCount({ members }: PoolState): number {
   return members.filter(({ phase }) => phase === "starting" || phase === "ready" || phase === "paused").length;
 }
 
-/** How many starts and resumes have not come to anything yet. */
+/** How many starts and resumes are under way. */
 export function comingCount({ members }: PoolState): number {
   return members.filter(({ coming, phase }) =>
     coming && (phase === "starting" || phase === "paused" || phase === "failed")
   ).length;
 }
 
-/** How many instances are ready. */
 export function readyCount({ members }: PoolState): number {
   return members.filter(({ phase }) => phase === "ready").length;
 }
 
-/** The paused instances that are not being resumed; the one that was used last comes first. */
+/** The paused instances that are not being resumed, the last used first. */
 export function sleepers({ members }: PoolState): Member[] {
   return members.filter(({ coming, phase }) => phase === "paused" && !coming)
     .sort((a, b) => b.use.idleSince - a.use.idleSince);
 }
 
-/** Whether an instance is ready, or on its way. */
+/** Whether an instance is ready, or coming. */
 export function isServing(state: PoolState): boolean {
   return readyCount(state) > 0 || comingCount(state) > 0;
 }
 
-/** How many instances should be kept up. */
+/** How many instances to keep up. */
 export function leastCount({ asleep, kept, revision }: PoolState): number {
   return kept && !asleep ? revision.minInstances : 0;
 }
 
 /**
- * What an event makes of a pool. An event about an instance that is gone, or for which it comes too late, changes nothing.
+ * The pool's state after an event. An event about an unknown instance, or one that is too late, changes nothing.
  *
  * @param now Clock ms.
  */
@@ -297,7 +296,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       if (phase !== "paused" || member.pausing) return state;
       return enter(state, member, "ready", now, { coming: false, attempt: member.attempt + 1 });
     case "engine ended": {
-      if (phase === "starting") return enter(state, member, "failed", now); // the start notices, and says what it means
+      if (phase === "starting") return enter(state, member, "failed", now); // the start fails by itself, and reports why
       if (phase === "draining") return enter(state, member, "stopped", now);
       if (phase !== "ready" && phase !== "paused") return state;
       return lose(enter(state, member, "stopped", now), member, event, now);
@@ -305,7 +304,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
     case "unhealthy": {
       if (phase !== "ready") return state;
       const drained = drain(state, member, now + UNHEALTHY_DRAIN_MS, now);
-      // One that cannot be reached may have been ended by somebody, which the engine tells later.
+      // If the app cannot be reached, somebody may have ended it; the engine reports that later.
       return event.byApp ? lose(drained, member, { ...event, byHand: false }, now) : drained;
     }
   }
@@ -330,7 +329,7 @@ function startFailed(
   now: number,
 ): PoolState {
   const left = leave(state, member);
-  if (member.phase === "stopped" || blame === "nobody") return left; // it was called off, or nobody waited for it alone
+  if (member.phase === "stopped" || blame === "nobody") return left; // it was called off, or no request depends on it alone
   const over: PoolState = { ...left, woken: false, excused: false };
   if (blame === "somebody" && !state.excused) return { ...over, excused: true };
   const backoff = blame === "engine"
@@ -345,7 +344,7 @@ function resumeFailed(state: PoolState, member: Member, error: ClessError | unde
   if (member.phase !== "paused") return late;
   const drained = drain(late, late.members.find(({ id }) => id === member.id)!, now, now);
   const woken = state.woken && backgroundBackoffMs(state.backoff, now) === 0;
-  // Requests that have waited for as long as a start may take are told so; they do not wait once more.
+  // Requests that have waited for a whole start timeout get the error; they do not wait again.
   const isLast = state.suspensions === 0 && !state.retired && !isServing(drained);
   return { ...drained, woken, startError: isLast ? error : undefined };
 }
@@ -353,7 +352,7 @@ function resumeFailed(state: PoolState, member: Member, error: ClessError | unde
 function drain(state: PoolState, member: Member, by: number, now: number): PoolState {
   switch (member.phase) {
     case "starting":
-      return enter(state, member, "stopped", now); // the start notices, and removes the container
+      return enter(state, member, "stopped", now); // the start ends by itself, and removes the container
     case "ready":
     case "paused":
       return enter(state, member, "draining", now, { drainBy: by, running: member.phase === "ready" });
@@ -382,7 +381,7 @@ function set(state: PoolState, member: Member, changes: Partial<Member>): PoolSt
   return { ...state, members: state.members.map((other) => other === member ? { ...other, ...changes } : other) };
 }
 
-/** Moves an instance to another phase. @throws {Error} If that step is not a legal one. */
+/** Moves an instance to another phase. @throws {Error} If the step is not allowed. */
 function enter(
   state: PoolState,
   member: Member,

@@ -3,7 +3,7 @@ import { Malformed } from "./message_head.ts";
 const LF = 10;
 const CR = 13;
 const SEMICOLON = 59;
-/** Hexadecimal digits of a chunk size; with more it might not be a safe integer. */
+/** Most hexadecimal digits of a chunk size; a longer one might not be a safe integer. */
 const MOST_DIGITS = 13;
 /** Limit for the extensions of one chunk, and for all trailers. */
 const MOST_EXTRA_BYTES = 16 * 1024;
@@ -24,7 +24,7 @@ type State =
 /** Decodes a chunked body that arrives in arbitrary pieces: RFC 9112, section 7.1. Extensions and trailers are dropped. */
 export class ChunkedDecoder {
   #state: State = "size";
-  /** Bytes that are missing of the present chunk; while its size is read, the value of the digits so far. */
+  /** Missing bytes of the present chunk; while its size is being read, the value of the digits so far. */
   #left = 0;
   #digits = 0;
   #extra = 0;
@@ -35,9 +35,8 @@ export class ChunkedDecoder {
   }
 
   /**
-   * Decodes a piece in place: moves its data to its start.
+   * Decodes a piece in place, and moves its data to its start. Returns the number of data bytes.
    *
-   * @returns The number of bytes of data.
    * @throws {Malformed} If the encoding is wrong, or something follows the end.
    */
   decode(bytes: Uint8Array): number {

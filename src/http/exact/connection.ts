@@ -46,10 +46,11 @@ export class Connection {
   }
 
   /**
-   * Makes room behind the received bytes, and returns it. Views of `incoming` taken before are invalid afterwards.
+   * Makes room behind the received bytes and returns it; earlier views of `incoming` become invalid. There is room for
+   * at least one byte more than expected, so that excess bytes are noticed.
    *
    * @param filled The number of received bytes.
-   * @param expected Their number in the end. There is room for at least one more, so that excess bytes are noticed.
+   * @param expected How many there will be in the end.
    */
   makeRoom(filled: number, expected = filled): Uint8Array<ArrayBuffer> {
     if (expected >= this.#incoming.length) {
@@ -61,12 +62,12 @@ export class Connection {
     return this.#incoming.subarray(filled);
   }
 
-  /** Leaves `incoming` to its user, and takes new memory. */
+  /** Leaves `incoming` to whoever uses it, and takes new memory. */
   handOver(): void {
     this.#incoming = uninitialized(USUAL_BYTES);
   }
 
-  /** Reads. Resolves with the number of bytes; 0 at the end of the connection. */
+  /** Reads; resolves with the number of bytes, 0 at the end of the connection. */
   async read(into: Uint8Array): Promise<number> {
     return await this.#tcp.read(into) ?? 0;
   }
@@ -124,7 +125,7 @@ export class Connection {
   };
 }
 
-/** Memory that is not cleared: only what has been written to it may be passed on. */
+/** Memory that is not cleared: pass on only what has been written to it. */
 export function uninitialized(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }

@@ -8,14 +8,14 @@ const POLLED_PER_TURN = 100;
 /** How many idle connections to one app are kept. */
 const MOST_IDLE = 256;
 
-/** The connections to one app. Idle ones are kept for a while; the one that was used last is used first. */
+/** The connections to one app. Idle ones are kept for a while; the last used one is reused first. */
 export class ConnectionPool {
   readonly #address: { hostname: string; port: number };
   readonly #idle: Connection[] = [];
   #open = 0;
   #requested = 0;
   #left = false;
-  /** Goes up when all present connections become doubtful. */
+  /** Incremented when no present connection may be reused. */
   #epoch = 0;
 
   /** @param origin The app, such as `http://172.18.0.2:8080`. */
@@ -47,7 +47,8 @@ export class ConnectionPool {
   /** An idle connection; `undefined` if there is none. */
   async take(): Promise<Connection | undefined> {
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
-      // Unexpected bytes, or its end, may have arrived already; the platform notices them within this turn or the next.
+      // The connection may have ended, or received unexpected bytes. The platform reports that in this turn or the
+      // next.
       await turn();
       if (this.#open > POLLED_PER_TURN) await turn();
       if (connection.closed) continue;
@@ -57,12 +58,7 @@ export class ConnectionPool {
     return undefined;
   }
 
-  /**
-   * Opens a connection.
-   *
-   * @throws {ForwardError} `unsent` if the app cannot be reached.
-   * @throws The signal's reason.
-   */
+  /** Opens a connection. @throws {ForwardError} `unsent` if the app cannot be reached. @throws The signal's reason. */
   async connect(signal: AbortSignal): Promise<Connection> {
     this.#open++;
     try {
@@ -85,7 +81,7 @@ export class ConnectionPool {
     connection.becomeIdle(nowMs);
   }
 
-  /** Closes a connection in use, whatever its user is still reading. */
+  /** Closes a connection in use, even if its user is still reading. */
   close(connection: Connection): void {
     if (connection.closed) return;
     this.#open--;
@@ -98,13 +94,13 @@ export class ConnectionPool {
     for (const connection of this.#idle.splice(0, young === -1 ? this.#idle.length : young)) this.close(connection);
   }
 
-  /** Closes all present connections, those in use when they are released: the app may have been replaced or be confused. */
+  /** Closes idle connections now, and others on release: the app may have been replaced, or be confused. */
   doubt(): void {
     this.#epoch++;
     this.closeIdle();
   }
 
-  /** Closes all connections, those in use when they are released, and keeps none from now on. */
+  /** Closes idle connections now, and others on release; keeps none from now on. */
   leave(): void {
     this.#left = true;
     this.closeIdle();
@@ -119,7 +115,7 @@ export class ConnectionPool {
 
 let turning: Promise<void> | undefined;
 
-/** Resolves at the end of this turn of the event loop. All callers of a turn share one callback, which is expensive. */
+/** Resolves at the end of this turn of the event loop. Callers of one turn share one callback, which is expensive. */
 function turn(): Promise<void> {
   return turning ??= new Promise((resolve) =>
     setImmediate(() => {

@@ -80,7 +80,7 @@ export class Exchange {
     try {
       const arrived = await this.#readHead(head.method);
       if (arrived.head.status !== 101) {
-        // Requests for a WebSocket always open a new connection, so that this one would never be used again.
+        // A WebSocket request always opens a new connection, so this one would never be used again.
         return await this.#respond({ ...arrived, head: { ...arrived.head, keepAlive: false } });
       }
       this.#over = true; // the connection belongs to the caller now
@@ -102,7 +102,7 @@ export class Exchange {
     return sent;
   }
 
-  /** The error that tells why there is no response. */
+  /** Why there is no response. */
   async #failure(error: unknown, sent: Promise<void>, signal: AbortSignal): Promise<unknown> {
     this.#release(false);
     if (signal.aborted) return signal.reason;
@@ -119,7 +119,7 @@ export class Exchange {
     this.#upload = upload;
     const { length } = upload;
     const next = upload.begin();
-    // `next` rejects also when the attempt is over, but by then the exchange is over too, and its outcome is settled.
+    // `next` also rejects when the attempt is over; by then the exchange has settled.
     const broken = () => {
       this.#uploadError = new ClessError("bad_request", "The body of the request breaks off");
       this.#release(false);
@@ -140,10 +140,10 @@ export class Exchange {
       if (this.#uploadError !== undefined) return;
       if (length === Infinity) await this.#connection.writeText("0\r\n\r\n");
       this.#written = true;
-      // The client's connection is lost unless its body is read to the very end.
+      // The client's connection is lost unless its body is read to the end.
       if (length < Infinity) await next();
     } catch {
-      // The app takes no more; its response may arrive all the same.
+      // The app takes no more, but its response may still arrive.
     }
   }
 
@@ -170,7 +170,7 @@ export class Exchange {
   #respond({ head, end, filled }: Arrived): Response | Promise<Response> {
     const { framing, status } = head;
     if (status < 200 || status > 599) throw new Malformed(`status ${status}`);
-    // The platform writes no length for a 205, and clients would wait for its body for ever: RFC 9112, section 6.3.
+    // The platform writes no length for a 205, so clients would wait for its body for ever: RFC 9112, section 6.3.
     if (status === RESET_CONTENT) return this.#whole({ ...head, status: NO_CONTENT, keepAlive: false }, NOTHING);
     const begun = this.#connection.incoming.subarray(end, filled);
     if (framing === "chunked") {
@@ -249,12 +249,12 @@ export class Exchange {
   }
 }
 
-/** Fails when the connection ended: it is unknown what became of the request. */
+/** Fails because the connection ended: nobody knows what became of the request. */
 function connectionEnded(): never {
   throw new Error("the connection was closed");
 }
 
-/** An empty body. If a response to a HEAD has no length, the body must not be `null`: the platform would write 0. */
+/** An empty body. For a HEAD response without a length it must not be `null`: the platform would write 0. */
 function nothing({ status, headers }: ResponseHead): ReadableStream | null {
   const isBodiless = status === NO_CONTENT || status === 304;
   if (isBodiless || headers.some(([name]) => name.toLowerCase() === "content-length")) return null;

@@ -31,7 +31,6 @@ export class ExactForwarder implements Forwarder {
   /** Accepts every request. */
   check(): void {}
 
-  /** See {@linkcode Forwarder.forward}. */
   async forward(
     origin: string,
     head: RequestHead,
@@ -44,17 +43,14 @@ export class ExactForwarder implements Forwarder {
   }
 
   /**
-   * Asks an app to switch to another protocol, over a new connection.
-   *
-   * @returns The connection if the app agrees, else its response.
-   * @throws What {@linkcode Forwarder.forward} throws.
+   * Asks an app to switch to another protocol, over a new connection. Returns the connection, or the app's response if
+   * it does not switch. @throws What {@linkcode Forwarder.forward} throws.
    */
   async switchProtocols(origin: string, head: RequestHead, signal: AbortSignal): Promise<Switched | Response> {
     const pool = this.#poolOf(origin);
     return await this.#exchange(await pool.connect(signal), pool).switchProtocols(head, signal);
   }
 
-  /** See {@linkcode Forwarder.leave}. */
   leave(origin: string): void {
     this.#pools.get(origin)?.leave();
     this.#pools.delete(origin);

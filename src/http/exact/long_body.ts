@@ -3,17 +3,17 @@ import { ChunkedDecoder } from "./chunked.ts";
 import { type Connection, uninitialized } from "./connection.ts";
 import { Malformed } from "./message_head.ts";
 
-/** How much is read at once. It grows where much arrives, since fewer, larger reads cost far less. */
+/** How much is read at once. It grows when much arrives, since fewer, larger reads cost far less. */
 const LEAST_BYTES_AT_ONCE = 16 * 1024;
 const MOST_BYTES_AT_ONCE = 1024 * 1024;
-/** The first bytes of a body pass in small pieces, which stay in the processor's caches. */
+/** The first pieces of a body are small, so that they stay in the processor's caches. */
 const SMALL_PIECE_BYTES = 128 * 1024;
 const SMALL_PIECES_TOTAL_BYTES = 2 * 1024 * 1024;
 
 /**
- * Makes glibc keep the memory of the pieces through which bodies pass, for the whole process. It would otherwise return
- * each to the kernel and ask for it again, which costs as much as all the rest. It keeps pieces up to the size of the
- * largest one freed so far; this one is never touched: mallopt(3), M_MMAP_THRESHOLD.
+ * Makes glibc keep the memory of freed body pieces, for the whole process. By default it returns large pieces to the
+ * kernel and asks for them again, which costs as much as all the rest. It keeps pieces up to the size of the largest
+ * one freed so far, so this frees a large one that was never touched: mallopt(3), M_MMAP_THRESHOLD.
  */
 export function keepFreedMemory(): void {
   new ArrayBuffer(16 * 1024 * 1024).transfer(0);
@@ -30,7 +30,7 @@ export interface LongBodySource {
   readonly connection: Connection;
   /** How the rest of it ends: after this many bytes, with a last chunk, or with the connection. */
   readonly rest: number | ChunkedDecoder | "close";
-  /** The bytes received so far. Their memory is reused soon, unless there is a `reading`, which goes on in it. */
+  /** The bytes received so far. Their memory is reused soon, unless a `reading` goes on in it. */
   readonly begun: Uint8Array<ArrayBuffer>;
   /** A read that has begun already. */
   readonly reading?: Reading;
@@ -38,7 +38,7 @@ export interface LongBodySource {
   readonly end: (whole: boolean) => Promise<void> | void;
 }
 
-/** The body of a response, passed on while it arrives; no more is read than is taken. */
+/** The body of a response, passed on while it arrives; it reads no more than its reader takes. */
 export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   readonly #connection: Connection;
   readonly #chunks: ChunkedDecoder | undefined;
@@ -70,12 +70,10 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
     return new ReadableStream(new LongBody(source), { highWaterMark: 0 });
   }
 
-  /** Called by the stream. */
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     if (this.#begun.length > 0) controller.enqueue(this.#begun);
   }
 
-  /** Called by the stream. */
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
     try {
       while (!await this.#pass(controller));

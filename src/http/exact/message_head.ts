@@ -4,7 +4,7 @@ import type { RequestHead } from "../request_head.ts";
 /** The status line and headers of a response: RFC 9112, sections 4 to 6. */
 export interface ResponseHead {
   readonly status: number;
-  /** In order and as they were written, with trimmed values; without `transfer-encoding` and repeated lengths. */
+  /** The header lines in order, as written, with trimmed values; without `transfer-encoding` and repeated lengths. */
   readonly headers: Header[];
   /** Whether some of them are meant for one hop only. */
   readonly hopByHop: boolean;
@@ -16,7 +16,7 @@ export interface ResponseHead {
   readonly keepAlive: boolean;
 }
 
-/** What an app sends is not HTTP/1.1, or can be read in two ways. */
+/** What an app sends is not HTTP/1.1, or is ambiguous. */
 export class Malformed extends Error {
   override readonly name = "Malformed";
 }
@@ -34,7 +34,7 @@ const SPACE = 32;
 const DELETE = 127;
 
 /**
- * A request's head for the wire, one character for each byte: RFC 9112, section 3.
+ * A request's head for the wire, one character per byte: RFC 9112, section 3.
  *
  * @param chunked Whether a body of unknown length follows.
  */
@@ -47,12 +47,10 @@ export function requestText({ method, target, headers, contentLength }: RequestH
 }
 
 /**
- * Looks for the blank line that ends the head of a response.
+ * Looks for the blank line that ends a response's head, between `from` (all before is checked) and `to`. Returns where
+ * the body begins; -1 if the head is incomplete.
  *
- * @param from Where to start: what is before has been checked.
- * @param to Where the received bytes end.
- * @returns Where the body begins; -1 if the head is incomplete.
- * @throws {Malformed} For a control character, a line that does not end with CR LF, and another protocol.
+ * @throws {Malformed} For a control character, a line that does not end with CR LF, or another protocol.
  */
 export function headEnd(bytes: Uint8Array, from: number, to: number): number {
   for (let at = 0; at < BEGINNING.length && at < to; at++) {
@@ -72,10 +70,8 @@ export function headEnd(bytes: Uint8Array, from: number, to: number): number {
 }
 
 /**
- * Parses the head of a response.
+ * Parses a response's head with its blank line, one character per byte; `method` is the request's.
  *
- * @param text The head with its blank line, one character for each byte.
- * @param method The request's.
  * @throws {Malformed} If it is not HTTP/1.1, or its framing is ambiguous.
  */
 export function parseHead(text: string, method: string): ResponseHead {
@@ -127,7 +123,7 @@ export function parseHead(text: string, method: string): ResponseHead {
   };
 }
 
-/** Part of a text without the spaces and tabs around it; other white space belongs to the value. */
+/** Trims spaces and tabs only; other white space belongs to the value. */
 function trimmed(text: string, start: number, end: number): string {
   const isBlank = (at: number) => text.charCodeAt(at) === SPACE || text.charCodeAt(at) === TAB;
   while (start < end && isBlank(start)) start++;

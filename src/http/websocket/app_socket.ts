@@ -13,13 +13,17 @@ export interface AppListener {
   close(code: number, reason: string): void;
 }
 
-/** The app's side of a WebSocket. Unlike the platform's, it reads no more than its listener takes, and closes with any code. */
+/**
+ * The app's side of a WebSocket. Unlike the platform's, it reads no faster than its listener, and closes with any code.
+ */
 export class AppSocket {
   readonly #switched: Switched;
   readonly #waiting: Uint8Array[] = [];
   #writing = false;
   #buffered = 0;
-  /** The pong to send next. Only the last ping has to be answered while the app takes nothing: RFC 6455, section 5.5.3. */
+  /**
+   * The pong to send next. While the app takes nothing, only the last ping needs an answer: RFC 6455, section 5.5.3.
+   */
   #pong: Uint8Array | undefined;
   #closeSent = false;
   #over = false;
@@ -55,7 +59,7 @@ export class AppSocket {
         bytes = buffer.subarray(0, count);
       }
     } catch (error) {
-      // The app has violated the protocol, or its connection has ended; the messages before are passed on.
+      // The app broke the protocol, or its connection ended: messages from before are passed on.
       for (const message of messages) await listener.message(message);
       if (error instanceof WebSocketError) this.close(error.code, "");
     }

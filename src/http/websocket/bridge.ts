@@ -8,11 +8,11 @@ import type { RequestHead } from "../request_head.ts";
 import { AppSocket } from "./app_socket.ts";
 import { CloseCode } from "./frames.ts";
 
-/** When this much waits for the client, no more is read from the app until half of it has been taken. */
+/** With this much unsent data for the client, the app is not read until half of it is sent. */
 const MUCH_BUFFERED_BYTES = 4 * 1024 * 1024;
-/** How often that is checked; the platform has no event for it. */
+/** How often the unsent data is checked; the platform has no event for it. */
 const CHECK_MS = 10;
-/** When more waits for the app, the WebSocket is closed: the platform's client side cannot be slowed down. */
+/** With this much unsent data for the app, the WebSocket closes: the platform's client side cannot be slowed down. */
 const MOST_BUFFERED_BYTES = 32 * 1024 * 1024;
 /** A client that answers no ping for this long is gone. */
 const IDLE_TIMEOUT_S = 60;
@@ -33,7 +33,9 @@ export interface Bridge {
   readonly ended: Promise<void> | undefined;
 }
 
-/** Connects clients and apps by WebSocket; always with the exact client, whichever forwarder sends the other requests. */
+/**
+ * Connects clients and apps by WebSocket. It always uses the exact client, whichever forwarder sends other requests.
+ */
 export class WebSocketBridge implements Disposable {
   readonly #forwarder: ExactForwarder;
   readonly #clock: Clock;
@@ -133,7 +135,7 @@ export class WebSocketBridge implements Disposable {
   }
 }
 
-/** The headers of the request to the app: without extensions, since the platform's client side knows none. */
+/** The headers of the request to the app; without extensions, which the platform's client side does not know. */
 function handshakeHeaders(headers: readonly Header[]): Header[] {
   return [
     ...headers.filter(([name]) => name !== "sec-websocket-extensions"),
@@ -182,7 +184,7 @@ function close(client: WebSocket, code: number, reason: string): void {
   else client.close(code, reason);
 }
 
-/** The end of a WebSocket: both sides have closed, or one of them has not within a time limit after the other. */
+/** The end of a WebSocket: both sides have closed, or the second one has not closed in time. */
 class Ending {
   readonly #ended = Promise.withResolvers<void>();
   readonly #clock: Clock;
@@ -198,7 +200,7 @@ class Ending {
     return this.#ended.promise;
   }
 
-  /** Notes that a side was told to close. The platform waits for its answer without a limit; the lease must end. */
+  /** Notes that a side was told to close, and starts a time limit: the platform has none, and the lease must end. */
   begin(): void {
     this.#stopWaiting ??= this.#clock.after(CLOSE_TIMEOUT_MS, () => this.#ended.resolve());
   }

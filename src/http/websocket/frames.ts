@@ -140,7 +140,7 @@ export class FrameDecoder {
     if (this.#size > MOST_MESSAGE_BYTES) throw new WebSocketError(CloseCode.tooBig, "a message of more than 64 MB");
   }
 
-  /** Appends to one buffer: small fragments would take more memory than they have bytes. */
+  /** Appends to one buffer: many small fragments would take far more memory than their bytes. */
   #append(part: Uint8Array): void {
     const filled = this.#filled + part.length;
     if (filled > this.#message.length) {
