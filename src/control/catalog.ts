@@ -8,7 +8,7 @@ import { linesOf } from "./deploy_error.ts";
 import type { ServiceState, ServiceStates } from "./service_states.ts";
 import type { RevisionRecord, ServiceRecord } from "./records.ts";
 
-/** What a service has only if it is declared. */
+/** The fields that only a declared service has. */
 type DeclaredFields = Pick<ServiceRecord, "generation" | "revisionHistory" | "wake" | "loading">;
 
 /** A service as the API shows it. */
@@ -16,7 +16,7 @@ export interface ServiceView
   extends
     Omit<ServiceRecord, keyof DeclaredFields | "previousTraffic" | "lastNumber">,
     Readonly<{ [Field in keyof DeclaredFields]: DeclaredFields[Field] | undefined }> {
-  /** Whether it was found by its image's name and nobody has declared it. */
+  /** Whether it is undeclared and was found by its image's name. */
   readonly convention: boolean;
 }
 
@@ -32,9 +32,9 @@ export interface RevisionView extends Omit<RevisionRecord, "pulled" | "secretVer
   /** Its share of the service's requests. */
   readonly percent: number;
   readonly tag: string | undefined;
-  /** Whether `latest` stands for it. */
+  /** Whether it is the one that `latest` stands for. */
   readonly latest: boolean;
-  /** Why it does not work, if it has failed lately. */
+  /** Why it does not work, if it has failed recently. */
   readonly failure: FailureView | undefined;
 }
 
@@ -51,7 +51,7 @@ export interface FailureView {
   readonly retryInMs: number;
 }
 
-/** What operators see: the declared services, and those that were found by their images and have been used. */
+/** What operators see: the declared services, and the undeclared ones that have been used. */
 export class Catalog {
   readonly #states: ServiceStates;
   readonly #services: ServiceMap;
@@ -67,7 +67,8 @@ export class Catalog {
   }
 
   /**
-   * The services whose names come after one, by name. Reads only as far as the caller iterates, which must not wait meanwhile.
+   * The services whose names come after `name`, in order. Reads only as far as the caller iterates; the caller must not
+   * await in between.
    *
    * @throws {StoreUnavailable} From the iteration.
    */
@@ -125,7 +126,7 @@ export class Catalog {
   }
 }
 
-/** A service fails if a revision that gets requests has failed and no instance of any revision could answer one now. */
+/** A service fails if a revision with traffic has failed and no instance of any revision could answer a request now. */
 function statusOf(service: Service): ServiceStatus {
   const states = new Set(service.pools().flatMap((pool) => pool.states()));
   if (states.has("ready")) return { state: "ready" };
@@ -134,7 +135,7 @@ function statusOf(service: Service): ServiceStatus {
   return { state: states.has("starting") ? "starting" : states.has("paused") ? "paused" : "asleep" };
 }
 
-/** The reason of the last failure among the revisions that get requests, or are about to. */
+/** The reason of the last failure among the revisions that get requests, or soon will. */
 function lastFailure({ convention, shares }: Service): string | undefined {
   const asked = shares.filter(({ percent, unmade }) => (percent > 0 || convention) && unmade === undefined);
   const failures = asked.flatMap(({ pool }) => pool.failure ?? []);
@@ -176,7 +177,7 @@ function revisionsOf({ service, revisions }: ServiceState, pools: readonly Insta
   })).reverse();
 }
 
-/** Its timeouts are the program's settings and no part of the template. */
+/** A revision without timeouts: they are the program's settings, and not in the template. */
 function revisionOfFound(found: Service): RevisionView {
   const pool = latestPool(found);
   const { name, service, image, imageId, port, readinessPath } = pool.revision;
@@ -192,7 +193,7 @@ function revisionOfFound(found: Service): RevisionView {
   };
 }
 
-/** A revision without a pool gets no requests, and does not fail. */
+/** A revision without a pool gets no requests, so it has no failure. */
 function failureOf(pool: InstancePool | undefined): FailureView | undefined {
   if (pool?.failure === undefined) return undefined;
   const { reason, output, at, count } = pool.failure;

@@ -5,33 +5,27 @@ import type { Store } from "./store.ts";
 const OWNER = /^[0-9a-f]{8}$/;
 const TOKEN = /^[A-Za-z0-9_-]{32,}$/;
 
-/** The folder with everything that has to outlive the process. */
+/** The folder with everything that outlives the process. */
 export interface DataDir {
   /** Absolute. */
   readonly path: string;
-  /** The id that marks the containers of this folder's cless, so that others leave them alone. */
+  /** Marks the containers of this folder's cless, so that other ones leave them alone. */
   readonly owner: string;
   /** The owner's token for the admin API. */
   readonly token: string;
   /** The path of the token's file. */
   readonly tokenFile: string;
-  /**
-   * Replaces the token and returns the new one.
-   *
-   * @throws {OperatorError} If it cannot be stored; then the old one stays.
-   */
+  /** Replaces the token and returns the new one. @throws {OperatorError} If it cannot be stored; the old one stays. */
   rotateToken(): string;
   /**
-   * Writes into the file `admin-address` where the admin API listens, so that clients on this machine find it; the file is
-   * removed when the folder is given up.
-   *
-   * @param address HOST:PORT
+   * Writes the admin API's address, HOST:PORT, into the file `admin-address`, so that clients on this machine find it.
+   * The file is removed when the folder is closed.
    */
   announceAdmin(address: string): void;
   /**
-   * Copies of the files that another machine needs to go on: put into an empty folder, they are a data-dir.
+   * Copies of the files that another machine needs to continue: in an empty folder, they are a data-dir.
    *
-   * @throws {OperatorError} When something cannot be read, or the copy of the database cannot be made.
+   * @throws {OperatorError} If a file cannot be read, or the database cannot be copied.
    */
   backup(store: Pick<Store, "backup">): Promise<readonly BackupFile[]>;
   /** Unlocks the folder for other processes. */
@@ -39,7 +33,7 @@ export interface DataDir {
 }
 
 /**
- * Opens the folder and locks it for this process. Makes it and its files if they are missing.
+ * Opens the folder and locks it for this process; makes it and its files if they are missing.
  *
  * @throws {OperatorError} If it cannot be used; the message says why and what to do.
  */
@@ -94,7 +88,7 @@ export async function isDataDirInUse(path: string): Promise<boolean | undefined>
   }
 }
 
-/** Locks the folder; the kernel unlocks it when the process ends, however it ends. */
+/** Locks the folder; the kernel unlocks it when the process ends in any way. */
 async function lockFile(path: string): Promise<Deno.FsFile> {
   const file = await Deno.open(`${path}/lock`, { create: true, read: true, write: true, mode: 0o600 });
   if (await file.tryLock(true)) {
@@ -158,7 +152,7 @@ export interface BackupFile {
   readonly bytes: Uint8Array;
 }
 
-/** The files of a backup beside the database. There is no key file if the key is in the environment. */
+/** The files of a backup besides the database. There is no key file if the key is in the environment. */
 const FILES = [
   { name: "owner", isNeeded: true },
   { name: "admin-token", isNeeded: true },
@@ -174,9 +168,9 @@ async function backupFiles(store: Pick<Store, "backup">, dataDir: string): Promi
   return [database, ...others.flat()];
 }
 
-/** Synchronous, so that two backups at once do not use the file at the same time. */
+/** Synchronous, so that two backups do not use the file at the same time. */
 function copyOf(store: Pick<Store, "backup">, path: string): Uint8Array {
-  removeIfThere(path); // of a process that was killed
+  removeIfThere(path); // left by a process that was killed
   try {
     store.backup(path);
     return Deno.readFileSync(path);
@@ -192,7 +186,7 @@ function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // Whoever writes there next reports what is in the way.
+    // The next attempt to write there reports the problem.
   }
 }
 

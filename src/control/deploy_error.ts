@@ -27,9 +27,8 @@ export interface ImageUnavailableOptions extends ErrorOptions {
 /** An image cannot be found or pulled. The message is one line for the operator. */
 export class ImageUnavailable extends Error {
   override readonly name = "ImageUnavailable";
-  /** In one word; `not_found` if the image does not exist. */
   readonly reason: string;
-  /** No app has run. */
+  /** Empty: no app has run. */
   readonly output: readonly string[] = [];
 
   constructor(message: string, { reason = "engine", ...options }: ImageUnavailableOptions = {}) {
@@ -38,7 +37,7 @@ export class ImageUnavailable extends Error {
   }
 }
 
-/** A request that the present state of a service does not allow; the message says why. */
+/** The service's present state does not allow the request; the message says why. */
 export class Conflict extends Error {
   override readonly name = "Conflict";
 }

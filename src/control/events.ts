@@ -8,7 +8,7 @@ import { linesOf } from "./deploy_error.ts";
 const RING_SIZE = 1000;
 const MOST_PENDING = 256;
 const TICK_MS = 1000;
-/** Below this rate of events per millisecond, ids stay below those of a later process. */
+/** At fewer events per millisecond, ids stay below those of a later process. */
 const IDS_PER_MS = 1000;
 
 /** What has happened to a service, a revision or an instance. */
@@ -39,11 +39,11 @@ export interface ClessEvent {
   readonly at: number;
   readonly type: EventType;
   readonly service: string | undefined;
-  /** Depends on the type. Never contains the value of an environment variable. */
+  /** Depends on the type; never contains the value of an environment variable. */
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** A subscriber did not read its events in time, and gets no more. */
+/** A subscriber read its events too slowly, and gets no more. */
 export class SlowSubscriber extends Error {
   override readonly name = "SlowSubscriber";
 }
@@ -53,7 +53,7 @@ export interface EventLogOptions {
   readonly clock: Clock;
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
-  /** How many events are kept for subscribers that come later. */
+  /** How many events are kept for later subscribers. */
   readonly ringSize?: number;
   /** How many events may wait for a subscriber before it is too slow. */
   readonly mostPending?: number;
@@ -61,15 +61,15 @@ export interface EventLogOptions {
 
 /** Options of {@linkcode EventLog.subscribe}. */
 export interface SubscribeOptions {
-  /** The id of the last event that the subscriber has had, perhaps from an earlier process. */
+  /** The id of the last event that the subscriber got, perhaps from an earlier process. */
   readonly after?: number;
   /** Ends the events without an error. */
   readonly signal: AbortSignal;
-  /** What a stats tick tells each second; no ticks if it is missing. */
+  /** The data of a stats tick each second; missing for no ticks. */
   readonly statistics?: { read(): Record<string, unknown> };
 }
 
-/** Passes events on to subscribers, and keeps the last ones for those that come back. */
+/** Passes events on to subscribers, and keeps the last ones for those that reconnect. */
 export class EventLog {
   readonly #options: EventLogOptions;
   readonly #ring: ClessEvent[] = [];
@@ -97,11 +97,10 @@ export class EventLog {
   }
 
   /**
-   * The kept events after `after`, then all events from now on. If `after` is too old or
-   * belongs to another process, they begin with all kept events. They can be iterated over once; breaking off or aborting
-   * the signal ends the subscription.
+   * The kept events after `after`, then all new ones; all kept events if `after` is too old or from another process.
+   * Can be iterated over once. Breaking off or aborting the signal ends the subscription.
    *
-   * @throws {SlowSubscriber} From the iteration, after the events that were still waiting.
+   * @throws {SlowSubscriber} From the iteration, after the waiting events.
    */
   subscribe({ after, signal, statistics }: SubscribeOptions): AsyncIterableIterator<ClessEvent> {
     const missed = after === undefined ? [] : this.#after(after);
@@ -142,15 +141,15 @@ interface SubscriberOptions {
   readonly mostPending: number;
   readonly signal: AbortSignal;
   readonly statistics: SubscribeOptions["statistics"];
-  /** Called when no more events are wanted, perhaps more than once. */
+  /** Called when no more events are wanted, perhaps repeatedly. */
   readonly leave: (subscriber: Subscriber) => void;
 }
 
-/** One reader of events, with the events that wait for it. */
+/** One reader of events, with its waiting events. */
 class Subscriber implements AsyncIterableIterator<ClessEvent> {
   readonly #options: SubscriberOptions;
   #pending: ClessEvent[];
-  /** How many of the pending events it missed earlier; they do not make it too slow. */
+  /** How many of the waiting events are older than the subscription; they do not count as slowness. */
   #missed: number;
   #ended = false;
   #slow = false;
@@ -230,7 +229,7 @@ export class InstanceEvents {
     this.#log.emit(`instance.${state}`, revision.service, defined(data));
   }
 
-  /** Reports a revision that fails again and again. Failures of a trial are reported by the deploy. */
+  /** Reports a revision that fails repeatedly. The deploy reports failures of a trial. */
   revisionFailed({ name, service }: Revision, { count, output, reason }: Failure): void {
     if (count < CRASH_LOOP) return;
     this.#log.emit("revision.failed", service, { revision: name, reason, output: linesOf(output), count });

@@ -7,9 +7,9 @@ import { NotFound, RevisionFailed } from "./deploy_error.ts";
 export interface InstanceControlOptions {
   readonly services: ServiceMap;
   readonly router: Pick<Router, "service">;
-  /** Waits for an instance of a pool. Rejects with why there is none, or with the signal's reason. */
+  /** Waits for an instance of a pool. Rejects with the reason why there is none, or with the signal's. */
   readonly tryStart: (pool: InstancePool, signal: AbortSignal) => Promise<void>;
-  /** After this long an instance stops although requests are in flight. */
+  /** After this time an instance stops even with requests in flight. */
   readonly drainTimeoutMs: number;
 }
 
@@ -46,10 +46,8 @@ export class InstanceControl {
   }
 
   /**
-   * Stops all instances of a service, each after its requests in flight; resolves when they are gone. A request that comes
-   * meanwhile has another instance started.
-   *
-   * @throws {NotFound} If there is no such service.
+   * Stops all instances of a service after their requests in flight; resolves when they are gone. A request that comes
+   * meanwhile starts another instance. @throws {NotFound} If there is no such service.
    */
   async sleep(name: string): Promise<void> {
     const { drainTimeoutMs, services } = this.#options;

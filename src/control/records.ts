@@ -9,11 +9,11 @@ export interface ServiceRecord {
   readonly domains: readonly string[];
   /** How many revisions without traffic or tag are kept. */
   readonly revisionHistory: number;
-  /** Who wakes it. */
+  /** Which requests wake it. */
   readonly wake: WakeSettings;
   readonly loading: Loading;
   readonly traffic: Traffic;
-  /** The split before the last change of traffic, by revision names; empty if there was none. */
+  /** The split before the last change of traffic, by revision name; empty if there was none. */
   readonly previousTraffic: Traffic;
   /** The revision that was deployed last. */
   readonly latestRevision: string;
@@ -39,9 +39,9 @@ export interface RevisionRecord {
   readonly template: RevisionTemplate;
   /** The image's content, `sha256:…`. */
   readonly imageId: string;
-  /** By this the image can be pulled again, `name@sha256:…`; `undefined` if it is only local. */
+  /** Names the image for another pull, `name@sha256:…`; `undefined` if it is only local. */
   readonly imageDigest: string | undefined;
-  /** Whether cless pulled the image for it. */
+  /** Whether cless pulled the image for this revision. */
   readonly pulled: boolean;
   /** The version of each secret of the template, by the secret's name. */
   readonly secretVersions: Readonly<Record<string, number>>;
@@ -49,13 +49,11 @@ export interface RevisionRecord {
   readonly createdAt: number;
 }
 
-/** What is in memory of every revision. */
+/** The part of every revision that is in memory. */
 export interface RevisionMark extends Pick<RevisionRecord, "name" | "imageId" | "pulled"> {
-  /** See {@linkcode isUndemanding}. */
   readonly undemanding: boolean;
 }
 
-/** The mark of a revision. */
 export function markOf({ imageId, name, pulled, template }: RevisionRecord): RevisionMark {
   return { name, imageId, pulled, undemanding: isUndemanding(template) };
 }
@@ -70,14 +68,14 @@ export interface HistoryEntry {
   /** The name of the token that did it. */
   readonly by: string;
   /**
-   * The state before and after as JSON values; `undefined` if there was none. Never contains the values of environment
-   * variables: history is kept longer than they are, and shown to more people.
+   * The state before and after as JSON values; `undefined` if there was none. Never contains values of environment
+   * variables: history is kept longer, and more people see it.
    */
   readonly before: unknown;
   readonly after: unknown;
 }
 
-/** One change of one service. It is stored as a whole or not at all. */
+/** One change of one service, stored as a whole or not at all. */
 export interface ServiceChange {
   /** The service after the change. */
   readonly service: ServiceRecord;
@@ -118,14 +116,13 @@ export interface TokenRecord {
   readonly createdAt: number;
 }
 
-/** What a deploy would change. */
 export interface DeployPreview {
   readonly change: "create" | "update" | "none";
   /** The name of the new revision; `undefined` if there would be none. */
   readonly revision?: string | undefined;
-  /** The names of the template's fields in which the new revision would differ from the latest. */
+  /** The names of the template's fields in which the new revision differs from the latest. */
   readonly changed: readonly string[];
-  /** Whether the image would be pulled. Everything else here assumes the content that is on this machine. */
+  /** Whether the image would be pulled. The rest of the preview assumes the image on this machine. */
   readonly pull: boolean;
   readonly traffic: { readonly before: Traffic; readonly after: Traffic };
   readonly domains: { readonly before: readonly string[]; readonly after: readonly string[] };

@@ -1,9 +1,9 @@
 import type { Limits, Revision } from "../model/revision.ts";
 import type { RevisionRecord } from "./records.ts";
 
-/** What revisions need of the secrets. */
+/** What revisions need from the secrets. */
 export interface RevisionSecrets {
-  /** The present versions of secrets. @throws {UnknownSecretError} For the first that does not exist. */
+  /** The present versions of secrets. @throws {UnknownSecretError} For the first missing one. */
   currentVersions(names: Iterable<string>): Record<string, number>;
   /** The values of variables. Rejects if a secret is gone or cannot be read. */
   resolve(
@@ -15,7 +15,7 @@ export interface RevisionSecrets {
 /**
  * What the containers of a stored revision are started from.
  *
- * @param limits The program's settings for what the template does not say.
+ * @param limits The program's settings, for fields that the template leaves out.
  */
 export function runtimeRevision(record: RevisionRecord, limits: Limits): Revision {
   const { name, service, template, imageId, imageDigest, secretVersions } = record;
@@ -46,8 +46,8 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits): Revisio
 }
 
 /**
- * The environment of revisions, including their secrets. It stays in memory as long as the revision does, so that a start
- * does not depend on the store. What could not be read is read again next time.
+ * The environment of revisions, secrets included. It stays in memory as long as the revision, so that a start does not
+ * need the store. If reading fails, the next call tries again.
  */
 export class RevisionEnv {
   readonly #secrets: Pick<RevisionSecrets, "resolve">;

@@ -3,26 +3,26 @@ import { resolveTraffic } from "../model/traffic.ts";
 import type { HistoryEntry, RevisionMark, RevisionRecord, ServiceRecord } from "./records.ts";
 import type { Store } from "./store.ts";
 
-/** A service with its revisions, oldest first. It never changes; a change makes another one. */
+/** A service with its revisions, oldest first. It never changes; a new one replaces it. */
 export interface ServiceState {
   readonly service: ServiceRecord;
   readonly revisions: readonly RevisionRecord[];
 }
 
-/** How many services are read at a time: one more than on a usual page of the API. */
+/** How many services are read at a time: one more than a usual page of the API has. */
 const PAGE = 101;
 
 /**
- * Every declared service. The cost of a change or of a page does not depend on the number of services, most of which sleep:
- * only names and {@linkcode RevisionMark}s are in memory, and the rest is read from the store when it is asked for.
+ * Every declared service. A change or a page costs the same whatever the number of services: only names and {@linkcode
+ * RevisionMark}s are in memory, and the rest is read from the store on demand.
  */
 export class ServiceStates {
   readonly #store: Pick<Store, "domainOwner" | "revisions" | "service" | "services">;
   /** In the order of code units. */
   readonly #names: string[] = [];
-  /** The services that need attention before their first request. */
+  /** The services that need preparation before their first request. */
   readonly #demanding = new Set<string>();
-  /** How many revisions have each image, and for how many of them cless pulled it. */
+  /** How many revisions have each image, and for how many of these cless pulled it. */
   readonly #images = new Map<string, { revisions: number; pulled: number }>();
 
   constructor(store: Pick<Store, "domainOwner" | "revisions" | "service" | "services">) {
@@ -34,7 +34,6 @@ export class ServiceStates {
     return this.#names.length;
   }
 
-  /** Whether there is a service of that name. Does not need the store. */
   has(name: string): boolean {
     return this.#names[this.#placeOf(name)] === name;
   }
@@ -53,7 +52,6 @@ export class ServiceStates {
   /**
    * Notes that a service has been stored.
    *
-   * @param marks The marks of its revisions.
    * @param before The service before the change; `undefined` for a new one.
    */
   set(name: string, marks: readonly RevisionMark[], before: ServiceState | undefined): void {
@@ -76,7 +74,7 @@ export class ServiceStates {
     return this.#store.domainOwner(domain);
   }
 
-  /** Whether a service is one of the {@linkcode demanding}. */
+  /** Whether a service is among the {@linkcode demanding} ones. */
   isDemanding(name: string): boolean {
     return this.#demanding.has(name);
   }
@@ -101,12 +99,11 @@ export class ServiceStates {
     return this.#images.has(imageId);
   }
 
-  /** Whether cless pulled an image for one of the revisions that have it. */
+  /** Whether cless pulled an image for one of its revisions. */
   hasPulledImage(imageId: string): boolean {
     return (this.#images.get(imageId)?.pulled ?? 0) > 0;
   }
 
-  /** The images for which {@linkcode hasPulledImage} is true. */
   pulledImages(): string[] {
     return [...this.#images.keys()].filter((imageId) => this.hasPulledImage(imageId));
   }
@@ -121,7 +118,7 @@ export class ServiceStates {
     }
   }
 
-  /** The index of a name, or the one where it belongs. */
+  /** The index of a name, or the index where to insert it. */
   #placeOf(name: string): number {
     let [low, high] = [0, this.#names.length];
     while (low < high) {
@@ -148,15 +145,15 @@ export function inTraffic({ traffic, latestRevision }: ServiceRecord): Set<strin
   return new Set(resolveTraffic(traffic, latestRevision).map(({ revision }) => revision));
 }
 
-/** The names of the revisions that requests can reach, by a share or a tag. */
+/** The names of the revisions that get requests, by a share or a tag. */
 export function reachable({ traffic, latestRevision }: ServiceRecord): Set<string> {
   const parts = resolveTraffic(traffic, latestRevision).filter(({ percent, tag }) => percent > 0 || tag !== undefined);
   return new Set(parts.map(({ revision }) => revision));
 }
 
 /**
- * The names of the revisions to remove: of those without traffic or tag, all but the newest `revisionHistory`. The latest
- * revision stays, and so do those of the previous split, which a rollback needs.
+ * The names of the revisions to remove: of those without traffic or tag, all but the newest `revisionHistory`. The
+ * latest revision and those of the previous split, which a rollback needs, stay.
  */
 export function prunable(service: ServiceRecord, revisions: readonly RevisionRecord[]): string[] {
   const used = inTraffic(service);
@@ -165,7 +162,7 @@ export function prunable(service: ServiceRecord, revisions: readonly RevisionRec
   return idle.slice(0, Math.max(0, idle.length - service.revisionHistory)).filter((name) => !needed.has(name));
 }
 
-/** What the audit log says of a service: enough to see what a change did, and nothing that its containers get. */
+/** What the audit log stores of a service: enough to see a change, and nothing that containers get. */
 export function historyOf(service: ServiceRecord): Record<string, unknown> {
   const { declaredBy, domains, generation, lastNumber, latestRevision, revisionHistory, traffic } = service;
   const { wake, loading } = service;
@@ -183,7 +180,7 @@ export function historyOf(service: ServiceRecord): Record<string, unknown> {
   return defined(fields);
 }
 
-/** The highest numbers that a service has had according to its history; 0 if there is none. */
+/** The highest numbers of a service in its history; 0 if there are none. */
 export function lastNumbers(history: readonly HistoryEntry[]): { generation: number; lastNumber: number } {
   const highest = (key: string) =>
     Math.max(0, ...history.flatMap(({ before, after }) => [numberIn(before, key), numberIn(after, key)]));

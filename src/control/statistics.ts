@@ -19,7 +19,7 @@ export class Statistics {
     this.#activator = activator;
   }
 
-  /** The pools that have an instance, or in which requests wait. */
+  /** The pools with an instance or waiting requests. */
   pools(): Set<InstancePool> {
     return this.#fleet.pools().union(this.#activator.holding());
   }

@@ -11,23 +11,22 @@ import type {
 } from "./records.ts";
 
 /**
- * The durable record. When a method returns, its change is on disk; when it throws, nothing has changed.
+ * The durable store. When a method returns, its change is on disk; when it throws, nothing has changed.
  *
- * Every method throws {@linkcode StoreUnavailable} as long as something outside of cless keeps the store from working, such
- * as a full disk. The same call works again afterwards.
+ * Every method throws {@linkcode StoreUnavailable} while something outside of cless, such as a full disk, keeps the
+ * store from working. The same call works afterwards.
  */
 export interface Store extends Disposable {
   /**
    * Reads all services.
    *
-   * @param each Is called for every service, by name, with the marks of its revisions by age. Must not use the store.
+   * @param each Called for every service, by name, with the marks of its revisions by age. Must not use the store.
    */
   load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void;
 
-  /** The service of that name. */
   service(name: string): ServiceRecord | undefined;
 
-  /** The services whose names come after one, by name. @param limit The highest number of services. */
+  /** The services whose names come after one, by name; at most `limit`. */
   services(after: string, limit: number): ServiceRecord[];
 
   /** The name of the service that has a domain. */
@@ -39,8 +38,8 @@ export interface Store extends Disposable {
   /**
    * Stores a change of a service.
    *
-   * @throws {StaleError} If the service has another generation than expected, or exists although none was expected.
-   * @throws {DomainTakenError} If another service has one of its domains, or the change names one twice.
+   * @throws {StaleError} If the service is not at the expected generation, or exists although it should be new.
+   * @throws {DomainTakenError} If another service has one of its domains, or the change names a domain twice.
    */
   change(change: ServiceChange): void;
 
@@ -50,7 +49,7 @@ export interface Store extends Disposable {
   /**
    * The history of a service, newest first. It outlives the service.
    *
-   * @param limit How many entries; a few more if entries have the same time, so that no page skips one.
+   * @param limit How many entries; a few more if some have the same time, so that no page skips one.
    * @param before Only older entries, wall-clock ms since 1970.
    */
   history(service: string, limit: number, before?: number): HistoryEntry[];
@@ -60,11 +59,10 @@ export interface Store extends Disposable {
 
   /** Stores a new value of a secret as its {@linkcode nextSecretVersion}. */
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord;
-  /** The version of the next value of a secret: one more than the last, even if the secret has been deleted since. */
+  /** The version of a secret's next value: one more than the last, even if the secret was deleted. */
   nextSecretVersion(name: string): number;
   /** The newest version of each secret, by name. */
   secretVersions(): SecretVersion[];
-  /** One version of a secret. */
   secret(name: string, version: number): SecretRecord | undefined;
   /** Removes every version of a secret; returns whether there was one. */
   deleteSecret(name: string): boolean;
@@ -77,14 +75,12 @@ export interface Store extends Disposable {
   deleteToken(name: string): boolean;
 
   /**
-   * Writes a copy of the store to a new file while the store is in use.
-   *
-   * @throws {OperatorError} If the file exists or cannot be written.
+   * Copies the store to a new file while it is in use. @throws {OperatorError} If the file exists or cannot be written.
    */
   backup(path: string): void;
 }
 
-/** A service has been changed in the meantime. */
+/** A service has changed in the meantime. */
 export class StaleError extends Error {
   override readonly name = "StaleError";
 }
@@ -102,5 +98,5 @@ export class DomainTakenError extends Error {
   }
 }
 
-/** The store cannot be used at the moment; the message says what to do. */
+/** The store cannot be used now; the message says what to do. */
 export class StoreUnavailable extends OperatorError {}

@@ -16,9 +16,9 @@ const MAX_REMOVALS = 8;
 /** The launcher, as far as adoption needs it. */
 export interface AdoptionLauncher extends Pick<Launcher, "list" | "remove" | "forget"> {
   /**
-   * Is told of every container that was found, before any other container starts.
+   * Called for every found container, before any other container starts.
    *
-   * @param revision `undefined` if no current revision wants the container.
+   * @param revision `undefined` if no current revision uses the container.
    */
   found(id: string, revision: Revision | undefined): void;
 }
@@ -26,10 +26,10 @@ export interface AdoptionLauncher extends Pick<Launcher, "list" | "remove" | "fo
 /** Finds the pool that a container of an earlier process belongs to. */
 export interface PoolFinder {
   /**
-   * The pool of a container's revision; `undefined` if the container is of no use any more.
+   * The pool of a container's revision; `undefined` if the container is obsolete.
    *
-   * @throws If that cannot be told now, such as while the store cannot be read. Only services without volumes may throw:
-   * nothing waits for their containers.
+   * @throws If that is unknown now, for example because the store cannot be read. Only services without volumes may
+   * throw: nothing waits for their containers.
    */
   poolOf(container: Container): InstancePool | undefined;
 }
@@ -38,25 +38,25 @@ export interface PoolFinder {
 type Verdict = "adopted" | "stale" | "undecided";
 
 /**
- * Takes over the containers that an earlier process has left, and removes those that are of no use. Requests arrive
- * meanwhile: no pool starts a container before the list of containers is known, so that there is never a second
- * container beside one that is there. After that each request waits for its own service only.
+ * Adopts the containers of an earlier process, and removes the obsolete ones. Meanwhile requests arrive, but no pool
+ * starts a container before the list of containers is known, so that none is started twice. After that each request
+ * waits for its own service only.
  */
 export class Adoption {
   readonly #launcher: AdoptionLauncher;
   readonly #clock: Clock;
   readonly #patienceMs: number;
   readonly #held = new Set<InstancePool>();
-  /** The containers whose pool cannot be told yet. */
+  /** The containers whose pool is still unknown. */
   readonly #undecided = new Set<string>();
-  /** Until when undecided containers stay, in the clock's ms. */
+  /** Until when undecided containers stay, clock ms. */
   #undecidedUntil = Infinity;
   #finder: PoolFinder | undefined;
   readonly #stopping = new AbortController();
 
   /**
-   * @param patienceMs How long requests are held while the engine does not list its containers, and how long a container
-   * stays whose pool cannot be told.
+   * @param patienceMs How long requests wait for the engine's list of containers, and how long a container stays while
+   * its pool is unknown.
    */
   constructor(launcher: AdoptionLauncher, clock: Clock, patienceMs: number) {
     this.#launcher = launcher;
@@ -77,8 +77,8 @@ export class Adoption {
   }
 
   /**
-   * Lists the containers and adopts or removes each. Resolves when useful containers belong to their pools, whether they
-   * answer yet or not, and the others are gone.
+   * Lists the containers and adopts or removes each. Resolves when the useful ones belong to pools, even if they do not
+   * answer yet, and the others are gone.
    */
   async run(finder: PoolFinder): Promise<void> {
     const containers = await this.#list();
@@ -89,7 +89,7 @@ export class Adoption {
       for (const container of containers) if (this.#adopt(container, finder) === "stale") stale.push(container);
     } finally {
       this.#finder = finder;
-      for (const pool of this.#held) pool.resume(); // whatever happened, no request may wait for ever
+      for (const pool of this.#held) pool.resume(); // in any case, no request may wait for ever
       this.#held.clear();
     }
     if (containers.length > 0) {
@@ -101,8 +101,8 @@ export class Adoption {
   }
 
   /**
-   * Whether a container without an instance must stay, because its pool cannot be told yet. If the pool can be told now,
-   * it adopts the container.
+   * Whether a container without an instance must stay because its pool is still unknown. If the pool is known now, it
+   * adopts the container.
    */
   stays(container: Container): boolean {
     if (!this.#undecided.has(container.id) || this.#finder === undefined || this.#stopping.signal.aborted) return false;
@@ -115,7 +115,7 @@ export class Adoption {
     this.#refuse(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 }));
   }
 
-  /** All containers of this cless; `undefined` if adoption ends before the engine has listed them. */
+  /** All containers of this cless; `undefined` if the adoption ends before the engine lists them. */
   async #list(): Promise<Container[] | undefined> {
     const { signal } = this.#stopping;
     const deadline = this.#clock.now() + this.#patienceMs;
@@ -155,7 +155,7 @@ export class Adoption {
     return "adopted";
   }
 
-  /** Leaves a container alone for a while: what its pool depends on may be readable soon. */
+  /** Leaves a container alone for a while: its service may be readable soon. */
   #putOff({ id, service }: Container, error: unknown): Verdict {
     if (this.#clock.now() >= this.#undecidedUntil) {
       this.#undecided.delete(id);

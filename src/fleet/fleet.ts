@@ -7,7 +7,7 @@ import type { InstancePool } from "../pool/pool.ts";
 
 const log = logger("fleet");
 
-/** An instance as it was at some moment. */
+/** An instance at an earlier moment. */
 interface KnownInstance {
   readonly instance: Instance;
   readonly state: InstanceState;
@@ -19,17 +19,15 @@ interface KnownInstance {
 export class Fleet {
   readonly #entries = new Map<string, { instance: Instance; pool: InstancePool }>();
 
-  /** Adds an instance, before its container is made. */
   add(instance: Instance, pool: InstancePool): void {
     this.#entries.set(instance.id, { instance, pool });
   }
 
-  /** Forgets an instance, once its container is gone. */
   delete(instance: Instance): void {
     this.#entries.delete(instance.id);
   }
 
-  /** How many instances have a container, including those that have ended. */
+  /** How many instances have a container, including ended ones. */
   get size(): number {
     return this.#entries.size;
   }
@@ -64,9 +62,8 @@ export class Fleet {
   /**
    * Makes up for lost events.
    *
-   * @param listed All containers, as the engine has listed them.
-   * @param known What {@linkcode known} returned before the engine was asked. Instances that have changed since are left
-   * alone: the list is older.
+   * @param known What {@linkcode known} returned before the engine made the list. Instances that have changed since are
+   * left alone, since the list is older.
    * @returns The containers that belong to no instance.
    */
   reconcile(listed: readonly Container[], known: readonly KnownInstance[]): Container[] {
@@ -76,7 +73,7 @@ export class Fleet {
       const { id } = instance;
       const container = containers.get(id);
       const running = container !== undefined && container.state !== "ended";
-      // A container that is being made is not listed yet. Its start reports how that went.
+      // A container that is being made is not listed yet; its start reports how that went.
       if (!running && (state === "ready" || state === "paused" || container !== undefined)) {
         this.apply({ id, what: "ended" });
       } else if (container?.state === "paused" && state === "ready") {
@@ -91,7 +88,7 @@ export class Fleet {
 
 type RetiringPool = Pick<InstancePool, "revision" | "retire">;
 
-/** The pools that no request goes to any more, until their containers are gone. */
+/** The pools that get no more requests, until their containers are gone. */
 export class RetiringPools {
   readonly #drainTimeoutMs: number;
   readonly #retiring = new Map<RetiringPool, Promise<void>>();
@@ -111,7 +108,7 @@ export class RetiringPools {
     this.#retiring.set(pool, gone);
   }
 
-  /** Resolves when the containers of the retiring pools are gone, of all services or of one. */
+  /** Resolves when the containers of retiring pools are gone, of all services or of one. */
   async gone(service?: string): Promise<void> {
     const pools = [...this.#retiring].filter(([{ revision }]) => service === undefined || revision.service === service);
     await Promise.all(pools.map(([, gone]) => gone));

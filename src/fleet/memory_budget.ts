@@ -6,19 +6,18 @@ import type { Instance } from "../pool/instance.ts";
 import type { Launcher } from "../pool/launcher.ts";
 
 const log = logger("memory");
-/** How long a measurement holds. */
+/** How long a measurement stays valid. */
 const INTERVAL_MS = 5000;
-/** How long it holds after an instance has started, resumed or paused: one that has served may need much more memory. */
+/** How long it stays valid after an instance has started, resumed or paused: serving may need much more memory. */
 const CHANGED_INTERVAL_MS = 1500;
-/** How long it holds while less than half of the budget is used. */
+/** How long it stays valid while less than half of the budget is used. */
 const CALM_INTERVAL_MS = 30_000;
 
-/** What {@linkcode overBudget} needs of an instance. */
 export type Resident = Pick<Instance, "id" | "state" | "inFlight" | "idleSince">;
 
 /**
- * Chooses the paused instances that have to go so that the rest stays within the budget: the longest idle first, and none
- * that is in use. If they are not enough, it chooses all that can go.
+ * Chooses the paused instances to stop so that the rest stays within the budget: the longest idle first, none in use.
+ * If they are not enough, it chooses all of them.
  *
  * @param used The memory of every container, bytes by id.
  */
@@ -33,20 +32,20 @@ export function overBudget<T extends Resident>(
   for (const instance of paused.sort((a, b) => a.idleSince - b.idleSince)) {
     if (excess <= 0) break;
     const bytes = used.get(instance.id) ?? 0;
-    if (bytes === 0) continue; // stopping it would gain nothing
+    if (bytes === 0) continue; // stopping it would free nothing
     excess -= bytes;
     chosen.push(instance);
   }
   return chosen;
 }
 
-/** Stops paused instances early if all containers together use more memory than they may. */
+/** Stops paused instances early if all containers together use more memory than the budget. */
 export class MemoryBudget {
   readonly #launcher: Pick<Launcher, "memory">;
   readonly #fleet: Pick<Fleet, "instances" | "paused">;
   readonly #clock: Clock;
   readonly #budgetBytes: number;
-  /** The ids of instances that are being stopped for their memory. They count as gone. */
+  /** The ids of instances that are being stopped for their memory; they count as gone. */
   readonly #leaving = new Set<string>();
   #measuring = false;
   #dueAt = -Infinity;
@@ -85,9 +84,9 @@ export class MemoryBudget {
     });
   }
 
-  /** @returns For how many ms the measurement holds. */
+  /** @returns For how many ms the measurement stays valid. */
   async #enforce(): Promise<number> {
-    const leaving = new Set(this.#leaving); // one may be gone before the engine answers, and is still in its answer
+    const leaving = new Set(this.#leaving); // one may end before the engine answers, and still be in its answer
     const used = new Map([...await this.#launcher.memory()].filter(([id]) => !leaving.has(id)));
     const pools = new Map(this.#fleet.paused().map(({ instance, pool }) => [instance, pool]));
     for (const instance of overBudget([...pools.keys()], used, this.#budgetBytes)) {

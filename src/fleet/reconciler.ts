@@ -9,7 +9,7 @@ import type { MemoryBudget } from "./memory_budget.ts";
 const log = logger("reconciler");
 const TICK_MS = 500;
 const RECONCILE_MS = 15_000;
-/** Without events, only the list tells that a container has ended. */
+/** The period while no events come: only the list shows that a container has ended. */
 const RECONCILE_DEAF_MS = 1000;
 const SUSPICION_MS = 1000;
 const MAX_SWEEPS = 5;
@@ -37,23 +37,22 @@ export class Reconciler {
     this.#options = options;
   }
 
-  /** Starts the periodic comparison. */
   start(): void {
     const { clock } = this.#options;
     this.#reconciledAt = clock.now();
     this.#stopTicking = clock.every(TICK_MS, () => this.#tick());
   }
 
-  /** Ends the periodic comparison. One that is under way still finishes. */
+  /** Ends the periodic comparison; one that is under way still finishes. */
   stop(): void {
     this.#stopTicking?.();
   }
 
   /**
-   * Asks the engine for its containers, corrects the states of the instances, and removes the containers of no instance.
-   * Calls at the same time share one comparison.
+   * Lists the engine's containers, corrects the instances' states, and removes containers without an instance.
+   * Simultaneous calls share one comparison.
    *
-   * @returns Whether the engine has answered and removed them.
+   * @returns Whether the engine answered and removed them.
    */
   reconcile(): Promise<boolean> {
     this.#reconciling ??= this.#reconcile().finally(() => {
@@ -63,7 +62,7 @@ export class Reconciler {
     return this.#reconciling;
   }
 
-  /** Reconciles until the engine answers, but not for ever. */
+  /** Reconciles until the engine answers, but only for a limited time. */
   async sweep(): Promise<void> {
     for (let tries = 0; tries < MAX_SWEEPS && !await this.reconcile(); tries++);
   }

@@ -5,7 +5,7 @@ import type { Fleet } from "../fleet/fleet.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { UnansweredRequests } from "./request_context.ts";
 
-/** What requests are in when the program ends. */
+/** What drains when the program ends. */
 export interface Drained {
   readonly servers: readonly { shutdown(): Promise<void> }[];
   readonly activator: Pick<Activator, "drain" | "holding">;
@@ -14,7 +14,7 @@ export interface Drained {
 }
 
 /**
- * Accepts no more requests, waits until those in flight are answered, and refuses the rest with `draining`.
+ * Refuses new requests, waits until those in flight are answered, and refuses the rest with `draining`.
  *
  * @param timeoutMs How long the requests in flight may take.
  */
@@ -25,7 +25,7 @@ export async function drain(
 ): Promise<void> {
   activator.drain();
   const answered = Promise.all(servers.map((server) => server.shutdown()));
-  // An upgraded connection is answered long before its instance is idle.
+  // An upgraded connection counts as answered long before its instance is idle.
   const idle = answered.then(() => Promise.all(fleet.instances().map((instance) => instance.untilIdle())));
   const waiting = new AbortController();
   await Promise.race([idle, delay(clock, timeoutMs, waiting.signal)]);

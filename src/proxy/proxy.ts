@@ -26,7 +26,7 @@ export interface ProxyOptions {
   readonly metrics?: RequestMetrics;
   /** Peers whose `X-Forwarded-*` and `Forwarded` are kept. */
   readonly trustedProxies: readonly Cidr[];
-  /** From a request's arrival to its response's headers, until a revision with a timeout of its own has been chosen. */
+  /** From a request's arrival to its response's headers, until the chosen revision sets another timeout. */
   readonly requestTimeoutMs: number;
   /** Answers requests for the admin API; returns `undefined` for others. */
   readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;
@@ -61,7 +61,6 @@ export class Proxy implements Disposable {
     this.#websockets = new WebSocketBridge(clock);
   }
 
-  /** Handles one request. */
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
     const peer = plainAddress(info.remoteAddr.hostname);
     let head: RequestHead;
@@ -95,7 +94,7 @@ export class Proxy implements Disposable {
     this.#websockets[Symbol.dispose]();
   }
 
-  /** Begins a request that may have a body: over HTTP/2, a body needs no header that announces it. */
+  /** Begins a request that may have a body: HTTP/2 has bodies without a header that announces them. */
   async #beginWithoutLength(context: RequestContext): Promise<Response> {
     try {
       const isEmpty = await abortable(this.#receive(context, Infinity).isEmpty(), context.signal);
@@ -121,7 +120,7 @@ export class Proxy implements Disposable {
     return lease === undefined ? this.#hold(context, pool) : this.#send(context, lease);
   }
 
-  /** Begins a request for a service that some clients must not wake, or that shows a page while it starts. */
+  /** Begins a request for a service with wake exceptions or a waiting page. */
   async #beginAsAllowed(context: RequestContext, route: Route, waking: Waking, pool: InstancePool): Promise<Response> {
     const { head, request } = context;
     const waitingRoom = this.#waitingRoom;
@@ -133,7 +132,8 @@ export class Proxy implements Disposable {
       const lease = pool.claim(quiet);
       if (lease !== undefined) return await this.#send(context, lease);
       if (quiet) throw notWoken(pool.ready);
-      // The page gives up the request's place in the queue, which is no loss only while no instance is ready.
+      // The waiting page gives up the request's place in the queue, which costs nothing only while no instance is
+      // ready.
       if (!waking.page || pool.ready || !isNavigation(request, head)) return await this.#hold(context, pool);
       const page = await waitingRoom.enter(head, pool);
       return page === undefined ? await this.#begin(context) : this.#responder.forService(context, route.name, page);
@@ -161,7 +161,6 @@ export class Proxy implements Disposable {
     }
   }
 
-  /** Sends the request to the lease's instance. */
   #send(context: RequestContext, lease: Lease): Promise<Response> {
     const { head, info } = context;
     const { instance } = lease;
@@ -172,7 +171,7 @@ export class Proxy implements Disposable {
     }
     lease.holder = context;
     if (head.websocket) {
-      // The platform makes a WebSocket also of a connection that its client has closed, and would never end it.
+      // The platform makes a WebSocket even of a connection that its client has closed, and would never end it.
       context.watchClient();
       return this.#websockets.open(context.request, head, instance.origin, context.signal).then(
         ({ response, ended }) => {

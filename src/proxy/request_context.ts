@@ -17,7 +17,7 @@ export class ClientGone extends Error {
   override readonly name = "ClientGone";
 }
 
-/** A request on its way through the proxy, and what has become of it so far. */
+/** A request on its way through the proxy, with its state so far. */
 export class RequestContext implements Timed {
   readonly request: Request;
   readonly info: Info;
@@ -29,18 +29,17 @@ export class RequestContext implements Timed {
   timeoutMs: number;
   /** What the request had to wait for. */
   start: { readonly how: Wake; readonly ms: number } | undefined;
-  /** The instance that has the request, or had it last. */
+  /** The instance that has, or last had, the request. */
   instance: Instance | undefined;
   /** How many instances have left the request without a response. */
   failedInstances = 0;
-  /** How often the present instance has. */
+  /** How often the present instance has left the request without a response. */
   failedTries = 0;
-  /** How often a connection was refused, so that the request could not be sent. */
+  /** How often a connection was refused before the request was sent. */
   refusals = 0;
-  /** See {@linkcode Timed}. */
   place = -1;
   #controller = new AbortController();
-  /** When the timeout began. It moves on with every tick in which the upload makes progress. */
+  /** When the timeout began; every tick in which the upload makes progress moves it on. */
   #sinceMs: number;
   #ticks = 0;
   /** How much of the upload had arrived at the last tick. */
@@ -54,27 +53,28 @@ export class RequestContext implements Timed {
     this.timeoutMs = timeoutMs;
   }
 
-  /** Aborted when waiting for a response has become pointless; the reason says why. */
+  /** Aborted when waiting for a response is pointless; the reason says why. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Begins a new attempt: the signal is a new one. */
+  /** Begins a new attempt, with a new signal. */
   renew(): void {
     this.#controller = new AbortController();
   }
 
-  /** Aborts the request because its instance has ended. */
   instanceGone(): void {
     this.abort(new InstanceGone());
   }
 
-  /** Aborts the present attempt. */
   abort(reason: Error): void {
     this.#controller.abort(reason);
   }
 
-  /** Aborts the request at once when its client leaves; without it, at one of the next ticks, which costs less. */
+  /**
+   * Aborts the request at once when its client leaves. By default that takes until one of the next ticks, which is
+   * cheaper.
+   */
   watchClient(): void {
     const { signal } = this.request;
     const leave = () => this.abort(new ClientGone());
@@ -82,13 +82,12 @@ export class RequestContext implements Timed {
     else signal.addEventListener("abort", leave, { once: true });
   }
 
-  /** See {@linkcode Timed}. */
   check(nowMs: number): void {
     if (this.upload !== undefined && this.upload.receivedBytes !== this.#receivedBytes) {
       this.#receivedBytes = this.upload.receivedBytes;
       this.#sinceMs += TICK_MS;
     }
-    // A request's signal is expensive, and a young request will probably have its response soon.
+    // A request's signal is expensive, and most requests are answered before the second tick.
     if (++this.#ticks >= 2 && this.request.signal.aborted) {
       this.abort(new ClientGone());
     } else if (nowMs >= this.#sinceMs + this.timeoutMs) {
@@ -97,7 +96,7 @@ export class RequestContext implements Timed {
   }
 }
 
-/** All requests without a response, with one coarse timer instead of a timer and a listener for each. */
+/** All unanswered requests, watched with one coarse timer instead of a timer and a listener for each. */
 export class UnansweredRequests extends CoarseTimeouts<RequestContext> {
   constructor(clock: Clock) {
     super(clock, TICK_MS);

@@ -11,7 +11,7 @@ const log = logger("proxy");
 /** Counts requests. */
 export interface RequestMetrics {
   /**
-   * Counts a request that got its response.
+   * Counts an answered request.
    *
    * @param service `undefined` if no service was found for it.
    * @param durationMs From its arrival to the response's headers.
@@ -19,7 +19,7 @@ export interface RequestMetrics {
   requested(service: string | undefined, status: number, durationMs: number): void;
 }
 
-/** Ends requests: gives each its final response, counts it, and logs it if the log level wants that. */
+/** Ends requests: makes the final response, counts the request, and logs it if the log level says so. */
 export class Responder {
   readonly #unanswered: UnansweredRequests;
   readonly #clock: Clock;
@@ -32,7 +32,7 @@ export class Responder {
     this.#metrics = metrics;
   }
 
-  /** The response of an app, with the header that says what the request had to wait for. */
+  /** An app's response, with the header that says what the request had to wait for. */
   fromApp(context: RequestContext, response: Response): Response {
     this.#end(context, context.instance?.revision.service, response);
     if (context.start === undefined || context.head.websocket) return response;
@@ -42,20 +42,20 @@ export class Responder {
       response.headers.append(...timing);
       return response;
     } catch {
-      // The headers of a response of `fetch` are immutable, and in a copy they lose their order.
+      // The headers of a `fetch` response are immutable, and a copy loses their order.
       const headers = new Headers(response.headers);
       headers.append(...timing);
       return new Response(response.body, { status: response.status, headers });
     }
   }
 
-  /** A response that cless gives in the place of a service. */
+  /** A response that cless gives in place of a service. */
   forService(context: RequestContext, service: string, response: Response): Response {
     this.#end(context, service, response);
     return response;
   }
 
-  /** The response to a request that failed. @param service The service that it was for, if that is known. */
+  /** The response to a failed request. @param service The service that it was for, if known. */
   failed(context: RequestContext, service: string | undefined, error: unknown): Response {
     const response = failureResponse(context, service, error);
     this.#end(context, service, response);
@@ -113,7 +113,7 @@ function failureResponse(context: RequestContext, service: string | undefined, e
   return refusal(request, new ClessError("upstream_failed", "The service did not answer"), named);
 }
 
-/** Whether a hostname shows the name of its service: that of a custom domain does not. */
+/** Whether a hostname shows its service's name; a custom domain does not. */
 export function isPublicName(service: string, { label }: Hostname): boolean {
   return label === service || label.endsWith(`--${service}`);
 }

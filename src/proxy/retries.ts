@@ -7,26 +7,26 @@ import type { RequestContext } from "./request_context.ts";
 
 /** How often a request is sent to the same instance. */
 const MOST_TRIES = 2;
-/** To how many instances it is sent: a request that kills them all must not look like an app that keeps crashing. */
+/** To how many instances a request is sent: if it kills them, that must not look like an app that keeps crashing. */
 const MOST_INSTANCES = 2;
-/** How long the news of an instance's end may take. */
+/** How long the report of an instance's end may take. */
 const NEWS_MS = 1000;
-/** How many refused connections a request survives, which takes some seconds: it has reached nobody, and does no harm. */
+/** How many refused connections a request survives, which takes seconds: it was never sent, so it does no harm. */
 const MOST_REFUSALS = 12;
 /**
  * The first {@linkcode MOST_TRIES} refused connections count against an instance, and so do those from this one on. In
- * between the app may be starting again inside its container, and is asked only to learn when it is back.
+ * between, the app may be restarting inside its container, and attempts only find out when it is back.
  */
 const COUNTED_REFUSALS = 8;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 500;
 
-/** Told when an instance does not answer, since the news of its end may have been lost. */
+/** Called when an instance does not answer, since the event of its end may be lost. */
 export interface InstanceChecker {
   suspect(): void;
 }
 
-/** Decides whether a request that got no response may be sent again, and waits until the time has come. */
+/** Decides whether a request without a response may be sent again, and waits until it is time. */
 export class Retries {
   readonly #clock: Clock;
   readonly #checker: InstanceChecker;
@@ -37,10 +37,10 @@ export class Retries {
   }
 
   /**
-   * Releases the lease, and resolves when the request may be sent again; to another instance if this one has ended.
+   * Releases the lease. Resolves when the request may be sent again, to another instance if this one has ended.
    *
    * @param error How the attempt failed.
-   * @throws How the request failed, if it must not be sent again.
+   * @throws The request's error, if it must not be sent again.
    */
   async prepare(context: RequestContext, lease: Lease, error: unknown): Promise<void> {
     const { instance } = lease;
@@ -71,7 +71,7 @@ export class Retries {
     context.signal.throwIfAborted();
   }
 
-  /** Waits for the instance to leave the state `ready`: the engine learns of the end of a process later than its peers. */
+  /** Waits for the instance to stop being `ready`: the engine learns of a process's end later than its peers. */
   async #untilNews({ signal }: RequestContext, instance: Instance, timeoutMs: number): Promise<void> {
     if (instance.state !== "ready") return;
     const moved = new AbortController();

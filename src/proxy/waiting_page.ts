@@ -4,12 +4,12 @@ import type { RequestHead } from "../http/request_head.ts";
 import { isPublicName } from "./responder.ts";
 import template from "./waiting_page.html" with { type: "text" };
 
-/** How long a page waits, without scripts, before it reloads itself. */
+/** How long a page without scripts waits before it reloads itself. */
 const LONGEST_REFRESH_S = 2;
 
 const WAITING = withSections(template, "waiting");
 const FAILED = withSections(template, "failed");
-/** Says also which command tells operators more. */
+/** Also names the command that tells operators more. */
 const FAILED_SERVICE = withSections(template, "failed", "service");
 
 /** The progress of a start. */
@@ -28,7 +28,8 @@ export function waitingPage({ hostname: { name }, target }: RequestHead, start: 
   const leftS = Math.max(1, Math.ceil(((usualMs ?? 0) - elapsedMs) / 1000));
   const values = {
     ...{ name, wait },
-    // Without a URL, a browser at a fragment would not reload. The prefix: a target that begins with `//` names a host.
+    // With an empty URL, a browser at a fragment would not reload. The prefix is for targets that begin with `//`,
+    // which would name a host.
     here: `/.${target}`,
     refresh: String(Math.min(LONGEST_REFRESH_S, leftS)),
     usually: usualMs === undefined ? "This takes a moment" : `This usually takes ${durationText(usualMs)}`,
@@ -69,7 +70,7 @@ function respond(
       "cache-control": "no-store",
       "content-security-policy":
         `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; ` +
-        // Without this icon, browsers ask for the app's, which would wake it.
+        // Without this icon, a browser asks for the app's icon, which wakes the app.
         "img-src data:; base-uri 'none'; form-action 'none'",
       "x-content-type-options": "nosniff",
       "referrer-policy": "same-origin",

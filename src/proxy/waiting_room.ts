@@ -11,18 +11,18 @@ import { failedPage, waitingPage } from "./waiting_page.ts";
 /** The path on a service's own host that tells its waiting page how the start went. */
 export const READY_PATH = "/.well-known/cless/ready";
 
-/** A start that takes no longer is not worth a page: a paused instance is faster. */
+/** A start within this time gets no page: a resume is faster. */
 const GRACE_MS = 100;
-/** For how long a failed start is reported to new requests: longer than the page takes to reload itself. */
+/** For how long a failed start is reported to new requests; a page reloads itself sooner. */
 const NEWS_MS = 4000;
-/** Failures of the service; all others are failures of the request. */
+/** Failures of the service; all others are failures of one request. */
 const FAILURES: ReadonlySet<ErrorCode> = new Set(["start_failed", "start_timeout", "crash_loop"]);
-/** How often an event stream gets a comment: proxies in between may cut silent connections. */
+/** How often an event stream gets a comment: proxies may cut silent connections. */
 const HEARTBEAT_MS = 15_000;
-/** When a browser reconnects to an event stream that broke off. */
+/** How soon a browser reconnects to an event stream that broke off. */
 const RECONNECT_MS = 1000;
 
-/** Lets browsers wait for services: they get a page at once, which reloads itself when an instance is ready. */
+/** Lets browsers wait for services: each gets a page at once, which reloads itself when an instance is ready. */
 export class WaitingRoom {
   readonly #clock: Clock;
   /** The last wait for each pool. */
@@ -33,10 +33,10 @@ export class WaitingRoom {
   }
 
   /**
-   * Has an instance started for a browser.
+   * Starts an instance for a browser.
    *
    * @returns A page; `undefined` if an instance is ready by then, or the pool has ended.
-   * @throws {ClessError} If the request has failed, but not the service.
+   * @throws {ClessError} If only the request has failed, not the service.
    */
   async enter(head: RequestHead, pool: InstancePool): Promise<Response | undefined> {
     const wait = this.#waitFor(pool);
@@ -47,7 +47,7 @@ export class WaitingRoom {
     if (!wait.isOver) {
       return waitingPage(head, { wait: wait.id, elapsedMs: wait.elapsedMs, usualMs: pool.usualColdStartMs });
     }
-    // A revision that is draining has a successor.
+    // Answers a waiting page that asks about the start; starts nothing. @throws {ClessError} `method_not_allowed`
     if (failure === undefined || failure.code === "draining") return undefined;
     if (!FAILURES.has(failure.code)) throw failure;
     const retryAfterS = Math.max(1, Math.ceil((NEWS_MS - wait.ageMs) / 1000));
@@ -75,7 +75,7 @@ export class WaitingRoom {
 
   #waitFor(pool: InstancePool): Wait {
     const last = this.#waits.get(pool);
-    // A page that reloads itself must hear of the failure, and not cause the next start.
+    // A page that reloads itself must get the failure, and not cause the next start.
     const isNews = last?.failure !== undefined && FAILURES.has(last.failure.code) && last.ageMs < NEWS_MS;
     if (last !== undefined && (!last.isOver || isNews)) return last;
     const wait = new Wait(pool, this.#clock);
@@ -84,7 +84,7 @@ export class WaitingRoom {
   }
 }
 
-/** Whether a browser asks for a page to show, as far as the headers tell; scripts and other programs do not read pages. */
+/** Whether the headers look like a browser that wants to show a page. Scripts and other programs do not read pages. */
 export function isNavigation(request: Request, head: RequestHead): boolean {
   if (head.method !== "GET" || head.websocket) return false;
   // Browsers send it over HTTPS, and to localhost: https://www.w3.org/TR/fetch-metadata/
@@ -92,7 +92,7 @@ export function isNavigation(request: Request, head: RequestHead): boolean {
   return (mode === null || mode === "navigate") && prefersHtml(request);
 }
 
-/** A wait for an instance of a pool. All browsers that get the page meanwhile share it. */
+/** A wait for an instance of a pool, shared by all browsers that get the page meanwhile. */
 class Wait {
   /** The id that a page asks for. */
   readonly id: string = crypto.randomUUID();
@@ -103,7 +103,7 @@ class Wait {
   #endedMs: number | undefined;
   #failure: ClessError | undefined;
 
-  /** Waits in the pool's queue, so that an instance is started if there is none. */
+  /** Waits in the pool's queue, which starts an instance if there is none. */
   constructor(pool: InstancePool, clock: Clock) {
     this.#clock = clock;
     this.#beganMs = clock.now();
@@ -131,7 +131,7 @@ class Wait {
     return this.#clock.now() - (this.#endedMs ?? Infinity);
   }
 
-  /** Why there is no instance; `undefined` if there is one, or the wait is not over. */
+  /** Why there is no instance; `undefined` if there is one, or the wait goes on. */
   get failure(): ClessError | undefined {
     return this.#failure;
   }
@@ -139,8 +139,7 @@ class Wait {
 
 /**
  * An event stream with one event: `ready` or `failed` at the end of the wait, or `unknown` at once if there is no such
- * wait (any more). If the wait ends because cless or the revision does, the stream ends without one, and the browser
- * reconnects.
+ * wait. If cless or the revision ends first, the stream ends without an event, and the browser reconnects.
  */
 function eventsOf(wait: Wait | undefined, clock: Clock): Response {
   const headers = { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" };

@@ -5,19 +5,19 @@ import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Router } from "./router.ts";
 import type { Route } from "./service.ts";
 
-/** How many times a request moves on when the service changes while it waits. */
+/** How often a request may move to another revision when its service changes while it waits. */
 const MOST_MOVES = 3;
 
 /** Gives each request a slot on an instance: at once if one is ready, else after waiting for one to start. */
 export class Activator {
   readonly #router: Router;
   readonly #maxPending: number;
-  /** One entry for each request that waits for an instance. */
+  /** One entry for each waiting request. */
   readonly #held = new Set<{ readonly pool: InstancePool }>();
   #resolving = 0;
   #draining = false;
 
-  /** @param maxPending How many requests may wait for an answer about the local images. */
+  /** @param maxPending How many requests may wait for the list of local images. */
   constructor(router: Router, maxPending: number) {
     this.#router = router;
     this.#maxPending = maxPending;
@@ -38,7 +38,7 @@ export class Activator {
     return new Set([...this.#held].map(({ pool }) => pool));
   }
 
-  /** Where a request goes; `undefined` if only the local images can tell, or new requests are refused. */
+  /** Where a request goes; `undefined` if that takes a look at the local images, or new requests are refused. */
   find(hostname: Hostname): Route | undefined {
     return this.#draining ? undefined : this.#router.route(hostname);
   }
@@ -48,13 +48,13 @@ export class Activator {
     return this.find(hostname)?.route();
   }
 
-  /** The name of the service that a hostname leads to, if that is already known. */
+  /** The name of the service that a hostname leads to, if already known. */
   serviceOf(hostname: Hostname): string | undefined {
     return this.#router.find(hostname)?.name;
   }
 
   /**
-   * Waits for a slot, and has an instance started if there is none.
+   * Waits for a slot, and starts an instance if there is none.
    *
    * @param chosen The pool that was chosen for the request.
    * @param signal Ends the waiting, with its reason.
@@ -73,8 +73,8 @@ export class Activator {
         return await pool.hold(signal);
       } catch (error) {
         if (signal.aborted || this.#draining || moves >= MOST_MOVES) throw error;
-        // The start failed. The request moves on only if the service has replaced this revision meanwhile; a revision that
-        // shares the traffic with it does not take its requests.
+        // The start failed. The request moves on only if the service has replaced this revision meanwhile; other
+        // revisions that share the traffic do not take its requests.
         wanted = this.#router.route(hostname)?.route(pool);
         if (wanted === pool) throw error;
       } finally {

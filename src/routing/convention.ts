@@ -6,10 +6,10 @@ import { Service } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
 const log = logger("convention");
-/** A request this short a time before the news of a rebuilt image starts the new revision, as if it had come after it. */
+/** How old a request may be to start the new revision when the event of a rebuilt image comes late. */
 const JUST_NOW_MS = 1000;
 
-/** The names of local images, as far as the convention needs them. Answers come from memory. */
+/** The names of the local images that the convention uses. Answers come from memory. */
 export interface ImageIndex {
   /** The id of the local image of that name; `undefined` if there is none. */
   find(name: string): string | undefined;
@@ -30,14 +30,14 @@ export interface ConventionOptions {
 }
 
 /**
- * The policy for services that nobody has declared: the label `golang` means the local image `golang-docker`. Such a service
- * lives in the {@linkcode ServiceMap} only. Its revision is named by the image's id. After a rebuild it has two shares, the
- * old revision with 100 percent and the new one with 0. The next request starts the new revision, which takes over once it
- * is ready.
+ * The policy for undeclared services: the label `golang` means the local image `golang-docker`. Such a service exists
+ * only in the {@linkcode ServiceMap}, and its revision's name has the image's id. After a rebuild it has two shares,
+ * the old revision with 100 percent and the new one with 0. The next request starts the new revision, which takes over
+ * once it is ready.
  */
 export class Convention {
   readonly #options: ConventionOptions;
-  /** The pools of new revisions whose start is on its way. */
+  /** The pools of new revisions that are starting. */
   readonly #starting = new Set<InstancePool>();
 
   constructor(options: ConventionOptions) {
@@ -45,7 +45,7 @@ export class Convention {
     options.images.onChange(() => this.#follow());
   }
 
-  /** The service of a label for a request that is there now; made if an image of that name exists. */
+  /** The service of a label, for a request; made if an image of that name exists. */
   async find(label: string): Promise<Service | undefined> {
     if (!isServiceName(label)) return undefined;
     const { declared, images, services } = this.#options;
@@ -58,15 +58,15 @@ export class Convention {
   }
 
   /**
-   * The service for a request that is there now. If a newer revision waits, the request starts it, and goes to the older one
-   * as long as that has an instance.
+   * The service for a request. If a newer revision waits, the request starts it, but goes to the older revision while
+   * that has an instance.
    */
   current(service: Service): Service {
     if (service.shares.length === 1) return service;
     const [old, next] = service.shares;
     if (!old!.pool.awake) return this.#takeOver(service);
     const { pool } = next!;
-    // While the old revision serves, a new one that does not start is not tried at every request.
+    // While the old revision serves, a new one that fails to start is not tried at every request.
     if (this.#starting.has(pool) || pool.resting) return service;
     this.#starting.add(pool);
     pool.wake();
@@ -77,7 +77,7 @@ export class Convention {
     return service;
   }
 
-  /** The pool for a container that was found running; `undefined` if its image is not the current one any more. */
+  /** The pool for a container that was found running; `undefined` if its image is out of date. */
   adopt(label: string, imageId: string): InstancePool | undefined {
     const { declared, images, services } = this.#options;
     if (!isServiceName(label) || images.find(conventionImage(label)) !== imageId) return undefined;
@@ -97,7 +97,7 @@ export class Convention {
     return service;
   }
 
-  /** Compares every service with the images: a rebuilt one brings a new revision, and one that is gone ends the service. */
+  /** Compares every service with the images. A rebuilt image makes a new revision; a removed one ends the service. */
   #follow(): void {
     const { images, services } = this.#options;
     for (const service of services.found()) {
@@ -137,7 +137,7 @@ export class Convention {
   }
 }
 
-/** The pool of the newest revision of a service that was found by its image. */
+/** The pool of the newest revision of an undeclared service. */
 export function latestPool({ shares }: Service): InstancePool {
   return shares.at(-1)!.pool;
 }

@@ -17,21 +17,20 @@ export class Router {
     this.#convention = convention;
   }
 
-  /** Where a hostname leads, if that is already known. */
+  /** Where a hostname leads, if already known. */
   find(hostname: Hostname): Route | undefined {
     return this.#services.find(hostname);
   }
 
-  /** Where a request that is there now goes, if that is already known. */
+  /** Where a request goes now, if already known. */
   route(hostname: Hostname): Route | undefined {
     const route = this.#services.find(hostname);
     return route?.convention && this.#convention !== undefined ? this.#convention.current(route) : route;
   }
 
   /**
-   * Where a request that is there now goes. Looks at the local images if nobody has declared the service.
-   *
-   * @throws {ClessError} `unknown_host`.
+   * Where a request goes now; looks at the local images if the service is undeclared. @throws {ClessError}
+   * `unknown_host`.
    */
   async resolve(hostname: Hostname): Promise<Route> {
     const known = this.find(hostname);
@@ -42,7 +41,7 @@ export class Router {
     throw new ClessError("unknown_host", `No service answers for ${hostname.name}${why}`);
   }
 
-  /** The service of that name. Looks at the local images if nobody has declared it. */
+  /** The service of that name; looks at the local images if it is undeclared. */
   async service(name: string): Promise<Service | undefined> {
     const known = this.#services.get(name);
     if (known !== undefined && !known.convention) return known;
@@ -50,7 +49,7 @@ export class Router {
   }
 }
 
-/** The hostnames of the admin API, whatever is declared. */
+/** The hostnames of the admin API; they are reserved. */
 export function adminHostnames({ domain }: Pick<Config, "domain">): string[] {
   return [`admin.${domain}`, "admin.localhost"];
 }
@@ -84,8 +83,8 @@ export class Hosts {
   }
 
   /**
-   * Whether a hostname is one of the admin API's or leads to a service. If a domain was named in the settings, hostnames
-   * outside of it count only as custom domains, although requests for them are answered all the same.
+   * Whether a hostname is the admin API's or leads to a service. If the settings name a domain, other hostnames count
+   * only as custom domains, although requests to them are answered.
    */
   async serves(name: string): Promise<boolean> {
     if (adminHostnames(this.#config).includes(name)) return true;

@@ -3,9 +3,9 @@ import { draw } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { WakeRules } from "./wake_rules.ts";
 
-/** How a service wakes, if it does not wake for everybody and hold the request meanwhile. */
+/** How a service wakes; only for one that some requests must not wake, or that shows a waiting page. */
 export interface Waking {
-  /** Whose requests wake it; `undefined` if everybody's do. */
+  /** Which requests wake it; `undefined` for all. */
   readonly rules: WakeRules | undefined;
   /** Whether a browser gets a waiting page while the service starts. */
   readonly page: boolean;
@@ -15,39 +15,39 @@ export interface Waking {
 export interface Route {
   /** The name of the service. */
   readonly name: string;
-  /** Whether the service was found by its image's name and nobody has declared it. */
+  /** Whether the service is undeclared and was found by its image's name. */
   readonly convention: boolean;
-  /** `undefined` if it wakes for everybody and holds requests meanwhile. */
+  /** `undefined` if all requests wake it, and are held while it starts. */
   readonly waking?: Waking | undefined;
   /**
    * Chooses the pool for a request.
    *
-   * @param chosen The earlier choice for the same request. It stands as long as its revision has a share or a tag.
+   * @param chosen The earlier choice for the same request; it stands while its revision has a share or a tag.
    */
   route(chosen?: InstancePool): InstancePool;
-  /** Every pool that may have instances because of this route. Makes none. */
+  /** Every pool that may have instances because of this route; makes none. */
   pools(): InstancePool[];
 }
 
 /** A revision's share of a service's requests. */
 export interface Share {
-  /** Reading it makes the pool if no request has needed it yet; {@linkcode unmade} tells without making it. */
+  /** Reading it makes the pool if there is none yet; {@linkcode unmade} tells without making it. */
   readonly pool: InstancePool;
   /** A whole number from 0 to 100. */
   readonly percent: number;
-  /** The revision is reached as `TAG--NAME` whatever its share. */
+  /** Gives the revision the address `TAG--NAME`, whatever its share. */
   readonly tag?: string | undefined;
-  /** The revision's name as long as the pool is not made; then `undefined`, and `pool.revision` has it. */
+  /** The revision's name while the pool is not made; afterwards `undefined`, since `pool.revision` has it. */
   readonly unmade?: string | undefined;
 }
 
-/** Makes the pool of a {@linkcode SleepingShare} from what the share has in its place. */
+/** Makes the pool of a {@linkcode SleepingShare} from the share's origin. */
 export interface PoolMaker<T> {
   make(origin: T): InstancePool;
 }
 
 /**
- * A share whose pool is made when a request first needs it. With many services most of them sleep, and a pool would be the
+ * A share whose pool is made when a request first needs it. Most of many services sleep, and a pool would be the
  * largest part of each.
  */
 export class SleepingShare<T extends { readonly name: string }> implements Share {
@@ -68,7 +68,7 @@ export class SleepingShare<T extends { readonly name: string }> implements Share
     this.#maker = maker;
   }
 
-  /** @throws What the maker throws. The next read tries again. */
+  /** @throws What the maker throws; the next read tries again. */
   get pool(): InstancePool {
     return this.#pool ??= this.#maker.make(this.#origin);
   }
@@ -78,7 +78,7 @@ export class SleepingShare<T extends { readonly name: string }> implements Share
   }
 }
 
-/** When a service was found by its image, and when its image last changed. */
+/** When a service was found by its image, and when the image last changed. */
 export interface Found {
   readonly createdAt: Date;
   readonly updatedAt: Date;
@@ -91,13 +91,13 @@ export interface ServiceOptions {
   /** Whole hostnames beside its own, in lower case. */
   readonly domains?: readonly string[];
   readonly waking?: Waking | undefined;
-  /** Only for a service that nobody has declared. */
+  /** Only for an undeclared service. */
   readonly found?: Found;
   /** Returns an evenly distributed number from 0 to below 1. */
   readonly random?: () => number;
 }
 
-/** A service as the request path sees it. It never changes; a change replaces it in the {@linkcode ServiceMap}. */
+/** A service as requests see it. It never changes; a new one replaces it in the {@linkcode ServiceMap}. */
 export class Service implements Route {
   readonly name: string;
   readonly domains: readonly string[];
@@ -125,7 +125,7 @@ export class Service implements Route {
   }
 
   route(chosen?: InstancePool): InstancePool {
-    // Drawing a second time would give a revision that has to start less than its share.
+    // A second draw would give a revision that has to start less than its share.
     if (chosen !== undefined && this.pools().includes(chosen)) return chosen;
     return (this.#drawn.length === 1 ? this.#drawn[0]! : draw(this.#drawn, this.#random())).pool;
   }
@@ -135,7 +135,7 @@ export class Service implements Route {
     return this.#drawn.reduce((most, share) => share.percent > most.percent ? share : most).pool;
   }
 
-  /** The pools with a share of the requests whose revisions keep a minimum of instances up. */
+  /** The pools that get requests and keep a minimum of instances up. */
   kept(): InstancePool[] {
     return madePools(this.#drawn).filter(({ revision }) => revision.minInstances > 0);
   }
@@ -144,24 +144,24 @@ export class Service implements Route {
     return madePools(this.shares);
   }
 
-  /** The pool of one of its revisions, made now if no request has needed it yet. */
+  /** The pool of one of its revisions; makes it if there is none yet. */
   poolOf(revision: string): InstancePool | undefined {
     return this.shares.find((share) => (share.unmade ?? share.pool.revision.name) === revision)?.pool;
   }
 }
 
-/** One for all services, to keep each of them small. */
+/** Shared by all services, to keep each of them small. */
 const NONE: readonly never[] = [];
 
 function madePools(shares: readonly Share[]): InstancePool[] {
   return shares.filter(({ unmade }) => unmade === undefined).map(({ pool }) => pool);
 }
 
-/** A revision with a tag, under its own address. */
+/** A tagged revision, under its own address. */
 class TaggedRevision implements Route {
   readonly convention = false;
   readonly name: string;
-  /** The first label of its address. No service has this name, since none has two hyphens in a row. */
+  /** The first label of its address. It is no service's name, since those have no two hyphens in a row. */
   readonly label: string;
   readonly waking: Waking | undefined;
   readonly #share: Share;

@@ -2,20 +2,20 @@ import type { Hostname } from "../model/host.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Service } from "./service.ts";
 
-/** Takes the pools that no request goes to any more. */
+/** Takes the pools that no longer get requests. */
 export interface Retiring {
   /** Drains a pool in the background; a second call for the same pool does nothing. */
   retire(pool: InstancePool): void;
 }
 
-/** The services by name, by tag and by custom domain. Replaces a service at once, and only then retires its old pools. */
+/** The services by name, tag and custom domain. It replaces a service first, and retires the old pools after that. */
 export class ServiceMap {
   readonly #retiring: Retiring;
   readonly #services = new Map<string, Service>();
   readonly #byDomain = new Map<string, Service>();
   /** By `TAG--NAME`. */
   readonly #byTag = new Map<string, Service["tagged"][number]>();
-  /** The services among them that were found by their images. */
+  /** The undeclared services, found by their images. */
   readonly #found = new Map<string, Service>();
   /** The pools that keep a minimum of instances up, by service. */
   readonly #kept = new Map<string, readonly InstancePool[]>();
@@ -24,7 +24,7 @@ export class ServiceMap {
     this.#retiring = retiring;
   }
 
-  /** What a hostname leads to. Custom domains come before first labels. */
+  /** What a hostname leads to; custom domains come before first labels. */
   find({ name, label }: Hostname): Service | Service["tagged"][number] | undefined {
     return (this.#byDomain.size > 0 ? this.#byDomain.get(name) : undefined) ??
       this.#services.get(label) ?? this.#byTag.get(label);
@@ -35,15 +35,14 @@ export class ServiceMap {
     return this.#byDomain.has(name);
   }
 
-  /** The service of that name. */
   get(name: string): Service | undefined {
     return this.#services.get(name);
   }
 
   /**
-   * Replaces the service of that name and everything that leads to it, and retires the pools that it no longer has.
+   * Replaces the service of that name with its tags and domains, and retires the pools that it no longer has.
    *
-   * @param spare Further pools that were made for the change; retired too, unless the service has them.
+   * @param spare Pools that were made for the change; retired too, unless the service has them.
    */
   put(service: Service, spare: readonly InstancePool[] = []): void {
     const { name } = service;
@@ -56,23 +55,23 @@ export class ServiceMap {
     this.#keep(name, service.kept());
   }
 
-  /** Removes a service and retires its pools: its hostnames are unknown from now on. */
+  /** Removes a service and retires its pools; its hostnames become unknown. */
   delete(name: string): void {
     this.#retire(this.#remove(name), []);
     this.#keep(name, []);
   }
 
-  /** The pools that have a share of the requests and keep a minimum of instances up. */
+  /** The pools that get requests and keep a minimum of instances up. */
   kept(): InstancePool[] {
     return [...this.#kept.values()].flat();
   }
 
-  /** The services that were found by their images, in no order. */
+  /** The undeclared services, in no order. */
   found(): Service[] {
     return [...this.#found.values()];
   }
 
-  /** Returns the pools that the service had. */
+  /** Returns the pools of the removed service. */
   #remove(name: string): InstancePool[] {
     const service = this.#services.get(name);
     if (service === undefined) return [];
@@ -87,7 +86,7 @@ export class ServiceMap {
     for (const pool of pools) if (!needed.includes(pool)) this.#retiring.retire(pool);
   }
 
-  /** Tells pools whether they get requests now, and so should have their minimum of instances. */
+  /** Tells pools whether they get requests now, and so keep their minimum of instances. */
   #keep(name: string, pools: readonly InstancePool[]): void {
     const before = this.#kept.get(name) ?? [];
     if (pools.length > 0) this.#kept.set(name, pools);

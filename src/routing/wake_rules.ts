@@ -1,7 +1,7 @@
 import type { WakeExceptions } from "../model/service.ts";
 import { ClessError } from "../base/errors.ts";
 
-/** Decides whose requests wake a service. */
+/** Decides which requests wake a service. */
 export class WakeRules {
   readonly #userAgents: readonly string[];
   readonly #paths: readonly string[];
@@ -14,7 +14,6 @@ export class WakeRules {
   /**
    * Whether a request wakes the service.
    *
-   * @param userAgent The request's User-Agent.
    * @param target Path and query, as received.
    */
   mayWake(userAgent: string | null, target: string): boolean {
@@ -32,7 +31,7 @@ export class WakeRules {
     const path = pathOf(target);
     return this.#paths.some((prefix) => {
       if (path === prefix) return true;
-      // Everything is below the root. It stands for its own page only, or no request would wake the service.
+      // Everything is below the root, so it stands for its own page only; else no request would wake the service.
       if (prefix === "/") return false;
       return path.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`);
     });

@@ -12,15 +12,15 @@ export interface AttemptsOptions {
 }
 
 interface Attempt {
-  /** When the wrong tokens came that still count; fewer than the limit. */
+  /** When the wrong tokens that still count came; fewer than the limit. */
   readonly times: readonly number[];
   /** Until when wrong tokens are refused without a check. */
   readonly until: number;
 }
 
 /**
- * Limits how often an address may try wrong tokens. A correct token is always accepted: it cannot be guessed, and others
- * behind the same address could lock its owner out.
+ * Limits how often an address may try wrong tokens. A correct token is always accepted: it cannot be guessed, and
+ * others behind the same address could lock out its owner.
  */
 export class Attempts {
   readonly #clock: Clock;
@@ -50,13 +50,13 @@ export class Attempts {
     return left > 0 ? Math.ceil(left / 1000) : undefined;
   }
 
-  /** Notes a wrong token. During a refusal it does not make the refusal longer. */
+  /** Notes a wrong token; during a refusal that does not extend the refusal. */
   wrong(address: string): void {
     const now = this.#clock.now();
     const before = this.#attempts.get(address);
     if (before !== undefined && before.until > now) return;
     const times = [...(before?.times ?? []).filter((time) => now - time < this.#window), now];
-    this.#attempts.delete(address); // so that it comes last
+    this.#attempts.delete(address); // it moves to the end
     this.#attempts.set(
       address,
       times.length < this.#limit ? { times, until: -Infinity } : { times: [], until: now + this.#pause },

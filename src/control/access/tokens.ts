@@ -3,7 +3,7 @@ import type { Scope, TokenRecord } from "../records.ts";
 import { InvalidError } from "../schema/invalid.ts";
 import type { Store } from "../store.ts";
 
-/** Each scope allows everything that the ones before it allow. */
+/** Each scope includes the ones before it. */
 export const SCOPES = ["read", "deploy", "admin"] as const satisfies readonly Scope[];
 
 /** The name of the owner's token, in the history and elsewhere. */
@@ -24,16 +24,16 @@ export function allows(scope: Scope, needed: Scope): boolean {
   return SCOPES.indexOf(scope) >= SCOPES.indexOf(needed);
 }
 
-/** A token without what proves its text. */
+/** A token without its hash. */
 export type TokenInfo = Omit<TokenRecord, "hash">;
 
-/** Whoever has shown a token, and what it allows. */
+/** The name and scope of the token that a request has. */
 export interface Holder {
   readonly name: string;
   readonly scope: Scope;
 }
 
-/** The tokens of the admin API. They are in memory, so that they can be checked while the store does not work. */
+/** The tokens of the admin API. They are in memory, so that checks do not need the store. */
 export class Tokens {
   readonly #store: Store;
   #owner: Promise<Omit<TokenRecord, "createdAt">>;
@@ -42,7 +42,7 @@ export class Tokens {
   readonly #tokens: Map<string, TokenRecord>;
 
   /**
-   * @param owner The text of the owner's token, which may do everything and cannot be revoked.
+   * @param owner The text of the owner's token, which allows everything and cannot be revoked.
    * @param now Wall-clock time, ms since 1970.
    */
   constructor(store: Store, owner: string, now: () => number = Date.now) {
@@ -52,16 +52,15 @@ export class Tokens {
     this.#owner = ownerOf(owner);
   }
 
-  /** Replaces the text of the owner's token. The old one is not accepted any more. */
+  /** Replaces the text of the owner's token; the old text is no longer accepted. */
   setOwner(text: string): void {
     this.#owner = ownerOf(text);
   }
 
   /**
-   * Makes a token.
+   * Makes a token and returns its text, which is not stored.
    *
-   * @param expiresAt When it expires; wall-clock time, ms since 1970.
-   * @returns Its text, which is not stored anywhere.
+   * @param expiresAt Wall-clock time, ms since 1970.
    * @throws {InvalidError} If the name, the scope or the time is invalid.
    * @throws {Conflict} If there is a token of that name, even an expired one.
    * @throws {StoreUnavailable}
@@ -85,7 +84,7 @@ export class Tokens {
     const random = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
     const text = PREFIX + random.toBase64({ alphabet: "base64url", omitPadding: true });
     const token = { name, scope, hash: await hashOf(text), expiresAt, createdAt };
-    // Checked only now: another call may have taken the name while the hash was computed.
+    // Checked here, since another call may have taken the name while the hash was computed.
     if (this.#tokens.has(name)) throw new Conflict(`there is a token ${name} already; revoke it first`);
     this.#store.putToken(token);
     this.#tokens.set(name, token);
@@ -99,7 +98,7 @@ export class Tokens {
       .sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
-  /** Whose token it is; `undefined` if it is unknown or has expired. */
+  /** The holder of a token; `undefined` if it is unknown or expired. */
   async check(text: string): Promise<Holder | undefined> {
     const [shown, owner] = await Promise.all([hashOf(text), this.#owner]);
     const now = this.#now();
@@ -112,7 +111,7 @@ export class Tokens {
     return holder;
   }
 
-  /** Revokes a token at once; returns whether there was one. @throws {StoreUnavailable} Then it is still valid. */
+  /** Revokes a token at once; returns whether there was one. @throws {StoreUnavailable} The token stays valid. */
   revoke(name: string): boolean {
     const found = this.#store.deleteToken(name);
     this.#tokens.delete(name);
@@ -128,7 +127,7 @@ async function hashOf(text: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
 }
 
-/** Compares two hashes in a time that does not depend on where they differ. */
+/** Compares two hashes in constant time. */
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.reduce((difference, byte, at) => difference | (byte ^ b[at]!), 0) === 0;
 }

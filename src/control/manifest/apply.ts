@@ -5,7 +5,7 @@ import type { DeployPreview } from "../records.ts";
 import { type ParsedService, showTemplate } from "../schema/schema.ts";
 import type { Manifest } from "./manifest.ts";
 
-/** An existing service, as far as a manifest needs it. */
+/** The part of an existing service that a manifest needs. */
 export interface ExistingService {
   readonly name: string;
   readonly domains?: readonly string[];
@@ -13,11 +13,11 @@ export interface ExistingService {
   readonly declaredBy?: string | undefined;
 }
 
-/** Where a manifest is applied. */
+/** What a manifest is applied to. */
 export interface ApplyTarget {
   /** All services. */
   list(): Promise<readonly ExistingService[]>;
-  /** What a deploy would change. Changes nothing; rejects if the deploy would be refused. */
+  /** What a deploy would change; changes nothing. Rejects if the deploy would be refused. */
   preview(name: string, declared: ParsedService, declaredBy: string | undefined): Promise<DeployPreview>;
   deploy(
     name: string,
@@ -29,43 +29,43 @@ export interface ApplyTarget {
 
 /** Options of {@linkcode applyManifest}. */
 export interface ApplyOptions {
-  /** Whether to delete services that the file declared earlier and does not declare any more. */
+  /** Whether to delete services that the file declared before and no longer declares. */
   readonly prune?: boolean;
-  /** Whether to only find out what would change. */
+  /** Whether only to find out what would change. */
   readonly dryRun?: boolean;
-  /** Called with the services that will be deleted, before anything changes; nothing changes if it rejects. */
+  /** Called with the services to delete, before anything changes; nothing changes if it rejects. */
   readonly beforePrune?: (names: readonly string[]) => Promise<void>;
   /** Called for each service as soon as it is done. */
   readonly onResult?: (result: ApplyResult) => void;
-  /** Once it is aborted, nothing new is started. */
+  /** Once aborted, nothing new starts. */
   readonly signal?: AbortSignal;
 }
 
-/** What has changed in a service, or would in a dry run. */
+/** What changed in a service, or would in a dry run. */
 export interface ApplyResult {
   readonly name: string;
   readonly change: DeployPreview["change"] | "delete";
   /** What was to change; missing for a deleted service. */
   readonly preview?: DeployPreview;
-  /** Why it has not changed after all. */
+  /** Why the change failed. */
   readonly error?: unknown;
 }
 
-/** A service of a file is refused as it is declared. The message is one line, `FILE:LINE:COLUMN: services.NAME: why`. */
+/** A service's declaration is refused. The message is one line, `FILE:LINE:COLUMN: services.NAME: why`. */
 export class ApplyError extends OperatorError {}
 
 /**
- * Makes the services what a manifest declares. All of them are previewed first, so that a manifest of which a part is
- * refused changes nothing. Then each service is deployed; a failure does not stop the others.
+ * Makes the services match a manifest. It previews all of them first: if one is refused, nothing changes. Then it
+ * deploys each service; a failure does not stop the others.
  *
- * A service that gets a domain from another one is deployed without it first, and again with it after the other one has
- * given it up, so that the domain always leads to a service that works.
+ * A service that takes over a domain is deployed without it first, and again with it once the other service has given
+ * it up, so that the domain always leads to a working service.
  *
- * @param file The absolute path that marks what it declares; `undefined` if the manifest is not from a file. Then nothing
- * is pruned.
- * @returns The results in the order of the manifest, then those of deleted services, then those of services that get a
- * domain from another one.
- * @throws {ApplyError} If a service is refused as it is declared; nothing has changed.
+ * @param file The absolute path that is recorded in the services; `undefined` if the manifest is not from a file. Then
+ * nothing is pruned.
+ * @returns The results in the manifest's order, then those of deleted services, then those of services that take over a
+ * domain.
+ * @throws {ApplyError} If a service is refused; nothing has changed.
  */
 export async function applyManifest(
   manifest: Manifest,
@@ -116,7 +116,7 @@ export async function applyManifest(
   };
   const receivers = new Map<string, ApplyResult>();
   for (const name of moves.keys()) receivers.set(name, await deploy(name, withoutMoving(name)));
-  // The domains of receivers that do not work stay where they are.
+  // Domains whose new owner failed stay where they are.
   const stuck = [...receivers].flatMap(([name, { error }]) => error === undefined ? [] : [...moves.get(name)!]);
   for (const [name, declared] of manifest) {
     if (moves.has(name)) continue;
@@ -124,7 +124,7 @@ export async function applyManifest(
     const staying = owned.filter((domain) => stuck.includes(domain));
     note(await deploy(name, withDomains(declared, (domains) => [...domains, ...staying])));
   }
-  // A service that has failed may be meant to replace one that would be deleted.
+  // A failed service may be the replacement for one that would be deleted.
   const failed = [...results, ...receivers.values()].some(({ error }) => error !== undefined);
   for (const name of failed ? [] : surplus) {
     note(await attempt({ name, change: "delete" }, async () => (await target.remove(name), "delete")));
@@ -144,14 +144,14 @@ export async function readManifest(path: string): Promise<string> {
   }
 }
 
-/** What a service declares, as the body of `PUT /v1/services/{name}`. */
+/** A service's declaration, as the body of `PUT /v1/services/{name}`. */
 export function bodyOf({ template, service, traffic, targets, tag }: ParsedService): Record<string, unknown> {
   return { ...showTemplate(canonicalTemplate(template)), ...service, ...defined({ traffic: targets ?? traffic, tag }) };
 }
 
 /**
- * The domains that services of a manifest get from others, by receiver: another service has them now, and gives them up
- * by the same manifest.
+ * The domains that services of a manifest take over from others, by the new owner: another service has them now, and
+ * the same manifest removes them there.
  *
  * @param deleted The names of the services that are deleted.
  */
@@ -174,14 +174,14 @@ function domainMoves(
   return moves;
 }
 
-/** A service with other domains, if it declares any. */
+/** A declaration with other domains, if it has any. */
 function withDomains(declared: ParsedService, change: (domains: readonly string[]) => string[]): ParsedService {
   const { service } = declared;
   if (service.domains === undefined) return declared;
   return { ...declared, service: { ...service, domains: change(service.domains) } };
 }
 
-/** A preview that was made without the domains that are moving. */
+/** Adds the moving domains to a preview that was made without them. */
 function previewWithDomains(preview: DeployPreview, { service: { domains = [] } }: ParsedService): DeployPreview {
   const change = preview.change === "none" ? "update" : preview.change;
   return { ...preview, change, domains: { before: preview.domains.before, after: domains } };

@@ -6,13 +6,13 @@ import { type ParsedService, parseService, showTemplate } from "../schema/schema
 
 /** The services of a file by name, in the order of the file. */
 export interface Manifest extends ReadonlyMap<string, ParsedService> {
-  /** Where a service stands, `FILE:LINE:COLUMN`; missing if the services are not from a file. */
+  /** Where a service is declared, `FILE:LINE:COLUMN`; missing if the services are not from a file. */
   readonly placeOf?: (name: string) => string;
 }
 
 /**
- * Reads a file of services: YAML, `services:` and below it each service by its name, with the fields that
- * `PUT /v1/services/{name}` takes.
+ * Reads a YAML file of services: below `services:` each service by its name, with the fields of `PUT
+ * /v1/services/{name}`.
  *
  * @param file The name of the file in messages.
  * @throws {ManifestError} For the first fault.
@@ -70,7 +70,7 @@ function checkName(name: string): void {
   try {
     checkServiceName(name);
   } catch (error) {
-    throw error instanceof InvalidError ? new InvalidError([], error.reason, true) : error; // the name is a key here
+    throw error instanceof InvalidError ? new InvalidError([], error.reason, true) : error; // in a file, the name is a key
   }
 }
 
@@ -96,7 +96,7 @@ function mapping(value: unknown, path: FieldPath, message: string): Readonly<Rec
   return value as Readonly<Record<string, unknown>>;
 }
 
-/** Formats services as a file from which {@linkcode parseManifest} reads the same. Leaves out defaults. */
+/** Formats services as a file that {@linkcode parseManifest} reads back; leaves out defaults. */
 export function formatManifest(services: Manifest): string {
   const bodies = [...services].map(([name, declared]) => [name, showService(declared)]);
   const document = new Document({ services: Object.fromEntries(bodies) }, { aliasDuplicateObjects: false });
@@ -108,7 +108,7 @@ export function formatManifest(services: Manifest): string {
   return document.toString({ lineWidth: 0, doubleQuotedMinMultiLineLength: Infinity }); // one line stays one line
 }
 
-/** Whether a text survives as a YAML block. The library gets some with white space at the ends of lines wrong. */
+/** Whether a text survives as a YAML block: the library breaks some texts with white space at the ends of lines. */
 function isPlainText(text: string): boolean {
   return !text.includes("\n") || !/^\s|[^\S\n](?:\n|$)|\n\n$|\r/.test(text);
 }

@@ -18,33 +18,33 @@ import { type FieldPath, ManifestError, type Place, showPath } from "../schema/i
 
 /** The longest text that is read, in characters. */
 const MAX_TEXT = 1024 * 1024;
-/** The most values, counting each alias as everything that it stands for: with aliases a few lines can mean billions. */
+/** The most values. An alias counts as everything that it stands for: with aliases, a few lines can mean billions. */
 const MAX_VALUES = 200_000;
-/** The deepest nesting, since recursive functions walk what is read here. */
+/** The deepest nesting; recursive functions read the result. */
 const MAX_DEPTH = 100;
 
-/** Replacements for messages of the library. */
+/** Clearer texts for some of the library's messages. */
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
   MULTIPLE_DOCS: "only one document is read",
   NON_STRING_KEY: "a name must be text",
   RESOURCE_EXHAUSTION: "is nested too deeply",
 };
 
-/** A YAML document as a value that knows where its parts stand in the text. */
+/** A YAML document as a value that knows the place of each of its parts in the text. */
 export class YamlTree {
-  /** As JSON would have it; `undefined` for an empty document. */
+  /** The value as in JSON; `undefined` for an empty document. */
   readonly value: unknown;
   readonly #lines = new LineCounter();
   /** The offsets of keys and values, by the JSON of their paths. */
   readonly #keys = new Map<string, number>();
   readonly #values = new Map<string, number>();
-  /** What each alias stands for. The library would search the whole document for each one. */
+  /** What each alias stands for. The library would search the whole document for each. */
   readonly #targets = new Map<Alias, Node>();
   readonly #file: string;
   #count = 0;
 
   /**
-   * @param file What the file is called in messages.
+   * @param file The file's name in messages.
    * @throws {ManifestError} If the text is not one YAML document within the limits.
    */
   constructor(text: string, file: string) {
@@ -58,7 +58,7 @@ export class YamlTree {
     if (document.contents !== null) this.value = this.#read(document.contents, [], []);
   }
 
-  /** Where a value or its key stands. For something that is missing, the place of what it should be in. */
+  /** The place of a value or its key. A missing value has the place of what should contain it. */
   placeOf(path: FieldPath, ofName = false): Place {
     const key = JSON.stringify(path);
     const first = ofName ? this.#keys.get(key) : this.#values.get(key);
@@ -78,7 +78,7 @@ export class YamlTree {
         prettyErrors: false,
         schema: "core", // even if the text asks for YAML 1.1, where `no` is false
         stringKeys: true,
-        uniqueKeys: false, // checked here; the library compares each key with each
+        uniqueKeys: false, // checked here: the library compares every pair of keys
       });
       const anchors = new Map<string, Node>();
       visit(document, {
@@ -100,7 +100,7 @@ export class YamlTree {
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   }
 
-  /** @param inside The collections around the node, including those through aliases. */
+  /** @param inside The collections around the node, also those reached through aliases. */
   #read(node: unknown, path: FieldPath, inside: readonly unknown[]): unknown {
     const at = isNode(node) ? node.range?.[0] : undefined;
     const fail = (message: string): never => {

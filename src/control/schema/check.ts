@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type FieldPath, InvalidError, unknownField } from "./invalid.ts";
 
-/** An object with these fields and no others. The error for an unknown field names the most similar one. */
+/** An object with exactly these fields. The error for an unknown field suggests the most similar one. */
 export function strict<S extends z.ZodRawShape>(shape: S) {
   const known = Object.keys(shape);
   return z.strictObject(shape, {
@@ -12,8 +12,8 @@ export function strict<S extends z.ZodRawShape>(shape: S) {
 /**
  * Reads a value by a schema.
  *
- * @param path Where the value itself stands.
- * @throws {InvalidError} For the first fault. Unknown fields come before all others, since a misspelt field is missing too.
+ * @param path The place of the value.
+ * @throws {InvalidError} For the first fault. Unknown fields come first, since a misspelt field is also a missing one.
  */
 export function check<T extends z.ZodType>(schema: T, value: unknown, path: FieldPath = []): z.output<T> {
   refuseProto(value, path);
@@ -26,7 +26,7 @@ export function check<T extends z.ZodType>(schema: T, value: unknown, path: Fiel
   throw new InvalidError(at, issue.message);
 }
 
-/** The first issue, unknown fields before all others. Of the alternatives of a union, the one that seems to be meant. */
+/** The first issue; unknown fields come first. In a union, the issue of the most likely alternative. */
 function firstOf(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
   const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!;
   if (issue.code !== "invalid_union") return issue;
@@ -39,7 +39,7 @@ function firstOf(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
 /**
  * Refuses the name `__proto__`, which Zod silently drops from records.
  *
- * @param depth How deep to look. No schema has fields below it, and a body may be nested very deeply.
+ * @param depth How deep to look: below this no schema has fields, but a body may be nested very deeply.
  */
 function refuseProto(value: unknown, path: FieldPath, depth = 4): void {
   if (typeof value !== "object" || value === null || depth === 0) return;
@@ -60,7 +60,7 @@ const KINDS: Record<string, string> = {
   array: "a list",
 };
 
-/** The default messages. They contain no values, which could be secret. */
+/** The default messages, without values, which could be secret. */
 function explain(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type": {

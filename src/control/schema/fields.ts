@@ -6,9 +6,9 @@ import { parseMemoryLimit } from "../../model/memory.ts";
 import { strict } from "./check.ts";
 import { SECRET_NAME, SECRET_NAME_RULE } from "./invalid.ts";
 
-/** The most that Linux passes to a program as one argument, or one variable with its name; bytes. */
+/** Linux's limit for one argument, or one variable with its name; bytes. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
-/** The most that all of them may have together, bytes. Linux allows 2 MiB, which have to hold docker's own too. */
+/** The limit for all of them together, bytes. Linux allows 2 MiB, which also hold docker's own. */
 const MAX_ARGUMENTS = 1024 * 1024;
 
 /** How many bytes a text has. */
@@ -16,7 +16,7 @@ function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** Makes a check of a parser that throws a RangeError. */
+/** A check that a parser accepts the text; the parser throws a RangeError if not. */
 function reads(parse: (text: string) => unknown): z.core.CheckFn<string> {
   return (context) => {
     try {
@@ -34,7 +34,7 @@ export const duration = z.string().check(reads(parseDuration)).meta({
   description: "A length of time such as 250ms, 30s, 5m or 1h; 0 is never",
 });
 
-/** A duration after which something happens again. */
+/** A duration between repetitions; never 0. */
 export const interval = z.string().check(reads(parseDuration)).refine((text) => text !== "0", "must be more than 0")
   .meta({
     pattern: "^[0-9]+(ms|s|m|h)$",
@@ -47,7 +47,7 @@ export const memory = z.string().check(reads(parseMemoryLimit)).meta({
   description: "A size of at least 6m, such as 64m or 1g, in powers of 1024",
 });
 
-/** A text as the kernel takes it. */
+/** A text without NUL, as the kernel takes it. */
 const text = z.string().refine(
   (value) => !value.includes("\0") && value.isWellFormed(),
   "must be text without NUL characters and half characters",
@@ -56,9 +56,9 @@ const text = z.string().refine(
 const ALNUM = "[a-zA-Z0-9]";
 const DOMAIN = `(?:${ALNUM}(?:[a-zA-Z0-9-]*${ALNUM})?(?:\\.${ALNUM}(?:[a-zA-Z0-9-]*${ALNUM})?)*|\\[[a-fA-F0-9:]+\\])`;
 const COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
-/** An image id is not accepted as a name, since another machine could not find the image by it. */
+/** An image id is not accepted as a name: another machine could not find the image by it. */
 const NO_ID = "(?!sha256:[a-f0-9]{64}$|[a-f0-9]{64}(?:[:@]|$))";
-/** https://pkg.go.dev/github.com/distribution/reference, with the only digest that registries use. */
+/** https://pkg.go.dev/github.com/distribution/reference, restricted to sha256, the only digest that registries use. */
 const IMAGE = new RegExp(
   `^${NO_ID}(?:${DOMAIN}(?::[0-9]+)?/)?${COMPONENT}(?:/${COMPONENT})*(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?(?:@sha256:[a-f0-9]{64})?$`,
 );
@@ -101,7 +101,9 @@ export const secretEnv = z.record(variable, secretName).check(atMost(1000, "vari
 // deno-lint-ignore no-control-regex
 const FIRST_WORD = /^[^\s\x00-\x1f\x7f-\x9f]+$/;
 
-/** A program and its arguments; arguments alone, which may begin with a hyphen, if the image has an ENTRYPOINT. */
+/**
+ * A program and its arguments. If the image has an ENTRYPOINT, arguments only, and the first may begin with a hyphen.
+ */
 export const command = z.array(
   text.refine((word) => bytesOf(word) <= MAX_ARGUMENT, `must be at most ${MAX_ARGUMENT} bytes, which Linux allows`),
 ).max(1000).refine(([program]) => program === undefined || FIRST_WORD.test(program), {
@@ -109,7 +111,7 @@ export const command = z.array(
   path: [0],
 });
 
-/** Whether the variables and the command are within {@linkcode MAX_ARGUMENTS} together. */
+/** Whether variables and command together are within {@linkcode MAX_ARGUMENTS}. */
 export function fits(variables: Readonly<Record<string, string>>, words: readonly string[]): boolean {
   const all = [...Object.entries(variables).map(([name, value]) => `${name}=${value}`), ...words];
   return all.reduce((sum, one) => sum + bytesOf(one) + 1, 0) <= MAX_ARGUMENTS;
@@ -118,14 +120,14 @@ export function fits(variables: Readonly<Record<string, string>>, words: readonl
 /** The message if {@linkcode fits} is false. */
 export const FITS_MESSAGE = "is too much: the values and the command must be at most 1 MiB together";
 
-// Absolute, without empty parts, `.`, `..` and a slash at the end, so that one place has one name.
+// Absolute, without empty parts, `.`, `..` and a final slash, so that each place has one name.
 // deno-lint-ignore no-control-regex
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[^/\x00-\x1f\x7f]+)+$/;
 const PATH_RULE = "an absolute path without `//`, `.`, `..`, and a slash at the end";
 // The engine's rule, which does not allow a single character.
 const VOLUME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
-/** A place in a container that outlives it. */
+/** A folder in a container that outlives it. */
 export const volume = strict({
   source: z.string().max(4096).refine(
     (source) => source === "/" || (source.startsWith("/") ? PATH : VOLUME).test(source),
@@ -141,7 +143,7 @@ export const urlPath = z.string().max(2048).regex(
   "must be a path that begins with /, without white space, # and what is not ASCII (percent-encode that)",
 );
 
-/** The limits on the number of exceptions of one kind and on the length of each. */
+/** The limits on the number of exceptions of a kind and on their lengths. */
 const MOST_EXCEPTIONS = 100;
 const LONGEST_EXCEPTION = 256;
 
@@ -151,13 +153,13 @@ const userAgent = z.string().min(1, "must be a part of a User-Agent, and is empt
   "must be printable ASCII, as all of a User-Agent is",
 );
 
-/** A path of the app that stands for everything below it. */
+/** A path of the app, with everything below it. */
 const pathPrefix = z.string().max(LONGEST_EXCEPTION).regex(
   /^\/[!"$->@-~]*$/,
   "must be a path that begins with /, without a query, white space, # and what is not ASCII (percent-encode that)",
 );
 
-/** Who wakes a service. */
+/** Which requests wake a service. */
 export const wake = strict({
   except: strict({
     userAgents: z.array(userAgent).max(MOST_EXCEPTIONS).default([]),

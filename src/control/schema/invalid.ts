@@ -11,7 +11,7 @@ export class InvalidError extends Error {
   readonly path: FieldPath;
   /** What is wrong, without the field's name. */
   readonly reason: string;
-  /** Whether the field's name is wrong, and not its value. */
+  /** Whether the field's name is wrong, rather than its value. */
   readonly ofName: boolean;
 
   constructor(path: FieldPath, reason: string, ofName = false) {
@@ -22,7 +22,7 @@ export class InvalidError extends Error {
   }
 }
 
-/** Formats a path, such as `env.A` or `domains.0`. Quotes names that would break the line, and cuts long ones. */
+/** Formats a path, such as `env.A` or `domains.0`. Quotes unusual names, and cuts long ones. */
 export function showPath(path: FieldPath): string {
   return path.length === 0 ? "the body" : path.map(showName).join(".");
 }
@@ -53,12 +53,7 @@ export function checkServiceName(name: string): void {
   throw new InvalidError(["name"], rule);
 }
 
-/**
- * Checks that a tag's address, `TAG--NAME`, can be a label of a hostname.
- *
- * @param path Where the tag stands.
- * @throws {InvalidError} If it is too long.
- */
+/** Checks that `TAG--NAME` fits into a label of a hostname. @throws {InvalidError} At `path`, if it is too long. */
 export function checkTagLength(name: string, tag: string, path: FieldPath): void {
   const most = 63 - 2 - name.length;
   if (tag.length > most) {
@@ -74,11 +69,9 @@ export function checkSecretName(name: string): void {
   if (!SECRET_NAME.test(name)) throw new InvalidError(["name"], SECRET_NAME_RULE);
 }
 
-/** A place in a text. */
+/** A place in a text; both numbers count from 1. */
 export interface Place {
-  /** From 1. */
   readonly line: number;
-  /** From 1. */
   readonly column: number;
 }
 
@@ -86,9 +79,7 @@ export interface Place {
 export class ManifestError extends Error {
   override readonly name = "ManifestError";
   readonly file: string;
-  /** From 1. */
   readonly line: number;
-  /** From 1. */
   readonly column: number;
 
   constructor(file: string, { line, column }: Place, message: string) {

@@ -11,13 +11,13 @@ import { check, strict } from "./check.ts";
 import { checkServiceName, checkTagLength, InvalidError } from "./invalid.ts";
 import type { ServiceFields } from "../records.ts";
 
-/** A whole number. The message has both bounds, whichever is exceeded. */
+/** A whole number; its message always has both bounds. */
 function whole(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
   return z.int(message).min(min, message).max(max, message);
 }
 
-/** How a container is started and the limits it runs under. */
+/** How a container starts, and its limits. */
 const templateFields = {
   image: field.image,
   pullPolicy: z.enum(["missing", "always", "never"]).optional(),
@@ -39,7 +39,7 @@ const templateFields = {
   cpus: z.number().gt(0).lte(1024).optional(),
 };
 
-/** The settings of a service beside its template. What is missing stays as it is. */
+/** A service's settings besides its template; missing ones stay as they are. */
 const serviceFields = {
   domains: z.array(field.domain).max(100).optional(),
   revisionHistory: whole(0, 1000).optional(),
@@ -57,7 +57,7 @@ const targetSchema = strict({
 /** A traffic split in JSON. */
 export const targetsSchema = z.array(targetSchema).max(1000);
 
-/** Fields that apply to this request alone. */
+/** Fields that are not stored. */
 const requestFields = {
   traffic: z.union([whole(0, 100), targetsSchema]).optional().meta({
     description: "How much the revision of this request gets, in percent; or all parts of the service's traffic",
@@ -74,10 +74,10 @@ export const serviceSchema = strict({ ...templateFields, ...serviceFields, ...re
 /** A template in JSON: durations and sizes are text. */
 export type TemplateJson = z.output<typeof templateSchema>;
 
-/** What a request says of a service. */
+/** What a request declares for a service. */
 export interface ParsedService {
   readonly template: TemplateInput;
-  /** What is missing stays as it is. */
+  /** Missing fields stay as they are. */
   readonly service: Partial<ServiceFields>;
   /** The new revision's share, in percent. */
   readonly traffic?: number;
@@ -85,14 +85,14 @@ export interface ParsedService {
   readonly tag?: string;
   /** The whole traffic split; never together with `traffic` and `tag`. */
   readonly targets?: Traffic;
-  /** Fields of earlier versions, which have no effect. */
+  /** Fields of earlier versions, without effect. */
   readonly retired?: readonly string[];
 }
 
-/** Fields of earlier versions. They are accepted and ignored. */
+/** Fields of earlier versions; accepted and ignored. */
 const RETIRED = ["warmPool"];
 
-/** Checks what concerns several fields. */
+/** Checks rules across several fields. */
 function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): void {
   const { env, secretEnv = {}, command = [], volumes = [], minInstances, maxInstances } = context.value;
   const refuse = (path: (string | number)[], message: string) =>
@@ -114,11 +114,7 @@ function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): v
   if (!field.fits(env, command)) refuse(["env"], field.FITS_MESSAGE);
 }
 
-/**
- * Reads the body of `PUT /v1/services/{name}`.
- *
- * @throws {InvalidError} For the first fault.
- */
+/** Reads the body of `PUT /v1/services/{name}`. @throws {InvalidError} For the first fault. */
 export function parseService(name: string, body: unknown): ParsedService {
   checkServiceName(name);
   const { current, retired } = withoutRetired(body);
@@ -147,7 +143,7 @@ function withoutRetired(body: unknown): { current: unknown; retired: string[] } 
   return { current: Object.fromEntries(Object.entries(body).filter(([key]) => !retired.includes(key))), retired };
 }
 
-/** The warning about retired fields, on one line; `undefined` if no service names any. */
+/** The warning about retired fields, on one line; `undefined` if there are none. */
 export function retiredWarning(services: Iterable<Pick<ParsedService, "retired">>): string | undefined {
   const fields = new Set([...services].flatMap(({ retired = [] }) => retired));
   return fields.size === 0 ? undefined : `${[...fields].join(", ")} has no effect any more and is ignored`;
@@ -159,7 +155,7 @@ function readWake({ except: { userAgents, paths } }: z.output<typeof field.wake>
 }
 
 /**
- * Reads a traffic split. Whether its revisions exist is not known here.
+ * Reads a traffic split, without knowing whether its revisions exist.
  *
  * @param besides The tag that stands beside the list.
  */
@@ -180,7 +176,7 @@ function readTargets(name: string, targets: z.output<typeof targetsSchema>, besi
   return traffic;
 }
 
-/** Converts a template from JSON that has been checked. */
+/** Converts a checked template from JSON. */
 function readTemplate(json: TemplateJson): TemplateInput {
   const { liveness, memory, pauseAfter, requestTimeout, startTimeout, stopAfter, ...others } = json;
   const read = (duration: string | undefined) => duration === undefined ? undefined : parseDuration(duration);
@@ -195,7 +191,7 @@ function readTemplate(json: TemplateJson): TemplateInput {
   });
 }
 
-/** Converts a template to JSON, with its defaults. {@linkcode parseService} reads the same from it. */
+/** Converts a template to JSON, with its defaults; {@linkcode parseService} reads it back. */
 export function showTemplate(template: RevisionTemplate): TemplateJson {
   const { cpus, liveness, memory, pauseAfter, readiness, requestTimeout, startTimeout, stopAfter, ...others } =
     template;

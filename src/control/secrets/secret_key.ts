@@ -4,11 +4,11 @@ import { writeAtomically } from "../../base/atomic_file.ts";
 
 const KEY_BYTES = 32;
 const ID_BYTES = 8;
-/** As NIST SP 800-38D recommends for GCM; random nonces are safe for some 2^32 values under one key. */
+/** NIST SP 800-38D recommends this for GCM; random nonces are safe for about 2^32 values per key. */
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** A sealed value is: this byte, the id of the key, the nonce, the ciphertext. The byte makes room for other formats. */
+/** The first byte of a sealed value, for future formats; then come the key's id, the nonce and the ciphertext. */
 const FORMAT = 1;
 const HEAD_BYTES = 1 + ID_BYTES;
 
@@ -16,7 +16,7 @@ const VARIABLE = "CLESS_SECRET_KEY";
 
 const encoder = new TextEncoder();
 
-/** The key is missing, damaged, or not the one that sealed a secret; the message says what to do. */
+/** The key is missing, damaged, or a different one than a secret was sealed with; the message says what to do. */
 export class SecretKeyError extends OperatorError {}
 
 /** The key is right, but the sealed value is damaged; the message says what to do. */
@@ -24,18 +24,18 @@ export class UnreadableSecretError extends OperatorError {}
 
 /** Where the key comes from. */
 export interface SecretKeySource {
-  /** The locked data-dir, with the key's 32 bytes as base64 in its file `secret-key`. */
+  /** The locked data-dir; its file `secret-key` has the 32 bytes of the key as base64. */
   readonly folder: string;
-  /** The key as base64. If it is given, the file is neither read nor made. */
+  /** The key as base64; if given, the file is neither read nor made. */
   readonly text?: string | undefined;
 }
 
-/** The key that seals secrets, with AES-GCM. It cannot be read out of here. */
+/** The key that seals secrets with AES-GCM; it cannot be extracted. */
 export class SecretKey {
   readonly #key: CryptoKey;
-  /** Tells keys apart without revealing anything about them. */
+  /** Tells keys apart, and reveals nothing about them. */
   readonly #id: Uint8Array<ArrayBuffer>;
-  /** For messages. */
+  /** Where the key comes from, for messages. */
   readonly #origin: string;
 
   private constructor(key: CryptoKey, id: Uint8Array<ArrayBuffer>, origin: string) {
@@ -47,7 +47,7 @@ export class SecretKey {
   /**
    * Reads the key, or makes one if there is none.
    *
-   * @param mayMake Whether a key may be made. A new key could not open values that are already sealed.
+   * @param mayMake Whether a key may be made. A new key cannot unseal existing values.
    * @throws {SecretKeyError} If the key is missing or wrong, or the file cannot be used.
    */
   static async open({ folder, text }: SecretKeySource, mayMake: boolean): Promise<SecretKey> {
@@ -78,7 +78,7 @@ export class SecretKey {
     return new SecretKey(key, new Uint8Array(digest).slice(0, ID_BYTES), origin);
   }
 
-  /** Seals a value for one version of one secret. It cannot be unsealed for any other. */
+  /** Seals a value for one version of one secret; it cannot be unsealed for another. */
   async seal(value: Uint8Array, name: string, version: number): Promise<Uint8Array> {
     const head = concat([Uint8Array.of(FORMAT), this.#id]);
     const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
@@ -91,7 +91,7 @@ export class SecretKey {
    * Unseals the value of a version of a secret.
    *
    * @throws {SecretKeyError} If it was sealed with another key.
-   * @throws {UnreadableSecretError} If it was sealed for another secret or version, was changed, or has an unknown format.
+   * @throws {UnreadableSecretError} If it belongs to another secret or version, was changed, or has an unknown format.
    */
   async unseal(sealed: Uint8Array, name: string, version: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(sealed);
@@ -126,12 +126,12 @@ export class SecretKey {
   }
 }
 
-/** Binds a sealed value to its version and secret. Unambiguous, since names have no spaces. */
+/** Ties a sealed value to its secret and version. Unambiguous, since names have no spaces. */
 function binding(head: Uint8Array, name: string, version: number): Uint8Array<ArrayBuffer> {
   return concat([head, encoder.encode(`${version} ${name}`)]);
 }
 
-/** The bytes of a key; `undefined` if the text is not one. */
+/** The bytes of a key; `undefined` if the text is not a key. */
 function parse(text: string): Uint8Array<ArrayBuffer> | undefined {
   try {
     const bytes = Uint8Array.fromBase64(text.trim());
@@ -151,7 +151,7 @@ async function readOrMake(path: string, mayMake: boolean): Promise<Uint8Array<Ar
         "every secret again, and deploy what uses them",
     );
   }
-  // Written before any secret is stored. A key that somebody has put there meanwhile is not replaced.
+  // Written before any secret is stored. A key that has appeared there meanwhile is not replaced.
   const text = crypto.getRandomValues(new Uint8Array(KEY_BYTES)).toBase64() + "\n";
   writeAtomically(path, text, { existing: "keep" });
   const made = await read(path);

@@ -7,7 +7,7 @@ const MAX_BYTES = 64 * 1024;
 
 const encoder = new TextEncoder();
 
-/** A secret does not exist, or not in the version that a revision uses. */
+/** A secret does not exist, or not in the revision's version. */
 export class UnknownSecretError extends Error {
   override readonly name = "UnknownSecretError";
   readonly secret: string;
@@ -22,7 +22,7 @@ export class UnknownSecretError extends Error {
   }
 }
 
-/** The secrets. The store has their values sealed; they are unsealed only for a revision that starts. */
+/** The secrets. Their values are sealed in the store, and unsealed only when a revision starts. */
 export class Secrets {
   readonly #store: Store;
   readonly #key: SecretKey;
@@ -37,18 +37,18 @@ export class Secrets {
   }
 
   /**
-   * Opens the secrets of a store. If there is no key, one is made, unless there are secrets.
+   * Opens the secrets of a store. Makes a key if there is none, unless there are secrets.
    *
    * @param now Wall-clock time, ms since 1970.
-   * @throws {SecretKeyError} If the key is missing or invalid. A wrong key shows only when a value is unsealed, since each
-   * value may have been sealed with another one.
+   * @throws {SecretKeyError} If the key is missing or invalid. A wrong key shows only when a value is unsealed, since
+   * values may have been sealed with different keys.
    */
   static async open(store: Store, source: SecretKeySource, now: () => number = Date.now): Promise<Secrets> {
     return new Secrets(store, await SecretKey.open(source, store.secretVersions().length === 0), now);
   }
 
   /**
-   * Gives a secret a new value. Existing revisions keep theirs.
+   * Gives a secret a new value; existing revisions keep theirs.
    *
    * @param value At most 64 KiB of text; bytes are read as UTF-8.
    * @throws {InvalidError} If the name or the value is invalid.
@@ -57,7 +57,7 @@ export class Secrets {
   async set(name: string, value: Uint8Array | string): Promise<SecretVersion> {
     checkSecretName(name);
     const bytes = bytesOf(value);
-    // One after the other, since a value is sealed for the version that it is going to have.
+    // One after the other, since a value is sealed for its future version.
     const done = this.#change.then(() => this.#add(name, bytes));
     this.#change = done.catch(() => {});
     return await done;
@@ -73,11 +73,7 @@ export class Secrets {
     return this.#store.deleteSecret(name);
   }
 
-  /**
-   * The present versions of secrets, for a new revision.
-   *
-   * @throws {UnknownSecretError} For the first that does not exist.
-   */
+  /** The present versions of secrets, for a new revision. @throws {UnknownSecretError} For the first missing one. */
   currentVersions(names: Iterable<string>): Record<string, number> {
     const wanted = [...names];
     if (wanted.length === 0) return {};
