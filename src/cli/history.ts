@@ -1,3 +1,4 @@
+import { HISTORY_DAYS } from "../control/history.ts";
 import type { HistoryJson } from "../admin/operations/history.ts";
 import type { Traffic } from "../model/traffic.ts";
 import type { WakeSettings } from "../model/service.ts";
@@ -16,7 +17,7 @@ export const history = clientVerb({
   summary: "List the changes of a service, the newest first",
   args: ["NAME"],
   flags: [flag(`-n, --limit N = ${LIMIT}`, "How many at most"), JSON_FLAG],
-  notes: ["BY is the name of the token. History is kept for 90 days, also that of a deleted service."],
+  notes: [`BY is the name of the token. History is kept for ${HISTORY_DAYS} days, also that of a deleted service.`],
   example: ["cless history web"],
   run: async (call) => {
     const query = { limit: call.whole("limit") ?? LIMIT };

@@ -1,6 +1,5 @@
-import { defined } from "../model/defined.ts";
 import { resolveTraffic } from "../model/traffic.ts";
-import type { HistoryEntry, RevisionMark, RevisionRecord, ServiceRecord } from "./records.ts";
+import type { RevisionMark, RevisionRecord, ServiceRecord } from "./records.ts";
 import type { Store } from "./store.ts";
 
 /** A service with its revisions, oldest first. It never changes; a new one replaces it. */
@@ -160,34 +159,4 @@ export function prunable(service: ServiceRecord, revisions: readonly RevisionRec
   const idle = revisions.map(({ name }) => name).filter((name) => !used.has(name));
   const needed = new Set([service.latestRevision, ...service.previousTraffic.map(({ revision }) => revision)]);
   return idle.slice(0, Math.max(0, idle.length - service.revisionHistory)).filter((name) => !needed.has(name));
-}
-
-/** What the audit log stores of a service: enough to see a change, and nothing that containers get. */
-export function historyOf(service: ServiceRecord): Record<string, unknown> {
-  const { declaredBy, domains, generation, lastNumber, latestRevision, revisionHistory, traffic } = service;
-  const { wake, loading } = service;
-  const fields = {
-    generation,
-    lastNumber,
-    latestRevision,
-    traffic,
-    domains,
-    revisionHistory,
-    wake,
-    loading,
-    declaredBy,
-  };
-  return defined(fields);
-}
-
-/** The highest numbers of a service in its history; 0 if there are none. */
-export function lastNumbers(history: readonly HistoryEntry[]): { generation: number; lastNumber: number } {
-  const highest = (key: string) =>
-    Math.max(0, ...history.flatMap(({ before, after }) => [numberIn(before, key), numberIn(after, key)]));
-  return { generation: highest("generation"), lastNumber: highest("lastNumber") };
-}
-
-function numberIn(value: unknown, key: string): number {
-  const found = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
-  return typeof found === "number" ? found : 0;
 }

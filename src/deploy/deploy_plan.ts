@@ -1,7 +1,8 @@
 import { type RevisionTemplate, templateText } from "../model/template.ts";
 import { EVERYBODY_WAKES } from "../model/service.ts";
 import type { DeployPreview, RevisionRecord, ServiceChange, ServiceFields, ServiceRecord } from "../control/records.ts";
-import { historyOf, namesOf, prunable, revisionName, type ServiceState } from "../control/service_states.ts";
+import { historyOf } from "../control/history.ts";
+import { namesOf, prunable, revisionName, type ServiceState } from "../control/service_states.ts";
 import type { Content } from "./content.ts";
 import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./traffic_change.ts";
 

@@ -1,16 +1,10 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { Conflict, NotFound } from "../control/deploy_error.ts";
+import { HISTORY_DAYS, historyOf, lastNumbers } from "../control/history.ts";
 import type { DeployPreview, RevisionRecord, ServiceRecord } from "../control/records.ts";
 import type { RevisionSecrets } from "../control/runtime_revision.ts";
-import {
-  historyOf,
-  inTraffic,
-  lastNumbers,
-  namesOf,
-  type ServiceState,
-  type ServiceStates,
-} from "../control/service_states.ts";
+import { inTraffic, namesOf, type ServiceState, type ServiceStates } from "../control/service_states.ts";
 import type { Store } from "../control/store.ts";
 import { canonicalTemplate, isUndemanding, type TemplateInput } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
@@ -33,8 +27,7 @@ import { type HandoverOptions, VolumeHandover } from "./volumes.ts";
 
 const log = logger("deployer");
 const NEVER = new AbortController().signal;
-/** How long history is kept. */
-const HISTORY_MS = 90 * 24 * 3_600_000;
+const DAY_MS = 24 * 3_600_000;
 /** How many entries of history are searched for the numbers that an earlier service of the same name used. */
 const HISTORY_ENTRIES = 100;
 /** For how many services the number of a failed trial is remembered. */
@@ -147,7 +140,7 @@ export class Deployer {
     const { now, store } = this.#options;
     this.#pulled.sweep(true);
     try {
-      store.forgetHistory(now() - HISTORY_MS);
+      store.forgetHistory(now() - HISTORY_DAYS * DAY_MS);
     } catch (error) {
       log.warning("cannot remove old history", { reason: messageOf(error) });
     }

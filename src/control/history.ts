@@ -1,0 +1,35 @@
+import { defined } from "../model/defined.ts";
+import type { HistoryEntry, ServiceRecord } from "./records.ts";
+
+/** How long history is kept. */
+export const HISTORY_DAYS = 90;
+
+/** What the audit log stores of a service: enough to see a change, and nothing that containers get. */
+export function historyOf(service: ServiceRecord): Record<string, unknown> {
+  const { declaredBy, domains, generation, lastNumber, latestRevision, revisionHistory, traffic } = service;
+  const { wake, loading } = service;
+  const fields = {
+    generation,
+    lastNumber,
+    latestRevision,
+    traffic,
+    domains,
+    revisionHistory,
+    wake,
+    loading,
+    declaredBy,
+  };
+  return defined(fields);
+}
+
+/** The highest numbers of a service in its history; 0 if there are none. */
+export function lastNumbers(history: readonly HistoryEntry[]): { generation: number; lastNumber: number } {
+  const highest = (key: string) =>
+    Math.max(0, ...history.flatMap(({ before, after }) => [numberIn(before, key), numberIn(after, key)]));
+  return { generation: highest("generation"), lastNumber: highest("lastNumber") };
+}
+
+function numberIn(value: unknown, key: string): number {
+  const found = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+  return typeof found === "number" ? found : 0;
+}
