@@ -12,7 +12,7 @@ import type { Deployer } from "./deployer.ts";
 
 const log = logger("config-file");
 
-/** The file of `--config`, and what makes the services what it declares. */
+/** The file of `--config`; applies what it declares. */
 export class ConfigFile {
   readonly #path: string;
   readonly #deployer: Deployer;
@@ -53,7 +53,7 @@ export class ConfigFile {
     }
   }
 
-  /** Starts nothing new. */
+  /** Keeps it from starting anything new. */
   stop(): void {
     this.#stopping.abort();
   }
@@ -83,15 +83,15 @@ function logResult({ name, change, error }: ApplyResult): void {
 
 /** Options of {@linkcode deployerTarget}. */
 export interface DeployerTargetOptions {
-  /** The name of whoever deploys, for history. */
+  /** The name under which the history records the change. */
   readonly by: string;
   /** Whether a new revision must become ready before it gets traffic. */
   readonly wait: boolean;
-  /** Calls off deploys on their way. */
+  /** Calls off running deploys. */
   readonly signal?: AbortSignal;
 }
 
-/** This process's deployer as the place where a manifest is applied. */
+/** This process's deployer as the target of a manifest. */
 export function deployerTarget(
   deployer: Pick<Deployer, "plan" | "deploy" | "delete">,
   states: Pick<ServiceStates, "after" | "service">,

@@ -6,15 +6,15 @@ import { defined } from "../model/defined.ts";
 import type { PullPolicy, RevisionTemplate } from "../model/template.ts";
 import type { PulledImages } from "./pulled_images.ts";
 
-/** What a revision consists of. */
+/** The content of a revision. */
 export type Content = Pick<RevisionRecord, "template" | "imageId" | "imageDigest" | "pulled" | "secretVersions">;
 
 /** The progress of a pull. */
 export interface PullProgress {
-  /** The layer that it is about; missing if it is the image as a whole. */
+  /** The layer that this is about; missing for the image as a whole. */
   readonly layer?: string;
   readonly status: string;
-  /** How many layers are done, of those known so far. */
+  /** How many of the layers known so far are done. */
   readonly done: number;
   readonly total: number;
 }
@@ -25,9 +25,9 @@ export interface ResolveOptions {
   readonly onProgress?: (progress: PullProgress) => void;
 }
 
-/** Finds the content that an image's name stands for. */
+/** Finds the content behind an image's name. */
 export interface ImageResolver {
-  /** Pulls the image if the policy says so. @throws {ImageUnavailable} If there is none. */
+  /** Pulls the image if the policy requires it. @throws {ImageUnavailable} If there is none. */
   resolve(reference: string, policy: PullPolicy, options: ResolveOptions): Promise<{
     readonly imageId: string;
     readonly digest?: string;
@@ -35,7 +35,6 @@ export interface ImageResolver {
   }>;
 }
 
-/** Where content comes from. */
 export interface ContentSources {
   readonly images: ImageResolver;
   readonly pulled: Pick<PulledImages, "has" | "hold" | "removal">;
@@ -44,9 +43,9 @@ export interface ContentSources {
 }
 
 /**
- * Finds the image's content and the versions of the secrets that a template stands for now; pulls the image if necessary.
+ * Finds the image's content and the secrets' versions for a template; pulls the image if necessary.
  *
- * @returns The content, and a hold on the image: it is not removed before the hold is disposed.
+ * @returns The content, and a hold: the image is not removed before the hold is disposed.
  * @throws What `images` and `secrets` throw.
  */
 export async function findContent(
@@ -57,7 +56,7 @@ export async function findContent(
 ): Promise<{ readonly content: Content; readonly hold: Disposable }> {
   const { image, pullPolicy, secretEnv } = template;
   const currentVersions = () => secrets.currentVersions(Object.values(secretEnv));
-  currentVersions(); // reports a wrong name before the pull
+  currentVersions(); // a wrong name fails before the pull
   while (true) {
     const { imageId, digest, pulled: isNew } = await images.resolve(image, pullPolicy, {
       signal,
@@ -66,7 +65,7 @@ export async function findContent(
     });
     const removal = pulled.removal(imageId);
     if (removal !== undefined) {
-      await removal; // a sweep is removing it: it has to be pulled again
+      await removal; // a sweep is removing the image: it has to be pulled again
       continue;
     }
     signal.throwIfAborted();
@@ -80,9 +79,9 @@ export async function findContent(
 }
 
 /**
- * The content that a template would have if it was deployed now, as far as is known without a pull.
+ * The content that a template would have if deployed now, as far as known without a pull.
  *
- * @returns Also whether a deploy would pull the image; what it pulls may be another content.
+ * @returns Also whether a deploy would pull the image; the pull may bring another content.
  * @throws As {@linkcode findContent} does.
  */
 export async function foreseeContent(

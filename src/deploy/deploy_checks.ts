@@ -8,19 +8,19 @@ import type { Traffic } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { DeployWish } from "./deploy_plan.ts";
 
-/** What this machine and its settings allow. */
+/** The rules of this machine and its settings. */
 export interface DeployRules {
-  /** Why a container cannot get a variable, in words without the value; `undefined` if it can. */
+  /** Why a container cannot get a variable, without its value; `undefined` if it can. */
   readonly checkEnv: (name: string, value: string) => string | undefined;
   /** {@linkcode HostPaths} or the like. */
   readonly hostPaths: { problem(path: string): Promise<string | undefined> };
   /** Hostnames that never lead to a service; lower case. */
   readonly reservedHostnames: readonly string[];
-  /** The domains below which each service has the address `NAME.DOMAIN`; lower case. */
+  /** The domains in which each service has the address `NAME.DOMAIN`; lower case. */
   readonly baseDomains: readonly string[];
 }
 
-/** Checks what can be wrong with a deploy whatever its image is, before anything is pulled. @throws {InvalidError} */
+/** Checks all of a deploy that does not depend on the image, before a pull. @throws {InvalidError} */
 export async function checkDeploy(
   rules: DeployRules,
   name: string,
@@ -42,7 +42,7 @@ export async function checkDeploy(
   }
 }
 
-/** Checks that all tags of a service's traffic can have an address. @throws {InvalidError} */
+/** Checks that all tags of a service's traffic fit into an address. @throws {InvalidError} */
 export function checkTags(name: string, targets: Traffic): void {
   targets.forEach(({ tag }, at) => {
     if (tag !== undefined) checkTagLength(name, tag, ["traffic", at, "tag"]);
@@ -50,9 +50,9 @@ export function checkTags(name: string, targets: Traffic): void {
 }
 
 /**
- * Checks that no address of a service leads to another one: neither its domains nor, for a new service, its own names.
+ * Checks that a service takes no address of another one: by its domains or, if it is new, by its own names.
  *
- * @throws {DomainTakenError} For the first that does.
+ * @throws {DomainTakenError} For the first such address.
  */
 export function checkDomains(
   { baseDomains }: DeployRules,
@@ -73,17 +73,16 @@ export function checkDomains(
   }
 }
 
-/** What {@linkcode tryRevision} works with. */
 export interface TrialOptions {
   readonly events: Pick<EventLog, "emit">;
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
-  /** Starts one instance of a pool. Rejects with why it did not become ready, or with the signal's reason. */
+  /** Starts one instance of a pool. Rejects with the reason why it did not become ready, or with the signal's. */
   readonly tryStart: (pool: InstancePool, signal: AbortSignal) => Promise<void>;
 }
 
 /**
- * Starts an instance of a new revision, before any request goes there, to see whether it works.
+ * Tries a new revision: starts an instance before any request goes there.
  *
  * @throws {RevisionFailed} If the instance does not become ready.
  * @throws The signal's reason, if it is aborted first.

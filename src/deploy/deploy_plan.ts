@@ -6,15 +6,15 @@ import { namesOf, prunable, revisionName, type ServiceState } from "../control/s
 import type { Content } from "./content.ts";
 import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./traffic_change.ts";
 
-/** The default of how many revisions without traffic or tag are kept. */
+/** How many revisions without traffic or tag are kept by default. */
 const REVISION_HISTORY = 20;
 
-/** What a deploy asks for beside the content. */
+/** What a deploy asks for, besides the content. */
 export interface DeployWish extends TrafficRequest {
   readonly service: Partial<ServiceFields>;
 }
 
-/** What a plan depends on beside the wish. */
+/** What a plan depends on, besides the wish. */
 export interface DeployContext {
   readonly name: string;
   /** The service now; `undefined` if there is none. */
@@ -26,7 +26,7 @@ export interface DeployContext {
   /** Wall-clock time, ms since 1970. */
   readonly at: number;
   readonly by: string;
-  /** The file that declares it; `undefined` if that stays as it is. */
+  /** The file that declares it; `undefined` to leave that unchanged. */
   readonly declaredBy: string | undefined;
 }
 
@@ -40,7 +40,7 @@ export interface DeployPlan {
   readonly changed: readonly string[];
 }
 
-/** Decides what a deploy changes. @throws {TrafficError} If the traffic cannot be as it is asked for. */
+/** Decides what a deploy changes. @throws {TrafficError} If the traffic that it asks for is impossible. */
 export function planDeploy(context: DeployContext, content: Content, wish: DeployWish): DeployPlan {
   const { name, state, last, at, by } = context;
   const latest = state?.revisions.find((revision) => revision.name === state.service.latestRevision);
@@ -117,7 +117,7 @@ function versionsText({ secretVersions }: Content): string {
   return JSON.stringify(Object.entries(secretVersions).sort(([a], [b]) => a < b ? -1 : 1));
 }
 
-/** Shows what a plan changes. @param before The service now; `undefined` if there is none. */
+/** The preview of a plan. @param before The service now; `undefined` if there is none. */
 export function previewOf(before: ServiceRecord | undefined, plan: DeployPlan, pull: boolean): DeployPreview {
   const { change, changed, revision } = plan;
   const after = change?.service ?? before;

@@ -3,7 +3,7 @@ interface Call {
   readonly done: Promise<unknown>;
 }
 
-/** The deploys on their way. Those of one service run one after the other; all of them can be called off. */
+/** The running deploys. Those of one service run one after the other; all can be called off. */
 export class DeployQueue {
   readonly #queue = new QueueByName();
   readonly #calls = new Map<string, Set<Call>>();
@@ -14,7 +14,7 @@ export class DeployQueue {
    * Runs a deploy after the earlier ones of the same service.
    *
    * @param signal Calls off this deploy.
-   * @param work Gets a signal that is aborted when the deploy is called off, for whatever reason.
+   * @param work Gets a signal that is aborted when the deploy is called off for any reason.
    */
   async run<T>(name: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw this.#closed;
@@ -35,13 +35,13 @@ export class DeployQueue {
     }
   }
 
-  /** Accepts no more deploys, calls off those on their way, and resolves when they have ended. */
+  /** Accepts no more deploys, calls off the running ones, and resolves when they have ended. */
   async close(reason: Error): Promise<void> {
     this.#closed = reason;
     await Promise.all([...this.#calls.keys()].map((name) => this.callOff(name, reason)));
   }
 
-  /** Calls off the present deploys of a service, and resolves when they have ended. */
+  /** Calls off the running deploys of a service, and resolves when they have ended. */
   async callOff(name: string, reason: Error): Promise<void> {
     const calls = [...this.#calls.get(name) ?? []];
     for (const { abort } of calls) abort.abort(reason);
@@ -49,11 +49,11 @@ export class DeployQueue {
   }
 }
 
-/** Runs one piece of work at a time for each name, first in first out. Names do not wait for each other. */
+/** Runs one piece of work at a time per name, first in first out. Different names do not wait for each other. */
 export class QueueByName {
   readonly #tails = new Map<string, Promise<void>>();
 
-  /** Runs work after the earlier work of that name has ended, whatever its outcome. */
+  /** Runs work after the earlier work of that name has ended in any way. */
   run<T>(name: string, work: () => Promise<T> | T): Promise<T> {
     const done = (this.#tails.get(name) ?? Promise.resolve()).then(work);
     const tail = done.then(() => {}, () => {}).then(() => {

@@ -28,7 +28,7 @@ import { type HandoverOptions, VolumeHandover } from "./volumes.ts";
 const log = logger("deployer");
 const NEVER = new AbortController().signal;
 const DAY_MS = 24 * 3_600_000;
-/** How many entries of history are searched for the numbers that an earlier service of the same name used. */
+/** How many entries of history are searched for the numbers of an earlier service of the same name. */
 const HISTORY_ENTRIES = 100;
 /** For how many services the number of a failed trial is remembered. */
 const MOST_TRIED = 1000;
@@ -41,27 +41,30 @@ export interface DeployerOptions extends TrialOptions {
   readonly images: ImageResolver & ImageRemover;
   readonly secrets: Pick<RevisionSecrets, "currentVersions">;
   readonly launcher: Containers;
-  /** Tells who else uses volumes; missing if nobody can tell. */
+  /** Finds other users of volumes; missing if there is no way to. */
   readonly volumeUsers?: VolumeUsers;
   readonly rules: DeployRules;
-  /** After this long an instance stops although requests are in flight. */
+  /** After this time an instance stops even with requests in flight. */
   readonly drainTimeoutMs: number;
 }
 
 /** The users of volumes beyond this data-dir. */
 export interface VolumeUsers {
-  /** The services of other data-dirs that have a container with a named volume, each as `SERVICE of OWNER`. Never rejects. */
+  /**
+   * The services of other data-dirs with a container that has a named volume, each as `SERVICE of OWNER`. Never
+   * rejects.
+   */
   othersWithVolume(volume: string): Promise<string[]>;
 }
 
-/** What is deployed; {@linkcode ParsedService} is such. */
+/** What to deploy, such as a {@linkcode ParsedService}. */
 export interface DeployInput extends DeployWish {
   readonly template: TemplateInput;
 }
 
 /** Options of every change. */
 export interface ChangeOptions {
-  /** The name of the token of whoever asks for it. */
+  /** The name of the token that asks for it. */
   readonly by: string;
   /** The generation that the service must have. */
   readonly ifMatch?: number;
@@ -75,9 +78,9 @@ export interface PlanOptions extends ChangeOptions {
 
 /** Options of {@linkcode Deployer.deploy}. */
 export interface DeployOptions extends PlanOptions {
-  /** Whether a new revision must become ready first. If not, its first request finds out whether it works. */
+  /** Whether a new revision must become ready first. If not, its first request shows whether it works. */
   readonly wait: boolean;
-  /** Calls off the deploy: it rejects with the signal's reason, and nothing has changed. */
+  /** Calls off the deploy: it rejects with the signal's reason, and nothing changes. */
   readonly signal?: AbortSignal;
 }
 
@@ -92,7 +95,7 @@ export interface Deployed {
   readonly isNew: boolean;
 }
 
-/** A deploy on its way. */
+/** A running deploy. */
 interface Deploy {
   readonly name: string;
   readonly input: DeployInput;
@@ -105,9 +108,9 @@ interface Deploy {
 }
 
 /**
- * Changes services. A deploy finds the content, makes a plan, tries the new revision, and commits the plan as it is by then:
- * the {@linkcode Ledger} stores it, and the {@linkcode Publisher} directs requests to it. Deploys of one service wait for
- * each other; no other change waits for a pull or a start.
+ * Changes services. A deploy finds the content, makes a plan, tries the new revision, and commits the plan, made again
+ * for the state by then. The {@linkcode Ledger} stores it, and the {@linkcode Publisher} directs requests to it.
+ * Deploys of one service wait for each other; no other change waits for a pull or a start.
  */
 export class Deployer {
   readonly #options: DeployerOptions;
@@ -117,7 +120,7 @@ export class Deployer {
   readonly #pulled: PulledImages;
   readonly #sources: ContentSources;
   readonly #queue = new DeployQueue();
-  /** The highest number of a revision that was tried and not committed, by service; the newest entry last. */
+  /** The highest number of a revision that was tried but not committed, by service; the newest entry last. */
   readonly #tried = new Map<string, number>();
 
   constructor(options: DeployerOptions) {
@@ -129,13 +132,13 @@ export class Deployer {
     this.#sources = { ...options, pulled: this.#pulled };
   }
 
-  /** Publishes all stored services. One that cannot be published is logged; deploying it again mends it. */
+  /** Publishes all stored services. If one fails, that is logged; deploying it again mends it. */
   load(): void {
     this.#ledger.load();
     this.tidy();
   }
 
-  /** Removes old history and unused images that cless pulled. To be called now and then; failures are only logged. */
+  /** Removes old history, and unused images that cless pulled. Call it periodically; failures are only logged. */
   tidy(): void {
     const { now, store } = this.#options;
     this.#pulled.sweep(true);
@@ -146,19 +149,19 @@ export class Deployer {
     }
   }
 
-  /** Accepts no more deploys, calls off those on their way, and resolves when they have ended. */
+  /** Accepts no more deploys, calls off the running ones, and resolves when they have ended. */
   close(reason: Error): Promise<void> {
     return this.#queue.close(reason);
   }
 
   /**
-   * Makes a service what is asked for, with a new revision if that differs from the latest. If it rejects, nothing has
-   * changed.
+   * Creates or changes a service, with a new revision if its content differs from the latest. If it rejects, nothing
+   * has changed.
    *
-   * @throws {InvalidError} If this machine or its settings do not allow what is asked for.
+   * @throws {InvalidError} If this machine or its settings do not allow it.
    * @throws {StaleError} If the service is not at the generation `ifMatch`, at the beginning or at the end.
    * @throws {UnknownSecretError} If the template names a secret that does not exist.
-   * @throws {TrafficError} If the traffic cannot be as it is asked for.
+   * @throws {TrafficError} If the traffic that it asks for is impossible.
    * @throws {ImageUnavailable} If there is no such image.
    * @throws {RevisionFailed} If the new revision does not become ready.
    * @throws {DomainTakenError} If a domain belongs to another service.
@@ -177,10 +180,8 @@ export class Deployer {
   }
 
   /**
-   * Replaces the traffic split.
-   *
-   * @throws {TrafficError} If the targets are wrong.
-   * @throws {StaleError} @throws {NotFound}
+   * Replaces the traffic split. @throws {TrafficError} If the targets are wrong. @throws {StaleError} @throws
+   * {NotFound}
    */
   setTraffic(name: string, targets: Traffic, options: ChangeOptions): Promise<ServiceRecord> {
     return this.#change(name, "traffic", options, ({ service, revisions }) => {
@@ -191,7 +192,7 @@ export class Deployer {
   }
 
   /**
-   * Goes back to the split before the last change. A second rollback undoes the first. Tags stay where they are.
+   * Goes back to the split before the last change; a second rollback undoes the first. Tags stay where they are.
    *
    * @throws {Conflict} If there is no earlier split.
    * @throws {StaleError} @throws {NotFound}
@@ -212,7 +213,7 @@ export class Deployer {
   async delete(name: string, { by, ifMatch }: ChangeOptions): Promise<void> {
     const { launcher, now, publisher } = this.#options;
     if (this.#volumes.isUnderWay(name)) {
-      // A handover can take as long as a start, whose outcome does not matter any more.
+      // A handover can take as long as a start, and its outcome no longer matters.
       this.#ledger.mustGet(name, ifMatch);
       this.#queue.callOff(name, new Conflict(`the deploy was called off, since somebody deletes the service ${name}`));
     }
@@ -228,10 +229,8 @@ export class Deployer {
   }
 
   /**
-   * Removes a revision.
-   *
-   * @throws {Conflict} If it is the latest, or has traffic or a tag.
-   * @throws {StaleError} @throws {NotFound}
+   * Removes a revision. @throws {Conflict} If it is the latest, or has traffic or a tag. @throws {StaleError} @throws
+   * {NotFound}
    */
   async deleteRevision(name: string, revision: string, options: ChangeOptions): Promise<void> {
     await this.#change(name, "delete-revision", options, ({ service, revisions }) => {
@@ -256,13 +255,13 @@ export class Deployer {
     if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
     this.#noteTried(deploy);
     this.#warnOfOthers(revision);
-    // Its pool is made when a request needs it: most of many services sleep.
+    // A request makes its pool when it needs it: most of many services sleep.
     if (!wait && isUndemanding(revision.template)) return await this.#commit(deploy, { made: [], start, signal });
     using onFailure = new DisposableStack();
     const pool = onFailure.adopt(await publisher.newPool(revision), (pool) => publisher.discard(pool));
     const hasVolumes = revision.template.volumes.length > 0;
     if (wait && !hasVolumes) await tryRevision(this.#options, pool, signal);
-    // With volumes it can be tried only after the revision that has them has stopped, while requests are held.
+    // With volumes it can be tried only after the revision that has them has stopped; requests are held meanwhile.
     const deployed = await this.#commit(deploy, { made: [pool], start: wait && hasVolumes ? "always" : start, signal });
     onFailure.move();
     return deployed;
@@ -278,7 +277,7 @@ export class Deployer {
     return begun;
   }
 
-  /** What a deploy changes as things are now. Planned again, a new revision has the same name. */
+  /** What a deploy changes in the present state. Planned again, a new revision keeps its name. */
   #plan({ name, input, options, begun, content, number }: Deploy): DeployPlan {
     const { now, rules } = this.#options;
     const state = this.#states.get(name);
@@ -292,7 +291,7 @@ export class Deployer {
     return plan;
   }
 
-  /** Commits what a deploy changes as things are now. */
+  /** Commits what a deploy changes in the present state. */
   #commit(deploy: Deploy, options: HandoverOptions): Promise<Deployed> {
     const { name } = deploy;
     return this.#ledger.exclusively(name, async () => {
@@ -303,7 +302,7 @@ export class Deployer {
       }
       const service = await this.#ledger.commit(change, options);
       const created = change.addRevision !== undefined;
-      if (created) this.#tried.delete(name); // the service has the number now
+      if (created) this.#tried.delete(name); // from now on, the service has the number
       return { service, revision, created, isNew: change.expectedGeneration === undefined };
     });
   }
@@ -330,7 +329,9 @@ export class Deployer {
     });
   }
 
-  /** Warns, in the background, of named volumes that are also in use elsewhere: only revisions of one data-dir take turns. */
+  /**
+   * Warns, in the background, of named volumes that other data-dirs use too: only revisions of one data-dir take turns.
+   */
   async #warnOfOthers({ name, service, template }: RevisionRecord): Promise<void> {
     for (const { source } of template.volumes) {
       if (source.startsWith("/")) continue;
@@ -346,7 +347,7 @@ export class Deployer {
     return this.#states.service(name) ?? lastNumbers(this.#options.store.history(name, HISTORY_ENTRIES));
   }
 
-  /** A number that no revision of the service has had, not even one that was only tried: its containers may still be there. */
+  /** A number that no revision of the service has had, not even a failed trial: its containers may still exist. */
   #nextNumber(name: string): number {
     return Math.max(this.#lastOf(name).lastNumber, this.#tried.get(name) ?? 0) + 1;
   }

@@ -22,7 +22,9 @@ export interface LedgerOptions {
   readonly events: Pick<EventLog, "emit">;
 }
 
-/** Commits changes of services: each goes to the store, to the {@linkcode ServiceStates} and to the requests, or to none. */
+/**
+ * Commits changes of services: each reaches the store, the {@linkcode ServiceStates} and the requests, or none of them.
+ */
 export class Ledger {
   readonly #options: LedgerOptions;
   readonly #volumes: VolumeHandover;
@@ -33,7 +35,7 @@ export class Ledger {
     this.#volumes = volumes;
   }
 
-  /** Publishes all stored services. One that cannot be published is logged; deploying it again mends it. */
+  /** Publishes all stored services. If one fails, that is logged; deploying it again mends it. */
   load(): void {
     const { publisher, states, store } = this.#options;
     store.load((service, marks) => {
@@ -41,13 +43,13 @@ export class Ledger {
       if (states.isDemanding(service.name)) return;
       tryPublish(service.name, () => publisher.publishAsleep(service, marks));
     });
-    // These read the store, which cannot be used before it has passed on all services.
+    // These read the store, which is locked until it has passed on all services.
     for (const { revisions, service } of states.demanding()) {
       tryPublish(service.name, () => publisher.publish(service, revisions));
     }
   }
 
-  /** A service that has to exist, at the given generation if any. @throws {NotFound} @throws {StaleError} */
+  /** An existing service, at the given generation if any. @throws {NotFound} @throws {StaleError} */
   mustGet(name: string, ifMatch: number | undefined): ServiceState {
     const state = this.#options.states.get(name);
     if (state === undefined) throw new NotFound(`there is no service ${name}`);
@@ -55,7 +57,7 @@ export class Ledger {
     return state;
   }
 
-  /** Runs work that changes a service while no other such work runs. */
+  /** Runs work that changes a service, while no other such work on it runs. */
   exclusively<T>(name: string, work: () => Promise<T> | T): Promise<T> {
     return this.#queue.run(name, work);
   }
@@ -66,9 +68,9 @@ export class Ledger {
   }
 
   /**
-   * Stores and publishes a change. To be called {@linkcode exclusively}. If it rejects, nothing has changed.
+   * Stores and publishes a change; call it {@linkcode exclusively}. If it rejects, nothing has changed.
    *
-   * @throws {Conflict} @throws {RevisionFailed} If volumes have to be handed over and that does not work.
+   * @throws {Conflict} @throws {RevisionFailed} If a handover of volumes fails.
    * @throws {StaleError} @throws {DomainTakenError} @throws {StoreUnavailable} As {@linkcode Store.change} does.
    * @throws If a secret of a revision cannot be read.
    */
@@ -77,9 +79,9 @@ export class Ledger {
   }
 
   /**
-   * Removes a service. To be called {@linkcode exclusively}. Its containers go in the background.
+   * Removes a service; call it {@linkcode exclusively}. Its containers are removed in the background.
    *
-   * @throws {StaleError} @throws {StoreUnavailable} As {@linkcode Store.delete} does; then nothing has changed.
+   * @throws {StaleError} @throws {StoreUnavailable} As {@linkcode Store.delete} does; nothing has changed then.
    */
   remove(state: ServiceState, history: HistoryEntry): void {
     const { events, publisher, states, store } = this.#options;
@@ -145,7 +147,7 @@ function tryPublish(service: string, publish: () => void): void {
   }
 }
 
-/** @throws {StaleError} If a service is not at the generation that is asked for. */
+/** @throws {StaleError} If a service is not at the required generation. */
 export function checkGeneration(name: string, service: ServiceRecord | undefined, ifMatch: number | undefined): void {
   if (ifMatch === undefined || service?.generation === ifMatch) return;
   throw new StaleError(

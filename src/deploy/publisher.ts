@@ -15,7 +15,7 @@ import type { ServiceMap } from "../routing/service_map.ts";
 import { WakeRules } from "../routing/wake_rules.ts";
 
 const log = logger("publisher");
-/** For this long a revision that could not be read is not read again, however many requests come for it. */
+/** How long an unreadable revision is not read again, however many requests come for it. */
 const UNREADABLE_MS = 1000;
 
 /** What a {@linkcode Publisher} works with. */
@@ -27,33 +27,33 @@ export interface PublisherOptions {
   readonly env: Pick<RevisionEnv, "of">;
   readonly limits: Limits;
   readonly clock: Pick<Clock, "now">;
-  /** Returns an evenly distributed number from 0 to below 1; chooses between revisions that share the traffic. */
+  /** From 0 to below 1, evenly; chooses between revisions that share the traffic. */
   readonly random?: () => number;
 }
 
-/** A revision whose pool is not made yet. Small, since there are many. */
+/** A revision without a pool. Small, since there are many. */
 type Sleeper = Pick<RevisionRecord, "name" | "service">;
 
-/** Directs requests to services as their records say. A revision keeps its pool from one publication to the next. */
+/** Directs requests to services as stored. A revision keeps its pool from one publication to the next. */
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #maker: PoolMaker<Sleeper> = { make: (sleeper) => this.#wake(sleeper) };
-  /** The errors of revisions that could not be read, by name, each with the clock time until which it holds. */
+  /** The errors of unreadable revisions by name, each with the clock time until which it holds. */
   readonly #unreadable = new Map<string, { readonly error: ClessError; readonly until: number }>();
 
   constructor(options: PublisherOptions) {
     this.#options = options;
   }
 
-  /** Makes the pool of a revision that is not published yet. @throws If a secret of it cannot be read. */
+  /** Makes the pool of an unpublished revision. @throws If one of its secrets cannot be read. */
   async newPool(record: RevisionRecord): Promise<InstancePool> {
     const { env, limits, pools } = this.#options;
     const revision = runtimeRevision(record, limits);
-    await env.of(revision); // now, and not when a request waits
+    await env.of(revision); // now, rather than while a request waits
     return pools.newPool(revision);
   }
 
-  /** Ends a pool that is not going to be published. */
+  /** Ends a pool that will not be published. */
   discard(pool: InstancePool): void {
     this.#options.retiring.retire(pool);
   }
@@ -63,30 +63,29 @@ export class Publisher {
     return this.#options.retiring.gone(name);
   }
 
-  /** The pools of a published service, without those that no request has needed yet. */
+  /** The pools of a published service that have been made. */
   madePools(name: string): readonly InstancePool[] {
     return this.#options.services.get(name)?.pools() ?? [];
   }
 
-  /** The pool of a published revision, made now if no request has needed it yet. */
+  /** The pool of a published revision; makes it if there is none yet. */
   poolOf(service: string, revision: string): InstancePool | undefined {
     return this.#options.services.get(service)?.poolOf(revision);
   }
 
-  /** The pool for a container that was found running; `undefined` if its revision is not published or has enough instances. */
+  /** The pool for a found container; `undefined` if its revision is not published or has enough instances. */
   adopt({ imageId, revision, service }: Pick<Container, "imageId" | "revision" | "service">): InstancePool | undefined {
     const pool = this.poolOf(service, revision);
     return pool !== undefined && pool.revision.imageId === imageId && !pool.full ? pool : undefined;
   }
 
   /**
-   * Prepares a publication without changing anything. Until it is published or given up, nothing else of the service may be
-   * published.
+   * Prepares a publication without changing anything. Until it is published or given up, no other publication of the
+   * service is allowed.
    *
-   * @param made Pools that were made for it. Those without a share or a tag are retired. Other pools are made only for
-   * revisions that need attention before their first request.
-   * @returns Publishes the service; then retires the pools that are not needed any more and starts the instances that the
-   * others always keep up.
+   * @param made Pools that were made for it; those without a share or a tag are retired. Other pools are made only for
+   * revisions that need preparation before their first request.
+   * @returns Publishes the service, retires the pools that are no longer needed, and starts the minimum of instances.
    * @throws If a secret of a revision cannot be read.
    */
   async prepare(
@@ -109,7 +108,7 @@ export class Publisher {
     return () => this.#options.services.put(declared, made);
   }
 
-  /** Publishes a stored service. If a secret cannot be read, each start tries again and reports why it fails. */
+  /** Publishes a stored service. If a secret cannot be read, each start tries again and reports the reason. */
   publish(service: ServiceRecord, revisions: readonly RevisionRecord[]): void {
     const shares = needed(service).map((target) => {
       const { revision: name } = target;
@@ -120,9 +119,9 @@ export class Publisher {
   }
 
   /**
-   * Publishes a stored service whose revisions need no attention before their first request, which reads them.
+   * Publishes a stored service whose revisions need no preparation; their first request reads them.
    *
-   * @param marks Those of its revisions.
+   * @param marks Its revisions' marks.
    */
   publishAsleep(service: ServiceRecord, marks: readonly Pick<RevisionMark, "name">[]): void {
     const shares = needed(service).map((target) => {
@@ -132,7 +131,9 @@ export class Publisher {
     this.#options.services.put(this.#declare(service, shares));
   }
 
-  /** Removes a service, if there is one: its hostnames are unknown from now on. Its containers go in the background. */
+  /**
+   * Removes a service, if it exists: its hostnames become unknown, and its containers are removed in the background.
+   */
   remove(name: string): void {
     this.#options.services.delete(name);
   }
@@ -183,7 +184,7 @@ export class Publisher {
   }
 }
 
-/** `undefined` if it wakes as most services do: then no request is examined for it. */
+/** `undefined` if it wakes as most services do; then no request is examined for it. */
 function wakingOf({ wake: { except }, loading }: ServiceRecord): Waking | undefined {
   const rules = except.userAgents.length + except.paths.length > 0 ? new WakeRules(except) : undefined;
   const page = loading === "page";

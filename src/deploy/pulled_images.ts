@@ -7,30 +7,27 @@ const log = logger("images");
 
 /** Removes images from this machine. */
 export interface ImageRemover {
-  /**
-   * @param names The names that it was pulled by, as far as they are known.
-   * @returns Whether it is gone; `false` if something still uses it.
-   */
+  /** Removes an image with the names that it was pulled by. Returns `false` if something still uses it. */
   remove(imageId: string, names: Iterable<string>): Promise<boolean>;
 }
 
-/** The containers that may exist; {@linkcode RevisionLauncher} knows them. */
+/** The containers that may exist, as {@linkcode RevisionLauncher} knows them. */
 export interface Containers {
   /** Resolves when the matching containers that exist now are gone, or after a minute. */
   untilGone(fits: (revision: Revision) => boolean): Promise<void>;
 }
 
 /**
- * The images that cless pulled. {@linkcode sweep} removes those that no revision has any more. An image that is left over
- * when the process ends is not known to the next one, and stays: `docker image prune` removes it.
+ * The images that cless pulled. {@linkcode sweep} removes those that no revision uses. An image that is left when the
+ * process ends is unknown to the next process, and stays: `docker image prune` removes it.
  */
 export class PulledImages {
   readonly #images: ImageRemover;
   readonly #states: ServiceStates;
   readonly #containers: Containers;
-  /** The known images, each with the names that this process pulled it by. Other names are not for cless to remove. */
+  /** The known images with the names that this process pulled them by. cless must not remove other names. */
   readonly #pulled = new Map<string, Set<string>>();
-  /** How many deploys on their way need each image. */
+  /** How many running deploys need each image. */
   readonly #holds = new Map<string, number>();
   /** Images that could not be removed. */
   readonly #refused = new Set<string>();
@@ -49,13 +46,13 @@ export class PulledImages {
     return this.#pulled.has(imageId) || this.#states.hasPulledImage(imageId);
   }
 
-  /** The removal of an image that is on its way; `undefined` if there is none. */
+  /** The running removal of an image; `undefined` if there is none. */
   removal(imageId: string): Promise<void> | undefined {
     return this.#removing?.imageId === imageId ? this.#removing.done : undefined;
   }
 
   /**
-   * Keeps an image until the hold is disposed. Not to be called during its {@linkcode removal}.
+   * Keeps an image until the hold is disposed. Not allowed during its {@linkcode removal}.
    *
    * @param pulledAs The name by which cless has just pulled it, if it has.
    */
@@ -72,11 +69,11 @@ export class PulledImages {
   }
 
   /**
-   * Removes the pulled images that no revision has any more, one after the other, each once its containers are gone.
-   * Failures are logged.
+   * Removes the pulled images that no revision uses, one after the other, each once its containers are gone. Failures
+   * are logged.
    *
-   * @param again Whether to look at all revisions, and to try images again that could not be removed. To be called so at
-   * the start, and periodically.
+   * @param again Whether to check all revisions, and retry images that could not be removed; for the start, and for
+   * periodic calls.
    */
   sweep(again = false): Promise<void> {
     return this.#sweeping = this.#sweeping.then(() => this.#sweep(again));
@@ -90,7 +87,7 @@ export class PulledImages {
     for (const [imageId, names] of this.#pulled) {
       if (this.#refused.has(imageId) || this.#isNeeded(imageId)) continue;
       await this.#containers.untilGone((revision) => revision.imageId === imageId);
-      if (this.#isNeeded(imageId)) continue; // a deploy came meanwhile
+      if (this.#isNeeded(imageId)) continue; // a deploy needs it meanwhile
       const done = this.#remove(imageId, names);
       this.#removing = { imageId, done };
       await done;
@@ -101,7 +98,7 @@ export class PulledImages {
   #isNeeded(imageId: string): boolean {
     if (this.#holds.has(imageId)) return true;
     if (!this.#states.hasImage(imageId)) return false;
-    // The remaining revisions were made from an image that was there before: it is not for cless to remove.
+    // The other revisions use an image that was there before: cless must not remove it.
     if (!this.#states.hasPulledImage(imageId)) this.#pulled.delete(imageId);
     return true;
   }

@@ -5,7 +5,7 @@ import type { Revision } from "../model/revision.ts";
 import type { Container, Launch, Launcher } from "../pool/launcher.ts";
 import { type HostPaths, sharedVolume } from "./volumes.ts";
 
-/** The longest wait for containers to go, so that a hanging engine does not hold up everything. */
+/** The longest wait for containers to end, so that a hanging engine does not block everything. */
 const GONE_TIMEOUT_MS = 60_000;
 
 /** What a {@linkcode RevisionLauncher} works with. */
@@ -21,17 +21,17 @@ interface Held {
   /** `undefined` for an unknown container of an earlier process, which may have any volume. */
   readonly revision: Revision | undefined;
   readonly gone: PromiseWithResolvers<void>;
-  /** Whether a removal has failed; no pool knows the container any more. */
+  /** Whether a removal has failed; pools no longer know the container. */
   stuck: boolean;
 }
 
 /**
- * A launcher in front of the engine's: starts containers with their secrets, never two at the same time that have a volume
- * in common, and knows which containers may exist.
+ * A launcher in front of the engine's. It starts containers with their secrets, never lets two with a common volume run
+ * at the same time, and knows which containers may exist.
  */
 export class RevisionLauncher implements Launcher {
   readonly #options: RevisionLauncherOptions;
-  /** By id, in the order of their launch. A container is deleted here only once it is certainly gone. */
+  /** By id, in the order of launch. An entry is deleted only once its container is certainly gone. */
   readonly #held = new Map<string, Held>();
 
   constructor(options: RevisionLauncherOptions) {
@@ -39,22 +39,21 @@ export class RevisionLauncher implements Launcher {
   }
 
   /**
-   * Notes a container that may exist from now on, such as one that an earlier process has left.
+   * Notes a container that may exist from now on, such as one of an earlier process.
    *
-   * @param revision If it is unknown, nothing that has volumes starts before the container is removed.
+   * @param revision If unknown, nothing with volumes starts before the container is removed.
    */
   found(id: string, revision: Revision | undefined): void {
     this.#held.set(id, { revision, gone: Promise.withResolvers(), stuck: false });
   }
 
-  /** Resolves when the matching containers that exist now are gone, or after a minute. */
   async untilGone(fits: (revision: Revision) => boolean): Promise<void> {
     const going = [...this.#held.values()]
       .flatMap(({ revision, gone }) => revision !== undefined && fits(revision) ? [gone.promise] : []);
     if (going.length > 0) await atMost(Promise.all(going), this.#options.clock, GONE_TIMEOUT_MS);
   }
 
-  /** Starts a container once the earlier ones that have its volumes are gone. */
+  /** Starts a container once earlier ones with its volumes are gone. */
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
     const { env, launcher } = this.#options;
     this.found(id, revision);
@@ -94,7 +93,7 @@ export class RevisionLauncher implements Launcher {
     const stuck = [...this.#held].flatMap(([id, { stuck }]) => stuck ? [id] : []);
     const listed = await this.#options.launcher.list();
     const ids = new Set(listed.map(({ id }) => id));
-    // A stuck container that is not listed is gone; no second removal would report it.
+    // A stuck container that is not listed is gone; no second removal would report that.
     for (const id of stuck) if (!ids.has(id)) this.#gone(id);
     return listed;
   }
@@ -120,7 +119,7 @@ export class RevisionLauncher implements Launcher {
     }
   }
 
-  /** An earlier container that has a volume in common with this one. */
+  /** An earlier container that shares a volume with this one. */
   #blocker(id: string, volumes: Revision["volumes"]): Held | undefined {
     for (const [other, held] of this.#held) {
       if (other === id) return undefined;

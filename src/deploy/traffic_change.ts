@@ -10,7 +10,7 @@ import {
 } from "../model/traffic.ts";
 import type { ServiceRecord } from "../control/records.ts";
 
-/** What a deploy asks for in terms of traffic. */
+/** The traffic that a deploy asks for. */
 export interface TrafficRequest {
   /** The deployed revision's share, in percent. */
   readonly traffic?: number;
@@ -23,9 +23,9 @@ export interface TrafficRequest {
 /**
  * The split of a service after a deploy.
  *
- * @param before The service before the deploy, if there was one.
+ * @param before The service before the deploy; `undefined` if there was none.
  * @param names The names of all its revisions, including the deployed one.
- * @param revision The deployed one: a new revision, or the latest if it was deployed again.
+ * @param revision The deployed one: a new revision, or the latest one again.
  * @throws {TrafficError}
  */
 export function trafficAfter(
@@ -38,7 +38,7 @@ export function trafficAfter(
   if (before?.latestRevision !== revision) {
     return deployTraffic(before?.traffic ?? [], before?.latestRevision, revision, defined({ percent, tag }));
   }
-  // A service's only revision has everything, whatever it asks for.
+  // A service's only revision has everything, whatever the deploy asks for.
   return again(before.traffic, revision, defined({ percent: names.size === 1 ? undefined : percent, tag }));
 }
 
@@ -56,7 +56,7 @@ function splitOf(traffic: Traffic, latest: string): Traffic {
     .sort((a, b) => a.revision < b.revision ? -1 : 1);
 }
 
-/** The `previousTraffic` of a service after its traffic has been replaced. It stays if no share has changed. */
+/** A service's `previousTraffic` after a change of its traffic; unchanged if no share has changed. */
 export function previousAfter(before: ServiceRecord, traffic: Traffic, latest: string): Traffic {
   const old = splitOf(before.traffic, before.latestRevision);
   return sameTraffic(old, splitOf(traffic, latest)) ? before.previousTraffic : old;
@@ -82,7 +82,7 @@ export function sameTraffic(a: Traffic, b: Traffic): boolean {
   return textOf(a) === textOf(b);
 }
 
-/** The split after the latest revision was deployed again. The same wish twice changes nothing the second time. */
+/** The split after the latest revision was deployed again. The same wish changes nothing the second time. */
 function again(traffic: Traffic, latest: string, { percent, tag }: TrafficWish): Traffic {
   const own = resolveTraffic(traffic, latest).find(({ revision }) => revision === latest);
   if (percent === undefined) return tag === undefined || tag === own?.tag ? traffic : tagged(traffic, latest, tag);
@@ -90,7 +90,7 @@ function again(traffic: Traffic, latest: string, { percent, tag }: TrafficWish):
   return deployTraffic(others, latest, latest, defined({ percent, tag: tag ?? own?.tag }));
 }
 
-/** The split with a tag moved to the latest revision, replacing the tag that it had. */
+/** The split with a tag moved to the latest revision; it replaces that revision's tag. */
 function tagged(traffic: Traffic, latest: string, tag: string): Traffic {
   const untagged = traffic.map((target): TrafficTarget => {
     const loses = target.tag === tag || target.revision === LATEST || target.revision === latest;

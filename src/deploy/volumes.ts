@@ -9,13 +9,13 @@ import { type TrialOptions, tryRevision } from "./deploy_checks.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Containers } from "./pulled_images.ts";
 
-/** The folders of this machine that containers may use. */
+/** The host folders that containers may use. */
 export class HostPaths {
   readonly #allowed: readonly string[];
   readonly #realPath: (path: string) => Promise<string>;
 
   /**
-   * @param allowed These folders may be used, and what lies in them; absolute.
+   * @param allowed The allowed folders, with everything in them; absolute.
    * @param realPath Follows all symbolic links of a path; rejects with `NotFound` if it does not exist.
    */
   constructor(allowed: readonly string[], realPath: (path: string) => Promise<string>) {
@@ -24,8 +24,8 @@ export class HostPaths {
   }
 
   /**
-   * Why a folder may not be used; `undefined` if it may. Below the allowed folder, the path must not contain a symbolic link:
-   * whoever can write there could point it anywhere.
+   * Why a folder may not be used; `undefined` if it may. Below the allowed folder the path must not contain a symbolic
+   * link: anyone who can write there could point it anywhere.
    *
    * @param path Absolute, without `.`, `..` and empty parts.
    */
@@ -51,14 +51,14 @@ export class HostPaths {
       const expected = `${root === "/" ? "" : root}${path.slice(folder.length)}`;
       const found = `${real === "/" ? "" : real}${rest}`;
       if ((expected || "/") !== (found || "/")) return "leads over a symbolic link, which is not allowed";
-      // The engine would refuse it too, but only after the revision that has the volume has been stopped.
+      // The engine would refuse it too, but only after the revision that has the volume was stopped.
       return rest === "" ? undefined : "is not there; make it first";
     } catch (error) {
       return `cannot be used: ${plainMessageOf(error)}`;
     }
   }
 
-  /** Splits a path into the existing part, with its links followed, and the rest. */
+  /** Splits a path into its existing part, with links followed, and the rest. */
   async #real(path: string): Promise<{ real: string; rest: string }> {
     let there = path;
     while (true) {
@@ -72,28 +72,29 @@ export class HostPaths {
   }
 }
 
-/** What a {@linkcode VolumeHandover} works with. */
 export interface VolumeHandoverOptions extends TrialOptions {
   readonly states: Pick<ServiceStates, "demanding">;
   readonly publisher: Publisher;
   readonly launcher: Containers;
-  /** After this long an instance stops although requests are in flight. */
+  /** After this time an instance stops even with requests in flight. */
   readonly drainTimeoutMs: number;
 }
 
-/** How a change gets its pools. */
+/** The pools of a change. */
 export interface HandoverOptions {
   /** Pools that were already made for the change. */
   readonly made: readonly InstancePool[];
-  /** Whether a revision that gets a volume is tried before the commit; `instead`: only if it takes it from another one. */
+  /**
+   * Whether to try, before the commit, a revision that gets a volume; `instead`: only if it takes it from another one.
+   */
   readonly start: "always" | "instead" | "never";
   readonly signal: AbortSignal;
 }
 
-/** Makes sure that no two revisions have one volume at the same time: the next one gets it after the last has stopped. */
+/** Keeps two revisions from having one volume at the same time: the next one gets it after the last has stopped. */
 export class VolumeHandover {
   readonly #options: VolumeHandoverOptions;
-  /** The revisions that are getting volumes now, by service. */
+  /** The revisions that are getting volumes, by service. */
   readonly #claims = new Map<string, readonly RevisionRecord[]>();
 
   constructor(options: VolumeHandoverOptions) {
@@ -108,8 +109,8 @@ export class VolumeHandover {
   /**
    * Checks that no two reachable revisions have one volume.
    *
-   * @param state A service as it is to be.
-   * @param tried A revision of it that is to be tried, even if no request will reach it.
+   * @param state The service after the change.
+   * @param tried A revision of it to try, even if no request will reach it.
    * @throws {Conflict} For the first volume that two would have.
    */
   check(state: ServiceState, tried?: RevisionRecord): void {
@@ -125,11 +126,11 @@ export class VolumeHandover {
   }
 
   /**
-   * Commits a change of a service. If revisions get volumes that others have, requests are held and the others are stopped
-   * first; if the change fails, they are started again. Only one change of a service at a time.
+   * Commits a change of a service. If revisions get volumes of others, it holds requests and stops the others first; if
+   * the change fails, it starts them again. Call it for one change of a service at a time.
    *
-   * @param state The service as it is to be.
-   * @param commit Stores and publishes it, with the pools that were made for it; held requests go there.
+   * @param state The service after the change.
+   * @param commit Stores and publishes it with the pools that were made; held requests then go there.
    * @throws {Conflict} As {@linkcode check} does.
    * @throws {RevisionFailed} If a revision does not become ready.
    */
@@ -160,7 +161,7 @@ export class VolumeHandover {
       for (const pool of wereAwake) pool.wake();
     });
     await Promise.all(old.map((pool) => pool.suspend(drainTimeoutMs)));
-    await launcher.untilGone(shares); // including containers of retired pools that still drain
+    await launcher.untilGone(shares); // including draining containers of retired pools
     signal.throwIfAborted();
     if (start === "always" || (start === "instead" && old.length > 0)) {
       for (const pool of pools.filter(({ revision }) => shares(revision))) {
@@ -197,12 +198,12 @@ function refuse(one: RevisionRecord, other: RevisionRecord): void {
   );
 }
 
-/** The source of the first volume of `a` that is the same place as a volume of `b`; `undefined` if there is none. */
+/** The source of the first volume of `a` that shares a place with a volume of `b`; `undefined` if there is none. */
 export function sharedVolume(a: readonly Volume[], b: readonly Volume[]): string | undefined {
   return a.find(({ source }) => b.some((other) => isSamePlace(source, other.source)))?.source;
 }
 
-/** Also true if one folder lies in the other, since both revisions could write there. */
+/** Also true if one folder contains the other, since both revisions could write there. */
 function isSamePlace(a: string, b: string): boolean {
   return a === b || isIn(a, b) || isIn(b, a);
 }

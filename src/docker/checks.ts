@@ -10,7 +10,7 @@ const GIB = 1024 ** 3;
 const MIN_BYTES = GIB / 4;
 const SCARCE_BYTES = 2 * GIB;
 
-/** What was found out about something that cless needs. */
+/** The result of a check. */
 export interface Finding {
   readonly check: string;
   readonly state: "ok" | "warning" | "failed";
@@ -19,7 +19,7 @@ export interface Finding {
   readonly remedy?: string;
 }
 
-/** Whether the host reaches the addresses of containers, as far as the engine's default network shows. */
+/** Whether the host reaches containers' addresses, judged by the engine's default network. */
 export async function checkReach(api: Pick<EngineApi, "networks">, upstream: Upstream): Promise<Finding> {
   const check = "containers";
   const bridge = (await api.networks()).find(({ name }) => name === "bridge")?.subnets[0];
@@ -33,7 +33,7 @@ export async function checkReach(api: Pick<EngineApi, "networks">, upstream: Ups
     : { check, state: "ok", fact: `${fact}; ports of 127.0.0.1 are used instead, at about half the speed` };
 }
 
-/** How the engine is asked, and whether the docker command, which pulls the images, asks the same one. */
+/** How the engine is reached, and whether the docker command, which pulls images, reaches the same one. */
 export async function checkChoice({ api, docker, whyNotSocket }: EngineChoice): Promise<Finding> {
   const check = "socket";
   if (api instanceof CommandApi) {
@@ -73,7 +73,7 @@ export async function checkDisk(api: Pick<EngineApi, "info">): Promise<Finding> 
 }
 
 /**
- * Finds networks that were left behind by a cless whose data-dir is gone.
+ * Finds networks that a cless left behind whose data-dir is gone.
  *
  * @param isInUse Whether a data-dir is in use; `undefined` if it does not exist.
  */

@@ -5,27 +5,27 @@ import { linesOf, readWhole } from "./output.ts";
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
-/** After this time a command counts as stuck; an engine under load may need many seconds. */
+/** After this time a command counts as stuck. An engine under load may need many seconds. */
 const TIMEOUT_MS = 120_000;
 
 /** Options of one call. */
 export interface CommandOptions {
   readonly timeoutMs?: number;
-  /** Ends the command; the call then rejects with the signal's reason, once the command has ended. */
+  /** Ends the command; the call rejects with the signal's reason once the command has ended. */
   readonly signal?: AbortSignal | undefined;
-  /** What the command's environment has beside that of cless. */
+  /** Variables for the command, besides those of cless. */
   readonly env?: Readonly<Record<string, string>>;
-  /** What the command reads from its standard input; without it there is nothing to read. */
+  /** The command's standard input; empty if missing. */
   readonly stdin?: string;
-  /** Called for each line of the standard output as it comes, without its end; `run` returns no output then. */
+  /** Called for each line of the standard output, without its end; `run` then returns no output. */
   readonly onLine?: (line: string) => void;
 }
 
-/** The docker command. Arguments are passed as they are: there is no shell in between. */
+/** The docker command. There is no shell, so arguments are passed unchanged. */
 export class DockerCommand {
   readonly path: string;
   readonly #clock: Clock;
-  /** Whether there is a `setsid`, as far as is known. */
+  /** Whether `setsid` exists, as far as known. */
   #hasSetsid = Deno.build.os === "linux";
 
   /** @param path The command's name or path. */
@@ -35,11 +35,10 @@ export class DockerCommand {
   }
 
   /**
-   * Runs the command and waits for its end.
+   * Runs the command, waits for its end, and returns its standard output.
    *
-   * @returns What it wrote to its standard output.
-   * @throws {EngineError} `refused` when it cannot be run or fails, with the last thing that it said as the message; `late`
-   * when it takes too long.
+   * @throws {EngineError} `refused` when it cannot be run or fails, with its last words as the message; `late` when it
+   * takes too long.
    */
   async run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
     return decoder.decode((await this.#finish(args, options)).stdout);
@@ -48,7 +47,7 @@ export class DockerCommand {
   /**
    * Starts a command that goes on, such as `docker events`.
    *
-   * @param stderr Whether somebody reads what the command writes there.
+   * @param stderr Whether somebody reads its standard error.
    * @throws {EngineError} `refused` when it cannot be run.
    */
   spawn(args: readonly string[], stderr: "null" | "piped" = "null"): Deno.ChildProcess {
@@ -82,7 +81,7 @@ export class DockerCommand {
       signal?.throwIfAborted();
       if (late) throw new EngineError("late", `docker ${args[0]} did not end in time`);
       const said = decoder.decode(output.stderr);
-      // setsid reports it in the user's language; without setsid, the platform reports what is wrong.
+      // setsid's message is in the user's language; without setsid, the platform says what is wrong.
       if (setsid && isOfSetsid(output.code, said)) return await this.#finish(args, options, false);
       throw new EngineError("refused", lastWords(said) || `docker ${args[0]} ended with code ${output.code}`);
     } finally {
@@ -92,9 +91,9 @@ export class DockerCommand {
   }
 
   /**
-   * Starts the command as the leader of a process group: an interrupt from the terminal is meant for cless alone, which
-   * still needs the commands that are running. For `detached`, Deno forks itself and stands still for milliseconds;
-   * `setsid` does the same in the new process, and then becomes the command.
+   * Starts the command as the leader of a process group: an interrupt from the terminal is for cless alone, which still
+   * needs running commands. Deno's `detached` forks Deno and blocks it for milliseconds; `setsid` does the same in the
+   * new process, and then becomes the command.
    */
   #start(
     args: readonly string[],
@@ -118,23 +117,22 @@ export class DockerCommand {
   }
 }
 
-/** Whether `setsid` itself has failed, since it could not run the command. */
+/** Whether `setsid` itself failed, because it could not run the command. */
 function isOfSetsid(code: number, stderr: string): boolean {
   return (code === 126 || code === 127) && stderr.startsWith("setsid: ");
 }
 
-/** Ends a command with everything that it has started: the death of a wrapper does not end the docker command in it. */
+/** Kills a command with all of its children: when a wrapper dies, the docker command in it goes on. */
 export function killGroup(child: Deno.ChildProcess, signal: Deno.Signal): void {
   if (signalGroup(child.pid, signal)) return;
   try {
-    child.kill(signal); // it has just been started, and leads no group yet
+    child.kill(signal); // it has just started, and leads no group yet
   } catch {
     return; // it has ended by itself
   }
-  signalGroup(child.pid, signal); // it may have become the leader meanwhile
+  signalGroup(child.pid, signal); // it may lead a group by now
 }
 
-/** @returns Whether there is such a group. */
 function signalGroup(leader: number, signal: Deno.Signal): boolean {
   try {
     Deno.kill(-leader, signal);
@@ -144,7 +142,7 @@ function signalGroup(leader: number, signal: Deno.Signal): boolean {
   }
 }
 
-/** Writes everything that a command is to read. One that ends before it has read everything says itself why. */
+/** Writes a command's input. A command that ends before it has read all says itself why. */
 async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<void> {
   const writer = stdin.getWriter();
   try {
@@ -155,7 +153,7 @@ async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<vo
   }
 }
 
-/** The output of a command; where its lines are passed on, they are not collected. */
+/** The output of a command; not collected if its lines are passed on. */
 async function outputOf(child: Deno.ChildProcess, onLine?: (line: string) => void): Promise<Deno.CommandOutput> {
   const stderr = readWhole(child.stderr);
   let stdout: Uint8Array<ArrayBuffer> = new Uint8Array();
@@ -170,7 +168,7 @@ async function outputOf(child: Deno.ChildProcess, onLine?: (line: string) => voi
   return Object.assign(await child.status, { stdout, stderr: await stderr });
 }
 
-/** The line of an error output that says what was wrong, without the docker command's own trimmings. */
+/** The line of an error output that names the problem, without the docker command's own additions. */
 export function lastWords(stderr: string): string {
   const lines = stderr.split("\n").map((line) => line.trim()).filter((line) =>
     line && !/^(Run|See) 'docker|^Error: failed to start containers: /.test(line)

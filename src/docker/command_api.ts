@@ -33,12 +33,12 @@ import {
 import { LogSplitter, type StampedLine } from "./logs/log_lines.ts";
 import { jsonLines, linesOf, piecesOf } from "./output.ts";
 
-/** How many commands stop or remove containers at once: each is a process of some 30 MB. */
+/** How many commands stop or remove containers at once; each process takes some 30 MB. */
 const MAX_ENDING = 16;
-/** Networks may go while they are listed, which takes two commands; the list is tried so often. */
+/** How often the networks are listed: that takes two commands, and a network may go in between. */
 const MAX_NETWORK_LISTS = 16;
 
-/** What engines and the docker command say, and what it means; the first that fits counts. */
+/** Messages of engines and the docker command, with their meanings; the first match counts. */
 const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
   [/cannot connect to the docker daemon|error during connect|unexpected EOF|\bEOF$|error while dialing/i, "away"],
   [/no such container/i, "gone"],
@@ -57,7 +57,7 @@ export function kindOfMessage(message: string): FailureKind {
   return SAID.find(([pattern]) => pattern.test(message))?.[1] ?? "refused";
 }
 
-/** Asks the engine by running the docker command: wherever that finds its engine, and whatever wraps it. */
+/** Reaches the engine through the docker command, wherever its engine is and whatever wraps the command. */
 export class CommandApi implements EngineApi {
   readonly via: string;
   readonly #docker: DockerCommand;
@@ -95,7 +95,7 @@ export class CommandApi implements EngineApi {
 
   async remove(id: string): Promise<void> {
     const said = await this.#ending.run(() => this.#run(["rm", "--force", "--volumes", id]));
-    // With --force the command does not mind a container that is gone, and names none then.
+    // With --force the command accepts a container that is gone, and then prints no name.
     if (said.trim() === "") throw new EngineError("gone", `No such container: ${id}`);
   }
 
@@ -124,7 +124,7 @@ export class CommandApi implements EngineApi {
     return new Map(
       jsonLines<{ id: string; usage: string }>(output, "id", "usage").flatMap(({ id, usage }) => {
         const bytes = bytesOf(usage);
-        return bytes === undefined || bytes === 0 ? [] : [[id, bytes]]; // one that has just ended uses none
+        return bytes === undefined || bytes === 0 ? [] : [[id, bytes]]; // it has just ended
       }),
     );
   }
@@ -134,13 +134,13 @@ export class CommandApi implements EngineApi {
     if (signal?.aborted) return;
     const child = this.#docker.spawn([
       "logs",
-      "--timestamps", // they also tell the app's lines from the docker command's own words
+      "--timestamps", // they also set the app's lines apart from the docker command's own
       ...(follow ? ["--follow"] : []),
       ...(tail === undefined ? [] : [`--tail=${tail}`]),
       ...(since === undefined ? [] : [`--since=${since}`]),
       id,
     ], "piped");
-    const end = () => killGroup(child, "SIGKILL"); // it has nothing to tidy up
+    const end = () => killGroup(child, "SIGKILL"); // it has nothing to clean up
     signal?.addEventListener("abort", end, { once: true });
     const streams = [stampedLines("stdout", child.stdout), stampedLines("stderr", child.stderr)];
     try {
@@ -242,7 +242,6 @@ export class CommandApi implements EngineApi {
     await this.#run(["image", "rm", reference]);
   }
 
-  /** Nothing is kept open between commands. */
   [Symbol.dispose](): void {}
 
   async #run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
@@ -274,12 +273,12 @@ async function* stampedLines(
   try {
     for await (const piece of piecesOf(bytes)) yield { stream, lines: splitter.push(piece) };
   } catch {
-    // The command's exit code tells whether something was wrong.
+    // The command's exit code shows whether something went wrong.
   }
   yield { stream, lines: splitter.end() };
 }
 
-/** What several generators yield, each in its own order. A silent one collects no listeners, unlike with `Promise.race`. */
+/** Merges generators; each keeps its own order. Unlike with `Promise.race`, a silent one collects no listeners. */
 async function* merge<T>(sources: readonly AsyncGenerator<T, void, void>[]): AsyncGenerator<T, void, void> {
   const ready: { source: AsyncGenerator<T, void, void>; result: IteratorResult<T, void> }[] = [];
   let arrived = Promise.withResolvers<void>();

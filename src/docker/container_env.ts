@@ -3,19 +3,19 @@ import { messageOf } from "../base/errors.ts";
 import { EngineError } from "./engine_error.ts";
 
 const encoder = new TextEncoder();
-/** The docker command's standard input, as the name of a file. */
+/** The docker command's standard input as a file name. */
 const STDIN = "/dev/stdin";
-/** The docker command reads lines of less than 64 KiB from a file; this leaves room for the name. */
+/** The docker command's limit for a line of a file is 64 KiB; this leaves room for the name. */
 const MAX_FILE_BYTES = 60 * 1024;
-/** Linux passes no longer string to a program, name and end included. */
+/** Linux's limit for one string, name and end included. */
 const MAX_BYTES = 128 * 1024 - 1;
-/** A shorter text is no secret, and stands in many messages by chance. */
+/** A shorter text is no secret, and occurs in messages by chance. */
 const MIN_SECRET_LENGTH = 8;
 const REDACTED = "***";
 
 /**
- * Names with a meaning for the docker command itself, for what it starts (ssh, a wrapper's shell), or for the libraries
- * below them. A name too many does little harm: it matters only for values of more than one line.
+ * Names that mean something to the docker command, to what it starts (ssh, a wrapper's shell), or to their libraries. A
+ * name too many does little harm: it matters only for values of several lines.
  */
 const MEANT_FOR_THE_COMMAND = [
   /^(DOCKER|BUILDKIT|BUILDX|MOBY|CONTAINERD?|PODMAN|OTEL|GRPC|XDG|DBUS|BASH|LC|LD|DYLD|MALLOC|GLIBC)_/,
@@ -35,13 +35,13 @@ export interface CarriedEnv {
 }
 
 /**
- * Hands a container's environment to the docker command so that nobody else sees the values. Everybody on the machine could
- * read them in arguments, and whoever may read its folder in a file.
+ * Passes a container's environment to the docker command without showing the values to anybody else. Everybody on the
+ * machine can read arguments, and a file can be read by whoever may read its folder.
  *
- * Values that fit on one line go as an `--env-file` that is the command's standard input: a pipe leaves nothing behind, and
- * cannot change what the command does. Other values go by the command's own environment and `--env=NAME`.
+ * Values of one line go as an `--env-file` that is the command's standard input: a pipe leaves nothing behind, and
+ * cannot change what the command does. Other values go through the command's own environment and `--env=NAME`.
  *
- * @throws {EngineError} `refused` when there is no way, as {@linkcode envProblem} says.
+ * @throws {EngineError} `refused` for the reasons of {@linkcode envProblem}.
  */
 export function carryEnv(variables: Readonly<Record<string, string>>): CarriedEnv {
   const lines: string[] = [];
@@ -61,9 +61,9 @@ export function carryEnv(variables: Readonly<Record<string, string>>): CarriedEn
 }
 
 /**
- * Why a variable cannot be given to a container, without its value; `undefined` if it can. Multi-line values are refused
- * for names with a meaning for the docker command; the rule is the same where the engine is asked over its socket, so that
- * a service does not depend on that.
+ * Why a container cannot get a variable, without the value; `undefined` if it can. Values of several lines are refused
+ * for names that mean something to the docker command. The rule also holds for the engine's socket, so that a service
+ * works the same either way.
  */
 export function envProblem(name: string, value: string): string | undefined {
   if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return `${JSON.stringify(name)} is no name of an environment variable`;
@@ -80,20 +80,20 @@ function isMeantForCommand(name: string): boolean {
   return MEANT_FOR_THE_COMMAND.some((pattern) => pattern.test(name));
 }
 
-/** Whether a line of Docker's env-file can hold the value: everything up to the line's end is taken as it is. */
+/** Whether a line of Docker's env-file can hold the value, which is taken unchanged up to the line's end. */
 function fitsOnLine(value: string): boolean {
   return !/[\r\n\0]/.test(value) && encoder.encode(value).length <= MAX_FILE_BYTES;
 }
 
-/** Whether every reader of env-files reads the same value: Podman removes quotes and spaces at the ends. */
+/** Whether all readers of env-files read the same value: Podman removes quotes and spaces at the ends. */
 function isPlain(value: string): boolean {
   return fitsOnLine(value) && !/^[\s"'`]|\s$/.test(value);
 }
 
 /**
- * The error of a start without what an operator may have meant for the app alone: values of the environment, and the
- * command's arguments, which the engine repeats when the program is missing. The program's name and plain paths of files
- * stay, since messages are about them.
+ * The error of a start without what may be secret: values of the environment, and the command's arguments, which the
+ * engine repeats when the program is missing. The program's name and plain file paths stay, since messages are about
+ * them.
  */
 export function redactError(error: unknown, { command, env }: Pick<Revision, "command" | "env">): unknown {
   if (!(error instanceof EngineError)) return error;
@@ -107,7 +107,7 @@ export function redactError(error: unknown, { command, env }: Pick<Revision, "co
   return message === said ? error : new EngineError(error.kind, message);
 }
 
-/** As the engine, which is written in Go, quotes a text. */
+/** Quotes a text as Go does, in which the engine is written. */
 function quoted(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }

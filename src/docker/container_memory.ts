@@ -5,8 +5,8 @@ import { grep } from "./machine.ts";
 const log = logger("memory");
 
 /**
- * Where the kernel keeps the memory figures of a container: with control groups made by the engine itself or by systemd, in
- * version 2 and version 1. https://docs.docker.com/engine/containers/runmetrics/
+ * Where the kernel keeps a container's memory figures: with control groups of the engine or of systemd, in versions 2
+ * and 1. https://docs.docker.com/engine/containers/runmetrics/
  */
 const LAYOUTS: readonly ((engineId: string) => string)[] = [
   (id) => `/sys/fs/cgroup/system.slice/docker-${id}.scope`,
@@ -15,12 +15,12 @@ const LAYOUTS: readonly ((engineId: string) => string)[] = [
   (id) => `/sys/fs/cgroup/memory/system.slice/docker-${id}.scope`,
 ];
 
-/** How much is used, in version 2 and version 1. */
+/** The memory in use, in version 2 and version 1. */
 const USAGE = ["memory.current", "memory.usage_in_bytes"];
-/** The part that the kernel takes back when it needs room; it is not counted, as in `docker stats`. */
+/** The part that the kernel can take back; not counted, as in `docker stats`. */
 const RECLAIMABLE = /^(?:total_)?inactive_file (\d+)$/;
 
-/** Reads how much memory the containers of one owner use: from the kernel, or from the engine if the kernel tells nothing. */
+/** Measures the memory of one owner's containers, from the kernel's files or else from the engine. */
 export class ContainerMemory {
   readonly #api: Pick<EngineApi, "containers" | "memory">;
   readonly #owner: string;
@@ -33,7 +33,7 @@ export class ContainerMemory {
   }
 
   /**
-   * @returns Bytes by container name, without containers whose memory is not known.
+   * @returns Bytes by container name, without containers whose memory is unknown.
    * @throws {EngineError} When the engine does not list the containers.
    */
   async read(): Promise<ReadonlyMap<string, number>> {
@@ -53,7 +53,7 @@ export class ContainerMemory {
     }));
   }
 
-  /** Reads the kernel's files with one process for all containers: Deno does not let cless open them. */
+  /** Reads the kernel's files with one process for all containers: Deno itself must not open them. */
   async #ofKernel(containers: readonly ListedContainer[]): Promise<Map<string, number>> {
     const folders = new Map(
       this.#layouts.flatMap((layout) =>
@@ -70,7 +70,7 @@ export class ContainerMemory {
       if (folder === undefined) continue;
       layouts = [folder.layout];
       const bytes = RECLAIMABLE.exec(line)?.[1];
-      // In version 1 the line with "total_" comes last, and that one counts.
+      // In version 1, the line with "total_" comes last and counts.
       if (bytes !== undefined) reclaimable.set(folder.id, Number(bytes));
       else if (USAGE.includes(file.slice(at + 1))) used.set(folder.id, Number(line));
     }

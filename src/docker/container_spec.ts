@@ -15,9 +15,9 @@ export const LABEL = {
 
 const NANO = 1e9;
 
-/** What every container is made with. */
+/** The settings of every container. */
 const FIXED = {
-  /** By this name containers reach the machine that they run on, as in Docker Desktop. */
+  /** The name by which containers reach their host, as in Docker Desktop. */
   extraHost: "host.docker.internal:host-gateway",
   securityOpt: "no-new-privileges",
   pidsLimit: 1024,
@@ -25,7 +25,7 @@ const FIXED = {
   logOptions: { "max-size": "10m", "max-file": "3" },
 } as const;
 
-/** Where and under which name a container is started. */
+/** The id and the addresses of a container. */
 export interface Placement {
   /** The container's name, which is the instance's id. */
   readonly id: string;
@@ -33,22 +33,21 @@ export interface Placement {
   readonly network: string;
   /** The address that the container gets on the network. */
   readonly address: string;
-  /** The port of 127.0.0.1 that leads to the app; missing where the host reaches the container's address itself. */
+  /** The port of 127.0.0.1 that leads to the app; missing if the host reaches the container's address. */
   readonly hostPort: number | undefined;
   /** Where the host reaches the app. */
   readonly origin: string;
 }
 
-/** A revision's variables, and `PORT` as most platforms have it unless the revision sets it. */
+/** A revision's variables, and `PORT`, as on most platforms, unless the revision sets it. */
 export function environmentOf({ env, port }: Pick<Revision, "env" | "port">): Readonly<Record<string, string>> {
   return { PORT: String(port), ...env };
 }
 
 /**
- * The arguments of `docker run` for an instance of a revision. The values of its environment are not among them: see
- * {@linkcode carryEnv}.
+ * The arguments of `docker run` for an instance, without the values of its environment: see {@linkcode carryEnv}.
  *
- * @throws {EngineError} When a variable cannot be given to a container.
+ * @throws {EngineError} When a container cannot get a variable.
  */
 export function runArgs(revision: Revision, placement: Placement): string[] {
   const { hostPort } = placement;
@@ -56,7 +55,7 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
   return [
     "run",
     "--detach",
-    "--pull=never", // the image is named by its content, which is local; nothing else may be fetched in its place
+    "--pull=never", // the image's id is local; nothing else may be fetched instead
     `--name=${placement.id}`,
     ...Object.entries(labelsOf(revision, placement)).map(([name, value]) => `--label=${name}=${value}`),
     `--network=${placement.network}`,
@@ -67,19 +66,19 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
     `--pids-limit=${FIXED.pidsLimit}`,
     `--log-driver=${FIXED.logDriver}`,
     ...Object.entries(FIXED.logOptions).map(([name, value]) => `--log-opt=${name}=${value}`),
-    // Swap counts as memory: otherwise the limit would only make the machine swap.
+    // Swap counts as memory, or the limit would only make the machine swap.
     ...(memory === undefined ? [] : [`--memory=${memory}`, `--memory-swap=${memory}`]),
     ...(cpus === undefined ? [] : [`--cpus=${nanoCpus(cpus) / NANO}`]),
     ...revision.volumes.map(mountArg),
     ...carryEnv(environmentOf(revision)).args,
     revision.imageId,
-    ...revision.command, // what follows the image is no flag of the docker command
+    ...revision.command, // after the image, the docker command takes no flags
   ];
 }
 
 /**
- * The body of the request that makes the container which {@linkcode runArgs} describes. It holds the values of the
- * environment, and must not be logged.
+ * The request's body for the container of {@linkcode runArgs}. It has the values of the environment, so it must not be
+ * logged.
  *
  * https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerCreate
  */
@@ -121,19 +120,19 @@ function labelsOf(revision: Revision, placement: Placement): Readonly<Record<str
   };
 }
 
-/** Billionths of a processor, the finest that the engine knows. Never 0, which would mean no limit. */
+/** Billionths of a processor, the engine's unit; never 0, which would mean no limit. */
 function nanoCpus(cpus: number): number {
   return Math.max(1, Math.round(cpus * NANO));
 }
 
-/** Unlike `--volume`, `--mount` refuses a folder that does not exist, and has no colons that could be misread. */
+/** Unlike `--volume`, `--mount` refuses a missing folder, and colons in it are unambiguous. */
 function mountArg(volume: Volume): string {
   const { source, path, readOnly } = volume;
   const fields = [`type=${mountType(volume)}`, `source=${source}`, `target=${path}`, ...(readOnly ? ["readonly"] : [])];
   return `--mount=${fields.map(csvField).join(",")}`;
 }
 
-/** A mount for {@linkcode createBody}; a folder that does not exist is refused, as by `--mount`. */
+/** A mount for {@linkcode createBody}; like `--mount`, it refuses a missing folder. */
 function mount(volume: Volume): Record<string, unknown> {
   const { path, readOnly, source } = volume;
   return { Type: mountType(volume), Source: source, Target: path, ...(readOnly ? { ReadOnly: true } : {}) };

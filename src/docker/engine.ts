@@ -15,12 +15,11 @@ import { DockerLauncher } from "./launcher.ts";
 import { OwnNetwork } from "./network/network.ts";
 
 const log = logger("engine");
-/** For how long an answer of the engine is passed on to others who ask the same. */
+/** How long an answer of the engine is shared with others who ask the same. */
 const MAX_ANSWER_AGE_MS = 1000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const MEMORY_TIMEOUT_MS = 1000;
 
-/** Receives what the engine reports. */
 export interface EngineListener {
   /** Something has happened to a container of this cless. */
   apply(event: ContainerEvent): void;
@@ -28,12 +27,12 @@ export interface EngineListener {
   gap(): void;
 }
 
-/** The Docker engine: this cless's network, containers and images on it, and its events. */
+/** The Docker engine with this cless's network, containers and images, and its events. */
 export class Engine {
   readonly launcher: DockerLauncher;
-  /** The local images that the convention knows. */
+  /** The local images of the convention. */
   readonly images: LocalImages;
-  /** Where images come from that are named in full. */
+  /** Gets images by their full names. */
   readonly source: ImageSource;
   readonly #api: EngineApi;
   readonly #clock: Clock;
@@ -71,17 +70,17 @@ export class Engine {
     return this.#events.live;
   }
 
-  /** Whether an engine has been found, so that there may be something to stop. */
+  /** Whether an engine was found, so that there may be something to stop. */
   get found(): boolean {
     return this.#found;
   }
 
   /**
-   * Prepares what the first request would have to wait for, and begins to listen to the engine.
+   * Prepares what the first request would wait for, and begins to listen to the engine.
    *
-   * @param answer The engine's first answer, which was asked for before the rest was there.
+   * @param answer The engine's first answer, requested before the other parts existed.
    * @param listener Called from now on.
-   * @throws {OperatorError} When none answers.
+   * @throws {OperatorError} When no engine answers.
    * @throws {EngineError} When it refuses.
    */
   async start(answer: Promise<unknown>, listener: EngineListener): Promise<void> {
@@ -94,9 +93,9 @@ export class Engine {
       throw error;
     }
     this.#hold(Promise.resolve(true));
-    const listed = this.images.changed(); // events report changes from when these parts were made
+    const listed = this.images.changed(); // these parts must see all later events
     try {
-      await network; // where it is refused, the containers are another process's, and must not be stopped
+      await network; // if it is refused, the containers belong to another process and must not be stopped
     } catch (error) {
       await listed;
       this.images.stop();
@@ -113,26 +112,26 @@ export class Engine {
     await Promise.all([listed, this.launcher.prepare()]);
   }
 
-  /** Ends what {@linkcode start} has begun, and removes the network, on which no container is any more. */
+  /** Undoes {@linkcode start}, and removes the network, which has no containers any more. */
   async stop(): Promise<void> {
     await this.#end();
     await this.#network.remove();
     this.#api[Symbol.dispose]();
   }
 
-  /** Ends what {@linkcode start} has begun, and leaves the containers and the network. */
+  /** Undoes {@linkcode start}, but leaves the containers and the network. */
   async leave(): Promise<void> {
     await this.#end();
     this.#api[Symbol.dispose]();
   }
 
-  /** Whether the engine answers; it is asked once for all callers within a second. */
+  /** Whether the engine answers; callers within a second share one request. */
   answers(): Promise<boolean> {
     return this.#answering ??
       this.#hold(findEngine(this.#api, { timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false));
   }
 
-  /** How much memory each container uses, in bytes by id, at most a second ago; or the last known, if the engine is slow. */
+  /** Each container's memory in bytes by id, at most a second old, or the last known if the engine is slow. */
   async memory(): Promise<ReadonlyMap<string, number>> {
     this.#measuring ??= this.launcher.memory().then((memory) => void (this.#memory = memory), () => {}).finally(() => {
       this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#measuring = undefined);
@@ -141,7 +140,7 @@ export class Engine {
     return this.#memory;
   }
 
-  /** The services of other data-dirs that have a container with a named volume; each as `SERVICE of OWNER`. */
+  /** The services of other data-dirs with a container that has a named volume; each as `SERVICE of OWNER`. */
   async othersWithVolume(volume: string): Promise<string[]> {
     const containers = await this.#api.containers({ volume }).catch((error) => {
       log.debug("cannot tell who uses a volume", { volume, reason: messageOf(error) });
@@ -152,12 +151,12 @@ export class Engine {
   }
 
   async #end(): Promise<void> {
-    await this.launcher.settled(); // a container that is being made should be there when the next process looks
+    await this.launcher.settled(); // the next process must find containers that are still being made
     await this.#events.stop();
     this.images.stop();
   }
 
-  /** Passes an answer on to all callers for a while. */
+  /** Shares an answer with all callers for a while. */
   #hold(answer: Promise<boolean>): Promise<boolean> {
     return this.#answering = answer.finally(() => {
       this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#answering = undefined);

@@ -3,10 +3,10 @@ import type { Revision } from "../model/revision.ts";
 import type { Container } from "../pool/launcher.ts";
 import type { Placement } from "./container_spec.ts";
 
-/** What bounds one call. */
+/** The limits of one call. */
 export interface CallOptions {
   readonly timeoutMs?: number;
-  /** Ends the call, which then rejects with the signal's reason. */
+  /** Ends the call, which rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -14,32 +14,32 @@ export interface CallOptions {
 export interface EngineInfo {
   /** Unique to this engine. */
   readonly id: string;
-  /** The folder with its images and containers, on the engine's machine. */
+  /** The folder of images and containers on the engine's machine. */
   readonly dataFolder: string;
 }
 
-/** Which containers are listed: all of one owner, or all that use a named volume. */
+/** The containers to list: all of one owner, or all with a named volume. */
 export type ContainerFilter = { readonly owner: string } | { readonly volume: string };
 
 /** A container as the engine lists it. */
 export interface ListedContainer extends Pick<Container, "id" | "service" | "revision" | "imageId" | "state"> {
   /** The engine's own name for it, 64 hex digits. */
   readonly engineId: string;
-  /** Empty for a container that no cless has made; likewise everything else that labels say. */
+  /** Empty for a container of no cless; likewise all other fields from labels. */
   readonly owner: string;
-  /** For how long it has been up at least, ms; `undefined` where that is not known. */
+  /** For how long it has been up at least, ms; `undefined` if unknown. */
   readonly upFor: number | undefined;
   readonly address: string;
   /** Where the host reached the app when the container was made. */
   readonly origin: string;
 }
 
-/** Which lines of a container are read; without options all that there are. */
+/** The lines of a container to read; all without options. */
 export type LogOptions = Partial<OutputOptions>;
 
-/** A line that an app has written, without its line end. Its time is when the engine received it. */
+/** A line of an app without its line end. Its time is when the engine received it. */
 export interface LogLine extends OutputLine {
-  /** The line is longer than 64 KiB and continues in the next one of its stream. */
+  /** The line is longer than 64 KiB, and continues in the next one of its stream. */
   readonly cut?: true;
 }
 
@@ -49,11 +49,11 @@ export interface EngineEvent {
   readonly action: string;
   /** Such as `name`, `exitCode`, and the container's labels. */
   readonly attributes: Readonly<Record<string, string>>;
-  /** By the engine's clock, seconds since 1970 with six digits after the point; missing where the engine did not say. */
+  /** By the engine's clock, seconds since 1970 with six decimals; missing if the engine gave none. */
   readonly time: string | undefined;
 }
 
-/** The events that are asked for. */
+/** The events that cless listens to. */
 export const EVENT_ACTIONS = {
   container: ["start", "die", "oom", "kill", "pause", "unpause"],
   image: ["tag", "untag", "delete", "import", "load", "pull"],
@@ -63,11 +63,11 @@ export const EVENT_ACTIONS = {
 export interface EngineNetwork {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Such as `172.17.0.0/16`, each with the host's own address on it where that is known. */
+  /** Such as `172.17.0.0/16`, each with the host's own address on it if known. */
   readonly subnets: readonly { readonly subnet: string; readonly gateway: string | undefined }[];
 }
 
-/** A bridge network to be made, whose containers cannot reach each other. */
+/** A bridge network to make; its containers cannot reach each other. */
 export interface NetworkSpec {
   readonly name: string;
   readonly subnet: string;
@@ -86,22 +86,22 @@ export interface EngineImage {
 }
 
 /**
- * What cless asks of a Docker engine. There are two implementations, over the engine's socket and by the docker command;
- * one of them is chosen at start, and the same tests hold for both. Pulling is no part of it: it needs the logins and
- * credential helpers that only the docker command knows.
+ * What cless needs from a Docker engine. There are two implementations, through the engine's socket and through the
+ * docker command; one is chosen at start, and the same tests check both. Pulling is not part of it: only the docker
+ * command has the logins and credential helpers.
  *
  * Every method rejects with an `EngineError`.
  */
 export interface EngineApi extends Disposable {
-  /** How the engine is reached, for people. */
+  /** The way to the engine, for people. */
   readonly via: string;
-  /** Asks the engine for its version, such as `26.1.5`. */
+  /** The engine's version, such as `26.1.5`. */
   version(options?: CallOptions): Promise<string>;
   info(): Promise<EngineInfo>;
 
-  /** Makes a container and starts it. After a failure a container may have been made, under the placement's id. */
+  /** Makes and starts a container. After a failure, a container may exist under the placement's id. */
   run(revision: Revision, placement: Placement): Promise<void>;
-  /** Asks the app to end; kills it after the grace time. A container that has ended stays as it is. */
+  /** Asks the app to end, and kills it after the grace time; does nothing to an ended container. */
   stop(id: string, graceS: number): Promise<void>;
   /** Fails with `already` if it is paused. */
   pause(id: string): Promise<void>;
@@ -109,17 +109,16 @@ export interface EngineApi extends Disposable {
   unpause(id: string): Promise<void>;
   /** Kills and removes a container and its anonymous volumes; fails with `already` if it is being removed. */
   remove(id: string): Promise<void>;
-  /** Lists containers, ended ones too. */
   containers(filter: ContainerFilter): Promise<ListedContainer[]>;
-  /** How many bytes of memory running containers use, without reclaimable caches, by the engine's ids. */
+  /** The memory of running containers in bytes, without reclaimable caches, by the engine's ids. */
   memory(engineIds: readonly string[]): Promise<Map<string, number>>;
   /**
-   * What the app in a container has written, each stream's lines in order. It ends with the container, when the signal is
-   * aborted, or when the reader breaks off. Little is read ahead of the reader.
+   * The output of a container's app, each stream in order. It ends with the container, when the signal is aborted, or
+   * when the reader stops. It reads little ahead.
    */
   logs(id: string, options?: LogOptions): AsyncGenerator<LogLine, void, void>;
   /**
-   * Listens to {@linkcode EVENT_ACTIONS}, from a moment on (seconds since 1970); resolves when listening has begun. The
+   * Listens to {@linkcode EVENT_ACTIONS} from a time on (seconds since 1970); resolves when listening has begun. The
    * events end when the signal is aborted or the connection is lost.
    */
   events(since: string, signal: AbortSignal): Promise<AsyncIterable<EngineEvent>>;
@@ -132,6 +131,6 @@ export interface EngineApi extends Disposable {
   image(reference: string, options?: CallOptions): Promise<EngineImage>;
   /** The images named `…-docker:latest`: ids by name. */
   conventionImages(): Promise<Map<string, string>>;
-  /** Removes a name of an image, or an image by its id; fails with `in_use` or `tagged` if it has to stay. */
+  /** Removes a name of an image, or an image by its id; fails with `in_use` or `tagged` if it must stay. */
   removeImage(reference: string): Promise<void>;
 }

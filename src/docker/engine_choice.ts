@@ -9,19 +9,19 @@ import { SocketApi } from "./socket_api.ts";
 const DEFAULT_SOCKET = "/var/run/docker.sock";
 const START_IT = "start it (systemctl start docker), or say with DOCKER_HOST where it is";
 
-/** How the engine is asked from now on. */
+/** How the engine is reached. */
 export interface EngineChoice {
   readonly api: EngineApi;
   /** For what only the docker command can do, such as pulling. */
   readonly docker: DockerCommand;
-  /** Why the socket is not used; missing where it is, or where nobody wants it. */
+  /** Why the socket is not used; missing if it is used, or not wanted. */
   readonly whyNotSocket?: string;
 }
 
 /**
- * Chooses how the engine is asked, without asking it. `auto` takes the socket that the docker command itself would use,
- * but the command where it is a wrapper, where its engine is elsewhere, and where it makes other containers than it is
- * told to: with the proxies of its settings, or for the platform of `DOCKER_DEFAULT_PLATFORM`.
+ * Chooses how to reach the engine, without contacting it. `auto` takes the socket that the docker command would use. It
+ * takes the command if that is a wrapper, if its engine is on another machine, or if its settings change the
+ * containers: by proxies, or by `DOCKER_DEFAULT_PLATFORM`.
  *
  * @throws {OperatorError} When the socket is demanded and there is none.
  */
@@ -69,12 +69,12 @@ interface DockerSettings {
   readonly hasProxies: boolean;
 }
 
-/** Reads the docker command's `config.json`; `undefined` where what it says is not known. */
+/** Reads the docker command's `config.json`; `undefined` if that is not possible. */
 async function readSettings(folder: string | undefined): Promise<DockerSettings | undefined> {
   if (folder === undefined) return undefined;
   try {
     const settings = Object.entries(JSON.parse(await Deno.readTextFile(`${folder}/config.json`)));
-    // The docker command does not mind how the names are written.
+    // The docker command ignores the case of these names.
     const value = (wanted: string) => settings.find(([name]) => name.toLowerCase() === wanted)?.[1];
     const currentContext = value("currentcontext");
     return {
@@ -88,7 +88,7 @@ async function readSettings(folder: string | undefined): Promise<DockerSettings 
 }
 
 /**
- * Where the engine of a context is, as the docker command keeps it; `undefined` where that cannot be read.
+ * The engine's address in a context, from the docker command's files; `undefined` if they cannot be read.
  * https://docs.docker.com/engine/manage-resources/contexts/
  */
 async function contextHost(folder: string | undefined, name = "default"): Promise<string | undefined> {
@@ -103,11 +103,7 @@ async function contextHost(folder: string | undefined, name = "default"): Promis
   }
 }
 
-/**
- * Asks the engine for its version.
- *
- * @throws {OperatorError} When none answers; the message says what to do.
- */
+/** Asks the engine for its version. @throws {OperatorError} When none answers; the message says what to do. */
 export async function findEngine(api: Pick<EngineApi, "version">, options: CallOptions = {}): Promise<string> {
   try {
     return await api.version(options);

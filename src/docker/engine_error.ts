@@ -1,9 +1,13 @@
 /**
- * Why the engine has not done what it was asked for: `gone` there is no such container; `no_such_image` and
- * `no_such_network` likewise; `conflict` the name is taken; `address_taken` the address or the host port is; `subnet_taken`
- * the subnet overlaps with another one; `in_use` something needs the image or network; `tagged` the image has several
- * names, and goes by its id only with the last one; `already` it is so without this request; `away` no engine answers, or
- * a part of it is away; `late` it did not answer in time; `refused` anything else.
+ * Why the engine has not carried out a request:
+ *
+ * - `gone`, `no_such_image`, `no_such_network`: it does not exist; `gone` is for containers.
+ * - `conflict`: the name is taken; `address_taken`: the address or host port; `subnet_taken`: an overlapping subnet.
+ * - `in_use`: something needs the image or network.
+ * - `tagged`: the image has several names, so it cannot be removed by its id.
+ * - `already`: it is already so.
+ * - `away`: the engine, or a part of it, does not answer; `late`: not in time.
+ * - `refused`: anything else.
  */
 export type FailureKind =
   | "gone"
@@ -19,7 +23,7 @@ export type FailureKind =
   | "late"
   | "refused";
 
-/** The engine has not done what it was asked for. The message is what it said, on one line. */
+/** The engine has not carried out a request. The message is the engine's, on one line. */
 export class EngineError extends Error {
   override readonly name = "EngineError";
   readonly kind: FailureKind;

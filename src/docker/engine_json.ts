@@ -1,7 +1,7 @@
 import { LABEL } from "./container_spec.ts";
 import type { EngineEvent, EngineImage, EngineInfo, EngineNetwork, ListedContainer } from "./engine_api.ts";
 
-// The JSON of the engine's API, as far as it matters here; `--format={{json .}}` of the docker command writes the same.
+// The part of the engine's JSON that is used; `--format={{json .}}` of the docker command prints the same.
 
 /** `GET /info` */
 export interface ApiInfo {
@@ -47,10 +47,10 @@ export function imageOf({ Config, Id, RepoDigests }: ApiImage): EngineImage {
   return { id: Id, digests: RepoDigests ?? [], exposedPorts: ports.map(Number) };
 }
 
-/** @returns `undefined` for what is no event of a container or an image. */
+/** @returns `undefined` for an event of neither a container nor an image. */
 export function eventOf({ Action, Actor, Type, timeNano }: ApiEvent): EngineEvent | undefined {
   if ((Type !== "container" && Type !== "image") || Action === undefined) return undefined;
-  // Cut off, not rounded: a stream that goes on from there repeats an event rather than missing one.
+  // Cut off, not rounded: a stream that resumes there repeats an event rather than missing one.
   const time = timeNano === undefined ? undefined : (Math.floor(timeNano / 1000) / 1e6).toFixed(6);
   return { type: Type, action: Action, attributes: Actor?.Attributes ?? {}, time };
 }
@@ -84,7 +84,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   year: 365 * 86_400_000,
 };
 
-/** The uptime in a status such as `Up 3 minutes (Paused)`, ms; the engine's list has it in no other form. */
+/** The uptime in a status such as `Up 3 minutes (Paused)`, ms; the engine's list has no other form of it. */
 function uptime(status: string): number | undefined {
   if (/^Up Less than a second\b/.test(status)) return 0;
   const [, count, unit] = /^Up (\d+|About an?) (second|minute|hour|day|week|month|year)s?\b/.exec(status) ?? [];

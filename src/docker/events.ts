@@ -8,17 +8,19 @@ import type { EngineApi, EngineEvent } from "./engine_api.ts";
 const log = logger("events");
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 5000;
-/** A stream that lasted so long was a good one: the next one is opened without a long back-off. */
+/** A stream that lasted this long was good: the next one opens without a long back-off. */
 const GOOD_MS = 10_000;
 
-/** Receives what an {@linkcode EventStream} reads. */
 export interface EventListener {
   event(event: EngineEvent): void;
   /** Events may have been missed. */
   gap(): void;
 }
 
-/** The engine's events as they happen. A stream that breaks off is opened again, with a back-off, where it ended. */
+/**
+ * The engine's events as they happen. A stream that breaks off is opened again after a back-off, and resumes where it
+ * ended.
+ */
 export class EventStream {
   readonly #api: Pick<EngineApi, "events">;
   readonly #clock: Clock;
@@ -81,17 +83,19 @@ const WHAT: Record<string, ContainerEvent["what"]> = {
   die: "ended",
 };
 
-/** For how long a signal explains an end that follows: an app that is asked to end may take a while. */
+/** How long after a signal an end counts as its consequence: an app that is asked to end may take a while. */
 const SIGNAL_HOLDS_MS = 60_000;
-/** For how long an out-of-memory event explains an end: it comes at once, but an engine under load reports it late. */
+/**
+ * How long after an out-of-memory event an end counts as its consequence: an engine under load reports the end late.
+ */
 const OUT_OF_MEMORY_HOLDS_MS = 5000;
 /** The exit code of a process that was killed. */
 const KILLED = 137;
 
 /**
- * Reads what the engine's events mean for a container. Why one has ended is in earlier events: an `oom` when the kernel
- * killed one of its processes, a `kill` for each signal that somebody had the engine send. A container that ends by itself
- * has neither.
+ * Reads what the engine's events mean for a container. Earlier events tell why one has ended: an `oom` when the kernel
+ * killed one of its processes, a `kill` for each signal that somebody sent through the engine. A container that ends by
+ * itself has neither.
  */
 export class ContainerEvents {
   readonly #outOfMemory: Recent;
@@ -102,7 +106,7 @@ export class ContainerEvents {
     this.#signals = new Recent(clock, SIGNAL_HOLDS_MS);
   }
 
-  /** @returns `undefined` for an event that does not change the state of a container, or that names none. */
+  /** @returns `undefined` for an event that changes no container's state, or names no container. */
   read(action: string, { name, exitCode }: Readonly<Record<string, string>>): ContainerEvent | undefined {
     if (name === undefined) return undefined;
     if (action === "oom") this.#outOfMemory.note(name);
@@ -116,11 +120,11 @@ export class ContainerEvents {
   }
 }
 
-/** The containers to which something has happened recently. */
+/** The containers that recently had one kind of event. */
 class Recent {
   readonly #clock: Pick<Clock, "now">;
   readonly #holdsMs: number;
-  /** When it happened, by the clock, oldest first. */
+  /** The time of the event, by the clock, oldest first. */
   readonly #times = new Map<string, number>();
 
   constructor(clock: Pick<Clock, "now">, holdsMs: number) {
@@ -137,7 +141,7 @@ class Recent {
     }
   }
 
-  /** Whether it has happened; afterwards it is forgotten. */
+  /** Whether there was an event; forgets it. */
   take(name: string): boolean {
     const at = this.#times.get(name);
     return this.#times.delete(name) && this.#holds(at!);

@@ -14,13 +14,12 @@ import { Addresses, type AddressesOptions } from "./network/addresses.ts";
 import type { OwnNetwork } from "./network/network.ts";
 
 const log = logger("launcher");
-/** How long an app may take that is asked to end. */
+/** How long an app may take to end when asked to. */
 const STOP_GRACE_S = 10;
 const ANSWER_TIMEOUT_MS = 10_000;
 const MAX_PLACEMENTS = 8;
 const MAX_REMOVALS = 3;
 
-/** Options of a {@linkcode DockerLauncher}. */
 export interface DockerLauncherOptions extends AddressesOptions {
   readonly clock?: Clock;
   /** Wall-clock time, ms since 1970. */
@@ -29,7 +28,7 @@ export interface DockerLauncherOptions extends AddressesOptions {
 
 /** Starts, pauses, stops and removes the containers of one owner. */
 export class DockerLauncher implements Launcher {
-  /** What the apps write, also for a while after their containers were removed. */
+  /** The apps' output, kept for a while after their containers are removed. */
   readonly outputs: ContainerOutputs;
   readonly #api: EngineApi;
   readonly #images: ImageSource;
@@ -38,9 +37,9 @@ export class DockerLauncher implements Launcher {
   readonly #addresses: Addresses;
   readonly #memory: ContainerMemory;
   #graceS = STOP_GRACE_S;
-  /** For each container that is being started: what an event of its start resolves. */
+  /** For each starting container, a function that its start event calls. */
   readonly #starting = new Map<string, () => void>();
-  /** The requests that make containers, until they have ended. */
+  /** The running requests that make containers. */
   readonly #making = new Set<Promise<unknown>>();
 
   constructor(api: EngineApi, network: OwnNetwork, images: ImageSource, options: DockerLauncherOptions) {
@@ -54,16 +53,16 @@ export class DockerLauncher implements Launcher {
     this.outputs = new ContainerOutputs(api, clock, now);
   }
 
-  /** Does in advance what the first start would have to wait for. */
+  /** Does in advance what the first start would wait for. */
   async prepare(): Promise<void> {
     await this.#addresses.prepare();
   }
 
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
     try {
-      carryEnv(environmentOf(revision)); // what cannot be given to a container is reported before anything is made
+      carryEnv(environmentOf(revision)); // fails before anything is made
       const origin = await this.#run(id, revision);
-      // From now on events tell what happens to the container.
+      // From now on, events report what happens to the container.
       this.outputs.started(id, { service: revision.service, revision: revision.name });
       return { origin };
     } catch (error) {
@@ -73,18 +72,18 @@ export class DockerLauncher implements Launcher {
     }
   }
 
-  /** Notes an event of a start: it comes some milliseconds before the engine has answered the request. */
+  /** Notes a start event, which comes milliseconds before the engine answers the request. */
   started(id: string): void {
     this.#starting.get(id)?.();
     this.#starting.delete(id);
   }
 
-  /** Whether {@linkcode launch} has yet to tell how a start goes; until then events about the container do not count. */
+  /** Whether {@linkcode launch} is still going on; until it ends, events about the container do not count. */
   isLaunching(id: string): boolean {
     return this.#starting.has(id);
   }
 
-  /** Resolves when no request that makes a container is on its way. */
+  /** Resolves when no request to make a container is running. */
   async settled(): Promise<void> {
     while (this.#making.size > 0) await Promise.all(this.#making);
   }
@@ -97,7 +96,7 @@ export class DockerLauncher implements Launcher {
     await this.#ask(() => this.#api.unpause(id));
   }
 
-  /** Gives apps that are asked to end from now on no more time than is left, but at least a second. */
+  /** Limits the time of apps that are asked to end from now on to the time left, but at least a second. */
   hurry(leftMs: number): void {
     this.#graceS = Math.max(1, Math.min(STOP_GRACE_S, Math.floor(leftMs / 1000)));
   }
@@ -125,7 +124,6 @@ export class DockerLauncher implements Launcher {
     return this.outputs.lastLines(id, lines);
   }
 
-  /** The TCP ports that the image of a revision exposes; none where that is not known. */
   exposedPorts({ imageId }: Pick<Revision, "imageId">): Promise<readonly number[]> {
     return this.#images.exposedPorts(imageId);
   }
@@ -135,18 +133,19 @@ export class DockerLauncher implements Launcher {
     const placed = this.#addresses.ids();
     const containers = await this.#api.containers({ owner: this.#owner });
     return containers.map(({ address, id, imageId, origin, revision, service, state, upFor }) => {
-      // One that has ended holds no address. One that had an address before the list was made may have lost it meanwhile.
+      // An ended container holds no address. A container that had one before the list was made may have lost it
+      // meanwhile.
       if (state !== "ended" && !placed.has(id) && this.#addresses.found(id, address, origin)) {
         this.outputs.started(id, { service, revision });
       }
       const published = origin.startsWith("http://127.0.0.1:");
-      // A container that was started when the host reached containers in the other way is of no use now.
+      // A container is useless if the host reaches containers in another way than when it was started.
       const reachable = origin !== "" && published !== direct;
       return { id, service, revision, imageId, state, upFor, origin: reachable ? origin : undefined };
     });
   }
 
-  /** Makes and starts a container, at other addresses or after mending what was missing if need be. */
+  /** Makes and starts a container. Tries other addresses, and repairs what is missing. */
   async #run(id: string, revision: Revision): Promise<string> {
     let restored = false;
     let asked = false;
@@ -157,7 +156,7 @@ export class DockerLauncher implements Launcher {
         await this.#untilStarted(id, this.#api.run(revision, placement));
         return placement.origin;
       } catch (error) {
-        this.#starting.set(id, () => {}); // what happens to a container that is given up is no event of the instance
+        this.#starting.set(id, () => {}); // events of a container that was given up do not concern the instance
         const kind = kindOf(error);
         if (kind === "no_such_image" && !restored) {
           await this.#images.restore(revision);
@@ -166,18 +165,18 @@ export class DockerLauncher implements Launcher {
         }
         if (kind === "no_such_network") this.#network.lost();
         const again = kind === "no_such_network" || kind === "address_taken" ||
-          // If only the answer was lost, the container may be there, or be made in a moment.
+          // If only the answer was lost, the container may exist, or may soon.
           (kind === "away" && !asked && (asked = true) && await this.#answers()) ||
           (kind === "conflict" && await this.#isOwn(id));
         if (!again || placements >= MAX_PLACEMENTS) throw error;
         const reason = messageOf(error);
         log.warning("cannot start a container there; trying again", { instance: id, origin: placement.origin, reason });
-        await this.#remove(id); // it was made, though it does not run
+        await this.#remove(id); // it was made, but does not run
       }
     }
   }
 
-  /** Waits for the answer to the request that starts a container, or for the event of the start, whichever is first. */
+  /** Waits for the answer to the start request or for the start event, whichever is first. */
   async #untilStarted(id: string, running: Promise<void>): Promise<void> {
     const started = new Promise<void>((resolve) => this.#starting.set(id, resolve));
     const ended: Promise<unknown> = running.catch(() => {}).finally(() => this.#making.delete(ended));
@@ -193,7 +192,7 @@ export class DockerLauncher implements Launcher {
     return (await this.#api.containers({ owner: this.#owner })).some((container) => container.id === id);
   }
 
-  /** Asks for something that may be so already. */
+  /** Sends a request; it is no failure if the state is already as wanted. */
   async #ask(ask: () => Promise<void>): Promise<void> {
     try {
       await ask();
@@ -214,7 +213,7 @@ export class DockerLauncher implements Launcher {
   }
 }
 
-/** An error of the engine in the terms of the pool. */
+/** Converts an engine's error for the pool. */
 function forPool(error: unknown): unknown {
   const kind = kindOf(error);
   if (kind === "away") return new EngineAway(messageOf(error), { cause: error });

@@ -1,19 +1,19 @@
 const decoder = new TextDecoder();
 
-/** The content of a file below /proc, empty if there is none. Deno itself reads them only with all permissions. */
+/** The content of a file in /proc; empty if there is none. Deno itself reads these only with all permissions. */
 export function readProc(path: string): Promise<string> {
   return output("cat", path);
 }
 
-/** How much room there is in a folder, in bytes; `undefined` if it cannot be seen from here. */
+/** The free space of a folder in bytes; `undefined` if unknown. */
 export async function freeBytes(folder: string): Promise<number | undefined> {
   const available = /(\d+)\s+\d+%\s/.exec(await output("df", "-Pk", folder))?.[1];
   return available === undefined ? undefined : Number(available) * 1024;
 }
 
-/** The lines of files that match a POSIX extended regular expression; files that do not exist are skipped. */
+/** The lines of files that match a POSIX extended regular expression; skips missing files. */
 export async function grep(pattern: string, files: readonly string[]): Promise<{ file: string; line: string }[]> {
-  // It also fails, with what it has found, where one of the files is not there.
+  // If a file is missing it fails, but still prints what it found.
   const { stdout } = await run("grep", ["-sHE", "-e", pattern, "--", ...files]);
   return decoder.decode(stdout).split("\n").flatMap((text) => {
     const at = text.indexOf(":");

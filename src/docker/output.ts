@@ -1,14 +1,14 @@
 import { concat } from "@std/bytes/concat";
 
-/** Most of what is read at once is shorter. */
+/** Most reads are shorter. */
 const ROOM_BYTES = 4096;
 
 /**
- * The bytes of a stream as they come; each piece is valid until the next one is asked for. All of them go through one small
- * buffer: the platform takes 64 KB for each read otherwise, of which a stream that is read for long leaves many behind.
+ * The bytes of a stream as they come; each piece is valid until the next one is requested. All pass through one small
+ * buffer: otherwise the platform takes 64 KB for each read, and long-lived streams leave many such buffers behind.
  *
- * @param signal Ends the pieces, without an error. The signal of a `fetch` is not enough for that: the platform loses its
- * hold on the body of the response with the next garbage collection.
+ * @param signal Ends the pieces without an error. A `fetch`'s signal is not enough: after a garbage collection the
+ * platform no longer connects it with the response's body.
  */
 export async function* piecesOf(
   stream: ReadableStream<Uint8Array>,
@@ -41,7 +41,7 @@ export async function readWhole(
   return concat(pieces);
 }
 
-/** The lines of a stream of UTF-8 as they come, without their ends; also a last line that has no end. */
+/** The lines of a UTF-8 stream as they come, without their ends; a last line without an end counts. */
 export async function* linesOf(
   stream: ReadableStream<Uint8Array>,
   signal?: AbortSignal,
@@ -57,8 +57,8 @@ export async function* linesOf(
 }
 
 /**
- * Reads a text of one JSON value per line. It skips lines that are no JSON, or that lack one of the fields, such as the
- * warnings of a wrapper around the docker command.
+ * Reads one JSON value per line. Skips lines that are not JSON or lack one of the fields, such as warnings of a wrapper
+ * around the docker command.
  */
 export function jsonLines<T>(text: string, ...fields: (keyof T & string)[]): T[] {
   return text.split("\n").flatMap((line) => {

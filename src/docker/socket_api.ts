@@ -34,22 +34,21 @@ import { jsonLines, linesOf, piecesOf, readWhole } from "./output.ts";
 
 const decoder = new TextDecoder();
 
-/** After this time a request counts as stuck; an engine under load may need many seconds. */
+/** After this time a request counts as stuck. An engine under load may need many seconds. */
 const TIMEOUT_MS = 120_000;
 /** How many idle connections are kept for later requests. */
 const MAX_IDLE_CONNECTIONS = 4;
-/** How many containers are asked for their memory at once. */
+/** How many containers' memory is requested at once. */
 const MAX_STATS = 4;
 /**
- * Stands for the engine in URLs: an address that nobody has (RFC 5737). For a name, the platform would ask a name server at
- * every connection, although the connection goes to the socket; and `NO_PROXY=*`, which is for names, would keep it from
- * the socket.
+ * The engine in URLs: an address that nobody has (RFC 5737). With a name, the platform would ask a name server at every
+ * connection, although it connects to the socket, and `NO_PROXY=*`, which matches names, would bypass the socket.
  */
 const ENGINE = "http://192.0.2.1";
-/** In front of each piece of a log: which stream it is of, three zeros, and its length. */
+/** In front of each piece of a log: its stream, three zeros, and its length. */
 const FRAME_HEAD_BYTES = 8;
 
-/** What the engine says where its status alone does not tell what it means; the first that fits counts. */
+/** Messages whose meaning the status alone does not show; the first match counts. */
 const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
   [/error while dialing|unexpected EOF/i, "away"], // 500: a part of the engine is away
   [/^no such image/i, "no_such_image"], // 404, also of a container that is to be made
@@ -62,12 +61,12 @@ const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
   [/is not running/i, "refused"], // 409, as for one that is already paused
 ];
 
-/** What a failed request means. @param byStatus What its status means, for requests of its kind. */
+/** The meaning of a failed request. @param byStatus The meanings of statuses for this kind of request. */
 function kindOfAnswer(status: number, message: string, byStatus: Readonly<Record<number, FailureKind>>): FailureKind {
   return SAID.find(([pattern]) => pattern.test(message))?.[1] ?? byStatus[status] ?? "refused";
 }
 
-/** What a 404 means for a request that is about a container. */
+/** The meaning of a 404 to a request about a container. */
 const OF_CONTAINER = { 404: "gone" } as const;
 
 /** What `GET /containers/json` says of a container. */
@@ -86,15 +85,14 @@ interface ApiStats {
 
 /** One request. */
 interface Ask extends CallOptions {
-  /** Sent as JSON; stands in no error. */
+  /** Sent as JSON; never shown in an error. */
   readonly body?: unknown;
-  /** What a status means. */
+  /** The meanings of statuses. */
   readonly kinds?: Readonly<Record<number, FailureKind>>;
 }
 
 /**
- * Asks the engine over its unix socket: no request needs a process.
- *
+ * Reaches the engine through its unix socket, without a process for each request:
  * https://docs.docker.com/reference/api/engine/
  */
 export class SocketApi implements EngineApi {
@@ -103,10 +101,10 @@ export class SocketApi implements EngineApi {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #client: Deno.HttpClient;
-  /** Keeps no connections: `fetch` sends a request again by itself if it breaks off on one that was used before. */
+  /** Keeps no connections: on a reused one that breaks off, `fetch` would send a request twice. */
   readonly #once: Deno.HttpClient;
 
-  /** @param timeoutMs How long an answer may take, unless a call says otherwise. */
+  /** @param timeoutMs How long an answer may take by default. */
   constructor(path: string, clock: Clock = systemClock, timeoutMs: number = TIMEOUT_MS) {
     this.via = `the socket ${path}`;
     this.#path = path;
@@ -148,7 +146,7 @@ export class SocketApi implements EngineApi {
   }
 
   async remove(id: string): Promise<void> {
-    // With force, the only conflict is with another removal.
+    // With force, only another removal conflicts.
     await this.#ask("DELETE", `${container(id)}?force=true&v=true`, { kinds: { ...OF_CONTAINER, 409: "already" } });
   }
 
@@ -167,7 +165,7 @@ export class SocketApi implements EngineApi {
     const ask = async () => {
       for (let id = left.pop(); id !== undefined; id = left.pop()) {
         const path = `/containers/${id}/stats?stream=false&one-shot=true`;
-        const stats = await this.#get<ApiStats>(path).catch(() => undefined); // it has ended, perhaps
+        const stats = await this.#get<ApiStats>(path).catch(() => undefined); // it may have ended
         const bytes = usedBytes(stats);
         if (bytes !== undefined) memory.set(id, bytes);
       }
@@ -262,7 +260,6 @@ export class SocketApi implements EngineApi {
     await this.#ask("DELETE", imagePath(reference), { kinds: { 404: "no_such_image", 409: "in_use" } });
   }
 
-  /** Closes the connections. */
   [Symbol.dispose](): void {
     this.#client.close();
     this.#once.close();
@@ -321,7 +318,7 @@ export class SocketApi implements EngineApi {
     }
   }
 
-  /** Opens an answer that goes on. @throws {EngineError} When the engine refuses it or is away. */
+  /** Opens a streaming answer. @throws {EngineError} When the engine refuses it or does not answer. */
   async #open(
     path: string,
     signal: AbortSignal,
@@ -336,7 +333,7 @@ export class SocketApi implements EngineApi {
     }
   }
 
-  /** An error of the connection means that the engine is away. */
+  /** A connection error means that the engine is away. */
   #explain(error: unknown): unknown {
     if (error instanceof EngineError) return error;
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
@@ -375,33 +372,33 @@ function parse<T>(path: string, text: string): T {
   }
 }
 
-/** What an answer other than a good one means. */
+/** The error for an unsuccessful answer. */
 function refusal(status: number, text: string, kinds: Readonly<Record<number, FailureKind>>): EngineError {
   let message = `the engine answered ${status}`;
   try {
     const said = JSON.parse(text).message;
     if (typeof said === "string" && said.trim() !== "") message = messageOf(said);
   } catch {
-    // It says nothing of use.
+    // The text says nothing useful.
   }
   return new EngineError(kindOfAnswer(status, message, kinds), message);
 }
 
-/** The memory in use, without what the kernel takes back when it needs room, as `docker stats` counts it. */
+/** The memory in use without what the kernel can take back, as in `docker stats`. */
 function usedBytes({ memory_stats }: ApiStats = {}): number | undefined {
   if (memory_stats?.usage === undefined) return undefined;
   const { inactive_file, total_inactive_file } = memory_stats.stats ?? {};
   return Math.max(0, memory_stats.usage - (total_inactive_file ?? inactive_file ?? 0));
 }
 
-/** A time of RFC 3339 as seconds since 1970 with nanoseconds, as queries have it. */
+/** An RFC 3339 time as seconds since 1970 with nanoseconds, for queries. */
 function unixTime(time: string): string {
   const utc = canonicalTime(time);
   return utc === undefined ? time : `${Date.parse(`${utc.slice(0, 19)}Z`) / 1000}.${utc.slice(20, 29)}`;
 }
 
 /**
- * The lines of a log, whose two streams come in one, in frames:
+ * The lines of a log. Its two streams come as frames in one:
  * https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerAttach
  */
 async function* logLines(

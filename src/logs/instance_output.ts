@@ -4,13 +4,13 @@ import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 
 const log = logger("logs");
-/** How far back an output is read again so that no line is missed: its two streams do not come strictly in order. */
+/** How far back output is read again so that no line is missed: the two streams are not strictly in order. */
 const OVERLAP_MS = 1000;
-/** How many lines are held back, and how much text, to put the lines of an instance's two streams in order. */
+/** How many lines, and how much text, are held back to order the lines of an instance's two streams. */
 const WINDOW_LINES = 2048;
 const WINDOW_BYTES = 256 * 1024;
 
-/** An instance that has written something, or may. */
+/** An instance that has written, or may write, output. */
 export interface OutputOwner {
   readonly id: string;
   readonly revision: string;
@@ -21,30 +21,30 @@ export interface OutputOwner {
 /** A line that an app has written. */
 export interface OutputLine {
   readonly stream: "stdout" | "stderr";
-  /** RFC 3339, to the nanosecond if that is known. */
+  /** RFC 3339, to the nanosecond if known. */
   readonly time?: string;
   readonly text: string;
 }
 
 /** Which lines of an instance are read. */
 export interface OutputOptions {
-  /** Whether to go on with what is written from now on, until the instance ends. */
+  /** Whether to continue with new lines until the instance ends. */
   readonly follow: boolean;
-  /** How many of the last lines to begin with; all if it is missing. */
+  /** How many of the last lines to begin with; missing for all. */
   readonly tail?: number;
   /** Only lines from this time on, RFC 3339. */
   readonly since?: string;
-  /** Ends the lines, without an error. */
+  /** Ends the lines without an error. */
   readonly signal: AbortSignal;
 }
 
 /** Where the output of instances comes from. */
 export interface InstanceOutputs {
-  /** The instances of a service: those that run, and those that have ended and whose last lines are retained. */
+  /** The instances of a service: running ones, and ended ones whose last lines are retained. */
   list(service: string): readonly OutputOwner[];
-  /** The lines of an instance, each stream's in order; the iteration rejects if they cannot be read. */
+  /** The lines of an instance, each stream in order; the iteration rejects if they cannot be read. */
   read(id: string, options: OutputOptions): AsyncIterable<OutputLine>;
-  /** Calls back for each instance of a service that runs from now on. Returns a function that ends this. */
+  /** Calls back for each instance of a service that starts from now on. Returns a function that ends this. */
   watch(service: string, started: (instance: OutputOwner) => void): () => void;
 }
 
@@ -61,10 +61,10 @@ interface Place {
   count: number;
 }
 
-/** The output of one instance, read in several passes (past, live, last words) without a gap and no line twice. */
+/** The output of one instance, read in several passes (past, live, last words), without gaps or repeated lines. */
 export class InstanceOutput {
   readonly owner: OutputOwner;
-  /** Why a pass could not be read, if so. */
+  /** Why a pass failed, if one did. */
   failure: unknown;
   readonly #outputs: Pick<InstanceOutputs, "read">;
   readonly #places = new Map<string, Place>();
@@ -75,8 +75,8 @@ export class InstanceOutput {
   }
 
   /**
-   * What has been written until now, both streams in order of time. It does not reject: if the output cannot be read,
-   * there are no lines, and the log says why.
+   * The lines so far, both streams ordered by time. It never rejects: if the output cannot be read, there are no lines,
+   * and the log has the reason.
    */
   async *past(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
     const window: ServiceLogLine[] = [];
@@ -98,16 +98,16 @@ export class InstanceOutput {
     }
   }
 
-  /** What is written after the lines that were read so far, until the instance ends; it does not reject either. */
+  /** The lines after those, until the instance ends; never rejects either. */
   async *live(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
     yield* this.#read({ ...this.#onward(options), follow: true });
-    // An engine that removes a container cuts its readers off before the last lines, and those may be retained.
+    // When an engine removes a container, its readers miss the last lines; those may be retained.
     if (!options.signal.aborted && this.#places.size > 0) {
       yield* this.#read({ ...this.#onward(options), follow: false });
     }
   }
 
-  /** The options for the next pass: from a little before the last line that was read. */
+  /** The options for the next pass: from a little before the last line. */
   #onward({ signal, since, tail }: Omit<OutputOptions, "follow">): Omit<OutputOptions, "follow"> {
     let last = "";
     for (const { time } of this.#places.values()) if (time > last) last = time;
@@ -146,7 +146,7 @@ export class InstanceOutput {
   }
 }
 
-/** Whether a line goes before another one of the same instance; a line without a time stays where it is. */
+/** Whether a line comes before another one of the same instance; a line without a time stays where it is. */
 function isBefore(line: ServiceLogLine, other: ServiceLogLine): boolean {
   return line.time !== undefined && other.time !== undefined && line.time < other.time;
 }

@@ -5,19 +5,19 @@ import { InstanceOutput, type InstanceOutputs, type OutputOwner, type ServiceLog
 
 /** Which lines are read. */
 export interface ServiceLogOptions {
-  /** Whether to go on with what the instances write from now on, also those that start later. */
+  /** Whether to continue with new lines, also of instances that start later. */
   readonly follow: boolean;
   /** How many of the last lines of each instance to begin with; all if it is missing. */
   readonly tail?: number;
-  /** Only lines from then on: RFC 3339, or how long ago, such as `10m`. */
+  /** Only lines from this time on: RFC 3339, or an age such as `10m`. */
   readonly since?: string;
-  /** Ends the lines, without an error. */
+  /** Ends the lines without an error. */
   readonly signal: AbortSignal;
   /** Only the instances of this revision. */
   readonly revision?: string;
 }
 
-/** What the instances of a service write. */
+/** The output of the instances of a service. */
 export class ServiceLogs {
   readonly #outputs: InstanceOutputs;
   readonly #now: () => number;
@@ -29,13 +29,13 @@ export class ServiceLogs {
   }
 
   /**
-   * The lines of all instances of a service, also of ended ones whose last lines are retained. Each instance's lines come
-   * in order: one instance after the other, the ended ones first, and what is followed as it is written. Nothing is read
-   * before it is asked for, and little in advance. The lines end when the signal is aborted, when the reader breaks off,
-   * and with the last line if nothing is followed; nothing is left running then.
+   * The lines of all instances of a service, ended ones included as far as retained. The existing lines come one
+   * instance after the other, the ended ones first; followed lines come as they are written. It reads on demand, and
+   * little ahead. The lines end when the signal is aborted, when the reader stops, and after the last line if nothing
+   * is followed; then everything is closed.
    *
    * @throws {InvalidError} When `since` is neither a time nor a duration.
-   * @throws From the iteration, when nothing is followed and the output of none of the instances can be read.
+   * @throws From the iteration, when nothing is followed and no instance's output can be read.
    */
   read(service: string, options: ServiceLogOptions): AsyncGenerator<ServiceLogLine, void, void> {
     const { since } = options;
@@ -68,7 +68,7 @@ export class ServiceLogs {
       for (const output of outputs) {
         if (tail !== 0) yield* output.past(past);
         if (signal.aborted) return;
-        // Perhaps its container is not there yet; then it is followed when it runs.
+        // Its container may not exist yet; then it is followed once it runs.
         if (output.failure !== undefined) known.delete(output.owner.id);
       }
       const readable = outputs.filter(({ failure }) => failure === undefined);
@@ -86,7 +86,7 @@ export class ServiceLogs {
   }
 }
 
-/** Passes on the values of several iterators as they come, without an end until the signal is aborted. */
+/** Merges several iterators as their values come; it ends only when the signal is aborted. */
 class Merge<T> {
   readonly #signal: AbortSignal;
   readonly #sources = new Set<AsyncIterator<T>>();
@@ -98,7 +98,7 @@ class Merge<T> {
     signal.addEventListener("abort", () => this.#news.resolve(), { once: true });
   }
 
-  /** Adds an iterator, which must not reject; one value is read in advance. */
+  /** Adds an iterator, which must not reject; reads one value ahead. */
   add(source: AsyncIterator<T>): void {
     this.#sources.add(source);
     this.#pull(source);
@@ -117,7 +117,7 @@ class Merge<T> {
     }
   }
 
-  /** Ends all iterators; resolves when they have ended. The signal has to be aborted before. */
+  /** Ends all iterators, and resolves when they have ended. Abort the signal first. */
   async close(): Promise<void> {
     await Promise.all([...this.#sources].map((source) => source.return?.()));
   }

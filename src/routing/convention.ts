@@ -6,7 +6,7 @@ import { Service } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
 const log = logger("convention");
-/** How old a request may be to start the new revision when the event of a rebuilt image comes late. */
+/** A request this shortly before the event of a rebuilt image starts the new revision, as a later one would. */
 const JUST_NOW_MS = 1000;
 
 /** The names of the local images that the convention uses. Answers come from memory. */

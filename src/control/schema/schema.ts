@@ -57,7 +57,7 @@ const targetSchema = strict({
 /** A traffic split in JSON. */
 export const targetsSchema = z.array(targetSchema).max(1000);
 
-/** Fields that are not stored. */
+/** Fields that apply to this request only. */
 const requestFields = {
   traffic: z.union([whole(0, 100), targetsSchema]).optional().meta({
     description: "How much the revision of this request gets, in percent; or all parts of the service's traffic",

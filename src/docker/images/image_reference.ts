@@ -16,8 +16,8 @@ const TAG = /^\w[\w.-]{0,127}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 /**
- * Reads an image's name as the docker command does, such as `ghcr.io/a/b:1` or `alpine@sha256:…`; `undefined` if it is
- * none. No name begins with a hyphen, so no name can be taken for a flag.
+ * Parses an image's name as the docker command does, such as `ghcr.io/a/b:1` or `alpine@sha256:…`; `undefined` if it is
+ * invalid. No name begins with a hyphen, so none can be taken for a flag.
  */
 export function parseReference(text: string): ImageReference | undefined {
   if (text.length > MAX_LENGTH || isImageId(text)) return undefined;
@@ -30,7 +30,7 @@ export function parseReference(text: string): ImageReference | undefined {
   return { repository: familiar(host, path), tag, digest };
 }
 
-/** Whether a text names an image by its content, with or without `sha256:`, and not by a name. */
+/** Whether a text is an image's id, with or without `sha256:`, and not a name. */
 export function isImageId(text: string): boolean {
   return /^(sha256:)?[0-9a-f]{64}$/.test(text);
 }

@@ -18,35 +18,34 @@ const PULL_TIMEOUT_MS = 600_000;
 
 /** Options of {@linkcode ImageSource.resolve}. */
 export interface PullOptions {
-  /** Called as a pull goes on. */
   readonly onProgress?: (progress: PullProgress) => void;
-  /** Ends a pull; the call then rejects with the signal's reason. */
+  /** Ends a pull; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** How long a pull may take; ten minutes if it is missing. */
+  /** How long a pull may take; ten minutes by default. */
   readonly timeoutMs?: number;
 }
 
-/** An image that is on this machine. */
+/** An image on this machine. */
 export interface ResolvedImage {
   /** The content, `sha256:…`. */
   readonly imageId: string;
-  /** Where the same content can be pulled again, `name@sha256:…`; missing for an image that was only ever here. */
+  /** Names the image for another pull, `name@sha256:…`; missing for an image that is only local. */
   readonly digest?: string;
-  /** Whether it came from a registry just now. */
+  /** Whether it has just come from a registry. */
   readonly pulled: boolean;
 }
 
-/** What is needed to get the image of a revision back. */
+/** What is needed to pull a revision's image again. */
 type Wanted = Pick<Revision, "name" | "image" | "imageId" | "imageDigest" | "startTimeout">;
 
-/** Finds out which content a name means, on this machine or in a registry; pulls images and removes them. */
+/** Finds the content behind an image's name, on this machine or in a registry; pulls and removes images. */
 export class ImageSource implements ImageResolver, ImageRemover {
   readonly #api: Pick<EngineApi, "image" | "removeImage">;
   readonly #docker: DockerCommand;
   readonly #clock: Clock;
   readonly #restoring = new Map<string, Promise<ResolvedImage>>();
 
-  /** @param docker Pulls: it knows logins and credential helpers. */
+  /** @param docker For pulls: it has the logins and credential helpers. */
   constructor(api: Pick<EngineApi, "image" | "removeImage">, docker: DockerCommand, clock: Clock = systemClock) {
     this.#api = api;
     this.#docker = docker;
@@ -54,8 +53,8 @@ export class ImageSource implements ImageResolver, ImageRemover {
   }
 
   /**
-   * The content that a name means: with `never` on this machine; with `missing` on this machine, else in the registry; with
-   * `always` in the registry. An id means the same everywhere, and is looked for on this machine only.
+   * The content behind a name: with `never` on this machine; with `missing` on this machine, else in the registry; with
+   * `always` in the registry. An id means the same everywhere, so it is searched on this machine only.
    *
    * @throws {ImageUnavailable} When there is none; the message is one line for the operator.
    */
@@ -70,12 +69,12 @@ export class ImageSource implements ImageResolver, ImageRemover {
     }
     const { digest, upToDate } = await this.#pull(reference, options);
     const image = await this.#inspect(reference, options.signal, digest);
-    if (image === undefined) throw notHere(reference); // somebody was quick to remove it
+    if (image === undefined) throw notHere(reference); // somebody has removed it already
     return { ...image, pulled: !upToDate };
   }
 
   /**
-   * Gets back the content of an earlier {@linkcode ResolvedImage.digest}; asks the registry only if it is gone.
+   * Restores the content of an earlier {@linkcode ResolvedImage.digest}; asks the registry only if it is gone.
    *
    * @throws {ImageUnavailable} As {@linkcode ImageSource.resolve} does.
    */
@@ -85,10 +84,10 @@ export class ImageSource implements ImageResolver, ImageRemover {
   }
 
   /**
-   * Pulls the image of a revision again that somebody has removed from this machine: once for all starts that need it at
-   * the same time, and to the end, even if the start that needed it first has been given up by then.
+   * Pulls a revision's image again after somebody has removed it. All starts that need it share one pull, which goes on
+   * even if the first of them is given up.
    *
-   * @throws {ImageUnavailable} When it cannot be had again, or not within the time for a start; the message says what to do.
+   * @throws {ImageUnavailable} When the pull fails, or takes longer than a start may; the message says what to do.
    */
   async restore(wanted: Wanted): Promise<void> {
     const { image, imageDigest, imageId, name, startTimeout } = wanted;
@@ -114,7 +113,7 @@ export class ImageSource implements ImageResolver, ImageRemover {
   /**
    * Removes an image that cless has pulled. It stays if a container, another image or another name needs it.
    *
-   * @param names What it was pulled as: these names may go with it.
+   * @param names The names that it was pulled by, which may be removed too.
    * @returns Whether it is gone.
    * @throws {ImageUnavailable} When the engine refuses for another reason.
    */
@@ -123,7 +122,7 @@ export class ImageSource implements ImageResolver, ImageRemover {
     if (failure?.kind === "tagged") {
       let fewer = false;
       for (const name of names) {
-        const named = await this.#inspect(name, undefined); // by now it could mean something else
+        const named = await this.#inspect(name, undefined); // it may mean something else by now
         if (named?.imageId === imageId) fewer = await this.#remove(name) === undefined || fewer;
       }
       if (fewer) failure = await this.#remove(imageId);
@@ -136,12 +135,12 @@ export class ImageSource implements ImageResolver, ImageRemover {
     return false;
   }
 
-  /** The TCP ports that an image exposes; none where that is not known. */
+  /** The TCP ports that an image exposes; none if unknown. */
   async exposedPorts(imageId: string): Promise<readonly number[]> {
     return await this.#api.image(imageId).then(({ exposedPorts }) => exposedPorts, () => []);
   }
 
-  /** Removes what has that name or id. @returns Why it is still there; `undefined` if it is gone. */
+  /** Removes an image by its name or id. @returns Why it is still there; `undefined` if it is gone. */
   async #remove(image: string): Promise<{ kind: FailureKind | undefined; reason: string } | undefined> {
     try {
       await this.#api.removeImage(image);
@@ -165,7 +164,7 @@ export class ImageSource implements ImageResolver, ImageRemover {
     return pulling;
   }
 
-  /** @returns What the registry has said. */
+  /** @returns What the registry reported. */
   async #pull(reference: string, options: PullOptions): Promise<Pick<PullTracker, "digest" | "upToDate">> {
     const { onProgress, signal, timeoutMs = PULL_TIMEOUT_MS } = options;
     const tracker = new PullTracker();
@@ -210,15 +209,15 @@ function invalidReference(reference: string): ImageUnavailable {
   return new ImageUnavailable(message, { reason: "invalid_reference" });
 }
 
-/** The error for an image that is not on this machine, and that no registry is asked for. */
+/** The error for an image that is not on this machine, if no registry is asked. */
 function notHere(reference: string): ImageUnavailable {
   return new ImageUnavailable(`the image ${reference} is not on this machine`, { reason: "not_found" });
 }
 
-/** The digest that goes with a name: an image may have come from more than one registry. */
+/** The digest for a name: an image may have come from several registries. */
 function digestOf(reference: string, digests: readonly string[], pulled: string | undefined): string | undefined {
   const wanted = parseReference(reference);
-  if (wanted === undefined) return digests[0]; // by its id: any will do
+  if (wanted === undefined) return digests[0]; // for an id, any will do
   const own = digests.filter((digest) => digest.startsWith(`${wanted.repository}@`));
   return own.find((digest) => digest.endsWith(`@${wanted.digest ?? pulled}`)) ?? own[0];
 }

@@ -5,10 +5,12 @@ import type { Clock } from "../../base/clock.ts";
 import type { EngineApi } from "../engine_api.ts";
 
 const log = logger("images");
-/** While no events come, and after a failure, the engine is asked at most once in this time. */
+/** How often, at most, the engine is asked while no events come, and after a failure. */
 const MIN_AGE_MS = 1000;
 
-/** The local images whose names end in `-docker`, kept in memory: the engine is not asked for a hostname that nobody knows. */
+/**
+ * The local images whose names end in `-docker`, in memory, so that unknown hostnames cost no request to the engine.
+ */
 export class LocalImages implements ImageIndex {
   readonly #api: Pick<EngineApi, "conventionImages">;
   readonly #clock: Clock;
@@ -21,7 +23,7 @@ export class LocalImages implements ImageIndex {
   #cancelRetry: (() => void) | undefined;
   #stopped = false;
 
-  /** @param events The engine's events; while they are live, they tell of changed images. */
+  /** @param events The engine's events; while they are live, they report changed images. */
   constructor(api: Pick<EngineApi, "conventionImages">, clock: Clock, events: { readonly live: boolean }) {
     this.#api = api;
     this.#clock = clock;
@@ -48,13 +50,13 @@ export class LocalImages implements ImageIndex {
     this.#callbacks.push(callback);
   }
 
-  /** Notes that an image has changed: the engine is asked again. */
+  /** Notes that an image has changed, and asks the engine again. */
   changed(): Promise<void> {
     this.#stale = true;
     return this.#refresh();
   }
 
-  /** Ends asking. */
+  /** Stops asking. */
   stop(): void {
     this.#stopped = true;
     this.#cancelRetry?.();
@@ -63,13 +65,13 @@ export class LocalImages implements ImageIndex {
   #refresh(): Promise<void> {
     this.#refreshing ??= this.#ask().finally(() => {
       this.#refreshing = undefined;
-      // Something may have changed meanwhile; after a failure, a timer is set for the next try.
+      // Something may have changed meanwhile. After a failure, the timer makes the next attempt.
       if (this.#stale && !this.#stopped && this.#cancelRetry === undefined) this.#refresh();
     });
     return this.#refreshing;
   }
 
-  /** A timer, since nobody else may ever ask again. */
+  /** Uses a timer, since no other call may ever come. */
   #retryLater(): void {
     this.#cancelRetry ??= this.#clock.after(MIN_AGE_MS, () => {
       this.#cancelRetry = undefined;
@@ -78,7 +80,7 @@ export class LocalImages implements ImageIndex {
   }
 
   async #ask(): Promise<void> {
-    // An event may come while the answer for an earlier one is on its way.
+    // An event may come before the answer to an earlier one.
     while (!this.#stopped && (this.#stale || !this.#events.live)) {
       this.#stale = false;
       try {

@@ -2,13 +2,13 @@ import { messageOf } from "../../base/errors.ts";
 import { ImageUnavailable } from "../../control/deploy_error.ts";
 import { kindOf } from "../engine_error.ts";
 
-/** How a pull goes on. */
+/** The progress of a pull. */
 export interface PullProgress {
-  /** The layer's short id; missing where it is about the image as a whole. */
+  /** The layer's short id; missing for the image as a whole. */
   readonly layer?: string;
   /** In the engine's words, such as `Download complete`. */
   readonly status: string;
-  /** How many layers are there, of those that are known so far. */
+  /** How many layers of those known so far are there. */
   readonly done: number;
   readonly total: number;
 }
@@ -19,17 +19,17 @@ export class PullTracker {
   #digest: string | undefined;
   #upToDate = false;
 
-  /** The digest that the registry has for the name, `sha256:…`, once it has been reported. */
+  /** The registry's digest for the name, `sha256:…`, once reported. */
   get digest(): string | undefined {
     return this.#digest;
   }
 
-  /** Whether the registry had nothing that was not here already. */
+  /** Whether the registry had nothing new. */
   get upToDate(): boolean {
     return this.#upToDate;
   }
 
-  /** Reads one line; `undefined` for an empty one. */
+  /** Reads one line; returns `undefined` for an empty one. */
   read(line: string): PullProgress | undefined {
     const text = line.trim();
     if (text === "") return undefined;
@@ -44,12 +44,12 @@ export class PullTracker {
 }
 
 /**
- * Why a pull failed: `not_found` there is no such image; `denied` the registry does not let this machine have it; `limited`
- * not for now; `unreachable` no registry answers; `invalid_reference` that is no name; `engine` anything else.
+ * Why a pull failed: `not_found` no such image; `denied` no access; `limited` no access for now; `unreachable` no
+ * registry answers; `invalid_reference` not a name; `engine` anything else.
  */
 type PullFailure = "not_found" | "denied" | "limited" | "unreachable" | "invalid_reference" | "engine";
 
-/** What engines and registries say when a pull fails, and what it means; the first that fits counts. */
+/** Messages of failed pulls, with their meanings; the first match counts. */
 const SAID: readonly (readonly [pattern: RegExp, reason: PullFailure, meaning: (image: string) => string])[] = [
   [
     /docker daemon|error during connect|no space left/i,
@@ -99,7 +99,7 @@ const SAID: readonly (readonly [pattern: RegExp, reason: PullFailure, meaning: (
   ],
 ];
 
-/** The error of a pull that has failed: one line for the operator, with what to do where that is known. */
+/** The error of a failed pull: one line for the operator, with what to do if known. */
 export function pullError(image: string, cause: unknown, timeoutMs: number): ImageUnavailable {
   if (kindOf(cause) === "late") {
     return new ImageUnavailable(`the pull of ${image} took more than ${timeoutMs / 1000} s`, {

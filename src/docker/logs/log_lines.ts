@@ -1,16 +1,16 @@
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
-/** The engine keeps a line in parts of this size, and writes the time in front of each of them. */
+/** The engine stores a line in parts of this size, each with the time in front. */
 const PART_BYTES = 16 * 1024;
-/** A line of more parts than that, which is 64 KiB, is passed on in pieces. */
+/** A line of more parts, 64 KiB, is passed on in pieces. */
 const MAX_PARTS = 4;
-/** The time in front of a line, with the space behind it. */
+/** The time in front of a line, with the space after it. */
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) /;
 const LONGEST_STAMP = "2006-01-02T15:04:05.000000000+07:00 ".length;
 
 /** A line, or a piece of one, of a log with timestamps. */
 export interface StampedLine {
-  /** When the engine received the line, RFC 3339; `undefined` for words of the docker command itself. */
+  /** When the engine received the line, RFC 3339; `undefined` for the docker command's own words. */
   readonly time: string | undefined;
   readonly text: string;
   /** Whether the line continues in the next piece. */
@@ -18,19 +18,19 @@ export interface StampedLine {
 }
 
 /**
- * Splits the bytes of one stream of a log with timestamps into lines. A line of more than 64 KiB comes in pieces, and no more
- * of it than one piece is held in memory.
+ * Splits one stream of a log with timestamps into lines. A line of more than 64 KiB comes in pieces, and at most one
+ * piece is in memory.
  */
 export class LogSplitter {
   #rest: Uint8Array = new Uint8Array(0);
-  /** The time of the line that has begun, as bytes and as text. */
+  /** The time of the unfinished line, as bytes and as text. */
   #stamp: Uint8Array | undefined;
   #time: string | undefined;
   /** Whether the next bytes begin a line. */
   #fresh = true;
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-  /** The lines, and the pieces of long ones, that are complete with these bytes. */
+  /** The lines, and pieces of long lines, that these bytes complete. */
   push(bytes: Uint8Array): StampedLine[] {
     const lines: StampedLine[] = [];
     let rest = join(this.#rest, bytes);
@@ -47,14 +47,14 @@ export class LogSplitter {
     return lines;
   }
 
-  /** The last line, if it has no end; nothing may be pushed afterwards. */
+  /** The last line, if it has no end; push nothing afterwards. */
   end(): StampedLine[] {
     if (this.#rest.length === 0) return [];
     if (this.#fresh) this.#readStamp(this.#rest);
     return [this.#take(this.#rest, false)];
   }
 
-  /** Reads the time at the beginning of a line; false if more bytes are needed. */
+  /** Reads the time at the beginning of a line; returns false if more bytes are needed. */
   #begin(bytes: Uint8Array): boolean {
     if (bytes.length < LONGEST_STAMP && !bytes.includes(NEWLINE)) return false;
     this.#readStamp(bytes);
@@ -69,14 +69,14 @@ export class LogSplitter {
     this.#time = stamp?.trimEnd();
   }
 
-  /** Makes a piece: the bytes of each part without the time in front of it. */
+  /** Makes a piece from the bytes of each part, without the times. */
   #take(bytes: Uint8Array, cut: boolean): StampedLine {
     const stamp = this.#stamp;
     let text = "";
     for (let at = 0; at < bytes.length;) {
       if (stamp !== undefined && startsWith(bytes.subarray(at), stamp)) at += stamp.length;
       const part = bytes.subarray(at, at + PART_BYTES);
-      text += this.#decoder.decode(part, { stream: true }); // a character may lie in two parts, and in two pieces
+      text += this.#decoder.decode(part, { stream: true }); // a character may be split over two parts, or two pieces
       at += part.length;
     }
     if (!cut) text += this.#decoder.decode();

@@ -8,26 +8,26 @@ import { canonicalTime } from "../../model/time.ts";
 import type { EngineApi, LogLine, LogOptions } from "../engine_api.ts";
 
 const log = logger("launcher");
-/** After this time a container is removed, whether all of its last lines have been read or not. */
+/** After this time a container is removed, even if its last lines are not all read. */
 const RETAIN_TIMEOUT_MS = 2000;
-/** How many of a container's last lines are read, of which perhaps not all are retained. */
+/** How many of a container's last lines are read; perhaps not all are retained. */
 const LINES_READ = 1000;
-/** How many of the last lines of one container are retained, and how many bytes of them. */
+/** How many of one container's last lines are retained, and how many bytes of them. */
 const MAX_LINES = 1000;
 const MAX_BYTES = 256 * 1024;
-/** How much is retained of all ended containers; those that ended last stay. */
+/** How many bytes are retained of all ended containers; the newest ones stay. */
 const MAX_BYTES_IN_ALL = 16 * 1024 * 1024;
 const MAX_AGE_MS = 3_600_000;
-/** After so many retained lines the event loop gets a turn: they come without any waiting. */
+/** After this many retained lines the event loop gets a turn, since reading them never waits. */
 const LINES_AT_ONCE = 256;
 
-/** Whose container it is. */
+/** The container's service and revision. */
 interface Owner {
   readonly service: string;
   readonly revision: string;
 }
 
-/** What the apps in containers write: in those that run, and for a while in those that have been removed. */
+/** The output of running containers and, for a while, of removed ones. */
 export class ContainerOutputs implements InstanceOutputs {
   readonly #api: Pick<EngineApi, "logs">;
   readonly #clock: Clock;
@@ -44,7 +44,7 @@ export class ContainerOutputs implements InstanceOutputs {
     this.#ended = new EndedLogs(now);
   }
 
-  /** Notes a container that runs, and calls the watchers of its service. */
+  /** Notes a running container, and calls the watchers of its service. */
   started(id: string, { service, revision }: Owner): void {
     if (this.#running.has(id)) return;
     this.#running.set(id, { service, revision });
@@ -52,18 +52,18 @@ export class ContainerOutputs implements InstanceOutputs {
   }
 
   /**
-   * Reads and retains the last lines of a container that is about to be removed, once for all callers. It resolves within
-   * seconds, and never rejects.
+   * Reads and retains the last lines of a container before its removal, once for all callers. Resolves within seconds,
+   * and never rejects.
    */
   retain(id: string): Promise<void> {
     const owner = this.#running.get(id);
-    if (owner === undefined) return Promise.resolve(); // it has never run, or belongs to another process
+    if (owner === undefined) return Promise.resolve(); // it never ran, or belongs to another process
     const retaining = this.#retaining.get(id) ?? this.#retain(id, owner).finally(() => this.#retaining.delete(id));
     this.#retaining.set(id, retaining);
     return retaining;
   }
 
-  /** Forgets a container that was noted as running and is gone. */
+  /** Forgets a running container that is gone. */
   forget(id: string): void {
     this.#running.delete(id);
   }
@@ -80,9 +80,9 @@ export class ContainerOutputs implements InstanceOutputs {
   }
 
   /**
-   * The lines of a container; those that were retained if it is gone.
+   * The lines of a container; the retained ones if it is gone.
    *
-   * @throws {EngineError} When there is no such container and nothing of it was retained, or the engine refuses.
+   * @throws {EngineError} When there is no such container and no retained lines, or the engine refuses.
    */
   async *read(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
     let had = false;
@@ -95,12 +95,12 @@ export class ContainerOutputs implements InstanceOutputs {
         return;
       }
     } catch (error) {
-      if (!this.#ended.has(id)) throw error; // else it has been removed just now
+      if (!this.#ended.has(id)) throw error; // else it has just been removed
     }
     if (!had) yield* this.#ended.read(id, options);
   }
 
-  /** The last lines of a container as one text, in the order of their times. @throws As {@linkcode read} does. */
+  /** The last lines of a container as one text, ordered by time. @throws As {@linkcode read} does. */
   async lastLines(id: string, lines: number): Promise<string> {
     const read = sorted(await Array.fromAsync(this.read(id, { tail: lines })));
     return read.map(({ cut, text }) => cut ? text : `${text}\n`).join("").trim();
@@ -138,7 +138,7 @@ interface Entry extends OutputOwner {
   readonly bytes: number;
 }
 
-/** The last lines of containers that are gone. */
+/** The last lines of removed containers. */
 class EndedLogs {
   readonly #now: () => number;
   /** In the order in which they ended. */
@@ -149,7 +149,7 @@ class EndedLogs {
     this.#now = now;
   }
 
-  /** Retains the lines of a container, each of which has a time; a container that has written nothing leaves nothing. */
+  /** Retains the lines of a container, which all have a time; does nothing if there are none. */
   retain(id: string, { service, revision }: Owner, last: LastLines<LogLine>): void {
     const lines = sorted(last.list());
     if (lines.length === 0) return;
@@ -170,7 +170,7 @@ class EndedLogs {
       .map(({ id, revision, endedAt }) => ({ id, revision, endedAt }));
   }
 
-  /** The lines of a container as the engine would give them; empty if none were retained. */
+  /** A container's retained lines, as the engine would return them; empty if there are none. */
   async *read(id: string, { signal, since, tail }: LogOptions): AsyncGenerator<LogLine, void, void> {
     const from = since === undefined ? "" : canonicalTime(since) ?? since;
     const all = this.#entries.get(id)?.lines ?? [];
@@ -197,7 +197,7 @@ class EndedLogs {
   }
 }
 
-/** Lines of both streams in the order of their times; lines of the same time stay in the order in which they were read. */
+/** Lines of both streams in order of time; lines of the same time keep their order. */
 function sorted(lines: readonly LogLine[]): LogLine[] {
   return lines.toSorted(({ time: a = "" }, { time: b = "" }) => a < b ? -1 : a > b ? 1 : 0);
 }

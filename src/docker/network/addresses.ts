@@ -12,9 +12,9 @@ export interface AddressesOptions {
 }
 
 /**
- * Gives each container an address on the network, and a port of the host where that is how the app is reached. Both are
- * given out in sequence, and again only after the whole range: a request that is on its way to a dead container must not
- * reach another one at the same address. The caller frees an address only when no request is on its way there any more.
+ * Gives each container an address on the network, and a port of the host if the app is reached by one. Both are given
+ * out in sequence, and reused only after the whole range: a request to a dead container must not reach another one at
+ * the same address. The caller frees an address once no request is on its way there.
  */
 export class Addresses {
   readonly #network: OwnNetwork;
@@ -22,7 +22,7 @@ export class Addresses {
   readonly #upstream: Upstream;
   readonly #ports: HostPorts;
   readonly #placements = new Map<string, Placement>();
-  /** The network's addresses, once it is known. */
+  /** The network's addresses, once known. */
   #sequence: { readonly subnet: Subnet; readonly numbers: Sequence } | undefined;
   #direct: Promise<boolean> | undefined;
 
@@ -33,14 +33,14 @@ export class Addresses {
     this.#upstream = upstream;
   }
 
-  /** Does in advance what the first container would have to wait for. */
+  /** Does in advance what the first container would wait for. */
   async prepare(): Promise<void> {
     await this.#network.ensure();
     await this.reachesDirectly();
   }
 
   /**
-   * Takes an address for a container, in place of the one that it has.
+   * Takes an address for a container, in place of its present one.
    *
    * @param port Where the app listens in the container.
    * @throws {EngineError} When the engine refuses.
@@ -49,9 +49,9 @@ export class Addresses {
   async take(id: string, port: number): Promise<Placement> {
     const subnet = await this.#network.ensure();
     const direct = await this.reachesDirectly();
-    // From here on nothing is awaited, so that two calls for one container cannot leave an address behind.
+    // No await from here on, so that two calls for one container cannot leak an address.
     this.free(id);
-    const hostPort = direct ? undefined : this.#ports.take(); // if it throws, no address has been taken yet
+    const hostPort = direct ? undefined : this.#ports.take(); // if it throws, no address is taken yet
     const address = toAddress(this.#numbersOf(subnet).take());
     const origin = `http://${direct ? address : "127.0.0.1"}:${hostPort ?? port}`;
     const placement = { id, owner: this.#owner, network: this.#network.name, address, hostPort, origin };
@@ -59,12 +59,12 @@ export class Addresses {
     return placement;
   }
 
-  /** The containers that have an address now. */
+  /** The containers with an address. */
   ids(): Set<string> {
     return new Set(this.#placements.keys());
   }
 
-  /** Notes the address of a container that an earlier process has started. @returns Whether it was not known before. */
+  /** Notes the address of a found container. @returns Whether it was new. */
   found(id: string, address: string, origin: string): boolean {
     if (this.#placements.has(id) || address === "" || origin === "") return false;
     const { hostname, port } = new URL(origin);
@@ -75,7 +75,7 @@ export class Addresses {
     return true;
   }
 
-  /** Gives up the address of a container. */
+  /** Frees the address of a container. */
   free(id: string): void {
     const placement = this.#placements.get(id);
     if (placement === undefined) return;
@@ -84,7 +84,7 @@ export class Addresses {
     if (placement.hostPort !== undefined) this.#ports.free(placement.hostPort);
   }
 
-  /** Whether the host has an address on the containers' network. It has none if the engine runs in a virtual machine. */
+  /** Whether the host has an address on the containers' network; it has none if the engine is in a virtual machine. */
   reachesDirectly(): Promise<boolean> {
     this.#direct ??= this.#upstream === "auto" ? this.#isOnBridge() : Promise.resolve(this.#upstream === "direct");
     this.#direct.catch(() => this.#direct = undefined);
@@ -96,10 +96,10 @@ export class Addresses {
     return Deno.networkInterfaces().some(({ address }) => address === toAddress(base + 1));
   }
 
-  /** The numbers of a subnet; the network may have been made again with another one. */
+  /** The numbers of a subnet, which changes if the network is made again. */
   #numbersOf(subnet: Subnet): Sequence {
     if (this.#sequence?.subnet.base !== subnet.base) {
-      // The first address is the network's, the second the host's own, the last is for broadcasts.
+      // The first address is the network's, the second the host's, the last is for broadcasts.
       const numbers = new Sequence(subnet.base + 2, subnet.base + sizeOf(subnet) - 2);
       for (const { address } of this.#placements.values()) numbers.occupy(toNumber(address));
       this.#sequence = { subnet, numbers };
@@ -108,7 +108,7 @@ export class Addresses {
   }
 }
 
-/** The host's ports for published containers, in sequence, without those that another program uses. */
+/** The host's ports for published containers, in sequence, without those that other programs use. */
 export class HostPorts {
   readonly #sequence: Sequence;
 
@@ -116,11 +116,7 @@ export class HostPorts {
     this.#sequence = new Sequence(range.first, range.last);
   }
 
-  /**
-   * Takes the next port that is free.
-   *
-   * @throws {RangeError} When there is none.
-   */
+  /** Takes the next free port. @throws {RangeError} When there is none. */
   take(): number {
     const busy: number[] = [];
     try {
@@ -136,7 +132,7 @@ export class HostPorts {
     }
   }
 
-  /** Notes a port that a container has already. */
+  /** Notes the port of a found container. */
   occupy(port: number): void {
     this.#sequence.occupy(port);
   }
@@ -156,25 +152,21 @@ function isFree(port: number): boolean {
   }
 }
 
-/** Gives out the numbers of a range in sequence, and a number again only after all others. */
+/** Gives out the numbers of a range in sequence; a number comes again only after all others. */
 export class Sequence {
   readonly #first: number;
   readonly #last: number;
   readonly #taken = new Set<number>();
   #next: number;
 
-  /** @param last Is part of the range, as the first is. */
+  /** @param last Included in the range. */
   constructor(first: number, last: number) {
     this.#first = first;
     this.#last = last;
     this.#next = first;
   }
 
-  /**
-   * Takes the next free number.
-   *
-   * @throws {RangeError} When all are taken.
-   */
+  /** Takes the next free number. @throws {RangeError} When all are taken. */
   take(): number {
     for (let tries = this.#first; tries <= this.#last; tries++) {
       const number = this.#next;
@@ -186,7 +178,7 @@ export class Sequence {
     throw new RangeError("every number of the range is taken");
   }
 
-  /** Notes a number that is in use already; the sequence goes on behind it. */
+  /** Notes a number in use; the sequence continues after it. */
   occupy(number: number): void {
     if (number < this.#first || number > this.#last) return;
     this.#taken.add(number);

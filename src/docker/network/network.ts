@@ -7,13 +7,12 @@ import { readProc } from "../machine.ts";
 import { formatSubnet, overlap, parseRoutes, parseSubnet, privateSubnets, type Subnet, toAddress } from "./subnet.ts";
 
 const log = logger("network");
-/** How many subnets are tried that the engine refuses since they overlap with others. */
+/** How many subnets are tried after the engine refuses one as overlapping. */
 const MAX_SUBNETS = 16;
 
-/** What {@linkcode OwnNetwork} asks the engine. */
 type NetworkApi = Pick<EngineApi, "networks" | "createNetwork" | "removeNetwork">;
 
-/** The bridge network that the containers of one owner have to themselves. */
+/** The bridge network for one owner's containers. */
 export class OwnNetwork {
   readonly name: string;
   readonly #api: NetworkApi;
@@ -24,7 +23,7 @@ export class OwnNetwork {
   #making = false;
 
   /**
-   * @param dataDir Its path is noted on the network, so that a network that was left behind can be recognised.
+   * @param dataDir Its path is stored in the network's labels, so that a leftover network can be recognised.
    * @param isInUse Whether another process has a data-dir open.
    */
   constructor(
@@ -40,9 +39,8 @@ export class OwnNetwork {
   }
 
   /**
-   * Makes the network, unless it is there.
+   * Makes the network, unless it exists, and returns its subnet.
    *
-   * @returns Its subnet.
    * @throws {EngineError} When the engine refuses.
    * @throws {OperatorError} When it belongs to a cless that runs with a copy of this data-dir.
    */
@@ -50,19 +48,19 @@ export class OwnNetwork {
     if (this.#ready === undefined) {
       this.#making = true;
       this.#ready = this.#ensure().catch((error) => {
-        this.#ready = undefined; // the next one tries again
+        this.#ready = undefined; // the next call tries again
         throw error;
       }).finally(() => this.#making = false);
     }
     return this.#ready;
   }
 
-  /** Notes that somebody has removed the network. While it is being made again, that is known already. */
+  /** Notes that somebody has removed the network; ignored while it is being made again. */
   lost(): void {
     if (!this.#making) this.#ready = undefined;
   }
 
-  /** Removes the network; it does not matter if it is gone. */
+  /** Removes the network, if it exists. */
   async remove(): Promise<void> {
     await this.#ready?.catch(() => {});
     await this.#api.removeNetwork(this.name).catch((error) => {
@@ -102,7 +100,7 @@ export class OwnNetwork {
     throw new EngineError("refused", "there is no free private subnet for the containers' network");
   }
 
-  /** Two processes with one owner, as after a copy of the data-dir, would take and stop each other's containers. */
+  /** Two processes with one owner, as with a copied data-dir, would take and stop each other's containers. */
   async #checkAlone(dataDir: string | undefined): Promise<void> {
     if (dataDir === undefined || dataDir === this.#dataDir || !await this.#isInUse(dataDir).catch(() => false)) return;
     throw new OperatorError(
@@ -116,7 +114,7 @@ function subnetsOf({ subnets }: EngineNetwork): Subnet[] {
   return subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []);
 }
 
-/** The IPv4 subnets that this machine has routes to; none where it does not tell. */
+/** The IPv4 subnets that this machine has routes to; none if unknown. */
 async function routedSubnets(): Promise<Subnet[]> {
   return parseRoutes(await readProc("/proc/net/route"));
 }

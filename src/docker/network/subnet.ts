@@ -4,7 +4,7 @@ import { parseIp } from "../../model/host.ts";
 export interface Subnet {
   /** The first address, as a number. */
   readonly base: number;
-  /** How many leading bits all of its addresses have in common. */
+  /** How many leading bits its addresses have in common. */
   readonly bits: number;
 }
 
@@ -18,7 +18,7 @@ export function toAddress(number: number): string {
   return [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join(".");
 }
 
-/** Reads `10.1.16.0/20`; `undefined` where the text is no IPv4 subnet. */
+/** Reads `10.1.16.0/20`; `undefined` if the text is not an IPv4 subnet. */
 export function parseSubnet(text: string): Subnet | undefined {
   const [, address = "", length] = /^([\d.]+)\/(\d+)$/.exec(text) ?? [];
   const bits = Number(length);
@@ -43,7 +43,7 @@ export function overlap(a: Subnet, b: Subnet): boolean {
 }
 
 /**
- * Reads the subnets of a routing table in the format of `/proc/net/route`: proc(5). Default routes are left out, and so are
+ * Reads the subnets of a routing table in the format of `/proc/net/route`: proc(5). Leaves out default routes and
  * routes to half of all addresses: a VPN writes its default route as two of those.
  */
 export function parseRoutes(table: string): Subnet[] {
@@ -60,7 +60,7 @@ function littleEndian(hex: string): number {
   return parseInt(hex.match(/../g)!.reverse().join(""), 16);
 }
 
-/** Private subnets of 4096 addresses (RFC 1918), beginning with those that other programs are least likely to use. */
+/** Private subnets of 4096 addresses (RFC 1918), those that other programs least likely use first. */
 export function* privateSubnets(): Generator<Subnet> {
   for (const range of ["172.16.0.0/12", "10.0.0.0/8", "192.168.0.0/16"]) {
     const { base, bits } = parseSubnet(range)!;
