@@ -70,6 +70,29 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
       if (id !== undefined) world.die(id, exitCode, how);
     },
   ),
+  // At any moment while a start or a resume comes to its end, also between two microtasks.
+  command(
+    "interfere",
+    fc.tuple(
+      fc.nat({ max: 25 }),
+      fc.constantFrom("die" as const, "paused" as const, "sleep" as const, "suspend" as const),
+    ),
+    async (world, [moments, what]) => {
+      world.endServed();
+      await world.advance(0);
+      world.mood = { delay: 0, outcome: "done" };
+      world.events = "at once";
+      world.ask();
+      for (let n = 0; n < moments; n++) await Promise.resolve();
+      const id = world.pickContainer(0, "running", "paused");
+      if (what === "sleep") world.sleep(100);
+      else if (what === "suspend") world.suspend(100);
+      else if (id !== undefined && what === "die") world.die(id, 1, "by itself");
+      else if (id !== undefined) world.meddle(id, "paused");
+      await world.advance(0);
+      world.events = "in order";
+    },
+  ),
   command("meddle", fc.tuple(anyOf, fc.constantFrom("paused" as const, "resumed" as const)), (world, [n, what]) => {
     const id = world.pickContainer(n, "running", "paused");
     if (id !== undefined) world.meddle(id, what);

@@ -28,8 +28,8 @@ interface Asked {
   lease: Lease | undefined;
 }
 
-/** What becomes of the engine's events: in order and once, or with some of them late, doubled or lost. */
-export type Events = "in order" | "late" | "doubled" | "lost";
+/** What becomes of the engine's events: in order and once, soon or at once; or with some of them late, doubled or lost. */
+export type Events = "in order" | "at once" | "late" | "doubled" | "lost";
 
 /** What an app does: serve, ignore all questions, or say that it is not well. */
 export type AppMood = "well" | "deaf" | "unwell";
@@ -391,6 +391,7 @@ export class PoolWorld {
 
   #deliver(event: ContainerEvent): void {
     const { clock, fleet } = this.kit;
+    if (this.#events === "at once") return fleet.apply(event);
     const isStruck = this.#events !== "in order" && this.#random.chance(0.5);
     if (isStruck) this.#touched.add(event.id); // cless may think something else of it for a while
     if (isStruck && this.#events === "lost") return;
