@@ -53,7 +53,6 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/base/log.ts jsonLine": "a line is tested without a terminal",
   "src/base/log.ts textLine": "a line is tested without a terminal",
   "src/pool/decide.ts idleSteps": "which instances are idle is decided from data alone",
-  "src/pool/slots.ts HoldQueue": "what waits in it is tested without instances",
   "src/pool/slots.ts choose": "whom it chooses is tested with draws that are known",
   "src/fleet/memory_budget.ts overBudget": "the decision is tested without a clock",
   "src/proxy/waiting_room.ts READY_PATH": "where a test asks for the end of the wait",

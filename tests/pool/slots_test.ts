@@ -1,10 +1,9 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { choose, HoldQueue, Slots } from "../../src/pool/slots.ts";
+import { assert, assertEquals } from "@std/assert";
+import { choose, Slots } from "../../src/pool/slots.ts";
 import { Instance } from "../../src/pool/instance.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { never, newRevision } from "../support/kit.ts";
 import { Random } from "../support/random.ts";
-import { ClessError } from "../../src/base/errors.ts";
 
 /** Instances that have so many requests each. */
 function busy(...requests: number[]): Instance[] {
@@ -51,54 +50,6 @@ Deno.test("two choices share out 10,000 requests among 100 instances nearly even
   for (let n = 0; n < 10_000; n++) choose(instances, Infinity, () => random.below(1e6) / 1e6)!.claim();
   const most = Math.max(...instances.map(({ inFlight }) => inFlight));
   assert(most <= 104, `${most} on one, 100 on average`); // by one choice it would be about 125
-});
-
-Deno.test("waiting requests are served in the order of arrival", async () => {
-  const queue = new HoldQueue<number>(10);
-  const waiting = [queue.wait(never()), queue.wait(never()), queue.wait(never())];
-  const values = [1, 2];
-  queue.serve(() => values.shift());
-  assertEquals(await Promise.all(waiting.slice(0, 2)), [1, 2]);
-  assertEquals(queue.size, 1);
-  queue.serve(() => 3);
-  assertEquals(await waiting[2], 3);
-});
-
-Deno.test("a full queue refuses at once, with a hint when to try again", async () => {
-  const queue = new HoldQueue<number>(1);
-  queue.wait(never());
-  const error = await assertRejects(() => queue.wait(never()), ClessError);
-  assertEquals([error.code, error.retryAfterS], ["overloaded", 1]);
-});
-
-Deno.test("a request that gives up leaves the queue at once, and the others keep their places", async () => {
-  const queue = new HoldQueue<number>(2);
-  const impatient = new AbortController();
-  const first = queue.wait(impatient.signal);
-  const second = queue.wait(never());
-  impatient.abort(new Error("gone"));
-  await assertRejects(() => first, Error, "gone");
-  assertEquals(queue.size, 1);
-  const third = queue.wait(never());
-  const values = [2, 3];
-  queue.serve(() => values.shift());
-  assertEquals(await Promise.all([second, third]), [2, 3]);
-});
-
-Deno.test("a request that has given up does not join the queue", async () => {
-  const queue = new HoldQueue<number>(2);
-  await assertRejects(() => queue.wait(AbortSignal.abort(new Error("gone"))), Error, "gone");
-  assertEquals(queue.size, 0);
-});
-
-Deno.test("a failure reaches all waiting requests and no later one", async () => {
-  const queue = new HoldQueue<number>(5);
-  const waiting = [queue.wait(never()), queue.wait(never())];
-  queue.fail(new Error("no"));
-  for (const one of waiting) await assertRejects(() => one, Error, "no");
-  const later = queue.wait(never());
-  queue.serve(() => 1);
-  assertEquals(await later, 1);
 });
 
 Deno.test("no request claims a free slot while another one waits for it", async () => {

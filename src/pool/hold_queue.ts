@@ -1,0 +1,80 @@
+import { ClessError } from "../base/errors.ts";
+
+interface Held<T> {
+  readonly turn: number;
+  resolve(value: T): void;
+  reject(reason: unknown): void;
+}
+
+/** Waiting requests: first come, first served, limited in number; each may leave at any time. */
+export class HoldQueue<T> {
+  readonly #limit: number;
+  // A Set keeps the order of arrival and removes from the middle at no cost.
+  readonly #held = new Set<Held<T>>();
+  #turn = 0;
+  #empty: PromiseWithResolvers<void> | undefined;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** The turn of the next request; turns go up. */
+  get turn(): number {
+    return this.#turn;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Resolves when no request waits. */
+  emptied(): Promise<void> {
+    if (this.#held.size === 0) return Promise.resolve();
+    this.#empty ??= Promise.withResolvers();
+    return this.#empty.promise;
+  }
+
+  /**
+   * Joins the queue; an aborted signal leaves it at once, with its reason.
+   *
+   * @throws {ClessError} `overloaded` when the queue is full.
+   */
+  async wait(signal: AbortSignal): Promise<T> {
+    signal.throwIfAborted();
+    if (this.#held.size >= this.#limit) {
+      throw new ClessError("overloaded", "Too many requests are waiting for this service", { retryAfterS: 1 });
+    }
+    return await new Promise<T>((resolve, reject) => {
+      const leave = () => settle(() => reject(signal.reason));
+      const settle = (how: () => void) => {
+        this.#held.delete(held);
+        signal.removeEventListener("abort", leave);
+        how();
+        if (this.#held.size > 0) return;
+        this.#empty?.resolve();
+        this.#empty = undefined;
+      };
+      const held: Held<T> = {
+        turn: this.#turn++,
+        resolve: (value) => settle(() => resolve(value)),
+        reject: (reason) => settle(() => reject(reason)),
+      };
+      this.#held.add(held);
+      signal.addEventListener("abort", leave, { once: true });
+    });
+  }
+
+  /** Gives each waiting request in order what `next` returns for its turn, until `next` returns nothing. */
+  serve(next: (turn: number) => T | undefined): void {
+    for (const held of this.#held) {
+      const value = next(held.turn);
+      if (value === undefined) return;
+      held.resolve(value);
+    }
+  }
+
+  /** Refuses all waiting requests with an error. */
+  fail(reason: unknown): void {
+    for (const held of this.#held) held.reject(reason);
+  }
+}
