@@ -11,8 +11,8 @@ export const PURPOSE =
   "This is the admin API of cless; send the token from the data-dir as `Authorization: Bearer TOKEN`";
 
 /**
- * Refuses requests that a browser sends on behalf of another site: to a foreign name that resolves to this address (DNS
- * rebinding), and from pages of other origins.
+ * Refuses requests that a browser sends on behalf of another site: those to a foreign name that resolves to this
+ * address (DNS rebinding), and those from pages of other origins.
  *
  * @param host The host that the request was sent to, `NAME` or `NAME:PORT`.
  * @param hostnames Names of the API besides addresses, localhost and *.localhost.
@@ -22,7 +22,7 @@ export function checkBrowserSafety(host: string, origin: string | null, hostname
   if (!isOwnName(host.replace(/:\d*$/, "").replace(/\.$/, ""), hostnames)) {
     throw new ClessError("forbidden", "The admin API is not called by this name; use its address or localhost");
   }
-  // A page with another scheme also has another port, so it is enough to compare name and port.
+  // A page with another scheme has another port, so comparing name and port is enough.
   if (origin !== null && hostOf(origin) !== host.replace(/:(?:80|443)?$/, "")) {
     throw new ClessError("forbidden", "The admin API takes no requests of other origins");
   }
@@ -40,8 +40,8 @@ function hostOf(origin: string): string | undefined {
 }
 
 /**
- * Whether the admin API answers a request that has come in through the proxy. Requests of others than this machine and the
- * trusted proxies would carry the token over plain HTTP, so the settings have to allow them.
+ * Whether the admin API answers a request through the proxy. Only this machine and the trusted proxies may always use
+ * it; others would send the token over plain HTTP, so the settings must allow them.
  */
 export function mayUseProxy(
   hostname: string,
@@ -53,9 +53,9 @@ export function mayUseProxy(
 }
 
 /**
- * Finds the holder of a request's bearer token.
+ * The holder of a request's bearer token.
  *
- * @param peer The address that it came from; too many wrong tokens lock it out for a while.
+ * @param peer The address that the request came from; too many wrong tokens lock it out for a while.
  * @throws {ClessError} `unauthorized`, `too_many_attempts`
  */
 export async function authenticate(
@@ -64,13 +64,13 @@ export async function authenticate(
   peer: string,
   { attempts, tokens }: { readonly attempts: Attempts; readonly tokens: Pick<Tokens, "check"> },
 ): Promise<Holder> {
-  // Whoever looks at the root without a token should learn what this is.
+  // A request to the root without a token gets told what this is.
   const refusal = new ClessError("unauthorized", path === "/" ? PURPOSE : "The token is missing or wrong");
   const token = /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
   if (token === undefined) throw refusal;
   const holder = await tokens.check(token);
-  // A right token is accepted even from an address that is locked out: nobody guesses one, and otherwise others on the
-  // same address could lock out its holder.
+  // A correct token is accepted even from a locked-out address: it cannot be guessed, and others at the same address
+  // could lock out its holder.
   if (holder !== undefined) return holder;
   const secondsLeft = attempts.secondsLeft(peer);
   if (secondsLeft === undefined) {

@@ -9,7 +9,7 @@ import type { Routes } from "./routes.ts";
 import { targetOf } from "./target.ts";
 import { ask, health, isHealthPath } from "./without_token.ts";
 
-/** Answers a request of the admin API; `peer` is the address that it came from. */
+/** Answers a request to the admin API; `peer` is the address that it came from. */
 export type AdminApi = (request: Request, peer: string) => Promise<Response>;
 
 /** Loads the module that makes the routes. */
@@ -19,8 +19,8 @@ const loadRoutes: LoadRoutes = () => import("./routes.ts").then(({ makeRoutes })
 /**
  * Makes the handler of the admin API.
  *
- * @param load Called when a request first needs the routes: loading their libraries takes time and memory, which a cless
- * that only serves does without. If it fails, so does the request, and the next one tries again.
+ * @param load Loads the routes for the first request that needs them: their libraries take time and memory, which a
+ * cless that only serves saves. If it fails, so does the request, and the next one tries again.
  */
 export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRoutes): AdminApi {
   const { clock, config, hosts, stopping, tokens } = collaborators;
@@ -40,7 +40,7 @@ export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRo
     if (target.path === "/v1/ask") return await ask(target, request, peer, hosts);
     const holder = await authenticate(request.headers, target, peer, { attempts, tokens });
     if (stopping.aborted && request.method !== "GET" && request.method !== "HEAD") {
-      // What a change starts now would be left behind.
+      // Nothing would finish or undo a change that starts now.
       throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
     }
     checkLength(request.headers);

@@ -7,17 +7,12 @@ const MAX_BODY_BYTES = 1024 * 1024;
 const COMMON_HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 const encoder = new TextEncoder();
 
-/** Refuses a body whose Content-Length is too large. @throws {ClessError} `too_large` */
+/** Refuses a too large Content-Length. @throws {ClessError} `too_large` */
 export function checkLength(headers: Headers): void {
   if (Number(headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();
 }
 
-/**
- * Reads the JSON in a request's body.
- *
- * @throws {ClessError} `too_large`, `unsupported_type`
- * @throws {InvalidError} If it is not JSON.
- */
+/** Reads a request's body as JSON. @throws {ClessError} `too_large`, `unsupported_type` @throws {InvalidError} */
 export async function readJson(request: Request): Promise<unknown> {
   if (request.body === null) throw new InvalidError([], "is missing, and must be JSON");
   checkType(request.headers, ["application/json"]);
@@ -36,11 +31,7 @@ export async function readJson(request: Request): Promise<unknown> {
   }
 }
 
-/**
- * Refuses a body of any other type than these; text must be UTF-8.
- *
- * @throws {ClessError} `unsupported_type`
- */
+/** Refuses a body of any other type; text must be UTF-8. @throws {ClessError} `unsupported_type` */
 export function checkType(headers: Headers, types: readonly string[]): void {
   const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";").map((s) => s.trim());
   const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice(8).replaceAll('"', "");
@@ -48,7 +39,7 @@ export function checkType(headers: Headers, types: readonly string[]): void {
   throw new ClessError("unsupported_type", `The body's content-type must be ${types.join(" or ")}, in UTF-8`);
 }
 
-/** Reads a body to its end, but stops when it is too large. @throws {ClessError} `too_large` */
+/** Reads a body to its end; stops when it is too large. @throws {ClessError} `too_large` */
 export async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -71,7 +62,7 @@ function tooLarge(): ClessError {
   return new ClessError("too_large", "The body must be at most 1 MiB");
 }
 
-/** The platform's message about invalid JSON, without the part of the body that it quotes: it could be secret. */
+/** The platform's message about invalid JSON, without its quote from the body, which could be secret. */
 function jsonProblem(error: unknown): string {
   const message = error instanceof Error ? error.message : "";
   const place = /\((line \d+ column \d+)\)/.exec(message)?.[1];
@@ -87,16 +78,16 @@ function jsonProblem(error: unknown): string {
 export interface ResponseOptions {
   /** 200 by default. */
   readonly status?: number;
-  /** Added to the headers that every response of the API has, or instead of them. */
+  /** Added to the headers of every response of the API, or replacing them. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A response in JSON; properties that are `undefined` are left out. */
+/** A JSON response; leaves out `undefined` properties. */
 export function json(value: unknown, { status = 200, headers = {} }: ResponseOptions = {}): Response {
   return content(JSON.stringify(value) + "\n", "application/json", { status, headers });
 }
 
-/** A response of any type. If its length is known it has a Content-Length, so that HEAD has it too. */
+/** A response of any type. If its length is known, it gets a Content-Length, so that HEAD has it too. */
 export function content(body: BodyInit, type: string, options: ResponseOptions = {}): Response {
   const { status = 200, headers = {} } = options;
   const bytes = typeof body === "string" ? encoder.encode(body) : undefined;
@@ -107,7 +98,7 @@ export function content(body: BodyInit, type: string, options: ResponseOptions =
   });
 }
 
-/** The response to a request that was carried out and has no result: 204. */
+/** The response to a successful request without a result: 204. */
 export function done(): Response {
   return new Response(null, { status: 204, headers: COMMON_HEADERS });
 }

@@ -16,13 +16,13 @@ import type { Hosts } from "../routing/router.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Statistics } from "../control/statistics.ts";
 
-/** The parts of cless that the admin API shows and changes; each operation picks those that it uses. */
+/** The parts of cless that the admin API shows and changes; each operation picks what it uses. */
 export interface Collaborators {
   readonly config: Pick<Config, "admin" | "domain">;
   readonly clock: Clock;
   /** Wall-clock time, ms since 1970; the machine's by default. */
   readonly now?: () => number;
-  /** Aborted when cless begins to stop: streams end then, and changes are refused. */
+  /** Aborted when cless begins to stop: streams end, and changes are refused. */
   readonly stopping: AbortSignal;
   readonly catalog: Pick<Catalog, "after" | "get" | "revisions" | "status" | "userOf">;
   readonly deployer: Pick<Deployer, "deploy" | "plan" | "setTraffic" | "rollback" | "delete" | "deleteRevision">;
@@ -41,10 +41,9 @@ export interface Collaborators {
   readonly activator: Pick<Activator, "draining">;
 }
 
-/** What the API asks of the container engine. */
+/** What the API needs from the container engine. */
 export interface Engine {
-  /** Whether it answers. */
   answers(): Promise<boolean>;
-  /** How much memory each instance uses, bytes by id; instances whose use is unknown are missing. */
+  /** Each instance's memory, bytes by id; instances for which it is unknown are missing. */
   memory(): Promise<ReadonlyMap<string, number>>;
 }

@@ -3,9 +3,9 @@ import { InvalidError } from "../control/schema/invalid.ts";
 import { StaleError } from "../control/store.ts";
 import type { ServiceView } from "../control/catalog.ts";
 
-// Fields of requests and answers that several operations have.
+// Fields of the requests and answers of several operations.
 
-/** The names of services; in addition, they have no `--` and are not `admin`. */
+/** The pattern of services' names. In addition, they have no `--` and are not `admin`. */
 export const SERVICE_PATTERN = "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$";
 
 /** A service's name in a path. */
@@ -37,12 +37,11 @@ export function whole(min: number, max: number, meta: { readonly description: st
 
 const INSTANT = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
 
-/** Whether a text is a time of RFC 3339. */
 export function isInstant(text: string): boolean {
   return INSTANT.test(text) && !Number.isNaN(Date.parse(text));
 }
 
-/** A parameter that is a time; read as ms since 1970. */
+/** A time as a parameter; parsed to ms since 1970. */
 export function instant(description: string) {
   return z.string().refine(isInstant, "must be a time such as 2026-11-25T10:00:00Z")
     .transform((text) => Date.parse(text))
@@ -57,12 +56,12 @@ export function timeOf(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** A name for a message; names come from requests, and one that would garble the message is left out. */
+/** A name for a message; left out if it could garble the message, since names come from requests. */
 export function shown(name: string): string {
   return /^[\w.-]{1,128}$/.test(name) ? name : "of this name";
 }
 
-/** The header that names the state of a service that a change is meant for. */
+/** The header with the state of a service that a change is meant for. */
 export const IF_MATCH = {
   "If-Match": z.string().optional().meta({
     pattern: '^(\\*|(W/)?"[0-9]{1,15}"|[0-9]{1,15})$',
@@ -71,7 +70,7 @@ export const IF_MATCH = {
   }),
 };
 
-/** The etag of a service at a generation, as a header has it. */
+/** The etag of a service's generation, as in a header. */
 export function etagOf(generation: number): string {
   return `"${generation}"`;
 }

@@ -24,7 +24,6 @@ const TAGS = {
   about: "cless itself",
 };
 
-/** What each code of the API means. */
 const MEANINGS: Partial<Record<ErrorCode, string>> = {
   invalid: "the request is wrong; the detail names the field",
   unauthorized: "the token is missing or wrong",
@@ -41,7 +40,7 @@ const MEANINGS: Partial<Record<ErrorCode, string>> = {
   store_unavailable: "the database cannot be read or written now; the detail says what to do",
 };
 
-/** The codes that every operation with a token may fail with. */
+/** The errors of every operation with a token. */
 const COMMON_ERRORS: readonly ErrorCode[] = [
   "invalid",
   "unauthorized",
@@ -50,7 +49,7 @@ const COMMON_ERRORS: readonly ErrorCode[] = [
   "too_many_attempts",
   "internal",
 ];
-/** The codes that every operation without a token may fail with. */
+/** The errors of every operation without a token. */
 const OPEN_ERRORS: readonly ErrorCode[] = ["internal"];
 
 const problemFields = {
@@ -72,7 +71,7 @@ const problemSchema = z.strictObject(problemFields).meta({
   }],
 });
 
-/** The error for a revision or an image that does not work. */
+/** The error for a failing revision or image. */
 const failureSchema = z.strictObject({
   ...problemFields,
   reason: z.string().meta({ description: "Why, without the name of the revision" }),
@@ -91,7 +90,7 @@ export function documentOf(operations: readonly Operation[]) {
     servers: [{ url: "/" }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
   });
-  // Not made by this library, which leaves out the rules for the names in records.
+  // Made by hand: this library leaves out the rules for names in records.
   const schemas = { ...document.components?.schemas, ServiceBody: serviceJsonSchema(), Traffic: trafficJsonSchema() };
   return { ...document, components: { ...document.components, schemas } };
 }

@@ -1,17 +1,17 @@
 import type { Instance } from "../pool/instance.ts";
 import type { PrometheusMetrics, WaitingPool } from "./prometheus.ts";
 
-/** How many notes are queued before the library is loaded. */
+/** How many records are queued before the library is loaded. */
 const MAX_EARLY = 10_000;
 
-/** Counts and measures requests and starts. The library for it is loaded when there is something to count. */
+/** Counts and measures requests and starts. Its library is loaded at the first record. */
 export class Metrics {
   #loaded: PrometheusMetrics | undefined;
   #loading: Promise<PrometheusMetrics> | undefined;
   readonly #early: ((metrics: PrometheusMetrics) => void)[] = [];
 
   /**
-   * Notes a request that was answered. Called for every request.
+   * Counts an answered request; called for every request.
    *
    * @param service `undefined` if no service was found.
    * @param ms From its arrival to the answer's headers.
@@ -22,7 +22,7 @@ export class Metrics {
   }
 
   /**
-   * Notes the start of an instance.
+   * Counts a start of an instance.
    *
    * @param createMs Until its container ran.
    * @param readyMs From then on until it answered.
@@ -31,7 +31,7 @@ export class Metrics {
     this.#later((metrics) => metrics.coldStart(service, createMs, readyMs));
   }
 
-  /** Drops the metrics of a service that was removed. */
+  /** Drops the metrics of a removed service. */
   forget(service: string): void {
     this.#later((metrics) => metrics.forget(service));
   }
@@ -44,7 +44,7 @@ export class Metrics {
   #later(note: (metrics: PrometheusMetrics) => void): void {
     if (this.#loaded !== undefined) return note(this.#loaded);
     if (this.#early.length < MAX_EARLY) this.#early.push(note);
-    this.#load().catch(() => {}); // text() reports it
+    this.#load().catch(() => {}); // text() reports the error
   }
 
   #load(): Promise<PrometheusMetrics> {

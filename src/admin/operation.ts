@@ -8,20 +8,17 @@ import { queryValues, type Target } from "./target.ts";
 /** The parameters in a path such as `/v1/services/{name}`. */
 type ParamsOf<P extends string> = P extends `${string}{${infer Name}}${infer Rest}` ? Name | ParamsOf<Rest> : never;
 
-/** The schemas of a query's parameters, by name. */
 type QueryShape = Readonly<Record<string, z.ZodType>>;
 
-/** A request for an operation. */
 interface Call<P extends string = string, S extends QueryShape = QueryShape> {
   readonly request: Request;
   readonly target: Target;
-  /** Whose token it is. */
   readonly holder: Holder;
   readonly params: Readonly<Record<ParamsOf<P>, string>>;
   readonly query: z.output<z.ZodObject<S>>;
 }
 
-/** A schema in the document: made from Zod, or a component that it names. */
+/** A schema in the document: from Zod, or a reference to a named component. */
 type DocumentedSchema = z.ZodType | { readonly $ref: string };
 
 /** The document's description of a request's body. */
@@ -33,7 +30,7 @@ interface DocumentedBody {
   readonly example: unknown;
 }
 
-/** The document's description of a successful answer; without schema and type it has no body. */
+/** The document's description of a successful answer; without schema and type, it has no body. */
 export interface DocumentedAnswer {
   readonly description: string;
   readonly schema?: DocumentedSchema;
@@ -46,11 +43,10 @@ export interface DocumentedAnswer {
 
 /** One operation: its description in the document, and its handler. */
 interface OperationSpec<P extends string, S extends QueryShape> {
-  /** Its name in the document. */
   readonly id: string;
   readonly method: "get" | "put" | "post" | "delete";
   readonly path: P;
-  /** What the token must allow; missing if no token is needed. */
+  /** The token's required scope; missing if no token is needed. */
   readonly scope?: Scope;
   readonly tag: string;
   readonly summary: string;
@@ -60,20 +56,19 @@ interface OperationSpec<P extends string, S extends QueryShape> {
   readonly headers?: Readonly<Record<string, z.ZodType>>;
   readonly body?: DocumentedBody;
   readonly answers: Readonly<Record<number, DocumentedAnswer>>;
-  /** The codes that it may fail with besides those that all operations have. */
+  /** Its errors besides those of all operations. */
   readonly errors?: readonly ErrorCode[];
   readonly run: (call: Call<P, S>) => Response | Promise<Response>;
 }
 
 /** An operation without the types of its parameters. */
 export interface Operation extends Omit<OperationSpec<string, QueryShape>, "run"> {
-  /** Checks the scope and the query, and runs it. */
+  /** Checks the scope and the query, and runs the operation. */
   readonly answer: (call: Omit<Call, "query">) => Promise<Response>;
 }
 
 const NO_QUERY = {};
 
-/** Makes an operation. */
 export function operation<P extends string, S extends QueryShape = typeof NO_QUERY>(
   spec: OperationSpec<P, S>,
 ): Operation {

@@ -8,10 +8,10 @@ import { logger } from "../base/log.ts";
 import { problem } from "../http/problem.ts";
 
 const log = logger("admin");
-/** The clients of the API are programs: errors are JSON, whatever the request accepts. */
+/** The API's clients are programs: errors are JSON, whatever the request accepts. */
 const NO_PREFERENCE = { headers: new Headers() };
 
-/** The code for each kind of error; the first that matches. */
+/** The code of each kind of error; the first match counts. */
 const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error, code: ErrorCode])[] = [
   [InvalidError, "invalid"],
   [NotFound, "not_found"],
@@ -20,11 +20,11 @@ const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error,
   [StaleError, "stale"],
   [ImageUnavailable, "image_unavailable"],
   [RevisionFailed, "revision_failed"],
-  // The database, the key of the secrets or the data-dir cannot be read or written; the message says what to do.
+  // The database, the secrets' key or the data-dir cannot be used; the message says what to do.
   [OperatorError, "store_unavailable"],
 ];
 
-/** The answer to a request that failed with this error. An unexpected error is logged, and not shown. */
+/** The answer to a failed request. Unexpected errors are logged, and not shown. */
 export async function problemOf(thrown: unknown): Promise<Response> {
   const error = toClessError(thrown);
   const isAborted = thrown instanceof DOMException && thrown.name === "AbortError"; // by the client, which has gone
@@ -38,7 +38,7 @@ export async function problemOf(thrown: unknown): Promise<Response> {
   return new Response(JSON.stringify(body) + "\n", answer);
 }
 
-/** The only place where the errors of other parts get their codes. */
+/** The only place where errors of other parts get their codes. */
 function toClessError(thrown: unknown): ClessError {
   const internal = () => new ClessError("internal", "cless has failed to handle the request", { cause: thrown });
   if (thrown instanceof ClessError) return withDetail(thrown);
@@ -50,7 +50,7 @@ function toClessError(thrown: unknown): ClessError {
   return code === undefined ? internal() : new ClessError(code, thrown.message, { cause: thrown });
 }
 
-/** Why a start failed is hidden from clients of the proxy; a client of the API may know. */
+/** Clients of the proxy must not see why a start failed; clients of the API may. */
 function withDetail(error: ClessError): ClessError {
   const ofStart = error.code === "start_failed" || error.code === "start_timeout";
   return ofStart ? new ClessError("revision_failed", error.detail ?? error.message, { cause: error }) : error;

@@ -4,17 +4,17 @@ import type { InstanceState } from "../model/instance_state.ts";
 import type { Instance } from "../pool/instance.ts";
 import { VERSION } from "../base/version.ts";
 
-/** How many services have series of their own; the others share one, since each series costs memory here and in Prometheus. */
+/** How many services have their own series; the others share one, since series cost memory here and in Prometheus. */
 const MAX_SERVICES = 1000;
-/** How many status codes a service has series for; an app may answer with any. */
+/** For how many status codes a service has series; an app may answer with any code. */
 const MAX_CODES = 40;
-const OTHER_SERVICE = "_other"; // not a possible name of a service
+const OTHER_SERVICE = "_other"; // cannot be a service's name
 const OTHER_CODE = "other";
 const STATES: readonly InstanceState[] = ["starting", "ready", "paused", "draining"];
 const REQUEST_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const START_BUCKETS = [0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30];
 
-/** A pool of a service's instances, and how many requests wait in it. */
+/** A pool's service, and how many requests wait in the pool. */
 export interface WaitingPool {
   readonly revision: { readonly service: string };
   readonly waiting: number;
@@ -78,14 +78,14 @@ export class PrometheusMetrics {
     registerProcess(this.#registry);
   }
 
-  /** Notes a request that was answered; `ms` from its arrival to the answer's headers. */
+  /** Counts an answered request; `ms` from its arrival to the answer's headers. */
   requested(service = "", status: number, ms: number): void {
     const series = this.#series.get(service) ?? this.#seriesOf(service);
     (series.byStatus.get(status) ?? this.#counterOf(series, status)).inc();
     series.duration.observe(ms / 1000);
   }
 
-  /** Notes the start of an instance. */
+  /** Counts a start of an instance. */
   coldStart(service: string, createMs: number, readyMs: number): void {
     const { label } = this.#seriesOf(service);
     this.#coldStarts.inc({ service: label });
@@ -93,7 +93,7 @@ export class PrometheusMetrics {
     this.#coldStart.observe({ service: label, stage: "ready" }, readyMs / 1000);
   }
 
-  /** Drops the series of a service that was removed. */
+  /** Drops the series of a removed service. */
   forget(service: string): void {
     const series = this.#series.get(service);
     if (series === undefined || service === OTHER_SERVICE) return;
@@ -104,7 +104,7 @@ export class PrometheusMetrics {
     for (const stage of ["create", "ready"]) this.#coldStart.remove(service, stage);
   }
 
-  /** All metrics in the text format of Prometheus; these instances and pools are counted now. */
+  /** All metrics in the text format of Prometheus; counts these instances and pools now. */
   text(instances: readonly Instance[], pools: Iterable<WaitingPool>): Promise<string> {
     const byState = Map.groupBy(instances, ({ state }) => state);
     for (const state of STATES) this.#instances.set({ state }, byState.get(state)?.length ?? 0);
@@ -185,7 +185,7 @@ function registerProcess(registry: Registry): void {
 async function openFiles(): Promise<number | undefined> {
   try {
     const names = await Array.fromAsync(Deno.readDir("/proc/self/fd"));
-    return names.length - 1; // without the one that lists them
+    return names.length - 1; // without the entry of the folder being listed
   } catch {
     return undefined;
   }

@@ -54,7 +54,7 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   tag: ["The new revision has an address of its own, TAG--SERVICE", "next"],
 };
 
-/** JSON Schema for the checks that are code, by the schema that has them. */
+/** JSON Schema for checks that are code, by the Zod schema that has them. */
 const PATTERNS = new Map<z.core.$ZodType, JsonSchema>([
   [field.tag, { pattern: SERVICE_PATTERN }],
   [field.domain, { pattern: DOMAIN, maxLength: 254 }],
@@ -87,7 +87,7 @@ function jsonSchemaOf(schema: z.ZodType): JsonSchema {
   return converted as JsonSchema;
 }
 
-/** The file that `cless apply` and `cless serve --config` read, as JSON Schema (2020-12), for editors. */
+/** JSON Schema (2020-12), for editors, of the file that `cless apply` and `cless serve --config` read. */
 export function fileSchema(): Record<string, unknown> {
   const { properties = {}, ...service } = serviceJsonSchema();
   const { traffic, ...others } = properties;
@@ -118,7 +118,7 @@ export function fileSchema(): Record<string, unknown> {
   };
 }
 
-/** The forms of a field's schema that are not a list. */
+/** The alternatives of a field's schema that are not lists. */
 function numberForms({ anyOf, ...alone }: { readonly anyOf?: readonly { readonly type?: string }[] }): unknown[] {
   return anyOf?.filter(({ type }) => type !== "array") ?? [alone];
 }

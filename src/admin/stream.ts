@@ -7,11 +7,11 @@ const encoder = new TextEncoder();
 /** Asks proxies such as nginx not to buffer the answer. */
 export const NOT_HELD_BACK = { "x-accel-buffering": "no" };
 
-/** Makes the pieces of a body; the signal is aborted when the client has gone. */
+/** Makes a body's pieces; the signal is aborted when the client has gone. */
 export type Source = (signal: AbortSignal) => AsyncIterable<string>;
 
 /**
- * A body that is made while it is read: each piece is made when the one before it was taken.
+ * A body that is made on demand, each piece once the one before it was taken.
  *
  * @param stopping Also aborts the source's signal, so that the body ends.
  */
@@ -22,9 +22,8 @@ export function streamOf(source: Source, stopping?: AbortSignal): ReadableStream
 }
 
 /**
- * As {@linkcode streamOf}, but resolves when the first piece is made.
- *
- * @throws If that fails, while the answer can still be an error.
+ * Like {@linkcode streamOf}, but resolves when the first piece is made, and rejects while the answer can still be an
+ * error.
  */
 export async function begunStreamOf(source: Source): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const gone = new AbortController();
@@ -49,7 +48,7 @@ function readable(pieces: AsyncIterator<string>, gone: AbortController, first?: 
     },
     cancel() {
       gone.abort();
-      // The signal ends a source that waits for something; this ends one that waits to be asked.
+      // The signal ends a source that waits for something; this ends one that waits for its reader.
       pieces.return?.().catch(() => {});
     },
   }, { highWaterMark: 0 });

@@ -5,13 +5,13 @@ import { InvalidError } from "../control/schema/invalid.ts";
 export interface Target {
   /** The host in lower case, with its port if it has one. */
   readonly host: string;
-  /** As received: nothing in it is decoded. */
+  /** As received, not decoded. */
   readonly path: string;
   /** What follows the question mark, as received. */
   readonly query: string;
 }
 
-/** Takes a request's URL apart. Not with `URL`, which throws on hosts that a client may send. */
+/** Splits a request's URL. Not with `URL`, which throws on hosts that a client may send. */
 export function targetOf({ headers, url }: Pick<Request, "headers" | "url">): Target {
   const [, authority = "", path = "", query = ""] = /^[^:]*:\/\/([^/?#]*)([^?#]*)\??([^#]*)/.exec(url) ?? [];
   return { host: (headers.get("host") ?? authority).toLowerCase(), path: path || "/", query };
@@ -20,7 +20,7 @@ export function targetOf({ headers, url }: Pick<Request, "headers" | "url">): Ta
 /**
  * The parameters of a query by name.
  *
- * @param known The names that are allowed.
+ * @param known The allowed names.
  * @throws {InvalidError} For the first parameter that is unknown or given twice.
  */
 export function queryValues(query: string, known: readonly string[]): Record<string, string> {

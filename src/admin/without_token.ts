@@ -5,7 +5,7 @@ import { content } from "./body.ts";
 import type { Collaborators } from "./collaborators.ts";
 import { queryValues, type Target } from "./target.ts";
 
-/** Headers that proxies add: with one of these, the request was passed on for somebody else. */
+/** Headers that proxies add: a request with one of these comes from somebody else. */
 const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 /** The length of the longest hostname, characters. */
 export const MAX_HOSTNAME = 253;
@@ -17,7 +17,7 @@ export function isHealthPath(path: string): path is "/healthz" | "/readyz" {
   return path === "/healthz" || path === "/readyz";
 }
 
-/** Answers `/healthz` (cless runs) and `/readyz` (requests can be served), for everybody. */
+/** Answers `/healthz` (cless runs) and `/readyz` (requests can be served), without a token. */
 export async function health(
   path: "/healthz" | "/readyz",
   { method }: Asked,
@@ -29,11 +29,10 @@ export async function health(
 }
 
 /**
- * Answers `/v1/ask`: tells a program on this machine whether cless serves a hostname, so that it may get a certificate
- * for it.
+ * Answers `/v1/ask`: tells a program on this machine whether cless serves a hostname, before it gets a certificate.
  *
  * @param peer The address that the request came from.
- * @throws {ClessError} `not_found` if it does not, or if somebody else asks.
+ * @throws {ClessError} `not_found` if cless does not serve it, or the request comes from elsewhere.
  * @throws {InvalidError} If the query is wrong.
  */
 export async function ask(
@@ -53,7 +52,7 @@ export async function ask(
   return content("yes\n", "text/plain;charset=UTF-8");
 }
 
-/** Checked by hand: proxies ask when they start together with cless, before the large schema library is loaded. */
+/** Checked by hand: proxies ask while cless starts, before the large schema library is loaded. */
 function readDomain(query: string): string {
   const { domain } = queryValues(query, ["domain"]);
   if (domain === undefined) throw new InvalidError(["domain"], "is missing, and must be a text");

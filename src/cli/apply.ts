@@ -14,7 +14,7 @@ import { type Colour, type Paint, paintFor, passing, type Screen, stderrScreen, 
 import { plainText } from "./text.ts";
 import { clientVerb, JSON_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
 
-/** `cless apply`: makes the services what a file declares. */
+/** `cless apply`: makes the services match a file. */
 export const apply = clientVerb({
   name: "apply",
   group: "Change",
@@ -72,12 +72,12 @@ export const apply = clientVerb({
   },
 });
 
-/** Whether a path is no file, but standard input or a pipe such as the shell's `<(…)`. */
+/** Whether a path is not a file, but standard input or a pipe such as the shell's `<(…)`. */
 function isStream(path: string): boolean {
   return path === "-" || /^\/(?:dev|proc)\//.test(resolve(path));
 }
 
-/** Applies to a running cless. */
+/** A running cless as the target of a manifest. */
 function apiTarget(client: Client, wait: boolean | undefined): ApplyTarget {
   const put = <T>(name: string, declared: ParsedService, query: Query) =>
     client.json<T>("PUT", servicePath(name), { body: bodyOf(declared), query });
@@ -94,7 +94,7 @@ function apiTarget(client: Client, wait: boolean | undefined): ApplyTarget {
   };
 }
 
-/** The same target, which shows what it waits for. */
+/** The same target, with progress. */
 export function shownTarget(target: ApplyTarget, client: Client, screen: Screen): ApplyTarget {
   return {
     ...target,

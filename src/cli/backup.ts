@@ -4,7 +4,6 @@ import { OperatorError, plainMessageOf } from "../base/errors.ts";
 import { flag } from "./flags.ts";
 import { clientVerb, printJson } from "./verb.ts";
 
-/** A file of a backup. */
 interface BackupFile {
   readonly name: string;
   readonly base64: string;
@@ -43,7 +42,7 @@ async function checkEmpty(folder: string): Promise<void> {
   }
 }
 
-/** Writes the files into a temporary folder, which gets the right name once it is complete. */
+/** Writes the files into a temporary folder, which gets its final name once it is complete. */
 async function writeFolder(folder: string, files: readonly BackupFile[]): Promise<{ name: string; size: number }[]> {
   let draft: string | undefined;
   try {

@@ -16,7 +16,7 @@ export class ApiError extends OperatorError {
   }
 }
 
-/** The query of a request; `undefined` values are left out. */
+/** A request's query; leaves out `undefined` values. */
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** What a request has besides its method and path. */
@@ -24,15 +24,15 @@ export interface RequestOptions {
   readonly query?: Query;
   /** Sent as JSON. */
   readonly body?: unknown;
-  /** Sent as they are, in place of a body. */
+  /** Sent unchanged, in place of `body`. */
   readonly bytes?: Uint8Array<ArrayBuffer>;
-  /** The etag that the service must still have. */
+  /** The etag that the service must have. */
   readonly ifMatch?: string | undefined;
   readonly accept?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A client of the admin API. Every method throws an OperatorError unless the answer is one of success. */
+/** A client of the admin API. Every method throws an OperatorError unless the answer is a success. */
 export class Client implements Disposable {
   readonly #settings: ClientSettings;
   readonly #direct: Deno.HttpClient | undefined;
@@ -43,7 +43,6 @@ export class Client implements Disposable {
     this.#direct = directClient(settings.server);
   }
 
-  /** Closes its connections. */
   [Symbol.dispose](): void {
     this.#direct?.close();
   }
@@ -53,7 +52,6 @@ export class Client implements Disposable {
     return (await this.#readToken()).file;
   }
 
-  /** Reads a resource. */
   get<T>(path: string, options: RequestOptions = {}): Promise<T> {
     return this.json<T>("GET", path, options);
   }
@@ -79,17 +77,17 @@ export class Client implements Disposable {
     return all;
   }
 
-  /** Sends a request, and reads the JSON of its answer. */
+  /** Sends a request, and reads the answer's JSON. */
   async json<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
     return await this.#read<T>(await this.send(method, path, options));
   }
 
-  /** Sends a request whose answer has nothing to read. */
+  /** Sends a request without reading the answer. */
   async do(method: string, path: string, options: RequestOptions = {}): Promise<void> {
     await (await this.send(method, path, options)).body?.cancel();
   }
 
-  /** Sends a request, and resolves with its answer as soon as the headers are there. */
+  /** Sends a request; resolves with the answer once its headers are there. */
   async send(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
     const { query = {}, body, bytes, ifMatch, accept = "application/json", signal } = options;
     const headers = new Headers({ accept, authorization: `Bearer ${(await this.#readToken()).text}` });
@@ -163,8 +161,8 @@ export class Client implements Disposable {
 }
 
 /**
- * Connects to a server on this machine without a proxy: with HTTP_PROXY set, the platform's own client would send even such
- * requests, and the token with them, to the proxy.
+ * Connects to a server on this machine without a proxy: with HTTP_PROXY set, the platform's own client would send
+ * requests with the token to the proxy.
  */
 function directClient(server: string): Deno.HttpClient | undefined {
   const { protocol, hostname, port } = new URL(server);
@@ -174,8 +172,8 @@ function directClient(server: string): Deno.HttpClient | undefined {
 }
 
 /**
- * The path of the next page, by the header Link of RFC 8288. Only its query is used: the token must go nowhere else, and a
- * proxy in front of the server may have changed the path.
+ * The path of the next page, from the header Link of RFC 8288. Uses only its query: the token must go nowhere else, and
+ * a proxy in front of the server may change the path.
  */
 function nextPage(link: string | null, current: string): string | undefined {
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(link ?? "")?.[1];
@@ -191,7 +189,7 @@ function reasonOf(error: unknown): string {
   return reason.charAt(0).toLowerCase() + reason.slice(1);
 }
 
-/** The path of a service, or of something below it. @throws {UsageError} For a name that would change the path. */
+/** The path of a service or something below it. @throws {UsageError} For a name that would change the path. */
 export function servicePath(name: string, ...more: string[]): string {
   return pathOf("services", name, ...more);
 }
@@ -203,11 +201,11 @@ export function pathOf(...names: string[]): string {
   return ["/v1", ...names.map(encodeURIComponent)].join("/");
 }
 
-/** How often a change is tried if others keep changing the same service. */
+/** How often a change is tried while others change the same service. */
 const MAX_TRIES = 4;
 
 /**
- * Changes a service depending on its present state, and starts again if somebody else has changed it in between.
+ * Changes a service based on its present state; tries again if somebody else has changed it meanwhile.
  *
  * @param change Gets the service, `undefined` if there is none, and sends the change with its etag.
  */

@@ -3,10 +3,10 @@ import { messageOf, OperatorError, plainMessageOf, UsageError } from "../base/er
 import { formatEndpoint, parseEndpoint } from "../model/host.ts";
 import { type Flag, inGroup } from "./flags.ts";
 
-/** Where the admin API is if nothing says otherwise. */
+/** The default address of the admin API. */
 export const DEFAULT_SERVER = "http://127.0.0.1:1323";
 
-/** The flags of every verb that asks a running cless. */
+/** The flags of verbs that use a running cless. */
 export const CLIENT_FLAGS: readonly Flag[] = inGroup("Server", {
   [`--server URL = ${DEFAULT_SERVER}`]:
     "Where the admin API answers; or CLESS_SERVER or CLESS_ADMIN, else where the serve with this data-dir listens",
@@ -18,11 +18,11 @@ export const CLIENT_FLAGS: readonly Flag[] = inGroup("Server", {
 /** A token of the admin API. */
 export interface Token {
   readonly text: string;
-  /** The file that it was read from, if it was. */
+  /** The file that it came from, if any. */
   readonly file?: string;
 }
 
-/** Where the admin API is, and the token for it. */
+/** The admin API's address, and the token for it. */
 export interface ClientSettings {
   /** A URL without a slash at the end. */
   readonly server: string;
@@ -31,8 +31,8 @@ export interface ClientSettings {
 }
 
 /**
- * Finds the admin API: by `--server`, CLESS_SERVER, CLESS_ADMIN, by what `serve` has written into the data-dir, or at the
- * default address.
+ * Finds the admin API: by `--server`, CLESS_SERVER or CLESS_ADMIN, in the file that `serve` writes into the data-dir,
+ * or at the default address.
  *
  * @throws {UsageError} If a value is wrong.
  */
@@ -64,7 +64,7 @@ function parseServer(text: string): string {
   return url.href.replace(/\/+$/, "");
 }
 
-/** The server by the variable of serve's `--admin`. */
+/** The server from the variable of serve's `--admin`. */
 function adminVariable({ env }: Surroundings): string | undefined {
   const name = variableOf("admin");
   const text = env(name)?.trim();
@@ -75,7 +75,7 @@ function adminVariable({ env }: Surroundings): string | undefined {
   }
 }
 
-/** The server by the file that `serve` writes when it listens; `undefined` if it cannot be read. */
+/** The server from the file that a listening `serve` writes; `undefined` if it cannot be read. */
 function adminFile(dataDir: () => string): string | undefined {
   try {
     return urlOf(Deno.readTextFileSync(`${dataDir()}/admin-address`).trim());
@@ -84,7 +84,7 @@ function adminFile(dataDir: () => string): string | undefined {
   }
 }
 
-/** The URL of an address that serve listens on; `undefined` for port 0, which stands for any. @throws {RangeError} */
+/** The URL of an address of serve; `undefined` for port 0, which means any port. @throws {RangeError} */
 function urlOf(address: string): string | undefined {
   const { hostname, port } = parseEndpoint(address);
   const isAny = /^[0.:]*$/.test(hostname); // 0.0.0.0 and ::

@@ -7,17 +7,17 @@ interface VerbWords {
   readonly name: string;
   readonly summary: string;
   readonly flags: readonly Flag[];
-  /** All flags as they are written. */
+  /** All flags as written. */
   readonly written: readonly string[];
-  /** Those that are followed by a value, */
+  /** Flags with a value. */
   readonly valued: readonly string[];
-  /** by a file, */
+  /** Flags with a file. */
   readonly files: readonly string[];
-  /** and by a folder. */
+  /** Flags with a folder. */
   readonly folders: readonly string[];
-  /** The words that the first argument may be. */
+  /** The possible words of the first argument. */
   readonly words: readonly string[];
-  /** Which arguments are names of services. */
+  /** Which arguments are services' names. */
   readonly services: "none" | "first" | "all";
 }
 

@@ -100,10 +100,9 @@ export const deploy = clientVerb({
   },
 });
 
-/** Sends the deploy; resolves with the answer and the service before it. */
+/** Sends the deploy; resolves with the answer, and the service as it was before. */
 type Put = <T>(query: Query, signal?: AbortSignal) => Promise<{ answer: T; before: ServiceJson | undefined }>;
 
-/** Deploys, and shows the progress. */
 async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<number> {
   const screen = call.on("quiet") ? undefined : stderrScreen();
   await using progress = screen && await Progress.start(call.client, call.args[0]!, screen);
@@ -164,7 +163,7 @@ const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: str
 /**
  * Reads the flags.
  *
- * @throws {UsageError} If a value is wrong; the message names the flag, and shows no value of a variable.
+ * @throws {UsageError} If a value is wrong; the message names the flag, and shows no variable's value.
  * @throws {OperatorError} If a file of variables is wrong.
  */
 async function readChange(call: Call): Promise<TemplateChange> {

@@ -9,7 +9,6 @@ import { ago, indented, pairs, plainText } from "./text.ts";
 import { trafficTable } from "./traffic.ts";
 import { clientVerb, JSON_FLAG, printJson } from "./verb.ts";
 
-/** A name with its value. */
 type Fact = [name: string, value: string];
 
 /** `cless describe`: shows everything about a service. */
@@ -49,7 +48,7 @@ export const describe = clientVerb({
   },
 });
 
-/** The revisions with the output of those that have failed, which a list does not have. */
+/** The revisions, failed ones with their output, which a list leaves out. */
 async function withOutput(
   client: Client,
   service: string,
@@ -87,7 +86,6 @@ function serviceFacts(service: ServiceJson): Fact[] {
   return facts.filter((fact) => fact !== false);
 }
 
-/** The fields of a template by their names. */
 function templateFacts(template: TemplateJson, showEnv: boolean): Fact[] {
   const { env, secretEnv = {}, volumes = [], command = [], readiness, liveness, ...fields } = template;
   const names = Object.keys(env).join(", ");

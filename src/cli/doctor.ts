@@ -11,15 +11,15 @@ import { portHolder, serve } from "./serve.ts";
 import { printJson, type Verb } from "./verb.ts";
 
 const ENGINE_TIMEOUT_MS = 10_000;
-/** Fewer open files than that are a failure, */
+/** With fewer open files, a check fails. */
 const MIN_FILES = 1024;
-/** and fewer than that a warning. */
+/** With fewer open files, a check warns. */
 const ENOUGH_FILES = 8192;
 const GIB = 1024 ** 3;
-/** With a smaller memory budget hardly any instance could stay paused. */
+/** With a smaller memory budget, hardly any instance could stay paused. */
 const MIN_BUDGET_BYTES = GIB / 4;
 
-/** `cless doctor`: finds out what would keep `cless serve` with the same flags from working, and says what to do. */
+/** `cless doctor`: finds what would keep `cless serve` with these flags from working, and says what to do. */
 export const doctor: Verb = {
   name: "doctor",
   group: "Run",
@@ -57,7 +57,7 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
   ];
 }
 
-/** Whether an engine answers, and how it is asked; without the latter where none does. */
+/** Whether an engine answers and, if so, how it is reached. */
 async function lookForEngine(config: Config): Promise<{ choice?: EngineChoice; finding: Finding }> {
   const check = "engine";
   try {
@@ -82,7 +82,7 @@ async function checkDataDir(path: string, inUse: boolean): Promise<Finding> {
   const check = "data-dir";
   if (inUse) return { check, state: "ok", fact: `${path} is in use by a running cless` };
   try {
-    // If the folder does not exist yet, the nearest existing folder above it counts.
+    // If the folder does not exist yet, its nearest existing parent counts.
     let folder = path;
     while (!await Deno.stat(folder).then((info) => info.isDirectory || failAs("is not a folder"), ifMissing)) {
       folder = folder.replace(/\/?[^/]*\/*$/, "") || (path.startsWith("/") ? "/" : ".");
@@ -113,7 +113,7 @@ async function checkPort(endpoint: Endpoint, inUse: boolean): Promise<Finding> {
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) {
       const holder = await portHolder(endpoint.port);
-      // The cless that has the data-dir is probably the one that has the port.
+      // The cless that uses the data-dir probably also uses the port.
       if (inUse && (holder === undefined || /^(cless|deno)\b/.test(holder))) {
         return { check, state: "ok", fact: `${where} is in use by a running cless` };
       }
@@ -129,7 +129,7 @@ async function checkPort(endpoint: Endpoint, inUse: boolean): Promise<Finding> {
   }
 }
 
-/** Every connection is an open file; their limit is in proc_pid_limits(5). */
+/** Every connection is an open file; the limit is in proc_pid_limits(5). */
 async function checkFiles(): Promise<Finding> {
   const check = "files";
   const limits = await readProc(`/proc/${Deno.pid}/limits`);

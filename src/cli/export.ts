@@ -9,10 +9,10 @@ import { type Client, servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
 import { clientVerb } from "./verb.ts";
 
-/** What the admin API shows in place of a value that the token may not read. */
+/** What the admin API shows for a value that the token may not read. */
 const MASK = "***";
 
-/** `cless export`: prints services as a file that `cless apply` takes. */
+/** `cless export`: prints services as a file for `cless apply`. */
 export const exportServices = clientVerb({
   name: "export",
   group: "Keep",
@@ -50,7 +50,7 @@ export const exportServices = clientVerb({
   },
 });
 
-/** A service without its traffic, as a file declares it. */
+/** A service's declaration, without its traffic. */
 async function declaredOf(client: Client, service: ServiceJson): Promise<ParsedService> {
   const { name, domains, latestRevision, revisionHistory, wake, loading } = service;
   const { template } = await client.get<RevisionJson>(servicePath(name, "revisions", latestRevision));

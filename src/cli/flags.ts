@@ -5,23 +5,23 @@ import type { GivenFlags } from "../base/config.ts";
 import { UsageError } from "../base/errors.ts";
 import { defined } from "../model/defined.ts";
 
-/** A flag of a verb, as {@linkcode parseFlags} accepts it and `--help` shows it. */
+/** A flag of a verb, for {@linkcode parseFlags} and `--help`. */
 export interface Flag {
   /** As `--help` shows it: `-f, --file FILE`. */
   readonly label: string;
   /** Without the leading hyphens. */
   readonly name: string;
-  /** One letter that may be written for the name, after a single hyphen. */
+  /** Its one-letter form, after a single hyphen. */
   readonly short?: string;
   /** The placeholder of its value in `--help`; a flag without one is a switch, `--name` or `--no-name`. */
   readonly value?: string;
   /** Whether it may be given several times. */
   readonly repeatable: boolean;
-  /** What `--help` says about it. */
+  /** Its text in `--help`. */
   readonly help: string;
   /** The default as `--help` shows it. */
   readonly default?: string;
-  /** The heading of `--help` that lists it. */
+  /** Its heading in `--help`. */
   readonly group?: string;
 }
 
@@ -40,7 +40,7 @@ export function flag(declared: string, help: string): Flag {
   };
 }
 
-/** Flags that `--help` lists under one heading, as {@linkcode flag} takes them. */
+/** The flags of one heading of `--help`, as {@linkcode flag} takes them. */
 export function inGroup(group: string, flags: Readonly<Record<string, string>>): Flag[] {
   return Object.entries(flags).map(([declared, help]) => ({ ...flag(declared, help), group }));
 }
@@ -49,10 +49,9 @@ export function inGroup(group: string, flags: Readonly<Record<string, string>>):
 export const COMMON: readonly Flag[] = [flag("-h, --help", "Show this help")];
 
 /**
- * Reads the arguments of a verb.
+ * Parses a verb's arguments into flags by name, and the other arguments.
  *
- * @returns The given flags by name, and the arguments that are no flags.
- * @throws {UsageError} For an unknown flag, a flag without its value, or a flag that is given twice but is not repeatable.
+ * @throws {UsageError} For an unknown flag, a flag without its value, or a repeated flag that is not repeatable.
  */
 export function parseFlags(args: readonly string[], flags: readonly Flag[]): { given: GivenFlags; rest: string[] } {
   const all = [...flags, ...COMMON];
@@ -92,10 +91,9 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
 }
 
 /**
- * Rewrites `--flag value` as `--flag=value`, so that a value may begin with one hyphen, and letters as the names that they
- * stand for.
+ * Rewrites `--flag value` as `--flag=value`, so that a value may begin with a hyphen, and letters as full names.
  *
- * @throws {UsageError} For a switch with a value and a flag without one.
+ * @throws {UsageError} For a switch with a value, and a flag without one.
  */
 function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
   const normal: string[] = [];
@@ -120,14 +118,14 @@ function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
   return normal;
 }
 
-/** @param next The argument after the flag, which could be its value or another flag. */
+/** @param next The argument after the flag: its value, or another flag. */
 function valueMissing({ name, value }: Flag, next = "--"): string {
   const meant = next.replace(/=.*$/s, "=…"); // it may be a secret
   return `--${name} needs a value: --${name} ${value}` +
     (next === "--" ? "" : `; if ${meant} is the value, write --${name}=${meant}`);
 }
 
-/** Several letters behind one hyphen, `-ft`, and a letter with its value, `-n20`, as the flags that they stand for. */
+/** Expands letters behind one hyphen, `-ft`, and a letter with its value, `-n20`. */
 function spelledOut(arg: string, flags: readonly Flag[]): string[] {
   const [, letter, rest = ""] = /^-([A-Za-z])(.+)$/s.exec(arg) ?? [];
   const flag = letter === undefined ? undefined : flags.find(({ short }) => short === letter);
@@ -141,10 +139,9 @@ function spelledOut(arg: string, flags: readonly Flag[]): string[] {
 }
 
 /**
- * Suggests the nearest known word: `; did you mean "serve"?`.
+ * Suggests the nearest known word, as in `; did you mean "serve"?`; an empty text if none is near.
  *
  * @param show Writes the word.
- * @returns An empty text if no word is near.
  */
 export function didYouMean(word: string, known: readonly string[], show = (near: string) => `"${near}"`): string {
   const near = closestString(word, known);

@@ -2,11 +2,11 @@ import { VERSION } from "../base/version.ts";
 import { Flag } from "./flags.ts";
 import type { Verb } from "./verb.ts";
 
-/** The text is wrapped to the width of the terminal, within these limits. */
+/** Text is wrapped to the terminal's width, within these limits. */
 const MIN_COLUMNS = 60;
 const MAX_COLUMNS = 100;
 
-/** The text of `cless --help`. @param serve The verb whose flags it shows, as it is run if no verb is given. */
+/** The text of `cless --help`. @param serve The default verb, whose flags it shows. */
 export function topHelp(verbs: readonly Verb[], serve: Verb): string {
   const usage = (synopsis: string, text: string) => beside(synopsis, text, "       cless [serve] [FLAGS]   ".length);
   return [
@@ -83,7 +83,7 @@ function beside(label: string, text: string, column: number): string[] {
   return [label.padEnd(column) + first.trimStart(), ...more];
 }
 
-/** Breaks a text into lines. @param indent What each line begins with. */
+/** Wraps a text. @param indent The beginning of each line. */
 function wrap(text: string, indent = ""): string[] {
   const columns = columnsOfTerminal();
   const lines: string[] = [];

@@ -28,7 +28,7 @@ export const history = clientVerb({
   },
 });
 
-/** A service before or after a change; which fields there are depends on the action. */
+/** A service before or after a change; the action decides which fields there are. */
 interface State {
   readonly latestRevision?: string;
   readonly traffic?: Traffic;

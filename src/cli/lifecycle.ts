@@ -37,11 +37,7 @@ export const sleep = clientVerb({
 /** The flag of verbs that ask before they delete. */
 export const YES_FLAG = flag("-y, --yes", "Do not ask; needed if there is no terminal to ask on");
 
-/**
- * Whether something may be deleted: asks, unless `--yes` was given.
- *
- * @throws {UsageError} If there is no terminal to ask on.
- */
+/** Whether to delete something: asks, unless `--yes` was given. @throws {UsageError} If there is no terminal. */
 export async function mayDelete(call: Call, question: string): Promise<boolean> {
   if (call.on("yes")) return true;
   const answer = await confirmed(question);

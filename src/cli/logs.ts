@@ -5,7 +5,6 @@ import { linesOf, untilInterrupted } from "./streams.ts";
 import { type Colour, COLOURS, type Paint, paintFor, writeLine } from "./terminal.ts";
 import { clientVerb } from "./verb.ts";
 
-/** A line that an instance has written. */
 interface LogLineJson {
   readonly instance: string;
   readonly time?: string;
@@ -65,7 +64,7 @@ function parseLine(line: string): LogLineJson {
   }
 }
 
-/** Writes each line after the id of its instance, in a colour for each instance. */
+/** Writes each line after its instance's id, with a colour for each instance. */
 function shower(paint: Paint, timestamps: boolean): (line: LogLineJson) => string {
   const colours = new Map<string, Colour>();
   return ({ instance, time, text }) => {

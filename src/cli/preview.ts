@@ -1,15 +1,15 @@
 import type { DeployPreview } from "../control/records.ts";
 import { splitText } from "./text.ts";
 
-/** What stands before the name of a service that is created, changed, left as it is, or deleted. */
+/** The marks of services that are created, changed, left unchanged, or deleted. */
 export const MARKS = { create: "+", update: "~", none: "=", delete: "-" } as const;
 
-/** Writes what a deploy would change: `~ shop  env, image; domains - → a.example`. */
+/** One line about what a deploy would change: `~ shop  env, image; domains - → a.example`. */
 export function previewLine(name: string, preview: DeployPreview, width = name.length): string {
   return `${MARKS[preview.change]} ${name.padEnd(width)}  ${previewText(preview)}`.trimEnd();
 }
 
-/** Writes what a deploy would change; an empty text if nothing. */
+/** What a deploy would change; an empty text if nothing. */
 export function previewText(
   { change, changed, pull, traffic, domains, revisionHistory, declaredBy }: DeployPreview,
 ): string {
@@ -29,7 +29,7 @@ export function joined(texts: readonly string[]): string {
   return texts.filter((text) => text !== "").join("; ");
 }
 
-/** What fields are called that are not written in a template. */
+/** The names of fields that are not in a template. */
 const FIELD_NAMES: Readonly<Record<string, string>> = {
   imageId: "content of the image",
   secretVersions: "values of secrets",
@@ -37,18 +37,18 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
 
 /** Lists the changed fields of a template. */
 export function fieldsText(changed: readonly string[]): string {
-  // A change of the image implies one of its content.
+  // A change of the image implies a change of its id.
   return changed.filter((field) => field !== "imageId" || !changed.includes("image"))
     .map((field) => FIELD_NAMES[field] ?? field).join(", ");
 }
 
-/** Writes a change of how many old revisions are kept; an empty text if there is none. */
+/** A change of how many old revisions are kept; an empty text if there is none. */
 export function historyDifference(before: number | undefined, after: number | undefined): string {
   const text = difference("keeps", String(before ?? "-"), String(after ?? "-"));
   return text === "" ? "" : `${text} old revisions`;
 }
 
-/** Writes a change: `WHAT BEFORE → AFTER`; an empty text if there is none. */
+/** A change as `WHAT BEFORE → AFTER`; an empty text if there is none. */
 export function difference(what: string, before: string, after: string): string {
   return before === after ? "" : `${what} ${before} → ${after}`.trimStart();
 }

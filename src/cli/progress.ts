@@ -5,12 +5,12 @@ import { type EventJson, eventsOf } from "./streams.ts";
 import type { Screen } from "./terminal.ts";
 import { plainText } from "./text.ts";
 
-/** How long to wait for the event that a revision is ready, once the deploy has been answered. */
+/** How long to wait for the event of a ready revision after the deploy was answered. */
 const LATE_EVENT_MS = 250;
-/** How long a proxy in front of the admin API may hold back the beginning of the events. */
+/** How long a proxy in front of the admin API may delay the first events. */
 const OPENING_MS = 2000;
 
-/** Shows the progress of a service's deploy, by its events, until it is disposed. */
+/** Shows the progress of a deploy from its events, until it is disposed. */
 export class Progress implements AsyncDisposable {
   readonly #screen: Screen;
   readonly #aborter = new AbortController();
@@ -24,7 +24,7 @@ export class Progress implements AsyncDisposable {
   }
 
   /**
-   * Starts to show what happens from now on. Nothing is shown if the API refuses the events, or sends none in time.
+   * Starts to show events. Shows nothing if the API refuses them, or sends none in time.
    *
    * @throws {OperatorError} If nothing answers.
    */
@@ -40,7 +40,7 @@ export class Progress implements AsyncDisposable {
     return progress;
   }
 
-  /** Waits a moment for the event that the revision is ready, after an answer that says so. */
+  /** Waits a moment for the event of the ready revision, after the deploy was answered. */
   async end(): Promise<void> {
     await atMost(Promise.race([this.#ready.promise, this.#done]), systemClock, LATE_EVENT_MS);
   }
@@ -55,7 +55,7 @@ export class Progress implements AsyncDisposable {
     try {
       for await (const event of eventsOf(body, this.#aborter.signal)) this.#show(event);
     } catch {
-      // The deploy goes on, and its answer says how it ended.
+      // The deploy goes on, and its answer reports the outcome.
     }
   }
 

@@ -20,7 +20,7 @@ const RESOURCES = {
 };
 const TEXT = { type: "text/plain" } as const;
 
-/** Only in the document: these paths are answered before a token is asked for. */
+/** Only in the document: these paths are answered before the token is checked. */
 const answeredEarlier = () => {
   throw new ClessError("not_found", "There is no such resource");
 };
@@ -28,7 +28,7 @@ const answeredEarlier = () => {
 /**
  * The operations on cless itself.
  *
- * @param operations All operations of the API; read when the document is asked for.
+ * @param operations All operations of the API; read when the document is requested.
  */
 export function aboutOperations(
   { dataDir, fleet, metrics, statistics, store }: Pick<

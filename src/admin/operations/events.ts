@@ -10,7 +10,7 @@ import { operation } from "../operation.ts";
 import { type ClessEvent, SlowSubscriber } from "../../control/events.ts";
 import { NOT_HELD_BACK, streamOf } from "../stream.ts";
 
-/** How often a stream without events sends a comment, ms: else proxies take the connection for dead. */
+/** How often a silent stream sends a comment, ms: else proxies take the connection for dead. */
 const HEARTBEAT_MS = 15_000;
 const ID = /^(0|[1-9][0-9]{0,15})$/;
 
@@ -66,7 +66,7 @@ async function* eventText(
   service: string | undefined,
 ): AsyncIterable<string> {
   const iterator = events[Symbol.asyncIterator]();
-  let next = iterator.next(); // subscribes now: a client that has got the first line misses nothing
+  let next = iterator.next(); // subscribes now: a client that has the first line misses nothing
   try {
     yield ": cless\n\n";
     for (let due = clock.now() + HEARTBEAT_MS;;) {

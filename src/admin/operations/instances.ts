@@ -99,7 +99,7 @@ export function instanceOperations({ control, engine, fleet }: Pick<Collaborator
   ];
 }
 
-/** Refuses what cannot be a name. A service that is not known may still be found by the name of its image. */
+/** Refuses invalid names. An unknown service may still be found by its image's name. */
 function checked(name: string): string {
   if (isServiceName(name)) return name;
   throw new ClessError("not_found", "There is no service of this name");

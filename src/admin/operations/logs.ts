@@ -52,8 +52,8 @@ export function logOperations({ catalog, logs, stopping }: Pick<Collaborators, "
         const show = type === JSON_LINES ? jsonLine : (line: ServiceLogLine) => textLine(line, timestamps);
         const options = { follow, tail, since, revision };
         const source = (signal: AbortSignal) => shownLines(logs.read(name, defined({ ...options, signal })), show);
-        // The first line is waited for, so that an error still becomes a status; but it may never come when following, and
-        // nobody reads it for HEAD.
+        // Waits for the first line, so that an error still becomes a status. But when following, the first line may
+        // never come, and for HEAD nobody reads it.
         const body = follow || request.method === "HEAD" ? streamOf(source, stopping) : await begunStreamOf(source);
         const headers = follow ? NOT_HELD_BACK : {};
         return content(body, type === JSON_LINES ? type : "text/plain; charset=utf-8", { headers });

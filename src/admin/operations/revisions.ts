@@ -134,7 +134,7 @@ export function revisionOperations({ catalog, deployer }: Pick<Collaborators, "c
   ];
 }
 
-/** Shows a revision without the values of its variables. */
+/** A revision without the values of its variables. */
 function summarize(revision: RevisionView): z.input<typeof revisionSummary> {
   const { env, ...template } = showTemplate(revision.template);
   return {

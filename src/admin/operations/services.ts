@@ -20,7 +20,6 @@ const ETAG = { ETag: "The etag of the service" };
 const CURSOR_RULE = "must be as the link to the next page has it";
 const params = { name: serviceParam };
 
-/** A traffic split. */
 const trafficSchema = targetsSchema.meta({ id: "Traffic" });
 
 const wakeSchema = z.strictObject({
@@ -279,7 +278,7 @@ export function declaredOf(catalog: Pick<Collaborators["catalog"], "get">, name:
   throw new ClessError("conflict", `Nobody has declared ${name}: it is there by its image's name; deploy it first`);
 }
 
-/** What the view of a service is made from beside the service itself. */
+/** The other parts that the view of a service needs. */
 type Surroundings = Pick<Collaborators, "catalog" | "hosts">;
 
 function answerService(service: ServiceView, surroundings: Surroundings, status = 200): Response {
@@ -330,7 +329,7 @@ function nextLink({ path, query }: { readonly path: string; readonly query: stri
   return `<${path}?${parameters}>; rel="next"`;
 }
 
-/** A cursor is the last name of a page, so pages stay right when services come and go meanwhile. */
+/** A cursor is the last name of a page, so that pages stay correct when services come and go. */
 function cursorOf(name: string): string {
   return new TextEncoder().encode(name).toBase64({ alphabet: "base64url", omitPadding: true });
 }

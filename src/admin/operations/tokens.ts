@@ -9,7 +9,6 @@ import { shown, time, timeOf } from "../common_fields.ts";
 import { operation } from "../operation.ts";
 
 const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-/** Ten years. */
 const MAX_LIFETIME_MS = 3653 * 86_400_000;
 
 const scopeSchema: z.ZodType<Scope> = z.enum(SCOPES).meta({
@@ -127,7 +126,7 @@ function maybeTime(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : timeOf(ms);
 }
 
-/** Reads a length of time, ms; unlike durations of services, it may be days and years. */
+/** Reads a length of time, ms; unlike durations of services, it may have days and years. */
 function lengthOf(text: string): number | undefined {
   const [, count, unit] = /^([1-9]\d{0,8})([smhd])$/.exec(text) ?? [];
   const ms = Number(count) * (UNITS[unit ?? ""] ?? NaN);
