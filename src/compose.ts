@@ -49,14 +49,14 @@ import { SqliteStore } from "./sqlite/store.ts";
 
 const log = logger("cless");
 const TIDY_INTERVAL_MS = 3_600_000;
-/** How long the removal of containers may make no progress before the program ends without it. The next start goes on. */
+/** How long the removal of containers may stall before the program ends without it. The next start goes on with it. */
 const STOP_TIMEOUT_MS = 45_000;
 const ADMIN_STOP_TIMEOUT_MS = 1000;
 
 /** All parts of the program. */
 type Parts = ReturnType<typeof makeParts>;
 
-/** Makes every part, each after what it needs. Starts nothing. */
+/** Makes every part, each after those that it needs. Starts nothing. */
 function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store: Store, secrets: Secrets) {
   const { startTimeout, requestTimeout, pauseAfter, stopAfter, drainTimeout } = config;
   const limits = { startTimeout, requestTimeout, pauseAfter, stopAfter };
@@ -181,14 +181,14 @@ export class Cless {
   }
 
   /**
-   * Starts everything. Requests are served when it resolves.
+   * Starts everything; resolves when requests are served.
    *
    * @throws {OperatorError} If the operator has to mend something first.
    */
   static async start(config: Config): Promise<Cless> {
     const looking = new AbortController();
     const choice = await chooseEngineApi(config, systemClock);
-    // The engine takes about as long to answer as the store takes to open. If it has an error, that one is reported.
+    // The engine takes about as long to answer as the store takes to open. If the store fails, its error is reported.
     const answer = findEngine(choice.api, { signal: looking.signal });
     answer.catch(() => {});
     try {
@@ -209,10 +209,10 @@ export class Cless {
     const parts = makeParts(config, choice, dataDir, store, secrets);
     const cless = new Cless(config, dataDir, store, parts);
     if (config.configFile !== undefined) {
-      const { ConfigFile } = await import("./deploy/config_file.ts"); // loads the YAML library, which few need
+      const { ConfigFile } = await import("./deploy/config_file.ts"); // loads the YAML library, which is rarely needed
       cless.#configFile = new ConfigFile(config.configFile, parts.deployer, parts.states);
     }
-    opened.move(); // stop() closes them from now on
+    opened.move(); // from now on, stop() closes them
     return cless;
   }
 
@@ -227,12 +227,11 @@ export class Cless {
     return this.#dataDir.tokenFile;
   }
 
-  /** How many instances there are. */
   get instances(): number {
     return this.#parts.fleet.instances().length;
   }
 
-  /** The labels that local images answer for. */
+  /** The labels that local images stand for. */
   labels(): string[] {
     const { convention, engine } = this.#parts;
     return convention === undefined ? [] : engine.images.names().flatMap((name) => conventionLabel(name) ?? []);
@@ -248,7 +247,7 @@ export class Cless {
     await this.#configFile?.reload();
   }
 
-  /** Stops accepting requests, waits for those in flight, and stops the containers unless they are to be kept. */
+  /** Refuses new requests, waits for those in flight, and stops the containers unless they are to be kept. */
   async stop(): Promise<void> {
     const { clock, stopping, activator, admin, adoption, deployer, engine, fleet, reconciler } = this.#parts;
     const { forwarder, proxy, reserve, servers, unanswered } = this.#parts;
@@ -288,7 +287,7 @@ export class Cless {
     const manifest = await this.#configFile?.read();
     await engine.start(answer, {
       apply: (event) => fleet.apply(event),
-      // Until adoption knows the containers, the reconciler would take all of them for nobody's.
+      // Until the adoption knows the containers, the reconciler would find them without instances, and remove them.
       gap: () => void (adoption.known && reconciler.reconcile()),
     });
     deployer.load();
@@ -306,7 +305,9 @@ export class Cless {
     }
   }
 
-  /** Takes over the containers of an earlier process, and then looks after all of them. Requests are served meanwhile. */
+  /**
+   * Adopts the containers of an earlier process, then begins to look after all of them. Requests are served meanwhile.
+   */
   async #adopt(): Promise<void> {
     const { activator, adoption, convention, publisher, reconciler, states } = this.#parts;
     try {
@@ -327,16 +328,16 @@ export class Cless {
   /** Stops the containers, or leaves them for the next start. */
   async #endContainers(): Promise<void> {
     const { engine, executor, fleet, reconciler, retiring, services } = this.#parts;
-    engine.launcher.outputs.close(); // nobody will read what the apps have written
+    engine.launcher.outputs.close(); // nobody reads the apps' output any more
     if (this.#config.onExit === "keep") {
-      await executor.settled(); // containers that are being stopped
+      await executor.settled(); // waits for containers that are being stopped
       return await engine.leave();
     }
-    const pools = fleet.pools().union(new Set(services.kept())); // the latter would start instances again
+    const pools = fleet.pools().union(new Set(services.kept())); // kept pools would start instances again
     await Promise.all([...pools].map((pool) => pool.retire(0)));
     await retiring.gone();
     await executor.settled();
-    await reconciler.sweep(); // no container belongs to an instance any more
+    await reconciler.sweep(); // no container has an instance any more
     await engine.stop();
   }
 }

@@ -27,7 +27,7 @@ export const services = clientVerb({
         service.latestRevision,
         sharesText(service.traffic, service.latestRevision),
         age(service.createdAt),
-        stateText(service).replace(/;.*/s, ""), // what to do about it is in describe
+        stateText(service).replace(/;.*/s, ""), // `describe` shows what to do about it
       ]),
     );
     printList(call, all, all.map(({ name }) => name), list, "there are no services yet; cless deploy makes one");
@@ -72,7 +72,7 @@ export function revisionTable(revisions: readonly RevisionSummaryJson[]): string
 /** The last failure of a revision; in a list it has no output. */
 export type FailureJson = NonNullable<RevisionSummaryJson["failure"]> & { readonly output?: readonly string[] };
 
-/** Why a revision fails, and below it the last lines that its app wrote. */
+/** Why a revision fails, with the app's last lines below. */
 export function failureText(revision: string, failure: FailureJson): string {
   const { output = [], reason, retryInS } = failure;
   const refused = retryInS === undefined ? "" : `; requests are refused for ${retryInS}s more`;

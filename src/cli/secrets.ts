@@ -23,7 +23,7 @@ export const secrets = clientVerb({
 
 const ACTIONS: Readonly<Record<string, (call: Call, name: string) => Promise<string>>> = { set, delete: remove };
 
-/** `cless secret`: sets or deletes a value that services can get, and that is never shown. */
+/** `cless secret`: sets or deletes a value for services that is never shown. */
 export const secret = clientVerb({
   name: "secret",
   group: "Change",

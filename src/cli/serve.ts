@@ -10,7 +10,7 @@ import { type Flag, inGroup } from "./flags.ts";
 import type { Call, Verb } from "./verb.ts";
 
 const log = logger("serve");
-/** How long a start that was interrupted may take to stop: an engine that hangs must not keep the program from ending. */
+/** How long stopping an interrupted start may take: a hanging engine must not keep the program from ending. */
 const EARLY_STOP_MS = 10_000;
 
 /** The flags of `cless serve`, in the order of its help. */
@@ -63,7 +63,7 @@ const FLAGS: readonly Flag[] = [
   }),
 ];
 
-/** `cless serve`: serves requests until it is told to stop. What it needs is loaded when it runs: other verbs do not. */
+/** `cless serve`: serves requests until told to stop. It loads its parts when it runs, so that other verbs do not. */
 export const serve: Verb = {
   name: "serve",
   group: "Run",
@@ -84,7 +84,7 @@ export const serve: Verb = {
     const colour = surroundings.terminal && !surroundings.env("NO_COLOR");
     configureLogging({ format: config.logFormat, level: config.logLevel, colour });
 
-    // One request that fails in an unforeseen way must not end all others.
+    // One unforeseen failure of a request must not end all others.
     globalThis.addEventListener("unhandledrejection", (event) => {
       event.preventDefault();
       log.error("unexpected failure", { reason: messageOf(event.reason), stack: event.reason?.stack });
@@ -106,7 +106,7 @@ export const serve: Verb = {
   },
 };
 
-/** Resolves with the first signal to end; a second one ends the process at once. */
+/** Resolves with the first signal to end; a second signal ends the process at once. */
 function signalled(): Promise<Deno.Signal> {
   const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
   let seen = false;
@@ -121,7 +121,7 @@ function signalled(): Promise<Deno.Signal> {
   return promise;
 }
 
-/** Starts the program; if a port is taken, the error says by whom, if the machine tells, and what to do. */
+/** Starts the program. If a port is taken, the error says what to do and, if known, which program has it. */
 async function start(config: Config): Promise<Cless> {
   const { Cless } = await import("../compose.ts");
   const { ListenError } = await import("../http/server.ts");
@@ -136,9 +136,8 @@ async function start(config: Config): Promise<Cless> {
 }
 
 /**
- * Finds the program that listens on a TCP port, by ss(8).
- *
- * @returns Such as `nginx (pid 12)`; `undefined` if there is none, or if this user may not know.
+ * The program that listens on a TCP port, by ss(8), such as `nginx (pid 12)`; `undefined` if there is none, or this
+ * user may not know.
  */
 export async function portHolder(port: number): Promise<string | undefined> {
   try {
@@ -150,7 +149,7 @@ export async function portHolder(port: number): Promise<string | undefined> {
   }
 }
 
-/** Tells the operator where it listens, where the token is, and what to try. */
+/** Tells the operator the address, where the token is, and what to try. */
 function announce(cless: Cless, config: Config): void {
   const { listen, admin } = cless.endpoints;
   const labels = cless.labels();

@@ -1,5 +1,5 @@
 /**
- * Splits a body into lines, without their ends; a last line without an end counts.
+ * Splits a body into lines without their ends; a last line without an end counts.
  *
  * @param signal Ends the lines as if the body had ended: a body does not always notice that its request was aborted.
  */
@@ -34,7 +34,7 @@ export interface EventJson {
 }
 
 /**
- * Reads server-sent events; those whose data is not a JSON object are skipped.
+ * Reads server-sent events; skips those whose data is not a JSON object.
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  *
  * @param signal Ends the events as if the body had ended.
@@ -73,7 +73,7 @@ export const INTERRUPTED = 130;
  * Runs something that Ctrl-C ends without an error message.
  *
  * @param run Gets a signal that Ctrl-C aborts.
- * @returns What `run` resolves with, or {@linkcode INTERRUPTED}.
+ * @returns The result of `run`, or {@linkcode INTERRUPTED}.
  */
 export async function untilInterrupted(run: (signal: AbortSignal) => Promise<number>): Promise<number> {
   const aborter = new AbortController();

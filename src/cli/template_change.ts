@@ -3,9 +3,9 @@ import type { TemplateJson } from "../control/schema/schema.ts";
 import { OperatorError, plainMessageOf } from "../base/errors.ts";
 import { EVERYBODY_WAKES } from "../model/service.ts";
 
-/** What a deploy changes of the latest revision and of the service. */
+/** What a deploy changes in the latest revision and the service. */
 export interface TemplateChange {
-  /** Fields to set back to their defaults, before everything else. */
+  /** Fields to reset to their defaults, before everything else. */
   readonly unset: readonly string[];
   /** Fields of the template, and `loading` of the service, with their new values. */
   readonly fields: Readonly<Record<string, unknown>>;
@@ -15,7 +15,7 @@ export interface TemplateChange {
   readonly env: Readonly<Record<string, string>>;
   /** Variables to set to the values of secrets. */
   readonly secretEnv: Readonly<Record<string, string>>;
-  /** Variables to remove, whether they have a value or a secret. */
+  /** Variables to remove, with a value or a secret. */
   readonly unsetEnv: readonly string[];
   /** Volumes to add; each replaces the one with the same path. */
   readonly volumes: NonNullable<TemplateJson["volumes"]>;
@@ -26,7 +26,7 @@ export interface TemplateChange {
   readonly wakeExceptPaths: readonly string[];
 }
 
-/** The fields of a service that a change adds to. */
+/** The fields of a service to which a change adds. */
 export type ServiceBefore = Pick<ServiceJson, "domains" | "wake">;
 
 /** The body of `PUT /v1/services/{name}`: the whole template, and the fields of the service that change. */
@@ -35,7 +35,7 @@ export type ServiceBody = Readonly<Record<string, unknown>>;
 /**
  * Merges a change into a template and a service.
  *
- * @param template That of the latest revision; `undefined` for a new service.
+ * @param template The latest revision's; `undefined` for a new service.
  * @param service `undefined` for a new one.
  */
 export function mergeChange(
@@ -86,7 +86,7 @@ function without<T extends object>(fields: T, names: readonly string[]): Partial
   return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name))) as Partial<T>;
 }
 
-/** Reads a file of variables. @throws {OperatorError} If it cannot be read, or a line of it is wrong. */
+/** Reads a file of variables. @throws {OperatorError} If it cannot be read, or a line is wrong. */
 export async function readEnvFile(file: string): Promise<Record<string, string>> {
   let text: string;
   try {
@@ -98,10 +98,10 @@ export async function readEnvFile(file: string): Promise<Record<string, string>>
 }
 
 /**
- * Reads lines of `KEY=VALUE`; empty lines and those that begin with `#` are skipped. The value is the rest of the line as it
- * is, or what is between the quotes around it.
+ * Reads lines of `KEY=VALUE`; skips empty lines and those that begin with `#`. The value is the rest of the line,
+ * without quotes around it.
  *
- * @param file What the text is called in messages.
+ * @param file The text's name in messages.
  * @throws {OperatorError} For the first wrong line; the message is `FILE:LINE: what is wrong`, without the value.
  */
 export function parseEnv(text: string, file: string): Record<string, string> {

@@ -2,19 +2,16 @@ import type { Surroundings } from "../base/config.ts";
 
 const encoder = new TextEncoder();
 
-/** The colours of the terminal's palette that can be read on a dark and on a light background; ECMA-48, SGR. */
+/** The palette's colours that are readable on a dark and on a light background; ECMA-48, SGR. */
 const CODES = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 };
 
-/** The name of a colour. */
 export type Colour = keyof typeof CODES;
 
-/** All colours. */
 export const COLOURS = Object.keys(CODES) as Colour[];
 
-/** Writes a text in a colour. */
 export type Paint = (text: string, colour: Colour) => string;
 
-/** Paints if the stream is a terminal and NO_COLOR is not set (https://no-color.org); else it returns texts unchanged. */
+/** Paints if the stream is a terminal and NO_COLOR is not set (https://no-color.org); else returns texts unchanged. */
 export function paintFor(stream: { isTerminal(): boolean }, surroundings: Pick<Surroundings, "env">): Paint {
   const painted = stream.isTerminal() && !surroundings.env("NO_COLOR") && surroundings.env("TERM") !== "dumb";
   return painted ? (text, colour) => `\x1b[${CODES[colour]}m${text}\x1b[0m` : (text) => text;
@@ -24,7 +21,7 @@ export function paintFor(stream: { isTerminal(): boolean }, surroundings: Pick<S
 export interface Screen {
   /** Writes a line that stays. */
   line(text: string): void;
-  /** Shows a line until something else is shown; nothing if there is no terminal. */
+  /** Shows a line until something else is shown; does nothing without a terminal. */
   live(text: string): void;
   /** Removes the live line. */
   clear(): void;
@@ -47,7 +44,7 @@ export function stderrScreen(): Screen {
     live: (text) => {
       if (!terminal) return;
       clear();
-      // A line that the terminal breaks in two could not be removed.
+      // A line that the terminal wraps could not be removed.
       const columns = Deno.consoleSize().columns || 80; // some terminals report 0
       Deno.stderr.writeSync(encoder.encode(text.slice(0, columns - 1)));
       shown = true;
@@ -61,7 +58,7 @@ export function passing(screen: Screen, name: string): Screen {
   return { line: live, live, clear: () => screen.clear() };
 }
 
-/** Shows a text while something is done. */
+/** Shows a text during an action. */
 export async function whileShown<T>(text: string, act: () => Promise<T>, screen: Screen = stderrScreen()): Promise<T> {
   screen.live(text);
   try {
@@ -71,11 +68,7 @@ export async function whileShown<T>(text: string, act: () => Promise<T>, screen:
   }
 }
 
-/**
- * Asks the user a question.
- *
- * @returns Whether the answer was yes; `undefined` if there is no terminal to ask on.
- */
+/** Asks the user. Returns whether the answer was yes; `undefined` if there is no terminal. */
 export async function confirmed(question: string): Promise<boolean | undefined> {
   if (!Deno.stdin.isTerminal() || !Deno.stderr.isTerminal()) return undefined;
   await Deno.stderr.write(encoder.encode(`${question} [y/N] `));
@@ -84,11 +77,7 @@ export async function confirmed(question: string): Promise<boolean | undefined> 
   return /^\s*y(es)?\s*$/i.test(new TextDecoder().decode(answer.subarray(0, length)));
 }
 
-/**
- * Writes a line to stdout. Unlike `console.log` it notices when nobody reads any more, so that endless output can end.
- *
- * @returns Whether the line was written.
- */
+/** Writes a line to stdout; returns false when nobody reads any more, so that endless output can end. */
 export async function writeLine(line: string): Promise<boolean> {
   let rest = encoder.encode(`${line}\n`);
   try {

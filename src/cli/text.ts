@@ -1,9 +1,8 @@
 import { resolveTraffic, type Traffic } from "../model/traffic.ts";
 
-/** Between two columns. */
 const GAP = "  ";
 
-/** Writes rows below a header; each column is as wide as its widest cell, and nothing is wrapped or cut. */
+/** A table with a header; each column is as wide as its widest cell, and nothing is wrapped or cut. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
@@ -22,14 +21,14 @@ export function indented(text: string): string {
   return text.replaceAll(/^(?=.)/gm, GAP);
 }
 
-/** Removes from a foreign text what a terminal would obey: escape sequences and control characters. */
+/** Removes escape sequences and control characters from a foreign text. */
 export function plainText(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replaceAll(/\x1b\[[0-?]*[ -/]*[@-~]/g, "").replaceAll(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, "");
 }
 
 /**
- * Writes how long ago something was, in its largest unit: `3m ago`.
+ * Writes an age in its largest unit: `3m ago`.
  *
  * @param at ISO 8601; `-` is written for anything else.
  * @param now Wall-clock time in ms since 1970.
@@ -39,7 +38,7 @@ export function ago(at: string | undefined, now = Date.now()): string {
   return length === "-" || length === "now" ? length : `${length} ago`;
 }
 
-/** Writes in what time something will be: `in 3m`. */
+/** Writes the time until something: `in 3m`. */
 export function until(at: string | undefined, now = Date.now()): string {
   const time = Date.parse(at ?? "");
   if (Number.isNaN(time)) return "-";
@@ -65,25 +64,25 @@ const SIZE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 /** Writes a whole number of bytes, rounded to three digits: `1.3 MiB`. */
 export function sizeText(bytes: number): string {
   let [size, unit] = [bytes, 0];
-  // 1023.5 would be rounded to 1024, which is one of the next unit.
+  // 1023.5 would be rounded to 1024, which belongs to the next unit.
   for (; size >= 1023.5 && unit < SIZE_UNITS.length - 1; unit++) size /= 1024;
   return `${unit === 0 || size >= 99.95 ? Math.round(size) : size.toFixed(1)} ${SIZE_UNITS[unit]}`;
 }
 
-/** Writes the shares of a split by revision, the largest first: `web-00002 70%, web-00001 30%`. */
+/** A split's shares by revision, the largest first: `web-00002 70%, web-00001 30%`. */
 export function sharesText(traffic: Traffic, latest: string): string {
   return resolveTraffic(traffic, latest).filter(({ percent }) => percent > 0)
     .sort((a, b) => b.percent - a.percent)
     .map(({ revision, percent }) => `${revision} ${percent}%`).join(", ") || "-";
 }
 
-/** Writes a split as it was declared, with `latest` and tags: `latest 100%, web-00001 0% (old)`. */
+/** A split as declared, with `latest` and tags: `latest 100%, web-00001 0% (old)`. */
 export function splitText(traffic: Traffic): string {
   return traffic.map(({ revision, percent, tag }) => `${revision} ${percent}%${tag === undefined ? "" : ` (${tag})`}`)
     .join(", ") || "-";
 }
 
-/** The URL of a tag. @param url That of its service. */
+/** The URL of a tag. @param url The service's. */
 export function tagUrl(url: string, tag: string): string {
   return url.replace("://", `://${tag}--`);
 }

@@ -7,7 +7,7 @@ import { changedTraffic, parsePart, parseTag, type TrafficChange } from "./traff
 import { splitText, table, tagUrl } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, printJson, QUIET_FLAG, readGiven } from "./verb.ts";
 
-/** `cless traffic`: shows or changes how the requests for a service are split, and the tags of its revisions. */
+/** `cless traffic`: shows or changes how a service's requests are split, and its revisions' tags. */
 export const traffic = clientVerb({
   name: "traffic",
   group: "Change",
@@ -74,7 +74,7 @@ export const rollback = clientVerb({
     printTraffic(call, await call.client.json<ServiceJson>("POST", servicePath(call.args[0]!, "rollback"))),
 });
 
-/** The split of a service, with the addresses of its tags. */
+/** The split of a service, with the tags' addresses. */
 export function trafficTable(
   { traffic, url, latestRevision }: Pick<ServiceJson, "traffic" | "url" | "latestRevision">,
 ): string {
@@ -100,7 +100,7 @@ function printTraffic(call: Call, service: ServiceJson): void {
   if (!call.on("quiet")) console.log(`${service.name}: ${splitText(service.traffic)}`);
 }
 
-/** The same change with tags replaced by the revisions that have them; a revision of the same name comes first. */
+/** Replaces tags in the change by their revisions; a revision of the same name takes precedence. */
 async function withoutTagNames(client: Client, service: ServiceJson, change: TrafficChange): Promise<TrafficChange> {
   const owners = new Map<string, string>();
   for (const { revision, tag } of service.traffic) {

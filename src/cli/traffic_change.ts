@@ -1,19 +1,18 @@
 import { defined } from "../model/defined.ts";
 import { LATEST, type Traffic, type TrafficTarget } from "../model/traffic.ts";
 
-/** One part of the split as the command line has it. */
+/** One part of a split on the command line. */
 export interface TrafficPart {
   readonly revision: string;
   readonly percent: number;
-  /** An empty text removes the tag; if it is missing, the tag stays. */
+  /** An empty text removes the tag; without it, the tag stays. */
   readonly tag?: string;
 }
 
-/** What to change about the traffic. */
 export interface TrafficChange {
-  /** The whole split; empty if the percents stay. */
+  /** The whole split; empty to keep the percents. */
   readonly parts: readonly TrafficPart[];
-  /** Tags to give, each taken from the revision that has it. */
+  /** Tags to set, each taken from its present revision. */
   readonly tags: readonly { readonly revision: string; readonly tag: string }[];
   /** Tags to remove. */
   readonly untag: readonly string[];
@@ -36,8 +35,7 @@ export function parseTag(text: string): { revision: string; tag: string } {
 }
 
 /**
- * The split after a change. Revisions keep their tags, even if they get no requests any more, unless the change says
- * otherwise.
+ * The split after a change. Revisions keep their tags, even without requests, unless the change says otherwise.
  *
  * @param latest The revision that `latest` stands for.
  */

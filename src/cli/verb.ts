@@ -5,34 +5,32 @@ import { CLIENT_FLAGS, readClientSettings } from "./client_settings.ts";
 import { type Flag, flag } from "./flags.ts";
 
 /**
- * A verb of the command line. Its parsing, its help, its completions and its row in README's table of verbs all come from
- * this one declaration.
+ * A verb of the command line. Its parsing, help, completions and row in README's table all come from this declaration.
  */
 export interface Verb {
   readonly name: string;
-  /** The heading of `cless --help` that lists it. */
+  /** Its heading in `cless --help`. */
   readonly group: string;
-  /** What it does, in one line. */
   readonly summary: string;
   /**
-   * Its arguments as the usage shows them: `[ARG]` may be missing, `[ARG…]` may be repeated, `on|off` is one of these
-   * words. A first argument NAME is the name of a service.
+   * Its arguments as in the usage: `[ARG]` is optional, `[ARG…]` may be repeated, `on|off` is one of these words. A
+   * first argument NAME is a service's name.
    */
   readonly args: readonly string[];
   readonly flags: readonly Flag[];
-  /** What `--help` says besides the summary, a paragraph each. */
+  /** Further paragraphs of `--help`. */
   readonly notes?: readonly string[];
   readonly example: readonly string[];
   /** @returns The exit code; nothing means 0. */
   readonly run: (call: Call) => Promise<number | void>;
 }
 
-/** Adds the flags of all verbs that ask a running cless. */
+/** Adds the flags of verbs that use a running cless. */
 export function clientVerb(verb: Verb): Verb {
   return { ...verb, flags: [...verb.flags, ...CLIENT_FLAGS] };
 }
 
-/** One call of a verb: what was given on the command line, and a client of the admin API. */
+/** One call of a verb, with its flags and arguments, and a client of the admin API. */
 export class Call implements Disposable {
   readonly args: readonly string[];
   readonly flags: GivenFlags;
@@ -44,12 +42,11 @@ export class Call implements Disposable {
     this.flags = flags;
   }
 
-  /** Made when it is first read. @throws {UsageError} If its flags or variables are wrong. */
+  /** Made at the first read. @throws {UsageError} If its flags or variables are wrong. */
   get client(): Client {
     return this.#client ??= new Client(readClientSettings(this.flags, this.surroundings));
   }
 
-  /** Closes the client's connections. */
   [Symbol.dispose](): void {
     this.#client?.[Symbol.dispose]();
   }
@@ -77,9 +74,7 @@ export class Call implements Disposable {
   }
 
   /**
-   * The values of a flag, parsed.
-   *
-   * @throws {UsageError} If `parse` throws a RangeError; the message names the flag and what is allowed.
+   * A flag's values, parsed. @throws {UsageError} If `parse` throws a RangeError; names the flag and what is allowed.
    */
   read<T>(flag: string, parse: (text: string) => T): T[] {
     return this.texts(flag).map((text) => readGiven(text, parse, `--${flag}: `));
@@ -114,7 +109,7 @@ export function parseWhole(text: string): number {
   return Number(text);
 }
 
-/** The flag of verbs that print what programs may want to read. */
+/** The flag of verbs whose output programs may read. */
 export const JSON_FLAG: Flag = flag("--json", "Print JSON, as the admin API has it");
 
 /** The flag of verbs that list things with names. */

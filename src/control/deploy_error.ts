@@ -20,7 +20,6 @@ export class RevisionFailed extends Error {
 
 /** Options of {@linkcode ImageUnavailable}. */
 export interface ImageUnavailableOptions extends ErrorOptions {
-  /** In one word; `not_found` if the image does not exist. */
   readonly reason?: string;
 }
 

@@ -13,7 +13,6 @@ export interface ImageRemover {
 
 /** The containers that may exist, as {@linkcode RevisionLauncher} knows them. */
 export interface Containers {
-  /** Resolves when the matching containers that exist now are gone, or after a minute. */
   untilGone(fits: (revision: Revision) => boolean): Promise<void>;
 }
 

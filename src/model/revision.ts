@@ -13,7 +13,6 @@ export interface Revision {
   readonly imageId: string;
   /** The digest by which the image can be pulled again, `name@sha256:…`; missing for a local image. */
   readonly imageDigest?: string;
-  /** Where the app listens inside its container. */
   readonly port: number;
   /** The path that must answer before an instance gets requests. */
   readonly readinessPath: string;
@@ -31,7 +30,6 @@ export interface Revision {
   readonly secretEnv?: Readonly<Record<string, string>>;
   /** The version of each of these secrets, by the secret's name. */
   readonly secretVersions?: Readonly<Record<string, number>>;
-  /** Replaces the image's command; empty for the image's own. */
   readonly command: readonly string[];
   /** How much memory a container may use, swap included, bytes; `undefined` for no limit. */
   readonly memory: number | undefined;

@@ -1,6 +1,6 @@
 import { defined } from "./defined.ts";
 
-/** A place in a container that outlives it. */
+/** A folder in a container that outlives it. */
 export interface Volume {
   /** A named volume, or a folder of the host if it begins with a slash. */
   readonly source: string;

@@ -4,7 +4,9 @@ import { syncFolder, writeAtomically } from "../base/atomic_file.ts";
 import { OperatorError } from "../base/errors.ts";
 import { adviceOn, checkHead, checkSound, faultOf, unavailable } from "./fault.ts";
 
-/** The bytes of a database that say how it is written: 2 is to a log, 1 is directly. https://www.sqlite.org/fileformat.html */
+/**
+ * The bytes of a database that say how it is written: 2 to a log, 1 directly. https://www.sqlite.org/fileformat.html
+ */
 const WRITE_VERSION = 18;
 const READ_VERSION = 19;
 
@@ -12,7 +14,7 @@ const READ_VERSION = 19;
 export class Connection implements Disposable {
   readonly db: DatabaseSync;
   readonly path: string;
-  /** What the files were when they were opened. */
+  /** Identifies the file that was opened. */
   readonly #identity: string;
   /** Closed last: closing it releases SQLite's own locks on the file. */
   readonly #file: Deno.FsFile;
@@ -27,7 +29,7 @@ export class Connection implements Disposable {
     this.#begin = { read: db.prepare("BEGIN"), write: db.prepare("BEGIN IMMEDIATE") };
     this.#commit = db.prepare("COMMIT");
     this.#rollback = db.prepare("ROLLBACK");
-    // The files that SQLite adds get the rights of the first one.
+    // The files that SQLite adds get the mode of the first one.
     const { journal_mode: mode } = db.prepare("PRAGMA journal_mode = WAL").get() as { journal_mode: string };
     if (mode !== "wal") throw new OperatorError(`the file system of ${path} has no shared memory; use a local disk`);
     db.prepare("PRAGMA synchronous = FULL").run(); // else a power cut loses the last changes
@@ -40,9 +42,9 @@ export class Connection implements Disposable {
   }
 
   /**
-   * Opens a database, and makes it if there is none.
+   * Opens a database; makes it if there is none.
    *
-   * @param busyTimeoutMs How long to wait while another process has a lock; this whole process stands still meanwhile.
+   * @param busyTimeoutMs How long to wait for another process's lock; this process stands still meanwhile.
    * @throws {StoreUnavailable} If it cannot be read and written, or is damaged.
    * @throws {OperatorError} If the file system is not suitable.
    */
@@ -58,30 +60,28 @@ export class Connection implements Disposable {
     }
   }
 
-  /** Runs a query, all of which sees the same state. @throws {StoreUnavailable} */
+  /** Runs a query, which sees one state throughout. @throws {StoreUnavailable} */
   read<T>(query: () => T): T {
     return this.guard(() => this.#transact("read", query));
   }
 
   /**
-   * Runs a change. When this returns, all of it is on disk; when it throws, nothing has changed.
-   *
-   * @throws {StoreUnavailable}
+   * Runs a change. When this returns, it is on disk; when it throws, nothing has changed. @throws {StoreUnavailable}
    */
   write<T>(change: () => T): T {
     return this.guard(() => {
-      // SQLite would go on writing to a file that has been removed or moved away.
+      // SQLite would go on writing to a file that was removed or moved away.
       if (this.#identify() !== this.#identity) {
         throw new StoreUnavailable(`${this.path} was moved or replaced while it was in use; restart cless`);
       }
-      // SQLite trusts the pages that it has in memory or in its log; a change to a damaged file would be lost.
+      // SQLite trusts the pages in its memory and its log; a change to a damaged file would be lost.
       checkHead(this.#file);
       this.#forget.run();
       return this.#transact("write", change);
     });
   }
 
-  /** Runs an action and replaces SQLite's errors by understandable ones. @throws {StoreUnavailable} */
+  /** Runs an action, and explains SQLite's errors. @throws {StoreUnavailable} */
   guard<T>(action: () => T): T {
     try {
       return action();
@@ -91,14 +91,14 @@ export class Connection implements Disposable {
   }
 
   /**
-   * Writes a copy of the database to a file, for nobody else to read. The file gets its name only when the copy is whole
-   * and was checked.
+   * Copies the database to a file that only this user may read. The file gets its name once the copy is complete and
+   * checked.
    *
-   * The copy is in memory for a moment. VACUUM INTO would not need that, but the platform refuses it to a process that
-   * does not have every permission.
+   * The copy is in memory for a moment. VACUUM INTO would avoid that, but the platform refuses it to a process without
+   * all permissions.
    *
-   * @param existing What becomes of a file of that name: it is refused, or replaced.
-   * @throws {OperatorError} If a file is there, or cannot be written.
+   * @param existing Whether an existing file is refused or replaced.
+   * @throws {OperatorError} If an existing file is refused, or the file cannot be written.
    * @throws {StoreUnavailable} If the database cannot be read, or is damaged.
    */
   copyTo(path: string, existing: "refuse" | "replace"): void {
@@ -109,7 +109,7 @@ export class Connection implements Disposable {
         return this.db.serialize();
       });
       image[WRITE_VERSION] = image[READ_VERSION] = 1; // without a log: this one file has everything
-      // serialize() leaves zeros in place of pages that it could not read, so damage is found only by a look at the copy.
+      // serialize() leaves zeros for pages that it could not read, so only a check of the copy finds damage.
       isWritten = writeAtomically(path, image, {
         existing: existing === "refuse" ? "keep" : "replace",
         check: checkFile,
@@ -122,7 +122,7 @@ export class Connection implements Disposable {
     if (!isWritten) throw new OperatorError(`${path} is there already; name another file`);
   }
 
-  /** SQLite opens a file that it may only read, and fails at the first change; so one is tried and rolled back. */
+  /** SQLite opens a read-only file, and fails at the first change; so this tries a change and rolls it back. */
   #checkWritable(): void {
     try {
       this.#begin.write.run();
@@ -156,20 +156,20 @@ export class Connection implements Disposable {
   }
 }
 
-/** Makes an empty file that nobody else may read if there is none, and takes others' rights to an existing one. */
+/** Makes an empty private file if there is none; takes others' rights to an existing one. */
 function makePrivate(path: string): void {
   try {
     Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
     syncFolder(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    // It must not be opened here: closing it again would release SQLite's locks on it.
+    // Not opened here: closing it would release SQLite's locks on it.
     const { mode } = Deno.statSync(path);
     if (mode !== null && (mode & 0o077) !== 0) Deno.chmodSync(path, 0o600);
   }
 }
 
-/** Tells a file from others that had its name before; `undefined` if there is none. */
+/** Tells a file from an earlier one of the same name; `undefined` if there is none. */
 function identityOf(path: string): string | undefined {
   try {
     const { dev, ino } = Deno.statSync(path);

@@ -19,8 +19,8 @@ export class SecretTable {
 
   constructor(db: DatabaseSync) {
     this.#last = db.prepare("SELECT last_version FROM secret_name WHERE name = ?");
-    // The names outlive the values, so that a version number is never used twice: else a revision could get a value that
-    // was not meant for it.
+    // The names outlive the values, so that no version number is used twice: else a revision could get a value that was
+    // not meant for it.
     this.#next = db.prepare(`
       INSERT INTO secret_name VALUES (?, 1)
       ON CONFLICT (name) DO UPDATE SET last_version = last_version + 1
@@ -34,26 +34,24 @@ export class SecretTable {
     this.#delete = db.prepare("DELETE FROM secret WHERE name = ?");
   }
 
-  /** Stores a new value as a version that there has never been. */
+  /** Stores a value as a new version. */
   add(name: string, sealed: Uint8Array, at: number): SecretRecord {
     const { last_version: version } = this.#next.get(name) as { last_version: number };
     this.#add.run(name, version, sealed, at);
     return { name, version, sealed, createdAt: at };
   }
 
-  /** The version of the next value of a secret. */
   nextVersion(name: string): number {
     const row = this.#last.get(name) as { last_version: number } | undefined;
     return (row?.last_version ?? 0) + 1;
   }
 
-  /** The newest version of each, by name; without the values, which would be much to read. */
+  /** The newest version of each secret, by name; without the values, which may be large. */
   newest(): SecretVersion[] {
     const rows = this.#newest.all() as unknown as Omit<SecretRow, "sealed">[];
     return rows.map(({ name, version, created_at: createdAt }) => ({ name, version, createdAt }));
   }
 
-  /** One version of a secret. */
   one(name: string, version: number): SecretRecord | undefined {
     const row = this.#one.get(name, version) as unknown as SecretRow | undefined;
     if (row === undefined) return undefined;
@@ -61,7 +59,6 @@ export class SecretTable {
     return { name, version, sealed, createdAt };
   }
 
-  /** Removes all versions of a secret; returns whether there was one. */
   delete(name: string): boolean {
     return this.#delete.run(name).changes > 0;
   }
@@ -87,17 +84,14 @@ export class TokenTable {
     this.#delete = db.prepare("DELETE FROM token WHERE name = ?");
   }
 
-  /** Stores a token; replaces one of the same name. */
   put({ name, scope, hash, expiresAt, createdAt }: TokenRecord): void {
     this.#put.run(name, scope, hash, expiresAt ?? null, createdAt);
   }
 
-  /** Every token, by name. */
   all(): TokenRecord[] {
     return (this.#all.all() as unknown as TokenRow[]).map(tokenOf);
   }
 
-  /** Removes a token; returns whether there was one. */
   delete(name: string): boolean {
     return this.#delete.run(name).changes > 0;
   }

@@ -16,10 +16,10 @@ const BY_RESULT: readonly [code: number, text: string, fault: Fault][] = [
   [15, "locking protocol", "locked"],
   [26, "file is not a database", "damaged"],
 ];
-/** SQLITE_IOERR_SHMSIZE: no space for the index of the log, which is a file too. */
+/** SQLITE_IOERR_SHMSIZE: no space for the log's index, which is a file too. */
 const IOERR_SHMSIZE = 4874;
 
-/** The faults by the system's names of errors, for files that are used without SQLite. */
+/** The faults by the system's error names, for files that are used without SQLite. */
 const BY_SYSTEM: Record<string, Fault> = {
   ENOSPC: "full",
   EDQUOT: "full",
@@ -54,16 +54,16 @@ export function checkSound(db: DatabaseSync): void {
   if (found !== "ok") throw new DamageError(found);
 }
 
-/** The fault behind an error; `undefined` for any other error, such as a mistake in the program. */
+/** The fault behind an error; `undefined` for other errors, such as bugs. */
 export function faultOf(error: unknown): Fault | undefined {
   if (!(error instanceof Error)) return undefined;
-  // The program writes no invalid JSON, so it is damage. SQLite has no code for it.
+  // The program writes no invalid JSON, so this is damage. SQLite has no code for it.
   const isJson = error instanceof SyntaxError || error.message === "malformed JSON";
   if (error instanceof DamageError || isJson) return "damaged";
   const { code, errcode } = error as { code?: string; errcode?: number };
   if (code !== "ERR_SQLITE_ERROR") return BY_SYSTEM[code ?? ""];
   if (errcode === IOERR_SHMSIZE) return "full";
-  // Some methods of the platform do not pass the code on; their message begins with the text.
+  // Some of the platform's methods lose the code, but their message begins with the text.
   return BY_RESULT.find(([result, text]) =>
     errcode === undefined ? error.message.startsWith(text) : (errcode & 0xff) === result
   )?.[2];
@@ -86,7 +86,7 @@ export function adviceOn(fault: Fault, path: string): string {
   }
 }
 
-/** The error to throw for one that came from a database: a {@linkcode StoreUnavailable} if it is a fault, else itself. */
+/** Turns a database's error into a {@linkcode StoreUnavailable} if it is a fault; returns other errors unchanged. */
 export function unavailable(error: unknown, path: string): unknown {
   const fault = faultOf(error);
   return fault === undefined ? error : new StoreUnavailable(adviceOn(fault, path), { cause: error });

@@ -31,7 +31,6 @@ export class HistoryTable {
     this.#forget = db.prepare("DELETE FROM history WHERE at < ?");
   }
 
-  /** Stores an entry. */
   add({ at, service, action, by, before, after }: HistoryEntry): void {
     this.#add.run(at, service, action, by, JSON.stringify(before) ?? null, JSON.stringify(after) ?? null);
   }

@@ -2,7 +2,10 @@ import type { DatabaseSync } from "node:sqlite";
 import { OperatorError } from "../base/errors.ts";
 import type { Connection } from "./connection.ts";
 
-/** The statements that lead from each version of the database to the next, from an empty one on. Released ones never change. */
+/**
+ * The statements from each version of the database to the next, beginning with an empty one. Released ones never
+ * change.
+ */
 export const MIGRATIONS: readonly string[] = [
   // To version 1. Times are ms since 1970; traffic, secret_versions, before and after are JSON.
   `CREATE TABLE service (
@@ -76,12 +79,12 @@ export const MIGRATIONS: readonly string[] = [
 ];
 
 /**
- * Brings a database to the newest version, step by step. A database with content is copied first, to its path with
- * `.before-N`, where N is the first version that it is brought to.
+ * Brings a database to the newest version, step by step. A database with content is first copied to its path with
+ * `.before-N`, where N is the first new version.
  *
  * @param migrations The steps to version 1, 2 and so on.
  * @throws {OperatorError} If the database is newer than that, is not one of cless, or cannot be copied.
- * @throws {StoreUnavailable} If it cannot be changed; it is then at the last version that was reached.
+ * @throws {StoreUnavailable} If it cannot be changed; it then stays at the last version reached.
  */
 export function migrate(connection: Connection, migrations: readonly string[] = MIGRATIONS): void {
   const { db, path } = connection;

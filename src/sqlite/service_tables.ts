@@ -42,7 +42,7 @@ export class ServiceTable {
     this.#one = db.prepare("SELECT * FROM service WHERE name = ?");
     this.#domains = db.prepare("SELECT name FROM domain WHERE service = ? ORDER BY position");
     this.#generation = db.prepare("SELECT generation FROM service WHERE name = ?");
-    // Not REPLACE, which would delete the row first, and with it the revisions.
+    // Not REPLACE, which would first delete the row, and with it the revisions.
     this.#put = db.prepare(`
       INSERT INTO service VALUES (
         :name, :revision_history, :traffic, :previous_traffic, :latest_revision, :last_number, :generation,
@@ -60,7 +60,7 @@ export class ServiceTable {
     this.#addDomain = db.prepare("INSERT INTO domain VALUES (?, ?, ?)");
   }
 
-  /** The services whose names come after one, by name. @param limit The highest number of services. */
+  /** The services whose names come after one, by name; at most `limit`. */
   page(after: string, limit: number): ServiceRecord[] {
     const rows = this.#page.all(after, limit) as unknown as ServiceRow[];
     const last = rows.at(-1)?.name ?? after;
@@ -70,7 +70,6 @@ export class ServiceTable {
     return rows.map((row) => serviceOf(row, (domains.get(row.name) ?? []).map(({ name }) => name), shared));
   }
 
-  /** The service of that name. */
   one(name: string): ServiceRecord | undefined {
     const row = this.#one.get(name) as ServiceRow | undefined;
     if (row === undefined) return undefined;
@@ -83,7 +82,6 @@ export class ServiceTable {
     return (this.#owner.get(domain) as { service: string } | undefined)?.service;
   }
 
-  /** The generation of a service. */
   generation(name: string): number | undefined {
     return (this.#generation.get(name) as { generation: number } | undefined)?.generation;
   }
@@ -100,13 +98,13 @@ export class ServiceTable {
     }
   }
 
-  /** Removes a service, its domains and its revisions. */
+  /** Also removes its domains and revisions. */
   delete(name: string): void {
     this.#delete.run(name);
   }
 }
 
-/** Values that many services have alike are parsed once and shared by them. */
+/** Equal values of many services, parsed once and shared. */
 class SharedValues {
   readonly #byText = new Map<string, unknown>();
 
@@ -177,12 +175,12 @@ export class RevisionTable {
   readonly #of: StatementSync;
   readonly #add: StatementSync;
   readonly #remove: StatementSync;
-  /** Whether a field of earlier versions was found: one warning is enough. */
+  /** Whether a field of earlier versions was found; one warning is enough. */
   #hasWarned = false;
 
   constructor(db: DatabaseSync) {
     const columns = "name, service, template, image_id, image_digest, pulled, secret_versions, created_at";
-    // The same rule as `isUndemanding`: parsing all templates would take most of the time and memory of a start.
+    // The same rule as `isUndemanding`: parsing all templates would take most of a start's time and memory.
     this.#marks = db.prepare(`
       SELECT name, service, image_id, pulled,
         json_extract(template, '$.minInstances', '$.secretEnv', '$.volumes') = '[0,{},[]]' AS undemanding
@@ -213,7 +211,6 @@ export class RevisionTable {
     return rows.map(revisionOf);
   }
 
-  /** Stores a new revision. */
   add(revision: RevisionRecord): void {
     this.#add.run(
       revision.name,
@@ -227,7 +224,6 @@ export class RevisionTable {
     );
   }
 
-  /** Removes a revision of a service. */
   remove(name: string, service: string): void {
     this.#remove.run(name, service);
   }

@@ -15,13 +15,15 @@ import { HistoryTable } from "./history_table.ts";
 import { migrate } from "./migrations.ts";
 import { RevisionTable, ServiceTable } from "./service_tables.ts";
 
-/** Short, because all requests stand still meanwhile; long enough for a person who looks into the database. */
+/** Short, since all requests stand still meanwhile; long enough for a person who looks into the database. */
 const BUSY_TIMEOUT_MS = 100;
 
-/** How many services are read at a time: all at once would take much memory for a moment, which is not returned to the system. */
+/**
+ * How many services are read at a time: all at once would briefly take much memory, which the system does not get back.
+ */
 const PAGE_SIZE = 250;
 
-/** The store in a database of SQLite. Only one process may have it open for long: that of the data-dir. */
+/** The store in an SQLite database. Only one process, the data-dir's, may have it open for long. */
 export class SqliteStore implements Store {
   readonly #connection: Connection;
   readonly #services: ServiceTable;
@@ -42,9 +44,9 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Opens `cless.sqlite` in a folder, and makes it if there is none. An older one is copied and then migrated.
+   * Opens `cless.sqlite` in a folder; makes it if there is none. An older one is copied, then migrated.
    *
-   * @param busyTimeoutMs How long to wait while another process has a lock; this whole process stands still meanwhile.
+   * @param busyTimeoutMs How long to wait for another process's lock; this process stands still meanwhile.
    * @throws {OperatorError} If it is newer than the program, or cannot be used; the message says what to do.
    */
   static open(folder: string, busyTimeoutMs = BUSY_TIMEOUT_MS): SqliteStore {
