@@ -53,7 +53,6 @@ const TIDY_INTERVAL_MS = 3_600_000;
 const STOP_TIMEOUT_MS = 45_000;
 const ADMIN_STOP_TIMEOUT_MS = 1000;
 
-/** All parts of the program. */
 type Parts = ReturnType<typeof makeParts>;
 
 /** Makes every part, each after those that it needs. Starts nothing. */
@@ -222,7 +221,6 @@ export class Cless {
     return { listen: servers.map(({ endpoint }) => endpoint), admin: admin.endpoint };
   }
 
-  /** The file with the token of the admin API. */
   get tokenFile(): string {
     return this.#dataDir.tokenFile;
   }

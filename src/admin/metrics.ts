@@ -31,12 +31,10 @@ export class Metrics {
     this.#later((metrics) => metrics.coldStart(service, createMs, readyMs));
   }
 
-  /** Drops the metrics of a removed service. */
   forget(service: string): void {
     this.#later((metrics) => metrics.forget(service));
   }
 
-  /** All metrics in the text format of Prometheus. */
   async text(instances: readonly Instance[], pools: Iterable<WaitingPool>): Promise<string> {
     return await (await this.#load()).text(instances, pools);
   }

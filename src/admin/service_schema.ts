@@ -9,7 +9,6 @@ type JsonSchema = z.core.JSONSchema.JSONSchema;
 const LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 const DOMAIN = `^${LABEL}(\\.${LABEL})*\\.?$`;
 
-/** The description of each field, and examples. */
 const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples: unknown[]]>> = {
   image: [
     "The image; it is resolved when the service is deployed, so a tag that moves later changes nothing",

@@ -3,9 +3,7 @@ import { parseDuration } from "../model/time.ts";
 import { parseMachineMemory, parseMemoryBudget } from "../model/memory.ts";
 import { messageOf, UsageError } from "./errors.ts";
 
-/**
- * The environment of the docker command: https://docs.docker.com/reference/cli/docker/#environment-variables
- */
+/** The environment of the docker command: https://docs.docker.com/reference/cli/docker/#environment-variables */
 export interface DockerEnv {
   /** `DOCKER_HOST`, where the engine is. */
   readonly host: string | undefined;

@@ -18,7 +18,6 @@ export const CLIENT_FLAGS: readonly Flag[] = inGroup("Server", {
 /** A token of the admin API. */
 export interface Token {
   readonly text: string;
-  /** The file that it came from, if any. */
   readonly file?: string;
 }
 

@@ -11,9 +11,7 @@ interface VerbWords {
   readonly written: readonly string[];
   /** Flags with a value. */
   readonly valued: readonly string[];
-  /** Flags with a file. */
   readonly files: readonly string[];
-  /** Flags with a folder. */
   readonly folders: readonly string[];
   /** The possible words of the first argument. */
   readonly words: readonly string[];

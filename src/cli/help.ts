@@ -77,7 +77,6 @@ export function flagHelp(flags: readonly Flag[]): string[] {
   return lines;
 }
 
-/** A label, and a text in a column beside it. */
 function beside(label: string, text: string, column: number): string[] {
   const [first = "", ...more] = wrap(text, " ".repeat(column));
   return [label.padEnd(column) + first.trimStart(), ...more];

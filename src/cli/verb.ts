@@ -62,7 +62,6 @@ export class Call implements Disposable {
     return this.switched(flag) === true;
   }
 
-  /** All values of a flag. */
   texts(flag: string): readonly string[] {
     const value = this.flags.get(flag);
     return Array.isArray(value) ? value : [];

@@ -13,7 +13,6 @@ export interface DataDir {
   readonly owner: string;
   /** The owner's token for the admin API. */
   readonly token: string;
-  /** The path of the token's file. */
   readonly tokenFile: string;
   /** Replaces the token and returns the new one. @throws {OperatorError} If it cannot be stored; the old one stays. */
   rotateToken(): string;

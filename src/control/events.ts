@@ -83,7 +83,6 @@ export class EventLog {
     this.#firstId = this.#nextId = Math.floor(options.now()) * IDS_PER_MS;
   }
 
-  /** How many subscribers there are. */
   get subscribers(): number {
     return this.#subscribers.size;
   }
@@ -217,7 +216,6 @@ export class InstanceEvents {
     this.#log = log;
   }
 
-  /** Reports the new state of an instance. */
   changed({ id, state, coldStartMs, failure, revision }: Instance): void {
     const reason = state === "failed" || state === "stopped" ? failure : undefined;
     const data = {

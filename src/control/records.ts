@@ -77,12 +77,10 @@ export interface HistoryEntry {
 
 /** One change of one service, stored as a whole or not at all. */
 export interface ServiceChange {
-  /** The service after the change. */
   readonly service: ServiceRecord;
   /** Its generation before the change; `undefined` for a new service. */
   readonly expectedGeneration: number | undefined;
   readonly addRevision?: RevisionRecord;
-  /** The names of revisions to remove. */
   readonly removeRevisions?: readonly string[];
   readonly history: HistoryEntry;
 }

@@ -28,7 +28,6 @@ export class ServiceStates {
     this.#store = store;
   }
 
-  /** How many services there are. */
   get size(): number {
     return this.#names.length;
   }
@@ -48,11 +47,7 @@ export class ServiceStates {
     return service && { service, revisions: this.#store.revisions(name) };
   }
 
-  /**
-   * Notes that a service has been stored.
-   *
-   * @param before The service before the change; `undefined` for a new one.
-   */
+  /** Notes that a service has been stored. @param before The service before the change; `undefined` for a new one. */
   set(name: string, marks: readonly RevisionMark[], before: ServiceState | undefined): void {
     if (before === undefined) this.#names.splice(this.#placeOf(name), 0, name);
     else this.#count(before.revisions, -1);
@@ -93,7 +88,6 @@ export class ServiceStates {
     }
   }
 
-  /** Whether a revision has an image. */
   hasImage(imageId: string): boolean {
     return this.#images.has(imageId);
   }

@@ -69,7 +69,6 @@ export interface Store extends Disposable {
 
   /** Stores a token; replaces one of the same name. */
   putToken(token: TokenRecord): void;
-  /** Every token, by name. */
   tokens(): TokenRecord[];
   /** Returns whether there was one. */
   deleteToken(name: string): boolean;

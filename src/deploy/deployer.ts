@@ -87,11 +87,9 @@ export interface DeployOptions extends PlanOptions {
 /** The outcome of a deploy. */
 export interface Deployed {
   readonly service: ServiceRecord;
-  /** The latest revision. */
   readonly revision: RevisionRecord;
   /** Whether the revision is new. */
   readonly created: boolean;
-  /** Whether the service is new. */
   readonly isNew: boolean;
 }
 
@@ -100,7 +98,6 @@ interface Deploy {
   readonly name: string;
   readonly input: DeployInput;
   readonly options: PlanOptions;
-  /** The service when the deploy began. */
   readonly begun: ServiceRecord | undefined;
   readonly content: Content;
   /** The number of a new revision. */

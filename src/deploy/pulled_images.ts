@@ -40,7 +40,6 @@ export class PulledImages {
     this.#containers = containers;
   }
 
-  /** Whether cless pulled an image. */
   has(imageId: string): boolean {
     return this.#pulled.has(imageId) || this.#states.hasPulledImage(imageId);
   }

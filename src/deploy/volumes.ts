@@ -82,7 +82,6 @@ export interface VolumeHandoverOptions extends TrialOptions {
 
 /** The pools of a change. */
 export interface HandoverOptions {
-  /** Pools that were already made for the change. */
   readonly made: readonly InstancePool[];
   /**
    * Whether to try, before the commit, a revision that gets a volume; `instead`: only if it takes it from another one.

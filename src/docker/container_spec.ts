@@ -31,7 +31,6 @@ export interface Placement {
   readonly id: string;
   readonly owner: string;
   readonly network: string;
-  /** The address that the container gets on the network. */
   readonly address: string;
   /** The port of 127.0.0.1 that leads to the app; missing if the host reaches the container's address. */
   readonly hostPort: number | undefined;

@@ -95,7 +95,6 @@ export interface EngineImage {
 export interface EngineApi extends Disposable {
   /** The way to the engine, for people. */
   readonly via: string;
-  /** The engine's version, such as `26.1.5`. */
   version(options?: CallOptions): Promise<string>;
   info(): Promise<EngineInfo>;
 

@@ -43,7 +43,6 @@ export interface PoolContext {
   readonly observer?: PoolObserver;
   /** How many requests may wait in each pool. */
   readonly maxPending: number;
-  /** Makes the id of a new instance. */
   readonly newId?: (revision: Revision) => string;
   /** From 0 to below 1, evenly. */
   readonly random?: () => number;
@@ -90,7 +89,6 @@ export class InstancePool implements InstanceOwner {
     };
   }
 
-  /** How many requests wait for an instance. */
   get waiting(): number {
     return this.#slots.size;
   }
@@ -105,7 +103,6 @@ export class InstancePool implements InstanceOwner {
     return this.states().includes("ready");
   }
 
-  /** The state of each of its instances. */
   states(): InstanceState[] {
     return Array.from(this.#instances.values(), ({ state }) => state);
   }
@@ -207,7 +204,6 @@ export class InstancePool implements InstanceOwner {
     if (phase === "starting") this.#follow(instance, this.#executor.adopt(instance, container.upFor));
   }
 
-  /** Notes an event of an instance's container. */
   observe(instance: Instance, event: Omit<ContainerEvent, "id">): void {
     const { id, state } = instance;
     if (event.what !== "ended") return this.#take({ type: `engine ${event.what}`, id });

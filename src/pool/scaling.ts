@@ -35,7 +35,6 @@ export interface Situation {
 
 /** How many instances to add or stop. */
 export interface Scale {
-  /** How many to resume or start. */
   readonly start: number;
   /** How many ready ones to stop. */
   readonly stop: number;

@@ -102,7 +102,6 @@ export class UnansweredRequests extends CoarseTimeouts<RequestContext> {
     super(clock, TICK_MS);
   }
 
-  /** Aborts them all. */
   abortAll(reason: Error): void {
     for (const context of this.list()) context.abort(reason);
   }

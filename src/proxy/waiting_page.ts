@@ -14,7 +14,6 @@ const FAILED_SERVICE = withSections(template, "failed", "service");
 
 /** The progress of a start. */
 export interface Start {
-  /** The id of the wait. */
   readonly wait: string;
   /** How long the first browser has been waiting. */
   readonly elapsedMs: number;

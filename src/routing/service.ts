@@ -13,7 +13,6 @@ export interface Waking {
 
 /** Where the requests for a hostname go. */
 export interface Route {
-  /** The name of the service. */
   readonly name: string;
   /** Whether the service is undeclared and was found by its image's name. */
   readonly convention: boolean;

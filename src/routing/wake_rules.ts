@@ -11,11 +11,7 @@ export class WakeRules {
     this.#paths = paths;
   }
 
-  /**
-   * Whether a request wakes the service.
-   *
-   * @param target Path and query, as received.
-   */
+  /** Whether a request wakes the service. @param target Path and query, as received. */
   mayWake(userAgent: string | null, target: string): boolean {
     return !this.#isNamed(userAgent) && !this.#isBelow(target);
   }

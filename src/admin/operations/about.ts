@@ -25,11 +25,7 @@ const answeredEarlier = () => {
   throw new ClessError("not_found", "There is no such resource");
 };
 
-/**
- * The operations on cless itself.
- *
- * @param operations All operations of the API; read when the document is requested.
- */
+/** The operations on cless itself. @param operations All operations of the API; read when the document is requested. */
 export function aboutOperations(
   { dataDir, fleet, metrics, statistics, store }: Pick<
     Collaborators,

@@ -53,7 +53,6 @@ const revisionFields = {
   latest: z.boolean().meta({ description: "Whether `latest` stands for it" }),
 };
 
-/** A revision in a list. */
 const revisionSummary = z.strictObject({
   ...revisionFields,
   template: z.strictObject({ ...fieldsWithoutEnv, envNames: z.array(z.string()) }).meta({

@@ -15,7 +15,6 @@ export interface ExistingService {
 
 /** What a manifest is applied to. */
 export interface ApplyTarget {
-  /** All services. */
   list(): Promise<readonly ExistingService[]>;
   /** What a deploy would change; changes nothing. Rejects if the deploy would be refused. */
   preview(name: string, declared: ParsedService, declaredBy: string | undefined): Promise<DeployPreview>;

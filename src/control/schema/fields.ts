@@ -11,7 +11,6 @@ const MAX_ARGUMENT = 128 * 1024 - 1;
 /** The limit for all of them together, bytes. Linux allows 2 MiB, which also hold docker's own. */
 const MAX_ARGUMENTS = 1024 * 1024;
 
-/** How many bytes a text has. */
 function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
 }

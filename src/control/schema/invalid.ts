@@ -7,7 +7,6 @@ export type FieldPath = readonly (string | number)[];
 /** A body is invalid. The message is one line, `FIELD: what is wrong, what is right`. */
 export class InvalidError extends Error {
   override readonly name = "InvalidError";
-  /** The invalid field. */
   readonly path: FieldPath;
   /** What is wrong, without the field's name. */
   readonly reason: string;

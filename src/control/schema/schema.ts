@@ -176,7 +176,6 @@ function readTargets(name: string, targets: z.output<typeof targetsSchema>, besi
   return traffic;
 }
 
-/** Converts a checked template from JSON. */
 function readTemplate(json: TemplateJson): TemplateInput {
   const { liveness, memory, pauseAfter, requestTimeout, startTimeout, stopAfter, ...others } = json;
   const read = (duration: string | undefined) => duration === undefined ? undefined : parseDuration(duration);

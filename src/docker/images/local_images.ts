@@ -34,7 +34,6 @@ export class LocalImages implements ImageIndex {
     return this.#ids.get(name);
   }
 
-  /** All names, sorted. */
   names(): string[] {
     return [...this.#ids.keys()].sort();
   }
@@ -56,7 +55,6 @@ export class LocalImages implements ImageIndex {
     return this.#refresh();
   }
 
-  /** Stops asking. */
   stop(): void {
     this.#stopped = true;
     this.#cancelRetry?.();

@@ -75,7 +75,6 @@ export class Addresses {
     return true;
   }
 
-  /** Frees the address of a container. */
   free(id: string): void {
     const placement = this.#placements.get(id);
     if (placement === undefined) return;

@@ -85,7 +85,6 @@ export class Connection {
     return this.write(isAscii ? this.#outgoing.subarray(0, written) : Buffer.from(text, "latin1"));
   }
 
-  /** Sends all bytes. */
   async write(bytes: Uint8Array): Promise<void> {
     for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await this.#tcp.write(rest));
   }

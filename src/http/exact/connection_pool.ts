@@ -5,7 +5,6 @@ import { Connection } from "./connection.ts";
 
 /** About how many connections the platform polls in one turn of the event loop (measured). */
 const POLLED_PER_TURN = 100;
-/** How many idle connections to one app are kept. */
 const MOST_IDLE = 256;
 
 /** The connections to one app. Idle ones are kept for a while; the last used one is reused first. */

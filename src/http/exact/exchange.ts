@@ -39,7 +39,6 @@ export interface Switched {
   readonly connection: Connection;
   /** The bytes that arrived right behind the head. */
   readonly begun: Uint8Array<ArrayBuffer>;
-  /** Closes the connection. */
   readonly close: () => void;
 }
 

@@ -195,7 +195,6 @@ class Ending {
     this.#clock = clock;
   }
 
-  /** Resolves at the end. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
@@ -205,7 +204,6 @@ class Ending {
     this.#stopWaiting ??= this.#clock.after(CLOSE_TIMEOUT_MS, () => this.#ended.resolve());
   }
 
-  /** Notes that a side has closed. */
   sideClosed(): void {
     this.begin();
     if (--this.#open > 0) return;
