@@ -235,7 +235,6 @@ export class Cless {
     return convention === undefined ? [] : engine.images.names().flatMap((name) => conventionLabel(name) ?? []);
   }
 
-  /** Where a browser finds a service. */
   urlOf(service: string): string {
     return this.#parts.hosts.urlOf(service);
   }

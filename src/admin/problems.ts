@@ -61,7 +61,6 @@ function reasonOf(thrown: unknown): string {
   return typeof reason === "string" ? reason : messageOf(thrown);
 }
 
-/** The last lines that the app wrote. */
 function outputOf(thrown: unknown): string[] {
   const output = (thrown as { readonly output?: unknown }).output;
   return Array.isArray(output) ? output.map(String) : [];

@@ -85,7 +85,6 @@ export class PrometheusMetrics {
     series.duration.observe(ms / 1000);
   }
 
-  /** Counts a start of an instance. */
   coldStart(service: string, createMs: number, readyMs: number): void {
     const { label } = this.#seriesOf(service);
     this.#coldStarts.inc({ service: label });
@@ -93,7 +92,6 @@ export class PrometheusMetrics {
     this.#coldStart.observe({ service: label, stage: "ready" }, readyMs / 1000);
   }
 
-  /** Drops the series of a removed service. */
   forget(service: string): void {
     const series = this.#series.get(service);
     if (series === undefined || service === OTHER_SERVICE) return;

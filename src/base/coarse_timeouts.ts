@@ -31,13 +31,11 @@ export class CoarseTimeouts<T extends Timed = Timed> implements Disposable {
     return this.#watched.list();
   }
 
-  /** Watches an object that is not watched yet. */
   add(item: T): void {
     this.#watched.add(item);
     this.#stopTicking ??= this.#clock.every(this.#tickMs, () => this.#tick());
   }
 
-  /** Stops watching an object; does nothing if it is not watched. */
   delete(item: T): void {
     this.#watched.delete(item);
   }
@@ -65,7 +63,6 @@ export class CoarseTimeouts<T extends Timed = Timed> implements Disposable {
     });
   }
 
-  /** Stops the timer. */
   [Symbol.dispose](): void {
     this.#stopTicking?.();
   }

@@ -28,11 +28,8 @@ export type LogLevel = Config["logLevel"];
 
 /** The surroundings of the process; a parameter, so that a test can replace them. */
 export interface Surroundings {
-  /** The value of an environment variable. */
   env(name: string): string | undefined;
-  /** Whether the process runs as root. */
   readonly root: boolean;
-  /** Whether the log goes to a terminal. */
   readonly terminal: boolean;
   /** The machine's memory, bytes; `Infinity` if it is not known. */
   memory(): number;

@@ -60,7 +60,6 @@ export class ClessError extends Error {
     this.allow = options.allow;
   }
 
-  /** The HTTP status that belongs to the code. */
   get status(): number {
     return STATUS[this.code];
   }

@@ -17,7 +17,6 @@ export class SwapList<T extends Swappable> {
     return [...this.#items];
   }
 
-  /** Adds an item that is in no list. */
   add(item: T): void {
     item.place = this.#items.length;
     this.#items.push(item);

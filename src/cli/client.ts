@@ -6,7 +6,6 @@ import { parseObject } from "./streams.ts";
 /** The admin API refused a request. */
 export class ApiError extends OperatorError {
   readonly status: number;
-  /** The last lines that an app wrote before it failed to start. */
   readonly output: readonly string[];
 
   constructor(status: number, message: string, output: readonly string[] = []) {
@@ -66,7 +65,6 @@ export class Client implements Disposable {
     }
   }
 
-  /** Reads all pages of a list. */
   async list<T>(path: string): Promise<T[]> {
     const all: T[] = [];
     for (let next: string | undefined = path; next !== undefined;) {

@@ -105,7 +105,6 @@ function templateFacts(template: TemplateJson, showEnv: boolean): Fact[] {
   return facts.filter((fact) => fact !== false);
 }
 
-/** A value on one line, quoted if that makes it clearer. */
 function valueText(value: string): string {
   return value === plainText(value) && /^\S+$/.test(value) ? value : JSON.stringify(value);
 }

@@ -15,7 +15,6 @@ export interface Flag {
   readonly short?: string;
   /** The placeholder of its value in `--help`; a flag without one is a switch, `--name` or `--no-name`. */
   readonly value?: string;
-  /** Whether it may be given several times. */
   readonly repeatable: boolean;
   /** Its text in `--help`. */
   readonly help: string;

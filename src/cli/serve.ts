@@ -149,7 +149,6 @@ export async function portHolder(port: number): Promise<string | undefined> {
   }
 }
 
-/** Tells the operator the address, where the token is, and what to try. */
 function announce(cless: Cless, config: Config): void {
   const { listen, admin } = cless.endpoints;
   const labels = cless.labels();

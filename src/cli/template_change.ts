@@ -11,7 +11,6 @@ export interface TemplateChange {
   readonly fields: Readonly<Record<string, unknown>>;
   /** The changed fields of `liveness`; empty if it stays. */
   readonly liveness: Readonly<Record<string, unknown>>;
-  /** Variables to set. */
   readonly env: Readonly<Record<string, string>>;
   /** Variables to set to the values of secrets. */
   readonly secretEnv: Readonly<Record<string, string>>;
@@ -19,7 +18,6 @@ export interface TemplateChange {
   readonly unsetEnv: readonly string[];
   /** Volumes to add; each replaces the one with the same path. */
   readonly volumes: NonNullable<TemplateJson["volumes"]>;
-  /** Domains to add. */
   readonly domains: readonly string[];
   /** Exceptions from waking to add, by User-Agent and by path. */
   readonly wakeExceptAgents: readonly string[];
@@ -62,7 +60,6 @@ export function mergeChange(
   };
 }
 
-/** The fields of the service that change. */
 function serviceFields(
   service: ServiceBefore | undefined,
   change: TemplateChange,

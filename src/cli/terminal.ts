@@ -23,7 +23,6 @@ export interface Screen {
   line(text: string): void;
   /** Shows a line until something else is shown; does nothing without a terminal. */
   live(text: string): void;
-  /** Removes the live line. */
   clear(): void;
 }
 

@@ -14,7 +14,6 @@ export interface TrafficChange {
   readonly parts: readonly TrafficPart[];
   /** Tags to set, each taken from its present revision. */
   readonly tags: readonly { readonly revision: string; readonly tag: string }[];
-  /** Tags to remove. */
   readonly untag: readonly string[];
 }
 

@@ -79,7 +79,6 @@ export class Call implements Disposable {
     return this.texts(flag).map((text) => readGiven(text, parse, `--${flag}: `));
   }
 
-  /** The value of a flag that takes a whole number. */
   whole(flag: string): number | undefined {
     return this.read(flag, parseWhole)[0];
   }

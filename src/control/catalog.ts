@@ -61,7 +61,6 @@ export class Catalog {
     this.#services = services;
   }
 
-  /** How many services there are. */
   get size(): number {
     return this.#states.size + this.#undeclared().length;
   }

@@ -146,7 +146,6 @@ function explain(error: unknown): string {
 
 /** A file of a data-dir. */
 export interface BackupFile {
-  /** Its name in the data-dir. */
   readonly name: string;
   readonly bytes: Uint8Array;
 }

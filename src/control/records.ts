@@ -15,7 +15,6 @@ export interface ServiceRecord {
   readonly traffic: Traffic;
   /** The split before the last change of traffic, by revision name; empty if there was none. */
   readonly previousTraffic: Traffic;
-  /** The revision that was deployed last. */
   readonly latestRevision: string;
   /** Increases with every revision. */
   readonly lastNumber: number;
@@ -65,7 +64,6 @@ export interface HistoryEntry {
   readonly service: string;
   /** Such as `deploy`, `traffic`, `rollback`, `delete`. */
   readonly action: string;
-  /** The name of the token that did it. */
   readonly by: string;
   /**
    * The state before and after as JSON values; `undefined` if there was none. Never contains values of environment

@@ -56,7 +56,6 @@ export class ServiceStates {
     else this.#demanding.add(name);
   }
 
-  /** Notes that a service has been removed from the store. */
   delete({ revisions, service: { name } }: ServiceState): void {
     this.#count(revisions, -1);
     this.#demanding.delete(name);

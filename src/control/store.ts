@@ -29,7 +29,6 @@ export interface Store extends Disposable {
   /** The services whose names come after one, by name; at most `limit`. */
   services(after: string, limit: number): ServiceRecord[];
 
-  /** The name of the service that has a domain. */
   domainOwner(domain: string): string | undefined;
 
   /** The revisions of a service by age; none if there is no such service. */
@@ -61,16 +60,13 @@ export interface Store extends Disposable {
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord;
   /** The version of a secret's next value: one more than the last, even if the secret was deleted. */
   nextSecretVersion(name: string): number;
-  /** The newest version of each secret, by name. */
   secretVersions(): SecretVersion[];
   secret(name: string, version: number): SecretRecord | undefined;
   /** Removes every version of a secret; returns whether there was one. */
   deleteSecret(name: string): boolean;
 
-  /** Stores a token; replaces one of the same name. */
   putToken(token: TokenRecord): void;
   tokens(): TokenRecord[];
-  /** Returns whether there was one. */
   deleteToken(name: string): boolean;
 
   /**

@@ -23,7 +23,6 @@ export interface DeployContext {
   readonly last: { readonly generation: number; readonly lastNumber: number };
   /** The number of a new revision, higher than all earlier ones. */
   readonly number: number;
-  /** Wall-clock time, ms since 1970. */
   readonly at: number;
   readonly by: string;
   /** The file that declares it; `undefined` to leave that unchanged. */

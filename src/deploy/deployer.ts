@@ -72,7 +72,6 @@ export interface ChangeOptions {
 
 /** Options of {@linkcode Deployer.plan}. */
 export interface PlanOptions extends ChangeOptions {
-  /** The file that declares the service. */
   readonly declaredBy?: string;
 }
 
@@ -93,14 +92,12 @@ export interface Deployed {
   readonly isNew: boolean;
 }
 
-/** A running deploy. */
 interface Deploy {
   readonly name: string;
   readonly input: DeployInput;
   readonly options: PlanOptions;
   readonly begun: ServiceRecord | undefined;
   readonly content: Content;
-  /** The number of a new revision. */
   readonly number: number;
 }
 
@@ -264,7 +261,6 @@ export class Deployer {
     return deployed;
   }
 
-  /** Checks everything that can be checked before the content is found. */
   async #begin(name: string, input: DeployInput, { ifMatch }: PlanOptions): Promise<ServiceRecord | undefined> {
     const { rules } = this.#options;
     const begun = this.#states.service(name);
@@ -304,7 +300,6 @@ export class Deployer {
     });
   }
 
-  /** Commits a change that adds no revision. */
   #change(
     name: string,
     action: string,

@@ -111,7 +111,6 @@ export class Ledger {
     return { service, revisions: revisions.filter(({ name }) => !removeRevisions.includes(name)) };
   }
 
-  /** Emits the events of a committed change. */
   #tell(
     before: ServiceRecord | undefined,
     { service, addRevision, removeRevisions = [], history }: ServiceChange,

@@ -53,7 +53,6 @@ export class Publisher {
     return pools.newPool(revision);
   }
 
-  /** Ends a pool that will not be published. */
   discard(pool: InstancePool): void {
     this.#options.retiring.retire(pool);
   }
@@ -63,7 +62,6 @@ export class Publisher {
     return this.#options.retiring.gone(name);
   }
 
-  /** The pools of a published service that have been made. */
   madePools(name: string): readonly InstancePool[] {
     return this.#options.services.get(name)?.pools() ?? [];
   }

@@ -28,7 +28,6 @@ export class PulledImages {
   readonly #pulled = new Map<string, Set<string>>();
   /** How many running deploys need each image. */
   readonly #holds = new Map<string, number>();
-  /** Images that could not be removed. */
   readonly #refused = new Set<string>();
   #removing: { readonly imageId: string; readonly done: Promise<void> } | undefined;
   /** The last sweep; the next one waits for it. */
@@ -101,7 +100,6 @@ export class PulledImages {
     return true;
   }
 
-  /** Never rejects. */
   async #remove(imageId: string, names: Iterable<string>): Promise<void> {
     try {
       this.#refused.add(imageId);

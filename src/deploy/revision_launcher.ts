@@ -16,7 +16,6 @@ export interface RevisionLauncherOptions {
   readonly clock: Clock;
 }
 
-/** A container that may exist. */
 interface Held {
   /** `undefined` for an unknown container of an earlier process, which may have any volume. */
   readonly revision: Revision | undefined;
@@ -119,7 +118,6 @@ export class RevisionLauncher implements Launcher {
     }
   }
 
-  /** An earlier container that shares a volume with this one. */
   #blocker(id: string, volumes: Revision["volumes"]): Held | undefined {
     for (const [other, held] of this.#held) {
       if (other === id) return undefined;

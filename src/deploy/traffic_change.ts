@@ -14,7 +14,6 @@ import type { ServiceRecord } from "../control/records.ts";
 export interface TrafficRequest {
   /** The deployed revision's share, in percent. */
   readonly traffic?: number;
-  /** The deployed revision's tag. */
   readonly tag?: string;
   /** The whole split; never together with the other two. */
   readonly targets?: Traffic;

@@ -100,7 +100,6 @@ export class VolumeHandover {
     this.#options = options;
   }
 
-  /** Whether a service is handing over volumes now. */
   isUnderWay(name: string): boolean {
     return this.#claims.has(name);
   }

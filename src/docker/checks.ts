@@ -15,7 +15,6 @@ export interface Finding {
   readonly check: string;
   readonly state: "ok" | "warning" | "failed";
   readonly fact: string;
-  /** What to do about it. */
   readonly remedy?: string;
 }
 

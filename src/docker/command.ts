@@ -153,7 +153,6 @@ async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<vo
   }
 }
 
-/** The output of a command; not collected if its lines are passed on. */
 async function outputOf(child: Deno.ChildProcess, onLine?: (line: string) => void): Promise<Deno.CommandOutput> {
   const stderr = readWhole(child.stderr);
   let stdout: Uint8Array<ArrayBuffer> = new Uint8Array();

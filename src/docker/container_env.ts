@@ -30,7 +30,6 @@ const MEANT_FOR_THE_COMMAND = [
 export interface CarriedEnv {
   /** Arguments of `docker run`, without any value. */
   readonly args: readonly string[];
-  /** What the command gets beside its arguments. */
   readonly options: { readonly env: Readonly<Record<string, string>>; readonly stdin?: string };
 }
 

@@ -15,7 +15,6 @@ export const LABEL = {
 
 const NANO = 1e9;
 
-/** The settings of every container. */
 const FIXED = {
   /** The name by which containers reach their host, as in Docker Desktop. */
   extraHost: "host.docker.internal:host-gateway",
@@ -27,14 +26,12 @@ const FIXED = {
 
 /** The id and the addresses of a container. */
 export interface Placement {
-  /** The container's name, which is the instance's id. */
   readonly id: string;
   readonly owner: string;
   readonly network: string;
   readonly address: string;
   /** The port of 127.0.0.1 that leads to the app; missing if the host reaches the container's address. */
   readonly hostPort: number | undefined;
-  /** Where the host reaches the app. */
   readonly origin: string;
 }
 

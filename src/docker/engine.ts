@@ -30,7 +30,6 @@ export interface EngineListener {
 /** The Docker engine with this cless's network, containers and images, and its events. */
 export class Engine {
   readonly launcher: DockerLauncher;
-  /** The local images of the convention. */
   readonly images: LocalImages;
   /** Gets images by their full names. */
   readonly source: ImageSource;

@@ -44,7 +44,6 @@ export class EventStream {
     this.#running = this.#run(listener);
   }
 
-  /** Ends the stream; resolves when it has ended. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
@@ -124,7 +123,6 @@ export class ContainerEvents {
 class Recent {
   readonly #clock: Pick<Clock, "now">;
   readonly #holdsMs: number;
-  /** The time of the event, by the clock, oldest first. */
   readonly #times = new Map<string, number>();
 
   constructor(clock: Pick<Clock, "now">, holdsMs: number) {

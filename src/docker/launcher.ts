@@ -39,7 +39,6 @@ export class DockerLauncher implements Launcher {
   #graceS = STOP_GRACE_S;
   /** For each starting container, a function that its start event calls. */
   readonly #starting = new Map<string, () => void>();
-  /** The running requests that make containers. */
   readonly #making = new Set<Promise<unknown>>();
 
   constructor(api: EngineApi, network: OwnNetwork, images: ImageSource, options: DockerLauncherOptions) {

@@ -47,7 +47,6 @@ export class Adoption {
   readonly #clock: Clock;
   readonly #patienceMs: number;
   readonly #held = new Set<InstancePool>();
-  /** The containers whose pool is still unknown. */
   readonly #undecided = new Set<string>();
   /** Until when undecided containers stay, clock ms. */
   #undecidedUntil = Infinity;

@@ -27,7 +27,6 @@ export class Fleet {
     this.#entries.delete(instance.id);
   }
 
-  /** How many instances have a container, including ended ones. */
   get size(): number {
     return this.#entries.size;
   }
@@ -43,7 +42,6 @@ export class Fleet {
       .sort((a, b) => a.instance.idleSince - b.instance.idleSince);
   }
 
-  /** The pools that have an instance. */
   pools(): Set<InstancePool> {
     return new Set([...this.#entries.values()].map(({ pool }) => pool));
   }

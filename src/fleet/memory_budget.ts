@@ -84,7 +84,6 @@ export class MemoryBudget {
     });
   }
 
-  /** @returns For how many ms the measurement stays valid. */
   async #enforce(): Promise<number> {
     const leaving = new Set(this.#leaving); // one may end before the engine answers, and still be in its answer
     const used = new Map([...await this.#launcher.memory()].filter(([id]) => !leaving.has(id)));

@@ -43,7 +43,6 @@ export class Reconciler {
     this.#stopTicking = clock.every(TICK_MS, () => this.#tick());
   }
 
-  /** Ends the periodic comparison; one that is under way still finishes. */
   stop(): void {
     this.#stopTicking?.();
   }

@@ -173,7 +173,6 @@ function dropNamed(headers: Header[], connection: string): void {
   }
 }
 
-/** Whether two authorities are equal; port 80 may be left out. */
 function sameAuthority(a: string, b: string): boolean {
   const [first, second] = [parseHostname(a)?.name, parseHostname(b)?.name];
   const port = (authority: string) => /:(\d+)$/.exec(authority)?.[1] ?? "80";

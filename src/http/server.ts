@@ -46,7 +46,6 @@ export class FileReserve {
     }
   }
 
-  /** Closes the descriptors. */
   release(): void {
     for (const file of this.#files.splice(0)) file.close();
   }

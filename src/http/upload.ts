@@ -24,12 +24,10 @@ export class Upload {
     this.length = length;
   }
 
-  /** How much has arrived from the client. */
   get receivedBytes(): number {
     return this.#receivedBytes;
   }
 
-  /** Whether the whole body has arrived. */
   get complete(): boolean {
     return this.#ended || this.#receivedBytes === this.length;
   }

@@ -33,7 +33,6 @@ export class LastLines<Line extends { readonly text: string }> {
     this.#dropped = 0;
   }
 
-  /** The lines, oldest first. */
   list(): Line[] {
     return this.#lines.slice(this.#dropped);
   }

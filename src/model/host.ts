@@ -2,7 +2,6 @@
 export interface Hostname {
   /** Lower case, without port and trailing dot. */
   readonly name: string;
-  /** The first label, which names the service. */
   readonly label: string;
 }
 

@@ -5,9 +5,7 @@ import type { Volume } from "./template.ts";
 export interface Revision {
   /** Unique among all revisions, such as `golang-1f2e3d4c5b6a`. */
   readonly name: string;
-  /** The name of the service that it belongs to. */
   readonly service: string;
-  /** The image's name. */
   readonly image: string;
   /** The id of the image's content, `sha256:…`. Containers start from it, even if the name now means another image. */
   readonly imageId: string;

@@ -4,7 +4,6 @@ import { defined } from "./defined.ts";
 export interface TrafficTarget {
   /** A revision's name, or {@linkcode LATEST}. */
   readonly revision: string;
-  /** Its share of the traffic: a whole number from 0 to 100. */
   readonly percent: number;
   /** Gives the revision an address of its own, `TAG--SERVICE`. */
   readonly tag?: string;
@@ -132,7 +131,6 @@ function shrink(traffic: Traffic, total: number): Traffic {
   return traffic.map((target, at) => ({ ...target, percent: whole[at]! }));
 }
 
-/** Merges the parts of each revision into one. */
 function merge(traffic: Traffic): Traffic {
   const byName = new Map<string, TrafficTarget>();
   for (const target of traffic) {

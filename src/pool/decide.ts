@@ -152,7 +152,6 @@ function start(state: PoolState, count: number, mayLaunch: boolean): Action[] {
   return [...resumed, ...Array.from({ length: launched }, (): Action => ({ do: "launch" }))];
 }
 
-/** Pauses and stops instances that have been idle for long enough. */
 function rest(state: PoolState, now: number): Action[] {
   const { pause, stop } = idleSteps(state.members, state.revision, { least: leastCount(state), now });
   return [
@@ -161,7 +160,6 @@ function rest(state: PoolState, now: number): Action[] {
   ];
 }
 
-/** Drains the least used instance if fewer have been enough for a while. */
 function shrink(state: PoolState, now: number): Action[] {
   const { members, shrunkAt, window } = state;
   const last = window.at(-1);
@@ -208,7 +206,6 @@ function isIdle({ coming, phase, use }: Member): boolean {
   return use.inUse === 0 && (phase === "ready" || (phase === "paused" && !coming));
 }
 
-/** When a ready instance may be paused, clock ms. */
 function pausableAt({ pauseAt, pausing, use }: Member, pauseAfterMs: number): number {
   return pausing ? Infinity : Math.max(use.idleSince + pauseAfterMs, pauseAt);
 }

@@ -32,7 +32,6 @@ export type Started =
 
 /** Knows the instances and their containers. */
 export interface Roster {
-  /** Forgets an instance whose container is gone. */
   delete(instance: Instance): void;
 }
 
@@ -186,7 +185,6 @@ export class Executor {
     while (this.#clearing.size > 0) await Promise.all(this.#clearing);
   }
 
-  /** @returns Nothing if the app has answered. */
   async #untilReady(
     instance: Instance,
     patienceMs: number,
@@ -233,7 +231,6 @@ export class Executor {
     await this.#launcher.remove(id);
   }
 
-  /** Forgets an instance once its container has been removed. */
   async #clear(instance: Instance, removal: Promise<void>): Promise<void> {
     const { id } = instance;
     const cleared = removal
@@ -307,7 +304,6 @@ function engineLate({ startTimeout }: Revision, what: "start" | "resume"): Cless
   return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: new EngineAway(detail) });
 }
 
-/** Why a start failed. */
 function explain(
   instance: Instance,
   { isLate, patienceMs, runs, away, exposedPorts, error }: {

@@ -54,7 +54,6 @@ export class Health {
   /** For each silent instance, what it was doing when its silence began. */
   readonly #silent = new WeakMap<Instance, Work>();
 
-  /** @param ask Asks an app once whether it is there. */
   constructor(clock: Clock, ask: Ask) {
     this.#clock = clock;
     this.#ask = ask;
@@ -141,7 +140,6 @@ function workOf({ answers, inFlight, leases, revision: { concurrency } }: Instan
   return { isFull: concurrency > 0 && inFlight >= concurrency, leases, answers };
 }
 
-/** Whether one of the requests from then is still open. */
 function goesOn({ leases }: Work, instance: Instance): boolean {
   const open = new Set(instance.leases);
   return leases.some((lease) => open.has(lease));

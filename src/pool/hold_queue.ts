@@ -27,7 +27,6 @@ export class HoldQueue<T> {
     return this.#held.size;
   }
 
-  /** Resolves when no request waits. */
   emptied(): Promise<void> {
     if (this.#held.size === 0) return Promise.resolve();
     this.#empty ??= Promise.withResolvers();
@@ -73,7 +72,6 @@ export class HoldQueue<T> {
     }
   }
 
-  /** Refuses all waiting requests with an error. */
   fail(reason: unknown): void {
     for (const held of this.#held) held.reject(reason);
   }

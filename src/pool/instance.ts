@@ -65,7 +65,6 @@ export class Instance {
     return this.#state;
   }
 
-  /** How many leases are open. */
   get inFlight(): number {
     return this.#leases.size;
   }

@@ -51,7 +51,6 @@ export interface Launcher {
   forget(id: string): void;
   /** The last lines of what the app wrote. */
   output(id: string, lines: number): Promise<string>;
-  /** The TCP ports that a revision's image exposes; none if unknown. */
   exposedPorts(revision: Pick<Revision, "imageId">): Promise<readonly number[]>;
   /** Every container of this cless, ended ones too. */
   list(): Promise<Container[]>;
@@ -61,7 +60,6 @@ export interface Launcher {
 
 /** Something that happened to a container. */
 export interface ContainerEvent {
-  /** The container's name. */
   readonly id: string;
   readonly what: "paused" | "resumed" | "ended";
   /** The exit code of an ended container, if the engine reported it. */

@@ -41,7 +41,6 @@ export interface PoolContext {
   readonly executor: Executor;
   readonly fleet: Fleet;
   readonly observer?: PoolObserver;
-  /** How many requests may wait in each pool. */
   readonly maxPending: number;
   readonly newId?: (revision: Revision) => string;
   /** From 0 to below 1, evenly. */
@@ -93,7 +92,6 @@ export class InstancePool implements InstanceOwner {
     return this.#slots.size;
   }
 
-  /** Whether there is an instance that serves, or soon will. */
   get awake(): boolean {
     return liveCount(this.#state) > 0;
   }
@@ -277,7 +275,6 @@ export class InstancePool implements InstanceOwner {
     this.#take({ type: "unsuspended" });
   }
 
-  /** Refuses all waiting requests. */
   refuse(error: ClessError): void {
     this.#slots.refuse(error);
   }
@@ -349,7 +346,6 @@ export class InstancePool implements InstanceOwner {
     });
   }
 
-  /** Moves the instances to their new states. */
   #moveInstances(before: readonly Member[], event: PoolEvent): void {
     const after = new Map(this.#state.members.map((member) => [member.id, member]));
     for (const was of before) {
@@ -419,7 +415,6 @@ export class InstancePool implements InstanceOwner {
     return instance;
   }
 
-  /** Waits for the outcome of a start. */
   async #follow(instance: Instance, starting: Promise<Started>): Promise<void> {
     const { id } = instance;
     const started = await starting;

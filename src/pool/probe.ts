@@ -92,7 +92,6 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Pr
   if (!ready.signal.aborted) throw new NotReady(last, signal.reason);
 }
 
-/** How long to wait before the next attempt, ms. */
 function pauseAfter(passedMs: number): number {
   return Math.min(LONGEST_PAUSE_MS, Math.max(LEAST_PAUSE_MS * waiting, passedMs * LATE_SHARE));
 }

@@ -17,12 +17,10 @@ export interface Observation {
 export interface Situation {
   /** Clock ms. */
   readonly now: number;
-  /** How many requests are in flight or waiting. */
   readonly demand: number;
   /** How many requests an instance serves at once; 0 for any number. */
   readonly concurrency: number;
   readonly ready: number;
-  /** How many instances are starting or resuming. */
   readonly coming: number;
   readonly paused: number;
   readonly minInstances: number;
@@ -36,7 +34,6 @@ export interface Situation {
 /** How many instances to add or stop. */
 export interface Scale {
   readonly start: number;
-  /** How many ready ones to stop. */
   readonly stop: number;
 }
 
@@ -79,7 +76,6 @@ function needed(demand: number, concurrency: number): number {
   return Math.ceil(demand / concurrency);
 }
 
-/** Whether the observations cover a whole window. */
 function isStable({ now, stableForMs, window }: Situation): boolean {
   return window[0] !== undefined && window[0].at <= now - stableForMs;
 }

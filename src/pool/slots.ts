@@ -37,12 +37,10 @@ export class Slots {
     this.#queue = new HoldQueue(maxPending);
   }
 
-  /** How many requests wait. */
   get size(): number {
     return this.#queue.size;
   }
 
-  /** Resolves when no request waits. */
   emptied(): Promise<void> {
     return this.#queue.emptied();
   }
@@ -73,7 +71,6 @@ export class Slots {
     });
   }
 
-  /** Refuses all waiting requests. */
   refuse(error: unknown): void {
     this.#queue.fail(error);
   }

@@ -66,7 +66,6 @@ export interface Member {
   readonly drainBy: number;
   /** Whether its processes run: a paused one cannot end by itself, and must be killed. */
   readonly running: boolean;
-  /** Whether its container is being removed. */
   readonly stopping: boolean;
 }
 

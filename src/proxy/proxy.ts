@@ -148,7 +148,6 @@ export class Proxy implements Disposable {
     return upload;
   }
 
-  /** Holds the request until there is a slot, and then sends it. */
   async #hold(context: RequestContext, chosen: InstancePool | undefined): Promise<Response> {
     const beganMs = this.#clock.now();
     try {
@@ -193,7 +192,6 @@ export class Proxy implements Disposable {
     );
   }
 
-  /** Sends the request again if that is allowed. */
   async #retry(context: RequestContext, lease: Lease, error: unknown): Promise<Response> {
     try {
       await this.#retries.prepare(context, lease, error);

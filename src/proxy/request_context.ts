@@ -25,7 +25,6 @@ export class RequestContext implements Timed {
   readonly arrivedMs: number;
   /** The body, if one is on its way. */
   upload: Upload | undefined;
-  /** How long the response's headers may take. */
   timeoutMs: number;
   /** What the request had to wait for. */
   start: { readonly how: Wake; readonly ms: number } | undefined;
@@ -42,7 +41,6 @@ export class RequestContext implements Timed {
   /** When the timeout began; every tick in which the upload makes progress moves it on. */
   #sinceMs: number;
   #ticks = 0;
-  /** How much of the upload had arrived at the last tick. */
   #receivedBytes = 0;
 
   constructor(request: Request, info: Info, head: RequestHead, nowMs: number, timeoutMs: number) {

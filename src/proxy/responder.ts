@@ -80,7 +80,6 @@ export class Responder {
     if (this.#isLogging) this.#log(context, response);
   }
 
-  /** Writes a line when the response has gone out. */
   #log({ arrivedMs, head, info, instance, start }: RequestContext, { headers, status }: Response): void {
     const error = headers.get("cless-error") ?? undefined;
     const write = () =>

@@ -5,7 +5,6 @@ import { ForwardError, IDEMPOTENT, InstanceGone } from "../http/forwarder.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
 import type { RequestContext } from "./request_context.ts";
 
-/** How often a request is sent to the same instance. */
 const MOST_TRIES = 2;
 /** To how many instances a request is sent: if it kills them, that must not look like an app that keeps crashing. */
 const MOST_INSTANCES = 2;
@@ -97,7 +96,6 @@ function isCounted(refusals: number): boolean {
   return refusals <= MOST_TRIES || refusals >= COUNTED_REFUSALS;
 }
 
-/** How long to wait before the next attempt. */
 function pauseMsAfter(refusals: number): number {
   return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 4 ** (refusals - 2));
 }

@@ -96,7 +96,6 @@ export function isNavigation(request: Request, head: RequestHead): boolean {
 class Wait {
   /** The id that a page asks for. */
   readonly id: string = crypto.randomUUID();
-  /** Resolves at the end of the wait. */
   readonly over: Promise<void>;
   readonly #clock: Clock;
   readonly #beganMs: number;
@@ -117,7 +116,6 @@ class Wait {
     ).finally(() => this.#endedMs = clock.now());
   }
 
-  /** How long the wait has taken so far, or took. */
   get elapsedMs(): number {
     return (this.#endedMs ?? this.#clock.now()) - this.#beganMs;
   }
@@ -126,7 +124,6 @@ class Wait {
     return this.#endedMs !== undefined;
   }
 
-  /** How long ago the wait ended. */
   get ageMs(): number {
     return this.#clock.now() - (this.#endedMs ?? Infinity);
   }

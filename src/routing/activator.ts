@@ -12,7 +12,6 @@ const MOST_MOVES = 3;
 export class Activator {
   readonly #router: Router;
   readonly #maxPending: number;
-  /** One entry for each waiting request. */
   readonly #held = new Set<{ readonly pool: InstancePool }>();
   #resolving = 0;
   #draining = false;

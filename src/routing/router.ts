@@ -71,12 +71,10 @@ export class Hosts {
     this.#router = router;
   }
 
-  /** Sets the port that services are reached at. */
   listenOn(port: number): void {
     this.#port = port;
   }
 
-  /** Where a browser finds a service. */
   urlOf(service: string): string {
     const { domain, domainGiven } = this.#config;
     return `http://${service}.${domainGiven ? domain : "localhost"}${this.#port === 80 ? "" : `:${this.#port}`}`;

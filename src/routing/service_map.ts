@@ -15,7 +15,6 @@ export class ServiceMap {
   readonly #byDomain = new Map<string, Service>();
   /** By `TAG--NAME`. */
   readonly #byTag = new Map<string, Service["tagged"][number]>();
-  /** The undeclared services, found by their images. */
   readonly #found = new Map<string, Service>();
   /** The pools that keep a minimum of instances up, by service. */
   readonly #kept = new Map<string, readonly InstancePool[]>();
@@ -71,7 +70,6 @@ export class ServiceMap {
     return [...this.#found.values()];
   }
 
-  /** Returns the pools of the removed service. */
   #remove(name: string): InstancePool[] {
     const service = this.#services.get(name);
     if (service === undefined) return [];

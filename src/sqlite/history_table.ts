@@ -40,7 +40,6 @@ export class HistoryTable {
     return (this.#page.all({ service, limit, before }) as unknown as HistoryRow[]).map(entryOf);
   }
 
-  /** Removes the entries before a time. */
   forget(before: number): void {
     this.#forget.run(before);
   }

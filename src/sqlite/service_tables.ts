@@ -77,7 +77,6 @@ export class ServiceTable {
     return serviceOf(row, domains.map((domain) => domain.name), new SharedValues());
   }
 
-  /** The name of the service that has a domain. */
   ownerOf(domain: string): string | undefined {
     return (this.#owner.get(domain) as { service: string } | undefined)?.service;
   }

@@ -5,7 +5,6 @@ export interface AttemptsOptions {
   /** How many wrong tokens within the window lead to refusals. */
   readonly limit?: number;
   readonly windowMs?: number;
-  /** How long an address is refused. */
   readonly pauseMs?: number;
   /** How many addresses are remembered; the oldest are forgotten. */
   readonly addresses?: number;
@@ -39,7 +38,6 @@ export class Attempts {
     this.#addresses = options.addresses ?? 10_000;
   }
 
-  /** How many addresses are remembered. */
   get size(): number {
     return this.#attempts.size;
   }

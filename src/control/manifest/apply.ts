@@ -46,7 +46,6 @@ export interface ApplyResult {
   readonly change: DeployPreview["change"] | "delete";
   /** What was to change; missing for a deleted service. */
   readonly preview?: DeployPreview;
-  /** Why the change failed. */
   readonly error?: unknown;
 }
 

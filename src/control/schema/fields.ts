@@ -67,7 +67,6 @@ const IMAGE_MESSAGE =
 /** The name of an image. */
 export const image = z.string().max(512, { abort: true }).regex(IMAGE, IMAGE_MESSAGE);
 
-/** The name of an environment variable. */
 const variable = z.string().max(256).regex(
   /^[A-Za-z_][A-Za-z0-9_]*$/,
   "is no name of a variable; right are letters, digits and _, with no digit first",
@@ -146,7 +145,6 @@ export const urlPath = z.string().max(2048).regex(
 const MOST_EXCEPTIONS = 100;
 const LONGEST_EXCEPTION = 256;
 
-/** A part of a User-Agent. */
 const userAgent = z.string().min(1, "must be a part of a User-Agent, and is empty").max(LONGEST_EXCEPTION).regex(
   /^[ -~]*$/,
   "must be printable ASCII, as all of a User-Agent is",

@@ -47,7 +47,6 @@ const serviceFields = {
   loading: z.enum(["hold", "page"]).optional(),
 };
 
-/** One target of a traffic split in JSON. */
 const targetSchema = strict({
   revision: field.revisionName,
   percent: whole(0, 100),
@@ -81,11 +80,9 @@ export interface ParsedService {
   readonly service: Partial<ServiceFields>;
   /** The new revision's share, in percent. */
   readonly traffic?: number;
-  /** The new revision's tag. */
   readonly tag?: string;
   /** The whole traffic split; never together with `traffic` and `tag`. */
   readonly targets?: Traffic;
-  /** Fields of earlier versions, without effect. */
   readonly retired?: readonly string[];
 }
 
@@ -149,7 +146,6 @@ export function retiredWarning(services: Iterable<Pick<ParsedService, "retired">
   return fields.size === 0 ? undefined : `${[...fields].join(", ")} has no effect any more and is ignored`;
 }
 
-/** Removes duplicate exceptions. */
 function readWake({ except: { userAgents, paths } }: z.output<typeof field.wake>): WakeSettings {
   return { except: { userAgents: [...new Set(userAgents)], paths: [...new Set(paths)] } };
 }

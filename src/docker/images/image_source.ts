@@ -135,7 +135,6 @@ export class ImageSource implements ImageResolver, ImageRemover {
     return false;
   }
 
-  /** The TCP ports that an image exposes; none if unknown. */
   async exposedPorts(imageId: string): Promise<readonly number[]> {
     return await this.#api.image(imageId).then(({ exposedPorts }) => exposedPorts, () => []);
   }

@@ -49,7 +49,6 @@ export class LocalImages implements ImageIndex {
     this.#callbacks.push(callback);
   }
 
-  /** Notes that an image has changed, and asks the engine again. */
   changed(): Promise<void> {
     this.#stale = true;
     return this.#refresh();

@@ -29,7 +29,6 @@ export class ChunkedDecoder {
   #digits = 0;
   #extra = 0;
 
-  /** Whether the last chunk and the trailers are complete. */
   get done(): boolean {
     return this.#state === "done";
   }
@@ -115,7 +114,6 @@ export class ChunkedDecoder {
   }
 }
 
-/** The value of a hexadecimal digit; -1 for another character. */
 function hexDigit(byte: number): number {
   if (byte >= 48 && byte <= 57) return byte - 48;
   const lower = byte | 32;

@@ -30,7 +30,6 @@ export class Connection {
     this.#first = this.#watch();
   }
 
-  /** The memory that the response is read into. */
   get incoming(): Uint8Array<ArrayBuffer> {
     return this.#incoming;
   }
@@ -101,7 +100,6 @@ export class Connection {
     this.#first = this.#watch();
   }
 
-  /** Begins its use: bytes that arrive from now on belong to a response. */
   use(): void {
     this.#idle = false;
   }

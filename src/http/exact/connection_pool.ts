@@ -23,7 +23,6 @@ export class ConnectionPool {
     this.#address = { hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) };
   }
 
-  /** How many connections are open or being opened. */
   get open(): number {
     return this.#open;
   }

@@ -55,7 +55,6 @@ export class Exchange {
   #uploadError: ClessError | undefined;
   #over = false;
 
-  /** @param pool The pool that the connection came from. */
   constructor(connection: Connection, pool: ConnectionPool, clock: Clock, timeouts: CoarseTimeouts) {
     this.#connection = connection;
     this.#pool = pool;
@@ -146,7 +145,6 @@ export class Exchange {
     }
   }
 
-  /** Waits for the head of the final response. */
   async #readHead(method: string): Promise<Arrived> {
     const connection = this.#connection;
     let filled = await connection.first ?? connectionEnded();

@@ -32,7 +32,6 @@ export interface LongBodySource {
   readonly rest: number | ChunkedDecoder | "close";
   /** The bytes received so far. Their memory is reused soon, unless a `reading` goes on in it. */
   readonly begun: Uint8Array<ArrayBuffer>;
-  /** A read that has begun already. */
   readonly reading?: Reading;
   /** Called when the body is over, before its reader notices. @param whole Whether it is complete and correct. */
   readonly end: (whole: boolean) => Promise<void> | void;
@@ -50,9 +49,7 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   /** The unused rest of a piece. */
   #room: Uint8Array<ArrayBuffer> | undefined;
   #readBytes = LEAST_BYTES_AT_ONCE;
-  /** The memory of the last piece. */
   #last: ArrayBuffer | undefined;
-  /** The size of all pieces so far. */
   #piecesBytes = 0;
 
   private constructor({ connection, rest, begun, reading, end }: LongBodySource) {

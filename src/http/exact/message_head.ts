@@ -12,7 +12,6 @@ export interface ResponseHead {
   readonly connection: string | undefined;
   /** How the body ends: after this many bytes, with a last chunk, or with the connection. */
   readonly framing: number | "chunked" | "close";
-  /** Whether the app keeps the connection open. */
   readonly keepAlive: boolean;
 }
 

@@ -32,12 +32,10 @@ export class AppSocket {
     this.#switched = switched;
   }
 
-  /** How much the app has not taken yet. */
   get bufferedBytes(): number {
     return this.#buffered;
   }
 
-  /** Reads until the end. */
   async listen(listener: AppListener): Promise<void> {
     const messages: (string | Uint8Array<ArrayBuffer>)[] = [];
     let end: { code: number; reason: string } | undefined;
@@ -69,7 +67,6 @@ export class AppSocket {
     await this.#end();
   }
 
-  /** Sends a message. */
   send(data: string | ArrayBuffer): void {
     if (typeof data === "string") this.#send(Opcode.text, encoder.encode(data));
     else this.#send(Opcode.binary, new Uint8Array(data));

@@ -89,7 +89,6 @@ export class WebSocketBridge implements Disposable {
     this.#forwarder[Symbol.dispose]();
   }
 
-  /** Passes on the messages and the close of either side. */
   #join(client: WebSocket, app: AppSocket, ending: Ending): void {
     client.binaryType = "arraybuffer";
     const notOpened = this.#clock.after(OPEN_TIMEOUT_MS, () => {

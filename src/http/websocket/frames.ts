@@ -53,7 +53,6 @@ export interface Receiver {
 /** The other side violates the protocol. */
 export class WebSocketError extends Error {
   override readonly name = "WebSocketError";
-  /** The code to close with: RFC 6455, section 7.4.1. */
   readonly code: number;
 
   constructor(code: number, message: string) {
@@ -76,7 +75,6 @@ export class FrameDecoder {
   /** Holds the message received so far, and has room for more. */
   #message = new Uint8Array(0);
   #filled = 0;
-  /** The message's size in bytes, including the whole present frame. */
   #size = 0;
   #closed = false;
 
