@@ -64,7 +64,7 @@ export async function authenticate(
   peer: string,
   { attempts, tokens }: { readonly attempts: Attempts; readonly tokens: Pick<Tokens, "check"> },
 ): Promise<Holder> {
-  // A request to the root without a token gets told what this is.
+  // A request to the root without a token gets an explanation of what this is.
   const refusal = new ClessError("unauthorized", path === "/" ? PURPOSE : "The token is missing or wrong");
   const token = /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
   if (token === undefined) throw refusal;

@@ -76,11 +76,11 @@ export function etagOf(generation: number): string {
 }
 
 /**
- * The generation that a change is meant for, from the request's `If-Match`; `undefined` if it is meant for any.
+ * The generation that a change is meant for, from the request's `If-Match`; `undefined` for any.
  *
- * @param service The service as it is; `undefined` if there is none.
- * @throws {InvalidError} If the header is no etag.
- * @throws {StaleError} If it is `*`, which means any service, and there is none.
+ * @param service The present service; `undefined` if there is none.
+ * @throws {InvalidError} If the header is not an etag.
+ * @throws {StaleError} If it is `*`, which means any existing service, and there is none.
  */
 export function readIfMatch(headers: Headers, service: ServiceView | undefined): number | undefined {
   const value = headers.get("if-match")?.trim();

@@ -132,10 +132,7 @@ async function merged(
   return mergeChange(latest?.template, service, change);
 }
 
-/**
- * The field of each flag, which `--unset FLAG` sets back to its default, and how its value is read if it is the whole
- * field.
- */
+/** The field that each `--unset FLAG` resets, and how to read the flag's value if it is the whole field. */
 const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: string) => unknown]>> = {
   "port": ["port", parseWhole],
   "env": ["env"],

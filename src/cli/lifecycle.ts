@@ -68,7 +68,7 @@ export const deleteService = clientVerb({
   },
 });
 
-/** Changes something. Shows what it waits for, and prints what it has done, unless `--quiet` was given. */
+/** Sends a change. Shows what it waits for and, without `--quiet`, what it has done. */
 async function change(call: Call, method: string, path: string, waiting: string, done: string): Promise<void> {
   const act = () => call.client.do(method, path);
   if (call.on("quiet")) return await act();

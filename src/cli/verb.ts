@@ -94,7 +94,7 @@ export function readGiven<T>(text: string, parse: (text: string) => T, source = 
   }
 }
 
-/** Finds what the first argument of a verb stands for. @throws {UsageError} If it is none of the actions. */
+/** The action that a verb's first argument names. @throws {UsageError} If there is no such action. */
 export function actionOf<T>(verb: string, action: string, actions: Readonly<Record<string, T>>): T {
   if (Object.hasOwn(actions, action)) return actions[action]!;
   const words = Object.keys(actions).join(", ");
@@ -121,7 +121,7 @@ export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, null, 2));
 }
 
-/** Prints a list: all of it with `--json`, the names with `--quiet`, else a table, or in place of an empty one a hint. */
+/** Prints a list: as JSON with `--json`, the names with `--quiet`, else as a table, or a hint if it is empty. */
 export function printList(
   call: Call,
   list: readonly unknown[],

@@ -196,7 +196,7 @@ function refuse(one: RevisionRecord, other: RevisionRecord): void {
   );
 }
 
-/** The source of the first volume of `a` that shares a place with a volume of `b`; `undefined` if there is none. */
+/** The source of the first volume of `a` that shares a place with one of `b`; `undefined` if there is none. */
 export function sharedVolume(a: readonly Volume[], b: readonly Volume[]): string | undefined {
   return a.find(({ source }) => b.some((other) => isSamePlace(source, other.source)))?.source;
 }

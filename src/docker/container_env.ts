@@ -35,7 +35,7 @@ export interface CarriedEnv {
 
 /**
  * Passes a container's environment to the docker command without showing the values to anybody else. Everybody on the
- * machine can read arguments, and a file can be read by whoever may read its folder.
+ * machine can read arguments, and everybody with access to its folder can read a file.
  *
  * Values of one line go as an `--env-file` that is the command's standard input: a pipe leaves nothing behind, and
  * cannot change what the command does. Other values go through the command's own environment and `--env=NAME`.

@@ -25,7 +25,7 @@ export type ContainerFilter = { readonly owner: string } | { readonly volume: st
 export interface ListedContainer extends Pick<Container, "id" | "service" | "revision" | "imageId" | "state"> {
   /** The engine's own name for it, 64 hex digits. */
   readonly engineId: string;
-  /** Empty for a container of no cless; likewise all other fields from labels. */
+  /** Empty for a container of no cless, as are the other fields that come from labels. */
   readonly owner: string;
   /** For how long it has been up at least, ms; `undefined` if unknown. */
   readonly upFor: number | undefined;

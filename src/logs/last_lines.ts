@@ -1,7 +1,7 @@
 /** About how much memory a line takes besides its text. */
 const OVERHEAD_BYTES = 64;
 
-/** The last lines of many, at most a number of lines and at most a number of bytes. */
+/** The last lines of many, limited in number and in bytes. */
 export class LastLines<Line extends { readonly text: string }> {
   readonly #maxLines: number;
   readonly #maxBytes: number;
@@ -27,7 +27,7 @@ export class LastLines<Line extends { readonly text: string }> {
     while (this.#lines.length - this.#dropped > this.#maxLines || this.#bytes > this.#maxBytes) {
       this.#bytes -= costOf(this.#lines[this.#dropped++]!);
     }
-    // Copied only when half of the array was dropped, so that a line costs constant time on average.
+    // Copied once half of the array is dropped, so that a line costs constant time on average.
     if (this.#dropped < 16 || this.#dropped * 2 < this.#lines.length) return;
     this.#lines = this.#lines.slice(this.#dropped);
     this.#dropped = 0;

@@ -7,7 +7,7 @@ import { InstanceOutput, type InstanceOutputs, type OutputOwner, type ServiceLog
 export interface ServiceLogOptions {
   /** Whether to continue with new lines, also of instances that start later. */
   readonly follow: boolean;
-  /** How many of the last lines of each instance to begin with; all if it is missing. */
+  /** How many of the last lines of each instance to begin with; missing for all. */
   readonly tail?: number;
   /** Only lines from this time on: RFC 3339, or an age such as `10m`. */
   readonly since?: string;

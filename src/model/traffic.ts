@@ -12,7 +12,7 @@ export interface TrafficTarget {
 /** A traffic split; its percents sum to 100. */
 export type Traffic = readonly TrafficTarget[];
 
-/** Stands for the revision that was deployed last. */
+/** The alias for the revision that was deployed last. */
 export const LATEST = "latest";
 
 /** A split is invalid; the message is for the client. */

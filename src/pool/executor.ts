@@ -39,7 +39,7 @@ export interface Roster {
 export interface Asking {
   /** Waits until the app at a URL answers; rejects with {@linkcode NotReady}, or the signal's reason. */
   readonly untilReady: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
-  /** Asks an app once whether it is there. */
+  /** Probes an app once. */
   readonly ask: Ask;
 }
 

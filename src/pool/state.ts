@@ -13,21 +13,21 @@ import {
 } from "./start_backoff.ts";
 import { isShrinkable, type Observation, observe, stableForMs } from "./scaling.ts";
 
-/**
+/*
  * The life of an instance:
  *
- *  launch pause
- *  │ ┌────────────────┐
- *  ▼ first answer │ ▼
- *  starting ─────────────────► ready ◄───────── paused
- *  │ │ │ resume │
- *  │ │ the start is │ │
- *  │ │ called off ├── drain ───────┤
- *  │ │ ▼ │
- *  │ │ draining ◄──────────┘
- *  │ │ │ nothing is in flight, or the time is up
- *  ▼ └──────────────────► ▼
- *  failed stopped
+ *     launch                              pause
+ *       │                          ┌────────────────┐
+ *       ▼       first answer       │                ▼
+ *    starting ─────────────────► ready ◄───────── paused
+ *     │    │                       │    resume      │
+ *     │    │ the start is          │                │
+ *     │    │ called off            ├── drain ───────┤
+ *     │    │                       ▼                │
+ *     │    │                    draining ◄──────────┘
+ *     │    │                       │ nothing is in flight, or the time is up
+ *     ▼    └──────────────────►    ▼
+ *   failed                      stopped
  *
  * A container that ends by itself, or is ended by somebody else, moves its instance from any phase to `stopped`, or
  * from `starting` to `failed`. A container that is found when the program starts enters as `starting` or `paused`.
@@ -47,7 +47,7 @@ export interface Member {
   readonly id: string;
   readonly use: Use;
   readonly phase: InstanceState;
-  /** Whether its start, adoption or resume is under way; a start that was called off is until it has ended. */
+  /** Whether its start, adoption or resume is under way, or a start that was called off has not ended yet. */
   readonly coming: boolean;
   /** Counts its resumes: the outcome of an earlier one no longer matters. */
   readonly attempt: number;

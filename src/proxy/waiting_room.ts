@@ -54,11 +54,7 @@ export class WaitingRoom {
     return failedPage(head, pool.revision.service, failure, retryAfterS);
   }
 
-  /**
-   * The response to a waiting page that asks how the start goes on; starts nothing.
-   *
-   * @throws {ClessError} `method_not_allowed`
-   */
+  /** Answers a waiting page that asks about the start; starts nothing. @throws {ClessError} `method_not_allowed` */
   events({ method, target }: RequestHead, route: Route): Response {
     if (method !== "GET") {
       throw new ClessError("method_not_allowed", "This path of cless can only be read", { allow: "GET" });

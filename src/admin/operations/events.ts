@@ -59,7 +59,7 @@ function readLastId(headers: Headers): number | undefined {
   return Number(value);
 }
 
-/** The events of a service, or all, as text, with a heartbeat while there are none. */
+/** The events of one service or all as text, with a heartbeat while there are none. */
 async function* eventText(
   events: AsyncIterable<ClessEvent>,
   clock: Clock,

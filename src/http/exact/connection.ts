@@ -61,7 +61,7 @@ export class Connection {
     return this.#incoming.subarray(filled);
   }
 
-  /** Leaves `incoming` to whoever uses it, and takes new memory. */
+  /** Hands `incoming` over to the caller, and takes new memory. */
   handOver(): void {
     this.#incoming = uninitialized(USUAL_BYTES);
   }

@@ -196,7 +196,7 @@ export class Exchange {
       const got = await this.#timeouts.within(count, COLLECT_PAUSE_MS);
       if (got === undefined) {
         const begun = connection.incoming.subarray(from, filled);
-        connection.handOver(); // the read goes on in it
+        connection.handOver(); // the pending read fills it
         return this.#long(head, to - filled, begun, { into, count });
       }
       filled += got || connectionEnded();
