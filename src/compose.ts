@@ -179,11 +179,7 @@ export class Cless {
     this.#parts = parts;
   }
 
-  /**
-   * Starts everything; resolves when requests are served.
-   *
-   * @throws {OperatorError} If the operator has to mend something first.
-   */
+  /** Starts everything; resolves when requests are served. @throws {OperatorError} If the operator must act first. */
   static async start(config: Config): Promise<Cless> {
     const looking = new AbortController();
     const choice = await chooseEngineApi(config, systemClock);

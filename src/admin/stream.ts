@@ -10,21 +10,14 @@ export const NOT_HELD_BACK = { "x-accel-buffering": "no" };
 /** Makes a body's pieces; the signal is aborted when the client has gone. */
 export type Source = (signal: AbortSignal) => AsyncIterable<string>;
 
-/**
- * A body that is made on demand, each piece once the one before it was taken.
- *
- * @param stopping Also aborts the source's signal, so that the body ends.
- */
+/** A body made on demand, piece by piece; `stopping` also aborts the source's signal, so that the body ends. */
 export function streamOf(source: Source, stopping?: AbortSignal): ReadableStream<Uint8Array<ArrayBuffer>> {
   const gone = new AbortController();
   const signal = stopping === undefined ? gone.signal : AbortSignal.any([gone.signal, stopping]);
   return readable(source(signal)[Symbol.asyncIterator](), gone);
 }
 
-/**
- * Like {@linkcode streamOf}, but resolves when the first piece is made, and rejects while the answer can still be an
- * error.
- */
+/** Like {@linkcode streamOf}, but resolves with the first piece, so that a failure before it can become a status. */
 export async function begunStreamOf(source: Source): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const gone = new AbortController();
   const pieces = source(gone.signal)[Symbol.asyncIterator]();

@@ -10,10 +10,7 @@ export interface WriteOptions {
   readonly check?: (draft: string) => void;
 }
 
-/**
- * Writes a file whole or not at all, even in a crash or a power cut, and blocks until it is on disk. Returns false if
- * an existing file was kept.
- */
+/** Writes a whole file or nothing, even in a power cut, and blocks until then. Returns false if it kept a file. */
 export function writeAtomically(path: string, content: string | Uint8Array, options: WriteOptions = {}): boolean {
   const { existing = "replace", mode = 0o600, check } = options;
   const bytes = typeof content === "string" ? encoder.encode(content) : content;

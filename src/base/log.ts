@@ -13,10 +13,7 @@ export function logger(part: string): Logger {
   return getLogger(["cless", part]);
 }
 
-/**
- * Sets up logging for the process, one line per record on stderr. A process that never calls it, such as a test, logs
- * nothing.
- */
+/** Sets up logging, one line per record on stderr. Without a call, as in tests, nothing is logged. */
 export function configureLogging(settings: { format: LogFormat; level: LogLevel; colour: boolean }): void {
   const format = settings.format === "json" ? jsonLine : (record: LogRecord) => textLine(record, settings.colour);
   const write = lineWriter();

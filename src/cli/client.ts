@@ -158,10 +158,7 @@ export class Client implements Disposable {
   }
 }
 
-/**
- * Connects to a server on this machine without a proxy: with HTTP_PROXY set, the platform's own client would send
- * requests with the token to the proxy.
- */
+/** Connects to this machine without a proxy: the platform would send requests and the token to that of HTTP_PROXY. */
 function directClient(server: string): Deno.HttpClient | undefined {
   const { protocol, hostname, port } = new URL(server);
   if (protocol !== "http:" || !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return undefined;

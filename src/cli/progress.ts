@@ -23,11 +23,7 @@ export class Progress implements AsyncDisposable {
     this.#screen = screen;
   }
 
-  /**
-   * Starts to show events. Shows nothing if the API refuses them, or sends none in time.
-   *
-   * @throws {OperatorError} If nothing answers.
-   */
+  /** Starts to show events; none if the API refuses or delays them. @throws {OperatorError} If nothing answers. */
   static async start(client: Client, service: string, screen: Screen, clock: Clock = systemClock): Promise<Progress> {
     const progress = new Progress(screen);
     const request = { query: { service }, accept: "text/event-stream", signal: progress.#aborter.signal };

@@ -135,10 +135,7 @@ async function start(config: Config): Promise<Cless> {
   }
 }
 
-/**
- * The program that listens on a TCP port, by ss(8), such as `nginx (pid 12)`; `undefined` if there is none, or this
- * user may not know.
- */
+/** The program that listens on a TCP port, by ss(8), such as `nginx (pid 12)`; `undefined` if unknown. */
 export async function portHolder(port: number): Promise<string | undefined> {
   try {
     const { stdout } = await new Deno.Command("ss", { args: ["-Hltnp", `sport = :${port}`], stderr: "null" }).output();

@@ -16,10 +16,7 @@ export interface DataDir {
   readonly tokenFile: string;
   /** Replaces the token and returns the new one. @throws {OperatorError} If it cannot be stored; the old one stays. */
   rotateToken(): string;
-  /**
-   * Writes the admin API's address, HOST:PORT, into the file `admin-address`, so that clients on this machine find it.
-   * The file is removed when the folder is closed.
-   */
+  /** Writes the admin API's HOST:PORT into the file `admin-address`, for clients on this machine, until disposal. */
   announceAdmin(address: string): void;
   /**
    * Copies of the files that another machine needs to continue: in an empty folder, they are a data-dir.

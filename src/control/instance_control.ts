@@ -46,8 +46,9 @@ export class InstanceControl {
   }
 
   /**
-   * Stops all instances of a service after their requests in flight; resolves when they are gone. A request that comes
-   * meanwhile starts another instance. @throws {NotFound} If there is no such service.
+   * Stops a service's instances after their requests in flight; resolves then. New requests start another instance.
+   *
+   * @throws {NotFound} If there is no such service.
    */
   async sleep(name: string): Promise<void> {
     const { drainTimeoutMs, services } = this.#options;

@@ -65,10 +65,7 @@ export interface HistoryEntry {
   /** Such as `deploy`, `traffic`, `rollback`, `delete`. */
   readonly action: string;
   readonly by: string;
-  /**
-   * The state before and after as JSON values; `undefined` if there was none. Never contains values of environment
-   * variables: history is kept longer, and more people see it.
-   */
+  /** The state before and after as JSON; `undefined` for none. Has no values of variables: many people see history. */
   readonly before: unknown;
   readonly after: unknown;
 }

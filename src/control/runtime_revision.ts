@@ -12,11 +12,7 @@ export interface RevisionSecrets {
   ): Promise<Record<string, string>>;
 }
 
-/**
- * What the containers of a stored revision are started from.
- *
- * @param limits The program's settings, for fields that the template leaves out.
- */
+/** What a stored revision's containers are started from; `limits` are for fields that the template leaves out. */
 export function runtimeRevision(record: RevisionRecord, limits: Limits): Revision {
   const { name, service, template, imageId, imageDigest, secretVersions } = record;
   const { secretEnv } = template;

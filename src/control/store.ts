@@ -17,11 +17,7 @@ import type {
  * store from working. The same call works afterwards.
  */
 export interface Store extends Disposable {
-  /**
-   * Reads all services.
-   *
-   * @param each Called for every service, by name, with the marks of its revisions by age. Must not use the store.
-   */
+  /** Reads all services by name, with their revisions' marks by age. @param each Must not use the store. */
   load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void;
 
   service(name: string): ServiceRecord | undefined;

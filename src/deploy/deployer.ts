@@ -50,10 +50,7 @@ export interface DeployerOptions extends TrialOptions {
 
 /** The users of volumes beyond this data-dir. */
 export interface VolumeUsers {
-  /**
-   * The services of other data-dirs with a container that has a named volume, each as `SERVICE of OWNER`. Never
-   * rejects.
-   */
+  /** The services of other data-dirs whose containers have a volume, each as `SERVICE of OWNER`. Never rejects. */
   othersWithVolume(volume: string): Promise<string[]>;
 }
 
@@ -173,10 +170,7 @@ export class Deployer {
     return previewOf(begun, plan, pull);
   }
 
-  /**
-   * Replaces the traffic split. @throws {TrafficError} If the targets are wrong. @throws {StaleError} @throws
-   * {NotFound}
-   */
+  /** Replaces the traffic split. @throws {TrafficError} If it is invalid. @throws {StaleError} @throws {NotFound} */
   setTraffic(name: string, targets: Traffic, options: ChangeOptions): Promise<ServiceRecord> {
     return this.#change(name, "traffic", options, ({ service, revisions }) => {
       checkTags(name, targets);
@@ -199,11 +193,7 @@ export class Deployer {
     });
   }
 
-  /**
-   * Removes a service with its revisions and calls off its deploys; resolves when its containers are gone.
-   *
-   * @throws {NotFound} @throws {StaleError}
-   */
+  /** Removes a service and calls off its deploys; waits for its containers. @throws {NotFound} @throws {StaleError} */
   async delete(name: string, { by, ifMatch }: ChangeOptions): Promise<void> {
     const { launcher, now, publisher } = this.#options;
     if (this.#volumes.isUnderWay(name)) {
@@ -222,10 +212,7 @@ export class Deployer {
     this.#pulled.sweep();
   }
 
-  /**
-   * Removes a revision. @throws {Conflict} If it is the latest, or has traffic or a tag. @throws {StaleError} @throws
-   * {NotFound}
-   */
+  /** Removes a revision. @throws {Conflict} If it is the latest or in use. @throws {StaleError} @throws {NotFound} */
   async deleteRevision(name: string, revision: string, options: ChangeOptions): Promise<void> {
     await this.#change(name, "delete-revision", options, ({ service, revisions }) => {
       if (!namesOf(revisions).has(revision)) throw new NotFound(`${name} has no revision ${revision}`);

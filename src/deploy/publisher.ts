@@ -116,11 +116,7 @@ export class Publisher {
     this.#options.services.put(this.#declare(service, shares));
   }
 
-  /**
-   * Publishes a stored service whose revisions need no preparation; their first request reads them.
-   *
-   * @param marks Its revisions' marks.
-   */
+  /** Publishes a stored service whose revisions need no preparation; their first request reads them. */
   publishAsleep(service: ServiceRecord, marks: readonly Pick<RevisionMark, "name">[]): void {
     const shares = needed(service).map((target) => {
       const { name } = recordOf(service, marks, target.revision);

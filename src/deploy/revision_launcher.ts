@@ -37,11 +37,7 @@ export class RevisionLauncher implements Launcher {
     this.#options = options;
   }
 
-  /**
-   * Notes a container that may exist from now on, such as one of an earlier process.
-   *
-   * @param revision If unknown, nothing with volumes starts before the container is removed.
-   */
+  /** Notes a container that may exist. If its revision is unknown, nothing with volumes starts before its removal. */
   found(id: string, revision: Revision | undefined): void {
     this.#held.set(id, { revision, gone: Promise.withResolvers(), stuck: false });
   }

@@ -71,11 +71,7 @@ export async function checkDisk(api: Pick<EngineApi, "info">): Promise<Finding> 
   return free < SCARCE_BYTES ? { check, state: "warning", fact, remedy } : { check, state: "ok", fact };
 }
 
-/**
- * Finds networks that a cless left behind whose data-dir is gone.
- *
- * @param isInUse Whether a data-dir is in use; `undefined` if it does not exist.
- */
+/** Finds the networks of data-dirs that are gone. @param isInUse Returns `undefined` if a data-dir does not exist. */
 export async function checkLeftovers(
   api: Pick<EngineApi, "networks">,
   isInUse: (dataDir: string) => Promise<boolean | undefined>,

@@ -111,10 +111,7 @@ export interface EngineApi extends Disposable {
   containers(filter: ContainerFilter): Promise<ListedContainer[]>;
   /** The memory of running containers in bytes, without reclaimable caches, by the engine's ids. */
   memory(engineIds: readonly string[]): Promise<Map<string, number>>;
-  /**
-   * The output of a container's app, each stream in order. It ends with the container, when the signal is aborted, or
-   * when the reader stops. It reads little ahead.
-   */
+  /** The app's output, each stream in order, until the container ends, the signal is aborted or the reader stops. */
   logs(id: string, options?: LogOptions): AsyncGenerator<LogLine, void, void>;
   /**
    * Listens to {@linkcode EVENT_ACTIONS} from a time on (seconds since 1970); resolves when listening has begun. The

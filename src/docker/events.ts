@@ -17,10 +17,7 @@ export interface EventListener {
   gap(): void;
 }
 
-/**
- * The engine's events as they happen. A stream that breaks off is opened again after a back-off, and resumes where it
- * ended.
- */
+/** The engine's events as they happen. After a failure, the stream resumes where it ended, after a back-off. */
 export class EventStream {
   readonly #api: Pick<EngineApi, "events">;
   readonly #clock: Clock;

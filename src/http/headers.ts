@@ -24,11 +24,7 @@ export const RESPONSE_HOP_BY_HOP: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/**
- * The headers of a response without those that are meant for one hop only.
- *
- * @param connection The value of `Connection`, whose items name more such headers.
- */
+/** A response's headers without those for one hop, some of which the value of `Connection` names. */
 export function endToEnd(headers: Iterable<Header>, connection: string | null | undefined): Header[] {
   const named = listItems(connection);
   return [...headers].filter(([name]) => {

@@ -130,10 +130,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   return { hostname, method, target, headers, contentLength: length, bodyLength, websocket };
 }
 
-/**
- * Whether a request asks about the whole server: `OPTIONS *`, RFC 9110, section 9.3.7. The platform gives it the target
- * `/*`, like a path of that name.
- */
+/** Whether the target is the whole server: `OPTIONS *`, RFC 9110, section 9.3.7. The platform gives it as `/*`. */
 export function isServerWide({ method, target }: RequestHead): boolean {
   return method === "OPTIONS" && target === "/*";
 }

@@ -28,10 +28,7 @@ export class ListenError extends OperatorError {
   }
 }
 
-/**
- * File descriptors that all servers together hold in reserve. When no others are left, they are released, so that
- * accepted requests can still reach their apps.
- */
+/** File descriptors in reserve. When no others are left, they are released, so that requests can reach their apps. */
 export class FileReserve {
   readonly #files: Deno.FsFile[] = [];
 

@@ -74,10 +74,7 @@ export class InstanceOutput {
     this.#outputs = outputs;
   }
 
-  /**
-   * The lines so far, both streams ordered by time. It never rejects: if the output cannot be read, there are no lines,
-   * and the log has the reason.
-   */
+  /** The lines so far, ordered by time. Never rejects: if they cannot be read, there are none, and the log says why. */
   async *past(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
     const window: ServiceLogLine[] = [];
     let bytes = 0;

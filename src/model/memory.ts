@@ -4,10 +4,7 @@ const UNITS: Record<string, number> = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 
 const LEAST_LIMIT = 6 * UNITS["m"]!;
 const LEAST_BUDGET = UNITS["m"]!;
 
-/**
- * Reads a size in bytes, such as `512k`, `256m` or `1g`. Units are powers of 1024, as in docker; a number without a
- * unit, or with `b`, is bytes. @throws {RangeError}
- */
+/** Reads bytes such as `512k`, `256m` or `1g`; units are powers of 1024, as in docker. @throws {RangeError} */
 export function parseMemory(text: string): number {
   const match = /^(\d{1,16})([bkmg])?$/i.exec(text);
   const bytes = match ? Number(match[1]) * UNITS[(match[2] ?? "b").toLowerCase()]! : NaN;
@@ -33,10 +30,7 @@ function atLeast(least: number, text: string): number {
   throw new RangeError(`expected at least ${formatMemory(least)}, not ${bytes} bytes; units are k, m and g`);
 }
 
-/**
- * Writes a whole number of bytes in the largest unit that divides it; {@linkcode parseMemory} reads it back. It always
- * has a unit, else YAML would read a number.
- */
+/** Writes bytes for {@linkcode parseMemory}, in the largest whole unit; with a unit, YAML reads them as text. */
 export function formatMemory(bytes: number): string {
   const [unit, factor] = Object.entries(UNITS).findLast(([, factor]) => bytes % factor === 0)!;
   return `${bytes / factor}${unit}`;

@@ -116,10 +116,7 @@ function stepAside(traffic: Traffic, latest: string, share: number): Traffic {
   }));
 }
 
-/**
- * Scales percents to another total, as whole numbers in proportion: the largest remainder method,
- * https://en.wikipedia.org/wiki/Quota_method
- */
+/** Scales percents to another total by largest remainders: https://en.wikipedia.org/wiki/Quota_method */
 function shrink(traffic: Traffic, total: number): Traffic {
   const sum = traffic.reduce((sum, { percent }) => sum + percent, 0);
   if (sum === 0) return traffic;

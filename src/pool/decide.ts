@@ -57,11 +57,7 @@ const WHILE_SUSPENDED: readonly unknown[] = [stopDrained, letGoOn, probe];
 /** The rules for a retired pool. */
 const ONCE_RETIRED: readonly unknown[] = [refuseFailed, ...WHILE_SUSPENDED, answerRetired];
 
-/**
- * Decides what a pool does now. Call it again once the actions have begun, until there are none.
- *
- * @param now Clock ms.
- */
+/** Decides what a pool does now, clock ms. Call it again once the actions have begun, until there are none. */
 export function decide(state: PoolState, now: number): Decision {
   for (const rule of RULES) {
     if (state.suspensions > 0 && !WHILE_SUSPENDED.includes(rule)) continue;

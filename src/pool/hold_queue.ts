@@ -33,11 +33,7 @@ export class HoldQueue<T> {
     return this.#empty.promise;
   }
 
-  /**
-   * Joins the queue; an aborted signal leaves it at once, with its reason.
-   *
-   * @throws {ClessError} `overloaded` when the queue is full.
-   */
+  /** Joins the queue until it is served or the signal is aborted. @throws {ClessError} `overloaded` when it is full. */
   async wait(signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     if (this.#held.size >= this.#limit) {

@@ -218,10 +218,7 @@ const RANDOM_LENGTH = 6;
 /** The greatest multiple of 36 in a byte's range: taking higher bytes would make some characters likelier. */
 const FAIR = 252;
 
-/**
- * A container's name: readable, and with 2 billion random possibilities per revision. In the rare case of a duplicate,
- * the engine refuses the name and that start fails.
- */
+/** A container's name, with 2 billion random possibilities per revision. A duplicate only makes one start fail. */
 export function newInstanceId({ name, service }: Pick<Revision, "name" | "service">): string {
   let random = "";
   while (random.length < RANDOM_LENGTH) {

@@ -35,11 +35,7 @@ export class ContainerGone extends Error {
  * answer. `stop` and `remove` accept a container that is already gone.
  */
 export interface Launcher {
-  /**
-   * Starts a container. Resolves with the app's origin as soon as the container runs, long before the app answers.
-   *
-   * @throws {ContainerGone} If somebody has removed it meanwhile.
-   */
+  /** Resolves with the app's origin once the container runs, long before the app answers. @throws {ContainerGone} */
   launch(launch: Launch): Promise<{ origin: string }>;
   /** Freezes a container's processes and keeps its memory; does nothing if it is paused. */
   pause(id: string): Promise<void>;

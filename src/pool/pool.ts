@@ -261,7 +261,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   /**
-   * Stops the instances after the requests in flight, and holds all new requests until {@linkcode resume}. Calls nest.
+   * Stops the instances after the requests in flight, and holds new requests until {@linkcode resume}. Calls nest.
    *
    * @param drainTimeoutMs After this time the instances stop in any case.
    */

@@ -134,10 +134,7 @@ export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
   }
 }
 
-/**
- * Reads and drops the rest of an answer, up to a limit. Otherwise an app that writes its answer in pieces would find
- * the connection closed, and log that each time.
- */
+/** Reads and drops the rest of an answer: an app that writes in pieces would log that its connection is closed. */
 async function readRest(connection: Deno.Conn, stop: () => void): Promise<void> {
   const cancel = systemClock.after(REST_MS, stop);
   const room = new Uint8Array(4096);

@@ -99,10 +99,7 @@ export function afterLostInstance(
   return { ...after, ends, endsUntil };
 }
 
-/**
- * Forgets all failures if a healthy instance was started after the last one. An older healthy instance says nothing
- * about the next start.
- */
+/** Forgets all failures if the healthy instance is newer than the last one; an older one proves nothing. */
 export function resetIfHealthy(backoff: StartBackoff, ageMs: number, now: number): StartBackoff {
   const isProof = ageMs >= HEALTHY_MS && now - ageMs >= backoff.lastAt;
   return isProof ? { ...NO_FAILURES, lastAt: backoff.lastAt } : backoff;

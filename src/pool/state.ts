@@ -206,11 +206,7 @@ export function leastCount({ asleep, kept, revision }: PoolState): number {
   return kept && !asleep ? revision.minInstances : 0;
 }
 
-/**
- * The pool's state after an event. An event about an unknown instance, or one that is too late, changes nothing.
- *
- * @param now Clock ms.
- */
+/** The pool's state after an event, clock ms. Events that are too late, or of unknown instances, change nothing. */
 export function reduce(before: PoolState, event: PoolEvent, now: number): PoolState {
   const state: PoolState = before.startError === undefined ? before : { ...before, startError: undefined };
   switch (event.type) {

@@ -13,11 +13,7 @@ export interface Drained {
   readonly unanswered: Pick<UnansweredRequests, "abortAll">;
 }
 
-/**
- * Refuses new requests, waits until those in flight are answered, and refuses the rest with `draining`.
- *
- * @param timeoutMs How long the requests in flight may take.
- */
+/** Refuses new requests, waits `timeoutMs` for those in flight, and refuses the rest with `draining`. */
 export async function drain(
   { servers, activator, fleet, unanswered }: Drained,
   clock: Clock,

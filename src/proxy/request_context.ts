@@ -69,10 +69,7 @@ export class RequestContext implements Timed {
     this.#controller.abort(reason);
   }
 
-  /**
-   * Aborts the request at once when its client leaves. By default that takes until one of the next ticks, which is
-   * cheaper.
-   */
+  /** Aborts the request at once when its client leaves. By default that waits for a later tick, which is cheaper. */
   watchClient(): void {
     const { signal } = this.request;
     const leave = () => this.abort(new ClientGone());

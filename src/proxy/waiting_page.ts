@@ -38,11 +38,7 @@ export function waitingPage({ hostname: { name }, target }: RequestHead, start: 
   return respond(WAITING, values, { status: 503, "cless-loading": "page", "retry-after": String(leftS) });
 }
 
-/**
- * The page that says that a service could not be started.
- *
- * @param retryAfterS When to try again, if the error does not say.
- */
+/** The page for a service that could not be started; `retryAfterS` is used if the error has no such time. */
 export function failedPage(
   { hostname }: RequestHead,
   service: string,

@@ -28,10 +28,7 @@ export class Router {
     return route?.convention && this.#convention !== undefined ? this.#convention.current(route) : route;
   }
 
-  /**
-   * Where a request goes now; looks at the local images if the service is undeclared. @throws {ClessError}
-   * `unknown_host`.
-   */
+  /** Where a request goes now; searches the local images if undeclared. @throws {ClessError} `unknown_host` */
   async resolve(hostname: Hostname): Promise<Route> {
     const known = this.find(hostname);
     if (known !== undefined && !known.convention) return known;

@@ -45,10 +45,7 @@ export interface PoolMaker<T> {
   make(origin: T): InstancePool;
 }
 
-/**
- * A share whose pool is made when a request first needs it. Most of many services sleep, and a pool would be the
- * largest part of each.
- */
+/** A share whose pool is made for its first request. Most services sleep, and pools would take the most memory. */
 export class SleepingShare<T extends { readonly name: string }> implements Share {
   readonly percent: number;
   readonly tag: string | undefined;

@@ -34,11 +34,7 @@ export class WakeRules {
   }
 }
 
-/**
- * The error for a request that finds no free instance and does not wake its service.
- *
- * @param ready Whether there are ready instances, all of them full.
- */
+/** The error for a request that does not wake its service; `ready` if instances are ready, but full. */
 export function notWoken(ready: boolean): ClessError {
   return ready
     ? new ClessError("overloaded", "The service has no room for this request now", { retryAfterS: 1 })

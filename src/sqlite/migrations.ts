@@ -2,10 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { OperatorError } from "../base/errors.ts";
 import type { Connection } from "./connection.ts";
 
-/**
- * The statements from each version of the database to the next, beginning with an empty one. Released ones never
- * change.
- */
+/** The statements from each version of the database to the next, beginning with none. Released ones never change. */
 export const MIGRATIONS: readonly string[] = [
   // To version 1. Times are ms since 1970; traffic, secret_versions, before and after are JSON.
   `CREATE TABLE service (

@@ -128,8 +128,8 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   /**
-   * Memory for the next bytes; at most `length`. None is used twice: the platform may still be sending what it holds. It
-   * must have taken over the contents of the piece before.
+   * Memory for the next bytes, at most `length`. Call it once the platform has taken over the previous piece, which is
+   * given up here. Pieces are not reused: the platform may still be sending their contents.
    */
   #nextPiece(length: number): Uint8Array<ArrayBuffer> {
     this.#last?.transfer(0); // giving memory up at once is much cheaper than leaving it to the garbage collector

@@ -32,11 +32,7 @@ const CR = 13;
 const SPACE = 32;
 const DELETE = 127;
 
-/**
- * A request's head for the wire, one character per byte: RFC 9112, section 3.
- *
- * @param chunked Whether a body of unknown length follows.
- */
+/** A request's head for the wire; `chunked` if a body of unknown length follows: RFC 9112, section 3. */
 export function requestText({ method, target, headers, contentLength }: RequestHead, chunked = false): string {
   let text = `${method} ${target} HTTP/1.1\r\n`;
   for (const [name, value] of headers) text += `${name}: ${value}\r\n`;
