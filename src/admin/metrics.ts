@@ -10,23 +10,13 @@ export class Metrics {
   #loading: Promise<PrometheusMetrics> | undefined;
   readonly #early: ((metrics: PrometheusMetrics) => void)[] = [];
 
-  /**
-   * Counts an answered request; called for every request.
-   *
-   * @param service `undefined` if no service was found.
-   * @param ms From its arrival to the answer's headers.
-   */
+  /** Counts a request, on every answer: `service` if one was found, and `ms` until the answer's headers. */
   requested(service: string | undefined, status: number, ms: number): void {
     if (this.#loaded !== undefined) this.#loaded.requested(service, status, ms);
     else this.#later((metrics) => metrics.requested(service, status, ms));
   }
 
-  /**
-   * Counts a start of an instance.
-   *
-   * @param createMs Until its container ran.
-   * @param readyMs From then on until it answered.
-   */
+  /** Counts a start: `createMs` until its container ran, and `readyMs` from then on until its app answered. */
   coldStart(service: string, createMs: number, readyMs: number): void {
     this.#later((metrics) => metrics.coldStart(service, createMs, readyMs));
   }

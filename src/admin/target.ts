@@ -17,12 +17,7 @@ export function targetOf({ headers, url }: Pick<Request, "headers" | "url">): Ta
   return { host: (headers.get("host") ?? authority).toLowerCase(), path: path || "/", query };
 }
 
-/**
- * The parameters of a query by name.
- *
- * @param known The allowed names.
- * @throws {InvalidError} For the first parameter that is unknown or given twice.
- */
+/** The parameters of a query by name. @throws {InvalidError} For the first one that is not `known`, or given twice. */
 export function queryValues(query: string, known: readonly string[]): Record<string, string> {
   const values: Record<string, string> = Object.create(null);
   for (const [name, value] of new URLSearchParams(query)) {

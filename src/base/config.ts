@@ -108,7 +108,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     admin: one("admin", parseEndpoint, { hostname: "127.0.0.1", port: 1323 }),
     adminPublic: toggle("admin-public", false),
     domain: domain ?? "cless.cloud",
-    /** Whether a domain was given: printed URLs use it then, and `*.localhost` otherwise. */
+    /** Whether a domain was given; without one, printed URLs are `*.localhost`. */
     domainGiven: domain !== undefined,
     dataDir: one("data-dir", (text) => text, undefined) ?? defaultDataDir(surroundings),
     /** The key of the secrets as base64; `undefined` for the key file in the data-dir. */
@@ -116,10 +116,10 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     /** The file that declares services, if any. */
     configFile: one("config", (text) => text, undefined),
     convention: toggle("convention", true),
-    /** The absolute folders of the host that volumes may use, with everything below them. */
+    /** The absolute folders of the host in which volumes may be. */
     allowHostPaths: all("allow-host-path", parseAbsolutePath),
     docker: one("docker", (text) => text, "docker"),
-    /** How the Docker engine is asked. */
+    /** How cless talks to the Docker engine. */
     engineApi: one("engine-api", choice("auto", "socket", "command"), "auto"),
     dockerEnv: readDockerEnv(surroundings),
     portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
@@ -131,7 +131,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     stopAfter: one("stop-after", parseDuration, 600_000),
     drainTimeout: one("drain-timeout", parseDuration, 30_000),
     maxPending: one("max-pending", parseCount, 2000),
-    /** The memory of all instances together above which paused ones are stopped early, bytes; `Infinity` for no limit. */
+    /** When all instances use more memory than this, paused ones are stopped; bytes, `Infinity` for no limit. */
     memoryBudget: one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2),
     /** What happens to the containers when the program ends. */
     onExit: one("on-exit", choice("stop", "keep"), "stop"),

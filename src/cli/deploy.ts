@@ -158,10 +158,7 @@ const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: str
 };
 
 /**
- * Reads the flags.
- *
- * @throws {UsageError} If a value is wrong; the message names the flag, and shows no variable's value.
- * @throws {OperatorError} If a file of variables is wrong.
+ * Reads the flags; no message shows a variable's value. @throws {UsageError} @throws {OperatorError} For a wrong file.
  */
 async function readChange(call: Call): Promise<TemplateChange> {
   const env = readPairs(call.texts("env"), "--env", "KEY=VALUE");

@@ -69,12 +69,7 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
 /** The exit code of a program that Ctrl-C has ended. */
 export const INTERRUPTED = 130;
 
-/**
- * Runs something that Ctrl-C ends without an error message.
- *
- * @param run Gets a signal that Ctrl-C aborts.
- * @returns The result of `run`, or {@linkcode INTERRUPTED}.
- */
+/** Runs something with a signal that Ctrl-C aborts; the result is then {@linkcode INTERRUPTED}, without an error. */
 export async function untilInterrupted(run: (signal: AbortSignal) => Promise<number>): Promise<number> {
   const aborter = new AbortController();
   const interrupt = () => aborter.abort();

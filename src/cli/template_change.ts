@@ -30,12 +30,7 @@ export type ServiceBefore = Pick<ServiceJson, "domains" | "wake">;
 /** The body of `PUT /v1/services/{name}`: the whole template, and the fields of the service that change. */
 export type ServiceBody = Readonly<Record<string, unknown>>;
 
-/**
- * Merges a change into a template and a service.
- *
- * @param template The latest revision's; `undefined` for a new service.
- * @param service `undefined` for a new one.
- */
+/** Merges a change into a template and a service, both `undefined` for a new service. */
 export function mergeChange(
   template: TemplateJson | undefined,
   service: ServiceBefore | undefined,

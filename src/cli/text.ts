@@ -27,12 +27,7 @@ export function plainText(text: string): string {
   return text.replaceAll(/\x1b\[[0-?]*[ -/]*[@-~]/g, "").replaceAll(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, "");
 }
 
-/**
- * Writes an age in its largest unit: `3m ago`.
- *
- * @param at ISO 8601; `-` is written for anything else.
- * @param now Wall-clock time in ms since 1970.
- */
+/** Writes an age in its largest unit, such as `3m ago`; `-` unless `at` is ISO 8601. `now` is in ms since 1970. */
 export function ago(at: string | undefined, now = Date.now()): string {
   const length = age(at, now);
   return length === "-" || length === "now" ? length : `${length} ago`;

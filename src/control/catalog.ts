@@ -67,9 +67,7 @@ export class Catalog {
 
   /**
    * The services whose names come after `name`, in order. Reads only as far as the caller iterates; the caller must not
-   * await in between.
-   *
-   * @throws {StoreUnavailable} From the iteration.
+   * await in between. @throws {StoreUnavailable} From the iteration.
    */
   *after(name: string): Iterable<ServiceView> {
     const undeclared = this.#undeclared().filter((service) => service.name > name)

@@ -25,9 +25,7 @@ export class InstanceControl {
    * Starts or resumes an instance of the revision with the largest share; resolves when it is ready.
    *
    * @param signal Ends the waiting, not the start.
-   * @throws {NotFound} If there is no such service.
-   * @throws {RevisionFailed} If the instance does not become ready.
-   * @throws The signal's reason, if it is aborted first.
+   * @throws {NotFound} @throws {RevisionFailed} If the instance does not become ready. @throws The signal's reason.
    */
   async wake(name: string, signal: AbortSignal): Promise<void> {
     const { router, tryStart } = this.#options;

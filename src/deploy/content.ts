@@ -43,10 +43,8 @@ export interface ContentSources {
 }
 
 /**
- * Finds the image's content and the secrets' versions for a template; pulls the image if necessary.
- *
- * @returns The content, and a hold: the image is not removed before the hold is disposed.
- * @throws What `images` and `secrets` throw.
+ * Finds the image's content and the secrets' versions for a template; pulls the image if necessary. The returned hold
+ * keeps the image from being removed until it is disposed. @throws What `images` and `secrets` throw.
  */
 export async function findContent(
   { events, images, pulled, secrets }: ContentSources,
@@ -79,10 +77,8 @@ export async function findContent(
 }
 
 /**
- * The content that a template would have if deployed now, as far as known without a pull.
- *
- * @returns Also whether a deploy would pull the image; the pull may bring another content.
- * @throws As {@linkcode findContent} does.
+ * The content that a template would have if deployed now, and whether a deploy would pull the image. It is found
+ * without a pull, which may bring another content. @throws As {@linkcode findContent} does.
  */
 export async function foreseeContent(
   { images, secrets }: Pick<ContentSources, "images" | "secrets">,

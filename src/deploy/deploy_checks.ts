@@ -82,10 +82,9 @@ export interface TrialOptions {
 }
 
 /**
- * Tries a new revision: starts an instance before any request goes there.
+ * Starts an instance of a new revision before any request goes there.
  *
- * @throws {RevisionFailed} If the instance does not become ready.
- * @throws The signal's reason, if it is aborted first.
+ * @throws {RevisionFailed} If it does not become ready. @throws The signal's reason, if it is aborted first.
  */
 export async function tryRevision(
   { events, now, tryStart }: TrialOptions,

@@ -11,10 +11,8 @@ export class DeployQueue {
   #closed: Error | undefined;
 
   /**
-   * Runs a deploy after the earlier ones of the same service.
-   *
-   * @param signal Calls off this deploy.
-   * @param work Gets a signal that is aborted when the deploy is called off for any reason.
+   * Runs a deploy after the earlier ones of the same service, unless `signal` is aborted. `work` gets a signal that is
+   * aborted when the deploy is called off for any reason.
    */
   async run<T>(name: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw this.#closed;

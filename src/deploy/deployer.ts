@@ -182,8 +182,7 @@ export class Deployer {
   /**
    * Goes back to the split before the last change; a second rollback undoes the first. Tags stay where they are.
    *
-   * @throws {Conflict} If there is no earlier split.
-   * @throws {StaleError} @throws {NotFound}
+   * @throws {Conflict} If there is no earlier split. @throws {StaleError} @throws {NotFound}
    */
   rollback(name: string, options: ChangeOptions): Promise<ServiceRecord> {
     return this.#change(name, "rollback", options, ({ service }) => {

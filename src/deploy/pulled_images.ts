@@ -67,10 +67,7 @@ export class PulledImages {
 
   /**
    * Removes the pulled images that no revision uses, one after the other, each once its containers are gone. Failures
-   * are logged.
-   *
-   * @param again Whether to check all revisions, and retry images that could not be removed; for the start, and for
-   * periodic calls.
+   * are logged. With `again`, for periodic calls, it checks all revisions and retries failed removals.
    */
   sweep(again = false): Promise<void> {
     return this.#sweeping = this.#sweeping.then(() => this.#sweep(again));

@@ -20,11 +20,9 @@ export interface TrafficRequest {
 }
 
 /**
- * The split of a service after a deploy.
+ * The split of a service after a deploy of a new revision, or of the latest one again; `names` include it.
  *
  * @param before The service before the deploy; `undefined` if there was none.
- * @param names The names of all its revisions, including the deployed one.
- * @param revision The deployed one: a new revision, or the latest one again.
  * @throws {TrafficError}
  */
 export function trafficAfter(

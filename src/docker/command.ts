@@ -37,17 +37,15 @@ export class DockerCommand {
   /**
    * Runs the command, waits for its end, and returns its standard output.
    *
-   * @throws {EngineError} `refused` when it cannot be run or fails, with its last words as the message; `late` when it
-   * takes too long.
+   * @throws {EngineError} `late` when it takes too long; else `refused`, with the command's last words.
    */
   async run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
     return decoder.decode((await this.#finish(args, options)).stdout);
   }
 
   /**
-   * Starts a command that goes on, such as `docker events`.
+   * Starts a command that goes on, such as `docker events`; `stderr` is `piped` if somebody reads it.
    *
-   * @param stderr Whether somebody reads its standard error.
    * @throws {EngineError} `refused` when it cannot be run.
    */
   spawn(args: readonly string[], stderr: "null" | "piped" = "null"): Deno.ChildProcess {

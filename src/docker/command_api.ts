@@ -57,7 +57,7 @@ export function kindOfMessage(message: string): FailureKind {
   return SAID.find(([pattern]) => pattern.test(message))?.[1] ?? "refused";
 }
 
-/** Reaches the engine through the docker command, wherever its engine is and whatever wraps the command. */
+/** Reaches the engine through the docker command, even if that is a wrapper or its engine is remote. */
 export class CommandApi implements EngineApi {
   readonly via: string;
   readonly #docker: DockerCommand;

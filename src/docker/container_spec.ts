@@ -73,10 +73,8 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
 }
 
 /**
- * The request's body for the container of {@linkcode runArgs}. It has the values of the environment, so it must not be
- * logged.
- *
- * https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerCreate
+ * The request's body for the container of {@linkcode runArgs}. It has the environment's values, so it must not be
+ * logged. https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerCreate
  */
 export function createBody(revision: Revision, placement: Placement): Record<string, unknown> {
   const { command, cpus, imageId, memory, port } = revision;

@@ -58,11 +58,8 @@ export class Fleet {
   }
 
   /**
-   * Makes up for lost events.
-   *
-   * @param known What {@linkcode known} returned before the engine made the list. Instances that have changed since are
-   * left alone, since the list is older.
-   * @returns The containers that belong to no instance.
+   * Makes up for lost events, and returns the containers that belong to no instance. Instances that have changed since
+   * `known` was read, before the engine made the list, are left alone.
    */
   reconcile(listed: readonly Container[], known: readonly KnownInstance[]): Container[] {
     const containers = new Map(listed.map((container) => [container.id, container]));

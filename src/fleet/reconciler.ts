@@ -48,10 +48,8 @@ export class Reconciler {
   }
 
   /**
-   * Lists the engine's containers, corrects the instances' states, and removes containers without an instance.
-   * Simultaneous calls share one comparison.
-   *
-   * @returns Whether the engine answered and removed them.
+   * Lists the engine's containers, corrects the instances' states, and removes containers without an instance. Returns
+   * whether the engine answered and removed them. Simultaneous calls share one comparison.
    */
   reconcile(): Promise<boolean> {
     this.#reconciling ??= this.#reconcile().finally(() => {

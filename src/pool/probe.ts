@@ -176,12 +176,7 @@ async function firstOf(connection: Deno.Conn): Promise<Probed> {
   return status !== undefined ? Number(status) : filled === 0 ? "closed" : "garbage";
 }
 
-/**
- * One line for operators: why an app did not become ready in time, and what to do about it.
- *
- * @param last What it did at the last attempt.
- * @param exposedPorts The ports that its image exposes, if known.
- */
+/** One line for operators: why an app was not ready in time, judged by its last answer, and what to do. */
 export function notInTime(
   { port, readinessPath, startTimeout }: Revision,
   last: Probed,

@@ -59,10 +59,8 @@ export const NO_FAILURES: StartBackoff = Object.freeze({
 });
 
 /**
- * Records a failed start.
- *
- * @param countBefore The `count` when the start began: starts that began together fail for the same reason and count
- * once.
+ * Records a failed start. Starts with the same `countBefore`, the `count` at their beginning, count once, since they
+ * fail for the same reason.
  */
 export function afterFailedStart(
   backoff: StartBackoff,
@@ -79,10 +77,8 @@ export function afterFailedStart(
 }
 
 /**
- * Records that a ready or paused instance has ended, or that its app was given up. Soon after it was ready, that is a
+ * Records that an instance ended, or that its app was given up, `ageMs` after it was ready. Soon after that, it is a
  * failure whatever the exit code, unless somebody ended it.
- *
- * @param ageMs For how long it has been ready.
  */
 export function afterLostInstance(
   backoff: StartBackoff,

@@ -291,7 +291,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       if (phase !== "paused" || member.pausing) return state;
       return enter(state, member, "ready", now, { coming: false, attempt: member.attempt + 1 });
     case "engine ended": {
-      if (phase === "starting") return enter(state, member, "failed", now); // the start fails by itself, and reports why
+      if (phase === "starting") return enter(state, member, "failed", now); // the start reports why
       if (phase === "draining") return enter(state, member, "stopped", now);
       if (phase !== "ready" && phase !== "paused") return state;
       return lose(enter(state, member, "stopped", now), member, event, now);
@@ -324,7 +324,7 @@ function startFailed(
   now: number,
 ): PoolState {
   const left = leave(state, member);
-  if (member.phase === "stopped" || blame === "nobody") return left; // it was called off, or no request depends on it alone
+  if (member.phase === "stopped" || blame === "nobody") return left; // called off, or no request needs it alone
   const over: PoolState = { ...left, woken: false, excused: false };
   if (blame === "somebody" && !state.excused) return { ...over, excused: true };
   const backoff = blame === "engine"

@@ -10,12 +10,7 @@ const log = logger("proxy");
 
 /** Counts requests. */
 export interface RequestMetrics {
-  /**
-   * Counts an answered request.
-   *
-   * @param service `undefined` if no service was found for it.
-   * @param durationMs From its arrival to the response's headers.
-   */
+  /** Counts a request: `service` if one was found, and `durationMs` until the response's headers. */
   requested(service: string | undefined, status: number, durationMs: number): void;
 }
 

@@ -36,10 +36,8 @@ export class Retries {
   }
 
   /**
-   * Releases the lease. Resolves when the request may be sent again, to another instance if this one has ended.
-   *
-   * @param error How the attempt failed.
-   * @throws The request's error, if it must not be sent again.
+   * Releases the lease. Resolves when the request may be sent again, to another instance if this one has ended; else
+   * throws the request's error. @param error How the attempt failed.
    */
   async prepare(context: RequestContext, lease: Lease, error: unknown): Promise<void> {
     const { instance } = lease;

@@ -33,9 +33,8 @@ export class WaitingRoom {
   }
 
   /**
-   * Starts an instance for a browser.
+   * Starts an instance for a browser. Returns a page, or `undefined` if an instance is ready, or the pool has ended.
    *
-   * @returns A page; `undefined` if an instance is ready by then, or the pool has ended.
    * @throws {ClessError} If only the request has failed, not the service.
    */
   async enter(head: RequestHead, pool: InstancePool): Promise<Response | undefined> {

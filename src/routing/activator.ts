@@ -53,9 +53,8 @@ export class Activator {
   }
 
   /**
-   * Waits for a slot, and starts an instance if there is none.
+   * Waits for a slot in the chosen pool or another, and starts an instance if there is none.
    *
-   * @param chosen The pool that was chosen for the request.
    * @param signal Ends the waiting, with its reason.
    * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout` or `draining`.
    */

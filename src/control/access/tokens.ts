@@ -58,12 +58,10 @@ export class Tokens {
   }
 
   /**
-   * Makes a token and returns its text, which is not stored.
+   * Makes a token that expires at a time (ms since 1970), and returns its text, which is not stored.
    *
-   * @param expiresAt Wall-clock time, ms since 1970.
    * @throws {InvalidError} If the name, the scope or the time is invalid.
-   * @throws {Conflict} If there is a token of that name, even an expired one.
-   * @throws {StoreUnavailable}
+   * @throws {Conflict} If there is a token of that name, even an expired one. @throws {StoreUnavailable}
    */
   async issue(name: string, scope: Scope, expiresAt?: number): Promise<string> {
     if (!TOKEN_NAME.test(name)) {

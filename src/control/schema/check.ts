@@ -10,9 +10,8 @@ export function strict<S extends z.ZodRawShape>(shape: S) {
 }
 
 /**
- * Reads a value by a schema.
+ * Reads a value by a schema; `path` is its place.
  *
- * @param path The place of the value.
  * @throws {InvalidError} For the first fault. Unknown fields come first, since a misspelt field is also a missing one.
  */
 export function check<T extends z.ZodType>(schema: T, value: unknown, path: FieldPath = []): z.output<T> {

@@ -48,11 +48,9 @@ export class Secrets {
   }
 
   /**
-   * Gives a secret a new value; existing revisions keep theirs.
+   * Gives a secret a new value of at most 64 KiB; existing revisions keep theirs. Bytes are read as UTF-8.
    *
-   * @param value At most 64 KiB of text; bytes are read as UTF-8.
-   * @throws {InvalidError} If the name or the value is invalid.
-   * @throws {StoreUnavailable}
+   * @throws {InvalidError} If the name or the value is invalid. @throws {StoreUnavailable}
    */
   async set(name: string, value: Uint8Array | string): Promise<SecretVersion> {
     checkSecretName(name);
@@ -118,7 +116,7 @@ export class Secrets {
   }
 }
 
-/** A copy of the value in UTF-8. @throws {InvalidError} If it cannot be the value of a variable; never shows the value. */
+/** A copy of the value in UTF-8. @throws {InvalidError} If no variable can have it; never shows the value. */
 function bytesOf(value: Uint8Array | string): Uint8Array {
   const refuse = (reason: string) => new InvalidError(["value"], reason);
   if (typeof value === "string" && !value.isWellFormed()) throw refuse("must be text, and has half a character");

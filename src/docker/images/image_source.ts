@@ -111,11 +111,8 @@ export class ImageSource implements ImageResolver, ImageRemover {
   }
 
   /**
-   * Removes an image that cless has pulled. It stays if a container, another image or another name needs it.
-   *
-   * @param names The names that it was pulled by, which may be removed too.
-   * @returns Whether it is gone.
-   * @throws {ImageUnavailable} When the engine refuses for another reason.
+   * Removes an image that cless has pulled by these names; returns whether it is gone. It stays if a container, another
+   * image or another name needs it. @throws {ImageUnavailable} When the engine refuses for another reason.
    */
   async remove(imageId: string, names: Iterable<string> = []): Promise<boolean> {
     let failure = await this.#remove(imageId);

@@ -40,11 +40,9 @@ export class Addresses {
   }
 
   /**
-   * Takes an address for a container, in place of its present one.
+   * Takes an address for a container in place of its present one; `port` is the app's port in the container.
    *
-   * @param port Where the app listens in the container.
-   * @throws {EngineError} When the engine refuses.
-   * @throws {RangeError} When every address or port is taken.
+   * @throws {EngineError} When the engine refuses. @throws {RangeError} When every address or port is taken.
    */
   async take(id: string, port: number): Promise<Placement> {
     const subnet = await this.#network.ensure();

@@ -21,7 +21,7 @@ type State =
   | "end-lf"
   | "done";
 
-/** Decodes a chunked body that arrives in arbitrary pieces: RFC 9112, section 7.1. Extensions and trailers are dropped. */
+/** Decodes a chunked body that arrives in arbitrary pieces: RFC 9112, section 7.1. Drops extensions and trailers. */
 export class ChunkedDecoder {
   #state: State = "size";
   /** Missing bytes of the present chunk; while its size is being read, the value of the digits so far. */

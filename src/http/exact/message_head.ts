@@ -42,10 +42,8 @@ export function requestText({ method, target, headers, contentLength }: RequestH
 }
 
 /**
- * Looks for the blank line that ends a response's head, between `from` (all before is checked) and `to`. Returns where
- * the body begins; -1 if the head is incomplete.
- *
- * @throws {Malformed} For a control character, a line that does not end with CR LF, or another protocol.
+ * The index after the blank line that ends a response's head, between `from` (all before is checked) and `to`; -1 if
+ * the head is incomplete. @throws {Malformed} For control characters, bare LF or another protocol.
  */
 export function headEnd(bytes: Uint8Array, from: number, to: number): number {
   for (let at = 0; at < BEGINNING.length && at < to; at++) {

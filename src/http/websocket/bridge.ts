@@ -29,7 +29,7 @@ const encoder = new TextEncoder();
 export interface Bridge {
   /** The response that makes the client's connection a WebSocket, or the app's refusal. */
   readonly response: Response;
-  /** Resolves when both sides are closed, or one has not answered a close in time. `undefined` if the app has refused. */
+  /** Resolves when both sides are closed, or one is late to answer a close; `undefined` if the app has refused. */
   readonly ended: Promise<void> | undefined;
 }
 
