@@ -8,15 +8,15 @@ import { type Ask, askWithin, isWell, type Probed } from "./probe.ts";
 /**
  * The evidence against an app, how often it must occur in a row, and the consequence. An answer resets the count.
  *
- * | evidence                                            | in a row     | what follows                                    |
- * |-----------------------------------------------------|--------------|-------------------------------------------------|
- * | `unreachable`: a connection was refused or broke    | 3            | the instance is drained                         |
- * | `closed`: a connection ended without an answer      | 1            | the app is asked up to 3 times; each time that  |
- * |                                                     |              | it is silent counts as `unreachable`            |
- * | `late`: no answer within the request's time         | 1; 3 if busy | the app is asked; drained if it is silent       |
- * | a liveness probe fails (and the app is not busy)    | 1            | drained, and a failure of the app               |
- * | the container ends ({@linkcode endOf})              | 1            | stopped; a failure unless somebody ended it     |
- * | the engine kills it for memory ({@linkcode endOf})  | 1            | stopped, and a failure of the app               |
+ * | evidence                                           | in a row     | what follows                                 |
+ * |----------------------------------------------------|--------------|----------------------------------------------|
+ * | `unreachable`: a connection was refused or broke   | 3            | the instance is drained                      |
+ * | `closed`: a connection ended without an answer     | 1            | the app is asked up to 3 times; each silence |
+ * |                                                    |              | counts as `unreachable`                      |
+ * | `late`: no answer within the request's time        | 1; 3 if busy | the app is asked; drained if it is silent    |
+ * | a liveness probe fails (and the app is not busy)   | 1            | drained, and a failure of the app            |
+ * | the container ends ({@linkcode endOf})             | 1            | stopped; a failure unless somebody ended it  |
+ * | the engine kills it for memory ({@linkcode endOf}) | 1            | stopped, and a failure of the app            |
  *
  * The app is asked because one failed request need not be the app's fault, and because Docker's forwarder accepts
  * connections even if nothing listens behind it. A failure counts only soon after the instance was ready.

@@ -70,7 +70,7 @@ function checkName(name: string): void {
   try {
     checkServiceName(name);
   } catch (error) {
-    throw error instanceof InvalidError ? new InvalidError([], error.reason, true) : error; // in a file, the name is a key
+    throw error instanceof InvalidError ? new InvalidError([], error.reason, true) : error; // the name is a key here
   }
 }
 
