@@ -1,5 +1,5 @@
 import { ClessError } from "../base/errors.ts";
-import { isShrinkable, scale, type Situation, stableForMs } from "./scaling.ts";
+import { isShrinkable, MOST_COMING, scale, type Situation, stableForMs } from "./scaling.ts";
 import { backgroundBackoffMs, crashLoop, HEALTHY_MS, requestBackoffMs } from "./start_backoff.ts";
 import {
   comingCount,
@@ -140,9 +140,10 @@ function keepUp(state: PoolState, now: number): Action[] {
   return start(state, leastCount(state) - readyCount(state) - comingCount(state), true);
 }
 
-/** Resumes instances, and launches others if that is not enough and there may be more. */
-function start(state: PoolState, count: number, mayLaunch: boolean): Action[] {
-  const resumed = sleepers(state).slice(0, Math.max(0, count)).map(({ id }): Action => ({ do: "resume", id }));
+/** Resumes instances, and launches others if that is not enough and there may be more; only so many at once. */
+function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
+  const count = Math.max(0, Math.min(wanted, MOST_COMING - comingCount(state)));
+  const resumed = sleepers(state).slice(0, count).map(({ id }): Action => ({ do: "resume", id }));
   const room = state.revision.maxInstances - liveCount(state);
   const launched = mayLaunch ? Math.max(0, Math.min(room, count - resumed.length)) : 0;
   return [...resumed, ...Array.from({ length: launched }, (): Action => ({ do: "launch" }))];

@@ -258,7 +258,9 @@ export class Executor {
 
   async #resume(instance: Instance, end: AbortSignal): Promise<"resumed" | "answers"> {
     if (this.#pausing.has(instance) && await this.#answersUnpaused(instance, end)) return "answers";
-    if (instance.state !== "paused" || end.aborted) return "resumed";
+    // Requests in flight can only end on a draining instance that runs.
+    const isWanted = instance.state === "paused" || (instance.state === "draining" && instance.inFlight > 0);
+    if (!isWanted || end.aborted) return "resumed";
     await this.#whenEngineAnswers(() => this.#launcher.resume(instance.id), end);
     return "resumed";
   }

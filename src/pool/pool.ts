@@ -174,8 +174,10 @@ export class InstancePool implements InstanceOwner {
       (await this.hold(signal)).lease.release();
     } catch (error) {
       if (!(error instanceof ClessError) || signal.aborted) throw error;
-      const { code, detail = error.message, message } = error;
-      throw new ClessError(code, message, { detail, output: await this.#executor.outputOf(error), cause: error });
+      const { code, detail = error.message, message, retryAfterS } = error;
+      const output = error.output ?? await this.#executor.outputOf(error);
+      const hint = retryAfterS === undefined ? {} : { retryAfterS };
+      throw new ClessError(code, message, { detail, output, ...hint, cause: error });
     }
   }
 
@@ -211,7 +213,8 @@ export class InstancePool implements InstanceOwner {
     const { memory, service } = this.revision;
     const reason = endOf(event, memory);
     const ended = { type: "engine ended", id, byHand: instance.byHand, mishap: this.#mishap(reason) } as const;
-    if (state !== "ready" && state !== "paused") return this.#take(ended);
+    const wasUnwell = state === "draining" && instance.failure !== undefined && !instance.byHand;
+    if (state !== "ready" && state !== "paused" && !wasUnwell) return this.#take(ended);
     instance.failure = reason;
     log.warning("instance ended", { service, instance: id, exitCode: event.exitCode, reason });
     this.#take({ ...ended, output: this.#executor.written(instance) });
@@ -312,7 +315,11 @@ export class InstancePool implements InstanceOwner {
 
   #work(): void {
     for (;;) {
-      for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) this.#apply(event);
+      do {
+        const event = this.#events.shift();
+        if (event !== undefined) this.#apply(event);
+        // The next event clears the error of a failed start; waiting requests get it first.
+      } while (this.#events.length > 0 && this.#state.startError === undefined);
       if (this.#state.suspensions === 0) this.#slots.serve();
       const { actions, lookAgainAt } = decide(this.#state, this.#clock.now());
       for (const action of actions) this.#begin(action);

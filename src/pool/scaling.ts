@@ -3,7 +3,7 @@ import type { Revision } from "../model/revision.ts";
 const LONGEST_WINDOW_MS = 60_000;
 
 /** How many instances of a revision start or resume at once: more would slow one another down. */
-const MOST_COMING = 10;
+export const MOST_COMING = 10;
 
 /** A past observation of a revision's demand. */
 export interface Observation {

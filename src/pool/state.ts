@@ -62,6 +62,8 @@ export interface Member {
   readonly frozen: boolean;
   /** When its next liveness probe is due; `Infinity` for never, and while a probe is under way. */
   readonly probeAt: number;
+  /** Whether it drains because requests could not reach it; if it ended by itself, that is a failure of the app. */
+  readonly unreachable: boolean;
   /** Until when its requests may go on while it drains. */
   readonly drainBy: number;
   /** Whether its processes run: a paused one cannot end by itself, and must be killed. */
@@ -150,6 +152,7 @@ const NEW_MEMBER: Omit<Member, "id" | "use"> = {
   pauseAt: -Infinity,
   frozen: false,
   probeAt: Infinity,
+  unreachable: false,
   drainBy: Infinity,
   running: true,
   stopping: false,
@@ -224,7 +227,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
     case "suspended":
       return { ...state, suspensions: state.suspensions + 1, woken: false };
     case "unsuspended":
-      return { ...state, suspensions: state.suspensions - 1 };
+      return { ...state, suspensions: Math.max(0, state.suspensions - 1) };
     case "retired":
       return { ...state, retired: true, woken: false };
     case "kept":
@@ -264,6 +267,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       if (event.attempt !== member.attempt) return state;
       return enter(state, member, phase === "paused" ? "ready" : phase, now, {
         coming: false,
+        running: true,
         pauseAt: event.type === "answers" ? now + PAUSE_RETRY_MS : member.pauseAt,
       });
     case "paused":
@@ -288,18 +292,21 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       if (phase !== "starting" && (phase !== "draining" || member.use.inFlight === 0)) return state;
       return set(state, member, { frozen: true });
     case "engine resumed": // what the engine says while a pause is under way is older than that
+      if (phase === "draining") return set(state, member, { running: true });
       if (phase !== "paused" || member.pausing) return state;
       return enter(state, member, "ready", now, { coming: false, attempt: member.attempt + 1 });
     case "engine ended": {
       if (phase === "starting") return enter(state, member, "failed", now); // the start reports why
-      if (phase === "draining") return enter(state, member, "stopped", now);
-      if (phase !== "ready" && phase !== "paused") return state;
-      return lose(enter(state, member, "stopped", now), member, event, now);
+      if (phase !== "ready" && phase !== "paused" && phase !== "draining") return state;
+      const stopped = enter(state, member, "stopped", now);
+      const isExpected = phase === "draining" && (event.byHand || !member.unreachable);
+      return isExpected ? stopped : lose(stopped, member, event, now);
     }
     case "unhealthy": {
       if (phase !== "ready") return state;
-      const drained = drain(state, member, now + UNHEALTHY_DRAIN_MS, now);
       // If the app cannot be reached, somebody may have ended it; the engine reports that later.
+      const changes = { drainBy: now + UNHEALTHY_DRAIN_MS, unreachable: !event.byApp };
+      const drained = enter(state, member, "draining", now, changes);
       return event.byApp ? lose(drained, member, { ...event, byHand: false }, now) : drained;
     }
   }
@@ -359,8 +366,8 @@ function drain(state: PoolState, member: Member, by: number, now: number): PoolS
 }
 
 function lose(state: PoolState, { readySince }: Member, event: { byHand: boolean; mishap: Mishap }, now: number) {
-  const ageMs = readySince === undefined ? 0 : now - readySince;
-  const backoff = afterLostInstance(state.backoff, { ...event, ageMs }, now);
+  if (readySince === undefined) return state; // found paused: nobody knows for how long it has been ready
+  const backoff = afterLostInstance(state.backoff, { ...event, ageMs: now - readySince }, now);
   return { ...state, backoff, woken: state.woken && backgroundBackoffMs(backoff, now) === 0 };
 }
 

@@ -82,6 +82,11 @@ const CASES: Case[] = [
   ["nothing is launched for a wake that is under way", { woken: true, members: [memberOf("one", STARTING)] }, []],
 
   ["the smallest number is kept up", { kept: true, revision: { minInstances: 2 } }, [LAUNCH, LAUNCH]],
+  ["no more than ten instances are kept up at once", {
+    kept: true,
+    revision: { minInstances: 20, maxInstances: 20 },
+    members: [memberOf("one", STARTING), memberOf("two", { phase: "paused" })],
+  }, [{ do: "resume", id: "two" }, ...Array<Action>(8).fill(LAUNCH)]],
   ["the smallest number is kept up by what is paused", {
     kept: true,
     revision: { minInstances: 1 },

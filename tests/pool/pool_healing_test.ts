@@ -79,6 +79,21 @@ Deno.test("an instance that is paused from outside while it drains is resumed", 
   await retired;
 });
 
+Deno.test("an instance whose requests go on after a resume during its drain is asked to end", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease } = await started(kit, pool);
+  const resumed = Promise.withResolvers<void>();
+  kit.launcher.on.resume = () => resumed.promise;
+  kit.launcher.pause("one");
+  const retired = pool.retire(10_000);
+  resumed.resolve();
+  await settle();
+  lease.release();
+  await retired;
+  assertEquals([kit.launcher.called("stop"), kit.launcher.called("remove")], [["one"], []]);
+});
+
 for (
   const [how, exitCode] of [["stops", 0], ["stops", 143], ["kills", 137], ["removes", 1], [
     "removes unseen",

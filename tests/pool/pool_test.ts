@@ -231,6 +231,17 @@ Deno.test("the output of an app before its start failed belongs to the error of 
   assertEquals(await kit.executor.outputOf(new ClessError("start_failed", "another one")), "");
 });
 
+Deno.test("a waiting request learns of its start's failure whatever else happens at that moment", async () => {
+  const kit = newKit({
+    observer: { changed: ({ state }) => state === "failed" && pool.keep(true) },
+  });
+  const pool = kit.newPool();
+  const failed = assertRejects(() => pool.hold(never()), ClessError);
+  (await kit.launcher.nextLaunch()).fail(new Error("exit code 1"));
+  assertEquals((await failed).code, "start_failed");
+  assertEquals(kit.launcher.called("launch"), ["one"]);
+});
+
 Deno.test("a tried start that succeeds leaves an idle instance", async () => {
   const kit = newKit();
   const pool = kit.newPool();
@@ -248,6 +259,17 @@ Deno.test("a tried start that fails says why, with the output of the app", async
   const error = await assertRejects(() => started, ClessError);
   assertEquals([error.code, error.output], ["start_failed", "cannot find config.json"]);
   assert(error.detail?.includes("exit code 1"), error.detail);
+});
+
+Deno.test("a tried start during a crash loop keeps the output of the last failure and when to try again", async () => {
+  const kit = newKit();
+  kit.launcher.written = "cannot find config.json";
+  kit.launcher.on.launch = () => Promise.reject(new Error("exit code 1"));
+  const pool = kit.newPool();
+  for (let n = 0; n < 3; n++) await assertRejects(() => pool.hold(never()), ClessError);
+  await kit.executor.settled();
+  const error = await assertRejects(() => pool.tryStart(never()), ClessError);
+  assertEquals([error.code, error.output, error.retryAfterS], ["crash_loop", "cannot find config.json", 1]);
 });
 
 Deno.test("a tried start that is called off rejects with the signal's reason", async () => {

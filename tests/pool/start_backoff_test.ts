@@ -164,6 +164,37 @@ Deno.test("an app that cannot be reached is no failure: it may have been killed 
   }
 });
 
+Deno.test("an app that requests could not reach before the engine reports its crash has failed", async () => {
+  for (const ageMs of [0, 60_000]) {
+    const { kit, pool } = newBroken();
+    mend(kit);
+    kit.launcher.written = "panic: no disk";
+    const { lease } = await pool.hold(never());
+    await kit.clock.advance(ageMs);
+    for (let failures = 0; failures < 3; failures++) lease.instance.failed();
+    assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
+    kit.launcher.end(lease.instance.id, 1);
+    lease.release();
+    await kit.executor.settled();
+    await settle();
+    const { count, output, reason } = pool.failure ?? {};
+    const expected = ageMs === 0 ? [1, "panic: no disk", "it ended with code 1 soon after it was ready"] : [];
+    assertEquals([count, output, reason].slice(0, expected.length || 1), ageMs === 0 ? expected : [undefined]);
+    assertEquals(lease.instance.failure, "it ended with code 1");
+  }
+});
+
+Deno.test("an app that ends while it drains for another reason is no failure", async () => {
+  const { kit, pool } = newBroken();
+  mend(kit);
+  const { lease } = await pool.hold(never());
+  const asleep = pool.sleep(10_000);
+  kit.launcher.end(lease.instance.id, 1);
+  lease.release();
+  await asleep;
+  assertEquals(pool.failure, undefined);
+});
+
 Deno.test("an app that becomes unhealthy after a healthy minute is no failure", async () => {
   let isWell = true;
   const { kit } = newBroken({ ask: () => Promise.resolve(isWell ? 200 : 503) });

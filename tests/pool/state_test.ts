@@ -230,6 +230,7 @@ Deno.test("suspensions are counted, and a pool retires for good", () => {
   );
   assertEquals([twice.suspensions, reduce(twice, { type: "retired" }, NOW).retired], [1, true]);
   assertEquals(reduce(stateOf(), { type: "kept", kept: true }, NOW).kept, true);
+  assertEquals(reduce(stateOf(), { type: "unsuspended" }, NOW).suspensions, 0);
 });
 
 Deno.test("an app that ends or is given up soon after it was ready has failed, unless that may come from outside", () => {
@@ -240,7 +241,32 @@ Deno.test("an app that ends or is given up soon after it was ready has failed, u
   const ended = (byHand: boolean): PoolEvent => ({ type: "engine ended", id: "one", byHand, mishap: MISHAP });
   const unhealthy = (byApp: boolean): PoolEvent => ({ type: "unhealthy", id: "one", byApp, mishap: MISHAP });
   assertEquals([count(ended(false), 0), count(ended(true), 0), count(ended(false), 60_000)], [1, 0, 0]);
-  assertEquals([count(ended(false), undefined), count(unhealthy(true), 0), count(unhealthy(false), 0)], [1, 1, 0]);
+  assertEquals([count(unhealthy(true), 0), count(unhealthy(false), 0)], [1, 0]);
+});
+
+Deno.test("a paused instance that was found is no failure if it ends: nobody knows for how long it has been ready", () => {
+  const members = [memberOf("one", { phase: "paused", readySince: undefined })];
+  const event: PoolEvent = { type: "engine ended", id: "one", byHand: false, mishap: MISHAP };
+  const { backoff, members: [member] } = reduce(stateOf({ members }), event, NOW);
+  assertEquals([backoff, member?.phase], [NO_FAILURES, "stopped"]);
+});
+
+Deno.test("an unreachable instance that turns out to have ended by itself counts, and one that was killed does not", () => {
+  const backoff = (...events: PoolEvent[]) =>
+    events.reduce((state, event) => reduce(state, event, NOW), stateOf({ members: [memberOf("one")] })).backoff;
+  const ended = (byHand: boolean): PoolEvent => ({ type: "engine ended", id: "one", byHand, mishap: MISHAP });
+  const unreachable: PoolEvent = { type: "unhealthy", id: "one", byApp: false, mishap: MISHAP };
+  const drained: PoolEvent = { type: "drained", id: "one", by: NOW };
+  assertEquals([backoff(unreachable, ended(false)).count, backoff(unreachable, ended(true))], [1, NO_FAILURES]);
+  assertEquals(backoff(drained, ended(false)), NO_FAILURES);
+  assertEquals(backoff({ ...unreachable, byApp: true }, ended(false)).count, 1); // counted once
+});
+
+Deno.test("a resume that completes while the instance drains leaves its app able to end by itself", () => {
+  for (const type of ["resumed", "answers", "engine resumed"] as const) {
+    const changes = { phase: "draining", running: false, coming: true, use: { inFlight: 1 } } as const;
+    assertEquals(after({ type, id: "one", attempt: 0 }, changes)?.running, true, type);
+  }
 });
 
 Deno.test("the output of a failed app is noted with its own failure alone", () => {
