@@ -194,5 +194,5 @@ function revisionOfFound(found: Service): RevisionView {
 function failureOf(pool: InstancePool | undefined): FailureView | undefined {
   if (pool?.failure === undefined) return undefined;
   const { reason, output, at, count } = pool.failure;
-  return { reason, output: linesOf(output), at: at.getTime(), count, retryInMs: pool.backOff };
+  return { reason, output: linesOf(output), at: at.getTime(), count, retryInMs: pool.backoffMs };
 }

@@ -155,7 +155,7 @@ export class VolumeHandover {
     const old = publisher.madePools(name).filter(({ revision }) => shares(revision));
     const wereAwake = old.filter(({ awake }) => awake);
     onFailure.defer(() => {
-      for (const pool of old) pool.resume();
+      for (const pool of old) pool.unsuspend();
       for (const pool of wereAwake) pool.wake();
     });
     await Promise.all(old.map((pool) => pool.suspend(drainTimeoutMs)));

@@ -88,7 +88,7 @@ export class Adoption {
       for (const container of containers) if (this.#adopt(container, finder) === "stale") stale.push(container);
     } finally {
       this.#finder = finder;
-      for (const pool of this.#held) pool.resume(); // in any case, no request may wait for ever
+      for (const pool of this.#held) pool.unsuspend(); // in any case, no request may wait for ever
       this.#held.clear();
     }
     if (containers.length > 0) {

@@ -9,7 +9,7 @@ import {
   type Member,
   type PoolState,
   readyCount,
-  sleepers,
+  resumable,
 } from "./state.ts";
 
 /** How often the demand is observed while there may be too many instances. */
@@ -49,7 +49,7 @@ const RULES = [
   startForWaiting,
   startForWoken,
   keepUp,
-  rest,
+  endIdle,
   shrink,
 ];
 /** The rules for a suspended pool, which starts nothing. */
@@ -75,7 +75,7 @@ export function retiredError(): ClessError {
 
 /** Whether a paused instance may be stopped early: no request waits for it, and it need not be kept up. */
 export function mayEvict(state: PoolState, id: string): boolean {
-  const member = sleepers(state).find((sleeper) => sleeper.id === id);
+  const member = resumable(state).find((paused) => paused.id === id);
   return member !== undefined && member.use.inFlight === 0 && liveCount(state) > leastCount(state);
 }
 
@@ -143,13 +143,13 @@ function keepUp(state: PoolState, now: number): Action[] {
 /** Resumes instances, and launches others if that is not enough and there may be more; only so many at once. */
 function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
   const count = Math.max(0, Math.min(wanted, MOST_COMING - comingCount(state)));
-  const resumed = sleepers(state).slice(0, count).map(({ id }): Action => ({ do: "resume", id }));
+  const resumed = resumable(state).slice(0, count).map(({ id }): Action => ({ do: "resume", id }));
   const room = state.revision.maxInstances - liveCount(state);
   const launched = mayLaunch ? Math.max(0, Math.min(room, count - resumed.length)) : 0;
   return [...resumed, ...Array.from({ length: launched }, (): Action => ({ do: "launch" }))];
 }
 
-function rest(state: PoolState, now: number): Action[] {
+function endIdle(state: PoolState, now: number): Action[] {
   const { pause, stop } = idleSteps(state.members, state.revision, { least: leastCount(state), now });
   return [
     ...stop.map(({ id }): Action => ({ do: "drain", id, by: now + QUIET_DRAIN_MS, why: "idle" })),
@@ -216,7 +216,7 @@ function situationOf(state: PoolState, now: number): Situation {
     demand: inFlight + queue.size,
     ready: readyCount(state),
     coming: comingCount(state),
-    paused: sleepers(state).length,
+    paused: resumable(state).length,
     stableForMs: stableForMs(stopAfter),
   };
 }

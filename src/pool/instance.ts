@@ -142,7 +142,7 @@ export class Instance {
     this.#answers++;
   }
 
-  failed(): void {
+  unreachable(): void {
     this.#owner?.suspect(this, "unreachable");
   }
 

@@ -116,12 +116,12 @@ export class InstancePool implements InstanceOwner {
   }
 
   /** How long requests are refused because of repeated failures, ms; 0 if they are not. */
-  get backOff(): number {
+  get backoffMs(): number {
     return requestBackoffMs(this.#state.backoff, this.#clock.now());
   }
 
   /** Whether a recent failure keeps it from starting instances that no request waits for. */
-  get resting(): boolean {
+  get backingOff(): boolean {
     return backgroundBackoffMs(this.#state.backoff, this.#clock.now()) > 0;
   }
 
@@ -158,7 +158,7 @@ export class InstancePool implements InstanceOwner {
   async hold(signal: AbortSignal): Promise<Grant> {
     const { backoff, retired, suspensions } = this.#state;
     if (retired) throw retiredError();
-    if (suspensions === 0 && !this.awake && this.backOff > 0) throw crashLoop(backoff, this.#clock.now());
+    if (suspensions === 0 && !this.awake && this.backoffMs > 0) throw crashLoop(backoff, this.#clock.now());
     const granted = this.#slots.wait(signal);
     this.#take({ type: "asked" });
     return await granted;
@@ -223,7 +223,7 @@ export class InstancePool implements InstanceOwner {
   /** Stops a paused instance early, if that is allowed; resolves when it is gone. */
   async evict({ id }: Instance): Promise<void> {
     if (!mayEvict(this.#state, id)) return;
-    this.#take({ type: "drained", id, by: this.#clock.now() });
+    this.#take({ type: "draining", id, by: this.#clock.now() });
     await this.#gone([id]);
   }
 
@@ -256,7 +256,7 @@ export class InstancePool implements InstanceOwner {
     if (this.waiting > 0) await atMost(this.#slots.emptied(), this.#clock, drainTimeoutMs);
     if (this.revision.volumes.length > 0) {
       await this.suspend(deadline - this.#clock.now());
-      return this.resume();
+      return this.unsuspend();
     }
     // A start that a request waits for goes on.
     const { members } = this.#state;
@@ -264,7 +264,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   /**
-   * Stops the instances after the requests in flight, and holds new requests until {@linkcode resume}. Calls nest.
+   * Stops the instances after the requests in flight, and holds new requests until {@linkcode unsuspend}. Calls nest.
    *
    * @param drainTimeoutMs After this time the instances stop in any case.
    */
@@ -274,7 +274,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   /** Undoes one {@linkcode suspend}. */
-  resume(): void {
+  unsuspend(): void {
     this.#take({ type: "unsuspended" });
   }
 
@@ -399,7 +399,7 @@ export class InstancePool implements InstanceOwner {
       case "drain": {
         const message = action.why === "idle" ? "instance idle" : "instance not needed";
         log.info(message, { service: this.revision.service, instance: id });
-        return this.#apply({ type: "drained", id, by: action.by, isSurplus: action.why === "surplus" });
+        return this.#apply({ type: "draining", id, by: action.by, isSurplus: action.why === "surplus" });
       }
       case "stop":
         this.#apply({ type: "stopping", id });
@@ -479,7 +479,7 @@ export class InstancePool implements InstanceOwner {
   /** Drains instances until a time. Resolves when they are gone, except those whose start was just called off. */
   async #drain(members: readonly Member[], by: number, ...first: PoolEvent[]): Promise<void> {
     const ending = members.filter(({ phase }) => phase === "ready" || phase === "paused" || phase === "draining");
-    this.#take(...first, ...members.map(({ id }): PoolEvent => ({ type: "drained", id, by })));
+    this.#take(...first, ...members.map(({ id }): PoolEvent => ({ type: "draining", id, by })));
     await this.#gone(ending.map(({ id }) => id));
   }
 

@@ -113,7 +113,7 @@ export type PoolEvent =
   | { readonly type: "launched"; readonly id: string; readonly use: Use }
   | { readonly type: "found"; readonly id: string; readonly use: Use; readonly phase: "starting" | "paused" }
   | { readonly type: "resuming" | "pausing" | "probing" | "thawed" | "stopping"; readonly id: string }
-  | { readonly type: "drained"; readonly id: string; readonly by: number; readonly isSurplus?: boolean }
+  | { readonly type: "draining"; readonly id: string; readonly by: number; readonly isSurplus?: boolean }
   // The outcomes of orders.
   | { readonly type: "ready" | "paused" | "well" | "gone"; readonly id: string }
   | { readonly type: "resumed" | "answers"; readonly id: string; readonly attempt: number }
@@ -194,7 +194,7 @@ export function readyCount({ members }: PoolState): number {
 }
 
 /** The paused instances that are not being resumed, the last used first. */
-export function sleepers({ members }: PoolState): Member[] {
+export function resumable({ members }: PoolState): Member[] {
   return members.filter(({ coming, phase }) => phase === "paused" && !coming)
     .sort((a, b) => b.use.idleSince - a.use.idleSince);
 }
@@ -219,7 +219,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return state.asleep ? { ...state, asleep: false } : state;
     case "woken": {
       if (state.retired || state.suspensions > 0) return state;
-      const mayStart = backgroundBackoffMs(state.backoff, now) === 0 || sleepers(state).length > 0;
+      const mayStart = backgroundBackoffMs(state.backoff, now) === 0 || resumable(state).length > 0;
       return { ...state, asleep: false, woken: !isServing(state) && mayStart };
     }
     case "fell asleep":
@@ -256,7 +256,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return set(state, member, { frozen: false });
     case "stopping":
       return set(state, member, { stopping: true });
-    case "drained": {
+    case "draining": {
       const drained = drain(state, member, event.by, now);
       return event.isSurplus ? { ...drained, shrunkAt: now } : drained;
     }

@@ -42,7 +42,7 @@ export class Retries {
   async prepare(context: RequestContext, lease: Lease, error: unknown): Promise<void> {
     const { instance } = lease;
     const isRefused = error instanceof ForwardError && error.progress === "unsent";
-    if (isRefused && isCounted(++context.refusals)) instance.failed();
+    if (isRefused && isCounted(++context.refusals)) instance.unreachable();
     lease.release();
     if (error instanceof ClessError && error.code === "upstream_timeout") instance.late();
     if (!mayRepeat(context, error)) {

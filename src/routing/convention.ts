@@ -67,7 +67,7 @@ export class Convention {
     if (!old!.pool.awake) return this.#takeOver(service);
     const { pool } = next!;
     // While the old revision serves, a new one that fails to start is not tried at every request.
-    if (this.#starting.has(pool) || pool.resting) return service;
+    if (this.#starting.has(pool) || pool.backingOff) return service;
     this.#starting.add(pool);
     pool.wake();
     pool.settled().then(() => {

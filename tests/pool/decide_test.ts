@@ -11,9 +11,9 @@ const ERROR = new ClessError("start_failed", "no");
 const BUSY = { inFlight: 1, inUse: 1 };
 const STARTING = { phase: "starting", coming: true, readySince: undefined } as const;
 /** Nothing is started unasked for 2 s; requests may try again. */
-const RESTING = { ...NO_FAILURES, count: 1, until: NOW + 2000, lastAt: NOW };
+const BACKING_OFF = { ...NO_FAILURES, count: 1, until: NOW + 2000, lastAt: NOW };
 /** Requests are refused for 2 s. */
-const LOOPING = { ...RESTING, count: 3 };
+const LOOPING = { ...BACKING_OFF, count: 3 };
 const LAUNCH: Action = { do: "launch" };
 
 /** The state, what is to be done, and if that is nothing, in how many ms to look again. */
@@ -40,19 +40,19 @@ const CASES: Case[] = [
     {
       waiting: 2,
       members: [memberOf("one", STARTING)],
-      backoff: RESTING,
+      backoff: BACKING_OFF,
     },
     [],
   ],
   ["a start that began after the last failure is not waited for", {
     waiting: 2,
     members: [memberOf("one", { ...STARTING, countBefore: 1 })],
-    backoff: RESTING,
+    backoff: BACKING_OFF,
   }, [LAUNCH]],
   ["a start that was found is no sign of a failure", {
     waiting: 2,
     members: [memberOf("one", { ...STARTING, countBefore: undefined })],
-    backoff: RESTING,
+    backoff: BACKING_OFF,
   }, [LAUNCH]],
   [
     "in a crash loop nothing is launched while another instance serves, and then it is tried again",
@@ -78,7 +78,7 @@ const CASES: Case[] = [
   ["an instance that is woken is resumed", { woken: true, members: [memberOf("one", { phase: "paused" })] }, [
     { do: "resume", id: "one" },
   ]],
-  ["nothing is launched unasked soon after a failure", { woken: true, backoff: RESTING }, []],
+  ["nothing is launched unasked soon after a failure", { woken: true, backoff: BACKING_OFF }, []],
   ["nothing is launched for a wake that is under way", { woken: true, members: [memberOf("one", STARTING)] }, []],
 
   ["the smallest number is kept up", { kept: true, revision: { minInstances: 2 } }, [LAUNCH, LAUNCH]],
@@ -102,7 +102,7 @@ const CASES: Case[] = [
     {
       kept: true,
       revision: { minInstances: 1 },
-      backoff: RESTING,
+      backoff: BACKING_OFF,
     },
     [],
     2000,
@@ -239,7 +239,7 @@ const CASES: Case[] = [
       memberOf("starts", { ...STARTING, frozen: true }),
       memberOf("serves", { phase: "paused", use: BUSY }),
       memberOf("comes", { phase: "paused", use: BUSY, coming: true }),
-      memberOf("rests", { phase: "paused" }),
+      memberOf("idle", { phase: "paused" }),
     ],
   }, [{ do: "thaw", id: "starts" }, { do: "resume", id: "serves" }]],
 
@@ -301,10 +301,10 @@ function refusal(changes: Changes): [string | undefined, number | undefined] {
 Deno.test("deciding: requests are refused where there is no hope for them", () => {
   assertEquals(refusal({ waiting: 1, backoff: LOOPING }), ["crash_loop", 2]);
   assertEquals(refusal({ waiting: 1, retired: true }), [retiredError().code, 1]);
-  assertEquals(refusal({ waiting: 1, backoff: RESTING }), [undefined, undefined]);
+  assertEquals(refusal({ waiting: 1, backoff: BACKING_OFF }), [undefined, undefined]);
 });
 
-Deno.test("only an instance that rests, and need not be kept up, may be evicted", () => {
+Deno.test("only a paused instance that need not be kept up may be evicted", () => {
   const may = (member: Parameters<typeof memberOf>[1], changes: Partial<PoolState> = {}) =>
     mayEvict({ ...stateOf({ revision: { minInstances: 1 }, members: [memberOf("one", member)] }), ...changes }, "one");
   assertEquals(may({ phase: "paused" }), true);

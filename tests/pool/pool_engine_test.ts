@@ -58,7 +58,7 @@ Deno.test("a start on which the engine hangs names the engine, and is no failure
     launch.succeed(ORIGIN);
     await kit.executor.settled();
   }
-  assertEquals([pool.failure, pool.backOff], [undefined, 0]);
+  assertEquals([pool.failure, pool.backoffMs], [undefined, 0]);
   assertEquals((await started(kit, pool)).lease.instance.id, "five");
 });
 

@@ -126,7 +126,7 @@ Deno.test("a kept instance that was found paused is resumed", async () => {
   pool.suspend(0); // until it is known what there is
   pool.keep(true);
   pool.adopt({ ...kit.launcher.containers.get("found")!, origin: "http://found" });
-  pool.resume();
+  pool.unsuspend();
   await settle();
   assertEquals([kit.launcher.called("resume"), kit.launcher.called("launch")], [["found"], []]);
   assertEquals(pool.ready, true);

@@ -124,7 +124,7 @@ Deno.test("a suspended pool has no instance and holds all requests until it is r
   pool.wake();
   await settle();
   assertEquals([kit.launcher.called("launch"), kit.launcher.containers.size], [["one"], 0]);
-  pool.resume();
+  pool.unsuspend();
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   assertEquals((await held).lease.instance.id, "two");
 });
@@ -136,7 +136,7 @@ Deno.test("requests whose start was called off by a suspension get another start
   const first = await kit.launcher.nextLaunch();
   await pool.suspend(10_000);
   await settle();
-  pool.resume();
+  pool.unsuspend();
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   assertEquals((await held).lease.instance.id, "two");
   first.fail(new Error("too late"));
@@ -156,7 +156,7 @@ Deno.test("a paused instance that is being resumed is stopped all the same when 
   resumed.reject(new Error("No such container: one"));
   await suspended;
   assertEquals([kit.launcher.called("remove"), kit.launcher.called("launch")], [["one"], ["one"]]);
-  pool.resume();
+  pool.unsuspend();
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   await held;
 });
@@ -167,10 +167,10 @@ Deno.test("a pool that is suspended twice has to be resumed twice", async () => 
   await pool.suspend(0);
   await pool.suspend(0);
   const held = pool.hold(never());
-  pool.resume();
+  pool.unsuspend();
   await settle();
   assertEquals(kit.launcher.called("launch"), []);
-  pool.resume();
+  pool.unsuspend();
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   await held;
 });
@@ -223,6 +223,6 @@ Deno.test("a pool that is suspended serves no waiting request, though it takes o
   pool.adopt({ ...kit.launcher.containers.get("found")!, origin: ORIGIN });
   await settle();
   assertEquals([pool.ready, pool.waiting], [true, 1]);
-  pool.resume();
+  pool.unsuspend();
   assertEquals((await held).lease.instance.id, "found");
 });

@@ -157,7 +157,7 @@ Deno.test("an app that cannot be reached is no failure: it may have been killed 
   mend(kit);
   for (let n = 0; n < 4; n++) {
     const { lease } = await pool.hold(never());
-    for (let failures = 0; failures < 3; failures++) lease.instance.failed();
+    for (let failures = 0; failures < 3; failures++) lease.instance.unreachable();
     assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
     lease.release();
     kit.launcher.kill(lease.instance.id);
@@ -171,7 +171,7 @@ Deno.test("an app that requests could not reach before the engine reports its cr
     kit.launcher.written = "panic: no disk";
     const { lease } = await pool.hold(never());
     await kit.clock.advance(ageMs);
-    for (let failures = 0; failures < 3; failures++) lease.instance.failed();
+    for (let failures = 0; failures < 3; failures++) lease.instance.unreachable();
     assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
     kit.launcher.end(lease.instance.id, 1);
     lease.release();
@@ -271,7 +271,7 @@ Deno.test("a start that no request waits for is backed off from the first failur
   const { kit, pool } = newBroken();
   pool.wake();
   await settle();
-  assertEquals([kit.launcher.called("launch").length, pool.resting], [1, true]);
+  assertEquals([kit.launcher.called("launch").length, pool.backingOff], [1, true]);
   pool.wake();
   await settle();
   assertEquals(kit.launcher.called("launch").length, 1);
@@ -294,7 +294,7 @@ Deno.test("a paused instance that cannot be resumed is not replaced during the b
   pool.wake();
   resumed.reject(new Error("No such container: two"));
   await settle();
-  assertEquals([pool.resting, kit.launcher.called("launch"), pool.awake], [true, ["one", "two"], false]);
+  assertEquals([pool.backingOff, kit.launcher.called("launch"), pool.awake], [true, ["one", "two"], false]);
 });
 
 Deno.test("requests that wait for a slot are refused when the last instance dies in a crash loop", async () => {

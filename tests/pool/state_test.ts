@@ -22,7 +22,7 @@ function after(event: PoolEvent, changes: Parameters<typeof memberOf>[1]): Membe
 // What an instance becomes, by what it is: `-` is no change, `gone` that the pool forgets it, `!` that this is a bug.
 const TABLE: [event: PoolEvent, becomes: Record<(typeof PHASES)[number], InstanceState | "-" | "gone" | "!">][] = [
   [{ type: "pausing", id: "one" }, row("paused", "paused", "-", "!", "!", "!")],
-  [{ type: "drained", id: "one", by: NOW }, row("stopped", "draining", "draining", "-", "-", "-")],
+  [{ type: "draining", id: "one", by: NOW }, row("stopped", "draining", "draining", "-", "-", "-")],
   [{ type: "ready", id: "one" }, row("ready", "-", "-", "-", "-", "-")],
   [{ type: "resumed", id: "one", attempt: 0 }, row("-", "-", "ready", "-", "-", "-")],
   [{ type: "resumed", id: "one", attempt: 1 }, row("-", "-", "-", "-", "-", "-")],
@@ -131,9 +131,9 @@ Deno.test("an engine that fails or hangs over a pause is left alone for a while"
 
 Deno.test("a drain can be cut short, and not drawn out", () => {
   const by = (time: number) =>
-    after({ type: "drained", id: "one", by: time }, { phase: "draining", drainBy: NOW })?.drainBy;
+    after({ type: "draining", id: "one", by: time }, { phase: "draining", drainBy: NOW })?.drainBy;
   assertEquals([by(NOW - 1), by(NOW + 1)], [NOW - 1, NOW]);
-  assertEquals(after({ type: "drained", id: "one", by: NOW }, { phase: "paused" })?.running, false);
+  assertEquals(after({ type: "draining", id: "one", by: NOW }, { phase: "paused" })?.running, false);
 });
 
 Deno.test("starts that began together and fail count once, and the last one fails the waiting requests", () => {
@@ -256,7 +256,7 @@ Deno.test("an unreachable instance that turns out to have ended by itself counts
     events.reduce((state, event) => reduce(state, event, NOW), stateOf({ members: [memberOf("one")] })).backoff;
   const ended = (byHand: boolean): PoolEvent => ({ type: "engine ended", id: "one", byHand, mishap: MISHAP });
   const unreachable: PoolEvent = { type: "unhealthy", id: "one", byApp: false, mishap: MISHAP };
-  const drained: PoolEvent = { type: "drained", id: "one", by: NOW };
+  const drained: PoolEvent = { type: "draining", id: "one", by: NOW };
   assertEquals([backoff(unreachable, ended(false)).count, backoff(unreachable, ended(true))], [1, NO_FAILURES]);
   assertEquals(backoff(drained, ended(false)), NO_FAILURES);
   assertEquals(backoff({ ...unreachable, byApp: true }, ended(false)).count, 1); // counted once
@@ -301,6 +301,6 @@ Deno.test("the demand is watched while there may be too many instances, and forg
   const narrow = { ...watched, members: [memberOf("one")] };
   assertEquals(reduce(narrow, { type: "looked", peak: 1 }, NOW).window, []);
   assertEquals(reduce(stateOf(), { type: "looked", peak: 1 }, NOW).window, []);
-  const drained = reduce(watched, { type: "drained", id: "one", by: NOW, isSurplus: true }, NOW);
+  const drained = reduce(watched, { type: "draining", id: "one", by: NOW, isSurplus: true }, NOW);
   assertEquals([drained.shrunkAt, drained.members[0]?.phase], [NOW, "draining"]);
 });

@@ -99,7 +99,7 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
   }),
   command(
     "suspect",
-    fc.tuple(anyOf, fc.constantFrom("failed" as const, "closed" as const, "late" as const, "answered" as const)),
+    fc.tuple(anyOf, fc.constantFrom("unreachable" as const, "closed" as const, "late" as const, "answered" as const)),
     (world, [n, what]) => world.suspect(n, what),
   ),
   command("reconcile", fc.integer({ min: 0, max: 300 }), (world, ms) => world.reconcile(ms)),
@@ -131,7 +131,7 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
   ),
   command("sleep", fc.integer({ min: 0, max: 2_000 }), (world, ms) => world.sleep(ms)),
   command("suspend", fc.integer({ min: 0, max: 2_000 }), (world, ms) => world.suspend(ms)),
-  command("resume", once, (world) => world.resume()),
+  command("unsuspend", once, (world) => world.unsuspend()),
   command("wake", once, (world) => world.pool.wake()),
   command("traffic", fc.boolean(), (world, kept) => void (world.kept = kept)),
   command("evict", once, (world) => {

@@ -190,7 +190,7 @@ export class PoolWorld {
   }
 
   /** A request finds that the app of an instance takes no connections, closes them, or does not answer in time. */
-  suspect(n: number, what: "failed" | "closed" | "late" | "answered"): void {
+  suspect(n: number, what: "unreachable" | "closed" | "late" | "answered"): void {
     const ready = this.#instances.filter(({ state }) => state === "ready");
     const instance = ready[n % ready.length];
     if (instance === undefined) return;
@@ -215,7 +215,7 @@ export class PoolWorld {
     this.pool.sleep(drainTimeout).then(() => this.#fallingAsleep--);
   }
 
-  /** Stops all instances, and has everybody wait until it is resumed. */
+  /** Stops all instances, and holds new requests until it is unsuspended. */
   suspend(drainTimeout: number): void {
     this.#cutting = true;
     this.#suspensions++;
@@ -223,10 +223,10 @@ export class PoolWorld {
   }
 
   /** Ends the last suspension, if there is one. */
-  resume(): void {
+  unsuspend(): void {
     if (this.#suspensions === 0) return;
     this.#suspensions--;
-    this.pool.resume();
+    this.pool.unsuspend();
   }
 
   /** Ends the pool. */
@@ -267,7 +267,7 @@ export class PoolWorld {
     this.events = "in order";
     this.kept = true;
     await this.advance(1000); // events that were late have come
-    while (this.#suspensions > 0) this.resume();
+    while (this.#suspensions > 0) this.unsuspend();
     this.reconcile();
     for (let rounds = 0; this.requests.some(({ state }) => state === "waiting"); rounds++) {
       assert(rounds < 50, `nobody serves ${this.pick("waiting", 0)!.number}`);
@@ -359,8 +359,8 @@ export class PoolWorld {
     this.#launched.add(id);
     if (this.#suspensions > 0) this.#wrongs.push(`${id} is launched while the pool is suspended`);
     if (this.#retired !== undefined) this.#wrongs.push(`${id} is launched though the pool has retired`);
-    if (this.pool.backOff > 0) this.#wrongs.push(`${id} is launched during the back-off`);
-    if (this.pool.waiting === 0 && this.pool.resting) {
+    if (this.pool.backoffMs > 0) this.#wrongs.push(`${id} is launched during the back-off`);
+    if (this.pool.waiting === 0 && this.pool.backingOff) {
       this.#wrongs.push(`${id} is launched unasked during the back-off`);
     }
   }
@@ -386,7 +386,7 @@ export class PoolWorld {
     this.kit.launcher.put({ id: "found", revision: this.#revision }, state);
     this.pool.suspend(0);
     this.pool.adopt({ ...containers.get("found")!, origin: "http://found" });
-    this.pool.resume();
+    this.pool.unsuspend();
   }
 
   #deliver(event: ContainerEvent): void {
