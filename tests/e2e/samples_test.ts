@@ -38,6 +38,6 @@ Deno.test(
     assertEquals(container.HostConfig.SecurityOpt, ["no-new-privileges"]);
     assert(container.HostConfig.PidsLimit > 0);
     assertEquals(container.HostConfig.LogConfig.Type, "local");
-    assertEquals(container.HostConfig.PortBindings, {});
+    assertEquals(container.HostConfig.PortBindings ?? {}, {});
   },
 );
