@@ -1,5 +1,5 @@
 import { ClessError } from "../base/errors.ts";
-import { isShrinkable, MOST_COMING, scale, type Situation, stableForMs } from "./scaling.ts";
+import { isShrinkable, MOST_COMING, needed, stableForMs } from "./scaling.ts";
 import { backgroundBackoffMs, crashLoop, HEALTHY_MS, requestBackoffMs } from "./start_backoff.ts";
 import {
   comingCount,
@@ -115,17 +115,21 @@ function answerRetired(state: PoolState): Action[] {
   return isServing(state) ? [] : [{ do: "refuse", error: retiredError() }];
 }
 
-/** Starts as many instances as the requests need, or refuses the requests if no start can succeed. */
+/**
+ * Starts at once as many instances as the requests need, since they must not wait for a window of observations. Refuses
+ * the requests if no start can succeed.
+ */
 function startForWaiting(state: PoolState, now: number): Action[] {
   if (state.queue.size === 0) return [];
-  const { backoff, members } = state;
+  const { backoff, members, revision: { concurrency } } = state;
   // A start that began before the last failure most likely fails for the same reason.
-  const isDoubtful = members.some(({ coming, countBefore = Infinity, phase }) =>
+  const isDoubtful = members.some(({ coming, countBefore, phase }) =>
     coming && phase === "starting" && countBefore < backoff.count
   );
   const mayLaunch = !isDoubtful && requestBackoffMs(backoff, now) === 0;
-  const actions = start(state, scale(situationOf(state, now)).start, mayLaunch);
-  if (actions.length > 0 || isServing(state) || liveCount(state) > 0) return actions;
+  const missing = needed(demandOf(state), concurrency) - readyCount(state) - comingCount(state);
+  const actions = start(state, missing, mayLaunch);
+  if (actions.length > 0 || isServing(state)) return actions;
   return [{ do: "refuse", error: crashLoop(backoff, now) }];
 }
 
@@ -142,11 +146,13 @@ function keepUp(state: PoolState, now: number): Action[] {
 
 /** Resumes instances, and launches others if that is not enough and there may be more; only so many at once. */
 function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
-  const count = Math.max(0, Math.min(wanted, MOST_COMING - comingCount(state)));
-  const resumed = resumable(state).slice(0, count).map(({ id }): Action => ({ do: "resume", id }));
-  const room = state.revision.maxInstances - liveCount(state);
+  const coming = comingCount(state);
+  const paused = resumable(state);
+  const count = Math.max(0, Math.min(wanted, MOST_COMING - coming));
+  const resumed = paused.slice(0, count).map(({ id }): Action => ({ do: "resume", id }));
+  const room = state.revision.maxInstances - readyCount(state) - coming - paused.length;
   const launched = mayLaunch ? Math.max(0, Math.min(room, count - resumed.length)) : 0;
-  return [...resumed, ...Array.from({ length: launched }, (): Action => ({ do: "launch" }))];
+  return [...resumed, ...Array<Action>(launched).fill({ do: "launch" })];
 }
 
 function endIdle(state: PoolState, now: number): Action[] {
@@ -157,10 +163,15 @@ function endIdle(state: PoolState, now: number): Action[] {
   ];
 }
 
+/** Stops one instance if fewer were enough for the peak of a whole window, so that a recurring load keeps its own. */
 function shrink(state: PoolState, now: number): Action[] {
-  const { members, shrunkAt, window } = state;
-  const last = window.at(-1);
-  if (last === undefined || last.at <= shrunkAt || scale(situationOf(state, now)).stop === 0) return [];
+  const { members, revision: { concurrency, minInstances, stopAfter }, shrunkAt, window } = state;
+  const [first, last] = [window[0], window.at(-1)];
+  if (first === undefined || first.at > now - stableForMs(stopAfter) || last!.at <= shrunkAt) return [];
+  const peak = Math.max(demandOf(state), ...window.map(({ peak }) => peak));
+  // The last one is never surplus: its idle time decides when it stops.
+  const enough = Math.max(needed(peak, concurrency), minInstances, 1);
+  if (comingCount(state) > 0 || readyCount(state) <= enough) return [];
   const [leastUsed] = members.filter(({ phase }) => phase === "ready")
     .sort(({ use: a }, { use: b }) => a.inFlight - b.inFlight || a.idleSince - b.idleSince);
   return [{ do: "drain", id: leastUsed!.id, by: Infinity, why: "surplus" }];
@@ -207,18 +218,9 @@ function pausableAt({ pauseAt, pausing, use }: Member, pauseAfterMs: number): nu
   return pausing ? Infinity : Math.max(use.idleSince + pauseAfterMs, pauseAt);
 }
 
-function situationOf(state: PoolState, now: number): Situation {
-  const { members, queue, revision, window } = state;
-  const { concurrency, maxInstances, minInstances, stopAfter } = revision;
-  const inFlight = members.reduce((sum, { phase, use }) => phase === "ready" ? sum + use.inFlight : sum, 0);
-  return {
-    ...{ now, concurrency, minInstances, maxInstances, window },
-    demand: inFlight + queue.size,
-    ready: readyCount(state),
-    coming: comingCount(state),
-    paused: resumable(state).length,
-    stableForMs: stableForMs(stopAfter),
-  };
+/** How many requests are on ready instances, or wait. */
+function demandOf({ members, queue }: PoolState): number {
+  return members.reduce((sum, { phase, use }) => phase === "ready" ? sum + use.inFlight : sum, queue.size);
 }
 
 /** When a rule may want something only because time has passed. */

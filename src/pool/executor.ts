@@ -45,10 +45,10 @@ export interface Asking {
 
 /** Carries out a pool's decisions over the engine, and reports the outcome. It never changes an instance's state. */
 export class Executor {
+  readonly asking: Asking;
   readonly #launcher: Launcher;
   readonly #clock: Clock;
   readonly #roster: Roster;
-  readonly #asking: Asking;
   readonly #pausing = new Map<Instance, Promise<unknown>>();
   readonly #clearing = new Set<Promise<void>>();
   /** The output of each instance's app; read once. */
@@ -60,11 +60,7 @@ export class Executor {
     this.#launcher = launcher;
     this.#clock = clock;
     this.#roster = roster;
-    this.#asking = asking;
-  }
-
-  get asking(): Asking {
-    return this.#asking;
+    this.asking = asking;
   }
 
   /**
@@ -198,7 +194,7 @@ export class Executor {
     const running = run(end, (error) => away = error).then(() => void (runs = true));
     try {
       await abortable(running, end);
-      await this.#asking.untilReady(instance.origin + instance.revision.readinessPath, this.#clock, end);
+      await this.asking.untilReady(instance.origin + instance.revision.readinessPath, this.#clock, end);
       instance.gone.throwIfAborted();
       return undefined;
     } catch (thrown) {
@@ -257,7 +253,8 @@ export class Executor {
   }
 
   async #resume(instance: Instance, end: AbortSignal): Promise<"resumed" | "answers"> {
-    if (this.#pausing.has(instance) && await this.#answersUnpaused(instance, end)) return "answers";
+    const pausing = this.#pausing.get(instance);
+    if (pausing !== undefined && await this.#answersUnpaused(instance, pausing, end)) return "answers";
     // Requests in flight can only end on a draining instance that runs.
     const isWanted = instance.state === "paused" || (instance.state === "draining" && instance.inFlight > 0);
     if (!isWanted || end.aborted) return "resumed";
@@ -266,14 +263,13 @@ export class Executor {
   }
 
   /** Waits for a pause under way. Returns true if that takes long and the app answers. */
-  async #answersUnpaused(instance: Instance, end: AbortSignal): Promise<boolean> {
-    const pausing = this.#pausing.get(instance);
+  async #answersUnpaused(instance: Instance, pausing: Promise<unknown>, end: AbortSignal): Promise<boolean> {
     const isOver = () => this.#pausing.get(instance) !== pausing || instance.state !== "paused" || end.aborted;
-    while (pausing !== undefined && !isOver()) {
+    while (!isOver()) {
       await atMost(pausing, this.#clock, PAUSE_PATIENCE_MS);
       if (isOver()) break;
       const { origin, revision: { readinessPath } } = instance;
-      const probed = await askWithin(this.#asking.ask, origin + readinessPath, this.#clock, PAUSE_PATIENCE_MS);
+      const probed = await askWithin(this.asking.ask, origin + readinessPath, this.#clock, PAUSE_PATIENCE_MS);
       if (!isWell(probed) || isOver()) continue;
       log.warning("the engine does not pause an instance, which goes on", { instance: instance.id });
       return true;

@@ -64,10 +64,8 @@ export class Health {
     if (instance.state !== "ready") return false;
     const row = this.#rowOf(instance);
     if (why === "unreachable") return ++row.unreachable === IN_A_ROW.unreachable;
-    const { inFlight, revision: { concurrency } } = instance;
     // An app with as many requests as it takes may be unable to answer a question.
-    const isBusy = concurrency > 0 && inFlight >= concurrency;
-    if (why === "late" && ++row.late < IN_A_ROW.late && isBusy) return false;
+    if (why === "late" && ++row.late < IN_A_ROW.late && isFull(instance)) return false;
     if (this.#asked.has(instance)) return false;
     this.#asked.add(instance);
     const judged = why === "late" ? this.#isDead(instance) : this.#isDeaf(instance);
@@ -84,7 +82,8 @@ export class Health {
    */
   async probe(instance: Instance, path: string, everyMs: number): Promise<boolean> {
     const { changes } = instance;
-    const work = this.#silent.get(instance) ?? workOf(instance);
+    const work = this.#silent.get(instance) ??
+      { isFull: isFull(instance), leases: instance.leases, answers: instance.answers };
     const probed = await askWithin(this.#ask, instance.origin + path, this.#clock, Math.min(everyMs, PROBE_MS));
     this.#silent.delete(instance);
     if (instance.changes !== changes) return true;
@@ -136,8 +135,8 @@ function isDead(probed: Probed): boolean {
   return probed === "closed" || probed === "refused" || probed === "silent";
 }
 
-function workOf({ answers, inFlight, leases, revision: { concurrency } }: Instance): Work {
-  return { isFull: concurrency > 0 && inFlight >= concurrency, leases, answers };
+function isFull({ inFlight, revision: { concurrency } }: Instance): boolean {
+  return concurrency > 0 && inFlight >= concurrency;
 }
 
 function goesOn({ leases }: Work, instance: Instance): boolean {

@@ -11,7 +11,7 @@ import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion
 import type { Container, ContainerEvent } from "./launcher.ts";
 import { type Grant, Slots } from "./slots.ts";
 import { backgroundBackoffMs, crashLoop, type Failure, type Mishap, requestBackoffMs } from "./start_backoff.ts";
-import { initialState, liveCount, type Member, type PoolEvent, type PoolState, reduce } from "./state.ts";
+import { initialState, liveCount, type Member, type PoolEvent, type PoolState, readyCount, reduce } from "./state.ts";
 
 export type { Grant, Wake } from "./slots.ts";
 
@@ -98,7 +98,7 @@ export class InstancePool implements InstanceOwner {
 
   /** Whether an instance is ready, even if it is full. */
   get ready(): boolean {
-    return this.states().includes("ready");
+    return readyCount(this.#state) > 0;
   }
 
   states(): InstanceState[] {

@@ -51,8 +51,8 @@ export interface Member {
   readonly coming: boolean;
   /** Counts its resumes: the outcome of an earlier one no longer matters. */
   readonly attempt: number;
-  /** How many failures there were when its start began; `undefined` for a found instance. */
-  readonly countBefore: number | undefined;
+  /** How many failures there were when its start began; `Infinity` for a found instance, whose start is over. */
+  readonly countBefore: number;
   readonly readySince: number | undefined;
   /** Whether the engine is carrying out a pause; the app may serve again before that is done. */
   readonly pausing: boolean;
@@ -146,7 +146,7 @@ const NEW_MEMBER: Omit<Member, "id" | "use"> = {
   phase: "starting",
   coming: true,
   attempt: 0,
-  countBefore: undefined,
+  countBefore: Infinity,
   readySince: undefined,
   pausing: false,
   pauseAt: -Infinity,
@@ -334,9 +334,7 @@ function startFailed(
   if (member.phase === "stopped" || blame === "nobody") return left; // called off, or no request needs it alone
   const over: PoolState = { ...left, woken: false, excused: false };
   if (blame === "somebody" && !state.excused) return { ...over, excused: true };
-  const backoff = blame === "engine"
-    ? state.backoff
-    : afterFailedStart(state.backoff, mishap, member.countBefore ?? state.backoff.count, now);
+  const backoff = blame === "engine" ? state.backoff : afterFailedStart(state.backoff, mishap, member.countBefore, now);
   const isLast = state.suspensions === 0 && liveCount(left) === 0;
   return { ...over, backoff, startError: isLast ? error : undefined };
 }

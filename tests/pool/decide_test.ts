@@ -51,7 +51,7 @@ const CASES: Case[] = [
   }, [LAUNCH]],
   ["a start that was found is no sign of a failure", {
     waiting: 2,
-    members: [memberOf("one", { ...STARTING, countBefore: undefined })],
+    members: [memberOf("one", { ...STARTING, countBefore: Infinity })],
     backoff: BACKING_OFF,
   }, [LAUNCH]],
   [

@@ -1,26 +1,40 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Observation, observe, scale, type Situation, stableForMs } from "../../src/pool/scaling.ts";
+import { decide } from "../../src/pool/decide.ts";
+import { type Observation, observe, stableForMs } from "../../src/pool/scaling.ts";
+import { memberOf, NOW, stateOf } from "../support/pool_state.ts";
 
 const TICK_MS = 500;
 const START_MS = 300;
 const REQUEST_MS = 200;
 const STABLE_MS = 60_000;
 
-const AT_REST: Situation = {
-  now: 100_000,
-  demand: 0,
-  concurrency: 2,
-  ready: 1,
-  coming: 0,
-  paused: 0,
-  minInstances: 0,
-  maxInstances: 10,
-  window: [],
-  stableForMs: STABLE_MS,
-};
+/** A revision with so many requests, and instances that are never idle for long. */
+interface Situation {
+  readonly now?: number;
+  readonly demand?: number;
+  readonly concurrency?: number;
+  readonly ready?: number;
+  readonly coming?: number;
+  readonly paused?: number;
+  readonly minInstances?: number;
+  readonly maxInstances?: number;
+  readonly window?: Observation[];
+}
 
-function decided(situation: Partial<Situation>) {
-  return scale({ ...AT_REST, ...situation });
+/** How many instances are started or resumed, and how many stopped. */
+function decided(
+  { now = NOW, demand = 0, ready = 1, coming = 0, paused = 0, window = [], ...limits }: Situation,
+): { start: number; stop: number } {
+  const members = (["ready", "starting", "paused"] as const).flatMap((phase, kind) =>
+    Array.from({ length: [ready, coming, paused][kind]! }, (_, n) => {
+      const id = `${phase}-${n}`;
+      return memberOf(id, { phase, coming: phase === "starting", use: { idleSince: Infinity } });
+    })
+  );
+  const revision = { concurrency: 2, minInstances: 0, maxInstances: 10, stopAfter: STABLE_MS, ...limits };
+  const { actions } = decide(stateOf({ members, revision, waiting: demand, window }), now);
+  const count = (...kinds: string[]) => actions.filter((action) => kinds.includes(action.do)).length;
+  return { start: count("launch", "resume"), stop: count("drain") };
 }
 
 Deno.test("as many instances are started as are missing for the present demand", () => {
@@ -113,10 +127,14 @@ function simulate(arrivals: (at: number) => number, { minutes, concurrency = 4, 
       window = observe(window, { at: now, peak }, STABLE_MS);
       peak = demand;
     }
-    const { start, stop } = scale({
-      ...{ now, demand, concurrency, ready: instances, coming: coming.length, paused: 0, window, maxInstances },
-      minInstances: 0,
-      stableForMs: STABLE_MS,
+    const { start, stop } = decided({
+      now,
+      demand,
+      concurrency,
+      ready: instances,
+      coming: coming.length,
+      window,
+      maxInstances,
     });
     for (let n = 0; n < start; n++) coming.push(now + START_MS);
     if (isTick) instances -= stop;
