@@ -89,7 +89,9 @@ export class Health {
     if (instance.changes !== changes) return true;
     const hasAnswered = isWell(probed) || instance.answers > work.answers;
     if (!hasAnswered) this.#silent.set(instance, work);
-    const isBusy = probed === "silent" && work.isFull && (hasAnswered || goesOn(work, instance));
+    const open = new Set(instance.leases);
+    const goesOn = work.leases.some((lease) => open.has(lease));
+    const isBusy = probed === "silent" && work.isFull && (hasAnswered || goesOn);
     return isWell(probed) || isBusy;
   }
 
@@ -137,9 +139,4 @@ function isDead(probed: Probed): boolean {
 
 function isFull({ inFlight, revision: { concurrency } }: Instance): boolean {
   return concurrency > 0 && inFlight >= concurrency;
-}
-
-function goesOn({ leases }: Work, instance: Instance): boolean {
-  const open = new Set(instance.leases);
-  return leases.some((lease) => open.has(lease));
 }

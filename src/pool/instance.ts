@@ -117,12 +117,6 @@ export class Instance {
     for (const lease of this.#leases.list()) lease.holder?.instanceGone();
   }
 
-  /** Notes the container that was found for it. @param found `upFor` is for how long it has been up, ms. */
-  found({ origin, upFor = 0 }: { readonly origin: string; readonly upFor?: number | undefined }): void {
-    this.origin = origin;
-    this.startedAt = new Date(Date.now() - upFor);
-  }
-
   /** Notes that the container has ended; only the first call counts. */
   end(state: "stopped" | "failed"): void {
     if (mayBecome(this.#state, state)) this.become(state);

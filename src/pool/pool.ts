@@ -63,7 +63,6 @@ export class InstancePool implements InstanceOwner {
   readonly #random: () => number;
   readonly #slots: Slots;
   readonly #health: Health;
-  readonly #instances = new Map<string, Instance>();
   readonly #coldStarts: number[] = [];
   readonly #events: PoolEvent[] = [];
   /** Conditions that somebody waits for; checked after each event. */
@@ -102,7 +101,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   states(): InstanceState[] {
-    return Array.from(this.#instances.values(), ({ state }) => state);
+    return this.#state.members.map(({ phase }) => phase);
   }
 
   /** Whether there are as many instances as the revision may have. */
@@ -199,7 +198,8 @@ export class InstancePool implements InstanceOwner {
   adopt(container: Container & { origin: string }): void {
     const phase = container.state === "paused" ? "paused" : "starting";
     const instance = this.#newInstance(container.id);
-    instance.found(container);
+    instance.origin = container.origin;
+    instance.startedAt = new Date(Date.now() - (container.upFor ?? 0));
     this.#take({ type: "found", id: container.id, use: instance, phase });
     if (phase === "starting") this.#follow(instance, this.#executor.adopt(instance, container.upFor));
   }
@@ -356,33 +356,29 @@ export class InstancePool implements InstanceOwner {
   #moveInstances(before: readonly Member[], event: PoolEvent): void {
     const after = new Map(this.#state.members.map((member) => [member.id, member]));
     for (const was of before) {
-      const instance = this.#instances.get(was.id);
       const is = after.get(was.id);
-      if (instance === undefined || is === was) continue;
-      if (is === undefined) {
-        this.#instances.delete(was.id);
-        instance.end(event.type === "start failed" ? "failed" : "stopped");
-      } else if (is.phase !== was.phase) this.#move(instance, was, is);
+      if (is === undefined) instanceOf(was).end(event.type === "start failed" ? "failed" : "stopped");
+      else if (is.phase !== was.phase) this.#move(was, is);
     }
-    for (const { id, phase } of this.#state.members.slice(before.length)) {
-      if (phase === "paused") this.#instances.get(id)?.become("paused");
+    for (const added of this.#state.members.slice(before.length)) {
+      if (added.phase === "paused") instanceOf(added).become("paused");
     }
   }
 
-  #move(instance: Instance, was: Member, is: Member): void {
-    const { id } = instance;
+  #move(was: Member, is: Member): void {
+    const instance = instanceOf(is);
     // A started or resumed instance begins a new idle time; one that the engine failed to pause does not.
     if (is.phase === "ready" && (was.coming || !was.pausing)) instance.touch();
     if (is.phase === "draining") instance.untilIdle().then(() => this.#take({ type: "released" }));
-    if (instance.state !== is.phase) instance.become(is.phase);
-    if (is.phase === "stopped" || is.phase === "failed") log.debug("instance has ended", { instance: id });
+    instance.become(is.phase);
+    if (instance.gone.aborted) log.debug("instance has ended", { instance: is.id });
   }
 
   #begin(action: Action): void {
     if (action.do === "refuse") return this.#slots.refuse(action.error);
     if (action.do === "launch") return this.#launch();
     const { id } = action;
-    const instance = this.#instances.get(id)!;
+    const instance = instanceOf(this.#state.members.find((member) => member.id === id)!);
     switch (action.do) {
       case "resume":
         this.#apply({ type: "resuming", id });
@@ -416,7 +412,6 @@ export class InstancePool implements InstanceOwner {
 
   #newInstance(id: string): Instance {
     const instance = new Instance(id, this.revision, this.#clock, this);
-    this.#instances.set(id, instance);
     this.#context.fleet.add(instance, this);
     this.#context.observer?.changed?.(instance, undefined);
     return instance;
@@ -492,4 +487,9 @@ export class InstancePool implements InstanceOwner {
     if (isSo()) return Promise.resolve();
     return new Promise((resolve) => this.#awaited.add({ isSo, resolve }));
   }
+}
+
+/** The instance that counts a member's use. */
+function instanceOf({ use }: Member): Instance {
+  return use as Instance;
 }
