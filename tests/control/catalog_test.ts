@@ -125,7 +125,7 @@ Deno.test("a service's status follows the states of its instances", async () => 
   (await kit.launcher.nextLaunch()).succeed("http://one");
   await pool.settled();
   assertEquals(state(), "ready");
-  kit.fleet.instances()[0]!.become("paused");
+  await kit.launcher.pause(kit.fleet.instances()[0]!.id);
   assertEquals(state(), "paused");
   await deployer.deploy("app", input("two", { traffic: 10 }), AT_ONCE);
   assertEquals(state(), "paused", "also where another revision has a part of the requests");
@@ -146,13 +146,13 @@ Deno.test("a service fails if no instance could answer and a revision that gets 
   const pool = publisher.poolOf("app", "app-00001")!;
   await failIn(pool, "exec format error");
   assertEquals(catalog.status("app"), { state: "failing", failure: "exec format error" });
-  pool.hold(never()).then(({ lease }) => lease.release());
+  const served = pool.hold(never()).then(({ lease }) => lease.release());
   const launch = await kit.launcher.nextLaunch();
   assertEquals(catalog.status("app").state, "failing", "one that tries again still fails");
   launch.succeed("http://one");
-  await pool.settled();
+  await served;
   assertEquals(catalog.status("app"), { state: "ready" });
-  kit.fleet.instances()[0]!.become("paused");
+  await kit.launcher.pause(kit.fleet.instances()[0]!.id);
   assertEquals(catalog.status("app"), { state: "paused" }, "the next request is answered");
   await failIn(latestPool(found("bare")), "no such program");
   assertEquals(catalog.status("bare"), { state: "failing", failure: "no such program" });
