@@ -155,11 +155,9 @@ export class Executor {
    */
   async stop(instance: Instance, how: "stop" | "kill" | "clear"): Promise<void> {
     const { id } = instance;
-    const read = how === "clear" ? this.written(instance) : undefined;
-    const removal = read === undefined
-      ? how === "stop" ? this.#launcher.stop(id) : this.#launcher.remove(id)
-      : read.then(() => this.#launcher.remove(id));
-    await this.#clear(instance, removal);
+    if (how === "stop") return await this.#clear(instance, this.#launcher.stop(id));
+    if (how === "kill") return await this.#clear(instance, this.#launcher.remove(id));
+    await this.#clear(instance, this.written(instance).then(() => this.#launcher.remove(id)));
   }
 
   /** The last lines that an app wrote before its start failed with this error. */

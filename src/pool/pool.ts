@@ -132,7 +132,7 @@ export class InstancePool implements InstanceOwner {
     return below === undefined || above === undefined ? undefined : (below + above) / 2;
   }
 
-  /** Whether an instance serves now, or has within the last `ms`. */
+  /** Whether an instance serves now, or has served, started or resumed within the last `ms`. */
   usedWithin(ms: number): boolean {
     const since = this.#clock.now() - ms;
     return this.#state.members.some(({ use }) => use.inFlight > 0 || use.idleSince > since);

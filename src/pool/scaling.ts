@@ -29,8 +29,7 @@ export function observe(window: readonly Observation[], last: Observation, stabl
   return [...window.slice(Math.max(0, first)), last];
 }
 
-/** How many instances a number of simultaneous requests needs. */
+/** How many instances some simultaneous requests need. */
 export function needed(demand: number, concurrency: number): number {
-  if (concurrency === 0) return demand > 0 ? 1 : 0;
-  return Math.ceil(demand / concurrency);
+  return concurrency === 0 ? 1 : Math.ceil(demand / concurrency);
 }

@@ -340,9 +340,8 @@ function startFailed(
 }
 
 function resumeFailed(state: PoolState, member: Member, error: ClessError | undefined, now: number): PoolState {
-  const late = set(state, member, { coming: false });
-  if (member.phase !== "paused") return late;
-  const drained = drain(late, late.members.find(({ id }) => id === member.id)!, now, now);
+  if (member.phase !== "paused") return set(state, member, { coming: false });
+  const drained = enter(state, member, "draining", now, { coming: false, drainBy: now, running: false });
   const woken = state.woken && backgroundBackoffMs(state.backoff, now) === 0;
   // Requests that have waited for a whole start timeout get the error; they do not wait again.
   const isLast = state.suspensions === 0 && !state.retired && !isServing(drained);
