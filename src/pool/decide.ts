@@ -39,29 +39,14 @@ export interface Decision {
   readonly lookAgainAt: number;
 }
 
-/** In order of priority: the first rule that wants an action wins. */
-const RULES = [
-  refuseFailed,
-  stopDrained,
-  letGoOn,
-  probe,
-  answerRetired,
-  startForWaiting,
-  startForWoken,
-  keepUp,
-  endIdle,
-  shrink,
-];
-/** The rules for a suspended pool, which starts nothing. */
-const WHILE_SUSPENDED: readonly unknown[] = [stopDrained, letGoOn, probe];
-/** The rules for a retired pool. */
-const ONCE_RETIRED: readonly unknown[] = [refuseFailed, ...WHILE_SUSPENDED, answerRetired];
+// In order of priority: the first rule that wants an action wins. A suspended or retired pool starts nothing.
+const WHILE_SUSPENDED = [stopDrained, letGoOn, probe];
+const ONCE_RETIRED = [refuseFailed, ...WHILE_SUSPENDED, answerRetired];
+const RULES = [refuseFailed, ...WHILE_SUSPENDED, startForWaiting, startForWoken, keepUp, endIdle, shrink];
 
 /** Decides what a pool does now, clock ms. Call it again once the actions have begun, until there are none. */
 export function decide(state: PoolState, now: number): Decision {
-  for (const rule of RULES) {
-    if (state.suspensions > 0 && !WHILE_SUSPENDED.includes(rule)) continue;
-    if (state.retired && !ONCE_RETIRED.includes(rule)) continue;
+  for (const rule of state.suspensions > 0 ? WHILE_SUSPENDED : state.retired ? ONCE_RETIRED : RULES) {
     const actions = rule(state, now);
     if (actions.length > 0) return { actions, lookAgainAt: now };
   }
@@ -111,8 +96,7 @@ function probe({ members }: PoolState, now: number): Action[] {
 
 /** Gives the requests that wait in a retired pool its present instances, but starts no new one. */
 function answerRetired(state: PoolState): Action[] {
-  if (!state.retired || state.queue.size === 0) return [];
-  return isServing(state) ? [] : [{ do: "refuse", error: retiredError() }];
+  return state.queue.size === 0 || isServing(state) ? [] : [{ do: "refuse", error: retiredError() }];
 }
 
 /**
