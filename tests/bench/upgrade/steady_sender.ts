@@ -87,8 +87,20 @@ export class SteadySender implements Disposable {
     this.#waiting.add(sent);
   }
 
+  /** A new connection; `undefined` if it is reset at once, as when the one who listens has just gone. */
+  async #connect(): Promise<Deno.TcpConn | undefined> {
+    try {
+      return await Deno.connect(this.#address);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+      this.#unanswered++;
+      return undefined;
+    }
+  }
+
   async #ask(): Promise<void> {
-    using connection = await Deno.connect(this.#address);
+    using connection = await this.#connect();
+    if (connection === undefined) return;
     let text = "";
     const late = setTimeout(() => connection.close(), PATIENCE_MS);
     try {
