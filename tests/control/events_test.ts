@@ -194,6 +194,18 @@ Deno.test("missed events do not make a subscriber too slow", async () => {
   await events.return!();
 });
 
+Deno.test("a subscriber that has read its missed events may be as slow as any other, and no slower", async () => {
+  const { log } = newLog({ mostPending: 2 });
+  emit(log, 1, 2, 3);
+  const events = log.subscribe({ after: 0, signal: never() });
+  assertEquals(await take(events, 3), [1, 2, 3]);
+  emit(log, 4, 5);
+  assertEquals(log.subscribers, 1);
+  emit(log, 6);
+  assertEquals([log.subscribers, await take(events, 2)], [0, [4, 5]]);
+  await assertRejects(() => events.next(), SlowSubscriber);
+});
+
 /** Instance events, and the events that they have emitted. */
 function newEvents() {
   const told: unknown[][] = [];

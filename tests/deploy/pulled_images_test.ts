@@ -176,6 +176,16 @@ Deno.test("an image is removed once, however many deploys end meanwhile, and sta
   assertEquals([asked, [...here]], [["sha256:one"], ["sha256:local", "sha256:one"]]);
 });
 
+Deno.test("an image that is pulled again after its removal is removed again, and not only by the periodic sweep", async () => {
+  const { deployer, removed } = newRegistry();
+  for (let n = 0; n < 2; n++) {
+    await deployer.deploy("app", input("one"), AT_ONCE);
+    await deployer.delete("app", BY);
+    await settle();
+  }
+  assertEquals(removed, ["sha256:one", "sha256:one"]);
+});
+
 Deno.test("an image that waits for its removal stays for a deploy that needs it, and is removed after that one", async () => {
   const { deployer, asked, state, trials } = newRegistry();
   for (const image of ["one", "two"]) await deployer.deploy(image, input(image), AT_ONCE);

@@ -138,6 +138,19 @@ Deno.test("an app that is silent and ends no request either is taken out, though
   (await next).lease.release();
 });
 
+Deno.test("the silence of an app before its container was paused says nothing about the time after that", async () => {
+  const { kit, pool, lease } = await newSlow();
+  await kit.clock.advance(16_000); // silent once, and being asked again
+  await kit.launcher.pause("one");
+  await settle();
+  assertEquals([lease.instance.state, kit.launcher.called("resume")], ["ready", ["one"]]);
+  lease.release(); // not answered in time
+  const next = pool.claim()!;
+  await kit.clock.advance(30_000);
+  assertEquals(lease.instance.state, "ready");
+  next.release();
+});
+
 Deno.test("a silent app that could serve more than it has to is not well", async () => {
   for (const concurrency of [0, 2]) {
     const { kit, lease } = await newSlow(concurrency);

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
 import { HoldQueue } from "../../src/pool/hold_queue.ts";
+import { settle } from "../support/fake_clock.ts";
 import { never } from "../support/kit.ts";
 
 Deno.test("waiting requests are served in the order of arrival", async () => {
@@ -49,4 +50,18 @@ Deno.test("a failure reaches all waiting requests and no later one", async () =>
   const later = queue.wait(never());
   queue.serve(() => 1);
   assertEquals(await later, 1);
+});
+
+Deno.test("whoever waits until the queue is empty does so anew each time that it has filled", async () => {
+  const queue = new HoldQueue<number>(5);
+  for (let n = 0; n < 2; n++) {
+    queue.wait(never());
+    let isEmpty = false;
+    const emptied = queue.emptied().then(() => isEmpty = true);
+    await settle();
+    assertEquals(isEmpty, false);
+    queue.serve(() => n);
+    await emptied;
+  }
+  await queue.emptied();
 });

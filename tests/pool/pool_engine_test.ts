@@ -101,8 +101,8 @@ Deno.test("requests wait for a resume no longer than the start timeout, and the 
 
 /** A pool whose one instance is about to be paused by an engine that hangs, and what its app does when it is asked. */
 async function hanging(does: Probed) {
-  const app = { does };
-  const kit = newKit({ ask: () => Promise.resolve(app.does) });
+  const app: { does: Probed | Promise<Probed> } = { does };
+  const kit = newKit({ ask: async () => await app.does });
   const pool = kit.newPool({ ...newRevision(), pauseAfter: 10_000, stopAfter: 60_000, startTimeout: 8_000 });
   const { lease } = await started(kit, pool);
   lease.release();
@@ -155,4 +155,17 @@ Deno.test("requests that wait for a pause that hangs go on waiting until the app
   paused.reject(new Error("the engine refuses"));
   await settle();
   assertEquals([instance.state, kit.launcher.called("resume")], ["ready", ["one"]]);
+});
+
+Deno.test("an answer of the app from before the end of a pause does not stand for a resume", async () => {
+  const { kit, pool, instance, paused, app } = await hanging("silent");
+  const answer = Promise.withResolvers<Probed>();
+  app.does = answer.promise;
+  const held = pool.hold(never());
+  await kit.clock.advance(1000);
+  paused.resolve();
+  await settle();
+  answer.resolve(200);
+  assertEquals((await held).lease.instance, instance);
+  assertEquals(kit.launcher.called("resume"), ["one"]);
 });

@@ -131,6 +131,7 @@ netTest("a connection that cannot be opened means that the request is unsent", a
   assertEquals([error.progress, pool.open], ["unsent", 0]);
   const reason = new Error("given up");
   await assertRejects(() => pool.connect(AbortSignal.abort(reason)), Error, "given up");
+  assertEquals([pool.open, pool.unused], [0, true]);
 });
 
 netTest("connections to an IPv6 address work", async () => {
