@@ -5,6 +5,7 @@ import type { Revision } from "../../src/model/revision.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
 import type { Container } from "../../src/pool/launcher.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
+import { settle } from "../support/fake_clock.ts";
 import { type Kit, never, newKit, newRevision } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.9:8080";
@@ -136,6 +137,19 @@ Deno.test("a container that cannot be removed does not keep the others", async (
   leave(kit, { id: "bad", state: "ended" }, { id: "good", state: "ended" });
   await newAdoption(kit).run();
   assertEquals([...kit.launcher.containers.keys()], ["bad"]);
+});
+
+Deno.test("the address of a container that is of no use is given up once the container is gone, and not before", async () => {
+  const kit = newKit();
+  const removed = Promise.withResolvers<void>();
+  kit.launcher.on.remove = () => removed.promise;
+  leave(kit, { id: "ended", state: "ended" });
+  const running = newAdoption(kit).run();
+  await settle();
+  assertEquals([kit.launcher.called("remove"), kit.launcher.called("forget")], [["ended"], []]);
+  removed.resolve();
+  await running;
+  assertEquals(kit.launcher.called("forget"), ["ended"]);
 });
 
 Deno.test("an engine that does not tell is asked again, and meanwhile nothing is started", async () => {

@@ -193,6 +193,22 @@ Deno.test("moving a name back to the old image keeps the old container, and the 
   assertEquals([...kit.launcher.containers.keys()], ["one"]);
 });
 
+Deno.test("a rebuilt image that has taken over during its start does not hide one that was built after it", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:old");
+  (await woken(kit, activator)).lease.release();
+  images.build("app-docker", "sha256:new");
+  const start = await kit.launcher.nextLaunch();
+  kit.launcher.kill("one");
+  assertEquals(activator.choose(APP)?.revision.imageId, "sha256:new");
+  images.build("app-docker", "sha256:newer");
+  start.succeed(ORIGIN);
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  await settle();
+  assertEquals(activator.choose(APP)?.revision.imageId, "sha256:newer");
+});
+
 Deno.test("a removed image ends its service", async () => {
   const kit = newKit();
   const { activator, images, retired, services } = newFront(kit);
