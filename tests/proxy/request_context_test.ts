@@ -30,6 +30,14 @@ function setUp() {
   return { clock, pending, add };
 }
 
+/** A body that comes byte by byte, as it is read. */
+function endlessBody(): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    type: "bytes",
+    pull: (controller) => controller.enqueue(new Uint8Array(1)),
+  }, { highWaterMark: 0 });
+}
+
 Deno.test("the signal of a request that is answered before the second tick is never read", async () => {
   const { clock, pending, add } = setUp();
   const { request, asked } = newRequest();
@@ -102,11 +110,7 @@ Deno.test("a request is aborted at the first tick after its timeout", async () =
 Deno.test("the timeout stands still in each tick in which the upload makes progress", async () => {
   const { clock, add } = setUp();
   const one = add(newRequest().request, 1000);
-  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    type: "bytes",
-    pull: (controller) => controller.enqueue(new Uint8Array(1)),
-  }, { highWaterMark: 0 });
-  one.upload = new Upload(body, Infinity);
+  one.upload = new Upload(endlessBody(), Infinity);
   const next = one.upload.begin();
   for (let turn = 0; turn < 50; turn++) {
     await next();
@@ -114,6 +118,23 @@ Deno.test("the timeout stands still in each tick in which the upload makes progr
   }
   assert(!one.signal.aborted);
   await clock.advance(900);
+  assert(!one.signal.aborted);
+  await clock.advance(100);
+  assert(one.signal.aborted);
+  await one.upload.end();
+});
+
+Deno.test("an upload that makes progress again gives back none of the timeout that has passed", async () => {
+  const { clock, add } = setUp();
+  const one = add(newRequest().request, 1000);
+  one.upload = new Upload(endlessBody(), Infinity);
+  const next = one.upload.begin();
+  await clock.advance(500);
+  for (let turn = 0; turn < 10; turn++) {
+    await next();
+    await clock.advance(100);
+  }
+  await clock.advance(400);
   assert(!one.signal.aborted);
   await clock.advance(100);
   assert(one.signal.aborted);
