@@ -53,6 +53,18 @@ uploadTest("a body is not read before its first piece is asked for", async (type
   assertEquals([pulls, upload.receivedBytes], [1, 1]);
 });
 
+Deno.test("a body is not empty because its first piece is", async () => {
+  const { body, controller, close } = source(undefined);
+  const upload = new Upload(body, Infinity);
+  const isEmpty = upload.isEmpty();
+  controller.enqueue(bytes(""));
+  await settle();
+  controller.enqueue(bytes("x"));
+  assertEquals(await isEmpty, false);
+  close();
+  assertEquals(await text(upload.begin()), "x");
+});
+
 uploadTest("a body of known length is complete at its last byte, any other one at its end", async (type) => {
   for (const length of [6, Infinity]) {
     const { body, controller, close } = source(type);

@@ -53,11 +53,14 @@ folderTest("a change that throws is rolled back completely, and the next one wor
   );
   assertEquals(rows(), []);
   // a change that SQLite itself rolls back before it reports the error
-  assertThrows(() =>
-    connection.write(() => {
-      db.exec("INSERT INTO t VALUES (2)");
-      db.exec("INSERT OR ROLLBACK INTO t VALUES (2)");
-    })
+  assertThrows(
+    () =>
+      connection.write(() => {
+        db.exec("INSERT INTO t VALUES (2)");
+        db.exec("INSERT OR ROLLBACK INTO t VALUES (2)");
+      }),
+    Error,
+    "UNIQUE constraint failed",
   );
   assertEquals(rows(), []);
   connection.write(() => db.exec("INSERT INTO t VALUES (3)"));
