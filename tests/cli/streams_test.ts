@@ -58,6 +58,11 @@ Deno.test("lines come without their ends, wherever the pieces are cut", async ()
   assertEquals(await all(linesOf(ReadableStream.from(pieces))), ["one", "two", "", "three"]);
 });
 
+Deno.test("a body that ends in the middle of a character shows that one is missing", async () => {
+  const bytes = new TextEncoder().encode("one\n€").subarray(0, -1);
+  assertEquals(await all(linesOf(ReadableStream.from([bytes]))), ["one", "\ufffd"]);
+});
+
 Deno.test("lines end with their signal, even if the body does not notice it", async () => {
   const aborter = new AbortController();
   const silent = new ReadableStream<Uint8Array<ArrayBuffer>>({ cancel: () => new Promise(() => {}) });

@@ -125,6 +125,16 @@ Deno.test("following continues after the lines that were read, without a gap and
   assertOver();
 });
 
+Deno.test("no line comes twice, also if the machine's clock was set back while the app wrote", async () => {
+  const { outputs, read, take } = newLogs();
+  outputs.add("a", [[1, "1"], [4, "4"], [3, "3"]]);
+  const lines = read({ follow: true });
+  assertEquals(await take(lines, 3), ["1", "3", "4"]);
+  outputs.write("a", 5, "5");
+  assertEquals(await take(lines, 1), ["5"]);
+  await lines.return();
+});
+
 Deno.test("a tail of 0 reads only new lines", async () => {
   const { outputs, read, take } = newLogs();
   outputs.add("a", [[1, "1"]]);
