@@ -46,6 +46,18 @@ Deno.test("after the third failure in a row requests are turned away for a while
   assertEquals(kit.launcher.called("launch").length, 5);
 });
 
+Deno.test("while a pool is suspended its requests wait, also during the back-off, and then get the next start", async () => {
+  const { kit, pool } = newBroken();
+  for (let n = 0; n < 3; n++) await ask(pool);
+  await pool.suspend(0);
+  const held = pool.hold(never());
+  mend(kit);
+  await kit.clock.advance(1000); // the back-off is over
+  assertEquals([pool.waiting, kit.launcher.called("launch").length], [1, 3]);
+  pool.unsuspend();
+  (await held).lease.release();
+});
+
 Deno.test("the back-off doubles up to a minute", async () => {
   const { kit, pool } = newBroken();
   const waits: number[] = [];
