@@ -36,10 +36,9 @@ export class Fleet {
     return [...this.#entries.values()].map(({ instance }) => instance).filter(({ gone }) => !gone.aborted);
   }
 
-  /** The paused instances with their pools, the longest idle first. */
+  /** The paused instances with their pools. */
   paused(): { instance: Instance; pool: InstancePool }[] {
-    return [...this.#entries.values()].filter(({ instance }) => instance.state === "paused")
-      .sort((a, b) => a.instance.idleSince - b.instance.idleSince);
+    return [...this.#entries.values()].filter(({ instance }) => instance.state === "paused");
   }
 
   pools(): Set<InstancePool> {
