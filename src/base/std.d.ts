@@ -4,6 +4,14 @@ declare module "@std/async/abortable" {
   export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T>;
 }
 
+declare module "@std/async/mux-async-iterator" {
+  /** Merges iterables; each keeps its own order. */
+  export class MuxAsyncIterator<T> implements AsyncIterable<T> {
+    add(iterable: AsyncIterable<T>): void;
+    [Symbol.asyncIterator](): AsyncIterator<T>;
+  }
+}
+
 declare module "@std/bytes/concat" {
   export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>;
 }

@@ -1,3 +1,4 @@
+import { MuxAsyncIterator } from "@std/async/mux-async-iterator";
 import { Limiter } from "../base/async.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Revision } from "../model/revision.ts";
@@ -18,44 +19,15 @@ import {
   type LogOptions,
   type NetworkSpec,
 } from "./engine_api.ts";
-import { EngineError, type FailureKind, kindOf } from "./engine_error.ts";
-import {
-  type ApiEvent,
-  type ApiImage,
-  type ApiInfo,
-  type ApiNetwork,
-  containerOf,
-  eventOf,
-  imageOf,
-  infoOf,
-  networkOf,
-} from "./engine_json.ts";
-import { LogSplitter, type StampedLine } from "./logs/log_lines.ts";
+import { EngineError, kindOf, kindOfMessage } from "./engine_error.ts";
+import { containerOf, eventOf, imageOf, infoOf, networkOf } from "./engine_json.ts";
+import { LogSplitter } from "./logs/log_lines.ts";
 import { jsonLines, linesOf, piecesOf } from "./output.ts";
 
 /** How many commands stop or remove containers at once; each process takes some 30 MB. */
 const MAX_ENDING = 16;
 /** How often the networks are listed: that takes two commands, and a network may go in between. */
 const MAX_NETWORK_LISTS = 16;
-
-/** Messages of engines and the docker command, with their meanings; the first match counts. */
-const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
-  [/cannot connect to the docker daemon|error during connect|unexpected EOF|\bEOF$|error while dialing/i, "away"],
-  [/no such container/i, "gone"],
-  [/^(error: )?no such image\b|\bimage not known$/i, "no_such_image"],
-  [/network .* not found/i, "no_such_network"],
-  [/container name .* already in use|network with name .* already exists/i, "conflict"],
-  [/is (already|not) paused|removal of container .* already in progress/i, "already"],
-  [/address already in use|already allocated/i, "address_taken"],
-  [/pool overlaps/i, "subnet_taken"],
-  [/must be forced/i, "tagged"],
-  [/conflict|in use|being used|dependent child|has active endpoints/i, "in_use"],
-];
-
-/** What a message of the docker command means. */
-export function kindOfMessage(message: string): FailureKind {
-  return SAID.find(([pattern]) => pattern.test(message))?.[1] ?? "refused";
-}
 
 /** Reaches the engine through the docker command, even if that is a wrapper or its engine is remote. */
 export class CommandApi implements EngineApi {
@@ -74,7 +46,7 @@ export class CommandApi implements EngineApi {
   }
 
   async info(): Promise<EngineInfo> {
-    return infoOf(jsonLines<ApiInfo>(await this.#run(["info", "--format={{json .}}"]), "ID")[0] ?? {});
+    return jsonLines(await this.#run(["info", "--format={{json .}}"]), infoOf, "ID")[0] ?? infoOf({});
   }
 
   async run(revision: Revision, placement: Placement): Promise<void> {
@@ -111,22 +83,23 @@ export class CommandApi implements EngineApi {
       `--format={"id":{{json .Names}},"engineId":{{json .ID}},"state":{{json .State}},"status":{{json .Status}},` +
       `"labels":{${labels.join(",")}}}`,
     ]);
-    type Entry = Parameters<typeof containerOf>[0] & { labels: Record<string, string> };
-    return jsonLines<Entry>(output, "id", "state", "labels").map((entry) =>
-      containerOf(entry, (name) => entry.labels[name] ?? "")
-    );
+    return jsonLines(output, containerOf, "id", "state", "labels");
   }
 
   async memory(engineIds: readonly string[]): Promise<Map<string, number>> {
     if (engineIds.length === 0) return new Map();
     const format = '--format={"id":{{json .ID}},"usage":{{json .MemUsage}}}';
     const output = await this.#run(["stats", "--no-stream", "--no-trunc", format, ...engineIds]);
-    return new Map(
-      jsonLines<{ id: string; usage: string }>(output, "id", "usage").flatMap(({ id, usage }) => {
+    const entries = jsonLines(
+      output,
+      ({ id, usage }: { id: string; usage: string }) => {
         const bytes = bytesOf(usage);
-        return bytes === undefined || bytes === 0 ? [] : [[id, bytes]]; // it has just ended
-      }),
+        return bytes === undefined || bytes === 0 ? undefined : [id, bytes] as const; // it has just ended
+      },
+      "id",
+      "usage",
     );
+    return new Map(entries);
   }
 
   async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
@@ -142,14 +115,16 @@ export class CommandApi implements EngineApi {
     ], "piped");
     const end = () => killGroup(child, "SIGKILL"); // it has nothing to clean up
     signal?.addEventListener("abort", end, { once: true });
-    const streams = [stampedLines("stdout", child.stdout), stampedLines("stderr", child.stderr)];
+    const streams = [linesWithTime("stdout", child.stdout), linesWithTime("stderr", child.stderr)];
+    const both = new MuxAsyncIterator<LogLine[]>();
+    for (const stream of streams) both.add(stream);
     try {
       let words = "";
-      for await (const { stream, lines } of merge(streams)) {
-        for (const { cut, text, time } of lines) {
+      for await (const lines of both) {
+        for (const line of lines) {
           if (signal?.aborted) return;
-          if (time === undefined) words += `${text}\n`;
-          else yield { stream, time, text, ...(cut ? { cut } : {}) };
+          if (line.time === undefined) words += `${line.text}\n`;
+          else yield line;
         }
       }
       const { code, success } = await child.status;
@@ -175,12 +150,7 @@ export class CommandApi implements EngineApi {
     else signal.addEventListener("abort", end, { once: true });
     return (async function* () {
       try {
-        for await (const line of linesOf(child.stdout)) {
-          for (const value of jsonLines<ApiEvent>(line)) {
-            const event = eventOf(value);
-            if (event !== undefined) yield event;
-          }
-        }
+        for await (const line of linesOf(child.stdout)) yield* jsonLines(line, eventOf);
       } finally {
         signal.removeEventListener("abort", end);
         end();
@@ -194,8 +164,7 @@ export class CommandApi implements EngineApi {
       const ids = (await this.#run(["network", "ls", "--no-trunc", "--quiet"])).match(/^[0-9a-f]{64}$/gm) ?? [];
       if (ids.length === 0) return [];
       try {
-        const output = await this.#run(["network", "inspect", "--format={{json .}}", ...ids]);
-        return jsonLines<ApiNetwork>(output, "Name").map(networkOf);
+        return jsonLines(await this.#run(["network", "inspect", "--format={{json .}}", ...ids]), networkOf, "Name");
       } catch (error) {
         if (kindOf(error) !== "no_such_network" || tries >= MAX_NETWORK_LISTS) throw error;
       }
@@ -221,9 +190,9 @@ export class CommandApi implements EngineApi {
 
   async image(reference: string, options: CallOptions = {}): Promise<EngineImage> {
     const output = await this.#run(["image", "inspect", "--format={{json .}}", reference], options);
-    const [image] = jsonLines<ApiImage>(output, "Id");
+    const [image] = jsonLines(output, imageOf);
     if (image === undefined) throw new EngineError("refused", `the engine does not say what ${reference} is`);
-    return imageOf(image);
+    return image;
   }
 
   async conventionImages(): Promise<Map<string, string>> {
@@ -234,8 +203,8 @@ export class CommandApi implements EngineApi {
       "--filter=reference=*-docker:latest",
       '--format={"id":{{json .ID}},"name":{{json .Repository}},"tag":{{json .Tag}}}',
     ]);
-    const images = jsonLines<{ id: string; name: string; tag: string }>(output, "id", "name", "tag");
-    return new Map(images.filter(({ tag }) => tag === "latest").map(({ id, name }) => [name, id]));
+    type Entry = { id: string; name: string; tag: string };
+    return new Map(jsonLines(output, ({ id, name, tag }: Entry) => tag === "latest" ? [name, id] : undefined, "id"));
   }
 
   async removeImage(reference: string): Promise<void> {
@@ -265,40 +234,15 @@ function bytesOf(usage: string): number | undefined {
 }
 
 /** The lines of one of the two streams of `docker logs`, some at a time. */
-async function* stampedLines(
+async function* linesWithTime(
   stream: LogLine["stream"],
   bytes: ReadableStream<Uint8Array>,
-): AsyncGenerator<{ stream: LogLine["stream"]; lines: StampedLine[] }, void, void> {
-  const splitter = new LogSplitter();
+): AsyncGenerator<LogLine[], void, void> {
+  const splitter = new LogSplitter(stream);
   try {
-    for await (const piece of piecesOf(bytes)) yield { stream, lines: splitter.push(piece) };
+    for await (const piece of piecesOf(bytes)) yield splitter.push(piece);
   } catch {
     // The command's exit code shows whether something went wrong.
   }
-  yield { stream, lines: splitter.end() };
-}
-
-/** Merges generators; each keeps its own order. Unlike with `Promise.race`, a silent one collects no listeners. */
-async function* merge<T>(sources: readonly AsyncGenerator<T, void, void>[]): AsyncGenerator<T, void, void> {
-  const ready: { source: AsyncGenerator<T, void, void>; result: IteratorResult<T, void> }[] = [];
-  let arrived = Promise.withResolvers<void>();
-  const ask = (source: AsyncGenerator<T, void, void>) => {
-    source.next().then((result) => {
-      ready.push({ source, result });
-      arrived.resolve();
-    });
-  };
-  sources.forEach(ask);
-  for (let open = sources.length; open > 0;) {
-    if (ready.length === 0) {
-      arrived = Promise.withResolvers();
-      await arrived.promise;
-    }
-    const { result, source } = ready.shift()!;
-    if (result.done) open--;
-    else {
-      yield result.value;
-      ask(source);
-    }
-  }
+  yield splitter.end();
 }

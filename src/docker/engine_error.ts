@@ -38,3 +38,22 @@ export class EngineError extends Error {
 export function kindOf(error: unknown): FailureKind | undefined {
   return error instanceof EngineError ? error.kind : undefined;
 }
+
+/** Messages of engines and the docker command, with their meanings; the first match counts. */
+const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
+  [/cannot connect to the docker daemon|error during connect|unexpected EOF|\bEOF$|error while dialing/i, "away"],
+  [/no such container/i, "gone"],
+  [/^(error: )?no such image\b|\bimage not known$/i, "no_such_image"],
+  [/network .* not found/i, "no_such_network"],
+  [/container name .* already in use|network with name .* already exists/i, "conflict"],
+  [/is (already|not) paused|removal of container .* already in progress/i, "already"],
+  [/address already in use|already allocated/i, "address_taken"],
+  [/pool overlaps/i, "subnet_taken"],
+  [/must be forced/i, "tagged"],
+  [/conflict|in use|being used|dependent child|has active endpoints/i, "in_use"],
+];
+
+/** What a message of an engine or of the docker command means. @param otherwise For an unknown message. */
+export function kindOfMessage(message: string, otherwise: FailureKind = "refused"): FailureKind {
+  return SAID.find(([pattern]) => pattern.test(message))?.[1] ?? otherwise;
+}

@@ -4,27 +4,27 @@ import type { EngineEvent, EngineImage, EngineInfo, EngineNetwork, ListedContain
 // The part of the engine's JSON that is used; `--format={{json .}}` of the docker command prints the same.
 
 /** `GET /info` */
-export interface ApiInfo {
+interface ApiInfo {
   readonly ID?: string;
   readonly DockerRootDir?: string;
 }
 
 /** `GET /networks` */
-export interface ApiNetwork {
+interface ApiNetwork {
   readonly Name: string;
   readonly Labels?: Readonly<Record<string, string>> | null;
   readonly IPAM?: { readonly Config?: readonly { readonly Subnet?: string; readonly Gateway?: string }[] | null };
 }
 
 /** `GET /images/NAME/json` */
-export interface ApiImage {
-  readonly Id: string;
+interface ApiImage {
+  readonly Id?: string;
   readonly RepoDigests?: readonly string[] | null;
   readonly Config?: { readonly ExposedPorts?: Readonly<Record<string, unknown>> | null } | null;
 }
 
 /** `GET /events` */
-export interface ApiEvent {
+interface ApiEvent {
   readonly Type?: string;
   readonly Action?: string;
   readonly Actor?: { readonly Attributes?: Readonly<Record<string, string>> };
@@ -42,7 +42,10 @@ export function networkOf({ IPAM, Labels, Name }: ApiNetwork): EngineNetwork {
   return { name: Name, labels: Labels ?? {}, subnets };
 }
 
-export function imageOf({ Config, Id, RepoDigests }: ApiImage): EngineImage {
+/** @returns `undefined` for an answer without an image's id. */
+export function imageOf(image: ApiImage | null): EngineImage | undefined {
+  if (typeof image?.Id !== "string") return undefined;
+  const { Config, Id, RepoDigests } = image;
   const ports = Object.keys(Config?.ExposedPorts ?? {}).flatMap((port) => /^(\d+)(?:\/tcp)?$/.exec(port)?.[1] ?? []);
   return { id: Id, digests: RepoDigests ?? [], exposedPorts: ports.map(Number) };
 }
@@ -55,11 +58,17 @@ export function eventOf({ Action, Actor, Type, timeNano }: ApiEvent): EngineEven
   return { type: Type, action: Action, attributes: Actor?.Attributes ?? {}, time };
 }
 
-/** Reads the entry of a list of containers. @param label The value of a label, empty if there is none. */
-export function containerOf(
-  { engineId, id, state, status }: { id: string; engineId: string; state: string; status: string },
-  label: (name: string) => string,
-): ListedContainer {
+/** A container in the engine's list. */
+interface Entry {
+  readonly id: string;
+  readonly engineId: string;
+  readonly state: string;
+  readonly status: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export function containerOf({ engineId, id, labels, state, status }: Entry): ListedContainer {
+  const label = (name: string) => labels[name] ?? "";
   return {
     id,
     engineId,

@@ -59,15 +59,28 @@ export async function* linesOf(
 /**
  * Reads one JSON value per line. Skips lines that are not JSON or lack one of the fields, such as warnings of a wrapper
  * around the docker command.
+ *
+ * @param read Makes something of a value, or `undefined` to skip it.
  */
-export function jsonLines<T>(text: string, ...fields: (keyof T & string)[]): T[] {
+export function jsonLines<T, R>(
+  text: string,
+  read: (value: T) => R | undefined,
+  ...fields: (keyof T & string)[]
+): R[] {
   return text.split("\n").flatMap((line) => {
-    if (!line.startsWith("{") && !line.startsWith("[")) return [];
-    try {
-      const value = JSON.parse(line);
-      return fields.every((field) => field in value) ? [value as T] : [];
-    } catch {
-      return [];
-    }
+    const value = jsonOf(line);
+    if (value === undefined || !fields.every((field) => field in value)) return [];
+    const result = read(value as T);
+    return result === undefined ? [] : [result];
   });
+}
+
+/** The object or array of a line; `undefined` if the line is something else. */
+function jsonOf(line: string): object | undefined {
+  if (!line.startsWith("{") && !line.startsWith("[")) return undefined;
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
 }

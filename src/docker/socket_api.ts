@@ -17,18 +17,8 @@ import {
   type LogOptions,
   type NetworkSpec,
 } from "./engine_api.ts";
-import { EngineError, type FailureKind } from "./engine_error.ts";
-import {
-  type ApiEvent,
-  type ApiImage,
-  type ApiInfo,
-  type ApiNetwork,
-  containerOf,
-  eventOf,
-  imageOf,
-  infoOf,
-  networkOf,
-} from "./engine_json.ts";
+import { EngineError, type FailureKind, kindOfMessage } from "./engine_error.ts";
+import { containerOf, eventOf, imageOf, infoOf, networkOf } from "./engine_json.ts";
 import { LogSplitter } from "./logs/log_lines.ts";
 import { jsonLines, linesOf, piecesOf, readWhole } from "./output.ts";
 
@@ -48,26 +38,9 @@ const ENGINE = "http://192.0.2.1";
 /** In front of each piece of a log: its stream, three zeros, and its length. */
 const FRAME_HEAD_BYTES = 8;
 
-/** Messages whose meaning the status alone does not show; the first match counts. */
-const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
-  [/error while dialing|unexpected EOF/i, "away"], // 500: a part of the engine is away
-  [/^no such image/i, "no_such_image"], // 404, also of a container that is to be made
-  [/^network .* not found/i, "no_such_network"], // 404, also of a container that is to be started
-  [/address already in use|already allocated/i, "address_taken"], // 403 and 500
-  [/^pool overlaps/i, "subnet_taken"], // 403
-  [/has active endpoints/i, "in_use"], // 403
-  [/must be forced/i, "tagged"], // 409, as for an image in use
-  [/is (already|not) paused/i, "already"], // 409 and 500
-  [/is not running/i, "refused"], // 409, as for one that is already paused
-];
-
-/** The meaning of a failed request. @param byStatus The meanings of statuses for this kind of request. */
-function kindOfAnswer(status: number, message: string, byStatus: Readonly<Record<number, FailureKind>>): FailureKind {
-  return SAID.find(([pattern]) => pattern.test(message))?.[1] ?? byStatus[status] ?? "refused";
-}
-
-/** The meaning of a 404 to a request about a container. */
-const OF_CONTAINER = { 404: "gone" } as const;
+/** The meanings of statuses to one kind of request; they count if the message has none. */
+type Kinds = Readonly<Record<number, FailureKind>>;
+const OF_CONTAINER: Kinds = { 404: "gone" };
 
 /** What `GET /containers/json` says of a container. */
 interface ApiContainer {
@@ -87,8 +60,7 @@ interface ApiStats {
 interface Ask extends CallOptions {
   /** Sent as JSON; never shown in an error. */
   readonly body?: unknown;
-  /** The meanings of statuses. */
-  readonly kinds?: Readonly<Record<number, FailureKind>>;
+  readonly kinds?: Kinds;
 }
 
 /**
@@ -120,7 +92,7 @@ export class SocketApi implements EngineApi {
   }
 
   async info(): Promise<EngineInfo> {
-    return infoOf(await this.#get<ApiInfo>("/info"));
+    return infoOf(await this.#get("/info"));
   }
 
   async run(revision: Revision, placement: Placement): Promise<void> {
@@ -153,9 +125,9 @@ export class SocketApi implements EngineApi {
   async containers(filter: ContainerFilter): Promise<ListedContainer[]> {
     const wanted = "owner" in filter ? { label: [`${LABEL.owner}=${filter.owner}`] } : { volume: [filter.volume] };
     const list = await this.#get<ApiContainer[]>(`/containers/json?all=true&filters=${json(wanted)}`);
-    return list.map(({ Id, Labels, Names, State, Status }) => {
+    return list.map(({ Id, Labels: labels, Names, State: state, Status: status }) => {
       const id = Names[0]?.replace(/^\//, "") ?? Id; // one that is being removed has no name any more
-      return containerOf({ id, engineId: Id, state: State, status: Status }, (name) => Labels[name] ?? "");
+      return containerOf({ id, engineId: Id, state, status, labels });
     });
   }
 
@@ -184,10 +156,10 @@ export class SocketApi implements EngineApi {
     const end = () => ended.abort();
     signal?.addEventListener("abort", end, { once: true });
     try {
-      const { body } = await this.#open(`${container(id)}/logs?${query}`, ended.signal, OF_CONTAINER);
+      const body = await this.#open(`${container(id)}/logs?${query}`, ended.signal, OF_CONTAINER);
       for await (const line of logLines(body, ended.signal)) {
         if (signal?.aborted) return;
-        yield line;
+        if (line.time !== undefined) yield line;
       }
     } catch (error) {
       if (signal?.aborted) return;
@@ -200,19 +172,14 @@ export class SocketApi implements EngineApi {
 
   async events(since: string, signal: AbortSignal): Promise<AsyncIterable<EngineEvent>> {
     const wanted = { type: Object.keys(EVENT_ACTIONS), event: Object.values(EVENT_ACTIONS).flat() };
-    const { body } = await this.#open(`/events?since=${since}&filters=${json(wanted)}`, signal);
+    const body = await this.#open(`/events?since=${since}&filters=${json(wanted)}`, signal);
     return (async function* () {
-      for await (const line of linesOf(body, signal)) {
-        for (const value of jsonLines<ApiEvent>(line)) {
-          const event = eventOf(value);
-          if (event !== undefined) yield event;
-        }
-      }
+      for await (const line of linesOf(body, signal)) yield* jsonLines(line, eventOf);
     })();
   }
 
   async networks(): Promise<EngineNetwork[]> {
-    return (await this.#get<ApiNetwork[]>("/networks")).map(networkOf);
+    return (await this.#get<Parameters<typeof networkOf>[0][]>("/networks")).map(networkOf);
   }
 
   async createNetwork({ gateway, labels, name, subnet }: NetworkSpec): Promise<void> {
@@ -228,19 +195,14 @@ export class SocketApi implements EngineApi {
   }
 
   async removeNetwork(name: string): Promise<void> {
-    const kinds = { 404: "no_such_network" } as const;
-    await this.#ask("DELETE", `/networks/${encodeURIComponent(name)}`, { kinds });
+    await this.#ask("DELETE", `/networks/${encodeURIComponent(name)}`, { kinds: { 404: "no_such_network" } });
   }
 
   async image(reference: string, options: CallOptions = {}): Promise<EngineImage> {
-    const image = await this.#get<ApiImage>(`${imagePath(reference)}/json`, {
-      ...options,
-      kinds: { 404: "no_such_image" },
-    });
-    if (typeof image?.Id !== "string") {
-      throw new EngineError("refused", `the engine does not say what ${reference} is`);
-    }
-    return imageOf(image);
+    const kinds = { 404: "no_such_image" } as const;
+    const image = imageOf(await this.#get(`${imagePath(reference)}/json`, { ...options, kinds }));
+    if (image === undefined) throw new EngineError("refused", `the engine does not say what ${reference} is`);
+    return image;
   }
 
   async conventionImages(): Promise<Map<string, string>> {
@@ -319,14 +281,10 @@ export class SocketApi implements EngineApi {
   }
 
   /** Opens a streaming answer. @throws {EngineError} When the engine refuses it or does not answer. */
-  async #open(
-    path: string,
-    signal: AbortSignal,
-    kinds: Readonly<Record<number, FailureKind>> = {},
-  ): Promise<{ body: ReadableStream<Uint8Array> }> {
+  async #open(path: string, signal: AbortSignal, kinds: Kinds = {}): Promise<ReadableStream<Uint8Array>> {
     try {
       const response = await fetch(ENGINE + path, { client: this.#once, signal });
-      if (response.ok && response.body !== null) return { body: response.body };
+      if (response.ok && response.body !== null) return response.body;
       throw refusal(response.status, await response.text(), kinds);
     } catch (error) {
       throw this.#explain(error);
@@ -373,7 +331,7 @@ function parse<T>(path: string, text: string): T {
 }
 
 /** The error for an unsuccessful answer. */
-function refusal(status: number, text: string, kinds: Readonly<Record<number, FailureKind>>): EngineError {
+function refusal(status: number, text: string, kinds: Kinds): EngineError {
   let message = `the engine answered ${status}`;
   try {
     const said = JSON.parse(text).message;
@@ -381,7 +339,7 @@ function refusal(status: number, text: string, kinds: Readonly<Record<number, Fa
   } catch {
     // The text says nothing useful.
   }
-  return new EngineError(kindOfAnswer(status, message, kinds), message);
+  return new EngineError(kindOfMessage(message, kinds[status]), message);
 }
 
 /** The memory in use without what the kernel can take back, as in `docker stats`. */
@@ -405,11 +363,12 @@ async function* logLines(
   bytes: ReadableStream<Uint8Array>,
   signal: AbortSignal,
 ): AsyncGenerator<LogLine, void, void> {
-  const splitters = { stdout: new LogSplitter(), stderr: new LogSplitter() };
+  const stdout = new LogSplitter("stdout");
+  const stderr = new LogSplitter("stderr");
   const head = new Uint8Array(FRAME_HEAD_BYTES);
   let headBytes = 0;
   let frameBytes = 0;
-  let stream: LogLine["stream"] = "stdout";
+  let splitter = stdout;
   for await (const piece of piecesOf(bytes, signal)) {
     for (let at = 0; at < piece.length;) {
       if (frameBytes === 0) {
@@ -419,21 +378,15 @@ async function* logLines(
         at += taken.length;
         if (headBytes < FRAME_HEAD_BYTES) break;
         headBytes = 0;
-        stream = head[0] === 2 ? "stderr" : "stdout";
+        splitter = head[0] === 2 ? stderr : stdout;
         frameBytes = new DataView(head.buffer).getUint32(4);
         continue;
       }
       const part = piece.subarray(at, at + frameBytes);
       at += part.length;
       frameBytes -= part.length;
-      yield* linesWithTime(stream, splitters[stream].push(part));
+      yield* splitter.push(part);
     }
   }
-  for (stream of ["stdout", "stderr"] as const) yield* linesWithTime(stream, splitters[stream].end());
-}
-
-function linesWithTime(stream: LogLine["stream"], lines: ReturnType<LogSplitter["push"]>): LogLine[] {
-  return lines.flatMap(({ cut, text, time }) =>
-    time === undefined ? [] : [{ stream, time, text, ...(cut ? { cut } : {}) }]
-  );
+  yield* [...stdout.end(), ...stderr.end()];
 }

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type CommandOptions, DockerCommand } from "../../src/docker/command.ts";
-import { CommandApi, kindOfMessage } from "../../src/docker/command_api.ts";
+import { CommandApi } from "../../src/docker/command_api.ts";
 import type { LogLine } from "../../src/docker/engine_api.ts";
-import { EngineError, type FailureKind, kindOf } from "../../src/docker/engine_error.ts";
+import { EngineError, type FailureKind, kindOf, kindOfMessage } from "../../src/docker/engine_error.ts";
 import { dockerTest, type FakeDocker } from "../support/fake_docker.ts";
 
 const TIME = "2026-01-02T03:04:05.000000006Z";

@@ -205,5 +205,5 @@ dockerTest("a command that goes on can be listened to and ended", async (docker)
 
 dockerTest("warnings on stdout before the answer do not get in the way", async (docker) => {
   await docker.on("ps", 'WARNING: IPv4 forwarding is disabled\n{"id":"a"}\n{"id":"b"}\n');
-  assertEquals(jsonLines(await docker.command.run(["ps"])), [{ id: "a" }, { id: "b" }]);
+  assertEquals(jsonLines(await docker.command.run(["ps"]), ({ id }: { id: string }) => id), ["a", "b"]);
 });

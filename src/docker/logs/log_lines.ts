@@ -1,3 +1,6 @@
+import { concat } from "@std/bytes/concat";
+import type { LogLine } from "../engine_api.ts";
+
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 /** The engine stores a line in parts of this size, each with the time in front. */
@@ -8,20 +11,12 @@ const MAX_PARTS = 4;
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) /;
 const LONGEST_STAMP = "2006-01-02T15:04:05.000000000+07:00 ".length;
 
-/** A line, or a piece of one, of a log with timestamps. */
-export interface StampedLine {
-  /** When the engine received the line, RFC 3339; `undefined` for the docker command's own words. */
-  readonly time: string | undefined;
-  readonly text: string;
-  /** Whether the line continues in the next piece. */
-  readonly cut: boolean;
-}
-
 /**
- * Splits one stream of a log with timestamps into lines. A line of more than 64 KiB comes in pieces, and at most one
- * piece is in memory.
+ * Splits one stream of a log with timestamps into lines. Lines without a timestamp are the docker command's own words. A
+ * line of more than 64 KiB comes in pieces, and at most one piece is in memory.
  */
 export class LogSplitter {
+  readonly #stream: LogLine["stream"];
   #rest: Uint8Array = new Uint8Array(0);
   /** The time of the unfinished line, as bytes and as text. */
   #stamp: Uint8Array | undefined;
@@ -30,10 +25,14 @@ export class LogSplitter {
   #fresh = true;
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
+  constructor(stream: LogLine["stream"]) {
+    this.#stream = stream;
+  }
+
   /** The lines, and pieces of long lines, that these bytes complete. */
-  push(bytes: Uint8Array): StampedLine[] {
-    const lines: StampedLine[] = [];
-    let rest = join(this.#rest, bytes);
+  push(bytes: Uint8Array): LogLine[] {
+    const lines: LogLine[] = [];
+    let rest: Uint8Array = concat([this.#rest, bytes]);
     for (;;) {
       if (this.#fresh && !this.#begin(rest)) break;
       const longest = MAX_PARTS * (PART_BYTES + (this.#stamp?.length ?? 0));
@@ -48,7 +47,7 @@ export class LogSplitter {
   }
 
   /** The last line, if it has no end; push nothing afterwards. */
-  end(): StampedLine[] {
+  end(): LogLine[] {
     if (this.#rest.length === 0) return [];
     if (this.#fresh) this.#readStamp(this.#rest);
     return [this.#take(this.#rest, false)];
@@ -70,8 +69,9 @@ export class LogSplitter {
   }
 
   /** Makes a piece from the bytes of each part, without the times. */
-  #take(bytes: Uint8Array, cut: boolean): StampedLine {
+  #take(bytes: Uint8Array, cut: boolean): LogLine {
     const stamp = this.#stamp;
+    const time = this.#time;
     let text = "";
     for (let at = 0; at < bytes.length;) {
       if (stamp !== undefined && startsWith(bytes.subarray(at), stamp)) at += stamp.length;
@@ -81,18 +81,15 @@ export class LogSplitter {
     }
     if (!cut) text += this.#decoder.decode();
     const ended = !cut && bytes.at(-1) === CARRIAGE_RETURN;
-    return { time: this.#time, text: ended ? text.slice(0, -1) : text, cut };
+    return {
+      stream: this.#stream,
+      ...(time === undefined ? {} : { time }),
+      text: ended ? text.slice(0, -1) : text,
+      ...(cut ? { cut } : {}),
+    };
   }
 }
 
 function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
   return bytes.length >= prefix.length && prefix.every((byte, at) => bytes[at] === byte);
-}
-
-function join(a: Uint8Array, b: Uint8Array): Uint8Array {
-  if (a.length === 0) return b;
-  const all = new Uint8Array(a.length + b.length);
-  all.set(a);
-  all.set(b, a.length);
-  return all;
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { LogSplitter, type StampedLine } from "../../../src/docker/logs/log_lines.ts";
+import type { LogLine } from "../../../src/docker/engine_api.ts";
+import { LogSplitter } from "../../../src/docker/logs/log_lines.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -28,9 +29,9 @@ function concat(...pieces: Uint8Array[]): Uint8Array {
 }
 
 /** The lines of bytes that come in chunks of these sizes, over and over. */
-function split(bytes: Uint8Array, sizes: readonly number[] = [bytes.length || 1]): StampedLine[] {
-  const splitter = new LogSplitter();
-  const lines: StampedLine[] = [];
+function split(bytes: Uint8Array, sizes: readonly number[] = [bytes.length || 1]): LogLine[] {
+  const splitter = new LogSplitter("stdout");
+  const lines: LogLine[] = [];
   for (let at = 0, n = 0; at < bytes.length; n++) {
     const size = sizes[n % sizes.length]!;
     lines.push(...splitter.push(bytes.slice(at, at + size)));
@@ -39,39 +40,36 @@ function split(bytes: Uint8Array, sizes: readonly number[] = [bytes.length || 1]
   return [...lines, ...splitter.end()];
 }
 
-function splitText(text: string): StampedLine[] {
+function splitText(text: string): LogLine[] {
   return split(encoder.encode(text));
 }
 
 Deno.test("each line has its time in front of it", () => {
   const other = "2026-01-02T03:04:06.100000000+01:00";
   assertEquals(splitText(`${TIME} one\n${other} two words\n${TIME} \n`), [
-    { time: TIME, text: "one", cut: false },
-    { time: other, text: "two words", cut: false },
-    { time: TIME, text: "", cut: false },
+    { stream: "stdout", time: TIME, text: "one" },
+    { stream: "stdout", time: other, text: "two words" },
+    { stream: "stdout", time: TIME, text: "" },
   ]);
   assertEquals(splitText(""), []);
 });
 
 Deno.test("a time that the app itself writes is its own", () => {
-  assertEquals(
-    splitText(`${TIME} ${TIME} one\n`),
-    [{ time: TIME, text: `${TIME} one`, cut: false }].map((line) => line),
-  );
+  assertEquals(splitText(`${TIME} ${TIME} one\n`), [{ stream: "stdout", time: TIME, text: `${TIME} one` }]);
 });
 
 Deno.test("a last line without an end is a line", () => {
   assertEquals(splitText(`${TIME} one\n${TIME} tw`), [
-    { time: TIME, text: "one", cut: false },
-    { time: TIME, text: "tw", cut: false },
+    { stream: "stdout", time: TIME, text: "one" },
+    { stream: "stdout", time: TIME, text: "tw" },
   ]);
-  assertEquals(splitText("short"), [{ time: undefined, text: "short", cut: false }]);
+  assertEquals(splitText("short"), [{ stream: "stdout", text: "short" }]);
 });
 
 Deno.test("what has no time in front of it is the docker command's own", () => {
   assertEquals(splitText("Error response from daemon: No such container: x\n\n"), [
-    { time: undefined, text: "Error response from daemon: No such container: x", cut: false },
-    { time: undefined, text: "", cut: false },
+    { stream: "stdout", text: "Error response from daemon: No such container: x" },
+    { stream: "stdout", text: "" },
   ]);
 });
 
@@ -82,7 +80,7 @@ Deno.test("the end of a line may be that of other systems", () => {
 Deno.test("the times within a long line are taken out", () => {
   for (const length of [PART - 1, PART, PART + 1, 3 * PART, LONGEST]) {
     const lines = split(concat(written(new Uint8Array(length).fill(97)), written(encoder.encode("next"))));
-    assertEquals(lines.map(({ text, cut }) => [text.length, cut]), [[length, false], [4, false]], `${length}`);
+    assertEquals(lines.map(({ text, cut }) => [text.length, cut]), [[length, undefined], [4, undefined]], `${length}`);
     assert(/^a+$/.test(lines[0]!.text));
   }
 });
@@ -90,9 +88,9 @@ Deno.test("the times within a long line are taken out", () => {
 Deno.test("a line of more than 64 KiB comes in pieces, all with its time", () => {
   const text = Array.from({ length: 2 * LONGEST + 5 }, (_, at) => String.fromCharCode(97 + at % 26)).join("");
   assertEquals(split(written(encoder.encode(text))), [
-    { time: TIME, text: text.slice(0, LONGEST), cut: true },
-    { time: TIME, text: text.slice(LONGEST, 2 * LONGEST), cut: true },
-    { time: TIME, text: text.slice(2 * LONGEST), cut: false },
+    { stream: "stdout", time: TIME, text: text.slice(0, LONGEST), cut: true },
+    { stream: "stdout", time: TIME, text: text.slice(LONGEST, 2 * LONGEST), cut: true },
+    { stream: "stdout", time: TIME, text: text.slice(2 * LONGEST) },
   ]);
 });
 
@@ -109,7 +107,7 @@ Deno.test("bytes that are no text do not spoil the next line", () => {
 });
 
 Deno.test("a line without an end is not kept in memory", () => {
-  const splitter = new LogSplitter();
+  const splitter = new LogSplitter("stdout");
   const chunk = new Uint8Array(100_000).fill(97);
   let length = 0;
   for (let n = 0; n < 100; n++) {
