@@ -78,7 +78,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const engine = new Engine(choice, config, dataDir, clock);
   const env = new RevisionEnv(secrets);
   const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
-  const launcher = new RevisionLauncher({ launcher: engine.launcher, env, hostPaths, clock });
+  const launcher = new RevisionLauncher(engine.launcher, env, hostPaths, clock);
   const adoption = new Adoption(launcher, clock, startTimeout);
   const executor = new Executor(launcher, clock, fleet, { untilReady, ask: probe });
   const poolContext: PoolContext = {
@@ -112,7 +112,6 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
 
   // What operators see and change.
   const publisher = new Publisher({ services, limits, env, store, pools, clock, retiring });
-  const tryStart = (pool: InstancePool, signal: AbortSignal) => pool.tryStart(signal);
   const deployer = new Deployer({
     ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs: drainTimeout },
     rules: {
@@ -129,13 +128,12 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
       },
     },
     now: Date.now,
-    tryStart,
   });
   const catalog = new Catalog(states, services);
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
     ...{ metrics, engine, hosts, activator },
-    control: new InstanceControl({ services, router, tryStart, drainTimeoutMs: drainTimeout }),
+    control: new InstanceControl(router, services, drainTimeout),
     tokens: new Tokens(store, dataDir.token),
     logs: new ServiceLogs(engine.launcher.outputs),
     statistics: new Statistics(catalog, fleet, activator),

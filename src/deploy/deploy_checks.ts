@@ -1,11 +1,8 @@
-import { RevisionFailed } from "../control/deploy_error.ts";
-import type { EventLog } from "../control/events.ts";
 import { checkTagLength, InvalidError } from "../control/schema/invalid.ts";
 import type { ServiceStates } from "../control/service_states.ts";
 import { DomainTakenError } from "../control/store.ts";
 import type { TemplateInput } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
-import type { InstancePool } from "../pool/pool.ts";
 import type { DeployWish } from "./deploy_plan.ts";
 
 /** The rules of this machine and its settings. */
@@ -71,37 +68,4 @@ export function checkDomains(
     const owner = states.ownerOf(hostname);
     if (owner !== undefined && owner !== name) throw new DomainTakenError(hostname, owner);
   }
-}
-
-export interface TrialOptions {
-  readonly events: Pick<EventLog, "emit">;
-  /** Wall-clock time, ms since 1970. */
-  readonly now: () => number;
-  /** Starts one instance of a pool. Rejects with the reason why it did not become ready, or with the signal's. */
-  readonly tryStart: (pool: InstancePool, signal: AbortSignal) => Promise<void>;
-}
-
-/**
- * Starts an instance of a new revision before any request goes there.
- *
- * @throws {RevisionFailed} If it does not become ready. @throws The signal's reason, if it is aborted first.
- */
-export async function tryRevision(
-  { events, now, tryStart }: TrialOptions,
-  pool: InstancePool,
-  signal: AbortSignal,
-): Promise<void> {
-  const { name, service } = pool.revision;
-  const began = now();
-  events.emit("revision.starting", service, { revision: name });
-  try {
-    await tryStart(pool, signal);
-    signal.throwIfAborted();
-  } catch (error) {
-    const failed = new RevisionFailed(name, signal.aborted ? signal.reason : error);
-    events.emit("revision.failed", service, { revision: name, reason: failed.reason, output: failed.output });
-    signal.throwIfAborted();
-    throw failed;
-  }
-  events.emit("revision.ready", service, { revision: name, ms: now() - began });
 }

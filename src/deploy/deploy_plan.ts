@@ -3,11 +3,13 @@ import { EVERYBODY_WAKES } from "../model/service.ts";
 import type { DeployPreview, RevisionRecord, ServiceChange, ServiceFields, ServiceRecord } from "../control/records.ts";
 import { historyOf } from "../control/history.ts";
 import { namesOf, prunable, revisionName, type ServiceState } from "../control/service_states.ts";
-import type { Content } from "./content.ts";
 import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./traffic_change.ts";
 
 /** How many revisions without traffic or tag are kept by default. */
 const REVISION_HISTORY = 20;
+
+/** The content of a revision. */
+export type Content = Pick<RevisionRecord, "template" | "imageId" | "imageDigest" | "pulled" | "secretVersions">;
 
 /** What a deploy asks for, besides the content. */
 export interface DeployWish extends TrafficRequest {

@@ -1,27 +1,27 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import { Conflict, NotFound } from "../control/deploy_error.ts";
+import { Conflict, NotFound, RevisionFailed } from "../control/deploy_error.ts";
 import { HISTORY_DAYS, historyOf, lastNumbers } from "../control/history.ts";
-import type { DeployPreview, RevisionRecord, ServiceRecord } from "../control/records.ts";
+import type { EventLog } from "../control/events.ts";
+import {
+  type DeployPreview,
+  markOf,
+  type RevisionRecord,
+  type ServiceChange,
+  type ServiceRecord,
+} from "../control/records.ts";
 import type { RevisionSecrets } from "../control/runtime_revision.ts";
 import { inTraffic, namesOf, type ServiceState, type ServiceStates } from "../control/service_states.ts";
-import type { Store } from "../control/store.ts";
-import { canonicalTemplate, isUndemanding, type TemplateInput } from "../model/template.ts";
-import type { Traffic } from "../model/traffic.ts";
-import { type Content, type ContentSources, findContent, foreseeContent, type ImageResolver } from "./content.ts";
-import {
-  checkDeploy,
-  checkDomains,
-  checkTags,
-  type DeployRules,
-  type TrialOptions,
-  tryRevision,
-} from "./deploy_checks.ts";
-import { type DeployPlan, type DeployWish, planDeploy, previewOf } from "./deploy_plan.ts";
-import { DeployQueue } from "./deploy_queue.ts";
-import { checkGeneration, Ledger } from "./ledger.ts";
+import { StaleError, type Store } from "../control/store.ts";
+import { defined } from "../model/defined.ts";
+import { canonicalTemplate, isUndemanding, type RevisionTemplate, type TemplateInput } from "../model/template.ts";
+import { resolveTraffic, type Traffic } from "../model/traffic.ts";
+import type { InstancePool } from "../pool/pool.ts";
+import { checkDeploy, checkDomains, checkTags, type DeployRules } from "./deploy_checks.ts";
+import { type Content, type DeployPlan, type DeployWish, planDeploy, previewOf } from "./deploy_plan.ts";
+import { DeployQueue, QueueByName } from "./deploy_queue.ts";
 import type { Publisher } from "./publisher.ts";
-import { type Containers, type ImageRemover, PulledImages } from "./pulled_images.ts";
+import { type Containers, type Images, PulledImages } from "./pulled_images.ts";
 import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./traffic_change.ts";
 import { type HandoverOptions, VolumeHandover } from "./volumes.ts";
 
@@ -34,16 +34,18 @@ const HISTORY_ENTRIES = 100;
 const MOST_TRIED = 1000;
 
 /** What a {@linkcode Deployer} works with. */
-export interface DeployerOptions extends TrialOptions {
+export interface DeployerOptions {
   readonly store: Store;
   readonly states: ServiceStates;
   readonly publisher: Publisher;
-  readonly images: ImageResolver & ImageRemover;
+  readonly images: Images;
   readonly secrets: Pick<RevisionSecrets, "currentVersions">;
   readonly launcher: Containers;
-  /** Finds other users of volumes; missing if there is no way to. */
-  readonly volumeUsers?: VolumeUsers;
+  readonly volumeUsers: VolumeUsers;
+  readonly events: Pick<EventLog, "emit">;
   readonly rules: DeployRules;
+  /** Wall-clock time, ms since 1970. */
+  readonly now: () => number;
   /** After this time an instance stops even with requests in flight. */
   readonly drainTimeoutMs: number;
 }
@@ -100,39 +102,48 @@ interface Deploy {
 
 /**
  * Changes services. A deploy finds the content, makes a plan, tries the new revision, and commits the plan, made again
- * for the state by then. The {@linkcode Ledger} stores it, and the {@linkcode Publisher} directs requests to it.
+ * for the state by then. A change reaches the store, the {@linkcode ServiceStates} and the requests, or none of them.
  * Deploys of one service wait for each other; no other change waits for a pull or a start.
  */
 export class Deployer {
   readonly #options: DeployerOptions;
   readonly #states: ServiceStates;
   readonly #volumes: VolumeHandover;
-  readonly #ledger: Ledger;
-  readonly #pulled: PulledImages;
-  readonly #sources: ContentSources;
-  readonly #queue = new DeployQueue();
+  readonly #images: PulledImages;
+  readonly #deploys = new DeployQueue();
+  /** The changes of one service exclude each other. */
+  readonly #changes = new QueueByName();
   /** The highest number of a revision that was tried but not committed, by service; the newest entry last. */
   readonly #tried = new Map<string, number>();
 
   constructor(options: DeployerOptions) {
     this.#options = options;
     this.#states = options.states;
-    this.#volumes = new VolumeHandover(options);
-    this.#ledger = new Ledger(options, this.#volumes);
-    this.#pulled = new PulledImages(options.images, options.states, options.launcher);
-    this.#sources = { ...options, pulled: this.#pulled };
+    const { drainTimeoutMs, images, launcher, publisher, states } = options;
+    this.#volumes = new VolumeHandover(states, publisher, launcher, drainTimeoutMs);
+    this.#images = new PulledImages(images, states, launcher);
   }
 
   /** Publishes all stored services. If one fails, that is logged; deploying it again mends it. */
   load(): void {
-    this.#ledger.load();
+    const { publisher, store } = this.#options;
+    const states = this.#states;
+    store.load((service, marks) => {
+      states.set(service.name, marks, undefined);
+      if (states.isDemanding(service.name)) return;
+      tryPublish(service.name, () => publisher.publishAsleep(service, marks));
+    });
+    // These read the store, which is locked until it has passed on all services.
+    for (const { revisions, service } of states.demanding()) {
+      tryPublish(service.name, () => publisher.publish(service, revisions));
+    }
     this.tidy();
   }
 
   /** Removes old history, and unused images that cless pulled. Call it periodically; failures are only logged. */
   tidy(): void {
     const { now, store } = this.#options;
-    this.#pulled.sweep(true);
+    this.#images.sweep(true);
     try {
       store.forgetHistory(now() - HISTORY_DAYS * DAY_MS);
     } catch (error) {
@@ -142,7 +153,7 @@ export class Deployer {
 
   /** Accepts no more deploys, calls off the running ones, and resolves when they have ended. */
   close(reason: Error): Promise<void> {
-    return this.#queue.close(reason);
+    return this.#deploys.close(reason);
   }
 
   /**
@@ -159,13 +170,18 @@ export class Deployer {
    * @throws {Conflict} If the service is deleted meanwhile, or another revision has a volume.
    */
   deploy(name: string, input: DeployInput, options: DeployOptions): Promise<Deployed> {
-    return this.#queue.run(name, options.signal, (signal) => this.#deploy(name, input, options, signal));
+    return this.#deploys.run(name, options.signal, (signal) => this.#deploy(name, input, options, signal));
   }
 
   /** What a deploy would change. Changes and pulls nothing. @throws As {@linkcode deploy} does. */
   async plan(name: string, input: DeployInput, options: PlanOptions): Promise<DeployPreview> {
     const begun = await this.#begin(name, input, options);
-    const { content, pull } = await foreseeContent(this.#sources, canonicalTemplate(input.template));
+    const template = canonicalTemplate(input.template);
+    const secretVersions = this.#secretVersions(template);
+    const local = await this.#images.findLocal(template.image, template.pullPolicy);
+    const { imageId = "", digest: imageDigest } = local ?? {};
+    const content = { template, imageId, imageDigest, pulled: false, secretVersions };
+    const pull = local === undefined || template.pullPolicy === "always";
     const plan = this.#plan({ name, input, options, begun, content, number: this.#nextNumber(name) });
     return previewOf(begun, plan, pull);
   }
@@ -194,21 +210,28 @@ export class Deployer {
 
   /** Removes a service and calls off its deploys; waits for its containers. @throws {NotFound} @throws {StaleError} */
   async delete(name: string, { by, ifMatch }: ChangeOptions): Promise<void> {
-    const { launcher, now, publisher } = this.#options;
+    const { events, launcher, now, publisher, store } = this.#options;
     if (this.#volumes.isUnderWay(name)) {
       // A handover can take as long as a start, and its outcome no longer matters.
-      this.#ledger.mustGet(name, ifMatch);
-      this.#queue.callOff(name, new Conflict(`the deploy was called off, since somebody deletes the service ${name}`));
+      this.#mustGet(name, ifMatch);
+      this.#deploys.callOff(
+        name,
+        new Conflict(`the deploy was called off, since somebody deletes the service ${name}`),
+      );
     }
-    const ending = await this.#ledger.exclusively(name, () => {
-      const state = this.#ledger.mustGet(name, ifMatch);
+    const ending = await this.#changes.run(name, () => {
+      const state = this.#mustGet(name, ifMatch);
       const before = historyOf(state.service);
-      this.#ledger.remove(state, { at: now(), service: name, action: "delete", by, before, after: undefined });
-      return [launcher.untilGone(({ service }) => service === name), this.#queue.callOff(name, wasDeleted(name))];
+      const history = { at: now(), service: name, action: "delete", by, before, after: undefined };
+      store.delete(name, state.service.generation, history);
+      this.#states.delete(state);
+      publisher.remove(name);
+      events.emit("service.deleted", name, {});
+      return [launcher.untilGone(({ service }) => service === name), this.#deploys.callOff(name, wasDeleted(name))];
     });
     await Promise.all(ending);
     await publisher.gone(name); // including pools on trial
-    this.#pulled.sweep();
+    this.#images.sweep();
   }
 
   /** Removes a revision. @throws {Conflict} If it is the latest or in use. @throws {StaleError} @throws {NotFound} */
@@ -220,15 +243,23 @@ export class Deployer {
       const isPrevious = service.previousTraffic.some((target) => target.revision === revision);
       return isPrevious ? { previousTraffic: [] } : {};
     }, [revision]);
-    this.#pulled.sweep();
+    this.#images.sweep();
   }
 
   async #deploy(name: string, input: DeployInput, options: DeployOptions, signal: AbortSignal): Promise<Deployed> {
-    const { publisher } = this.#options;
+    const { events, publisher } = this.#options;
     const { wait } = options;
     const begun = await this.#begin(name, input, options);
-    const { content, hold } = await findContent(this.#sources, name, canonicalTemplate(input.template), signal);
-    using _hold = hold;
+    const template = canonicalTemplate(input.template);
+    const { image, pullPolicy } = template;
+    this.#secretVersions(template); // a wrong name fails before the pull
+    using found = await this.#images.find(image, pullPolicy, {
+      signal,
+      onProgress: ({ status, done, total, layer }) =>
+        events.emit("revision.pulling", name, defined({ image, done, total, status, layer })),
+    });
+    const { imageId, digest: imageDigest, pulled } = found;
+    const content = { template, imageId, imageDigest, pulled, secretVersions: this.#secretVersions(template) };
     const deploy = { name, input, options, begun, content, number: this.#nextNumber(name) };
     const { revision, change } = this.#plan(deploy);
     const start = wait ? "instead" : "never";
@@ -240,7 +271,7 @@ export class Deployer {
     using onFailure = new DisposableStack();
     const pool = onFailure.adopt(await publisher.newPool(revision), (pool) => publisher.discard(pool));
     const hasVolumes = revision.template.volumes.length > 0;
-    if (wait && !hasVolumes) await tryRevision(this.#options, pool, signal);
+    if (wait && !hasVolumes) await this.#tryRevision(pool, signal);
     // With volumes it can be tried only after the revision that has them has stopped; requests are held meanwhile.
     const deployed = await this.#commit(deploy, { made: [pool], start: wait && hasVolumes ? "always" : start, signal });
     onFailure.move();
@@ -266,20 +297,20 @@ export class Deployer {
     const { by, declaredBy } = options;
     const context = { name, state, last: this.#lastOf(name), number, at: now(), by, declaredBy };
     const plan = planDeploy(context, content, input);
-    if (plan.change !== undefined) this.#ledger.check(plan.change);
+    if (plan.change !== undefined) this.#volumes.check(this.#after(plan.change));
     return plan;
   }
 
   /** Commits what a deploy changes in the present state. */
   #commit(deploy: Deploy, options: HandoverOptions): Promise<Deployed> {
     const { name } = deploy;
-    return this.#ledger.exclusively(name, async () => {
+    return this.#changes.run(name, async () => {
       options.signal.throwIfAborted();
       const { revision, change } = this.#plan(deploy);
       if (change === undefined) {
         return { service: this.#states.service(name)!, revision, created: false, isNew: false };
       }
-      const service = await this.#ledger.commit(change, options);
+      const service = await this.#store(change, options);
       const created = change.addRevision !== undefined;
       if (created) this.#tried.delete(name); // from now on, the service has the number
       return { service, revision, created, isNew: change.expectedGeneration === undefined };
@@ -293,8 +324,8 @@ export class Deployer {
     change: (state: ServiceState) => Partial<Pick<ServiceRecord, "traffic" | "previousTraffic">>,
     removeRevisions: readonly string[] = [],
   ): Promise<ServiceRecord> {
-    return this.#ledger.exclusively(name, async () => {
-      const state = this.#ledger.mustGet(name, ifMatch);
+    return this.#changes.run(name, async () => {
+      const state = this.#mustGet(name, ifMatch);
       const before = state.service;
       const changed = { ...before, ...change(state) };
       if (removeRevisions.length === 0 && sameTraffic(before.traffic, changed.traffic)) return before;
@@ -303,8 +334,60 @@ export class Deployer {
       const after = { ...historyOf(service), ...(removeRevisions.length === 0 ? {} : { removed: removeRevisions }) };
       const history = { at, service: name, action, by, before: historyOf(before), after };
       const committed = { service, expectedGeneration: before.generation, removeRevisions, history };
-      return await this.#ledger.commit(committed, { made: [], start: "instead", signal: NEVER });
+      return await this.#store(committed, { made: [], start: "instead", signal: NEVER });
     });
+  }
+
+  /**
+   * Stores and publishes a change, alone among the changes of its service. If it rejects, nothing has changed.
+   *
+   * @throws {Conflict} @throws {RevisionFailed} If a handover of volumes fails.
+   * @throws {StaleError} @throws {DomainTakenError} @throws {StoreUnavailable} As {@linkcode Store.change} does.
+   * @throws If a secret of a revision cannot be read.
+   */
+  #store(change: ServiceChange, options: HandoverOptions): Promise<ServiceRecord> {
+    const { events, publisher, store } = this.#options;
+    const { service } = change;
+    const tryRevision = (pool: InstancePool, signal: AbortSignal) => this.#tryRevision(pool, signal);
+    return this.#volumes.run(this.#after(change), options, tryRevision, async (made) => {
+      const before = this.#states.get(service.name);
+      const { revisions } = this.#after(change);
+      const publish = await publisher.prepare(service, revisions, made);
+      store.change(change);
+      this.#states.set(service.name, revisions.map(markOf), before);
+      publish();
+      emitChange(events, before?.service, change);
+      return service;
+    });
+  }
+
+  /** A service as it is after a change. */
+  #after({ service, addRevision, removeRevisions = [] }: ServiceChange): ServiceState {
+    const before = this.#states.get(service.name)?.revisions ?? [];
+    const revisions = [...before, ...addRevision === undefined ? [] : [addRevision]];
+    return { service, revisions: revisions.filter(({ name }) => !removeRevisions.includes(name)) };
+  }
+
+  /**
+   * Starts an instance of a new revision before any request goes there.
+   *
+   * @throws {RevisionFailed} If it does not become ready. @throws The signal's reason, if it is aborted first.
+   */
+  async #tryRevision(pool: InstancePool, signal: AbortSignal): Promise<void> {
+    const { events, now } = this.#options;
+    const { name, service } = pool.revision;
+    const began = now();
+    events.emit("revision.starting", service, { revision: name });
+    try {
+      await pool.tryStart(signal);
+      signal.throwIfAborted();
+    } catch (error) {
+      const failed = new RevisionFailed(name, signal.aborted ? signal.reason : error);
+      events.emit("revision.failed", service, { revision: name, reason: failed.reason, output: failed.output });
+      signal.throwIfAborted();
+      throw failed;
+    }
+    events.emit("revision.ready", service, { revision: name, ms: now() - began });
   }
 
   /**
@@ -313,12 +396,25 @@ export class Deployer {
   async #warnOfOthers({ name, service, template }: RevisionRecord): Promise<void> {
     for (const { source } of template.volumes) {
       if (source.startsWith("/")) continue;
-      const others = await this.#options.volumeUsers?.othersWithVolume(source) ?? [];
+      const others = await this.#options.volumeUsers.othersWithVolume(source);
       if (others.length === 0) continue;
       log.warning("another cless uses the same volume", { service, volume: source, others: others.join(", ") });
       const warning = `another cless uses the volume ${source} too, at the same time: ${others.join(", ")}`;
       this.#options.events.emit("revision.warning", service, { revision: name, warning });
     }
+  }
+
+  /** An existing service, at the given generation if any. @throws {NotFound} @throws {StaleError} */
+  #mustGet(name: string, ifMatch: number | undefined): ServiceState {
+    const state = this.#states.get(name);
+    if (state === undefined) throw new NotFound(`there is no service ${name}`);
+    checkGeneration(name, state.service, ifMatch);
+    return state;
+  }
+
+  /** The present versions of a template's secrets. @throws {UnknownSecretError} */
+  #secretVersions({ secretEnv }: RevisionTemplate): Record<string, number> {
+    return this.#options.secrets.currentVersions(Object.values(secretEnv));
   }
 
   #lastOf(name: string): { readonly generation: number; readonly lastNumber: number } {
@@ -339,4 +435,49 @@ export class Deployer {
 
 function wasDeleted(name: string): Conflict {
   return new Conflict(`the service ${name} was deleted while it was being deployed`);
+}
+
+function tryPublish(service: string, publish: () => void): void {
+  try {
+    publish();
+  } catch (error) {
+    log.error("cannot publish a service", { service, reason: messageOf(error) });
+  }
+}
+
+/** @throws {StaleError} If a service is not at the required generation. */
+function checkGeneration(name: string, service: ServiceRecord | undefined, ifMatch: number | undefined): void {
+  if (ifMatch === undefined || service?.generation === ifMatch) return;
+  throw new StaleError(
+    service === undefined
+      ? `the service ${name} is not there any more`
+      : `the service ${name} was changed in the meantime: it is at ${service.generation}, and not at ${ifMatch}`,
+  );
+}
+
+/** Emits the events of a change that was committed. @param before The service before it; `undefined` for a new one. */
+function emitChange(
+  events: Pick<EventLog, "emit">,
+  before: ServiceRecord | undefined,
+  { service, addRevision, removeRevisions = [], history }: ServiceChange,
+): void {
+  const { name, latestRevision } = service;
+  if (before === undefined) {
+    events.emit("service.created", name, { revision: latestRevision });
+  } else {
+    const { changed: inTemplate = [] } = (history.after ?? {}) as { readonly changed?: string[] };
+    const changed = [...inTemplate, ...changedFields(before, service)];
+    if (addRevision !== undefined || changed.length > 0) {
+      events.emit("service.changed", name, { revision: latestRevision, changed });
+    }
+  }
+  const traffic = resolveTraffic(service.traffic, latestRevision);
+  const old = before === undefined ? [] : resolveTraffic(before.traffic, before.latestRevision);
+  if (!sameTraffic(old, traffic)) events.emit("traffic.changed", name, { traffic });
+  for (const revision of removeRevisions) events.emit("revision.deleted", name, { revision });
+}
+
+function changedFields(before: ServiceRecord, after: ServiceRecord): string[] {
+  const fields = ["domains", "revisionHistory", "wake", "loading", "declaredBy"] as const;
+  return fields.filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
 }

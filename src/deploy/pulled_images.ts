@@ -1,12 +1,40 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
+import { ImageUnavailable } from "../control/deploy_error.ts";
 import type { ServiceStates } from "../control/service_states.ts";
 import type { Revision } from "../model/revision.ts";
+import type { PullPolicy } from "../model/template.ts";
 
 const log = logger("images");
 
-/** Removes images from this machine. */
-export interface ImageRemover {
+/** The progress of a pull. */
+export interface PullProgress {
+  /** The layer that this is about; missing for the image as a whole. */
+  readonly layer?: string;
+  readonly status: string;
+  /** How many of the layers known so far are done. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Options of {@linkcode Images.resolve}. */
+export interface ResolveOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: PullProgress) => void;
+}
+
+/** The content behind an image's name. */
+export interface ResolvedImage {
+  readonly imageId: string;
+  readonly digest?: string;
+  /** Whether cless pulled it. */
+  readonly pulled: boolean;
+}
+
+/** The images of this machine and of the registries. */
+export interface Images {
+  /** Finds the content behind a name; pulls it if the policy requires it. @throws {ImageUnavailable} If there is none. */
+  resolve(reference: string, policy: PullPolicy, options: ResolveOptions): Promise<ResolvedImage>;
   /** Removes an image with the names that it was pulled by. Returns `false` if something still uses it. */
   remove(imageId: string, names: Iterable<string>): Promise<boolean>;
 }
@@ -21,7 +49,7 @@ export interface Containers {
  * process ends is unknown to the next process, and stays: `docker image prune` removes it.
  */
 export class PulledImages {
-  readonly #images: ImageRemover;
+  readonly #images: Images;
   readonly #states: ServiceStates;
   readonly #containers: Containers;
   /** The known images with the names that this process pulled them by. cless must not remove other names. */
@@ -33,36 +61,43 @@ export class PulledImages {
   /** The last sweep; the next one waits for it. */
   #sweeping: Promise<void> = Promise.resolve();
 
-  constructor(images: ImageRemover, states: ServiceStates, containers: Containers) {
+  constructor(images: Images, states: ServiceStates, containers: Containers) {
     this.#images = images;
     this.#states = states;
     this.#containers = containers;
   }
 
-  has(imageId: string): boolean {
-    return this.#pulled.has(imageId) || this.#states.hasPulledImage(imageId);
-  }
-
-  /** The running removal of an image; `undefined` if there is none. */
-  removal(imageId: string): Promise<void> | undefined {
-    return this.#removing?.imageId === imageId ? this.#removing.done : undefined;
+  /**
+   * Finds the content behind a name as {@linkcode Images.resolve} does. The image is not removed before the result is
+   * disposed.
+   */
+  async find(reference: string, policy: PullPolicy, options: ResolveOptions): Promise<ResolvedImage & Disposable> {
+    while (true) {
+      const image = await this.#images.resolve(reference, policy, options);
+      const { imageId, pulled: isNew } = image;
+      if (this.#removing?.imageId === imageId) {
+        await this.#removing.done; // a sweep is removing the image: it has to be pulled again
+        continue;
+      }
+      options.signal.throwIfAborted();
+      const pulled = isNew || this.#pulled.has(imageId) || this.#states.hasPulledImage(imageId);
+      if (isNew) this.#namesOf(imageId).add(reference);
+      this.#holds.set(imageId, (this.#holds.get(imageId) ?? 0) + 1);
+      return { ...image, pulled, [Symbol.dispose]: () => this.#release(imageId) };
+    }
   }
 
   /**
-   * Keeps an image until the hold is disposed. Not allowed during its {@linkcode removal}.
+   * Finds the content behind a name without a pull; `undefined` if only a pull can find it.
    *
-   * @param pulledAs The name by which cless has just pulled it, if it has.
+   * @throws {ImageUnavailable} If there is none, and the policy forbids a pull.
    */
-  hold(imageId: string, pulledAs: string | undefined): Disposable {
-    if (pulledAs !== undefined) this.#namesOf(imageId).add(pulledAs);
-    this.#holds.set(imageId, (this.#holds.get(imageId) ?? 0) + 1);
-    return {
-      [Symbol.dispose]: () => {
-        const left = this.#holds.get(imageId)! - 1;
-        if (left > 0) this.#holds.set(imageId, left);
-        else this.#holds.delete(imageId);
-      },
-    };
+  async findLocal(reference: string, policy: PullPolicy): Promise<ResolvedImage | undefined> {
+    const { signal } = new AbortController();
+    return await this.#images.resolve(reference, "never", { signal }).catch((error) => {
+      if (policy !== "never" && error instanceof ImageUnavailable && error.reason === "not_found") return undefined;
+      throw error;
+    });
   }
 
   /**
@@ -87,6 +122,12 @@ export class PulledImages {
       await done;
       this.#removing = undefined;
     }
+  }
+
+  #release(imageId: string): void {
+    const left = this.#holds.get(imageId)! - 1;
+    if (left > 0) this.#holds.set(imageId, left);
+    else this.#holds.delete(imageId);
   }
 
   #isNeeded(imageId: string): boolean {

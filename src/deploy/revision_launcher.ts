@@ -8,14 +8,6 @@ import { type HostPaths, sharedVolume } from "./volumes.ts";
 /** The longest wait for containers to end, so that a hanging engine does not block everything. */
 const GONE_TIMEOUT_MS = 60_000;
 
-/** What a {@linkcode RevisionLauncher} works with. */
-export interface RevisionLauncherOptions {
-  readonly launcher: Launcher;
-  readonly env: Pick<RevisionEnv, "of">;
-  readonly hostPaths: Pick<HostPaths, "problem">;
-  readonly clock: Clock;
-}
-
 interface Held {
   /** `undefined` for an unknown container of an earlier process, which may have any volume. */
   readonly revision: Revision | undefined;
@@ -29,12 +21,18 @@ interface Held {
  * at the same time, and knows which containers may exist.
  */
 export class RevisionLauncher implements Launcher {
-  readonly #options: RevisionLauncherOptions;
+  readonly #engine: Launcher;
+  readonly #env: Pick<RevisionEnv, "of">;
+  readonly #hostPaths: Pick<HostPaths, "problem">;
+  readonly #clock: Clock;
   /** By id, in the order of launch. An entry is deleted only once its container is certainly gone. */
   readonly #held = new Map<string, Held>();
 
-  constructor(options: RevisionLauncherOptions) {
-    this.#options = options;
+  constructor(engine: Launcher, env: Pick<RevisionEnv, "of">, hostPaths: Pick<HostPaths, "problem">, clock: Clock) {
+    this.#engine = engine;
+    this.#env = env;
+    this.#hostPaths = hostPaths;
+    this.#clock = clock;
   }
 
   /** Notes a container that may exist. If its revision is unknown, nothing with volumes starts before its removal. */
@@ -45,48 +43,47 @@ export class RevisionLauncher implements Launcher {
   async untilGone(fits: (revision: Revision) => boolean): Promise<void> {
     const going = [...this.#held.values()]
       .flatMap(({ revision, gone }) => revision !== undefined && fits(revision) ? [gone.promise] : []);
-    if (going.length > 0) await atMost(Promise.all(going), this.#options.clock, GONE_TIMEOUT_MS);
+    if (going.length > 0) await atMost(Promise.all(going), this.#clock, GONE_TIMEOUT_MS);
   }
 
   /** Starts a container once earlier ones with its volumes are gone. */
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
-    const { env, launcher } = this.#options;
     this.found(id, revision);
     if (revision.volumes.length > 0) await this.#takeVolumes(id, revision);
-    return await launcher.launch({ id, revision: { ...revision, env: await env.of(revision) } });
+    return await this.#engine.launch({ id, revision: { ...revision, env: await this.#env.of(revision) } });
   }
 
   async stop(id: string): Promise<void> {
-    await this.#end(id, this.#options.launcher.stop(id));
+    await this.#end(id, this.#engine.stop(id));
   }
 
   async remove(id: string): Promise<void> {
-    await this.#end(id, this.#options.launcher.remove(id));
+    await this.#end(id, this.#engine.remove(id));
   }
 
   pause(id: string): Promise<void> {
-    return this.#options.launcher.pause(id);
+    return this.#engine.pause(id);
   }
 
   resume(id: string): Promise<void> {
-    return this.#options.launcher.resume(id);
+    return this.#engine.resume(id);
   }
 
   forget(id: string): void {
-    this.#options.launcher.forget(id);
+    this.#engine.forget(id);
   }
 
   output(id: string, lines: number): Promise<string> {
-    return this.#options.launcher.output(id, lines);
+    return this.#engine.output(id, lines);
   }
 
   exposedPorts(revision: Pick<Revision, "imageId">): Promise<readonly number[]> {
-    return this.#options.launcher.exposedPorts(revision);
+    return this.#engine.exposedPorts(revision);
   }
 
   async list(): Promise<Container[]> {
     const stuck = [...this.#held].flatMap(([id, { stuck }]) => stuck ? [id] : []);
-    const listed = await this.#options.launcher.list();
+    const listed = await this.#engine.list();
     const ids = new Set(listed.map(({ id }) => id));
     // A stuck container that is not listed is gone; no second removal would report that.
     for (const id of stuck) if (!ids.has(id)) this.#gone(id);
@@ -94,22 +91,21 @@ export class RevisionLauncher implements Launcher {
   }
 
   memory(): Promise<ReadonlyMap<string, number>> {
-    return this.#options.launcher.memory();
+    return this.#engine.memory();
   }
 
   async #takeVolumes(id: string, { startTimeout, volumes }: Revision): Promise<void> {
-    const { clock, hostPaths } = this.#options;
-    const deadline = clock.now() + startTimeout;
+    const deadline = this.#clock.now() + startTimeout;
     for (let other = this.#blocker(id, volumes); other !== undefined; other = this.#blocker(id, volumes)) {
-      await atMost(other.gone.promise, clock, deadline - clock.now());
-      if (clock.now() >= deadline) {
+      await atMost(other.gone.promise, this.#clock, deadline - this.#clock.now());
+      if (this.#clock.now() >= deadline) {
         const name = other.revision?.name ?? "an earlier cless";
         throw new Error(`a container of ${name} does not let go of a volume that this one needs`);
       }
     }
     for (const { source } of volumes) {
       // The deploy has checked it, but settings and folders change.
-      const problem = source.startsWith("/") ? await hostPaths.problem(source) : undefined;
+      const problem = source.startsWith("/") ? await this.#hostPaths.problem(source) : undefined;
       if (problem !== undefined) throw new Error(`the volume ${source} ${problem}`);
     }
   }

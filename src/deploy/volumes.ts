@@ -5,7 +5,6 @@ import { reachable, type ServiceState, type ServiceStates } from "../control/ser
 import type { Revision } from "../model/revision.ts";
 import type { Volume } from "../model/template.ts";
 import type { InstancePool } from "../pool/pool.ts";
-import { type TrialOptions, tryRevision } from "./deploy_checks.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Containers } from "./pulled_images.ts";
 
@@ -72,16 +71,9 @@ export class HostPaths {
   }
 }
 
-export interface VolumeHandoverOptions extends TrialOptions {
-  readonly states: Pick<ServiceStates, "demanding">;
-  readonly publisher: Publisher;
-  readonly launcher: Containers;
-  /** After this time an instance stops even with requests in flight. */
-  readonly drainTimeoutMs: number;
-}
-
-/** The pools of a change. */
+/** Options of {@linkcode VolumeHandover.run}. */
 export interface HandoverOptions {
+  /** The pools that were made for the change. */
   readonly made: readonly InstancePool[];
   /**
    * Whether to try, before the commit, a revision that gets a volume; `instead`: only if it takes it from another one.
@@ -92,12 +84,24 @@ export interface HandoverOptions {
 
 /** Keeps two revisions from having one volume at the same time: the next one gets it after the last has stopped. */
 export class VolumeHandover {
-  readonly #options: VolumeHandoverOptions;
+  readonly #states: Pick<ServiceStates, "demanding">;
+  readonly #publisher: Publisher;
+  readonly #containers: Containers;
+  readonly #drainTimeoutMs: number;
   /** The revisions that are getting volumes, by service. */
   readonly #claims = new Map<string, readonly RevisionRecord[]>();
 
-  constructor(options: VolumeHandoverOptions) {
-    this.#options = options;
+  /** @param drainTimeoutMs After this time an instance stops even with requests in flight. */
+  constructor(
+    states: Pick<ServiceStates, "demanding">,
+    publisher: Publisher,
+    containers: Containers,
+    drainTimeoutMs: number,
+  ) {
+    this.#states = states;
+    this.#publisher = publisher;
+    this.#containers = containers;
+    this.#drainTimeoutMs = drainTimeoutMs;
   }
 
   isUnderWay(name: string): boolean {
@@ -117,7 +121,7 @@ export class VolumeHandover {
     own.forEach((one, at) => own.slice(at + 1).forEach((other) => refuse(one, other)));
     const isOther = (name: string) => name !== state.service.name;
     const theirs = [
-      ...this.#options.states.demanding().filter(({ service }) => isOther(service.name)).flatMap((all) => holders(all)),
+      ...this.#states.demanding().filter(({ service }) => isOther(service.name)).flatMap((all) => holders(all)),
       ...[...this.#claims].flatMap(([name, claimed]) => isOther(name) ? claimed : []),
     ];
     for (const other of theirs) for (const one of own) refuse(one, other);
@@ -128,16 +132,17 @@ export class VolumeHandover {
    * the change fails, it starts them again. Call it for one change of a service at a time.
    *
    * @param state The service after the change.
+   * @param tryRevision Starts an instance of a pool; rejects if it does not become ready.
    * @param commit Stores and publishes it with the pools that were made; held requests then go there.
-   * @throws {Conflict} As {@linkcode check} does.
-   * @throws {RevisionFailed} If a revision does not become ready.
+   * @throws {Conflict} As {@linkcode check} does. @throws What `tryRevision` and `commit` throw.
    */
   async run<T>(
     state: ServiceState,
     { made, start, signal }: HandoverOptions,
+    tryRevision: (pool: InstancePool, signal: AbortSignal) => Promise<void>,
     commit: (made: readonly InstancePool[]) => Promise<T>,
   ): Promise<T> {
-    const { drainTimeoutMs, launcher, publisher } = this.#options;
+    const publisher = this.#publisher;
     const { name } = state.service;
     const tried = start === "always" ? state.revisions.find((one) => isOf(made, one)) : undefined;
     this.check(state, tried);
@@ -158,12 +163,12 @@ export class VolumeHandover {
       for (const pool of old) pool.unsuspend();
       for (const pool of wereAwake) pool.wake();
     });
-    await Promise.all(old.map((pool) => pool.suspend(drainTimeoutMs)));
-    await launcher.untilGone(shares); // including draining containers of retired pools
+    await Promise.all(old.map((pool) => pool.suspend(this.#drainTimeoutMs)));
+    await this.#containers.untilGone(shares); // including draining containers of retired pools
     signal.throwIfAborted();
     if (start === "always" || (start === "instead" && old.length > 0)) {
       for (const pool of pools.filter(({ revision }) => shares(revision))) {
-        await tryRevision(this.#options, pool, signal);
+        await tryRevision(pool, signal);
       }
     }
     const done = await commit(pools);

@@ -2,30 +2,23 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { NotFound, RevisionFailed } from "../../src/control/deploy_error.ts";
 import { InstanceControl } from "../../src/control/instance_control.ts";
 import { LATEST } from "../../src/model/traffic.ts";
-import type { InstancePool } from "../../src/pool/pool.ts";
 import { Router } from "../../src/routing/router.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, never, newFront, newKit } from "../support/kit.ts";
 import { AT_ONCE, input, newScene } from "../deploy/deployer_kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
-const tryStart = async (pool: InstancePool, signal: AbortSignal) => (await pool.hold(signal)).lease.release();
 
 /** A service with two revisions, of which the first has most of the requests. */
 async function newControl() {
-  const scene = newScene();
+  const scene = newScene({ tryStart: "real" });
   const { deployer, services, kit } = scene;
   await deployer.deploy("app", input("one"), AT_ONCE);
   await deployer.deploy("app", input("two", { traffic: 30, tag: "next" }), AT_ONCE);
   return {
     ...scene,
     ...kit,
-    control: new InstanceControl({
-      services,
-      router: new Router(services, undefined),
-      tryStart,
-      drainTimeoutMs: 10_000,
-    }),
+    control: new InstanceControl(new Router(services, undefined), services, 10_000),
   };
 }
 
@@ -87,7 +80,7 @@ Deno.test("a failed start is reported with its reason, and a start goes on if no
 Deno.test("a sleeping service has no instance, and the next request wakes it", async () => {
   const { control, launcher, publisher } = await newControl();
   for (const revision of ["app-00001", "app-00002"]) {
-    const started = tryStart(publisher.poolOf("app", revision)!, never());
+    const started = publisher.poolOf("app", revision)!.tryStart(never());
     (await launcher.nextLaunch()).succeed(ORIGIN);
     await started;
   }
@@ -104,7 +97,7 @@ Deno.test("a sleeping service has no instance, and the next request wakes it", a
 Deno.test("a service that nobody has declared wakes and sleeps as well", async () => {
   const kit = newKit();
   const { activator, images, router, services } = newFront(kit);
-  const control = new InstanceControl({ services, router, tryStart, drainTimeoutMs: 10_000 });
+  const control = new InstanceControl(router, services, 10_000);
   images.build("app-docker", "sha256:0123456789abcdef");
   const woken = control.wake("app", never());
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);

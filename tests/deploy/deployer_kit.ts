@@ -6,6 +6,7 @@ import { RevisionEnv } from "../../src/control/runtime_revision.ts";
 import { RevisionLauncher } from "../../src/deploy/revision_launcher.ts";
 import type { TemplateInput } from "../../src/model/template.ts";
 import { parseHostname } from "../../src/model/host.ts";
+import type { Revision } from "../../src/model/revision.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
 import { RetiringPools } from "../../src/fleet/fleet.ts";
 import { ServiceStates } from "../../src/control/service_states.ts";
@@ -51,6 +52,8 @@ export interface Scene {
 
 /** Options of {@linkcode newScene}. */
 export interface SceneOptions extends Omit<Partial<DeployerOptions>, "images" | "rules"> {
+  /** Takes the place of each pool's own `tryStart`; `real` leaves that in its place. */
+  readonly tryStart?: "real" | ((pool: InstancePool, signal: AbortSignal) => Promise<void>);
   /** The store of an earlier process. */
   readonly store?: FakeStore;
   readonly images?: Partial<DeployerOptions["images"]>;
@@ -59,7 +62,13 @@ export interface SceneOptions extends Omit<Partial<DeployerOptions>, "images" | 
 
 /** Makes a deployer. A trial waits for the test to decide about it. */
 export function newScene(options: SceneOptions = {}): Scene {
-  const { store = new FakeStore(), images: ownImages = {}, rules = {}, ...parts } = options;
+  const trials: Trial[] = [];
+  const onTrial = (pool: InstancePool, signal: AbortSignal) => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    trials.push({ pool, signal, succeed: resolve, fail: reject });
+    return promise;
+  };
+  const { store = new FakeStore(), images: ownImages = {}, rules = {}, tryStart = onTrial, ...parts } = options;
   const states = new ServiceStates(store);
   const retired: string[] = [];
   const on: Scene["on"] = { retire: () => {} };
@@ -81,7 +90,6 @@ export function newScene(options: SceneOptions = {}): Scene {
   const services = new ServiceMap(retiring);
   const events: Scene["events"] = [];
   const images = new Map<string, string>();
-  const trials: Trial[] = [];
   const time = { now: 1_000_000 };
   let drawn = 0;
   const secrets = {
@@ -110,14 +118,21 @@ export function newScene(options: SceneOptions = {}): Scene {
   });
   let launcher: RevisionLauncher | undefined;
   const kit = newKit({
-    before: (engine, clock) => launcher = new RevisionLauncher({ launcher: engine, env, hostPaths, clock }),
+    before: (engine, clock) => launcher = new RevisionLauncher(engine, env, hostPaths, clock),
   });
+  const pools = {
+    newPool(revision: Revision): InstancePool {
+      const pool = kit.newPool(revision);
+      if (tryStart !== "real") pool.tryStart = (signal) => tryStart(pool, signal);
+      return pool;
+    },
+  };
   const publisher = new Publisher({
     services,
     limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
     env,
     store,
-    pools: kit,
+    pools,
     clock: kit.clock,
     retiring,
     random: () => drawn,
@@ -134,6 +149,7 @@ export function newScene(options: SceneOptions = {}): Scene {
       ...ownImages,
     },
     launcher: launcher!,
+    volumeUsers: { othersWithVolume: () => Promise.resolve([]) },
     drainTimeoutMs: 10_000,
     rules: {
       checkEnv: () => undefined,
@@ -144,11 +160,6 @@ export function newScene(options: SceneOptions = {}): Scene {
     },
     events: { emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]) },
     now: () => time.now++,
-    tryStart: (pool, signal) => {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      trials.push({ pool, signal, succeed: resolve, fail: reject });
-      return promise;
-    },
     ...parts,
   });
   const splitOf = (host: string) => {

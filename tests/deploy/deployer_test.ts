@@ -121,7 +121,7 @@ Deno.test("requests go to the old revision until the new one is ready, and then 
 
 Deno.test("the instance that was tried serves the requests", async () => {
   const { deployer, kit, publisher } = newScene({
-    tryStart: async (pool, signal) => (await pool.hold(signal)).lease.release(),
+    tryStart: "real",
   });
   const deployed = deployer.deploy("app", input("one"), WAITING);
   (await kit.launcher.nextLaunch()).succeed("http://10.0.0.2:8080");

@@ -7,7 +7,6 @@ import { sharedVolume } from "../../src/deploy/volumes.ts";
 import { LATEST } from "../../src/model/traffic.ts";
 import type { Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
-import type { InstancePool } from "../../src/pool/pool.ts";
 import { Router } from "../../src/routing/router.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, never } from "../support/kit.ts";
@@ -15,7 +14,6 @@ import { AT_ONCE, input, newScene, seen, WAITING } from "./deployer_kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 const BY = { by: "ci" };
-const tryStart = async (pool: InstancePool, signal: AbortSignal) => (await pool.hold(signal)).lease.release();
 
 /** The template fields of a revision with these volumes. */
 function using(...sources: string[]) {
@@ -27,7 +25,7 @@ function using(...sources: string[]) {
  * moment at which two containers have one volume.
  */
 function newVolumes() {
-  const scene = newScene({ tryStart });
+  const scene = newScene({ tryStart: "real" });
   const { kit, services, publisher } = scene;
   const running = new Map<string, Revision>();
   const together: string[] = [];

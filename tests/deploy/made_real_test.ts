@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { Activator } from "../../src/routing/activator.ts";
 import { Convention } from "../../src/routing/convention.ts";
-import type { InstancePool } from "../../src/pool/pool.ts";
 import { Router } from "../../src/routing/router.ts";
 import { settle } from "../support/fake_clock.ts";
 import { FakeImages } from "../support/fake_images.ts";
@@ -9,11 +8,10 @@ import { hostOf, never } from "../support/kit.ts";
 import { AT_ONCE, input, newScene, WAITING } from "./deployer_kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
-const tryStart = async (pool: InstancePool, signal: AbortSignal) => (await pool.hold(signal)).lease.release();
 
 /** A service that was found by its image, before a deployer. */
 function newFound() {
-  const scene = newScene({ tryStart });
+  const scene = newScene({ tryStart: "real" });
   const { kit, services, states } = scene;
   const images = new FakeImages();
   scene.on.retire = (pool) => pool.retire(10_000);

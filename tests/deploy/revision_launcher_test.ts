@@ -30,7 +30,7 @@ function newLauncher() {
     asked,
     secrets,
     problems,
-    launcher: new RevisionLauncher({ launcher: engine, env, hostPaths, clock }),
+    launcher: new RevisionLauncher(engine, env, hostPaths, clock),
   };
 }
 

@@ -4,7 +4,6 @@ import { sharedVolume } from "../../src/deploy/volumes.ts";
 import { LATEST } from "../../src/model/traffic.ts";
 import type { Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
-import type { InstancePool } from "../../src/pool/pool.ts";
 import { Router } from "../../src/routing/router.ts";
 import { InstanceControl } from "../../src/control/instance_control.ts";
 import type { ClessError } from "../../src/base/errors.ts";
@@ -47,13 +46,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** Carries out steps without waiting for each other; returns what went wrong. */
 async function play(steps: readonly Step[]): Promise<string[]> {
-  const tryStart = async (pool: InstancePool, signal: AbortSignal) => (await pool.hold(signal)).lease.release();
-  const scene = newScene({ tryStart });
+  const scene = newScene({ tryStart: "real" });
   const { deployer, kit, services, states } = scene;
   const { clock, launcher } = kit;
   scene.on.retire = (pool) => pool.retire(10_000);
   const router = new Router(services, undefined);
-  const control = new InstanceControl({ services, router, tryStart, drainTimeoutMs: 10_000 });
+  const control = new InstanceControl(router, services, 10_000);
   const activator = new Activator(router, 100);
   const faults: string[] = [];
   const running = new Map<string, Revision>();

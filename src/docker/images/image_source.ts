@@ -3,8 +3,7 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { ImageUnavailable } from "../../control/deploy_error.ts";
-import type { ImageResolver } from "../../deploy/content.ts";
-import type { ImageRemover } from "../../deploy/pulled_images.ts";
+import type { Images } from "../../deploy/pulled_images.ts";
 import type { Revision } from "../../model/revision.ts";
 import type { PullPolicy } from "../../model/template.ts";
 import type { DockerCommand } from "../command.ts";
@@ -39,7 +38,7 @@ export interface ResolvedImage {
 type Wanted = Pick<Revision, "name" | "image" | "imageId" | "imageDigest" | "startTimeout">;
 
 /** Finds the content behind an image's name, on this machine or in a registry; pulls and removes images. */
-export class ImageSource implements ImageResolver, ImageRemover {
+export class ImageSource implements Images {
   readonly #api: Pick<EngineApi, "image" | "removeImage">;
   readonly #docker: DockerCommand;
   readonly #clock: Clock;
