@@ -8,18 +8,16 @@ import { type ParsedService, retiredWarning } from "../control/schema/schema.ts"
 import { ApiError, type Client, type Query, servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
 import { mayDelete, YES_FLAG } from "./lifecycle.ts";
-import { MARKS, previewText } from "./preview.ts";
+import { previewLine } from "./preview.ts";
 import { Progress } from "./progress.ts";
 import { type Colour, type Paint, paintFor, passing, type Screen, stderrScreen, whileShown } from "./terminal.ts";
 import { plainText } from "./text.ts";
-import { clientVerb, JSON_FLAG, printJson, QUIET_FLAG } from "./verb.ts";
+import { clientVerb, JSON_FLAG, printResult, QUIET_FLAG } from "./verb.ts";
 
 /** `cless apply`: makes the services match a file. */
 export const apply = clientVerb({
   name: "apply",
-  group: "Change",
   summary: "Make the services what a file declares",
-  args: [],
   flags: [
     flag("-f, --file FILE", "The file, YAML; - is standard input"),
     flag("--prune", "Delete services that this file declared before and does not declare any more"),
@@ -49,7 +47,7 @@ export const apply = clientVerb({
     const warning = retiredWarning(manifest.values());
     if (warning !== undefined) console.error(`warning: ${warning}`);
     const silent = call.on("json") || call.on("quiet");
-    const plain = apiTarget(call.client, call.switched("wait") === false ? false : undefined);
+    const plain = apiTarget(call.client, call.flags.get("wait") === false ? false : undefined);
     const target = silent || !Deno.stderr.isTerminal() ? plain : shownTarget(plain, call.client, stderrScreen());
     const width = Math.max(0, ...[...manifest.keys()].map((name) => name.length));
     const paint = paintFor(Deno.stdout, call.surroundings);
@@ -66,8 +64,7 @@ export const apply = clientVerb({
         else if (!silent) console.log(resultLine(result, width, paint));
       },
     });
-    if (call.on("json")) printJson(results.map(resultJson));
-    else if (!silent) console.log(summary(results, dryRun));
+    printResult(call, results.map(resultJson), summary(results, dryRun));
     return results.some(({ error }) => error !== undefined) ? 1 : 0;
   },
 });
@@ -111,8 +108,9 @@ export function shownTarget(target: ApplyTarget, client: Client, screen: Screen)
 const COLOUR: Partial<Record<ApplyResult["change"], Colour>> = { create: "green", update: "yellow", delete: "red" };
 
 function resultLine({ name, change, preview }: ApplyResult, width: number, paint: Paint): string {
-  const text = change === "delete" ? "delete" : preview === undefined ? "" : previewText({ ...preview, change });
-  const line = `${MARKS[change]} ${name.padEnd(width)}  ${text}`.trimEnd();
+  const line = change === "delete"
+    ? `- ${name.padEnd(width)}  delete`
+    : previewLine(name, { ...preview!, change }, width);
   const colour = COLOUR[change];
   return colour === undefined ? line : paint(line, colour);
 }
@@ -127,15 +125,11 @@ function summary(results: readonly ApplyResult[], dryRun: boolean): string {
   const count = (change: ApplyResult["change"]) =>
     results.filter((result) => result.error === undefined && result.change === change).length;
   const [made, changed, deleted] = dryRun ? ["to make", "to change", "to delete"] : ["made", "changed", "deleted"];
-  return [
-    `${count("create")} ${made}`,
-    `${count("update")} ${changed}`,
-    `${count("none")} unchanged`,
-    ...(count("delete") > 0 ? [`${count("delete")} ${deleted}`] : []),
-    ...(failed > 0 ? [`${failed} failed`] : []),
-  ].join(", ");
+  const always = `${count("create")} ${made}, ${count("update")} ${changed}, ${count("none")} unchanged`;
+  const pruned = count("delete") > 0 ? `, ${count("delete")} ${deleted}` : "";
+  return always + pruned + (failed > 0 ? `, ${failed} failed` : "");
 }
 
-function resultJson({ error, ...result }: ApplyResult) {
-  return { ...result, ...(error === undefined ? {} : { error: messageOf(error) }) };
+function resultJson(result: ApplyResult) {
+  return result.error === undefined ? result : { ...result, error: messageOf(result.error) };
 }

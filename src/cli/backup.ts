@@ -2,7 +2,7 @@ import { basename, dirname, resolve } from "node:path";
 import { writeAtomically } from "../base/atomic_file.ts";
 import { OperatorError, plainMessageOf } from "../base/errors.ts";
 import { flag } from "./flags.ts";
-import { clientVerb, printJson } from "./verb.ts";
+import { clientVerb, printResult } from "./verb.ts";
 
 interface BackupFile {
   readonly name: string;
@@ -12,13 +12,9 @@ interface BackupFile {
 /** `cless backup`: writes a copy of the data-dir into a folder. */
 export const backup = clientVerb({
   name: "backup",
-  group: "Keep",
   summary: "Write a copy of everything that cless stores into a folder, while it runs",
   args: ["DIR"],
-  flags: [
-    flag("--json", "Print the names and sizes of the files as JSON"),
-    flag("-q, --quiet", "Print nothing"),
-  ],
+  flags: [flag("--json", "Print the names and sizes of the files as JSON"), flag("-q, --quiet", "Print nothing")],
   notes: [
     "The folder must be empty or not exist yet. It contains the key of the secrets: keep it where nobody else can read it. To restore, stop cless, put the files into its data-dir, and start it.",
   ],
@@ -28,8 +24,8 @@ export const backup = clientVerb({
     await checkEmpty(folder);
     const { files } = await call.client.get<{ files: BackupFile[] }>("/v1/backup");
     const written = await writeFolder(folder, files);
-    if (call.on("json")) return printJson({ folder, files: written });
-    if (!call.on("quiet")) written.forEach(({ name, size }) => console.log(`${folder}/${name}  ${size} bytes`));
+    const lines = written.map(({ name, size }) => `${folder}/${name}  ${size} bytes`);
+    printResult(call, { folder, files: written }, lines.join("\n"));
   },
 });
 

@@ -1,5 +1,6 @@
 import type { ServiceJson } from "../admin/operations/services.ts";
 import { OperatorError, plainMessageOf, UsageError } from "../base/errors.ts";
+import { defined } from "../model/defined.ts";
 import { type ClientSettings, DEFAULT_SERVER, type Token } from "./client_settings.ts";
 import { parseObject } from "./streams.ts";
 
@@ -21,10 +22,8 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 /** What a request has besides its method and path. */
 export interface RequestOptions {
   readonly query?: Query;
-  /** Sent as JSON. */
+  /** Sent as JSON; bytes are sent unchanged. */
   readonly body?: unknown;
-  /** Sent unchanged, in place of `body`. */
-  readonly bytes?: Uint8Array<ArrayBuffer>;
   /** The etag that the service must have. */
   readonly ifMatch?: string | undefined;
   readonly accept?: string;
@@ -87,29 +86,23 @@ export class Client implements Disposable {
 
   /** Sends a request; resolves with the answer once its headers are there. */
   async send(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
-    const { query = {}, body, bytes, ifMatch, accept = "application/json", signal } = options;
+    const { query = {}, body, ifMatch, accept = "application/json", signal } = options;
     const headers = new Headers({ accept, authorization: `Bearer ${(await this.#readToken()).text}` });
-    if (body !== undefined) headers.set("content-type", "application/json");
-    if (bytes !== undefined) headers.set("content-type", "application/octet-stream");
+    const isBytes = body instanceof Uint8Array;
+    if (body !== undefined) headers.set("content-type", isBytes ? "application/octet-stream" : "application/json");
     if (ifMatch !== undefined) headers.set("if-match", `"${ifMatch}"`);
-    const entries = Object.entries(query).flatMap(([key, value]) => value === undefined ? [] : [[key, String(value)]]);
-    const search = entries.length > 0 ? `?${new URLSearchParams(entries)}` : "";
+    const sent = isBytes ? body as Uint8Array<ArrayBuffer> : JSON.stringify(body); // undefined stays undefined
+    const search = new URLSearchParams(Object.entries(defined(query)).map(([key, value]) => [key, String(value)]));
     let response: Response;
     try {
-      response = await fetch(`${this.#settings.server}${path}${search}`, {
-        method,
-        headers,
-        redirect: "error",
-        body: bytes ?? (body === undefined ? null : JSON.stringify(body)),
-        ...(signal === undefined ? {} : { signal }),
-        ...(this.#direct === undefined ? {} : { client: this.#direct }),
-      });
+      response = await fetch(
+        `${this.#settings.server}${path}${search.size > 0 ? `?${search}` : ""}`,
+        defined({ method, headers, redirect: "error" as const, body: sent, signal, client: this.#direct }),
+      );
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw new OperatorError(
-        `${this.#where()} does not answer (${reasonOf(error)}); start it with cless serve, ` +
-          "or name another one with --server",
-      );
+      const remedy = "start it with cless serve, or name another one with --server";
+      throw new OperatorError(`${this.#where()} does not answer (${reasonOf(error)}); ${remedy}`);
     }
     if (!response.ok) throw await this.#refusal(response);
     return response;
@@ -133,21 +126,21 @@ export class Client implements Disposable {
   }
 
   #noApi(status = ""): OperatorError {
-    return new OperatorError(
-      `what answers at ${this.#settings.server} is no admin API of cless${status}; name it with --server`,
-    );
+    return this.#mistaken(`no admin API of cless${status}; name it with --server`);
+  }
+
+  #mistaken(what: string): OperatorError {
+    return new OperatorError(`what answers at ${this.#settings.server} is ${what}`);
   }
 
   async #refusal(response: Response): Promise<OperatorError> {
     const { status } = response;
-    const problem = parseObject(await response.text().catch(() => ""));
-    const { code, detail, title, output } = problem ?? {};
+    const { code, detail, title, output } = parseObject(await response.text().catch(() => "")) ?? {};
     const text = detail ?? title;
     if (text === undefined) return this.#noApi(` (status ${status})`);
     if (code === "unknown_host" || code === "bad_host") {
-      return new OperatorError(
-        `what answers at ${this.#settings.server} is the proxy of cless, and not its admin API (${DEFAULT_SERVER} by default); name that with --server`,
-      );
+      const wanted = `its admin API (${DEFAULT_SERVER} by default)`;
+      return this.#mistaken(`the proxy of cless, and not ${wanted}; name that with --server`);
     }
     if (status === 401) {
       const { file } = await this.#readToken();

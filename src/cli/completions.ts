@@ -3,21 +3,7 @@ import { COMMON, type Flag } from "./flags.ts";
 import type { Verb } from "./verb.ts";
 
 /** What a shell needs to know about a verb. */
-interface VerbWords {
-  readonly name: string;
-  readonly summary: string;
-  readonly flags: readonly Flag[];
-  /** All flags as written. */
-  readonly written: readonly string[];
-  /** Flags with a value. */
-  readonly valued: readonly string[];
-  readonly files: readonly string[];
-  readonly folders: readonly string[];
-  /** The possible words of the first argument. */
-  readonly words: readonly string[];
-  /** Which arguments are services' names. */
-  readonly services: "none" | "first" | "all";
-}
+type VerbWords = ReturnType<typeof wordsOf>;
 
 /** Writes the script of each shell. */
 const SCRIPTS: Readonly<Record<string, (verbs: readonly VerbWords[]) => string>> = {
@@ -31,7 +17,6 @@ const SHELLS = Object.keys(SCRIPTS).join("|");
 export function completionsOf(others: readonly Verb[]): Verb {
   const completions: Verb = {
     name: "completions",
-    group: "Keep",
     summary: "Print a script that lets a shell complete verbs, flags and names of services",
     args: [SHELLS],
     flags: [],
@@ -53,20 +38,24 @@ export function completionsOf(others: readonly Verb[]): Verb {
   return completions;
 }
 
-function wordsOf({ name, summary, flags: own, args: [first = ""] }: Verb): VerbWords {
+function wordsOf({ name, summary, flags: own, args: [first = ""] = [] }: Verb) {
   const flags = [...own, ...COMMON];
   const spellings = ({ name, short }: Flag) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])];
   const followedBy = (value: RegExp) => flags.filter((flag) => value.test(flag.value ?? "")).flatMap(spellings);
   return {
-    ...{ name, summary, flags },
-    written: flags.flatMap((flag) => [
-      `--${flag.name}`,
-      ...(flag.value === undefined && flag.default === "on" ? [`--no-${flag.name}`] : []),
-    ]),
+    name,
+    summary,
+    flags,
+    /** All flags as written. */
+    written: flags.flatMap(({ name, value, default: preset }) =>
+      value === undefined && preset === "on" ? [`--${name}`, `--no-${name}`] : [`--${name}`]
+    ),
     valued: followedBy(/./),
     files: followedBy(/^FILE$/),
     folders: followedBy(/^DIR$/),
+    /** The possible words of the first argument. */
     words: first.includes("|") ? first.replaceAll(/[[\]]/g, "").split("|") : [],
+    /** Which arguments are names of services. */
     services: first === "NAME" ? "first" : first === "[NAME…]" ? "all" : "none",
   };
 }
@@ -76,18 +65,20 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+/** The cases of a shell script in which each verb sets its variables. */
+function casesOf(verbs: readonly VerbWords[], assignmentsOf: (verb: VerbWords) => string[]): string {
+  return verbs.flatMap((verb) => [
+    `    ${verb.name})`,
+    ...[...assignmentsOf(verb), `services=${verb.services}`, ";;"].map((line) => `      ${line}`),
+  ]).join("\n");
+}
+
 function bashScript(verbs: readonly VerbWords[]): string {
-  const cases = verbs.map(({ name, written, valued, files, folders, words, services }) =>
-    [
-      `    ${name})`,
-      `      flags=${quoted(written.join(" "))}`,
-      `      valued=${quoted(valued.join(" "))}`,
-      `      files=${quoted(files.join(" "))}`,
-      `      folders=${quoted(folders.join(" "))}`,
-      `      words=${quoted(words.join(" "))}`,
-      `      services=${services}`,
-      `      ;;`,
-    ].join("\n")
+  const cases = casesOf(
+    verbs,
+    ({ written, valued, files, folders, words }) =>
+      Object.entries({ flags: written, valued, files, folders, words })
+        .map(([variable, list]) => `${variable}=${quoted(list.join(" "))}`),
   );
   return `# Completions of cless for bash. To load them: source <(cless completions bash)
 _cless() {
@@ -101,7 +92,7 @@ _cless() {
   fi
   [[ $verb == -* ]] && verb=serve
   case $verb in
-${cases.join("\n")}
+${cases}
   esac
   for ((at = 2; at < COMP_CWORD; at++)); do
     word=\${COMP_WORDS[at]}
@@ -134,18 +125,11 @@ complete -F _cless cless`;
 
 function zshScript(verbs: readonly VerbWords[]): string {
   const described = (name: string, text: string) => quoted(`${name.replaceAll(":", "\\:")}:${text}`);
-  const cases = verbs.map(({ name, flags, valued, files, folders, words, services }) =>
-    [
-      `    ${name})`,
-      `      flags=(${flags.map((flag) => described(`--${flag.name}`, flag.help)).join(" ")})`,
-      `      valued=(${valued.join(" ")})`,
-      `      files=(${files.join(" ")})`,
-      `      folders=(${folders.join(" ")})`,
-      `      names=(${words.join(" ")})`,
-      `      services=${services}`,
-      `      ;;`,
-    ].join("\n")
-  );
+  const cases = casesOf(verbs, ({ flags, valued, files, folders, words }) => {
+    const texts = flags.map((flag) => described(`--${flag.name}`, flag.help));
+    return Object.entries({ flags: texts, valued, files, folders, names: words })
+      .map(([variable, list]) => `${variable}=(${list.join(" ")})`);
+  });
   return `#compdef cless
 # Completions of cless for zsh. To load them: source <(cless completions zsh), after compinit
 _cless() {
@@ -159,7 +143,7 @@ _cless() {
   fi
   [[ $verb == -* ]] && verb=serve
   case $verb in
-${cases.join("\n")}
+${cases}
   esac
   for ((at = 3; at < CURRENT; at++)); do
     word=$words[at]

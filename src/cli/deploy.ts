@@ -6,12 +6,12 @@ import { defined } from "../model/defined.ts";
 import { parseDuration } from "../model/time.ts";
 import { parseMemoryLimit } from "../model/memory.ts";
 import { resolveTraffic } from "../model/traffic.ts";
-import { changeService, type Client, type Query, servicePath } from "./client.ts";
+import { changeService, type Query, servicePath } from "./client.ts";
 import { type Flag, flag, inGroup } from "./flags.ts";
 import { previewLine } from "./preview.ts";
 import { Progress } from "./progress.ts";
 import { INTERRUPTED, untilInterrupted } from "./streams.ts";
-import { mergeChange, readEnvFile, type ServiceBody, type TemplateChange } from "./template_change.ts";
+import { mergeChange, readEnvFile, type TemplateChange } from "./template_change.ts";
 import { stderrScreen } from "./terminal.ts";
 import { splitText, tagUrl } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, parseWhole, printJson } from "./verb.ts";
@@ -67,7 +67,6 @@ const FLAGS: readonly Flag[] = [
 /** `cless deploy`: makes a service, or a new revision of one. */
 export const deploy = clientVerb({
   name: "deploy",
-  group: "Change",
   summary: "Deploy a new service, or change one",
   args: ["NAME"],
   flags: FLAGS,
@@ -81,14 +80,18 @@ export const deploy = clientVerb({
     "cless deploy web --image ghcr.io/acme/web:v2 --traffic 0 --tag next",
   ],
   run: async (call) => {
-    const name = call.args[0]!;
+    const { args: [name = ""], client } = call;
     const change = await readChange(call);
     const request = defined({ traffic: call.whole("traffic"), tag: call.text("tag") });
     const put: Put = (query, signal) =>
-      changeService(call.client, name, async (before) => {
-        const body = { ...await merged(call.client, name, before, change), ...request };
+      changeService(client, name, async (before) => {
+        if (before === undefined && change.fields["image"] === undefined) {
+          throw new UsageError(`there is no service ${name} yet, and a new one needs --image IMAGE`);
+        }
+        const latest = before && await client.get<RevisionJson>(servicePath(name, "revisions", before.latestRevision));
+        const body = { ...mergeChange(latest?.template, before, change), ...request };
         const options = { body, query, ifMatch: before?.etag, signal };
-        return { answer: await call.client.json("PUT", servicePath(name), options), before };
+        return { answer: await client.json("PUT", servicePath(name), options), before };
       });
     if (call.on("dry-run")) {
       const { answer } = await put<DeployPreview>({ dryRun: true });
@@ -106,7 +109,7 @@ type Put = <T>(query: Query, signal?: AbortSignal) => Promise<{ answer: T; befor
 async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<number> {
   const screen = call.on("quiet") ? undefined : stderrScreen();
   await using progress = screen && await Progress.start(call.client, call.args[0]!, screen);
-  const wait = call.switched("wait") === false ? false : undefined;
+  const wait = call.flags.get("wait") === false ? false : undefined;
   const { answer, before } = await put<ServiceJson>({ wait }, signal);
   const { latestRevision, traffic, url } = answer;
   if (latestRevision === before?.latestRevision) screen?.line(`${latestRevision} is the latest already`);
@@ -116,20 +119,6 @@ async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<n
   if (call.on("json")) printJson(answer);
   else console.log(tag === undefined ? url : `${url}\n${tagUrl(url, tag)}`);
   return 0;
-}
-
-/** The body of the PUT. @throws {UsageError} If a new service has no image. */
-async function merged(
-  client: Client,
-  name: string,
-  service: ServiceJson | undefined,
-  change: TemplateChange,
-): Promise<ServiceBody> {
-  if (service === undefined && change.fields["image"] === undefined) {
-    throw new UsageError(`there is no service ${name} yet, and a new one needs --image IMAGE`);
-  }
-  const latest = service && await client.get<RevisionJson>(servicePath(name, "revisions", service.latestRevision));
-  return mergeChange(latest?.template, service, change);
 }
 
 /** The field that each `--unset FLAG` resets, and how to read the flag's value if it is the whole field. */
@@ -165,15 +154,13 @@ async function readChange(call: Call): Promise<TemplateChange> {
   const files = [];
   for (const file of call.texts("env-file")) files.push(await readEnvFile(file));
   const command = call.texts("command");
-  const fields = Object.entries(FIELDS).flatMap(([flag, [field, read]]) =>
-    read === undefined ? [] : call.read(flag, read).map((value) => [field, value])
-  );
+  const fields: Record<string, unknown> = command.length > 0 ? { command } : {};
+  for (const [flag, [field, read]] of Object.entries(FIELDS)) {
+    for (const value of read === undefined ? [] : call.read(flag, read)) fields[field] = value;
+  }
   return {
     unset: call.read("unset", parseUnset),
-    fields: {
-      ...defined({ image: call.text("image"), command: command.length > 0 ? command : undefined }),
-      ...Object.fromEntries(fields),
-    },
+    fields: defined({ image: call.text("image"), ...fields }),
     env: Object.assign({}, ...files, env),
     liveness: defined({ path: call.text("liveness-path"), every: call.read("liveness-every", checkTime)[0] }),
     secretEnv: readPairs(call.texts("secret-env"), "--secret-env", "KEY=NAME"),

@@ -10,11 +10,11 @@ import { trafficTable } from "./traffic.ts";
 import { clientVerb, JSON_FLAG, printJson } from "./verb.ts";
 
 type Fact = [name: string, value: string];
+type Failable = RevisionSummaryJson & { readonly failure?: FailureJson | undefined };
 
 /** `cless describe`: shows everything about a service. */
 export const describe = clientVerb({
   name: "describe",
-  group: "Look",
   summary: "Show everything about a service",
   args: ["NAME"],
   flags: [flag("--show-env", "Show the values of its variables, not only their names"), JSON_FLAG],
@@ -49,12 +49,8 @@ export const describe = clientVerb({
 });
 
 /** The revisions, failed ones with their output, which a list leaves out. */
-async function withOutput(
-  client: Client,
-  service: string,
-  revisions: readonly RevisionSummaryJson[],
-): Promise<(RevisionSummaryJson & { readonly failure?: FailureJson | undefined })[]> {
-  return await Promise.all(revisions.map(async (revision) => {
+function withOutput(client: Client, service: string, revisions: readonly RevisionSummaryJson[]) {
+  return Promise.all(revisions.map(async (revision): Promise<Failable> => {
     if (revision.failure === undefined) return revision;
     const { failure } = await client.get<RevisionJson>(servicePath(service, "revisions", revision.name));
     return failure === undefined ? revision : { ...revision, failure };
@@ -67,10 +63,10 @@ function noneText(revisions: readonly RevisionSummaryJson[]): string {
   return isRefused ? "none; the first request after that time starts one" : "none; the next request starts one";
 }
 
-function serviceFacts(service: ServiceJson): Fact[] {
+function serviceFacts(service: ServiceJson): (Fact | false)[] {
   const { name, url, domains, createdAt, updatedAt, declaredBy, convention, revisionHistory, loading, wake } = service;
   const { userAgents = [], paths = [] } = wake?.except ?? {};
-  const facts: (Fact | false)[] = [
+  return [
     ["Name", name],
     ["State", stateText(service)],
     ["URL", url],
@@ -83,13 +79,12 @@ function serviceFacts(service: ServiceJson): Fact[] {
     ["Declared by", declaredBy ?? "no file"],
     revisionHistory !== undefined && ["Keeps", `${revisionHistory} old revisions`],
   ];
-  return facts.filter((fact) => fact !== false);
 }
 
-function templateFacts(template: TemplateJson, showEnv: boolean): Fact[] {
+function templateFacts(template: TemplateJson, showEnv: boolean): (Fact | false)[] {
   const { env, secretEnv = {}, volumes = [], command = [], readiness, liveness, ...fields } = template;
   const names = Object.keys(env).join(", ");
-  const facts: (Fact | false)[] = [
+  return [
     ...Object.entries(fields).map(([name, value]): Fact => [name, String(value)]),
     ["readiness", readiness.path],
     liveness !== undefined && ["liveness", `${liveness.path} every ${liveness.every}`],
@@ -97,12 +92,8 @@ function templateFacts(template: TemplateJson, showEnv: boolean): Fact[] {
     !showEnv && names !== "" && ["env", names],
     ...Object.entries(showEnv ? env : {}).map(([name, value]): Fact => [`env ${name}`, valueText(value)]),
     ...Object.entries(secretEnv).map(([name, secret]): Fact => [`env ${name}`, `the secret ${secret}`]),
-    ...volumes.map(({ source, path, readOnly }): Fact => [
-      `volume ${path}`,
-      `${source}${readOnly ? ", read-only" : ""}`,
-    ]),
+    ...volumes.map(({ source, path, readOnly }): Fact => [`volume ${path}`, source + (readOnly ? ", read-only" : "")]),
   ];
-  return facts.filter((fact) => fact !== false);
 }
 
 function valueText(value: string): string {

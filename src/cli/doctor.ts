@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { type Config, readConfig } from "../base/config.ts";
 import { isDataDirInUse } from "../control/data_dir.ts";
 import { checkChoice, checkDisk, checkLeftovers, checkReach, type Finding } from "../docker/checks.ts";
@@ -8,7 +9,7 @@ import { type Endpoint, formatEndpoint } from "../model/host.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { flag } from "./flags.ts";
 import { portHolder, serve } from "./serve.ts";
-import { printJson, type Verb } from "./verb.ts";
+import { printResult, type Verb } from "./verb.ts";
 
 const ENGINE_TIMEOUT_MS = 10_000;
 /** With fewer open files, a check fails. */
@@ -22,16 +23,13 @@ const MIN_BUDGET_BYTES = GIB / 4;
 /** `cless doctor`: finds what would keep `cless serve` with these flags from working, and says what to do. */
 export const doctor: Verb = {
   name: "doctor",
-  group: "Run",
   summary: "Find out what would keep serve with the same flags from working, and what to do",
-  args: [],
   flags: [...serve.flags, flag("--json", "Print the findings as JSON")],
   notes: ["Exit code 1 if something would not work."],
   example: ["sudo cless doctor", "cless doctor --listen 127.0.0.1:8080 --json"],
   run: async (call) => {
     const findings = await examine(readConfig(call.flags, call.surroundings), call.surroundings.memory());
-    if (call.on("json")) printJson(findings);
-    else console.log(findings.map(findingText).join("\n"));
+    printResult(call, findings, findings.map(findingText).join("\n"));
     return findings.some(({ state }) => state === "failed") ? 1 : 0;
   },
 };
@@ -84,9 +82,7 @@ async function checkDataDir(path: string, inUse: boolean): Promise<Finding> {
   try {
     // If the folder does not exist yet, its nearest existing parent counts.
     let folder = path;
-    while (!await Deno.stat(folder).then((info) => info.isDirectory || failAs("is not a folder"), ifMissing)) {
-      folder = folder.replace(/\/?[^/]*\/*$/, "") || (path.startsWith("/") ? "/" : ".");
-    }
+    while (!await isFolder(folder)) folder = dirname(folder);
     await Deno.remove(await Deno.makeTempFile({ dir: folder }));
     return { check, state: "ok", fact: `${path} can be written` };
   } catch (error) {
@@ -95,13 +91,15 @@ async function checkDataDir(path: string, inUse: boolean): Promise<Finding> {
   }
 }
 
-function failAs(message: string): never {
-  throw new Error(message);
-}
-
-function ifMissing(error: unknown): false {
-  if (error instanceof Deno.errors.NotFound) return false;
-  throw error;
+/** Whether there is a folder. @throws {Error} If there is something else, or it cannot be known. */
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    if ((await Deno.stat(path)).isDirectory) return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+  throw new Error("is not a folder");
 }
 
 async function checkPort(endpoint: Endpoint, inUse: boolean): Promise<Finding> {

@@ -15,12 +15,9 @@ const MASK = "***";
 /** `cless export`: prints services as a file for `cless apply`. */
 export const exportServices = clientVerb({
   name: "export",
-  group: "Keep",
   summary: "Print services as a file that apply takes, all of them or some",
   args: ["[NAME…]"],
-  flags: [
-    flag("--traffic", "Write the whole split, also of revisions that another machine does not have"),
-  ],
+  flags: [flag("--traffic", "Write the whole split, also of revisions that another machine does not have")],
   notes: [
     "Each service is written with the template of its latest revision. The values of variables are part of it, so this needs a token that may deploy; those of secrets are not. Services that nobody has declared are left out unless they are named.",
     "A split among several revisions is left out, with a warning, and so are the tags of old revisions: another machine has only the latest revision, and gives it all requests. Applied on this machine, the file leaves the split as it is. --no-traffic leaves out the tag of the latest revision too, and warns of nothing.",
@@ -38,7 +35,7 @@ export const exportServices = clientVerb({
       const declared = await declaredOf(client, service);
       const parts = resolveTraffic(traffic, latestRevision);
       const { tag, percent } = parts.find(({ revision }) => revision === latestRevision) ?? { percent: 0 };
-      const exact = call.switched("traffic");
+      const exact = call.flags.get("traffic"); // missing is neither yes nor no
       const more = exact ? { targets: traffic } : exact === undefined && tag !== undefined ? { tag } : {};
       manifest.set(name, { ...declared, ...more });
       if (exact !== undefined || parts.every(({ revision }) => revision === latestRevision)) continue;

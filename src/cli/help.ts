@@ -1,13 +1,13 @@
 import { VERSION } from "../base/version.ts";
 import { Flag } from "./flags.ts";
-import type { Verb } from "./verb.ts";
+import type { Verb, VerbGroups } from "./verb.ts";
 
 /** Text is wrapped to the terminal's width, within these limits. */
 const MIN_COLUMNS = 60;
 const MAX_COLUMNS = 100;
 
 /** The text of `cless --help`. @param serve The default verb, whose flags it shows. */
-export function topHelp(verbs: readonly Verb[], serve: Verb): string {
+export function topHelp(groups: VerbGroups, serve: Verb): string {
   const usage = (synopsis: string, text: string) => beside(synopsis, text, "       cless [serve] [FLAGS]   ".length);
   return [
     ...wrap(`cless ${VERSION}: turns container images into services that cost nothing while nobody calls them`),
@@ -17,7 +17,7 @@ export function topHelp(verbs: readonly Verb[], serve: Verb): string {
     ...usage("       cless VERB --help", "show the arguments and flags of a verb"),
     "       cless --version",
     "",
-    ...verbList(verbs),
+    ...verbList(groups),
     "",
     "Flags of serve",
     "",
@@ -30,26 +30,26 @@ export function topHelp(verbs: readonly Verb[], serve: Verb): string {
 
 /** The text of `cless VERB --help`. */
 export function verbHelp(verb: Verb): string {
+  const { name, args = [], summary, flags } = verb;
   return [
-    ...wrap(["Usage: cless", verb.name, ...verb.args, "[FLAGS]"].join(" ")),
+    ...wrap(["Usage: cless", name, ...args, "[FLAGS]"].join(" ")),
     "",
-    ...wrap(`${verb.summary}.`),
+    ...wrap(`${summary}.`),
     ...notesOf(verb),
     "",
-    ...flagHelp(verb.flags),
+    ...flagHelp(flags),
     "",
     ...examplesOf(verb),
   ].join("\n");
 }
 
 /** The verbs by group, one line each if the terminal is wide enough. */
-function verbList(verbs: readonly Verb[]): string[] {
-  const column = Math.max(...verbs.map(({ name }) => name.length)) + 4;
-  return [...new Set(verbs.map(({ group }) => group))].flatMap((group, at) => [
+function verbList(groups: VerbGroups): string[] {
+  const column = Math.max(...Object.values(groups).flat().map(({ name }) => name.length)) + 4;
+  return Object.entries(groups).flatMap(([group, verbs], at) => [
     ...(at > 0 ? [""] : []),
     `${group}:`,
-    ...verbs.filter((verb) => verb.group === group)
-      .flatMap(({ name, summary }) => beside(`  ${name}`, summary, column)),
+    ...verbs.flatMap(({ name, summary }) => beside(`  ${name}`, summary, column)),
   ]);
 }
 
@@ -82,19 +82,11 @@ function beside(label: string, text: string, column: number): string[] {
   return [label.padEnd(column) + first.trimStart(), ...more];
 }
 
-/** Wraps a text. @param indent The beginning of each line. */
+/** Wraps a text between its words; a longer word is a line of its own. @param indent The beginning of each line. */
 function wrap(text: string, indent = ""): string[] {
-  const columns = columnsOfTerminal();
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && indent.length + line.length + 1 + word.length > columns) {
-      lines.push(indent + line);
-      line = "";
-    }
-    line += line === "" ? word : ` ${word}`;
-  }
-  return [...lines, indent + line];
+  const columns = columnsOfTerminal() - indent.length;
+  const lines = text.match(new RegExp(`(?! )(?:.{1,${columns}}|\\S+)(?= |$)`, "g"))!;
+  return lines.map((line) => indent + line);
 }
 
 function columnsOfTerminal(): number {

@@ -7,7 +7,6 @@ import { type Call, clientVerb, QUIET_FLAG } from "./verb.ts";
 /** `cless wake`: starts an instance before a request needs it. */
 export const wake = clientVerb({
   name: "wake",
-  group: "Change",
   summary: "Start an instance of a service now, and wait until it is ready",
   args: ["NAME"],
   flags: [QUIET_FLAG],
@@ -21,7 +20,6 @@ export const wake = clientVerb({
 /** `cless sleep`: stops the instances of a service. */
 export const sleep = clientVerb({
   name: "sleep",
-  group: "Change",
   summary: "Stop all instances of a service, once their requests have been answered",
   args: ["NAME"],
   flags: [QUIET_FLAG],
@@ -48,7 +46,6 @@ export async function mayDelete(call: Call, question: string): Promise<boolean> 
 /** `cless delete`: removes a service and its revisions. */
 export const deleteService = clientVerb({
   name: "delete",
-  group: "Change",
   summary: "Delete a service with its revisions, and stop its instances",
   args: ["NAME"],
   flags: [YES_FLAG, QUIET_FLAG],

@@ -8,9 +8,7 @@ import { clientVerb, JSON_FLAG, NAMES_FLAG, printList } from "./verb.ts";
 /** `cless services`: lists the services. */
 export const services = clientVerb({
   name: "services",
-  group: "Look",
   summary: "List the services, each with its state",
-  args: [],
   flags: [JSON_FLAG, NAMES_FLAG],
   notes: [
     "STATE is ready, starting, paused, asleep (without an instance), or failing with the reason: its last start failed, and no instance could answer a request.",
@@ -19,18 +17,16 @@ export const services = clientVerb({
   example: ["cless services", "cless services --json | jq -r '.[].url'"],
   run: async (call) => {
     const all = await call.client.list<ServiceJson>("/v1/services");
-    const list = table(
-      ["NAME", "URL", "REVISION", "TRAFFIC", "AGE", "STATE"],
-      all.map((service) => [
-        service.name,
-        service.url,
-        service.latestRevision,
-        sharesText(service.traffic, service.latestRevision),
-        age(service.createdAt),
-        stateText(service).replace(/;.*/s, ""), // `describe` shows what to do about it
-      ]),
-    );
-    printList(call, all, all.map(({ name }) => name), list, "there are no services yet; cless deploy makes one");
+    const rows = all.map((service) => [
+      service.name,
+      service.url,
+      service.latestRevision,
+      sharesText(service.traffic, service.latestRevision),
+      age(service.createdAt),
+      stateText(service).replace(/;.*/s, ""), // `describe` shows what to do about it
+    ]);
+    const list = table(["NAME", "URL", "REVISION", "TRAFFIC", "AGE", "STATE"], rows);
+    printList(call, all, list, "there are no services yet; cless deploy makes one");
   },
 });
 
@@ -42,31 +38,25 @@ export function stateText({ state, failure }: Pick<ServiceJson, "state" | "failu
 /** `cless revisions`: lists the revisions of a service, the newest first. */
 export const revisions = clientVerb({
   name: "revisions",
-  group: "Look",
   summary: "List the revisions of a service, the newest first",
   args: ["NAME"],
   flags: [JSON_FLAG, NAMES_FLAG],
   example: ["cless revisions web"],
   run: async (call) => {
     const all = await call.client.list<RevisionSummaryJson>(servicePath(call.args[0]!, "revisions"));
-    printList(call, all, all.map(({ name }) => name), revisionTable(all));
+    printList(call, all, revisionTable(all));
   },
 });
 
 /** Revisions as a table, with a column for failures if there are any. */
 export function revisionTable(revisions: readonly RevisionSummaryJson[]): string {
   const failed = revisions.some(({ failure }) => failure !== undefined);
-  return table(
-    ["NAME", "TRAFFIC", "TAG", "IMAGE", "AGE", ...(failed ? ["FAILED"] : [])],
-    revisions.map(({ name, percent, tag, image, createdAt, failure }) => [
-      name,
-      percent > 0 ? `${percent}%` : "-",
-      tag ?? "-",
-      image,
-      age(createdAt),
-      ...(failed ? [failure === undefined ? "-" : failureCount(failure)] : []),
-    ]),
-  );
+  const columns = ["NAME", "TRAFFIC", "TAG", "IMAGE", "AGE"];
+  const rows = revisions.map(({ name, percent, tag = "-", image, createdAt, failure }) => [
+    ...[name, percent > 0 ? `${percent}%` : "-", tag, image, age(createdAt)],
+    ...(failed ? [failure === undefined ? "-" : failureCount(failure)] : []),
+  ]);
+  return table(failed ? [...columns, "FAILED"] : columns, rows);
 }
 
 /** The last failure of a revision; in a list it has no output. */
@@ -85,12 +75,9 @@ function failureCount({ at, count }: FailureJson): string {
   return `${count === 1 ? "once" : `${count} times in a row`}, ${ago(at)}`;
 }
 
-const INSTANCE_COLUMNS = ["ID", "SERVICE", "REVISION", "STATE", "IN-FLIGHT", "MEMORY", "ADDRESS", "AGE", "LAST-USED"];
-
 /** `cless instances`: lists the running containers, of all services or of some. */
 export const instances = clientVerb({
   name: "instances",
-  group: "Look",
   summary: "List the running instances, of all services or of some",
   args: ["[NAME…]"],
   flags: [JSON_FLAG, NAMES_FLAG],
@@ -102,27 +89,21 @@ export const instances = clientVerb({
   run: async (call) => {
     const all = (await call.client.list<InstanceJson>("/v1/instances"))
       .filter(({ service }) => call.args.length === 0 || call.args.includes(service));
-    const list = instanceTable(all);
-    printList(call, all, all.map(({ id }) => id), list, "no instance runs now; the next request starts one");
+    printList(call, all, instanceTable(all), "no instance runs now; the next request starts one");
   },
 });
 
 /** Instances as a table, with a column for failures if there are any. */
 export function instanceTable(instances: readonly InstanceJson[]): string {
   const failed = instances.some(({ failure }) => failure !== undefined);
-  return table(
-    [...INSTANCE_COLUMNS, ...(failed ? ["FAILURE"] : [])],
-    instances.map(({ id, service, revision, state, address, startedAt, lastUsedAt, ...instance }) => [
-      id,
-      service,
-      revision,
-      state,
-      String(instance.inFlight),
-      instance.memoryBytes === undefined ? "-" : sizeText(instance.memoryBytes),
-      address || "-",
-      age(startedAt),
-      ago(lastUsedAt),
-      ...(failed ? [plainText(instance.failure ?? "-")] : []),
-    ]),
-  );
+  const columns = ["ID", "SERVICE", "REVISION", "STATE", "IN-FLIGHT", "MEMORY", "ADDRESS", "AGE", "LAST-USED"];
+  const rows = instances.map(({ id, service, revision, state, inFlight, ...instance }) => [
+    ...[id, service, revision, state, String(inFlight)],
+    instance.memoryBytes === undefined ? "-" : sizeText(instance.memoryBytes),
+    instance.address || "-",
+    age(instance.startedAt),
+    ago(instance.lastUsedAt),
+    ...(failed ? [plainText(instance.failure ?? "-")] : []),
+  ]);
+  return table(failed ? [...columns, "FAILURE"] : columns, rows);
 }

@@ -14,7 +14,6 @@ interface LogLineJson {
 /** `cless logs`: prints what the instances of a service write. */
 export const logs = clientVerb({
   name: "logs",
-  group: "Look",
   summary: "Print the output of a service's instances",
   args: ["NAME"],
   flags: [

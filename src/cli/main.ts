@@ -32,10 +32,10 @@ async function runProgram(args: readonly string[]): Promise<number> {
   const isHelp = first === "--help" || first === "-h" || first === "help";
   if (first === undefined || (first.startsWith("-") && !isHelp)) return await runVerb(serve, args);
   if (first === serve.name) return await runVerb(serve, rest);
-  const { VERBS } = await import("./verbs.ts"); // with packages that serving does not need
+  const { VERB_GROUPS, VERBS } = await import("./verbs.ts"); // with packages that serving does not need
   const [named] = first === "help" ? rest : [];
   if (isHelp && named === undefined) {
-    console.log(topHelp(VERBS, serve));
+    console.log(topHelp(VERB_GROUPS, serve));
     return 0;
   }
   return named === undefined
@@ -54,7 +54,7 @@ async function runVerb(verb: Verb, args: readonly string[]): Promise<number> {
   return await verb.run(call) ?? 0;
 }
 
-function checkArguments({ name, args }: Verb, given: readonly string[]): void {
+function checkArguments({ name, args = [] }: Verb, given: readonly string[]): void {
   const missing = args[given.length];
   if (missing !== undefined && !missing.startsWith("[")) {
     throw new UsageError(`${name} needs ${missing.replace("…", "")}: cless ${name} ${args.join(" ")}`);

@@ -1,54 +1,60 @@
 import type { DeployPreview } from "../control/records.ts";
+import type { WakeSettings } from "../model/service.ts";
+import type { Traffic } from "../model/traffic.ts";
 import { splitText } from "./text.ts";
 
-/** The marks of services that are created, changed, left unchanged, or deleted. */
-export const MARKS = { create: "+", update: "~", none: "=", delete: "-" } as const;
+/** The marks of services that are created, changed, or left unchanged. */
+const MARKS = { create: "+", update: "~", none: "=" };
 
 /** One line about what a deploy would change: `~ shop  env, image; domains - → a.example`. */
 export function previewLine(name: string, preview: DeployPreview, width = name.length): string {
   return `${MARKS[preview.change]} ${name.padEnd(width)}  ${previewText(preview)}`.trimEnd();
 }
 
-/** What a deploy would change; an empty text if nothing. */
-export function previewText(
-  { change, changed, pull, traffic, domains, revisionHistory, declaredBy }: DeployPreview,
-): string {
+function previewText({ change, changed, pull, ...service }: DeployPreview): string {
   if (change === "none") return pull ? "the image is pulled to see if it has changed" : "";
   if (change === "create") return "create";
-  return joined([
-    fieldsText(changed),
-    difference("traffic", splitText(traffic.before), splitText(traffic.after)),
-    difference("domains", domains.before.join(", ") || "-", domains.after.join(", ") || "-"),
-    historyDifference(revisionHistory.before, revisionHistory.after),
-    difference("declared by", declaredBy.before ?? "no file", declaredBy.after ?? "no file"),
-  ]) || "update";
+  const state = (when: "before" | "after"): ServiceState => ({
+    traffic: service.traffic[when],
+    domains: service.domains[when],
+    revisionHistory: service.revisionHistory[when],
+    declaredBy: service.declaredBy[when],
+  });
+  return changesText(fieldsText(changed), state("before"), state("after")) || "update";
 }
 
-/** Joins texts, without the empty ones. */
-export function joined(texts: readonly string[]): string {
-  return texts.filter((text) => text !== "").join("; ");
+/** Lists the changed fields of a template; a changed image implies that its id has changed. */
+export function fieldsText(changed: readonly string[]): string {
+  return changed.filter((field) => field !== "imageId" || !changed.includes("image")).join(", ")
+    .replace("imageId", "content of the image").replace("secretVersions", "values of secrets");
 }
 
-/** The names of fields that are not in a template. */
-const FIELD_NAMES: Readonly<Record<string, string>> = {
-  imageId: "content of the image",
-  secretVersions: "values of secrets",
+/** The fields of a service that a change may change, as far as they are known. */
+export interface ServiceState {
+  readonly traffic?: Traffic | undefined;
+  readonly domains?: readonly string[] | undefined;
+  readonly revisionHistory?: number | undefined;
+  readonly declaredBy?: string | undefined;
+  readonly wake?: WakeSettings;
+  readonly loading?: string;
+}
+
+const FIELDS: Readonly<Record<string, (state: ServiceState) => string>> = {
+  "traffic": ({ traffic }) => Array.isArray(traffic) ? splitText(traffic) : "-",
+  "domains": ({ domains }) => domains?.join(", ") || "-",
+  "keeps": ({ revisionHistory }) => String(revisionHistory ?? "-"),
+  "declared by": ({ declaredBy }) => declaredBy ?? "no file",
+  "loading": ({ loading }) => loading ?? "hold",
+  "not woken by": ({ wake: { except: { userAgents = [], paths = [] } = {} } = {} }) =>
+    [...userAgents, ...paths].join(", ") || "-",
 };
 
-/** Lists the changed fields of a template. */
-export function fieldsText(changed: readonly string[]): string {
-  // A change of the image implies a change of its id.
-  return changed.filter((field) => field !== "imageId" || !changed.includes("image"))
-    .map((field) => FIELD_NAMES[field] ?? field).join(", ");
-}
-
-/** A change of how many old revisions are kept; an empty text if there is none. */
-export function historyDifference(before: number | undefined, after: number | undefined): string {
-  const text = difference("keeps", String(before ?? "-"), String(after ?? "-"));
-  return text === "" ? "" : `${text} old revisions`;
-}
-
-/** A change as `WHAT BEFORE → AFTER`; an empty text if there is none. */
-export function difference(what: string, before: string, after: string): string {
-  return before === after ? "" : `${what} ${before} → ${after}`.trimStart();
+/** What has changed in a service, as `FIRST; FIELD BEFORE → AFTER; …`; an empty text if nothing has. */
+export function changesText(first: string, before: ServiceState, after: ServiceState): string {
+  const changes = Object.entries(FIELDS).flatMap(([name, read]) => {
+    const change = `${name} ${read(before)} → ${read(after)}`;
+    if (read(before) === read(after)) return [];
+    return name === "keeps" ? `${change} old revisions` : change;
+  });
+  return [first, ...changes].filter((text) => text !== "").join("; ");
 }

@@ -8,16 +8,18 @@ import { actionOf, type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printList, QUIE
 /** `cless secrets`: lists the names of the secrets. */
 export const secrets = clientVerb({
   name: "secrets",
-  group: "Look",
   summary: "List the names of the secrets",
-  args: [],
   flags: [JSON_FLAG, NAMES_FLAG],
   example: ["cless secrets"],
   run: async (call) => {
     const all = await call.client.list<SecretJson>("/v1/secrets");
     const rows = all.map(({ name, version, createdAt }) => [name, String(version), ago(createdAt)]);
-    const list = table(["NAME", "VERSION", "SET"], rows);
-    printList(call, all, all.map(({ name }) => name), list, "there are no secrets yet; cless secret set makes one");
+    printList(
+      call,
+      all,
+      table(["NAME", "VERSION", "SET"], rows),
+      "there are no secrets yet; cless secret set makes one",
+    );
   },
 });
 
@@ -26,13 +28,9 @@ const ACTIONS: Readonly<Record<string, (call: Call, name: string) => Promise<str
 /** `cless secret`: sets or deletes a value for services that is never shown. */
 export const secret = clientVerb({
   name: "secret",
-  group: "Change",
   summary: "Set or delete a secret that services can get as a variable",
   args: [Object.keys(ACTIONS).join("|"), "NAME"],
-  flags: [
-    flag("--force", "With delete: even if a revision uses it, which then cannot start any more"),
-    QUIET_FLAG,
-  ],
+  flags: [flag("--force", "With delete: even if a revision uses it, which then cannot start any more"), QUIET_FLAG],
   notes: [
     "set reads the value from standard input, byte by byte: a line break at the end is part of it. The value is stored encrypted and never shown. A service gets it by deploy --secret-env KEY=NAME; a new value takes effect with the next deploy of the service.",
   ],
@@ -49,9 +47,9 @@ async function set(call: Call, name: string): Promise<string> {
   if (Deno.stdin.isTerminal() && !call.on("quiet")) {
     console.error("type the value, which is shown as you type; Ctrl-D on a new line ends it");
   }
-  const bytes = new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
-  if (bytes.length === 0) throw new UsageError(`the value is empty: cless secret set ${name} < FILE`);
-  const { version } = await call.client.json<{ version: number }>("PUT", path, { bytes });
+  const body = await new Response(Deno.stdin.readable).bytes();
+  if (body.length === 0) throw new UsageError(`the value is empty: cless secret set ${name} < FILE`);
+  const { version } = await call.client.json<{ version: number }>("PUT", path, { body });
   return `${name} is set (${version === 1 ? "new" : `value ${version}`})`;
 }
 

@@ -66,9 +66,7 @@ const FLAGS: readonly Flag[] = [
 /** `cless serve`: serves requests until told to stop. It loads its parts when it runs, so that other verbs do not. */
 export const serve: Verb = {
   name: "serve",
-  group: "Run",
   summary: "Serve requests, until it is told to stop",
-  args: [],
   flags: FLAGS,
   notes: [
     "Every flag can also be set by an environment variable: --stop-after is CLESS_STOP_AFTER; a flag wins.",

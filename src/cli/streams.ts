@@ -1,29 +1,21 @@
+type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
+
 /**
  * Splits a body into lines without their ends; a last line without an end counts.
  *
  * @param signal Ends the lines as if the body had ended: a body does not always notice that its request was aborted.
  */
-export async function* linesOf(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  signal?: AbortSignal,
-): AsyncGenerator<string> {
-  const reader = body.getReader();
-  const stop = () => void reader.cancel().catch(() => {});
-  signal?.addEventListener("abort", stop);
-  if (signal?.aborted) stop();
-  const decoder = new TextDecoder();
+export async function* linesOf(body: Body, signal = new AbortController().signal): AsyncGenerator<string> {
   let rest = "";
   try {
-    for (let result = await reader.read(); !result.done; result = await reader.read()) {
-      const lines = (rest + decoder.decode(result.value, { stream: true })).split("\n");
+    for await (const text of body.pipeThrough(new TextDecoderStream(), { signal })) {
+      const lines = (rest + text).split("\n");
       rest = lines.pop()!;
       for (const line of lines) yield line.replace(/\r$/, "");
     }
-    rest += decoder.decode();
-    if (rest !== "" && !signal?.aborted) yield rest;
-  } finally {
-    signal?.removeEventListener("abort", stop);
-    stop();
+    if (rest !== "") yield rest;
+  } catch (error) {
+    if (!signal.aborted) throw error;
   }
 }
 
@@ -39,10 +31,7 @@ export interface EventJson {
  *
  * @param signal Ends the events as if the body had ended.
  */
-export async function* eventsOf(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  signal?: AbortSignal,
-): AsyncGenerator<EventJson> {
+export async function* eventsOf(body: Body, signal?: AbortSignal): AsyncGenerator<EventJson> {
   let type = "message";
   let data: string[] = [];
   for await (const line of linesOf(body, signal)) {

@@ -1,6 +1,7 @@
 import type { ServiceJson } from "../admin/operations/services.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
 import { OperatorError, plainMessageOf } from "../base/errors.ts";
+import { defined } from "../model/defined.ts";
 import { EVERYBODY_WAKES } from "../model/service.ts";
 
 /** What a deploy changes in the latest revision and the service. */
@@ -25,23 +26,23 @@ export interface TemplateChange {
 }
 
 /** The fields of a service to which a change adds. */
-export type ServiceBefore = Pick<ServiceJson, "domains" | "wake">;
+type ServiceBefore = Pick<ServiceJson, "domains" | "wake">;
 
-/** The body of `PUT /v1/services/{name}`: the whole template, and the fields of the service that change. */
-export type ServiceBody = Readonly<Record<string, unknown>>;
-
-/** Merges a change into a template and a service, both `undefined` for a new service. */
+/**
+ * Merges a change into a template and a service, both `undefined` for a new service.
+ *
+ * @returns The body of `PUT /v1/services/{name}`: the whole template, and the fields of the service that change.
+ */
 export function mergeChange(
   template: TemplateJson | undefined,
   service: ServiceBefore | undefined,
   change: TemplateChange,
-): ServiceBody {
-  const unset = new Set(change.unset);
+): Readonly<Record<string, unknown>> {
   const before: Partial<TemplateJson> = without(template ?? {}, change.unset);
   const paths = new Set(change.volumes.map(({ path }) => path));
   return {
     ...before,
-    ...(unset.has("loading") ? { loading: "hold" } : {}),
+    ...(change.unset.includes("loading") ? { loading: "hold" } : {}),
     ...change.fields,
     ...(Object.keys(change.liveness).length === 0 ? {} : { liveness: { ...before.liveness, ...change.liveness } }),
     // A variable is either a value or a secret; the new one replaces the old one.
@@ -51,27 +52,26 @@ export function mergeChange(
       ...change.secretEnv,
     },
     volumes: [...(before.volumes ?? []).filter(({ path }) => !paths.has(path)), ...change.volumes],
-    ...serviceFields(service, change, unset),
+    ...serviceFields(service, change),
   };
 }
 
-function serviceFields(
-  service: ServiceBefore | undefined,
-  change: TemplateChange,
-  unset: ReadonlySet<string>,
-): ServiceBody {
-  const { domains = [], wake: { except: { userAgents, paths } } = EVERYBODY_WAKES } = service ?? {};
-  const changes = (field: "domains" | "wakeExceptAgents" | "wakeExceptPaths") =>
-    unset.has(field) || change[field].length > 0;
-  const all = (field: "domains" | "wakeExceptAgents" | "wakeExceptPaths", before: readonly string[]) => [
-    ...new Set([...unset.has(field) ? [] : before, ...change[field]]),
-  ];
-  return {
-    ...(changes("domains") ? { domains: all("domains", domains) } : {}),
-    ...(changes("wakeExceptAgents") || changes("wakeExceptPaths")
-      ? { wake: { except: { userAgents: all("wakeExceptAgents", userAgents), paths: all("wakeExceptPaths", paths) } } }
-      : {}),
+function serviceFields(service: ServiceBefore | undefined, change: TemplateChange) {
+  const { domains = [], wake: { except } = EVERYBODY_WAKES } = service ?? {};
+  const added = (field: "domains" | "wakeExceptAgents" | "wakeExceptPaths", before: readonly string[]) => {
+    const isUnset = change.unset.includes(field);
+    return isUnset || change[field].length > 0
+      ? [...new Set([...(isUnset ? [] : before), ...change[field]])]
+      : undefined;
   };
+  const wake = defined({
+    userAgents: added("wakeExceptAgents", except.userAgents),
+    paths: added("wakeExceptPaths", except.paths),
+  });
+  return defined({
+    domains: added("domains", domains),
+    wake: Object.keys(wake).length > 0 ? { except: { ...except, ...wake } } : undefined,
+  });
 }
 
 function without<T extends object>(fields: T, names: readonly string[]): Partial<T> {

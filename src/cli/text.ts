@@ -2,7 +2,7 @@ import { resolveTraffic, type Traffic } from "../model/traffic.ts";
 
 const GAP = "  ";
 
-/** A table with a header; each column is as wide as its widest cell, and nothing is wrapped or cut. */
+/** A table with a header; nothing is wrapped or cut. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
@@ -10,10 +10,11 @@ export function table(header: readonly string[], rows: readonly (readonly string
     .join("\n");
 }
 
-/** Writes names with a value each, one pair a line. */
-export function pairs(rows: readonly (readonly [name: string, value: string])[]): string {
-  const width = Math.max(...rows.map(([name]) => name.length)) + 1;
-  return rows.map(([name, value]) => `${`${name}:`.padEnd(width)}${GAP}${value}`.trimEnd()).join("\n");
+/** Writes names with a value each, one pair a line; leaves out what is false. */
+export function pairs(rows: readonly (readonly [name: string, value: string] | false)[]): string {
+  const shown = rows.filter((row) => row !== false);
+  const width = Math.max(...shown.map(([name]) => name.length)) + 1;
+  return shown.map(([name, value]) => `${`${name}:`.padEnd(width)}${GAP}${value}`.trimEnd()).join("\n");
 }
 
 /** Indents every line that is not empty. */

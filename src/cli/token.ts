@@ -4,14 +4,13 @@ import { defined } from "../model/defined.ts";
 import { pathOf } from "./client.ts";
 import { flag } from "./flags.ts";
 import { ago, table, until } from "./text.ts";
-import { actionOf, type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList } from "./verb.ts";
+import { actionOf, type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList, printResult } from "./verb.ts";
 
 const ACTIONS: Readonly<Record<string, (call: Call) => Promise<void>>> = { create, revoke, rotate };
 
 /** `cless token`: lists, creates and revokes tokens of the admin API. */
 export const token = clientVerb({
   name: "token",
-  group: "Keep",
   summary: "List the tokens of the admin API, create one, or revoke one",
   args: [`[${Object.keys(ACTIONS).join("|")}]`, "[NAME]"],
   flags: [
@@ -37,20 +36,11 @@ export const token = clientVerb({
 
 async function list(call: Call): Promise<void> {
   const all = await call.client.list<TokenJson>("/v1/tokens");
-  const rows = all.map(({ name, scope, createdAt, expiresAt }) => [
-    name,
-    scope,
-    ago(createdAt),
-    expiresAt === undefined ? "never" : until(expiresAt),
-  ]);
-  const text = table(["NAME", "SCOPE", "MADE", "EXPIRES"], rows);
-  printList(
-    call,
-    all,
-    all.map(({ name }) => name),
-    text,
-    "there is no token besides the owner's; cless token create makes one",
-  );
+  const rows = all.map(({ name, scope, createdAt, expiresAt }) => {
+    return [name, scope, ago(createdAt), expiresAt === undefined ? "never" : until(expiresAt)];
+  });
+  const list = table(["NAME", "SCOPE", "MADE", "EXPIRES"], rows);
+  printList(call, all, list, "there is no token besides the owner's; cless token create makes one");
 }
 
 async function create(call: Call): Promise<void> {
@@ -58,9 +48,8 @@ async function create(call: Call): Promise<void> {
   const scope = call.text("scope");
   if (scope === undefined) throw new UsageError("token create needs --scope read, --scope deploy or --scope admin");
   const [expiresIn] = call.read("expires", readLength);
-  const made = await call.client.json<NewTokenJson>("POST", "/v1/tokens", {
-    body: defined({ name, scope, expiresIn }),
-  });
+  const body = defined({ name, scope, expiresIn });
+  const made = await call.client.json<NewTokenJson>("POST", "/v1/tokens", { body });
   if (call.on("json")) return printJson(made);
   if (!call.on("quiet")) console.error(`the token ${name}, shown only once:`);
   console.log(made.token);
@@ -76,12 +65,9 @@ async function rotate(call: Call): Promise<void> {
   if (call.args[1] !== undefined) throw new UsageError("token rotate takes no name: it replaces the owner's token");
   const file = await call.client.tokenFile();
   const { token } = await call.client.json<{ token: string }>("POST", "/v1/tokens/rotate");
-  if (call.on("json")) return printJson({ token });
-  if (call.on("quiet")) return;
   const here = file !== undefined && await Deno.readTextFile(file).catch(() => "") === `${token}\n`;
-  console.log(
-    `the owner's token is replaced; the new one is in ${here ? file : "admin-token in the data-dir of serve"}`,
-  );
+  const where = here ? file : "admin-token in the data-dir of serve";
+  printResult(call, { token }, `the owner's token is replaced; the new one is in ${where}`);
 }
 
 function nameOf(call: Call, usage: string): string {

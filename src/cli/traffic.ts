@@ -5,12 +5,11 @@ import { changeService, type Client, servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
 import { changedTraffic, parsePart, parseTag, type TrafficChange } from "./traffic_change.ts";
 import { splitText, table, tagUrl } from "./text.ts";
-import { type Call, clientVerb, JSON_FLAG, printJson, QUIET_FLAG, readGiven } from "./verb.ts";
+import { type Call, clientVerb, JSON_FLAG, printResult, QUIET_FLAG, readGiven } from "./verb.ts";
 
 /** `cless traffic`: shows or changes how a service's requests are split, and its revisions' tags. */
 export const traffic = clientVerb({
   name: "traffic",
-  group: "Change",
   summary: "Show or split the traffic of a service among its revisions",
   args: ["NAME", "[REVISION=PERCENT[,tag=TAG]…]"],
   flags: [
@@ -62,7 +61,6 @@ export const traffic = clientVerb({
 /** `cless rollback`: undoes the last change of a service's traffic. */
 export const rollback = clientVerb({
   name: "rollback",
-  group: "Change",
   summary: "Undo the last change of a service's traffic",
   args: ["NAME"],
   flags: [JSON_FLAG, QUIET_FLAG],
@@ -75,29 +73,23 @@ export const rollback = clientVerb({
 });
 
 /** The split of a service, with the tags' addresses. */
-export function trafficTable(
-  { traffic, url, latestRevision }: Pick<ServiceJson, "traffic" | "url" | "latestRevision">,
-): string {
-  return table(
-    ["REVISION", "PERCENT", "TAG", "URL"],
-    traffic.map(({ revision, percent, tag }) => [
-      revision === LATEST ? `latest (${latestRevision})` : revision,
-      `${percent}%`,
-      tag ?? "-",
-      tag === undefined ? "-" : tagUrl(url, tag),
-    ]),
-  );
+export function trafficTable({ traffic, url, latestRevision }: ServiceJson): string {
+  const rows = traffic.map(({ revision, percent, tag }) => [
+    revision === LATEST ? `latest (${latestRevision})` : revision,
+    `${percent}%`,
+    tag ?? "-",
+    tag === undefined ? "-" : tagUrl(url, tag),
+  ]);
+  return table(["REVISION", "PERCENT", "TAG", "URL"], rows);
 }
 
 async function showTraffic(call: Call, name: string): Promise<void> {
   const service = await call.client.get<ServiceJson>(servicePath(name));
-  if (call.on("json")) return printJson(service);
-  if (!call.on("quiet")) console.log(trafficTable(service));
+  printResult(call, service, trafficTable(service));
 }
 
 function printTraffic(call: Call, service: ServiceJson): void {
-  if (call.on("json")) return printJson(service);
-  if (!call.on("quiet")) console.log(`${service.name}: ${splitText(service.traffic)}`);
+  printResult(call, service, `${service.name}: ${splitText(service.traffic)}`);
 }
 
 /** Replaces tags in the change by their revisions; a revision of the same name takes precedence. */
@@ -108,9 +100,8 @@ async function withoutTagNames(client: Client, service: ServiceJson, change: Tra
     if (tag === undefined || !isUsed) continue;
     if (await client.find(servicePath(service.name, "revisions", tag)) === undefined) owners.set(tag, revision);
   }
-  const named = <T extends { revision: string }>(part: T) => ({
-    ...part,
-    revision: owners.get(part.revision) ?? part.revision,
-  });
+  const named = <T extends { revision: string }>(part: T) => {
+    return { ...part, revision: owners.get(part.revision) ?? part.revision };
+  };
   return { ...change, parts: change.parts.map(named), tags: change.tags.map(named) };
 }

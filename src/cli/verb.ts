@@ -4,19 +4,15 @@ import { Client } from "./client.ts";
 import { CLIENT_FLAGS, readClientSettings } from "./client_settings.ts";
 import { type Flag, flag } from "./flags.ts";
 
-/**
- * A verb of the command line. Its parsing, help, completions and row in README's table all come from this declaration.
- */
+/** A verb of the command line. Its parsing, help and completions all come from this declaration. */
 export interface Verb {
   readonly name: string;
-  /** Its heading in `cless --help`. */
-  readonly group: string;
   readonly summary: string;
   /**
    * Its arguments as in the usage: `[ARG]` is optional, `[ARG…]` may be repeated, `on|off` is one of these words. A
    * first argument NAME is a service's name.
    */
-  readonly args: readonly string[];
+  readonly args?: readonly string[];
   readonly flags: readonly Flag[];
   /** Further paragraphs of `--help`. */
   readonly notes?: readonly string[];
@@ -24,6 +20,9 @@ export interface Verb {
   /** @returns The exit code; nothing means 0. */
   readonly run: (call: Call) => Promise<number | void>;
 }
+
+/** Verbs by their headings in `cless --help`. */
+export type VerbGroups = Readonly<Record<string, readonly Verb[]>>;
 
 /** Adds the flags of verbs that use a running cless. */
 export function clientVerb(verb: Verb): Verb {
@@ -51,15 +50,9 @@ export class Call implements Disposable {
     this.#client?.[Symbol.dispose]();
   }
 
-  /** Whether a switch is on; `undefined` if it was not given. */
-  switched(flag: string): boolean | undefined {
-    const value = this.flags.get(flag);
-    return typeof value === "boolean" ? value : undefined;
-  }
-
   /** Whether a switch that is off by default is on. */
   on(flag: string): boolean {
-    return this.switched(flag) === true;
+    return this.flags.get(flag) === true;
   }
 
   texts(flag: string): readonly string[] {
@@ -72,9 +65,7 @@ export class Call implements Disposable {
     return this.texts(flag)[0];
   }
 
-  /**
-   * A flag's values, parsed. @throws {UsageError} If `parse` throws a RangeError; names the flag and what is allowed.
-   */
+  /** A flag's values, parsed. @throws {UsageError} If `parse` throws a RangeError; it names the flag. */
   read<T>(flag: string, parse: (text: string) => T): T[] {
     return this.texts(flag).map((text) => readGiven(text, parse, `--${flag}: `));
   }
@@ -121,16 +112,18 @@ export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, null, 2));
 }
 
+/** Prints a result: as JSON with `--json`, not at all with `--quiet`, else as text. */
+export function printResult(call: Call, result: unknown, text: string): void {
+  if (call.on("json")) printJson(result);
+  else if (!call.on("quiet")) console.log(text);
+}
+
+type Listed = { readonly name: string } | { readonly id: string };
+
 /** Prints a list: as JSON with `--json`, the names with `--quiet`, else as a table, or a hint if it is empty. */
-export function printList(
-  call: Call,
-  list: readonly unknown[],
-  names: readonly string[],
-  table: string,
-  hint?: string,
-): void {
+export function printList(call: Call, list: readonly Listed[], table: string, hint?: string): void {
   if (call.on("json")) printJson(list);
-  else if (call.on("quiet")) names.forEach((name) => console.log(name));
+  else if (call.on("quiet")) list.forEach((item) => console.log("name" in item ? item.name : item.id));
   else if (list.length === 0 && hint !== undefined) console.error(hint);
   else console.log(table);
 }

@@ -13,30 +13,20 @@ import { secret, secrets } from "./secrets.ts";
 import { serve } from "./serve.ts";
 import { token } from "./token.ts";
 import { rollback, traffic } from "./traffic.ts";
-import type { Verb } from "./verb.ts";
+import type { Verb, VerbGroups } from "./verb.ts";
 
-const OTHERS: readonly Verb[] = [
-  serve,
-  doctor,
-  deploy,
-  traffic,
-  rollback,
-  wake,
-  sleep,
-  deleteService,
-  apply,
-  secret,
-  services,
-  describe,
-  revisions,
-  instances,
-  logs,
-  history,
-  secrets,
-  exportServices,
-  backup,
-  token,
-];
+const OTHERS = {
+  Run: [serve, doctor],
+  Change: [deploy, traffic, rollback, wake, sleep, deleteService, apply, secret],
+  Look: [services, describe, revisions, instances, logs, history, secrets],
+  Keep: [exportServices, backup, token],
+};
 
-/** All verbs, in the order of `cless --help`. */
-export const VERBS: readonly Verb[] = [...OTHERS, completionsOf(OTHERS)];
+/** All verbs by their headings in `cless --help`, in its order. */
+export const VERB_GROUPS: VerbGroups = {
+  ...OTHERS,
+  Keep: [...OTHERS.Keep, completionsOf(Object.values(OTHERS).flat())],
+};
+
+/** All verbs. */
+export const VERBS: readonly Verb[] = Object.values(VERB_GROUPS).flat();

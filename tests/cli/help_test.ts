@@ -3,12 +3,12 @@ import { doctor } from "../../src/cli/doctor.ts";
 import { flag } from "../../src/cli/flags.ts";
 import { flagHelp, topHelp as helpOf, verbHelp } from "../../src/cli/help.ts";
 import { serve } from "../../src/cli/serve.ts";
-import { VERBS } from "../../src/cli/verbs.ts";
+import { VERB_GROUPS, VERBS } from "../../src/cli/verbs.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { runMain } from "./run_main.ts";
 
 /** The helps as the program prints them. */
-const topHelp = () => helpOf(VERBS, serve);
+const topHelp = () => helpOf(VERB_GROUPS, serve);
 const serveHelp = () => verbHelp(serve);
 const doctorHelp = () => verbHelp(doctor);
 const HELPS = { topHelp, serveHelp, doctorHelp };

@@ -3,7 +3,7 @@ import { doctor } from "../../src/cli/doctor.ts";
 import { topHelp, verbHelp } from "../../src/cli/help.ts";
 import { main } from "../../src/cli/main.ts";
 import { serve } from "../../src/cli/serve.ts";
-import { VERBS } from "../../src/cli/verbs.ts";
+import { VERB_GROUPS } from "../../src/cli/verbs.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { noRead, noRun } from "../support/permissions.ts";
 import { ANSWERS, apiTest } from "./fake_api.ts";
@@ -17,7 +17,7 @@ Deno.test("the program prints its version", async () => {
 
 Deno.test("help is printed for the program and for each verb, in every way to ask for it", async () => {
   for (const args of [["--help"], ["-h"], ["help"]]) {
-    assertEquals(await runMain(...args), { code: 0, out: topHelp(VERBS, serve), err: "" });
+    assertEquals(await runMain(...args), { code: 0, out: topHelp(VERB_GROUPS, serve), err: "" });
   }
   for (const args of [["serve", "--help"], ["serve", "-h"], ["help", "serve"], ["serve", "--listen", "x", "-h"]]) {
     assertEquals(await runMain(...args), { code: 0, out: verbHelp(serve), err: "" });

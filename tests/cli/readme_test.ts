@@ -17,7 +17,7 @@ Deno.test({
   name: "the reference's table of verbs lists every verb with its arguments and what it does",
   ignore: noRead,
   fn: async () => {
-    const declared = VERBS.map(({ name, args, summary }) => [[name, ...args].join(" "), summary]);
+    const declared = VERBS.map(({ name, args = [], summary }) => [[name, ...args].join(" "), summary]);
     assertEquals(await tableOf("docs/reference.md", "verb"), declared);
   },
 });
