@@ -6,6 +6,7 @@ import { Proxy } from "../../src/proxy/proxy.ts";
 import { UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { settle } from "../support/fake_clock.ts";
 import { newFront, newKit } from "../support/kit.ts";
+import { netTest } from "../support/permissions.ts";
 
 /** A request on its way through the proxy; the test decides about every event. */
 interface Exchange {
@@ -29,7 +30,7 @@ class World {
   readonly exchanges: Exchange[] = [];
   readonly sent: Sent[] = [];
   readonly instances = new Set<Instance>();
-  readonly #proxy: Proxy;
+  readonly proxy: Proxy;
   #open = 0;
 
   constructor() {
@@ -51,7 +52,7 @@ class World {
       leave: () => {},
       [Symbol.dispose]: () => {},
     };
-    this.#proxy = new Proxy({
+    this.proxy = new Proxy({
       activator: this.front.activator,
       unanswered: this.unanswered,
       forwarder,
@@ -73,7 +74,7 @@ class World {
     });
     const completed = Promise.withResolvers<void>();
     const info = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 }, completed: completed.promise };
-    const response = Promise.resolve(this.#proxy.handle(request, info as Deno.ServeHandlerInfo<Deno.NetAddr>));
+    const response = Promise.resolve(this.proxy.handle(request, info as Deno.ServeHandlerInfo<Deno.NetAddr>));
     const exchange: Exchange = { client, completed, response, answered: false };
     response.then((answer) => {
       exchange.answered = true;
@@ -192,4 +193,26 @@ Deno.test("no lease is lost or counted twice, whatever happens to requests in wh
     }),
     { numRuns: 300 },
   );
+});
+
+netTest("a refused WebSocket gives its lease back, even if the refusal cannot be sent", async () => {
+  await using app = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => new Response(null, { status: 403 }),
+  );
+  const world = new World();
+  using proxy = world.proxy;
+  const headers = {
+    ...{ host: "app.localhost", connection: "Upgrade", upgrade: "websocket" },
+    ...{ "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13" },
+  };
+  const completed = Promise.withResolvers<void>();
+  const info = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 }, completed: completed.promise };
+  const request = new Request("http://app.localhost/", { headers });
+  const response = proxy.handle(request, info as Deno.ServeHandlerInfo<Deno.NetAddr>);
+  (await world.kit.launcher.nextLaunch()).succeed(`http://127.0.0.1:${app.addr.port}`);
+  assertEquals([(await response).status, world.leases], [403, 1]);
+  completed.reject(new Error("the client is gone"));
+  await settle();
+  assertEquals(world.leases, 0);
 });

@@ -15,6 +15,16 @@ async function findChromium(): Promise<string | undefined> {
   return undefined;
 }
 
+/** The browser of all tests of a file: its start takes longer than most of them. */
+let browser: Promise<Browser> | undefined;
+
+async function launch(): Promise<Browser> {
+  const { chromium: driver } = await import("playwright-core");
+  return await driver.launch({ executablePath: chromium!, args: ["--no-sandbox"] });
+}
+
+Deno.test.afterAll(async () => await (await browser)?.close());
+
 /** A page of the browser's, and what has gone wrong in it. */
 export interface Tab {
   readonly page: Page;
@@ -22,7 +32,7 @@ export interface Tab {
   readonly complaints: string[];
 }
 
-/** A test in a browser; there is none where there is no browser. */
+/** A test in a fresh context of the browser; there is none where there is no browser. */
 export function browserTest(name: string, options: BrowserContextOptions, fn: (tab: Tab) => Promise<void>): void {
   if (chromium === undefined) return;
   Deno.test({
@@ -31,10 +41,8 @@ export function browserTest(name: string, options: BrowserContextOptions, fn: (t
     sanitizeOps: false,
     sanitizeResources: false,
     fn: async () => {
-      const { chromium: driver } = await import("playwright-core");
-      const browser: Browser = await driver.launch({ executablePath: chromium, args: ["--no-sandbox"] });
+      const context = await (await (browser ??= launch())).newContext(options);
       try {
-        const context = await browser.newContext(options);
         context.setDefaultTimeout(PATIENCE_MS);
         const page = await context.newPage();
         const complaints: string[] = [];
@@ -46,7 +54,7 @@ export function browserTest(name: string, options: BrowserContextOptions, fn: (t
         });
         await fn({ page, complaints });
       } finally {
-        await browser.close();
+        await context.close();
       }
     },
   });
