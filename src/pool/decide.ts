@@ -1,17 +1,20 @@
 import { ClessError } from "../base/errors.ts";
-import { isShrinkable, MOST_COMING, needed, stableForMs } from "./scaling.ts";
 import { backgroundBackoffMs, crashLoop, HEALTHY_MS, requestBackoffMs } from "./start_backoff.ts";
 import {
   comingCount,
   isServing,
+  isShrinkable,
   leastCount,
   liveCount,
   type Member,
   type PoolState,
   readyCount,
   resumable,
+  stableForMs,
 } from "./state.ts";
 
+/** How many instances of a revision start or resume at once: more would slow one another down. */
+const MOST_COMING = 10;
 /** How often the demand is observed while there may be too many instances. */
 const SAMPLE_MS = 500;
 /** The shortest time until an instance in use is looked at again: it may be idle by then. */
@@ -23,11 +26,9 @@ const QUIET_DRAIN_MS = 5000;
 export type Action =
   | { readonly do: "launch" }
   | { readonly do: "resume" | "pause" | "probe"; readonly id: string }
-  /** Resumes a container that somebody paused during its start or its last requests. */
-  | { readonly do: "thaw"; readonly id: string }
   /** Gives an instance no more requests, and lets those in flight go on until `by`, clock ms. */
   | { readonly do: "drain"; readonly id: string; readonly by: number; readonly why: "idle" | "surplus" }
-  /** Removes a container: `stop` asks the app to end, `kill` does not, `clear` is for one that has ended. */
+  /** Removes a container: `stop` asks the app to end, `kill` does not, `clear` reads the output of an ended one. */
   | { readonly do: "stop"; readonly id: string; readonly how: "stop" | "kill" | "clear" }
   | { readonly do: "refuse"; readonly error: ClessError };
 
@@ -39,18 +40,41 @@ export interface Decision {
   readonly lookAgainAt: number;
 }
 
+/** The time of a decision. Notes the times at which a rule may decide differently although nothing has happened. */
+class Moment {
+  readonly now: number;
+  /** The earliest noted time, clock ms. */
+  next = Infinity;
+
+  constructor(now: number) {
+    this.now = now;
+  }
+
+  note(time: number): void {
+    if (time > this.now && time < this.next) this.next = time;
+  }
+
+  /** Whether a time has come; notes it if not. */
+  isAt(time: number): boolean {
+    this.note(time);
+    return time <= this.now;
+  }
+}
+
 // In order of priority: the first rule that wants an action wins. A suspended or retired pool starts nothing.
-const WHILE_SUSPENDED = [stopDrained, letGoOn, probe];
+const WHILE_SUSPENDED = [stopDrained, resumeBusy, probe];
 const ONCE_RETIRED = [refuseFailed, ...WHILE_SUSPENDED, answerRetired];
-const RULES = [refuseFailed, ...WHILE_SUSPENDED, startForWaiting, startForWoken, keepUp, endIdle, shrink];
+const STARTING = [startForWaiting, startForWoken, keepUp];
+const RULES = [refuseFailed, ...WHILE_SUSPENDED, ...STARTING, endIdle, shrink, awaitHealth];
 
 /** Decides what a pool does now, clock ms. Call it again once the actions have begun, until there are none. */
 export function decide(state: PoolState, now: number): Decision {
+  const moment = new Moment(now);
   for (const rule of state.suspensions > 0 ? WHILE_SUSPENDED : state.retired ? ONCE_RETIRED : RULES) {
-    const actions = rule(state, now);
+    const actions = rule(state, moment);
     if (actions.length > 0) return { actions, lookAgainAt: now };
   }
-  return { actions: [], lookAgainAt: nextLook(state, now) };
+  return { actions: [], lookAgainAt: moment.next };
 }
 
 /** The error for requests that reach a retired pool. */
@@ -70,10 +94,10 @@ function refuseFailed({ queue, startError }: PoolState): Action[] {
 }
 
 /** Stops draining instances that are idle or out of time, and removes ended ones. */
-function stopDrained({ members }: PoolState, now: number): Action[] {
+function stopDrained({ members }: PoolState, moment: Moment): Action[] {
   return members.flatMap(({ coming, drainBy, id, phase, running, stopping, use }): Action[] => {
     if (stopping) return [];
-    if (phase === "draining" && (use.inFlight === 0 || now >= drainBy)) {
+    if (phase === "draining" && (use.inFlight === 0 || moment.isAt(drainBy))) {
       return [{ do: "stop", id, how: running ? "stop" : "kill" }];
     }
     // A start that has failed or was called off removes its container itself.
@@ -81,16 +105,14 @@ function stopDrained({ members }: PoolState, now: number): Action[] {
   });
 }
 
-/** Resumes containers that somebody paused during a start or during requests. */
-function letGoOn({ members }: PoolState): Action[] {
-  return members.flatMap(({ coming, frozen, id, phase, use }): Action[] => {
-    if (frozen) return [{ do: "thaw", id }];
-    return phase === "paused" && !coming && use.inFlight > 0 ? [{ do: "resume", id }] : [];
-  });
+/** Resumes instances that somebody paused during requests. */
+function resumeBusy({ members }: PoolState): Action[] {
+  return members.filter(({ coming, phase, use }) => phase === "paused" && !coming && use.inFlight > 0)
+    .map(({ id }) => ({ do: "resume", id }));
 }
 
-function probe({ members }: PoolState, now: number): Action[] {
-  return members.filter(({ phase, probeAt }) => phase === "ready" && now >= probeAt)
+function probe({ members }: PoolState, moment: Moment): Action[] {
+  return members.filter(({ phase, probeAt }) => phase === "ready" && moment.isAt(probeAt))
     .map(({ id }) => ({ do: "probe", id }));
 }
 
@@ -103,29 +125,31 @@ function answerRetired(state: PoolState): Action[] {
  * Starts at once as many instances as the requests need, since they must not wait for a window of observations. Refuses
  * the requests if no start can succeed.
  */
-function startForWaiting(state: PoolState, now: number): Action[] {
+function startForWaiting(state: PoolState, moment: Moment): Action[] {
   if (state.queue.size === 0) return [];
   const { backoff, members, revision: { concurrency } } = state;
+  const { now } = moment;
+  const isAllowed = moment.isAt(now + requestBackoffMs(backoff, now));
   // A start that began before the last failure most likely fails for the same reason.
   const isDoubtful = members.some(({ coming, countBefore, phase }) =>
     coming && phase === "starting" && countBefore < backoff.count
   );
-  const mayLaunch = !isDoubtful && requestBackoffMs(backoff, now) === 0;
   const missing = needed(demandOf(state), concurrency) - readyCount(state) - comingCount(state);
-  const actions = start(state, missing, mayLaunch);
+  const actions = start(state, missing, isAllowed && !isDoubtful);
   if (actions.length > 0 || isServing(state)) return actions;
   return [{ do: "refuse", error: crashLoop(backoff, now) }];
 }
 
 /** Starts an instance for an operator, or for a deploy. */
-function startForWoken(state: PoolState, now: number): Action[] {
+function startForWoken(state: PoolState, { now }: Moment): Action[] {
   return state.woken && !isServing(state) ? start(state, 1, backgroundBackoffMs(state.backoff, now) === 0) : [];
 }
 
 /** Starts as many instances as should always be up, unless the last start has just failed. */
-function keepUp(state: PoolState, now: number): Action[] {
-  if (backgroundBackoffMs(state.backoff, now) > 0) return [];
-  return start(state, leastCount(state) - readyCount(state) - comingCount(state), true);
+function keepUp(state: PoolState, moment: Moment): Action[] {
+  const missing = leastCount(state) - readyCount(state) - comingCount(state);
+  if (missing <= 0 || !moment.isAt(moment.now + backgroundBackoffMs(state.backoff, moment.now))) return [];
+  return start(state, missing, true);
 }
 
 /** Resumes instances, and launches others if that is not enough and there may be more; only so many at once. */
@@ -139,67 +163,66 @@ function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
   return [...resumed, ...Array<Action>(launched).fill({ do: "launch" })];
 }
 
-function endIdle(state: PoolState, now: number): Action[] {
-  const { pause, stop } = idleSteps(state.members, state.revision, { least: leastCount(state), now });
-  return [
-    ...stop.map(({ id }): Action => ({ do: "drain", id, by: now + QUIET_DRAIN_MS, why: "idle" })),
-    ...pause.map(({ id }): Action => ({ do: "pause", id })),
-  ];
+/**
+ * Pauses or stops idle instances, the longest idle first. Both times count from the end of the last request that keeps
+ * an instance awake. An instance that still answers another request is not paused, which would freeze the answer, but
+ * it may be stopped. As many as must be kept up stay; preferably running ones.
+ */
+function endIdle(state: PoolState, moment: Moment): Action[] {
+  const { members, revision: { pauseAfter, stopAfter } } = state;
+  const { now } = moment;
+  const least = leastCount(state);
+  let running = members.filter(({ phase }) => phase === "starting" || phase === "ready").length;
+  let live = liveCount(state);
+  const actions: Action[] = [];
+  for (const { coming, id, pauseAt, pausing, phase, use } of members.toSorted(byIdleTime)) {
+    const isReady = phase === "ready";
+    if (!isReady && (phase !== "paused" || coming)) continue;
+    if (use.inUse > 0) {
+      moment.note(now + Math.max(LEAST_LOOK_MS, Math.min(pauseAfter, stopAfter))); // it may be idle at any time
+      continue;
+    }
+    if (live <= least || (isReady && running <= least)) continue;
+    if (moment.isAt(use.idleSince + stopAfter)) {
+      actions.push({ do: "drain", id, by: now + QUIET_DRAIN_MS, why: "idle" });
+      live--;
+      if (isReady) running--;
+    } else if (isReady && !pausing && moment.isAt(Math.max(use.idleSince + pauseAfter, pauseAt))) {
+      if (use.inFlight > 0) moment.note(now + SAMPLE_MS);
+      else {
+        actions.push({ do: "pause", id });
+        running--;
+      }
+    }
+  }
+  return actions;
+}
+
+function byIdleTime({ use: a }: Member, { use: b }: Member): number {
+  return a.idleSince - b.idleSince;
 }
 
 /** Stops one instance if fewer were enough for the peak of a whole window, so that a recurring load keeps its own. */
-function shrink(state: PoolState, now: number): Action[] {
+function shrink(state: PoolState, moment: Moment): Action[] {
   const { members, revision: { concurrency, minInstances, stopAfter }, shrunkAt, window } = state;
+  const { now } = moment;
   const [first, last] = [window[0], window.at(-1)];
+  if (isShrinkable(state)) moment.note((last?.at ?? now) + SAMPLE_MS);
   if (first === undefined || first.at > now - stableForMs(stopAfter) || last!.at <= shrunkAt) return [];
   const peak = Math.max(demandOf(state), ...window.map(({ peak }) => peak));
   // The last one is never surplus: its idle time decides when it stops.
   const enough = Math.max(needed(peak, concurrency), minInstances, 1);
   if (comingCount(state) > 0 || readyCount(state) <= enough) return [];
   const [leastUsed] = members.filter(({ phase }) => phase === "ready")
-    .sort(({ use: a }, { use: b }) => a.inFlight - b.inFlight || a.idleSince - b.idleSince);
+    .sort((a, b) => a.use.inFlight - b.use.inFlight || byIdleTime(a, b));
   return [{ do: "drain", id: leastUsed!.id, by: Infinity, why: "surplus" }];
 }
 
-/**
- * The instances to pause or stop, the longest idle first. Both times count from the end of the last request that keeps
- * an instance awake. An instance that still answers another request is not paused, which would freeze the answer, but
- * it may be stopped.
- *
- * @param least How many instances stay; preferably running ones.
- */
-export function idleSteps(
-  members: readonly Member[],
-  { pauseAfter, stopAfter }: { readonly pauseAfter: number; readonly stopAfter: number },
-  { least, now }: { readonly least: number; readonly now: number },
-): { readonly pause: readonly Member[]; readonly stop: readonly Member[] } {
-  let running = members.filter(({ phase }) => phase === "starting" || phase === "ready").length;
-  let live = running + members.filter(({ phase }) => phase === "paused").length;
-  const pause: Member[] = [];
-  const stop: Member[] = [];
-  for (const member of members.filter(isIdle).sort((a, b) => a.use.idleSince - b.use.idleSince)) {
-    const { phase, use } = member;
-    const isReady = phase === "ready";
-    if (live <= least || (isReady && running <= least)) continue;
-    if (now >= use.idleSince + stopAfter) {
-      stop.push(member);
-      live--;
-      if (isReady) running--;
-    } else if (isReady && now >= pausableAt(member, pauseAfter) && use.inFlight === 0) {
-      pause.push(member);
-      running--;
-    }
-  }
-  return { pause, stop };
-}
-
-/** Whether an instance is unused, and in a phase in which it could be paused or stopped. */
-function isIdle({ coming, phase, use }: Member): boolean {
-  return use.inUse === 0 && (phase === "ready" || (phase === "paused" && !coming));
-}
-
-function pausableAt({ pauseAt, pausing, use }: Member, pauseAfterMs: number): number {
-  return pausing ? Infinity : Math.max(use.idleSince + pauseAfterMs, pauseAt);
+/** Wants nothing, but the failures are forgotten at a look after an instance has become healthy. */
+function awaitHealth({ backoff, members }: PoolState, moment: Moment): Action[] {
+  if (backoff.failure === undefined && backoff.ends === 0) return [];
+  for (const { readySince = Infinity } of members) moment.note(readySince + HEALTHY_MS);
+  return [];
 }
 
 /** How many requests are on ready instances, or wait. */
@@ -207,37 +230,7 @@ function demandOf({ members, queue }: PoolState): number {
   return members.reduce((sum, { phase, use }) => phase === "ready" ? sum + use.inFlight : sum, queue.size);
 }
 
-/** When a rule may want something only because time has passed. */
-function nextLook(state: PoolState, now: number): number {
-  const { backoff, members, queue, retired, revision, suspensions, window } = state;
-  const times = members.flatMap(({ drainBy, phase, probeAt, stopping }) => {
-    if (phase === "ready") return [probeAt];
-    return phase === "draining" && !stopping ? [drainBy] : [];
-  });
-  if (suspensions === 0 && !retired) {
-    const isShort = leastCount(state) > readyCount(state) + comingCount(state);
-    if (queue.size > 0) times.push(now + requestBackoffMs(backoff, now));
-    if (isShort) times.push(now + backgroundBackoffMs(backoff, now));
-    if (backoff.failure !== undefined || backoff.ends > 0) {
-      times.push(...members.map(({ readySince = Infinity }) => readySince + HEALTHY_MS));
-    }
-    if (isShrinkable(readyCount(state), revision)) times.push((window.at(-1)?.at ?? now) + SAMPLE_MS);
-    times.push(...members.flatMap((member) => idleTimes(member, revision, now)));
-  }
-  return Math.min(Infinity, ...times.filter((time) => time > now));
-}
-
-/** When an instance may be due to be paused or stopped. One in use may be idle at any time. */
-function idleTimes(
-  member: Member,
-  { pauseAfter, stopAfter }: { readonly pauseAfter: number; readonly stopAfter: number },
-  now: number,
-): number[] {
-  const { phase, use } = member;
-  if (phase === "ready" && use.inUse > 0) return [now + Math.max(LEAST_LOOK_MS, Math.min(pauseAfter, stopAfter))];
-  if (!isIdle(member)) return [];
-  const stopAt = use.idleSince + stopAfter;
-  if (phase === "paused") return [stopAt];
-  const pauseAt = pausableAt(member, pauseAfter);
-  return [stopAt, use.inFlight > 0 && pauseAt <= now ? now + SAMPLE_MS : pauseAt];
+/** How many instances some simultaneous requests need. */
+function needed(demand: number, concurrency: number): number {
+  return concurrency === 0 ? 1 : Math.ceil(demand / concurrency);
 }

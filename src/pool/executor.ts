@@ -9,7 +9,7 @@ import { outOfMemory } from "./health.ts";
 import type { Instance } from "./instance.ts";
 import { ContainerGone, EngineAway, type Launcher } from "./launcher.ts";
 import { type Ask, askWithin, isWell, notInTime, NotReady } from "./probe.ts";
-import type { Blame } from "./state.ts";
+import type { Blame, PoolEvent } from "./state.ts";
 
 const log = logger("executor");
 const OUTPUT_LINES = 20;
@@ -28,12 +28,7 @@ const LONGEST_RETRY_MS = 1000;
 /** The outcome of a start, with the times until the container runs and from there to the first good answer. */
 export type Started =
   | { readonly createMs: number; readonly readyMs: number }
-  | { readonly error: ClessError; readonly blame: Blame; readonly output: Promise<string> };
-
-/** Knows the instances and their containers. */
-export interface Roster {
-  delete(instance: Instance): void;
-}
+  | { readonly error: ClessError; readonly blame: Blame };
 
 /** How apps are probed. */
 export interface Asking {
@@ -48,25 +43,21 @@ export class Executor {
   readonly asking: Asking;
   readonly #launcher: Launcher;
   readonly #clock: Clock;
-  readonly #roster: Roster;
+  readonly #fleet: { delete(instance: Instance): void };
   readonly #pausing = new Map<Instance, Promise<unknown>>();
   readonly #clearing = new Set<Promise<void>>();
-  /** The output of each instance's app; read once. */
-  readonly #written = new WeakMap<Instance, Promise<string>>();
-  /** What an app wrote before its start failed. */
-  readonly #outputs = new WeakMap<ClessError, Promise<string>>();
+  /** The output of each instance's app, also by the error of its failed start; read once. */
+  readonly #written = new WeakMap<Instance | ClessError, Promise<string>>();
 
-  constructor(launcher: Launcher, clock: Clock, roster: Roster, asking: Asking) {
+  /** @param fleet Knows each instance until its container is removed. */
+  constructor(launcher: Launcher, clock: Clock, fleet: { delete(instance: Instance): void }, asking: Asking) {
     this.#launcher = launcher;
     this.#clock = clock;
-    this.#roster = roster;
+    this.#fleet = fleet;
     this.asking = asking;
   }
 
-  /**
-   * Starts an instance's container and waits until its app answers, for at most the revision's `startTimeout` and only
-   * while the instance exists. The container of a failed start is removed in the background.
-   */
+  /** Starts an instance's container, and waits until its app answers. A failed start removes it in the background. */
   async start(instance: Instance): Promise<Started> {
     const { id, revision } = instance;
     const began = this.#clock.now();
@@ -87,22 +78,14 @@ export class Executor {
     const readyMs = this.#clock.now() - created;
     const createMs = created - began;
     instance.coldStartMs = Math.round(createMs + readyMs);
-    log.info("instance ready", {
-      service: revision.service,
-      revision: revision.name,
-      instance: id,
-      createMs: Math.round(createMs),
-      readyMs: Math.round(readyMs),
-      totalMs: instance.coldStartMs,
-    });
+    const times = { createMs: Math.round(createMs), readyMs: Math.round(readyMs), totalMs: instance.coldStartMs };
+    log.info("instance ready", { service: revision.service, revision: revision.name, instance: id, ...times });
     return { createMs, readyMs };
   }
 
   /**
-   * Waits until the app of a found instance answers. An instance within its start timeout gets the rest of that time;
-   * an older one must have been ready, and gets a few seconds.
-   *
-   * @param upForMs For how long it has been running.
+   * Waits until the app of a found instance answers, which has been running for `upForMs`. Within its start timeout it
+   * gets the rest of that time; an older one must have been ready, and gets a few seconds.
    */
   async adopt(instance: Instance, upForMs = 0): Promise<Started> {
     const { startTimeout, service } = instance.revision;
@@ -113,8 +96,8 @@ export class Executor {
     return { createMs: 0, readyMs: 0 };
   }
 
-  /** Pauses an instance. If the engine fails to, returns whether the instance runs, or that this is unknown. */
-  async pause(instance: Instance): Promise<"paused" | "runs" | "unknown"> {
+  /** Pauses an instance. Returns the event of the outcome. */
+  async pause(instance: Instance): Promise<PoolEvent> {
     const paused = this.#pause(instance.id).finally(() => this.#pausing.delete(instance));
     this.#pausing.set(instance, paused);
     return await paused;
@@ -123,20 +106,20 @@ export class Executor {
   /**
    * Resumes a paused instance, after a pause under way. If that pause takes long, it asks the app, and does not wait
    * for the engine if the app answers. While the engine does not answer, it tries for as long as a start may take.
-   *
-   * @returns The error of a failed resume; a {@linkcode ClessError} if the engine was late.
+   * Returns the event of the outcome.
    */
-  async resume(instance: Instance): Promise<"resumed" | "answers" | { readonly error: unknown }> {
-    const { revision } = instance;
+  async resume(instance: Instance, attempt: number): Promise<PoolEvent> {
+    const { id, revision } = instance;
     const late = new AbortController();
-    const cancel = this.#clock.after(revision.startTimeout, () => late.abort(engineLate(revision, "resume")));
+    const cancel = this.#clock.after(revision.startTimeout, () => late.abort(engineLate(instance, "resume")));
     const end = AbortSignal.any([instance.gone, late.signal]);
     try {
-      return await abortable(this.#resume(instance, end), end);
+      const isUnpaused = await abortable(this.#resume(instance, end), end);
+      return { type: isUnpaused ? "answers" : "resumed", id, attempt };
     } catch (error) {
-      const reason = messageOf(error);
-      if (!instance.gone.aborted) log.warning("cannot resume an instance", { instance: instance.id, reason });
-      return { error };
+      if (!instance.gone.aborted) log.warning("cannot resume an instance", { instance: id, reason: messageOf(error) });
+      // Waiting requests get the error if the engine was late.
+      return { type: "resume failed", id, attempt, error: error instanceof ClessError ? error : undefined };
     } finally {
       late.abort();
       cancel();
@@ -144,34 +127,29 @@ export class Executor {
   }
 
   /** Resumes a container that somebody has paused. The engine's events report the outcome. */
-  thaw({ id }: Instance): void {
+  undoPause({ id }: Instance): void {
     this.#launcher.resume(id).catch(() => {});
   }
 
-  /**
-   * Removes an instance's container. If that fails, the reconciler finds a container without an instance.
-   *
-   * @param how `stop` asks the app to end, `kill` does not; `clear` reads the output of an ended one first.
-   */
+  /** Removes an instance's container; if that fails, the reconciler finds it. @param how See `Action`. */
   async stop(instance: Instance, how: "stop" | "kill" | "clear"): Promise<void> {
-    const { id } = instance;
-    if (how === "stop") return await this.#clear(instance, this.#launcher.stop(id));
-    if (how === "kill") return await this.#clear(instance, this.#launcher.remove(id));
-    await this.#clear(instance, this.written(instance).then(() => this.#launcher.remove(id)));
+    await this.#clear(instance, this.#remove(instance, how));
   }
 
   /** The last lines that an app wrote before its start failed with this error. */
   async outputOf(failure: ClessError): Promise<string> {
-    return await this.#outputs.get(failure) ?? "";
+    return await this.#written.get(failure) ?? "";
   }
 
   /** The last lines that an instance's app has written; empty if they cannot be read. */
   written(instance: Instance): Promise<string> {
-    const known = this.#written.get(instance);
-    if (known !== undefined) return known;
-    const written = this.#launcher.output(instance.id, OUTPUT_LINES).catch(() => "");
+    const written = this.#written.get(instance) ?? this.#read(instance);
     this.#written.set(instance, written);
     return written;
+  }
+
+  #read({ id }: Instance): Promise<string> {
+    return this.#launcher.output(id, OUTPUT_LINES).catch(() => "");
   }
 
   /** Resolves when no container is being removed. */
@@ -196,25 +174,30 @@ export class Executor {
       instance.gone.throwIfAborted();
       return undefined;
     } catch (thrown) {
-      const isLate = timeout.signal.aborted;
-      const exposedPorts = isLate && runs ? await this.#exposedPorts(instance.revision) : [];
-      const error = explain(instance, { isLate, patienceMs, runs, away, exposedPorts, error: thrown });
+      let error = new ClessError("start_failed", COULD_NOT_START, { detail: messageOf(thrown), cause: thrown });
+      if (timeout.signal.aborted) {
+        error = runs ? await this.#appLate(instance.revision, patienceMs, thrown) : engineLate(instance, "start", away);
+      }
+      error = endedEarly(instance) ?? error;
       const { cause } = error;
       const blame = cause instanceof EngineAway ? "engine" : cause instanceof ContainerGone ? "somebody" : "app";
       // A command that still runs would make the container again after its removal.
-      const output = running.catch(() => {}).then(() => this.written(instance));
-      this.#outputs.set(error, output);
-      this.#clear(instance, this.#removeFailed(instance, output, error));
-      return { error, blame, output };
+      const written = running.catch(() => {}).then(() => this.#read(instance));
+      this.#written.set(instance, written).set(error, written);
+      this.#clear(instance, this.#removeFailed(instance, written, error));
+      return { error, blame };
     } finally {
       cancelTimeout();
     }
   }
 
-  /** The ports that an image exposes; none if the engine does not answer soon. */
-  async #exposedPorts(revision: Revision): Promise<readonly number[]> {
+  /** The error if the app was not ready in time. */
+  async #appLate(revision: Revision, patienceMs: number, error: unknown): Promise<ClessError> {
     const exposed = this.#launcher.exposedPorts(revision).catch(() => []);
-    return await within(exposed, this.#clock, EXPOSED_PORTS_MS) ?? [];
+    const ports = await within(exposed, this.#clock, EXPOSED_PORTS_MS) ?? [];
+    const last = error instanceof NotReady ? error.last : "silent";
+    const detail = notInTime({ ...revision, startTimeout: patienceMs }, last, ports);
+    return new ClessError("start_timeout", NOT_IN_TIME, { detail });
   }
 
   async #removeFailed(instance: Instance, output: Promise<string>, { code, detail }: ClessError): Promise<void> {
@@ -225,12 +208,17 @@ export class Executor {
     await this.#launcher.remove(id);
   }
 
+  async #remove(instance: Instance, how: "stop" | "kill" | "clear"): Promise<void> {
+    if (how === "clear") await this.written(instance);
+    await (how === "stop" ? this.#launcher.stop(instance.id) : this.#launcher.remove(instance.id));
+  }
+
   async #clear(instance: Instance, removal: Promise<void>): Promise<void> {
     const { id } = instance;
     const cleared = removal
       .catch((error) => log.warning("cannot remove a container", { instance: id, reason: messageOf(error) }))
       .finally(() => {
-        this.#roster.delete(instance);
+        this.#fleet.delete(instance);
         this.#clearing.delete(cleared);
         instance.untilIdle().then(() => this.#launcher.forget(id)); // a request may still be on its way to this address
       });
@@ -238,26 +226,26 @@ export class Executor {
     await cleared;
   }
 
-  async #pause(id: string): Promise<"paused" | "runs" | "unknown"> {
+  async #pause(id: string): Promise<PoolEvent> {
     try {
       await this.#launcher.pause(id);
-      return "paused";
+      return { type: "paused", id };
     } catch (error) {
       log.warning("cannot pause an instance", { instance: id, reason: messageOf(error) });
       // The pause may have happened all the same. If the engine answers neither order, most likely nothing happened.
       const runs = await this.#launcher.resume(id).then(() => true, (error) => error instanceof EngineAway);
-      return runs ? "runs" : "unknown";
+      return { type: "pause failed", id, runs };
     }
   }
 
-  async #resume(instance: Instance, end: AbortSignal): Promise<"resumed" | "answers"> {
+  /** Returns whether the app answers although the engine still hangs over its pause. */
+  async #resume(instance: Instance, end: AbortSignal): Promise<boolean> {
     const pausing = this.#pausing.get(instance);
-    if (pausing !== undefined && await this.#answersUnpaused(instance, pausing, end)) return "answers";
+    if (pausing !== undefined && await this.#answersUnpaused(instance, pausing, end)) return true;
     // Requests in flight can only end on a draining instance that runs.
     const isWanted = instance.state === "paused" || (instance.state === "draining" && instance.inFlight > 0);
-    if (!isWanted || end.aborted) return "resumed";
-    await this.#whenEngineAnswers(() => this.#launcher.resume(instance.id), end);
-    return "resumed";
+    if (isWanted && !end.aborted) await this.#whenEngineAnswers(() => this.#launcher.resume(instance.id), end);
+    return false;
   }
 
   /** Waits for a pause under way. Returns true if that takes long and the app answers. */
@@ -294,40 +282,22 @@ export class Executor {
   }
 }
 
-/** The error if the engine, not the app, was too late with a start or resume. */
-function engineLate({ startTimeout }: Revision, what: "start" | "resume"): ClessError {
-  const detail = `the engine did not ${what} the container within ${formatDuration(startTimeout)}`;
-  return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: new EngineAway(detail) });
+/** The error if the engine, not the app, was too late. @param away Its last error, if it did not answer. */
+function engineLate({ revision }: Instance, what: "start" | "resume", away?: EngineAway): ClessError {
+  const detail = away === undefined
+    ? `the engine did not ${what} the container within ${formatDuration(revision.startTimeout)}`
+    : `the engine does not answer: ${messageOf(away)}`;
+  return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: away ?? new EngineAway(detail) });
 }
 
-function explain(
-  instance: Instance,
-  { isLate, patienceMs, runs, away, exposedPorts, error }: {
-    readonly isLate: boolean;
-    readonly patienceMs: number;
-    readonly runs: boolean;
-    readonly away: EngineAway | undefined;
-    readonly exposedPorts: readonly number[];
-    readonly error: unknown;
-  },
-): ClessError {
-  const { byHand, exitCode, gone, oom, revision } = instance;
+/** The error if the container ended before its app was ready. */
+function endedEarly({ byHand, exitCode, gone, oom, revision }: Instance): ClessError | undefined {
   if (oom) return new ClessError("start_failed", COULD_NOT_START, { detail: outOfMemory(revision.memory) });
-  if (gone.aborted) {
-    const how = exitCode === undefined ? "" : ` with code ${exitCode}`;
-    const detail = `the container ended${how} before it was ready`;
-    const cause = byHand ? new ContainerGone(detail) : undefined;
-    return new ClessError("start_failed", COULD_NOT_START, { detail, cause });
-  }
-  if (isLate && !runs && away !== undefined) {
-    const detail = `the engine does not answer: ${messageOf(away)}`;
-    return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: away });
-  }
-  if (isLate && !runs) return engineLate(revision, "start");
-  if (isLate) {
-    const last = error instanceof NotReady ? error.last : "silent";
-    const detail = notInTime({ ...revision, startTimeout: patienceMs }, last, exposedPorts);
-    return new ClessError("start_timeout", NOT_IN_TIME, { detail });
-  }
-  return new ClessError("start_failed", COULD_NOT_START, { detail: messageOf(error), cause: error });
+  if (!gone.aborted) return undefined;
+  const how = exitCode === undefined ? "" : ` with code ${exitCode}`;
+  const detail = `the container ended${how} before it was ready`;
+  return new ClessError("start_failed", COULD_NOT_START, {
+    detail,
+    cause: byHand ? new ContainerGone(detail) : undefined,
+  });
 }

@@ -73,12 +73,9 @@ export class Health {
   }
 
   /**
-   * Asks whether an app is well, without a lease: an instance that is only probed is idle.
-   *
-   * A full app may be unable to answer before its requests end. Its silence means nothing while one of those requests
-   * goes on, or once it has answered any request.
-   *
-   * @returns Whether the instance may stay; true also if something has happened to its container meanwhile.
+   * Asks whether an app is well, without a lease: an instance that is only probed is idle. A full app may be unable to
+   * answer before its requests end; its silence means nothing while one of those goes on, or once it has answered any.
+   * Neither does an answer if something has happened to the container meanwhile.
    */
   async probe(instance: Instance, path: string, everyMs: number): Promise<boolean> {
     const { changes } = instance;

@@ -1,4 +1,4 @@
-import { type InstanceState, mayBecome } from "../model/instance_state.ts";
+import type { InstanceState } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
 import type { Clock } from "../base/clock.ts";
 import { SwapList, type Swappable } from "../base/swap_list.ts";
@@ -10,7 +10,6 @@ export type Suspicion = "unreachable" | "closed" | "late";
 export interface InstanceOwner {
   /** Called at each new state, before the holders of leases learn of an end. */
   moved(instance: Instance, before: InstanceState): void;
-  /** Called when the app seems unwell. */
   suspect(instance: Instance, why: Suspicion): void;
   /** Called for each slot that is given back; missing if requests never wait for one. */
   readonly freed?: (() => void) | undefined;
@@ -31,22 +30,23 @@ export class Instance {
   exitCode: number | undefined;
   /** Whether the engine reported that it was killed for memory. */
   oom = false;
-  /**
-   * Whether somebody stopped or killed the container. Also true if its end was not observed, so that somebody may have.
-   */
+  /** Whether somebody stopped or killed the container, or may have, since its end was not observed. */
   byHand = false;
   /** Why it did not become ready, or ended; for operators. */
   failure: string | undefined;
+  /** How many answers the app has begun. */
+  answers = 0;
+  /** Grows with every change of its container: an observation made at a smaller number is out of date. */
+  changes = 0;
+  /** Since when no lease has kept it awake, clock ms; meaningless while one does. */
+  idleSince: number;
+  /** When the last lease that kept it awake ended; wall-clock time. */
+  lastUsedAt: Date | undefined;
   #state: InstanceState = "starting";
   readonly #leases = new SwapList<Lease>();
   readonly #owner: InstanceOwner | undefined;
-  readonly #freed: (() => void) | undefined;
-  #changes = 0;
-  #answers = 0;
   /** How many leases do not keep the instance awake. */
   #quiet = 0;
-  #idleSince: number;
-  #lastUsedAt: Date | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
   #moved: PromiseWithResolvers<void> | undefined;
   readonly #gone = new AbortController();
@@ -57,8 +57,7 @@ export class Instance {
     this.revision = revision;
     this.#clock = clock;
     this.#owner = owner;
-    this.#freed = owner?.freed;
-    this.#idleSince = clock.now();
+    this.idleSince = clock.now();
   }
 
   get state(): InstanceState {
@@ -74,28 +73,8 @@ export class Instance {
     return this.#leases.size - this.#quiet;
   }
 
-  /** Since when no lease has kept it awake, clock ms; meaningless while one does. */
-  get idleSince(): number {
-    return this.#idleSince;
-  }
-
-  /** Grows with every change of its container: an observation made at a smaller number is out of date. */
-  get changes(): number {
-    return this.#changes;
-  }
-
   get leases(): readonly Lease[] {
     return this.#leases.list();
-  }
-
-  /** How many answers the app has begun. */
-  get answers(): number {
-    return this.#answers;
-  }
-
-  /** When the last lease that kept it awake ended; wall-clock time. */
-  get lastUsedAt(): Date | undefined {
-    return this.#lastUsedAt;
   }
 
   /** Aborted when the container has ended, for whatever reason. */
@@ -103,12 +82,11 @@ export class Instance {
     return this.#gone.signal;
   }
 
-  /** Changes the state. @throws {Error} If the change is not allowed. */
+  /** Changes the state; the pool has checked that the change is allowed. */
   become(state: InstanceState): void {
-    if (!mayBecome(this.#state, state)) throw new Error(`Cannot make a ${this.#state} instance ${state}: ${this.id}`);
     const before = this.#state;
     this.#state = state;
-    this.#changes++;
+    this.changes++;
     this.#owner?.moved(this, before);
     this.#moved?.resolve();
     this.#moved = undefined;
@@ -117,43 +95,12 @@ export class Instance {
     for (const lease of this.#leases.list()) lease.holder?.instanceGone();
   }
 
-  /** Notes that the container has ended; only the first call counts. */
-  end(state: "stopped" | "failed"): void {
-    if (mayBecome(this.#state, state)) this.become(state);
+  /** Notes what a request has seen of the app; the request's slot is free again. */
+  suspect(why: Suspicion): void {
+    this.#owner?.suspect(this, why);
   }
 
-  /** Restarts its idle time, as a lease does. */
-  touch(): void {
-    this.#idleSince = this.#clock.now();
-  }
-
-  /** Notes that the engine has acted on the container, whatever the outcome. */
-  changed(): void {
-    this.#changes++;
-  }
-
-  answered(): void {
-    this.#answers++;
-  }
-
-  unreachable(): void {
-    this.#owner?.suspect(this, "unreachable");
-  }
-
-  closed(): void {
-    this.#owner?.suspect(this, "closed");
-  }
-
-  /** Notes that the app did not answer a request in time; the request's slot is free again. */
-  late(): void {
-    this.#owner?.suspect(this, "late");
-  }
-
-  /**
-   * Claims a slot synchronously, so that the instance cannot change between its choice and the claim.
-   *
-   * @param quiet Whether the request does not keep the instance awake.
-   */
+  /** Claims a slot; synchronous, so that the instance cannot change between its choice and the claim. */
   claim(quiet = false): Lease {
     const lease = new Lease(this, quiet);
     this.#leases.add(lease);
@@ -180,14 +127,14 @@ export class Instance {
     if (lease.quiet) this.#quiet--;
     // It may be the last one that keeps the instance awake, while others are still open.
     else if (this.#leases.size === this.#quiet) {
-      this.#idleSince = this.#clock.now();
-      this.#lastUsedAt = new Date();
+      this.idleSince = this.#clock.now();
+      this.lastUsedAt = new Date();
     }
     if (this.#leases.size === 0) {
       this.#idle?.resolve();
       this.#idle = undefined;
     }
-    this.#freed?.();
+    this.#owner?.freed?.();
   }
 }
 
@@ -209,15 +156,11 @@ export class Lease implements Swappable {
 }
 
 const RANDOM_LENGTH = 6;
-/** The greatest multiple of 36 in a byte's range: taking higher bytes would make some characters likelier. */
-const FAIR = 252;
 
 /** A container's name, with 2 billion random possibilities per revision. A duplicate only makes one start fail. */
 export function newInstanceId({ name, service }: Pick<Revision, "name" | "service">): string {
-  let random = "";
-  while (random.length < RANDOM_LENGTH) {
-    const [byte] = crypto.getRandomValues(new Uint8Array(1));
-    if (byte! < FAIR) random += (byte! % 36).toString(36);
-  }
+  // Of so many numbers, the remainders are as good as equally likely.
+  const [number] = crypto.getRandomValues(new BigUint64Array(1));
+  const random = (number! % 36n ** BigInt(RANDOM_LENGTH)).toString(36).padStart(RANDOM_LENGTH, "0");
   return `cless-${service}-${name}-${random}`;
 }

@@ -7,6 +7,7 @@ import type { Revision } from "../model/revision.ts";
 import { type Action, decide, mayEvict, retiredError } from "./decide.ts";
 import type { Executor, Started } from "./executor.ts";
 import { endOf, Health } from "./health.ts";
+import { HoldQueue } from "./hold_queue.ts";
 import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion } from "./instance.ts";
 import type { Container, ContainerEvent } from "./launcher.ts";
 import { type Grant, Slots } from "./slots.ts";
@@ -18,12 +19,6 @@ export type { Grant, Wake } from "./slots.ts";
 const log = logger("pool");
 /** How many cold starts are remembered. */
 const MOST_STARTS = 9;
-
-/** All instances by id, so that the engine's events find them. */
-export interface Fleet {
-  /** Adds an instance, before its container is requested. */
-  add(instance: Instance, pool: InstancePool): void;
-}
 
 /** Observes the instances of pools. */
 export interface PoolObserver {
@@ -39,7 +34,8 @@ export interface PoolObserver {
 export interface PoolContext {
   readonly clock: Clock;
   readonly executor: Executor;
-  readonly fleet: Fleet;
+  /** Knows each instance, from before its container is requested, so that the engine's events find it. */
+  readonly fleet: { add(instance: Instance, pool: InstancePool): void };
   readonly observer?: PoolObserver;
   readonly maxPending: number;
   readonly newId?: (revision: Revision) => string;
@@ -61,6 +57,7 @@ export class InstancePool implements InstanceOwner {
   readonly #context: PoolContext;
   readonly #executor: Executor;
   readonly #random: () => number;
+  readonly #queue: HoldQueue<Grant>;
   readonly #slots: Slots;
   readonly #health: Health;
   readonly #coldStarts: number[] = [];
@@ -78,17 +75,18 @@ export class InstancePool implements InstanceOwner {
     this.#clock = clock;
     this.#executor = executor;
     this.#random = random;
-    this.#slots = new Slots(revision.concurrency, maxPending, random);
+    this.#queue = new HoldQueue(maxPending);
+    this.#slots = new Slots(revision.concurrency, this.#queue, random);
     this.#health = new Health(clock, executor.asking.ask);
-    this.#state = initialState(revision, this.#slots);
+    this.#state = initialState(revision, this.#queue);
     this.freed = revision.concurrency === 0 ? undefined : () => {
       this.#slots.freed();
-      if (this.#slots.size > 0) this.#take({ type: "released" });
+      if (this.#queue.size > 0) this.#take({ type: "released" });
     };
   }
 
   get waiting(): number {
-    return this.#slots.size;
+    return this.#queue.size;
   }
 
   get awake(): boolean {
@@ -138,11 +136,7 @@ export class InstancePool implements InstanceOwner {
     return this.#state.members.some(({ use }) => use.inFlight > 0 || use.idleSince > since);
   }
 
-  /**
-   * Claims a slot on a ready instance; `undefined` if there is none, or if requests wait for it.
-   *
-   * @param quiet Whether the request does not keep the instance awake.
-   */
+  /** Claims a slot on a ready instance; `undefined` if there is none. @param quiet See {@linkcode Lease.quiet}. */
   claim(quiet = false): Lease | undefined {
     return this.#slots.claim(quiet);
   }
@@ -150,7 +144,6 @@ export class InstancePool implements InstanceOwner {
   /**
    * Waits for a slot, and starts instances if there are too few. A start goes on even if no request waits any more.
    *
-   * @param signal Ends the waiting, not the start.
    * @throws {ClessError} `overloaded` if too many wait; `start_failed` or `start_timeout` if a start failed so;
    * `crash_loop` after several failed starts; `draining` if the pool has retired.
    */
@@ -163,11 +156,7 @@ export class InstancePool implements InstanceOwner {
     return await granted;
   }
 
-  /**
-   * Waits for an instance without using it.
-   *
-   * @throws {ClessError} Why there is none, with the app's output; the signal's reason if that is aborted.
-   */
+  /** Waits for an instance without using it. @throws {ClessError} Why there is none, with the app's output. */
   async tryStart(signal: AbortSignal): Promise<void> {
     try {
       (await this.hold(signal)).lease.release();
@@ -200,24 +189,30 @@ export class InstancePool implements InstanceOwner {
     const instance = this.#newInstance(container.id);
     instance.origin = container.origin;
     instance.startedAt = new Date(Date.now() - (container.upFor ?? 0));
+    if (phase === "paused") instance.become("paused");
     this.#take({ type: "found", id: container.id, use: instance, phase });
     if (phase === "starting") this.#follow(instance, this.#executor.adopt(instance, container.upFor));
   }
 
   observe(instance: Instance, event: Omit<ContainerEvent, "id">): void {
-    const { id, state } = instance;
+    const { id, inFlight, state } = instance;
+    // A paused app never becomes ready, and never ends what is in flight.
+    const isNeeded = state === "starting" || (state === "draining" && inFlight > 0);
+    if (event.what === "paused" && isNeeded) return this.#executor.undoPause(instance);
     if (event.what !== "ended") return this.#take({ type: `engine ${event.what}`, id });
     instance.exitCode = event.exitCode;
     instance.oom = event.oom ?? false;
     instance.byHand = event.byHand ?? event.exitCode === undefined;
     const { memory, service } = this.revision;
     const reason = endOf(event, memory);
-    const ended = { type: "engine ended", id, byHand: instance.byHand, mishap: this.#mishap(reason) } as const;
     const wasUnwell = state === "draining" && instance.failure !== undefined && !instance.byHand;
-    if (state !== "ready" && state !== "paused" && !wasUnwell) return this.#take(ended);
-    instance.failure = reason;
-    log.warning("instance ended", { service, instance: id, exitCode: event.exitCode, reason });
-    this.#take({ ...ended, output: this.#executor.written(instance) });
+    const isUnexpected = state === "ready" || state === "paused" || wasUnwell;
+    if (isUnexpected) {
+      instance.failure = reason;
+      log.warning("instance ended", { service, instance: id, exitCode: event.exitCode, reason });
+    }
+    const mishap = this.#mishap(reason, isUnexpected ? instance : undefined);
+    this.#take({ type: "engine ended", id, byHand: instance.byHand, mishap });
   }
 
   /** Stops a paused instance early, if that is allowed; resolves when it is gone. */
@@ -227,33 +222,26 @@ export class InstancePool implements InstanceOwner {
     await this.#gone([id]);
   }
 
-  /**
-   * Ends the pool: serves the waiting requests, lets requests in flight finish, and stops the instances.
-   *
-   * @param drainTimeoutMs After this time the instances stop in any case.
-   */
+  /** Ends the pool: serves the waiting requests, and stops the instances after those in flight, or the time limit. */
   async retire(drainTimeoutMs: number): Promise<void> {
     const deadline = this.#clock.now() + drainTimeoutMs;
     this.#take({ type: "retired" });
     if (this.#state.suspensions === 0 && this.waiting > 0) {
-      await atMost(this.#slots.emptied(), this.#clock, drainTimeoutMs);
+      await atMost(this.#queue.emptied(), this.#clock, drainTimeoutMs);
     }
-    this.#slots.refuse(retiredError());
+    this.#queue.fail(retiredError());
     await this.#drain(this.#state.members, deadline);
     await this.settled(); // a start that was called off has not ended yet
   }
 
   /**
-   * Stops the present instances after the waiting requests and those in flight. New requests start another instance;
-   * with volumes, once the old one has freed them. Until then the pool has no instance, even if the revision has a
-   * minimum.
-   *
-   * @param drainTimeoutMs After this time the instances stop in any case.
+   * Stops the present instances after the waiting requests and those in flight, or the time limit. New requests start
+   * another instance; with volumes, once the old one has freed them. Until then not even the minimum is kept up.
    */
   async sleep(drainTimeoutMs: number): Promise<void> {
     const deadline = this.#clock.now() + drainTimeoutMs;
     this.#take({ type: "fell asleep" });
-    if (this.waiting > 0) await atMost(this.#slots.emptied(), this.#clock, drainTimeoutMs);
+    if (this.waiting > 0) await atMost(this.#queue.emptied(), this.#clock, drainTimeoutMs);
     if (this.revision.volumes.length > 0) {
       await this.suspend(deadline - this.#clock.now());
       return this.unsuspend();
@@ -263,11 +251,7 @@ export class InstancePool implements InstanceOwner {
     await this.#drain(members.filter(({ phase }) => phase !== "starting" || this.waiting === 0), deadline);
   }
 
-  /**
-   * Stops the instances after the requests in flight, and holds new requests until {@linkcode unsuspend}. Calls nest.
-   *
-   * @param drainTimeoutMs After this time the instances stop in any case.
-   */
+  /** Stops the instances as `sleep` does, but holds requests until {@linkcode unsuspend}. Calls nest. */
   async suspend(drainTimeoutMs: number): Promise<void> {
     const drained = this.#drain(this.#state.members, this.#clock.now() + drainTimeoutMs, { type: "suspended" });
     await Promise.all([drained, atMost(this.settled(), this.#clock, drainTimeoutMs)]);
@@ -279,7 +263,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   refuse(error: ClessError): void {
-    this.#slots.refuse(error);
+    this.#queue.fail(error);
   }
 
   moved(instance: Instance, before: InstanceState): void {
@@ -344,12 +328,10 @@ export class InstancePool implements InstanceOwner {
     this.#state = reduce(before, event, this.#clock.now());
     const { backoff: { failure }, members } = this.#state;
     if (members !== before.members) this.#moveInstances(before.members, event);
-    if (failure === before.backoff.failure || failure === undefined || event.type === "explained") return;
-    const output = "output" in event ? event.output : undefined;
-    (output ?? Promise.resolve("")).then((output) => {
-      const explained = { ...failure, output };
-      this.#take({ type: "explained", failure, by: explained });
-      this.#context.observer?.failed?.(explained, this);
+    if (failure === before.backoff.failure || failure === undefined || !("mishap" in event)) return;
+    Promise.resolve(event.mishap.output).then((output = "") => {
+      failure.output = output;
+      this.#context.observer?.failed?.(failure, this);
     });
   }
 
@@ -357,41 +339,38 @@ export class InstancePool implements InstanceOwner {
     const after = new Map(this.#state.members.map((member) => [member.id, member]));
     for (const was of before) {
       const is = after.get(was.id);
-      if (is === undefined) instanceOf(was).end(event.type === "start failed" ? "failed" : "stopped");
-      else if (is.phase !== was.phase) this.#move(was, is);
-    }
-    for (const added of this.#state.members.slice(before.length)) {
-      if (added.phase === "paused") instanceOf(added).become("paused");
+      const instance = instanceOf(was);
+      if (is !== undefined && is.phase !== was.phase) this.#move(was, is);
+      else if (is === undefined && !instance.gone.aborted) {
+        instance.become(event.type === "start failed" ? "failed" : "stopped");
+      }
     }
   }
 
   #move(was: Member, is: Member): void {
     const instance = instanceOf(is);
     // A started or resumed instance begins a new idle time; one that the engine failed to pause does not.
-    if (is.phase === "ready" && (was.coming || !was.pausing)) instance.touch();
+    if (is.phase === "ready" && (was.coming || !was.pausing)) instance.idleSince = this.#clock.now();
     if (is.phase === "draining") instance.untilIdle().then(() => this.#take({ type: "released" }));
     instance.become(is.phase);
     if (instance.gone.aborted) log.debug("instance has ended", { instance: is.id });
   }
 
   #begin(action: Action): void {
-    if (action.do === "refuse") return this.#slots.refuse(action.error);
+    if (action.do === "refuse") return this.#queue.fail(action.error);
     if (action.do === "launch") return this.#launch();
     const { id } = action;
-    const instance = instanceOf(this.#state.members.find((member) => member.id === id)!);
+    const instance = instanceOf(this.#memberOf(id)!);
     switch (action.do) {
       case "resume":
         this.#apply({ type: "resuming", id });
-        return void this.#resume(instance);
+        return void this.#order(instance, this.#executor.resume(instance, this.#memberOf(id)!.attempt));
       case "pause":
         this.#apply({ type: "pausing", id });
-        return void this.#pause(instance);
+        return void this.#order(instance, this.#executor.pause(instance));
       case "probe":
         this.#apply({ type: "probing", id });
         return void this.#probe(instance);
-      case "thaw":
-        this.#apply({ type: "thawed", id });
-        return this.#executor.thaw(instance);
       case "drain": {
         const message = action.why === "idle" ? "instance idle" : "instance not needed";
         log.info(message, { service: this.revision.service, instance: id });
@@ -401,6 +380,10 @@ export class InstancePool implements InstanceOwner {
         this.#apply({ type: "stopping", id });
         this.#executor.stop(instance, action.how).then(() => this.#take({ type: "gone", id }));
     }
+  }
+
+  #memberOf(id: string): Member | undefined {
+    return this.#state.members.find((member) => member.id === id);
   }
 
   #launch(): void {
@@ -421,9 +404,10 @@ export class InstancePool implements InstanceOwner {
     const { id } = instance;
     const started = await starting;
     if ("error" in started) {
-      const { blame, error, output } = started;
+      const { blame, error } = started;
       instance.failure = error.detail;
-      return this.#take({ type: "start failed", id, error, blame, output, mishap: this.#mishap(error.detail ?? "") });
+      const mishap = this.#mishap(error.detail ?? "", instance);
+      return this.#take({ type: "start failed", id, error, blame, mishap });
     }
     if (instance.coldStartMs !== undefined) {
       this.#coldStarts.push(instance.coldStartMs);
@@ -433,21 +417,10 @@ export class InstancePool implements InstanceOwner {
     this.#take({ type: "ready", id });
   }
 
-  async #resume(instance: Instance): Promise<void> {
-    const { id } = instance;
-    const attempt = this.#state.members.find((member) => member.id === id)!.attempt;
-    const outcome = await this.#executor.resume(instance);
-    instance.changed();
-    if (typeof outcome === "string") return this.#take({ type: outcome, id, attempt });
-    const error = outcome.error instanceof ClessError ? outcome.error : undefined;
-    this.#take({ type: "resume failed", id, attempt, error });
-  }
-
-  async #pause(instance: Instance): Promise<void> {
-    const { id } = instance;
-    const outcome = await this.#executor.pause(instance);
-    instance.changed();
-    this.#take(outcome === "paused" ? { type: "paused", id } : { type: "pause failed", id, runs: outcome === "runs" });
+  async #order(instance: Instance, outcome: Promise<PoolEvent>): Promise<void> {
+    const event = await outcome;
+    instance.changes++; // the engine has acted on the container, whatever the outcome
+    this.#take(event);
   }
 
   async #probe(instance: Instance): Promise<void> {
@@ -463,12 +436,13 @@ export class InstancePool implements InstanceOwner {
     if (instance.state !== "ready") return;
     log.warning("instance does not answer", { service: this.revision.service, instance: id });
     const reason = instance.failure = "the app did not answer any more";
-    const noted = { mishap: this.#mishap(reason), ...(byApp ? { output: this.#executor.written(instance) } : {}) };
-    this.#take({ type: "unhealthy", id, byApp, ...noted });
+    this.#take({ type: "unhealthy", id, byApp, mishap: this.#mishap(reason, byApp ? instance : undefined) });
   }
 
-  #mishap(reason: string): Mishap {
-    return { reason, at: new Date(), chance: this.#random() };
+  /** @param instance The one whose output explains what happened. */
+  #mishap(reason: string, instance: Instance | undefined): Mishap {
+    const output = instance && this.#executor.written(instance);
+    return { reason, at: new Date(), chance: this.#random(), output };
   }
 
   /** Drains instances until a time. Resolves when they are gone, except those whose start was just called off. */

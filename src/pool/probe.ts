@@ -1,4 +1,4 @@
-import { delay } from "../base/async.ts";
+import { delay, within } from "../base/async.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { formatDuration } from "../model/time.ts";
@@ -17,9 +17,7 @@ const STATUS_BYTES = 12;
 const REST_BYTES = 64 * 1024;
 const REST_MS = 10;
 
-/**
- * How many apps are being waited for. They share the attempts, so that waiting for many costs little more than for one.
- */
+/** How many apps are being waited for. They share the attempts, so that many cost little more than one. */
 let waiting = 0;
 
 const encoder = new TextEncoder();
@@ -50,7 +48,6 @@ export class NotReady extends Error {
  * Waits until an app answers a GET with a status below 500. A refused or broken connection, an empty answer and a
  * server error mean "not yet". Attempts are frequent at first, and rarer the longer the app takes.
  *
- * @param signal Ends the waiting.
  * @throws {NotReady} Once the signal is aborted, with its reason as the cause.
  */
 export async function untilReady(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
@@ -65,7 +62,7 @@ export async function untilReady(url: string, clock: Clock, signal: AbortSignal)
 async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
   const ready = new AbortController();
   const end = AbortSignal.any([signal, ready.signal]);
-  const attempts: Promise<void>[] = [];
+  const attempts: Promise<boolean>[] = [];
   const began = clock.now();
   let wait = LEAST_PAUSE_MS;
   // A packet that comes too early gets lost, but an app may also need long for its first answer. So after some time,
@@ -74,17 +71,15 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Pr
   let last: Probed = "silent";
   while (!end.aborted) {
     await delay(clock, wait, end);
-    const settled = new AbortController();
     const attempt = probe(url, end).then((probed) => {
-      settled.abort();
       if (!end.aborted) last = probed;
       if (isWell(probed)) ready.abort();
+      return true;
     });
     attempts.push(attempt);
-    await delay(clock, patience, AbortSignal.any([end, settled.signal]));
-    if (!settled.signal.aborted) {
+    if (await within(attempt, clock, patience) === undefined) {
       patience *= 2;
-      if (!end.aborted) last = "silent";
+      last = "silent";
     }
     wait = pauseAfter(clock.now() - began);
   }
@@ -102,9 +97,8 @@ export function isWell(probed: Probed): boolean {
 }
 
 /**
- * Probes an app once with a GET. Uses a connection of its own, since `fetch` would obey HTTP_PROXY.
- *
- * @param signal Ends the probe; the app then counts as silent.
+ * Probes an app once with a GET, over a connection of its own: `fetch` would obey HTTP_PROXY, and the client for
+ * requests does not tell a refused connection from a broken one.
  */
 export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
   const { host, hostname, pathname, port, search } = new URL(url);
@@ -120,7 +114,8 @@ export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
     signal.addEventListener("abort", stop, { once: true });
     signal.throwIfAborted();
     const headers = [`host: ${host}`, "user-agent: cless", "accept: */*", "connection: close"];
-    await write(connection, `GET ${pathname}${search} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`);
+    const request = `GET ${pathname}${search} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`;
+    await connection.write(encoder.encode(request)); // the buffer of a new connection takes all of it
     const probed = await firstOf(connection);
     if (typeof probed === "number") await readRest(connection, stop);
     return probed;
@@ -156,11 +151,6 @@ export async function askWithin(ask: Ask, url: string, clock: Clock, ms: number)
   } finally {
     cancel();
   }
-}
-
-async function write(connection: Deno.Conn, text: string): Promise<void> {
-  let rest = encoder.encode(text);
-  while (rest.length > 0) rest = rest.subarray(await connection.write(rest));
 }
 
 /** The status of an answer, or what happens instead. */

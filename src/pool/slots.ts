@@ -1,4 +1,4 @@
-import { HoldQueue } from "./hold_queue.ts";
+import type { HoldQueue } from "./hold_queue.ts";
 import type { Instance, Lease } from "./instance.ts";
 
 /** Why a request had to wait. */
@@ -13,10 +13,7 @@ export interface Grant {
 /** From this number of instances on, the choice is between two drawn at random. */
 const MANY = 9;
 
-/**
- * The slots of a revision's ready instances, and the one queue for them. No instance gets more requests than it takes,
- * and no request overtakes a waiting one.
- */
+/** The slots of a revision's ready instances. No instance gets more requests than it takes; none overtakes another. */
 export class Slots {
   readonly #limit: number;
   readonly #random: () => number;
@@ -27,29 +24,14 @@ export class Slots {
   #open = 0;
   #peak = 0;
 
-  /**
-   * @param concurrency How many requests an instance serves at once; 0 for any number.
-   * @param random From 0 to below 1, evenly.
-   */
-  constructor(concurrency: number, maxPending: number, random: () => number) {
+  /** @param concurrency How many requests an instance serves at once; 0 for any number. */
+  constructor(concurrency: number, queue: HoldQueue<Grant>, random: () => number) {
     this.#limit = concurrency === 0 ? Infinity : concurrency;
+    this.#queue = queue;
     this.#random = random;
-    this.#queue = new HoldQueue(maxPending);
   }
 
-  get size(): number {
-    return this.#queue.size;
-  }
-
-  emptied(): Promise<void> {
-    return this.#queue.emptied();
-  }
-
-  /**
-   * Claims a slot if one is free and no request waits.
-   *
-   * @param quiet Whether the request does not keep the instance awake.
-   */
+  /** Claims a slot if one is free and no request waits. @param quiet See {@linkcode Lease.quiet}. */
   claim(quiet: boolean): Lease | undefined {
     return this.#queue.size > 0 ? undefined : this.#claim(quiet);
   }
@@ -71,15 +53,7 @@ export class Slots {
     });
   }
 
-  refuse(error: unknown): void {
-    this.#queue.fail(error);
-  }
-
-  /**
-   * Adds a ready instance.
-   *
-   * @param how What the requests that wait now have waited for; missing for a found instance.
-   */
+  /** Adds a ready instance. @param how What the waiting requests have waited for; missing for a found instance. */
   add(instance: Instance, how?: Wake): void {
     this.#ready.push(instance);
     if (how !== undefined) this.#woken.set(instance, { how, turn: this.#queue.turn });
@@ -122,14 +96,12 @@ export class Slots {
 }
 
 /**
- * Chooses the instance with the fewest requests; among equals the first, so that the others may become idle. Of many
- * instances it draws two and takes the better one: nearly as good, at a constant cost, and simultaneous requests do not
- * all go to one (Michael Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE Transactions on
- * Parallel and Distributed Systems 12(10), 2001).
+ * Chooses the instance with the fewest requests, if that is fewer than `limit`; among equals the first, so that the
+ * others may become idle. Of many instances it draws two and takes the better one: nearly as good, at a constant cost,
+ * and simultaneous requests do not all go to one (Michael Mitzenmacher, "The Power of Two Choices in Randomized Load
+ * Balancing", IEEE Transactions on Parallel and Distributed Systems 12(10), 2001).
  *
- * @param limit How many requests an instance takes.
  * @param random From 0 to below 1, evenly.
- * @returns `undefined` if none has room.
  */
 export function choose(ready: readonly Instance[], limit: number, random: () => number): Instance | undefined {
   if (ready.length >= MANY) {

@@ -14,8 +14,8 @@ const ROW_MS = 600_000;
 /** Why a revision does not work; for operators. */
 export interface Failure {
   readonly reason: string;
-  /** The last lines that the app wrote; empty until they are known. */
-  readonly output: string;
+  /** The last lines that the app wrote; empty until the pool has read them. */
+  output: string;
   /** Wall-clock time. */
   readonly at: Date;
   /** How many failures in a row, including this one. */
@@ -29,6 +29,8 @@ export interface Mishap {
   readonly at: Date;
   /** From 0 to below 1, evenly: the random part of the back-off. */
   readonly chance: number;
+  /** The last lines that the app wrote, once they are read. */
+  readonly output?: Promise<string> | undefined;
 }
 
 /**
@@ -58,17 +60,13 @@ export const NO_FAILURES: StartBackoff = Object.freeze({
   failure: undefined,
 });
 
-/**
- * Records a failed start. Starts with the same `countBefore`, the `count` at their beginning, count once, since they
- * fail for the same reason.
- */
+/** Records a failed start. Starts that began at the same `count` fail for the same reason, and count once. */
 export function afterFailedStart(
   backoff: StartBackoff,
-  mishap: Mishap,
+  { at, chance, reason }: Mishap,
   countBefore: number,
   now: number,
 ): StartBackoff {
-  const { at, chance, reason } = mishap;
   const isNext = countBefore === backoff.count;
   const noted = afterEnd(backoff, now);
   const count = noted.count + (isNext ? 1 : 0);
@@ -76,10 +74,7 @@ export function afterFailedStart(
   return { ...noted, count, until, failure: { reason, output: "", at, count } };
 }
 
-/**
- * Records that an instance ended, or that its app was given up, `ageMs` after it was ready. Soon after that, it is a
- * failure whatever the exit code, unless somebody ended it.
- */
+/** Records an instance that ended or was given up. Soon after it was ready, that is a failure unless done by hand. */
 export function afterLostInstance(
   backoff: StartBackoff,
   { ageMs, byHand, mishap }: { ageMs: number; byHand: boolean; mishap: Mishap },

@@ -1,17 +1,16 @@
 import type { ClessError } from "../base/errors.ts";
 import { type InstanceState, mayBecome } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
+import type { Instance } from "./instance.ts";
 import {
   afterFailedStart,
   afterLostInstance,
   backgroundBackoffMs,
-  type Failure,
   type Mishap,
   NO_FAILURES,
   resetIfHealthy,
   type StartBackoff,
 } from "./start_backoff.ts";
-import { isShrinkable, type Observation, observe, stableForMs } from "./scaling.ts";
 
 /*
  * The life of an instance:
@@ -33,14 +32,8 @@ import { isShrinkable, type Observation, observe, stableForMs } from "./scaling.
  * from `starting` to `failed`. A container that is found when the program starts enters as `starting` or `paused`.
  */
 
-/** The use of an instance. The `Instance` counts it, since requests do not go through {@linkcode reduce}. */
-export interface Use {
-  readonly inFlight: number;
-  /** How many open requests keep the instance awake. */
-  readonly inUse: number;
-  /** Since when no request has kept it awake, clock ms; meaningless while one does. */
-  readonly idleSince: number;
-}
+/** The use of an instance, which counts it itself, since requests do not go through {@linkcode reduce}. */
+export type Use = Readonly<Pick<Instance, "inFlight" | "inUse" | "idleSince">>;
 
 /** An instance in its pool's state. Times are clock ms. */
 export interface Member {
@@ -58,8 +51,6 @@ export interface Member {
   readonly pausing: boolean;
   /** The earliest time for the next pause, after the engine failed to pause it. */
   readonly pauseAt: number;
-  /** Whether somebody has paused it during its start or its last requests. */
-  readonly frozen: boolean;
   /** When its next liveness probe is due; `Infinity` for never, and while a probe is under way. */
   readonly probeAt: number;
   /** Whether it drains because requests could not reach it; if it ended by itself, that is a failure of the app. */
@@ -69,6 +60,12 @@ export interface Member {
   /** Whether its processes run: a paused one cannot end by itself, and must be killed. */
   readonly running: boolean;
   readonly stopping: boolean;
+}
+
+/** The most requests at once, in flight and waiting, between the previous observation and `at`, clock ms. */
+export interface Observation {
+  readonly at: number;
+  readonly peak: number;
 }
 
 /** A pool at one moment. */
@@ -98,10 +95,11 @@ export interface PoolState {
   readonly startError: ClessError | undefined;
 }
 
-/**
- * Who made a start fail: the app, the engine, or somebody who removed the container. A failed adoption is no failure.
- */
+/** Who made a start fail; `somebody` has removed the container, and `nobody` is for a failed adoption. */
 export type Blame = "app" | "engine" | "somebody" | "nobody";
+
+/** An event of one instance. */
+type Of<T extends string> = { readonly type: T; readonly id: string };
 
 /** Something that has happened to a pool. */
 export type PoolEvent =
@@ -110,37 +108,26 @@ export type PoolEvent =
   | { readonly type: "looked"; /** Most requests at once since the last look. */ readonly peak: number }
   | { readonly type: "kept"; readonly kept: boolean }
   // Orders that were given.
-  | { readonly type: "launched"; readonly id: string; readonly use: Use }
-  | { readonly type: "found"; readonly id: string; readonly use: Use; readonly phase: "starting" | "paused" }
-  | { readonly type: "resuming" | "pausing" | "probing" | "thawed" | "stopping"; readonly id: string }
-  | { readonly type: "draining"; readonly id: string; readonly by: number; readonly isSurplus?: boolean }
+  | Of<"launched"> & { readonly use: Use }
+  | Of<"found"> & { readonly use: Use; readonly phase: "starting" | "paused" }
+  | Of<"resuming" | "pausing" | "probing" | "stopping">
+  | Of<"draining"> & { readonly by: number; readonly isSurplus?: boolean }
   // The outcomes of orders.
-  | { readonly type: "ready" | "paused" | "well" | "gone"; readonly id: string }
-  | { readonly type: "resumed" | "answers"; readonly id: string; readonly attempt: number }
-  | { readonly type: "start failed"; readonly id: string; readonly error: ClessError; readonly blame: Blame } & Noted
-  | {
-    readonly type: "resume failed";
-    readonly id: string;
-    readonly attempt: number;
-    readonly error: ClessError | undefined;
-  }
-  | { readonly type: "pause failed"; readonly id: string; readonly runs: boolean }
-  | { readonly type: "explained"; readonly failure: Failure; readonly by: Failure }
+  | Of<"ready" | "paused" | "well" | "gone">
+  | Of<"resumed" | "answers"> & { readonly attempt: number }
+  | Of<"start failed"> & { readonly error: ClessError; readonly blame: Blame; readonly mishap: Mishap }
+  | Of<"resume failed"> & { readonly attempt: number; readonly error: ClessError | undefined }
+  | Of<"pause failed"> & { readonly runs: boolean }
   // What the engine and the health checks report.
-  | { readonly type: "engine paused" | "engine resumed"; readonly id: string }
-  | { readonly type: "engine ended"; readonly id: string; readonly byHand: boolean } & Noted
-  | { readonly type: "unhealthy"; readonly id: string; readonly byApp: boolean } & Noted;
-
-/** What a failure is recorded with; the app's last lines may follow later. */
-interface Noted {
-  readonly mishap: Mishap;
-  readonly output?: Promise<string>;
-}
+  | Of<"engine paused" | "engine resumed">
+  | Of<"engine ended"> & { readonly byHand: boolean; readonly mishap: Mishap }
+  | Of<"unhealthy"> & { readonly byApp: boolean; readonly mishap: Mishap };
 
 /** How long requests on an unhealthy instance may go on. */
 const UNHEALTHY_DRAIN_MS = 10_000;
 /** How long after a failed pause the next one may follow. */
 const PAUSE_RETRY_MS = 5000;
+const LONGEST_WINDOW_MS = 60_000;
 
 const NEW_MEMBER: Omit<Member, "id" | "use"> = {
   phase: "starting",
@@ -150,7 +137,6 @@ const NEW_MEMBER: Omit<Member, "id" | "use"> = {
   readySince: undefined,
   pausing: false,
   pauseAt: -Infinity,
-  frozen: false,
   probeAt: Infinity,
   unreachable: false,
   drainBy: Infinity,
@@ -209,6 +195,23 @@ export function leastCount({ asleep, kept, revision }: PoolState): number {
   return kept && !asleep ? revision.minInstances : 0;
 }
 
+/** Whether there may be too many ready instances, so that the demand must be observed. */
+export function isShrinkable(state: PoolState): boolean {
+  const { concurrency, minInstances } = state.revision;
+  return concurrency > 0 && readyCount(state) > Math.max(1, minInstances);
+}
+
+/** For how long fewer instances must be enough, ms: at most as long as an instance may be idle. */
+export function stableForMs(stopAfterMs: number): number {
+  return Math.min(LONGEST_WINDOW_MS, stopAfterMs);
+}
+
+/** Adds an observation, and removes those that the window no longer needs. */
+export function observe(window: readonly Observation[], last: Observation, stableForMs: number): Observation[] {
+  const first = window.findLastIndex(({ at }) => at <= last.at - stableForMs);
+  return [...window.slice(Math.max(0, first)), last];
+}
+
 /** The pool's state after an event, clock ms. Events that are too late, or of unknown instances, change nothing. */
 export function reduce(before: PoolState, event: PoolEvent, now: number): PoolState {
   const state: PoolState = before.startError === undefined ? before : { ...before, startError: undefined };
@@ -234,9 +237,6 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return { ...state, kept: event.kept };
     case "looked":
       return looked(state, event.peak, now);
-    case "explained":
-      if (state.backoff.failure !== event.failure) return state;
-      return { ...state, backoff: { ...state.backoff, failure: event.by } };
     case "launched":
       return join(state, event.id, event.use, { countBefore: state.backoff.count });
     case "found":
@@ -252,8 +252,6 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return enter(state, member, "paused", now, { pausing: true });
     case "probing":
       return set(state, member, { probeAt: Infinity });
-    case "thawed":
-      return set(state, member, { frozen: false });
     case "stopping":
       return set(state, member, { stopping: true });
     case "draining": {
@@ -287,10 +285,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
     case "gone":
       return leave(state, member);
     case "engine paused":
-      if (phase === "ready") return enter(state, member, "paused", now);
-      // A frozen app never becomes ready, and never ends what is in flight.
-      if (phase !== "starting" && (phase !== "draining" || member.use.inFlight === 0)) return state;
-      return set(state, member, { frozen: true });
+      return phase === "ready" ? enter(state, member, "paused", now) : state;
     case "engine resumed": // what the engine says while a pause is under way is older than that
       if (phase === "draining") return set(state, member, { running: true });
       if (phase !== "paused" || member.pausing) return state;
@@ -318,7 +313,7 @@ function looked(state: PoolState, peak: number, now: number): PoolState {
   for (const { readySince } of members) {
     if (readySince !== undefined) backoff = resetIfHealthy(backoff, now - readySince, now);
   }
-  const isWide = isShrinkable(readyCount(state), revision);
+  const isWide = isShrinkable(state);
   if (!isWide && state.window.length === 0) return { ...state, backoff };
   const window = isWide ? observe(state.window, { at: now, peak }, stableForMs(revision.stopAfter)) : [];
   return { ...state, backoff, window };
@@ -392,7 +387,7 @@ function enter(
   if (!mayBecome(member.phase, phase)) throw new Error(`Cannot make a ${member.phase} instance ${phase}: ${member.id}`);
   if (phase !== "ready") return set(state, member, { ...changes, phase });
   const readySince = member.readySince ?? now;
-  const entered = set(state, member, { ...changes, phase, readySince, frozen: false, probeAt: nextProbe(state, now) });
+  const entered = set(state, member, { ...changes, phase, readySince, probeAt: nextProbe(state, now) });
   return { ...entered, woken: false, excused: false };
 }
 

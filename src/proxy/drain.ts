@@ -1,4 +1,4 @@
-import { delay } from "../base/async.ts";
+import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Fleet } from "../fleet/fleet.ts";
@@ -23,9 +23,7 @@ export async function drain(
   const answered = Promise.all(servers.map((server) => server.shutdown()));
   // An upgraded connection counts as answered long before its instance is idle.
   const idle = answered.then(() => Promise.all(fleet.instances().map((instance) => instance.untilIdle())));
-  const waiting = new AbortController();
-  await Promise.race([idle, delay(clock, timeoutMs, waiting.signal)]);
-  waiting.abort();
+  await atMost(idle, clock, timeoutMs);
   const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
   for (const pool of fleet.pools().union(activator.holding())) pool.refuse(draining);
   unanswered.abortAll(draining);

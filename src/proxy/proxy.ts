@@ -13,7 +13,7 @@ import type { Route, Waking } from "../routing/service.ts";
 import { notWoken } from "../routing/wake_rules.ts";
 import { type Info, RequestContext, type UnansweredRequests } from "./request_context.ts";
 import { refusal, type RequestMetrics, Responder } from "./responder.ts";
-import { type InstanceChecker, Retries } from "./retries.ts";
+import { Retries } from "./retries.ts";
 import { isNavigation, WaitingRoom } from "./waiting_room.ts";
 
 /** What a {@linkcode Proxy} works with. */
@@ -22,7 +22,7 @@ export interface ProxyOptions {
   readonly forwarder: Forwarder;
   readonly unanswered: UnansweredRequests;
   readonly clock: Clock;
-  readonly reconciler: InstanceChecker;
+  readonly reconciler: { suspect(): void };
   readonly metrics?: RequestMetrics;
   /** Peers whose `X-Forwarded-*` and `Forwarded` are kept. */
   readonly trustedProxies: readonly Cidr[];
@@ -34,27 +34,20 @@ export interface ProxyOptions {
 
 /** Handles requests: finds an instance, sends the request there, and passes the response back. */
 export class Proxy implements Disposable {
+  readonly #options: ProxyOptions;
   readonly #activator: Activator;
   readonly #forwarder: Forwarder;
-  readonly #unanswered: UnansweredRequests;
   readonly #clock: Clock;
-  readonly #trustedProxies: readonly Cidr[];
-  readonly #requestTimeoutMs: number;
-  readonly #admin: ProxyOptions["admin"];
   readonly #responder: Responder;
   readonly #retries: Retries;
   readonly #waitingRoom: WaitingRoom;
   readonly #websockets: WebSocketBridge;
 
   constructor(options: ProxyOptions) {
-    const { admin, activator, clock, forwarder, metrics, reconciler, unanswered } = options;
+    const { activator, clock, forwarder, metrics, reconciler, unanswered } = this.#options = options;
     this.#activator = activator;
     this.#forwarder = forwarder;
-    this.#unanswered = unanswered;
     this.#clock = clock;
-    this.#trustedProxies = options.trustedProxies;
-    this.#requestTimeoutMs = options.requestTimeoutMs;
-    this.#admin = admin;
     this.#responder = new Responder(unanswered, clock, metrics);
     this.#retries = new Retries(clock, reconciler);
     this.#waitingRoom = new WaitingRoom(clock);
@@ -65,24 +58,21 @@ export class Proxy implements Disposable {
     const peer = plainAddress(info.remoteAddr.hostname);
     let head: RequestHead;
     try {
-      head = readHead(request, peer, this.#trustedProxies);
+      head = readHead(request, peer, this.#options.trustedProxies);
       this.#forwarder.check(head);
     } catch (error) {
       return this.#responder.withoutService(request, info, refusal(request, error));
     }
     if (isServerWide(head)) {
-      return this.#responder.withoutService(
-        request,
-        info,
-        new Response(null, { status: 204, headers: { allow: ALLOW } }),
-      );
+      const allowed = new Response(null, { status: 204, headers: { allow: ALLOW } });
+      return this.#responder.withoutService(request, info, allowed);
     }
     if (head.hostname.label === "admin") {
-      const response = this.#admin(request, head, peer);
+      const response = this.#options.admin(request, head, peer);
       if (response !== undefined) return response;
     }
-    const context = new RequestContext(request, info, head, this.#clock.now(), this.#requestTimeoutMs);
-    this.#unanswered.add(context);
+    const context = new RequestContext(request, info, head, this.#clock.now(), this.#options.requestTimeoutMs);
+    this.#options.unanswered.add(context);
     const { bodyLength } = head;
     if (bodyLength === undefined) return this.#beginWithoutLength(context);
     if (bodyLength > 0) this.#receive(context, bodyLength);
@@ -174,7 +164,7 @@ export class Proxy implements Disposable {
       context.watchClient();
       return this.#websockets.open(context.request, head, instance.origin, context.signal).then(
         ({ response, ended }) => {
-          instance.answered();
+          instance.answers++;
           if (ended === undefined) info.completed.then(lease.release, lease.release);
           else ended.then(lease.release);
           return this.#responder.fromApp(context, response);
@@ -184,7 +174,7 @@ export class Proxy implements Disposable {
     }
     return this.#forwarder.forward(instance.origin, head, context.upload, context.signal).then(
       (response) => {
-        instance.answered();
+        instance.answers++;
         info.completed.then(lease.release, lease.release);
         return this.#responder.fromApp(context, response);
       },

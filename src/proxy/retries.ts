@@ -20,45 +20,39 @@ const COUNTED_REFUSALS = 8;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 500;
 
-/** Called when an instance does not answer, since the event of its end may be lost. */
-export interface InstanceChecker {
-  suspect(): void;
-}
-
 /** Decides whether a request without a response may be sent again, and waits until it is time. */
 export class Retries {
   readonly #clock: Clock;
-  readonly #checker: InstanceChecker;
+  readonly #reconciler: { suspect(): void };
 
-  constructor(clock: Clock, checker: InstanceChecker) {
+  /** @param reconciler Called when an instance does not answer, since the event of its end may be lost. */
+  constructor(clock: Clock, reconciler: { suspect(): void }) {
     this.#clock = clock;
-    this.#checker = checker;
+    this.#reconciler = reconciler;
   }
 
-  /**
-   * Releases the lease. Resolves when the request may be sent again, to another instance if this one has ended; else
-   * throws the request's error. @param error How the attempt failed.
-   */
+  /** Releases the lease of a failed attempt. Resolves when the request may be sent again, else throws its error. */
   async prepare(context: RequestContext, lease: Lease, error: unknown): Promise<void> {
     const { instance } = lease;
     const isRefused = error instanceof ForwardError && error.progress === "unsent";
-    if (isRefused && isCounted(++context.refusals)) instance.unreachable();
+    if (isRefused && isCounted(++context.refusals)) instance.suspect("unreachable");
     lease.release();
-    if (error instanceof ClessError && error.code === "upstream_timeout") instance.late();
+    if (error instanceof ClessError && error.code === "upstream_timeout") instance.suspect("late");
     if (!mayRepeat(context, error)) {
-      if (isUnanswered(error)) instance.closed();
+      if (isUnanswered(error)) instance.suspect("closed");
       throw error;
     }
     context.upload?.abandon();
     context.renew();
     if (isRefused) {
       if (context.refusals >= MOST_REFUSALS) throw error;
-      if (context.refusals > 1) await this.#untilNews(context, instance, pauseMsAfter(context.refusals));
+      const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 4 ** (context.refusals - 2));
+      if (context.refusals > 1) await this.#untilNews(context, instance, pauseMs);
     } else {
       if (context.failedTries++ === 0) context.failedInstances++;
       if (context.failedTries >= MOST_TRIES) {
         // The first time, the app may just have closed an idle connection.
-        if (isUnanswered(error)) instance.closed();
+        if (isUnanswered(error)) instance.suspect("closed");
         await this.#untilNews(context, instance, NEWS_MS);
         context.signal.throwIfAborted();
         if (instance.state === "ready") throw error;
@@ -73,7 +67,7 @@ export class Retries {
     if (instance.state !== "ready") return;
     const moved = new AbortController();
     instance.untilMoved().then(() => moved.abort());
-    this.#checker.suspect();
+    this.#reconciler.suspect();
     await delay(this.#clock, timeoutMs, AbortSignal.any([moved.signal, signal]));
   }
 }
@@ -92,8 +86,4 @@ function isUnanswered(error: unknown): boolean {
 /** Whether a refused connection counts against its instance. */
 function isCounted(refusals: number): boolean {
   return refusals <= MOST_TRIES || refusals >= COUNTED_REFUSALS;
-}
-
-function pauseMsAfter(refusals: number): number {
-  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 4 ** (refusals - 2));
 }

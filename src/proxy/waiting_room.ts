@@ -1,4 +1,4 @@
-import { delay } from "../base/async.ts";
+import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError, type ErrorCode } from "../base/errors.ts";
 import { prefersHtml } from "../http/problem.ts";
@@ -32,24 +32,18 @@ export class WaitingRoom {
     this.#clock = clock;
   }
 
-  /**
-   * Starts an instance for a browser. Returns a page, or `undefined` if an instance is ready, or the pool has ended.
-   *
-   * @throws {ClessError} If only the request has failed, not the service.
-   */
+  /** Starts an instance for a browser. Returns a page, or `undefined` if one is ready, or the pool has ended. */
   async enter(head: RequestHead, pool: InstancePool): Promise<Response | undefined> {
     const wait = this.#waitFor(pool);
-    const stopWaiting = new AbortController();
-    await Promise.race([wait.over, delay(this.#clock, GRACE_MS, stopWaiting.signal)]);
-    stopWaiting.abort();
-    const { failure } = wait;
-    if (!wait.isOver) {
-      return waitingPage(head, { wait: wait.id, elapsedMs: wait.elapsedMs, usualMs: pool.usualColdStartMs });
+    await atMost(wait.over, this.#clock, GRACE_MS);
+    const { beganMs, endedMs, failure, id } = wait;
+    const nowMs = this.#clock.now();
+    if (endedMs === undefined) {
+      return waitingPage(head, { wait: id, elapsedMs: nowMs - beganMs, usualMs: pool.usualColdStartMs });
     }
-    // Answers a waiting page that asks about the start; starts nothing. @throws {ClessError} `method_not_allowed`
     if (failure === undefined || failure.code === "draining") return undefined;
     if (!FAILURES.has(failure.code)) throw failure;
-    const retryAfterS = Math.max(1, Math.ceil((NEWS_MS - wait.ageMs) / 1000));
+    const retryAfterS = Math.max(1, Math.ceil((endedMs + NEWS_MS - nowMs) / 1000));
     return failedPage(head, pool.revision.service, failure, retryAfterS);
   }
 
@@ -70,9 +64,12 @@ export class WaitingRoom {
 
   #waitFor(pool: InstancePool): Wait {
     const last = this.#waits.get(pool);
-    // A page that reloads itself must get the failure, and not cause the next start.
-    const isNews = last?.failure !== undefined && FAILURES.has(last.failure.code) && last.ageMs < NEWS_MS;
-    if (last !== undefined && (!last.isOver || isNews)) return last;
+    if (last !== undefined) {
+      const { endedMs = Infinity, failure } = last;
+      // A page that reloads itself must get the failure, and not cause the next start.
+      const isNews = failure !== undefined && FAILURES.has(failure.code) && this.#clock.now() < endedMs + NEWS_MS;
+      if (endedMs === Infinity || isNews) return last;
+    }
     const wait = new Wait(pool, this.#clock);
     this.#waits.set(pool, wait);
     return wait;
@@ -92,40 +89,22 @@ class Wait {
   /** The id that a page asks for. */
   readonly id: string = crypto.randomUUID();
   readonly over: Promise<void>;
-  readonly #clock: Clock;
-  readonly #beganMs: number;
-  #endedMs: number | undefined;
-  #failure: ClessError | undefined;
+  readonly beganMs: number;
+  endedMs: number | undefined;
+  /** Why there is no instance; `undefined` if there is one, or the wait goes on. */
+  failure: ClessError | undefined;
 
   /** Waits in the pool's queue, which starts an instance if there is none. */
   constructor(pool: InstancePool, clock: Clock) {
-    this.#clock = clock;
-    this.#beganMs = clock.now();
+    this.beganMs = clock.now();
     this.over = pool.hold(new AbortController().signal).then(
       ({ lease }) => lease.release(),
       (error) => {
-        this.#failure = error instanceof ClessError
+        this.failure = error instanceof ClessError
           ? error
           : new ClessError("internal", "cless has failed to handle the request", { cause: error });
       },
-    ).finally(() => this.#endedMs = clock.now());
-  }
-
-  get elapsedMs(): number {
-    return (this.#endedMs ?? this.#clock.now()) - this.#beganMs;
-  }
-
-  get isOver(): boolean {
-    return this.#endedMs !== undefined;
-  }
-
-  get ageMs(): number {
-    return this.#clock.now() - (this.#endedMs ?? Infinity);
-  }
-
-  /** Why there is no instance; `undefined` if there is one, or the wait goes on. */
-  get failure(): ClessError | undefined {
-    return this.#failure;
+    ).finally(() => this.endedMs = clock.now());
   }
 }
 
@@ -143,18 +122,17 @@ function eventsOf(wait: Wait | undefined, clock: Clock): Response {
         controller.enqueue(eventText("unknown"));
         return controller.close();
       }
+      let isGone = false;
       const stopHeartbeat = clock.every(HEARTBEAT_MS, () => controller.enqueue(":\n\n"));
-      let gone = false;
       stop = () => {
-        gone = true;
+        isGone = true;
         stopHeartbeat();
       };
       wait.over.then(() => {
         stopHeartbeat();
-        if (gone) return;
-        if (wait.failure?.code !== "draining") {
-          controller.enqueue(eventText(wait.failure === undefined ? "ready" : "failed"));
-        }
+        if (isGone) return;
+        const { failure } = wait;
+        if (failure?.code !== "draining") controller.enqueue(eventText(failure === undefined ? "ready" : "failed"));
         controller.close();
       });
     },

@@ -42,11 +42,6 @@ export class Activator {
     return this.#draining ? undefined : this.#router.route(hostname);
   }
 
-  /** The pool that a request goes to; `undefined` as for {@linkcode find}. */
-  choose(hostname: Hostname): InstancePool | undefined {
-    return this.find(hostname)?.route();
-  }
-
   /** The name of the service that a hostname leads to, if already known. */
   serviceOf(hostname: Hostname): string | undefined {
     return this.#router.find(hostname)?.name;
@@ -55,8 +50,7 @@ export class Activator {
   /**
    * Waits for a slot in the chosen pool or another, and starts an instance if there is none.
    *
-   * @param signal Ends the waiting, with its reason.
-   * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout` or `draining`.
+   * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout`, `crash_loop` or `draining`.
    */
   async hold(hostname: Hostname, chosen: InstancePool | undefined, signal: AbortSignal): Promise<Grant> {
     for (let moves = 0, wanted = chosen;; moves++) {

@@ -57,10 +57,7 @@ export class Convention {
     return imageId === undefined ? undefined : this.#add(label, imageId);
   }
 
-  /**
-   * The service for a request. If a newer revision waits, the request starts it, but goes to the older revision while
-   * that has an instance.
-   */
+  /** The service for a request, which starts a newer revision but goes to the older one while that has an instance. */
   current(service: Service): Service {
     if (service.shares.length === 1) return service;
     const [old, next] = service.shares;

@@ -54,13 +54,13 @@ export function adminHostnames({ domain }: Pick<Config, "domain">): string[] {
 /** The hostnames that this cless serves, and the URLs of its services. */
 export class Hosts {
   readonly #config: Pick<Config, "domain" | "domainGiven">;
-  readonly #services: Pick<ServiceMap, "hasDomain">;
+  readonly #services: ServiceMap;
   readonly #router: Pick<Router, "resolve">;
   #port = 80;
 
   constructor(
     config: Pick<Config, "domain" | "domainGiven">,
-    services: Pick<ServiceMap, "hasDomain">,
+    services: ServiceMap,
     router: Pick<Router, "resolve">,
   ) {
     this.#config = config;
@@ -77,10 +77,7 @@ export class Hosts {
     return `http://${service}.${domainGiven ? domain : "localhost"}${this.#port === 80 ? "" : `:${this.#port}`}`;
   }
 
-  /**
-   * Whether a hostname is the admin API's or leads to a service. If the settings name a domain, other hostnames count
-   * only as custom domains, although requests to them are answered.
-   */
+  /** Whether a hostname is the admin API's or a service's. Others than those below a named domain must be declared. */
   async serves(name: string): Promise<boolean> {
     if (adminHostnames(this.#config).includes(name)) return true;
     const { domain, domainGiven } = this.#config;

@@ -1,5 +1,4 @@
-import type { TrafficTarget } from "../model/traffic.ts";
-import { draw } from "../model/traffic.ts";
+import { draw, type TrafficTarget } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { WakeRules } from "./wake_rules.ts";
 
@@ -18,11 +17,7 @@ export interface Route {
   readonly convention: boolean;
   /** `undefined` if all requests wake it, and are held while it starts. */
   readonly waking?: Waking | undefined;
-  /**
-   * Chooses the pool for a request.
-   *
-   * @param chosen The earlier choice for the same request; it stands while its revision has a share or a tag.
-   */
+  /** Chooses the pool for a request. An earlier choice stands while its revision has a share or a tag. */
   route(chosen?: InstancePool): InstancePool;
   /** Every pool that may have instances because of this route; makes none. */
   pools(): InstancePool[];
@@ -53,10 +48,7 @@ export class SleepingShare<T extends { readonly name: string }> implements Share
   readonly #maker: PoolMaker<T>;
   #pool: InstancePool | undefined;
 
-  /**
-   * @param origin What the pool is made from, with the name of the revision.
-   * @param maker Shared by all shares, to keep each of them small.
-   */
+  /** @param maker Shared by all shares, to keep each of them small. */
   constructor({ percent, tag }: Pick<TrafficTarget, "percent" | "tag">, origin: T, maker: PoolMaker<T>) {
     this.percent = percent;
     this.tag = tag;
@@ -75,10 +67,7 @@ export class SleepingShare<T extends { readonly name: string }> implements Share
 }
 
 /** When a service was found by its image, and when the image last changed. */
-export interface Found {
-  readonly createdAt: Date;
-  readonly updatedAt: Date;
-}
+type Found = { readonly createdAt: Date; readonly updatedAt: Date };
 
 /** What a {@linkcode Service} consists of. */
 export interface ServiceOptions {
@@ -89,7 +78,7 @@ export interface ServiceOptions {
   readonly waking?: Waking | undefined;
   /** Only for an undeclared service. */
   readonly found?: Found;
-  /** Returns an evenly distributed number from 0 to below 1. */
+  /** From 0 to below 1, evenly. */
   readonly random?: () => number;
 }
 
@@ -157,7 +146,7 @@ function madePools(shares: readonly Share[]): InstancePool[] {
 class TaggedRevision implements Route {
   readonly convention = false;
   readonly name: string;
-  /** The first label of its address. It is no service's name, since those have no two hyphens in a row. */
+  /** The first label of its address; no service's name, since those have no two hyphens in a row. */
   readonly label: string;
   readonly waking: Waking | undefined;
   readonly #share: Share;

@@ -38,11 +38,7 @@ export class ServiceMap {
     return this.#services.get(name);
   }
 
-  /**
-   * Replaces the service of that name with its tags and domains, and retires the pools that it no longer has.
-   *
-   * @param spare Pools that were made for the change; retired too, unless the service has them.
-   */
+  /** Replaces the service of that name, and retires its old pools and the `spare` ones that are not in use now. */
   put(service: Service, spare: readonly InstancePool[] = []): void {
     const { name } = service;
     const before = this.#remove(name);

@@ -49,7 +49,7 @@ function newVolumes() {
   const activator = new Activator(new Router(services, undefined), 100);
   /** Sends a request and returns the name of the revision that served it. */
   const ask = async (label = "app") => {
-    const grant = await activator.hold(hostOf(label), activator.choose(hostOf(label)), never());
+    const grant = await activator.hold(hostOf(label), activator.find(hostOf(label))?.route(), never());
     const { name } = grant.lease.instance.revision;
     await settle();
     grant.lease.release();

@@ -24,7 +24,7 @@ function newFound() {
   });
   images.build("app-docker", "sha256:0123456789abcdef");
   const activator = new Activator(new Router(services, convention), 100);
-  const ask = () => activator.hold(hostOf("app"), activator.choose(hostOf("app")), never());
+  const ask = () => activator.hold(hostOf("app"), activator.find(hostOf("app"))?.route(), never());
   return { ...scene, images, ask };
 }
 

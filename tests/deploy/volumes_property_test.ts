@@ -73,7 +73,7 @@ async function play(steps: readonly Step[]): Promise<string[]> {
   let image = 0;
   const ask = async (service: string, ms: number) => {
     try {
-      const { lease } = await activator.hold(hostOf(service), activator.choose(hostOf(service)), never());
+      const { lease } = await activator.hold(hostOf(service), activator.find(hostOf(service))?.route(), never());
       await pause(ms);
       lease.release();
     } catch (error) {

@@ -26,7 +26,7 @@ async function suspected(does: Probed | "hang", revision: Partial<Revision> = {}
 for (const does of ["closed", "refused"] as const) {
   Deno.test(`an app that closes a connection, and then fails three probes (${does}), is drained`, async () => {
     const { kit, instance, asked } = await suspected(does);
-    instance.closed();
+    instance.suspect("closed");
     await kit.clock.advance(599);
     assertEquals([instance.state, asked], ["ready", [`${ORIGIN}/ready`, `${ORIGIN}/ready`]]);
     await kit.clock.advance(1);
@@ -39,7 +39,7 @@ Deno.test("an app that closes a connection and answers when it is asked stays, w
   for (const does of [200, 503, "garbage"] as const) {
     const { kit, instance, asked } = await suspected(does);
     for (let n = 0; n < 9; n++) {
-      instance.closed();
+      instance.suspect("closed");
       await settle();
     }
     await kit.clock.advance(10_000);
@@ -49,7 +49,7 @@ Deno.test("an app that closes a connection and answers when it is asked stays, w
 
 Deno.test("an app that listens again after a moment stays", async () => {
   const { kit, instance, app } = await suspected("closed");
-  instance.closed();
+  instance.suspect("closed");
   await kit.clock.advance(300);
   app.does = 200;
   await kit.clock.advance(10_000);
@@ -58,8 +58,8 @@ Deno.test("an app that listens again after a moment stays", async () => {
 
 Deno.test("an app that has not answered a request in time, and gives no sign of life, is taken out", async () => {
   const { kit, pool, instance, asked } = await suspected("hang");
-  instance.late();
-  instance.late();
+  instance.suspect("late");
+  instance.suspect("late");
   await kit.clock.advance(2_999);
   assertEquals([instance.state, asked.length], ["ready", 1]);
   await kit.clock.advance(1);
@@ -70,7 +70,7 @@ Deno.test("an app that has not answered a request in time, and gives no sign of 
 Deno.test("an app that is only slow stays", async () => {
   const { kit, instance } = await suspected(503);
   for (let n = 0; n < 9; n++) {
-    instance.late();
+    instance.suspect("late");
     await kit.clock.advance(1000);
   }
   assertEquals(instance.state, "ready");
@@ -78,7 +78,7 @@ Deno.test("an app that is only slow stays", async () => {
 
 Deno.test("an app that is asked while its container is paused is not taken for dead", async () => {
   const { kit, instance } = await suspected("hang");
-  instance.late();
+  instance.suspect("late");
   await kit.clock.advance(1000);
   kit.launcher.pause("one");
   await kit.launcher.resume("one");
@@ -90,12 +90,12 @@ Deno.test("an app with all the requests that it takes is not asked, unless it an
   const { kit, pool, instance, asked } = await suspected("hang", { concurrency: 1 });
   const lease = pool.claim()!;
   for (let n = 0; n < 9; n++) {
-    instance.late();
-    instance.late();
-    instance.answered();
+    instance.suspect("late");
+    instance.suspect("late");
+    instance.answers++;
   }
   assertEquals(asked, []);
-  for (let n = 0; n < 3; n++) instance.late();
+  for (let n = 0; n < 3; n++) instance.suspect("late");
   assertEquals(asked.length, 1);
   await kit.clock.advance(3000);
   assertEquals(instance.state, "draining");
@@ -119,7 +119,7 @@ Deno.test("an app that does one thing at a time may be silent while it does that
   await kit.clock.advance(60_000);
   assertEquals(lease.instance.state, "ready");
   const next = pool.hold(never());
-  lease.instance.answered();
+  lease.instance.answers++;
   lease.release();
   await kit.clock.advance(15_000); // the next one began before the app got round to the probe
   assertEquals([lease.instance.state, (await next).lease.instance], ["ready", lease.instance]);

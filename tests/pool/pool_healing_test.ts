@@ -12,13 +12,13 @@ Deno.test("three failed connections in a row take an instance out, and the next 
   const pool = kit.newPool();
   const { lease } = await started(kit, pool);
   const { instance } = lease;
-  instance.unreachable();
-  instance.unreachable();
-  instance.answered();
-  instance.unreachable();
-  instance.unreachable();
+  instance.suspect("unreachable");
+  instance.suspect("unreachable");
+  instance.answers++;
+  instance.suspect("unreachable");
+  instance.suspect("unreachable");
   assertEquals(instance.state, "ready");
-  instance.unreachable();
+  instance.suspect("unreachable");
   assertEquals([instance.state, pool.claim()], ["draining", undefined]);
   assertEquals((await started(kit, pool)).lease.instance.id, "two");
   assertEquals(kit.launcher.called("stop"), []); // something is in flight there
@@ -31,7 +31,7 @@ Deno.test("a request that waits for a slot on an instance that is drained gets a
   const pool = kit.newPool({ ...newRevision(), concurrency: 1 });
   const { lease } = await started(kit, pool);
   const held = pool.hold(never());
-  for (let n = 0; n < 3; n++) lease.instance.unreachable();
+  for (let n = 0; n < 3; n++) lease.instance.suspect("unreachable");
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   assertEquals((await held).lease.instance.id, "two");
 });

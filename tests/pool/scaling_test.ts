@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { decide } from "../../src/pool/decide.ts";
-import { type Observation, observe, stableForMs } from "../../src/pool/scaling.ts";
+import { type Observation, observe, stableForMs } from "../../src/pool/state.ts";
 import { memberOf, NOW, stateOf } from "../support/pool_state.ts";
 
 const TICK_MS = 500;

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { choose, Slots } from "../../src/pool/slots.ts";
+import { HoldQueue } from "../../src/pool/hold_queue.ts";
 import { Instance } from "../../src/pool/instance.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { never, newRevision } from "../support/kit.ts";
@@ -53,7 +54,7 @@ Deno.test("two choices share out 10,000 requests among 100 instances nearly even
 });
 
 Deno.test("no request claims a free slot while another one waits for it", async () => {
-  const slots = new Slots(1, 10, noChance);
+  const slots = new Slots(1, new HoldQueue(10), noChance);
   const waiting = slots.wait(never());
   const [first, second] = busy(0, 0);
   slots.add(first!, "cold");

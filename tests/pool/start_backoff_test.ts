@@ -169,7 +169,7 @@ Deno.test("an app that cannot be reached is no failure: it may have been killed 
   mend(kit);
   for (let n = 0; n < 4; n++) {
     const { lease } = await pool.hold(never());
-    for (let failures = 0; failures < 3; failures++) lease.instance.unreachable();
+    for (let failures = 0; failures < 3; failures++) lease.instance.suspect("unreachable");
     assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
     lease.release();
     kit.launcher.kill(lease.instance.id);
@@ -183,7 +183,7 @@ Deno.test("an app that requests could not reach before the engine reports its cr
     kit.launcher.written = "panic: no disk";
     const { lease } = await pool.hold(never());
     await kit.clock.advance(ageMs);
-    for (let failures = 0; failures < 3; failures++) lease.instance.unreachable();
+    for (let failures = 0; failures < 3; failures++) lease.instance.suspect("unreachable");
     assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
     kit.launcher.end(lease.instance.id, 1);
     lease.release();

@@ -59,7 +59,7 @@ for (const [event, becomes] of TABLE) {
 }
 
 Deno.test("an order is noted at once, so that it is not given twice", () => {
-  const ordered = (type: "resuming" | "pausing" | "probing" | "thawed" | "stopping", changes: Partial<Member>) =>
+  const ordered = (type: "resuming" | "pausing" | "probing" | "stopping", changes: Partial<Member>) =>
     after({ type, id: "one" }, changes);
   assertEquals(
     ordered("resuming", { phase: "paused" }),
@@ -67,7 +67,6 @@ Deno.test("an order is noted at once, so that it is not given twice", () => {
   );
   assertEquals(ordered("pausing", {}), memberOf("one", { phase: "paused", pausing: true }));
   assertEquals(ordered("probing", { probeAt: NOW }), memberOf("one", { probeAt: Infinity }));
-  assertEquals(ordered("thawed", { frozen: true }), memberOf("one", { frozen: false }));
   assertEquals(ordered("stopping", { phase: "draining" }), memberOf("one", { phase: "draining", stopping: true }));
   const launched = reduce(
     stateOf({ backoff: FAILED_ONCE }),
@@ -89,7 +88,7 @@ Deno.test("a found container joins as it is, without a start that could fail", (
 
 Deno.test("an instance that becomes ready is due for its first liveness probe", () => {
   const liveness = { path: "/health", every: 2000 };
-  const starting = memberOf("one", { phase: "starting", coming: true, readySince: undefined, frozen: true });
+  const starting = memberOf("one", { phase: "starting", coming: true, readySince: undefined });
   const before = stateOf({ revision: { liveness }, members: [starting], woken: true, excused: true });
   const state = reduce(before, { type: "ready", id: "one" }, NOW);
   assertEquals(state.members, [memberOf("one", { probeAt: NOW + 2000 })]);
@@ -97,15 +96,6 @@ Deno.test("an instance that becomes ready is due for its first liveness probe", 
   const later = reduce(reduce(state, { type: "probing", id: "one" }, NOW), { type: "well", id: "one" }, NOW + 50);
   assertEquals(later.members[0]?.probeAt, NOW + 2050);
   assertEquals(after({ type: "well", id: "one" }, {})?.probeAt, Infinity);
-});
-
-Deno.test("a pause from outside is noted while an instance starts or drains", () => {
-  const paused = (changes: Parameters<typeof memberOf>[1]) =>
-    after({ type: "engine paused", id: "one" }, changes)?.frozen;
-  assertEquals(paused({ phase: "starting" }), true);
-  assertEquals(paused({ phase: "draining", use: { inFlight: 1 } }), true);
-  assertEquals(paused({ phase: "draining" }), false);
-  assertEquals(paused({ phase: "ready", use: { inFlight: 1 } }), false);
 });
 
 Deno.test("a resume that the engine reports during a pause is ignored", () => {
@@ -266,15 +256,6 @@ Deno.test("a resume that completes while the instance drains leaves its app able
     const changes = { phase: "draining", running: false, coming: true, use: { inFlight: 1 } } as const;
     assertEquals(after({ type, id: "one", attempt: 0 }, changes)?.running, true, type);
   }
-});
-
-Deno.test("the output of a failed app is noted with its own failure alone", () => {
-  const { backoff } = reduce(stateOf({ members: [memberOf("one", { phase: "starting" })] }), startFailed("app"), NOW);
-  const failure = backoff.failure!;
-  const by = { ...failure, output: "panic" };
-  const explained = reduce(stateOf({ backoff }), { type: "explained", failure, by }, NOW);
-  assertEquals(explained.backoff.failure?.output, "panic");
-  assertEquals(reduce(explained, { type: "explained", failure, by: failure }, NOW).backoff.failure?.output, "panic");
 });
 
 Deno.test("a healthy instance that was started after the failures has them forgotten", () => {

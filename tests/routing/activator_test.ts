@@ -41,7 +41,7 @@ Deno.test("a hostname with an image becomes a service when it is first asked for
   const { lease, how } = await woken(kit, activator);
   assertEquals([lease.instance.revision.name, how], ["app-aaaaaaaaaaaa", "cold"]);
   assertEquals(services.found().map(({ name }) => name), ["app"]);
-  assertEquals(activator.choose(APP)?.claim()?.instance, lease.instance);
+  assertEquals(activator.find(APP)?.route()?.claim()?.instance, lease.instance);
 });
 
 Deno.test("simultaneous requests for a label that is not known yet make one service and one start", async () => {
@@ -78,15 +78,15 @@ Deno.test("after a rebuild the old container answers until the new one is ready,
 
   images.build("app-docker", "sha256:new");
   assertEquals(kit.launcher.called("launch").length, 1); // nobody has asked yet
-  const meanwhile = activator.choose(APP)?.claim()!;
+  const meanwhile = activator.find(APP)?.route()?.claim()!;
   assertEquals(meanwhile.instance, old.instance);
   const launch = await kit.launcher.nextLaunch();
   assertEquals(launch.revision.imageId, "sha256:new");
-  assertEquals(activator.choose(APP)?.claim()?.instance, old.instance);
+  assertEquals(activator.find(APP)?.route()?.claim()?.instance, old.instance);
   launch.succeed("http://10.0.0.3:8080");
   await settle();
 
-  assertEquals(activator.choose(APP)?.claim()?.instance.revision.imageId, "sha256:new");
+  assertEquals(activator.find(APP)?.route()?.claim()?.instance.revision.imageId, "sha256:new");
   assertEquals([old.instance.state, kit.launcher.called("stop").length], ["draining", 0]);
   await kit.clock.advance(10_000); // what is in flight has that long
   await Promise.all(retired);
@@ -99,16 +99,18 @@ Deno.test("a rebuilt image that does not start leaves the old container serving,
   images.build("app-docker", "sha256:old");
   await woken(kit, activator);
   images.build("app-docker", "sha256:broken");
-  activator.choose(APP)?.claim();
+  activator.find(APP)?.route()?.claim();
   (await kit.launcher.nextLaunch()).fail(new Error("no"));
   await settle();
-  for (let i = 0; i < 100; i++) assertEquals(activator.choose(APP)?.claim()?.instance.revision.imageId, "sha256:old");
+  for (let i = 0; i < 100; i++) {
+    assertEquals(activator.find(APP)?.route()?.claim()?.instance.revision.imageId, "sha256:old");
+  }
   assertEquals(kit.launcher.called("launch").length, 2);
   await kit.clock.advance(1000);
-  activator.choose(APP)?.claim();
+  activator.find(APP)?.route()?.claim();
   (await kit.launcher.nextLaunch()).succeed("http://10.0.0.3:8080");
   await settle();
-  assertEquals(activator.choose(APP)?.claim()?.instance.revision.imageId, "sha256:broken");
+  assertEquals(activator.find(APP)?.route()?.claim()?.instance.revision.imageId, "sha256:broken");
 });
 
 Deno.test("the next request of a sleeping service starts its rebuilt image", async () => {
@@ -153,7 +155,7 @@ Deno.test("a failed start of one of two revisions is reported, and the request d
   const { activator, services } = newFront(kit);
   splitService(kit, services);
   for (let times = 0; times < 2; times++) {
-    const chosen = activator.choose(APP)!;
+    const chosen = activator.find(APP)!.route();
     const refused = assertRejects(() => activator.hold(APP, chosen, never()), ClessError);
     const launch = await kit.launcher.nextLaunch();
     assertEquals(launch.revision, chosen.revision);
@@ -168,7 +170,7 @@ Deno.test("requests held for a revision that has lost its share go to one that h
     const kit = newKit();
     const { activator, services } = newFront(kit);
     const { publish } = splitService(kit, services);
-    const held = activator.hold(APP, activator.choose(APP), never());
+    const held = activator.hold(APP, activator.find(APP)?.route(), never());
     const launch = await kit.launcher.nextLaunch();
     publish(...left);
     launch.fail(new Error("no"));
@@ -183,13 +185,13 @@ Deno.test("moving a name back to the old image keeps the old container, and the 
   images.build("app-docker", "sha256:old");
   await woken(kit, activator);
   images.build("app-docker", "sha256:new");
-  activator.choose(APP)?.claim();
+  activator.find(APP)?.route()?.claim();
   const launch = await kit.launcher.nextLaunch();
   images.build("app-docker", "sha256:old");
   launch.succeed("http://10.0.0.3:8080");
   await settle();
   await Promise.all(retired);
-  assertEquals(activator.choose(APP)?.claim()?.instance.id, "one");
+  assertEquals(activator.find(APP)?.route()?.claim()?.instance.id, "one");
   assertEquals([...kit.launcher.containers.keys()], ["one"]);
 });
 
@@ -201,12 +203,12 @@ Deno.test("a rebuilt image that has taken over during its start does not hide on
   images.build("app-docker", "sha256:new");
   const start = await kit.launcher.nextLaunch();
   kit.launcher.kill("one");
-  assertEquals(activator.choose(APP)?.revision.imageId, "sha256:new");
+  assertEquals(activator.find(APP)?.route()?.revision.imageId, "sha256:new");
   images.build("app-docker", "sha256:newer");
   start.succeed(ORIGIN);
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   await settle();
-  assertEquals(activator.choose(APP)?.revision.imageId, "sha256:newer");
+  assertEquals(activator.find(APP)?.route()?.revision.imageId, "sha256:newer");
 });
 
 Deno.test("a removed image ends its service", async () => {
@@ -215,7 +217,7 @@ Deno.test("a removed image ends its service", async () => {
   images.build("app-docker", "sha256:aaa");
   (await woken(kit, activator)).lease.release();
   images.remove("app-docker");
-  assertEquals([activator.choose(APP)?.claim(), services.found().length], [undefined, 0]);
+  assertEquals([activator.find(APP)?.route()?.claim(), services.found().length], [undefined, 0]);
   await Promise.all(retired);
   assertEquals(kit.launcher.containers.size, 0);
 });
@@ -244,7 +246,7 @@ Deno.test("while the program ends, new requests are refused and waiting requests
   assertEquals((await assertRejects(() => activator.hold(APP, undefined, never()), ClessError)).code, "draining");
   launch.succeed(ORIGIN);
   assertEquals((await held).lease.instance.id, "one");
-  assertEquals(activator.choose(APP)?.claim(), undefined);
+  assertEquals(activator.find(APP)?.route()?.claim(), undefined);
 });
 
 Deno.test("waiting requests are known even if their pool has no instance", async () => {
@@ -252,7 +254,7 @@ Deno.test("waiting requests are known even if their pool has no instance", async
   const { activator, images } = newFront(kit);
   images.build("app-docker", "sha256:aaa");
   await activator.hold(APP, undefined, AbortSignal.abort()).catch(() => {});
-  const pool = activator.choose(APP)!;
+  const pool = activator.find(APP)!.route();
   pool.suspend(0);
   const refused = assertRejects(() => activator.hold(APP, pool, never()), ClessError);
   await settle();
@@ -284,10 +286,10 @@ Deno.test("a container of a rebuilt image is adopted by the new revision, and th
   const pool = convention.adopt("app", "sha256:new")!;
   assertEquals(pool.revision.imageId, "sha256:new");
   pool.adopt({ id: "x", service: "app", revision: "r", imageId: "sha256:new", state: "paused", origin: ORIGIN });
-  activator.choose(APP)?.claim();
+  activator.find(APP)?.route()?.claim();
   await settle();
   assertEquals(kit.launcher.called("resume"), ["x"]);
-  assertEquals(activator.choose(APP)?.claim()?.instance.id, "x");
+  assertEquals(activator.find(APP)?.route()?.claim()?.instance.id, "x");
 });
 
 Deno.test("a hanging list of images holds requests no longer than they want to wait, and only a limited number", async () => {

@@ -117,7 +117,7 @@ Deno.test("a revision that has to start first gets its whole share", async () =>
   const chosen: InstancePool[] = [];
   kit.launcher.on.launch = () => ({ origin: "http://10.0.0.2:8080" });
   for (let request = 0; request < 1000; request++) {
-    const pool = activator.choose(host)!;
+    const pool = activator.find(host)!.route();
     chosen.push(pool);
     const { lease } = await activator.hold(host, pool, never());
     assertEquals(lease.instance.revision, pool.revision);

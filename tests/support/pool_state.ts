@@ -17,7 +17,6 @@ export function memberOf(id: string, { use, ...changes }: Partial<Omit<Member, "
     readySince: NOW,
     pausing: false,
     pauseAt: -Infinity,
-    frozen: false,
     probeAt: Infinity,
     unreachable: false,
     drainBy: Infinity,

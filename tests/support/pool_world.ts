@@ -195,7 +195,8 @@ export class PoolWorld {
     const instance = ready[n % ready.length];
     if (instance === undefined) return;
     this.#touched.add(instance.id);
-    instance[what]();
+    if (what === "answered") instance.answers++;
+    else instance.suspect(what);
   }
 
   /** The engine's list is held against what is known, some ms after it was made. */
