@@ -175,9 +175,9 @@ function endIdle(state: PoolState, moment: Moment): Action[] {
   let running = members.filter(({ phase }) => phase === "starting" || phase === "ready").length;
   let live = liveCount(state);
   const actions: Action[] = [];
-  for (const { coming, id, pauseAt, pausing, phase, use } of members.toSorted(byIdleTime)) {
+  const settled = members.filter(({ coming, phase }) => phase === "ready" || (phase === "paused" && !coming));
+  for (const { id, pauseAt, pausing, phase, use } of settled.sort(byIdleTime)) {
     const isReady = phase === "ready";
-    if (!isReady && (phase !== "paused" || coming)) continue;
     if (use.inUse > 0) {
       moment.note(now + Math.max(LEAST_LOOK_MS, Math.min(pauseAfter, stopAfter))); // it may be idle at any time
       continue;

@@ -11,8 +11,8 @@ export interface InstanceOwner {
   /** Called at each new state, before the holders of leases learn of an end. */
   moved(instance: Instance, before: InstanceState): void;
   suspect(instance: Instance, why: Suspicion): void;
-  /** Called for each slot that is given back; missing if requests never wait for one. */
-  readonly freed?: (() => void) | undefined;
+  /** Called for each slot that is given back. */
+  freed(): void;
 }
 
 /** One container of a revision, and the requests that it serves. */
@@ -134,7 +134,7 @@ export class Instance {
       this.#idle?.resolve();
       this.#idle = undefined;
     }
-    this.#owner?.freed?.();
+    this.#owner?.freed();
   }
 }
 

@@ -52,7 +52,6 @@ export interface PoolContext {
  */
 export class InstancePool implements InstanceOwner {
   readonly revision: Revision;
-  readonly freed: (() => void) | undefined;
   readonly #clock: Clock;
   readonly #context: PoolContext;
   readonly #executor: Executor;
@@ -79,10 +78,6 @@ export class InstancePool implements InstanceOwner {
     this.#slots = new Slots(revision.concurrency, this.#queue, random);
     this.#health = new Health(clock, executor.asking.ask);
     this.#state = initialState(revision, this.#queue);
-    this.freed = revision.concurrency === 0 ? undefined : () => {
-      this.#slots.freed();
-      if (this.#queue.size > 0) this.#take({ type: "released" });
-    };
   }
 
   get waiting(): number {
@@ -272,6 +267,12 @@ export class InstancePool implements InstanceOwner {
       this.#slots.add(instance, before === "paused" ? "resume" : wasFound ? undefined : "cold");
     } else if (before === "ready") this.#slots.delete(instance);
     this.#context.observer?.changed?.(instance, before);
+  }
+
+  freed(): void {
+    if (this.revision.concurrency === 0) return; // slots are not limited
+    this.#slots.freed();
+    if (this.#queue.size > 0) this.#take({ type: "released" });
   }
 
   suspect(instance: Instance, why: Suspicion): void {

@@ -77,12 +77,8 @@ export class Slots {
   }
 
   #claim(quiet: boolean): Lease | undefined {
-    const ready = this.#ready;
-    if (this.#limit === Infinity) {
-      return (ready.length === 1 ? ready[0] : choose(ready, Infinity, this.#random))?.claim(quiet);
-    }
-    const lease = choose(ready, this.#limit, this.#random)?.claim(quiet);
-    if (lease !== undefined) {
+    const lease = choose(this.#ready, this.#limit, this.#random)?.claim(quiet);
+    if (lease !== undefined && this.#limit < Infinity) {
       this.#open++;
       this.#note();
     }

@@ -35,19 +35,13 @@ export interface ProxyOptions {
 /** Handles requests: finds an instance, sends the request there, and passes the response back. */
 export class Proxy implements Disposable {
   readonly #options: ProxyOptions;
-  readonly #activator: Activator;
-  readonly #forwarder: Forwarder;
-  readonly #clock: Clock;
   readonly #responder: Responder;
   readonly #retries: Retries;
   readonly #waitingRoom: WaitingRoom;
   readonly #websockets: WebSocketBridge;
 
   constructor(options: ProxyOptions) {
-    const { activator, clock, forwarder, metrics, reconciler, unanswered } = this.#options = options;
-    this.#activator = activator;
-    this.#forwarder = forwarder;
-    this.#clock = clock;
+    const { clock, metrics, reconciler, unanswered } = this.#options = options;
     this.#responder = new Responder(unanswered, clock, metrics);
     this.#retries = new Retries(clock, reconciler);
     this.#waitingRoom = new WaitingRoom(clock);
@@ -59,7 +53,7 @@ export class Proxy implements Disposable {
     let head: RequestHead;
     try {
       head = readHead(request, peer, this.#options.trustedProxies);
-      this.#forwarder.check(head);
+      this.#options.forwarder.check(head);
     } catch (error) {
       return this.#responder.withoutService(request, info, refusal(request, error));
     }
@@ -71,7 +65,7 @@ export class Proxy implements Disposable {
       const response = this.#options.admin(request, head, peer);
       if (response !== undefined) return response;
     }
-    const context = new RequestContext(request, info, head, this.#clock.now(), this.#options.requestTimeoutMs);
+    const context = new RequestContext(request, info, head, this.#options.clock.now(), this.#options.requestTimeoutMs);
     this.#options.unanswered.add(context);
     const { bodyLength } = head;
     if (bodyLength === undefined) return this.#beginWithoutLength(context);
@@ -97,7 +91,7 @@ export class Proxy implements Disposable {
   }
 
   #begin(context: RequestContext): Promise<Response> {
-    const route = this.#activator.find(context.head.hostname);
+    const route = this.#options.activator.find(context.head.hostname);
     let pool: InstancePool | undefined;
     try {
       pool = route?.route();
@@ -139,11 +133,11 @@ export class Proxy implements Disposable {
   }
 
   async #hold(context: RequestContext, chosen: InstancePool | undefined): Promise<Response> {
-    const beganMs = this.#clock.now();
+    const beganMs = this.#options.clock.now();
     try {
       context.watchClient();
-      const grant = await this.#activator.hold(context.head.hostname, chosen, context.signal);
-      if (grant.how !== undefined) context.start = { how: grant.how, ms: this.#clock.now() - beganMs };
+      const grant = await this.#options.activator.hold(context.head.hostname, chosen, context.signal);
+      if (grant.how !== undefined) context.start = { how: grant.how, ms: this.#options.clock.now() - beganMs };
       return await this.#send(context, grant.lease);
     } catch (error) {
       return this.#fail(context, error);
@@ -172,7 +166,7 @@ export class Proxy implements Disposable {
         (error) => this.#retry(context, lease, error),
       );
     }
-    return this.#forwarder.forward(instance.origin, head, context.upload, context.signal).then(
+    return this.#options.forwarder.forward(instance.origin, head, context.upload, context.signal).then(
       (response) => {
         instance.answers++;
         info.completed.then(lease.release, lease.release);
@@ -192,7 +186,7 @@ export class Proxy implements Disposable {
   }
 
   #fail(context: RequestContext, error: unknown): Response {
-    const service = context.instance?.revision.service ?? this.#activator.serviceOf(context.head.hostname);
+    const service = context.instance?.revision.service ?? this.#options.activator.serviceOf(context.head.hostname);
     return this.#responder.failed(context, service, error);
   }
 }

@@ -45,16 +45,14 @@ export class Responder {
   }
 
   /** A response that cless gives in place of a service. */
-  forService(context: RequestContext, service: string, response: Response): Response {
+  forService(context: RequestContext, service: string | undefined, response: Response): Response {
     this.#end(context, service, response);
     return response;
   }
 
   /** The response to a failed request. @param service The service that it was for, if known. */
   failed(context: RequestContext, service: string | undefined, error: unknown): Response {
-    const response = failureResponse(context, service, error);
-    this.#end(context, service, response);
-    return response;
+    return this.forService(context, service, failureResponse(context, service, error));
   }
 
   /** A response that cless gives before it looks for a service. */
