@@ -1,3 +1,4 @@
+import { logger } from "../base/log.ts";
 import type {
   HistoryEntry,
   RevisionMark,
@@ -8,12 +9,24 @@ import type {
   ServiceRecord,
   TokenRecord,
 } from "../control/records.ts";
-import { StaleError, type Store } from "../control/store.ts";
+import { DomainTakenError, StaleError, type Store } from "../control/store.ts";
+import { templateText } from "../model/template.ts";
 import { Connection } from "./connection.ts";
-import { SecretTable, TokenTable } from "./credential_tables.ts";
-import { HistoryTable } from "./history_table.ts";
 import { migrate } from "./migrations.ts";
-import { RevisionTable, ServiceTable } from "./service_tables.ts";
+import {
+  entryOf,
+  type HistoryRow,
+  markOf,
+  type MarkRow,
+  prepareStatements,
+  revisionOf,
+  type RevisionRow,
+  serviceOf,
+  type ServiceRow,
+  type TokenRow,
+} from "./statements.ts";
+
+const log = logger("store");
 
 /** Short, since all requests stand still meanwhile; long enough for a person who looks into the database. */
 const BUSY_TIMEOUT_MS = 100;
@@ -26,21 +39,14 @@ const PAGE_SIZE = 250;
 /** The store in an SQLite database. Only one process, the data-dir's, may have it open for long. */
 export class SqliteStore implements Store {
   readonly #connection: Connection;
-  readonly #services: ServiceTable;
-  readonly #revisions: RevisionTable;
-  readonly #history: HistoryTable;
-  readonly #secrets: SecretTable;
-  readonly #tokens: TokenTable;
+  readonly #sql: ReturnType<typeof prepareStatements>;
+  /** Whether a field of earlier versions was found; one warning is enough. */
+  #hasWarned = false;
 
   /** @param connection A database of the newest version; the store closes it. */
   constructor(connection: Connection) {
     this.#connection = connection;
-    const { db } = connection;
-    this.#services = new ServiceTable(db);
-    this.#revisions = new RevisionTable(db);
-    this.#history = new HistoryTable(db);
-    this.#secrets = new SecretTable(db);
-    this.#tokens = new TokenTable(db);
+    this.#sql = prepareStatements(connection.db);
   }
 
   /**
@@ -63,88 +69,115 @@ export class SqliteStore implements Store {
   load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void {
     this.#connection.read(() => {
       for (let after = "";;) {
-        const services = this.#services.page(after, PAGE_SIZE);
+        const services = this.#page(after, PAGE_SIZE);
         const last = services.at(-1)?.name;
         if (last === undefined) return;
-        const marks = this.#revisions.marks(after, last);
-        for (const service of services) each(service, marks.get(service.name) ?? []);
+        const rows = this.#sql.marks.all(after, last) as unknown as MarkRow[];
+        const marks = Map.groupBy(rows, ({ service }) => service);
+        for (const service of services) each(service, (marks.get(service.name) ?? []).map(markOf));
         after = last;
       }
     });
   }
 
   service(name: string): ServiceRecord | undefined {
-    return this.#connection.read(() => this.#services.one(name));
+    return this.#connection.read(() => {
+      const row = this.#sql.service.get(name) as ServiceRow | undefined;
+      return row && serviceOf(row, JSON.parse);
+    });
   }
 
   services(after: string, limit: number): ServiceRecord[] {
-    return this.#connection.read(() => this.#services.page(after, limit));
+    return this.#connection.read(() => this.#page(after, limit));
   }
 
   domainOwner(domain: string): string | undefined {
-    return this.#connection.read(() => this.#services.ownerOf(domain));
+    return this.#connection.read(() => this.#ownerOf(domain));
   }
 
   revisions(service: string): RevisionRecord[] {
-    return this.#connection.read(() => this.#revisions.of(service));
+    return this.#connection.read(() => {
+      const rows = this.#sql.revisions.all(service) as unknown as RevisionRow[];
+      this.#warnOfRetired(rows);
+      return rows.map(revisionOf);
+    });
   }
 
-  change({ service, expectedGeneration, addRevision, removeRevisions, history }: ServiceChange): void {
+  change({ service, expectedGeneration, addRevision, removeRevisions = [], history }: ServiceChange): void {
     this.#connection.write(() => {
       this.#checkGeneration(service.name, expectedGeneration);
-      this.#services.put(service);
-      if (addRevision !== undefined) this.#revisions.add(addRevision);
-      for (const name of removeRevisions ?? []) this.#revisions.remove(name, service.name);
-      this.#history.add(history);
+      this.#putService(service);
+      if (addRevision !== undefined) this.#addRevision(addRevision);
+      for (const name of removeRevisions) this.#sql.removeRevision.run(name, service.name);
+      this.#addHistory(history);
     });
   }
 
   delete(name: string, expectedGeneration: number, history: HistoryEntry): void {
     this.#connection.write(() => {
       this.#checkGeneration(name, expectedGeneration);
-      this.#services.delete(name);
-      this.#history.add(history);
+      this.#sql.deleteService.run(name); // and, by their foreign keys, its domains and revisions
+      this.#addHistory(history);
     });
   }
 
   history(service: string, limit: number, before: number = Number.MAX_SAFE_INTEGER): HistoryEntry[] {
-    return this.#connection.read(() => this.#history.page(service, limit, before));
+    return this.#connection.read(() => {
+      const rows = this.#sql.history.all({ service, limit, before }) as unknown as HistoryRow[];
+      return rows.map(entryOf);
+    });
   }
 
   forgetHistory(before: number): void {
-    this.#connection.write(() => this.#history.forget(before));
+    this.#connection.write(() => this.#sql.forgetHistory.run(before));
   }
 
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord {
-    return this.#connection.write(() => this.#secrets.add(name, sealed, at));
+    return this.#connection.write(() => {
+      const { version } = this.#sql.nextSecretVersion.get(name) as { version: number };
+      this.#sql.addSecret.run(name, version, sealed, at);
+      return { name, version, createdAt: at, sealed };
+    });
   }
 
   nextSecretVersion(name: string): number {
-    return this.#connection.read(() => this.#secrets.nextVersion(name));
+    return this.#connection.read(() => {
+      const row = this.#sql.lastSecretVersion.get(name) as { version: number } | undefined;
+      return (row?.version ?? 0) + 1;
+    });
   }
 
   secretVersions(): SecretVersion[] {
-    return this.#connection.read(() => this.#secrets.newest());
+    return this.#connection.read(() => {
+      const rows = this.#sql.secretVersions.all() as unknown as SecretVersion[];
+      return rows.map((row) => ({ ...row }));
+    });
   }
 
   secret(name: string, version: number): SecretRecord | undefined {
-    return this.#connection.read(() => this.#secrets.one(name, version));
+    return this.#connection.read(() => {
+      const row = this.#sql.secret.get(name, version) as SecretRecord | undefined;
+      return row && { ...row };
+    });
   }
 
   deleteSecret(name: string): boolean {
-    return this.#connection.write(() => this.#secrets.delete(name));
+    return this.#connection.write(() => this.#sql.deleteSecret.run(name).changes > 0);
   }
 
   putToken(token: TokenRecord): void {
-    this.#connection.write(() => this.#tokens.put(token));
+    this.#connection.write(() => this.#sql.putToken.run({ ...token, expiresAt: token.expiresAt ?? null }));
   }
 
   tokens(): TokenRecord[] {
-    return this.#connection.read(() => this.#tokens.all());
+    return this.#connection.read(() => {
+      const rows = this.#sql.tokens.all() as unknown as TokenRow[];
+      return rows.map((row) => ({ ...row, expiresAt: row.expiresAt ?? undefined }));
+    });
   }
 
   deleteToken(name: string): boolean {
-    return this.#connection.write(() => this.#tokens.delete(name));
+    return this.#connection.write(() => this.#sql.deleteToken.run(name).changes > 0);
   }
 
   backup(path: string): void {
@@ -155,8 +188,20 @@ export class SqliteStore implements Store {
     this.#connection[Symbol.dispose]();
   }
 
+  #page(after: string, limit: number): ServiceRecord[] {
+    const rows = this.#sql.services.all(after, limit) as unknown as ServiceRow[];
+    // Many services have equal values, which are parsed once and shared.
+    const values = new Map<string, ReturnType<typeof JSON.parse>>();
+    return rows.map((row) => serviceOf(row, (text) => values.getOrInsertComputed(text, JSON.parse)));
+  }
+
+  #ownerOf(domain: string): string | undefined {
+    return (this.#sql.domainOwner.get(domain) as { service: string } | undefined)?.service;
+  }
+
   #checkGeneration(name: string, generation: number | undefined): void {
-    const found = this.#services.generation(name);
+    const row = this.#sql.generation.get(name) as { generation: number } | undefined;
+    const found = row?.generation;
     if (found === generation) return;
     throw new StaleError(
       found === undefined
@@ -165,5 +210,45 @@ export class SqliteStore implements Store {
         ? `the service ${name} is there already`
         : `the service ${name} was changed in the meantime: it is at ${found}, and not at ${generation}`,
     );
+  }
+
+  #putService({ domains, ...service }: ServiceRecord): void {
+    const { name } = service;
+    this.#sql.putService.run({
+      ...service,
+      wake: JSON.stringify(service.wake),
+      traffic: JSON.stringify(service.traffic),
+      previousTraffic: JSON.stringify(service.previousTraffic),
+      declaredBy: service.declaredBy ?? null,
+    });
+    this.#sql.deleteDomains.run(name);
+    for (const [position, domain] of domains.entries()) {
+      const owner = this.#ownerOf(domain);
+      if (owner !== undefined) throw new DomainTakenError(domain, owner);
+      this.#sql.addDomain.run(domain, name, position);
+    }
+  }
+
+  #addRevision(revision: RevisionRecord): void {
+    this.#sql.addRevision.run({
+      ...revision,
+      template: templateText(revision.template),
+      imageDigest: revision.imageDigest ?? null,
+      pulled: revision.pulled ? 1 : 0,
+      secretVersions: JSON.stringify(revision.secretVersions),
+    });
+  }
+
+  #addHistory({ at, service, action, by, before, after }: HistoryEntry): void {
+    this.#sql.addHistory.run(at, service, action, by, JSON.stringify(before) ?? null, JSON.stringify(after) ?? null);
+  }
+
+  #warnOfRetired(rows: readonly RevisionRow[]): void {
+    if (this.#hasWarned) return;
+    const retired = rows.find(({ template }) => /"warmPool":[1-9]/.test(template));
+    if (retired === undefined) return;
+    this.#hasWarned = true;
+    const message = "stored revision has warmPool, which has no effect any more and is ignored";
+    log.warning(message, { revision: retired.name });
   }
 }

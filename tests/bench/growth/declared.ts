@@ -3,9 +3,8 @@ import { canonicalTemplate } from "../../../src/model/template.ts";
 import type { Revision } from "../../../src/model/revision.ts";
 import { EVERYBODY_WAKES } from "../../../src/model/service.ts";
 import { Connection } from "../../../src/sqlite/connection.ts";
-import { HistoryTable } from "../../../src/sqlite/history_table.ts";
 import { migrate } from "../../../src/sqlite/migrations.ts";
-import { RevisionTable, ServiceTable } from "../../../src/sqlite/service_tables.ts";
+import { SqliteStore } from "../../../src/sqlite/store.ts";
 
 /** When all of them were made, ms since 1970: a moment that history still keeps. */
 const AT = Date.now() - 3_600_000;
@@ -26,22 +25,23 @@ export async function declareServices(
   { app, real }: { readonly app: Revision; readonly real: ReadonlySet<number> },
 ): Promise<void> {
   await Deno.mkdir(dataDir, { mode: 0o700 });
-  using connection = Connection.open(`${dataDir}/cless.sqlite`, 0);
+  const connection = Connection.open(`${dataDir}/cless.sqlite`, 0);
   migrate(connection);
-  const { db } = connection;
-  const tables = { services: new ServiceTable(db), revisions: new RevisionTable(db), history: new HistoryTable(db) };
-  // Through the store each change would be a transaction, and wait for the disk.
-  connection.write(() => {
-    for (const number of numbers) {
-      const revisions = [1, 2].map((version) => revisionOf(number, version, real.has(number) ? app : undefined));
-      tables.services.put(serviceOf(number, revisions));
-      for (const revision of revisions) {
-        tables.revisions.add(revision);
-        const entry = { at: revision.createdAt, service: revision.service, action: "deploy", by: "owner" };
-        tables.history.add({ ...entry, before: undefined, after: { latestRevision: revision.name } });
-      }
+  connection.db.prepare("PRAGMA synchronous = OFF").run(); // each change would wait for the disk
+  using store = new SqliteStore(connection);
+  for (const number of numbers) {
+    const revisions = [1, 2].map((version) => revisionOf(number, version, real.has(number) ? app : undefined));
+    const service = serviceOf(number, revisions);
+    for (const [at, revision] of revisions.entries()) {
+      const entry = { at: revision.createdAt, service: revision.service, action: "deploy", by: "owner" };
+      store.change({
+        service: { ...service, generation: at + 1 },
+        expectedGeneration: at === 0 ? undefined : at,
+        addRevision: revision,
+        history: { ...entry, before: undefined, after: { latestRevision: revision.name } },
+      });
     }
-  });
+  }
 }
 
 function serviceOf(number: number, revisions: readonly RevisionRecord[]): ServiceRecord {

@@ -1,0 +1,160 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { HistoryEntry, RevisionMark, RevisionRecord, ServiceRecord, TokenRecord } from "../control/records.ts";
+import { parseTemplateText } from "../model/template.ts";
+
+/** Prepares every statement of the store. The columns of rows are named as the fields of records. */
+export function prepareStatements(db: DatabaseSync) {
+  const service = `
+    SELECT name, (
+        SELECT json_group_array(name)
+        FROM (SELECT domain.name FROM domain WHERE domain.service = service.name ORDER BY position)
+      ) AS domains,
+      revision_history AS revisionHistory, wake, loading, traffic, previous_traffic AS previousTraffic,
+      latest_revision AS latestRevision, last_number AS lastNumber, generation, declared_by AS declaredBy,
+      created_at AS createdAt, updated_at AS updatedAt
+    FROM service`;
+  const secret = `secret.name, version, created_at AS createdAt`;
+  const history = `at, service, action, "by", before, after`;
+  return {
+    services: db.prepare(`${service} WHERE name > ? ORDER BY name LIMIT ?`),
+    service: db.prepare(`${service} WHERE name = ?`),
+    generation: db.prepare("SELECT generation FROM service WHERE name = ?"),
+    // Not REPLACE, which would first delete the row, and with it the revisions.
+    putService: db.prepare(`
+      INSERT INTO service VALUES (
+        :name, :revisionHistory, :traffic, :previousTraffic, :latestRevision, :lastNumber, :generation,
+        :declaredBy, :createdAt, :updatedAt, :wake, :loading
+      )
+      ON CONFLICT (name) DO UPDATE SET
+        revision_history = excluded.revision_history, traffic = excluded.traffic,
+        previous_traffic = excluded.previous_traffic, latest_revision = excluded.latest_revision,
+        last_number = excluded.last_number, generation = excluded.generation, declared_by = excluded.declared_by,
+        created_at = excluded.created_at, updated_at = excluded.updated_at,
+        wake = excluded.wake, loading = excluded.loading`),
+    deleteService: db.prepare("DELETE FROM service WHERE name = ?"),
+
+    domainOwner: db.prepare("SELECT service FROM domain WHERE name = ?"),
+    addDomain: db.prepare("INSERT INTO domain VALUES (?, ?, ?)"),
+    deleteDomains: db.prepare("DELETE FROM domain WHERE service = ?"),
+
+    // The same rule as `isUndemanding`: parsing all templates would take most of a start's time and memory.
+    marks: db.prepare(`
+      SELECT name, service, image_id AS imageId, pulled,
+        json_extract(template, '$.minInstances', '$.secretEnv', '$.volumes') = '[0,{},[]]' AS undemanding
+      FROM revision WHERE service > ? AND service <= ? ORDER BY service, id`),
+    revisions: db.prepare(`
+      SELECT name, service, template, image_id AS imageId, image_digest AS imageDigest, pulled,
+        secret_versions AS secretVersions, created_at AS createdAt
+      FROM revision WHERE service = ? ORDER BY id`),
+    addRevision: db.prepare(`
+      INSERT INTO revision (name, service, template, image_id, image_digest, pulled, secret_versions, created_at)
+      VALUES (:name, :service, :template, :imageId, :imageDigest, :pulled, :secretVersions, :createdAt)`),
+    removeRevision: db.prepare("DELETE FROM revision WHERE name = ? AND service = ?"),
+
+    // A page never ends between two entries of the same time.
+    history: db.prepare(`
+      SELECT ${history} FROM history
+      WHERE service = :service AND at < :before AND at >= (
+        SELECT min(at) FROM (
+          SELECT at FROM history WHERE service = :service AND at < :before ORDER BY at DESC LIMIT :limit
+        )
+      )
+      ORDER BY at DESC, id DESC`),
+    addHistory: db.prepare(`INSERT INTO history (${history}) VALUES (?, ?, ?, ?, ?, ?)`),
+    forgetHistory: db.prepare("DELETE FROM history WHERE at < ?"),
+
+    lastSecretVersion: db.prepare("SELECT last_version AS version FROM secret_name WHERE name = ?"),
+    // The names outlive the values, so that no version number is used twice: else a revision could get a value that was
+    // not meant for it.
+    nextSecretVersion: db.prepare(`
+      INSERT INTO secret_name VALUES (?, 1)
+      ON CONFLICT (name) DO UPDATE SET last_version = last_version + 1
+      RETURNING last_version AS version`),
+    addSecret: db.prepare("INSERT INTO secret VALUES (?, ?, ?, ?)"),
+    // Without the values, which may be large.
+    secretVersions: db.prepare(`
+      SELECT ${secret} FROM secret
+      JOIN secret_name ON secret_name.name = secret.name AND last_version = version
+      ORDER BY secret.name`),
+    secret: db.prepare(`SELECT ${secret}, sealed FROM secret WHERE name = ? AND version = ?`),
+    deleteSecret: db.prepare("DELETE FROM secret WHERE name = ?"),
+
+    putToken: db.prepare("REPLACE INTO token VALUES (:name, :scope, :hash, :expiresAt, :createdAt)"),
+    tokens: db.prepare(`
+      SELECT name, scope, hash, expires_at AS expiresAt, created_at AS createdAt FROM token ORDER BY name`),
+    deleteToken: db.prepare("DELETE FROM token WHERE name = ?"),
+  };
+}
+
+/** A record as a row. Lists and objects are JSON, and missing values are null. */
+type Row<Record, Other> = Omit<Record, keyof Other> & Other;
+
+/** A service as a row. */
+export type ServiceRow = Row<ServiceRecord, {
+  readonly domains: string;
+  readonly wake: string;
+  readonly traffic: string;
+  readonly previousTraffic: string;
+  readonly declaredBy: string | null;
+}>;
+
+/** Makes a service of its row; `parse` reads JSON, and may share equal values. */
+export function serviceOf(row: ServiceRow, parse: typeof JSON.parse): ServiceRecord {
+  return { // field by field, which is faster than a copy of the row
+    name: row.name,
+    domains: JSON.parse(row.domains),
+    revisionHistory: row.revisionHistory,
+    wake: parse(row.wake),
+    loading: row.loading,
+    traffic: parse(row.traffic),
+    previousTraffic: JSON.parse(row.previousTraffic),
+    latestRevision: row.latestRevision,
+    lastNumber: row.lastNumber,
+    generation: row.generation,
+    declaredBy: row.declaredBy ?? undefined,
+    createdAt: row.createdAt,
+    updatedAt: row.updatedAt,
+  };
+}
+
+/** A revision as a row. */
+export type RevisionRow = Row<RevisionRecord, {
+  readonly template: string;
+  readonly imageDigest: string | null;
+  readonly pulled: number;
+  readonly secretVersions: string;
+}>;
+
+/** Makes a revision of its row. */
+export function revisionOf(row: RevisionRow): RevisionRecord {
+  return {
+    ...row,
+    template: parseTemplateText(row.template),
+    imageDigest: row.imageDigest ?? undefined,
+    pulled: row.pulled !== 0,
+    secretVersions: JSON.parse(row.secretVersions),
+  };
+}
+
+/** A revision's mark as a row. */
+export type MarkRow = Row<
+  RevisionMark,
+  { readonly service: string; readonly pulled: number; readonly undemanding: number }
+>;
+
+/** Makes a mark of its row. */
+export function markOf({ name, imageId, pulled, undemanding }: MarkRow): RevisionMark {
+  return { name, imageId, pulled: pulled !== 0, undemanding: undemanding === 1 };
+}
+
+/** An entry of the history as a row. */
+export type HistoryRow = Row<HistoryEntry, { readonly before: string | null; readonly after: string | null }>;
+
+/** Makes an entry of its row. */
+export function entryOf({ before, after, ...row }: HistoryRow): HistoryEntry {
+  const valueOf = (json: string | null) => json === null ? undefined : JSON.parse(json);
+  return { ...row, before: valueOf(before), after: valueOf(after) };
+}
+
+/** A token as a row. */
+export type TokenRow = Row<TokenRecord, { readonly expiresAt: number | null }>;
