@@ -1,7 +1,7 @@
 import { defaultDataDir, type GivenFlags, type Surroundings, variableOf } from "../base/config.ts";
-import { messageOf, OperatorError, plainMessageOf, UsageError } from "../base/errors.ts";
+import { OperatorError, plainMessageOf, UsageError } from "../base/errors.ts";
 import { formatEndpoint, parseEndpoint } from "../model/host.ts";
-import { type Flag, inGroup } from "./flags.ts";
+import { type Flag, inGroup, readGiven } from "./flags.ts";
 
 /** The default address of the admin API. */
 export const DEFAULT_SERVER = "http://127.0.0.1:1323";
@@ -67,11 +67,7 @@ function parseServer(text: string): string {
 function adminVariable({ env }: Surroundings): string | undefined {
   const name = variableOf("admin");
   const text = env(name)?.trim();
-  try {
-    return text ? urlOf(text) : undefined;
-  } catch (error) {
-    throw new UsageError(`${name}: "${text}" is not allowed: ${messageOf(error)}`);
-  }
+  return text ? readGiven(text, urlOf, `${name}: `) : undefined;
 }
 
 /** The server from the file that a listening `serve` writes; `undefined` if it cannot be read. */

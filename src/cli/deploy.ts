@@ -134,12 +134,12 @@ const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: str
   "concurrency": ["concurrency", parseWhole],
   "min": ["minInstances", parseWhole],
   "max": ["maxInstances", parseWhole],
-  "memory": ["memory", (text) => (parseMemoryLimit(text), text)],
+  "memory": ["memory", checked(parseMemoryLimit)],
   "cpus": ["cpus", parseNumber],
-  "start-timeout": ["startTimeout", checkTime],
-  "request-timeout": ["requestTimeout", checkTime],
-  "pause-after": ["pauseAfter", checkTime],
-  "stop-after": ["stopAfter", checkTime],
+  "start-timeout": ["startTimeout", checked(parseDuration)],
+  "request-timeout": ["requestTimeout", checked(parseDuration)],
+  "pause-after": ["pauseAfter", checked(parseDuration)],
+  "stop-after": ["stopAfter", checked(parseDuration)],
   "domain": ["domains"],
   "loading": ["loading", parseLoading],
   "wake-except-agent": ["wakeExceptAgents"],
@@ -162,7 +162,10 @@ async function readChange(call: Call): Promise<TemplateChange> {
     unset: call.read("unset", parseUnset),
     fields: defined({ image: call.text("image"), ...fields }),
     env: Object.assign({}, ...files, env),
-    liveness: defined({ path: call.text("liveness-path"), every: call.read("liveness-every", checkTime)[0] }),
+    liveness: defined({
+      path: call.text("liveness-path"),
+      every: call.read("liveness-every", checked(parseDuration))[0],
+    }),
     secretEnv: readPairs(call.texts("secret-env"), "--secret-env", "KEY=NAME"),
     unsetEnv: call.texts("unset-env"),
     volumes: call.read("volume", parseVolume),
@@ -189,9 +192,12 @@ function parseUnset(text: string): string {
   return field;
 }
 
-function checkTime(text: string): string {
-  parseDuration(text);
-  return text;
+/** Reads a text that is sent as it was given, but must be one that `parse` takes. */
+function checked(parse: (text: string) => unknown): (text: string) => string {
+  return (text) => {
+    parse(text);
+    return text;
+  };
 }
 
 function parseNumber(text: string): number {

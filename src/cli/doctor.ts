@@ -68,7 +68,7 @@ async function lookForEngine(config: Config): Promise<{ choice?: EngineChoice; f
   }
 }
 
-async function attempt(check: string, examine: () => Promise<Finding | Finding[]>): Promise<Finding | Finding[]> {
+async function attempt<T>(check: string, examine: () => Promise<T>): Promise<T | Finding> {
   try {
     return await examine();
   } catch (error) {

@@ -9,16 +9,14 @@ import { defined } from "../model/defined.ts";
 export interface Flag {
   /** As `--help` shows it: `-f, --file FILE`. */
   readonly label: string;
-  /** Without the leading hyphens. */
   readonly name: string;
-  /** Its one-letter form, after a single hyphen. */
+  /** Its letter, after a single hyphen. */
   readonly short?: string;
   /** The placeholder of its value in `--help`; a flag without one is a switch, `--name` or `--no-name`. */
   readonly value?: string;
   readonly repeatable: boolean;
-  /** Its text in `--help`. */
+  /** Its text in `--help`, and below that its default as shown there. */
   readonly help: string;
-  /** The default as `--help` shows it. */
   readonly default?: string;
   /** Its heading in `--help`. */
   readonly group?: string;
@@ -77,23 +75,16 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
   for (const flag of all) {
     const values = [parsed[flag.name]].flat();
     if (values.length === 0) continue;
-    if (flag.value === undefined) {
-      given.set(flag.name, values.at(-1) === true);
-      continue;
-    }
     const texts = values.map(String);
     if (texts.includes("")) throw new UsageError(valueMissing(flag));
-    if (texts.length > 1 && !flag.repeatable) throw new UsageError(`--${flag.name} was given ${texts.length} times`);
-    given.set(flag.name, texts);
+    const isTooOften = flag.value !== undefined && !flag.repeatable && texts.length > 1;
+    if (isTooOften) throw new UsageError(`--${flag.name} was given ${texts.length} times`);
+    given.set(flag.name, flag.value === undefined ? values.at(-1) === true : texts);
   }
   return { given, rest: [...rest, ...parsed._.map(String)] };
 }
 
-/**
- * Rewrites `--flag value` as `--flag=value`, so that a value may begin with a hyphen, and letters as full names.
- *
- * @throws {UsageError} For a switch with a value, and a flag without one.
- */
+/** Rewrites `--flag value` as `--flag=value`, so that a value may begin with a hyphen, and letters as full names. */
 function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
   const normal: string[] = [];
   for (let at = 0; at < args.length; at++) {
@@ -137,13 +128,19 @@ function spelledOut(arg: string, flags: readonly Flag[]): string[] {
   return known ? [`--${flag.name}`, ...others] : [arg];
 }
 
-/**
- * Suggests the nearest known word, as in `; did you mean "serve"?`; an empty text if none is near.
- *
- * @param show Writes the word.
- */
+/** Suggests the nearest known word, as in `; did you mean "serve"?`; an empty text if none is near. */
 export function didYouMean(word: string, known: readonly string[], show = (near: string) => `"${near}"`): string {
   const near = closestString(word, known);
   const most = Math.max(1, Math.floor(Math.max(word.length, near.length) / 3));
   return levenshteinDistance(word, near) <= most ? `; did you mean ${show(near)}?` : "";
+}
+
+/** Parses what was given on the command line. @throws {UsageError} If `parse` throws a RangeError. */
+export function readGiven<T>(text: string, parse: (text: string) => T, source = ""): T {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UsageError(`${source}"${text}" is not allowed: ${error.message}`);
+  }
 }

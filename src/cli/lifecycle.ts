@@ -11,10 +11,7 @@ export const wake = clientVerb({
   args: ["NAME"],
   flags: [QUIET_FLAG],
   example: ["cless wake web"],
-  run: async (call) => {
-    const name = call.args[0]!;
-    await change(call, "POST", servicePath(name, "wake"), `starting an instance of ${name}…`, `${name} is awake`);
-  },
+  run: (call) => change(call, "POST", "wake", "starting an instance of NAME…", "is awake"),
 });
 
 /** `cless sleep`: stops the instances of a service. */
@@ -25,11 +22,7 @@ export const sleep = clientVerb({
   flags: [QUIET_FLAG],
   notes: ["The next request starts an instance again."],
   example: ["cless sleep web"],
-  run: async (call) => {
-    const name = call.args[0]!;
-    const waiting = `waiting for the last requests of ${name}, and stopping it…`;
-    await change(call, "POST", servicePath(name, "sleep"), waiting, `${name} sleeps`);
-  },
+  run: (call) => change(call, "POST", "sleep", "waiting for the last requests of NAME, and stopping it…", "sleeps"),
 });
 
 /** The flag of verbs that ask before they delete. */
@@ -53,22 +46,22 @@ export const deleteService = clientVerb({
   example: ["cless delete web --yes"],
   run: async (call) => {
     const name = call.args[0]!;
-    const path = servicePath(name);
-    if (!call.on("yes")) await call.client.get(path); // do not ask about a service that does not exist
+    if (!call.on("yes")) await call.client.get(servicePath(name)); // do not ask about a service that does not exist
     if (!await mayDelete(call, `Delete the service ${name} and all of its revisions?`)) {
       console.error(`${name} is not deleted`);
       return 1;
     }
-    const waiting = `waiting for the last requests of ${name}, until its containers are gone…`;
-    await change(call, "DELETE", path, waiting, `${name} is deleted`);
-    return 0;
+    const waiting = "waiting for the last requests of NAME, until its containers are gone…";
+    return await change(call, "DELETE", undefined, waiting, "is deleted");
   },
 });
 
-/** Sends a change. Shows what it waits for and, without `--quiet`, what it has done. */
-async function change(call: Call, method: string, path: string, waiting: string, done: string): Promise<void> {
+/** Changes a service or what is below it. Without `--quiet`, shows what it waits for, and what it has done. */
+async function change(call: Call, method: string, below: string | undefined, waiting: string, done: string) {
+  const name = call.args[0]!;
+  const path = below === undefined ? servicePath(name) : servicePath(name, below);
   const act = () => call.client.do(method, path);
   if (call.on("quiet")) return await act();
-  await whileShown(waiting, act);
-  console.log(done);
+  await whileShown(waiting.replace("NAME", () => name), act);
+  console.log(`${name} ${done}`);
 }

@@ -1,15 +1,10 @@
 import { messageOf, OperatorError } from "../base/errors.ts";
+import type { ServiceLogLine } from "../logs/instance_output.ts";
 import { servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
 import { linesOf, untilInterrupted } from "./streams.ts";
 import { type Colour, COLOURS, type Paint, paintFor, writeLine } from "./terminal.ts";
 import { clientVerb } from "./verb.ts";
-
-interface LogLineJson {
-  readonly instance: string;
-  readonly time?: string;
-  readonly text: string;
-}
 
 /** `cless logs`: prints what the instances of a service write. */
 export const logs = clientVerb({
@@ -55,7 +50,7 @@ export const logs = clientVerb({
   },
 });
 
-function parseLine(line: string): LogLineJson {
+function parseLine(line: string): ServiceLogLine {
   try {
     return JSON.parse(line);
   } catch {
@@ -64,7 +59,7 @@ function parseLine(line: string): LogLineJson {
 }
 
 /** Writes each line after its instance's id, with a colour for each instance. */
-function shower(paint: Paint, timestamps: boolean): (line: LogLineJson) => string {
+function shower(paint: Paint, timestamps: boolean): (line: ServiceLogLine) => string {
   const colours = new Map<string, Colour>();
   return ({ instance, time, text }) => {
     const colour = colours.get(instance) ?? COLOURS[colours.size % COLOURS.length]!;

@@ -33,14 +33,11 @@ async function runProgram(args: readonly string[]): Promise<number> {
   if (first === undefined || (first.startsWith("-") && !isHelp)) return await runVerb(serve, args);
   if (first === serve.name) return await runVerb(serve, rest);
   const { VERB_GROUPS, VERBS } = await import("./verbs.ts"); // with packages that serving does not need
+  if (!isHelp) return await runVerb(verbNamed(first, VERBS), rest);
   const [named] = first === "help" ? rest : [];
-  if (isHelp && named === undefined) {
-    console.log(topHelp(VERB_GROUPS, serve));
-    return 0;
-  }
-  return named === undefined
-    ? await runVerb(verbNamed(first, VERBS), rest)
-    : await runVerb(verbNamed(named, VERBS), ["--help"]);
+  if (named !== undefined) return await runVerb(verbNamed(named, VERBS), ["--help"]);
+  console.log(topHelp(VERB_GROUPS, serve));
+  return 0;
 }
 
 async function runVerb(verb: Verb, args: readonly string[]): Promise<number> {

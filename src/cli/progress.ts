@@ -56,10 +56,10 @@ export class Progress implements AsyncDisposable {
   }
 
   #show({ type, data }: EventJson): void {
-    const revision = plainText(String(data["revision"] ?? ""));
+    const text = (field: string) => plainText(String(data[field] ?? ""));
     switch (type) {
       case "revision.pulling": {
-        const image = plainText(String(data["image"] ?? ""));
+        const image = text("image");
         if (this.#pulling !== image) this.#screen.line(`pulling ${image}`);
         this.#pulling = image;
         const { done, total } = data;
@@ -67,14 +67,14 @@ export class Progress implements AsyncDisposable {
         break;
       }
       case "revision.starting":
-        this.#screen.line(`starting ${revision}`);
+        this.#screen.line(`starting ${text("revision")}`);
         break;
       case "revision.warning":
-        this.#screen.line(`warning: ${plainText(String(data["warning"] ?? ""))}`);
+        this.#screen.line(`warning: ${text("warning")}`);
         break;
       case "revision.ready": {
         const ms = Number(data["ms"]);
-        this.#screen.line(`${revision} is ready${Number.isFinite(ms) ? ` after ${Math.round(ms)} ms` : ""}`);
+        this.#screen.line(`${text("revision")} is ready${Number.isFinite(ms) ? ` after ${Math.round(ms)} ms` : ""}`);
         this.#ready.resolve();
         break;
       }

@@ -145,15 +145,10 @@ export async function portHolder(port: number): Promise<string | undefined> {
 }
 
 function announce(cless: Cless, config: Config): void {
-  const { listen, admin } = cless.endpoints;
+  const { endpoints: { listen, admin }, tokenFile } = cless;
   const labels = cless.labels();
   const example = cless.urlOf(labels.includes("golang") ? "golang" : labels[0] ?? "NAME");
-  const facts = {
-    listen: listen.map(formatEndpoint),
-    admin: formatEndpoint(admin),
-    tokenFile: cless.tokenFile,
-    example,
-  };
+  const facts = { listen: listen.map(formatEndpoint), admin: formatEndpoint(admin), tokenFile, example };
   if (config.logFormat === "json") {
     log.info("serving", { version: VERSION, ...facts });
     return;
@@ -164,7 +159,7 @@ function announce(cless: Cless, config: Config): void {
   console.log([
     `cless ${VERSION}`,
     `  serving     ${facts.listen.map((address) => `http://${address}`).join("  ")}`,
-    `  admin API   http://${facts.admin}  (token: ${facts.tokenFile})`,
+    `  admin API   http://${facts.admin}  (token: ${tokenFile})`,
     images,
   ].join("\n"));
 }

@@ -18,16 +18,10 @@ export function paintFor(stream: { isTerminal(): boolean }, surroundings: Pick<S
 }
 
 /** Shows progress. */
-export interface Screen {
-  /** Writes a line that stays. */
-  line(text: string): void;
-  /** Shows a line until something else is shown; does nothing without a terminal. */
-  live(text: string): void;
-  clear(): void;
-}
+export type Screen = ReturnType<typeof stderrScreen>;
 
 /** A screen on stderr, since stdout is for the result. */
-export function stderrScreen(): Screen {
+export function stderrScreen() {
   const terminal = Deno.stderr.isTerminal();
   let shown = false;
   const clear = () => {
@@ -36,11 +30,13 @@ export function stderrScreen(): Screen {
   };
   return {
     clear,
-    line: (text) => {
+    /** Writes a line that stays. */
+    line: (text: string) => {
       clear();
       console.error(text);
     },
-    live: (text) => {
+    /** Shows a line until something else is shown; does nothing without a terminal. */
+    live: (text: string) => {
       if (!terminal) return;
       clear();
       // A line that the terminal wraps could not be removed.

@@ -44,7 +44,7 @@ async function list(call: Call): Promise<void> {
 }
 
 async function create(call: Call): Promise<void> {
-  const name = nameOf(call, "cless token create NAME --scope SCOPE");
+  const name = nameOf(call, "create NAME --scope SCOPE");
   const scope = call.text("scope");
   if (scope === undefined) throw new UsageError("token create needs --scope read, --scope deploy or --scope admin");
   const [expiresIn] = call.read("expires", readLength);
@@ -56,7 +56,7 @@ async function create(call: Call): Promise<void> {
 }
 
 async function revoke(call: Call): Promise<void> {
-  const name = nameOf(call, "cless token revoke NAME");
+  const name = nameOf(call, "revoke NAME");
   await call.client.do("DELETE", pathOf("tokens", name));
   if (!call.on("quiet")) console.log(`${name} is revoked`);
 }
@@ -72,7 +72,7 @@ async function rotate(call: Call): Promise<void> {
 
 function nameOf(call: Call, usage: string): string {
   const name = call.args[1];
-  if (name === undefined) throw new UsageError(`token ${call.args[0]} needs NAME: ${usage}`);
+  if (name === undefined) throw new UsageError(`token ${call.args[0]} needs NAME: cless token ${usage}`);
   return name;
 }
 

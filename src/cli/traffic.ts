@@ -2,10 +2,10 @@ import type { ServiceJson } from "../admin/operations/services.ts";
 import { OperatorError, UsageError } from "../base/errors.ts";
 import { LATEST } from "../model/traffic.ts";
 import { changeService, type Client, servicePath } from "./client.ts";
-import { flag } from "./flags.ts";
+import { flag, readGiven } from "./flags.ts";
 import { changedTraffic, parsePart, parseTag, type TrafficChange } from "./traffic_change.ts";
 import { splitText, table, tagUrl } from "./text.ts";
-import { type Call, clientVerb, JSON_FLAG, printResult, QUIET_FLAG, readGiven } from "./verb.ts";
+import { type Call, clientVerb, JSON_FLAG, printResult, QUIET_FLAG } from "./verb.ts";
 
 /** `cless traffic`: shows or changes how a service's requests are split, and its revisions' tags. */
 export const traffic = clientVerb({
@@ -40,19 +40,21 @@ export const traffic = clientVerb({
       tags: call.read("tag", parseTag),
       untag: call.texts("untag"),
     };
-    if (wanted.parts.length + wanted.tags.length + wanted.untag.length === 0) return await showTraffic(call, name);
-    const changed = await changeService(call.client, name, async (service) => {
+    const { client } = call;
+    if (wanted.parts.length + wanted.tags.length + wanted.untag.length === 0) {
+      const service = await client.get<ServiceJson>(servicePath(name));
+      return printResult(call, service, trafficTable(service));
+    }
+    const changed = await changeService(client, name, async (service) => {
       if (service === undefined) throw new OperatorError(`there is no service ${name}`);
       const missing = wanted.untag.find((untag) => !service.traffic.some(({ tag }) => tag === untag));
       if (missing !== undefined) throw new OperatorError(`no revision of ${name} has the tag ${missing}`);
-      const change = await withoutTagNames(call.client, service, wanted);
+      const change = await withoutTagNames(client, service, wanted);
       const names = change.parts.map(({ revision }) => revision);
       const twice = names.find((revision, at) => names.indexOf(revision) < at);
       if (twice !== undefined) throw new UsageError(`${twice} is listed twice; give it one percent`);
-      return call.client.json<ServiceJson>("PUT", servicePath(name, "traffic"), {
-        body: changedTraffic(service.traffic, service.latestRevision, change),
-        ifMatch: service.etag,
-      });
+      const body = changedTraffic(service.traffic, service.latestRevision, change);
+      return client.json<ServiceJson>("PUT", servicePath(name, "traffic"), { body, ifMatch: service.etag });
     });
     printTraffic(call, changed);
   },
@@ -81,11 +83,6 @@ export function trafficTable({ traffic, url, latestRevision }: ServiceJson): str
     tag === undefined ? "-" : tagUrl(url, tag),
   ]);
   return table(["REVISION", "PERCENT", "TAG", "URL"], rows);
-}
-
-async function showTraffic(call: Call, name: string): Promise<void> {
-  const service = await call.client.get<ServiceJson>(servicePath(name));
-  printResult(call, service, trafficTable(service));
 }
 
 function printTraffic(call: Call, service: ServiceJson): void {

@@ -2,7 +2,7 @@ import { type GivenFlags, type Surroundings, systemSurroundings } from "../base/
 import { UsageError } from "../base/errors.ts";
 import { Client } from "./client.ts";
 import { CLIENT_FLAGS, readClientSettings } from "./client_settings.ts";
-import { type Flag, flag } from "./flags.ts";
+import { type Flag, flag, readGiven } from "./flags.ts";
 
 /** A verb of the command line. Its parsing, help and completions all come from this declaration. */
 export interface Verb {
@@ -72,16 +72,6 @@ export class Call implements Disposable {
 
   whole(flag: string): number | undefined {
     return this.read(flag, parseWhole)[0];
-  }
-}
-
-/** Parses what was given on the command line. @throws {UsageError} If `parse` throws a RangeError. */
-export function readGiven<T>(text: string, parse: (text: string) => T, source = ""): T {
-  try {
-    return parse(text);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new UsageError(`${source}"${text}" is not allowed: ${error.message}`);
   }
 }
 

@@ -4,8 +4,7 @@ import { Client } from "../../src/cli/client.ts";
 import type { ApplyTarget } from "../../src/control/manifest/apply.ts";
 import { parseService } from "../../src/control/schema/schema.ts";
 import { noNet, noRun, noWrite } from "../support/permissions.ts";
-import { until } from "../support/until.ts";
-import { type Answer, ANSWERS, apiTest, FakeApi, problem, WEB } from "./fake_api.ts";
+import { type Answer, ANSWERS, apiTest, events, FakeApi, problem, WEB } from "./fake_api.ts";
 import { withAnswer } from "./run_main.ts";
 
 const FILE =
@@ -212,30 +211,27 @@ Deno.test({
   },
 });
 
-const EVENTS: Answer = () => {
-  const events = [
+apiTest("apply shows what it waits for, and removes that afterwards", {
+  "GET /v1/events?service=web": events(
     ["revision.pulling", { image: "web:v3", done: 2, total: 7 }],
     ["revision.starting", { revision: "web-00003" }],
-  ];
-  const text = events.map(([type, data]) => `event: ${type}\ndata: ${JSON.stringify(data)}\n\n`).join("");
-  const body = new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode(text)) });
-  return new Response(body, { headers: { "content-type": "text/event-stream" } });
-};
-
-apiTest("apply shows what it waits for, and removes that afterwards", {
-  "GET /v1/events?service=web": EVENTS,
+  ),
 }, async (api) => {
   const shown: string[] = [];
+  const started = Promise.withResolvers<void>();
   const screen = {
     line: (text: string) => void shown.push(`stays: ${text}`),
-    live: (text: string) => void shown.push(text),
+    live: (text: string) => {
+      shown.push(text);
+      if (text === "web: starting web-00003") started.resolve();
+    },
     clear: () => void shown.push(""),
   };
   const slow: ApplyTarget = {
     list: () => Promise.resolve([]),
     preview: () => Promise.reject(new Error("not asked for")),
     deploy: async () => {
-      await until(() => shown.includes("web: starting web-00003"));
+      await started.promise;
       return { change: "update" };
     },
     remove: () => Promise.resolve(),

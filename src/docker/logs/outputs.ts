@@ -3,7 +3,7 @@ import { delay } from "../../base/async.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import type { InstanceOutputs, OutputOwner } from "../../logs/instance_output.ts";
-import { LastLines } from "../../logs/last_lines.ts";
+import { LastLines } from "./last_lines.ts";
 import { canonicalTime } from "../../model/time.ts";
 import type { EngineApi, LogLine, LogOptions } from "../engine_api.ts";
 

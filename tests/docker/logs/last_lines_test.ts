@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { LastLines } from "../../src/logs/last_lines.ts";
+import { LastLines } from "../../../src/docker/logs/last_lines.ts";
 
 Deno.test("the last lines are retained, limited by number and by size", () => {
   const line = fc.integer({ min: 0, max: 200 }).map((length) => ({ text: "x".repeat(length) }));

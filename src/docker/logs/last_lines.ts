@@ -1,13 +1,11 @@
 /** About how much memory a line takes besides its text. */
 const OVERHEAD_BYTES = 64;
 
-/** The last lines of many, limited in number and in bytes. */
+/** The last of many lines, limited in number and in bytes. */
 export class LastLines<Line extends { readonly text: string }> {
   readonly #maxLines: number;
   readonly #maxBytes: number;
-  #lines: Line[] = [];
-  /** How many lines at the beginning of the array were dropped already. */
-  #dropped = 0;
+  readonly #lines: Line[] = [];
   #bytes = 0;
 
   constructor(maxLines: number, maxBytes: number) {
@@ -24,17 +22,13 @@ export class LastLines<Line extends { readonly text: string }> {
   push(line: Line): void {
     this.#lines.push(line);
     this.#bytes += costOf(line);
-    while (this.#lines.length - this.#dropped > this.#maxLines || this.#bytes > this.#maxBytes) {
-      this.#bytes -= costOf(this.#lines[this.#dropped++]!);
+    while (this.#lines.length > this.#maxLines || this.#bytes > this.#maxBytes) {
+      this.#bytes -= costOf(this.#lines.shift()!);
     }
-    // Copied once half of the array is dropped, so that a line costs constant time on average.
-    if (this.#dropped < 16 || this.#dropped * 2 < this.#lines.length) return;
-    this.#lines = this.#lines.slice(this.#dropped);
-    this.#dropped = 0;
   }
 
   list(): Line[] {
-    return this.#lines.slice(this.#dropped);
+    return [...this.#lines];
   }
 }
 

@@ -1,0 +1,204 @@
+import type { InstanceJson } from "../admin/operations/instances.ts";
+import type { RevisionJson, RevisionSummaryJson } from "../admin/operations/revisions.ts";
+import type { ServiceJson } from "../admin/operations/services.ts";
+import type { TemplateJson } from "../control/schema/schema.ts";
+import { type Client, servicePath } from "./client.ts";
+import { flag } from "./flags.ts";
+import { age, ago, indented, pairs, plainText, sharesText, sizeText, table } from "./text.ts";
+import { trafficTable } from "./traffic.ts";
+import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList } from "./verb.ts";
+
+/** `cless services`: lists the services. */
+export const services = clientVerb({
+  name: "services",
+  summary: "List the services, each with its state",
+  flags: [JSON_FLAG, NAMES_FLAG],
+  notes: [
+    "STATE is ready, starting, paused, asleep (without an instance), or failing with the reason: its last start failed, and no instance could answer a request.",
+    "A service that nobody has declared, found by the name of its image, is listed once it has been used.",
+  ],
+  example: ["cless services", "cless services --json | jq -r '.[].url'"],
+  run: async (call) => {
+    const all = await call.client.list<ServiceJson>("/v1/services");
+    const rows = all.map((service) => [
+      service.name,
+      service.url,
+      service.latestRevision,
+      sharesText(service.traffic, service.latestRevision),
+      age(service.createdAt),
+      stateText(service).replace(/;.*/s, ""), // `describe` shows what to do about it
+    ]);
+    const list = table(["NAME", "URL", "REVISION", "TRAFFIC", "AGE", "STATE"], rows);
+    printList(call, all, list, "there are no services yet; cless deploy makes one");
+  },
+});
+
+/** The state of a service, with the reason if it is failing. */
+function stateText({ state, failure }: Pick<ServiceJson, "state" | "failure">): string {
+  return failure === undefined ? state : `${state}: ${plainText(failure)}`;
+}
+
+/** `cless revisions`: lists the revisions of a service, the newest first. */
+export const revisions = clientVerb({
+  name: "revisions",
+  summary: "List the revisions of a service, the newest first",
+  args: ["NAME"],
+  flags: [JSON_FLAG, NAMES_FLAG],
+  example: ["cless revisions web"],
+  run: async (call) => {
+    const all = await call.client.list<RevisionSummaryJson>(servicePath(call.args[0]!, "revisions"));
+    printList(call, all, revisionTable(all));
+  },
+});
+
+/** Revisions as a table, with a column for failures if there are any. */
+function revisionTable(revisions: readonly RevisionSummaryJson[]): string {
+  const failed = revisions.some(({ failure }) => failure !== undefined);
+  const columns = ["NAME", "TRAFFIC", "TAG", "IMAGE", "AGE"];
+  const rows = revisions.map(({ name, percent, tag = "-", image, createdAt, failure }) => [
+    ...[name, percent > 0 ? `${percent}%` : "-", tag, image, age(createdAt)],
+    ...(failed ? [failure === undefined ? "-" : failureCount(failure)] : []),
+  ]);
+  return table(failed ? [...columns, "FAILED"] : columns, rows);
+}
+
+/** `cless instances`: lists the running containers, of all services or of some. */
+export const instances = clientVerb({
+  name: "instances",
+  summary: "List the running instances, of all services or of some",
+  args: ["[NAME…]"],
+  flags: [JSON_FLAG, NAMES_FLAG],
+  notes: [
+    "A starting instance does not answer yet; a ready one serves; a paused one keeps its memory, uses no CPU, and wakes with the next request; a draining one answers its last requests, and is stopped then.",
+    "MEMORY is what it uses now, without what the kernel could free at once.",
+  ],
+  example: ["cless instances", "cless instances web shop"],
+  run: async (call) => {
+    const all = (await call.client.list<InstanceJson>("/v1/instances"))
+      .filter(({ service }) => call.args.length === 0 || call.args.includes(service));
+    printList(call, all, instanceTable(all), "no instance runs now; the next request starts one");
+  },
+});
+
+/** Instances as a table, with a column for failures if there are any. */
+function instanceTable(instances: readonly InstanceJson[]): string {
+  const failed = instances.some(({ failure }) => failure !== undefined);
+  const columns = ["ID", "SERVICE", "REVISION", "STATE", "IN-FLIGHT", "MEMORY", "ADDRESS", "AGE", "LAST-USED"];
+  const rows = instances.map(({ id, service, revision, state, inFlight, ...instance }) => [
+    ...[id, service, revision, state, String(inFlight)],
+    instance.memoryBytes === undefined ? "-" : sizeText(instance.memoryBytes),
+    instance.address || "-",
+    age(instance.startedAt),
+    ago(instance.lastUsedAt),
+    ...(failed ? [plainText(instance.failure ?? "-")] : []),
+  ]);
+  return table(failed ? [...columns, "FAILURE"] : columns, rows);
+}
+
+/** `cless describe`: shows everything about a service. */
+export const describe = clientVerb({
+  name: "describe",
+  summary: "Show everything about a service",
+  args: ["NAME"],
+  flags: [flag("--show-env", "Show the values of its variables, not only their names"), JSON_FLAG],
+  example: ["cless describe web"],
+  run: async (call) => {
+    const { client } = call;
+    const path = servicePath(call.args[0]!);
+    const service = await client.get<ServiceJson>(path);
+    const [revisions, latest, instances] = await Promise.all([
+      client.list<RevisionSummaryJson>(`${path}/revisions`).then((all) => withOutput(client, service.name, all)),
+      client.get<RevisionJson>(servicePath(service.name, "revisions", service.latestRevision)),
+      client.list<InstanceJson>("/v1/instances"),
+    ]);
+    const own = instances.filter((instance) => instance.service === service.name);
+    const showEnv = call.on("show-env");
+    if (call.on("json")) {
+      const { env, ...template } = latest.template;
+      const shown = showEnv ? latest.template : { ...template, envNames: Object.keys(env) };
+      return printJson({ ...service, revisions, template: shown, instances: own });
+    }
+    const failures = revisions.flatMap(({ name, failure }) => failure ? [failureText(name, failure)] : []);
+    const section = (title: string, text: string) => `${title}\n${indented(text)}`;
+    console.log([
+      pairs(serviceFacts(service)),
+      section("Traffic", trafficTable(service)),
+      section(`Template of ${service.latestRevision}`, pairs(templateFacts(latest.template, showEnv))),
+      section("Revisions", revisionTable(revisions)),
+      ...(failures.length === 0 ? [] : [section("Failures", failures.join("\n"))]),
+      section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own)),
+    ].join("\n\n"));
+  },
+});
+
+/** The revisions, failed ones with their output, which a list leaves out. */
+function withOutput(client: Client, service: string, revisions: readonly RevisionSummaryJson[]) {
+  return Promise.all(revisions.map(async (revision): Promise<Failable> => {
+    if (revision.failure === undefined) return revision;
+    const { failure } = await client.get<RevisionJson>(servicePath(service, "revisions", revision.name));
+    return failure === undefined ? revision : { ...revision, failure };
+  }));
+}
+
+function noneText(revisions: readonly RevisionSummaryJson[]): string {
+  const served = revisions.filter(({ percent }) => percent > 0);
+  const isRefused = served.length > 0 && served.every(({ failure }) => failure?.retryInS !== undefined);
+  return isRefused ? "none; the first request after that time starts one" : "none; the next request starts one";
+}
+
+type Fact = readonly [name: string, value: string];
+
+function serviceFacts(service: ServiceJson): (Fact | false)[] {
+  const { name, url, domains, createdAt, updatedAt, declaredBy, convention, revisionHistory, loading, wake } = service;
+  const { userAgents = [], paths = [] } = wake?.except ?? {};
+  return [
+    ["Name", name],
+    ["State", stateText(service)],
+    ["URL", url],
+    ["Domains", domains.join(", ") || "none"],
+    userAgents.length > 0 && ["Not woken by", userAgents.map(valueText).join(", ")],
+    paths.length > 0 && ["Not woken at", paths.map(valueText).join(", ")],
+    loading === "page" && ["Loading", "a page, while it starts"],
+    ["Made", convention ? "by convention, from the image of its name" : ago(createdAt)],
+    convention !== true && ["Changed", ago(updatedAt)],
+    ["Declared by", declaredBy ?? "no file"],
+    revisionHistory !== undefined && ["Keeps", `${revisionHistory} old revisions`],
+  ];
+}
+
+function templateFacts(template: TemplateJson, showEnv: boolean): (Fact | false)[] {
+  const { env, secretEnv = {}, volumes = [], command = [], readiness, liveness, ...fields } = template;
+  const names = Object.keys(env).join(", ");
+  return [
+    ...Object.entries(fields).map(([name, value]): Fact => [name, String(value)]),
+    ["readiness", readiness.path],
+    liveness !== undefined && ["liveness", `${liveness.path} every ${liveness.every}`],
+    command.length > 0 && ["command", command.map(valueText).join(" ")],
+    !showEnv && names !== "" && ["env", names],
+    ...Object.entries(showEnv ? env : {}).map(([name, value]): Fact => [`env ${name}`, valueText(value)]),
+    ...Object.entries(secretEnv).map(([name, secret]): Fact => [`env ${name}`, `the secret ${secret}`]),
+    ...volumes.map(({ source, path, readOnly }): Fact => [`volume ${path}`, source + (readOnly ? ", read-only" : "")]),
+  ];
+}
+
+function valueText(value: string): string {
+  return value === plainText(value) && /^\S+$/.test(value) ? value : JSON.stringify(value);
+}
+
+/** The last failure of a revision; in a list it has no output. */
+type FailureJson = NonNullable<RevisionSummaryJson["failure"]> & { readonly output?: readonly string[] };
+
+type Failable = RevisionSummaryJson & { readonly failure?: FailureJson | undefined };
+
+/** Why a revision fails, with the app's last lines below. */
+function failureText(revision: string, failure: FailureJson): string {
+  const { output = [], reason, retryInS } = failure;
+  const refused = retryInS === undefined ? "" : `; requests are refused for ${retryInS}s more`;
+  const head = `${revision} failed ${failureCount(failure)}${refused}: ${plainText(reason)}`;
+  return [head, ...output.map((line) => indented(plainText(line)))].join("\n");
+}
+
+/** How often and when a revision has failed: `4 times in a row, 10s ago`. */
+function failureCount({ at, count }: FailureJson): string {
+  return `${count === 1 ? "once" : `${count} times in a row`}, ${ago(at)}`;
+}

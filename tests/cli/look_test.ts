@@ -1,0 +1,188 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { ago, ANSWERS, apiTest, FAILING, FAILURE, REVISIONS, TEMPLATE, WEB } from "./fake_api.ts";
+
+apiTest("services are a table, JSON, or names", ANSWERS, async (api) => {
+  assertEquals((await api.run("services")).out.split("\n"), [
+    "NAME  URL                        REVISION   TRAFFIC                       AGE  STATE",
+    "web   http://web.localhost:8080  web-00002  web-00002 70%, web-00001 30%  3d   ready",
+  ]);
+  assertEquals(JSON.parse((await api.run("services", "--json")).out), [WEB]);
+  for (const flag of ["--quiet", "-q"]) assertEquals((await api.run("services", flag)).out, "web");
+});
+
+apiTest("a service that is failing says why, in one clause, and describe says all of it", {
+  ...ANSWERS,
+  "GET /v1/services": [
+    { ...WEB, state: "failing", failure: "nothing listens on port 9\x07; the app must listen there on all addresses" },
+    { ...WEB, name: "zoo", state: "asleep" },
+  ],
+}, async (api) => {
+  const rows = (await api.run("services")).out.split("\n");
+  assertEquals(rows[1]!.split(/ {2,}/).at(-1), "failing: nothing listens on port 9");
+  assertEquals(rows[2]!.split(/ {2,}/).at(-1), "asleep");
+  const [web] = api.answers["GET /v1/services"] as object[];
+  api.answers["GET /v1/services/web"] = web!;
+  const state = "State:        failing: nothing listens on port 9; the app must listen there on all addresses";
+  assertEquals((await api.run("describe", "web")).out.split("\n")[1], state);
+});
+
+apiTest("without services, the message says how to make one, and --json is an empty list", {
+  "GET /v1/services": [],
+}, async (api) => {
+  assertEquals(await api.run("services"), {
+    code: 0,
+    out: "",
+    err: "there are no services yet; cless deploy makes one",
+  });
+  assertEquals((await api.run("services", "--json")).out, "[]");
+  assertEquals(await api.run("services", "-q"), { code: 0, out: "", err: "" });
+});
+
+apiTest("revisions are a table, JSON, or names", ANSWERS, async (api) => {
+  assertEquals((await api.run("revisions", "web")).out.split("\n"), [
+    "NAME       TRAFFIC  TAG  IMAGE   AGE",
+    "web-00002  70%      -    web:v2  5m",
+    "web-00001  30%      old  web:v1  3d",
+  ]);
+  assertEquals((await api.run("revisions", "web", "-q")).out, "web-00002\nweb-00001");
+  assertEquals(JSON.parse((await api.run("revisions", "web", "--json")).out).length, 2);
+});
+
+apiTest("revisions that have failed are marked", FAILING, async (api) => {
+  assertEquals((await api.run("revisions", "web")).out.split("\n"), [
+    "NAME       TRAFFIC  TAG  IMAGE   AGE  FAILED",
+    "web-00002  70%      -    web:v2  5m   4 times in a row, 1m ago",
+    "web-00001  30%      old  web:v1  3d   once, 2m ago",
+    "web-00000  -        old  web:v1  3d   -",
+  ]);
+});
+
+apiTest("instances are a table, JSON, or ids, of all services or of some", ANSWERS, async (api) => {
+  assertEquals((await api.run("instances")).out.split("\n"), [
+    "ID              SERVICE  REVISION   STATE  IN-FLIGHT  MEMORY    ADDRESS          AGE  LAST-USED",
+    "web-00002-a1b2  web      web-00002  ready  3          24.5 MiB  172.20.0.2:8080  2m   1m ago",
+  ]);
+  assertEquals((await api.run("instances", "-q", "web")).out, "web-00002-a1b2");
+  assertEquals((await api.run("instances", "-q", "shop")).out, "");
+  assertEquals((await api.run("instances", "shop")).err, "no instance runs now; the next request starts one");
+});
+
+apiTest("failed instances say why, and unknown values are hyphens", {
+  "GET /v1/instances": [
+    {
+      ...{ id: "one", service: "web", revision: "web-00001", state: "draining", address: "172.20.0.2:80", inFlight: 1 },
+      ...{ memoryBytes: 1024, startedAt: ago("2m"), failure: "the app did not answer any more" },
+    },
+    {
+      ...{ id: "two", service: "web", revision: "web-00001", state: "starting", address: "", inFlight: 0 },
+      startedAt: ago("5m"),
+    },
+  ],
+}, async (api) => {
+  assertEquals((await api.run("instances")).out.split("\n"), [
+    "ID   SERVICE  REVISION   STATE     IN-FLIGHT  MEMORY   ADDRESS        AGE  LAST-USED  FAILURE",
+    "one  web      web-00001  draining  1          1.0 KiB  172.20.0.2:80  2m   -          the app did not answer any more",
+    "two  web      web-00001  starting  0          -        -              5m   -          -",
+  ]);
+});
+
+apiTest("describe shows everything, but only the names of variables", ANSWERS, async (api) => {
+  const { out } = await api.run("describe", "web");
+  assertEquals(out.split("\n"), [
+    "Name:         web",
+    "State:        ready",
+    "URL:          http://web.localhost:8080",
+    "Domains:      www.example.org",
+    "Made:         3d ago",
+    "Changed:      5m ago",
+    "Declared by:  no file",
+    "Keeps:        20 old revisions",
+    "",
+    "Traffic",
+    "  REVISION            PERCENT  TAG  URL",
+    "  latest (web-00002)  70%      -    -",
+    "  web-00001           30%      old  http://old--web.localhost:8080",
+    "",
+    "Template of web-00002",
+    "  image:         web:v2",
+    "  pullPolicy:    missing",
+    "  port:          8080",
+    "  concurrency:   0",
+    "  minInstances:  0",
+    "  maxInstances:  1",
+    "  memory:        256m",
+    "  readiness:     /",
+    "  env:           MODE, KEY",
+    "  env TOKEN:     the secret web.token",
+    "  volume /data:  data",
+    "",
+    "Revisions",
+    "  NAME       TRAFFIC  TAG  IMAGE   AGE",
+    "  web-00002  70%      -    web:v2  5m",
+    "  web-00001  30%      old  web:v1  3d",
+    "",
+    "Instances",
+    "  ID              SERVICE  REVISION   STATE  IN-FLIGHT  MEMORY    ADDRESS          AGE  LAST-USED",
+    "  web-00002-a1b2  web      web-00002  ready  3          24.5 MiB  172.20.0.2:8080  2m   1m ago",
+  ]);
+  const open = (await api.run("describe", "web", "--show-env")).out;
+  assertStringIncludes(open, "  env MODE:      fast\n");
+  assertStringIncludes(open, '  env KEY:       "two\\nlines"\n');
+});
+
+apiTest("describe says why a revision fails, with the last lines of its app", FAILING, async (api) => {
+  const { out } = await api.run("describe", "web");
+  assertStringIncludes(
+    out,
+    [
+      "Failures",
+      "  web-00002 failed 4 times in a row, 1m ago; requests are refused for 2s more: it ended with code 1",
+      "    panic: no KEY",
+      "    \tat main.go:7",
+      "  web-00001 failed once, 2m ago: no answer",
+      "",
+      "Instances",
+    ].join("\n"),
+  );
+  api.answers["GET /v1/instances"] = [];
+  assertStringIncludes((await api.run("describe", "web")).out, "Instances\n  none; the next request starts one");
+  api.answers["GET /v1/services/web/revisions"] = [{ ...REVISIONS[0], failure: FAILURE }];
+  const refused = (await api.run("describe", "web")).out;
+  assertStringIncludes(refused, "Instances\n  none; the first request after that time starts one");
+  const { revisions } = JSON.parse((await api.run("describe", "web", "--json")).out);
+  assertEquals(revisions[0].failure.output, ["panic: no \x1b[31mKEY\x1b[0m", "\tat main.go:7"]);
+});
+
+apiTest("describe shows exceptions from waking and the waiting page", {
+  ...ANSWERS,
+  "GET /v1/services/web": {
+    ...WEB,
+    wake: { except: { userAgents: ["Bot", "Spider 2"], paths: ["/up"] } },
+    loading: "page",
+  },
+}, async (api) => {
+  const { out } = await api.run("describe", "web");
+  assertEquals(out.split("\n").slice(4, 7), [
+    'Not woken by:  Bot, "Spider 2"',
+    "Not woken at:  /up",
+    "Loading:       a page, while it starts",
+  ]);
+});
+
+apiTest("describe shows how liveness is checked", {
+  ...ANSWERS,
+  "GET /v1/services/web/revisions/web-00002": {
+    ...REVISIONS[0],
+    template: { ...TEMPLATE, liveness: { path: "/up", every: "5s" } },
+  },
+}, async (api) => {
+  assertStringIncludes((await api.run("describe", "web")).out, "  liveness:      /up every 5s\n");
+});
+
+apiTest("describe --json has the values of variables only with --show-env", ANSWERS, async (api) => {
+  const closed = JSON.parse((await api.run("describe", "web", "--json")).out);
+  assertEquals([closed.template.env, closed.template.envNames], [undefined, ["MODE", "KEY"]]);
+  assertEquals([closed.revisions.length, closed.instances.length, closed.name], [2, 1, "web"]);
+  const open = JSON.parse((await api.run("describe", "web", "--json", "--show-env")).out);
+  assertEquals(open.template.env, { MODE: "fast", KEY: "two\nlines" });
+});
