@@ -1,3 +1,6 @@
+import bash from "./completions.bash" with { type: "text" };
+import fish from "./completions.fish" with { type: "text" };
+import zsh from "./completions.zsh" with { type: "text" };
 import { UsageError } from "../base/errors.ts";
 import { COMMON, type Flag } from "./flags.ts";
 import type { Verb } from "./verb.ts";
@@ -65,115 +68,40 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The cases of a shell script in which each verb sets its variables. */
-function casesOf(verbs: readonly VerbWords[], assignmentsOf: (verb: VerbWords) => string[]): string {
-  return verbs.flatMap((verb) => [
+/** Fills in the script of bash or zsh: the names of the verbs, and the variables that each verb sets. */
+function filled(
+  script: string,
+  verbs: readonly VerbWords[],
+  names: string[],
+  variablesOf: (verb: VerbWords) => string[],
+) {
+  const cases = verbs.flatMap((verb) => [
     `    ${verb.name})`,
-    ...[...assignmentsOf(verb), `services=${verb.services}`, ";;"].map((line) => `      ${line}`),
-  ]).join("\n");
+    ...[...variablesOf(verb), `services=${verb.services}`, ";;"].map((line) => `      ${line}`),
+  ]);
+  return script.replace("VERBS", () => names.join(" ")).replace("    # CASES", () => cases.join("\n")).trimEnd();
 }
 
 function bashScript(verbs: readonly VerbWords[]): string {
-  const cases = casesOf(
+  const names = verbs.map(({ name }) => name);
+  return filled(
+    bash,
     verbs,
+    names,
     ({ written, valued, files, folders, words }) =>
       Object.entries({ flags: written, valued, files, folders, words })
         .map(([variable, list]) => `${variable}=${quoted(list.join(" "))}`),
   );
-  return `# Completions of cless for bash. To load them: source <(cless completions bash)
-_cless() {
-  local current=\${COMP_WORDS[COMP_CWORD]} verb=\${COMP_WORDS[1]}
-  local flags='' valued='' files='' folders='' words='' services=none
-  local position=0 flag='' word at
-  COMPREPLY=()
-  if ((COMP_CWORD == 1)) && [[ $current != -* ]]; then
-    COMPREPLY=($(compgen -W ${quoted(verbs.map(({ name }) => name).join(" "))} -- "$current"))
-    return
-  fi
-  [[ $verb == -* ]] && verb=serve
-  case $verb in
-${cases}
-  esac
-  for ((at = 2; at < COMP_CWORD; at++)); do
-    word=\${COMP_WORDS[at]}
-    if [[ $flag ]]; then
-      flag=''
-    elif [[ " $valued " == *" $word "* ]]; then
-      flag=$word
-    elif [[ $word != -* ]]; then
-      ((position++))
-    fi
-  done
-  if [[ $flag ]]; then
-    if [[ " $files " == *" $flag "* ]]; then
-      compopt -o filenames 2>/dev/null
-      mapfile -t COMPREPLY < <(compgen -f -- "$current")
-    elif [[ " $folders " == *" $flag "* ]]; then
-      compopt -o filenames 2>/dev/null
-      mapfile -t COMPREPLY < <(compgen -d -- "$current")
-    fi
-  elif [[ $current == -* ]]; then
-    COMPREPLY=($(compgen -W "$flags" -- "$current"))
-  elif ((position == 0)) && [[ $words ]]; then
-    COMPREPLY=($(compgen -W "$words" -- "$current"))
-  elif [[ $services == all ]] || { ((position == 0)) && [[ $services == first ]]; }; then
-    COMPREPLY=($(compgen -W "$("$1" services --quiet 2>/dev/null)" -- "$current"))
-  fi
-}
-complete -F _cless cless`;
 }
 
 function zshScript(verbs: readonly VerbWords[]): string {
   const described = (name: string, text: string) => quoted(`${name.replaceAll(":", "\\:")}:${text}`);
-  const cases = casesOf(verbs, ({ flags, valued, files, folders, words }) => {
+  const names = verbs.map(({ name, summary }) => described(name, summary));
+  return filled(zsh, verbs, names, ({ flags, valued, files, folders, words }) => {
     const texts = flags.map((flag) => described(`--${flag.name}`, flag.help));
     return Object.entries({ flags: texts, valued, files, folders, names: words })
       .map(([variable, list]) => `${variable}=(${list.join(" ")})`);
   });
-  return `#compdef cless
-# Completions of cless for zsh. To load them: source <(cless completions zsh), after compinit
-_cless() {
-  local -a verbs flags valued files folders names
-  local verb=$words[2] services=none flag='' word
-  local -i position=0 at
-  verbs=(${verbs.map(({ name, summary }) => described(name, summary)).join(" ")})
-  if ((CURRENT == 2)) && [[ $words[2] != -* ]]; then
-    _describe -t verbs verb verbs
-    return
-  fi
-  [[ $verb == -* ]] && verb=serve
-  case $verb in
-${cases}
-  esac
-  for ((at = 3; at < CURRENT; at++)); do
-    word=$words[at]
-    if [[ -n $flag ]]; then
-      flag=''
-    elif ((\${valued[(Ie)$word]})); then
-      flag=$word
-    elif [[ $word != -* ]]; then
-      position+=1
-    fi
-  done
-  if [[ -n $flag ]]; then
-    if ((\${files[(Ie)$flag]})); then
-      _files
-    elif ((\${folders[(Ie)$flag]})); then
-      _files -/
-    fi
-  elif [[ $words[CURRENT] == -* ]]; then
-    _describe -o -t flags flag flags
-  elif ((position == 0 && $#names)); then
-    compadd -a names
-  elif [[ $services == all || ($services == first && $position == 0) ]]; then
-    compadd -- \${(f)"$($words[1] services --quiet 2>/dev/null)"}
-  fi
-}
-if [[ $funcstack[1] == _cless ]]; then
-  _cless "$@"
-else
-  compdef _cless cless
-fi`;
 }
 
 function fishScript(verbs: readonly VerbWords[]): string {
@@ -195,21 +123,7 @@ function fishScript(verbs: readonly VerbWords[]): string {
     ];
   };
   return [
-    "# Completions of cless for fish. To load them: cless completions fish | source",
-    "function __cless_services",
-    "  cless services --quiet 2>/dev/null",
-    "end",
-    "function __cless_alone",
-    "  test (count (commandline -opc)) -eq 1",
-    "end",
-    "function __cless_verb",
-    "  set -l words (commandline -opc)",
-    '  test (count $words) -ge 2; and test "$words[2]" = "$argv[1]"',
-    "end",
-    "function __cless_first",
-    "  test (count (commandline -opc)) -eq 2; and __cless_verb $argv",
-    "end",
-    "complete -c cless -f",
+    fish.trimEnd(),
     ...verbs.map(({ name, summary }) => `complete -c cless -n __cless_alone -a ${name} -d ${quoted(summary)}`),
     ...verbs.flatMap(linesOf),
   ].join("\n");
