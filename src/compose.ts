@@ -67,7 +67,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const fleet = new Fleet();
   const retiring = new RetiringPools(drainTimeout);
   const services = new ServiceMap(retiring);
-  const events = new EventLog({ clock, now: Date.now });
+  const events = new EventLog(clock, Date.now);
   const instanceEvents = new InstanceEvents(events);
   const metrics = new Metrics();
   const reserve = new FileReserve();

@@ -100,21 +100,33 @@ async function lockFile(path: string): Promise<Deno.FsFile> {
 }
 
 async function readOrMake(path: string, form: RegExp, make: () => string): Promise<string> {
-  const found = await Deno.readTextFile(path).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  });
-  if (found !== undefined) {
-    if (form.test(found.trim())) {
-      const { mode } = await Deno.stat(path);
-      if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(path, 0o600); // an operator may have put it there
-      return found.trim();
-    }
+  const found = (await readIfThere(path))?.trim();
+  if (found === undefined) {
+    const made = make();
+    writeAtomically(path, `${made}\n`);
+    return made;
+  }
+  if (!form.test(found)) {
     throw new OperatorError(`${path} is damaged; restore it, or remove it to have a new one made`);
   }
-  const made = make();
-  writeAtomically(path, `${made}\n`);
-  return made;
+  await makePrivate(path);
+  return found;
+}
+
+/** The text of a file; `undefined` if there is none. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Takes others' rights to a file that an operator may have put there. */
+export async function makePrivate(path: string): Promise<void> {
+  const { mode } = await Deno.stat(path);
+  if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(path, 0o600);
 }
 
 function rotate(tokenFile: string): string {
@@ -127,13 +139,8 @@ function rotate(tokenFile: string): string {
   return token;
 }
 
-function newToken(): string {
-  return randomHex(32);
-}
-
-function randomHex(bytes: number): string {
-  return crypto.getRandomValues(new Uint8Array(bytes)).toHex();
-}
+const randomHex = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)).toHex();
+const newToken = () => randomHex(32);
 
 function explain(error: unknown): string {
   if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotADirectory) return "it is a file";
@@ -147,17 +154,10 @@ export interface BackupFile {
   readonly bytes: Uint8Array;
 }
 
-/** The files of a backup besides the database. There is no key file if the key is in the environment. */
-const FILES = [
-  { name: "owner", isNeeded: true },
-  { name: "admin-token", isNeeded: true },
-  { name: "secret-key", isNeeded: false },
-];
-
 async function backupFiles(store: Pick<Store, "backup">, dataDir: string): Promise<BackupFile[]> {
   const database = { name: "cless.sqlite", bytes: copyOf(store, `${dataDir}/cless.sqlite.backup`) };
-  const others = await Promise.all(FILES.map(async ({ name, isNeeded }) => {
-    const bytes = await read(`${dataDir}/${name}`, isNeeded);
+  const others = await Promise.all(["owner", "admin-token", "secret-key"].map(async (name) => {
+    const bytes = await read(`${dataDir}/${name}`);
     return bytes === undefined ? [] : [{ name, bytes }];
   }));
   return [database, ...others.flat()];
@@ -185,11 +185,12 @@ function removeIfThere(path: string): void {
   }
 }
 
-async function read(path: string, isNeeded: boolean): Promise<Uint8Array | undefined> {
+async function read(path: string): Promise<Uint8Array | undefined> {
   try {
     return await Deno.readFile(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound && !isNeeded) return undefined;
+    // There is no key file if the key is in the environment.
+    if (error instanceof Deno.errors.NotFound && path.endsWith("/secret-key")) return undefined;
     throw new OperatorError(`cannot read ${path}: ${plainMessageOf(error)}`);
   }
 }

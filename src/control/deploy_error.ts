@@ -18,11 +18,6 @@ export class RevisionFailed extends Error {
   }
 }
 
-/** Options of {@linkcode ImageUnavailable}. */
-export interface ImageUnavailableOptions extends ErrorOptions {
-  readonly reason?: string;
-}
-
 /** An image cannot be found or pulled. The message is one line for the operator. */
 export class ImageUnavailable extends Error {
   override readonly name = "ImageUnavailable";
@@ -30,7 +25,7 @@ export class ImageUnavailable extends Error {
   /** Empty: no app has run. */
   readonly output: readonly string[] = [];
 
-  constructor(message: string, { reason = "engine", ...options }: ImageUnavailableOptions = {}) {
+  constructor(message: string, { reason = "engine", ...options }: ErrorOptions & { readonly reason?: string } = {}) {
     super(message, options);
     this.reason = reason;
   }

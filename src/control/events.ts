@@ -5,8 +5,6 @@ import { CRASH_LOOP, type Failure } from "../pool/start_backoff.ts";
 import type { Instance } from "../pool/instance.ts";
 import { linesOf } from "./deploy_error.ts";
 
-const RING_SIZE = 1000;
-const MOST_PENDING = 256;
 const TICK_MS = 1000;
 /** At fewer events per millisecond, ids stay below those of a later process. */
 const IDS_PER_MS = 1000;
@@ -48,11 +46,8 @@ export class SlowSubscriber extends Error {
   override readonly name = "SlowSubscriber";
 }
 
-/** What an {@linkcode EventLog} works with. */
+/** Options of {@linkcode EventLog}. */
 export interface EventLogOptions {
-  readonly clock: Clock;
-  /** Wall-clock time, ms since 1970. */
-  readonly now: () => number;
   /** How many events are kept for later subscribers. */
   readonly ringSize?: number;
   /** How many events may wait for a subscriber before it is too slow. */
@@ -71,16 +66,23 @@ export interface SubscribeOptions {
 
 /** Passes events on to subscribers, and keeps the last ones for those that reconnect. */
 export class EventLog {
-  readonly #options: EventLogOptions;
+  readonly #clock: Clock;
+  readonly #now: () => number;
+  readonly #ringSize: number;
+  readonly #mostPending: number;
   readonly #ring: ClessEvent[] = [];
   readonly #subscribers = new Set<Subscriber>();
   readonly #firstId: number;
   #nextId: number;
   #stopTicking: (() => void) | undefined;
 
-  constructor(options: EventLogOptions) {
-    this.#options = options;
-    this.#firstId = this.#nextId = Math.floor(options.now()) * IDS_PER_MS;
+  /** @param now Wall-clock time, ms since 1970. */
+  constructor(clock: Clock, now: () => number, { ringSize = 1000, mostPending = 256 }: EventLogOptions = {}) {
+    this.#clock = clock;
+    this.#now = now;
+    this.#ringSize = ringSize;
+    this.#mostPending = mostPending;
+    this.#firstId = this.#nextId = Math.floor(now()) * IDS_PER_MS;
   }
 
   get subscribers(): number {
@@ -89,10 +91,10 @@ export class EventLog {
 
   /** Passes an event on to all subscribers, and keeps it. */
   emit(type: EventType, service: string, data: Record<string, unknown>): void {
-    const event: ClessEvent = { id: this.#nextId++, at: this.#options.now(), type, service, data };
+    const event: ClessEvent = { id: this.#nextId++, at: this.#now(), type, service, data };
     this.#ring.push(event);
-    if (this.#ring.length > (this.#options.ringSize ?? RING_SIZE)) this.#ring.shift();
-    this.#tell(event);
+    if (this.#ring.length > this.#ringSize) this.#ring.shift();
+    for (const subscriber of this.#subscribers) subscriber.push(event);
   }
 
   /**
@@ -101,16 +103,15 @@ export class EventLog {
    *
    * @throws {SlowSubscriber} From the iteration, after the waiting events.
    */
-  subscribe({ after, signal, statistics }: SubscribeOptions): AsyncIterableIterator<ClessEvent> {
-    const missed = after === undefined ? [] : this.#after(after);
-    const mostPending = this.#options.mostPending ?? MOST_PENDING;
-    const subscriber = new Subscriber({
-      ...{ missed, mostPending, signal, statistics },
-      leave: (subscriber) => this.#leave(subscriber),
-    });
-    if (signal.aborted) return subscriber;
+  subscribe(options: SubscribeOptions): AsyncIterableIterator<ClessEvent> {
+    const missed = options.after === undefined ? [] : this.#after(options.after);
+    const subscriber = new Subscriber(options, missed, this.#mostPending, this.#leave);
+    if (options.signal.aborted) return subscriber;
     this.#subscribers.add(subscriber);
-    this.#stopTicking ??= this.#options.clock.every(TICK_MS, () => this.#tick());
+    this.#stopTicking ??= this.#clock.every(TICK_MS, () => {
+      const at = this.#now();
+      for (const ticking of this.#subscribers) ticking.tick(at);
+    });
     return subscriber;
   }
 
@@ -119,34 +120,20 @@ export class EventLog {
     return ours ? this.#ring.filter((event) => event.id! > id) : [...this.#ring];
   }
 
-  #tick(): void {
-    const at = this.#options.now();
-    for (const subscriber of this.#subscribers) subscriber.tick(at);
-  }
-
-  #tell(event: ClessEvent): void {
-    for (const subscriber of this.#subscribers) subscriber.push(event);
-  }
-
-  #leave(subscriber: Subscriber): void {
+  /** Ends a subscription; does nothing if it has ended. */
+  readonly #leave = (subscriber: Subscriber): void => {
     if (!this.#subscribers.delete(subscriber) || this.#subscribers.size > 0) return;
     this.#stopTicking?.();
     this.#stopTicking = undefined;
-  }
-}
-
-interface SubscriberOptions {
-  readonly missed: ClessEvent[];
-  readonly mostPending: number;
-  readonly signal: AbortSignal;
-  readonly statistics: SubscribeOptions["statistics"];
-  /** Called when no more events are wanted, perhaps repeatedly. */
-  readonly leave: (subscriber: Subscriber) => void;
+  };
 }
 
 /** One reader of events, with its waiting events. */
 class Subscriber implements AsyncIterableIterator<ClessEvent> {
-  readonly #options: SubscriberOptions;
+  readonly #options: SubscribeOptions;
+  readonly #mostPending: number;
+  /** Called when no more events are wanted, perhaps repeatedly. */
+  readonly #leave: (subscriber: Subscriber) => void;
   #pending: ClessEvent[];
   /** How many of the waiting events are older than the subscription; they do not count as slowness. */
   #missed: number;
@@ -155,10 +142,17 @@ class Subscriber implements AsyncIterableIterator<ClessEvent> {
   readonly #waiting: ((result: IteratorResult<ClessEvent>) => void)[] = [];
   readonly #stop = () => this.#end();
 
-  constructor(options: SubscriberOptions) {
+  constructor(
+    options: SubscribeOptions,
+    missed: ClessEvent[],
+    mostPending: number,
+    leave: (subscriber: Subscriber) => void,
+  ) {
     this.#options = options;
-    this.#pending = options.missed;
-    this.#missed = options.missed.length;
+    this.#mostPending = mostPending;
+    this.#leave = leave;
+    this.#pending = missed;
+    this.#missed = missed.length;
     if (options.signal.aborted) this.#end();
     else options.signal.addEventListener("abort", this.#stop, { once: true });
   }
@@ -166,10 +160,10 @@ class Subscriber implements AsyncIterableIterator<ClessEvent> {
   push(event: ClessEvent): void {
     const waiting = this.#waiting.shift();
     if (waiting !== undefined) waiting({ done: false, value: event });
-    else if (this.#pending.length - this.#missed < this.#options.mostPending) this.#pending.push(event);
+    else if (this.#pending.length - this.#missed < this.#mostPending) this.#pending.push(event);
     else {
       this.#slow = true;
-      this.#options.leave(this);
+      this.#leave(this);
     }
   }
 
@@ -204,7 +198,7 @@ class Subscriber implements AsyncIterableIterator<ClessEvent> {
     this.#pending = [];
     for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
     this.#options.signal.removeEventListener("abort", this.#stop);
-    this.#options.leave(this);
+    this.#leave(this);
   }
 }
 
@@ -217,12 +211,11 @@ export class InstanceEvents {
   }
 
   changed({ id, state, coldStartMs, failure, revision }: Instance): void {
-    const reason = state === "failed" || state === "stopped" ? failure : undefined;
     const data = {
       instance: id,
       revision: revision.name,
       coldStartMs: state === "ready" ? coldStartMs : undefined,
-      reason,
+      reason: state === "failed" || state === "stopped" ? failure : undefined,
     };
     this.#log.emit(`instance.${state}`, revision.service, defined(data));
   }

@@ -6,20 +6,11 @@ export const HISTORY_DAYS = 90;
 
 /** What the audit log stores of a service: enough to see a change, and nothing that containers get. */
 export function historyOf(service: ServiceRecord): Record<string, unknown> {
-  const { declaredBy, domains, generation, lastNumber, latestRevision, revisionHistory, traffic } = service;
-  const { wake, loading } = service;
-  const fields = {
-    generation,
-    lastNumber,
-    latestRevision,
-    traffic,
-    domains,
-    revisionHistory,
-    wake,
-    loading,
-    declaredBy,
-  };
-  return defined(fields);
+  const { generation, lastNumber, latestRevision, traffic, domains, revisionHistory, wake, loading } = service;
+  const { declaredBy } = service;
+  return defined({
+    ...{ generation, lastNumber, latestRevision, traffic, domains, revisionHistory, wake, loading, declaredBy },
+  });
 }
 
 /** The highest numbers of a service in its history; 0 if there are none. */

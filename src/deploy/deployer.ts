@@ -10,7 +10,7 @@ import {
   type ServiceChange,
   type ServiceRecord,
 } from "../control/records.ts";
-import type { RevisionSecrets } from "../control/runtime_revision.ts";
+import type { Secrets } from "../control/secrets/secrets.ts";
 import { inTraffic, namesOf, type ServiceState, type ServiceStates } from "../control/service_states.ts";
 import { StaleError, type Store } from "../control/store.ts";
 import { defined } from "../model/defined.ts";
@@ -39,7 +39,7 @@ export interface DeployerOptions {
   readonly states: ServiceStates;
   readonly publisher: Publisher;
   readonly images: Images;
-  readonly secrets: Pick<RevisionSecrets, "currentVersions">;
+  readonly secrets: Pick<Secrets, "currentVersions">;
   readonly launcher: Containers;
   readonly volumeUsers: VolumeUsers;
   readonly events: Pick<EventLog, "emit">;

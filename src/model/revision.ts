@@ -1,17 +1,27 @@
 import { isServiceName } from "./service.ts";
-import type { Volume } from "./template.ts";
+import type { RevisionTemplate } from "./template.ts";
+
+/** The fields of a template that a revision has as they are. */
+type SameAsTemplate =
+  | "image"
+  | "port"
+  | "env"
+  | "command"
+  | "volumes"
+  | "concurrency"
+  | "minInstances"
+  | "maxInstances"
+  | "liveness";
 
 /** What a container is started from, and its limits. It never changes; a change makes another revision. */
-export interface Revision {
+export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   /** Unique among all revisions, such as `golang-1f2e3d4c5b6a`. */
   readonly name: string;
   readonly service: string;
-  readonly image: string;
   /** The id of the image's content, `sha256:…`. Containers start from it, even if the name now means another image. */
   readonly imageId: string;
   /** The digest by which the image can be pulled again, `name@sha256:…`; missing for a local image. */
   readonly imageDigest?: string;
-  readonly port: number;
   /** The path that must answer before an instance gets requests. */
   readonly readinessPath: string;
   /** The time from the start to the first good answer, ms. */
@@ -22,33 +32,18 @@ export interface Revision {
   readonly pauseAfter: number;
   /** The time from the end of the last lease to the stop of an instance, ms; `Infinity` is never. */
   readonly stopAfter: number;
-  /** The app's environment; never written to a log or a label. */
-  readonly env: Readonly<Record<string, string>>;
   /** Variables whose values are secrets, with the secrets' names; filled in when a container starts. */
   readonly secretEnv?: Readonly<Record<string, string>>;
   /** The version of each of these secrets, by the secret's name. */
   readonly secretVersions?: Readonly<Record<string, number>>;
-  readonly command: readonly string[];
   /** How much memory a container may use, swap included, bytes; `undefined` for no limit. */
   readonly memory: number | undefined;
   /** How many processors a container may keep busy, such as 0.5; `undefined` for no limit. */
   readonly cpus: number | undefined;
-  readonly volumes: readonly Volume[];
-  /** How many requests an instance serves at once; 0 for no limit. */
-  readonly concurrency: number;
-  /** How many instances run even without requests. */
-  readonly minInstances: number;
-  /** How many instances may run at once. */
-  readonly maxInstances: number;
-  /** The path that a ready instance is asked for, and how often, ms. An instance that does not answer is replaced. */
-  readonly liveness?: { readonly path: string; readonly every: number };
 }
 
-/** The settings of a container besides its image. */
-export type Extras = Pick<Revision, "env" | "command" | "memory" | "cpus" | "volumes">;
-
-/** The settings of a convention revision: the image alone decides. */
-export const NO_EXTRAS: Extras = Object.freeze({
+/** The settings of a container besides its image; in a convention revision, the image alone decides. */
+export const NO_EXTRAS: Pick<Revision, "env" | "command" | "memory" | "cpus" | "volumes"> = Object.freeze({
   env: Object.freeze({}),
   command: Object.freeze([]),
   memory: undefined,

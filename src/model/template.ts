@@ -20,6 +20,7 @@ export interface RevisionTemplate {
   readonly image: string;
   readonly pullPolicy: PullPolicy;
   readonly port: number;
+  /** The app's environment; never written to a log or a label. */
   readonly env: Readonly<Record<string, string>>;
   /** Variables whose values are secrets, with the secrets' names. */
   readonly secretEnv: Readonly<Record<string, string>>;
@@ -27,14 +28,16 @@ export interface RevisionTemplate {
   readonly volumes: readonly Volume[];
   /** How many requests an instance serves at once; 0 for no limit. */
   readonly concurrency: number;
+  /** How many instances run even without requests. */
   readonly minInstances: number;
+  /** How many instances may run at once. */
   readonly maxInstances: number;
   readonly startTimeout?: number;
   readonly requestTimeout?: number;
   readonly pauseAfter?: number;
   readonly stopAfter?: number;
   readonly readiness: { readonly path: string };
-  /** The path that a ready instance is asked for, and how often, ms; missing for never. */
+  /** The path that a ready instance is asked for, and how often, ms. An instance that does not answer is replaced. */
   readonly liveness?: { readonly path: string; readonly every: number };
   readonly memory?: number;
   readonly cpus?: number;

@@ -13,9 +13,9 @@ import { newRevision } from "../support/kit.ts";
 const NOW = 1_700_000_000_000;
 
 /** A log, and the clock that its ticks come by. */
-function newLog(parts: Partial<EventLogOptions> = {}): { clock: FakeClock; log: EventLog } {
+function newLog(options: EventLogOptions = {}, now = NOW): { clock: FakeClock; log: EventLog } {
   const clock = new FakeClock();
-  return { clock, log: new EventLog({ clock, now: () => NOW, ...parts }) };
+  return { clock, log: new EventLog(clock, () => now, options) };
 }
 
 /** Emits events that tell their numbers. */
@@ -99,7 +99,7 @@ Deno.test("a subscriber that was away for too long gets all kept events", async 
 
 Deno.test("ids of an earlier process are smaller, and are not taken for this process's own", async () => {
   const { log: earlier } = newLog();
-  const { log: later } = newLog({ now: () => NOW + 1 });
+  const { log: later } = newLog({}, NOW + 1);
   const before = earlier.subscribe({ signal: never() });
   for (let n = 0; n < 200; n++) emit(earlier, n);
   emit(later, 1, 2);

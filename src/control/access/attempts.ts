@@ -1,14 +1,11 @@
 import type { Clock } from "../../base/clock.ts";
 
-/** Options of {@linkcode Attempts}. */
-export interface AttemptsOptions {
-  /** How many wrong tokens within the window lead to refusals. */
-  readonly limit?: number;
-  readonly windowMs?: number;
-  readonly pauseMs?: number;
-  /** How many addresses are remembered; the oldest are forgotten. */
-  readonly addresses?: number;
-}
+/** This many wrong tokens within {@linkcode WINDOW_MS} lead to refusals for {@linkcode PAUSE_MS}. */
+const LIMIT = 10;
+const WINDOW_MS = 60_000;
+const PAUSE_MS = 60_000;
+/** How many addresses are remembered; the oldest are forgotten. */
+const MOST_ADDRESSES = 10_000;
 
 interface Attempt {
   /** When the wrong tokens that still count came; fewer than the limit. */
@@ -23,19 +20,11 @@ interface Attempt {
  */
 export class Attempts {
   readonly #clock: Clock;
-  readonly #limit: number;
-  readonly #window: number;
-  readonly #pause: number;
-  readonly #addresses: number;
   /** By address; the one with the oldest wrong token comes first. */
   readonly #attempts = new Map<string, Attempt>();
 
-  constructor(clock: Clock, options: AttemptsOptions = {}) {
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#limit = options.limit ?? 10;
-    this.#window = options.windowMs ?? 60_000;
-    this.#pause = options.pauseMs ?? 60_000;
-    this.#addresses = options.addresses ?? 10_000;
   }
 
   get size(): number {
@@ -53,12 +42,12 @@ export class Attempts {
     const now = this.#clock.now();
     const before = this.#attempts.get(address);
     if (before !== undefined && before.until > now) return;
-    const times = [...(before?.times ?? []).filter((time) => now - time < this.#window), now];
+    const times = [...(before?.times ?? []).filter((time) => now - time < WINDOW_MS), now];
     this.#attempts.delete(address); // it moves to the end
     this.#attempts.set(
       address,
-      times.length < this.#limit ? { times, until: -Infinity } : { times: [], until: now + this.#pause },
+      times.length < LIMIT ? { times, until: -Infinity } : { times: [], until: now + PAUSE_MS },
     );
-    if (this.#attempts.size > this.#addresses) this.#attempts.delete(this.#attempts.keys().next().value!);
+    if (this.#attempts.size > MOST_ADDRESSES) this.#attempts.delete(this.#attempts.keys().next().value!);
   }
 }

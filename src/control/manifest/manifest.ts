@@ -1,7 +1,8 @@
 import { Document, visit } from "yaml";
 import { canonicalTemplate } from "../../model/template.ts";
 import { YamlTree } from "./yaml_tree.ts";
-import { checkServiceName, type FieldPath, InvalidError, ManifestError, unknownField } from "../schema/invalid.ts";
+import { type FieldPath, InvalidError, ManifestError, SERVICE_NAME_RULE, unknownField } from "../schema/invalid.ts";
+import { isServiceName } from "../../model/service.ts";
 import { type ParsedService, parseService, showTemplate } from "../schema/schema.ts";
 
 /** The services of a file by name, in the order of the file. */
@@ -20,9 +21,11 @@ export interface Manifest extends ReadonlyMap<string, ParsedService> {
 export function parseManifest(text: string, file: string): Manifest {
   const tree = new YamlTree(text, file);
   try {
-    return new FileManifest(readServices(tree.value), (name) => {
-      const { line, column } = tree.placeOf(["services", name], true);
-      return `${file}:${line}:${column}`;
+    return Object.assign(readServices(tree.value), {
+      placeOf(name: string): string {
+        const { line, column } = tree.placeOf(["services", name], true);
+        return `${file}:${line}:${column}`;
+      },
     });
   } catch (error) {
     if (!(error instanceof InvalidError)) throw error;
@@ -31,31 +34,16 @@ export function parseManifest(text: string, file: string): Manifest {
   }
 }
 
-class FileManifest extends Map<string, ParsedService> implements Manifest {
-  readonly placeOf: (name: string) => string;
-
-  constructor(services: Map<string, ParsedService>, placeOf: (name: string) => string) {
-    super(services);
-    this.placeOf = placeOf;
-  }
-}
-
 function readServices(value: unknown): Map<string, ParsedService> {
-  const { services = {}, ...others } = mapping(
-    value ?? {},
-    [],
-    "the file must have services: and below it their names",
-  );
+  const file = mapping(value ?? {}, [], "the file must have services: and below it their names");
+  const { services = {}, ...others } = file;
   for (const key of Object.keys(others)) throw new InvalidError([key], unknownField(key, ["services"]), true);
   const all = mapping(services ?? {}, ["services"], "must have the services below it, by their names");
   const read = new Map<string, ParsedService>();
   const owners = new Map<string, string>();
   for (const [name, body] of Object.entries(all)) {
     const path = ["services", name];
-    const service = within(path, () => {
-      checkName(name);
-      return readService(name, mapping(body, [], "must have fields, at least image"));
-    });
+    const service = within(path, () => readService(name, body));
     service.service.domains?.forEach((domain, at) => {
       const owner = owners.get(domain);
       if (owner !== undefined) throw new InvalidError([...path, "domains", at], `belongs to the service ${owner}`);
@@ -66,19 +54,11 @@ function readServices(value: unknown): Map<string, ParsedService> {
   return read;
 }
 
-function checkName(name: string): void {
-  try {
-    checkServiceName(name);
-  } catch (error) {
-    throw error instanceof InvalidError ? new InvalidError([], error.reason, true) : error; // the name is a key here
-  }
-}
-
-function readService(name: string, body: Readonly<Record<string, unknown>>): ParsedService {
-  if (Object.hasOwn(body, "<<")) {
-    throw new InvalidError(["<<"], "merging is not supported; use *NAME for a whole value", true);
-  }
-  return parseService(name, body);
+function readService(name: string, value: unknown): ParsedService {
+  if (!isServiceName(name)) throw new InvalidError([], SERVICE_NAME_RULE, true);
+  const body = mapping(value, [], "must have fields, at least image");
+  if (!Object.hasOwn(body, "<<")) return parseService(name, body);
+  throw new InvalidError(["<<"], "merging is not supported; use *NAME for a whole value", true);
 }
 
 /** Puts a path before the paths of errors. */

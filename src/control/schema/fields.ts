@@ -4,7 +4,7 @@ import { isServiceName } from "../../model/service.ts";
 import { parseDuration } from "../../model/time.ts";
 import { parseMemoryLimit } from "../../model/memory.ts";
 import { strict } from "./check.ts";
-import { SECRET_NAME, SECRET_NAME_RULE } from "./invalid.ts";
+import { SECRET_NAME, SECRET_NAME_RULE, SERVICE_NAME_RULE } from "./invalid.ts";
 
 /** Linux's limit for one argument, or one variable with its name; bytes. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
@@ -174,7 +174,7 @@ export const domain = z.string().refine(
 export const tag = z.string().refine(
   // Browsers decode labels that begin with xn-- (Punycode).
   (name) => isServiceName(name) && name !== "xn",
-  "must be 1 to 40 small letters, digits and single hyphens, a letter first and no hyphen last, and not admin or xn",
+  `${SERVICE_NAME_RULE} or xn`,
 );
 
 /** The name of a revision, or `latest`. */

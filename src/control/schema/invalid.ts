@@ -44,23 +44,23 @@ export const SECRET_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 export const SECRET_NAME_RULE =
   "is no name of a secret; right are up to 128 letters, digits, and _ . - but at the beginning";
 
+/** The message for an invalid name of a service. */
+export const SERVICE_NAME_RULE =
+  "must be 1 to 40 small letters, digits and single hyphens, a letter first and no hyphen last, and not admin";
+
 /** Checks the name of a service. @throws {InvalidError} */
 export function checkServiceName(name: string): void {
-  if (isServiceName(name)) return;
-  const rule =
-    "must be 1 to 40 small letters, digits and single hyphens, a letter first and no hyphen last, and not admin";
-  throw new InvalidError(["name"], rule);
+  if (!isServiceName(name)) throw new InvalidError(["name"], SERVICE_NAME_RULE);
 }
 
 /** Checks that `TAG--NAME` fits into a label of a hostname. @throws {InvalidError} At `path`, if it is too long. */
 export function checkTagLength(name: string, tag: string, path: FieldPath): void {
   const most = 63 - 2 - name.length;
-  if (tag.length > most) {
-    throw new InvalidError(
-      path,
-      `must be at most ${most} characters here, since ${tag}--${name} is a label of a hostname`,
-    );
-  }
+  if (tag.length <= most) return;
+  throw new InvalidError(
+    path,
+    `must be at most ${most} characters here, since ${tag}--${name} is a label of a hostname`,
+  );
 }
 
 /** Checks the name of a secret. @throws {InvalidError} */

@@ -1,6 +1,7 @@
 import { concat } from "@std/bytes/concat";
 import { OperatorError, plainMessageOf } from "../../base/errors.ts";
 import { writeAtomically } from "../../base/atomic_file.ts";
+import { makePrivate, readIfThere } from "../data_dir.ts";
 
 const KEY_BYTES = 32;
 const ID_BYTES = 8;
@@ -161,13 +162,8 @@ async function readOrMake(path: string, mayMake: boolean): Promise<Uint8Array<Ar
 
 /** The key in a file; `undefined` if there is no file. */
 async function read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
   const bytes = parse(text);
   if (bytes === undefined) {
     throw new SecretKeyError(
@@ -175,7 +171,6 @@ async function read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> 
         "what cless says then",
     );
   }
-  const { mode } = await Deno.stat(path);
-  if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(path, 0o600); // an operator may have put it there
+  await makePrivate(path);
   return bytes;
 }
