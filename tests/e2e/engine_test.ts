@@ -11,7 +11,7 @@ async function wrapped(script: string): Promise<string> {
 }
 
 Deno.test({ name: "an engine that takes long for each command is waited for", ignore: noDocker }, async () => {
-  const path = await wrapped(`case "$1" in events) ;; *) sleep 1 ;; esac`);
+  const path = await wrapped(`case "$1" in events) ;; *) sleep 0.4 ;; esac`);
   await using program = await Program.start({ flags: ["--docker", path] });
   const [one, two] = await Promise.all([program.get("golang"), program.get("rust")]);
   assertEquals([one.status, two.status], [200, 200]);

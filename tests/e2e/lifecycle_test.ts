@@ -175,10 +175,10 @@ Deno.test({
   ignore: noDocker,
 }, async () => {
   await using program = await Program.start({ logLevel: "info" });
-  const deploy = (port: number) =>
-    program.send("PUT", "/v1/services/exposing", { image: "golang-docker", startTimeout: "10s", port });
-  const { json, status } = await deploy(3000);
-  const advice = "nothing listens on port 3000 after 10s; the image exposes 8080: deploy with --port 8080";
+  const deploy = (port: number, startTimeout: string) =>
+    program.send("PUT", "/v1/services/exposing", { image: "golang-docker", startTimeout, port });
+  const { json, status } = await deploy(3000, "2s");
+  const advice = "nothing listens on port 3000 after 2s; the image exposes 8080: deploy with --port 8080";
   assertEquals([status, json.detail.endsWith(advice)], [422, true], json.detail);
-  assertEquals((await deploy(8080)).status, 201);
+  assertEquals((await deploy(8080, "30s")).status, 201);
 });

@@ -1,9 +1,11 @@
 import { concat } from "@std/bytes/concat";
 import { Buffer } from "node:buffer";
 
-/** Text whose characters are bytes: what goes over a wire can be written down and compared as it is. */
+/** Text as bytes, one for each character. A loop, since the platform's `Buffer` takes 5 ms for 100 KB. */
 export function toBytes(text: string): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Buffer.from(text, "latin1"));
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
 }
 
 /** Bytes as text, one character for each. */
@@ -23,7 +25,7 @@ export function withoutBlanks(value: string): string {
 
 const CR = 13;
 const LF = 10;
-const MOST_PER_READ = 64 * 1024;
+const FIRST_STORE_BYTES = 64 * 1024;
 
 /** A request or an answer, as it came over the wire. */
 export class HttpMessage {
@@ -84,8 +86,8 @@ export class HttpMessage {
  */
 export class HttpReader {
   readonly #connection: Deno.Conn;
-  /** What has come and has not been taken is what lies between `#from` and `#to`. */
-  #store = new Uint8Array(2 * MOST_PER_READ);
+  /** The bytes that were received and not yet taken lie between `#from` and `#to`. */
+  #store = new Uint8Array(FIRST_STORE_BYTES);
   #from = 0;
   #to = 0;
 
@@ -177,11 +179,12 @@ export class HttpReader {
   }
 
   async #fill(): Promise<boolean> {
-    if (this.#store.length - this.#to < MOST_PER_READ) {
+    if (this.#from === this.#to) {
+      this.#from = this.#to = 0;
+    } else if (this.#to === this.#store.length) {
       const waiting = this.#store.subarray(this.#from, this.#to);
-      const roomy = new Uint8Array(2 * (waiting.length + MOST_PER_READ));
-      roomy.set(waiting);
-      this.#store = roomy;
+      if (2 * waiting.length > this.#store.length) this.#store = new Uint8Array(2 * this.#store.length);
+      this.#store.set(waiting);
       this.#to -= this.#from;
       this.#from = 0;
     }
