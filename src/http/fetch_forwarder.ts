@@ -16,9 +16,6 @@ const NO_DECODING: Header = ["accept-encoding", "identity"];
 /** `fetch` removes `transfer-encoding` itself. */
 const TO_DROP = [...RESPONSE_HOP_BY_HOP].filter((name) => name !== "transfer-encoding");
 
-/** The environment variable with the hosts that the platform reaches without a proxy. */
-const NO_PROXY = "NO_PROXY";
-
 /** Sends requests with the platform's `fetch`, which changes some of what passes. */
 export class FetchForwarder implements Forwarder {
   // `allowHost`: the app gets the client's Host; otherwise `fetch` sets its own.
@@ -77,7 +74,8 @@ function passOn(response: Response, signal: AbortSignal): Response {
   }
   // The platform writes no length for a 205, and clients would wait for its body for ever: RFC 9112, section 6.3.
   if (status === 205) return new Response(null, { status: 204, headers: endToEnd(headers, headers.get("connection")) });
-  const body = isLong(headers) ? breakable(response.body, signal) : response.body;
+  // The platform's stream ignores the signal, and a dead container may never close its connection.
+  const body = isLong(headers) && response.body?.pipeThrough(new TransformStream(), { signal }) || response.body;
   if (body === response.body && !TO_DROP.some((name) => headers.has(name))) return response;
   return new Response(body, { status, headers: endToEnd(headers, headers.get("connection")) });
 }
@@ -85,14 +83,6 @@ function passOn(response: Response, signal: AbortSignal): Response {
 function isLong(headers: Headers): boolean {
   const length = headers.get("content-length");
   return length === null ? headers.get("content-type") === "text/event-stream" : Number(length) >= LONG_BYTES;
-}
-
-/** The same body, aborted by the signal: the platform's stream ignores it, and a dead container may never close. */
-function breakable(
-  body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
-  signal: AbortSignal,
-): ReadableStream<Uint8Array<ArrayBuffer>> | null {
-  return body?.pipeThrough(new TransformStream(), { signal }) ?? null;
 }
 
 /** The cause of a failed `fetch`; only its message tells it. */
@@ -115,27 +105,12 @@ function bodyOf(upload: Upload): BodyInit {
       else controller.enqueue(piece.slice()); // `fetch` may use it after the next pull
     },
   }, { highWaterMark: 0 });
-  return upload.length === Infinity ? stream : new SizedBody(stream, upload.length);
+  return upload.length === Infinity ? stream : sizedBody(stream, upload.length);
 }
 
 /** A stream of known length: `fetch` sends a Content-Length for a Blob only, and chunks for all other streams. */
-class SizedBody extends Blob {
-  readonly #stream: ReadableStream<Uint8Array<ArrayBuffer>>;
-  readonly #length: number;
-
-  constructor(stream: ReadableStream<Uint8Array<ArrayBuffer>>, length: number) {
-    super();
-    this.#stream = stream;
-    this.#length = length;
-  }
-
-  override get size(): number {
-    return this.#length;
-  }
-
-  override stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#stream;
-  }
+function sizedBody(stream: ReadableStream<Uint8Array<ArrayBuffer>>, length: number): Blob {
+  return Object.defineProperties(new Blob(), { size: { value: length }, stream: { value: () => stream } });
 }
 
 /** A response that came before the upload was complete. It ends the upload: see {@linkcode Upload.end}. */
@@ -150,12 +125,12 @@ function endingUpload(response: Response, upload: Upload): Response {
  * the environment for that moment only, in which nothing else runs.
  */
 function withoutProxy(make: () => Deno.HttpClient): Deno.HttpClient {
-  const before = Deno.env.get(NO_PROXY);
-  Deno.env.set(NO_PROXY, "0.0.0.0/0,::/0");
+  const before = Deno.env.get("NO_PROXY");
+  Deno.env.set("NO_PROXY", "0.0.0.0/0,::/0");
   try {
     return make();
   } finally {
-    if (before === undefined) Deno.env.delete(NO_PROXY);
-    else Deno.env.set(NO_PROXY, before);
+    if (before === undefined) Deno.env.delete("NO_PROXY");
+    else Deno.env.set("NO_PROXY", before);
   }
 }

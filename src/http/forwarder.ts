@@ -15,12 +15,7 @@ export interface Forwarder extends Disposable {
    * @throws {ClessError} `bad_request` if the client breaks off its upload.
    * @throws The signal's reason.
    */
-  forward(
-    origin: string,
-    head: RequestHead,
-    upload: Upload | undefined,
-    signal: AbortSignal,
-  ): Promise<Response>;
+  forward(origin: string, head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<Response>;
 
   /** Closes idle connections to an app that gets no requests for now. */
   leave(origin: string): void;

@@ -1,20 +1,7 @@
 /** A header line. */
 export type Header = [name: string, value: string];
 
-/** Headers of a request that are meant for one hop only: RFC 9110, section 7.6.1, and RFC 2616, section 13.5.1. */
-export const REQUEST_HOP_BY_HOP: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
-/** Headers of a response that are meant for one hop only. */
+/** Headers of a response that are meant for one hop only: RFC 9110, section 7.6.1, and RFC 2616, section 13.5.1. */
 export const RESPONSE_HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -22,6 +9,12 @@ export const RESPONSE_HOP_BY_HOP: ReadonlySet<string> = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
+]);
+
+/** Headers of a request that are meant for one hop only. */
+export const REQUEST_HOP_BY_HOP: ReadonlySet<string> = new Set([
+  ...RESPONSE_HOP_BY_HOP,
+  ...["proxy-authenticate", "proxy-authorization", "te"],
 ]);
 
 /** A response's headers without those for one hop, some of which the value of `Connection` names. */

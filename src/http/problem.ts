@@ -44,8 +44,7 @@ export function problem(error: ClessError, request: { headers: Headers }, servic
   if (code === "unauthorized") headers.set("www-authenticate", 'Bearer realm="cless"');
   const body = html
     ? fill(service !== undefined && (status === 502 || status === 504) ? SERVICE_PAGE : PAGE, {
-      ...{ status: String(status), title, detail: message, code },
-      ...(service === undefined ? {} : { service }),
+      ...{ status: String(status), title, detail: message, code, service: service ?? "" },
     })
     : JSON.stringify({ type: "about:blank", title, status, detail: message, code }) + "\n";
   return new Response(body, { status, headers });

@@ -123,8 +123,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   );
   if (believed && forwarded) headers.push(["forwarded", `${forwarded}, ${forwardedElement(peer, host)}`]);
 
-  const websocket = method === "GET" && upgrade !== undefined && upgrade.toLowerCase() === "websocket" &&
-    connection !== undefined &&
+  const websocket = method === "GET" && upgrade?.toLowerCase() === "websocket" &&
     listItems(connection).includes("upgrade");
   if (websocket) checkWebSocket(request.headers);
   return { hostname, method, target, headers, contentLength: length, bodyLength, websocket };
@@ -136,11 +135,7 @@ export function isServerWide({ method, target }: RequestHead): boolean {
 }
 
 /** The length of the body in bytes, as in {@linkcode RequestHead}. @throws {ClessError} If the framing is ambiguous. */
-function readBodyLength(
-  length: string | undefined,
-  coding: string | undefined,
-  request: Request,
-): number | undefined {
+function readBodyLength(length: string | undefined, coding: string | undefined, request: Request): number | undefined {
   if (coding !== undefined && coding.toLowerCase() !== "chunked") {
     throw badRequest("cless passes on no Transfer-Encoding but chunked");
   }

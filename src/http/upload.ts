@@ -98,22 +98,19 @@ interface Reader {
 }
 
 function readerOf(body: ReadableStream<Piece>, length: number): Reader {
-  return length > KEPT_BYTES && sharingReader(body) || plainReader(body);
-}
-
-function plainReader(body: ReadableStream<Piece>): Reader {
+  if (length > KEPT_BYTES) {
+    try {
+      return sharingReader(body.getReader({ mode: "byob" }));
+    } catch {
+      // The platform has the whole body already.
+    }
+  }
   const reader = body.getReader();
   return { read: async () => (await reader.read()).value, cancel: () => reader.cancel() };
 }
 
-/** A reader that reuses its memory; `undefined` if the platform has the whole body already. */
-function sharingReader(body: ReadableStream<Piece>): Reader | undefined {
-  let reader: ReadableStreamBYOBReader;
-  try {
-    reader = body.getReader({ mode: "byob" });
-  } catch {
-    return undefined;
-  }
+/** Reuses its memory. */
+function sharingReader(reader: ReadableStreamBYOBReader): Reader {
   let room = new Uint8Array(KEPT_BYTES);
   return {
     async read() {

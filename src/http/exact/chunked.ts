@@ -8,18 +8,10 @@ const MOST_DIGITS = 13;
 /** Limit for the extensions of one chunk, and for all trailers. */
 const MOST_EXTRA_BYTES = 16 * 1024;
 
+/** `-cr` and `-lf` are where one byte is expected. */
 type State =
-  | "size"
-  | "extension"
-  | "size-lf"
-  | "data"
-  | "data-cr"
-  | "data-lf"
-  | "line-start"
-  | "trailer"
-  | "trailer-lf"
-  | "end-lf"
-  | "done";
+  | ("size" | "extension" | "size-lf" | "data" | "data-cr" | "data-lf")
+  | ("line-start" | "trailer" | "trailer-lf" | "end-lf" | "done");
 
 /** Decodes a chunked body that arrives in arbitrary pieces: RFC 9112, section 7.1. Drops extensions and trailers. */
 export class ChunkedDecoder {
@@ -81,12 +73,8 @@ export class ChunkedDecoder {
         this.#expect(byte, LF, "size");
         break;
       case "line-start":
-        if (byte === CR) {
-          this.#state = "end-lf";
-          break;
-        }
-        this.#state = "trailer";
-        this.#skip(byte);
+        this.#state = byte === CR ? "end-lf" : "trailer";
+        if (byte !== CR) this.#skip(byte);
         break;
       case "trailer":
         if (byte === CR) this.#state = "trailer-lf";

@@ -96,6 +96,7 @@ export class Exchange {
     if (signal.aborted) this.#release(false);
     const sent = this.#connection.writeText(requestText(head, upload?.length === Infinity));
     sent.then(() => this.#written = upload === undefined, () => this.#release(false));
+    this.#upload = upload;
     if (upload !== undefined) this.#send(upload, sent);
     return sent;
   }
@@ -114,7 +115,6 @@ export class Exchange {
   }
 
   async #send(upload: Upload, headSent: Promise<void>): Promise<void> {
-    this.#upload = upload;
     const { length } = upload;
     const next = upload.begin();
     // `next` also rejects when the attempt is over; by then the exchange has settled.
@@ -219,16 +219,9 @@ export class Exchange {
     reading?: Reading,
   ): Response {
     const keepAlive = head.keepAlive && rest !== "close";
-    return toResponse(
-      head,
-      LongBody.stream({
-        connection: this.#connection,
-        rest,
-        begun,
-        ...(reading === undefined ? {} : { reading }),
-        end: (whole) => this.#end(whole && keepAlive),
-      }),
-    );
+    const end = (whole: boolean) => this.#end(whole && keepAlive);
+    const body = new LongBody({ connection: this.#connection, rest, begun, reading, end });
+    return toResponse(head, new ReadableStream(body, { highWaterMark: 0 }));
   }
 
   /** Ends the exchange with its response, and also its upload: see {@linkcode Upload.end}. */

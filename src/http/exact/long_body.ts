@@ -32,12 +32,15 @@ export interface LongBodySource {
   readonly rest: number | ChunkedDecoder | "close";
   /** The bytes received so far. Their memory is reused soon, unless a `reading` goes on in it. */
   readonly begun: Uint8Array<ArrayBuffer>;
-  readonly reading?: Reading;
+  readonly reading: Reading | undefined;
   /** Called when the body is over, before its reader notices. @param whole Whether it is complete and correct. */
   readonly end: (whole: boolean) => Promise<void> | void;
 }
 
-/** The body of a response, passed on while it arrives; it reads no more than its reader takes. */
+/**
+ * The body of a response, passed on while it arrives; it reads no more than its reader takes. The stream fails with
+ * {@linkcode ResponseCut} if the body is incomplete or malformed.
+ */
 export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   readonly #connection: Connection;
   readonly #chunks: ChunkedDecoder | undefined;
@@ -52,7 +55,7 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   #last: ArrayBuffer | undefined;
   #piecesBytes = 0;
 
-  private constructor({ connection, rest, begun, reading, end }: LongBodySource) {
+  constructor({ connection, rest, begun, reading, end }: LongBodySource) {
     this.#connection = connection;
     this.#chunks = rest instanceof ChunkedDecoder ? rest : undefined;
     this.#left = typeof rest === "number" ? rest : Infinity;
@@ -60,11 +63,6 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
     this.#end = end;
     if (typeof rest === "number") this.#readBytes = MOST_BYTES_AT_ONCE;
     this.#begun = reading === undefined && begun.length > 0 ? this.#keep(begun) : begun;
-  }
-
-  /** The body as a stream. It fails with {@linkcode ResponseCut} if it is incomplete or malformed. */
-  static stream(source: LongBodySource): ReadableStream<Uint8Array> {
-    return new ReadableStream(new LongBody(source), { highWaterMark: 0 });
   }
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {

@@ -21,9 +21,7 @@ export class AppSocket {
   readonly #waiting: Uint8Array[] = [];
   #writing = false;
   #buffered = 0;
-  /**
-   * The pong to send next. While the app takes nothing, only the last ping needs an answer: RFC 6455, section 5.5.3.
-   */
+  /** The pong to send next; until the app takes it, only the last ping needs one: RFC 6455, section 5.5.3. */
   #pong: Uint8Array | undefined;
   #closeSent = false;
   #over = false;
@@ -64,7 +62,8 @@ export class AppSocket {
     const { code, reason } = end ?? { code: CloseCode.broken, reason: "" };
     if (end !== undefined) this.close(code, "");
     listener.close(code, reason);
-    await this.#end();
+    this.#over = true;
+    if (!this.#writing) this.#switched.close(); // otherwise once everything has been sent
   }
 
   send(data: string | ArrayBuffer): void {
@@ -83,12 +82,6 @@ export class AppSocket {
   drop(): void {
     this.#over = true;
     this.#switched.close();
-  }
-
-  /** Closes the connection after everything has been sent. */
-  #end(): void {
-    this.#over = true;
-    if (!this.#writing) this.#switched.close();
   }
 
   #send(opcode: number, payload: Uint8Array): void {

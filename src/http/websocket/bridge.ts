@@ -1,4 +1,4 @@
-import { delay } from "../../base/async.ts";
+import { atMost, delay } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Switched } from "../exact/exchange.ts";
 import { ExactForwarder } from "../exact/forwarder.ts";
@@ -70,30 +70,34 @@ export class WebSocketBridge implements Disposable {
     }
     const { socket: client, response } = upgraded;
     const app = new AppSocket(switched);
-    const ending = new Ending(this.#clock);
-    ending.ended.then(() => app.drop());
-    this.#join(client, app, ending);
+    const ending = Promise.withResolvers<void>();
+    const bothClosed = this.#join(client, app, ending.resolve);
+    // The platform has no time limit for a close, and the lease must end.
+    const ended = ending.promise.then(() => atMost(bothClosed, this.#clock, CLOSE_TIMEOUT_MS)).then(() => app.drop());
     const breakOff = () => {
       if (!(signal.reason instanceof InstanceGone)) return;
       // The address of a dead container may never answer.
       app.drop();
       close(client, CloseCode.unexpected, "");
-      ending.begin();
+      ending.resolve();
     };
     signal.addEventListener("abort", breakOff, { once: true });
     if (signal.aborted) breakOff();
-    return { response, ended: ending.ended };
+    return { response, ended };
   }
 
   [Symbol.dispose](): void {
     this.#forwarder[Symbol.dispose]();
   }
 
-  #join(client: WebSocket, app: AppSocket, ending: Ending): void {
+  /** Connects the sides. Calls `end` once one is closed or told to close; resolves when both are closed. */
+  async #join(client: WebSocket, app: AppSocket, end: () => void): Promise<void> {
+    const clientClosed = Promise.withResolvers<void>();
+    const appClosed = Promise.withResolvers<void>();
     client.binaryType = "arraybuffer";
     const notOpened = this.#clock.after(OPEN_TIMEOUT_MS, () => {
       app.drop();
-      ending.begin();
+      end();
     });
     client.onopen = () => {
       notOpened();
@@ -105,7 +109,8 @@ export class WebSocketBridge implements Disposable {
         },
         close: (code, reason) => {
           close(client, code === CloseCode.broken ? CloseCode.unexpected : code, reason);
-          ending.sideClosed();
+          appClosed.resolve();
+          end();
         },
       });
     };
@@ -115,15 +120,17 @@ export class WebSocketBridge implements Disposable {
       client.onmessage = null;
       close(client, CloseCode.tooBig, "the receiver is too slow");
       app.close(CloseCode.tooBig, "too much is waiting");
-      ending.begin();
+      end();
     };
     client.onerror = () => {}; // a close event follows
     client.onclose = ({ code, reason }) => {
       notOpened();
       // 0: the connection broke before it was open.
       app.close(code === 0 || code === CloseCode.broken ? CloseCode.unexpected : code, reason);
-      ending.sideClosed();
+      clientClosed.resolve();
+      end();
     };
+    await Promise.all([clientClosed.promise, appClosed.promise]);
   }
 
   /** Resolves when the client has taken enough, or has gone. */
@@ -181,32 +188,4 @@ function close(client: WebSocket, code: number, reason: string): void {
   if (client.readyState >= WebSocket.CLOSING) return;
   if (code === CloseCode.none) client.close();
   else client.close(code, reason);
-}
-
-/** The end of a WebSocket: both sides have closed, or the second one has not closed in time. */
-class Ending {
-  readonly #ended = Promise.withResolvers<void>();
-  readonly #clock: Clock;
-  #open = 2;
-  #stopWaiting: (() => void) | undefined;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  get ended(): Promise<void> {
-    return this.#ended.promise;
-  }
-
-  /** Notes that a side was told to close, and starts a time limit: the platform has none, and the lease must end. */
-  begin(): void {
-    this.#stopWaiting ??= this.#clock.after(CLOSE_TIMEOUT_MS, () => this.#ended.resolve());
-  }
-
-  sideClosed(): void {
-    this.begin();
-    if (--this.#open > 0) return;
-    this.#stopWaiting?.();
-    this.#ended.resolve();
-  }
 }
