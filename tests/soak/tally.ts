@@ -1,4 +1,5 @@
 import { table } from "../bench/support/table.ts";
+import { Harms } from "../support/harms.ts";
 
 /** How a request found its service: with an instance ready, paused, or with none. */
 export type Tier = "warm" | "resume" | "cold";
@@ -21,14 +22,12 @@ export interface Outcome {
   readonly ms: number;
 }
 
-/** So long before a request a container may have been killed and still be what it came to, ms. */
-const AFTERMATH_MS = 500;
 /** What a request comes to that may have reached an app which went away with it. */
 const CUT_OFF = "502 upstream_failed";
 
 /** Counts what comes of the requests. */
 export class Tally {
-  readonly #kills = new Map<string, { began: number; ended: number }[]>();
+  readonly #harms = new Harms();
   readonly #waits: Record<Tier, number[]> = { warm: [], resume: [], cold: [] };
   readonly #failures = new Map<string, number>();
   #requests = 0;
@@ -47,14 +46,12 @@ export class Tally {
 
   /** Notes that a container of a service is about to be harmed; what is returned is to be called once that is done. */
   harming(service: string): () => void {
-    const kill = { began: performance.now(), ended: Infinity };
-    this.#kills.set(service, [...this.#kills.get(service) ?? [], kill]);
-    return () => kill.ended = performance.now();
+    return this.#harms.harming(service);
   }
 
   /** Whether a container of a service was harmed within a time. */
   wasHarmed(service: string, began: number, ended: number): boolean {
-    return (this.#kills.get(service) ?? []).some((kill) => kill.began < ended && kill.ended + AFTERMATH_MS > began);
+    return this.#harms.wasHarmed(service, began, ended);
   }
 
   add(outcome: Outcome): void {

@@ -24,6 +24,14 @@ export interface ClessOptions {
   readonly forward?: "exact" | "fetch";
   /** More of its flags. */
   readonly flags?: readonly string[];
+  /** More of its environment. */
+  readonly env?: Record<string, string>;
+  /** A command that runs it, such as `prlimit --nofile=256`. */
+  readonly runner?: readonly string[];
+  /** The executable; missing where it is run from source. By default the one that CLESS_BIN names. */
+  readonly executable?: string | undefined;
+  /** A file that its log is added to. */
+  readonly log?: string;
 }
 
 /** A cless with a data-dir of its own, on ports of its own: from source, or the executable that CLESS_BIN names. */
@@ -35,15 +43,16 @@ export class ClessUnderTest implements AsyncDisposable {
   /** Marks its containers. */
   readonly owner: string;
   readonly #adminUrl: string;
-  readonly #launch: () => Program;
+  readonly #launch: (flags: readonly string[]) => Program;
   readonly #docker: DockerCommand;
   readonly #token: string;
   readonly #client = new HttpClient();
-  #program: Program;
+  /** Those that have been started, the newest last: while one takes over from another, two run. */
+  readonly #programs: Program[];
 
   private constructor(parts: {
     program: Program;
-    launch: () => Program;
+    launch: (flags: readonly string[]) => Program;
     url: string;
     adminUrl: string;
     startMs: number;
@@ -51,7 +60,7 @@ export class ClessUnderTest implements AsyncDisposable {
     token: string;
     docker: DockerCommand;
   }) {
-    this.#program = parts.program;
+    this.#programs = [parts.program];
     this.#launch = parts.launch;
     this.url = parts.url;
     this.startMs = parts.startMs;
@@ -71,11 +80,12 @@ export class ClessUnderTest implements AsyncDisposable {
     docker: DockerCommand,
     dataDir: string,
     signal: AbortSignal,
-    { flags: more = [], forward }: ClessOptions = {},
+    options: ClessOptions = {},
   ): Promise<ClessUnderTest> {
     const url = `http://127.0.0.1:${freePort()}/`;
     const adminUrl = `http://127.0.0.1:${freePort()}`;
-    const executable = Deno.env.get("CLESS_BIN");
+    const { env = {}, flags: more = [], forward, log, runner = [] } = options;
+    const executable = "executable" in options ? options.executable : Deno.env.get("CLESS_BIN");
     const flags = [
       "serve",
       `--listen=${new URL(url).host}`,
@@ -86,15 +96,21 @@ export class ClessUnderTest implements AsyncDisposable {
       ...more,
     ];
     const path = executable ? await Deno.realPath(executable) : Deno.execPath();
-    const launch = () =>
-      Program.start("cless", path, {
-        args: executable ? flags : ["run", "--quiet", "-P", "--no-prompt", "main.ts", ...flags],
+    const [command, ...args] = [
+      ...runner,
+      path,
+      ...(executable ? [] : ["run", "--quiet", "-P", "--no-prompt", "main.ts"]),
+    ];
+    const launch = (last: readonly string[]) =>
+      Program.start("cless", command!, {
+        args: [...args, ...flags, ...last],
         cwd: ROOT,
         // While the others have their turn, its instance is idle.
-        env: { CLESS_PAUSE_AFTER: "0", CLESS_STOP_AFTER: "0" },
+        env: { CLESS_PAUSE_AFTER: "0", CLESS_STOP_AFTER: "0", ...env },
+        ...(log === undefined ? {} : { log }),
       });
     const began = performance.now();
-    const program = launch();
+    const program = launch([]);
     try {
       await untilReady(program, adminUrl, signal);
       const startMs = performance.now() - began;
@@ -110,7 +126,7 @@ export class ClessUnderTest implements AsyncDisposable {
 
   /** The process that runs, or has run last. */
   get program(): Program {
-    return this.#program;
+    return this.#programs.at(-1)!;
   }
 
   /**
@@ -119,18 +135,18 @@ export class ClessUnderTest implements AsyncDisposable {
    * @throws {BenchError} When it does not end well.
    */
   async end(): Promise<void> {
-    const code = await this.#program.end();
+    const code = await this.program.end();
     if (code !== 0) throw new BenchError(`cless has ended with exit code ${code}`);
   }
 
-  /** Starts the process again, after {@linkcode end}: with the same data-dir, ports and flags. */
-  begin(): void {
-    this.#program = this.#launch();
+  /** Starts a process again: with the same data-dir, ports and flags. @param flags More flags, for this one only. */
+  begin(flags: readonly string[] = []): void {
+    this.#programs.push(this.#launch(flags));
   }
 
   /** Waits until it is ready. @throws {BenchError} When it does not get so. */
   async untilReady(signal: AbortSignal): Promise<void> {
-    await untilReady(this.#program, this.#adminUrl, signal);
+    await untilReady(this.program, this.#adminUrl, signal);
   }
 
   /** Declares a service, and waits until it has been deployed. @throws {BenchError} When it is refused. */
@@ -176,7 +192,7 @@ export class ClessUnderTest implements AsyncDisposable {
   /** Ends it, and makes sure that nothing of it is left. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client[Symbol.dispose]();
-    await this.#program[Symbol.asyncDispose]();
+    await Promise.all(this.#programs.map((program) => program[Symbol.asyncDispose]()));
     await removeContainers(this.#docker, this.owner);
     await this.#docker.run(["network", "rm", `cless-${this.owner}`]).catch(() => {}); // it does that itself
   }

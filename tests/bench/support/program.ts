@@ -12,6 +12,8 @@ export interface ProgramOptions {
   readonly args: readonly string[];
   readonly env?: Record<string, string>;
   readonly cwd?: string;
+  /** A file that what it writes is added to. */
+  readonly log?: string;
 }
 
 /** A server that the bench has started, and that ends with it. */
@@ -21,11 +23,11 @@ export class Program implements AsyncDisposable {
   #output = "";
   #ended = false;
 
-  private constructor(name: string, child: Deno.ChildProcess) {
+  private constructor(name: string, child: Deno.ChildProcess, log?: string) {
     this.name = name;
     this.#child = child;
-    this.#keep(child.stdout);
-    this.#keep(child.stderr);
+    this.#keep(child.stdout, log);
+    this.#keep(child.stderr, log);
     child.status.then(() => this.#ended = true);
   }
 
@@ -34,7 +36,7 @@ export class Program implements AsyncDisposable {
    *
    * @throws {BenchError} When there is no such command.
    */
-  static start(name: string, command: string, { args, cwd, env }: ProgramOptions): Program {
+  static start(name: string, command: string, { args, cwd, env, log }: ProgramOptions): Program {
     try {
       const child = new Deno.Command(command, {
         args: [...args],
@@ -46,7 +48,7 @@ export class Program implements AsyncDisposable {
         // Ctrl-C is for the bench, which ends its programs in order; a second signal would make cless leave at once.
         detached: true,
       }).spawn();
-      return new Program(name, child);
+      return new Program(name, child, log);
     } catch (error) {
       throw new BenchError(`cannot start ${name}: ${messageOf(error)}`);
     }
@@ -56,9 +58,24 @@ export class Program implements AsyncDisposable {
     return this.#child.pid;
   }
 
+  /** Sends a signal; nothing happens where it has ended. */
+  signal(signal: Deno.Signal): void {
+    if (!this.#ended) this.#child.kill(signal);
+  }
+
+  /** Waits until it has ended by itself or by a signal; returns its exit code. */
+  async exit(): Promise<number> {
+    return (await this.#child.status).code;
+  }
+
   /** @throws {BenchError} When it has ended; the message is the last thing it said. */
   check(): void {
-    if (this.#ended) throw new BenchError(`${this.name} has ended: ${this.#output.trim().split("\n").at(-1)}`);
+    if (this.#ended) throw new BenchError(`${this.name} has ended: ${this.lastLine}`);
+  }
+
+  /** The last line that it has written. */
+  get lastLine(): string {
+    return this.#output.trim().split("\n").at(-1) ?? "";
   }
 
   /**
@@ -86,9 +103,10 @@ export class Program implements AsyncDisposable {
     await this.end();
   }
 
-  async #keep(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+  async #keep(stream: ReadableStream<Uint8Array<ArrayBuffer>>, log?: string): Promise<void> {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       this.#output = (this.#output + text).slice(-KEPT);
+      if (log !== undefined) Deno.writeTextFileSync(log, text, { append: true });
     }
   }
 }

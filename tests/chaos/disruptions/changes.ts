@@ -1,0 +1,159 @@
+import { BenchError } from "../../bench/support/errors.ts";
+import { type Act, type Disruption, expect, usualFlows } from "../disruption.ts";
+import { unread } from "../judge.ts";
+import { buildImage, pause, type Stage } from "../stage.ts";
+
+const FOUND = "cless-chaos-found";
+const UPGRADES = 5;
+/** So long does a download last that an upgrade may not cut, ms. */
+const LONG_MS = 20_000;
+
+/** What somebody does on purpose. */
+export const CHANGES: readonly Disruption[] = [
+  {
+    name: "deploys",
+    planned: true,
+    requirement: { text: "20 deploys, 0 failed", longestWaitMs: 3000 },
+    run: deploys,
+  },
+  {
+    name: "traffic",
+    planned: true,
+    requirement: { text: "20 changes of the split, 0 failed", longestWaitMs: 3000 },
+    run: splits,
+  },
+  {
+    name: "rollback",
+    planned: true,
+    requirement: { text: "10 rollbacks, 0 failed", longestWaitMs: 3000 },
+    run: rollbacks,
+  },
+  {
+    name: "rebuilt",
+    planned: true,
+    requirement: { text: "3 rebuilt images, 0 failed", longestWaitMs: 3000 },
+    prepare: (theatre) => buildImage(theatre, `${FOUND}-docker`, "build-0"),
+    stage: { flags: ["--convention"] },
+    flows: (scale) => [
+      ...usualFlows(scale * 0.6),
+      { name: "found, kept", kind: "get", host: `${FOUND}.localhost`, rate: 150 * scale },
+      { name: "found, new", kind: "get", host: `${FOUND}.localhost`, rate: 80 * scale, fresh: true },
+    ],
+    run: rebuilds,
+  },
+  {
+    name: "upgrade",
+    planned: true,
+    requirement: {
+      text: `${UPGRADES} upgrades, 0 failed; of 10,000 requests one may be reset before a byte was sent`,
+      excuse: unread,
+      longestWaitMs: 3000,
+    },
+    leastSent: 20_000,
+    stage: {},
+    flows: (scale) => [
+      ...usualFlows(scale),
+      { name: "long streams", kind: "stream", host: "app.localhost", rate: 0.2, ms: LONG_MS },
+    ],
+    run: upgrades,
+  },
+];
+
+async function deploys(act: Act): Promise<void> {
+  const count = act.quick ? 8 : 20;
+  for (let n = 1; n <= count; n++) {
+    act.signal.throwIfAborted();
+    await act.stage.deploy("app", `deploy-${n}`);
+    await act.stage.untilAnswers("app", `deploy-${n}`);
+  }
+  act.afterwards.push((sent) => {
+    const greetings = new Set(sent.flows.flatMap(({ greetings }) => Object.keys(greetings)));
+    const seen = [...greetings].filter((greeting) => greeting.startsWith("deploy-")).length;
+    return [{ what: "revisions that answered", value: `${seen}`, bar: `${count}`, met: seen === count }];
+  });
+}
+
+async function splits(act: Act): Promise<void> {
+  const { random, stage } = act;
+  for (const greeting of ["one", "two", "three"]) await stage.deploy("app", greeting);
+  const { body } = await stage.change("GET", "/v1/services/app/revisions");
+  const names: string[] = JSON.parse(body).map(({ name }: { name: string }) => name).sort().slice(-3);
+  for (let n = 0; n < 20; n++) {
+    act.signal.throwIfAborted();
+    const [first = 0, second = 100] = random.cuts(2, 100);
+    const percents = [first, second - first, 100 - second];
+    await stage.change(
+      "PUT",
+      "/v1/services/app/traffic",
+      names.map((revision, at) => ({ revision, percent: percents[at] })),
+    );
+    await pause(act.quick ? 100 : 400);
+  }
+  await stage.change("PUT", "/v1/services/app/traffic", [{ revision: "latest", percent: 100 }]);
+  await stage.untilAnswers("app", "three");
+}
+
+async function rollbacks(act: Act): Promise<void> {
+  const { stage } = act;
+  await stage.deploy("app", "before");
+  await stage.deploy("app", "after");
+  for (let n = 1; n <= 10; n++) {
+    act.signal.throwIfAborted();
+    await stage.change("POST", "/v1/services/app/rollback");
+    await stage.untilAnswers("app", n % 2 === 1 ? "before" : "after");
+  }
+}
+
+async function rebuilds(act: Act): Promise<void> {
+  for (let n = 1; n <= 3; n++) {
+    act.signal.throwIfAborted();
+    await buildImage(act, `${FOUND}-docker`, `build-${n}`);
+    await act.stage.untilAnswers(FOUND, `build-${n}`);
+    await pause(1000);
+  }
+}
+
+async function upgrades(act: Act): Promise<void> {
+  const done = act.harms.harming();
+  const before = await act.stage.containers();
+  const tookMs: number[] = [];
+  for (let n = 0; n < UPGRADES; n++) {
+    act.signal.throwIfAborted();
+    const began = performance.now();
+    await upgrade(act.stage);
+    tookMs.push(performance.now() - began);
+    act.note(`upgrade ${n + 1} of ${UPGRADES}: ${tookMs.at(-1)!.toFixed(0)} ms`);
+  }
+  done();
+  const after = await act.stage.containers();
+  expect(
+    act,
+    "containers",
+    after === before ? "the same" : `${after} instead of ${before}`,
+    "the same",
+    after === before,
+  );
+  act.afterwards.push(({ failures, flows }) => {
+    const sent = flows.reduce((sum, flow) => sum + flow.sent, 0);
+    const lost = failures.filter(unread).length;
+    const most = Math.max(1, Math.floor(sent / 10_000));
+    return [{ what: "reset before a byte was sent", value: `${lost} of ${sent}`, bar: `≤ ${most}`, met: lost <= most }];
+  });
+}
+
+/** Has another process take over; resolves when the old one has gone. */
+async function upgrade({ cless }: Stage): Promise<void> {
+  const old = cless.program;
+  cless.begin(["--take-over"]);
+  const successor = cless.program;
+  const failed = successor.exit().then((code) => {
+    throw new BenchError(`the successor has ended with exit code ${code}: ${successor.lastLine}`);
+  });
+  const late = pause(60_000).then(() => {
+    throw new BenchError("the old process has not gone after 60 s");
+  });
+  late.catch(() => {});
+  failed.catch(() => {});
+  const code = await Promise.race([old.exit(), failed, late]);
+  if (code !== 0) throw new BenchError(`the old process has ended with exit code ${code}`);
+}

@@ -1,0 +1,119 @@
+import { messageOf } from "../../../src/base/errors.ts";
+import { type Act, type Disruption, expect, expectSameContainers, harm } from "../disruption.ts";
+import { cutOff } from "../judge.ts";
+import { IMAGE, pause } from "../stage.ts";
+
+const AWAY_MS = 3000;
+const SLOW_MS = 2000;
+/** What a cold start takes of an engine that is slow: it asks it some ten times. */
+const SLOW_START_MS = 45_000;
+const COLD = { image: IMAGE, env: { GREETING: "cold" }, startTimeout: "60s" };
+
+/** What happens to the engine. */
+export const ENGINE: readonly Disruption[] = [
+  {
+    name: "engine-killed",
+    planned: false,
+    requirement: {
+      text: "SIGKILL of the engine and a start, which ends all containers: only what may not be sent twice",
+      excuse: cutOff,
+      longestWaitMs: 15_000,
+    },
+    needs: ["own engine"],
+    run: killed,
+  },
+  {
+    name: "engine-restarted",
+    planned: false,
+    requirement: {
+      text: "SIGTERM of the engine, which ends all containers, and a start: only what may not be sent twice",
+      excuse: cutOff,
+      longestWaitMs: 20_000,
+    },
+    needs: ["own engine"],
+    run: restarted,
+  },
+  {
+    name: "engine-hangs",
+    planned: false,
+    requirement: { text: "the engine hangs for 30 s: 0 failed", longestWaitMs: 2000 },
+    stage: { overLine: true },
+    run: hangs,
+  },
+  {
+    name: "engine-slow",
+    planned: false,
+    requirement: { text: "each call of the engine takes 2 s: 0 failed", longestWaitMs: 2000 },
+    stage: { overLine: true },
+    run: slow,
+  },
+];
+
+async function killed(act: Act): Promise<void> {
+  await act.engine.kill();
+  await pause(AWAY_MS); // nothing is harmed by that yet
+  await harm(act, undefined, async () => {
+    await act.engine.begin();
+    await untilAllAnswer(act);
+  });
+}
+
+async function restarted(act: Act): Promise<void> {
+  await harm(act, undefined, async () => {
+    await act.engine.end();
+    await pause(1000);
+    await act.engine.begin();
+    await untilAllAnswer(act);
+  });
+}
+
+async function untilAllAnswer(act: Act): Promise<void> {
+  const began = performance.now();
+  await Promise.all(["app", "other", "idle"].map((service) => act.stage.untilAnswers(service)));
+  act.note(`all answer ${((performance.now() - began) / 1000).toFixed(1)} s after the engine`);
+}
+
+async function hangs(act: Act): Promise<void> {
+  const { engine, quick, stage } = act;
+  await stage.cless.declare("cold", COLD);
+  const before = await stage.containers();
+  engine.line.hold();
+  const began = performance.now();
+  const cold = stage.ask("cold").then(
+    ({ status, headers }) => `${status} ${headers.get("cless-error") ?? ""}`.trim(),
+    messageOf,
+  );
+  await pause(quick ? 8000 : 30_000);
+  engine.line.release();
+  const told = await cold;
+  expect(act, "a cold service that was asked meanwhile", told, "200", told === "200");
+  act.note(`the cold start took ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  await stage.change("DELETE", "/v1/services/cold");
+  await expectSameContainers(act, before);
+}
+
+async function slow(act: Act): Promise<void> {
+  const { engine, stage } = act;
+  await stage.cless.declare("cold", COLD);
+  const before = await stage.containers();
+  engine.line.slow(SLOW_MS);
+  try {
+    const began = performance.now();
+    const { status } = await stage.ask("cold");
+    const tookMs = performance.now() - began;
+    const value = `${status}, ${(tookMs / 1000).toFixed(1)} s`;
+    expect(
+      act,
+      "a cold start meanwhile",
+      value,
+      `200, ≤ ${SLOW_START_MS / 1000} s`,
+      status === 200 && tookMs <= SLOW_START_MS,
+    );
+    if (!act.quick) await stage.deploy("app", "deployed-slowly");
+    await pause(2000);
+  } finally {
+    engine.line.slow(0);
+  }
+  await stage.change("DELETE", "/v1/services/cold");
+  if (act.quick) await expectSameContainers(act, before);
+}

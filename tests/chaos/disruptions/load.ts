@@ -1,0 +1,191 @@
+import { cpuMicros, residentMb } from "../../bench/support/process.ts";
+import { type Act, type Disruption, expect, expectSameContainers, sendBeside } from "../disruption.ts";
+import { pause } from "../stage.ts";
+import { type Flow, type FlowReport, type Sent, Traffic } from "../traffic.ts";
+
+const FACTOR = 3;
+/** The 12 bytes of an app that costs nothing, and one that takes 10 ms for each of four requests at once. */
+const APP_BOUND = { query: "work=10", template: { concurrency: 4 }, workers: 16 };
+const PROXY_BOUND = { query: "", template: { concurrency: 0 }, workers: 64 };
+const MOST_P99_MS = 1000;
+const MOST_GROWTH_MB = 150;
+const SLOW_CLIENTS = 2000;
+const PROBES = 50;
+
+/** The service that is warm beside, and has to be answered in time. */
+const BESIDE: Flow = { name: "other, kept", kind: "get", host: "other.localhost", rate: PROBES };
+const text = (what: string) =>
+  `${FACTOR}× the capacity, ${what}: a warm service beside is answered, no container is replaced`;
+
+/** What clients do that are too many, or too slow. */
+export const LOAD: readonly Disruption[] = [
+  {
+    name: "overload-app",
+    planned: false,
+    requirement: { text: text("which the app sets"), longestWaitMs: 5000 },
+    stage: { template: APP_BOUND.template },
+    flows: () => [BESIDE],
+    leastSent: 500,
+    run: (act) => overload(act, APP_BOUND, () => 0.8),
+  },
+  {
+    name: "overload-cless",
+    planned: false,
+    requirement: { text: text("which cless sets"), longestWaitMs: 5000 },
+    stage: { template: PROXY_BOUND.template },
+    flows: () => [BESIDE],
+    leastSent: 500,
+    run: (act) => overload(act, PROXY_BOUND, (refusal, factor) => 0.85 * (1 - factor * refusal) / (1 - refusal)),
+  },
+  {
+    name: "slow-clients",
+    planned: false,
+    requirement: {
+      text: `${SLOW_CLIENTS} clients that read nothing or stop in an upload: 0 others fail, none keeps an app awake`,
+      longestWaitMs: 3000,
+    },
+    stage: { flags: ["--client-timeout=5s"] },
+    run: slowClients,
+  },
+];
+
+/** @param share What of the capacity has to be left, by the cost of a bare refusal and the factor of the load. */
+async function overload(
+  act: Act,
+  { query, workers }: typeof APP_BOUND,
+  share: (refusal: number, factor: number) => number,
+): Promise<void> {
+  const { quick, stage } = act;
+  const before = await stage.containers();
+  const beforeMb = await residentMb(stage.pid);
+  const host = "app.localhost";
+  const capacity = await closedLoop(act, { name: "capacity", kind: "get", host, query, workers }, quick ? 2000 : 5000);
+  // No service can have an address as its name, and so this is refused before anything is looked up.
+  const bare = await closedLoop(
+    act,
+    { name: "refusals", kind: "get", host: "127.0.0.1", workers },
+    quick ? 1000 : 3000,
+  );
+  const refusal = bare.cpuMicros / capacity.cpuMicros;
+  const rate = FACTOR * capacity.perSecond;
+  const began = performance.now();
+  const { flows, failures } = await sendBeside(
+    act,
+    [{ name: "load", kind: "get", host, query, rate }],
+    quick ? 5000 : 20_000,
+  );
+  const seconds = (performance.now() - began) / 1000;
+  const [load] = flows as [FlowReport];
+  const goodput = load.good / seconds;
+  // The sender has its own limits; what counts is what it has really sent.
+  const factor = load.sent / seconds / capacity.perSecond;
+  const wanted = share(refusal, factor) * capacity.perSecond;
+  act.note(
+    `capacity ${capacity.perSecond.toFixed(0)}/s, ${capacity.cpuMicros.toFixed(0)} µs each, a refusal ${
+      bare.cpuMicros.toFixed(0)
+    } µs`,
+  );
+  act.note(
+    `sent ${factor.toFixed(2)}×, the sender itself late by ${load.lateP99Ms.toFixed(0)} ms at p99; ${
+      causesOf({ flows, failures })
+    }`,
+  );
+  expect(
+    act,
+    "goodput",
+    `${goodput.toFixed(0)}/s of ${capacity.perSecond.toFixed(0)}/s`,
+    `≥ ${wanted.toFixed(0)}/s`,
+    goodput >= wanted,
+  );
+  expect(
+    act,
+    "p99 of what is answered",
+    `${load.p99Ms.toFixed(0)} ms`,
+    `≤ ${MOST_P99_MS} ms`,
+    load.p99Ms <= MOST_P99_MS,
+  );
+  const others = failures.filter(({ cause }) => cause !== "503 overloaded");
+  expect(
+    act,
+    "failures but 503 overloaded",
+    `${others.length} ${others[0]?.cause ?? ""}`.trim(),
+    "0",
+    others.length === 0,
+  );
+  await expectSameContainers(act, before);
+  await pause(quick ? 2000 : 10_000);
+  const grownMb = await residentMb(stage.pid) - beforeMb;
+  expect(
+    act,
+    "memory above the unloaded",
+    `${grownMb.toFixed(0)} MB`,
+    `≤ ${MOST_GROWTH_MB} MB`,
+    grownMb <= MOST_GROWTH_MB,
+  );
+  act.afterwards.push(({ flows }) => {
+    const beside = flows.find(({ name }) => name === BESIDE.name)!;
+    return [{
+      what: "p99 of the service beside",
+      value: `${beside.p99Ms.toFixed(0)} ms`,
+      bar: "≤ 250 ms",
+      met: beside.p99Ms <= 250,
+    }];
+  });
+}
+
+/** How much is answered to clients that wait for each answer, and the CPU time that cless takes for each. */
+async function closedLoop(act: Act, flow: Flow, ms: number): Promise<{ perSecond: number; cpuMicros: number }> {
+  const cpu = await cpuMicros(act.stage.pid);
+  const began = performance.now();
+  const { flows: [report] } = await sendBeside(act, [flow], ms);
+  const seconds = (performance.now() - began) / 1000;
+  return { perSecond: report!.sent / seconds, cpuMicros: (await cpuMicros(act.stage.pid) - cpu) / report!.sent };
+}
+
+async function slowClients(act: Act): Promise<void> {
+  const { quick, stage } = act;
+  const host = "idle.localhost"; // nobody else asks for it
+  const before = await stage.containers();
+  const beforeMb = await residentMb(stage.pid);
+  const inFlight = async () => (await stage.instances("idle")).reduce((sum, { inFlight }) => sum + inFlight, 0);
+  let highestMb = 0;
+  {
+    const clients = SLOW_CLIENTS / 2;
+    await using slow = Traffic.start(act.sender, stage.cless.url, [
+      { name: "mute", kind: "mute", host, clients },
+      { name: "half", kind: "half", host, clients },
+    ], act.seed);
+    const end = performance.now() + (quick ? 15_000 : 30_000);
+    let most = 0;
+    while (performance.now() < end) {
+      act.signal.throwIfAborted();
+      most = Math.max(most, await inFlight());
+      highestMb = Math.max(highestMb, await residentMb(stage.pid));
+      await pause(500);
+    }
+    const left = await inFlight();
+    expect(act, "requests in flight while they hold on", `${left}, at first ${most}`, "0", left === 0 && most > 0);
+    const { flows } = await slow.finish();
+    const [, half] = flows as [FlowReport, FlowReport];
+    const timedOut = half.ends["408 client_timeout"] ?? 0;
+    expect(act, "half bodies that ended as 408", `${timedOut} of ${clients}`, `${clients}`, timedOut === clients);
+    act.note(`ends: ${flows.map(({ ends, name }) => `${name} ${JSON.stringify(ends)}`).join(", ")}`);
+  }
+  expect(act, "most memory meanwhile", `${highestMb.toFixed(0)} MB, ${beforeMb.toFixed(0)} before`, "told", true);
+  const end = performance.now() + (quick ? 10_000 : 60_000);
+  let afterMb = await residentMb(stage.pid);
+  while (afterMb > 1.5 * beforeMb && performance.now() < end) {
+    await pause(1000);
+    afterMb = await residentMb(stage.pid);
+  }
+  const bar = `≤ ${(1.5 * beforeMb).toFixed(0)} MB`;
+  expect(act, "memory once they have gone", `${afterMb.toFixed(0)} MB`, bar, quick || afterMb <= 1.5 * beforeMb);
+  await expectSameContainers(act, before);
+}
+
+/** The failures in words. */
+function causesOf({ failures, flows }: Sent): string {
+  const counts = [...Map.groupBy(failures, ({ cause }) => cause)].map(([cause, those]) => `${those.length} ${cause}`);
+  const untold = flows.reduce((sum, flow) => sum + flow.untold, 0);
+  return `${counts.join(", ") || "0 failures"}${untold > 0 ? `, and ${untold} more` : ""}`;
+}

@@ -1,0 +1,171 @@
+import type { Finding } from "../../bench/support/finding.ts";
+import { HttpClient } from "../../bench/support/http_client.ts";
+import { type Act, type Disruption, expect, expectSameContainers, harm, sendBeside } from "../disruption.ts";
+import { cutByProxy } from "../judge.ts";
+import { IMAGE, pause } from "../stage.ts";
+import { type Sent, Traffic } from "../traffic.ts";
+
+/** From exec to the first connection, ms. */
+const LISTENING_MS = { executable: 300, source: 500 };
+const DESCRIPTORS = 256;
+const IDLE_CLIENTS = 400;
+const HOUR_S = 3600;
+/** Where Debian's package puts the library. */
+export const FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+/** What happens to the process of cless, and to its machine. */
+export const PROCESS: readonly Disruption[] = [
+  {
+    name: "cless-killed",
+    planned: false,
+    requirement: {
+      text: "SIGKILL and a start: nothing but what was in flight, and what came while nobody listened",
+      excuse: cutByProxy,
+      longestWaitMs: 5000,
+    },
+    run: killed,
+  },
+  {
+    name: "cless-stopped",
+    planned: false,
+    requirement: { text: "SIGSTOP for 3 s, SIGCONT: 0 failed, no container replaced", longestWaitMs: 5000 },
+    run: stopped,
+  },
+  {
+    name: "descriptors",
+    planned: false,
+    requirement: {
+      text: `${DESCRIPTORS} descriptors and ${IDLE_CLIENTS} idle connections: 0 failed on kept ones`,
+      longestWaitMs: 5000,
+    },
+    needs: ["prlimit"],
+    stage: { runner: ["prlimit", `--nofile=${DESCRIPTORS}`] },
+    flows: (scale) => [
+      { name: "kept", kind: "get", host: "app.localhost", rate: 100 * scale },
+      { name: "other, kept", kind: "get", host: "other.localhost", rate: 50 * scale },
+    ],
+    leastSent: 1000,
+    run: outOfDescriptors,
+  },
+  {
+    name: "clock",
+    planned: false,
+    requirement: { text: "the clock steps by +1 h and by −1 h: 0 failed, no container replaced", longestWaitMs: 3000 },
+    needs: ["faketime"],
+    stage: ({ folder }) => ({
+      env: {
+        LD_PRELOAD: FAKETIME,
+        FAKETIME_TIMESTAMP_FILE: clockFile(folder),
+        FAKETIME_CACHE_DURATION: "1",
+        FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      },
+    }),
+    prepare: ({ folder }) => Deno.writeTextFile(clockFile(folder), "+0"),
+    run: clockSteps,
+  },
+];
+
+async function killed(act: Act): Promise<void> {
+  const { cless } = act.stage;
+  const before = await act.stage.containers();
+  const begun: number[] = [];
+  for (let n = 0; n < 3; n++) {
+    act.signal.throwIfAborted();
+    await harm(act, undefined, async () => {
+      cless.program.signal("SIGKILL");
+      await cless.program.exit();
+      begun.push(performance.now());
+      await act.stage.restart();
+    });
+    await pause(act.quick ? 1000 : 3000);
+  }
+  await expectSameContainers(act, before);
+  act.afterwards.push((sent) => [listening(sent, begun, act.executable === undefined ? "source" : "executable")]);
+}
+
+/** How long nobody listened after each start. */
+function listening({ failures }: Sent, begun: readonly number[], from: keyof typeof LISTENING_MS): Finding {
+  const gaps = begun.map((at) => {
+    const refused = failures.filter(({ cause, ended }) => cause === "refused" && ended > at && ended < at + 10_000);
+    return Math.max(0, ...refused.map(({ ended }) => ended - at));
+  });
+  const longest = Math.max(...gaps);
+  return {
+    what: `from exec to listening, ${from}`,
+    value: `${gaps.map((ms) => ms.toFixed(0)).join(", ")} ms`,
+    bar: `≤ ${LISTENING_MS[from]} ms`,
+    met: longest <= LISTENING_MS[from],
+  };
+}
+
+async function stopped(act: Act): Promise<void> {
+  const before = await act.stage.containers();
+  for (let n = 0; n < (act.quick ? 1 : 2); n++) {
+    act.stage.cless.program.signal("SIGSTOP");
+    await pause(3000);
+    act.stage.cless.program.signal("SIGCONT");
+    await pause(4000);
+  }
+  await expectSameContainers(act, before);
+}
+
+async function outOfDescriptors(act: Act): Promise<void> {
+  const { stage } = act;
+  await stage.cless.declare("cold", { image: IMAGE, env: { GREETING: "cold" } });
+  using client = new HttpClient(1);
+  const ask = (service: string) => client.ask(stage.cless.url, { host: `${service}.localhost` });
+  await ask("app"); // its connection is kept from now on
+  {
+    const idle = { name: "idle", kind: "idle", host: "app.localhost", clients: IDLE_CLIENTS } as const;
+    await using clients = Traffic.start(act.sender, stage.cless.url, [idle], act.seed);
+    await pause(3000);
+    const started = await ask("cold");
+    expect(
+      act,
+      "a cold start meanwhile",
+      `${started.status} ${started.headers.get("cless-error") ?? ""}`,
+      "200",
+      started.status === 200,
+    );
+    await pause(act.quick ? 1000 : 5000);
+    const { flows: [report] } = await clients.finish();
+    act.note(`idle clients: ${JSON.stringify(report!.ends)}`);
+  }
+  const began = performance.now();
+  await stage.untilAnswers("app");
+  const fresh = { name: "new", kind: "get", host: "app.localhost", rate: 50, fresh: true } as const;
+  const { failures } = await sendBeside(act, [fresh], 2000);
+  expect(act, "new connections that fail once the idle ones have gone", failures.length, "0", failures.length === 0);
+  act.note(`new connections are served again after ${(performance.now() - began - 2000).toFixed(0)} ms`);
+}
+
+function clockFile(folder: string): string {
+  return `${folder}/faketime`;
+}
+
+async function clockSteps(act: Act): Promise<void> {
+  const before = await act.stage.containers();
+  const steps = [HOUR_S, 0, -HOUR_S, 0];
+  for (const step of steps) {
+    await Deno.writeTextFile(clockFile(act.folder), `${step < 0 ? "" : "+"}${step}`);
+    await pause(2500); // the library looks once a second
+    const offset = await offsetOf(act);
+    expect(
+      act,
+      `offset of the clock after a step to ${step} s`,
+      offset.toFixed(0),
+      `${step} ± 5 s`,
+      Math.abs(offset - step) < 5,
+    );
+    await pause(act.quick ? 500 : 3000);
+  }
+  await expectSameContainers(act, before);
+}
+
+/** By how much cless's clock differs from this one, s; a change is noted with its time. */
+async function offsetOf(act: Act): Promise<number> {
+  const domain = `at-${Math.floor(performance.now())}.example.org`;
+  const body = { image: IMAGE, env: { GREETING: "other" }, domains: [domain] };
+  const answer = await act.stage.change("PUT", "/v1/services/other", body);
+  return (Date.parse(JSON.parse(answer.body).updatedAt) - Date.now()) / 1000;
+}

@@ -1,0 +1,189 @@
+import { DockerCommand } from "../../src/docker/command.ts";
+import { messageOf } from "../../src/base/errors.ts";
+import { BenchError } from "../bench/support/errors.ts";
+import { describeMachine } from "../bench/support/machine.ts";
+import { howToInstall, TOOLS, versionOf } from "../bench/support/tool.ts";
+import { docker } from "../support/docker.ts";
+import { Harms } from "../support/harms.ts";
+import { mayMount } from "../support/mounts.ts";
+import { Random } from "../support/random.ts";
+import type { Act, Disruption, Need } from "./disruption.ts";
+import { usualFlows } from "./disruption.ts";
+import { CHANGES } from "./disruptions/changes.ts";
+import { CONTAINERS } from "./disruptions/containers.ts";
+import { ENGINE } from "./disruptions/engine.ts";
+import { LOAD } from "./disruptions/load.ts";
+import { FAKETIME, PROCESS } from "./disruptions/process.ts";
+import { STORE } from "./disruptions/store.ts";
+import { Engine } from "./engine.ts";
+import { broken, findingsTable, judge, type Line, linesTable } from "./judge.ts";
+import { buildImage, pause, Stage, type Theatre } from "./stage.ts";
+import { buildSender, Traffic } from "./traffic.ts";
+
+/** All of them, in the order in which they happen. */
+export const DISRUPTIONS: readonly Disruption[] = [...CHANGES, ...PROCESS, ...CONTAINERS, ...ENGINE, ...STORE, ...LOAD];
+
+/** What is to be done. */
+export interface ChaosOptions {
+  /** Names of {@linkcode DISRUPTIONS}. */
+  readonly only: readonly string[];
+  readonly quick: boolean;
+  readonly seed: number;
+  /** The executable of cless; missing where it runs from source. */
+  readonly executable: string | undefined;
+  /** A file for what cless logs. */
+  readonly log: string | undefined;
+  /** Says how far it is. */
+  readonly note: (line: string) => void;
+}
+
+/** How many good answers show that everything is at work. */
+const WARM = 100;
+const WARM_MS = 30_000;
+/** What is still to come of a disruption shows within that, ms. */
+const SETTLE_MS = 1500;
+/** The most that may be waited for requests that are missing, ms. */
+const MORE_MS = 90_000;
+
+/** Does one thing after the other, prints, and takes away what it has made; resolves with whether all was as required. */
+export async function chaos(options: ChaosOptions, signal: AbortSignal): Promise<boolean> {
+  const { executable, log, note } = options;
+  if (await versionOf(TOOLS.go) === undefined) throw new BenchError(howToInstall(TOOLS.go));
+  const folder = await Deno.makeTempDir({ prefix: "cless-chaos-" });
+  await using made = new AsyncDisposableStack();
+  made.defer(() => Deno.remove(folder, { recursive: true }));
+  const engine = made.use(await startEngine(folder, note));
+  Deno.env.set("DOCKER_HOST", `unix://${engine.socket}`);
+  const docker = new DockerCommand("docker");
+  const theatre: Theatre = { engine, docker, folder, executable, log, signal, images: new Set() };
+  made.defer(() => removeImages(theatre));
+  note("building the sender and the app");
+  const sender = await buildSender(folder, signal);
+  await buildImage(theatre);
+  const chosen = DISRUPTIONS.filter(({ name }) => options.only.includes(name));
+  await using house = new House(theatre);
+  const lines: Line[] = [];
+  const leftOut: string[] = [];
+  for (const disruption of chosen) {
+    signal.throwIfAborted();
+    const missing = await whatIsMissing(disruption.needs ?? [], engine);
+    if (missing !== undefined) {
+      leftOut.push(`Left out: ${disruption.name}, ${missing}.`);
+      continue;
+    }
+    const began = performance.now();
+    const line = await perform(disruption, house, sender, options);
+    lines.push(line);
+    const verdict = line.unmet.length === 0 ? "met" : `MISSED: ${line.unmet.join("; ")}`;
+    note(`${line.name}: ${((performance.now() - began) / 1000).toFixed(0)} s, ${line.sent} sent, ${verdict}`);
+    if (line.unmet.length > 0) await house.leave();
+  }
+  const from = executable === undefined ? "cless from source" : "the executable of cless";
+  console.log(linesTable(lines));
+  if (lines.some(({ findings }) => findings.length > 0)) console.log(`\n${findingsTable(lines)}`);
+  for (const line of leftOut) console.log(`\n${line}`);
+  console.log(`\n${await describeMachine(docker)}; ${from}; seed ${options.seed}${options.quick ? "; --quick" : ""}`);
+  return lines.every(({ unmet }) => unmet.length === 0);
+}
+
+/** The cless that most disruptions share, as long as it is well. */
+class House implements AsyncDisposable {
+  readonly theatre: Theatre;
+  #stage: Stage | undefined;
+
+  constructor(theatre: Theatre) {
+    this.theatre = theatre;
+  }
+
+  /** It, with its services as they were at the beginning. */
+  async stage(): Promise<Stage> {
+    if (this.#stage !== undefined) await this.#stage.reset();
+    return this.#stage ??= await Stage.start(this.theatre);
+  }
+
+  /** Ends it: the next one starts from nothing. */
+  async leave(): Promise<void> {
+    const stage = this.#stage;
+    this.#stage = undefined;
+    await stage?.[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.leave();
+  }
+}
+
+/** Sends requests, disrupts, and judges. */
+async function perform(disruption: Disruption, house: House, sender: string, options: ChaosOptions): Promise<Line> {
+  const { theatre } = house;
+  const { name, planned, requirement } = disruption;
+  const note = (line: string) => options.note(`${name}: ${line}`);
+  try {
+    await disruption.prepare?.(theatre);
+    if (disruption.stage === undefined) return await onStage(await house.stage());
+    const settings = typeof disruption.stage === "function" ? disruption.stage(theatre) : disruption.stage;
+    await using own = await Stage.start(theatre, settings);
+    return await onStage(own);
+  } catch (error) {
+    theatre.signal.throwIfAborted();
+    return broken(name, disruption, messageOf(error));
+  }
+
+  async function onStage(stage: Stage): Promise<Line> {
+    const flows = disruption.flows?.(1) ?? usualFlows(1);
+    const leastSent = (disruption.leastSent ?? (planned ? 10_000 : 2000)) / (options.quick ? 4 : 1);
+    await using traffic = Traffic.start(sender, stage.cless.url, flows, options.seed);
+    const act: Act = {
+      ...theatre,
+      stage,
+      traffic,
+      note,
+      sender,
+      seed: options.seed,
+      quick: options.quick,
+      random: new Random(options.seed),
+      harms: new Harms(),
+      findings: [],
+      afterwards: [],
+    };
+    await traffic.until("good answers before anything happens", ({ good }) => good >= WARM, WARM_MS);
+    await disruption.run(act);
+    await pause(SETTLE_MS);
+    await traffic.until(`${leastSent} requests`, ({ sent }) => sent >= leastSent, MORE_MS);
+    const sent = await traffic.finish();
+    const findings = [...act.findings, ...act.afterwards.flatMap((ask) => ask(sent))];
+    return judge(name, sent, { planned, requirement, harms: act.harms, leastSent, findings });
+  }
+}
+
+/** An engine for this run alone, where this user may start one and there is the program. */
+async function startEngine(folder: string, note: (line: string) => void): Promise<Engine> {
+  const which = await new Deno.Command("sh", { args: ["-c", "command -v dockerd"], stdout: "null" }).output();
+  if (which.success && Deno.uid() === 0) return await Engine.start(`${folder}/engine`);
+  note("without root and dockerd it takes the engine of the machine");
+  return Engine.ofMachine(folder);
+}
+
+async function whatIsMissing(needs: readonly Need[], engine: Engine): Promise<string | undefined> {
+  for (const need of needs) {
+    if (need === "own engine" && !engine.isOwn) {
+      return "the machine's engine is not to be harmed, and only root may start another";
+    }
+    if (need === "mount" && !mayMount) return "only root may mount a disk";
+    if (need === "prlimit" && !await hasCommand("prlimit")) {
+      return "not installed: prlimit (apt-get install util-linux)";
+    }
+    if (need === "faketime" && !await Deno.stat(FAKETIME).then(() => true, () => false)) {
+      return "not installed: faketime (apt-get install faketime)";
+    }
+  }
+  return undefined;
+}
+
+async function hasCommand(name: string): Promise<boolean> {
+  return (await new Deno.Command("sh", { args: ["-c", `command -v ${name}`], stdout: "null" }).output()).success;
+}
+
+async function removeImages({ images }: Theatre): Promise<void> {
+  for (const id of images) await docker("rmi", "--force", id).catch(() => {}); // a container of another run may need it
+}
