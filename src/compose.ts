@@ -57,15 +57,20 @@ type Parts = ReturnType<typeof makeParts>;
 
 /** Makes every part, each after those that it needs. Starts nothing. */
 function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store: Store, secrets: Secrets) {
-  const { startTimeout, requestTimeout, pauseAfter, stopAfter, drainTimeout } = config;
-  const limits = { startTimeout, requestTimeout, pauseAfter, stopAfter };
+  const { startTimeoutMs, requestTimeoutMs, pauseAfterMs, stopAfterMs, drainTimeoutMs } = config;
+  const limits = {
+    startTimeout: startTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    pauseAfter: pauseAfterMs,
+    stopAfter: stopAfterMs,
+  };
   const clock = systemClock;
   const stopping = new AbortController();
 
   // What several parts share.
   const states = new ServiceStates(store);
   const fleet = new Fleet();
-  const retiring = new RetiringPools(drainTimeout);
+  const retiring = new RetiringPools(drainTimeoutMs);
   const services = new ServiceMap(retiring);
   const events = new EventLog(clock, Date.now);
   const instanceEvents = new InstanceEvents(events);
@@ -79,7 +84,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const env = new RevisionEnv(secrets);
   const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
   const launcher = new RevisionLauncher(engine.launcher, env, hostPaths, clock);
-  const adoption = new Adoption(launcher, clock, startTimeout);
+  const adoption = new Adoption(launcher, clock, startTimeoutMs);
   const executor = new Executor(launcher, clock, fleet, { untilReady, ask: probe });
   const poolContext: PoolContext = {
     ...{ clock, executor, fleet, maxPending: config.maxPending },
@@ -99,7 +104,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
       return pool;
     },
   };
-  const memory = new MemoryBudget(launcher, fleet, clock, config.memoryBudget);
+  const memory = new MemoryBudget(launcher, fleet, clock, config.memoryBudgetBytes);
   const reconciler = new Reconciler({ launcher, fleet, clock, engine, memory, adoption });
 
   // From a hostname to an instance.
@@ -113,7 +118,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   // What operators see and change.
   const publisher = new Publisher({ services, limits, env, store, pools, clock, retiring });
   const deployer = new Deployer({
-    ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs: drainTimeout },
+    ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs },
     rules: {
       checkEnv: envProblem,
       hostPaths,
@@ -133,7 +138,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
     ...{ metrics, engine, hosts, activator },
-    control: new InstanceControl(router, services, drainTimeout),
+    control: new InstanceControl(router, services, drainTimeoutMs),
     tokens: new Tokens(store, dataDir.token),
     logs: new ServiceLogs(engine.launcher.outputs),
     statistics: new Statistics(catalog, fleet, activator),
@@ -143,7 +148,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const proxy = new Proxy({
     ...{ activator, unanswered, forwarder, clock, reconciler, metrics },
     trustedProxies: config.trustedProxies,
-    requestTimeoutMs: requestTimeout,
+    requestTimeoutMs,
     admin: (request, { hostname }, peer) => mayUseProxy(hostname.name, peer, config) ? api(request, peer) : undefined,
   });
   const servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, reserve));
@@ -242,15 +247,15 @@ export class Cless {
   async stop(): Promise<void> {
     const { clock, stopping, activator, admin, adoption, deployer, engine, fleet, reconciler } = this.#parts;
     const { forwarder, proxy, reserve, servers, unanswered } = this.#parts;
-    const { drainTimeout } = this.#config;
-    const deadline = clock.now() + drainTimeout;
+    const { drainTimeoutMs } = this.#config;
+    const deadline = clock.now() + drainTimeoutMs;
     this.#configFile?.stop();
     this.#stopTidying?.();
     stopping.abort();
     reconciler.stop();
     await Promise.all([
       deployer.close(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 })),
-      drain({ servers, activator, fleet, unanswered }, clock, drainTimeout),
+      drain({ servers, activator, fleet, unanswered }, clock, drainTimeoutMs),
     ]);
     adoption.stop();
     if (engine.found) {

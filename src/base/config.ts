@@ -15,7 +15,7 @@ export interface DockerEnv {
   readonly folder: string | undefined;
 }
 
-/** The settings of `cless serve`; read once, then passed down. Durations are in ms, `Infinity` is never. */
+/** The settings of `cless serve`; read once, then passed down. An `Infinity` of a duration is never. */
 export type Config = ReturnType<typeof readConfig>;
 /** How requests reach an instance. */
 export type Upstream = Config["upstream"];
@@ -125,14 +125,14 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
     upstream: one("upstream", choice("auto", "direct", "published"), "auto"),
     forward: one("forward", choice("exact", "fetch"), "exact"),
-    startTimeout: one("start-timeout", parseDuration, 30_000),
-    requestTimeout: one("request-timeout", parseDuration, 300_000),
-    pauseAfter: one("pause-after", parseDuration, 60_000),
-    stopAfter: one("stop-after", parseDuration, 600_000),
-    drainTimeout: one("drain-timeout", parseDuration, 30_000),
+    startTimeoutMs: one("start-timeout", parseDuration, 30_000),
+    requestTimeoutMs: one("request-timeout", parseDuration, 300_000),
+    pauseAfterMs: one("pause-after", parseDuration, 60_000),
+    stopAfterMs: one("stop-after", parseDuration, 600_000),
+    drainTimeoutMs: one("drain-timeout", parseDuration, 30_000),
     maxPending: one("max-pending", parseCount, 2000),
-    /** When all instances use more memory than this, paused ones are stopped; bytes, `Infinity` for no limit. */
-    memoryBudget: one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2),
+    /** When all instances use more memory than this, paused ones are stopped; `Infinity` for no limit. */
+    memoryBudgetBytes: one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2),
     /** What happens to the containers when the program ends. */
     onExit: one("on-exit", choice("stop", "keep"), "stop"),
     trustedProxies: all("trusted-proxy", parseCidr),

@@ -50,7 +50,7 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
     await checkDataDir(config.dataDir, inUse),
     ...await Promise.all([...config.listen, config.admin].map((endpoint) => checkPort(endpoint, inUse))),
     await checkFiles(),
-    checkMemory(config.memoryBudget, memoryBytes),
+    checkMemory(config.memoryBudgetBytes, memoryBytes),
     ...withEngine.flat(),
   ];
 }

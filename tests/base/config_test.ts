@@ -51,12 +51,12 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "config": ["/etc/cless.yaml", { configFile: "/etc/cless.yaml" }],
   "convention": ["false", { convention: false }],
   "allow-host-path": ["/srv//data/", { allowHostPaths: ["/srv/data"] }],
-  "start-timeout": ["1500ms", { startTimeout: 1500 }],
-  "request-timeout": ["0", { requestTimeout: Infinity }],
-  "pause-after": ["90s", { pauseAfter: 90_000 }],
-  "stop-after": ["1h", { stopAfter: 3_600_000 }],
-  "drain-timeout": ["5s", { drainTimeout: 5000 }],
-  "memory-budget": ["2g", { memoryBudget: 2 * 1024 ** 3 }],
+  "start-timeout": ["1500ms", { startTimeoutMs: 1500 }],
+  "request-timeout": ["0", { requestTimeoutMs: Infinity }],
+  "pause-after": ["90s", { pauseAfterMs: 90_000 }],
+  "stop-after": ["1h", { stopAfterMs: 3_600_000 }],
+  "drain-timeout": ["5s", { drainTimeoutMs: 5000 }],
+  "memory-budget": ["2g", { memoryBudgetBytes: 2 * 1024 ** 3 }],
   "on-exit": ["keep", { onExit: "keep" }],
   "max-pending": ["7", { maxPending: 7 }],
   "data-dir": ["/srv/cless", { dataDir: "/srv/cless" }],
@@ -87,13 +87,13 @@ Deno.test("without flags and variables, the defaults apply", () => {
     portRange: { first: 20000, last: 29999 },
     upstream: "auto",
     forward: FORWARD,
-    startTimeout: 30_000,
-    requestTimeout: 300_000,
-    pauseAfter: 60_000,
-    stopAfter: 600_000,
-    drainTimeout: 30_000,
+    startTimeoutMs: 30_000,
+    requestTimeoutMs: 300_000,
+    pauseAfterMs: 60_000,
+    stopAfterMs: 600_000,
+    drainTimeoutMs: 30_000,
     maxPending: 2000,
-    memoryBudget: 4e9,
+    memoryBudgetBytes: 4e9,
     onExit: "stop",
     trustedProxies: [],
     logFormat: "json",
@@ -260,11 +260,11 @@ Deno.test("on a terminal the log is text", () => {
 });
 
 Deno.test("the memory budget is half of the machine's memory, and can be unlimited", () => {
-  assertEquals(read({}, {}, { memory: () => Infinity }).memoryBudget, Infinity);
-  for (const none of ["0", "0g", "00"]) assertEquals(read({ "memory-budget": none }).memoryBudget, Infinity);
+  assertEquals(read({}, {}, { memory: () => Infinity }).memoryBudgetBytes, Infinity);
+  for (const none of ["0", "0g", "00"]) assertEquals(read({ "memory-budget": none }).memoryBudgetBytes, Infinity);
   // a given value needs no look at the machine
   const memory = (): number => fail();
-  assertEquals(read({ "memory-budget": "1g" }, {}, { memory }).memoryBudget, 1024 ** 3);
+  assertEquals(read({ "memory-budget": "1g" }, {}, { memory }).memoryBudgetBytes, 1024 ** 3);
   assertThrows(() => read({ "memory-budget": "8" }), UsageError, "expected at least 1m, not 8 bytes");
 });
 
