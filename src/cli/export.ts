@@ -35,7 +35,7 @@ export const exportServices = clientVerb({
       const declared = await declaredOf(client, service);
       const parts = resolveTraffic(traffic, latestRevision);
       const { tag, percent } = parts.find(({ revision }) => revision === latestRevision) ?? { percent: 0 };
-      const exact = call.flags.get("traffic"); // missing is neither yes nor no
+      const exact = call.flags.get("traffic"); // undefined if neither --traffic nor --no-traffic is given
       const more = exact ? { targets: traffic } : exact === undefined && tag !== undefined ? { tag } : {};
       manifest.set(name, { ...declared, ...more });
       if (exact !== undefined || parts.every(({ revision }) => revision === latestRevision)) continue;

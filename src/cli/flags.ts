@@ -15,8 +15,9 @@ export interface Flag {
   /** The placeholder of its value in `--help`; a flag without one is a switch, `--name` or `--no-name`. */
   readonly value?: string;
   readonly repeatable: boolean;
-  /** Its text in `--help`, and below that its default as shown there. */
+  /** Its text in `--help`. */
   readonly help: string;
+  /** The default as `--help` shows it. */
   readonly default?: string;
   /** Its heading in `--help`. */
   readonly group?: string;

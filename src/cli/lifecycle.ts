@@ -11,7 +11,7 @@ export const wake = clientVerb({
   args: ["NAME"],
   flags: [QUIET_FLAG],
   example: ["cless wake web"],
-  run: (call) => change(call, "POST", "wake", "starting an instance of NAME…", "is awake"),
+  run: (call) => change(call, "POST", ["wake"], "starting an instance of NAME…", "is awake"),
 });
 
 /** `cless sleep`: stops the instances of a service. */
@@ -22,7 +22,7 @@ export const sleep = clientVerb({
   flags: [QUIET_FLAG],
   notes: ["The next request starts an instance again."],
   example: ["cless sleep web"],
-  run: (call) => change(call, "POST", "sleep", "waiting for the last requests of NAME, and stopping it…", "sleeps"),
+  run: (call) => change(call, "POST", ["sleep"], "waiting for the last requests of NAME, and stopping it…", "sleeps"),
 });
 
 /** The flag of verbs that ask before they delete. */
@@ -52,15 +52,14 @@ export const deleteService = clientVerb({
       return 1;
     }
     const waiting = "waiting for the last requests of NAME, until its containers are gone…";
-    return await change(call, "DELETE", undefined, waiting, "is deleted");
+    return await change(call, "DELETE", [], waiting, "is deleted");
   },
 });
 
 /** Changes a service or what is below it. Without `--quiet`, shows what it waits for, and what it has done. */
-async function change(call: Call, method: string, below: string | undefined, waiting: string, done: string) {
+async function change(call: Call, method: string, below: string[], waiting: string, done: string): Promise<void> {
   const name = call.args[0]!;
-  const path = below === undefined ? servicePath(name) : servicePath(name, below);
-  const act = () => call.client.do(method, path);
+  const act = () => call.client.do(method, servicePath(name, ...below));
   if (call.on("quiet")) return await act();
   await whileShown(waiting.replace("NAME", () => name), act);
   console.log(`${name} ${done}`);
