@@ -1,7 +1,6 @@
 import { ClessError } from "../base/errors.ts";
 
 interface Held<T> {
-  readonly turn: number;
   resolve(value: T): void;
   reject(reason: unknown): void;
 }
@@ -11,16 +10,10 @@ export class HoldQueue<T> {
   readonly #limit: number;
   // A Set keeps the order of arrival and removes from the middle at no cost.
   readonly #held = new Set<Held<T>>();
-  #turn = 0;
   #empty: PromiseWithResolvers<void> | undefined;
 
   constructor(limit: number) {
     this.#limit = limit;
-  }
-
-  /** The turn of the next request; turns go up. */
-  get turn(): number {
-    return this.#turn;
   }
 
   get size(): number {
@@ -50,7 +43,6 @@ export class HoldQueue<T> {
         this.#empty = undefined;
       };
       const held: Held<T> = {
-        turn: this.#turn++,
         resolve: (value) => settle(() => resolve(value)),
         reject: (reason) => settle(() => reject(reason)),
       };
@@ -59,10 +51,10 @@ export class HoldQueue<T> {
     });
   }
 
-  /** Gives each waiting request in order what `next` returns for its turn, until `next` returns nothing. */
-  serve(next: (turn: number) => T | undefined): void {
+  /** Gives each waiting request in order what `next` returns, until `next` returns nothing. */
+  serve(next: () => T | undefined): void {
     for (const held of this.#held) {
-      const value = next(held.turn);
+      const value = next();
       if (value === undefined) return;
       held.resolve(value);
     }

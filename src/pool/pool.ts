@@ -10,15 +10,22 @@ import { endOf, Health } from "./health.ts";
 import { HoldQueue } from "./hold_queue.ts";
 import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion } from "./instance.ts";
 import type { Container, ContainerEvent } from "./launcher.ts";
-import { type Grant, Slots } from "./slots.ts";
+import { Slots } from "./slots.ts";
 import { backgroundBackoffMs, crashLoop, type Failure, type Mishap, requestBackoffMs } from "./start_backoff.ts";
 import { initialState, liveCount, type Member, type PoolEvent, type PoolState, readyCount, reduce } from "./state.ts";
-
-export type { Grant, Wake } from "./slots.ts";
 
 const log = logger("pool");
 /** How many cold starts are remembered. */
 const MOST_STARTS = 9;
+
+/** Why a request had to wait. */
+export type Wake = "cold" | "resume";
+
+/** A lease, and what its request had to wait for, if anything. */
+export interface Grant {
+  readonly lease: Lease;
+  readonly how?: Wake;
+}
 
 /** Observes the instances of pools. */
 export interface PoolObserver {
@@ -56,9 +63,12 @@ export class InstancePool implements InstanceOwner {
   readonly #context: PoolContext;
   readonly #executor: Executor;
   readonly #random: () => number;
-  readonly #queue: HoldQueue<Grant>;
+  readonly #queue: HoldQueue<Lease>;
   readonly #slots: Slots;
   readonly #health: Health;
+  /** The last start or resume of each ready instance, numbered. */
+  readonly #woken = new WeakMap<Instance, { readonly how: Wake; readonly number: number }>();
+  #wakes = 0;
   readonly #coldStarts: number[] = [];
   readonly #events: PoolEvent[] = [];
   /** Conditions that somebody waits for; checked after each event. */
@@ -146,9 +156,12 @@ export class InstancePool implements InstanceOwner {
     const { backoff, retired, suspensions } = this.#state;
     if (retired) throw retiredError();
     if (suspensions === 0 && !this.awake && this.backoffMs > 0) throw crashLoop(backoff, this.#clock.now());
+    const wakesBefore = this.#wakes;
     const granted = this.#slots.wait(signal);
     this.#take({ type: "asked" });
-    return await granted;
+    const lease = await granted;
+    const woken = this.#woken.get(lease.instance);
+    return woken !== undefined && woken.number > wakesBefore ? { lease, how: woken.how } : { lease };
   }
 
   /** Waits for an instance without using it. @throws {ClessError} Why there is none, with the app's output. */
@@ -246,13 +259,13 @@ export class InstancePool implements InstanceOwner {
     await this.#drain(members.filter(({ phase }) => phase !== "starting" || this.waiting === 0), deadline);
   }
 
-  /** Stops the instances as `sleep` does, but holds requests until {@linkcode unsuspend}. Calls nest. */
+  /** Stops the instances after the requests in flight, or the time limit; others wait for {@linkcode unsuspend}. */
   async suspend(drainTimeoutMs: number): Promise<void> {
     const drained = this.#drain(this.#state.members, this.#clock.now() + drainTimeoutMs, { type: "suspended" });
     await Promise.all([drained, atMost(this.settled(), this.#clock, drainTimeoutMs)]);
   }
 
-  /** Undoes one {@linkcode suspend}. */
+  /** Undoes one {@linkcode suspend}; of several, the last one counts. */
   unsuspend(): void {
     this.#take({ type: "unsuspended" });
   }
@@ -263,8 +276,12 @@ export class InstancePool implements InstanceOwner {
 
   moved(instance: Instance, before: InstanceState): void {
     if (instance.state === "ready") {
-      const wasFound = instance.coldStartMs === undefined;
-      this.#slots.add(instance, before === "paused" ? "resume" : wasFound ? undefined : "cold");
+      this.#slots.add(instance);
+      const how = before === "paused" ? "resume" : "cold";
+      // One that was found running has woken for nobody.
+      if (how === "resume" || instance.coldStartMs !== undefined) {
+        this.#woken.set(instance, { how, number: ++this.#wakes });
+      }
     } else if (before === "ready") this.#slots.delete(instance);
     this.#context.observer?.changed?.(instance, before);
   }

@@ -1,15 +1,6 @@
 import type { HoldQueue } from "./hold_queue.ts";
 import type { Instance, Lease } from "./instance.ts";
 
-/** Why a request had to wait. */
-export type Wake = "cold" | "resume";
-
-/** A lease, and what its request had to wait for, if anything. */
-export interface Grant {
-  readonly lease: Lease;
-  readonly how?: Wake;
-}
-
 /** From this number of instances on, the choice is between two drawn at random. */
 const MANY = 9;
 
@@ -17,15 +8,13 @@ const MANY = 9;
 export class Slots {
   readonly #limit: number;
   readonly #random: () => number;
-  readonly #queue: HoldQueue<Grant>;
+  readonly #queue: HoldQueue<Lease>;
   readonly #ready: Instance[] = [];
-  /** Why an instance became ready, and the turn of the first request that came after that. */
-  readonly #woken = new WeakMap<Instance, { how: Wake; turn: number }>();
   #open = 0;
   #peak = 0;
 
   /** @param concurrency How many requests an instance serves at once; 0 for any number. */
-  constructor(concurrency: number, queue: HoldQueue<Grant>, random: () => number) {
+  constructor(concurrency: number, queue: HoldQueue<Lease>, random: () => number) {
     this.#limit = concurrency === 0 ? Infinity : concurrency;
     this.#queue = queue;
     this.#random = random;
@@ -37,7 +26,7 @@ export class Slots {
   }
 
   /** Waits for a slot, until the signal is aborted. @throws {ClessError} `overloaded` if too many wait. */
-  wait(signal: AbortSignal): Promise<Grant> {
+  wait(signal: AbortSignal): Promise<Lease> {
     const granted = this.#queue.wait(signal);
     this.#note();
     return granted;
@@ -45,18 +34,12 @@ export class Slots {
 
   /** Gives the free slots to the waiting requests, in order. */
   serve(): void {
-    this.#queue.serve((turn) => {
-      const lease = this.#claim(false);
-      if (lease === undefined) return undefined;
-      const woken = this.#woken.get(lease.instance);
-      return woken !== undefined && turn < woken.turn ? { lease, how: woken.how } : { lease };
-    });
+    this.#queue.serve(() => this.#claim(false));
   }
 
-  /** Adds a ready instance. @param how What the waiting requests have waited for; missing for a found instance. */
-  add(instance: Instance, how?: Wake): void {
+  /** Adds a ready instance. */
+  add(instance: Instance): void {
     this.#ready.push(instance);
-    if (how !== undefined) this.#woken.set(instance, { how, turn: this.#queue.turn });
   }
 
   delete(instance: Instance): void {

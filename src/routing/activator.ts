@@ -10,11 +10,12 @@ const MOST_MOVES = 3;
 
 /** Gives each request a slot on an instance: at once if one is ready, else after waiting for one to start. */
 export class Activator {
+  /** Whether requests are refused because the program is ending. */
+  draining = false;
   readonly #router: Router;
   readonly #maxPending: number;
   readonly #held = new Set<{ readonly pool: InstancePool }>();
   #resolving = 0;
-  #draining = false;
 
   /** @param maxPending How many requests may wait for the list of local images. */
   constructor(router: Router, maxPending: number) {
@@ -22,14 +23,9 @@ export class Activator {
     this.#maxPending = maxPending;
   }
 
-  /** Whether requests are refused because the program is ending. */
-  get draining(): boolean {
-    return this.#draining;
-  }
-
   /** Refuses new requests from now on. Waiting requests go on waiting. */
   drain(): void {
-    this.#draining = true;
+    this.draining = true;
   }
 
   /** The pools that requests wait in, including those without an instance. */
@@ -39,7 +35,7 @@ export class Activator {
 
   /** Where a request goes; `undefined` if that takes a look at the local images, or new requests are refused. */
   find(hostname: Hostname): Route | undefined {
-    return this.#draining ? undefined : this.#router.route(hostname);
+    return this.draining ? undefined : this.#router.route(hostname);
   }
 
   /** The name of the service that a hostname leads to, if already known. */
@@ -54,7 +50,7 @@ export class Activator {
    */
   async hold(hostname: Hostname, chosen: InstancePool | undefined, signal: AbortSignal): Promise<Grant> {
     for (let moves = 0, wanted = chosen;; moves++) {
-      if (this.#draining) throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
+      if (this.draining) throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
       const route = await this.#resolve(hostname, signal);
       const pool = route.route(wanted);
       const lease = pool.claim();
@@ -64,7 +60,7 @@ export class Activator {
       try {
         return await pool.hold(signal);
       } catch (error) {
-        if (signal.aborted || this.#draining || moves >= MOST_MOVES) throw error;
+        if (signal.aborted || this.draining || moves >= MOST_MOVES) throw error;
         // The start failed. The request moves on only if the service has replaced this revision meanwhile; other
         // revisions that share the traffic do not take its requests.
         wanted = this.#router.route(hostname)?.route(pool);

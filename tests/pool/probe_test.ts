@@ -11,9 +11,12 @@ function newApp(...turns: Turn[]) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const open = new Set<Deno.Conn>();
   let connections = 0;
+  let arrival = Promise.withResolvers<void>();
   const served = (async () => {
     for await (const connection of listener) {
       const turn = turns[Math.min(connections++, turns.length - 1)]!;
+      arrival.resolve();
+      arrival = Promise.withResolvers();
       if (turn === "close") connection.close();
       else open.add(connection);
       if (turn === "close" || turn === "hang") continue;
@@ -25,6 +28,10 @@ function newApp(...turns: Turn[]) {
     url: `http://127.0.0.1:${listener.addr.port}/`,
     get connections() {
       return connections;
+    },
+    /** Resolves when there have been so many connections. */
+    async connected(count: number) {
+      while (connections < count) await arrival.promise;
     },
     async [Symbol.asyncDispose]() {
       listener.close();
@@ -73,7 +80,7 @@ Deno.test({ name: "the waiting ends with its signal, also while an app owes its 
   await using app = newApp("hang");
   const end = new AbortController();
   const waiting = untilReady(app.url, systemClock, end.signal);
-  while (app.connections === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  await app.connected(1);
   end.abort(new Error("enough"));
   await assertRejects(() => waiting, Error, "enough");
 });
@@ -116,7 +123,7 @@ async function lastOf(connections: number, ...turns: Turn[]): Promise<Probed> {
   await using app = newApp(...turns);
   const end = new AbortController();
   const waiting = assertRejects(() => untilReady(app.url, systemClock, end.signal), NotReady, "enough");
-  while (app.connections < connections) await new Promise((resolve) => setTimeout(resolve, 1));
+  await app.connected(connections);
   end.abort(new Error("enough"));
   return (await waiting).last;
 }
