@@ -4,7 +4,7 @@ import type { Instance, Lease } from "./instance.ts";
 /** From this number of instances on, the choice is between two drawn at random. */
 const MANY = 9;
 
-/** The slots of a revision's ready instances. No instance gets more requests than it takes; none overtakes another. */
+/** The slots of ready instances. None gets more requests than it takes, and no request overtakes a waiting one. */
 export class Slots {
   readonly #limit: number;
   readonly #random: () => number;
