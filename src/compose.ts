@@ -105,7 +105,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     },
   };
   const memory = new MemoryBudget(launcher, fleet, clock, config.memoryBudgetBytes);
-  const reconciler = new Reconciler({ launcher, fleet, clock, engine, memory, adoption });
+  const reconciler = new Reconciler(launcher, fleet, adoption, clock);
 
   // From a hostname to an instance.
   const convention = config.convention
@@ -161,7 +161,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
 
   return {
     ...{ clock, stopping, states, fleet, retiring, reserve, unanswered, forwarder, engine, adoption, executor },
-    ...{ reconciler, services, convention, hosts, activator, publisher, deployer, proxy, servers, admin },
+    ...{ reconciler, memory, services, convention, hosts, activator, publisher, deployer, proxy, servers, admin },
   };
 }
 
@@ -246,13 +246,14 @@ export class Cless {
   /** Refuses new requests, waits for those in flight, and stops the containers unless they are to be kept. */
   async stop(): Promise<void> {
     const { clock, stopping, activator, admin, adoption, deployer, engine, fleet, reconciler } = this.#parts;
-    const { forwarder, proxy, reserve, servers, unanswered } = this.#parts;
+    const { forwarder, memory, proxy, reserve, servers, unanswered } = this.#parts;
     const { drainTimeoutMs } = this.#config;
     const deadline = clock.now() + drainTimeoutMs;
     this.#configFile?.stop();
     this.#stopTidying?.();
     stopping.abort();
     reconciler.stop();
+    memory.stop();
     await Promise.all([
       deployer.close(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 })),
       drain({ servers, activator, fleet, unanswered }, clock, drainTimeoutMs),
@@ -305,7 +306,7 @@ export class Cless {
    * Adopts the containers of an earlier process, then begins to look after all of them. Requests are served meanwhile.
    */
   async #adopt(): Promise<void> {
-    const { activator, adoption, convention, publisher, reconciler, states } = this.#parts;
+    const { activator, adoption, convention, engine, memory, publisher, reconciler, states } = this.#parts;
     try {
       await adoption.run({
         poolOf: (container) =>
@@ -317,7 +318,8 @@ export class Cless {
       log.error("cannot take over all containers", { reason: messageOf(error) }); // it serves all the same
     }
     if (!adoption.known || activator.draining) return;
-    reconciler.start();
+    memory.start();
+    reconciler.start(engine);
     reconciler.reconcile(); // the events of containers that ended during adoption were lost
   }
 

@@ -9,8 +9,9 @@ const log = logger("images");
 
 /** The progress of a pull. */
 export interface PullProgress {
-  /** The layer that this is about; missing for the image as a whole. */
+  /** The short id of the layer that this is about; missing for the image as a whole. */
   readonly layer?: string;
+  /** In the engine's words, such as `Download complete`. */
   readonly status: string;
   /** How many of the layers known so far are done. */
   readonly done: number;
@@ -19,13 +20,16 @@ export interface PullProgress {
 
 /** Options of {@linkcode Images.resolve}. */
 export interface ResolveOptions {
+  /** Ends a pull; the call rejects with the signal's reason. */
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: PullProgress) => void;
 }
 
 /** The content behind an image's name. */
 export interface ResolvedImage {
+  /** `sha256:…` */
   readonly imageId: string;
+  /** Names the image for another pull, `name@sha256:…`; missing for an image that is only local. */
   readonly digest?: string;
   /** Whether cless pulled it. */
   readonly pulled: boolean;

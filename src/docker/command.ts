@@ -1,18 +1,15 @@
 import { messageOf } from "../base/errors.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { EngineError } from "./engine_error.ts";
-import { linesOf, readWhole } from "./output.ts";
+import type { CallOptions } from "./engine_api.ts";
+import { linesOf, readText } from "./output.ts";
 
-const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 /** After this time a command counts as stuck. An engine under load may need many seconds. */
 const TIMEOUT_MS = 120_000;
 
-/** Options of one call. */
-export interface CommandOptions {
-  readonly timeoutMs?: number;
-  /** Ends the command; the call rejects with the signal's reason once the command has ended. */
-  readonly signal?: AbortSignal | undefined;
+/** Options of one call. If its signal is aborted, the call rejects once the command has ended. */
+export interface CommandOptions extends CallOptions {
   /** Variables for the command, besides those of cless. */
   readonly env?: Readonly<Record<string, string>>;
   /** The command's standard input; empty if missing. */
@@ -40,7 +37,7 @@ export class DockerCommand {
    * @throws {EngineError} `late` when it takes too long; else `refused`, with the command's last words.
    */
   async run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
-    return decoder.decode((await this.#finish(args, options)).stdout);
+    return await this.#finish(args, options, this.#hasSetsid);
   }
 
   /**
@@ -49,14 +46,10 @@ export class DockerCommand {
    * @throws {EngineError} `refused` when it cannot be run.
    */
   spawn(args: readonly string[], stderr: "null" | "piped" = "null"): Deno.ChildProcess {
-    return this.#start(args, { stderr });
+    return this.#start(args, { stderr }, this.#hasSetsid);
   }
 
-  async #finish(
-    args: readonly string[],
-    options: CommandOptions,
-    setsid: boolean = this.#hasSetsid,
-  ): Promise<Deno.CommandOutput> {
+  async #finish(args: readonly string[], options: CommandOptions, setsid: boolean): Promise<string> {
     const { signal, stdin, onLine, env, timeoutMs = TIMEOUT_MS } = options;
     signal?.throwIfAborted();
     const child = this.#start(args, {
@@ -73,15 +66,14 @@ export class DockerCommand {
     signal?.addEventListener("abort", end, { once: true });
     try {
       const fed = stdin === undefined ? undefined : feed(child.stdin, stdin);
-      const output = await outputOf(child, onLine);
+      const { code, stderr, stdout } = await outputOf(child, onLine);
       await fed;
-      if (output.success) return output;
+      if (code === 0) return stdout;
       signal?.throwIfAborted();
       if (late) throw new EngineError("late", `docker ${args[0]} did not end in time`);
-      const said = decoder.decode(output.stderr);
       // setsid's message is in the user's language; without setsid, the platform says what is wrong.
-      if (setsid && isOfSetsid(output.code, said)) return await this.#finish(args, options, false);
-      throw new EngineError("refused", lastWords(said) || `docker ${args[0]} ended with code ${output.code}`);
+      if (setsid && isOfSetsid(code, stderr)) return await this.#finish(args, options, false);
+      throw new EngineError("refused", lastWords(stderr) || `docker ${args[0]} ended with code ${code}`);
     } finally {
       cancelTimeout();
       signal?.removeEventListener("abort", end);
@@ -93,11 +85,7 @@ export class DockerCommand {
    * needs running commands. Deno's `detached` forks Deno and blocks it for milliseconds; `setsid` does the same in the
    * new process, and then becomes the command.
    */
-  #start(
-    args: readonly string[],
-    options: Deno.CommandOptions,
-    setsid: boolean = this.#hasSetsid,
-  ): Deno.ChildProcess {
+  #start(args: readonly string[], options: Deno.CommandOptions, setsid: boolean): Deno.ChildProcess {
     const common: Deno.CommandOptions = { stdin: "null", stdout: "piped", ...options };
     if (setsid) {
       try {
@@ -151,18 +139,21 @@ async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<vo
   }
 }
 
-async function outputOf(child: Deno.ChildProcess, onLine?: (line: string) => void): Promise<Deno.CommandOutput> {
-  const stderr = readWhole(child.stderr);
-  let stdout: Uint8Array<ArrayBuffer> = new Uint8Array();
+async function outputOf(
+  child: Deno.ChildProcess,
+  onLine?: (line: string) => void,
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const stderr = readText(child.stderr);
+  let stdout = "";
   try {
-    if (onLine === undefined) stdout = await readWhole(child.stdout);
+    if (onLine === undefined) stdout = await readText(child.stdout);
     else for await (const line of linesOf(child.stdout)) onLine(line);
   } catch (error) {
     killGroup(child, "SIGKILL"); // the callback has failed, and nobody reads on
     await Promise.allSettled([stderr, child.status]);
     throw error;
   }
-  return Object.assign(await child.status, { stdout, stderr: await stderr });
+  return { code: (await child.status).code, stdout, stderr: await stderr };
 }
 
 /** The line of an error output that names the problem, without the docker command's own additions. */

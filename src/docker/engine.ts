@@ -7,11 +7,13 @@ import { type DataDir, isDataDirInUse } from "../control/data_dir.ts";
 import type { ContainerEvent } from "../pool/launcher.ts";
 import { LABEL } from "./container_spec.ts";
 import type { EngineApi, EngineEvent } from "./engine_api.ts";
-import { type EngineChoice, findEngine } from "./engine_choice.ts";
+import type { EngineChoice } from "./engine_choice.ts";
 import { ContainerEvents, EventStream } from "./events.ts";
 import { ImageSource } from "./images/image_source.ts";
 import { LocalImages } from "./images/local_images.ts";
 import { DockerLauncher } from "./launcher.ts";
+import { ContainerOutputs } from "./logs/outputs.ts";
+import { Addresses } from "./network/addresses.ts";
 import { OwnNetwork } from "./network/network.ts";
 
 const log = logger("engine");
@@ -50,15 +52,14 @@ export class Engine {
     dataDir: DataDir,
     clock: Clock,
   ) {
-    const { owner } = dataDir;
-    const { portRange, upstream } = config;
     this.#api = api;
     this.#clock = clock;
-    this.#owner = owner;
+    this.#owner = dataDir.owner;
     this.#containerEvents = new ContainerEvents(clock);
     this.#network = new OwnNetwork(api, dataDir, isDataDirInUse);
     this.source = new ImageSource(api, docker, clock);
-    this.launcher = new DockerLauncher(api, this.#network, this.source, { clock, owner, portRange, upstream });
+    const addresses = new Addresses(this.#network, config);
+    this.launcher = new DockerLauncher(api, this.source, addresses, new ContainerOutputs(api, clock));
     this.#events = new EventStream(api, clock);
     this.images = new LocalImages(api, clock, this.#events);
     log.debug("engine chosen", { via: api.via, whyNotSocket });
@@ -91,7 +92,6 @@ export class Engine {
       await network.catch(() => {});
       throw error;
     }
-    this.#hold(Promise.resolve(true));
     const listed = this.images.changed(); // these parts must see all later events
     try {
       await network; // if it is refused, the containers belong to another process and must not be stopped
@@ -126,8 +126,12 @@ export class Engine {
 
   /** Whether the engine answers; callers within a second share one request. */
   answers(): Promise<boolean> {
-    return this.#answering ??
-      this.#hold(findEngine(this.#api, { timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false));
+    this.#answering ??= this.#api.version({ timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false).finally(
+      () => {
+        this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#answering = undefined);
+      },
+    );
+    return this.#answering;
   }
 
   /** Each container's memory in bytes by id, at most a second old, or the last known if the engine is slow. */
@@ -153,13 +157,6 @@ export class Engine {
     await this.launcher.settled(); // the next process must find containers that are still being made
     await this.#events.stop();
     this.images.stop();
-  }
-
-  /** Shares an answer with all callers for a while. */
-  #hold(answer: Promise<boolean>): Promise<boolean> {
-    return this.#answering = answer.finally(() => {
-      this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#answering = undefined);
-    });
   }
 
   #take({ action, attributes, type }: EngineEvent, listener: EngineListener): void {

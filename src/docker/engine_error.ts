@@ -1,27 +1,17 @@
-/**
- * Why the engine has not carried out a request:
- *
- * - `gone`, `no_such_image`, `no_such_network`: it does not exist; `gone` is for containers.
- * - `conflict`: the name is taken; `address_taken`: the address or host port; `subnet_taken`: an overlapping subnet.
- * - `in_use`: something needs the image or network.
- * - `tagged`: the image has several names, so it cannot be removed by its id.
- * - `already`: it is already so.
- * - `away`: the engine, or a part of it, does not answer; `late`: not in time.
- * - `refused`: anything else.
- */
+/** Why the engine has not carried out a request. */
 export type FailureKind =
-  | "gone"
+  | "gone" // the container does not exist
   | "no_such_image"
   | "no_such_network"
-  | "conflict"
-  | "address_taken"
-  | "subnet_taken"
-  | "in_use"
-  | "tagged"
-  | "already"
-  | "away"
-  | "late"
-  | "refused";
+  | "conflict" // the name is taken
+  | "address_taken" // or the host port
+  | "subnet_taken" // it overlaps with another one
+  | "in_use" // something needs the image or network
+  | "tagged" // the image has several names, so it cannot be removed by its id
+  | "already" // it is already so
+  | "away" // the engine, or a part of it, does not answer
+  | "late" // it did not answer in time
+  | "refused"; // anything else
 
 /** The engine has not carried out a request. The message is the engine's, on one line. */
 export class EngineError extends Error {

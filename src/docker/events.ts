@@ -81,12 +81,16 @@ const WHAT: Record<string, ContainerEvent["what"]> = {
 
 /** How long after a signal an end counts as its consequence: an app that is asked to end may take a while. */
 const SIGNAL_HOLDS_MS = 60_000;
-/**
- * How long after an out-of-memory event an end counts as its consequence: an engine under load reports the end late.
- */
+/** The same after an out-of-memory event; an engine under load reports the end late. */
 const OUT_OF_MEMORY_HOLDS_MS = 5000;
 /** The exit code of a process that was killed. */
 const KILLED = 137;
+
+/** When a container last had an event that may explain its end. */
+interface Causes {
+  readonly signalAt: number;
+  readonly outOfMemoryAt: number;
+}
 
 /**
  * Reads what the engine's events mean for a container. Earlier events tell why one has ended: an `oom` when the kernel
@@ -94,55 +98,37 @@ const KILLED = 137;
  * itself has neither.
  */
 export class ContainerEvents {
-  readonly #outOfMemory: Recent;
-  readonly #signals: Recent;
+  readonly #clock: Pick<Clock, "now">;
+  /** By container, the oldest first. */
+  readonly #causes = new Map<string, Causes>();
 
   constructor(clock: Pick<Clock, "now">) {
-    this.#outOfMemory = new Recent(clock, OUT_OF_MEMORY_HOLDS_MS);
-    this.#signals = new Recent(clock, SIGNAL_HOLDS_MS);
+    this.#clock = clock;
   }
 
   /** @returns `undefined` for an event that changes no container's state, or names no container. */
   read(action: string, { name, exitCode }: Readonly<Record<string, string>>): ContainerEvent | undefined {
     if (name === undefined) return undefined;
-    if (action === "oom") this.#outOfMemory.note(name);
-    if (action === "kill") this.#signals.note(name);
+    const now = this.#clock.now();
+    const causes = this.#causes.get(name) ?? { signalAt: -Infinity, outOfMemoryAt: -Infinity };
+    if (action === "oom") this.#note(name, { ...causes, outOfMemoryAt: now });
+    if (action === "kill") this.#note(name, { ...causes, signalAt: now });
     const what = WHAT[action];
     if (what !== "ended") return what && { id: name, what };
-    const byHand = this.#signals.take(name);
+    this.#causes.delete(name);
+    const byHand = now - causes.signalAt <= SIGNAL_HOLDS_MS;
     // An app may survive the kill of one of its processes, and end later for another reason.
-    const oom = this.#outOfMemory.take(name) && !byHand && exitCode === `${KILLED}`;
+    const oom = !byHand && now - causes.outOfMemoryAt <= OUT_OF_MEMORY_HOLDS_MS && exitCode === `${KILLED}`;
     return { id: name, what, byHand, oom, ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }) };
   }
-}
 
-/** The containers that recently had one kind of event. */
-class Recent {
-  readonly #clock: Pick<Clock, "now">;
-  readonly #holdsMs: number;
-  readonly #times = new Map<string, number>();
-
-  constructor(clock: Pick<Clock, "now">, holdsMs: number) {
-    this.#clock = clock;
-    this.#holdsMs = holdsMs;
-  }
-
-  note(name: string): void {
-    this.#times.delete(name);
-    this.#times.set(name, this.#clock.now());
-    for (const [name, at] of this.#times) {
-      if (this.#holds(at)) break;
-      this.#times.delete(name);
+  /** Notes the causes of a container, and forgets those that explain nothing any more. */
+  #note(name: string, causes: Causes): void {
+    this.#causes.delete(name);
+    this.#causes.set(name, causes);
+    for (const [name, { outOfMemoryAt, signalAt }] of this.#causes) {
+      if (this.#clock.now() - Math.max(outOfMemoryAt, signalAt) <= SIGNAL_HOLDS_MS) break;
+      this.#causes.delete(name);
     }
-  }
-
-  /** Whether there was an event; forgets it. */
-  take(name: string): boolean {
-    const at = this.#times.get(name);
-    return this.#times.delete(name) && this.#holds(at!);
-  }
-
-  #holds(at: number): boolean {
-    return this.#clock.now() - at <= this.#holdsMs;
   }
 }

@@ -1,4 +1,3 @@
-import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Revision } from "../model/revision.ts";
@@ -6,12 +5,11 @@ import { type Container, ContainerGone, EngineAway, type Launch, type Launcher }
 import { carryEnv, redactError } from "./container_env.ts";
 import { ContainerMemory } from "./container_memory.ts";
 import { environmentOf } from "./container_spec.ts";
-import type { EngineApi } from "./engine_api.ts";
+import type { EngineApi, ListedContainer } from "./engine_api.ts";
 import { kindOf } from "./engine_error.ts";
 import type { ImageSource } from "./images/image_source.ts";
-import { ContainerOutputs } from "./logs/outputs.ts";
-import { Addresses, type AddressesOptions } from "./network/addresses.ts";
-import type { OwnNetwork } from "./network/network.ts";
+import type { ContainerOutputs } from "./logs/outputs.ts";
+import type { Addresses } from "./network/addresses.ts";
 
 const log = logger("launcher");
 /** How long an app may take to end when asked to. */
@@ -20,20 +18,12 @@ const ANSWER_TIMEOUT_MS = 10_000;
 const MAX_PLACEMENTS = 8;
 const MAX_REMOVALS = 3;
 
-export interface DockerLauncherOptions extends AddressesOptions {
-  readonly clock?: Clock;
-  /** Wall-clock time, ms since 1970. */
-  readonly now?: () => number;
-}
-
 /** Starts, pauses, stops and removes the containers of one owner. */
 export class DockerLauncher implements Launcher {
   /** The apps' output, kept for a while after their containers are removed. */
   readonly outputs: ContainerOutputs;
   readonly #api: EngineApi;
   readonly #images: ImageSource;
-  readonly #network: OwnNetwork;
-  readonly #owner: string;
   readonly #addresses: Addresses;
   readonly #memory: ContainerMemory;
   #graceS = STOP_GRACE_S;
@@ -41,15 +31,12 @@ export class DockerLauncher implements Launcher {
   readonly #starting = new Map<string, () => void>();
   readonly #making = new Set<Promise<unknown>>();
 
-  constructor(api: EngineApi, network: OwnNetwork, images: ImageSource, options: DockerLauncherOptions) {
-    const { clock = systemClock, now = Date.now, owner } = options;
+  constructor(api: EngineApi, images: ImageSource, addresses: Addresses, outputs: ContainerOutputs) {
     this.#api = api;
-    this.#network = network;
     this.#images = images;
-    this.#owner = owner;
-    this.#addresses = new Addresses(network, options);
-    this.#memory = new ContainerMemory(api, owner);
-    this.outputs = new ContainerOutputs(api, clock, now);
+    this.#addresses = addresses;
+    this.#memory = new ContainerMemory(api, addresses.network.owner);
+    this.outputs = outputs;
   }
 
   /** Does in advance what the first start would wait for. */
@@ -130,7 +117,7 @@ export class DockerLauncher implements Launcher {
   async list(): Promise<Container[]> {
     const direct = await this.#addresses.reachesDirectly();
     const placed = this.#addresses.ids();
-    const containers = await this.#api.containers({ owner: this.#owner });
+    const containers = await this.#ownContainers();
     return containers.map(({ address, id, imageId, origin, revision, service, state, upFor }) => {
       // An ended container holds no address. A container that had one before the list was made may have lost it
       // meanwhile.
@@ -162,11 +149,11 @@ export class DockerLauncher implements Launcher {
           restored = true;
           continue;
         }
-        if (kind === "no_such_network") this.#network.lost();
+        if (kind === "no_such_network") this.#addresses.network.lost();
         const again = kind === "no_such_network" || kind === "address_taken" ||
           // If only the answer was lost, the container may exist, or may soon.
           (kind === "away" && !asked && (asked = true) && await this.#answers()) ||
-          (kind === "conflict" && await this.#isOwn(id));
+          (kind === "conflict" && (await this.#ownContainers()).some((container) => container.id === id));
         if (!again || placements >= MAX_PLACEMENTS) throw error;
         const reason = messageOf(error);
         log.warning("cannot start a container there; trying again", { instance: id, origin: placement.origin, reason });
@@ -183,12 +170,12 @@ export class DockerLauncher implements Launcher {
     await Promise.race([running, started]);
   }
 
-  async #answers(): Promise<boolean> {
-    return await this.#api.version({ timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false);
+  #answers(): Promise<boolean> {
+    return this.#api.version({ timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false);
   }
 
-  async #isOwn(id: string): Promise<boolean> {
-    return (await this.#api.containers({ owner: this.#owner })).some((container) => container.id === id);
+  #ownContainers(): Promise<ListedContainer[]> {
+    return this.#api.containers({ owner: this.#addresses.network.owner });
   }
 
   /** Sends a request; it is no failure if the state is already as wanted. */

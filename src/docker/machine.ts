@@ -13,23 +13,19 @@ export async function freeBytes(folder: string): Promise<number | undefined> {
 
 /** The lines of files that match a POSIX extended regular expression; skips missing files. */
 export async function grep(pattern: string, files: readonly string[]): Promise<{ file: string; line: string }[]> {
-  // If a file is missing it fails, but still prints what it found.
-  const { stdout } = await run("grep", ["-sHE", "-e", pattern, "--", ...files]);
-  return decoder.decode(stdout).split("\n").flatMap((text) => {
+  const found = await output("grep", "-sHE", "-e", pattern, "--", ...files);
+  return found.split("\n").flatMap((text) => {
     const at = text.indexOf(":");
     return at < 0 ? [] : [{ file: text.slice(0, at), line: text.slice(at + 1) }];
   });
 }
 
+/** What a command prints, also if it fails: `grep` does if one of the files is missing. */
 async function output(command: string, ...args: string[]): Promise<string> {
-  const { success, stdout } = await run(command, args);
-  return success ? decoder.decode(stdout) : "";
-}
-
-async function run(command: string, args: string[]): Promise<Pick<Deno.CommandOutput, "success" | "stdout">> {
   try {
-    return await new Deno.Command(command, { args, stdin: "null", stderr: "null" }).output();
+    const { stdout } = await new Deno.Command(command, { args, stdin: "null", stderr: "null" }).output();
+    return decoder.decode(stdout);
   } catch {
-    return { success: false, stdout: new Uint8Array() }; // there is no such command here
+    return ""; // there is no such command here
   }
 }

@@ -1,5 +1,3 @@
-import { concat } from "@std/bytes/concat";
-
 /** Most reads are shorter. */
 const ROOM_BYTES = 4096;
 
@@ -31,14 +29,12 @@ export async function* piecesOf(
   }
 }
 
-/** Reads a stream to its end, or until the signal is aborted. */
-export async function readWhole(
-  stream: ReadableStream<Uint8Array>,
-  signal?: AbortSignal,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of piecesOf(stream, signal)) pieces.push(piece.slice());
-  return concat(pieces);
+/** Reads a UTF-8 stream to its end, or until the signal is aborted. */
+export async function readText(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of piecesOf(stream, signal)) text += decoder.decode(piece, { stream: true });
+  return text + decoder.decode();
 }
 
 /** The lines of a UTF-8 stream as they come, without their ends; a last line without an end counts. */

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../base/clock.ts";
+import { Limiter } from "../base/async.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { canonicalTime } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
@@ -20,9 +21,7 @@ import {
 import { EngineError, type FailureKind, kindOfMessage } from "./engine_error.ts";
 import { containerOf, eventOf, imageOf, infoOf, networkOf } from "./engine_json.ts";
 import { LogSplitter } from "./logs/log_lines.ts";
-import { jsonLines, linesOf, piecesOf, readWhole } from "./output.ts";
-
-const decoder = new TextDecoder();
+import { jsonLines, linesOf, piecesOf, readText } from "./output.ts";
 
 /** After this time a request counts as stuck. An engine under load may need many seconds. */
 const TIMEOUT_MS = 120_000;
@@ -133,16 +132,15 @@ export class SocketApi implements EngineApi {
 
   async memory(engineIds: readonly string[]): Promise<Map<string, number>> {
     const memory = new Map<string, number>();
-    const left = [...engineIds];
-    const ask = async () => {
-      for (let id = left.pop(); id !== undefined; id = left.pop()) {
+    const limiter = new Limiter(MAX_STATS);
+    await Promise.all(engineIds.map((id) =>
+      limiter.run(async () => {
         const path = `/containers/${id}/stats?stream=false&one-shot=true`;
         const stats = await this.#get<ApiStats>(path).catch(() => undefined); // it may have ended
         const bytes = usedBytes(stats);
         if (bytes !== undefined) memory.set(id, bytes);
-      }
-    };
-    await Promise.all(Array.from({ length: MAX_STATS }, ask));
+      })
+    ));
     return memory;
   }
 
@@ -152,21 +150,15 @@ export class SocketApi implements EngineApi {
     const query = new URLSearchParams({ stdout: "true", stderr: "true", timestamps: "true", follow: `${follow}` });
     if (tail !== undefined) query.set("tail", `${tail}`);
     if (since !== undefined) query.set("since", unixTime(since));
-    const ended = new AbortController();
-    const end = () => ended.abort();
-    signal?.addEventListener("abort", end, { once: true });
     try {
-      const body = await this.#open(`${container(id)}/logs?${query}`, ended.signal, OF_CONTAINER);
-      for await (const line of logLines(body, ended.signal)) {
+      const body = await this.#open(`${container(id)}/logs?${query}`, signal, OF_CONTAINER);
+      for await (const line of logLines(body, signal)) {
         if (signal?.aborted) return;
         if (line.time !== undefined) yield line;
       }
     } catch (error) {
       if (signal?.aborted) return;
       throw this.#explain(error);
-    } finally {
-      signal?.removeEventListener("abort", end);
-      end();
     }
   }
 
@@ -267,7 +259,7 @@ export class SocketApi implements EngineApi {
   ): Promise<{ response: Response; text: string }> {
     const send = async (client: Deno.HttpClient) => {
       const response = await fetch(ENGINE + path, { ...init, client });
-      const text = response.body === null ? "" : decoder.decode(await readWhole(response.body, init.signal));
+      const text = response.body === null ? "" : await readText(response.body, init.signal);
       init.signal.throwIfAborted();
       return { response, text };
     };
@@ -281,9 +273,9 @@ export class SocketApi implements EngineApi {
   }
 
   /** Opens a streaming answer. @throws {EngineError} When the engine refuses it or does not answer. */
-  async #open(path: string, signal: AbortSignal, kinds: Kinds = {}): Promise<ReadableStream<Uint8Array>> {
+  async #open(path: string, signal?: AbortSignal, kinds: Kinds = {}): Promise<ReadableStream<Uint8Array>> {
     try {
-      const response = await fetch(ENGINE + path, { client: this.#once, signal });
+      const response = await fetch(ENGINE + path, { client: this.#once, signal: signal ?? null });
       if (response.ok && response.body !== null) return response.body;
       throw refusal(response.status, await response.text(), kinds);
     } catch (error) {
@@ -361,7 +353,7 @@ function unixTime(time: string): string {
  */
 async function* logLines(
   bytes: ReadableStream<Uint8Array>,
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): AsyncGenerator<LogLine, void, void> {
   const stdout = new LogSplitter("stdout");
   const stderr = new LogSplitter("stderr");

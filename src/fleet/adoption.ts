@@ -1,4 +1,4 @@
-import { delay } from "../base/async.ts";
+import { delay, Limiter } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
@@ -172,9 +172,10 @@ export class Adoption {
   }
 
   async #remove(stale: Container[]): Promise<void> {
-    const remove = async () => {
-      for (let next = stale.pop(); next !== undefined && !this.#stopping.signal.aborted; next = stale.pop()) {
-        const { id, service, state } = next;
+    const limiter = new Limiter(MAX_REMOVALS);
+    await Promise.all(stale.map(({ id, service, state }) =>
+      limiter.run(async () => {
+        if (this.#stopping.signal.aborted) return;
         log.info("stale container is removed", { service, id, state });
         try {
           await this.#launcher.remove(id);
@@ -182,8 +183,7 @@ export class Adoption {
         } catch (error) {
           log.warning("cannot remove a container", { id, reason: messageOf(error) }); // the reconciler will find it
         }
-      }
-    };
-    await Promise.all(Array.from({ length: MAX_REMOVALS }, remove));
+      })
+    ));
   }
 }

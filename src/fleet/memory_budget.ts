@@ -6,6 +6,7 @@ import type { Instance } from "../pool/instance.ts";
 import type { Launcher } from "../pool/launcher.ts";
 
 const log = logger("memory");
+const TICK_MS = 500;
 /** How long a measurement stays valid. */
 const INTERVAL_MS = 5000;
 /** How long it stays valid after an instance has started, resumed or paused: serving may need much more memory. */
@@ -47,6 +48,7 @@ export class MemoryBudget {
   readonly #budgetBytes: number;
   /** The ids of instances that are being stopped for their memory; they count as gone. */
   readonly #leaving = new Set<string>();
+  #stopTicking: (() => void) | undefined;
   #measuring = false;
   #dueAt = -Infinity;
   /** The sum of all instances' `changes` at the last tick. */
@@ -65,9 +67,17 @@ export class MemoryBudget {
     this.#budgetBytes = budgetBytes;
   }
 
+  start(): void {
+    if (this.#budgetBytes !== Infinity) this.#stopTicking = this.#clock.every(TICK_MS, () => this.#tick());
+  }
+
+  stop(): void {
+    this.#stopTicking?.();
+  }
+
   /** Measures and stops instances if it is time to. Costs nothing while no instance is paused. */
-  tick(): void {
-    if (this.#budgetBytes === Infinity || this.#measuring) return;
+  #tick(): void {
+    if (this.#measuring) return;
     const now = this.#clock.now();
     const changes = this.#fleet.instances().reduce((sum, { changes }) => sum + changes, 0);
     if (changes !== this.#changes) this.#dueAt = Math.min(this.#dueAt, now + CHANGED_INTERVAL_MS);

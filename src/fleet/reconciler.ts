@@ -4,7 +4,6 @@ import { logger } from "../base/log.ts";
 import type { Launcher } from "../pool/launcher.ts";
 import type { Adoption } from "./adoption.ts";
 import type { Fleet } from "./fleet.ts";
-import type { MemoryBudget } from "./memory_budget.ts";
 
 const log = logger("reconciler");
 const TICK_MS = 500;
@@ -14,33 +13,31 @@ const RECONCILE_DEAF_MS = 1000;
 const SUSPICION_MS = 1000;
 const MAX_SWEEPS = 5;
 
-/** What a {@linkcode Reconciler} works with. */
-export interface ReconcilerOptions {
-  readonly launcher: Launcher;
-  readonly fleet: Fleet;
-  readonly clock: Clock;
-  /** Whether the engine's events are being received. */
-  readonly engine: { readonly listening: boolean };
-  /** Protects containers whose pool is not known yet. */
-  readonly adoption?: Pick<Adoption, "stays">;
-  readonly memory?: Pick<MemoryBudget, "tick">;
-}
-
 /** Compares the engine's list of containers with the instances, periodically, because events get lost. */
 export class Reconciler {
-  readonly #options: ReconcilerOptions;
+  readonly #launcher: Launcher;
+  readonly #fleet: Fleet;
+  readonly #adoption: Pick<Adoption, "stays">;
+  readonly #clock: Clock;
   #stopTicking: (() => void) | undefined;
   #reconciling: Promise<boolean> | undefined;
   #reconciledAt = -Infinity;
 
-  constructor(options: ReconcilerOptions) {
-    this.#options = options;
+  /** @param adoption Protects containers whose pool is not known yet. */
+  constructor(launcher: Launcher, fleet: Fleet, adoption: Pick<Adoption, "stays">, clock: Clock) {
+    this.#launcher = launcher;
+    this.#fleet = fleet;
+    this.#adoption = adoption;
+    this.#clock = clock;
   }
 
-  start(): void {
-    const { clock } = this.#options;
-    this.#reconciledAt = clock.now();
-    this.#stopTicking = clock.every(TICK_MS, () => this.#tick());
+  /** Begins to reconcile from time to time. @param engine Whether its events are being received. */
+  start(engine: { readonly listening: boolean }): void {
+    this.#reconciledAt = this.#clock.now();
+    this.#stopTicking = this.#clock.every(TICK_MS, () => {
+      const due = this.#reconciledAt + (engine.listening ? RECONCILE_MS : RECONCILE_DEAF_MS);
+      if (this.#clock.now() >= due) this.reconcile();
+    });
   }
 
   stop(): void {
@@ -54,7 +51,7 @@ export class Reconciler {
   reconcile(): Promise<boolean> {
     this.#reconciling ??= this.#reconcile().finally(() => {
       this.#reconciling = undefined;
-      this.#reconciledAt = this.#options.clock.now();
+      this.#reconciledAt = this.#clock.now();
     });
     return this.#reconciling;
   }
@@ -66,23 +63,16 @@ export class Reconciler {
 
   /** Reconciles because an instance does not answer, at most once a second. */
   suspect(): void {
-    if (this.#options.clock.now() - this.#reconciledAt >= SUSPICION_MS) this.reconcile();
-  }
-
-  #tick(): void {
-    const { clock, engine, memory } = this.#options;
-    memory?.tick();
-    const due = this.#reconciledAt + (engine.listening ? RECONCILE_MS : RECONCILE_DEAF_MS);
-    if (clock.now() >= due) this.reconcile();
+    if (this.#clock.now() - this.#reconciledAt >= SUSPICION_MS) this.reconcile();
   }
 
   async #reconcile(): Promise<boolean> {
-    const { adoption, fleet, launcher } = this.#options;
-    const known = fleet.known();
+    const known = this.#fleet.known();
     try {
-      const orphans = fleet.reconcile(await launcher.list(), known).filter((container) => !adoption?.stays(container));
+      const unknown = this.#fleet.reconcile(await this.#launcher.list(), known);
+      const orphans = unknown.filter((container) => !this.#adoption.stays(container));
       for (const { id, service, state } of orphans) log.info("container without an instance", { service, id, state });
-      await Promise.all(orphans.map(({ id }) => launcher.remove(id).then(() => launcher.forget(id))));
+      await Promise.all(orphans.map(({ id }) => this.#launcher.remove(id).then(() => this.#launcher.forget(id))));
       return true;
     } catch (error) {
       log.warning("cannot compare the containers with the engine's list", { reason: messageOf(error) });

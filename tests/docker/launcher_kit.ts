@@ -1,7 +1,11 @@
 import { type CommandOptions, DockerCommand } from "../../src/docker/command.ts";
 import { CommandApi } from "../../src/docker/command_api.ts";
 import { ImageSource } from "../../src/docker/images/image_source.ts";
-import { DockerLauncher, type DockerLauncherOptions } from "../../src/docker/launcher.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import type { Upstream } from "../../src/base/config.ts";
+import { DockerLauncher } from "../../src/docker/launcher.ts";
+import { ContainerOutputs } from "../../src/docker/logs/outputs.ts";
+import { Addresses } from "../../src/docker/network/addresses.ts";
 import { OwnNetwork } from "../../src/docker/network/network.ts";
 import { conventionRevision } from "../../src/model/revision.ts";
 import type { Answer, FakeDocker } from "../support/fake_docker.ts";
@@ -31,19 +35,20 @@ export const NO_NETWORK = refused(`network ${NETWORK} not found`);
 /** A launcher on an engine that has its network already. */
 export async function newLauncher(
   docker: FakeDocker,
-  options: Partial<DockerLauncherOptions> & { readonly command?: DockerCommand } = {},
+  options: { readonly command?: DockerCommand; readonly upstream?: Upstream; readonly now?: () => number } = {},
   subnet = "10.9.0.0/24",
 ) {
   await docker.on("network ls", `${ID}\n`);
   await docker.on("network inspect", JSON.stringify({ Name: NETWORK, IPAM: { Config: [{ Subnet: subnet }] } }));
   await docker.on("run", `${ID}\n`);
   await docker.on("rm", "one\n");
-  const { command = docker.command, ...more } = options;
+  const { command = docker.command, upstream = "direct", now } = options;
   const api = new CommandApi(command);
   const network = new OwnNetwork(api, { owner: OWNER, path: "/data" });
   const portRange = { first: 20_000, last: 29_999 };
   const images = new ImageSource(api, command);
-  return new DockerLauncher(api, network, images, { owner: OWNER, portRange, upstream: "direct", ...more });
+  const addresses = new Addresses(network, { portRange, upstream });
+  return new DockerLauncher(api, images, addresses, new ContainerOutputs(api, systemClock, now));
 }
 
 /** A docker command whose calls can be waited for, also those that the launcher does not wait for. */

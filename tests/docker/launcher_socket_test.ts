@@ -3,6 +3,9 @@ import { DockerCommand } from "../../src/docker/command.ts";
 import { EngineError } from "../../src/docker/engine_error.ts";
 import { ImageSource } from "../../src/docker/images/image_source.ts";
 import { DockerLauncher } from "../../src/docker/launcher.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { ContainerOutputs } from "../../src/docker/logs/outputs.ts";
+import { Addresses } from "../../src/docker/network/addresses.ts";
 import { OwnNetwork } from "../../src/docker/network/network.ts";
 import { SocketApi } from "../../src/docker/socket_api.ts";
 import { ContainerGone, EngineAway } from "../../src/pool/launcher.ts";
@@ -32,7 +35,8 @@ function launchTest(name: string, fn: (engine: FakeEngine, launcher: DockerLaunc
     const network = new OwnNetwork(api, { owner: OWNER, path: "/data" });
     const images = new ImageSource(api, new DockerCommand("/nowhere/docker"));
     const portRange = { first: 20_000, last: 29_999 };
-    await fn(engine, new DockerLauncher(api, network, images, { owner: OWNER, portRange, upstream: "direct" }));
+    const addresses = new Addresses(network, { portRange, upstream: "direct" });
+    await fn(engine, new DockerLauncher(api, images, addresses, new ContainerOutputs(api, systemClock)));
   });
 }
 

@@ -1,20 +1,21 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { jsonLines, linesOf, readWhole } from "../../src/docker/output.ts";
+import { jsonLines, linesOf, readText } from "../../src/docker/output.ts";
 
 Deno.test("a stream is read to its end, in the order in which it came", async () => {
   const sizes = [1, 4096, 0, 4097, 20_000, 3];
-  const pieces = sizes.map((size, at) => new Uint8Array(size).fill(at + 1));
-  const whole = await readWhole(streamOf(pieces));
-  assertEquals(whole, new Uint8Array(pieces.flatMap((piece) => [...piece])));
+  const pieces = sizes.map((size, at) => new TextEncoder().encode(`${at}`.repeat(size)));
+  const euro = [[0xe2], [0x82, 0xac]].map((bytes) => new Uint8Array(bytes)); // one character in two pieces
+  const expected = sizes.map((size, at) => `${at}`.repeat(size)).join("") + "€";
+  assertEquals(await readText(streamOf([...pieces, ...euro])), expected);
 });
 
 Deno.test("an empty stream has no bytes", async () => {
-  assertEquals(await readWhole(streamOf([])), new Uint8Array());
+  assertEquals(await readText(streamOf([])), "");
 });
 
 Deno.test("a stream that breaks off is an error", async () => {
   const broken = new ReadableStream<Uint8Array>({ type: "bytes", pull: () => Promise.reject(new Error("broken off")) });
-  await assertRejects(() => readWhole(broken), Error, "broken off");
+  await assertRejects(() => readText(broken), Error, "broken off");
 });
 
 Deno.test("lines come without their ends, however their bytes are cut, also the last one without an end", async () => {

@@ -42,7 +42,7 @@ registryTest("an image is pulled where it is missing, and how that goes on is to
   assertEquals(await source.resolve(name, "missing"), { imageId, digest, pulled: false });
   assertEquals(await source.resolve(name, "never"), { imageId, digest, pulled: false });
   assertEquals(await source.remove(imageId), true);
-  assertEquals(await source.pullByDigest(digest), { imageId, digest, pulled: true });
+  assertEquals(await source.resolve(digest, "missing"), { imageId, digest, pulled: true });
   assertEquals(await source.remove(imageId), true);
 });
 
@@ -61,7 +61,7 @@ registryTest("a tag that has moved means other content only where the registry i
   const second = await source.resolve(name, "always");
   assertEquals([second.imageId, second.pulled], [two.id, true]);
   assert(second.digest !== undefined && second.digest !== first.digest);
-  assertEquals((await source.pullByDigest(first.digest!)).imageId, one.id);
+  assertEquals((await source.resolve(first.digest!, "missing")).imageId, one.id);
   await docker("rmi", "--force", one.id, two.id);
 });
 

@@ -49,9 +49,7 @@ function newUnreadable(kit: Kit) {
   });
   const pools = new Map(["app", "fine"].map((service) => [service, made.newPool(service)]));
   const { launcher, fleet, clock } = kit;
-  const reconciler = new Reconciler({
-    ...{ launcher, fleet, clock, engine: { listening: true }, adoption: made.adoption },
-  });
+  const reconciler = new Reconciler(launcher, fleet, made.adoption, clock);
   return { ...made, pools, reconciler, unreadable };
 }
 

@@ -2,7 +2,6 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { InstanceState } from "../../src/model/instance_state.ts";
 import { MemoryBudget, overBudget, type Resident } from "../../src/fleet/memory_budget.ts";
-import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { type Kit, newKit, newRevision, started } from "../support/kit.ts";
 
 const resident = (id: string, idleSince: number, state: InstanceState = "paused", inFlight = 0): Resident => ({
@@ -69,7 +68,7 @@ Deno.test("whatever there is: afterwards it is within the budget, or nothing tha
   }));
 });
 
-/** Instances of services of their own, in the order in which they were used last, and what looks after them. */
+/** Instances of services of their own, in the order in which they were used last, and their budget. */
 async function paused(kit: Kit, budget: number, names: readonly string[]) {
   const { clock, fleet, launcher } = kit;
   for (const [n, name] of names.entries()) {
@@ -78,19 +77,18 @@ async function paused(kit: Kit, budget: number, names: readonly string[]) {
     await clock.advance(10);
   }
   for (const { id } of fleet.instances()) await launcher.pause(id);
-  const memory = new MemoryBudget(launcher, fleet, clock, budget);
-  return new Reconciler({ launcher, fleet, clock, engine: { listening: true }, memory });
+  return new MemoryBudget(launcher, fleet, clock, budget);
 }
 
 Deno.test("where memory is short, paused instances are stopped before their time", async () => {
   const kit = newKit();
-  const reconciler = await paused(kit, 10, ["a", "b", "c"]);
+  const memory = await paused(kit, 10, ["a", "b", "c"]);
   let asked = 0;
   kit.launcher.memory = () => {
     asked++;
     return Promise.resolve(new Map([...kit.launcher.containers.keys()].map((id) => [id, 4])));
   };
-  reconciler.start();
+  memory.start();
   await kit.clock.advance(500);
   assertEquals([kit.launcher.called("remove"), asked], [["one"], 1]);
   assertEquals(kit.fleet.instances().map(({ id }) => id), ["two", "three"]);
@@ -100,33 +98,33 @@ Deno.test("where memory is short, paused instances are stopped before their time
   assertEquals(asked, 2); // the engine is not asked at each tick
   await kit.clock.advance(1000);
   assertEquals([kit.launcher.called("remove"), asked], [["one"], 3]);
-  reconciler.stop();
+  memory.stop();
 });
 
 Deno.test("as long as there is plenty, the engine is asked less often", async () => {
   const kit = newKit();
-  const reconciler = await paused(kit, 9, ["a"]);
+  const memory = await paused(kit, 9, ["a"]);
   let asked = 0;
   kit.launcher.memory = () => Promise.resolve(new Map([["one", asked++ === 0 ? 4 : 5]]));
-  reconciler.start();
+  memory.start();
   await kit.clock.advance(30_000);
   assertEquals(asked, 1);
   await kit.clock.advance(1000);
   assertEquals(asked, 2);
   await kit.clock.advance(6000);
   assertEquals(asked, 3);
-  reconciler.stop();
+  memory.stop();
 });
 
 Deno.test("soon after an instance was resumed or started the engine is asked again, once for all of them", async () => {
   const kit = newKit();
-  const reconciler = await paused(kit, 100, ["a", "b", "c"]);
+  const memory = await paused(kit, 100, ["a", "b", "c"]);
   const asked: number[] = [];
   kit.launcher.memory = () => {
     asked.push(kit.clock.now());
     return Promise.resolve(new Map([["one", 1], ["two", asked.length > 1 ? 200 : 1]]));
   };
-  reconciler.start();
+  memory.start();
   await kit.clock.advance(10_000);
   const calm = asked.length;
   const resumed = kit.clock.now();
@@ -139,29 +137,29 @@ Deno.test("soon after an instance was resumed or started the engine is asked aga
   assertEquals([asked.length, asked.at(-1)! - resumed], [calm + 1, 2000]);
   assertEquals(kit.launcher.called("remove"), ["one"]); // two and three are in use
   for (const lease of leases) lease.release();
-  reconciler.stop();
+  memory.stop();
 });
 
 Deno.test("while nothing is paused, and without a budget, nobody is asked", async () => {
   for (const [budget, isPaused] of [[Infinity, true], [1, false]] as const) {
     const kit = newKit();
-    const reconciler = await paused(kit, budget, ["a"]);
+    const memory = await paused(kit, budget, ["a"]);
     if (!isPaused) await kit.launcher.resume("one");
     kit.launcher.memory = () => Promise.reject(new Error("was asked"));
-    reconciler.start();
+    memory.start();
     await kit.clock.advance(20_000);
     assertEquals(kit.launcher.called("remove"), []);
-    reconciler.stop();
+    memory.stop();
   }
 });
 
 Deno.test("an engine that does not tell is asked again later, and one answer is waited for", async () => {
   const kit = newKit();
-  const reconciler = await paused(kit, 1, ["a"]);
+  const memory = await paused(kit, 1, ["a"]);
   const answers = [Promise.withResolvers<Map<string, number>>(), Promise.withResolvers<Map<string, number>>()];
   let asked = 0;
   kit.launcher.memory = () => answers[asked++]!.promise;
-  reconciler.start();
+  memory.start();
   await kit.clock.advance(30_000);
   assertEquals(asked, 1);
   answers[0]!.reject(new Error("busy"));
@@ -170,43 +168,43 @@ Deno.test("an engine that does not tell is asked again later, and one answer is 
   answers[1]!.resolve(new Map([["one", 2]]));
   await kit.clock.advance(1);
   assertEquals(kit.launcher.called("remove"), ["one"]);
-  reconciler.stop();
+  memory.stop();
 });
 
 Deno.test("one that somebody is about to use stays", async () => {
   const kit = newKit();
-  const reconciler = await paused(kit, 1, ["a"]);
+  const memory = await paused(kit, 1, ["a"]);
   const { pool } = kit.fleet.paused()[0]!;
   const resumed = Promise.withResolvers<void>();
   kit.launcher.on.resume = () => resumed.promise;
   kit.launcher.used = new Map([["one", 2]]);
   const held = pool.hold(new AbortController().signal);
-  reconciler.start();
+  memory.start();
   await kit.clock.advance(1000);
   assertEquals(kit.launcher.called("remove"), []);
   resumed.resolve();
   assertEquals((await held).how, "resume");
-  reconciler.stop();
+  memory.stop();
 });
 
 Deno.test("one whose removal takes long is not made up for by another one", async () => {
   const kit = newKit();
-  const reconciler = await paused(kit, 10, ["a", "b", "c"]);
+  const memory = await paused(kit, 10, ["a", "b", "c"]);
   const removed = Promise.withResolvers<void>();
   kit.launcher.on.remove = () => removed.promise;
   kit.launcher.memory = () => Promise.resolve(new Map([...kit.launcher.containers.keys()].map((id) => [id, 4])));
-  reconciler.start();
+  memory.start();
   await kit.clock.advance(10_000);
   assertEquals(kit.launcher.called("remove"), ["one"]);
   removed.resolve();
   await kit.clock.advance(10_000);
   assertEquals(kit.launcher.called("remove"), ["one"]);
-  reconciler.stop();
+  memory.stop();
 });
 
 Deno.test("one that is gone by the time that the engine has told its memory is not counted", async () => {
   const kit = newKit();
-  const reconciler = await paused(kit, 10, ["a", "b", "c"]);
+  const memory = await paused(kit, 10, ["a", "b", "c"]);
   const removed = Promise.withResolvers<void>();
   kit.launcher.on.remove = () => removed.promise;
   const measured = Promise.withResolvers<void>();
@@ -216,7 +214,7 @@ Deno.test("one that is gone by the time that the engine has told its memory is n
     if (++asked > 1) await measured.promise;
     return used;
   };
-  reconciler.start();
+  memory.start();
   await kit.clock.advance(10_000);
   assertEquals([kit.launcher.called("remove"), asked], [["one"], 2]);
   removed.resolve();
@@ -225,5 +223,5 @@ Deno.test("one that is gone by the time that the engine has told its memory is n
   measured.resolve(); // with the memory of the one that has gone meanwhile: 12 bytes, of which 8 are still there
   await kit.clock.advance(500);
   assertEquals(kit.launcher.called("remove"), ["one"]);
-  reconciler.stop();
+  memory.stop();
 });

@@ -5,9 +5,8 @@ import { never, newKit } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 
-function newReaper(kit: ReturnType<typeof newKit>, listening = true) {
-  const { launcher, fleet, clock } = kit;
-  return new Reconciler({ launcher, fleet, clock, engine: { listening } });
+function newReconciler({ launcher, fleet, clock }: ReturnType<typeof newKit>) {
+  return new Reconciler(launcher, fleet, { stays: () => false }, clock);
 }
 
 async function start(kit: ReturnType<typeof newKit>) {
@@ -19,9 +18,9 @@ async function start(kit: ReturnType<typeof newKit>) {
 
 Deno.test("idle instances are stopped in time, and nothing ticks after the end", async () => {
   const kit = newKit();
-  const reconciler = newReaper(kit);
+  const reconciler = newReconciler(kit);
   (await start(kit)).lease.release();
-  reconciler.start();
+  reconciler.start({ listening: true });
   await kit.clock.advance(59_000);
   assertEquals(kit.launcher.called("stop"), []);
   await kit.clock.advance(1500);
@@ -33,7 +32,7 @@ Deno.test("idle instances are stopped in time, and nothing ticks after the end",
 
 Deno.test("an end that no event told of is found by the list", async () => {
   const kit = newKit();
-  const reconciler = newReaper(kit);
+  const reconciler = newReconciler(kit);
   const { pool, lease } = await start(kit);
   kit.launcher.endUnseen("one");
   assertEquals(lease.instance.state, "ready");
@@ -46,8 +45,8 @@ Deno.test("while no events come, the list is asked for every second, else much l
     const kit = newKit();
     let asked = 0;
     kit.launcher.on.list = () => void asked++;
-    const reconciler = newReaper(kit, listening);
-    reconciler.start();
+    const reconciler = newReconciler(kit);
+    reconciler.start({ listening });
     await kit.clock.advance(20_250);
     reconciler.stop();
     assertEquals(asked, expected);
@@ -56,7 +55,7 @@ Deno.test("while no events come, the list is asked for every second, else much l
 
 Deno.test("what somebody has paused or resumed is noticed by the list too", async () => {
   const kit = newKit();
-  const reconciler = newReaper(kit);
+  const reconciler = newReconciler(kit);
   const { lease } = await start(kit);
   lease.release();
   const container = kit.launcher.containers.get("one")!;
@@ -70,7 +69,7 @@ Deno.test("what somebody has paused or resumed is noticed by the list too", asyn
 
 Deno.test("a container that belongs to no instance is removed", async () => {
   const kit = newKit();
-  const reconciler = newReaper(kit);
+  const reconciler = newReconciler(kit);
   await start(kit);
   kit.launcher.containers.set("lost", { ...kit.launcher.containers.get("one")!, id: "lost" });
   await reconciler.reconcile();
@@ -80,7 +79,7 @@ Deno.test("a container that belongs to no instance is removed", async () => {
 
 Deno.test("an instance that is being started while the list is made is left alone", async () => {
   const kit = newKit();
-  const reconciler = newReaper(kit);
+  const reconciler = newReconciler(kit);
   const pool = kit.newPool();
   const listed = Promise.withResolvers<void>();
   kit.launcher.on.list = () => listed.promise;
@@ -97,7 +96,7 @@ Deno.test("an instance that is being started while the list is made is left alon
 
 Deno.test("however many requests suspect an instance, the engine is asked once a second", async () => {
   const kit = newKit();
-  const reconciler = newReaper(kit);
+  const reconciler = newReconciler(kit);
   let asked = 0;
   kit.launcher.on.list = () => void asked++;
   for (let n = 0; n < 100; n++) reconciler.suspect();
@@ -111,7 +110,7 @@ Deno.test("however many requests suspect an instance, the engine is asked once a
 
 Deno.test("an engine that does not answer changes nothing", async () => {
   const kit = newKit();
-  const reconciler = newReaper(kit);
+  const reconciler = newReconciler(kit);
   const { lease } = await start(kit);
   kit.launcher.on.list = () => {
     throw new Error("the engine is away");
@@ -122,7 +121,7 @@ Deno.test("an engine that does not answer changes nothing", async () => {
 
 Deno.test("a list that is older than a start does not end the instance", async () => {
   const kit = newKit();
-  const reconciler = newReaper(kit);
+  const reconciler = newReconciler(kit);
   const pool = kit.newPool();
   const held = pool.hold(never());
   const launch = await kit.launcher.nextLaunch();
@@ -138,7 +137,7 @@ Deno.test("a list that is older than a start does not end the instance", async (
 
 Deno.test("a list that is older than a pause does not undo it", async () => {
   const kit = newKit();
-  const reconciler = newReaper(kit);
+  const reconciler = newReconciler(kit);
   const { lease } = await start(kit);
   lease.release();
   const answered = Promise.withResolvers<void>();
@@ -152,7 +151,7 @@ Deno.test("a list that is older than a pause does not undo it", async () => {
 
 Deno.test("a container that is being removed is no orphan, and its address is kept until nothing is on its way there", async () => {
   const kit = newKit();
-  const reconciler = newReaper(kit);
+  const reconciler = newReconciler(kit);
   const { lease } = await start(kit);
   const removed = Promise.withResolvers<void>();
   kit.launcher.on.remove = () => removed.promise;
@@ -174,7 +173,7 @@ Deno.test("a sweep asks again while the engine does not answer, but not for ever
     kit.launcher.on.list = () => {
       if (++asks <= failures) throw new Error("busy");
     };
-    await newReaper(kit).sweep();
+    await newReconciler(kit).sweep();
     assertEquals(asks, asked);
   }
 });

@@ -2,7 +2,10 @@ import { DockerCommand } from "../../src/docker/command.ts";
 import { CommandApi } from "../../src/docker/command_api.ts";
 import type { EngineApi, LogLine, LogOptions } from "../../src/docker/engine_api.ts";
 import { ImageSource } from "../../src/docker/images/image_source.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { DockerLauncher } from "../../src/docker/launcher.ts";
+import { ContainerOutputs } from "../../src/docker/logs/outputs.ts";
+import { Addresses } from "../../src/docker/network/addresses.ts";
 import { OwnNetwork } from "../../src/docker/network/network.ts";
 import { SocketApi } from "../../src/docker/socket_api.ts";
 import { conventionRevision, type Revision } from "../../src/model/revision.ts";
@@ -55,11 +58,8 @@ export class Rig implements AsyncDisposable {
     this.#api = api;
     this.#network = new OwnNetwork(api, { owner, path: "/nowhere" });
     const images = new ImageSource(api, new DockerCommand(command));
-    this.launcher = new DockerLauncher(api, this.#network, images, {
-      owner,
-      portRange: { first: 29_000, last: 29_999 },
-      upstream: "auto",
-    });
+    const addresses = new Addresses(this.#network, { portRange: { first: 29_000, last: 29_999 }, upstream: "auto" });
+    this.launcher = new DockerLauncher(api, images, addresses, new ContainerOutputs(api, systemClock));
   }
 
   /** The name of the service whose instances the containers are. */

@@ -96,7 +96,7 @@ export class Harness implements AsyncDisposable {
     const services = new ServiceMap({ retire: () => {} });
     const { domains = [], waking } = options;
     services.put(new Service("app", { shares: [options.share?.(pool) ?? { pool, percent: 100 }], domains, waking }));
-    const reconciler = new Reconciler({ launcher, fleet, clock, engine: { listening: true } });
+    const reconciler = new Reconciler(launcher, fleet, { stays: () => false }, clock);
     const proxy = this.#proxy = new Proxy({
       activator: new Activator(new Router(services, undefined), 100),
       unanswered: this.unanswered,

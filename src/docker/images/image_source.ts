@@ -3,35 +3,22 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { ImageUnavailable } from "../../control/deploy_error.ts";
-import type { Images } from "../../deploy/pulled_images.ts";
+import type { Images, ResolvedImage, ResolveOptions } from "../../deploy/pulled_images.ts";
 import type { Revision } from "../../model/revision.ts";
 import type { PullPolicy } from "../../model/template.ts";
 import type { DockerCommand } from "../command.ts";
 import type { EngineApi, EngineImage } from "../engine_api.ts";
 import { type FailureKind, kindOf } from "../engine_error.ts";
 import { isImageId, parseReference } from "./image_reference.ts";
-import { pullError, type PullProgress, PullTracker } from "./pull_output.ts";
+import { pullError, PullTracker } from "./pull_output.ts";
 
 const log = logger("images");
 const PULL_TIMEOUT_MS = 600_000;
 
 /** Options of {@linkcode ImageSource.resolve}. */
-export interface PullOptions {
-  readonly onProgress?: (progress: PullProgress) => void;
-  /** Ends a pull; the call rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+interface PullOptions extends Partial<ResolveOptions> {
   /** How long a pull may take; ten minutes by default. */
   readonly timeoutMs?: number;
-}
-
-/** An image on this machine. */
-export interface ResolvedImage {
-  /** The content, `sha256:…`. */
-  readonly imageId: string;
-  /** Names the image for another pull, `name@sha256:…`; missing for an image that is only local. */
-  readonly digest?: string;
-  /** Whether it has just come from a registry. */
-  readonly pulled: boolean;
 }
 
 /** What is needed to pull a revision's image again. */
@@ -70,16 +57,6 @@ export class ImageSource implements Images {
     const image = await this.#inspect(reference, options.signal, digest);
     if (image === undefined) throw notHere(reference); // somebody has removed it already
     return { ...image, pulled: !upToDate };
-  }
-
-  /**
-   * Restores the content of an earlier {@linkcode ResolvedImage.digest}; asks the registry only if it is gone.
-   *
-   * @throws {ImageUnavailable} As {@linkcode ImageSource.resolve} does.
-   */
-  pullByDigest(digest: string, options: PullOptions = {}): Promise<ResolvedImage> {
-    if (parseReference(digest)?.digest === undefined) return Promise.reject(invalidReference(digest));
-    return this.resolve(digest, "missing", options);
   }
 
   /**
@@ -150,7 +127,7 @@ export class ImageSource implements Images {
     const known = this.#restoring.get(digest);
     if (known !== undefined) return known;
     log.warning("an image is not on this machine any more; pulling it again", { image: digest });
-    const pulling = this.pullByDigest(digest).finally(() => this.#restoring.delete(digest));
+    const pulling = this.resolve(digest, "missing").finally(() => this.#restoring.delete(digest));
     pulling.then(
       () => log.info("image is there again", { image: digest }),
       (error) => log.error("cannot pull an image again", { image: digest, reason: messageOf(error) }),

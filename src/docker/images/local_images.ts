@@ -8,9 +8,7 @@ const log = logger("images");
 /** How often, at most, the engine is asked while no events come, and after a failure. */
 const MIN_AGE_MS = 1000;
 
-/**
- * The local images whose names end in `-docker`, in memory, so that unknown hostnames cost no request to the engine.
- */
+/** The local images whose names end in `-docker`, in memory: unknown hostnames cost no request to the engine. */
 export class LocalImages implements ImageIndex {
   readonly #api: Pick<EngineApi, "conventionImages">;
   readonly #clock: Clock;
@@ -60,38 +58,36 @@ export class LocalImages implements ImageIndex {
   }
 
   #refresh(): Promise<void> {
-    this.#refreshing ??= this.#ask().finally(() => {
-      this.#refreshing = undefined;
-      // Something may have changed meanwhile. After a failure, the timer makes the next attempt.
-      if (this.#stale && !this.#stopped && this.#cancelRetry === undefined) this.#refresh();
-    });
-    return this.#refreshing;
+    if (this.#stopped) return Promise.resolve();
+    return this.#refreshing ??= this.#ask();
   }
 
-  /** Uses a timer, since no other call may ever come. */
-  #retryLater(): void {
-    this.#cancelRetry ??= this.#clock.after(MIN_AGE_MS, () => {
-      this.#cancelRetry = undefined;
-      this.#refresh();
-    });
-  }
-
+  /** Lists the images, and again if an event comes before the answer. */
   async #ask(): Promise<void> {
-    // An event may come before the answer to an earlier one.
-    while (!this.#stopped && (this.#stale || !this.#events.live)) {
-      this.#stale = false;
-      try {
-        this.#ids = await this.#api.conventionImages();
-        this.#askedAt = this.#clock.now();
-      } catch (error) {
-        log.warning("cannot list the images", { reason: messageOf(error) });
-        this.#askedAt = this.#clock.now();
-        this.#stale = true;
-        this.#retryLater();
-        return;
-      }
-      for (const callback of this.#callbacks) callback();
-      if (!this.#stale) return;
+    try {
+      do {
+        this.#cancelRetry?.();
+        this.#cancelRetry = undefined;
+        this.#stale = false;
+        await this.#list();
+      } while (this.#stale && this.#cancelRetry === undefined && !this.#stopped);
+    } finally {
+      this.#refreshing = undefined;
     }
+  }
+
+  async #list(): Promise<void> {
+    try {
+      this.#ids = await this.#api.conventionImages();
+    } catch (error) {
+      log.warning("cannot list the images", { reason: messageOf(error) });
+      this.#stale = true;
+      // No other call may ever come.
+      if (!this.#stopped) this.#cancelRetry = this.#clock.after(MIN_AGE_MS, () => this.#refresh());
+      return;
+    } finally {
+      this.#askedAt = this.#clock.now();
+    }
+    for (const callback of this.#callbacks) callback();
   }
 }

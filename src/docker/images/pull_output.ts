@@ -1,41 +1,23 @@
 import { messageOf } from "../../base/errors.ts";
 import { ImageUnavailable } from "../../control/deploy_error.ts";
+import type { PullProgress } from "../../deploy/pulled_images.ts";
 import { kindOf } from "../engine_error.ts";
-
-/** The progress of a pull. */
-export interface PullProgress {
-  /** The layer's short id; missing for the image as a whole. */
-  readonly layer?: string;
-  /** In the engine's words, such as `Download complete`. */
-  readonly status: string;
-  /** How many layers of those known so far are there. */
-  readonly done: number;
-  readonly total: number;
-}
 
 /** Reads what `docker pull` writes when its output is not a terminal. */
 export class PullTracker {
-  readonly #layers = new Map<string, boolean>();
-  #digest: string | undefined;
-  #upToDate = false;
-
   /** The registry's digest for the name, `sha256:…`, once reported. */
-  get digest(): string | undefined {
-    return this.#digest;
-  }
-
+  digest: string | undefined;
   /** Whether the registry had nothing new. */
-  get upToDate(): boolean {
-    return this.#upToDate;
-  }
+  upToDate = false;
+  readonly #layers = new Map<string, boolean>();
 
   /** Reads one line; returns `undefined` for an empty one. */
   read(line: string): PullProgress | undefined {
     const text = line.trim();
     if (text === "") return undefined;
     const [, layer, status = ""] = /^([0-9a-f]{12}): (.+)$/.exec(text) ?? [];
-    this.#digest ??= /^Digest: (sha256:[0-9a-f]{64})$/.exec(text)?.[1];
-    if (/^Status: Image is up to date/.test(text)) this.#upToDate = true;
+    this.digest ??= /^Digest: (sha256:[0-9a-f]{64})$/.exec(text)?.[1];
+    if (/^Status: Image is up to date/.test(text)) this.upToDate = true;
     if (layer !== undefined) this.#layers.set(layer, /^(Pull complete|Already exists)/.test(status));
     const done = [...this.#layers.values()].filter(Boolean).length;
     const counts = { done, total: this.#layers.size };
@@ -50,67 +32,47 @@ export class PullTracker {
 type PullFailure = "not_found" | "denied" | "limited" | "unreachable" | "invalid_reference" | "engine";
 
 /** Messages of failed pulls, with their meanings; the first match counts. */
-const SAID: readonly (readonly [pattern: RegExp, reason: PullFailure, meaning: (image: string) => string])[] = [
-  [
-    /docker daemon|error during connect|no space left/i,
-    "engine",
-    (image) => `the engine cannot pull ${image}`,
-  ],
+const SAID: readonly (readonly [pattern: RegExp, reason: PullFailure, meaning: string])[] = [
+  [/docker daemon|error during connect|no space left/i, "engine", "the engine cannot pull IMAGE"],
   [
     /error getting credentials|docker-credential/i,
     "denied",
-    () => "the docker command cannot get at its passwords; mend its credential helper, or: docker login",
+    "the docker command cannot get at its passwords; mend its credential helper, or: docker login",
   ],
-  [
-    /invalid reference|parse reference/i,
-    "invalid_reference",
-    (image) => `${image} is no name of an image`,
-  ],
+  [/invalid reference|parse reference/i, "invalid_reference", "IMAGE is no name of an image"],
   [
     /toomanyrequests|too many requests|rate limit/i,
     "limited",
-    (image) => `the registry of ${image} allows no more pulls for now; it allows more after: docker login`,
+    "the registry of IMAGE allows no more pulls for now; it allows more after: docker login",
   ],
-  [
-    /no matching manifest|specified platform/i,
-    "not_found",
-    (image) => `the image ${image} is not made for this kind of machine`,
-  ],
+  [/no matching manifest|specified platform/i, "not_found", "the image IMAGE is not made for this kind of machine"],
   [
     /access denied|unauthorized|authentication required|no basic auth|resource is denied|forbidden|status(?: code)?:? 40[13]/i,
     "denied",
-    (image) =>
-      `${image} does not exist, or not for everybody; if it does, give this machine a password with: docker login`,
+    "IMAGE does not exist, or not for everybody; if it does, give this machine a password with: docker login",
   ],
-  [
-    /manifest unknown|name unknown|not found|status(?: code)?:? 404/i,
-    "not_found",
-    (image) => `there is no image ${image}`,
-  ],
+  [/manifest unknown|name unknown|not found|status(?: code)?:? 404/i, "not_found", "there is no image IMAGE"],
   [
     /no such host|dial tcp|connection re(?:fused|set)|timeout|deadline|awaiting headers|unreachable|x509|tls:|\bEOF\b/i,
     "unreachable",
-    (image) => `the image ${image} cannot be pulled: its registry does not answer`,
+    "the image IMAGE cannot be pulled: its registry does not answer",
   ],
   [
     /server gave HTTP|proxyconnect|server misbehaving|bad gateway|service unavailable|internal server error/i,
     "unreachable",
-    (image) => `the image ${image} cannot be pulled: its registry does not answer as it should`,
+    "the image IMAGE cannot be pulled: its registry does not answer as it should",
   ],
 ];
 
 /** The error of a failed pull: one line for the operator, with what to do if known. */
 export function pullError(image: string, cause: unknown, timeoutMs: number): ImageUnavailable {
   if (kindOf(cause) === "late") {
-    return new ImageUnavailable(`the pull of ${image} took more than ${timeoutMs / 1000} s`, {
-      reason: "timeout",
-      cause,
-    });
+    const message = `the pull of ${image} took more than ${timeoutMs / 1000} s`;
+    return new ImageUnavailable(message, { reason: "timeout", cause });
   }
   const said = messageOf(cause);
   const words = said.replaceAll(image, ""); // a name may contain any words
-  for (const [pattern, reason, meaning] of SAID) {
-    if (pattern.test(words)) return new ImageUnavailable(`${meaning(image)} (${said})`, { reason, cause });
-  }
-  return new ImageUnavailable(`cannot pull ${image}: ${said}`, { reason: "engine", cause });
+  const [, reason, meaning] = SAID.find(([pattern]) => pattern.test(words)) ?? [];
+  if (reason === undefined) return new ImageUnavailable(`cannot pull ${image}: ${said}`, { reason: "engine", cause });
+  return new ImageUnavailable(`${meaning?.replace("IMAGE", () => image)} (${said})`, { reason, cause });
 }

@@ -25,6 +25,8 @@ const LINES_AT_ONCE = 256;
 interface Owner {
   readonly service: string;
   readonly revision: string;
+  /** Settles once its last lines are retained; missing while nobody removes it. */
+  retaining?: Promise<void>;
 }
 
 /** The output of running containers and, for a while, of removed ones. */
@@ -33,12 +35,11 @@ export class ContainerOutputs implements InstanceOutputs {
   readonly #clock: Clock;
   readonly #ended: EndedLogs;
   readonly #running = new Map<string, Owner>();
-  readonly #retaining = new Map<string, Promise<void>>();
   readonly #watchers = new Set<(service: string, instance: OutputOwner) => void>();
   #closed = false;
 
   /** @param now Wall-clock time, ms since 1970. */
-  constructor(api: Pick<EngineApi, "logs">, clock: Clock, now: () => number) {
+  constructor(api: Pick<EngineApi, "logs">, clock: Clock, now: () => number = Date.now) {
     this.#api = api;
     this.#clock = clock;
     this.#ended = new EndedLogs(now);
@@ -58,9 +59,7 @@ export class ContainerOutputs implements InstanceOutputs {
   retain(id: string): Promise<void> {
     const owner = this.#running.get(id);
     if (owner === undefined) return Promise.resolve(); // it never ran, or belongs to another process
-    const retaining = this.#retaining.get(id) ?? this.#retain(id, owner).finally(() => this.#retaining.delete(id));
-    this.#retaining.set(id, retaining);
-    return retaining;
+    return owner.retaining ??= this.#retain(id, owner);
   }
 
   /** Forgets a running container that is gone. */

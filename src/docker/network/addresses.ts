@@ -1,15 +1,7 @@
-import type { Upstream } from "../../base/config.ts";
+import type { Config } from "../../base/config.ts";
 import type { Placement } from "../container_spec.ts";
 import type { OwnNetwork } from "./network.ts";
 import { sizeOf, type Subnet, toAddress, toNumber } from "./subnet.ts";
-
-/** Options of {@linkcode Addresses}. */
-export interface AddressesOptions {
-  readonly owner: string;
-  readonly portRange: { readonly first: number; readonly last: number };
-  /** How the host reaches an app: `auto` finds out. */
-  readonly upstream: Upstream;
-}
 
 /**
  * Gives each container an address on the network, and a port of the host if the app is reached by one. Both are given
@@ -17,25 +9,23 @@ export interface AddressesOptions {
  * the same address. The caller frees an address once no request is on its way there.
  */
 export class Addresses {
-  readonly #network: OwnNetwork;
-  readonly #owner: string;
-  readonly #upstream: Upstream;
+  readonly network: OwnNetwork;
+  readonly #upstream: Config["upstream"];
   readonly #ports: HostPorts;
-  readonly #placements = new Map<string, Placement>();
+  readonly #placements = new Map<string, Pick<Placement, "address" | "hostPort">>();
   /** The network's addresses, once known. */
   #sequence: { readonly subnet: Subnet; readonly numbers: Sequence } | undefined;
   #direct: Promise<boolean> | undefined;
 
-  constructor(network: OwnNetwork, { owner, portRange, upstream }: AddressesOptions) {
-    this.#network = network;
-    this.#owner = owner;
-    this.#ports = new HostPorts(portRange);
+  constructor(network: OwnNetwork, { portRange, upstream }: Pick<Config, "portRange" | "upstream">) {
+    this.network = network;
+    this.#ports = new HostPorts(portRange.first, portRange.last);
     this.#upstream = upstream;
   }
 
   /** Does in advance what the first container would wait for. */
   async prepare(): Promise<void> {
-    await this.#network.ensure();
+    await this.network.ensure();
     await this.reachesDirectly();
   }
 
@@ -45,16 +35,15 @@ export class Addresses {
    * @throws {EngineError} When the engine refuses. @throws {RangeError} When every address or port is taken.
    */
   async take(id: string, port: number): Promise<Placement> {
-    const subnet = await this.#network.ensure();
+    const subnet = await this.network.ensure();
     const direct = await this.reachesDirectly();
     // No await from here on, so that two calls for one container cannot leak an address.
     this.free(id);
     const hostPort = direct ? undefined : this.#ports.take(); // if it throws, no address is taken yet
     const address = toAddress(this.#numbersOf(subnet).take());
+    this.#placements.set(id, { address, hostPort });
     const origin = `http://${direct ? address : "127.0.0.1"}:${hostPort ?? port}`;
-    const placement = { id, owner: this.#owner, network: this.#network.name, address, hostPort, origin };
-    this.#placements.set(id, placement);
-    return placement;
+    return { id, owner: this.network.owner, network: this.network.name, address, hostPort, origin };
   }
 
   /** The containers with an address. */
@@ -69,7 +58,7 @@ export class Addresses {
     const hostPort = hostname === "127.0.0.1" ? Number(port) : undefined;
     this.#sequence?.numbers.occupy(toNumber(address));
     if (hostPort !== undefined) this.#ports.occupy(hostPort);
-    this.#placements.set(id, { id, owner: this.#owner, network: this.#network.name, address, hostPort, origin });
+    this.#placements.set(id, { address, hostPort });
     return true;
   }
 
@@ -89,7 +78,7 @@ export class Addresses {
   }
 
   async #isOnBridge(): Promise<boolean> {
-    const { base } = await this.#network.ensure();
+    const { base } = await this.network.ensure();
     return Deno.networkInterfaces().some(({ address }) => address === toAddress(base + 1));
   }
 
@@ -102,50 +91,6 @@ export class Addresses {
       this.#sequence = { subnet, numbers };
     }
     return this.#sequence.numbers;
-  }
-}
-
-/** The host's ports for published containers, in sequence, without those that other programs use. */
-export class HostPorts {
-  readonly #sequence: Sequence;
-
-  constructor(range: { first: number; last: number }) {
-    this.#sequence = new Sequence(range.first, range.last);
-  }
-
-  /** Takes the next free port. @throws {RangeError} When there is none. */
-  take(): number {
-    const busy: number[] = [];
-    try {
-      for (;;) {
-        const port = this.#sequence.take();
-        if (isFree(port)) return port;
-        busy.push(port);
-      }
-    } catch {
-      throw new RangeError("every port of the range is in use; give cless another one with --port-range");
-    } finally {
-      for (const port of busy) this.#sequence.free(port);
-    }
-  }
-
-  /** Notes the port of a found container. */
-  occupy(port: number): void {
-    this.#sequence.occupy(port);
-  }
-
-  /** Gives a port back. */
-  free(port: number): void {
-    this.#sequence.free(port);
-  }
-}
-
-function isFree(port: number): boolean {
-  try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-    return true;
-  } catch {
-    return false;
   }
 }
 
@@ -163,12 +108,17 @@ export class Sequence {
     this.#next = first;
   }
 
-  /** Takes the next free number. @throws {RangeError} When all are taken. */
-  take(): number {
+  /**
+   * Takes the next free number.
+   *
+   * @param isUsable Numbers for which it returns false are skipped, but stay free.
+   * @throws {RangeError} When there is none.
+   */
+  take(isUsable: (number: number) => boolean = () => true): number {
     for (let tries = this.#first; tries <= this.#last; tries++) {
       const number = this.#next;
       this.#next = number === this.#last ? this.#first : number + 1;
-      if (this.#taken.has(number)) continue;
+      if (this.#taken.has(number) || !isUsable(number)) continue;
       this.#taken.add(number);
       return number;
     }
@@ -185,5 +135,25 @@ export class Sequence {
   /** Gives a number back. */
   free(number: number): void {
     this.#taken.delete(number);
+  }
+}
+
+/** The host's ports for published containers, in sequence, without those that other programs use. */
+export class HostPorts extends Sequence {
+  override take(): number {
+    try {
+      return super.take(isFree);
+    } catch {
+      throw new RangeError("every port of the range is in use; give cless another one with --port-range");
+    }
+  }
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -15,8 +15,8 @@ type NetworkApi = Pick<EngineApi, "networks" | "createNetwork" | "removeNetwork"
 /** The bridge network for one owner's containers. */
 export class OwnNetwork {
   readonly name: string;
+  readonly owner: string;
   readonly #api: NetworkApi;
-  readonly #owner: string;
   readonly #dataDir: string;
   readonly #isInUse: (dataDir: string) => Promise<boolean | undefined>;
   #ready: Promise<Subnet> | undefined;
@@ -33,7 +33,7 @@ export class OwnNetwork {
   ) {
     this.#api = api;
     this.#isInUse = isInUse;
-    this.#owner = owner;
+    this.owner = owner;
     this.#dataDir = path;
     this.name = `cless-${owner}`;
   }
@@ -80,7 +80,8 @@ export class OwnNetwork {
   }
 
   async #create(networks: readonly EngineNetwork[]): Promise<Subnet> {
-    const used = [...networks.flatMap(subnetsOf), ...await routedSubnets()];
+    const routed = parseRoutes(await readProc("/proc/net/route"));
+    const used = [...networks.flatMap(subnetsOf), ...routed];
     let tries = 0;
     for (const subnet of privateSubnets()) {
       if (used.some((other) => overlap(other, subnet))) continue;
@@ -89,7 +90,7 @@ export class OwnNetwork {
           name: this.name,
           subnet: formatSubnet(subnet),
           gateway: toAddress(subnet.base + 1),
-          labels: { [LABEL.owner]: this.#owner, [LABEL.dataDir]: this.#dataDir },
+          labels: { [LABEL.owner]: this.owner, [LABEL.dataDir]: this.#dataDir },
         });
         log.debug("network made", { network: this.name, subnet: formatSubnet(subnet) });
         return subnet;
@@ -112,9 +113,4 @@ export class OwnNetwork {
 
 function subnetsOf({ subnets }: EngineNetwork): Subnet[] {
   return subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []);
-}
-
-/** The IPv4 subnets that this machine has routes to; none if unknown. */
-async function routedSubnets(): Promise<Subnet[]> {
-  return parseRoutes(await readProc("/proc/net/route"));
 }

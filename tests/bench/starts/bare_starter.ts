@@ -40,7 +40,7 @@ export class BareStarter implements AsyncDisposable {
     this.#docker = docker;
     this.#network = new OwnNetwork(new CommandApi(docker), { owner: this.owner, path: folder });
     const portRange = { first: 20_000, last: 29_999 };
-    this.#addresses = new Addresses(this.#network, { owner: this.owner, portRange, upstream: "direct" });
+    this.#addresses = new Addresses(this.#network, { portRange, upstream: "direct" });
     this.#app = app;
   }
 

@@ -4,7 +4,7 @@ import { CommandApi } from "../../../src/docker/command_api.ts";
 import type { EngineApi } from "../../../src/docker/engine_api.ts";
 import { EngineError } from "../../../src/docker/engine_error.ts";
 import { ImageSource } from "../../../src/docker/images/image_source.ts";
-import type { PullProgress } from "../../../src/docker/images/pull_output.ts";
+import type { PullProgress } from "../../../src/deploy/pulled_images.ts";
 import { type Answer, dockerTest, type FakeDocker } from "../../support/fake_docker.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
@@ -121,9 +121,6 @@ dockerTest("what is no name is no argument of any command", async (docker) => {
       `${JSON.stringify(text)} is no name of an image`,
     ]);
   }
-  for (const text of ["app", "app:1", ID]) {
-    assertEquals((await assertRejects(() => source.pullByDigest(text), ImageUnavailable)).reason, "invalid_reference");
-  }
   assertEquals(await docker.calls(), []);
 });
 
@@ -145,8 +142,8 @@ dockerTest("the content of a digest is pulled only where it is gone", async (doc
   await docker.on("image inspect", inspected(ID, `app@${NEWER}`), MISSING, inspected(ID, `app@${NEWER}`));
   await docker.on("image pull", pulled(NEWER));
   const digest = `app@${NEWER}`;
-  assertEquals(await source.pullByDigest(digest), { imageId: ID, digest, pulled: false });
-  assertEquals(await source.pullByDigest(digest), { imageId: ID, digest, pulled: true });
+  assertEquals(await source.resolve(digest, "missing"), { imageId: ID, digest, pulled: false });
+  assertEquals(await source.resolve(digest, "missing"), { imageId: ID, digest, pulled: true });
   assertEquals(await docker.calls("image pull"), [["image", "pull", digest]]);
 });
 

@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { CommandApi } from "../../../src/docker/command_api.ts";
 import { EngineError } from "../../../src/docker/engine_error.ts";
 import { ImageSource } from "../../../src/docker/images/image_source.ts";
+import { systemClock } from "../../../src/base/clock.ts";
+import { ContainerOutputs } from "../../../src/docker/logs/outputs.ts";
 import { DockerLauncher } from "../../../src/docker/launcher.ts";
 import { Addresses, HostPorts, Sequence } from "../../../src/docker/network/addresses.ts";
 import { OwnNetwork } from "../../../src/docker/network/network.ts";
@@ -43,7 +45,12 @@ async function newLauncher(docker: FakeDocker, options: Options = {}) {
   const network = new OwnNetwork(api, { owner: "a1", path: "/data" });
   const portRange = { first, last: first + ports - 1 };
   const images = new ImageSource(api, docker.command);
-  const launcher = new DockerLauncher(api, network, images, { owner: "a1", portRange, upstream });
+  const launcher = new DockerLauncher(
+    api,
+    images,
+    new Addresses(network, { portRange, upstream }),
+    new ContainerOutputs(api, systemClock),
+  );
   const launch = async (id: string) => (await launcher.launch({ id, revision: REVISION })).origin;
   return { launcher, launch, first };
 }
@@ -223,7 +230,7 @@ function newAddresses(subnets: string[], upstream: "direct" | "published" = "dir
     removeNetwork: () => Promise.resolve(),
   };
   const network = new OwnNetwork(api, { owner: "a1", path: "/data" });
-  const addresses = new Addresses(network, { owner: "a1", portRange: range, upstream });
+  const addresses = new Addresses(network, { portRange: range, upstream });
   const take = async (id: string) => (await addresses.take(id, 8080)).address;
   return { addresses, network, range, take };
 }
@@ -289,7 +296,7 @@ function portTest(name: string, fn: () => void): void {
 
 portTest("ports are handed out in sequence", () => {
   const { first, last } = freeRange(3);
-  const ports = new HostPorts({ first, last });
+  const ports = new HostPorts(first, last);
   assertEquals([ports.take(), ports.take()], [first, first + 1]);
   ports.free(first);
   assertEquals([ports.take(), ports.take()], [last, first]);
@@ -297,7 +304,7 @@ portTest("ports are handed out in sequence", () => {
 
 portTest("a port that another program has is passed over, until it is free", () => {
   const { first, last } = freeRange(2);
-  const ports = new HostPorts({ first, last });
+  const ports = new HostPorts(first, last);
   {
     using _other = Deno.listen({ hostname: "127.0.0.1", port: first });
     assertEquals(ports.take(), last);
@@ -307,7 +314,7 @@ portTest("a port that another program has is passed over, until it is free", () 
 
 portTest("a port that a container has already is not handed out", () => {
   const { first, last } = freeRange(3);
-  const ports = new HostPorts({ first, last });
+  const ports = new HostPorts(first, last);
   ports.occupy(first + 1);
   ports.occupy(last + 1);
   assertEquals([ports.take(), ports.take()], [last, first]);
@@ -315,7 +322,7 @@ portTest("a port that a container has already is not handed out", () => {
 
 portTest("where every port is in use, by containers or by others, that is said, and what to do", () => {
   const { first, last } = freeRange(3);
-  const ports = new HostPorts({ first, last });
+  const ports = new HostPorts(first, last);
   ports.occupy(first);
   const message = "every port of the range is in use; give cless another one with --port-range";
   const others = [first + 1, last].map((port) => Deno.listen({ hostname: "127.0.0.1", port }));
