@@ -308,12 +308,11 @@ export class Cless {
   async #adopt(): Promise<void> {
     const { activator, adoption, convention, engine, memory, publisher, reconciler, states } = this.#parts;
     try {
-      await adoption.run({
-        poolOf: (container) =>
-          states.has(container.service)
-            ? publisher.adopt(container)
-            : convention?.adopt(container.service, container.imageId),
-      });
+      await adoption.run((container) =>
+        states.has(container.service)
+          ? publisher.adopt(container)
+          : convention?.adopt(container.service, container.imageId)
+      );
     } catch (error) {
       log.error("cannot take over all containers", { reason: messageOf(error) }); // it serves all the same
     }

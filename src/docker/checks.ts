@@ -40,22 +40,15 @@ export async function checkChoice({ api, docker, whyNotSocket }: EngineChoice): 
     return { check, state: "ok", fact: whyNotSocket === undefined ? fact : `${fact}: ${whyNotSocket}` };
   }
   const fact = `containers are started, paused and resumed over ${api.via}`;
-  const [own, commands] = await Promise.all([
-    api.info(),
-    new CommandApi(docker).info().catch((error) => messageOf(error)),
-  ]);
+  const [own, commands] = await Promise.all([api.info(), new CommandApi(docker).info().catch(messageOf)]);
   if (typeof commands === "string") {
     const remedy = "install the docker command, or name it with --docker";
     return { check, state: "warning", fact: `${fact}, but no image can be pulled: ${commands}`, remedy };
   }
   if (own.id === commands.id) return { check, state: "ok", fact };
+  const other = `${fact}, but the docker command, which pulls images, asks another engine`;
   const remedy = "choose one for everything with --engine-api command, or with DOCKER_HOST";
-  return {
-    check,
-    state: "warning",
-    fact: `${fact}, but the docker command, which pulls images, asks another engine`,
-    remedy,
-  };
+  return { check, state: "warning", fact: other, remedy };
 }
 
 /** Whether there is room for images and containers. */

@@ -31,20 +31,12 @@ export class DockerCommand {
     this.#clock = clock;
   }
 
-  /**
-   * Runs the command, waits for its end, and returns its standard output.
-   *
-   * @throws {EngineError} `late` when it takes too long; else `refused`, with the command's last words.
-   */
+  /** Runs the command and returns its standard output. @throws {EngineError} `late`, or `refused` with its last words. */
   async run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
     return await this.#finish(args, options, this.#hasSetsid);
   }
 
-  /**
-   * Starts a command that goes on, such as `docker events`; `stderr` is `piped` if somebody reads it.
-   *
-   * @throws {EngineError} `refused` when it cannot be run.
-   */
+  /** Starts a command that goes on, such as `docker events`. @throws {EngineError} `refused` when it cannot be run. */
   spawn(args: readonly string[], stderr: "null" | "piped" = "null"): Deno.ChildProcess {
     return this.#start(args, { stderr }, this.#hasSetsid);
   }

@@ -40,11 +40,7 @@ export function environmentOf({ env, port }: Pick<Revision, "env" | "port">): Re
   return { PORT: String(port), ...env };
 }
 
-/**
- * The arguments of `docker run` for an instance, without the values of its environment: see {@linkcode carryEnv}.
- *
- * @throws {EngineError} When a container cannot get a variable.
- */
+/** The arguments of `docker run` for an instance, without the values of its environment. @throws As {@linkcode carryEnv}. */
 export function runArgs(revision: Revision, placement: Placement): string[] {
   const { hostPort } = placement;
   const { cpus, memory } = revision;

@@ -79,9 +79,7 @@ export class Engine {
    * Prepares what the first request would wait for, and begins to listen to the engine.
    *
    * @param answer The engine's first answer, requested before the other parts existed.
-   * @param listener Called from now on.
-   * @throws {OperatorError} When no engine answers.
-   * @throws {EngineError} When it refuses.
+   * @throws {OperatorError} When no engine answers. @throws {EngineError} When it refuses.
    */
   async start(answer: Promise<unknown>, listener: EngineListener): Promise<void> {
     const network = this.#network.ensure();

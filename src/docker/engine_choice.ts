@@ -64,13 +64,8 @@ async function findSocket(
   }
 }
 
-interface DockerSettings {
-  readonly currentContext: string | undefined;
-  readonly hasProxies: boolean;
-}
-
 /** Reads the docker command's `config.json`; `undefined` if that is not possible. */
-async function readSettings(folder: string | undefined): Promise<DockerSettings | undefined> {
+async function readSettings(folder: string | undefined) {
   if (folder === undefined) return undefined;
   try {
     const settings = Object.entries(JSON.parse(await Deno.readTextFile(`${folder}/config.json`)));

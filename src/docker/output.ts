@@ -64,19 +64,14 @@ export function jsonLines<T, R>(
   ...fields: (keyof T & string)[]
 ): R[] {
   return text.split("\n").flatMap((line) => {
-    const value = jsonOf(line);
-    if (value === undefined || !fields.every((field) => field in value)) return [];
-    const result = read(value as T);
+    if (!line.startsWith("{") && !line.startsWith("[")) return [];
+    let value;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      return [];
+    }
+    const result = fields.every((field) => field in value) ? read(value) : undefined;
     return result === undefined ? [] : [result];
   });
-}
-
-/** The object or array of a line; `undefined` if the line is something else. */
-function jsonOf(line: string): object | undefined {
-  if (!line.startsWith("{") && !line.startsWith("[")) return undefined;
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }

@@ -200,14 +200,9 @@ export class SocketApi implements EngineApi {
   async conventionImages(): Promise<Map<string, string>> {
     const filters = json({ reference: ["*-docker:latest"] });
     const images = await this.#get<{ Id: string; RepoTags?: string[] | null }[]>(`/images/json?filters=${filters}`);
-    return new Map(
-      images.flatMap(({ Id, RepoTags }) =>
-        (RepoTags ?? []).flatMap((tag) => {
-          const name = /^([^/]*-docker):latest$/.exec(tag)?.[1];
-          return name === undefined ? [] : [[name, Id]];
-        })
-      ),
-    );
+    const tags = images.flatMap(({ Id, RepoTags }) => (RepoTags ?? []).map((tag) => [tag, Id] as const));
+    const latest = tags.filter(([tag]) => /^[^/]*-docker:latest$/.test(tag));
+    return new Map(latest.map(([tag, id]) => [tag.replace(/:latest$/, ""), id]));
   }
 
   async removeImage(reference: string): Promise<void> {

@@ -15,24 +15,16 @@ const MAX_REMOVALS = 8;
 
 /** The launcher, as far as adoption needs it. */
 export interface AdoptionLauncher extends Pick<Launcher, "list" | "remove" | "forget"> {
-  /**
-   * Called for every found container, before any other container starts.
-   *
-   * @param revision `undefined` if no current revision uses the container.
-   */
+  /** Called for every found container; `undefined` means that no current revision uses it. */
   found(id: string, revision: Revision | undefined): void;
 }
 
-/** Finds the pool that a container of an earlier process belongs to. */
-export interface PoolFinder {
-  /**
-   * The pool of a container's revision; `undefined` if the container is obsolete.
-   *
-   * @throws If that is unknown now, for example because the store cannot be read. Only services without volumes may
-   * throw: nothing waits for their containers.
-   */
-  poolOf(container: Container): InstancePool | undefined;
-}
+/**
+ * Returns the pool that a container of an earlier process belongs to; `undefined` if the container is obsolete. Throws
+ * if that is unknown now, for example because the store cannot be read, but not for services with volumes: their
+ * requests wait for such containers.
+ */
+export type PoolFinder = (container: Container) => InstancePool | undefined;
 
 /** What happens to a container that was found. */
 type Verdict = "adopted" | "stale" | "undecided";
@@ -143,7 +135,7 @@ export class Adoption {
     const isUsable = (state === "running" || state === "paused") && origin !== undefined;
     let pool: InstancePool | undefined;
     try {
-      pool = isUsable ? finder.poolOf(container) : undefined;
+      pool = isUsable ? finder(container) : undefined;
     } catch (error) {
       return this.#putOff(container, error);
     }
@@ -161,11 +153,8 @@ export class Adoption {
       return "stale";
     }
     if (!this.#undecided.has(id)) {
-      log.warning("cannot tell which revision a container belongs to; it stays for now", {
-        service,
-        id,
-        reason: messageOf(error),
-      });
+      const reason = messageOf(error);
+      log.warning("cannot tell which revision a container belongs to; it stays for now", { service, id, reason });
       this.#undecided.add(id);
     }
     return "undecided";

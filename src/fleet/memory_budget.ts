@@ -42,8 +42,8 @@ export function overBudget<T extends Resident>(
 
 /** Stops paused instances early if all containers together use more memory than the budget. */
 export class MemoryBudget {
-  readonly #launcher: Pick<Launcher, "memory">;
-  readonly #fleet: Pick<Fleet, "instances" | "paused">;
+  readonly #launcher: Launcher;
+  readonly #fleet: Fleet;
   readonly #clock: Clock;
   readonly #budgetBytes: number;
   /** The ids of instances that are being stopped for their memory; they count as gone. */
@@ -55,12 +55,7 @@ export class MemoryBudget {
   #changes = 0;
 
   /** @param budgetBytes For all containers together; `Infinity` for no limit. */
-  constructor(
-    launcher: Pick<Launcher, "memory">,
-    fleet: Pick<Fleet, "instances" | "paused">,
-    clock: Clock,
-    budgetBytes: number,
-  ) {
+  constructor(launcher: Launcher, fleet: Fleet, clock: Clock, budgetBytes: number) {
     this.#launcher = launcher;
     this.#fleet = fleet;
     this.#clock = clock;
@@ -84,17 +79,23 @@ export class MemoryBudget {
     this.#changes = changes;
     if (now < this.#dueAt || this.#fleet.paused().length === 0) return;
     this.#measuring = true;
-    const enforced = this.#enforce().catch((error) => {
-      log.debug("cannot measure the containers", { reason: messageOf(error) });
-      return INTERVAL_MS;
-    });
-    enforced.then((intervalMs) => {
-      this.#measuring = false;
-      this.#dueAt = this.#clock.now() + intervalMs;
-    });
+    this.#enforce();
   }
 
-  async #enforce(): Promise<number> {
+  async #enforce(): Promise<void> {
+    let intervalMs = INTERVAL_MS;
+    try {
+      const usedBytes = await this.#stopSome();
+      if (usedBytes < this.#budgetBytes / 2) intervalMs = CALM_INTERVAL_MS;
+    } catch (error) {
+      log.debug("cannot measure the containers", { reason: messageOf(error) });
+    }
+    this.#measuring = false;
+    this.#dueAt = this.#clock.now() + intervalMs;
+  }
+
+  /** Stops the paused instances that exceed the budget. @returns The memory of all containers before, bytes. */
+  async #stopSome(): Promise<number> {
     const leaving = new Set(this.#leaving); // one may end before the engine answers, and still be in its answer
     const used = new Map([...await this.#launcher.memory()].filter(([id]) => !leaving.has(id)));
     const pools = new Map(this.#fleet.paused().map(({ instance, pool }) => [instance, pool]));
@@ -104,7 +105,7 @@ export class MemoryBudget {
       this.#leaving.add(id);
       pools.get(instance)!.evict(instance).finally(() => this.#leaving.delete(id));
     }
-    return sumOf(used) < this.#budgetBytes / 2 ? CALM_INTERVAL_MS : INTERVAL_MS;
+    return sumOf(used);
   }
 }
 

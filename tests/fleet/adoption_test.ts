@@ -23,14 +23,14 @@ function leave(kit: Kit, ...containers: Partial<Container>[]): void {
 }
 
 /** An adoption for pools of services of their own. */
-function newAdoption(kit: Kit, poolOf?: PoolFinder["poolOf"]) {
+function newAdoption(kit: Kit, poolOf?: PoolFinder) {
   const pools = new Map<string, InstancePool>();
   const found: [id: string, pool: string | undefined][] = [];
   const launcher = Object.assign(kit.launcher, {
     found: (id: string, revision?: Revision) => void found.push([id, revision?.service]),
   });
   const adoption = new Adoption(launcher, kit.clock, 1000);
-  const run = () => adoption.run({ poolOf: poolOf ?? (({ service }) => pools.get(service)) });
+  const run = () => adoption.run(poolOf ?? (({ service }) => pools.get(service)));
   const newPool = (service = "app") => {
     const pool = kit.newPool(newRevision(undefined, service));
     pools.set(service, pool);

@@ -101,10 +101,11 @@ export class ImageSource implements Images {
       if (fewer) failure = await this.#remove(imageId);
     }
     if (failure === undefined) return true;
-    if (failure.kind !== "in_use" && failure.kind !== "tagged") {
-      throw new ImageUnavailable(`cannot remove the image ${imageId}: ${failure.reason}`);
+    const { kind, reason } = failure;
+    if (kind !== "in_use" && kind !== "tagged") {
+      throw new ImageUnavailable(`cannot remove the image ${imageId}: ${reason}`);
     }
-    log.debug("image stays", { image: imageId, reason: failure.reason });
+    log.debug("image stays", { image: imageId, reason });
     return false;
   }
 

@@ -30,8 +30,7 @@ export class Addresses {
   }
 
   /**
-   * Takes an address for a container in place of its present one; `port` is the app's port in the container.
-   *
+   * Takes an address for a container in place of its present one. @param port The app's port in the container.
    * @throws {EngineError} When the engine refuses. @throws {RangeError} When every address or port is taken.
    */
   async take(id: string, port: number): Promise<Placement> {
@@ -108,12 +107,7 @@ export class Sequence {
     this.#next = first;
   }
 
-  /**
-   * Takes the next free number.
-   *
-   * @param isUsable Numbers for which it returns false are skipped, but stay free.
-   * @throws {RangeError} When there is none.
-   */
+  /** Takes the next free number; skips unusable ones, which stay free. @throws {RangeError} When there is none. */
   take(isUsable: (number: number) => boolean = () => true): number {
     for (let tries = this.#first; tries <= this.#last; tries++) {
       const number = this.#next;
