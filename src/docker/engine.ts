@@ -37,7 +37,6 @@ export class Engine {
   readonly source: ImageSource;
   readonly #api: EngineApi;
   readonly #clock: Clock;
-  readonly #owner: string;
   readonly #network: OwnNetwork;
   readonly #events: EventStream;
   readonly #containerEvents: ContainerEvents;
@@ -54,7 +53,6 @@ export class Engine {
   ) {
     this.#api = api;
     this.#clock = clock;
-    this.#owner = dataDir.owner;
     this.#containerEvents = new ContainerEvents(clock);
     this.#network = new OwnNetwork(api, dataDir, isDataDirInUse);
     this.source = new ImageSource(api, docker, clock);
@@ -124,11 +122,10 @@ export class Engine {
 
   /** Whether the engine answers; callers within a second share one request. */
   answers(): Promise<boolean> {
-    this.#answering ??= this.#api.version({ timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false).finally(
-      () => {
-        this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#answering = undefined);
-      },
-    );
+    const ask = () => this.#api.version({ timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false);
+    this.#answering ??= ask().finally(() => {
+      this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#answering = undefined);
+    });
     return this.#answering;
   }
 
@@ -147,7 +144,7 @@ export class Engine {
       log.debug("cannot tell who uses a volume", { volume, reason: messageOf(error) });
       return [];
     });
-    const others = containers.filter(({ owner }) => owner !== "" && owner !== this.#owner);
+    const others = containers.filter(({ owner }) => owner !== "" && owner !== this.#network.owner);
     return [...new Set(others.map(({ owner, service }) => `${service} of ${owner}`))].sort();
   }
 
@@ -159,7 +156,7 @@ export class Engine {
 
   #take({ action, attributes, type }: EngineEvent, listener: EngineListener): void {
     if (type === "image") this.images.changed();
-    else if (attributes[LABEL.owner] === this.#owner) {
+    else if (attributes[LABEL.owner] === this.#network.owner) {
       if (action === "start" && attributes.name !== undefined) this.launcher.started(attributes.name);
       const event = this.#containerEvents.read(action, attributes);
       if (event !== undefined && !this.launcher.isLaunching(event.id)) listener.apply(event);

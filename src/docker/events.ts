@@ -22,7 +22,8 @@ export class EventStream {
   readonly #api: Pick<EngineApi, "events">;
   readonly #clock: Clock;
   readonly #stopping = new AbortController();
-  #live = false;
+  /** Whether events are being received. */
+  live = false;
   #running: Promise<void> = Promise.resolve();
   /** The time of the last event by the engine's own clock, seconds since 1970. */
   #since = (Date.now() / 1000).toFixed(3);
@@ -30,11 +31,6 @@ export class EventStream {
   constructor(api: Pick<EngineApi, "events">, clock: Clock) {
     this.#api = api;
     this.#clock = clock;
-  }
-
-  /** Whether events are being received. */
-  get live(): boolean {
-    return this.#live;
   }
 
   start(listener: EventListener): void {
@@ -52,7 +48,7 @@ export class EventStream {
       const began = this.#clock.now();
       try {
         const events = await this.#api.events(this.#since, signal);
-        this.#live = true;
+        this.live = true;
         if (again) listener.gap();
         for await (const event of events) {
           this.#since = event.time ?? this.#since;
@@ -61,7 +57,7 @@ export class EventStream {
       } catch (error) {
         if (!signal.aborted) log.debug("event stream failed", { reason: messageOf(error) });
       }
-      this.#live = false;
+      this.live = false;
       if (signal.aborted) return;
       if (this.#clock.now() - began > GOOD_MS) waitMs = FIRST_RETRY_MS;
       log.warning("the engine's events have ended; listening again", { afterMs: waitMs });

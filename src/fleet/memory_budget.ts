@@ -85,8 +85,7 @@ export class MemoryBudget {
   async #enforce(): Promise<void> {
     let intervalMs = INTERVAL_MS;
     try {
-      const usedBytes = await this.#stopSome();
-      if (usedBytes < this.#budgetBytes / 2) intervalMs = CALM_INTERVAL_MS;
+      if (await this.#stopSome() < this.#budgetBytes / 2) intervalMs = CALM_INTERVAL_MS;
     } catch (error) {
       log.debug("cannot measure the containers", { reason: messageOf(error) });
     }
