@@ -132,7 +132,7 @@ dockerTest("memory is read in every unit, and one that has just ended uses none"
   assertEquals(usages.map((_, n) => memory.get(`${n}`)), usages.map(([, bytes]) => bytes));
 });
 
-dockerTest("a network that goes while all are looked at does not matter", async (docker) => {
+dockerTest("a network that disappears while all are inspected does not matter", async (docker) => {
   const gone = { stdout: "{}\n", stderr: `Error response from daemon: network ${ID} not found\n`, code: 1 };
   await docker.on("network ls", `WARNING: x\n${ID}\n${ID.replaceAll("0", "f")}\n`);
   await docker.on("network inspect", gone, gone, 'WARNING: x\n{"Name":"one","IPAM":{"Config":null}}\n{"Name":"two"}\n');
@@ -140,13 +140,13 @@ dockerTest("a network that goes while all are looked at does not matter", async 
   assertEquals(networks.map(({ name, subnets }) => [name, subnets]), [["one", []], ["two", []]]);
 });
 
-dockerTest("networks that cannot be looked at are not looked at for ever", async (docker) => {
+dockerTest("networks that cannot be inspected are not inspected for ever", async (docker) => {
   await docker.on("network ls", `${ID}\n`);
   await docker.on("network inspect", { stderr: `Error response from daemon: network ${ID} not found\n`, code: 1 });
   await assertRejects(() => new CommandApi(docker.command).networks(), EngineError, "not found");
 });
 
-dockerTest("an engine that does not say what an image is has not found it", async (docker) => {
+dockerTest("an answer without an image's id is an error", async (docker) => {
   await docker.on("image inspect", "nothing of use\n");
   const message = "the engine does not say what app:1 is";
   const error = await assertRejects(() => new CommandApi(docker.command).image("app:1"), EngineError, message);
@@ -200,7 +200,7 @@ dockerTest("a stream that never ends does not keep the other one waiting", async
   for await (const { text } of new CommandApi(docker.command).logs("one", { follow: true })) if (text === "rare") break;
 });
 
-dockerTest("what the docker command says for itself is an error, and no line", async (docker) => {
+dockerTest("the docker command's own words are an error, and not a line of the log", async (docker) => {
   await docker.on(
     "logs",
     { stderr: "Error response from daemon: No such container: one\n", code: 1 },

@@ -73,7 +73,7 @@ dockerTest("a command that takes too long is ended", async (docker) => {
 });
 
 dockerTest(
-  "a command that takes too long is ended, though it or what it has started would rather not",
+  "a command that takes too long is ended with its children, even if they ignore signals",
   async (docker) => {
     for (const script of ["trap '' TERM; exec sleep 600", "sleep 600; echo done", "sleep 600 & wait"]) {
       await docker.on("run", { script });
@@ -83,7 +83,7 @@ dockerTest(
   },
 );
 
-dockerTest("what a command is to read and its environment are no arguments", async (docker) => {
+dockerTest("a command's input and environment are not among its arguments", async (docker) => {
   await docker.on("run", { script: 'cat; printf "%s|%s" "$MORE" "${HOME:+home}"' });
   const text = "ü\n".repeat(100_000);
   const output = await docker.command.run(["run"], { stdin: text, env: { MORE: "two\nlines" } });
@@ -91,7 +91,7 @@ dockerTest("what a command is to read and its environment are no arguments", asy
   assertEquals(await docker.calls(), [["run"]]);
 });
 
-dockerTest("a command reads nothing where there is nothing for it", async (docker) => {
+dockerTest("a command without input reads nothing", async (docker) => {
   await docker.on("run", { script: "cat" });
   assertEquals(await docker.command.run(["run"]), "");
   assertEquals(await docker.command.run(["run"], { stdin: "" }), "");
@@ -122,7 +122,7 @@ dockerTest("the lines of a command are told as they come", async (docker) => {
   assertEquals([await output, lines], ["", ["one", "two", "", "last"]]);
 });
 
-dockerTest("a listener that fails ends the command", async (docker) => {
+dockerTest("a callback that fails ends the command", async (docker) => {
   await docker.on("pull", { script: "echo one; exec sleep 600" });
   const onLine = () => {
     throw new RangeError("no");
@@ -169,7 +169,7 @@ dockerTest("a command is in a group of its own, whose number is its own", async 
 }, { ignore: noFakeDocker || Deno.build.os !== "linux" });
 
 dockerTest(
-  "what is said by another setsid than the one that starts the command is the command's own",
+  "a message of setsid within the command is the command's own",
   async (docker) => {
     await docker.on("run", { stderr: "helper: setsid: failed to execute x\n", code: 127 });
     assertEquals(await failure(docker, "run"), "helper: setsid: failed to execute x");

@@ -26,7 +26,10 @@ function engineWith(containers: ListedContainer[], memory: Record<string, number
   return { asked, memory: new ContainerMemory(api, "a1") };
 }
 
-Deno.test({ name: "where the kernel does not tell, the engine is asked for what runs", ignore: noRun }, async () => {
+Deno.test({
+  name: "if the kernel has no figures, the engine is asked about running and paused containers",
+  ignore: noRun,
+}, async () => {
   const states = { one: "running", two: "paused", ended: "ended", made: "created" } as const;
   const containers = Object.entries(states).map(([id, state]) => container(id, state));
   const { asked, memory } = engineWith(containers, { "id-of-one": 7 * MIB, "id-of-other": MIB });
@@ -34,14 +37,17 @@ Deno.test({ name: "where the kernel does not tell, the engine is asked for what 
   assertEquals(asked, [["id-of-one", "id-of-two"]]);
 });
 
-Deno.test({ name: "where nobody tells, nothing is known", ignore: noRun }, async () => {
+Deno.test({ name: "without figures of kernel and engine, no memory is known", ignore: noRun }, async () => {
   const { memory } = engineWith([container("one", "running")]);
   assertEquals([await memory.read(), await memory.read()], [new Map(), new Map()]);
   const { asked, memory: ofNone } = engineWith([container("ended", "ended")]);
   assertEquals([await ofNone.read(), asked], [new Map(), []]);
 });
 
-Deno.test({ name: "what containers use is told, paused ones too, and grows with it", ignore: noDocker }, async () => {
+Deno.test({
+  name: "the memory of running and paused containers is measured, and grows with their use",
+  ignore: noDocker,
+}, async () => {
   await using rig = await Rig.start();
   const small = await rig.run({ command: ["sleep", "600"] });
   const script = "x=$(seq 1 5000000); echo ready; sleep 600; :";

@@ -74,29 +74,32 @@ choiceTest("a context says where the engine is, unless DOCKER_HOST does", async 
   assertEquals(await choose({ host }), "socket");
 });
 
-choiceTest("the command is taken where it does more than it is told, or may", async ({ choose, folder }) => {
-  assertEquals(await choose({}, "/opt/docker"), "--docker names /opt/docker, which may do more than ask the engine");
-  const platform = "DOCKER_DEFAULT_PLATFORM is set, which only the command follows";
-  assertEquals(await choose({ platform: "linux/arm64" }), platform);
-  const unread = "the settings of the docker command cannot be read";
-  assertEquals(await choose({ folder: undefined }), unread);
-  const proxies = "the settings of the docker command have proxies for containers";
-  const settings: [text: string, choice: string][] = [
-    ['{"auths":{}}', "socket"],
-    ['{"proxies":{"default":{"httpProxy":"http://proxy:3128"}}}', proxies],
-    ['{"Proxies":{"default":{"httpProxy":"http://proxy:3128"}}}', proxies], // to the command it is the same
-    ['{"auths":{"proxies":{}},"httpProxies":{}}', "socket"],
-    ["no JSON", unread],
-    ["null", unread],
-  ];
-  for (const [text, choice] of settings) {
-    await Deno.writeTextFile(`${folder}/config.json`, text);
-    assertEquals(await choose(), choice, text);
-  }
-  await Deno.remove(`${folder}/config.json`);
-  await Deno.mkdir(`${folder}/config.json`);
-  assertEquals(await choose(), unread);
-});
+choiceTest(
+  "the command is taken if its settings change containers, or it may be a wrapper",
+  async ({ choose, folder }) => {
+    assertEquals(await choose({}, "/opt/docker"), "--docker names /opt/docker, which may do more than ask the engine");
+    const platform = "DOCKER_DEFAULT_PLATFORM is set, which only the command follows";
+    assertEquals(await choose({ platform: "linux/arm64" }), platform);
+    const unread = "the settings of the docker command cannot be read";
+    assertEquals(await choose({ folder: undefined }), unread);
+    const proxies = "the settings of the docker command have proxies for containers";
+    const settings: [text: string, choice: string][] = [
+      ['{"auths":{}}', "socket"],
+      ['{"proxies":{"default":{"httpProxy":"http://proxy:3128"}}}', proxies],
+      ['{"Proxies":{"default":{"httpProxy":"http://proxy:3128"}}}', proxies], // to the command it is the same
+      ['{"auths":{"proxies":{}},"httpProxies":{}}', "socket"],
+      ["no JSON", unread],
+      ["null", unread],
+    ];
+    for (const [text, choice] of settings) {
+      await Deno.writeTextFile(`${folder}/config.json`, text);
+      assertEquals(await choose(), choice, text);
+    }
+    await Deno.remove(`${folder}/config.json`);
+    await Deno.mkdir(`${folder}/config.json`);
+    assertEquals(await choose(), unread);
+  },
+);
 
 choiceTest("--engine-api decides, and a missing socket is one clear line", async (place) => {
   const { engine, folder } = place;

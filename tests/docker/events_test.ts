@@ -112,7 +112,7 @@ streamTest("many events at once are told in order", async ({ docker, listener })
   }
 });
 
-streamTest("what is no event of a container or an image is passed over", async ({ docker, listener }) => {
+streamTest("anything but an event of a container or an image is skipped", async ({ docker, listener }) => {
   using feed = await docker.events();
   await feed.write("WARNING: {x}\n\n{broken\n[]\n{}\nnull\n");
   await feed.send("network", "destroy", { name: "cless-1" });

@@ -182,10 +182,13 @@ launchTest("an engine of which a part is away counts as away", async (engine, la
   await assertRejects(() => launcher.resume("one"), EngineError);
 });
 
-launchTest("the ports that an image exposes are told, and none where that is not known", async (engine, launcher) => {
-  const path = `GET /images/${encodeURIComponent(REVISION.imageId)}/json`;
-  assertEquals(await launcher.exposedPorts(REVISION), []);
-  const ports = { "3000/tcp": {}, "53/udp": {} };
-  engine.on(path, 200, { Id: REVISION.imageId, Config: { ExposedPorts: ports } });
-  assertEquals(await launcher.exposedPorts(REVISION), [3000]);
-});
+launchTest(
+  "the ports that an image exposes are known, and none if the engine does not know the image",
+  async (engine, launcher) => {
+    const path = `GET /images/${encodeURIComponent(REVISION.imageId)}/json`;
+    assertEquals(await launcher.exposedPorts(REVISION), []);
+    const ports = { "3000/tcp": {}, "53/udp": {} };
+    engine.on(path, 200, { Id: REVISION.imageId, Config: { ExposedPorts: ports } });
+    assertEquals(await launcher.exposedPorts(REVISION), [3000]);
+  },
+);

@@ -27,7 +27,7 @@ dockerTest("a container is started on the own network, at an address of cless's 
   assertEquals(await launcher.launch({ id: "two", revision: REVISION }), { origin: "http://10.9.0.3:8080" });
 });
 
-dockerTest("the environment comes along at every try, and in no argument", async (docker) => {
+dockerTest("the environment is passed at every attempt, and in no argument", async (docker) => {
   const command = new WatchedCommand(docker.path);
   const launcher = await newLauncher(docker, { command });
   await docker.on("run", { script: "cat >/dev/null", ...ADDRESS_TAKEN }, { script: 'cat; printf "%s" "$KEY"; exit 0' });
@@ -47,7 +47,7 @@ dockerTest("a variable that cannot be given to a container is an error before an
   assertEquals([await docker.calls(), launcher.isLaunching("one")], [[], false]);
 });
 
-dockerTest("after the preparation, a start is one command", async (docker) => {
+dockerTest("once prepared, a start is one command", async (docker) => {
   for (const upstream of ["direct", "published", "auto"] as const) {
     const launcher = await newLauncher(docker, { upstream });
     await launcher.prepare();
@@ -57,7 +57,7 @@ dockerTest("after the preparation, a start is one command", async (docker) => {
   }
 });
 
-dockerTest("whatever the command prints, the container goes by its name", async (docker) => {
+dockerTest("whatever the command prints, the container is known by its name", async (docker) => {
   const launcher = await newLauncher(docker);
   await docker.on("run", "WARNING: Your kernel does not support swap limit capabilities\nsomething else\n");
   await launcher.launch({ id: "one", revision: REVISION });
@@ -102,7 +102,7 @@ dockerTest("an engine that refuses to start a container is not asked again", asy
   assertEquals((await asked(docker)).filter((call) => !call.startsWith("ps ")), ["run", "run"]);
 });
 
-dockerTest("an engine that is away is told from one that refuses", async (docker) => {
+dockerTest("an engine that is away has an error of its own kind", async (docker) => {
   const launcher = await newLauncher(docker);
   const away = [
     "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?.",
@@ -116,7 +116,7 @@ dockerTest("an engine that is away is told from one that refuses", async (docker
   }
 });
 
-dockerTest("what a refusal says has no secret in it", async (docker) => {
+dockerTest("the message of a refusal contains no secret", async (docker) => {
   const launcher = await newLauncher(docker);
   await docker.on("run", refused('exec: "serve --key=secret-1": not found; KEY=secret-2-secret'));
   const revision = { ...REVISION, command: ["serve --key=secret-1"], env: { KEY: "secret-2-secret" } };

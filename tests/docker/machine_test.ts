@@ -12,7 +12,7 @@ function machineTest(name: string, fn: () => Promise<void>, ignore = false): voi
 
 const noProc = Deno.build.os !== "linux";
 
-machineTest("what the kernel tells is read", async () => {
+machineTest("files in /proc are read", async () => {
   assertMatch(await readProc("/proc/net/route"), /^Iface\tDestination\t/);
   assertMatch(await readProc(`/proc/${Deno.pid}/limits`), /^Max open files +\d+ /m);
 }, noProc);
@@ -22,13 +22,13 @@ machineTest("a file that is not there says nothing", async () => {
   assertEquals(await readProc("/nowhere"), "");
 });
 
-machineTest("the room in a folder is told, and none where there is no folder", async () => {
+machineTest("the free space of a folder is known, and unknown for a missing folder", async () => {
   const free = await freeBytes("/");
   assert(free !== undefined && Number.isInteger(free) && free >= 0, `${free}`);
   assertEquals(await freeBytes("/nowhere"), undefined);
 });
 
-machineTest("lines of many files are found, and files that are not there passed over", async () => {
+machineTest("lines of many files are found, and missing files are skipped", async () => {
   const files = ["/nowhere", `/proc/${Deno.pid}/limits`];
   const [found, ...more] = await grep("^Max open files|^Max (none|nothing)$", files);
   assertEquals([found?.file, found?.line.slice(0, 14), more], [files[1], "Max open files", []]);

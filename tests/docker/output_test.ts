@@ -30,7 +30,7 @@ Deno.test("lines come without their ends, however their bytes are cut, also the 
   }
 });
 
-Deno.test("of an output only the lines of JSON are read", () => {
+Deno.test("only the lines of JSON in an output are read", () => {
   const same = (value: unknown) => value;
   assertEquals(
     jsonLines('WARNING: {"not": "json"}\n{"a":1}\n\n[{"b":2}]\n{broken\nWARNING: x\n"text"\nnull\n 3\n{"c":3}', same),

@@ -169,7 +169,7 @@ socketTest(
   },
 );
 
-socketTest("an engine that hangs is not waited for without end", async (engine, api) => {
+socketTest("a request to an engine that hangs fails in time", async (engine, api) => {
   engine.on("POST /containers/one/stop?t=1", "never");
   const message = "the engine did not answer /containers/one/stop in time";
   assertEquals(await fails("late", () => api.stop("one", 1)), message);
@@ -300,7 +300,7 @@ socketTest("containers without a name or labels are listed all the same", async 
 
 const MIB = 1024 ** 2;
 
-socketTest("memory is told without what the kernel takes back, and not of what has ended", async (engine, api) => {
+socketTest("memory is measured without reclaimable caches, and not of ended containers", async (engine, api) => {
   const stats = (id: string, memory_stats: unknown) =>
     engine.on(`GET /containers/${id}/stats?stream=false&one-shot=true`, 200, { memory_stats });
   stats("one", { usage: 10 * MIB, stats: { total_inactive_file: 3 * MIB, inactive_file: MIB } });

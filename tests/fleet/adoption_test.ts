@@ -53,7 +53,7 @@ function newUnreadable(kit: Kit) {
   return { ...made, pools, reconciler, unreadable };
 }
 
-Deno.test("a request waits until it is known what there is, and gets the container that is there", async () => {
+Deno.test("a request waits for the list of containers, and gets the container of an earlier process", async () => {
   const kit = newKit();
   leave(kit, {});
   const { adoption, found, newPool, run } = newAdoption(kit);
@@ -66,7 +66,7 @@ Deno.test("a request waits until it is known what there is, and gets the contain
   assertEquals([kit.launcher.called("launch"), found, adoption.known], [[], [["old", "app"]], true]);
 });
 
-Deno.test("one that is paused is resumed for the request that waits, and else stays so", async () => {
+Deno.test("a paused container is resumed for a waiting request, and otherwise stays paused", async () => {
   const kit = newKit();
   leave(kit, { state: "paused" }, { id: "other", service: "other", state: "paused" });
   const { newPool, run } = newAdoption(kit);
@@ -77,7 +77,7 @@ Deno.test("one that is paused is resumed for the request that waits, and else st
   assertEquals(kit.fleet.instances().map(({ state }) => state), ["ready", "paused"]);
 });
 
-Deno.test("where nothing is there, what waits is started, and no pool is held back any more", async () => {
+Deno.test("without containers, pools with waiting requests start one, and no pool stays suspended", async () => {
   const kit = newKit();
   const { newPool, run } = newAdoption(kit);
   const held = newPool("app").hold(never());
@@ -89,7 +89,7 @@ Deno.test("where nothing is there, what waits is started, and no pool is held ba
   assertEquals((await later).how, "cold");
 });
 
-Deno.test("a service that does not answer keeps no other one waiting", async () => {
+Deno.test("a service that does not answer does not delay other services", async () => {
   const answers = Promise.withResolvers<void>();
   const kit = newKit({ untilReady: (url) => url.startsWith(ORIGIN) ? answers.promise : Promise.resolve() });
   leave(kit, { service: "slow" }, { id: "fine", service: "fine", origin: "http://10.0.0.1:80" });
@@ -102,7 +102,7 @@ Deno.test("a service that does not answer keeps no other one waiting", async () 
   assertEquals((await slow).lease.instance.id, "old");
 });
 
-Deno.test("what is of no use is removed, and requests do not wait for that", async () => {
+Deno.test("stale containers are removed, and requests do not wait for that", async () => {
   const kit = newKit();
   const removed = Promise.withResolvers<void>();
   kit.launcher.on.remove = () => removed.promise;
@@ -127,7 +127,7 @@ Deno.test("what is of no use is removed, and requests do not wait for that", asy
   assertEquals(found.every(([, pool]) => pool === undefined), true);
 });
 
-Deno.test("a container that cannot be removed does not keep the others", async () => {
+Deno.test("a container that cannot be removed does not prevent the removal of others", async () => {
   const kit = newKit();
   kit.launcher.on.remove = (id) => {
     if (id === "bad") throw new Error("busy");
@@ -137,7 +137,7 @@ Deno.test("a container that cannot be removed does not keep the others", async (
   assertEquals([...kit.launcher.containers.keys()], ["bad"]);
 });
 
-Deno.test("the address of a container that is of no use is given up once the container is gone, and not before", async () => {
+Deno.test("the address of a stale container is freed once the container is gone, and not before", async () => {
   const kit = newKit();
   const removed = Promise.withResolvers<void>();
   kit.launcher.on.remove = () => removed.promise;
@@ -150,7 +150,7 @@ Deno.test("the address of a container that is of no use is given up once the con
   assertEquals(kit.launcher.called("forget"), ["ended"]);
 });
 
-Deno.test("an engine that does not tell is asked again, and meanwhile nothing is started", async () => {
+Deno.test("an engine that cannot list its containers is asked again, and nothing is started meanwhile", async () => {
   const kit = newKit();
   leave(kit, {});
   let failures = 3;
@@ -165,7 +165,7 @@ Deno.test("an engine that does not tell is asked again, and meanwhile nothing is
   assertEquals([(await held).lease.instance.id, kit.launcher.called("launch")], ["old", []]);
 });
 
-Deno.test("where the engine does not tell for long, those who wait are told so, and the next ones too", async () => {
+Deno.test("if the engine cannot list its containers for long, waiting and new requests get an error", async () => {
   const kit = newKit();
   kit.launcher.on.list = () => {
     throw new Error("busy");
@@ -185,7 +185,7 @@ Deno.test("where the engine does not tell for long, those who wait are told so, 
   assertEquals((await held).how, "cold");
 });
 
-Deno.test("a program that ends before the engine has told takes over nothing, and sends those away who wait", async () => {
+Deno.test("a program that ends before the list is known adopts nothing, and refuses waiting requests", async () => {
   const kit = newKit();
   leave(kit, {});
   const listed = Promise.withResolvers<void>();
@@ -200,7 +200,7 @@ Deno.test("a program that ends before the engine has told takes over nothing, an
   assertEquals([adoption.known, kit.fleet.instances(), kit.launcher.calls], [false, [], []]);
 });
 
-Deno.test("a container of which it cannot be told whose it is keeps no other one, and is taken over once it can", async () => {
+Deno.test("a container of an unreadable service does not delay others, and is adopted once it can be read", async () => {
   const kit = newKit();
   leave(kit, {}, { id: "fine", service: "fine" }, { id: "stranger", service: "stranger" });
   const { found, pools, reconciler, unreadable, run } = newUnreadable(kit);
@@ -216,7 +216,7 @@ Deno.test("a container of which it cannot be told whose it is keeps no other one
   assertEquals([kit.launcher.called("launch"), found.at(-1)], [[], ["old", "app"]]);
 });
 
-Deno.test("a container of which it cannot be told for long whose it is goes, and so does one that is of no use after all", async () => {
+Deno.test("a container is removed if its service stays unreadable, or turns out not to need it", async () => {
   for (const isReadable of [false, true]) {
     const kit = newKit();
     leave(kit, {});
@@ -236,7 +236,7 @@ Deno.test("a container of which it cannot be told for long whose it is goes, and
   }
 });
 
-Deno.test("a container of which it cannot be told whose it is goes with the others where the program ends", async () => {
+Deno.test("a container of an unreadable service is removed with the others when the program ends", async () => {
   const kit = newKit();
   leave(kit, {});
   const { adoption, reconciler, run } = newUnreadable(kit);

@@ -16,20 +16,20 @@ function chosen(residents: readonly Resident[], used: Record<string, number>, bu
   return overBudget(residents, new Map(Object.entries(used)), budget).map(({ id }) => id);
 }
 
-Deno.test("within the budget nobody has to go", () => {
+Deno.test("within the budget no instance is chosen", () => {
   const paused = [resident("one", 1), resident("two", 2)];
   assertEquals(chosen(paused, { one: 5, two: 5 }, 10), []);
   assertEquals(chosen([], {}, 0), []);
 });
 
-Deno.test("beyond it, the paused ones go that were not used for the longest, and no more than needed", () => {
+Deno.test("beyond the budget, the longest idle paused instances are chosen, and no more than needed", () => {
   const paused = [resident("new", 3), resident("old", 1), resident("middle", 2)];
   assertEquals(chosen(paused, { new: 5, old: 5, middle: 5 }, 14), ["old"]);
   assertEquals(chosen(paused, { new: 5, old: 5, middle: 5 }, 6), ["old", "middle"]);
   assertEquals(chosen(paused, { new: 5, old: 5, middle: 5 }, 0), ["old", "middle", "new"]);
 });
 
-Deno.test("those that run and those in use count, and stay", () => {
+Deno.test("running instances and those in use count, and stay", () => {
   const residents = [
     resident("ready", 1, "ready"),
     resident("used", 2, "paused", 1),
@@ -39,13 +39,13 @@ Deno.test("those that run and those in use count, and stay", () => {
   assertEquals(chosen([...residents, resident("old", 4)], { ready: 50, old: 1 }, 10), ["old"]);
 });
 
-Deno.test("one whose end would gain nothing stays", () => {
+Deno.test("an instance whose end would free nothing stays", () => {
   assertEquals(chosen([resident("empty", 1), resident("unknown", 2), resident("full", 3)], { empty: 0, full: 9 }, 5), [
     "full",
   ]);
 });
 
-Deno.test("whatever there is: afterwards it is within the budget, or nothing that could go is left", () => {
+Deno.test("after any choice the rest is within the budget, or no instance is left to choose", () => {
   const anyone = fc.record({
     state: fc.constantFrom<InstanceState>("starting", "ready", "paused", "draining"),
     inFlight: fc.nat(2),
@@ -80,7 +80,7 @@ async function paused(kit: Kit, budget: number, names: readonly string[]) {
   return new MemoryBudget(launcher, fleet, clock, budget);
 }
 
-Deno.test("where memory is short, paused instances are stopped before their time", async () => {
+Deno.test("when memory is short, paused instances are stopped before their time", async () => {
   const kit = newKit();
   const memory = await paused(kit, 10, ["a", "b", "c"]);
   let asked = 0;
@@ -101,7 +101,7 @@ Deno.test("where memory is short, paused instances are stopped before their time
   memory.stop();
 });
 
-Deno.test("as long as there is plenty, the engine is asked less often", async () => {
+Deno.test("while less than half of the budget is used, memory is measured less often", async () => {
   const kit = newKit();
   const memory = await paused(kit, 9, ["a"]);
   let asked = 0;
@@ -116,7 +116,7 @@ Deno.test("as long as there is plenty, the engine is asked less often", async ()
   memory.stop();
 });
 
-Deno.test("soon after an instance was resumed or started the engine is asked again, once for all of them", async () => {
+Deno.test("memory is measured again soon after instances were resumed or started, once for all of them", async () => {
   const kit = newKit();
   const memory = await paused(kit, 100, ["a", "b", "c"]);
   const asked: number[] = [];
@@ -140,7 +140,7 @@ Deno.test("soon after an instance was resumed or started the engine is asked aga
   memory.stop();
 });
 
-Deno.test("while nothing is paused, and without a budget, nobody is asked", async () => {
+Deno.test("while nothing is paused, and without a budget, memory is not measured", async () => {
   for (const [budget, isPaused] of [[Infinity, true], [1, false]] as const) {
     const kit = newKit();
     const memory = await paused(kit, budget, ["a"]);
@@ -153,7 +153,7 @@ Deno.test("while nothing is paused, and without a budget, nobody is asked", asyn
   }
 });
 
-Deno.test("an engine that does not tell is asked again later, and one answer is waited for", async () => {
+Deno.test("a failed measurement is repeated later, and only one runs at a time", async () => {
   const kit = newKit();
   const memory = await paused(kit, 1, ["a"]);
   const answers = [Promise.withResolvers<Map<string, number>>(), Promise.withResolvers<Map<string, number>>()];
@@ -171,7 +171,7 @@ Deno.test("an engine that does not tell is asked again later, and one answer is 
   memory.stop();
 });
 
-Deno.test("one that somebody is about to use stays", async () => {
+Deno.test("an instance that is being resumed for a request stays", async () => {
   const kit = newKit();
   const memory = await paused(kit, 1, ["a"]);
   const { pool } = kit.fleet.paused()[0]!;
@@ -187,7 +187,7 @@ Deno.test("one that somebody is about to use stays", async () => {
   memory.stop();
 });
 
-Deno.test("one whose removal takes long is not made up for by another one", async () => {
+Deno.test("while the removal of an instance takes long, no other one is stopped in its place", async () => {
   const kit = newKit();
   const memory = await paused(kit, 10, ["a", "b", "c"]);
   const removed = Promise.withResolvers<void>();
@@ -202,7 +202,7 @@ Deno.test("one whose removal takes long is not made up for by another one", asyn
   memory.stop();
 });
 
-Deno.test("one that is gone by the time that the engine has told its memory is not counted", async () => {
+Deno.test("an instance that ended during the measurement does not count", async () => {
   const kit = newKit();
   const memory = await paused(kit, 10, ["a", "b", "c"]);
   const removed = Promise.withResolvers<void>();

@@ -30,7 +30,7 @@ Deno.test("idle instances are stopped in time, and nothing ticks after the end",
   assertEquals(kit.clock.timers, 0);
 });
 
-Deno.test("an end that no event told of is found by the list", async () => {
+Deno.test("an end without an event is noticed by the next reconciliation", async () => {
   const kit = newKit();
   const reconciler = newReconciler(kit);
   const { pool, lease } = await start(kit);
@@ -40,7 +40,7 @@ Deno.test("an end that no event told of is found by the list", async () => {
   assertEquals([lease.instance.state, pool.claim()], ["stopped", undefined]);
 });
 
-Deno.test("while no events come, the list is asked for every second, else much less often", async () => {
+Deno.test("without events the containers are listed every second, otherwise much less often", async () => {
   for (const [listening, expected] of [[true, 1], [false, 20]] as const) {
     const kit = newKit();
     let asked = 0;
@@ -53,7 +53,7 @@ Deno.test("while no events come, the list is asked for every second, else much l
   }
 });
 
-Deno.test("what somebody has paused or resumed is noticed by the list too", async () => {
+Deno.test("a pause or resume without an event is noticed by the next reconciliation", async () => {
   const kit = newKit();
   const reconciler = newReconciler(kit);
   const { lease } = await start(kit);

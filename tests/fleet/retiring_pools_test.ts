@@ -3,7 +3,7 @@ import { RetiringPools } from "../../src/fleet/fleet.ts";
 import { settle } from "../support/fake_clock.ts";
 import { newKit, newRevision } from "../support/kit.ts";
 
-Deno.test("a pool retires once, also where it cannot be drained, and others can wait until it is gone", async () => {
+Deno.test("a pool retires once, even if it cannot be drained, and its end can be awaited", async () => {
   const kit = newKit();
   const drains: PromiseWithResolvers<void>[] = [];
   const timeouts: number[] = [];

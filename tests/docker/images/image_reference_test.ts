@@ -30,7 +30,7 @@ Deno.test("a name of an image is read in its parts", () => {
   }
 });
 
-Deno.test("what is no name of an image is none", () => {
+Deno.test("an invalid name of an image is rejected", () => {
   const texts = [
     ...["", " ", "Alpine", "alpine:", ":3", "alpine:3:4", "alpine: 3", "alpine\n", "a b", "-a", "--help", "a..b", "a/"],
     ...["/a", "a//b", "a___b", "a-", "_a", "http://a/b", "a/B", "alpine@", `@${DIGEST}`, `a@${DIGEST}@${DIGEST}`],

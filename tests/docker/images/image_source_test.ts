@@ -112,7 +112,7 @@ dockerTest("an id is looked for on this machine only, whatever the policy", asyn
   assertEquals(await docker.calls("image pull"), []);
 });
 
-dockerTest("what is no name is no argument of any command", async (docker) => {
+dockerTest("an invalid name of an image reaches no command", async (docker) => {
   const source = newSource(docker);
   for (const text of ["--privileged", "", "a b", "App", "a:b:c"]) {
     const error = await assertRejects(() => source.resolve(text, "missing"), ImageUnavailable);
@@ -137,7 +137,7 @@ dockerTest("the digest is the one of the name's own registry, and of the pull", 
   assertEquals(await digestOf("quay.io/me/app", "never"), undefined);
 });
 
-dockerTest("the content of a digest is pulled only where it is gone", async (docker) => {
+dockerTest("the content of a digest is pulled only if it is not on this machine", async (docker) => {
   const source = newSource(docker);
   await docker.on("image inspect", inspected(ID, `app@${NEWER}`), MISSING, inspected(ID, `app@${NEWER}`));
   await docker.on("image pull", pulled(NEWER));
@@ -147,7 +147,7 @@ dockerTest("the content of a digest is pulled only where it is gone", async (doc
   assertEquals(await docker.calls("image pull"), [["image", "pull", digest]]);
 });
 
-dockerTest("a pull tells how it goes on, layer by layer", async (docker) => {
+dockerTest("a pull reports its progress, layer by layer", async (docker) => {
   const gate = await docker.gate();
   await docker.on("image inspect", MISSING, inspected(ID));
   await docker.on("image pull", { script: "echo '1: Pulling from me/app'", gate, stdout: pulled(NEWER).slice(23) });

@@ -302,7 +302,7 @@ portTest("ports are handed out in sequence", () => {
   assertEquals([ports.take(), ports.take()], [last, first]);
 });
 
-portTest("a port that another program has is passed over, until it is free", () => {
+portTest("a port that another program uses is skipped until it is free", () => {
   const { first, last } = freeRange(2);
   const ports = new HostPorts(first, last);
   {
@@ -320,7 +320,7 @@ portTest("a port that a container has already is not handed out", () => {
   assertEquals([ports.take(), ports.take()], [last, first]);
 });
 
-portTest("where every port is in use, by containers or by others, that is said, and what to do", () => {
+portTest("if every port is in use, by containers or other programs, the error says what to do", () => {
   const { first, last } = freeRange(3);
   const ports = new HostPorts(first, last);
   ports.occupy(first);
@@ -351,7 +351,7 @@ Deno.test("where every number is taken, none is handed out until one is given ba
   assertEquals(sequence.take(), 2);
 });
 
-Deno.test("a number that is in use already is passed over, and the sequence goes on behind it", () => {
+Deno.test("a number in use is skipped, and the sequence goes on after it", () => {
   const sequence = new Sequence(1, 5);
   sequence.occupy(3);
   assertEquals([sequence.take(), sequence.take(), sequence.take()], [4, 5, 1]);
