@@ -50,7 +50,7 @@ Deno.test({
 }, async () => {
   await using rig = await Rig.start();
   const small = await rig.run({ command: ["sleep", "600"] });
-  const script = "x=$(seq 1 5000000); echo ready; sleep 600; :";
+  const script = "x=$(head -c 40000000 /dev/zero | tr '\\0' x); echo ready; sleep 600; :";
   const large = await rig.run({ command: ["sh", "-c", script] });
   for await (const { text } of rig.launcher.outputs.read(large, { follow: true })) if (text === "ready") break;
   await rig.launcher.pause(large);
