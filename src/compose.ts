@@ -58,12 +58,7 @@ type Parts = ReturnType<typeof makeParts>;
 /** Makes every part, each after those that it needs. Starts nothing. */
 function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store: Store, secrets: Secrets) {
   const { startTimeoutMs, requestTimeoutMs, pauseAfterMs, stopAfterMs, drainTimeoutMs } = config;
-  const limits = {
-    startTimeout: startTimeoutMs,
-    requestTimeout: requestTimeoutMs,
-    pauseAfter: pauseAfterMs,
-    stopAfter: stopAfterMs,
-  };
+  const limits = { startTimeoutMs, requestTimeoutMs, pauseAfterMs, stopAfterMs };
   const clock = systemClock;
   const stopping = new AbortController();
 

@@ -5,17 +5,21 @@ import type { Secrets } from "./secrets/secrets.ts";
 /** What a stored revision's containers are started from; `limits` are for fields that the template leaves out. */
 export function runtimeRevision(record: RevisionRecord, limits: Limits): Revision {
   const { name, service, imageId, imageDigest, secretVersions } = record;
-  const { pullPolicy: _, readiness, secretEnv, memory, cpus, ...template } = record.template;
+  const { pullPolicy: _, readiness, secretEnv, memory, cpus, ...others } = record.template;
+  const { startTimeout, requestTimeout, pauseAfter, stopAfter, ...template } = others;
   return Object.freeze({
     name,
     service,
     imageId,
     ...(imageDigest === undefined ? {} : { imageDigest }),
     readinessPath: readiness.path,
-    ...limits,
+    startTimeoutMs: startTimeout ?? limits.startTimeoutMs,
+    requestTimeoutMs: requestTimeout ?? limits.requestTimeoutMs,
+    pauseAfterMs: pauseAfter ?? limits.pauseAfterMs,
+    stopAfterMs: stopAfter ?? limits.stopAfterMs,
     ...template,
     ...(Object.keys(secretEnv).length === 0 ? {} : { secretEnv, secretVersions }),
-    memory,
+    memoryBytes: memory,
     cpus,
   });
 }

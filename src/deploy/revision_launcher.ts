@@ -94,8 +94,8 @@ export class RevisionLauncher implements Launcher {
     return this.#engine.memory();
   }
 
-  async #takeVolumes(id: string, { startTimeout, volumes }: Revision): Promise<void> {
-    const deadline = this.#clock.now() + startTimeout;
+  async #takeVolumes(id: string, { startTimeoutMs, volumes }: Revision): Promise<void> {
+    const deadline = this.#clock.now() + startTimeoutMs;
     for (let other = this.#blocker(id, volumes); other !== undefined; other = this.#blocker(id, volumes)) {
       await atMost(other.gone.promise, this.#clock, deadline - this.#clock.now());
       if (this.#clock.now() >= deadline) {

@@ -43,7 +43,7 @@ export function environmentOf({ env, port }: Pick<Revision, "env" | "port">): Re
 /** The arguments of `docker run` for an instance, without the values of its environment. @throws As {@linkcode carryEnv}. */
 export function runArgs(revision: Revision, placement: Placement): string[] {
   const { hostPort } = placement;
-  const { cpus, memory } = revision;
+  const { cpus, memoryBytes } = revision;
   return [
     "run",
     "--detach",
@@ -59,7 +59,7 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
     `--log-driver=${FIXED.logDriver}`,
     ...Object.entries(FIXED.logOptions).map(([name, value]) => `--log-opt=${name}=${value}`),
     // Swap counts as memory, or the limit would only make the machine swap.
-    ...(memory === undefined ? [] : [`--memory=${memory}`, `--memory-swap=${memory}`]),
+    ...(memoryBytes === undefined ? [] : [`--memory=${memoryBytes}`, `--memory-swap=${memoryBytes}`]),
     ...(cpus === undefined ? [] : [`--cpus=${nanoCpus(cpus) / NANO}`]),
     ...revision.volumes.map(mountArg),
     ...carryEnv(environmentOf(revision)).args,
@@ -73,7 +73,7 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
  * logged. https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerCreate
  */
 export function createBody(revision: Revision, placement: Placement): Record<string, unknown> {
-  const { command, cpus, imageId, memory, port } = revision;
+  const { command, cpus, imageId, memoryBytes, port } = revision;
   const { address, hostPort, network } = placement;
   const published = `${port}/tcp`;
   return {
@@ -91,7 +91,7 @@ export function createBody(revision: Revision, placement: Placement): Record<str
       SecurityOpt: [FIXED.securityOpt],
       PidsLimit: FIXED.pidsLimit,
       LogConfig: { Type: FIXED.logDriver, Config: FIXED.logOptions },
-      ...(memory === undefined ? {} : { Memory: memory, MemorySwap: memory }),
+      ...(memoryBytes === undefined ? {} : { Memory: memoryBytes, MemorySwap: memoryBytes }),
       ...(cpus === undefined ? {} : { NanoCpus: nanoCpus(cpus) }),
       Mounts: revision.volumes.map(mount),
     },

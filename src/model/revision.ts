@@ -24,35 +24,35 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly imageDigest?: string;
   /** The path that must answer before an instance gets requests. */
   readonly readinessPath: string;
-  /** The time from the start to the first good answer, ms. */
-  readonly startTimeout: number;
-  /** The time from a request's arrival to the response's headers, ms. */
-  readonly requestTimeout: number;
-  /** The time from the end of the last lease to the pause of an instance, ms; `Infinity` is never. */
-  readonly pauseAfter: number;
-  /** The time from the end of the last lease to the stop of an instance, ms; `Infinity` is never. */
-  readonly stopAfter: number;
+  /** The time from the start to the first good answer. */
+  readonly startTimeoutMs: number;
+  /** The time from a request's arrival to the response's headers. */
+  readonly requestTimeoutMs: number;
+  /** The time from the end of the last lease to the pause of an instance; `Infinity` is never. */
+  readonly pauseAfterMs: number;
+  /** The time from the end of the last lease to the stop of an instance; `Infinity` is never. */
+  readonly stopAfterMs: number;
   /** Variables whose values are secrets, with the secrets' names; filled in when a container starts. */
   readonly secretEnv?: Readonly<Record<string, string>>;
   /** The version of each of these secrets, by the secret's name. */
   readonly secretVersions?: Readonly<Record<string, number>>;
-  /** How much memory a container may use, swap included, bytes; `undefined` for no limit. */
-  readonly memory: number | undefined;
+  /** How much memory a container may use, swap included; `undefined` for no limit. */
+  readonly memoryBytes: number | undefined;
   /** How many processors a container may keep busy, such as 0.5; `undefined` for no limit. */
   readonly cpus: number | undefined;
 }
 
 /** The settings of a container besides its image; in a convention revision, the image alone decides. */
-export const NO_EXTRAS: Pick<Revision, "env" | "command" | "memory" | "cpus" | "volumes"> = Object.freeze({
+export const NO_EXTRAS: Pick<Revision, "env" | "command" | "memoryBytes" | "cpus" | "volumes"> = Object.freeze({
   env: Object.freeze({}),
   command: Object.freeze([]),
-  memory: undefined,
+  memoryBytes: undefined,
   cpus: undefined,
   volumes: Object.freeze([]),
 });
 
-/** The limits whose defaults are in the program's settings; each in ms. */
-export type Limits = Pick<Revision, "startTimeout" | "requestTimeout" | "pauseAfter" | "stopAfter">;
+/** The limits whose defaults are in the program's settings. */
+export type Limits = Pick<Revision, "startTimeoutMs" | "requestTimeoutMs" | "pauseAfterMs" | "stopAfterMs">;
 
 /** The image that a hostname's label stands for if no service of that name is declared. */
 export function conventionImage(label: string): string {

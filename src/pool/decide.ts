@@ -169,7 +169,7 @@ function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
  * it may be stopped. As many as must be kept up stay; preferably running ones.
  */
 function endIdle(state: PoolState, moment: Moment): Action[] {
-  const { members, revision: { pauseAfter, stopAfter } } = state;
+  const { members, revision: { pauseAfterMs, stopAfterMs } } = state;
   const { now } = moment;
   const least = leastCount(state);
   let running = members.filter(({ phase }) => phase === "starting" || phase === "ready").length;
@@ -179,15 +179,15 @@ function endIdle(state: PoolState, moment: Moment): Action[] {
   for (const { id, pauseAt, pausing, phase, use } of settled.sort(byIdleTime)) {
     const isReady = phase === "ready";
     if (use.inUse > 0) {
-      moment.note(now + Math.max(LEAST_LOOK_MS, Math.min(pauseAfter, stopAfter))); // it may be idle at any time
+      moment.note(now + Math.max(LEAST_LOOK_MS, Math.min(pauseAfterMs, stopAfterMs))); // it may be idle at any time
       continue;
     }
     if (live <= least || (isReady && running <= least)) continue;
-    if (moment.isAt(use.idleSince + stopAfter)) {
+    if (moment.isAt(use.idleSince + stopAfterMs)) {
       actions.push({ do: "drain", id, by: now + QUIET_DRAIN_MS, why: "idle" });
       live--;
       if (isReady) running--;
-    } else if (isReady && !pausing && moment.isAt(Math.max(use.idleSince + pauseAfter, pauseAt))) {
+    } else if (isReady && !pausing && moment.isAt(Math.max(use.idleSince + pauseAfterMs, pauseAt))) {
       if (use.inFlight > 0) moment.note(now + SAMPLE_MS);
       else {
         actions.push({ do: "pause", id });
@@ -204,11 +204,11 @@ function byIdleTime({ use: a }: Member, { use: b }: Member): number {
 
 /** Stops one instance if fewer were enough for the peak of a whole window, so that a recurring load keeps its own. */
 function shrink(state: PoolState, moment: Moment): Action[] {
-  const { members, revision: { concurrency, minInstances, stopAfter }, shrunkAt, window } = state;
+  const { members, revision: { concurrency, minInstances, stopAfterMs }, shrunkAt, window } = state;
   const { now } = moment;
   const [first, last] = [window[0], window.at(-1)];
   if (isShrinkable(state)) moment.note((last?.at ?? now) + SAMPLE_MS);
-  if (first === undefined || first.at > now - stableForMs(stopAfter) || last!.at <= shrunkAt) return [];
+  if (first === undefined || first.at > now - stableForMs(stopAfterMs) || last!.at <= shrunkAt) return [];
   const peak = Math.max(demandOf(state), ...window.map(({ peak }) => peak));
   // The last one is never surplus: its idle time decides when it stops.
   const enough = Math.max(needed(peak, concurrency), minInstances, 1);

@@ -62,7 +62,7 @@ export class Executor {
     const { id, revision } = instance;
     const began = this.#clock.now();
     let created = began;
-    const failed = await this.#untilReady(instance, revision.startTimeout, async (signal, away) => {
+    const failed = await this.#untilReady(instance, revision.startTimeoutMs, async (signal, away) => {
       const { origin } = await this.#whenEngineAnswers(
         async (again) => {
           if (again) await this.#launcher.remove(id); // the engine may have made it just before it stopped answering
@@ -88,8 +88,8 @@ export class Executor {
    * gets the rest of that time; an older one must have been ready, and gets a few seconds.
    */
   async adopt(instance: Instance, upForMs = 0): Promise<Started> {
-    const { startTimeout, service } = instance.revision;
-    const patienceMs = Math.max(Math.min(ADOPTION_MS, startTimeout), startTimeout - upForMs);
+    const { startTimeoutMs, service } = instance.revision;
+    const patienceMs = Math.max(Math.min(ADOPTION_MS, startTimeoutMs), startTimeoutMs - upForMs);
     const failed = await this.#untilReady(instance, patienceMs, () => Promise.resolve());
     if (failed !== undefined) return { ...failed, blame: "nobody" };
     log.info("instance adopted", { service, instance: instance.id });
@@ -111,7 +111,7 @@ export class Executor {
   async resume(instance: Instance, attempt: number): Promise<PoolEvent> {
     const { id, revision } = instance;
     const late = new AbortController();
-    const cancel = this.#clock.after(revision.startTimeout, () => late.abort(engineLate(instance, "resume")));
+    const cancel = this.#clock.after(revision.startTimeoutMs, () => late.abort(engineLate(instance, "resume")));
     const end = AbortSignal.any([instance.gone, late.signal]);
     try {
       const isUnpaused = await abortable(this.#resume(instance, end), end);
@@ -196,7 +196,7 @@ export class Executor {
     const exposed = this.#launcher.exposedPorts(revision).catch(() => []);
     const ports = await within(exposed, this.#clock, EXPOSED_PORTS_MS) ?? [];
     const last = error instanceof NotReady ? error.last : "silent";
-    const detail = notInTime({ ...revision, startTimeout: patienceMs }, last, ports);
+    const detail = notInTime({ ...revision, startTimeoutMs: patienceMs }, last, ports);
     return new ClessError("start_timeout", NOT_IN_TIME, { detail });
   }
 
@@ -285,14 +285,14 @@ export class Executor {
 /** The error if the engine, not the app, was too late. @param away Its last error, if it did not answer. */
 function engineLate({ revision }: Instance, what: "start" | "resume", away?: EngineAway): ClessError {
   const detail = away === undefined
-    ? `the engine did not ${what} the container within ${formatDuration(revision.startTimeout)}`
+    ? `the engine did not ${what} the container within ${formatDuration(revision.startTimeoutMs)}`
     : `the engine does not answer: ${messageOf(away)}`;
   return new ClessError("start_timeout", NOT_IN_TIME, { detail, cause: away ?? new EngineAway(detail) });
 }
 
 /** The error if the container ended before its app was ready. */
 function endedEarly({ byHand, exitCode, gone, oom, revision }: Instance): ClessError | undefined {
-  if (oom) return new ClessError("start_failed", COULD_NOT_START, { detail: outOfMemory(revision.memory) });
+  if (oom) return new ClessError("start_failed", COULD_NOT_START, { detail: outOfMemory(revision.memoryBytes) });
   if (!gone.aborted) return undefined;
   const how = exitCode === undefined ? "" : ` with code ${exitCode}`;
   const detail = `the container ended${how} before it was ready`;

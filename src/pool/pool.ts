@@ -211,8 +211,8 @@ export class InstancePool implements InstanceOwner {
     instance.exitCode = event.exitCode;
     instance.oom = event.oom ?? false;
     instance.byHand = event.byHand ?? event.exitCode === undefined;
-    const { memory, service } = this.revision;
-    const reason = endOf(event, memory);
+    const { memoryBytes, service } = this.revision;
+    const reason = endOf(event, memoryBytes);
     const wasUnwell = state === "draining" && instance.failure !== undefined && !instance.byHand;
     const isUnexpected = state === "ready" || state === "paused" || wasUnwell;
     if (isUnexpected) {

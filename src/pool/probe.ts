@@ -168,11 +168,11 @@ async function firstOf(connection: Deno.Conn): Promise<Probed> {
 
 /** One line for operators: why an app was not ready in time, judged by its last answer, and what to do. */
 export function notInTime(
-  { port, readinessPath, startTimeout }: Revision,
+  { port, readinessPath, startTimeoutMs }: Revision,
   last: Probed,
   exposedPorts: readonly number[] = [],
 ): string {
-  const time = formatDuration(startTimeout);
+  const time = formatDuration(startTimeoutMs);
   const [exposed, ...more] = exposedPorts;
   if (exposed !== undefined && more.length === 0 && exposed !== port && (last === "refused" || last === "closed")) {
     const what = last === "refused" ? `nothing listens on port ${port}` : `port ${port} closes connections`;

@@ -315,7 +315,7 @@ function looked(state: PoolState, peak: number, now: number): PoolState {
   }
   const isWide = isShrinkable(state);
   if (!isWide && state.window.length === 0) return { ...state, backoff };
-  const window = isWide ? observe(state.window, { at: now, peak }, stableForMs(revision.stopAfter)) : [];
+  const window = isWide ? observe(state.window, { at: now, peak }, stableForMs(revision.stopAfterMs)) : [];
   return { ...state, backoff, window };
 }
 

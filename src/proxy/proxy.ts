@@ -98,7 +98,7 @@ export class Proxy implements Disposable {
     } catch (error) {
       return Promise.resolve(this.#fail(context, error)); // the store or a secret cannot be read
     }
-    if (pool !== undefined) context.timeoutMs = pool.revision.requestTimeout;
+    if (pool !== undefined) context.timeoutMs = pool.revision.requestTimeoutMs;
     if (route?.waking !== undefined) return this.#beginAsAllowed(context, route, route.waking, pool!);
     const lease = pool?.claim();
     return lease === undefined ? this.#hold(context, pool) : this.#send(context, lease);
@@ -147,7 +147,7 @@ export class Proxy implements Disposable {
   #send(context: RequestContext, lease: Lease): Promise<Response> {
     const { head, info } = context;
     const { instance } = lease;
-    context.timeoutMs = instance.revision.requestTimeout;
+    context.timeoutMs = instance.revision.requestTimeoutMs;
     if (context.instance !== instance) {
       context.instance = instance;
       context.failedTries = 0;

@@ -129,7 +129,7 @@ export function newScene(options: SceneOptions = {}): Scene {
   };
   const publisher = new Publisher({
     services,
-    limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
+    limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
     env,
     store,
     pools,

@@ -18,7 +18,7 @@ function newFound() {
   const convention = new Convention({
     images,
     services,
-    limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
+    limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
     pools: kit,
     declared: states,
   });

@@ -51,8 +51,8 @@ Deno.test("a revision follows its template, and the settings for what the templa
   const { publisher } = newAppScene();
   const said = { port: 3000, env: { A: "b" }, requestTimeout: Infinity, memory: 1024, readiness: { path: "/up" } };
   const made = (await publisher.newPool(revision("app-00001", said))).revision;
-  assertEquals([made.port, made.env, made.readinessPath, made.memory], [3000, { A: "b" }, "/up", 1024]);
-  assertEquals([made.startTimeout, made.requestTimeout, made.stopAfter], [30_000, Infinity, 60_000]);
+  assertEquals([made.port, made.env, made.readinessPath, made.memoryBytes], [3000, { A: "b" }, "/up", 1024]);
+  assertEquals([made.startTimeoutMs, made.requestTimeoutMs, made.stopAfterMs], [30_000, Infinity, 60_000]);
   assertEquals([made.image, made.imageId, made.cpus], ["shop", "sha256:app-00001", undefined]);
 });
 

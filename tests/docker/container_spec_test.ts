@@ -4,10 +4,10 @@ import { createBody, environmentOf, type Placement, runArgs } from "../../src/do
 import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 
 const REVISION = conventionRevision("golang", `sha256:${"0123456789abcdef".repeat(4)}`, {
-  startTimeout: 30_000,
-  requestTimeout: 300_000,
-  pauseAfter: Infinity,
-  stopAfter: 600_000,
+  startTimeoutMs: 30_000,
+  requestTimeoutMs: 300_000,
+  pauseAfterMs: Infinity,
+  stopAfterMs: 600_000,
 });
 
 const DIRECT: Placement = {
@@ -53,7 +53,7 @@ Deno.test("where the host does not reach containers, a port of 127.0.0.1 and of 
 Deno.test("memory, processors, volumes, environment and command come behind everything else", () => {
   const args = runArgs({
     ...REVISION,
-    memory: 268_435_456,
+    memoryBytes: 268_435_456,
     cpus: 0.5,
     volumes: [
       { source: "data", path: "/data", readOnly: false },
@@ -136,7 +136,7 @@ Deno.test("the request that makes a container has this body and nothing else", (
     ...REVISION,
     command: ["serve", ""],
     env: { KEY: "two\nlines", PORT: "1" },
-    memory: 268_435_456,
+    memoryBytes: 268_435_456,
     cpus: 0.3,
     volumes: [
       { source: "data", path: "/data", readOnly: false },

@@ -14,10 +14,10 @@ export const OWNER = "a1b2c3d4";
 export const NETWORK = `cless-${OWNER}`;
 export const ID = "0123456789abcdef".repeat(4);
 export const REVISION = conventionRevision("golang", `sha256:${ID}`, {
-  startTimeout: 30_000,
-  requestTimeout: 300_000,
-  pauseAfter: Infinity,
-  stopAfter: 600_000,
+  startTimeoutMs: 30_000,
+  requestTimeoutMs: 300_000,
+  pauseAfterMs: Infinity,
+  stopAfterMs: 600_000,
 });
 
 /** How `docker run` fails with a message. */

@@ -113,7 +113,7 @@ bothWays("a command that is not there is named without its arguments", async (wa
 
 bothWays("memory and processors are limited, and swap is no way around that", async (way) => {
   await using rig = await Rig.start(way);
-  const id = await rig.run({ memory: 64 * MIB, cpus: 0.5, command: ["sleep", "600"] });
+  const id = await rig.run({ memoryBytes: 64 * MIB, cpus: 0.5, command: ["sleep", "600"] });
   const { Memory, MemorySwap, NanoCpus } = (await inspect(id)).HostConfig;
   assertEquals([Memory, MemorySwap, NanoCpus], [64 * MIB, 64 * MIB, 500_000_000]);
   const free = await rig.run({ command: ["sleep", "600"] });
@@ -165,7 +165,7 @@ bothWays("a container with environment, limits and volumes is found by the next 
   const id = await rig.run({
     env: ENV,
     command: ["sleep", "600"],
-    memory: 64 * MIB,
+    memoryBytes: 64 * MIB,
     cpus: 1,
     volumes: [{ source: data.name, path: "/data", readOnly: true }],
   });

@@ -6,7 +6,7 @@ import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 import { realEngine, type Way } from "../support/container_rig.ts";
 import { docker, noDocker } from "../support/docker.ts";
 
-const LIMITS = { startTimeout: 30_000, requestTimeout: 30_000, pauseAfter: Infinity, stopAfter: Infinity };
+const LIMITS = { startTimeoutMs: 30_000, requestTimeoutMs: 30_000, pauseAfterMs: Infinity, stopAfterMs: Infinity };
 const SUBNET = "10.213.79";
 
 /** Makes containers in both ways, on a network of its own; everything goes away with it. */
@@ -96,7 +96,7 @@ Deno.test(
         extras: {
           command: ["/server", "--flag", 'a "quoted" word'],
           env: { PLAIN: " spaces ", PEM: "two\nlines", "DOTTED.name": "ü=\u{1f600}", EMPTY: "", PORT: "8080" },
-          memory: 128 * 1024 * 1024,
+          memoryBytes: 128 * 1024 * 1024,
           cpus: 0.3,
           volumes: [
             { source: ways.owner, path: "/data", readOnly: false },
@@ -124,7 +124,7 @@ Deno.test({ name: "both refuse the same, in the same words", ignore: noDocker },
     { imageId: `sha256:${"0123456789abcdef".repeat(4)}` },
     { volumes: [{ source: "/nowhere/at/all", path: "/data", readOnly: false }] },
     { volumes: [{ source: "data", path: "relative", readOnly: false }] },
-    { memory: 1 },
+    { memoryBytes: 1 },
   ];
   for (const extras of refused) {
     const revision = await ways.revision(extras);

@@ -81,7 +81,7 @@ function fail(run: Run, number: number, what: string, fuzzed?: FuzzCase): void {
 async function batch(run: Run): Promise<void> {
   const running = new Map<number, FuzzCase>();
   await using app = Origin.serving((connection) => serve(connection, running));
-  await using cless = await Harness.warm({ forward: "exact", origin: app, requestTimeout: REQUEST_TIMEOUT_MS });
+  await using cless = await Harness.warm({ forward: "exact", origin: app, requestTimeoutMs: REQUEST_TIMEOUT_MS });
   let left = BATCH;
   await Promise.all(Array.from({ length: CLIENTS }, async () => {
     using client = new FuzzClient(cless);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { conventionImage, conventionRevision } from "../../src/model/revision.ts";
 
-const LIMITS = { startTimeout: 30_000, requestTimeout: 300_000, pauseAfter: Infinity, stopAfter: Infinity };
+const LIMITS = { startTimeoutMs: 30_000, requestTimeoutMs: 300_000, pauseAfterMs: Infinity, stopAfterMs: Infinity };
 const ID = "sha256:1f2e3d4c5b6a79880011223344556677889900aabbccddeeff00112233445566";
 
 Deno.test("a label stands for the image of its name and -docker", () => {
@@ -19,7 +19,7 @@ Deno.test("a convention revision has the image and the limits", () => {
     ...LIMITS,
     env: {},
     command: [],
-    memory: undefined,
+    memoryBytes: undefined,
     cpus: undefined,
     volumes: [],
     concurrency: 0,

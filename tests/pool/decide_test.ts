@@ -117,7 +117,7 @@ const CASES: Case[] = [
     "an instance in use is not looked at all the time, however soon it is to be paused",
     {
       members: [memberOf("one", { use: BUSY })],
-      revision: { pauseAfter: 0 },
+      revision: { pauseAfterMs: 0 },
     },
     [],
     100,

@@ -48,7 +48,7 @@ Deno.test("a start fails after its timeout if the engine stays away, and that is
 
 Deno.test("a start on which the engine hangs names the engine, and is no failure of the revision", async () => {
   const kit = newKit();
-  const pool = kit.newPool({ ...newRevision(), startTimeout: 6000 });
+  const pool = kit.newPool({ ...newRevision(), startTimeoutMs: 6000 });
   for (let n = 0; n < 4; n++) {
     const held = assertRejects(() => pool.hold(never()), ClessError);
     const launch = await kit.launcher.nextLaunch();
@@ -64,7 +64,7 @@ Deno.test("a start on which the engine hangs names the engine, and is no failure
 
 Deno.test("while the engine is away a running instance serves on, and a paused one waits for it", async () => {
   const kit = newKit();
-  const pool = kit.newPool({ ...newRevision(), pauseAfter: 10_000, stopAfter: Infinity });
+  const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: Infinity });
   (await started(kit, pool)).lease.release();
   kit.launcher.on.pause = kit.launcher.on.resume = away;
   await kit.clock.advance(10_000);
@@ -86,7 +86,7 @@ Deno.test("while the engine is away a running instance serves on, and a paused o
 Deno.test("requests wait for a resume no longer than the start timeout, and the next one starts another instance", async () => {
   for (const resume of [away, () => new Promise<void>(() => {})]) {
     const kit = newKit();
-    const pool = kit.newPool({ ...newRevision(), startTimeout: 8000 });
+    const pool = kit.newPool({ ...newRevision(), startTimeoutMs: 8000 });
     (await started(kit, pool)).lease.release();
     kit.launcher.pause("one");
     kit.launcher.on.resume = resume;
@@ -103,7 +103,7 @@ Deno.test("requests wait for a resume no longer than the start timeout, and the 
 async function hanging(does: Probed) {
   const app: { does: Probed | Promise<Probed> } = { does };
   const kit = newKit({ ask: async () => await app.does });
-  const pool = kit.newPool({ ...newRevision(), pauseAfter: 10_000, stopAfter: 60_000, startTimeout: 8_000 });
+  const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 60_000, startTimeoutMs: 8_000 });
   const { lease } = await started(kit, pool);
   lease.release();
   const paused = Promise.withResolvers<void>();

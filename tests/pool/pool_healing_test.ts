@@ -170,7 +170,7 @@ async function probed(ask: Ask) {
       return ask(url, signal);
     },
   });
-  const pool = kit.newPool({ ...newRevision(), pauseAfter: 20_000, liveness: { path: "/health", every: 5000 } });
+  const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 20_000, liveness: { path: "/health", every: 5000 } });
   const { lease } = await started(kit, pool, ORIGIN);
   lease.release();
   return { kit, pool, instance: lease.instance, asked };

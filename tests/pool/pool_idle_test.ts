@@ -4,7 +4,7 @@ import { ClessError } from "../../src/base/errors.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit, newRevision, started } from "../support/kit.ts";
 
-const TIERED: Revision = { ...newRevision(), pauseAfter: 10_000, stopAfter: 60_000 };
+const TIERED: Revision = { ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 60_000 };
 
 /** A pool with one instance that is idle from now on. */
 async function idlePool(revision: Partial<Revision> = {}) {
@@ -76,13 +76,13 @@ Deno.test("an instance with one request that keeps it awake is not stopped", asy
 });
 
 Deno.test("an instance whose times are infinite is never paused or stopped", async () => {
-  const { kit, instance } = await idlePool({ pauseAfter: Infinity, stopAfter: Infinity });
+  const { kit, instance } = await idlePool({ pauseAfterMs: Infinity, stopAfterMs: Infinity });
   await kit.clock.advance(1e9);
   assertEquals(instance.state, "ready");
 });
 
 Deno.test("an instance that is to be stopped no later than paused is not paused first", async () => {
-  const { kit } = await idlePool({ pauseAfter: 60_000 });
+  const { kit } = await idlePool({ pauseAfterMs: 60_000 });
   await kit.clock.advance(60_000);
   await kit.executor.settled();
   assertEquals([kit.launcher.called("pause"), kit.launcher.called("stop")], [[], ["one"]]);

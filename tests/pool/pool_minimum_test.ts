@@ -10,8 +10,8 @@ const KEPT: Revision = {
   minInstances: 2,
   maxInstances: 3,
   concurrency: 1,
-  pauseAfter: 10_000,
-  stopAfter: 60_000,
+  pauseAfterMs: 10_000,
+  stopAfterMs: 60_000,
 };
 
 /** A pool that has its smallest number of instances, unless starts fail. */

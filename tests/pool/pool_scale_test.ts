@@ -141,7 +141,7 @@ Deno.test("a failed start fails no request while another instance serves, and is
 });
 
 Deno.test("a paused instance is resumed before another one is started", async () => {
-  const { kit, pool } = newWide({ pauseAfter: 1000, maxInstances: 2 });
+  const { kit, pool } = newWide({ pauseAfterMs: 1000, maxInstances: 2 });
   const grants = hold(pool, 2);
   await settle();
   for (const { lease } of grants) lease.release();
@@ -156,7 +156,7 @@ Deno.test("a paused instance is resumed before another one is started", async ()
 });
 
 Deno.test("with little to do the first instance does it, and the others fall idle", async () => {
-  const { kit, pool } = newWide({ concurrency: 2, pauseAfter: 1000 });
+  const { kit, pool } = newWide({ concurrency: 2, pauseAfterMs: 1000 });
   const grants = hold(pool, 6);
   await settle();
   for (const { lease } of grants) lease.release();

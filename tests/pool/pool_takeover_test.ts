@@ -99,12 +99,12 @@ Deno.test("a container that was found and has been up for long is replaced after
     30_000,
     30_000,
   ]];
-  for (const [upFor, startTimeout, patience] of cases as [number, number, number][]) {
+  for (const [upFor, startTimeoutMs, patience] of cases as [number, number, number][]) {
     let asked = 0;
     const kit = newKit({
       untilReady: (_url, _clock, signal) => asked++ === 0 ? untilAborted(signal) : Promise.resolve(),
     });
-    const pool = kit.newPool({ ...newRevision(), startTimeout });
+    const pool = kit.newPool({ ...newRevision(), startTimeoutMs });
     pool.adopt({ ...found("old"), state: "running", upFor });
     const held = pool.hold(never());
     await kit.clock.advance(patience - 1);

@@ -259,7 +259,7 @@ Deno.test("the message about an app that is not ready in time says what it did a
   ];
   for (const [last, said] of cases) assertEquals(notInTime(revision, last), said);
   assertEquals(
-    notInTime({ ...revision, startTimeout: 1500 }, "refused"),
+    notInTime({ ...revision, startTimeoutMs: 1500 }, "refused"),
     "nothing listens on port 8080 after 1500ms; the app must listen there on all addresses",
   );
 });

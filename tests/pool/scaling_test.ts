@@ -31,7 +31,7 @@ function decided(
       return memberOf(id, { phase, coming: phase === "starting", use: { idleSince: Infinity } });
     })
   );
-  const revision = { concurrency: 2, minInstances: 0, maxInstances: 10, stopAfter: STABLE_MS, ...limits };
+  const revision = { concurrency: 2, minInstances: 0, maxInstances: 10, stopAfterMs: STABLE_MS, ...limits };
   const { actions } = decide(stateOf({ members, revision, waiting: demand, window }), now);
   const count = (...kinds: string[]) => actions.filter((action) => kinds.includes(action.do)).length;
   return { start: count("launch", "resume"), stop: count("drain") };

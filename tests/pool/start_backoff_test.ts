@@ -85,7 +85,7 @@ Deno.test("back-offs differ by chance, since not all services should try again a
 Deno.test("failures that are far apart are not in a row, though no instance lives for a healthy minute", async () => {
   const { kit } = newBroken();
   mend(kit);
-  const pool = kit.newPool({ ...newRevision(), stopAfter: 5000 });
+  const pool = kit.newPool({ ...newRevision(), stopAfterMs: 5000 });
   const counts: (number | undefined)[] = [];
   for (const minutes of [11, 11, 11, 9, 9, 1]) {
     const { lease } = await pool.hold(never());
@@ -257,10 +257,13 @@ Deno.test("the output of an app that crashed soon after its start is read before
 
 Deno.test("a start that was killed for memory is named as such", async () => {
   for (
-    const [memory, reason] of [[256 * 1024 ** 2, "out of memory, limit 256m"], [undefined, "out of memory"]] as const
+    const [memoryBytes, reason] of [[256 * 1024 ** 2, "out of memory, limit 256m"], [
+      undefined,
+      "out of memory",
+    ]] as const
   ) {
     const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
-    const pool = kit.newPool({ ...newRevision(), memory });
+    const pool = kit.newPool({ ...newRevision(), memoryBytes });
     const held = assertRejects(() => pool.hold(never()), ClessError);
     (await kit.launcher.nextLaunch()).succeed("http://10.0.0.2:8080");
     await settle();

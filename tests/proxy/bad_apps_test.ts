@@ -60,7 +60,7 @@ for (
     });
     const finish = Promise.withResolvers<void>();
     const clock = new FakeClock();
-    await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeout: 5000 });
+    await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeoutMs: 5000 });
     const seen = await clock.until(cless.ask(requestText()));
     assertEquals(
       [seen.status, seen.one("cless-error")],

@@ -20,7 +20,7 @@ function newScene() {
 
 Deno.test("draining ends as soon as all requests in flight are answered and no instance is in use", async () => {
   const { kit, shutdown, drained } = newScene();
-  const { lease } = await started(kit, kit.newPool({ ...newRevision(), stopAfter: Infinity }), "http://10.0.0.2:80");
+  const { lease } = await started(kit, kit.newPool({ ...newRevision(), stopAfterMs: Infinity }), "http://10.0.0.2:80");
   let isDone = false;
   const done = drained(30_000).then(() => isDone = true);
   shutdown.resolve();

@@ -142,7 +142,7 @@ forwardTest("a refused request goes on at once when it becomes known that its in
 forwardTest("the request timeout ends the wait of a refused request", async (forward) => {
   const dead = deadUrl();
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ forward, origin: () => dead, clock, requestTimeout: 600 });
+  await using cless = await Harness.warm({ forward, origin: () => dead, clock, requestTimeoutMs: 600 });
   const answer = await clock.until(cless.ask(requestText()));
   assertEquals([answer.status, answer.one("cless-error")], [504, "upstream_timeout"]);
   await cless.idle();

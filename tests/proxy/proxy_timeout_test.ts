@@ -28,7 +28,7 @@ forwardTest(
     const { app, asked, left } = silentApp();
     await using _ = app;
     const clock = new FakeClock();
-    await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeout: 5000 });
+    await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeoutMs: 5000 });
     const began = clock.now();
     const answering = cless.ask(requestText());
     await asked;
@@ -50,7 +50,7 @@ forwardTest("an app that hangs is replaced after the first request that times ou
     forward,
     origin: (n) => n === 0 ? hung.url : app.url,
     clock,
-    requestTimeout: 5000,
+    requestTimeoutMs: 5000,
     ask: probe,
   });
   const { instance } = cless;
@@ -69,7 +69,7 @@ forwardTest(
     const { app, asked } = silentApp();
     await using _ = app;
     const clock = new FakeClock();
-    await using cless = Harness.cold({ forward, clock, requestTimeout: 5000 });
+    await using cless = Harness.cold({ forward, clock, requestTimeoutMs: 5000 });
     const answering = cless.ask(requestText());
     const launch = await cless.launcher.nextLaunch();
     await clock.advance(3000);
@@ -86,7 +86,7 @@ forwardTest(
 forwardTest("a request that times out while it waits for a start is a 504, and the start goes on", async (forward) => {
   await using app = Origin.answering();
   const clock = new FakeClock();
-  await using cless = Harness.cold({ forward, clock, requestTimeout: 5000 });
+  await using cless = Harness.cold({ forward, clock, requestTimeoutMs: 5000 });
   const answering = cless.ask(requestText());
   const launch = await cless.launcher.nextLaunch();
   const answer = await clock.until(answering);
@@ -105,7 +105,7 @@ forwardTest("the request timeout stands still while an upload makes progress", a
     }
   });
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeout: 2000 });
+  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeoutMs: 2000 });
   using client = await cless.connect();
   await client.send(requestText("POST /", ["content-length: 1000000"]));
   for (let sent = 1; sent <= 100; sent++) {
@@ -128,7 +128,7 @@ forwardTest("an upload that its app does not read makes no progress", async (for
     await finish.promise;
   });
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeout: 2000 });
+  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeoutMs: 2000 });
   using client = await cless.connect();
   await client.send(requestText("POST /", [`content-length: ${LARGE}`]));
   const upload = new Flow(client, LARGE);
@@ -154,7 +154,7 @@ forwardTest("a request that is sent again does not lose the time that its upload
     forward,
     origin: (n) => n === 0 ? first.url : app.url,
     clock,
-    requestTimeout: 2000,
+    requestTimeoutMs: 2000,
   });
   using client = await cless.connect();
   await client.send(requestText("PUT /", ["content-length: 50"]));
@@ -179,7 +179,7 @@ forwardTest("a body has no time limit once the headers have arrived", async (for
     await connection.send("k");
   });
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeout: 5000 });
+  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeoutMs: 5000 });
   using client = await cless.connect();
   await client.send(requestText());
   await clock.until(client.reader.head());
@@ -197,7 +197,7 @@ forwardTest("without a request timeout an answer may take any time", async (forw
     await connection.send(OK);
   });
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeout: Infinity });
+  await using cless = await Harness.warm({ forward, origin: app, clock, requestTimeoutMs: Infinity });
   const answering = cless.ask(requestText());
   while (cless.unanswered.size === 0) await clock.advance(0);
   await clock.advance(100_000);

@@ -12,7 +12,7 @@ Deno.test("the name of a declared service is left alone, even if the service can
   const convention = new Convention({
     images,
     services,
-    limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
+    limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
     pools: kit,
     declared,
   });

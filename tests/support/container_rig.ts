@@ -11,7 +11,7 @@ import { SocketApi } from "../../src/docker/socket_api.ts";
 import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 import { build, docker } from "./docker.ts";
 
-const LIMITS = { startTimeout: 30_000, requestTimeout: 30_000, pauseAfter: Infinity, stopAfter: Infinity };
+const LIMITS = { startTimeoutMs: 30_000, requestTimeoutMs: 30_000, pauseAfterMs: Infinity, stopAfterMs: Infinity };
 const APPLETS = ["cat", "env", "head", "seq", "sh", "sleep", "tr"];
 
 /** An image with a shell: the machine's own busybox, where it is a static one, else a sample image. */

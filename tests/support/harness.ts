@@ -28,8 +28,7 @@ export interface HarnessOptions {
   /** Which forwarder; `fetch` where a test does not say. */
   readonly forward?: "exact" | "fetch";
   readonly trustedProxies?: readonly string[];
-  /** In ms. */
-  readonly requestTimeout?: number;
+  readonly requestTimeoutMs?: number;
   /** How many requests an instance serves at once; any number where a test does not say. */
   readonly concurrency?: number;
   readonly clock?: Clock;
@@ -78,7 +77,7 @@ export class Harness implements AsyncDisposable {
     const [forwarder, instances] = [this.#forwarder, this.instances];
     const pool = this.#pool = new InstancePool({
       ...REVISION,
-      requestTimeout: options.requestTimeout ?? REVISION.requestTimeout,
+      requestTimeoutMs: options.requestTimeoutMs ?? REVISION.requestTimeoutMs,
       concurrency: options.concurrency ?? REVISION.concurrency,
     }, {
       clock,
@@ -198,10 +197,10 @@ const REVISION: Revision = Object.freeze({
   imageId: "sha256:0123456789abcdef",
   port: 8080,
   readinessPath: "/",
-  startTimeout: 30_000,
-  requestTimeout: 300_000,
-  pauseAfter: Infinity,
-  stopAfter: Infinity,
+  startTimeoutMs: 30_000,
+  requestTimeoutMs: 300_000,
+  pauseAfterMs: Infinity,
+  stopAfterMs: Infinity,
   ...NO_EXTRAS,
   concurrency: 0,
   minInstances: 0,

@@ -79,7 +79,7 @@ export function newFront(kit: Kit) {
   const convention = new Convention({
     images,
     services,
-    limits: { startTimeout: 30_000, requestTimeout: 10_000, pauseAfter: Infinity, stopAfter: 60_000 },
+    limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
     pools: kit,
     declared: new Set<string>(),
   });
@@ -103,10 +103,10 @@ export function hostOf(label: string): Hostname {
 /** A revision of the service `app`: starts within 30 s, stops after 60 s. */
 export function newRevision(imageId = "sha256:0123456789abcdef", service = "app"): Revision {
   return conventionRevision(service, imageId, {
-    startTimeout: 30_000,
-    requestTimeout: 10_000,
-    pauseAfter: Infinity,
-    stopAfter: 60_000,
+    startTimeoutMs: 30_000,
+    requestTimeoutMs: 10_000,
+    pauseAfterMs: Infinity,
+    stopAfterMs: 60_000,
   });
 }
 

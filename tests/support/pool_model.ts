@@ -151,8 +151,8 @@ const revision: fc.Arbitrary<Partial<Revision>> = fc.record({
   concurrency: fc.nat({ max: 3 }),
   maxInstances: fc.integer({ min: 1, max: 3 }),
   minInstances: fc.nat({ max: 1 }),
-  pauseAfter: fc.constantFrom(1_000, 5_000, Infinity),
-  stopAfter: fc.constantFrom(4_000, 60_000, Infinity),
+  pauseAfterMs: fc.constantFrom(1_000, 5_000, Infinity),
+  stopAfterMs: fc.constantFrom(4_000, 60_000, Infinity),
   volumes: fc.constantFrom([], [], [{ source: "data", path: "/data", readOnly: false }]),
   liveness: fc.constantFrom(undefined, undefined, { path: "/health", every: 2_000 }),
 }).map(({ liveness, ...revision }) => liveness === undefined ? revision : { ...revision, liveness });

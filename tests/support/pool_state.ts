@@ -32,6 +32,6 @@ export function stateOf(
   changes: Partial<Omit<PoolState, "revision" | "queue">> & { revision?: Partial<Revision>; waiting?: number } = {},
 ): PoolState {
   const { revision, waiting = 0, ...others } = changes;
-  const limits = { maxInstances: 3, concurrency: 1, pauseAfter: 10_000, stopAfter: 60_000 };
+  const limits = { maxInstances: 3, concurrency: 1, pauseAfterMs: 10_000, stopAfterMs: 60_000 };
   return { ...initialState({ ...newRevision(), ...limits, ...revision }, { size: waiting }), ...others };
 }

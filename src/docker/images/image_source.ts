@@ -22,7 +22,7 @@ interface PullOptions extends Partial<ResolveOptions> {
 }
 
 /** What is needed to pull a revision's image again. */
-type Wanted = Pick<Revision, "name" | "image" | "imageId" | "imageDigest" | "startTimeout">;
+type Wanted = Pick<Revision, "name" | "image" | "imageId" | "imageDigest" | "startTimeoutMs">;
 
 /** Finds the content behind an image's name, on this machine or in a registry; pulls and removes images. */
 export class ImageSource implements Images {
@@ -66,14 +66,14 @@ export class ImageSource implements Images {
    * @throws {ImageUnavailable} When the pull fails, or takes longer than a start may; the message says what to do.
    */
   async restore(wanted: Wanted): Promise<void> {
-    const { image, imageDigest, imageId, name, startTimeout } = wanted;
+    const { image, imageDigest, imageId, name, startTimeoutMs } = wanted;
     const gone = `the image ${image} of ${name} (${imageId.slice(0, 19)}) is not on this machine any more`;
     if (imageDigest === undefined) {
       const message = `${gone}, and no registry has it: build it again, and deploy it`;
       throw new ImageUnavailable(message, { reason: "not_found" });
     }
     try {
-      const pulled = await within(this.#restore(imageDigest), this.#clock, startTimeout);
+      const pulled = await within(this.#restore(imageDigest), this.#clock, startTimeoutMs);
       if (pulled === undefined) {
         throw new ImageUnavailable("it is still being pulled; try again", { reason: "timeout" });
       }

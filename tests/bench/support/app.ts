@@ -40,9 +40,9 @@ export async function buildApp(docker: DockerCommand, folder: string, signal: Ab
     throw new BenchError(`${howToInstall(TOOLS.go)}; the app behind the proxies is built with it`);
   });
   return conventionRevision(SERVICE, id.trim(), {
-    startTimeout: 30_000,
-    requestTimeout: 30_000,
-    pauseAfter: Infinity,
-    stopAfter: Infinity,
+    startTimeoutMs: 30_000,
+    requestTimeoutMs: 30_000,
+    pauseAfterMs: Infinity,
+    stopAfterMs: Infinity,
   });
 }

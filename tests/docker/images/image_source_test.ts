@@ -298,7 +298,7 @@ dockerTest(
 );
 
 const LOST_DIGEST = `me/app@sha256:${HEX.replace("0", "f")}`;
-const WANTED = { name: "app-00003", image: "me/app:1", imageId: ID, imageDigest: LOST_DIGEST, startTimeout: 30_000 };
+const WANTED = { name: "app-00003", image: "me/app:1", imageId: ID, imageDigest: LOST_DIGEST, startTimeoutMs: 30_000 };
 const GONE = "the image me/app:1 of app-00003 (sha256:0123456789ab) is not on this machine any more";
 
 /** An engine that has not the image, and after that has one. */
@@ -353,9 +353,9 @@ dockerTest("all who need an image share one pull, which goes on when a start is 
   const source = await withoutImage(docker);
   const gate = await docker.gate();
   await docker.on("image pull", { gate });
-  const patient = source.restore({ ...WANTED, startTimeout: Infinity });
+  const patient = source.restore({ ...WANTED, startTimeoutMs: Infinity });
   await gate.reached();
-  assertEquals(await failure(source, { ...WANTED, startTimeout: 1 }), [
+  assertEquals(await failure(source, { ...WANTED, startTimeoutMs: 1 }), [
     "timeout",
     `${GONE}: it is still being pulled; try again`,
   ]);

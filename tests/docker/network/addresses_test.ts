@@ -15,10 +15,10 @@ import { freePorts } from "../free_ports.ts";
 
 const ID = "0123456789abcdef".repeat(4);
 const REVISION = conventionRevision("golang", `sha256:${ID}`, {
-  startTimeout: 30_000,
-  requestTimeout: 300_000,
-  pauseAfter: Infinity,
-  stopAfter: 600_000,
+  startTimeoutMs: 30_000,
+  requestTimeoutMs: 300_000,
+  pauseAfterMs: Infinity,
+  stopAfterMs: 600_000,
 });
 
 /** A network whose gateway is an address of every machine. */

@@ -176,7 +176,7 @@ netTest("a request for a WebSocket that gets no answer within the request timeou
     await connection.ended();
   });
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ origin, clock, requestTimeout: 5000 });
+  await using cless = await Harness.warm({ origin, clock, requestTimeoutMs: 5000 });
   using client = await askFor(cless);
   await asked.promise;
   const answer = await clock.until(client.answer());
