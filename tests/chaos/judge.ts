@@ -42,6 +42,8 @@ export interface JudgeOptions {
   /** How many requests there have to be at least, for the line to say something. */
   readonly leastSent: number;
   readonly findings: readonly Finding[];
+  /** Whether only right answers count, and not how fast anything was: in a short run on a machine with other work. */
+  readonly quick: boolean;
 }
 
 /** A request that had been taken by an app which then went away, and which nobody may send a second time. */
@@ -76,7 +78,10 @@ export function serviceOf(host: string): string {
 
 /** Holds what came of the requests against what is required. */
 export function judge(name: string, sent: Sent, options: JudgeOptions): Line {
-  const { findings, harms, leastSent, planned, requirement } = options;
+  const { harms, leastSent, planned, quick, requirement } = options;
+  const findings = options.findings.map((finding) =>
+    quick && !finding.correctness ? { ...finding, met: true } : finding
+  );
   const causes = new Map<string, number>();
   const count = (cause: string, by = 1) => causes.set(cause, (causes.get(cause) ?? 0) + by);
   let excused = 0;
@@ -93,7 +98,7 @@ export function judge(name: string, sent: Sent, options: JudgeOptions): Line {
   const unmet = [
     ...(failures > 0 ? [`${failures} failed that had to be answered`] : []),
     ...(sum("sent") < leastSent ? [`${sum("sent")} requests are too few to tell, ${leastSent} are needed`] : []),
-    ...(longestMs > requirement.longestWaitMs
+    ...(longestMs > requirement.longestWaitMs && !quick
       ? [`the longest wait was ${inSeconds(longestMs)}, and not ${inSeconds(requirement.longestWaitMs)} at most`]
       : []),
     ...findings.filter(({ met }) => met === false).map(({ bar, value, what }) => `${what}: ${value}, wanted ${bar}`),

@@ -42,6 +42,7 @@ const OPTIONS: JudgeOptions = {
   harms: new Harms(),
   leastSent: 100,
   findings: [],
+  quick: false,
 };
 
 /** What is missed where so much was sent. */
@@ -77,6 +78,15 @@ Deno.test("what was looked at beside the requests counts as much as they do", ()
   const finding = { what: "containers", value: "another", bar: "the same" };
   assertEquals(unmet({}, { findings: [{ ...finding, met: true }] }), []);
   assertEquals(unmet({}, { findings: [{ ...finding, met: false }] }), ["containers: another, wanted the same"]);
+});
+
+Deno.test("a short run judges whether answers are right, and only tells how fast they were", () => {
+  const finding = { what: "goodput", value: "1/s", bar: "≥ 2/s", met: false };
+  const slow = { flows: [{ ...FLOW, longestMs: 1500 }] };
+  assertEquals(unmet(slow, { quick: true, findings: [finding] }), []);
+  assertEquals(unmet(slow, { findings: [finding] }).length, 2);
+  assertEquals(unmet({}, { quick: true, findings: [{ ...finding, correctness: true }] }).length, 1);
+  assertEquals(unmet({ failures: [FAILED] }, { quick: true }).length, 1);
 });
 
 Deno.test("requests of all flows are summed up, and failures told by flow and cause", () => {

@@ -152,7 +152,7 @@ async function perform(disruption: Disruption, house: House, sender: string, opt
     await traffic.until(`${leastSent} requests`, ({ sent }) => sent >= leastSent, MORE_MS);
     const sent = await traffic.finish();
     const findings = [...act.findings, ...act.afterwards.flatMap((ask) => ask(sent))];
-    return judge(name, sent, { planned, requirement, harms: act.harms, leastSent, findings });
+    return judge(name, sent, { planned, requirement, harms: act.harms, leastSent, findings, quick: options.quick });
   }
 }
 

@@ -13,6 +13,7 @@ export interface Flow {
   readonly workers?: number;
   readonly clients?: number;
   readonly fresh?: boolean;
+  readonly connections?: number;
   readonly query?: string;
   readonly ms?: number;
   readonly bytes?: number;

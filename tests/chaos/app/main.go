@@ -121,6 +121,9 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	reader := bufio.NewReader(buffered)
 	for {
 		opcode, payload, err := frame.Read(reader)
+		if opcode == frame.Ping {
+			opcode = frame.Pong
+		}
 		if err != nil || frame.Write(conn, opcode, payload, false) != nil || opcode == frame.Close {
 			return
 		}

@@ -1,5 +1,5 @@
 import { BenchError } from "../../bench/support/errors.ts";
-import { type Act, type Disruption, expect, usualFlows } from "../disruption.ts";
+import { type Act, type Disruption, expectSameContainers, usualFlows } from "../disruption.ts";
 import { unread } from "../judge.ts";
 import { buildImage, pause, type Stage } from "../stage.ts";
 
@@ -13,25 +13,25 @@ export const CHANGES: readonly Disruption[] = [
   {
     name: "deploys",
     planned: true,
-    requirement: { text: "20 deploys, 0 failed", longestWaitMs: 3000 },
+    requirement: { text: "20 deploys, 0 failed", longestWaitMs: 10_000 },
     run: deploys,
   },
   {
     name: "traffic",
     planned: true,
-    requirement: { text: "20 changes of the split, 0 failed", longestWaitMs: 3000 },
+    requirement: { text: "20 changes of the split, 0 failed", longestWaitMs: 10_000 },
     run: splits,
   },
   {
     name: "rollback",
     planned: true,
-    requirement: { text: "10 rollbacks, 0 failed", longestWaitMs: 3000 },
+    requirement: { text: "10 rollbacks, 0 failed", longestWaitMs: 10_000 },
     run: rollbacks,
   },
   {
     name: "rebuilt",
     planned: true,
-    requirement: { text: "3 rebuilt images, 0 failed", longestWaitMs: 3000 },
+    requirement: { text: "3 rebuilt images, 0 failed", longestWaitMs: 10_000 },
     prepare: (theatre) => buildImage(theatre, `${FOUND}-docker`, "build-0"),
     stage: { flags: ["--convention"] },
     flows: (scale) => [
@@ -47,7 +47,7 @@ export const CHANGES: readonly Disruption[] = [
     requirement: {
       text: `${UPGRADES} upgrades, 0 failed; of 10,000 requests one may be reset before a byte was sent`,
       excuse: unread,
-      longestWaitMs: 3000,
+      longestWaitMs: 10_000,
     },
     leastSent: 20_000,
     stage: {},
@@ -69,7 +69,13 @@ async function deploys(act: Act): Promise<void> {
   act.afterwards.push((sent) => {
     const greetings = new Set(sent.flows.flatMap(({ greetings }) => Object.keys(greetings)));
     const seen = [...greetings].filter((greeting) => greeting.startsWith("deploy-")).length;
-    return [{ what: "revisions that answered", value: `${seen}`, bar: `${count}`, met: seen === count }];
+    return [{
+      what: "revisions that answered",
+      value: `${seen}`,
+      bar: `${count}`,
+      met: seen === count,
+      correctness: true,
+    }];
   });
 }
 
@@ -125,19 +131,18 @@ async function upgrades(act: Act): Promise<void> {
     act.note(`upgrade ${n + 1} of ${UPGRADES}: ${tookMs.at(-1)!.toFixed(0)} ms`);
   }
   done();
-  const after = await act.stage.containers();
-  expect(
-    act,
-    "containers",
-    after === before ? "the same" : `${after} instead of ${before}`,
-    "the same",
-    after === before,
-  );
+  await expectSameContainers(act, before);
   act.afterwards.push(({ failures, flows }) => {
     const sent = flows.reduce((sum, flow) => sum + flow.sent, 0);
     const lost = failures.filter(unread).length;
     const most = Math.max(1, Math.floor(sent / 10_000));
-    return [{ what: "reset before a byte was sent", value: `${lost} of ${sent}`, bar: `≤ ${most}`, met: lost <= most }];
+    return [{
+      what: "reset before a byte was sent",
+      value: `${lost} of ${sent}`,
+      bar: `≤ ${most}`,
+      met: lost <= most,
+      correctness: true,
+    }];
   });
 }
 

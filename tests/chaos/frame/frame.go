@@ -12,6 +12,8 @@ import (
 const (
 	Text  = 1
 	Close = 8
+	Ping  = 9
+	Pong  = 10
 )
 
 const (

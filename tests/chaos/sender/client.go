@@ -46,6 +46,9 @@ type client struct {
 	tokens  atomic.Int64
 	pending sync.WaitGroup
 
+	// A place for each connection, where they are limited.
+	places chan struct{}
+
 	mutex sync.Mutex
 	// The connection that has been idle for longest comes first.
 	kept []*connection
@@ -69,6 +72,9 @@ func (c *connection) Read(p []byte) (int, error) {
 // run sends until it is stopped, and waits for what is under way.
 func (c *client) run(seed int64) {
 	defer c.pending.Wait()
+	if c.flow.Connections > 0 {
+		c.places = make(chan struct{}, c.flow.Connections)
+	}
 	switch {
 	case c.flow.Clients > 0:
 		c.hold()
@@ -118,6 +124,10 @@ func (c *client) ask() {
 
 func (c *client) send(moment time.Time, late time.Duration) {
 	o := outcome{due: moment, late: late}
+	if c.places != nil {
+		c.places <- struct{}{}
+		defer func() { <-c.places }()
+	}
 	if conn, failure := c.connect(); failure != nil {
 		o.failure = failure
 	} else {
@@ -133,15 +143,8 @@ func (c *client) send(moment time.Time, late time.Duration) {
 }
 
 func (c *client) connect() (*connection, *failure) {
-	if !c.flow.Fresh {
-		c.mutex.Lock()
-		if len(c.kept) >= leastKept || (c.flow.Workers > 0 && len(c.kept) > 0) {
-			conn := c.kept[0]
-			c.kept = c.kept[1:]
-			c.mutex.Unlock()
-			return conn, nil
-		}
-		c.mutex.Unlock()
+	if conn := c.take(); conn != nil {
+		return conn, nil
 	}
 	conn, err := net.DialTimeout("tcp", c.address, patience)
 	switch {
@@ -156,6 +159,39 @@ func (c *client) connect() (*connection, *failure) {
 	default:
 		return nil, &failure{cause: "no connection: " + err.Error()}
 	}
+}
+
+// take is the next kept connection that is still open; nil where another has to be made.
+func (c *client) take() *connection {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	least := leastKept
+	if c.flow.Workers > 0 || c.flow.Connections > 0 {
+		least = max(1, c.flow.Connections-len(c.places)+1)
+	}
+	for len(c.kept) >= least {
+		conn := c.kept[0]
+		c.kept = c.kept[1:]
+		if conn.isOpen() {
+			return conn
+		}
+		conn.Close()
+	}
+	return nil
+}
+
+// isOpen tells whether the other side has not closed an idle connection, as every client looks before it sends.
+func (c *connection) isOpen() bool {
+	raw, err := c.Conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	isOpen := false
+	raw.Control(func(fd uintptr) {
+		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		isOpen = err == syscall.EAGAIN
+	})
+	return isOpen
 }
 
 func (c *client) release(conn *connection, goesOn bool) {
@@ -296,6 +332,11 @@ func (c *client) echo(conn *connection, token string, o *outcome, fail func(erro
 			return err
 		}
 		got, echoed, err := frame.Read(conn.reader)
+		for err == nil && got == frame.Ping {
+			if err = frame.Write(conn, frame.Pong, echoed, true); err == nil {
+				got, echoed, err = frame.Read(conn.reader)
+			}
+		}
 		if err == nil && (got != opcode || string(echoed) != payload) {
 			err = fmt.Errorf("the WebSocket echoed %d %q and not %d %q", got, echoed, opcode, payload)
 		}

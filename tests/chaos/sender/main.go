@@ -37,6 +37,8 @@ type flow struct {
 	Clients int `json:"clients"`
 	// Whether each has a connection of its own.
 	Fresh bool `json:"fresh"`
+	// How many connections there are at most, where it matters: a request waits until one is idle.
+	Connections int `json:"connections"`
 	// What a GET asks for, such as `work=10`.
 	Query string `json:"query"`
 	// How long an upload, a stream or a WebSocket lasts, ms.
