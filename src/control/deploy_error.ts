@@ -3,7 +3,6 @@ import { ClessError, messageOf } from "../base/errors.ts";
 /** A revision did not become ready. The message is for the operator. */
 export class RevisionFailed extends Error {
   override readonly name = "RevisionFailed";
-  readonly revision: string;
   /** Why, on one line. */
   readonly reason: string;
   /** The last lines that its app wrote. */
@@ -12,7 +11,6 @@ export class RevisionFailed extends Error {
   constructor(revision: string, cause: unknown) {
     const reason = cause instanceof ClessError ? cause.detail ?? cause.message : messageOf(cause);
     super(`the revision ${revision} did not become ready: ${reason}`, { cause });
-    this.revision = revision;
     this.reason = reason;
     this.output = linesOf((cause as { readonly output?: unknown } | undefined)?.output);
   }

@@ -53,6 +53,7 @@ export interface RevisionMark extends Pick<RevisionRecord, "name" | "imageId" | 
   readonly undemanding: boolean;
 }
 
+/** The mark of a revision. */
 export function markOf({ imageId, name, pulled, template }: RevisionRecord): RevisionMark {
   return { name, imageId, pulled, undemanding: isUndemanding(template) };
 }
@@ -109,6 +110,7 @@ export interface TokenRecord {
   readonly createdAt: number;
 }
 
+/** What a deploy would change. */
 export interface DeployPreview {
   readonly change: "create" | "update" | "none";
   /** The name of the new revision; `undefined` if there would be none. */

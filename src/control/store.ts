@@ -79,13 +79,9 @@ export class StaleError extends Error {
 /** A domain belongs to another service. */
 export class DomainTakenError extends Error {
   override readonly name = "DomainTakenError";
-  readonly domain: string;
-  readonly service: string;
 
   constructor(domain: string, service: string) {
     super(`${domain} belongs to the service ${service}`);
-    this.domain = domain;
-    this.service = service;
   }
 }
 

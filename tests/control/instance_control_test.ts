@@ -66,7 +66,8 @@ Deno.test("a failed start is reported with its reason, and a start goes on if no
   const failing = control.wake("app", never());
   (await launcher.nextLaunch()).fail(new Error("no space left on device"));
   const error = await assertRejects(() => failing, RevisionFailed);
-  assertEquals([error.revision, error.reason], ["app-00001", "no space left on device"]);
+  assertEquals(error.message, "the revision app-00001 did not become ready: no space left on device");
+  assertEquals(error.reason, "no space left on device");
   const given = new AbortController();
   const left = control.wake("app", given.signal);
   const launch = await launcher.nextLaunch();

@@ -142,7 +142,8 @@ Deno.test("a revision that does not become ready changes nothing", async () => {
   await settle();
   trials[0]!.fail(new ClessError("start_failed", "for the public", { detail: "exited with code 3" }));
   const error = await assertRejects(() => failing, RevisionFailed);
-  assertEquals([error.revision, error.reason], ["app-00002", "exited with code 3"]);
+  assertEquals(error.message, "the revision app-00002 did not become ready: exited with code 3");
+  assertEquals(error.reason, "exited with code 3");
   assertEquals(seen(scene, "app"), before);
   assertEquals(splitOf("app.localhost"), { "app-00001": 100 });
   assertEquals(splitOf("a.example"), undefined);
@@ -192,7 +193,7 @@ Deno.test("a domain of another service is refused, and nothing changes", async (
   const before = seen(scene, "app", "other");
   const taking = () => deployer.deploy("other", input("two", { service: { domains: ["a.example"] } }), WAITING);
   const error = await assertRejects(taking, DomainTakenError);
-  assertEquals([error.domain, error.service], ["a.example", "app"]);
+  assertEquals(error.message, "a.example belongs to the service app");
   assertEquals(seen(scene, "app", "other"), before);
   assertEquals([retired, scene.trials], [[], []]);
 });

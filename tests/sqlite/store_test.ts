@@ -142,7 +142,7 @@ storeTest("a domain belongs to one service; a change that takes another's change
       DomainTakenError,
       "two.example.org belongs to the service a",
     );
-    assertEquals([refusal.domain, refusal.service], ["two.example.org", "a"]);
+    assertEquals(refusal.message, "two.example.org belongs to the service a");
   }
   assertThrows(() => store.change(changeAfter(b, { domains: ["x.org", "x.org"] })), DomainTakenError);
   assertEquals(stateOf(store, "a", "b", "c"), before);

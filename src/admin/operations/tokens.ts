@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { SCOPES, TOKEN_NAME, type TokenInfo } from "../../control/access/tokens.ts";
+import { SCOPES, type TokenInfo } from "../../control/access/tokens.ts";
+import { CREDENTIAL_NAME } from "../../control/schema/invalid.ts";
 import { check, strict } from "../../control/schema/check.ts";
 import type { Scope } from "../../control/records.ts";
 import { ClessError } from "../../base/errors.ts";
@@ -17,7 +18,7 @@ const scopeSchema: z.ZodType<Scope> = z.enum(SCOPES).meta({
 
 const tokenBody = strict({
   name: z.string().meta({
-    pattern: TOKEN_NAME.source,
+    pattern: CREDENTIAL_NAME.source,
     description: "Shown in the history of what the token changes",
     examples: ["ci"],
   }),
@@ -106,7 +107,11 @@ export function tokenOperations(
       tag: "tokens",
       summary: "Revoke a token at once",
       params: {
-        name: z.string().meta({ pattern: TOKEN_NAME.source, description: "The name of the token", examples: ["ci"] }),
+        name: z.string().meta({
+          pattern: CREDENTIAL_NAME.source,
+          description: "The name of the token",
+          examples: ["ci"],
+        }),
       },
       answers: { 204: { description: "It is no longer valid" } },
       errors: ["not_found", "store_unavailable"],

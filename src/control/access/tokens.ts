@@ -1,6 +1,6 @@
 import { Conflict } from "../deploy_error.ts";
 import type { Scope, TokenRecord } from "../records.ts";
-import { InvalidError } from "../schema/invalid.ts";
+import { CREDENTIAL_NAME, InvalidError } from "../schema/invalid.ts";
 import type { Store } from "../store.ts";
 
 /** Each scope includes the ones before it. */
@@ -11,8 +11,6 @@ export const OWNER_NAME = "admin";
 /** The name for the file of `--config` in the history. */
 export const CONFIG_NAME = "config";
 
-/** The form of a token's name. */
-export const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 /** Lets people and secret scanners recognize a token. */
 const PREFIX = "cless_";
 const TOKEN_BYTES = 32;
@@ -28,10 +26,7 @@ export function allows(scope: Scope, needed: Scope): boolean {
 export type TokenInfo = Omit<TokenRecord, "hash">;
 
 /** The name and scope of the token that a request has. */
-export interface Holder {
-  readonly name: string;
-  readonly scope: Scope;
-}
+export type Holder = Pick<TokenRecord, "name" | "scope">;
 
 /** The tokens of the admin API. They are in memory, so that checks do not need the store. */
 export class Tokens {
@@ -64,11 +59,9 @@ export class Tokens {
    * @throws {Conflict} If there is a token of that name, even an expired one. @throws {StoreUnavailable}
    */
   async issue(name: string, scope: Scope, expiresAt?: number): Promise<string> {
-    if (!TOKEN_NAME.test(name)) {
-      throw new InvalidError(
-        ["name"],
-        "is no name of a token; right are up to 128 letters, digits, and _ . - but at the beginning",
-      );
+    if (!CREDENTIAL_NAME.test(name)) {
+      const message = "is no name of a token; right are up to 128 letters, digits, and _ . - but at the beginning";
+      throw new InvalidError(["name"], message);
     }
     if (name === OWNER_NAME) throw new InvalidError(["name"], "is that of the owner's token; choose another");
     if (name === CONFIG_NAME) {

@@ -1,17 +1,12 @@
 import { messageOf, OperatorError, plainMessageOf } from "../../base/errors.ts";
 import { defined } from "../../model/defined.ts";
 import { canonicalTemplate } from "../../model/template.ts";
-import type { DeployPreview } from "../records.ts";
+import type { DeployPreview, ServiceRecord } from "../records.ts";
 import { type ParsedService, showTemplate } from "../schema/schema.ts";
 import type { Manifest } from "./manifest.ts";
 
 /** The part of an existing service that a manifest needs. */
-export interface ExistingService {
-  readonly name: string;
-  readonly domains?: readonly string[];
-  /** The file that declares it, if one does. */
-  readonly declaredBy?: string | undefined;
-}
+export type ExistingService = Pick<ServiceRecord, "name"> & Partial<Pick<ServiceRecord, "domains" | "declaredBy">>;
 
 /** What a manifest is applied to. */
 export interface ApplyTarget {

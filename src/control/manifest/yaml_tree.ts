@@ -23,6 +23,8 @@ const MAX_VALUES = 200_000;
 /** The deepest nesting; recursive functions read the result. */
 const MAX_DEPTH = 100;
 
+const START: Place = { line: 1, column: 1 };
+
 /** Clearer texts for some of the library's messages. */
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
   MULTIPLE_DOCS: "only one document is read",
@@ -49,7 +51,7 @@ export class YamlTree {
    */
   constructor(text: string, file: string) {
     this.#file = file;
-    if (text.length > MAX_TEXT) throw new ManifestError(file, { line: 1, column: 1 }, "the file is longer than 1 MiB");
+    if (text.length > MAX_TEXT) throw new ManifestError(file, START, "the file is longer than 1 MiB");
     const document = this.#parse(text);
     const [fault] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
     if (fault !== undefined) {
@@ -68,7 +70,7 @@ export class YamlTree {
       const offset = this.#keys.get(above) ?? this.#values.get(above);
       if (offset !== undefined) return this.#place(offset);
     }
-    return { line: 1, column: 1 };
+    return START;
   }
 
   #parse(text: string): Document.Parsed {
@@ -91,7 +93,7 @@ export class YamlTree {
       return document;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      throw new ManifestError(this.#file, { line: 1, column: 1 }, "is nested too deeply"); // stack overflow
+      throw new ManifestError(this.#file, START, "is nested too deeply"); // stack overflow
     }
   }
 
@@ -131,11 +133,8 @@ export class YamlTree {
       const here = [...path, name];
       const offset = isNode(key) ? key.range?.[0] : undefined;
       if (entries.has(name)) {
-        throw new ManifestError(
-          this.#file,
-          this.#place(offset ?? 0),
-          `${showPath(here)}: is there twice; leave one of the two out`,
-        );
+        const message = `${showPath(here)}: is there twice; leave one of the two out`;
+        throw new ManifestError(this.#file, this.#place(offset ?? 0), message);
       }
       if (offset !== undefined) this.#keys.set(JSON.stringify(here), offset);
       entries.set(name, this.#read(value, here, inside));

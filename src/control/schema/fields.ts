@@ -4,7 +4,7 @@ import { isServiceName } from "../../model/service.ts";
 import { parseDuration } from "../../model/time.ts";
 import { parseMemoryLimit } from "../../model/memory.ts";
 import { strict } from "./check.ts";
-import { SECRET_NAME, SECRET_NAME_RULE, SERVICE_NAME_RULE } from "./invalid.ts";
+import { CREDENTIAL_NAME, SECRET_NAME_RULE, SERVICE_NAME_RULE } from "./invalid.ts";
 
 /** Linux's limit for one argument, or one variable with its name; bytes. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
@@ -91,7 +91,7 @@ export const env = z.record(variable, text).check(atMost(1000, "variables")).che
 });
 
 /** The name of a secret. */
-export const secretName = z.string().regex(SECRET_NAME, SECRET_NAME_RULE);
+export const secretName = z.string().regex(CREDENTIAL_NAME, SECRET_NAME_RULE);
 
 /** Environment variables with the names of secrets. */
 export const secretEnv = z.record(variable, secretName).check(atMost(1000, "variables"));

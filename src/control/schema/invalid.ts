@@ -38,8 +38,8 @@ export function unknownField(name: string, known: readonly string[]): string {
   return `unknown field; did you mean \`${closestString(name, known)}\`?`;
 }
 
-/** The form of a secret's name. */
-export const SECRET_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+/** The form of the name of a secret or a token. */
+export const CREDENTIAL_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 /** The message for an invalid name of a secret. */
 export const SECRET_NAME_RULE =
   "is no name of a secret; right are up to 128 letters, digits, and _ . - but at the beginning";
@@ -65,7 +65,7 @@ export function checkTagLength(name: string, tag: string, path: FieldPath): void
 
 /** Checks the name of a secret. @throws {InvalidError} */
 export function checkSecretName(name: string): void {
-  if (!SECRET_NAME.test(name)) throw new InvalidError(["name"], SECRET_NAME_RULE);
+  if (!CREDENTIAL_NAME.test(name)) throw new InvalidError(["name"], SECRET_NAME_RULE);
 }
 
 /** A place in a text; both numbers count from 1. */
@@ -77,14 +77,8 @@ export interface Place {
 /** A file is invalid. The message is one line, `FILE:LINE:COLUMN: FIELD: what is wrong, what is right`. */
 export class ManifestError extends Error {
   override readonly name = "ManifestError";
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
 
   constructor(file: string, { line, column }: Place, message: string) {
     super(`${file}:${line}:${column}: ${message}`);
-    this.file = file;
-    this.line = line;
-    this.column = column;
   }
 }

@@ -10,7 +10,6 @@ const encoder = new TextEncoder();
 /** A secret does not exist, or not in the revision's version. */
 export class UnknownSecretError extends Error {
   override readonly name = "UnknownSecretError";
-  readonly secret: string;
 
   constructor(secret: string, version?: number) {
     super(
@@ -18,7 +17,6 @@ export class UnknownSecretError extends Error {
         ? `there is no secret ${secret}; set it first`
         : `version ${version} of the secret ${secret} is gone; set the secret again and deploy what uses it`,
     );
-    this.secret = secret;
   }
 }
 
@@ -89,8 +87,7 @@ export class Secrets {
    * @param secretEnv The names of the secrets, by variable.
    * @param versions The revision's version of each secret, by the secret's name.
    * @throws {UnknownSecretError} For the first secret that does not exist in that version.
-   * @throws {SecretKeyError} If one was sealed with another key.
-   * @throws {UnreadableSecretError} If one is damaged.
+   * @throws {SecretKeyError} @throws {UnreadableSecretError} As {@linkcode SecretKey.unseal} does.
    */
   async resolve(
     secretEnv: Readonly<Record<string, string>>,
