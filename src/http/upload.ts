@@ -1,7 +1,27 @@
+import { setImmediate } from "node:timers";
+import { delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
+
 /** A body up to this size is kept, so that it can be sent again. */
 const KEPT_BYTES = 64 * 1024;
 /** How much of a long body is read at once. */
 const MOST_BYTES_AT_ONCE = 256 * 1024;
+
+/** The largest piece of a body of unknown length. */
+const MOST_PIECE_BYTES = 64 * 1024;
+/** How much of such a body is read at first: its request may be held for long. */
+const FIRST_BURST_BYTES = 16 * 1024;
+/** See {@linkcode BurstReader}. */
+const LEAST_WINDOW_BYTES = 1024;
+const MOST_WINDOW_BYTES = 4 * 1024;
+/** Room for a chunk's size, and for the line break of the chunk before. */
+const FRAMING_BYTES = 16;
+const WINDOWS_IN_BURST = 256;
+/** The size of the window is considered after so many reads. */
+const READS_PER_WINDOW_SIZE = 64;
+/** All uploads pause after so many reads, which take 2 to 4 ms: see {@linkcode UploadPauses}. */
+const READS_BETWEEN_PAUSES = 256;
+const PAUSE_MS = 1;
 
 /** A piece of a body. */
 export type Piece = Uint8Array<ArrayBuffer>;
@@ -19,8 +39,8 @@ export class Upload {
   #ended = false;
 
   /** @param length In bytes; `Infinity` if unknown. */
-  constructor(body: ReadableStream<Piece>, length: number) {
-    this.#reader = readerOf(body, length);
+  constructor(body: ReadableStream<Piece>, length: number, pauses: UploadPauses) {
+    this.#reader = readerOf(body, length, pauses);
     this.length = length;
   }
 
@@ -91,16 +111,45 @@ export class Upload {
   }
 }
 
+/**
+ * Makes all uploads of unknown length pause at the same time. While a task is ready in every turn of the event loop, the
+ * runtime looks for new input only after 61 tasks, about every 30 turns: other requests would wait for 70 ms each time.
+ * During a pause no upload keeps it busy: `event_interval` in https://docs.rs/tokio/latest/tokio/runtime/
+ */
+export class UploadPauses {
+  readonly #clock: Clock;
+  #reads = 0;
+  #pause: Promise<void> | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  countRead(): void {
+    this.#reads++;
+  }
+
+  /** What has to be waited for before the next burst; `undefined` if no pause is due. */
+  get pause(): Promise<void> | undefined {
+    if (this.#reads < READS_BETWEEN_PAUSES) return undefined;
+    return this.#pause ??= delay(this.#clock, PAUSE_MS).then(() => {
+      this.#reads = 0;
+      this.#pause = undefined;
+    });
+  }
+}
+
 /** Reads a body piece by piece; each piece is valid until the next one is asked for. */
 interface Reader {
   read(): Promise<Piece | undefined>;
   cancel(): Promise<void>;
 }
 
-function readerOf(body: ReadableStream<Piece>, length: number): Reader {
+function readerOf(body: ReadableStream<Piece>, length: number, pauses: UploadPauses): Reader {
   if (length > KEPT_BYTES) {
     try {
-      return sharingReader(body.getReader({ mode: "byob" }));
+      const reader = body.getReader({ mode: "byob" });
+      return length === Infinity ? new BurstReader(reader, pauses) : sharingReader(reader);
     } catch {
       // The platform has the whole body already.
     }
@@ -123,4 +172,127 @@ function sharingReader(reader: ReadableStreamBYOBReader): Reader {
     },
     cancel: () => reader.cancel(),
   };
+}
+
+/**
+ * Reads a body of unknown length in bursts, so that its cost is linear whatever the size of its chunks.
+ *
+ * At each read, the platform first moves bytes from the socket into a buffer of its own, as many as the largest window
+ * so far can hold. Then it takes at most one chunk out of that buffer, and moves the rest to the front. With windows
+ * that are larger than the chunks, the buffer grows, and each later read costs more: 100 MB in chunks of 16 KB cost 30 s
+ * with windows of 64 KB. The platform fills its buffer only while somebody reads, and at most 128 times within one turn
+ * of the event loop, which is the runtime's budget for a task. Therefore:
+ *
+ * - Windows are small. They fit chunks whose size is a power of two, and grow only while chunks are larger.
+ * - A burst ends when a read has to wait, since the platform's buffer is empty then, or else after twice as many windows
+ *   as the platform fills within a turn. So the buffer does not grow from one burst to the next.
+ * - Nothing is read until the whole burst has been taken. Each burst is delivered in a new turn of the event loop, so
+ *   that others get theirs.
+ *
+ * The platform's side is `SharedConn` in https://github.com/denoland/deno/blob/v2.9.5/libs/http_h1/conn.rs
+ */
+class BurstReader implements Reader {
+  readonly #reader: ReadableStreamBYOBReader;
+  readonly #pauses: UploadPauses;
+  #window: Piece = new Uint8Array(LEAST_WINDOW_BYTES + FRAMING_BYTES);
+  /** Since the size of the window was considered last. */
+  #reads = 0;
+  #filledWindows = 0;
+  /** What has been read and not been taken is between `start` and `end`. */
+  #queue: Piece = new Uint8Array(FIRST_BURST_BYTES);
+  #start = 0;
+  #end = 0;
+  /** How long the queue is at the end of a burst whose reads never wait. */
+  #burstBytes = FIRST_BURST_BYTES;
+  /** Whether a burst goes on, or its last read still waits. */
+  #reading = false;
+  #paused = false;
+  #ended = false;
+  #error: { readonly cause: unknown } | undefined;
+  /** Whether what has arrived is delivered in the next turn. */
+  #delivering = false;
+  #deliver: (() => void) | undefined;
+
+  constructor(reader: ReadableStreamBYOBReader, pauses: UploadPauses) {
+    this.#reader = reader;
+    this.#pauses = pauses;
+  }
+
+  async read(): Promise<Piece | undefined> {
+    while (this.#start === this.#end) {
+      if (this.#error !== undefined) throw this.#error.cause;
+      if (this.#ended) return undefined;
+      await (this.#pauses.pause ?? this.#burst());
+    }
+    const piece = this.#queue.subarray(this.#start, Math.min(this.#end, this.#start + MOST_PIECE_BYTES));
+    this.#start += piece.length;
+    return piece;
+  }
+
+  cancel(): Promise<void> {
+    return this.#reader.cancel();
+  }
+
+  /** Resolves when something has arrived, in a later turn. */
+  #burst(): Promise<void> {
+    this.#start = this.#end = 0;
+    this.#paused = false;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#deliver = resolve;
+    if (!this.#reading) this.#fill();
+    return promise;
+  }
+
+  async #fill(): Promise<void> {
+    this.#reading = true;
+    try {
+      while (!this.#ended && !this.#paused && this.#end < this.#burstBytes) {
+        const { value, done } = await this.#reader.read(this.#window);
+        this.#pauses.countRead();
+        if (done) this.#ended = true;
+        else this.#add(value);
+        this.#deliverSoon();
+      }
+      this.#burstBytes = WINDOWS_IN_BURST * this.#window.length;
+    } catch (cause) {
+      this.#error = { cause };
+      this.#deliverSoon();
+    }
+    this.#reading = false;
+  }
+
+  #add(piece: Piece): void {
+    const end = this.#end + piece.length;
+    if (end > this.#queue.length) {
+      const larger = new Uint8Array(Math.max(2 * this.#queue.length, end));
+      larger.set(this.#queue);
+      this.#queue = larger;
+    }
+    this.#queue.set(piece, this.#end);
+    this.#end = end;
+    const { buffer } = piece; // the memory of the window
+    if (piece.length > buffer.byteLength - FRAMING_BYTES) this.#filledWindows++;
+    this.#window = new Uint8Array(buffer);
+    if (++this.#reads === READS_PER_WINDOW_SIZE) this.#fitWindow();
+  }
+
+  /** Doubles the window if most chunks do not fit into it. */
+  #fitWindow(): void {
+    const bytes = this.#window.length - FRAMING_BYTES;
+    if (bytes < MOST_WINDOW_BYTES && this.#filledWindows >= this.#reads / 2) {
+      this.#window = new Uint8Array(2 * bytes + FRAMING_BYTES);
+    }
+    this.#reads = this.#filledWindows = 0;
+  }
+
+  #deliverSoon(): void {
+    if (this.#delivering) return;
+    this.#delivering = true;
+    setImmediate(() => {
+      this.#delivering = false;
+      if (this.#start === this.#end && !this.#ended && this.#error === undefined) return;
+      this.#paused = true;
+      this.#deliver?.();
+    });
+  }
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Forwarder } from "../http/forwarder.ts";
 import { ALLOW, isServerWide, readHead, type RequestHead } from "../http/request_head.ts";
-import { Upload } from "../http/upload.ts";
+import { Upload, UploadPauses } from "../http/upload.ts";
 import { WebSocketBridge } from "../http/websocket/bridge.ts";
 import type { Cidr } from "../model/host.ts";
 import type { Lease } from "../pool/instance.ts";
@@ -38,6 +38,7 @@ export class Proxy implements Disposable {
   readonly #responder: Responder;
   readonly #retries: Retries;
   readonly #waitingRoom: WaitingRoom;
+  readonly #uploadPauses: UploadPauses;
   readonly #websockets: WebSocketBridge;
 
   constructor(options: ProxyOptions) {
@@ -45,6 +46,7 @@ export class Proxy implements Disposable {
     this.#responder = new Responder(unanswered, clock, metrics);
     this.#retries = new Retries(clock, reconciler);
     this.#waitingRoom = new WaitingRoom(clock);
+    this.#uploadPauses = new UploadPauses(clock);
     this.#websockets = new WebSocketBridge(clock);
   }
 
@@ -127,7 +129,7 @@ export class Proxy implements Disposable {
   }
 
   #receive(context: RequestContext, length: number): Upload {
-    const upload = context.upload = new Upload(context.request.body!, length);
+    const upload = context.upload = new Upload(context.request.body!, length, this.#uploadPauses);
     context.info.completed.then(upload.end, upload.end);
     return upload;
   }

@@ -16,6 +16,7 @@ import { type Finding, findingsTable } from "./support/finding.ts";
 import { describeMachine } from "./support/machine.ts";
 import { lockMachine } from "./support/machine_lock.ts";
 import { upgrade } from "./upgrade/upgrade.ts";
+import { uploads } from "./uploads/uploads.ts";
 import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 
 const SCENARIOS: Record<ScenarioId, Scenario> = {
@@ -28,6 +29,7 @@ const SCENARIOS: Record<ScenarioId, Scenario> = {
   growth,
   idle,
   upgrade,
+  upload: uploads,
 };
 
 /** Runs the bench; returns the exit code. */

@@ -15,6 +15,7 @@ const SCENARIO_IDS = [
   "growth",
   "idle",
   "upgrade",
+  "upload",
 ] as const;
 /** The name of something that can be measured. */
 export type ScenarioId = typeof SCENARIO_IDS[number];
@@ -53,6 +54,10 @@ export interface Options {
   readonly openLoopWarm: number;
   /** How many services there are beside one. */
   readonly manyServices: number;
+  /** How long chunked uploads are, in MB. */
+  readonly uploadMegabytes: readonly number[];
+  /** How often each kind is sent. */
+  readonly uploadRounds: number;
 }
 
 /** What `--help` prints. */
@@ -97,6 +102,8 @@ export function readOptions(args: readonly string[]): Options | undefined {
     openLoopServices: quick ? 22 : 220,
     openLoopWarm: quick ? 2 : 20,
     manyServices: quick ? 200 : 10_000,
+    uploadMegabytes: quick ? [10] : [100, 600],
+    uploadRounds: quick ? 1 : 2,
   };
 }
 

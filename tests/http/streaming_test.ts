@@ -38,6 +38,32 @@ measuredTest("uploading 256 MB takes little memory", async (forward) => {
   await cless.idle();
 });
 
+for (const [size, total] of [[1024, LARGE / 4], [16 * 1024, LARGE], [MB, LARGE]] as const) {
+  measuredTest(`uploading much in chunks of ${size / 1024} KB takes little memory`, async (forward) => {
+    let received = 0;
+    await using app = Origin.serving(async (connection) => {
+      await connection.reader.head();
+      for (let chunk = await connection.reader.chunk(); chunk?.length; chunk = await connection.reader.chunk()) {
+        received += chunk.length;
+      }
+      await connection.send(OK);
+    });
+    await using cless = await Harness.warm({ forward, origin: app });
+    using client = await cless.connect();
+    const grown = await growth(async () => {
+      await client.send(requestText("POST /", ["transfer-encoding: chunked"]));
+      const chunk = `${size.toString(16)}\r\n${"x".repeat(size)}\r\n`;
+      const piece = toBytes(chunk.repeat(Math.max(1, MB / 4 / size)));
+      await new Flow(client, total / size * chunk.length, piece).finished;
+      await client.send("0\r\n\r\n");
+      assertEquals((await client.answer()).status, 200);
+    });
+    assertEquals(received, total);
+    assert(grown < MEMORY, `grew by ${grown / MB} MB`);
+    await cless.idle();
+  });
+}
+
 const PIECE = new Uint8Array(MB / 4);
 const FRAMINGS = {
   "with a length": { header: `content-length: ${LARGE}`, piece: PIECE },
@@ -72,25 +98,33 @@ for (const [kind, { header, piece }] of Object.entries(FRAMINGS)) {
   });
 }
 
-forwardTest("an app that does not read an upload makes its client stop sending", async (forward) => {
-  const read = Promise.withResolvers<void>();
-  let received = 0;
-  await using app = Origin.serving(async (connection) => {
-    await connection.reader.head();
-    await read.promise;
-    received = await drain(connection.reader, LARGE);
-    await connection.send(OK);
+for (const kind of ["with a length", "in chunks"] as const) {
+  const { header, piece } = FRAMINGS[kind];
+  forwardTest(`an app that does not read an upload ${kind} makes its client stop sending`, async (forward) => {
+    const read = Promise.withResolvers<void>();
+    let received = 0;
+    await using app = Origin.serving(async (connection) => {
+      const { reader } = connection;
+      await reader.head();
+      await read.promise;
+      if (kind === "with a length") received = await drain(reader, LARGE);
+      else for (let chunk = await reader.chunk(); chunk?.length; chunk = await reader.chunk()) received += chunk.length;
+      await connection.send(OK);
+    });
+    await using cless = await Harness.warm({ forward, origin: app });
+    using client = await cless.connect();
+    await client.send(requestText("PUT /", [header]));
+    const sent = LARGE / PIECE.length * piece.length;
+    const upload = new Flow(client, sent, piece);
+    await upload.stalled();
+    assert(upload.sent < IN_BETWEEN, `${upload.sent / MB} MB were taken`);
+    read.resolve();
+    await upload.finished;
+    if (kind === "in chunks") await client.send("0\r\n\r\n");
+    assertEquals((await client.answer()).status, 200);
+    assertEquals([upload.sent, received], [sent, LARGE]);
   });
-  await using cless = await Harness.warm({ forward, origin: app });
-  using client = await cless.connect();
-  await client.send(requestText("PUT /", [`content-length: ${LARGE}`]));
-  const upload = new Flow(client, LARGE);
-  await upload.stalled();
-  assert(upload.sent < IN_BETWEEN, `${upload.sent / MB} MB were taken`);
-  read.resolve();
-  assertEquals((await client.answer()).status, 200);
-  assertEquals([upload.sent, received], [LARGE, LARGE]);
-});
+}
 
 forwardTest("a client that does not read a download makes its app stop sending", async (forward) => {
   const sending = Promise.withResolvers<Flow>();

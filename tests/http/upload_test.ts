@@ -1,8 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Piece, Upload } from "../../src/http/upload.ts";
-import { settle } from "../support/fake_clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { type Piece, Upload, UploadPauses } from "../../src/http/upload.ts";
+import { FakeClock, settle } from "../support/fake_clock.ts";
 
 type Kind = "bytes" | undefined;
+
+const MB = 1024 * 1024;
 
 /** A client's body that a test sends piece by piece. @param type The kind of stream. */
 function source(type: Kind) {
@@ -17,6 +20,39 @@ function source(type: Kind) {
       controller.byobRequest?.respond(0); // otherwise a pending read does not end
     },
   };
+}
+
+/**
+ * A client's body that has always more to give.
+ *
+ * @param size How many bytes the next read gives, at most as many as there is room for; 0 ends the body.
+ * @param fill Writes them; they are zeros without it.
+ */
+function endless(type: Kind, size: (room: number) => number, fill: (view: Uint8Array) => void = () => {}) {
+  const pulled: number[] = [];
+  let controller!: ReadableByteStreamController;
+  const pull = (given: unknown) => {
+    controller = given as ReadableByteStreamController;
+    const view = controller.byobRequest?.view;
+    const count = size(view?.byteLength ?? 65_536);
+    if (count === 0) controller.close();
+    pulled.push(count);
+    if (view) {
+      fill(new Uint8Array(view.buffer, view.byteOffset, count));
+      controller.byobRequest!.respond(count);
+    } else if (count > 0) {
+      const piece = new Uint8Array(count);
+      fill(piece);
+      controller.enqueue(piece);
+    }
+  };
+  const body = new ReadableStream<Piece>({ type, pull } as UnderlyingSource<Piece>, { highWaterMark: 0 });
+  return { body, pulled, controller: () => controller };
+}
+
+/** @param length In bytes; `Infinity` if unknown. */
+function uploadOf(body: ReadableStream<Piece>, length: number): Upload {
+  return new Upload(body, length, new UploadPauses(systemClock));
 }
 
 /** A test with both kinds of body that the platform gives: a byte stream, or another stream if the body is complete. */
@@ -37,25 +73,124 @@ async function text(next: () => Promise<Piece | undefined>): Promise<string> {
 }
 
 uploadTest("a body is not read before its first piece is asked for", async (type) => {
-  let pulls = 0;
-  const body = new ReadableStream<Piece>({
-    type,
-    pull: (controller: ReadableStreamDefaultController<Piece>) => {
-      pulls++;
-      controller.enqueue(bytes("x"));
-    },
-  } as UnderlyingSource<Piece>, { highWaterMark: 0 });
-  const upload = new Upload(body, Infinity);
+  for (const length of [1_000_000, Infinity]) {
+    const { body, pulled } = endless(type, () => 1);
+    const upload = uploadOf(body, length);
+    const next = upload.begin();
+    await settle();
+    assertEquals([pulled.length, upload.receivedBytes], [0, 0]);
+    await next();
+    assert(upload.receivedBytes > 0);
+    // Only a byte stream of unknown length is read ahead.
+    const most = type === "bytes" && length === Infinity ? 16 * 1024 : 1;
+    assert(pulled.length <= most, `${pulled.length} reads`);
+  }
+});
+
+Deno.test("a body of unknown length is read ahead, and then not before all of that is taken", async () => {
+  const { body, pulled } = endless("bytes", (room) => room);
+  const upload = uploadOf(body, Infinity);
   const next = upload.begin();
+  let taken = 0;
+  let bursts = 0;
+  for (let reads = 0; taken < 8 * MB;) {
+    taken += (await next())!.length;
+    await settle();
+    if (pulled.length === reads) continue;
+    reads = pulled.length;
+    bursts++;
+    const ahead = pulled.reduce((sum, bytes) => sum + bytes, 0) - taken;
+    // One read may go on after a burst.
+    assert(ahead <= MB + 128 * 1024, `${ahead} bytes were read ahead`);
+  }
+  assert(bursts < 16, `${bursts} bursts`);
+});
+
+Deno.test("all uploads of unknown length pause together after so many reads", async () => {
+  const clock = new FakeClock();
+  const pauses = new UploadPauses(clock);
+  const sources = [1, 2].map(() => endless("bytes", (room) => room));
+  const uploads = sources.map(({ body }) => new Upload(body, Infinity, pauses).begin());
+  const reads = () => sources.reduce((sum, { pulled }) => sum + pulled.length, 0);
+  for (let pause = 0, before = 0; pause < 3; pause++) {
+    const waiting = await Promise.all(uploads.map(async (next) => {
+      for (;;) {
+        let arrived = false;
+        const piece = next().then(() => void (arrived = true));
+        for (let turn = 0; turn < 10 && !arrived; turn++) await settle();
+        if (!arrived) return { piece };
+      }
+    }));
+    // Both may be in a burst when a pause is due.
+    assert(reads() - before >= 256 && reads() - before <= 3 * 257, `${reads() - before} reads`);
+    before = reads();
+    await clock.advance(1);
+    await Promise.all(waiting.map(({ piece }) => piece));
+  }
+});
+
+Deno.test("a body of unknown length is read in windows that fit its chunks, and that stay small", async () => {
+  for (const [chunk, largest] of [[100, 1040], [1024, 1040], [2048, 2064], [4096, 4112], [65_536, 4112]] as const) {
+    const windows = new Set<number>();
+    let left: number = chunk;
+    // Like the platform: the line with the size comes out of the same window, and a read ends with its chunk.
+    const { body } = endless("bytes", (room) => {
+      windows.add(room);
+      const given = Math.min(left, left === chunk ? room - 8 : room);
+      left = left === given ? chunk : left - given;
+      return given;
+    });
+    const next = uploadOf(body, Infinity).begin();
+    for (let taken = 0; taken < MB;) taken += (await next())!.length;
+    assertEquals(Math.max(...windows), largest, `chunks of ${chunk} bytes`);
+  }
+});
+
+Deno.test("what has arrived of a body of unknown length is not held back until more comes", async () => {
+  const { body, controller } = source("bytes");
+  const next = uploadOf(body, Infinity).begin();
+  for (const piece of ["one", "two", "x".repeat(100_000)]) {
+    controller.enqueue(bytes(piece));
+    let got = "";
+    while (got.length < piece.length) got += new TextDecoder().decode(await next());
+    assertEquals(got, piece);
+  }
+});
+
+uploadTest("what arrives before a client breaks off is passed on", async (type) => {
+  const { body, controller, pulled } = endless(type, (room) => Math.min(room, 4096));
+  const next = uploadOf(body, Infinity).begin();
+  let taken = 0;
+  while (taken < 200_000) taken += (await next())!.length;
   await settle();
-  assertEquals([pulls, upload.receivedBytes], [0, 0]);
-  await next();
-  assertEquals([pulls, upload.receivedBytes], [1, 1]);
+  controller().error(new Error("gone"));
+  const before = pulled.reduce((sum, bytes) => sum + bytes, 0);
+  const failed = await assertRejects(async () => {
+    for (;;) taken += (await next())!.length;
+  });
+  assertEquals((failed as Error).message, "gone");
+  // What is still in the stream itself is lost with it: one piece at most.
+  assert(before - taken <= 4112, `${before - taken} bytes are missing`);
+});
+
+uploadTest("a long body of unknown length arrives whole and in order", async (type) => {
+  let given = 0;
+  const { body } = endless(type, (room) => Math.min(room, 1 + given % 5000, 3 * MB - given), (view) => {
+    for (let at = 0; at < view.length; at++) view[at] = (given + at) % 251;
+    given += view.length;
+  });
+  const next = uploadOf(body, Infinity).begin();
+  let at = 0;
+  for (let piece = await next(); piece !== undefined; piece = await next()) {
+    for (const byte of piece) if (byte !== at++ % 251) throw new Error(`Wrong byte at ${at - 1}`);
+    if (at % 3 === 0) await settle();
+  }
+  assertEquals(at, 3 * MB);
 });
 
 Deno.test("a body is not empty because its first piece is", async () => {
   const { body, controller, close } = source(undefined);
-  const upload = new Upload(body, Infinity);
+  const upload = uploadOf(body, Infinity);
   const isEmpty = upload.isEmpty();
   controller.enqueue(bytes(""));
   await settle();
@@ -68,7 +203,7 @@ Deno.test("a body is not empty because its first piece is", async () => {
 uploadTest("a body of known length is complete at its last byte, any other one at its end", async (type) => {
   for (const length of [6, Infinity]) {
     const { body, controller, close } = source(type);
-    const upload = new Upload(body, length);
+    const upload = uploadOf(body, length);
     const next = upload.begin();
     for (const piece of ["one", "two"]) {
       assert(!upload.complete);
@@ -84,7 +219,7 @@ uploadTest("a body of known length is complete at its last byte, any other one a
 
 uploadTest("a small body is sent again from its start", async (type) => {
   const { body, controller, close } = source(type);
-  const upload = new Upload(body, Infinity);
+  const upload = uploadOf(body, Infinity);
   controller.enqueue(bytes("one "));
   controller.enqueue(bytes("two"));
   close();
@@ -95,7 +230,7 @@ uploadTest("a small body is sent again from its start", async (type) => {
 
 uploadTest("a body that was sent in part is sent again from its start and to its end", async (type) => {
   const { body, controller, close } = source(type);
-  const upload = new Upload(body, Infinity);
+  const upload = uploadOf(body, Infinity);
   controller.enqueue(bytes("one "));
   await upload.begin()();
   upload.abandon();
@@ -106,7 +241,7 @@ uploadTest("a body that was sent in part is sent again from its start and to its
 
 uploadTest("a piece that the first attempt was waiting for is not lost to the second", async (type) => {
   const { body, controller, close } = source(type);
-  const upload = new Upload(body, Infinity);
+  const upload = uploadOf(body, Infinity);
   const first = upload.begin();
   const waiting = assertRejects(first, Error, "is over");
   await settle();
@@ -125,7 +260,7 @@ uploadTest(
   "a piece too large to be kept that the first attempt was waiting for is not lost to the second",
   async (type) => {
     const { body, controller, close } = source(type);
-    const upload = new Upload(body, Infinity);
+    const upload = uploadOf(body, Infinity);
     const first = upload.begin();
     controller.enqueue(bytes("one "));
     await first();
@@ -145,7 +280,7 @@ uploadTest(
 uploadTest("an attempt that is over gives no more pieces", async (type) => {
   for (const finish of [(upload: Upload) => upload.abandon(), (upload: Upload) => void upload.begin()]) {
     const { body, controller } = source(type);
-    const upload = new Upload(body, Infinity);
+    const upload = uploadOf(body, Infinity);
     const next = upload.begin();
     controller.enqueue(bytes("one"));
     await next();
@@ -158,7 +293,7 @@ uploadTest("an attempt that is over gives no more pieces", async (type) => {
 
 uploadTest("a body beyond 64 KB cannot be sent again", async (type) => {
   const { body, controller } = source(type);
-  const upload = new Upload(body, Infinity);
+  const upload = uploadOf(body, Infinity);
   const next = upload.begin();
   controller.enqueue(new Uint8Array(64 * 1024));
   await next();
@@ -171,7 +306,7 @@ uploadTest("a body beyond 64 KB cannot be sent again", async (type) => {
 
 uploadTest("an attempt rejects if the client breaks off", async (type) => {
   const { body, controller } = source(type);
-  const next = new Upload(body, 10).begin();
+  const next = uploadOf(body, 10).begin();
   controller.enqueue(bytes("one"));
   await next();
   controller.error(new Error("gone"));
@@ -180,7 +315,7 @@ uploadTest("an attempt rejects if the client breaks off", async (type) => {
 
 uploadTest("a piece that arrives between two attempts is not lost", async (type) => {
   const { body, controller, close } = source(type);
-  const upload = new Upload(body, Infinity);
+  const upload = uploadOf(body, Infinity);
   const first = upload.begin();
   controller.enqueue(bytes("one "));
   await first();
@@ -200,7 +335,7 @@ uploadTest(
   async (type) => {
     let cancelled = 0;
     const body = new ReadableStream<Piece>({ type, cancel: () => void cancelled++ } as UnderlyingSource<Piece>);
-    const upload = new Upload(body, Infinity);
+    const upload = uploadOf(body, Infinity);
     const waiting = assertRejects(upload.begin(), Error, "is over");
     await settle();
     await upload.end();
@@ -208,6 +343,6 @@ uploadTest(
     assertEquals(cancelled, 1);
     const { body: broken, controller } = source(type);
     controller.error(new Error("gone"));
-    await new Upload(broken, Infinity).end();
+    await uploadOf(broken, Infinity).end();
   },
 );

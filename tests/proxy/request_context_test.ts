@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import { systemClock } from "../../src/base/clock.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import { InstanceGone } from "../../src/http/forwarder.ts";
-import { Upload } from "../../src/http/upload.ts";
+import { Upload, UploadPauses } from "../../src/http/upload.ts";
 import { ClientGone, type Info, RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { requestHead } from "../support/request_head.ts";
@@ -34,7 +35,7 @@ function setUp() {
 function endlessBody(): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream({
     type: "bytes",
-    pull: (controller) => controller.enqueue(new Uint8Array(1)),
+    pull: (controller) => controller.enqueue(new Uint8Array(1024)),
   }, { highWaterMark: 0 });
 }
 
@@ -110,7 +111,7 @@ Deno.test("a request is aborted at the first tick after its timeout", async () =
 Deno.test("the timeout stands still in each tick in which the upload makes progress", async () => {
   const { clock, add } = setUp();
   const one = add(newRequest().request, 1000);
-  one.upload = new Upload(endlessBody(), Infinity);
+  one.upload = new Upload(endlessBody(), Infinity, new UploadPauses(systemClock));
   const next = one.upload.begin();
   for (let turn = 0; turn < 50; turn++) {
     await next();
@@ -127,7 +128,7 @@ Deno.test("the timeout stands still in each tick in which the upload makes progr
 Deno.test("an upload that makes progress again gives back none of the timeout that has passed", async () => {
   const { clock, add } = setUp();
   const one = add(newRequest().request, 1000);
-  one.upload = new Upload(endlessBody(), Infinity);
+  one.upload = new Upload(endlessBody(), Infinity, new UploadPauses(systemClock));
   const next = one.upload.begin();
   await clock.advance(500);
   for (let turn = 0; turn < 10; turn++) {

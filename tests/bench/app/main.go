@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const mostBytes = 1 << 30
@@ -54,13 +55,33 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	pattern.Write(w, length)
 }
 
+// count reads an upload; at so many bytes a second, if the query says so: `?rate=N`.
 func count(w http.ResponseWriter, r *http.Request) {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	var digest pattern.Digest
-	if _, err := io.CopyBuffer(&digest, r.Body, *buffer); err != nil {
+	var body io.Reader = r.Body
+	if rate, err := strconv.ParseFloat(r.URL.Query().Get("rate"), 64); err == nil && rate > 0 {
+		body = &slowReader{reader: r.Body, rate: rate, began: time.Now()}
+	}
+	if _, err := io.CopyBuffer(&digest, body, *buffer); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	io.WriteString(w, digest.String())
+}
+
+// A reader of at most so many bytes a second.
+type slowReader struct {
+	reader io.Reader
+	rate   float64
+	began  time.Time
+	read   int64
+}
+
+func (s *slowReader) Read(p []byte) (int, error) {
+	time.Sleep(time.Until(s.began.Add(time.Duration(float64(s.read) / s.rate * float64(time.Second)))))
+	n, err := s.reader.Read(p)
+	s.read += int64(n)
+	return n, err
 }

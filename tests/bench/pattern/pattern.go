@@ -36,6 +36,25 @@ func part(offset, most int64) []byte {
 	return block()[from:min(from+most, blockLength)]
 }
 
+// Reader gives the first bytes of the content.
+type Reader struct {
+	offset, length int64
+}
+
+// NewReader makes a reader of so many bytes.
+func NewReader(length int64) *Reader {
+	return &Reader{length: length}
+}
+
+func (r *Reader) Read(p []byte) (int, error) {
+	if r.offset == r.length {
+		return 0, io.EOF
+	}
+	n := copy(p, part(r.offset, min(int64(len(p)), r.length-r.offset)))
+	r.offset += int64(n)
+	return n, nil
+}
+
 // Write writes the first bytes of the content.
 func Write(w io.Writer, length int64) error {
 	for offset := int64(0); offset < length; {
