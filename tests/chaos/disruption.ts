@@ -2,7 +2,8 @@ import type { Finding } from "../bench/support/finding.ts";
 import type { Harms } from "../support/harms.ts";
 import type { Random } from "../support/random.ts";
 import type { Requirement } from "./judge.ts";
-import { pause, type Stage, type StageOptions, type Theatre } from "./stage.ts";
+import { pause } from "./engine.ts";
+import type { Stage, StageOptions, Theatre } from "./stage.ts";
 import { type Flow, type Sent, Traffic } from "./traffic.ts";
 
 /** Something that happens to cless, its apps or its machine while requests come. */
@@ -18,7 +19,7 @@ export interface Disruption {
   /** For one that needs a cless of its own. */
   readonly stage?: StageOptions | ((theatre: Theatre) => StageOptions);
   /** What is sent meanwhile; {@linkcode usualFlows} where it is missing. */
-  readonly flows?: (scale: number) => readonly Flow[];
+  readonly flows?: (quick: boolean) => readonly Flow[];
   /** How many requests there have to be, of a whole run; 2,000 where it is missing, and 10,000 of what is planned. */
   readonly leastSent?: number;
   /** Does it. */
@@ -92,7 +93,7 @@ export async function sendBeside(
 const MB = 1e6;
 
 /** All kinds of requests, for two services. @param scale How many of them; 1 is about 600 a second. */
-export function usualFlows(scale: number): Flow[] {
+export function usualFlows(scale = 1): Flow[] {
   const [app, other] = ["app.localhost", "other.localhost"];
   return [
     { name: "kept", kind: "get", host: app, rate: 250 * scale },

@@ -5,6 +5,12 @@ const MACHINE_SOCKET = "/var/run/docker.sock";
 const PATIENCE_MS = 30_000;
 const BUFFER_BYTES = 65_536;
 
+/** Whether this user may start an engine, and there is the program. */
+export async function mayStartEngine(): Promise<boolean> {
+  const { success } = await new Deno.Command("sh", { args: ["-c", "command -v dockerd"], stdout: "null" }).output();
+  return success && Deno.uid() === 0;
+}
+
 /** A Docker engine, with a line before it that can be slow or stand still. */
 export class Engine implements AsyncDisposable {
   /** Where the engine itself is. */
@@ -26,9 +32,10 @@ export class Engine implements AsyncDisposable {
     this.line = new EngineLine(`${folder}/line.sock`, socket);
   }
 
-  /** Takes the engine of the machine, which others may use too. */
+  /** Takes the engine of the machine, which others may use too. @param folder For the line's socket. */
   static ofMachine(folder: string): Engine {
-    return new Engine(folder, MACHINE_SOCKET, undefined);
+    const given = /^unix:\/\/(\/.+)$/.exec(Deno.env.get("DOCKER_HOST") ?? "")?.[1];
+    return new Engine(folder, given ?? MACHINE_SOCKET, undefined);
   }
 
   /**
@@ -62,14 +69,17 @@ export class Engine implements AsyncDisposable {
     while (!await this.#answers()) {
       program.check();
       if (performance.now() > end) throw new BenchError("the engine does not answer");
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause(50);
     }
   }
 
   /** Kills it; its containers go on until it is started again, which ends them. */
   async kill(): Promise<void> {
+    const containerd = Number(await Deno.readTextFile(`${this.#folder}/exec/containerd/containerd.pid`));
     this.#program!.signal("SIGKILL");
     await this.#program!.exit();
+    // The kernel ends it with its parent; a new engine that still meets it would wait for it for 10 s.
+    while (await Deno.stat(`/proc/${containerd}`).then(() => true, () => false)) await pause(10);
   }
 
   /** Ends it, and its containers with it. */
@@ -153,7 +163,7 @@ export class EngineLine implements Disposable {
     // What comes from the client after an answer is another call.
     let isNew = true;
     const late = async () => {
-      if (isNew && this.#delayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.#delayMs));
+      if (isNew && this.#delayMs > 0) await pause(this.#delayMs);
       isNew = false;
     };
     const answered = () => Promise.resolve(void (isNew = true));
@@ -179,6 +189,11 @@ export class EngineLine implements Disposable {
       close(to); // one of both has gone, and so goes the other
     }
   }
+}
+
+/** Waits. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function close(end: Deno.UnixConn): void {

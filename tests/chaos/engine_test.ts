@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import { noDocker } from "../support/docker.ts";
+import { mayMount } from "../support/mounts.ts";
 import { netTest } from "../support/permissions.ts";
-import { EngineLine } from "./engine.ts";
+import { Engine, EngineLine, mayStartEngine } from "./engine.ts";
 
 /** An engine that answers every call at once, by a line before it. */
 async function withLine(work: (ask: () => Promise<string>, line: EngineLine) => Promise<void>): Promise<void> {
@@ -44,3 +46,24 @@ netTest("a line that is held answers nobody until it is released, and then every
     assertEquals(await Promise.all(calls), ["pong", "pong"]);
   });
 });
+
+if (!noDocker && mayMount && await mayStartEngine()) {
+  Deno.test("an engine of one's own can be killed and started again, and leaves nothing behind", async () => {
+    const folder = await Deno.makeTempDir({ prefix: "engine-" });
+    const docker = async (...args: string[]) => {
+      const host = `--host=unix://${folder}/own/engine.sock`;
+      return (await new Deno.Command("docker", { args: [host, ...args], stdout: "null", stderr: "null" }).output())
+        .success;
+    };
+    {
+      await using engine = await Engine.start(`${folder}/own`);
+      assertEquals(await docker("network", "create", "one"), true);
+      await engine.kill();
+      assertEquals(await docker("version"), false);
+      await engine.begin();
+      assertEquals(await docker("network", "rm", "one"), true);
+    }
+    assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
+    await Deno.remove(folder);
+  });
+}

@@ -15,9 +15,9 @@ import { ENGINE } from "./disruptions/engine.ts";
 import { LOAD } from "./disruptions/load.ts";
 import { FAKETIME, PROCESS } from "./disruptions/process.ts";
 import { STORE } from "./disruptions/store.ts";
-import { Engine } from "./engine.ts";
+import { Engine, mayStartEngine, pause } from "./engine.ts";
 import { broken, findingsTable, judge, type Line, linesTable } from "./judge.ts";
-import { buildImage, pause, Stage, type Theatre } from "./stage.ts";
+import { buildImage, Stage, type Theatre } from "./stage.ts";
 import { buildSender, Traffic } from "./traffic.ts";
 
 /** All of them, in the order in which they happen. */
@@ -130,7 +130,7 @@ async function perform(disruption: Disruption, house: House, sender: string, opt
   }
 
   async function onStage(stage: Stage): Promise<Line> {
-    const flows = disruption.flows?.(1) ?? usualFlows(1);
+    const flows = disruption.flows?.(options.quick) ?? usualFlows();
     const leastSent = (disruption.leastSent ?? (planned ? 10_000 : 2000)) / (options.quick ? 4 : 1);
     await using traffic = Traffic.start(sender, stage.cless.url, flows, options.seed);
     const act: Act = {
@@ -158,8 +158,7 @@ async function perform(disruption: Disruption, house: House, sender: string, opt
 
 /** An engine for this run alone, where this user may start one and there is the program. */
 async function startEngine(folder: string, note: (line: string) => void): Promise<Engine> {
-  const which = await new Deno.Command("sh", { args: ["-c", "command -v dockerd"], stdout: "null" }).output();
-  if (which.success && Deno.uid() === 0) return await Engine.start(`${folder}/engine`);
+  if (await mayStartEngine()) return await Engine.start(`${folder}/engine`);
   note("without root and dockerd it takes the engine of the machine");
   return Engine.ofMachine(folder);
 }

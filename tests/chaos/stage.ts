@@ -6,7 +6,7 @@ import { type Answer, HttpClient } from "../bench/support/http_client.ts";
 import { buildGo } from "../bench/support/tool.ts";
 import { docker } from "../support/docker.ts";
 import { mount, unmount } from "../support/mounts.ts";
-import type { Engine } from "./engine.ts";
+import { type Engine, pause } from "./engine.ts";
 
 /** The image of the app; by its name it is no service that somebody has. */
 export const IMAGE = "cless-chaos-docker";
@@ -209,9 +209,4 @@ export class Stage implements AsyncDisposable {
 export async function countContainers({ cless }: Stage): Promise<number> {
   const ids = await docker("ps", "--all", "--quiet", `--filter=label=${LABEL.owner}=${cless.owner}`);
   return ids.split("\n").filter(Boolean).length;
-}
-
-/** Waits. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,12 +1,17 @@
 import { BenchError } from "../../bench/support/errors.ts";
 import { type Act, type Disruption, expectSameContainers, usualFlows } from "../disruption.ts";
 import { unread } from "../judge.ts";
-import { buildImage, pause, type Stage } from "../stage.ts";
+import { pause } from "../engine.ts";
+import { buildImage, type Stage } from "../stage.ts";
+import type { Flow } from "../traffic.ts";
 
 const FOUND = "cless-chaos-found";
 const UPGRADES = 5;
-/** So long does a download last that an upgrade may not cut, ms. */
-const LONG_MS = 20_000;
+/** What lasts so long that it is there before an upgrade and after it. */
+const LONG: readonly Flow[] = [
+  { name: "long streams", kind: "stream", host: "app.localhost", rate: 0.2, ms: 20_000 },
+  { name: "long sockets", kind: "socket", host: "app.localhost", rate: 0.2, ms: 20_000 },
+];
 
 /** What somebody does on purpose. */
 export const CHANGES: readonly Disruption[] = [
@@ -34,10 +39,10 @@ export const CHANGES: readonly Disruption[] = [
     requirement: { text: "3 rebuilt images, 0 failed", longestWaitMs: 10_000 },
     prepare: (theatre) => buildImage(theatre, `${FOUND}-docker`, "build-0"),
     stage: { flags: ["--convention"] },
-    flows: (scale) => [
-      ...usualFlows(scale * 0.6),
-      { name: "found, kept", kind: "get", host: `${FOUND}.localhost`, rate: 150 * scale },
-      { name: "found, new", kind: "get", host: `${FOUND}.localhost`, rate: 80 * scale, fresh: true },
+    flows: () => [
+      ...usualFlows(0.6),
+      { name: "found, kept", kind: "get", host: `${FOUND}.localhost`, rate: 150 },
+      { name: "found, new", kind: "get", host: `${FOUND}.localhost`, rate: 80, fresh: true },
     ],
     run: rebuilds,
   },
@@ -51,10 +56,7 @@ export const CHANGES: readonly Disruption[] = [
     },
     leastSent: 20_000,
     stage: {},
-    flows: (scale) => [
-      ...usualFlows(scale),
-      { name: "long streams", kind: "stream", host: "app.localhost", rate: 0.2, ms: LONG_MS },
-    ],
+    flows: (quick) => [...usualFlows(), ...(quick ? [] : LONG)],
     run: upgrades,
   },
 ];

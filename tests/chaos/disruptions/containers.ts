@@ -1,7 +1,7 @@
 import { docker } from "../../support/docker.ts";
 import { type Act, type Disruption, expect, harm, measure, sendBeside, usualFlows } from "../disruption.ts";
 import { cutOff, hung, suspect } from "../judge.ts";
-import { pause } from "../stage.ts";
+import { pause } from "../engine.ts";
 
 /** So long may it take until an app that hangs is replaced, with what comes before: 20 s without an answer, 10 s of questions. */
 const HUNG_MS = 40_000;
@@ -52,7 +52,7 @@ export const CONTAINERS: readonly Disruption[] = [
         "an app that eats all its memory again and again: only its own requests are lost, and it never is a crash loop",
       longestWaitMs: 15_000,
     },
-    flows: (scale) => usualFlows(scale * 0.6),
+    flows: () => usualFlows(0.6),
     run: eatAgain,
   },
 ];
@@ -71,6 +71,7 @@ async function often(act: Act, ...verb: string[]): Promise<void> {
 }
 
 async function hang(act: Act): Promise<void> {
+  if (act.quick) await act.stage.deploy("app", "first", { hangAfter: "3s" });
   const [instance] = await act.stage.instances("app");
   const began = performance.now();
   await harm(act, "app", async () => {

@@ -1,7 +1,8 @@
 import { messageOf } from "../../../src/base/errors.ts";
 import { type Act, type Disruption, expect, expectSameContainers, harm, measure, usualFlows } from "../disruption.ts";
 import { cutOff } from "../judge.ts";
-import { IMAGE, pause } from "../stage.ts";
+import { pause } from "../engine.ts";
+import { IMAGE } from "../stage.ts";
 
 const AWAY_MS = 3000;
 const SLOW_MS = 2000;

@@ -1,6 +1,6 @@
 import { cpuMicros, residentMb } from "../../bench/support/process.ts";
 import { type Act, type Disruption, expect, expectSameContainers, measure, sendBeside } from "../disruption.ts";
-import { pause } from "../stage.ts";
+import { pause } from "../engine.ts";
 import { type Flow, type FlowReport, type Sent, Traffic } from "../traffic.ts";
 
 const FACTOR = 3;

@@ -2,7 +2,8 @@ import type { Finding } from "../../bench/support/finding.ts";
 import { HttpClient } from "../../bench/support/http_client.ts";
 import { type Act, type Disruption, expect, expectSameContainers, harm, sendBeside } from "../disruption.ts";
 import { cutByProxy } from "../judge.ts";
-import { IMAGE, pause } from "../stage.ts";
+import { pause } from "../engine.ts";
+import { IMAGE } from "../stage.ts";
 import { type Sent, Traffic } from "../traffic.ts";
 
 /** From exec to the first connection, ms. */
@@ -40,9 +41,9 @@ export const PROCESS: readonly Disruption[] = [
     },
     needs: ["prlimit"],
     stage: { runner: ["prlimit", `--nofile=${DESCRIPTORS}`] },
-    flows: (scale) => [
-      { name: "kept", kind: "get", host: "app.localhost", rate: 100 * scale, connections: 4 },
-      { name: "other, kept", kind: "get", host: "other.localhost", rate: 50 * scale, connections: 4 },
+    flows: () => [
+      { name: "kept", kind: "get", host: "app.localhost", rate: 100, connections: 4 },
+      { name: "other, kept", kind: "get", host: "other.localhost", rate: 50, connections: 4 },
     ],
     leastSent: 1000,
     run: outOfDescriptors,

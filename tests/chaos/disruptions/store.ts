@@ -1,7 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { fillUp } from "../../support/mounts.ts";
 import { type Act, type Disruption, expect } from "../disruption.ts";
-import { IMAGE, pause } from "../stage.ts";
+import { pause } from "../engine.ts";
+import { IMAGE } from "../stage.ts";
 
 const requirement = (text: string) => ({
   text: `${text}: 0 requests failed, changes are refused`,
