@@ -79,8 +79,8 @@ export function serviceOf(host: string): string {
 /** Holds what came of the requests against what is required. */
 export function judge(name: string, sent: Sent, options: JudgeOptions): Line {
   const { harms, leastSent, planned, quick, requirement } = options;
-  const findings = options.findings.map((finding) =>
-    quick && !finding.correctness ? { ...finding, met: true } : finding
+  const findings: readonly Finding[] = options.findings.map(({ met, ...told }) =>
+    met === undefined || (quick && !told.correctness) ? told : { ...told, met }
   );
   const causes = new Map<string, number>();
   const count = (cause: string, by = 1) => causes.set(cause, (causes.get(cause) ?? 0) + by);
@@ -148,7 +148,9 @@ export function linesTable(lines: readonly Line[]): string {
 /** The table of what was looked at beside the requests. */
 export function findingsTable(lines: readonly Line[]): string {
   const rows = lines.flatMap(({ findings, name }) =>
-    findings.map(({ bar = "", met, value, what }) => [`${name}: ${what}`, value, bar, met === false ? "MISSED" : "met"])
+    findings.map((
+      { bar = "", met, value, what },
+    ) => [`${name}: ${what}`, value, bar, met === undefined ? "" : met ? "met" : "MISSED"])
   );
   return table(["looked at beside", "found", "required", ""], rows);
 }

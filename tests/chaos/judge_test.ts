@@ -19,6 +19,7 @@ const FLOW: FlowReport = {
   name: "kept",
   sent: 100,
   good: 100,
+  goodInTime: 100,
   untold: 0,
   longestMs: 20,
   p50Ms: 1,

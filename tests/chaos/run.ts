@@ -7,8 +7,7 @@ import { docker } from "../support/docker.ts";
 import { Harms } from "../support/harms.ts";
 import { mayMount } from "../support/mounts.ts";
 import { Random } from "../support/random.ts";
-import type { Act, Disruption, Need } from "./disruption.ts";
-import { usualFlows } from "./disruption.ts";
+import { type Act, type Disruption, expect, type Need, usualFlows } from "./disruption.ts";
 import { CHANGES } from "./disruptions/changes.ts";
 import { CONTAINERS } from "./disruptions/containers.ts";
 import { ENGINE } from "./disruptions/engine.ts";
@@ -40,6 +39,10 @@ export interface ChaosOptions {
 /** How many good answers show that everything is at work. */
 const WARM = 100;
 const WARM_MS = 30_000;
+/** A short run sends this share of the requests a second. */
+const QUICK_SHARE = 0.5;
+/** A short run needs so many times fewer requests. */
+const QUICK_LEAST = 5;
 /** What is still to come of a disruption shows within that, ms. */
 const SETTLE_MS = 1500;
 /** The most that may be waited for requests that are missing, ms. */
@@ -130,8 +133,10 @@ async function perform(disruption: Disruption, house: House, sender: string, opt
   }
 
   async function onStage(stage: Stage): Promise<Line> {
-    const flows = disruption.flows?.(options.quick) ?? usualFlows();
-    const leastSent = (disruption.leastSent ?? (planned ? 10_000 : 2000)) / (options.quick ? 4 : 1);
+    const share = options.quick ? QUICK_SHARE : 1;
+    const flows = (disruption.flows?.(options.quick) ?? usualFlows())
+      .map((flow) => flow.rate === undefined ? flow : { ...flow, rate: flow.rate * share });
+    const leastSent = (disruption.leastSent ?? (planned ? 10_000 : 2000)) / (options.quick ? QUICK_LEAST : 1);
     await using traffic = Traffic.start(sender, stage.cless.url, flows, options.seed);
     const act: Act = {
       ...theatre,
@@ -147,9 +152,14 @@ async function perform(disruption: Disruption, house: House, sender: string, opt
       afterwards: [],
     };
     await traffic.until("good answers before anything happens", ({ good }) => good >= WARM, WARM_MS);
-    await disruption.run(act);
-    await pause(SETTLE_MS);
-    await traffic.until(`${leastSent} requests`, ({ sent }) => sent >= leastSent, MORE_MS);
+    try {
+      await disruption.run(act);
+      await pause(SETTLE_MS);
+      await traffic.until(`${leastSent} requests`, ({ sent }) => sent >= leastSent, MORE_MS);
+    } catch (error) {
+      theatre.signal.throwIfAborted();
+      expect(act, "what was to be done", messageOf(error), "done", false);
+    }
     const sent = await traffic.finish();
     const findings = [...act.findings, ...act.afterwards.flatMap((ask) => ask(sent))];
     return judge(name, sent, { planned, requirement, harms: act.harms, leastSent, findings, quick: options.quick });

@@ -12,6 +12,8 @@ import { type Engine, pause } from "./engine.ts";
 export const IMAGE = "cless-chaos-docker";
 /** How long something may take that ought to happen soon, ms. */
 const PATIENCE_MS = 30_000;
+/** After that it is asked again, ms. */
+const ASK_MS = 5000;
 
 /** How a cless differs from the one that most disruptions are for. */
 export interface StageOptions {
@@ -139,9 +141,10 @@ export class Stage implements AsyncDisposable {
     return await this.cless.askAdmin(path, { method, ...(json === undefined ? {} : { json }) });
   }
 
-  /** One request for a service. */
-  async ask(service: string, path = "/token"): Promise<Answer> {
-    return await this.#client.ask(this.cless.url + path.slice(1), { host: `${service}.localhost` });
+  /** One request for a service. @throws {BenchError} When there is no answer in time. */
+  async ask(service: string, path = "/token", withinMs = 120_000): Promise<Answer> {
+    const options = { host: `${service}.localhost`, signal: AbortSignal.timeout(withinMs) };
+    return await this.#client.ask(this.cless.url + path.slice(1), options);
   }
 
   /** Waits until a service answers, with those words if they are given. @throws {BenchError} When it does not. */
@@ -151,7 +154,7 @@ export class Stage implements AsyncDisposable {
     for (; performance.now() < end; await pause(20)) {
       this.#theatre.signal.throwIfAborted();
       try {
-        const { body, status } = await this.ask(service);
+        const { body, status } = await this.ask(service, "/token", ASK_MS);
         if (status === 200 && (greeting === undefined || body === `${greeting} token`)) return;
         last = `status ${status}, ${body.slice(0, 100)}`;
       } catch (error) {

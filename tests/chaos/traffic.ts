@@ -38,6 +38,8 @@ export interface FlowReport {
   readonly name: string;
   readonly sent: number;
   readonly good: number;
+  /** How many good answers there were when the sender was told to stop. */
+  readonly goodInTime: number;
   /** How many failures are not told one by one, since they are too many. */
   readonly untold: number;
   readonly longestMs: number;

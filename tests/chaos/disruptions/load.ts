@@ -1,3 +1,4 @@
+import { freePort, Program } from "../../bench/support/program.ts";
 import { cpuMicros, residentMb } from "../../bench/support/process.ts";
 import { type Act, type Disruption, expect, expectSameContainers, measure, sendBeside } from "../disruption.ts";
 import { pause } from "../engine.ts";
@@ -59,20 +60,16 @@ async function overload(
   const before = await stage.containers();
   const beforeMb = await residentMb(stage.pid);
   const host = "app.localhost";
-  const capacity = await closedLoop(act, { name: "capacity", kind: "get", host, query, workers }, quick ? 2000 : 5000);
-  // No service can have an address as its name, and so this is refused before anything is looked up.
-  const bare = await closedLoop(
-    act,
-    { name: "refusals", kind: "get", host: "127.0.0.1", workers },
-    quick ? 1000 : 3000,
-  );
+  const asked: Flow = { name: "capacity", kind: "get", host, query, workers };
+  const capacity = await closedLoop(act, asked, stage.pid, stage.cless.url, quick ? 2000 : 5000);
+  const bare = await bareRefusals(act, { ...asked, name: "refusals" });
   const refusal = bare.cpuMicros / capacity.cpuMicros;
   const rate = FACTOR * capacity.perSecond;
   const ms = quick ? 5000 : 20_000;
   const { flows, failures } = await sendBeside(act, [{ name: "load", kind: "get", host, query, rate }], ms);
   const seconds = ms / 1000;
   const [load] = flows as [FlowReport];
-  const goodput = load.good / seconds;
+  const goodput = load.goodInTime / seconds;
   // The sender has its own limits; what counts is what it has really sent.
   const factor = load.sent / seconds / capacity.perSecond;
   const wanted = share(refusal, factor) * capacity.perSecond;
@@ -129,13 +126,26 @@ async function overload(
   });
 }
 
-/** How much is answered to clients that wait for each answer, and the CPU time that cless takes for each. */
-async function closedLoop(act: Act, flow: Flow, ms: number): Promise<{ perSecond: number; cpuMicros: number }> {
-  const cpu = await cpuMicros(act.stage.pid);
-  const began = performance.now();
-  const { flows: [report] } = await sendBeside(act, [flow], ms);
-  const seconds = (performance.now() - began) / 1000;
-  return { perSecond: report!.sent / seconds, cpuMicros: (await cpuMicros(act.stage.pid) - cpu) / report!.sent };
+/** How much is answered to clients that wait for each answer, and the CPU time that a process takes for each. */
+async function closedLoop(
+  act: Act,
+  flow: Flow,
+  pid: number,
+  url: string,
+  ms: number,
+): Promise<{ perSecond: number; cpuMicros: number }> {
+  const cpu = await cpuMicros(pid);
+  const { flows: [report] } = await sendBeside(act, [flow], ms, url);
+  return { perSecond: report!.sent / (ms / 1000), cpuMicros: (await cpuMicros(pid) - cpu) / report!.sent };
+}
+
+/** What a program takes that refuses everything and does nothing else. */
+async function bareRefusals(act: Act, flow: Flow) {
+  const url = `http://127.0.0.1:${freePort()}/`;
+  const args = ["run", "-A", "--quiet", `${import.meta.dirname}/../refuser.ts`, new URL(url).port];
+  await using refuser = Program.start("the refuser", Deno.execPath(), { args });
+  await refuser.untilListening(url, act.signal);
+  return await closedLoop(act, flow, refuser.pid, url, act.quick ? 1000 : 3000);
 }
 
 async function slowClients(act: Act): Promise<void> {

@@ -72,10 +72,12 @@ export const PROCESS: readonly Disruption[] = [
 async function killed(act: Act): Promise<void> {
   const { cless } = act.stage;
   const before = await act.stage.containers();
+  const killed: number[] = [];
   const begun: number[] = [];
   for (let n = 0; n < 3; n++) {
     act.signal.throwIfAborted();
     await harm(act, undefined, async () => {
+      killed.push(performance.now());
       cless.program.signal("SIGKILL");
       await cless.program.exit();
       begun.push(performance.now());
@@ -84,13 +86,21 @@ async function killed(act: Act): Promise<void> {
     await pause(act.quick ? 1000 : 3000);
   }
   await expectSameContainers(act, before);
-  act.afterwards.push((sent) => [listening(sent, begun, act.executable === undefined ? "source" : "executable")]);
+  act.afterwards.push((
+    sent,
+  ) => [listening(sent, killed, begun, act.executable === undefined ? "source" : "executable")]);
 }
 
 /** How long nobody listened after each start. */
-function listening({ failures }: Sent, begun: readonly number[], from: keyof typeof LISTENING_MS): Finding {
-  const gaps = begun.map((at) => {
-    const refused = failures.filter(({ cause, ended }) => cause === "refused" && ended > at && ended < at + 10_000);
+function listening(
+  { failures }: Sent,
+  killed: readonly number[],
+  begun: readonly number[],
+  from: keyof typeof LISTENING_MS,
+): Finding {
+  const gaps = begun.map((at, n) => {
+    const next = killed[n + 1] ?? Infinity;
+    const refused = failures.filter(({ began, cause, ended }) => cause === "refused" && ended > at && began < next);
     return Math.max(0, ...refused.map(({ ended }) => ended - at));
   });
   const longest = Math.max(...gaps);

@@ -84,6 +84,12 @@ func main() {
 			client.run(*seed + int64(n))
 		}()
 	}
+	go func() {
+		<-stop
+		for _, t := range tallies {
+			t.stopped()
+		}
+	}()
 	ended := make(chan struct{})
 	go func() {
 		group.Wait()

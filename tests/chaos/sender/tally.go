@@ -47,6 +47,8 @@ type flowReport struct {
 	Name string `json:"name"`
 	Sent int    `json:"sent"`
 	Good int    `json:"good"`
+	// How many good answers there were when the sender was told to stop.
+	GoodInTime int `json:"goodInTime"`
 	// How many failures were not printed.
 	Untold    int            `json:"untold"`
 	LongestMs float64        `json:"longestMs"`
@@ -68,6 +70,7 @@ type tally struct {
 	failed    int
 	waits     []time.Duration
 	lates     []time.Duration
+	inTime    int
 	longest   time.Duration
 	greetings map[string]int
 	ends      map[string]int
@@ -107,6 +110,13 @@ func (t *tally) add(o outcome) {
 	}
 }
 
+// stopped notes what there is before the last answers come.
+func (t *tally) stopped() {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	t.inTime = len(t.waits)
+}
+
 // end notes how a client ended that does not end by itself.
 func (t *tally) end(how string) {
 	t.mutex.Lock()
@@ -118,7 +128,7 @@ func (t *tally) report() flowReport {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	return flowReport{
-		Name: t.flow.Name, Sent: t.sent, Good: len(t.waits),
+		Name: t.flow.Name, Sent: t.sent, Good: len(t.waits), GoodInTime: t.inTime,
 		Untold:    max(0, t.failed-mostFailures),
 		LongestMs: ms(t.longest), P50Ms: at(t.waits, 0.5), P99Ms: at(t.waits, 0.99), LateP99Ms: at(t.lates, 0.99),
 		Greetings: t.greetings, Ends: t.ends,
