@@ -1,4 +1,4 @@
-import { isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { CONFIG_NAME } from "../control/access/tokens.ts";
@@ -17,12 +17,12 @@ export class ConfigFile {
   readonly #path: string;
   readonly #deployer: Deployer;
   readonly #states: ServiceStates;
+  readonly #stopping = new AbortController();
   /** The last application; the next one waits for it. */
   #applying: Promise<void> = Promise.resolve();
-  readonly #stopping = new AbortController();
 
   constructor(path: string, deployer: Deployer, states: ServiceStates) {
-    this.#path = isAbsolute(path) ? path : resolve(path);
+    this.#path = resolve(path);
     this.#deployer = deployer;
     this.#states = states;
   }
@@ -62,7 +62,7 @@ export class ConfigFile {
     const warning = retiredWarning(manifest.values());
     if (warning !== undefined) log.warning("file names retired fields", { reason: warning });
     const { signal } = this.#stopping;
-    const target = deployerTarget(this.#deployer, this.#states, { by: CONFIG_NAME, wait: true, signal });
+    const target = deployerTarget(this.#deployer, this.#states, signal);
     const results = await applyManifest(manifest, this.#path, target, { signal, onResult: logResult });
     const failed = results.filter(({ error }) => error !== undefined).length;
     const outcome = { file: this.#path, services: results.length, failed };
@@ -81,22 +81,13 @@ function logResult({ name, change, error }: ApplyResult): void {
   else if (change !== "none") log.info("service applied", { service: name, change });
 }
 
-/** Options of {@linkcode deployerTarget}. */
-export interface DeployerTargetOptions {
-  /** The name under which the history records the change. */
-  readonly by: string;
-  /** Whether a new revision must become ready before it gets traffic. */
-  readonly wait: boolean;
-  /** Calls off running deploys. */
-  readonly signal?: AbortSignal;
-}
-
-/** This process's deployer as the target of a manifest. */
+/** This process's deployer as the target of a manifest. @param signal Calls off running deploys. */
 export function deployerTarget(
   deployer: Pick<Deployer, "plan" | "deploy" | "delete">,
   states: Pick<ServiceStates, "after" | "service">,
-  { by, wait, signal }: DeployerTargetOptions,
+  signal: AbortSignal,
 ): ApplyTarget {
+  const by = CONFIG_NAME;
   return {
     list: () =>
       Promise.resolve(
@@ -105,7 +96,7 @@ export function deployerTarget(
     preview: (name, declared, declaredBy) => deployer.plan(name, declared, defined({ by, declaredBy })),
     async deploy(name, declared, declaredBy) {
       const before = states.service(name)?.generation;
-      const { service } = await deployer.deploy(name, declared, defined({ by, declaredBy, wait, signal }));
+      const { service } = await deployer.deploy(name, declared, defined({ by, declaredBy, wait: true, signal }));
       if (before === undefined) return { change: "create" };
       return { change: before === service.generation ? "none" : "update" };
     },

@@ -5,8 +5,10 @@ import { historyOf } from "../control/history.ts";
 import { namesOf, prunable, revisionName, type ServiceState } from "../control/service_states.ts";
 import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./traffic_change.ts";
 
-/** How many revisions without traffic or tag are kept by default. */
-const REVISION_HISTORY = 20;
+/** The settings of a new service. */
+const DEFAULTS: ServiceFields = { domains: [], revisionHistory: 20, wake: EVERYBODY_WAKES, loading: "hold" };
+/** The fields of a service that a deploy may change without a new revision, besides its traffic. */
+const SETTINGS = ["domains", "revisionHistory", "wake", "loading", "declaredBy"] as const;
 
 /** The content of a revision. */
 export type Content = Pick<RevisionRecord, "template" | "imageId" | "imageDigest" | "pulled" | "secretVersions">;
@@ -52,22 +54,18 @@ export function planDeploy(context: DeployContext, content: Content, wish: Deplo
   const before = state?.service;
   const traffic = trafficAfter(before, namesOf(revisions), revision.name, wish);
   const service: ServiceRecord = {
-    name,
-    domains: wish.service.domains ?? before?.domains ?? [],
-    revisionHistory: wish.service.revisionHistory ?? before?.revisionHistory ?? REVISION_HISTORY,
-    wake: wish.service.wake ?? before?.wake ?? EVERYBODY_WAKES,
-    loading: wish.service.loading ?? before?.loading ?? "hold",
+    ...before ?? { name, ...DEFAULTS, createdAt: at },
+    ...wish.service,
     traffic,
     previousTraffic: before === undefined ? [] : previousAfter(before, traffic, revision.name),
     latestRevision: revision.name,
     lastNumber,
     generation: last.generation + 1,
     declaredBy: context.declaredBy ?? before?.declaredBy,
-    createdAt: before?.createdAt ?? at,
     updatedAt: at,
   };
   const changed = isNew && latest !== undefined ? changedFields(latest, content) : [];
-  if (!isNew && before !== undefined && saysTheSame(before, service)) return { revision, change: undefined, changed };
+  if (!isNew && before !== undefined && isUnchanged(before, service)) return { revision, change: undefined, changed };
   return {
     revision,
     changed,
@@ -94,10 +92,13 @@ function isSame(revision: RevisionRecord, content: Content): boolean {
     versionsText(revision) === versionsText(content);
 }
 
-function saysTheSame(a: ServiceRecord, b: ServiceRecord): boolean {
-  return sameTraffic(a.traffic, b.traffic) && a.revisionHistory === b.revisionHistory &&
-    a.declaredBy === b.declaredBy && a.domains.join() === b.domains.join() && a.loading === b.loading &&
-    JSON.stringify(a.wake) === JSON.stringify(b.wake);
+function isUnchanged(before: ServiceRecord, after: ServiceRecord): boolean {
+  return sameTraffic(before.traffic, after.traffic) && changedSettings(before, after).length === 0;
+}
+
+/** The names of the service's own settings, without its traffic, that differ. */
+export function changedSettings(before: ServiceRecord, after: ServiceRecord): string[] {
+  return SETTINGS.filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
 }
 
 /** Names only, since history must not contain the values of variables. */

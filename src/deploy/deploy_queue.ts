@@ -1,4 +1,5 @@
 interface Call {
+  readonly name: string;
   readonly abort: AbortController;
   readonly done: Promise<unknown>;
 }
@@ -6,7 +7,7 @@ interface Call {
 /** The running deploys. Those of one service run one after the other; all can be called off. */
 export class DeployQueue {
   readonly #queue = new QueueByName();
-  readonly #calls = new Map<string, Set<Call>>();
+  readonly #calls = new Set<Call>();
   /** Set once no more deploys are accepted. */
   #closed: Error | undefined;
 
@@ -22,29 +23,30 @@ export class DeployQueue {
       end.throwIfAborted();
       return work(end);
     });
-    const calls = this.#calls.get(name) ?? new Set();
-    const call = { abort, done };
-    this.#calls.set(name, calls.add(call));
+    const call = { name, abort, done };
+    this.#calls.add(call);
     try {
       return await done;
     } finally {
-      calls.delete(call);
-      if (calls.size === 0 && this.#calls.get(name) === calls) this.#calls.delete(name);
+      this.#calls.delete(call);
     }
   }
 
   /** Accepts no more deploys, calls off the running ones, and resolves when they have ended. */
   async close(reason: Error): Promise<void> {
     this.#closed = reason;
-    await Promise.all([...this.#calls.keys()].map((name) => this.callOff(name, reason)));
+    await callOff([...this.#calls], reason);
   }
 
   /** Calls off the running deploys of a service, and resolves when they have ended. */
   async callOff(name: string, reason: Error): Promise<void> {
-    const calls = [...this.#calls.get(name) ?? []];
-    for (const { abort } of calls) abort.abort(reason);
-    await Promise.allSettled(calls.map(({ done }) => done));
+    await callOff([...this.#calls].filter((call) => call.name === name), reason);
   }
+}
+
+async function callOff(calls: readonly Call[], reason: Error): Promise<void> {
+  for (const { abort } of calls) abort.abort(reason);
+  await Promise.allSettled(calls.map(({ done }) => done));
 }
 
 /** Runs one piece of work at a time per name, first in first out. Different names do not wait for each other. */

@@ -18,7 +18,14 @@ import { canonicalTemplate, isUndemanding, type RevisionTemplate, type TemplateI
 import { resolveTraffic, type Traffic } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import { checkDeploy, checkDomains, checkTags, type DeployRules } from "./deploy_checks.ts";
-import { type Content, type DeployPlan, type DeployWish, planDeploy, previewOf } from "./deploy_plan.ts";
+import {
+  changedSettings,
+  type Content,
+  type DeployPlan,
+  type DeployWish,
+  planDeploy,
+  previewOf,
+} from "./deploy_plan.ts";
 import { DeployQueue, QueueByName } from "./deploy_queue.ts";
 import type { Publisher } from "./publisher.ts";
 import { type Containers, type Images, PulledImages } from "./pulled_images.ts";
@@ -41,19 +48,16 @@ export interface DeployerOptions {
   readonly images: Images;
   readonly secrets: Pick<Secrets, "currentVersions">;
   readonly launcher: Containers;
-  readonly volumeUsers: VolumeUsers;
+  readonly volumeUsers: {
+    /** The services of other data-dirs whose containers have a volume, each as `SERVICE of OWNER`. Never rejects. */
+    othersWithVolume(volume: string): Promise<string[]>;
+  };
   readonly events: Pick<EventLog, "emit">;
   readonly rules: DeployRules;
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
   /** After this time an instance stops even with requests in flight. */
   readonly drainTimeoutMs: number;
-}
-
-/** The users of volumes beyond this data-dir. */
-export interface VolumeUsers {
-  /** The services of other data-dirs whose containers have a volume, each as `SERVICE of OWNER`. Never rejects. */
-  othersWithVolume(volume: string): Promise<string[]>;
 }
 
 /** What to deploy, such as a {@linkcode ParsedService}. */
@@ -117,9 +121,9 @@ export class Deployer {
   readonly #tried = new Map<string, number>();
 
   constructor(options: DeployerOptions) {
-    this.#options = options;
-    this.#states = options.states;
     const { drainTimeoutMs, images, launcher, publisher, states } = options;
+    this.#options = options;
+    this.#states = states;
     this.#volumes = new VolumeHandover(states, publisher, launcher, drainTimeoutMs);
     this.#images = new PulledImages(images, states, launcher);
   }
@@ -190,8 +194,7 @@ export class Deployer {
   setTraffic(name: string, targets: Traffic, options: ChangeOptions): Promise<ServiceRecord> {
     return this.#change(name, "traffic", options, ({ service, revisions }) => {
       checkTags(name, targets);
-      const traffic = checkedTraffic(targets, namesOf(revisions), service.latestRevision);
-      return { traffic, previousTraffic: previousAfter(service, traffic, service.latestRevision) };
+      return { traffic: checkedTraffic(targets, namesOf(revisions), service.latestRevision) };
     });
   }
 
@@ -203,8 +206,7 @@ export class Deployer {
   rollback(name: string, options: ChangeOptions): Promise<ServiceRecord> {
     return this.#change(name, "rollback", options, ({ service }) => {
       if (service.previousTraffic.length === 0) throw new Conflict(`${name} has had no other traffic to go back to`);
-      const traffic = rolledBack(service);
-      return { traffic, previousTraffic: previousAfter(service, traffic, service.latestRevision) };
+      return { traffic: rolledBack(service) };
     });
   }
 
@@ -214,10 +216,8 @@ export class Deployer {
     if (this.#volumes.isUnderWay(name)) {
       // A handover can take as long as a start, and its outcome no longer matters.
       this.#mustGet(name, ifMatch);
-      this.#deploys.callOff(
-        name,
-        new Conflict(`the deploy was called off, since somebody deletes the service ${name}`),
-      );
+      const reason = new Conflict(`the deploy was called off, since somebody deletes the service ${name}`);
+      this.#deploys.callOff(name, reason);
     }
     const ending = await this.#changes.run(name, () => {
       const state = this.#mustGet(name, ifMatch);
@@ -248,7 +248,6 @@ export class Deployer {
 
   async #deploy(name: string, input: DeployInput, options: DeployOptions, signal: AbortSignal): Promise<Deployed> {
     const { events, publisher } = this.#options;
-    const { wait } = options;
     const begun = await this.#begin(name, input, options);
     const template = canonicalTemplate(input.template);
     const { image, pullPolicy } = template;
@@ -262,6 +261,7 @@ export class Deployer {
     const content = { template, imageId, imageDigest, pulled, secretVersions: this.#secretVersions(template) };
     const deploy = { name, input, options, begun, content, number: this.#nextNumber(name) };
     const { revision, change } = this.#plan(deploy);
+    const { wait } = options;
     const start = wait ? "instead" : "never";
     if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
     this.#noteTried(deploy);
@@ -321,16 +321,18 @@ export class Deployer {
     name: string,
     action: string,
     { by, ifMatch }: ChangeOptions,
-    change: (state: ServiceState) => Partial<Pick<ServiceRecord, "traffic" | "previousTraffic">>,
+    change: (state: ServiceState) => { readonly traffic?: Traffic; readonly previousTraffic?: Traffic },
     removeRevisions: readonly string[] = [],
   ): Promise<ServiceRecord> {
     return this.#changes.run(name, async () => {
       const state = this.#mustGet(name, ifMatch);
       const before = state.service;
-      const changed = { ...before, ...change(state) };
-      if (removeRevisions.length === 0 && sameTraffic(before.traffic, changed.traffic)) return before;
+      const changed = change(state);
+      const { traffic = before.traffic } = changed;
+      const previousTraffic = changed.previousTraffic ?? previousAfter(before, traffic, before.latestRevision);
+      if (removeRevisions.length === 0 && sameTraffic(before.traffic, traffic)) return before;
       const at = this.#options.now();
-      const service = { ...changed, generation: before.generation + 1, updatedAt: at };
+      const service = { ...before, traffic, previousTraffic, generation: before.generation + 1, updatedAt: at };
       const after = { ...historyOf(service), ...(removeRevisions.length === 0 ? {} : { removed: removeRevisions }) };
       const history = { at, service: name, action, by, before: historyOf(before), after };
       const committed = { service, expectedGeneration: before.generation, removeRevisions, history };
@@ -466,7 +468,7 @@ function emitChange(
     events.emit("service.created", name, { revision: latestRevision });
   } else {
     const { changed: inTemplate = [] } = (history.after ?? {}) as { readonly changed?: string[] };
-    const changed = [...inTemplate, ...changedFields(before, service)];
+    const changed = [...inTemplate, ...changedSettings(before, service)];
     if (addRevision !== undefined || changed.length > 0) {
       events.emit("service.changed", name, { revision: latestRevision, changed });
     }
@@ -475,9 +477,4 @@ function emitChange(
   const old = before === undefined ? [] : resolveTraffic(before.traffic, before.latestRevision);
   if (!sameTraffic(old, traffic)) events.emit("traffic.changed", name, { traffic });
   for (const revision of removeRevisions) events.emit("revision.deleted", name, { revision });
-}
-
-function changedFields(before: ServiceRecord, after: ServiceRecord): string[] {
-  const fields = ["domains", "revisionHistory", "wake", "loading", "declaredBy"] as const;
-  return fields.filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
 }

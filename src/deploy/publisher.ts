@@ -5,6 +5,7 @@ import type { RevisionMark, RevisionRecord, ServiceRecord } from "../control/rec
 import { type RevisionEnv, runtimeRevision } from "../control/runtime_revision.ts";
 import type { Store } from "../control/store.ts";
 import type { RetiringPools } from "../fleet/fleet.ts";
+import { defined } from "../model/defined.ts";
 import type { Limits, Revision } from "../model/revision.ts";
 import { isUndemanding } from "../model/template.ts";
 import { resolveTraffic, type Traffic, type TrafficTarget } from "../model/traffic.ts";
@@ -125,9 +126,7 @@ export class Publisher {
     this.#options.services.put(this.#declare(service, shares));
   }
 
-  /**
-   * Removes a service, if it exists: its hostnames become unknown, and its containers are removed in the background.
-   */
+  /** Removes a service, if it exists; its containers are removed in the background. */
   remove(name: string): void {
     this.#options.services.delete(name);
   }
@@ -137,14 +136,8 @@ export class Publisher {
   }
 
   #declare(service: ServiceRecord, shares: readonly Share[]): Service {
-    const { random } = this.#options;
     const { domains, name } = service;
-    return new Service(name, {
-      domains,
-      shares,
-      waking: wakingOf(service),
-      ...(random === undefined ? {} : { random }),
-    });
+    return new Service(name, defined({ domains, shares, waking: wakingOf(service), random: this.#options.random }));
   }
 
   /** @throws {ClessError} `start_failed` if the revision cannot be read now, or could not within the last second. */
@@ -191,7 +184,7 @@ function needed({ traffic, latestRevision }: ServiceRecord): Traffic {
 }
 
 function shareOf({ percent, tag }: TrafficTarget, pool: InstancePool): Share {
-  return { pool, percent, ...(tag === undefined ? {} : { tag }) };
+  return defined({ pool, percent, tag });
 }
 
 function recordOf<T extends Pick<RevisionRecord, "name">>(

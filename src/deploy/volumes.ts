@@ -1,3 +1,4 @@
+import { join, relative } from "node:path";
 import { plainMessageOf } from "../base/errors.ts";
 import { Conflict } from "../control/deploy_error.ts";
 import type { RevisionRecord } from "../control/records.ts";
@@ -18,7 +19,7 @@ export class HostPaths {
    * @param realPath Follows all symbolic links of a path; rejects with `NotFound` if it does not exist.
    */
   constructor(allowed: readonly string[], realPath: (path: string) => Promise<string>) {
-    this.#allowed = allowed.map((path) => path.replace(/\/+$/, ""));
+    this.#allowed = allowed.map((path) => path.replace(/(?<=.)\/+$/, ""));
     this.#realPath = realPath;
   }
 
@@ -29,44 +30,31 @@ export class HostPaths {
    * @param path Absolute, without `.`, `..` and empty parts.
    */
   async problem(path: string): Promise<string | undefined> {
-    const allowed = this.#allowed.filter((folder) => path === folder || path.startsWith(`${folder}/`));
-    if (allowed.length === 0) {
-      return this.#allowed.length === 0
-        ? "is a folder of the host, and none may be used; allow some with --allow-host-path"
-        : "is not in one of the folders of --allow-host-path";
+    if (this.#allowed.length === 0) {
+      return "is a folder of the host, and none may be used; allow some with --allow-host-path";
     }
-    let problem: string | undefined;
-    for (const folder of allowed) {
+    let problem: string | undefined = "is not in one of the folders of --allow-host-path";
+    for (const folder of this.#allowed.filter((folder) => path === folder || isIn(path, folder))) {
       problem = await this.#problemBelow(folder, path);
-      if (problem === undefined) return undefined;
+      if (problem === undefined) break;
     }
     return problem;
   }
 
   async #problemBelow(folder: string, path: string): Promise<string | undefined> {
+    let at = folder;
     try {
-      const root = await this.#realPath(folder === "" ? "/" : folder);
-      const { real, rest } = await this.#real(path);
-      const expected = `${root === "/" ? "" : root}${path.slice(folder.length)}`;
-      const found = `${real === "/" ? "" : real}${rest}`;
-      if ((expected || "/") !== (found || "/")) return "leads over a symbolic link, which is not allowed";
-      // The engine would refuse it too, but only after the revision that has the volume was stopped.
-      return rest === "" ? undefined : "is not there; make it first";
-    } catch (error) {
-      return `cannot be used: ${plainMessageOf(error)}`;
-    }
-  }
-
-  /** Splits a path into its existing part, with links followed, and the rest. */
-  async #real(path: string): Promise<{ real: string; rest: string }> {
-    let there = path;
-    while (true) {
-      try {
-        return { real: await this.#realPath(there === "" ? "/" : there), rest: path.slice(there.length) };
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound) || there === "") throw error;
-        there = there.slice(0, there.lastIndexOf("/"));
+      let expected = await this.#realPath(folder);
+      for (const part of relative(folder, path).split("/")) {
+        at = join(at, part);
+        expected = join(expected, part);
+        if (await this.#realPath(at) !== expected) return "leads over a symbolic link, which is not allowed";
       }
+      return undefined;
+    } catch (error) {
+      const isMissing = at !== folder && error instanceof Deno.errors.NotFound;
+      // The engine would refuse it too, but only after the revision that has the volume was stopped.
+      return isMissing ? "is not there; make it first" : `cannot be used: ${plainMessageOf(error)}`;
     }
   }
 }

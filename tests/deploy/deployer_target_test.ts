@@ -41,7 +41,7 @@ const WEB = parseService("web", { image: "web" });
 Deno.test("a manifest's changes become plans, deploys and deletes of the deployer", async () => {
   const { calls, deployer, states } = notingDeployer(5);
   const { signal } = new AbortController();
-  const target = deployerTarget(deployer, states, { by: "config", wait: true, signal });
+  const target = deployerTarget(deployer, states, signal);
   assertEquals(await target.list(), [
     { name: "web", declaredBy: "/srv/a.yaml", domains: [] },
     { name: "mine", declaredBy: undefined, domains: [] },
@@ -68,7 +68,8 @@ Deno.test("a manifest's changes become plans, deploys and deletes of the deploye
 Deno.test("a deploy that leaves the generation as it was has changed nothing", async () => {
   const change = async (name: string, generation: number) => {
     const { deployer, states } = notingDeployer(generation);
-    return (await deployerTarget(deployer, states, { by: "x", wait: false }).deploy(name, WEB, undefined)).change;
+    const { signal } = new AbortController();
+    return (await deployerTarget(deployer, states, signal).deploy(name, WEB, undefined)).change;
   };
   assertEquals([await change("web", 4), await change("web", 5), await change("shop", 1)], ["none", "update", "create"]);
 });
