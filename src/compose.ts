@@ -36,7 +36,7 @@ import { ServiceLogs } from "./logs/service_logs.ts";
 import { type Endpoint, formatEndpoint } from "./model/host.ts";
 import { conventionLabel, type Revision } from "./model/revision.ts";
 import { Executor } from "./pool/executor.ts";
-import { InstancePool, type PoolContext } from "./pool/pool.ts";
+import { InstancePool, type PoolObserver } from "./pool/pool.ts";
 import { probe, untilReady } from "./pool/probe.ts";
 import { drain } from "./proxy/drain.ts";
 import { Proxy } from "./proxy/proxy.ts";
@@ -81,20 +81,17 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const launcher = new RevisionLauncher(engine.launcher, env, hostPaths, clock);
   const adoption = new Adoption(launcher, clock, startTimeoutMs);
   const executor = new Executor(launcher, clock, fleet, { untilReady, ask: probe });
-  const poolContext: PoolContext = {
-    ...{ clock, executor, fleet, maxPending: config.maxPending },
-    observer: {
-      changed(instance, before) {
-        if (before === "ready") forwarder.leave(instance.origin);
-        instanceEvents.changed(instance);
-      },
-      failed: (failure, pool) => instanceEvents.revisionFailed(pool.revision, failure),
-      started: (service, createMs, readyMs) => metrics.coldStart(service, createMs, readyMs),
+  const observer: PoolObserver = {
+    changed(instance, before) {
+      if (before === "ready") forwarder.leave(instance.origin);
+      instanceEvents.changed(instance);
     },
+    failed: (failure, pool) => instanceEvents.revisionFailed(pool.revision, failure),
+    started: (service, createMs, readyMs) => metrics.coldStart(service, createMs, readyMs),
   };
   const pools = {
     newPool(revision: Revision): InstancePool {
-      const pool = new InstancePool(revision, poolContext);
+      const pool = new InstancePool(revision, { clock, executor, fleet, observer, maxPending: config.maxPending });
       adoption.hold(pool);
       return pool;
     },
@@ -147,33 +144,25 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     admin: (request, { hostname }, peer) => mayUseProxy(hostname.name, peer, config) ? api(request, peer) : undefined,
   });
   const servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, reserve));
-  const admin = new Server(
-    config.admin,
-    (request, { remoteAddr }) => api(request, remoteAddr.hostname),
-    clock,
-    reserve,
-  );
+  const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) =>
+    api(request, remoteAddr.hostname);
+  const admin = new Server(config.admin, handle, clock, reserve);
 
   return {
-    ...{ clock, stopping, states, fleet, retiring, reserve, unanswered, forwarder, engine, adoption, executor },
-    ...{ reconciler, memory, services, convention, hosts, activator, publisher, deployer, proxy, servers, admin },
+    ...{ config, dataDir, store, clock, stopping, states, fleet, retiring, reserve, unanswered, forwarder, engine },
+    ...{ adoption, executor, reconciler, memory, services, convention, hosts, activator, publisher, deployer, proxy },
+    ...{ servers, admin },
   };
 }
 
 /** The whole program: starts the parts in order, and stops them in order. */
 export class Cless {
-  readonly #config: Config;
-  readonly #dataDir: DataDir;
-  readonly #store: Store;
   readonly #parts: Parts;
   /** `undefined` if only operators declare services. */
   #configFile: ConfigFile | undefined;
   #stopTidying: (() => void) | undefined;
 
-  private constructor(config: Config, dataDir: DataDir, store: Store, parts: Parts) {
-    this.#config = config;
-    this.#dataDir = dataDir;
-    this.#store = store;
+  private constructor(parts: Parts) {
     this.#parts = parts;
   }
 
@@ -200,7 +189,7 @@ export class Cless {
     const store = opened.use(SqliteStore.open(dataDir.path));
     const secrets = await Secrets.open(store, { folder: dataDir.path, text: config.secretKey });
     const parts = makeParts(config, choice, dataDir, store, secrets);
-    const cless = new Cless(config, dataDir, store, parts);
+    const cless = new Cless(parts);
     if (config.configFile !== undefined) {
       const { ConfigFile } = await import("./deploy/config_file.ts"); // loads the YAML library, which is rarely needed
       cless.#configFile = new ConfigFile(config.configFile, parts.deployer, parts.states);
@@ -216,7 +205,7 @@ export class Cless {
   }
 
   get tokenFile(): string {
-    return this.#dataDir.tokenFile;
+    return this.#parts.dataDir.tokenFile;
   }
 
   get instances(): number {
@@ -241,8 +230,8 @@ export class Cless {
   /** Refuses new requests, waits for those in flight, and stops the containers unless they are to be kept. */
   async stop(): Promise<void> {
     const { clock, stopping, activator, admin, adoption, deployer, engine, fleet, reconciler } = this.#parts;
-    const { forwarder, memory, proxy, reserve, servers, unanswered } = this.#parts;
-    const { drainTimeoutMs } = this.#config;
+    const { config: { drainTimeoutMs }, dataDir, forwarder, memory, proxy, reserve, servers, store } = this.#parts;
+    const { unanswered } = this.#parts;
     const deadline = clock.now() + drainTimeoutMs;
     this.#configFile?.stop();
     this.#stopTidying?.();
@@ -260,7 +249,7 @@ export class Cless {
     }
     await atMost(admin.shutdown(), clock, ADMIN_STOP_TIMEOUT_MS);
     reserve.release();
-    for (const closed of [forwarder, proxy, this.#store, this.#dataDir]) closed[Symbol.dispose]();
+    for (const closed of [forwarder, proxy, store, dataDir]) closed[Symbol.dispose]();
   }
 
   async #startOrStop(answer: Promise<unknown>): Promise<void> {
@@ -291,15 +280,13 @@ export class Cless {
     this.#adopt();
     if (manifest !== undefined) this.#configFile?.apply(manifest);
     try {
-      this.#dataDir.announceAdmin(formatEndpoint(admin.endpoint));
+      this.#parts.dataDir.announceAdmin(formatEndpoint(admin.endpoint));
     } catch (error) {
       log.warning("clients have to be told where the admin API is", { reason: messageOf(error) });
     }
   }
 
-  /**
-   * Adopts the containers of an earlier process, then begins to look after all of them. Requests are served meanwhile.
-   */
+  /** Adopts the containers of an earlier process, then looks after all of them. Requests are served meanwhile. */
   async #adopt(): Promise<void> {
     const { activator, adoption, convention, engine, memory, publisher, reconciler, states } = this.#parts;
     try {
@@ -319,9 +306,9 @@ export class Cless {
 
   /** Stops the containers, or leaves them for the next start. */
   async #endContainers(): Promise<void> {
-    const { engine, executor, fleet, reconciler, retiring, services } = this.#parts;
+    const { config, engine, executor, fleet, reconciler, retiring, services } = this.#parts;
     engine.launcher.outputs.close(); // nobody reads the apps' output any more
-    if (this.#config.onExit === "keep") {
+    if (config.onExit === "keep") {
       await executor.settled(); // waits for containers that are being stopped
       return await engine.leave();
     }

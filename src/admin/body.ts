@@ -99,6 +99,6 @@ export function content(body: BodyInit, type: string, options: ResponseOptions =
 }
 
 /** The response to a successful request without a result: 204. */
-export function done(): Response {
+export function noContent(): Response {
   return new Response(null, { status: 204, headers: COMMON_HEADERS });
 }

@@ -35,15 +35,12 @@ export interface Collaborators {
   readonly events: { subscribe(options: SubscribeOptions): AsyncIterable<ClessEvent> };
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
   readonly metrics: Pick<Metrics, "text">;
-  readonly engine: Engine;
+  readonly engine: {
+    answers(): Promise<boolean>;
+    /** Each instance's memory, bytes by id; instances for which it is unknown are missing. */
+    memory(): Promise<ReadonlyMap<string, number>>;
+  };
   readonly hosts: Pick<Hosts, "serves" | "urlOf">;
   readonly statistics: Pick<Statistics, "pools" | "read">;
   readonly activator: Pick<Activator, "draining">;
-}
-
-/** What the API needs from the container engine. */
-export interface Engine {
-  answers(): Promise<boolean>;
-  /** Each instance's memory, bytes by id; instances for which it is unknown are missing. */
-  memory(): Promise<ReadonlyMap<string, number>>;
 }

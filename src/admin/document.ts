@@ -1,9 +1,10 @@
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { z } from "zod";
-import { ClessError, type ErrorCode } from "../base/errors.ts";
+import { ClessError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { defined } from "../model/defined.ts";
 import type { DocumentedAnswer, Operation } from "./operation.ts";
+import { MEANINGS } from "./problems.ts";
 import { serviceJsonSchema, trafficJsonSchema } from "./service_schema.ts";
 
 const DESCRIPTION = "Send the token from the data-dir, or another one that was made with it, as a bearer token. HEAD " +
@@ -24,33 +25,8 @@ const TAGS = {
   about: "cless itself",
 };
 
-const MEANINGS: Partial<Record<ErrorCode, string>> = {
-  invalid: "the request is wrong; the detail names the field",
-  unauthorized: "the token is missing or wrong",
-  forbidden: "the token does not allow it, or the request comes from a page of another site",
-  not_found: "there is no such thing",
-  conflict: "it does not fit the present state",
-  stale: "the service has changed since",
-  too_large: "the body is above 1 MiB",
-  unsupported_type: "the body has a wrong content-type",
-  image_unavailable: "the image cannot be found or pulled; nothing has changed",
-  revision_failed: "the revision does not work; traffic is as before",
-  too_many_attempts: "too many wrong tokens came from this address; Retry-After says when to try again",
-  internal: "cless has failed, and its log says why",
-  store_unavailable: "the database cannot be read or written now; the detail says what to do",
-};
-
 /** The errors of every operation with a token. */
-const COMMON_ERRORS: readonly ErrorCode[] = [
-  "invalid",
-  "unauthorized",
-  "forbidden",
-  "too_large",
-  "too_many_attempts",
-  "internal",
-];
-/** The errors of every operation without a token. */
-const OPEN_ERRORS: readonly ErrorCode[] = ["internal"];
+const COMMON_ERRORS = ["invalid", "unauthorized", "forbidden", "too_large", "too_many_attempts", "internal"] as const;
 
 const problemFields = {
   type: z.string(),
@@ -108,7 +84,7 @@ function routeOf(operation: Operation): RouteConfig {
     }),
   });
   return defined({
-    method,
+    method: method.toLowerCase() as Lowercase<typeof method>,
     path,
     operationId: id,
     tags: [tag],
@@ -130,27 +106,21 @@ function goodAnswers({ answers }: Operation): RouteConfig["responses"] {
   ) as RouteConfig["responses"];
 }
 
-function bodyOf({ otherTypes = [], schema, type }: DocumentedAnswer) {
-  if (schema !== undefined) return { content: contentOf([type ?? "application/json"], { schema }) };
-  return type === undefined ? {} : { content: contentOf([type, ...otherTypes], { schema: z.string() }) };
+function bodyOf({ schema, types }: DocumentedAnswer) {
+  if (schema !== undefined) return { content: contentOf(types ?? ["application/json"], { schema }) };
+  return types === undefined ? {} : { content: contentOf(types, { schema: z.string() }) };
 }
 
 function problemAnswers({ errors = [], scope }: Operation): RouteConfig["responses"] {
-  const codes = [...scope === undefined ? OPEN_ERRORS : COMMON_ERRORS, ...errors];
+  const codes = [...scope === undefined ? ["internal"] as const : COMMON_ERRORS, ...errors];
   const byStatus = Map.groupBy(new Set(codes), (code) => new ClessError(code, "").status);
   return Object.fromEntries(
     [...byStatus].map(([status, some]) => [status, {
-      description: some.map((code) => `\`${code}\`: ${meaningOf(code)}`).join("; "),
+      description: some.map((code) => `\`${code}\`: ${MEANINGS[code]}`).join("; "),
       headers: headersOf({ "cless-error": "The code" }),
       content: contentOf(["application/problem+json"], { schema: status === 422 ? failureSchema : problemSchema }),
     }]),
   ) as RouteConfig["responses"];
-}
-
-function meaningOf(code: ErrorCode): string {
-  const meaning = MEANINGS[code];
-  if (meaning === undefined) throw new Error(`The code ${code} has no meaning in the document`);
-  return meaning;
 }
 
 function headersOf(headers: Readonly<Record<string, string>>) {

@@ -2,7 +2,9 @@ import { z } from "zod";
 import type { Scope } from "../control/records.ts";
 import { allows, type Holder } from "../control/access/tokens.ts";
 import { check } from "../control/schema/check.ts";
-import { ClessError, type ErrorCode } from "../base/errors.ts";
+import { ClessError } from "../base/errors.ts";
+import type { DocumentedCode } from "./problems.ts";
+import { noContent } from "./body.ts";
 import { queryValues, type Target } from "./target.ts";
 
 /** The parameters in a path such as `/v1/services/{name}`. */
@@ -10,7 +12,8 @@ type ParamsOf<P extends string> = P extends `${string}{${infer Name}}${infer Res
 
 type QueryShape = Readonly<Record<string, z.ZodType>>;
 
-interface Call<P extends string = string, S extends QueryShape = QueryShape> {
+/** A request to an operation, checked. */
+export interface Call<P extends string = string, S extends QueryShape = QueryShape> {
   readonly request: Request;
   readonly target: Target;
   readonly holder: Holder;
@@ -34,21 +37,20 @@ interface DocumentedBody {
 export interface DocumentedAnswer {
   readonly description: string;
   readonly schema?: DocumentedSchema;
-  /** `application/json` by default if there is a schema. */
-  readonly type?: string;
-  /** Further types, chosen by what the client accepts. */
-  readonly otherTypes?: readonly string[];
+  /** `application/json` by default if there is a schema; of several the client chooses one. */
+  readonly types?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+type Method = "GET" | "PUT" | "POST" | "DELETE";
 
 /** One operation: its description in the document, and its handler. */
 interface OperationSpec<P extends string, S extends QueryShape> {
   readonly id: string;
-  readonly method: "get" | "put" | "post" | "delete";
-  readonly path: P;
+  /** The method and the path, with parameters in braces. */
+  readonly route: `${Method} ${P}`;
   /** The token's required scope; missing if no token is needed. */
   readonly scope?: Scope;
-  readonly tag: string;
   readonly summary: string;
   readonly description?: string;
   readonly params?: Readonly<Record<ParamsOf<P>, z.ZodType>>;
@@ -57,37 +59,39 @@ interface OperationSpec<P extends string, S extends QueryShape> {
   readonly body?: DocumentedBody;
   readonly answers: Readonly<Record<number, DocumentedAnswer>>;
   /** Its errors besides those of all operations. */
-  readonly errors?: readonly ErrorCode[];
-  readonly run: (call: Call<P, S>) => Response | Promise<Response>;
+  readonly errors?: readonly DocumentedCode[];
+  /** Answers; with 204 if it returns nothing. */
+  readonly run: (call: Call<P, S>) => Response | void | Promise<Response | void>;
 }
 
 /** An operation without the types of its parameters. */
-export interface Operation extends Omit<OperationSpec<string, QueryShape>, "run"> {
+export interface Operation extends Omit<OperationSpec<string, QueryShape>, "route" | "run"> {
+  readonly method: Method;
+  readonly path: string;
+  readonly tag: string;
   /** Checks the scope and the query, and runs the operation. */
   readonly answer: (call: Omit<Call, "query">) => Promise<Response>;
 }
 
 const NO_QUERY = {};
 
-export function operation<P extends string, S extends QueryShape = typeof NO_QUERY>(
-  spec: OperationSpec<P, S>,
-): Operation {
-  const { run, scope, query } = spec;
-  return {
-    ...spec as unknown as Omit<Operation, "answer">,
-    answer: async (call) => {
-      if (scope !== undefined && !allows(call.holder.scope, scope)) {
-        throw new ClessError(
-          "forbidden",
-          `The token ${call.holder.name} allows ${call.holder.scope}, and this needs ${scope}`,
-        );
-      }
-      return await run({ ...call, query: readQuery(call.target.query, query ?? NO_QUERY as S) } as Call<P, S>);
-    },
+/** Makes operations with a tag, under which the document shows them. */
+export function tagged(tag: string) {
+  return <P extends string, S extends QueryShape = typeof NO_QUERY>(spec: OperationSpec<P, S>): Operation => {
+    const { route, run, ...described } = spec;
+    const { query = NO_QUERY as S, scope } = described;
+    const [method, path] = route.split(" ") as [Method, string];
+    return {
+      ...described,
+      ...{ method, path, tag },
+      answer: async (call) => {
+        if (scope !== undefined && !allows(call.holder.scope, scope)) {
+          const { name, scope: allowed } = call.holder;
+          throw new ClessError("forbidden", `The token ${name} allows ${allowed}, and this needs ${scope}`);
+        }
+        const values = check(z.object(query), { ...queryValues(call.target.query, Object.keys(query)) });
+        return await run({ ...call, query: values } as Call<P, S>) ?? noContent();
+      },
+    };
   };
-}
-
-/** Reads a query. @throws {InvalidError} For the first parameter that is unknown, given twice or wrong. */
-function readQuery<S extends QueryShape>(text: string, shape: S): z.output<z.ZodObject<S>> {
-  return check(z.object(shape), { ...queryValues(text, Object.keys(shape)) });
 }

@@ -24,6 +24,26 @@ const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error,
   [OperatorError, "store_unavailable"],
 ];
 
+/** The meanings of the codes of the API's errors, for its document. */
+export const MEANINGS = {
+  invalid: "the request is wrong; the detail names the field",
+  unauthorized: "the token is missing or wrong",
+  forbidden: "the token does not allow it, or the request comes from a page of another site",
+  not_found: "there is no such thing",
+  conflict: "it does not fit the present state",
+  stale: "the service has changed since",
+  too_large: "the body is above 1 MiB",
+  unsupported_type: "the body has a wrong content-type",
+  image_unavailable: "the image cannot be found or pulled; nothing has changed",
+  revision_failed: "the revision does not work; traffic is as before",
+  too_many_attempts: "too many wrong tokens came from this address; Retry-After says when to try again",
+  internal: "cless has failed, and its log says why",
+  store_unavailable: "the database cannot be read or written now; the detail says what to do",
+} satisfies Partial<Record<ErrorCode, string>>;
+
+/** A code that an operation may answer with. */
+export type DocumentedCode = keyof typeof MEANINGS;
+
 /** The answer to a failed request. Unexpected errors are logged, and not shown. */
 export async function problemOf(thrown: unknown): Promise<Response> {
   const error = toClessError(thrown);
@@ -34,8 +54,9 @@ export async function problemOf(thrown: unknown): Promise<Response> {
   const answer = problem(error, NO_PREFERENCE);
   answer.headers.set("x-content-type-options", "nosniff");
   if (error.code !== "revision_failed" && error.code !== "image_unavailable") return answer;
-  const body = { ...await answer.json(), reason: reasonOf(thrown), output: outputOf(thrown) };
-  return new Response(JSON.stringify(body) + "\n", answer);
+  const isFailure = thrown instanceof RevisionFailed || thrown instanceof ImageUnavailable;
+  const { reason, output } = isFailure ? thrown : { reason: messageOf(thrown), output: [] };
+  return new Response(JSON.stringify({ ...await answer.json(), reason, output }) + "\n", answer);
 }
 
 /** The only place where errors of other parts get their codes. */
@@ -54,14 +75,4 @@ function toClessError(thrown: unknown): ClessError {
 function withDetail(error: ClessError): ClessError {
   const ofStart = error.code === "start_failed" || error.code === "start_timeout";
   return ofStart ? new ClessError("revision_failed", error.detail ?? error.message, { cause: error }) : error;
-}
-
-function reasonOf(thrown: unknown): string {
-  const reason = (thrown as { readonly reason?: unknown }).reason;
-  return typeof reason === "string" ? reason : messageOf(thrown);
-}
-
-function outputOf(thrown: unknown): string[] {
-  const output = (thrown as { readonly output?: unknown }).output;
-  return Array.isArray(output) ? output.map(String) : [];
 }

@@ -14,6 +14,18 @@ const STATES: readonly InstanceState[] = ["starting", "ready", "paused", "draini
 const REQUEST_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const START_BUCKETS = [0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30];
 
+/** Metrics of the process under the usual names: https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics */
+const PROCESS_GAUGES: readonly [name: string, help: string, read: () => number | Promise<number | undefined>][] = [
+  [
+    "process_start_time_seconds",
+    "When the process was started, seconds since 1970",
+    () => performance.timeOrigin / 1000,
+  ],
+  ["process_resident_memory_bytes", "Memory in use", () => Deno.memoryUsage().rss],
+  ["process_heap_bytes", "Memory that JavaScript values take", () => Deno.memoryUsage().heapUsed],
+  ["process_open_fds", "Open file descriptors; not known on every system", openFiles],
+];
+
 /** A pool's service, and how many requests wait in the pool. */
 export interface WaitingPool {
   readonly revision: { readonly service: string };
@@ -75,7 +87,24 @@ export class PrometheusMetrics {
     const registers = [this.#registry];
     new Gauge({ name: "cless_build_info", help: "The version that runs", labelNames: ["version"], registers })
       .set({ version: VERSION }, 1);
-    registerProcess(this.#registry);
+    new Counter({
+      name: "process_cpu_seconds_total",
+      help: "Processor time used, by the program and by the system for it",
+      registers,
+      collect() {
+        const { user, system } = cpuUsage();
+        this.reset();
+        this.inc((user + system) / 1e6);
+      },
+    });
+    for (const [name, help, read] of PROCESS_GAUGES) {
+      const collect = async function (this: Gauge) {
+        const value = await read();
+        if (value === undefined) this.remove();
+        else this.set(value);
+      };
+      new Gauge({ name, help, registers, collect });
+    }
   }
 
   /** Counts an answered request; `ms` from its arrival to the answer's headers. */
@@ -132,52 +161,6 @@ export class PrometheusMetrics {
     if (byStatus.size < 600) byStatus.set(status, counter);
     return counter;
   }
-}
-
-/** Adds the metrics of the process, under the usual names: https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics */
-function registerProcess(registry: Registry): void {
-  const registers = [registry];
-  new Counter({
-    name: "process_cpu_seconds_total",
-    help: "Processor time used, by the program and by the system for it",
-    registers,
-    collect() {
-      const { user, system } = cpuUsage();
-      this.reset();
-      this.inc((user + system) / 1e6);
-    },
-  });
-  new Gauge({
-    name: "process_start_time_seconds",
-    help: "When the process was started, seconds since 1970",
-    registers,
-  }).set(performance.timeOrigin / 1000);
-  new Gauge({
-    name: "process_resident_memory_bytes",
-    help: "Memory in use",
-    registers,
-    collect() {
-      this.set(Deno.memoryUsage().rss);
-    },
-  });
-  new Gauge({
-    name: "process_heap_bytes",
-    help: "Memory that JavaScript values take",
-    registers,
-    collect() {
-      this.set(Deno.memoryUsage().heapUsed);
-    },
-  });
-  new Gauge({
-    name: "process_open_fds",
-    help: "Open file descriptors; not known on every system",
-    registers,
-    async collect() {
-      const count = await openFiles();
-      if (count !== undefined) this.set(count);
-      else this.remove();
-    },
-  });
 }
 
 async function openFiles(): Promise<number | undefined> {

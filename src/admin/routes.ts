@@ -48,7 +48,7 @@ export function makeRoutes(collaborators: Collaborators): Routes {
     getPath: (_, options) => (options!.env as Caller).target.path,
   });
   for (const { answer, method, path } of operations) {
-    app.on(method.toUpperCase(), honoPath(path), (context) => {
+    app.on(method, honoPath(path), (context) => {
       return answer({ ...context.env, request: context.req.raw, params: context.req.param() });
     });
   }
@@ -75,7 +75,7 @@ function honoPath(path: string): string {
 }
 
 function allowed(operations: readonly Operation[]): string {
-  return operations.flatMap(({ method }) => method === "get" ? ["GET", "HEAD"] : [method.toUpperCase()]).join(", ");
+  return operations.flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]).join(", ");
 }
 
 function notFound(): ClessError {

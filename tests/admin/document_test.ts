@@ -29,7 +29,7 @@ Deno.test("the document has every operation, each with a unique id, its scope an
   const { paths } = await good(ask("GET", "/openapi.json"));
   const names = new Set<string>();
   for (const { method, path, scope, errors = [] } of operationsOf(parts)) {
-    const { operationId, security, responses, tags } = paths[path][method];
+    const { operationId, security, responses, tags } = paths[path][method.toLowerCase()];
     assert(!names.has(operationId), operationId);
     names.add(operationId);
     assertEquals(security, scope === undefined ? [] : [{ token: [scope] }]);

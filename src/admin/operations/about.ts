@@ -4,10 +4,11 @@ import { PURPOSE } from "../access.ts";
 import { content, json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { documentOf } from "../document.ts";
-import { type Operation, operation } from "../operation.ts";
+import { type Operation, tagged } from "../operation.ts";
 import { fileSchema } from "../service_schema.ts";
 import { MAX_HOSTNAME } from "../without_token.ts";
 
+const operation = tagged("about");
 const RESOURCES = {
   services: "/v1/services",
   instances: "/v1/instances",
@@ -18,7 +19,7 @@ const RESOURCES = {
   openapi: "/openapi.json",
   schema: "/schema.json",
 };
-const TEXT = { type: "text/plain" } as const;
+const TEXT = { types: ["text/plain"] };
 
 /** Only in the document: these paths are answered before the token is checked. */
 const answeredEarlier = () => {
@@ -27,20 +28,15 @@ const answeredEarlier = () => {
 
 /** The operations on cless itself. @param operations All operations of the API; read when the document is requested. */
 export function aboutOperations(
-  { dataDir, fleet, metrics, statistics, store }: Pick<
-    Collaborators,
-    "dataDir" | "fleet" | "metrics" | "statistics" | "store"
-  >,
+  { dataDir, fleet, metrics, statistics, store }: Collaborators,
   operations: readonly Operation[],
 ) {
   let document: unknown;
   return [
-    operation({
+    tagged("backup")({
       id: "backUp",
-      method: "get",
-      path: "/v1/backup",
+      route: "GET /v1/backup",
       scope: "admin",
-      tag: "backup",
       summary: "Copy the database, the key and the id of this data-dir, while they are in use",
       description: "Whoever has the answer has the secrets.",
       answers: {
@@ -58,9 +54,7 @@ export function aboutOperations(
     }),
     operation({
       id: "ask",
-      method: "get",
-      path: "/v1/ask",
-      tag: "about",
+      route: "GET /v1/ask",
       summary: "Whether cless serves a hostname",
       description: "Needs no token; answers programs on this machine only. For a TLS proxy that gets certificates.",
       query: {
@@ -75,28 +69,22 @@ export function aboutOperations(
     }),
     operation({
       id: "showHealth",
-      method: "get",
-      path: "/healthz",
-      tag: "about",
+      route: "GET /healthz",
       summary: "Whether cless runs",
       answers: { 200: { description: "It does", ...TEXT } },
       run: answeredEarlier,
     }),
     operation({
       id: "showReadiness",
-      method: "get",
-      path: "/readyz",
-      tag: "about",
+      route: "GET /readyz",
       summary: "Whether requests can be served",
       answers: { 200: { description: "They can", ...TEXT }, 503: { description: "They cannot, for now", ...TEXT } },
       run: answeredEarlier,
     }),
     operation({
       id: "readMetrics",
-      method: "get",
-      path: "/metrics",
+      route: "GET /metrics",
       scope: "read",
-      tag: "about",
       summary: "Metrics in the text format of Prometheus",
       answers: { 200: { description: "The metrics", ...TEXT } },
       run: async () =>
@@ -107,30 +95,24 @@ export function aboutOperations(
     }),
     operation({
       id: "showDocument",
-      method: "get",
-      path: "/openapi.json",
+      route: "GET /openapi.json",
       scope: "read",
-      tag: "about",
       summary: "This document",
       answers: { 200: { description: "OpenAPI 3.1", schema: z.record(z.string(), z.unknown()) } },
       run: () => json(document ??= documentOf(operations)),
     }),
     operation({
       id: "showSchema",
-      method: "get",
-      path: "/schema.json",
+      route: "GET /schema.json",
       scope: "read",
-      tag: "about",
       summary: "The JSON Schema of the file that declares services, for editors",
       answers: { 200: { description: "JSON Schema 2020-12", schema: z.record(z.string(), z.unknown()) } },
       run: () => json(fileSchema()),
     }),
     operation({
       id: "showRoot",
-      method: "get",
-      path: "/",
+      route: "GET /",
       scope: "read",
-      tag: "about",
       summary: "What the API is for, and where its resources are",
       answers: {
         200: {

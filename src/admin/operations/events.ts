@@ -6,25 +6,23 @@ import { defined } from "../../model/defined.ts";
 import { content } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { timeOf, whole } from "../common_fields.ts";
-import { operation } from "../operation.ts";
+import { tagged } from "../operation.ts";
 import { type ClessEvent, SlowSubscriber } from "../../control/events.ts";
 import { NOT_HELD_BACK, streamOf } from "../stream.ts";
+
+const operation = tagged("events");
 
 /** How often a silent stream sends a comment, ms: else proxies take the connection for dead. */
 const HEARTBEAT_MS = 15_000;
 const ID = /^(0|[1-9][0-9]{0,15})$/;
 
 /** The stream of events. */
-export function eventOperations(
-  { clock, events, statistics, stopping }: Pick<Collaborators, "clock" | "events" | "statistics" | "stopping">,
-) {
+export function eventOperations({ clock, events, statistics, stopping }: Collaborators) {
   return [
     operation({
       id: "streamEvents",
-      method: "get",
-      path: "/v1/events",
+      route: "GET /v1/events",
       scope: "read",
-      tag: "events",
       summary: "Follow what happens",
       description:
         "Server-sent events. `data` is JSON with `at`, `service` if the event is about one, and the fields of " +
@@ -39,7 +37,7 @@ export function eventOperations(
       headers: {
         "Last-Event-ID": z.string().optional().meta({ pattern: ID.source, description: "Only events after this one" }),
       },
-      answers: { 200: { description: "The events, an endless stream", type: "text/event-stream" } },
+      answers: { 200: { description: "The events, an endless stream", types: ["text/event-stream"] } },
       run: ({ request, query: { after, service } }) => {
         const id = readLastId(request.headers) ?? after;
         const body = streamOf(
@@ -72,14 +70,11 @@ async function* eventText(
     for (let due = clock.now() + HEARTBEAT_MS;;) {
       const result = await within(next, clock, due - clock.now());
       if (result?.done) return;
-      if (result !== undefined) next = iterator.next();
-      const text = result === undefined
-        ? ":\n\n"
-        : service === undefined || result.value.service === service
-        ? showEvent(result.value)
-        : undefined;
-      if (text === undefined) continue;
-      yield text;
+      if (result !== undefined) {
+        next = iterator.next();
+        if (service !== undefined && result.value.service !== service) continue;
+      }
+      yield result === undefined ? ":\n\n" : showEvent(result.value);
       due = clock.now() + HEARTBEAT_MS;
     }
   } catch (error) {

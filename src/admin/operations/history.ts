@@ -3,9 +3,10 @@ import type { HistoryEntry } from "../../control/records.ts";
 import { json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { instant, serviceParam, time, timeOf, whole } from "../common_fields.ts";
-import { operation } from "../operation.ts";
+import { tagged } from "../operation.ts";
 import { serviceOf } from "./services.ts";
 
+const operation = tagged("history");
 const state = z.record(z.string(), z.unknown()).nullable();
 const entryView = z.strictObject({
   at: time,
@@ -19,14 +20,12 @@ const entryView = z.strictObject({
 export type HistoryJson = z.output<typeof entryView>;
 
 /** The audit log. */
-export function historyOperations({ catalog, store }: Pick<Collaborators, "catalog" | "store">) {
+export function historyOperations({ catalog, store }: Collaborators) {
   return [
     operation({
       id: "listHistory",
-      method: "get",
-      path: "/v1/services/{name}/history",
+      route: "GET /v1/services/{name}/history",
       scope: "read",
-      tag: "history",
       summary: "List the changes of a service, when and by which token, newest first",
       description: "Entries are retained after the service is removed.",
       params: { name: serviceParam },

@@ -2,11 +2,12 @@ import { z } from "zod";
 import { isServiceName } from "../../model/service.ts";
 import { ClessError } from "../../base/errors.ts";
 import type { Instance } from "../../pool/instance.ts";
-import { done, json } from "../body.ts";
+import { json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { serviceParam, time } from "../common_fields.ts";
-import { operation } from "../operation.ts";
+import { tagged } from "../operation.ts";
 
+const operation = tagged("instances");
 const instanceView = z.strictObject({
   id: z.string().meta({ description: "Also the container's name" }),
   service: z.string(),
@@ -46,14 +47,12 @@ export type InstanceJson = z.output<typeof instanceView>;
 const params = { name: serviceParam };
 
 /** The instances, and starting and stopping them. */
-export function instanceOperations({ control, engine, fleet }: Pick<Collaborators, "control" | "engine" | "fleet">) {
+export function instanceOperations({ control, engine, fleet }: Collaborators) {
   return [
     operation({
       id: "listInstances",
-      method: "get",
-      path: "/v1/instances",
+      route: "GET /v1/instances",
       scope: "read",
-      tag: "instances",
       summary: "List the instances, oldest first",
       query: { service: z.string().max(100).optional().meta({ description: "Only those of this service" }) },
       answers: { 200: { description: "All instances that have not ended", schema: z.array(instanceView) } },
@@ -67,34 +66,24 @@ export function instanceOperations({ control, engine, fleet }: Pick<Collaborator
     }),
     operation({
       id: "wakeService",
-      method: "post",
-      path: "/v1/services/{name}/wake",
+      route: "POST /v1/services/{name}/wake",
       scope: "deploy",
-      tag: "instances",
       summary: "Start an instance now",
       params,
       answers: { 204: { description: "One is ready" } },
       errors: ["not_found", "revision_failed", "image_unavailable", "store_unavailable"],
-      run: async ({ request, params: { name } }) => {
-        await control.wake(checked(name), request.signal);
-        return done();
-      },
+      run: async ({ request, params: { name } }) => await control.wake(checked(name), request.signal),
     }),
     operation({
       id: "sleepService",
-      method: "post",
-      path: "/v1/services/{name}/sleep",
+      route: "POST /v1/services/{name}/sleep",
       scope: "deploy",
-      tag: "instances",
       summary: "Stop all instances now",
       description: "Waits until the requests that they serve are answered, or until the drain timeout.",
       params,
       answers: { 204: { description: "None is left" } },
       errors: ["not_found", "store_unavailable"],
-      run: async ({ params: { name } }) => {
-        await control.sleep(checked(name));
-        return done();
-      },
+      run: async ({ params: { name } }) => await control.sleep(checked(name)),
     }),
   ];
 }

@@ -5,11 +5,12 @@ import { parseDuration } from "../../model/time.ts";
 import { content } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { flag, isInstant, revisionParam, serviceParam, whole } from "../common_fields.ts";
-import { operation } from "../operation.ts";
+import { tagged } from "../operation.ts";
 import type { ServiceLogLine } from "../../logs/instance_output.ts";
 import { begunStreamOf, NOT_HELD_BACK, streamOf } from "../stream.ts";
 import { serviceOf } from "./services.ts";
 
+const operation = tagged("logs");
 const JSON_LINES = "application/x-ndjson";
 
 const since = z.string().refine(
@@ -22,14 +23,12 @@ const since = z.string().refine(
 });
 
 /** The output of the instances of a service. */
-export function logOperations({ catalog, logs, stopping }: Pick<Collaborators, "catalog" | "logs" | "stopping">) {
+export function logOperations({ catalog, logs, stopping }: Collaborators) {
   return [
     operation({
       id: "readLogs",
-      method: "get",
-      path: "/v1/services/{name}/logs",
+      route: "GET /v1/services/{name}/logs",
       scope: "read",
-      tag: "logs",
       summary: "Read the output of the instances of a service",
       description:
         "Each line has its instance. The instances come one after the other, those that ended first (less than " +
@@ -44,7 +43,7 @@ export function logOperations({ catalog, logs, stopping }: Pick<Collaborators, "
         timestamps: flag(false, "Whether each line of text has its time"),
         revision: revisionParam.optional(),
       },
-      answers: { 200: { description: "The lines", type: "text/plain", otherTypes: [JSON_LINES] } },
+      answers: { 200: { description: "The lines", types: ["text/plain", JSON_LINES] } },
       errors: ["not_found", "store_unavailable"],
       run: async ({ request, params: { name }, query: { follow, revision, since, tail, timestamps } }) => {
         serviceOf(catalog, name);

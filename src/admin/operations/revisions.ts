@@ -2,14 +2,14 @@ import { z } from "zod";
 import { allows } from "../../control/access/tokens.ts";
 import { showTemplate, templateSchema } from "../../control/schema/schema.ts";
 import type { FailureView, RevisionView } from "../../control/catalog.ts";
-import { defined } from "../../model/defined.ts";
 import { ClessError } from "../../base/errors.ts";
-import { done, json } from "../body.ts";
+import { json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
-import { IF_MATCH, readIfMatch, revisionParam, serviceParam, shown, time, timeOf } from "../common_fields.ts";
-import { operation } from "../operation.ts";
-import { declaredOf, serviceOf } from "./services.ts";
+import { IF_MATCH, revisionParam, serviceParam, shown, time, timeOf } from "../common_fields.ts";
+import { tagged } from "../operation.ts";
+import { changeOptions, serviceOf } from "./services.ts";
 
+const operation = tagged("revisions");
 const params = { name: serviceParam, revision: revisionParam };
 
 const { env: _, ...fieldsWithoutEnv } = templateSchema.shape;
@@ -77,7 +77,7 @@ const revisionSchema = z.strictObject({
 export type RevisionJson = z.output<typeof revisionSchema>;
 
 /** The operations on the revisions of a service. */
-export function revisionOperations({ catalog, deployer }: Pick<Collaborators, "catalog" | "deployer">) {
+export function revisionOperations({ catalog, deployer }: Collaborators) {
   const revisionsOf = (name: string): readonly RevisionView[] => {
     serviceOf(catalog, name);
     return catalog.revisions(name) ?? [];
@@ -85,10 +85,8 @@ export function revisionOperations({ catalog, deployer }: Pick<Collaborators, "c
   return [
     operation({
       id: "listRevisions",
-      method: "get",
-      path: "/v1/services/{name}/revisions",
+      route: "GET /v1/services/{name}/revisions",
       scope: "read",
-      tag: "revisions",
       summary: "List the revisions of a service, newest first",
       params: { name: serviceParam },
       answers: { 200: { description: "All of them", schema: z.array(revisionSummary) } },
@@ -97,10 +95,8 @@ export function revisionOperations({ catalog, deployer }: Pick<Collaborators, "c
     }),
     operation({
       id: "showRevision",
-      method: "get",
-      path: "/v1/services/{name}/revisions/{revision}",
+      route: "GET /v1/services/{name}/revisions/{revision}",
       scope: "read",
-      tag: "revisions",
       summary: "Show a revision with its template",
       params,
       answers: { 200: { description: "The revision", schema: revisionSchema } },
@@ -115,19 +111,16 @@ export function revisionOperations({ catalog, deployer }: Pick<Collaborators, "c
     }),
     operation({
       id: "deleteRevision",
-      method: "delete",
-      path: "/v1/services/{name}/revisions/{revision}",
+      route: "DELETE /v1/services/{name}/revisions/{revision}",
       scope: "deploy",
-      tag: "revisions",
       summary: "Remove a revision that has no traffic and no tag, and is not the latest",
       params,
       headers: IF_MATCH,
       answers: { 204: { description: "It is gone" } },
       errors: ["not_found", "conflict", "stale", "store_unavailable"],
-      run: async ({ request, holder, params: { name, revision } }) => {
-        const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
-        await deployer.deleteRevision(name, revision, defined({ by: holder.name, ifMatch }));
-        return done();
+      run: async (call) => {
+        const { name, revision } = call.params;
+        await deployer.deleteRevision(name, revision, changeOptions(catalog, call));
       },
     }),
   ];
@@ -157,17 +150,8 @@ function show(revision: RevisionView, masked: boolean): z.input<typeof revisionS
 
 function showFields(revision: RevisionView) {
   const { imageDigest, tag, template, createdAt, name, service, imageId, percent, latest } = revision;
-  return {
-    name,
-    service,
-    image: template.image,
-    imageId,
-    imageDigest,
-    createdAt: timeOf(createdAt),
-    percent,
-    tag,
-    latest,
-  };
+  const { image } = template;
+  return { name, service, image, imageId, imageDigest, createdAt: timeOf(createdAt), percent, tag, latest };
 }
 
 function showFailure({ reason, at, count, retryInMs }: FailureView) {

@@ -2,11 +2,12 @@ import { z } from "zod";
 import { secretName } from "../../control/schema/fields.ts";
 import type { SecretVersion } from "../../control/records.ts";
 import { ClessError } from "../../base/errors.ts";
-import { checkType, done, json, readBytes } from "../body.ts";
+import { checkType, json, readBytes } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { flag, shown, time, timeOf } from "../common_fields.ts";
-import { operation } from "../operation.ts";
+import { tagged } from "../operation.ts";
 
+const operation = tagged("secrets");
 const TYPES = ["text/plain", "application/octet-stream"];
 
 const secretView = z.strictObject({
@@ -21,14 +22,12 @@ export type SecretJson = z.output<typeof secretView>;
 const params = { name: secretName.meta({ description: "The name of the secret", examples: ["db-password"] }) };
 
 /** The secrets; their values are never shown. */
-export function secretOperations({ catalog, secrets }: Pick<Collaborators, "catalog" | "secrets">) {
+export function secretOperations({ catalog, secrets }: Collaborators) {
   return [
     operation({
       id: "listSecrets",
-      method: "get",
-      path: "/v1/secrets",
+      route: "GET /v1/secrets",
       scope: "read",
-      tag: "secrets",
       summary: "List the secrets by name, without their values",
       answers: { 200: { description: "All of them", schema: z.array(secretView) } },
       errors: ["store_unavailable"],
@@ -36,10 +35,8 @@ export function secretOperations({ catalog, secrets }: Pick<Collaborators, "cata
     }),
     operation({
       id: "setSecret",
-      method: "put",
-      path: "/v1/secrets/{name}",
+      route: "PUT /v1/secrets/{name}",
       scope: "deploy",
-      tag: "secrets",
       summary: "Set a secret",
       description:
         "Existing revisions have the value that they were made with; the next deploy makes a revision with this one.",
@@ -64,10 +61,8 @@ export function secretOperations({ catalog, secrets }: Pick<Collaborators, "cata
     }),
     operation({
       id: "deleteSecret",
-      method: "delete",
-      path: "/v1/secrets/{name}",
+      route: "DELETE /v1/secrets/{name}",
       scope: "deploy",
-      tag: "secrets",
       summary: "Remove a secret",
       description:
         "A secret that a revision uses is only removed by force: the next start of that revision would fail.",
@@ -84,7 +79,6 @@ export function secretOperations({ catalog, secrets }: Pick<Collaborators, "cata
           );
         }
         if (!secrets.delete(name)) throw new ClessError("not_found", `There is no secret ${shown(name)}`);
-        return done();
       },
     }),
   ];

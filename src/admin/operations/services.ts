@@ -1,20 +1,21 @@
 import { z } from "zod";
 import { check } from "../../control/schema/check.ts";
-import { InvalidError } from "../../control/schema/invalid.ts";
-import { checkTagLength } from "../../control/schema/invalid.ts";
+import { checkTagLength, InvalidError } from "../../control/schema/invalid.ts";
 import { parseService, retiredWarning, targetsSchema } from "../../control/schema/schema.ts";
-import type { DeployPreview } from "../../control/records.ts";
 import type { ServiceView } from "../../control/catalog.ts";
+import type { ChangeOptions } from "../../deploy/deployer.ts";
 import { defined } from "../../model/defined.ts";
-import type { Traffic, TrafficTarget } from "../../model/traffic.ts";
+import type { Traffic } from "../../model/traffic.ts";
 import type { WakeSettings } from "../../model/service.ts";
 import { ClessError } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import { done, json, readJson } from "../body.ts";
+import { json, readJson } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { etagOf, flag, IF_MATCH, readIfMatch, serviceParam, shown, time, timeOf, whole } from "../common_fields.ts";
-import { operation } from "../operation.ts";
+import { type Call, tagged } from "../operation.ts";
 
+const operation = tagged("services");
+const trafficOperation = tagged("traffic");
 const log = logger("admin");
 const ETAG = { ETag: "The etag of the service" };
 const CURSOR_RULE = "must be as the link to the next page has it";
@@ -67,9 +68,10 @@ const serviceSchema = z.strictObject({
 });
 
 /** A service in JSON. */
-export type ServiceJson = Omit<z.output<typeof serviceSchema>, "traffic" | "wake"> & {
+export type ServiceJson = Omit<z.output<typeof serviceSchema>, "domains" | "traffic" | "wake"> & {
+  readonly domains: readonly string[];
   readonly traffic: Traffic;
-  readonly wake?: WakeSettings;
+  readonly wake?: WakeSettings | undefined;
 };
 
 const previewSchema = z.strictObject({
@@ -98,16 +100,13 @@ const listQuery = {
 };
 
 /** The operations on services. */
-export function serviceOperations(
-  { catalog, deployer, hosts }: Pick<Collaborators, "catalog" | "deployer" | "hosts">,
-) {
+export function serviceOperations(parts: Collaborators) {
+  const { catalog, deployer } = parts;
   return [
     operation({
       id: "listServices",
-      method: "get",
-      path: "/v1/services",
+      route: "GET /v1/services",
       scope: "read",
-      tag: "services",
       summary: "List the services, by name",
       description: "Declared services, and services that were found by the name of their image and have been used.",
       query: listQuery,
@@ -121,39 +120,30 @@ export function serviceOperations(
       run: ({ query, target }) => {
         const { limit = 100, cursor, q, convention, declaredBy } = query;
         const last = cursor === undefined ? "" : readCursor(cursor);
-        const page: ServiceView[] = [];
-        let isLast = true;
-        for (const service of catalog.after(last)) {
-          const isMeant = (q === undefined || service.name.includes(q)) &&
-            (convention === undefined || service.convention === (convention === "true")) &&
-            (declaredBy === undefined || service.declaredBy === declaredBy);
-          if (!isMeant) continue;
-          isLast = page.length < limit;
-          if (!isLast) break;
-          page.push(service);
-        }
-        const headers = isLast ? {} : { link: nextLink(target, cursorOf(page.at(-1)!.name)) };
-        return json(page.map((service) => showService(service, { catalog, hosts })), { headers });
+        const found = Iterator.from(catalog.after(last)).filter((service) =>
+          (q === undefined || service.name.includes(q)) &&
+          (convention === undefined || service.convention === (convention === "true")) &&
+          (declaredBy === undefined || service.declaredBy === declaredBy)
+        ).take(limit + 1).toArray();
+        const page = found.slice(0, limit);
+        const headers = found.length > limit ? { link: nextLink(target, cursorOf(page.at(-1)!.name)) } : {};
+        return json(page.map((service) => showService(parts, service)), { headers });
       },
     }),
     operation({
       id: "showService",
-      method: "get",
-      path: "/v1/services/{name}",
+      route: "GET /v1/services/{name}",
       scope: "read",
-      tag: "services",
       summary: "Show a service",
       params,
       answers: { 200: { description: "The service", schema: serviceSchema, headers: ETAG } },
       errors: ["not_found"],
-      run: ({ params: { name } }) => answerService(serviceOf(catalog, name), { catalog, hosts }),
+      run: ({ params: { name } }) => answerService(parts, serviceOf(catalog, name)),
     }),
     operation({
       id: "deployService",
-      method: "put",
-      path: "/v1/services/{name}",
+      route: "PUT /v1/services/{name}",
       scope: "deploy",
-      tag: "services",
       summary: "Create or change a service",
       description: "The body has the whole template of a revision, and fields of the service itself. The image is " +
         "found or pulled, and one instance of a new revision must become ready before the revision gets traffic. If " +
@@ -185,43 +175,34 @@ export function serviceOperations(
         if (warning !== undefined) log.warning("request names retired fields", { service: name, reason: warning });
         const ifMatch = readIfMatch(request.headers, catalog.get(name));
         const options = defined({ by: holder.name, ifMatch, declaredBy });
-        if (dryRun) return json(showPreview(await deployer.plan(name, input, options)));
+        if (dryRun) return json(await deployer.plan(name, input, options));
         const { service, isNew } = await deployer.deploy(name, input, { ...options, wait });
-        return answerService({ ...service, convention: false }, { catalog, hosts }, isNew ? 201 : 200);
+        return answerService(parts, { ...service, convention: false }, isNew ? 201 : 200);
       },
     }),
     operation({
       id: "deleteService",
-      method: "delete",
-      path: "/v1/services/{name}",
+      route: "DELETE /v1/services/{name}",
       scope: "deploy",
-      tag: "services",
       summary: "Remove a service with its revisions and instances",
       params,
       headers: IF_MATCH,
       answers: { 204: { description: "It is gone, and so are its containers" } },
       errors: ["not_found", "conflict", "stale", "store_unavailable"],
-      run: async ({ request, holder, params: { name } }) => {
-        const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
-        await deployer.delete(name, defined({ by: holder.name, ifMatch }));
-        return done();
-      },
+      run: async (call) => await deployer.delete(call.params.name, changeOptions(catalog, call)),
     }),
   ];
 }
 
 /** The operations on a service's traffic split. */
-export function trafficOperations(
-  { catalog, deployer, hosts }: Pick<Collaborators, "catalog" | "deployer" | "hosts">,
-) {
+export function trafficOperations(parts: Collaborators) {
+  const { catalog, deployer } = parts;
   const answers = { 200: { description: "The service as it is now", schema: serviceSchema, headers: ETAG } };
   return [
-    operation({
+    trafficOperation({
       id: "setTraffic",
-      method: "put",
-      path: "/v1/services/{name}/traffic",
+      route: "PUT /v1/services/{name}/traffic",
       scope: "deploy",
-      tag: "traffic",
       summary: "Replace the traffic split",
       description: "The body is the whole split. Its percents must sum to 100; tags that it does not name are removed.",
       params,
@@ -232,22 +213,22 @@ export function trafficOperations(
       },
       answers,
       errors: ["not_found", "conflict", "stale", "unsupported_type", "store_unavailable"],
-      run: async ({ request, holder, params: { name } }) => {
-        const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
-        const traffic: Traffic = check(targetsSchema, await readJson(request), []).map(showTarget);
+      run: async (call) => {
+        const { name } = call.params;
+        const options = changeOptions(catalog, call);
+        const targets = check(targetsSchema, await readJson(call.request), []);
+        const traffic = targets.map(({ revision, percent, tag }) => defined({ revision, percent, tag }));
         traffic.forEach(({ tag }, at) => {
           if (tag !== undefined) checkTagLength(name, tag, [at, "tag"]);
         });
-        const service = await deployer.setTraffic(name, traffic, defined({ by: holder.name, ifMatch }));
-        return answerService({ ...service, convention: false }, { catalog, hosts });
+        const service = await deployer.setTraffic(name, traffic, options);
+        return answerService(parts, { ...service, convention: false });
       },
     }),
-    operation({
+    trafficOperation({
       id: "rollback",
-      method: "post",
-      path: "/v1/services/{name}/rollback",
+      route: "POST /v1/services/{name}/rollback",
       scope: "deploy",
-      tag: "traffic",
       summary: "Go back to the split before the last change of traffic",
       description:
         "`latest` is replaced by the revision that it stood for, and tags stay. Done twice, all is as it was.",
@@ -255,10 +236,9 @@ export function trafficOperations(
       headers: IF_MATCH,
       answers,
       errors: ["not_found", "conflict", "stale", "store_unavailable"],
-      run: async ({ request, holder, params: { name } }) => {
-        const ifMatch = readIfMatch(request.headers, declaredOf(catalog, name));
-        const service = await deployer.rollback(name, defined({ by: holder.name, ifMatch }));
-        return answerService({ ...service, convention: false }, { catalog, hosts });
+      run: async (call) => {
+        const service = await deployer.rollback(call.params.name, changeOptions(catalog, call));
+        return answerService(parts, { ...service, convention: false });
       },
     }),
   ];
@@ -271,54 +251,39 @@ export function serviceOf(catalog: Pick<Collaborators["catalog"], "get">, name: 
   return service;
 }
 
-/** A declared service; only these can be changed. @throws {ClessError} `not_found`, `conflict` */
-export function declaredOf(catalog: Pick<Collaborators["catalog"], "get">, name: string): ServiceView {
+/**
+ * The options of a change that a request asks for. Only declared services can be changed.
+ *
+ * @throws {ClessError} `not_found`, `conflict` @throws {InvalidError} @throws {StaleError} As {@linkcode readIfMatch}.
+ */
+export function changeOptions(
+  catalog: Pick<Collaborators["catalog"], "get">,
+  { request, holder, params: { name } }: Pick<Call<"{name}">, "request" | "holder" | "params">,
+): ChangeOptions {
   const service = serviceOf(catalog, name);
-  if (!service.convention) return service;
-  throw new ClessError("conflict", `Nobody has declared ${name}: it is there by its image's name; deploy it first`);
+  if (service.convention) {
+    throw new ClessError("conflict", `Nobody has declared ${name}: it is there by its image's name; deploy it first`);
+  }
+  return defined({ by: holder.name, ifMatch: readIfMatch(request.headers, service) });
 }
 
-/** The other parts that the view of a service needs. */
-type Surroundings = Pick<Collaborators, "catalog" | "hosts">;
-
-function answerService(service: ServiceView, surroundings: Surroundings, status = 200): Response {
+function answerService(parts: Collaborators, service: ServiceView, status = 200): Response {
   const { generation } = service;
   const headers = generation === undefined ? {} : { etag: etagOf(generation) };
-  return json(showService(service, surroundings), { status, headers });
+  return json(showService(parts, service), { status, headers });
 }
 
-function showService(service: ServiceView, { catalog, hosts }: Surroundings): z.input<typeof serviceSchema> {
-  const { convention, declaredBy, generation, loading, name, revisionHistory, wake } = service;
+function showService({ catalog, hosts }: Collaborators, service: ServiceView): ServiceJson {
+  const { convention, createdAt, generation, name, updatedAt } = service;
+  const { domains, latestRevision, traffic, revisionHistory, wake, loading, declaredBy } = service;
   const { state, failure } = catalog.status(name);
   return {
-    name,
-    url: hosts.urlOf(name),
-    state,
-    failure,
-    domains: [...service.domains],
-    latestRevision: service.latestRevision,
-    traffic: service.traffic.map(showTarget),
+    ...{ name, url: hosts.urlOf(name), state, failure, domains, latestRevision, traffic },
     etag: generation?.toString(),
-    revisionHistory,
-    wake: wake && { except: { userAgents: [...wake.except.userAgents], paths: [...wake.except.paths] } },
-    loading,
-    declaredBy,
+    ...{ revisionHistory, wake, loading, declaredBy },
     convention: convention || undefined,
-    createdAt: timeOf(service.createdAt),
-    updatedAt: timeOf(service.updatedAt),
-  };
-}
-
-function showTarget({ revision, percent, tag }: z.input<typeof trafficSchema>[number]): TrafficTarget {
-  return defined({ revision, percent, tag });
-}
-
-function showPreview({ changed, traffic, domains, ...rest }: DeployPreview): z.input<typeof previewSchema> {
-  return {
-    ...rest,
-    changed: [...changed],
-    traffic: { before: traffic.before.map(showTarget), after: traffic.after.map(showTarget) },
-    domains: { before: [...domains.before], after: [...domains.after] },
+    createdAt: timeOf(createdAt),
+    updatedAt: timeOf(updatedAt),
   };
 }
 

@@ -4,11 +4,12 @@ import { CREDENTIAL_NAME } from "../../control/schema/invalid.ts";
 import { check, strict } from "../../control/schema/check.ts";
 import type { Scope } from "../../control/records.ts";
 import { ClessError } from "../../base/errors.ts";
-import { done, json, readJson } from "../body.ts";
+import { json, readJson } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { shown, time, timeOf } from "../common_fields.ts";
-import { operation } from "../operation.ts";
+import { tagged } from "../operation.ts";
 
+const operation = tagged("tokens");
 const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const MAX_LIFETIME_MS = 3653 * 86_400_000;
 
@@ -46,26 +47,20 @@ export type TokenJson = z.output<typeof tokenView>;
 export type NewTokenJson = z.output<typeof newToken>;
 
 /** Tokens besides the owner's. */
-export function tokenOperations(
-  { dataDir, now = Date.now, tokens }: Pick<Collaborators, "dataDir" | "now" | "tokens">,
-) {
+export function tokenOperations({ dataDir, now = Date.now, tokens }: Collaborators) {
   return [
     operation({
       id: "listTokens",
-      method: "get",
-      path: "/v1/tokens",
+      route: "GET /v1/tokens",
       scope: "admin",
-      tag: "tokens",
       summary: "List the tokens by name, also expired ones, without the owner's",
       answers: { 200: { description: "All of them", schema: z.array(tokenView) } },
       run: () => json(tokens.list().map(showToken)),
     }),
     operation({
       id: "createToken",
-      method: "post",
-      path: "/v1/tokens",
+      route: "POST /v1/tokens",
       scope: "admin",
-      tag: "tokens",
       summary: "Make a token",
       body: { schema: tokenBody, example: { name: "ci", scope: "deploy", expiresIn: "90d" } },
       answers: { 201: { description: "The token", schema: newToken } },
@@ -81,10 +76,8 @@ export function tokenOperations(
     }),
     operation({
       id: "rotateToken",
-      method: "post",
-      path: "/v1/tokens/rotate",
+      route: "POST /v1/tokens/rotate",
       scope: "admin",
-      tag: "tokens",
       summary: "Replace the owner's token; the old one is no longer valid",
       answers: {
         200: {
@@ -101,10 +94,8 @@ export function tokenOperations(
     }),
     operation({
       id: "revokeToken",
-      method: "delete",
-      path: "/v1/tokens/{name}",
+      route: "DELETE /v1/tokens/{name}",
       scope: "admin",
-      tag: "tokens",
       summary: "Revoke a token at once",
       params: {
         name: z.string().meta({
@@ -117,7 +108,6 @@ export function tokenOperations(
       errors: ["not_found", "store_unavailable"],
       run: ({ params: { name } }) => {
         if (!tokens.revoke(name)) throw new ClessError("not_found", `There is no token ${shown(name)}`);
-        return done();
       },
     }),
   ];
