@@ -100,7 +100,11 @@ class House implements AsyncDisposable {
 
   /** It, with its services as they were at the beginning. */
   async stage(): Promise<Stage> {
-    if (this.#stage !== undefined) await this.#stage.reset();
+    try {
+      await this.#stage?.reset();
+    } catch {
+      await this.leave(); // the line before has told why
+    }
     return this.#stage ??= await Stage.start(this.theatre);
   }
 
