@@ -93,19 +93,19 @@ export async function sendBeside(
 
 const MB = 1e6;
 
-/** All kinds of requests, for two services. @param scale How many of them; 1 is about 600 a second. */
+/** All kinds of requests, for two services. @param scale How many of them; 1 is about 300 a second. */
 export function usualFlows(scale = 1): Flow[] {
   const [app, other] = ["app.localhost", "other.localhost"];
   return [
-    { name: "kept", kind: "get", host: app, rate: 250 * scale },
-    { name: "new", kind: "get", host: app, rate: 180 * scale, fresh: true },
-    { name: "working", kind: "get", host: app, rate: 40 * scale, query: "work=50" },
-    { name: "posts", kind: "upload", host: app, rate: 20 * scale, ms: 0, bytes: 100 },
-    { name: "uploads", kind: "upload", host: app, rate: 1.5 * scale, ms: 2000, bytes: MB / 2 },
-    { name: "chunked", kind: "upload", host: app, rate: 1.5 * scale, ms: 2000, bytes: MB / 2, chunked: true },
-    { name: "streams", kind: "stream", host: app, rate: 2 * scale, ms: 2000 },
-    { name: "sockets", kind: "socket", host: app, rate: 2 * scale, ms: 3000 },
-    { name: "other, kept", kind: "get", host: other, rate: 60 * scale },
+    { name: "kept", kind: "get", host: app, rate: 125 * scale },
+    { name: "new", kind: "get", host: app, rate: 90 * scale, fresh: true },
+    { name: "working", kind: "get", host: app, rate: 20 * scale, query: "work=50" },
+    { name: "posts", kind: "upload", host: app, rate: 10 * scale, ms: 0, bytes: 100 },
+    { name: "uploads", kind: "upload", host: app, rate: scale, ms: 2000, bytes: MB / 2 },
+    { name: "chunked", kind: "upload", host: app, rate: scale, ms: 2000, bytes: MB / 2, chunked: true },
+    { name: "streams", kind: "stream", host: app, rate: scale, ms: 2000 },
+    { name: "sockets", kind: "socket", host: app, rate: scale, ms: 3000 },
+    { name: "other, kept", kind: "get", host: other, rate: 30 * scale },
     { name: "other, new", kind: "get", host: other, rate: 40 * scale, fresh: true },
   ];
 }

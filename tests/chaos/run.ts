@@ -42,7 +42,7 @@ const WARM_MS = 30_000;
 /** A short run sends this share of the requests a second. */
 const QUICK_SHARE = 0.5;
 /** A short run needs so many times fewer requests. */
-const QUICK_LEAST = 5;
+const QUICK_LEAST = 10;
 /** What is still to come of a disruption shows within that, ms. */
 const SETTLE_MS = 1500;
 /** The most that may be waited for requests that are missing, ms. */

@@ -40,9 +40,9 @@ export const CHANGES: readonly Disruption[] = [
     prepare: (theatre) => buildImage(theatre, `${FOUND}-docker`, "build-0"),
     stage: { flags: ["--convention"] },
     flows: () => [
-      ...usualFlows(0.6),
-      { name: "found, kept", kind: "get", host: `${FOUND}.localhost`, rate: 150 },
-      { name: "found, new", kind: "get", host: `${FOUND}.localhost`, rate: 80, fresh: true },
+      ...usualFlows(0.8),
+      { name: "found, kept", kind: "get", host: `${FOUND}.localhost`, rate: 80 },
+      { name: "found, new", kind: "get", host: `${FOUND}.localhost`, rate: 40, fresh: true },
     ],
     run: rebuilds,
   },
@@ -56,7 +56,7 @@ export const CHANGES: readonly Disruption[] = [
     },
     leastSent: 20_000,
     stage: {},
-    flows: (quick) => [...usualFlows(), ...(quick ? [] : LONG)],
+    flows: (quick) => [...usualFlows(1.7), ...(quick ? [] : LONG)],
     run: upgrades,
   },
 ];

@@ -30,7 +30,7 @@ export const CONTAINERS: readonly Disruption[] = [
       longestWaitMs: HUNG_MS,
     },
     // All that come meanwhile wait: not so many that they would use up the connections.
-    flows: () => usualFlows(0.15),
+    flows: () => usualFlows(0.2),
     leastSent: 1000,
     run: hang,
   },
@@ -52,7 +52,6 @@ export const CONTAINERS: readonly Disruption[] = [
         "an app that eats all its memory again and again: only its own requests are lost, and it never is a crash loop",
       longestWaitMs: 15_000,
     },
-    flows: () => usualFlows(0.6),
     run: eatAgain,
   },
 ];

@@ -22,7 +22,7 @@ export const ENGINE: readonly Disruption[] = [
     },
     needs: ["own engine"],
     // All that come while no container can be made wait: not more than may wait.
-    flows: () => usualFlows(0.15),
+    flows: () => usualFlows(0.3),
     leastSent: 1000,
     run: killed,
   },
@@ -36,7 +36,7 @@ export const ENGINE: readonly Disruption[] = [
     },
     needs: ["own engine"],
     // All that come while no container can be made wait: not more than may wait.
-    flows: () => usualFlows(0.15),
+    flows: () => usualFlows(0.3),
     leastSent: 1000,
     run: restarted,
   },
