@@ -36,6 +36,8 @@ export class Instance {
   failure: string | undefined;
   /** How many answers the app has begun. */
   answers = 0;
+  /** Whether one of them had a status below 500. */
+  hasServed = false;
   /** Grows with every change of its container: an observation made at a smaller number is out of date. */
   changes = 0;
   /** Since when no lease has kept it awake, clock ms; meaningless while one does. */
@@ -145,6 +147,8 @@ export class Lease implements Swappable {
   readonly quiet: boolean;
   /** Gives the slot back; only the first call counts. */
   readonly release = (): void => this.instance.takeBack(this);
+  /** Whether the app has begun its answer. */
+  isAnswered = false;
   /** Called when the instance ends while the lease is open: a dead container's address may never answer. */
   holder: { instanceGone(): void } | undefined;
   place = -1;
@@ -152,6 +156,13 @@ export class Lease implements Swappable {
   constructor(instance: Instance, quiet: boolean) {
     this.instance = instance;
     this.quiet = quiet;
+  }
+
+  /** Notes that the app has begun its answer. */
+  answered(status: number): void {
+    this.isAnswered = true;
+    this.instance.answers++;
+    if (status < 500) this.instance.hasServed = true;
   }
 }
 

@@ -74,14 +74,17 @@ export function afterFailedStart(
   return { ...noted, count, until, failure: { reason, output: "", at, count } };
 }
 
-/** Records an instance that ended or was given up. Soon after it was ready, that is a failure unless done by hand. */
+/**
+ * Records an instance that ended or was given up. If it had neither served a request nor been ready for long, that is a
+ * failure, unless done by hand.
+ */
 export function afterLostInstance(
   backoff: StartBackoff,
-  { ageMs, byHand, mishap }: { ageMs: number; byHand: boolean; mishap: Mishap },
+  { byHand, mishap, ...proof }: Proof & { byHand: boolean; mishap: Mishap },
   now: number,
 ): StartBackoff {
-  const judged = resetIfHealthy(backoff, ageMs, now);
-  if (ageMs >= HEALTHY_MS) return judged;
+  const judged = resetByProof(backoff, proof, now);
+  if (proof.hasServed || proof.ageMs >= HEALTHY_MS) return judged;
   const noted = afterEnd(judged, now);
   const reason = `${mishap.reason} soon after it was ready`;
   const after = byHand ? noted : afterFailedStart(noted, { ...mishap, reason }, noted.count, now);
@@ -90,10 +93,22 @@ export function afterLostInstance(
   return { ...after, ends, endsUntil };
 }
 
-/** Forgets all failures if the healthy instance is newer than the last one; an older one proves nothing. */
-export function resetIfHealthy(backoff: StartBackoff, ageMs: number, now: number): StartBackoff {
-  const isProof = ageMs >= HEALTHY_MS && now - ageMs >= backoff.lastAt;
-  return isProof ? { ...NO_FAILURES, lastAt: backoff.lastAt } : backoff;
+/** What an instance proves about its revision: for how long it has been ready, and whether it has served a request. */
+export interface Proof {
+  readonly ageMs: number;
+  readonly hasServed: boolean;
+}
+
+/**
+ * Ends the row of failures if an instance has served, or been ready for long, that is newer than the last failure; an
+ * older one proves nothing. One that has been ready for long also lets the last failure be forgotten.
+ */
+export function resetByProof(backoff: StartBackoff, { ageMs, hasServed }: Proof, now: number): StartBackoff {
+  if (now - ageMs < backoff.lastAt) return backoff;
+  const { failure, lastAt } = backoff;
+  if (ageMs >= HEALTHY_MS) return { ...NO_FAILURES, lastAt };
+  const isRow = backoff.count > 0 || backoff.ends > 0;
+  return hasServed && isRow ? { ...NO_FAILURES, lastAt, failure } : backoff;
 }
 
 /** How long requests are refused, ms; 0 if they are not. */

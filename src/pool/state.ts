@@ -8,7 +8,7 @@ import {
   backgroundBackoffMs,
   type Mishap,
   NO_FAILURES,
-  resetIfHealthy,
+  resetByProof,
   type StartBackoff,
 } from "./start_backoff.ts";
 
@@ -33,7 +33,7 @@ import {
  */
 
 /** The use of an instance, which counts it itself, since requests do not go through {@linkcode reduce}. */
-export type Use = Readonly<Pick<Instance, "inFlight" | "inUse" | "idleSince">>;
+export type Use = Readonly<Pick<Instance, "inFlight" | "inUse" | "idleSince" | "hasServed">>;
 
 /** An instance in its pool's state. Times are clock ms. */
 export interface Member {
@@ -283,7 +283,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
     case "well":
       return set(state, member, { probeAt: nextProbe(state, now) });
     case "gone":
-      return leave(state, member);
+      return leave({ ...state, backoff: judgedBackoff(state, now) }, member);
     case "engine paused":
       return phase === "ready" ? enter(state, member, "paused", now) : state;
     case "engine resumed": // what the engine says while a pause is under way is older than that
@@ -308,15 +308,19 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
 }
 
 function looked(state: PoolState, peak: number, now: number): PoolState {
-  const { members, revision } = state;
-  let { backoff } = state;
-  for (const { readySince } of members) {
-    if (readySince !== undefined) backoff = resetIfHealthy(backoff, now - readySince, now);
-  }
+  const { revision } = state;
+  const backoff = judgedBackoff(state, now);
   const isWide = isShrinkable(state);
   if (!isWide && state.window.length === 0) return { ...state, backoff };
   const window = isWide ? observe(state.window, { at: now, peak }, stableForMs(revision.stopAfterMs)) : [];
   return { ...state, backoff, window };
+}
+
+/** The back-off, considering what the instances have proved since the last failure. */
+function judgedBackoff({ backoff, members }: PoolState, now: number): StartBackoff {
+  return members.reduce((backoff, { readySince, use: { hasServed } }) => {
+    return readySince === undefined ? backoff : resetByProof(backoff, { ageMs: now - readySince, hasServed }, now);
+  }, backoff);
 }
 
 function startFailed(
@@ -329,7 +333,8 @@ function startFailed(
   if (member.phase === "stopped" || blame === "nobody") return left; // called off, or no request needs it alone
   const over: PoolState = { ...left, woken: false, excused: false };
   if (blame === "somebody" && !state.excused) return { ...over, excused: true };
-  const backoff = blame === "engine" ? state.backoff : afterFailedStart(state.backoff, mishap, member.countBefore, now);
+  const judged = judgedBackoff(state, now);
+  const backoff = blame === "engine" ? judged : afterFailedStart(judged, mishap, member.countBefore, now);
   const isLast = state.suspensions === 0 && liveCount(left) === 0;
   return { ...over, backoff, startError: isLast ? error : undefined };
 }
@@ -357,9 +362,10 @@ function drain(state: PoolState, member: Member, by: number, now: number): PoolS
   }
 }
 
-function lose(state: PoolState, { readySince }: Member, event: { byHand: boolean; mishap: Mishap }, now: number) {
+function lose(state: PoolState, member: Member, event: { byHand: boolean; mishap: Mishap }, now: number) {
+  const { readySince, use: { hasServed } } = member;
   if (readySince === undefined) return state; // found paused: nobody knows for how long it has been ready
-  const backoff = afterLostInstance(state.backoff, { ...event, ageMs: now - readySince }, now);
+  const backoff = afterLostInstance(judgedBackoff(state, now), { ...event, ageMs: now - readySince, hasServed }, now);
   return { ...state, backoff, woken: state.woken && backgroundBackoffMs(backoff, now) === 0 };
 }
 

@@ -160,7 +160,7 @@ export class Proxy implements Disposable {
       context.watchClient();
       return this.#websockets.open(context.request, head, instance.origin, context.signal).then(
         ({ response, ended }) => {
-          instance.answers++;
+          lease.answered(response.status);
           if (ended === undefined) info.completed.then(lease.release, lease.release);
           else ended.then(lease.release);
           return this.#responder.fromApp(context, response);
@@ -170,7 +170,7 @@ export class Proxy implements Disposable {
     }
     return this.#options.forwarder.forward(instance.origin, head, context.upload, context.signal).then(
       (response) => {
-        instance.answers++;
+        lease.answered(response.status);
         info.completed.then(lease.release, lease.release);
         return this.#responder.fromApp(context, response);
       },

@@ -150,6 +150,50 @@ Deno.test("an app that ends by itself soon after each start is in a crash loop; 
   }
 });
 
+Deno.test("an app that has served before it ends is replaced at once, however often that happens", async () => {
+  for (const how of ["end", "kill"] as const) {
+    const { kit } = newBroken();
+    mend(kit);
+    const pool = kit.newPool({ ...newRevision(), minInstances: 1 });
+    pool.keep(true);
+    for (let n = 0; n < 6; n++) {
+      const { lease } = await pool.hold(never());
+      lease.answered(200);
+      lease.release();
+      kit.launcher[how](lease.instance.id, 1);
+      await settle();
+      assertEquals([kit.launcher.called("launch").length, pool.failure, pool.backingOff], [n + 2, undefined, false]);
+    }
+  }
+});
+
+Deno.test("an app that has given nothing but server errors before it ends has not served", async () => {
+  const { kit, pool } = newBroken();
+  mend(kit);
+  for (let n = 0; n < 3; n++) {
+    const { lease } = await pool.hold(never());
+    lease.answered(500);
+    lease.release();
+    kit.launcher.end(lease.instance.id, 1);
+  }
+  assertEquals((await ask(pool))[0], "crash_loop");
+});
+
+Deno.test("failures between which the app has served are not in a row", async () => {
+  const { kit, pool } = newBroken();
+  const broken = kit.launcher.on.launch!;
+  for (let n = 0; n < 6; n++) {
+    kit.launcher.on.launch = broken;
+    assertEquals((await ask(pool))[0], "start_failed");
+    assertEquals(pool.failure?.count, 1);
+    mend(kit);
+    const { lease } = await pool.hold(never());
+    lease.answered(200);
+    lease.release();
+    await pool.sleep(0);
+  }
+});
+
 Deno.test("an app that is unhealthy soon after each start is in a crash loop, and backed off", async () => {
   const { kit } = newBroken({ ask: () => Promise.resolve(503) });
   mend(kit);

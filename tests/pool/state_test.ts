@@ -274,6 +274,37 @@ Deno.test("a healthy instance that was started after the failures has them forgo
   assertEquals(look(undefined, NOW - 60_000), [1, 500]);
 });
 
+Deno.test("an instance that has served is no failure if it ends, and ends the row of failures if it was started after them", () => {
+  const lost = (lastAt: number, hasServed: boolean, event: PoolEvent) => {
+    const members = [memberOf("one", { readySince: NOW - 1000, use: { hasServed } })];
+    const failure = { reason: "no", output: "", at: new Date(0), count: 2 };
+    const backoff = { ...NO_FAILURES, count: 2, ends: 2, until: NOW + 500, endsUntil: NOW + 500, lastAt, failure };
+    const after = reduce(stateOf({ members, backoff }), event, NOW).backoff;
+    return [after.count, after.ends, backgroundBackoffMs(after, NOW), after.failure?.count];
+  };
+  const ended = (byHand: boolean): PoolEvent => ({ type: "engine ended", id: "one", byHand, mishap: MISHAP });
+  const events: PoolEvent[] = [
+    ended(true),
+    ended(false),
+    { type: "unhealthy", id: "one", byApp: true, mishap: MISHAP },
+    { type: "gone", id: "one" },
+  ];
+  for (const event of events) {
+    assertEquals(lost(NOW - 1000, true, event), [0, 0, 0, 2], event.type); // operators can still read why it failed
+    assertEquals(lost(NOW - 999, true, event).slice(0, 2), [2, 2], event.type);
+  }
+  assertEquals(lost(NOW - 1000, false, ended(false)).slice(0, 2), [3, 3]);
+});
+
+Deno.test("a failed start is the first in a row if an instance has served since the failure before", () => {
+  const members = [memberOf("one", { phase: "starting" }), memberOf("two", { use: { hasServed: true } })];
+  const counts = [NOW, NOW + 1].map((lastAt) => {
+    const backoff = { ...NO_FAILURES, count: 2, lastAt };
+    return reduce(stateOf({ members, backoff }), startFailed("app"), NOW).backoff.count;
+  });
+  assertEquals(counts, [1, 2]); // the start began before the second failure, and so counts only once
+});
+
 Deno.test("the demand is watched while there may be too many instances, and forgotten then", () => {
   const wide = stateOf({ members: [memberOf("one"), memberOf("two")] });
   const watched = reduce(wide, { type: "looked", peak: 2 }, NOW);

@@ -3,7 +3,7 @@ import type { Revision } from "../../src/model/revision.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import { delay } from "../../src/base/async.ts";
 import type { InstanceState } from "../../src/model/instance_state.ts";
-import type { Instance, Lease } from "../../src/pool/instance.ts";
+import { type Instance, Lease } from "../../src/pool/instance.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
 import type { Container, ContainerEvent } from "../../src/pool/launcher.ts";
 import type { Probed } from "../../src/pool/probe.ts";
@@ -195,7 +195,7 @@ export class PoolWorld {
     const instance = ready[n % ready.length];
     if (instance === undefined) return;
     this.#touched.add(instance.id);
-    if (what === "answered") instance.answers++;
+    if (what === "answered") (instance.leases[0] ?? new Lease(instance, false)).answered(200);
     else instance.suspect(what);
   }
 
