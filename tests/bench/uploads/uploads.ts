@@ -43,8 +43,10 @@ interface Taken {
   readonly cpuSeconds: number[];
   readonly seconds: number[];
   readonly probeMs: number[];
-  /** The most memory of all rounds, beyond what there was before the first upload. */
+  /** How much more memory there was during an upload than before it; the most of all rounds. */
   growthMb: number;
+  /** The most memory of all rounds. */
+  highestMb: number;
 }
 
 /** What chunked uploads cost, beside the same ones with a length, and how long others wait meanwhile. */
@@ -72,20 +74,21 @@ export async function uploads({ docker, folder, note, options, signal }: Bench):
     return await sender.run<{ seconds: number; probeMicros: number[] }>(args, LIMIT_MS, signal);
   };
   for (const { bytes } of [{ bytes: 0 }, ...CHUNKS]) await send(10 * MB, bytes, 0); // the code gets compiled
-  const beforeMb = await residentMb(pid);
   const all = new Map(loads.map((load) => [load, new Map<number, Taken>()]));
   for (let round = 1; round <= options.uploadRounds; round++) {
     for (const [load, taken] of all) {
       for (const { bytes } of [{ bytes: 0 }, ...CHUNKS]) {
+        const beforeMb = await residentMb(pid);
         const before = await cpuMicros(pid);
         const { value, highestMb } = await watchMemory(pid, () => send(load.megabytes * MB, bytes, load.appMb));
         const cpuSeconds = (await cpuMicros(pid) - before) / 1e6;
-        const of = taken.get(bytes) ?? { cpuSeconds: [], seconds: [], probeMs: [], growthMb: 0 };
+        const of = taken.get(bytes) ?? { cpuSeconds: [], seconds: [], probeMs: [], growthMb: 0, highestMb: 0 };
         taken.set(bytes, of);
         of.cpuSeconds.push(cpuSeconds);
         of.seconds.push(value.seconds);
         of.probeMs.push(...value.probeMicros.map((micros) => micros / 1000));
         of.growthMb = Math.max(of.growthMb, highestMb - beforeMb);
+        of.highestMb = Math.max(of.highestMb, highestMb);
         note(
           `round ${round}: ${load.name}, ${
             bytes === 0 ? "with a length" : `chunks of ${bytes / KB} KB`
@@ -99,7 +102,7 @@ export async function uploads({ docker, folder, note, options, signal }: Bench):
 
 function uploadsTable(all: ReadonlyMap<Load, ReadonlyMap<number, Taken>>): string {
   const rows = [...all].flatMap(([load, taken]) =>
-    [...taken].map(([bytes, { cpuSeconds, growthMb, probeMs, seconds }]) => {
+    [...taken].map(([bytes, { cpuSeconds, growthMb, highestMb, probeMs, seconds }]) => {
       const chunks = CHUNKS.find((chunks) => chunks.bytes === bytes);
       return [
         `${load.name}, ${chunks === undefined ? "with a length" : `chunks of ${chunks.name}`}`,
@@ -108,11 +111,12 @@ function uploadsTable(all: ReadonlyMap<Load, ReadonlyMap<number, Taken>>): strin
         chunks === undefined ? "" : `${mostSeconds(chunks, load, taken).toFixed(2)} s`,
         `${percentile(probeMs, 0.5).toFixed(1)} ms`,
         `${percentile(probeMs, 0.99).toFixed(1)} ms`,
-        `${growthMb.toFixed(0)} MB`,
+        `+${growthMb.toFixed(0)} MB`,
+        `${highestMb.toFixed(0)} MB`,
       ];
     })
   );
-  return table(["uploads", "time", "CPU", "bar", "GETs beside it: p50", "p99", "memory"], rows);
+  return table(["uploads", "time", "CPU", "bar", "GETs beside it: p50", "p99", "memory", "highest"], rows);
 }
 
 /** The bar for the CPU of a chunked upload. */
