@@ -5,6 +5,14 @@ import { buildSender, type Flow, type FlowReport, type Sent, Traffic } from "./t
 
 const ignore = noNet || noRead || noRun || noWrite || await versionOf(TOOLS.go) === undefined;
 
+/** The sender, which is made once, and goes with this process. */
+const built = ignore ? undefined : (() => {
+  const folder = Deno.makeTempDirSync();
+  addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+  let making: Promise<string> | undefined;
+  return () => making ??= buildSender(folder, new AbortController().signal);
+})();
+
 /** What an app answers to a GET: the token that only this request has. */
 const right = (request: Request) => new Response(`hello ${new URL(request.url).pathname.slice(1)}`);
 
@@ -14,16 +22,13 @@ async function send(
   flows: readonly Flow[],
   ended = 20,
 ): Promise<Sent> {
-  const folder = await Deno.makeTempDir();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, handler);
   try {
-    const sender = await buildSender(folder, new AbortController().signal);
-    await using traffic = Traffic.start(sender, `http://127.0.0.1:${server.addr.port}/`, flows, 1);
+    await using traffic = Traffic.start(await built!(), `http://127.0.0.1:${server.addr.port}/`, flows, 1);
     await traffic.until("answers", ({ failed, good }) => failed + good >= ended, 30_000);
     return await traffic.finish();
   } finally {
     await server.shutdown();
-    await Deno.remove(folder, { recursive: true });
   }
 }
 
@@ -140,18 +145,12 @@ Deno.test({
   name: "a server that nobody listens for any more is told as refused",
   ignore,
   fn: async () => {
-    const folder = await Deno.makeTempDir();
-    try {
-      const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-      const { port } = listener.addr;
-      listener.close();
-      const sender = await buildSender(folder, new AbortController().signal);
-      await using traffic = Traffic.start(sender, `http://127.0.0.1:${port}/`, [get], 1);
-      await traffic.until("failures", ({ failed }) => failed >= 3, 30_000);
-      const { failures } = await traffic.finish();
-      assertEquals(new Set(failures.map(({ cause }) => cause)), new Set(["refused"]));
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    listener.close();
+    await using traffic = Traffic.start(await built!(), `http://127.0.0.1:${port}/`, [get], 1);
+    await traffic.until("failures", ({ failed }) => failed >= 3, 30_000);
+    const { failures } = await traffic.finish();
+    assertEquals(new Set(failures.map(({ cause }) => cause)), new Set(["refused"]));
   },
 });
