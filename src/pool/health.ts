@@ -54,6 +54,8 @@ export class Health {
   /** For each silent instance, what it was doing when its silence began. */
   readonly #silent = new WeakMap<Instance, Work>();
 
+  readonly #answering = new Map<Instance, Promise<boolean>>();
+
   constructor(clock: Clock, ask: Ask) {
     this.#clock = clock;
     this.#ask = ask;
@@ -90,6 +92,18 @@ export class Health {
     const goesOn = work.leases.some((lease) => open.has(lease));
     const isBusy = probed === "silent" && work.isFull && (hasAnswered || goesOn);
     return isWell(probed) || isBusy;
+  }
+
+  /** Whether an app gives any answer within a time; simultaneous calls share one question. */
+  answers(instance: Instance, withinMs: number): Promise<boolean> {
+    const known = this.#answering.get(instance);
+    if (known !== undefined) return known;
+    const { origin, revision: { readinessPath } } = instance;
+    const answers = askWithin(this.#ask, origin + readinessPath, this.#clock, withinMs)
+      .then((probed) => typeof probed === "number" || probed === "garbage")
+      .finally(() => this.#answering.delete(instance));
+    this.#answering.set(instance, answers);
+    return answers;
   }
 
   #rowOf(instance: Instance): Row {

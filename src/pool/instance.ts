@@ -11,6 +11,8 @@ export interface InstanceOwner {
   /** Called at each new state, before the holders of leases learn of an end. */
   moved(instance: Instance, before: InstanceState): void;
   suspect(instance: Instance, why: Suspicion): void;
+  /** Whether the app gives any answer within a time. */
+  answers(instance: Instance, withinMs: number): Promise<boolean>;
   /** Called for each slot that is given back. */
   freed(): void;
 }
@@ -32,6 +34,8 @@ export class Instance {
   oom = false;
   /** Whether somebody stopped or killed the container, or may have, since its end was not observed. */
   byHand = false;
+  /** How many leases were open when it ended. */
+  inFlightAtEnd = 0;
   /** Why it did not become ready, or ended; for operators. */
   failure: string | undefined;
   /** How many answers the app has begun. */
@@ -84,6 +88,11 @@ export class Instance {
     return this.#gone.signal;
   }
 
+  /** Whether the engine has reported that its container ended, and that nobody had stopped or killed it. */
+  get endedByItself(): boolean {
+    return this.exitCode !== undefined && !this.byHand;
+  }
+
   /** Changes the state; the pool has checked that the change is allowed. */
   become(state: InstanceState): void {
     const before = this.#state;
@@ -93,6 +102,7 @@ export class Instance {
     this.#moved?.resolve();
     this.#moved = undefined;
     if (state !== "stopped" && state !== "failed") return;
+    this.inFlightAtEnd = this.#leases.size;
     this.#gone.abort();
     for (const lease of this.#leases.list()) lease.holder?.instanceGone();
   }
@@ -100,6 +110,11 @@ export class Instance {
   /** Notes what a request has seen of the app; the request's slot is free again. */
   suspect(why: Suspicion): void {
     this.#owner?.suspect(this, why);
+  }
+
+  /** Asks the app, without a lease, whether it gives any answer within a time. */
+  async answersWithin(ms: number): Promise<boolean> {
+    return await this.#owner?.answers(this, ms) ?? false;
   }
 
   /** Claims a slot; synchronous, so that the instance cannot change between its choice and the claim. */

@@ -208,6 +208,7 @@ export class InstancePool implements InstanceOwner {
     const isNeeded = state === "starting" || (state === "draining" && inFlight > 0);
     if (event.what === "paused" && isNeeded) return this.#executor.undoPause(instance);
     if (event.what !== "ended") return this.#take({ type: `engine ${event.what}`, id });
+    if (instance.gone.aborted) return; // it has ended once; its removal says nothing about why
     instance.exitCode = event.exitCode;
     instance.oom = event.oom ?? false;
     instance.byHand = event.byHand ?? event.exitCode === undefined;
@@ -296,6 +297,10 @@ export class InstancePool implements InstanceOwner {
     const isDead = this.#health.suspect(instance, why);
     if (isDead === true) this.#unhealthy(instance, false);
     else if (isDead !== false) isDead.then((isDead) => isDead && this.#unhealthy(instance, false));
+  }
+
+  answers(instance: Instance, withinMs: number): Promise<boolean> {
+    return this.#health.answers(instance, withinMs);
   }
 
   /** Takes every event. Events that arrive during the work on others wait for it. */

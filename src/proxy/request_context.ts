@@ -36,6 +36,10 @@ export class RequestContext implements Timed {
   failedTries = 0;
   /** How often a connection was refused before the request was sent. */
   refusals = 0;
+  /** The last instance whose connection broke, or that ended, before it answered; unless it has been judged. */
+  broken: { readonly instance: Instance; readonly hadOthers: boolean } | undefined;
+  /** Whether it has been sent again although it may have ended an instance. */
+  isSuspect = false;
   place = -1;
   #controller = new AbortController();
   /** When the timeout began; every tick in which the upload makes progress moves it on. */

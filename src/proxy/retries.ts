@@ -1,15 +1,21 @@
 import { delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
 import { ForwardError, IDEMPOTENT, InstanceGone } from "../http/forwarder.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
 import type { RequestContext } from "./request_context.ts";
 
+const log = logger("proxy");
 const MOST_TRIES = 2;
 /** To how many instances a request is sent: if it kills them, that must not look like an app that keeps crashing. */
 const MOST_INSTANCES = 2;
 /** How long the report of an instance's end may take. */
 const NEWS_MS = 1000;
+/** How long a request that got no answer waits to learn whether its instance has ended. */
+const END_NEWS_MS = 250;
+/** Requests of an instance that break within this time were in flight together. */
+const TOGETHER_MS = 1000;
 /** How many refused connections a request survives, which takes seconds: it was never sent, so it does no harm. */
 const MOST_REFUSALS = 12;
 /**
@@ -24,6 +30,8 @@ const LONGEST_PAUSE_MS = 500;
 export class Retries {
   readonly #clock: Clock;
   readonly #reconciler: { suspect(): void };
+  /** The last request of each instance that got no answer, and when, clock ms. */
+  readonly #lastBroken = new WeakMap<Instance, { readonly context: RequestContext; readonly at: number }>();
 
   /** @param reconciler Called when an instance does not answer, since the event of its end may be lost. */
   constructor(clock: Clock, reconciler: { suspect(): void }) {
@@ -36,7 +44,13 @@ export class Retries {
     const { instance } = lease;
     const isRefused = error instanceof ForwardError && error.progress === "unsent";
     if (isRefused && isCounted(++context.refusals)) instance.suspect("unreachable");
-    lease.release();
+    if (isBroken(error)) context.broken = { instance, hadOthers: this.#hadOthers(instance, context) };
+    try {
+      // With its lease, the request still counts as one that was in flight when the instance ended.
+      if (isUnanswered(error) && mayRepeat(context, error)) await this.#untilKnown(context, lease);
+    } finally {
+      lease.release();
+    }
     if (error instanceof ClessError && error.code === "upstream_timeout") instance.suspect("late");
     if (!mayRepeat(context, error)) {
       if (isUnanswered(error)) instance.suspect("closed");
@@ -44,10 +58,12 @@ export class Retries {
     }
     context.upload?.abandon();
     context.renew();
+    judge(context, error);
     if (isRefused) {
       if (context.refusals >= MOST_REFUSALS) throw error;
       const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 4 ** (context.refusals - 2));
       if (context.refusals > 1) await this.#untilNews(context, instance, pauseMs);
+      judge(context, error);
     } else {
       if (context.failedTries++ === 0) context.failedInstances++;
       if (context.failedTries >= MOST_TRIES) {
@@ -55,11 +71,32 @@ export class Retries {
         if (isUnanswered(error)) instance.suspect("closed");
         await this.#untilNews(context, instance, NEWS_MS);
         context.signal.throwIfAborted();
+        judge(context, error);
         if (instance.state === "ready") throw error;
       }
       if (context.failedInstances >= MOST_INSTANCES) throw error;
     }
     context.signal.throwIfAborted();
+  }
+
+  /** Whether other requests were in flight on an instance beside one that has just got no answer. */
+  #hadOthers(instance: Instance, context: RequestContext): boolean {
+    const at = this.#clock.now();
+    const last = this.#lastBroken.get(instance);
+    this.#lastBroken.set(instance, { context, at });
+    const isOther = last !== undefined && last.context !== context && at - last.at <= TOGETHER_MS;
+    return isOther || Math.max(instance.inFlight, instance.inFlightAtEnd) > 1;
+  }
+
+  /** Waits until it is known whether the instance has ended or lives on, but not for long. */
+  async #untilKnown({ signal }: RequestContext, lease: Lease): Promise<void> {
+    const { instance } = lease;
+    if (instance.gone.aborted) return;
+    lease.holder = undefined; // the end is what it waits for
+    const alive = new AbortController();
+    instance.answersWithin(END_NEWS_MS).then((answers) => answers && alive.abort());
+    await delay(this.#clock, END_NEWS_MS, AbortSignal.any([alive.signal, instance.gone, signal]));
+    signal.throwIfAborted();
   }
 
   /** Waits for the instance to stop being `ready`: the engine learns of a process's end later than its peers. */
@@ -70,6 +107,28 @@ export class Retries {
     this.#reconciler.suspect();
     await delay(this.#clock, timeoutMs, AbortSignal.any([moved.signal, signal]));
   }
+}
+
+/**
+ * Lets a request that may have ended an instance be sent again only if it was not the only one there, and only once: a
+ * second container is not to end by it, and a third one certainly not. If the instance lives on, or somebody else has
+ * ended it, nothing is changed. @throws The error, if the request must not be sent again.
+ */
+function judge(context: RequestContext, error: unknown): void {
+  const { broken, head, isSuspect } = context;
+  if (broken === undefined || !broken.instance.endedByItself) return;
+  context.broken = undefined;
+  context.isSuspect = true;
+  if (broken.hadOthers && !isSuspect) return;
+  const { id, revision: { service } } = broken.instance;
+  const target = head.target.replace(/\?.*$/s, ""); // a query may hold secrets
+  log.warning("a request is not repeated: its instance ended", { service, instance: id, method: head.method, target });
+  throw error;
+}
+
+/** Whether a request that the app may have seen got no answer. */
+function isBroken(error: unknown): boolean {
+  return error instanceof InstanceGone || isUnanswered(error);
 }
 
 function mayRepeat({ head, upload }: RequestContext, error: unknown): boolean {

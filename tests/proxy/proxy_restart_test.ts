@@ -183,22 +183,6 @@ forwardTest("a POST whose instance ends before it answers is a 502, and not sent
   await cless.idle();
 });
 
-forwardTest(
-  "a request that kills its instances is sent to two of them only, and other requests are served",
-  async (forward) => {
-    await using app = Origin.serving(async (connection) => {
-      const request = await connection.reader.request();
-      if (request?.target === "/poison") cless.launcher.end(cless.instance.id, 1);
-      else await connection.send(OK);
-    });
-    await using cless: Harness = await Harness.warm({ forward, origin: app });
-    const answer = await cless.ask(requestText("GET /poison"));
-    assertEquals([answer.status, answer.one("cless-error"), app.connections], [502, "upstream_failed", 2]);
-    assertEquals((await cless.ask(requestText())).status, 200);
-    await cless.idle();
-  },
-);
-
 forwardTest("all requests of a killed instance are answered by one new instance", async (forward) => {
   const all = Promise.withResolvers<void>();
   let asked = 0;
