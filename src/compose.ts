@@ -11,6 +11,7 @@ import { Catalog } from "./control/catalog.ts";
 import { type DataDir, openDataDir } from "./control/data_dir.ts";
 import { EventLog, InstanceEvents } from "./control/events.ts";
 import { InstanceControl } from "./control/instance_control.ts";
+import { OlderImages } from "./control/older_images.ts";
 import { RevisionEnv } from "./control/runtime_revision.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
 import { ServiceStates } from "./control/service_states.ts";
@@ -34,6 +35,7 @@ import { FetchForwarder } from "./http/fetch_forwarder.ts";
 import { FileReserve, Server } from "./http/server.ts";
 import { ServiceLogs } from "./logs/service_logs.ts";
 import { type Endpoint, formatEndpoint } from "./model/host.ts";
+import { DROPPED } from "./model/isolation.ts";
 import { conventionLabel, type Revision } from "./model/revision.ts";
 import { Executor } from "./pool/executor.ts";
 import { InstancePool, type PoolObserver } from "./pool/pool.ts";
@@ -59,6 +61,11 @@ type Parts = ReturnType<typeof makeParts>;
 function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store: Store, secrets: Secrets) {
   const { startTimeoutMs, requestTimeoutMs, pauseAfterMs, stopAfterMs, drainTimeoutMs } = config;
   const limits = { startTimeoutMs, requestTimeoutMs, pauseAfterMs, stopAfterMs };
+  const defaults = {
+    dropped: DROPPED,
+    memoryBytes: config.defaultMemoryBytes === Infinity ? undefined : config.defaultMemoryBytes,
+    cpus: config.defaultCpus,
+  };
   const clock = systemClock;
   const stopping = new AbortController();
 
@@ -100,15 +107,17 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const reconciler = new Reconciler(launcher, fleet, adoption, clock);
 
   // From a hostname to an instance.
+  const older = new OlderImages(store);
+  engine.images.onChange(() => older.note(engine.images.ids()));
   const convention = config.convention
-    ? new Convention({ images: engine.images, services, declared: states, pools, limits })
+    ? new Convention({ images: engine.images, services, declared: states, pools, limits, defaults, older })
     : undefined;
   const router = new Router(services, convention);
   const hosts = new Hosts(config, services, router);
   const activator = new Activator(router, config.maxPending);
 
   // What operators see and change.
-  const publisher = new Publisher({ services, limits, env, store, pools, clock, retiring });
+  const publisher = new Publisher({ services, limits, defaults, env, store, pools, clock, retiring });
   const deployer = new Deployer({
     ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs },
     rules: {

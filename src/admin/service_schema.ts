@@ -40,6 +40,13 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   ],
   memory: ["How much memory an instance may use, swap included", "256m"],
   cpus: ["How many processors an instance may keep busy", 0.5],
+  capabilities: [
+    "Capabilities of Linux to add to those of the engine, or to drop, ALL for every one; AUDIT_WRITE, MKNOD and NET_RAW are dropped unless they are added. To add one that the engine gives to no container needs a token of scope admin",
+    { drop: ["ALL"], add: ["NET_BIND_SERVICE"] },
+  ],
+  readOnly: ["Whether the app can write only into its volumes and /tmp, which is in memory"],
+  user: ["Whose rights the app has, USER or USER:GROUP, in place of the image's user", "1000:1000"],
+  runtime: ["The engine's runtime for the container, in place of its default", "runsc"],
   domains: ["Whole hostnames that lead to the service besides its own", ["shop.example.org"]],
   revisionHistory: ["How many revisions without traffic or tag are retained; 20 by default"],
   wake: [

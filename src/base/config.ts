@@ -1,6 +1,6 @@
 import { parseCidr, parseEndpoint, parseHostname } from "../model/host.ts";
 import { parseDuration } from "../model/time.ts";
-import { parseMachineMemory, parseMemoryBudget } from "../model/memory.ts";
+import { limitOf, parseDefaultMemory, parseMachineMemory, parseMemoryBudget } from "../model/memory.ts";
 import { messageOf, UsageError } from "./errors.ts";
 
 /** The environment of the docker command: https://docs.docker.com/reference/cli/docker/#environment-variables */
@@ -103,6 +103,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
 
   const listen = all("listen", parseEndpoint);
   const domain = one("domain", parseDomain, undefined);
+  const memoryBudgetBytes = one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2);
   return Object.freeze({
     listen: listen.length > 0 ? listen : [{ hostname: "0.0.0.0", port: 80 }],
     admin: one("admin", parseEndpoint, { hostname: "127.0.0.1", port: 1323 }),
@@ -132,7 +133,10 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     drainTimeoutMs: one("drain-timeout", parseDuration, 30_000),
     maxPending: one("max-pending", parseCount, 2000),
     /** When all instances use more memory than this, paused ones are stopped; `Infinity` for no limit. */
-    memoryBudgetBytes: one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2),
+    memoryBudgetBytes,
+    /** The limit of a container whose template names none; `Infinity` for no limit. */
+    defaultMemoryBytes: one("default-memory", parseDefaultMemory, undefined) ?? limitOf(memoryBudgetBytes),
+    defaultCpus: one("default-cpus", parseCpus, undefined),
     /** What happens to the containers when the program ends. */
     onExit: one("on-exit", choice("stop", "keep"), "stop"),
     trustedProxies: all("trusted-proxy", parseCidr),
@@ -174,6 +178,12 @@ function parseCount(text: string): number {
   const count = /^\d{1,7}$/.test(text) ? Number(text) : NaN;
   if (!(count >= 1)) throw new RangeError("expected a whole number from 1 to 9999999");
   return count;
+}
+
+function parseCpus(text: string): number {
+  const cpus = /^\d{1,4}(\.\d{1,9})?$/.test(text) ? Number(text) : NaN;
+  if (!(cpus > 0 && cpus <= 1024)) throw new RangeError("expected a number such as 0.5 or 2, at most 1024");
+  return cpus;
 }
 
 function parsePortRange(text: string): { first: number; last: number } {

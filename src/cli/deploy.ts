@@ -3,6 +3,7 @@ import type { ServiceJson } from "../admin/operations/services.ts";
 import type { DeployPreview } from "../control/records.ts";
 import { UsageError } from "../base/errors.ts";
 import { defined } from "../model/defined.ts";
+import { parseCapability } from "../model/isolation.ts";
 import { parseDuration } from "../model/time.ts";
 import { parseMemoryLimit } from "../model/memory.ts";
 import { resolveTraffic } from "../model/traffic.ts";
@@ -31,6 +32,11 @@ const FLAGS: readonly Flag[] = [
     "--liveness-path PATH":
       "The path that is requested repeatedly to see if an instance still works; if not, it is replaced",
     "--liveness-every TIME": "How often that path is requested: 10s if only --liveness-path is given",
+    "--user USER[:GROUP]": "Whose rights the app has, in place of the image's user",
+    "--read-only": "Let the app write only into its volumes and /tmp, which is in memory",
+    "--cap-add NAME…": "Give the app a capability of Linux, such as NET_RAW",
+    "--cap-drop NAME…": "Take a capability of Linux away, or ALL",
+    "--runtime NAME": "The engine's runtime for the container, such as runsc",
   }),
   ...inGroup("Limits", {
     "--concurrency N = 0": "Requests at once per instance; 0 is any number",
@@ -58,6 +64,7 @@ const FLAGS: readonly Flag[] = [
       "How much the new revision gets; 0 to look at it first. By default the share of latest, or everything",
     "--tag TAG": "Give it an address of its own, TAG--NAME",
     "--[no-]wait": "Move traffic when an instance of it is ready, and not before",
+    "--renew": "Make a new revision even if nothing has changed, such as for defaults that the latest does not have",
     "--dry-run": "Say what would change, and change nothing",
   }),
   { ...JSON_FLAG, help: "Print the service as JSON, in place of its URL" },
@@ -94,7 +101,8 @@ export const deploy = clientVerb({
         return { answer: await client.json("PUT", servicePath(name), options), before };
       });
     if (call.on("dry-run")) {
-      const { answer } = await put<DeployPreview>({ dryRun: true });
+      const renew = call.on("renew") || undefined;
+      const { answer } = await put<DeployPreview>({ dryRun: true, renew });
       return call.on("json") ? printJson(answer) : console.log(previewLine(name, answer));
     }
     const code = await untilInterrupted((signal) => deployShown(call, put, signal));
@@ -110,7 +118,8 @@ async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<n
   const screen = call.on("quiet") ? undefined : stderrScreen();
   await using progress = screen && await Progress.start(call.client, call.args[0]!, screen);
   const wait = call.flags.get("wait") === false ? false : undefined;
-  const { answer, before } = await put<ServiceJson>({ wait }, signal);
+  const renew = call.on("renew") || undefined;
+  const { answer, before } = await put<ServiceJson>({ wait, renew }, signal);
   const { latestRevision, traffic, url } = answer;
   if (latestRevision === before?.latestRevision) screen?.line(`${latestRevision} is the latest already`);
   else if (wait !== false) await progress?.end();
@@ -131,6 +140,10 @@ const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: str
   "pull-policy": ["pullPolicy", String],
   "readiness-path": ["readiness", (path) => ({ path })],
   "liveness": ["liveness"],
+  "user": ["user", String],
+  "read-only": ["readOnly"],
+  "capabilities": ["capabilities"],
+  "runtime": ["runtime", String],
   "concurrency": ["concurrency", parseWhole],
   "min": ["minInstances", parseWhole],
   "max": ["maxInstances", parseWhole],
@@ -160,12 +173,16 @@ async function readChange(call: Call): Promise<TemplateChange> {
   }
   return {
     unset: call.read("unset", parseUnset),
-    fields: defined({ image: call.text("image"), ...fields }),
+    fields: defined({ image: call.text("image"), readOnly: call.flags.get("read-only"), ...fields }),
     env: Object.assign({}, ...files, env),
     liveness: defined({
       path: call.text("liveness-path"),
       every: call.read("liveness-every", checked(parseDuration))[0],
     }),
+    capabilities: {
+      add: call.read("cap-add", parseCapability),
+      drop: call.read("cap-drop", (text) => text === "ALL" ? text : parseCapability(text)),
+    },
     secretEnv: readPairs(call.texts("secret-env"), "--secret-env", "KEY=NAME"),
     unsetEnv: call.texts("unset-env"),
     volumes: call.read("volume", parseVolume),

@@ -3,7 +3,9 @@ import { type Config, readConfig } from "../base/config.ts";
 import { isDataDirInUse } from "../control/data_dir.ts";
 import { checkChoice, checkDisk, checkLeftovers, checkReach, type Finding } from "../docker/checks.ts";
 import { chooseEngineApi, type EngineChoice, findEngine } from "../docker/engine_choice.ts";
+import type { EngineApi } from "../docker/engine_api.ts";
 import { readProc } from "../docker/machine.ts";
+import { readFromBefore } from "../sqlite/from_before.ts";
 import { defined } from "../model/defined.ts";
 import { type Endpoint, formatEndpoint } from "../model/host.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
@@ -42,6 +44,7 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
     attempt("socket", () => checkChoice(choice)),
     attempt("disk", () => checkDisk(choice.api)),
     attempt("networks", () => checkLeftovers(choice.api, isDataDirInUse)),
+    attempt("isolation", () => checkIsolation(config, choice.api)),
   ]);
   choice?.api[Symbol.dispose]();
   const inUse = await isDataDirInUse(config.dataDir).catch(() => undefined) ?? false;
@@ -152,6 +155,29 @@ function checkMemory(budgetBytes: number, memoryBytes: number): Finding {
     return { check, state: "warning", fact: `${fact}; this machine has ${size(memoryBytes)}`, remedy };
   }
   return budgetBytes < MIN_BUDGET_BYTES ? { check, state: "warning", fact, remedy } : { check, state: "ok", fact };
+}
+
+/** Lists what goes on without the defaults of capabilities, memory and processors. */
+async function checkIsolation(
+  { convention, dataDir }: Pick<Config, "convention" | "dataDir">,
+  api: Pick<EngineApi, "conventionImages">,
+): Promise<Finding[]> {
+  const check = "isolation";
+  const from = readFromBefore(dataDir);
+  const present = convention && from !== undefined ? await api.conventionImages() : new Map<string, string>();
+  const images = [...present].flatMap(([name, id]) => from?.images?.includes(id) ?? true ? [name] : []).sort();
+  const before = "before containers had defaults of capabilities, memory and processors";
+  const warnings: Finding[] = [
+    ...listed(from?.revisions ?? [], "revisions", `made ${before}`, "cless deploy NAME --renew makes a new revision"),
+    ...listed(images, "images", `there ${before}`, "build them again"),
+  ].map((found) => ({ check, state: "warning", ...found }));
+  if (warnings.length > 0) return warnings;
+  return [{ check, state: "ok", fact: "every container has the defaults of capabilities, memory and processors" }];
+}
+
+/** One finding about some things, or none if there are none. */
+function listed(names: readonly string[], what: string, since: string, remedy: string) {
+  return names.length === 0 ? [] : [{ fact: `these ${what} were ${since}, and stay so: ${names.join(", ")}`, remedy }];
 }
 
 function findingText({ check, state, fact, remedy }: Finding): string {

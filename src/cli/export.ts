@@ -51,9 +51,11 @@ export const exportServices = clientVerb({
 async function declaredOf(client: Client, service: ServiceJson): Promise<ParsedService> {
   const { name, domains, latestRevision, revisionHistory, wake, loading } = service;
   const { template } = await client.get<RevisionJson>(servicePath(name, "revisions", latestRevision));
-  const values = Object.values(template.env);
+  const values = [...Object.values(template.env), ...template.command ?? []];
   if (values.length > 0 && values.every((value) => value === MASK)) {
-    throw new OperatorError(`this token may not read the variables of ${name}; export needs one of scope deploy`);
+    throw new OperatorError(
+      `this token may not read the variables and the command of ${name}; export needs one of scope deploy`,
+    );
   }
   try {
     return parseService(name, {

@@ -167,12 +167,15 @@ function serviceFacts(service: ServiceJson): (Fact | false)[] {
 }
 
 function templateFacts(template: TemplateJson, showEnv: boolean): (Fact | false)[] {
-  const { env, secretEnv = {}, volumes = [], command = [], readiness, liveness, ...fields } = template;
+  const { env, secretEnv = {}, volumes = [], command = [], readiness, liveness, capabilities, ...fields } = template;
   const names = Object.keys(env).join(", ");
   return [
     ...Object.entries(fields).map(([name, value]): Fact => [name, String(value)]),
     ["readiness", readiness.path],
     liveness !== undefined && ["liveness", `${liveness.path} every ${liveness.every}`],
+    ...Object.entries(capabilities ?? {}).map(([change, names]): Fact | false =>
+      names.length > 0 && [`capabilities ${change}`, names.join(", ")]
+    ),
     command.length > 0 && ["command", command.map(valueText).join(" ")],
     !showEnv && names !== "" && ["env", names],
     ...Object.entries(showEnv ? env : {}).map(([name, value]): Fact => [`env ${name}`, valueText(value)]),

@@ -39,6 +39,9 @@ const FLAGS: readonly Flag[] = [
     "--stop-after TIME = 10m": "How long an instance may be idle before it is stopped",
     "--memory-budget SIZE = half of the machine's memory":
       "If all instances use more, paused ones are stopped early, the longest idle first; 0 for no limit",
+    "--default-memory SIZE = the memory budget":
+      "Memory of an instance of a service that sets no limit, so that one app cannot take the machine; 0 for no limit",
+    "--default-cpus N": "CPUs of an instance of a service that sets no limit, such as 0.5",
     "--drain-timeout TIME = 30s":
       "How long requests in flight may take to finish, on exit and when their container is replaced",
     "--max-pending N = 2000": "How many requests may wait for the start of one service",

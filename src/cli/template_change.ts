@@ -12,6 +12,8 @@ export interface TemplateChange {
   readonly fields: Readonly<Record<string, unknown>>;
   /** The changed fields of `liveness`; empty if it stays. */
   readonly liveness: Readonly<Record<string, unknown>>;
+  /** Capabilities to add or drop; each leaves the other list. */
+  readonly capabilities: NonNullable<TemplateJson["capabilities"]>;
   readonly env: Readonly<Record<string, string>>;
   /** Variables to set to the values of secrets. */
   readonly secretEnv: Readonly<Record<string, string>>;
@@ -45,6 +47,7 @@ export function mergeChange(
     ...(change.unset.includes("loading") ? { loading: "hold" } : {}),
     ...change.fields,
     ...(Object.keys(change.liveness).length === 0 ? {} : { liveness: { ...before.liveness, ...change.liveness } }),
+    ...capabilitiesAfter(before.capabilities, change.capabilities),
     // A variable is either a value or a secret; the new one replaces the old one.
     env: { ...without(before.env ?? {}, [...change.unsetEnv, ...Object.keys(change.secretEnv)]), ...change.env },
     secretEnv: {
@@ -54,6 +57,17 @@ export function mergeChange(
     volumes: [...(before.volumes ?? []).filter(({ path }) => !paths.has(path)), ...change.volumes],
     ...serviceFields(service, change),
   };
+}
+
+function capabilitiesAfter(
+  before: TemplateJson["capabilities"] = { add: [], drop: [] },
+  { add, drop }: NonNullable<TemplateJson["capabilities"]>,
+): Pick<TemplateJson, "capabilities"> {
+  if (add.length + drop.length === 0) return {};
+  const merged = (own: string[], more: string[], other: string[]) => [
+    ...new Set([...own.filter((name) => !other.includes(name)), ...more]),
+  ];
+  return { capabilities: { add: merged(before.add, add, drop), drop: merged(before.drop, drop, add) } };
 }
 
 function serviceFields(service: ServiceBefore | undefined, change: TemplateChange) {

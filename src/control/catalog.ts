@@ -177,11 +177,12 @@ function revisionsOf({ service, revisions }: ServiceState, pools: readonly Insta
 /** A revision without timeouts: they are the program's settings, and not in the template. */
 function revisionOfFound(found: Service): RevisionView {
   const pool = latestPool(found);
-  const { name, service, image, imageId, port, readinessPath } = pool.revision;
+  const { name, service, image, imageId, port, readinessPath, capabilities } = pool.revision;
   return {
     ...{ name, service, imageId },
     template: canonicalTemplate({ image, port, pullPolicy: "never", readiness: { path: readinessPath } }),
     imageDigest: undefined,
+    isolated: capabilities.drop.length > 0,
     createdAt: found.found!.updatedAt.getTime(),
     percent: 100,
     tag: undefined,

@@ -44,6 +44,8 @@ export interface RevisionRecord {
   readonly pulled: boolean;
   /** The version of each secret of the template, by the secret's name. */
   readonly secretVersions: Readonly<Record<string, number>>;
+  /** Whether its containers get the defaults of {@linkcode ContainerDefaults}; false if it was stored before those. */
+  readonly isolated: boolean;
   /** Wall-clock time, ms since 1970. */
   readonly createdAt: number;
 }

@@ -1,11 +1,16 @@
+import { type ContainerDefaults, OLDER_DEFAULTS, withDefaults } from "../model/isolation.ts";
 import type { Limits, Revision } from "../model/revision.ts";
 import type { RevisionRecord } from "./records.ts";
 import type { Secrets } from "./secrets/secrets.ts";
 
-/** What a stored revision's containers are started from; `limits` are for fields that the template leaves out. */
-export function runtimeRevision(record: RevisionRecord, limits: Limits): Revision {
+/**
+ * What a stored revision's containers are started from; `limits` and `present` are for fields that the template leaves
+ * out. A revision that was stored before there were such defaults of containers goes on without them.
+ */
+export function runtimeRevision(record: RevisionRecord, limits: Limits, present: ContainerDefaults): Revision {
+  const defaults = record.isolated ? present : OLDER_DEFAULTS;
   const { name, service, imageId, imageDigest, secretVersions } = record;
-  const { pullPolicy: _, readiness, secretEnv, memory, cpus, ...others } = record.template;
+  const { pullPolicy: _, readiness, secretEnv, memory, cpus, capabilities, readOnly, ...others } = record.template;
   const { startTimeout, requestTimeout, pauseAfter, stopAfter, ...template } = others;
   return Object.freeze({
     name,
@@ -19,8 +24,10 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits): Revisio
     stopAfterMs: stopAfter ?? limits.stopAfterMs,
     ...template,
     ...(Object.keys(secretEnv).length === 0 ? {} : { secretEnv, secretVersions }),
-    memoryBytes: memory,
-    cpus,
+    memoryBytes: memory ?? defaults.memoryBytes,
+    cpus: cpus ?? defaults.cpus,
+    capabilities: withDefaults(capabilities, defaults),
+    readOnly: readOnly === true,
   });
 }
 

@@ -66,6 +66,14 @@ export interface Store extends Disposable {
   deleteToken(name: string): boolean;
 
   /**
+   * The ids of the convention's images from before containers had the defaults of {@linkcode ContainerDefaults};
+   * `undefined` until they are put.
+   */
+  olderImages(): readonly string[] | undefined;
+  /** Call it once at most. */
+  putOlderImages(ids: readonly string[]): void;
+
+  /**
    * Copies the store to a new file while it is in use. @throws {OperatorError} If the file exists or cannot be written.
    */
   backup(path: string): void;

@@ -31,6 +31,8 @@ export interface DeployContext {
   readonly by: string;
   /** The file that declares it; `undefined` to leave that unchanged. */
   readonly declaredBy: string | undefined;
+  /** Whether to make a new revision even if nothing has changed. */
+  readonly renew: boolean;
 }
 
 /** What a deploy changes. */
@@ -47,9 +49,11 @@ export interface DeployPlan {
 export function planDeploy(context: DeployContext, content: Content, wish: DeployWish): DeployPlan {
   const { name, state, last, at, by } = context;
   const latest = state?.revisions.find((revision) => revision.name === state.service.latestRevision);
-  const isNew = latest === undefined || !isSame(latest, content);
+  const isNew = latest === undefined || context.renew || !isSame(latest, content);
   const lastNumber = isNew ? context.number : last.lastNumber;
-  const revision = isNew ? { name: revisionName(name, lastNumber), service: name, ...content, createdAt: at } : latest;
+  const revision = isNew
+    ? { name: revisionName(name, lastNumber), service: name, ...content, isolated: true, createdAt: at }
+    : latest;
   const revisions = isNew ? [...state?.revisions ?? [], revision] : state?.revisions ?? [];
   const before = state?.service;
   const traffic = trafficAfter(before, namesOf(revisions), revision.name, wish);

@@ -76,6 +76,8 @@ export interface ChangeOptions {
 /** Options of {@linkcode Deployer.plan}. */
 export interface PlanOptions extends ChangeOptions {
   readonly declaredBy?: string;
+  /** Whether to make a new revision even if nothing has changed. */
+  readonly renew?: boolean;
 }
 
 /** Options of {@linkcode Deployer.deploy}. */
@@ -294,8 +296,8 @@ export class Deployer {
     if (begun !== undefined && state === undefined) throw wasDeleted(name);
     checkGeneration(name, state?.service, options.ifMatch);
     checkDomains(rules, this.#states, name, input.service.domains);
-    const { by, declaredBy } = options;
-    const context = { name, state, last: this.#lastOf(name), number, at: now(), by, declaredBy };
+    const { by, declaredBy, renew = false } = options;
+    const context = { name, state, last: this.#lastOf(name), number, at: now(), by, declaredBy, renew };
     const plan = planDeploy(context, content, input);
     if (plan.change !== undefined) this.#volumes.check(this.#after(plan.change));
     return plan;

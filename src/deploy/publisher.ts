@@ -6,6 +6,7 @@ import { type RevisionEnv, runtimeRevision } from "../control/runtime_revision.t
 import type { Store } from "../control/store.ts";
 import type { RetiringPools } from "../fleet/fleet.ts";
 import { defined } from "../model/defined.ts";
+import type { ContainerDefaults } from "../model/isolation.ts";
 import type { Limits, Revision } from "../model/revision.ts";
 import { isUndemanding } from "../model/template.ts";
 import { resolveTraffic, type Traffic, type TrafficTarget } from "../model/traffic.ts";
@@ -27,6 +28,8 @@ export interface PublisherOptions {
   readonly retiring: Pick<RetiringPools, "retire" | "gone">;
   readonly env: Pick<RevisionEnv, "of">;
   readonly limits: Limits;
+  /** For containers of revisions that have them. */
+  readonly defaults: ContainerDefaults;
   readonly clock: Pick<Clock, "now">;
   /** From 0 to below 1, evenly; chooses between revisions that share the traffic. */
   readonly random?: () => number;
@@ -48,8 +51,8 @@ export class Publisher {
 
   /** Makes the pool of an unpublished revision. @throws If one of its secrets cannot be read. */
   async newPool(record: RevisionRecord): Promise<InstancePool> {
-    const { env, limits, pools } = this.#options;
-    const revision = runtimeRevision(record, limits);
+    const { defaults, env, limits, pools } = this.#options;
+    const revision = runtimeRevision(record, limits, defaults);
     await env.of(revision); // now, rather than while a request waits
     return pools.newPool(revision);
   }
@@ -161,8 +164,8 @@ export class Publisher {
   }
 
   #poolOfStored(record: RevisionRecord): InstancePool {
-    const { env, limits, pools } = this.#options;
-    const revision = runtimeRevision(record, limits);
+    const { defaults, env, limits, pools } = this.#options;
+    const revision = runtimeRevision(record, limits, defaults);
     const { name, service } = record;
     env.of(revision).catch((error) =>
       log.error("cannot read a secret", { service, revision: name, reason: messageOf(error) })

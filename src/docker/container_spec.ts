@@ -14,6 +14,8 @@ export const LABEL = {
 } as const;
 
 const NANO = 1e9;
+/** Where an app can write in a container that is otherwise read-only: in memory, which its limit counts. */
+const WRITABLE = { path: "/tmp", options: "mode=1777" };
 
 const FIXED = {
   /** The name by which containers reach their host, as in Docker Desktop. */
@@ -43,7 +45,7 @@ export function environmentOf({ env, port }: Pick<Revision, "env" | "port">): Re
 /** The arguments of `docker run` for an instance, without the values of its environment. @throws As {@linkcode carryEnv}. */
 export function runArgs(revision: Revision, placement: Placement): string[] {
   const { hostPort } = placement;
-  const { cpus, memoryBytes } = revision;
+  const { capabilities, cpus, memoryBytes, readOnly, runtime, user } = revision;
   return [
     "run",
     "--detach",
@@ -58,8 +60,13 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
     `--pids-limit=${FIXED.pidsLimit}`,
     `--log-driver=${FIXED.logDriver}`,
     ...Object.entries(FIXED.logOptions).map(([name, value]) => `--log-opt=${name}=${value}`),
-    // Swap counts as memory, or the limit would only make the machine swap.
-    ...(memoryBytes === undefined ? [] : [`--memory=${memoryBytes}`, `--memory-swap=${memoryBytes}`]),
+    ...capabilities.drop.map((name) => `--cap-drop=${name}`),
+    ...capabilities.add.map((name) => `--cap-add=${name}`),
+    ...(readOnly ? ["--read-only"] : []),
+    ...(tmpfsOf(revision) ? [`--tmpfs=${WRITABLE.path}:${WRITABLE.options}`] : []),
+    ...(user === undefined ? [] : [`--user=${user}`]),
+    ...(runtime === undefined ? [] : [`--runtime=${runtime}`]),
+    ...(memoryBytes === undefined ? [] : [`--memory=${memoryBytes}`, `--memory-swap=${withSwap(memoryBytes)}`]),
     ...(cpus === undefined ? [] : [`--cpus=${nanoCpus(cpus) / NANO}`]),
     ...revision.volumes.map(mountArg),
     ...carryEnv(environmentOf(revision)).args,
@@ -73,12 +80,13 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
  * logged. https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerCreate
  */
 export function createBody(revision: Revision, placement: Placement): Record<string, unknown> {
-  const { command, cpus, imageId, memoryBytes, port } = revision;
+  const { capabilities, command, cpus, imageId, memoryBytes, port, readOnly, runtime, user } = revision;
   const { address, hostPort, network } = placement;
   const published = `${port}/tcp`;
   return {
     Image: imageId,
     ...(command.length === 0 ? {} : { Cmd: command }),
+    ...(user === undefined ? {} : { User: user }),
     Env: Object.entries(environmentOf(revision)).map(([name, value]) => `${name}=${value}`),
     Labels: labelsOf(revision, placement),
     ...(hostPort === undefined ? {} : { ExposedPorts: { [published]: {} } }),
@@ -91,7 +99,12 @@ export function createBody(revision: Revision, placement: Placement): Record<str
       SecurityOpt: [FIXED.securityOpt],
       PidsLimit: FIXED.pidsLimit,
       LogConfig: { Type: FIXED.logDriver, Config: FIXED.logOptions },
-      ...(memoryBytes === undefined ? {} : { Memory: memoryBytes, MemorySwap: memoryBytes }),
+      CapDrop: capabilities.drop,
+      CapAdd: capabilities.add,
+      ...(readOnly ? { ReadonlyRootfs: true } : {}),
+      ...(tmpfsOf(revision) ? { Tmpfs: { [WRITABLE.path]: WRITABLE.options } } : {}),
+      ...(runtime === undefined ? {} : { Runtime: runtime }),
+      ...(memoryBytes === undefined ? {} : { Memory: memoryBytes, MemorySwap: withSwap(memoryBytes) }),
       ...(cpus === undefined ? {} : { NanoCpus: nanoCpus(cpus) }),
       Mounts: revision.volumes.map(mount),
     },
@@ -108,6 +121,20 @@ function labelsOf(revision: Revision, placement: Placement): Readonly<Record<str
     [LABEL.address]: placement.address,
     [LABEL.origin]: placement.origin,
   };
+}
+
+/** Whether a read-only container needs a folder in memory: it has one unless a volume is there. */
+function tmpfsOf({ readOnly, volumes }: Pick<Revision, "readOnly" | "volumes">): boolean {
+  return readOnly && volumes.every(({ path }) => path !== WRITABLE.path);
+}
+
+/**
+ * The limit of memory and swap together. Equal to that of memory, so that an app at its limit is ended, and does not
+ * make the machine swap. With control groups of version 2, this also keeps a sleeping app's memory from being moved to
+ * disk; whatever does that has to raise the limit here, the one place where it is set.
+ */
+function withSwap(memoryBytes: number): number {
+  return memoryBytes;
 }
 
 /** Billionths of a processor, the engine's unit; never 0, which would mean no limit. */

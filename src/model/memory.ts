@@ -3,6 +3,7 @@ const UNITS: Record<string, number> = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 
 /** In bytes. The engine accepts no lower limit, and no instance fits into a lower budget. */
 const LEAST_LIMIT = 6 * UNITS["m"]!;
 const LEAST_BUDGET = UNITS["m"]!;
+const NONE = /^0+[bkmg]?$/i;
 
 /** Reads bytes such as `512k`, `256m` or `1g`; units are powers of 1024, as in docker. @throws {RangeError} */
 export function parseMemory(text: string): number {
@@ -21,7 +22,17 @@ export function parseMemoryLimit(text: string): number {
 
 /** Reads the memory budget of all containers, bytes; 0 is no limit. @throws {RangeError} */
 export function parseMemoryBudget(text: string): number {
-  return /^0+[bkmg]?$/i.test(text) ? Infinity : atLeast(LEAST_BUDGET, text);
+  return NONE.test(text) ? Infinity : atLeast(LEAST_BUDGET, text);
+}
+
+/** Reads the limit of containers that name none, bytes; 0 is no limit. @throws {RangeError} */
+export function parseDefaultMemory(text: string): number {
+  return NONE.test(text) ? Infinity : parseMemoryLimit(text);
+}
+
+/** A memory budget as the limit of a single container, which the engine must accept. */
+export function limitOf(budgetBytes: number): number {
+  return Math.max(LEAST_LIMIT, budgetBytes);
 }
 
 function atLeast(least: number, text: string): number {

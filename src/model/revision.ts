@@ -1,3 +1,4 @@
+import { type Capabilities, type ContainerDefaults, DROPPED, withDefaults } from "./isolation.ts";
 import { isServiceName } from "./service.ts";
 import type { RevisionTemplate } from "./template.ts";
 
@@ -11,7 +12,9 @@ type SameAsTemplate =
   | "concurrency"
   | "minInstances"
   | "maxInstances"
-  | "liveness";
+  | "liveness"
+  | "user"
+  | "runtime";
 
 /** What a container is started from, and its limits. It never changes; a change makes another revision. */
 export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
@@ -40,19 +43,31 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly memoryBytes: number | undefined;
   /** How many processors a container may keep busy, such as 0.5; `undefined` for no limit. */
   readonly cpus: number | undefined;
+  /** All changes to the capabilities that the engine gives. */
+  readonly capabilities: Capabilities;
+  /** Whether the container can write only into its volumes and /tmp. */
+  readonly readOnly: boolean;
 }
 
 /** The settings of a container besides its image; in a convention revision, the image alone decides. */
-export const NO_EXTRAS: Pick<Revision, "env" | "command" | "memoryBytes" | "cpus" | "volumes"> = Object.freeze({
+export const NO_EXTRAS: Pick<
+  Revision,
+  "env" | "command" | "memoryBytes" | "cpus" | "volumes" | "capabilities" | "readOnly"
+> = Object.freeze({
   env: Object.freeze({}),
   command: Object.freeze([]),
   memoryBytes: undefined,
   cpus: undefined,
   volumes: Object.freeze([]),
+  capabilities: withDefaults(undefined, { dropped: DROPPED }),
+  readOnly: false,
 });
 
 /** The limits whose defaults are in the program's settings. */
 export type Limits = Pick<Revision, "startTimeoutMs" | "requestTimeoutMs" | "pauseAfterMs" | "stopAfterMs">;
+
+/** Without limits of memory and processors. */
+const UNLIMITED: ContainerDefaults = Object.freeze({ dropped: DROPPED, memoryBytes: undefined, cpus: undefined });
 
 /** The image that a hostname's label stands for if no service of that name is declared. */
 export function conventionImage(label: string): string {
@@ -66,7 +81,12 @@ export function conventionLabel(image: string): string | undefined {
 }
 
 /** The revision of an undeclared service. Its name comes from the image's id: a rebuilt image is a new revision. */
-export function conventionRevision(service: string, imageId: string, limits: Limits): Revision {
+export function conventionRevision(
+  service: string,
+  imageId: string,
+  limits: Limits,
+  defaults: ContainerDefaults = UNLIMITED,
+): Revision {
   const content = imageId.replace(/^sha256:/, "");
   return Object.freeze({
     name: `${service}-${content.slice(0, 12)}`,
@@ -77,6 +97,9 @@ export function conventionRevision(service: string, imageId: string, limits: Lim
     readinessPath: "/",
     ...limits,
     ...NO_EXTRAS,
+    memoryBytes: defaults.memoryBytes,
+    cpus: defaults.cpus,
+    capabilities: withDefaults(undefined, defaults),
     concurrency: 0,
     minInstances: 0,
     maxInstances: 1,

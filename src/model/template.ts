@@ -1,4 +1,5 @@
 import { defined } from "./defined.ts";
+import type { Capabilities } from "./isolation.ts";
 
 /** A folder in a container that outlives it. */
 export interface Volume {
@@ -41,10 +42,19 @@ export interface RevisionTemplate {
   readonly liveness?: { readonly path: string; readonly every: number };
   readonly memory?: number;
   readonly cpus?: number;
+  readonly capabilities?: Capabilities;
+  /** Whether the container can write only into its volumes and /tmp; missing if it can write everywhere. */
+  readonly readOnly?: true;
+  /** Whose rights the app has, `USER` or `USER:GROUP`, names or numbers; missing for the image's user. */
+  readonly user?: string;
+  /** The engine's runtime for the container, such as `runsc`; missing for the engine's default. */
+  readonly runtime?: string;
 }
 
 /** A template without its defaults, for {@linkcode canonicalTemplate}. */
-export type TemplateInput = Partial<RevisionTemplate> & Pick<RevisionTemplate, "image">;
+export type TemplateInput =
+  & Partial<Omit<RevisionTemplate, "readOnly"> & { readonly readOnly: boolean }>
+  & Pick<RevisionTemplate, "image">;
 
 /** The fields that may be `Infinity`. */
 const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as const;
@@ -73,6 +83,10 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
     liveness: input.liveness && Object.freeze({ path: input.liveness.path, every: input.liveness.every }),
     memory: input.memory,
     cpus: input.cpus,
+    capabilities: input.capabilities && sortedCapabilities(input.capabilities),
+    readOnly: input.readOnly || undefined, // no text of an earlier template has it
+    user: input.user,
+    runtime: input.runtime,
   }));
 }
 
@@ -100,6 +114,12 @@ export function parseTemplateText(text: string): RevisionTemplate {
  */
 export function isUndemanding({ minInstances, secretEnv, volumes }: RevisionTemplate): boolean {
   return minInstances === 0 && volumes.length === 0 && Object.keys(secretEnv).length === 0;
+}
+
+/** `undefined` if nothing is changed. */
+function sortedCapabilities({ add, drop }: Capabilities): Capabilities | undefined {
+  const list = (names: readonly string[]) => Object.freeze([...new Set(names)].sort(compare));
+  return add.length + drop.length === 0 ? undefined : Object.freeze({ add: list(add), drop: list(drop) });
 }
 
 function sorted(record: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

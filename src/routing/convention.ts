@@ -1,4 +1,5 @@
 import { isServiceName } from "../model/service.ts";
+import { type ContainerDefaults, OLDER_DEFAULTS } from "../model/isolation.ts";
 import { conventionImage, conventionRevision, type Limits, type Revision } from "../model/revision.ts";
 import { logger } from "../base/log.ts";
 import type { InstancePool } from "../pool/pool.ts";
@@ -27,6 +28,9 @@ export interface ConventionOptions {
   /** The names of the declared services, including those that cannot be served now. */
   readonly declared: { has(name: string): boolean };
   readonly limits: Limits;
+  readonly defaults: ContainerDefaults;
+  /** The ids of images from before containers had such defaults. */
+  readonly older: { has(imageId: string): boolean };
 }
 
 /**
@@ -129,8 +133,9 @@ export class Convention {
   }
 
   #newPool(label: string, imageId: string): InstancePool {
-    const { limits, pools } = this.#options;
-    return pools.newPool(conventionRevision(label, imageId, limits));
+    const { defaults, limits, older, pools } = this.#options;
+    const own = older.has(imageId) ? OLDER_DEFAULTS : defaults;
+    return pools.newPool(conventionRevision(label, imageId, limits, own));
   }
 }
 

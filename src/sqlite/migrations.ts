@@ -73,6 +73,11 @@ export const MIGRATIONS: readonly string[] = [
   // To version 2. wake is JSON.
   `ALTER TABLE service ADD COLUMN wake TEXT NOT NULL DEFAULT '{"except":{"userAgents":[],"paths":[]}}';
   ALTER TABLE service ADD COLUMN loading TEXT NOT NULL DEFAULT 'hold' CHECK (loading IN ('hold', 'page'));`,
+
+  // To version 3. Revisions so far have the containers' defaults from before; older_image has the ids of the convention's
+  // images from before, as JSON, and no row until the engine was asked for them.
+  `ALTER TABLE revision ADD COLUMN isolated INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE older_images (ids TEXT NOT NULL) STRICT;`,
 ];
 
 /**

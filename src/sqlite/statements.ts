@@ -44,11 +44,12 @@ export function prepareStatements(db: DatabaseSync) {
       FROM revision WHERE service > ? AND service <= ? ORDER BY service, id`),
     revisions: db.prepare(`
       SELECT name, service, template, image_id AS imageId, image_digest AS imageDigest, pulled,
-        secret_versions AS secretVersions, created_at AS createdAt
+        secret_versions AS secretVersions, created_at AS createdAt, isolated
       FROM revision WHERE service = ? ORDER BY id`),
     addRevision: db.prepare(`
-      INSERT INTO revision (name, service, template, image_id, image_digest, pulled, secret_versions, created_at)
-      VALUES (:name, :service, :template, :imageId, :imageDigest, :pulled, :secretVersions, :createdAt)`),
+      INSERT INTO revision (
+        name, service, template, image_id, image_digest, pulled, secret_versions, created_at, isolated
+      ) VALUES (:name, :service, :template, :imageId, :imageDigest, :pulled, :secretVersions, :createdAt, :isolated)`),
     removeRevision: db.prepare("DELETE FROM revision WHERE name = ? AND service = ?"),
 
     // A page never ends between two entries of the same time.
@@ -78,6 +79,9 @@ export function prepareStatements(db: DatabaseSync) {
       ORDER BY secret.name`),
     secret: db.prepare(`SELECT ${secret}, sealed FROM secret WHERE name = ? AND version = ?`),
     deleteSecret: db.prepare("DELETE FROM secret WHERE name = ?"),
+
+    olderImages: db.prepare("SELECT ids FROM older_images"),
+    putOlderImages: db.prepare("INSERT INTO older_images VALUES (?)"),
 
     putToken: db.prepare("REPLACE INTO token VALUES (:name, :scope, :hash, :expiresAt, :createdAt)"),
     tokens: db.prepare(`
@@ -123,6 +127,7 @@ export type RevisionRow = Row<RevisionRecord, {
   readonly imageDigest: string | null;
   readonly pulled: number;
   readonly secretVersions: string;
+  readonly isolated: number;
 }>;
 
 /** Makes a revision of its row. */
@@ -133,6 +138,7 @@ export function revisionOf(row: RevisionRow): RevisionRecord {
     imageDigest: row.imageDigest ?? undefined,
     pulled: row.pulled !== 0,
     secretVersions: JSON.parse(row.secretVersions),
+    isolated: row.isolated !== 0,
   };
 }
 

@@ -180,6 +180,17 @@ export class SqliteStore implements Store {
     return this.#connection.write(() => this.#sql.deleteToken.run(name).changes > 0);
   }
 
+  olderImages(): readonly string[] | undefined {
+    return this.#connection.read(() => {
+      const row = this.#sql.olderImages.get() as { ids: string } | undefined;
+      return row && JSON.parse(row.ids);
+    });
+  }
+
+  putOlderImages(ids: readonly string[]): void {
+    this.#connection.write(() => this.#sql.putOlderImages.run(JSON.stringify(ids)));
+  }
+
   backup(path: string): void {
     this.#connection.copyTo(path, "refuse");
   }
@@ -236,6 +247,7 @@ export class SqliteStore implements Store {
       imageDigest: revision.imageDigest ?? null,
       pulled: revision.pulled ? 1 : 0,
       secretVersions: JSON.stringify(revision.secretVersions),
+      isolated: revision.isolated ? 1 : 0,
     });
   }
 

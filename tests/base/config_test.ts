@@ -56,7 +56,9 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "pause-after": ["90s", { pauseAfterMs: 90_000 }],
   "stop-after": ["1h", { stopAfterMs: 3_600_000 }],
   "drain-timeout": ["5s", { drainTimeoutMs: 5000 }],
-  "memory-budget": ["2g", { memoryBudgetBytes: 2 * 1024 ** 3 }],
+  "memory-budget": ["2g", { memoryBudgetBytes: 2 * 1024 ** 3, defaultMemoryBytes: 2 * 1024 ** 3 }],
+  "default-memory": ["512m", { defaultMemoryBytes: 512 * 1024 ** 2 }],
+  "default-cpus": ["0.5", { defaultCpus: 0.5 }],
   "on-exit": ["keep", { onExit: "keep" }],
   "max-pending": ["7", { maxPending: 7 }],
   "data-dir": ["/srv/cless", { dataDir: "/srv/cless" }],
@@ -94,6 +96,8 @@ Deno.test("without flags and variables, the defaults apply", () => {
     drainTimeoutMs: 30_000,
     maxPending: 2000,
     memoryBudgetBytes: 4e9,
+    defaultMemoryBytes: 4e9,
+    defaultCpus: undefined,
     onExit: "stop",
     trustedProxies: [],
     logFormat: "json",
@@ -103,7 +107,7 @@ Deno.test("without flags and variables, the defaults apply", () => {
 
 Deno.test("every flag of serve has a setting, and every setting has a flag", () => {
   assertEquals(serve.flags.map((flag) => flag.name).sort(), Object.keys(SETTINGS).sort());
-  const covered = Object.values(SETTINGS).flatMap(([, setting]) => Object.keys(setting));
+  const covered = new Set(Object.values(SETTINGS).flatMap(([, setting]) => Object.keys(setting)));
   // everybody can see a flag in the list of processes
   assertEquals([...covered, "dockerEnv", "secretKey"].sort(), Object.keys(DEFAULTS).sort());
 });
@@ -206,6 +210,10 @@ const WRONG: [flag: string, text: string, allowed: RegExp][] = [
   ["port-range", "2-1", /^expected FIRST-LAST/],
   ["port-range", "1-65536", /^expected FIRST-LAST/],
   ["memory-budget", "1.5g", /^expected a size such as 512k/],
+  ["default-memory", "1m", /^expected at least 6m/],
+  ["default-cpus", "0", /^expected a number such as 0\.5 or 2, at most 1024$/],
+  ["default-cpus", "2000", /^expected a number such as/],
+  ["default-cpus", "1e2", /^expected a number such as/],
   ["on-exit", "Keep", /^expected stop or keep$/],
   ["log-format", "xml", /^expected text or json$/],
   ["log-level", "INFO", /^expected debug, info, warning or error$/],
@@ -257,6 +265,13 @@ Deno.test("without a home folder, the place of the state must be given", () => {
 Deno.test("on a terminal the log is text", () => {
   assertEquals(read({}, {}, { terminal: true }).logFormat, "text");
   assertEquals(read({ "log-format": "json" }, {}, { terminal: true }).logFormat, "json");
+});
+
+Deno.test("an app may use the memory budget at most, or what --default-memory says, or everything", () => {
+  const of = (flags: Record<string, string>) => read(flags, {}, { memory: () => 8e9 }).defaultMemoryBytes;
+  assertEquals([of({}), of({ "memory-budget": "1g" }), of({ "memory-budget": "0" })], [4e9, 1024 ** 3, Infinity]);
+  assertEquals([of({ "default-memory": "64m" }), of({ "default-memory": "0" })], [64 * 1024 ** 2, Infinity]);
+  assertEquals(of({ "memory-budget": "1m" }), 6 * 1024 ** 2); // no engine accepts less
 });
 
 Deno.test("the memory budget is half of the machine's memory, and can be unlimited", () => {

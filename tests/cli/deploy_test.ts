@@ -70,9 +70,11 @@ apiTest("every flag of deploy sets its field", DEPLOYS, async (api) => {
       "/up",
     ],
     ...["--liveness-path", "/up", "--liveness-every", "5s", "--unset", "volume", "--no-wait"],
+    ...["--user", "1000:1000", "--read-only", "--cap-drop", "ALL", "--cap-add", "NET_RAW", "--cap-add", "CAP_CHOWN"],
+    ...["--runtime", "runsc", "--renew"],
   ];
   assertEquals((await api.run("deploy", "web", ...flags)).code, 0);
-  assertEquals(api.sent(`${PUT}?wait=false`), {
+  assertEquals(api.sent(`${PUT}?wait=false&renew=true`), {
     ...TEMPLATE,
     image: "x",
     port: 80,
@@ -94,6 +96,10 @@ apiTest("every flag of deploy sets its field", DEPLOYS, async (api) => {
     readiness: { path: "/ready" },
     liveness: { path: "/up", every: "5s" },
     pullPolicy: "always",
+    user: "1000:1000",
+    readOnly: true,
+    capabilities: { add: ["NET_RAW", "CHOWN"], drop: ["ALL"] },
+    runtime: "runsc",
   });
 });
 
@@ -106,6 +112,14 @@ apiTest("deploy changes a part of liveness, and removes it", DEPLOYS, async (api
   assertEquals(api.sent(PUT), TEMPLATE);
   const { code, err } = await api.run("deploy", "web", "--liveness-every", "soon");
   assertEquals([code, err.startsWith('cless: --liveness-every: "soon" is not allowed')], [2, true]);
+});
+
+apiTest("deploy refuses a capability that Linux does not have", DEPLOYS, async (api) => {
+  for (const flag of ["--cap-add", "--cap-drop"]) {
+    const { code, err } = await api.run("deploy", "web", flag, "NET_ROW");
+    assertEquals([code, err.startsWith(`cless: ${flag}: "NET_ROW" is not allowed: is no capability`)], [2, true], err);
+  }
+  assertEquals((await api.run("deploy", "web", "--cap-add", "ALL")).code, 2);
 });
 
 apiTest("a new service needs an image, and has only what the flags say", {

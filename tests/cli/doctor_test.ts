@@ -1,8 +1,12 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import manifest from "../../deno.json" with { type: "json" };
 import { openDataDir } from "../../src/control/data_dir.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
 import { FakeEngine } from "../support/fake_engine.ts";
+import { SqliteStore } from "../../src/sqlite/store.ts";
+import { fixtureOf } from "../sqlite/fixture.ts";
+import { creationOf } from "../sqlite/kit.ts";
 import { noNet } from "../support/permissions.ts";
 import { type Run, runMain } from "./run_main.ts";
 
@@ -69,7 +73,7 @@ doctorTest("the findings can be printed as JSON", async ({ doctor }) => {
   const checks = (JSON.parse(run.out) as Finding[]).map(({ check }) => check);
   assertEquals(checks, [
     ...["engine", "data-dir", "port", "port", "files", "memory"],
-    ...["containers", "socket", "disk", "networks"],
+    ...["containers", "socket", "disk", "networks", "isolation"],
   ]);
   assertEquals(findings(run)["engine"], [{ check: "engine", state: "ok", fact: "Docker 26.1.5 answers" }]);
   if (Deno.build.os === "linux") assertMatch(findings(run)["files"]![0]!.fact, /^\d+ files may be open at once$/);
@@ -190,6 +194,49 @@ doctorTest("the memory budget is compared with the machine's memory", async ({ d
   const none = await memory("--memory-budget=0");
   assertEquals([none.state, none.fact], ["ok", "paused instances are kept, however much memory they use"]);
 });
+
+doctorTest(
+  "doctor lists revisions and images from before containers had defaults",
+  async ({ docker, doctor, folder }) => {
+    await docker.on(
+      "image ls",
+      '{"id":"sha256:1","name":"a-docker","tag":"latest"}\n{"id":"sha256:2","name":"b-docker","tag":"latest"}\n',
+    );
+    const isolation = async (...flags: string[]) => findings(await doctor("--json", ...flags))["isolation"]!;
+    const fine = "every container has the defaults of capabilities, memory and processors";
+    assertEquals(await isolation(), [{ check: "isolation", state: "ok", fact: fine }]);
+    await Deno.mkdir(`${folder}/data`);
+    {
+      using store = SqliteStore.open(`${folder}/data`);
+      const creation = creationOf("web");
+      store.change({ ...creation, addRevision: { ...creation.addRevision!, isolated: false } });
+      store.change(creationOf("shop"));
+      store.putOlderImages(["sha256:2", "sha256:3"]);
+    }
+    const [revisions, images, ...more] = await isolation();
+    const since = "before containers had defaults of capabilities, memory and processors, and stay so";
+    assertEquals(more, []);
+    assertEquals([revisions!.state, revisions!.fact], ["warning", `these revisions were made ${since}: web-00001`]);
+    assertEquals(revisions!.remedy, "cless deploy NAME --renew makes a new revision");
+    assertEquals([images!.fact, images!.remedy], [`these images were there ${since}: b-docker`, "build them again"]);
+    assertEquals((await isolation("--no-convention")).map(({ fact }) => fact), [revisions!.fact]);
+  },
+);
+
+doctorTest(
+  "before an update, doctor lists what will go on without the defaults",
+  async ({ docker, doctor, folder }) => {
+    await docker.on("image ls", '{"id":"sha256:1","name":"a-docker","tag":"latest"}\n');
+    await Deno.mkdir(`${folder}/data`);
+    {
+      using db = new DatabaseSync(`${folder}/data/cless.sqlite`);
+      db.exec(await Deno.readTextFile(fixtureOf(2)));
+    }
+    const [revisions, images] = findings(await doctor("--json"))["isolation"]!;
+    assertMatch(revisions!.fact, /: golang-00001, golang-00002, other-00001$/);
+    assertMatch(images!.fact, /: a-docker$/);
+  },
+);
 
 doctorTest("doctor says how the engine is asked, and why not over its socket", async ({ docker, doctor }) => {
   const slow = "containers are started, paused and resumed by the docker command, which is slower";

@@ -94,6 +94,6 @@ apiTest("export refuses to write masks in place of values", {
   assertEquals(await api.run("export"), {
     code: 1,
     out: "",
-    err: "cless: this token may not read the variables of web; export needs one of scope deploy",
+    err: "cless: this token may not read the variables and the command of web; export needs one of scope deploy",
   });
 });

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ago, ANSWERS, apiTest, FAILING, FAILURE, REVISIONS, TEMPLATE, WEB } from "./fake_api.ts";
 
 apiTest("services are a table, JSON, or names", ANSWERS, async (api) => {
@@ -177,6 +177,26 @@ apiTest("describe shows how liveness is checked", {
   },
 }, async (api) => {
   assertStringIncludes((await api.run("describe", "web")).out, "  liveness:      /up every 5s\n");
+});
+
+apiTest("describe shows what a container may do", {
+  ...ANSWERS,
+  "GET /v1/services/web/revisions/web-00002": {
+    ...REVISIONS[0],
+    template: {
+      ...TEMPLATE,
+      capabilities: { add: [], drop: ["ALL", "CHOWN"] },
+      readOnly: true,
+      user: "1000",
+      runtime: "runsc",
+    },
+  },
+}, async (api) => {
+  const lines = (await api.run("describe", "web")).out.split("\n").map((line) => line.trim().replace(/:\s+/, ": "));
+  for (const line of ["capabilities drop: ALL, CHOWN", "readOnly: true", "user: 1000", "runtime: runsc"]) {
+    assert(lines.includes(line), line);
+  }
+  assert(!lines.some((line) => line.startsWith("capabilities add")));
 });
 
 apiTest("describe --json has the values of variables only with --show-env", ANSWERS, async (api) => {

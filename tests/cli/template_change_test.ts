@@ -13,6 +13,7 @@ const NOTHING: TemplateChange = {
   unset: [],
   fields: {},
   liveness: {},
+  capabilities: { add: [], drop: [] },
   env: {},
   secretEnv: {},
   unsetEnv: [],
@@ -86,6 +87,21 @@ Deno.test("liveness is set, changed in part, or removed", () => {
   assertEquals(after({ liveness: { every: "5s" } }), { path: "/up", every: "5s" });
   assertEquals(after({ unset: ["liveness"] }), undefined);
   assertEquals(after({ unset: ["liveness"], liveness: { every: "5s" } }), { every: "5s" });
+});
+
+Deno.test("capabilities are added to their list, and leave the other one", () => {
+  assertEquals("capabilities" in merged({}), false);
+  const after = (capabilities: TemplateChange["capabilities"], unset: string[] = []) =>
+    mergeChange({ ...LATEST, capabilities: { add: ["NET_RAW"], drop: ["CHOWN"] } }, undefined, {
+      ...NOTHING,
+      capabilities,
+      unset,
+    })["capabilities"];
+  assertEquals(after({ add: [], drop: [] }), { add: ["NET_RAW"], drop: ["CHOWN"] });
+  assertEquals(after({ add: ["CHOWN", "KILL"], drop: [] }), { add: ["NET_RAW", "CHOWN", "KILL"], drop: [] });
+  assertEquals(after({ add: [], drop: ["NET_RAW"] }), { add: [], drop: ["CHOWN", "NET_RAW"] });
+  assertEquals(after({ add: [], drop: ["ALL"] }, ["capabilities"]), { add: [], drop: ["ALL"] });
+  assertEquals(after({ add: [], drop: [] }, ["capabilities"]), undefined);
 });
 
 Deno.test("loading is set, set back, or not sent", () => {

@@ -12,7 +12,7 @@ import { RetiringPools } from "../../src/fleet/fleet.ts";
 import { ServiceStates } from "../../src/control/service_states.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { FakeStore } from "../support/fake_store.ts";
-import { type Kit, newKit } from "../support/kit.ts";
+import { type Kit, NEW_DEFAULTS, newKit } from "../support/kit.ts";
 import { loaded } from "../support/loaded.ts";
 
 /** A trial whose outcome the test decides. */
@@ -130,6 +130,7 @@ export function newScene(options: SceneOptions = {}): Scene {
   const publisher = new Publisher({
     services,
     limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
+    defaults: NEW_DEFAULTS,
     env,
     store,
     pools,

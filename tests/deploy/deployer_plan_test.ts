@@ -56,6 +56,22 @@ Deno.test("a plan shows what a deploy would change, and changes nothing", async 
   assertEquals([...new Set(asked.filter((_, at) => at !== 1))], ["never"]);
 });
 
+Deno.test("a revision from before stays as it is, until a deploy renews it", async () => {
+  const { images } = imagesWith("one");
+  const { deployer, publisher, store } = newScene({ images });
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  const [made] = store.revisions("app");
+  assertEquals(made!.isolated, true);
+  const older = { ...made!, isolated: false };
+  store.revisions = () => [older];
+  assertEquals((await publisher.newPool(older)).revision.capabilities.drop, []);
+  assertEquals((await deployer.plan("app", input("one"), BY)).change, "none");
+  const renewed = await deployer.plan("app", input("one"), { ...BY, renew: true });
+  assertEquals([renewed.change, renewed.revision, renewed.changed], ["update", "app-00002", []]);
+  const { revision } = await deployer.deploy("app", input("one"), { ...AT_ONCE, renew: true });
+  assertEquals([revision.name, revision.isolated], ["app-00002", true]);
+});
+
 Deno.test("a plan shows that an image would be pulled, and pulls nothing", async () => {
   const { images, asked } = imagesWith("here");
   const { deployer } = newScene({ images });

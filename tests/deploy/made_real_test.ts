@@ -4,7 +4,7 @@ import { Convention } from "../../src/routing/convention.ts";
 import { Router } from "../../src/routing/router.ts";
 import { settle } from "../support/fake_clock.ts";
 import { FakeImages } from "../support/fake_images.ts";
-import { hostOf, never } from "../support/kit.ts";
+import { hostOf, never, NEW_DEFAULTS } from "../support/kit.ts";
 import { AT_ONCE, input, newScene, WAITING } from "./deployer_kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
@@ -19,6 +19,8 @@ function newFound() {
     images,
     services,
     limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
+    defaults: NEW_DEFAULTS,
+    older: new Set<string>(),
     pools: kit,
     declared: states,
   });

@@ -16,6 +16,7 @@ function revision(name: string, template: Partial<TemplateInput> = {}): Revision
     imageDigest: undefined,
     pulled: false,
     secretVersions: {},
+    isolated: true,
     createdAt: 0,
   };
 }
@@ -53,7 +54,28 @@ Deno.test("a revision follows its template, and the settings for what the templa
   const made = (await publisher.newPool(revision("app-00001", said))).revision;
   assertEquals([made.port, made.env, made.readinessPath, made.memoryBytes], [3000, { A: "b" }, "/up", 1024]);
   assertEquals([made.startTimeoutMs, made.requestTimeoutMs, made.stopAfterMs], [30_000, Infinity, 60_000]);
-  assertEquals([made.image, made.imageId, made.cpus], ["shop", "sha256:app-00001", undefined]);
+  assertEquals([made.image, made.imageId, made.cpus], ["shop", "sha256:app-00001", 2]);
+});
+
+Deno.test("a revision has the defaults of containers, but for what it says, and but for one from before", async () => {
+  const { publisher } = newAppScene();
+  const pool = async (template: Partial<TemplateInput>, isolated = true) =>
+    (await publisher.newPool({ ...revision("app-00001", template), isolated })).revision;
+  const plain = await pool({});
+  assertEquals([plain.memoryBytes, plain.cpus, plain.readOnly], [2 ** 30, 2, false]);
+  assertEquals(plain.capabilities, { add: [], drop: ["MKNOD", "NET_RAW"] });
+  const own = await pool({
+    memory: 1024,
+    cpus: 1,
+    readOnly: true,
+    user: "1000",
+    runtime: "runsc",
+    capabilities: { add: ["NET_RAW"], drop: ["KILL"] },
+  });
+  assertEquals([own.memoryBytes, own.cpus, own.readOnly, own.user, own.runtime], [1024, 1, true, "1000", "runsc"]);
+  assertEquals(own.capabilities, { add: ["NET_RAW"], drop: ["KILL", "MKNOD"] });
+  const older = await pool({}, false);
+  assertEquals([older.memoryBytes, older.cpus, older.capabilities], [undefined, undefined, { add: [], drop: [] }]);
 });
 
 Deno.test("a prepared publication is not visible before it is published", async () => {

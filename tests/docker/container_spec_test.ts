@@ -39,6 +39,9 @@ Deno.test("a container is started with these arguments and no others", () => {
     "--log-driver=local",
     "--log-opt=max-size=10m",
     "--log-opt=max-file=3",
+    "--cap-drop=AUDIT_WRITE",
+    "--cap-drop=MKNOD",
+    "--cap-drop=NET_RAW",
     "--env-file=/dev/stdin",
     REVISION.imageId,
   ]);
@@ -77,6 +80,45 @@ Deno.test("memory, processors, volumes, environment and command come behind ever
     "--verbose",
     "",
   ]);
+});
+
+Deno.test("what a revision says of isolation comes as flags of its own", () => {
+  const isolated = {
+    ...REVISION,
+    capabilities: { add: ["CHOWN"], drop: ["ALL"] },
+    readOnly: true,
+    user: "1000:1000",
+    runtime: "runsc",
+  };
+  const args = runArgs(isolated, DIRECT);
+  const known = new Set(runArgs(REVISION, DIRECT));
+  assertEquals(args.filter((arg) => !known.has(arg)), [
+    "--cap-drop=ALL",
+    "--cap-add=CHOWN",
+    "--read-only",
+    "--tmpfs=/tmp:mode=1777",
+    "--user=1000:1000",
+    "--runtime=runsc",
+  ]);
+  assertEquals(createBody(isolated, DIRECT).User, "1000:1000");
+  const { CapAdd, CapDrop, ReadonlyRootfs, Runtime, Tmpfs } = createBody(isolated, DIRECT).HostConfig as Record<
+    string,
+    unknown
+  >;
+  assertEquals([CapAdd, CapDrop, ReadonlyRootfs, Runtime, Tmpfs], [
+    ["CHOWN"],
+    ["ALL"],
+    true,
+    "runsc",
+    { "/tmp": "mode=1777" },
+  ]);
+});
+
+Deno.test("a read-only container has no /tmp in memory where a volume is", () => {
+  const volumes = [{ source: "data", path: "/tmp", readOnly: false }];
+  const revision = { ...REVISION, readOnly: true, volumes };
+  assertEquals(runArgs(revision, DIRECT).some((arg) => arg.startsWith("--tmpfs")), false);
+  assertEquals("Tmpfs" in (createBody(revision, DIRECT).HostConfig as Record<string, unknown>), false);
 });
 
 /** Reads a line of CSV as RFC 4180 has it, and Docker does. */
@@ -163,6 +205,8 @@ Deno.test("the request that makes a container has this body and nothing else", (
       SecurityOpt: ["no-new-privileges"],
       PidsLimit: 1024,
       LogConfig: { Type: "local", Config: { "max-size": "10m", "max-file": "3" } },
+      CapDrop: ["AUDIT_WRITE", "MKNOD", "NET_RAW"],
+      CapAdd: [],
       Memory: 268_435_456,
       MemorySwap: 268_435_456,
       NanoCpus: 300_000_000,
@@ -184,6 +228,8 @@ Deno.test("fields that a revision does not set are left to the image and the eng
     "SecurityOpt",
     "PidsLimit",
     "LogConfig",
+    "CapDrop",
+    "CapAdd",
     "Mounts",
   ]);
 });
@@ -194,6 +240,13 @@ Deno.test("two containers have the same request body exactly if they have the sa
     memory: fc.constantFrom(undefined, 8_000_000, 9_000_000),
     cpus: fc.constantFrom(undefined, 0.1, 0.2, 0.7),
     port: fc.constantFrom(80, 8080),
+    capabilities: fc.record({
+      add: fc.constantFrom([], ["CHOWN"], ["KILL"]),
+      drop: fc.constantFrom([], ["CHOWN"], ["ALL"]),
+    }),
+    readOnly: fc.boolean(),
+    user: fc.constantFrom("0", "1000"),
+    runtime: fc.constantFrom("runc", "runsc"),
     volumes: fc.array(
       fc.record({ source: fc.constantFrom("x", "/x"), path: fc.constantFrom("/a", "/b"), readOnly: fc.boolean() }),
       { maxLength: 2 },

@@ -170,6 +170,58 @@ bothWays("a name, an address, a port, an image and a network that cannot be had 
   await fails("refused", () => lab.run({ command: ["/no-such-program"] }));
 });
 
+/** The bits of capabilities in /proc/PID/status: capability.h of Linux. */
+const BITS = { CHOWN: 0, KILL: 5, NET_BIND_SERVICE: 10, NET_ADMIN: 12, NET_RAW: 13, MKNOD: 27, AUDIT_WRITE: 29 };
+
+/** Which of {@linkcode BITS} a container may have at all, and what a script in it says. */
+async function inside(lab: Lab, script: string, extras: Partial<Revision>): Promise<{ may: string[]; said: string[] }> {
+  const id = await lab.run({ ...extras, command: ["sh", "-c", `cat /proc/self/status; echo; ${script}`] });
+  const lines = (await Array.fromAsync(lab.api.logs(id, { follow: true }))).map(({ text }) => text);
+  const bounding = BigInt(`0x${lines.find((line) => line.startsWith("CapBnd:"))!.slice(7).trim()}`);
+  const may = Object.entries(BITS).flatMap(([name, bit]) => (bounding >> BigInt(bit)) & 1n ? [name] : []);
+  return { may, said: lines.slice(lines.indexOf("") + 1) };
+}
+
+bothWays(
+  "an app has the engine's capabilities without those that a revision drops, and with those it adds",
+  async (lab) => {
+    assertEquals((await inside(lab, "", {})).may, ["CHOWN", "KILL", "NET_BIND_SERVICE"]);
+    const added = { add: ["NET_ADMIN", "NET_RAW"], drop: ["KILL", "MKNOD"] };
+    const { may } = await inside(lab, "", { capabilities: added });
+    assertEquals(may, ["CHOWN", "NET_BIND_SERVICE", "NET_ADMIN", "NET_RAW", "AUDIT_WRITE"]);
+    const few = await inside(lab, "", { capabilities: { add: ["CHOWN"], drop: ["ALL"] } });
+    assertEquals(few.may, ["CHOWN"]);
+    const older = await inside(lab, "", { capabilities: { add: [], drop: [] } });
+    assertEquals(older.may, ["CHOWN", "KILL", "NET_BIND_SERVICE", "NET_RAW", "MKNOD", "AUDIT_WRITE"]);
+  },
+);
+
+bothWays("a read-only app can write into its volumes and /tmp, and nowhere else", async (lab) => {
+  const tries = ["/x", "/etc-x", "/tmp/x", "/data/x"].map((path) => `echo x 2>&1 >${path} && echo "${path} works"`);
+  const volumes = [{ source: lab.owner, path: "/data", readOnly: false }];
+  const script = `${tries.join("; ")}; true`;
+  const { said } = await inside(lab, script, { readOnly: true, user: "1000:1000", volumes });
+  assertEquals(said.filter((line) => line.endsWith(" works")), ["/tmp/x works"]); // the volume belongs to root
+  const asRoot = await inside(lab, script, { readOnly: true, volumes });
+  assertEquals(asRoot.said.filter((line) => line.endsWith(" works")), ["/tmp/x works", "/data/x works"]);
+});
+
+bothWays("an app has the rights of the user that its revision names", async (lab) => {
+  const of = async (extras: Partial<Revision>) => {
+    const id = await lab.run({ ...extras, command: ["cat", "/proc/self/status"] });
+    const lines = (await Array.fromAsync(lab.api.logs(id, { follow: true }))).map(({ text }) => text);
+    return lines.filter((line) => /^[UG]id:/.test(line)).map((line) => line.split("\t").slice(0, 2).join(""));
+  };
+  assertEquals(await of({ user: "1234:5678" }), ["Uid:1234", "Gid:5678"]);
+  assertEquals(await of({}), ["Uid:0", "Gid:0"]);
+});
+
+bothWays("a container starts by the runtime that its revision names, if the engine has it", async (lab) => {
+  const id = await lab.run({ runtime: "io.containerd.runc.v2" });
+  assertEquals(await docker("inspect", "--format={{.HostConfig.Runtime}}", id), "io.containerd.runc.v2");
+  assertMatch(await fails("refused", () => lab.run({ runtime: "cless-none" })), /cless-none/);
+});
+
 bothWays("the lines of a log come with stream and time, as many and from when they are wanted", async (lab) => {
   const { api } = lab;
   const script = "echo one; echo two >&2; sleep 0.2; echo three; head -c 100000 /dev/zero | tr '\\0' x; printf last";

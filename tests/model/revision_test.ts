@@ -22,10 +22,18 @@ Deno.test("a convention revision has the image and the limits", () => {
     memoryBytes: undefined,
     cpus: undefined,
     volumes: [],
+    capabilities: { add: [], drop: ["AUDIT_WRITE", "MKNOD", "NET_RAW"] },
+    readOnly: false,
     concurrency: 0,
     minInstances: 0,
     maxInstances: 1,
   });
+});
+
+Deno.test("a convention revision has the defaults of containers", () => {
+  const defaults = { dropped: ["KILL"], memoryBytes: 1024, cpus: 2 };
+  const { capabilities, cpus, memoryBytes } = conventionRevision("golang", ID, LIMITS, defaults);
+  assertEquals([capabilities.drop, cpus, memoryBytes], [["KILL"], 2, 1024]);
 });
 
 Deno.test("a rebuilt image is another revision, and the same image is the same one", () => {

@@ -35,6 +35,10 @@ const FULL: RevisionTemplate = canonicalTemplate({
   liveness: { path: "/health", every: 5000 },
   memory: 1024,
   cpus: 0.5,
+  capabilities: { add: ["CHOWN", "NET_RAW"], drop: ["ALL"] },
+  readOnly: true,
+  user: "1000",
+  runtime: "runsc",
 });
 
 const record = fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true });
@@ -58,6 +62,10 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   readiness: fc.record({ path: fc.string() }),
   memory: count,
   cpus: fc.double({ min: 0.01, max: 1024, noNaN: true }),
+  capabilities: fc.record({ add: fc.array(fc.string()), drop: fc.array(fc.string()) }),
+  readOnly: fc.boolean(),
+  user: fc.string(),
+  runtime: fc.string(),
 }, { requiredKeys: ["image"] });
 
 /** The same with the keys of every object, and the volumes, in reverse order. */
@@ -67,6 +75,12 @@ function reversed(template: TemplateInput): TemplateInput {
     ...template,
     ...(template.env && { env: turn(template.env) }),
     ...(template.secretEnv && { secretEnv: turn(template.secretEnv) }),
+    ...(template.capabilities && {
+      capabilities: turn({
+        add: template.capabilities.add.toReversed(),
+        drop: template.capabilities.drop.toReversed(),
+      }),
+    }),
     ...(template.volumes && { volumes: template.volumes.toReversed().map(turn) }),
   });
 }
@@ -95,7 +109,7 @@ Deno.test("an image alone gets the defaults", () => {
 
 Deno.test("given fields are kept", () => {
   assertEquals(FULL.stopAfter, Infinity);
-  assertEquals(Object.keys(FULL).length, 18);
+  assertEquals(Object.keys(FULL).length, 22);
   assertEquals(canonicalTemplate(FULL), FULL);
 });
 
@@ -146,13 +160,28 @@ Deno.test("every other difference changes the text", () => {
     { liveness: { path: "/health", every: 6000 } },
     { memory: 1025 },
     { cpus: 0.25 },
+    { capabilities: { add: ["CHOWN"], drop: ["ALL"] } },
+    { capabilities: { add: ["CHOWN", "NET_RAW"], drop: [] } },
+    { user: "1001" },
+    { runtime: "runc" },
   ];
   const texts = [FULL, ...others.map((other) => ({ ...FULL, ...other }))].map(textOf);
   assertEquals(new Set(texts).size, texts.length);
-  for (const key of ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter", "memory", "cpus"] as const) {
+  for (
+    const key of [
+      ...["startTimeout", "requestTimeout", "pauseAfter", "stopAfter", "memory", "cpus"] as const,
+      ...["capabilities", "readOnly", "user", "runtime"] as const,
+    ]
+  ) {
     const { [key]: _, ...rest } = FULL;
     assertNotEquals(textOf(rest), templateText(FULL), `without ${key}`);
   }
+});
+
+Deno.test("a template without the fields of isolation has the text that it had before there were any", () => {
+  const plain = { image: "shop", readOnly: false, capabilities: { add: [], drop: [] } };
+  assertEquals(textOf(plain), textOf({ image: "shop" }));
+  assertEquals(/capabilities|readOnly"|user|runtime/.test(textOf(plain)), false);
 });
 
 Deno.test("two texts are equal exactly if the templates are", () => {

@@ -4,7 +4,13 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import type { HistoryEntry, SecretRecord, SecretVersion, TokenRecord } from "../../src/control/records.ts";
+import type {
+  HistoryEntry,
+  SecretRecord,
+  SecretVersion,
+  ServiceChange,
+  TokenRecord,
+} from "../../src/control/records.ts";
 import type { Store } from "../../src/control/store.ts";
 import { MIGRATIONS } from "../../src/sqlite/migrations.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
@@ -13,12 +19,16 @@ import { loaded } from "../support/loaded.ts";
 
 /** Fills an empty store with the content of a version's fixture, which has every kind of record of that version. */
 export function fill(store: Store, version = MIGRATIONS.length): void {
+  const change = (change: ServiceChange) => {
+    const { addRevision } = change;
+    store.change(addRevision ? { ...change, addRevision: { ...addRevision, isolated: version >= 3 } } : change);
+  };
   const creation = creationOf("golang", {
     domains: ["www.example.org", "example.org"],
     declaredBy: "/etc/golang.yaml",
   });
-  store.change(creation);
-  store.change({
+  change(creation);
+  change({
     ...changeAfter(creation, {
       traffic: [{ revision: "golang-00001", percent: 90 }, { revision: "golang-00002", percent: 10, tag: "next" }],
       previousTraffic: creation.service.traffic,
@@ -33,8 +43,8 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
     },
   });
   const waking = { wake: { except: { userAgents: ["Bot's"], paths: ["/up"] } }, loading: "page" } as const;
-  store.change(creationOf("other", version >= 2 ? waking : {}));
-  store.change(creationOf("gone", { domains: ["gone.example.org"] }));
+  change(creationOf("other", version >= 2 ? waking : {}));
+  change(creationOf("gone", { domains: ["gone.example.org"] }));
   store.delete("gone", 1, {
     ...entryOf("gone", 1_700_000_000_005, "delete"),
     before: { generation: 1 },
@@ -42,6 +52,7 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
   });
   store.addSecret("key", Uint8Array.of(1, 0, 255), 1_700_000_000_006);
   store.addSecret("key", Uint8Array.of(2), 1_700_000_000_007);
+  if (version >= 3) store.putOlderImages(["sha256:1f"]);
   store.putToken({ name: "ci", scope: "deploy", hash: Uint8Array.of(7), expiresAt: 1_800_000_000_000, createdAt: 1 });
   store.putToken({ name: "eyes", scope: "read", hash: Uint8Array.of(8), expiresAt: undefined, createdAt: 2 });
 }
@@ -51,12 +62,14 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
   history: HistoryEntry[];
   secrets: (SecretRecord | SecretVersion | undefined)[];
   tokens: TokenRecord[];
+  olderImages: readonly string[] | undefined;
 } {
   return {
     ...loaded(store),
     history: ["golang", "other", "gone"].flatMap((service) => store.history(service, 100)),
     secrets: [...store.secretVersions(), store.secret("key", 1)],
     tokens: store.tokens(),
+    olderImages: store.olderImages(),
   };
 }
 

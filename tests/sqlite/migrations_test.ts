@@ -176,6 +176,6 @@ folderTest("revisions stored with a field that is retired come back without it",
   db.close();
   using store = SqliteStore.open(folder);
   using expected = SqliteStore.open(Deno.makeTempDirSync({ dir: folder }));
-  fill(expected);
+  fill(expected, 2);
   assertEquals(contentOf(store), contentOf(expected));
 });

@@ -21,6 +21,7 @@ export class FakeStore implements Store {
   #revisions: RevisionRecord[] = [];
   #history: HistoryEntry[] = [];
   #secrets: SecretRecord[] = [];
+  #olderImages: readonly string[] | undefined;
   readonly #lastVersions = new Map<string, number>();
   readonly #tokens = new Map<string, TokenRecord>();
 
@@ -103,6 +104,14 @@ export class FakeStore implements Store {
     const before = this.#secrets.length;
     this.#secrets = this.#secrets.filter((secret) => secret.name !== name);
     return this.#secrets.length < before;
+  }
+
+  olderImages(): readonly string[] | undefined {
+    return this.#olderImages;
+  }
+
+  putOlderImages(ids: readonly string[]): void {
+    this.#olderImages = ids;
   }
 
   putToken(token: TokenRecord): void {

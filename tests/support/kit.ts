@@ -71,6 +71,9 @@ export function newKit(
 
 const MAX_RESOLVING = 100;
 
+/** What containers get where nothing is said. */
+export const NEW_DEFAULTS = { dropped: ["MKNOD", "NET_RAW"], memoryBytes: 2 ** 30, cpus: 2 };
+
 /** The parts that turn a hostname into a lease, on top of a {@linkcode Kit}. */
 export function newFront(kit: Kit) {
   const images = new FakeImages();
@@ -80,6 +83,8 @@ export function newFront(kit: Kit) {
     images,
     services,
     limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
+    defaults: NEW_DEFAULTS,
+    older: new Set<string>(),
     pools: kit,
     declared: new Set<string>(),
   });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { allows } from "../../control/access/tokens.ts";
-import { showTemplate, templateSchema } from "../../control/schema/schema.ts";
+import { showTemplate, type TemplateJson, templateSchema } from "../../control/schema/schema.ts";
 import type { FailureView, RevisionView } from "../../control/catalog.ts";
 import { ClessError } from "../../base/errors.ts";
 import { json } from "../body.ts";
@@ -22,6 +22,9 @@ const failureFields = {
     description: "For how many seconds requests are refused with `crash_loop`; missing if they are not",
   }),
 };
+/** In the place of what a token may not read. */
+const MASK = "***";
+
 const FAILURE = "Its last failure, until an instance has been ready for a minute; missing if it works";
 
 const failureSummary = z.strictObject(failureFields).meta({ id: "LastFailureSummary", description: FAILURE });
@@ -50,13 +53,18 @@ const revisionFields = {
   createdAt: time,
   percent: z.int().min(0).max(100).meta({ description: "Its share of the traffic" }),
   tag: z.string().optional().meta({ description: "It has an address of its own, TAG--SERVICE" }),
+  isolated: z.boolean().meta({
+    description: "Whether its containers get the defaults of capabilities, memory and processors; false if it was " +
+      "made before cless had them",
+  }),
   latest: z.boolean().meta({ description: "Whether `latest` stands for it" }),
 };
 
 const revisionSummary = z.strictObject({
   ...revisionFields,
   template: z.strictObject({ ...fieldsWithoutEnv, envNames: z.array(z.string()) }).meta({
-    description: "The template, with only the names of the variables",
+    description:
+      'The template, with only the names of the variables; for tokens that may not deploy, each word of command is "***"',
   }),
   failure: failureSummary.optional(),
 }).meta({ id: "RevisionSummary" });
@@ -68,7 +76,8 @@ const revisionSchema = z.strictObject({
   ...revisionFields,
   template: templateSchema.meta({
     id: "Template",
-    description: 'How a container is started; for tokens that may not deploy, each value of env is "***"',
+    description:
+      'How a container is started; for tokens that may not deploy, each value of env and each word of command is "***"',
   }),
   failure: failureSchema.optional(),
 }).meta({ id: "Revision" });
@@ -91,7 +100,10 @@ export function revisionOperations({ catalog, deployer }: Collaborators) {
       params: { name: serviceParam },
       answers: { 200: { description: "All of them", schema: z.array(revisionSummary) } },
       errors: ["not_found"],
-      run: ({ params: { name } }) => json(revisionsOf(name).map(summarize)),
+      run: ({ holder, params: { name } }) => {
+        const masked = !allows(holder.scope, "deploy");
+        return json(revisionsOf(name).map((revision) => summarize(revision, masked)));
+      },
     }),
     operation({
       id: "showRevision",
@@ -126,9 +138,9 @@ export function revisionOperations({ catalog, deployer }: Collaborators) {
   ];
 }
 
-/** A revision without the values of its variables. */
-function summarize(revision: RevisionView): z.input<typeof revisionSummary> {
-  const { env, ...template } = showTemplate(revision.template);
+/** A revision without the values of its variables. @param masked Whether to hide the words of its command too. */
+function summarize(revision: RevisionView, masked: boolean): z.input<typeof revisionSummary> {
+  const { env, ...template } = shownTemplate(revision, masked);
   return {
     ...showFields(revision),
     template: { ...template, envNames: Object.keys(env) },
@@ -136,22 +148,32 @@ function summarize(revision: RevisionView): z.input<typeof revisionSummary> {
   };
 }
 
-/** @param masked Whether to hide the values of its variables. */
+/** @param masked Whether to hide the values of its variables, and the words of its command. */
 function show(revision: RevisionView, masked: boolean): z.input<typeof revisionSchema> {
-  const { env, ...template } = showTemplate(revision.template);
-  const values = masked ? Object.fromEntries(Object.keys(env).map((name) => [name, "***"])) : env;
   const { failure } = revision;
   return {
     ...showFields(revision),
-    template: { ...template, env: values },
+    template: shownTemplate(revision, masked),
     failure: failure && { ...showFailure(failure), output: [...failure.output] },
   };
 }
 
+/** @param masked Whether values that may be secret are hidden: those of variables, and the words of the command. */
+function shownTemplate({ template }: RevisionView, masked: boolean): TemplateJson {
+  const shown = showTemplate(template);
+  if (!masked) return shown;
+  const { command = [], env } = shown;
+  return {
+    ...shown,
+    command: command.map(() => MASK),
+    env: Object.fromEntries(Object.keys(env).map((name) => [name, MASK])),
+  };
+}
+
 function showFields(revision: RevisionView) {
-  const { imageDigest, tag, template, createdAt, name, service, imageId, percent, latest } = revision;
+  const { imageDigest, tag, template, createdAt, name, service, imageId, percent, isolated, latest } = revision;
   const { image } = template;
-  return { name, service, image, imageId, imageDigest, createdAt: timeOf(createdAt), percent, tag, latest };
+  return { name, service, image, imageId, imageDigest, createdAt: timeOf(createdAt), percent, tag, isolated, latest };
 }
 
 function showFailure({ reason, at, count, retryInMs }: FailureView) {

@@ -2,11 +2,13 @@ import { z } from "zod";
 import { check } from "../../control/schema/check.ts";
 import { checkTagLength, InvalidError } from "../../control/schema/invalid.ts";
 import { parseService, retiredWarning, targetsSchema } from "../../control/schema/schema.ts";
+import { allows, type Holder } from "../../control/access/tokens.ts";
 import type { ServiceView } from "../../control/catalog.ts";
 import type { ChangeOptions } from "../../deploy/deployer.ts";
 import { defined } from "../../model/defined.ts";
 import type { Traffic } from "../../model/traffic.ts";
 import type { WakeSettings } from "../../model/service.ts";
+import { beyondEngine, type Capabilities } from "../../model/isolation.ts";
 import { ClessError } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { json, readJson } from "../body.ts";
@@ -152,6 +154,7 @@ export function serviceOperations(parts: Collaborators) {
       params,
       query: {
         wait: flag(true, "Whether a new revision must become ready first"),
+        renew: flag(false, "Whether to make a new revision even if nothing has changed"),
         dryRun: flag(false, "Whether only to report what the deploy would change"),
         declaredBy: z.string().min(1).max(4096).optional().meta({ description: "The file that declares the service" }),
       },
@@ -169,12 +172,13 @@ export function serviceOperations(parts: Collaborators) {
         201: { description: "The service is new", schema: serviceSchema, headers: ETAG },
       },
       errors: ["conflict", "stale", "unsupported_type", "image_unavailable", "revision_failed", "store_unavailable"],
-      run: async ({ request, holder, params: { name }, query: { wait, dryRun, declaredBy } }) => {
+      run: async ({ request, holder, params: { name }, query: { wait, renew, dryRun, declaredBy } }) => {
         const input = parseService(name, await readJson(request));
         const warning = retiredWarning([input]);
         if (warning !== undefined) log.warning("request names retired fields", { service: name, reason: warning });
+        checkCapabilities(holder, input.template.capabilities);
         const ifMatch = readIfMatch(request.headers, catalog.get(name));
-        const options = defined({ by: holder.name, ifMatch, declaredBy });
+        const options = defined({ by: holder.name, ifMatch, declaredBy, renew });
         if (dryRun) return json(await deployer.plan(name, input, options));
         const { service, isNew } = await deployer.deploy(name, input, { ...options, wait });
         return answerService(parts, { ...service, convention: false }, isNew ? 201 : 200);
@@ -242,6 +246,17 @@ export function trafficOperations(parts: Collaborators) {
       },
     }),
   ];
+}
+
+/**
+ * Checks that a token may give an app these capabilities: with some of those that the engine gives to no container by
+ * default, an app can take the machine. @throws {ClessError} `forbidden`
+ */
+function checkCapabilities({ name, scope }: Holder, capabilities: Capabilities = { add: [], drop: [] }): void {
+  const beyond = beyondEngine(capabilities);
+  if (beyond.length === 0 || allows(scope, "admin")) return;
+  const message = `The token ${name} allows ${scope}, and to add the capabilities ${beyond.join(", ")} needs admin`;
+  throw new ClessError("forbidden", message);
 }
 
 /** A service. @throws {ClessError} `not_found` */

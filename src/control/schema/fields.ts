@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseHostname } from "../../model/host.ts";
 import { isServiceName } from "../../model/service.ts";
 import { parseDuration } from "../../model/time.ts";
+import { parseCapability } from "../../model/isolation.ts";
 import { parseMemoryLimit } from "../../model/memory.ts";
 import { strict } from "./check.ts";
 import { CREDENTIAL_NAME, SECRET_NAME_RULE, SERVICE_NAME_RULE } from "./invalid.ts";
@@ -124,6 +125,33 @@ const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[^/\x00-\x1f\x7f]+)+$/;
 const PATH_RULE = "an absolute path without `//`, `.`, `..`, and a slash at the end";
 // The engine's rule, which does not allow a single character.
 const VOLUME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+const CAPABILITY = "(CAP_)?[A-Z_]+";
+const capability = z.string().check(reads(parseCapability)).meta({ pattern: `^${CAPABILITY}$` });
+
+/** Changes to the capabilities of a container. */
+export const capabilities = strict({
+  add: z.array(capability).max(64).default([]),
+  drop: z.array(
+    z.string().check(reads((name) => name === "ALL" || parseCapability(name))).meta({
+      pattern: `^${CAPABILITY}$`,
+    }),
+  ).max(64).default([]),
+});
+
+const ACCOUNT = "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,63}";
+
+/** Whose rights an app has. */
+export const user = z.string().regex(
+  new RegExp(`^${ACCOUNT}(:${ACCOUNT})?$`),
+  "must be USER or USER:GROUP, names or numbers such as 1000:1000",
+);
+
+/** A runtime of the engine. */
+export const runtime = z.string().regex(
+  /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
+  "must be the name of a runtime of the engine, such as runsc",
+);
 
 /** A folder in a container that outlives it. */
 export const volume = strict({

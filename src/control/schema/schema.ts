@@ -3,6 +3,7 @@ import { parseHostname } from "../../model/host.ts";
 import type { WakeSettings } from "../../model/service.ts";
 import { defined } from "../../model/defined.ts";
 import { formatDuration, parseDuration } from "../../model/time.ts";
+import { parseCapability } from "../../model/isolation.ts";
 import { formatMemory, parseMemory } from "../../model/memory.ts";
 import type { RevisionTemplate, TemplateInput } from "../../model/template.ts";
 import { checkTraffic, type Traffic, TrafficError } from "../../model/traffic.ts";
@@ -37,6 +38,10 @@ const templateFields = {
   liveness: strict({ path: field.urlPath.default("/"), every: field.interval.default("10s") }).optional(),
   memory: field.memory.optional(),
   cpus: z.number().gt(0).lte(1024).optional(),
+  capabilities: field.capabilities.optional(),
+  readOnly: z.boolean().optional(),
+  user: field.user.optional(),
+  runtime: field.runtime.optional(),
 };
 
 /** A service's settings besides its template; missing ones stay as they are. */
@@ -91,7 +96,7 @@ const RETIRED = ["warmPool"];
 
 /** Checks rules across several fields. */
 function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): void {
-  const { env, secretEnv = {}, command = [], volumes = [], minInstances, maxInstances } = context.value;
+  const { env, secretEnv = {}, command = [], volumes = [], capabilities, minInstances, maxInstances } = context.value;
   const refuse = (path: (string | number)[], message: string) =>
     context.issues.push({ code: "custom", message, path, input: undefined });
   if (minInstances > maxInstances) {
@@ -103,6 +108,13 @@ function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): v
   for (const name of Object.keys(secretEnv)) {
     if (Object.hasOwn(env, name)) refuse(["secretEnv", name], "is in env too; leave one of the two out");
   }
+  const { add = [], drop = [] } = capabilities ?? {};
+  const dropped = new Set(drop.map(readCapability));
+  add.forEach((name, at) => {
+    if (dropped.has(readCapability(name))) {
+      refuse(["capabilities", "add", at], "is in drop too; leave one of the two out");
+    }
+  });
   const paths = new Set<string>();
   volumes.forEach(({ path }, at) => {
     if (paths.has(path)) refuse(["volumes", at, "path"], "is another volume's path too");
@@ -168,8 +180,10 @@ function readTargets(name: string, targets: z.output<typeof targetsSchema>, besi
   return traffic;
 }
 
+const readCapability = (name: string) => name === "ALL" ? name : parseCapability(name);
+
 function readTemplate(json: TemplateJson): TemplateInput {
-  const { liveness, memory, pauseAfter, requestTimeout, startTimeout, stopAfter, ...others } = json;
+  const { capabilities, liveness, memory, pauseAfter, requestTimeout, startTimeout, stopAfter, ...others } = json;
   const read = (duration: string | undefined) => duration === undefined ? undefined : parseDuration(duration);
   return defined({
     ...others,
@@ -179,13 +193,15 @@ function readTemplate(json: TemplateJson): TemplateInput {
     stopAfter: read(stopAfter),
     liveness: liveness && { ...liveness, every: parseDuration(liveness.every) },
     memory: memory === undefined ? undefined : parseMemory(memory),
+    capabilities: capabilities &&
+      { add: capabilities.add.map(readCapability), drop: capabilities.drop.map(readCapability) },
   });
 }
 
 /** Converts a template to JSON, with its defaults; {@linkcode parseService} reads it back. */
 export function showTemplate(template: RevisionTemplate): TemplateJson {
-  const { cpus, liveness, memory, pauseAfter, readiness, requestTimeout, startTimeout, stopAfter, ...others } =
-    template;
+  const { liveness, memory, pauseAfter, readiness, requestTimeout, startTimeout, stopAfter, ...rest } = template;
+  const { capabilities, cpus, readOnly, user, runtime, ...others } = rest;
   const show = (durationMs: number | undefined) => durationMs === undefined ? undefined : formatDuration(durationMs);
   return defined({
     ...others,
@@ -201,5 +217,9 @@ export function showTemplate(template: RevisionTemplate): TemplateJson {
     liveness: liveness && { ...liveness, every: formatDuration(liveness.every) },
     memory: memory === undefined ? undefined : formatMemory(memory),
     cpus,
+    capabilities: capabilities && { add: [...capabilities.add], drop: [...capabilities.drop] },
+    readOnly,
+    user,
+    runtime,
   });
 }

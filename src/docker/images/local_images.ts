@@ -36,6 +36,10 @@ export class LocalImages implements ImageIndex {
     return [...this.#ids.keys()].sort();
   }
 
+  ids(): string[] {
+    return [...this.#ids.values()];
+  }
+
   settled(): Promise<void> {
     if (this.#refreshing !== undefined) return this.#refreshing;
     if (!this.#stale && this.#events.live) return Promise.resolve();

@@ -219,6 +219,7 @@ Deno.test("revisions are listed newest first without the values of their variabl
     imageId: "sha256:web:2",
     percent: 100,
     tag: "next",
+    isolated: true,
     latest: true,
   });
   assert(createdAt.endsWith("Z"));
@@ -229,6 +230,38 @@ Deno.test("revisions are listed newest first without the values of their variabl
     (await good(ask("GET", "/v1/services/web/revisions/web-00002", { token }))).template.env;
   assertEquals(await env(tokens.deploy), { KEY: "hidden-value" });
   assertEquals(await env(tokens.read), { KEY: "***" });
+});
+
+Deno.test("the words of a command are shown to tokens that may deploy", async () => {
+  const { ask, tokens } = await newAdmin();
+  const command = ["serve", "--password=hidden-value"];
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web:1", command } }), 201);
+  const shown = async (token: string) => [
+    (await good(ask("GET", "/v1/services/web/revisions", { token })))[0].template.command,
+    (await good(ask("GET", "/v1/services/web/revisions/web-00001", { token }))).template.command,
+  ];
+  assertEquals(await shown(tokens.deploy), [command, command]);
+  assertEquals(await shown(tokens.read), [["***", "***"], ["***", "***"]]);
+});
+
+Deno.test("a capability that the engine gives to no container needs a token of scope admin", async () => {
+  const { ask, tokens: { deploy: token } } = await newAdmin();
+  const put = (capabilities: object, options: { token?: string } = {}) =>
+    ask("PUT", "/v1/services/web", { body: { image: "web:1", capabilities }, ...options });
+  const detail = await problemOf(await put({ add: ["CHOWN", "SYS_ADMIN"] }, { token }), 403, "forbidden");
+  assertEquals(detail, "The token ci allows deploy, and to add the capabilities SYS_ADMIN needs admin");
+  await good(put({ add: ["NET_RAW"], drop: ["ALL"] }, { token }), 201);
+  await good(put({ add: ["SYS_ADMIN"] }));
+  const { template } = await good(ask("GET", "/v1/services/web/revisions/web-00002"));
+  assertEquals(template.capabilities, { add: ["SYS_ADMIN"], drop: [] });
+});
+
+Deno.test("a deploy that renews makes a new revision even if nothing has changed", async () => {
+  const { ask } = await newAdmin();
+  const put = (query = "") => ask("PUT", `/v1/services/web${query}`, { body: { image: "web:1" } });
+  await good(put(), 201);
+  assertEquals((await good(put())).latestRevision, "web-00001");
+  assertEquals((await good(put("?renew=true"))).latestRevision, "web-00002");
 });
 
 Deno.test("a revision that has failed lately shows why; in a list without the output of its app", async () => {

@@ -190,6 +190,31 @@ Deno.test("a liveness probe has a path and an interval, which cannot be 0", () =
   refused("liveness.every", "expected a duration", [{ liveness: { every: "soon" } }]);
 });
 
+Deno.test("capabilities are names that Linux has, in one of the two lists, ALL in the second alone", () => {
+  accepted([{}, { add: ["NET_RAW"], drop: ["ALL"] }, { drop: ["CAP_CHOWN", "CHOWN"] }, { add: [], drop: [] }].map(
+    (capabilities) => ({ capabilities }),
+  ));
+  const { template } = parseService("shop", { image: "a", capabilities: { add: ["CAP_NET_RAW", "KILL"] } });
+  assertEquals(template.capabilities, { add: ["NET_RAW", "KILL"], drop: [] });
+  for (const name of ["", "net_raw", "NET_ROW", "CAP_CAP_CHOWN", "NET_RAW ", "--privileged"]) {
+    refused("capabilities.add.0", "is no capability of Linux", [{ capabilities: { add: [name] } }]);
+    refused("capabilities.drop.0", "is no capability of Linux", [{ capabilities: { drop: [name] } }]);
+  }
+  refused("capabilities.add.0", "is no capability of Linux", [{ capabilities: { add: ["ALL"] } }]);
+  refused("capabilities.add.1", "is in drop too", [{ capabilities: { add: ["KILL", "CAP_CHOWN"], drop: ["CHOWN"] } }]);
+});
+
+Deno.test("a user, a runtime and a read-only file system are said as the engine takes them", () => {
+  accepted(["0", "1000:1000", "www-data", "app:staff", "_x.y-z"].map((user) => ({ user })));
+  const users = ["", "-x", "a:", ":1", "a:b:c", "a b", "a/b", "x".repeat(65), "ü"].map((user) => ({ user }));
+  refused("user", "must be USER or USER:GROUP", users);
+  accepted(["runc", "runsc", "io.containerd.runsc.v1", "kata-fc"].map((runtime) => ({ runtime })));
+  const runtimes = ["", "-x", "/usr/bin/runc", "a b", "x".repeat(129)].map((runtime) => ({ runtime }));
+  refused("runtime", "must be the name of a runtime", runtimes);
+  accepted([{ readOnly: true }, { readOnly: false }]);
+  refused("readOnly", "must be true or false", [{ readOnly: "yes" }]);
+});
+
 Deno.test("a readiness path begins with a slash and has no characters that need encoding", () => {
   accepted(["/", "/a?b=c&d=%20", "/~a//b"].map((path) => ({ readiness: { path } })));
   assertEquals(parseService("shop", { image: "a", readiness: {} }).template.readiness, { path: "/" });

@@ -62,6 +62,13 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
     a * b + 6 * 1024 ** 2
   ),
   cpus: fc.double({ min: 0.01, max: 1024, noNaN: true }),
+  capabilities: fc.record({
+    add: fc.uniqueArray(fc.constantFrom("CHOWN", "NET_RAW", "SYS_ADMIN")),
+    drop: fc.uniqueArray(fc.constantFrom("ALL", "KILL", "SETUID")),
+  }),
+  readOnly: fc.boolean(),
+  user: fc.constantFrom("1000", "app:staff"),
+  runtime: fc.constantFrom("runc", "runsc"),
 }, { requiredKeys: ["image"] });
 
 /** Any valid template. */

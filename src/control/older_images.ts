@@ -1,0 +1,40 @@
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import type { Store } from "./store.ts";
+
+const log = logger("older-images");
+
+/**
+ * The images of the convention that were there when this data-dir was first used by a cless with defaults for
+ * containers. Their containers go on without those until the images are rebuilt.
+ */
+export class OlderImages {
+  readonly #store: Pick<Store, "olderImages" | "putOlderImages">;
+  #ids: ReadonlySet<string> | undefined;
+  #isStored: boolean;
+
+  /** @throws {StoreUnavailable} */
+  constructor(store: Pick<Store, "olderImages" | "putOlderImages">) {
+    this.#store = store;
+    const ids = store.olderImages();
+    this.#isStored = ids !== undefined;
+    this.#ids = ids && new Set(ids);
+  }
+
+  /** Whether an image is one of them. Until they are known, every image is. */
+  has(imageId: string): boolean {
+    return this.#ids?.has(imageId) ?? true;
+  }
+
+  /** Takes the present images, unless they are known already. If they cannot be stored, the next call tries again. */
+  note(imageIds: readonly string[]): void {
+    if (this.#isStored) return;
+    const ids = [...this.#ids ??= new Set(imageIds)];
+    try {
+      this.#store.putOlderImages(ids);
+      this.#isStored = true;
+    } catch (error) {
+      log.warning("cannot store which images keep the defaults from before", { reason: messageOf(error) });
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import { DatabaseSync } from "node:sqlite";
+
+/** The first version of the database that knows which containers have the defaults of isolation. */
+const SINCE = 3;
+
+/** What goes on without the defaults of containers, as it was made before cless had them. */
+export interface FromBefore {
+  /** The names of revisions, by service and age. */
+  readonly revisions: readonly string[];
+  /** The ids of the convention's images; `undefined` if those are not yet told apart, and all of them count. */
+  readonly images: readonly string[] | undefined;
+}
+
+/**
+ * Reads a data-dir's database beside the process that uses it, and changes nothing.
+ *
+ * @returns `undefined` if there is no database, or nothing in it.
+ * @throws {Error} If it cannot be read.
+ */
+export function readFromBefore(folder: string): FromBefore | undefined {
+  const path = `${folder}/cless.sqlite`;
+  try {
+    if (Deno.statSync(path).size === 0) return undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  using db = new DatabaseSync(path, { readOnly: true });
+  const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+  if (version === 0) return undefined;
+  const condition = version < SINCE ? "" : "WHERE isolated = 0";
+  const revisions = db.prepare(`SELECT name FROM revision ${condition} ORDER BY service, id`).all();
+  const row = version < SINCE ? undefined : db.prepare("SELECT ids FROM older_images").get();
+  return {
+    revisions: revisions.map(({ name }) => String(name)),
+    images: row && JSON.parse(String(row["ids"])),
+  };
+}
