@@ -3,7 +3,7 @@ import { type Act, type Disruption, expect, harm, measure, sendBeside, usualFlow
 import { cutOff, hung, suspect } from "../judge.ts";
 import { pause } from "../engine.ts";
 
-/** So long may it take until an app that hangs is replaced, with what comes before: 20 s without an answer, 10 s of questions. */
+/** So long may it take until an app that hangs is replaced: 20 s without an answer, 10 s of questions, and a start. */
 const HUNG_MS = 40_000;
 const EATER = { name: "eater", kind: "get", host: "eater.localhost", rate: 20, query: "eat=1" } as const;
 

@@ -126,6 +126,7 @@ async function stopped(act: Act): Promise<void> {
 async function outOfDescriptors(act: Act): Promise<void> {
   const { stage } = act;
   await stage.cless.declare("cold", { image: IMAGE, env: { GREETING: "cold" } });
+  const before = await stage.containers();
   using client = new HttpClient(1);
   const ask = (service: string) => client.ask(stage.cless.url, { host: `${service}.localhost` });
   await ask("app"); // its connection is kept from now on
@@ -151,6 +152,8 @@ async function outOfDescriptors(act: Act): Promise<void> {
   const { failures } = await sendBeside(act, [fresh], 2000);
   expect(act, "new connections that fail once the idle ones have gone", failures.length, "0", failures.length === 0);
   act.note(`new connections are served again after ${(performance.now() - began - 2000).toFixed(0)} ms`);
+  await stage.change("DELETE", "/v1/services/cold");
+  await expectSameContainers(act, before);
 }
 
 function clockFile(folder: string): string {
