@@ -17,8 +17,9 @@ export type LoadRoutes = () => Promise<(collaborators: Collaborators) => Routes>
 const loadRoutes: LoadRoutes = () => import("./routes.ts").then(({ makeRoutes }) => makeRoutes);
 
 /**
- * Makes the handler of the admin API. The first request that needs the routes calls `load`: their libraries take time
- * and memory, which a cless that only serves saves. If `load` fails, so does the request, and the next one tries again.
+ * Makes the handler of the admin API. The first request that needs the routes calls `load`. Their libraries take time
+ * and memory, so a cless that only serves never loads them. If `load` fails, so does the request, and the next one
+ * tries again.
  */
 export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRoutes): AdminApi {
   const { clock, config, hosts, stopping, tokens } = collaborators;

@@ -61,7 +61,7 @@ export function shown(name: string): string {
   return /^[\w.-]{1,128}$/.test(name) ? name : "of this name";
 }
 
-/** The header with the state of a service that a change is meant for. */
+/** The header that says which state of a service a change is meant for. */
 export const IF_MATCH = {
   "If-Match": z.string().optional().meta({
     pattern: '^(\\*|(W/)?"[0-9]{1,15}"|[0-9]{1,15})$',

@@ -131,7 +131,7 @@ export class PrometheusMetrics {
     for (const stage of ["create", "ready"]) this.#coldStart.remove(service, stage);
   }
 
-  /** All metrics in the text format of Prometheus; counts these instances and pools now. */
+  /** All metrics in the text format of Prometheus, with the present numbers of instances and of waiting requests. */
   text(instances: readonly Instance[], pools: Iterable<WaitingPool>): Promise<string> {
     const byState = Map.groupBy(instances, ({ state }) => state);
     for (const state of STATES) this.#instances.set({ state }, byState.get(state)?.length ?? 0);

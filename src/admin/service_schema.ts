@@ -60,7 +60,7 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   tag: ["The new revision has an address of its own, TAG--SERVICE", "next"],
 };
 
-/** JSON Schema for checks that are code, by the Zod schema that has them. */
+/** The JSON Schema to add for each Zod schema whose check is a function, which Zod cannot convert. */
 const PATTERNS = new Map<z.core.$ZodType, JsonSchema>([
   [field.tag, { pattern: SERVICE_PATTERN }],
   [field.domain, { pattern: DOMAIN, maxLength: 254 }],

@@ -5,7 +5,7 @@ import { content } from "./body.ts";
 import type { Collaborators } from "./collaborators.ts";
 import { queryValues, type Target } from "./target.ts";
 
-/** Headers that proxies add: a request with one of these comes from somebody else. */
+/** Headers that proxies add. A request with one of these comes from a proxy's client, not from the proxy itself. */
 const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 /** The length of the longest hostname, characters. */
 export const MAX_HOSTNAME = 253;

@@ -27,7 +27,7 @@ export function within<T>(promise: Promise<T>, clock: Clock, ms: number): Promis
   });
 }
 
-/** Resolves when the work settles either way, or when `remaining`, what is left to do, stays equal for `stallMs`. */
+/** Resolves when the work settles either way, or when what is left to do, `remaining`, has not fallen for `stallMs`. */
 export async function whileItMoves(
   work: Promise<unknown>,
   remaining: () => number,

@@ -21,7 +21,7 @@ export function writeAtomically(path: string, content: string | Uint8Array, opti
       using file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
       for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
       if (mode !== 0o600) Deno.chmodSync(draft, mode);
-      file.syncSync(); // before it gets its name: after a power cut, the name may be on disk and later writes not
+      file.syncSync(); // before it gets its name: else a power cut could leave the name without the content
     }
     check?.(draft);
     if (existing === "replace") Deno.renameSync(draft, path);

@@ -15,7 +15,7 @@ export interface DockerEnv {
   readonly folder: string | undefined;
 }
 
-/** The settings of `cless serve`; read once, then passed down. An `Infinity` of a duration is never. */
+/** The settings of `cless serve`; read once, then passed down. A duration of `Infinity` means never. */
 export type Config = ReturnType<typeof readConfig>;
 /** How requests reach an instance. */
 export type Upstream = Config["upstream"];

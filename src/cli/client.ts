@@ -151,7 +151,7 @@ export class Client implements Disposable {
   }
 }
 
-/** Connects to this machine without a proxy: the platform would send requests and the token to that of HTTP_PROXY. */
+/** Connects to this machine directly: the platform would send requests and the token to the proxy of HTTP_PROXY. */
 function directClient(server: string): Deno.HttpClient | undefined {
   const { protocol, hostname, port } = new URL(server);
   if (protocol !== "http:" || !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return undefined;

@@ -130,7 +130,7 @@ async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<n
   return 0;
 }
 
-/** The field that each `--unset FLAG` resets, and how to read the flag's value if it is the whole field. */
+/** The field that each `--unset FLAG` resets. If the flag's value is the whole field, `read` reads that value. */
 const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: string) => unknown]>> = {
   "port": ["port", parseWhole],
   "env": ["env"],
@@ -209,7 +209,7 @@ function parseUnset(text: string): string {
   return field;
 }
 
-/** Reads a text that is sent as it was given, but must be one that `parse` takes. */
+/** Makes a function that checks a text with `parse`, and returns the text unchanged, as it is sent. */
 function checked(parse: (text: string) => unknown): (text: string) => string {
   return (text) => {
     parse(text);

@@ -14,9 +14,9 @@ import { portHolder, serve } from "./serve.ts";
 import { printResult, type Verb } from "./verb.ts";
 
 const ENGINE_TIMEOUT_MS = 10_000;
-/** With fewer open files, a check fails. */
+/** If fewer files may be open at once, the check fails. */
 const MIN_FILES = 1024;
-/** With fewer open files, a check warns. */
+/** If fewer files may be open at once, the check warns. */
 const ENOUGH_FILES = 8192;
 const GIB = 1024 ** 3;
 /** With a smaller memory budget, hardly any instance could stay paused. */

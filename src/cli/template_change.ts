@@ -17,12 +17,12 @@ export interface TemplateChange {
   readonly env: Readonly<Record<string, string>>;
   /** Variables to set to the values of secrets. */
   readonly secretEnv: Readonly<Record<string, string>>;
-  /** Variables to remove, with a value or a secret. */
+  /** Variables to remove, whether they have a value or a secret. */
   readonly unsetEnv: readonly string[];
   /** Volumes to add; each replaces the one with the same path. */
   readonly volumes: NonNullable<TemplateJson["volumes"]>;
   readonly domains: readonly string[];
-  /** Exceptions from waking to add, by User-Agent and by path. */
+  /** Exceptions to add: requests that do not wake the service, by User-Agent and by path. */
   readonly wakeExceptAgents: readonly string[];
   readonly wakeExceptPaths: readonly string[];
 }

@@ -5,7 +5,7 @@ import { LATEST, type Traffic, type TrafficTarget } from "../model/traffic.ts";
 export interface TrafficPart {
   readonly revision: string;
   readonly percent: number;
-  /** An empty text removes the tag; without it, the tag stays. */
+  /** An empty text removes the tag; without this field, the tag stays. */
   readonly tag?: string;
 }
 

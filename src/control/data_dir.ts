@@ -123,7 +123,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Takes others' rights to a file that an operator may have put there. */
+/** Takes away other users' rights to a file that an operator may have put there. */
 export async function makePrivate(path: string): Promise<void> {
   const { mode } = await Deno.stat(path);
   if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(path, 0o600);

@@ -6,7 +6,7 @@ import type { Instance } from "../pool/instance.ts";
 import { linesOf } from "./deploy_error.ts";
 
 const TICK_MS = 1000;
-/** At fewer events per millisecond, ids stay below those of a later process. */
+/** With fewer events than this per millisecond, ids stay below those of a later process. */
 const IDS_PER_MS = 1000;
 
 /** What has happened to a service, a revision or an instance. */

@@ -119,7 +119,7 @@ export interface DeployPreview {
   readonly revision?: string | undefined;
   /** The names of the template's fields in which the new revision differs from the latest. */
   readonly changed: readonly string[];
-  /** Whether the image would be pulled. The rest of the preview assumes the image on this machine. */
+  /** Whether the image would be pulled. The rest of the preview is for the image on this machine. */
   readonly pull: boolean;
   readonly traffic: { readonly before: Traffic; readonly after: Traffic };
   readonly domains: { readonly before: readonly string[]; readonly after: readonly string[] };

@@ -77,7 +77,7 @@ export class ServiceStates {
     return [...this.#demanding].map((name) => this.get(name)!);
   }
 
-  /** The services whose names come after one, by name, read page by page. @throws {StoreUnavailable} */
+  /** The services whose names come after `name`, sorted by name, read page by page. @throws {StoreUnavailable} */
   *after(name: string): Iterable<ServiceRecord> {
     for (let last = name;;) {
       const page = this.#store.services(last, PAGE);

@@ -17,17 +17,21 @@ import type {
  * store from working. The same call works afterwards.
  */
 export interface Store extends Disposable {
-  /** Reads all services by name, with their revisions' marks by age. @param each Must not use the store. */
+  /**
+   * Reads all services, sorted by name, each with the marks of its revisions, oldest first.
+   *
+   * @param each Must not use the store.
+   */
   load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void;
 
   service(name: string): ServiceRecord | undefined;
 
-  /** The services whose names come after one, by name; at most `limit`. */
+  /** The services whose names come after `after`, sorted by name; at most `limit`. */
   services(after: string, limit: number): ServiceRecord[];
 
   domainOwner(domain: string): string | undefined;
 
-  /** The revisions of a service by age; none if there is no such service. */
+  /** The revisions of a service, oldest first; none if there is no such service. */
   revisions(service: string): RevisionRecord[];
 
   /**

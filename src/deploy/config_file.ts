@@ -18,7 +18,7 @@ export class ConfigFile {
   readonly #deployer: Deployer;
   readonly #states: ServiceStates;
   readonly #stopping = new AbortController();
-  /** The last application; the next one waits for it. */
+  /** The last run of `#apply`; the next one waits for it. */
   #applying: Promise<void> = Promise.resolve();
 
   constructor(path: string, deployer: Deployer, states: ServiceStates) {
@@ -37,7 +37,7 @@ export class ConfigFile {
     }
   }
 
-  /** Applies the file in the background, after earlier applications, and logs the outcome. */
+  /** Applies the manifest in the background, after the earlier ones, and logs the outcome. */
   apply(manifest: Manifest): void {
     this.#applying = this.#applying.then(() => this.#apply(manifest)).catch((error) => {
       if (!this.#stopping.signal.aborted) log.error("file not applied", { reason: messageOf(error) });

@@ -7,7 +7,7 @@ import type { DeployWish } from "./deploy_plan.ts";
 
 /** The rules of this machine and its settings. */
 export interface DeployRules {
-  /** Why a container cannot get a variable, without its value; `undefined` if it can. */
+  /** Why a container cannot get a variable; `undefined` if it can. The text does not contain the value. */
   readonly checkEnv: (name: string, value: string) => string | undefined;
   /** {@linkcode HostPaths} or the like. */
   readonly hostPaths: { problem(path: string): Promise<string | undefined> };
@@ -60,7 +60,7 @@ export function checkDomains(
   for (const hostname of domains) {
     const base = baseDomains.find((base) => hostname.endsWith(`.${base}`));
     const label = base === undefined ? "" : hostname.slice(0, -base.length - 1);
-    const owner = label.replace(/^[^.]*--/, ""); // of `TAG--NAME` too
+    const owner = label.replace(/^[^.]*--/, ""); // `TAG--NAME` belongs to NAME too
     if (owner !== name && states.has(owner)) throw new DomainTakenError(hostname, owner);
   }
   const own = states.has(name) ? [] : baseDomains.map((base) => `${name}.${base}`);

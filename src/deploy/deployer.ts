@@ -107,9 +107,10 @@ interface Deploy {
 }
 
 /**
- * Changes services. A deploy finds the content, makes a plan, tries the new revision, and commits the plan, made again
- * for the state by then. A change reaches the store, the {@linkcode ServiceStates} and the requests, or none of them.
- * Deploys of one service wait for each other; no other change waits for a pull or a start.
+ * Changes services. A deploy finds the content, makes a plan, and tries the new revision. Then it makes the plan again,
+ * since the state may have changed meanwhile, and commits it. A change reaches the store, the {@linkcode ServiceStates}
+ * and the requests, or none of them. Deploys of one service wait for each other; no other change waits for a pull or a
+ * start.
  */
 export class Deployer {
   readonly #options: DeployerOptions;
@@ -139,7 +140,7 @@ export class Deployer {
       if (states.isDemanding(service.name)) return;
       tryPublish(service.name, () => publisher.publishAsleep(service, marks));
     });
-    // These read the store, which is locked until it has passed on all services.
+    // Only now: this reads the store, which is locked until `load` has passed on all services.
     for (const { revisions, service } of states.demanding()) {
       tryPublish(service.name, () => publisher.publish(service, revisions));
     }
@@ -268,7 +269,7 @@ export class Deployer {
     if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
     this.#noteTried(deploy);
     this.#warnOfOthers(revision);
-    // A request makes its pool when it needs it: most of many services sleep.
+    // The pool is made when a request needs it, since most services sleep.
     if (!wait && isUndemanding(revision.template)) return await this.#commit(deploy, { made: [], start, signal });
     using onFailure = new DisposableStack();
     const pool = onFailure.adopt(await publisher.newPool(revision), (pool) => publisher.discard(pool));

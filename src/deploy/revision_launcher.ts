@@ -85,7 +85,7 @@ export class RevisionLauncher implements Launcher {
     const stuck = [...this.#held].flatMap(([id, { stuck }]) => stuck ? [id] : []);
     const listed = await this.#engine.list();
     const ids = new Set(listed.map(({ id }) => id));
-    // A stuck container that is not listed is gone; no second removal would report that.
+    // A stuck container that is not listed is gone. Nobody removes it again, so nothing else would report that.
     for (const id of stuck) if (!ids.has(id)) this.#gone(id);
     return listed;
   }

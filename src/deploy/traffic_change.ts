@@ -20,7 +20,7 @@ export interface TrafficRequest {
 }
 
 /**
- * The split of a service after a deploy of a new revision, or of the latest one again; `names` include it.
+ * The split of a service after a deploy of `revision`, which is new, or the latest one again; `names` include it.
  *
  * @param before The service before the deploy; `undefined` if there was none.
  * @throws {TrafficError}

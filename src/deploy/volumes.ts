@@ -64,7 +64,8 @@ export interface HandoverOptions {
   /** The pools that were made for the change. */
   readonly made: readonly InstancePool[];
   /**
-   * Whether to try, before the commit, a revision that gets a volume; `instead`: only if it takes it from another one.
+   * Whether a revision that gets a volume is tried before the commit. With `instead`, it is tried only if it takes the
+   * volume from another revision.
    */
   readonly start: "always" | "instead" | "never";
   readonly signal: AbortSignal;

@@ -73,9 +73,9 @@ export class DockerCommand {
   }
 
   /**
-   * Starts the command as the leader of a process group: an interrupt from the terminal is for cless alone, which still
-   * needs running commands. Deno's `detached` forks Deno and blocks it for milliseconds; `setsid` does the same in the
-   * new process, and then becomes the command.
+   * Starts the command as the leader of a process group. So an interrupt from the terminal reaches only cless, which
+   * still needs the commands that are running. Deno's `detached` forks Deno and blocks it for milliseconds; `setsid`
+   * does the same in the new process, and then becomes the command.
    */
   #start(args: readonly string[], options: Deno.CommandOptions, setsid: boolean): Deno.ChildProcess {
     const common: Deno.CommandOptions = { stdin: "null", stdout: "piped", ...options };

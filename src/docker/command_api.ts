@@ -26,7 +26,7 @@ import { jsonLines, linesOf, piecesOf } from "./output.ts";
 
 /** How many commands stop or remove containers at once; each process takes some 30 MB. */
 const MAX_ENDING = 16;
-/** How often the networks are listed: that takes two commands, and a network may go in between. */
+/** How many times listing the networks is tried: it takes two commands, and a network may go in between. */
 const MAX_NETWORK_LISTS = 16;
 
 /** Reaches the engine through the docker command, even if that is a wrapper or its engine is remote. */

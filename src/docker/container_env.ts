@@ -15,7 +15,7 @@ const REDACTED = "***";
 
 /**
  * Names that mean something to the docker command, to what it starts (ssh, a wrapper's shell), or to their libraries. A
- * name too many does little harm: it matters only for values of several lines.
+ * name too many in this list does little harm: only its values of several lines are refused.
  */
 const MEANT_FOR_THE_COMMAND = [
   /^(DOCKER|BUILDKIT|BUILDX|MOBY|CONTAINERD?|PODMAN|OTEL|GRPC|XDG|DBUS|BASH|LC|LD|DYLD|MALLOC|GLIBC)_/,
@@ -60,9 +60,9 @@ export function carryEnv(variables: Readonly<Record<string, string>>): CarriedEn
 }
 
 /**
- * Why a container cannot get a variable, without the value; `undefined` if it can. Values of several lines are refused
- * for names that mean something to the docker command. The rule also holds for the engine's socket, so that a service
- * works the same either way.
+ * Why a container cannot get a variable; `undefined` if it can. The text does not contain the value. Values of several
+ * lines are refused for names that mean something to the docker command. The rule also holds for the engine's socket,
+ * so that a service works the same either way.
  */
 export function envProblem(name: string, value: string): string | undefined {
   if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return `${JSON.stringify(name)} is no name of an environment variable`;
@@ -90,9 +90,9 @@ function isPlain(value: string): boolean {
 }
 
 /**
- * The error of a start without what may be secret: values of the environment, and the command's arguments, which the
- * engine repeats when the program is missing. The program's name and plain file paths stay, since messages are about
- * them.
+ * The error of a failed start, with `***` in place of what may be secret. That is values of the environment, and the
+ * command's arguments, which the engine repeats when the program is missing. The program's name and plain file paths
+ * stay, since messages are about them.
  */
 export function redactError(error: unknown, { command, env }: Pick<Revision, "command" | "env">): unknown {
   if (!(error instanceof EngineError)) return error;

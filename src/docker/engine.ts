@@ -88,7 +88,7 @@ export class Engine {
       await network.catch(() => {});
       throw error;
     }
-    const listed = this.images.changed(); // these parts must see all later events
+    const listed = this.images.changed(); // the events begin at an earlier time, so they report all later changes
     try {
       await network; // if it is refused, the containers belong to another process and must not be stopped
     } catch (error) {

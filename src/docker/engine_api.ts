@@ -34,7 +34,7 @@ export interface ListedContainer extends Pick<Container, "id" | "service" | "rev
   readonly origin: string;
 }
 
-/** The lines of a container to read; all without options. */
+/** Which lines of a container are read; without options, all of them. */
 export type LogOptions = Partial<OutputOptions>;
 
 /** A line of an app without its line end. Its time is when the engine received it. */

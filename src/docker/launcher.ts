@@ -82,7 +82,7 @@ export class DockerLauncher implements Launcher {
     await this.#ask(() => this.#api.unpause(id));
   }
 
-  /** Limits the time of apps that are asked to end from now on to the time left, but at least a second. */
+  /** From now on, an app that is asked to end gets no longer than the time left, but at least a second. */
   hurry(leftMs: number): void {
     this.#graceS = Math.max(1, Math.min(STOP_GRACE_S, Math.floor(leftMs / 1000)));
   }
@@ -119,8 +119,8 @@ export class DockerLauncher implements Launcher {
     const placed = this.#addresses.ids();
     const containers = await this.#ownContainers();
     return containers.map(({ address, id, imageId, origin, revision, service, state, upFor }) => {
-      // An ended container holds no address. A container that had one before the list was made may have lost it
-      // meanwhile.
+      // An ended container holds no address. One that is in `placed` had its address already, and may have given it
+      // back while the list was made.
       if (state !== "ended" && !placed.has(id) && this.#addresses.found(id, address, origin)) {
         this.outputs.started(id, { service, revision });
       }

@@ -31,13 +31,13 @@ const MAX_IDLE_CONNECTIONS = 4;
 const MAX_STATS = 4;
 /**
  * The engine in URLs: an address that nobody has (RFC 5737). With a name, the platform would ask a name server at every
- * connection, although it connects to the socket, and `NO_PROXY=*`, which matches names, would bypass the socket.
+ * connection, although it connects to the socket. Besides, `NO_PROXY=*` matches names, and would bypass the socket.
  */
 const ENGINE = "http://192.0.2.1";
 /** In front of each piece of a log: its stream, three zeros, and its length. */
 const FRAME_HEAD_BYTES = 8;
 
-/** The meanings of statuses to one kind of request; they count if the message has none. */
+/** What the statuses mean for one kind of request; used if the answer's message has no known meaning. */
 type Kinds = Readonly<Record<number, FailureKind>>;
 const OF_CONTAINER: Kinds = { 404: "gone" };
 

@@ -21,7 +21,7 @@ export interface AdoptionLauncher extends Pick<Launcher, "list" | "remove" | "fo
 
 /**
  * Returns the pool that a container of an earlier process belongs to; `undefined` if the container is obsolete. Throws
- * if that is unknown now, for example because the store cannot be read, but not for services with volumes: their
+ * if that is unknown now, for example because the store cannot be read. Never throws for a service with volumes, whose
  * requests wait for such containers.
  */
 export type PoolFinder = (container: Container) => InstancePool | undefined;

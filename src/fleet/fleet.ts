@@ -57,8 +57,8 @@ export class Fleet {
   }
 
   /**
-   * Makes up for lost events, and returns the containers that belong to no instance. Instances that have changed since
-   * `known` was read, before the engine made the list, are left alone.
+   * Makes up for lost events, and returns the containers that belong to no instance. `known` must be read before the
+   * engine makes the list; instances that have changed since then are left alone.
    */
   reconcile(listed: readonly Container[], known: readonly KnownInstance[]): Container[] {
     const containers = new Map(listed.map((container) => [container.id, container]));

@@ -142,7 +142,7 @@ function readBodyLength(length: string | undefined, coding: string | undefined, 
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw badRequest("Content-Length is not one number");
   if (coding !== undefined) return Infinity;
   if (length !== undefined) return Number(length);
-  // By HTTP/2 a body needs no header. The platform gives none of a GET or HEAD.
+  // With HTTP/2, a body needs no header. The platform does not give the body of a GET or HEAD.
   return request.method === "GET" || request.method === "HEAD" || request.body === null ? 0 : undefined;
 }
 

@@ -66,7 +66,7 @@ export class Server {
     this.#reserve = reserve;
   }
 
-  /** Where it listens; while it does, with the actual port if 0 was given. */
+  /** The address to listen on. While it listens, this has the actual port if 0 was given. */
   get endpoint(): Endpoint {
     return this.#endpoint;
   }

@@ -158,7 +158,7 @@ function readerOf(body: ReadableStream<Piece>, length: number, pauses: UploadPau
   return { read: async () => (await reader.read()).value, cancel: () => reader.cancel() };
 }
 
-/** Reuses its memory. */
+/** Uses the memory of one piece for the next. */
 function sharingReader(reader: ReadableStreamBYOBReader): Reader {
   let room = new Uint8Array(KEPT_BYTES);
   return {
@@ -195,7 +195,7 @@ class BurstReader implements Reader {
   readonly #reader: ReadableStreamBYOBReader;
   readonly #pauses: UploadPauses;
   #window: Piece = new Uint8Array(LEAST_WINDOW_BYTES + FRAMING_BYTES);
-  /** Since the size of the window was considered last. */
+  /** How many reads there were since the size of the window was last considered. */
   #reads = 0;
   #filledWindows = 0;
   /** What has been read and not been taken is between `start` and `end`. */

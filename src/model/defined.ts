@@ -1,4 +1,4 @@
-/** A type whose fields that may be `undefined` are optional instead. */
+/** The type `T`, in which each field that may be `undefined` is optional instead. */
 export type Defined<T> =
   & { [Field in keyof T as undefined extends T[Field] ? never : Field]: T[Field] }
   & { [Field in keyof T as undefined extends T[Field] ? Field : never]?: Exclude<T[Field], undefined> };

@@ -41,7 +41,7 @@ function atLeast(least: number, text: string): number {
   throw new RangeError(`expected at least ${formatMemory(least)}, not ${bytes} bytes; units are k, m and g`);
 }
 
-/** Writes bytes for {@linkcode parseMemory}, in the largest whole unit; with a unit, YAML reads them as text. */
+/** Writes bytes for {@linkcode parseMemory}, in the largest whole unit; because of the unit, YAML reads text. */
 export function formatMemory(bytes: number): string {
   const [unit, factor] = Object.entries(UNITS).findLast(([, factor]) => bytes % factor === 0)!;
   return `${bytes / factor}${unit}`;

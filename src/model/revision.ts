@@ -2,7 +2,7 @@ import { type Capabilities, type ContainerDefaults, DROPPED, withDefaults } from
 import { isServiceName } from "./service.ts";
 import type { RevisionTemplate } from "./template.ts";
 
-/** The fields of a template that a revision has as they are. */
+/** The fields that a revision takes unchanged from its template. */
 type SameAsTemplate =
   | "image"
   | "port"
@@ -31,9 +31,9 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly startTimeoutMs: number;
   /** The time from a request's arrival to the response's headers. */
   readonly requestTimeoutMs: number;
-  /** The time from the end of the last lease to the pause of an instance; `Infinity` is never. */
+  /** The time from the end of the last lease to the pause of an instance; `Infinity` means never. */
   readonly pauseAfterMs: number;
-  /** The time from the end of the last lease to the stop of an instance; `Infinity` is never. */
+  /** The time from the end of the last lease to the stop of an instance; `Infinity` means never. */
   readonly stopAfterMs: number;
   /** Variables whose values are secrets, with the secrets' names; filled in when a container starts. */
   readonly secretEnv?: Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 import { defined } from "./defined.ts";
 import type { Capabilities } from "./isolation.ts";
 
-/** A folder in a container that outlives it. */
+/** A folder in a container, which outlives the container. */
 export interface Volume {
   /** A named volume, or a folder of the host if it begins with a slash. */
   readonly source: string;

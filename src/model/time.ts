@@ -1,6 +1,6 @@
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** Reads a duration such as `250ms`, `5m` or `1h`, in ms; `0` means never, `Infinity`. @throws {RangeError} */
+/** Reads a duration such as `250ms`, `5m` or `1h`, in ms; `0` means never: `Infinity`. @throws {RangeError} */
 export function parseDuration(text: string): number {
   if (text === "0") return Infinity;
   const match = /^(\d{1,10})(ms|s|m|h)$/.exec(text);

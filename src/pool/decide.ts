@@ -202,7 +202,7 @@ function byIdleTime({ use: a }: Member, { use: b }: Member): number {
   return a.idleSince - b.idleSince;
 }
 
-/** Stops one instance if fewer were enough for the peak of a whole window, so that a recurring load keeps its own. */
+/** Stops one instance if fewer were enough for the peak of a whole window. So what a recurring load needs stays up. */
 function shrink(state: PoolState, moment: Moment): Action[] {
   const { members, revision: { concurrency, minInstances, stopAfterMs }, shrunkAt, window } = state;
   const { now } = moment;
@@ -218,7 +218,7 @@ function shrink(state: PoolState, moment: Moment): Action[] {
   return [{ do: "drain", id: leastUsed!.id, by: Infinity, why: "surplus" }];
 }
 
-/** Wants nothing, but the failures are forgotten at a look after an instance has become healthy. */
+/** Wants no action, but a look when an instance has become healthy: that look forgets the failures. */
 function awaitHealth({ backoff, members }: PoolState, moment: Moment): Action[] {
   if (backoff.failure === undefined && backoff.ends === 0) return [];
   for (const { readySince = Infinity } of members) moment.note(readySince + HEALTHY_MS);

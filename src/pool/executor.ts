@@ -46,7 +46,7 @@ export class Executor {
   readonly #fleet: { delete(instance: Instance): void };
   readonly #pausing = new Map<Instance, Promise<unknown>>();
   readonly #clearing = new Set<Promise<void>>();
-  /** The output of each instance's app, also by the error of its failed start; read once. */
+  /** The output of each instance's app, read once; after a failed start, the start's error is a key too. */
   readonly #written = new WeakMap<Instance | ClessError, Promise<string>>();
 
   /** @param fleet Knows each instance until its container is removed. */
@@ -84,8 +84,8 @@ export class Executor {
   }
 
   /**
-   * Waits until the app of a found instance answers, which has been running for `upForMs`. Within its start timeout it
-   * gets the rest of that time; an older one must have been ready, and gets a few seconds.
+   * Waits until the app of a found instance answers. The instance has been running for `upForMs`. Within its start
+   * timeout, it gets the rest of that time; an older one must have been ready, and gets a few seconds.
    */
   async adopt(instance: Instance, upForMs = 0): Promise<Started> {
     const { startTimeoutMs, service } = instance.revision;
@@ -104,8 +104,9 @@ export class Executor {
   }
 
   /**
-   * Resumes a paused instance, after a pause under way. If that pause takes long, it asks the app, and does not wait
-   * for the engine if the app answers. While the engine does not answer, it tries for as long as a start may take.
+   * Resumes a paused instance. If a pause is still under way, it waits for the end of that pause. If that takes long,
+   * it asks the app, and goes on without the engine if the app answers. While the engine does not answer, it tries for
+   * as long as a start may take.
    * Returns the event of the outcome.
    */
   async resume(instance: Instance, attempt: number): Promise<PoolEvent> {
@@ -238,11 +239,11 @@ export class Executor {
     }
   }
 
-  /** Returns whether the app answers although the engine still hangs over its pause. */
+  /** Returns true, without a resume, if the app answers although the engine has not finished its pause. */
   async #resume(instance: Instance, end: AbortSignal): Promise<boolean> {
     const pausing = this.#pausing.get(instance);
     if (pausing !== undefined && await this.#answersUnpaused(instance, pausing, end)) return true;
-    // Requests in flight can only end on a draining instance that runs.
+    // A draining instance must run, or its requests in flight could not end.
     const isWanted = instance.state === "paused" || (instance.state === "draining" && instance.inFlight > 0);
     if (isWanted && !end.aborted) await this.#whenEngineAnswers(() => this.#launcher.resume(instance.id), end);
     return false;

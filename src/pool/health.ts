@@ -76,8 +76,8 @@ export class Health {
 
   /**
    * Asks whether an app is well, without a lease: an instance that is only probed is idle. A full app may be unable to
-   * answer before its requests end; its silence means nothing while one of those goes on, or once it has answered any.
-   * Neither does an answer if something has happened to the container meanwhile.
+   * answer before its requests end. So its silence means nothing while one of those requests goes on, or if the app
+   * has begun an answer since. The outcome also means nothing if something has happened to the container meanwhile.
    */
   async probe(instance: Instance, path: string, everyMs: number): Promise<boolean> {
     const { changes } = instance;

@@ -32,7 +32,7 @@ export class Instance {
   exitCode: number | undefined;
   /** Whether the engine reported that it was killed for memory. */
   oom = false;
-  /** Whether somebody stopped or killed the container, or may have, since its end was not observed. */
+  /** Whether somebody stopped or killed the container. Also true if its end was not observed: it is possible then. */
   byHand = false;
   /** How many leases were open when it ended. */
   inFlightAtEnd = 0;

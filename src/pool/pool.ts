@@ -231,7 +231,7 @@ export class InstancePool implements InstanceOwner {
     await this.#gone([id]);
   }
 
-  /** Ends the pool: serves the waiting requests, and stops the instances after those in flight, or the time limit. */
+  /** Ends the pool. Serves the waiting requests, and stops each instance when its requests have ended or time is up. */
   async retire(drainTimeoutMs: number): Promise<void> {
     const deadline = this.#clock.now() + drainTimeoutMs;
     this.#take({ type: "retired" });
@@ -244,8 +244,9 @@ export class InstancePool implements InstanceOwner {
   }
 
   /**
-   * Stops the present instances after the waiting requests and those in flight, or the time limit. New requests start
-   * another instance; with volumes, once the old one has freed them. Until then not even the minimum is kept up.
+   * Serves the waiting requests, and stops each present instance when its requests have ended or time is up. New
+   * requests start another instance; with volumes, once the old one has freed them. Until a new request comes, not even
+   * the minimum is kept up.
    */
   async sleep(drainTimeoutMs: number): Promise<void> {
     const deadline = this.#clock.now() + drainTimeoutMs;
@@ -260,13 +261,16 @@ export class InstancePool implements InstanceOwner {
     await this.#drain(members.filter(({ phase }) => phase !== "starting" || this.waiting === 0), deadline);
   }
 
-  /** Stops the instances after the requests in flight, or the time limit; others wait for {@linkcode unsuspend}. */
+  /**
+   * Stops each instance when its requests in flight have ended or time is up. Other requests wait for
+   * {@linkcode unsuspend}.
+   */
   async suspend(drainTimeoutMs: number): Promise<void> {
     const drained = this.#drain(this.#state.members, this.#clock.now() + drainTimeoutMs, { type: "suspended" });
     await Promise.all([drained, atMost(this.settled(), this.#clock, drainTimeoutMs)]);
   }
 
-  /** Undoes one {@linkcode suspend}; of several, the last one counts. */
+  /** Undoes one {@linkcode suspend}. After several, the pool goes on when all of them are undone. */
   unsuspend(): void {
     this.#take({ type: "unsuspended" });
   }
@@ -468,7 +472,10 @@ export class InstancePool implements InstanceOwner {
     return { reason, at: new Date(), chance: this.#random(), output };
   }
 
-  /** Drains instances until a time. Resolves when they are gone, except those whose start was just called off. */
+  /**
+   * Drains instances, whose requests may go on until `by`. Resolves when they are gone, except those whose start was
+   * just called off.
+   */
   async #drain(members: readonly Member[], by: number, ...first: PoolEvent[]): Promise<void> {
     const ending = members.filter(({ phase }) => phase === "ready" || phase === "paused" || phase === "draining");
     this.#take(...first, ...members.map(({ id }): PoolEvent => ({ type: "draining", id, by })));

@@ -53,7 +53,7 @@ export interface Member {
   readonly pauseAt: number;
   /** When its next liveness probe is due; `Infinity` for never, and while a probe is under way. */
   readonly probeAt: number;
-  /** Whether it drains because requests could not reach it; if it ended by itself, that is a failure of the app. */
+  /** Whether it drains because requests could not reach it: if it then ends by itself, that is a failure of the app. */
   readonly unreachable: boolean;
   /** Until when its requests may go on while it drains. */
   readonly drainBy: number;
@@ -84,7 +84,7 @@ export interface PoolState {
   /** How many suspensions are in force: while there is one, nothing starts and requests wait. */
   readonly suspensions: number;
   readonly retired: boolean;
-  /** Whether somebody ended the last start, which was excused; reset by the next outcome of a start. */
+  /** Whether the last start was excused, because somebody ended it. The outcome of the next start resets this. */
   readonly excused: boolean;
   readonly backoff: StartBackoff;
   /** The recent demand; empty unless there may be too many instances. */
@@ -261,7 +261,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
     case "ready": // it may have ended, or been called off, at that very moment
       return enter(state, member, phase === "starting" ? "ready" : phase, now, { coming: false });
     case "resumed":
-    case "answers": // though the engine still hangs over its pause
+    case "answers": // although the engine has not finished its pause
       if (event.attempt !== member.attempt) return state;
       return enter(state, member, phase === "paused" ? "ready" : phase, now, {
         coming: false,
@@ -286,7 +286,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return leave({ ...state, backoff: judgedBackoff(state, now) }, member);
     case "engine paused":
       return phase === "ready" ? enter(state, member, "paused", now) : state;
-    case "engine resumed": // what the engine says while a pause is under way is older than that
+    case "engine resumed": // if it comes while a pause is under way, it is older than the pause
       if (phase === "draining") return set(state, member, { running: true });
       if (phase !== "paused" || member.pausing) return state;
       return enter(state, member, "ready", now, { coming: false, attempt: member.attempt + 1 });
@@ -330,7 +330,8 @@ function startFailed(
   now: number,
 ): PoolState {
   const left = leave(state, member);
-  if (member.phase === "stopped" || blame === "nobody") return left; // called off, or no request needs it alone
+  // It was called off, or only found: no request waits for this start alone.
+  if (member.phase === "stopped" || blame === "nobody") return left;
   const over: PoolState = { ...left, woken: false, excused: false };
   if (blame === "somebody" && !state.excused) return { ...over, excused: true };
   const judged = judgedBackoff(state, now);

@@ -118,7 +118,7 @@ export class Proxy implements Disposable {
       const lease = pool.claim(quiet);
       if (lease !== undefined) return await this.#send(context, lease);
       if (quiet) throw notWoken(pool.ready);
-      // The waiting page gives up the request's place in the queue, which costs nothing only while no instance is
+      // A request that gets the waiting page loses its place in the queue. That does no harm while no instance is
       // ready.
       if (!waking.page || pool.ready || !isNavigation(request, head)) return await this.#hold(context, pool);
       const page = await waitingRoom.enter(head, pool);

@@ -16,7 +16,7 @@ const NEWS_MS = 1000;
 const END_NEWS_MS = 250;
 /** Requests of an instance that break within this time were in flight together. */
 const TOGETHER_MS = 1000;
-/** How many refused connections a request survives, which takes seconds: it was never sent, so it does no harm. */
+/** How many refused connections make a request fail; that takes seconds. Each retry is harmless: nothing was sent. */
 const MOST_REFUSALS = 12;
 /**
  * The first {@linkcode MOST_TRIES} refused connections count against an instance, and so do those from this one on. In

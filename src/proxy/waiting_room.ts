@@ -11,7 +11,7 @@ import { failedPage, waitingPage } from "./waiting_page.ts";
 /** The path on a service's own host that tells its waiting page how the start went. */
 export const READY_PATH = "/.well-known/cless/ready";
 
-/** A start within this time gets no page: a resume is faster. */
+/** A browser gets no page if an instance is ready within this time, as after a resume. */
 const GRACE_MS = 100;
 /** For how long a failed start is reported to new requests; a page reloads itself sooner. */
 const NEWS_MS = 4000;
@@ -32,7 +32,7 @@ export class WaitingRoom {
     this.#clock = clock;
   }
 
-  /** Starts an instance for a browser. Returns a page, or `undefined` if one is ready, or the pool has ended. */
+  /** Starts an instance for a browser. Returns a page, or `undefined` if an instance is ready or the pool has ended. */
   async enter(head: RequestHead, pool: InstancePool): Promise<Response | undefined> {
     const wait = this.#waitFor(pool);
     await atMost(wait.over, this.#clock, GRACE_MS);

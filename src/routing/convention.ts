@@ -7,7 +7,7 @@ import { Service } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
 const log = logger("convention");
-/** A request this shortly before the event of a rebuilt image starts the new revision, as a later one would. */
+/** A request within this time before the event of a rebuilt image counts as a later one: the new revision starts. */
 const JUST_NOW_MS = 1000;
 
 /** The names of the local images that the convention uses. Answers come from memory. */

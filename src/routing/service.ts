@@ -110,7 +110,7 @@ export class Service implements Route {
   }
 
   route(chosen?: InstancePool): InstancePool {
-    // A second draw would give a revision that has to start less than its share.
+    // With a second draw, a revision that has to start would get less than its share.
     if (chosen !== undefined && this.pools().includes(chosen)) return chosen;
     return (this.#drawn.length === 1 ? this.#drawn[0]! : draw(this.#drawn, this.#random())).pool;
   }

@@ -156,7 +156,7 @@ export class Connection implements Disposable {
   }
 }
 
-/** Makes an empty private file if there is none; takes others' rights to an existing one. */
+/** Makes an empty private file if there is none; takes away other users' rights to an existing one. */
 function makePrivate(path: string): void {
   try {
     Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();

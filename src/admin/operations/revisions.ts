@@ -69,7 +69,7 @@ const revisionSummary = z.strictObject({
   failure: failureSummary.optional(),
 }).meta({ id: "RevisionSummary" });
 
-/** A revision of a list in JSON. */
+/** A revision in JSON, as a list shows it. */
 export type RevisionSummaryJson = z.output<typeof revisionSummary>;
 
 const revisionSchema = z.strictObject({

@@ -10,7 +10,7 @@ const MOST_ADDRESSES = 10_000;
 interface Attempt {
   /** When the wrong tokens that still count came; fewer than the limit. */
   readonly times: readonly number[];
-  /** Until when wrong tokens are refused without a check. */
+  /** Until when the address is locked out: more wrong tokens do not count. */
   readonly until: number;
 }
 
@@ -37,7 +37,7 @@ export class Attempts {
     return left > 0 ? Math.ceil(left / 1000) : undefined;
   }
 
-  /** Notes a wrong token; during a refusal that does not extend the refusal. */
+  /** Notes a wrong token. While the address is locked out, a wrong token does not extend that time. */
   wrong(address: string): void {
     const now = this.#clock.now();
     const before = this.#attempts.get(address);

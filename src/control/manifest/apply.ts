@@ -104,7 +104,7 @@ export async function applyManifest(
     const preview = previews.get(name)!;
     return attempt({ name, change: preview.change, preview }, async () => {
       const { change } = await target.deploy(name, declared, file);
-      return moves.has(name) ? preview.change : change; // of two deploys
+      return moves.has(name) ? preview.change : change; // the preview has the change of both deploys
     });
   };
   const receivers = new Map<string, ApplyResult>();
@@ -143,8 +143,8 @@ export function bodyOf({ template, service, traffic, targets, tag }: ParsedServi
 }
 
 /**
- * The domains that services of a manifest take over from others, by the new owner: another service has them now, and
- * the same manifest removes them there.
+ * For each service of a manifest, the domains that it takes over: another service has them now, and the same manifest
+ * removes them there.
  *
  * @param deleted The names of the services that are deleted.
  */

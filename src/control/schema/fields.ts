@@ -9,7 +9,7 @@ import { CREDENTIAL_NAME, SECRET_NAME_RULE, SERVICE_NAME_RULE } from "./invalid.
 
 /** Linux's limit for one argument, or one variable with its name; bytes. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
-/** The limit for all of them together, bytes. Linux allows 2 MiB, which also hold docker's own. */
+/** The limit for all of them together, bytes. Linux allows 2 MiB, including docker's own arguments and variables. */
 const MAX_ARGUMENTS = 1024 * 1024;
 
 function bytesOf(text: string): number {
@@ -28,13 +28,13 @@ function reads(parse: (text: string) => unknown): z.core.CheckFn<string> {
   };
 }
 
-/** A duration as text; `0` is never. */
+/** A duration as text; `0` means never. */
 export const duration = z.string().check(reads(parseDuration)).meta({
   pattern: "^(0|[0-9]+(ms|s|m|h))$",
   description: "A length of time such as 250ms, 30s, 5m or 1h; 0 is never",
 });
 
-/** A duration between repetitions; never 0. */
+/** The time between two repetitions, as text; must not be 0. */
 export const interval = z.string().check(reads(parseDuration)).refine((text) => text !== "0", "must be more than 0")
   .meta({
     pattern: "^[0-9]+(ms|s|m|h)$",
@@ -153,7 +153,7 @@ export const runtime = z.string().regex(
   "must be the name of a runtime of the engine, such as runsc",
 );
 
-/** A folder in a container that outlives it. */
+/** A folder in a container, which outlives the container. */
 export const volume = strict({
   source: z.string().max(4096).refine(
     (source) => source === "/" || (source.startsWith("/") ? PATH : VOLUME).test(source),

@@ -162,7 +162,7 @@ function readWake({ except: { userAgents, paths } }: z.output<typeof field.wake>
   return { except: { userAgents: [...new Set(userAgents)], paths: [...new Set(paths)] } };
 }
 
-/** Reads a traffic split, without knowing whether its revisions exist; `besides` is the tag beside the list. */
+/** Reads a traffic split, without knowing whether its revisions exist. Refuses `besides`, a tag outside of the list. */
 function readTargets(name: string, targets: z.output<typeof targetsSchema>, besides: string | undefined): Traffic {
   if (besides !== undefined) {
     throw new InvalidError(["tag"], "must stand in the list of traffic where there is one", true);

@@ -39,8 +39,9 @@ export class ImageSource implements Images {
   }
 
   /**
-   * The content behind a name: with `never` on this machine; with `missing` on this machine, else in the registry; with
-   * `always` in the registry. An id means the same everywhere, so it is searched on this machine only.
+   * The content behind a name. `never` looks on this machine only; `missing` looks on this machine first, and then in
+   * the registry; `always` looks in the registry. An id means the same everywhere, so it is searched on this machine
+   * only.
    *
    * @throws {ImageUnavailable} When there is none; the message is one line for the operator.
    */

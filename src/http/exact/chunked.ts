@@ -8,7 +8,7 @@ const MOST_DIGITS = 13;
 /** Limit for the extensions of one chunk, and for all trailers. */
 const MOST_EXTRA_BYTES = 16 * 1024;
 
-/** `-cr` and `-lf` are where one byte is expected. */
+/** In a state whose name ends in `-cr` or `-lf`, only that byte may follow. */
 type State =
   | ("size" | "extension" | "size-lf" | "data" | "data-cr" | "data-lf")
   | ("line-start" | "trailer" | "trailer-lf" | "end-lf" | "done");
