@@ -236,6 +236,23 @@ Deno.test("a container is removed if its service stays unreadable, or turns out 
   }
 });
 
+Deno.test("what is left of a container that was adopted late is removed", async () => {
+  const kit = newKit();
+  leave(kit, {});
+  const { pools, reconciler, unreadable, run } = newUnreadable(kit);
+  await run();
+  unreadable.is = false;
+  await reconciler.reconcile();
+  (await pools.get("app")!.hold(never())).lease.release();
+  kit.launcher.on.stop = () => {
+    throw new Error("the engine is busy");
+  };
+  await pools.get("app")!.sleep(0);
+  assertEquals([kit.fleet.size, [...kit.launcher.containers.keys()]], [0, ["old"]]);
+  await reconciler.reconcile();
+  assertEquals([kit.fleet.size, [...kit.launcher.containers.keys()]], [0, []]);
+});
+
 Deno.test("a container of an unreadable service is removed with the others when the program ends", async () => {
   const kit = newKit();
   leave(kit, {});

@@ -187,6 +187,22 @@ Deno.test("an instance that is being resumed for a request stays", async () => {
   memory.stop();
 });
 
+Deno.test("an instance that could not be stopped counts again", async () => {
+  const kit = newKit();
+  const memory = await paused(kit, 10, ["a", "b"]);
+  const resumed = Promise.withResolvers<void>();
+  kit.launcher.on.resume = () => resumed.promise;
+  kit.launcher.used = new Map([["one", 6], ["two", 6]]);
+  const held = kit.fleet.paused()[0]!.pool.hold(new AbortController().signal);
+  memory.start();
+  await kit.clock.advance(1000); // it is chosen, and stays for the request
+  resumed.resolve();
+  assertEquals((await held).lease.instance.id, "one");
+  await kit.clock.advance(10_000);
+  assertEquals(kit.launcher.called("remove"), ["two"]);
+  memory.stop();
+});
+
 Deno.test("while the removal of an instance takes long, no other one is stopped in its place", async () => {
   const kit = newKit();
   const memory = await paused(kit, 10, ["a", "b", "c"]);

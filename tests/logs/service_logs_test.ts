@@ -45,6 +45,13 @@ Deno.test("the lines of an instance's two streams are put in order of time", asy
   assertEquals(await texts(), ["1", "!2", "!3", "4", "5", "!6"]);
 });
 
+Deno.test("the lines of an instance's two streams are put in order of time after much output too", async () => {
+  const { outputs, texts } = newLogs();
+  const much = Array.from({ length: 1000 }, (_, n): [nanos: number, text: string] => [n, "x".repeat(1024)]);
+  outputs.add("a", [...much, [1001, "1001"], [1000, "!1000"]]);
+  assertEquals((await texts()).slice(-2), ["!1000", "1001"]);
+});
+
 Deno.test("lines with the same time keep their order", async () => {
   const { outputs, texts } = newLogs();
   outputs.add("a", [[1, "1"], [1, "2"], [1, "3"]]);

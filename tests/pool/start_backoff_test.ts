@@ -97,6 +97,21 @@ Deno.test("failures that are far apart are not in a row, though no instance live
   assertEquals(counts, [1, 1, 1, 1, 2, 3]);
 });
 
+Deno.test("ends by hand that are far apart are not in a row either, and delay no start", async () => {
+  const { kit } = newBroken();
+  mend(kit);
+  const pool = kit.newPool({ ...newRevision(), stopAfterMs: 5000 });
+  const delays: boolean[] = [];
+  for (const minutes of [11, 11, 9, 1]) {
+    const { lease } = await pool.hold(never());
+    lease.release();
+    kit.launcher.kill(lease.instance.id);
+    delays.push(pool.backingOff);
+    await kit.clock.advance(minutes * 60_000);
+  }
+  assertEquals(delays, [false, false, false, true]);
+});
+
 Deno.test("a healthy minute resets the failures, less does not", async () => {
   const { kit, pool } = newBroken();
   await ask(pool);

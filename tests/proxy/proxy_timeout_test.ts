@@ -41,27 +41,31 @@ forwardTest(
   },
 );
 
-forwardTest("an app that hangs is replaced after the first request that times out", async (forward) => {
-  const { app: hung, asked } = silentApp();
-  await using _ = hung;
-  await using app = Origin.answering();
-  const clock = new FakeClock();
-  await using cless = await Harness.warm({
-    forward,
-    origin: (n) => n === 0 ? hung.url : app.url,
-    clock,
-    requestTimeoutMs: 5000,
-    ask: probe,
+for (const concurrency of [0, 1]) {
+  const serving = concurrency === 0 ? "" : ", even if it serves one request at a time";
+  forwardTest(`an app that hangs is replaced after the first request that times out${serving}`, async (forward) => {
+    const { app: hung, asked } = silentApp();
+    await using _ = hung;
+    await using app = Origin.answering();
+    const clock = new FakeClock();
+    await using cless = await Harness.warm({
+      forward,
+      origin: (n) => n === 0 ? hung.url : app.url,
+      clock,
+      requestTimeoutMs: 5000,
+      concurrency,
+      ask: probe,
+    });
+    const { instance } = cless;
+    const answering = cless.ask(requestText());
+    await asked;
+    assertEquals((await clock.until(answering)).status, 504);
+    await clock.until(instance.untilMoved());
+    assertEquals((await cless.ask(requestText())).status, 200);
+    assertEquals(cless.launcher.called("launch"), ["app-1", "app-2"]);
+    await cless.idle();
   });
-  const { instance } = cless;
-  const answering = cless.ask(requestText());
-  await asked;
-  assertEquals((await clock.until(answering)).status, 504);
-  await clock.until(instance.untilMoved());
-  assertEquals((await cless.ask(requestText())).status, 200);
-  assertEquals(cless.launcher.called("launch"), ["app-1", "app-2"]);
-  await cless.idle();
-});
+}
 
 forwardTest(
   "the request timeout begins with the request's arrival, also if an instance has to start",

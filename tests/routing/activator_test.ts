@@ -306,6 +306,14 @@ Deno.test("a hanging list of images holds requests no longer than they want to w
   await Promise.all(held);
 });
 
+Deno.test("requests for unknown hostnames take no room from others, however many there have been", async () => {
+  const { activator } = newFront(newKit());
+  for (let n = 0; n < 200; n++) {
+    const error = await assertRejects(() => activator.hold(hostOf("nosuch"), undefined, never()), ClessError);
+    assertEquals(error.code, "unknown_host");
+  }
+});
+
 Deno.test("a request right before the news of a rebuilt image starts the new revision", async () => {
   const kit = newKit();
   const { activator, images } = newFront(kit);

@@ -8,6 +8,9 @@ interface Timer {
   readonly callback: () => void;
 }
 
+/** How long a promise may take in real time, ms: it must not fail where the machine is busy. */
+const PATIENCE_MS = 60_000;
+
 /** A clock that stands still until a test makes time pass. */
 export class FakeClock implements Clock {
   readonly #timers = new Set<Timer>();
@@ -50,12 +53,14 @@ export class FakeClock implements Clock {
     this.#now = end;
   }
 
-  /** Lets time pass until a promise has settled, and gives back what it came to. */
+  /** Lets time pass until a promise has settled, and gives back what it came to; fails when it does not settle. */
   async until<T>(promise: Promise<T>): Promise<T> {
+    const deadline = performance.now() + PATIENCE_MS;
     let settled = false;
     const note = () => void (settled = true);
     promise.then(note, note);
     while (!settled) {
+      if (performance.now() > deadline) throw new Error("It does not settle, however much time passes");
       await this.advance(50);
       await new Promise((resolve) => setTimeout(resolve, 0)); // what comes over a socket takes real time
     }

@@ -221,3 +221,11 @@ Deno.test("a domain stays where it is if its giver or its receiver fails, and no
   assertEquals(await moved("c"), [["a: ", "c: does not start", "b: "], "b"]);
   assertEquals(await moved("b"), [["a: ", "c: ", "b: does not start"], "a"]);
 });
+
+Deno.test("a service that gives a domain away is not deleted if its receiver fails", async () => {
+  const target = new OwningTarget({ old: ["m.example"], b: [] });
+  const manifest = new Map([["b", parseService("b", { image: "broken", domains: ["m.example"] })]]);
+  const results = await applyManifest(manifest, FILE, target, { prune: true });
+  assertEquals([target.calls, target.domains.get("old")], [[], ["m.example"]]);
+  assertEquals(results.map(({ name, error }) => [name, (error as Error).message]), [["b", "does not start"]]);
+});

@@ -43,6 +43,18 @@ netTest("a connection is used again, and closed when it has been idle for 3 s", 
   assertEquals(origin.connections, 2);
 });
 
+netTest("a connection whose answer is given up in its middle is not used again", async () => {
+  const answers = ["HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegun", OK];
+  await using origin = Origin.serving(async (connection: OriginConnection) => {
+    while (await connection.reader.request() !== undefined && await connection.send(answers.shift() ?? OK));
+  });
+  using forwarder = new ExactForwarder(new FakeClock());
+  const { body } = await forwarder.forward(origin.url, requestHead(), undefined, never());
+  await body!.cancel(); // while nothing is being read
+  assertEquals(await ask(forwarder, origin), [200, "ok"]);
+  assertEquals(origin.connections, 2);
+});
+
 netTest("leaving an app closes its connections, and those to others stay", async () => {
   const [left, other] = [countingApp(), countingApp()];
   await using _ = left.origin;
