@@ -12,7 +12,7 @@ export interface TemplateChange {
   readonly fields: Readonly<Record<string, unknown>>;
   /** The changed fields of `liveness`; empty if it stays. */
   readonly liveness: Readonly<Record<string, unknown>>;
-  /** Capabilities to add or drop; each leaves the other list. */
+  /** Capabilities to add or drop. One that is added is removed from those to drop, and the other way round. */
   readonly capabilities: NonNullable<TemplateJson["capabilities"]>;
   readonly env: Readonly<Record<string, string>>;
   /** Variables to set to the values of secrets. */

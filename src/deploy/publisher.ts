@@ -28,7 +28,7 @@ export interface PublisherOptions {
   readonly retiring: Pick<RetiringPools, "retire" | "gone">;
   readonly env: Pick<RevisionEnv, "of">;
   readonly limits: Limits;
-  /** For containers of revisions that have them. */
+  /** The defaults of containers, for revisions whose records are `isolated`. */
   readonly defaults: ContainerDefaults;
   readonly clock: Pick<Clock, "now">;
   /** From 0 to below 1, evenly; chooses between revisions that share the traffic. */

@@ -137,7 +137,7 @@ export class PulledImages {
   #isNeeded(imageId: string): boolean {
     if (this.#holds.has(imageId)) return true;
     if (!this.#states.hasImage(imageId)) return false;
-    // Only revisions are left that found the image on this machine: cless must not remove it.
+    // All revisions that still use the image found it on this machine. So cless must not remove it.
     if (!this.#states.hasPulledImage(imageId)) this.#pulled.delete(imageId);
     return true;
   }

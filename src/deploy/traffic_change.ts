@@ -20,9 +20,11 @@ export interface TrafficRequest {
 }
 
 /**
- * The split of a service after a deploy of `revision`, which is new, or the latest one again; `names` include it.
+ * The split of a service after a deploy.
  *
  * @param before The service before the deploy; `undefined` if there was none.
+ * @param names The names of all revisions, including the deployed one.
+ * @param revision The deployed revision: a new one, or the latest one, which is deployed again.
  * @throws {TrafficError}
  */
 export function trafficAfter(

@@ -131,7 +131,7 @@ function tmpfsOf({ readOnly, volumes }: Pick<Revision, "readOnly" | "volumes">):
 /**
  * The limit of memory and swap together. Equal to that of memory, so that an app at its limit is ended, and does not
  * make the machine swap. With control groups of version 2, this also keeps a sleeping app's memory from being moved to
- * disk; whatever does that has to raise the limit here, the one place where it is set.
+ * disk. A feature that moves it there must raise the limit here; nothing else sets it.
  */
 function withSwap(memoryBytes: number): number {
   return memoryBytes;

@@ -88,7 +88,8 @@ export class Engine {
       await network.catch(() => {});
       throw error;
     }
-    const listed = this.images.changed(); // the events begin at an earlier time, so they report all later changes
+    // The events are read from the time when this engine was made, so they report every change after this list.
+    const listed = this.images.changed();
     try {
       await network; // if it is refused, the containers belong to another process and must not be stopped
     } catch (error) {

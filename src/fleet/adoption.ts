@@ -21,8 +21,8 @@ export interface AdoptionLauncher extends Pick<Launcher, "list" | "remove" | "fo
 
 /**
  * Returns the pool that a container of an earlier process belongs to; `undefined` if the container is obsolete. Throws
- * if that is unknown now, for example because the store cannot be read. Never throws for a service with volumes, whose
- * requests wait for such containers.
+ * if that is unknown now, for example because the store cannot be read. Never throws for a service with volumes: its
+ * container must be adopted or removed at once, since no other container may run with the same volumes.
  */
 export type PoolFinder = (container: Container) => InstancePool | undefined;
 

@@ -54,7 +54,10 @@ export function beyondEngine({ add }: Capabilities): string[] {
   return add.filter((name) => !OF_ENGINE.has(name));
 }
 
-/** All changes to the engine's capabilities: those of a template, and of the defaults where the template does not add. */
+/**
+ * All changes to the capabilities that the engine gives. The defaults drop some besides those that the template drops,
+ * unless the template adds them.
+ */
 export function withDefaults(
   { add, drop }: Capabilities = { add: [], drop: [] },
   { dropped }: Pick<ContainerDefaults, "dropped">,

@@ -41,7 +41,10 @@ function atLeast(least: number, text: string): number {
   throw new RangeError(`expected at least ${formatMemory(least)}, not ${bytes} bytes; units are k, m and g`);
 }
 
-/** Writes bytes for {@linkcode parseMemory}, in the largest whole unit; because of the unit, YAML reads text. */
+/**
+ * Writes bytes for {@linkcode parseMemory}, in the largest unit that gives a whole number. The unit is always written,
+ * so that YAML reads a text and not a number.
+ */
 export function formatMemory(bytes: number): string {
   const [unit, factor] = Object.entries(UNITS).findLast(([, factor]) => bytes % factor === 0)!;
   return `${bytes / factor}${unit}`;

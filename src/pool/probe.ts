@@ -65,8 +65,8 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Pr
   const attempts: Promise<boolean>[] = [];
   const began = clock.now();
   let wait = LEAST_PAUSE_MS;
-  // A packet that comes too early gets lost, but an app may also need long for its first answer. So after some time,
-  // which grows, a second attempt begins beside one without an answer.
+  // If an attempt gets no answer, either its packet came too early and got lost, or the app needs long for its first
+  // answer. So the attempt goes on, and another one begins beside it. The time until then doubles at each such attempt.
   let patience = FIRST_PATIENCE_MS;
   let last: Probed = "silent";
   while (!end.aborted) {

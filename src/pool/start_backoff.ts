@@ -100,8 +100,8 @@ export interface Proof {
 }
 
 /**
- * Ends the row of failures if an instance has served, or been ready for long, that is newer than the last failure; an
- * older one proves nothing. One that has been ready for long also lets the last failure be forgotten.
+ * Ends the row of failures if an instance has served a request, or has been ready for long. An instance that was ready
+ * before the last failure proves nothing. One that has been ready for long also lets the last failure be forgotten.
  */
 export function resetByProof(backoff: StartBackoff, { ageMs, hasServed }: Proof, now: number): StartBackoff {
   if (now - ageMs < backoff.lastAt) return backoff;

@@ -110,9 +110,11 @@ export class Retries {
 }
 
 /**
- * Lets a request that may have ended an instance be sent again only if it was not the only one there, and only once: a
- * second container is not to end by it, and a third one certainly not. If the instance lives on, or somebody else has
- * ended it, nothing is changed. @throws The error, if the request must not be sent again.
+ * Decides about a request that may have ended an instance. If it was alone there, it is not sent again, so that it ends
+ * no second instance. If others were in flight there, one of those may be the cause, and it is sent again, but only
+ * once. If the instance lives on, or somebody else has ended it, nothing is changed.
+ *
+ * @throws The error, if the request must not be sent again.
  */
 function judge(context: RequestContext, error: unknown): void {
   const { broken, head, isSuspect } = context;

@@ -77,7 +77,10 @@ export class Hosts {
     return `http://${service}.${domainGiven ? domain : "localhost"}${this.#port === 80 ? "" : `:${this.#port}`}`;
   }
 
-  /** Whether a hostname is the admin API's or a service's. Others than those below a named domain must be declared. */
+  /**
+   * Whether a hostname is the admin API's or a service's. If cless was given a domain, a hostname that is not below it
+   * must be one that a service declares.
+   */
   async serves(name: string): Promise<boolean> {
     if (adminHostnames(this.#config).includes(name)) return true;
     const { domain, domainGiven } = this.#config;

@@ -5,7 +5,8 @@ import { OperatorError } from "../base/errors.ts";
 import { adviceOn, checkHead, checkSound, faultOf, unavailable } from "./fault.ts";
 
 /**
- * The bytes of a database that say how it is written: 2 to a log, 1 directly. https://www.sqlite.org/fileformat.html
+ * The places of the two bytes of a database that say how it is written and read: 2 means with a log, 1 without one.
+ * https://www.sqlite.org/fileformat.html
  */
 const WRITE_VERSION = 18;
 const READ_VERSION = 19;

@@ -3,11 +3,11 @@ import { DatabaseSync } from "node:sqlite";
 /** The first version of the database that knows which containers have the defaults of isolation. */
 const SINCE = 3;
 
-/** What goes on without the defaults of containers, as it was made before cless had them. */
+/** The revisions and images from before cless had defaults for containers. Their containers do not get those. */
 export interface FromBefore {
   /** The names of revisions, by service and age. */
   readonly revisions: readonly string[];
-  /** The ids of the convention's images; `undefined` if those are not yet told apart, and all of them count. */
+  /** The ids of the convention's images; `undefined` if they are not stored yet, so that every image counts as one. */
   readonly images: readonly string[] | undefined;
 }
 

@@ -74,8 +74,8 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE service ADD COLUMN wake TEXT NOT NULL DEFAULT '{"except":{"userAgents":[],"paths":[]}}';
   ALTER TABLE service ADD COLUMN loading TEXT NOT NULL DEFAULT 'hold' CHECK (loading IN ('hold', 'page'));`,
 
-  // To version 3. Revisions so far have the containers' defaults from before; older_image has the ids of the convention's
-  // images from before, as JSON, and no row until the engine was asked for them.
+  // To version 3. The revisions so far keep the containers' defaults from before. The one row of older_images has the
+  // ids of the convention's images from before, as JSON. There is no row until the engine has listed these images.
   `ALTER TABLE revision ADD COLUMN isolated INTEGER NOT NULL DEFAULT 0;
   CREATE TABLE older_images (ids TEXT NOT NULL) STRICT;`,
 ];

@@ -8,7 +8,7 @@ const PAUSE_MS = 60_000;
 const MOST_ADDRESSES = 10_000;
 
 interface Attempt {
-  /** When the wrong tokens that still count came; fewer than the limit. */
+  /** The times of the wrong tokens that still count. They are fewer than the limit. */
   readonly times: readonly number[];
   /** Until when the address is locked out: more wrong tokens do not count. */
   readonly until: number;
