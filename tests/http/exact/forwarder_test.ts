@@ -55,6 +55,25 @@ netTest("a connection whose answer is given up in its middle is not used again",
   assertEquals(origin.connections, 2);
 });
 
+netTest("if a connection ends without an answer, the other idle ones are not used again either", async () => {
+  const together = Promise.withResolvers<void>();
+  let replaced = false;
+  await using origin = Origin.serving(async (connection: OriginConnection) => {
+    const isOld = !replaced;
+    while (await connection.reader.request() !== undefined) {
+      if (origin.connections === 2) together.resolve();
+      await together.promise;
+      if ((isOld && replaced) || !await connection.send(OK)) return;
+    }
+  });
+  using forwarder = new ExactForwarder(new FakeClock());
+  await Promise.all([ask(forwarder, origin), ask(forwarder, origin)]);
+  replaced = true;
+  await assertRejects(() => ask(forwarder, origin));
+  assertEquals(await ask(forwarder, origin), [200, "ok"]);
+  assertEquals(origin.connections, 3);
+});
+
 netTest("leaving an app closes its connections, and those to others stay", async () => {
   const [left, other] = [countingApp(), countingApp()];
   await using _ = left.origin;
