@@ -140,7 +140,7 @@ async function perform(disruption: Disruption, house: House, sender: string, opt
     const share = options.quick ? QUICK_SHARE : 1;
     const flows = (disruption.flows?.(options.quick) ?? usualFlows())
       .map((flow) => flow.rate === undefined ? flow : { ...flow, rate: flow.rate * share });
-    const leastSent = (disruption.leastSent ?? (planned ? 10_000 : 2000)) / (options.quick ? QUICK_LEAST : 1);
+    let leastSent = (disruption.leastSent ?? (planned ? 10_000 : 2000)) / (options.quick ? QUICK_LEAST : 1);
     await using traffic = Traffic.start(sender, stage.cless.url, flows, options.seed);
     const act: Act = {
       ...theatre,
@@ -163,6 +163,7 @@ async function perform(disruption: Disruption, house: House, sender: string, opt
     } catch (error) {
       theatre.signal.throwIfAborted();
       expect(act, "what was to be done", messageOf(error), "done", false);
+      leastSent = 0; // there would have been more
     }
     const sent = await traffic.finish();
     const findings = [...act.findings, ...act.afterwards.flatMap((ask) => ask(sent))];
