@@ -1,6 +1,6 @@
 # Every target brings what it needs: Deno into .tools/ where the one on PATH will not do, Docker by the system's packages.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench images build install uninstall clean engine
+.PHONY: help run test check bench images build sbom install uninstall clean engine
 .DELETE_ON_ERROR:
 
 DENO := .ci/deno
@@ -35,6 +35,11 @@ images: engine ## Build the sample images
 
 build: ## Make ./cless, one executable
 	@.ci/build
+
+sbom: ## Write dist/cless-sbom.cdx.json, which lists all packages (CycloneDX)
+	@mkdir -p dist
+	@$(DENO) run --quiet --allow-read=. .ci/sbom.ts >dist/cless-sbom.cdx.json
+	@echo dist/cless-sbom.cdx.json
 
 cless: main.ts deno.json deno.lock $(shell find src -type f)
 	@.ci/build

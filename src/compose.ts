@@ -195,8 +195,12 @@ export class Cless {
   static async #open(config: Config, choice: EngineChoice): Promise<Cless> {
     await using opened = new AsyncDisposableStack();
     const dataDir = opened.use(await openDataDir(config.dataDir));
-    const store = opened.use(SqliteStore.open(dataDir.path));
+    const store = opened.use(SqliteStore.open(dataDir.path, { isNew: dataDir.isNew }));
     const secrets = await Secrets.open(store, { folder: dataDir.path, text: config.secretKey });
+    if (dataDir.isNew) {
+      if (store.olderImages() === undefined) store.putOlderImages([]);
+      dataDir.settle();
+    }
     const parts = makeParts(config, choice, dataDir, store, secrets);
     const cless = new Cless(parts);
     if (config.configFile !== undefined) {
@@ -285,6 +289,7 @@ export class Cless {
     admin.listen();
     for (const server of servers) server.listen();
     hosts.listenOn(servers[0]!.endpoint.port);
+    await engine.proxyListens(servers.map(({ endpoint }) => endpoint.port));
     reserve.take();
     this.#adopt();
     if (manifest !== undefined) this.#configFile?.apply(manifest);

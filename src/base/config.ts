@@ -103,6 +103,13 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
 
   const listen = all("listen", parseEndpoint);
   const domain = one("domain", parseDomain, undefined);
+  /** Whether apps are kept from the ports of their host, but for the proxy's. */
+  const noHostAccess = toggle("no-host-access", false);
+  if (noHostAccess && !surroundings.root) {
+    throw new UsageError(
+      "--no-host-access needs root, since it sets rules of the firewall; run cless with sudo, or leave it out",
+    );
+  }
   const memoryBudgetBytes = one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2);
   return Object.freeze({
     listen: listen.length > 0 ? listen : [{ hostname: "0.0.0.0", port: 80 }],
@@ -123,6 +130,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     /** How cless talks to the Docker engine. */
     engineApi: one("engine-api", choice("auto", "socket", "command"), "auto"),
     dockerEnv: readDockerEnv(surroundings),
+    noHostAccess,
     portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
     upstream: one("upstream", choice("auto", "direct", "published"), "auto"),
     forward: one("forward", choice("exact", "fetch"), "exact"),

@@ -50,6 +50,7 @@ const FLAGS: readonly Flag[] = [
     "--data-dir DIR = /var/lib/cless as root, else the XDG state folder":
       "The folder for what outlives the process: services, secrets, its id and the token of the admin API",
     "--allow-host-path DIR…": "Let volumes name folders of the host below this one",
+    "--no-host-access": "Keep apps from the ports of this machine, but for those of the proxy; needs root",
     "--on-exit HOW = stop":
       "stop stops the containers on exit, keep leaves them for the next start, such as after an upgrade",
     "--docker PATH = docker": "The docker command",

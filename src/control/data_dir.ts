@@ -11,9 +11,16 @@ export interface DataDir {
   readonly path: string;
   /** Marks the containers of this folder's cless, so that other ones leave them alone. */
   readonly owner: string;
+  /** Whether the folder was never settled: no cless has had all its state there. */
+  readonly isNew: boolean;
   /** The owner's token for the admin API. */
   readonly token: string;
   readonly tokenFile: string;
+  /**
+   * Writes the id of a new folder. Call it when all other state is there: from then on, the folder is not new, and must
+   * have a database. A process that is killed before leaves a new folder.
+   */
+  settle(): void;
   /** Replaces the token and returns the new one. @throws {OperatorError} If it cannot be stored; the old one stays. */
   rotateToken(): string;
   /** Writes the admin API's HOST:PORT into the file `admin-address`, for clients on this machine, until disposal. */
@@ -40,14 +47,22 @@ export async function openDataDir(path: string): Promise<DataDir> {
     const lock = await lockFile(path);
     const absolute = await Deno.realPath(path);
     try {
-      const owner = await readOrMake(`${path}/owner`, OWNER, () => randomHex(4));
+      const ownerFile = `${absolute}/owner`;
+      const found = await readChecked(`${path}/owner`, OWNER);
+      const owner = found ?? randomHex(4);
       const tokenFile = `${path}/admin-token`;
-      let token = await readOrMake(tokenFile, TOKEN, newToken);
+      const foundToken = await readChecked(tokenFile, TOKEN);
+      let token = foundToken ?? newToken();
+      if (foundToken === undefined) writeAtomically(tokenFile, `${token}\n`);
       const adminFile = `${absolute}/admin-address`;
       let announced = false;
       return {
         path: absolute,
         owner,
+        isNew: found === undefined,
+        settle() {
+          if (found === undefined) writeAtomically(ownerFile, `${owner}\n`);
+        },
         tokenFile,
         get token() {
           return token;
@@ -99,13 +114,10 @@ async function lockFile(path: string): Promise<Deno.FsFile> {
   );
 }
 
-async function readOrMake(path: string, form: RegExp, make: () => string): Promise<string> {
+/** The text of a file that only this user may read; `undefined` if there is none. */
+async function readChecked(path: string, form: RegExp): Promise<string | undefined> {
   const found = (await readIfThere(path))?.trim();
-  if (found === undefined) {
-    const made = make();
-    writeAtomically(path, `${made}\n`);
-    return made;
-  }
+  if (found === undefined) return undefined;
   if (!form.test(found)) {
     throw new OperatorError(`${path} is damaged; restore it, or remove it to have a new one made`);
   }

@@ -14,6 +14,7 @@ import { LocalImages } from "./images/local_images.ts";
 import { DockerLauncher } from "./launcher.ts";
 import { ContainerOutputs } from "./logs/outputs.ts";
 import { Addresses } from "./network/addresses.ts";
+import { HostWall } from "./network/host_wall.ts";
 import { OwnNetwork } from "./network/network.ts";
 
 const log = logger("engine");
@@ -21,6 +22,8 @@ const log = logger("engine");
 const MAX_ANSWER_AGE_MS = 1000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const MEMORY_TIMEOUT_MS = 1000;
+/** How often the rules that keep apps from the host are looked at: a firewall that is loaded again removes them. */
+const REPAIR_INTERVAL_MS = 60_000;
 
 export interface EngineListener {
   /** Something has happened to a container of this cless. */
@@ -38,8 +41,12 @@ export class Engine {
   readonly #api: EngineApi;
   readonly #clock: Clock;
   readonly #network: OwnNetwork;
+  readonly #wall: HostWall;
+  /** Whether containers are kept from the ports of the host. */
+  readonly #isWalled: boolean;
   readonly #events: EventStream;
   readonly #containerEvents: ContainerEvents;
+  #stopRepairs: (() => void) | undefined;
   #found = false;
   #answering: Promise<boolean> | undefined;
   #measuring: Promise<void> | undefined;
@@ -47,14 +54,16 @@ export class Engine {
 
   constructor(
     { api, docker, whyNotSocket }: EngineChoice,
-    config: Pick<Config, "portRange" | "upstream">,
+    config: Pick<Config, "noHostAccess" | "portRange" | "upstream">,
     dataDir: DataDir,
     clock: Clock,
   ) {
     this.#api = api;
     this.#clock = clock;
     this.#containerEvents = new ContainerEvents(clock);
-    this.#network = new OwnNetwork(api, dataDir, isDataDirInUse);
+    this.#wall = new HostWall(dataDir.owner);
+    this.#isWalled = config.noHostAccess;
+    this.#network = new OwnNetwork(api, dataDir, isDataDirInUse, this.#isWalled ? this.#wall : undefined);
     this.source = new ImageSource(api, docker, clock);
     const addresses = new Addresses(this.#network, config);
     this.launcher = new DockerLauncher(api, this.source, addresses, new ContainerOutputs(api, clock));
@@ -101,17 +110,24 @@ export class Engine {
     this.#events.start({
       event: (event) => this.#take(event, listener),
       gap: () => {
+        this.#repairWall();
         this.images.changed();
         listener.gap();
       },
     });
-    await Promise.all([listed, this.launcher.prepare()]);
+    await Promise.all([listed, this.launcher.prepare(), this.#startWall()]);
+  }
+
+  /** Lets the apps reach the proxy, which listens on these ports of the host. @throws {OperatorError} */
+  async proxyListens(ports: readonly number[]): Promise<void> {
+    if (this.#isWalled) await this.#wall.letThrough(ports);
   }
 
   /** Undoes {@linkcode start}, and removes the network, which has no containers any more. */
   async stop(): Promise<void> {
     await this.#end();
     await this.#network.remove();
+    if (this.#isWalled) await this.#wall.remove();
     this.#api[Symbol.dispose]();
   }
 
@@ -149,7 +165,21 @@ export class Engine {
     return [...new Set(others.map(({ owner, service }) => `${service} of ${owner}`))].sort();
   }
 
+  /** Looks after the rules while the network needs them; else removes those of an earlier process, if there are any. */
+  async #startWall(): Promise<void> {
+    if (this.#isWalled) this.#stopRepairs = this.#clock.every(REPAIR_INTERVAL_MS, () => this.#repairWall());
+    else if (Deno.uid() === 0) await this.#wall.remove();
+  }
+
+  async #repairWall(): Promise<void> {
+    if (!this.#isWalled) return;
+    await this.#wall.repair().catch((error) => {
+      log.error("apps may reach the ports of this machine", { reason: messageOf(error) });
+    });
+  }
+
   async #end(): Promise<void> {
+    this.#stopRepairs?.();
     await this.launcher.settled(); // the next process must find containers that are still being made
     await this.#events.stop();
     this.images.stop();

@@ -110,6 +110,12 @@ export function migrate(connection: Connection, migrations: readonly string[] = 
   db.prepare("PRAGMA foreign_keys = ON").run();
 }
 
+/** Whether a database was never used. */
+export function isEmpty(connection: Connection): boolean {
+  const { db } = connection;
+  return connection.read(() => versionOf(db) === 0 && !hasContent(db));
+}
+
 function step(db: DatabaseSync, migration: string, version: number): void {
   db.exec(migration);
   const broken = db.prepare("PRAGMA foreign_key_check").all();

@@ -1,3 +1,4 @@
+import { OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type {
   HistoryEntry,
@@ -12,7 +13,8 @@ import type {
 import { DomainTakenError, StaleError, type Store } from "../control/store.ts";
 import { templateText } from "../model/template.ts";
 import { Connection } from "./connection.ts";
-import { migrate } from "./migrations.ts";
+import { unavailable } from "./fault.ts";
+import { isEmpty, migrate } from "./migrations.ts";
 import {
   entryOf,
   type HistoryRow,
@@ -52,12 +54,20 @@ export class SqliteStore implements Store {
   /**
    * Opens `cless.sqlite` in a folder; makes it if there is none. An older one is copied, then migrated.
    *
-   * @param busyTimeoutMs How long to wait for another process's lock; this process stands still meanwhile.
+   * @param options.isNew Whether there may be no database, or an empty one.
+   * @param options.busyTimeoutMs How long to wait for another process's lock; this process stands still meanwhile.
    * @throws {OperatorError} If it is newer than the program, or cannot be used; the message says what to do.
    */
-  static open(folder: string, busyTimeoutMs = BUSY_TIMEOUT_MS): SqliteStore {
-    const connection = Connection.open(`${folder}/cless.sqlite`, busyTimeoutMs);
+  static open(folder: string, { isNew = true, busyTimeoutMs = BUSY_TIMEOUT_MS } = {}): SqliteStore {
+    const path = `${folder}/cless.sqlite`;
+    const lost = new OperatorError(
+      `${path} is missing or empty, though this data-dir has been used: its services would be lost; put back the ` +
+        "database or a backup of it, or name a new folder with --data-dir",
+    );
+    if (!isNew && sizeOf(path) === 0) throw lost;
+    const connection = Connection.open(path, busyTimeoutMs);
     try {
+      if (!isNew && isEmpty(connection)) throw lost;
       migrate(connection);
       return connection.guard(() => new SqliteStore(connection));
     } catch (error) {
@@ -262,5 +272,15 @@ export class SqliteStore implements Store {
     this.#hasWarned = true;
     const message = "stored revision has warmPool, which has no effect any more and is ignored";
     log.warning(message, { revision: retired.name });
+  }
+}
+
+/** The size of a file in bytes; 0 if there is none. */
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw unavailable(error, path);
   }
 }

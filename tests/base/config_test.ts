@@ -59,6 +59,7 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "memory-budget": ["2g", { memoryBudgetBytes: 2 * 1024 ** 3, defaultMemoryBytes: 2 * 1024 ** 3 }],
   "default-memory": ["512m", { defaultMemoryBytes: 512 * 1024 ** 2 }],
   "default-cpus": ["0.5", { defaultCpus: 0.5 }],
+  "no-host-access": ["true", { noHostAccess: true }],
   "on-exit": ["keep", { onExit: "keep" }],
   "max-pending": ["7", { maxPending: 7 }],
   "data-dir": ["/srv/cless", { dataDir: "/srv/cless" }],
@@ -83,6 +84,7 @@ Deno.test("without flags and variables, the defaults apply", () => {
     configFile: undefined,
     convention: true,
     allowHostPaths: [],
+    noHostAccess: false,
     docker: "docker",
     engineApi: "auto",
     dockerEnv: { host: undefined, context: undefined, platform: undefined, folder: undefined },
@@ -254,6 +256,15 @@ Deno.test("the state of a program that does not run as root goes where the XDG s
 
 Deno.test("the state of a program that runs as root goes to /var/lib, whatever the variables say", () => {
   assertEquals(read({}, { HOME: "/root", XDG_STATE_HOME: "/state" }).dataDir, "/var/lib/cless");
+});
+
+Deno.test("--no-host-access needs root", () => {
+  const refused = () => read({ "no-host-access": true }, { HOME: "/home/ann" }, { root: false });
+  const { message } = assertThrows(refused, UsageError);
+  assertEquals(
+    message,
+    "--no-host-access needs root, since it sets rules of the firewall; run cless with sudo, or leave it out",
+  );
 });
 
 Deno.test("without a home folder, the place of the state must be given", () => {

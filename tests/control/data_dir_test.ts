@@ -23,6 +23,7 @@ function folderTest(name: string, fn: (folder: string) => Promise<void>, ignore 
 /** Opens a folder and lets it go. */
 async function opened(path: string): Promise<Omit<DataDir, typeof Symbol.dispose>> {
   using dir = await openDataDir(path);
+  dir.settle();
   return dir;
 }
 
@@ -53,6 +54,7 @@ folderTest("clients find where the admin API listens, until the folder is given 
   const file = `${folder}/admin-address`;
   {
     using dir = await openDataDir(folder);
+    dir.settle();
     dir.announceAdmin("127.0.0.1:1323");
     dir.announceAdmin("[::]:4000");
     assertEquals([await Deno.readTextFile(file), await modeOf(file)], ["[::]:4000\n", "644"]);
@@ -68,6 +70,22 @@ folderTest("a folder that is opened again has the same owner and token", async (
   const first = await opened(folder);
   const { owner, token } = await opened(folder);
   assertEquals([owner, token], [first.owner, first.token]);
+});
+
+folderTest("a folder is new until it is settled, whenever a process ends before", async (folder) => {
+  {
+    using first = await openDataDir(folder);
+    assertEquals(first.isNew, true);
+  }
+  assertEquals((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort(), ["admin-token", "lock"]);
+  {
+    using second = await openDataDir(folder);
+    assertEquals(second.isNew, true);
+    second.settle();
+  }
+  using third = await openDataDir(folder);
+  assertEquals([third.isNew, `${third.owner}\n`], [false, await Deno.readTextFile(`${folder}/owner`)]);
+  third.settle();
 });
 
 folderTest("two folders have different owners and tokens", async (folder) => {
@@ -97,6 +115,7 @@ folderTest("a token file that somebody has put there is used", async (folder) =>
 
 folderTest("a token is replaced as a whole, readable for nobody else, and the old one is gone", async (folder) => {
   using dir = await openDataDir(folder);
+  dir.settle();
   const tokens = [dir.token, dir.rotateToken(), dir.rotateToken(), dir.rotateToken()];
   assertEquals(new Set(tokens).size, 4);
   assertEquals(dir.token, tokens.at(-1));
@@ -288,6 +307,7 @@ foldersTest(
   "the files of a backup make an empty folder a data-dir, while the first one is in use",
   async (folder, other) => {
     using dir = await openDataDir(folder);
+    dir.settle();
     using store = SqliteStore.open(folder);
     const secrets = await Secrets.open(store, { folder });
     await secrets.set("key", "hunter2");
@@ -310,6 +330,7 @@ foldersTest(
   "without a key file the backup has none, and leftovers of a crash are not in the way",
   async (folder) => {
     using dir = await openDataDir(folder);
+    dir.settle();
     using store = SqliteStore.open(folder);
     await Secrets.open(store, { folder, text: keyOf(1) });
     await Deno.writeTextFile(`${folder}/cless.sqlite.backup`, "half");
@@ -322,6 +343,7 @@ foldersTest(
 
 foldersTest("a backup that cannot be complete fails", async (folder) => {
   using dir = await openDataDir(folder);
+  dir.settle();
   using store = SqliteStore.open(folder);
   await Deno.remove(`${folder}/owner`);
   const { message } = await assertRejects(() => dir.backup(store), OperatorError);

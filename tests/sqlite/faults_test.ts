@@ -63,7 +63,7 @@ folderTest("a missing folder, and a folder in the file's place, are refused", (f
 
 folderTest("while another process has the lock, only changes are refused, after a timeout", (folder) => {
   const busyTimeoutMs = 60;
-  using store = SqliteStore.open(folder, busyTimeoutMs);
+  using store = SqliteStore.open(folder, { busyTimeoutMs });
   const creation = creationOf("golang");
   store.change(creation);
   using other = new DatabaseSync(fileIn(folder));
@@ -73,7 +73,7 @@ folderTest("while another process has the lock, only changes are refused, after 
   assert(performance.now() - start > busyTimeoutMs - 10, "it has not waited");
   assertHolds(store, creation);
   store.backup(`${folder}/backup`);
-  SqliteStore.open(folder, busyTimeoutMs)[Symbol.dispose]();
+  SqliteStore.open(folder, { busyTimeoutMs })[Symbol.dispose]();
   other.exec("ROLLBACK");
   const next = changeAfter(creation);
   store.change(next);
@@ -85,7 +85,7 @@ folderTest("a database with another process's exclusive lock cannot be opened un
   {
     using other = new DatabaseSync(fileIn(folder));
     other.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT");
-    assertEquals(refusal(() => SqliteStore.open(folder, 20)), locked(fileIn(folder)));
+    assertEquals(refusal(() => SqliteStore.open(folder, { busyTimeoutMs: 20 })), locked(fileIn(folder)));
   }
   SqliteStore.open(folder)[Symbol.dispose]();
 });

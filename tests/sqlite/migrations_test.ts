@@ -83,6 +83,30 @@ folderTest("an empty file becomes a database of the newest version, without a co
   assertEquals(versionOf(fileIn(folder)), NEWEST);
 });
 
+folderTest(
+  "without its database, or with an empty one, a folder that has been used is refused and left alone",
+  (folder) => {
+    const refused = () => {
+      const { message } = assertThrows(() => SqliteStore.open(folder, { isNew: false }), OperatorError);
+      assertEquals(
+        message,
+        `${fileIn(folder)} is missing or empty, though this data-dir has been used: its services would be lost; put ` +
+          "back the database or a backup of it, or name a new folder with --data-dir",
+      );
+    };
+    refused();
+    assertEquals(namesIn(folder), []);
+    Deno.writeTextFileSync(fileIn(folder), "");
+    refused();
+    assertEquals(Deno.statSync(fileIn(folder)).size, 0);
+    look(fileIn(folder), (db) => db.exec("VACUUM")); // an empty database of one page, or none
+    refused();
+    Deno.removeSync(fileIn(folder));
+    SqliteStore.open(folder)[Symbol.dispose]();
+    SqliteStore.open(folder, { isNew: false })[Symbol.dispose](); // without services, but not empty
+  },
+);
+
 folderTest("a database of the newest version is not changed when it is opened", (folder) => {
   newestDump(folder);
   const before = Deno.readFileSync(fileIn(folder));

@@ -4,6 +4,7 @@ import { LABEL } from "../container_spec.ts";
 import type { EngineApi, EngineNetwork } from "../engine_api.ts";
 import { EngineError, kindOf } from "../engine_error.ts";
 import { readProc } from "../machine.ts";
+import type { HostWall } from "./host_wall.ts";
 import { formatSubnet, overlap, parseRoutes, parseSubnet, privateSubnets, type Subnet, toAddress } from "./subnet.ts";
 
 const log = logger("network");
@@ -19,18 +20,22 @@ export class OwnNetwork {
   readonly #api: NetworkApi;
   readonly #dataDir: string;
   readonly #isInUse: (dataDir: string) => Promise<boolean | undefined>;
+  readonly #wall: Pick<HostWall, "raise"> | undefined;
   #ready: Promise<Subnet> | undefined;
   #making = false;
 
   /**
    * @param dataDir Its path is stored in the network's labels, so that a leftover network can be recognised.
    * @param isInUse Whether another process has a data-dir open.
+   * @param wall Keeps the network's containers from the host.
    */
   constructor(
     api: NetworkApi,
     { owner, path }: { owner: string; path: string },
     isInUse: (dataDir: string) => Promise<boolean | undefined> = () => Promise.resolve(undefined),
+    wall?: Pick<HostWall, "raise">,
   ) {
+    this.#wall = wall;
     this.#api = api;
     this.#isInUse = isInUse;
     this.owner = owner;
@@ -76,6 +81,7 @@ export class OwnNetwork {
     if (subnet === undefined) {
       throw new EngineError("refused", `the network ${this.name} has no IPv4 subnet; remove it`);
     }
+    await this.#wall?.raise(subnet);
     return subnet;
   }
 
