@@ -5,6 +5,8 @@ import { atMost, whileItMoves } from "./base/async.ts";
 import { systemClock } from "./base/clock.ts";
 import type { Config } from "./base/config.ts";
 import { ClessError, messageOf, OperatorError } from "./base/errors.ts";
+import { FileReserve } from "./base/file_reserve.ts";
+import { LagMeter } from "./base/lag.ts";
 import { logger } from "./base/log.ts";
 import { Tokens } from "./control/access/tokens.ts";
 import { Catalog } from "./control/catalog.ts";
@@ -32,14 +34,15 @@ import { MemoryBudget } from "./fleet/memory_budget.ts";
 import { Reconciler } from "./fleet/reconciler.ts";
 import { ExactForwarder } from "./http/exact/forwarder.ts";
 import { FetchForwarder } from "./http/fetch_forwarder.ts";
-import { FileReserve, Server } from "./http/server.ts";
+import { Loopback } from "./http/loopback.ts";
+import { Server } from "./http/server.ts";
 import { ServiceLogs } from "./logs/service_logs.ts";
 import { type Endpoint, formatEndpoint } from "./model/host.ts";
 import { DROPPED } from "./model/isolation.ts";
 import { conventionLabel, type Revision } from "./model/revision.ts";
 import { Executor } from "./pool/executor.ts";
 import { InstancePool, type PoolObserver } from "./pool/pool.ts";
-import { probe, untilReady } from "./pool/probe.ts";
+import { Prober } from "./pool/probe.ts";
 import { drain } from "./proxy/drain.ts";
 import { Proxy } from "./proxy/proxy.ts";
 import { UnansweredRequests } from "./proxy/request_context.ts";
@@ -50,6 +53,8 @@ import { ServiceMap } from "./routing/service_map.ts";
 import { SqliteStore } from "./sqlite/store.ts";
 
 const log = logger("cless");
+/** File descriptors for requests to reach their apps when clients have all others. */
+const RESERVED_FILES = 32;
 const TIDY_INTERVAL_MS = 3_600_000;
 /** How long the removal of containers may stall before the program ends without it. The next start goes on with it. */
 const STOP_TIMEOUT_MS = 45_000;
@@ -77,7 +82,9 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const events = new EventLog(clock, Date.now);
   const instanceEvents = new InstanceEvents(events);
   const metrics = new Metrics();
-  const reserve = new FileReserve();
+  const reserve = new FileReserve(clock, RESERVED_FILES);
+  const loopback = new Loopback();
+  const lag = new LagMeter(clock, loopback);
   const unanswered = new UnansweredRequests(clock);
   const forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
 
@@ -87,7 +94,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
   const launcher = new RevisionLauncher(engine.launcher, env, hostPaths, clock);
   const adoption = new Adoption(launcher, clock, startTimeoutMs);
-  const executor = new Executor(launcher, clock, fleet, { untilReady, ask: probe });
+  const executor = new Executor(launcher, clock, fleet, new Prober(clock, lag, choice.reserve));
   const observer: PoolObserver = {
     changed(instance, before) {
       if (before === "ready") forwarder.leave(instance.origin);
@@ -160,7 +167,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   return {
     ...{ config, dataDir, store, clock, stopping, states, fleet, retiring, reserve, unanswered, forwarder, engine },
     ...{ adoption, executor, reconciler, memory, services, convention, hosts, activator, publisher, deployer, proxy },
-    ...{ servers, admin },
+    ...{ servers, admin, loopback, engineReserve: choice.reserve },
   };
 }
 
@@ -244,6 +251,7 @@ export class Cless {
   async stop(): Promise<void> {
     const { clock, stopping, activator, admin, adoption, deployer, engine, fleet, reconciler } = this.#parts;
     const { config: { drainTimeoutMs }, dataDir, forwarder, memory, proxy, reserve, servers, store } = this.#parts;
+    const { engineReserve, loopback } = this.#parts;
     const { unanswered } = this.#parts;
     const deadline = clock.now() + drainTimeoutMs;
     this.#configFile?.stop();
@@ -262,6 +270,8 @@ export class Cless {
     }
     await atMost(admin.shutdown(), clock, ADMIN_STOP_TIMEOUT_MS);
     reserve.release();
+    engineReserve.release();
+    await loopback[Symbol.asyncDispose]();
     for (const closed of [forwarder, proxy, store, dataDir]) closed[Symbol.dispose]();
   }
 
@@ -277,7 +287,8 @@ export class Cless {
   }
 
   async #start(answer: Promise<unknown>): Promise<void> {
-    const { admin, adoption, clock, deployer, engine, fleet, hosts, reconciler, reserve, servers } = this.#parts;
+    const { admin, adoption, clock, deployer, engine, engineReserve, fleet, hosts, reconciler, reserve, servers } =
+      this.#parts;
     const manifest = await this.#configFile?.read();
     await engine.start(answer, {
       apply: (event) => fleet.apply(event),
@@ -291,6 +302,7 @@ export class Cless {
     hosts.listenOn(servers[0]!.endpoint.port);
     await engine.proxyListens(servers.map(({ endpoint }) => endpoint.port));
     reserve.take();
+    engineReserve.take();
     this.#adopt();
     if (manifest !== undefined) this.#configFile?.apply(manifest);
     try {

@@ -33,7 +33,7 @@ export async function checkReach(api: Pick<EngineApi, "networks">, upstream: Ups
 }
 
 /** How the engine is reached, and whether the docker command, which pulls images, reaches the same one. */
-export async function checkChoice({ api, docker, whyNotSocket }: EngineChoice): Promise<Finding> {
+export async function checkChoice({ api, docker, whyNotSocket }: Omit<EngineChoice, "reserve">): Promise<Finding> {
   const check = "socket";
   if (api instanceof CommandApi) {
     const fact = "containers are started, paused and resumed by the docker command, which is slower";

@@ -1,5 +1,6 @@
 import { messageOf } from "../base/errors.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
+import { isExhausted } from "../base/file_reserve.ts";
 import { EngineError } from "./engine_error.ts";
 import type { CallOptions } from "./engine_api.ts";
 import { linesOf, readText } from "./output.ts";
@@ -22,12 +23,14 @@ export interface CommandOptions extends CallOptions {
 export class DockerCommand {
   readonly path: string;
   readonly #clock: Clock;
+  readonly #reserve: { lend(): unknown } | undefined;
   /** Whether `setsid` exists, as far as known. */
   #hasSetsid = Deno.build.os === "linux";
 
-  /** @param path The command's name or path. */
-  constructor(path: string, clock: Clock = systemClock) {
+  /** @param path The command's name or path. @param reserve Lends file descriptors when there are no others. */
+  constructor(path: string, clock: Clock = systemClock, reserve?: { lend(): unknown }) {
     this.path = path;
+    this.#reserve = reserve;
     this.#clock = clock;
   }
 
@@ -78,6 +81,15 @@ export class DockerCommand {
    * does the same in the new process, and then becomes the command.
    */
   #start(args: readonly string[], options: Deno.CommandOptions, setsid: boolean): Deno.ChildProcess {
+    try {
+      return this.#spawn(args, options, setsid);
+    } catch (error) {
+      if (!isExhausted(error) || !this.#reserve?.lend()) throw error;
+      return this.#spawn(args, options, setsid);
+    }
+  }
+
+  #spawn(args: readonly string[], options: Deno.CommandOptions, setsid: boolean): Deno.ChildProcess {
     const common: Deno.CommandOptions = { stdin: "null", stdout: "piped", ...options };
     if (setsid) {
       try {
@@ -90,7 +102,8 @@ export class DockerCommand {
       return new Deno.Command(this.path, { ...common, args: [...args], detached: true }).spawn();
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) throw new EngineError("refused", `there is no command "${this.path}"`);
-      throw new EngineError("refused", `cannot run "${this.path}": ${messageOf(error)}`, { cause: error });
+      const kind = isExhausted(error) ? "away" : "refused";
+      throw new EngineError(kind, `cannot run "${this.path}": ${messageOf(error)}`, { cause: error });
     }
   }
 }

@@ -1,11 +1,14 @@
 import type { Config } from "../base/config.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf, OperatorError, plainMessageOf } from "../base/errors.ts";
+import { FileReserve } from "../base/file_reserve.ts";
 import { DockerCommand } from "./command.ts";
 import { CommandApi } from "./command_api.ts";
 import type { CallOptions, EngineApi } from "./engine_api.ts";
 import { SocketApi } from "./socket_api.ts";
 
+/** Enough for a start: requests to the engine, the app's output, and the probes. */
+const RESERVED_FILES = 16;
 const DEFAULT_SOCKET = "/var/run/docker.sock";
 const START_IT = "start it (systemctl start docker), or say with DOCKER_HOST where it is";
 
@@ -14,6 +17,8 @@ export interface EngineChoice {
   readonly api: EngineApi;
   /** For what only the docker command can do, such as pulling. */
   readonly docker: DockerCommand;
+  /** File descriptors for requests to the engine, for when clients have all others. */
+  readonly reserve: FileReserve;
   /** Why the socket is not used; missing if it is used, or not wanted. */
   readonly whyNotSocket?: string;
 }
@@ -29,14 +34,15 @@ export async function chooseEngineApi(
   config: Pick<Config, "docker" | "dockerEnv" | "engineApi">,
   clock: Clock = systemClock,
 ): Promise<EngineChoice> {
-  const docker = new DockerCommand(config.docker, clock);
-  if (config.engineApi === "command") return { api: new CommandApi(docker), docker };
+  const reserve = new FileReserve(clock, RESERVED_FILES);
+  const docker = new DockerCommand(config.docker, clock, reserve);
+  if (config.engineApi === "command") return { api: new CommandApi(docker), docker, reserve };
   const found = await findSocket(config);
-  if (found.path !== undefined) return { api: new SocketApi(found.path, clock), docker };
+  if (found.path !== undefined) return { api: new SocketApi(found.path, clock, undefined, reserve), docker, reserve };
   if (config.engineApi === "socket") {
     throw new OperatorError(`there is no Docker socket for --engine-api socket: ${found.problem}; ${START_IT}`);
   }
-  return { api: new CommandApi(docker), docker, whyNotSocket: found.problem };
+  return { api: new CommandApi(docker), docker, reserve, whyNotSocket: found.problem };
 }
 
 /** The socket to use, or why none is. */

@@ -31,6 +31,7 @@ export function kindOf(error: unknown): FailureKind | undefined {
 
 /** Messages of engines and the docker command, with their meanings; the first match counts. */
 const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
+  [/too many open files|cannot allocate memory|resource temporarily unavailable/i, "away"],
   [/cannot connect to the docker daemon|error during connect|unexpected EOF|\bEOF$|error while dialing/i, "away"],
   [/no such container/i, "gone"],
   [/^(error: )?no such image\b|\bimage not known$/i, "no_such_image"],

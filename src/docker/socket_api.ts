@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import { Limiter } from "../base/async.ts";
+import { isExhausted } from "../base/file_reserve.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { canonicalTime } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
@@ -71,12 +72,14 @@ export class SocketApi implements EngineApi {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  readonly #reserve: { lend(): unknown } | undefined;
   readonly #client: Deno.HttpClient;
   /** Keeps no connections: on a reused one that breaks off, `fetch` would send a request twice. */
   readonly #once: Deno.HttpClient;
 
-  /** @param timeoutMs How long an answer may take by default. */
-  constructor(path: string, clock: Clock = systemClock, timeoutMs: number = TIMEOUT_MS) {
+  /** @param timeoutMs How long an answer may take by default. @param reserve Lends descriptors when there are no others. */
+  constructor(path: string, clock: Clock = systemClock, timeoutMs: number = TIMEOUT_MS, reserve?: { lend(): unknown }) {
+    this.#reserve = reserve;
     this.via = `the socket ${path}`;
     this.#path = path;
     this.#clock = clock;
@@ -258,19 +261,31 @@ export class SocketApi implements EngineApi {
       init.signal.throwIfAborted();
       return { response, text };
     };
-    if (init.body !== undefined) return await send(this.#once); // it must not be done twice
+    // A request with a body must not be sent twice. Without a descriptor there was no connection, and nothing was sent.
+    if (init.body !== undefined) return await this.#lending(() => send(this.#once));
     try {
       return await send(this.#client);
     } catch (error) {
       if (init.signal.aborted) throw error;
-      return await send(this.#once); // the engine may have closed the idle connection meanwhile
+      // The engine may have closed the idle connection meanwhile.
+      return await this.#lending(() => send(this.#once));
+    }
+  }
+
+  /** Does something once more, with the descriptors in reserve, if it fails because there are no others. */
+  async #lending<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isExhausted(error) || !this.#reserve?.lend()) throw error;
+      return await work();
     }
   }
 
   /** Opens a streaming answer. @throws {EngineError} When the engine refuses it or does not answer. */
   async #open(path: string, signal?: AbortSignal, kinds: Kinds = {}): Promise<ReadableStream<Uint8Array>> {
     try {
-      const response = await fetch(ENGINE + path, { client: this.#once, signal: signal ?? null });
+      const response = await this.#lending(() => fetch(ENGINE + path, { client: this.#once, signal: signal ?? null }));
       if (response.ok && response.body !== null) return response.body;
       throw refusal(response.status, await response.text(), kinds);
     } catch (error) {

@@ -3,12 +3,12 @@ import { ClessError, messageOf, OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
+import type { FileReserve } from "../base/file_reserve.ts";
 import { ResponseCut } from "./forwarder.ts";
 import { problem } from "./problem.ts";
 
 const log = logger("server");
 const RETRY_MS = 100;
-const RESERVED_FILES = 32;
 
 /** Answers one request. */
 export type Handler = (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => Response | Promise<Response>;
@@ -25,26 +25,6 @@ export class ListenError extends OperatorError {
       : messageOf(cause);
     super(`cannot listen on ${formatEndpoint(endpoint)}: ${reason}`, { cause });
     this.endpoint = endpoint;
-  }
-}
-
-/** File descriptors in reserve. When no others are left, they are released, so that requests can reach their apps. */
-export class FileReserve {
-  readonly #files: Deno.FsFile[] = [];
-
-  /** Takes the descriptors, or none; returns whether there were enough. */
-  take(): boolean {
-    try {
-      while (this.#files.length < RESERVED_FILES) this.#files.push(Deno.openSync("/dev/null"));
-      return true;
-    } catch {
-      this.release();
-      return false;
-    }
-  }
-
-  release(): void {
-    for (const file of this.#files.splice(0)) file.close();
   }
 }
 

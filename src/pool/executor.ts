@@ -2,13 +2,14 @@ import { abortable } from "@std/async/abortable";
 import { atMost, delay, within } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError, messageOf } from "../base/errors.ts";
+import { type Lag, NO_LAG } from "../base/lag.ts";
 import { logger } from "../base/log.ts";
 import { formatDuration } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 import { outOfMemory } from "./health.ts";
 import type { Instance } from "./instance.ts";
 import { ContainerGone, EngineAway, type Launcher } from "./launcher.ts";
-import { type Ask, askWithin, isWell, notInTime, NotReady } from "./probe.ts";
+import { type Asking, askWithin, isWell, notInTime, NotReady } from "./probe.ts";
 import type { Blame, PoolEvent } from "./state.ts";
 
 const log = logger("executor");
@@ -21,6 +22,8 @@ const NOT_IN_TIME = "The service did not become ready in time; the log of cless 
 const PAUSE_PATIENCE_MS = 1000;
 /** How long the error of a failed start waits for the list of ports that the image exposes. */
 const EXPOSED_PORTS_MS = 1000;
+/** If cless itself is late, apps get more time in steps of this, up to as long again. */
+const MORE_TIME_MS = 5000;
 /** The first pause between two orders while the engine does not answer. */
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 1000;
@@ -29,14 +32,6 @@ const LONGEST_RETRY_MS = 1000;
 export type Started =
   | { readonly createMs: number; readonly readyMs: number }
   | { readonly error: ClessError; readonly blame: Blame };
-
-/** How apps are probed. */
-export interface Asking {
-  /** Waits until the app at a URL answers; rejects with {@linkcode NotReady}, or the signal's reason. */
-  readonly untilReady: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
-  /** Probes an app once. */
-  readonly ask: Ask;
-}
 
 /** Carries out a pool's decisions over the engine, and reports the outcome. It never changes an instance's state. */
 export class Executor {
@@ -164,7 +159,9 @@ export class Executor {
     run: (signal: AbortSignal, away: (error: EngineAway) => void) => Promise<void>,
   ): Promise<Extract<Started, { error: ClessError }> | undefined> {
     const timeout = new AbortController();
-    const cancelTimeout = this.#clock.after(patienceMs, () => timeout.abort());
+    const { lag = NO_LAG } = this.asking;
+    const stopWatching = lag.watch();
+    const cancelTimeout = this.#afterLag(patienceMs, lag, () => timeout.abort());
     const end = AbortSignal.any([instance.gone, timeout.signal]);
     let away: EngineAway | undefined;
     let runs = false;
@@ -181,7 +178,15 @@ export class Executor {
       }
       error = endedEarly(instance) ?? error;
       const { cause } = error;
-      const blame = cause instanceof EngineAway ? "engine" : cause instanceof ContainerGone ? "somebody" : "app";
+      const wasLate = lag.wasLate(this.#clock.now() - MORE_TIME_MS);
+      const isUnsure = timeout.signal.aborted && (wasLate || (thrown instanceof NotReady && thrown.last === "unsure"));
+      const blame = isUnsure && !instance.gone.aborted
+        ? "machine"
+        : cause instanceof EngineAway
+        ? "engine"
+        : cause instanceof ContainerGone
+        ? "somebody"
+        : "app";
       // A command that still runs would make the container again after its removal.
       const written = running.catch(() => {}).then(() => this.#read(instance));
       this.#written.set(instance, written).set(error, written);
@@ -189,7 +194,23 @@ export class Executor {
       return { error, blame };
     } finally {
       cancelTimeout();
+      stopWatching();
     }
+  }
+
+  /** Calls back after a time; later, but at most after as long again, if cless itself was late. */
+  #afterLag(ms: number, lag: Lag, callback: () => void): () => void {
+    let sinceMs = this.#clock.now();
+    let moreMs = ms;
+    const end = () => {
+      const stepMs = Math.min(moreMs, MORE_TIME_MS);
+      if (stepMs <= 0 || !lag.wasLate(sinceMs)) return callback();
+      moreMs -= stepMs;
+      sinceMs = this.#clock.now();
+      cancel = this.#clock.after(stepMs, end);
+    };
+    let cancel = this.#clock.after(ms, end);
+    return () => cancel();
   }
 
   /** The error if the app was not ready in time. */

@@ -1,9 +1,10 @@
 import { delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
+import { type Lag, NO_LAG } from "../base/lag.ts";
 import { formatMemory } from "../model/memory.ts";
 import type { Instance, Lease, Suspicion } from "./instance.ts";
 import type { ContainerEvent } from "./launcher.ts";
-import { type Ask, askWithin, isWell, type Probed } from "./probe.ts";
+import { type Ask, type Asking, askWithin, isWell, type Probed } from "./probe.ts";
 
 /**
  * The evidence against an app, how often it must occur in a row, and the consequence. An answer resets the count.
@@ -13,15 +14,17 @@ import { type Ask, askWithin, isWell, type Probed } from "./probe.ts";
  * | `unreachable`: a connection was refused or broke   | 3            | the instance is drained                      |
  * | `closed`: a connection ended without an answer     | 1            | the app is asked up to 3 times; each silence |
  * |                                                    |              | counts as `unreachable`                      |
- * | `late`: no answer within the request's time        | 1; 3 if busy | the app is asked; drained if it is silent    |
- * | a liveness probe fails (and the app is not busy)   | 1            | drained, and a failure of the app            |
+ * | `late`: no answer within the request's time        | 1; 3 if busy | the app is asked up to 3 times; drained if   |
+ * |                                                    |              | it is silent each time                       |
+ * | a liveness probe fails (and the app is not busy)   | 3            | drained, and a failure of the app            |
  * | the container ends ({@linkcode endOf})             | 1            | stopped; a failure unless somebody ended it  |
  * | the engine kills it for memory ({@linkcode endOf}) | 1            | stopped, and a failure of the app            |
  *
  * The app is asked because one failed request need not be the app's fault, and because Docker's forwarder accepts
- * connections even if nothing listens behind it. A failure counts only soon after the instance was ready.
+ * connections even if nothing listens behind it. A failure counts only soon after the instance was ready. A probe that
+ * was not observed on time is no evidence, and ends the questions: see {@linkcode Probed}.
  */
-const IN_A_ROW = { unreachable: 3, late: 3 };
+const IN_A_ROW = { unreachable: 3, late: 3, missed: 3 };
 
 /** How long a suspected app may take to answer. */
 const ASK_MS = 3000;
@@ -29,6 +32,10 @@ const ASK_MS = 3000;
 const PAUSES_MS = [0, 200, 400] as const;
 /** How long the answer to a liveness probe may take. */
 const PROBE_MS = 10_000;
+/** Connections that break this soon after cless was late may have broken because of that. */
+const LATE_MS = 1000;
+/** After a failed liveness probe the next one comes sooner. */
+const MISSED_PAUSE_MS = 1000;
 
 /** Evidence in a row since the last answer and the last change of the instance. */
 interface Row {
@@ -49,6 +56,7 @@ interface Work {
 export class Health {
   readonly #clock: Clock;
   readonly #ask: Ask;
+  readonly #lag: Lag;
   readonly #rows = new WeakMap<Instance, Row>();
   readonly #asked = new WeakSet<Instance>();
   /** For each silent instance, what it was doing when its silence began. */
@@ -56,34 +64,47 @@ export class Health {
 
   readonly #answering = new Map<Instance, Promise<boolean>>();
 
-  constructor(clock: Clock, ask: Ask) {
+  constructor(clock: Clock, { ask, lag = NO_LAG }: Pick<Asking, "ask" | "lag">) {
     this.#clock = clock;
     this.#ask = ask;
+    this.#lag = lag;
   }
 
   /** Notes what a request has seen. Returns whether the app must be given up, which may take a question to the app. */
   suspect(instance: Instance, why: Suspicion): boolean | Promise<boolean> {
     if (instance.state !== "ready") return false;
     const row = this.#rowOf(instance);
+    if (why === "unreachable" && this.#lag.wasLate(this.#clock.now() - LATE_MS)) return false;
     if (why === "unreachable") return ++row.unreachable === IN_A_ROW.unreachable;
     // An app with as many requests as it takes may be unable to answer a question.
     if (why === "late" && ++row.late < IN_A_ROW.late && isFull(instance)) return false;
     if (this.#asked.has(instance)) return false;
     this.#asked.add(instance);
-    const judged = why === "late" ? this.#isDead(instance) : this.#isDeaf(instance);
+    const judged = why === "late" ? this.#isSilent(instance) : this.#isDeaf(instance);
     return judged.finally(() => this.#asked.delete(instance));
   }
 
-  /**
-   * Asks whether an app is well, without a lease: an instance that is only probed is idle. A full app may be unable to
-   * answer before its requests end. So its silence means nothing while one of those requests goes on, or if the app
-   * has begun an answer since. The outcome also means nothing if something has happened to the container meanwhile.
-   */
+  /** Asks whether an app is well, without a lease: an instance that is only probed is idle. */
   async probe(instance: Instance, path: string, everyMs: number): Promise<boolean> {
+    for (let missed = 1; !await this.#passes(instance, path, everyMs); missed++) {
+      if (missed === IN_A_ROW.missed) return false;
+      await delay(this.#clock, Math.min(everyMs, MISSED_PAUSE_MS), instance.gone);
+      if (instance.state !== "ready") return true;
+    }
+    return true;
+  }
+
+  /**
+   * Whether an app passes one probe. A full app may be unable to answer before its requests end. So its silence means
+   * nothing while one of those requests goes on, or if the app has begun an answer since. The outcome also means
+   * nothing if something has happened to the container meanwhile.
+   */
+  async #passes(instance: Instance, path: string, everyMs: number): Promise<boolean> {
     const { changes } = instance;
     const work = this.#silent.get(instance) ??
       { isFull: isFull(instance), leases: instance.leases, answers: instance.answers };
     const probed = await askWithin(this.#ask, instance.origin + path, this.#clock, Math.min(everyMs, PROBE_MS));
+    if (probed === "unsure") return true;
     this.#silent.delete(instance);
     if (instance.changes !== changes) return true;
     const hasAnswered = isWell(probed) || instance.answers > work.answers;
@@ -122,6 +143,11 @@ export class Health {
       if (this.suspect(instance, "unreachable") === true) return true;
     }
     return false;
+  }
+
+  async #isSilent(instance: Instance): Promise<boolean> {
+    for (let missed = 0; missed < IN_A_ROW.missed; missed++) if (!await this.#isDead(instance)) return false;
+    return true;
   }
 
   /** Whether the app is silent. Its silence means nothing if something has happened to its container meanwhile. */

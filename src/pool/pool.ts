@@ -86,7 +86,7 @@ export class InstancePool implements InstanceOwner {
     this.#random = random;
     this.#queue = new HoldQueue(maxPending);
     this.#slots = new Slots(revision.concurrency, this.#queue, random);
-    this.#health = new Health(clock, executor.asking.ask);
+    this.#health = new Health(clock, executor.asking);
     this.#state = initialState(revision, this.#queue);
   }
 

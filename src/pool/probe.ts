@@ -1,6 +1,8 @@
 import { delay, within } from "../base/async.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
+import { isExhausted } from "../base/file_reserve.ts";
+import type { Lag } from "../base/lag.ts";
 import { formatDuration } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 
@@ -25,12 +27,22 @@ const decoder = new TextDecoder();
 
 /**
  * What an app did when it was probed: the status of its answer; `refused` if nothing listens, `closed` if the
- * connection ended without an answer, `garbage` if the answer is not HTTP, and `silent` if nothing came in time.
+ * connection ended without an answer, `garbage` if the answer is not HTTP, and `silent` if nothing came in time. It is
+ * `unsure` if the probe says nothing about the app, because cless itself was late or had no file descriptor left.
  */
-export type Probed = number | "refused" | "closed" | "garbage" | "silent";
+export type Probed = number | "refused" | "closed" | "garbage" | "silent" | "unsure";
 
 /** Probes an app once; an aborted signal counts as silence. */
 export type Ask = (url: string, signal: AbortSignal) => Promise<Probed>;
+
+/** How apps are probed. */
+export interface Asking {
+  /** Waits until the app at a URL answers; rejects with {@linkcode NotReady}, or the signal's reason. */
+  readonly untilReady: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
+  readonly ask: Ask;
+  /** How late cless itself is; none where it is missing. */
+  readonly lag?: Lag;
+}
 
 /** The wait for an app ended before the app was ready. */
 export class NotReady extends Error {
@@ -50,16 +62,16 @@ export class NotReady extends Error {
  *
  * @throws {NotReady} Once the signal is aborted, with its reason as the cause.
  */
-export async function untilReady(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
+export async function untilReady(url: string, clock: Clock, signal: AbortSignal, ask: Ask = probe): Promise<void> {
   waiting++;
   try {
-    await askUntilReady(url, clock, signal);
+    await askUntilReady(url, clock, signal, ask);
   } finally {
     waiting--;
   }
 }
 
-async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
+async function askUntilReady(url: string, clock: Clock, signal: AbortSignal, ask: Ask): Promise<void> {
   const ready = new AbortController();
   const end = AbortSignal.any([signal, ready.signal]);
   const attempts: Promise<boolean>[] = [];
@@ -71,7 +83,7 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal): Pr
   let last: Probed = "silent";
   while (!end.aborted) {
     await delay(clock, wait, end);
-    const attempt = probe(url, end).then((probed) => {
+    const attempt = ask(url, end).then((probed) => {
       if (!end.aborted) last = probed;
       if (isWell(probed)) ready.abort();
       return true;
@@ -121,6 +133,7 @@ export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
     return probed;
   } catch (error) {
     if (signal.aborted) return "silent";
+    if (isExhausted(error)) return "unsure";
     if (isConnected) return "closed";
     return error instanceof Deno.errors.ConnectionRefused ? "refused" : "silent";
   } finally {
@@ -140,6 +153,41 @@ async function readRest(connection: Deno.Conn, stop: () => void): Promise<void> 
   } finally {
     cancel();
   }
+}
+
+/**
+ * Probes apps, and makes sure that what is said about them was observed on time: what an app has not done while this
+ * program was late, or had no file descriptor left to look, is not held against it.
+ */
+export class Prober implements Asking {
+  readonly lag: Lag;
+  readonly #clock: Clock;
+  readonly #reserve: { lend(): unknown };
+  readonly #probe: Ask;
+
+  /** @param reserve Lends file descriptors when there are no others. */
+  constructor(clock: Clock, lag: Lag, reserve: { lend(): unknown }, ask: Ask = probe) {
+    this.#clock = clock;
+    this.lag = lag;
+    this.#reserve = reserve;
+    this.#probe = ask;
+  }
+
+  readonly ask: Ask = async (url, signal) => {
+    const sinceMs = this.#clock.now();
+    const stop = this.lag.watch();
+    try {
+      const probed = await this.#probe(url, signal);
+      if (probed === "unsure") this.#reserve.lend();
+      // A refusal is an answer of the machine that does not wait for this program.
+      return (probed === "silent" || probed === "closed") && this.lag.wasLate(sinceMs) ? "unsure" : probed;
+    } finally {
+      stop();
+    }
+  };
+
+  readonly untilReady = (url: string, clock: Clock, signal: AbortSignal): Promise<void> =>
+    untilReady(url, clock, signal, this.ask);
 }
 
 /** Probes an app with a time limit. */
@@ -186,6 +234,8 @@ export function notInTime(
       return `port ${port} closes connections without an answer after ${time}; the app must listen there on all addresses, and speak HTTP`;
     case "garbage":
       return `what answers on port ${port} after ${time} is no HTTP/1.1; the app must speak it there`;
+    case "unsure":
+      return `cless itself was too busy, or short of file descriptors, to see an answer on port ${port} within ${time}`;
     case "silent":
       return `no answer on port ${port} within ${time}; the app must listen there on all addresses, and answer GET ${readinessPath}`;
     default:

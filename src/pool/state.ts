@@ -95,8 +95,11 @@ export interface PoolState {
   readonly startError: ClessError | undefined;
 }
 
-/** Who made a start fail; `somebody` has removed the container, and `nobody` is for a failed adoption. */
-export type Blame = "app" | "engine" | "somebody" | "nobody";
+/**
+ * Who made a start fail: `machine` if cless was late or had no descriptor left, `somebody` if the container was removed;
+ * `nobody` is for a failed adoption.
+ */
+export type Blame = "app" | "engine" | "machine" | "somebody" | "nobody";
 
 /** An event of one instance. */
 type Of<T extends string> = { readonly type: T; readonly id: string };
@@ -335,7 +338,9 @@ function startFailed(
   const over: PoolState = { ...left, woken: false, excused: false };
   if (blame === "somebody" && !state.excused) return { ...over, excused: true };
   const judged = judgedBackoff(state, now);
-  const backoff = blame === "engine" ? judged : afterFailedStart(judged, mishap, member.countBefore, now);
+  const backoff = blame === "engine" || blame === "machine"
+    ? judged
+    : afterFailedStart(judged, mishap, member.countBefore, now);
   const isLast = state.suspensions === 0 && liveCount(left) === 0;
   return { ...over, backoff, startError: isLast ? error : undefined };
 }

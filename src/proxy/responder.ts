@@ -1,5 +1,6 @@
 import { ClessError, messageOf } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
+import { isExhausted } from "../base/file_reserve.ts";
 import { logger } from "../base/log.ts";
 import { ForwardError, InstanceGone } from "../http/forwarder.ts";
 import { problem } from "../http/problem.ts";
@@ -102,6 +103,10 @@ function failureResponse(context: RequestContext, service: string | undefined, e
     method: head.method,
     reason: error instanceof ForwardError ? error.message : "the instance ended",
   });
+  if (isExhausted(error)) {
+    const busy = new ClessError("overloaded", "cless has too many connections at the moment", { retryAfterS: 1 });
+    return refusal(request, busy, named);
+  }
   return refusal(request, new ClessError("upstream_failed", "The service did not answer"), named);
 }
 

@@ -1,6 +1,7 @@
 import { delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
+import { isExhausted } from "../base/file_reserve.ts";
 import { logger } from "../base/log.ts";
 import { ForwardError, IDEMPOTENT, InstanceGone } from "../http/forwarder.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
@@ -43,7 +44,7 @@ export class Retries {
   async prepare(context: RequestContext, lease: Lease, error: unknown): Promise<void> {
     const { instance } = lease;
     const isRefused = error instanceof ForwardError && error.progress === "unsent";
-    if (isRefused && isCounted(++context.refusals)) instance.suspect("unreachable");
+    if (isRefused && isCounted(++context.refusals) && !isExhausted(error)) instance.suspect("unreachable");
     if (isBroken(error)) context.broken = { instance, hadOthers: this.#hadOthers(instance, context) };
     try {
       // With its lease, the request still counts as one that was in flight when the instance ended.

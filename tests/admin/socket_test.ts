@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
-import { FileReserve, Server } from "../../src/http/server.ts";
+import { FileReserve } from "../../src/base/file_reserve.ts";
+import { Server } from "../../src/http/server.ts";
 import { netTest } from "../support/permissions.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";
@@ -10,7 +11,7 @@ import { type Admin, foundService, newAdmin, OWNER } from "./kit.ts";
 async function withServer(admin: Admin, use: (port: number) => Promise<void>): Promise<void> {
   const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) =>
     admin.handle(request, remoteAddr.hostname);
-  const server = new Server({ hostname: "127.0.0.1", port: 0 }, handle, systemClock, new FileReserve());
+  const server = new Server({ hostname: "127.0.0.1", port: 0 }, handle, systemClock, new FileReserve(systemClock, 32));
   server.listen();
   try {
     await use(server.endpoint.port);

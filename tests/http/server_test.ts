@@ -1,11 +1,12 @@
-import { FileReserve, type Handler, ListenError, Server } from "../../src/http/server.ts";
+import { FileReserve } from "../../src/base/file_reserve.ts";
+import { type Handler, ListenError, Server } from "../../src/http/server.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
 import { netTest } from "../support/permissions.ts";
 import { RawClient, requestText } from "../support/raw_client.ts";
 
 function newServer(handler: Handler = () => new Response("ok"), port = 0, hostname = "127.0.0.1"): Server {
-  return new Server({ hostname, port }, handler, systemClock, new FileReserve());
+  return new Server({ hostname, port }, handler, systemClock, new FileReserve(systemClock, 32));
 }
 
 async function ask(port: number, hostname?: string) {

@@ -60,8 +60,8 @@ Deno.test("an app that has not answered a request in time, and gives no sign of 
   const { kit, pool, instance, asked } = await suspected("hang");
   instance.suspect("late");
   instance.suspect("late");
-  await kit.clock.advance(2_999);
-  assertEquals([instance.state, asked.length], ["ready", 1]);
+  await kit.clock.advance(8_999);
+  assertEquals([instance.state, asked.length], ["ready", 3]);
   await kit.clock.advance(1);
   assertEquals([instance.state, instance.failure, pool.awake], ["stopped", "the app did not answer any more", false]);
   assertEquals(kit.clock.timers, 0);
@@ -97,7 +97,7 @@ Deno.test("an app with all the requests that it takes is not asked, unless it an
   assertEquals(asked, []);
   for (let n = 0; n < 3; n++) instance.suspect("late");
   assertEquals(asked.length, 1);
-  await kit.clock.advance(3000);
+  await kit.clock.advance(9000);
   assertEquals(instance.state, "draining");
   lease.release();
   await kit.executor.settled();
@@ -124,7 +124,7 @@ Deno.test("an app that does one thing at a time may be silent while it does that
   await kit.clock.advance(15_000); // the next one began before the app got round to the probe
   assertEquals([lease.instance.state, (await next).lease.instance], ["ready", lease.instance]);
   (await next).lease.release();
-  await kit.clock.advance(10_000);
+  await kit.clock.advance(25_000);
   assertEquals(lease.instance.state, "stopped");
 });
 
@@ -133,7 +133,7 @@ Deno.test("an app that is silent and ends no request either is taken out, though
   await kit.clock.advance(30_000);
   const next = pool.hold(never());
   lease.release(); // not answered in time
-  await kit.clock.advance(10_000);
+  await kit.clock.advance(25_000);
   assertEquals(lease.instance.state, "draining");
   (await next).lease.release();
 });
@@ -154,7 +154,9 @@ Deno.test("the silence of an app before its container was paused says nothing ab
 Deno.test("a silent app that could serve more than it has to is not well", async () => {
   for (const concurrency of [0, 2]) {
     const { kit, lease } = await newSlow(concurrency);
-    await kit.clock.advance(10_000);
+    await kit.clock.advance(21_999); // three silences of 5 s, and the pauses between them
+    assertEquals(lease.instance.state, "ready");
+    await kit.clock.advance(1);
     assertEquals(lease.instance.state, "draining");
     lease.release();
   }
@@ -164,7 +166,48 @@ Deno.test("a busy app that says that it is not well is not", async () => {
   const kit = newKit({ ask: () => Promise.resolve(503) });
   const pool = kit.newPool({ ...newRevision(), concurrency: 1, liveness: { path: "/health", every: 5000 } });
   const { lease } = await started(kit, pool, ORIGIN);
-  await kit.clock.advance(5000);
+  await kit.clock.advance(7000);
   assertEquals(lease.instance.state, "draining");
   lease.release();
+});
+
+Deno.test("an app that fails two probes in a row and passes the third stays", async () => {
+  const does: Probed[] = [503, 503, 200, 503, 503, 200, 503, 503, 503];
+  const asked: number[] = [];
+  const kit = newKit({
+    ask: () => {
+      asked.push(kit.clock.now() - began);
+      return Promise.resolve(does[asked.length - 1]!);
+    },
+  });
+  const pool = kit.newPool({ ...newRevision(), liveness: { path: "/health", every: 5000 } });
+  const began = kit.clock.now();
+  const { lease } = await started(kit, pool, ORIGIN);
+  await kit.clock.advance(20_999);
+  assertEquals([lease.instance.state, asked], ["ready", [5000, 6000, 7000, 12_000, 13_000, 14_000, 19_000, 20_000]]);
+  await kit.clock.advance(1);
+  assertEquals(lease.instance.state, "draining");
+  lease.release();
+});
+
+Deno.test("probes that were not observed on time are no evidence, however many there are", async () => {
+  const kit = newKit({ ask: () => Promise.resolve("unsure") });
+  const pool = kit.newPool({ ...newRevision(), liveness: { path: "/health", every: 2000 } });
+  const { lease: { instance } } = await started(kit, pool, ORIGIN);
+  for (let n = 0; n < 9; n++) {
+    instance.suspect(n % 2 === 0 ? "closed" : "late");
+    await kit.clock.advance(10_000);
+  }
+  assertEquals([instance.state, pool.failure], ["ready", undefined]);
+});
+
+Deno.test("connections that break while cless itself is late are no evidence", async () => {
+  const lag = { late: true, watch: () => () => {}, wasLate: () => lag.late };
+  const kit = newKit({ lag });
+  const { lease: { instance } } = await started(kit, kit.newPool(), ORIGIN);
+  for (let n = 0; n < 9; n++) instance.suspect("unreachable");
+  assertEquals(instance.state, "ready");
+  lag.late = false;
+  for (let n = 0; n < 3; n++) instance.suspect("unreachable");
+  assertEquals(instance.state, "draining");
 });

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
-import { notInTime, NotReady, probe, type Probed, untilReady } from "../../src/pool/probe.ts";
+import type { Lag } from "../../src/base/lag.ts";
+import { notInTime, NotReady, probe, type Probed, Prober, untilReady } from "../../src/pool/probe.ts";
 import { never, newRevision } from "../support/kit.ts";
 import { noNet, noRun } from "../support/permissions.ts";
 
@@ -262,4 +263,36 @@ Deno.test("the message about an app that is not ready in time says what it did a
     notInTime({ ...revision, startTimeoutMs: 1500 }, "refused"),
     "nothing listens on port 8080 after 1500ms; the app must listen there on all addresses",
   );
+});
+
+/** A prober whose one app does what the test says, after some time. */
+function newProber(does: Probed, lag: Partial<Lag> & { late?: boolean } = {}) {
+  let [watched, lent] = [0, 0];
+  const prober = new Prober(
+    systemClock,
+    {
+      watch() {
+        watched++;
+        return () => void watched--;
+      },
+      wasLate: () => lag.late ?? false,
+    },
+    { lend: () => void lent++ },
+    () => Promise.resolve(does),
+  );
+  return { ask: () => prober.ask("http://10.0.0.2/", never()), watched: () => watched, lent: () => lent };
+}
+
+Deno.test("what an app has not done while cless itself was late is not held against it", async () => {
+  for (const does of [200, 503, "garbage", "refused", "closed", "silent"] as const) {
+    const onTime = newProber(does);
+    assertEquals([await onTime.ask(), onTime.watched(), onTime.lent()], [does, 0, 0]);
+    const late = newProber(does, { late: true });
+    assertEquals(await late.ask(), does === "closed" || does === "silent" ? "unsure" : does);
+  }
+});
+
+Deno.test("a probe that finds no file descriptor borrows some for the next one", async () => {
+  const prober = newProber("unsure");
+  assertEquals([await prober.ask(), prober.lent()], ["unsure", 1]);
 });

@@ -274,7 +274,7 @@ Deno.test("an app that becomes unhealthy after a healthy minute is no failure", 
   const { lease } = await pool.hold(never());
   await kit.clock.advance(60_000);
   isWell = false;
-  await kit.clock.advance(60_000);
+  await kit.clock.advance(62_000);
   assertEquals([lease.instance.state, pool.failure], ["draining", undefined]);
   lease.release();
 });

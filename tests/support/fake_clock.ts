@@ -53,6 +53,11 @@ export class FakeClock implements Clock {
     this.#now = end;
   }
 
+  /** Lets time pass in which nothing is called back, as if the process stood still. */
+  stall(ms: number): void {
+    this.#now += ms;
+  }
+
   /** Lets time pass until a promise has settled, and gives back what it came to; fails when it does not settle. */
   async until<T>(promise: Promise<T>): Promise<T> {
     const deadline = performance.now() + PATIENCE_MS;

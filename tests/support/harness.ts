@@ -3,20 +3,21 @@ import { NO_EXTRAS, type Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { Service, type Share, type Waking } from "../../src/routing/service.ts";
-import { FileReserve, Server } from "../../src/http/server.ts";
+import { FileReserve } from "../../src/base/file_reserve.ts";
+import { Server } from "../../src/http/server.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
 import { ExactForwarder } from "../../src/http/exact/forwarder.ts";
 import { FetchForwarder } from "../../src/http/fetch_forwarder.ts";
 import type { Forwarder } from "../../src/http/forwarder.ts";
 import type { Instance } from "../../src/pool/instance.ts";
 import { InstancePool } from "../../src/pool/pool.ts";
-import type { Ask } from "../../src/pool/probe.ts";
+import type { Ask, Asking } from "../../src/pool/probe.ts";
 import { Proxy, type ProxyOptions } from "../../src/proxy/proxy.ts";
 import { type RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { Router } from "../../src/routing/router.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
-import { type Asking, Executor } from "../../src/pool/executor.ts";
+import { Executor } from "../../src/pool/executor.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
 import type { HttpMessage } from "./http_message.ts";
 import { RawClient } from "./raw_client.ts";
@@ -110,7 +111,7 @@ export class Harness implements AsyncDisposable {
       { hostname: options.listen ?? "127.0.0.1", port: 0 },
       proxy.handle,
       clock,
-      new FileReserve(),
+      new FileReserve(clock, 32),
     );
   }
 

@@ -2,6 +2,7 @@ import type { Hostname } from "../../src/model/host.ts";
 import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
 import type { Clock } from "../../src/base/clock.ts";
+import { type Lag, NO_LAG } from "../../src/base/lag.ts";
 import { Convention } from "../../src/routing/convention.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
 import { type Grant, InstancePool, type PoolObserver } from "../../src/pool/pool.ts";
@@ -33,6 +34,8 @@ export interface KitOptions {
   readonly ask?: Ask;
   /** Is told what becomes of instances. */
   readonly observer?: PoolObserver;
+  /** How late cless itself is; never where it is missing. */
+  readonly lag?: Lag;
   /** Waits for an app, in the place of the real probe. */
   readonly untilReady?: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
   /** Puts something before the engine. */
@@ -46,6 +49,7 @@ export function newKit(
     random = () => 0.5,
     ask = () => Promise.resolve(200),
     observer = {},
+    lag = NO_LAG,
     untilReady = () => Promise.resolve(),
     before = (launcher) => launcher,
   }: KitOptions = {},
@@ -55,7 +59,7 @@ export function newKit(
   const launcher = before(engine, clock);
   const fleet = new Fleet();
   engine.onEvent = (event) => fleet.apply(event);
-  const executor = new Executor(launcher, clock, fleet, { untilReady, ask });
+  const executor = new Executor(launcher, clock, fleet, { untilReady, ask, lag });
   const names = ["one", "two", "three", "four", "five", "six"];
   let made = 0;
   const newId = () => names[made++] ?? `no-${made}`;

@@ -1,0 +1,63 @@
+import type { Clock } from "./clock.ts";
+
+/** After how long lent descriptors are taken back, if there are enough. */
+const LENT_MS = 5000;
+/** So many more must be free before any are taken back: others need some too. */
+const SPARE = 8;
+
+/** File descriptors in reserve, which are released when there are no others left. */
+export class FileReserve {
+  readonly #clock: Clock;
+  readonly #count: number;
+  readonly #files: Deno.FsFile[] = [];
+  #cancel: (() => void) | undefined;
+
+  constructor(clock: Clock, count: number) {
+    this.#clock = clock;
+    this.#count = count;
+  }
+
+  /** Takes the descriptors if there are some to spare, else none; returns whether there were enough. */
+  take(): boolean {
+    try {
+      while (this.#files.length < this.#count + SPARE) this.#files.push(Deno.openSync("/dev/null"));
+    } catch {
+      this.release();
+      return false;
+    }
+    for (const file of this.#files.splice(this.#count)) file.close();
+    return true;
+  }
+
+  /** Releases the descriptors, and takes them back later. Returns whether there were any. */
+  lend(): boolean {
+    const hadSome = this.#files.length > 0;
+    this.#close();
+    const takeBack = () => {
+      this.#cancel = this.take() ? undefined : this.#clock.after(LENT_MS, takeBack);
+    };
+    this.#cancel ??= this.#clock.after(LENT_MS, takeBack);
+    return hadSome;
+  }
+
+  /** Releases the descriptors for good. */
+  release(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#close();
+  }
+
+  #close(): void {
+    for (const file of this.#files.splice(0)) file.close();
+  }
+}
+
+/** What the system says if this process, or the machine, has no file descriptors, memory or processes left. */
+const EXHAUSTED =
+  /\(os error (?:11|12|23|24)\)|\b(?:EMFILE|ENFILE|ENOMEM)\b|too many open files|cannot allocate memory|resource temporarily unavailable/i;
+
+/** Whether something failed because this machine has run out of descriptors, memory or processes. */
+export function isExhausted(thrown: unknown): boolean {
+  for (let at = thrown; at instanceof Error; at = at.cause) if (EXHAUSTED.test(at.message)) return true;
+  return false;
+}
