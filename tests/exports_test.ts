@@ -51,6 +51,8 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/base/config.ts Forward": "a test forwards in each of these ways",
   "src/base/log.ts jsonLine": "a line is tested without a terminal",
   "src/base/log.ts textLine": "a line is tested without a terminal",
+  "src/pool/probe.ts probe": "an app is probed once, without what judges the probe",
+  "src/pool/probe.ts untilReady": "the attempts are tested without what judges them",
   "src/pool/slots.ts choose": "whom it chooses is tested with draws that are known",
   "src/pool/state.ts observe": "a long load is simulated without a pool",
   "src/fleet/memory_budget.ts overBudget": "the decision is tested without a clock",

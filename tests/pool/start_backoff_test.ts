@@ -216,10 +216,10 @@ Deno.test("an app that is unhealthy soon after each start is in a crash loop, an
   const pool = kit.newPool({ ...newRevision(), minInstances: 1, liveness: { path: "/health", every: 1000 } });
   pool.keep(true);
   await kit.clock.advance(29_999);
-  // In 30 s: after 0, 1.5, 3, 5, 8, 13 and 22 s.
-  assertEquals(kit.launcher.called("launch").length, 7);
+  // In 30 s: after 0, 3.5, 7, 11, 16 and 23 s.
+  assertEquals(kit.launcher.called("launch").length, 6);
   const { count, output, reason } = pool.failure!;
-  assertEquals([count, output, reason], [7, "no database", "the app did not answer any more soon after it was ready"]);
+  assertEquals([count, output, reason], [6, "no database", "the app did not answer any more soon after it was ready"]);
   assertEquals((await ask(pool))[0], "crash_loop");
 });
 
