@@ -11,25 +11,34 @@ import { adviceOn, checkHead, checkSound, faultOf, unavailable } from "./fault.t
 const WRITE_VERSION = 18;
 const READ_VERSION = 19;
 
+/** What follows the name of a database's copy that a successor migrates, and of the one that the copy has replaced. */
+const NEXT = ".next";
+const REPLACED = ".replaced";
+
 /** An open database. Its changes are on disk when they are done. */
 export class Connection implements Disposable {
   readonly db: DatabaseSync;
   readonly path: string;
   /** Identifies the file that was opened. */
   readonly #identity: string;
-  /** Closed last: closing it releases SQLite's own locks on the file. */
-  readonly #file: Deno.FsFile;
+  /** Closed last: closing it releases SQLite's own locks on the file. `undefined` if changes are refused. */
+  readonly #file: Deno.FsFile | undefined;
   readonly #forget: StatementSync;
   readonly #begin: Record<"read" | "write", StatementSync>;
   readonly #commit: StatementSync;
   readonly #rollback: StatementSync;
 
-  private constructor(db: DatabaseSync, path: string) {
+  private constructor(db: DatabaseSync, path: string, isSealed = false) {
     this.db = db;
     this.path = path;
     this.#begin = { read: db.prepare("BEGIN"), write: db.prepare("BEGIN IMMEDIATE") };
     this.#commit = db.prepare("COMMIT");
     this.#rollback = db.prepare("ROLLBACK");
+    this.#forget = db.prepare("PRAGMA shrink_memory");
+    if (isSealed) {
+      this.#identity = "";
+      return;
+    }
     // The files that SQLite adds get the mode of the first one.
     const { journal_mode: mode } = db.prepare("PRAGMA journal_mode = WAL").get() as { journal_mode: string };
     if (mode !== "wal") throw new OperatorError(`the file system of ${path} has no shared memory; use a local disk`);
@@ -38,7 +47,6 @@ export class Connection implements Disposable {
     checkSound(db);
     this.#checkWritable();
     this.#identity = this.#identify();
-    this.#forget = db.prepare("PRAGMA shrink_memory");
     this.#file = Deno.openSync(path, { read: true });
   }
 
@@ -61,6 +69,68 @@ export class Connection implements Disposable {
     }
   }
 
+  /**
+   * Opens the file that {@linkcode seal} has made, to be migrated. {@linkcode install} gives it the database's name.
+   *
+   * @throws As {@linkcode open} does.
+   */
+  static openNext(path: string, busyTimeoutMs: number): Connection {
+    return Connection.open(path + NEXT, busyTimeoutMs);
+  }
+
+  /**
+   * Copies the database for a successor, then closes it: its file is complete, and no longer used. The returned
+   * connection reads from memory and refuses changes.
+   *
+   * @throws {OperatorError} @throws {StoreUnavailable} If it cannot be copied; this connection can still be used then.
+   */
+  seal(): Connection {
+    const next = this.path + NEXT;
+    for (const suffix of ["-wal", "-shm"]) removeIfThere(next + suffix); // left by a successor that was killed
+    this.copyTo(next, "replace");
+    const db = new DatabaseSync(":memory:");
+    try {
+      db.deserialize(Deno.readFileSync(next));
+      const sealed = new Connection(db, this.path, true);
+      this[Symbol.dispose]();
+      return sealed;
+    } catch (error) {
+      db.close();
+      throw unavailable(error, next);
+    }
+  }
+
+  /** Opens the database again after {@linkcode seal}, as it was: a successor has failed. @throws As `open` does. */
+  static unseal(path: string, busyTimeoutMs: number): Connection {
+    if (isThere(path + REPLACED)) {
+      // In this order: the log of another file would be taken for this one's.
+      for (const suffix of ["-wal", "-shm"]) removeIfThere(path + suffix);
+      Deno.renameSync(path + REPLACED, path);
+      syncFolder(path);
+    }
+    Connection.clear(path);
+    return Connection.open(path, busyTimeoutMs);
+  }
+
+  /** Gives the file of {@linkcode openNext} the database's name and opens it there; `unseal` could still undo that. */
+  install(busyTimeoutMs: number): Connection {
+    const path = this.path.slice(0, -NEXT.length);
+    this[Symbol.dispose](); // its log becomes a part of it
+    return this.guard(() => {
+      if (isThere(`${path}-wal`)) throw new StoreUnavailable(`${path} was changed while it was handed over`);
+      removeIfThere(path + REPLACED);
+      Deno.linkSync(path, path + REPLACED);
+      Deno.renameSync(this.path, path);
+      syncFolder(path);
+      return Connection.open(path, busyTimeoutMs);
+    });
+  }
+
+  /** Removes what a change of the process has left beside a database. */
+  static clear(path: string): void {
+    for (const suffix of [NEXT, `${NEXT}-wal`, `${NEXT}-shm`, REPLACED]) removeIfThere(path + suffix);
+  }
+
   /** Runs a query, which sees one state throughout. @throws {StoreUnavailable} */
   read<T>(query: () => T): T {
     return this.guard(() => this.#transact("read", query));
@@ -71,6 +141,9 @@ export class Connection implements Disposable {
    */
   write<T>(change: () => T): T {
     return this.guard(() => {
+      if (this.#file === undefined) {
+        throw new StoreUnavailable("another cless process is taking over; try again in a moment");
+      }
       // SQLite would go on writing to a file that was removed or moved away.
       if (this.#identify() !== this.#identity) {
         throw new StoreUnavailable(`${this.path} was moved or replaced while it was in use; restart cless`);
@@ -152,8 +225,9 @@ export class Connection implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    if (!this.db.isOpen) return;
     this.db.close();
-    this.#file.close();
+    this.#file?.close();
   }
 }
 
@@ -168,6 +242,18 @@ function makePrivate(path: string): void {
     const { mode } = Deno.statSync(path);
     if (mode !== null && (mode & 0o077) !== 0) Deno.chmodSync(path, 0o600);
   }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function isThere(path: string): boolean {
+  return identityOf(path) !== undefined;
 }
 
 /** Tells a file from an earlier one of the same name; `undefined` if there is none. */

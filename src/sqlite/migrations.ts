@@ -81,14 +81,18 @@ export const MIGRATIONS: readonly string[] = [
 ];
 
 /**
- * Brings a database to the newest version, step by step. A database with content is first copied to its path with
+ * Brings a database to the newest version, step by step. A database with content is first copied to `copyPath` with
  * `.before-N`, where N is the first new version.
  *
  * @param migrations The steps to version 1, 2 and so on.
  * @throws {OperatorError} If the database is newer than that, is not one of cless, or cannot be copied.
  * @throws {StoreUnavailable} If it cannot be changed; it then stays at the last version reached.
  */
-export function migrate(connection: Connection, migrations: readonly string[] = MIGRATIONS): void {
+export function migrate(
+  connection: Connection,
+  migrations: readonly string[] = MIGRATIONS,
+  copyPath = connection.path,
+): void {
   const { db, path } = connection;
   const version = connection.read(() => versionOf(db));
   if (version > migrations.length) {
@@ -100,7 +104,7 @@ export function migrate(connection: Connection, migrations: readonly string[] = 
   if (version === migrations.length) return;
   if (connection.read(() => hasContent(db))) {
     if (version === 0) throw new OperatorError(`${path} is a database of another program; move it away`);
-    connection.copyTo(`${path}.before-${version + 1}`, "replace");
+    connection.copyTo(`${copyPath}.before-${version + 1}`, "replace");
   }
   // A table that others refer to can only be replaced while foreign keys are off; each step checks them at its end.
   db.prepare("PRAGMA foreign_keys = OFF").run();

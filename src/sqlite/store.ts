@@ -40,8 +40,8 @@ const PAGE_SIZE = 250;
 
 /** The store in an SQLite database. Only one process, the data-dir's, may have it open for long. */
 export class SqliteStore implements Store {
-  readonly #connection: Connection;
-  readonly #sql: ReturnType<typeof prepareStatements>;
+  #connection: Connection;
+  #sql: ReturnType<typeof prepareStatements>;
   /** Whether a field of earlier versions was found; one warning is enough. */
   #hasWarned = false;
 
@@ -66,14 +66,56 @@ export class SqliteStore implements Store {
     );
     if (!isNew && sizeOf(path) === 0) throw lost;
     const connection = Connection.open(path, busyTimeoutMs);
+    if (!isNew && isEmpty(connection)) {
+      connection[Symbol.dispose]();
+      throw lost;
+    }
+    const store = SqliteStore.#migrated(connection, path);
+    Connection.clear(path); // the process may have been killed while it took over
+    return store;
+  }
+
+  /**
+   * Opens the copy that the process before has made with {@linkcode seal}, and migrates it. {@linkcode install} puts it
+   * in the place of the database.
+   *
+   * @throws {OperatorError} As {@linkcode open} does.
+   */
+  static openNext(folder: string): SqliteStore {
+    const path = `${folder}/cless.sqlite`;
+    return SqliteStore.#migrated(Connection.openNext(path, BUSY_TIMEOUT_MS), path);
+  }
+
+  static #migrated(connection: Connection, path: string): SqliteStore {
     try {
-      if (!isNew && isEmpty(connection)) throw lost;
-      migrate(connection);
+      migrate(connection, undefined, path);
       return connection.guard(() => new SqliteStore(connection));
     } catch (error) {
       connection[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** Copies the database for a successor. From now on it is read from memory, and changes are refused. */
+  seal(): void {
+    this.#use(this.#connection.seal());
+  }
+
+  /** Undoes {@linkcode seal}, since the successor has failed. @throws {OperatorError} As {@linkcode open} does. */
+  unseal(): void {
+    const opened = Connection.unseal(this.#connection.path, BUSY_TIMEOUT_MS);
+    this.#connection[Symbol.dispose]();
+    this.#use(opened);
+  }
+
+  /** Puts the migrated copy in the place of the database. @throws {StoreUnavailable} */
+  install(): void {
+    this.#use(this.#connection.install(BUSY_TIMEOUT_MS));
+  }
+
+  /** Forgets the database that {@linkcode install} has replaced: the process before can no longer go back to it. */
+  confirm(): void {
+    Connection.clear(this.#connection.path);
   }
 
   load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void {
@@ -207,6 +249,11 @@ export class SqliteStore implements Store {
 
   [Symbol.dispose](): void {
     this.#connection[Symbol.dispose]();
+  }
+
+  #use(connection: Connection): void {
+    this.#connection = connection;
+    this.#sql = prepareStatements(connection.db);
   }
 
   #page(after: string, limit: number): ServiceRecord[] {
