@@ -36,6 +36,8 @@ export class Server {
   readonly #stopping = new AbortController();
   #endpoint: Endpoint;
   #server: Deno.HttpServer<Deno.NetAddr> | undefined;
+  /** Set if it is to give up its address. */
+  #deaf: PromiseWithResolvers<void> | undefined;
   /** Servers that no longer accept connections, but still serve those that they have. */
   readonly #exhausted: Deno.HttpServer<Deno.NetAddr>[] = [];
 
@@ -51,13 +53,22 @@ export class Server {
     return this.#endpoint;
   }
 
-  /** Starts to accept connections. @throws {ListenError} If that is not possible. */
-  listen(): void {
+  /**
+   * Starts to accept connections. A successor can listen beside it.
+   *
+   * @param beside Whether another process of this cless may be listening there.
+   * @throws {ListenError} If that is not possible.
+   */
+  listen(beside = false): void {
+    const { hostname, port } = this.#endpoint;
     let server: Deno.HttpServer<Deno.NetAddr>;
     try {
+      // Fails if anybody listens there, which the server itself would not notice, since it shares the address.
+      if (!beside && port !== 0) Deno.listen({ hostname, port }).close();
       server = Deno.serve({
-        hostname: this.#endpoint.hostname,
-        port: this.#endpoint.port,
+        hostname,
+        port,
+        reusePort: true,
         onListen() {},
         onError: (error) => {
           if (error instanceof ResponseCut) log.warning("an answer was cut", { reason: error.message });
@@ -75,6 +86,17 @@ export class Server {
     server.finished.catch((error) => this.#recover(server, error));
   }
 
+  /** Whether it accepts no connections any more. */
+  get isDeaf(): boolean {
+    return this.#server === undefined;
+  }
+
+  /** Resolves when it can accept no more connections; it does not try again then. */
+  untilDeaf(): Promise<void> {
+    this.#deaf ??= Promise.withResolvers();
+    return this.#deaf.promise;
+  }
+
   /** Stops accepting connections; resolves when all requests in flight are answered. */
   async shutdown(): Promise<void> {
     this.#stopping.abort();
@@ -83,17 +105,18 @@ export class Server {
 
   /** The platform's server ends when there is no file descriptor left for a new connection: replaces it. */
   async #recover(server: Deno.HttpServer<Deno.NetAddr>, error: unknown): Promise<void> {
-    const where = formatEndpoint(this.#endpoint);
-    log.error("cannot accept connections; trying again", { listen: where, reason: messageOf(error) });
     this.#server = undefined;
     this.#exhausted.push(server);
+    if (this.#deaf !== undefined) return this.#deaf.resolve();
+    const where = formatEndpoint(this.#endpoint);
+    log.error("cannot accept connections; trying again", { listen: where, reason: messageOf(error) });
     this.#reserve.release();
     for (;;) {
       await delay(this.#clock, RETRY_MS, this.#stopping.signal);
       if (this.#stopping.signal.aborted) return;
       if (!this.#reserve.take()) continue;
       try {
-        this.listen();
+        this.listen(true);
         log.info("accepting connections again", { listen: where });
         return;
       } catch {

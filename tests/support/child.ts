@@ -36,6 +36,13 @@ export class Child implements AsyncDisposable {
     }
   }
 
+  /** Writes to its standard input. */
+  async write(text: string): Promise<void> {
+    const writer = this.#process.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(text));
+    writer.releaseLock();
+  }
+
   /** Closes its standard input. */
   async closeInput(): Promise<void> {
     await this.#process.stdin.close();

@@ -1,0 +1,61 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { systemClock } from "../../src/base/clock.ts";
+import { FileReserve, ListenError, Server } from "../../src/http/server.ts";
+import { knock } from "../../src/http/stop_accepting.ts";
+import { Child } from "../support/child.ts";
+import { noNet, noRun } from "../support/permissions.ts";
+import { RawClient, requestText } from "../support/raw_client.ts";
+
+const PROGRAM = new URL("../support/stop_accepting_child.ts", import.meta.url);
+const ignore = noNet || noRun || Deno.build.os !== "linux";
+const POST = requestText("POST /", ["content-length: 4"]);
+
+Deno.test({
+  name: "a server that stops accepting connections serves those that it has, whatever has come of a request",
+  ignore,
+  async fn() {
+    await using child = Child.withDescriptors(256, PROGRAM);
+    const port = Number((await child.until("stdout", /^(\d+)\n/))[1]);
+    using kept = await RawClient.connect(port);
+    await kept.ask(requestText());
+    using silent = await RawClient.connect(port);
+    using half = await RawClient.connect(port);
+    await half.send(requestText().slice(0, 10));
+    using upload = await RawClient.connect(port);
+    await upload.send(`${POST}ab`);
+    await kept.ask(requestText()); // all have been accepted
+    await child.write("stop\n");
+    const stopped = child.until("stdout", /opened/).then(() => {});
+    await knock([{ hostname: "127.0.0.1", port }], stopped, systemClock);
+    await assertRejects(() => RawClient.connect(port), Deno.errors.ConnectionRefused);
+    await upload.send("cd");
+    assertEquals((await upload.answer("POST")).text, "abcd");
+    await half.send(requestText().slice(10));
+    assertEquals((await half.answer()).text, "ok");
+    assertEquals((await silent.ask(requestText())).text, "ok");
+    assertEquals((await kept.ask(requestText())).text, "ok");
+    await child.closeInput();
+    assertEquals(await child.ended(), 0);
+  },
+});
+
+Deno.test({
+  name: "two servers share an address if the second one may, and neither shares it with a stranger",
+  ignore,
+  async fn() {
+    const make = (port: number, text: string) =>
+      new Server({ hostname: "127.0.0.1", port }, () => new Response(text), systemClock, new FileReserve());
+    const first = make(0, "first");
+    first.listen();
+    const { port } = first.endpoint;
+    assertThrows(() => make(port, "stranger").listen(), ListenError, "in use");
+    assertThrows(() => Deno.listen({ hostname: "127.0.0.1", port }), Deno.errors.AddrInUse);
+    const second = make(port, "second");
+    second.listen(true);
+    await first.shutdown();
+    using client = await RawClient.connect(port);
+    assertEquals((await client.ask(requestText())).text, "second");
+    client[Symbol.dispose]();
+    await second.shutdown();
+  },
+});
