@@ -32,6 +32,17 @@ export class DeployQueue {
     }
   }
 
+  /** Refuses deploys from now on; resolves when the running ones have ended. */
+  async pause(reason: Error): Promise<void> {
+    this.#closed = reason;
+    await Promise.allSettled([...this.#calls].map(({ done }) => done));
+  }
+
+  /** Accepts deploys again. */
+  resume(): void {
+    this.#closed = undefined;
+  }
+
   /** Accepts no more deploys, calls off the running ones, and resolves when they have ended. */
   async close(reason: Error): Promise<void> {
     this.#closed = reason;
@@ -61,5 +72,10 @@ export class QueueByName {
     });
     this.#tails.set(name, tail);
     return done;
+  }
+
+  /** Resolves when the present work of all names has ended. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#tails.values());
   }
 }

@@ -158,6 +158,17 @@ export class Deployer {
     }
   }
 
+  /** Refuses deploys from now on; resolves when the running ones and all other changes have ended. */
+  async pause(reason: Error): Promise<void> {
+    await this.#deploys.pause(reason);
+    await this.#changes.settled();
+  }
+
+  /** Accepts deploys again. */
+  resume(): void {
+    this.#deploys.resume();
+  }
+
   /** Accepts no more deploys, calls off the running ones, and resolves when they have ended. */
   close(reason: Error): Promise<void> {
     return this.#deploys.close(reason);

@@ -9,7 +9,7 @@ import type { EngineApi, ListedContainer } from "./engine_api.ts";
 import { kindOf } from "./engine_error.ts";
 import type { ImageSource } from "./images/image_source.ts";
 import type { ContainerOutputs } from "./logs/outputs.ts";
-import type { Addresses } from "./network/addresses.ts";
+import type { Addresses, AddressPosition } from "./network/addresses.ts";
 
 const log = logger("launcher");
 /** How long an app may take to end when asked to. */
@@ -42,6 +42,16 @@ export class DockerLauncher implements Launcher {
   /** Does in advance what the first start would wait for. */
   async prepare(): Promise<void> {
     await this.#addresses.prepare();
+  }
+
+  /** How far addresses have been given out. */
+  get position(): AddressPosition {
+    return this.#addresses.position;
+  }
+
+  /** Gives out addresses from where another process was. */
+  continueFrom(position: AddressPosition): void {
+    this.#addresses.continueFrom(position);
   }
 
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {

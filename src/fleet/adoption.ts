@@ -26,6 +26,13 @@ export interface AdoptionLauncher extends Pick<Launcher, "list" | "remove" | "fo
  */
 export type PoolFinder = (container: Container) => InstancePool | undefined;
 
+/** The process that this one takes over from, if it still runs: see `predecessor.ts`. */
+export interface Before {
+  readonly alive: boolean;
+  isEnding(id: string): boolean;
+  isStarting(revision: string): boolean;
+}
+
 /** What happens to a container that was found. */
 type Verdict = "adopted" | "stale" | "undecided";
 
@@ -38,6 +45,7 @@ export class Adoption {
   readonly #launcher: AdoptionLauncher;
   readonly #clock: Clock;
   readonly #patienceMs: number;
+  readonly #before: Before | undefined;
   readonly #held = new Set<InstancePool>();
   readonly #undecided = new Set<string>();
   /** Until when undecided containers stay, clock ms. */
@@ -48,8 +56,10 @@ export class Adoption {
   /**
    * @param patienceMs How long requests wait for the engine's list of containers, and how long a container stays while
    * its pool is unknown.
+   * @param before While it is alive, no container is removed, and a pool waits for the one that it makes.
    */
-  constructor(launcher: AdoptionLauncher, clock: Clock, patienceMs: number) {
+  constructor(launcher: AdoptionLauncher, clock: Clock, patienceMs: number, before?: Before) {
+    this.#before = before;
     this.#launcher = launcher;
     this.#clock = clock;
     this.#patienceMs = patienceMs;
@@ -80,8 +90,11 @@ export class Adoption {
       for (const container of containers) if (this.#adopt(container, finder) === "stale") stale.push(container);
     } finally {
       this.#finder = finder;
-      for (const pool of this.#held) pool.unsuspend(); // in any case, no request may wait for ever
-      this.#held.clear();
+      this.unsuspend(); // in any case, no request may wait for ever
+    }
+    if (this.#before?.alive) {
+      const adopted = containers.length - stale.length - this.#undecided.size;
+      return log.info("containers taken over", { adopted, others: stale.length || undefined });
     }
     if (containers.length > 0) {
       const undecided = this.#undecided.size;
@@ -91,11 +104,29 @@ export class Adoption {
     await this.#remove(stale);
   }
 
+  /** Lets the pools start containers, but for those that the process before is making one for. */
+  unsuspend(): void {
+    for (const pool of this.#held) {
+      if (this.#before?.isStarting(pool.revision.name)) continue;
+      this.#held.delete(pool);
+      pool.unsuspend();
+    }
+  }
+
+  /** Whether pools wait for containers that the process before is making. */
+  get waits(): boolean {
+    return this.known && this.#held.size > 0;
+  }
+
   /**
    * Whether a container without an instance must stay because its pool is still unknown. If the pool is known now, it
    * adopts the container.
    */
   stays(container: Container): boolean {
+    if (this.#before?.alive && this.#finder !== undefined && !this.#stopping.signal.aborted) {
+      this.#adopt(container, this.#finder);
+      return true;
+    }
     if (!this.#undecided.has(container.id) || this.#finder === undefined || this.#stopping.signal.aborted) return false;
     return this.#adopt(container, this.#finder) !== "stale";
   }
@@ -132,7 +163,8 @@ export class Adoption {
 
   #adopt(container: Container, finder: PoolFinder): Verdict {
     const { id, origin, state } = container;
-    const isUsable = (state === "running" || state === "paused") && origin !== undefined;
+    const isUsable = (state === "running" || state === "paused") && origin !== undefined &&
+      !this.#before?.isEnding(id);
     let pool: InstancePool | undefined;
     try {
       pool = isUsable ? finder(container) : undefined;

@@ -31,6 +31,11 @@ export class Fleet {
     return this.#entries.size;
   }
 
+  /** An instance whose container is not removed yet. */
+  get(id: string): Instance | undefined {
+    return this.#entries.get(id)?.instance;
+  }
+
   /** All instances that have not ended, oldest first. */
   instances(): Instance[] {
     return [...this.#entries.values()].map(({ instance }) => instance).filter(({ gone }) => !gone.aborted);

@@ -21,6 +21,8 @@ export class Reconciler {
   readonly #clock: Clock;
   #stopTicking: (() => void) | undefined;
   #reconciling: Promise<boolean> | undefined;
+  /** Whether containers without an instance stay, since another process takes over. */
+  #isSharing = false;
   #reconciledAt = -Infinity;
 
   /** @param adoption Protects containers whose pool is not known yet. */
@@ -42,6 +44,11 @@ export class Reconciler {
 
   stop(): void {
     this.#stopTicking?.();
+  }
+
+  /** Notes whether another process may have containers too; while it may, none is removed. */
+  share(isSharing: boolean): void {
+    this.#isSharing = isSharing;
   }
 
   /**
@@ -70,7 +77,7 @@ export class Reconciler {
     const known = this.#fleet.known();
     try {
       const unknown = this.#fleet.reconcile(await this.#launcher.list(), known);
-      const orphans = unknown.filter((container) => !this.#adoption.stays(container));
+      const orphans = unknown.filter((container) => !this.#adoption.stays(container) && !this.#isSharing);
       for (const { id, service, state } of orphans) log.info("container without an instance", { service, id, state });
       await Promise.all(orphans.map(({ id }) => this.#launcher.remove(id).then(() => this.#launcher.forget(id))));
       return true;

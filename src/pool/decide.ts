@@ -22,6 +22,13 @@ const LEAST_LOOK_MS = 100;
 /** How long requests that do not keep an instance awake may go on once it is to be stopped. */
 const QUIET_DRAIN_MS = 5000;
 
+/**
+ * What a process may do with its containers. `all` is usual. While another process takes over, each of the two leaves
+ * the containers alone that it does not need: with `serve` it starts and resumes some for requests that wait; with
+ * `finish`, the other process serves already, so it starts none that would use a volume at the same time.
+ */
+export type Tenure = "all" | "serve" | "finish";
+
 /** Something that a pool is to do. */
 export type Action =
   | { readonly do: "launch" }
@@ -65,16 +72,24 @@ class Moment {
 const WHILE_SUSPENDED = [stopDrained, resumeBusy, probe];
 const ONCE_RETIRED = [refuseFailed, ...WHILE_SUSPENDED, answerRetired];
 const STARTING = [startForWaiting, startForWoken, keepUp];
+const SERVING = [refuseFailed, stopDrained, resumeBusy, startForWaiting];
+const FINISHING = [refuseFailed, stopDrained, resumeBusy, startToFinish];
 const RULES = [refuseFailed, ...WHILE_SUSPENDED, ...STARTING, endIdle, shrink, awaitHealth];
 
 /** Decides what a pool does now, clock ms. Call it again once the actions have begun, until there are none. */
-export function decide(state: PoolState, now: number): Decision {
+export function decide(state: PoolState, now: number, tenure: Tenure = "all"): Decision {
   const moment = new Moment(now);
-  for (const rule of state.suspensions > 0 ? WHILE_SUSPENDED : state.retired ? ONCE_RETIRED : RULES) {
+  for (const rule of rulesOf(state, tenure)) {
     const actions = rule(state, moment);
     if (actions.length > 0) return { actions, lookAgainAt: now };
   }
   return { actions: [], lookAgainAt: moment.next };
+}
+
+function rulesOf({ retired, suspensions }: PoolState, tenure: Tenure) {
+  if (suspensions > 0) return WHILE_SUSPENDED;
+  if (retired) return ONCE_RETIRED;
+  return tenure === "all" ? RULES : tenure === "serve" ? SERVING : FINISHING;
 }
 
 /** The error for requests that reach a retired pool. */
@@ -138,6 +153,11 @@ function startForWaiting(state: PoolState, moment: Moment): Action[] {
   const actions = start(state, missing, isAllowed && !isDoubtful);
   if (actions.length > 0 || isServing(state)) return actions;
   return [{ do: "refuse", error: crashLoop(backoff, now) }];
+}
+
+/** Starts instances for the last requests of a process that has been superseded. */
+function startToFinish(state: PoolState, moment: Moment): Action[] {
+  return state.revision.volumes.length === 0 ? startForWaiting(state, moment) : answerRetired(state);
 }
 
 /** Starts an instance for an operator, or for a deploy. */

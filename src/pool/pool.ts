@@ -4,7 +4,7 @@ import { ClessError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { InstanceState } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
-import { type Action, decide, mayEvict, retiredError } from "./decide.ts";
+import { type Action, decide, mayEvict, retiredError, type Tenure } from "./decide.ts";
 import type { Executor, Started } from "./executor.ts";
 import { endOf, Health } from "./health.ts";
 import { HoldQueue } from "./hold_queue.ts";
@@ -45,6 +45,8 @@ export interface PoolContext {
   readonly fleet: { add(instance: Instance, pool: InstancePool): void };
   readonly observer?: PoolObserver;
   readonly maxPending: number;
+  /** `all` if it is missing; after a change, {@linkcode InstancePool.look} has to be called. */
+  readonly tenure?: { readonly now: Tenure };
   readonly newId?: (revision: Revision) => string;
   /** From 0 to below 1, evenly. */
   readonly random?: () => number;
@@ -182,6 +184,11 @@ export class InstancePool implements InstanceOwner {
     this.#take({ type: "woken" });
   }
 
+  /** Decides again what to do. */
+  look(): void {
+    this.#take({ type: "looked", peak: this.#slots.takePeak() });
+  }
+
   /** Notes whether the revision gets requests, and so keeps its minimum of instances. */
   keep(kept: boolean): void {
     this.#take({ type: "kept", kept });
@@ -298,6 +305,8 @@ export class InstancePool implements InstanceOwner {
   }
 
   suspect(instance: Instance, why: Suspicion): void {
+    const { tenure } = this.#context;
+    if (tenure !== undefined && tenure.now !== "all") return; // the process that takes over judges
     const isDead = this.#health.suspect(instance, why);
     if (isDead === true) this.#unhealthy(instance, false);
     else if (isDead !== false) isDead.then((isDead) => isDead && this.#unhealthy(instance, false));
@@ -332,7 +341,7 @@ export class InstancePool implements InstanceOwner {
         // The next event clears the error of a failed start; waiting requests get it first.
       } while (this.#events.length > 0 && this.#state.startError === undefined);
       if (this.#state.suspensions === 0) this.#slots.serve();
-      const { actions, lookAgainAt } = decide(this.#state, this.#clock.now());
+      const { actions, lookAgainAt } = decide(this.#state, this.#clock.now(), this.#context.tenure?.now);
       for (const action of actions) this.#begin(action);
       if (actions.length === 0 && this.#events.length === 0) return this.#setAlarm(lookAgainAt);
     }

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Adoption, type PoolFinder } from "../../src/fleet/adoption.ts";
+import { Adoption, type Before, type PoolFinder } from "../../src/fleet/adoption.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import type { Revision } from "../../src/model/revision.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
@@ -23,13 +23,13 @@ function leave(kit: Kit, ...containers: Partial<Container>[]): void {
 }
 
 /** An adoption for pools of services of their own. */
-function newAdoption(kit: Kit, poolOf?: PoolFinder) {
+function newAdoption(kit: Kit, poolOf?: PoolFinder, before?: Before) {
   const pools = new Map<string, InstancePool>();
   const found: [id: string, pool: string | undefined][] = [];
   const launcher = Object.assign(kit.launcher, {
     found: (id: string, revision?: Revision) => void found.push([id, revision?.service]),
   });
-  const adoption = new Adoption(launcher, kit.clock, 1000);
+  const adoption = new Adoption(launcher, kit.clock, 1000, before);
   const run = () => adoption.run(poolOf ?? (({ service }) => pools.get(service)));
   const newPool = (service = "app") => {
     const pool = kit.newPool(newRevision(undefined, service));
@@ -261,4 +261,61 @@ Deno.test("a container of an unreadable service is removed with the others when 
   adoption.stop();
   await reconciler.reconcile();
   assertEquals(kit.launcher.called("remove"), ["old"]);
+});
+
+/** The process before, which is making a container of the service `app` and draining `ending`. */
+function newBefore() {
+  return {
+    alive: true,
+    starting: true,
+    isEnding: (id: string) => id === "ending",
+    isStarting(revision: string) {
+      return this.alive && this.starting && revision === newRevision(undefined, "app").name;
+    },
+  };
+}
+
+Deno.test("while the process before lives, none of its containers is removed, and what it ends is not adopted", async () => {
+  const kit = newKit();
+  leave(kit, {}, { id: "ending" }, { id: "stale", service: "other" });
+  const before = newBefore();
+  before.starting = false;
+  const { adoption, newPool, run } = newAdoption(kit, undefined, before);
+  newPool("app");
+  const { launcher, fleet, clock } = kit;
+  const reconciler = new Reconciler(launcher, fleet, adoption, clock);
+  await run();
+  assertEquals(await reconciler.reconcile(), true);
+  assertEquals(fleet.instances().map(({ id }) => id), ["old"]);
+  assertEquals(launcher.called("remove"), []);
+  before.alive = false;
+  assertEquals(await reconciler.reconcile(), true);
+  assertEquals(launcher.called("remove").sort(), ["ending", "stale"]);
+});
+
+Deno.test("a pool waits for the container that the process before is making, and adopts it", async () => {
+  const kit = newKit();
+  const before = newBefore();
+  const { adoption, newPool, run } = newAdoption(kit, undefined, before);
+  const held = newPool("app").hold(never());
+  await run();
+  assertEquals([kit.launcher.called("launch"), adoption.waits], [[], true]);
+  leave(kit, { id: "made" });
+  before.starting = false;
+  const { launcher, fleet, clock } = kit;
+  await new Reconciler(launcher, fleet, adoption, clock).reconcile();
+  adoption.unsuspend();
+  assertEquals([(await held).lease.instance.id, launcher.called("launch")], ["made", []]);
+});
+
+Deno.test("a pool starts a container itself if the process before has ended before it made one", async () => {
+  const kit = newKit();
+  const before = newBefore();
+  const { adoption, newPool, run } = newAdoption(kit, undefined, before);
+  const held = newPool("app").hold(never());
+  await run();
+  before.alive = false;
+  adoption.unsuspend();
+  (await kit.launcher.nextLaunch()).succeed("http://10.0.0.1:80");
+  assertEquals((await held).how, "cold");
 });

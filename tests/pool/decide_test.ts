@@ -334,3 +334,23 @@ Deno.test("of several instances the longest idle go first, and as many stay as t
   assertEquals(steps(0, 61_000), ["c", "ab"]);
   assertEquals(steps(2, 100_000), ["", "ab"]);
 });
+
+Deno.test("while another process takes over, a pool starts what requests need, and neither pauses, stops nor asks", () => {
+  const idle = memberOf("one", { phase: "ready", use: { idleSince: NOW - 1_000_000 }, probeAt: NOW });
+  const few = { kept: true, revision: { minInstances: 2 } };
+  for (const tenure of ["serve", "finish"] as const) {
+    assertEquals(decide(stateOf({ members: [idle] }), NOW, tenure), { actions: [], lookAgainAt: Infinity });
+    assertEquals(decide(stateOf({ ...few, members: [] }), NOW, tenure).actions, []);
+    assertEquals(decide(stateOf({ waiting: 1 }), NOW, tenure).actions, [{ do: "launch" }]);
+    const drained = memberOf("one", { phase: "draining" });
+    assertEquals(decide(stateOf({ members: [drained] }), NOW, tenure).actions.map((action) => action.do), ["stop"]);
+  }
+});
+
+Deno.test("a process that is superseded starts nothing with a volume, which its successor may be using", () => {
+  const volumes = [{ source: "data", path: "/data", readOnly: false }];
+  const state = stateOf({ waiting: 1, revision: { volumes } });
+  assertEquals(decide(state, NOW, "serve").actions, [{ do: "launch" }]);
+  const [action] = decide(state, NOW, "finish").actions;
+  assertEquals([action?.do, action?.do === "refuse" && action.error.code], ["refuse", retiredError().code]);
+});

@@ -16,6 +16,8 @@ export class Addresses {
   /** The network's addresses, once known. */
   #sequence: { readonly subnet: Subnet; readonly numbers: Sequence } | undefined;
   #direct: Promise<boolean> | undefined;
+  /** The number of the first address to give out, if another process gave out those before. */
+  #from: number | undefined;
 
   constructor(network: OwnNetwork, { portRange, upstream }: Pick<Config, "portRange" | "upstream">) {
     this.network = network;
@@ -43,6 +45,18 @@ export class Addresses {
     this.#placements.set(id, { address, hostPort });
     const origin = `http://${direct ? address : "127.0.0.1"}:${hostPort ?? port}`;
     return { id, owner: this.network.owner, network: this.network.name, address, hostPort, origin };
+  }
+
+  /** What would be given out next. */
+  get position(): AddressPosition {
+    return { address: this.#sequence?.numbers.next ?? this.#from, port: this.#ports.next };
+  }
+
+  /** Continues where another process was, whose requests may still be on their way to dead containers. */
+  continueFrom({ address, port }: AddressPosition): void {
+    this.#from = address;
+    if (address !== undefined) this.#sequence?.numbers.skipTo(address);
+    this.#ports.skipTo(port);
   }
 
   /** The containers with an address. */
@@ -87,10 +101,18 @@ export class Addresses {
       // The first address is the network's, the second the host's, the last is for broadcasts.
       const numbers = new Sequence(subnet.base + 2, subnet.base + sizeOf(subnet) - 2);
       for (const { address } of this.#placements.values()) numbers.occupy(toNumber(address));
+      if (this.#from !== undefined) numbers.skipTo(this.#from);
       this.#sequence = { subnet, numbers };
     }
     return this.#sequence.numbers;
   }
+}
+
+/** How far the addresses and ports have been given out. */
+export interface AddressPosition {
+  /** As a number; `undefined` if the network is not known yet. */
+  readonly address: number | undefined;
+  readonly port: number;
 }
 
 /** Gives out the numbers of a range in sequence; a number comes again only after all others. */
@@ -105,6 +127,16 @@ export class Sequence {
     this.#first = first;
     this.#last = last;
     this.#next = first;
+  }
+
+  /** The number that comes next, if it is free. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Continues with a number, if the range has it. */
+  skipTo(number: number): void {
+    if (number >= this.#first && number <= this.#last) this.#next = number;
   }
 
   /** Takes the next free number; skips unusable ones, which stay free. @throws {RangeError} When there is none. */

@@ -424,3 +424,13 @@ Deno.test("a number is given out again only after every other free number", () =
     }
   }));
 });
+
+Deno.test("a sequence continues where another process was, unless that is outside of its range", () => {
+  const sequence = new Sequence(1, 5);
+  sequence.take();
+  assertEquals(sequence.next, 2);
+  sequence.skipTo(4);
+  assertEquals([sequence.take(), sequence.take(), sequence.take()], [4, 5, 2]);
+  sequence.skipTo(9);
+  assertEquals(sequence.next, 3);
+});

@@ -1,0 +1,99 @@
+import type { InstanceState } from "../model/instance_state.ts";
+import type { Instance, Lease } from "../pool/instance.ts";
+import type { Fleet } from "./fleet.ts";
+
+/** How a process uses an instance. */
+export interface InstanceUse {
+  readonly id: string;
+  /** The name of its revision. */
+  readonly revision: string;
+  readonly state: InstanceState;
+  /** Whether its container runs, as far as the process knows; not while it is being made. */
+  readonly placed: boolean;
+  /** How many leases are open. */
+  readonly inFlight: number;
+  /** How many of them keep the instance awake. */
+  readonly inUse: number;
+}
+
+/** How this process uses its instances. */
+export function usesOf(fleet: Fleet): InstanceUse[] {
+  return fleet.instances().map(({ id, inFlight, inUse, origin, revision, state }) => ({
+    ...{ id, revision: revision.name, state, placed: origin !== "", inFlight, inUse },
+  }));
+}
+
+/**
+ * The process that this one takes over from, as long as it finishes its requests. Its leases count here as use of the
+ * same instances, so that none is paused or stopped under them.
+ */
+export class Predecessor {
+  readonly #fleet: Fleet;
+  #uses = new Map<string, InstanceUse>();
+  readonly #leases = new Map<Instance, { readonly loud: Lease[]; readonly quiet: Lease[] }>();
+  #alive = false;
+
+  constructor(fleet: Fleet) {
+    this.#fleet = fleet;
+  }
+
+  /** Whether there is one that may still use containers. */
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** Whether it stops an instance once its requests have ended. */
+  isEnding(id: string): boolean {
+    const use = this.#uses.get(id);
+    return this.#alive && use !== undefined && !isLive(use.state);
+  }
+
+  /** Whether it makes a container of a revision, which is not there yet. */
+  isStarting(revision: string): boolean {
+    if (!this.#alive) return false;
+    return [...this.#uses.values()].some((use) => use.revision === revision && use.state === "starting" && !use.placed);
+  }
+
+  /** Takes what it has reported last. */
+  report(uses: readonly InstanceUse[]): void {
+    this.#alive = true;
+    this.#take(uses);
+  }
+
+  #take(uses: readonly InstanceUse[]): void {
+    this.#uses = new Map(uses.map((use) => [use.id, use]));
+    this.apply();
+  }
+
+  /** It has ended, and its leases with it. */
+  end(): void {
+    this.#alive = false;
+    this.#take([]);
+  }
+
+  /** Gives its leases to the instances that are known by now. */
+  apply(): void {
+    for (const { id, inFlight, inUse } of this.#uses.values()) {
+      const instance = this.#fleet.get(id);
+      if (instance === undefined || (inFlight === 0 && !this.#leases.has(instance))) continue;
+      const leases = this.#leases.get(instance) ?? { loud: [], quiet: [] };
+      this.#leases.set(instance, leases);
+      adjust(leases.loud, inUse, () => instance.claim());
+      adjust(leases.quiet, inFlight - inUse, () => instance.claim(true));
+    }
+    for (const [instance, { loud, quiet }] of this.#leases) {
+      if (this.#uses.has(instance.id)) continue;
+      for (const lease of [...loud, ...quiet]) lease.release();
+      this.#leases.delete(instance);
+    }
+  }
+}
+
+function isLive(state: InstanceState): boolean {
+  return state === "starting" || state === "ready" || state === "paused";
+}
+
+function adjust(leases: Lease[], count: number, claim: () => Lease): void {
+  while (leases.length < count) leases.push(claim());
+  while (leases.length > count) leases.pop()!.release();
+}
