@@ -1,24 +1,33 @@
 import { mayUseProxy } from "./admin/access.ts";
 import { adminApi } from "./admin/api.ts";
 import { Metrics } from "./admin/metrics.ts";
-import { atMost, whileItMoves } from "./base/async.ts";
+import { atMost, delay, whileItMoves } from "./base/async.ts";
 import { systemClock } from "./base/clock.ts";
 import type { Config } from "./base/config.ts";
 import { ClessError, messageOf, OperatorError } from "./base/errors.ts";
 import { FileReserve } from "./base/file_reserve.ts";
 import { LagMeter } from "./base/lag.ts";
 import { logger } from "./base/log.ts";
+import { notify } from "./base/notify.ts";
+import { VERSION } from "./base/version.ts";
 import { Tokens } from "./control/access/tokens.ts";
 import { Catalog } from "./control/catalog.ts";
-import { type DataDir, openDataDir } from "./control/data_dir.ts";
+import { type DataDir, isDataDirInUse, openDataDir, type ServeCall } from "./control/data_dir.ts";
 import { EventLog, InstanceEvents } from "./control/events.ts";
+import {
+  checkNewAddresses,
+  Incumbency,
+  type Incumbent,
+  type PredecessorFacts,
+  SuccessorDoor,
+  withPorts,
+} from "./control/handover.ts";
 import { InstanceControl } from "./control/instance_control.ts";
 import { OlderImages } from "./control/older_images.ts";
 import { RevisionEnv } from "./control/runtime_revision.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
 import { ServiceStates } from "./control/service_states.ts";
 import { Statistics } from "./control/statistics.ts";
-import type { Store } from "./control/store.ts";
 import type { ConfigFile } from "./deploy/config_file.ts";
 import { Deployer } from "./deploy/deployer.ts";
 import { Publisher } from "./deploy/publisher.ts";
@@ -28,22 +37,26 @@ import { envProblem } from "./docker/container_env.ts";
 import { Engine } from "./docker/engine.ts";
 import { chooseEngineApi, type EngineChoice, findEngine } from "./docker/engine_choice.ts";
 import { EngineError } from "./docker/engine_error.ts";
+import type { AddressPosition } from "./docker/network/addresses.ts";
 import { Adoption } from "./fleet/adoption.ts";
 import { Fleet, RetiringPools } from "./fleet/fleet.ts";
 import { MemoryBudget } from "./fleet/memory_budget.ts";
+import { type InstanceUse, Predecessor, usesOf } from "./fleet/predecessor.ts";
 import { Reconciler } from "./fleet/reconciler.ts";
 import { ExactForwarder } from "./http/exact/forwarder.ts";
 import { FetchForwarder } from "./http/fetch_forwarder.ts";
 import { Loopback } from "./http/loopback.ts";
 import { Server } from "./http/server.ts";
+import { allowMigration, knock, stopAccepting } from "./http/stop_accepting.ts";
 import { ServiceLogs } from "./logs/service_logs.ts";
 import { type Endpoint, formatEndpoint } from "./model/host.ts";
 import { DROPPED } from "./model/isolation.ts";
 import { conventionLabel, type Revision } from "./model/revision.ts";
+import type { Tenure } from "./pool/decide.ts";
 import { Executor } from "./pool/executor.ts";
 import { InstancePool, type PoolObserver } from "./pool/pool.ts";
 import { Prober } from "./pool/probe.ts";
-import { drain } from "./proxy/drain.ts";
+import { drain, finish } from "./proxy/drain.ts";
 import { Proxy } from "./proxy/proxy.ts";
 import { UnansweredRequests } from "./proxy/request_context.ts";
 import { Activator } from "./routing/activator.ts";
@@ -59,11 +72,15 @@ const TIDY_INTERVAL_MS = 3_600_000;
 /** How long the removal of containers may stall before the program ends without it. The next start goes on with it. */
 const STOP_TIMEOUT_MS = 45_000;
 const ADMIN_STOP_TIMEOUT_MS = 1000;
+const RETRY_MS = 1000;
+/** How often and how long after each other a data-dir is tried whose process has just ended. */
+const MOST_LOCKS = 20;
+const LOCK_RETRY_MS = 50;
 
 type Parts = ReturnType<typeof makeParts>;
 
 /** Makes every part, each after those that it needs. Starts nothing. */
-function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store: Store, secrets: Secrets) {
+function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store: SqliteStore, secrets: Secrets) {
   const { startTimeoutMs, requestTimeoutMs, pauseAfterMs, stopAfterMs, drainTimeoutMs } = config;
   const limits = { startTimeoutMs, requestTimeoutMs, pauseAfterMs, stopAfterMs };
   const defaults = {
@@ -77,6 +94,8 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   // What several parts share.
   const states = new ServiceStates(store);
   const fleet = new Fleet();
+  const predecessor = new Predecessor(fleet);
+  const tenure: { now: Tenure } = { now: "all" };
   const retiring = new RetiringPools(drainTimeoutMs);
   const services = new ServiceMap(retiring);
   const events = new EventLog(clock, Date.now);
@@ -93,7 +112,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const env = new RevisionEnv(secrets);
   const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
   const launcher = new RevisionLauncher(engine.launcher, env, hostPaths, clock);
-  const adoption = new Adoption(launcher, clock, startTimeoutMs);
+  const adoption = new Adoption(launcher, clock, startTimeoutMs, predecessor);
   const executor = new Executor(launcher, clock, fleet, new Prober(clock, lag, choice.reserve));
   const observer: PoolObserver = {
     changed(instance, before) {
@@ -105,7 +124,14 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   };
   const pools = {
     newPool(revision: Revision): InstancePool {
-      const pool = new InstancePool(revision, { clock, executor, fleet, observer, maxPending: config.maxPending });
+      const pool = new InstancePool(revision, {
+        clock,
+        executor,
+        fleet,
+        observer,
+        maxPending: config.maxPending,
+        tenure,
+      });
       adoption.hold(pool);
       return pool;
     },
@@ -165,21 +191,37 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const admin = new Server(config.admin, handle, clock, reserve);
 
   return {
-    ...{ config, dataDir, store, clock, stopping, states, fleet, retiring, reserve, unanswered, forwarder, engine },
-    ...{ adoption, executor, reconciler, memory, services, convention, hosts, activator, publisher, deployer, proxy },
-    ...{ servers, admin, loopback, engineReserve: choice.reserve },
+    ...{ config, dataDir, store, clock, stopping, states, fleet, predecessor, tenure, retiring, reserve, unanswered },
+    ...{ forwarder, engine, adoption, executor, reconciler, memory, services, convention, hosts, activator, publisher },
+    ...{ deployer, proxy, servers, admin, loopback, engineReserve: choice.reserve },
   };
 }
 
+/** How a process that takes over stands to the one that it takes over from. */
+interface Succession {
+  readonly incumbency: Incumbency<AddressPosition>;
+  readonly facts: PredecessorFacts;
+}
+
 /** The whole program: starts the parts in order, and stops them in order. */
-export class Cless {
+export class Cless implements Incumbent<AddressPosition> {
   readonly #parts: Parts;
+  /** The settings as they were given, perhaps with port 0. */
+  readonly #given: Config;
+  readonly #door: SuccessorDoor<AddressPosition>;
+  /** What the operator gave, or the process before: see {@linkcode facts}. */
+  readonly #secretKey: string | undefined;
   /** `undefined` if only operators declare services. */
   #configFile: ConfigFile | undefined;
   #stopTidying: (() => void) | undefined;
+  /** Whether the containers are another process's, or will be: not this one's to stop. */
+  #isGuest = false;
 
-  private constructor(parts: Parts) {
+  private constructor(parts: Parts, given: Config, secretKey: string | undefined) {
+    this.#given = given;
     this.#parts = parts;
+    this.#secretKey = secretKey;
+    this.#door = new SuccessorDoor(parts.dataDir.path, parts.clock);
   }
 
   /** Starts everything; resolves when requests are served. @throws {OperatorError} If the operator must act first. */
@@ -189,27 +231,62 @@ export class Cless {
     // The engine takes about as long to answer as the store takes to open. If the store fails, its error is reported.
     const answer = findEngine(choice.api, { signal: looking.signal });
     answer.catch(() => {});
+    let succession: Succession | undefined;
     try {
-      const cless = await Cless.#open(config, choice);
-      await cless.#startOrStop(answer);
+      succession = await Cless.#findPredecessor(config);
+      if (succession !== undefined) {
+        // What can fail without the other process's help fails before that one seals its writes.
+        checkNewAddresses(config, succession.facts.listen);
+        await answer;
+      }
+      const cless = await Cless.#open(config, choice, succession);
+      await cless.#startOrStop(answer, succession?.incumbency);
       return cless;
+    } catch (error) {
+      await succession?.incumbency.fail(messageOf(error));
+      throw error;
     } finally {
       looking.abort();
       await answer.catch(() => {});
     }
   }
 
-  static async #open(config: Config, choice: EngineChoice): Promise<Cless> {
+  /** The process to take over from; `undefined` if there is none. */
+  static async #findPredecessor({ dataDir, takeOver }: Config): Promise<Succession | undefined> {
+    if (!takeOver || !await isDataDirInUse(dataDir)) return undefined;
+    const incumbency = await Incumbency.connect<AddressPosition>(await Deno.realPath(dataDir));
+    const facts = await incumbency.hello();
+    if (facts === undefined) return undefined;
+    log.info("taking over", { pid: facts.pid, from: facts.version, to: VERSION });
+    return { incumbency, facts };
+  }
+
+  static async #open(config: Config, choice: EngineChoice, succession: Succession | undefined): Promise<Cless> {
     await using opened = new AsyncDisposableStack();
-    const dataDir = opened.use(await openDataDir(config.dataDir));
-    const store = opened.use(SqliteStore.open(dataDir.path, { isNew: dataDir.isNew }));
-    const secrets = await Secrets.open(store, { folder: dataDir.path, text: config.secretKey });
+    const dataDir = opened.use(await openDataDir(config.dataDir, succession === undefined));
+    const sealed = await succession?.incumbency.seal();
+    if (succession !== undefined) await lock(dataDir, succession.incumbency);
+    if (sealed !== undefined) log.debug("take-over", { step: "locked" });
+    const store = opened.use(
+      sealed === undefined
+        ? SqliteStore.open(dataDir.path, { isNew: dataDir.isNew })
+        : SqliteStore.openNext(dataDir.path),
+    );
+    if (sealed !== undefined) log.debug("take-over", { step: "migrated" });
+    const secretKey = config.secretKey ?? succession?.facts.secretKey;
+    const secrets = await Secrets.open(store, { folder: dataDir.path, text: secretKey });
     if (dataDir.isNew) {
       if (store.olderImages() === undefined) store.putOlderImages([]);
       dataDir.settle();
     }
-    const parts = makeParts(config, choice, dataDir, store, secrets);
-    const cless = new Cless(parts);
+    const parts = makeParts(withPorts(config, succession?.facts.listen), choice, dataDir, store, secrets);
+    const cless = new Cless(parts, config, secretKey);
+    if (sealed !== undefined) {
+      cless.#isGuest = true;
+      parts.tenure.now = "finish";
+      parts.engine.launcher.continueFrom(sealed.position);
+      parts.predecessor.report(sealed.uses);
+    }
     if (config.configFile !== undefined) {
       const { ConfigFile } = await import("./deploy/config_file.ts"); // loads the YAML library, which is rarely needed
       cless.#configFile = new ConfigFile(config.configFile, parts.deployer, parts.states);
@@ -232,6 +309,19 @@ export class Cless {
     return this.#parts.fleet.instances().length;
   }
 
+  /** Resolves with the process id of a process that has taken over; {@linkcode leave} is due then. */
+  get superseded(): Promise<number> {
+    return this.#door.superseded;
+  }
+
+  /** What a successor has to know before it begins. */
+  get facts(): Omit<PredecessorFacts, "version" | "pid"> {
+    const { endpoints: { admin, listen } } = this;
+    const given = [...this.#given.listen, this.#given.admin];
+    const actual = [...listen, admin];
+    return { listen: given.map((given, at) => ({ given, actual: actual[at]! })), secretKey: this.#secretKey };
+  }
+
   /** The labels that local images stand for. */
   labels(): string[] {
     const { convention, engine } = this.#parts;
@@ -242,17 +332,94 @@ export class Cless {
     return this.#parts.hosts.urlOf(service);
   }
 
+  /** Keeps how this process was started. @throws If that cannot be written. */
+  keepCall(call: ServeCall): void {
+    this.#parts.dataDir.keepCall(call);
+  }
+
   /** Reads the file of `--config` again, if there is one. */
   async reload(): Promise<void> {
     await this.#configFile?.reload();
   }
 
+  /**
+   * Refuses changes, copies the store for a successor, and lets it have the data-dir. Requests are served as before,
+   * but no instance is paused or stopped any more.
+   */
+  async seal(): Promise<AddressPosition> {
+    const { activator, adoption, clock, config, deployer, engine, fleet, memory, proxy, reconciler } = this.#parts;
+    const { tenure } = this.#parts;
+    if (!adoption.known || activator.draining || this.#isGuest) throw new OperatorError("it is starting or stopping");
+    const error = new ClessError("draining", "another cless process is taking over", { retryAfterS: 1 });
+    this.#isGuest = true;
+    try {
+      await atMost(deployer.pause(error), clock, config.drainTimeoutMs);
+      await deployer.close(error); // calls off what takes longer
+      this.#parts.store.seal();
+    } catch (error) {
+      this.#isGuest = false;
+      deployer.resume();
+      throw error;
+    }
+    this.#stopTidying?.();
+    reconciler.share(true);
+    reconciler.stop();
+    memory.stop();
+    tenure.now = "serve";
+    proxy.isLast = true;
+    this.#parts.dataDir.unlock();
+    log.debug("sealed", { instances: fleet.size });
+    await this.#notify({ RELOADING: 1 });
+    return engine.launcher.position;
+  }
+
+  async unseal(): Promise<void> {
+    const { clock, deployer, engine, proxy, reconciler, stopping, tenure } = this.#parts;
+    proxy.isLast = false;
+    while (!stopping.signal.aborted) {
+      try {
+        await this.#parts.dataDir.lock();
+        this.#parts.store.unseal();
+        break;
+      } catch (error) {
+        log.error("cannot use the data-dir again; trying again", { reason: messageOf(error) });
+        await delay(clock, RETRY_MS, stopping.signal);
+      }
+    }
+    if (stopping.signal.aborted) return;
+    this.#isGuest = false;
+    deployer.resume();
+    tenure.now = "all";
+    reconciler.share(false);
+    this.#supervise();
+    await this.#notify({ READY: 1 });
+    log.info("changes are accepted again", { listening: engine.listening });
+  }
+
+  uses(): readonly InstanceUse[] {
+    return usesOf(this.#parts.fleet);
+  }
+
+  async yield(): Promise<void> {
+    const { admin, clock, servers, stopping, tenure } = this.#parts;
+    tenure.now = "finish";
+    this.#parts.dataDir.leave();
+    stopping.abort(); // event streams of the admin API go to the successor
+    await stopAccepting([...servers, admin], clock);
+  }
+
+  /** Finishes the requests in flight after another process has taken over, and leaves the containers to that one. */
+  async leave(): Promise<void> {
+    const { activator, clock, fleet, servers, unanswered } = this.#parts;
+    this.#configFile?.stop();
+    await finish({ servers, activator, fleet, unanswered }, clock, this.#parts.config.drainTimeoutMs);
+    await this.#close();
+  }
+
   /** Refuses new requests, waits for those in flight, and stops the containers unless they are to be kept. */
   async stop(): Promise<void> {
-    const { clock, stopping, activator, admin, adoption, deployer, engine, fleet, reconciler } = this.#parts;
-    const { config: { drainTimeoutMs }, dataDir, forwarder, memory, proxy, reserve, servers, store } = this.#parts;
-    const { engineReserve, loopback } = this.#parts;
-    const { unanswered } = this.#parts;
+    const { clock, config: { drainTimeoutMs }, stopping, activator, deployer, engine, fleet, reconciler } = this.#parts;
+    const { memory, servers, unanswered } = this.#parts;
     const deadline = clock.now() + drainTimeoutMs;
     this.#configFile?.stop();
     this.#stopTidying?.();
@@ -263,21 +430,25 @@ export class Cless {
       deployer.close(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 })),
       drain({ servers, activator, fleet, unanswered }, clock, drainTimeoutMs),
     ]);
+    engine.launcher.hurry(deadline - clock.now());
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const { admin, adoption, clock, dataDir, engine, engineReserve, fleet, forwarder, loopback, proxy } = this.#parts;
+    const { reserve, store } = this.#parts;
     adoption.stop();
-    if (engine.found) {
-      engine.launcher.hurry(deadline - clock.now());
-      await whileItMoves(this.#endContainers(), () => fleet.size, clock, STOP_TIMEOUT_MS);
-    }
+    if (engine.found) await whileItMoves(this.#endContainers(), () => fleet.size, clock, STOP_TIMEOUT_MS);
     await atMost(admin.shutdown(), clock, ADMIN_STOP_TIMEOUT_MS);
     reserve.release();
     engineReserve.release();
     await loopback[Symbol.asyncDispose]();
-    for (const closed of [forwarder, proxy, store, dataDir]) closed[Symbol.dispose]();
+    for (const closed of [forwarder, proxy, store, this.#door, dataDir]) closed[Symbol.dispose]();
   }
 
-  async #startOrStop(answer: Promise<unknown>): Promise<void> {
+  async #startOrStop(answer: Promise<unknown>, incumbency: Incumbency<AddressPosition> | undefined): Promise<void> {
     try {
-      await this.#start(answer);
+      await this.#start(answer, incumbency);
     } catch (error) {
       this.#parts.adoption.stop();
       await this.stop();
@@ -286,9 +457,9 @@ export class Cless {
     }
   }
 
-  async #start(answer: Promise<unknown>): Promise<void> {
-    const { admin, adoption, clock, deployer, engine, engineReserve, fleet, hosts, reconciler, reserve, servers } =
-      this.#parts;
+  async #start(answer: Promise<unknown>, incumbency: Incumbency<AddressPosition> | undefined): Promise<void> {
+    const { admin, adoption, clock, deployer, engine, engineReserve, fleet, hosts, predecessor } = this.#parts;
+    const { reconciler, reserve, servers, tenure } = this.#parts;
     const manifest = await this.#configFile?.read();
     await engine.start(answer, {
       apply: (event) => fleet.apply(event),
@@ -296,25 +467,64 @@ export class Cless {
       gap: () => void (adoption.known && reconciler.reconcile()),
     });
     deployer.load();
-    this.#stopTidying = clock.every(TIDY_INTERVAL_MS, () => deployer.tidy());
-    admin.listen();
-    for (const server of servers) server.listen();
+    const isTakingOver = incumbency !== undefined && this.#isGuest;
+    if (isTakingOver) {
+      incumbency.listen((uses) => this.#heard(uses));
+      incumbency.gone.addEventListener("abort", () => this.#inherit());
+      if (incumbency.gone.aborted) this.#inherit();
+      await this.#adopt();
+      predecessor.apply();
+      log.debug("take-over", { step: "adopted" });
+      await allowMigration();
+      this.#parts.store.install();
+      log.debug("take-over", { step: "installed" });
+    }
+    for (const server of [admin, ...servers]) server.listen(isTakingOver);
     hosts.listenOn(servers[0]!.endpoint.port);
     await engine.proxyListens(servers.map(({ endpoint }) => endpoint.port));
     reserve.take();
     engineReserve.take();
-    this.#adopt();
+    if (isTakingOver) {
+      log.debug("take-over", { step: "listening" });
+      tenure.now = "all";
+      this.#isGuest = false;
+      const closed = incumbency.accepting();
+      await knock([...servers, admin].map(({ endpoint }) => endpoint), closed, clock);
+      log.debug("take-over", { step: "accepted" });
+      this.#parts.store.confirm();
+      this.#supervise();
+    } else this.#adopt().then(() => this.#supervise());
     if (manifest !== undefined) this.#configFile?.apply(manifest);
     try {
       this.#parts.dataDir.announceAdmin(formatEndpoint(admin.endpoint));
     } catch (error) {
       log.warning("clients have to be told where the admin API is", { reason: messageOf(error) });
     }
+    this.#door.open(this);
+    await this.#notify({ MAINPID: Deno.pid, READY: 1 });
   }
 
-  /** Adopts the containers of an earlier process, then looks after all of them. Requests are served meanwhile. */
+  /** Takes in how the process before uses the instances. */
+  #heard(uses: readonly InstanceUse[]): void {
+    const { adoption, predecessor, reconciler } = this.#parts;
+    if (!predecessor.alive) return;
+    predecessor.report(uses);
+    // A container that it was making may be there now.
+    if (adoption.waits) reconciler.reconcile().then(() => adoption.unsuspend());
+  }
+
+  /** The process before has ended: what it has left is this one's. */
+  #inherit(): void {
+    const { adoption, predecessor, reconciler } = this.#parts;
+    predecessor.end();
+    if (!adoption.known) return;
+    adoption.unsuspend();
+    if (!this.#isGuest) reconciler.reconcile();
+  }
+
+  /** Adopts the containers of an earlier process. Requests may be served meanwhile. */
   async #adopt(): Promise<void> {
-    const { activator, adoption, convention, engine, memory, publisher, reconciler, states } = this.#parts;
+    const { adoption, convention, publisher, states } = this.#parts;
     try {
       await adoption.run((container) =>
         states.has(container.service)
@@ -324,17 +534,24 @@ export class Cless {
     } catch (error) {
       log.error("cannot take over all containers", { reason: messageOf(error) }); // it serves all the same
     }
+  }
+
+  /** Begins to look after all containers. */
+  #supervise(): void {
+    const { activator, adoption, clock, deployer, engine, fleet, memory, reconciler, services } = this.#parts;
     if (!adoption.known || activator.draining) return;
+    this.#stopTidying = clock.every(TIDY_INTERVAL_MS, () => deployer.tidy());
     memory.start();
     reconciler.start(engine);
-    reconciler.reconcile(); // the events of containers that ended during adoption were lost
+    reconciler.reconcile(); // the events of containers that ended meanwhile were lost
+    for (const pool of fleet.pools().union(new Set(services.kept())).union(activator.holding())) pool.look();
   }
 
   /** Stops the containers, or leaves them for the next start. */
   async #endContainers(): Promise<void> {
     const { config, engine, executor, fleet, reconciler, retiring, services } = this.#parts;
     engine.launcher.outputs.close(); // nobody reads the apps' output any more
-    if (config.onExit === "keep") {
+    if (config.onExit === "keep" || this.#isGuest) {
       await executor.settled(); // waits for containers that are being stopped
       return await engine.leave();
     }
@@ -344,5 +561,21 @@ export class Cless {
     await executor.settled();
     await reconciler.sweep(); // no container has an instance any more
     await engine.stop();
+  }
+
+  #notify(state: Record<string, string | number>): Promise<void> {
+    return notify(this.#parts.config.notifySocket, this.#parts.dataDir.path, state);
+  }
+}
+
+/** Locks a data-dir that the process before has unlocked, or will have, since it has ended. */
+async function lock(dataDir: DataDir, { gone }: Incumbency<AddressPosition>): Promise<void> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await dataDir.lock();
+    } catch (error) {
+      if (!gone.aborted || tries >= MOST_LOCKS) throw error;
+      await delay(systemClock, LOCK_RETRY_MS);
+    }
   }
 }

@@ -145,12 +145,37 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     /** The limit of a container whose template names none; `Infinity` for no limit. */
     defaultMemoryBytes: one("default-memory", parseDefaultMemory, undefined) ?? limitOf(memoryBudgetBytes),
     defaultCpus: one("default-cpus", parseCpus, undefined),
+    /** Whether to take over from the process that uses the data-dir. */
+    takeOver: toggle("take-over", false),
+    /** The socket of the service manager, if it wants to know how this process fares: sd_notify(3). */
+    notifySocket: surroundings.env("NOTIFY_SOCKET") || undefined,
     /** What happens to the containers when the program ends. */
     onExit: one("on-exit", choice("stop", "keep"), "stop"),
     trustedProxies: all("trusted-proxy", parseCidr),
     logFormat: one("log-format", choice("text", "json"), surroundings.terminal ? "text" : "json"),
     logLevel: one("log-level", choice("debug", "info", "warning", "error"), "info"),
   });
+}
+
+/** Whether a `cless serve` depends on a variable. */
+function isServeVariable(name: string): boolean {
+  return /^(CLESS|DOCKER)_/.test(name) || ["HOME", "XDG_STATE_HOME", "NOTIFY_SOCKET", "INVOCATION_ID"].includes(name);
+}
+
+/**
+ * The variables that a `cless serve` depends on.
+ *
+ * @param withKey Whether the key of the secrets is among them, which is not written to a disk.
+ */
+export function serveVariables(withKey: boolean): Record<string, string> {
+  const kept = Object.entries(Deno.env.toObject()).filter(([name]) => isServeVariable(name));
+  return Object.fromEntries(kept.filter(([name]) => withKey || name !== "CLESS_SECRET_KEY"));
+}
+
+/** The environment of this process, with another one's {@linkcode serveVariables} in place of its own. */
+export function environmentLike(variables: Readonly<Record<string, string>>): Record<string, string> {
+  const others = Object.entries(Deno.env.toObject()).filter(([name]) => !isServeVariable(name));
+  return { ...Object.fromEntries(others), ...variables };
 }
 
 /** The folder for the state of a program: https://specifications.freedesktop.org/basedir-spec/latest/ */

@@ -1,6 +1,6 @@
 import { atMost } from "../base/async.ts";
 import { systemClock } from "../base/clock.ts";
-import { type Config, readConfig } from "../base/config.ts";
+import { type Config, readConfig, serveVariables } from "../base/config.ts";
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { configureLogging, logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
@@ -51,6 +51,8 @@ const FLAGS: readonly Flag[] = [
       "The folder for what outlives the process: services, secrets, its id and the token of the admin API",
     "--allow-host-path DIR…": "Let volumes name folders of the host below this one",
     "--no-host-access": "Keep apps from the ports of this machine, but for those of the proxy; needs root",
+    "--take-over":
+      "Take over from the cless that uses the data-dir, without a failed request; starts as usual if there is none",
     "--on-exit HOW = stop":
       "stop stops the containers on exit, keep leaves them for the next start, such as after an upgrade",
     "--docker PATH = docker": "The docker command",
@@ -99,9 +101,16 @@ export const serve: Verb = {
       await atMost(starting.then((cless) => cless.stop()), systemClock, EARLY_STOP_MS);
       return;
     }
+    keepCall(first);
     announce(first, config);
     Deno.addSignalListener("SIGHUP", () => void first.reload());
-    const signal = await ended;
+    const signal = await Promise.race([ended, first.superseded]);
+    if (typeof signal === "number") {
+      log.info("another process has taken over; finishing what is in flight", { pid: signal });
+      await first.leave();
+      log.info("stopped", {});
+      return;
+    }
     log.info("stopping", { signal, containers: first.instances, hint: "a second signal ends it at once" });
     await first.stop();
     log.info("stopped", {});
@@ -145,6 +154,25 @@ export async function portHolder(port: number): Promise<string | undefined> {
     return match === null ? undefined : `${match[1]} (pid ${match[2]})`;
   } catch {
     return undefined; // there is no ss here
+  }
+}
+
+/** Keeps how this process was started, for `cless upgrade`. */
+function keepCall(cless: Cless): void {
+  const args = Deno.args.filter((arg) => !/^--(no-)?take-over(=|$)/.test(arg));
+  const own = args[0] === "serve" ? args.slice(1) : args;
+  try {
+    const { pid } = Deno;
+    cless.keepCall({
+      pid,
+      version: VERSION,
+      uid: Deno.uid(),
+      args: own,
+      env: serveVariables(false),
+      folder: Deno.cwd(),
+    });
+  } catch (error) {
+    log.warning("cannot keep how it was started; cless upgrade will not work", { reason: messageOf(error) });
   }
 }
 

@@ -12,10 +12,11 @@ import { secret, secrets } from "./secrets.ts";
 import { serve } from "./serve.ts";
 import { token } from "./token.ts";
 import { rollback, traffic } from "./traffic.ts";
+import { upgrade } from "./upgrade.ts";
 import type { Verb, VerbGroups } from "./verb.ts";
 
 const OTHERS = {
-  Run: [serve, doctor],
+  Run: [serve, upgrade, doctor],
   Change: [deploy, traffic, rollback, wake, sleep, deleteService, apply, secret],
   Look: [services, describe, revisions, instances, logs, history, secrets],
   Keep: [exportServices, backup, token],

@@ -5,6 +5,21 @@ import type { Store } from "./store.ts";
 const OWNER = /^[0-9a-f]{8}$/;
 const TOKEN = /^[A-Za-z0-9_-]{32,}$/;
 
+const CALL_FILE = "serve.json";
+
+/** How a process was started; kept in the data-dir, for `cless upgrade`. */
+export interface ServeCall {
+  readonly pid: number;
+  readonly version: string;
+  /** The user; `null` if unknown. */
+  readonly uid: number | null;
+  /** The arguments of `cless serve`. */
+  readonly args: readonly string[];
+  /** The variables that its settings come from, without the key of the secrets. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly folder: string;
+}
+
 /** The folder with everything that outlives the process. */
 export interface DataDir {
   /** Absolute. */
@@ -23,6 +38,8 @@ export interface DataDir {
   settle(): void;
   /** Replaces the token and returns the new one. @throws {OperatorError} If it cannot be stored; the old one stays. */
   rotateToken(): string;
+  /** Keeps how this process was started in the file `serve.json`, until disposal. @throws If it cannot be written. */
+  keepCall(call: ServeCall): void;
   /** Writes the admin API's HOST:PORT into the file `admin-address`, for clients on this machine, until disposal. */
   announceAdmin(address: string): void;
   /**
@@ -31,6 +48,12 @@ export interface DataDir {
    * @throws {OperatorError} If a file cannot be read, or the database cannot be copied.
    */
   backup(store: Pick<Store, "backup">): Promise<readonly BackupFile[]>;
+  /** Locks the folder for this process, after {@linkcode unlock} too. @throws {OperatorError} If another one has it. */
+  lock(): Promise<void>;
+  /** Lets a successor lock the folder. */
+  unlock(): void;
+  /** Leaves the folder's files to a successor. */
+  leave(): void;
   /** Unlocks the folder for other processes. */
   [Symbol.dispose](): void;
 }
@@ -38,15 +61,17 @@ export interface DataDir {
 /**
  * Opens the folder and locks it for this process; makes it and its files if they are missing.
  *
+ * @param isLocked Whether it is locked at once; a successor does that later.
  * @throws {OperatorError} If it cannot be used; the message says why and what to do.
  */
-export async function openDataDir(path: string): Promise<DataDir> {
+export async function openDataDir(path: string, isLocked = true): Promise<DataDir> {
   try {
     await Deno.mkdir(path, { recursive: true, mode: 0o700 });
     if (!(await Deno.stat(path)).isDirectory) throw new Error("it is a file");
-    const lock = await lockFile(path);
-    const absolute = await Deno.realPath(path);
+    const lock = await Deno.open(`${path}/lock`, { create: true, read: true, write: true, mode: 0o600 });
     try {
+      const absolute = await Deno.realPath(path);
+      if (isLocked) await lockFile(lock, path);
       const ownerFile = `${absolute}/owner`;
       const found = await readChecked(`${path}/owner`, OWNER);
       const owner = found ?? randomHex(4);
@@ -55,7 +80,7 @@ export async function openDataDir(path: string): Promise<DataDir> {
       let token = foundToken ?? newToken();
       if (foundToken === undefined) writeAtomically(tokenFile, `${token}\n`);
       const adminFile = `${absolute}/admin-address`;
-      let announced = false;
+      const announced = new Set<string>();
       return {
         path: absolute,
         owner,
@@ -71,10 +96,17 @@ export async function openDataDir(path: string): Promise<DataDir> {
         backup: (store) => backupFiles(store, absolute),
         announceAdmin(address) {
           writeAtomically(adminFile, `${address}\n`, { mode: 0o644 });
-          announced = true;
+          announced.add(adminFile);
         },
+        keepCall(call) {
+          writeAtomically(`${absolute}/${CALL_FILE}`, `${JSON.stringify(call, undefined, 2)}\n`);
+          announced.add(`${absolute}/${CALL_FILE}`);
+        },
+        lock: () => lockFile(lock, path),
+        unlock: () => lock.unlockSync(),
+        leave: () => announced.clear(),
         [Symbol.dispose]() {
-          if (announced) removeIfThere(adminFile); // before another process may write its own
+          announced.forEach(removeIfThere); // before another process may write its own
           lock.close();
         },
       };
@@ -85,6 +117,16 @@ export async function openDataDir(path: string): Promise<DataDir> {
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     throw new OperatorError(`cannot use the data-dir ${path}: ${explain(error)}; name another one with --data-dir`);
+  }
+}
+
+/** How the process that uses a data-dir was started. @throws {OperatorError} If that is not known. */
+export async function readCall(dataDir: string): Promise<ServeCall> {
+  try {
+    return JSON.parse(await Deno.readTextFile(`${dataDir}/${CALL_FILE}`));
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound ? "no cless is running there" : explain(error);
+    throw new OperatorError(`cannot upgrade the cless of the data-dir ${dataDir}: ${reason}`);
   }
 }
 
@@ -100,14 +142,13 @@ export async function isDataDirInUse(path: string): Promise<boolean | undefined>
 }
 
 /** Locks the folder; the kernel unlocks it when the process ends in any way. */
-async function lockFile(path: string): Promise<Deno.FsFile> {
-  const file = await Deno.open(`${path}/lock`, { create: true, read: true, write: true, mode: 0o600 });
+async function lockFile(file: Deno.FsFile, path: string): Promise<void> {
   if (await file.tryLock(true)) {
     await file.truncate();
+    await file.seek(0, Deno.SeekMode.Start);
     await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
-    return file;
+    return;
   }
-  file.close();
   const pid = (await Deno.readTextFile(`${path}/lock`)).trim();
   throw new OperatorError(
     `the data-dir ${path} is in use by another cless (pid ${pid}); stop it, or name another one with --data-dir`,

@@ -1,4 +1,4 @@
-import { atMost } from "../base/async.ts";
+import { atMost, delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Fleet } from "../fleet/fleet.ts";
@@ -10,20 +10,41 @@ export interface Drained {
   readonly servers: readonly { shutdown(): Promise<void> }[];
   readonly activator: Pick<Activator, "drain" | "holding">;
   readonly fleet: Pick<Fleet, "instances" | "pools">;
-  readonly unanswered: Pick<UnansweredRequests, "abortAll">;
+  readonly unanswered: Pick<UnansweredRequests, "abortAll" | "list">;
+}
+
+/** For how long the connections that a process has may bring requests, after it has stopped accepting others. */
+const LAST_REQUESTS_MS = 1000;
+const LOOK_MS = 50;
+
+/**
+ * Ends a process that another one has taken over from, and that accepts no more connections: waits `timeoutMs` for the
+ * requests in flight, refuses the rest, and closes the connections.
+ */
+export async function finish(drained: Drained, clock: Clock, timeoutMs: number): Promise<void> {
+  const { servers, fleet, unanswered } = drained;
+  const deadline = clock.now() + timeoutMs;
+  await delay(clock, Math.min(LAST_REQUESTS_MS, timeoutMs));
+  // The servers are shut down last, since that cuts uploads and WebSockets.
+  const isBusy = () => unanswered.list().length > 0 || fleet.instances().some(({ inFlight }) => inFlight > 0);
+  while (isBusy() && clock.now() < deadline) await delay(clock, LOOK_MS);
+  refuse(drained);
+  await atMost(Promise.all(servers.map((server) => server.shutdown())), clock, deadline - clock.now());
 }
 
 /** Refuses new requests, waits `timeoutMs` for those in flight, and refuses the rest with `draining`. */
-export async function drain(
-  { servers, activator, fleet, unanswered }: Drained,
-  clock: Clock,
-  timeoutMs: number,
-): Promise<void> {
+export async function drain(drained: Drained, clock: Clock, timeoutMs: number): Promise<void> {
+  const { servers, activator, fleet } = drained;
   activator.drain();
   const answered = Promise.all(servers.map((server) => server.shutdown()));
   // An upgraded connection counts as answered long before its instance is idle.
   const idle = answered.then(() => Promise.all(fleet.instances().map((instance) => instance.untilIdle())));
   await atMost(idle, clock, timeoutMs);
+  refuse(drained);
+}
+
+function refuse({ activator, fleet, unanswered }: Drained): void {
+  activator.drain();
   const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
   for (const pool of fleet.pools().union(activator.holding())) pool.refuse(draining);
   unanswered.abortAll(draining);

@@ -75,6 +75,11 @@ export class Proxy implements Disposable {
     return this.#begin(context);
   };
 
+  /** Whether each answer ends its connection, so that clients come back to the process that takes over. */
+  set isLast(isLast: boolean) {
+    this.#responder.isLast = isLast;
+  }
+
   /** Closes the connections of WebSockets. */
   [Symbol.dispose](): void {
     this.#websockets[Symbol.dispose]();

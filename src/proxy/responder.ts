@@ -21,6 +21,8 @@ export class Responder {
   readonly #clock: Clock;
   readonly #metrics: RequestMetrics | undefined;
   readonly #isLogging = log.isEnabledFor("debug");
+  /** Whether each answer ends its connection: clients shall come back to the process that takes over. */
+  isLast = false;
 
   constructor(unanswered: UnansweredRequests, clock: Clock, metrics: RequestMetrics | undefined) {
     this.#unanswered = unanswered;
@@ -31,18 +33,11 @@ export class Responder {
   /** An app's response, with the header that says what the request had to wait for. */
   fromApp(context: RequestContext, response: Response): Response {
     this.#end(context, context.instance?.revision.service, response);
-    if (context.start === undefined || context.head.websocket) return response;
+    if (context.head.websocket) return response;
+    const last = this.isLast ? withHeader(response, "connection", "close") : response;
+    if (context.start === undefined) return last;
     const { how, ms } = context.start;
-    const timing = ["server-timing", `cless-start;dur=${Math.round(ms)};desc="${how}"`] as const;
-    try {
-      response.headers.append(...timing);
-      return response;
-    } catch {
-      // The headers of a `fetch` response are immutable, and a copy loses their order.
-      const headers = new Headers(response.headers);
-      headers.append(...timing);
-      return new Response(response.body, { status: response.status, headers });
-    }
+    return withHeader(last, "server-timing", `cless-start;dur=${Math.round(ms)};desc="${how}"`);
   }
 
   /** A response that cless gives in place of a service. */
@@ -89,6 +84,18 @@ export class Responder {
         error,
       });
     info.completed.then(write, write);
+  }
+}
+
+function withHeader(response: Response, name: string, value: string): Response {
+  try {
+    response.headers.append(name, value);
+    return response;
+  } catch {
+    // The headers of a `fetch` response are immutable, and a copy loses their order.
+    const headers = new Headers(response.headers);
+    headers.append(name, value);
+    return new Response(response.body, { status: response.status, headers });
   }
 }
 

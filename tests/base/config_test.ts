@@ -46,6 +46,7 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "listen": ["127.0.0.1:8080", { listen: [{ hostname: "127.0.0.1", port: 8080 }] }],
   "admin": ["[::1]:99", { admin: { hostname: "::1", port: 99 } }],
   "admin-public": ["true", { adminPublic: true }],
+  "take-over": ["true", { takeOver: true }],
   "domain": ["Example.ORG.", { domain: "example.org", domainGiven: true }],
   "trusted-proxy": ["10.0.0.0/8", { trustedProxies: [true] }],
   "config": ["/etc/cless.yaml", { configFile: "/etc/cless.yaml" }],
@@ -100,6 +101,8 @@ Deno.test("without flags and variables, the defaults apply", () => {
     memoryBudgetBytes: 4e9,
     defaultMemoryBytes: 4e9,
     defaultCpus: undefined,
+    takeOver: false,
+    notifySocket: undefined,
     onExit: "stop",
     trustedProxies: [],
     logFormat: "json",
@@ -111,7 +114,7 @@ Deno.test("every flag of serve has a setting, and every setting has a flag", () 
   assertEquals(serve.flags.map((flag) => flag.name).sort(), Object.keys(SETTINGS).sort());
   const covered = new Set(Object.values(SETTINGS).flatMap(([, setting]) => Object.keys(setting)));
   // everybody can see a flag in the list of processes
-  assertEquals([...covered, "dockerEnv", "secretKey"].sort(), Object.keys(DEFAULTS).sort());
+  assertEquals([...covered, "dockerEnv", "notifySocket", "secretKey"].sort(), Object.keys(DEFAULTS).sort());
 });
 
 Deno.test("the key of the secrets can only be given as a variable", () => {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
-import { type DataDir, isDataDirInUse, openDataDir } from "../../src/control/data_dir.ts";
+import { type DataDir, isDataDirInUse, openDataDir, readCall } from "../../src/control/data_dir.ts";
 import { OperatorError } from "../../src/base/errors.ts";
 import { noRead, noRun, noWrite } from "../support/permissions.ts";
 import { Secrets } from "../../src/control/secrets/secrets.ts";
@@ -371,3 +371,39 @@ foldersTest("a backup of a damaged database is refused, and leaves no file", asy
   assert(message.startsWith(`${path} is damaged; `), message);
   assertEquals(await namesIn(folder), before);
 });
+
+folderTest(
+  "a successor opens a folder in use without its lock, and locks it once the process before lets go",
+  async (folder) => {
+    using old = await openDataDir(folder);
+    old.settle();
+    using next = await openDataDir(folder, false);
+    assertEquals(next.owner, old.owner);
+    await assertRejects(() => next.lock(), OperatorError, "in use");
+    old.unlock();
+    await next.lock();
+    assertEquals(await Deno.readTextFile(`${folder}/lock`), `${Deno.pid}\n`);
+    await assertRejects(() => old.lock(), OperatorError, "in use");
+  },
+);
+
+folderTest(
+  "how a process was started is kept for this user only, and goes with the process or stays for its successor",
+  async (folder) => {
+    const call = { pid: 7, version: "1", uid: 0, args: ["--domain", "a.org"], env: { CLESS_X: "y" }, folder: "/" };
+    const isThere = async () => (await namesIn(folder)).includes("serve.json");
+    {
+      using dir = await openDataDir(folder);
+      dir.keepCall(call);
+      assertEquals([await readCall(folder), await modeOf(`${folder}/serve.json`)], [call, "600"]);
+    }
+    assertEquals(await isThere(), false);
+    await assertRejects(() => readCall(folder), OperatorError, "no cless is running there");
+    {
+      using dir = await openDataDir(folder);
+      dir.keepCall(call);
+      dir.leave();
+    }
+    assertEquals(await isThere(), true);
+  },
+);

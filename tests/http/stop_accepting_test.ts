@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
-import { FileReserve, ListenError, Server } from "../../src/http/server.ts";
+import { FileReserve } from "../../src/base/file_reserve.ts";
+import { ListenError, Server } from "../../src/http/server.ts";
 import { knock } from "../../src/http/stop_accepting.ts";
 import { Child } from "../support/child.ts";
 import { noNet, noRun } from "../support/permissions.ts";
@@ -44,7 +45,12 @@ Deno.test({
   ignore,
   async fn() {
     const make = (port: number, text: string) =>
-      new Server({ hostname: "127.0.0.1", port }, () => new Response(text), systemClock, new FileReserve());
+      new Server(
+        { hostname: "127.0.0.1", port },
+        () => new Response(text),
+        systemClock,
+        new FileReserve(systemClock, 0),
+      );
     const first = make(0, "first");
     first.listen();
     const { port } = first.endpoint;

@@ -21,6 +21,8 @@ export interface ProgramOptions {
   readonly flags?: readonly string[];
   readonly dataDir?: string;
   readonly env?: Record<string, string>;
+  /** What runs in place of `main.ts`, with its first arguments. */
+  readonly entry?: readonly string[];
   /** Where a test makes so many requests that a line for each is too much. */
   readonly logLevel?: "debug" | "info";
 }
@@ -44,11 +46,12 @@ export class Program implements AsyncDisposable {
 
   /** Starts the program, and resolves when it serves. */
   static async start(
-    { flags = [], dataDir = Deno.makeTempDirSync(), env = {}, logLevel = "debug" }: ProgramOptions = {},
+    { flags = [], dataDir = Deno.makeTempDirSync(), env = {}, entry = ["main.ts"], logLevel = "debug" }:
+      ProgramOptions = {},
   ): Promise<Program> {
     const child = new Deno.Command(Deno.execPath(), {
       args: [
-        ...["run", "-A", "main.ts", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
+        ...["run", "-A", ...entry, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
         ...["--data-dir", dataDir, "--log-format", "json", "--log-level", logLevel, ...flags],
       ],
       env,

@@ -1,11 +1,12 @@
 // A program for the tests: serves on a port that it prints, answers with a request's body, stops accepting connections
 // at the first line of its standard input, and ends when that is closed.
 import { systemClock } from "../../src/base/clock.ts";
-import { FileReserve, Server } from "../../src/http/server.ts";
+import { FileReserve } from "../../src/base/file_reserve.ts";
+import { Server } from "../../src/http/server.ts";
 import { stopAccepting } from "../../src/http/stop_accepting.ts";
 
 const answer = async (request: Request) => new Response(await request.text() || "ok");
-const server = new Server({ hostname: "127.0.0.1", port: 0 }, answer, systemClock, new FileReserve());
+const server = new Server({ hostname: "127.0.0.1", port: 0 }, answer, systemClock, new FileReserve(systemClock, 0));
 server.listen();
 console.log(server.endpoint.port);
 let isFirst = true;

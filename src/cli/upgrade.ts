@@ -1,0 +1,126 @@
+import { delay } from "../base/async.ts";
+import { systemClock } from "../base/clock.ts";
+import { defaultDataDir, environmentLike, serveVariables, variableOf } from "../base/config.ts";
+import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
+import { isDataDirInUse, readCall, type ServeCall } from "../control/data_dir.ts";
+import { flag } from "./flags.ts";
+import type { Call, Verb } from "./verb.ts";
+
+const LOOK_MS = 20;
+
+/** Runs a program in the place of this shell, and lets it write where process `$1` writes, if that is possible. */
+const WITH_OUTPUT_OF = `
+pid=$1
+shift
+if (: >>"/proc/$pid/fd/1") 2>/dev/null; then exec >>"/proc/$pid/fd/1"; fi
+if (: >>"/proc/$pid/fd/2") 2>/dev/null; then exec 2>>"/proc/$pid/fd/2"; fi
+exec "$@"`;
+
+/** `cless upgrade`: has a new process take over from the running one, with the same settings. */
+export const upgrade: Verb = {
+  name: "upgrade",
+  summary: "Put a new process in the place of the running one, without a failed request",
+  flags: [
+    flag("--binary PATH", "The executable to run; by default the one that runs this"),
+    flag(
+      "--data-dir DIR = /var/lib/cless as root, else the XDG state folder",
+      "The data-dir of the running cless; or CLESS_DATA_DIR",
+    ),
+  ],
+  notes: [
+    "The new process has the flags, the CLESS_ variables and the folder of the running one, and writes where that one writes. If it fails, the running one goes on. Run it as the same user. As a service of systemd, use systemctl reload cless.",
+  ],
+  example: ["cless upgrade", "cless upgrade --binary ./cless --data-dir .dev/data"],
+  run: async (call) => {
+    const dataDir = dataDirOf(call);
+    const running = await readCall(dataDir);
+    await checkUpgrade(call, dataDir, running);
+    const command = await commandOf(call.text("binary"));
+    const version = await versionOf(command);
+    console.log(`pid ${running.pid} is cless ${running.version}; starting ${version}`);
+    const pid = await succeed(call, dataDir, running, command);
+    console.log(`pid ${pid} has taken over`);
+  },
+};
+
+function dataDirOf(call: Call): string {
+  const { surroundings } = call;
+  return call.text("data-dir") ?? (surroundings.env(variableOf("data-dir"))?.trim() || defaultDataDir(surroundings));
+}
+
+async function checkUpgrade({ surroundings }: Call, dataDir: string, running: ServeCall): Promise<void> {
+  if (!await isDataDirInUse(dataDir)) throw new OperatorError(`no cless is running with the data-dir ${dataDir}`);
+  if (running.pid === 1) {
+    throw new OperatorError(
+      "the running cless is process 1 of a container, which would end with it; replace the container",
+    );
+  }
+  if (running.uid !== Deno.uid()) {
+    throw new OperatorError(`the running cless is of the user with the id ${running.uid}; run this as that user`);
+  }
+  const { INVOCATION_ID: invocation, NOTIFY_SOCKET: manager } = running.env;
+  if (invocation !== undefined && manager !== undefined && surroundings.env("INVOCATION_ID") !== invocation) {
+    throw new OperatorError("the running cless is a service of systemd; use systemctl reload cless");
+  }
+}
+
+/** The words that run cless: the given executable, or whatever runs this process. */
+async function commandOf(binary: string | undefined): Promise<string[]> {
+  if (binary !== undefined) {
+    try {
+      return [await Deno.realPath(binary)];
+    } catch (error) {
+      throw new UsageError(`--binary: "${binary}" is not allowed: ${messageOf(error)}`);
+    }
+  }
+  // Read with a command: Deno reads this file only with all permissions.
+  const { stdout } = await new Deno.Command("cat", { args: [`/proc/${Deno.pid}/cmdline`], stdin: "null" }).output();
+  const words = new TextDecoder().decode(stdout).split("\0").slice(0, -1);
+  const flags = words.slice(1, words.length - Deno.args.length);
+  // From source, the last word is the path of the program, perhaps relative to this folder.
+  return [Deno.execPath(), ...flags.slice(0, -1), ...flags.length > 0 ? [new URL(Deno.mainModule).pathname] : []];
+}
+
+async function versionOf([program, ...args]: readonly string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program!, { args: [...args, "--version"], stdin: "null" })
+    .output().catch((error) => {
+      throw new OperatorError(`cannot run ${program}: ${messageOf(error)}`);
+    });
+  const text = new TextDecoder().decode(stdout).trim();
+  if (success && text.startsWith("cless ")) return text;
+  throw new OperatorError(`${program} is no cless: ${(new TextDecoder().decode(stderr) || text).trim().slice(0, 200)}`);
+}
+
+/** Starts the successor, and waits until it has taken over. Returns its process id. */
+async function succeed(
+  { surroundings }: Call,
+  dataDir: string,
+  running: ServeCall,
+  command: readonly string[],
+): Promise<number> {
+  const isService = surroundings.env("INVOCATION_ID") !== undefined;
+  const serve = [...command, "serve", ...running.args, "--take-over"];
+  const [program, ...args] = isService ? serve : ["sh", "-c", WITH_OUTPUT_OF, "sh", String(running.pid), ...serve];
+  const child = new Deno.Command(program!, {
+    args,
+    cwd: running.folder,
+    clearEnv: true,
+    env: isService ? environmentLike(serveVariables(true)) : environmentLike(running.env),
+    detached: true, // the end of this terminal is not its own
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
+  let code: number | undefined;
+  child.status.then((status) => code = status.code);
+  while ((await readCall(dataDir).catch(() => undefined))?.pid !== child.pid) {
+    if (code !== undefined) {
+      throw new OperatorError(
+        `the new process has ended with exit code ${code}, and the running one goes on; its log says why`,
+      );
+    }
+    await delay(systemClock, LOOK_MS);
+  }
+  child.unref();
+  return child.pid;
+}

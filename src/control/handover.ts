@@ -1,0 +1,387 @@
+import type { Clock } from "../base/clock.ts";
+import type { Config } from "../base/config.ts";
+import { messageOf, OperatorError } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import { VERSION } from "../base/version.ts";
+import type { InstanceUse } from "../fleet/predecessor.ts";
+import { ListenError } from "../http/server.ts";
+import { type Endpoint, formatEndpoint } from "../model/host.ts";
+
+/*
+ * A process that takes over from another talks with it over a unix socket in the data-dir, a line of JSON per message:
+ *
+ *   successor                                  predecessor
+ *   ────────────────────────────────────────────────────────────────────────────────────────────────
+ *   hello: its version and process      ─►
+ *                                       ◄─     hello: its version, where it listens, the secret key
+ *   seal                                ─►     refuses changes, copies the database and closes it,
+ *                                              unlocks the data-dir
+ *                                       ◄─     sealed; and then its use of the instances, whenever it
+ *                                              changes, until it ends
+ *   locks the data-dir, migrates the
+ *   copy, adopts the containers, puts
+ *   the copy in place, listens
+ *   accepting                           ─►     listens no more, finishes its requests, and ends
+ *                                       ◄─     closed
+ *
+ * Each sees from the end of the connection that the other has ended. Before `accepting`, the predecessor then undoes
+ * the rest and goes on as if nothing had been; the successor goes on as if it had been started alone.
+ */
+
+const log = logger("handover");
+const SOCKET = "handover.sock";
+/** How often the use of the instances is compared with the last report. */
+const REPORT_MS = 50;
+/** How long a successor may take from the seal until it accepts connections. */
+const PATIENCE_MS = 60_000;
+/** The longest path of a unix socket, bytes: unix(7). */
+const MOST_PATH_BYTES = 107;
+
+/** An address as it was given, perhaps with port 0, and as it is. */
+export interface Listening {
+  readonly given: Endpoint;
+  readonly actual: Endpoint;
+}
+
+/** What a predecessor tells before anything changes. */
+export interface PredecessorFacts {
+  readonly version: string;
+  readonly pid: number;
+  readonly listen: readonly Listening[];
+  /** `CLESS_SECRET_KEY`, if it was given to the predecessor. */
+  readonly secretKey?: string | undefined;
+}
+
+/** What a predecessor tells once it has sealed its writes. */
+export interface Sealed<Position> {
+  /** How far addresses have been given out. */
+  readonly position: Position;
+  readonly uses: readonly InstanceUse[];
+}
+
+/** A process that can be taken over from. */
+export interface Incumbent<Position> {
+  readonly facts: Omit<PredecessorFacts, "version" | "pid">;
+  /** Seals the writes. @throws {OperatorError} If that is not possible now; nothing has changed then. */
+  seal(): Promise<Position>;
+  /** Undoes `seal`: the successor has failed. Never rejects. */
+  unseal(): Promise<void>;
+  uses(): readonly InstanceUse[];
+  /** Listens no more; resolves when the addresses are free. */
+  yield(): Promise<void>;
+}
+
+type ToPredecessor =
+  | { readonly hello: { readonly version: string; readonly pid: number } }
+  | { readonly seal: true }
+  | { readonly failed: string }
+  | { readonly accepting: true };
+
+type ToSuccessor<Position> =
+  | { readonly hello: PredecessorFacts }
+  | { readonly refused: string }
+  | { readonly sealed: Sealed<Position> }
+  | { readonly uses: readonly InstanceUse[] }
+  | { readonly closed: true };
+
+/** A connection on which each message is a line of JSON. */
+class Channel<In, Out> implements Disposable {
+  readonly #conn: Deno.Conn;
+  #sending: Promise<void> = Promise.resolve();
+
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  /** Sends a message after all earlier ones; a message to a process that has ended is lost. */
+  send(message: Out): Promise<void> {
+    const bytes = new TextEncoder().encode(`${JSON.stringify(message)}\n`);
+    return this.#sending = this.#sending.then(async () => {
+      for (let at = 0; at < bytes.length;) at += await this.#conn.write(bytes.subarray(at));
+    }).catch(() => {});
+  }
+
+  /** The messages until the other process ends. */
+  async *messages(): AsyncIterable<In> {
+    let rest = "";
+    const decoder = new TextDecoder();
+    const buffer = new Uint8Array(16_384);
+    for (;;) {
+      const count = await this.#conn.read(buffer).catch(() => null);
+      if (count === null) return;
+      const lines = (rest + decoder.decode(buffer.subarray(0, count), { stream: true })).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) yield JSON.parse(line);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      this.#conn.close();
+    } catch {
+      // The other process closed it first.
+    }
+  }
+}
+
+/** Lets a successor take over: listens on a socket that only the same user may connect to. */
+export class SuccessorDoor<Position> implements Disposable {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #superseded = Promise.withResolvers<number>();
+  #listener: Deno.Listener | undefined;
+  #isBusy = false;
+  #isSuperseded = false;
+  readonly #channels = new Set<Disposable>();
+
+  /** @param dataDir An absolute path. */
+  constructor(dataDir: string, clock: Clock) {
+    this.#path = `${dataDir}/${SOCKET}`;
+    this.#clock = clock;
+  }
+
+  /** Resolves with the process id of a successor once it serves. */
+  get superseded(): Promise<number> {
+    return this.#superseded.promise;
+  }
+
+  /** Begins to let successors in. If that is not possible, it is logged: there is only no hand-over then. */
+  open(incumbent: Incumbent<Position>): void {
+    try {
+      if (new TextEncoder().encode(this.#path).length > MOST_PATH_BYTES) {
+        throw new Error(`its path is longer than ${MOST_PATH_BYTES} bytes`);
+      }
+      removeIfThere(this.#path);
+      this.#listener = Deno.listen({ transport: "unix", path: this.#path });
+      Deno.chmodSync(this.#path, 0o600);
+      this.#accept(this.#listener, incumbent);
+    } catch (error) {
+      log.warning("no other process can take over", { socket: this.#path, reason: messageOf(error) });
+    }
+  }
+
+  async #accept(listener: Deno.Listener, incumbent: Incumbent<Position>): Promise<void> {
+    try {
+      for await (const conn of listener) {
+        this.#talk(conn, incumbent).catch((error) =>
+          log.error("the hand-over has failed", { reason: messageOf(error) })
+        );
+      }
+    } catch (error) {
+      log.warning("no other process can take over any more", { reason: messageOf(error) });
+    }
+  }
+
+  async #talk(conn: Deno.Conn, incumbent: Incumbent<Position>): Promise<void> {
+    using channel = new Channel<ToPredecessor, ToSuccessor<Position>>(conn);
+    this.#channels.add(channel);
+    let pid = 0;
+    let isSealed = false;
+    let stop = () => {};
+    try {
+      for await (const message of channel.messages()) {
+        if ("hello" in message) {
+          pid = message.hello.pid;
+          channel.send({ hello: { version: VERSION, pid: Deno.pid, ...incumbent.facts } });
+        } else if ("seal" in message) {
+          if (this.#isBusy || pid === 0) {
+            channel.send({ refused: pid === 0 ? "nobody asks" : "another process is taking over already" });
+            continue;
+          }
+          this.#isBusy = true;
+          try {
+            const position = await incumbent.seal();
+            isSealed = true;
+            log.info("another process takes over", { pid });
+            const uses = incumbent.uses();
+            channel.send({ sealed: { position, uses } });
+            const stopReports = this.#report(channel, incumbent, uses);
+            const cancel = this.#clock.after(PATIENCE_MS, () => kill(pid));
+            stop = () => {
+              stopReports();
+              cancel();
+            };
+          } catch (error) {
+            this.#isBusy = false;
+            channel.send({ refused: messageOf(error) });
+          }
+        } else if ("failed" in message) {
+          log.error("the process that was to take over has failed", { pid, reason: message.failed });
+        } else if (isSealed) {
+          stop();
+          stop = this.#report(channel, incumbent);
+          this.#isSuperseded = true;
+          this.#listener?.close();
+          this.#listener = undefined;
+          await incumbent.yield();
+          channel.send({ closed: true });
+          this.#superseded.resolve(pid);
+        }
+      }
+    } finally {
+      this.#channels.delete(channel);
+      stop();
+      if (isSealed && !this.#isSuperseded) {
+        log.warning("the process that was to take over has ended; this one goes on", { pid });
+        await incumbent.unseal();
+        this.#isBusy = false;
+      }
+    }
+  }
+
+  /** Reports the use of the instances whenever it has changed. Returns a function that ends that. */
+  #report(
+    channel: Channel<ToPredecessor, ToSuccessor<Position>>,
+    incumbent: Incumbent<Position>,
+    sent?: readonly InstanceUse[],
+  ): () => void {
+    let last = JSON.stringify(sent);
+    const report = () => {
+      const uses = incumbent.uses();
+      const text = JSON.stringify(uses);
+      if (text === last) return;
+      last = text;
+      channel.send({ uses });
+    };
+    report();
+    return this.#clock.every(REPORT_MS, report);
+  }
+
+  /** Lets nobody in any more. */
+  [Symbol.dispose](): void {
+    if (this.#listener !== undefined) {
+      this.#listener.close();
+      this.#listener = undefined;
+      removeIfThere(this.#path); // after a hand-over, it is the successor's
+    }
+    for (const channel of this.#channels) channel[Symbol.dispose]();
+  }
+}
+
+/** The connection of a successor to the process that it takes over from. */
+export class Incumbency<Position> implements Disposable {
+  readonly #channel: Channel<ToSuccessor<Position>, ToPredecessor>;
+  readonly #hello = Promise.withResolvers<PredecessorFacts | undefined>();
+  readonly #sealed = Promise.withResolvers<Sealed<Position> | undefined>();
+  readonly #closed = Promise.withResolvers<void>();
+  readonly #gone = new AbortController();
+  #report: (uses: readonly InstanceUse[]) => void = () => {};
+
+  private constructor(conn: Deno.Conn) {
+    this.#channel = new Channel(conn);
+    this.#sealed.promise.catch(() => {});
+    this.#read();
+  }
+
+  /**
+   * Connects to the process that has the data-dir.
+   *
+   * @throws {OperatorError} If it cannot hand over.
+   */
+  static async connect<Position>(dataDir: string): Promise<Incumbency<Position>> {
+    try {
+      return new Incumbency(await Deno.connect({ transport: "unix", path: `${dataDir}/${SOCKET}` }));
+    } catch (error) {
+      throw new OperatorError(
+        `the cless that uses the data-dir ${dataDir} cannot hand over: ${
+          messageOf(error)
+        }; stop it, then start this one`,
+      );
+    }
+  }
+
+  /** Aborted when the other process has ended. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  /** Introduces itself; `undefined` if the other process ends before it answers. */
+  async hello(): Promise<PredecessorFacts | undefined> {
+    this.#channel.send({ hello: { version: VERSION, pid: Deno.pid } });
+    return await this.#hello.promise;
+  }
+
+  /** Asks the other process to seal its writes; `undefined` if it ends first. @throws {OperatorError} If it refuses. */
+  async seal(): Promise<Sealed<Position> | undefined> {
+    this.#channel.send({ seal: true });
+    return await this.#sealed.promise;
+  }
+
+  /** Passes on how the other process uses the instances, from now on. */
+  listen(report: (uses: readonly InstanceUse[]) => void): void {
+    this.#report = report;
+  }
+
+  /** Says why this process cannot take over. */
+  async fail(reason: string): Promise<void> {
+    await this.#channel.send({ failed: reason });
+  }
+
+  /** Says that this process accepts connections; resolves when the other one does not any more. */
+  async accepting(): Promise<void> {
+    this.#channel.send({ accepting: true });
+    await this.#closed.promise;
+  }
+
+  async #read(): Promise<void> {
+    for await (const message of this.#channel.messages()) {
+      if ("hello" in message) this.#hello.resolve(message.hello);
+      else if ("refused" in message) {
+        this.#sealed.reject(new OperatorError(`the cless that is running cannot hand over now: ${message.refused}`));
+      } else if ("sealed" in message) this.#sealed.resolve(message.sealed);
+      else if ("uses" in message) this.#report(message.uses);
+      else this.#closed.resolve();
+    }
+    this.#gone.abort();
+    this.#hello.resolve(undefined);
+    this.#sealed.resolve(undefined);
+    this.#closed.resolve();
+    this.#channel[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    this.#channel[Symbol.dispose]();
+  }
+}
+
+/** Ends a successor that hangs, so that this process can go on; one that has ended is no error. */
+function kill(pid: number): void {
+  log.error("the process that takes over has not finished; it is killed", { pid, afterMs: PATIENCE_MS });
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    log.error("cannot kill it", { pid, reason: messageOf(error) });
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // If it is in the way, listening there fails with a clear error.
+  }
+}
+
+/** The settings with the ports that the system has chosen for the process before. */
+export function withPorts(config: Config, listening: readonly Listening[] = []): Config {
+  const rest = [...listening];
+  const actual = (endpoint: Endpoint) => {
+    const at = rest.findIndex(({ given }) => formatEndpoint(given) === formatEndpoint(endpoint));
+    return endpoint.port === 0 && at !== -1 ? rest.splice(at, 1)[0]!.actual : endpoint;
+  };
+  return { ...config, listen: config.listen.map(actual), admin: actual(config.admin) };
+}
+
+/** @throws {ListenError} If an address is taken on which the process before does not listen. */
+export function checkNewAddresses(config: Config, listening: readonly Listening[]): void {
+  const { admin, listen } = withPorts(config, listening);
+  const known = new Set(listening.map(({ actual }) => formatEndpoint(actual)));
+  for (const endpoint of [...listen, admin]) {
+    if (endpoint.port === 0 || known.has(formatEndpoint(endpoint))) continue;
+    try {
+      Deno.listen({ hostname: endpoint.hostname, port: endpoint.port }).close();
+    } catch (error) {
+      throw new ListenError(endpoint, error);
+    }
+  }
+}
