@@ -4,7 +4,7 @@ import { messageOf } from "../base/errors.ts";
 import type { Revision } from "../model/revision.ts";
 import { type CommandOptions, type DockerCommand, killGroup, lastWords } from "./command.ts";
 import { carryEnv } from "./container_env.ts";
-import { environmentOf, LABEL, type Placement, runArgs } from "./container_spec.ts";
+import { ChosenLogging, environmentOf, LABEL, type Placement, runArgs } from "./container_spec.ts";
 import {
   type CallOptions,
   type ContainerFilter,
@@ -20,7 +20,7 @@ import {
   type NetworkSpec,
 } from "./engine_api.ts";
 import { EngineError, kindOf, kindOfMessage } from "./engine_error.ts";
-import { containerOf, eventOf, imageOf, infoOf, networkOf } from "./engine_json.ts";
+import { containerOf, eventOf, imageOf, infoOf, networkOf, shortName } from "./engine_json.ts";
 import { LogSplitter } from "./logs/log_lines.ts";
 import { jsonLines, linesOf, piecesOf } from "./output.ts";
 
@@ -33,6 +33,7 @@ const MAX_NETWORK_LISTS = 16;
 export class CommandApi implements EngineApi {
   readonly via: string;
   readonly #docker: DockerCommand;
+  readonly #logging = new ChosenLogging();
   readonly #ending = new Limiter(MAX_ENDING);
 
   constructor(docker: DockerCommand) {
@@ -50,7 +51,8 @@ export class CommandApi implements EngineApi {
   }
 
   async run(revision: Revision, placement: Placement): Promise<void> {
-    await this.#run(runArgs(revision, placement), carryEnv(environmentOf(revision)).options);
+    const { options } = carryEnv(environmentOf(revision));
+    await this.#logging.run((logging) => this.#run(runArgs(revision, placement, logging), options));
   }
 
   async stop(id: string, graceS: number): Promise<void> {
@@ -204,7 +206,11 @@ export class CommandApi implements EngineApi {
       '--format={"id":{{json .ID}},"name":{{json .Repository}},"tag":{{json .Tag}}}',
     ]);
     type Entry = { id: string; name: string; tag: string };
-    return new Map(jsonLines(output, ({ id, name, tag }: Entry) => tag === "latest" ? [name, id] : undefined, "id"));
+    const entryOf = ({ id, name, tag }: Entry) => {
+      const short = shortName(name);
+      return tag === "latest" && short !== undefined ? [short, id] as const : undefined;
+    };
+    return new Map(jsonLines(output, entryOf, "id"));
   }
 
   async removeImage(reference: string): Promise<void> {

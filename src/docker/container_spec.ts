@@ -1,6 +1,7 @@
 import type { Revision } from "../model/revision.ts";
 import type { Volume } from "../model/template.ts";
 import { carryEnv } from "./container_env.ts";
+import { kindOf } from "./engine_error.ts";
 
 /** The labels by which cless recognises its containers and its network. */
 export const LABEL = {
@@ -22,9 +23,33 @@ const FIXED = {
   extraHost: "host.docker.internal:host-gateway",
   securityOpt: "no-new-privileges",
   pidsLimit: 1024,
-  logDriver: "local",
-  logOptions: { "max-size": "10m", "max-file": "3" },
 } as const;
+
+/** How the engine keeps an app's output, within a limit. */
+export interface Logging {
+  readonly driver: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+const DOCKER_LOGGING: Logging = { driver: "local", options: { "max-size": "10m", "max-file": "3" } };
+/** Podman has no driver `local`: https://docs.podman.io/en/stable/markdown/podman-run.1.html#log-driver-driver */
+const PODMAN_LOGGING: Logging = { driver: "k8s-file", options: { "max-size": "10m" } };
+
+/** The way to keep output that an engine has: Docker's, until the engine refuses it. */
+export class ChosenLogging {
+  #logging = DOCKER_LOGGING;
+
+  /** Makes a container; if the engine does not have the way, makes it again with the other one. */
+  async run<T>(make: (logging: Logging) => Promise<T>): Promise<T> {
+    try {
+      return await make(this.#logging);
+    } catch (error) {
+      if (kindOf(error) !== "no_log_driver" || this.#logging === PODMAN_LOGGING) throw error;
+      this.#logging = PODMAN_LOGGING;
+      return await make(this.#logging);
+    }
+  }
+}
 
 /** The id and the addresses of a container. */
 export interface Placement {
@@ -43,7 +68,7 @@ export function environmentOf({ env, port }: Pick<Revision, "env" | "port">): Re
 }
 
 /** The arguments of `docker run` for an instance, without the values of its environment. @throws As {@linkcode carryEnv}. */
-export function runArgs(revision: Revision, placement: Placement): string[] {
+export function runArgs(revision: Revision, placement: Placement, logging = DOCKER_LOGGING): string[] {
   const { hostPort } = placement;
   const { capabilities, cpus, memoryBytes, readOnly, runtime, user } = revision;
   return [
@@ -58,8 +83,8 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
     `--add-host=${FIXED.extraHost}`,
     `--security-opt=${FIXED.securityOpt}`,
     `--pids-limit=${FIXED.pidsLimit}`,
-    `--log-driver=${FIXED.logDriver}`,
-    ...Object.entries(FIXED.logOptions).map(([name, value]) => `--log-opt=${name}=${value}`),
+    `--log-driver=${logging.driver}`,
+    ...Object.entries(logging.options).map(([name, value]) => `--log-opt=${name}=${value}`),
     ...capabilities.drop.map((name) => `--cap-drop=${name}`),
     ...capabilities.add.map((name) => `--cap-add=${name}`),
     ...(readOnly ? ["--read-only"] : []),
@@ -79,7 +104,11 @@ export function runArgs(revision: Revision, placement: Placement): string[] {
  * The request's body for the container of {@linkcode runArgs}. It has the environment's values, so it must not be
  * logged. https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerCreate
  */
-export function createBody(revision: Revision, placement: Placement): Record<string, unknown> {
+export function createBody(
+  revision: Revision,
+  placement: Placement,
+  logging = DOCKER_LOGGING,
+): Record<string, unknown> {
   const { capabilities, command, cpus, imageId, memoryBytes, port, readOnly, runtime, user } = revision;
   const { address, hostPort, network } = placement;
   const published = `${port}/tcp`;
@@ -98,7 +127,7 @@ export function createBody(revision: Revision, placement: Placement): Record<str
       ExtraHosts: [FIXED.extraHost],
       SecurityOpt: [FIXED.securityOpt],
       PidsLimit: FIXED.pidsLimit,
-      LogConfig: { Type: FIXED.logDriver, Config: FIXED.logOptions },
+      LogConfig: { Type: logging.driver, Config: logging.options },
       CapDrop: capabilities.drop,
       CapAdd: capabilities.add,
       ...(readOnly ? { ReadonlyRootfs: true } : {}),

@@ -8,6 +8,7 @@ export type FailureKind =
   | "subnet_taken" // it overlaps with another one
   | "in_use" // something needs the image or network
   | "tagged" // the image has several names, so it cannot be removed by its id
+  | "no_log_driver" // the engine does not know the way to keep the app's output
   | "already" // it is already so
   | "away" // the engine, or a part of it, does not answer
   | "late" // it did not answer in time
@@ -40,6 +41,7 @@ const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
   [/is (already|not) paused|removal of container .* already in progress/i, "already"],
   [/address already in use|already allocated/i, "address_taken"],
   [/pool overlaps/i, "subnet_taken"],
+  [/invalid log driver/i, "no_log_driver"],
   [/must be forced/i, "tagged"],
   [/conflict|in use|being used|dependent child|has active endpoints/i, "in_use"],
 ];

@@ -50,6 +50,11 @@ export function imageOf(image: ApiImage | null): EngineImage | undefined {
   return { id: Id, digests: RepoDigests ?? [], exposedPorts: ports.map(Number) };
 }
 
+/** The short name of an image; Podman writes it with one of these prefixes. `undefined` for one of another registry. */
+export function shortName(repository: string): string | undefined {
+  return /^(?:docker\.io\/library\/|localhost\/)?([^/]+)$/.exec(repository)?.[1];
+}
+
 /** @returns `undefined` for an event of neither a container nor an image. */
 export function eventOf({ Action, Actor, Type, timeNano }: ApiEvent): EngineEvent | undefined {
   if ((Type !== "container" && Type !== "image") || Action === undefined) return undefined;

@@ -4,7 +4,7 @@ import { isExhausted } from "../base/file_reserve.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { canonicalTime } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
-import { createBody, LABEL, type Placement } from "./container_spec.ts";
+import { ChosenLogging, createBody, LABEL, type Placement } from "./container_spec.ts";
 import {
   type CallOptions,
   type ContainerFilter,
@@ -20,7 +20,7 @@ import {
   type NetworkSpec,
 } from "./engine_api.ts";
 import { EngineError, type FailureKind, kindOfMessage } from "./engine_error.ts";
-import { containerOf, eventOf, imageOf, infoOf, networkOf } from "./engine_json.ts";
+import { containerOf, eventOf, imageOf, infoOf, networkOf, shortName } from "./engine_json.ts";
 import { LogSplitter } from "./logs/log_lines.ts";
 import { jsonLines, linesOf, piecesOf, readText } from "./output.ts";
 
@@ -73,6 +73,7 @@ export class SocketApi implements EngineApi {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #reserve: { lend(): unknown } | undefined;
+  readonly #logging = new ChosenLogging();
   readonly #client: Deno.HttpClient;
   /** Keeps no connections: on a reused one that breaks off, `fetch` would send a request twice. */
   readonly #once: Deno.HttpClient;
@@ -99,7 +100,9 @@ export class SocketApi implements EngineApi {
 
   async run(revision: Revision, placement: Placement): Promise<void> {
     const path = `/containers/create?name=${encodeURIComponent(placement.id)}`;
-    const made = await this.#ask("POST", path, { body: createBody(revision, placement), kinds: { 409: "conflict" } });
+    const made = await this.#logging.run((logging) =>
+      this.#ask("POST", path, { body: createBody(revision, placement, logging), kinds: { 409: "conflict" } })
+    );
     const { Id } = parse<{ Id?: unknown }>(path, made);
     if (typeof Id !== "string") {
       throw new EngineError("refused", "the engine does not name the container that it has made");
@@ -204,8 +207,10 @@ export class SocketApi implements EngineApi {
     const filters = json({ reference: ["*-docker:latest"] });
     const images = await this.#get<{ Id: string; RepoTags?: string[] | null }[]>(`/images/json?filters=${filters}`);
     const tags = images.flatMap(({ Id, RepoTags }) => (RepoTags ?? []).map((tag) => [tag, Id] as const));
-    const latest = tags.filter(([tag]) => /^[^/]*-docker:latest$/.test(tag));
-    return new Map(latest.map(([tag, id]) => [tag.replace(/:latest$/, ""), id]));
+    return new Map(tags.flatMap(([tag, id]) => {
+      const [, name] = /^([^:]*-docker):latest$/.exec(shortName(tag) ?? "") ?? [];
+      return name === undefined ? [] : [[name, id]];
+    }));
   }
 
   async removeImage(reference: string): Promise<void> {

@@ -1,6 +1,14 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { createBody, environmentOf, type Placement, runArgs } from "../../src/docker/container_spec.ts";
+import {
+  ChosenLogging,
+  createBody,
+  environmentOf,
+  type Logging,
+  type Placement,
+  runArgs,
+} from "../../src/docker/container_spec.ts";
+import { EngineError } from "../../src/docker/engine_error.ts";
 import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 
 const REVISION = conventionRevision("golang", `sha256:${"0123456789abcdef".repeat(4)}`, {
@@ -119,6 +127,23 @@ Deno.test("a read-only container has no /tmp in memory where a volume is", () =>
   const revision = { ...REVISION, readOnly: true, volumes };
   assertEquals(runArgs(revision, DIRECT).some((arg) => arg.startsWith("--tmpfs")), false);
   assertEquals("Tmpfs" in (createBody(revision, DIRECT).HostConfig as Record<string, unknown>), false);
+});
+
+Deno.test("an engine without Docker's way to keep output gets Podman's, for all containers from then on", async () => {
+  const logging = new ChosenLogging();
+  const asked: string[] = [];
+  const make = ({ driver }: Logging) => {
+    asked.push(driver);
+    if (driver === "local") throw new EngineError("no_log_driver", "invalid log driver");
+    return Promise.resolve("made");
+  };
+  assertEquals([await logging.run(make), await logging.run(make)], ["made", "made"]);
+  assertEquals(asked, ["local", "k8s-file", "k8s-file"]);
+  await assertRejects(
+    () => new ChosenLogging().run(() => Promise.reject(new EngineError("refused", "no"))),
+    EngineError,
+    "no",
+  );
 });
 
 /** Reads a line of CSV as RFC 4180 has it, and Docker does. */

@@ -112,7 +112,9 @@ Deno.test({
   await using _second = await build("e2e-adopted-docker", dockerfile(2));
 
   const dataDir = await Deno.makeTempDir();
-  await Deno.copyFile(`${crashed.dataDir}/owner`, `${dataDir}/owner`);
+  for (const name of ["owner", "cless.sqlite", "cless.sqlite-wal"]) {
+    await Deno.copyFile(`${crashed.dataDir}/${name}`, `${dataDir}/${name}`);
+  }
   await using next = await Program.start({ dataDir });
   const warm = await next.get("golang");
   assertEquals(warm.status, 200);

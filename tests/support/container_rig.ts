@@ -38,9 +38,10 @@ export async function shellImage(name: string): Promise<AsyncDisposable & { id: 
 /** How an engine can be asked. */
 export type Way = "command" | "socket";
 
-/** The engine of this machine. @param command The docker command. */
+/** The engine of this machine, or of a socket in DOCKER_HOST. @param command The docker command. */
 export function realEngine(way: Way, command = "docker"): EngineApi {
-  return way === "socket" ? new SocketApi("/var/run/docker.sock") : new CommandApi(new DockerCommand(command));
+  const socket = /^unix:\/\/(.+)/.exec(Deno.env.get("DOCKER_HOST") ?? "")?.[1] ?? "/var/run/docker.sock";
+  return way === "socket" ? new SocketApi(socket) : new CommandApi(new DockerCommand(command));
 }
 
 /** A launcher with a network and an image of its own; everything goes away with it. */
