@@ -40,7 +40,7 @@ const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
   [/container name .* already in use|network with name .* already exists/i, "conflict"],
   [/is (already|not) paused|removal of container .* already in progress/i, "already"],
   [/address already in use|already allocated/i, "address_taken"],
-  [/pool overlaps/i, "subnet_taken"],
+  [/pool overlaps|^subnet \S+ is already used/i, "subnet_taken"],
   [/invalid log driver/i, "no_log_driver"],
   [/must be forced/i, "tagged"],
   [/conflict|in use|being used|dependent child|has active endpoints/i, "in_use"],

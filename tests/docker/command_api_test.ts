@@ -30,13 +30,17 @@ const SAID: Record<FailureKind, string[]> = {
     "driver failed programming external connectivity on endpoint k7 (9832): Error starting userland proxy: listen tcp4 " +
     "127.0.0.1:28998: bind: address already in use",
   ],
-  subnet_taken: ["Pool overlaps with other one on this address space"],
+  subnet_taken: [
+    "Pool overlaps with other one on this address space",
+    "subnet 10.213.77.0/24 is already used on the host or by another config",
+  ],
   in_use: [
     "error while removing network: network tn id f2a7 has active endpoints",
     "conflict: unable to delete d906 (cannot be forced) - image is being used by running container 7c8c",
     "conflict: unable to delete d906 (cannot be forced) - image has dependent child images",
     'conflict: unable to remove repository reference "app" (must force) - container 13ae is using its referenced image d9',
   ],
+  no_log_driver: ["container create: running container create option: invalid log driver: invalid argument"],
   tagged: ["conflict: unable to delete d906 (must be forced) - image is referenced in multiple repositories"],
   already: [
     `Container ${ID} is already paused`,
