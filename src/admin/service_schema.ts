@@ -38,6 +38,10 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
     "The path that a ready instance is asked for, and how often; if it does not answer with a status below 500, it is replaced",
     { path: "/", every: "10s" },
   ],
+  hangAfter: [
+    "How long an instance may answer none of its requests; then cless asks it, and replaces one that hangs; 0 is never",
+    "20s",
+  ],
   memory: ["How much memory an instance may use, swap included", "256m"],
   cpus: ["How many processors an instance may keep busy", 0.5],
   capabilities: [

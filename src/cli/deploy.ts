@@ -48,6 +48,7 @@ const FLAGS: readonly Flag[] = [
     "--request-timeout TIME": "How long from a request's arrival to the headers of its answer",
     "--pause-after TIME": "How long an instance may be idle before it is paused",
     "--stop-after TIME": "How long an instance may be idle before it is stopped",
+    "--hang-after TIME = 20s": "How long an instance may answer no request before cless asks if it hangs; 0 is never",
   }),
   ...inGroup("Service", {
     "--domain NAME…": "Another hostname that leads to the service",
@@ -153,6 +154,7 @@ const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: str
   "request-timeout": ["requestTimeout", checked(parseDuration)],
   "pause-after": ["pauseAfter", checked(parseDuration)],
   "stop-after": ["stopAfter", checked(parseDuration)],
+  "hang-after": ["hangAfter", checked(parseDuration)],
   "domain": ["domains"],
   "loading": ["loading", parseLoading],
   "wake-except-agent": ["wakeExceptAgents"],

@@ -1,5 +1,5 @@
 import { type ContainerDefaults, OLDER_DEFAULTS, withDefaults } from "../model/isolation.ts";
-import type { Limits, Revision } from "../model/revision.ts";
+import { HANG_AFTER_MS, type Limits, type Revision } from "../model/revision.ts";
 import type { RevisionRecord } from "./records.ts";
 import type { Secrets } from "./secrets/secrets.ts";
 
@@ -11,7 +11,7 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits, present:
   const defaults = record.isolated ? present : OLDER_DEFAULTS;
   const { name, service, imageId, imageDigest, secretVersions } = record;
   const { pullPolicy: _, readiness, secretEnv, memory, cpus, capabilities, readOnly, ...others } = record.template;
-  const { startTimeout, requestTimeout, pauseAfter, stopAfter, ...template } = others;
+  const { startTimeout, requestTimeout, pauseAfter, stopAfter, hangAfter, ...template } = others;
   return Object.freeze({
     name,
     service,
@@ -22,6 +22,7 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits, present:
     requestTimeoutMs: requestTimeout ?? limits.requestTimeoutMs,
     pauseAfterMs: pauseAfter ?? limits.pauseAfterMs,
     stopAfterMs: stopAfter ?? limits.stopAfterMs,
+    hangAfterMs: hangAfter ?? HANG_AFTER_MS,
     ...template,
     ...(Object.keys(secretEnv).length === 0 ? {} : { secretEnv, secretVersions }),
     memoryBytes: memory ?? defaults.memoryBytes,

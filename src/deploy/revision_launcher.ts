@@ -53,8 +53,8 @@ export class RevisionLauncher implements Launcher {
     return await this.#engine.launch({ id, revision: { ...revision, env: await this.#env.of(revision) } });
   }
 
-  async stop(id: string): Promise<void> {
-    await this.#end(id, this.#engine.stop(id));
+  async stop(id: string, graceS?: number): Promise<void> {
+    await this.#end(id, this.#engine.stop(id, graceS));
   }
 
   async remove(id: string): Promise<void> {
@@ -92,6 +92,10 @@ export class RevisionLauncher implements Launcher {
 
   memory(): Promise<ReadonlyMap<string, number>> {
     return this.#engine.memory();
+  }
+
+  processorTime(id: string): Promise<number | undefined> {
+    return this.#engine.processorTime(id);
   }
 
   async #takeVolumes(id: string, { startTimeoutMs, volumes }: Revision): Promise<void> {

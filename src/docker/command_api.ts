@@ -104,6 +104,11 @@ export class CommandApi implements EngineApi {
     return new Map(entries);
   }
 
+  /** The command prints only percentages of a moment. */
+  processorTime(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
     const { follow, signal, since, tail } = options;
     if (signal?.aborted) return;

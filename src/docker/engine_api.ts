@@ -111,6 +111,8 @@ export interface EngineApi extends Disposable {
   containers(filter: ContainerFilter): Promise<ListedContainer[]>;
   /** The memory of running containers in bytes, without reclaimable caches, by the engine's ids. */
   memory(engineIds: readonly string[]): Promise<Map<string, number>>;
+  /** The processor time that a running container has used, ns; `undefined` if this way to the engine does not tell. */
+  processorTime(engineId: string): Promise<number | undefined>;
   /** The app's output, each stream in order, until the container ends, the signal is aborted or the reader stops. */
   logs(id: string, options?: LogOptions): AsyncGenerator<LogLine, void, void>;
   /**

@@ -3,6 +3,7 @@ import { logger } from "../base/log.ts";
 import type { Revision } from "../model/revision.ts";
 import { type Container, ContainerGone, EngineAway, type Launch, type Launcher } from "../pool/launcher.ts";
 import { carryEnv, redactError } from "./container_env.ts";
+import { processorTime } from "./container_processor.ts";
 import { ContainerMemory } from "./container_memory.ts";
 import { environmentOf } from "./container_spec.ts";
 import type { EngineApi, ListedContainer } from "./engine_api.ts";
@@ -97,8 +98,8 @@ export class DockerLauncher implements Launcher {
     this.#graceS = Math.max(1, Math.min(STOP_GRACE_S, Math.floor(leftMs / 1000)));
   }
 
-  async stop(id: string): Promise<void> {
-    await this.#api.stop(id, this.#graceS).catch(() => {}); // a container that does not stop is removed
+  async stop(id: string, graceS = Infinity): Promise<void> {
+    await this.#api.stop(id, Math.min(graceS, this.#graceS)).catch(() => {}); // a container that does not stop is removed
     await this.remove(id);
   }
 
@@ -109,6 +110,11 @@ export class DockerLauncher implements Launcher {
 
   memory(): Promise<ReadonlyMap<string, number>> {
     return this.#memory.read();
+  }
+
+  async processorTime(id: string): Promise<number | undefined> {
+    const container = (await this.#ownContainers()).find((container) => container.id === id);
+    return container && await processorTime(this.#api, container.engineId);
   }
 
   forget(id: string): void {

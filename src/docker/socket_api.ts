@@ -54,6 +54,7 @@ interface ApiContainer {
 /** What `GET /containers/ID/stats` says. */
 interface ApiStats {
   readonly memory_stats?: { readonly usage?: number; readonly stats?: Readonly<Record<string, number>> };
+  readonly cpu_stats?: { readonly cpu_usage?: { readonly total_usage?: number } };
 }
 
 /** One request. */
@@ -141,13 +142,16 @@ export class SocketApi implements EngineApi {
     const limiter = new Limiter(MAX_STATS);
     await Promise.all(engineIds.map((id) =>
       limiter.run(async () => {
-        const path = `/containers/${id}/stats?stream=false&one-shot=true`;
-        const stats = await this.#get<ApiStats>(path).catch(() => undefined); // it may have ended
+        const stats = await this.#stats(id).catch(() => undefined); // it may have ended
         const bytes = usedBytes(stats);
         if (bytes !== undefined) memory.set(id, bytes);
       })
     ));
     return memory;
+  }
+
+  async processorTime(engineId: string): Promise<number | undefined> {
+    return (await this.#stats(engineId)).cpu_stats?.cpu_usage?.total_usage;
   }
 
   async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
@@ -220,6 +224,10 @@ export class SocketApi implements EngineApi {
   [Symbol.dispose](): void {
     this.#client.close();
     this.#once.close();
+  }
+
+  #stats(engineId: string): Promise<ApiStats> {
+    return this.#get(`/containers/${engineId}/stats?stream=false&one-shot=true`, { kinds: OF_CONTAINER });
   }
 
   async #get<T>(path: string, ask: Ask = {}): Promise<T> {

@@ -46,9 +46,15 @@ export class ResponseCut extends Error {
   override readonly name = "ResponseCut";
 }
 
-/** The reason to abort a request whose instance has ended. */
+/** The reason to abort a request whose instance has ended, or hangs. */
 export class InstanceGone extends Error {
   override readonly name = "InstanceGone";
+  readonly isHung: boolean;
+
+  constructor(isHung = false) {
+    super();
+    this.isHung = isHung;
+  }
 }
 
 /** Methods that may be sent twice without harm: RFC 9110, section 9.2.2. */

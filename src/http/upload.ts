@@ -52,6 +52,11 @@ export class Upload {
     return this.#ended || this.#receivedBytes === this.length;
   }
 
+  /** Whether the next piece is still expected from the client. */
+  get awaitsClient(): boolean {
+    return this.#reading !== undefined;
+  }
+
   /** Whether everything that has arrived is still kept. */
   get replayable(): boolean {
     return this.#receivedBytes <= KEPT_BYTES;

@@ -31,6 +31,8 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly startTimeoutMs: number;
   /** The time from a request's arrival to the response's headers. */
   readonly requestTimeoutMs: number;
+  /** How long an instance may answer none of its requests before it is asked whether it hangs; `Infinity` means never. */
+  readonly hangAfterMs: number;
   /** The time from the end of the last lease to the pause of an instance; `Infinity` means never. */
   readonly pauseAfterMs: number;
   /** The time from the end of the last lease to the stop of an instance; `Infinity` means never. */
@@ -49,10 +51,13 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly readOnly: boolean;
 }
 
+/** See {@linkcode Revision.hangAfterMs}; the default. */
+export const HANG_AFTER_MS = 20_000;
+
 /** The settings of a container besides its image; in a convention revision, the image alone decides. */
 export const NO_EXTRAS: Pick<
   Revision,
-  "env" | "command" | "memoryBytes" | "cpus" | "volumes" | "capabilities" | "readOnly"
+  "env" | "command" | "memoryBytes" | "cpus" | "volumes" | "capabilities" | "readOnly" | "hangAfterMs"
 > = Object.freeze({
   env: Object.freeze({}),
   command: Object.freeze([]),
@@ -61,6 +66,7 @@ export const NO_EXTRAS: Pick<
   volumes: Object.freeze([]),
   capabilities: withDefaults(undefined, { dropped: DROPPED }),
   readOnly: false,
+  hangAfterMs: HANG_AFTER_MS,
 });
 
 /** The limits whose defaults are in the program's settings. */

@@ -37,6 +37,8 @@ export interface RevisionTemplate {
   readonly requestTimeout?: number;
   readonly pauseAfter?: number;
   readonly stopAfter?: number;
+  /** How long an instance may answer none of its requests before it is asked whether it hangs. */
+  readonly hangAfter?: number;
   readonly readiness: { readonly path: string };
   /** The path that a ready instance is asked for, and how often, ms. An instance that does not answer is replaced. */
   readonly liveness?: { readonly path: string; readonly every: number };
@@ -57,7 +59,7 @@ export type TemplateInput =
   & Pick<RevisionTemplate, "image">;
 
 /** The fields that may be `Infinity`. */
-const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter"] as const;
+const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter", "hangAfter"] as const;
 
 /** Fills in the defaults, and sorts lists whose order means nothing, so that equal templates have equal texts. */
 export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
@@ -87,6 +89,7 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
     readOnly: input.readOnly || undefined, // no text of an earlier template has it
     user: input.user,
     runtime: input.runtime,
+    hangAfter: input.hangAfter,
   }));
 }
 

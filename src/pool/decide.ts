@@ -35,9 +35,14 @@ export type Action =
   | { readonly do: "resume" | "pause" | "probe"; readonly id: string }
   /** Gives an instance no more requests, and lets those in flight go on until `by`, clock ms. */
   | { readonly do: "drain"; readonly id: string; readonly by: number; readonly why: "idle" | "surplus" }
-  /** Removes a container: `stop` asks the app to end, `kill` does not, `clear` reads the output of an ended one. */
-  | { readonly do: "stop"; readonly id: string; readonly how: "stop" | "kill" | "clear" }
+  | { readonly do: "stop"; readonly id: string; readonly how: StopHow }
   | { readonly do: "refuse"; readonly error: ClessError };
+
+/**
+ * How a container is removed: `stop` asks the app to end, `stop soon` gives it less time for that, `kill` does not ask,
+ * and `clear` reads the output of an ended one.
+ */
+export type StopHow = "stop" | "stop soon" | "kill" | "clear";
 
 /** What a pool is to do. */
 export interface Decision {
@@ -110,10 +115,10 @@ function refuseFailed({ queue, startError }: PoolState): Action[] {
 
 /** Stops draining instances that are idle or out of time, and removes ended ones. */
 function stopDrained({ members }: PoolState, moment: Moment): Action[] {
-  return members.flatMap(({ coming, drainBy, id, phase, running, stopping, use }): Action[] => {
+  return members.flatMap(({ coming, drainBy, hung, id, phase, running, stopping, use }): Action[] => {
     if (stopping) return [];
     if (phase === "draining" && (use.inFlight === 0 || moment.isAt(drainBy))) {
-      return [{ do: "stop", id, how: running ? "stop" : "kill" }];
+      return [{ do: "stop", id, how: hung ? "stop soon" : running ? "stop" : "kill" }];
     }
     // A start that has failed or was called off removes its container itself.
     return (phase === "stopped" || phase === "failed") && !coming ? [{ do: "stop", id, how: "clear" }] : [];

@@ -10,10 +10,13 @@ import { outOfMemory } from "./health.ts";
 import type { Instance } from "./instance.ts";
 import { ContainerGone, EngineAway, type Launcher } from "./launcher.ts";
 import { type Asking, askWithin, isWell, notInTime, NotReady } from "./probe.ts";
+import type { StopHow } from "./decide.ts";
 import type { Blame, PoolEvent } from "./state.ts";
 
 const log = logger("executor");
 const OUTPUT_LINES = 20;
+/** How long an app that hangs may take to end. */
+const HUNG_GRACE_S = 2;
 /** The shortest time for a found app to answer: it may be busy with a request. */
 const ADOPTION_MS = 5000;
 const COULD_NOT_START = "The service could not be started; the log of cless says why";
@@ -128,8 +131,13 @@ export class Executor {
   }
 
   /** Removes an instance's container; if that fails, the reconciler finds it. @param how See `Action`. */
-  async stop(instance: Instance, how: "stop" | "kill" | "clear"): Promise<void> {
+  async stop(instance: Instance, how: StopHow): Promise<void> {
     await this.#clear(instance, this.#remove(instance, how));
+  }
+
+  /** The processor time that an instance's container has used so far, ns; `undefined` if unknown. */
+  processorTime({ id }: Instance): Promise<number | undefined> {
+    return this.#launcher.processorTime(id).catch(() => undefined);
   }
 
   /** The last lines that an app wrote before its start failed with this error. */
@@ -230,9 +238,12 @@ export class Executor {
     await this.#launcher.remove(id);
   }
 
-  async #remove(instance: Instance, how: "stop" | "kill" | "clear"): Promise<void> {
+  async #remove(instance: Instance, how: StopHow): Promise<void> {
+    const { id } = instance;
+    if (how === "stop") return await this.#launcher.stop(id);
+    if (how === "stop soon") return await this.#launcher.stop(id, HUNG_GRACE_S);
     if (how === "clear") await this.written(instance);
-    await (how === "stop" ? this.#launcher.stop(instance.id) : this.#launcher.remove(instance.id));
+    await this.#launcher.remove(id);
   }
 
   async #clear(instance: Instance, removal: Promise<void>): Promise<void> {

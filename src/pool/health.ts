@@ -16,6 +16,8 @@ import { type Ask, type Asking, askWithin, isWell, type Probed } from "./probe.t
  * |                                                    |              | counts as `unreachable`                      |
  * | `late`: no answer within the request's time        | 1; 3 if busy | the app is asked up to 3 times; drained if   |
  * |                                                    |              | it is silent each time                       |
+ * | `silent`: none of its requests was answered for a  | 1            | see hang.ts; if it hangs, it is drained, its |
+ * | while (`hangAfter`)                                |              | requests are let go, and the app has failed  |
  * | a liveness probe fails (and the app is not busy)   | 3            | drained, and a failure of the app            |
  * | the container ends ({@linkcode endOf})             | 1            | stopped; a failure unless somebody ended it  |
  * | the engine kills it for memory ({@linkcode endOf}) | 1            | stopped, and a failure of the app            |
@@ -71,7 +73,7 @@ export class Health {
   }
 
   /** Notes what a request has seen. Returns whether the app must be given up, which may take a question to the app. */
-  suspect(instance: Instance, why: Suspicion): boolean | Promise<boolean> {
+  suspect(instance: Instance, why: Exclude<Suspicion, "silent">): boolean | Promise<boolean> {
     if (instance.state !== "ready") return false;
     const row = this.#rowOf(instance);
     if (why === "unreachable" && this.#lag.wasLate(this.#clock.now() - LATE_MS)) return false;

@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import { SwapList, type Swappable } from "../base/swap_list.ts";
 
 /** What a request has seen of an app that seems unwell: see the table in health.ts. */
-export type Suspicion = "unreachable" | "closed" | "late";
+export type Suspicion = "unreachable" | "closed" | "late" | "silent";
 
 /** The pool of an instance. */
 export interface InstanceOwner {
@@ -104,7 +104,7 @@ export class Instance {
     if (state !== "stopped" && state !== "failed") return;
     this.inFlightAtEnd = this.#leases.size;
     this.#gone.abort();
-    for (const lease of this.#leases.list()) lease.holder?.instanceGone();
+    for (const lease of this.#leases.list()) lease.holder?.instanceGone(false);
   }
 
   /** Notes what a request has seen of the app; the request's slot is free again. */
@@ -123,6 +123,11 @@ export class Instance {
     this.#leases.add(lease);
     if (quiet) this.#quiet++;
     return lease;
+  }
+
+  /** Lets go of the requests in flight, since the app hangs. */
+  letGo(): void {
+    for (const lease of this.#leases.list()) lease.holder?.instanceGone(true);
   }
 
   /** Resolves at the next change of its state. */
@@ -164,8 +169,8 @@ export class Lease implements Swappable {
   readonly release = (): void => this.instance.takeBack(this);
   /** Whether the app has begun its answer. */
   isAnswered = false;
-  /** Called when the instance ends while the lease is open: a dead container's address may never answer. */
-  holder: { instanceGone(): void } | undefined;
+  /** Called when the instance ends or hangs while the lease is open: a dead container's address may never answer. */
+  holder: { instanceGone(isHung: boolean): void } | undefined;
   place = -1;
 
   constructor(instance: Instance, quiet: boolean) {

@@ -40,8 +40,8 @@ export interface Launcher {
   /** Freezes a container's processes and keeps its memory; does nothing if it is paused. */
   pause(id: string): Promise<void>;
   resume(id: string): Promise<void>;
-  /** Asks the app to end, gives it some time, and removes the container. */
-  stop(id: string): Promise<void>;
+  /** Asks the app to end, gives it some time, at most `graceS` seconds, and removes the container. */
+  stop(id: string, graceS?: number): Promise<void>;
   remove(id: string): Promise<void>;
   /** Frees the container's address. Call it once no request is on its way there. */
   forget(id: string): void;
@@ -52,6 +52,8 @@ export interface Launcher {
   list(): Promise<Container[]>;
   /** The memory that each container uses now, bytes by id; without containers for which it is unknown. */
   memory(): Promise<ReadonlyMap<string, number>>;
+  /** The processor time that a container has used so far, ns; `undefined` if unknown. */
+  processorTime(id: string): Promise<number | undefined>;
 }
 
 /** Something that happened to a container. */

@@ -6,6 +6,7 @@ import type { InstanceState } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
 import { type Action, decide, mayEvict, retiredError, type Tenure } from "./decide.ts";
 import type { Executor, Started } from "./executor.ts";
+import { isHung } from "./hang.ts";
 import { endOf, Health } from "./health.ts";
 import { HoldQueue } from "./hold_queue.ts";
 import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion } from "./instance.ts";
@@ -72,6 +73,8 @@ export class InstancePool implements InstanceOwner {
   readonly #woken = new WeakMap<Instance, { readonly how: Wake; readonly number: number }>();
   #wakes = 0;
   readonly #coldStarts: number[] = [];
+  /** The instances that are being asked whether they hang. */
+  readonly #questioned = new WeakSet<Instance>();
   readonly #events: PoolEvent[] = [];
   /** Conditions that somebody waits for; checked after each event. */
   readonly #awaited = new Set<{ readonly isSo: () => boolean; readonly resolve: () => void }>();
@@ -307,6 +310,7 @@ export class InstancePool implements InstanceOwner {
   suspect(instance: Instance, why: Suspicion): void {
     const { tenure } = this.#context;
     if (tenure !== undefined && tenure.now !== "all") return; // the process that takes over judges
+    if (why === "silent") return void this.#askWhetherHung(instance);
     const isDead = this.#health.suspect(instance, why);
     if (isDead === true) this.#unhealthy(instance, false);
     else if (isDead !== false) isDead.then((isDead) => isDead && this.#unhealthy(instance, false));
@@ -389,6 +393,7 @@ export class InstancePool implements InstanceOwner {
     if (is.phase === "ready" && (was.coming || !was.pausing)) instance.idleSince = this.#clock.now();
     if (is.phase === "draining") instance.untilIdle().then(() => this.#take({ type: "released" }));
     instance.become(is.phase);
+    if (is.hung && is.phase === "draining") instance.letGo();
     if (instance.gone.aborted) log.debug("instance has ended", { instance: is.id });
   }
 
@@ -464,6 +469,19 @@ export class InstancePool implements InstanceOwner {
     const isWell = await this.#health.probe(instance, path, every);
     if (isWell) this.#take({ type: "well", id: instance.id });
     else this.#unhealthy(instance, true);
+  }
+
+  async #askWhetherHung(instance: Instance): Promise<void> {
+    const { id } = instance;
+    if (instance.state !== "ready" || this.#questioned.has(instance)) return;
+    this.#questioned.add(instance);
+    const hangs = await isHung(instance, this.#executor, this.#clock);
+    this.#questioned.delete(instance);
+    if (!hangs) return;
+    const { inFlight } = instance;
+    log.warning("instance hangs", { service: this.revision.service, instance: id, inFlight });
+    const reason = instance.failure = "the app hung: it answered nothing, and used no processor time";
+    this.#take({ type: "hung", id, mishap: this.#mishap(reason, instance) });
   }
 
   /** @param byApp Whether the app is certainly at fault. */

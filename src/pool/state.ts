@@ -55,6 +55,8 @@ export interface Member {
   readonly probeAt: number;
   /** Whether it drains because requests could not reach it: if it then ends by itself, that is a failure of the app. */
   readonly unreachable: boolean;
+  /** Whether it drains because its app hangs: it will answer none of its requests. */
+  readonly hung: boolean;
   /** Until when its requests may go on while it drains. */
   readonly drainBy: number;
   /** Whether its processes run: a paused one cannot end by itself, and must be killed. */
@@ -124,7 +126,8 @@ export type PoolEvent =
   // What the engine and the health checks report.
   | Of<"engine paused" | "engine resumed">
   | Of<"engine ended"> & { readonly byHand: boolean; readonly mishap: Mishap }
-  | Of<"unhealthy"> & { readonly byApp: boolean; readonly mishap: Mishap };
+  | Of<"unhealthy"> & { readonly byApp: boolean; readonly mishap: Mishap }
+  | Of<"hung"> & { readonly mishap: Mishap };
 
 /** How long requests on an unhealthy instance may go on. */
 const UNHEALTHY_DRAIN_MS = 10_000;
@@ -142,6 +145,7 @@ const NEW_MEMBER: Omit<Member, "id" | "use"> = {
   pauseAt: -Infinity,
   probeAt: Infinity,
   unreachable: false,
+  hung: false,
   drainBy: Infinity,
   running: true,
   stopping: false,
@@ -306,6 +310,11 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       const changes = { drainBy: now + UNHEALTHY_DRAIN_MS, unreachable: !event.byApp };
       const drained = enter(state, member, "draining", now, changes);
       return event.byApp ? lose(drained, member, { ...event, byHand: false }, now) : drained;
+    }
+    case "hung": {
+      if (phase !== "ready") return state;
+      const drained = enter(state, member, "draining", now, { drainBy: now, hung: true });
+      return lose(drained, member, { ...event, byHand: false }, now);
     }
   }
 }

@@ -155,10 +155,7 @@ export class Proxy implements Disposable {
     const { head, info } = context;
     const { instance } = lease;
     context.timeoutMs = instance.revision.requestTimeoutMs;
-    if (context.instance !== instance) {
-      context.instance = instance;
-      context.failedTries = 0;
-    }
+    context.sendTo(instance);
     lease.holder = context;
     if (head.websocket) {
       // The platform makes a WebSocket even of a connection that its client has closed, and would never end it.

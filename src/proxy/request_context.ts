@@ -46,6 +46,11 @@ export class RequestContext implements Timed {
   #sinceMs: number;
   #ticks = 0;
   #receivedBytes = 0;
+  /** Whether an instance has the request. */
+  #isSent = false;
+  /** How many answers the instance had begun at the last tick, and for how long it has begun none. */
+  #answers = -1;
+  #silentMs = 0;
 
   constructor(request: Request, info: Info, head: RequestHead, nowMs: number, timeoutMs: number) {
     this.request = request;
@@ -60,13 +65,23 @@ export class RequestContext implements Timed {
     return this.#controller.signal;
   }
 
+  /** Notes that an instance has the request now. */
+  sendTo(instance: Instance): void {
+    this.#isSent = true;
+    if (this.instance === instance) return;
+    this.instance = instance;
+    this.failedTries = 0;
+  }
+
   /** Begins a new attempt, with a new signal. */
   renew(): void {
+    this.#isSent = false;
+    this.#answers = -1;
     this.#controller = new AbortController();
   }
 
-  instanceGone(): void {
-    this.abort(new InstanceGone());
+  instanceGone(isHung: boolean): void {
+    this.abort(new InstanceGone(isHung));
   }
 
   abort(reason: Error): void {
@@ -91,7 +106,20 @@ export class RequestContext implements Timed {
       this.abort(new ClientGone());
     } else if (nowMs >= this.#sinceMs + this.timeoutMs) {
       this.abort(new ClessError("upstream_timeout", "The service did not answer in time"));
+    } else if (this.#isSent && this.instance !== undefined) this.#watch(this.instance);
+  }
+
+  /** Suspects an instance that could have answered this request or another one for long. */
+  #watch(instance: Instance): void {
+    if (instance.answers !== this.#answers || this.upload?.awaitsClient === true) {
+      this.#answers = instance.answers;
+      this.#silentMs = 0;
+      return;
     }
+    this.#silentMs += TICK_MS; // fewer than have passed if this process is late
+    if (this.#silentMs < instance.revision.hangAfterMs) return;
+    this.#silentMs = 0;
+    instance.suspect("silent");
   }
 }
 

@@ -108,11 +108,14 @@ function failureResponse(context: RequestContext, service: string | undefined, e
     service: instance?.revision.service,
     instance: instance?.id,
     method: head.method,
-    reason: error instanceof ForwardError ? error.message : "the instance ended",
+    reason: error instanceof ForwardError ? error.message : error.isHung ? "the instance hangs" : "the instance ended",
   });
   if (isExhausted(error)) {
     const busy = new ClessError("overloaded", "cless has too many connections at the moment", { retryAfterS: 1 });
     return refusal(request, busy, named);
+  }
+  if (error instanceof InstanceGone && error.isHung) {
+    return refusal(request, new ClessError("upstream_timeout", "The service did not answer in time"), named);
   }
   return refusal(request, new ClessError("upstream_failed", "The service did not answer"), named);
 }

@@ -31,6 +31,7 @@ const FULL: RevisionTemplate = canonicalTemplate({
   requestTimeout: 2000,
   pauseAfter: 3000,
   stopAfter: Infinity,
+  hangAfter: 4000,
   readiness: { path: "/ready" },
   liveness: { path: "/health", every: 5000 },
   memory: 1024,
@@ -59,6 +60,7 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   requestTimeout: time,
   pauseAfter: time,
   stopAfter: time,
+  hangAfter: time,
   readiness: fc.record({ path: fc.string() }),
   memory: count,
   cpus: fc.double({ min: 0.01, max: 1024, noNaN: true }),
@@ -109,7 +111,7 @@ Deno.test("an image alone gets the defaults", () => {
 
 Deno.test("given fields are kept", () => {
   assertEquals(FULL.stopAfter, Infinity);
-  assertEquals(Object.keys(FULL).length, 22);
+  assertEquals(Object.keys(FULL).length, 23);
   assertEquals(canonicalTemplate(FULL), FULL);
 });
 
@@ -156,6 +158,7 @@ Deno.test("every other difference changes the text", () => {
     { requestTimeout: 2001 },
     { pauseAfter: Infinity },
     { stopAfter: 1000 },
+    { hangAfter: Infinity },
     { readiness: { path: "/ready/" } },
     { liveness: { path: "/health", every: 6000 } },
     { memory: 1025 },
@@ -169,7 +172,7 @@ Deno.test("every other difference changes the text", () => {
   assertEquals(new Set(texts).size, texts.length);
   for (
     const key of [
-      ...["startTimeout", "requestTimeout", "pauseAfter", "stopAfter", "memory", "cpus"] as const,
+      ...["startTimeout", "requestTimeout", "pauseAfter", "stopAfter", "hangAfter", "memory", "cpus"] as const,
       ...["capabilities", "readOnly", "user", "runtime"] as const,
     ]
   ) {

@@ -223,6 +223,9 @@ const CASES: Case[] = [
   ["a frozen app cannot end by itself", {
     members: [memberOf("one", { phase: "draining", running: false })],
   }, [{ do: "stop", id: "one", how: "kill" }]],
+  ["one that hangs is stopped without the usual time to end", {
+    members: [memberOf("one", { phase: "draining", drainBy: NOW, hung: true, use: BUSY })],
+  }, [{ do: "stop", id: "one", how: "stop soon" }]],
   ["an instance is stopped once", { members: [memberOf("one", { phase: "draining", stopping: true })] }, []],
   ["what has ended is cleared away", { members: [memberOf("one", { phase: "stopped" })] }, [
     { do: "stop", id: "one", how: "clear" },

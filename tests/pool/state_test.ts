@@ -41,6 +41,7 @@ const TABLE: [event: PoolEvent, becomes: Record<(typeof PHASES)[number], Instanc
     row("failed", "stopped", "stopped", "stopped", "-", "-"),
   ],
   [{ type: "unhealthy", id: "one", byApp: true, mishap: MISHAP }, row("-", "draining", "-", "-", "-", "-")],
+  [{ type: "hung", id: "one", mishap: MISHAP }, row("-", "draining", "-", "-", "-", "-")],
   [{ type: "engine paused", id: "another" }, row("-", "-", "-", "-", "-", "-")],
 ];
 
@@ -231,6 +232,7 @@ Deno.test("an app that ends or is given up soon after it was ready has failed, u
   const unhealthy = (byApp: boolean): PoolEvent => ({ type: "unhealthy", id: "one", byApp, mishap: MISHAP });
   assertEquals([count(ended(false), 0), count(ended(true), 0), count(ended(false), 60_000)], [1, 0, 0]);
   assertEquals([count(unhealthy(true), 0), count(unhealthy(false), 0)], [1, 0]);
+  assertEquals(count({ type: "hung", id: "one", mishap: MISHAP }, 0), 1);
 });
 
 Deno.test("a paused instance that was found is no failure if it ends: nobody knows for how long it has been ready", () => {
@@ -256,6 +258,11 @@ Deno.test("a resume that completes while the instance drains leaves its app able
     const changes = { phase: "draining", running: false, coming: true, use: { inFlight: 1 } } as const;
     assertEquals(after({ type, id: "one", attempt: 0 }, changes)?.running, true, type);
   }
+});
+
+Deno.test("an instance that hangs waits for none of its requests", () => {
+  const { drainBy, hung } = after({ type: "hung", id: "one", mishap: MISHAP }, { use: { inFlight: 9 } })!;
+  assertEquals([drainBy, hung], [NOW, true]);
 });
 
 Deno.test("a healthy instance that was started after the failures has them forgotten", () => {
@@ -287,6 +294,7 @@ Deno.test("an instance that has served is no failure if it ends, and ends the ro
     ended(true),
     ended(false),
     { type: "unhealthy", id: "one", byApp: true, mishap: MISHAP },
+    { type: "hung", id: "one", mishap: MISHAP },
     { type: "gone", id: "one" },
   ];
   for (const event of events) {

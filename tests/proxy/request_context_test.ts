@@ -4,6 +4,8 @@ import { ClessError } from "../../src/base/errors.ts";
 import { InstanceGone } from "../../src/http/forwarder.ts";
 import { Upload, UploadPauses } from "../../src/http/upload.ts";
 import { ClientGone, type Info, RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
+import { Instance } from "../../src/pool/instance.ts";
+import { newRevision } from "../support/kit.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { requestHead } from "../support/request_head.ts";
 
@@ -140,6 +142,55 @@ Deno.test("an upload that makes progress again gives back none of the timeout th
   await clock.advance(100);
   assert(one.signal.aborted);
   await one.upload.end();
+});
+
+/** An instance that asks for a verdict 1 s after its last answer, and how often it has done so. */
+function newSilent() {
+  const suspicions: string[] = [];
+  const revision = { ...newRevision(), hangAfterMs: 1000 };
+  const instance = new Instance("one", revision, systemClock, {
+    moved: () => {},
+    suspect: (_, why) => void suspicions.push(why),
+    answers: () => Promise.resolve(true),
+    freed: () => {},
+  });
+  return { instance, suspicions };
+}
+
+Deno.test("an instance that answers nothing for as long as it may is suspected, again and again", async () => {
+  const { clock, add } = setUp();
+  const { instance, suspicions } = newSilent();
+  const [one, two] = [add(newRequest().request, Infinity), add(newRequest().request, Infinity)];
+  await clock.advance(5000); // while they wait for an instance
+  for (const context of [one, two]) context.sendTo(instance);
+  await clock.advance(1000);
+  assertEquals(suspicions, []);
+  await clock.advance(100);
+  assertEquals(suspicions, ["silent", "silent"]);
+  await clock.advance(1000);
+  assertEquals(suspicions.length, 4);
+});
+
+Deno.test("an instance that answers another request, or waits for the rest of an upload, is not suspected", async () => {
+  const { clock, add } = setUp();
+  const { instance, suspicions } = newSilent();
+  const one = add(newRequest().request, Infinity);
+  one.sendTo(instance);
+  for (let n = 0; n < 4; n++) {
+    instance.answers++;
+    await clock.advance(900);
+  }
+  one.upload = new Upload(new ReadableStream(), 10, new UploadPauses(systemClock));
+  one.upload.begin()().catch(() => {});
+  await clock.advance(5000);
+  assertEquals(suspicions, []);
+  one.upload = undefined;
+  one.renew(); // it waits for another instance
+  await clock.advance(5000);
+  assertEquals(suspicions, []);
+  one.sendTo(instance);
+  await clock.advance(1100);
+  assertEquals(suspicions, ["silent"]);
 });
 
 Deno.test("requests that are removed during a tick do not hide others from it", async () => {

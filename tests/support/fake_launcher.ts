@@ -10,8 +10,10 @@ export interface PendingLaunch extends Launch {
 
 /** What a launcher was asked to do. */
 export interface LauncherCall {
-  readonly method: Exclude<keyof Launcher, "exposedPorts" | "list" | "memory">;
+  readonly method: Exclude<keyof Launcher, "exposedPorts" | "list" | "memory" | "processorTime">;
   readonly id: string;
+  /** Of a `stop`, where it is given. */
+  readonly graceS?: number;
 }
 
 /**
@@ -34,6 +36,8 @@ export class FakeLauncher implements Launcher {
   } = {};
   /** How much memory each container uses, by id. */
   used: ReadonlyMap<string, number> = new Map();
+  /** How much processor time each container has used, ns by id. */
+  processor: ReadonlyMap<string, number> = new Map();
   /** What every app has written. */
   written = "";
   /** The ports that every image exposes. */
@@ -110,8 +114,8 @@ export class FakeLauncher implements Launcher {
     this.onEvent({ id, what: "resumed" });
   }
 
-  async stop(id: string): Promise<void> {
-    this.calls.push({ method: "stop", id });
+  async stop(id: string, graceS?: number): Promise<void> {
+    this.calls.push({ method: "stop", id, ...(graceS === undefined ? {} : { graceS }) });
     await this.on.stop?.(id);
     this.#take(id);
   }
@@ -143,6 +147,10 @@ export class FakeLauncher implements Launcher {
 
   memory(): Promise<ReadonlyMap<string, number>> {
     return Promise.resolve(this.used);
+  }
+
+  processorTime(id: string): Promise<number | undefined> {
+    return Promise.resolve(this.processor.get(id));
   }
 
   #decided(launch: Launch): Promise<{ origin: string }> {

@@ -57,6 +57,13 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
     fc.constantFrom("well" as const, "well" as const, "deaf" as const, "unwell" as const),
     (world, app) => void (world.app = app),
   ),
+  command("computing", fc.boolean(), (world, computing) => void (world.computing = computing)),
+  command("hung", fc.tuple(anyOf, fc.constantFrom(3_000, 11_000)), async (world, [n, ms]) => {
+    world.app = "deaf";
+    world.suspect(n, "silent");
+    await world.advance(ms);
+    world.app = "well";
+  }),
   command(
     "events",
     fc.constantFrom("in order" as const, "late" as const, "doubled" as const, "lost" as const),
@@ -99,7 +106,7 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
   }),
   command(
     "suspect",
-    fc.tuple(anyOf, fc.constantFrom("unreachable" as const, "closed" as const, "late" as const, "answered" as const)),
+    fc.tuple(anyOf, fc.constantFrom(...["unreachable", "closed", "late", "silent", "answered"] as const)),
     (world, [n, what]) => world.suspect(n, what),
   ),
   command("reconcile", fc.integer({ min: 0, max: 300 }), (world, ms) => world.reconcile(ms)),

@@ -19,6 +19,7 @@ export function memberOf(id: string, { use, ...changes }: Partial<Omit<Member, "
     pauseAt: -Infinity,
     probeAt: Infinity,
     unreachable: false,
+    hung: false,
     drainBy: Infinity,
     running: true,
     stopping: false,

@@ -3,7 +3,7 @@ import type { Revision } from "../../src/model/revision.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import { delay } from "../../src/base/async.ts";
 import type { InstanceState } from "../../src/model/instance_state.ts";
-import { type Instance, Lease } from "../../src/pool/instance.ts";
+import { type Instance, Lease, type Suspicion } from "../../src/pool/instance.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
 import type { Container, ContainerEvent } from "../../src/pool/launcher.ts";
 import type { Probed } from "../../src/pool/probe.ts";
@@ -57,6 +57,7 @@ export class PoolWorld {
   #mood: Mood = GOOD;
   #app: AppMood = "well";
   #events: Events = "in order";
+  #isComputing = false;
   #pausing = 0;
   /** How many starts and resumes the engine or an app has made fail. */
   #spoilt = 0;
@@ -77,6 +78,7 @@ export class PoolWorld {
     });
     const { clock, launcher } = this.kit;
     launcher.onEvent = (event) => this.#deliver(event);
+    launcher.processorTime = () => Promise.resolve(this.#isComputing ? clock.now() : 0);
     launcher.on.launch = async ({ id }) => {
       this.#checkLaunch(id);
       await this.#obey(() => {});
@@ -160,6 +162,11 @@ export class PoolWorld {
     this.#mood = mood;
   }
 
+  /** Changes whether the apps use processor time. */
+  set computing(isComputing: boolean) {
+    this.#isComputing = isComputing;
+  }
+
   /** Changes what the app does. */
   set app(app: AppMood) {
     this.#app = app;
@@ -190,7 +197,7 @@ export class PoolWorld {
   }
 
   /** A request finds that the app of an instance takes no connections, closes them, or does not answer in time. */
-  suspect(n: number, what: "unreachable" | "closed" | "late" | "answered"): void {
+  suspect(n: number, what: Suspicion | "answered"): void {
     const ready = this.#instances.filter(({ state }) => state === "ready");
     const instance = ready[n % ready.length];
     if (instance === undefined) return;

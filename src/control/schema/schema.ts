@@ -34,6 +34,7 @@ const templateFields = {
   requestTimeout: field.duration.optional(),
   pauseAfter: field.duration.optional(),
   stopAfter: field.duration.optional(),
+  hangAfter: field.duration.optional(),
   readiness: strict({ path: field.urlPath.default("/") }).default({ path: "/" }),
   liveness: strict({ path: field.urlPath.default("/"), every: field.interval.default("10s") }).optional(),
   memory: field.memory.optional(),
@@ -183,7 +184,8 @@ function readTargets(name: string, targets: z.output<typeof targetsSchema>, besi
 const readCapability = (name: string) => name === "ALL" ? name : parseCapability(name);
 
 function readTemplate(json: TemplateJson): TemplateInput {
-  const { capabilities, liveness, memory, pauseAfter, requestTimeout, startTimeout, stopAfter, ...others } = json;
+  const { capabilities, hangAfter, liveness, memory, pauseAfter, requestTimeout, startTimeout, stopAfter, ...others } =
+    json;
   const read = (duration: string | undefined) => duration === undefined ? undefined : parseDuration(duration);
   return defined({
     ...others,
@@ -191,6 +193,7 @@ function readTemplate(json: TemplateJson): TemplateInput {
     requestTimeout: read(requestTimeout),
     pauseAfter: read(pauseAfter),
     stopAfter: read(stopAfter),
+    hangAfter: read(hangAfter),
     liveness: liveness && { ...liveness, every: parseDuration(liveness.every) },
     memory: memory === undefined ? undefined : parseMemory(memory),
     capabilities: capabilities &&
@@ -200,7 +203,8 @@ function readTemplate(json: TemplateJson): TemplateInput {
 
 /** Converts a template to JSON, with its defaults; {@linkcode parseService} reads it back. */
 export function showTemplate(template: RevisionTemplate): TemplateJson {
-  const { liveness, memory, pauseAfter, readiness, requestTimeout, startTimeout, stopAfter, ...rest } = template;
+  const { hangAfter, liveness, memory, pauseAfter, readiness, requestTimeout, startTimeout, stopAfter, ...rest } =
+    template;
   const { capabilities, cpus, readOnly, user, runtime, ...others } = rest;
   const show = (durationMs: number | undefined) => durationMs === undefined ? undefined : formatDuration(durationMs);
   return defined({
@@ -213,6 +217,7 @@ export function showTemplate(template: RevisionTemplate): TemplateJson {
     requestTimeout: show(requestTimeout),
     pauseAfter: show(pauseAfter),
     stopAfter: show(stopAfter),
+    hangAfter: show(hangAfter),
     readiness: { ...readiness },
     liveness: liveness && { ...liveness, every: formatDuration(liveness.every) },
     memory: memory === undefined ? undefined : formatMemory(memory),

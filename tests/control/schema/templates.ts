@@ -53,6 +53,7 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   requestTimeout: time,
   pauseAfter: time,
   stopAfter: time,
+  hangAfter: time,
   liveness: fc.record({
     path: fc.stringMatching(/^\/[!-"$-~]{0,20}$/),
     every: fc.integer({ min: 1, max: 2 ** 31 - 1 }),

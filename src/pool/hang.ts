@@ -1,0 +1,38 @@
+import { delay } from "../base/async.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Executor } from "./executor.ts";
+import type { Instance } from "./instance.ts";
+import { askWithin } from "./probe.ts";
+
+/** How often an app that has answered nothing for a while is asked, and how long each answer may take: 10 s in all. */
+const QUESTIONS = 3;
+const ANSWER_MS = 3000;
+const PAUSE_MS = 500;
+/** A question whose time limit is noticed so late is asked again: this process was busy, and may have missed the answer. */
+const LATE_MS = 500;
+const MOST_LATE = 3;
+
+/**
+ * Whether an app hangs: it answers no question and no request, and its container uses no processor time meanwhile. An
+ * app that computes is only busy. If the processor time is unknown, the app counts as busy.
+ */
+export async function isHung(
+  instance: Instance,
+  executor: Pick<Executor, "asking" | "processorTime">,
+  clock: Clock,
+): Promise<boolean> {
+  const { answers, changes, origin, revision: { readinessPath } } = instance;
+  const isSame = () => instance.state === "ready" && instance.changes === changes && instance.answers === answers;
+  const before = await executor.processorTime(instance);
+  if (before === undefined) return false;
+  for (let asked = 0, late = 0; asked < QUESTIONS;) {
+    if (asked + late > 0) await delay(clock, PAUSE_MS, instance.gone);
+    if (!isSame()) return false;
+    const began = clock.now();
+    const probed = await askWithin(executor.asking.ask, origin + readinessPath, clock, ANSWER_MS);
+    if (typeof probed === "number" || probed === "garbage") return false;
+    if (clock.now() - began < ANSWER_MS + LATE_MS) asked++;
+    else if (++late > MOST_LATE) return false;
+  }
+  return await executor.processorTime(instance) === before && isSame();
+}

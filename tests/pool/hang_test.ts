@@ -1,0 +1,145 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Revision } from "../../src/model/revision.ts";
+import type { Probed } from "../../src/pool/probe.ts";
+import { never, newKit, newRevision, started, untilAborted } from "../support/kit.ts";
+
+const ORIGIN = "http://10.0.0.2:8080";
+
+/** A ready instance with a request, whose app and processor do what the test says. */
+async function hanging(revision: Partial<Revision> = {}) {
+  const asked: string[] = [];
+  const app: { does: Probed | "hang"; lateMs: number } = { does: "hang", lateMs: 0 };
+  const kit = newKit({
+    async ask(url, signal) {
+      asked.push(url);
+      if (app.does !== "hang") return app.does;
+      await untilAborted(signal).catch(() => {});
+      if (app.lateMs > 0) await new Promise<void>((resolve) => kit.clock.after(app.lateMs, resolve));
+      return "silent";
+    },
+  });
+  const processor = new Map([["one", 7]]);
+  kit.launcher.processor = processor;
+  const pool = kit.newPool({ ...newRevision(), readinessPath: "/ready", ...revision });
+  const { lease } = await started(kit, pool, ORIGIN);
+  const gone: boolean[] = [];
+  lease.holder = {
+    instanceGone(isHung) {
+      gone.push(isHung);
+      lease.release();
+    },
+  };
+  return { kit, pool, lease, instance: lease.instance, asked, app, processor, gone };
+}
+
+Deno.test("an app that answers no question in 10 s and uses no processor time is replaced, and its requests are let go", async () => {
+  const { kit, pool, instance, asked, gone } = await hanging();
+  instance.suspect("silent");
+  instance.suspect("silent"); // of another request
+  await kit.clock.advance(9_999);
+  assertEquals([instance.state, asked, gone], ["ready", Array(3).fill(`${ORIGIN}/ready`), []]);
+  await kit.clock.advance(1);
+  assertEquals([gone, kit.launcher.calls.filter(({ method }) => method === "stop")], [[true], [
+    { method: "stop", id: "one", graceS: 2 },
+  ]]);
+  assertEquals(instance.failure, "the app hung: it answered nothing, and used no processor time");
+  assertEquals(pool.failure?.reason, `${instance.failure} soon after it was ready`);
+  const { lease } = await started(kit, pool);
+  assertEquals(lease.instance.id, "two");
+  lease.release();
+});
+
+Deno.test("an app that hangs gets no request more while its container goes on for a moment", async () => {
+  const { kit, pool, instance } = await hanging();
+  const stopped = Promise.withResolvers<void>();
+  kit.launcher.on.stop = () => stopped.promise;
+  instance.suspect("silent");
+  await kit.clock.advance(10_000);
+  assertEquals([instance.state, pool.claim()], ["draining", undefined]);
+  stopped.resolve();
+  await kit.executor.settled();
+});
+
+Deno.test("an app that computes is busy, and stays", async () => {
+  const { kit, instance, asked, processor } = await hanging();
+  for (let n = 0; n < 3; n++) {
+    instance.suspect("silent");
+    processor.set("one", processor.get("one")! + 1);
+    await kit.clock.advance(0);
+    processor.set("one", processor.get("one")! + 1);
+    await kit.clock.advance(10_000);
+  }
+  assertEquals([instance.state, asked.length], ["ready", 9]);
+});
+
+Deno.test("an app whose processor time is unknown stays", async () => {
+  const { kit, instance, asked, processor } = await hanging();
+  processor.clear();
+  instance.suspect("silent");
+  await kit.clock.advance(10_000);
+  assertEquals([instance.state, asked], ["ready", []]);
+});
+
+Deno.test("an app that answers a question, whatever it says, stays", async () => {
+  for (const does of [200, 503, "garbage"] as const) {
+    const { kit, instance, asked, app } = await hanging();
+    instance.suspect("silent");
+    await kit.clock.advance(4_000);
+    app.does = does;
+    await kit.clock.advance(6_000);
+    assertEquals([instance.state, asked.length], ["ready", 3], `${does}`);
+  }
+});
+
+Deno.test("an app that answers a request while it is being asked stays", async () => {
+  const { kit, pool, instance, lease } = await hanging();
+  const other = pool.claim()!;
+  instance.suspect("silent");
+  await kit.clock.advance(9_000);
+  other.answered(500);
+  await kit.clock.advance(1_000);
+  assertEquals(instance.state, "ready");
+  for (const { release } of [lease, other]) release();
+});
+
+Deno.test("an app whose container is paused while it is being asked stays", async () => {
+  const { kit, instance } = await hanging();
+  instance.suspect("silent");
+  await kit.clock.advance(5_000);
+  await kit.launcher.pause("one");
+  await kit.clock.advance(5_000);
+  assertEquals([instance.state, kit.launcher.called("resume")], ["ready", ["one"]]);
+});
+
+Deno.test("a question whose end this process notices too late is asked again, and at last there is no verdict", async () => {
+  const { kit, instance, asked, app } = await hanging();
+  app.lateMs = 600;
+  instance.suspect("silent");
+  await kit.clock.advance(60_000);
+  assertEquals([instance.state, asked.length], ["ready", 4]);
+  instance.suspect("silent");
+  await kit.clock.advance(4_500);
+  app.lateMs = 0;
+  await kit.clock.advance(11_000);
+  assert(instance.gone.aborted);
+  assertEquals(asked.length, 4 + 1 + 3);
+});
+
+Deno.test("an instance that has ended is not asked whether it hangs", async () => {
+  const { kit, instance, asked } = await hanging();
+  instance.suspect("silent");
+  kit.launcher.end("one", 1);
+  instance.suspect("silent");
+  await kit.clock.advance(10_000);
+  assertEquals([instance.state, asked], ["stopped", []]);
+});
+
+Deno.test("an app that hangs after it has served is replaced as often as that happens", async () => {
+  const { kit, pool, instance, lease } = await hanging();
+  lease.answered(200);
+  instance.suspect("silent");
+  const held = pool.hold(never());
+  (await held).lease.release();
+  await kit.clock.advance(10_000);
+  assertEquals([instance.state, pool.failure, pool.backingOff], ["stopped", undefined, false]);
+});
