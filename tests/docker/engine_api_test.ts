@@ -307,6 +307,20 @@ bothWays("the memory of containers is told, also of a paused one, and not of one
   assertEquals([memory.has(ids.get(ended)!), (await lab.api.memory([])).size], [false, 0]);
 });
 
+bothWays("the processor time of a container grows only while its app does something, if it is told", async (lab) => {
+  const id = await lab.run({ command: ["sh", "-c", "while read -r _; do :; done < /dev/zero"] });
+  const [container] = await lab.api.containers({ owner: lab.owner });
+  const used = () => lab.api.processorTime(container!.engineId);
+  const [first, second] = [await used(), await used()];
+  await lab.api.pause(id);
+  const [third, fourth] = [await used(), await used()];
+  if (first === undefined) assertEquals([second, third, fourth], [first, first, first]);
+  else {assert(
+      0 < first && first < second! && second! < third! && third === fourth,
+      `${[first, second, third, fourth]}`,
+    );}
+});
+
 bothWays("networks are listed with labels and subnets, and each refusal is told apart", async (lab) => {
   const { api, network, owner } = lab;
   const spec = { name: network, subnet: "10.213.78.0/24", gateway: "10.213.78.1", labels: {} };

@@ -26,6 +26,7 @@ Deno.test("a convention revision has the image and the limits", () => {
     readOnly: false,
     concurrency: 0,
     minInstances: 0,
+    hangAfterMs: 20_000,
     maxInstances: 1,
   });
 });
