@@ -8,9 +8,8 @@ import { askWithin } from "./probe.ts";
 const QUESTIONS = 3;
 const ANSWER_MS = 3000;
 const PAUSE_MS = 500;
-/** A question whose time limit is noticed so late is asked again: this process was busy, and may have missed the answer. */
-const LATE_MS = 500;
-const MOST_LATE = 3;
+/** How many questions may be asked again because their outcome is unsure. */
+const MOST_UNSURE = 3;
 
 /**
  * Whether an app hangs: it answers no question and no request, and its container uses no processor time meanwhile. An
@@ -25,14 +24,13 @@ export async function isHung(
   const isSame = () => instance.state === "ready" && instance.changes === changes && instance.answers === answers;
   const before = await executor.processorTime(instance);
   if (before === undefined) return false;
-  for (let asked = 0, late = 0; asked < QUESTIONS;) {
-    if (asked + late > 0) await delay(clock, PAUSE_MS, instance.gone);
+  for (let asked = 0, unsure = 0; asked < QUESTIONS;) {
+    if (asked + unsure > 0) await delay(clock, PAUSE_MS, instance.gone);
     if (!isSame()) return false;
-    const began = clock.now();
     const probed = await askWithin(executor.asking.ask, origin + readinessPath, clock, ANSWER_MS);
     if (typeof probed === "number" || probed === "garbage") return false;
-    if (clock.now() - began < ANSWER_MS + LATE_MS) asked++;
-    else if (++late > MOST_LATE) return false;
+    if (probed !== "unsure") asked++;
+    else if (++unsure > MOST_UNSURE) return false;
   }
   return await executor.processorTime(instance) === before && isSame();
 }
