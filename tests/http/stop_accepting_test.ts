@@ -6,6 +6,7 @@ import { knock } from "../../src/http/stop_accepting.ts";
 import { Child } from "../support/child.ts";
 import { noNet, noRun } from "../support/permissions.ts";
 import { RawClient, requestText } from "../support/raw_client.ts";
+import { asking } from "../support/websocket_peer.ts";
 
 const PROGRAM = new URL("../support/stop_accepting_child.ts", import.meta.url);
 const ignore = noNet || noRun || Deno.build.os !== "linux";
@@ -24,6 +25,7 @@ Deno.test({
     await half.send(requestText().slice(0, 10));
     using upload = await RawClient.connect(port);
     await upload.send(`${POST}ab`);
+    using socket = await RawClient.connect(port);
     await kept.ask(requestText()); // all have been accepted
     await child.write("stop\n");
     const stopped = child.until("stdout", /opened/).then(() => {});
@@ -35,6 +37,10 @@ Deno.test({
     assertEquals((await half.answer()).text, "ok");
     assertEquals((await silent.ask(requestText())).text, "ok");
     assertEquals((await kept.ask(requestText())).text, "ok");
+    await socket.send(requestText("GET /", asking()));
+    assertEquals((await socket.reader.head())?.status, 101);
+    await socket.send(new Uint8Array([0x81, 0x82, 0, 0, 0, 0, 104, 105])); // the text `hi`, masked with zeros
+    assertEquals(await socket.reader.exactly(4), new Uint8Array([0x81, 2, 104, 105]));
     await child.closeInput();
     assertEquals(await child.ended(), 0);
   },
