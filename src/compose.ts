@@ -56,6 +56,7 @@ import type { Tenure } from "./pool/decide.ts";
 import { Executor } from "./pool/executor.ts";
 import { InstancePool, type PoolObserver } from "./pool/pool.ts";
 import { Prober } from "./pool/probe.ts";
+import { Admission } from "./proxy/admission.ts";
 import { drain, finish } from "./proxy/drain.ts";
 import { Proxy } from "./proxy/proxy.ts";
 import { UnansweredRequests } from "./proxy/request_context.ts";
@@ -100,11 +101,12 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const services = new ServiceMap(retiring);
   const events = new EventLog(clock, Date.now);
   const instanceEvents = new InstanceEvents(events);
-  const metrics = new Metrics();
   const reserve = new FileReserve(clock, RESERVED_FILES);
   const loopback = new Loopback();
   const lag = new LagMeter(clock, loopback);
   const unanswered = new UnansweredRequests(clock);
+  const admission = new Admission(lag, clock, { maxInFlight: config.maxInFlight, inFlight: unanswered });
+  const metrics = new Metrics({ lag, shed: admission.shed });
   const forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
 
   // Containers and the pools of instances.
@@ -180,7 +182,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
 
   // The way of a request.
   const proxy = new Proxy({
-    ...{ activator, unanswered, forwarder, clock, reconciler, metrics },
+    ...{ activator, unanswered, forwarder, clock, reconciler, metrics, admission },
     trustedProxies: config.trustedProxies,
     requestTimeoutMs,
     admin: (request, { hostname }, peer) => mayUseProxy(hostname.name, peer, config) ? api(request, peer) : undefined,

@@ -56,6 +56,7 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/pool/slots.ts choose": "whom it chooses is tested with draws that are known",
   "src/pool/state.ts observe": "a long load is simulated without a pool",
   "src/fleet/memory_budget.ts overBudget": "the decision is tested without a clock",
+  "src/proxy/admission.ts fairShare": "the division is tested without a load",
   "src/proxy/waiting_room.ts READY_PATH": "where a test asks for the end of the wait",
   "src/sqlite/migrations.ts MIGRATIONS": "each step is tested",
 };

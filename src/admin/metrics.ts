@@ -1,5 +1,5 @@
 import type { Instance } from "../pool/instance.ts";
-import type { PrometheusMetrics, WaitingPool } from "./prometheus.ts";
+import type { Load, PrometheusMetrics, WaitingPool } from "./prometheus.ts";
 
 /** How many records are queued before the library is loaded. */
 const MAX_EARLY = 10_000;
@@ -9,6 +9,12 @@ export class Metrics {
   #loaded: PrometheusMetrics | undefined;
   #loading: Promise<PrometheusMetrics> | undefined;
   readonly #early: ((metrics: PrometheusMetrics) => void)[] = [];
+  readonly #ownLoad: Load | undefined;
+
+  /** @param load What cless's own load is read from. */
+  constructor(load?: Load) {
+    this.#ownLoad = load;
+  }
 
   /** Counts a request, on every answer: `service` if one was found, and `ms` until the answer's headers. */
   requested(service: string | undefined, status: number, ms: number): void {
@@ -37,7 +43,7 @@ export class Metrics {
 
   #load(): Promise<PrometheusMetrics> {
     return this.#loading ??= import("./prometheus.ts").then(({ PrometheusMetrics }) => {
-      const metrics = new PrometheusMetrics();
+      const metrics = new PrometheusMetrics(this.#ownLoad);
       for (const note of this.#early.splice(0)) note(metrics);
       return this.#loaded = metrics;
     }, (error) => {

@@ -2,6 +2,7 @@ import { cpuUsage } from "node:process";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { InstanceState } from "../model/instance_state.ts";
 import type { Instance } from "../pool/instance.ts";
+import type { Shed } from "../proxy/admission.ts";
 import { VERSION } from "../base/version.ts";
 
 /** How many services have their own series; the others share one, since series cost memory here and in Prometheus. */
@@ -30,6 +31,12 @@ const PROCESS_GAUGES: readonly [name: string, help: string, read: () => number |
 export interface WaitingPool {
   readonly revision: { readonly service: string };
   readonly waiting: number;
+}
+
+/** What is measured of cless itself. */
+export interface Load {
+  readonly lag: { readonly currentMs: number };
+  readonly shed: Readonly<Shed>;
 }
 
 /** The series of one service, looked up once. */
@@ -83,8 +90,9 @@ export class PrometheusMetrics {
     registers: [this.#registry],
   });
 
-  constructor() {
+  constructor(load?: Load) {
     const registers = [this.#registry];
+    if (load !== undefined) registerLoad(load, registers);
     new Gauge({ name: "cless_build_info", help: "The version that runs", labelNames: ["version"], registers })
       .set({ version: VERSION }, 1);
     new Counter({
@@ -170,4 +178,28 @@ async function openFiles(): Promise<number | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** The values of the label `cause`. */
+const CAUSES = { lag: "lag", inFlight: "in_flight", waiting: "waiting", descriptors: "descriptors" } as const;
+
+function registerLoad({ lag, shed }: Load, registers: Registry[]): void {
+  new Counter({
+    name: "cless_requests_shed_total",
+    help: "Requests that got 503 overloaded, by cause; those of lag and in_flight are in no other metric",
+    labelNames: ["cause"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [name, cause] of Object.entries(CAUSES)) this.inc({ cause }, shed[name as keyof typeof CAUSES]);
+    },
+  });
+  new Gauge({
+    name: "cless_lag_seconds",
+    help: "How late cless itself is: what a request waits in it, without the app; 0 without requests",
+    registers,
+    collect() {
+      this.set(lag.currentMs / 1000);
+    },
+  });
 }

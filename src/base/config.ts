@@ -140,6 +140,8 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     stopAfterMs: one("stop-after", parseDuration, 600_000),
     drainTimeoutMs: one("drain-timeout", parseDuration, 30_000),
     maxPending: one("max-pending", parseCount, 2000),
+    /** How many requests may be in flight; 0 for any number, `undefined` to adapt to cless's own lag. */
+    maxInFlight: one("max-in-flight", parseCountOrNone, undefined),
     /** When all instances use more memory than this, paused ones are stopped; `Infinity` for no limit. */
     memoryBudgetBytes,
     /** The limit of a container whose template names none; `Infinity` for no limit. */
@@ -217,6 +219,10 @@ function parseCpus(text: string): number {
   const cpus = /^\d{1,4}(\.\d{1,9})?$/.test(text) ? Number(text) : NaN;
   if (!(cpus > 0 && cpus <= 1024)) throw new RangeError("expected a number such as 0.5 or 2, at most 1024");
   return cpus;
+}
+
+function parseCountOrNone(text: string): number {
+  return text === "0" ? 0 : parseCount(text);
 }
 
 function parsePortRange(text: string): { first: number; last: number } {

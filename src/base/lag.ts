@@ -40,8 +40,7 @@ export class LagMeter implements Lag {
   #sentMs = Infinity;
   #lastMs = 0;
   #noted: { readonly at: number; readonly ms: number }[] = [];
-  /** Called after each measurement. */
-  onMeasured: (() => void) | undefined;
+  readonly #heard = new Set<() => void>();
   /** Whether to measure often. */
   busy = false;
 
@@ -67,6 +66,12 @@ export class LagMeter implements Lag {
       this.#dueMs = Infinity;
       this.#lastMs = 0;
     };
+  }
+
+  /** Calls back after each measurement, until the returned function is called. */
+  hear(callback: () => void): () => void {
+    this.#heard.add(callback);
+    return () => void this.#heard.delete(callback);
   }
 
   wasLate(sinceMs: number): boolean {
@@ -96,7 +101,7 @@ export class LagMeter implements Lag {
     this.#note(this.#overdueMs());
     this.#setTimer();
     if (this.#sentMs === Infinity) this.#measure();
-    this.onMeasured?.();
+    for (const hear of this.#heard) hear();
   }
 
   async #measure(): Promise<void> {

@@ -44,7 +44,10 @@ const FLAGS: readonly Flag[] = [
     "--default-cpus N": "CPUs of an instance of a service that sets no limit, such as 0.5",
     "--drain-timeout TIME = 30s":
       "How long requests in flight may take to finish, on exit and when their container is replaced",
-    "--max-pending N = 2000": "How many requests may wait for the start of one service",
+    "--max-pending N = 2000":
+      "How many requests may wait for the start of one service; for a free slot, at most as many as get one in time",
+    "--max-in-flight N = adapts to cless's own lag":
+      "How many requests may be in flight; more get 503 overloaded at once, and 0 switches that off",
   }),
   ...inGroup("Containers", {
     "--data-dir DIR = /var/lib/cless as root, else the XDG state folder":

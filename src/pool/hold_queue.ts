@@ -5,6 +5,11 @@ interface Held<T> {
   reject(reason: unknown): void;
 }
 
+/** The error for requests that find too many others waiting. */
+export function tooMany(): ClessError {
+  return new ClessError("overloaded", "Too many requests are waiting for this service", { retryAfterS: 1 });
+}
+
 /** Waiting requests: first come, first served, limited in number; each may leave at any time. */
 export class HoldQueue<T> {
   readonly #limit: number;
@@ -30,7 +35,7 @@ export class HoldQueue<T> {
   async wait(signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     if (this.#held.size >= this.#limit) {
-      throw new ClessError("overloaded", "Too many requests are waiting for this service", { retryAfterS: 1 });
+      throw tooMany();
     }
     return await new Promise<T>((resolve, reject) => {
       const leave = () => settle(() => reject(signal.reason));

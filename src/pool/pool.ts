@@ -8,12 +8,22 @@ import { type Action, decide, mayEvict, retiredError, type Tenure } from "./deci
 import type { Executor, Started } from "./executor.ts";
 import { isHung } from "./hang.ts";
 import { endOf, Health } from "./health.ts";
-import { HoldQueue } from "./hold_queue.ts";
+import { HoldQueue, tooMany } from "./hold_queue.ts";
 import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion } from "./instance.ts";
 import type { Container, ContainerEvent } from "./launcher.ts";
+import { Pace } from "./pace.ts";
 import { Slots } from "./slots.ts";
 import { backgroundBackoffMs, crashLoop, type Failure, type Mishap, requestBackoffMs } from "./start_backoff.ts";
-import { initialState, liveCount, type Member, type PoolEvent, type PoolState, readyCount, reduce } from "./state.ts";
+import {
+  comingCount,
+  initialState,
+  liveCount,
+  type Member,
+  type PoolEvent,
+  type PoolState,
+  readyCount,
+  reduce,
+} from "./state.ts";
 
 const log = logger("pool");
 /** How many cold starts are remembered. */
@@ -69,6 +79,7 @@ export class InstancePool implements InstanceOwner {
   readonly #queue: HoldQueue<Lease>;
   readonly #slots: Slots;
   readonly #health: Health;
+  readonly #pace: Pace;
   /** The last start or resume of each ready instance, numbered. */
   readonly #woken = new WeakMap<Instance, { readonly how: Wake; readonly number: number }>();
   #wakes = 0;
@@ -91,6 +102,7 @@ export class InstancePool implements InstanceOwner {
     this.#random = random;
     this.#queue = new HoldQueue(maxPending);
     this.#slots = new Slots(revision.concurrency, this.#queue, random);
+    this.#pace = new Pace(clock);
     this.#health = new Health(clock, executor.asking);
     this.#state = initialState(revision, this.#queue);
   }
@@ -161,6 +173,8 @@ export class InstancePool implements InstanceOwner {
     const { backoff, retired, suspensions } = this.#state;
     if (retired) throw retiredError();
     if (suspensions === 0 && !this.awake && this.backoffMs > 0) throw crashLoop(backoff, this.#clock.now());
+    if (!this.ready || comingCount(this.#state) > 0) this.#pace.restart();
+    else if (this.waiting >= this.#pace.limit(this.waiting)) throw tooMany();
     const wakesBefore = this.#wakes;
     const granted = this.#slots.wait(signal);
     this.#take({ type: "asked" });
@@ -292,6 +306,7 @@ export class InstancePool implements InstanceOwner {
   moved(instance: Instance, before: InstanceState): void {
     if (instance.state === "ready") {
       this.#slots.add(instance);
+      this.#pace.restart();
       const how = before === "paused" ? "resume" : "cold";
       // One that was found running has woken for nobody.
       if (how === "resume" || instance.coldStartMs !== undefined) {
@@ -304,6 +319,7 @@ export class InstancePool implements InstanceOwner {
   freed(): void {
     if (this.revision.concurrency === 0) return; // slots are not limited
     this.#slots.freed();
+    this.#pace.freed();
     if (this.#queue.size > 0) this.#take({ type: "released" });
   }
 

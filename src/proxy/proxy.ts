@@ -7,10 +7,11 @@ import { Upload, UploadPauses } from "../http/upload.ts";
 import { WebSocketBridge } from "../http/websocket/bridge.ts";
 import type { Cidr } from "../model/host.ts";
 import type { Lease } from "../pool/instance.ts";
-import type { InstancePool } from "../pool/pool.ts";
+import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { Route, Waking } from "../routing/service.ts";
 import { notWoken } from "../routing/wake_rules.ts";
+import type { Admission } from "./admission.ts";
 import { type Info, RequestContext, type UnansweredRequests } from "./request_context.ts";
 import { refusal, type RequestMetrics, Responder } from "./responder.ts";
 import { Retries } from "./retries.ts";
@@ -24,6 +25,8 @@ export interface ProxyOptions {
   readonly clock: Clock;
   readonly reconciler: { suspect(): void };
   readonly metrics?: RequestMetrics;
+  /** Refuses requests beyond what cless can answer in time; all are admitted where it is missing. */
+  readonly admission?: Pick<Admission, "refuses" | "refusal" | "shed">;
   /** Peers whose `X-Forwarded-*` and `Forwarded` are kept. */
   readonly trustedProxies: readonly Cidr[];
   /** From a request's arrival to its response's headers, until the chosen revision sets another timeout. */
@@ -42,8 +45,8 @@ export class Proxy implements Disposable {
   readonly #websockets: WebSocketBridge;
 
   constructor(options: ProxyOptions) {
-    const { clock, metrics, reconciler, unanswered } = this.#options = options;
-    this.#responder = new Responder(unanswered, clock, metrics);
+    const { admission, clock, metrics, reconciler, unanswered } = this.#options = options;
+    this.#responder = new Responder(unanswered, clock, metrics, admission?.shed);
     this.#retries = new Retries(clock, reconciler);
     this.#waitingRoom = new WaitingRoom(clock);
     this.#uploadPauses = new UploadPauses(clock);
@@ -51,6 +54,8 @@ export class Proxy implements Disposable {
   }
 
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
+    const { admission } = this.#options;
+    if (admission?.refuses(request)) return admission.refusal;
     const peer = plainAddress(info.remoteAddr.hostname);
     let head: RequestHead;
     try {
@@ -143,11 +148,21 @@ export class Proxy implements Disposable {
     const beganMs = this.#options.clock.now();
     try {
       context.watchClient();
-      const grant = await this.#options.activator.hold(context.head.hostname, chosen, context.signal);
+      const grant = await this.#wait(context, chosen);
       if (grant.how !== undefined) context.start = { how: grant.how, ms: this.#options.clock.now() - beganMs };
       return await this.#send(context, grant.lease);
     } catch (error) {
       return this.#fail(context, error);
+    }
+  }
+
+  async #wait({ head, signal }: RequestContext, chosen: InstancePool | undefined): Promise<Grant> {
+    const { activator, unanswered } = this.#options;
+    unanswered.held++;
+    try {
+      return await activator.hold(head.hostname, chosen, signal);
+    } finally {
+      unanswered.held--;
     }
   }
 

@@ -125,8 +125,16 @@ export class RequestContext implements Timed {
 
 /** All unanswered requests, watched with one coarse timer instead of a timer and a listener for each. */
 export class UnansweredRequests extends CoarseTimeouts<RequestContext> {
+  /** How many of them wait for an instance or a slot. */
+  held = 0;
+
   constructor(clock: Clock) {
     super(clock, TICK_MS);
+  }
+
+  /** How many of them do not wait for an instance or a slot. */
+  get active(): number {
+    return this.size - this.held;
   }
 
   abortAll(reason: Error): void {

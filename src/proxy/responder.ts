@@ -5,6 +5,7 @@ import { logger } from "../base/log.ts";
 import { ForwardError, InstanceGone } from "../http/forwarder.ts";
 import { problem } from "../http/problem.ts";
 import type { Hostname } from "../model/host.ts";
+import type { Shed } from "./admission.ts";
 import { ClientGone, type Info, type RequestContext, type UnansweredRequests } from "./request_context.ts";
 
 const log = logger("proxy");
@@ -20,11 +21,13 @@ export class Responder {
   readonly #unanswered: UnansweredRequests;
   readonly #clock: Clock;
   readonly #metrics: RequestMetrics | undefined;
+  readonly #shed: Shed | undefined;
   readonly #isLogging = log.isEnabledFor("debug");
   /** Whether each answer ends its connection: clients shall come back to the process that takes over. */
   isLast = false;
 
-  constructor(unanswered: UnansweredRequests, clock: Clock, metrics: RequestMetrics | undefined) {
+  constructor(unanswered: UnansweredRequests, clock: Clock, metrics: RequestMetrics | undefined, shed?: Shed) {
+    this.#shed = shed;
     this.#unanswered = unanswered;
     this.#clock = clock;
     this.#metrics = metrics;
@@ -48,6 +51,8 @@ export class Responder {
 
   /** The response to a failed request. @param service The service that it was for, if known. */
   failed(context: RequestContext, service: string | undefined, error: unknown): Response {
+    if (this.#shed !== undefined && error instanceof ClessError && error.code === "overloaded") this.#shed.waiting++;
+    if (this.#shed !== undefined && error instanceof ForwardError && isExhausted(error)) this.#shed.descriptors++;
     return this.forService(context, service, failureResponse(context, service, error));
   }
 

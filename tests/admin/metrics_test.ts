@@ -143,3 +143,17 @@ Deno.test("two programs in one process do not share their metrics", async () => 
   assert('cless_requests_total{service="web",code="200"}' in await one.read());
   assert(!('cless_requests_total{service="web",code="200"}' in await two.read()));
 });
+
+Deno.test("refused requests are counted by cause, and the lag of cless itself can be read", async () => {
+  const load = { lag: { currentMs: 1500 }, shed: { lag: 4, inFlight: 3, waiting: 2, descriptors: 1 } };
+  const metrics = new Metrics(load);
+  const read = async () => valuesOf(await metrics.text([], []));
+  const shed = await read();
+  const of = (cause: string) => shed[`cless_requests_shed_total{cause="${cause}"}`];
+  assertEquals(["lag", "in_flight", "waiting", "descriptors"].map(of), [4, 3, 2, 1]);
+  assertEquals(shed.cless_lag_seconds, 1.5);
+  load.lag.currentMs = 0;
+  load.shed.lag = 5;
+  const later = await read();
+  assertEquals([later.cless_lag_seconds, later['cless_requests_shed_total{cause="lag"}']], [0, 5]);
+});

@@ -223,3 +223,27 @@ Deno.test("several starts that fail together are one failure", async () => {
   for (const error of await Promise.all(held)) assertEquals(error.code, "start_failed");
   assertEquals([kit.launcher.called("launch").length, pool.failure?.count], [3, 1]);
 });
+
+Deno.test("no more requests wait for a slot than get one soon, but all of those that came before the first instance", async () => {
+  const kit = newKit({ maxPending: 2000 });
+  const pool = kit.newPool({ ...newRevision(), concurrency: 4, maxInstances: 1 });
+  let [served, refused] = [0, 0];
+  const ask = () =>
+    pool.hold(never()).then(({ lease }) => {
+      served++;
+      kit.clock.after(10, lease.release);
+    }, () => void refused++);
+  for (let n = 0; n < 500; n++) ask();
+  (await kit.launcher.nextLaunch()).succeed("http://10.0.0.2:8080");
+  await kit.clock.advance(2000);
+  assertEquals([served, refused], [500, 0]);
+  const leases = Array.from({ length: 4 }, () => pool.claim()!); // all slots are taken, so that others have to wait
+  for (const lease of leases) kit.clock.after(10, lease.release);
+  for (let ms = 0; ms < 5000; ms++) {
+    ask(); // 1,000 in a second, and 400 are served
+    await kit.clock.advance(1);
+  }
+  assertEquals(pool.waiting > 200 && pool.waiting <= 300, true, `${pool.waiting}`);
+  assertEquals(served > 500 + 5 * 390, true, `${served}`);
+  await kit.clock.advance(1000);
+});
