@@ -45,8 +45,11 @@ import { type InstanceUse, Predecessor, usesOf } from "./fleet/predecessor.ts";
 import { Reconciler } from "./fleet/reconciler.ts";
 import { ExactForwarder } from "./http/exact/forwarder.ts";
 import { FetchForwarder } from "./http/fetch_forwarder.ts";
+import { KernelSockets } from "./http/client_sockets.ts";
 import { Loopback } from "./http/loopback.ts";
 import { Server } from "./http/server.ts";
+import { SlowClients } from "./http/slow_clients.ts";
+import { StreamBudget } from "./http/stream_budget.ts";
 import { allowMigration, knock, stopAccepting } from "./http/stop_accepting.ts";
 import { ServiceLogs } from "./logs/service_logs.ts";
 import { type Endpoint, formatEndpoint } from "./model/host.ts";
@@ -82,8 +85,8 @@ type Parts = ReturnType<typeof makeParts>;
 
 /** Makes every part, each after those that it needs. Starts nothing. */
 function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store: SqliteStore, secrets: Secrets) {
-  const { startTimeoutMs, requestTimeoutMs, pauseAfterMs, stopAfterMs, drainTimeoutMs } = config;
-  const limits = { startTimeoutMs, requestTimeoutMs, pauseAfterMs, stopAfterMs };
+  const { startTimeoutMs, requestTimeoutMs, clientTimeoutMs, pauseAfterMs, stopAfterMs, drainTimeoutMs } = config;
+  const limits = { startTimeoutMs, requestTimeoutMs, clientTimeoutMs, pauseAfterMs, stopAfterMs };
   const defaults = {
     dropped: DROPPED,
     memoryBytes: config.defaultMemoryBytes === Infinity ? undefined : config.defaultMemoryBytes,
@@ -107,7 +110,10 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const unanswered = new UnansweredRequests(clock);
   const admission = new Admission(lag, clock, { maxInFlight: config.maxInFlight, inFlight: unanswered });
   const metrics = new Metrics({ lag, shed: admission.shed });
-  const forwarder = config.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
+  const clientSockets = new KernelSockets();
+  const budget = new StreamBudget(config.streamBudgetBytes);
+  const slowClients = new SlowClients(clock, clientSockets, metrics);
+  const forwarder = config.forward === "exact" ? new ExactForwarder(clock, slowClients, budget) : new FetchForwarder();
 
   // Containers and the pools of instances.
   const engine = new Engine(choice, config, dataDir, clock);
@@ -182,9 +188,9 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
 
   // The way of a request.
   const proxy = new Proxy({
-    ...{ activator, unanswered, forwarder, clock, reconciler, metrics, admission },
+    ...{ activator, unanswered, forwarder, clock, reconciler, metrics, admission, slowClients },
+    ...{ budget, limits },
     trustedProxies: config.trustedProxies,
-    requestTimeoutMs,
     admin: (request, { hostname }, peer) => mayUseProxy(hostname.name, peer, config) ? api(request, peer) : undefined,
   });
   const servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, reserve));
@@ -195,7 +201,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   return {
     ...{ config, dataDir, store, clock, stopping, states, fleet, predecessor, tenure, retiring, reserve, unanswered },
     ...{ forwarder, engine, adoption, executor, reconciler, memory, services, convention, hosts, activator, publisher },
-    ...{ deployer, proxy, servers, admin, loopback, engineReserve: choice.reserve },
+    ...{ deployer, proxy, servers, admin, loopback, engineReserve: choice.reserve, clientSockets, slowClients },
   };
 }
 
@@ -437,7 +443,8 @@ export class Cless implements Incumbent<AddressPosition> {
   }
 
   async #close(): Promise<void> {
-    const { admin, adoption, clock, dataDir, engine, engineReserve, fleet, forwarder, loopback, proxy } = this.#parts;
+    const { admin, adoption, clock, dataDir, engine, engineReserve, fleet, forwarder, loopback, proxy, slowClients } =
+      this.#parts;
     const { reserve, store } = this.#parts;
     adoption.stop();
     if (engine.found) await whileItMoves(this.#endContainers(), () => fleet.size, clock, STOP_TIMEOUT_MS);
@@ -445,7 +452,7 @@ export class Cless implements Incumbent<AddressPosition> {
     reserve.release();
     engineReserve.release();
     await loopback[Symbol.asyncDispose]();
-    for (const closed of [forwarder, proxy, store, this.#door, dataDir]) closed[Symbol.dispose]();
+    for (const closed of [forwarder, proxy, slowClients, store, this.#door, dataDir]) closed[Symbol.dispose]();
   }
 
   async #startOrStop(answer: Promise<unknown>, incumbency: Incumbency<AddressPosition> | undefined): Promise<void> {
@@ -460,7 +467,8 @@ export class Cless implements Incumbent<AddressPosition> {
   }
 
   async #start(answer: Promise<unknown>, incumbency: Incumbency<AddressPosition> | undefined): Promise<void> {
-    const { admin, adoption, clock, deployer, engine, engineReserve, fleet, hosts, predecessor } = this.#parts;
+    const { admin, adoption, clientSockets, clock, deployer, engine, engineReserve, fleet, hosts, predecessor } =
+      this.#parts;
     const { reconciler, reserve, servers, tenure } = this.#parts;
     const manifest = await this.#configFile?.read();
     await engine.start(answer, {
@@ -483,6 +491,7 @@ export class Cless implements Incumbent<AddressPosition> {
     }
     for (const server of [admin, ...servers]) server.listen(isTakingOver);
     hosts.listenOn(servers[0]!.endpoint.port);
+    clientSockets.listenOn(servers.map(({ endpoint }) => endpoint.port));
     await engine.proxyListens(servers.map(({ endpoint }) => endpoint.port));
     reserve.take();
     engineReserve.take();

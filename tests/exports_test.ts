@@ -48,6 +48,7 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/docker/network/addresses.ts HostPorts": "ports are tested without a network",
   "src/docker/network/addresses.ts Sequence": "what comes again, and when, is tested with random histories",
   "src/model/revision.ts NO_EXTRAS": "a revision of a test has them too",
+  "src/http/client_sockets.ts parseQueues": "the format is tested without sockets",
   "src/base/config.ts Forward": "a test forwards in each of these ways",
   "src/base/log.ts jsonLine": "a line is tested without a terminal",
   "src/base/log.ts textLine": "a line is tested without a terminal",

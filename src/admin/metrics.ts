@@ -27,6 +27,16 @@ export class Metrics {
     this.#later((metrics) => metrics.coldStart(service, createMs, readyMs));
   }
 
+  /** Counts a client that has stopped to send or to read. */
+  clientStopped(service: string | undefined, what: string): void {
+    this.#later((metrics) => metrics.clientStopped(service, what));
+  }
+
+  /** Says how many connections of such clients are still open. */
+  stuckClients(count: number): void {
+    this.#later((metrics) => metrics.stuckClients(count));
+  }
+
   forget(service: string): void {
     this.#later((metrics) => metrics.forget(service));
   }

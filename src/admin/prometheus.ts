@@ -89,6 +89,17 @@ export class PrometheusMetrics {
     labelNames: ["service"],
     registers: [this.#registry],
   });
+  readonly #stopped = new Counter({
+    name: "cless_clients_stopped_total",
+    help: "Requests that were given up because the client stopped to send its body (upload) or to read its answer",
+    labelNames: ["service", "what"],
+    registers: [this.#registry],
+  });
+  readonly #stuck = new Gauge({
+    name: "cless_stuck_client_connections",
+    help: "Open connections of clients that stopped to read, and that cless may not close",
+    registers: [this.#registry],
+  });
 
   constructor(load?: Load) {
     const registers = [this.#registry];
@@ -129,6 +140,14 @@ export class PrometheusMetrics {
     this.#coldStart.observe({ service: label, stage: "ready" }, readyMs / 1000);
   }
 
+  clientStopped(service = "", what: string): void {
+    this.#stopped.inc({ service: this.#seriesOf(service).label, what });
+  }
+
+  stuckClients(count: number): void {
+    this.#stuck.set(count);
+  }
+
   forget(service: string): void {
     const series = this.#series.get(service);
     if (series === undefined || service === OTHER_SERVICE) return;
@@ -136,6 +155,7 @@ export class PrometheusMetrics {
     for (const code of series.codes) this.#requests.remove(service, code);
     this.#duration.remove(service);
     this.#coldStarts.remove(service);
+    for (const what of ["upload", "answer", "websocket"]) this.#stopped.remove(service, what);
     for (const stage of ["create", "ready"]) this.#coldStart.remove(service, stage);
   }
 

@@ -31,6 +31,10 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   maxInstances: ["How many instances may run at once"],
   startTimeout: ["How long a start may take", "30s"],
   requestTimeout: ["From a request's arrival to the response's headers", "5m"],
+  clientTimeout: [
+    "How long a client may neither send its request's body nor read its answer; 0 for ever",
+    "60s",
+  ],
   pauseAfter: ["How long an instance may be idle before it is paused", "60s"],
   stopAfter: ["How long an instance may be idle before it is stopped", "10m"],
   readiness: ["The path that must answer, with a status below 500, before an instance gets requests", { path: "/" }],

@@ -136,6 +136,9 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     forward: one("forward", choice("exact", "fetch"), "exact"),
     startTimeoutMs: one("start-timeout", parseDuration, 30_000),
     requestTimeoutMs: one("request-timeout", parseDuration, 300_000),
+    clientTimeoutMs: one("client-timeout", parseDuration, 60_000),
+    /** How much memory streams may take together; `Infinity` for no limit. */
+    streamBudgetBytes: one("stream-budget", parseMemoryBudget, 64 * 1024 ** 2),
     pauseAfterMs: one("pause-after", parseDuration, 60_000),
     stopAfterMs: one("stop-after", parseDuration, 600_000),
     drainTimeoutMs: one("drain-timeout", parseDuration, 30_000),

@@ -8,6 +8,7 @@ const STATUS = {
   unknown_host: 404,
   not_found: 404,
   method_not_allowed: 405,
+  client_timeout: 408,
   conflict: 409,
   stale: 412,
   too_large: 413,

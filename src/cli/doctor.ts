@@ -7,7 +7,7 @@ import type { EngineApi } from "../docker/engine_api.ts";
 import { readProc } from "../docker/machine.ts";
 import { readFromBefore } from "../sqlite/from_before.ts";
 import { defined } from "../model/defined.ts";
-import { type Endpoint, formatEndpoint } from "../model/host.ts";
+import { type Endpoint, formatEndpoint, isLoopback } from "../model/host.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { flag } from "./flags.ts";
 import { portHolder, serve } from "./serve.ts";
@@ -52,6 +52,7 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
     finding,
     await checkDataDir(config.dataDir, inUse),
     ...await Promise.all([...config.listen, config.admin].map((endpoint) => checkPort(endpoint, inUse))),
+    ...checkClients(config.listen),
     await checkFiles(),
     checkMemory(config.memoryBudgetBytes, memoryBytes),
     ...withEngine.flat(),
@@ -128,6 +129,16 @@ async function checkPort(endpoint: Endpoint, inUse: boolean): Promise<Finding> {
     }
     return { check, state: "failed", fact: `${where}: ${messageOf(error)}` };
   }
+}
+
+/** The platform's server has no limits for idle connections and for half a request's head. */
+function checkClients(listen: readonly Endpoint[]): Finding[] {
+  const open = listen.filter(({ hostname }) => hostname !== "localhost" && !isLoopback(hostname));
+  if (open.length === 0) return [];
+  const fact = `${open.map(formatEndpoint).join(", ")} can be reached from other machines, and cless does not close ` +
+    "connections that are idle or send half a request's head";
+  const remedy = "listen on 127.0.0.1 and let a proxy with HTTPS, such as Caddy, stand before it";
+  return [{ check: "clients", state: "warning", fact, remedy }];
 }
 
 /** Every connection is an open file; the limit is in proc_pid_limits(5). */

@@ -34,6 +34,8 @@ const FLAGS: readonly Flag[] = [
     "--start-timeout TIME = 30s": "How long a container may take from its start to its first answer",
     "--request-timeout TIME = 5m":
       "How long from a request's arrival to the headers of its answer, not counting the upload",
+    "--client-timeout TIME = 60s":
+      "How long a client may neither send its request's body nor read its answer; 0 for ever",
     "--pause-after TIME = 60s":
       "How long an instance may be idle before it is paused: it keeps its memory and uses no processor",
     "--stop-after TIME = 10m": "How long an instance may be idle before it is stopped",
@@ -42,6 +44,8 @@ const FLAGS: readonly Flag[] = [
     "--default-memory SIZE = the memory budget":
       "Memory of an instance of a service that sets no limit, so that one app cannot take the machine; 0 for no limit",
     "--default-cpus N": "CPUs of an instance of a service that sets no limit, such as 0.5",
+    "--stream-budget SIZE = 64m":
+      "How much memory uploads and answers on their way may take together; each gets less as more of it is in use",
     "--drain-timeout TIME = 30s":
       "How long requests in flight may take to finish, on exit and when their container is replaced",
     "--max-pending N = 2000":

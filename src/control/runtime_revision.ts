@@ -11,7 +11,7 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits, present:
   const defaults = record.isolated ? present : OLDER_DEFAULTS;
   const { name, service, imageId, imageDigest, secretVersions } = record;
   const { pullPolicy: _, readiness, secretEnv, memory, cpus, capabilities, readOnly, ...others } = record.template;
-  const { startTimeout, requestTimeout, pauseAfter, stopAfter, hangAfter, ...template } = others;
+  const { startTimeout, requestTimeout, clientTimeout, pauseAfter, stopAfter, hangAfter, ...template } = others;
   return Object.freeze({
     name,
     service,
@@ -20,6 +20,7 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits, present:
     readinessPath: readiness.path,
     startTimeoutMs: startTimeout ?? limits.startTimeoutMs,
     requestTimeoutMs: requestTimeout ?? limits.requestTimeoutMs,
+    clientTimeoutMs: clientTimeout ?? limits.clientTimeoutMs,
     pauseAfterMs: pauseAfter ?? limits.pauseAfterMs,
     stopAfterMs: stopAfter ?? limits.stopAfterMs,
     hangAfterMs: hangAfter ?? HANG_AFTER_MS,

@@ -1,6 +1,18 @@
 import type { RequestHead } from "./request_head.ts";
 import type { Upload } from "./upload.ts";
 
+/** The client of a request, for the forwarder of its answer. */
+export interface Client {
+  /** Its connection. */
+  readonly info: Deno.ServeHandlerInfo<Deno.NetAddr>;
+  /** The service that it has asked, if known. */
+  readonly service: string | undefined;
+  /** How long it may not read its answer. */
+  readonly clientTimeoutMs: number;
+  /** Called when the app has no part in the request any more; the client may not have all of its answer yet. */
+  appEnded(): void;
+}
+
 /** Sends requests to apps. */
 export interface Forwarder extends Disposable {
   /** Refuses a request that would reach the app as a different one. @throws {ClessError} `bad_request`. */
@@ -11,11 +23,18 @@ export interface Forwarder extends Disposable {
    *
    * @param origin The app, such as `http://172.18.0.2:8080`.
    * @param signal Aborts the request, also while the response's body streams.
+   * @param client Without it, nobody watches whether the answer is read.
    * @throws {ForwardError} If there is no response.
    * @throws {ClessError} `bad_request` if the client breaks off its upload.
    * @throws The signal's reason.
    */
-  forward(origin: string, head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<Response>;
+  forward(
+    origin: string,
+    head: RequestHead,
+    upload: Upload | undefined,
+    signal: AbortSignal,
+    client?: Client,
+  ): Promise<Response>;
 
   /** Closes idle connections to an app that gets no requests for now. */
   leave(origin: string): void;

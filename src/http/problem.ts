@@ -8,6 +8,7 @@ const TITLES: Record<number, string> = {
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  408: "Request Timeout",
   409: "Conflict",
   412: "Precondition Failed",
   413: "Content Too Large",
@@ -39,7 +40,7 @@ export function problem(error: ClessError, request: { headers: Headers }, servic
     "cache-control": "no-store",
   });
   if (retryAfterS !== undefined) headers.set("retry-after", String(retryAfterS));
-  if (code === "draining") headers.set("connection", "close");
+  if (code === "draining" || code === "client_timeout") headers.set("connection", "close");
   if (allow !== undefined) headers.set("allow", allow);
   if (code === "unauthorized") headers.set("www-authenticate", 'Bearer realm="cless"');
   const body = html

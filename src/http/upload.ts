@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers";
 import { delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
+import { StreamBudget } from "./stream_budget.ts";
 
 /** A body up to this size is kept, so that it can be sent again. */
 const KEPT_BYTES = 64 * 1024;
@@ -23,6 +24,9 @@ const READS_PER_WINDOW_SIZE = 64;
 const READS_BETWEEN_PAUSES = 256;
 const PAUSE_MS = 1;
 
+/** An upload that is slower is as good as none. */
+const LEAST_BYTES_PER_MS = 1024 / 1000;
+
 /** A piece of a body. */
 export type Piece = Uint8Array<ArrayBuffer>;
 
@@ -37,6 +41,13 @@ export class Upload {
   #attempt = 0;
   #receivedBytes = 0;
   #ended = false;
+  /** What had arrived when it was last checked, and when the present time span for its speed began. */
+  #checkedBytes = 0;
+  #spanBytes = 0;
+  /** How long the client has sent nothing. */
+  #stillMs = 0;
+  /** For how much of the present time span the client was waited for. */
+  #waitedMs = 0;
 
   /** @param length In bytes; `Infinity` if unknown. */
   constructor(body: ReadableStream<Piece>, length: number, pauses: UploadPauses) {
@@ -60,6 +71,24 @@ export class Upload {
   /** Whether everything that has arrived is still kept. */
   get replayable(): boolean {
     return this.#receivedBytes <= KEPT_BYTES;
+  }
+
+  /**
+   * Whether the client has stopped: while it was waited for, it has sent nothing for `timeoutMs`, or less than 1 KB/s.
+   * Must be called every `tickMs`.
+   */
+  hasStopped(tickMs: number, timeoutMs: number): boolean {
+    if (this.#reading === undefined || this.complete) return false; // it is not the client that is waited for
+    const bytes = this.#receivedBytes;
+    this.#stillMs = bytes === this.#checkedBytes ? this.#stillMs + tickMs : 0;
+    this.#checkedBytes = bytes;
+    this.#waitedMs += tickMs;
+    if (this.#stillMs >= timeoutMs) return true;
+    if (this.#waitedMs < timeoutMs) return false;
+    const isSlow = bytes - this.#spanBytes < LEAST_BYTES_PER_MS * timeoutMs;
+    this.#spanBytes = bytes;
+    this.#waitedMs = 0;
+    return isSlow;
   }
 
   /** Whether the body is empty, once its first byte or its end arrives. Rejects if the client breaks off. */
@@ -122,12 +151,15 @@ export class Upload {
  * During a pause no upload keeps it busy: `event_interval` in https://docs.rs/tokio/latest/tokio/runtime/
  */
 export class UploadPauses {
+  readonly budget: StreamBudget;
   readonly #clock: Clock;
   #reads = 0;
   #pause: Promise<void> | undefined;
 
-  constructor(clock: Clock) {
+  /** @param budget For what has been read and not been taken. */
+  constructor(clock: Clock, budget = new StreamBudget()) {
     this.#clock = clock;
+    this.budget = budget;
   }
 
   countRead(): void {
@@ -147,6 +179,7 @@ export class UploadPauses {
 /** Reads a body piece by piece; each piece is valid until the next one is asked for. */
 interface Reader {
   read(): Promise<Piece | undefined>;
+  /** Must be called in the end, also after an error: it gives the memory back. */
   cancel(): Promise<void>;
 }
 
@@ -154,7 +187,7 @@ function readerOf(body: ReadableStream<Piece>, length: number, pauses: UploadPau
   if (length > KEPT_BYTES) {
     try {
       const reader = body.getReader({ mode: "byob" });
-      return length === Infinity ? new BurstReader(reader, pauses) : sharingReader(reader);
+      return length === Infinity ? new BurstReader(reader, pauses) : sharingReader(reader, pauses.budget);
     } catch {
       // The platform has the whole body already.
     }
@@ -164,18 +197,27 @@ function readerOf(body: ReadableStream<Piece>, length: number, pauses: UploadPau
 }
 
 /** Uses the memory of one piece for the next. */
-function sharingReader(reader: ReadableStreamBYOBReader): Reader {
+function sharingReader(reader: ReadableStreamBYOBReader, budget: StreamBudget): Reader {
   let room = new Uint8Array(KEPT_BYTES);
+  let countedBytes = 0;
+  const count = (bytes: number) => {
+    budget.change(bytes - countedBytes);
+    countedBytes = bytes;
+  };
   return {
     async read() {
       const { value, done } = await reader.read(room);
       if (done) return undefined;
       // The memory comes back with the piece. If all of it was filled, more may be read at once.
       const isFull = value.length === value.buffer.byteLength && value.length === KEPT_BYTES;
-      room = isFull ? new Uint8Array(MOST_BYTES_AT_ONCE) : new Uint8Array(value.buffer);
+      room = isFull ? new Uint8Array(budget.share(MOST_BYTES_AT_ONCE, KEPT_BYTES)) : new Uint8Array(value.buffer);
+      count(room.length);
       return value;
     },
-    cancel: () => reader.cancel(),
+    cancel: () => {
+      count(0);
+      return reader.cancel();
+    },
   };
 }
 
@@ -205,6 +247,7 @@ class BurstReader implements Reader {
   #filledWindows = 0;
   /** What has been read and not been taken is between `start` and `end`. */
   #queue: Piece = new Uint8Array(FIRST_BURST_BYTES);
+  #countedBytes = 0;
   #start = 0;
   #end = 0;
   /** How long the queue is at the end of a burst whose reads never wait. */
@@ -221,6 +264,7 @@ class BurstReader implements Reader {
   constructor(reader: ReadableStreamBYOBReader, pauses: UploadPauses) {
     this.#reader = reader;
     this.#pauses = pauses;
+    this.#count(FIRST_BURST_BYTES);
   }
 
   async read(): Promise<Piece | undefined> {
@@ -235,7 +279,13 @@ class BurstReader implements Reader {
   }
 
   cancel(): Promise<void> {
+    this.#count(0);
     return this.#reader.cancel();
+  }
+
+  #count(bytes: number): void {
+    this.#pauses.budget.change(bytes - this.#countedBytes);
+    this.#countedBytes = bytes;
   }
 
   /** Resolves when something has arrived, in a later turn. */
@@ -258,7 +308,7 @@ class BurstReader implements Reader {
         else this.#add(value);
         this.#deliverSoon();
       }
-      this.#burstBytes = WINDOWS_IN_BURST * this.#window.length;
+      this.#burstBytes = this.#pauses.budget.share(WINDOWS_IN_BURST * this.#window.length, FIRST_BURST_BYTES);
     } catch (cause) {
       this.#error = { cause };
       this.#deliverSoon();
@@ -272,6 +322,7 @@ class BurstReader implements Reader {
       const larger = new Uint8Array(Math.max(2 * this.#queue.length, end));
       larger.set(this.#queue);
       this.#queue = larger;
+      this.#count(larger.length);
     }
     this.#queue.set(piece, this.#end);
     this.#end = end;

@@ -20,7 +20,7 @@ export function parseMemoryLimit(text: string): number {
   return atLeast(LEAST_LIMIT, text);
 }
 
-/** Reads the memory budget of all containers, bytes; 0 is no limit. @throws {RangeError} */
+/** Reads the memory budget of all containers, or of all streams, bytes; 0 is no limit. @throws {RangeError} */
 export function parseMemoryBudget(text: string): number {
   return NONE.test(text) ? Infinity : atLeast(LEAST_BUDGET, text);
 }

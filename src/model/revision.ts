@@ -31,6 +31,8 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly startTimeoutMs: number;
   /** The time from a request's arrival to the response's headers. */
   readonly requestTimeoutMs: number;
+  /** How long a client may neither send its request's body nor read its answer; `Infinity` means for ever. */
+  readonly clientTimeoutMs: number;
   /** How long an instance may answer none of its requests before it is asked whether it hangs; `Infinity` means never. */
   readonly hangAfterMs: number;
   /** The time from the end of the last lease to the pause of an instance; `Infinity` means never. */
@@ -70,7 +72,10 @@ export const NO_EXTRAS: Pick<
 });
 
 /** The limits whose defaults are in the program's settings. */
-export type Limits = Pick<Revision, "startTimeoutMs" | "requestTimeoutMs" | "pauseAfterMs" | "stopAfterMs">;
+export type Limits = Pick<
+  Revision,
+  "startTimeoutMs" | "requestTimeoutMs" | "clientTimeoutMs" | "pauseAfterMs" | "stopAfterMs"
+>;
 
 /** Without limits of memory and processors. */
 const UNLIMITED: ContainerDefaults = Object.freeze({ dropped: DROPPED, memoryBytes: undefined, cpus: undefined });

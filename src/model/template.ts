@@ -35,6 +35,7 @@ export interface RevisionTemplate {
   readonly maxInstances: number;
   readonly startTimeout?: number;
   readonly requestTimeout?: number;
+  readonly clientTimeout?: number;
   readonly pauseAfter?: number;
   readonly stopAfter?: number;
   /** How long an instance may answer none of its requests before it is asked whether it hangs. */
@@ -59,7 +60,7 @@ export type TemplateInput =
   & Pick<RevisionTemplate, "image">;
 
 /** The fields that may be `Infinity`. */
-const TIMES = ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter", "hangAfter"] as const;
+const TIMES = ["startTimeout", "requestTimeout", "clientTimeout", "pauseAfter", "stopAfter", "hangAfter"] as const;
 
 /** Fills in the defaults, and sorts lists whose order means nothing, so that equal templates have equal texts. */
 export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
@@ -79,6 +80,7 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
     maxInstances: input.maxInstances ?? 1,
     startTimeout: input.startTimeout,
     requestTimeout: input.requestTimeout,
+    clientTimeout: input.clientTimeout,
     pauseAfter: input.pauseAfter,
     stopAfter: input.stopAfter,
     readiness: Object.freeze({ path: input.readiness?.path ?? "/" }),

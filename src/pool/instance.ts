@@ -169,6 +169,7 @@ export class Lease implements Swappable {
   readonly release = (): void => this.instance.takeBack(this);
   /** Whether the app has begun its answer. */
   isAnswered = false;
+  #isOver = false;
   /** Called when the instance ends or hangs while the lease is open: a dead container's address may never answer. */
   holder: { instanceGone(isHung: boolean): void } | undefined;
   place = -1;
@@ -183,6 +184,13 @@ export class Lease implements Swappable {
     this.isAnswered = true;
     this.instance.answers++;
     if (status < 500) this.instance.hasServed = true;
+    if (this.#isOver) this.release();
+  }
+
+  /** Gives the slot back because the app has ended its answer, once that has been noted. */
+  appEnded(): void {
+    this.#isOver = true;
+    if (this.isAnswered) this.release();
   }
 }
 

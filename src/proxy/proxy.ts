@@ -3,6 +3,8 @@ import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Forwarder } from "../http/forwarder.ts";
 import { ALLOW, isServerWide, readHead, type RequestHead } from "../http/request_head.ts";
+import type { SlowClients } from "../http/slow_clients.ts";
+import type { StreamBudget } from "../http/stream_budget.ts";
 import { Upload, UploadPauses } from "../http/upload.ts";
 import { WebSocketBridge } from "../http/websocket/bridge.ts";
 import type { Cidr } from "../model/host.ts";
@@ -12,7 +14,7 @@ import type { Activator } from "../routing/activator.ts";
 import type { Route, Waking } from "../routing/service.ts";
 import { notWoken } from "../routing/wake_rules.ts";
 import type { Admission } from "./admission.ts";
-import { type Info, RequestContext, type UnansweredRequests } from "./request_context.ts";
+import { type ClientLimits, type Info, RequestContext, type UnansweredRequests } from "./request_context.ts";
 import { refusal, type RequestMetrics, Responder } from "./responder.ts";
 import { Retries } from "./retries.ts";
 import { isNavigation, WaitingRoom } from "./waiting_room.ts";
@@ -29,8 +31,11 @@ export interface ProxyOptions {
   readonly admission?: Pick<Admission, "refuses" | "refusal" | "shed">;
   /** Peers whose `X-Forwarded-*` and `Forwarded` are kept. */
   readonly trustedProxies: readonly Cidr[];
-  /** From a request's arrival to its response's headers, until the chosen revision sets another timeout. */
-  readonly requestTimeoutMs: number;
+  /** Until the chosen revision sets others. */
+  readonly limits: ClientLimits;
+  readonly slowClients: SlowClients;
+  /** For all streams; no limit if it is missing. */
+  readonly budget?: StreamBudget;
   /** Answers requests for the admin API; returns `undefined` for others. */
   readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;
 }
@@ -45,12 +50,12 @@ export class Proxy implements Disposable {
   readonly #websockets: WebSocketBridge;
 
   constructor(options: ProxyOptions) {
-    const { admission, clock, metrics, reconciler, unanswered } = this.#options = options;
+    const { admission, clock, metrics, reconciler, slowClients, unanswered } = this.#options = options;
     this.#responder = new Responder(unanswered, clock, metrics, admission?.shed);
     this.#retries = new Retries(clock, reconciler);
     this.#waitingRoom = new WaitingRoom(clock);
-    this.#uploadPauses = new UploadPauses(clock);
-    this.#websockets = new WebSocketBridge(clock);
+    this.#uploadPauses = new UploadPauses(clock, options.budget);
+    this.#websockets = new WebSocketBridge(clock, slowClients, options.budget);
   }
 
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
@@ -72,7 +77,7 @@ export class Proxy implements Disposable {
       const response = this.#options.admin(request, head, peer);
       if (response !== undefined) return response;
     }
-    const context = new RequestContext(request, info, head, this.#options.clock.now(), this.#options.requestTimeoutMs);
+    const context = new RequestContext(request, info, head, this.#options.clock.now(), this.#options.limits);
     this.#options.unanswered.add(context);
     const { bodyLength } = head;
     if (bodyLength === undefined) return this.#beginWithoutLength(context);
@@ -96,6 +101,7 @@ export class Proxy implements Disposable {
       const isEmpty = await abortable(this.#receive(context, Infinity).isEmpty(), context.signal);
       if (isEmpty) context.upload = undefined;
     } catch (error) {
+      if (isClientTimeout(error)) return await this.#giveUpUpload(context, error);
       const broken = new ClessError("bad_request", "The body of the request breaks off");
       return this.#fail(context, context.signal.aborted ? error : broken);
     }
@@ -110,7 +116,7 @@ export class Proxy implements Disposable {
     } catch (error) {
       return Promise.resolve(this.#fail(context, error)); // the store or a secret cannot be read
     }
-    if (pool !== undefined) context.timeoutMs = pool.revision.requestTimeoutMs;
+    if (pool !== undefined) context.limit(pool.revision);
     if (route?.waking !== undefined) return this.#beginAsAllowed(context, route, route.waking, pool!);
     const lease = pool?.claim();
     return lease === undefined ? this.#hold(context, pool) : this.#send(context, lease);
@@ -169,13 +175,14 @@ export class Proxy implements Disposable {
   #send(context: RequestContext, lease: Lease): Promise<Response> {
     const { head, info } = context;
     const { instance } = lease;
-    context.timeoutMs = instance.revision.requestTimeoutMs;
+    context.limit(instance.revision);
     context.sendTo(instance);
+    context.lease = lease;
     lease.holder = context;
     if (head.websocket) {
       // The platform makes a WebSocket even of a connection that its client has closed, and would never end it.
       context.watchClient();
-      return this.#websockets.open(context.request, head, instance.origin, context.signal).then(
+      return this.#websockets.open(context.request, head, instance.origin, context.signal, context).then(
         ({ response, ended }) => {
           lease.answered(response.status);
           if (ended === undefined) info.completed.then(lease.release, lease.release);
@@ -185,7 +192,7 @@ export class Proxy implements Disposable {
         (error) => this.#retry(context, lease, error),
       );
     }
-    return this.#options.forwarder.forward(instance.origin, head, context.upload, context.signal).then(
+    return this.#options.forwarder.forward(instance.origin, head, context.upload, context.signal, context).then(
       (response) => {
         lease.answered(response.status);
         info.completed.then(lease.release, lease.release);
@@ -199,15 +206,26 @@ export class Proxy implements Disposable {
     try {
       await this.#retries.prepare(context, lease, error);
     } catch (failure) {
+      if (isClientTimeout(failure)) return await this.#giveUpUpload(context, failure);
       return this.#fail(context, failure);
     }
     return await this.#begin(context);
+  }
+
+  async #giveUpUpload(context: RequestContext, error: unknown): Promise<Response> {
+    await context.upload?.end();
+    this.#options.slowClients.stopped(context, "upload");
+    return this.#fail(context, error);
   }
 
   #fail(context: RequestContext, error: unknown): Response {
     const service = context.instance?.revision.service ?? this.#options.activator.serviceOf(context.head.hostname);
     return this.#responder.failed(context, service, error);
   }
+}
+
+function isClientTimeout(error: unknown): boolean {
+  return error instanceof ClessError && error.code === "client_timeout";
 }
 
 /** An IPv4 address in dotted form, also if the socket speaks IPv6: RFC 4291, section 2.5.5.2. */

@@ -1,10 +1,11 @@
 import { ClessError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { CoarseTimeouts, type Timed } from "../base/coarse_timeouts.ts";
-import { InstanceGone } from "../http/forwarder.ts";
+import { type Client, InstanceGone } from "../http/forwarder.ts";
 import type { RequestHead } from "../http/request_head.ts";
 import type { Upload } from "../http/upload.ts";
-import type { Instance } from "../pool/instance.ts";
+import type { Instance, Lease } from "../pool/instance.ts";
+import type { Revision } from "../model/revision.ts";
 import type { Wake } from "../pool/pool.ts";
 
 const TICK_MS = 100;
@@ -12,13 +13,16 @@ const TICK_MS = 100;
 /** What the server knows about a request's connection. */
 export type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 
+/** The limits of requests, until a revision sets others. */
+export type ClientLimits = Pick<Revision, "requestTimeoutMs" | "clientTimeoutMs">;
+
 /** The reason to abort a request whose client has gone. */
 export class ClientGone extends Error {
   override readonly name = "ClientGone";
 }
 
 /** A request on its way through the proxy, with its state so far. */
-export class RequestContext implements Timed {
+export class RequestContext implements Client, Timed {
   readonly request: Request;
   readonly info: Info;
   readonly head: RequestHead;
@@ -26,10 +30,13 @@ export class RequestContext implements Timed {
   /** The body, if one is on its way. */
   upload: Upload | undefined;
   timeoutMs: number;
+  clientTimeoutMs: number;
   /** What the request had to wait for. */
   start: { readonly how: Wake; readonly ms: number } | undefined;
   /** The instance that has, or last had, the request. */
   instance: Instance | undefined;
+  /** Its present or last slot on that instance. */
+  lease: Lease | undefined;
   /** How many instances have left the request without a response. */
   failedInstances = 0;
   /** How often the present instance has left the request without a response. */
@@ -52,12 +59,17 @@ export class RequestContext implements Timed {
   #answers = -1;
   #silentMs = 0;
 
-  constructor(request: Request, info: Info, head: RequestHead, nowMs: number, timeoutMs: number) {
+  constructor(request: Request, info: Info, head: RequestHead, nowMs: number, limits: ClientLimits) {
     this.request = request;
     this.info = info;
     this.head = head;
     this.arrivedMs = this.#sinceMs = nowMs;
-    this.timeoutMs = timeoutMs;
+    this.timeoutMs = limits.requestTimeoutMs;
+    this.clientTimeoutMs = limits.clientTimeoutMs;
+  }
+
+  get service(): string | undefined {
+    return this.instance?.revision.service;
   }
 
   /** Aborted when waiting for a response is pointless; the reason says why. */
@@ -78,6 +90,16 @@ export class RequestContext implements Timed {
     this.#isSent = false;
     this.#answers = -1;
     this.#controller = new AbortController();
+  }
+
+  /** Sets the limits of a revision. */
+  limit({ requestTimeoutMs, clientTimeoutMs }: ClientLimits): void {
+    this.timeoutMs = requestTimeoutMs;
+    this.clientTimeoutMs = clientTimeoutMs;
+  }
+
+  appEnded(): void {
+    this.lease?.appEnded();
   }
 
   instanceGone(isHung: boolean): void {
@@ -104,6 +126,8 @@ export class RequestContext implements Timed {
     // A request's signal is expensive, and most requests are answered before the second tick.
     if (++this.#ticks >= 2 && this.request.signal.aborted) {
       this.abort(new ClientGone());
+    } else if (this.upload?.hasStopped(TICK_MS, this.clientTimeoutMs)) {
+      this.abort(new ClessError("client_timeout", "The body of the request did not arrive in time"));
     } else if (nowMs >= this.#sinceMs + this.timeoutMs) {
       this.abort(new ClessError("upstream_timeout", "The service did not answer in time"));
     } else if (this.#isSent && this.instance !== undefined) this.#watch(this.instance);

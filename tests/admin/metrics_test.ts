@@ -157,3 +157,18 @@ Deno.test("refused requests are counted by cause, and the lag of cless itself ca
   const later = await read();
   assertEquals([later.cless_lag_seconds, later['cless_requests_shed_total{cause="lag"}']], [0, 5]);
 });
+
+Deno.test("clients that have stopped are counted, and those whose connections are still open", async () => {
+  const { metrics, read } = newMetrics();
+  metrics.clientStopped("web", "upload");
+  metrics.clientStopped("web", "answer");
+  metrics.clientStopped("web", "answer");
+  metrics.stuckClients(2);
+  metrics.stuckClients(1);
+  const values = await read();
+  assertEquals(values['cless_clients_stopped_total{service="web",what="upload"}'], 1);
+  assertEquals(values['cless_clients_stopped_total{service="web",what="answer"}'], 2);
+  assertEquals(values["cless_stuck_client_connections"], 1);
+  metrics.forget("web");
+  assertEquals((await read())['cless_clients_stopped_total{service="web",what="answer"}'], undefined);
+});

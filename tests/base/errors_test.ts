@@ -18,6 +18,7 @@ const STATUSES: Record<ErrorCode, number> = {
   not_found: 404,
   unknown_host: 404,
   method_not_allowed: 405,
+  client_timeout: 408,
   conflict: 409,
   stale: 412,
   too_large: 413,

@@ -58,6 +58,7 @@ apiTest("every flag of deploy sets its field", DEPLOYS, async (api) => {
     ...["--image", "x", "--port", "80", "--secret-env", "PASSWORD=web.password", "--command", "serve", "--command=-v"],
     ...["--volume", "cache:/cache", "--volume", "/srv/x:/x:ro", "--concurrency", "8", "--min", "1", "--max", "2"],
     ...["--memory", "1g", "--cpus", "0.5", "--domain", "a.example", "--start-timeout", "1m", "--request-timeout", "0"],
+    ...["--client-timeout", "10s"],
     ...[
       "--pause-after",
       "30s",
@@ -102,6 +103,7 @@ apiTest("every flag of deploy sets its field", DEPLOYS, async (api) => {
     wake: { except: { userAgents: ["Bot", "Spider 2"], paths: ["/up"] } },
     startTimeout: "1m",
     requestTimeout: "0",
+    clientTimeout: "10s",
     pauseAfter: "30s",
     stopAfter: "1h",
     hangAfter: "1m",

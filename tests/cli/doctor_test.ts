@@ -129,6 +129,9 @@ doctorTest("an address of another machine is a failure", async ({ doctor }) => {
   const run = await doctor("--listen=203.0.113.1:0", "--listen=127.0.0.1:0", "--json");
   assertEquals(run.code, 1);
   assertEquals(findings(run)["port"]!.map(({ state }) => state), ["failed", "ok", "ok"]);
+  const [clients] = findings(run)["clients"]!;
+  assertEquals(clients!.state, "warning");
+  assertMatch(clients!.fact, /^203\.0\.113\.1:0 can be reached from other machines, and cless does not close/);
 });
 
 doctorTest("the ports of a cless that runs with this data-dir are no failure", async ({ doctor, folder }) => {

@@ -129,7 +129,13 @@ export function newScene(options: SceneOptions = {}): Scene {
   };
   const publisher = new Publisher({
     services,
-    limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
+    limits: {
+      startTimeoutMs: 30_000,
+      requestTimeoutMs: 10_000,
+      clientTimeoutMs: 60_000,
+      pauseAfterMs: Infinity,
+      stopAfterMs: 60_000,
+    },
     defaults: NEW_DEFAULTS,
     env,
     store,

@@ -18,7 +18,13 @@ function newFound() {
   const convention = new Convention({
     images,
     services,
-    limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
+    limits: {
+      startTimeoutMs: 30_000,
+      requestTimeoutMs: 10_000,
+      clientTimeoutMs: 60_000,
+      pauseAfterMs: Infinity,
+      stopAfterMs: 60_000,
+    },
     defaults: NEW_DEFAULTS,
     older: new Set<string>(),
     pools: kit,

@@ -14,6 +14,7 @@ import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 const REVISION = conventionRevision("golang", `sha256:${"0123456789abcdef".repeat(4)}`, {
   startTimeoutMs: 30_000,
   requestTimeoutMs: 300_000,
+  clientTimeoutMs: 60_000,
   pauseAfterMs: Infinity,
   stopAfterMs: 600_000,
 });

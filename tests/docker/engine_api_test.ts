@@ -12,7 +12,13 @@ import { until } from "../support/until.ts";
 
 // What both ways of asking an engine have to do, with a real engine.
 
-const LIMITS = { startTimeoutMs: 30_000, requestTimeoutMs: 30_000, pauseAfterMs: Infinity, stopAfterMs: Infinity };
+const LIMITS = {
+  startTimeoutMs: 30_000,
+  requestTimeoutMs: 30_000,
+  clientTimeoutMs: 60_000,
+  pauseAfterMs: Infinity,
+  stopAfterMs: Infinity,
+};
 const NO_ID = `sha256:${"0123456789abcdef".repeat(4)}`;
 const SUBNET = "10.213.77";
 const MIB = 1024 ** 2;

@@ -16,6 +16,7 @@ export const ID = "0123456789abcdef".repeat(4);
 export const REVISION = conventionRevision("golang", `sha256:${ID}`, {
   startTimeoutMs: 30_000,
   requestTimeoutMs: 300_000,
+  clientTimeoutMs: 60_000,
   pauseAfterMs: Infinity,
   stopAfterMs: 600_000,
 });

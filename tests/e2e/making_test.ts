@@ -6,7 +6,13 @@ import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 import { realEngine, type Way } from "../support/container_rig.ts";
 import { docker, noDocker } from "../support/docker.ts";
 
-const LIMITS = { startTimeoutMs: 30_000, requestTimeoutMs: 30_000, pauseAfterMs: Infinity, stopAfterMs: Infinity };
+const LIMITS = {
+  startTimeoutMs: 30_000,
+  requestTimeoutMs: 30_000,
+  clientTimeoutMs: 60_000,
+  pauseAfterMs: Infinity,
+  stopAfterMs: Infinity,
+};
 const SUBNET = "10.213.79";
 
 /** Makes containers in both ways, on a network of its own; everything goes away with it. */

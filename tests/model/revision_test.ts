@@ -1,7 +1,13 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { conventionImage, conventionRevision } from "../../src/model/revision.ts";
 
-const LIMITS = { startTimeoutMs: 30_000, requestTimeoutMs: 300_000, pauseAfterMs: Infinity, stopAfterMs: Infinity };
+const LIMITS = {
+  startTimeoutMs: 30_000,
+  requestTimeoutMs: 300_000,
+  clientTimeoutMs: 60_000,
+  pauseAfterMs: Infinity,
+  stopAfterMs: Infinity,
+};
 const ID = "sha256:1f2e3d4c5b6a79880011223344556677889900aabbccddeeff00112233445566";
 
 Deno.test("a label stands for the image of its name and -docker", () => {

@@ -29,6 +29,7 @@ const FULL: RevisionTemplate = canonicalTemplate({
   maxInstances: 3,
   startTimeout: 1000,
   requestTimeout: 2000,
+  clientTimeout: 2500,
   pauseAfter: 3000,
   stopAfter: Infinity,
   hangAfter: 4000,
@@ -58,6 +59,7 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   maxInstances: count,
   startTimeout: time,
   requestTimeout: time,
+  clientTimeout: time,
   pauseAfter: time,
   stopAfter: time,
   hangAfter: time,
@@ -111,7 +113,7 @@ Deno.test("an image alone gets the defaults", () => {
 
 Deno.test("given fields are kept", () => {
   assertEquals(FULL.stopAfter, Infinity);
-  assertEquals(Object.keys(FULL).length, 23);
+  assertEquals(Object.keys(FULL).length, 24);
   assertEquals(canonicalTemplate(FULL), FULL);
 });
 
@@ -156,6 +158,7 @@ Deno.test("every other difference changes the text", () => {
     { maxInstances: 4 },
     { startTimeout: Infinity },
     { requestTimeout: 2001 },
+    { clientTimeout: 2001 },
     { pauseAfter: Infinity },
     { stopAfter: 1000 },
     { hangAfter: Infinity },
@@ -172,7 +175,16 @@ Deno.test("every other difference changes the text", () => {
   assertEquals(new Set(texts).size, texts.length);
   for (
     const key of [
-      ...["startTimeout", "requestTimeout", "pauseAfter", "stopAfter", "hangAfter", "memory", "cpus"] as const,
+      ...[
+        "startTimeout",
+        "requestTimeout",
+        "clientTimeout",
+        "pauseAfter",
+        "stopAfter",
+        "hangAfter",
+        "memory",
+        "cpus",
+      ] as const,
       ...["capabilities", "readOnly", "user", "runtime"] as const,
     ]
   ) {

@@ -37,7 +37,10 @@ Deno.test("requests that are not answered within the time are refused, also thos
   const refused = assertRejects(() => waiting, ClessError);
   await kit.launcher.nextLaunch();
   const request = new Request("http://app.localhost/");
-  const pending = new RequestContext(request, {} as Info, requestHead(), kit.clock.now(), 60_000);
+  const pending = new RequestContext(request, {} as Info, requestHead(), kit.clock.now(), {
+    requestTimeoutMs: 60_000,
+    clientTimeoutMs: Infinity,
+  });
   unanswered.add(pending);
   const done = drained(1000);
   await kit.clock.advance(999);

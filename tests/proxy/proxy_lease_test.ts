@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { type Forwarder, ForwardError } from "../../src/http/forwarder.ts";
 import type { Instance } from "../../src/pool/instance.ts";
 import { Proxy } from "../../src/proxy/proxy.ts";
+import { SlowClients } from "../../src/http/slow_clients.ts";
 import { UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { settle } from "../support/fake_clock.ts";
 import { newFront, newKit } from "../support/kit.ts";
@@ -58,7 +59,8 @@ class World {
       forwarder,
       clock: this.kit.clock,
       trustedProxies: [],
-      requestTimeoutMs: 5000,
+      limits: { requestTimeoutMs: 5000, clientTimeoutMs: Infinity },
+      slowClients: new SlowClients(this.kit.clock),
       reconciler: { suspect: () => {} },
       admin: () => undefined,
     });

@@ -26,7 +26,10 @@ function setUp() {
   const clock = new FakeClock();
   const pending = new UnansweredRequests(clock);
   const add = (request: Request, timeoutMs: number) => {
-    const context = new RequestContext(request, {} as Info, requestHead(), clock.now(), timeoutMs);
+    const context = new RequestContext(request, {} as Info, requestHead(), clock.now(), {
+      requestTimeoutMs: timeoutMs,
+      clientTimeoutMs: Infinity,
+    });
     pending.add(context);
     return context;
   };

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { type Forwarder, ForwardError } from "../../src/http/forwarder.ts";
+import { SlowClients } from "../../src/http/slow_clients.ts";
 import type { Instance } from "../../src/pool/instance.ts";
 import { Proxy } from "../../src/proxy/proxy.ts";
 import { UnansweredRequests } from "../../src/proxy/request_context.ts";
@@ -41,7 +42,8 @@ async function twoInstances(unanswered: (origin: string, instances: readonly Ins
     forwarder,
     clock: kit.clock,
     trustedProxies: [],
-    requestTimeoutMs: 10_000,
+    limits: { requestTimeoutMs: 10_000, clientTimeoutMs: Infinity },
+    slowClients: new SlowClients(kit.clock),
     reconciler: { suspect: () => {} },
     metrics: { requested: (service, status) => void answered.push([service, status]) },
     admin: () => undefined,

@@ -11,7 +11,13 @@ Deno.test("an image from before has no defaults of containers, until it is rebui
   const convention = new Convention({
     images,
     services,
-    limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
+    limits: {
+      startTimeoutMs: 30_000,
+      requestTimeoutMs: 10_000,
+      clientTimeoutMs: 60_000,
+      pauseAfterMs: Infinity,
+      stopAfterMs: 60_000,
+    },
     defaults: NEW_DEFAULTS,
     older: new Set(["sha256:0123456789abcdef"]),
     pools: kit,
@@ -38,7 +44,13 @@ Deno.test("the name of a declared service is left alone, even if the service can
   const convention = new Convention({
     images,
     services,
-    limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
+    limits: {
+      startTimeoutMs: 30_000,
+      requestTimeoutMs: 10_000,
+      clientTimeoutMs: 60_000,
+      pauseAfterMs: Infinity,
+      stopAfterMs: 60_000,
+    },
     defaults: NEW_DEFAULTS,
     older: new Set<string>(),
     pools: kit,

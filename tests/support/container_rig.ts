@@ -11,7 +11,13 @@ import { SocketApi } from "../../src/docker/socket_api.ts";
 import { conventionRevision, type Revision } from "../../src/model/revision.ts";
 import { build, docker } from "./docker.ts";
 
-const LIMITS = { startTimeoutMs: 30_000, requestTimeoutMs: 30_000, pauseAfterMs: Infinity, stopAfterMs: Infinity };
+const LIMITS = {
+  startTimeoutMs: 30_000,
+  requestTimeoutMs: 30_000,
+  clientTimeoutMs: 60_000,
+  pauseAfterMs: Infinity,
+  stopAfterMs: Infinity,
+};
 const APPLETS = ["cat", "env", "head", "seq", "sh", "sleep", "tr"];
 
 /** An image with a shell: the machine's own busybox, where it is a static one, else a sample image. */

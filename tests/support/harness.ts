@@ -8,6 +8,8 @@ import { Server } from "../../src/http/server.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
 import { ExactForwarder } from "../../src/http/exact/forwarder.ts";
 import { FetchForwarder } from "../../src/http/fetch_forwarder.ts";
+import type { ClientSockets } from "../../src/http/client_sockets.ts";
+import { type ClientMetrics, SlowClients } from "../../src/http/slow_clients.ts";
 import type { Forwarder } from "../../src/http/forwarder.ts";
 import type { Instance } from "../../src/pool/instance.ts";
 import { InstancePool } from "../../src/pool/pool.ts";
@@ -30,6 +32,10 @@ export interface HarnessOptions {
   readonly forward?: "exact" | "fetch";
   readonly trustedProxies?: readonly string[];
   readonly requestTimeoutMs?: number;
+  readonly clientTimeoutMs?: number;
+  /** What the kernel knows about clients' connections; nothing where a test does not say. */
+  readonly clientSockets?: ClientSockets;
+  readonly clientMetrics?: ClientMetrics;
   /** How many requests an instance serves at once; any number where a test does not say. */
   readonly concurrency?: number;
   readonly clock?: Clock;
@@ -56,6 +62,7 @@ export class Harness implements AsyncDisposable {
   readonly instances: Instance[] = [];
   readonly #clock: OwnTimers;
   readonly #forwarder: Forwarder;
+  readonly #slowClients: SlowClients;
   readonly #proxy: Proxy;
   readonly #server: Server;
   readonly #executor: Executor;
@@ -71,7 +78,8 @@ export class Harness implements AsyncDisposable {
       });
     }
     launcher.onEvent = (event) => fleet.apply(event);
-    this.#forwarder = options.forward === "exact" ? new ExactForwarder(clock) : new FetchForwarder();
+    const slowClients = this.#slowClients = new SlowClients(clock, options.clientSockets, options.clientMetrics);
+    this.#forwarder = options.forward === "exact" ? new ExactForwarder(clock, slowClients) : new FetchForwarder();
     this.unanswered = new WatchedRequests(clock);
     const { ask = () => Promise.resolve(200), untilReady = () => Promise.resolve() } = options;
     const executor = this.#executor = new Executor(launcher, clock, fleet, { untilReady, ask });
@@ -79,6 +87,7 @@ export class Harness implements AsyncDisposable {
     const pool = this.#pool = new InstancePool({
       ...REVISION,
       requestTimeoutMs: options.requestTimeoutMs ?? REVISION.requestTimeoutMs,
+      clientTimeoutMs: options.clientTimeoutMs ?? REVISION.clientTimeoutMs,
       concurrency: options.concurrency ?? REVISION.concurrency,
     }, {
       clock,
@@ -103,7 +112,8 @@ export class Harness implements AsyncDisposable {
       forwarder: this.#forwarder,
       clock,
       trustedProxies: (options.trustedProxies ?? []).map(parseCidr),
-      requestTimeoutMs: 300_000, // for requests of no revision
+      limits: REVISION, // for requests of no revision
+      slowClients,
       reconciler,
       admin: options.admin ?? (() => undefined),
     });
@@ -168,6 +178,7 @@ export class Harness implements AsyncDisposable {
     await this.#executor.settled();
     this.#proxy[Symbol.dispose]();
     this.#forwarder[Symbol.dispose]();
+    this.#slowClients[Symbol.dispose]();
     this.#clock[Symbol.dispose]();
   }
 }
@@ -200,6 +211,7 @@ const REVISION: Revision = Object.freeze({
   readinessPath: "/",
   startTimeoutMs: 30_000,
   requestTimeoutMs: 300_000,
+  clientTimeoutMs: 60_000,
   pauseAfterMs: Infinity,
   stopAfterMs: Infinity,
   ...NO_EXTRAS,

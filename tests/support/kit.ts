@@ -86,7 +86,13 @@ export function newFront(kit: Kit) {
   const convention = new Convention({
     images,
     services,
-    limits: { startTimeoutMs: 30_000, requestTimeoutMs: 10_000, pauseAfterMs: Infinity, stopAfterMs: 60_000 },
+    limits: {
+      startTimeoutMs: 30_000,
+      requestTimeoutMs: 10_000,
+      clientTimeoutMs: 60_000,
+      pauseAfterMs: Infinity,
+      stopAfterMs: 60_000,
+    },
     defaults: NEW_DEFAULTS,
     older: new Set<string>(),
     pools: kit,
@@ -114,6 +120,7 @@ export function newRevision(imageId = "sha256:0123456789abcdef", service = "app"
   return conventionRevision(service, imageId, {
     startTimeoutMs: 30_000,
     requestTimeoutMs: 10_000,
+    clientTimeoutMs: 60_000,
     pauseAfterMs: Infinity,
     stopAfterMs: 60_000,
   });

@@ -17,6 +17,11 @@ export class RawClient implements Disposable {
     return new RawClient(connection);
   }
 
+  /** The client's own port. */
+  get port(): number {
+    return this.#connection.localAddr.port;
+  }
+
   /** Sends; `false` where the other side has closed. */
   send(data: string | Uint8Array): Promise<boolean> {
     return writeAll(this.#connection, data);

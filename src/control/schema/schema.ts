@@ -32,6 +32,7 @@ const templateFields = {
   maxInstances: whole(1, 1000).default(1),
   startTimeout: field.duration.optional(),
   requestTimeout: field.duration.optional(),
+  clientTimeout: field.duration.optional(),
   pauseAfter: field.duration.optional(),
   stopAfter: field.duration.optional(),
   hangAfter: field.duration.optional(),
@@ -184,13 +185,14 @@ function readTargets(name: string, targets: z.output<typeof targetsSchema>, besi
 const readCapability = (name: string) => name === "ALL" ? name : parseCapability(name);
 
 function readTemplate(json: TemplateJson): TemplateInput {
-  const { capabilities, hangAfter, liveness, memory, pauseAfter, requestTimeout, startTimeout, stopAfter, ...others } =
-    json;
+  const { startTimeout, requestTimeout, clientTimeout, pauseAfter, stopAfter, hangAfter, ...rest } = json;
+  const { capabilities, liveness, memory, ...others } = rest;
   const read = (duration: string | undefined) => duration === undefined ? undefined : parseDuration(duration);
   return defined({
     ...others,
     startTimeout: read(startTimeout),
     requestTimeout: read(requestTimeout),
+    clientTimeout: read(clientTimeout),
     pauseAfter: read(pauseAfter),
     stopAfter: read(stopAfter),
     hangAfter: read(hangAfter),
@@ -203,9 +205,8 @@ function readTemplate(json: TemplateJson): TemplateInput {
 
 /** Converts a template to JSON, with its defaults; {@linkcode parseService} reads it back. */
 export function showTemplate(template: RevisionTemplate): TemplateJson {
-  const { hangAfter, liveness, memory, pauseAfter, readiness, requestTimeout, startTimeout, stopAfter, ...rest } =
-    template;
-  const { capabilities, cpus, readOnly, user, runtime, ...others } = rest;
+  const { startTimeout, requestTimeout, clientTimeout, pauseAfter, stopAfter, hangAfter, ...rest } = template;
+  const { capabilities, cpus, liveness, memory, readiness, readOnly, user, runtime, ...others } = rest;
   const show = (durationMs: number | undefined) => durationMs === undefined ? undefined : formatDuration(durationMs);
   return defined({
     ...others,
@@ -215,6 +216,7 @@ export function showTemplate(template: RevisionTemplate): TemplateJson {
     volumes: others.volumes.map((volume) => ({ ...volume })),
     startTimeout: show(startTimeout),
     requestTimeout: show(requestTimeout),
+    clientTimeout: show(clientTimeout),
     pauseAfter: show(pauseAfter),
     stopAfter: show(stopAfter),
     hangAfter: show(hangAfter),

@@ -1,9 +1,11 @@
 import { ClessError, messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { CoarseTimeouts } from "../../base/coarse_timeouts.ts";
-import { ForwardError } from "../forwarder.ts";
+import { type Client, ForwardError } from "../forwarder.ts";
 import { endToEnd } from "../headers.ts";
 import type { RequestHead } from "../request_head.ts";
+import type { StreamBudget } from "../stream_budget.ts";
+import type { SlowClients } from "../slow_clients.ts";
 import type { Upload } from "../upload.ts";
 import { ChunkedDecoder, chunkOf } from "./chunked.ts";
 import type { Connection } from "./connection.ts";
@@ -42,12 +44,23 @@ export interface Switched {
   readonly close: () => void;
 }
 
+/** What all exchanges share. */
+export interface ExchangeOptions {
+  readonly clock: Clock;
+  readonly timeouts: CoarseTimeouts;
+  readonly slowClients: SlowClients;
+  readonly budget: StreamBudget;
+}
+
 /** One request over a connection, and its response. */
 export class Exchange {
   readonly #connection: Connection;
   readonly #pool: ConnectionPool;
+  readonly #client: Client | undefined;
   readonly #clock: Clock;
   readonly #timeouts: CoarseTimeouts;
+  readonly #slowClients: SlowClients;
+  readonly #budget: StreamBudget;
   #upload: Upload | undefined;
   /** Whether the whole request has been written. */
   #written = false;
@@ -55,11 +68,14 @@ export class Exchange {
   #uploadError: ClessError | undefined;
   #over = false;
 
-  constructor(connection: Connection, pool: ConnectionPool, clock: Clock, timeouts: CoarseTimeouts) {
+  constructor(connection: Connection, pool: ConnectionPool, client: Client | undefined, options: ExchangeOptions) {
     this.#connection = connection;
     this.#pool = pool;
-    this.#clock = clock;
-    this.#timeouts = timeouts;
+    this.#client = client;
+    this.#clock = options.clock;
+    this.#timeouts = options.timeouts;
+    this.#slowClients = options.slowClients;
+    this.#budget = options.budget;
   }
 
   /** Sends the request and receives the response, once: see `Forwarder.forward`. */
@@ -220,7 +236,15 @@ export class Exchange {
   ): Response {
     const keepAlive = head.keepAlive && rest !== "close";
     const end = (whole: boolean) => this.#end(whole && keepAlive);
-    const body = new LongBody({ connection: this.#connection, rest, begun, reading, end });
+    const body = new LongBody({
+      ...{ connection: this.#connection, rest, begun, reading, end },
+      ...{
+        client: this.#client,
+        slowClients: this.#slowClients,
+        budget: this.#budget,
+        upload: this.#written ? undefined : this.#upload,
+      },
+    });
     return toResponse(head, new ReadableStream(body, { highWaterMark: 0 }));
   }
 
@@ -228,6 +252,7 @@ export class Exchange {
   #end(keepAlive: boolean): Promise<void> | undefined {
     const upload = this.#written ? undefined : this.#upload;
     this.#release(keepAlive);
+    this.#client?.appEnded();
     return upload?.end();
   }
 

@@ -1,11 +1,13 @@
 import type { Clock } from "../../base/clock.ts";
 import { CoarseTimeouts } from "../../base/coarse_timeouts.ts";
-import type { Forwarder } from "../forwarder.ts";
+import type { Client, Forwarder } from "../forwarder.ts";
 import type { RequestHead } from "../request_head.ts";
+import { StreamBudget } from "../stream_budget.ts";
+import { SlowClients } from "../slow_clients.ts";
 import type { Upload } from "../upload.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection_pool.ts";
-import { Exchange, type Switched } from "./exchange.ts";
+import { Exchange, type ExchangeOptions, type Switched } from "./exchange.ts";
 import { keepFreedMemory } from "./long_body.ts";
 
 /** How long an idle connection is kept: less than the 5 s after which many apps close theirs. */
@@ -18,14 +20,16 @@ const BODY_TICK_MS = 50;
 export class ExactForwarder implements Forwarder {
   readonly #clock: Clock;
   readonly #timeouts: CoarseTimeouts;
+  readonly #shared: ExchangeOptions;
   /** By origin. */
   readonly #pools = new Map<string, ConnectionPool>();
   #stopTicking: (() => void) | undefined;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, slowClients = new SlowClients(clock), budget = new StreamBudget()) {
     keepFreedMemory();
     this.#clock = clock;
     this.#timeouts = new CoarseTimeouts(clock, BODY_TICK_MS);
+    this.#shared = { clock, timeouts: this.#timeouts, slowClients, budget };
   }
 
   /** Accepts every request. */
@@ -36,19 +40,25 @@ export class ExactForwarder implements Forwarder {
     head: RequestHead,
     upload: Upload | undefined,
     signal: AbortSignal,
+    client?: Client,
   ): Promise<Response> {
     const pool = this.#poolOf(origin);
     const connection = await pool.get(signal);
-    return await this.#exchange(connection, pool).run(head, upload, signal);
+    return await this.#exchange(connection, pool, client).run(head, upload, signal);
   }
 
   /**
    * Asks an app to switch to another protocol, over a new connection. Returns the connection, or the app's response if
    * it does not switch. @throws What {@linkcode Forwarder.forward} throws.
    */
-  async switchProtocols(origin: string, head: RequestHead, signal: AbortSignal): Promise<Switched | Response> {
+  async switchProtocols(
+    origin: string,
+    head: RequestHead,
+    signal: AbortSignal,
+    client?: Client,
+  ): Promise<Switched | Response> {
     const pool = this.#poolOf(origin);
-    return await this.#exchange(await pool.connect(signal), pool).switchProtocols(head, signal);
+    return await this.#exchange(await pool.connect(signal), pool, client).switchProtocols(head, signal);
   }
 
   leave(origin: string): void {
@@ -71,8 +81,8 @@ export class ExactForwarder implements Forwarder {
     return pool;
   }
 
-  #exchange(connection: Connection, pool: ConnectionPool): Exchange {
-    return new Exchange(connection, pool, this.#clock, this.#timeouts);
+  #exchange(connection: Connection, pool: ConnectionPool, client: Client | undefined): Exchange {
+    return new Exchange(connection, pool, client, this.#shared);
   }
 
   #closeIdle(): void {

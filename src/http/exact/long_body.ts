@@ -1,4 +1,7 @@
-import { ResponseCut } from "../forwarder.ts";
+import { type Client, ResponseCut } from "../forwarder.ts";
+import type { StreamBudget } from "../stream_budget.ts";
+import type { SlowClients, WatchedAnswer } from "../slow_clients.ts";
+import type { Upload } from "../upload.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import { type Connection, uninitialized } from "./connection.ts";
 import { Malformed } from "./message_head.ts";
@@ -6,9 +9,10 @@ import { Malformed } from "./message_head.ts";
 /** How much is read at once. It grows when much arrives, since fewer, larger reads cost far less. */
 const LEAST_BYTES_AT_ONCE = 16 * 1024;
 const MOST_BYTES_AT_ONCE = 1024 * 1024;
-/** The first pieces of a body are small, so that they stay in the processor's caches. */
+/** The first pieces of a body are small: they stay in the processor's caches, and its client may be slow. */
 const SMALL_PIECE_BYTES = 128 * 1024;
-const SMALL_PIECES_TOTAL_BYTES = 2 * 1024 * 1024;
+/** A client that reads nothing does not get beyond this: the kernel's buffers hold less. */
+const SMALL_PIECES_TOTAL_BYTES = 8 * 1024 * 1024;
 
 /**
  * Makes glibc keep the memory of freed body pieces, for the whole process. By default it returns large pieces to the
@@ -35,17 +39,34 @@ export interface LongBodySource {
   readonly reading: Reading | undefined;
   /** Called when the body is over, before its reader notices. @param whole Whether it is complete and correct. */
   readonly end: (whole: boolean) => Promise<void> | void;
+  /** Who reads the body, and the request's body if it is still on its way. */
+  readonly client: Client | undefined;
+  readonly upload: Upload | undefined;
+  readonly slowClients: SlowClients;
+  readonly budget: StreamBudget;
 }
 
 /**
  * The body of a response, passed on while it arrives; it reads no more than its reader takes. The stream fails with
  * {@linkcode ResponseCut} if the body is incomplete or malformed.
  */
-export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
+export class LongBody implements UnderlyingDefaultSource<Uint8Array>, WatchedAnswer {
   readonly #connection: Connection;
   readonly #chunks: ChunkedDecoder | undefined;
   readonly #begun: Uint8Array<ArrayBuffer>;
   readonly #end: LongBodySource["end"];
+  readonly #upload: Upload | undefined;
+  readonly #client: Client | undefined;
+  readonly #budget: StreamBudget;
+  /** The last piece, and the one before, which the platform may still be sending. */
+  #lastPieceBytes = 0;
+  #olderPieceBytes = 0;
+  readonly #unwatch: (() => void) | undefined;
+  /** Set once the stream has been made. */
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #moves = 0;
+  /** Whether the client's side has asked for more. */
+  #asked = false;
   /** The number of missing bytes; `Infinity` if unknown. */
   #left: number;
   #reading: Reading | undefined;
@@ -55,33 +76,74 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
   #last: ArrayBuffer | undefined;
   #piecesBytes = 0;
 
-  constructor({ connection, rest, begun, reading, end }: LongBodySource) {
+  constructor({ connection, rest, begun, reading, end, client, upload, slowClients, budget }: LongBodySource) {
     this.#connection = connection;
     this.#chunks = rest instanceof ChunkedDecoder ? rest : undefined;
     this.#left = typeof rest === "number" ? rest : Infinity;
     this.#reading = reading;
     this.#end = end;
+    this.#upload = upload;
+    this.#client = client;
+    this.#budget = budget;
+    this.#unwatch = client && slowClients.watch(client, this);
     if (typeof rest === "number") this.#readBytes = MOST_BYTES_AT_ONCE;
     this.#begun = reading === undefined && begun.length > 0 ? this.#keep(begun) : begun;
   }
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    this.#controller = controller;
     if (this.#begun.length > 0) controller.enqueue(this.#begun);
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    this.#moves++;
+    this.#asked = true;
     try {
       while (!await this.#pass(controller));
     } catch (error) {
-      await this.#end(false);
+      await this.#finish(false);
       const reason = error instanceof Malformed ? error.message : "the app or its connection ended in mid-body";
       controller.error(new ResponseCut(reason));
     }
+    this.#asked = false;
   }
 
   /** Called by the stream when its reader has gone. */
   async cancel(): Promise<void> {
-    await this.#end(false);
+    await this.#finish(false);
+  }
+
+  get moves(): number {
+    return this.#moves;
+  }
+
+  waitsForClient(): boolean {
+    return !this.#asked;
+  }
+
+  uploadStopped(tickMs: number, timeoutMs: number): boolean {
+    return this.#upload?.hasStopped(tickMs, timeoutMs) ?? false;
+  }
+
+  slowDown(): void {
+    this.#readBytes = LEAST_BYTES_AT_ONCE;
+  }
+
+  async cut(): Promise<void> {
+    // The platform keeps what it has as long as the client's connection is open.
+    const heldBytes = this.#lastPieceBytes + this.#olderPieceBytes;
+    const free = () => this.#budget.change(-heldBytes);
+    this.#budget.change(heldBytes);
+    this.#client?.info.completed.then(free, free);
+    await this.#finish(false);
+    this.#controller?.error(new ResponseCut("the client does not take it"));
+  }
+
+  async #finish(whole: boolean): Promise<void> {
+    this.#unwatch?.();
+    this.#budget.change(-this.#lastPieceBytes - this.#olderPieceBytes);
+    this.#lastPieceBytes = this.#olderPieceBytes = 0;
+    await this.#end(whole);
   }
 
   /** Reads once. Returns whether the stream got data or its end. */
@@ -91,24 +153,28 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
     const got = await count;
     if (got === 0) {
       if (this.#chunks !== undefined || this.#left < Infinity) throw new Malformed("the response breaks off");
-      await this.#end(true);
+      await this.#finish(true);
       controller.close();
       return true;
     }
+    this.#moves++;
+    this.#budget.change(got - this.#olderPieceBytes);
+    this.#olderPieceBytes = this.#lastPieceBytes;
+    this.#lastPieceBytes = got;
     this.#adapt(got, into.length);
     const data = this.#chunks === undefined ? got : this.#chunks.decode(into.subarray(0, got));
     if (got > this.#left) throw new Malformed("more bytes than the response has");
     this.#left -= got;
     if (data > 0) controller.enqueue(into.subarray(0, data));
     if (this.#left > 0 && this.#chunks?.done !== true) return data > 0;
-    await this.#end(true);
+    await this.#finish(true);
     controller.close();
     return true;
   }
 
   /** Copies bytes into a new piece, which has room for more. */
   #keep(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-    const piece = this.#nextPiece(Math.max(this.#readBytes, 2 * bytes.length));
+    const piece = this.#nextPiece(Math.max(this.#readBytes, 2 * bytes.length), bytes.length + 1);
     piece.set(bytes);
     this.#room = piece.subarray(bytes.length);
     return piece.subarray(0, bytes.length);
@@ -129,10 +195,11 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array> {
    * Memory for the next bytes, at most `length`. Call it once the platform has taken over the previous piece, which is
    * given up here. Pieces are not reused: the platform may still be sending their contents.
    */
-  #nextPiece(length: number): Uint8Array<ArrayBuffer> {
+  #nextPiece(length: number, least = 0): Uint8Array<ArrayBuffer> {
     this.#last?.transfer(0); // giving memory up at once is much cheaper than leaving it to the garbage collector
     const isEarly = this.#piecesBytes < SMALL_PIECES_TOTAL_BYTES;
-    const piece = uninitialized(isEarly ? Math.min(length, SMALL_PIECE_BYTES) : length);
+    const wantedBytes = isEarly ? Math.min(length, SMALL_PIECE_BYTES) : length;
+    const piece = uninitialized(Math.max(this.#budget.share(wantedBytes, LEAST_BYTES_AT_ONCE), least));
     this.#piecesBytes += piece.length;
     this.#last = piece.buffer;
     return piece;

@@ -2,9 +2,11 @@ import { atMost, delay } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Switched } from "../exact/exchange.ts";
 import { ExactForwarder } from "../exact/forwarder.ts";
-import { ForwardError, InstanceGone } from "../forwarder.ts";
+import { type Client, ForwardError, InstanceGone } from "../forwarder.ts";
 import { type Header, splitList } from "../headers.ts";
 import type { RequestHead } from "../request_head.ts";
+import type { StreamBudget } from "../stream_budget.ts";
+import type { SlowClients } from "../slow_clients.ts";
 import { AppSocket } from "./app_socket.ts";
 import { CloseCode } from "./frames.ts";
 
@@ -39,10 +41,12 @@ export interface Bridge {
 export class WebSocketBridge implements Disposable {
   readonly #forwarder: ExactForwarder;
   readonly #clock: Clock;
+  readonly #slowClients: SlowClients;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, slowClients: SlowClients, budget?: StreamBudget) {
     this.#clock = clock;
-    this.#forwarder = new ExactForwarder(clock);
+    this.#slowClients = slowClients;
+    this.#forwarder = new ExactForwarder(clock, slowClients, budget);
   }
 
   /**
@@ -53,12 +57,19 @@ export class WebSocketBridge implements Disposable {
    * @throws {ForwardError} If there is no response.
    * @throws The signal's reason.
    */
-  async open(request: Request, head: RequestHead, origin: string, signal: AbortSignal): Promise<Bridge> {
+  async open(
+    request: Request,
+    head: RequestHead,
+    origin: string,
+    signal: AbortSignal,
+    reader: Client,
+  ): Promise<Bridge> {
     const accept = await acceptFor(request.headers.get("sec-websocket-key"));
     const switched = await this.#forwarder.switchProtocols(
       origin,
       { ...head, headers: handshakeHeaders(head.headers) },
       signal,
+      reader,
     );
     if (switched instanceof Response) return { response: switched, ended: undefined };
     let upgraded: Deno.WebSocketUpgrade;
@@ -71,7 +82,7 @@ export class WebSocketBridge implements Disposable {
     const { socket: client, response } = upgraded;
     const app = new AppSocket(switched);
     const ending = Promise.withResolvers<void>();
-    const bothClosed = this.#join(client, app, ending.resolve);
+    const bothClosed = this.#join(client, app, reader, ending.resolve);
     // The platform has no time limit for a close, and the lease must end.
     const ended = ending.promise.then(() => atMost(bothClosed, this.#clock, CLOSE_TIMEOUT_MS)).then(() => app.drop());
     const breakOff = () => {
@@ -91,7 +102,7 @@ export class WebSocketBridge implements Disposable {
   }
 
   /** Connects the sides. Calls `end` once one is closed or told to close; resolves when both are closed. */
-  async #join(client: WebSocket, app: AppSocket, end: () => void): Promise<void> {
+  async #join(client: WebSocket, app: AppSocket, reader: Client, end: () => void): Promise<void> {
     const clientClosed = Promise.withResolvers<void>();
     const appClosed = Promise.withResolvers<void>();
     client.binaryType = "arraybuffer";
@@ -105,7 +116,15 @@ export class WebSocketBridge implements Disposable {
         message: (data) => {
           if (client.readyState !== WebSocket.OPEN) return;
           client.send(data);
-          return client.bufferedAmount > MUCH_BUFFERED_BYTES ? this.#untilTaken(client) : undefined;
+          if (client.bufferedAmount <= MUCH_BUFFERED_BYTES) return;
+          return this.#untilTaken(client, reader.clientTimeoutMs).then((isTaken) => {
+            if (isTaken) return;
+            app.drop();
+            close(client, CloseCode.tooBig, "the receiver is too slow");
+            this.#slowClients.stopped(reader, "websocket");
+            appClosed.resolve();
+            end();
+          });
         },
         close: (code, reason) => {
           close(client, code === CloseCode.broken ? CloseCode.unexpected : code, reason);
@@ -133,11 +152,17 @@ export class WebSocketBridge implements Disposable {
     await Promise.all([clientClosed.promise, appClosed.promise]);
   }
 
-  /** Resolves when the client has taken enough, or has gone. */
-  async #untilTaken(client: WebSocket): Promise<void> {
+  /** Waits until the client has taken enough, or has gone. Returns whether it went on taking. */
+  async #untilTaken(client: WebSocket, timeoutMs: number): Promise<boolean> {
+    let bufferedBytes = client.bufferedAmount;
+    let stillMs = 0;
     while (client.readyState === WebSocket.OPEN && client.bufferedAmount > MUCH_BUFFERED_BYTES / 2) {
+      if (stillMs >= timeoutMs) return false;
       await delay(this.#clock, CHECK_MS);
+      stillMs = client.bufferedAmount === bufferedBytes ? stillMs + CHECK_MS : 0;
+      bufferedBytes = client.bufferedAmount;
     }
+    return true;
   }
 }
 

@@ -42,6 +42,7 @@ export async function buildApp(docker: DockerCommand, folder: string, signal: Ab
   return conventionRevision(SERVICE, id.trim(), {
     startTimeoutMs: 30_000,
     requestTimeoutMs: 30_000,
+    clientTimeoutMs: 60_000,
     pauseAfterMs: Infinity,
     stopAfterMs: Infinity,
   });

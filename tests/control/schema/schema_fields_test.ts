@@ -170,7 +170,7 @@ Deno.test("a volume has a name or a host folder, and a path in the container tha
 });
 
 Deno.test("durations and sizes are texts with units", () => {
-  for (const field of ["startTimeout", "requestTimeout", "pauseAfter", "stopAfter", "hangAfter"]) {
+  for (const field of ["startTimeout", "requestTimeout", "clientTimeout", "pauseAfter", "stopAfter", "hangAfter"]) {
     accepted(["0", "250ms", "30s", "1h"].map((time) => ({ [field]: time })));
     refused(
       field,

@@ -51,6 +51,7 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   minInstances: fc.constantFrom(0, 1),
   startTimeout: time,
   requestTimeout: time,
+  clientTimeout: time,
   pauseAfter: time,
   stopAfter: time,
   hangAfter: time,

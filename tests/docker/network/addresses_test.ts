@@ -17,6 +17,7 @@ const ID = "0123456789abcdef".repeat(4);
 const REVISION = conventionRevision("golang", `sha256:${ID}`, {
   startTimeoutMs: 30_000,
   requestTimeoutMs: 300_000,
+  clientTimeoutMs: 60_000,
   pauseAfterMs: Infinity,
   stopAfterMs: 600_000,
 });

@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Connection } from "../../../src/http/exact/connection.ts";
+import { StreamBudget } from "../../../src/http/stream_budget.ts";
+import { SlowClients } from "../../../src/http/slow_clients.ts";
 import { ConnectionPool } from "../../../src/http/exact/connection_pool.ts";
 import { Exchange } from "../../../src/http/exact/exchange.ts";
 import { CoarseTimeouts } from "../../../src/base/coarse_timeouts.ts";
@@ -43,7 +45,12 @@ Deno.test("a connection whose request was not written completely is not used aga
   using timeouts = new CoarseTimeouts(clock, 50);
   const pool = new ConnectionPool("http://127.0.0.1:1");
   const connection = new Connection(tcp as unknown as Deno.TcpConn);
-  const exchange = new Exchange(connection, pool, clock, timeouts);
+  const exchange = new Exchange(connection, pool, undefined, {
+    clock,
+    timeouts,
+    slowClients: new SlowClients(clock),
+    budget: new StreamBudget(),
+  });
   const response = await exchange.run(requestHead(), undefined, never());
   // Another request would be written into the middle of this one.
   assertEquals([response.status, tcp.closed, await pool.take()], [200, true, undefined]);

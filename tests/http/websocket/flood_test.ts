@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { FakeClock } from "../../support/fake_clock.ts";
 import { Flow, growth } from "../../support/flow.ts";
 import { ownProcessTest } from "../../support/own_process.ts";
 import { netTest } from "../../support/permissions.ts";
@@ -65,4 +66,14 @@ netTest("more than 32 MB pass if the receiver reads", async () => {
       assertEquals("binary" in received ? received.binary.length : received, MB);
     }
   }
+});
+
+netTest("a client that takes no messages for the client timeout keeps no app awake", async () => {
+  const clock = new FakeClock();
+  await using pair = await connectPair([], [], { clock, clientTimeoutMs: 10_000 });
+  const flooding = flood(pair.app);
+  const began = clock.now();
+  await clock.until(pair.cless.idle());
+  assert(clock.now() - began >= 10_000);
+  assert(await flooding < FLOOD);
 });
