@@ -54,14 +54,14 @@ export class Engine {
 
   constructor(
     { api, docker, whyNotSocket }: EngineChoice,
-    config: Pick<Config, "noHostAccess" | "portRange" | "upstream">,
+    config: Pick<Config, "listen" | "noHostAccess" | "portRange" | "upstream">,
     dataDir: DataDir,
     clock: Clock,
   ) {
     this.#api = api;
     this.#clock = clock;
     this.#containerEvents = new ContainerEvents(clock);
-    this.#wall = new HostWall(dataDir.owner);
+    this.#wall = new HostWall(dataDir.owner, config.listen.map(({ port }) => port).filter((port) => port > 0));
     this.#isWalled = config.noHostAccess;
     this.#network = new OwnNetwork(api, dataDir, isDataDirInUse, this.#isWalled ? this.#wall : undefined);
     this.source = new ImageSource(api, docker, clock);

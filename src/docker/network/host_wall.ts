@@ -13,14 +13,13 @@ const encoder = new TextEncoder();
  */
 export class HostWall {
   readonly #chain: string;
-  readonly #iptables: string;
   #bridge: string | undefined;
-  #ports: readonly number[] = [];
+  #ports: readonly number[];
 
-  /** @param iptables The command; there are also `iptables-nft` and `iptables-legacy`. */
-  constructor(owner: string, iptables = "iptables") {
+  /** @param ports The TCP ports of the host that the proxy listens on, as far as they are known. */
+  constructor(owner: string, ports: readonly number[]) {
     this.#chain = `CLESS-${owner}`;
-    this.#iptables = iptables;
+    this.#ports = ports;
   }
 
   /** Lets containers reach these TCP ports of the host, which the proxy listens on, and no others. */
@@ -62,7 +61,7 @@ export class HostWall {
     );
     this.#must(
       await spawned(
-        `${this.#iptables}-restore`,
+        "iptables-restore",
         ["-w", "--noflush"],
         [
           "*mangle",
@@ -93,7 +92,7 @@ export class HostWall {
   }
 
   #run(...args: string[]): Promise<Result> {
-    return spawned(this.#iptables, ["-w", "-t", "mangle", ...args]);
+    return spawned("iptables", ["-w", "-t", "mangle", ...args]);
   }
 
   #must({ success, stderr }: Result): void {
