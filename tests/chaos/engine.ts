@@ -3,11 +3,20 @@ import { Program } from "../bench/support/program.ts";
 
 const MACHINE_SOCKET = "/var/run/docker.sock";
 const PATIENCE_MS = 30_000;
+/**
+ * The bridge of the engine's default network, which nothing uses. Without one of its own, the engine would use that of
+ * the machine's engine; told to have none, it would delete that one.
+ */
+const BRIDGE = `chaos-${Deno.pid}`;
+const BRIDGE_ADDRESS = "169.254.213.1/24";
 const BUFFER_BYTES = 65_536;
 
-/** Whether this user may start an engine, and there is the program. */
+/** Whether this user may start an engine, and there are the programs for that. */
 export async function mayStartEngine(): Promise<boolean> {
-  const { success } = await new Deno.Command("sh", { args: ["-c", "command -v dockerd"], stdout: "null" }).output();
+  const { success } = await new Deno.Command("sh", {
+    args: ["-c", "command -v dockerd && command -v ip"],
+    stdout: "null",
+  }).output();
   return success && Deno.uid() === 0;
 }
 
@@ -52,10 +61,12 @@ export class Engine implements AsyncDisposable {
       `--pidfile=${folder}/pid`,
       "--containerd-namespace=cless-chaos",
       "--containerd-plugins-namespace=cless-chaos-plugins",
-      "--bridge=none",
+      `--bridge=${BRIDGE}`,
       "--iptables=false",
       "--ip6tables=false",
     ];
+    await ip("link", "add", BRIDGE, "type", "bridge");
+    await ip("address", "add", BRIDGE_ADDRESS, "dev", BRIDGE);
     const engine = new Engine(folder, socket, () => Program.start("dockerd", "dockerd", { args }));
     await engine.begin();
     return engine;
@@ -91,6 +102,7 @@ export class Engine implements AsyncDisposable {
     this.line[Symbol.dispose]();
     if (this.#program === undefined) return;
     await this.#program.end();
+    await ip("link", "delete", BRIDGE);
     for (const path of (await mountsBelow(this.#folder)).reverse()) {
       await new Deno.Command("umount", { args: ["--lazy", path] }).output();
     }
@@ -106,6 +118,12 @@ export class Engine implements AsyncDisposable {
     }).output();
     return success;
   }
+}
+
+/** Runs ip(8). @throws {BenchError} If it fails. */
+async function ip(...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command("ip", { args, stdout: "null" }).output();
+  if (!success) throw new BenchError(`ip ${args.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
 }
 
 async function mountsBelow(folder: string): Promise<string[]> {
