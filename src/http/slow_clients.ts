@@ -51,8 +51,8 @@ export class SlowClients implements Disposable {
   readonly #doubtful = new Set<Pace>();
   #looking = false;
   #lookedMs = -Infinity;
-  /** Clients to be disconnected. */
-  readonly #stopped: Peer[] = [];
+  /** Clients to be disconnected, by how long that waits. */
+  readonly #leaving = new Map<number, Peer[]>();
   #stuck = 0;
 
   /** @param sockets What the kernel knows about clients' connections; `undefined` if nobody can say. */
@@ -107,8 +107,18 @@ export class SlowClients implements Disposable {
   /** Closes a client's connection; those of clients that stop at the same time together. */
   #disconnect(peer: Peer | undefined, afterMs: number): void {
     const sockets = this.#sockets;
-    if (sockets === undefined || peer === undefined || this.#stopped.push(peer) > 1) return;
-    this.#clock.after(afterMs, () => sockets.destroy(this.#stopped.splice(0)));
+    if (sockets === undefined || peer === undefined) return;
+    const leaving = this.#leaving.get(afterMs);
+    if (leaving !== undefined) {
+      leaving.push(peer);
+      return;
+    }
+    const peers = [peer];
+    this.#leaving.set(afterMs, peers);
+    this.#clock.after(afterMs, () => {
+      this.#leaving.delete(afterMs);
+      sockets.destroy(peers);
+    });
   }
 
   async #look(sockets: ClientSockets): Promise<void> {
