@@ -4,7 +4,12 @@ import type { LagMeter } from "../base/lag.ts";
 
 /** The lag that is aimed at while requests are refused. */
 const TARGET_MS = 50;
-/** The target must be exceeded for so long, without a break, before any request is refused. */
+/**
+ * This lag must be exceeded for so long, without a break, before any request is refused. It is above what a few hundred
+ * connections cause that each wait for an answer before they send the next request: those never ask for more than cless
+ * can do.
+ */
+const OVERLOAD_MS = 250;
 const INTERVAL_MS = 100;
 /** Requests that have waited for longer than this are beyond hope: nearly all are refused until the queue is short. */
 const HOPELESS_MS = 1000;
@@ -189,7 +194,7 @@ export class Admission {
     const lagMs = this.#cpu < OWN_CPU ? 0 : this.#meter.currentMs;
     const change = (lagMs - this.#lagMs) / TARGET_MS;
     this.#lagMs = lagMs;
-    if (lagMs <= TARGET_MS) this.#exceededSinceMs = Infinity;
+    if (lagMs <= OVERLOAD_MS) this.#exceededSinceMs = Infinity;
     else this.#exceededSinceMs = Math.min(this.#exceededSinceMs, now);
     if (!this.#isLooking) {
       if (now - this.#exceededSinceMs < INTERVAL_MS) return;

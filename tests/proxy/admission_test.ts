@@ -82,7 +82,7 @@ Deno.test("nothing is refused, and nothing is measured once it is quiet, at a lo
 for (const factor of [2, 3]) {
   Deno.test(`at ${factor} times what cless can do, nearly as much is answered as is possible, and soon`, async () => {
     const busy = new Busy();
-    await busy.load(1000, { app: factor * 1000 }); // it takes a moment to see that it is too much
+    await busy.load(3000, { app: factor * 1000 }); // it takes a moment to see that it is too much, and how much
     await busy.load(10_000, { app: factor * 1000 });
     const possible = 10_000 * (1 - factor * 0.2) / (1 - 0.2);
     assert(busy.admitted.get("app")! >= 0.9 * possible, `${busy.admitted.get("app")} of ${possible}`);
@@ -102,6 +102,13 @@ Deno.test("a service that asks for less than its share is not refused while othe
   assertEquals(busy.refused.get("modest") ?? 0, 0);
   const [one, other] = [busy.admitted.get("one")!, busy.admitted.get("other")!];
   assert(Math.abs(one / other - 1) < 0.15, `${one} and ${other}`); // each the same, however much it asks for
+});
+
+Deno.test("clients that wait for each answer before they ask again are not refused", async () => {
+  const busy = new Busy();
+  await busy.load(200, { app: 2000 }); // from now on, some 200 of them wait
+  await busy.load(3000, { app: 1000 });
+  assertEquals([busy.refused.size, busy.admission.shed.lag], [0, 0]);
 });
 
 Deno.test("a burst that is over after a moment is no overload", async () => {
