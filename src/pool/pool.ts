@@ -397,7 +397,8 @@ export class InstancePool implements InstanceOwner {
       const is = after.get(was.id);
       const instance = instanceOf(was);
       if (is !== undefined && is.phase !== was.phase) this.#move(was, is);
-      else if (is === undefined && !instance.gone.aborted) {
+      if (is?.hung === true && !was.hung) instance.letGo();
+      if (is === undefined && !instance.gone.aborted) {
         instance.become(event.type === "start failed" ? "failed" : "stopped");
       }
     }
@@ -409,7 +410,6 @@ export class InstancePool implements InstanceOwner {
     if (is.phase === "ready" && (was.coming || !was.pausing)) instance.idleSince = this.#clock.now();
     if (is.phase === "draining") instance.untilIdle().then(() => this.#take({ type: "released" }));
     instance.become(is.phase);
-    if (is.hung && is.phase === "draining") instance.letGo();
     if (instance.gone.aborted) log.debug("instance has ended", { instance: is.id });
   }
 
@@ -494,10 +494,15 @@ export class InstancePool implements InstanceOwner {
     const hangs = await isHung(instance, this.#executor, this.#clock);
     this.#questioned.delete(instance);
     if (!hangs) return;
-    const { inFlight } = instance;
-    log.warning("instance hangs", { service: this.revision.service, instance: id, inFlight });
+    log.warning("instance hangs", { service: this.revision.service, instance: id, inFlight: instance.inFlight });
     const reason = instance.failure = "the app hung: it answered nothing, and used no processor time";
     this.#take({ type: "hung", id, mishap: this.#mishap(reason, instance) });
+  }
+
+  /** Lets the requests of an instance that drains go on only if its app may still answer them. */
+  async #letGoIfHung(instance: Instance): Promise<void> {
+    if (!await isHung(instance, this.#executor, this.#clock, 1)) return;
+    this.#take({ type: "hung", id: instance.id, mishap: this.#mishap(instance.failure ?? "", undefined) });
   }
 
   /** @param byApp Whether the app is certainly at fault. */
@@ -507,6 +512,7 @@ export class InstancePool implements InstanceOwner {
     log.warning("instance does not answer", { service: this.revision.service, instance: id });
     const reason = instance.failure = "the app did not answer any more";
     this.#take({ type: "unhealthy", id, byApp, mishap: this.#mishap(reason, byApp ? instance : undefined) });
+    if (instance.inFlight > 0) this.#letGoIfHung(instance);
   }
 
   /** @param instance The one whose output explains what happened. */

@@ -312,6 +312,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return event.byApp ? lose(drained, member, { ...event, byHand: false }, now) : drained;
     }
     case "hung": {
+      if (phase === "draining") return set(state, member, { drainBy: now, hung: true });
       if (phase !== "ready") return state;
       const drained = enter(state, member, "draining", now, { drainBy: now, hung: true });
       return lose(drained, member, { ...event, byHand: false }, now);

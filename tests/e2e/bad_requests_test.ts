@@ -7,7 +7,7 @@ import { until } from "../support/until.ts";
 const SCRIPT = `
 require("node:http").createServer((request, response) => {
   if (request.url === "/exit") process.exit(3);
-  if (request.url === "/slow") return setTimeout(() => response.end("slow"), 1000);
+  if (request.url === "/slow") return setTimeout(() => response.end("slow"), 3000);
   if (request.url === "/spin") for (const until = Date.now() + 16_000; Date.now() < until;);
   response.end("ok");
 }).listen(8080);

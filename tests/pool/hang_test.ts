@@ -79,8 +79,8 @@ Deno.test("an app whose processor time is unknown stays", async () => {
   assertEquals([instance.state, asked], ["ready", []]);
 });
 
-Deno.test("an app that answers a question, whatever it says, stays", async () => {
-  for (const does of [200, 503, "garbage"] as const) {
+Deno.test("an app that answers a question, whatever it says, or takes no connections, does not hang", async () => {
+  for (const does of [200, 503, "garbage", "refused", "closed"] as const) {
     const { kit, instance, asked, app } = await hanging();
     instance.suspect("silent");
     await kit.clock.advance(4_000);
@@ -141,4 +141,26 @@ Deno.test("an app that hangs after it has served is replaced as often as that ha
   (await held).lease.release();
   await kit.clock.advance(10_000);
   assertEquals([instance.state, pool.failure, pool.backingOff], ["stopped", undefined, false]);
+});
+
+Deno.test("an app that fails its liveness probes and hangs lets go of its requests soon after that, and one that computes does not", async () => {
+  for (const [computes, expected] of [[false, [true]], [true, []]] as const) {
+    const { kit, instance, gone, lease } = await hanging({ liveness: { path: "/health", every: 2000 } });
+    kit.launcher.processorTime = () => Promise.resolve(computes ? kit.clock.now() : 7);
+    while (instance.state === "ready") await kit.clock.advance(1000);
+    assertEquals([instance.state, gone], ["draining", []]);
+    await kit.clock.advance(3000);
+    assertEquals(gone, [...expected]);
+    lease.release();
+    await kit.executor.settled();
+  }
+});
+
+Deno.test("an app that is taken out and still answers goes on with its requests for a while", async () => {
+  const { kit, instance, app, gone, lease } = await hanging();
+  app.does = 503;
+  for (let n = 0; n < 3; n++) instance.suspect("unreachable");
+  await kit.clock.advance(9_999);
+  assertEquals([instance.state, gone], ["draining", []]);
+  lease.release();
 });

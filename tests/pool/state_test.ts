@@ -263,6 +263,9 @@ Deno.test("a resume that completes while the instance drains leaves its app able
 Deno.test("an instance that hangs waits for none of its requests", () => {
   const { drainBy, hung } = after({ type: "hung", id: "one", mishap: MISHAP }, { use: { inFlight: 9 } })!;
   assertEquals([drainBy, hung], [NOW, true]);
+  const state = stateOf({ members: [memberOf("one", { phase: "draining", drainBy: NOW + 9 })] });
+  const { backoff, members: [draining] } = reduce(state, { type: "hung", id: "one", mishap: MISHAP }, NOW);
+  assertEquals([draining?.drainBy, draining?.hung, backoff], [NOW, true, NO_FAILURES]); // it was judged before
 });
 
 Deno.test("a healthy instance that was started after the failures has them forgotten", () => {
