@@ -2,6 +2,7 @@ import { DockerCommand } from "../../src/docker/command.ts";
 import { messageOf, OperatorError } from "../../src/base/errors.ts";
 import { forward } from "./forward/forward.ts";
 import { idle } from "./idle/idle.ts";
+import { overload } from "./overload/overload.ts";
 import { openLoop } from "./open_loop/open_loop.ts";
 import { growth } from "./growth/growth.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
@@ -30,6 +31,7 @@ const SCENARIOS: Record<ScenarioId, Scenario> = {
   idle,
   upgrade,
   upload: uploads,
+  overload,
 };
 
 /** Runs the bench; returns the exit code. */

@@ -16,6 +16,7 @@ const SCENARIO_IDS = [
   "idle",
   "upgrade",
   "upload",
+  "overload",
 ] as const;
 /** The name of something that can be measured. */
 export type ScenarioId = typeof SCENARIO_IDS[number];

@@ -1,4 +1,5 @@
-// The app behind the proxies, as fast as it goes: `/N` is N bytes, `/` is 12, and an upload is counted.
+// The app behind the proxies, as fast as it goes: `/N` is N bytes, `/` is 12, and an upload is counted. With `?work=N`
+// the answer takes N ms.
 package main
 
 import (
@@ -40,6 +41,9 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		count(w, r)
 		return
+	}
+	if work, err := strconv.Atoi(r.URL.Query().Get("work")); err == nil {
+		time.Sleep(time.Duration(work) * time.Millisecond)
 	}
 	length := int64(len(pattern.Head))
 	if r.URL.Path != "/" {
