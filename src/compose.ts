@@ -408,12 +408,12 @@ export class Cless implements Incumbent<AddressPosition> {
     return usesOf(this.#parts.fleet);
   }
 
-  async yield(): Promise<void> {
+  async yield(knock: () => void): Promise<void> {
     const { admin, clock, servers, stopping, tenure } = this.#parts;
     tenure.now = "finish";
     this.#parts.dataDir.leave();
     stopping.abort(); // event streams of the admin API go to the successor
-    await stopAccepting([...servers, admin], clock);
+    await stopAccepting([...servers, admin], clock, knock);
   }
 
   /** Finishes the requests in flight after another process has taken over, and leaves the containers to that one. */
@@ -499,8 +499,8 @@ export class Cless implements Incumbent<AddressPosition> {
       log.debug("take-over", { step: "listening" });
       tenure.now = "all";
       this.#isGuest = false;
-      const closed = incumbency.accepting();
-      await knock([...servers, admin].map(({ endpoint }) => endpoint), closed, clock);
+      await incumbency.accepting();
+      await knock([...servers, admin].map(({ endpoint }) => endpoint), incumbency.closed, clock);
       log.debug("take-over", { step: "accepted" });
       this.#parts.store.confirm();
       this.#supervise();

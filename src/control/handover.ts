@@ -21,8 +21,9 @@ import { type Endpoint, formatEndpoint } from "../model/host.ts";
  *   locks the data-dir, migrates the
  *   copy, adopts the containers, puts
  *   the copy in place, listens
- *   accepting                           ─►     listens no more, finishes its requests, and ends
- *                                       ◄─     closed
+ *   accepting                           ─►
+ *                                       ◄─     knock: closes each listener when a connection arrives
+ *                                       ◄─     closed; finishes its requests, and ends
  *
  * Each sees from the end of the connection that the other has ended. Before `accepting`, the predecessor then undoes
  * the rest and goes on as if nothing had been; the successor goes on as if it had been started alone.
@@ -33,7 +34,7 @@ const SOCKET = "handover.sock";
 /** How often the use of the instances is compared with the last report. */
 const REPORT_MS = 50;
 /** How long a successor may take from the seal until it accepts connections. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 /** The longest path of a unix socket, bytes: unix(7). */
 const MOST_PATH_BYTES = 107;
 
@@ -67,8 +68,10 @@ export interface Incumbent<Position> {
   /** Undoes `seal`: the successor has failed. Never rejects. */
   unseal(): Promise<void>;
   uses(): readonly InstanceUse[];
-  /** Listens no more; resolves when the addresses are free. */
-  yield(): Promise<void>;
+  /**
+   * Listens no more; resolves when the addresses are free. @param knock Makes the successor connect to each address.
+   */
+  yield(knock: () => void): Promise<void>;
 }
 
 type ToPredecessor =
@@ -82,6 +85,7 @@ type ToSuccessor<Position> =
   | { readonly refused: string }
   | { readonly sealed: Sealed<Position> }
   | { readonly uses: readonly InstanceUse[] }
+  | { readonly knock: true }
   | { readonly closed: true };
 
 /** A connection on which each message is a line of JSON. */
@@ -177,6 +181,7 @@ export class SuccessorDoor<Position> implements Disposable {
     this.#channels.add(channel);
     let pid = 0;
     let isSealed = false;
+    let isKilled = false;
     let stop = () => {};
     try {
       for await (const message of channel.messages()) {
@@ -196,7 +201,10 @@ export class SuccessorDoor<Position> implements Disposable {
             const uses = incumbent.uses();
             channel.send({ sealed: { position, uses } });
             const stopReports = this.#report(channel, incumbent, uses);
-            const cancel = this.#clock.after(PATIENCE_MS, () => kill(pid));
+            const cancel = this.#clock.after(PATIENCE_MS, () => {
+              isKilled = true;
+              kill(pid);
+            });
             stop = () => {
               stopReports();
               cancel();
@@ -207,13 +215,13 @@ export class SuccessorDoor<Position> implements Disposable {
           }
         } else if ("failed" in message) {
           log.error("the process that was to take over has failed", { pid, reason: message.failed });
-        } else if (isSealed) {
+        } else if (isSealed && !isKilled) {
           stop();
           stop = this.#report(channel, incumbent);
           this.#isSuperseded = true;
           this.#listener?.close();
           this.#listener = undefined;
-          await incumbent.yield();
+          await incumbent.yield(() => channel.send({ knock: true }));
           channel.send({ closed: true });
           this.#superseded.resolve(pid);
         }
@@ -263,6 +271,7 @@ export class Incumbency<Position> implements Disposable {
   readonly #channel: Channel<ToSuccessor<Position>, ToPredecessor>;
   readonly #hello = Promise.withResolvers<PredecessorFacts | undefined>();
   readonly #sealed = Promise.withResolvers<Sealed<Position> | undefined>();
+  readonly #knock = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #gone = new AbortController();
   #report: (uses: readonly InstanceUse[]) => void = () => {};
@@ -317,10 +326,15 @@ export class Incumbency<Position> implements Disposable {
     await this.#channel.send({ failed: reason });
   }
 
-  /** Says that this process accepts connections; resolves when the other one does not any more. */
+  /** Says that this process accepts connections; resolves when the other one waits for a last one. */
   async accepting(): Promise<void> {
     this.#channel.send({ accepting: true });
-    await this.#closed.promise;
+    await this.#knock.promise;
+  }
+
+  /** Resolves when the other process accepts no more connections. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
   }
 
   async #read(): Promise<void> {
@@ -330,11 +344,16 @@ export class Incumbency<Position> implements Disposable {
         this.#sealed.reject(new OperatorError(`the cless that is running cannot hand over now: ${message.refused}`));
       } else if ("sealed" in message) this.#sealed.resolve(message.sealed);
       else if ("uses" in message) this.#report(message.uses);
-      else this.#closed.resolve();
+      else if ("knock" in message) this.#knock.resolve();
+      else {
+        this.#knock.resolve();
+        this.#closed.resolve();
+      }
     }
     this.#gone.abort();
     this.#hello.resolve(undefined);
     this.#sealed.resolve(undefined);
+    this.#knock.resolve();
     this.#closed.resolve();
     this.#channel[Symbol.dispose]();
   }

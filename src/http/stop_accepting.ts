@@ -7,15 +7,19 @@ import type { Server } from "./server.ts";
 
 const log = logger("server");
 /** How long the next connection may take to arrive. */
-const PATIENCE_MS = 3000;
-const KNOCK_MS = 2;
+const PATIENCE_MS = 5000;
+/** The pauses between connections that only make the other process try to accept one. */
+const FIRST_KNOCK_MS = 1;
+const LONGEST_KNOCK_MS = 100;
 
 /**
- * Lowers the limit of file descriptors of process `$1`, see prlimit(1), and raises it again when its input ends.
+ * Lowers the limit of file descriptors of process `$1`, see prlimit(1), says so, and raises it again when its input
+ * ends.
  */
 const LOWER_LIMIT = `
 old=$(prlimit --pid "$1" --nofile --output SOFT --noheadings --raw) || exit 1
 prlimit --pid "$1" --nofile=1: || exit 1
+echo low
 read -r _
 prlimit --pid "$1" --nofile="$old":`;
 
@@ -26,17 +30,24 @@ prlimit --pid "$1" --nofile="$old":`;
  * arrived. But its listener also ends, and nothing else does, when a connection cannot be accepted. So this process may
  * open no file for some milliseconds, until a connection has arrived at each listener; {@linkcode knock} sees to that.
  * If that is not possible, the servers are shut down.
+ *
+ * @param onLow Called when the next connection to each server closes its listener.
  */
-export async function stopAccepting(servers: readonly Server[], clock: Clock): Promise<void> {
+export async function stopAccepting(servers: readonly Server[], clock: Clock, onLow: () => void): Promise<void> {
   const ended = Promise.all(servers.map((server) => server.untilDeaf()));
   try {
     const helper = new Deno.Command("sh", {
       args: ["-c", LOWER_LIMIT, "sh", String(Deno.pid)],
       stdin: "piped",
-      stdout: "null",
+      stdout: "piped",
       stderr: "null",
     }).spawn();
-    await atMost(Promise.race([ended, helper.status]), clock, PATIENCE_MS);
+    const output = helper.stdout.getReader();
+    if (!(await output.read()).done) {
+      onLow();
+      await atMost(ended, clock, PATIENCE_MS);
+    }
+    await output.cancel();
     await helper.stdin.close().catch(() => {}); // it has ended by itself
     await helper.status;
   } catch (error) {
@@ -49,11 +60,13 @@ export async function stopAccepting(servers: readonly Server[], clock: Clock): P
 export async function knock(endpoints: readonly Endpoint[], closed: Promise<void>, clock: Clock): Promise<void> {
   const over = new AbortController();
   closed.finally(() => over.abort());
-  while (!over.signal.aborted) {
+  for (let waitMs = FIRST_KNOCK_MS; !over.signal.aborted; waitMs = Math.min(LONGEST_KNOCK_MS, waitMs * 1.5)) {
+    // One after the other: a machine that is busy must not drown in them.
     for (const { hostname, port } of endpoints) {
-      Deno.connect({ hostname, port }).then((conn) => conn.close(), () => {}); // it may be this process's own
+      const connected = Deno.connect({ hostname, port }).then((conn) => conn.close()); // perhaps to this process itself
+      await Promise.race([connected.catch(() => {}), closed]);
     }
-    await delay(clock, KNOCK_MS, over.signal);
+    await delay(clock, waitMs, over.signal);
   }
 }
 

@@ -31,8 +31,9 @@ class FakeIncumbent implements Incumbent<number> {
     return this.using;
   }
 
-  yield(): Promise<void> {
+  yield(knock: () => void): Promise<void> {
     this.asked.push("yield");
+    knock();
     return Promise.resolve();
   }
 }

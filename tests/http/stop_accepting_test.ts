@@ -28,6 +28,7 @@ Deno.test({
     using socket = await RawClient.connect(port);
     await kept.ask(requestText()); // all have been accepted
     await child.write("stop\n");
+    await child.until("stdout", /low/);
     const stopped = child.until("stdout", /opened/).then(() => {});
     await knock([{ hostname: "127.0.0.1", port }], stopped, systemClock);
     await assertRejects(() => RawClient.connect(port), Deno.errors.ConnectionRefused);

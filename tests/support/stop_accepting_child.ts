@@ -18,7 +18,7 @@ let isFirst = true;
 for await (const _ of Deno.stdin.readable) {
   if (!isFirst) continue;
   isFirst = false;
-  await stopAccepting([server], systemClock);
+  await stopAccepting([server], systemClock, () => console.log("low"));
   console.log("stopped");
   using _file = Deno.openSync("/dev/null"); // fails while the limit is low
   console.log("opened");
