@@ -184,3 +184,8 @@ function badHost(): ClessError {
 function badRequest(message: string): ClessError {
   return new ClessError("bad_request", message);
 }
+
+/** A target as it may be logged: a query may hold secrets. */
+export function withoutQuery(target: string): string {
+  return target.replace(/\?.*$/s, "");
+}

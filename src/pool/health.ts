@@ -16,8 +16,9 @@ import { type Ask, type Asking, askWithin, isWell, type Probed } from "./probe.t
  * |                                                    |              | counts as `unreachable`                      |
  * | `late`: no answer within the request's time        | 1; 3 if busy | the app is asked up to 3 times; drained if   |
  * |                                                    |              | it is silent each time                       |
- * | `silent`: none of its requests was answered for a  | 1            | see hang.ts; if it hangs, it is drained, its |
- * | while (`hangAfter`)                                |              | requests are let go, and the app has failed  |
+ * | `silent`: none of its requests was answered for a  | 1            | the app is asked up to 3 times; if it hangs, |
+ * | while (`hangAfter`)                                |              | it is drained, its requests are let go, and  |
+ * |                                                    |              | the app has failed                           |
  * | a liveness probe fails (and the app is not busy)   | 3            | drained, and a failure of the app            |
  * | the container ends ({@linkcode endOf})             | 1            | stopped; a failure unless somebody ended it  |
  * | the engine kills it for memory ({@linkcode endOf}) | 1            | stopped, and a failure of the app            |
@@ -30,6 +31,10 @@ const IN_A_ROW = { unreachable: 3, late: 3, missed: 3 };
 
 /** How long a suspected app may take to answer. */
 const ASK_MS = 3000;
+/** The pause between the questions to an app that may hang, which with their answers take 10 s in all. */
+const HANG_PAUSE_MS = 500;
+/** How many of these questions may be asked again because their outcome is unsure. */
+const MOST_UNSURE = 3;
 /** The pauses before each question to an app that has closed a connection. */
 const PAUSES_MS = [0, 200, 400] as const;
 /** How long the answer to a liveness probe may take. */
@@ -127,6 +132,32 @@ export class Health {
       .finally(() => this.#answering.delete(instance));
     this.#answering.set(instance, answers);
     return answers;
+  }
+
+  /**
+   * Whether an app hangs: it answers no question and no request, and its container uses no processor time meanwhile. An
+   * app that computes is only busy. If the processor time is unknown, the app counts as busy. The outcome means nothing
+   * if something has happened to the container meanwhile.
+   *
+   * @param executor Tells the processor time that a container has used, ns; `undefined` if it is unknown.
+   */
+  async hangs(
+    instance: Instance,
+    executor: { processorTime(instance: Instance): Promise<number | undefined> },
+    questions = IN_A_ROW.missed,
+  ): Promise<boolean> {
+    const { answers, changes, origin, revision: { readinessPath } } = instance;
+    const isSame = () => instance.changes === changes && instance.answers === answers;
+    const before = await executor.processorTime(instance);
+    if (before === undefined) return false;
+    for (let asked = 0, unsure = 0; asked < questions;) {
+      if (asked + unsure > 0) await delay(this.#clock, HANG_PAUSE_MS, instance.gone);
+      if (!isSame()) return false;
+      const probed = await askWithin(this.#ask, origin + readinessPath, this.#clock, ASK_MS);
+      if (probed === "silent") asked++;
+      else if (probed !== "unsure" || ++unsure > MOST_UNSURE) return false;
+    }
+    return await executor.processorTime(instance) === before && isSame();
   }
 
   #rowOf(instance: Instance): Row {

@@ -167,8 +167,7 @@ export class Lease implements Swappable {
   readonly quiet: boolean;
   /** Gives the slot back; only the first call counts. */
   readonly release = (): void => this.instance.takeBack(this);
-  /** Whether the app has begun its answer. */
-  isAnswered = false;
+  #isAnswered = false;
   #isOver = false;
   /** Called when the instance ends or hangs while the lease is open: a dead container's address may never answer. */
   holder: { instanceGone(isHung: boolean): void } | undefined;
@@ -181,7 +180,7 @@ export class Lease implements Swappable {
 
   /** Notes that the app has begun its answer. */
   answered(status: number): void {
-    this.isAnswered = true;
+    this.#isAnswered = true;
     this.instance.answers++;
     if (status < 500) this.instance.hasServed = true;
     if (this.#isOver) this.release();
@@ -190,7 +189,7 @@ export class Lease implements Swappable {
   /** Gives the slot back because the app has ended its answer, once that has been noted. */
   appEnded(): void {
     this.#isOver = true;
-    if (this.isAnswered) this.release();
+    if (this.#isAnswered) this.release();
   }
 }
 

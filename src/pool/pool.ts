@@ -6,7 +6,6 @@ import type { InstanceState } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
 import { type Action, decide, mayEvict, retiredError, type Tenure } from "./decide.ts";
 import type { Executor, Started } from "./executor.ts";
-import { isHung } from "./hang.ts";
 import { endOf, Health } from "./health.ts";
 import { HoldQueue, tooMany } from "./hold_queue.ts";
 import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion } from "./instance.ts";
@@ -491,7 +490,7 @@ export class InstancePool implements InstanceOwner {
     const { id } = instance;
     if (instance.state !== "ready" || this.#questioned.has(instance)) return;
     this.#questioned.add(instance);
-    const hangs = await isHung(instance, this.#executor, this.#clock);
+    const hangs = await this.#health.hangs(instance, this.#executor);
     this.#questioned.delete(instance);
     if (!hangs) return;
     log.warning("instance hangs", { service: this.revision.service, instance: id, inFlight: instance.inFlight });
@@ -501,7 +500,7 @@ export class InstancePool implements InstanceOwner {
 
   /** Lets the requests of an instance that drains go on only if its app may still answer them. */
   async #letGoIfHung(instance: Instance): Promise<void> {
-    if (!await isHung(instance, this.#executor, this.#clock, 1)) return;
+    if (!await this.#health.hangs(instance, this.#executor, 1)) return;
     this.#take({ type: "hung", id: instance.id, mishap: this.#mishap(instance.failure ?? "", undefined) });
   }
 

@@ -4,6 +4,7 @@ import { ClessError } from "../base/errors.ts";
 import { isExhausted } from "../base/file_reserve.ts";
 import { logger } from "../base/log.ts";
 import { ForwardError, IDEMPOTENT, InstanceGone } from "../http/forwarder.ts";
+import { withoutQuery } from "../http/request_head.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
 import type { RequestContext } from "./request_context.ts";
 
@@ -124,8 +125,9 @@ function judge(context: RequestContext, error: unknown): void {
   context.isSuspect = true;
   if (broken.hadOthers && !isSuspect) return;
   const { id, revision: { service } } = broken.instance;
-  const target = head.target.replace(/\?.*$/s, ""); // a query may hold secrets
-  log.warning("a request is not repeated: its instance ended", { service, instance: id, method: head.method, target });
+  const { method } = head;
+  const target = withoutQuery(head.target);
+  log.warning("a request is not repeated: its instance ended", { service, instance: id, method, target });
   throw error;
 }
 
@@ -137,7 +139,7 @@ function isBroken(error: unknown): boolean {
 function mayRepeat({ head, upload }: RequestContext, error: unknown): boolean {
   if (upload?.replayable === false) return false;
   if (error instanceof ForwardError && error.progress === "unsent") return true;
-  return (error instanceof InstanceGone || isUnanswered(error)) && IDEMPOTENT.has(head.method);
+  return isBroken(error) && IDEMPOTENT.has(head.method);
 }
 
 /** Whether the connection ended before there was a response. */
