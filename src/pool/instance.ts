@@ -178,12 +178,13 @@ export class Lease implements Swappable {
     this.quiet = quiet;
   }
 
-  /** Notes that the app has begun its answer. */
-  answered(status: number): void {
+  /** Notes that the app has begun its answer. Returns whether the slot is still needed: the app has not ended it yet. */
+  answered(status: number): boolean {
     this.#isAnswered = true;
     this.instance.answers++;
     if (status < 500) this.instance.hasServed = true;
     if (this.#isOver) this.release();
+    return !this.#isOver;
   }
 
   /** Gives the slot back because the app has ended its answer, once that has been noted. */

@@ -194,8 +194,7 @@ export class Proxy implements Disposable {
     }
     return this.#options.forwarder.forward(instance.origin, head, context.upload, context.signal, context).then(
       (response) => {
-        lease.answered(response.status);
-        info.completed.then(lease.release, lease.release);
+        if (lease.answered(response.status)) info.completed.then(lease.release, lease.release);
         return this.#responder.fromApp(context, response);
       },
       (error) => this.#retry(context, lease, error),
