@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { readClientSettings } from "../../src/cli/client_settings.ts";
 import { OperatorError, UsageError } from "../../src/base/errors.ts";
+import { freePorts } from "../support/free_ports.ts";
 import { noNet, noRun, noWrite } from "../support/permissions.ts";
 import { apiTest, FakeApi, problem, WEB } from "./fake_api.ts";
 import { programArgs, runMain } from "./run_main.ts";
@@ -132,9 +133,7 @@ Deno.test({
   name: "a server that does not answer is reported in one line with what to do",
   ignore: noNet,
   fn: async () => {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const url = `http://127.0.0.1:${listener.addr.port}`;
-    listener.close();
+    const url = `http://127.0.0.1:${freePorts(1)}`;
     assertEquals(await runMain("services", "--server", url, "--token", "x"), {
       code: 1,
       out: "",

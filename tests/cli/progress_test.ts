@@ -3,6 +3,7 @@ import { OperatorError } from "../../src/base/errors.ts";
 import { Client } from "../../src/cli/client.ts";
 import { Progress } from "../../src/cli/progress.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { freePorts } from "../support/free_ports.ts";
 import { netTest } from "../support/permissions.ts";
 
 const SCREEN = { line: () => {}, live: () => {}, clear: () => {} };
@@ -30,9 +31,7 @@ netTest("a deploy does not wait for events that a proxy holds back", async () =>
 });
 
 netTest("an API that does not answer is reported at once", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
+  const port = freePorts(1);
   using client = clientOf(port);
   const { message } = await assertRejects(() => Progress.start(client, "web", SCREEN), OperatorError);
   assertEquals(message.includes("does not answer"), true);

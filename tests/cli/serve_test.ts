@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { portHolder } from "../../src/cli/serve.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
+import { freePorts } from "../support/free_ports.ts";
 import { noNet, noRun } from "../support/permissions.ts";
 import { programArgs, type Run, runProcess } from "./run_main.ts";
 
@@ -148,9 +149,7 @@ Deno.test({
   name: "a port on which nothing listens has no holder",
   ignore: noNet || noRun,
   fn: async () => {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr;
-    listener.close();
+    const port = freePorts(1);
     assertEquals(await portHolder(port), undefined);
   },
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { build, docker, noDocker } from "../support/docker.ts";
+import { freePorts } from "../support/free_ports.ts";
 import { HttpReader, writeAll } from "../support/http_message.ts";
 import { Program } from "../support/program.ts";
 import { until } from "../support/until.ts";
@@ -45,9 +46,7 @@ Deno.test({
   });
   assertEquals(declared.status, 201);
 
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
+  const port = freePorts(1);
   const caddyfile = await recipe(program, port);
   const id = await docker("run", "--detach", "--network=host", `--env=CADDYFILE=${caddyfile}`, "e2e-caddy");
   await using _caddy = { [Symbol.asyncDispose]: async () => void await docker("rm", "--force", id) };

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import type { Lag } from "../../src/base/lag.ts";
 import { notInTime, NotReady, probe, type Probed, Prober, untilReady } from "../../src/pool/probe.ts";
+import { deafUrl } from "../support/free_ports.ts";
 import { never, newRevision } from "../support/kit.ts";
 import { noNet, noRun } from "../support/permissions.ts";
 
@@ -172,12 +173,6 @@ Deno.test({ name: "an app is asked for the path alone, with its own address as t
   assertEquals([line, headers.includes(`host: 127.0.0.1:${port}`)], ["GET /health?deep=1 HTTP/1.1", true]);
   listener.close();
 });
-
-/** A port of the loopback address where nobody listens. */
-function deafUrl(): string {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return `http://127.0.0.1:${listener.addr.port}/`;
-}
 
 /** A clock whose time passes in pauses only, and the pauses that there were until its time was up, ms. */
 function pauseClock(end: number): { clock: Clock; signal: AbortSignal; pauses: number[] } {

@@ -2,21 +2,16 @@ import { assert, assertEquals } from "@std/assert";
 import { probe } from "../../src/pool/probe.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { forwardTest } from "../support/forwarders.ts";
+import { deafUrl } from "../support/free_ports.ts";
 import { Harness } from "../support/harness.ts";
 import { OK, Origin } from "../support/origin.ts";
 import { requestText } from "../support/raw_client.ts";
-
-/** A port of this machine that is not in use. */
-function deadUrl(): string {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return `http://127.0.0.1:${listener.addr.port}`;
-}
 
 const [ONE, LARGE] = ["content-length: 5", `content-length: ${100_000}`];
 
 forwardTest("a POST that did not reach its instance is sent whole to a new one", async (forward) => {
   await using app = Origin.answering();
-  const dead = deadUrl();
+  const dead = deafUrl();
   await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url });
   cless.launcher.endUnseen("app-1");
   const answer = await cless.ask(requestText("POST /", [ONE], "hello"));
@@ -27,7 +22,7 @@ forwardTest("a POST that did not reach its instance is sent whole to a new one",
 
 forwardTest("a large POST that did not reach its instance is sent whole or not at all", async (forward) => {
   await using app = Origin.answering();
-  const dead = deadUrl();
+  const dead = deafUrl();
   await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url });
   cless.launcher.endUnseen("app-1");
   // How much of a body `fetch` reads before it connects is not known.
@@ -40,7 +35,7 @@ forwardTest(
   "an instance that refuses three connections in a row is replaced, although its container runs",
   async (forward) => {
     await using app = Origin.answering();
-    const dead = deadUrl();
+    const dead = deafUrl();
     await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url });
     const answers = await Promise.all([1, 2, 3].map(() => cless.ask(requestText())));
     assertEquals(answers.map(({ status }) => status), [200, 200, 200]);
@@ -53,7 +48,7 @@ forwardTest(
   "an instance that keeps refusing a single request is replaced, although its container runs",
   async (forward) => {
     await using app = Origin.answering();
-    const dead = deadUrl();
+    const dead = deafUrl();
     const clock = new FakeClock();
     await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url, clock });
     const answer = await clock.until(cless.ask(requestText("POST /", [ONE], "hello")));
@@ -94,7 +89,7 @@ forwardTest(
 );
 
 forwardTest("a request whose connections are refused for seconds, also by new instances, is a 502", async (forward) => {
-  const dead = deadUrl();
+  const dead = deafUrl();
   const clock = new FakeClock();
   await using cless = await Harness.warm({ forward, origin: () => dead, clock });
   const began = clock.now();
@@ -106,7 +101,7 @@ forwardTest("a request whose connections are refused for seconds, also by new in
 });
 
 forwardTest("a refused request waits for its container to be back, and is sent once", async (forward) => {
-  const dead = deadUrl();
+  const dead = deafUrl();
   const clock = new FakeClock();
   await using cless = await Harness.warm({ forward, origin: () => dead, clock });
   const answer = cless.ask(requestText("POST /", [ONE], "hello"));
@@ -125,7 +120,7 @@ forwardTest("a refused request waits for its container to be back, and is sent o
 
 forwardTest("a refused request goes on at once when it becomes known that its instance has ended", async (forward) => {
   await using app = Origin.answering();
-  const dead = deadUrl();
+  const dead = deafUrl();
   const clock = new FakeClock();
   await using cless = await Harness.warm({ forward, origin: (n) => n === 0 ? dead : app.url, clock });
   const listed = Promise.withResolvers<void>();
@@ -140,7 +135,7 @@ forwardTest("a refused request goes on at once when it becomes known that its in
 });
 
 forwardTest("the request timeout ends the wait of a refused request", async (forward) => {
-  const dead = deadUrl();
+  const dead = deafUrl();
   const clock = new FakeClock();
   await using cless = await Harness.warm({ forward, origin: () => dead, clock, requestTimeoutMs: 600 });
   const answer = await clock.until(cless.ask(requestText()));

@@ -1,5 +1,6 @@
+import { freePorts } from "../../support/free_ports.ts";
 import { caddyConfig, haproxyConfig, nginxConfig, type Place } from "./peer_configs.ts";
-import { freePort, Program } from "../support/program.ts";
+import { Program } from "../support/program.ts";
 import { buildGo, type Tool, TOOLS } from "../support/tool.ts";
 
 const HERE = `${import.meta.dirname}/peers`;
@@ -80,7 +81,7 @@ export async function startPeer(
   { origin, folder }: Omit<Place, "port">,
   signal: AbortSignal,
 ): Promise<{ program: Program; url: string }> {
-  const place = { port: freePort(), origin, folder };
+  const place = { port: freePorts(1), origin, folder };
   await peer.prepare?.(place, signal);
   const [command, ...args] = peer.command(place);
   const program = Program.start(peer.name, command, { args, env: peer.env?.(place) ?? {} });

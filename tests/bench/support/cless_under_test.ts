@@ -1,8 +1,9 @@
 import type { DockerCommand } from "../../../src/docker/command.ts";
 import { LABEL } from "../../../src/docker/container_spec.ts";
+import { freePorts } from "../../support/free_ports.ts";
 import { BenchError } from "./errors.ts";
 import { type Answer, type AskOptions, HttpClient, untilAnswer } from "./http_client.ts";
-import { freePort, Program } from "./program.ts";
+import { Program } from "./program.ts";
 
 const ROOT = `${import.meta.dirname}/../../..`;
 /** What a removed container leaves for cless and the engine to do in the background is done by then, ms. */
@@ -82,8 +83,8 @@ export class ClessUnderTest implements AsyncDisposable {
     signal: AbortSignal,
     options: ClessOptions = {},
   ): Promise<ClessUnderTest> {
-    const url = `http://127.0.0.1:${freePort()}/`;
-    const adminUrl = `http://127.0.0.1:${freePort()}`;
+    const url = `http://127.0.0.1:${freePorts(1)}/`;
+    const adminUrl = `http://127.0.0.1:${freePorts(1)}`;
     const { env = {}, flags: more = [], forward, log, runner = [] } = options;
     const executable = "executable" in options ? options.executable : Deno.env.get("CLESS_BIN");
     const flags = [

@@ -110,9 +110,3 @@ export class Program implements AsyncDisposable {
     }
   }
 }
-
-/** A port of the loopback address that nobody has at the moment. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}

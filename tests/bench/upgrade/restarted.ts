@@ -1,7 +1,8 @@
 import { PEERS } from "../forward/peers.ts";
 import type { ClessUnderTest } from "../support/cless_under_test.ts";
+import { freePorts } from "../../support/free_ports.ts";
 import { BenchError } from "../support/errors.ts";
-import { freePort, Program } from "../support/program.ts";
+import { Program } from "../support/program.ts";
 import { howToInstall, TOOLS, versionOf } from "../support/tool.ts";
 
 /** A proxy whose process can be ended, and another one started in its place. */
@@ -50,7 +51,7 @@ export class RestartedCaddy implements Restarted, AsyncDisposable {
   static async start(origin: string, folder: string, signal: AbortSignal): Promise<RestartedCaddy | string> {
     if (await versionOf(TOOLS.caddy) === undefined) return `Left out: Caddy, ${howToInstall(TOOLS.caddy)}`;
     const peer = PEERS.find(({ id }) => id === "caddy")!;
-    const place = { port: freePort(), origin, folder };
+    const place = { port: freePorts(1), origin, folder };
     await Deno.mkdir(folder);
     await peer.prepare?.(place, signal);
     const [command, ...args] = peer.command(place);

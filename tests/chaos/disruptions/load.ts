@@ -1,5 +1,6 @@
-import { freePort, Program } from "../../bench/support/program.ts";
+import { Program } from "../../bench/support/program.ts";
 import { cpuMicros, residentMb } from "../../bench/support/process.ts";
+import { freePorts } from "../../support/free_ports.ts";
 import { type Act, type Disruption, expect, expectSameContainers, measure, sendBeside } from "../disruption.ts";
 import { pause } from "../engine.ts";
 import { type Flow, type FlowReport, type Sent, Traffic } from "../traffic.ts";
@@ -141,7 +142,7 @@ async function closedLoop(
 
 /** What a program takes that refuses everything and does nothing else. */
 async function bareRefusals(act: Act, flow: Flow) {
-  const url = `http://127.0.0.1:${freePort()}/`;
+  const url = `http://127.0.0.1:${freePorts(1)}/`;
   const args = ["run", "-A", "--quiet", `${import.meta.dirname}/../refuser.ts`, new URL(url).port];
   await using refuser = Program.start("the refuser", Deno.execPath(), { args });
   await refuser.untilListening(url, act.signal);

@@ -11,7 +11,7 @@ import { OwnNetwork } from "../../../src/docker/network/network.ts";
 import { conventionRevision } from "../../../src/model/revision.ts";
 import { type Answer, dockerTest, type FakeDocker, noFakeDocker } from "../../support/fake_docker.ts";
 import { noNet } from "../../support/permissions.ts";
-import { freePorts } from "../free_ports.ts";
+import { freePorts } from "../../support/free_ports.ts";
 
 const ID = "0123456789abcdef".repeat(4);
 const REVISION = conventionRevision("golang", `sha256:${ID}`, {

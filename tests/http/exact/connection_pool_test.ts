@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import type { Connection } from "../../../src/http/exact/connection.ts";
 import { ConnectionPool } from "../../../src/http/exact/connection_pool.ts";
 import { ForwardError } from "../../../src/http/forwarder.ts";
+import { deafUrl } from "../../support/free_ports.ts";
 import { never } from "../../support/kit.ts";
 import { Origin, type OriginConnection } from "../../support/origin.ts";
 import { netTest } from "../../support/permissions.ts";
@@ -124,9 +125,7 @@ netTest("after leaving, idle connections are closed at once and the others after
 });
 
 netTest("a connection that cannot be opened means that the request is unsent", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  const pool = new ConnectionPool(`http://127.0.0.1:${listener.addr.port}`);
+  const pool = new ConnectionPool(deafUrl());
   const error = await assertRejects(() => pool.connect(never()), ForwardError);
   assertEquals([error.progress, pool.open], ["unsent", 0]);
   const reason = new Error("given up");

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { deafUrl } from "../../support/free_ports.ts";
 import { Harness } from "../../support/harness.ts";
 import { sameBytes, toBytes } from "../../support/http_message.ts";
 import { Origin } from "../../support/origin.ts";
@@ -127,9 +128,7 @@ netTest("messages that the app sends together with its agreement arrive", async 
 });
 
 netTest("a request for a WebSocket to an app that does not listen is a 502", async () => {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const url = `http://127.0.0.1:${listener.addr.port}`;
-  listener.close();
+  const url = deafUrl();
   const clock = new FakeClock();
   await using cless = await Harness.warm({ origin: { url }, clock });
   using client = await askFor(cless);
