@@ -14,7 +14,7 @@ export function delay(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   });
 }
 
-/** Resolves when the promise settles either way, or after `ms`, whichever comes first. */
+/** Resolves when the promise is fulfilled or rejected, or after `ms`, whichever comes first. */
 export async function atMost(promise: Promise<unknown>, clock: Clock, ms: number): Promise<void> {
   await within(promise.catch(() => {}), clock, ms);
 }
@@ -27,7 +27,10 @@ export function within<T>(promise: Promise<T>, clock: Clock, ms: number): Promis
   });
 }
 
-/** Resolves when the work settles either way, or when what is left to do, `remaining`, has not fallen for `stallMs`. */
+/**
+ * Waits for some work while it makes progress: resolves when it is done or has failed, or when `remaining` has not
+ * decreased for `stallMs`.
+ */
 export async function whileItMoves(
   work: Promise<unknown>,
   remaining: () => number,
@@ -61,7 +64,7 @@ export class Limiter {
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#free++;
-      else next(); // the room is passed on at once, so that no other task takes it
+      else next(); // hands its place to the next task, so that no new task can take it
     }
   }
 }

@@ -4,13 +4,16 @@ const encoder = new TextEncoder();
 export interface WriteOptions {
   /** Whether an existing file is replaced (the default), or kept and nothing written. */
   readonly existing?: "replace" | "keep";
-  /** The rights of the new file, whatever the umask; 0600 by default. */
+  /** The permissions of the new file, whatever the umask; 0600 by default. */
   readonly mode?: number;
   /** Checks the content on disk before the file gets its name. If it throws, nothing changes. */
   readonly check?: (draft: string) => void;
 }
 
-/** Writes a whole file or nothing, even in a power cut, and blocks until then. Returns false if it kept a file. */
+/**
+ * Writes a file atomically: even a power cut leaves the old content or the new one. Blocks until it is on disk. Returns
+ * false if it kept an existing file.
+ */
 export function writeAtomically(path: string, content: string | Uint8Array, options: WriteOptions = {}): boolean {
   const { existing = "replace", mode = 0o600, check } = options;
   const bytes = typeof content === "string" ? encoder.encode(content) : content;
@@ -21,7 +24,7 @@ export function writeAtomically(path: string, content: string | Uint8Array, opti
       using file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
       for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
       if (mode !== 0o600) Deno.chmodSync(draft, mode);
-      file.syncSync(); // before it gets its name: else a power cut could leave the name without the content
+      file.syncSync(); // before the rename: a power cut could otherwise leave the name without the content
     }
     check?.(draft);
     if (existing === "replace") Deno.renameSync(draft, path);
@@ -33,7 +36,7 @@ export function writeAtomically(path: string, content: string | Uint8Array, opti
   return true;
 }
 
-/** Makes the names in a file's folder survive a power cut. */
+/** Flushes the folder of a file, so that new names in it survive a power cut. */
 export function syncFolder(path: string): void {
   using folder = Deno.openSync(path.replace(/[^/]*$/, "") || ".", { read: true });
   folder.syncSync();

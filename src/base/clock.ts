@@ -1,4 +1,4 @@
-/** Where time comes from; a test passes one that it moves itself. */
+/** Where time comes from. Tests pass a clock that they advance themselves. */
 export interface Clock {
   /** Milliseconds since some fixed moment; never goes back. */
   now(): number;

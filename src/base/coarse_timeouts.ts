@@ -1,7 +1,7 @@
 import type { Clock } from "./clock.ts";
 import { SwapList, type Swappable } from "./swap_list.ts";
 
-/** An object whose deadlines {@linkcode CoarseTimeouts} watch. */
+/** An object with deadlines, which {@linkcode CoarseTimeouts} watches. */
 export interface Timed extends Swappable {
   /** Called at every tick while the object is watched; acts if one of its deadlines has passed. */
   check(nowMs: number): void;

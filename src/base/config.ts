@@ -54,11 +54,11 @@ const MEMORY_FILES = [
 
 function systemMemory(): number {
   try {
-    // Read with a command: Deno reads these files only with all permissions. Missing files do not matter.
+    // `cat` reads them, since Deno itself needs all permissions for these files. It skips missing files.
     const { stdout } = new Deno.Command("cat", { args: MEMORY_FILES, stdin: "null", stderr: "null" }).outputSync();
     return parseMachineMemory(new TextDecoder().decode(stdout)) ?? Infinity;
   } catch {
-    return Infinity; // there is no such command
+    return Infinity; // there is no `cat`
   }
 }
 
@@ -103,7 +103,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
 
   const listen = all("listen", parseEndpoint);
   const domain = one("domain", parseDomain, undefined);
-  /** Whether apps are kept from the ports of their host, but for the proxy's. */
+  /** Whether apps are kept from all ports of their host except the proxy's. */
   const noHostAccess = toggle("no-host-access", false);
   if (noHostAccess && !surroundings.root) {
     throw new UsageError(
@@ -143,16 +143,16 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     stopAfterMs: one("stop-after", parseDuration, 600_000),
     drainTimeoutMs: one("drain-timeout", parseDuration, 30_000),
     maxPending: one("max-pending", parseCount, 2000),
-    /** How many requests may be in flight; 0 for any number, `undefined` to adapt to cless's own lag. */
+    /** How many requests may be in flight; 0 for no limit, `undefined` for a limit that follows cless's own lag. */
     maxInFlight: one("max-in-flight", parseCountOrNone, undefined),
-    /** When all instances use more memory than this, paused ones are stopped; `Infinity` for no limit. */
+    /** When all instances together use more memory than this, paused ones are stopped; `Infinity` for no limit. */
     memoryBudgetBytes,
     /** The limit of a container whose template names none; `Infinity` for no limit. */
     defaultMemoryBytes: one("default-memory", parseDefaultMemory, undefined) ?? limitOf(memoryBudgetBytes),
     defaultCpus: one("default-cpus", parseCpus, undefined),
     /** Whether to take over from the process that uses the data-dir. */
     takeOver: toggle("take-over", false),
-    /** The socket of the service manager, if it wants to know how this process fares: sd_notify(3). */
+    /** The service manager's socket for notifications, if there is one: sd_notify(3). */
     notifySocket: surroundings.env("NOTIFY_SOCKET") || undefined,
     /** What happens to the containers when the program ends. */
     onExit: one("on-exit", choice("stop", "keep"), "stop"),
@@ -170,14 +170,14 @@ function isServeVariable(name: string): boolean {
 /**
  * The variables that a `cless serve` depends on.
  *
- * @param withKey Whether the key of the secrets is among them, which is not written to a disk.
+ * @param withKey Whether to include the key of the secrets, which must not be written to disk.
  */
 export function serveVariables(withKey: boolean): Record<string, string> {
   const kept = Object.entries(Deno.env.toObject()).filter(([name]) => isServeVariable(name));
   return Object.fromEntries(kept.filter(([name]) => withKey || name !== "CLESS_SECRET_KEY"));
 }
 
-/** The environment of this process, with another one's {@linkcode serveVariables} in place of its own. */
+/** The environment of this process, except that its {@linkcode serveVariables} are replaced by these. */
 export function environmentLike(variables: Readonly<Record<string, string>>): Record<string, string> {
   const others = Object.entries(Deno.env.toObject()).filter(([name]) => !isServeVariable(name));
   return { ...Object.fromEntries(others), ...variables };

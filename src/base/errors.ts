@@ -33,7 +33,7 @@ export type ErrorCode = keyof typeof STATUS;
 
 /** Options of a {@linkcode ClessError}. */
 export interface ClessErrorOptions extends ErrorOptions {
-  /** For the operator: it goes to the log, never to a client of the proxy. */
+  /** For the operator: goes to the log, never to a client of the proxy. */
   readonly detail?: string;
   /** The last lines that an app wrote before it failed; for the operator, like the detail. */
   readonly output?: string;
@@ -82,7 +82,7 @@ export function messageOf(thrown: unknown): string {
   return message.trim().replaceAll(/\s*\n\s*/g, "; ");
 }
 
-/** The same, without the number that the platform appends to errors of the system. */
+/** Like {@linkcode messageOf}, without the error number of the system that Deno appends. */
 export function plainMessageOf(thrown: unknown): string {
   return messageOf(thrown).replace(/ \(os error \d+\).*$/, "");
 }

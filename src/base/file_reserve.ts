@@ -1,11 +1,11 @@
 import type { Clock } from "./clock.ts";
 
-/** After how long lent descriptors are taken back, if there are enough. */
+/** How long after {@linkcode FileReserve.lend} the descriptors are taken back. */
 const LENT_MS = 5000;
-/** So many more must be free before any are taken back: others need some too. */
+/** How many more descriptors must be free before the reserve is taken: the rest of the program needs some. */
 const SPARE = 8;
 
-/** File descriptors in reserve, which are released when there are no others left. */
+/** Holds some file descriptors open, to be released when the process has none left. */
 export class FileReserve {
   readonly #clock: Clock;
   readonly #count: number;
@@ -17,7 +17,7 @@ export class FileReserve {
     this.#count = count;
   }
 
-  /** Takes the descriptors if there are some to spare, else none; returns whether there were enough. */
+  /** Takes all of the reserve, or nothing if too few descriptors are free. Returns whether it took them. */
   take(): boolean {
     try {
       while (this.#files.length < this.#count + SPARE) this.#files.push(Deno.openSync("/dev/null"));
@@ -29,7 +29,7 @@ export class FileReserve {
     return true;
   }
 
-  /** Releases the descriptors, and takes them back later. Returns whether there were any. */
+  /** Releases the descriptors for a while, and takes them back later. Returns whether it held any. */
   lend(): boolean {
     const hadSome = this.#files.length > 0;
     this.#close();
@@ -52,7 +52,7 @@ export class FileReserve {
   }
 }
 
-/** What the system says if this process, or the machine, has no file descriptors, memory or processes left. */
+/** The system's messages when this process or the machine has no file descriptors, memory or processes left. */
 const EXHAUSTED =
   /\(os error (?:11|12|23|24)\)|\b(?:EMFILE|ENFILE|ENOMEM)\b|too many open files|cannot allocate memory|resource temporarily unavailable/i;
 

@@ -2,7 +2,7 @@ import { configureSync, getLogger, type Logger, type LogRecord } from "@logtape/
 import type { LogFormat, LogLevel } from "./config.ts";
 
 const encoder = new TextEncoder();
-/** How long a line may wait for a full pipe before it is dropped, ms: requests stand still meanwhile. */
+/** How long a full pipe is waited for before a line is dropped. No request is served meanwhile. */
 const MAX_WAIT_MS = 1000;
 /** Never notified: waiting for it is a synchronous sleep. */
 const BELL = new Int32Array(new SharedArrayBuffer(4));
@@ -13,7 +13,7 @@ export function logger(part: string): Logger {
   return getLogger(["cless", part]);
 }
 
-/** Sets up logging, one line per record on stderr. Without a call, as in tests, nothing is logged. */
+/** Sets up logging, one line per record on stderr. Before this call, nothing is logged. */
 export function configureLogging(settings: { format: LogFormat; level: LogLevel; colour: boolean }): void {
   const format = settings.format === "json" ? jsonLine : (record: LogRecord) => textLine(record, settings.colour);
   const write = lineWriter();
@@ -37,7 +37,7 @@ function lineWriter(): (line: string) => void {
         rest = rest.subarray(Deno.stderr.writeSync(rest));
         waitLeftMs = MAX_WAIT_MS;
       } catch (error) {
-        // Nobody reads the log any more, and there is nowhere else to report that.
+        // Nobody reads the log any more, which cannot be reported anywhere else.
         if (!(error instanceof Deno.errors.WouldBlock) || waitLeftMs === 0) return;
         Atomics.wait(BELL, 0, 0, 1); // the pipe is full, and another process has made it non-blocking
         waitLeftMs--;
@@ -58,7 +58,7 @@ export function jsonLine(record: LogRecord): string {
     part: record.category[1],
     message: messageOf(record),
   };
-  // At the start for the order, and again at the end so that no field replaces it.
+  // `head` comes first for the order of the keys, and again last so that no field replaces it.
   return JSON.stringify({ ...head, ...record.properties, ...head });
 }
 

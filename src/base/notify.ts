@@ -6,8 +6,8 @@ const log = logger("notify");
 /**
  * Tells the service manager about this process: https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html
  *
- * @param socket `NOTIFY_SOCKET`; `undefined` if there is no manager that wants to know.
- * @param folder Where this process may make a socket of its own for a moment.
+ * @param socket `NOTIFY_SOCKET`; `undefined` if there is no service manager.
+ * @param folder Where this process may create a temporary socket.
  */
 export async function notify(socket: string | undefined, folder: string, state: Record<string, string | number>) {
   if (socket === undefined) return;
@@ -31,6 +31,6 @@ function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // It was not made.
+    // There is none.
   }
 }

@@ -12,7 +12,7 @@ export class SwapList<T extends Swappable> {
     return this.#items.length;
   }
 
-  /** A copy of the present items. */
+  /** A copy of the items. */
   list(): T[] {
     return [...this.#items];
   }

@@ -1,4 +1,4 @@
-import { isUndemanding, type RevisionTemplate } from "../model/template.ts";
+import { needsNoPreparation, type RevisionTemplate } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
 import type { Loading, WakeSettings } from "../model/service.ts";
 
@@ -57,7 +57,7 @@ export interface RevisionMark extends Pick<RevisionRecord, "name" | "imageId" | 
 
 /** The mark of a revision. */
 export function markOf({ imageId, name, pulled, template }: RevisionRecord): RevisionMark {
-  return { name, imageId, pulled, undemanding: isUndemanding(template) };
+  return { name, imageId, pulled, undemanding: needsNoPreparation(template) };
 }
 
 /** A line of the audit log. */

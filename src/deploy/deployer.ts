@@ -14,7 +14,7 @@ import type { Secrets } from "../control/secrets/secrets.ts";
 import { inTraffic, namesOf, type ServiceState, type ServiceStates } from "../control/service_states.ts";
 import { StaleError, type Store } from "../control/store.ts";
 import { defined } from "../model/defined.ts";
-import { canonicalTemplate, isUndemanding, type RevisionTemplate, type TemplateInput } from "../model/template.ts";
+import { canonicalTemplate, needsNoPreparation, type RevisionTemplate, type TemplateInput } from "../model/template.ts";
 import { resolveTraffic, type Traffic } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import { checkDeploy, checkDomains, checkTags, type DeployRules } from "./deploy_checks.ts";
@@ -281,7 +281,7 @@ export class Deployer {
     this.#noteTried(deploy);
     this.#warnOfOthers(revision);
     // The pool is made when a request needs it, since most services sleep.
-    if (!wait && isUndemanding(revision.template)) return await this.#commit(deploy, { made: [], start, signal });
+    if (!wait && needsNoPreparation(revision.template)) return await this.#commit(deploy, { made: [], start, signal });
     using onFailure = new DisposableStack();
     const pool = onFailure.adopt(await publisher.newPool(revision), (pool) => publisher.discard(pool));
     const hasVolumes = revision.template.volumes.length > 0;

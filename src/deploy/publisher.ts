@@ -8,7 +8,7 @@ import type { RetiringPools } from "../fleet/fleet.ts";
 import { defined } from "../model/defined.ts";
 import type { ContainerDefaults } from "../model/isolation.ts";
 import type { Limits, Revision } from "../model/revision.ts";
-import { isUndemanding } from "../model/template.ts";
+import { needsNoPreparation } from "../model/template.ts";
 import { resolveTraffic, type Traffic, type TrafficTarget } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Container } from "../pool/launcher.ts";
@@ -101,7 +101,7 @@ export class Publisher {
         const pool = made.find((pool) => pool.revision.name === name) ?? this.poolOf(service.name, name);
         if (pool !== undefined) return shareOf(target, pool);
         const record = recordOf(service, revisions, name);
-        return isUndemanding(record.template)
+        return needsNoPreparation(record.template)
           ? this.#asleep(target, record)
           : shareOf(target, await this.newPool(record));
       }),

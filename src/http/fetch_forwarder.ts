@@ -4,7 +4,7 @@ import { endToEnd, type Header, RESPONSE_HOP_BY_HOP } from "./headers.ts";
 import type { RequestHead } from "./request_head.ts";
 import type { Upload } from "./upload.ts";
 
-/** A response of this length may take so long that its instance ends meanwhile. */
+/** The instance may end while a response of this length or more is sent. */
 const LONG_BYTES = 1024 * 1024;
 
 /** Methods that `fetch` would change to upper case, or refuse. Methods are case-sensitive: RFC 9110, section 9.1. */
@@ -22,17 +22,20 @@ export class FetchForwarder implements Forwarder {
   readonly #client = withoutProxy(() =>
     Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 256, poolIdleTimeout: 4000 })
   );
-  // On a reused connection that breaks, `fetch` repeats a request without a body; never on a new one.
-  readonly #once = withoutProxy(() => Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 0 }));
+  // `fetch` repeats a request without a body if a reused connection breaks. This client never reuses one.
+  readonly #withoutReuse = withoutProxy(() =>
+    Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 0 })
+  );
 
   check({ method, target }: RequestHead): void {
     if (CASE_FOLDED.test(method) && method !== method.toUpperCase()) refuse("Methods are written in upper case");
-    if (target.includes("\\")) refuse("cless does not pass on a target like that"); // it would become a slash
+    // `fetch` would make a slash of it.
+    if (target.includes("\\")) refuse("cless does not pass on a target like that");
   }
 
   /**
-   * See {@linkcode Forwarder.forward}. Here the signal aborts a response's body only if it is an event stream or has at
-   * least 1 MB, and a broken upload is a {@linkcode ForwardError}.
+   * See {@linkcode Forwarder.forward}. There are two differences. The signal aborts a response's body only if it is an
+   * event stream or has at least 1 MB. A broken upload is a {@linkcode ForwardError}.
    */
   forward(origin: string, head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<Response> {
     const { method, target, headers } = head;
@@ -40,7 +43,7 @@ export class FetchForwarder implements Forwarder {
       method,
       headers: [NO_DECODING, ...headers],
       body: upload === undefined ? null : bodyOf(upload),
-      client: upload === undefined && !IDEMPOTENT.has(method) ? this.#once : this.#client,
+      client: upload === undefined && !IDEMPOTENT.has(method) ? this.#withoutReuse : this.#client,
       redirect: "manual",
       signal,
     }).then((response) => {
@@ -57,7 +60,7 @@ export class FetchForwarder implements Forwarder {
 
   [Symbol.dispose](): void {
     this.#client.close();
-    this.#once.close();
+    this.#withoutReuse.close();
   }
 }
 
@@ -65,7 +68,7 @@ function refuse(message: string): never {
   throw new ClessError("bad_request", message);
 }
 
-/** The response without hop-by-hop headers; the same object if it has none, since a copy is expensive. */
+/** The response without hop-by-hop headers. Returns the same object if it has none, since a copy is expensive. */
 function passOn(response: Response, signal: AbortSignal): Response {
   const { status, headers } = response;
   if (status < 200 || status > 599) {
@@ -74,7 +77,7 @@ function passOn(response: Response, signal: AbortSignal): Response {
   }
   // The platform writes no length for a 205, and clients would wait for its body for ever: RFC 9112, section 6.3.
   if (status === 205) return new Response(null, { status: 204, headers: endToEnd(headers, headers.get("connection")) });
-  // The platform's stream ignores the signal, and a dead container may never close its connection.
+  // The platform's stream ignores the signal. Without it, the body of a dead container might never end.
   const body = isLong(headers) && response.body?.pipeThrough(new TransformStream(), { signal }) || response.body;
   if (body === response.body && !TO_DROP.some((name) => headers.has(name))) return response;
   return new Response(body, { status, headers: endToEnd(headers, headers.get("connection")) });
@@ -85,7 +88,7 @@ function isLong(headers: Headers): boolean {
   return length === null ? headers.get("content-type") === "text/event-stream" : Number(length) >= LONG_BYTES;
 }
 
-/** The cause of a failed `fetch`; only its message tells it. */
+/** Finds out why a `fetch` failed, which only its error message says. */
 function explain(error: unknown): ForwardError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const text = cause instanceof Error ? cause.message : String(cause);
@@ -113,16 +116,16 @@ function sizedBody(stream: ReadableStream<Uint8Array<ArrayBuffer>>, length: numb
   return Object.defineProperties(new Blob(), { size: { value: length }, stream: { value: () => stream } });
 }
 
-/** A response that came before the upload was complete. It ends the upload: see {@linkcode Upload.end}. */
+/** Makes a response that came before the upload was complete end the upload: see {@linkcode Upload.end}. */
 function endingUpload(response: Response, upload: Upload): Response {
   const body = response.body?.pipeThrough(new TransformStream({ flush: upload.end }));
   return body === undefined ? response : new Response(body, response);
 }
 
 /**
- * Makes an HTTP client that ignores the environment's proxy, which the platform would use even for this machine's own
- * addresses. The platform has no option for that, and reads the environment when it makes the client. So this changes
- * the environment for that moment only, in which nothing else runs.
+ * Makes an HTTP client that ignores the proxy named in the environment. The platform would use that proxy even for this
+ * machine's own addresses, and has no option against it. It reads the environment when it makes the client, so this
+ * function changes the environment for that moment, in which nothing else runs.
  */
 function withoutProxy(make: () => Deno.HttpClient): Deno.HttpClient {
   const before = Deno.env.get("NO_PROXY");

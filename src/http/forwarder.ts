@@ -1,21 +1,21 @@
 import type { RequestHead } from "./request_head.ts";
 import type { Upload } from "./upload.ts";
 
-/** The client of a request, for the forwarder of its answer. */
+/** A request's client, as the forwarder of the response sees it. */
 export interface Client {
   /** Its connection. */
   readonly info: Deno.ServeHandlerInfo<Deno.NetAddr>;
-  /** The service that it has asked, if known. */
+  /** The requested service, if known. */
   readonly service: string | undefined;
-  /** How long it may not read its answer. */
+  /** How long it may stop reading the response. */
   readonly clientTimeoutMs: number;
-  /** Called when the app has no part in the request any more; the client may not have all of its answer yet. */
+  /** Called when the app has finished with the request. The client may still be receiving the response. */
   appEnded(): void;
 }
 
 /** Sends requests to apps. */
 export interface Forwarder extends Disposable {
-  /** Refuses a request that would reach the app as a different one. @throws {ClessError} `bad_request`. */
+  /** Refuses a request that this forwarder would send in a changed form. @throws {ClessError} `bad_request`. */
   check(head: RequestHead): void;
 
   /**
@@ -23,7 +23,7 @@ export interface Forwarder extends Disposable {
    *
    * @param origin The app, such as `http://172.18.0.2:8080`.
    * @param signal Aborts the request, also while the response's body streams.
-   * @param client Without it, nobody watches whether the answer is read.
+   * @param client Is watched for whether it reads the response; if missing, nothing is watched.
    * @throws {ForwardError} If there is no response.
    * @throws {ClessError} `bad_request` if the client breaks off its upload.
    * @throws The signal's reason.
@@ -36,7 +36,7 @@ export interface Forwarder extends Disposable {
     client?: Client,
   ): Promise<Response>;
 
-  /** Closes idle connections to an app that gets no requests for now. */
+  /** Closes idle connections to an app that is to get no more requests for now. */
   leave(origin: string): void;
 }
 
@@ -44,7 +44,7 @@ export interface Forwarder extends Disposable {
 export type Progress =
   /** Not a byte of it reached the app. */
   | "unsent"
-  /** The app may have seen it. What came back, if anything, is incomplete or may belong to another request. */
+  /** The app may have seen it. What came back, if anything, is incomplete or may belong to an earlier request. */
   | "unanswered"
   /** The app's response cannot be passed on. */
   | "garbled";

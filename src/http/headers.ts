@@ -17,7 +17,7 @@ export const REQUEST_HOP_BY_HOP: ReadonlySet<string> = new Set([
   ...["proxy-authenticate", "proxy-authorization", "te"],
 ]);
 
-/** A response's headers without those for one hop, some of which the value of `Connection` names. */
+/** A response's headers without those for one hop, and without those that the value of `Connection` names. */
 export function endToEnd(headers: Iterable<Header>, connection: string | null | undefined): Header[] {
   const named = listItems(connection);
   return [...headers].filter(([name]) => {

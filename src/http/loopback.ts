@@ -1,8 +1,8 @@
 import type { RoundTrip } from "../base/lag.ts";
 
-const QUESTION = new TextEncoder().encode("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
-/** The end of a head; the answer has no body. */
-const ANSWER_END = "\r\n\r\n";
+const REQUEST = new TextEncoder().encode("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
+/** The end of the response's head; it has no body. */
+const HEAD_END = "\r\n\r\n";
 const decoder = new TextDecoder();
 
 /** Sends requests from this process to itself, over one connection that it keeps. */
@@ -16,8 +16,8 @@ export class Loopback implements RoundTrip, AsyncDisposable {
   async send(): Promise<void> {
     try {
       const connection = this.#connection ??= await this.#connect();
-      await connection.write(QUESTION);
-      for (let text = ""; !text.endsWith(ANSWER_END);) {
+      await connection.write(REQUEST);
+      for (let text = ""; !text.endsWith(HEAD_END);) {
         const count = await connection.read(this.#room);
         if (count === null) throw new Deno.errors.UnexpectedEof();
         text += decoder.decode(this.#room.subarray(0, count));
@@ -43,7 +43,7 @@ export class Loopback implements RoundTrip, AsyncDisposable {
     if (this.#server === undefined) {
       const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => this.#answer);
       this.#server = server;
-      // It ends if there is no file descriptor left, and is made anew then.
+      // The server ends if there is no file descriptor left. The next call then makes a new one.
       server.finished.catch(() => {
         if (this.#server === server) this.#server = undefined;
       });

@@ -27,7 +27,7 @@ const SERVICE_PAGE = withSections(template, "service");
 
 /**
  * The response to a failed request, with the header `cless-error`: problem+json (RFC 9457), or a small page if the
- * client prefers HTML. It never has the error's detail. If the service is known, the page of a 502 or 504 names the
+ * client prefers HTML. The error's detail is left out. If the service is known, the page of a 502 or 504 names the
  * command that tells operators more.
  */
 export function problem(error: ClessError, request: { headers: Headers }, service?: string): Response {

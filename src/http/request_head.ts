@@ -12,7 +12,9 @@ export interface RequestHead {
   readonly headers: Header[];
   /** The value of `Content-Length`, if there is one. */
   readonly contentLength: string | undefined;
-  /** In bytes: 0 for no body, `Infinity` for an unknown length; `undefined` if no header says. */
+  /**
+   * In bytes: 0 for no body, `Infinity` for an unknown length. `undefined` if no header says whether there is a body.
+   */
   readonly bodyLength: number | undefined;
   /** Whether the client asks for a WebSocket. */
   readonly websocket: boolean;
@@ -21,14 +23,14 @@ export interface RequestHead {
 /** The value of `Allow`: the methods that cless passes on. It passes on unknown ones too. */
 export const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/** Methods that cless does not pass on, in upper and lower case: some apps take `trace` for `TRACE`. */
+/** Methods that cless does not pass on. Lower case is refused too, since some apps take `trace` for `TRACE`. */
 const REFUSED = /^(?:connect|trace|track)$/i;
 
 /** A token: RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-// A target has neither a fragment nor characters beyond ASCII (RFC 9112, section 3.2), and apps disagree on what to do
-// with them.
+// A target must have neither a fragment nor characters beyond ASCII (RFC 9112, section 3.2). Apps disagree on what to
+// do with them.
 // deno-lint-ignore no-control-regex
 const UNSAFE_TARGET = /[#\x00-\x20\x7f-\uffff]/;
 
@@ -51,7 +53,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   let forwardedProto: string | undefined;
   let forwardedHost: string | undefined;
   let forwarded: string | undefined;
-  const believed = trusted.length > 0 && trusted.some((range) => range.contains(peer));
+  const isTrusted = trusted.length > 0 && trusted.some((range) => range.contains(peer));
   const headers: Header[] = [];
   for (const header of request.headers) {
     const [name, value] = header;
@@ -66,7 +68,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
       case "upgrade":
         upgrade = value;
         break;
-      case "content-length": // whoever sends the body writes it
+      case "content-length": // the forwarder writes it together with the body
         length = value;
         break;
       case "transfer-encoding":
@@ -87,7 +89,7 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
       default:
         // CGI makes the same variable of `a-b` and `a_b`: https://www.rfc-editor.org/rfc/rfc3875#section-4.1.18
         if (REQUEST_HOP_BY_HOP.has(name) || name.includes("_")) break;
-        if (believed || !name.startsWith("x-forwarded-")) headers.push(header);
+        if (isTrusted || !name.startsWith("x-forwarded-")) headers.push(header);
     }
   }
 
@@ -110,18 +112,18 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   const target = path === -1 ? "/" : url.slice(path);
   if (UNSAFE_TARGET.test(target)) throw badRequest("cless does not pass on a target like that");
   const bodyLength = readBodyLength(length, coding, request);
-  // The platform gives no access to such a body.
+  // The platform gives no access to the body of a GET or HEAD.
   if (bodyLength !== 0 && (method === "GET" || method === "HEAD")) {
     throw badRequest(`cless does not pass on the body of a ${method}`);
   }
   if (connection !== undefined) dropNamed(headers, connection);
 
   headers.push(
-    ["x-forwarded-for", believed && forwardedFor ? `${forwardedFor}, ${peer}` : peer],
-    ["x-forwarded-proto", believed && forwardedProto ? forwardedProto : "http"],
-    ["x-forwarded-host", believed && forwardedHost ? forwardedHost : host],
+    ["x-forwarded-for", isTrusted && forwardedFor ? `${forwardedFor}, ${peer}` : peer],
+    ["x-forwarded-proto", isTrusted && forwardedProto ? forwardedProto : "http"],
+    ["x-forwarded-host", isTrusted && forwardedHost ? forwardedHost : host],
   );
-  if (believed && forwarded) headers.push(["forwarded", `${forwarded}, ${forwardedElement(peer, host)}`]);
+  if (isTrusted && forwarded) headers.push(["forwarded", `${forwarded}, ${forwardedElement(peer, host)}`]);
 
   const websocket = method === "GET" && upgrade?.toLowerCase() === "websocket" &&
     listItems(connection).includes("upgrade");
@@ -142,7 +144,7 @@ function readBodyLength(length: string | undefined, coding: string | undefined, 
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw badRequest("Content-Length is not one number");
   if (coding !== undefined) return Infinity;
   if (length !== undefined) return Number(length);
-  // With HTTP/2, a body needs no header. The platform does not give the body of a GET or HEAD.
+  // In HTTP/2, no header announces a body. The platform gives no access to the body of a GET or HEAD.
   return request.method === "GET" || request.method === "HEAD" || request.body === null ? 0 : undefined;
 }
 

@@ -28,7 +28,7 @@ export class ListenError extends OperatorError {
   }
 }
 
-/** Accepts connections on one address, and starts again if the platform's server gives up. */
+/** Accepts connections on one address, and replaces the platform's server if that fails. */
 export class Server {
   readonly #handler: Handler;
   readonly #clock: Clock;
@@ -36,9 +36,9 @@ export class Server {
   readonly #stopping = new AbortController();
   #endpoint: Endpoint;
   #server: Deno.HttpServer<Deno.NetAddr> | undefined;
-  /** Set if it is to give up its address. */
-  #deaf: PromiseWithResolvers<void> | undefined;
-  /** Servers that no longer accept connections, but still serve those that they have. */
+  /** Set once somebody waits for the listener to close; it is not replaced then. */
+  #closing: PromiseWithResolvers<void> | undefined;
+  /** Servers that no longer accept connections, but still serve their open ones. */
   readonly #exhausted: Deno.HttpServer<Deno.NetAddr>[] = [];
 
   constructor(endpoint: Endpoint, handler: Handler, clock: Clock, reserve: FileReserve) {
@@ -54,16 +54,16 @@ export class Server {
   }
 
   /**
-   * Starts to accept connections. A successor can listen beside it.
+   * Starts to accept connections. A process that takes over can listen on the same address.
    *
-   * @param beside Whether another process of this cless may be listening there.
+   * @param beside Whether another process of this cless may be listening there already.
    * @throws {ListenError} If that is not possible.
    */
   listen(beside = false): void {
     const { hostname, port } = this.#endpoint;
     let server: Deno.HttpServer<Deno.NetAddr>;
     try {
-      // Fails if anybody listens there, which the server itself would not notice, since it shares the address.
+      // Fails if the address is in use. The server itself would not fail, since it shares the address.
       if (!beside && port !== 0) Deno.listen({ hostname, port }).close();
       server = Deno.serve({
         hostname,
@@ -86,15 +86,15 @@ export class Server {
     server.finished.catch((error) => this.#recover(server, error));
   }
 
-  /** Whether it accepts no connections any more. */
-  get isDeaf(): boolean {
-    return this.#server === undefined;
+  /** Whether it accepts connections. */
+  get isListening(): boolean {
+    return this.#server !== undefined;
   }
 
-  /** Resolves when it can accept no more connections; it does not try again then. */
-  untilDeaf(): Promise<void> {
-    this.#deaf ??= Promise.withResolvers();
-    return this.#deaf.promise;
+  /** Resolves when the listener has closed. From this call on, a closed listener is not replaced. */
+  listenerClosed(): Promise<void> {
+    this.#closing ??= Promise.withResolvers();
+    return this.#closing.promise;
   }
 
   /** Stops accepting connections; resolves when all requests in flight are answered. */
@@ -103,11 +103,11 @@ export class Server {
     await Promise.all([this.#server, ...this.#exhausted].map((server) => server?.shutdown().catch(() => {})));
   }
 
-  /** The platform's server ends when there is no file descriptor left for a new connection: replaces it. */
+  /** Replaces the platform's server, which ends when there is no file descriptor left for a new connection. */
   async #recover(server: Deno.HttpServer<Deno.NetAddr>, error: unknown): Promise<void> {
     this.#server = undefined;
     this.#exhausted.push(server);
-    if (this.#deaf !== undefined) return this.#deaf.resolve();
+    if (this.#closing !== undefined) return this.#closing.resolve();
     const where = formatEndpoint(this.#endpoint);
     log.error("cannot accept connections; trying again", { listen: where, reason: messageOf(error) });
     this.#reserve.release();

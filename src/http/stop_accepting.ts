@@ -7,14 +7,14 @@ import type { Server } from "./server.ts";
 
 const log = logger("server");
 /** How long the next connection may take to arrive. */
-const PATIENCE_MS = 5000;
-/** The pauses between connections that only make the other process try to accept one. */
+const CONNECTION_WAIT_MS = 5000;
+/** The pauses between the connections of {@linkcode knock}. */
 const FIRST_KNOCK_MS = 1;
 const LONGEST_KNOCK_MS = 100;
 
 /**
- * Lowers the limit of file descriptors of process `$1`, see prlimit(1), says so, and raises it again when its input
- * ends.
+ * Lowers the limit of file descriptors of process `$1` with prlimit(1), prints `low`, and restores the limit when its
+ * input ends.
  */
 const LOWER_LIMIT = `
 old=$(prlimit --pid "$1" --nofile --output SOFT --noheadings --raw) || exit 1
@@ -24,17 +24,17 @@ read -r _
 prlimit --pid "$1" --nofile="$old":`;
 
 /**
- * Closes the listeners of servers, so that another process gets all new connections, and leaves their connections open.
+ * Closes the listeners of servers, so that another process gets all new connections. Open connections stay open.
  *
- * The platform can only shut down a server, and then cuts uploads and WebSockets, and connections whose request has not
- * arrived. But its listener also ends, and nothing else does, when a connection cannot be accepted. So this process may
- * open no file for some milliseconds, until a connection has arrived at each listener; {@linkcode knock} sees to that.
- * If that is not possible, the servers are shut down.
+ * The platform has no such function: a shutdown also cuts uploads, WebSockets, and connections whose request has not
+ * arrived yet. But a listener ends alone if it cannot accept a connection. So for some milliseconds this process may
+ * open no file, until a connection has arrived at each listener. The other process makes these connections with
+ * {@linkcode knock}. If the limit cannot be changed, the servers are shut down.
  *
- * @param onLow Called when the next connection to each server closes its listener.
+ * @param onLow Called once the next connection to each server will close its listener.
  */
 export async function stopAccepting(servers: readonly Server[], clock: Clock, onLow: () => void): Promise<void> {
-  const ended = Promise.all(servers.map((server) => server.untilDeaf()));
+  const ended = Promise.all(servers.map((server) => server.listenerClosed()));
   try {
     const helper = new Deno.Command("sh", {
       args: ["-c", LOWER_LIMIT, "sh", String(Deno.pid)],
@@ -45,25 +45,29 @@ export async function stopAccepting(servers: readonly Server[], clock: Clock, on
     const output = helper.stdout.getReader();
     if (!(await output.read()).done) {
       onLow();
-      await atMost(ended, clock, PATIENCE_MS);
+      await atMost(ended, clock, CONNECTION_WAIT_MS);
     }
     await output.cancel();
-    await helper.stdin.close().catch(() => {}); // it has ended by itself
+    await helper.stdin.close().catch(() => {}); // the helper has already ended
     await helper.status;
   } catch (error) {
     log.debug("cannot change the limit of file descriptors", { reason: messageOf(error) });
   }
-  for (const server of servers) if (!server.isDeaf) server.shutdown();
+  for (const server of servers) if (server.isListening) server.shutdown();
 }
 
-/** Connects to addresses, and sends nothing, until another process listens there no more: see `stopAccepting`. */
+/**
+ * Makes and closes connections to addresses until another process no longer listens there: see {@linkcode
+ * stopAccepting}.
+ */
 export async function knock(endpoints: readonly Endpoint[], closed: Promise<void>, clock: Clock): Promise<void> {
   const over = new AbortController();
   closed.finally(() => over.abort());
   for (let waitMs = FIRST_KNOCK_MS; !over.signal.aborted; waitMs = Math.min(LONGEST_KNOCK_MS, waitMs * 1.5)) {
-    // One after the other: a machine that is busy must not drown in them.
+    // One at a time, so that a busy machine is not flooded with them.
     for (const { hostname, port } of endpoints) {
-      const connected = Deno.connect({ hostname, port }).then((conn) => conn.close()); // perhaps to this process itself
+      // The connection may reach this process instead, which does no harm.
+      const connected = Deno.connect({ hostname, port }).then((conn) => conn.close());
       await Promise.race([connected.catch(() => {}), closed]);
     }
     await delay(clock, waitMs, over.signal);
@@ -71,11 +75,11 @@ export async function knock(endpoints: readonly Endpoint[], closed: Promise<void
 }
 
 /**
- * Lets connections that wait in the queue of a listener that closes go to another one at the same address, if this user
- * may set that: https://docs.kernel.org/networking/ip-sysctl.html
+ * Makes the kernel move the connections in a closing listener's queue to another listener at the same address, if this
+ * user may set that: https://docs.kernel.org/networking/ip-sysctl.html
  */
 export async function allowMigration(): Promise<void> {
-  // By a command: Deno itself writes to these files only with all permissions.
+  // `sh` writes it, since Deno itself needs all permissions for these files.
   const set = new Deno.Command("sh", {
     args: ["-c", "echo 1 >/proc/sys/net/ipv4/tcp_migrate_req"],
     stdin: "null",

@@ -10,21 +10,21 @@ const MOST_BYTES_AT_ONCE = 256 * 1024;
 
 /** The largest piece of a body of unknown length. */
 const MOST_PIECE_BYTES = 64 * 1024;
-/** How much of such a body is read at first: its request may be held for long. */
+/** How much of such a body is read at first. It is little, since the request may be held for long. */
 const FIRST_BURST_BYTES = 16 * 1024;
 /** See {@linkcode BurstReader}. */
 const LEAST_WINDOW_BYTES = 1024;
 const MOST_WINDOW_BYTES = 4 * 1024;
-/** Room for a chunk's size, and for the line break of the chunk before. */
+/** Room for a chunk's size line, and for the line break that ends the previous chunk. */
 const FRAMING_BYTES = 16;
 const WINDOWS_IN_BURST = 256;
-/** The size of the window is considered after so many reads. */
+/** After this many reads, the size of the window is adjusted. */
 const READS_PER_WINDOW_SIZE = 64;
-/** All uploads pause after so many reads, which take 2 to 4 ms: see {@linkcode UploadPauses}. */
+/** After this many reads, which take 2 to 4 ms, all uploads pause: see {@linkcode UploadPauses}. */
 const READS_BETWEEN_PAUSES = 256;
 const PAUSE_MS = 1;
 
-/** An upload that is slower is as good as none. */
+/** A slower upload counts as stopped. */
 const LEAST_BYTES_PER_MS = 1024 / 1000;
 
 /** A piece of a body. */
@@ -41,12 +41,13 @@ export class Upload {
   #attempt = 0;
   #receivedBytes = 0;
   #ended = false;
-  /** What had arrived when it was last checked, and when the present time span for its speed began. */
+  /** What had arrived at the last check. */
   #checkedBytes = 0;
-  #spanBytes = 0;
-  /** How long the client has sent nothing. */
+  /** What had arrived when the present measurement of its speed began. */
+  #measuredFromBytes = 0;
+  /** How long the client has sent nothing while it was waited for. */
   #stillMs = 0;
-  /** For how much of the present time span the client was waited for. */
+  /** How long the client was waited for in the present measurement. */
   #waitedMs = 0;
 
   /** @param length In bytes; `Infinity` if unknown. */
@@ -74,37 +75,40 @@ export class Upload {
   }
 
   /**
-   * Whether the client has stopped: while it was waited for, it has sent nothing for `timeoutMs`, or less than 1 KB/s.
-   * Must be called every `tickMs`.
+   * Whether the client has stopped sending: it has sent nothing for `timeoutMs`, or less than 1 KB/s over that time.
+   * Only time in which the client is waited for counts. Must be called every `tickMs`.
    */
   hasStopped(tickMs: number, timeoutMs: number): boolean {
-    if (this.#reading === undefined || this.complete) return false; // it is not the client that is waited for
+    if (this.#reading === undefined || this.complete) return false; // nobody waits for the client
     const bytes = this.#receivedBytes;
     this.#stillMs = bytes === this.#checkedBytes ? this.#stillMs + tickMs : 0;
     this.#checkedBytes = bytes;
     this.#waitedMs += tickMs;
     if (this.#stillMs >= timeoutMs) return true;
     if (this.#waitedMs < timeoutMs) return false;
-    const isSlow = bytes - this.#spanBytes < LEAST_BYTES_PER_MS * timeoutMs;
-    this.#spanBytes = bytes;
+    const isSlow = bytes - this.#measuredFromBytes < LEAST_BYTES_PER_MS * timeoutMs;
+    this.#measuredFromBytes = bytes;
     this.#waitedMs = 0;
     return isSlow;
   }
 
-  /** Whether the body is empty, once its first byte or its end arrives. Rejects if the client breaks off. */
+  /**
+   * Waits for the first byte or the end of the body. Resolves with whether the body is empty. Rejects if the client
+   * breaks off.
+   */
   async isEmpty(): Promise<boolean> {
     while (!this.#ended && this.#receivedBytes === 0) await (this.#reading ??= this.#read());
     return this.#receivedBytes === 0;
   }
 
-  /** Ends the present attempt; what arrives later is for the next one. */
+  /** Ends the present attempt to send the body. What arrives later is for the next attempt. */
   abandon(): void {
     this.#attempt++;
   }
 
   /**
-   * Drops the unsent rest. Must be called before the response ends: if a response ended during a read of the body, the
-   * platform would neither reuse the client's connection nor close it.
+   * Drops the unsent rest. Must be called before the response ends: if a response ends while the body is being read,
+   * the platform neither reuses the client's connection nor closes it.
    */
   readonly end = (): Promise<void> => {
     this.abandon();
@@ -114,8 +118,8 @@ export class Upload {
   /**
    * Begins an attempt to send the body from its start, and ends the one before.
    *
-   * @returns Gives the next piece, or `undefined` at the end. A piece must not be changed, and is valid until the next
-   * call. Rejects if the client breaks off, or another attempt has begun.
+   * @returns A function that gives the next piece, or `undefined` at the end. A piece must not be changed, and is valid
+   * until the next call. The function rejects if the client breaks off, or another attempt has begun.
    */
   begin(): () => Promise<Piece | undefined> {
     const attempt = ++this.#attempt;
@@ -146,9 +150,10 @@ export class Upload {
 }
 
 /**
- * Makes all uploads of unknown length pause at the same time. While a task is ready in every turn of the event loop, the
- * runtime looks for new input only after 61 tasks, about every 30 turns: other requests would wait for 70 ms each time.
- * During a pause no upload keeps it busy: `event_interval` in https://docs.rs/tokio/latest/tokio/runtime/
+ * Makes all uploads of unknown length pause at the same time. If a task is ready in every turn of the event loop, the
+ * runtime looks for new input only after 61 tasks (`event_interval` in https://docs.rs/tokio/latest/tokio/runtime/).
+ * That is about every 30 turns, so other requests would wait for 70 ms each time. During a pause, no upload has a ready
+ * task.
  */
 export class UploadPauses {
   readonly budget: StreamBudget;
@@ -156,7 +161,7 @@ export class UploadPauses {
   #reads = 0;
   #pause: Promise<void> | undefined;
 
-  /** @param budget For what has been read and not been taken. */
+  /** @param budget The budget for bytes that have been read but not taken yet. */
   constructor(clock: Clock, budget = new StreamBudget()) {
     this.#clock = clock;
     this.budget = budget;
@@ -166,7 +171,7 @@ export class UploadPauses {
     this.#reads++;
   }
 
-  /** What has to be waited for before the next burst; `undefined` if no pause is due. */
+  /** To be awaited before the next burst; `undefined` if no pause is due. */
   get pause(): Promise<void> | undefined {
     if (this.#reads < READS_BETWEEN_PAUSES) return undefined;
     return this.#pause ??= delay(this.#clock, PAUSE_MS).then(() => {
@@ -179,7 +184,7 @@ export class UploadPauses {
 /** Reads a body piece by piece; each piece is valid until the next one is asked for. */
 interface Reader {
   read(): Promise<Piece | undefined>;
-  /** Must be called in the end, also after an error: it gives the memory back. */
+  /** Must be called at the end, also after an error, to give the memory back to the budget. */
   cancel(): Promise<void>;
 }
 
@@ -196,7 +201,7 @@ function readerOf(body: ReadableStream<Piece>, length: number, pauses: UploadPau
   return { read: async () => (await reader.read()).value, cancel: () => reader.cancel() };
 }
 
-/** Uses the memory of one piece for the next. */
+/** Reads into the same memory again and again. */
 function sharingReader(reader: ReadableStreamBYOBReader, budget: StreamBudget): Reader {
   let room = new Uint8Array(KEPT_BYTES);
   let countedBytes = 0;
@@ -226,15 +231,15 @@ function sharingReader(reader: ReadableStreamBYOBReader, budget: StreamBudget): 
  *
  * At each read, the platform first moves bytes from the socket into a buffer of its own, as many as the largest window
  * so far can hold. Then it takes at most one chunk out of that buffer, and moves the rest to the front. With windows
- * that are larger than the chunks, the buffer grows, and each later read costs more: 100 MB in chunks of 16 KB cost 30 s
- * with windows of 64 KB. The platform fills its buffer only while somebody reads, and at most 128 times within one turn
- * of the event loop, which is the runtime's budget for a task. Therefore:
+ * that are larger than the chunks, the buffer grows, and each later read costs more: 100 MB in chunks of 16 KB cost 30
+ * s with windows of 64 KB. The platform fills its buffer only while somebody reads, and at most 128 times within one
+ * turn of the event loop, which is the runtime's budget for a task. Therefore:
  *
  * - Windows are small. They fit chunks whose size is a power of two, and grow only while chunks are larger.
- * - A burst ends when a read has to wait, since the platform's buffer is empty then, or else after twice as many windows
- *   as the platform fills within a turn. So the buffer does not grow from one burst to the next.
+ * - A burst ends when a read has to wait, since the platform's buffer is empty then. It also ends after twice as many
+ *   windows as the platform fills within a turn. So the buffer does not grow from one burst to the next.
  * - Nothing is read until the whole burst has been taken. Each burst is delivered in a new turn of the event loop, so
- *   that others get theirs.
+ *   that other tasks get their turn.
  *
  * The platform's side is `SharedConn` in https://github.com/denoland/deno/blob/v2.9.5/libs/http_h1/conn.rs
  */
@@ -242,17 +247,17 @@ class BurstReader implements Reader {
   readonly #reader: ReadableStreamBYOBReader;
   readonly #pauses: UploadPauses;
   #window: Piece = new Uint8Array(LEAST_WINDOW_BYTES + FRAMING_BYTES);
-  /** How many reads there were since the size of the window was last considered. */
+  /** How many reads there were since the size of the window was last adjusted. */
   #reads = 0;
   #filledWindows = 0;
-  /** What has been read and not been taken is between `start` and `end`. */
+  /** The bytes from `start` to `end` have been read, but not taken yet. */
   #queue: Piece = new Uint8Array(FIRST_BURST_BYTES);
   #countedBytes = 0;
   #start = 0;
   #end = 0;
-  /** How long the queue is at the end of a burst whose reads never wait. */
+  /** A burst whose reads never wait ends when the queue has this length. */
   #burstBytes = FIRST_BURST_BYTES;
-  /** Whether a burst goes on, or its last read still waits. */
+  /** Whether a read is under way, of this burst or the last read of the previous one. */
   #reading = false;
   #paused = false;
   #ended = false;

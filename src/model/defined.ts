@@ -1,4 +1,4 @@
-/** The type `T`, in which each field that may be `undefined` is optional instead. */
+/** The type `T` with every field that may be `undefined` made optional. */
 export type Defined<T> =
   & { [Field in keyof T as undefined extends T[Field] ? never : Field]: T[Field] }
   & { [Field in keyof T as undefined extends T[Field] ? Field : never]?: Exclude<T[Field], undefined> };

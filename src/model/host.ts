@@ -7,7 +7,8 @@ export interface Hostname {
 
 const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
 const HOST = new RegExp(`^((${LABEL})(?:\\.${LABEL})*)\\.?(?::(\\d{0,5}))?$`, "i");
-// A last label that is a number, decimal or hexadecimal, makes it an IPv4 address: https://url.spec.whatwg.org/#ends-in-a-number-checker
+// A name whose last label is a decimal or hexadecimal number is an IPv4 address:
+// https://url.spec.whatwg.org/#ends-in-a-number-checker
 const IPV4 = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/;
 
 /**
@@ -28,7 +29,9 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** Reads `HOST:PORT`. IPv6 addresses are in brackets; no host means all addresses. @throws {RangeError} */
+/**
+ * Reads `HOST:PORT`. IPv6 addresses are in brackets. Without a host, the hostname is `0.0.0.0`. @throws {RangeError}
+ */
 export function parseEndpoint(text: string): Endpoint {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/@]*)):(\d{1,5})$/.exec(text);
   const port = match ? Number(match[3]) : NaN;

@@ -5,9 +5,9 @@ export interface Capabilities {
   readonly drop: readonly string[];
 }
 
-/** What containers get where a template says nothing. */
+/** The settings of a container for which its template says nothing. */
 export interface ContainerDefaults {
-  /** The capabilities that containers lose of those that the engine gives. */
+  /** The capabilities that the engine gives by default, but cless drops. */
   readonly dropped: readonly string[];
   readonly memoryBytes: number | undefined;
   readonly cpus: number | undefined;
@@ -19,45 +19,46 @@ export interface ContainerDefaults {
  */
 export const DROPPED: readonly string[] = Object.freeze(["AUDIT_WRITE", "MKNOD", "NET_RAW"]);
 
-/** The defaults of revisions that were stored before cless dropped capabilities and limited memory by default. */
+/**
+ * The defaults for revisions from versions of cless that neither dropped capabilities nor limited memory by default.
+ */
 export const OLDER_DEFAULTS: ContainerDefaults = Object.freeze({
   dropped: Object.freeze([]),
   memoryBytes: undefined,
   cpus: undefined,
 });
 
-/** What the engine gives: https://docs.docker.com/engine/containers/run/#runtime-privilege-and-linux-capabilities */
-const OF_ENGINE = new Set([
+/** The engine's default: https://docs.docker.com/engine/containers/run/#runtime-privilege-and-linux-capabilities */
+const ENGINE_DEFAULT = new Set([
   ...DROPPED,
   ...["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP"],
   ...["SETUID", "SYS_CHROOT"],
 ]);
 
-/** The capabilities of Linux: capabilities(7). */
-const OF_LINUX = new Set([
-  ...OF_ENGINE,
+/** All capabilities of Linux: capabilities(7). */
+const LINUX_CAPABILITIES = new Set([
+  ...ENGINE_DEFAULT,
   ...["AUDIT_CONTROL", "AUDIT_READ", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "DAC_READ_SEARCH", "IPC_LOCK"],
   ...["IPC_OWNER", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "NET_ADMIN", "NET_BROADCAST", "PERFMON"],
   ...["SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO"],
   ...["SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM"],
 ]);
 
-/** Reads the name of a capability, with or without `CAP_`. @throws {RangeError} If Linux has none of that name. */
+/** Reads the name of a capability, with or without `CAP_`. @throws {RangeError} If Linux has no such capability. */
 export function parseCapability(text: string): string {
   const name = text.replace(/^CAP_/, "");
-  if (!OF_LINUX.has(name)) throw new RangeError("is no capability of Linux; right is a name such as NET_RAW");
+  if (!LINUX_CAPABILITIES.has(name)) throw new RangeError("is no capability of Linux; right is a name such as NET_RAW");
   return name;
 }
 
-/** The capabilities to add that the engine gives to no container by default: with some, an app can take the machine. */
+/**
+ * The added capabilities that the engine does not give by default. With some of them, an app can take over the machine.
+ */
 export function beyondEngine({ add }: Capabilities): string[] {
-  return add.filter((name) => !OF_ENGINE.has(name));
+  return add.filter((name) => !ENGINE_DEFAULT.has(name));
 }
 
-/**
- * All changes to the capabilities that the engine gives. The defaults drop some besides those that the template drops,
- * unless the template adds them.
- */
+/** Adds the defaults to a template's capabilities. What is dropped by default stays if the template adds it. */
 export function withDefaults(
   { add, drop }: Capabilities = { add: [], drop: [] },
   { dropped }: Pick<ContainerDefaults, "dropped">,

@@ -1,9 +1,10 @@
 const UNITS: Record<string, number> = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
-/** In bytes. The engine accepts no lower limit, and no instance fits into a lower budget. */
-const LEAST_LIMIT = 6 * UNITS["m"]!;
-const LEAST_BUDGET = UNITS["m"]!;
-const NONE = /^0+[bkmg]?$/i;
+/** The engine accepts no lower memory limit for a container. */
+const MIN_LIMIT_BYTES = 6 * UNITS["m"]!;
+/** No instance fits into a lower budget. */
+const MIN_BUDGET_BYTES = UNITS["m"]!;
+const ZERO = /^0+[bkmg]?$/i;
 
 /** Reads bytes such as `512k`, `256m` or `1g`; units are powers of 1024, as in docker. @throws {RangeError} */
 export function parseMemory(text: string): number {
@@ -17,22 +18,22 @@ export function parseMemory(text: string): number {
 
 /** Reads a container's memory limit, bytes. @throws {RangeError} Also if no engine would accept it. */
 export function parseMemoryLimit(text: string): number {
-  return atLeast(LEAST_LIMIT, text);
+  return atLeast(MIN_LIMIT_BYTES, text);
 }
 
 /** Reads the memory budget of all containers, or of all streams, bytes; 0 is no limit. @throws {RangeError} */
 export function parseMemoryBudget(text: string): number {
-  return NONE.test(text) ? Infinity : atLeast(LEAST_BUDGET, text);
+  return ZERO.test(text) ? Infinity : atLeast(MIN_BUDGET_BYTES, text);
 }
 
-/** Reads the limit of containers that name none, bytes; 0 is no limit. @throws {RangeError} */
+/** Reads the default memory limit of a container, bytes; 0 is no limit. @throws {RangeError} */
 export function parseDefaultMemory(text: string): number {
-  return NONE.test(text) ? Infinity : parseMemoryLimit(text);
+  return ZERO.test(text) ? Infinity : parseMemoryLimit(text);
 }
 
-/** A memory budget as the limit of a single container, which the engine must accept. */
+/** The memory limit of a container that may use the whole budget: at least what the engine accepts. */
 export function limitOf(budgetBytes: number): number {
-  return Math.max(LEAST_LIMIT, budgetBytes);
+  return Math.max(MIN_LIMIT_BYTES, budgetBytes);
 }
 
 function atLeast(least: number, text: string): number {
@@ -43,7 +44,7 @@ function atLeast(least: number, text: string): number {
 
 /**
  * Writes bytes for {@linkcode parseMemory}, in the largest unit that gives a whole number. The unit is always written,
- * so that YAML reads a text and not a number.
+ * so that YAML reads a string and not a number.
  */
 export function formatMemory(bytes: number): string {
   const [unit, factor] = Object.entries(UNITS).findLast(([, factor]) => bytes % factor === 0)!;
@@ -51,8 +52,8 @@ export function formatMemory(bytes: number): string {
 }
 
 /**
- * The machine's memory in bytes; `undefined` if the text does not have it. The text is `/proc/meminfo`, followed by the
- * limits of control groups, each on its own line. A limit above the machine's memory does not count.
+ * Reads the machine's memory in bytes; `undefined` if the text does not state it. The text is `/proc/meminfo`, followed
+ * by the limits of control groups, each on its own line. A limit above the machine's memory does not count.
  */
 export function parseMachineMemory(text: string): number | undefined {
   const kibibytes = /^MemTotal:\s+(\d+) kB$/m.exec(text)?.[1];

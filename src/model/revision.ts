@@ -31,9 +31,11 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly startTimeoutMs: number;
   /** The time from a request's arrival to the response's headers. */
   readonly requestTimeoutMs: number;
-  /** How long a client may neither send its request's body nor read its answer; `Infinity` means for ever. */
+  /** How long a client may stop sending its request or reading its response; `Infinity` means no limit. */
   readonly clientTimeoutMs: number;
-  /** How long an instance may answer none of its requests before it is asked whether it hangs; `Infinity` means never. */
+  /**
+   * How long an instance may answer none of its requests before cless checks whether it hangs; `Infinity` means never.
+   */
   readonly hangAfterMs: number;
   /** The time from the end of the last lease to the pause of an instance; `Infinity` means never. */
   readonly pauseAfterMs: number;
@@ -47,16 +49,16 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly memoryBytes: number | undefined;
   /** How many processors a container may keep busy, such as 0.5; `undefined` for no limit. */
   readonly cpus: number | undefined;
-  /** All changes to the capabilities that the engine gives. */
+  /** Changes to the capabilities that the engine gives by default. */
   readonly capabilities: Capabilities;
   /** Whether the container can write only into its volumes and /tmp. */
   readonly readOnly: boolean;
 }
 
-/** See {@linkcode Revision.hangAfterMs}; the default. */
+/** The default of {@linkcode Revision.hangAfterMs}. */
 export const HANG_AFTER_MS = 20_000;
 
-/** The settings of a container besides its image; in a convention revision, the image alone decides. */
+/** The settings of a convention revision, which is described by its image alone. */
 export const NO_EXTRAS: Pick<
   Revision,
   "env" | "command" | "memoryBytes" | "cpus" | "volumes" | "capabilities" | "readOnly" | "hangAfterMs"
@@ -71,7 +73,7 @@ export const NO_EXTRAS: Pick<
   hangAfterMs: HANG_AFTER_MS,
 });
 
-/** The limits whose defaults are in the program's settings. */
+/** The limits whose defaults come from the program's settings. */
 export type Limits = Pick<
   Revision,
   "startTimeoutMs" | "requestTimeoutMs" | "clientTimeoutMs" | "pauseAfterMs" | "stopAfterMs"

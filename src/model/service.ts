@@ -5,12 +5,15 @@ export function isServiceName(label: string): boolean {
   return SERVICE_NAME.test(label) && !label.includes("--") && label !== "admin";
 }
 
-/** What a browser gets while a service starts: the app's answer once it comes (hold), or a waiting page at once. */
+/**
+ * What a browser gets while a service starts. `hold`: the app's response, once there is one. `page`: a waiting page at
+ * once.
+ */
 export type Loading = "hold" | "page";
 
 /** Requests that do not wake a service. */
 export interface WakeExceptions {
-  /** Parts of `User-Agent`, in any case. */
+  /** Parts of `User-Agent`, compared without regard to case. */
   readonly userAgents: readonly string[];
   /** Paths, each with everything below it; but `/` means only the root. */
   readonly paths: readonly string[];

@@ -38,17 +38,17 @@ export interface RevisionTemplate {
   readonly clientTimeout?: number;
   readonly pauseAfter?: number;
   readonly stopAfter?: number;
-  /** How long an instance may answer none of its requests before it is asked whether it hangs. */
+  /** How long an instance may answer none of its requests before cless checks whether it hangs. */
   readonly hangAfter?: number;
   readonly readiness: { readonly path: string };
-  /** The path that a ready instance is asked for, and how often, ms. An instance that does not answer is replaced. */
+  /** The path of the liveness probe, and the time between probes, ms. An instance that does not answer is replaced. */
   readonly liveness?: { readonly path: string; readonly every: number };
   readonly memory?: number;
   readonly cpus?: number;
   readonly capabilities?: Capabilities;
   /** Whether the container can write only into its volumes and /tmp; missing if it can write everywhere. */
   readonly readOnly?: true;
-  /** Whose rights the app has, `USER` or `USER:GROUP`, names or numbers; missing for the image's user. */
+  /** The user that the app runs as, `USER` or `USER:GROUP`, names or numbers; missing for the image's user. */
   readonly user?: string;
   /** The engine's runtime for the container, such as `runsc`; missing for the engine's default. */
   readonly runtime?: string;
@@ -88,7 +88,7 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
     memory: input.memory,
     cpus: input.cpus,
     capabilities: input.capabilities && sortedCapabilities(input.capabilities),
-    readOnly: input.readOnly || undefined, // no text of an earlier template has it
+    readOnly: input.readOnly || undefined, // left out when false, as in stored templates that are older than the field
     user: input.user,
     runtime: input.runtime,
     hangAfter: input.hangAfter,
@@ -114,14 +114,15 @@ export function parseTemplateText(text: string): RevisionTemplate {
 }
 
 /**
- * Whether a revision needs no preparation before its first request. It keeps no instance up, and has no volumes, which
- * only one revision may hold at a time, and no secrets, which are read ahead while the store works.
+ * Whether a revision needs no preparation before its first request. That is so if it keeps no instance up, has no
+ * volumes (only one revision may use them at a time), and has no secrets (they are read in advance, while the store
+ * works).
  */
-export function isUndemanding({ minInstances, secretEnv, volumes }: RevisionTemplate): boolean {
+export function needsNoPreparation({ minInstances, secretEnv, volumes }: RevisionTemplate): boolean {
   return minInstances === 0 && volumes.length === 0 && Object.keys(secretEnv).length === 0;
 }
 
-/** `undefined` if nothing is changed. */
+/** `undefined` if there are no changes. */
 function sortedCapabilities({ add, drop }: Capabilities): Capabilities | undefined {
   const list = (names: readonly string[]) => Object.freeze([...new Set(names)].sort(compare));
   return add.length + drop.length === 0 ? undefined : Object.freeze({ add: list(add), drop: list(drop) });

@@ -1,6 +1,8 @@
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** Reads a duration such as `250ms`, `5m` or `1h`, in ms; `0` means never: `Infinity`. @throws {RangeError} */
+/**
+ * Reads a duration such as `250ms`, `5m` or `1h`, in ms. `0` means never, and gives `Infinity`. @throws {RangeError}
+ */
 export function parseDuration(text: string): number {
   if (text === "0") return Infinity;
   const match = /^(\d{1,10})(ms|s|m|h)$/.exec(text);
@@ -22,9 +24,12 @@ export function formatDuration(ms: number): string {
 const CANONICAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;
 const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
 
-/** Writes an RFC 3339 time in UTC with nanoseconds, so that texts sort like times; `undefined` if it is no time. */
+/**
+ * Converts an RFC 3339 time to UTC with nanoseconds, so that texts sort like times; `undefined` if it is not a valid
+ * time.
+ */
 export function canonicalTime(text: string): string | undefined {
-  if (CANONICAL.test(text)) return text; // engines write it so
+  if (CANONICAL.test(text)) return text; // Docker writes it like this
   const [, date, time, fraction = "", zone] = RFC_3339.exec(text) ?? [];
   if (date === undefined) return undefined;
   const whole = Date.parse(`${date}T${time}${zone!.toUpperCase()}`);

@@ -1,6 +1,6 @@
 import { defined } from "./defined.ts";
 
-/** One part of a traffic split. */
+/** A revision's share of a traffic split. */
 export interface TrafficTarget {
   /** A revision's name, or {@linkcode LATEST}. */
   readonly revision: string;
@@ -45,14 +45,14 @@ export function checkTraffic(traffic: Traffic, revisions: ReadonlySet<string>, l
     tag !== undefined && (revision === LATEST || revision === latest)
   );
   if (latest !== undefined && tagged.length > 1) {
-    // Once resolved, both are one part, and a part has one tag.
+    // Both mean the same revision, and a target has one tag.
     throw new TrafficError(`${latest} is what latest stands for, and only one of the two may have a tag`);
   }
 }
 
 /**
- * Replaces {@linkcode LATEST} by the revision that it stands for, and merges two parts of one revision. If both have a
- * tag, which {@linkcode checkTraffic} refuses, the first one wins.
+ * Replaces {@linkcode LATEST} by the revision that it stands for, and merges two targets of the same revision. If both
+ * have a tag, which {@linkcode checkTraffic} refuses, the first tag wins.
  */
 export function resolveTraffic(traffic: Traffic, latest: string): Traffic {
   return merge(traffic.map((target) => target.revision === LATEST ? { ...target, revision: latest } : target));
@@ -62,7 +62,7 @@ export function resolveTraffic(traffic: Traffic, latest: string): Traffic {
 export interface TrafficWish {
   /** The percent of the new revision; by default the share of `latest`, or everything if there is none. */
   readonly percent?: number;
-  /** Its tag; the revision that has it now loses it. */
+  /** The tag of the new revision. The revision that has this tag now loses it. */
   readonly tag?: string;
 }
 
@@ -86,16 +86,16 @@ export function deployTraffic(
   checkPercent(revision, share);
   const old = before.map((target) => target.tag === tag ? withoutTag(target) : target);
   if (percent === undefined || percent === 100) {
-    return useful([{ revision: LATEST, percent: share }, ...stepAside(old, latest, share), ...tagged]);
+    return withoutEmpty([{ revision: LATEST, percent: share }, ...oldTargets(old, latest, share), ...tagged]);
   }
   const others = shrink(resolveTraffic(old, latest), 100 - percent);
   if (others.every((target) => target.percent === 0)) {
     throw new TrafficError(`there is no other revision to take the remaining ${100 - percent} percent`);
   }
-  return useful([...others, defined({ revision, percent, tag })]);
+  return withoutEmpty([...others, defined({ revision, percent, tag })]);
 }
 
-/** Chooses a part at random, weighted by percent; `random` is evenly distributed from 0 to below 1. */
+/** Chooses a target at random, weighted by percent; `random` is evenly distributed from 0 to below 1. */
 export function draw<T extends { readonly percent: number }>(targets: readonly T[], random: number): T {
   let point = Math.floor(random * 100);
   for (const target of targets) {
@@ -106,10 +106,10 @@ export function draw<T extends { readonly percent: number }>(targets: readonly T
 }
 
 /**
- * The old parts by name. The new revision takes the share of `latest`; if it takes everything, no old part keeps a
- * share. A tag of `latest` stays with the revision that `latest` stood for.
+ * The old targets, with `latest` replaced by the revision that it stood for, which keeps its tag but no share. If the
+ * new revision takes everything, no old target keeps a share.
  */
-function stepAside(traffic: Traffic, latest: string, share: number): Traffic {
+function oldTargets(traffic: Traffic, latest: string, share: number): Traffic {
   return merge(traffic.map((target) => {
     if (target.revision === LATEST) return { ...target, revision: latest, percent: 0 };
     return share === 100 ? { ...target, percent: 0 } : target;
@@ -138,8 +138,8 @@ function merge(traffic: Traffic): Traffic {
   return [...byName.values()];
 }
 
-/** Drops parts with neither traffic nor tag. A `latest` of 0 stays: it says that later revisions get nothing. */
-function useful(traffic: Traffic): Traffic {
+/** Drops targets with neither traffic nor tag. A `latest` of 0 stays: it says that later revisions get no traffic. */
+function withoutEmpty(traffic: Traffic): Traffic {
   return traffic.filter(({ revision, percent, tag }) => percent > 0 || tag !== undefined || revision === LATEST);
 }
 

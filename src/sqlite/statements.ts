@@ -37,7 +37,7 @@ export function prepareStatements(db: DatabaseSync) {
     addDomain: db.prepare("INSERT INTO domain VALUES (?, ?, ?)"),
     deleteDomains: db.prepare("DELETE FROM domain WHERE service = ?"),
 
-    // The same rule as `isUndemanding`: parsing all templates would take most of a start's time and memory.
+    // The same rule as `needsNoPreparation`: parsing all templates would take most of a start's time and memory.
     marks: db.prepare(`
       SELECT name, service, image_id AS imageId, pulled,
         json_extract(template, '$.minInstances', '$.secretEnv', '$.volumes') = '[0,{},[]]' AS undemanding

@@ -8,7 +8,7 @@ const MOST_DIGITS = 13;
 /** Limit for the extensions of one chunk, and for all trailers. */
 const MOST_EXTRA_BYTES = 16 * 1024;
 
-/** In a state whose name ends in `-cr` or `-lf`, only that byte may follow. */
+/** If a state's name ends in `-cr` or `-lf`, the next byte must be CR or LF. */
 type State =
   | ("size" | "extension" | "size-lf" | "data" | "data-cr" | "data-lf")
   | ("line-start" | "trailer" | "trailer-lf" | "end-lf" | "done");
@@ -16,7 +16,10 @@ type State =
 /** Decodes a chunked body that arrives in arbitrary pieces: RFC 9112, section 7.1. Drops extensions and trailers. */
 export class ChunkedDecoder {
   #state: State = "size";
-  /** Missing bytes of the present chunk; while its size is being read, the value of the digits so far. */
+  /**
+   * How many bytes of the present chunk are missing. While the chunk's size is being read, the value of its digits so
+   * far.
+   */
   #left = 0;
   #digits = 0;
   #extra = 0;

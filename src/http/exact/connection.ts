@@ -7,7 +7,10 @@ const HEAD_BYTES = 4 * 1024;
 
 const encoder = new TextEncoder();
 
-/** A connection to an app. It is read even while it is idle, so that unexpected bytes and its end are noticed. */
+/**
+ * A connection to an app. It is read even while it is idle, so that unexpected bytes and the end of the connection are
+ * noticed.
+ */
 export class Connection {
   readonly #tcp: Deno.TcpConn;
   readonly #outgoing = new Uint8Array(HEAD_BYTES);
@@ -17,7 +20,7 @@ export class Connection {
   #closed = false;
   /** Called when bytes or the end arrive while the connection is idle. */
   onStray: (() => void) | undefined;
-  /** The epoch of its {@linkcode ConnectionPool} in which it was opened. */
+  /** The epoch of its {@linkcode ConnectionPool} when it was opened. */
   epoch = 0;
   /** Whether an exchange has used it before. */
   used = false;
@@ -45,8 +48,8 @@ export class Connection {
   }
 
   /**
-   * Makes room behind the received bytes and returns it; earlier views of `incoming` become invalid. There is room for
-   * at least one byte more than expected, so that excess bytes are noticed.
+   * Makes room after the received bytes and returns it. Earlier views of `incoming` become invalid. The room is at
+   * least one byte more than expected, so that excess bytes are noticed.
    *
    * @param filled The number of received bytes.
    * @param expected How many there will be in the end.
@@ -88,7 +91,7 @@ export class Connection {
     for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await this.#tcp.write(rest));
   }
 
-  /** Ends its use, after a response has been read to its end. */
+  /** Marks it as idle, after a response has been read to its end. */
   becomeIdle(nowMs: number): void {
     if (this.#incoming.length > USUAL_BYTES) {
       this.#incoming.buffer.transfer(0);

@@ -3,7 +3,7 @@ import { messageOf } from "../../base/errors.ts";
 import { ForwardError } from "../forwarder.ts";
 import { Connection } from "./connection.ts";
 
-/** About how many connections the platform polls in one turn of the event loop (measured). */
+/** The measured number of connections that the platform polls in one turn of the event loop. */
 const POLLED_PER_TURN = 100;
 const MOST_IDLE = 256;
 
@@ -14,7 +14,7 @@ export class ConnectionPool {
   #open = 0;
   #requested = 0;
   #left = false;
-  /** Incremented when no present connection may be reused. */
+  /** Incremented when the open connections may no longer be reused. */
   #epoch = 0;
 
   /** @param origin The app, such as `http://172.18.0.2:8080`. */
@@ -45,8 +45,8 @@ export class ConnectionPool {
   /** An idle connection; `undefined` if there is none. */
   async take(): Promise<Connection | undefined> {
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
-      // The connection may have ended, or received unexpected bytes. The platform reports that in this turn or the
-      // next.
+      // Wait, since the connection may have ended or received unexpected bytes. The platform reports that in this turn
+      // or the next.
       await turn();
       if (this.#open > POLLED_PER_TURN) await turn();
       if (connection.closed) continue;
@@ -92,13 +92,16 @@ export class ConnectionPool {
     for (const connection of this.#idle.splice(0, young === -1 ? this.#idle.length : young)) this.close(connection);
   }
 
-  /** Closes idle connections now, and others on release: the app may have been replaced, or be confused. */
+  /**
+   * Closes idle connections now, and the others when they are released: the app may have been replaced, or be in a
+   * wrong state.
+   */
   doubt(): void {
     this.#epoch++;
     this.closeIdle();
   }
 
-  /** Closes idle connections now, and others on release; keeps none from now on. */
+  /** Closes idle connections now, and all others when they are released. */
   leave(): void {
     this.#left = true;
     this.closeIdle();

@@ -28,7 +28,7 @@ const NOTHING = new Uint8Array();
 const NO_CONTENT = 204;
 const RESET_CONTENT = 205;
 
-/** The head of a response, and where in the connection's incoming bytes the following bytes begin and end. */
+/** A response's head. The bytes that arrived after it are in the connection's `incoming`, from `end` to `filled`. */
 interface Arrived {
   readonly head: ResponseHead;
   readonly end: number;
@@ -39,12 +39,12 @@ interface Arrived {
 export interface Switched {
   readonly head: ResponseHead;
   readonly connection: Connection;
-  /** The bytes that arrived right behind the head. */
+  /** The bytes that arrived directly after the head. */
   readonly begun: Uint8Array<ArrayBuffer>;
   readonly close: () => void;
 }
 
-/** What all exchanges share. */
+/** The objects that all exchanges share. */
 export interface ExchangeOptions {
   readonly clock: Clock;
   readonly timeouts: CoarseTimeouts;
@@ -64,7 +64,7 @@ export class Exchange {
   #upload: Upload | undefined;
   /** Whether the whole request has been written. */
   #written = false;
-  /** Set when the client breaks off its body. */
+  /** Set when the client breaks off the upload. */
   #uploadError: ClessError | undefined;
   #over = false;
 
@@ -78,7 +78,7 @@ export class Exchange {
     this.#budget = options.budget;
   }
 
-  /** Sends the request and receives the response, once: see `Forwarder.forward`. */
+  /** Sends the request and receives the response; call it once. See {@linkcode Forwarder.forward}. */
   async run(head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<Response> {
     const sent = this.#begin(head, upload, signal);
     try {
@@ -88,7 +88,7 @@ export class Exchange {
     }
   }
 
-  /** Asks for another protocol. Resolves with the connection if the app agrees, else with its response. */
+  /** Asks the app to switch to another protocol. Resolves with the connection if it does, else with its response. */
   async switchProtocols(head: RequestHead, signal: AbortSignal): Promise<Switched | Response> {
     const sent = this.#begin(head, undefined, signal);
     try {
@@ -125,7 +125,7 @@ export class Exchange {
     this.#pool.doubt();
     // An app cannot act on an incomplete head.
     if (await sent.then(() => false, () => true)) return new ForwardError("unsent", "the connection was closed");
-    // On a reused connection, the bytes may belong to the response before.
+    // On a reused connection, the bytes may belong to the previous response.
     const isOwnResponse = error instanceof Malformed && !this.#connection.used;
     return new ForwardError(isOwnResponse ? "garbled" : "unanswered", messageOf(error));
   }
@@ -133,7 +133,7 @@ export class Exchange {
   async #send(upload: Upload, headSent: Promise<void>): Promise<void> {
     const { length } = upload;
     const next = upload.begin();
-    // `next` also rejects when the attempt is over; by then the exchange has settled.
+    // `next` also rejects when the attempt is over, but then the exchange has already ended.
     const broken = () => {
       this.#uploadError = new ClessError("bad_request", "The body of the request breaks off");
       this.#release(false);
@@ -154,10 +154,10 @@ export class Exchange {
       if (this.#uploadError !== undefined) return;
       if (length === Infinity) await this.#connection.writeText("0\r\n\r\n");
       this.#written = true;
-      // The client's connection is lost unless its body is read to the end.
+      // The client's connection can only be reused if the body is read to its end.
       if (length < Infinity) await next();
     } catch {
-      // The app takes no more, but its response may still arrive.
+      // The app no longer reads the request, but its response may still arrive.
     }
   }
 
@@ -198,7 +198,7 @@ export class Exchange {
     return this.#collect(head, framing, end, filled);
   }
 
-  /** Waits a little for the rest of a short body, which is cheaper to pass on in one piece. */
+  /** Waits a short time for the rest of a short body: it is cheaper to pass on in one piece. */
   async #collect(head: ResponseHead, length: number, from: number, filled: number): Promise<Response> {
     const connection = this.#connection;
     const to = from + length;
@@ -212,7 +212,7 @@ export class Exchange {
       const got = await this.#timeouts.within(count, COLLECT_PAUSE_MS);
       if (got === undefined) {
         const begun = connection.incoming.subarray(from, filled);
-        connection.handOver(); // the pending read fills it
+        connection.handOver(); // the pending read still writes to the old memory
         return this.#long(head, to - filled, begun, { into, count });
       }
       filled += got || connectionEnded();
@@ -248,7 +248,7 @@ export class Exchange {
     return toResponse(head, new ReadableStream(body, { highWaterMark: 0 }));
   }
 
-  /** Ends the exchange with its response, and also its upload: see {@linkcode Upload.end}. */
+  /** Ends the exchange when its response ends, and with it the upload: see {@linkcode Upload.end}. */
   #end(keepAlive: boolean): Promise<void> | undefined {
     const upload = this.#written ? undefined : this.#upload;
     this.#release(keepAlive);
@@ -264,7 +264,7 @@ export class Exchange {
   }
 }
 
-/** Fails because the connection ended: nobody knows what became of the request. */
+/** Fails because the connection ended. Whether the app has handled the request is unknown. */
 function connectionEnded(): never {
   throw new Error("the connection was closed");
 }

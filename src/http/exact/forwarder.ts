@@ -10,10 +10,10 @@ import { ConnectionPool } from "./connection_pool.ts";
 import { Exchange, type ExchangeOptions, type Switched } from "./exchange.ts";
 import { keepFreedMemory } from "./long_body.ts";
 
-/** How long an idle connection is kept: less than the 5 s after which many apps close theirs. */
+/** How long an idle connection is kept. It is less than 5 s, after which many apps close a connection. */
 const IDLE_MS = 3000;
 const IDLE_TICK_MS = 1000;
-/** How late the end of a wait for a short body may be noticed. */
+/** The tick of the timeouts that wait for short bodies. */
 const BODY_TICK_MS = 50;
 
 /** Sends requests with an HTTP/1.1 client of its own, which passes requests and responses on unchanged: RFC 9112. */

@@ -4,7 +4,10 @@ import type { RequestHead } from "../request_head.ts";
 /** The status line and headers of a response: RFC 9112, sections 4 to 6. */
 export interface ResponseHead {
   readonly status: number;
-  /** The header lines in order, as written, with trimmed values; without `transfer-encoding` and repeated lengths. */
+  /**
+   * The header lines in order, with names as written and trimmed values; without `transfer-encoding` and repeated
+   * lengths.
+   */
   readonly headers: Header[];
   /** Whether some of them are meant for one hop only. */
   readonly hopByHop: boolean;
@@ -42,8 +45,9 @@ export function requestText({ method, target, headers, contentLength }: RequestH
 }
 
 /**
- * The index after the blank line that ends a response's head, between `from` (all before is checked) and `to`; -1 if
- * the head is incomplete. @throws {Malformed} For control characters, bare LF or another protocol.
+ * The index after the blank line that ends a response's head, or -1 if the head is incomplete. Checks the bytes from
+ * `from` to `to`; those before `from` have been checked already. @throws {Malformed} For control characters, bare LF or
+ * another protocol.
  */
 export function headEnd(bytes: Uint8Array, from: number, to: number): number {
   for (let at = 0; at < BEGINNING.length && at < to; at++) {
@@ -63,7 +67,7 @@ export function headEnd(bytes: Uint8Array, from: number, to: number): number {
 }
 
 /**
- * Parses a response's head with its blank line, one character per byte; `method` is the request's.
+ * Parses a response's head with its blank line, one character per byte; `method` is the request's method.
  *
  * @throws {Malformed} If it is not HTTP/1.1, or its framing is ambiguous.
  */

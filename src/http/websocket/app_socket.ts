@@ -7,14 +7,15 @@ const encoder = new TextEncoder();
 
 /** What an {@linkcode AppSocket} reports to. */
 export interface AppListener {
-  /** Called for each message; the next one is read when the result has resolved. */
+  /** Called for each message. The next one is read when the returned promise has resolved. */
   message(data: string | Uint8Array<ArrayBuffer>): Promise<void> | void;
   /** Called once, at the end. @param code 1005 if the app gave none, 1006 if the connection ended without a close. */
   close(code: number, reason: string): void;
 }
 
 /**
- * The app's side of a WebSocket. Unlike the platform's, it reads no faster than its listener, and closes with any code.
+ * The app's side of a WebSocket. Unlike the platform's client, it reads no faster than its listener, and can close with
+ * any code.
  */
 export class AppSocket {
   readonly #switched: Switched;
@@ -55,7 +56,7 @@ export class AppSocket {
         bytes = buffer.subarray(0, count);
       }
     } catch (error) {
-      // The app broke the protocol, or its connection ended: messages from before are passed on.
+      // The app broke the protocol, or its connection ended. Earlier messages are passed on.
       for (const message of messages) await listener.message(message);
       if (error instanceof WebSocketError) this.close(error.code, "");
     }
@@ -63,7 +64,7 @@ export class AppSocket {
     if (end !== undefined) this.close(code, "");
     listener.close(code, reason);
     this.#over = true;
-    if (!this.#writing) this.#switched.close(); // otherwise once everything has been sent
+    if (!this.#writing) this.#switched.close(); // otherwise `#write` closes it once everything has been sent
   }
 
   send(data: string | ArrayBuffer): void {

@@ -10,11 +10,11 @@ import type { SlowClients } from "../slow_clients.ts";
 import { AppSocket } from "./app_socket.ts";
 import { CloseCode } from "./frames.ts";
 
-/** With this much unsent data for the client, the app is not read until half of it is sent. */
+/** If more data than this waits for the client, the app is not read until half of it is sent. */
 const MUCH_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** How often the unsent data is checked; the platform has no event for it. */
 const CHECK_MS = 10;
-/** With this much unsent data for the app, the WebSocket closes: the platform's client side cannot be slowed down. */
+/** If more data than this waits for the app, the WebSocket is closed: the platform cannot stop reading the client. */
 const MOST_BUFFERED_BYTES = 32 * 1024 * 1024;
 /** A client that answers no ping for this long is gone. */
 const IDLE_TIMEOUT_S = 60;
@@ -31,13 +31,11 @@ const encoder = new TextEncoder();
 export interface Bridge {
   /** The response that makes the client's connection a WebSocket, or the app's refusal. */
   readonly response: Response;
-  /** Resolves when both sides are closed, or one is late to answer a close; `undefined` if the app has refused. */
+  /** Resolves when both sides are closed, or one did not answer a close in time; `undefined` if the app has refused. */
   readonly ended: Promise<void> | undefined;
 }
 
-/**
- * Connects clients and apps by WebSocket. It always uses the exact client, whichever forwarder sends other requests.
- */
+/** Connects clients and apps by WebSocket. It always uses the exact forwarder, whatever `--forward` says. */
 export class WebSocketBridge implements Disposable {
   readonly #forwarder: ExactForwarder;
   readonly #clock: Clock;
@@ -83,11 +81,11 @@ export class WebSocketBridge implements Disposable {
     const app = new AppSocket(switched);
     const ending = Promise.withResolvers<void>();
     const bothClosed = this.#join(client, app, reader, ending.resolve);
-    // The platform has no time limit for a close, and the lease must end.
+    // The lease must end in time, but the platform waits for the answer to a close without a limit.
     const ended = ending.promise.then(() => atMost(bothClosed, this.#clock, CLOSE_TIMEOUT_MS)).then(() => app.drop());
     const breakOff = () => {
       if (!(signal.reason instanceof InstanceGone)) return;
-      // The address of a dead container may never answer.
+      // A dead container's address may never answer, so nothing is waited for.
       app.drop();
       close(client, CloseCode.unexpected, "");
       ending.resolve();
@@ -101,17 +99,19 @@ export class WebSocketBridge implements Disposable {
     this.#forwarder[Symbol.dispose]();
   }
 
-  /** Connects the sides. Calls `end` once one is closed or told to close; resolves when both are closed. */
+  /**
+   * Connects the two sides. Calls `end` when the first one is closed or told to close. Resolves when both are closed.
+   */
   async #join(client: WebSocket, app: AppSocket, reader: Client, end: () => void): Promise<void> {
     const clientClosed = Promise.withResolvers<void>();
     const appClosed = Promise.withResolvers<void>();
     client.binaryType = "arraybuffer";
-    const notOpened = this.#clock.after(OPEN_TIMEOUT_MS, () => {
+    const cancelOpenTimeout = this.#clock.after(OPEN_TIMEOUT_MS, () => {
       app.drop();
       end();
     });
     client.onopen = () => {
-      notOpened();
+      cancelOpenTimeout();
       app.listen({
         message: (data) => {
           if (client.readyState !== WebSocket.OPEN) return;
@@ -143,7 +143,7 @@ export class WebSocketBridge implements Disposable {
     };
     client.onerror = () => {}; // a close event follows
     client.onclose = ({ code, reason }) => {
-      notOpened();
+      cancelOpenTimeout();
       // 0: the connection broke before it was open.
       app.close(code === 0 || code === CloseCode.broken ? CloseCode.unexpected : code, reason);
       clientClosed.resolve();
@@ -152,7 +152,7 @@ export class WebSocketBridge implements Disposable {
     await Promise.all([clientClosed.promise, appClosed.promise]);
   }
 
-  /** Waits until the client has taken enough, or has gone. Returns whether it went on taking. */
+  /** Waits until the client has read enough, or has gone. Returns false if it has stopped reading. */
   async #untilTaken(client: WebSocket, timeoutMs: number): Promise<boolean> {
     let bufferedBytes = client.bufferedAmount;
     let stillMs = 0;
@@ -166,7 +166,9 @@ export class WebSocketBridge implements Disposable {
   }
 }
 
-/** The headers of the request to the app; without extensions, which the platform's client side does not know. */
+/**
+ * The headers of the request to the app; without extensions, which the platform does not support on the client's side.
+ */
 function handshakeHeaders(headers: readonly Header[]): Header[] {
   return [
     ...headers.filter(([name]) => name !== "sec-websocket-extensions"),

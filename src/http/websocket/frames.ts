@@ -68,7 +68,7 @@ export class FrameDecoder {
   #headLength = 0;
   #opcode = 0;
   #final = false;
-  /** Bytes that are missing of the frame's payload; -1 while its header is read. */
+  /** How many bytes of the frame's payload are missing; -1 while its header is read. */
   #left = -1;
   #control: Uint8Array[] = [];
   #kind: number = Opcode.continuation;
@@ -83,7 +83,7 @@ export class FrameDecoder {
   }
 
   /**
-   * Decodes the next piece; whatever follows a close frame is ignored. The caller may reuse the piece's memory.
+   * Decodes the next piece, and ignores what follows a close frame. The caller may reuse the piece's memory.
    *
    * @throws {WebSocketError} If the frames violate the protocol, or a message is too long.
    */
