@@ -20,7 +20,8 @@ Deno.test("the leases of the process before count as use of the instance, until 
   predecessor.report([]);
   assertEquals(counts(), [1, 1]);
   own.release();
-  predecessor.report([{ ...USE, id: instance.id, inFlight: 2, inUse: 2 }]);
+  predecessor.report([{ ...USE, id: instance.id, inFlight: 3, inUse: 2 }]); // it uses the instance again
+  assertEquals(counts(), [3, 2]);
   predecessor.end();
   assertEquals([...counts(), predecessor.alive], [0, 0, false]);
 });

@@ -177,3 +177,61 @@ Deno.test("a sweep asks again while the engine does not answer, but not for ever
     assertEquals(asks, asked);
   }
 });
+
+Deno.test("a container without an instance stays while another process may own it, or adoption protects it", async () => {
+  const kit = newKit();
+  const protects = { lost: true };
+  const reconciler = new Reconciler(kit.launcher, kit.fleet, { stays: () => protects.lost }, kit.clock);
+  await start(kit);
+  kit.launcher.containers.set("lost", { ...kit.launcher.containers.get("one")!, id: "lost" });
+  await reconciler.reconcile();
+  protects.lost = false;
+  reconciler.share(true);
+  assertEquals([await reconciler.reconcile(), kit.launcher.called("remove")], [true, []]);
+  reconciler.share(false);
+  assertEquals([await reconciler.reconcile(), kit.launcher.called("remove")], [true, ["lost"]]);
+});
+
+Deno.test("simultaneous reconciliations ask the engine once, and the next one asks it again", async () => {
+  const kit = newKit();
+  const reconciler = newReconciler(kit);
+  const listed = Promise.withResolvers<void>();
+  let asked = 0;
+  kit.launcher.on.list = () => {
+    asked++;
+    return listed.promise;
+  };
+  const both = Promise.all([reconciler.reconcile(), reconciler.reconcile()]);
+  listed.resolve();
+  assertEquals([await both, asked], [[true, true], 1]);
+  kit.launcher.on.list = () => {
+    asked++;
+    throw new Error("the engine is away");
+  };
+  assertEquals([await reconciler.reconcile(), asked], [false, 2]);
+});
+
+Deno.test("a reconciliation has failed if a container cannot be removed", async () => {
+  const kit = newKit();
+  const reconciler = newReconciler(kit);
+  await start(kit);
+  kit.launcher.containers.set("lost", { ...kit.launcher.containers.get("one")!, id: "lost" });
+  kit.launcher.on.remove = () => {
+    throw new Error("in use");
+  };
+  assertEquals([await reconciler.reconcile(), kit.launcher.called("forget")], [false, []]);
+});
+
+Deno.test("the time to the next reconciliation counts from the end of the last one", async () => {
+  const kit = newKit();
+  const reconciler = newReconciler(kit);
+  const asked: number[] = [];
+  const began = kit.clock.now();
+  kit.launcher.on.list = () => void asked.push(kit.clock.now() - began);
+  reconciler.start({ listening: true });
+  await kit.clock.advance(10_000);
+  await reconciler.reconcile();
+  await kit.clock.advance(20_000);
+  reconciler.stop();
+  assertEquals(asked, [10_000, 25_000]);
+});

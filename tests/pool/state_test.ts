@@ -120,6 +120,18 @@ Deno.test("an engine that fails or hangs over a pause is left alone for a while"
   );
 });
 
+Deno.test("an instance that answered during its pause is paused after all when the pause completes", () => {
+  assertEquals(after({ type: "paused", id: "one" }, { pausing: true }), memberOf("one", { phase: "paused" }));
+});
+
+Deno.test("an instance that cannot be resumed is no longer coming, and is killed without waiting for its requests", () => {
+  const failed = (changes: Partial<Member>) =>
+    after({ type: "resume failed", id: "one", attempt: 1, error: undefined }, { coming: true, attempt: 1, ...changes });
+  const killed = { attempt: 1, phase: "draining", drainBy: NOW, running: false } as const;
+  assertEquals(failed({ phase: "paused" }), memberOf("one", killed));
+  assertEquals(failed({ ...killed, running: true }), memberOf("one", { ...killed, running: true }));
+});
+
 Deno.test("a drain can be cut short, and not drawn out", () => {
   const by = (time: number) =>
     after({ type: "draining", id: "one", by: time }, { phase: "draining", drainBy: NOW })?.drainBy;
