@@ -103,6 +103,28 @@ Deno.test("an app with all the requests that it takes is not asked, unless it an
   await kit.executor.settled();
 });
 
+Deno.test("any answer to a question counts as one, and simultaneous questions are one", async () => {
+  for (const [does, answers] of [[200, true], [503, true], ["garbage", true], ["closed", false]] as const) {
+    const { instance, asked } = await suspected(does);
+    assertEquals(await Promise.all([instance.answersWithin(100), instance.answersWithin(100)]), [answers, answers]);
+    assertEquals(asked, [`${ORIGIN}/ready`]);
+    assertEquals([await instance.answersWithin(100), asked.length], [answers, 2]);
+  }
+  const { kit, instance } = await suspected("hang");
+  const answers = instance.answersWithin(100);
+  await kit.clock.advance(100);
+  assertEquals([await answers, kit.clock.timers], [false, 1]); // the pool's own
+});
+
+Deno.test("an app whose container is paused between two questions is not asked the second one", async () => {
+  const { kit, instance, asked } = await suspected("closed");
+  instance.suspect("closed");
+  await kit.clock.advance(100);
+  await kit.launcher.pause("one");
+  await kit.clock.advance(10_000);
+  assertEquals([asked.length, instance.state], [1, "paused"]);
+});
+
 /** A pool with instances that serve one request at a time, and do not answer a probe meanwhile. */
 async function newSlow(concurrency = 1) {
   const kit = newKit({

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock } from "../../src/base/clock.ts";
 import { ClessError } from "../../src/base/errors.ts";
+import type { Tenure } from "../../src/pool/decide.ts";
+import { InstancePool } from "../../src/pool/pool.ts";
 import { NotReady } from "../../src/pool/probe.ts";
 import { settle } from "../support/fake_clock.ts";
-import { never, newKit, started, untilAborted } from "../support/kit.ts";
+import { never, newKit, newRevision, started, untilAborted } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 
@@ -305,4 +307,119 @@ Deno.test("a pool takes the median of its last nine cold starts for usual", asyn
   assertEquals(await usualOf(900, 100, 200), 200);
   assertEquals(await usualOf(...Array(20).fill(9000), ...Array(9).fill(100)), 100);
   assertEquals(await usualOf(...Array(9).fill(9000), ...Array(4).fill(100)), 9000);
+});
+
+Deno.test("an observer is told of each instance, of each change of its state, and of how long a start took", async () => {
+  const told: string[] = [];
+  const kit = newKit({
+    observer: {
+      changed: ({ id, state }, before) => void told.push(`${id} ${before ?? "new"} ${state}`),
+      started: (service, createMs, readyMs) => void told.push(`${service} ${createMs} ${readyMs}`),
+      failed: ({ count, output }, { revision }) => void told.push(`${revision.service} ${count} ${output}`),
+    },
+    untilReady: async (_url, clock) => {
+      await new Promise<void>((resolve) => clock.after(300, resolve));
+    },
+  });
+  kit.launcher.written = "no config";
+  const pool = kit.newPool();
+  const held = pool.hold(never());
+  const launch = await kit.launcher.nextLaunch();
+  await kit.clock.advance(200);
+  launch.succeed(ORIGIN);
+  await kit.clock.advance(300);
+  (await held).lease.release();
+  kit.launcher.pause("one");
+  (await pool.hold(never())).lease.release();
+  await pool.sleep(0);
+  assertEquals(told, [
+    ...["one new starting", "app 200 300", "one starting ready", "one ready paused", "one paused ready"],
+    ...["one ready draining", "one draining stopped"],
+  ]);
+  told.length = 0;
+  const failed = assertRejects(() => pool.hold(never()), ClessError);
+  (await kit.launcher.nextLaunch()).fail(new Error("exit code 1"));
+  await failed;
+  await kit.executor.settled();
+  assertEquals(told, ["two new starting", "two starting failed", "app 1 no config"]);
+});
+
+Deno.test("a pool is ready while an instance is, and awake while one could be soon", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  assertEquals([pool.ready, pool.awake, pool.full, pool.states()], [false, false, false, []]);
+  const held = pool.hold(never());
+  assertEquals([pool.ready, pool.awake, pool.full, pool.states()], [false, true, true, ["starting"]]);
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  const { lease } = await held;
+  assertEquals([pool.ready, pool.awake, pool.states()], [true, true, ["ready"]]);
+  lease.release();
+  kit.launcher.pause("one");
+  assertEquals([pool.ready, pool.awake, pool.states()], [false, true, ["paused"]]);
+  await pool.sleep(0);
+  assertEquals([pool.ready, pool.awake, pool.states()], [false, false, []]);
+});
+
+Deno.test("a pool has been used within a time if a request is in flight, or the last one ended since", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  assertEquals(pool.usedWithin(Infinity), false);
+  const { lease } = await started(kit, pool);
+  await kit.clock.advance(5000);
+  assertEquals(pool.usedWithin(1000), true);
+  lease.release();
+  await kit.clock.advance(1000);
+  assertEquals([pool.usedWithin(1000), pool.usedWithin(1001)], [false, true]);
+});
+
+Deno.test("a change of what a process may do with its containers takes effect at the next look", async () => {
+  const kit = newKit();
+  const tenure: { now: Tenure } = { now: "serve" };
+  const names = ["one", "two"];
+  const revision = { ...newRevision(), pauseAfterMs: 10_000 };
+  const { clock, executor, fleet } = kit;
+  const newId = () => names.shift()!;
+  const pool = new InstancePool(revision, { clock, executor, fleet, maxPending: 10, newId, tenure });
+  const { lease } = await started(kit, pool);
+  for (let n = 0; n < 9; n++) lease.instance.suspect("unreachable");
+  lease.release();
+  await kit.clock.advance(60_000);
+  assertEquals([lease.instance.state, kit.launcher.called("pause")], ["ready", []]);
+  tenure.now = "all";
+  pool.look();
+  assertEquals([lease.instance.state, kit.launcher.called("stop")], ["draining", ["one"]]);
+  await kit.executor.settled();
+});
+
+Deno.test("a paused instance that ends keeps how and why, whatever the engine says of its container later", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease: { instance, release } } = await started(kit, pool);
+  release();
+  kit.launcher.pause("one");
+  kit.launcher.end("one", 137, true);
+  assertEquals([instance.state, instance.failure, instance.exitCode, instance.oom, instance.byHand], [
+    ...["stopped", "out of memory", 137, true, false],
+  ]);
+  assertEquals(pool.failure?.reason, "out of memory soon after it was ready");
+  kit.launcher.emit({ id: "one", what: "ended", exitCode: 1, byHand: true }); // the engine says it once more
+  assertEquals([instance.exitCode, instance.byHand], [137, false]);
+  await kit.executor.settled();
+});
+
+Deno.test("an eviction resolves once the container is gone", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const { lease: { instance, release } } = await started(kit, pool);
+  release();
+  kit.launcher.pause("one");
+  const removed = Promise.withResolvers<void>();
+  kit.launcher.on.remove = () => removed.promise;
+  let isOver = false;
+  const evicted = pool.evict(instance).then(() => isOver = true);
+  await settle();
+  assertEquals([isOver, instance.state], [false, "draining"]);
+  removed.resolve();
+  await evicted;
+  assertEquals(kit.launcher.containers.size, 0);
 });

@@ -2,9 +2,11 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
 import {
   afterFailedStart,
+  crashLoop,
   type Failure,
   NO_FAILURES,
   requestBackoffMs,
+  resetByProof,
   type StartBackoff,
 } from "../../src/pool/start_backoff.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
@@ -381,4 +383,18 @@ Deno.test("requests that wait for a slot are refused when the last instance dies
   const held = ask(pool);
   kit.launcher.end(lease.instance.id, 1);
   assertEquals([await held, pool.waiting], [["crash_loop", 1], 0]);
+});
+
+Deno.test("an instance that has served ends a row of early ends also if nothing has failed, and only if it came after them", () => {
+  const ends = (ageMs: number, hasServed: boolean) =>
+    resetByProof({ ...NO_FAILURES, ends: 2, endsUntil: 9000, lastAt: 1000 }, { ageMs, hasServed }, 6000).ends;
+  assertEquals([ends(5000, true), ends(5001, true), ends(5000, false)], [0, 2, 2]);
+});
+
+Deno.test("the error of a crash loop says how often and why, and to come back when the back-off is over", () => {
+  const failure = { reason: "exit code 1", output: "no config", at: new Date(0), count: 4 };
+  const backoff = { ...NO_FAILURES, count: 4, until: 10_000, failure };
+  const { detail, output, retryAfterS } = crashLoop(backoff, 7999);
+  assertEquals([detail, output], ["4 failures in a row, the last: exit code 1", "no config"]);
+  assertEquals([retryAfterS, crashLoop(backoff, 8000).retryAfterS, crashLoop(backoff, 10_000).retryAfterS], [3, 2, 1]);
 });
