@@ -175,9 +175,23 @@ export class Stage implements AsyncDisposable {
     return (await this.instances()).map(({ id }) => id).sort().join(" ");
   }
 
+  /** The instance of a service, once it is the only one and ready: after a deploy, the old one still ends its work. */
+  async only(service: string): Promise<Instance> {
+    const end = performance.now() + PATIENCE_MS;
+    for (; performance.now() < end; await pause(50)) {
+      this.#theatre.signal.throwIfAborted();
+      const [instance, ...others] = await this.instances(service);
+      if (instance?.state === "ready" && others.length === 0) return instance;
+    }
+    throw new BenchError(`${service} has no single ready instance within ${PATIENCE_MS / 1000} s`);
+  }
+
   /** The process id of an instance's app. */
   async pidOf(instance: string): Promise<number> {
-    return Number(await docker("inspect", "--format={{.State.Pid}}", instance));
+    const pid = Number(await docker("inspect", "--format={{.State.Pid}}", instance));
+    // A signal to process 0 would reach this program itself.
+    if (!(pid > 0)) throw new BenchError(`the container ${instance} does not run`);
+    return pid;
   }
 
   /** Starts the process again, with the same data; resolves when it is ready. */

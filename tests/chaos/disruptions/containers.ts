@@ -60,9 +60,9 @@ export const CONTAINERS: readonly Disruption[] = [
 async function often(act: Act, ...verb: string[]): Promise<void> {
   for (let n = 0; n < (act.quick ? 2 : 5); n++) {
     act.signal.throwIfAborted();
-    const [instance] = await act.stage.instances("app");
+    const { id } = await act.stage.only("app");
     await harm(act, "app", async () => {
-      await docker(...verb, instance!.id);
+      await docker(...verb, id);
       await act.stage.untilAnswers("app");
     });
     await pause(1500);
@@ -71,11 +71,11 @@ async function often(act: Act, ...verb: string[]): Promise<void> {
 
 async function hang(act: Act): Promise<void> {
   if (act.quick) await act.stage.deploy("app", "first", { hangAfter: "3s" });
-  const [instance] = await act.stage.instances("app");
+  const instance = await act.stage.only("app");
   const began = performance.now();
   await harm(act, "app", async () => {
-    Deno.kill(await act.stage.pidOf(instance!.id), "SIGSTOP");
-    while ((await act.stage.instances("app")).some(({ id, state }) => id === instance!.id && state === "ready")) {
+    Deno.kill(await act.stage.pidOf(instance.id), "SIGSTOP");
+    while ((await act.stage.instances("app")).some(({ id, state }) => id === instance.id && state === "ready")) {
       if (performance.now() - began > HUNG_MS) break;
       act.signal.throwIfAborted();
       await pause(200);
@@ -90,7 +90,7 @@ async function hang(act: Act): Promise<void> {
     `≤ ${HUNG_MS / 1000} s`,
     tookMs <= HUNG_MS,
   );
-  const replaced = !(await act.stage.instances("app")).some(({ id }) => id === instance!.id);
+  const replaced = !(await act.stage.instances("app")).some(({ id }) => id === instance.id);
   expect(act, "the container that hung", replaced ? "replaced" : "still there", "replaced", replaced);
 }
 
