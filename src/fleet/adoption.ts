@@ -15,19 +15,19 @@ const MAX_REMOVALS = 8;
 
 /** The launcher, as far as adoption needs it. */
 export interface AdoptionLauncher extends Pick<Launcher, "list" | "remove" | "forget"> {
-  /** Called for every found container; `undefined` means that no current revision uses it. */
+  /** Called for every found container. The revision is `undefined` if the container belongs to no current one. */
   found(id: string, revision: Revision | undefined): void;
 }
 
 /**
  * Returns the pool that a container of an earlier process belongs to; `undefined` if the container is obsolete. Throws
- * if that is unknown now, for example because the store cannot be read. Never throws for a service with volumes: its
- * container must be adopted or removed at once, since no other container may run with the same volumes.
+ * if the pool cannot be determined now, for example because the store cannot be read. Never throws for a service with
+ * volumes: its container must be adopted or removed at once, since no other container may run with the same volumes.
  */
 export type PoolFinder = (container: Container) => InstancePool | undefined;
 
-/** The process that this one takes over from, if it still runs: see `predecessor.ts`. */
-export interface Before {
+/** What adoption asks about the process that this one takes over from: see {@linkcode Predecessor}. */
+export interface AdoptionPredecessor {
   readonly alive: boolean;
   isEnding(id: string): boolean;
   isStarting(revision: string): boolean;
@@ -37,15 +37,15 @@ export interface Before {
 type Verdict = "adopted" | "stale" | "undecided";
 
 /**
- * Adopts the containers of an earlier process, and removes the obsolete ones. Meanwhile requests arrive, but no pool
- * starts a container before the list of containers is known, so that none is started twice. After that each request
- * waits for its own service only.
+ * Adopts the containers of an earlier process, and removes the obsolete ones. Requests may arrive meanwhile. But no
+ * pool starts a container before the list of containers is known, so that none is started twice. After that, each
+ * request waits only for its own service.
  */
 export class Adoption {
   readonly #launcher: AdoptionLauncher;
   readonly #clock: Clock;
-  readonly #patienceMs: number;
-  readonly #before: Before | undefined;
+  readonly #timeoutMs: number;
+  readonly #predecessor: AdoptionPredecessor | undefined;
   readonly #held = new Set<InstancePool>();
   readonly #undecided = new Set<string>();
   /** Until when undecided containers stay, clock ms. */
@@ -54,15 +54,16 @@ export class Adoption {
   readonly #stopping = new AbortController();
 
   /**
-   * @param patienceMs How long requests wait for the engine's list of containers, and how long a container stays while
-   * its pool is unknown.
-   * @param before While it is alive, no container is removed, and a pool waits for the one that it makes.
+   * @param timeoutMs How long requests wait for the engine's list of containers, and then how long a container stays
+   * while its pool is unknown.
+   * @param predecessor While it is alive, no container is removed. If it is creating a container, the pool waits for
+   * that one.
    */
-  constructor(launcher: AdoptionLauncher, clock: Clock, patienceMs: number, before?: Before) {
-    this.#before = before;
+  constructor(launcher: AdoptionLauncher, clock: Clock, timeoutMs: number, predecessor?: AdoptionPredecessor) {
+    this.#predecessor = predecessor;
     this.#launcher = launcher;
     this.#clock = clock;
-    this.#patienceMs = patienceMs;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** Whether the list of containers is known. */
@@ -78,21 +79,21 @@ export class Adoption {
   }
 
   /**
-   * Lists the containers and adopts or removes each. Resolves when the useful ones belong to pools, even if they do not
-   * answer yet, and the others are gone.
+   * Lists the containers, and adopts or removes each. Resolves when the usable ones belong to pools and the others are
+   * gone. The adopted ones may not answer yet.
    */
   async run(finder: PoolFinder): Promise<void> {
     const containers = await this.#list();
     if (containers === undefined) return;
-    this.#undecidedUntil = this.#clock.now() + this.#patienceMs;
+    this.#undecidedUntil = this.#clock.now() + this.#timeoutMs;
     const stale: Container[] = [];
     try {
       for (const container of containers) if (this.#adopt(container, finder) === "stale") stale.push(container);
     } finally {
       this.#finder = finder;
-      this.unsuspend(); // in any case, no request may wait for ever
+      this.unsuspend(); // even after an error, so that no request waits for ever
     }
-    if (this.#before?.alive) {
+    if (this.#predecessor?.alive) {
       const adopted = containers.length - stale.length - this.#undecided.size;
       return log.info("containers taken over", { adopted, others: stale.length || undefined });
     }
@@ -104,26 +105,23 @@ export class Adoption {
     await this.#remove(stale);
   }
 
-  /** Lets the pools start containers, but for those that the process before is making one for. */
+  /** Lets the pools start containers, except those for which the predecessor is creating one. */
   unsuspend(): void {
     for (const pool of this.#held) {
-      if (this.#before?.isStarting(pool.revision.name)) continue;
+      if (this.#predecessor?.isStarting(pool.revision.name)) continue;
       this.#held.delete(pool);
       pool.unsuspend();
     }
   }
 
-  /** Whether pools wait for containers that the process before is making. */
+  /** Whether pools wait for containers that the predecessor is creating. */
   get waits(): boolean {
     return this.known && this.#held.size > 0;
   }
 
-  /**
-   * Whether a container without an instance must stay because its pool is still unknown. If the pool is known now, it
-   * adopts the container.
-   */
+  /** Whether a container without an instance must stay. If its pool is known now, the pool adopts it. */
   stays(container: Container): boolean {
-    if (this.#before?.alive && this.#finder !== undefined && !this.#stopping.signal.aborted) {
+    if (this.#predecessor?.alive && this.#finder !== undefined && !this.#stopping.signal.aborted) {
       this.#adopt(container, this.#finder);
       return true;
     }
@@ -131,7 +129,7 @@ export class Adoption {
     return this.#adopt(container, this.#finder) !== "stale";
   }
 
-  /** Ends the adoption and refuses the requests that wait for its result. */
+  /** Ends the adoption, and refuses the requests that wait for it. */
   stop(): void {
     this.#stopping.abort();
     this.#refuse(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 }));
@@ -140,7 +138,7 @@ export class Adoption {
   /** All containers of this cless; `undefined` if the adoption ends before the engine lists them. */
   async #list(): Promise<Container[] | undefined> {
     const { signal } = this.#stopping;
-    const deadline = this.#clock.now() + this.#patienceMs;
+    const deadline = this.#clock.now() + this.#timeoutMs;
     for (let waitMs = FIRST_RETRY_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
       try {
         const containers = await this.#launcher.list();
@@ -164,7 +162,7 @@ export class Adoption {
   #adopt(container: Container, finder: PoolFinder): Verdict {
     const { id, origin, state } = container;
     const isUsable = (state === "running" || state === "paused") && origin !== undefined &&
-      !this.#before?.isEnding(id);
+      !this.#predecessor?.isEnding(id);
     let pool: InstancePool | undefined;
     try {
       pool = isUsable ? finder(container) : undefined;
@@ -178,7 +176,7 @@ export class Adoption {
     return "adopted";
   }
 
-  /** Leaves a container alone for a while: its service may be readable soon. */
+  /** Leaves a container alone for a while, since its service may be readable soon. */
   #putOff({ id, service }: Container, error: unknown): Verdict {
     if (this.#clock.now() >= this.#undecidedUntil) {
       this.#undecided.delete(id);

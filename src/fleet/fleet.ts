@@ -7,7 +7,7 @@ import type { InstancePool } from "../pool/pool.ts";
 
 const log = logger("fleet");
 
-/** An instance at an earlier moment. */
+/** An instance as it was at an earlier time. */
 interface KnownInstance {
   readonly instance: Instance;
   readonly state: InstanceState;
@@ -62,8 +62,8 @@ export class Fleet {
   }
 
   /**
-   * Makes up for lost events, and returns the containers that belong to no instance. `known` must be read before the
-   * engine makes the list; instances that have changed since then are left alone.
+   * Corrects the instances whose events were lost, and returns the containers that belong to no instance. `known` must
+   * be read before the list is requested: instances that have changed since then are left alone.
    */
   reconcile(listed: readonly Container[], known: readonly KnownInstance[]): Container[] {
     const containers = new Map(listed.map((container) => [container.id, container]));
@@ -72,7 +72,7 @@ export class Fleet {
       const { id } = instance;
       const container = containers.get(id);
       const running = container !== undefined && container.state !== "ended";
-      // A container that is being made is not listed yet; its start reports how that went.
+      // A container that is being created is not listed yet; its start reports the outcome.
       if (!running && (state === "ready" || state === "paused" || container !== undefined)) {
         this.apply({ id, what: "ended" });
       } else if (container?.state === "paused" && state === "ready") {
@@ -87,7 +87,7 @@ export class Fleet {
 
 type RetiringPool = Pick<InstancePool, "revision" | "retire">;
 
-/** The pools that get no more requests, until their containers are gone. */
+/** The pools that get no more requests. Each stays here until its containers are gone. */
 export class RetiringPools {
   readonly #drainTimeoutMs: number;
   readonly #retiring = new Map<RetiringPool, Promise<void>>();
@@ -107,7 +107,7 @@ export class RetiringPools {
     this.#retiring.set(pool, gone);
   }
 
-  /** Resolves when the containers of retiring pools are gone, of all services or of one. */
+  /** Resolves when the containers of retiring pools are gone: of all services, or of one. */
   async gone(service?: string): Promise<void> {
     const pools = [...this.#retiring].filter(([{ revision }]) => service === undefined || revision.service === service);
     await Promise.all(pools.map(([, gone]) => gone));

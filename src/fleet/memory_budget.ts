@@ -9,7 +9,7 @@ const log = logger("memory");
 const TICK_MS = 500;
 /** How long a measurement stays valid. */
 const INTERVAL_MS = 5000;
-/** How long it stays valid after an instance has started, resumed or paused: serving may need much more memory. */
+/** How long it stays valid after an instance has started, resumed or paused: memory use may then grow quickly. */
 const CHANGED_INTERVAL_MS = 1500;
 /** How long it stays valid while less than half of the budget is used. */
 const CALM_INTERVAL_MS = 30_000;
@@ -17,8 +17,8 @@ const CALM_INTERVAL_MS = 30_000;
 export type Resident = Pick<Instance, "id" | "state" | "inFlight" | "idleSince">;
 
 /**
- * Chooses the paused instances to stop so that the rest stays within the budget: the longest idle first, none in use.
- * If they are not enough, it chooses all of them.
+ * Chooses the paused instances to stop so that the rest is within the budget. Takes the longest idle first, and none in
+ * use. If all of them are not enough, it returns all of them.
  *
  * @param used The memory of every container, bytes by id.
  */
@@ -46,7 +46,7 @@ export class MemoryBudget {
   readonly #fleet: Fleet;
   readonly #clock: Clock;
   readonly #budgetBytes: number;
-  /** The ids of instances that are being stopped for their memory; they count as gone. */
+  /** The ids of instances that are being stopped to free memory; they count as gone. */
   readonly #leaving = new Set<string>();
   #stopTicking: (() => void) | undefined;
   #measuring = false;
@@ -70,7 +70,9 @@ export class MemoryBudget {
     this.#stopTicking?.();
   }
 
-  /** Measures and stops instances if it is time to. Costs nothing while no instance is paused. */
+  /**
+   * Measures the memory, and stops instances, if a measurement is due. Does not measure while no instance is paused.
+   */
   #tick(): void {
     if (this.#measuring) return;
     const now = this.#clock.now();
@@ -93,9 +95,10 @@ export class MemoryBudget {
     this.#dueAt = this.#clock.now() + intervalMs;
   }
 
-  /** Stops the paused instances that exceed the budget. @returns The memory of all containers before, bytes. */
+  /** Stops the paused instances that exceed the budget. @returns The memory of all containers before that, bytes. */
   async #stopSome(): Promise<number> {
-    const leaving = new Set(this.#leaving); // one may end before the engine answers, and still be in its answer
+    // Copied now: one may end before the engine answers, and still be in the answer.
+    const leaving = new Set(this.#leaving);
     const used = new Map([...await this.#launcher.memory()].filter(([id]) => !leaving.has(id)));
     const pools = new Map(this.#fleet.paused().map(({ instance, pool }) => [instance, pool]));
     for (const instance of overBudget([...pools.keys()], used, this.#budgetBytes)) {

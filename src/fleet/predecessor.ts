@@ -8,7 +8,7 @@ export interface InstanceUse {
   /** The name of its revision. */
   readonly revision: string;
   readonly state: InstanceState;
-  /** Whether its container runs, as far as the process knows; not while it is being made. */
+  /** Whether its container runs, as far as the process knows; false while it is being created. */
   readonly placed: boolean;
   /** How many leases are open. */
   readonly inFlight: number;
@@ -24,8 +24,8 @@ export function usesOf(fleet: Fleet): InstanceUse[] {
 }
 
 /**
- * The process that this one takes over from, as long as it finishes its requests. Its leases count here as use of the
- * same instances, so that none is paused or stopped under them.
+ * The process that this one takes over from, while it finishes its requests. Its leases are claimed here too, so that
+ * this process neither pauses nor stops the instances that it still uses.
  */
 export class Predecessor {
   readonly #fleet: Fleet;
@@ -37,24 +37,24 @@ export class Predecessor {
     this.#fleet = fleet;
   }
 
-  /** Whether there is one that may still use containers. */
+  /** Whether there is a predecessor that may still use containers. */
   get alive(): boolean {
     return this.#alive;
   }
 
-  /** Whether it stops an instance once its requests have ended. */
+  /** Whether the predecessor will stop an instance once its requests have ended. */
   isEnding(id: string): boolean {
     const use = this.#uses.get(id);
     return this.#alive && use !== undefined && !isLive(use.state);
   }
 
-  /** Whether it makes a container of a revision, which is not there yet. */
+  /** Whether the predecessor is creating a container of a revision that does not run yet. */
   isStarting(revision: string): boolean {
     if (!this.#alive) return false;
     return [...this.#uses.values()].some((use) => use.revision === revision && use.state === "starting" && !use.placed);
   }
 
-  /** Takes what it has reported last. */
+  /** Takes the predecessor's latest report. */
   report(uses: readonly InstanceUse[]): void {
     this.#alive = true;
     this.#take(uses);
@@ -65,13 +65,13 @@ export class Predecessor {
     this.apply();
   }
 
-  /** It has ended, and its leases with it. */
+  /** Notes that the predecessor has ended, and releases its leases. */
   end(): void {
     this.#alive = false;
     this.#take([]);
   }
 
-  /** Gives its leases to the instances that are known by now. */
+  /** Claims its leases on the instances that are known by now. */
   apply(): void {
     for (const { id, inFlight, inUse } of this.#uses.values()) {
       const instance = this.#fleet.get(id);

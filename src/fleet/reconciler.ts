@@ -8,8 +8,8 @@ import type { Fleet } from "./fleet.ts";
 const log = logger("reconciler");
 const TICK_MS = 500;
 const RECONCILE_MS = 15_000;
-/** The period while no events come: only the list shows that a container has ended. */
-const RECONCILE_DEAF_MS = 1000;
+/** The period while no events are received: then only the list shows that a container has ended. */
+const RECONCILE_WITHOUT_EVENTS_MS = 1000;
 const SUSPICION_MS = 1000;
 const MAX_SWEEPS = 5;
 
@@ -21,7 +21,7 @@ export class Reconciler {
   readonly #clock: Clock;
   #stopTicking: (() => void) | undefined;
   #reconciling: Promise<boolean> | undefined;
-  /** Whether containers without an instance stay, since another process takes over. */
+  /** Whether containers without an instance stay, because another process may own them. */
   #isSharing = false;
   #reconciledAt = -Infinity;
 
@@ -33,11 +33,11 @@ export class Reconciler {
     this.#clock = clock;
   }
 
-  /** Begins to reconcile from time to time. @param engine Whether its events are being received. */
+  /** Begins to reconcile periodically. @param engine Says whether its events are being received. */
   start(engine: { readonly listening: boolean }): void {
     this.#reconciledAt = this.#clock.now();
     this.#stopTicking = this.#clock.every(TICK_MS, () => {
-      const due = this.#reconciledAt + (engine.listening ? RECONCILE_MS : RECONCILE_DEAF_MS);
+      const due = this.#reconciledAt + (engine.listening ? RECONCILE_MS : RECONCILE_WITHOUT_EVENTS_MS);
       if (this.#clock.now() >= due) this.reconcile();
     });
   }
@@ -46,7 +46,7 @@ export class Reconciler {
     this.#stopTicking?.();
   }
 
-  /** Notes whether another process may have containers too; while it may, none is removed. */
+  /** Notes whether another process of this cless may have containers. While that is so, none is removed. */
   share(isSharing: boolean): void {
     this.#isSharing = isSharing;
   }
@@ -63,7 +63,7 @@ export class Reconciler {
     return this.#reconciling;
   }
 
-  /** Reconciles until the engine answers, but only for a limited time. */
+  /** Reconciles until the engine answers, but only a limited number of times. */
   async sweep(): Promise<void> {
     for (let tries = 0; tries < MAX_SWEEPS && !await this.reconcile(); tries++);
   }

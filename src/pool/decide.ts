@@ -13,46 +13,49 @@ import {
   stableForMs,
 } from "./state.ts";
 
-/** How many instances of a revision start or resume at once: more would slow one another down. */
+/** How many instances of a revision may start or resume at the same time: more would slow each other down. */
 const MOST_COMING = 10;
 /** How often the demand is observed while there may be too many instances. */
 const SAMPLE_MS = 500;
-/** The shortest time until an instance in use is looked at again: it may be idle by then. */
+/** The shortest time until an instance in use is checked again for idleness. */
 const LEAST_LOOK_MS = 100;
-/** How long requests that do not keep an instance awake may go on once it is to be stopped. */
+/** How long requests that do not keep an instance awake may continue once it is to be stopped. */
 const QUIET_DRAIN_MS = 5000;
 
 /**
- * What a process may do with its containers. `all` is usual. While another process takes over, each of the two leaves
- * the containers alone that it does not need: with `serve` it starts and resumes some for requests that wait; with
- * `finish`, the other process serves already, so it starts none that would use a volume at the same time.
+ * What a process may do with its containers. `all` is the normal case. The other two apply while another process takes
+ * over, and allow a process only what its waiting requests need. With `serve`, it starts and resumes containers for
+ * them. With `finish`, the other process already serves, so it starts no container with a volume, which the other
+ * process may be using.
  */
 export type Tenure = "all" | "serve" | "finish";
 
-/** Something that a pool is to do. */
+/** One action of a pool. */
 export type Action =
   | { readonly do: "launch" }
   | { readonly do: "resume" | "pause" | "probe"; readonly id: string }
-  /** Gives an instance no more requests, and lets those in flight go on until `by`, clock ms. */
+  /** Gives an instance no more requests, and lets those in flight continue until `by`, clock ms. */
   | { readonly do: "drain"; readonly id: string; readonly by: number; readonly why: "idle" | "surplus" }
   | { readonly do: "stop"; readonly id: string; readonly how: StopHow }
   | { readonly do: "refuse"; readonly error: ClessError };
 
 /**
- * How a container is removed: `stop` asks the app to end, `stop soon` gives it less time for that, `kill` does not ask,
- * and `clear` reads the output of an ended one.
+ * How a container is removed. `stop` asks the app to end. `stop soon` does too, but gives it less time. `kill` does not
+ * ask. `clear` removes an ended container after reading its output.
  */
 export type StopHow = "stop" | "stop soon" | "kill" | "clear";
 
-/** What a pool is to do. */
+/** What a pool does next. */
 export interface Decision {
-  /** From one rule; other rules may want more once these have begun. */
+  /** The actions of one rule. Once they have begun, other rules may give more. */
   readonly actions: readonly Action[];
-  /** When to decide again even if nothing happens, clock ms; `Infinity` for never. */
+  /** When to decide again if nothing happens before, clock ms; `Infinity` for never. */
   readonly lookAgainAt: number;
 }
 
-/** The time of a decision. Notes the times at which a rule may decide differently although nothing has happened. */
+/**
+ * The time of a decision. Notes the later times at which a rule may decide differently although nothing has happened.
+ */
 class Moment {
   readonly now: number;
   /** The earliest noted time, clock ms. */
@@ -66,7 +69,7 @@ class Moment {
     if (time > this.now && time < this.next) this.next = time;
   }
 
-  /** Whether a time has come; notes it if not. */
+  /** Whether a time has come. If not, notes it. */
   isAt(time: number): boolean {
     this.note(time);
     return time <= this.now;
@@ -75,13 +78,16 @@ class Moment {
 
 // In order of priority: the first rule that wants an action wins. A suspended or retired pool starts nothing.
 const WHILE_SUSPENDED = [stopDrained, resumeBusy, probe];
-const ONCE_RETIRED = [refuseFailed, ...WHILE_SUSPENDED, answerRetired];
+const ONCE_RETIRED = [refuseFailed, ...WHILE_SUSPENDED, refuseIfRetired];
 const STARTING = [startForWaiting, startForWoken, keepUp];
 const SERVING = [refuseFailed, stopDrained, resumeBusy, startForWaiting];
 const FINISHING = [refuseFailed, stopDrained, resumeBusy, startToFinish];
 const RULES = [refuseFailed, ...WHILE_SUSPENDED, ...STARTING, endIdle, shrink, awaitHealth];
 
-/** Decides what a pool does now, clock ms. Call it again once the actions have begun, until there are none. */
+/**
+ * Decides what a pool does at the time `now`, clock ms. Call it again once the actions have begun, until there are
+ * none.
+ */
 export function decide(state: PoolState, now: number, tenure: Tenure = "all"): Decision {
   const moment = new Moment(now);
   for (const rule of rulesOf(state, tenure)) {
@@ -102,7 +108,9 @@ export function retiredError(): ClessError {
   return new ClessError("draining", "The service is being stopped", { retryAfterS: 1 });
 }
 
-/** Whether a paused instance may be stopped early: no request waits for it, and it need not be kept up. */
+/**
+ * Whether a paused instance may be stopped early: no request is on it, and the minimum of instances does not need it.
+ */
 export function mayEvict(state: PoolState, id: string): boolean {
   const member = resumable(state).find((paused) => paused.id === id);
   return member !== undefined && member.use.inFlight === 0 && liveCount(state) > leastCount(state);
@@ -120,12 +128,12 @@ function stopDrained({ members }: PoolState, moment: Moment): Action[] {
     if (phase === "draining" && (use.inFlight === 0 || moment.isAt(drainBy))) {
       return [{ do: "stop", id, how: hung ? "stop soon" : running ? "stop" : "kill" }];
     }
-    // A start that has failed or was called off removes its container itself.
+    // A start that has failed or was cancelled removes its container itself.
     return (phase === "stopped" || phase === "failed") && !coming ? [{ do: "stop", id, how: "clear" }] : [];
   });
 }
 
-/** Resumes instances that somebody paused during requests. */
+/** Resumes instances that somebody paused while they had requests. */
 function resumeBusy({ members }: PoolState): Action[] {
   return members.filter(({ coming, phase, use }) => phase === "paused" && !coming && use.inFlight > 0)
     .map(({ id }) => ({ do: "resume", id }));
@@ -136,33 +144,33 @@ function probe({ members }: PoolState, moment: Moment): Action[] {
     .map(({ id }) => ({ do: "probe", id }));
 }
 
-/** Gives the requests that wait in a retired pool its present instances, but starts no new one. */
-function answerRetired(state: PoolState): Action[] {
+/** Refuses the waiting requests of a retired pool unless one of its instances can serve them: it starts no new ones. */
+function refuseIfRetired(state: PoolState): Action[] {
   return state.queue.size === 0 || isServing(state) ? [] : [{ do: "refuse", error: retiredError() }];
 }
 
 /**
- * Starts at once as many instances as the requests need, since they must not wait for a window of observations. Refuses
- * the requests if no start can succeed.
+ * Starts as many instances as the waiting requests need. It does so at once, without observing the demand first.
+ * Refuses the requests if no instance may be started.
  */
 function startForWaiting(state: PoolState, moment: Moment): Action[] {
   if (state.queue.size === 0) return [];
   const { backoff, members, revision: { concurrency } } = state;
   const { now } = moment;
   const isAllowed = moment.isAt(now + requestBackoffMs(backoff, now));
-  // A start that began before the last failure most likely fails for the same reason.
-  const isDoubtful = members.some(({ coming, countBefore, phase }) =>
+  // A running start that began before the last failure probably fails for the same reason.
+  const isLikelyToFail = members.some(({ coming, countBefore, phase }) =>
     coming && phase === "starting" && countBefore < backoff.count
   );
   const missing = needed(demandOf(state), concurrency) - readyCount(state) - comingCount(state);
-  const actions = start(state, missing, isAllowed && !isDoubtful);
+  const actions = start(state, missing, isAllowed && !isLikelyToFail);
   if (actions.length > 0 || isServing(state)) return actions;
   return [{ do: "refuse", error: crashLoop(backoff, now) }];
 }
 
-/** Starts instances for the last requests of a process that has been superseded. */
+/** Starts instances for the last requests of a process that another one has taken over from. */
 function startToFinish(state: PoolState, moment: Moment): Action[] {
-  return state.revision.volumes.length === 0 ? startForWaiting(state, moment) : answerRetired(state);
+  return state.revision.volumes.length === 0 ? startForWaiting(state, moment) : refuseIfRetired(state);
 }
 
 /** Starts an instance for an operator, or for a deploy. */
@@ -170,14 +178,14 @@ function startForWoken(state: PoolState, { now }: Moment): Action[] {
   return state.woken && !isServing(state) ? start(state, 1, backgroundBackoffMs(state.backoff, now) === 0) : [];
 }
 
-/** Starts as many instances as should always be up, unless the last start has just failed. */
+/** Starts instances up to the minimum, unless the last start has just failed. */
 function keepUp(state: PoolState, moment: Moment): Action[] {
   const missing = leastCount(state) - readyCount(state) - comingCount(state);
   if (missing <= 0 || !moment.isAt(moment.now + backgroundBackoffMs(state.backoff, moment.now))) return [];
   return start(state, missing, true);
 }
 
-/** Resumes instances, and launches others if that is not enough and there may be more; only so many at once. */
+/** Resumes paused instances, then launches new ones if more are wanted and allowed. Limits how many come up at once. */
 function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
   const coming = comingCount(state);
   const paused = resumable(state);
@@ -190,8 +198,8 @@ function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
 
 /**
  * Pauses or stops idle instances, the longest idle first. Both times count from the end of the last request that keeps
- * an instance awake. An instance that still answers another request is not paused, which would freeze the answer, but
- * it may be stopped. As many as must be kept up stay; preferably running ones.
+ * an instance awake. An instance with other requests is not paused, since that would freeze them, but it may be
+ * stopped. The minimum of instances stays, preferably as running ones.
  */
 function endIdle(state: PoolState, moment: Moment): Action[] {
   const { members, revision: { pauseAfterMs, stopAfterMs } } = state;
@@ -204,7 +212,7 @@ function endIdle(state: PoolState, moment: Moment): Action[] {
   for (const { id, pauseAt, pausing, phase, use } of settled.sort(byIdleTime)) {
     const isReady = phase === "ready";
     if (use.inUse > 0) {
-      moment.note(now + Math.max(LEAST_LOOK_MS, Math.min(pauseAfterMs, stopAfterMs))); // it may be idle at any time
+      moment.note(now + Math.max(LEAST_LOOK_MS, Math.min(pauseAfterMs, stopAfterMs))); // it may become idle at any time
       continue;
     }
     if (live <= least || (isReady && running <= least)) continue;
@@ -227,7 +235,10 @@ function byIdleTime({ use: a }: Member, { use: b }: Member): number {
   return a.idleSince - b.idleSince;
 }
 
-/** Stops one instance if fewer were enough for the peak of a whole window. So what a recurring load needs stays up. */
+/**
+ * Stops one instance if fewer were enough for the peak demand of a whole window. So a recurring load keeps its
+ * instances.
+ */
 function shrink(state: PoolState, moment: Moment): Action[] {
   const { members, revision: { concurrency, minInstances, stopAfterMs }, shrunkAt, window } = state;
   const { now } = moment;
@@ -235,7 +246,7 @@ function shrink(state: PoolState, moment: Moment): Action[] {
   if (isShrinkable(state)) moment.note((last?.at ?? now) + SAMPLE_MS);
   if (first === undefined || first.at > now - stableForMs(stopAfterMs) || last!.at <= shrunkAt) return [];
   const peak = Math.max(demandOf(state), ...window.map(({ peak }) => peak));
-  // The last one is never surplus: its idle time decides when it stops.
+  // The last instance is never surplus: its idle time decides when it stops.
   const enough = Math.max(needed(peak, concurrency), minInstances, 1);
   if (comingCount(state) > 0 || readyCount(state) <= enough) return [];
   const [leastUsed] = members.filter(({ phase }) => phase === "ready")
@@ -243,19 +254,19 @@ function shrink(state: PoolState, moment: Moment): Action[] {
   return [{ do: "drain", id: leastUsed!.id, by: Infinity, why: "surplus" }];
 }
 
-/** Wants no action, but a look when an instance has become healthy: that look forgets the failures. */
+/** Gives no action. Notes when an instance will have become healthy: the decision at that time resets the back-off. */
 function awaitHealth({ backoff, members }: PoolState, moment: Moment): Action[] {
   if (backoff.failure === undefined && backoff.ends === 0) return [];
   for (const { readySince = Infinity } of members) moment.note(readySince + HEALTHY_MS);
   return [];
 }
 
-/** How many requests are on ready instances, or wait. */
+/** How many requests are on ready instances or waiting. */
 function demandOf({ members, queue }: PoolState): number {
   return members.reduce((sum, { phase, use }) => phase === "ready" ? sum + use.inFlight : sum, queue.size);
 }
 
-/** How many instances some simultaneous requests need. */
+/** How many instances `demand` simultaneous requests need. */
 function needed(demand: number, concurrency: number): number {
   return concurrency === 0 ? 1 : Math.ceil(demand / concurrency);
 }

@@ -15,28 +15,31 @@ import type { Blame, PoolEvent } from "./state.ts";
 
 const log = logger("executor");
 const OUTPUT_LINES = 20;
-/** How long an app that hangs may take to end. */
+/** How long a hung app may take to end. */
 const HUNG_GRACE_S = 2;
-/** The shortest time for a found app to answer: it may be busy with a request. */
+/** The least time that an adopted app gets to answer: it may be busy with a request. */
 const ADOPTION_MS = 5000;
 const COULD_NOT_START = "The service could not be started; the log of cless says why";
 const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
-/** How long a resume waits for a pause under way. After that, it asks the app whether it still runs. */
-const PAUSE_PATIENCE_MS = 1000;
+/** How long a resume waits for a running pause before it probes the app. */
+const PAUSE_WAIT_MS = 1000;
 /** How long the error of a failed start waits for the list of ports that the image exposes. */
 const EXPOSED_PORTS_MS = 1000;
-/** If cless itself is late, apps get more time in steps of this, up to as long again. */
+/** If cless itself lags, an app gets more time in steps of this length, up to twice its time in all. */
 const MORE_TIME_MS = 5000;
-/** The first pause between two orders while the engine does not answer. */
+/** The first delay between attempts while the engine does not answer. */
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 1000;
 
-/** The outcome of a start, with the times until the container runs and from there to the first good answer. */
+/**
+ * The outcome of a start: either the times until the container runs and from then to the first good answer, or an
+ * error.
+ */
 export type Started =
   | { readonly createMs: number; readonly readyMs: number }
   | { readonly error: ClessError; readonly blame: Blame };
 
-/** Carries out a pool's decisions over the engine, and reports the outcome. It never changes an instance's state. */
+/** Carries out a pool's decisions with the engine, and reports the outcomes. It never changes an instance's state. */
 export class Executor {
   readonly asking: Asking;
   readonly #launcher: Launcher;
@@ -44,7 +47,7 @@ export class Executor {
   readonly #fleet: { delete(instance: Instance): void };
   readonly #pausing = new Map<Instance, Promise<unknown>>();
   readonly #clearing = new Set<Promise<void>>();
-  /** The output of each instance's app, read once; after a failed start, the start's error is a key too. */
+  /** The output of each instance's app, read once. After a failed start, it is also found by the start's error. */
   readonly #written = new WeakMap<Instance | ClessError, Promise<string>>();
 
   /** @param fleet Knows each instance until its container is removed. */
@@ -63,7 +66,7 @@ export class Executor {
     const failed = await this.#untilReady(instance, revision.startTimeoutMs, async (signal, away) => {
       const { origin } = await this.#whenEngineAnswers(
         async (again) => {
-          if (again) await this.#launcher.remove(id); // the engine may have made it just before it stopped answering
+          if (again) await this.#launcher.remove(id); // the engine may have created it without reporting that
           return await this.#launcher.launch({ id, revision });
         },
         signal,
@@ -82,13 +85,13 @@ export class Executor {
   }
 
   /**
-   * Waits until the app of a found instance answers. The instance has been running for `upForMs`. Within its start
-   * timeout, it gets the rest of that time; an older one must have been ready, and gets a few seconds.
+   * Waits until the app of an adopted instance answers. The instance has been running for `upForMs`. It gets the rest
+   * of its start timeout, but at least a few seconds.
    */
   async adopt(instance: Instance, upForMs = 0): Promise<Started> {
     const { startTimeoutMs, service } = instance.revision;
-    const patienceMs = Math.max(Math.min(ADOPTION_MS, startTimeoutMs), startTimeoutMs - upForMs);
-    const failed = await this.#untilReady(instance, patienceMs, () => Promise.resolve());
+    const timeoutMs = Math.max(Math.min(ADOPTION_MS, startTimeoutMs), startTimeoutMs - upForMs);
+    const failed = await this.#untilReady(instance, timeoutMs, () => Promise.resolve());
     if (failed !== undefined) return { ...failed, blame: "nobody" };
     log.info("instance adopted", { service, instance: instance.id });
     return { createMs: 0, readyMs: 0 };
@@ -102,10 +105,9 @@ export class Executor {
   }
 
   /**
-   * Resumes a paused instance. If a pause is still under way, it waits for the end of that pause. If that takes long,
-   * it asks the app, and goes on without the engine if the app answers. While the engine does not answer, it tries for
-   * as long as a start may take.
-   * Returns the event of the outcome.
+   * Resumes a paused instance, and returns the event of the outcome. If a pause is still running, it waits for the end
+   * of that pause. If that takes long and the app answers a probe, no resume is needed. While the engine does not
+   * answer, it tries again until the start timeout.
    */
   async resume(instance: Instance, attempt: number): Promise<PoolEvent> {
     const { id, revision } = instance;
@@ -117,7 +119,7 @@ export class Executor {
       return { type: isUnpaused ? "answers" : "resumed", id, attempt };
     } catch (error) {
       if (!instance.gone.aborted) log.warning("cannot resume an instance", { instance: id, reason: messageOf(error) });
-      // Waiting requests get the error if the engine was late.
+      // A `ClessError` says that the engine was late: waiting requests get it.
       return { type: "resume failed", id, attempt, error: error instanceof ClessError ? error : undefined };
     } finally {
       late.abort();
@@ -156,20 +158,20 @@ export class Executor {
     return this.#launcher.output(id, OUTPUT_LINES).catch(() => "");
   }
 
-  /** Resolves when no container is being removed. */
+  /** Resolves when no removal of a container is running. */
   async settled(): Promise<void> {
     while (this.#clearing.size > 0) await Promise.all(this.#clearing);
   }
 
   async #untilReady(
     instance: Instance,
-    patienceMs: number,
+    timeoutMs: number,
     run: (signal: AbortSignal, away: (error: EngineAway) => void) => Promise<void>,
   ): Promise<Extract<Started, { error: ClessError }> | undefined> {
     const timeout = new AbortController();
     const { lag = NO_LAG } = this.asking;
     const stopWatching = lag.watch();
-    const cancelTimeout = this.#afterLag(patienceMs, lag, () => timeout.abort());
+    const cancelTimeout = this.#afterLag(timeoutMs, lag, () => timeout.abort());
     const end = AbortSignal.any([instance.gone, timeout.signal]);
     let away: EngineAway | undefined;
     let runs = false;
@@ -182,7 +184,7 @@ export class Executor {
     } catch (thrown) {
       let error = new ClessError("start_failed", COULD_NOT_START, { detail: messageOf(thrown), cause: thrown });
       if (timeout.signal.aborted) {
-        error = runs ? await this.#appLate(instance.revision, patienceMs, thrown) : engineLate(instance, "start", away);
+        error = runs ? await this.#appLate(instance.revision, timeoutMs, thrown) : engineLate(instance, "start", away);
       }
       error = endedEarly(instance) ?? error;
       const { cause } = error;
@@ -195,7 +197,7 @@ export class Executor {
         : cause instanceof ContainerGone
         ? "somebody"
         : "app";
-      // A command that still runs would make the container again after its removal.
+      // Wait for `running`: a command that still runs would create the container again after its removal.
       const written = running.catch(() => {}).then(() => this.#read(instance));
       this.#written.set(instance, written).set(error, written);
       this.#clear(instance, this.#removeFailed(instance, written, error));
@@ -206,7 +208,7 @@ export class Executor {
     }
   }
 
-  /** Calls back after a time; later, but at most after as long again, if cless itself was late. */
+  /** Calls back after `ms`. If cless itself lagged meanwhile, it calls back later, at most after twice that time. */
   #afterLag(ms: number, lag: Lag, callback: () => void): () => void {
     let sinceMs = this.#clock.now();
     let moreMs = ms;
@@ -222,11 +224,11 @@ export class Executor {
   }
 
   /** The error if the app was not ready in time. */
-  async #appLate(revision: Revision, patienceMs: number, error: unknown): Promise<ClessError> {
+  async #appLate(revision: Revision, timeoutMs: number, error: unknown): Promise<ClessError> {
     const exposed = this.#launcher.exposedPorts(revision).catch(() => []);
     const ports = await within(exposed, this.#clock, EXPOSED_PORTS_MS) ?? [];
     const last = error instanceof NotReady ? error.last : "silent";
-    const detail = notInTime({ ...revision, startTimeoutMs: patienceMs }, last, ports);
+    const detail = notInTime({ ...revision, startTimeoutMs: timeoutMs }, last, ports);
     return new ClessError("start_timeout", NOT_IN_TIME, { detail });
   }
 
@@ -253,7 +255,7 @@ export class Executor {
       .finally(() => {
         this.#fleet.delete(instance);
         this.#clearing.delete(cleared);
-        instance.untilIdle().then(() => this.#launcher.forget(id)); // a request may still be on its way to this address
+        instance.untilIdle().then(() => this.#launcher.forget(id)); // a request may still be on its way to the address
       });
     this.#clearing.add(cleared);
     await cleared;
@@ -265,46 +267,49 @@ export class Executor {
       return { type: "paused", id };
     } catch (error) {
       log.warning("cannot pause an instance", { instance: id, reason: messageOf(error) });
-      // The pause may have happened all the same. If the engine answers neither order, most likely nothing happened.
+      // The container may be paused all the same, so resume it. If the engine answers neither call, it most likely
+      // still runs.
       const runs = await this.#launcher.resume(id).then(() => true, (error) => error instanceof EngineAway);
       return { type: "pause failed", id, runs };
     }
   }
 
-  /** Returns true, without a resume, if the app answers although the engine has not finished its pause. */
+  /** Returns true, without a resume, if the app answers although the engine has not finished pausing it. */
   async #resume(instance: Instance, end: AbortSignal): Promise<boolean> {
     const pausing = this.#pausing.get(instance);
     if (pausing !== undefined && await this.#answersUnpaused(instance, pausing, end)) return true;
-    // A draining instance must run, or its requests in flight could not end.
+    // A draining instance must run so that its requests in flight can end.
     const isWanted = instance.state === "paused" || (instance.state === "draining" && instance.inFlight > 0);
     if (isWanted && !end.aborted) await this.#whenEngineAnswers(() => this.#launcher.resume(instance.id), end);
     return false;
   }
 
-  /** Waits for a pause under way. Returns true if that takes long and the app answers. */
+  /** Waits for a running pause. Returns true if that takes long and the app answers a probe. */
   async #answersUnpaused(instance: Instance, pausing: Promise<unknown>, end: AbortSignal): Promise<boolean> {
     const isOver = () => this.#pausing.get(instance) !== pausing || instance.state !== "paused" || end.aborted;
     while (!isOver()) {
-      await atMost(pausing, this.#clock, PAUSE_PATIENCE_MS);
+      await atMost(pausing, this.#clock, PAUSE_WAIT_MS);
       if (isOver()) break;
       const { origin, revision: { readinessPath } } = instance;
-      const probed = await askWithin(this.asking.ask, origin + readinessPath, this.#clock, PAUSE_PATIENCE_MS);
+      const probed = await askWithin(this.asking.ask, origin + readinessPath, this.#clock, PAUSE_WAIT_MS);
       if (!isWell(probed) || isOver()) continue;
-      log.warning("the engine does not pause an instance, which goes on", { instance: instance.id });
+      log.warning("the engine does not pause an instance, which keeps running", { instance: instance.id });
       return true;
     }
     return false;
   }
 
-  /** Repeats an order while the engine does not answer. @param end Stops this with the last error. */
+  /**
+   * Repeats a call to the engine while the engine does not answer. @param end Aborting it rejects with the last error.
+   */
   async #whenEngineAnswers<T>(
-    order: (again: boolean) => Promise<T>,
+    call: (again: boolean) => Promise<T>,
     end: AbortSignal,
     away?: (error: EngineAway) => void,
   ): Promise<T> {
     for (let waitMs = FIRST_RETRY_MS, again = false;; waitMs = Math.min(LONGEST_RETRY_MS, waitMs * 2), again = true) {
       try {
-        return await order(again);
+        return await call(again);
       } catch (error) {
         if (!(error instanceof EngineAway) || end.aborted) throw error;
         away?.(error);
@@ -315,7 +320,7 @@ export class Executor {
   }
 }
 
-/** The error if the engine, not the app, was too late. @param away Its last error, if it did not answer. */
+/** The error if the engine, not the app, took too long. @param away The last error, if the engine did not answer. */
 function engineLate({ revision }: Instance, what: "start" | "resume", away?: EngineAway): ClessError {
   const detail = away === undefined
     ? `the engine did not ${what} the container within ${formatDuration(revision.startTimeoutMs)}`

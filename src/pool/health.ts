@@ -7,66 +7,67 @@ import type { ContainerEvent } from "./launcher.ts";
 import { type Ask, type Asking, askWithin, isWell, type Probed } from "./probe.ts";
 
 /**
- * The evidence against an app, how often it must occur in a row, and the consequence. An answer resets the count.
+ * Evidence that an app is unwell, how often it must occur in a counts, and the consequence. An answer resets the count.
  *
- * | evidence                                           | in a row     | what follows                                 |
+ * | evidence | in a counts | what follows |
  * |----------------------------------------------------|--------------|----------------------------------------------|
- * | `unreachable`: a connection was refused or broke   | 3            | the instance is drained                      |
- * | `closed`: a connection ended without an answer     | 1            | the app is asked up to 3 times; each silence |
- * |                                                    |              | counts as `unreachable`                      |
- * | `late`: no answer within the request's time        | 1; 3 if busy | the app is asked up to 3 times; drained if   |
- * |                                                    |              | it is silent each time                       |
- * | `silent`: none of its requests was answered for a  | 1            | the app is asked up to 3 times; if it hangs, |
- * | while (`hangAfter`)                                |              | it is drained, its requests are let go, and  |
- * |                                                    |              | the app has failed                           |
- * | a liveness probe fails (and the app is not busy)   | 3            | drained, and a failure of the app            |
- * | the container ends ({@linkcode endOf})             | 1            | stopped; a failure unless somebody ended it  |
- * | the engine kills it for memory ({@linkcode endOf}) | 1            | stopped, and a failure of the app            |
+ * | `unreachable`: a connection was refused or broke | 3 | the instance is drained |
+ * | `closed`: a connection ended without an answer | 1 | the app is asked up to 3 times; each silence |
+ * | | | counts as `unreachable` |
+ * | `late`: no answer within the request's time | 1; 3 if busy | the app is asked up to 3 times; drained if |
+ * | | | it is silent each time |
+ * | `silent`: none of its requests was answered for a | 1 | the app is asked up to 3 times; if it hangs, |
+ * | while (`hangAfter`) | | it is drained, its requests are let go, and |
+ * | | | the app has failed |
+ * | a liveness probe fails (and the app is not busy) | 3 | drained, and a failure of the app |
+ * | the container ends ({@linkcode endOf}) | 1 | stopped; a failure unless somebody ended it |
+ * | the engine kills it for memory ({@linkcode endOf}) | 1 | stopped, and a failure of the app |
  *
- * The app is asked because one failed request need not be the app's fault, and because Docker's forwarder accepts
- * connections even if nothing listens behind it. A failure counts only soon after the instance was ready. A probe that
- * was not observed on time is no evidence, and ends the questions: see {@linkcode Probed}.
+ * The app is probed ("asked") because a failed request need not be the app's fault, and because Docker's forwarder
+ * accepts connections even if nothing listens behind it. A failure counts towards the back-off only if it comes soon
+ * after the instance was ready. A probe that was not observed on time is no evidence, and ends the probing: see
+ * {@linkcode Probed}.
  */
 const IN_A_ROW = { unreachable: 3, late: 3, missed: 3 };
 
-/** How long a suspected app may take to answer. */
+/** How long a suspected app may take to answer a probe. */
 const ASK_MS = 3000;
-/** The pause between the questions to an app that may hang, which with their answers take 10 s in all. */
+/** The pause between the probes of an app that may hang. The probes and pauses take 10 s in all. */
 const HANG_PAUSE_MS = 500;
-/** How many of these questions may be asked again because their outcome is unsure. */
+/** How many of these probes are repeated if their outcome is `unsure`. */
 const MOST_UNSURE = 3;
-/** The pauses before each question to an app that has closed a connection. */
+/** The pauses before the probes of an app that has closed a connection. */
 const PAUSES_MS = [0, 200, 400] as const;
-/** How long the answer to a liveness probe may take. */
+/** How long an app may take to answer a liveness probe. */
 const PROBE_MS = 10_000;
-/** Connections that break this soon after cless was late may have broken because of that. */
-const LATE_MS = 1000;
-/** After a failed liveness probe the next one comes sooner. */
-const MISSED_PAUSE_MS = 1000;
+/** If a connection breaks within this time after cless lagged, the lag may be the cause. */
+const AFTER_LAG_MS = 1000;
+/** After a failed liveness probe, the next one comes after this time if its period is longer. */
+const RETRY_MS = 1000;
 
-/** Evidence in a row since the last answer and the last change of the instance. */
-interface Row {
+/** How often evidence occurred in a counts, since the last answer and the last change of the instance. */
+interface Counts {
   readonly answers: number;
   readonly changes: number;
   unreachable: number;
   late: number;
 }
 
-/** What an instance was doing when it was asked. */
+/** What an instance was doing when it was probed. */
 interface Work {
   readonly isFull: boolean;
   readonly leases: readonly Lease[];
   readonly answers: number;
 }
 
-/** Judges from requests, probes and the engine's reports whether a revision's apps are well. */
+/** Judges from requests and probes whether a revision's apps are well. */
 export class Health {
   readonly #clock: Clock;
   readonly #ask: Ask;
   readonly #lag: Lag;
-  readonly #rows = new WeakMap<Instance, Row>();
+  readonly #counts = new WeakMap<Instance, Counts>();
   readonly #asked = new WeakSet<Instance>();
-  /** For each silent instance, what it was doing when its silence began. */
+  /** For each instance that did not answer its last probe: what it was doing at the first unanswered one. */
   readonly #silent = new WeakMap<Instance, Work>();
 
   readonly #answering = new Map<Instance, Promise<boolean>>();
@@ -77,34 +78,37 @@ export class Health {
     this.#lag = lag;
   }
 
-  /** Notes what a request has seen. Returns whether the app must be given up, which may take a question to the app. */
+  /** Notes what a request has observed. Returns whether the instance must be given up; that may take some probes. */
   suspect(instance: Instance, why: Exclude<Suspicion, "silent">): boolean | Promise<boolean> {
     if (instance.state !== "ready") return false;
-    const row = this.#rowOf(instance);
-    if (why === "unreachable" && this.#lag.wasLate(this.#clock.now() - LATE_MS)) return false;
-    if (why === "unreachable") return ++row.unreachable === IN_A_ROW.unreachable;
-    // An app with as many requests as it takes may be unable to answer a question.
-    if (why === "late" && ++row.late < IN_A_ROW.late && isFull(instance)) return false;
+    const counts = this.#countsOf(instance);
+    if (why === "unreachable" && this.#lag.wasLate(this.#clock.now() - AFTER_LAG_MS)) return false;
+    if (why === "unreachable") return ++counts.unreachable === IN_A_ROW.unreachable;
+    // An app with as many requests as it accepts may be unable to answer a probe.
+    if (why === "late" && ++counts.late < IN_A_ROW.late && isFull(instance)) return false;
     if (this.#asked.has(instance)) return false;
     this.#asked.add(instance);
-    const judged = why === "late" ? this.#isSilent(instance) : this.#isDeaf(instance);
+    const judged = why === "late" ? this.#isSilent(instance) : this.#isUnreachable(instance);
     return judged.finally(() => this.#asked.delete(instance));
   }
 
-  /** Asks whether an app is well, without a lease: an instance that is only probed is idle. */
+  /**
+   * Whether an app passes its liveness probe, or one of the repeated ones. Takes no lease, so that probing does not
+   * keep an instance awake.
+   */
   async probe(instance: Instance, path: string, everyMs: number): Promise<boolean> {
     for (let missed = 1; !await this.#passes(instance, path, everyMs); missed++) {
       if (missed === IN_A_ROW.missed) return false;
-      await delay(this.#clock, Math.min(everyMs, MISSED_PAUSE_MS), instance.gone);
+      await delay(this.#clock, Math.min(everyMs, RETRY_MS), instance.gone);
       if (instance.state !== "ready") return true;
     }
     return true;
   }
 
   /**
-   * Whether an app passes one probe. A full app may be unable to answer before its requests end. So its silence means
-   * nothing while one of those requests goes on, or if the app has begun an answer since. The outcome also means
-   * nothing if something has happened to the container meanwhile.
+   * Whether an app passes one probe. A full app may be unable to answer before its requests end. So its silence does
+   * not count while one of those requests continues, or if the app has begun a response since then. No outcome counts
+   * if the container has changed meanwhile.
    */
   async #passes(instance: Instance, path: string, everyMs: number): Promise<boolean> {
     const { changes } = instance;
@@ -117,12 +121,12 @@ export class Health {
     const hasAnswered = isWell(probed) || instance.answers > work.answers;
     if (!hasAnswered) this.#silent.set(instance, work);
     const open = new Set(instance.leases);
-    const goesOn = work.leases.some((lease) => open.has(lease));
-    const isBusy = probed === "silent" && work.isFull && (hasAnswered || goesOn);
+    const isStillOpen = work.leases.some((lease) => open.has(lease));
+    const isBusy = probed === "silent" && work.isFull && (hasAnswered || isStillOpen);
     return isWell(probed) || isBusy;
   }
 
-  /** Whether an app gives any answer within a time; simultaneous calls share one question. */
+  /** Whether an app gives any answer within a time. Simultaneous calls share one probe. */
   answers(instance: Instance, withinMs: number): Promise<boolean> {
     const known = this.#answering.get(instance);
     if (known !== undefined) return known;
@@ -135,22 +139,22 @@ export class Health {
   }
 
   /**
-   * Whether an app hangs: it answers no question and no request, and its container uses no processor time meanwhile. An
-   * app that computes is only busy. If the processor time is unknown, the app counts as busy. The outcome means nothing
-   * if something has happened to the container meanwhile.
+   * Whether an app hangs: it answers no probe and no request, and its container uses no processor time meanwhile. An
+   * app that uses processor time is only busy, and so is one whose processor time is unknown. Returns false if the
+   * container has changed meanwhile.
    *
-   * @param executor Tells the processor time that a container has used, ns; `undefined` if it is unknown.
+   * @param executor Gives the processor time that a container has used, ns; `undefined` if unknown.
    */
   async hangs(
     instance: Instance,
     executor: { processorTime(instance: Instance): Promise<number | undefined> },
-    questions = IN_A_ROW.missed,
+    probes = IN_A_ROW.missed,
   ): Promise<boolean> {
     const { answers, changes, origin, revision: { readinessPath } } = instance;
     const isSame = () => instance.changes === changes && instance.answers === answers;
     const before = await executor.processorTime(instance);
     if (before === undefined) return false;
-    for (let asked = 0, unsure = 0; asked < questions;) {
+    for (let asked = 0, unsure = 0; asked < probes;) {
       if (asked + unsure > 0) await delay(this.#clock, HANG_PAUSE_MS, instance.gone);
       if (!isSame()) return false;
       const probed = await askWithin(this.#ask, origin + readinessPath, this.#clock, ASK_MS);
@@ -160,16 +164,16 @@ export class Health {
     return await executor.processorTime(instance) === before && isSame();
   }
 
-  #rowOf(instance: Instance): Row {
+  #countsOf(instance: Instance): Counts {
     const { answers, changes } = instance;
-    const row = this.#rows.get(instance);
-    if (row !== undefined && row.answers === answers && row.changes === changes) return row;
+    const counts = this.#counts.get(instance);
+    if (counts !== undefined && counts.answers === answers && counts.changes === changes) return counts;
     const next = { answers, changes, unreachable: 0, late: 0 };
-    this.#rows.set(instance, next);
+    this.#counts.set(instance, next);
     return next;
   }
 
-  async #isDeaf(instance: Instance): Promise<boolean> {
+  async #isUnreachable(instance: Instance): Promise<boolean> {
     for (const ms of PAUSES_MS) {
       if (ms > 0) await delay(this.#clock, ms, instance.gone);
       if (!await this.#isDead(instance)) return false;
@@ -183,7 +187,7 @@ export class Health {
     return true;
   }
 
-  /** Whether the app is silent. Its silence means nothing if something has happened to its container meanwhile. */
+  /** Whether the app does not answer a probe. Returns false if its container has changed meanwhile. */
   async #isDead(instance: Instance): Promise<boolean> {
     if (instance.state !== "ready") return false;
     const { changes, origin, revision: { readinessPath } } = instance;
@@ -192,13 +196,13 @@ export class Health {
   }
 }
 
-/** Why a container has ended, in words for operators. */
+/** Says for operators how a container ended. */
 export function endOf({ exitCode, oom }: Pick<ContainerEvent, "exitCode" | "oom">, memoryBytes?: number): string {
   if (oom) return outOfMemory(memoryBytes);
   return exitCode === undefined ? "it ended" : `it ended with code ${exitCode}`;
 }
 
-/** The words for a container that was killed for memory. */
+/** Says for operators that a container was killed for memory. */
 export function outOfMemory(limitBytes: number | undefined): string {
   return limitBytes === undefined ? "out of memory" : `out of memory, limit ${formatMemory(limitBytes)}`;
 }

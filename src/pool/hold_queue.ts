@@ -10,7 +10,7 @@ export function tooMany(): ClessError {
   return new ClessError("overloaded", "Too many requests are waiting for this service", { retryAfterS: 1 });
 }
 
-/** Waiting requests: first come, first served, limited in number; each may leave at any time. */
+/** Waiting requests, limited in number and served in order of arrival. Each may leave at any time. */
 export class HoldQueue<T> {
   readonly #limit: number;
   // A Set keeps the order of arrival and removes from the middle at no cost.
@@ -31,7 +31,9 @@ export class HoldQueue<T> {
     return this.#empty.promise;
   }
 
-  /** Joins the queue until it is served or the signal is aborted. @throws {ClessError} `overloaded` when it is full. */
+  /**
+   * Waits in the queue until it is served or the signal is aborted. @throws {ClessError} `overloaded` when it is full.
+   */
   async wait(signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     if (this.#held.size >= this.#limit) {
@@ -56,7 +58,7 @@ export class HoldQueue<T> {
     });
   }
 
-  /** Gives each waiting request in order what `next` returns, until `next` returns nothing. */
+  /** Gives each waiting request, in order, a value from `next`, until `next` returns `undefined`. */
   serve(next: () => T | undefined): void {
     for (const held of this.#held) {
       const value = next();

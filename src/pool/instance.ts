@@ -3,12 +3,12 @@ import type { Revision } from "../model/revision.ts";
 import type { Clock } from "../base/clock.ts";
 import { SwapList, type Swappable } from "../base/swap_list.ts";
 
-/** What a request has seen of an app that seems unwell: see the table in health.ts. */
+/** What a request has observed of an app that seems unwell: see the table in health.ts. */
 export type Suspicion = "unreachable" | "closed" | "late" | "silent";
 
 /** The pool of an instance. */
 export interface InstanceOwner {
-  /** Called at each new state, before the holders of leases learn of an end. */
+  /** Called at each change of state; at an end, before the holders of leases are told. */
   moved(instance: Instance, before: InstanceState): void;
   suspect(instance: Instance, why: Suspicion): void;
   /** Whether the app gives any answer within a time. */
@@ -26,13 +26,13 @@ export class Instance {
   startedAt: Date = new Date();
   /** Where the host reaches the app, such as `http://172.18.0.2:8080`; empty until the container runs. */
   origin = "";
-  /** From the start to the first good answer; missing for one that was found running. */
+  /** The time from the start to the first good answer; missing for an instance that was adopted. */
   coldStartMs: number | undefined;
   /** The container's exit code, if the engine reported one. */
   exitCode: number | undefined;
   /** Whether the engine reported that it was killed for memory. */
   oom = false;
-  /** Whether somebody stopped or killed the container. Also true if its end was not observed: it is possible then. */
+  /** Whether somebody stopped or killed the container. Also true if nobody observed how it ended. */
   byHand = false;
   /** How many leases were open when it ended. */
   inFlightAtEnd = 0;
@@ -42,9 +42,9 @@ export class Instance {
   answers = 0;
   /** Whether one of them had a status below 500. */
   hasServed = false;
-  /** Grows with every change of its container: an observation made at a smaller number is out of date. */
+  /** Increases with every change of its container. An observation made at a lower number is out of date. */
   changes = 0;
-  /** Since when no lease has kept it awake, clock ms; meaningless while one does. */
+  /** Since when no lease has kept it awake, clock ms; not valid while one does. */
   idleSince: number;
   /** When the last lease that kept it awake ended; wall-clock time. */
   lastUsedAt: Date | undefined;
@@ -107,7 +107,7 @@ export class Instance {
     for (const lease of this.#leases.list()) lease.holder?.instanceGone(false);
   }
 
-  /** Notes what a request has seen of the app; the request's slot is free again. */
+  /** Reports what a request has observed of the app. Call it after the request's lease is released. */
   suspect(why: Suspicion): void {
     this.#owner?.suspect(this, why);
   }
@@ -117,7 +117,7 @@ export class Instance {
     return await this.#owner?.answers(this, ms) ?? false;
   }
 
-  /** Claims a slot; synchronous, so that the instance cannot change between its choice and the claim. */
+  /** Claims a slot. It is synchronous, so that the instance cannot change between its choice and the claim. */
   claim(quiet = false): Lease {
     const lease = new Lease(this, quiet);
     this.#leases.add(lease);
@@ -125,7 +125,7 @@ export class Instance {
     return lease;
   }
 
-  /** Lets go of the requests in flight, since the app hangs. */
+  /** Aborts the requests in flight, since the app hangs. */
   letGo(): void {
     for (const lease of this.#leases.list()) lease.holder?.instanceGone(true);
   }
@@ -143,11 +143,11 @@ export class Instance {
     return this.#idle.promise;
   }
 
-  /** Takes a slot back, for {@linkcode Lease.release}. */
+  /** Frees the slot of a lease: see {@linkcode Lease.release}. */
   takeBack(lease: Lease): void {
     if (!this.#leases.delete(lease)) return;
     if (lease.quiet) this.#quiet--;
-    // It may be the last one that keeps the instance awake, while others are still open.
+    // The lease may be the last one that keeps the instance awake, even if quiet ones are still open.
     else if (this.#leases.size === this.#quiet) {
       this.idleSince = this.#clock.now();
       this.lastUsedAt = new Date();
@@ -169,7 +169,7 @@ export class Lease implements Swappable {
   readonly release = (): void => this.instance.takeBack(this);
   #isAnswered = false;
   #isOver = false;
-  /** Called when the instance ends or hangs while the lease is open: a dead container's address may never answer. */
+  /** Is told when the instance ends or hangs while the lease is open: a dead container's address may never answer. */
   holder: { instanceGone(isHung: boolean): void } | undefined;
   place = -1;
 
@@ -178,7 +178,10 @@ export class Lease implements Swappable {
     this.quiet = quiet;
   }
 
-  /** Notes that the app has begun its answer. Returns whether the slot is still needed: the app has not ended it yet. */
+  /**
+   * Notes that the app has begun its response. Returns whether the slot is still needed, since the response has not
+   * ended.
+   */
   answered(status: number): boolean {
     this.#isAnswered = true;
     this.instance.answers++;
@@ -187,7 +190,7 @@ export class Lease implements Swappable {
     return !this.#isOver;
   }
 
-  /** Gives the slot back because the app has ended its answer, once that has been noted. */
+  /** Notes that the app has ended its response, and gives the slot back if {@linkcode answered} was called before. */
   appEnded(): void {
     this.#isOver = true;
     if (this.#isAnswered) this.release();
@@ -196,9 +199,9 @@ export class Lease implements Swappable {
 
 const RANDOM_LENGTH = 6;
 
-/** A container's name, with 2 billion random possibilities per revision. A duplicate only makes one start fail. */
+/** A new name for a container, with 2 billion possibilities per revision. A duplicate only makes one start fail. */
 export function newInstanceId({ name, service }: Pick<Revision, "name" | "service">): string {
-  // Of so many numbers, the remainders are as good as equally likely.
+  // With such large numbers, all remainders are practically equally likely.
   const [number] = crypto.getRandomValues(new BigUint64Array(1));
   const random = (number! % 36n ** BigInt(RANDOM_LENGTH)).toString(36).padStart(RANDOM_LENGTH, "0");
   return `cless-${service}-${name}-${random}`;

@@ -1,6 +1,6 @@
 import type { Revision } from "../model/revision.ts";
 
-/** What a container is to be started as. */
+/** The container to start. */
 export interface Launch {
   /** The instance's id, which is also the container's name. */
   readonly id: string;
@@ -14,13 +14,13 @@ export interface Container {
   readonly revision: string;
   readonly imageId: string;
   readonly state: "created" | "running" | "paused" | "ended";
-  /** For how long it has been up at least, ms; missing if unknown. */
+  /** The least time that it has been running, ms; missing if unknown. */
   readonly upFor?: number | undefined;
   /** Where the host reaches the app, such as `http://172.18.0.2:8080`; missing if the host cannot. */
   readonly origin: string | undefined;
 }
 
-/** A {@linkcode Launcher}'s engine does not answer: the same order may succeed later. */
+/** The engine of a {@linkcode Launcher} does not answer. The same call may succeed later. */
 export class EngineAway extends Error {
   override readonly name = "EngineAway";
 }
@@ -35,9 +35,12 @@ export class ContainerGone extends Error {
  * answer. `stop` and `remove` accept a container that is already gone.
  */
 export interface Launcher {
-  /** Resolves with the app's origin once the container runs, long before the app answers. @throws {ContainerGone} */
+  /**
+   * Starts a container. Resolves with the app's origin once the container runs, often long before the app answers.
+   * @throws {ContainerGone}
+   */
   launch(launch: Launch): Promise<{ origin: string }>;
-  /** Freezes a container's processes and keeps its memory; does nothing if it is paused. */
+  /** Freezes a container's processes, and keeps its memory. Does nothing if it is already paused. */
   pause(id: string): Promise<void>;
   resume(id: string): Promise<void>;
   /** Asks the app to end, gives it some time, at most `graceS` seconds, and removes the container. */
@@ -50,7 +53,7 @@ export interface Launcher {
   exposedPorts(revision: Pick<Revision, "imageId">): Promise<readonly number[]>;
   /** Every container of this cless, ended ones too. */
   list(): Promise<Container[]>;
-  /** The memory that each container uses now, bytes by id; without containers for which it is unknown. */
+  /** The memory that each container uses now, bytes by id. Leaves out containers for which it is unknown. */
   memory(): Promise<ReadonlyMap<string, number>>;
   /** The processor time that a container has used so far, ns; `undefined` if unknown. */
   processorTime(id: string): Promise<number | undefined>;

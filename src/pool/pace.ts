@@ -1,21 +1,22 @@
 import type { Clock } from "../base/clock.ts";
 
-/** Over which time the pace is measured, once there is a queue. */
+/** The time over which the pace is measured, once there is a queue. */
 const WINDOW_MS = 250;
-/** How long a request may have to wait for a slot. */
+/** The longest wait for a slot that is aimed at. */
 const WAIT_MS = 700;
-/** So many may wait however slow the app is: that an answer takes long is no overload. */
-const LEAST = 100;
+/** This many requests may wait however slow the app is: slow responses alone are no overload. */
+const MIN_WAITING = 100;
 
 /**
- * Bounds how many requests wait for a slot of the ready instances: to as many as get one soon, at the pace at which slots
- * have just been given back (Little's law). More would only wait longer, all of them.
+ * Limits how many requests may wait for a slot of the ready instances. The limit is the number that gets a slot within
+ * the aimed-at wait, at the pace at which slots were given back recently (Little's law). With more, all of them would
+ * wait longer.
  */
 export class Pace {
   readonly #clock: Clock;
   #sinceMs = 0;
   #freed = 0;
-  #most = Infinity;
+  #limit = Infinity;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -26,22 +27,22 @@ export class Pace {
     this.#freed++;
   }
 
-  /** Begins anew: nothing is known of the pace yet. */
+  /** Forgets what was measured. */
   restart(): void {
     this.#sinceMs = this.#clock.now();
     this.#freed = 0;
-    this.#most = Infinity;
+    this.#limit = Infinity;
   }
 
-  /** How many may wait, if so many do now. */
+  /** How many requests may wait. @param waiting How many wait now. */
   limit(waiting: number): number {
     if (waiting === 0) this.restart();
     const tookMs = this.#clock.now() - this.#sinceMs;
     if (tookMs >= WINDOW_MS) {
-      this.#most = Math.max(LEAST, this.#freed / tookMs * WAIT_MS);
+      this.#limit = Math.max(MIN_WAITING, this.#freed / tookMs * WAIT_MS);
       this.#sinceMs += tookMs;
       this.#freed = 0;
     }
-    return this.#most;
+    return this.#limit;
   }
 }

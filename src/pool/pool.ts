@@ -31,7 +31,7 @@ const MOST_STARTS = 9;
 /** Why a request had to wait. */
 export type Wake = "cold" | "resume";
 
-/** A lease, and what its request had to wait for, if anything. */
+/** A lease, and what the request had to wait for, if anything. */
 export interface Grant {
   readonly lease: Lease;
   readonly how?: Wake;
@@ -51,11 +51,11 @@ export interface PoolObserver {
 export interface PoolContext {
   readonly clock: Clock;
   readonly executor: Executor;
-  /** Knows each instance, from before its container is requested, so that the engine's events find it. */
+  /** Gets each instance before its container is requested, so that the engine's events find it. */
   readonly fleet: { add(instance: Instance, pool: InstancePool): void };
   readonly observer?: PoolObserver;
   readonly maxPending: number;
-  /** `all` if it is missing; after a change, {@linkcode InstancePool.look} has to be called. */
+  /** What this process may do; `all` if missing. Call {@linkcode InstancePool.look} after a change. */
   readonly tenure?: { readonly now: Tenure };
   readonly newId?: (revision: Revision) => string;
   /** From 0 to below 1, evenly. */
@@ -65,9 +65,9 @@ export interface PoolContext {
 /**
  * The instances of one revision: as many as its requests need, within its limits.
  *
- * Every event goes through one function. It updates the state ({@linkcode reduce}), serves waiting requests, then
- * begins the actions that follow ({@linkcode decide}) and notes them in the state at once, so that nothing is ordered
- * twice. The outcome of an action is the next event. Requests that find a free slot bypass that function.
+ * Every event goes through one function. It updates the state ({@linkcode reduce}), serves waiting requests, and begins
+ * the actions that follow ({@linkcode decide}). It notes these in the state at once, so that no action begins twice.
+ * The outcome of an action is another event. Requests that find a free slot bypass this function.
  */
 export class InstancePool implements InstanceOwner {
   readonly revision: Revision;
@@ -79,15 +79,15 @@ export class InstancePool implements InstanceOwner {
   readonly #slots: Slots;
   readonly #health: Health;
   readonly #pace: Pace;
-  /** The last start or resume of each ready instance, numbered. */
+  /** How each ready instance last became ready, numbered in order. */
   readonly #woken = new WeakMap<Instance, { readonly how: Wake; readonly number: number }>();
   #wakes = 0;
   readonly #coldStarts: number[] = [];
-  /** The instances that are being asked whether they hang. */
-  readonly #questioned = new WeakSet<Instance>();
+  /** The instances that are being checked for a hang. */
+  readonly #checkedForHang = new WeakSet<Instance>();
   readonly #events: PoolEvent[] = [];
-  /** Conditions that somebody waits for; checked after each event. */
-  readonly #awaited = new Set<{ readonly isSo: () => boolean; readonly resolve: () => void }>();
+  /** Awaited conditions, checked after each event. */
+  readonly #awaited = new Set<{ readonly holds: () => boolean; readonly resolve: () => void }>();
   #state: PoolState;
   #isWorking = false;
   #lookAt = Infinity;
@@ -138,7 +138,7 @@ export class InstancePool implements InstanceOwner {
     return requestBackoffMs(this.#state.backoff, this.#clock.now());
   }
 
-  /** Whether a recent failure keeps it from starting instances that no request waits for. */
+  /** Whether a recent failure prevents starts that no request waits for. */
   get backingOff(): boolean {
     return backgroundBackoffMs(this.#state.backoff, this.#clock.now()) > 0;
   }
@@ -163,9 +163,9 @@ export class InstancePool implements InstanceOwner {
   }
 
   /**
-   * Waits for a slot, and starts instances if there are too few. A start goes on even if no request waits any more.
+   * Waits for a slot, and starts instances if there are too few. A start continues even if no request waits any more.
    *
-   * @throws {ClessError} `overloaded` if too many wait; `start_failed` or `start_timeout` if a start failed so;
+   * @throws {ClessError} `overloaded` if too many wait; `start_failed` or `start_timeout` for a failed start;
    * `crash_loop` after several failed starts; `draining` if the pool has retired.
    */
   async hold(signal: AbortSignal): Promise<Grant> {
@@ -195,17 +195,17 @@ export class InstancePool implements InstanceOwner {
     }
   }
 
-  /** Begins to start or resume an instance, unless one is ready or coming, or the last start has just failed. */
+  /** Starts or resumes an instance, unless one is ready or coming up, or the last start has just failed. */
   wake(): void {
     this.#take({ type: "woken" });
   }
 
-  /** Decides again what to do. */
+  /** Decides again what to do, for example after a change of what this process may do. */
   look(): void {
     this.#take({ type: "looked", peak: this.#slots.takePeak() });
   }
 
-  /** Notes whether the revision gets requests, and so keeps its minimum of instances. */
+  /** Notes whether the revision gets requests. Only then its minimum of instances is kept up. */
   keep(kept: boolean): void {
     this.#take({ type: "kept", kept });
   }
@@ -227,11 +227,11 @@ export class InstancePool implements InstanceOwner {
 
   observe(instance: Instance, event: Omit<ContainerEvent, "id">): void {
     const { id, inFlight, state } = instance;
-    // A paused app never becomes ready, and never ends what is in flight.
+    // While paused, the app would neither become ready nor finish its requests.
     const isNeeded = state === "starting" || (state === "draining" && inFlight > 0);
     if (event.what === "paused" && isNeeded) return this.#executor.undoPause(instance);
     if (event.what !== "ended") return this.#take({ type: `engine ${event.what}`, id });
-    if (instance.gone.aborted) return; // it has ended once; its removal says nothing about why
+    if (instance.gone.aborted) return; // this is the event of its removal
     instance.exitCode = event.exitCode;
     instance.oom = event.oom ?? false;
     instance.byHand = event.byHand ?? event.exitCode === undefined;
@@ -254,7 +254,9 @@ export class InstancePool implements InstanceOwner {
     await this.#gone([id]);
   }
 
-  /** Ends the pool. Serves the waiting requests, and stops each instance when its requests have ended or time is up. */
+  /**
+   * Ends the pool. Serves the waiting requests, then stops each instance once its requests have ended or time is up.
+   */
   async retire(drainTimeoutMs: number): Promise<void> {
     const deadline = this.#clock.now() + drainTimeoutMs;
     this.#take({ type: "retired" });
@@ -263,13 +265,13 @@ export class InstancePool implements InstanceOwner {
     }
     this.#queue.fail(retiredError());
     await this.#drain(this.#state.members, deadline);
-    await this.settled(); // a start that was called off has not ended yet
+    await this.settled(); // a cancelled start may not have ended yet
   }
 
   /**
-   * Serves the waiting requests, and stops each present instance when its requests have ended or time is up. New
-   * requests start another instance; with volumes, once the old one has freed them. Until a new request comes, not even
-   * the minimum is kept up.
+   * Serves the waiting requests, then stops each present instance once its requests have ended or time is up. A new
+   * request starts another instance; if the revision has volumes, only after the old instance has ended. Until a new
+   * request comes, the minimum of instances is not kept up.
    */
   async sleep(drainTimeoutMs: number): Promise<void> {
     const deadline = this.#clock.now() + drainTimeoutMs;
@@ -279,21 +281,21 @@ export class InstancePool implements InstanceOwner {
       await this.suspend(deadline - this.#clock.now());
       return this.unsuspend();
     }
-    // A start that a request waits for goes on.
+    // A start that a request waits for continues.
     const { members } = this.#state;
     await this.#drain(members.filter(({ phase }) => phase !== "starting" || this.waiting === 0), deadline);
   }
 
   /**
-   * Stops each instance when its requests in flight have ended or time is up. Other requests wait for
-   * {@linkcode unsuspend}.
+   * Stops each instance once its requests in flight have ended or time is up. Other requests wait until {@linkcode
+   * unsuspend} is called.
    */
   async suspend(drainTimeoutMs: number): Promise<void> {
     const drained = this.#drain(this.#state.members, this.#clock.now() + drainTimeoutMs, { type: "suspended" });
     await Promise.all([drained, atMost(this.settled(), this.#clock, drainTimeoutMs)]);
   }
 
-  /** Undoes one {@linkcode suspend}. After several, the pool goes on when all of them are undone. */
+  /** Undoes one {@linkcode suspend}. The pool serves again when all suspensions are undone. */
   unsuspend(): void {
     this.#take({ type: "unsuspended" });
   }
@@ -307,7 +309,7 @@ export class InstancePool implements InstanceOwner {
       this.#slots.add(instance);
       this.#pace.restart();
       const how = before === "paused" ? "resume" : "cold";
-      // One that was found running has woken for nobody.
+      // No request has waited for an instance that was found running.
       if (how === "resume" || instance.coldStartMs !== undefined) {
         this.#woken.set(instance, { how, number: ++this.#wakes });
       }
@@ -324,8 +326,8 @@ export class InstancePool implements InstanceOwner {
 
   suspect(instance: Instance, why: Suspicion): void {
     const { tenure } = this.#context;
-    if (tenure !== undefined && tenure.now !== "all") return; // the process that takes over judges
-    if (why === "silent") return void this.#askWhetherHung(instance);
+    if (tenure !== undefined && tenure.now !== "all") return; // only the process that takes over judges apps
+    if (why === "silent") return void this.#checkForHang(instance);
     const isDead = this.#health.suspect(instance, why);
     if (isDead === true) this.#unhealthy(instance, false);
     else if (isDead !== false) isDead.then((isDead) => isDead && this.#unhealthy(instance, false));
@@ -346,7 +348,7 @@ export class InstancePool implements InstanceOwner {
       this.#isWorking = false;
     }
     for (const awaited of this.#awaited) {
-      if (!awaited.isSo()) continue;
+      if (!awaited.holds()) continue;
       this.#awaited.delete(awaited);
       awaited.resolve();
     }
@@ -357,7 +359,7 @@ export class InstancePool implements InstanceOwner {
       do {
         const event = this.#events.shift();
         if (event !== undefined) this.#apply(event);
-        // The next event clears the error of a failed start; waiting requests get it first.
+        // The next event clears the error of a failed start, so the waiting requests must get it first.
       } while (this.#events.length > 0 && this.#state.startError === undefined);
       if (this.#state.suspensions === 0) this.#slots.serve();
       const { actions, lookAgainAt } = decide(this.#state, this.#clock.now(), this.#context.tenure?.now);
@@ -366,7 +368,7 @@ export class InstancePool implements InstanceOwner {
     }
   }
 
-  /** Sets the one alarm; an early alarm does no harm. */
+  /** Sets the alarm for the next decision, unless an earlier one is set: deciding too early does no harm. */
   #setAlarm(at: number): void {
     if (at >= this.#lookAt && at !== Infinity) return;
     this.#cancelLook();
@@ -405,7 +407,7 @@ export class InstancePool implements InstanceOwner {
 
   #move(was: Member, is: Member): void {
     const instance = instanceOf(is);
-    // A started or resumed instance begins a new idle time; one that the engine failed to pause does not.
+    // Starting or resuming an instance resets its idle time; a failed pause does not.
     if (is.phase === "ready" && (was.coming || !was.pausing)) instance.idleSince = this.#clock.now();
     if (is.phase === "draining") instance.untilIdle().then(() => this.#take({ type: "released" }));
     instance.become(is.phase);
@@ -475,7 +477,7 @@ export class InstancePool implements InstanceOwner {
 
   async #order(instance: Instance, outcome: Promise<PoolEvent>): Promise<void> {
     const event = await outcome;
-    instance.changes++; // the engine has acted on the container, whatever the outcome
+    instance.changes++; // whatever the outcome, the container may have changed
     this.#take(event);
   }
 
@@ -486,19 +488,19 @@ export class InstancePool implements InstanceOwner {
     else this.#unhealthy(instance, true);
   }
 
-  async #askWhetherHung(instance: Instance): Promise<void> {
+  async #checkForHang(instance: Instance): Promise<void> {
     const { id } = instance;
-    if (instance.state !== "ready" || this.#questioned.has(instance)) return;
-    this.#questioned.add(instance);
+    if (instance.state !== "ready" || this.#checkedForHang.has(instance)) return;
+    this.#checkedForHang.add(instance);
     const hangs = await this.#health.hangs(instance, this.#executor);
-    this.#questioned.delete(instance);
+    this.#checkedForHang.delete(instance);
     if (!hangs) return;
     log.warning("instance hangs", { service: this.revision.service, instance: id, inFlight: instance.inFlight });
     const reason = instance.failure = "the app hung: it answered nothing, and used no processor time";
     this.#take({ type: "hung", id, mishap: this.#mishap(reason, instance) });
   }
 
-  /** Lets the requests of an instance that drains go on only if its app may still answer them. */
+  /** Aborts the requests of a draining instance if its app hangs. */
   async #letGoIfHung(instance: Instance): Promise<void> {
     if (!await this.#health.hangs(instance, this.#executor, 1)) return;
     this.#take({ type: "hung", id: instance.id, mishap: this.#mishap(instance.failure ?? "", undefined) });
@@ -514,15 +516,15 @@ export class InstancePool implements InstanceOwner {
     if (instance.inFlight > 0) this.#letGoIfHung(instance);
   }
 
-  /** @param instance The one whose output explains what happened. */
+  /** @param instance The instance whose output explains the failure, if any. */
   #mishap(reason: string, instance: Instance | undefined): Mishap {
     const output = instance && this.#executor.written(instance);
     return { reason, at: new Date(), chance: this.#random(), output };
   }
 
   /**
-   * Drains instances, whose requests may go on until `by`. Resolves when they are gone, except those whose start was
-   * just called off.
+   * Drains instances: their requests may continue until `by`. Resolves when the instances are gone, except those whose
+   * start was just cancelled.
    */
   async #drain(members: readonly Member[], by: number, ...first: PoolEvent[]): Promise<void> {
     const ending = members.filter(({ phase }) => phase === "ready" || phase === "paused" || phase === "draining");
@@ -534,14 +536,14 @@ export class InstancePool implements InstanceOwner {
     return this.#until(() => this.#state.members.every(({ id }) => !ids.includes(id)));
   }
 
-  /** Resolves when the condition holds; it is checked after each event. */
-  #until(isSo: () => boolean): Promise<void> {
-    if (isSo()) return Promise.resolve();
-    return new Promise((resolve) => this.#awaited.add({ isSo, resolve }));
+  /** Resolves when a condition holds. The condition is checked after each event. */
+  #until(holds: () => boolean): Promise<void> {
+    if (holds()) return Promise.resolve();
+    return new Promise((resolve) => this.#awaited.add({ holds, resolve }));
   }
 }
 
-/** The instance that counts a member's use. */
+/** The instance behind a member. */
 function instanceOf({ use }: Member): Instance {
   return use as Instance;
 }

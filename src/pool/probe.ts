@@ -6,33 +6,36 @@ import type { Lag } from "../base/lag.ts";
 import { formatDuration } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 
-/** The pause between two attempts; it grows with the time passed. */
+/** Bounds of the pause between two attempts, which grows with the time passed. */
 const LEAST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
-/** How late an answer may be noticed, as a share of the time passed. */
-const LATE_SHARE = 0.01;
-/** When a second attempt begins beside one without an answer. */
-const FIRST_PATIENCE_MS = 100;
+/** The pause between two attempts, as a share of the time passed. */
+const PAUSE_SHARE = 0.01;
+/** How long an attempt may be unanswered before a second one begins beside it. */
+const FIRST_WAIT_MS = 100;
 /** `HTTP/1.1 200` */
 const STATUS_BYTES = 12;
 /** How much of the rest of an answer is read, and for how long. */
 const REST_BYTES = 64 * 1024;
 const REST_MS = 10;
 
-/** How many apps are being waited for. They share the attempts, so that many cost little more than one. */
+/**
+ * How many apps are being waited for. With more apps, each is probed less often, so that many cost little more than
+ * one.
+ */
 let waiting = 0;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * What an app did when it was probed: the status of its answer; `refused` if nothing listens, `closed` if the
- * connection ended without an answer, `garbage` if the answer is not HTTP, and `silent` if nothing came in time. It is
- * `unsure` if the probe says nothing about the app, because cless itself was late or had no file descriptor left.
+ * The result of a probe: the status of the app's answer; `refused` if nothing listens; `closed` if the connection ended
+ * without an answer; `garbage` if the answer is not HTTP; `silent` if nothing came in time. It is `unsure` if cless
+ * itself lagged or had no file descriptor left: then the probe says nothing about the app.
  */
 export type Probed = number | "refused" | "closed" | "garbage" | "silent" | "unsure";
 
-/** Probes an app once; an aborted signal counts as silence. */
+/** Probes an app once. If the signal is aborted, the result is `silent`. */
 export type Ask = (url: string, signal: AbortSignal) => Promise<Probed>;
 
 /** How apps are probed. */
@@ -40,7 +43,7 @@ export interface Asking {
   /** Waits until the app at a URL answers; rejects with {@linkcode NotReady}, or the signal's reason. */
   readonly untilReady: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
   readonly ask: Ask;
-  /** How late cless itself is; none where it is missing. */
+  /** The lag of cless itself; if missing, there is none. */
   readonly lag?: Lag;
 }
 
@@ -58,7 +61,7 @@ export class NotReady extends Error {
 
 /**
  * Waits until an app answers a GET with a status below 500. A refused or broken connection, an empty answer and a
- * server error mean "not yet". Attempts are frequent at first, and rarer the longer the app takes.
+ * server error mean "not yet". The longer the app takes, the rarer are the attempts.
  *
  * @throws {NotReady} Once the signal is aborted, with its reason as the cause.
  */
@@ -76,31 +79,32 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal, ask
   const end = AbortSignal.any([signal, ready.signal]);
   const attempts: Promise<boolean>[] = [];
   const began = clock.now();
-  let wait = LEAST_PAUSE_MS;
+  let pauseMs = LEAST_PAUSE_MS;
   // If an attempt gets no answer, either its packet came too early and got lost, or the app needs long for its first
-  // answer. So the attempt goes on, and another one begins beside it. The time until then doubles at each such attempt.
-  let patience = FIRST_PATIENCE_MS;
+  // answer. So the attempt continues, and another one begins beside it. The wait until then doubles with each
+  // unanswered attempt.
+  let waitMs = FIRST_WAIT_MS;
   let last: Probed = "silent";
   while (!end.aborted) {
-    await delay(clock, wait, end);
+    await delay(clock, pauseMs, end);
     const attempt = ask(url, end).then((probed) => {
       if (!end.aborted) last = probed;
       if (isWell(probed)) ready.abort();
       return true;
     });
     attempts.push(attempt);
-    if (await within(attempt, clock, patience) === undefined) {
-      patience *= 2;
+    if (await within(attempt, clock, waitMs) === undefined) {
+      waitMs *= 2;
       last = "silent";
     }
-    wait = pauseAfter(clock.now() - began);
+    pauseMs = pauseAfter(clock.now() - began);
   }
   await Promise.all(attempts);
   if (!ready.signal.aborted) throw new NotReady(last, signal.reason);
 }
 
 function pauseAfter(passedMs: number): number {
-  return Math.min(LONGEST_PAUSE_MS, Math.max(LEAST_PAUSE_MS * waiting, passedMs * LATE_SHARE));
+  return Math.min(LONGEST_PAUSE_MS, Math.max(LEAST_PAUSE_MS * waiting, passedMs * PAUSE_SHARE));
 }
 
 /** Whether an app serves: it has answered with a status below 500. */
@@ -109,8 +113,8 @@ export function isWell(probed: Probed): boolean {
 }
 
 /**
- * Probes an app once with a GET, over a connection of its own: `fetch` would obey HTTP_PROXY, and the client for
- * requests does not tell a refused connection from a broken one.
+ * Probes an app once with a GET, over a new connection. It does not use `fetch`, which would obey HTTP_PROXY, nor the
+ * client for requests, which does not distinguish a refused connection from a broken one.
  */
 export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
   const { host, hostname, pathname, port, search } = new URL(url);
@@ -128,7 +132,7 @@ export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
     const headers = [`host: ${host}`, "user-agent: cless", "accept: */*", "connection: close"];
     const request = `GET ${pathname}${search} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`;
     await connection.write(encoder.encode(request)); // the buffer of a new connection takes all of it
-    const probed = await firstOf(connection);
+    const probed = await readStatus(connection);
     if (typeof probed === "number") await readRest(connection, stop);
     return probed;
   } catch (error) {
@@ -142,22 +146,22 @@ export async function probe(url: string, signal: AbortSignal): Promise<Probed> {
   }
 }
 
-/** Reads and drops the rest of an answer: an app that writes in pieces would log that its connection is closed. */
+/** Reads and drops the rest of an answer. Otherwise an app that writes in pieces would log a closed connection. */
 async function readRest(connection: Deno.Conn, stop: () => void): Promise<void> {
   const cancel = systemClock.after(REST_MS, stop);
   const room = new Uint8Array(4096);
   try {
     for (let left = REST_BYTES; left > 0;) left -= await connection.read(room) ?? left;
   } catch {
-    return; // it took too long, or broke off: the status counts
+    return; // it took too long or broke off, but only the status matters
   } finally {
     cancel();
   }
 }
 
 /**
- * Probes apps, and makes sure that what is said about them was observed on time: what an app has not done while this
- * program was late, or had no file descriptor left to look, is not held against it.
+ * Probes apps, and reports `unsure` if the outcome is not the app's fault: if this program lagged, or had no file
+ * descriptor left for the probe.
  */
 export class Prober implements Asking {
   readonly lag: Lag;
@@ -179,7 +183,7 @@ export class Prober implements Asking {
     try {
       const probed = await this.#probe(url, signal);
       if (probed === "unsure") this.#reserve.lend();
-      // A refusal is an answer of the machine that does not wait for this program.
+      // A refusal comes from the kernel, so this program's lag does not cause it.
       return (probed === "silent" || probed === "closed") && this.lag.wasLate(sinceMs) ? "unsure" : probed;
     } finally {
       stop();
@@ -201,8 +205,8 @@ export async function askWithin(ask: Ask, url: string, clock: Clock, ms: number)
   }
 }
 
-/** The status of an answer, or what happens instead. */
-async function firstOf(connection: Deno.Conn): Promise<Probed> {
+/** Reads the start of an answer: its status, or `closed` or `garbage`. */
+async function readStatus(connection: Deno.Conn): Promise<Probed> {
   const buffer = new Uint8Array(STATUS_BYTES);
   let filled = 0;
   while (filled < STATUS_BYTES) {
@@ -214,7 +218,7 @@ async function firstOf(connection: Deno.Conn): Promise<Probed> {
   return status !== undefined ? Number(status) : filled === 0 ? "closed" : "garbage";
 }
 
-/** One line for operators: why an app was not ready in time, judged by its last answer, and what to do. */
+/** One line for operators: why an app was not ready in time, judging by its last probe, and what to do. */
 export function notInTime(
   { port, readinessPath, startTimeoutMs }: Revision,
   last: Probed,

@@ -1,10 +1,13 @@
 import type { HoldQueue } from "./hold_queue.ts";
 import type { Instance, Lease } from "./instance.ts";
 
-/** From this number of instances on, the choice is between two drawn at random. */
+/** With this many instances or more, the choice is between two drawn at random. */
 const MANY = 9;
 
-/** The slots of ready instances. None gets more requests than it takes, and no request overtakes a waiting one. */
+/**
+ * The slots of the ready instances. No instance gets more requests than its limit, and no request overtakes a waiting
+ * one.
+ */
 export class Slots {
   readonly #limit: number;
   readonly #random: () => number;
@@ -13,7 +16,7 @@ export class Slots {
   #open = 0;
   #peak = 0;
 
-  /** @param concurrency How many requests an instance serves at once; 0 for any number. */
+  /** @param concurrency How many requests an instance serves at once; 0 for no limit. */
   constructor(concurrency: number, queue: HoldQueue<Lease>, random: () => number) {
     this.#limit = concurrency === 0 ? Infinity : concurrency;
     this.#queue = queue;
@@ -52,7 +55,7 @@ export class Slots {
     this.#open--;
   }
 
-  /** The most requests at once, in flight and waiting, since the last call. */
+  /** The highest number of requests, in flight and waiting together, since the last call. */
   takePeak(): number {
     const peak = this.#peak;
     this.#peak = this.#open + this.#queue.size;
@@ -75,10 +78,11 @@ export class Slots {
 }
 
 /**
- * Chooses the instance with the fewest requests, if that is fewer than `limit`; among equals the first, so that the
- * others may become idle. Of many instances it draws two and takes the better one: nearly as good, at a constant cost,
- * and simultaneous requests do not all go to one (Michael Mitzenmacher, "The Power of Two Choices in Randomized Load
- * Balancing", IEEE Transactions on Parallel and Distributed Systems 12(10), 2001).
+ * Chooses the instance with the fewest requests, if it has fewer than `limit`. Among equals it takes the first, so that
+ * the others may become idle. If there are many instances, it draws two and takes the better one. That is nearly as
+ * good, has a constant cost, and does not send all simultaneous requests to one instance (Michael Mitzenmacher, "The
+ * Power of Two Choices in Randomized Load Balancing", IEEE Transactions on Parallel and Distributed Systems 12(10),
+ * 2001).
  *
  * @param random From 0 to below 1, evenly.
  */

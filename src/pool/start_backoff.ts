@@ -3,12 +3,15 @@ import { ClessError } from "../base/errors.ts";
 /** This many failures in a row are a crash loop. */
 export const CRASH_LOOP = 3;
 const SHORTEST_MS = 500;
-/** The random share of a back-off, so that many services do not try again at the same time. */
+/** The random part of a back-off, so that many services do not try again at the same time. */
 const JITTER = 0.2;
 const LONGEST_MS = 60_000 / (1 + JITTER);
 /** An instance that has been ready for this long is healthy. */
 export const HEALTHY_MS = 60_000;
-/** A failure this long after the last one starts a new row: instances that stop soon never become healthy. */
+/**
+ * A failure this long after the last one starts a new count. That is needed because short-lived instances never become
+ * healthy, which would reset it.
+ */
 const ROW_MS = 600_000;
 
 /** Why a revision does not work; for operators. */
@@ -22,26 +25,26 @@ export interface Failure {
   readonly count: number;
 }
 
-/** What a failure is recorded with. */
+/** A failure that is to be recorded. */
 export interface Mishap {
   readonly reason: string;
   /** Wall-clock time. */
   readonly at: Date;
-  /** From 0 to below 1, evenly: the random part of the back-off. */
+  /** A random number from 0 to below 1, for the random part of the back-off. */
   readonly chance: number;
   /** The last lines that the app wrote, once they are read. */
   readonly output?: Promise<string> | undefined;
 }
 
 /**
- * How often a revision has failed in a row, and until when it starts nothing. Requests may start an instance at once
- * until the third failure. Starts that no request waits for back off after each failure. Times are clock ms.
+ * How often a revision has failed in a row, and until when starts are delayed. Until the third failure, a request may
+ * start an instance at once. Starts that no request waits for are delayed after each failure. Times are clock ms.
  */
 export interface StartBackoff {
   /** Failures in a row: failed starts, and apps that crashed soon after they were ready. */
   readonly count: number;
   readonly until: number;
-  /** Instances that ended in a row soon after their start, for whatever reason. */
+  /** How many instances in a row ended soon after their start, for whatever reason. */
   readonly ends: number;
   readonly endsUntil: number;
   /** When a start last failed or an instance last ended. */
@@ -60,7 +63,9 @@ export const NO_FAILURES: StartBackoff = Object.freeze({
   failure: undefined,
 });
 
-/** Records a failed start. Starts that began at the same `count` fail for the same reason, and count once. */
+/**
+ * Records a failed start. Failed starts that began at the same `count` count once, since they fail for the same reason.
+ */
 export function afterFailedStart(
   backoff: StartBackoff,
   { at, chance, reason }: Mishap,
@@ -75,8 +80,8 @@ export function afterFailedStart(
 }
 
 /**
- * Records an instance that ended or was given up. If it had neither served a request nor been ready for long, that is a
- * failure, unless done by hand.
+ * Records an instance that ended or was given up. It counts as a failure if the instance had neither served a request
+ * nor been ready for long, and nobody stopped it by hand.
  */
 export function afterLostInstance(
   backoff: StartBackoff,
@@ -89,19 +94,20 @@ export function afterLostInstance(
   const reason = `${mishap.reason} soon after it was ready`;
   const after = byHand ? noted : afterFailedStart(noted, { ...mishap, reason }, noted.count, now);
   const ends = after.ends + 1;
-  const endsUntil = ends > 1 ? now + backoffMs(ends - 2, mishap.chance) : after.endsUntil; // a single end can happen
+  // A single early end does not delay the next start.
+  const endsUntil = ends > 1 ? now + backoffMs(ends - 2, mishap.chance) : after.endsUntil;
   return { ...after, ends, endsUntil };
 }
 
-/** What an instance proves about its revision: for how long it has been ready, and whether it has served a request. */
+/** What shows that a revision works: for how long an instance has been ready, and whether it has served a request. */
 export interface Proof {
   readonly ageMs: number;
   readonly hasServed: boolean;
 }
 
 /**
- * Ends the row of failures if an instance has served a request, or has been ready for long. An instance that was ready
- * before the last failure proves nothing. One that has been ready for long also lets the last failure be forgotten.
+ * Resets the count of failures if an instance has served a request or has been ready for long. In the latter case, the
+ * last failure is forgotten too. An instance that was ready before the last failure proves nothing.
  */
 export function resetByProof(backoff: StartBackoff, { ageMs, hasServed }: Proof, now: number): StartBackoff {
   if (now - ageMs < backoff.lastAt) return backoff;

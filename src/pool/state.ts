@@ -21,7 +21,7 @@ import {
  *    starting ─────────────────► ready ◄───────── paused
  *     │    │                       │    resume      │
  *     │    │ the start is          │                │
- *     │    │ called off            ├── drain ───────┤
+ *     │    │ cancelled             ├── drain ───────┤
  *     │    │                       ▼                │
  *     │    │                    draining ◄──────────┘
  *     │    │                       │ nothing is in flight, or the time is up
@@ -32,7 +32,7 @@ import {
  * from `starting` to `failed`. A container that is found when the program starts enters as `starting` or `paused`.
  */
 
-/** The use of an instance, which counts it itself, since requests do not go through {@linkcode reduce}. */
+/** How an instance is used. The instance counts this itself, since requests do not go through {@linkcode reduce}. */
 export type Use = Readonly<Pick<Instance, "inFlight" | "inUse" | "idleSince" | "hasServed">>;
 
 /** An instance in its pool's state. Times are clock ms. */
@@ -40,31 +40,36 @@ export interface Member {
   readonly id: string;
   readonly use: Use;
   readonly phase: InstanceState;
-  /** Whether its start, adoption or resume is under way, or a start that was called off has not ended yet. */
+  /** Whether a start, adoption or resume of it is running, also a start that was cancelled but has not ended yet. */
   readonly coming: boolean;
-  /** Counts its resumes: the outcome of an earlier one no longer matters. */
+  /** The number of its last resume. The outcomes of earlier resumes are ignored. */
   readonly attempt: number;
-  /** How many failures there were when its start began; `Infinity` for a found instance, whose start is over. */
+  /** The count of failures when its start began; `Infinity` for an instance that was found running. */
   readonly countBefore: number;
   readonly readySince: number | undefined;
-  /** Whether the engine is carrying out a pause; the app may serve again before that is done. */
+  /** Whether the engine is pausing it. The app may serve again before that is done. */
   readonly pausing: boolean;
   /** The earliest time for the next pause, after the engine failed to pause it. */
   readonly pauseAt: number;
   /** When its next liveness probe is due; `Infinity` for never, and while a probe is under way. */
   readonly probeAt: number;
-  /** Whether it drains because requests could not reach it: if it then ends by itself, that is a failure of the app. */
+  /**
+   * Whether it drains because requests could not reach it. If it then ends by itself, that counts as a failure of the
+   * app.
+   */
   readonly unreachable: boolean;
   /** Whether it drains because its app hangs: it will answer none of its requests. */
   readonly hung: boolean;
-  /** Until when its requests may go on while it drains. */
+  /** Until when its requests may continue while it drains. */
   readonly drainBy: number;
-  /** Whether its processes run: a paused one cannot end by itself, and must be killed. */
+  /** Whether its processes run. If they are paused, they cannot end by themselves, and must be killed. */
   readonly running: boolean;
   readonly stopping: boolean;
 }
 
-/** The most requests at once, in flight and waiting, between the previous observation and `at`, clock ms. */
+/**
+ * The highest number of requests, in flight and waiting together, between the previous observation and `at`, clock ms.
+ */
 export interface Observation {
   readonly at: number;
   readonly peak: number;
@@ -77,29 +82,29 @@ export interface PoolState {
   readonly members: readonly Member[];
   /** How many requests wait; counted elsewhere, like {@linkcode Use}. */
   readonly queue: { readonly size: number };
-  /** Whether the revision gets requests, and so keeps its minimum of instances. */
+  /** Whether the revision gets requests, so that its minimum of instances is kept up. */
   readonly kept: boolean;
   /** Whether an operator put it to sleep until the next request. */
   readonly asleep: boolean;
   /** Whether an instance is wanted although no request waits. */
   readonly woken: boolean;
-  /** How many suspensions are in force: while there is one, nothing starts and requests wait. */
+  /** How many suspensions are in force. While there is one, nothing starts and requests wait. */
   readonly suspensions: number;
   readonly retired: boolean;
-  /** Whether the last start was excused, because somebody ended it. The outcome of the next start resets this. */
+  /** Whether the last failed start was excused because somebody removed the container. The next start resets this. */
   readonly excused: boolean;
   readonly backoff: StartBackoff;
   /** The recent demand; empty unless there may be too many instances. */
   readonly window: readonly Observation[];
   /** When a surplus instance was last drained, clock ms. */
   readonly shrunkAt: number;
-  /** The error for the requests that waited for a start that has just failed; cleared by the next event. */
+  /** The error of a start that has just failed, for the requests that waited for it; cleared by the next event. */
   readonly startError: ClessError | undefined;
 }
 
 /**
- * Who made a start fail: `machine` if cless was late or had no descriptor left, `somebody` if the container was removed;
- * `nobody` is for a failed adoption.
+ * Who made a start fail. `machine`: cless lagged or had no file descriptor left. `somebody`: somebody removed the
+ * container. `nobody`: the container was only adopted.
  */
 export type Blame = "app" | "engine" | "machine" | "somebody" | "nobody";
 
@@ -110,14 +115,14 @@ type Of<T extends string> = { readonly type: T; readonly id: string };
 export type PoolEvent =
   // Requests, time and operators.
   | { readonly type: "asked" | "released" | "woken" | "fell asleep" | "suspended" | "unsuspended" | "retired" }
-  | { readonly type: "looked"; /** Most requests at once since the last look. */ readonly peak: number }
+  | { readonly type: "looked"; /** The highest number of requests since the last look. */ readonly peak: number }
   | { readonly type: "kept"; readonly kept: boolean }
-  // Orders that were given.
+  // Actions that have begun.
   | Of<"launched"> & { readonly use: Use }
   | Of<"found"> & { readonly use: Use; readonly phase: "starting" | "paused" }
   | Of<"resuming" | "pausing" | "probing" | "stopping">
   | Of<"draining"> & { readonly by: number; readonly isSurplus?: boolean }
-  // The outcomes of orders.
+  // The outcomes of actions.
   | Of<"ready" | "paused" | "well" | "gone">
   | Of<"resumed" | "answers"> & { readonly attempt: number }
   | Of<"start failed"> & { readonly error: ClessError; readonly blame: Blame; readonly mishap: Mishap }
@@ -129,9 +134,9 @@ export type PoolEvent =
   | Of<"unhealthy"> & { readonly byApp: boolean; readonly mishap: Mishap }
   | Of<"hung"> & { readonly mishap: Mishap };
 
-/** How long requests on an unhealthy instance may go on. */
+/** How long requests on an unhealthy instance may continue. */
 const UNHEALTHY_DRAIN_MS = 10_000;
-/** How long after a failed pause the next one may follow. */
+/** The least time from a failed pause to the next one. */
 const PAUSE_RETRY_MS = 5000;
 const LONGEST_WINDOW_MS = 60_000;
 
@@ -170,12 +175,12 @@ export function initialState(revision: Revision, queue: { readonly size: number 
   };
 }
 
-/** How many instances serve, or soon could. */
+/** How many instances serve or could serve soon. */
 export function liveCount({ members }: PoolState): number {
   return members.filter(({ phase }) => phase === "starting" || phase === "ready" || phase === "paused").length;
 }
 
-/** How many starts and resumes are under way. */
+/** How many starts and resumes are running. */
 export function comingCount({ members }: PoolState): number {
   return members.filter(({ coming, phase }) =>
     coming && (phase === "starting" || phase === "paused" || phase === "failed")
@@ -192,12 +197,12 @@ export function resumable({ members }: PoolState): Member[] {
     .sort((a, b) => b.use.idleSince - a.use.idleSince);
 }
 
-/** Whether an instance is ready, or coming. */
+/** Whether an instance is ready or coming up. */
 export function isServing(state: PoolState): boolean {
   return readyCount(state) > 0 || comingCount(state) > 0;
 }
 
-/** How many instances to keep up. */
+/** The minimum of instances that must be kept up now. */
 export function leastCount({ asleep, kept, revision }: PoolState): number {
   return kept && !asleep ? revision.minInstances : 0;
 }
@@ -208,7 +213,10 @@ export function isShrinkable(state: PoolState): boolean {
   return concurrency > 0 && readyCount(state) > Math.max(1, minInstances);
 }
 
-/** For how long fewer instances must be enough, ms: at most as long as an instance may be idle. */
+/**
+ * For how long fewer instances must have been enough before one is stopped, ms: at most as long as an instance may be
+ * idle.
+ */
 export function stableForMs(stopAfterMs: number): number {
   return Math.min(LONGEST_WINDOW_MS, stopAfterMs);
 }
@@ -219,7 +227,10 @@ export function observe(window: readonly Observation[], last: Observation, stabl
   return [...window.slice(Math.max(0, first)), last];
 }
 
-/** The pool's state after an event, clock ms. Events that are too late, or of unknown instances, change nothing. */
+/**
+ * The pool's state after an event at the time `now`, clock ms. Events that come too late or are of unknown instances
+ * change nothing.
+ */
 export function reduce(before: PoolState, event: PoolEvent, now: number): PoolState {
   const state: PoolState = before.startError === undefined ? before : { ...before, startError: undefined };
   switch (event.type) {
@@ -265,10 +276,10 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       const drained = drain(state, member, event.by, now);
       return event.isSurplus ? { ...drained, shrunkAt: now } : drained;
     }
-    case "ready": // it may have ended, or been called off, at that very moment
+    case "ready": // it may have ended, or been cancelled, at that very moment
       return enter(state, member, phase === "starting" ? "ready" : phase, now, { coming: false });
     case "resumed":
-    case "answers": // although the engine has not finished its pause
+    case "answers": // although the engine has not finished pausing it
       if (event.attempt !== member.attempt) return state;
       return enter(state, member, phase === "paused" ? "ready" : phase, now, {
         coming: false,
@@ -277,7 +288,8 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       });
     case "paused":
       if (phase !== "ready") return set(state, member, { pausing: false });
-      return enter(state, member, "paused", now, { pausing: false }); // it answered meanwhile, and is paused after all
+      // The app had answered before the pause took effect.
+      return enter(state, member, "paused", now, { pausing: false });
     case "pause failed": {
       const pauseAt = now + PAUSE_RETRY_MS;
       const isReady = event.runs && phase === "paused";
@@ -293,12 +305,12 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return leave({ ...state, backoff: judgedBackoff(state, now) }, member);
     case "engine paused":
       return phase === "ready" ? enter(state, member, "paused", now) : state;
-    case "engine resumed": // if it comes while a pause is under way, it is older than the pause
+    case "engine resumed": // during a pause, this event is older than the pause
       if (phase === "draining") return set(state, member, { running: true });
       if (phase !== "paused" || member.pausing) return state;
       return enter(state, member, "ready", now, { coming: false, attempt: member.attempt + 1 });
     case "engine ended": {
-      if (phase === "starting") return enter(state, member, "failed", now); // the start reports why
+      if (phase === "starting") return enter(state, member, "failed", now); // the running start reports the reason
       if (phase !== "ready" && phase !== "paused" && phase !== "draining") return state;
       const stopped = enter(state, member, "stopped", now);
       const isExpected = phase === "draining" && (event.byHand || !member.unreachable);
@@ -306,7 +318,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
     }
     case "unhealthy": {
       if (phase !== "ready") return state;
-      // If the app cannot be reached, somebody may have ended it; the engine reports that later.
+      // If requests could not reach the app, somebody may have ended it, which the engine reports later.
       const changes = { drainBy: now + UNHEALTHY_DRAIN_MS, unreachable: !event.byApp };
       const drained = enter(state, member, "draining", now, changes);
       return event.byApp ? lose(drained, member, { ...event, byHand: false }, now) : drained;
@@ -329,7 +341,7 @@ function looked(state: PoolState, peak: number, now: number): PoolState {
   return { ...state, backoff, window };
 }
 
-/** The back-off, considering what the instances have proved since the last failure. */
+/** The back-off, reset if an instance has shown since the last failure that the revision works. */
 function judgedBackoff({ backoff, members }: PoolState, now: number): StartBackoff {
   return members.reduce((backoff, { readySince, use: { hasServed } }) => {
     return readySince === undefined ? backoff : resetByProof(backoff, { ageMs: now - readySince, hasServed }, now);
@@ -343,7 +355,7 @@ function startFailed(
   now: number,
 ): PoolState {
   const left = leave(state, member);
-  // It was called off, or only found: no request waits for this start alone.
+  // The start was cancelled, or the instance was only adopted, so no request depends on it.
   if (member.phase === "stopped" || blame === "nobody") return left;
   const over: PoolState = { ...left, woken: false, excused: false };
   if (blame === "somebody" && !state.excused) return { ...over, excused: true };
@@ -367,7 +379,7 @@ function resumeFailed(state: PoolState, member: Member, error: ClessError | unde
 function drain(state: PoolState, member: Member, by: number, now: number): PoolState {
   switch (member.phase) {
     case "starting":
-      return enter(state, member, "stopped", now); // the start ends by itself, and removes the container
+      return enter(state, member, "stopped", now); // the running start notices it, and removes the container
     case "ready":
     case "paused":
       return enter(state, member, "draining", now, { drainBy: by, running: member.phase === "ready" });
@@ -380,7 +392,7 @@ function drain(state: PoolState, member: Member, by: number, now: number): PoolS
 
 function lose(state: PoolState, member: Member, event: { byHand: boolean; mishap: Mishap }, now: number) {
   const { readySince, use: { hasServed } } = member;
-  if (readySince === undefined) return state; // found paused: nobody knows for how long it has been ready
+  if (readySince === undefined) return state; // found paused: how long it was ready is unknown
   const backoff = afterLostInstance(judgedBackoff(state, now), { ...event, ageMs: now - readySince, hasServed }, now);
   return { ...state, backoff, woken: state.woken && backgroundBackoffMs(backoff, now) === 0 };
 }
@@ -397,7 +409,7 @@ function set(state: PoolState, member: Member, changes: Partial<Member>): PoolSt
   return { ...state, members: state.members.map((other) => other === member ? { ...other, ...changes } : other) };
 }
 
-/** Moves an instance to another phase. @throws {Error} If the step is not allowed. */
+/** Moves an instance to another phase. @throws {Error} If that is not allowed. */
 function enter(
   state: PoolState,
   member: Member,

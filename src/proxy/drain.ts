@@ -5,7 +5,7 @@ import type { Fleet } from "../fleet/fleet.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { UnansweredRequests } from "./request_context.ts";
 
-/** What drains when the program ends. */
+/** What is drained when the program ends. */
 export interface Drained {
   readonly servers: readonly { shutdown(): Promise<void> }[];
   readonly activator: Pick<Activator, "drain" | "holding">;
@@ -13,13 +13,13 @@ export interface Drained {
   readonly unanswered: Pick<UnansweredRequests, "abortAll" | "list">;
 }
 
-/** For how long the connections that a process has may bring requests, after it has stopped accepting others. */
+/** How long open connections may still bring requests after the process has stopped accepting new connections. */
 const LAST_REQUESTS_MS = 1000;
 const LOOK_MS = 50;
 
 /**
- * Ends a process that another one has taken over from, and that accepts no more connections: waits `timeoutMs` for the
- * requests in flight, refuses the rest, and closes the connections.
+ * Ends the service of a process that another one has taken over from. It accepts no more connections by then. Waits up
+ * to `timeoutMs` for the requests in flight, refuses the rest, and closes the connections.
  */
 export async function finish(drained: Drained, clock: Clock, timeoutMs: number): Promise<void> {
   const { servers, fleet, unanswered } = drained;
@@ -32,12 +32,12 @@ export async function finish(drained: Drained, clock: Clock, timeoutMs: number):
   await atMost(Promise.all(servers.map((server) => server.shutdown())), clock, deadline - clock.now());
 }
 
-/** Refuses new requests, waits `timeoutMs` for those in flight, and refuses the rest with `draining`. */
+/** Refuses new requests, waits up to `timeoutMs` for those in flight, and refuses the rest with `draining`. */
 export async function drain(drained: Drained, clock: Clock, timeoutMs: number): Promise<void> {
   const { servers, activator, fleet } = drained;
   activator.drain();
   const answered = Promise.all(servers.map((server) => server.shutdown()));
-  // An upgraded connection counts as answered long before its instance is idle.
+  // A WebSocket counts as answered long before its instance is idle.
   const idle = answered.then(() => Promise.all(fleet.instances().map((instance) => instance.untilIdle())));
   await atMost(idle, clock, timeoutMs);
   refuse(drained);

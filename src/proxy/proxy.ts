@@ -27,16 +27,16 @@ export interface ProxyOptions {
   readonly clock: Clock;
   readonly reconciler: { suspect(): void };
   readonly metrics?: RequestMetrics;
-  /** Refuses requests beyond what cless can answer in time; all are admitted where it is missing. */
+  /** Refuses requests that cless cannot answer in time; if missing, all are admitted. */
   readonly admission?: Pick<Admission, "refuses" | "refusal" | "shed">;
   /** Peers whose `X-Forwarded-*` and `Forwarded` are kept. */
   readonly trustedProxies: readonly Cidr[];
-  /** Until the chosen revision sets others. */
+  /** The limits of a request until its revision is chosen. */
   readonly limits: ClientLimits;
   readonly slowClients: SlowClients;
   /** For all streams; no limit if it is missing. */
   readonly budget?: StreamBudget;
-  /** Answers requests for the admin API; returns `undefined` for others. */
+  /** Answers requests for the admin API; returns `undefined` for all others. */
   readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;
 }
 
@@ -85,7 +85,7 @@ export class Proxy implements Disposable {
     return this.#begin(context);
   };
 
-  /** Whether each answer ends its connection, so that clients come back to the process that takes over. */
+  /** Whether each response closes its connection, so that clients reconnect to the process that takes over. */
   set isLast(isLast: boolean) {
     this.#responder.isLast = isLast;
   }
@@ -95,7 +95,7 @@ export class Proxy implements Disposable {
     this.#websockets[Symbol.dispose]();
   }
 
-  /** Begins a request that may have a body: HTTP/2 has bodies without a header that announces them. */
+  /** Begins a request that may have a body: in HTTP/2, no header announces a body. */
   async #beginWithoutLength(context: RequestContext): Promise<Response> {
     try {
       const isEmpty = await abortable(this.#receive(context, Infinity).isEmpty(), context.signal);
@@ -134,8 +134,8 @@ export class Proxy implements Disposable {
       const lease = pool.claim(quiet);
       if (lease !== undefined) return await this.#send(context, lease);
       if (quiet) throw notWoken(pool.ready);
-      // A request that gets the waiting page loses its place in the queue. That does no harm while no instance is
-      // ready.
+      // A request that gets the waiting page loses its place in the queue, so it gets the page only while no instance
+      // is ready.
       if (!waking.page || pool.ready || !isNavigation(request, head)) return await this.#hold(context, pool);
       const page = await waitingRoom.enter(head, pool);
       return page === undefined ? await this.#begin(context) : this.#responder.forService(context, route.name, page);
@@ -180,7 +180,7 @@ export class Proxy implements Disposable {
     context.lease = lease;
     lease.holder = context;
     if (head.websocket) {
-      // The platform makes a WebSocket even of a connection that its client has closed, and would never end it.
+      // The platform makes a WebSocket even of a connection that the client has closed, and would never end it.
       context.watchClient();
       return this.#websockets.open(context.request, head, instance.origin, context.signal, context).then(
         ({ response, ended }) => {

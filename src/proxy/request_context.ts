@@ -10,10 +10,10 @@ import type { Wake } from "../pool/pool.ts";
 
 const TICK_MS = 100;
 
-/** What the server knows about a request's connection. */
+/** The server's information about a request's connection. */
 export type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 
-/** The limits of requests, until a revision sets others. */
+/** The time limits of a request. */
 export type ClientLimits = Pick<Revision, "requestTimeoutMs" | "clientTimeoutMs">;
 
 /** The reason to abort a request whose client has gone. */
@@ -33,30 +33,33 @@ export class RequestContext implements Client, Timed {
   clientTimeoutMs: number;
   /** What the request had to wait for. */
   start: { readonly how: Wake; readonly ms: number } | undefined;
-  /** The instance that has, or last had, the request. */
+  /** The instance that the request was last sent to. */
   instance: Instance | undefined;
-  /** Its present or last slot on that instance. */
+  /** The lease of its last attempt. */
   lease: Lease | undefined;
-  /** How many instances have left the request without a response. */
+  /** How many instances have failed to answer the request. */
   failedInstances = 0;
-  /** How often the present instance has left the request without a response. */
+  /** How often the present instance has failed to answer the request. */
   failedTries = 0;
   /** How often a connection was refused before the request was sent. */
   refusals = 0;
-  /** The last instance whose connection broke, or that ended, before it answered; unless it has been judged. */
+  /**
+   * The last instance that ended or broke the connection before it answered; `undefined` once `judge` has handled it.
+   */
   broken: { readonly instance: Instance; readonly hadOthers: boolean } | undefined;
-  /** Whether it has been sent again although it may have ended an instance. */
+  /** Whether the request may have ended an instance, and has been sent again. */
   isSuspect = false;
   place = -1;
   #controller = new AbortController();
-  /** When the timeout began; every tick in which the upload makes progress moves it on. */
+  /** When the timeout began. Every tick in which the upload makes progress moves it forward. */
   #sinceMs: number;
   #ticks = 0;
   #receivedBytes = 0;
   /** Whether an instance has the request. */
   #isSent = false;
-  /** How many answers the instance had begun at the last tick, and for how long it has begun none. */
+  /** How many responses the instance had begun at the last tick. */
   #answers = -1;
+  /** For how long the instance has begun no response. */
   #silentMs = 0;
 
   constructor(request: Request, info: Info, head: RequestHead, nowMs: number, limits: ClientLimits) {
@@ -72,12 +75,12 @@ export class RequestContext implements Client, Timed {
     return this.instance?.revision.service;
   }
 
-  /** Aborted when waiting for a response is pointless; the reason says why. */
+  /** Aborted when the request must end; the reason says why. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Notes that an instance has the request now. */
+  /** Notes that the request is sent to an instance. */
   sendTo(instance: Instance): void {
     this.#isSent = true;
     if (this.instance === instance) return;
@@ -85,7 +88,7 @@ export class RequestContext implements Client, Timed {
     this.failedTries = 0;
   }
 
-  /** Begins a new attempt, with a new signal. */
+  /** Begins a new attempt with a new signal. */
   renew(): void {
     this.#isSent = false;
     this.#answers = -1;
@@ -110,7 +113,7 @@ export class RequestContext implements Client, Timed {
     this.#controller.abort(reason);
   }
 
-  /** Aborts the request at once when its client leaves. By default that waits for a later tick, which is cheaper. */
+  /** Aborts the request at once when its client leaves. By default, a later tick notices that, which is cheaper. */
   watchClient(): void {
     const { signal } = this.request;
     const leave = () => this.abort(new ClientGone());
@@ -123,7 +126,7 @@ export class RequestContext implements Client, Timed {
       this.#receivedBytes = this.upload.receivedBytes;
       this.#sinceMs += TICK_MS;
     }
-    // A request's signal is expensive, and most requests are answered before the second tick.
+    // Reading a request's signal is expensive, and most requests are answered before the second tick.
     if (++this.#ticks >= 2 && this.request.signal.aborted) {
       this.abort(new ClientGone());
     } else if (this.upload?.hasStopped(TICK_MS, this.clientTimeoutMs)) {
@@ -133,21 +136,21 @@ export class RequestContext implements Client, Timed {
     } else if (this.#isSent && this.instance !== undefined) this.#watch(this.instance);
   }
 
-  /** Suspects an instance that could have answered this request or another one for long. */
+  /** Reports an instance that has begun no response for `hangAfterMs`, although it has this whole request. */
   #watch(instance: Instance): void {
     if (instance.answers !== this.#answers || this.upload?.awaitsClient === true) {
       this.#answers = instance.answers;
       this.#silentMs = 0;
       return;
     }
-    this.#silentMs += TICK_MS; // fewer than have passed if this process is late
+    this.#silentMs += TICK_MS; // counts ticks, so that lag of this process does not count
     if (this.#silentMs < instance.revision.hangAfterMs) return;
     this.#silentMs = 0;
     instance.suspect("silent");
   }
 }
 
-/** All unanswered requests, watched with one coarse timer instead of a timer and a listener for each. */
+/** All unanswered requests. One coarse timer watches them, instead of a timer and a listener for each. */
 export class UnansweredRequests extends CoarseTimeouts<RequestContext> {
   /** How many of them wait for an instance or a slot. */
   held = 0;

@@ -13,18 +13,21 @@ const log = logger("proxy");
 
 /** Counts requests. */
 export interface RequestMetrics {
-  /** Counts a request: `service` if one was found, and `durationMs` until the response's headers. */
+  /**
+   * Counts a request. @param service `undefined` if none was found. @param durationMs The time to the response's
+   * headers.
+   */
   requested(service: string | undefined, status: number, durationMs: number): void;
 }
 
-/** Ends requests: makes the final response, counts the request, and logs it if the log level says so. */
+/** Ends requests: makes the final response, counts the request, and logs it at level `debug`. */
 export class Responder {
   readonly #unanswered: UnansweredRequests;
   readonly #clock: Clock;
   readonly #metrics: RequestMetrics | undefined;
   readonly #shed: Shed | undefined;
   readonly #isLogging = log.isEnabledFor("debug");
-  /** Whether each answer ends its connection: clients shall come back to the process that takes over. */
+  /** Whether each response closes its connection, so that clients reconnect to the process that takes over. */
   isLast = false;
 
   constructor(unanswered: UnansweredRequests, clock: Clock, metrics: RequestMetrics | undefined, shed?: Shed) {
@@ -34,7 +37,7 @@ export class Responder {
     this.#metrics = metrics;
   }
 
-  /** An app's response, with the header that says what the request had to wait for. */
+  /** Passes on an app's response. Adds the header that says what the request had to wait for. */
   fromApp(context: RequestContext, response: Response): Response {
     this.#end(context, context.instance?.revision.service, response);
     if (context.head.websocket) return response;
@@ -44,7 +47,7 @@ export class Responder {
     return withHeader(last, "server-timing", `cless-start;dur=${Math.round(ms)};desc="${how}"`);
   }
 
-  /** A response that cless gives in place of a service. */
+  /** A response that cless itself gives for a service. */
   forService(context: RequestContext, service: string | undefined, response: Response): Response {
     this.#end(context, service, response);
     return response;
@@ -107,7 +110,7 @@ function withHeader(response: Response, name: string, value: string): Response {
 
 function failureResponse(context: RequestContext, service: string | undefined, error: unknown): Response {
   const { head, instance, request } = context;
-  if (error instanceof ClientGone) return new Response(null, { status: 499 }); // only the metrics see it
+  if (error instanceof ClientGone) return new Response(null, { status: 499 }); // for the metrics; the client has gone
   const named = service !== undefined && isPublicName(service, head.hostname) ? service : undefined;
   if (!(error instanceof ForwardError || error instanceof InstanceGone)) return refusal(request, error, named);
   log.warning("request failed", {
@@ -131,7 +134,7 @@ export function isPublicName(service: string, { label }: Hostname): boolean {
   return label === service || label.endsWith(`--${service}`);
 }
 
-/** The response that says why a request is not served. @param service Named to operators, see {@linkcode problem}. */
+/** The response for a request that is not served. @param service See {@linkcode problem}. */
 export function refusal(request: Request, error: unknown, service?: string): Response {
   if (error instanceof ClessError) return problem(error, request, service);
   log.error("unexpected failure", {

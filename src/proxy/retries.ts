@@ -10,19 +10,25 @@ import type { RequestContext } from "./request_context.ts";
 
 const log = logger("proxy");
 const MOST_TRIES = 2;
-/** To how many instances a request is sent: if it kills them, that must not look like an app that keeps crashing. */
+/**
+ * How many instances a request is sent to. If the request crashes them, that must not look like an app that keeps
+ * crashing.
+ */
 const MOST_INSTANCES = 2;
-/** How long the report of an instance's end may take. */
+/** How long to wait for news of an instance's end. */
 const NEWS_MS = 1000;
-/** How long a request that got no answer waits to learn whether its instance has ended. */
+/** How long an unanswered request waits to learn whether its instance has ended. */
 const END_NEWS_MS = 250;
-/** Requests of an instance that break within this time were in flight together. */
+/** Requests of one instance that break within this time count as in flight together. */
 const TOGETHER_MS = 1000;
-/** How many refused connections make a request fail; that takes seconds. Each retry is harmless: nothing was sent. */
+/**
+ * The request fails after this many refused connections, which takes seconds. Retrying is harmless, since nothing was
+ * sent.
+ */
 const MOST_REFUSALS = 12;
 /**
- * The first {@linkcode MOST_TRIES} refused connections count against an instance, and so do those from this one on. In
- * between, the app may be restarting inside its container, and attempts only find out when it is back.
+ * The first {@linkcode MOST_TRIES} refused connections count against an instance, and so do those from this number on.
+ * Those in between do not count: the app may be restarting inside its container.
  */
 const COUNTED_REFUSALS = 8;
 const FIRST_PAUSE_MS = 50;
@@ -32,23 +38,23 @@ const LONGEST_PAUSE_MS = 500;
 export class Retries {
   readonly #clock: Clock;
   readonly #reconciler: { suspect(): void };
-  /** The last request of each instance that got no answer, and when, clock ms. */
+  /** The last unanswered request of each instance, and when it broke, clock ms. */
   readonly #lastBroken = new WeakMap<Instance, { readonly context: RequestContext; readonly at: number }>();
 
-  /** @param reconciler Called when an instance does not answer, since the event of its end may be lost. */
+  /** @param reconciler Called when an instance does not answer: the event of its end may be lost. */
   constructor(clock: Clock, reconciler: { suspect(): void }) {
     this.#clock = clock;
     this.#reconciler = reconciler;
   }
 
-  /** Releases the lease of a failed attempt. Resolves when the request may be sent again, else throws its error. */
+  /** Releases the lease of a failed attempt. Resolves when the request may be sent again; rejects if it may not. */
   async prepare(context: RequestContext, lease: Lease, error: unknown): Promise<void> {
     const { instance } = lease;
     const isRefused = error instanceof ForwardError && error.progress === "unsent";
     if (isRefused && isCounted(++context.refusals) && !isExhausted(error)) instance.suspect("unreachable");
     if (isBroken(error)) context.broken = { instance, hadOthers: this.#hadOthers(instance, context) };
     try {
-      // With its lease, the request still counts as one that was in flight when the instance ended.
+      // The lease is still open, so that the request counts as in flight if the instance ends meanwhile.
       if (isUnanswered(error) && mayRepeat(context, error)) await this.#untilKnown(context, lease);
     } finally {
       lease.release();
@@ -69,7 +75,7 @@ export class Retries {
     } else {
       if (context.failedTries++ === 0) context.failedInstances++;
       if (context.failedTries >= MOST_TRIES) {
-        // The first time, the app may just have closed an idle connection.
+        // Not at the first try: the app may just have closed an idle connection.
         if (isUnanswered(error)) instance.suspect("closed");
         await this.#untilNews(context, instance, NEWS_MS);
         context.signal.throwIfAborted();
@@ -81,7 +87,7 @@ export class Retries {
     context.signal.throwIfAborted();
   }
 
-  /** Whether other requests were in flight on an instance beside one that has just got no answer. */
+  /** Whether other requests were in flight on an instance together with one that broke. */
   #hadOthers(instance: Instance, context: RequestContext): boolean {
     const at = this.#clock.now();
     const last = this.#lastBroken.get(instance);
@@ -90,18 +96,21 @@ export class Retries {
     return isOther || Math.max(instance.inFlight, instance.inFlightAtEnd) > 1;
   }
 
-  /** Waits until it is known whether the instance has ended or lives on, but not for long. */
+  /** Waits a short time until it is known whether the instance has ended or still answers. */
   async #untilKnown({ signal }: RequestContext, lease: Lease): Promise<void> {
     const { instance } = lease;
     if (instance.gone.aborted) return;
-    lease.holder = undefined; // the end is what it waits for
+    lease.holder = undefined; // the instance's end must not abort the request now
     const alive = new AbortController();
     instance.answersWithin(END_NEWS_MS).then((answers) => answers && alive.abort());
     await delay(this.#clock, END_NEWS_MS, AbortSignal.any([alive.signal, instance.gone, signal]));
     signal.throwIfAborted();
   }
 
-  /** Waits for the instance to stop being `ready`: the engine learns of a process's end later than its peers. */
+  /**
+   * Waits for the instance to leave the state `ready`: the engine reports the end of a process later than its
+   * connections break.
+   */
   async #untilNews({ signal }: RequestContext, instance: Instance, timeoutMs: number): Promise<void> {
     if (instance.state !== "ready") return;
     const moved = new AbortController();
@@ -112,9 +121,9 @@ export class Retries {
 }
 
 /**
- * Decides about a request that may have ended an instance. If it was alone there, it is not sent again, so that it ends
- * no second instance. If others were in flight there, one of those may be the cause, and it is sent again, but only
- * once. If the instance lives on, or somebody else has ended it, nothing is changed.
+ * Decides whether a request that may have crashed its instance is sent again. If it was alone on the instance, it is
+ * not sent again, so that it crashes no second instance. If other requests were in flight there, one of those may be
+ * the cause: it is sent again, but only once. If the instance did not end by itself, this changes nothing.
  *
  * @throws The error, if the request must not be sent again.
  */
@@ -131,7 +140,7 @@ function judge(context: RequestContext, error: unknown): void {
   throw error;
 }
 
-/** Whether a request that the app may have seen got no answer. */
+/** Whether the app may have seen the request, but did not answer. */
 function isBroken(error: unknown): boolean {
   return error instanceof InstanceGone || isUnanswered(error);
 }

@@ -27,8 +27,8 @@ export function waitingPage({ hostname: { name }, target }: RequestHead, start: 
   const leftS = Math.max(1, Math.ceil(((usualMs ?? 0) - elapsedMs) / 1000));
   const values = {
     ...{ name, wait },
-    // With an empty URL, a browser at a fragment would not reload. The prefix is for targets that begin with `//`,
-    // which would name a host.
+    // With an empty URL, a browser would not reload a page with a fragment. Without the prefix, a target that begins
+    // with `//` would name a host.
     here: `/.${target}`,
     refresh: String(Math.min(LONGEST_REFRESH_S, leftS)),
     usually: usualMs === undefined ? "This takes a moment" : `This usually takes ${durationText(usualMs)}`,
@@ -38,7 +38,7 @@ export function waitingPage({ hostname: { name }, target }: RequestHead, start: 
   return respond(WAITING, values, { status: 503, "cless-loading": "page", "retry-after": String(leftS) });
 }
 
-/** The page for a service that could not be started; `retryAfterS` is used if the error has no such time. */
+/** The page for a service that could not be started. @param retryAfterS Used if the error has none. */
 export function failedPage(
   { hostname }: RequestHead,
   service: string,
@@ -65,7 +65,7 @@ function respond(
       "cache-control": "no-store",
       "content-security-policy":
         `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; ` +
-        // Without this icon, a browser asks for the app's icon, which wakes the app.
+        // For the empty icon. Without an icon, a browser would request the app's icon, which wakes the app.
         "img-src data:; base-uri 'none'; form-action 'none'",
       "x-content-type-options": "nosniff",
       "referrer-policy": "same-origin",

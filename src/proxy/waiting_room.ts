@@ -8,21 +8,21 @@ import type { Route } from "../routing/service.ts";
 import { pathOf } from "../routing/wake_rules.ts";
 import { failedPage, waitingPage } from "./waiting_page.ts";
 
-/** The path on a service's own host that tells its waiting page how the start went. */
+/** The path on a service's own host where its waiting page learns the outcome of the start. */
 export const READY_PATH = "/.well-known/cless/ready";
 
 /** A browser gets no page if an instance is ready within this time, as after a resume. */
 const GRACE_MS = 100;
-/** For how long a failed start is reported to new requests; a page reloads itself sooner. */
+/** How long a failed start is reported to new requests, so that a reloaded page gets the failure. */
 const NEWS_MS = 4000;
-/** Failures of the service; all others are failures of one request. */
+/** The failures of a service. All others are failures of one request. */
 const FAILURES: ReadonlySet<ErrorCode> = new Set(["start_failed", "start_timeout", "crash_loop"]);
 /** How often an event stream gets a comment: proxies may cut silent connections. */
 const HEARTBEAT_MS = 15_000;
 /** How soon a browser reconnects to an event stream that broke off. */
 const RECONNECT_MS = 1000;
 
-/** Lets browsers wait for services: each gets a page at once, which reloads itself when an instance is ready. */
+/** Gives browsers a page while a service starts. The page reloads itself when an instance is ready. */
 export class WaitingRoom {
   readonly #clock: Clock;
   /** The last wait for each pool. */
@@ -34,7 +34,7 @@ export class WaitingRoom {
 
   /** Starts an instance for a browser. Returns a page, or `undefined` if an instance is ready or the pool has ended. */
   async enter(head: RequestHead, pool: InstancePool): Promise<Response | undefined> {
-    const wait = this.#waitFor(pool);
+    const wait = this.#currentWait(pool);
     await atMost(wait.over, this.#clock, GRACE_MS);
     const { beganMs, endedMs, failure, id } = wait;
     const nowMs = this.#clock.now();
@@ -47,7 +47,10 @@ export class WaitingRoom {
     return failedPage(head, pool.revision.service, failure, retryAfterS);
   }
 
-  /** Answers a waiting page that asks about the start; starts nothing. @throws {ClessError} `method_not_allowed` */
+  /**
+   * Answers a waiting page's request for the outcome of the start; starts nothing. @throws {ClessError}
+   * `method_not_allowed`
+   */
   events({ method, target }: RequestHead, route: Route): Response {
     if (method !== "GET") {
       throw new ClessError("method_not_allowed", "This path of cless can only be read", { allow: "GET" });
@@ -62,11 +65,11 @@ export class WaitingRoom {
     return target.startsWith(READY_PATH) && pathOf(target) === READY_PATH;
   }
 
-  #waitFor(pool: InstancePool): Wait {
+  #currentWait(pool: InstancePool): Wait {
     const last = this.#waits.get(pool);
     if (last !== undefined) {
       const { endedMs = Infinity, failure } = last;
-      // A page that reloads itself must get the failure, and not cause the next start.
+      // A page that reloads itself must get the failure, instead of causing another start.
       const isNews = failure !== undefined && FAILURES.has(failure.code) && this.#clock.now() < endedMs + NEWS_MS;
       if (endedMs === Infinity || isNews) return last;
     }
@@ -76,17 +79,17 @@ export class WaitingRoom {
   }
 }
 
-/** Whether the headers look like a browser that wants to show a page. Scripts and other programs do not read pages. */
+/** Whether a request comes from a browser that is to show a page, to judge by its headers. */
 export function isNavigation(request: Request, head: RequestHead): boolean {
   if (head.method !== "GET" || head.websocket) return false;
-  // Browsers send it over HTTPS, and to localhost: https://www.w3.org/TR/fetch-metadata/
+  // Browsers send this header over HTTPS and to localhost only: https://www.w3.org/TR/fetch-metadata/
   const mode = request.headers.get("sec-fetch-mode");
   return (mode === null || mode === "navigate") && prefersHtml(request);
 }
 
-/** A wait for an instance of a pool, shared by all browsers that get the page meanwhile. */
+/** A wait for an instance of a pool. All browsers that get the page meanwhile share it. */
 class Wait {
-  /** The id that a page asks for. */
+  /** The id by which a page asks for this wait. */
   readonly id: string = crypto.randomUUID();
   readonly over: Promise<void>;
   readonly beganMs: number;
@@ -110,7 +113,7 @@ class Wait {
 
 /**
  * An event stream with one event: `ready` or `failed` at the end of the wait, or `unknown` at once if there is no such
- * wait. If cless or the revision ends first, the stream ends without an event, and the browser reconnects.
+ * wait. If cless or the revision is ending, the stream ends without an event, and the browser reconnects.
  */
 function eventsOf(wait: Wait | undefined, clock: Clock): Response {
   const headers = { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" };
@@ -141,7 +144,10 @@ function eventsOf(wait: Wait | undefined, clock: Clock): Response {
   return new Response(body.pipeThrough(new TextEncoderStream()), { headers });
 }
 
-/** Browsers do not dispatch an event without data: https://html.spec.whatwg.org/multipage/server-sent-events.html */
+/**
+ * The text of an event. It has data, since browsers do not dispatch events without:
+ * https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
 function eventText(type: string): string {
   return `event: ${type}\ndata: {}\n\n`;
 }

@@ -5,12 +5,12 @@ import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Router } from "./router.ts";
 import type { Route } from "./service.ts";
 
-/** How often a request may move to another revision when its service changes while it waits. */
+/** How often a waiting request may move to another revision after its service has changed. */
 const MOST_MOVES = 3;
 
-/** Gives each request a slot on an instance: at once if one is ready, else after waiting for one to start. */
+/** Gives each request a slot on an instance. If none is ready, the request waits for one to start. */
 export class Activator {
-  /** Whether requests are refused because the program is ending. */
+  /** Whether new requests are refused because the program is ending. */
   draining = false;
   readonly #router: Router;
   readonly #maxPending: number;
@@ -23,7 +23,7 @@ export class Activator {
     this.#maxPending = maxPending;
   }
 
-  /** Refuses new requests from now on. Waiting requests go on waiting. */
+  /** Refuses new requests from now on. Waiting requests keep waiting. */
   drain(): void {
     this.draining = true;
   }
@@ -33,18 +33,19 @@ export class Activator {
     return new Set([...this.#held].map(({ pool }) => pool));
   }
 
-  /** Where a request goes; `undefined` if that takes a look at the local images, or new requests are refused. */
+  /** Where a request goes; `undefined` if the local images must be searched first, or new requests are refused. */
   find(hostname: Hostname): Route | undefined {
     return this.draining ? undefined : this.#router.route(hostname);
   }
 
-  /** The name of the service that a hostname leads to, if already known. */
+  /** The name of a hostname's service, if already known. */
   serviceOf(hostname: Hostname): string | undefined {
     return this.#router.find(hostname)?.name;
   }
 
   /**
-   * Waits for a slot in the chosen pool or another, and starts an instance if there is none.
+   * Waits for a slot, and starts an instance if there is none. Uses the chosen pool, or another one if the service has
+   * changed.
    *
    * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout`, `crash_loop` or `draining`.
    */
@@ -61,8 +62,8 @@ export class Activator {
         return await pool.hold(signal);
       } catch (error) {
         if (signal.aborted || this.draining || moves >= MOST_MOVES) throw error;
-        // The start failed. The request moves on only if the service has replaced this revision meanwhile; other
-        // revisions that share the traffic do not take its requests.
+        // The start failed. The request moves to another pool only if the service has replaced this revision meanwhile.
+        // Other revisions that share the traffic do not get its requests.
         wanted = this.#router.route(hostname)?.route(pool);
         if (wanted === pool) throw error;
       } finally {

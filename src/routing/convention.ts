@@ -7,10 +7,13 @@ import { Service } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
 const log = logger("convention");
-/** A request within this time before the event of a rebuilt image counts as a later one: the new revision starts. */
+/**
+ * If a request came within this time before an image's change is known, the new revision starts at once: the request
+ * may have come after the rebuild.
+ */
 const JUST_NOW_MS = 1000;
 
-/** The names of the local images that the convention uses. Answers come from memory. */
+/** The local images that the convention uses, by name; kept in memory. */
 export interface ImageIndex {
   /** The id of the local image of that name; `undefined` if there is none. */
   find(name: string): string | undefined;
@@ -29,15 +32,15 @@ export interface ConventionOptions {
   readonly declared: { has(name: string): boolean };
   readonly limits: Limits;
   readonly defaults: ContainerDefaults;
-  /** The ids of images from before containers had such defaults. */
+  /** The ids of the images whose containers do not get these defaults: see `older_images.ts`. */
   readonly older: { has(imageId: string): boolean };
 }
 
 /**
- * The policy for undeclared services: the label `golang` means the local image `golang-docker`. Such a service exists
- * only in the {@linkcode ServiceMap}, and its revision's name has the image's id. After a rebuild it has two shares,
- * the old revision with 100 percent and the new one with 0. The next request starts the new revision, which takes over
- * once it is ready.
+ * Makes services from local images: the label `golang` means the image `golang-docker`. Such a service exists only in
+ * the {@linkcode ServiceMap}. Its revision is named after the image's id. After a rebuild it has two shares: the old
+ * revision with 100 percent and the new one with 0. The next request starts the new revision, which takes over once it
+ * is ready.
  */
 export class Convention {
   readonly #options: ConventionOptions;
@@ -46,10 +49,10 @@ export class Convention {
 
   constructor(options: ConventionOptions) {
     this.#options = options;
-    options.images.onChange(() => this.#follow());
+    options.images.onChange(() => this.#update());
   }
 
-  /** The service of a label, for a request; made if an image of that name exists. */
+  /** The service of a label, for a request. Makes the service if there is an image of that name. */
   async find(label: string): Promise<Service | undefined> {
     if (!isServiceName(label)) return undefined;
     const { declared, images, services } = this.#options;
@@ -61,13 +64,16 @@ export class Convention {
     return imageId === undefined ? undefined : this.#add(label, imageId);
   }
 
-  /** The service for a request, which starts a newer revision but goes to the older one while that has an instance. */
+  /**
+   * The service for a request. After a rebuild, this starts the new revision, but the request goes to the old one as
+   * long as that has an instance.
+   */
   current(service: Service): Service {
     if (service.shares.length === 1) return service;
     const [old, next] = service.shares;
     if (!old!.pool.awake) return this.#takeOver(service);
     const { pool } = next!;
-    // While the old revision serves, a new one that fails to start is not tried at every request.
+    // If the new revision has failed to start, not every request tries it again, since the old one still serves.
     if (this.#starting.has(pool) || pool.backingOff) return service;
     this.#starting.add(pool);
     pool.wake();
@@ -99,7 +105,7 @@ export class Convention {
   }
 
   /** Compares every service with the images. A rebuilt image makes a new revision; a removed one ends the service. */
-  #follow(): void {
+  #update(): void {
     const { images, services } = this.#options;
     for (const service of services.found()) {
       const { name } = service;
@@ -108,22 +114,22 @@ export class Convention {
         log.info("image is gone", { service: name });
         services.delete(name);
       } else if (imageId !== latestPool(service).revision.imageId) {
-        this.#roll(service, imageId);
+        this.#addRevision(service, imageId);
       }
     }
   }
 
-  #roll({ name, shares: [old], found }: Service, imageId: string): void {
+  #addRevision({ name, shares: [old], found }: Service, imageId: string): void {
     const { pool } = old!;
     const isBack = pool.revision.imageId === imageId; // the name was moved back to the old image
     const next = isBack ? [] : [{ pool: this.#newPool(name, imageId), percent: 0 }];
-    const rolled = new Service(name, {
+    const changed = new Service(name, {
       shares: [{ pool, percent: 100 }, ...next],
       found: { ...found!, updatedAt: new Date() },
     });
-    log.info("image has changed", { service: name, revision: latestPool(rolled).revision.name });
-    this.#options.services.put(rolled);
-    if (pool.usedWithin(JUST_NOW_MS)) this.current(rolled);
+    log.info("image has changed", { service: name, revision: latestPool(changed).revision.name });
+    this.#options.services.put(changed);
+    if (pool.usedWithin(JUST_NOW_MS)) this.current(changed);
   }
 
   #takeOver({ name, found, shares: [, next] }: Service): Service {

@@ -6,7 +6,7 @@ import type { Convention } from "./convention.ts";
 import type { Route, Service } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
-/** Finds where a hostname leads. */
+/** Finds the service or revision that a hostname leads to. */
 export class Router {
   readonly #services: ServiceMap;
   readonly #convention: Convention | undefined;
@@ -17,18 +17,21 @@ export class Router {
     this.#convention = convention;
   }
 
-  /** Where a hostname leads, if already known. */
+  /** The route of a hostname, if already known. */
   find(hostname: Hostname): Route | undefined {
     return this.#services.find(hostname);
   }
 
-  /** Where a request goes now, if already known. */
+  /** The route for a request, if already known. May start a newer revision: see {@linkcode Convention.current}. */
   route(hostname: Hostname): Route | undefined {
     const route = this.#services.find(hostname);
     return route?.convention && this.#convention !== undefined ? this.#convention.current(route) : route;
   }
 
-  /** Where a request goes now; searches the local images if undeclared. @throws {ClessError} `unknown_host` */
+  /**
+   * The route for a request. If its service is not declared, searches the local images. @throws {ClessError}
+   * `unknown_host`
+   */
   async resolve(hostname: Hostname): Promise<Route> {
     const known = this.find(hostname);
     if (known !== undefined && !known.convention) return known;
@@ -38,7 +41,7 @@ export class Router {
     throw new ClessError("unknown_host", `No service answers for ${hostname.name}${why}`);
   }
 
-  /** The service of that name; looks at the local images if it is undeclared. */
+  /** The service of that name. If it is not declared, searches the local images. */
   async service(name: string): Promise<Service | undefined> {
     const known = this.#services.get(name);
     if (known !== undefined && !known.convention) return known;
@@ -78,8 +81,8 @@ export class Hosts {
   }
 
   /**
-   * Whether a hostname is the admin API's or a service's. If cless was given a domain, a hostname that is not below it
-   * must be one that a service declares.
+   * Whether a hostname is the admin API's or a service's. If cless was given a domain, a hostname outside of it counts
+   * only if a service declares it.
    */
   async serves(name: string): Promise<boolean> {
     if (adminHostnames(this.#config).includes(name)) return true;

@@ -2,7 +2,7 @@ import { draw, type TrafficTarget } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { WakeRules } from "./wake_rules.ts";
 
-/** How a service wakes; only for one that some requests must not wake, or that shows a waiting page. */
+/** How a service wakes, if it has wake exceptions or a waiting page. */
 export interface Waking {
   /** Which requests wake it; `undefined` for all. */
   readonly rules: WakeRules | undefined;
@@ -15,23 +15,23 @@ export interface Route {
   readonly name: string;
   /** Whether the service is undeclared and was found by its image's name. */
   readonly convention: boolean;
-  /** `undefined` if all requests wake it, and are held while it starts. */
+  /** `undefined` if every request wakes it, and is held while it starts. */
   readonly waking?: Waking | undefined;
-  /** Chooses the pool for a request. An earlier choice stands while its revision has a share or a tag. */
+  /** Chooses the pool for a request. Keeps an earlier choice while its revision has a share or a tag. */
   route(chosen?: InstancePool): InstancePool;
-  /** Every pool that may have instances because of this route; makes none. */
+  /** The pools of this route that have been made; makes none. */
   pools(): InstancePool[];
 }
 
 /** A revision's share of a service's requests. */
 export interface Share {
-  /** Reading it makes the pool if there is none yet; {@linkcode unmade} tells without making it. */
+  /** The revision's pool. Reading it makes the pool if there is none yet; check {@linkcode unmade} to avoid that. */
   readonly pool: InstancePool;
   /** A whole number from 0 to 100. */
   readonly percent: number;
   /** Gives the revision the address `TAG--NAME`, whatever its share. */
   readonly tag?: string | undefined;
-  /** The revision's name while the pool is not made; afterwards `undefined`, since `pool.revision` has it. */
+  /** The revision's name while it has no pool. `undefined` once it has one: then the name is in `pool.revision`. */
   readonly unmade?: string | undefined;
 }
 
@@ -40,7 +40,7 @@ export interface PoolMaker<T> {
   make(origin: T): InstancePool;
 }
 
-/** A share whose pool is made for its first request. Most services sleep, and pools would take the most memory. */
+/** A share whose pool is made for its first request. That saves memory, since most services sleep. */
 export class SleepingShare<T extends { readonly name: string }> implements Share {
   readonly percent: number;
   readonly tag: string | undefined;
@@ -66,14 +66,14 @@ export class SleepingShare<T extends { readonly name: string }> implements Share
   }
 }
 
-/** When a service was found by its image, and when the image last changed. */
+/** When an undeclared service was found by its image, and when the image last changed. */
 type Found = { readonly createdAt: Date; readonly updatedAt: Date };
 
 /** What a {@linkcode Service} consists of. */
 export interface ServiceOptions {
   /** Their percents sum to 100. */
   readonly shares: readonly Share[];
-  /** Whole hostnames beside its own, in lower case. */
+  /** Whole hostnames besides its own, in lower case. */
   readonly domains?: readonly string[];
   readonly waking?: Waking | undefined;
   /** Only for an undeclared service. */
@@ -82,7 +82,7 @@ export interface ServiceOptions {
   readonly random?: () => number;
 }
 
-/** A service as requests see it. It never changes; a new one replaces it in the {@linkcode ServiceMap}. */
+/** A service as requests see it. It is immutable: a change puts a new object into the {@linkcode ServiceMap}. */
 export class Service implements Route {
   readonly name: string;
   readonly domains: readonly string[];
@@ -110,17 +110,17 @@ export class Service implements Route {
   }
 
   route(chosen?: InstancePool): InstancePool {
-    // With a second draw, a revision that has to start would get less than its share.
+    // Drawing again would give a revision that has to start less than its share.
     if (chosen !== undefined && this.pools().includes(chosen)) return chosen;
     return (this.#drawn.length === 1 ? this.#drawn[0]! : draw(this.#drawn, this.#random())).pool;
   }
 
-  /** The pool with the largest share; of several the first. */
+  /** The pool with the largest share; if there are several, the first. */
   main(): InstancePool {
     return this.#drawn.reduce((most, share) => share.percent > most.percent ? share : most).pool;
   }
 
-  /** The pools that get requests and keep a minimum of instances up. */
+  /** The pools that get requests and have a minimum of instances. */
   kept(): InstancePool[] {
     return madePools(this.#drawn).filter(({ revision }) => revision.minInstances > 0);
   }
@@ -146,7 +146,7 @@ function madePools(shares: readonly Share[]): InstancePool[] {
 class TaggedRevision implements Route {
   readonly convention = false;
   readonly name: string;
-  /** The first label of its address; no service's name, since those have no two hyphens in a row. */
+  /** The first label of its address. It cannot be a service's name, which has no two hyphens in a row. */
   readonly label: string;
   readonly waking: Waking | undefined;
   readonly #share: Share;

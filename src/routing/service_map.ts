@@ -2,13 +2,13 @@ import type { Hostname } from "../model/host.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Service } from "./service.ts";
 
-/** Takes the pools that no longer get requests. */
+/** Retires pools that no longer get requests. */
 export interface Retiring {
   /** Drains a pool in the background; a second call for the same pool does nothing. */
   retire(pool: InstancePool): void;
 }
 
-/** The services by name, tag and custom domain. It replaces a service first, and retires the old pools after that. */
+/** The services by name, tag and custom domain. A change replaces the service first, and then retires the old pools. */
 export class ServiceMap {
   readonly #retiring: Retiring;
   readonly #services = new Map<string, Service>();
@@ -16,14 +16,14 @@ export class ServiceMap {
   /** By `TAG--NAME`. */
   readonly #byTag = new Map<string, Service["tagged"][number]>();
   readonly #found = new Map<string, Service>();
-  /** The pools that keep a minimum of instances up, by service. */
+  /** The pools that have a minimum of instances, by service. */
   readonly #kept = new Map<string, readonly InstancePool[]>();
 
   constructor(retiring: Retiring) {
     this.#retiring = retiring;
   }
 
-  /** What a hostname leads to; custom domains come before first labels. */
+  /** The service or tagged revision of a hostname. Custom domains take precedence over first labels. */
   find({ name, label }: Hostname): Service | Service["tagged"][number] | undefined {
     return (this.#byDomain.size > 0 ? this.#byDomain.get(name) : undefined) ??
       this.#services.get(label) ?? this.#byTag.get(label);
@@ -38,7 +38,9 @@ export class ServiceMap {
     return this.#services.get(name);
   }
 
-  /** Replaces the service of that name, and retires its old pools and the `spare` ones that are not in use now. */
+  /**
+   * Replaces the service of that name. Retires those of its old pools and of the `spare` ones that it does not use now.
+   */
   put(service: Service, spare: readonly InstancePool[] = []): void {
     const { name } = service;
     const before = this.#remove(name);
@@ -56,7 +58,7 @@ export class ServiceMap {
     this.#keep(name, []);
   }
 
-  /** The pools that get requests and keep a minimum of instances up. */
+  /** The pools that get requests and have a minimum of instances. */
   kept(): InstancePool[] {
     return [...this.#kept.values()].flat();
   }
@@ -80,7 +82,7 @@ export class ServiceMap {
     for (const pool of pools) if (!needed.includes(pool)) this.#retiring.retire(pool);
   }
 
-  /** Tells pools whether they get requests now, and so keep their minimum of instances. */
+  /** Tells pools whether they must keep up their minimum of instances now. */
   #keep(name: string, pools: readonly InstancePool[]): void {
     const before = this.#kept.get(name) ?? [];
     if (pools.length > 0) this.#kept.set(name, pools);

@@ -13,28 +13,28 @@ export class WakeRules {
 
   /** Whether a request wakes the service. @param target Path and query, as received. */
   mayWake(userAgent: string | null, target: string): boolean {
-    return !this.#isNamed(userAgent) && !this.#isBelow(target);
+    return !this.#isExceptedAgent(userAgent) && !this.#isExceptedPath(target);
   }
 
-  #isNamed(userAgent: string | null): boolean {
+  #isExceptedAgent(userAgent: string | null): boolean {
     if (this.#userAgents.length === 0 || userAgent === null) return false;
     const name = userAgent.toLowerCase();
     return this.#userAgents.some((part) => name.includes(part));
   }
 
-  #isBelow(target: string): boolean {
+  #isExceptedPath(target: string): boolean {
     if (this.#paths.length === 0) return false;
     const path = pathOf(target);
     return this.#paths.some((prefix) => {
       if (path === prefix) return true;
-      // Everything is below the root, so it stands for its own page only; else no request would wake the service.
+      // `/` excepts only its own page. Everything is below it, so no request would wake the service otherwise.
       if (prefix === "/") return false;
       return path.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`);
     });
   }
 }
 
-/** The error for a request that does not wake its service; `ready` if instances are ready, but full. */
+/** The error for a request that does not wake its service. @param ready Whether instances are ready, but full. */
 export function notWoken(ready: boolean): ClessError {
   return ready
     ? new ClessError("overloaded", "The service has no room for this request now", { retryAfterS: 1 })

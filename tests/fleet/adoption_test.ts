@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Adoption, type Before, type PoolFinder } from "../../src/fleet/adoption.ts";
+import { Adoption, type AdoptionPredecessor, type PoolFinder } from "../../src/fleet/adoption.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import type { Revision } from "../../src/model/revision.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
@@ -23,7 +23,7 @@ function leave(kit: Kit, ...containers: Partial<Container>[]): void {
 }
 
 /** An adoption for pools of services of their own. */
-function newAdoption(kit: Kit, poolOf?: PoolFinder, before?: Before) {
+function newAdoption(kit: Kit, poolOf?: PoolFinder, before?: AdoptionPredecessor) {
   const pools = new Map<string, InstancePool>();
   const found: [id: string, pool: string | undefined][] = [];
   const launcher = Object.assign(kit.launcher, {
