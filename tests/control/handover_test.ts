@@ -1,9 +1,12 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
+import { type Config, readConfig } from "../../src/base/config.ts";
 import { OperatorError } from "../../src/base/errors.ts";
-import { Incumbency, type Incumbent, SuccessorDoor } from "../../src/control/handover.ts";
+import { checkNewAddresses, Incumbency, type Incumbent, SuccessorDoor, withPorts } from "../../src/control/handover.ts";
 import type { InstanceUse } from "../../src/fleet/predecessor.ts";
-import { noNet, noRead, noWrite } from "../support/permissions.ts";
+import { ListenError } from "../../src/http/server.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { noNet, noRead, noRun, noWrite } from "../support/permissions.ts";
 import { until } from "../support/until.ts";
 
 const ENDPOINT = { hostname: "127.0.0.1", port: 80 };
@@ -151,4 +154,204 @@ handoverTest("a successor learns that the process before has ended", async (_inc
   await successor.accepting();
   await until(() => successor.gone.aborted);
   await assertRejects(connect, OperatorError, "cannot hand over");
+});
+
+/** A successor that says only what the test says. It reads everything that it is told. */
+class RawSuccessor implements Disposable {
+  readonly told: Record<string, unknown>[] = [];
+  isLeft = false;
+  readonly #conn: Deno.UnixConn;
+
+  private constructor(conn: Deno.UnixConn) {
+    this.#conn = conn;
+    this.#read();
+  }
+
+  static async connect(folder: string): Promise<RawSuccessor> {
+    return new RawSuccessor(await Deno.connect({ transport: "unix", path: `${folder}/handover.sock` }));
+  }
+
+  /** Sends text as it is. */
+  async send(text: string): Promise<void> {
+    await this.#conn.write(new TextEncoder().encode(text));
+  }
+
+  /** Waits until it has been told something, and gives that back. */
+  async until(what: string): Promise<unknown> {
+    const find = () => this.told.find((message) => what in message);
+    await until(() => find() !== undefined);
+    return find()![what];
+  }
+
+  async #read(): Promise<void> {
+    let text = "";
+    const buffer = new Uint8Array(4096);
+    for (;;) {
+      const count = await this.#conn.read(buffer).catch(() => null);
+      if (count === null) break;
+      const lines = (text + new TextDecoder().decode(buffer.subarray(0, count))).split("\n");
+      text = lines.pop()!;
+      for (const line of lines) this.told.push(JSON.parse(line));
+    }
+    this.isLeft = true;
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      this.#conn.close();
+    } catch {
+      // The other side closed it first.
+    }
+  }
+}
+
+/** A door whose time the test makes pass, and a successor that is another process. */
+function patienceTest(
+  name: string,
+  fn: (rig: {
+    clock: FakeClock;
+    incumbent: FakeIncumbent;
+    folder: string;
+    successor: RawSuccessor;
+    child: Deno.ChildProcess;
+    door: SuccessorDoor<number>;
+  }) => Promise<void>,
+): void {
+  Deno.test({
+    name,
+    ignore: noNet || noRead || noRun || noWrite,
+    fn: async () => {
+      const folder = await Deno.makeTempDir();
+      const clock = new FakeClock();
+      const incumbent = new FakeIncumbent();
+      using door = new SuccessorDoor<number>(folder, clock);
+      door.open(incumbent);
+      const child = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+      const successor = await RawSuccessor.connect(folder);
+      try {
+        await fn({ clock, incumbent, folder, successor, child, door });
+      } finally {
+        successor[Symbol.dispose]();
+        door[Symbol.dispose]();
+        try {
+          child.kill("SIGKILL");
+        } catch {
+          // It has ended.
+        }
+        await child.status;
+        await until(() => clock.timers === 0);
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
+}
+
+patienceTest(
+  "a successor that does not accept connections within two minutes of the seal is killed, and may not accept later",
+  async ({ child, clock, incumbent, successor }) => {
+    await successor.send(`{"hello":{"version":"1","pid":${child.pid}}}\n{"seal":true}\n`);
+    await successor.until("sealed");
+    await clock.advance(119_999);
+    await successor.until("sealed");
+    await clock.advance(1);
+    assertEquals((await child.status).signal, "SIGKILL");
+    await successor.send('{"accepting":true}\n');
+    successor[Symbol.dispose]();
+    await until(() => incumbent.asked.includes("unseal"));
+    assertEquals(incumbent.asked, ["seal", "unseal"]);
+  },
+);
+
+patienceTest(
+  "a successor that accepts connections in time is not killed, and learns of each use until the process before ends",
+  async ({ child, clock, incumbent, successor, door }) => {
+    await successor.send(`{"hello":{"version":"1","pid":${child.pid}}}\n`);
+    await successor.until("hello");
+    await successor.send('{"seal":true}\n');
+    await successor.until("sealed");
+    await successor.send('{"accepting":true}\n');
+    await successor.until("closed");
+    assertEquals(await door.superseded, child.pid);
+    assertEquals([incumbent.asked, clock.timers], [["seal", "yield"], 1]);
+    await clock.advance(120_000);
+    incumbent.using = [];
+    await clock.advance(50);
+    await until(() => successor.told.filter((message) => "uses" in message).length === 2);
+    assertEquals(successor.told.map((message) => Object.keys(message)[0]), [
+      ...["hello", "sealed", "uses", "knock", "closed", "uses"],
+    ]);
+    child.kill("SIGTERM");
+    assertEquals((await child.status).signal, "SIGTERM"); // nobody had killed it before
+    successor[Symbol.dispose]();
+    await until(() => clock.timers === 0);
+    assertEquals(incumbent.asked, ["seal", "yield"]); // it has been superseded for good
+  },
+);
+
+patienceTest(
+  "a process that has not said which one it is may not seal, and one that has not sealed may not accept",
+  async ({ child, clock, incumbent, successor }) => {
+    await successor.send('{"seal":true}\n{"accepting":true}\n');
+    assertEquals(await successor.until("refused"), "nobody asks");
+    await successor.send(`{"hello":{"version":"1","pid":${child.pid}}}\n{"accep`); // a message may come in pieces
+    await successor.until("hello");
+    await successor.send('ting":true}\n{"seal":true}\n');
+    await successor.until("sealed");
+    assertEquals([incumbent.asked, clock.timers], [["seal"], 2]);
+  },
+);
+
+patienceTest(
+  "a process that is superseded lets nobody else in, and at its end drops its successor's connection",
+  async ({ child, folder, successor, door }) => {
+    await successor.send(`{"hello":{"version":"1","pid":${child.pid}}}\n{"seal":true}\n{"accepting":true}\n`);
+    await successor.until("closed");
+    await assertRejects(() => RawSuccessor.connect(folder));
+    await Deno.writeTextFile(`${folder}/handover.sock`, "its successor's");
+    door[Symbol.dispose]();
+    assertEquals(await Deno.readTextFile(`${folder}/handover.sock`), "its successor's");
+    await until(() => successor.isLeft);
+  },
+);
+
+handoverTest("a process that ends takes its socket with it", async (_incumbent, _connect, door, folder) => {
+  door[Symbol.dispose]();
+  await assertRejects(() => Deno.stat(`${folder}/handover.sock`), Deno.errors.NotFound);
+});
+
+/** The settings of a process that listens at these addresses. */
+function listeningAt(admin: string, ...listen: string[]): Config {
+  const surroundings = { env: () => undefined, root: true, terminal: false, memory: () => 8e9 };
+  return readConfig(new Map([["admin", [admin]], ["listen", listen]]), surroundings);
+}
+
+Deno.test("a successor listens on the ports that the system chose for the process before, each once", () => {
+  const given = { hostname: "127.0.0.1", port: 0 };
+  const at = (port: number) => ({ ...given, port });
+  const listening = [4001, 4002, 4003].map((port) => ({ given, actual: at(port) }));
+  const { admin, listen } = withPorts(
+    listeningAt("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:80", "127.0.0.1:0"),
+    [{ given: at(80), actual: at(80) }, ...listening],
+  );
+  assertEquals([...listen, admin].map(({ port }) => port), [4001, 80, 4002, 4003]);
+  assertEquals(withPorts(listeningAt("127.0.0.1:0", "0.0.0.0:0"), listening).listen, [{
+    hostname: "0.0.0.0",
+    port: 0,
+  }]);
+  assertEquals(withPorts(listeningAt("127.0.0.1:0", "127.0.0.1:0")).admin, given);
+});
+
+Deno.test({
+  name: "an address that is taken by another program than the process before is refused before anything changes",
+  ignore: noNet,
+  fn() {
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const actual = { hostname: "127.0.0.1", port: (taken.addr as Deno.NetAddr).port };
+    const config = listeningAt("127.0.0.1:0", `127.0.0.1:${actual.port}`);
+    assertThrows(() => checkNewAddresses(config, []), ListenError);
+    checkNewAddresses(config, [{ given: actual, actual }]);
+    taken.close();
+    checkNewAddresses(config, []);
+    Deno.listen(actual).close(); // it was only tried
+  },
 });

@@ -64,4 +64,8 @@ Deno.test("whoever waits until the queue is empty does so anew each time that it
     await emptied;
   }
   await queue.emptied();
+  queue.wait(never()).catch(() => {});
+  const both = [queue.emptied(), queue.emptied()];
+  queue.fail(new Error("no"));
+  await Promise.all(both);
 });

@@ -247,3 +247,18 @@ Deno.test("no more requests wait for a slot than get one soon, but all of those 
   assertEquals(served > 500 + 5 * 390, true, `${served}`);
   await kit.clock.advance(1000);
 });
+
+Deno.test("surplus instances are stopped one at a time, each after a new look at the demand", async () => {
+  const { kit, pool } = newWide({ stopAfterMs: Infinity, pauseAfterMs: Infinity });
+  const grants = hold(pool, 3);
+  await settle();
+  grants[1]!.lease.release();
+  grants[2]!.lease.release();
+  const left: number[] = [];
+  for (let turn = 0; turn < 4; turn++) {
+    await kit.clock.advance(turn === 0 ? 60_000 : 500);
+    left.push(pool.states().length);
+  }
+  assertEquals(left, [3, 3, 2, 1]);
+  grants[0]!.lease.release();
+});

@@ -423,3 +423,15 @@ Deno.test("an eviction resolves once the container is gone", async () => {
   await evicted;
   assertEquals(kit.launcher.containers.size, 0);
 });
+
+Deno.test("an instance belongs to its pool before its container is requested", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  const known: unknown[] = [];
+  kit.launcher.on.launch = ({ id }) => {
+    known.push(kit.fleet.get(id)?.state, pool.states());
+    return { origin: ORIGIN };
+  };
+  (await pool.hold(never())).lease.release();
+  assertEquals(known, ["starting", ["starting"]]);
+});

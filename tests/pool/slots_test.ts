@@ -64,3 +64,43 @@ Deno.test("no request claims a free slot while another one waits for it", async 
   assertEquals((await waiting).instance, first);
   assertEquals(slots.claim(false)?.instance, second);
 });
+
+Deno.test("the peak is the most requests at once, in flight and waiting, since it was last taken", async () => {
+  const slots = new Slots(2, new HoldQueue(10), noChance);
+  const [instance] = busy(0);
+  slots.add(instance!);
+  const leases = [slots.claim(false)!, slots.claim(true)!];
+  assertEquals(slots.takePeak(), 2);
+  const client = new AbortController();
+  const waiting = [slots.wait(never()), slots.wait(client.signal).catch(() => undefined)];
+  client.abort(new Error("gone"));
+  await waiting[1];
+  assertEquals([slots.takePeak(), slots.takePeak()], [4, 3]);
+  leases[0]!.release();
+  slots.freed();
+  slots.serve();
+  leases[1]!.release();
+  slots.freed();
+  (await waiting[0])!.release();
+  slots.freed();
+  assertEquals([slots.takePeak(), slots.takePeak()], [3, 0]);
+  slots.claim(false);
+  assertEquals(slots.takePeak(), 1);
+});
+
+Deno.test("slots without a limit are not counted, since nobody tells that they are given back", () => {
+  const slots = new Slots(0, new HoldQueue(10), noChance);
+  slots.add(busy(0)[0]!);
+  assertEquals([slots.claim(false)?.instance.inFlight, slots.claim(false)?.instance.inFlight], [1, 2]);
+  assertEquals([slots.takePeak(), slots.takePeak()], [0, 0]);
+});
+
+Deno.test("an instance that is ready no more gets no requests, and one that never was changes nothing", () => {
+  const slots = new Slots(1, new HoldQueue(10), noChance);
+  const [one, two, stranger] = busy(0, 0, 0);
+  slots.add(one!);
+  slots.add(two!);
+  slots.delete(stranger!);
+  slots.delete(one!);
+  assertEquals([slots.claim(false)?.instance, slots.claim(false)], [two, undefined]);
+});
