@@ -29,6 +29,7 @@ export function usesOf(fleet: Fleet): InstanceUse[] {
  */
 export class Predecessor {
   readonly #fleet: Fleet;
+  /** What it has reported last; empty once it has ended. */
   #uses = new Map<string, InstanceUse>();
   readonly #leases = new Map<Instance, { readonly loud: Lease[]; readonly quiet: Lease[] }>();
   #alive = false;
@@ -45,12 +46,11 @@ export class Predecessor {
   /** Whether the predecessor will stop an instance once its requests have ended. */
   isEnding(id: string): boolean {
     const use = this.#uses.get(id);
-    return this.#alive && use !== undefined && !isLive(use.state);
+    return use !== undefined && !isLive(use.state);
   }
 
   /** Whether the predecessor is creating a container of a revision that does not run yet. */
   isStarting(revision: string): boolean {
-    if (!this.#alive) return false;
     return [...this.#uses.values()].some((use) => use.revision === revision && use.state === "starting" && !use.placed);
   }
 

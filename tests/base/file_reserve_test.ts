@@ -33,3 +33,52 @@ Deno.test({ name: "lent descriptors are taken back after some seconds", ignore: 
   reserve.release();
   assertEquals(clock.timers, 0);
 });
+
+/** How many file descriptors this process has open, but for the one that counts them. */
+function openFiles(): number {
+  return [...Deno.readDirSync("/proc/self/fd")].length - 1;
+}
+
+/** Lets no file be opened while a function runs. */
+async function withoutFiles(fn: () => void | Promise<void>): Promise<void> {
+  const { openSync } = Deno;
+  Deno.openSync = () => {
+    throw new Error("Too many open files (os error 24)");
+  };
+  try {
+    await fn();
+  } finally {
+    Deno.openSync = openSync;
+  }
+}
+
+Deno.test({
+  name: "a reserve takes as many descriptors as it was told, and gives all of them back",
+  ignore: noRead || Deno.build.os !== "linux",
+}, () => {
+  const reserve = new FileReserve(new FakeClock(), 4);
+  const before = openFiles();
+  assertEquals([reserve.take(), openFiles() - before], [true, 4]);
+  assertEquals([reserve.take(), openFiles() - before], [true, 4]); // once more changes nothing
+  reserve.release();
+  assertEquals(openFiles(), before);
+});
+
+Deno.test(
+  { name: "a reserve that cannot be filled takes nothing, and tries again later", ignore: noRead },
+  async () => {
+    const clock = new FakeClock();
+    const reserve = new FileReserve(clock, 4);
+    assertEquals([reserve.take(), reserve.lend()], [true, true]);
+    await withoutFiles(async () => {
+      assertEquals([reserve.take(), clock.timers], [false, 0]); // it is not lent any more, but given up
+      reserve.lend();
+      await clock.advance(5000);
+      assertEquals([reserve.lend(), clock.timers], [false, 1]);
+    });
+    await clock.advance(5000);
+    assertEquals([clock.timers, reserve.lend()], [0, true]);
+    reserve.release();
+    assertEquals(clock.timers, 0);
+  },
+);

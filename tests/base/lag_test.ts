@@ -82,3 +82,68 @@ Deno.test("a message that cannot be sent says nothing about the lag", async () =
   assertEquals(meter.currentMs, 0);
   stop();
 });
+
+Deno.test("one message is under way at a time, and the next one is sent once it has come or is lost", async () => {
+  const { clock, meter, sent, trip } = newMeter();
+  const stop = meter.watch();
+  trip.tookMs = "lost";
+  await clock.advance(1000);
+  assertEquals(sent.length, 1);
+  sent[0]!.reject(new Error("no descriptor"));
+  await clock.advance(100);
+  assertEquals(sent.length, 2);
+  sent[1]!.resolve();
+  await clock.advance(100);
+  assertEquals(sent.length, 3);
+  sent[2]!.resolve();
+  stop();
+});
+
+Deno.test("a busy program is measured five times as often, and each measurement is heard by those who want to", async () => {
+  const { clock, meter } = newMeter();
+  let heard = 0;
+  const stop = meter.watch();
+  const stopHearing = meter.hear(() => heard++);
+  await clock.advance(1000);
+  assertEquals(heard, 10);
+  meter.busy = true;
+  await clock.advance(100);
+  assertEquals(heard, 11); // the timer had been set before
+  await clock.advance(1000);
+  assertEquals(heard, 61);
+  stopHearing();
+  await clock.advance(1000);
+  assertEquals(heard, 61);
+  stop();
+});
+
+Deno.test("what was measured last says nothing once nobody watches, and is not late when somebody watches again", async () => {
+  const { clock, meter, trip } = newMeter();
+  trip.tookMs = 90;
+  const stop = meter.watch();
+  await clock.advance(195);
+  assertEquals(meter.currentMs, 90);
+  stop();
+  assertEquals(meter.currentMs, 0);
+  await clock.advance(10_000);
+  const again = meter.watch();
+  assertEquals(meter.currentMs, 0);
+  await clock.advance(100);
+  assertEquals([meter.currentMs, meter.worstSince(clock.now() - 5000)], [0, 0]);
+  await clock.advance(90);
+  again();
+});
+
+Deno.test("a program was late if its lag was above 0.25 s, and lags below 20 ms are not remembered", async () => {
+  for (const [ms, isLate, worstMs] of [[19, false, 0], [20, false, 20], [250, false, 250], [251, true, 251]] as const) {
+    const { clock, meter, trip } = newMeter();
+    const stop = meter.watch();
+    const began = clock.now();
+    trip.tookMs = ms;
+    await clock.advance(100 + ms);
+    trip.tookMs = 0;
+    await clock.advance(1000);
+    assertEquals([meter.wasLate(began), meter.worstSince(began)], [isLate, worstMs]);
+    stop();
+  }
+});

@@ -63,6 +63,12 @@ Deno.test("waiting for an instance to become idle ends with its last lease", asy
   assertEquals(idle, false);
   lease.release();
   await waiting;
+  const later = instance.claim();
+  const again = instance.untilIdle().then(() => idle = false);
+  await Promise.resolve();
+  assertEquals(idle, true); // it is in use again
+  later.release();
+  await again;
 });
 
 Deno.test("open leases are told of the end of their instance, released ones are not", () => {
@@ -84,6 +90,98 @@ Deno.test("an instance is gone once it has stopped or failed", () => {
     instance.become(state);
     assertEquals([instance.state, instance.gone.aborted], [state, true]);
   }
+});
+
+Deno.test("an instance has ended by itself only if the engine gave a code and nobody had stopped it", () => {
+  const instance = newInstance();
+  assertEquals(instance.endedByItself, false);
+  instance.exitCode = 0;
+  assertEquals(instance.endedByItself, true);
+  instance.byHand = true;
+  assertEquals(instance.endedByItself, false);
+});
+
+Deno.test("an ended instance knows how many requests it had, however many are released later", () => {
+  const instance = newInstance();
+  const leases = [instance.claim(), instance.claim(true), instance.claim()];
+  leases[0]!.release();
+  instance.become("ready");
+  assertEquals(instance.inFlightAtEnd, 0);
+  const atEnd: number[] = [];
+  instance.gone.addEventListener("abort", () => atEnd.push(instance.inFlightAtEnd)); // whoever learns of it knows it
+  instance.become("stopped");
+  for (const lease of leases) lease.release();
+  assertEquals([instance.inFlightAtEnd, instance.inFlight, atEnd], [2, 0, [2]]);
+});
+
+Deno.test("each change of state is counted, told to the owner before those who wait for it, and awaited anew", async () => {
+  const told: string[] = [];
+  const owner = {
+    moved: ({ state }: Instance, before: string) => void told.push(`${before} ${state}`),
+    suspect: (_: Instance, why: string) => void told.push(why),
+    answers: (_: Instance, ms: number) => Promise.resolve(ms === 7),
+    freed: () => void told.push("freed"),
+  };
+  const instance = new Instance("one", newRevision(), new FakeClock(), owner);
+  const moved = [instance.untilMoved(), instance.untilMoved()].map((moved) => moved.then(() => told.push("awaited")));
+  instance.become("ready");
+  await Promise.all(moved);
+  const again = instance.untilMoved().then(() => told.push("again"));
+  await Promise.resolve();
+  instance.become("paused");
+  await again;
+  assertEquals(told, ["starting ready", "awaited", "awaited", "ready paused", "again"]);
+  assertEquals([instance.changes, await instance.answersWithin(7), await instance.answersWithin(8)], [2, true, false]);
+  told.length = 0;
+  instance.suspect("late");
+  const lease = instance.claim();
+  lease.release();
+  lease.release();
+  assertEquals(told, ["late", "freed"]);
+  assertEquals(await newInstance().answersWithin(7), false); // nobody can say
+});
+
+Deno.test("requests are told whether their instance ended or hangs, and keep their leases", () => {
+  const instance = newInstance();
+  const told: boolean[] = [];
+  const lease = instance.claim();
+  lease.holder = { instanceGone: (isHung) => void told.push(isHung) };
+  instance.letGo();
+  assertEquals([told, instance.inFlight, instance.gone.aborted], [[true], 1, false]);
+  instance.become("stopped");
+  assertEquals([told, instance.inFlight], [[true, false], 1]);
+});
+
+Deno.test("a slot is free once the app has ended an answer that was noted, in whichever order that comes", () => {
+  const instance = newInstance();
+  const [first, second] = [instance.claim(), instance.claim()];
+  assertEquals([first.answered(200), instance.inFlight], [true, 2]);
+  first.appEnded();
+  assertEquals(instance.inFlight, 1);
+  second.appEnded();
+  assertEquals([instance.inFlight, second.answered(200), instance.inFlight], [1, false, 0]);
+  assertEquals(instance.answers, 2);
+});
+
+Deno.test("an instance has served once the app has answered with a status below 500", () => {
+  const instance = newInstance();
+  const served = [503, 500, 499].map((status) => {
+    const lease = instance.claim();
+    lease.answered(status);
+    lease.release();
+    return instance.hasServed;
+  });
+  assertEquals([served, instance.answers], [[false, false, true], 3]);
+});
+
+Deno.test("an instance notes when it was last used by a request that keeps it awake", () => {
+  const instance = newInstance();
+  const before = Date.now();
+  instance.claim(true).release();
+  assertEquals(instance.lastUsedAt, undefined);
+  instance.claim().release();
+  const at = instance.lastUsedAt?.getTime() ?? 0;
+  assert(at >= before && at <= Date.now(), `${at}`);
 });
 
 Deno.test("in any order of claims and releases, no lease is lost or counted twice", () => {

@@ -124,6 +124,58 @@ netTest("after leaving, idle connections are closed at once and the others after
   await until(() => app.open === 0);
 });
 
+netTest("after doubt, all connections of before are used no more, and later ones are", async () => {
+  await using app = new GreetingApp();
+  const pool = new ConnectionPool(app.origin.url);
+  const [idle, inUse] = await connected(app, pool, 2);
+  pool.release(idle!, 0);
+  pool.doubt();
+  assertEquals([idle!.closed, inUse!.closed, pool.open], [true, false, 1]);
+  const later = await pool.connect(never());
+  assertEquals(await later.first, "greeting".length);
+  pool.release(inUse!, 0);
+  pool.release(later, 0);
+  assertEquals([inUse!.closed, later.closed, pool.open], [true, false, 1]);
+  assertEquals([await pool.take(), later.used], [later, true]);
+  pool.close(later);
+  await until(() => app.open === 0);
+});
+
+netTest(
+  "a pool is in use from a request for a connection until the connection is closed, and also if none comes",
+  async () => {
+    await using app = new GreetingApp();
+    const pool = new ConnectionPool(app.origin.url);
+    assertEquals(pool.unused, true);
+    const requested = pool.get(never());
+    assertEquals([pool.unused, pool.open], [false, 0]);
+    const connection = await requested;
+    assertEquals([pool.unused, pool.open], [false, 1]);
+    await connection.first;
+    pool.release(connection, 0);
+    const again = pool.get(never());
+    assertEquals(await again, connection); // rather than a new one
+    pool.close(connection);
+    assertEquals([pool.unused, pool.open], [true, 0]);
+    await assertRejects(() => pool.get(AbortSignal.abort(new Error("given up"))), Error, "given up");
+    assertEquals(pool.unused, true);
+    await until(() => app.open === 0);
+  },
+);
+
+netTest("a connection that has been taken is not closed with the idle ones", async () => {
+  await using app = new GreetingApp();
+  const pool = new ConnectionPool(app.origin.url);
+  const [connection] = await connected(app, pool, 1);
+  pool.release(connection!, 0);
+  await pool.take();
+  pool.closeIdle();
+  pool.leave();
+  assertEquals([connection!.closed, pool.open], [false, 1]);
+  pool.release(connection!, 0);
+  assertEquals([connection!.closed, pool.open], [true, 0]);
+});
+
 netTest("a connection that cannot be opened means that the request is unsent", async () => {
   const pool = new ConnectionPool(deafUrl());
   const error = await assertRejects(() => pool.connect(never()), ForwardError);
