@@ -6,6 +6,7 @@ import { systemClock } from "./base/clock.ts";
 import type { Config } from "./base/config.ts";
 import { ClessError, messageOf, OperatorError } from "./base/errors.ts";
 import { FileReserve } from "./base/file_reserve.ts";
+import { FreedMemory } from "./base/freed_memory.ts";
 import { LagMeter } from "./base/lag.ts";
 import { logger } from "./base/log.ts";
 import { notify } from "./base/notify.ts";
@@ -105,6 +106,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const events = new EventLog(clock, Date.now);
   const instanceEvents = new InstanceEvents(events);
   const reserve = new FileReserve(clock, RESERVED_FILES);
+  const freedMemory = new FreedMemory(clock);
   const loopback = new Loopback();
   const lag = new LagMeter(clock, loopback);
   const unanswered = new UnansweredRequests(clock);
@@ -202,6 +204,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     ...{ config, dataDir, store, clock, stopping, states, fleet, predecessor, tenure, retiring, reserve, unanswered },
     ...{ forwarder, engine, adoption, executor, reconciler, memory, services, convention, hosts, activator, publisher },
     ...{ deployer, proxy, servers, admin, loopback, engineReserve: choice.reserve, clientSockets, slowClients },
+    freedMemory,
   };
 }
 
@@ -447,6 +450,7 @@ export class Cless implements Incumbent<AddressPosition> {
       this.#parts;
     const { reserve, store } = this.#parts;
     adoption.stop();
+    this.#parts.freedMemory.stop();
     if (engine.found) await whileItMoves(this.#endContainers(), () => fleet.size, clock, STOP_TIMEOUT_MS);
     await atMost(admin.shutdown(), clock, ADMIN_STOP_TIMEOUT_MS);
     reserve.release();
@@ -511,6 +515,7 @@ export class Cless implements Incumbent<AddressPosition> {
     } catch (error) {
       log.warning("clients have to be told where the admin API is", { reason: messageOf(error) });
     }
+    this.#parts.freedMemory.start();
     this.#door.open(this);
     await this.#notify({ MAINPID: Deno.pid, READY: 1 });
   }

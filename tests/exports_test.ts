@@ -50,6 +50,7 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/model/revision.ts NO_EXTRAS": "a revision of a test has them too",
   "src/http/client_sockets.ts parseQueues": "the format is tested without sockets",
   "src/base/config.ts Forward": "a test forwards in each of these ways",
+  "src/base/freed_memory.ts releaseFreedMemory": "it is tested without waiting for much memory",
   "src/base/log.ts jsonLine": "a line is tested without a terminal",
   "src/base/log.ts textLine": "a line is tested without a terminal",
   "src/pool/probe.ts probe": "an app is probed once, without what judges the probe",
