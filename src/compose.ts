@@ -17,10 +17,10 @@ import { type DataDir, isDataDirInUse, openDataDir, type ServeCall } from "./con
 import { EventLog, InstanceEvents } from "./control/events.ts";
 import {
   checkNewAddresses,
-  Incumbency,
-  type Incumbent,
+  HandoverClient,
+  HandoverServer,
   type PredecessorFacts,
-  SuccessorDoor,
+  type RunningProcess,
   withPorts,
 } from "./control/handover.ts";
 import { InstanceControl } from "./control/instance_control.ts";
@@ -210,16 +210,16 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
 
 /** How a process that takes over stands to the one that it takes over from. */
 interface Succession {
-  readonly incumbency: Incumbency<AddressPosition>;
+  readonly incumbency: HandoverClient<AddressPosition>;
   readonly facts: PredecessorFacts;
 }
 
 /** The whole program: starts the parts in order, and stops them in order. */
-export class Cless implements Incumbent<AddressPosition> {
+export class Cless implements RunningProcess<AddressPosition> {
   readonly #parts: Parts;
   /** The settings as they were given, perhaps with port 0. */
   readonly #given: Config;
-  readonly #door: SuccessorDoor<AddressPosition>;
+  readonly #door: HandoverServer<AddressPosition>;
   /** What the operator gave, or the process before: see {@linkcode facts}. */
   readonly #secretKey: string | undefined;
   /** `undefined` if only operators declare services. */
@@ -232,7 +232,7 @@ export class Cless implements Incumbent<AddressPosition> {
     this.#given = given;
     this.#parts = parts;
     this.#secretKey = secretKey;
-    this.#door = new SuccessorDoor(parts.dataDir.path, parts.clock);
+    this.#door = new HandoverServer(parts.dataDir.path, parts.clock);
   }
 
   /** Starts everything; resolves when requests are served. @throws {OperatorError} If the operator must act first. */
@@ -265,7 +265,7 @@ export class Cless implements Incumbent<AddressPosition> {
   /** The process to take over from; `undefined` if there is none. */
   static async #findPredecessor({ dataDir, takeOver }: Config): Promise<Succession | undefined> {
     if (!takeOver || !await isDataDirInUse(dataDir)) return undefined;
-    const incumbency = await Incumbency.connect<AddressPosition>(await Deno.realPath(dataDir));
+    const incumbency = await HandoverClient.connect<AddressPosition>(await Deno.realPath(dataDir));
     const facts = await incumbency.hello();
     if (facts === undefined) return undefined;
     log.info("taking over", { pid: facts.pid, from: facts.version, to: VERSION });
@@ -459,7 +459,7 @@ export class Cless implements Incumbent<AddressPosition> {
     for (const closed of [forwarder, proxy, slowClients, store, this.#door, dataDir]) closed[Symbol.dispose]();
   }
 
-  async #startOrStop(answer: Promise<unknown>, incumbency: Incumbency<AddressPosition> | undefined): Promise<void> {
+  async #startOrStop(answer: Promise<unknown>, incumbency: HandoverClient<AddressPosition> | undefined): Promise<void> {
     try {
       await this.#start(answer, incumbency);
     } catch (error) {
@@ -470,7 +470,7 @@ export class Cless implements Incumbent<AddressPosition> {
     }
   }
 
-  async #start(answer: Promise<unknown>, incumbency: Incumbency<AddressPosition> | undefined): Promise<void> {
+  async #start(answer: Promise<unknown>, incumbency: HandoverClient<AddressPosition> | undefined): Promise<void> {
     const { admin, adoption, clientSockets, clock, deployer, engine, engineReserve, fleet, hosts, predecessor } =
       this.#parts;
     const { reconciler, reserve, servers, tenure } = this.#parts;
@@ -585,7 +585,7 @@ export class Cless implements Incumbent<AddressPosition> {
 }
 
 /** Locks a data-dir that the process before has unlocked, or will have, since it has ended. */
-async function lock(dataDir: DataDir, { gone }: Incumbency<AddressPosition>): Promise<void> {
+async function lock(dataDir: DataDir, { gone }: HandoverClient<AddressPosition>): Promise<void> {
   for (let tries = 1;; tries++) {
     try {
       return await dataDir.lock();

@@ -47,7 +47,7 @@ export interface FailureView {
   readonly at: number;
   /** How many failures in a row, including this one. */
   readonly count: number;
-  /** How long requests are refused; 0 if they are not. */
+  /** How long requests are still refused because of failures, ms; 0 if they are not. */
   readonly retryInMs: number;
 }
 
@@ -66,8 +66,8 @@ export class Catalog {
   }
 
   /**
-   * The services whose names come after `name`, in order. Reads only as far as the caller iterates; the caller must not
-   * await in between. @throws {StoreUnavailable} From the iteration.
+   * The services whose names come after `name`, in order. Reads only as far as the caller iterates. The caller must not
+   * await during the iteration. @throws {StoreUnavailable} From the iteration.
    */
   *after(name: string): Iterable<ServiceView> {
     const undeclared = this.#undeclared().filter((service) => service.name > name)
@@ -105,7 +105,7 @@ export class Catalog {
 
   /** The name of a revision that uses a secret; `undefined` if none does. @throws {StoreUnavailable} */
   userOf(secret: string): string | undefined {
-    for (const { revisions } of this.#states.demanding()) {
+    for (const { revisions } of this.#states.needingPreparation()) {
       for (const { name, template } of revisions.toReversed()) {
         if (Object.values(template.secretEnv).includes(secret)) return name;
       }
@@ -123,7 +123,7 @@ export class Catalog {
   }
 }
 
-/** A service fails if a revision with traffic has failed and no instance of any revision could answer a request now. */
+/** A service is failing if a revision with traffic has failed, and no instance of any revision is ready or paused. */
 function statusOf(service: Service): ServiceStatus {
   const states = new Set(service.pools().flatMap((pool) => pool.states()));
   if (states.has("ready")) return { state: "ready" };
@@ -132,7 +132,7 @@ function statusOf(service: Service): ServiceStatus {
   return { state: states.has("starting") ? "starting" : states.has("paused") ? "paused" : "asleep" };
 }
 
-/** The reason of the last failure among the revisions that get requests, or soon will. */
+/** The reason of the last failure among the revisions that get requests or soon will. */
 function lastFailure({ convention, shares }: Service): string | undefined {
   const asked = shares.filter(({ percent, unmade }) => (percent > 0 || convention) && unmade === undefined);
   const failures = asked.flatMap(({ pool }) => pool.failure ?? []);
@@ -174,7 +174,10 @@ function revisionsOf({ service, revisions }: ServiceState, pools: readonly Insta
   })).reverse();
 }
 
-/** A revision without timeouts: they are the program's settings, and not in the template. */
+/**
+ * The view of an undeclared service's revision. Its template has no timeouts, since they come from the program's
+ * settings.
+ */
 function revisionOfFound(found: Service): RevisionView {
   const pool = latestPool(found);
   const { name, service, image, imageId, port, readinessPath, capabilities } = pool.revision;

@@ -20,48 +20,57 @@ export interface ServeCall {
   readonly folder: string;
 }
 
-/** The folder with everything that outlives the process. */
+/** The folder with all state that outlives the process. */
 export interface DataDir {
   /** Absolute. */
   readonly path: string;
-  /** Marks the containers of this folder's cless, so that other ones leave them alone. */
+  /** The id that marks the containers of this data-dir, so that other cless processes leave them alone. */
   readonly owner: string;
-  /** Whether the folder was never settled: no cless has had all its state there. */
+  /** Whether the folder is new: {@linkcode settle} was never called for it. */
   readonly isNew: boolean;
   /** The owner's token for the admin API. */
   readonly token: string;
   readonly tokenFile: string;
   /**
-   * Writes the id of a new folder. Call it when all other state is there: from then on, the folder is not new, and must
-   * have a database. A process that is killed before leaves a new folder.
+   * Writes the id of a new folder. Call it when all other state has been created. From then on, the folder is not new,
+   * and must have a database. If the process is killed before, the folder is still new.
    */
   settle(): void;
   /** Replaces the token and returns the new one. @throws {OperatorError} If it cannot be stored; the old one stays. */
   rotateToken(): string;
-  /** Keeps how this process was started in the file `serve.json`, until disposal. @throws If it cannot be written. */
+  /**
+   * Writes to the file `serve.json` how this process was started. Disposal removes the file. @throws If it cannot be
+   * written.
+   */
   keepCall(call: ServeCall): void;
-  /** Writes the admin API's HOST:PORT into the file `admin-address`, for clients on this machine, until disposal. */
+  /**
+   * Writes the admin API's HOST:PORT to the file `admin-address`, for clients on this machine. Disposal removes the
+   * file.
+   */
   announceAdmin(address: string): void;
   /**
-   * Copies of the files that another machine needs to continue: in an empty folder, they are a data-dir.
+   * Copies of the files that another machine needs to continue. In an empty folder, they make a data-dir.
    *
    * @throws {OperatorError} If a file cannot be read, or the database cannot be copied.
    */
   backup(store: Pick<Store, "backup">): Promise<readonly BackupFile[]>;
-  /** Locks the folder for this process, after {@linkcode unlock} too. @throws {OperatorError} If another one has it. */
+  /**
+   * Locks the folder for this process; also possible again after {@linkcode unlock}. @throws {OperatorError} If another
+   * one has it.
+   */
   lock(): Promise<void>;
-  /** Lets a successor lock the folder. */
+  /** Unlocks the folder, so that a successor can lock it. */
   unlock(): void;
-  /** Leaves the folder's files to a successor. */
+  /** Keeps disposal from removing files, which a successor has taken over. */
   leave(): void;
-  /** Unlocks the folder for other processes. */
+  /** Removes the files that this process has announced, and unlocks the folder. */
   [Symbol.dispose](): void;
 }
 
 /**
- * Opens the folder and locks it for this process; makes it and its files if they are missing.
+ * Opens the folder, and locks it for this process. Creates the folder and its files if they are missing.
  *
- * @param isLocked Whether it is locked at once; a successor does that later.
+ * @param isLocked Whether to lock it now. A successor locks it later.
  * @throws {OperatorError} If it cannot be used; the message says why and what to do.
  */
 export async function openDataDir(path: string, isLocked = true): Promise<DataDir> {
@@ -106,7 +115,7 @@ export async function openDataDir(path: string, isLocked = true): Promise<DataDi
         unlock: () => lock.unlockSync(),
         leave: () => announced.clear(),
         [Symbol.dispose]() {
-          announced.forEach(removeIfThere); // before another process may write its own
+          announced.forEach(removeIfThere); // before the lock is released and another process writes its own
           lock.close();
         },
       };
@@ -141,7 +150,7 @@ export async function isDataDirInUse(path: string): Promise<boolean | undefined>
   }
 }
 
-/** Locks the folder; the kernel unlocks it when the process ends in any way. */
+/** Locks the folder. The kernel unlocks it when the process ends, however that happens. */
 async function lockFile(file: Deno.FsFile, path: string): Promise<void> {
   if (await file.tryLock(true)) {
     await file.truncate();
@@ -155,7 +164,7 @@ async function lockFile(file: Deno.FsFile, path: string): Promise<void> {
   );
 }
 
-/** The text of a file that only this user may read; `undefined` if there is none. */
+/** Reads and checks a file, and makes it private to this user. Returns its text; `undefined` if there is no file. */
 async function readChecked(path: string, form: RegExp): Promise<string | undefined> {
   const found = (await readIfThere(path))?.trim();
   if (found === undefined) return undefined;
@@ -176,7 +185,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Takes away other users' rights to a file that an operator may have put there. */
+/** Removes other users' permissions on a file. An operator may have put it there with more. */
 export async function makePrivate(path: string): Promise<void> {
   const { mode } = await Deno.stat(path);
   if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(path, 0o600);
@@ -216,9 +225,9 @@ async function backupFiles(store: Pick<Store, "backup">, dataDir: string): Promi
   return [database, ...others.flat()];
 }
 
-/** Synchronous, so that two backups do not use the file at the same time. */
+/** Copies the database. It is synchronous, so that two backups cannot use the temporary file at the same time. */
 function copyOf(store: Pick<Store, "backup">, path: string): Uint8Array {
-  removeIfThere(path); // left by a process that was killed
+  removeIfThere(path); // a killed process may have left it
   try {
     store.backup(path);
     return Deno.readFileSync(path);

@@ -39,7 +39,7 @@ export class NotFound extends Error {
   override readonly name = "NotFound";
 }
 
-/** Splits an app's output into lines; none if there is only white space. */
+/** Splits an app's output into lines. Returns no lines if there is only white space. */
 export function linesOf(output: unknown): string[] {
   if (typeof output !== "string" || output.trim() === "") return [];
   return output.replace(/\s+$/, "").split(/\r?\n/);

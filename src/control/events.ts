@@ -6,7 +6,9 @@ import type { Instance } from "../pool/instance.ts";
 import { linesOf } from "./deploy_error.ts";
 
 const TICK_MS = 1000;
-/** With fewer events than this per millisecond, ids stay below those of a later process. */
+/**
+ * How many ids there are per millisecond. As long as there are fewer events, a later process begins with higher ids.
+ */
 const IDS_PER_MS = 1000;
 
 /** What has happened to a service, a revision or an instance. */
@@ -31,7 +33,7 @@ export type EventType =
 
 /** Something that has happened. */
 export interface ClessEvent {
-  /** Increases, also over restarts; `undefined` for a stats tick, which is not kept. */
+  /** Increases, also across restarts. `undefined` for a stats tick, which is not kept. */
   readonly id: number | undefined;
   /** Wall-clock time, ms since 1970. */
   readonly at: number;
@@ -41,7 +43,7 @@ export interface ClessEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** A subscriber read its events too slowly, and gets no more. */
+/** The subscription ended because the subscriber read its events too slowly. */
 export class SlowSubscriber extends Error {
   override readonly name = "SlowSubscriber";
 }
@@ -50,26 +52,26 @@ export class SlowSubscriber extends Error {
 export interface EventLogOptions {
   /** How many events are kept for later subscribers. */
   readonly ringSize?: number;
-  /** How many events may wait for a subscriber before it is too slow. */
-  readonly mostPending?: number;
+  /** How many events may wait for a subscriber. If there are more, it is too slow. */
+  readonly maxPending?: number;
 }
 
 /** Options of {@linkcode EventLog.subscribe}. */
 export interface SubscribeOptions {
-  /** The id of the last event that the subscriber got, perhaps from an earlier process. */
+  /** The id of the last event that the subscriber got; it may come from an earlier process. */
   readonly after?: number;
-  /** Ends the events without an error. */
+  /** Ends the iteration without an error. */
   readonly signal: AbortSignal;
   /** The data of a stats tick each second; missing for no ticks. */
   readonly statistics?: { read(): Record<string, unknown> };
 }
 
-/** Passes events on to subscribers, and keeps the last ones for those that reconnect. */
+/** Passes events on to subscribers, and keeps the last events for subscribers that reconnect. */
 export class EventLog {
   readonly #clock: Clock;
   readonly #now: () => number;
   readonly #ringSize: number;
-  readonly #mostPending: number;
+  readonly #maxPending: number;
   readonly #ring: ClessEvent[] = [];
   readonly #subscribers = new Set<Subscriber>();
   readonly #firstId: number;
@@ -77,11 +79,11 @@ export class EventLog {
   #stopTicking: (() => void) | undefined;
 
   /** @param now Wall-clock time, ms since 1970. */
-  constructor(clock: Clock, now: () => number, { ringSize = 1000, mostPending = 256 }: EventLogOptions = {}) {
+  constructor(clock: Clock, now: () => number, { ringSize = 1000, maxPending = 256 }: EventLogOptions = {}) {
     this.#clock = clock;
     this.#now = now;
     this.#ringSize = ringSize;
-    this.#mostPending = mostPending;
+    this.#maxPending = maxPending;
     this.#firstId = this.#nextId = Math.floor(now()) * IDS_PER_MS;
   }
 
@@ -98,14 +100,14 @@ export class EventLog {
   }
 
   /**
-   * The kept events after `after`, then all new ones; all kept events if `after` is too old or from another process.
-   * Can be iterated over once. Breaking off or aborting the signal ends the subscription.
+   * The kept events after the id `after`, then all new events. If `after` is from another process, it begins with all
+   * kept events. Can be iterated over once. Leaving the loop or aborting the signal ends the subscription.
    *
-   * @throws {SlowSubscriber} From the iteration, after the waiting events.
+   * @throws {SlowSubscriber} From the iteration, after the events that were waiting.
    */
   subscribe(options: SubscribeOptions): AsyncIterableIterator<ClessEvent> {
     const missed = options.after === undefined ? [] : this.#after(options.after);
-    const subscriber = new Subscriber(options, missed, this.#mostPending, this.#leave);
+    const subscriber = new Subscriber(options, missed, this.#maxPending, this.#leave);
     if (options.signal.aborted) return subscriber;
     this.#subscribers.add(subscriber);
     this.#stopTicking ??= this.#clock.every(TICK_MS, () => {
@@ -131,11 +133,11 @@ export class EventLog {
 /** One reader of events, with its waiting events. */
 class Subscriber implements AsyncIterableIterator<ClessEvent> {
   readonly #options: SubscribeOptions;
-  readonly #mostPending: number;
-  /** Called when no more events are wanted, perhaps repeatedly. */
+  readonly #maxPending: number;
+  /** Called when the subscription ends; may be called again. */
   readonly #leave: (subscriber: Subscriber) => void;
   #pending: ClessEvent[];
-  /** How many of the waiting events are older than the subscription; they do not count as slowness. */
+  /** How many of the waiting events are older than the subscription. They do not count towards the limit. */
   #missed: number;
   #ended = false;
   #slow = false;
@@ -145,11 +147,11 @@ class Subscriber implements AsyncIterableIterator<ClessEvent> {
   constructor(
     options: SubscribeOptions,
     missed: ClessEvent[],
-    mostPending: number,
+    maxPending: number,
     leave: (subscriber: Subscriber) => void,
   ) {
     this.#options = options;
-    this.#mostPending = mostPending;
+    this.#maxPending = maxPending;
     this.#leave = leave;
     this.#pending = missed;
     this.#missed = missed.length;
@@ -160,7 +162,7 @@ class Subscriber implements AsyncIterableIterator<ClessEvent> {
   push(event: ClessEvent): void {
     const waiting = this.#waiting.shift();
     if (waiting !== undefined) waiting({ done: false, value: event });
-    else if (this.#pending.length - this.#missed < this.#mostPending) this.#pending.push(event);
+    else if (this.#pending.length - this.#missed < this.#maxPending) this.#pending.push(event);
     else {
       this.#slow = true;
       this.#leave(this);
@@ -220,7 +222,7 @@ export class InstanceEvents {
     this.#log.emit(`instance.${state}`, revision.service, defined(data));
   }
 
-  /** Reports a revision that fails repeatedly. The deploy reports failures of a trial. */
+  /** Reports a revision that fails repeatedly. The failure of a trial is reported by the deploy. */
   revisionFailed({ name, service }: Revision, { count, output, reason }: Failure): void {
     if (count < CRASH_LOOP) return;
     this.#log.emit("revision.failed", service, { revision: name, reason, output: linesOf(output), count });

@@ -8,7 +8,8 @@ import { ListenError } from "../http/server.ts";
 import { type Endpoint, formatEndpoint } from "../model/host.ts";
 
 /*
- * A process that takes over from another talks with it over a unix socket in the data-dir, a line of JSON per message:
+ * A process (the successor) can take over from a running one (the predecessor). They talk over a unix socket in the
+ * data-dir. Each message is a line of JSON:
  *
  *   successor                                  predecessor
  *   ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -25,51 +26,54 @@ import { type Endpoint, formatEndpoint } from "../model/host.ts";
  *                                       ◄─     knock: closes each listener when a connection arrives
  *                                       ◄─     closed; finishes its requests, and ends
  *
- * Each sees from the end of the connection that the other has ended. Before `accepting`, the predecessor then undoes
- * the rest and goes on as if nothing had been; the successor goes on as if it had been started alone.
+ * Each side notices by the end of the connection that the other has ended. If that happens before `accepting`, the
+ * predecessor undoes what it has done and continues as before. The successor continues as if it had been started alone.
  */
 
 const log = logger("handover");
 const SOCKET = "handover.sock";
-/** How often the use of the instances is compared with the last report. */
+/** How often the predecessor checks whether its use of the instances has changed since its last report. */
 const REPORT_MS = 50;
-/** How long a successor may take from the seal until it accepts connections. */
-const PATIENCE_MS = 120_000;
+/** How long a successor may take from `seal` to `accepting`. */
+const TAKE_OVER_MS = 120_000;
 /** The longest path of a unix socket, bytes: unix(7). */
 const MOST_PATH_BYTES = 107;
 
-/** An address as it was given, perhaps with port 0, and as it is. */
+/** An address as given, maybe with port 0, and the actual address. */
 export interface Listening {
   readonly given: Endpoint;
   readonly actual: Endpoint;
 }
 
-/** What a predecessor tells before anything changes. */
+/** What a predecessor tells in its `hello`. */
 export interface PredecessorFacts {
   readonly version: string;
   readonly pid: number;
   readonly listen: readonly Listening[];
-  /** `CLESS_SECRET_KEY`, if it was given to the predecessor. */
+  /** The predecessor's `CLESS_SECRET_KEY`, if it has one. */
   readonly secretKey?: string | undefined;
 }
 
-/** What a predecessor tells once it has sealed its writes. */
+/** What a predecessor tells once it has sealed its database. */
 export interface Sealed<Position> {
   /** How far addresses have been given out. */
   readonly position: Position;
   readonly uses: readonly InstanceUse[];
 }
 
-/** A process that can be taken over from. */
-export interface Incumbent<Position> {
+/** The running process, as the hand-over needs it. */
+export interface RunningProcess<Position> {
   readonly facts: Omit<PredecessorFacts, "version" | "pid">;
-  /** Seals the writes. @throws {OperatorError} If that is not possible now; nothing has changed then. */
+  /**
+   * Stops changes, and copies the database for the successor. @throws {OperatorError} If that is not possible now; then
+   * nothing has changed.
+   */
   seal(): Promise<Position>;
-  /** Undoes `seal`: the successor has failed. Never rejects. */
+  /** Undoes `seal` after the successor has failed. Never rejects. */
   unseal(): Promise<void>;
   uses(): readonly InstanceUse[];
   /**
-   * Listens no more; resolves when the addresses are free. @param knock Makes the successor connect to each address.
+   * Stops listening. Resolves when the addresses are free. @param knock Makes the successor connect to each address.
    */
   yield(knock: () => void): Promise<void>;
 }
@@ -97,7 +101,7 @@ class Channel<In, Out> implements Disposable {
     this.#conn = conn;
   }
 
-  /** Sends a message after all earlier ones; a message to a process that has ended is lost. */
+  /** Sends a message after all earlier ones. If the other process has ended, the message is lost. */
   send(message: Out): Promise<void> {
     const bytes = new TextEncoder().encode(`${JSON.stringify(message)}\n`);
     return this.#sending = this.#sending.then(async () => {
@@ -128,8 +132,8 @@ class Channel<In, Out> implements Disposable {
   }
 }
 
-/** Lets a successor take over: listens on a socket that only the same user may connect to. */
-export class SuccessorDoor<Position> implements Disposable {
+/** The predecessor's side of a hand-over. Listens on a socket that only the same user may connect to. */
+export class HandoverServer<Position> implements Disposable {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #superseded = Promise.withResolvers<number>();
@@ -144,13 +148,13 @@ export class SuccessorDoor<Position> implements Disposable {
     this.#clock = clock;
   }
 
-  /** Resolves with the process id of a successor once it serves. */
+  /** Resolves with the process id of the successor once that has taken over. */
   get superseded(): Promise<number> {
     return this.#superseded.promise;
   }
 
-  /** Begins to let successors in. If that is not possible, it is logged: there is only no hand-over then. */
-  open(incumbent: Incumbent<Position>): void {
+  /** Begins to accept successors. If that is not possible, it only logs that no hand-over is possible. */
+  open(running: RunningProcess<Position>): void {
     try {
       if (new TextEncoder().encode(this.#path).length > MOST_PATH_BYTES) {
         throw new Error(`its path is longer than ${MOST_PATH_BYTES} bytes`);
@@ -158,25 +162,23 @@ export class SuccessorDoor<Position> implements Disposable {
       removeIfThere(this.#path);
       this.#listener = Deno.listen({ transport: "unix", path: this.#path });
       Deno.chmodSync(this.#path, 0o600);
-      this.#accept(this.#listener, incumbent);
+      this.#accept(this.#listener, running);
     } catch (error) {
       log.warning("no other process can take over", { socket: this.#path, reason: messageOf(error) });
     }
   }
 
-  async #accept(listener: Deno.Listener, incumbent: Incumbent<Position>): Promise<void> {
+  async #accept(listener: Deno.Listener, running: RunningProcess<Position>): Promise<void> {
     try {
       for await (const conn of listener) {
-        this.#talk(conn, incumbent).catch((error) =>
-          log.error("the hand-over has failed", { reason: messageOf(error) })
-        );
+        this.#talk(conn, running).catch((error) => log.error("the hand-over has failed", { reason: messageOf(error) }));
       }
     } catch (error) {
       log.warning("no other process can take over any more", { reason: messageOf(error) });
     }
   }
 
-  async #talk(conn: Deno.Conn, incumbent: Incumbent<Position>): Promise<void> {
+  async #talk(conn: Deno.Conn, running: RunningProcess<Position>): Promise<void> {
     using channel = new Channel<ToPredecessor, ToSuccessor<Position>>(conn);
     this.#channels.add(channel);
     let pid = 0;
@@ -187,7 +189,7 @@ export class SuccessorDoor<Position> implements Disposable {
       for await (const message of channel.messages()) {
         if ("hello" in message) {
           pid = message.hello.pid;
-          channel.send({ hello: { version: VERSION, pid: Deno.pid, ...incumbent.facts } });
+          channel.send({ hello: { version: VERSION, pid: Deno.pid, ...running.facts } });
         } else if ("seal" in message) {
           if (this.#isBusy || pid === 0) {
             channel.send({ refused: pid === 0 ? "nobody asks" : "another process is taking over already" });
@@ -195,13 +197,13 @@ export class SuccessorDoor<Position> implements Disposable {
           }
           this.#isBusy = true;
           try {
-            const position = await incumbent.seal();
+            const position = await running.seal();
             isSealed = true;
             log.info("another process takes over", { pid });
-            const uses = incumbent.uses();
+            const uses = running.uses();
             channel.send({ sealed: { position, uses } });
-            const stopReports = this.#report(channel, incumbent, uses);
-            const cancel = this.#clock.after(PATIENCE_MS, () => {
+            const stopReports = this.#report(channel, running, uses);
+            const cancel = this.#clock.after(TAKE_OVER_MS, () => {
               isKilled = true;
               kill(pid);
             });
@@ -217,11 +219,11 @@ export class SuccessorDoor<Position> implements Disposable {
           log.error("the process that was to take over has failed", { pid, reason: message.failed });
         } else if (isSealed && !isKilled) {
           stop();
-          stop = this.#report(channel, incumbent);
+          stop = this.#report(channel, running);
           this.#isSuperseded = true;
           this.#listener?.close();
           this.#listener = undefined;
-          await incumbent.yield(() => channel.send({ knock: true }));
+          await running.yield(() => channel.send({ knock: true }));
           channel.send({ closed: true });
           this.#superseded.resolve(pid);
         }
@@ -231,21 +233,21 @@ export class SuccessorDoor<Position> implements Disposable {
       stop();
       if (isSealed && !this.#isSuperseded) {
         log.warning("the process that was to take over has ended; this one goes on", { pid });
-        await incumbent.unseal();
+        await running.unseal();
         this.#isBusy = false;
       }
     }
   }
 
-  /** Reports the use of the instances whenever it has changed. Returns a function that ends that. */
+  /** Reports the use of the instances whenever it has changed. Returns a function that ends the reports. */
   #report(
     channel: Channel<ToPredecessor, ToSuccessor<Position>>,
-    incumbent: Incumbent<Position>,
+    running: RunningProcess<Position>,
     sent?: readonly InstanceUse[],
   ): () => void {
     let last = JSON.stringify(sent);
     const report = () => {
-      const uses = incumbent.uses();
+      const uses = running.uses();
       const text = JSON.stringify(uses);
       if (text === last) return;
       last = text;
@@ -255,19 +257,19 @@ export class SuccessorDoor<Position> implements Disposable {
     return this.#clock.every(REPORT_MS, report);
   }
 
-  /** Lets nobody in any more. */
+  /** Stops accepting successors. */
   [Symbol.dispose](): void {
     if (this.#listener !== undefined) {
       this.#listener.close();
       this.#listener = undefined;
-      removeIfThere(this.#path); // after a hand-over, it is the successor's
+      removeIfThere(this.#path); // after a hand-over, the file belongs to the successor
     }
     for (const channel of this.#channels) channel[Symbol.dispose]();
   }
 }
 
-/** The connection of a successor to the process that it takes over from. */
-export class Incumbency<Position> implements Disposable {
+/** The successor's side of a hand-over: its connection to the predecessor. */
+export class HandoverClient<Position> implements Disposable {
   readonly #channel: Channel<ToSuccessor<Position>, ToPredecessor>;
   readonly #hello = Promise.withResolvers<PredecessorFacts | undefined>();
   readonly #sealed = Promise.withResolvers<Sealed<Position> | undefined>();
@@ -287,9 +289,9 @@ export class Incumbency<Position> implements Disposable {
    *
    * @throws {OperatorError} If it cannot hand over.
    */
-  static async connect<Position>(dataDir: string): Promise<Incumbency<Position>> {
+  static async connect<Position>(dataDir: string): Promise<HandoverClient<Position>> {
     try {
-      return new Incumbency(await Deno.connect({ transport: "unix", path: `${dataDir}/${SOCKET}` }));
+      return new HandoverClient(await Deno.connect({ transport: "unix", path: `${dataDir}/${SOCKET}` }));
     } catch (error) {
       throw new OperatorError(
         `the cless that uses the data-dir ${dataDir} cannot hand over: ${
@@ -304,35 +306,38 @@ export class Incumbency<Position> implements Disposable {
     return this.#gone.signal;
   }
 
-  /** Introduces itself; `undefined` if the other process ends before it answers. */
+  /** Sends `hello`. Resolves with the answer; `undefined` if the other process ends first. */
   async hello(): Promise<PredecessorFacts | undefined> {
     this.#channel.send({ hello: { version: VERSION, pid: Deno.pid } });
     return await this.#hello.promise;
   }
 
-  /** Asks the other process to seal its writes; `undefined` if it ends first. @throws {OperatorError} If it refuses. */
+  /**
+   * Asks the other process to seal its database; resolves with `undefined` if that ends first. @throws {OperatorError}
+   * If it refuses.
+   */
   async seal(): Promise<Sealed<Position> | undefined> {
     this.#channel.send({ seal: true });
     return await this.#sealed.promise;
   }
 
-  /** Passes on how the other process uses the instances, from now on. */
+  /** Sets the function that gets all later reports of how the other process uses the instances. */
   listen(report: (uses: readonly InstanceUse[]) => void): void {
     this.#report = report;
   }
 
-  /** Says why this process cannot take over. */
+  /** Tells the other process why this one cannot take over. */
   async fail(reason: string): Promise<void> {
     await this.#channel.send({ failed: reason });
   }
 
-  /** Says that this process accepts connections; resolves when the other one waits for a last one. */
+  /** Tells the other process that this one accepts connections. Resolves when it asks for `knock`, or ends. */
   async accepting(): Promise<void> {
     this.#channel.send({ accepting: true });
     await this.#knock.promise;
   }
 
-  /** Resolves when the other process accepts no more connections. */
+  /** Resolves when the other process no longer accepts connections. */
   get closed(): Promise<void> {
     return this.#closed.promise;
   }
@@ -363,9 +368,9 @@ export class Incumbency<Position> implements Disposable {
   }
 }
 
-/** Ends a successor that hangs, so that this process can go on; one that has ended is no error. */
+/** Kills a successor that hangs, so that this process can continue. Does nothing if it has already ended. */
 function kill(pid: number): void {
-  log.error("the process that takes over has not finished; it is killed", { pid, afterMs: PATIENCE_MS });
+  log.error("the process that takes over has not finished; it is killed", { pid, afterMs: TAKE_OVER_MS });
   try {
     Deno.kill(pid, "SIGKILL");
   } catch (error) {
@@ -381,7 +386,7 @@ function removeIfThere(path: string): void {
   }
 }
 
-/** The settings with the ports that the system has chosen for the process before. */
+/** The settings, where each port 0 is replaced by the port that the system has chosen for the predecessor. */
 export function withPorts(config: Config, listening: readonly Listening[] = []): Config {
   const rest = [...listening];
   const actual = (endpoint: Endpoint) => {
@@ -391,7 +396,9 @@ export function withPorts(config: Config, listening: readonly Listening[] = []):
   return { ...config, listen: config.listen.map(actual), admin: actual(config.admin) };
 }
 
-/** @throws {ListenError} If an address is taken on which the process before does not listen. */
+/**
+ * Checks that the addresses on which the predecessor does not listen are free. @throws {ListenError} If one is taken.
+ */
 export function checkNewAddresses(config: Config, listening: readonly Listening[]): void {
   const { admin, listen } = withPorts(config, listening);
   const known = new Set(listening.map(({ actual }) => formatEndpoint(actual)));

@@ -4,7 +4,7 @@ import type { HistoryEntry, ServiceRecord } from "./records.ts";
 /** How long history is kept. */
 export const HISTORY_DAYS = 90;
 
-/** What the audit log stores of a service: enough to see a change, and nothing that containers get. */
+/** What the audit log stores of a service: enough to see what changed, but nothing that containers get. */
 export function historyOf(service: ServiceRecord): Record<string, unknown> {
   const { generation, lastNumber, latestRevision, traffic, domains, revisionHistory, wake, loading } = service;
   const { declaredBy } = service;
@@ -13,7 +13,7 @@ export function historyOf(service: ServiceRecord): Record<string, unknown> {
   });
 }
 
-/** The highest numbers of a service in its history; 0 if there are none. */
+/** The highest generation and revision number in a service's history; 0 if there are none. */
 export function lastNumbers(history: readonly HistoryEntry[]): { generation: number; lastNumber: number } {
   const highest = (key: string) =>
     Math.max(0, ...history.flatMap(({ before, after }) => [numberIn(before, key), numberIn(after, key)]));

@@ -18,7 +18,7 @@ export class InstanceControl {
   /**
    * Starts or resumes an instance of the revision with the largest share; resolves when it is ready.
    *
-   * @param signal Ends the waiting, not the start.
+   * @param signal Ends the wait, but not the start.
    * @throws {NotFound} @throws {RevisionFailed} If the instance does not become ready. @throws The signal's reason.
    */
   async wake(name: string, signal: AbortSignal): Promise<void> {
@@ -37,7 +37,8 @@ export class InstanceControl {
   }
 
   /**
-   * Stops a service's instances after their requests in flight; resolves then. New requests start another instance.
+   * Stops a service's instances once their requests in flight have ended, and resolves then. New requests start another
+   * instance.
    *
    * @throws {NotFound} If there is no such service.
    */

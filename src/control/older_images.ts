@@ -5,8 +5,8 @@ import type { Store } from "./store.ts";
 const log = logger("older-images");
 
 /**
- * The images of the convention that were there when this data-dir was first used by a cless with defaults for
- * containers. Their containers go on without those until the images are rebuilt.
+ * The convention's images that existed when a cless with {@linkcode ContainerDefaults} first used this data-dir. Their
+ * containers do not get these defaults, until the images are rebuilt.
  */
 export class OlderImages {
   readonly #store: Pick<Store, "olderImages" | "putOlderImages">;
@@ -21,12 +21,14 @@ export class OlderImages {
     this.#ids = ids && new Set(ids);
   }
 
-  /** Whether an image is one of them. Until they are known, every image is. */
+  /** Whether an image is one of them. Until they are known, every image counts as one. */
   has(imageId: string): boolean {
     return this.#ids?.has(imageId) ?? true;
   }
 
-  /** Takes the present images, unless they are known already. If they cannot be stored, the next call tries again. */
+  /**
+   * Records the present images, unless that has been done before. If they cannot be stored, the next call tries again.
+   */
   note(imageIds: readonly string[]): void {
     if (this.#isStored) return;
     const ids = [...this.#ids ??= new Set(imageIds)];

@@ -5,7 +5,7 @@ import type { Loading, WakeSettings } from "../model/service.ts";
 /** A service as it is stored. */
 export interface ServiceRecord {
   readonly name: string;
-  /** Whole hostnames that lead to it beside its own, in lower case. No other service has them. */
+  /** Whole hostnames that lead to it besides its own, in lower case. No other service has them. */
   readonly domains: readonly string[];
   /** How many revisions without traffic or tag are kept. */
   readonly revisionHistory: number;
@@ -38,26 +38,26 @@ export interface RevisionRecord {
   readonly template: RevisionTemplate;
   /** The image's content, `sha256:…`. */
   readonly imageId: string;
-  /** Names the image for another pull, `name@sha256:…`; `undefined` if it is only local. */
+  /** The name by which the image can be pulled again, `name@sha256:…`; `undefined` if it is only local. */
   readonly imageDigest: string | undefined;
   /** Whether cless pulled the image for this revision. */
   readonly pulled: boolean;
   /** The version of each secret of the template, by the secret's name. */
   readonly secretVersions: Readonly<Record<string, number>>;
-  /** Whether its containers get the defaults of {@linkcode ContainerDefaults}; false if it was stored before those. */
+  /** Whether its containers get the {@linkcode ContainerDefaults}; false if it was stored before these existed. */
   readonly isolated: boolean;
   /** Wall-clock time, ms since 1970. */
   readonly createdAt: number;
 }
 
-/** The part of every revision that is in memory. */
+/** The part of a revision that is always in memory. */
 export interface RevisionMark extends Pick<RevisionRecord, "name" | "imageId" | "pulled"> {
-  readonly undemanding: boolean;
+  readonly needsNoPreparation: boolean;
 }
 
 /** The mark of a revision. */
 export function markOf({ imageId, name, pulled, template }: RevisionRecord): RevisionMark {
-  return { name, imageId, pulled, undemanding: needsNoPreparation(template) };
+  return { name, imageId, pulled, needsNoPreparation: needsNoPreparation(template) };
 }
 
 /** A line of the audit log. */
@@ -68,7 +68,10 @@ export interface HistoryEntry {
   /** Such as `deploy`, `traffic`, `rollback`, `delete`. */
   readonly action: string;
   readonly by: string;
-  /** The state before and after as JSON; `undefined` for none. Has no values of variables: many people see history. */
+  /**
+   * The state before and after, as JSON values; `undefined` for none. They contain no values of variables, since many
+   * people see the history.
+   */
   readonly before: unknown;
   readonly after: unknown;
 }
@@ -100,7 +103,7 @@ export interface SecretRecord extends SecretVersion {
 /** What a token allows. */
 export type Scope = "read" | "deploy" | "admin";
 
-/** A token of the admin API beside the owner's. */
+/** A token of the admin API other than the owner's. */
 export interface TokenRecord {
   readonly name: string;
   readonly scope: Scope;
@@ -119,7 +122,7 @@ export interface DeployPreview {
   readonly revision?: string | undefined;
   /** The names of the template's fields in which the new revision differs from the latest. */
   readonly changed: readonly string[];
-  /** Whether the image would be pulled. The rest of the preview is for the image on this machine. */
+  /** Whether the image would be pulled. The rest of the preview assumes the image on this machine. */
   readonly pull: boolean;
   readonly traffic: { readonly before: Traffic; readonly after: Traffic };
   readonly domains: { readonly before: readonly string[]; readonly after: readonly string[] };

@@ -4,8 +4,8 @@ import type { RevisionRecord } from "./records.ts";
 import type { Secrets } from "./secrets/secrets.ts";
 
 /**
- * What a stored revision's containers are started from; `limits` and `present` are for fields that the template leaves
- * out. A revision that was stored before there were such defaults of containers goes on without them.
+ * Makes the revision that containers are started from. `limits` and `present` fill in what the template leaves out. A
+ * revision that was stored before there were container defaults does not get them.
  */
 export function runtimeRevision(record: RevisionRecord, limits: Limits, present: ContainerDefaults): Revision {
   const defaults = record.isolated ? present : OLDER_DEFAULTS;
@@ -34,8 +34,8 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits, present:
 }
 
 /**
- * The environment of revisions, secrets included. It stays in memory as long as the revision, so that a start does not
- * need the store. If reading fails, the next call tries again.
+ * The environments of revisions, including secrets. An environment is kept in memory as long as its revision, so that a
+ * start does not need the store. If reading fails, the next call tries again.
  */
 export class RevisionEnv {
   readonly #secrets: Pick<Secrets, "resolve">;

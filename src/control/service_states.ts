@@ -2,26 +2,26 @@ import { resolveTraffic } from "../model/traffic.ts";
 import type { RevisionMark, RevisionRecord, ServiceRecord } from "./records.ts";
 import type { Store } from "./store.ts";
 
-/** A service with its revisions, oldest first. It never changes; a new one replaces it. */
+/** A service with its revisions, oldest first. It is immutable. */
 export interface ServiceState {
   readonly service: ServiceRecord;
   readonly revisions: readonly RevisionRecord[];
 }
 
-/** How many services are read at a time: one more than a usual page of the API has. */
+/** How many services are read at a time: one more than the API's usual page has. */
 const PAGE = 101;
 
 /**
- * Every declared service. A change or a page costs the same whatever the number of services: only names and {@linkcode
- * RevisionMark}s are in memory, and the rest is read from the store on demand.
+ * All declared services. Only names and the contents of {@linkcode RevisionMark}s are in memory; the rest is read from
+ * the store on demand. So a change costs the same whatever the number of services.
  */
 export class ServiceStates {
   readonly #store: Pick<Store, "domainOwner" | "revisions" | "service" | "services">;
   /** In the order of code units. */
   readonly #names: string[] = [];
-  /** The services that need preparation before their first request. */
-  readonly #demanding = new Set<string>();
-  /** How many revisions have each image, and for how many of these cless pulled it. */
+  /** The services that need preparation before their first request: see `needsNoPreparation`. */
+  readonly #needingPreparation = new Set<string>();
+  /** By image: how many revisions use it, and for how many of these cless pulled it. */
   readonly #images = new Map<string, { revisions: number; pulled: number }>();
 
   constructor(store: Pick<Store, "domainOwner" | "revisions" | "service" | "services">) {
@@ -47,18 +47,18 @@ export class ServiceStates {
     return service && { service, revisions: this.#store.revisions(name) };
   }
 
-  /** Notes that a service has been stored. @param before The service before the change; `undefined` for a new one. */
+  /** Notes that a service has been stored. @param before The service before that; `undefined` for a new one. */
   set(name: string, marks: readonly RevisionMark[], before: ServiceState | undefined): void {
     if (before === undefined) this.#names.splice(this.#placeOf(name), 0, name);
     else this.#count(before.revisions, -1);
     this.#count(marks, 1);
-    if (marks.every(({ undemanding }) => undemanding)) this.#demanding.delete(name);
-    else this.#demanding.add(name);
+    if (marks.every(({ needsNoPreparation }) => needsNoPreparation)) this.#needingPreparation.delete(name);
+    else this.#needingPreparation.add(name);
   }
 
   delete({ revisions, service: { name } }: ServiceState): void {
     this.#count(revisions, -1);
-    this.#demanding.delete(name);
+    this.#needingPreparation.delete(name);
     this.#names.splice(this.#placeOf(name), 1);
   }
 
@@ -67,14 +67,17 @@ export class ServiceStates {
     return this.#store.domainOwner(domain);
   }
 
-  /** Whether a service is among the {@linkcode demanding} ones. */
-  isDemanding(name: string): boolean {
-    return this.#demanding.has(name);
+  /** Whether a service needs preparation before its first request. */
+  needsPreparation(name: string): boolean {
+    return this.#needingPreparation.has(name);
   }
 
-  /** The services with a revision that has volumes or secrets, or keeps instances up. @throws {StoreUnavailable} */
-  demanding(): ServiceState[] {
-    return [...this.#demanding].map((name) => this.get(name)!);
+  /**
+   * The services that need preparation before their first request: one of their revisions has volumes, secrets or a
+   * minimum of instances. @throws {StoreUnavailable}
+   */
+  needingPreparation(): ServiceState[] {
+    return [...this.#needingPreparation].map((name) => this.get(name)!);
   }
 
   /** The services whose names come after `name`, sorted by name, read page by page. @throws {StoreUnavailable} */
@@ -144,8 +147,8 @@ export function reachable({ traffic, latestRevision }: ServiceRecord): Set<strin
 }
 
 /**
- * The names of the revisions to remove: of those without traffic or tag, all but the newest `revisionHistory`. The
- * latest revision and those of the previous split, which a rollback needs, stay.
+ * The names of the revisions to remove: those without traffic or tag, except the newest `revisionHistory` of them. The
+ * latest revision stays, and so do those of the previous split, which a rollback needs.
  */
 export function prunable(service: ServiceRecord, revisions: readonly RevisionRecord[]): string[] {
   const used = inTraffic(service);

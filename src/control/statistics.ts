@@ -3,7 +3,7 @@ import type { InstancePool } from "../pool/pool.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { Catalog } from "./catalog.ts";
 
-/** Counts what runs and what waits now. */
+/** Counts services, instances and requests. */
 export class Statistics {
   readonly #catalog: Pick<Catalog, "size">;
   readonly #fleet: Pick<Fleet, "instances" | "pools">;

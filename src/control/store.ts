@@ -14,7 +14,7 @@ import type {
  * The durable store. When a method returns, its change is on disk; when it throws, nothing has changed.
  *
  * Every method throws {@linkcode StoreUnavailable} while something outside of cless, such as a full disk, keeps the
- * store from working. The same call works afterwards.
+ * store from working. The same call may succeed later.
  */
 export interface Store extends Disposable {
   /**
@@ -48,7 +48,8 @@ export interface Store extends Disposable {
   /**
    * The history of a service, newest first. It outlives the service.
    *
-   * @param limit How many entries; a few more if some have the same time, so that no page skips one.
+   * @param limit How many entries to return. It returns a few more if some have the same time, so that no page skips
+   * one.
    * @param before Only older entries, wall-clock ms since 1970.
    */
   history(service: string, limit: number, before?: number): HistoryEntry[];
@@ -58,7 +59,7 @@ export interface Store extends Disposable {
 
   /** Stores a new value of a secret as its {@linkcode nextSecretVersion}. */
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord;
-  /** The version of a secret's next value: one more than the last, even if the secret was deleted. */
+  /** The version that a secret's next value gets: one more than the last, even if the secret was deleted. */
   nextSecretVersion(name: string): number;
   secretVersions(): SecretVersion[];
   secret(name: string, version: number): SecretRecord | undefined;
@@ -70,8 +71,8 @@ export interface Store extends Disposable {
   deleteToken(name: string): boolean;
 
   /**
-   * The ids of the convention's images from before containers had the defaults of {@linkcode ContainerDefaults};
-   * `undefined` until they are put.
+   * The ids of the convention's images whose containers do not get the {@linkcode ContainerDefaults}: see
+   * `older_images.ts`. `undefined` until they are put.
    */
   olderImages(): readonly string[] | undefined;
   /** Call it once at most. */

@@ -53,7 +53,7 @@ export class ConfigFile {
     }
   }
 
-  /** Keeps it from starting anything new. */
+  /** Stops it from beginning further changes. */
   stop(): void {
     this.#stopping.abort();
   }
@@ -81,7 +81,7 @@ function logResult({ name, change, error }: ApplyResult): void {
   else if (change !== "none") log.info("service applied", { service: name, change });
 }
 
-/** This process's deployer as the target of a manifest. @param signal Calls off running deploys. */
+/** Makes this process's deployer the target of a manifest. @param signal Cancels running deploys. */
 export function deployerTarget(
   deployer: Pick<Deployer, "plan" | "deploy" | "delete">,
   states: Pick<ServiceStates, "after" | "service">,

@@ -9,7 +9,7 @@ import type { DeployWish } from "./deploy_plan.ts";
 export interface DeployRules {
   /** Why a container cannot get a variable; `undefined` if it can. The text does not contain the value. */
   readonly checkEnv: (name: string, value: string) => string | undefined;
-  /** {@linkcode HostPaths} or the like. */
+  /** Says why a host folder may not be used: see {@linkcode HostPaths}. */
   readonly hostPaths: { problem(path: string): Promise<string | undefined> };
   /** Hostnames that never lead to a service; lower case. */
   readonly reservedHostnames: readonly string[];
@@ -17,7 +17,7 @@ export interface DeployRules {
   readonly baseDomains: readonly string[];
 }
 
-/** Checks all of a deploy that does not depend on the image, before a pull. @throws {InvalidError} */
+/** Checks everything in a deploy that does not depend on the image. @throws {InvalidError} */
 export async function checkDeploy(
   rules: DeployRules,
   name: string,
@@ -47,7 +47,8 @@ export function checkTags(name: string, targets: Traffic): void {
 }
 
 /**
- * Checks that a service takes no address of another one: by its domains or, if it is new, by its own names.
+ * Checks that no address of a service belongs to another one. Its addresses are its domains and, if it is new, its own
+ * hostnames.
  *
  * @throws {DomainTakenError} For the first such address.
  */

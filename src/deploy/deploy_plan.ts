@@ -10,10 +10,10 @@ const DEFAULTS: ServiceFields = { domains: [], revisionHistory: 20, wake: EVERYB
 /** The fields of a service that a deploy may change without a new revision, besides its traffic. */
 const SETTINGS = ["domains", "revisionHistory", "wake", "loading", "declaredBy"] as const;
 
-/** The content of a revision. */
+/** What a revision consists of. If it differs from the latest revision, a deploy makes a new one. */
 export type Content = Pick<RevisionRecord, "template" | "imageId" | "imageDigest" | "pulled" | "secretVersions">;
 
-/** What a deploy asks for, besides the content. */
+/** What a deploy asks for, besides the content of the revision. */
 export interface DeployWish extends TrafficRequest {
   readonly service: Partial<ServiceFields>;
 }
@@ -21,15 +21,15 @@ export interface DeployWish extends TrafficRequest {
 /** What a plan depends on, besides the wish. */
 export interface DeployContext {
   readonly name: string;
-  /** The service now; `undefined` if there is none. */
+  /** The service before the deploy; `undefined` if there is none. */
   readonly state: ServiceState | undefined;
-  /** The highest numbers that the service has ever had. */
+  /** The highest generation and revision number that the service has ever had. */
   readonly last: { readonly generation: number; readonly lastNumber: number };
-  /** The number of a new revision, higher than all earlier ones. */
+  /** The number for a new revision, higher than all earlier ones. */
   readonly number: number;
   readonly at: number;
   readonly by: string;
-  /** The file that declares it; `undefined` to leave that unchanged. */
+  /** The file that declares it; `undefined` to leave `declaredBy` unchanged. */
   readonly declaredBy: string | undefined;
   /** Whether to make a new revision even if nothing has changed. */
   readonly renew: boolean;
@@ -100,12 +100,12 @@ function isUnchanged(before: ServiceRecord, after: ServiceRecord): boolean {
   return sameTraffic(before.traffic, after.traffic) && changedSettings(before, after).length === 0;
 }
 
-/** The names of the service's own settings, without its traffic, that differ. */
+/** The names of the service's settings that differ, apart from its traffic. */
 export function changedSettings(before: ServiceRecord, after: ServiceRecord): string[] {
   return SETTINGS.filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
 }
 
-/** Names only, since history must not contain the values of variables. */
+/** The names of the fields that differ. No values, since the history must not contain those of variables. */
 function changedFields(before: Content, after: Content): string[] {
   const fields = new Set([...Object.keys(before.template), ...Object.keys(after.template)]);
   const changed = [...fields].filter((field) => fieldText(before.template, field) !== fieldText(after.template, field));
@@ -123,7 +123,7 @@ function versionsText({ secretVersions }: Content): string {
   return JSON.stringify(Object.entries(secretVersions).sort(([a], [b]) => a < b ? -1 : 1));
 }
 
-/** The preview of a plan. @param before The service now; `undefined` if there is none. */
+/** The preview of a plan. @param before The service before the deploy; `undefined` if there is none. */
 export function previewOf(before: ServiceRecord | undefined, plan: DeployPlan, pull: boolean): DeployPreview {
   const { change, changed, revision } = plan;
   const after = change?.service ?? before;

@@ -4,7 +4,7 @@ interface Call {
   readonly done: Promise<unknown>;
 }
 
-/** The running deploys. Those of one service run one after the other; all can be called off. */
+/** The running deploys. Deploys of one service run one after the other. Every deploy can be cancelled. */
 export class DeployQueue {
   readonly #queue = new QueueByName();
   readonly #calls = new Set<Call>();
@@ -12,8 +12,8 @@ export class DeployQueue {
   #closed: Error | undefined;
 
   /**
-   * Runs a deploy after the earlier ones of the same service, unless `signal` is aborted. `work` gets a signal that is
-   * aborted when the deploy is called off for any reason.
+   * Runs a deploy after the earlier ones of the same service, unless `signal` is aborted first. `work` gets a signal
+   * that is aborted when the deploy is cancelled for any reason.
    */
   async run<T>(name: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw this.#closed;
@@ -32,7 +32,7 @@ export class DeployQueue {
     }
   }
 
-  /** Refuses deploys from now on; resolves when the running ones have ended. */
+  /** Refuses new deploys from now on. Resolves when the running ones have ended. */
   async pause(reason: Error): Promise<void> {
     this.#closed = reason;
     await Promise.allSettled([...this.#calls].map(({ done }) => done));
@@ -43,19 +43,19 @@ export class DeployQueue {
     this.#closed = undefined;
   }
 
-  /** Accepts no more deploys, calls off the running ones, and resolves when they have ended. */
+  /** Refuses new deploys, cancels the running ones, and resolves when they have ended. */
   async close(reason: Error): Promise<void> {
     this.#closed = reason;
-    await callOff([...this.#calls], reason);
+    await cancel([...this.#calls], reason);
   }
 
-  /** Calls off the running deploys of a service, and resolves when they have ended. */
-  async callOff(name: string, reason: Error): Promise<void> {
-    await callOff([...this.#calls].filter((call) => call.name === name), reason);
+  /** Cancels the running deploys of a service, and resolves when they have ended. */
+  async cancel(name: string, reason: Error): Promise<void> {
+    await cancel([...this.#calls].filter((call) => call.name === name), reason);
   }
 }
 
-async function callOff(calls: readonly Call[], reason: Error): Promise<void> {
+async function cancel(calls: readonly Call[], reason: Error): Promise<void> {
   for (const { abort } of calls) abort.abort(reason);
   await Promise.allSettled(calls.map(({ done }) => done));
 }
@@ -64,7 +64,7 @@ async function callOff(calls: readonly Call[], reason: Error): Promise<void> {
 export class QueueByName {
   readonly #tails = new Map<string, Promise<void>>();
 
-  /** Runs work after the earlier work of that name has ended in any way. */
+  /** Runs work once the earlier work of that name has succeeded or failed. */
   run<T>(name: string, work: () => Promise<T> | T): Promise<T> {
     const done = (this.#tails.get(name) ?? Promise.resolve()).then(work);
     const tail = done.then(() => {}, () => {}).then(() => {

@@ -35,9 +35,9 @@ import { type HandoverOptions, VolumeHandover } from "./volumes.ts";
 const log = logger("deployer");
 const NEVER = new AbortController().signal;
 const DAY_MS = 24 * 3_600_000;
-/** How many entries of history are searched for the numbers of an earlier service of the same name. */
+/** How many history entries are searched for the last numbers of a deleted service of the same name. */
 const HISTORY_ENTRIES = 100;
-/** For how many services the number of a failed trial is remembered. */
+/** For how many services the revision number of a failed trial is remembered. */
 const MOST_TRIED = 1000;
 
 /** What a {@linkcode Deployer} works with. */
@@ -82,9 +82,12 @@ export interface PlanOptions extends ChangeOptions {
 
 /** Options of {@linkcode Deployer.deploy}. */
 export interface DeployOptions extends PlanOptions {
-  /** Whether a new revision must become ready first. If not, its first request shows whether it works. */
+  /**
+   * Whether a new revision must become ready before the deploy is committed. If not, its first request shows whether it
+   * works.
+   */
   readonly wait: boolean;
-  /** Calls off the deploy: it rejects with the signal's reason, and nothing changes. */
+  /** Cancels the deploy: it rejects with the signal's reason, and nothing changes. */
   readonly signal?: AbortSignal;
 }
 
@@ -92,8 +95,9 @@ export interface DeployOptions extends PlanOptions {
 export interface Deployed {
   readonly service: ServiceRecord;
   readonly revision: RevisionRecord;
-  /** Whether the revision is new. */
+  /** Whether a revision was created. */
   readonly created: boolean;
+  /** Whether the service is new. */
   readonly isNew: boolean;
 }
 
@@ -108,9 +112,9 @@ interface Deploy {
 
 /**
  * Changes services. A deploy finds the content, makes a plan, and tries the new revision. Then it makes the plan again,
- * since the state may have changed meanwhile, and commits it. A change reaches the store, the {@linkcode ServiceStates}
- * and the requests, or none of them. Deploys of one service wait for each other; no other change waits for a pull or a
- * start.
+ * since the state may have changed meanwhile, and commits it. A commit updates the store, the {@linkcode ServiceStates}
+ * and the routing: all of them or none. Deploys of one service wait for each other. Other changes do not wait for a
+ * pull or a start.
  */
 export class Deployer {
   readonly #options: DeployerOptions;
@@ -118,9 +122,9 @@ export class Deployer {
   readonly #volumes: VolumeHandover;
   readonly #images: PulledImages;
   readonly #deploys = new DeployQueue();
-  /** The changes of one service exclude each other. */
+  /** Runs the changes of one service one at a time. */
   readonly #changes = new QueueByName();
-  /** The highest number of a revision that was tried but not committed, by service; the newest entry last. */
+  /** By service, the highest number of a revision that was tried but not committed; the newest entry is last. */
   readonly #tried = new Map<string, number>();
 
   constructor(options: DeployerOptions) {
@@ -131,23 +135,23 @@ export class Deployer {
     this.#images = new PulledImages(images, states, launcher);
   }
 
-  /** Publishes all stored services. If one fails, that is logged; deploying it again mends it. */
+  /** Publishes all stored services. If one cannot be published, that is logged; deploying it again repairs it. */
   load(): void {
     const { publisher, store } = this.#options;
     const states = this.#states;
     store.load((service, marks) => {
       states.set(service.name, marks, undefined);
-      if (states.isDemanding(service.name)) return;
+      if (states.needsPreparation(service.name)) return;
       tryPublish(service.name, () => publisher.publishAsleep(service, marks));
     });
-    // Only now: this reads the store, which is locked until `load` has passed on all services.
-    for (const { revisions, service } of states.demanding()) {
+    // Not inside `load`: this reads the store, which must not be used there.
+    for (const { revisions, service } of states.needingPreparation()) {
       tryPublish(service.name, () => publisher.publish(service, revisions));
     }
     this.tidy();
   }
 
-  /** Removes old history, and unused images that cless pulled. Call it periodically; failures are only logged. */
+  /** Removes old history, and unused images that cless pulled. To be called periodically. Failures are only logged. */
   tidy(): void {
     const { now, store } = this.#options;
     this.#images.sweep(true);
@@ -158,7 +162,7 @@ export class Deployer {
     }
   }
 
-  /** Refuses deploys from now on; resolves when the running ones and all other changes have ended. */
+  /** Refuses new deploys from now on. Resolves when the running ones and all other changes have ended. */
   async pause(reason: Error): Promise<void> {
     await this.#deploys.pause(reason);
     await this.#changes.settled();
@@ -169,7 +173,7 @@ export class Deployer {
     this.#deploys.resume();
   }
 
-  /** Accepts no more deploys, calls off the running ones, and resolves when they have ended. */
+  /** Refuses new deploys, cancels the running ones, and resolves when they have ended. */
   close(reason: Error): Promise<void> {
     return this.#deploys.close(reason);
   }
@@ -179,7 +183,8 @@ export class Deployer {
    * has changed.
    *
    * @throws {InvalidError} If this machine or its settings do not allow it.
-   * @throws {StaleError} If the service is not at the generation `ifMatch`, at the beginning or at the end.
+   * @throws {StaleError} If the service is not at the generation `ifMatch` when the deploy begins, or when it is
+   * committed.
    * @throws {UnknownSecretError} If the template names a secret that does not exist.
    * @throws {TrafficError} If the traffic that it asks for is impossible.
    * @throws {ImageUnavailable} If there is no such image.
@@ -224,14 +229,17 @@ export class Deployer {
     });
   }
 
-  /** Removes a service and calls off its deploys; waits for its containers. @throws {NotFound} @throws {StaleError} */
+  /**
+   * Removes a service, and cancels its deploys. Resolves when its containers are gone. @throws {NotFound} @throws
+   * {StaleError}
+   */
   async delete(name: string, { by, ifMatch }: ChangeOptions): Promise<void> {
     const { events, launcher, now, publisher, store } = this.#options;
     if (this.#volumes.isUnderWay(name)) {
-      // A handover can take as long as a start, and its outcome no longer matters.
+      // Cancel the deploy that hands over volumes: it could take as long as a start, and its outcome no longer matters.
       this.#mustGet(name, ifMatch);
       const reason = new Conflict(`the deploy was called off, since somebody deletes the service ${name}`);
-      this.#deploys.callOff(name, reason);
+      this.#deploys.cancel(name, reason);
     }
     const ending = await this.#changes.run(name, () => {
       const state = this.#mustGet(name, ifMatch);
@@ -241,7 +249,7 @@ export class Deployer {
       this.#states.delete(state);
       publisher.remove(name);
       events.emit("service.deleted", name, {});
-      return [launcher.untilGone(({ service }) => service === name), this.#deploys.callOff(name, wasDeleted(name))];
+      return [launcher.untilGone(({ service }) => service === name), this.#deploys.cancel(name, wasDeleted(name))];
     });
     await Promise.all(ending);
     await publisher.gone(name); // including pools on trial
@@ -265,7 +273,7 @@ export class Deployer {
     const begun = await this.#begin(name, input, options);
     const template = canonicalTemplate(input.template);
     const { image, pullPolicy } = template;
-    this.#secretVersions(template); // a wrong name fails before the pull
+    this.#secretVersions(template); // fails before the pull if a name is wrong
     using found = await this.#images.find(image, pullPolicy, {
       signal,
       onProgress: ({ status, done, total, layer }) =>
@@ -280,13 +288,14 @@ export class Deployer {
     if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
     this.#noteTried(deploy);
     this.#warnOfOthers(revision);
-    // The pool is made when a request needs it, since most services sleep.
+    // Its pool is made when a request needs it, since most services sleep.
     if (!wait && needsNoPreparation(revision.template)) return await this.#commit(deploy, { made: [], start, signal });
     using onFailure = new DisposableStack();
     const pool = onFailure.adopt(await publisher.newPool(revision), (pool) => publisher.discard(pool));
     const hasVolumes = revision.template.volumes.length > 0;
     if (wait && !hasVolumes) await this.#tryRevision(pool, signal);
-    // With volumes it can be tried only after the revision that has them has stopped; requests are held meanwhile.
+    // With volumes, it is tried during the commit, after the revision that has them has stopped. Requests are held
+    // meanwhile.
     const deployed = await this.#commit(deploy, { made: [pool], start: wait && hasVolumes ? "always" : start, signal });
     onFailure.move();
     return deployed;
@@ -301,7 +310,7 @@ export class Deployer {
     return begun;
   }
 
-  /** What a deploy changes in the present state. Planned again, a new revision keeps its name. */
+  /** Plans what a deploy changes in the present state. When it is planned again, a new revision keeps its name. */
   #plan({ name, input, options, begun, content, number }: Deploy): DeployPlan {
     const { now, rules } = this.#options;
     const state = this.#states.get(name);
@@ -315,7 +324,7 @@ export class Deployer {
     return plan;
   }
 
-  /** Commits what a deploy changes in the present state. */
+  /** Plans a deploy again, and commits the plan. */
   #commit(deploy: Deploy, options: HandoverOptions): Promise<Deployed> {
     const { name } = deploy;
     return this.#changes.run(name, async () => {
@@ -326,7 +335,7 @@ export class Deployer {
       }
       const service = await this.#store(change, options);
       const created = change.addRevision !== undefined;
-      if (created) this.#tried.delete(name); // from now on, the service has the number
+      if (created) this.#tried.delete(name); // the stored service has the number now
       return { service, revision, created, isNew: change.expectedGeneration === undefined };
     });
   }
@@ -355,7 +364,8 @@ export class Deployer {
   }
 
   /**
-   * Stores and publishes a change, alone among the changes of its service. If it rejects, nothing has changed.
+   * Stores and publishes a change. No other change of the service may run at the same time. If it rejects, nothing has
+   * changed.
    *
    * @throws {Conflict} @throws {RevisionFailed} If a handover of volumes fails.
    * @throws {StaleError} @throws {DomainTakenError} @throws {StoreUnavailable} As {@linkcode Store.change} does.
@@ -377,7 +387,7 @@ export class Deployer {
     });
   }
 
-  /** A service as it is after a change. */
+  /** The state of a service after a change. */
   #after({ service, addRevision, removeRevisions = [] }: ServiceChange): ServiceState {
     const before = this.#states.get(service.name)?.revisions ?? [];
     const revisions = [...before, ...addRevision === undefined ? [] : [addRevision]];
@@ -407,7 +417,8 @@ export class Deployer {
   }
 
   /**
-   * Warns, in the background, of named volumes that other data-dirs use too: only revisions of one data-dir take turns.
+   * Warns, in the background, of named volumes that other data-dirs use too. They may be used at the same time, since
+   * volumes are handed over only within one data-dir.
    */
   async #warnOfOthers({ name, service, template }: RevisionRecord): Promise<void> {
     for (const { source } of template.volumes) {
@@ -437,7 +448,9 @@ export class Deployer {
     return this.#states.service(name) ?? lastNumbers(this.#options.store.history(name, HISTORY_ENTRIES));
   }
 
-  /** A number that no revision of the service has had, not even a failed trial: its containers may still exist. */
+  /**
+   * A number that no revision of the service has had, not even one whose trial failed: its containers may still exist.
+   */
   #nextNumber(name: string): number {
     return Math.max(this.#lastOf(name).lastNumber, this.#tried.get(name) ?? 0) + 1;
   }

@@ -17,7 +17,7 @@ import type { ServiceMap } from "../routing/service_map.ts";
 import { WakeRules } from "../routing/wake_rules.ts";
 
 const log = logger("publisher");
-/** How long an unreadable revision is not read again, however many requests come for it. */
+/** After a revision could not be read, it is not read again for this time, even if requests arrive. */
 const UNREADABLE_MS = 1000;
 
 /** What a {@linkcode Publisher} works with. */
@@ -28,21 +28,24 @@ export interface PublisherOptions {
   readonly retiring: Pick<RetiringPools, "retire" | "gone">;
   readonly env: Pick<RevisionEnv, "of">;
   readonly limits: Limits;
-  /** The defaults of containers, for revisions whose records are `isolated`. */
+  /** The container defaults, for revisions whose records are `isolated`. */
   readonly defaults: ContainerDefaults;
   readonly clock: Pick<Clock, "now">;
   /** From 0 to below 1, evenly; chooses between revisions that share the traffic. */
   readonly random?: () => number;
 }
 
-/** A revision without a pool. Small, since there are many. */
+/** A revision without a pool. It is small, since there are many. */
 type Sleeper = Pick<RevisionRecord, "name" | "service">;
 
-/** Directs requests to services as stored. A revision keeps its pool from one publication to the next. */
+/**
+ * Publishes stored services to the {@linkcode ServiceMap}, so that requests reach them. A revision keeps its pool from
+ * one publication to the next.
+ */
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #maker: PoolMaker<Sleeper> = { make: (sleeper) => this.#wake(sleeper) };
-  /** The errors of unreadable revisions by name, each with the clock time until which it holds. */
+  /** The errors of unreadable revisions by name, each with the clock time until which it is repeated. */
   readonly #unreadable = new Map<string, { readonly error: ClessError; readonly until: number }>();
 
   constructor(options: PublisherOptions) {
@@ -53,7 +56,7 @@ export class Publisher {
   async newPool(record: RevisionRecord): Promise<InstancePool> {
     const { defaults, env, limits, pools } = this.#options;
     const revision = runtimeRevision(record, limits, defaults);
-    await env.of(revision); // now, rather than while a request waits
+    await env.of(revision); // reads its secrets now, and not while a request waits
     return pools.newPool(revision);
   }
 
@@ -75,19 +78,22 @@ export class Publisher {
     return this.#options.services.get(service)?.poolOf(revision);
   }
 
-  /** The pool for a found container; `undefined` if its revision is not published or has enough instances. */
+  /**
+   * The pool that may adopt a found container; `undefined` if its revision is not published or has enough instances.
+   */
   adopt({ imageId, revision, service }: Pick<Container, "imageId" | "revision" | "service">): InstancePool | undefined {
     const pool = this.poolOf(service, revision);
     return pool !== undefined && pool.revision.imageId === imageId && !pool.full ? pool : undefined;
   }
 
   /**
-   * Prepares a publication without changing anything. Until it is published or given up, no other publication of the
-   * service is allowed.
+   * Prepares a publication without changing anything. Until it is published or abandoned, no other publication of the
+   * service may begin.
    *
-   * @param made Pools that were made for it; those without a share or a tag are retired. Other pools are made only for
+   * @param made Pools that were made for it. Those that get no share or tag are retired. Other pools are made only for
    * revisions that need preparation before their first request.
-   * @returns Publishes the service, retires the pools that are no longer needed, and starts the minimum of instances.
+   * @returns A function that publishes the service, retires the pools that are no longer needed, and starts the minimum
+   * of instances.
    * @throws If a secret of a revision cannot be read.
    */
   async prepare(
@@ -110,7 +116,7 @@ export class Publisher {
     return () => this.#options.services.put(declared, made);
   }
 
-  /** Publishes a stored service. If a secret cannot be read, each start tries again and reports the reason. */
+  /** Publishes a stored service. If a secret cannot be read now, each start tries again and reports the reason. */
   publish(service: ServiceRecord, revisions: readonly RevisionRecord[]): void {
     const shares = needed(service).map((target) => {
       const { revision: name } = target;
@@ -120,7 +126,7 @@ export class Publisher {
     this.#options.services.put(this.#declare(service, shares));
   }
 
-  /** Publishes a stored service whose revisions need no preparation; their first request reads them. */
+  /** Publishes a stored service whose revisions need no preparation. A revision is read at its first request. */
   publishAsleep(service: ServiceRecord, marks: readonly Pick<RevisionMark, "name">[]): void {
     const shares = needed(service).map((target) => {
       const { name } = recordOf(service, marks, target.revision);
@@ -174,14 +180,16 @@ export class Publisher {
   }
 }
 
-/** `undefined` if it wakes as most services do; then no request is examined for it. */
+/**
+ * The service's wake exceptions and waiting page; `undefined` if it has neither, so that its requests are not examined.
+ */
 function wakingOf({ wake: { except }, loading }: ServiceRecord): Waking | undefined {
   const rules = except.userAgents.length + except.paths.length > 0 ? new WakeRules(except) : undefined;
   const page = loading === "page";
   return rules !== undefined || page ? { rules, page } : undefined;
 }
 
-/** The parts of a service's traffic that need a pool, by revision name. */
+/** The targets of a service's traffic that need a pool, by revision name. */
 function needed({ traffic, latestRevision }: ServiceRecord): Traffic {
   return resolveTraffic(traffic, latestRevision).filter(({ percent, tag }) => percent > 0 || tag !== undefined);
 }

@@ -13,14 +13,14 @@ export interface PullProgress {
   readonly layer?: string;
   /** In the engine's words, such as `Download complete`. */
   readonly status: string;
-  /** How many of the layers known so far are done. */
+  /** How many of the known layers are done. */
   readonly done: number;
   readonly total: number;
 }
 
 /** Options of {@linkcode Images.resolve}. */
 export interface ResolveOptions {
-  /** Ends a pull; the call rejects with the signal's reason. */
+  /** Cancels a pull: the call rejects with the signal's reason. */
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: PullProgress) => void;
 }
@@ -29,7 +29,7 @@ export interface ResolveOptions {
 export interface ResolvedImage {
   /** `sha256:…` */
   readonly imageId: string;
-  /** Names the image for another pull, `name@sha256:…`; missing for an image that is only local. */
+  /** The name by which the image can be pulled again, `name@sha256:…`; missing for an image that is only local. */
   readonly digest?: string;
   /** Whether cless pulled it. */
   readonly pulled: boolean;
@@ -49,14 +49,14 @@ export interface Containers {
 }
 
 /**
- * The images that cless pulled. {@linkcode sweep} removes those that no revision uses. An image that is left when the
- * process ends is unknown to the next process, and stays: `docker image prune` removes it.
+ * The images that cless pulled. {@linkcode sweep} removes those that no revision uses. If the process ends before that,
+ * the next process does not know such an image: only `docker image prune` removes it.
  */
 export class PulledImages {
   readonly #images: Images;
   readonly #states: ServiceStates;
   readonly #containers: Containers;
-  /** The known images with the names that this process pulled them by. cless must not remove other names. */
+  /** The known images, each with the names by which this process pulled it. cless must not remove other names. */
   readonly #pulled = new Map<string, Set<string>>();
   /** How many running deploys need each image. */
   readonly #holds = new Map<string, number>();
@@ -105,8 +105,9 @@ export class PulledImages {
   }
 
   /**
-   * Removes the pulled images that no revision uses, one after the other, each once its containers are gone. Failures
-   * are logged. With `again`, for periodic calls, it checks all revisions and retries failed removals.
+   * Removes the pulled images that no revision uses, one at a time, each once its containers are gone. Failures are
+   * logged. @param again For periodic calls: whether to check the images of all revisions, and to retry failed
+   * removals.
    */
   sweep(again = false): Promise<void> {
     return this.#sweeping = this.#sweeping.then(() => this.#sweep(again));
@@ -115,7 +116,8 @@ export class PulledImages {
   async #sweep(again: boolean): Promise<void> {
     if (again) {
       this.#refused.clear();
-      for (const imageId of this.#states.pulledImages()) this.#namesOf(imageId); // including those of earlier processes
+      // Also images that earlier processes pulled.
+      for (const imageId of this.#states.pulledImages()) this.#namesOf(imageId);
     }
     for (const [imageId, names] of this.#pulled) {
       if (this.#refused.has(imageId) || this.#isNeeded(imageId)) continue;
@@ -137,7 +139,7 @@ export class PulledImages {
   #isNeeded(imageId: string): boolean {
     if (this.#holds.has(imageId)) return true;
     if (!this.#states.hasImage(imageId)) return false;
-    // All revisions that still use the image found it on this machine. So cless must not remove it.
+    // No revision that still uses the image pulled it: all found it on this machine. So cless must not remove it.
     if (!this.#states.hasPulledImage(imageId)) this.#pulled.delete(imageId);
     return true;
   }

@@ -5,20 +5,20 @@ import type { Revision } from "../model/revision.ts";
 import type { Container, Launch, Launcher } from "../pool/launcher.ts";
 import { type HostPaths, sharedVolume } from "./volumes.ts";
 
-/** The longest wait for containers to end, so that a hanging engine does not block everything. */
+/** The longest wait for containers to end, so that an engine that hangs does not block everything. */
 const GONE_TIMEOUT_MS = 60_000;
 
 interface Held {
   /** `undefined` for an unknown container of an earlier process, which may have any volume. */
   readonly revision: Revision | undefined;
   readonly gone: PromiseWithResolvers<void>;
-  /** Whether a removal has failed; pools no longer know the container. */
+  /** Whether its removal has failed. Then no pool knows the container any more. */
   stuck: boolean;
 }
 
 /**
- * A launcher in front of the engine's. It starts containers with their secrets, never lets two with a common volume run
- * at the same time, and knows which containers may exist.
+ * Wraps the engine's launcher. It adds the secrets to a container's environment, lets no two containers with a common
+ * volume run at the same time, and knows which containers may exist.
  */
 export class RevisionLauncher implements Launcher {
   readonly #engine: Launcher;
@@ -35,7 +35,9 @@ export class RevisionLauncher implements Launcher {
     this.#clock = clock;
   }
 
-  /** Notes a container that may exist. If its revision is unknown, nothing with volumes starts before its removal. */
+  /**
+   * Notes a container that may exist. If its revision is unknown, no container with volumes starts until it is removed.
+   */
   found(id: string, revision: Revision | undefined): void {
     this.#held.set(id, { revision, gone: Promise.withResolvers(), stuck: false });
   }
@@ -85,7 +87,7 @@ export class RevisionLauncher implements Launcher {
     const stuck = [...this.#held].flatMap(([id, { stuck }]) => stuck ? [id] : []);
     const listed = await this.#engine.list();
     const ids = new Set(listed.map(({ id }) => id));
-    // A stuck container that is not listed is gone. Nobody removes it again, so nothing else would report that.
+    // A stuck container that is not listed is gone. Nothing else would notice that, since nobody removes it again.
     for (const id of stuck) if (!ids.has(id)) this.#gone(id);
     return listed;
   }
@@ -108,7 +110,7 @@ export class RevisionLauncher implements Launcher {
       }
     }
     for (const { source } of volumes) {
-      // The deploy has checked it, but settings and folders change.
+      // Checked again, since settings and folders may have changed since the deploy.
       const problem = source.startsWith("/") ? await this.#hostPaths.problem(source) : undefined;
       if (problem !== undefined) throw new Error(`the volume ${source} ${problem}`);
     }

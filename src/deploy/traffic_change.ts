@@ -24,7 +24,7 @@ export interface TrafficRequest {
  *
  * @param before The service before the deploy; `undefined` if there was none.
  * @param names The names of all revisions, including the deployed one.
- * @param revision The deployed revision: a new one, or the latest one, which is deployed again.
+ * @param revision The deployed revision: a new one, or the latest one if it is deployed redeployTraffic.
  * @throws {TrafficError}
  */
 export function trafficAfter(
@@ -37,8 +37,8 @@ export function trafficAfter(
   if (before?.latestRevision !== revision) {
     return deployTraffic(before?.traffic ?? [], before?.latestRevision, revision, defined({ percent, tag }));
   }
-  // A service's only revision has everything, whatever the deploy asks for.
-  return again(before.traffic, revision, defined({ percent: names.size === 1 ? undefined : percent, tag }));
+  // A service's only revision gets everything, whatever the deploy asks for.
+  return redeployTraffic(before.traffic, revision, defined({ percent: names.size === 1 ? undefined : percent, tag }));
 }
 
 /** Checks a whole split, and leaves out targets without effect. @throws {TrafficError} */
@@ -55,7 +55,7 @@ function splitOf(traffic: Traffic, latest: string): Traffic {
     .sort((a, b) => a.revision < b.revision ? -1 : 1);
 }
 
-/** A service's `previousTraffic` after a change of its traffic; unchanged if no share has changed. */
+/** A service's `previousTraffic` after a change of its traffic. It is unchanged if no share has changed. */
 export function previousAfter(before: ServiceRecord, traffic: Traffic, latest: string): Traffic {
   const old = splitOf(before.traffic, before.latestRevision);
   return sameTraffic(old, splitOf(traffic, latest)) ? before.previousTraffic : old;
@@ -81,8 +81,11 @@ export function sameTraffic(a: Traffic, b: Traffic): boolean {
   return textOf(a) === textOf(b);
 }
 
-/** The split after the latest revision was deployed again. The same wish changes nothing the second time. */
-function again(traffic: Traffic, latest: string, { percent, tag }: TrafficWish): Traffic {
+/**
+ * The split after the latest revision is deployed redeployTraffic. Deploying it twice with the same wish changes nothing the
+ * second time.
+ */
+function redeployTraffic(traffic: Traffic, latest: string, { percent, tag }: TrafficWish): Traffic {
   const own = resolveTraffic(traffic, latest).find(({ revision }) => revision === latest);
   if (percent === undefined) return tag === undefined || tag === own?.tag ? traffic : tagged(traffic, latest, tag);
   const others = traffic.filter(({ revision }) => revision !== LATEST && revision !== latest);

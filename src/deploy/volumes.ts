@@ -24,8 +24,8 @@ export class HostPaths {
   }
 
   /**
-   * Why a folder may not be used; `undefined` if it may. Below the allowed folder the path must not contain a symbolic
-   * link: anyone who can write there could point it anywhere.
+   * Why a folder may not be used; `undefined` if it may. Below the allowed folder, the path must not contain a symbolic
+   * link: anyone who can write there could point the link anywhere.
    *
    * @param path Absolute, without `.`, `..` and empty parts.
    */
@@ -53,7 +53,7 @@ export class HostPaths {
       return undefined;
     } catch (error) {
       const isMissing = at !== folder && error instanceof Deno.errors.NotFound;
-      // The engine would refuse it too, but only after the revision that has the volume was stopped.
+      // Refused here, since the engine would refuse it only after the revision that has the volume was stopped.
       return isMissing ? "is not there; make it first" : `cannot be used: ${plainMessageOf(error)}`;
     }
   }
@@ -64,16 +64,19 @@ export interface HandoverOptions {
   /** The pools that were made for the change. */
   readonly made: readonly InstancePool[];
   /**
-   * Whether a revision that gets a volume is tried before the commit. With `instead`, it is tried only if it takes the
-   * volume from another revision.
+   * Whether a revision that gets a volume is tried before the commit. With `instead`, only if it takes the volume from
+   * another revision.
    */
   readonly start: "always" | "instead" | "never";
   readonly signal: AbortSignal;
 }
 
-/** Keeps two revisions from having one volume at the same time: the next one gets it after the last has stopped. */
+/**
+ * Hands volumes over from one revision to another, so that no two revisions have a volume at the same time: the next
+ * one gets it after the previous one has stopped.
+ */
 export class VolumeHandover {
-  readonly #states: Pick<ServiceStates, "demanding">;
+  readonly #states: Pick<ServiceStates, "needingPreparation">;
   readonly #publisher: Publisher;
   readonly #containers: Containers;
   readonly #drainTimeoutMs: number;
@@ -82,7 +85,7 @@ export class VolumeHandover {
 
   /** @param drainTimeoutMs After this time an instance stops even with requests in flight. */
   constructor(
-    states: Pick<ServiceStates, "demanding">,
+    states: Pick<ServiceStates, "needingPreparation">,
     publisher: Publisher,
     containers: Containers,
     drainTimeoutMs: number,
@@ -98,11 +101,11 @@ export class VolumeHandover {
   }
 
   /**
-   * Checks that no two reachable revisions have one volume.
+   * Checks that no two reachable revisions have a common volume.
    *
    * @param state The service after the change.
-   * @param tried A revision of it to try, even if no request will reach it.
-   * @throws {Conflict} For the first volume that two would have.
+   * @param tried A revision of it that will be tried, even if no request can reach it.
+   * @throws {Conflict} For the first volume that two revisions would have.
    */
   check(state: ServiceState, tried?: RevisionRecord): void {
     const own = holders(state, tried);
@@ -110,19 +113,21 @@ export class VolumeHandover {
     own.forEach((one, at) => own.slice(at + 1).forEach((other) => refuse(one, other)));
     const isOther = (name: string) => name !== state.service.name;
     const theirs = [
-      ...this.#states.demanding().filter(({ service }) => isOther(service.name)).flatMap((all) => holders(all)),
+      ...this.#states.needingPreparation().filter(({ service }) => isOther(service.name)).flatMap((all) =>
+        holders(all)
+      ),
       ...[...this.#claims].flatMap(([name, claimed]) => isOther(name) ? claimed : []),
     ];
     for (const other of theirs) for (const one of own) refuse(one, other);
   }
 
   /**
-   * Commits a change of a service. If revisions get volumes of others, it holds requests and stops the others first; if
-   * the change fails, it starts them again. Call it for one change of a service at a time.
+   * Commits a change of a service. If revisions get the volumes of others, it first holds requests and stops the
+   * others. If the change then fails, it starts those again. Only one change of a service may run at a time.
    *
    * @param state The service after the change.
    * @param tryRevision Starts an instance of a pool; rejects if it does not become ready.
-   * @param commit Stores and publishes it with the pools that were made; held requests then go there.
+   * @param commit Stores and publishes the change with the pools that were made, so that held requests go there.
    * @throws {Conflict} As {@linkcode check} does. @throws What `tryRevision` and `commit` throw.
    */
   async run<T>(
@@ -190,13 +195,13 @@ function refuse(one: RevisionRecord, other: RevisionRecord): void {
   );
 }
 
-/** The source of the first volume of `a` that shares a place with one of `b`; `undefined` if there is none. */
+/** The source of the first volume of `a` that overlaps with one of `b`; `undefined` if there is none. */
 export function sharedVolume(a: readonly Volume[], b: readonly Volume[]): string | undefined {
-  return a.find(({ source }) => b.some((other) => isSamePlace(source, other.source)))?.source;
+  return a.find(({ source }) => b.some((other) => overlaps(source, other.source)))?.source;
 }
 
-/** Also true if one folder contains the other, since both revisions could write there. */
-function isSamePlace(a: string, b: string): boolean {
+/** Whether two volumes overlap. So do two folders if one contains the other. */
+function overlaps(a: string, b: string): boolean {
   return a === b || isIn(a, b) || isIn(b, a);
 }
 

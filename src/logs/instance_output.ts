@@ -4,9 +4,9 @@ import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 
 const log = logger("logs");
-/** How far back output is read again so that no line is missed: the two streams are not strictly in order. */
+/** How far back output is read again. The two streams are not strictly in order, so this avoids missing lines. */
 const OVERLAP_MS = 1000;
-/** How many lines, and how much text, are held back to order the lines of an instance's two streams. */
+/** Limits for the lines that are held back in order to sort the lines of an instance's two streams. */
 const WINDOW_LINES = 2048;
 const WINDOW_BYTES = 256 * 1024;
 
@@ -21,7 +21,7 @@ export interface OutputOwner {
 /** A line that an app has written. */
 export interface OutputLine {
   readonly stream: "stdout" | "stderr";
-  /** RFC 3339, to the nanosecond if known. */
+  /** RFC 3339, with nanoseconds if known. */
   readonly time?: string;
   readonly text: string;
 }
@@ -34,17 +34,17 @@ export interface OutputOptions {
   readonly tail?: number;
   /** Only lines from this time on, RFC 3339. */
   readonly since?: string;
-  /** Ends the lines without an error. */
+  /** Ends the iteration without an error. */
   readonly signal: AbortSignal;
 }
 
-/** Where the output of instances comes from. */
+/** The source of the instances' output. */
 export interface InstanceOutputs {
-  /** The instances of a service: running ones, and ended ones whose last lines are retained. */
+  /** The running instances of a service, and the ended ones whose last lines are retained. */
   list(service: string): readonly OutputOwner[];
-  /** The lines of an instance, each stream in order; the iteration rejects if they cannot be read. */
+  /** The lines of an instance, each stream in order. The iteration rejects if they cannot be read. */
   read(id: string, options: OutputOptions): AsyncIterable<OutputLine>;
-  /** Calls back for each instance of a service that starts from now on. Returns a function that ends this. */
+  /** Calls `started` for each instance of a service that starts from now on. Returns a function that ends this. */
   watch(service: string, started: (instance: OutputOwner) => void): () => void;
 }
 
@@ -55,13 +55,16 @@ export interface ServiceLogLine extends Omit<OutputLine, "time"> {
   readonly time: string | undefined;
 }
 
-/** How far a stream has been read: the time of the last line, and how many lines had that time. */
+/** How far a stream has been read: the time of the last line, and how many lines with that time were read. */
 interface Place {
   time: string;
   count: number;
 }
 
-/** The output of one instance, read in several passes (past, live, last words), without gaps or repeated lines. */
+/**
+ * The output of one instance. It is read in several passes (past lines, live lines, retained last lines), without gaps
+ * or repeated lines.
+ */
 export class InstanceOutput {
   readonly owner: OutputOwner;
   /** Why a pass failed, if one did. */
@@ -74,7 +77,7 @@ export class InstanceOutput {
     this.#outputs = outputs;
   }
 
-  /** The lines so far, ordered by time. Never rejects: if they cannot be read, there are none, and the log says why. */
+  /** The lines so far, ordered by time. If they cannot be read, it gives none and logs why; it never rejects. */
   async *past(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
     const window: ServiceLogLine[] = [];
     let bytes = 0;
@@ -95,16 +98,16 @@ export class InstanceOutput {
     }
   }
 
-  /** The lines after those, until the instance ends; never rejects either. */
+  /** The lines after the past ones, until the instance ends. It never rejects. */
   async *live(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
     yield* this.#read({ ...this.#onward(options), follow: true });
-    // When an engine removes a container, its readers miss the last lines; those may be retained.
+    // When a container is removed, its readers miss the last lines. These may have been retained.
     if (!options.signal.aborted && this.#places.size > 0) {
       yield* this.#read({ ...this.#onward(options), follow: false });
     }
   }
 
-  /** The options for the next pass: from a little before the last line. */
+  /** The options for the next pass, which begins a little before the last line. */
   #onward({ signal, since, tail }: Omit<OutputOptions, "follow">): Omit<OutputOptions, "follow"> {
     let last = "";
     for (const { time } of this.#places.values()) if (time > last) last = time;
@@ -143,7 +146,7 @@ export class InstanceOutput {
   }
 }
 
-/** Whether a line comes before another one of the same instance; a line without a time stays where it is. */
+/** Whether a line comes before another one of the same instance. A line without a time keeps its place. */
 function isBefore(line: ServiceLogLine, other: ServiceLogLine): boolean {
   return line.time !== undefined && other.time !== undefined && line.time < other.time;
 }

@@ -11,7 +11,7 @@ export interface ServiceLogOptions {
   readonly tail?: number;
   /** Only lines from this time on: RFC 3339, or an age such as `10m`. */
   readonly since?: string;
-  /** Ends the lines without an error. */
+  /** Ends the iteration without an error. */
   readonly signal: AbortSignal;
   /** Only the instances of this revision. */
   readonly revision?: string;
@@ -29,13 +29,13 @@ export class ServiceLogs {
   }
 
   /**
-   * The lines of all instances of a service, ended ones included as far as retained. The existing lines come one
-   * instance after the other, the ended ones first; followed lines come as they are written. It reads on demand, and
-   * little ahead. The lines end when the signal is aborted, when the reader stops, and after the last line if nothing
-   * is followed; then everything is closed.
+   * The lines of all instances of a service, including the retained lines of ended ones. The existing lines come one
+   * instance after the other, beginning with the ended ones. With `follow`, new lines come as they are written. It
+   * reads little more than what is consumed. The iteration ends when the signal is aborted, when the reader stops, or,
+   * without `follow`, after the last line. Then everything is closed.
    *
    * @throws {InvalidError} When `since` is neither a time nor a duration.
-   * @throws From the iteration, when nothing is followed and no instance's output can be read.
+   * @throws From the iteration, without `follow`, when no instance's output can be read.
    */
   read(service: string, options: ServiceLogOptions): AsyncGenerator<ServiceLogLine, void, void> {
     const { since } = options;
@@ -68,7 +68,7 @@ export class ServiceLogs {
       for (const output of outputs) {
         if (tail !== 0) yield* output.past(past);
         if (signal.aborted) return;
-        // Its container may not exist yet; then it is followed once it runs.
+        // Its container may not exist yet: then it is followed once it runs.
         if (output.failure !== undefined) known.delete(output.owner.id);
       }
       const readable = outputs.filter(({ failure }) => failure === undefined);
@@ -86,7 +86,7 @@ export class ServiceLogs {
   }
 }
 
-/** Merges several iterators as their values come; it ends only when the signal is aborted. */
+/** Merges several iterators in the order in which their values arrive. It ends only when the signal is aborted. */
 class Merge<T> {
   readonly #signal: AbortSignal;
   readonly #sources = new Set<AsyncIterator<T>>();
@@ -117,7 +117,7 @@ class Merge<T> {
     }
   }
 
-  /** Ends all iterators, and resolves when they have ended. Abort the signal first. */
+  /** Ends all iterators, and resolves when they have ended. The signal must be aborted before. */
   async close(): Promise<void> {
     await Promise.all([...this.#sources].map((source) => source.return?.()));
   }

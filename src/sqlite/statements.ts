@@ -40,7 +40,7 @@ export function prepareStatements(db: DatabaseSync) {
     // The same rule as `needsNoPreparation`: parsing all templates would take most of a start's time and memory.
     marks: db.prepare(`
       SELECT name, service, image_id AS imageId, pulled,
-        json_extract(template, '$.minInstances', '$.secretEnv', '$.volumes') = '[0,{},[]]' AS undemanding
+        json_extract(template, '$.minInstances', '$.secretEnv', '$.volumes') = '[0,{},[]]' AS needsNoPreparation
       FROM revision WHERE service > ? AND service <= ? ORDER BY service, id`),
     revisions: db.prepare(`
       SELECT name, service, template, image_id AS imageId, image_digest AS imageDigest, pulled,
@@ -145,12 +145,12 @@ export function revisionOf(row: RevisionRow): RevisionRecord {
 /** A revision's mark as a row. */
 export type MarkRow = Row<
   RevisionMark,
-  { readonly service: string; readonly pulled: number; readonly undemanding: number }
+  { readonly service: string; readonly pulled: number; readonly needsNoPreparation: number }
 >;
 
 /** Makes a mark of its row. */
-export function markOf({ name, imageId, pulled, undemanding }: MarkRow): RevisionMark {
-  return { name, imageId, pulled: pulled !== 0, undemanding: undemanding === 1 };
+export function markOf({ name, imageId, pulled, needsNoPreparation }: MarkRow): RevisionMark {
+  return { name, imageId, pulled: pulled !== 0, needsNoPreparation: needsNoPreparation === 1 };
 }
 
 /** An entry of the history as a row. */

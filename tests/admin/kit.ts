@@ -173,7 +173,7 @@ function catalogOf(
     status: (name) => statuses.get(name) ?? { state: "asleep" },
     get: (name) => list().find((service) => service.name === name),
     userOf: (secret) =>
-      states.demanding().flatMap(({ revisions }) => revisions.toReversed())
+      states.needingPreparation().flatMap(({ revisions }) => revisions.toReversed())
         .find(({ template }) => Object.values(template.secretEnv).includes(secret))?.name,
     revisions: (name) => {
       const state = states.get(name);

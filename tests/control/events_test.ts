@@ -165,7 +165,7 @@ Deno.test("a reader that breaks off is no subscriber any more", async () => {
 });
 
 Deno.test("a subscriber that is too slow is dropped after its waiting events", async () => {
-  const { clock, log } = newLog({ mostPending: 2 });
+  const { clock, log } = newLog({ maxPending: 2 });
   const slow = log.subscribe({ signal: never() });
   emit(log, 1, 2);
   assertEquals(log.subscribers, 1);
@@ -177,7 +177,7 @@ Deno.test("a subscriber that is too slow is dropped after its waiting events", a
 });
 
 Deno.test("a subscriber that was dropped can still be ended by its signal", async () => {
-  const { log } = newLog({ mostPending: 1 });
+  const { log } = newLog({ maxPending: 1 });
   const controller = new AbortController();
   const slow = log.subscribe({ signal: controller.signal });
   emit(log, 1, 2);
@@ -186,7 +186,7 @@ Deno.test("a subscriber that was dropped can still be ended by its signal", asyn
 });
 
 Deno.test("missed events do not make a subscriber too slow", async () => {
-  const { log } = newLog({ mostPending: 2 });
+  const { log } = newLog({ maxPending: 2 });
   emit(log, 1, 2, 3, 4, 5);
   const events = log.subscribe({ after: 0, signal: never() });
   emit(log, 6, 7);
@@ -195,7 +195,7 @@ Deno.test("missed events do not make a subscriber too slow", async () => {
 });
 
 Deno.test("a subscriber that has read its missed events may be as slow as any other, and no slower", async () => {
-  const { log } = newLog({ mostPending: 2 });
+  const { log } = newLog({ maxPending: 2 });
   emit(log, 1, 2, 3);
   const events = log.subscribe({ after: 0, signal: never() });
   assertEquals(await take(events, 3), [1, 2, 3]);

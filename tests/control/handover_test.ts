@@ -2,7 +2,13 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
 import { type Config, readConfig } from "../../src/base/config.ts";
 import { OperatorError } from "../../src/base/errors.ts";
-import { checkNewAddresses, Incumbency, type Incumbent, SuccessorDoor, withPorts } from "../../src/control/handover.ts";
+import {
+  checkNewAddresses,
+  HandoverClient,
+  HandoverServer,
+  type RunningProcess,
+  withPorts,
+} from "../../src/control/handover.ts";
 import type { InstanceUse } from "../../src/fleet/predecessor.ts";
 import { ListenError } from "../../src/http/server.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -13,7 +19,7 @@ const ENDPOINT = { hostname: "127.0.0.1", port: 80 };
 const USE: InstanceUse = { id: "one", revision: "r", state: "ready", placed: true, inFlight: 1, inUse: 1 };
 
 /** A process that notes what it is asked for. */
-class FakeIncumbent implements Incumbent<number> {
+class FakeProcess implements RunningProcess<number> {
   readonly facts = { listen: [{ given: ENDPOINT, actual: ENDPOINT }], secretKey: "key" };
   readonly asked: string[] = [];
   using: InstanceUse[] = [USE];
@@ -44,9 +50,9 @@ class FakeIncumbent implements Incumbent<number> {
 function handoverTest(
   name: string,
   fn: (
-    incumbent: FakeIncumbent,
-    connect: () => Promise<Incumbency<number>>,
-    door: SuccessorDoor<number>,
+    incumbent: FakeProcess,
+    connect: () => Promise<HandoverClient<number>>,
+    door: HandoverServer<number>,
     folder: string,
   ) => Promise<void>,
 ): void {
@@ -55,11 +61,11 @@ function handoverTest(
     ignore: noNet || noRead || noWrite,
     fn: async () => {
       const folder = await Deno.makeTempDir();
-      const door = new SuccessorDoor<number>(folder, systemClock);
-      const incumbent = new FakeIncumbent();
+      const door = new HandoverServer<number>(folder, systemClock);
+      const incumbent = new FakeProcess();
       door.open(incumbent);
       try {
-        await fn(incumbent, () => Incumbency.connect<number>(folder), door, folder);
+        await fn(incumbent, () => HandoverClient.connect<number>(folder), door, folder);
       } finally {
         door[Symbol.dispose]();
         await new Promise((resolve) => setTimeout(resolve, 0)); // its connections have ended
@@ -82,8 +88,8 @@ handoverTest(
     assertEquals(await door.superseded, Deno.pid);
     assertEquals(incumbent.asked, ["seal", "yield"]);
     assert(!successor.gone.aborted);
-    using own = new SuccessorDoor<number>(folder, systemClock);
-    own.open(new FakeIncumbent());
+    using own = new HandoverServer<number>(folder, systemClock);
+    own.open(new FakeProcess());
     door[Symbol.dispose](); // the process ends, and leaves the successor's door open
     await until(() => successor.gone.aborted);
     using third = await connect();
@@ -210,11 +216,11 @@ function patienceTest(
   name: string,
   fn: (rig: {
     clock: FakeClock;
-    incumbent: FakeIncumbent;
+    incumbent: FakeProcess;
     folder: string;
     successor: RawSuccessor;
     child: Deno.ChildProcess;
-    door: SuccessorDoor<number>;
+    door: HandoverServer<number>;
   }) => Promise<void>,
 ): void {
   Deno.test({
@@ -223,8 +229,8 @@ function patienceTest(
     fn: async () => {
       const folder = await Deno.makeTempDir();
       const clock = new FakeClock();
-      const incumbent = new FakeIncumbent();
-      using door = new SuccessorDoor<number>(folder, clock);
+      const incumbent = new FakeProcess();
+      using door = new HandoverServer<number>(folder, clock);
       door.open(incumbent);
       const child = new Deno.Command("sleep", { args: ["1000"] }).spawn();
       const successor = await RawSuccessor.connect(folder);

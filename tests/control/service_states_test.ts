@@ -36,11 +36,12 @@ Deno.test("the services that need attention before their first request are known
   await deployer.deploy("secret", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);
   const volumes = [{ source: "data", path: "/data", readOnly: false }];
   await deployer.deploy("stateful", input("one", { volumes }), AT_ONCE);
-  const demanding = (states: Pick<ServiceStates, "demanding">) => states.demanding().map(({ service }) => service.name);
-  assertEquals(demanding(states).sort(), ["kept", "secret", "stateful"]);
-  assertEquals(demanding(statesOf(store)), ["kept", "secret", "stateful"]);
+  const needingPreparation = (states: Pick<ServiceStates, "needingPreparation">) =>
+    states.needingPreparation().map(({ service }) => service.name);
+  assertEquals(needingPreparation(states).sort(), ["kept", "secret", "stateful"]);
+  assertEquals(needingPreparation(statesOf(store)), ["kept", "secret", "stateful"]);
   await deployer.delete("secret", { by: "ci" });
-  assertEquals(demanding(states).sort(), ["kept", "stateful"]);
+  assertEquals(needingPreparation(states).sort(), ["kept", "stateful"]);
 });
 
 Deno.test("an image is in use as long as a revision has it, and pulled as long as it was pulled for one of them", () => {
@@ -49,7 +50,7 @@ Deno.test("an image is in use as long as a revision has it, and pulled as long a
   const stateOf = (name: string, pulled: boolean) =>
     ({ service: { name }, revisions: [{ name: `${name}-00001`, imageId: "one", pulled }] }) as unknown as ServiceState;
   const put = (name: string, pulled: boolean) =>
-    states.set(name, [{ name: `${name}-00001`, imageId: "one", pulled, undemanding: true }], undefined);
+    states.set(name, [{ name: `${name}-00001`, imageId: "one", pulled, needsNoPreparation: true }], undefined);
   assertEquals(use(), [false, false, []]);
   put("mine", false);
   assertEquals(use(), [true, false, []]);

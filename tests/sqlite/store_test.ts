@@ -275,7 +275,9 @@ storeTest("a mark tells a revision that demands something before its first reque
     const name = `app-${number}`;
     store.change({ ...creationOf(name), addRevision: revisionOf(name, 1, template) });
   }
-  const undemanding: string[] = [];
-  again().load(({ name }, marks) => void (marks.every((mark) => mark.undemanding) && undemanding.push(name)));
-  assertEquals(undemanding, ["app-0"]);
+  const needsNoPreparation: string[] = [];
+  again().load(({ name }, marks) =>
+    void (marks.every((mark) => mark.needsNoPreparation) && needsNoPreparation.push(name))
+  );
+  assertEquals(needsNoPreparation, ["app-0"]);
 });

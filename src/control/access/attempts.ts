@@ -1,6 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 
-/** This many wrong tokens within {@linkcode WINDOW_MS} lead to refusals for {@linkcode PAUSE_MS}. */
+/** After this many wrong tokens within {@linkcode WINDOW_MS}, an address is refused for {@linkcode PAUSE_MS}. */
 const LIMIT = 10;
 const WINDOW_MS = 60_000;
 const PAUSE_MS = 60_000;
@@ -8,19 +8,19 @@ const PAUSE_MS = 60_000;
 const MOST_ADDRESSES = 10_000;
 
 interface Attempt {
-  /** The times of the wrong tokens that still count. They are fewer than the limit. */
+  /** The times of the wrong tokens that still count; always fewer than the limit. */
   readonly times: readonly number[];
-  /** Until when the address is locked out: more wrong tokens do not count. */
+  /** Until when the address is locked out. More wrong tokens do not count until then. */
   readonly until: number;
 }
 
 /**
  * Limits how often an address may try wrong tokens. A correct token is always accepted: it cannot be guessed, and
- * others behind the same address could lock out its owner.
+ * otherwise others behind the same address could lock out its owner.
  */
 export class Attempts {
   readonly #clock: Clock;
-  /** By address; the one with the oldest wrong token comes first. */
+  /** By address, in the order of the last counted wrong token. */
   readonly #attempts = new Map<string, Attempt>();
 
   constructor(clock: Clock) {
@@ -43,7 +43,7 @@ export class Attempts {
     const before = this.#attempts.get(address);
     if (before !== undefined && before.until > now) return;
     const times = [...(before?.times ?? []).filter((time) => now - time < WINDOW_MS), now];
-    this.#attempts.delete(address); // it moves to the end
+    this.#attempts.delete(address); // so that it moves to the end
     this.#attempts.set(
       address,
       times.length < LIMIT ? { times, until: -Infinity } : { times: [], until: now + PAUSE_MS },

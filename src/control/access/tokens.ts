@@ -8,7 +8,7 @@ export const SCOPES = ["read", "deploy", "admin"] as const satisfies readonly Sc
 
 /** The name of the owner's token, in the history and elsewhere. */
 export const OWNER_NAME = "admin";
-/** The name for the file of `--config` in the history. */
+/** The name under which changes by the `--config` file appear in the history. */
 export const CONFIG_NAME = "config";
 
 /** Lets people and secret scanners recognize a token. */
@@ -28,7 +28,7 @@ export type TokenInfo = Omit<TokenRecord, "hash">;
 /** The name and scope of the token that a request has. */
 export type Holder = Pick<TokenRecord, "name" | "scope">;
 
-/** The tokens of the admin API. They are in memory, so that checks do not need the store. */
+/** The tokens of the admin API. They are kept in memory, so that a check does not need the store. */
 export class Tokens {
   readonly #store: Store;
   #owner: Promise<Omit<TokenRecord, "createdAt">>;
@@ -53,7 +53,7 @@ export class Tokens {
   }
 
   /**
-   * Makes a token that expires at a time (ms since 1970), and returns its text, which is not stored.
+   * Makes a token, and returns its text, which is not stored. @param expiresAt When it expires, ms since 1970.
    *
    * @throws {InvalidError} If the name, the scope or the time is invalid.
    * @throws {Conflict} If there is a token of that name, even an expired one. @throws {StoreUnavailable}
@@ -75,14 +75,14 @@ export class Tokens {
     const random = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
     const text = PREFIX + random.toBase64({ alphabet: "base64url", omitPadding: true });
     const token = { name, scope, hash: await hashOf(text), expiresAt, createdAt };
-    // Checked here, since another call may have taken the name while the hash was computed.
+    // Checked only here, since another call may have taken the name while the hash was computed.
     if (this.#tokens.has(name)) throw new Conflict(`there is a token ${name} already; revoke it first`);
     this.#store.putToken(token);
     this.#tokens.set(name, token);
     return text;
   }
 
-  /** Every token but the owner's, by name, including expired ones. */
+  /** Every token except the owner's, sorted by name, including expired ones. */
   list(): TokenInfo[] {
     return [...this.#tokens.values()]
       .map(({ name, scope, expiresAt, createdAt }) => ({ name, scope, expiresAt, createdAt }))
@@ -94,7 +94,7 @@ export class Tokens {
     const [shown, owner] = await Promise.all([hashOf(text), this.#owner]);
     const now = this.#now();
     let holder: Holder | undefined;
-    // Compares with all of them, so that the time taken reveals nothing.
+    // Compares with all tokens, so that the time taken reveals nothing.
     for (const { name, scope, hash, expiresAt } of [owner, ...this.#tokens.values()]) {
       const valid = isSame(shown, hash) && (expiresAt === undefined || now < expiresAt);
       if (valid) holder = { name, scope };
@@ -102,7 +102,7 @@ export class Tokens {
     return holder;
   }
 
-  /** Revokes a token at once; returns whether there was one. @throws {StoreUnavailable} The token stays valid. */
+  /** Revokes a token at once; returns whether there was one. @throws {StoreUnavailable} Then the token stays valid. */
   revoke(name: string): boolean {
     const found = this.#store.deleteToken(name);
     this.#tokens.delete(name);

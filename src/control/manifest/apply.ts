@@ -5,7 +5,7 @@ import type { DeployPreview, ServiceRecord } from "../records.ts";
 import { type ParsedService, showTemplate } from "../schema/schema.ts";
 import type { Manifest } from "./manifest.ts";
 
-/** The part of an existing service that a manifest needs. */
+/** What applying a manifest needs to know of an existing service. */
 export type ExistingService = Pick<ServiceRecord, "name"> & Partial<Pick<ServiceRecord, "domains" | "declaredBy">>;
 
 /** What a manifest is applied to. */
@@ -25,21 +25,21 @@ export interface ApplyTarget {
 export interface ApplyOptions {
   /** Whether to delete services that the file declared before and no longer declares. */
   readonly prune?: boolean;
-  /** Whether only to find out what would change. */
+  /** Whether to report only what would change. */
   readonly dryRun?: boolean;
-  /** Called with the services to delete, before anything changes; nothing changes if it rejects. */
+  /** Called with the services to delete, before anything changes. If it rejects, nothing changes. */
   readonly beforePrune?: (names: readonly string[]) => Promise<void>;
   /** Called for each service as soon as it is done. */
   readonly onResult?: (result: ApplyResult) => void;
-  /** Once aborted, nothing new starts. */
+  /** Once it is aborted, no further change begins. */
   readonly signal?: AbortSignal;
 }
 
-/** What changed in a service, or would in a dry run. */
+/** What changed in a service, or would change in a dry run. */
 export interface ApplyResult {
   readonly name: string;
   readonly change: DeployPreview["change"] | "delete";
-  /** What was to change; missing for a deleted service. */
+  /** The planned change; missing for a deleted service. */
   readonly preview?: DeployPreview;
   readonly error?: unknown;
 }
@@ -51,8 +51,8 @@ export class ApplyError extends OperatorError {}
  * Makes the services match a manifest. It previews all of them first: if one is refused, nothing changes. Then it
  * deploys each service; a failure does not stop the others.
  *
- * A service that takes over a domain is deployed without it first, and again with it once the other service has given
- * it up, so that the domain always leads to a working service.
+ * A service that takes over a domain is deployed twice: first without the domain, and again with it once the other
+ * service has given it up. So the domain always leads to a working service.
  *
  * @param file The absolute path that is recorded in the services; `undefined` if the manifest is not from a file. Then
  * nothing is pruned.
@@ -104,12 +104,12 @@ export async function applyManifest(
     const preview = previews.get(name)!;
     return attempt({ name, change: preview.change, preview }, async () => {
       const { change } = await target.deploy(name, declared, file);
-      return moves.has(name) ? preview.change : change; // the preview has the change of both deploys
+      return moves.has(name) ? preview.change : change; // the preview covers both deploys
     });
   };
   const receivers = new Map<string, ApplyResult>();
   for (const name of moves.keys()) receivers.set(name, await deploy(name, withoutMoving(name)));
-  // Domains whose new owner failed stay where they are.
+  // If a domain's new owner has failed, the domain stays where it is.
   const stuck = [...receivers].flatMap(([name, { error }]) => error === undefined ? [] : [...moves.get(name)!]);
   for (const [name, declared] of manifest) {
     if (moves.has(name)) continue;
@@ -117,7 +117,7 @@ export async function applyManifest(
     const staying = owned.filter((domain) => stuck.includes(domain));
     note(await deploy(name, withDomains(declared, (domains) => [...domains, ...staying])));
   }
-  // A failed service may be the replacement for one that would be deleted.
+  // If a service failed, nothing is deleted: it may be the replacement for a service that would be deleted.
   const failed = [...results, ...receivers.values()].some(({ error }) => error !== undefined);
   for (const name of failed ? [] : surplus) {
     note(await attempt({ name, change: "delete" }, async () => (await target.remove(name), "delete")));
@@ -137,13 +137,13 @@ export async function readManifest(path: string): Promise<string> {
   }
 }
 
-/** A service's declaration, as the body of `PUT /v1/services/{name}`. */
+/** Writes a service's declaration as the body of `PUT /v1/services/{name}`. */
 export function bodyOf({ template, service, traffic, targets, tag }: ParsedService): Record<string, unknown> {
   return { ...showTemplate(canonicalTemplate(template)), ...service, ...defined({ traffic: targets ?? traffic, tag }) };
 }
 
 /**
- * For each service of a manifest, the domains that it takes over: another service has them now, and the same manifest
+ * For each service of a manifest, the domains that it takes over: another service has them now, and the manifest
  * removes them there.
  *
  * @param deleted The names of the services that are deleted.
@@ -167,7 +167,7 @@ function domainMoves(
   return moves;
 }
 
-/** A declaration with other domains, if it has any. */
+/** A declaration with changed domains. Returns it unchanged if it declares none. */
 function withDomains(declared: ParsedService, change: (domains: readonly string[]) => string[]): ParsedService {
   const { service } = declared;
   if (service.domains === undefined) return declared;

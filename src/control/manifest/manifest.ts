@@ -12,7 +12,7 @@ export interface Manifest extends ReadonlyMap<string, ParsedService> {
 }
 
 /**
- * Reads a YAML file of services: below `services:` each service by its name, with the fields of `PUT
+ * Reads a YAML file of services. Below `services:` it has each service by name, with the fields of `PUT
  * /v1/services/{name}`.
  *
  * @param file The name of the file in messages.
@@ -61,7 +61,7 @@ function readService(name: string, value: unknown): ParsedService {
   throw new InvalidError(["<<"], "merging is not supported; use *NAME for a whole value", true);
 }
 
-/** Puts a path before the paths of errors. */
+/** Prefixes the paths of errors with a path. */
 function within<T>(path: FieldPath, read: () => T): T {
   try {
     return read();
@@ -76,7 +76,7 @@ function mapping(value: unknown, path: FieldPath, message: string): Readonly<Rec
   return value as Readonly<Record<string, unknown>>;
 }
 
-/** Formats services as a file that {@linkcode parseManifest} reads back; leaves out defaults. */
+/** Formats services as YAML that {@linkcode parseManifest} reads. Leaves out defaults. */
 export function formatManifest(services: Manifest): string {
   const bodies = [...services].map(([name, declared]) => [name, showService(declared)]);
   const document = new Document({ services: Object.fromEntries(bodies) }, { aliasDuplicateObjects: false });
@@ -85,10 +85,13 @@ export function formatManifest(services: Manifest): string {
       if (typeof node.value === "string" && !isPlainText(node.value)) node.type = "QUOTE_DOUBLE";
     },
   });
-  return document.toString({ lineWidth: 0, doubleQuotedMinMultiLineLength: Infinity }); // one line stays one line
+  return document.toString({ lineWidth: 0, doubleQuotedMinMultiLineLength: Infinity }); // no line is folded
 }
 
-/** Whether a text survives as a YAML block: the library breaks some texts with white space at the ends of lines. */
+/**
+ * Whether the library writes a text correctly as a YAML block. It fails for some texts with white space at the ends of
+ * lines.
+ */
 function isPlainText(text: string): boolean {
   return !text.includes("\n") || !/^\s|[^\S\n](?:\n|$)|\n\n$|\r/.test(text);
 }

@@ -18,21 +18,24 @@ import { type FieldPath, ManifestError, type Place, showPath } from "../schema/i
 
 /** The longest text that is read, in characters. */
 const MAX_TEXT = 1024 * 1024;
-/** The most values. An alias counts as everything that it stands for: with aliases, a few lines can mean billions. */
+/**
+ * The limit for the number of values. An alias counts as all the values that it stands for: with aliases, a few lines
+ * can stand for billions.
+ */
 const MAX_VALUES = 200_000;
-/** The deepest nesting; recursive functions read the result. */
+/** The limit for the nesting, since recursive functions read the result. */
 const MAX_DEPTH = 100;
 
 const START: Place = { line: 1, column: 1 };
 
-/** Clearer texts for some of the library's messages. */
+/** Clearer messages for some of the library's errors. */
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
   MULTIPLE_DOCS: "only one document is read",
   NON_STRING_KEY: "a name must be text",
   RESOURCE_EXHAUSTION: "is nested too deeply",
 };
 
-/** A YAML document as a value that knows the place of each of its parts in the text. */
+/** A YAML document as a value, with the place of each part of it in the text. */
 export class YamlTree {
   /** The value as in JSON; `undefined` for an empty document. */
   readonly value: unknown;
@@ -40,7 +43,7 @@ export class YamlTree {
   /** The offsets of keys and values, by the JSON of their paths. */
   readonly #keys = new Map<string, number>();
   readonly #values = new Map<string, number>();
-  /** What each alias stands for. The library would search the whole document for each. */
+  /** The node of each alias. Kept here because the library would search the whole document for each alias. */
   readonly #targets = new Map<Alias, Node>();
   readonly #file: string;
   #count = 0;
@@ -60,7 +63,7 @@ export class YamlTree {
     if (document.contents !== null) this.value = this.#read(document.contents, [], []);
   }
 
-  /** The place of a value or its key. A missing value has the place of what should contain it. */
+  /** The place of a value, or of its key. For a missing value, it is the place of the nearest existing parent. */
   placeOf(path: FieldPath, ofName = false): Place {
     const key = JSON.stringify(path);
     const first = ofName ? this.#keys.get(key) : this.#values.get(key);
@@ -78,7 +81,7 @@ export class YamlTree {
       const document = parseDocument(text, {
         lineCounter: this.#lines,
         prettyErrors: false,
-        schema: "core", // even if the text asks for YAML 1.1, where `no` is false
+        schema: "core", // even if the text asks for YAML 1.1, in which `no` means false
         stringKeys: true,
         uniqueKeys: false, // checked here: the library compares every pair of keys
       });
@@ -102,7 +105,7 @@ export class YamlTree {
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   }
 
-  /** @param inside The collections around the node, also those reached through aliases. */
+  /** @param inside The collections that contain the node, also through aliases. */
   #read(node: unknown, path: FieldPath, inside: readonly unknown[]): unknown {
     const at = isNode(node) ? node.range?.[0] : undefined;
     const fail = (message: string): never => {
@@ -143,7 +146,7 @@ export class YamlTree {
   }
 }
 
-/** The library's messages can contain parts of the text. */
+/** Puts a message on one line. The library's messages can contain parts of the text. */
 function oneLine(message: string): string {
   // deno-lint-ignore no-control-regex
   return message.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, " ");

@@ -12,7 +12,8 @@ export function strict<S extends z.ZodRawShape>(shape: S) {
 /**
  * Reads a value by a schema; `path` is its place.
  *
- * @throws {InvalidError} For the first fault. Unknown fields come first, since a misspelt field is also a missing one.
+ * @throws {InvalidError} For the first fault. Unknown fields are reported first, since a misspelt field is also
+ * reported as missing.
  */
 export function check<T extends z.ZodType>(schema: T, value: unknown, path: FieldPath = []): z.output<T> {
   refuseProto(value, path);
@@ -25,7 +26,9 @@ export function check<T extends z.ZodType>(schema: T, value: unknown, path: Fiel
   throw new InvalidError(at, issue.message);
 }
 
-/** The first issue; unknown fields come first. In a union, the issue of the most likely alternative. */
+/**
+ * The issue to report: an unknown field, else the first issue. In a union, the issue of the most likely alternative.
+ */
 function firstOf(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
   const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!;
   if (issue.code !== "invalid_union") return issue;
@@ -38,7 +41,7 @@ function firstOf(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
 /**
  * Refuses the name `__proto__`, which Zod silently drops from records.
  *
- * @param depth How deep to look: below this no schema has fields, but a body may be nested very deeply.
+ * @param depth How deep to look. No schema has fields below this depth, but a body may be nested far deeper.
  */
 function refuseProto(value: unknown, path: FieldPath, depth = 4): void {
   if (typeof value !== "object" || value === null || depth === 0) return;
@@ -59,7 +62,7 @@ const KINDS: Record<string, string> = {
   array: "a list",
 };
 
-/** The default messages, without values, which could be secret. */
+/** The default messages. They contain no values, which could be secret. */
 function explain(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type": {

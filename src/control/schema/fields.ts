@@ -7,7 +7,7 @@ import { parseMemoryLimit } from "../../model/memory.ts";
 import { strict } from "./check.ts";
 import { CREDENTIAL_NAME, SECRET_NAME_RULE, SERVICE_NAME_RULE } from "./invalid.ts";
 
-/** Linux's limit for one argument, or one variable with its name; bytes. */
+/** Linux's limit for one argument, or for one variable with its name, bytes. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
 /** The limit for all of them together, bytes. Linux allows 2 MiB, including docker's own arguments and variables. */
 const MAX_ARGUMENTS = 1024 * 1024;
@@ -16,7 +16,7 @@ function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** A check that a parser accepts the text; the parser throws a RangeError if not. */
+/** A check that a parser accepts the text. The parser throws a RangeError if it does not. */
 function reads(parse: (text: string) => unknown): z.core.CheckFn<string> {
   return (context) => {
     try {
@@ -101,7 +101,8 @@ export const secretEnv = z.record(variable, secretName).check(atMost(1000, "vari
 const FIRST_WORD = /^[^\s\x00-\x1f\x7f-\x9f]+$/;
 
 /**
- * A program and its arguments. If the image has an ENTRYPOINT, arguments only, and the first may begin with a hyphen.
+ * A program and its arguments. If the image has an ENTRYPOINT, all of them are arguments, so the first may begin with a
+ * hyphen.
  */
 export const command = z.array(
   text.refine((word) => bytesOf(word) <= MAX_ARGUMENT, `must be at most ${MAX_ARGUMENT} bytes, which Linux allows`),
@@ -119,11 +120,11 @@ export function fits(variables: Readonly<Record<string, string>>, words: readonl
 /** The message if {@linkcode fits} is false. */
 export const FITS_MESSAGE = "is too much: the values and the command must be at most 1 MiB together";
 
-// Absolute, without empty parts, `.`, `..` and a final slash, so that each place has one name.
+// Absolute, without empty parts, `.`, `..` and a final slash, so that each folder has only one valid path.
 // deno-lint-ignore no-control-regex
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[^/\x00-\x1f\x7f]+)+$/;
 const PATH_RULE = "an absolute path without `//`, `.`, `..`, and a slash at the end";
-// The engine's rule, which does not allow a single character.
+// The engine's rule. It requires at least two characters.
 const VOLUME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 const CAPABILITY = "(CAP_)?[A-Z_]+";
@@ -141,7 +142,7 @@ export const capabilities = strict({
 
 const ACCOUNT = "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,63}";
 
-/** Whose rights an app has. */
+/** The user that an app runs as. */
 export const user = z.string().regex(
   new RegExp(`^${ACCOUNT}(:${ACCOUNT})?$`),
   "must be USER or USER:GROUP, names or numbers such as 1000:1000",
@@ -163,7 +164,7 @@ export const volume = strict({
   readOnly: z.boolean().default(false),
 });
 
-/** A path that the app is asked for. */
+/** A path of the app, for probes. */
 export const urlPath = z.string().max(2048).regex(
   /^\/[!-"$-~]*$/,
   "must be a path that begins with /, without white space, # and what is not ASCII (percent-encode that)",
@@ -171,15 +172,15 @@ export const urlPath = z.string().max(2048).regex(
 
 /** The limits on the number of exceptions of a kind and on their lengths. */
 const MOST_EXCEPTIONS = 100;
-const LONGEST_EXCEPTION = 256;
+const MAX_EXCEPTION_LENGTH = 256;
 
-const userAgent = z.string().min(1, "must be a part of a User-Agent, and is empty").max(LONGEST_EXCEPTION).regex(
+const userAgent = z.string().min(1, "must be a part of a User-Agent, and is empty").max(MAX_EXCEPTION_LENGTH).regex(
   /^[ -~]*$/,
   "must be printable ASCII, as all of a User-Agent is",
 );
 
 /** A path of the app, with everything below it. */
-const pathPrefix = z.string().max(LONGEST_EXCEPTION).regex(
+const pathPrefix = z.string().max(MAX_EXCEPTION_LENGTH).regex(
   /^\/[!"$->@-~]*$/,
   "must be a path that begins with /, without a query, white space, # and what is not ASCII (percent-encode that)",
 );

@@ -1,7 +1,7 @@
 import { closestString } from "@std/text/closest-string";
 import { isServiceName } from "../../model/service.ts";
 
-/** Where a value stands in a body: names of fields and indexes of lists. */
+/** The path of a value in a body: names of fields, and indexes of lists. */
 export type FieldPath = readonly (string | number)[];
 
 /** A body is invalid. The message is one line, `FIELD: what is wrong, what is right`. */

@@ -93,7 +93,7 @@ export interface ParsedService {
   readonly retired?: readonly string[];
 }
 
-/** Fields of earlier versions; accepted and ignored. */
+/** Fields of earlier versions, which are accepted and ignored. */
 const RETIRED = ["warmPool"];
 
 /** Checks rules across several fields. */
@@ -164,7 +164,10 @@ function readWake({ except: { userAgents, paths } }: z.output<typeof field.wake>
   return { except: { userAgents: [...new Set(userAgents)], paths: [...new Set(paths)] } };
 }
 
-/** Reads a traffic split, without knowing whether its revisions exist. Refuses `besides`, a tag outside of the list. */
+/**
+ * Reads a traffic split. Does not check whether its revisions exist. @param besides A tag outside of the list, which is
+ * refused.
+ */
 function readTargets(name: string, targets: z.output<typeof targetsSchema>, besides: string | undefined): Traffic {
   if (besides !== undefined) {
     throw new InvalidError(["tag"], "must stand in the list of traffic where there is one", true);

@@ -5,11 +5,13 @@ import { makePrivate, readIfThere } from "../data_dir.ts";
 
 const KEY_BYTES = 32;
 const ID_BYTES = 8;
-/** NIST SP 800-38D recommends this for GCM; random nonces are safe for about 2^32 values per key. */
+/** The length that NIST SP 800-38D recommends for GCM. With random nonces, a key is safe for about 2^32 values. */
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** The first byte of a sealed value, for future formats; then come the key's id, the nonce and the ciphertext. */
+/**
+ * The first byte of a sealed value, to distinguish future formats. The key's id, the nonce and the ciphertext follow.
+ */
 const FORMAT = 1;
 const HEAD_BYTES = 1 + ID_BYTES;
 
@@ -27,14 +29,14 @@ export class UnreadableSecretError extends OperatorError {}
 export interface SecretKeySource {
   /** The locked data-dir; its file `secret-key` has the 32 bytes of the key as base64. */
   readonly folder: string;
-  /** The key as base64; if given, the file is neither read nor made. */
+  /** The key as base64. If it is given, the file is neither read nor created. */
   readonly text?: string | undefined;
 }
 
-/** The key that seals secrets with AES-GCM; it cannot be extracted. */
+/** The key that encrypts ("seals") secrets with AES-GCM. It cannot be extracted. */
 export class SecretKey {
   readonly #key: CryptoKey;
-  /** Tells keys apart, and reveals nothing about them. */
+  /** Identifies the key without revealing anything about it. */
   readonly #id: Uint8Array<ArrayBuffer>;
   /** Where the key comes from, for messages. */
   readonly #origin: string;
@@ -46,9 +48,9 @@ export class SecretKey {
   }
 
   /**
-   * Reads the key, or makes one if there is none.
+   * Reads the key, or creates one if there is none.
    *
-   * @param mayMake Whether a key may be made. A new key cannot unseal existing values.
+   * @param mayMake Whether a key may be created. A new key cannot unseal existing values.
    * @throws {SecretKeyError} If the key is missing or wrong, or the file cannot be used.
    */
   static async open({ folder, text }: SecretKeySource, mayMake: boolean): Promise<SecretKey> {
@@ -79,7 +81,7 @@ export class SecretKey {
     return new SecretKey(key, new Uint8Array(digest).slice(0, ID_BYTES), origin);
   }
 
-  /** Seals a value for one version of one secret; it cannot be unsealed for another. */
+  /** Seals a value for one version of one secret. It cannot be unsealed for another version or secret. */
   async seal(value: Uint8Array, name: string, version: number): Promise<Uint8Array> {
     const head = concat([Uint8Array.of(FORMAT), this.#id]);
     const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
@@ -127,7 +129,10 @@ export class SecretKey {
   }
 }
 
-/** Ties a sealed value to its secret and version. Unambiguous, since names have no spaces. */
+/**
+ * The additional data that ties a sealed value to its secret and version. It is unambiguous, since names have no
+ * spaces.
+ */
 function binding(head: Uint8Array, name: string, version: number): Uint8Array<ArrayBuffer> {
   return concat([head, encoder.encode(`${version} ${name}`)]);
 }
@@ -152,7 +157,7 @@ async function readOrMake(path: string, mayMake: boolean): Promise<Uint8Array<Ar
         "every secret again, and deploy what uses them",
     );
   }
-  // Written before any secret is stored. A key that has appeared there meanwhile is not replaced.
+  // The key is written before any secret is stored. A key file that has appeared meanwhile is not replaced.
   const text = crypto.getRandomValues(new Uint8Array(KEY_BYTES)).toBase64() + "\n";
   writeAtomically(path, text, { existing: "keep" });
   const made = await read(path);

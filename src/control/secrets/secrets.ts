@@ -7,7 +7,7 @@ const MAX_BYTES = 64 * 1024;
 
 const encoder = new TextEncoder();
 
-/** A secret does not exist, or not in the revision's version. */
+/** A secret, or the version of it that a revision needs, does not exist. */
 export class UnknownSecretError extends Error {
   override readonly name = "UnknownSecretError";
 
@@ -20,7 +20,7 @@ export class UnknownSecretError extends Error {
   }
 }
 
-/** The secrets. Their values are sealed in the store, and unsealed only when a revision starts. */
+/** All secrets. Their values are sealed in the store, and unsealed only when a revision needs them. */
 export class Secrets {
   readonly #store: Store;
   readonly #key: SecretKey;
@@ -35,25 +35,24 @@ export class Secrets {
   }
 
   /**
-   * Opens the secrets of a store. Makes a key if there is none, unless there are secrets.
+   * Opens the secrets of a store. Creates a key if there is none and no secrets are stored.
    *
    * @param now Wall-clock time, ms since 1970.
-   * @throws {SecretKeyError} If the key is missing or invalid. A wrong key shows only when a value is unsealed, since
-   * values may have been sealed with different keys.
+   * @throws {SecretKeyError} If the key is missing or invalid. A wrong key is noticed only when a value is unsealed.
    */
   static async open(store: Store, source: SecretKeySource, now: () => number = Date.now): Promise<Secrets> {
     return new Secrets(store, await SecretKey.open(source, store.secretVersions().length === 0), now);
   }
 
   /**
-   * Gives a secret a new value of at most 64 KiB; existing revisions keep theirs. Bytes are read as UTF-8.
+   * Gives a secret a new value of at most 64 KiB. Existing revisions keep their version. Bytes are read as UTF-8.
    *
    * @throws {InvalidError} If the name or the value is invalid. @throws {StoreUnavailable}
    */
   async set(name: string, value: Uint8Array | string): Promise<SecretVersion> {
     checkSecretName(name);
     const bytes = bytesOf(value);
-    // One after the other, since a value is sealed for its future version.
+    // One at a time, since a value is sealed for the version that it will get.
     const done = this.#change.then(() => this.#add(name, bytes));
     this.#change = done.catch(() => {});
     return await done;
@@ -113,7 +112,10 @@ export class Secrets {
   }
 }
 
-/** A copy of the value in UTF-8. @throws {InvalidError} If no variable can have it; never shows the value. */
+/**
+ * A copy of the value in UTF-8. @throws {InvalidError} If an environment variable cannot hold it; the message does not
+ * contain it.
+ */
 function bytesOf(value: Uint8Array | string): Uint8Array {
   const refuse = (reason: string) => new InvalidError(["value"], reason);
   if (typeof value === "string" && !value.isWellFormed()) throw refuse("must be text, and has half a character");
