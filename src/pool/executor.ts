@@ -122,7 +122,6 @@ export class Executor {
       // A `ClessError` says that the engine was late: waiting requests get it.
       return { type: "resume failed", id, attempt, error: error instanceof ClessError ? error : undefined };
     } finally {
-      late.abort();
       cancel();
     }
   }

@@ -98,7 +98,9 @@ Deno.test("when memory is short, paused instances are stopped before their time"
   assertEquals(asked, 2); // the engine is not asked at each tick
   await kit.clock.advance(1000);
   assertEquals([kit.launcher.called("remove"), asked], [["one"], 3]);
+  const { timers } = kit.clock;
   memory.stop();
+  assertEquals(kit.clock.timers, timers - 1);
 });
 
 Deno.test("while less than half of the budget is used, memory is measured less often", async () => {

@@ -15,6 +15,8 @@ Deno.test("the leases of the process before count as use of the instance, until 
   assertEquals(counts(), [3, 2]);
   predecessor.report([{ ...USE, id: instance.id, inFlight: 1, inUse: 0 }]);
   assertEquals(counts(), [1, 0]);
+  predecessor.report([{ ...USE, id: instance.id }]);
+  assertEquals(counts(), [0, 0]);
   predecessor.report([{ ...USE, id: instance.id, inFlight: 2, inUse: 2 }]);
   const own = instance.claim();
   predecessor.report([]);
@@ -53,11 +55,12 @@ Deno.test("an instance that the process before stops or makes is known as such w
     { ...USE, state: "draining" },
     { ...USE, id: "two", revision: "s", state: "starting", placed: false },
     { ...USE, id: "three", revision: "t", state: "starting" },
+    { ...USE, id: "four", revision: "u", state: "draining", placed: false },
   ]);
   assertEquals([predecessor.isEnding("one"), predecessor.isEnding("two"), predecessor.isEnding("x")], [
     ...[true, false, false],
   ]);
-  assertEquals(["r", "s", "t"].map((revision) => predecessor.isStarting(revision)), [false, true, false]);
+  assertEquals(["r", "s", "t", "u"].map((revision) => predecessor.isStarting(revision)), [false, true, false, false]);
   predecessor.end();
   assertEquals([predecessor.isEnding("one"), predecessor.isStarting("s")], [false, false]);
 });

@@ -23,6 +23,8 @@ Deno.test("a pool retires once, even if it cannot be drained, and its end can be
   retiring.gone("app").then(() => gone.push("app"));
   retiring.gone().then(() => gone.push("all"));
   await retiring.gone("other");
+  await settle();
+  assertEquals(gone, []);
   drains[0]!.reject(new Error("the engine does not answer"));
   await settle();
   assertEquals(gone, ["app"]);
@@ -30,4 +32,6 @@ Deno.test("a pool retires once, even if it cannot be drained, and its end can be
   await settle();
   assertEquals(gone, ["app", "all"]);
   await retiring.gone();
+  retiring.retire(app!); // it may be back, and retire again
+  assertEquals(timeouts.length, 3);
 });

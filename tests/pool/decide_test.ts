@@ -207,6 +207,48 @@ const CASES: Case[] = [
   ],
 
   [
+    "no instance goes that the peak of the window needed",
+    {
+      revision: { concurrency: 4 },
+      members: [memberOf("one", { use: BUSY }), memberOf("two", { use: BUSY })],
+      window: [{ at: NOW - 60_000, peak: 5 }, { at: NOW, peak: 3 }],
+    },
+    [],
+    500,
+  ],
+  [
+    "no instance goes while another one comes",
+    {
+      revision: { concurrency: 4 },
+      members: [memberOf("one", { use: BUSY }), memberOf("two", { use: BUSY }), memberOf("three", STARTING)],
+      window: [{ at: NOW - 60_000, peak: 3 }, { at: NOW, peak: 3 }],
+    },
+    [],
+    500,
+  ],
+  [
+    "no instance goes before the window is whole",
+    {
+      revision: { concurrency: 4 },
+      members: [memberOf("one", { use: BUSY }), memberOf("two", { use: BUSY })],
+      window: [{ at: NOW - 59_999, peak: 3 }, { at: NOW, peak: 3 }],
+    },
+    [],
+    500,
+  ],
+  [
+    "of more instances than must always be up, one goes",
+    {
+      revision: { concurrency: 4, minInstances: 2 },
+      kept: true,
+      members: ["one", "two", "three"].map((id) => memberOf(id, { use: BUSY })),
+      window: [{ at: NOW - 60_000, peak: 1 }, { at: NOW, peak: 1 }],
+      shrunkAt: NOW - 1,
+    },
+    [{ do: "drain", id: "one", by: Infinity, why: "surplus" }],
+  ],
+
+  [
     "an instance that drains waits for what is in flight",
     {
       members: [memberOf("one", { phase: "draining", drainBy: NOW + 7000, use: BUSY })],

@@ -210,3 +210,40 @@ Deno.test("the executor is settled only when no container is being removed", asy
   removed.resolve();
   await settled;
 });
+
+Deno.test("a start that is repeated for an engine that was away first removes what the engine may have made", async () => {
+  const { clock, executor, instance, launcher, ready } = newExecutor();
+  let attempts = 0;
+  launcher.on.launch = () => {
+    if (attempts++ < 2) throw new EngineAway("no daemon");
+    return { origin: ORIGIN };
+  };
+  ready.resolve();
+  await clock.until(executor.start(instance));
+  assertEquals(launcher.calls.map(({ method }) => method), ["launch", "remove", "launch", "remove", "launch"]);
+});
+
+Deno.test("a container that somebody has paused is resumed, and an engine that refuses that is no error", async () => {
+  const { executor, instance, launcher } = newPaused();
+  executor.undoPause(instance);
+  await settle();
+  assertEquals(launcher.containers.get("one")?.state, "running");
+  launcher.on.resume = () => {
+    throw new Error("no");
+  };
+  executor.undoPause(instance);
+  await settle();
+  assertEquals(launcher.called("resume"), ["one", "one"]);
+});
+
+Deno.test("the output of an app is read once, and is empty if it cannot be read", async () => {
+  const { executor, instance, launcher } = newPaused();
+  launcher.written = "hello";
+  assertEquals([await executor.written(instance), await executor.written(instance)], ["hello", "hello"]);
+  assertEquals(launcher.called("output"), ["one"]);
+  const other = newPaused();
+  other.launcher.output = () => Promise.reject(new Error("no"));
+  assertEquals(await other.executor.written(other.instance), "");
+  other.launcher.processorTime = () => Promise.reject(new Error("no"));
+  assertEquals(await other.executor.processorTime(other.instance), undefined);
+});

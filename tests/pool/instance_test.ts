@@ -94,7 +94,7 @@ Deno.test("an instance is gone once it has stopped or failed", () => {
 
 Deno.test("an instance has ended by itself only if the engine gave a code and nobody had stopped it", () => {
   const instance = newInstance();
-  assertEquals(instance.endedByItself, false);
+  assertEquals([instance.endedByItself, instance.oom, instance.byHand], [false, false, false]);
   instance.exitCode = 0;
   assertEquals(instance.endedByItself, true);
   instance.byHand = true;

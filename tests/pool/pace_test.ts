@@ -43,3 +43,19 @@ Deno.test("nothing is known of the pace of a queue that has just begun, or of in
   pace.restart();
   assertEquals(pace.limit(1000), Infinity);
 });
+
+Deno.test("slots that were given back before a new beginning do not count after it", async () => {
+  const clock = new FakeClock();
+  const pace = new Pace(clock);
+  pace.limit(0);
+  for (let n = 0; n < 1000; n++) pace.freed();
+  pace.restart();
+  for (let n = 0; n < 100; n++) pace.freed();
+  await clock.advance(249);
+  assertEquals(pace.limit(1), Infinity);
+  await clock.advance(1);
+  assertEquals(pace.limit(1), 280);
+  for (let n = 0; n < 200; n++) pace.freed();
+  await clock.advance(250);
+  assertEquals(pace.limit(1), 560); // each time span counts for itself
+});
