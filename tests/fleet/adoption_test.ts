@@ -319,3 +319,19 @@ Deno.test("a pool starts a container itself if the process before has ended befo
   (await kit.launcher.nextLaunch()).succeed("http://10.0.0.1:80");
   assertEquals((await held).how, "cold");
 });
+
+Deno.test("an adoption lets each pool go once, and undoes nobody else's suspension", async () => {
+  const kit = newKit();
+  const { adoption, newPool, run } = newAdoption(kit);
+  const pool = newPool("app");
+  await run();
+  assertEquals(adoption.waits, false);
+  await pool.suspend(0);
+  adoption.unsuspend();
+  const held = pool.hold(never());
+  await settle();
+  assertEquals([pool.waiting, kit.launcher.called("launch")], [1, []]);
+  pool.unsuspend();
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  (await held).lease.release();
+});
