@@ -1,7 +1,17 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import type { Lag } from "../../src/base/lag.ts";
-import { notInTime, NotReady, probe, type Probed, Prober, untilReady } from "../../src/pool/probe.ts";
+import {
+  type Ask,
+  askWithin,
+  notInTime,
+  NotReady,
+  probe,
+  type Probed,
+  Prober,
+  untilReady,
+} from "../../src/pool/probe.ts";
+import { FakeClock, settle } from "../support/fake_clock.ts";
 import { deafUrl } from "../support/free_ports.ts";
 import { never, newRevision } from "../support/kit.ts";
 import { noNet, noRun } from "../support/permissions.ts";
@@ -290,4 +300,86 @@ Deno.test("what an app has not done while cless itself was late is not held agai
 Deno.test("a probe that finds no file descriptor borrows some for the next one", async () => {
   const prober = newProber("unsure");
   assertEquals([await prober.ask(), prober.lent()], ["unsure", 1]);
+});
+
+/** Attempts that the test answers, each with the time at which it began. */
+function newAttempts() {
+  const clock = new FakeClock();
+  const began = clock.now();
+  const attempts: { atMs: number; signal: AbortSignal; answer: (probed: Probed) => void }[] = [];
+  const ask: Ask = (_url, signal) =>
+    new Promise((resolve) => attempts.push({ atMs: clock.now() - began, signal, answer: resolve }));
+  return { clock, attempts, ask };
+}
+
+Deno.test("an attempt without an answer goes on beside the next ones, whose patience doubles, and may still succeed", async () => {
+  const { clock, attempts, ask } = newAttempts();
+  const end = new AbortController();
+  let isReady = false;
+  const ready = untilReady("http://app/", clock, end.signal, ask).then(() => isReady = true);
+  await clock.advance(800);
+  assertEquals(attempts.map(({ atMs }) => Math.round(atMs)), [1, 102, 305, 712]);
+  attempts[0]!.answer(204);
+  await settle();
+  assertEquals([isReady, attempts.every(({ signal }) => signal.aborted)], [false, true]);
+  for (const { answer } of attempts) answer("silent"); // the others have ended, too
+  await ready;
+  assertEquals(clock.timers, 0);
+});
+
+Deno.test("the last thing that an app did before its time was up is known, and nothing that came after that", async () => {
+  for (
+    const [answers, last] of [[[503, "closed"], "closed"], [[503], "silent"], [
+      ["refused", "unsure"],
+      "unsure",
+    ]] as const
+  ) {
+    const { clock, attempts, ask } = newAttempts();
+    const end = new AbortController();
+    const ready = assertRejects(() => untilReady("http://app/", clock, end.signal, ask), NotReady, "enough");
+    for (const answer of answers) {
+      const { length } = attempts;
+      while (attempts.length === length) await clock.advance(1);
+      attempts[length]!.answer(answer);
+      await settle();
+    }
+    if (last === "silent") await clock.advance(150);
+    end.abort(new Error("enough"));
+    for (const { answer } of attempts) answer("garbage");
+    await settle();
+    for (const { answer } of attempts) answer("garbage");
+    assertEquals((await ready).last, last);
+    assertEquals(clock.timers, 0);
+  }
+});
+
+Deno.test("apps that are waited for at the same time share the attempts", async () => {
+  const pauses = async (count: number) => {
+    const { clock, attempts, ask } = newAttempts();
+    const end = new AbortController();
+    const waiting = Array.from({ length: count }, () => untilReady("http://app/", clock, end.signal, ask));
+    while (attempts.length < 2 * count) {
+      for (const { answer } of attempts) answer(503);
+      await clock.advance(1);
+    }
+    end.abort(new Error("enough"));
+    for (const { answer } of attempts) answer(503);
+    await Promise.allSettled(waiting);
+    return attempts[count]!.atMs - attempts[0]!.atMs - 1; // the answer takes 1 ms
+  };
+  assertEquals([await pauses(1), await pauses(20), await pauses(1)], [1, 20, 1]);
+});
+
+Deno.test("a question with a time limit leaves no timer, and is aborted when its time is up", async () => {
+  const { clock, attempts, ask } = newAttempts();
+  const answered = askWithin(ask, "http://app/", clock, 100);
+  attempts[0]!.answer(200);
+  assertEquals([await answered, clock.timers, attempts[0]!.signal.aborted], [200, 0, false]);
+  const late = askWithin(ask, "http://app/", clock, 100);
+  await clock.advance(99);
+  assertEquals(attempts[1]!.signal.aborted, false);
+  await clock.advance(1);
+  assertEquals(attempts[1]!.signal.aborted, true);
+  attempts[1]!.answer("silent");
+  assertEquals([await late, clock.timers], ["silent", 0]);
 });

@@ -136,3 +136,31 @@ Deno.test("the services that nobody has declared are listed", () => {
   services.put(declared("bare", [{ pool: blue, percent: 100 }]));
   assertEquals(services.found(), []);
 });
+
+Deno.test("the pools that get requests and keep a minimum are told so, and are told when that is over", () => {
+  const kit = newKit();
+  const told: string[] = [];
+  const poolOf = (name: string, minInstances: number) => {
+    const pool = kit.newPool({ ...newRevision(`sha256:${name}`), minInstances });
+    pool.keep = (kept) => void told.push(`${name} ${kept}`);
+    return pool;
+  };
+  const [blue, green, tagged, none] = [poolOf("blue", 1), poolOf("green", 2), poolOf("tagged", 1), poolOf("none", 0)];
+  const { services } = newMap();
+  const shares = [{ pool: blue, percent: 50 }, { pool: none, percent: 50 }, { pool: tagged, percent: 0, tag: "next" }];
+  services.put(declared("app", shares));
+  assertEquals([services.kept(), told.splice(0)], [[blue], ["blue true"]]);
+  services.put(declared("app", [{ pool: blue, percent: 50 }, { pool: green, percent: 50 }]));
+  assertEquals([services.kept(), told.splice(0)], [[blue, green], ["blue true", "green true"]]);
+  services.put(declared("web", [{ pool: tagged, percent: 100 }]));
+  assertEquals([services.kept(), told.splice(0)], [[blue, green, tagged], ["tagged true"]]);
+  services.put(declared("app", [{ pool: green, percent: 100 }]));
+  assertEquals([services.kept(), told.splice(0)], [[green, tagged], ["blue false", "green true"]]);
+  services.put(declared("app", [{ pool: none, percent: 100 }]));
+  assertEquals([services.kept(), told.splice(0)], [[tagged], ["green false"]]);
+  services.put(declared("app", [{ pool: green, percent: 100 }]));
+  told.length = 0;
+  services.delete("app");
+  services.delete("app");
+  assertEquals([services.kept(), told], [[tagged], ["green false"]]);
+});
