@@ -5,7 +5,7 @@ import { checkChoice, checkDisk, checkLeftovers, checkReach, type Finding } from
 import { chooseEngineApi, type EngineChoice, findEngine } from "../docker/engine_choice.ts";
 import type { EngineApi } from "../docker/engine_api.ts";
 import { readProc } from "../docker/machine.ts";
-import { readFromBefore } from "../sqlite/from_before.ts";
+import { readOlderRecords } from "../sqlite/older_records.ts";
 import { defined } from "../model/defined.ts";
 import { type Endpoint, formatEndpoint, isLoopback } from "../model/host.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
@@ -174,7 +174,7 @@ async function checkIsolation(
   api: Pick<EngineApi, "conventionImages">,
 ): Promise<Finding[]> {
   const check = "isolation";
-  const from = readFromBefore(dataDir);
+  const from = readOlderRecords(dataDir);
   const present = convention && from !== undefined ? await api.conventionImages() : new Map<string, string>();
   const images = [...present].flatMap(([name, id]) => from?.images?.includes(id) ?? true ? [name] : []).sort();
   const before = "before containers had defaults of capabilities, memory and processors";

@@ -18,7 +18,7 @@ export interface Finding {
   readonly remedy?: string;
 }
 
-/** Whether the host reaches containers' addresses, judged by the engine's default network. */
+/** Whether the host reaches containers' addresses, to judge by the engine's default network. */
 export async function checkReach(api: Pick<EngineApi, "networks">, upstream: Upstream): Promise<Finding> {
   const check = "containers";
   const bridge = (await api.networks()).find(({ name }) => name === "bridge")?.subnets[0];
@@ -32,7 +32,7 @@ export async function checkReach(api: Pick<EngineApi, "networks">, upstream: Ups
     : { check, state: "ok", fact: `${fact}; ports of 127.0.0.1 are used instead, at about half the speed` };
 }
 
-/** How the engine is reached, and whether the docker command, which pulls images, reaches the same one. */
+/** Says how the engine is reached, and whether the docker command, which pulls images, reaches the same engine. */
 export async function checkChoice({ api, docker, whyNotSocket }: Omit<EngineChoice, "reserve">): Promise<Finding> {
   const check = "socket";
   if (api instanceof CommandApi) {

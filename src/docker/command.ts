@@ -6,10 +6,10 @@ import type { CallOptions } from "./engine_api.ts";
 import { linesOf, readText } from "./output.ts";
 
 const encoder = new TextEncoder();
-/** After this time a command counts as stuck. An engine under load may need many seconds. */
+/** After this time, a command counts as stuck. It is long, since an engine under load may need many seconds. */
 const TIMEOUT_MS = 120_000;
 
-/** Options of one call. If its signal is aborted, the call rejects once the command has ended. */
+/** Options of one call. If the signal is aborted, the call rejects once the command has ended. */
 export interface CommandOptions extends CallOptions {
   /** Variables for the command, besides those of cless. */
   readonly env?: Readonly<Record<string, string>>;
@@ -27,19 +27,25 @@ export class DockerCommand {
   /** Whether `setsid` exists, as far as known. */
   #hasSetsid = Deno.build.os === "linux";
 
-  /** @param path The command's name or path. @param reserve Lends file descriptors when there are no others. */
+  /** @param path The command's name or path. @param reserve Lends file descriptors when the process has none left. */
   constructor(path: string, clock: Clock = systemClock, reserve?: { lend(): unknown }) {
     this.path = path;
     this.#reserve = reserve;
     this.#clock = clock;
   }
 
-  /** Runs the command and returns its standard output. @throws {EngineError} `late`, or `refused` with its last words. */
+  /**
+   * Runs the command and returns its standard output. @throws {EngineError} `late`, or `refused` with the command's
+   * error message.
+   */
   async run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
     return await this.#finish(args, options, this.#hasSetsid);
   }
 
-  /** Starts a command that goes on, such as `docker events`. @throws {EngineError} `refused` when it cannot be run. */
+  /**
+   * Starts a command that keeps running, such as `docker events`. @throws {EngineError} `refused` when it cannot be
+   * run.
+   */
   spawn(args: readonly string[], stderr: "null" | "piped" = "null"): Deno.ChildProcess {
     return this.#start(args, { stderr }, this.#hasSetsid);
   }
@@ -66,9 +72,9 @@ export class DockerCommand {
       if (code === 0) return stdout;
       signal?.throwIfAborted();
       if (late) throw new EngineError("late", `docker ${args[0]} did not end in time`);
-      // setsid's message is in the user's language; without setsid, the platform says what is wrong.
-      if (setsid && isOfSetsid(code, stderr)) return await this.#finish(args, options, false);
-      throw new EngineError("refused", lastWords(stderr) || `docker ${args[0]} ended with code ${code}`);
+      // setsid's own message is in the user's language. Without setsid, the platform gives a clear error.
+      if (setsid && isSetsidFailure(code, stderr)) return await this.#finish(args, options, false);
+      throw new EngineError("refused", problemLine(stderr) || `docker ${args[0]} ended with code ${code}`);
     } finally {
       cancelTimeout();
       signal?.removeEventListener("abort", end);
@@ -77,8 +83,8 @@ export class DockerCommand {
 
   /**
    * Starts the command as the leader of a process group. So an interrupt from the terminal reaches only cless, which
-   * still needs the commands that are running. Deno's `detached` forks Deno and blocks it for milliseconds; `setsid`
-   * does the same in the new process, and then becomes the command.
+   * still needs its running commands. It uses `setsid` if possible: Deno's `detached` forks Deno, and blocks it for
+   * milliseconds.
    */
   #start(args: readonly string[], options: Deno.CommandOptions, setsid: boolean): Deno.ChildProcess {
     try {
@@ -108,16 +114,19 @@ export class DockerCommand {
   }
 }
 
-/** Whether `setsid` itself failed, because it could not run the command. */
-function isOfSetsid(code: number, stderr: string): boolean {
+/** Whether `setsid` itself failed because it could not run the command. */
+function isSetsidFailure(code: number, stderr: string): boolean {
   return (code === 126 || code === 127) && stderr.startsWith("setsid: ");
 }
 
-/** Kills a command with all of its children: when a wrapper dies, the docker command in it goes on. */
+/**
+ * Kills a command with all its children. If only a wrapper were killed, the docker command that it has started would
+ * keep running.
+ */
 export function killGroup(child: Deno.ChildProcess, signal: Deno.Signal): void {
   if (signalGroup(child.pid, signal)) return;
   try {
-    child.kill(signal); // it has just started, and leads no group yet
+    child.kill(signal); // it has just started, and does not lead a group yet
   } catch {
     return; // it has ended by itself
   }
@@ -133,7 +142,9 @@ function signalGroup(leader: number, signal: Deno.Signal): boolean {
   }
 }
 
-/** Writes a command's input. A command that ends before it has read all says itself why. */
+/**
+ * Writes a command's input. If the command ends before it has read all, that is ignored here: its exit code says why.
+ */
 async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<void> {
   const writer = stdin.getWriter();
   try {
@@ -154,15 +165,15 @@ async function outputOf(
     if (onLine === undefined) stdout = await readText(child.stdout);
     else for await (const line of linesOf(child.stdout)) onLine(line);
   } catch (error) {
-    killGroup(child, "SIGKILL"); // the callback has failed, and nobody reads on
+    killGroup(child, "SIGKILL"); // the callback has failed, and nobody reads the rest
     await Promise.allSettled([stderr, child.status]);
     throw error;
   }
   return { code: (await child.status).code, stdout, stderr: await stderr };
 }
 
-/** The line of an error output that names the problem, without the docker command's own additions. */
-export function lastWords(stderr: string): string {
+/** The line of an error output that names the problem, without what the docker command adds to it. */
+export function problemLine(stderr: string): string {
   const lines = stderr.split("\n").map((line) => line.trim()).filter((line) =>
     line && !/^(Run|See) 'docker|^Error: failed to start containers: /.test(line)
   );

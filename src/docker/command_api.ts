@@ -2,7 +2,7 @@ import { MuxAsyncIterator } from "@std/async/mux-async-iterator";
 import { Limiter } from "../base/async.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Revision } from "../model/revision.ts";
-import { type CommandOptions, type DockerCommand, killGroup, lastWords } from "./command.ts";
+import { type CommandOptions, type DockerCommand, killGroup, problemLine } from "./command.ts";
 import { carryEnv } from "./container_env.ts";
 import { ChosenLogging, environmentOf, LABEL, type Placement, runArgs } from "./container_spec.ts";
 import {
@@ -24,12 +24,14 @@ import { containerOf, eventOf, imageOf, infoOf, networkOf, shortName } from "./e
 import { LogSplitter } from "./logs/log_lines.ts";
 import { jsonLines, linesOf, piecesOf } from "./output.ts";
 
-/** How many commands stop or remove containers at once; each process takes some 30 MB. */
+/** How many commands may stop or remove containers at once. Each process takes some 30 MB. */
 const MAX_ENDING = 16;
-/** How many times listing the networks is tried: it takes two commands, and a network may go in between. */
+/** How many times listing the networks is tried. It takes two commands, and a network may be removed between them. */
 const MAX_NETWORK_LISTS = 16;
 
-/** Reaches the engine through the docker command, even if that is a wrapper or its engine is remote. */
+/**
+ * Reaches the engine through the docker command. This also works if the command is a wrapper or the engine is remote.
+ */
 export class CommandApi implements EngineApi {
   readonly via: string;
   readonly #docker: DockerCommand;
@@ -69,7 +71,7 @@ export class CommandApi implements EngineApi {
 
   async remove(id: string): Promise<void> {
     const said = await this.#ending.run(() => this.#run(["rm", "--force", "--volumes", id]));
-    // With --force the command accepts a container that is gone, and then prints no name.
+    // With --force, the command does not fail for a container that is gone, but prints no name.
     if (said.trim() === "") throw new EngineError("gone", `No such container: ${id}`);
   }
 
@@ -104,7 +106,7 @@ export class CommandApi implements EngineApi {
     return new Map(entries);
   }
 
-  /** The command prints only percentages of a moment. */
+  /** Unknown: the command prints only momentary percentages. */
   processorTime(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
@@ -114,7 +116,7 @@ export class CommandApi implements EngineApi {
     if (signal?.aborted) return;
     const child = this.#docker.spawn([
       "logs",
-      "--timestamps", // they also set the app's lines apart from the docker command's own
+      "--timestamps", // they also distinguish the app's lines from the docker command's messages
       ...(follow ? ["--follow"] : []),
       ...(tail === undefined ? [] : [`--tail=${tail}`]),
       ...(since === undefined ? [] : [`--since=${since}`]),
@@ -135,7 +137,7 @@ export class CommandApi implements EngineApi {
         }
       }
       const { code, success } = await child.status;
-      if (!success && !signal?.aborted) throw failure(lastWords(words) || `docker logs ended with code ${code}`);
+      if (!success && !signal?.aborted) throw failure(problemLine(words) || `docker logs ended with code ${code}`);
     } finally {
       signal?.removeEventListener("abort", end);
       end();
@@ -244,7 +246,7 @@ function bytesOf(usage: string): number | undefined {
   return Math.round(Number(count) * 1024 ** ("KMGT".indexOf(unit?.[0] ?? "-") + 1));
 }
 
-/** The lines of one of the two streams of `docker logs`, some at a time. */
+/** The lines of one of the two streams of `docker logs`, in batches. */
 async function* linesWithTime(
   stream: LogLine["stream"],
   bytes: ReadableStream<Uint8Array>,

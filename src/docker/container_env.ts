@@ -5,22 +5,22 @@ import { EngineError } from "./engine_error.ts";
 const encoder = new TextEncoder();
 /** The docker command's standard input as a file name. */
 const STDIN = "/dev/stdin";
-/** The docker command's limit for a line of a file is 64 KiB; this leaves room for the name. */
+/** The docker command's limit for a line of an env-file is 64 KiB. This leaves room for the name. */
 const MAX_FILE_BYTES = 60 * 1024;
-/** Linux's limit for one string, name and end included. */
+/** Linux's limit for one variable, including its name and final NUL. */
 const MAX_BYTES = 128 * 1024 - 1;
-/** A shorter text is no secret, and occurs in messages by chance. */
+/** A shorter text is not redacted: it is hardly a secret, and would occur in messages by chance. */
 const MIN_SECRET_LENGTH = 8;
 const REDACTED = "***";
 
 /**
- * Names that mean something to the docker command, to what it starts (ssh, a wrapper's shell), or to their libraries. A
- * name too many in this list does little harm: only its values of several lines are refused.
+ * Names that have a meaning for the docker command, for what it starts (ssh, a wrapper's shell), or for their
+ * libraries. If this list has a name too many, that does little harm: only multi-line values are refused for it.
  */
 const MEANT_FOR_THE_COMMAND = [
   /^(DOCKER|BUILDKIT|BUILDX|MOBY|CONTAINERD?|PODMAN|OTEL|GRPC|XDG|DBUS|BASH|LC|LD|DYLD|MALLOC|GLIBC)_/,
   /^GO(DEBUG|TRACEBACK|MAXPROCS|GC|MEMLIMIT|ROOT|RACE)$/,
-  // Not every name with SSH_: an app may get a key, which has several lines, in SSH_KEY.
+  // Not every name with SSH_: SSH_KEY, for example, may give an app a key of several lines.
   /^SSH_(AUTH_SOCK|ASKPASS.*|SK_.*|PKCS11_HELPER|TTY|CONNECTION|CLIENT)$|^SSL_CERT_(FILE|DIR)$/,
   /^(PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|ENV|IFS|CDPATH|PS4|SHELLOPTS|TMPDIR|TEMP|TMP|TERM|COLUMNS|LINES)$/,
   /^(LANG|LANGUAGE|TZ|TZDIR|ZONEINFO|LOCPATH|NLSPATH|LOCALDOMAIN|HOSTALIASES|RES_OPTIONS)$/,
@@ -35,11 +35,12 @@ export interface CarriedEnv {
 }
 
 /**
- * Passes a container's environment to the docker command without showing the values to anybody else. Everybody on the
- * machine can read arguments, and everybody with access to its folder can read a file.
+ * Passes a container's environment to the docker command without showing the values to anybody else. Arguments would be
+ * readable by everybody on the machine, and a file by everybody with access to its folder.
  *
- * Values of one line go as an `--env-file` that is the command's standard input: a pipe leaves nothing behind, and
- * cannot change what the command does. Other values go through the command's own environment and `--env=NAME`.
+ * Single-line values go through an `--env-file` that is the command's standard input: a pipe leaves nothing behind, and
+ * its content cannot change what the command does. Other values go through the command's own environment and
+ * `--env=NAME`.
  *
  * @throws {EngineError} `refused` for the reasons of {@linkcode envProblem}.
  */
@@ -61,9 +62,9 @@ export function carryEnv(variables: Readonly<Record<string, string>>): CarriedEn
 }
 
 /**
- * Why a container cannot get a variable; `undefined` if it can. The text does not contain the value. Values of several
- * lines are refused for names that mean something to the docker command. The rule also holds for the engine's socket,
- * so that a service works the same either way.
+ * Why a container cannot get a variable; `undefined` if it can. The text does not contain the value. Multi-line values
+ * are refused for names that have a meaning for the docker command. The rule also applies with the engine's socket, so
+ * that a service works the same in both cases.
  */
 export function envProblem(name: string, value: string): string | undefined {
   if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return `${JSON.stringify(name)} is no name of an environment variable`;
@@ -80,20 +81,20 @@ function isMeantForCommand(name: string): boolean {
   return MEANT_FOR_THE_COMMAND.some((pattern) => pattern.test(name));
 }
 
-/** Whether a line of Docker's env-file can hold the value, which is taken unchanged up to the line's end. */
+/** Whether a line of Docker's env-file can hold the value. Docker takes everything up to the line's end unchanged. */
 function fitsOnLine(value: string): boolean {
   return !/[\r\n\0]/.test(value) && encoder.encode(value).length <= MAX_FILE_BYTES;
 }
 
-/** Whether all readers of env-files read the same value: Podman removes quotes and spaces at the ends. */
+/** Whether Podman reads the same value from an env-file: it removes quotes, and spaces at the ends. */
 function isPlain(value: string): boolean {
   return fitsOnLine(value) && !/^[\s"'`]|\s$/.test(value);
 }
 
 /**
- * The error of a failed start, with `***` in place of what may be secret. That is values of the environment, and the
- * command's arguments, which the engine repeats when the program is missing. The program's name and plain file paths
- * stay, since messages are about them.
+ * Redacts the error of a failed start: puts `***` in place of what may be secret. That is the values of the
+ * environment, and the command's arguments, which the engine repeats when the program is missing. The program's name
+ * and plain file paths stay, since the messages are about them.
  */
 export function redactError(error: unknown, { command, env }: Pick<Revision, "command" | "env">): unknown {
   if (!(error instanceof EngineError)) return error;
@@ -101,13 +102,13 @@ export function redactError(error: unknown, { command, env }: Pick<Revision, "co
   const secrets = [/(?<=\s)\S.*$/s.exec(program)?.[0] ?? "", ...words, ...Object.values(env)]
     .flatMap((text) => [text, messageOf(text), quoted(text)])
     .filter((text) => text.length >= MIN_SECRET_LENGTH && !/^\/[\w./-]*$/.test(text))
-    .sort((a, b) => b.length - a.length); // one may be part of another
+    .sort((a, b) => b.length - a.length); // the longest first, since one may be part of another
   const said = messageOf(error);
   const message = secrets.reduce((message, secret) => message.replaceAll(secret, REDACTED), said);
   return message === said ? error : new EngineError(error.kind, message);
 }
 
-/** Quotes a text as Go does, in which the engine is written. */
+/** Quotes a text like Go, the engine's language. */
 function quoted(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }

@@ -15,7 +15,10 @@ export const LABEL = {
 } as const;
 
 const NANO = 1e9;
-/** Where an app can write in a container that is otherwise read-only: in memory, which its limit counts. */
+/**
+ * Where an app can write in a container that is otherwise read-only. It is in memory, and counts towards the memory
+ * limit.
+ */
 const WRITABLE = { path: "/tmp", options: "mode=1777" };
 
 const FIXED = {
@@ -25,7 +28,7 @@ const FIXED = {
   pidsLimit: 1024,
 } as const;
 
-/** How the engine keeps an app's output, within a limit. */
+/** How the engine stores an app's output, within a limit. */
 export interface Logging {
   readonly driver: string;
   readonly options: Readonly<Record<string, string>>;
@@ -35,11 +38,11 @@ const DOCKER_LOGGING: Logging = { driver: "local", options: { "max-size": "10m",
 /** Podman has no driver `local`: https://docs.podman.io/en/stable/markdown/podman-run.1.html#log-driver-driver */
 const PODMAN_LOGGING: Logging = { driver: "k8s-file", options: { "max-size": "10m" } };
 
-/** The way to keep output that an engine has: Docker's, until the engine refuses it. */
+/** The log driver to use: Docker's, until the engine refuses it, and then Podman's. */
 export class ChosenLogging {
   #logging = DOCKER_LOGGING;
 
-  /** Makes a container; if the engine does not have the way, makes it again with the other one. */
+  /** Creates a container. If the engine does not know the log driver, creates it with the other one. */
   async run<T>(make: (logging: Logging) => Promise<T>): Promise<T> {
     try {
       return await make(this.#logging);
@@ -62,12 +65,12 @@ export interface Placement {
   readonly origin: string;
 }
 
-/** A revision's variables, and `PORT`, as on most platforms, unless the revision sets it. */
+/** A revision's variables, and `PORT` unless the revision sets it, as on most platforms. */
 export function environmentOf({ env, port }: Pick<Revision, "env" | "port">): Readonly<Record<string, string>> {
   return { PORT: String(port), ...env };
 }
 
-/** The arguments of `docker run` for an instance, without the values of its environment. @throws As {@linkcode carryEnv}. */
+/** The arguments of `docker run` for an instance, without its environment's values. @throws As {@linkcode carryEnv}. */
 export function runArgs(revision: Revision, placement: Placement, logging = DOCKER_LOGGING): string[] {
   const { hostPort } = placement;
   const { capabilities, cpus, memoryBytes, readOnly, runtime, user } = revision;
@@ -88,7 +91,7 @@ export function runArgs(revision: Revision, placement: Placement, logging = DOCK
     ...capabilities.drop.map((name) => `--cap-drop=${name}`),
     ...capabilities.add.map((name) => `--cap-add=${name}`),
     ...(readOnly ? ["--read-only"] : []),
-    ...(tmpfsOf(revision) ? [`--tmpfs=${WRITABLE.path}:${WRITABLE.options}`] : []),
+    ...(needsTmpfs(revision) ? [`--tmpfs=${WRITABLE.path}:${WRITABLE.options}`] : []),
     ...(user === undefined ? [] : [`--user=${user}`]),
     ...(runtime === undefined ? [] : [`--runtime=${runtime}`]),
     ...(memoryBytes === undefined ? [] : [`--memory=${memoryBytes}`, `--memory-swap=${withSwap(memoryBytes)}`]),
@@ -101,8 +104,9 @@ export function runArgs(revision: Revision, placement: Placement, logging = DOCK
 }
 
 /**
- * The request's body for the container of {@linkcode runArgs}. It has the environment's values, so it must not be
- * logged. https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerCreate
+ * The body of the API request that creates the same container as {@linkcode runArgs}. It contains the environment's
+ * values, so it must not be logged.
+ * https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerCreate
  */
 export function createBody(
   revision: Revision,
@@ -131,7 +135,7 @@ export function createBody(
       CapDrop: capabilities.drop,
       CapAdd: capabilities.add,
       ...(readOnly ? { ReadonlyRootfs: true } : {}),
-      ...(tmpfsOf(revision) ? { Tmpfs: { [WRITABLE.path]: WRITABLE.options } } : {}),
+      ...(needsTmpfs(revision) ? { Tmpfs: { [WRITABLE.path]: WRITABLE.options } } : {}),
       ...(runtime === undefined ? {} : { Runtime: runtime }),
       ...(memoryBytes === undefined ? {} : { Memory: memoryBytes, MemorySwap: withSwap(memoryBytes) }),
       ...(cpus === undefined ? {} : { NanoCpus: nanoCpus(cpus) }),
@@ -152,15 +156,15 @@ function labelsOf(revision: Revision, placement: Placement): Readonly<Record<str
   };
 }
 
-/** Whether a read-only container needs a folder in memory: it has one unless a volume is there. */
-function tmpfsOf({ readOnly, volumes }: Pick<Revision, "readOnly" | "volumes">): boolean {
+/** Whether a read-only container gets a writable folder in memory: it does unless a volume is at that path. */
+function needsTmpfs({ readOnly, volumes }: Pick<Revision, "readOnly" | "volumes">): boolean {
   return readOnly && volumes.every(({ path }) => path !== WRITABLE.path);
 }
 
 /**
- * The limit of memory and swap together. Equal to that of memory, so that an app at its limit is ended, and does not
- * make the machine swap. With control groups of version 2, this also keeps a sleeping app's memory from being moved to
- * disk. A feature that moves it there must raise the limit here; nothing else sets it.
+ * The limit of memory and swap together. It equals the memory limit, so that an app at its limit is killed and does not
+ * make the machine swap. With control groups of version 2, this also keeps a sleeping app's memory from being swapped
+ * to disk. A feature that needs that must raise the limit here; nothing else sets it.
  */
 function withSwap(memoryBytes: number): number {
   return memoryBytes;
@@ -171,7 +175,7 @@ function nanoCpus(cpus: number): number {
   return Math.max(1, Math.round(cpus * NANO));
 }
 
-/** Unlike `--volume`, `--mount` refuses a missing folder, and colons in it are unambiguous. */
+/** An argument for `--mount`. Unlike `--volume`, it refuses a missing folder, and colons in a path are unambiguous. */
 function mountArg(volume: Volume): string {
   const { source, path, readOnly } = volume;
   const fields = [`type=${mountType(volume)}`, `source=${source}`, `target=${path}`, ...(readOnly ? ["readonly"] : [])];

@@ -5,8 +5,8 @@ import { grep } from "./machine.ts";
 const log = logger("memory");
 
 /**
- * Where the kernel keeps a container's memory figures: with control groups of the engine or of systemd, in versions 2
- * and 1. https://docs.docker.com/engine/containers/runmetrics/
+ * The folders of a container's memory figures in control groups: with version 2 or 1, managed by systemd or by the
+ * engine itself. https://docs.docker.com/engine/containers/runmetrics/
  */
 const LAYOUTS: readonly ((engineId: string) => string)[] = [
   (id) => `/sys/fs/cgroup/system.slice/docker-${id}.scope`,
@@ -17,10 +17,10 @@ const LAYOUTS: readonly ((engineId: string) => string)[] = [
 
 /** The memory in use, in version 2 and version 1. */
 const USAGE = ["memory.current", "memory.usage_in_bytes"];
-/** The part that the kernel can take back; not counted, as in `docker stats`. */
+/** The part that the kernel can reclaim. It is not counted, as in `docker stats`. */
 const RECLAIMABLE = /^(?:total_)?inactive_file (\d+)$/;
 
-/** Measures the memory of one owner's containers, from the kernel's files or else from the engine. */
+/** Measures the memory of one owner's containers. Reads the kernel's files; if there are none, asks the engine. */
 export class ContainerMemory {
   readonly #api: Pick<EngineApi, "containers" | "memory">;
   readonly #owner: string;
@@ -40,8 +40,8 @@ export class ContainerMemory {
     const containers = (await this.#api.containers({ owner: this.#owner }))
       .filter(({ state }) => state === "running" || state === "paused");
     if (containers.length === 0) return new Map();
-    const ofKernel = await this.#ofKernel(containers);
-    if (ofKernel.size > 0) return ofKernel;
+    const fromKernel = await this.#readKernelFiles(containers);
+    if (fromKernel.size > 0) return fromKernel;
     const byEngineId = await this.#api.memory(containers.map(({ engineId }) => engineId));
     if (byEngineId.size === 0 && !this.#warned) {
       this.#warned = true;
@@ -53,8 +53,8 @@ export class ContainerMemory {
     }));
   }
 
-  /** Reads the kernel's files with one process for all containers: Deno itself must not open them. */
-  async #ofKernel(containers: readonly ListedContainer[]): Promise<Map<string, number>> {
+  /** Reads the kernel's files with one `grep` for all containers: Deno itself needs all permissions for them. */
+  async #readKernelFiles(containers: readonly ListedContainer[]): Promise<Map<string, number>> {
     const folders = new Map(
       this.#layouts.flatMap((layout) =>
         containers.map(({ engineId, id }) => [layout(engineId), { id, layout }] as const)
@@ -63,14 +63,14 @@ export class ContainerMemory {
     const files = [...folders.keys()].flatMap((folder) => [...USAGE, "memory.stat"].map((name) => `${folder}/${name}`));
     const used = new Map<string, number>();
     const reclaimable = new Map<string, number>();
-    let layouts = LAYOUTS; // if nothing is found, all of them are tried again
+    let layouts = LAYOUTS; // if nothing is found, the next call tries all of them again
     for (const { file, line } of await grep("^[0-9]+$|^(total_)?inactive_file ", files)) {
       const at = file.lastIndexOf("/");
       const folder = folders.get(file.slice(0, at));
       if (folder === undefined) continue;
       layouts = [folder.layout];
       const bytes = RECLAIMABLE.exec(line)?.[1];
-      // In version 1, the line with "total_" comes last and counts.
+      // In version 1, the line with "total_" is the right one, and comes last.
       if (bytes !== undefined) reclaimable.set(folder.id, Number(bytes));
       else if (USAGE.includes(file.slice(at + 1))) used.set(folder.id, Number(line));
     }
@@ -79,17 +79,20 @@ export class ContainerMemory {
   }
 }
 
-/** Where the kernel keeps a container's processor time, as with {@linkcode LAYOUTS}. */
+/** The files of a container's processor time, in the same cases as {@linkcode LAYOUTS}. */
 const PROCESSOR_FILES: readonly ((engineId: string) => string)[] = [
   (id) => `/sys/fs/cgroup/system.slice/docker-${id}.scope/cpu.stat`,
   (id) => `/sys/fs/cgroup/docker/${id}/cpu.stat`,
   (id) => `/sys/fs/cgroup/cpuacct/docker/${id}/cpuacct.usage`,
   (id) => `/sys/fs/cgroup/cpuacct/system.slice/docker-${id}.scope/cpuacct.usage`,
 ];
-/** The line of version 2, in microseconds. */
+/** The line with version 2, in microseconds. With version 1, the file has only a number of nanoseconds. */
 const PROCESSOR_USAGE = /^usage_usec (\d+)$/;
 
-/** The processor time that a container has used, ns, from the kernel or else from the engine; `undefined` if unknown. */
+/**
+ * The processor time that a container has used, ns; `undefined` if unknown. Reads the kernel's files; if there are
+ * none, asks the engine.
+ */
 export async function processorTime(
   api: Pick<EngineApi, "processorTime">,
   engineId: string,

@@ -18,17 +18,17 @@ import { HostWall } from "./network/host_wall.ts";
 import { OwnNetwork } from "./network/network.ts";
 
 const log = logger("engine");
-/** How long an answer of the engine is shared with others who ask the same. */
+/** How long an answer of the engine is reused for other callers. */
 const MAX_ANSWER_AGE_MS = 1000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const MEMORY_TIMEOUT_MS = 1000;
-/** How often the rules that keep apps from the host are looked at: a firewall that is loaded again removes them. */
+/** How often the firewall rules that keep apps from the host are checked: reloading the firewall removes them. */
 const REPAIR_INTERVAL_MS = 60_000;
 
 export interface EngineListener {
-  /** Something has happened to a container of this cless. */
+  /** Called when something has happened to a container of this cless. */
   apply(event: ContainerEvent): void;
-  /** Events may have been lost. */
+  /** Called when events may have been lost. */
   gap(): void;
 }
 
@@ -36,7 +36,7 @@ export interface EngineListener {
 export class Engine {
   readonly launcher: DockerLauncher;
   readonly images: LocalImages;
-  /** Gets images by their full names. */
+  /** Finds and pulls images by their full names. */
   readonly source: ImageSource;
   readonly #api: EngineApi;
   readonly #clock: Clock;
@@ -77,15 +77,15 @@ export class Engine {
     return this.#events.live;
   }
 
-  /** Whether an engine was found, so that there may be something to stop. */
+  /** Whether an engine was found. If not, there is nothing to stop. */
   get found(): boolean {
     return this.#found;
   }
 
   /**
-   * Prepares what the first request would wait for, and begins to listen to the engine.
+   * Prepares what the first request would have to wait for, and begins to listen to the engine's events.
    *
-   * @param answer The engine's first answer, requested before the other parts existed.
+   * @param answer The engine's first answer; it was requested before the other parts existed.
    * @throws {OperatorError} When no engine answers. @throws {EngineError} When it refuses.
    */
   async start(answer: Promise<unknown>, listener: EngineListener): Promise<void> {
@@ -97,10 +97,10 @@ export class Engine {
       await network.catch(() => {});
       throw error;
     }
-    // The events are read from the time when this engine was made, so they report every change after this list.
+    // The events are read from the time when this object was made, so they report every change after this list.
     const listed = this.images.changed();
     try {
-      await network; // if it is refused, the containers belong to another process and must not be stopped
+      await network; // if this fails, the containers may belong to another process, and must not be stopped
     } catch (error) {
       await listed;
       this.images.stop();
@@ -118,12 +118,12 @@ export class Engine {
     await Promise.all([listed, this.launcher.prepare(), this.#startWall()]);
   }
 
-  /** Lets the apps reach the proxy, which listens on these ports of the host. @throws {OperatorError} */
+  /** Lets apps reach the ports of the host on which the proxy listens. @throws {OperatorError} */
   async proxyListens(ports: readonly number[]): Promise<void> {
     if (this.#isWalled) await this.#wall.letThrough(ports);
   }
 
-  /** Undoes {@linkcode start}, and removes the network, which has no containers any more. */
+  /** Undoes {@linkcode start}, and removes the network. No containers may be left. */
   async stop(): Promise<void> {
     await this.#end();
     await this.#network.remove();
@@ -137,7 +137,7 @@ export class Engine {
     this.#api[Symbol.dispose]();
   }
 
-  /** Whether the engine answers; callers within a second share one request. */
+  /** Whether the engine answers. Calls within a second share one request. */
   answers(): Promise<boolean> {
     const ask = () => this.#api.version({ timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false);
     this.#answering ??= ask().finally(() => {
@@ -146,7 +146,10 @@ export class Engine {
     return this.#answering;
   }
 
-  /** Each container's memory in bytes by id, at most a second old, or the last known if the engine is slow. */
+  /**
+   * The memory of each container, bytes by id. It is at most a second old, unless the engine is slow: then it is the
+   * last known.
+   */
   async memory(): Promise<ReadonlyMap<string, number>> {
     this.#measuring ??= this.launcher.memory().then((memory) => void (this.#memory = memory), () => {}).finally(() => {
       this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#measuring = undefined);
@@ -155,7 +158,7 @@ export class Engine {
     return this.#memory;
   }
 
-  /** The services of other data-dirs with a container that has a named volume; each as `SERVICE of OWNER`. */
+  /** The services of other data-dirs that have a container with this named volume, each as `SERVICE of OWNER`. */
   async othersWithVolume(volume: string): Promise<string[]> {
     const containers = await this.#api.containers({ volume }).catch((error) => {
       log.debug("cannot tell who uses a volume", { volume, reason: messageOf(error) });
@@ -165,7 +168,7 @@ export class Engine {
     return [...new Set(others.map(({ owner, service }) => `${service} of ${owner}`))].sort();
   }
 
-  /** Looks after the rules while the network needs them; else removes those of an earlier process, if there are any. */
+  /** Repairs the firewall rules periodically if they are wanted. If not, removes those of an earlier process. */
   async #startWall(): Promise<void> {
     if (this.#isWalled) this.#stopRepairs = this.#clock.every(REPAIR_INTERVAL_MS, () => this.#repairWall());
     else if (Deno.uid() === 0) await this.#wall.remove();
@@ -180,7 +183,7 @@ export class Engine {
 
   async #end(): Promise<void> {
     this.#stopRepairs?.();
-    await this.launcher.settled(); // the next process must find containers that are still being made
+    await this.launcher.settled(); // the next process must find the containers that are still being created
     await this.#events.stop();
     this.images.stop();
   }

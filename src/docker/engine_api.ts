@@ -6,7 +6,7 @@ import type { Placement } from "./container_spec.ts";
 /** The limits of one call. */
 export interface CallOptions {
   readonly timeoutMs?: number;
-  /** Ends the call, which rejects with the signal's reason. */
+  /** Cancels the call, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -23,23 +23,23 @@ export type ContainerFilter = { readonly owner: string } | { readonly volume: st
 
 /** A container as the engine lists it. */
 export interface ListedContainer extends Pick<Container, "id" | "service" | "revision" | "imageId" | "state"> {
-  /** The engine's own name for it, 64 hex digits. */
+  /** The engine's id of it, 64 hex digits. */
   readonly engineId: string;
-  /** Empty for a container of no cless, as are the other fields that come from labels. */
+  /** Empty for a container that no cless has made, as are the other fields that come from labels. */
   readonly owner: string;
-  /** For how long it has been up at least, ms; `undefined` if unknown. */
+  /** The least time that it has been running, ms; `undefined` if unknown. */
   readonly upFor: number | undefined;
   readonly address: string;
-  /** Where the host reached the app when the container was made. */
+  /** Where the host reached the app when the container was created. */
   readonly origin: string;
 }
 
 /** Which lines of a container are read; without options, all of them. */
 export type LogOptions = Partial<OutputOptions>;
 
-/** A line of an app without its line end. Its time is when the engine received it. */
+/** A line of an app, without its line end. Its time is when the engine received it. */
 export interface LogLine extends OutputLine {
-  /** The line is longer than 64 KiB, and continues in the next one of its stream. */
+  /** Set if the line is longer than 64 KiB, and continues in the next one of its stream. */
   readonly cut?: true;
 }
 
@@ -63,11 +63,11 @@ export const EVENT_ACTIONS = {
 export interface EngineNetwork {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Such as `172.17.0.0/16`, each with the host's own address on it if known. */
+  /** Such as `172.17.0.0/16`, each with the host's own address in it if known. */
   readonly subnets: readonly { readonly subnet: string; readonly gateway: string | undefined }[];
 }
 
-/** A bridge network to make; its containers cannot reach each other. */
+/** A bridge network to create. Its containers cannot reach each other. */
 export interface NetworkSpec {
   readonly name: string;
   readonly subnet: string;
@@ -79,28 +79,28 @@ export interface NetworkSpec {
 export interface EngineImage {
   /** The content, `sha256:…`. */
   readonly id: string;
-  /** Where the same content can be pulled, `name@sha256:…`. */
+  /** The names by which the same content can be pulled, `name@sha256:…`. */
   readonly digests: readonly string[];
   /** The TCP ports of `EXPOSE`. */
   readonly exposedPorts: readonly number[];
 }
 
 /**
- * What cless needs from a Docker engine. There are two implementations, through the engine's socket and through the
- * docker command; one is chosen at start, and the same tests check both. Pulling is not part of it: only the docker
+ * What cless needs from a Docker engine. There are two implementations: through the engine's socket, and through the
+ * docker command. One is chosen at start. The same tests check both. Pulling is not part of it, since only the docker
  * command has the logins and credential helpers.
  *
  * Every method rejects with an `EngineError`.
  */
 export interface EngineApi extends Disposable {
-  /** The way to the engine, for people. */
+  /** How the engine is reached, in words. */
   readonly via: string;
   version(options?: CallOptions): Promise<string>;
   info(): Promise<EngineInfo>;
 
-  /** Makes and starts a container. After a failure, a container may exist under the placement's id. */
+  /** Creates and starts a container. After a failure, a container may exist under the placement's id. */
   run(revision: Revision, placement: Placement): Promise<void>;
-  /** Asks the app to end, and kills it after the grace time; does nothing to an ended container. */
+  /** Asks the app to end, and kills it after the grace time. Does nothing to an ended container. */
   stop(id: string, graceS: number): Promise<void>;
   /** Fails with `already` if it is paused. */
   pause(id: string): Promise<void>;
@@ -111,12 +111,12 @@ export interface EngineApi extends Disposable {
   containers(filter: ContainerFilter): Promise<ListedContainer[]>;
   /** The memory of running containers in bytes, without reclaimable caches, by the engine's ids. */
   memory(engineIds: readonly string[]): Promise<Map<string, number>>;
-  /** The processor time that a running container has used, ns; `undefined` if this way to the engine does not tell. */
+  /** The processor time that a running container has used, ns; `undefined` if this implementation cannot tell. */
   processorTime(engineId: string): Promise<number | undefined>;
   /** The app's output, each stream in order, until the container ends, the signal is aborted or the reader stops. */
   logs(id: string, options?: LogOptions): AsyncGenerator<LogLine, void, void>;
   /**
-   * Listens to {@linkcode EVENT_ACTIONS} from a time on (seconds since 1970); resolves when listening has begun. The
+   * Listens to {@linkcode EVENT_ACTIONS} from a time on (seconds since 1970). Resolves when listening has begun. The
    * events end when the signal is aborted or the connection is lost.
    */
   events(since: string, signal: AbortSignal): Promise<AsyncIterable<EngineEvent>>;
@@ -127,7 +127,7 @@ export interface EngineApi extends Disposable {
 
   /** Inspects the image of a name or id; fails with `no_such_image`. */
   image(reference: string, options?: CallOptions): Promise<EngineImage>;
-  /** The images named `…-docker:latest`: ids by name. */
+  /** The images named `…-docker:latest`, ids by name. */
   conventionImages(): Promise<Map<string, string>>;
   /** Removes a name of an image, or an image by its id; fails with `in_use` or `tagged` if it must stay. */
   removeImage(reference: string): Promise<void>;

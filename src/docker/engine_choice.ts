@@ -7,7 +7,7 @@ import { CommandApi } from "./command_api.ts";
 import type { CallOptions, EngineApi } from "./engine_api.ts";
 import { SocketApi } from "./socket_api.ts";
 
-/** Enough for a start: requests to the engine, the app's output, and the probes. */
+/** Enough for one start: requests to the engine, the app's output, and the probes. */
 const RESERVED_FILES = 16;
 const DEFAULT_SOCKET = "/var/run/docker.sock";
 const START_IT = "start it (systemctl start docker), or say with DOCKER_HOST where it is";
@@ -15,18 +15,18 @@ const START_IT = "start it (systemctl start docker), or say with DOCKER_HOST whe
 /** How the engine is reached. */
 export interface EngineChoice {
   readonly api: EngineApi;
-  /** For what only the docker command can do, such as pulling. */
+  /** Does what only the docker command can do, such as pulling. */
   readonly docker: DockerCommand;
-  /** File descriptors for requests to the engine, for when clients have all others. */
+  /** File descriptors for requests to the engine, in reserve for when clients use all others. */
   readonly reserve: FileReserve;
-  /** Why the socket is not used; missing if it is used, or not wanted. */
+  /** Why `auto` does not use the socket; missing if the socket is used, or was not asked for. */
   readonly whyNotSocket?: string;
 }
 
 /**
- * Chooses how to reach the engine, without contacting it. `auto` takes the socket that the docker command would use. It
- * takes the command if that is a wrapper, if its engine is on another machine, or if its settings change the
- * containers: by proxies, or by `DOCKER_DEFAULT_PLATFORM`.
+ * Chooses how to reach the engine, without contacting it. `auto` takes the socket that the docker command would use.
+ * But it takes the command itself if that is a wrapper, if its engine is on another machine, or if its settings change
+ * the containers (with proxies, or with `DOCKER_DEFAULT_PLATFORM`).
  *
  * @throws {OperatorError} When the socket is demanded and there is none.
  */
@@ -45,7 +45,7 @@ export async function chooseEngineApi(
   return { api: new CommandApi(docker), docker, reserve, whyNotSocket: found.problem };
 }
 
-/** The socket to use, or why none is. */
+/** The socket to use, or why none is used. */
 type Found = { readonly path: string; readonly problem?: never } | { readonly path?: never; readonly problem: string };
 
 async function findSocket(

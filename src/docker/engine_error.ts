@@ -1,4 +1,4 @@
-/** Why the engine has not carried out a request. */
+/** Why the engine did not carry out a request. */
 export type FailureKind =
   | "gone" // the container does not exist
   | "no_such_image"
@@ -8,13 +8,13 @@ export type FailureKind =
   | "subnet_taken" // it overlaps with another one
   | "in_use" // something needs the image or network
   | "tagged" // the image has several names, so it cannot be removed by its id
-  | "no_log_driver" // the engine does not know the way to keep the app's output
-  | "already" // it is already so
+  | "no_log_driver" // the engine does not have the log driver
+  | "already" // the container is already in that state
   | "away" // the engine, or a part of it, does not answer
   | "late" // it did not answer in time
   | "refused"; // anything else
 
-/** The engine has not carried out a request. The message is the engine's, on one line. */
+/** The engine did not carry out a request. The message is the engine's, on one line. */
 export class EngineError extends Error {
   override readonly name = "EngineError";
   readonly kind: FailureKind;
@@ -31,7 +31,7 @@ export function kindOf(error: unknown): FailureKind | undefined {
 }
 
 /** Messages of engines and the docker command, with their meanings; the first match counts. */
-const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
+const MESSAGES: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
   [/too many open files|cannot allocate memory|resource temporarily unavailable/i, "away"],
   [/cannot connect to the docker daemon|error during connect|unexpected EOF|\bEOF$|error while dialing/i, "away"],
   [/no such container/i, "gone"],
@@ -46,7 +46,10 @@ const SAID: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
   [/conflict|in use|being used|dependent child|has active endpoints/i, "in_use"],
 ];
 
-/** What a message of an engine or of the docker command means. @param otherwise For an unknown message. */
+/**
+ * The kind of failure that a message of an engine or of the docker command means. @param otherwise The kind for an
+ * unknown message.
+ */
 export function kindOfMessage(message: string, otherwise: FailureKind = "refused"): FailureKind {
-  return SAID.find(([pattern]) => pattern.test(message))?.[1] ?? otherwise;
+  return MESSAGES.find(([pattern]) => pattern.test(message))?.[1] ?? otherwise;
 }

@@ -1,7 +1,7 @@
 import { LABEL } from "./container_spec.ts";
 import type { EngineEvent, EngineImage, EngineInfo, EngineNetwork, ListedContainer } from "./engine_api.ts";
 
-// The part of the engine's JSON that is used; `--format={{json .}}` of the docker command prints the same.
+// The parts of the engine's JSON that cless uses. `--format={{json .}}` of the docker command prints the same.
 
 /** `GET /info` */
 interface ApiInfo {
@@ -50,7 +50,7 @@ export function imageOf(image: ApiImage | null): EngineImage | undefined {
   return { id: Id, digests: RepoDigests ?? [], exposedPorts: ports.map(Number) };
 }
 
-/** The short name of an image; Podman writes it with one of these prefixes. `undefined` for one of another registry. */
+/** The short name of a local image, without the prefixes that Podman adds; `undefined` for an image of a registry. */
 export function shortName(repository: string): string | undefined {
   return /^(?:docker\.io\/library\/|localhost\/)?([^/]+)$/.exec(repository)?.[1];
 }
@@ -58,7 +58,7 @@ export function shortName(repository: string): string | undefined {
 /** @returns `undefined` for an event of neither a container nor an image. */
 export function eventOf({ Action, Actor, Type, timeNano }: ApiEvent): EngineEvent | undefined {
   if ((Type !== "container" && Type !== "image") || Action === undefined) return undefined;
-  // Cut off, not rounded: a stream that resumes there repeats an event rather than missing one.
+  // Rounded down, so that a stream that resumes there rather repeats an event than misses one.
   const time = timeNano === undefined ? undefined : (Math.floor(timeNano / 1000) / 1e6).toFixed(6);
   return { type: Type, action: Action, attributes: Actor?.Attributes ?? {}, time };
 }
@@ -98,7 +98,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   year: 365 * 86_400_000,
 };
 
-/** The uptime in a status such as `Up 3 minutes (Paused)`, ms; the engine's list has no other form of it. */
+/** The uptime in a status such as `Up 3 minutes (Paused)`, ms. The engine's list gives it in no other form. */
 function uptime(status: string): number | undefined {
   if (/^Up Less than a second\b/.test(status)) return 0;
   const [, count, unit] = /^Up (\d+|About an?) (second|minute|hour|day|week|month|year)s?\b/.exec(status) ?? [];

@@ -8,16 +8,16 @@ import type { EngineApi, EngineEvent } from "./engine_api.ts";
 const log = logger("events");
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 5000;
-/** A stream that lasted this long was good: the next one opens without a long back-off. */
+/** If a stream lasted this long, the back-off before the next one begins anew. */
 const GOOD_MS = 10_000;
 
 export interface EventListener {
   event(event: EngineEvent): void;
-  /** Events may have been missed. */
+  /** Called when events may have been missed. */
   gap(): void;
 }
 
-/** The engine's events as they happen. After a failure, the stream resumes where it ended, after a back-off. */
+/** The engine's events as they happen. After a failure and a back-off, the stream resumes where it ended. */
 export class EventStream {
   readonly #api: Pick<EngineApi, "events">;
   readonly #clock: Clock;
@@ -75,9 +75,11 @@ const WHAT: Record<string, ContainerEvent["what"]> = {
   die: "ended",
 };
 
-/** How long after a signal an end counts as its consequence: an app that is asked to end may take a while. */
+/**
+ * If a container ends within this time after a signal, the signal counts as the cause: an app may take a while to end.
+ */
 const SIGNAL_HOLDS_MS = 60_000;
-/** The same after an out-of-memory event; an engine under load reports the end late. */
+/** The same for an out-of-memory event: an engine under load reports the end late. */
 const OUT_OF_MEMORY_HOLDS_MS = 5000;
 /** The exit code of a process that was killed. */
 const KILLED = 137;
@@ -89,9 +91,9 @@ interface Causes {
 }
 
 /**
- * Reads what the engine's events mean for a container. Earlier events tell why one has ended: an `oom` when the kernel
- * killed one of its processes, a `kill` for each signal that somebody sent through the engine. A container that ends by
- * itself has neither.
+ * Translates the engine's events into events of containers. Earlier events tell why a container has ended: `oom` when
+ * the kernel killed one of its processes, `kill` for each signal that somebody sent through the engine. If a container
+ * ends by itself, there is neither.
  */
 export class ContainerEvents {
   readonly #clock: Pick<Clock, "now">;
@@ -102,7 +104,7 @@ export class ContainerEvents {
     this.#clock = clock;
   }
 
-  /** @returns `undefined` for an event that changes no container's state, or names no container. */
+  /** Takes an event. @returns `undefined` if it changes no container's state, or names no container. */
   read(action: string, { name, exitCode }: Readonly<Record<string, string>>): ContainerEvent | undefined {
     if (name === undefined) return undefined;
     const now = this.#clock.now();
@@ -118,7 +120,7 @@ export class ContainerEvents {
     return { id: name, what, byHand, oom, ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }) };
   }
 
-  /** Notes the causes of a container, and forgets those that explain nothing any more. */
+  /** Notes the possible causes of a container's end, and forgets outdated ones. */
   #note(name: string, causes: Causes): void {
     this.#causes.delete(name);
     this.#causes.set(name, causes);

@@ -39,7 +39,7 @@ export class DockerLauncher implements Launcher {
     this.outputs = outputs;
   }
 
-  /** Does in advance what the first start would wait for. */
+  /** Does in advance what the first start would have to wait for. */
   async prepare(): Promise<void> {
     await this.#addresses.prepare();
   }
@@ -49,14 +49,14 @@ export class DockerLauncher implements Launcher {
     return this.#addresses.position;
   }
 
-  /** Gives out addresses from where another process was. */
+  /** Gives out addresses from where another process has stopped. */
   continueFrom(position: AddressPosition): void {
     this.#addresses.continueFrom(position);
   }
 
   async launch({ id, revision }: Launch): Promise<{ origin: string }> {
     try {
-      carryEnv(environmentOf(revision)); // fails before anything is made
+      carryEnv(environmentOf(revision)); // fails before anything is created
       const origin = await this.#run(id, revision);
       // From now on, events report what happens to the container.
       this.outputs.started(id, { service: revision.service, revision: revision.name });
@@ -68,18 +68,20 @@ export class DockerLauncher implements Launcher {
     }
   }
 
-  /** Notes a start event, which comes milliseconds before the engine answers the request. */
+  /** Notes a start event. It comes some milliseconds before the engine's answer to the start request. */
   started(id: string): void {
     this.#starting.get(id)?.();
     this.#starting.delete(id);
   }
 
-  /** Whether {@linkcode launch} is still going on; until it ends, events about the container do not count. */
+  /**
+   * Whether {@linkcode launch} is still running for a container. Until it ends, the container's events do not count.
+   */
   isLaunching(id: string): boolean {
     return this.#starting.has(id);
   }
 
-  /** Resolves when no request to make a container is running. */
+  /** Resolves when no request to create a container is running. */
   async settled(): Promise<void> {
     while (this.#making.size > 0) await Promise.all(this.#making);
   }
@@ -92,13 +94,14 @@ export class DockerLauncher implements Launcher {
     await this.#ask(() => this.#api.unpause(id));
   }
 
-  /** From now on, an app that is asked to end gets no longer than the time left, but at least a second. */
+  /** Limits the grace time of all later stops to the time left, but to no less than a second. */
   hurry(leftMs: number): void {
     this.#graceS = Math.max(1, Math.min(STOP_GRACE_S, Math.floor(leftMs / 1000)));
   }
 
   async stop(id: string, graceS = Infinity): Promise<void> {
-    await this.#api.stop(id, Math.min(graceS, this.#graceS)).catch(() => {}); // a container that does not stop is removed
+    // If it cannot be stopped, it is removed all the same.
+    await this.#api.stop(id, Math.min(graceS, this.#graceS)).catch(() => {});
     await this.remove(id);
   }
 
@@ -134,19 +137,19 @@ export class DockerLauncher implements Launcher {
     const placed = this.#addresses.ids();
     const containers = await this.#ownContainers();
     return containers.map(({ address, id, imageId, origin, revision, service, state, upFor }) => {
-      // An ended container holds no address. One that is in `placed` had its address already, and may have given it
-      // back while the list was made.
+      // An ended container holds no address. A container in `placed` had an address before the list was requested, and
+      // may have given it back since.
       if (state !== "ended" && !placed.has(id) && this.#addresses.found(id, address, origin)) {
         this.outputs.started(id, { service, revision });
       }
       const published = origin.startsWith("http://127.0.0.1:");
-      // A container is useless if the host reaches containers in another way than when it was started.
+      // A container cannot be used if the host reaches containers in another way than when it was started.
       const reachable = origin !== "" && published !== direct;
       return { id, service, revision, imageId, state, upFor, origin: reachable ? origin : undefined };
     });
   }
 
-  /** Makes and starts a container. Tries other addresses, and repairs what is missing. */
+  /** Creates and starts a container. Tries other addresses if one is taken, and restores a missing image or network. */
   async #run(id: string, revision: Revision): Promise<string> {
     let restored = false;
     let asked = false;
@@ -157,7 +160,7 @@ export class DockerLauncher implements Launcher {
         await this.#untilStarted(id, this.#api.run(revision, placement));
         return placement.origin;
       } catch (error) {
-        this.#starting.set(id, () => {}); // events of a container that was given up do not concern the instance
+        this.#starting.set(id, () => {}); // the failed container's events do not concern the instance
         const kind = kindOf(error);
         if (kind === "no_such_image" && !restored) {
           await this.#images.restore(revision);
@@ -166,18 +169,18 @@ export class DockerLauncher implements Launcher {
         }
         if (kind === "no_such_network") this.#addresses.network.lost();
         const again = kind === "no_such_network" || kind === "address_taken" ||
-          // If only the answer was lost, the container may exist, or may soon.
+          // If only the engine's answer was lost, the container may exist now or soon.
           (kind === "away" && !asked && (asked = true) && await this.#answers()) ||
           (kind === "conflict" && (await this.#ownContainers()).some((container) => container.id === id));
         if (!again || placements >= MAX_PLACEMENTS) throw error;
         const reason = messageOf(error);
         log.warning("cannot start a container there; trying again", { instance: id, origin: placement.origin, reason });
-        await this.#remove(id); // it was made, but does not run
+        await this.#remove(id); // it may have been created
       }
     }
   }
 
-  /** Waits for the answer to the start request or for the start event, whichever is first. */
+  /** Waits for the answer to the start request or for the start event, whichever comes first. */
   async #untilStarted(id: string, running: Promise<void>): Promise<void> {
     const started = new Promise<void>((resolve) => this.#starting.set(id, resolve));
     const ended: Promise<unknown> = running.catch(() => {}).finally(() => this.#making.delete(ended));
@@ -193,7 +196,7 @@ export class DockerLauncher implements Launcher {
     return this.#api.containers({ owner: this.#addresses.network.owner });
   }
 
-  /** Sends a request; it is no failure if the state is already as wanted. */
+  /** Sends a request. It does not fail if the container is already in the wanted state. */
   async #ask(ask: () => Promise<void>): Promise<void> {
     try {
       await ask();

@@ -1,6 +1,9 @@
 const decoder = new TextDecoder();
 
-/** The content of a file in /proc; empty if there is none. Deno itself reads these only with all permissions. */
+/**
+ * The content of a file in /proc; empty if there is none. Uses `cat`, since Deno itself needs all permissions for these
+ * files.
+ */
 export function readProc(path: string): Promise<string> {
   return output("cat", path);
 }
@@ -20,7 +23,7 @@ export async function grep(pattern: string, files: readonly string[]): Promise<{
   });
 }
 
-/** What a command prints, also if it fails: `grep` does if one of the files is missing. */
+/** What a command prints, even if it fails: `grep` fails if a file is missing. */
 async function output(command: string, ...args: string[]): Promise<string> {
   try {
     const { stdout } = await new Deno.Command(command, { args, stdin: "null", stderr: "null" }).output();

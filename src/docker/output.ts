@@ -2,11 +2,11 @@
 const ROOM_BYTES = 4096;
 
 /**
- * The bytes of a stream as they come; each piece is valid until the next one is requested. All pass through one small
- * buffer: otherwise the platform takes 64 KB for each read, and long-lived streams leave many such buffers behind.
+ * The bytes of a stream as they come. Each piece is valid until the next one is requested. All pass through one small
+ * buffer: otherwise the platform allocates 64 KB for each read, which adds up with many long-lived streams.
  *
- * @param signal Ends the pieces without an error. A `fetch`'s signal is not enough: after a garbage collection the
- * platform no longer connects it with the response's body.
+ * @param signal Ends the iteration without an error. The signal given to `fetch` is not enough: after a garbage
+ * collection, it no longer affects the response's body.
  */
 export async function* piecesOf(
   stream: ReadableStream<Uint8Array>,
@@ -25,7 +25,7 @@ export async function* piecesOf(
     }
   } finally {
     signal?.removeEventListener("abort", cancel);
-    await reader.cancel().catch(() => {}); // it has failed already, and that was reported
+    await reader.cancel().catch(() => {}); // it has failed already, which was reported
   }
 }
 
@@ -37,7 +37,7 @@ export async function readText(stream: ReadableStream<Uint8Array>, signal?: Abor
   return text + decoder.decode();
 }
 
-/** The lines of a UTF-8 stream as they come, without their ends; a last line without an end counts. */
+/** The lines of a UTF-8 stream as they come, without line ends. The last line may lack its end. */
 export async function* linesOf(
   stream: ReadableStream<Uint8Array>,
   signal?: AbortSignal,
@@ -56,7 +56,7 @@ export async function* linesOf(
  * Reads one JSON value per line. Skips lines that are not JSON or lack one of the fields, such as warnings of a wrapper
  * around the docker command.
  *
- * @param read Makes something of a value, or `undefined` to skip it.
+ * @param read Converts a value; returns `undefined` to skip it.
  */
 export function jsonLines<T, R>(
   text: string,

@@ -24,23 +24,24 @@ import { containerOf, eventOf, imageOf, infoOf, networkOf, shortName } from "./e
 import { LogSplitter } from "./logs/log_lines.ts";
 import { jsonLines, linesOf, piecesOf, readText } from "./output.ts";
 
-/** After this time a request counts as stuck. An engine under load may need many seconds. */
+/** After this time, a request counts as stuck. It is long, since an engine under load may need many seconds. */
 const TIMEOUT_MS = 120_000;
 /** How many idle connections are kept for later requests. */
 const MAX_IDLE_CONNECTIONS = 4;
-/** How many containers' memory is requested at once. */
+/** For how many containers memory is requested at once. */
 const MAX_STATS = 4;
 /**
- * The engine in URLs: an address that nobody has (RFC 5737). With a name, the platform would ask a name server at every
- * connection, although it connects to the socket. Besides, `NO_PROXY=*` matches names, and would bypass the socket.
+ * The host in URLs to the engine: an address that nobody has (RFC 5737). With a name, the platform would query a name
+ * server for every connection, although it connects to the socket. Also, `NO_PROXY=*` matches names, and would bypass
+ * the socket.
  */
 const ENGINE = "http://192.0.2.1";
-/** In front of each piece of a log: its stream, three zeros, and its length. */
+/** The head of each frame of a log: its stream, three zeros, and its length. */
 const FRAME_HEAD_BYTES = 8;
 
-/** What the statuses mean for one kind of request; used if the answer's message has no known meaning. */
+/** The failures that statuses mean for one kind of request. Used if the answer's message is unknown. */
 type Kinds = Readonly<Record<number, FailureKind>>;
-const OF_CONTAINER: Kinds = { 404: "gone" };
+const CONTAINER_KINDS: Kinds = { 404: "gone" };
 
 /** What `GET /containers/json` says of a container. */
 interface ApiContainer {
@@ -76,10 +77,13 @@ export class SocketApi implements EngineApi {
   readonly #reserve: { lend(): unknown } | undefined;
   readonly #logging = new ChosenLogging();
   readonly #client: Deno.HttpClient;
-  /** Keeps no connections: on a reused one that breaks off, `fetch` would send a request twice. */
-  readonly #once: Deno.HttpClient;
+  /** Keeps no connections: `fetch` would send a request twice if a reused connection breaks. */
+  readonly #withoutReuse: Deno.HttpClient;
 
-  /** @param timeoutMs How long an answer may take by default. @param reserve Lends descriptors when there are no others. */
+  /**
+   * @param timeoutMs How long an answer may take by default. @param reserve Lends file descriptors when the process has
+   * none left.
+   */
   constructor(path: string, clock: Clock = systemClock, timeoutMs: number = TIMEOUT_MS, reserve?: { lend(): unknown }) {
     this.#reserve = reserve;
     this.via = `the socket ${path}`;
@@ -87,7 +91,7 @@ export class SocketApi implements EngineApi {
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
     this.#client = newClient(path, MAX_IDLE_CONNECTIONS);
-    this.#once = newClient(path, 0);
+    this.#withoutReuse = newClient(path, 0);
   }
 
   async version(options: CallOptions = {}): Promise<string> {
@@ -108,31 +112,31 @@ export class SocketApi implements EngineApi {
     if (typeof Id !== "string") {
       throw new EngineError("refused", "the engine does not name the container that it has made");
     }
-    await this.#ask("POST", `/containers/${Id}/start`, { kinds: OF_CONTAINER });
+    await this.#ask("POST", `/containers/${Id}/start`, { kinds: CONTAINER_KINDS });
   }
 
   async stop(id: string, graceS: number): Promise<void> {
-    await this.#ask("POST", `${container(id)}/stop?t=${graceS}`, { kinds: OF_CONTAINER });
+    await this.#ask("POST", `${container(id)}/stop?t=${graceS}`, { kinds: CONTAINER_KINDS });
   }
 
   async pause(id: string): Promise<void> {
-    await this.#ask("POST", `${container(id)}/pause`, { kinds: OF_CONTAINER });
+    await this.#ask("POST", `${container(id)}/pause`, { kinds: CONTAINER_KINDS });
   }
 
   async unpause(id: string): Promise<void> {
-    await this.#ask("POST", `${container(id)}/unpause`, { kinds: OF_CONTAINER });
+    await this.#ask("POST", `${container(id)}/unpause`, { kinds: CONTAINER_KINDS });
   }
 
   async remove(id: string): Promise<void> {
     // With force, only another removal conflicts.
-    await this.#ask("DELETE", `${container(id)}?force=true&v=true`, { kinds: { ...OF_CONTAINER, 409: "already" } });
+    await this.#ask("DELETE", `${container(id)}?force=true&v=true`, { kinds: { ...CONTAINER_KINDS, 409: "already" } });
   }
 
   async containers(filter: ContainerFilter): Promise<ListedContainer[]> {
     const wanted = "owner" in filter ? { label: [`${LABEL.owner}=${filter.owner}`] } : { volume: [filter.volume] };
     const list = await this.#get<ApiContainer[]>(`/containers/json?all=true&filters=${json(wanted)}`);
     return list.map(({ Id, Labels: labels, Names, State: state, Status: status }) => {
-      const id = Names[0]?.replace(/^\//, "") ?? Id; // one that is being removed has no name any more
+      const id = Names[0]?.replace(/^\//, "") ?? Id; // a container that is being removed has no name any more
       return containerOf({ id, engineId: Id, state, status, labels });
     });
   }
@@ -161,7 +165,7 @@ export class SocketApi implements EngineApi {
     if (tail !== undefined) query.set("tail", `${tail}`);
     if (since !== undefined) query.set("since", unixTime(since));
     try {
-      const body = await this.#open(`${container(id)}/logs?${query}`, signal, OF_CONTAINER);
+      const body = await this.#open(`${container(id)}/logs?${query}`, signal, CONTAINER_KINDS);
       for await (const line of logLines(body, signal)) {
         if (signal?.aborted) return;
         if (line.time !== undefined) yield line;
@@ -223,11 +227,11 @@ export class SocketApi implements EngineApi {
 
   [Symbol.dispose](): void {
     this.#client.close();
-    this.#once.close();
+    this.#withoutReuse.close();
   }
 
   #stats(engineId: string): Promise<ApiStats> {
-    return this.#get(`/containers/${engineId}/stats?stream=false&one-shot=true`, { kinds: OF_CONTAINER });
+    return this.#get(`/containers/${engineId}/stats?stream=false&one-shot=true`, { kinds: CONTAINER_KINDS });
   }
 
   async #get<T>(path: string, ask: Ask = {}): Promise<T> {
@@ -252,7 +256,7 @@ export class SocketApi implements EngineApi {
         signal: ended.signal,
         ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
       });
-      if (response.ok || response.status === 304) return text; // 304: it is so already
+      if (response.ok || response.status === 304) return text; // 304: the container is already in that state
       throw refusal(response.status, text, kinds);
     } catch (error) {
       signal?.throwIfAborted();
@@ -274,18 +278,18 @@ export class SocketApi implements EngineApi {
       init.signal.throwIfAborted();
       return { response, text };
     };
-    // A request with a body must not be sent twice. Without a descriptor there was no connection, and nothing was sent.
-    if (init.body !== undefined) return await this.#lending(() => send(this.#once));
+    // A request with a body must not be sent twice. A retry for lack of descriptors is safe: there was no connection.
+    if (init.body !== undefined) return await this.#lending(() => send(this.#withoutReuse));
     try {
       return await send(this.#client);
     } catch (error) {
       if (init.signal.aborted) throw error;
       // The engine may have closed the idle connection meanwhile.
-      return await this.#lending(() => send(this.#once));
+      return await this.#lending(() => send(this.#withoutReuse));
     }
   }
 
-  /** Does something once more, with the descriptors in reserve, if it fails because there are no others. */
+  /** Does something; if that fails for lack of file descriptors, lends the reserve and does it again. */
   async #lending<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -298,7 +302,9 @@ export class SocketApi implements EngineApi {
   /** Opens a streaming answer. @throws {EngineError} When the engine refuses it or does not answer. */
   async #open(path: string, signal?: AbortSignal, kinds: Kinds = {}): Promise<ReadableStream<Uint8Array>> {
     try {
-      const response = await this.#lending(() => fetch(ENGINE + path, { client: this.#once, signal: signal ?? null }));
+      const response = await this.#lending(() =>
+        fetch(ENGINE + path, { client: this.#withoutReuse, signal: signal ?? null })
+      );
       if (response.ok && response.body !== null) return response.body;
       throw refusal(response.status, await response.text(), kinds);
     } catch (error) {
@@ -306,7 +312,7 @@ export class SocketApi implements EngineApi {
     }
   }
 
-  /** A connection error means that the engine is away. */
+  /** Converts an error: a connection error means that the engine does not answer. */
   #explain(error: unknown): unknown {
     if (error instanceof EngineError) return error;
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
@@ -357,7 +363,7 @@ function refusal(status: number, text: string, kinds: Kinds): EngineError {
   return new EngineError(kindOfMessage(message, kinds[status]), message);
 }
 
-/** The memory in use without what the kernel can take back, as in `docker stats`. */
+/** The memory in use without what the kernel can reclaim, as in `docker stats`. */
 function usedBytes({ memory_stats }: ApiStats = {}): number | undefined {
   if (memory_stats?.usage === undefined) return undefined;
   const { inactive_file, total_inactive_file } = memory_stats.stats ?? {};
@@ -371,7 +377,7 @@ function unixTime(time: string): string {
 }
 
 /**
- * The lines of a log. Its two streams come as frames in one:
+ * The lines of a log. Both streams come as frames in one response:
  * https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerAttach
  */
 async function* logLines(

@@ -5,23 +5,27 @@ import { OperatorError } from "../base/errors.ts";
 import { adviceOn, checkHead, checkSound, faultOf, unavailable } from "./fault.ts";
 
 /**
- * The places of the two bytes of a database that say how it is written and read: 2 means with a log, 1 without one.
- * https://www.sqlite.org/fileformat.html
+ * The offsets of the two bytes of a database file that say how it is written and read: 2 means with a write-ahead log,
+ * 1 without. https://www.sqlite.org/fileformat.html
  */
 const WRITE_VERSION = 18;
 const READ_VERSION = 19;
 
-/** What follows the name of a database's copy that a successor migrates, and of the one that the copy has replaced. */
+/** The suffix of the copy that a successor migrates. */
 const NEXT = ".next";
+/** The suffix of the database that this copy has replaced. */
 const REPLACED = ".replaced";
 
-/** An open database. Its changes are on disk when they are done. */
+/** An open database. When a change returns, it is on disk. */
 export class Connection implements Disposable {
   readonly db: DatabaseSync;
   readonly path: string;
   /** Identifies the file that was opened. */
   readonly #identity: string;
-  /** Closed last: closing it releases SQLite's own locks on the file. `undefined` if changes are refused. */
+  /**
+   * The open file. It must be closed last, since closing it releases SQLite's locks on the file. `undefined` if changes
+   * are refused.
+   */
   readonly #file: Deno.FsFile | undefined;
   readonly #forget: StatementSync;
   readonly #begin: Record<"read" | "write", StatementSync>;
@@ -39,10 +43,10 @@ export class Connection implements Disposable {
       this.#identity = "";
       return;
     }
-    // The files that SQLite adds get the mode of the first one.
+    // SQLite gives the files that it adds the permissions of the database file.
     const { journal_mode: mode } = db.prepare("PRAGMA journal_mode = WAL").get() as { journal_mode: string };
     if (mode !== "wal") throw new OperatorError(`the file system of ${path} has no shared memory; use a local disk`);
-    db.prepare("PRAGMA synchronous = FULL").run(); // else a power cut loses the last changes
+    db.prepare("PRAGMA synchronous = FULL").run(); // otherwise a power cut could lose the last changes
     db.prepare("PRAGMA cell_size_check = ON").run(); // damage is found sooner
     checkSound(db);
     this.#checkWritable();
@@ -51,9 +55,9 @@ export class Connection implements Disposable {
   }
 
   /**
-   * Opens a database; makes it if there is none.
+   * Opens a database; creates it if there is none.
    *
-   * @param busyTimeoutMs How long to wait for another process's lock; this process stands still meanwhile.
+   * @param busyTimeoutMs How long to wait for another process's lock. This process is blocked meanwhile.
    * @throws {StoreUnavailable} If it cannot be read and written, or is damaged.
    * @throws {OperatorError} If the file system is not suitable.
    */
@@ -70,7 +74,8 @@ export class Connection implements Disposable {
   }
 
   /**
-   * Opens the file that {@linkcode seal} has made, to be migrated. {@linkcode install} gives it the database's name.
+   * Opens the copy that {@linkcode seal} has made, so that it can be migrated. {@linkcode install} then gives it the
+   * database's name.
    *
    * @throws As {@linkcode open} does.
    */
@@ -79,14 +84,14 @@ export class Connection implements Disposable {
   }
 
   /**
-   * Copies the database for a successor, then closes it: its file is complete, and no longer used. The returned
-   * connection reads from memory and refuses changes.
+   * Copies the database for a successor, then closes it. Its file is then complete and no longer used. The returned
+   * connection reads from memory, and refuses changes.
    *
-   * @throws {OperatorError} @throws {StoreUnavailable} If it cannot be copied; this connection can still be used then.
+   * @throws {OperatorError} @throws {StoreUnavailable} If it cannot be copied. Then this connection can still be used.
    */
   seal(): Connection {
     const next = this.path + NEXT;
-    for (const suffix of ["-wal", "-shm"]) removeIfThere(next + suffix); // left by a successor that was killed
+    for (const suffix of ["-wal", "-shm"]) removeIfThere(next + suffix); // a killed successor may have left them
     this.copyTo(next, "replace");
     const db = new DatabaseSync(":memory:");
     try {
@@ -100,10 +105,10 @@ export class Connection implements Disposable {
     }
   }
 
-  /** Opens the database again after {@linkcode seal}, as it was: a successor has failed. @throws As `open` does. */
+  /** Undoes {@linkcode seal} after the successor has failed: opens the database as it was. @throws As `open` does. */
   static unseal(path: string, busyTimeoutMs: number): Connection {
     if (isThere(path + REPLACED)) {
-      // In this order: the log of another file would be taken for this one's.
+      // The log is removed first: SQLite would take the successor's log for that of the restored file.
       for (const suffix of ["-wal", "-shm"]) removeIfThere(path + suffix);
       Deno.renameSync(path + REPLACED, path);
       syncFolder(path);
@@ -112,10 +117,10 @@ export class Connection implements Disposable {
     return Connection.open(path, busyTimeoutMs);
   }
 
-  /** Gives the file of {@linkcode openNext} the database's name and opens it there; `unseal` could still undo that. */
+  /** Gives the migrated copy the database's name, and opens it there. {@linkcode unseal} can still undo that. */
   install(busyTimeoutMs: number): Connection {
     const path = this.path.slice(0, -NEXT.length);
-    this[Symbol.dispose](); // its log becomes a part of it
+    this[Symbol.dispose](); // merges its log into the file
     return this.guard(() => {
       if (isThere(`${path}-wal`)) throw new StoreUnavailable(`${path} was changed while it was handed over`);
       removeIfThere(path + REPLACED);
@@ -126,12 +131,12 @@ export class Connection implements Disposable {
     });
   }
 
-  /** Removes what a change of the process has left beside a database. */
+  /** Removes the files that a take-over has left beside a database. */
   static clear(path: string): void {
     for (const suffix of [NEXT, `${NEXT}-wal`, `${NEXT}-shm`, REPLACED]) removeIfThere(path + suffix);
   }
 
-  /** Runs a query, which sees one state throughout. @throws {StoreUnavailable} */
+  /** Runs a query, which sees a consistent state throughout. @throws {StoreUnavailable} */
   read<T>(query: () => T): T {
     return this.guard(() => this.#transact("read", query));
   }
@@ -144,18 +149,18 @@ export class Connection implements Disposable {
       if (this.#file === undefined) {
         throw new StoreUnavailable("another cless process is taking over; try again in a moment");
       }
-      // SQLite would go on writing to a file that was removed or moved away.
+      // SQLite would keep writing to a file that was removed or moved away.
       if (this.#identify() !== this.#identity) {
         throw new StoreUnavailable(`${this.path} was moved or replaced while it was in use; restart cless`);
       }
-      // SQLite trusts the pages in its memory and its log; a change to a damaged file would be lost.
+      // SQLite trusts the pages in its memory and its log, so a change to a damaged file would be lost.
       checkHead(this.#file);
       this.#forget.run();
       return this.#transact("write", change);
     });
   }
 
-  /** Runs an action, and explains SQLite's errors. @throws {StoreUnavailable} */
+  /** Runs an action, and converts SQLite's errors. @throws {StoreUnavailable} */
   guard<T>(action: () => T): T {
     try {
       return action();
@@ -168,7 +173,7 @@ export class Connection implements Disposable {
    * Copies the database to a file that only this user may read. The file gets its name once the copy is complete and
    * checked.
    *
-   * The copy is in memory for a moment. VACUUM INTO would avoid that, but the platform refuses it to a process without
+   * The whole copy is briefly in memory. VACUUM INTO would avoid that, but the platform refuses it to a process without
    * all permissions.
    *
    * @param existing Whether an existing file is refused or replaced.
@@ -179,10 +184,10 @@ export class Connection implements Disposable {
     let isWritten: boolean;
     try {
       const image = this.read(() => {
-        this.db.prepare("SELECT 1 FROM sqlite_schema").get(); // serialize() does not say why it fails; this does
+        this.db.prepare("SELECT 1 FROM sqlite_schema").get(); // fails with a reason, which serialize() does not give
         return this.db.serialize();
       });
-      image[WRITE_VERSION] = image[READ_VERSION] = 1; // without a log: this one file has everything
+      image[WRITE_VERSION] = image[READ_VERSION] = 1; // without a write-ahead log, since this one file has everything
       // serialize() leaves zeros for pages that it could not read, so only a check of the copy finds damage.
       isWritten = writeAtomically(path, image, {
         existing: existing === "refuse" ? "keep" : "replace",
@@ -196,13 +201,13 @@ export class Connection implements Disposable {
     if (!isWritten) throw new OperatorError(`${path} is there already; name another file`);
   }
 
-  /** SQLite opens a read-only file, and fails at the first change; so this tries a change and rolls it back. */
+  /** Tries a change, and rolls it back: SQLite opens even a read-only file, and would fail only at the first change. */
   #checkWritable(): void {
     try {
       this.#begin.write.run();
       this.db.prepare("PRAGMA user_version = 0").run();
     } catch (error) {
-      if (faultOf(error) !== "locked") throw error; // another process can write, and will release its lock
+      if (faultOf(error) !== "locked") throw error; // if another process has the lock, the file is writable
     } finally {
       if (this.db.isTransaction) this.#rollback.run();
     }
@@ -215,7 +220,7 @@ export class Connection implements Disposable {
       this.#commit.run();
       return result;
     } catch (error) {
-      if (this.db.isTransaction) this.#rollback.run(); // some errors have ended it already
+      if (this.db.isTransaction) this.#rollback.run(); // after some errors, SQLite has ended it already
       throw error;
     }
   }
@@ -231,14 +236,14 @@ export class Connection implements Disposable {
   }
 }
 
-/** Makes an empty private file if there is none; takes away other users' rights to an existing one. */
+/** Creates an empty private file if there is none. Removes other users' permissions on an existing file. */
 function makePrivate(path: string): void {
   try {
     Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
     syncFolder(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    // Not opened here: closing it would release SQLite's locks on it.
+    // Not opened here, since closing it would release SQLite's locks on it.
     const { mode } = Deno.statSync(path);
     if (mode !== null && (mode & 0o077) !== 0) Deno.chmodSync(path, 0o600);
   }
@@ -256,7 +261,7 @@ function isThere(path: string): boolean {
   return identityOf(path) !== undefined;
 }
 
-/** Tells a file from an earlier one of the same name; `undefined` if there is none. */
+/** An id that distinguishes a file from others that had the same name; `undefined` if there is no file. */
 function identityOf(path: string): string | undefined {
   try {
     const { dev, ino } = Deno.statSync(path);

@@ -16,7 +16,7 @@ const BY_RESULT: readonly [code: number, text: string, fault: Fault][] = [
   [15, "locking protocol", "locked"],
   [26, "file is not a database", "damaged"],
 ];
-/** SQLITE_IOERR_SHMSIZE: no space for the log's index, which is a file too. */
+/** SQLITE_IOERR_SHMSIZE: there is no space for the file with the log's index. */
 const IOERR_SHMSIZE = 4874;
 
 /** The faults by the system's error names, for files that are used without SQLite. */
@@ -40,7 +40,7 @@ class DamageError extends Error {
   override readonly name = "DamageError";
 }
 
-/** Checks the first bytes of an open database file; takes a few µs. @throws {Error} Its fault is `damaged`. */
+/** Checks the first bytes of an open database file, which takes a few µs. @throws {Error} With the fault `damaged`. */
 export function checkHead(file: Deno.FsFile): void {
   const head = new Uint8Array(HEAD.length);
   file.seekSync(0, Deno.SeekMode.Start);
@@ -48,7 +48,7 @@ export function checkHead(file: Deno.FsFile): void {
   if (read !== head.length || new TextDecoder().decode(head) !== HEAD) throw new DamageError("no database any more");
 }
 
-/** Checks a whole database; takes about 1 ms per MB. @throws {Error} Its fault is `damaged`. */
+/** Checks a whole database, which takes about 1 ms per MB. @throws {Error} With the fault `damaged`. */
 export function checkSound(db: DatabaseSync): void {
   const { quick_check: found } = db.prepare("PRAGMA quick_check(1)").get() as { quick_check: string };
   if (found !== "ok") throw new DamageError(found);
@@ -57,7 +57,7 @@ export function checkSound(db: DatabaseSync): void {
 /** The fault behind an error; `undefined` for other errors, such as bugs. */
 export function faultOf(error: unknown): Fault | undefined {
   if (!(error instanceof Error)) return undefined;
-  // The program writes no invalid JSON, so this is damage. SQLite has no code for it.
+  // cless never writes invalid JSON, so this is damage. SQLite has no code for it.
   const isJson = error instanceof SyntaxError || error.message === "malformed JSON";
   if (error instanceof DamageError || isJson) return "damaged";
   const { code, errcode } = error as { code?: string; errcode?: number };

@@ -2,7 +2,10 @@ import type { DatabaseSync } from "node:sqlite";
 import { OperatorError } from "../base/errors.ts";
 import type { Connection } from "./connection.ts";
 
-/** The statements from each version of the database to the next, beginning with none. Released ones never change. */
+/**
+ * The statements from each version of the database to the next, beginning with an empty one. Released ones never
+ * change.
+ */
 export const MIGRATIONS: readonly string[] = [
   // To version 1. Times are ms since 1970; traffic, secret_versions, before and after are JSON.
   `CREATE TABLE service (
@@ -74,19 +77,20 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE service ADD COLUMN wake TEXT NOT NULL DEFAULT '{"except":{"userAgents":[],"paths":[]}}';
   ALTER TABLE service ADD COLUMN loading TEXT NOT NULL DEFAULT 'hold' CHECK (loading IN ('hold', 'page'));`,
 
-  // To version 3. The revisions so far keep the containers' defaults from before. The one row of older_images has the
-  // ids of the convention's images from before, as JSON. There is no row until the engine has listed these images.
+  // To version 3. Existing revisions stay without the container defaults. The only row of older_images has, as JSON,
+  // the ids of the convention's images that stay without them too. There is no row until the engine has listed these
+  // images.
   `ALTER TABLE revision ADD COLUMN isolated INTEGER NOT NULL DEFAULT 0;
   CREATE TABLE older_images (ids TEXT NOT NULL) STRICT;`,
 ];
 
 /**
- * Brings a database to the newest version, step by step. A database with content is first copied to `copyPath` with
- * `.before-N`, where N is the first new version.
+ * Migrates a database to the newest version, step by step. A database with content is first copied to
+ * `COPYPATH.before-N`, where N is the first new version.
  *
  * @param migrations The steps to version 1, 2 and so on.
- * @throws {OperatorError} If the database is newer than that, is not one of cless, or cannot be copied.
- * @throws {StoreUnavailable} If it cannot be changed; it then stays at the last version reached.
+ * @throws {OperatorError} If the database is newer, belongs to another program, or cannot be copied.
+ * @throws {StoreUnavailable} If it cannot be changed. Then it stays at the last version reached.
  */
 export function migrate(
   connection: Connection,
@@ -106,7 +110,7 @@ export function migrate(
     if (version === 0) throw new OperatorError(`${path} is a database of another program; move it away`);
     connection.copyTo(`${copyPath}.before-${version + 1}`, "replace");
   }
-  // A table that others refer to can only be replaced while foreign keys are off; each step checks them at its end.
+  // A table that others refer to can only be replaced while foreign keys are off. Each step checks them at its end.
   db.prepare("PRAGMA foreign_keys = OFF").run();
   for (const [at, migration] of migrations.entries()) {
     if (at >= version) connection.write(() => step(db, migration, at + 1));

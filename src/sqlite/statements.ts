@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { HistoryEntry, RevisionMark, RevisionRecord, ServiceRecord, TokenRecord } from "../control/records.ts";
 import { parseTemplateText } from "../model/template.ts";
 
-/** Prepares every statement of the store. The columns of rows are named as the fields of records. */
+/** Prepares every statement of the store. The columns have the names of the records' fields. */
 export function prepareStatements(db: DatabaseSync) {
   const service = `
     SELECT name, (
@@ -65,8 +65,8 @@ export function prepareStatements(db: DatabaseSync) {
     forgetHistory: db.prepare("DELETE FROM history WHERE at < ?"),
 
     lastSecretVersion: db.prepare("SELECT last_version AS version FROM secret_name WHERE name = ?"),
-    // The names outlive the values, so that no version number is used twice: else a revision could get a value that was
-    // not meant for it.
+    // The names are kept when the values are deleted, so that no version number is used twice. Otherwise a revision
+    // could get a value that was not meant for it.
     nextSecretVersion: db.prepare(`
       INSERT INTO secret_name VALUES (?, 1)
       ON CONFLICT (name) DO UPDATE SET last_version = last_version + 1
@@ -102,7 +102,7 @@ export type ServiceRow = Row<ServiceRecord, {
   readonly declaredBy: string | null;
 }>;
 
-/** Makes a service of its row; `parse` reads JSON, and may share equal values. */
+/** Converts a row to a service. @param parse Reads JSON; may return a shared object for equal texts. */
 export function serviceOf(row: ServiceRow, parse: typeof JSON.parse): ServiceRecord {
   return { // field by field, which is faster than a copy of the row
     name: row.name,
@@ -130,7 +130,7 @@ export type RevisionRow = Row<RevisionRecord, {
   readonly isolated: number;
 }>;
 
-/** Makes a revision of its row. */
+/** Converts a row to a revision. */
 export function revisionOf(row: RevisionRow): RevisionRecord {
   return {
     ...row,
@@ -148,7 +148,7 @@ export type MarkRow = Row<
   { readonly service: string; readonly pulled: number; readonly needsNoPreparation: number }
 >;
 
-/** Makes a mark of its row. */
+/** Converts a row to a mark. */
 export function markOf({ name, imageId, pulled, needsNoPreparation }: MarkRow): RevisionMark {
   return { name, imageId, pulled: pulled !== 0, needsNoPreparation: needsNoPreparation === 1 };
 }
@@ -156,7 +156,7 @@ export function markOf({ name, imageId, pulled, needsNoPreparation }: MarkRow): 
 /** An entry of the history as a row. */
 export type HistoryRow = Row<HistoryEntry, { readonly before: string | null; readonly after: string | null }>;
 
-/** Makes an entry of its row. */
+/** Converts a row to an entry. */
 export function entryOf({ before, after, ...row }: HistoryRow): HistoryEntry {
   const valueOf = (json: string | null) => json === null ? undefined : JSON.parse(json);
   return { ...row, before: valueOf(before), after: valueOf(after) };

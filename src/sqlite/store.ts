@@ -30,32 +30,36 @@ import {
 
 const log = logger("store");
 
-/** Short, since all requests stand still meanwhile; long enough for a person who looks into the database. */
+/**
+ * How long to wait for another process's lock. It is short, since no request is served meanwhile, but long enough if a
+ * person looks into the database.
+ */
 const BUSY_TIMEOUT_MS = 100;
 
 /**
- * How many services are read at a time: all at once would briefly take much memory, which the system does not get back.
+ * How many services are read at a time. Reading all at once would take much memory, which the process would not give
+ * back.
  */
 const PAGE_SIZE = 250;
 
-/** The store in an SQLite database. Only one process, the data-dir's, may have it open for long. */
+/** The store in an SQLite database. Only the process that has locked the data-dir may keep it open. */
 export class SqliteStore implements Store {
   #connection: Connection;
   #sql: ReturnType<typeof prepareStatements>;
-  /** Whether a field of earlier versions was found; one warning is enough. */
+  /** Whether it has warned of a retired field; one warning is enough. */
   #hasWarned = false;
 
-  /** @param connection A database of the newest version; the store closes it. */
+  /** @param connection A database of the newest version. The store closes it. */
   constructor(connection: Connection) {
     this.#connection = connection;
     this.#sql = prepareStatements(connection.db);
   }
 
   /**
-   * Opens `cless.sqlite` in a folder; makes it if there is none. An older one is copied, then migrated.
+   * Opens `cless.sqlite` in a folder; creates it if there is none. An older database is copied and migrated.
    *
-   * @param options.isNew Whether there may be no database, or an empty one.
-   * @param options.busyTimeoutMs How long to wait for another process's lock; this process stands still meanwhile.
+   * @param options.isNew Whether the database may be missing or empty.
+   * @param options.busyTimeoutMs How long to wait for another process's lock. This process is blocked meanwhile.
    * @throws {OperatorError} If it is newer than the program, or cannot be used; the message says what to do.
    */
   static open(folder: string, { isNew = true, busyTimeoutMs = BUSY_TIMEOUT_MS } = {}): SqliteStore {
@@ -71,13 +75,13 @@ export class SqliteStore implements Store {
       throw lost;
     }
     const store = SqliteStore.#migrated(connection, path);
-    Connection.clear(path); // the process may have been killed while it took over
+    Connection.clear(path); // a process that was taking over may have been killed
     return store;
   }
 
   /**
-   * Opens the copy that the process before has made with {@linkcode seal}, and migrates it. {@linkcode install} puts it
-   * in the place of the database.
+   * Opens the copy that the predecessor has made with {@linkcode seal}, and migrates it. {@linkcode install} then puts
+   * it in place of the database.
    *
    * @throws {OperatorError} As {@linkcode open} does.
    */
@@ -96,24 +100,24 @@ export class SqliteStore implements Store {
     }
   }
 
-  /** Copies the database for a successor. From now on it is read from memory, and changes are refused. */
+  /** Copies the database for a successor. From now on, reads come from memory, and changes are refused. */
   seal(): void {
     this.#use(this.#connection.seal());
   }
 
-  /** Undoes {@linkcode seal}, since the successor has failed. @throws {OperatorError} As {@linkcode open} does. */
+  /** Undoes {@linkcode seal} after the successor has failed. @throws {OperatorError} As {@linkcode open} does. */
   unseal(): void {
     const opened = Connection.unseal(this.#connection.path, BUSY_TIMEOUT_MS);
     this.#connection[Symbol.dispose]();
     this.#use(opened);
   }
 
-  /** Puts the migrated copy in the place of the database. @throws {StoreUnavailable} */
+  /** Puts the migrated copy in place of the database. @throws {StoreUnavailable} */
   install(): void {
     this.#use(this.#connection.install(BUSY_TIMEOUT_MS));
   }
 
-  /** Forgets the database that {@linkcode install} has replaced: the process before can no longer go back to it. */
+  /** Removes the database that {@linkcode install} has replaced. From now on, the predecessor cannot return to it. */
   confirm(): void {
     Connection.clear(this.#connection.path);
   }
@@ -168,7 +172,7 @@ export class SqliteStore implements Store {
   delete(name: string, expectedGeneration: number, history: HistoryEntry): void {
     this.#connection.write(() => {
       this.#checkGeneration(name, expectedGeneration);
-      this.#sql.deleteService.run(name); // and, by their foreign keys, its domains and revisions
+      this.#sql.deleteService.run(name); // foreign keys also delete its domains and revisions
       this.#addHistory(history);
     });
   }
@@ -258,7 +262,7 @@ export class SqliteStore implements Store {
 
   #page(after: string, limit: number): ServiceRecord[] {
     const rows = this.#sql.services.all(after, limit) as unknown as ServiceRow[];
-    // Many services have equal values, which are parsed once and shared.
+    // Equal values, which many services have, are parsed once and shared.
     const values = new Map<string, ReturnType<typeof JSON.parse>>();
     return rows.map((row) => serviceOf(row, (text) => values.getOrInsertComputed(text, JSON.parse)));
   }

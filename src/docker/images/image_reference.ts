@@ -35,7 +35,7 @@ export function isImageId(text: string): boolean {
   return /^(sha256:)?[0-9a-f]{64}$/.test(text);
 }
 
-/** The part before the first slash is a host only if it could not be part of a path on Docker Hub. */
+/** Splits off the host. The part before the first slash is a host only if it cannot be part of a path on Docker Hub. */
 function splitHost(name: string): { host: string | undefined; path: string } {
   const slash = name.indexOf("/");
   const first = name.slice(0, Math.max(0, slash));

@@ -39,9 +39,8 @@ export class ImageSource implements Images {
   }
 
   /**
-   * The content behind a name. `never` looks on this machine only; `missing` looks on this machine first, and then in
-   * the registry; `always` looks in the registry. An id means the same everywhere, so it is searched on this machine
-   * only.
+   * Finds the content behind a name. `never` looks on this machine only. `missing` looks on this machine first, and
+   * then in the registry. `always` looks in the registry. An image id is searched on this machine only.
    *
    * @throws {ImageUnavailable} When there is none; the message is one line for the operator.
    */
@@ -61,8 +60,8 @@ export class ImageSource implements Images {
   }
 
   /**
-   * Pulls a revision's image again after somebody has removed it. All starts that need it share one pull, which goes on
-   * even if the first of them is given up.
+   * Pulls a revision's image again after somebody has removed it. All starts that need it share one pull. The pull
+   * continues even if the first of these starts is given up.
    *
    * @throws {ImageUnavailable} When the pull fails, or takes longer than a start may; the message says what to do.
    */
@@ -88,15 +87,16 @@ export class ImageSource implements Images {
   }
 
   /**
-   * Removes an image that cless has pulled by these names; returns whether it is gone. It stays if a container, another
-   * image or another name needs it. @throws {ImageUnavailable} When the engine refuses for another reason.
+   * Removes an image that cless has pulled by these names. Returns whether it is gone. It stays if a container or
+   * another image needs it, or if it has other names. @throws {ImageUnavailable} When the engine refuses for another
+   * reason.
    */
   async remove(imageId: string, names: Iterable<string> = []): Promise<boolean> {
     let failure = await this.#remove(imageId);
     if (failure?.kind === "tagged") {
       let fewer = false;
       for (const name of names) {
-        const named = await this.#inspect(name, undefined); // it may mean something else by now
+        const named = await this.#inspect(name, undefined); // the name may mean another image by now
         if (named?.imageId === imageId) fewer = await this.#remove(name) === undefined || fewer;
       }
       if (fewer) failure = await this.#remove(imageId);
@@ -159,7 +159,7 @@ export class ImageSource implements Images {
     return tracker;
   }
 
-  /** @param pulled The digest to name, if the engine knows several for the image. */
+  /** @param pulled The digest to prefer, if the engine knows several for the image. */
   async #inspect(
     reference: string,
     signal: AbortSignal | undefined,
@@ -183,15 +183,15 @@ function invalidReference(reference: string): ImageUnavailable {
   return new ImageUnavailable(message, { reason: "invalid_reference" });
 }
 
-/** The error for an image that is not on this machine, if no registry is asked. */
+/** The error for an image that is not on this machine, when no registry is asked. */
 function notHere(reference: string): ImageUnavailable {
   return new ImageUnavailable(`the image ${reference} is not on this machine`, { reason: "not_found" });
 }
 
-/** The digest for a name: an image may have come from several registries. */
+/** The digest that belongs to a name: an image may have come from several registries. */
 function digestOf(reference: string, digests: readonly string[], pulled: string | undefined): string | undefined {
   const wanted = parseReference(reference);
-  if (wanted === undefined) return digests[0]; // for an id, any will do
+  if (wanted === undefined) return digests[0]; // for an id, any digest will do
   const own = digests.filter((digest) => digest.startsWith(`${wanted.repository}@`));
   return own.find((digest) => digest.endsWith(`@${wanted.digest ?? pulled}`)) ?? own[0];
 }

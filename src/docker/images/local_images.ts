@@ -5,10 +5,13 @@ import type { Clock } from "../../base/clock.ts";
 import type { EngineApi } from "../engine_api.ts";
 
 const log = logger("images");
-/** How often, at most, the engine is asked while no events come, and after a failure. */
+/** The least time between two requests to the engine while no events are received, and after a failure. */
 const MIN_AGE_MS = 1000;
 
-/** The local images whose names end in `-docker`, in memory: unknown hostnames cost no request to the engine. */
+/**
+ * Keeps the local images whose names end in `-docker` in memory, so that an unknown hostname costs no request to the
+ * engine.
+ */
 export class LocalImages implements ImageIndex {
   readonly #api: Pick<EngineApi, "conventionImages">;
   readonly #clock: Clock;
@@ -21,7 +24,7 @@ export class LocalImages implements ImageIndex {
   #cancelRetry: (() => void) | undefined;
   #stopped = false;
 
-  /** @param events The engine's events; while they are live, they report changed images. */
+  /** @param events The engine's events. While they are live, changed images are reported. */
   constructor(api: Pick<EngineApi, "conventionImages">, clock: Clock, events: { readonly live: boolean }) {
     this.#api = api;
     this.#clock = clock;
@@ -66,7 +69,7 @@ export class LocalImages implements ImageIndex {
     return this.#refreshing ??= this.#ask();
   }
 
-  /** Lists the images, and again if an event comes before the answer. */
+  /** Lists the images. Lists them again if an event came before the answer. */
   async #ask(): Promise<void> {
     try {
       do {
@@ -86,7 +89,7 @@ export class LocalImages implements ImageIndex {
     } catch (error) {
       log.warning("cannot list the images", { reason: messageOf(error) });
       this.#stale = true;
-      // No other call may ever come.
+      // Tries again by itself, since no other call may ever come.
       if (!this.#stopped) this.#cancelRetry = this.#clock.after(MIN_AGE_MS, () => this.#refresh());
       return;
     } finally {

@@ -3,7 +3,7 @@ import { ImageUnavailable } from "../../control/deploy_error.ts";
 import type { PullProgress } from "../../deploy/pulled_images.ts";
 import { kindOf } from "../engine_error.ts";
 
-/** Reads what `docker pull` writes when its output is not a terminal. */
+/** Reads the output of `docker pull` when that is not a terminal. */
 export class PullTracker {
   /** The registry's digest for the name, `sha256:…`, once reported. */
   digest: string | undefined;
@@ -26,13 +26,13 @@ export class PullTracker {
 }
 
 /**
- * Why a pull failed: `not_found` no such image; `denied` no access; `limited` no access for now; `unreachable` no
- * registry answers; `invalid_reference` not a name; `engine` anything else.
+ * Why a pull failed. `not_found`: no such image. `denied`: no access. `limited`: no access for now. `unreachable`: the
+ * registry does not answer. `invalid_reference`: not a valid name. `engine`: anything else.
  */
 type PullFailure = "not_found" | "denied" | "limited" | "unreachable" | "invalid_reference" | "engine";
 
 /** Messages of failed pulls, with their meanings; the first match counts. */
-const SAID: readonly (readonly [pattern: RegExp, reason: PullFailure, meaning: string])[] = [
+const MESSAGES: readonly (readonly [pattern: RegExp, reason: PullFailure, meaning: string])[] = [
   [/docker daemon|error during connect|no space left/i, "engine", "the engine cannot pull IMAGE"],
   [
     /error getting credentials|docker-credential/i,
@@ -72,7 +72,7 @@ export function pullError(image: string, cause: unknown, timeoutMs: number): Ima
   }
   const said = messageOf(cause);
   const words = said.replaceAll(image, ""); // a name may contain any words
-  const [, reason, meaning] = SAID.find(([pattern]) => pattern.test(words)) ?? [];
+  const [, reason, meaning] = MESSAGES.find(([pattern]) => pattern.test(words)) ?? [];
   if (reason === undefined) return new ImageUnavailable(`cannot pull ${image}: ${said}`, { reason: "engine", cause });
   return new ImageUnavailable(`${meaning?.replace("IMAGE", () => image)} (${said})`, { reason, cause });
 }

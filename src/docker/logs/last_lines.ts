@@ -18,7 +18,7 @@ export class LastLines<Line extends { readonly text: string }> {
     return this.#bytes;
   }
 
-  /** Adds a line, and drops the first ones if they are too many. */
+  /** Adds a line. Drops the first lines if the limits are exceeded. */
   push(line: Line): void {
     this.#lines.push(line);
     this.#bytes += costOf(line);

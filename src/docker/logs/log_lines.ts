@@ -3,17 +3,17 @@ import type { LogLine } from "../engine_api.ts";
 
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
-/** The engine stores a line in parts of this size, each with the time in front. */
+/** The engine stores a line in parts of this size, and writes the time before each part. */
 const PART_BYTES = 16 * 1024;
-/** A line of more parts, 64 KiB, is passed on in pieces. */
+/** A line of more parts, that is, of more than 64 KiB, is passed on in pieces. */
 const MAX_PARTS = 4;
-/** The time in front of a line, with the space after it. */
+/** The time before a line, with the space after it. */
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) /;
 const LONGEST_STAMP = "2006-01-02T15:04:05.000000000+07:00 ".length;
 
 /**
- * Splits one stream of a log with timestamps into lines. Lines without a timestamp are the docker command's own words. A
- * line of more than 64 KiB comes in pieces, and at most one piece is in memory.
+ * Splits one stream of a log with timestamps into lines. Lines without a timestamp are messages of the docker command
+ * itself. A line of more than 64 KiB comes in pieces, so that at most one piece is in memory.
  */
 export class LogSplitter {
   readonly #stream: LogLine["stream"];
@@ -29,7 +29,7 @@ export class LogSplitter {
     this.#stream = stream;
   }
 
-  /** The lines, and pieces of long lines, that these bytes complete. */
+  /** Takes bytes. Returns the lines, and pieces of long lines, that they complete. */
   push(bytes: Uint8Array): LogLine[] {
     const lines: LogLine[] = [];
     let rest: Uint8Array = concat([this.#rest, bytes]);
@@ -42,11 +42,11 @@ export class LogSplitter {
       rest = rest.subarray(end === -1 ? longest : end + 1);
       this.#fresh = end !== -1;
     }
-    this.#rest = rest.slice(); // a copy: the pieces share one buffer
+    this.#rest = rest.slice(); // a copy, since the caller reuses the buffer
     return lines;
   }
 
-  /** The last line, if it has no end; push nothing afterwards. */
+  /** Returns the last line, if it has no line end. Nothing may be pushed afterwards. */
   end(): LogLine[] {
     if (this.#rest.length === 0) return [];
     if (this.#fresh) this.#readStamp(this.#rest);
@@ -68,7 +68,7 @@ export class LogSplitter {
     this.#time = stamp?.trimEnd();
   }
 
-  /** Makes a piece from the bytes of each part, without the times. */
+  /** Joins the parts of a piece, without their times. */
   #take(bytes: Uint8Array, cut: boolean): LogLine {
     const stamp = this.#stamp;
     const time = this.#time;

@@ -8,24 +8,24 @@ import { canonicalTime } from "../../model/time.ts";
 import type { EngineApi, LogLine, LogOptions } from "../engine_api.ts";
 
 const log = logger("launcher");
-/** After this time a container is removed, even if its last lines are not all read. */
+/** After this time, a container is removed even if not all of its last lines have been read. */
 const RETAIN_TIMEOUT_MS = 2000;
-/** How many of a container's last lines are read; perhaps not all are retained. */
+/** How many of a container's last lines are read; not all of them may be retained. */
 const LINES_READ = 1000;
 /** How many of one container's last lines are retained, and how many bytes of them. */
 const MAX_LINES = 1000;
 const MAX_BYTES = 256 * 1024;
-/** How many bytes are retained of all ended containers; the newest ones stay. */
+/** The limit for all ended containers together. The oldest containers' lines are dropped first. */
 const MAX_BYTES_IN_ALL = 16 * 1024 * 1024;
 const MAX_AGE_MS = 3_600_000;
-/** After this many retained lines the event loop gets a turn, since reading them never waits. */
+/** After this many retained lines, the event loop gets a turn: reading them never waits by itself. */
 const LINES_AT_ONCE = 256;
 
 /** The container's service and revision. */
 interface Owner {
   readonly service: string;
   readonly revision: string;
-  /** Settles once its last lines are retained; missing while nobody removes it. */
+  /** Settles once its last lines are retained; missing until it is to be removed. */
   retaining?: Promise<void>;
 }
 
@@ -53,8 +53,8 @@ export class ContainerOutputs implements InstanceOutputs {
   }
 
   /**
-   * Reads and retains the last lines of a container before its removal, once for all callers. Resolves within seconds,
-   * and never rejects.
+   * Reads and retains the last lines of a container before its removal. Repeated calls share one read. Resolves within
+   * seconds, and never rejects.
    */
   retain(id: string): Promise<void> {
     const owner = this.#running.get(id);
@@ -67,7 +67,7 @@ export class ContainerOutputs implements InstanceOutputs {
     this.#running.delete(id);
   }
 
-  /** Retains nothing from now on: the program ends. */
+  /** Stops retaining output, since the program ends. */
   close(): void {
     this.#closed = true;
   }
@@ -79,7 +79,7 @@ export class ContainerOutputs implements InstanceOutputs {
   }
 
   /**
-   * The lines of a container; the retained ones if it is gone.
+   * The lines of a container, or the retained ones if it is gone.
    *
    * @throws {EngineError} When there is no such container and no retained lines, or the engine refuses.
    */
@@ -94,7 +94,7 @@ export class ContainerOutputs implements InstanceOutputs {
         return;
       }
     } catch (error) {
-      if (!this.#ended.has(id)) throw error; // else it has just been removed
+      if (!this.#ended.has(id)) throw error; // it has just been removed, and its lines are retained
     }
     if (!had) yield* this.#ended.read(id, options);
   }
@@ -148,7 +148,7 @@ class EndedLogs {
     this.#now = now;
   }
 
-  /** Retains the lines of a container, which all have a time; does nothing if there are none. */
+  /** Retains the lines of a container, all of which have a time. Does nothing if there are none. */
   retain(id: string, { service, revision }: Owner, last: LastLines<LogLine>): void {
     const lines = sorted(last.list());
     if (lines.length === 0) return;
@@ -196,7 +196,7 @@ class EndedLogs {
   }
 }
 
-/** Lines of both streams in order of time; lines of the same time keep their order. */
+/** Sorts the lines of both streams by time. Lines with the same time keep their order. */
 function sorted(lines: readonly LogLine[]): LogLine[] {
   return lines.toSorted(({ time: a = "" }, { time: b = "" }) => a < b ? -1 : a > b ? 1 : 0);
 }

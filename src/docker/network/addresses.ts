@@ -4,9 +4,9 @@ import type { OwnNetwork } from "./network.ts";
 import { sizeOf, type Subnet, toAddress, toNumber } from "./subnet.ts";
 
 /**
- * Gives each container an address on the network, and a port of the host if the app is reached by one. Both are given
- * out in sequence, and reused only after the whole range: a request to a dead container must not reach another one at
- * the same address. The caller frees an address once no request is on its way there.
+ * Gives each container an address on the network, and a port of the host if the app is published there. Both are given
+ * out in sequence, and are reused only after the whole range: a request to a dead container must not reach another
+ * container at the same address. The caller frees an address once no request is on its way there.
  */
 export class Addresses {
   readonly network: OwnNetwork;
@@ -16,7 +16,7 @@ export class Addresses {
   /** The network's addresses, once known. */
   #sequence: { readonly subnet: Subnet; readonly numbers: Sequence } | undefined;
   #direct: Promise<boolean> | undefined;
-  /** The number of the first address to give out, if another process gave out those before. */
+  /** The number of the first address to give out, if another process has given out the earlier ones. */
   #from: number | undefined;
 
   constructor(network: OwnNetwork, { portRange, upstream }: Pick<Config, "portRange" | "upstream">) {
@@ -25,14 +25,14 @@ export class Addresses {
     this.#upstream = upstream;
   }
 
-  /** Does in advance what the first container would wait for. */
+  /** Does in advance what the first container would have to wait for. */
   async prepare(): Promise<void> {
     await this.network.ensure();
     await this.reachesDirectly();
   }
 
   /**
-   * Takes an address for a container in place of its present one. @param port The app's port in the container.
+   * Gives a container an address, in place of the one that it may have. @param port The app's port in the container.
    * @throws {EngineError} When the engine refuses. @throws {RangeError} When every address or port is taken.
    */
   async take(id: string, port: number): Promise<Placement> {
@@ -40,19 +40,19 @@ export class Addresses {
     const direct = await this.reachesDirectly();
     // No await from here on, so that two calls for one container cannot leak an address.
     this.free(id);
-    const hostPort = direct ? undefined : this.#ports.take(); // if it throws, no address is taken yet
+    const hostPort = direct ? undefined : this.#ports.take(); // taken first: if this throws, no address has been taken
     const address = toAddress(this.#numbersOf(subnet).take());
     this.#placements.set(id, { address, hostPort });
     const origin = `http://${direct ? address : "127.0.0.1"}:${hostPort ?? port}`;
     return { id, owner: this.network.owner, network: this.network.name, address, hostPort, origin };
   }
 
-  /** What would be given out next. */
+  /** The address and port that would be given out next. */
   get position(): AddressPosition {
     return { address: this.#sequence?.numbers.next ?? this.#from, port: this.#ports.next };
   }
 
-  /** Continues where another process was, whose requests may still be on their way to dead containers. */
+  /** Continues after the addresses of another process, whose requests may still be on their way to dead containers. */
   continueFrom({ address, port }: AddressPosition): void {
     this.#from = address;
     if (address !== undefined) this.#sequence?.numbers.skipTo(address);
@@ -83,7 +83,10 @@ export class Addresses {
     if (placement.hostPort !== undefined) this.#ports.free(placement.hostPort);
   }
 
-  /** Whether the host has an address on the containers' network; it has none if the engine is in a virtual machine. */
+  /**
+   * Whether the host reaches containers' addresses. With `auto`, that is so if the host has an address on the
+   * containers' network; it has none if the engine runs in a virtual machine.
+   */
   reachesDirectly(): Promise<boolean> {
     this.#direct ??= this.#upstream === "auto" ? this.#isOnBridge() : Promise.resolve(this.#upstream === "direct");
     this.#direct.catch(() => this.#direct = undefined);
@@ -95,7 +98,7 @@ export class Addresses {
     return Deno.networkInterfaces().some(({ address }) => address === toAddress(base + 1));
   }
 
-  /** The numbers of a subnet, which changes if the network is made again. */
+  /** The addresses of the subnet as numbers. The subnet changes if the network is created again. */
   #numbersOf(subnet: Subnet): Sequence {
     if (this.#sequence?.subnet.base !== subnet.base) {
       // The first address is the network's, the second the host's, the last is for broadcasts.
@@ -115,7 +118,7 @@ export interface AddressPosition {
   readonly port: number;
 }
 
-/** Gives out the numbers of a range in sequence; a number comes again only after all others. */
+/** Gives out the numbers of a range in sequence. A number comes again only after all others. */
 export class Sequence {
   readonly #first: number;
   readonly #last: number;
@@ -129,17 +132,17 @@ export class Sequence {
     this.#next = first;
   }
 
-  /** The number that comes next, if it is free. */
+  /** The next number to give out, if it is free. */
   get next(): number {
     return this.#next;
   }
 
-  /** Continues with a number, if the range has it. */
+  /** Continues with a number, if it is in the range. */
   skipTo(number: number): void {
     if (number >= this.#first && number <= this.#last) this.#next = number;
   }
 
-  /** Takes the next free number; skips unusable ones, which stay free. @throws {RangeError} When there is none. */
+  /** Takes the next free number for which `isUsable` is true. @throws {RangeError} When there is none. */
   take(isUsable: (number: number) => boolean = () => true): number {
     for (let tries = this.#first; tries <= this.#last; tries++) {
       const number = this.#next;
@@ -151,7 +154,7 @@ export class Sequence {
     throw new RangeError("every number of the range is taken");
   }
 
-  /** Notes a number in use; the sequence continues after it. */
+  /** Notes that a number is in use. The sequence continues after it. */
   occupy(number: number): void {
     if (number < this.#first || number > this.#last) return;
     this.#taken.add(number);
@@ -164,7 +167,7 @@ export class Sequence {
   }
 }
 
-/** The host's ports for published containers, in sequence, without those that other programs use. */
+/** Gives out the host's ports for published containers in sequence, except those that other programs use. */
 export class HostPorts extends Sequence {
   override take(): number {
     try {

@@ -5,30 +5,30 @@ const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
 /**
- * Keeps containers from the ports of their host, but for the proxy's, with rules of iptables(8).
+ * Keeps containers from all ports of their host except the proxy's, with rules of iptables(8).
  *
- * The rules are in the table `mangle` before routing: there a packet still has the address that the app sent it to, so
- * they also hold for ports that the engine publishes for other containers. They look at the network's bridge, since an
- * app may write any address as its own into a packet.
+ * The rules are in the chain `PREROUTING` of the table `mangle`. There, a packet still has the address that the app
+ * sent it to, so the rules also apply to ports that the engine publishes for other containers. They match by the
+ * network's bridge and not by the sender's address, since an app can forge that.
  */
 export class HostWall {
   readonly #chain: string;
   #bridge: string | undefined;
   #ports: readonly number[];
 
-  /** @param ports The TCP ports of the host that the proxy listens on, as far as they are known. */
+  /** @param ports The TCP ports of the host on which the proxy listens, as far as they are known. */
   constructor(owner: string, ports: readonly number[]) {
     this.#chain = `CLESS-${owner}`;
     this.#ports = ports;
   }
 
-  /** Lets containers reach these TCP ports of the host, which the proxy listens on, and no others. */
+  /** Lets containers reach only these TCP ports of the host, on which the proxy listens. */
   async letThrough(ports: readonly number[]): Promise<void> {
     this.#ports = ports;
     if (this.#bridge !== undefined) await this.#apply(this.#bridge);
   }
 
-  /** Puts up the rules for a network, in the place of those for an earlier one. @throws {OperatorError} If it cannot. */
+  /** Sets the rules for a network, in place of those for an earlier one. @throws {OperatorError} If it cannot. */
   async raise({ base }: Subnet): Promise<void> {
     const gateway = toAddress(base + 1);
     this.#bridge = Deno.networkInterfaces().find(({ address }) => address === gateway)?.name;
@@ -40,12 +40,12 @@ export class HostWall {
     await this.#apply(this.#bridge);
   }
 
-  /** Puts up the rules again, in case somebody has removed them. @throws {OperatorError} If it cannot. */
+  /** Sets the rules again if somebody has removed them. @throws {OperatorError} If it cannot. */
   async repair(): Promise<void> {
     if (this.#bridge !== undefined && !await this.#isUp(this.#bridge)) await this.#apply(this.#bridge);
   }
 
-  /** Removes the rules, also those of an earlier process; does nothing if there are none. */
+  /** Removes the rules, also those of an earlier process. Does nothing if there are none. */
   async remove(): Promise<void> {
     this.#bridge = undefined;
     if (!(await this.#run("-S", this.#chain)).success) return;
@@ -84,7 +84,7 @@ export class HostWall {
     return jumps.length === 1 && jumps[0]!.join(" ") === `-i ${bridge} -j ${this.#chain}`;
   }
 
-  /** The rules that lead to the chain, as arguments. */
+  /** The rules that jump to the chain, as arguments. */
   async #jumps(): Promise<string[][]> {
     const { stdout } = await this.#run("-S", "PREROUTING");
     return stdout.split("\n").filter((rule) => rule.endsWith(` -j ${this.#chain}`))
@@ -103,7 +103,7 @@ export class HostWall {
   }
 }
 
-/** What a command printed; `stderr` also has the reason why it could not be run. */
+/** What a command printed. If it could not be run, `stderr` says why. */
 interface Result {
   readonly success: boolean;
   readonly stdout: string;

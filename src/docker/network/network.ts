@@ -8,7 +8,7 @@ import type { HostWall } from "./host_wall.ts";
 import { formatSubnet, overlap, parseRoutes, parseSubnet, privateSubnets, type Subnet, toAddress } from "./subnet.ts";
 
 const log = logger("network");
-/** How many subnets are tried after the engine refuses one as overlapping. */
+/** How many subnets are tried if the engine refuses them as overlapping. */
 const MAX_SUBNETS = 16;
 
 type NetworkApi = Pick<EngineApi, "networks" | "createNetwork" | "removeNetwork">;
@@ -25,8 +25,8 @@ export class OwnNetwork {
   #making = false;
 
   /**
-   * @param dataDir Its path is stored in the network's labels, so that a leftover network can be recognised.
-   * @param isInUse Whether another process has a data-dir open.
+   * @param dataDir Its path is stored as a label of the network, so that a leftover network can be recognised.
+   * @param isInUse Whether a process has a data-dir open.
    * @param wall Keeps the network's containers from the host.
    */
   constructor(
@@ -44,7 +44,7 @@ export class OwnNetwork {
   }
 
   /**
-   * Makes the network, unless it exists, and returns its subnet.
+   * Creates the network if there is none, and returns its subnet.
    *
    * @throws {EngineError} When the engine refuses.
    * @throws {OperatorError} When it belongs to a cless that runs with a copy of this data-dir.
@@ -60,7 +60,7 @@ export class OwnNetwork {
     return this.#ready;
   }
 
-  /** Notes that somebody has removed the network; ignored while it is being made again. */
+  /** Notes that somebody has removed the network, so that the next `ensure` creates it again. */
   lost(): void {
     if (!this.#making) this.#ready = undefined;
   }
@@ -107,7 +107,10 @@ export class OwnNetwork {
     throw new EngineError("refused", "there is no free private subnet for the containers' network");
   }
 
-  /** Two processes with one owner, as with a copied data-dir, would take and stop each other's containers. */
+  /**
+   * Refuses to run beside another process with the same owner id, as after a data-dir was copied: the two would take
+   * and stop each other's containers.
+   */
   async #checkAlone(dataDir: string | undefined): Promise<void> {
     if (dataDir === undefined || dataDir === this.#dataDir || !await this.#isInUse(dataDir).catch(() => false)) return;
     throw new OperatorError(

@@ -43,8 +43,8 @@ export function overlap(a: Subnet, b: Subnet): boolean {
 }
 
 /**
- * Reads the subnets of a routing table in the format of `/proc/net/route`: proc(5). Leaves out default routes and
- * routes to half of all addresses: a VPN writes its default route as two of those.
+ * Reads the subnets of a routing table in the format of `/proc/net/route`: proc(5). Leaves out default routes, and
+ * routes to half of all addresses, which VPNs use in pairs as a default route.
  */
 export function parseRoutes(table: string): Subnet[] {
   return table.split("\n").slice(1).flatMap((line) => {
@@ -60,12 +60,12 @@ function littleEndian(hex: string): number {
   return parseInt(hex.match(/../g)!.reverse().join(""), 16);
 }
 
-/** Private subnets of 4096 addresses (RFC 1918), those that other programs least likely use first. */
+/** Private subnets of 4096 addresses (RFC 1918). Those that other programs are least likely to use come first. */
 export function* privateSubnets(): Generator<Subnet> {
   for (const range of ["172.16.0.0/12", "10.0.0.0/8", "192.168.0.0/16"]) {
     const { base, bits } = parseSubnet(range)!;
     const size = 4096;
-    // From the end: Docker and most people begin at the start.
+    // From the end, since Docker and most people begin at the start.
     for (let at = base + sizeOf({ base, bits }) - size; at >= base; at -= size) yield { base: at, bits: 20 };
   }
 }

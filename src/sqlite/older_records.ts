@@ -1,23 +1,23 @@
 import { DatabaseSync } from "node:sqlite";
 
-/** The first version of the database that knows which containers have the defaults of isolation. */
+/** The first version of the database that stores which revisions have the container defaults. */
 const SINCE = 3;
 
-/** The revisions and images from before cless had defaults for containers. Their containers do not get those. */
-export interface FromBefore {
-  /** The names of revisions, by service and age. */
+/** The revisions and images that are older than the container defaults. Their containers do not get these defaults. */
+export interface OlderRecords {
+  /** The names of revisions, sorted by service and age. */
   readonly revisions: readonly string[];
-  /** The ids of the convention's images; `undefined` if they are not stored yet, so that every image counts as one. */
+  /** The ids of the convention's images; `undefined` if they are not stored yet: then every image counts as one. */
   readonly images: readonly string[] | undefined;
 }
 
 /**
- * Reads a data-dir's database beside the process that uses it, and changes nothing.
+ * Reads a data-dir's database, without a change, while another process may use it.
  *
  * @returns `undefined` if there is no database, or nothing in it.
  * @throws {Error} If it cannot be read.
  */
-export function readFromBefore(folder: string): FromBefore | undefined {
+export function readOlderRecords(folder: string): OlderRecords | undefined {
   const path = `${folder}/cless.sqlite`;
   try {
     if (Deno.statSync(path).size === 0) return undefined;
