@@ -71,20 +71,23 @@ import { ServiceMap } from "./routing/service_map.ts";
 import { SqliteStore } from "./sqlite/store.ts";
 
 const log = logger("cless");
-/** File descriptors for requests to reach their apps when clients have all others. */
+/** How many file descriptors are kept for connections to apps, for when clients use all others. */
 const RESERVED_FILES = 32;
 const TIDY_INTERVAL_MS = 3_600_000;
-/** How long the removal of containers may stall before the program ends without it. The next start goes on with it. */
+/**
+ * If the removal of containers makes no progress for this time, the program ends without it. The next start continues
+ * it.
+ */
 const STOP_TIMEOUT_MS = 45_000;
 const ADMIN_STOP_TIMEOUT_MS = 1000;
 const RETRY_MS = 1000;
-/** How often and how long after each other a data-dir is tried whose process has just ended. */
+/** How often a data-dir whose process has just ended is tried, and the time between two tries. */
 const MOST_LOCKS = 20;
 const LOCK_RETRY_MS = 50;
 
 type Parts = ReturnType<typeof makeParts>;
 
-/** Makes every part, each after those that it needs. Starts nothing. */
+/** Makes every part, each after the parts that it needs. Starts nothing. */
 function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store: SqliteStore, secrets: Secrets) {
   const { startTimeoutMs, requestTimeoutMs, clientTimeoutMs, pauseAfterMs, stopAfterMs, drainTimeoutMs } = config;
   const limits = { startTimeoutMs, requestTimeoutMs, clientTimeoutMs, pauseAfterMs, stopAfterMs };
@@ -208,53 +211,54 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   };
 }
 
-/** How a process that takes over stands to the one that it takes over from. */
-interface Succession {
-  readonly incumbency: HandoverClient<AddressPosition>;
+/** The predecessor of a process that takes over: the connection to it, and what it has told. */
+interface PredecessorLink {
+  readonly handover: HandoverClient<AddressPosition>;
   readonly facts: PredecessorFacts;
 }
 
 /** The whole program: starts the parts in order, and stops them in order. */
 export class Cless implements RunningProcess<AddressPosition> {
   readonly #parts: Parts;
-  /** The settings as they were given, perhaps with port 0. */
+  /** The settings as they were given, maybe with port 0. */
   readonly #given: Config;
-  readonly #door: HandoverServer<AddressPosition>;
-  /** What the operator gave, or the process before: see {@linkcode facts}. */
+  readonly #handoverServer: HandoverServer<AddressPosition>;
+  /** The key that the operator or the predecessor has given: see {@linkcode facts}. */
   readonly #secretKey: string | undefined;
-  /** `undefined` if only operators declare services. */
+  /** `undefined` without `--config`. */
   #configFile: ConfigFile | undefined;
   #stopTidying: (() => void) | undefined;
-  /** Whether the containers are another process's, or will be: not this one's to stop. */
-  #isGuest = false;
+  /** Whether another process owns the containers, or will own them soon. Then this one must not stop them. */
+  #hasForeignContainers = false;
 
   private constructor(parts: Parts, given: Config, secretKey: string | undefined) {
     this.#given = given;
     this.#parts = parts;
     this.#secretKey = secretKey;
-    this.#door = new HandoverServer(parts.dataDir.path, parts.clock);
+    this.#handoverServer = new HandoverServer(parts.dataDir.path, parts.clock);
   }
 
   /** Starts everything; resolves when requests are served. @throws {OperatorError} If the operator must act first. */
   static async start(config: Config): Promise<Cless> {
     const looking = new AbortController();
     const choice = await chooseEngineApi(config, systemClock);
-    // The engine takes about as long to answer as the store takes to open. If the store fails, its error is reported.
+    // The engine is asked now, since its answer takes about as long as opening the store. If the store fails, its error
+    // is reported.
     const answer = findEngine(choice.api, { signal: looking.signal });
     answer.catch(() => {});
-    let succession: Succession | undefined;
+    let predecessor: PredecessorLink | undefined;
     try {
-      succession = await Cless.#findPredecessor(config);
-      if (succession !== undefined) {
-        // What can fail without the other process's help fails before that one seals its writes.
-        checkNewAddresses(config, succession.facts.listen);
+      predecessor = await Cless.#findPredecessor(config);
+      if (predecessor !== undefined) {
+        // What can be checked alone is checked before the other process seals its database.
+        checkNewAddresses(config, predecessor.facts.listen);
         await answer;
       }
-      const cless = await Cless.#open(config, choice, succession);
-      await cless.#startOrStop(answer, succession?.incumbency);
+      const cless = await Cless.#open(config, choice, predecessor);
+      await cless.#startOrStop(answer, predecessor?.handover);
       return cless;
     } catch (error) {
-      await succession?.incumbency.fail(messageOf(error));
+      await predecessor?.handover.fail(messageOf(error));
       throw error;
     } finally {
       looking.abort();
@@ -263,20 +267,20 @@ export class Cless implements RunningProcess<AddressPosition> {
   }
 
   /** The process to take over from; `undefined` if there is none. */
-  static async #findPredecessor({ dataDir, takeOver }: Config): Promise<Succession | undefined> {
+  static async #findPredecessor({ dataDir, takeOver }: Config): Promise<PredecessorLink | undefined> {
     if (!takeOver || !await isDataDirInUse(dataDir)) return undefined;
-    const incumbency = await HandoverClient.connect<AddressPosition>(await Deno.realPath(dataDir));
-    const facts = await incumbency.hello();
+    const handover = await HandoverClient.connect<AddressPosition>(await Deno.realPath(dataDir));
+    const facts = await handover.hello();
     if (facts === undefined) return undefined;
     log.info("taking over", { pid: facts.pid, from: facts.version, to: VERSION });
-    return { incumbency, facts };
+    return { handover, facts };
   }
 
-  static async #open(config: Config, choice: EngineChoice, succession: Succession | undefined): Promise<Cless> {
+  static async #open(config: Config, choice: EngineChoice, predecessor: PredecessorLink | undefined): Promise<Cless> {
     await using opened = new AsyncDisposableStack();
-    const dataDir = opened.use(await openDataDir(config.dataDir, succession === undefined));
-    const sealed = await succession?.incumbency.seal();
-    if (succession !== undefined) await lock(dataDir, succession.incumbency);
+    const dataDir = opened.use(await openDataDir(config.dataDir, predecessor === undefined));
+    const sealed = await predecessor?.handover.seal();
+    if (predecessor !== undefined) await lock(dataDir, predecessor.handover);
     if (sealed !== undefined) log.debug("take-over", { step: "locked" });
     const store = opened.use(
       sealed === undefined
@@ -284,16 +288,16 @@ export class Cless implements RunningProcess<AddressPosition> {
         : SqliteStore.openNext(dataDir.path),
     );
     if (sealed !== undefined) log.debug("take-over", { step: "migrated" });
-    const secretKey = config.secretKey ?? succession?.facts.secretKey;
+    const secretKey = config.secretKey ?? predecessor?.facts.secretKey;
     const secrets = await Secrets.open(store, { folder: dataDir.path, text: secretKey });
     if (dataDir.isNew) {
       if (store.olderImages() === undefined) store.putOlderImages([]);
       dataDir.settle();
     }
-    const parts = makeParts(withPorts(config, succession?.facts.listen), choice, dataDir, store, secrets);
+    const parts = makeParts(withPorts(config, predecessor?.facts.listen), choice, dataDir, store, secrets);
     const cless = new Cless(parts, config, secretKey);
     if (sealed !== undefined) {
-      cless.#isGuest = true;
+      cless.#hasForeignContainers = true;
       parts.tenure.now = "finish";
       parts.engine.launcher.continueFrom(sealed.position);
       parts.predecessor.report(sealed.uses);
@@ -302,11 +306,11 @@ export class Cless implements RunningProcess<AddressPosition> {
       const { ConfigFile } = await import("./deploy/config_file.ts"); // loads the YAML library, which is rarely needed
       cless.#configFile = new ConfigFile(config.configFile, parts.deployer, parts.states);
     }
-    opened.move(); // from now on, stop() closes them
+    opened.move(); // from now on, `stop` closes them
     return cless;
   }
 
-  /** Where it listens, with the real ports if the system chose them. */
+  /** Where it listens, with the actual ports if the system has chosen them. */
   get endpoints(): { listen: Endpoint[]; admin: Endpoint } {
     const { admin, servers } = this.#parts;
     return { listen: servers.map(({ endpoint }) => endpoint), admin: admin.endpoint };
@@ -320,12 +324,12 @@ export class Cless implements RunningProcess<AddressPosition> {
     return this.#parts.fleet.instances().length;
   }
 
-  /** Resolves with the process id of a process that has taken over; {@linkcode leave} is due then. */
+  /** Resolves with the process id of a process that has taken over. Then {@linkcode leave} must be called. */
   get superseded(): Promise<number> {
-    return this.#door.superseded;
+    return this.#handoverServer.superseded;
   }
 
-  /** What a successor has to know before it begins. */
+  /** What a successor must know before it begins. */
   get facts(): Omit<PredecessorFacts, "version" | "pid"> {
     const { endpoints: { admin, listen } } = this;
     const given = [...this.#given.listen, this.#given.admin];
@@ -333,7 +337,7 @@ export class Cless implements RunningProcess<AddressPosition> {
     return { listen: given.map((given, at) => ({ given, actual: actual[at]! })), secretKey: this.#secretKey };
   }
 
-  /** The labels that local images stand for. */
+  /** The labels of the services that local images make by convention. */
   labels(): string[] {
     const { convention, engine } = this.#parts;
     return convention === undefined ? [] : engine.images.names().flatMap((name) => conventionLabel(name) ?? []);
@@ -343,7 +347,7 @@ export class Cless implements RunningProcess<AddressPosition> {
     return this.#parts.hosts.urlOf(service);
   }
 
-  /** Keeps how this process was started. @throws If that cannot be written. */
+  /** Stores how this process was started. @throws If that cannot be written. */
   keepCall(call: ServeCall): void {
     this.#parts.dataDir.keepCall(call);
   }
@@ -354,21 +358,23 @@ export class Cless implements RunningProcess<AddressPosition> {
   }
 
   /**
-   * Refuses changes, copies the store for a successor, and lets it have the data-dir. Requests are served as before,
-   * but no instance is paused or stopped any more.
+   * Refuses changes, copies the store for a successor, and unlocks the data-dir. Requests are still served, but
+   * instances are no longer paused or stopped.
    */
   async seal(): Promise<AddressPosition> {
     const { activator, adoption, clock, config, deployer, engine, fleet, memory, proxy, reconciler } = this.#parts;
     const { tenure } = this.#parts;
-    if (!adoption.known || activator.draining || this.#isGuest) throw new OperatorError("it is starting or stopping");
+    if (!adoption.known || activator.draining || this.#hasForeignContainers) {
+      throw new OperatorError("it is starting or stopping");
+    }
     const error = new ClessError("draining", "another cless process is taking over", { retryAfterS: 1 });
-    this.#isGuest = true;
+    this.#hasForeignContainers = true;
     try {
       await atMost(deployer.pause(error), clock, config.drainTimeoutMs);
-      await deployer.close(error); // calls off what takes longer
+      await deployer.close(error); // cancels what takes longer
       this.#parts.store.seal();
     } catch (error) {
-      this.#isGuest = false;
+      this.#hasForeignContainers = false;
       deployer.resume();
       throw error;
     }
@@ -398,7 +404,7 @@ export class Cless implements RunningProcess<AddressPosition> {
       }
     }
     if (stopping.signal.aborted) return;
-    this.#isGuest = false;
+    this.#hasForeignContainers = false;
     deployer.resume();
     tenure.now = "all";
     reconciler.share(false);
@@ -415,11 +421,11 @@ export class Cless implements RunningProcess<AddressPosition> {
     const { admin, clock, servers, stopping, tenure } = this.#parts;
     tenure.now = "finish";
     this.#parts.dataDir.leave();
-    stopping.abort(); // event streams of the admin API go to the successor
+    stopping.abort(); // ends event streams of the admin API, so that clients reconnect to the successor
     await stopAccepting([...servers, admin], clock, knock);
   }
 
-  /** Finishes the requests in flight after another process has taken over, and leaves the containers to that one. */
+  /** Ends this process after another one has taken over: finishes the requests in flight, and leaves the containers. */
   async leave(): Promise<void> {
     const { activator, clock, fleet, servers, unanswered } = this.#parts;
     this.#configFile?.stop();
@@ -456,12 +462,14 @@ export class Cless implements RunningProcess<AddressPosition> {
     reserve.release();
     engineReserve.release();
     await loopback[Symbol.asyncDispose]();
-    for (const closed of [forwarder, proxy, slowClients, store, this.#door, dataDir]) closed[Symbol.dispose]();
+    for (const closed of [forwarder, proxy, slowClients, store, this.#handoverServer, dataDir]) {
+      closed[Symbol.dispose]();
+    }
   }
 
-  async #startOrStop(answer: Promise<unknown>, incumbency: HandoverClient<AddressPosition> | undefined): Promise<void> {
+  async #startOrStop(answer: Promise<unknown>, handover: HandoverClient<AddressPosition> | undefined): Promise<void> {
     try {
-      await this.#start(answer, incumbency);
+      await this.#start(answer, handover);
     } catch (error) {
       this.#parts.adoption.stop();
       await this.stop();
@@ -470,22 +478,23 @@ export class Cless implements RunningProcess<AddressPosition> {
     }
   }
 
-  async #start(answer: Promise<unknown>, incumbency: HandoverClient<AddressPosition> | undefined): Promise<void> {
+  async #start(answer: Promise<unknown>, handover: HandoverClient<AddressPosition> | undefined): Promise<void> {
     const { admin, adoption, clientSockets, clock, deployer, engine, engineReserve, fleet, hosts, predecessor } =
       this.#parts;
     const { reconciler, reserve, servers, tenure } = this.#parts;
     const manifest = await this.#configFile?.read();
     await engine.start(answer, {
       apply: (event) => fleet.apply(event),
-      // Until the adoption knows the containers, the reconciler would find them without instances, and remove them.
+      // The reconciler must not run before the adoption knows the containers: it would remove them, since they have no
+      // instances yet.
       gap: () => void (adoption.known && reconciler.reconcile()),
     });
     deployer.load();
-    const isTakingOver = incumbency !== undefined && this.#isGuest;
+    const isTakingOver = handover !== undefined && this.#hasForeignContainers;
     if (isTakingOver) {
-      incumbency.listen((uses) => this.#heard(uses));
-      incumbency.gone.addEventListener("abort", () => this.#inherit());
-      if (incumbency.gone.aborted) this.#inherit();
+      handover.listen((uses) => this.#heard(uses));
+      handover.gone.addEventListener("abort", () => this.#inherit());
+      if (handover.gone.aborted) this.#inherit();
       await this.#adopt();
       predecessor.apply();
       log.debug("take-over", { step: "adopted" });
@@ -502,9 +511,9 @@ export class Cless implements RunningProcess<AddressPosition> {
     if (isTakingOver) {
       log.debug("take-over", { step: "listening" });
       tenure.now = "all";
-      this.#isGuest = false;
-      await incumbency.accepting();
-      await knock([...servers, admin].map(({ endpoint }) => endpoint), incumbency.closed, clock);
+      this.#hasForeignContainers = false;
+      await handover.accepting();
+      await knock([...servers, admin].map(({ endpoint }) => endpoint), handover.closed, clock);
       log.debug("take-over", { step: "accepted" });
       this.#parts.store.confirm();
       this.#supervise();
@@ -516,26 +525,26 @@ export class Cless implements RunningProcess<AddressPosition> {
       log.warning("clients have to be told where the admin API is", { reason: messageOf(error) });
     }
     this.#parts.freedMemory.start();
-    this.#door.open(this);
+    this.#handoverServer.open(this);
     await this.#notify({ MAINPID: Deno.pid, READY: 1 });
   }
 
-  /** Takes in how the process before uses the instances. */
+  /** Takes a report of how the predecessor uses the instances. */
   #heard(uses: readonly InstanceUse[]): void {
     const { adoption, predecessor, reconciler } = this.#parts;
     if (!predecessor.alive) return;
     predecessor.report(uses);
-    // A container that it was making may be there now.
+    // A container that it was creating may exist now.
     if (adoption.waits) reconciler.reconcile().then(() => adoption.unsuspend());
   }
 
-  /** The process before has ended: what it has left is this one's. */
+  /** Takes over everything from the predecessor, which has ended. */
   #inherit(): void {
     const { adoption, predecessor, reconciler } = this.#parts;
     predecessor.end();
     if (!adoption.known) return;
     adoption.unsuspend();
-    if (!this.#isGuest) reconciler.reconcile();
+    if (!this.#hasForeignContainers) reconciler.reconcile();
   }
 
   /** Adopts the containers of an earlier process. Requests may be served meanwhile. */
@@ -548,18 +557,18 @@ export class Cless implements RunningProcess<AddressPosition> {
           : convention?.adopt(container.service, container.imageId)
       );
     } catch (error) {
-      log.error("cannot take over all containers", { reason: messageOf(error) }); // it serves all the same
+      log.error("cannot take over all containers", { reason: messageOf(error) }); // requests are served all the same
     }
   }
 
-  /** Begins to look after all containers. */
+  /** Begins the periodic work on all containers. */
   #supervise(): void {
     const { activator, adoption, clock, deployer, engine, fleet, memory, reconciler, services } = this.#parts;
     if (!adoption.known || activator.draining) return;
     this.#stopTidying = clock.every(TIDY_INTERVAL_MS, () => deployer.tidy());
     memory.start();
     reconciler.start(engine);
-    reconciler.reconcile(); // the events of containers that ended meanwhile were lost
+    reconciler.reconcile(); // finds containers that ended meanwhile, whose events were lost
     for (const pool of fleet.pools().union(new Set(services.kept())).union(activator.holding())) pool.look();
   }
 
@@ -567,15 +576,16 @@ export class Cless implements RunningProcess<AddressPosition> {
   async #endContainers(): Promise<void> {
     const { config, engine, executor, fleet, reconciler, retiring, services } = this.#parts;
     engine.launcher.outputs.close(); // nobody reads the apps' output any more
-    if (config.onExit === "keep" || this.#isGuest) {
-      await executor.settled(); // waits for containers that are being stopped
+    if (config.onExit === "keep" || this.#hasForeignContainers) {
+      await executor.settled(); // containers may still be being stopped
       return await engine.leave();
     }
-    const pools = fleet.pools().union(new Set(services.kept())); // kept pools would start instances again
+    // Kept pools too: they would start instances again, up to their minimum.
+    const pools = fleet.pools().union(new Set(services.kept()));
     await Promise.all([...pools].map((pool) => pool.retire(0)));
     await retiring.gone();
     await executor.settled();
-    await reconciler.sweep(); // no container has an instance any more
+    await reconciler.sweep(); // removes what is left: no container has an instance any more
     await engine.stop();
   }
 
@@ -584,7 +594,10 @@ export class Cless implements RunningProcess<AddressPosition> {
   }
 }
 
-/** Locks a data-dir that the process before has unlocked, or will have, since it has ended. */
+/**
+ * Locks a data-dir that the predecessor has unlocked. If the predecessor has ended instead, its lock may take a moment
+ * to vanish.
+ */
 async function lock(dataDir: DataDir, { gone }: HandoverClient<AddressPosition>): Promise<void> {
   for (let tries = 1;; tries++) {
     try {

@@ -6,16 +6,16 @@ import { adminHostnames } from "../routing/router.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Target } from "./target.ts";
 
-/** What the API is for, on one line. */
+/** Says on one line what the API is and how to use it. */
 export const PURPOSE =
   "This is the admin API of cless; send the token from the data-dir as `Authorization: Bearer TOKEN`";
 
 /**
- * Refuses requests that a browser sends on behalf of another site: those to a foreign name that resolves to this
+ * Refuses requests that a browser sends on behalf of another site: those to a foreign hostname that resolves to this
  * address (DNS rebinding), and those from pages of other origins.
  *
  * @param host The host that the request was sent to, `NAME` or `NAME:PORT`.
- * @param hostnames Names of the API besides addresses, localhost and *.localhost.
+ * @param hostnames The API's hostnames. IP addresses, localhost and *.localhost are allowed too.
  * @throws {ClessError} `forbidden`
  */
 export function checkBrowserSafety(host: string, origin: string | null, hostnames: readonly string[]): void {
@@ -40,8 +40,8 @@ function hostOf(origin: string): string | undefined {
 }
 
 /**
- * Whether the admin API answers a request through the proxy. Only this machine and the trusted proxies may always use
- * it; others would send the token over plain HTTP, so the settings must allow them.
+ * Whether the admin API answers a request that comes through the proxy. This machine and the trusted proxies may always
+ * use it. All others would send the token over plain HTTP, so the settings must allow that.
  */
 export function mayUseProxy(
   hostname: string,
@@ -55,7 +55,7 @@ export function mayUseProxy(
 /**
  * The holder of a request's bearer token.
  *
- * @param peer The address that the request came from; too many wrong tokens lock it out for a while.
+ * @param peer The address that the request came from. Too many wrong tokens lock it out for a while.
  * @throws {ClessError} `unauthorized`, `too_many_attempts`
  */
 export async function authenticate(
@@ -69,8 +69,8 @@ export async function authenticate(
   const token = /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
   if (token === undefined) throw refusal;
   const holder = await tokens.check(token);
-  // A correct token is accepted even from a locked-out address: it cannot be guessed, and others at the same address
-  // could lock out its holder.
+  // A correct token is accepted even from a locked-out address: it cannot be guessed, and otherwise others at the same
+  // address could lock out its holder.
   if (holder !== undefined) return holder;
   const secondsLeft = attempts.secondsLeft(peer);
   if (secondsLeft === undefined) {

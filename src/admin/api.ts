@@ -17,9 +17,8 @@ export type LoadRoutes = () => Promise<(collaborators: Collaborators) => Routes>
 const loadRoutes: LoadRoutes = () => import("./routes.ts").then(({ makeRoutes }) => makeRoutes);
 
 /**
- * Makes the handler of the admin API. The first request that needs the routes calls `load`. Their libraries take time
- * and memory, so a cless that only serves never loads them. If `load` fails, so does the request, and the next one
- * tries again.
+ * Makes the handler of the admin API. It loads the routes at the first request that needs them, since their libraries
+ * take time and memory. If that fails, the request fails, and the next one tries again.
  */
 export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRoutes): AdminApi {
   const { clock, config, hosts, stopping, tokens } = collaborators;
@@ -39,7 +38,7 @@ export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRo
     if (target.path === "/v1/ask") return await ask(target, request, peer, hosts);
     const holder = await authenticate(request.headers, target, peer, { attempts, tokens });
     if (stopping.aborted && request.method !== "GET" && request.method !== "HEAD") {
-      // Nothing would finish or undo a change that starts now.
+      // A change that starts now could neither be finished nor undone.
       throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
     }
     checkLength(request.headers);

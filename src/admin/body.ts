@@ -2,7 +2,7 @@ import { concat } from "@std/bytes/concat";
 import { InvalidError } from "../control/schema/invalid.ts";
 import { ClessError } from "../base/errors.ts";
 
-/** The largest body of a request, bytes. */
+/** The limit for a request's body, bytes. */
 const MAX_BODY_BYTES = 1024 * 1024;
 const COMMON_HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 const encoder = new TextEncoder();
@@ -31,7 +31,7 @@ export async function readJson(request: Request): Promise<unknown> {
   }
 }
 
-/** Refuses a body of any other type; text must be UTF-8. @throws {ClessError} `unsupported_type` */
+/** Refuses a body that is of none of these types. Text must be UTF-8. @throws {ClessError} `unsupported_type` */
 export function checkType(headers: Headers, types: readonly string[]): void {
   const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";").map((s) => s.trim());
   const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice(8).replaceAll('"', "");
@@ -39,7 +39,7 @@ export function checkType(headers: Headers, types: readonly string[]): void {
   throw new ClessError("unsupported_type", `The body's content-type must be ${types.join(" or ")}, in UTF-8`);
 }
 
-/** Reads a body to its end; stops when it is too large. @throws {ClessError} `too_large` */
+/** Reads a body to its end. Stops when it is too large. @throws {ClessError} `too_large` */
 export async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -62,7 +62,7 @@ function tooLarge(): ClessError {
   return new ClessError("too_large", "The body must be at most 1 MiB");
 }
 
-/** The platform's message about invalid JSON, without its quote from the body, which could be secret. */
+/** The platform's message about invalid JSON. Leaves out its quote from the body, which could be secret. */
 function jsonProblem(error: unknown): string {
   const message = error instanceof Error ? error.message : "";
   const place = /\((line \d+ column \d+)\)/.exec(message)?.[1];
@@ -78,7 +78,7 @@ function jsonProblem(error: unknown): string {
 export interface ResponseOptions {
   /** 200 by default. */
   readonly status?: number;
-  /** Added to the headers of every response of the API, or replacing them. */
+  /** Further headers. They replace common headers of the same name. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -87,7 +87,7 @@ export function json(value: unknown, { status = 200, headers = {} }: ResponseOpt
   return content(JSON.stringify(value) + "\n", "application/json", { status, headers });
 }
 
-/** A response of any type. If its length is known, it gets a Content-Length, so that HEAD has it too. */
+/** A response of any type. If its length is known, it gets a Content-Length, so that the answer to HEAD has it too. */
 export function content(body: BodyInit, type: string, options: ResponseOptions = {}): Response {
   const { status = 200, headers = {} } = options;
   const bytes = typeof body === "string" ? encoder.encode(body) : undefined;

@@ -16,7 +16,7 @@ import type { Hosts } from "../routing/router.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Statistics } from "../control/statistics.ts";
 
-/** The parts of cless that the admin API shows and changes; each operation picks what it uses. */
+/** The parts of cless that the admin API uses. Each operation picks those that it needs. */
 export interface Collaborators {
   readonly config: Pick<Config, "admin" | "domain">;
   readonly clock: Clock;

@@ -56,12 +56,12 @@ export function timeOf(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** A name for a message; left out if it could garble the message, since names come from requests. */
+/** A name for use in a message. Names come from requests, so an unusual one is left out. */
 export function shown(name: string): string {
   return /^[\w.-]{1,128}$/.test(name) ? name : "of this name";
 }
 
-/** The header that says which state of a service a change is meant for. */
+/** The header `If-Match`, which says for which state of a service a change is meant. */
 export const IF_MATCH = {
   "If-Match": z.string().optional().meta({
     pattern: '^(\\*|(W/)?"[0-9]{1,15}"|[0-9]{1,15})$',

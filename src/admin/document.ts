@@ -66,7 +66,7 @@ export function documentOf(operations: readonly Operation[]) {
     servers: [{ url: "/" }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
   });
-  // Made by hand: this library leaves out the rules for names in records.
+  // These schemas are made separately: the library leaves out the rules for names in records.
   const schemas = { ...document.components?.schemas, ServiceBody: serviceJsonSchema(), Traffic: trafficJsonSchema() };
   return { ...document, components: { ...document.components, schemas } };
 }

@@ -1,7 +1,7 @@
 import type { Instance } from "../pool/instance.ts";
 import type { Load, PrometheusMetrics, WaitingPool } from "./prometheus.ts";
 
-/** How many records are queued before the library is loaded. */
+/** How many records are queued until the library is loaded. */
 const MAX_EARLY = 10_000;
 
 /** Counts and measures requests and starts. Its library is loaded at the first record. */
@@ -11,28 +11,34 @@ export class Metrics {
   readonly #early: ((metrics: PrometheusMetrics) => void)[] = [];
   readonly #ownLoad: Load | undefined;
 
-  /** @param load What cless's own load is read from. */
+  /** @param load The source of the metrics about cless's own load. */
   constructor(load?: Load) {
     this.#ownLoad = load;
   }
 
-  /** Counts a request, on every answer: `service` if one was found, and `ms` until the answer's headers. */
+  /**
+   * Counts an answered request. @param service `undefined` if none was found. @param ms The time to the answer's
+   * headers.
+   */
   requested(service: string | undefined, status: number, ms: number): void {
     if (this.#loaded !== undefined) this.#loaded.requested(service, status, ms);
     else this.#later((metrics) => metrics.requested(service, status, ms));
   }
 
-  /** Counts a start: `createMs` until its container ran, and `readyMs` from then on until its app answered. */
+  /**
+   * Counts a start. @param createMs The time until the container ran. @param readyMs The time from then until the app
+   * answered.
+   */
   coldStart(service: string, createMs: number, readyMs: number): void {
     this.#later((metrics) => metrics.coldStart(service, createMs, readyMs));
   }
 
-  /** Counts a client that has stopped to send or to read. */
+  /** Counts a client that has stopped sending or reading. */
   clientStopped(service: string | undefined, what: string): void {
     this.#later((metrics) => metrics.clientStopped(service, what));
   }
 
-  /** Says how many connections of such clients are still open. */
+  /** Sets how many connections of such clients are still open. */
   stuckClients(count: number): void {
     this.#later((metrics) => metrics.stuckClients(count));
   }

@@ -12,7 +12,7 @@ type ParamsOf<P extends string> = P extends `${string}{${infer Name}}${infer Res
 
 type QueryShape = Readonly<Record<string, z.ZodType>>;
 
-/** A request to an operation, checked. */
+/** A checked request to an operation. */
 export interface Call<P extends string = string, S extends QueryShape = QueryShape> {
   readonly request: Request;
   readonly target: Target;
@@ -37,7 +37,7 @@ interface DocumentedBody {
 export interface DocumentedAnswer {
   readonly description: string;
   readonly schema?: DocumentedSchema;
-  /** `application/json` by default if there is a schema; of several the client chooses one. */
+  /** `application/json` by default if there is a schema. If there are several types, the client chooses one. */
   readonly types?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -58,9 +58,9 @@ interface OperationSpec<P extends string, S extends QueryShape> {
   readonly headers?: Readonly<Record<string, z.ZodType>>;
   readonly body?: DocumentedBody;
   readonly answers: Readonly<Record<number, DocumentedAnswer>>;
-  /** Its errors besides those of all operations. */
+  /** Its errors besides those that all operations have. */
   readonly errors?: readonly DocumentedCode[];
-  /** Answers; with 204 if it returns nothing. */
+  /** Handles a call. If it returns nothing, the answer is 204. */
   readonly run: (call: Call<P, S>) => Response | void | Promise<Response | void>;
 }
 
@@ -75,7 +75,7 @@ export interface Operation extends Omit<OperationSpec<string, QueryShape>, "rout
 
 const NO_QUERY = {};
 
-/** Makes operations with a tag, under which the document shows them. */
+/** Makes operations with a tag. The document groups operations by tag. */
 export function tagged(tag: string) {
   return <P extends string, S extends QueryShape = typeof NO_QUERY>(spec: OperationSpec<P, S>): Operation => {
     const { route, run, ...described } = spec;

@@ -44,7 +44,7 @@ export const MEANINGS = {
 /** A code that an operation may answer with. */
 export type DocumentedCode = keyof typeof MEANINGS;
 
-/** The answer to a failed request. Unexpected errors are logged, and not shown. */
+/** The answer to a failed request. Unexpected errors are logged, but not shown. */
 export async function problemOf(thrown: unknown): Promise<Response> {
   const error = toClessError(thrown);
   const isAborted = thrown instanceof DOMException && thrown.name === "AbortError"; // by the client, which has gone
@@ -59,7 +59,7 @@ export async function problemOf(thrown: unknown): Promise<Response> {
   return new Response(JSON.stringify({ ...await answer.json(), reason, output }) + "\n", answer);
 }
 
-/** The only place where errors of other parts get their codes. */
+/** Gives the errors of other parts their codes. Nothing else does. */
 function toClessError(thrown: unknown): ClessError {
   const internal = () => new ClessError("internal", "cless has failed to handle the request", { cause: thrown });
   if (thrown instanceof ClessError) return withDetail(thrown);
@@ -71,7 +71,7 @@ function toClessError(thrown: unknown): ClessError {
   return code === undefined ? internal() : new ClessError(code, thrown.message, { cause: thrown });
 }
 
-/** Clients of the proxy must not see why a start failed; clients of the API may. */
+/** Shows the error's detail. Clients of the API may see why a start failed; clients of the proxy may not. */
 function withDetail(error: ClessError): ClessError {
   const ofStart = error.code === "start_failed" || error.code === "start_timeout";
   return ofStart ? new ClessError("revision_failed", error.detail ?? error.message, { cause: error }) : error;

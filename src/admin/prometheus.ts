@@ -5,9 +5,9 @@ import type { Instance } from "../pool/instance.ts";
 import type { Shed } from "../proxy/admission.ts";
 import { VERSION } from "../base/version.ts";
 
-/** How many services have their own series; the others share one, since series cost memory here and in Prometheus. */
+/** How many services have their own series. The others share one, since series cost memory here and in Prometheus. */
 const MAX_SERVICES = 1000;
-/** For how many status codes a service has series; an app may answer with any code. */
+/** How many status codes of a service have their own series: an app may answer with any code. */
 const MAX_CODES = 40;
 const OTHER_SERVICE = "_other"; // cannot be a service's name
 const OTHER_CODE = "other";
@@ -33,7 +33,7 @@ export interface WaitingPool {
   readonly waiting: number;
 }
 
-/** What is measured of cless itself. */
+/** The load of cless itself. */
 export interface Load {
   readonly lag: { readonly currentMs: number };
   readonly shed: Readonly<Shed>;
@@ -126,7 +126,7 @@ export class PrometheusMetrics {
     }
   }
 
-  /** Counts an answered request; `ms` from its arrival to the answer's headers. */
+  /** Counts an answered request. @param ms The time from its arrival to the answer's headers. */
   requested(service = "", status: number, ms: number): void {
     const series = this.#series.get(service) ?? this.#seriesOf(service);
     (series.byStatus.get(status) ?? this.#counterOf(series, status)).inc();

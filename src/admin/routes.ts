@@ -14,13 +14,13 @@ import { serviceOperations, trafficOperations } from "./operations/services.ts";
 import { tokenOperations } from "./operations/tokens.ts";
 import type { Target } from "./target.ts";
 
-/** What is known of a request before it reaches the routes. */
+/** What has been found out about a request before it reaches the routes. */
 export interface Caller {
   readonly holder: Holder;
   readonly target: Target;
 }
 
-/** Answers a request with a valid token; rejects with the error to answer with. */
+/** Answers a request that has a valid token. Rejects with an error that is to be converted to an answer. */
 export type Routes = (request: Request, caller: Caller) => Promise<Response>;
 
 /** All operations of the API, in the order of the document. */
@@ -43,7 +43,7 @@ export function operationsOf(collaborators: Collaborators): readonly Operation[]
 /** Makes the routes of all operations. */
 export function makeRoutes(collaborators: Collaborators): Routes {
   const operations = operationsOf(collaborators);
-  // Matches the path as received, so that no other spelling leads to it.
+  // Matches the path as received, without decoding, so that each path has only one spelling.
   const app = new OpenAPIHono<{ Bindings: Caller }>({
     getPath: (_, options) => (options!.env as Caller).target.path,
   });

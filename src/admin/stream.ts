@@ -4,20 +4,23 @@ import { logger } from "../base/log.ts";
 const log = logger("admin");
 const encoder = new TextEncoder();
 
-/** Asks proxies such as nginx not to buffer the answer. */
-export const NOT_HELD_BACK = { "x-accel-buffering": "no" };
+/** The header that asks proxies such as nginx not to buffer the answer. */
+export const NO_BUFFERING = { "x-accel-buffering": "no" };
 
-/** Makes a body's pieces; the signal is aborted when the client has gone. */
+/** Gives the pieces of a body. The signal is aborted when the client has gone. */
 export type Source = (signal: AbortSignal) => AsyncIterable<string>;
 
-/** A body made on demand, piece by piece; `stopping` also aborts the source's signal, so that the body ends. */
+/**
+ * A body that is made on demand, piece by piece. @param stopping Also aborts the source's signal, so that the body
+ * ends.
+ */
 export function streamOf(source: Source, stopping?: AbortSignal): ReadableStream<Uint8Array<ArrayBuffer>> {
   const gone = new AbortController();
   const signal = stopping === undefined ? gone.signal : AbortSignal.any([gone.signal, stopping]);
   return readable(source(signal)[Symbol.asyncIterator](), gone);
 }
 
-/** Like {@linkcode streamOf}, but resolves with the first piece, so that a failure before it can become a status. */
+/** Like {@linkcode streamOf}, but waits for the first piece, so that an error before it can become a status. */
 export async function begunStreamOf(source: Source): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const gone = new AbortController();
   const pieces = source(gone.signal)[Symbol.asyncIterator]();
@@ -41,7 +44,7 @@ function readable(pieces: AsyncIterator<string>, gone: AbortController, first?: 
     },
     cancel() {
       gone.abort();
-      // The signal ends a source that waits for something; this ends one that waits for its reader.
+      // The signal ends a source that waits for something. This call ends one that waits for its reader.
       pieces.return?.().catch(() => {});
     },
   }, { highWaterMark: 0 });

@@ -11,7 +11,7 @@ export interface Target {
   readonly query: string;
 }
 
-/** Splits a request's URL. Not with `URL`, which throws on hosts that a client may send. */
+/** Splits a request's URL. Does not use `URL`, which throws on some hosts that clients can send. */
 export function targetOf({ headers, url }: Pick<Request, "headers" | "url">): Target {
   const [, authority = "", path = "", query = ""] = /^[^:]*:\/\/([^/?#]*)([^?#]*)\??([^#]*)/.exec(url) ?? [];
   return { host: (headers.get("host") ?? authority).toLowerCase(), path: path || "/", query };

@@ -5,7 +5,7 @@ import { content } from "./body.ts";
 import type { Collaborators } from "./collaborators.ts";
 import { queryValues, type Target } from "./target.ts";
 
-/** Headers that proxies add. A request with one of these comes from a proxy's client, not from the proxy itself. */
+/** Headers that proxies add. If a request has one of these, a proxy has passed it on from another client. */
 const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 /** The length of the longest hostname, characters. */
 export const MAX_HOSTNAME = 253;
@@ -29,7 +29,8 @@ export async function health(
 }
 
 /**
- * Answers `/v1/ask`: tells a program on this machine whether cless serves a hostname, before it gets a certificate.
+ * Answers `/v1/ask`, by which a program on this machine learns whether cless serves a hostname, before it gets a
+ * certificate for it.
  *
  * @param peer The address that the request came from.
  * @throws {ClessError} `not_found` if cless does not serve it, or the request comes from elsewhere.
@@ -52,7 +53,7 @@ export async function ask(
   return content("yes\n", "text/plain;charset=UTF-8");
 }
 
-/** Checked by hand: proxies ask while cless starts, before the large schema library is loaded. */
+/** Checks the query without the schema library, which is large and not loaded yet when proxies ask at a start. */
 function readDomain(query: string): string {
   const { domain } = queryValues(query, ["domain"]);
   if (domain === undefined) throw new InvalidError(["domain"], "is missing, and must be a text");

@@ -69,7 +69,7 @@ export const apply = clientVerb({
   },
 });
 
-/** Whether a path is not a file, but standard input or a pipe such as the shell's `<(…)`. */
+/** Whether a path is standard input, or a pipe such as the shell's `<(…)`. */
 function isStream(path: string): boolean {
   return path === "-" || /^\/(?:dev|proc)\//.test(resolve(path));
 }
@@ -91,7 +91,7 @@ function apiTarget(client: Client, wait: boolean | undefined): ApplyTarget {
   };
 }
 
-/** The same target, with progress. */
+/** Wraps a target so that it shows progress. */
 export function shownTarget(target: ApplyTarget, client: Client, screen: Screen): ApplyTarget {
   return {
     ...target,

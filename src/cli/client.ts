@@ -19,7 +19,7 @@ export class ApiError extends OperatorError {
 /** A request's query; leaves out `undefined` values. */
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** What a request has besides its method and path. */
+/** The parts of a request besides its method and path. */
 export interface RequestOptions {
   readonly query?: Query;
   /** Sent as JSON; bytes are sent unchanged. */
@@ -151,7 +151,10 @@ export class Client implements Disposable {
   }
 }
 
-/** Connects to this machine directly: the platform would send requests and the token to the proxy of HTTP_PROXY. */
+/**
+ * A client that connects to this machine directly. The platform would send requests, and so the token, to the proxy
+ * named in HTTP_PROXY.
+ */
 function directClient(server: string): Deno.HttpClient | undefined {
   const { protocol, hostname, port } = new URL(server);
   if (protocol !== "http:" || !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return undefined;
@@ -160,8 +163,8 @@ function directClient(server: string): Deno.HttpClient | undefined {
 }
 
 /**
- * The path of the next page, from the header Link of RFC 8288. Uses only its query: the token must go nowhere else, and
- * a proxy in front of the server may change the path.
+ * The path of the next page, from the header `Link` (RFC 8288). It takes only the query from it: the token must not go
+ * to another server, and a proxy in front of the server may change the path.
  */
 function nextPage(link: string | null, current: string): string | undefined {
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(link ?? "")?.[1];
@@ -189,13 +192,13 @@ export function pathOf(...names: string[]): string {
   return ["/v1", ...names.map(encodeURIComponent)].join("/");
 }
 
-/** How often a change is tried while others change the same service. */
+/** How often a change is tried if others change the same service at the same time. */
 const MAX_TRIES = 4;
 
 /**
- * Changes a service based on its present state; tries again if somebody else has changed it meanwhile.
+ * Changes a service based on its present state. Tries again if somebody else has changed it meanwhile.
  *
- * @param change Gets the service, `undefined` if there is none, and sends the change with its etag.
+ * @param change Sends the change with the service's etag. It gets the service, or `undefined` if there is none.
  */
 export async function changeService<T>(
   client: Client,

@@ -30,8 +30,8 @@ export interface ClientSettings {
 }
 
 /**
- * Finds the admin API: by `--server`, CLESS_SERVER or CLESS_ADMIN, in the file that `serve` writes into the data-dir,
- * or at the default address.
+ * Finds the admin API by `--server`, CLESS_SERVER or CLESS_ADMIN, by the file that `serve` writes into the data-dir, or
+ * at the default address.
  *
  * @throws {UsageError} If a value is wrong.
  */
@@ -63,7 +63,7 @@ function parseServer(text: string): string {
   return url.href.replace(/\/+$/, "");
 }
 
-/** The server from the variable of serve's `--admin`. */
+/** The server from CLESS_ADMIN, the variable of serve's `--admin`. */
 function adminVariable({ env }: Surroundings): string | undefined {
   const name = variableOf("admin");
   const text = env(name)?.trim();
@@ -79,7 +79,7 @@ function adminFile(dataDir: () => string): string | undefined {
   }
 }
 
-/** The URL of an address of serve; `undefined` for port 0, which means any port. @throws {RangeError} */
+/** The URL of an address that serve listens on; `undefined` for port 0, which means any port. @throws {RangeError} */
 function urlOf(address: string): string | undefined {
   const { hostname, port } = parseEndpoint(address);
   const isAny = /^[0.:]*$/.test(hostname); // 0.0.0.0 and ::

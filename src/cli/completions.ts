@@ -49,7 +49,7 @@ function wordsOf({ name, summary, flags: own, args: [first = ""] = [] }: Verb) {
     name,
     summary,
     flags,
-    /** All flags as written. */
+    /** All flags as they are written on the command line. */
     written: flags.flatMap(({ name, value, default: preset }) =>
       value === undefined && preset === "on" ? [`--${name}`, `--no-${name}`] : [`--${name}`]
     ),
@@ -63,12 +63,12 @@ function wordsOf({ name, summary, flags: own, args: [first = ""] = [] }: Verb) {
   };
 }
 
-/** A text as one word of bash and zsh. */
+/** Quotes a text as one word of bash or zsh. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Fills in the script of bash or zsh: the names of the verbs, and the variables that each verb sets. */
+/** Fills in the script of bash or zsh: the names of the verbs, and the variables for each verb. */
 function filled(
   script: string,
   verbs: readonly VerbWords[],

@@ -113,7 +113,7 @@ export const deploy = clientVerb({
   },
 });
 
-/** Sends the deploy; resolves with the answer, and the service as it was before. */
+/** Sends the deploy. Resolves with the answer, and with the service as it was before. */
 type Put = <T>(query: Query, signal?: AbortSignal) => Promise<{ answer: T; before: ServiceJson | undefined }>;
 
 async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<number> {
@@ -132,7 +132,10 @@ async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<n
   return 0;
 }
 
-/** The field that each `--unset FLAG` resets. If the flag's value is the whole field, `read` reads that value. */
+/**
+ * The field that each `--unset FLAG` resets. `read` is given if a flag of that name sets the whole field: it reads the
+ * flag's value.
+ */
 const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: string) => unknown]>> = {
   "port": ["port", parseWhole],
   "env": ["env"],
@@ -164,7 +167,8 @@ const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: str
 };
 
 /**
- * Reads the flags; no message shows a variable's value. @throws {UsageError} @throws {OperatorError} For a wrong file.
+ * Reads the flags. No error message contains a variable's value. @throws {UsageError} @throws {OperatorError} For a
+ * wrong file.
  */
 async function readChange(call: Call): Promise<TemplateChange> {
   const env = readPairs(call.texts("env"), "--env", "KEY=VALUE");
@@ -196,7 +200,7 @@ async function readChange(call: Call): Promise<TemplateChange> {
   };
 }
 
-/** Reads pairs such as `KEY=VALUE`; no message shows the value. */
+/** Reads pairs such as `KEY=VALUE`. No error message contains the value. */
 function readPairs(texts: readonly string[], flag: string, form: string): Record<string, string> {
   return Object.fromEntries(texts.map((text) => {
     const equals = text.indexOf("=");
@@ -213,7 +217,7 @@ function parseUnset(text: string): string {
   return field;
 }
 
-/** Makes a function that checks a text with `parse`, and returns the text unchanged, as it is sent. */
+/** Makes a function that checks a text with `parse`, and returns the text itself, which is what is sent. */
 function checked(parse: (text: string) => unknown): (text: string) => string {
   return (text) => {
     parse(text);

@@ -19,10 +19,10 @@ const MIN_FILES = 1024;
 /** If fewer files may be open at once, the check warns. */
 const ENOUGH_FILES = 8192;
 const GIB = 1024 ** 3;
-/** With a smaller memory budget, hardly any instance could stay paused. */
+/** If the memory budget is smaller, the check warns: hardly any instance could stay paused. */
 const MIN_BUDGET_BYTES = GIB / 4;
 
-/** `cless doctor`: finds what would keep `cless serve` with these flags from working, and says what to do. */
+/** `cless doctor`: finds what would prevent `cless serve` with these flags from working, and says what to do. */
 export const doctor: Verb = {
   name: "doctor",
   summary: "Find out what would keep serve with the same flags from working, and what to do",
@@ -95,7 +95,7 @@ async function checkDataDir(path: string, inUse: boolean): Promise<Finding> {
   }
 }
 
-/** Whether there is a folder. @throws {Error} If there is something else, or it cannot be known. */
+/** Whether there is a folder. @throws {Error} If it is something else, or cannot be read. */
 async function isFolder(path: string): Promise<boolean> {
   try {
     if ((await Deno.stat(path)).isDirectory) return true;
@@ -131,7 +131,10 @@ async function checkPort(endpoint: Endpoint, inUse: boolean): Promise<Finding> {
   }
 }
 
-/** The platform's server has no limits for idle connections and for half a request's head. */
+/**
+ * Warns of listening to other machines: the platform's server does not close idle connections, nor those that send only
+ * a part of a request's head.
+ */
 function checkClients(listen: readonly Endpoint[]): Finding[] {
   const open = listen.filter(({ hostname }) => hostname !== "localhost" && !isLoopback(hostname));
   if (open.length === 0) return [];
@@ -141,7 +144,7 @@ function checkClients(listen: readonly Endpoint[]): Finding[] {
   return [{ check: "clients", state: "warning", fact, remedy }];
 }
 
-/** Every connection is an open file; the limit is in proc_pid_limits(5). */
+/** Checks the limit of open files, since every connection is one: proc_pid_limits(5). */
 async function checkFiles(): Promise<Finding> {
   const check = "files";
   const limits = await readProc(`/proc/${Deno.pid}/limits`);
@@ -168,25 +171,25 @@ function checkMemory(budgetBytes: number, memoryBytes: number): Finding {
   return budgetBytes < MIN_BUDGET_BYTES ? { check, state: "warning", fact, remedy } : { check, state: "ok", fact };
 }
 
-/** Lists what goes on without the defaults of capabilities, memory and processors. */
+/** Lists the revisions and images whose containers do not get the defaults of capabilities, memory and processors. */
 async function checkIsolation(
   { convention, dataDir }: Pick<Config, "convention" | "dataDir">,
   api: Pick<EngineApi, "conventionImages">,
 ): Promise<Finding[]> {
   const check = "isolation";
-  const from = readOlderRecords(dataDir);
-  const present = convention && from !== undefined ? await api.conventionImages() : new Map<string, string>();
-  const images = [...present].flatMap(([name, id]) => from?.images?.includes(id) ?? true ? [name] : []).sort();
+  const older = readOlderRecords(dataDir);
+  const present = convention && older !== undefined ? await api.conventionImages() : new Map<string, string>();
+  const images = [...present].flatMap(([name, id]) => older?.images?.includes(id) ?? true ? [name] : []).sort();
   const before = "before containers had defaults of capabilities, memory and processors";
   const warnings: Finding[] = [
-    ...listed(from?.revisions ?? [], "revisions", `made ${before}`, "cless deploy NAME --renew makes a new revision"),
+    ...listed(older?.revisions ?? [], "revisions", `made ${before}`, "cless deploy NAME --renew makes a new revision"),
     ...listed(images, "images", `there ${before}`, "build them again"),
   ].map((found) => ({ check, state: "warning", ...found }));
   if (warnings.length > 0) return warnings;
   return [{ check, state: "ok", fact: "every container has the defaults of capabilities, memory and processors" }];
 }
 
-/** One finding about some things, or none if there are none. */
+/** One finding that lists names, or none if there are no names. */
 function listed(names: readonly string[], what: string, since: string, remedy: string) {
   return names.length === 0 ? [] : [{ fact: `these ${what} were ${since}, and stay so: ${names.join(", ")}`, remedy }];
 }

@@ -9,7 +9,7 @@ import { type Client, servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
 import { clientVerb } from "./verb.ts";
 
-/** What the admin API shows for a value that the token may not read. */
+/** What the admin API shows in place of a value that the token may not read. */
 const MASK = "***";
 
 /** `cless export`: prints services as a file for `cless apply`. */

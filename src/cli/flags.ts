@@ -10,9 +10,9 @@ export interface Flag {
   /** As `--help` shows it: `-f, --file FILE`. */
   readonly label: string;
   readonly name: string;
-  /** Its letter, after a single hyphen. */
+  /** Its letter, which follows a single hyphen. */
   readonly short?: string;
-  /** The placeholder of its value in `--help`; a flag without one is a switch, `--name` or `--no-name`. */
+  /** The placeholder of its value in `--help`. A flag without a value is a switch, `--name` or `--no-name`. */
   readonly value?: string;
   readonly repeatable: boolean;
   /** Its text in `--help`. */
@@ -26,8 +26,8 @@ export interface Flag {
 /**
  * Declares a flag.
  *
- * @param declared As `--help` shows it, and its default: `-n, --limit N = 50`. A value is followed by `…` if it may be
- * given several times; `--[no-]wait` is a switch that is on by default.
+ * @param declared The flag as `--help` shows it, and its default: `-n, --limit N = 50`. A `…` after the value means
+ * that the flag may be given several times. `--[no-]wait` is a switch that is on by default.
  */
 export function flag(declared: string, help: string): Flag {
   const [label = "", preset] = declared.replace("…", "").split(" = ");
@@ -47,7 +47,7 @@ export function inGroup(group: string, flags: Readonly<Record<string, string>>):
 export const COMMON: readonly Flag[] = [flag("-h, --help", "Show this help")];
 
 /**
- * Parses a verb's arguments into flags by name, and the other arguments.
+ * Parses a verb's arguments. Returns the flags by name, and the other arguments.
  *
  * @throws {UsageError} For an unknown flag, a flag without its value, or a repeated flag that is not repeatable.
  */
@@ -85,7 +85,10 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
   return { given, rest: [...rest, ...parsed._.map(String)] };
 }
 
-/** Rewrites `--flag value` as `--flag=value`, so that a value may begin with a hyphen, and letters as full names. */
+/**
+ * Rewrites `--flag value` as `--flag=value`, so that a value may begin with a hyphen, and letters as full names of
+ * flags.
+ */
 function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
   const normal: string[] = [];
   for (let at = 0; at < args.length; at++) {
@@ -116,7 +119,7 @@ function valueMissing({ name, value }: Flag, next = "--"): string {
     (next === "--" ? "" : `; if ${meant} is the value, write --${name}=${meant}`);
 }
 
-/** Expands letters behind one hyphen, `-ft`, and a letter with its value, `-n20`. */
+/** Expands letters after one hyphen, as in `-ft`, and a letter with its value, as in `-n20`. */
 function spelledOut(arg: string, flags: readonly Flag[]): string[] {
   const [, letter, rest = ""] = /^-([A-Za-z])(.+)$/s.exec(arg) ?? [];
   const flag = letter === undefined ? undefined : flags.find(({ short }) => short === letter);
@@ -129,14 +132,14 @@ function spelledOut(arg: string, flags: readonly Flag[]): string[] {
   return known ? [`--${flag.name}`, ...others] : [arg];
 }
 
-/** Suggests the nearest known word, as in `; did you mean "serve"?`; an empty text if none is near. */
+/** Suggests the nearest known word, as in `; did you mean "serve"?`. Returns an empty text if none is near. */
 export function didYouMean(word: string, known: readonly string[], show = (near: string) => `"${near}"`): string {
   const near = closestString(word, known);
   const most = Math.max(1, Math.floor(Math.max(word.length, near.length) / 3));
   return levenshteinDistance(word, near) <= most ? `; did you mean ${show(near)}?` : "";
 }
 
-/** Parses what was given on the command line. @throws {UsageError} If `parse` throws a RangeError. */
+/** Parses a text that was given on the command line. @throws {UsageError} If `parse` throws a RangeError. */
 export function readGiven<T>(text: string, parse: (text: string) => T, source = ""): T {
   try {
     return parse(text);

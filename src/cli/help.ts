@@ -82,7 +82,7 @@ function beside(label: string, text: string, column: number): string[] {
   return [label.padEnd(column) + first.trimStart(), ...more];
 }
 
-/** Wraps a text between its words; a longer word is a line of its own. @param indent The beginning of each line. */
+/** Wraps a text between words. A word that is too long gets its own line. @param indent The beginning of each line. */
 function wrap(text: string, indent = ""): string[] {
   const columns = columnsOfTerminal() - indent.length;
   const lines = text.match(new RegExp(`(?! )(?:.{1,${columns}}|\\S+)(?= |$)`, "g"))!;

@@ -24,14 +24,14 @@ export const history = clientVerb({
   },
 });
 
-/** A service before or after a change; the action decides which fields there are. */
+/** A service before or after a change. Which fields it has depends on the action. */
 interface State extends ServiceState {
   readonly latestRevision?: string;
   /** The fields of the template that a deploy has changed. */
   readonly changed?: readonly string[];
 }
 
-/** Writes what differs after a change, as `before → after`. */
+/** Writes what a change has changed, as `before → after`. */
 function changeText({ before, after }: HistoryJson): string {
   const [old, now] = [stateOf(before), stateOf(after)];
   if (now === undefined) return old === undefined ? "-" : plainText(`${old.latestRevision ?? "old"} → -`);

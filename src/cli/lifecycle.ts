@@ -56,7 +56,7 @@ export const deleteService = clientVerb({
   },
 });
 
-/** Changes a service or what is below it. Without `--quiet`, shows what it waits for, and what it has done. */
+/** Sends a change of a service. Without `--quiet`, shows what it waits for, and then what it has done. */
 async function change(call: Call, method: string, below: string[], waiting: string, done: string): Promise<void> {
   const name = call.args[0]!;
   const act = () => call.client.do(method, servicePath(name, ...below));

@@ -131,7 +131,7 @@ export const describe = clientVerb({
   },
 });
 
-/** The revisions, failed ones with their output, which a list leaves out. */
+/** Adds the output to failed revisions, which the API's list leaves out. */
 function withOutput(client: Client, service: string, revisions: readonly RevisionSummaryJson[]) {
   return Promise.all(revisions.map(async (revision): Promise<Failable> => {
     if (revision.failure === undefined) return revision;
@@ -188,7 +188,7 @@ function valueText(value: string): string {
   return value === plainText(value) && /^\S+$/.test(value) ? value : JSON.stringify(value);
 }
 
-/** The last failure of a revision; in a list it has no output. */
+/** The last failure of a revision. In a list, it has no output. */
 type FailureJson = NonNullable<RevisionSummaryJson["failure"]> & { readonly output?: readonly string[] };
 
 type Failable = RevisionSummaryJson & { readonly failure?: FailureJson | undefined };

@@ -32,7 +32,7 @@ async function runProgram(args: readonly string[]): Promise<number> {
   const isHelp = first === "--help" || first === "-h" || first === "help";
   if (first === undefined || (first.startsWith("-") && !isHelp)) return await runVerb(serve, args);
   if (first === serve.name) return await runVerb(serve, rest);
-  const { VERB_GROUPS, VERBS } = await import("./verbs.ts"); // with packages that serving does not need
+  const { VERB_GROUPS, VERBS } = await import("./verbs.ts"); // loads packages that `serve` does not need
   if (!isHelp) return await runVerb(verbNamed(first, VERBS), rest);
   const [named] = first === "help" ? rest : [];
   if (named !== undefined) return await runVerb(verbNamed(named, VERBS), ["--help"]);

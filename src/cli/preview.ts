@@ -23,13 +23,13 @@ function previewText({ change, changed, pull, ...service }: DeployPreview): stri
   return changesText(fieldsText(changed), state("before"), state("after")) || "update";
 }
 
-/** Lists the changed fields of a template; a changed image implies that its id has changed. */
+/** Lists the changed fields of a template. Leaves out the image's id if the image's name has changed too. */
 export function fieldsText(changed: readonly string[]): string {
   return changed.filter((field) => field !== "imageId" || !changed.includes("image")).join(", ")
     .replace("imageId", "content of the image").replace("secretVersions", "values of secrets");
 }
 
-/** The fields of a service that a change may change, as far as they are known. */
+/** The fields of a service that a deploy may change, as far as they are known. */
 export interface ServiceState {
   readonly traffic?: Traffic | undefined;
   readonly domains?: readonly string[] | undefined;
@@ -49,7 +49,7 @@ const FIELDS: Readonly<Record<string, (state: ServiceState) => string>> = {
     [...userAgents, ...paths].join(", ") || "-",
 };
 
-/** What has changed in a service, as `FIRST; FIELD BEFORE → AFTER; …`; an empty text if nothing has. */
+/** What has changed in a service, as `FIRST; FIELD BEFORE → AFTER; …`. An empty text if nothing has changed. */
 export function changesText(first: string, before: ServiceState, after: ServiceState): string {
   const changes = Object.entries(FIELDS).flatMap(([name, read]) => {
     const change = `${name} ${read(before)} → ${read(after)}`;

@@ -5,7 +5,7 @@ import { type EventJson, eventsOf } from "./streams.ts";
 import type { Screen } from "./terminal.ts";
 import { plainText } from "./text.ts";
 
-/** How long to wait for the event of a ready revision after the deploy was answered. */
+/** How long to wait for the event of a ready revision after the answer to the deploy. */
 const LATE_EVENT_MS = 250;
 /** How long a proxy in front of the admin API may delay the first events. */
 const OPENING_MS = 2000;
@@ -23,7 +23,9 @@ export class Progress implements AsyncDisposable {
     this.#screen = screen;
   }
 
-  /** Starts to show events; none if the API refuses or delays them. @throws {OperatorError} If nothing answers. */
+  /**
+   * Starts to show events. Shows none if the API refuses or delays them. @throws {OperatorError} If nothing answers.
+   */
   static async start(client: Client, service: string, screen: Screen, clock: Clock = systemClock): Promise<Progress> {
     const progress = new Progress(screen);
     const request = { query: { service }, accept: "text/event-stream", signal: progress.#aborter.signal };
@@ -36,7 +38,7 @@ export class Progress implements AsyncDisposable {
     return progress;
   }
 
-  /** Waits a moment for the event of the ready revision, after the deploy was answered. */
+  /** Waits a moment for the event of the ready revision. To be called after the answer to the deploy. */
   async end(): Promise<void> {
     await atMost(Promise.race([this.#ready.promise, this.#done]), systemClock, LATE_EVENT_MS);
   }
@@ -51,7 +53,7 @@ export class Progress implements AsyncDisposable {
     try {
       for await (const event of eventsOf(body, this.#aborter.signal)) this.#show(event);
     } catch {
-      // The deploy goes on, and its answer reports the outcome.
+      // The deploy continues, and its answer reports the outcome.
     }
   }
 

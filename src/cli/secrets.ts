@@ -25,7 +25,7 @@ export const secrets = clientVerb({
 
 const ACTIONS: Readonly<Record<string, (call: Call, name: string) => Promise<string>>> = { set, delete: remove };
 
-/** `cless secret`: sets or deletes a secret, which is a value that services get and that is never shown. */
+/** `cless secret`: sets or deletes a secret. Services get its value, which is never shown. */
 export const secret = clientVerb({
   name: "secret",
   summary: "Set or delete a secret that services can get as a variable",

@@ -10,7 +10,7 @@ import { type Flag, inGroup } from "./flags.ts";
 import type { Call, Verb } from "./verb.ts";
 
 const log = logger("serve");
-/** How long stopping an interrupted start may take: a hanging engine must not keep the program from ending. */
+/** How long stopping an interrupted start may take. An engine that hangs must not keep the program from ending. */
 const EARLY_STOP_MS = 10_000;
 
 /** The flags of `cless serve`, in the order of its help. */
@@ -76,7 +76,10 @@ const FLAGS: readonly Flag[] = [
   }),
 ];
 
-/** `cless serve`: serves requests until told to stop. It loads its parts when it runs, so that other verbs do not. */
+/**
+ * `cless serve`: serves requests until told to stop. It imports its parts when it runs, so that other verbs do not load
+ * them.
+ */
 export const serve: Verb = {
   name: "serve",
   summary: "Serve requests, until it is told to stop",
@@ -124,7 +127,7 @@ export const serve: Verb = {
   },
 };
 
-/** Resolves with the first signal to end; a second signal ends the process at once. */
+/** Resolves with the first signal to end. A second signal ends the process at once. */
 function signalled(): Promise<Deno.Signal> {
   const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
   let seen = false;
@@ -139,7 +142,7 @@ function signalled(): Promise<Deno.Signal> {
   return promise;
 }
 
-/** Starts the program. If a port is taken, the error says what to do and, if known, which program has it. */
+/** Starts the program. If a port is taken, the error says what to do and, if known, which program uses it. */
 async function start(config: Config): Promise<Cless> {
   const { Cless } = await import("../compose.ts");
   const { ListenError } = await import("../http/server.ts");
@@ -164,7 +167,7 @@ export async function portHolder(port: number): Promise<string | undefined> {
   }
 }
 
-/** Keeps how this process was started, for `cless upgrade`. */
+/** Stores how this process was started, for `cless upgrade`. */
 function keepCall(cless: Cless): void {
   const args = Deno.args.filter((arg) => !/^--(no-)?take-over(=|$)/.test(arg));
   const own = args[0] === "serve" ? args.slice(1) : args;

@@ -1,9 +1,9 @@
 type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
 
 /**
- * Splits a body into lines without their ends; a last line without an end counts.
+ * Splits a body into lines, without line ends. The last line may lack its end.
  *
- * @param signal Ends the lines as if the body had ended: a body does not always notice that its request was aborted.
+ * @param signal Ends the iteration as if the body had ended: aborting a request does not always end its body.
  */
 export async function* linesOf(body: Body, signal = new AbortController().signal): AsyncGenerator<string> {
   let rest = "";
@@ -26,10 +26,10 @@ export interface EventJson {
 }
 
 /**
- * Reads server-sent events; skips those whose data is not a JSON object.
+ * Reads server-sent events. Skips those whose data is not a JSON object.
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  *
- * @param signal Ends the events as if the body had ended.
+ * @param signal Ends the iteration as if the body had ended.
  */
 export async function* eventsOf(body: Body, signal?: AbortSignal): AsyncGenerator<EventJson> {
   let type = "message";
@@ -58,7 +58,10 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
 /** The exit code of a program that Ctrl-C has ended. */
 export const INTERRUPTED = 130;
 
-/** Runs something with a signal that Ctrl-C aborts; the result is then {@linkcode INTERRUPTED}, without an error. */
+/**
+ * Runs something with a signal that Ctrl-C aborts. In that case, the result is {@linkcode INTERRUPTED}, without an
+ * error.
+ */
 export async function untilInterrupted(run: (signal: AbortSignal) => Promise<number>): Promise<number> {
   const aborter = new AbortController();
   const interrupt = () => aborter.abort();

@@ -10,14 +10,14 @@ export interface TemplateChange {
   readonly unset: readonly string[];
   /** Fields of the template, and `loading` of the service, with their new values. */
   readonly fields: Readonly<Record<string, unknown>>;
-  /** The changed fields of `liveness`; empty if it stays. */
+  /** The changed fields of `liveness`; empty for no change. */
   readonly liveness: Readonly<Record<string, unknown>>;
-  /** Capabilities to add or drop. One that is added is removed from those to drop, and the other way round. */
+  /** Capabilities to add or drop. An added one is removed from those to drop, and a dropped one from those to add. */
   readonly capabilities: NonNullable<TemplateJson["capabilities"]>;
   readonly env: Readonly<Record<string, string>>;
   /** Variables to set to the values of secrets. */
   readonly secretEnv: Readonly<Record<string, string>>;
-  /** Variables to remove, whether they have a value or a secret. */
+  /** Variables to remove, from `env` and `secretEnv`. */
   readonly unsetEnv: readonly string[];
   /** Volumes to add; each replaces the one with the same path. */
   readonly volumes: NonNullable<TemplateJson["volumes"]>;
@@ -31,7 +31,7 @@ export interface TemplateChange {
 type ServiceBefore = Pick<ServiceJson, "domains" | "wake">;
 
 /**
- * Merges a change into a template and a service, both `undefined` for a new service.
+ * Merges a change into a template and a service. Both are `undefined` for a new service.
  *
  * @returns The body of `PUT /v1/services/{name}`: the whole template, and the fields of the service that change.
  */
@@ -48,7 +48,7 @@ export function mergeChange(
     ...change.fields,
     ...(Object.keys(change.liveness).length === 0 ? {} : { liveness: { ...before.liveness, ...change.liveness } }),
     ...capabilitiesAfter(before.capabilities, change.capabilities),
-    // A variable is either a value or a secret; the new one replaces the old one.
+    // A variable has either a value or a secret: the new one replaces the old one.
     env: { ...without(before.env ?? {}, [...change.unsetEnv, ...Object.keys(change.secretEnv)]), ...change.env },
     secretEnv: {
       ...without(before.secretEnv ?? {}, [...change.unsetEnv, ...Object.keys(change.env)]),
@@ -104,8 +104,8 @@ export async function readEnvFile(file: string): Promise<Record<string, string>>
 }
 
 /**
- * Reads lines of `KEY=VALUE`; skips empty lines and those that begin with `#`. The value is the rest of the line,
- * without quotes around it.
+ * Reads lines of `KEY=VALUE`. Skips empty lines and those that begin with `#`. The value is the rest of the line,
+ * without enclosing quotes.
  *
  * @param file The text's name in messages.
  * @throws {OperatorError} For the first wrong line; the message is `FILE:LINE: what is wrong`, without the value.

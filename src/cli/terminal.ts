@@ -2,7 +2,7 @@ import type { Surroundings } from "../base/config.ts";
 
 const encoder = new TextEncoder();
 
-/** The palette's colours that are readable on a dark and on a light background; ECMA-48, SGR. */
+/** The colours that are readable on dark and light backgrounds, as SGR codes of ECMA-48. */
 const CODES = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 };
 
 export type Colour = keyof typeof CODES;
@@ -11,7 +11,7 @@ export const COLOURS = Object.keys(CODES) as Colour[];
 
 export type Paint = (text: string, colour: Colour) => string;
 
-/** Paints if the stream is a terminal and NO_COLOR is not set (https://no-color.org); else returns texts unchanged. */
+/** Returns a function that colours texts if the stream is a terminal and NO_COLOR is not set (https://no-color.org). */
 export function paintFor(stream: { isTerminal(): boolean }, surroundings: Pick<Surroundings, "env">): Paint {
   const painted = stream.isTerminal() && !surroundings.env("NO_COLOR") && surroundings.env("TERM") !== "dumb";
   return painted ? (text, colour) => `\x1b[${CODES[colour]}m${text}\x1b[0m` : (text) => text;
@@ -35,11 +35,11 @@ export function stderrScreen() {
       clear();
       console.error(text);
     },
-    /** Shows a line until something else is shown; does nothing without a terminal. */
+    /** Shows a line until something else is shown. Does nothing without a terminal. */
     live: (text: string) => {
       if (!terminal) return;
       clear();
-      // A line that the terminal wraps could not be removed.
+      // Cut to the terminal's width, since a wrapped line could not be removed.
       const columns = Deno.consoleSize().columns || 80; // some terminals report 0
       Deno.stderr.writeSync(encoder.encode(text.slice(0, columns - 1)));
       shown = true;
@@ -47,7 +47,7 @@ export function stderrScreen() {
   };
 }
 
-/** A screen on which no line stays, and every line begins with a name. */
+/** A screen on which every line begins with a name, and no line stays. */
 export function passing(screen: Screen, name: string): Screen {
   const live = (text: string) => screen.live(`${name}: ${text.trim()}`);
   return { line: live, live, clear: () => screen.clear() };
@@ -72,7 +72,7 @@ export async function confirmed(question: string): Promise<boolean | undefined> 
   return /^\s*y(es)?\s*$/i.test(new TextDecoder().decode(answer.subarray(0, length)));
 }
 
-/** Writes a line to stdout; returns false when nobody reads any more, so that endless output can end. */
+/** Writes a line to stdout. Returns false when nobody reads any more, so that endless output can end. */
 export async function writeLine(line: string): Promise<boolean> {
   let rest = encoder.encode(`${line}\n`);
   try {

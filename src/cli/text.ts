@@ -2,7 +2,7 @@ import { resolveTraffic, type Traffic } from "../model/traffic.ts";
 
 const GAP = "  ";
 
-/** A table with a header; nothing is wrapped or cut. */
+/** A table with a header. Nothing is wrapped or cut. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
@@ -10,7 +10,7 @@ export function table(header: readonly string[], rows: readonly (readonly string
     .join("\n");
 }
 
-/** Writes names with a value each, one pair a line; leaves out what is false. */
+/** Writes names with their values, one pair per line. Leaves out rows that are `false`. */
 export function pairs(rows: readonly (readonly [name: string, value: string] | false)[]): string {
   const shown = rows.filter((row) => row !== false);
   const width = Math.max(...shown.map(([name]) => name.length)) + 1;

@@ -76,7 +76,7 @@ function nameOf(call: Call, usage: string): string {
   return name;
 }
 
-/** Checks a length of time for the admin API; unlike elsewhere, days are allowed, and 0 is not. */
+/** Checks a length of time for the admin API. Unlike in other flags, days are allowed, and 0 is not. */
 function readLength(text: string): string {
   if (!/^[1-9]\d{0,8}[smhd]$/.test(text)) throw new RangeError("expected a length of time such as 12h or 90d");
   return text;

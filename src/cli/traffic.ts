@@ -89,7 +89,7 @@ function printTraffic(call: Call, service: ServiceJson): void {
   printResult(call, service, `${service.name}: ${splitText(service.traffic)}`);
 }
 
-/** Replaces tags in the change by their revisions; a revision of the same name takes precedence. */
+/** Replaces tags in the change by their revisions. If a revision has that name, the name means the revision. */
 async function withoutTagNames(client: Client, service: ServiceJson, change: TrafficChange): Promise<TrafficChange> {
   const owners = new Map<string, string>();
   for (const { revision, tag } of service.traffic) {

@@ -1,7 +1,7 @@
 import { defined } from "../model/defined.ts";
 import { LATEST, type Traffic, type TrafficTarget } from "../model/traffic.ts";
 
-/** One part of a split on the command line. */
+/** A revision's share of a split, as given on the command line. */
 export interface TrafficPart {
   readonly revision: string;
   readonly percent: number;
@@ -34,7 +34,7 @@ export function parseTag(text: string): { revision: string; tag: string } {
 }
 
 /**
- * The split after a change. Revisions keep their tags, even without requests, unless the change says otherwise.
+ * The split after a change. Revisions keep their tags, even with a share of 0, unless the change says otherwise.
  *
  * @param latest The revision that `latest` stands for.
  */

@@ -8,7 +8,7 @@ import type { Call, Verb } from "./verb.ts";
 
 const LOOK_MS = 20;
 
-/** Runs a program in the place of this shell, and lets it write where process `$1` writes, if that is possible. */
+/** Replaces this shell by a program. If possible, the program's output goes where that of process `$1` goes. */
 const WITH_OUTPUT_OF = `
 pid=$1
 shift
@@ -73,11 +73,11 @@ async function commandOf(binary: string | undefined): Promise<string[]> {
       throw new UsageError(`--binary: "${binary}" is not allowed: ${messageOf(error)}`);
     }
   }
-  // Read with a command: Deno reads this file only with all permissions.
+  // `cat` reads the file, since Deno itself needs all permissions for it.
   const { stdout } = await new Deno.Command("cat", { args: [`/proc/${Deno.pid}/cmdline`], stdin: "null" }).output();
   const words = new TextDecoder().decode(stdout).split("\0").slice(0, -1);
   const flags = words.slice(1, words.length - Deno.args.length);
-  // From source, the last word is the path of the program, perhaps relative to this folder.
+  // When run from source, the last word is the path of the program, which may be relative to this folder.
   return [Deno.execPath(), ...flags.slice(0, -1), ...flags.length > 0 ? [new URL(Deno.mainModule).pathname] : []];
 }
 
@@ -106,7 +106,7 @@ async function succeed(
     cwd: running.folder,
     clearEnv: true,
     env: isService ? environmentLike(serveVariables(true)) : environmentLike(running.env),
-    detached: true, // the end of this terminal is not its own
+    detached: true, // so that it does not end with this terminal
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",

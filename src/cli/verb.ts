@@ -9,8 +9,8 @@ export interface Verb {
   readonly name: string;
   readonly summary: string;
   /**
-   * Its arguments as in the usage: `[ARG]` is optional, `[ARG…]` may be repeated, `on|off` is one of these words. A
-   * first argument NAME is a service's name.
+   * Its arguments as the usage shows them: `[ARG]` is optional, `[ARG…]` may be repeated, `on|off` is one of these
+   * words. If the first argument is NAME, it is a service's name.
    */
   readonly args?: readonly string[];
   readonly flags: readonly Flag[];
@@ -41,7 +41,7 @@ export class Call implements Disposable {
     this.flags = flags;
   }
 
-  /** Made at the first read. @throws {UsageError} If its flags or variables are wrong. */
+  /** The client, made at the first use. @throws {UsageError} If its flags or variables are wrong. */
   get client(): Client {
     return this.#client ??= new Client(readClientSettings(this.flags, this.surroundings));
   }
@@ -65,7 +65,7 @@ export class Call implements Disposable {
     return this.texts(flag)[0];
   }
 
-  /** A flag's values, parsed. @throws {UsageError} If `parse` throws a RangeError; it names the flag. */
+  /** The parsed values of a flag. @throws {UsageError} If `parse` throws a RangeError. The message names the flag. */
   read<T>(flag: string, parse: (text: string) => T): T[] {
     return this.texts(flag).map((text) => readGiven(text, parse, `--${flag}: `));
   }

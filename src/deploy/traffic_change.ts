@@ -24,7 +24,7 @@ export interface TrafficRequest {
  *
  * @param before The service before the deploy; `undefined` if there was none.
  * @param names The names of all revisions, including the deployed one.
- * @param revision The deployed revision: a new one, or the latest one if it is deployed redeployTraffic.
+ * @param revision The deployed revision: a new one, or the latest one if it is deployed again.
  * @throws {TrafficError}
  */
 export function trafficAfter(
@@ -82,7 +82,7 @@ export function sameTraffic(a: Traffic, b: Traffic): boolean {
 }
 
 /**
- * The split after the latest revision is deployed redeployTraffic. Deploying it twice with the same wish changes nothing the
+ * The split after the latest revision is deployed again. Deploying it twice with the same wish changes nothing the
  * second time.
  */
 function redeployTraffic(traffic: Traffic, latest: string, { percent, tag }: TrafficWish): Traffic {

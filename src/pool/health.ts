@@ -7,21 +7,21 @@ import type { ContainerEvent } from "./launcher.ts";
 import { type Ask, type Asking, askWithin, isWell, type Probed } from "./probe.ts";
 
 /**
- * Evidence that an app is unwell, how often it must occur in a counts, and the consequence. An answer resets the count.
+ * Evidence that an app is unwell, how often it must occur in a row, and the consequence. An answer resets the count.
  *
- * | evidence | in a counts | what follows |
+ * | evidence                                           | in a row     | what follows                                 |
  * |----------------------------------------------------|--------------|----------------------------------------------|
- * | `unreachable`: a connection was refused or broke | 3 | the instance is drained |
- * | `closed`: a connection ended without an answer | 1 | the app is asked up to 3 times; each silence |
- * | | | counts as `unreachable` |
- * | `late`: no answer within the request's time | 1; 3 if busy | the app is asked up to 3 times; drained if |
- * | | | it is silent each time |
- * | `silent`: none of its requests was answered for a | 1 | the app is asked up to 3 times; if it hangs, |
- * | while (`hangAfter`) | | it is drained, its requests are let go, and |
- * | | | the app has failed |
- * | a liveness probe fails (and the app is not busy) | 3 | drained, and a failure of the app |
- * | the container ends ({@linkcode endOf}) | 1 | stopped; a failure unless somebody ended it |
- * | the engine kills it for memory ({@linkcode endOf}) | 1 | stopped, and a failure of the app |
+ * | `unreachable`: a connection was refused or broke   | 3            | the instance is drained                      |
+ * | `closed`: a connection ended without an answer     | 1            | the app is asked up to 3 times; each silence |
+ * |                                                    |              | counts as `unreachable`                      |
+ * | `late`: no answer within the request's time        | 1; 3 if busy | the app is asked up to 3 times; drained if   |
+ * |                                                    |              | it is silent each time                       |
+ * | `silent`: none of its requests was answered for a  | 1            | the app is asked up to 3 times; if it hangs, |
+ * | while (`hangAfter`)                                |              | it is drained, its requests are aborted, and |
+ * |                                                    |              | the app has failed                           |
+ * | a liveness probe fails (and the app is not busy)   | 3            | drained, and a failure of the app            |
+ * | the container ends ({@linkcode endOf})             | 1            | stopped; a failure unless somebody ended it  |
+ * | the engine kills it for memory ({@linkcode endOf}) | 1            | stopped, and a failure of the app            |
  *
  * The app is probed ("asked") because a failed request need not be the app's fault, and because Docker's forwarder
  * accepts connections even if nothing listens behind it. A failure counts towards the back-off only if it comes soon
@@ -45,7 +45,7 @@ const AFTER_LAG_MS = 1000;
 /** After a failed liveness probe, the next one comes after this time if its period is longer. */
 const RETRY_MS = 1000;
 
-/** How often evidence occurred in a counts, since the last answer and the last change of the instance. */
+/** How often evidence occurred in a row, since the last answer and the last change of the instance. */
 interface Counts {
   readonly answers: number;
   readonly changes: number;

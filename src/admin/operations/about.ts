@@ -21,12 +21,12 @@ const RESOURCES = {
 };
 const TEXT = { types: ["text/plain"] };
 
-/** Only in the document: these paths are answered before the token is checked. */
+/** For operations that are only in the document: their paths are answered before the token is checked. */
 const answeredEarlier = () => {
   throw new ClessError("not_found", "There is no such resource");
 };
 
-/** The operations on cless itself. @param operations All operations of the API; read when the document is requested. */
+/** The operations on cless itself. @param operations All operations of the API, read when the document is requested. */
 export function aboutOperations(
   { dataDir, fleet, metrics, statistics, store }: Collaborators,
   operations: readonly Operation[],
@@ -38,7 +38,7 @@ export function aboutOperations(
       route: "GET /v1/backup",
       scope: "admin",
       summary: "Copy the database, the key and the id of this data-dir, while they are in use",
-      description: "Whoever has the answer has the secrets.",
+      description: "The answer contains the key of the secrets.",
       answers: {
         200: {
           description: "The files",

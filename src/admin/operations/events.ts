@@ -8,11 +8,11 @@ import type { Collaborators } from "../collaborators.ts";
 import { timeOf, whole } from "../common_fields.ts";
 import { tagged } from "../operation.ts";
 import { type ClessEvent, SlowSubscriber } from "../../control/events.ts";
-import { NOT_HELD_BACK, streamOf } from "../stream.ts";
+import { NO_BUFFERING, streamOf } from "../stream.ts";
 
 const operation = tagged("events");
 
-/** How often a silent stream sends a comment, ms: else proxies take the connection for dead. */
+/** How often a silent stream sends a comment. Without it, proxies would close the connection. */
 const HEARTBEAT_MS = 15_000;
 const ID = /^(0|[1-9][0-9]{0,15})$/;
 
@@ -44,7 +44,7 @@ export function eventOperations({ clock, events, statistics, stopping }: Collabo
           (signal) => eventText(events.subscribe(defined({ signal, statistics, after: id })), clock, service),
           stopping,
         );
-        return content(body, "text/event-stream", { headers: NOT_HELD_BACK });
+        return content(body, "text/event-stream", { headers: NO_BUFFERING });
       },
     }),
   ];
@@ -57,14 +57,14 @@ function readLastId(headers: Headers): number | undefined {
   return Number(value);
 }
 
-/** The events of one service or all as text, with a heartbeat while there are none. */
+/** The events of one service or of all as text, with a heartbeat while there are none. */
 async function* eventText(
   events: AsyncIterable<ClessEvent>,
   clock: Clock,
   service: string | undefined,
 ): AsyncIterable<string> {
   const iterator = events[Symbol.asyncIterator]();
-  let next = iterator.next(); // subscribes now: a client that has the first line misses nothing
+  let next = iterator.next(); // subscribes before the first line is sent, so that its client misses nothing
   try {
     yield ": cless\n\n";
     for (let due = clock.now() + HEARTBEAT_MS;;) {

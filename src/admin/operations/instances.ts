@@ -88,7 +88,7 @@ export function instanceOperations({ control, engine, fleet }: Collaborators) {
   ];
 }
 
-/** Refuses invalid names. An unknown service may still be found by its image's name. */
+/** Refuses invalid names. An unknown name is allowed, since its service may be found by an image's name. */
 function checked(name: string): string {
   if (isServiceName(name)) return name;
   throw new ClessError("not_found", "There is no service of this name");

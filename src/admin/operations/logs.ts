@@ -7,7 +7,7 @@ import type { Collaborators } from "../collaborators.ts";
 import { flag, isInstant, revisionParam, serviceParam, whole } from "../common_fields.ts";
 import { tagged } from "../operation.ts";
 import type { ServiceLogLine } from "../../logs/instance_output.ts";
-import { begunStreamOf, NOT_HELD_BACK, streamOf } from "../stream.ts";
+import { begunStreamOf, NO_BUFFERING, streamOf } from "../stream.ts";
 import { serviceOf } from "./services.ts";
 
 const operation = tagged("logs");
@@ -51,10 +51,10 @@ export function logOperations({ catalog, logs, stopping }: Collaborators) {
         const show = type === JSON_LINES ? jsonLine : (line: ServiceLogLine) => textLine(line, timestamps);
         const options = { follow, tail, since, revision };
         const source = (signal: AbortSignal) => shownLines(logs.read(name, defined({ ...options, signal })), show);
-        // Waits for the first line, so that an error still becomes a status. But when following, the first line may
-        // never come, and for HEAD nobody reads it.
+        // Waits for the first line, so that an error before it becomes a status. It does not wait with `follow`, since
+        // the first line may never come, or for HEAD, since nobody reads it.
         const body = follow || request.method === "HEAD" ? streamOf(source, stopping) : await begunStreamOf(source);
-        const headers = follow ? NOT_HELD_BACK : {};
+        const headers = follow ? NO_BUFFERING : {};
         return content(body, type === JSON_LINES ? type : "text/plain; charset=utf-8", { headers });
       },
     }),

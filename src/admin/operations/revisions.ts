@@ -22,7 +22,7 @@ const failureFields = {
     description: "For how many seconds requests are refused with `crash_loop`; missing if they are not",
   }),
 };
-/** In the place of what a token may not read. */
+/** Replaces what a token may not read. */
 const MASK = "***";
 
 const FAILURE = "Its last failure, until an instance has been ready for a minute; missing if it works";

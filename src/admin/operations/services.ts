@@ -249,8 +249,8 @@ export function trafficOperations(parts: Collaborators) {
 }
 
 /**
- * Checks that a token may give an app these capabilities: with some of those that the engine gives to no container by
- * default, an app can take the machine. @throws {ClessError} `forbidden`
+ * Checks that a token may give an app these capabilities. Those that the engine does not give by default need the scope
+ * `admin`: with some, an app can take over the machine. @throws {ClessError} `forbidden`
  */
 function checkCapabilities({ name, scope }: Holder, capabilities: Capabilities = { add: [], drop: [] }): void {
   const beyond = beyondEngine(capabilities);
@@ -309,7 +309,7 @@ function nextLink({ path, query }: { readonly path: string; readonly query: stri
   return `<${path}?${parameters}>; rel="next"`;
 }
 
-/** A cursor is the last name of a page, so that pages stay correct when services come and go. */
+/** Makes a cursor from the last name of a page, so that pages stay correct when services are added or removed. */
 function cursorOf(name: string): string {
   return new TextEncoder().encode(name).toBase64({ alphabet: "base64url", omitPadding: true });
 }

@@ -46,7 +46,7 @@ export type TokenJson = z.output<typeof tokenView>;
 /** A token in JSON when it has just been made, with its text. */
 export type NewTokenJson = z.output<typeof newToken>;
 
-/** Tokens besides the owner's. */
+/** The operations on tokens. */
 export function tokenOperations({ dataDir, now = Date.now, tokens }: Collaborators) {
   return [
     operation({
@@ -121,7 +121,7 @@ function maybeTime(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : timeOf(ms);
 }
 
-/** Reads a length of time, ms; unlike durations of services, it may have days and years. */
+/** Reads a length of time in ms. Unlike durations of services, it may be in days, up to years. */
 function lengthOf(text: string): number | undefined {
   const [, count, unit] = /^([1-9]\d{0,8})([smhd])$/.exec(text) ?? [];
   const ms = Number(count) * (UNITS[unit ?? ""] ?? NaN);
