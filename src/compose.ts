@@ -82,7 +82,7 @@ const STOP_TIMEOUT_MS = 45_000;
 const ADMIN_STOP_TIMEOUT_MS = 1000;
 const RETRY_MS = 1000;
 /** How often a data-dir whose process has just ended is tried, and the time between two tries. */
-const MOST_LOCKS = 20;
+const MAX_LOCKS = 20;
 const LOCK_RETRY_MS = 50;
 
 type Parts = ReturnType<typeof makeParts>;
@@ -603,7 +603,7 @@ async function lock(dataDir: DataDir, { gone }: HandoverClient<AddressPosition>)
     try {
       return await dataDir.lock();
     } catch (error) {
-      if (!gone.aborted || tries >= MOST_LOCKS) throw error;
+      if (!gone.aborted || tries >= MAX_LOCKS) throw error;
       await delay(systemClock, LOCK_RETRY_MS);
     }
   }

@@ -4,7 +4,7 @@ import { logger } from "./log.ts";
 const log = logger("memory");
 /** A minute after many clients have left, their memory has been returned. */
 const TICK_MS = 10_000;
-const LEAST_PAUSE_MS = 30_000;
+const MIN_PAUSE_MS = 30_000;
 /** How long the allocator takes at most to return the memory. */
 const RETURN_MS = 1000;
 /** Memory is returned if there is so many times more than the least so far. */
@@ -49,7 +49,7 @@ export class FreedMemory {
     this.#leastBytes = Math.min(this.#leastBytes, bytes);
     if (bytes < WORTH * this.#leastBytes || Math.abs(bytes - this.#lastBytes) < CHANGE_BYTES) return;
     const now = this.#clock.now();
-    if (now - this.#returnedMs < LEAST_PAUSE_MS) return;
+    if (now - this.#returnedMs < MIN_PAUSE_MS) return;
     this.#returnedMs = now;
     this.#release();
     this.#cancels[1] = this.#clock.after(RETURN_MS, () => {

@@ -1,34 +1,41 @@
 import type { Clock } from "./clock.ts";
 
-/** How often the lag is measured under load, and otherwise. */
+/** How often the lag is measured under load. */
 const BUSY_TICK_MS = 20;
+/** How often it is measured otherwise. */
 const TICK_MS = 100;
-/** For how long a lag is remembered, and from which size on. */
+/** For how long a lag is remembered. */
 const KEPT_MS = 60_000;
+/** A smaller lag is not remembered. */
 const NOTED_MS = 20;
-/** Whoever judges an app by what it has not done in time must have had less lag than this. */
-const MOST_LAG_MS = 250;
+/** An app is not judged by what it has not done in time if cless itself lagged more than this meanwhile. */
+const MAX_LAG_MS = 250;
 
-/** What judges of apps need to know of this program's own lag. */
+/** This program's own lag, as far as it matters for judging apps. */
 export interface Lag {
-  /** Measures until the returned function is called. */
+  /** Keeps the lag measured until the returned function is called. */
   watch(): () => void;
-  /** Whether the program has been so late since a moment, clock ms, that it may have missed what others did in time. */
+  /**
+   * Whether this program has lagged so much since a time, clock ms, that it may have noticed timely events too late.
+   */
   wasLate(sinceMs: number): boolean;
 }
 
 /** No lag at all. */
 export const NO_LAG: Lag = { watch: () => () => {}, wasLate: () => false };
 
-/** A message of the program to itself that takes the way of a request, without an app. Rejects if it cannot be sent. */
+/**
+ * Sends a message from this program to itself, on the path of a request but without an app. Rejects if it cannot be
+ * sent.
+ */
 export interface RoundTrip {
   send(): Promise<void>;
 }
 
 /**
- * Measures how late this program is: by how much its timer is late (the delay of the event loop), and how long a
- * message to itself takes, which waits in the same queues as requests and the answers of apps. It measures only while
- * somebody watches.
+ * Measures the lag of this program. The lag is the greater of two times: how late a timer fires (the delay of the event
+ * loop), and how long a message to itself takes. The message waits in the same queues as requests and apps' responses.
+ * It is measured only while somebody watches.
  */
 export class LagMeter implements Lag {
   readonly #clock: Clock;
@@ -49,7 +56,10 @@ export class LagMeter implements Lag {
     this.#trip = trip;
   }
 
-  /** The lag now, ms: that of the last message, or of the one under way if that has taken longer already. */
+  /**
+   * The present lag, ms: the time of the last message, or the time so far of the timer or the message under way if that
+   * is longer.
+   */
   get currentMs(): number {
     return Math.max(this.#lastMs, this.#overdueMs());
   }
@@ -68,24 +78,24 @@ export class LagMeter implements Lag {
     };
   }
 
-  /** Calls back after each measurement, until the returned function is called. */
+  /** Calls back after each tick, until the returned function is called. */
   hear(callback: () => void): () => void {
     this.#heard.add(callback);
     return () => void this.#heard.delete(callback);
   }
 
   wasLate(sinceMs: number): boolean {
-    return this.worstSince(sinceMs) > MOST_LAG_MS;
+    return this.worstSince(sinceMs) > MAX_LAG_MS;
   }
 
-  /** The greatest lag since a moment, clock ms. */
+  /** The greatest lag since a time, clock ms. */
   worstSince(sinceMs: number): number {
     let worst = this.currentMs;
     for (const { at, ms } of this.#noted) if (at >= sinceMs && ms > worst) worst = ms;
     return worst;
   }
 
-  /** How late the timer and the message under way are already. */
+  /** How late the timer or the message under way is already, ms. */
   #overdueMs(): number {
     const now = this.#clock.now();
     return Math.max(0, now - this.#dueMs, now - this.#sentMs);
@@ -111,7 +121,7 @@ export class LagMeter implements Lag {
       this.#lastMs = this.#clock.now() - this.#sentMs;
       this.#note(this.#lastMs);
     } catch {
-      this.#lastMs = 0; // it cannot be sent, which says nothing
+      this.#lastMs = 0; // a message that cannot be sent says nothing about the lag
     } finally {
       this.#sentMs = Infinity;
     }

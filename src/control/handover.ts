@@ -37,7 +37,7 @@ const REPORT_MS = 50;
 /** How long a successor may take from `seal` to `accepting`. */
 const TAKE_OVER_MS = 120_000;
 /** The longest path of a unix socket, bytes: unix(7). */
-const MOST_PATH_BYTES = 107;
+const MAX_PATH_BYTES = 107;
 
 /** An address as given, maybe with port 0, and the actual address. */
 export interface Listening {
@@ -156,8 +156,8 @@ export class HandoverServer<Position> implements Disposable {
   /** Begins to accept successors. If that is not possible, it only logs that no hand-over is possible. */
   open(running: RunningProcess<Position>): void {
     try {
-      if (new TextEncoder().encode(this.#path).length > MOST_PATH_BYTES) {
-        throw new Error(`its path is longer than ${MOST_PATH_BYTES} bytes`);
+      if (new TextEncoder().encode(this.#path).length > MAX_PATH_BYTES) {
+        throw new Error(`its path is longer than ${MAX_PATH_BYTES} bytes`);
       }
       removeIfThere(this.#path);
       this.#listener = Deno.listen({ transport: "unix", path: this.#path });

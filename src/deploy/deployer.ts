@@ -38,7 +38,7 @@ const DAY_MS = 24 * 3_600_000;
 /** How many history entries are searched for the last numbers of a deleted service of the same name. */
 const HISTORY_ENTRIES = 100;
 /** For how many services the revision number of a failed trial is remembered. */
-const MOST_TRIED = 1000;
+const MAX_TRIED = 1000;
 
 /** What a {@linkcode Deployer} works with. */
 export interface DeployerOptions {
@@ -458,7 +458,7 @@ export class Deployer {
   #noteTried({ name, number }: Deploy): void {
     this.#tried.delete(name);
     this.#tried.set(name, number);
-    if (this.#tried.size > MOST_TRIED) this.#tried.delete(this.#tried.keys().next().value!);
+    if (this.#tried.size > MAX_TRIED) this.#tried.delete(this.#tried.keys().next().value!);
   }
 }
 

@@ -9,7 +9,7 @@ import type { Container, Launcher } from "../pool/launcher.ts";
 const log = logger("adoption");
 const COULD_NOT_START = "The service could not be started; the log of cless says why";
 const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 5000;
+const MAX_RETRY_MS = 5000;
 /** How many containers are removed at once. */
 const MAX_REMOVALS = 8;
 
@@ -139,7 +139,7 @@ export class Adoption {
   async #list(): Promise<Container[] | undefined> {
     const { signal } = this.#stopping;
     const deadline = this.#clock.now() + this.#timeoutMs;
-    for (let waitMs = FIRST_RETRY_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
+    for (let waitMs = FIRST_RETRY_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, MAX_RETRY_MS)) {
       try {
         const containers = await this.#launcher.list();
         return signal.aborted ? undefined : containers;

@@ -1,22 +1,22 @@
-/** How many connections one command closes. */
-const MOST_AT_ONCE = 100;
+/** How many connections one command may close. */
+const MAX_AT_ONCE = 100;
 
 /** A socket's other end. */
 export type Peer = Pick<Deno.NetAddr, "hostname" | "port">;
 
-/** What the kernel knows about clients' connections, and can do to them. */
+/** Asks the kernel about clients' connections, and closes them. */
 export interface ClientSockets {
-  /** How many bytes are queued for each client, by {@linkcode peerKey}; `undefined` if that is not known. */
+  /** How many bytes are queued for each client, by {@linkcode peerKey}; `undefined` if unknown. */
   queues(): Promise<ReadonlyMap<string, number> | undefined>;
   /** Closes the connections of these clients, if that is allowed. */
   destroy(peers: readonly Peer[]): Promise<void>;
 }
 
-/** Asks the kernel with ss(8) of iproute2. Closing connections needs root: `SOCK_DESTROY` in sock_diag(7). */
+/** Uses ss(8) of iproute2. Closing connections needs root: `SOCK_DESTROY` in sock_diag(7). */
 export class KernelSockets implements ClientSockets {
   #ours = "";
 
-  /** Says on which ports clients come; before that, nothing is done. */
+  /** Sets the ports to which clients connect. Until then, the other methods do nothing. */
   listenOn(ports: readonly number[]): void {
     this.#ours = [...new Set(ports)].map((port) => `sport = :${port}`).join(" or ");
   }
@@ -29,8 +29,8 @@ export class KernelSockets implements ClientSockets {
 
   async destroy(peers: readonly Peer[]): Promise<void> {
     if (this.#ours === "") return;
-    for (let at = 0; at < peers.length; at += MOST_AT_ONCE) {
-      const some = peers.slice(at, at + MOST_AT_ONCE).map(({ hostname, port }) =>
+    for (let at = 0; at < peers.length; at += MAX_AT_ONCE) {
+      const some = peers.slice(at, at + MAX_AT_ONCE).map(({ hostname, port }) =>
         hostname.includes(":") ? `dst [${hostname}]:${port}` : `dst ${hostname}:${port}`
       );
       await ss("-K", "-Htn", `( ${some.join(" or ")} ) and ( ${this.#ours} )`);
@@ -38,7 +38,10 @@ export class KernelSockets implements ClientSockets {
   }
 }
 
-/** A client's address and port as a text that is the same for IPv4 over IPv6: RFC 4291, section 2.5.5.2. */
+/**
+ * A client's address and port as a text. It is the same for an IPv4 address and its IPv6 form: RFC 4291, section
+ * 2.5.5.2.
+ */
 export function peerKey(hostname: string, port: number | string): string {
   return `${hostname.replace(/^::ffff:(?=\d+\.)/, "")} ${port}`;
 }

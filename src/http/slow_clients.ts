@@ -5,14 +5,17 @@ import { type ClientSockets, type Peer, peerKey } from "./client_sockets.ts";
 import type { Client } from "./forwarder.ts";
 
 const log = logger("clients");
-/** How often the answers are looked at. */
+/** How often answers are checked. */
 const TICK_MS = 1000;
-/** How often the kernel's queues are looked at while a client may have stopped. */
+/** How often the kernel's queues are read while a client may have stopped. */
 const LOOK_MS = 2000;
-/** For how many times its timeout a client may leave a piece with the platform, as long as the kernel's queue moves. */
-const MOST_TIMEOUTS = 10;
+/**
+ * A client that takes no piece from the platform, but moves the kernel's queue, is given up after this many times its
+ * timeout.
+ */
+const MAX_TIMEOUTS = 10;
 
-/** How long an answer may take to its client before the client is disconnected. */
+/** How long an answer may take to reach its client before the client is disconnected. */
 const ANSWER_MS = 1000;
 
 /** What a client stopped doing. */
@@ -21,41 +24,42 @@ export type Stopped = "upload" | "answer" | "websocket";
 /** Counts clients that have stopped. */
 export interface ClientMetrics {
   clientStopped(service: string | undefined, what: Stopped): void;
-  /** How many connections of such clients are still open. */
+  /** Sets how many connections of such clients are still open. */
   stuckClients(count: number): void;
 }
 
 /** An answer on its way to a client. */
 export interface WatchedAnswer {
-  /** Grows whenever something moves between the app, cless and the client. */
+  /** Increases whenever bytes move between the app, cless and the client. */
   readonly moves: number;
-  /** Whether it is the client that has to act next. */
+  /** Whether everything waits for the client. */
   waitsForClient(): boolean;
-  /** Called when the client has not asked for more in the last second: less is to be read ahead for it. */
+  /** Called when the client has taken nothing in the last second: less must be read ahead for it. */
   slowDown(): void;
-  /** Whether the client has stopped to send the request's body. Called every `tickMs`. */
+  /** Whether the client has stopped sending the request's body. Called every `tickMs`. */
   uploadStopped(tickMs: number, timeoutMs: number): boolean;
-  /** Gives up the app's side, and breaks the answer off. */
+  /** Gives up the connection to the app, and breaks the answer off. */
   cut(): Promise<void>;
 }
 
 /**
- * Finds clients that do not read their answers. A client that reads slowly is not one of them: the platform takes the
- * next piece only once the kernel has room for it, so the kernel's queue tells whether anything has moved meanwhile.
+ * Finds clients that have stopped reading their answers. A client that reads slowly must not count as stopped. The
+ * platform takes the next piece only once the kernel has room for it, so a slow client may seem to stand still. Whether
+ * the kernel's queue has moved meanwhile tells them apart.
  */
 export class SlowClients implements Disposable {
-  readonly #answers: CoarseTimeouts<Pace>;
+  readonly #answers: CoarseTimeouts<AnswerProgress>;
   readonly #clock: Clock;
   readonly #sockets: ClientSockets | undefined;
   readonly #metrics: ClientMetrics | undefined;
-  readonly #doubtful = new Set<Pace>();
+  readonly #doubtful = new Set<AnswerProgress>();
   #looking = false;
   #lookedMs = -Infinity;
-  /** Clients to be disconnected, by how long that waits. */
+  /** The clients that are to be disconnected, by the delay before that. */
   readonly #leaving = new Map<number, Peer[]>();
   #stuck = 0;
 
-  /** @param sockets What the kernel knows about clients' connections; `undefined` if nobody can say. */
+  /** @param sockets The kernel's view of clients' connections; `undefined` if it is not available. */
   constructor(clock: Clock, sockets?: ClientSockets, metrics?: ClientMetrics) {
     this.#clock = clock;
     this.#sockets = sockets;
@@ -65,31 +69,34 @@ export class SlowClients implements Disposable {
 
   /** Watches an answer until the returned function is called. */
   watch(client: Client, answer: WatchedAnswer): () => void {
-    const pace = new Pace(client, answer, this);
-    this.#answers.add(pace);
+    const progress = new AnswerProgress(client, answer, this);
+    this.#answers.add(progress);
     return () => {
-      this.#answers.delete(pace);
-      this.#doubtful.delete(pace);
+      this.#answers.delete(progress);
+      this.#doubtful.delete(progress);
     };
   }
 
-  /** Called at a tick in which it is not clear whether a client has stopped. */
-  doubt(pace: Pace): void {
-    this.#doubtful.add(pace);
+  /** Called at a tick when it is unclear whether a client has stopped. */
+  doubt(progress: AnswerProgress): void {
+    this.#doubtful.add(progress);
     const now = this.#clock.now();
     if (this.#sockets === undefined || this.#looking || now - this.#lookedMs < LOOK_MS) return;
     this.#lookedMs = now;
     this.#look(this.#sockets);
   }
 
-  /** Called when a client has stopped; the app's side has been given up. Closes the client's connection if possible. */
+  /**
+   * Called when a client has stopped, and the connection to the app has been given up. Closes the client's connection
+   * if possible.
+   */
   stopped(client: Client, what: Stopped): void {
     const { service, info } = client;
     const peer = peerOf(client);
     log.info("a client has stopped", { service, what, client: peer?.hostname });
     this.#metrics?.clientStopped(service, what);
     if (what === "upload") {
-      // The platform would wait for the rest of the body. First, the client gets its answer.
+      // Disconnected only after it has got its answer. Otherwise the platform would wait for the rest of the body.
       const answered = () => this.#disconnect(peer, ANSWER_MS);
       info.completed.then(answered, () => {});
       return;
@@ -104,7 +111,10 @@ export class SlowClients implements Disposable {
     this.#answers[Symbol.dispose]();
   }
 
-  /** Closes a client's connection; those of clients that stop at the same time together. */
+  /**
+   * Closes a client's connection after a delay. Connections with the same delay that come meanwhile are closed
+   * together.
+   */
   #disconnect(peer: Peer | undefined, afterMs: number): void {
     const sockets = this.#sockets;
     if (sockets === undefined || peer === undefined) return;
@@ -126,13 +136,13 @@ export class SlowClients implements Disposable {
     const queues = await sockets.queues();
     this.#looking = false;
     if (queues === undefined) return;
-    for (const pace of this.#doubtful) pace.saw(queues.get(pace.key));
+    for (const progress of this.#doubtful) progress.noteQueue(queues.get(progress.key));
     this.#doubtful.clear();
   }
 }
 
-/** How an answer moves. It counts ticks in place of time, so that cless's own pauses are nobody's fault. */
-class Pace implements Timed {
+/** The progress of one answer. It counts ticks and not time, so that the client is not blamed for cless's own lag. */
+class AnswerProgress implements Timed {
   readonly #client: Client;
   readonly #answer: WatchedAnswer;
   readonly #clients: SlowClients;
@@ -142,8 +152,8 @@ class Pace implements Timed {
   #idleMs = 0;
   /** How long nothing has moved because of the client. */
   #stillMs = 0;
-  /** How long the kernel's queue has moved, and nothing else. */
-  #creptMs = 0;
+  /** How long only the kernel's queue has moved. */
+  #onlyQueueMs = 0;
   #queuedBytes: number | undefined;
 
   constructor(client: Client, answer: WatchedAnswer, clients: SlowClients) {
@@ -152,7 +162,7 @@ class Pace implements Timed {
     this.#clients = clients;
   }
 
-  /** For {@linkcode ClientSockets.queues}. */
+  /** The client's key in {@linkcode ClientSockets.queues}. */
   get key(): string {
     const peer = peerOf(this.#client);
     return peer === undefined ? "" : peerKey(peer.hostname, peer.port);
@@ -164,7 +174,7 @@ class Pace implements Timed {
     const uploadStopped = answer.uploadStopped(TICK_MS, clientTimeoutMs);
     if (answer.moves !== this.#moves) {
       this.#moves = answer.moves;
-      this.#idleMs = this.#stillMs = this.#creptMs = 0;
+      this.#idleMs = this.#stillMs = this.#onlyQueueMs = 0;
       this.#queuedBytes = undefined;
       return;
     }
@@ -179,13 +189,13 @@ class Pace implements Timed {
     }
   }
 
-  /** Notes how much the kernel has queued for the client. */
-  saw(bytes: number | undefined): void {
+  /** Takes how many bytes the kernel has queued for the client. */
+  noteQueue(bytes: number | undefined): void {
     const before = this.#queuedBytes;
     this.#queuedBytes = bytes;
     if (before === undefined || bytes === undefined || bytes === before) return;
-    this.#creptMs += this.#stillMs;
-    if (this.#creptMs < MOST_TIMEOUTS * this.#client.clientTimeoutMs) this.#stillMs = 0;
+    this.#onlyQueueMs += this.#stillMs;
+    if (this.#onlyQueueMs < MAX_TIMEOUTS * this.#client.clientTimeoutMs) this.#stillMs = 0;
   }
 }
 

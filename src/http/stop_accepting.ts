@@ -10,7 +10,7 @@ const log = logger("server");
 const CONNECTION_WAIT_MS = 5000;
 /** The pauses between the connections of {@linkcode knock}. */
 const FIRST_KNOCK_MS = 1;
-const LONGEST_KNOCK_MS = 100;
+const MAX_KNOCK_MS = 100;
 
 /**
  * Lowers the limit of file descriptors of process `$1` with prlimit(1), prints `low`, and restores the limit when its
@@ -63,7 +63,7 @@ export async function stopAccepting(servers: readonly Server[], clock: Clock, on
 export async function knock(endpoints: readonly Endpoint[], closed: Promise<void>, clock: Clock): Promise<void> {
   const over = new AbortController();
   closed.finally(() => over.abort());
-  for (let waitMs = FIRST_KNOCK_MS; !over.signal.aborted; waitMs = Math.min(LONGEST_KNOCK_MS, waitMs * 1.5)) {
+  for (let waitMs = FIRST_KNOCK_MS; !over.signal.aborted; waitMs = Math.min(MAX_KNOCK_MS, waitMs * 1.5)) {
     // One at a time, so that a busy machine is not flooded with them.
     for (const { hostname, port } of endpoints) {
       // The connection may reach this process instead, which does no harm.

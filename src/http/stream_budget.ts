@@ -1,10 +1,10 @@
-/** One stream may take this part of what is left. */
+/** The part of the remaining memory that one stream may take. */
 const SHARE = 1 / 16;
 
 /**
- * Shares memory among all streams. Each may have a fixed part of what is left, so that few streams get much, many get
- * little, and a new one always finds something: Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory
- * packet switches", IEEE/ACM Transactions on Networking 6(2), 1998.
+ * Shares memory among all streams. Each may take a fixed part of what remains. So a few streams get much each, many get
+ * little each, and something remains for a new one: Choudhury and Hahne, "Dynamic queue length thresholds for
+ * shared-memory packet switches", IEEE/ACM Transactions on Networking 6(2), 1998.
  */
 export class StreamBudget {
   readonly #totalBytes: number;
@@ -19,13 +19,13 @@ export class StreamBudget {
     return this.#usedBytes;
   }
 
-  /** How much a stream may read at once: at most `wantedBytes`, but `leastBytes` even if there is nothing left. */
+  /** How much a stream may read at once: at most `wantedBytes`, and at least `leastBytes` even if no memory remains. */
   share(wantedBytes: number, leastBytes: number): number {
     const share = Math.floor((this.#totalBytes - this.#usedBytes) * SHARE);
     return Math.min(wantedBytes, Math.max(leastBytes, share));
   }
 
-  /** Notes that a stream keeps more bytes in memory, or fewer. */
+  /** Notes that a stream holds more or fewer bytes in memory. */
   change(byBytes: number): void {
     this.#usedBytes += byBytes;
   }

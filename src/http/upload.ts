@@ -6,15 +6,15 @@ import { StreamBudget } from "./stream_budget.ts";
 /** A body up to this size is kept, so that it can be sent again. */
 const KEPT_BYTES = 64 * 1024;
 /** How much of a long body is read at once. */
-const MOST_BYTES_AT_ONCE = 256 * 1024;
+const MAX_BYTES_AT_ONCE = 256 * 1024;
 
 /** The largest piece of a body of unknown length. */
-const MOST_PIECE_BYTES = 64 * 1024;
+const MAX_PIECE_BYTES = 64 * 1024;
 /** How much of such a body is read at first. It is little, since the request may be held for long. */
 const FIRST_BURST_BYTES = 16 * 1024;
 /** See {@linkcode BurstReader}. */
-const LEAST_WINDOW_BYTES = 1024;
-const MOST_WINDOW_BYTES = 4 * 1024;
+const MIN_WINDOW_BYTES = 1024;
+const MAX_WINDOW_BYTES = 4 * 1024;
 /** Room for a chunk's size line, and for the line break that ends the previous chunk. */
 const FRAMING_BYTES = 16;
 const WINDOWS_IN_BURST = 256;
@@ -25,7 +25,7 @@ const READS_BETWEEN_PAUSES = 256;
 const PAUSE_MS = 1;
 
 /** A slower upload counts as stopped. */
-const LEAST_BYTES_PER_MS = 1024 / 1000;
+const MIN_BYTES_PER_MS = 1024 / 1000;
 
 /** A piece of a body. */
 export type Piece = Uint8Array<ArrayBuffer>;
@@ -86,7 +86,7 @@ export class Upload {
     this.#waitedMs += tickMs;
     if (this.#stillMs >= timeoutMs) return true;
     if (this.#waitedMs < timeoutMs) return false;
-    const isSlow = bytes - this.#measuredFromBytes < LEAST_BYTES_PER_MS * timeoutMs;
+    const isSlow = bytes - this.#measuredFromBytes < MIN_BYTES_PER_MS * timeoutMs;
     this.#measuredFromBytes = bytes;
     this.#waitedMs = 0;
     return isSlow;
@@ -215,7 +215,7 @@ function sharingReader(reader: ReadableStreamBYOBReader, budget: StreamBudget): 
       if (done) return undefined;
       // The memory comes back with the piece. If all of it was filled, more may be read at once.
       const isFull = value.length === value.buffer.byteLength && value.length === KEPT_BYTES;
-      room = isFull ? new Uint8Array(budget.share(MOST_BYTES_AT_ONCE, KEPT_BYTES)) : new Uint8Array(value.buffer);
+      room = isFull ? new Uint8Array(budget.share(MAX_BYTES_AT_ONCE, KEPT_BYTES)) : new Uint8Array(value.buffer);
       count(room.length);
       return value;
     },
@@ -246,7 +246,7 @@ function sharingReader(reader: ReadableStreamBYOBReader, budget: StreamBudget): 
 class BurstReader implements Reader {
   readonly #reader: ReadableStreamBYOBReader;
   readonly #pauses: UploadPauses;
-  #window: Piece = new Uint8Array(LEAST_WINDOW_BYTES + FRAMING_BYTES);
+  #window: Piece = new Uint8Array(MIN_WINDOW_BYTES + FRAMING_BYTES);
   /** How many reads there were since the size of the window was last adjusted. */
   #reads = 0;
   #filledWindows = 0;
@@ -278,7 +278,7 @@ class BurstReader implements Reader {
       if (this.#ended) return undefined;
       await (this.#pauses.pause ?? this.#burst());
     }
-    const piece = this.#queue.subarray(this.#start, Math.min(this.#end, this.#start + MOST_PIECE_BYTES));
+    const piece = this.#queue.subarray(this.#start, Math.min(this.#end, this.#start + MAX_PIECE_BYTES));
     this.#start += piece.length;
     return piece;
   }
@@ -340,7 +340,7 @@ class BurstReader implements Reader {
   /** Doubles the window if most chunks do not fit into it. */
   #fitWindow(): void {
     const bytes = this.#window.length - FRAMING_BYTES;
-    if (bytes < MOST_WINDOW_BYTES && this.#filledWindows >= this.#reads / 2) {
+    if (bytes < MAX_WINDOW_BYTES && this.#filledWindows >= this.#reads / 2) {
       this.#window = new Uint8Array(2 * bytes + FRAMING_BYTES);
     }
     this.#reads = this.#filledWindows = 0;

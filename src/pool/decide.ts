@@ -14,11 +14,11 @@ import {
 } from "./state.ts";
 
 /** How many instances of a revision may start or resume at the same time: more would slow each other down. */
-const MOST_COMING = 10;
+const MAX_COMING = 10;
 /** How often the demand is observed while there may be too many instances. */
 const SAMPLE_MS = 500;
 /** The shortest time until an instance in use is checked again for idleness. */
-const LEAST_LOOK_MS = 100;
+const MIN_LOOK_MS = 100;
 /** How long requests that do not keep an instance awake may continue once it is to be stopped. */
 const QUIET_DRAIN_MS = 5000;
 
@@ -189,7 +189,7 @@ function keepUp(state: PoolState, moment: Moment): Action[] {
 function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
   const coming = comingCount(state);
   const paused = resumable(state);
-  const count = Math.max(0, Math.min(wanted, MOST_COMING - coming));
+  const count = Math.max(0, Math.min(wanted, MAX_COMING - coming));
   const resumed = paused.slice(0, count).map(({ id }): Action => ({ do: "resume", id }));
   const room = state.revision.maxInstances - readyCount(state) - coming - paused.length;
   const launched = mayLaunch ? Math.max(0, Math.min(room, count - resumed.length)) : 0;
@@ -212,7 +212,7 @@ function endIdle(state: PoolState, moment: Moment): Action[] {
   for (const { id, pauseAt, pausing, phase, use } of settled.sort(byIdleTime)) {
     const isReady = phase === "ready";
     if (use.inUse > 0) {
-      moment.note(now + Math.max(LEAST_LOOK_MS, Math.min(pauseAfterMs, stopAfterMs))); // it may become idle at any time
+      moment.note(now + Math.max(MIN_LOOK_MS, Math.min(pauseAfterMs, stopAfterMs))); // it may become idle at any time
       continue;
     }
     if (live <= least || (isReady && running <= least)) continue;

@@ -29,7 +29,7 @@ const EXPOSED_PORTS_MS = 1000;
 const MORE_TIME_MS = 5000;
 /** The first delay between attempts while the engine does not answer. */
 const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 1000;
+const MAX_RETRY_MS = 1000;
 
 /**
  * The outcome of a start: either the times until the container runs and from then to the first good answer, or an
@@ -306,7 +306,7 @@ export class Executor {
     end: AbortSignal,
     away?: (error: EngineAway) => void,
   ): Promise<T> {
-    for (let waitMs = FIRST_RETRY_MS, again = false;; waitMs = Math.min(LONGEST_RETRY_MS, waitMs * 2), again = true) {
+    for (let waitMs = FIRST_RETRY_MS, again = false;; waitMs = Math.min(MAX_RETRY_MS, waitMs * 2), again = true) {
       try {
         return await call(again);
       } catch (error) {

@@ -35,7 +35,7 @@ const ASK_MS = 3000;
 /** The pause between the probes of an app that may hang. The probes and pauses take 10 s in all. */
 const HANG_PAUSE_MS = 500;
 /** How many of these probes are repeated if their outcome is `unsure`. */
-const MOST_UNSURE = 3;
+const MAX_UNSURE = 3;
 /** The pauses before the probes of an app that has closed a connection. */
 const PAUSES_MS = [0, 200, 400] as const;
 /** How long an app may take to answer a liveness probe. */
@@ -159,7 +159,7 @@ export class Health {
       if (!isSame()) return false;
       const probed = await askWithin(this.#ask, origin + readinessPath, this.#clock, ASK_MS);
       if (probed === "silent") asked++;
-      else if (probed !== "unsure" || ++unsure > MOST_UNSURE) return false;
+      else if (probed !== "unsure" || ++unsure > MAX_UNSURE) return false;
     }
     return await executor.processorTime(instance) === before && isSame();
   }

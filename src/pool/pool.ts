@@ -26,7 +26,7 @@ import {
 
 const log = logger("pool");
 /** How many cold starts are remembered. */
-const MOST_STARTS = 9;
+const MAX_STARTS = 9;
 
 /** Why a request had to wait. */
 export type Wake = "cold" | "resume";
@@ -469,7 +469,7 @@ export class InstancePool implements InstanceOwner {
     }
     if (instance.coldStartMs !== undefined) {
       this.#coldStarts.push(instance.coldStartMs);
-      if (this.#coldStarts.length > MOST_STARTS) this.#coldStarts.shift();
+      if (this.#coldStarts.length > MAX_STARTS) this.#coldStarts.shift();
       this.#context.observer?.started?.(this.revision.service, started.createMs, started.readyMs);
     }
     this.#take({ type: "ready", id });

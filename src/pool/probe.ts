@@ -7,8 +7,8 @@ import { formatDuration } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 
 /** Bounds of the pause between two attempts, which grows with the time passed. */
-const LEAST_PAUSE_MS = 1;
-const LONGEST_PAUSE_MS = 50;
+const MIN_PAUSE_MS = 1;
+const MAX_PAUSE_MS = 50;
 /** The pause between two attempts, as a share of the time passed. */
 const PAUSE_SHARE = 0.01;
 /** How long an attempt may be unanswered before a second one begins beside it. */
@@ -79,7 +79,7 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal, ask
   const end = AbortSignal.any([signal, ready.signal]);
   const attempts: Promise<boolean>[] = [];
   const began = clock.now();
-  let pauseMs = LEAST_PAUSE_MS;
+  let pauseMs = MIN_PAUSE_MS;
   // If an attempt gets no answer, either its packet came too early and got lost, or the app needs long for its first
   // answer. So the attempt continues, and another one begins beside it. The wait until then doubles with each
   // unanswered attempt.
@@ -104,7 +104,7 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal, ask
 }
 
 function pauseAfter(passedMs: number): number {
-  return Math.min(LONGEST_PAUSE_MS, Math.max(LEAST_PAUSE_MS * waiting, passedMs * PAUSE_SHARE));
+  return Math.min(MAX_PAUSE_MS, Math.max(MIN_PAUSE_MS * waiting, passedMs * PAUSE_SHARE));
 }
 
 /** Whether an app serves: it has answered with a status below 500. */

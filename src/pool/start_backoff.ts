@@ -2,10 +2,10 @@ import { ClessError } from "../base/errors.ts";
 
 /** This many failures in a row are a crash loop. */
 export const CRASH_LOOP = 3;
-const SHORTEST_MS = 500;
+const MIN_MS = 500;
 /** The random part of a back-off, so that many services do not try again at the same time. */
 const JITTER = 0.2;
-const LONGEST_MS = 60_000 / (1 + JITTER);
+const MAX_MS = 60_000 / (1 + JITTER);
 /** An instance that has been ready for this long is healthy. */
 export const HEALTHY_MS = 60_000;
 /**
@@ -142,6 +142,6 @@ function afterEnd(backoff: StartBackoff, now: number): StartBackoff {
 }
 
 function backoffMs(doublings: number, chance: number): number {
-  const ms = Math.min(LONGEST_MS, SHORTEST_MS * 2 ** Math.max(0, doublings));
+  const ms = Math.min(MAX_MS, MIN_MS * 2 ** Math.max(0, doublings));
   return ms * (1 - JITTER + 2 * JITTER * chance);
 }

@@ -138,7 +138,7 @@ export type PoolEvent =
 const UNHEALTHY_DRAIN_MS = 10_000;
 /** The least time from a failed pause to the next one. */
 const PAUSE_RETRY_MS = 5000;
-const LONGEST_WINDOW_MS = 60_000;
+const MAX_WINDOW_MS = 60_000;
 
 const NEW_MEMBER: Omit<Member, "id" | "use"> = {
   phase: "starting",
@@ -218,7 +218,7 @@ export function isShrinkable(state: PoolState): boolean {
  * idle.
  */
 export function stableForMs(stopAfterMs: number): number {
-  return Math.min(LONGEST_WINDOW_MS, stopAfterMs);
+  return Math.min(MAX_WINDOW_MS, stopAfterMs);
 }
 
 /** Adds an observation, and removes those that the window no longer needs. */

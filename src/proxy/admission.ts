@@ -2,43 +2,49 @@ import { cpuUsage } from "node:process";
 import type { Clock } from "../base/clock.ts";
 import type { LagMeter } from "../base/lag.ts";
 
-/** The lag that is aimed at while requests are refused. */
+/** The lag to aim at while requests are refused. */
 const TARGET_MS = 50;
 /**
- * This lag must be exceeded for so long, without a break, before any request is refused. It is above what a few hundred
- * connections cause that each wait for an answer before they send the next request: those never ask for more than cless
- * can do.
+ * Requests are refused once the lag has exceeded this for {@linkcode INTERVAL_MS} without a break. It is more than a
+ * few hundred connections cause that each wait for an answer before they send the next request. Those are no overload.
  */
 const OVERLOAD_MS = 250;
 const INTERVAL_MS = 100;
-/** Requests that have waited for longer than this are beyond hope: nearly all are refused until the queue is short. */
+/** If the lag exceeds this, nearly all requests are refused until the queue is short. */
 const HOPELESS_MS = 1000;
-/** How much the refused share grows in a second for a lag of twice the target, and with each change by the target. */
+/** How much the refused share grows per second if the lag is twice the target. */
 const INTEGRAL_PER_S = 1;
+/** How much the refused share grows if the lag grows by the target. */
 const PROPORTION = 0.1;
-/** No request is refused any more once none had to be for this long. */
+/** The control ends when no request has been refused for this long. */
 const CALM_MS = 1000;
-/** Whatever the lag, so many requests a second are admitted: they are not what makes cless late. */
+/** So many requests per second are admitted whatever the lag: they cannot be what makes cless lag. */
 const ALWAYS_PER_S = 100;
-/** Below this share of a processor, cless is late because others have the processors. To refuse requests would not help. */
+/**
+ * If cless uses less than this share of a processor, other programs cause its lag, and refusing requests would not
+ * help.
+ */
 const OWN_CPU = 0.15;
-/** Over which time processor time and arrivals are averaged. */
+/** The time over which processor time and arrivals are averaged. */
 const AVERAGE_MS = 200;
-/** From this rate on the lag is measured often. */
+/** From this rate on, the lag is measured often. */
 const BUSY_PER_S = 500;
-/** Without a request for this long, nothing is measured any more. */
+/** The measuring ends after this time without a request. */
 const QUIET_MS = 2000;
-/** The last share of a fixed limit is for services that ask for less than others. */
+/** This share of a fixed limit is kept for services that ask for less than their fair share. */
 const KEPT_SHARE = 1 / 8;
-/** While more is refused than this leaves, who asks for little is judged as if it were so much. */
-const LEAST_SHARE = 1 / 10;
-/** By how many groups services are told apart, by a hash of their names: names cost nothing to invent. */
+/** The fair shares are computed as if at least this share of the requests were admitted. */
+const MIN_SHARE = 1 / 10;
+/**
+ * The number of groups of services. They are grouped by a hash of their names, since clients can invent any number of
+ * names.
+ */
 const GROUPS = 256;
 const ROUNDING = 1e-9;
 
 /** How many requests got `overloaded`, by cause. */
 export class Shed {
-  /** cless itself was late. */
+  /** cless itself lagged. */
   lag = 0;
   /** As many requests were in flight as `--max-in-flight` allows. */
   inFlight = 0;
@@ -52,7 +58,7 @@ export class Shed {
 export interface AdmissionOptions {
   /** `--max-in-flight`: a fixed limit, 0 for no refusals, `undefined` to adapt to the lag. */
   readonly maxInFlight: number | undefined;
-  /** Counts the requests that have neither an answer's head nor a place in a queue of their service. */
+  /** Counts the requests that neither have a response's head nor wait for an instance or a slot. */
   readonly inFlight: { readonly active: number };
   /** From 0 to below 1, evenly. */
   readonly random?: () => number;
@@ -61,27 +67,28 @@ export interface AdmissionOptions {
 }
 
 /**
- * Admits as many requests as cless can answer in time, and refuses the rest at once, before anything is looked up.
+ * Admits as many requests as cless can answer in time. Refuses the rest at once, before any other work on them.
  *
- * What is observed is cless's own lag alone, never how long apps take: behind one cless there are unlike apps, and an
- * answer that takes 10 s, a cold start or an event stream is no overload. Nothing is held against a load while the lag
- * is small.
+ * It observes only cless's own lag, never how long apps take: apps differ, and a response that takes 10 s, a cold start
+ * or an event stream is no overload. While the lag is small, every load is admitted.
  *
- * What was taken from others:
- * - CoDel (K. Nichols, V. Jacobson, "Controlling Queue Delay", ACM Queue 10(5), 2012; RFC 8289): the time in the queue
- *   is the signal, not its length; only a queue that stands for an interval is an overload, while a burst is none. Its
- *   schedule of drops was not taken: it is for senders that slow down when something is dropped, and clients do not.
- * - PIE (RFC 8033): instead, the share of refused requests follows from the lag and its change.
- * - Envoy's admission control filter (https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/admission_control_filter):
- *   requests are refused by chance with a probability that changes gradually, and a minimum rate is always admitted.
- *   Its signal, the success rate of the apps, was not taken.
- * - Netflix's concurrency-limits (https://github.com/Netflix/concurrency-limits): no limit is set by hand, and one part
- *   of the limit is kept for some of the callers (its partitions). Its signal, the latency of the apps, was not taken.
- * - Stochastic fairness queueing (P. McKenney, INFOCOM 1990) for the shares: services are grouped by a hash of their
- *   names, and while requests are refused, no group gets more than its max-min fair share.
+ * It combines ideas of others:
+ * - CoDel (K. Nichols, V. Jacobson, "Controlling Queue Delay", ACM Queue 10(5), 2012; RFC 8289): the signal is the time
+ *   in the queue, not its length. Only a queue that persists for an interval is an overload; a burst is not. Its
+ *   schedule of drops is not used: it is for senders that slow down when something is dropped, and clients do not.
+ * - PIE (RFC 8033): the share of refused requests is computed from the lag and its change.
+ * - Envoy's admission control filter
+ *   (https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/admission_control_filter): requests
+ *   are refused at random with a probability that changes gradually, and a minimum rate is always admitted. Its signal,
+ *   the success rate of the apps, is not used.
+ * - Netflix's concurrency-limits (https://github.com/Netflix/concurrency-limits): no limit has to be configured, and a
+ *   part of the limit is kept for some of the callers (its partitions). Its signal, the latency of the apps, is not
+ *   used.
+ * - Stochastic fairness queueing (P. McKenney, INFOCOM 1990): services are grouped by a hash of their names. While
+ *   requests are refused, no group gets more than its max-min fair share.
  */
 export class Admission {
-  /** The answer to every refused request. It has no body, so that one object serves for all of them. */
+  /** The response to every refused request. It has no body, so that all of them can share one object. */
   readonly refusal: Response = new Response(null, {
     status: 503,
     headers: { "cless-error": "overloaded", "retry-after": "1", "cache-control": "no-store" },
@@ -93,14 +100,14 @@ export class Admission {
   readonly #inFlight: { readonly active: number };
   readonly #random: () => number;
   readonly #cpuSeconds: () => number;
-  /** Ends the measuring; missing while there are no requests. */
+  /** Ends the measuring; `undefined` while nothing is measured. */
   #stopWatching: (() => void) | undefined;
-  /** Whether each request is looked at. */
+  /** Whether each request is judged; if not, all are admitted. */
   #isLooking = false;
   #arrived = 0;
   #admitted = 0;
   #refused = 0;
-  /** The share of all requests that is to be refused. */
+  /** The share of all requests that must be refused. */
   #share = 0;
   #measuredMs = 0;
   #lagMs = 0;
@@ -109,7 +116,9 @@ export class Admission {
   #arrivedAtMs = 0;
   #cpu = 0;
   #cpuBefore = 0;
-  /** By group: arrivals since the last measurement, arrivals in a second on average, and the share that is refused. */
+  /**
+   * By group: the arrivals since the last measurement, the average arrivals per second, and the share that is refused.
+   */
   readonly #counts = new Float64Array(GROUPS);
   readonly #rates = new Float64Array(GROUPS);
   readonly #shares = new Float64Array(GROUPS);
@@ -124,7 +133,7 @@ export class Admission {
     this.#isLooking = this.#maxInFlight !== undefined && this.#maxInFlight > 0;
   }
 
-  /** Counts a request, and decides whether it is refused. Costs next to nothing while nothing is refused. */
+  /** Counts a request, and decides whether it is refused. While none is refused, the cost is negligible. */
   refuses(request: Request): boolean {
     this.#arrived++;
     if (this.#stopWatching === undefined) this.#watch();
@@ -139,7 +148,7 @@ export class Admission {
       if (this.#random() >= this.#shares[group]!) return this.#admit();
       this.shed.lag++;
     } else {
-      // Those who ask for less than their share find room when the others have none.
+      // Services that ask for less than their fair share may use the part of the limit that is kept for them.
       const isModest = this.#shares[group] === 0;
       if (this.#inFlight.active < mostOf(most, isModest)) return this.#admit();
       this.shed.inFlight++;
@@ -181,7 +190,7 @@ export class Admission {
     if (this.#maxInFlight === undefined) this.#adapt(now, seconds, rate);
     else if (this.#isLooking) {
       const isTight = this.#inFlight.active >= mostOf(this.#maxInFlight, false);
-      const admitted = between(LEAST_SHARE, this.#admitted / Math.max(1, this.#arrived), 1 - KEPT_SHARE);
+      const admitted = between(MIN_SHARE, this.#admitted / Math.max(1, this.#arrived), 1 - KEPT_SHARE);
       this.#divide(weight, seconds, isTight ? admitted : 1);
     }
     this.#arrived = this.#admitted = this.#refused = 0;
@@ -189,7 +198,7 @@ export class Admission {
     if (now - this.#arrivedAtMs > QUIET_MS && this.#share === 0) this.#stopWatching?.();
   }
 
-  /** Changes the share that is refused by the lag. */
+  /** Adapts the refused share to the lag. */
   #adapt(now: number, seconds: number, rate: number): void {
     const lagMs = this.#cpu < OWN_CPU ? 0 : this.#meter.currentMs;
     const change = (lagMs - this.#lagMs) / TARGET_MS;
@@ -214,7 +223,7 @@ export class Admission {
     this.#divide(Math.min(1, seconds * 1000 / AVERAGE_MS), seconds, 1 - this.#share);
   }
 
-  /** Divides what is admitted, a share of all, among the groups: none gets more than its max-min fair share. */
+  /** Divides the admitted share of all requests among the groups: none gets more than its max-min fair share. */
   #divide(weight: number, seconds: number, admitted: number): void {
     const rates = this.#rates;
     let total = 0;
@@ -231,7 +240,7 @@ export class Admission {
   }
 }
 
-/** The most that each of some demands may have so that all of them together have `room`: max-min fairness. */
+/** The limit for each demand with which all demands together get at most `room`: max-min fairness. */
 export function fairShare(demands: Float64Array, room: number): number {
   const sorted = demands.toSorted();
   for (let at = 0; at < sorted.length; at++) {
@@ -242,7 +251,10 @@ export function fairShare(demands: Float64Array, room: number): number {
   return Infinity;
 }
 
-/** How many requests may be in flight by a fixed limit. @param isModest Whether the service asks for less than its share. */
+/**
+ * How many requests may be in flight with a fixed limit. @param isModest Whether the service asks for less than its
+ * fair share.
+ */
 function mostOf(limit: number, isModest: boolean): number {
   return isModest ? limit : limit - Math.floor(limit * KEPT_SHARE);
 }

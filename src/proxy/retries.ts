@@ -9,12 +9,12 @@ import type { Instance, Lease } from "../pool/instance.ts";
 import type { RequestContext } from "./request_context.ts";
 
 const log = logger("proxy");
-const MOST_TRIES = 2;
+const MAX_TRIES = 2;
 /**
  * How many instances a request is sent to. If the request crashes them, that must not look like an app that keeps
  * crashing.
  */
-const MOST_INSTANCES = 2;
+const MAX_INSTANCES = 2;
 /** How long to wait for news of an instance's end. */
 const NEWS_MS = 1000;
 /** How long an unanswered request waits to learn whether its instance has ended. */
@@ -25,14 +25,14 @@ const TOGETHER_MS = 1000;
  * The request fails after this many refused connections, which takes seconds. Retrying is harmless, since nothing was
  * sent.
  */
-const MOST_REFUSALS = 12;
+const MAX_REFUSALS = 12;
 /**
- * The first {@linkcode MOST_TRIES} refused connections count against an instance, and so do those from this number on.
+ * The first {@linkcode MAX_TRIES} refused connections count against an instance, and so do those from this number on.
  * Those in between do not count: the app may be restarting inside its container.
  */
 const COUNTED_REFUSALS = 8;
 const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 500;
 
 /** Decides whether a request without a response may be sent again, and waits until it is time. */
 export class Retries {
@@ -68,13 +68,13 @@ export class Retries {
     context.renew();
     judge(context, error);
     if (isRefused) {
-      if (context.refusals >= MOST_REFUSALS) throw error;
-      const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 4 ** (context.refusals - 2));
+      if (context.refusals >= MAX_REFUSALS) throw error;
+      const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 4 ** (context.refusals - 2));
       if (context.refusals > 1) await this.#untilNews(context, instance, pauseMs);
       judge(context, error);
     } else {
       if (context.failedTries++ === 0) context.failedInstances++;
-      if (context.failedTries >= MOST_TRIES) {
+      if (context.failedTries >= MAX_TRIES) {
         // Not at the first try: the app may just have closed an idle connection.
         if (isUnanswered(error)) instance.suspect("closed");
         await this.#untilNews(context, instance, NEWS_MS);
@@ -82,7 +82,7 @@ export class Retries {
         judge(context, error);
         if (instance.state === "ready") throw error;
       }
-      if (context.failedInstances >= MOST_INSTANCES) throw error;
+      if (context.failedInstances >= MAX_INSTANCES) throw error;
     }
     context.signal.throwIfAborted();
   }
@@ -158,5 +158,5 @@ function isUnanswered(error: unknown): boolean {
 
 /** Whether a refused connection counts against its instance. */
 function isCounted(refusals: number): boolean {
-  return refusals <= MOST_TRIES || refusals >= COUNTED_REFUSALS;
+  return refusals <= MAX_TRIES || refusals >= COUNTED_REFUSALS;
 }

@@ -5,7 +5,7 @@ import { isPublicName } from "./responder.ts";
 import template from "./waiting_page.html" with { type: "text" };
 
 /** How long a page without scripts waits before it reloads itself. */
-const LONGEST_REFRESH_S = 2;
+const MAX_REFRESH_S = 2;
 
 const WAITING = withSections(template, "waiting");
 const FAILED = withSections(template, "failed");
@@ -30,7 +30,7 @@ export function waitingPage({ hostname: { name }, target }: RequestHead, start: 
     // With an empty URL, a browser would not reload a page with a fragment. Without the prefix, a target that begins
     // with `//` would name a host.
     here: `/.${target}`,
-    refresh: String(Math.min(LONGEST_REFRESH_S, leftS)),
+    refresh: String(Math.min(MAX_REFRESH_S, leftS)),
     usually: usualMs === undefined ? "This takes a moment" : `This usually takes ${durationText(usualMs)}`,
     elapsed: String(Math.round(elapsedMs)),
     usual: usualMs === undefined ? "" : String(Math.round(usualMs)),

@@ -6,7 +6,7 @@ import type { Router } from "./router.ts";
 import type { Route } from "./service.ts";
 
 /** How often a waiting request may move to another revision after its service has changed. */
-const MOST_MOVES = 3;
+const MAX_MOVES = 3;
 
 /** Gives each request a slot on an instance. If none is ready, the request waits for one to start. */
 export class Activator {
@@ -61,7 +61,7 @@ export class Activator {
       try {
         return await pool.hold(signal);
       } catch (error) {
-        if (signal.aborted || this.draining || moves >= MOST_MOVES) throw error;
+        if (signal.aborted || this.draining || moves >= MAX_MOVES) throw error;
         // The start failed. The request moves to another pool only if the service has replaced this revision meanwhile.
         // Other revisions that share the traffic do not get its requests.
         wanted = this.#router.route(hostname)?.route(pool);

@@ -5,7 +5,7 @@ const LIMIT = 10;
 const WINDOW_MS = 60_000;
 const PAUSE_MS = 60_000;
 /** How many addresses are remembered; the oldest are forgotten. */
-const MOST_ADDRESSES = 10_000;
+const MAX_ADDRESSES = 10_000;
 
 interface Attempt {
   /** The times of the wrong tokens that still count; always fewer than the limit. */
@@ -48,6 +48,6 @@ export class Attempts {
       address,
       times.length < LIMIT ? { times, until: -Infinity } : { times: [], until: now + PAUSE_MS },
     );
-    if (this.#attempts.size > MOST_ADDRESSES) this.#attempts.delete(this.#attempts.keys().next().value!);
+    if (this.#attempts.size > MAX_ADDRESSES) this.#attempts.delete(this.#attempts.keys().next().value!);
   }
 }

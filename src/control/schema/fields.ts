@@ -171,7 +171,7 @@ export const urlPath = z.string().max(2048).regex(
 );
 
 /** The limits on the number of exceptions of a kind and on their lengths. */
-const MOST_EXCEPTIONS = 100;
+const MAX_EXCEPTIONS = 100;
 const MAX_EXCEPTION_LENGTH = 256;
 
 const userAgent = z.string().min(1, "must be a part of a User-Agent, and is empty").max(MAX_EXCEPTION_LENGTH).regex(
@@ -188,8 +188,8 @@ const pathPrefix = z.string().max(MAX_EXCEPTION_LENGTH).regex(
 /** Which requests wake a service. */
 export const wake = strict({
   except: strict({
-    userAgents: z.array(userAgent).max(MOST_EXCEPTIONS).default([]),
-    paths: z.array(pathPrefix).max(MOST_EXCEPTIONS).default([]),
+    userAgents: z.array(userAgent).max(MAX_EXCEPTIONS).default([]),
+    paths: z.array(pathPrefix).max(MAX_EXCEPTIONS).default([]),
   }).default({ userAgents: [], paths: [] }),
 });
 

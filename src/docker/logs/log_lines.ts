@@ -9,7 +9,7 @@ const PART_BYTES = 16 * 1024;
 const MAX_PARTS = 4;
 /** The time before a line, with the space after it. */
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) /;
-const LONGEST_STAMP = "2006-01-02T15:04:05.000000000+07:00 ".length;
+const MAX_STAMP = "2006-01-02T15:04:05.000000000+07:00 ".length;
 
 /**
  * Splits one stream of a log with timestamps into lines. Lines without a timestamp are messages of the docker command
@@ -55,14 +55,14 @@ export class LogSplitter {
 
   /** Reads the time at the beginning of a line; returns false if more bytes are needed. */
   #begin(bytes: Uint8Array): boolean {
-    if (bytes.length < LONGEST_STAMP && !bytes.includes(NEWLINE)) return false;
+    if (bytes.length < MAX_STAMP && !bytes.includes(NEWLINE)) return false;
     this.#readStamp(bytes);
     this.#fresh = false;
     return true;
   }
 
   #readStamp(bytes: Uint8Array): void {
-    const head = String.fromCharCode(...bytes.subarray(0, LONGEST_STAMP));
+    const head = String.fromCharCode(...bytes.subarray(0, MAX_STAMP));
     const stamp = STAMP.exec(head)?.[0];
     this.#stamp = stamp === undefined ? undefined : bytes.slice(0, stamp.length);
     this.#time = stamp?.trimEnd();

@@ -4,9 +4,9 @@ const LF = 10;
 const CR = 13;
 const SEMICOLON = 59;
 /** Most hexadecimal digits of a chunk size; a longer one might not be a safe integer. */
-const MOST_DIGITS = 13;
+const MAX_DIGITS = 13;
 /** Limit for the extensions of one chunk, and for all trailers. */
-const MOST_EXTRA_BYTES = 16 * 1024;
+const MAX_EXTRA_BYTES = 16 * 1024;
 
 /** If a state's name ends in `-cr` or `-lf`, the next byte must be CR or LF. */
 type State =
@@ -57,7 +57,7 @@ export class ChunkedDecoder {
           this.#state = byte === CR ? "size-lf" : "extension";
         } else {
           const digit = hexDigit(byte);
-          if (digit === -1 || ++this.#digits > MOST_DIGITS) throw new Malformed("a chunk's size is not a number");
+          if (digit === -1 || ++this.#digits > MAX_DIGITS) throw new Malformed("a chunk's size is not a number");
           this.#left = this.#left * 16 + digit;
         }
         break;
@@ -101,7 +101,7 @@ export class ChunkedDecoder {
 
   #skip(byte: number): void {
     if (byte === LF || byte === 0) throw new Malformed("a control character between chunks");
-    if (++this.#extra > MOST_EXTRA_BYTES) throw new Malformed("chunk extensions or trailers that are too long");
+    if (++this.#extra > MAX_EXTRA_BYTES) throw new Malformed("chunk extensions or trailers that are too long");
   }
 }
 

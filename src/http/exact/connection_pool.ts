@@ -5,7 +5,7 @@ import { Connection } from "./connection.ts";
 
 /** The measured number of connections that the platform polls in one turn of the event loop. */
 const POLLED_PER_TURN = 100;
-const MOST_IDLE = 256;
+const MAX_IDLE = 256;
 
 /** The connections to one app. Idle ones are kept for a while; the last used one is reused first. */
 export class ConnectionPool {
@@ -74,7 +74,7 @@ export class ConnectionPool {
   /** Takes back a connection whose response has been read to its end. */
   release(connection: Connection, nowMs: number): void {
     const isDoubtful = connection.epoch < this.#epoch;
-    if (isDoubtful || this.#left || this.#idle.length >= MOST_IDLE) return this.close(connection);
+    if (isDoubtful || this.#left || this.#idle.length >= MAX_IDLE) return this.close(connection);
     this.#idle.push(connection);
     connection.becomeIdle(nowMs);
   }

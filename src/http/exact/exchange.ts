@@ -14,9 +14,9 @@ import { LongBody, type Reading } from "./long_body.ts";
 import { headEnd, Malformed, parseHead, requestText, type ResponseHead } from "./message_head.ts";
 
 /** Limit for the head of a response. */
-const MOST_HEAD_BYTES = 64 * 1024;
+const MAX_HEAD_BYTES = 64 * 1024;
 /** How many 1xx responses may precede the final one. */
-const MOST_INFORMATIONAL = 16;
+const MAX_INFORMATIONAL = 16;
 /** A body of up to this size is collected, and passed on in one piece. */
 const COLLECTED_BYTES = 64 * 1024;
 /** How long collecting may take before the body is streamed instead. */
@@ -164,14 +164,14 @@ export class Exchange {
   async #readHead(method: string): Promise<Arrived> {
     const connection = this.#connection;
     let filled = await connection.first ?? connectionEnded();
-    for (let informational = 0; informational <= MOST_INFORMATIONAL; informational++) {
+    for (let informational = 0; informational <= MAX_INFORMATIONAL; informational++) {
       let end = -1;
       for (let looked = 0; (end = headEnd(connection.incoming, looked, filled)) === -1;) {
-        if (filled >= MOST_HEAD_BYTES) throw new Malformed("a head of more than 64 KB");
+        if (filled >= MAX_HEAD_BYTES) throw new Malformed("a head of more than 64 KB");
         looked = Math.max(0, filled - 1);
         filled += await connection.read(connection.makeRoom(filled)) || connectionEnded();
       }
-      if (end > MOST_HEAD_BYTES) throw new Malformed("a head of more than 64 KB");
+      if (end > MAX_HEAD_BYTES) throw new Malformed("a head of more than 64 KB");
       const head = parseHead(connection.text(end), method);
       if (head.status === 101 || head.status >= 200) return { head, end, filled };
       connection.incoming.copyWithin(0, end, filled);

@@ -6,18 +6,24 @@ import { ChunkedDecoder } from "./chunked.ts";
 import { type Connection, uninitialized } from "./connection.ts";
 import { Malformed } from "./message_head.ts";
 
-/** How much is read at once. It grows when much arrives, since fewer, larger reads cost far less. */
-const LEAST_BYTES_AT_ONCE = 16 * 1024;
-const MOST_BYTES_AT_ONCE = 1024 * 1024;
-/** The first pieces of a body are small: they stay in the processor's caches, and its client may be slow. */
+/**
+ * Bounds for how much is read at once. It grows when much arrives, since a few large reads cost far less than many
+ * small ones.
+ */
+const MIN_BYTES_AT_ONCE = 16 * 1024;
+const MAX_BYTES_AT_ONCE = 1024 * 1024;
+/** The size of the first pieces of a body. Small pieces stay in the processor's caches, and the client may be slow. */
 const SMALL_PIECE_BYTES = 128 * 1024;
-/** A client that reads nothing does not get beyond this: the kernel's buffers hold less. */
+/**
+ * Up to this total, pieces are small. The kernel's buffers hold less, so for a client that reads nothing all pieces are
+ * small.
+ */
 const SMALL_PIECES_TOTAL_BYTES = 8 * 1024 * 1024;
 
 /**
- * Makes glibc keep the memory of freed body pieces, for the whole process. By default it returns large pieces to the
- * kernel and asks for them again, which costs as much as all the rest. It keeps pieces up to the size of the largest
- * one freed so far, so this frees a large one that was never touched: mallopt(3), M_MMAP_THRESHOLD.
+ * Makes glibc keep the memory of freed body pieces, for the whole process. By default, it returns large pieces to the
+ * kernel and requests them again, which costs as much as everything else. But it keeps pieces up to the size of the
+ * largest one freed so far. So this frees a large one, which was never touched: mallopt(3), M_MMAP_THRESHOLD.
  */
 export function keepFreedMemory(): void {
   new ArrayBuffer(16 * 1024 * 1024).transfer(0);
@@ -29,26 +35,27 @@ export interface Reading {
   readonly count: Promise<number>;
 }
 
-/** Where a {@linkcode LongBody} comes from. */
+/** What a {@linkcode LongBody} is made from. */
 export interface LongBodySource {
   readonly connection: Connection;
-  /** How the rest of it ends: after this many bytes, with a last chunk, or with the connection. */
+  /** How the rest of the body ends: after this many bytes, with a last chunk, or with the connection. */
   readonly rest: number | ChunkedDecoder | "close";
-  /** The bytes received so far. Their memory is reused soon, unless a `reading` goes on in it. */
+  /** The bytes received so far. Their memory will be reused, unless a `reading` is under way. */
   readonly begun: Uint8Array<ArrayBuffer>;
   readonly reading: Reading | undefined;
-  /** Called when the body is over, before its reader notices. @param whole Whether it is complete and correct. */
+  /** Called when the body has ended, before its reader notices. @param whole Whether it is complete and correct. */
   readonly end: (whole: boolean) => Promise<void> | void;
-  /** Who reads the body, and the request's body if it is still on its way. */
+  /** The client that reads the body. */
   readonly client: Client | undefined;
+  /** The request's body, if it is still on its way. */
   readonly upload: Upload | undefined;
   readonly slowClients: SlowClients;
   readonly budget: StreamBudget;
 }
 
 /**
- * The body of a response, passed on while it arrives; it reads no more than its reader takes. The stream fails with
- * {@linkcode ResponseCut} if the body is incomplete or malformed.
+ * The body of a response, passed on while it arrives. It reads from the app only when its reader wants more. The stream
+ * fails with {@linkcode ResponseCut} if the body is incomplete or malformed.
  */
 export class LongBody implements UnderlyingDefaultSource<Uint8Array>, WatchedAnswer {
   readonly #connection: Connection;
@@ -58,21 +65,21 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array>, WatchedAns
   readonly #upload: Upload | undefined;
   readonly #client: Client | undefined;
   readonly #budget: StreamBudget;
-  /** The last piece, and the one before, which the platform may still be sending. */
+  /** The sizes of the last piece and of the one before it, which the platform may still be sending. */
   #lastPieceBytes = 0;
   #olderPieceBytes = 0;
   readonly #unwatch: (() => void) | undefined;
   /** Set once the stream has been made. */
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #moves = 0;
-  /** Whether the client's side has asked for more. */
+  /** Whether the client's side is waiting for more. */
   #asked = false;
   /** The number of missing bytes; `Infinity` if unknown. */
   #left: number;
   #reading: Reading | undefined;
-  /** The unused rest of a piece. */
+  /** The unused rest of the last piece. */
   #room: Uint8Array<ArrayBuffer> | undefined;
-  #readBytes = LEAST_BYTES_AT_ONCE;
+  #readBytes = MIN_BYTES_AT_ONCE;
   #last: ArrayBuffer | undefined;
   #piecesBytes = 0;
 
@@ -86,7 +93,7 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array>, WatchedAns
     this.#client = client;
     this.#budget = budget;
     this.#unwatch = client && slowClients.watch(client, this);
-    if (typeof rest === "number") this.#readBytes = MOST_BYTES_AT_ONCE;
+    if (typeof rest === "number") this.#readBytes = MAX_BYTES_AT_ONCE;
     this.#begun = reading === undefined && begun.length > 0 ? this.#keep(begun) : begun;
   }
 
@@ -126,11 +133,11 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array>, WatchedAns
   }
 
   slowDown(): void {
-    this.#readBytes = LEAST_BYTES_AT_ONCE;
+    this.#readBytes = MIN_BYTES_AT_ONCE;
   }
 
   async cut(): Promise<void> {
-    // The platform keeps what it has as long as the client's connection is open.
+    // The platform keeps these pieces in memory as long as the client's connection is open.
     const heldBytes = this.#lastPieceBytes + this.#olderPieceBytes;
     const free = () => this.#budget.change(-heldBytes);
     this.#budget.change(heldBytes);
@@ -146,7 +153,7 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array>, WatchedAns
     await this.#end(whole);
   }
 
-  /** Reads once. Returns whether the stream got data or its end. */
+  /** Reads once, and passes the bytes on. Returns whether the stream got data or its end. */
   async #pass(controller: ReadableStreamDefaultController<Uint8Array>): Promise<boolean> {
     const { into, count } = this.#reading ?? this.#read();
     this.#reading = undefined;
@@ -187,19 +194,19 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array>, WatchedAns
   }
 
   #adapt(got: number, room: number): void {
-    if (got === room) this.#readBytes = Math.min(4 * this.#readBytes, MOST_BYTES_AT_ONCE);
-    else if (got < room / 8) this.#readBytes = Math.max(this.#readBytes / 2, LEAST_BYTES_AT_ONCE);
+    if (got === room) this.#readBytes = Math.min(4 * this.#readBytes, MAX_BYTES_AT_ONCE);
+    else if (got < room / 8) this.#readBytes = Math.max(this.#readBytes / 2, MIN_BYTES_AT_ONCE);
   }
 
   /**
-   * Memory for the next bytes, at most `length`. Call it once the platform has taken over the previous piece, which is
-   * given up here. Pieces are not reused: the platform may still be sending their contents.
+   * Allocates memory for the next bytes, at most `length`. Call it once the platform has taken the previous piece,
+   * whose memory is freed here. Pieces are not reused, since the platform may still be sending their contents.
    */
   #nextPiece(length: number, least = 0): Uint8Array<ArrayBuffer> {
-    this.#last?.transfer(0); // giving memory up at once is much cheaper than leaving it to the garbage collector
+    this.#last?.transfer(0); // freeing memory at once is much cheaper than leaving it to the garbage collector
     const isEarly = this.#piecesBytes < SMALL_PIECES_TOTAL_BYTES;
     const wantedBytes = isEarly ? Math.min(length, SMALL_PIECE_BYTES) : length;
-    const piece = uninitialized(Math.max(this.#budget.share(wantedBytes, LEAST_BYTES_AT_ONCE), least));
+    const piece = uninitialized(Math.max(this.#budget.share(wantedBytes, MIN_BYTES_AT_ONCE), least));
     this.#piecesBytes += piece.length;
     this.#last = piece.buffer;
     return piece;

@@ -24,7 +24,7 @@ export class Malformed extends Error {
 }
 
 /** The platform's time for headers grows with the square of their number: 0.02 s for this many. */
-const MOST_HEADERS = 1024;
+const MAX_HEADERS = 1024;
 
 /** The first bytes of every response. */
 const BEGINNING = [..."HTTP/1."].map((letter) => letter.charCodeAt(0));
@@ -106,7 +106,7 @@ export function parseHead(text: string, method: string): ResponseHead {
         break;
     }
     hopByHop ||= RESPONSE_HOP_BY_HOP.has(lower);
-    if (headers.length === MOST_HEADERS) throw new Malformed("too many header lines");
+    if (headers.length === MAX_HEADERS) throw new Malformed("too many header lines");
     headers.push([name, value]);
   }
   const options = connection === undefined ? undefined : listItems(connection);

@@ -1,8 +1,8 @@
 import type { Switched } from "../exact/exchange.ts";
 import { CloseCode, closePayload, FrameDecoder, maskedFrame, Opcode, WebSocketError } from "./frames.ts";
 
-const LEAST_BYTES_AT_ONCE = 4 * 1024;
-const MOST_BYTES_AT_ONCE = 64 * 1024;
+const MIN_BYTES_AT_ONCE = 4 * 1024;
+const MAX_BYTES_AT_ONCE = 64 * 1024;
 const encoder = new TextEncoder();
 
 /** What an {@linkcode AppSocket} reports to. */
@@ -45,12 +45,12 @@ export class AppSocket {
     });
     try {
       let bytes: Uint8Array = this.#switched.begun;
-      let buffer = new Uint8Array(LEAST_BYTES_AT_ONCE);
+      let buffer = new Uint8Array(MIN_BYTES_AT_ONCE);
       while (end === undefined) {
         decoder.decode(bytes);
         for (const message of messages.splice(0)) await listener.message(message);
         if (end !== undefined) break;
-        if (bytes.length === buffer.length) buffer = new Uint8Array(Math.min(2 * buffer.length, MOST_BYTES_AT_ONCE));
+        if (bytes.length === buffer.length) buffer = new Uint8Array(Math.min(2 * buffer.length, MAX_BYTES_AT_ONCE));
         const count = await this.#switched.connection.read(buffer);
         if (count === 0) break;
         bytes = buffer.subarray(0, count);

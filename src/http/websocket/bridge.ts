@@ -15,7 +15,7 @@ const MUCH_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** How often the unsent data is checked; the platform has no event for it. */
 const CHECK_MS = 10;
 /** If more data than this waits for the app, the WebSocket is closed: the platform cannot stop reading the client. */
-const MOST_BUFFERED_BYTES = 32 * 1024 * 1024;
+const MAX_BUFFERED_BYTES = 32 * 1024 * 1024;
 /** A client that answers no ping for this long is gone. */
 const IDLE_TIMEOUT_S = 60;
 /** How long the client's side may take to open. */
@@ -135,7 +135,7 @@ export class WebSocketBridge implements Disposable {
     };
     client.onmessage = ({ data }) => {
       app.send(data);
-      if (app.bufferedBytes <= MOST_BUFFERED_BYTES) return;
+      if (app.bufferedBytes <= MAX_BUFFERED_BYTES) return;
       client.onmessage = null;
       close(client, CloseCode.tooBig, "the receiver is too slow");
       app.close(CloseCode.tooBig, "too much is waiting");

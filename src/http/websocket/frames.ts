@@ -1,9 +1,9 @@
 import { concat } from "@std/bytes/concat";
 
 /** Limit for a message, which must be complete before it can be passed on. */
-const MOST_MESSAGE_BYTES = 64 * 1024 * 1024;
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 /** The longest header of a frame from a server. */
-const MOST_HEAD_BYTES = 10;
+const MAX_HEAD_BYTES = 10;
 
 /** The kinds of frames: RFC 6455, section 5.2. */
 export const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
@@ -64,7 +64,7 @@ export class WebSocketError extends Error {
 /** Decodes the frames of a server, which arrive in arbitrary pieces: RFC 6455, section 5. */
 export class FrameDecoder {
   readonly #receiver: Receiver;
-  readonly #head = new Uint8Array(MOST_HEAD_BYTES);
+  readonly #head = new Uint8Array(MAX_HEAD_BYTES);
   #headLength = 0;
   #opcode = 0;
   #final = false;
@@ -135,7 +135,7 @@ export class FrameDecoder {
     if (this.#opcode >= Opcode.close) return;
     if (this.#opcode !== Opcode.continuation) this.#kind = this.#opcode;
     this.#size += length;
-    if (this.#size > MOST_MESSAGE_BYTES) throw new WebSocketError(CloseCode.tooBig, "a message of more than 64 MB");
+    if (this.#size > MAX_MESSAGE_BYTES) throw new WebSocketError(CloseCode.tooBig, "a message of more than 64 MB");
   }
 
   /** Appends to one buffer: many small fragments would take far more memory than their bytes. */
