@@ -522,7 +522,7 @@ export class Cless implements RunningProcess<AddressPosition> {
     try {
       this.#parts.dataDir.announceAdmin(formatEndpoint(admin.endpoint));
     } catch (error) {
-      log.warning("clients have to be told where the admin API is", { reason: messageOf(error) });
+      log.warning("cannot write the address of the admin API; clients need --server", { reason: messageOf(error) });
     }
     this.#parts.freedMemory.start();
     this.#handoverServer.open(this);

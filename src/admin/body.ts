@@ -27,7 +27,7 @@ export async function readJson(request: Request): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new InvalidError([], `is no JSON${jsonProblem(error)}`);
+    throw new InvalidError([], `is not JSON${jsonProblem(error)}`);
   }
 }
 

@@ -22,7 +22,7 @@ export function queryValues(query: string, known: readonly string[]): Record<str
   const values: Record<string, string> = Object.create(null);
   for (const [name, value] of new URLSearchParams(query)) {
     if (!known.includes(name)) throw new InvalidError([name], unknown(name, known), true);
-    if (name in values) throw new InvalidError([name], "is there twice");
+    if (name in values) throw new InvalidError([name], "is given twice");
     values[name] = value;
   }
   return values;

@@ -47,7 +47,7 @@ async function writeFolder(folder: string, files: readonly BackupFile[]): Promis
     await Deno.chmod(draft, 0o700);
     const written = [];
     for (const { name, base64 } of files) {
-      if (!/^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/.test(name)) throw new Error(`"${name}" is no name of a file`);
+      if (!/^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/.test(name)) throw new Error(`"${name}" is not a valid name of a file`);
       const bytes = Uint8Array.fromBase64(base64);
       writeAtomically(`${draft}/${name}`, bytes);
       written.push({ name, size: bytes.length });

@@ -126,11 +126,11 @@ export class Client implements Disposable {
   }
 
   #noApi(status = ""): OperatorError {
-    return this.#mistaken(`no admin API of cless${status}; name it with --server`);
+    return this.#mistaken(`not an admin API of cless${status}; name it with --server`);
   }
 
   #mistaken(what: string): OperatorError {
-    return new OperatorError(`what answers at ${this.#settings.server} is ${what}`);
+    return new OperatorError(`the server at ${this.#settings.server} is ${what}`);
   }
 
   async #refusal(response: Response): Promise<OperatorError> {
@@ -140,7 +140,7 @@ export class Client implements Disposable {
     if (text === undefined) return this.#noApi(` (status ${status})`);
     if (code === "unknown_host" || code === "bad_host") {
       const wanted = `its admin API (${DEFAULT_SERVER} by default)`;
-      return this.#mistaken(`the proxy of cless, and not ${wanted}; name that with --server`);
+      return this.#mistaken(`the proxy of cless and not ${wanted}; name that with --server`);
     }
     if (status === 401) {
       const { file } = await this.#readToken();
@@ -188,7 +188,7 @@ export function servicePath(name: string, ...more: string[]): string {
 /** The path of a resource below /v1. @throws {UsageError} For a name that would change the path. */
 export function pathOf(...names: string[]): string {
   const wrong = names.find((name) => /^\.{0,2}$|\//.test(name));
-  if (wrong !== undefined) throw new UsageError(`"${wrong}" is no name`);
+  if (wrong !== undefined) throw new UsageError(`"${wrong}" is not a valid name`);
   return ["/v1", ...names.map(encodeURIComponent)].join("/");
 }
 

@@ -32,7 +32,7 @@ const FLAGS: readonly Flag[] = [
     "--liveness-path PATH":
       "The path that is requested repeatedly to see if an instance still works; if not, it is replaced",
     "--liveness-every TIME": "How often that path is requested: 10s if only --liveness-path is given",
-    "--user USER[:GROUP]": "Whose rights the app has, in place of the image's user",
+    "--user USER[:GROUP]": "The user that the app runs as, in place of the image's user",
     "--read-only": "Let the app write only into its volumes and /tmp, which is in memory",
     "--cap-add NAME…": "Give the app a capability of Linux, such as NET_RAW",
     "--cap-drop NAME…": "Take a capability of Linux away, or ALL",
@@ -46,10 +46,11 @@ const FLAGS: readonly Flag[] = [
     "--cpus N": "CPUs of an instance, such as 0.5",
     "--start-timeout TIME": "How long a container may take from its start to its first answer",
     "--request-timeout TIME": "How long from a request's arrival to the headers of its answer",
-    "--client-timeout TIME": "How long a client may neither send its request's body nor read its answer",
+    "--client-timeout TIME": "How long a client may stop sending its request or reading its answer",
     "--pause-after TIME": "How long an instance may be idle before it is paused",
     "--stop-after TIME": "How long an instance may be idle before it is stopped",
-    "--hang-after TIME = 20s": "How long an instance may answer no request before cless asks if it hangs; 0 is never",
+    "--hang-after TIME = 20s":
+      "How long an instance may answer no request before cless checks whether it hangs; 0 is never",
   }),
   ...inGroup("Service", {
     "--domain NAME…": "Another hostname that leads to the service",

@@ -54,7 +54,7 @@ function parseLine(line: string): ServiceLogLine {
   try {
     return JSON.parse(line);
   } catch {
-    throw new OperatorError("what answers is no admin API of cless; name it with --server");
+    throw new OperatorError("the server is not an admin API of cless; name it with --server");
   }
 }
 

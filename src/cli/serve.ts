@@ -35,7 +35,7 @@ const FLAGS: readonly Flag[] = [
     "--request-timeout TIME = 5m":
       "How long from a request's arrival to the headers of its answer, not counting the upload",
     "--client-timeout TIME = 60s":
-      "How long a client may neither send its request's body nor read its answer; 0 for ever",
+      "How long a client may stop sending its request or reading its answer; 0 for no limit",
     "--pause-after TIME = 60s":
       "How long an instance may be idle before it is paused: it keeps its memory and uses no processor",
     "--stop-after TIME = 10m": "How long an instance may be idle before it is stopped",
@@ -57,7 +57,7 @@ const FLAGS: readonly Flag[] = [
     "--data-dir DIR = /var/lib/cless as root, else the XDG state folder":
       "The folder for what outlives the process: services, secrets, its id and the token of the admin API",
     "--allow-host-path DIR…": "Let volumes name folders of the host below this one",
-    "--no-host-access": "Keep apps from the ports of this machine, but for those of the proxy; needs root",
+    "--no-host-access": "Keep apps from all ports of this machine except the proxy's; needs root",
     "--take-over":
       "Take over from the cless that uses the data-dir, without a failed request; starts as usual if there is none",
     "--on-exit HOW = stop":

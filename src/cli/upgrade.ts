@@ -88,7 +88,9 @@ async function versionOf([program, ...args]: readonly string[]): Promise<string>
     });
   const text = new TextDecoder().decode(stdout).trim();
   if (success && text.startsWith("cless ")) return text;
-  throw new OperatorError(`${program} is no cless: ${(new TextDecoder().decode(stderr) || text).trim().slice(0, 200)}`);
+  throw new OperatorError(
+    `${program} is not cless: ${(new TextDecoder().decode(stderr) || text).trim().slice(0, 200)}`,
+  );
 }
 
 /** Starts the successor, and waits until it has taken over. Returns its process id. */

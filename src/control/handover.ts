@@ -192,7 +192,7 @@ export class HandoverServer<Position> implements Disposable {
           channel.send({ hello: { version: VERSION, pid: Deno.pid, ...running.facts } });
         } else if ("seal" in message) {
           if (this.#isBusy || pid === 0) {
-            channel.send({ refused: pid === 0 ? "nobody asks" : "another process is taking over already" });
+            channel.send({ refused: pid === 0 ? "there was no hello" : "another process is taking over already" });
             continue;
           }
           this.#isBusy = true;

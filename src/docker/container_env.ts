@@ -67,7 +67,9 @@ export function carryEnv(variables: Readonly<Record<string, string>>): CarriedEn
  * that a service works the same in both cases.
  */
 export function envProblem(name: string, value: string): string | undefined {
-  if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return `${JSON.stringify(name)} is no name of an environment variable`;
+  if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) {
+    return `${JSON.stringify(name)} is not a valid name of an environment variable`;
+  }
   if (value.includes("\0")) return `the environment variable ${name} has a NUL in it`;
   if (encoder.encode(`${name}=${value}`).length > MAX_BYTES) return `the environment variable ${name} is too long`;
   if (isMeantForCommand(name) && !fitsOnLine(value)) {

@@ -61,10 +61,10 @@ async function findSocket(
   const address = host ?? await contextHost(folder, context ?? settings?.currentContext);
   if (address === undefined) return { problem: "the docker command's context cannot be read" };
   const path = /^unix:\/\/(\/.+)$/.exec(address)?.[1];
-  if (path === undefined) return { problem: `the engine is at ${address}, which is no unix socket` };
+  if (path === undefined) return { problem: `the engine is at ${address}, which is not a unix socket` };
   try {
     if ((await Deno.stat(path)).isSocket) return { path };
-    return { problem: `${path} is no socket` };
+    return { problem: `${path} is not a socket` };
   } catch (error) {
     return { problem: `${path}: ${plainMessageOf(error)}` };
   }

@@ -347,7 +347,7 @@ function parse<T>(path: string, text: string): T {
     return JSON.parse(text);
   } catch (error) {
     const what = path.replace(/\?.*/, "");
-    throw new EngineError("refused", `the engine's answer to ${what} is no JSON`, { cause: error });
+    throw new EngineError("refused", `the engine's answer to ${what} is not JSON`, { cause: error });
   }
 }
 

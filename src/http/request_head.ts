@@ -139,7 +139,7 @@ export function isServerWide({ method, target }: RequestHead): boolean {
 /** The length of the body in bytes, as in {@linkcode RequestHead}. @throws {ClessError} If the framing is ambiguous. */
 function readBodyLength(length: string | undefined, coding: string | undefined, request: Request): number | undefined {
   if (coding !== undefined && coding.toLowerCase() !== "chunked") {
-    throw badRequest("cless passes on no Transfer-Encoding but chunked");
+    throw badRequest("The only Transfer-Encoding that cless passes on is chunked");
   }
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw badRequest("Content-Length is not one number");
   if (coding !== undefined) return Infinity;
@@ -155,7 +155,7 @@ function checkWebSocket(headers: Headers): void {
     headers.get("sec-websocket-version") !== "13" ||
     !/^[A-Za-z0-9+/]{22}==$/.test(headers.get("sec-websocket-key") ?? "") ||
     new Set(protocols).size < protocols.length || !protocols.every((protocol) => TOKEN.test(protocol))
-  ) throw badRequest("The request for a WebSocket is not one of version 13");
+  ) throw badRequest("The handshake of the WebSocket is not a valid one of version 13");
 }
 
 /** Removes the headers that `Connection` names. */

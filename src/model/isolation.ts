@@ -47,7 +47,9 @@ const LINUX_CAPABILITIES = new Set([
 /** Reads the name of a capability, with or without `CAP_`. @throws {RangeError} If Linux has no such capability. */
 export function parseCapability(text: string): string {
   const name = text.replace(/^CAP_/, "");
-  if (!LINUX_CAPABILITIES.has(name)) throw new RangeError("is no capability of Linux; right is a name such as NET_RAW");
+  if (!LINUX_CAPABILITIES.has(name)) {
+    throw new RangeError("is not a capability of Linux; expected a name such as NET_RAW");
+  }
   return name;
 }
 

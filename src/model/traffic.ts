@@ -34,8 +34,8 @@ export function checkTraffic(traffic: Traffic, revisions: ReadonlySet<string>, l
   for (const { revision, percent, tag } of traffic) {
     checkPercent(revision, percent);
     if (revision !== LATEST && !revisions.has(revision)) throw new TrafficError(`there is no revision ${revision}`);
-    if (names.has(revision)) throw new TrafficError(`${revision} is there twice`);
-    if (tag !== undefined && tags.has(tag)) throw new TrafficError(`the tag ${tag} is there twice`);
+    if (names.has(revision)) throw new TrafficError(`${revision} is given twice`);
+    if (tag !== undefined && tags.has(tag)) throw new TrafficError(`the tag ${tag} is given twice`);
     names.add(revision);
     if (tag !== undefined) tags.add(tag);
     sum += percent;

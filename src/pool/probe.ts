@@ -237,7 +237,7 @@ export function notInTime(
       // Docker's forwarder accepts connections even if nothing listens behind it.
       return `port ${port} closes connections without an answer after ${time}; the app must listen there on all addresses, and speak HTTP`;
     case "garbage":
-      return `what answers on port ${port} after ${time} is no HTTP/1.1; the app must speak it there`;
+      return `what answers on port ${port} after ${time} is not HTTP/1.1; the app must speak HTTP/1.1 there`;
     case "unsure":
       return `cless itself was too busy, or short of file descriptors, to see an answer on port ${port} within ${time}`;
     case "silent":

@@ -321,7 +321,7 @@ export class SqliteStore implements Store {
     const retired = rows.find(({ template }) => /"warmPool":[1-9]/.test(template));
     if (retired === undefined) return;
     this.#hasWarned = true;
-    const message = "stored revision has warmPool, which has no effect any more and is ignored";
+    const message = "stored revision has the retired field warmPool, which is ignored";
     log.warning(message, { revision: retired.name });
   }
 }

@@ -90,7 +90,7 @@ Deno.test("a body that is not JSON is refused in one line that does not quote it
   for (const detail of details) {
     assert(detail.startsWith("the body: ") && !/\n|secret-value/.test(detail), detail);
   }
-  assertEquals(details[0], "the body: is no JSON: expected property name or '}' at line 1 column 2");
+  assertEquals(details[0], "the body: is not JSON: expected property name or '}' at line 1 column 2");
   const nothing = await ask("PUT", "/v1/services/web", { headers: JSON_TYPE });
   assertEquals(await problemOf(nothing, 400, "invalid"), "the body: is missing, and must be JSON");
   const bytes = new Request("http://localhost/", { method: "POST", body: new Uint8Array([0x22, 0xff, 0x22]) });
@@ -156,7 +156,7 @@ Deno.test("a parameter that is unknown, given twice or wrong is refused, and the
   const { ask } = await newAdmin();
   const details: [path: string, detail: string][] = [
     ["/v1/services?limt=1", "limt: unknown parameter; did you mean `limit`?"],
-    ["/v1/services?limit=1&limit=2", "limit: is there twice"],
+    ["/v1/services?limit=1&limit=2", "limit: is given twice"],
     ["/v1/services?limit=0", "limit: must be a whole number from 1 to 1000"],
     ["/v1/services?limit=1.5", "limit: must be a whole number from 1 to 1000"],
     ["/v1/services?limit=", "limit: must be a whole number from 1 to 1000"],

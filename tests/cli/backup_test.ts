@@ -38,7 +38,10 @@ backupTest(
   [...FILES, { name: "../out", base64: "" }],
   async (api, folder) => {
     const { code, err } = await api.run("backup", `${folder}/monday`);
-    assertEquals([code, err], [1, `cless: cannot write the backup ${folder}/monday: "../out" is no name of a file`]);
+    assertEquals([code, err], [
+      1,
+      `cless: cannot write the backup ${folder}/monday: "../out" is not a valid name of a file`,
+    ]);
     api.answers["GET /v1/backup"] = problem(503, "the store cannot be used");
     assertEquals((await api.run("backup", `${folder}/monday`)).code, 1);
     assertEquals([...Deno.readDirSync(folder)], []);

@@ -144,17 +144,17 @@ Deno.test({
   },
 });
 
-const OTHER = "is no admin API of cless";
+const OTHER = "is not an admin API of cless";
 
 apiTest("an answer that is not from cless is reported as that", {
   "GET /v1/services": new Response("<html>hello"),
   "GET /v1/instances": new Response("Bad gateway", { status: 502 }),
   "GET /v1/secrets": Response.redirect("http://127.0.0.1:1/"),
 }, async (api) => {
-  assertEquals((await api.run("services")).err, `cless: what answers at ${api.url} ${OTHER}; name it with --server`);
+  assertEquals((await api.run("services")).err, `cless: the server at ${api.url} ${OTHER}; name it with --server`);
   assertEquals(
     (await api.run("instances")).err,
-    `cless: what answers at ${api.url} ${OTHER} (status 502); name it with --server`,
+    `cless: the server at ${api.url} ${OTHER} (status 502); name it with --server`,
   );
   assertEquals((await api.run("secrets")).code, 1, "the token goes nowhere else");
 });
@@ -163,7 +163,7 @@ apiTest("the message says if the proxy answers in place of the admin API", {
   "GET /v1/services": problem(404, "There is no service for 127.0.0.1", { code: "unknown_host" }),
   "GET /v1/instances": problem(400, "The request needs one valid hostname", { code: "bad_host" }),
 }, async (api) => {
-  const err = `cless: what answers at ${api.url} is the proxy of cless, and not its admin API ` +
+  const err = `cless: the server at ${api.url} is the proxy of cless and not its admin API ` +
     "(http://127.0.0.1:1323 by default); name that with --server";
   for (const verb of ["services", "instances"]) assertEquals(await api.run(verb), { code: 1, out: "", err });
 });

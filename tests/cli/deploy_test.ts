@@ -131,7 +131,11 @@ apiTest("deploy changes a part of liveness, and removes it", DEPLOYS, async (api
 apiTest("deploy refuses a capability that Linux does not have", DEPLOYS, async (api) => {
   for (const flag of ["--cap-add", "--cap-drop"]) {
     const { code, err } = await api.run("deploy", "web", flag, "NET_ROW");
-    assertEquals([code, err.startsWith(`cless: ${flag}: "NET_ROW" is not allowed: is no capability`)], [2, true], err);
+    assertEquals(
+      [code, err.startsWith(`cless: ${flag}: "NET_ROW" is not allowed: is not a capability`)],
+      [2, true],
+      err,
+    );
   }
   assertEquals((await api.run("deploy", "web", "--cap-add", "ALL")).code, 2);
 });

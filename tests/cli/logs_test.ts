@@ -46,7 +46,7 @@ apiTest("an answer that is not from cless is one line", { [LOGS]: new Response("
   assertEquals(await api.run("logs", "web"), {
     code: 1,
     out: "",
-    err: "cless: what answers is no admin API of cless; name it with --server",
+    err: "cless: the server is not an admin API of cless; name it with --server",
   });
 });
 

@@ -83,8 +83,8 @@ Deno.test({
 apiTest("a wrong name, and one argument too many or too few, are exit code 2", ANSWERS, async (api) => {
   const cases: [args: string[], message: string][] = [
     [["describe"], "describe needs NAME: cless describe NAME"],
-    [["describe", ".."], '".." is no name'],
-    [["describe", ""], '"" is no name'],
+    [["describe", ".."], '".." is not a valid name'],
+    [["describe", ""], '"" is not a valid name'],
     [["describe", "web", "shop"], 'describe takes no argument "shop"; see cless describe --help'],
     [["services", "--jsn"], "unknown flag --jsn; did you mean --json?"],
   ];

@@ -78,7 +78,7 @@ apiTest("a wrong split is exit code 2", ANSWERS, async (api) => {
     out: "",
     err: "cless: no revision of web has the tag nosuch",
   });
-  assertEquals((await api.run("traffic", "a/b", "latest=100")).err, 'cless: "a/b" is no name');
+  assertEquals((await api.run("traffic", "a/b", "latest=100")).err, 'cless: "a/b" is not a valid name');
   assertEquals(api.changes, []);
   assertEquals((await api.run("traffic", "shop", "latest=100")).err, "cless: there is no service shop");
 });

@@ -298,7 +298,7 @@ patienceTest(
   "a process that has not said which one it is may not seal, and one that has not sealed may not accept",
   async ({ child, clock, incumbent, successor }) => {
     await successor.send('{"seal":true}\n{"accepting":true}\n');
-    assertEquals(await successor.until("refused"), "nobody asks");
+    assertEquals(await successor.until("refused"), "there was no hello");
     await successor.send(`{"hello":{"version":"1","pid":${child.pid}}}\n{"accep`); // a message may come in pieces
     await successor.until("hello");
     await successor.send('ting":true}\n{"seal":true}\n');

@@ -57,12 +57,12 @@ Deno.test("a variable that means something to the docker command never gets into
 
 Deno.test("an impossible variable is refused, without its value in the message", () => {
   for (const name of ["", "A=B", "A B", "#A", "-e", "A\nB", "Ä", "1A", "A*"]) {
-    assertEquals(envProblem(name, "secret"), `${JSON.stringify(name)} is no name of an environment variable`);
+    assertEquals(envProblem(name, "secret"), `${JSON.stringify(name)} is not a valid name of an environment variable`);
   }
   assertMatch(envProblem("A", "secret\0")!, /^the environment variable A has a NUL in it$/);
   assertMatch(envProblem("A", "ü".repeat(64 * KIB))!, /^the environment variable A is too long$/);
   assertEquals(envProblem("A", "x".repeat(128 * KIB - 3)), undefined);
-  assertThrows(() => carryEnv({ A: "1", "B C": "secret" }), EngineError, '"B C" is no name');
+  assertThrows(() => carryEnv({ A: "1", "B C": "secret" }), EngineError, '"B C" is not a valid name');
 });
 
 Deno.test("every value arrives once and whole, and is in no argument", () => {

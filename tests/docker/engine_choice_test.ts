@@ -40,10 +40,10 @@ choiceTest(
   "the command is taken where its engine is elsewhere, or is not there",
   async ({ choose, engine, folder }) => {
     const problems: [host: string, problem: string][] = [
-      ["tcp://192.0.2.1:2375", "the engine is at tcp://192.0.2.1:2375, which is no unix socket"],
-      ["ssh://ann@host", "the engine is at ssh://ann@host, which is no unix socket"],
+      ["tcp://192.0.2.1:2375", "the engine is at tcp://192.0.2.1:2375, which is not a unix socket"],
+      ["ssh://ann@host", "the engine is at ssh://ann@host, which is not a unix socket"],
       [`unix://${engine.path}.not`, `${engine.path}.not: No such file or directory`],
-      [`unix://${folder}`, `${folder} is no socket`],
+      [`unix://${folder}`, `${folder} is not a socket`],
     ];
     for (const [host, problem] of problems) assertEquals(await choose({ host }), problem);
   },
@@ -61,7 +61,7 @@ choiceTest("a context says where the engine is, unless DOCKER_HOST does", async 
   };
   await write("near", `unix://${engine.path}`);
   await write("far", "ssh://ann@host");
-  const far = "the engine is at ssh://ann@host, which is no unix socket";
+  const far = "the engine is at ssh://ann@host, which is not a unix socket";
   const host = undefined;
   assertEquals(await choose({ host, context: "near" }), "socket");
   assertEquals(await choose({ host, context: "far" }), far);

@@ -131,7 +131,7 @@ socketTest("an answer that says nothing of use is a failure that names the reque
   const unnamed = "the engine does not name the container that it has made";
   assertEquals(await fails("refused", () => api.run(REVISION, PLACEMENT)), unnamed);
   engine.on(CREATE, 201, "no JSON");
-  const noJson = "the engine's answer to /containers/create is no JSON";
+  const noJson = "the engine's answer to /containers/create is not JSON";
   assertEquals(await fails("refused", () => api.run(REVISION, PLACEMENT)), noJson);
   engine.on("POST /containers/one/pause", 500, "no JSON");
   assertEquals(await fails("refused", () => api.pause("one")), "the engine answered 500");

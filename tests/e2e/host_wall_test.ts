@@ -103,5 +103,5 @@ Deno.test({ name: "where the rules cannot be set, cless says so, and does not st
   await Deno.remove(dataDir, { recursive: true });
   const said = new TextDecoder().decode(stderr);
   assertEquals(code, 1, said);
-  assertMatch(said, /--no-host-access cannot be kept: iptables[^\n]+; leave it out, or mend that/);
+  assertMatch(said, /--no-host-access cannot be enforced: iptables[^\n]+; leave it out, or fix that/);
 });

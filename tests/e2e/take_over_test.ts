@@ -234,7 +234,7 @@ dockerTest("upgrade says why it cannot", async () => {
     await using program = await Program.start();
     const wrong = await runProcess("upgrade", "--data-dir", program.dataDir, "--binary", "/bin/true");
     assertEquals([wrong.code, wrong.out], [1, ""]);
-    assertMatch(wrong.err, /\/true is no cless/);
+    assertMatch(wrong.err, /\/true is not cless/);
     const file = `${program.dataDir}/serve.json`;
     const call = JSON.parse(await Deno.readTextFile(file));
     for (

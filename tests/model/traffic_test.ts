@@ -44,9 +44,9 @@ Deno.test("a wrong split is refused with the reason", () => {
     ["a-1 0.5, latest 99.5", "the percent of a-1 must be a whole number"],
     ["a-1 x", "the percent of a-1 must be a whole number"],
     ["a-7 100", "there is no revision a-7"],
-    ["a-1 50, a-1 50", "a-1 is there twice"],
-    ["latest 50, latest 50", "latest is there twice"],
-    ["a-1 50 x, a-2 50 x", "the tag x is there twice"],
+    ["a-1 50, a-1 50", "a-1 is given twice"],
+    ["latest 50, latest 50", "latest is given twice"],
+    ["a-1 50 x, a-2 50 x", "the tag x is given twice"],
     ["latest 50 x, a-2 50 y", "a-2 is what latest stands for"],
   ];
   for (const [text, why] of wrong) {

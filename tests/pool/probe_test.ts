@@ -259,7 +259,7 @@ Deno.test("the message about an app that is not ready in time says what it did a
       "closed",
       "port 8080 closes connections without an answer after 30s; the app must listen there on all addresses, and speak HTTP",
     ],
-    ["garbage", "what answers on port 8080 after 30s is no HTTP/1.1; the app must speak it there"],
+    ["garbage", "what answers on port 8080 after 30s is not HTTP/1.1; the app must speak HTTP/1.1 there"],
     ["silent", "no answer on port 8080 within 30s; the app must listen there on all addresses, and answer GET /up"],
     [503, "GET /up on port 8080 still gives 503 after 30s; the app must give a status below 500 there"],
   ];

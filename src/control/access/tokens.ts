@@ -60,7 +60,8 @@ export class Tokens {
    */
   async issue(name: string, scope: Scope, expiresAt?: number): Promise<string> {
     if (!CREDENTIAL_NAME.test(name)) {
-      const message = "is no name of a token; right are up to 128 letters, digits, and _ . - but at the beginning";
+      const message =
+        "is not a valid name of a token; expected up to 128 letters, digits and _ . -, with a letter or digit first";
       throw new InvalidError(["name"], message);
     }
     if (name === OWNER_NAME) throw new InvalidError(["name"], "is that of the owner's token; choose another");

@@ -136,7 +136,7 @@ export class YamlTree {
       const here = [...path, name];
       const offset = isNode(key) ? key.range?.[0] : undefined;
       if (entries.has(name)) {
-        const message = `${showPath(here)}: is there twice; leave one of the two out`;
+        const message = `${showPath(here)}: is given twice; remove one of the two`;
         throw new ManifestError(this.#file, this.#place(offset ?? 0), message);
       }
       if (offset !== undefined) this.#keys.set(JSON.stringify(here), offset);

@@ -47,7 +47,7 @@ function refuseProto(value: unknown, path: FieldPath, depth = 4): void {
   if (typeof value !== "object" || value === null || depth === 0) return;
   for (const [key, inner] of Object.entries(value)) {
     const at = [...path, Array.isArray(value) ? Number(key) : key];
-    if (key === "__proto__") throw new InvalidError(at, "is no name that can be used", true);
+    if (key === "__proto__") throw new InvalidError(at, "cannot be used as a name", true);
     refuseProto(inner, at, depth - 1);
   }
 }

@@ -50,7 +50,7 @@ export const memory = z.string().check(reads(parseMemoryLimit)).meta({
 /** A text without NUL, as the kernel takes it. */
 const text = z.string().refine(
   (value) => !value.includes("\0") && value.isWellFormed(),
-  "must be text without NUL characters and half characters",
+  "must be text without NUL characters and lone surrogates",
 );
 
 const ALNUM = "[a-zA-Z0-9]";
@@ -63,14 +63,14 @@ const IMAGE = new RegExp(
   `^${NO_ID}(?:${DOMAIN}(?::[0-9]+)?/)?${COMPONENT}(?:/${COMPONENT})*(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?(?:@sha256:[a-f0-9]{64})?$`,
 );
 const IMAGE_MESSAGE =
-  "is no name of an image; right is NAME, NAME:TAG or HOST/NAME@sha256:…, the name in small letters";
+  "is not a valid name of an image; expected NAME, NAME:TAG or HOST/NAME@sha256:…, with the name in lower case";
 
 /** The name of an image. */
 export const image = z.string().max(512, { abort: true }).regex(IMAGE, IMAGE_MESSAGE);
 
 const variable = z.string().max(256).regex(
   /^[A-Za-z_][A-Za-z0-9_]*$/,
-  "is no name of a variable; right are letters, digits and _, with no digit first",
+  "is not a valid name of a variable; expected letters, digits and _, and no digit first",
 );
 
 /** Limits the number of entries. */
@@ -158,7 +158,7 @@ export const runtime = z.string().regex(
 export const volume = strict({
   source: z.string().max(4096).refine(
     (source) => source === "/" || (source.startsWith("/") ? PATH : VOLUME).test(source),
-    `must be the name of a volume (two or more letters, digits, and _ . - but at the beginning) or ${PATH_RULE}`,
+    `must be the name of a volume (two or more letters, digits and _ . -, with a letter or digit first) or ${PATH_RULE}`,
   ).meta({ description: "The name of a volume, or a folder of the host" }),
   path: z.string().max(4096).regex(PATH, `must be ${PATH_RULE}`),
   readOnly: z.boolean().default(false),
@@ -174,7 +174,7 @@ export const urlPath = z.string().max(2048).regex(
 const MAX_EXCEPTIONS = 100;
 const MAX_EXCEPTION_LENGTH = 256;
 
-const userAgent = z.string().min(1, "must be a part of a User-Agent, and is empty").max(MAX_EXCEPTION_LENGTH).regex(
+const userAgent = z.string().min(1, "must be a part of a User-Agent, and not empty").max(MAX_EXCEPTION_LENGTH).regex(
   /^[ -~]*$/,
   "must be printable ASCII, as all of a User-Agent is",
 );

@@ -42,11 +42,11 @@ export function unknownField(name: string, known: readonly string[]): string {
 export const CREDENTIAL_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 /** The message for an invalid name of a secret. */
 export const SECRET_NAME_RULE =
-  "is no name of a secret; right are up to 128 letters, digits, and _ . - but at the beginning";
+  "is not a valid name of a secret; expected up to 128 letters, digits and _ . -, with a letter or digit first";
 
 /** The message for an invalid name of a service. */
 export const SERVICE_NAME_RULE =
-  "must be 1 to 40 small letters, digits and single hyphens, a letter first and no hyphen last, and not admin";
+  "must be 1 to 40 lower-case letters, digits and single hyphens, with a letter first and no hyphen last, and not admin";
 
 /** Checks the name of a service. @throws {InvalidError} */
 export function checkServiceName(name: string): void {

@@ -105,21 +105,21 @@ function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): v
     refuse(["minInstances"], `must be at most maxInstances, which is ${maxInstances}`);
   }
   if (volumes.length > 0 && maxInstances > 1) {
-    refuse(["maxInstances"], "must be 1 where there are volumes: two instances would write into the same files");
+    refuse(["maxInstances"], "must be 1 with volumes: two instances would write to the same files");
   }
   for (const name of Object.keys(secretEnv)) {
-    if (Object.hasOwn(env, name)) refuse(["secretEnv", name], "is in env too; leave one of the two out");
+    if (Object.hasOwn(env, name)) refuse(["secretEnv", name], "is in env too; remove one of the two");
   }
   const { add = [], drop = [] } = capabilities ?? {};
   const dropped = new Set(drop.map(readCapability));
   add.forEach((name, at) => {
     if (dropped.has(readCapability(name))) {
-      refuse(["capabilities", "add", at], "is in drop too; leave one of the two out");
+      refuse(["capabilities", "add", at], "is in drop too; remove one of the two");
     }
   });
   const paths = new Set<string>();
   volumes.forEach(({ path }, at) => {
-    if (paths.has(path)) refuse(["volumes", at, "path"], "is another volume's path too");
+    if (paths.has(path)) refuse(["volumes", at, "path"], "is also the path of another volume");
     paths.add(path);
   });
   if (!field.fits(env, command)) refuse(["env"], field.FITS_MESSAGE);
@@ -170,7 +170,7 @@ function readWake({ except: { userAgents, paths } }: z.output<typeof field.wake>
  */
 function readTargets(name: string, targets: z.output<typeof targetsSchema>, besides: string | undefined): Traffic {
   if (besides !== undefined) {
-    throw new InvalidError(["tag"], "must stand in the list of traffic where there is one", true);
+    throw new InvalidError(["tag"], "must be inside the list of traffic if that is a list", true);
   }
   const traffic = targets.map(({ revision, percent, tag }, index) => {
     if (tag !== undefined) checkTagLength(name, tag, ["traffic", index, "tag"]);

@@ -118,7 +118,7 @@ export class Secrets {
  */
 function bytesOf(value: Uint8Array | string): Uint8Array {
   const refuse = (reason: string) => new InvalidError(["value"], reason);
-  if (typeof value === "string" && !value.isWellFormed()) throw refuse("must be text, and has half a character");
+  if (typeof value === "string" && !value.isWellFormed()) throw refuse("must be text without lone surrogates");
   const bytes = typeof value === "string" ? encoder.encode(value) : value.slice();
   if (bytes.length > MAX_BYTES) throw refuse("must be at most 64 KiB");
   if (bytes.includes(0)) throw refuse("must not have a zero byte, which no variable can have");

@@ -179,7 +179,7 @@ export class ImageSource implements Images {
 }
 
 function invalidReference(reference: string): ImageUnavailable {
-  const message = `${JSON.stringify(reference)} is no name of an image`;
+  const message = `${JSON.stringify(reference)} is not a valid name of an image`;
   return new ImageUnavailable(message, { reason: "invalid_reference" });
 }
 

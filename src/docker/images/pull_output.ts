@@ -39,7 +39,7 @@ const MESSAGES: readonly (readonly [pattern: RegExp, reason: PullFailure, meanin
     "denied",
     "the docker command cannot get at its passwords; mend its credential helper, or: docker login",
   ],
-  [/invalid reference|parse reference/i, "invalid_reference", "IMAGE is no name of an image"],
+  [/invalid reference|parse reference/i, "invalid_reference", "IMAGE is not a valid name of an image"],
   [
     /toomanyrequests|too many requests|rate limit/i,
     "limited",

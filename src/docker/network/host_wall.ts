@@ -98,7 +98,7 @@ export class HostWall {
   #must({ success, stderr }: Result): void {
     if (success) return;
     throw new OperatorError(
-      `--no-host-access cannot be kept: ${stderr.trim().split("\n")[0]}; leave it out, or mend that`,
+      `--no-host-access cannot be enforced: ${stderr.trim().split("\n")[0]}; leave it out, or fix that`,
     );
   }
 }

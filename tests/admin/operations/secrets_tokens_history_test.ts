@@ -78,7 +78,7 @@ Deno.test("an invalid token is refused when it is made", async () => {
   const { ask } = await newAdmin();
   const bad: [body: unknown, detail: string][] = [
     [{ scope: "read" }, "name: is missing"],
-    [{ name: "a b", scope: "read" }, "name: is no name of a token"],
+    [{ name: "a b", scope: "read" }, "name: is not a valid name of a token"],
     [{ name: "admin", scope: "read" }, "name: is that of the owner's token"],
     [{ name: "config", scope: "read" }, "name: stands in the history for the file of --config"],
     [{ name: "x", scope: "root" }, "scope: must be one of read, deploy, admin"],

@@ -96,7 +96,7 @@ yamlTest("an invalid split is refused at its place", () => {
   };
   wrong(": the percents must sum to 100, and not to 0", "[]");
   wrong(": the percents must sum to 100, and not to 99", "[{ revision: latest, percent: 99 }]");
-  wrong(": a-1 is there twice", "[{ revision: a-1, percent: 50 }, { revision: a-1, percent: 50 }]");
+  wrong(": a-1 is given twice", "[{ revision: a-1, percent: 50 }, { revision: a-1, percent: 50 }]");
   wrong(".0.percent: must be a whole number from 0 to 100", "[{ revision: latest, percent: §0.5 }]");
   wrong(".1: must be an object of names and values", "[{ revision: latest, percent: 1 }, §latest]");
   wrong(".0.revison: unknown field; did you mean `revision`?", "[{ §revison: latest, percent: 100 }]");
@@ -104,7 +104,7 @@ yamlTest("an invalid split is refused at its place", () => {
   const tag = "t".repeat(32);
   wrong(".0.tag: must be at most 31", `[{ revision: latest, percent: 100, tag: §${tag} }]`, "a".repeat(30));
   const list = "traffic: [{ revision: latest, percent: 100 }]";
-  refused("services.a.tag: must stand in the list of traffic", `services: { a: { image: b, §tag: v1, ${list} } }`);
+  refused("services.a.tag: must be inside the list of traffic", `services: { a: { image: b, §tag: v1, ${list} } }`);
 });
 
 yamlTest("faults are reported with line and column", () => {
@@ -114,17 +114,20 @@ yamlTest("faults are reported with line and column", () => {
   );
   refused("services.a.port: must be a whole number from 1 to 65535", "services:\n  a:\n    image: a\n    port: §0\n");
   refused("services.a.domains.1: must be a whole", "services:\n  a: { image: b, domains: [a.b,\n      §'*.c'] }\n");
-  refused("services.a.env.A=B: is no name of a variable", "services:\n  a: { image: b, env: { §A=B: x } }\n");
+  refused("services.a.env.A=B: is not a valid name of a variable", "services:\n  a: { image: b, env: { §A=B: x } }\n");
   refused(
     "services.a.env.PORT: must be a text, and is a number; put it in quotes",
     "services:\n  a:\n    env:\n      PORT: §80\n    image: b\n",
   );
   refused("services.a.image: is missing", "services:\n  §a:\n    port: 80\n");
   refused("services.a: must have fields, at least image", "services:\n  a: §golang\n");
-  refused("services.Shop: must be 1 to 40 small letters", "services:\n  §Shop: { image: a }\n");
-  refused("services.1: must be 1 to 40 small letters", "services:\n  §1: { image: a }\n");
+  refused("services.Shop: must be 1 to 40 lower-case letters", "services:\n  §Shop: { image: a }\n");
+  refused("services.1: must be 1 to 40 lower-case letters", "services:\n  §1: { image: a }\n");
   refused("services.__proto__: must be 1 to 40 small", "services:\n  §__proto__: { image: a }\n");
-  refused("services.a.env.__proto__: is no name", "services:\n  a: { env: { §__proto__: x }, image: a }\n");
+  refused(
+    "services.a.env.__proto__: cannot be used as a name",
+    "services:\n  a: { env: { §__proto__: x }, image: a }\n",
+  );
   refused("services.a.readiness.paht: unknown field", "services:\r\n  a:\r\n    readiness:\r\n      §paht: /\r\n");
   assertStringIncludes(refusal("services:\n  a:\n  b: { image: b }\n"), "services.a: must have fields, at least image");
 });
@@ -154,10 +157,10 @@ yamlTest("invalid YAML is refused where it breaks", () => {
 });
 
 yamlTest("a duplicate key is refused at its second place", () => {
-  refused("services.a.image: is there twice", "services:\n  a:\n    image: b\n    §image: c\n");
-  refused("services.a: is there twice", "services:\n  a: { image: b }\n  §a: { image: b }\n");
-  refused("services: is there twice", "services: {}\n§services: {}\n");
-  refused("services.a.env.A: is there twice", 'services:\n  a: { image: b, env: { A: "1", §"A": "2" } }\n');
+  refused("services.a.image: is given twice", "services:\n  a:\n    image: b\n    §image: c\n");
+  refused("services.a: is given twice", "services:\n  a: { image: b }\n  §a: { image: b }\n");
+  refused("services: is given twice", "services: {}\n§services: {}\n");
+  refused("services.a.env.A: is given twice", 'services:\n  a: { image: b, env: { A: "1", §"A": "2" } }\n');
 });
 
 yamlTest("several documents are refused at the second", () => {

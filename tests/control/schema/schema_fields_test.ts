@@ -81,7 +81,7 @@ Deno.test("an image is a name that the engine accepts", () => {
     hex,
     `${hex}:v1`,
   ];
-  refused("image", "is no name of an image", [...wrong, ...more, ...odd].map((image) => ({ image })));
+  refused("image", "is not a valid name of an image", [...wrong, ...more, ...odd].map((image) => ({ image })));
   refused("image", "must be at most 512 characters", [{ image: "a".repeat(513) }, { image: "a-".repeat(1e5) }]);
 });
 
@@ -100,14 +100,14 @@ Deno.test("variables have the names that a shell allows, and any text as value",
   for (const name of ["A=B", "1A", "A-B", "A B", "Ä", "A\n"]) {
     for (const field of ["env", "secretEnv"]) {
       const error = refusal({ [field]: { [name]: "x" } });
-      assertStringIncludes(error.message, "is no name of a variable");
+      assertStringIncludes(error.message, "is not a valid name of a variable");
       assertEquals([error.path, error.ofName], [[field, name], true]);
     }
   }
-  assertStringIncludes(refusal({ env: { "A=B": "x" } }).message, "env.A=B: is no name");
-  assertStringIncludes(refusal({ env: { "": "x" } }).message, 'env."": is no name');
+  assertStringIncludes(refusal({ env: { "A=B": "x" } }).message, "env.A=B: is not a valid name");
+  assertStringIncludes(refusal({ env: { "": "x" } }).message, 'env."": is not a valid name');
   refused("env.A", "must be text without NUL", [{ env: { A: "a\0b" } }, { env: { A: "\ud800" } }]);
-  refused("secretEnv.A", "is no name of a secret", [{ secretEnv: { A: "" } }, { secretEnv: { A: "a b" } }]);
+  refused("secretEnv.A", "is not a valid name of a secret", [{ secretEnv: { A: "" } }, { secretEnv: { A: "a b" } }]);
   refused("secretEnv.A", "is in env too", [{ env: { A: "1" }, secretEnv: { A: "a" } }]);
 });
 
@@ -165,8 +165,8 @@ Deno.test("a volume has a name or a host folder, and a path in the container tha
   const paths = ["", "/", "a", "./a", "/a/", "//a", "/a//b", "/a/./b", "/a/..", "/..", "/a\nb"];
   refused("volumes.0.path", "must be an absolute path", paths.map((path) => volumes("data", path)));
   const two = [{ source: "one", path: "/a" }, { source: "two", path: "/a" }];
-  refused("volumes.1.path", "is another volume's path too", [{ volumes: two }]);
-  refused("maxInstances", "must be 1 where there are volumes", [{ ...volumes("data"), maxInstances: 2 }]);
+  refused("volumes.1.path", "is also the path of another volume", [{ volumes: two }]);
+  refused("maxInstances", "must be 1 with volumes", [{ ...volumes("data"), maxInstances: 2 }]);
 });
 
 Deno.test("durations and sizes are texts with units", () => {
@@ -197,10 +197,10 @@ Deno.test("capabilities are names that Linux has, in one of the two lists, ALL i
   const { template } = parseService("shop", { image: "a", capabilities: { add: ["CAP_NET_RAW", "KILL"] } });
   assertEquals(template.capabilities, { add: ["NET_RAW", "KILL"], drop: [] });
   for (const name of ["", "net_raw", "NET_ROW", "CAP_CAP_CHOWN", "NET_RAW ", "--privileged"]) {
-    refused("capabilities.add.0", "is no capability of Linux", [{ capabilities: { add: [name] } }]);
-    refused("capabilities.drop.0", "is no capability of Linux", [{ capabilities: { drop: [name] } }]);
+    refused("capabilities.add.0", "is not a capability of Linux", [{ capabilities: { add: [name] } }]);
+    refused("capabilities.drop.0", "is not a capability of Linux", [{ capabilities: { drop: [name] } }]);
   }
-  refused("capabilities.add.0", "is no capability of Linux", [{ capabilities: { add: ["ALL"] } }]);
+  refused("capabilities.add.0", "is not a capability of Linux", [{ capabilities: { add: ["ALL"] } }]);
   refused("capabilities.add.1", "is in drop too", [{ capabilities: { add: ["KILL", "CAP_CHOWN"], drop: ["CHOWN"] } }]);
 });
 
@@ -234,7 +234,7 @@ Deno.test("domains are whole hostnames, without duplicates", () => {
 Deno.test("a tag has the form of a service's name, and fits into a label together with it", () => {
   accepted(["v1", "a", "canary-2"].map((tag) => ({ tag })));
   const wrong = ["", "V1", "1a", "a--b", "-a", "a-", "a.b", "admin", "xn", "a".repeat(41)];
-  refused("tag", "must be 1 to 40 small letters", wrong.map((tag) => ({ tag })));
+  refused("tag", "must be 1 to 40 lower-case letters", wrong.map((tag) => ({ tag })));
   const tag = "t".repeat(31);
   assertEquals(parseService("s".repeat(30), { image: "a", tag }).tag, tag);
   const error = refusal({ tag }, "s".repeat(31));
@@ -244,7 +244,7 @@ Deno.test("a tag has the form of a service's name, and fits into a label togethe
 Deno.test("an invalid name of a service is refused", () => {
   for (const name of ["", "Shop", "a--b", "admin", "1a", "a".repeat(41), "a.b"]) {
     const error = refusal({}, name);
-    assertMatch(error.message, /^name: must be 1 to 40 small letters/);
+    assertMatch(error.message, /^name: must be 1 to 40 lower-case letters/);
     assertEquals(error.path, ["name"]);
   }
 });

@@ -161,7 +161,7 @@ Deno.test("the name __proto__ is refused wherever it stands", () => {
   const bodies = [`{"__proto__":1}`, `{"env":{"__proto__":"x"}}`, `{"secretEnv":{"__proto__":"x"}}`];
   for (const text of [...bodies, `{"volumes":[{"source":"a","path":"/a","__proto__":1}]}`]) {
     const error = refusal(JSON.parse(text));
-    assertMatch(error.message, /__proto__: is no name that can be used/);
+    assertMatch(error.message, /__proto__: cannot be used as a name/);
   }
   accepted([{ env: { constructor: "x", toString: "x", hasOwnProperty: "x" } }]);
   assertEquals(parseService("shop", { image: "a", env: { constructor: "x" } }).template.env, { constructor: "x" });
@@ -195,8 +195,8 @@ Deno.test("traffic is a number or a whole split", () => {
   assertEquals(parseService("shop", { image: IMAGE, traffic: targets }).targets, targets);
   const { traffic, targets: none } = parseService("shop", { image: IMAGE, traffic: 10 });
   assertEquals([traffic, none], [10, undefined]);
-  refused("tag", "must stand in the list of traffic", [{ traffic: targets, tag: "new" }]);
-  refused("traffic", "latest is there twice", [{ traffic: [targets[1], { ...targets[1], percent: 90 }] }]);
+  refused("tag", "must be inside the list of traffic", [{ traffic: targets, tag: "new" }]);
+  refused("traffic", "latest is given twice", [{ traffic: [targets[1], { ...targets[1], percent: 90 }] }]);
   const long = [{ revision: "latest", percent: 100, tag: "t".repeat(31) }];
   assertEquals(parseService("s".repeat(30), { image: IMAGE, traffic: long }).targets, long);
   const { message } = refusal({ traffic: long }, "s".repeat(31));

@@ -118,7 +118,7 @@ dockerTest("an invalid name of an image reaches no command", async (docker) => {
     const error = await assertRejects(() => source.resolve(text, "missing"), ImageUnavailable);
     assertEquals([error.reason, error.message], [
       "invalid_reference",
-      `${JSON.stringify(text)} is no name of an image`,
+      `${JSON.stringify(text)} is not a valid name of an image`,
     ]);
   }
   assertEquals(await docker.calls(), []);
