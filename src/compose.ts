@@ -577,7 +577,7 @@ export class Cless implements RunningProcess<AddressPosition> {
     const { config, engine, executor, fleet, reconciler, retiring, services } = this.#parts;
     engine.launcher.outputs.close(); // nobody reads the apps' output any more
     if (config.onExit === "keep" || this.#hasForeignContainers) {
-      await executor.settled(); // containers may still be being stopped
+      await executor.settled(); // some containers may still be stopping
       return await engine.leave();
     }
     // Kept pools too: they would start instances again, up to their minimum.

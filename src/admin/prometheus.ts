@@ -91,13 +91,13 @@ export class PrometheusMetrics {
   });
   readonly #stopped = new Counter({
     name: "cless_clients_stopped_total",
-    help: "Requests that were given up because the client stopped to send its body (upload) or to read its answer",
+    help: "Requests that were given up because the client stopped sending its body (upload) or reading its answer",
     labelNames: ["service", "what"],
     registers: [this.#registry],
   });
   readonly #stuck = new Gauge({
     name: "cless_stuck_client_connections",
-    help: "Open connections of clients that stopped to read, and that cless may not close",
+    help: "Open connections of clients that stopped reading, which cless may not close",
     registers: [this.#registry],
   });
 

@@ -335,7 +335,7 @@ export class Deployer {
       }
       const service = await this.#store(change, options);
       const created = change.addRevision !== undefined;
-      if (created) this.#tried.delete(name); // the stored service has the number now
+      if (created) this.#tried.delete(name); // the stored service has this number now
       return { service, revision, created, isNew: change.expectedGeneration === undefined };
     });
   }

@@ -79,7 +79,7 @@ export class Upload {
    * Only time in which the client is waited for counts. Must be called every `tickMs`.
    */
   hasStopped(tickMs: number, timeoutMs: number): boolean {
-    if (this.#reading === undefined || this.complete) return false; // nobody waits for the client
+    if (this.#reading === undefined || this.complete) return false; // the client is not waited for
     const bytes = this.#receivedBytes;
     this.#stillMs = bytes === this.#checkedBytes ? this.#stillMs + tickMs : 0;
     this.#checkedBytes = bytes;

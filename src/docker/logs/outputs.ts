@@ -94,7 +94,7 @@ export class ContainerOutputs implements InstanceOutputs {
         return;
       }
     } catch (error) {
-      if (!this.#ended.has(id)) throw error; // it has just been removed, and its lines are retained
+      if (!this.#ended.has(id)) throw error; // otherwise it has just been removed, and its lines are retained
     }
     if (!had) yield* this.#ended.read(id, options);
   }

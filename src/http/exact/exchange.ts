@@ -147,7 +147,7 @@ export class Exchange {
           if (length < Infinity) broken();
           break;
         }
-        if (piece.length === 0) continue; // an empty chunk would be the last one
+        if (piece.length === 0) continue; // an empty chunk would end the body
         left -= piece.length;
         await this.#connection.write(length === Infinity ? chunkOf(piece) : piece);
       }
