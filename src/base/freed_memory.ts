@@ -2,32 +2,36 @@ import type { Clock } from "./clock.ts";
 import { logger } from "./log.ts";
 
 const log = logger("memory");
-/** A minute after many clients have left, their memory has been returned. */
+/**
+ * How often the memory is checked. With the two times below, it is returned within a minute after many clients have
+ * left.
+ */
 const TICK_MS = 10_000;
+/** The least time between two returns. */
 const MIN_PAUSE_MS = 30_000;
-/** How long the allocator takes at most to return the memory. */
+/** The longest time that the allocator takes to return the memory. */
 const RETURN_MS = 1000;
-/** Memory is returned if there is so many times more than the least so far. */
+/** Memory is returned if the process uses this many times the least that it has used so far. */
 const WORTH = 1.4;
-/** If less than that has changed since the last time, there is nothing to return. */
+/** If memory has changed by less than this since the last return, there is nothing to return. */
 const CHANGE_BYTES = 512 * 1024;
 
 /**
- * Returns freed memory to the system when there is much of it. By itself, glibc returns only what is behind the last
- * piece in use. A few bytes that are kept for long then keep hundreds of megabytes that clients have needed: malloc(3),
- * M_TRIM_THRESHOLD.
+ * Returns freed memory to the system when there is much of it. By itself, glibc returns only the memory after the last
+ * block in use. So one small block that is kept for long may keep hundreds of megabytes that clients have needed:
+ * mallopt(3), M_TRIM_THRESHOLD.
  */
 export class FreedMemory {
   readonly #clock: Clock;
   readonly #usedBytes: () => number;
   readonly #release: () => void;
   #leastBytes = Infinity;
-  /** What was in use when memory had been returned last. */
+  /** The memory in use after the last return. */
   #lastBytes = 0;
   #returnedMs = -Infinity;
   #cancels: (() => void)[] = [];
 
-  /** @param usedBytes How much memory this process has. @param release Makes the allocator return what is free. */
+  /** @param usedBytes How much memory this process uses. @param release Makes the allocator return free memory. */
   constructor(clock: Clock, usedBytes = () => Deno.memoryUsage().rss, release = releaseFreedMemory) {
     this.#clock = clock;
     this.#usedBytes = usedBytes;
@@ -61,7 +65,7 @@ export class FreedMemory {
 }
 
 /**
- * Calls malloc_trim(3), as Deno does whenever a worker has ended: `create_worker` in
+ * Makes Deno call malloc_trim(3), which it does whenever a worker has ended: `create_worker` in
  * https://github.com/denoland/deno/blob/v2.9.5/runtime/ops/worker_host.rs. The start of the worker takes 30 ms.
  */
 export function releaseFreedMemory(): void {
