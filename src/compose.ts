@@ -4,7 +4,7 @@ import { Metrics } from "./admin/metrics.ts";
 import { atMost, delay, whileItMoves } from "./base/async.ts";
 import { systemClock } from "./base/clock.ts";
 import type { Config } from "./base/config.ts";
-import { ClessError, messageOf, OperatorError } from "./base/errors.ts";
+import { ClessError, messageOf, OperatorError, shuttingDown } from "./base/errors.ts";
 import { FileReserve } from "./base/file_reserve.ts";
 import { FreedMemory } from "./base/freed_memory.ts";
 import { LagMeter } from "./base/lag.ts";
@@ -444,7 +444,7 @@ export class Cless implements RunningProcess<AddressPosition> {
     reconciler.stop();
     memory.stop();
     await Promise.all([
-      deployer.close(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 })),
+      deployer.close(shuttingDown()),
       drain({ servers, activator, fleet, unanswered }, clock, drainTimeoutMs),
     ]);
     engine.launcher.hurry(deadline - clock.now());

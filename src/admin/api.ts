@@ -1,6 +1,6 @@
 import { Attempts } from "../control/access/attempts.ts";
 import { adminHostnames } from "../routing/router.ts";
-import { ClessError } from "../base/errors.ts";
+import { shuttingDown } from "../base/errors.ts";
 import { authenticate, checkBrowserSafety } from "./access.ts";
 import { checkLength } from "./body.ts";
 import type { Collaborators } from "./collaborators.ts";
@@ -39,7 +39,7 @@ export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRo
     const holder = await authenticate(request.headers, target, peer, { attempts, tokens });
     if (stopping.aborted && request.method !== "GET" && request.method !== "HEAD") {
       // A change that starts now could neither be finished nor undone.
-      throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
+      throw shuttingDown();
     }
     checkLength(request.headers);
     return await (await loaded())(request, { holder, target });

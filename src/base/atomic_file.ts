@@ -53,10 +53,11 @@ function link(from: string, to: string): boolean {
   }
 }
 
-function removeIfThere(path: string): void {
+/** Removes a file. Ignores any failure: if something is in the way, the next use of the path reports it. */
+export function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // If anything else is in the way, opening the file fails with a clear error.
+    // There is none, or it cannot be removed.
   }
 }

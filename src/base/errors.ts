@@ -66,6 +66,19 @@ export class ClessError extends Error {
   }
 }
 
+/** The error of a failed start. @param detail The reason, for the operator. */
+export function couldNotStart(detail: string, cause?: unknown): ClessError {
+  return new ClessError("start_failed", "The service could not be started; the log of cless says why", {
+    detail,
+    cause,
+  });
+}
+
+/** The error for requests while cless ends. */
+export function shuttingDown(): ClessError {
+  return new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
+}
+
 /** A wrong flag, value or verb: the message is one line, and the program ends with exit code 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";

@@ -1,3 +1,4 @@
+import { removeIfThere } from "./atomic_file.ts";
 import { messageOf } from "./errors.ts";
 import { logger } from "./log.ts";
 
@@ -24,13 +25,5 @@ export async function notify(socket: string | undefined, folder: string, state: 
     log.warning("cannot notify the service manager", { socket, reason: messageOf(error) });
   } finally {
     removeIfThere(own);
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // There is none.
   }
 }

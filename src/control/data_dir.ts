@@ -1,5 +1,5 @@
 import { messageOf, OperatorError, plainMessageOf } from "../base/errors.ts";
-import { writeAtomically } from "../base/atomic_file.ts";
+import { removeIfThere, writeAtomically } from "../base/atomic_file.ts";
 import type { Store } from "./store.ts";
 
 const OWNER = /^[0-9a-f]{8}$/;
@@ -236,14 +236,6 @@ function copyOf(store: Pick<Store, "backup">, path: string): Uint8Array {
     throw new OperatorError(`cannot read ${path}: ${messageOf(error)}`);
   } finally {
     removeIfThere(path);
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // The next attempt to write there reports the problem.
   }
 }
 

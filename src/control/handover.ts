@@ -1,3 +1,4 @@
+import { removeIfThere } from "../base/atomic_file.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Config } from "../base/config.ts";
 import { messageOf, OperatorError } from "../base/errors.ts";
@@ -375,14 +376,6 @@ function kill(pid: number): void {
     Deno.kill(pid, "SIGKILL");
   } catch (error) {
     log.error("cannot kill it", { pid, reason: messageOf(error) });
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // If it is in the way, listening there fails with a clear error.
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import { ClessError, messageOf } from "../base/errors.ts";
+import { type ClessError, couldNotStart, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { RevisionMark, RevisionRecord, ServiceRecord } from "../control/records.ts";
 import { type RevisionEnv, runtimeRevision } from "../control/runtime_revision.ts";
@@ -162,8 +162,7 @@ export class Publisher {
     } catch (cause) {
       const detail = messageOf(cause);
       log.error("cannot read a revision", { service, revision: name, reason: detail });
-      const what = "The service could not be started; the log of cless says why";
-      const error = new ClessError("start_failed", what, { detail });
+      const error = couldNotStart(detail);
       this.#unreadable.set(name, { error, until: clock.now() + UNREADABLE_MS });
       throw error;
     }

@@ -1,13 +1,12 @@
 import { delay, Limiter } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
-import { ClessError, messageOf } from "../base/errors.ts";
+import { type ClessError, couldNotStart, messageOf, shuttingDown } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Revision } from "../model/revision.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Container, Launcher } from "../pool/launcher.ts";
 
 const log = logger("adoption");
-const COULD_NOT_START = "The service could not be started; the log of cless says why";
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 5000;
 /** How many containers are removed at once. */
@@ -132,7 +131,7 @@ export class Adoption {
   /** Ends the adoption, and refuses the requests that wait for it. */
   stop(): void {
     this.#stopping.abort();
-    this.#refuse(new ClessError("draining", "cless is shutting down", { retryAfterS: 5 }));
+    this.#refuse(shuttingDown());
   }
 
   /** All containers of this cless; `undefined` if the adoption ends before the engine lists them. */
@@ -147,7 +146,7 @@ export class Adoption {
         const reason = messageOf(error);
         log.warning("the engine does not list its containers; asking again", { reason, afterMs: waitMs });
         if (this.#clock.now() >= deadline) {
-          this.#refuse(new ClessError("start_failed", COULD_NOT_START, { detail: reason }));
+          this.#refuse(couldNotStart(reason));
         }
       }
       await delay(this.#clock, waitMs, signal);

@@ -1,7 +1,7 @@
 import { abortable } from "@std/async/abortable";
 import { atMost, delay, within } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
-import { ClessError, messageOf } from "../base/errors.ts";
+import { ClessError, couldNotStart, messageOf } from "../base/errors.ts";
 import { type Lag, NO_LAG } from "../base/lag.ts";
 import { logger } from "../base/log.ts";
 import { formatDuration } from "../model/time.ts";
@@ -19,7 +19,6 @@ const OUTPUT_LINES = 20;
 const HUNG_GRACE_S = 2;
 /** The least time that an adopted app gets to answer: it may be busy with a request. */
 const ADOPTION_MS = 5000;
-const COULD_NOT_START = "The service could not be started; the log of cless says why";
 const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
 /** How long a resume waits for a running pause before it probes the app. */
 const PAUSE_WAIT_MS = 1000;
@@ -181,7 +180,7 @@ export class Executor {
       instance.gone.throwIfAborted();
       return undefined;
     } catch (thrown) {
-      let error = new ClessError("start_failed", COULD_NOT_START, { detail: messageOf(thrown), cause: thrown });
+      let error = couldNotStart(messageOf(thrown), thrown);
       if (timeout.signal.aborted) {
         error = runs ? await this.#appLate(instance.revision, timeoutMs, thrown) : engineLate(instance, "start", away);
       }
@@ -329,12 +328,9 @@ function engineLate({ revision }: Instance, what: "start" | "resume", away?: Eng
 
 /** The error if the container ended before its app was ready. */
 function endedEarly({ byHand, exitCode, gone, oom, revision }: Instance): ClessError | undefined {
-  if (oom) return new ClessError("start_failed", COULD_NOT_START, { detail: outOfMemory(revision.memoryBytes) });
+  if (oom) return couldNotStart(outOfMemory(revision.memoryBytes));
   if (!gone.aborted) return undefined;
   const how = exitCode === undefined ? "" : ` with code ${exitCode}`;
   const detail = `the container ended${how} before it was ready`;
-  return new ClessError("start_failed", COULD_NOT_START, {
-    detail,
-    cause: byHand ? new ContainerGone(detail) : undefined,
-  });
+  return couldNotStart(detail, byHand ? new ContainerGone(detail) : undefined);
 }

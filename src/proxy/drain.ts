@@ -1,6 +1,6 @@
 import { atMost, delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
-import { ClessError } from "../base/errors.ts";
+import { shuttingDown } from "../base/errors.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { UnansweredRequests } from "./request_context.ts";
@@ -45,7 +45,7 @@ export async function drain(drained: Drained, clock: Clock, timeoutMs: number): 
 
 function refuse({ activator, fleet, unanswered }: Drained): void {
   activator.drain();
-  const draining = new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
+  const draining = shuttingDown();
   for (const pool of fleet.pools().union(activator.holding())) pool.refuse(draining);
   unanswered.abortAll(draining);
 }

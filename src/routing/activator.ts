@@ -1,6 +1,6 @@
 import { abortable } from "@std/async/abortable";
 import type { Hostname } from "../model/host.ts";
-import { ClessError } from "../base/errors.ts";
+import { ClessError, shuttingDown } from "../base/errors.ts";
 import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Router } from "./router.ts";
 import type { Route } from "./service.ts";
@@ -51,7 +51,7 @@ export class Activator {
    */
   async hold(hostname: Hostname, chosen: InstancePool | undefined, signal: AbortSignal): Promise<Grant> {
     for (let moves = 0, wanted = chosen;; moves++) {
-      if (this.draining) throw new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
+      if (this.draining) throw shuttingDown();
       const route = await this.#resolve(hostname, signal);
       const pool = route.route(wanted);
       const lease = pool.claim();

@@ -313,7 +313,10 @@ Deno.test("wrong traffic is refused and changes nothing", async () => {
     [[{ revision: "web-00001", percent: 50 }], "traffic: the percents must sum to 100"],
     [[{ revision: "web-00009", percent: 100 }], "traffic: there is no revision web-00009"],
     [[{ revision: "web-00001", percent: -10 }, { revision: "web-00002", percent: 110 }], "0.percent: must be a whole"],
-    [[{ revision: "web-00001", percent: 50 }, { revision: "web-00001", percent: 50 }], "traffic: web-00001 is there"],
+    [
+      [{ revision: "web-00001", percent: 50 }, { revision: "web-00001", percent: 50 }],
+      "traffic: web-00001 is given twice",
+    ],
     [[], "traffic: the percents must sum to 100"],
     [{ revision: "web-00001", percent: 100 }, "the body: must be a list"],
     [[{ revision: "latest", percent: 100, tag: "t".repeat(40) + "x" }], "0.tag: must be"],

@@ -123,7 +123,7 @@ yamlTest("faults are reported with line and column", () => {
   refused("services.a: must have fields, at least image", "services:\n  a: §golang\n");
   refused("services.Shop: must be 1 to 40 lower-case letters", "services:\n  §Shop: { image: a }\n");
   refused("services.1: must be 1 to 40 lower-case letters", "services:\n  §1: { image: a }\n");
-  refused("services.__proto__: must be 1 to 40 small", "services:\n  §__proto__: { image: a }\n");
+  refused("services.__proto__: must be 1 to 40 lower-case", "services:\n  §__proto__: { image: a }\n");
   refused(
     "services.a.env.__proto__: cannot be used as a name",
     "services:\n  a: { env: { §__proto__: x }, image: a }\n",

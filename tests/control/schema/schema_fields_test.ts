@@ -254,7 +254,7 @@ Deno.test("exceptions from waking are parts of a User-Agent and paths", () => {
   const paths = (...paths: unknown[]) => ({ wake: { except: { paths } } });
   accepted([{ wake: {} }, { wake: { except: {} } }, agents(), agents("a", "Mozilla/5.0 (~)", "x".repeat(256))]);
   accepted([paths(), paths("/", "/a", "/a/", "/%20/b!$&'()*+,;=:@"), paths(`/${"x".repeat(255)}`)]);
-  refused("wake.except.userAgents.0", "is empty", [agents("")]);
+  refused("wake.except.userAgents.0", "and not empty", [agents("")]);
   refused("wake.except.userAgents.0", "must be printable ASCII", [agents("é"), agents("a\n"), agents("\0")]);
   refused("wake.except.userAgents.0", "at most 256 characters", [agents("x".repeat(257))]);
   refused("wake.except.userAgents.0", "must be a text", [agents(5), agents(null)]);
