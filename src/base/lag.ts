@@ -1,8 +1,8 @@
 import type { Clock } from "./clock.ts";
 
-/** How often the lag is measured under load. */
-const BUSY_TICK_MS = 20;
-/** How often it is measured otherwise. */
+/** A message is sent at most this often. */
+const MESSAGE_MS = 20;
+/** How often the lag is measured unless a watcher wants it more often. */
 const TICK_MS = 100;
 /** For how long a lag is remembered. */
 const KEPT_MS = 60_000;
@@ -45,11 +45,13 @@ export class LagMeter implements Lag {
   #dueMs = Infinity;
   /** When the message under way was sent; `Infinity` if there is none. */
   #sentMs = Infinity;
+  /** When the last message was sent. */
+  #beganMs = -Infinity;
   #lastMs = 0;
   #noted: { readonly at: number; readonly ms: number }[] = [];
   readonly #heard = new Set<() => void>();
-  /** Whether to measure often. */
-  busy = false;
+  /** How often to look. */
+  tickMs = TICK_MS;
 
   constructor(clock: Clock, trip: RoundTrip) {
     this.#clock = clock;
@@ -102,20 +104,19 @@ export class LagMeter implements Lag {
   }
 
   #setTimer(): void {
-    const ms = this.busy ? BUSY_TICK_MS : TICK_MS;
-    this.#dueMs = this.#clock.now() + ms;
-    this.#cancel = this.#clock.after(ms, () => this.#tick());
+    this.#dueMs = this.#clock.now() + this.tickMs;
+    this.#cancel = this.#clock.after(this.tickMs, () => this.#tick());
   }
 
   #tick(): void {
     this.#note(this.#overdueMs());
-    this.#setTimer();
-    if (this.#sentMs === Infinity) this.#measure();
+    if (this.#sentMs === Infinity && this.#clock.now() - this.#beganMs >= MESSAGE_MS - 1) this.#measure();
     for (const hear of this.#heard) hear();
+    if (this.#watchers > 0) this.#setTimer();
   }
 
   async #measure(): Promise<void> {
-    this.#sentMs = this.#clock.now();
+    this.#beganMs = this.#sentMs = this.#clock.now();
     try {
       await this.#trip.send();
       this.#lastMs = this.#clock.now() - this.#sentMs;

@@ -2,32 +2,55 @@ import { cpuUsage } from "node:process";
 import type { Clock } from "../base/clock.ts";
 import type { LagMeter } from "../base/lag.ts";
 
-/** The lag to aim at while requests are refused. */
-const TARGET_MS = 50;
 /**
- * Requests are refused once the lag has exceeded this for {@linkcode INTERVAL_MS} without a break. It is more than a
- * few hundred connections cause that each wait for an answer before they send the next request. Those are no overload.
+ * While cless holds no more requests than this, none is refused. So many come from connections that each wait for an
+ * answer before they send the next request. Those are no overload.
  */
-const OVERLOAD_MS = 250;
-const INTERVAL_MS = 100;
-/** If the lag exceeds this, nearly all requests are refused until the queue is short. */
-const HOPELESS_MS = 1000;
-/** How much the refused share grows per second if the lag is twice the target. */
-const INTEGRAL_PER_S = 1;
-/** How much the refused share grows if the lag grows by the target. */
-const PROPORTION = 0.1;
-/** The control ends when no request has been refused for this long. */
-const CALM_MS = 1000;
-/** So many requests per second are admitted whatever the lag: they cannot be what makes cless lag. */
-const ALWAYS_PER_S = 100;
+const FEW = 300;
+/** If the lag exceeds this, even few requests are an overload: each of them takes much processor time. */
+const MAX_LAG_MS = 250;
+/** The same, judged by a turn's processor time, while requests are refused. */
+const MAX_FEW_TURN_MS = 60;
+/** More requests are an overload if cless uses this much of a processor. */
+const BUSY_CPU = 0.7;
+/** More requests are also an overload if the lag exceeds this. */
+const LAG_MS = 100;
 /**
  * If cless uses less than this share of a processor, other programs cause its lag, and refusing requests would not
  * help.
  */
 const OWN_CPU = 0.15;
+/**
+ * How many requests are admitted in each turn of the event loop during an overload. In one turn, Deno calls the handler
+ * for every request that has arrived, but it takes up the results of at most 128 reads from sockets: all asynchronous
+ * operations run in one task, and share Tokio's budget for a task (https://docs.rs/tokio/latest/tokio/task/coop/).
+ * Requests that are admitted beyond that only wait, and make all others wait. The limit also keeps turns short. It works
+ * without knowing what a request costs: the more time refusals take, the longer are the turns, and the fewer requests
+ * are admitted per second.
+ */
+const PER_TURN = 100;
+/** The limit while cless holds only few requests. It exceeds what one turn can take up, so that those all get in. */
+const FEW_PER_TURN = 150;
+/** If a turn takes more processor time than this, the limit shrinks. Otherwise it grows up to {@linkcode PER_TURN}. */
+const TURN_MS = 25;
+const SHRINKING = 1.2;
+const GROWTH = 1.1;
+/** At least this many requests are admitted in each turn. */
+const MIN_PER_TURN = 4;
+/** At least this share of the requests of a turn is admitted, up to {@linkcode PER_TURN}. */
+const MIN_ADMITTED = 1 / 12;
+/** Services may draw this many times the limit by lot, so that the limit is used up. */
+const SPARE = 1.25;
+/** The overload ends when no request has been refused for this long. */
+const CALM_MS = 1000;
 /** The time over which processor time and arrivals are averaged. */
-const AVERAGE_MS = 200;
-/** From this rate on, the lag is measured often. */
+const AVERAGE_MS = 100;
+/** How often the lag is measured during an overload: in each turn, but not more often than this. */
+const TURN_TICK_MS = 5;
+/** How often it is measured from {@linkcode BUSY_PER_S} requests per second on. */
+const BUSY_TICK_MS = 20;
+/** How often it is measured otherwise. */
+const TICK_MS = 100;
 const BUSY_PER_S = 500;
 /** The measuring ends after this time without a request. */
 const QUIET_MS = 2000;
@@ -69,18 +92,20 @@ export interface AdmissionOptions {
 /**
  * Admits as many requests as cless can answer in time. Refuses the rest at once, before any other work on them.
  *
- * It observes only cless's own lag, never how long apps take: apps differ, and a response that takes 10 s, a cold start
- * or an event stream is no overload. While the lag is small, every load is admitted.
+ * It observes only whether cless itself keeps up, by its lag and its use of the processor, never how long apps take: apps
+ * differ, and a response that takes 10 s, a cold start or an event stream is no overload. While cless keeps up, every
+ * load is admitted.
  *
  * It combines ideas of others:
- * - CoDel (K. Nichols, V. Jacobson, "Controlling Queue Delay", ACM Queue 10(5), 2012; RFC 8289): the signal is the time
- *   in the queue, not its length. Only a queue that persists for an interval is an overload; a burst is not. Its
- *   schedule of drops is not used: it is for senders that slow down when something is dropped, and clients do not.
- * - PIE (RFC 8033): the share of refused requests is computed from the lag and its change.
+ * - CoDel (K. Nichols, V. Jacobson, "Controlling Queue Delay", ACM Queue 10(5), 2012; RFC 8289): the signal is how long
+ *   requests wait, and the queue is kept short. Its schedule of drops is not used: it is for senders that slow down when
+ *   something is dropped, and clients do not.
+ * - PIE (RFC 8033) is not used: it computes the share of refused requests from the lag and its change. The lag is known
+ *   only after the queue has already been that long, so the share swings between too much and too little. A limit per
+ *   turn takes effect at once.
  * - Envoy's admission control filter
  *   (https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/admission_control_filter): requests
- *   are refused at random with a probability that changes gradually, and a minimum rate is always admitted. Its signal,
- *   the success rate of the apps, is not used.
+ *   are refused at random, and a minimum is always admitted. Its signal, the success rate of the apps, is not used.
  * - Netflix's concurrency-limits (https://github.com/Netflix/concurrency-limits): no limit has to be configured, and a
  *   part of the limit is kept for some of the callers (its partitions). Its signal, the latency of the apps, is not
  *   used.
@@ -107,11 +132,13 @@ export class Admission {
   #arrived = 0;
   #admitted = 0;
   #refused = 0;
-  /** The share of all requests that must be refused. */
-  #share = 0;
+  /** How many requests may be admitted per turn. */
+  #perTurn = PER_TURN;
+  /** How many more may be admitted in this turn. */
+  #left = 0;
+  /** How many requests arrive per turn, on average. */
+  #arrivedPerTurn = 0;
   #measuredMs = 0;
-  #lagMs = 0;
-  #exceededSinceMs = Infinity;
   #refusedAtMs = 0;
   #arrivedAtMs = 0;
   #cpu = 0;
@@ -145,7 +172,12 @@ export class Admission {
     this.#counts[group]!++;
     const most = this.#maxInFlight;
     if (most === undefined) {
-      if (this.#random() >= this.#shares[group]!) return this.#admit();
+      const share = this.#shares[group]!;
+      if (share === 0) return this.#admit();
+      if (this.#left > 0 && this.#random() >= share) {
+        this.#left--;
+        return this.#admit();
+      }
       this.shed.lag++;
     } else {
       // Services that ask for less than their fair share may use the part of the limit that is kept for them.
@@ -171,7 +203,7 @@ export class Admission {
     this.#stopWatching = () => {
       stopHearing();
       stopMeter();
-      this.#meter.busy = false;
+      this.#meter.tickMs = TICK_MS;
       this.#stopWatching = undefined;
     };
   }
@@ -185,42 +217,50 @@ export class Admission {
     if (this.#refused > 0) this.#refusedAtMs = now;
     const weight = Math.min(1, seconds * 1000 / AVERAGE_MS);
     const cpu = this.#cpuSeconds();
-    this.#cpu += weight * ((cpu - this.#cpuBefore) / seconds - this.#cpu);
+    const ownMs = (cpu - this.#cpuBefore) * 1000;
+    this.#cpu += weight * (ownMs / 1000 / seconds - this.#cpu);
     this.#cpuBefore = cpu;
-    if (this.#maxInFlight === undefined) this.#adapt(now, seconds, rate);
+    if (this.#maxInFlight === undefined) this.#adapt(now, weight, seconds, ownMs);
     else if (this.#isLooking) {
       const isTight = this.#inFlight.active >= mostOf(this.#maxInFlight, false);
       const admitted = between(MIN_SHARE, this.#admitted / Math.max(1, this.#arrived), 1 - KEPT_SHARE);
       this.#divide(weight, seconds, isTight ? admitted : 1);
     }
     this.#arrived = this.#admitted = this.#refused = 0;
-    this.#meter.busy = rate >= BUSY_PER_S || this.#share > 0;
-    if (now - this.#arrivedAtMs > QUIET_MS && this.#share === 0) this.#stopWatching?.();
+    const isAdapting = this.#maxInFlight === undefined && this.#isLooking;
+    this.#meter.tickMs = isAdapting ? TURN_TICK_MS : rate >= BUSY_PER_S ? BUSY_TICK_MS : TICK_MS;
+    if (now - this.#arrivedAtMs > QUIET_MS && !isAdapting) this.#stopWatching?.();
   }
 
-  /** Adapts the refused share to the lag. */
-  #adapt(now: number, seconds: number, rate: number): void {
+  /** Begins to refuse requests, adapts how many are admitted per turn, or ends the overload. */
+  #adapt(now: number, weight: number, seconds: number, ownMs: number): void {
     const lagMs = this.#cpu < OWN_CPU ? 0 : this.#meter.currentMs;
-    const change = (lagMs - this.#lagMs) / TARGET_MS;
-    this.#lagMs = lagMs;
-    if (lagMs <= OVERLOAD_MS) this.#exceededSinceMs = Infinity;
-    else this.#exceededSinceMs = Math.min(this.#exceededSinceMs, now);
+    const present = this.#inFlight.active + this.#refused;
+    const isFew = present <= FEW && lagMs <= MAX_LAG_MS && (!this.#isLooking || ownMs <= MAX_FEW_TURN_MS);
     if (!this.#isLooking) {
-      if (now - this.#exceededSinceMs < INTERVAL_MS) return;
+      if ((this.#cpu < BUSY_CPU && lagMs <= LAG_MS) || isFew) return;
       this.#isLooking = true;
       this.#refusedAtMs = now;
-    } else if (now - this.#refusedAtMs > CALM_MS) {
+      this.#perTurn = this.#left = PER_TURN;
+      this.#arrivedPerTurn = this.#arrived;
+      // How much each service asks for is not known yet. Until then none has a place before others.
+      this.#shares.fill(ROUNDING);
+      return;
+    }
+    if (now - this.#refusedAtMs > CALM_MS) {
       this.#isLooking = false;
-      this.#share = 0;
       this.#rates.fill(0);
       this.#shares.fill(0);
       return;
     }
-    const most = Math.max(0, 1 - ALWAYS_PER_S / Math.max(1, rate));
-    const excess = between(-1, lagMs / TARGET_MS - 1, 3);
-    this.#share += INTEGRAL_PER_S * seconds * excess + PROPORTION * between(-2, change, 2);
-    this.#share = lagMs > HOPELESS_MS ? most : between(0, this.#share, most);
-    this.#divide(Math.min(1, seconds * 1000 / AVERAGE_MS), seconds, 1 - this.#share);
+    this.#arrivedPerTurn += weight * (this.#arrived - this.#arrivedPerTurn);
+    const isLate = ownMs > TURN_MS || lagMs > MAX_LAG_MS;
+    const least = Math.max(MIN_PER_TURN, Math.min(PER_TURN, this.#arrivedPerTurn * MIN_ADMITTED));
+    this.#perTurn = between(least, isLate ? this.#perTurn / SHRINKING : this.#perTurn * GROWTH, PER_TURN);
+    const most = isFew ? FEW_PER_TURN : this.#perTurn;
+    this.#left = Math.round(most);
+    const admitted = Math.min(1, SPARE * most / Math.max(1, this.#arrivedPerTurn));
+    this.#divide(weight, seconds, admitted);
   }
 
   /** Divides the admitted share of all requests among the groups: none gets more than its max-min fair share. */

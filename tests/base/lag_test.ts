@@ -99,22 +99,39 @@ Deno.test("one message is under way at a time, and the next one is sent once it 
   stop();
 });
 
-Deno.test("a busy program is measured five times as often, and each measurement is heard by those who want to", async () => {
-  const { clock, meter } = newMeter();
+Deno.test("a program is measured as often as somebody asks for, and each measurement is heard by those who want to", async () => {
+  const { clock, meter, sent, trip } = newMeter();
+  trip.tookMs = 1;
   let heard = 0;
   const stop = meter.watch();
   const stopHearing = meter.hear(() => heard++);
   await clock.advance(1000);
-  assertEquals(heard, 10);
-  meter.busy = true;
+  assertEquals([heard, sent.length], [10, 10]);
+  meter.tickMs = 20;
   await clock.advance(100);
   assertEquals(heard, 11); // the timer had been set before
   await clock.advance(1000);
-  assertEquals(heard, 61);
+  assertEquals([heard, sent.length], [61, 61]);
+  meter.tickMs = 5;
+  await clock.advance(20);
+  await clock.advance(1000);
+  assertEquals([heard, sent.length], [262, 112]); // a message in 20 ms is enough
   stopHearing();
   await clock.advance(1000);
-  assertEquals(heard, 61);
+  assertEquals(heard, 262);
   stop();
+});
+
+Deno.test("a measurement may change how often is measured, or end it", async () => {
+  const { clock, meter } = newMeter();
+  let heard = 0;
+  const stop = meter.watch();
+  meter.hear(() => {
+    if (++heard === 3) stop();
+    meter.tickMs = 10;
+  });
+  await clock.advance(120);
+  assertEquals([heard, clock.timers], [3, 0]);
 });
 
 Deno.test("what was measured last says nothing once nobody watches, and is not late when somebody watches again", async () => {
