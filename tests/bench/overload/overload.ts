@@ -14,6 +14,8 @@ const BESIDE_PER_S = 50;
 /** Simultaneous requests of the closed loops that look for the capacity. */
 const CONNECTIONS = [32, 64, 128] as const;
 const APP_CONNECTIONS = 16;
+/** The most connections of an open loop, see `sender/main.go`: a refusal costs more than over a few. */
+const OPEN_CONNECTIONS = 1000;
 const MOST_P99_MS = 1000;
 const MOST_GROWTH_MB = 150;
 const BESIDE_SHARE = 0.99;
@@ -137,7 +139,7 @@ async function costOfRefusal(
     signal: AbortSignal.any([signal, end]),
   });
   held.catch(() => {});
-  const args = [`-address=${new URL(cless.url).host}`, "-closed=slow.localhost=32"];
+  const args = [`-address=${new URL(cless.url).host}`, `-closed=slow.localhost=${OPEN_CONNECTIONS}`];
   await sender.run<Flow[]>([...args, "-seconds=1"], 60_000, signal);
   const cpu = await cpuMicros(cless.program.pid);
   const [flow] = await sender.run<Flow[]>([...args, "-seconds=2"], 60_000, signal);
