@@ -1,4 +1,4 @@
-import { resolveTraffic } from "../model/traffic.ts";
+import { resolveTraffic, withoutEmpty } from "../model/traffic.ts";
 import type { RevisionMark, RevisionRecord, ServiceRecord } from "./records.ts";
 import type { Store } from "./store.ts";
 
@@ -142,8 +142,8 @@ export function inTraffic({ traffic, latestRevision }: ServiceRecord): Set<strin
 
 /** The names of the revisions that get requests, by a share or a tag. */
 export function reachable({ traffic, latestRevision }: ServiceRecord): Set<string> {
-  const parts = resolveTraffic(traffic, latestRevision).filter(({ percent, tag }) => percent > 0 || tag !== undefined);
-  return new Set(parts.map(({ revision }) => revision));
+  const targets = withoutEmpty(resolveTraffic(traffic, latestRevision));
+  return new Set(targets.map(({ revision }) => revision));
 }
 
 /**

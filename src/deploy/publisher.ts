@@ -9,7 +9,7 @@ import { defined } from "../model/defined.ts";
 import type { ContainerDefaults } from "../model/isolation.ts";
 import type { Limits, Revision } from "../model/revision.ts";
 import { needsNoPreparation } from "../model/template.ts";
-import { resolveTraffic, type Traffic, type TrafficTarget } from "../model/traffic.ts";
+import { resolveTraffic, type Traffic, type TrafficTarget, withoutEmpty } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Container } from "../pool/launcher.ts";
 import { type PoolMaker, Service, type Share, SleepingShare, type Waking } from "../routing/service.ts";
@@ -190,7 +190,7 @@ function wakingOf({ wake: { except }, loading }: ServiceRecord): Waking | undefi
 
 /** The targets of a service's traffic that need a pool, by revision name. */
 function needed({ traffic, latestRevision }: ServiceRecord): Traffic {
-  return resolveTraffic(traffic, latestRevision).filter(({ percent, tag }) => percent > 0 || tag !== undefined);
+  return withoutEmpty(resolveTraffic(traffic, latestRevision));
 }
 
 function shareOf({ percent, tag }: TrafficTarget, pool: InstancePool): Share {

@@ -7,6 +7,7 @@ import {
   type Traffic,
   type TrafficTarget,
   type TrafficWish,
+  withoutEmpty,
 } from "../model/traffic.ts";
 import type { ServiceRecord } from "../control/records.ts";
 
@@ -44,7 +45,7 @@ export function trafficAfter(
 /** Checks a whole split, and leaves out targets without effect. @throws {TrafficError} */
 export function checkedTraffic(targets: Traffic, names: ReadonlySet<string>, latest: string): Traffic {
   checkTraffic(targets, names, latest);
-  return targets.filter(({ revision, percent, tag }) => percent > 0 || tag !== undefined || revision === LATEST);
+  return withoutEmpty(targets);
 }
 
 /** The shares by revision name, in order, without tags and without empty shares. */
@@ -100,9 +101,7 @@ function tagged(traffic: Traffic, latest: string, tag: string): Traffic {
   });
   const percent = untagged.find(({ revision }) => revision === latest)?.percent ?? 0;
   return [
-    ...untagged.filter(({ revision, percent, tag }) =>
-      revision !== latest && (percent > 0 || tag !== undefined || revision === LATEST)
-    ),
+    ...withoutEmpty(untagged).filter(({ revision }) => revision !== latest),
     { revision: latest, percent, tag },
   ];
 }

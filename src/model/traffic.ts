@@ -139,7 +139,7 @@ function merge(traffic: Traffic): Traffic {
 }
 
 /** Drops targets with neither traffic nor tag. A `latest` of 0 stays: it says that later revisions get no traffic. */
-function withoutEmpty(traffic: Traffic): Traffic {
+export function withoutEmpty(traffic: Traffic): Traffic {
   return traffic.filter(({ revision, percent, tag }) => percent > 0 || tag !== undefined || revision === LATEST);
 }
 
