@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Limiter, whileItMoves, within } from "../../src/base/async.ts";
+import { atMost, delay, Limiter, whileItMoves, within } from "../../src/base/async.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 
 Deno.test("a promise's outcome is passed on if it comes in time, else undefined; no timer is left", async () => {
@@ -58,4 +58,53 @@ Deno.test("no more tasks run at once than the limit, and the others follow in or
   assertEquals(await Promise.all([all[0], all[2], all[3], all[4]]), [0, 2, 3, 4]);
   assertEquals(begun, [0, 1, 2, 3, 4]);
   assertEquals(await limiter.run(() => Promise.resolve("free")), "free");
+});
+
+Deno.test("a delay ends after its time, or at once when its signal is aborted, and leaves no timer or listener", async () => {
+  const clock = new FakeClock();
+  for (const ends of ["in time", "aborted", "aborted before"] as const) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    let listeners = 0;
+    const { addEventListener, removeEventListener } = signal;
+    signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+      listeners++;
+      addEventListener.apply(signal, args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+      listeners--;
+      removeEventListener.apply(signal, args);
+    };
+    if (ends === "aborted before") controller.abort();
+    let isOver = false;
+    const delayed = delay(clock, 100, signal).then(() => isOver = true);
+    await clock.advance(99);
+    assertEquals([isOver, clock.timers], ends === "aborted before" ? [true, 0] : [false, 1]);
+    if (ends === "aborted") controller.abort();
+    else if (ends === "in time") await clock.advance(1);
+    await delayed;
+    assertEquals([clock.timers, listeners], [0, 0], ends);
+  }
+  const without = delay(clock, 100);
+  await clock.advance(100);
+  await without;
+});
+
+Deno.test("a promise is waited for no longer than a time, whatever becomes of it", async () => {
+  const clock = new FakeClock();
+  await atMost(Promise.reject(new Error("no")), clock, 100);
+  await atMost(Promise.resolve(), clock, Infinity);
+  const waiting = atMost(new Promise(() => {}), clock, 100);
+  await clock.advance(100);
+  await waiting;
+  await settle();
+  assertEquals(clock.timers, 0);
+});
+
+Deno.test("the wait is over once the work is, though something still moves", async () => {
+  for (const work of [Promise.resolve(), Promise.reject(new Error("no"))]) {
+    let looks = 0;
+    await whileItMoves(work, () => 100 - looks++, new FakeClock(), 1000);
+    assertEquals(looks, 2);
+  }
 });

@@ -1,7 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
-import type { Activator } from "../../src/routing/activator.ts";
+import { Activator } from "../../src/routing/activator.ts";
 import type { Grant } from "../../src/pool/pool.ts";
+import type { Router } from "../../src/routing/router.ts";
 import { Service } from "../../src/routing/service.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, type Kit, never, newFront, newKit, newRevision } from "../support/kit.ts";
@@ -322,4 +323,49 @@ Deno.test("a request right before the news of a rebuilt image starts the new rev
   await kit.clock.advance(900);
   images.build("app-docker", "sha256:new");
   assertEquals((await kit.launcher.nextLaunch()).revision.imageId, "sha256:new");
+});
+
+/** An activator whose service gets another revision with each start, all of which fail. */
+function restless(kit: Kit) {
+  const route = { name: "app", convention: false, pools: () => [], route: () => pool };
+  let pool = kit.newPool();
+  const router = { route: () => route, find: () => route, resolve: () => Promise.resolve(route) };
+  const activator = new Activator(router as unknown as Router, 10);
+  let starts = 0;
+  const replace = () => {
+    pool = kit.newPool(newRevision(`sha256:${++starts}`));
+  };
+  return { activator, replace, starts: () => starts };
+}
+
+Deno.test("a request moves to a newer revision at most three times, and then gets the error of the last start", async () => {
+  const kit = newKit();
+  const { activator, replace, starts } = restless(kit);
+  kit.launcher.on.launch = () => {
+    replace();
+    throw new Error(`start ${starts()}`);
+  };
+  const { code, detail } = await assertRejects(() => activator.hold(APP, undefined, never()), ClessError);
+  assertEquals([code, detail, starts(), activator.holding().size], ["start_failed", "start 4", 4, 0]);
+});
+
+Deno.test("a request whose start fails moves nowhere once the program ends, or its client has gone", async () => {
+  for (const ends of ["the program", "the client"] as const) {
+    const kit = newKit();
+    const { activator, replace, starts } = restless(kit);
+    const client = new AbortController();
+    const held = assertRejects(() => activator.hold(APP, undefined, client.signal), Error);
+    const launch = await kit.launcher.nextLaunch();
+    replace();
+    if (ends === "the program") activator.drain();
+    else client.abort(new Error("gone"));
+    launch.fail(new Error("no"));
+    const error = await held;
+    assertEquals(
+      error instanceof ClessError ? error.code : error.message,
+      ends === "the program" ? "start_failed" : "gone",
+    );
+    await settle();
+    assertEquals([starts(), kit.launcher.called("launch").length, activator.holding().size], [1, 1, 0]);
+  }
 });

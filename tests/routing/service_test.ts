@@ -1,5 +1,5 @@
-import { assertEquals, assertStrictEquals } from "@std/assert";
-import { Service } from "../../src/routing/service.ts";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { Service, SleepingShare } from "../../src/routing/service.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
 import { conventionService, newKit, newRevision } from "../support/kit.ts";
 
@@ -45,4 +45,39 @@ Deno.test("each tag is an address of its own that leads to its revision alone", 
   const { tagged } = new Service("app", { shares });
   assertEquals(tagged.map(({ label }) => label), ["live--app", "next--app"]);
   tagged.forEach((revision, at) => assertStrictEquals(revision.route(), [one, two][at]));
+});
+
+Deno.test("the pool of a share is made when it is first read, once, and tried again if it could not be made", () => {
+  const [one, two] = newPools();
+  const made: string[] = [];
+  const maker = {
+    fails: true,
+    make({ name }: { name: string }) {
+      if (this.fails) throw new Error("the secret cannot be read");
+      made.push(name);
+      return one;
+    },
+  };
+  const share = new SleepingShare({ percent: 100 }, { name: "app-00001" }, maker);
+  const service = new Service("app", { shares: [share, { pool: two, percent: 0, tag: "next" }] });
+  assertEquals([share.unmade, service.pools(), service.kept()], ["app-00001", [two], []]);
+  assertThrows(() => service.route(), Error, "the secret cannot be read");
+  assertEquals([share.unmade, service.poolOf("none")], ["app-00001", undefined]);
+  maker.fails = false;
+  assertStrictEquals(service.poolOf("app-00001"), one);
+  assertStrictEquals(service.route(), one);
+  assertEquals([share.unmade, made, service.pools()], [undefined, ["app-00001"], [one, two]]);
+  assertStrictEquals(service.poolOf(two.revision.name), two);
+});
+
+Deno.test("a service keeps up the revisions that get requests and have a minimum, and no tagged one without a share", () => {
+  const kit = newKit();
+  const [none, least, tagged] = [0, 1, 1].map((minInstances, n) => ({
+    pool: kit.newPool({ ...newRevision(`sha256:${n}`), minInstances }),
+    percent: n < 2 ? 50 : 0,
+    ...(n < 2 ? {} : { tag: "next" }),
+  }));
+  const service = new Service("app", { shares: [none!, least!, tagged!] });
+  assertEquals(service.kept(), [least!.pool]);
+  assertEquals(service.tagged.map(({ convention, name }) => [convention, name]), [[false, "app"]]);
 });
