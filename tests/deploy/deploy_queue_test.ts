@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { DeployQueue } from "../../src/deploy/deploy_queue.ts";
+import { DeployQueue, QueueByName } from "../../src/deploy/deploy_queue.ts";
+import { settle } from "../support/fake_clock.ts";
 
 /** Work that ends when it is called off. */
 function untilAborted(signal: AbortSignal): Promise<never> {
@@ -31,4 +32,71 @@ Deno.test("a paused queue finishes the deploys on their way, and accepts others 
   assertEquals(await running, "done");
   queue.resume();
   assertEquals(await queue.run("web", undefined, () => Promise.resolve("again")), "again");
+});
+
+Deno.test("deploys of one service run one after the other, in order and also after a failure; others do not wait", async () => {
+  const queue = new DeployQueue();
+  const begun: string[] = [];
+  const ends = ["one", "two", "three", "other"].map((what) => ({ what, ...Promise.withResolvers<string>() }));
+  const [one, two, three, other] = ends.map(({ what, promise }) =>
+    queue.run(what === "other" ? "shop" : "web", undefined, () => {
+      begun.push(what);
+      return promise;
+    })
+  );
+  await settle();
+  assertEquals(begun, ["one", "other"]);
+  const failed = assertRejects(() => one!, Error, "no");
+  ends[0]!.reject(new Error("no"));
+  await failed;
+  await settle();
+  assertEquals(begun, ["one", "other", "two"]);
+  for (const { resolve, what } of ends.slice(1)) resolve(what);
+  assertEquals([await two, await three, await other, begun.at(-1)], ["two", "three", "other", "three"]);
+});
+
+Deno.test("a deploy that is called off before its turn never begins, and one on its way is told", async () => {
+  const queue = new DeployQueue();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const running = assertRejects(() => queue.run("web", first.signal, untilAborted), Error, "first");
+  let hasBegun = false;
+  const waiting = assertRejects(
+    () => queue.run("web", second.signal, () => Promise.resolve(hasBegun = true)),
+    Error,
+    "second",
+  );
+  await settle();
+  second.abort(new Error("second"));
+  first.abort(new Error("first"));
+  await Promise.all([running, waiting]);
+  assertEquals(hasBegun, false);
+});
+
+Deno.test("the deploys of one service can be cancelled, and those of others go on", async () => {
+  const queue = new DeployQueue();
+  const end = Promise.withResolvers<string>();
+  const shop = queue.run("shop", undefined, () => end.promise);
+  const web = assertRejects(() => queue.run("web", undefined, untilAborted), Error, "it is deleted");
+  await settle();
+  await queue.cancel("web", new Error("it is deleted"));
+  await web;
+  assertEquals(await queue.run("web", undefined, () => Promise.resolve("again")), "again");
+  end.resolve("done");
+  assertEquals(await shop, "done");
+});
+
+Deno.test("a queue is settled once the work of all names has ended, whether it succeeded or not", async () => {
+  const queue = new QueueByName();
+  const [web, shop] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const failed = assertRejects(() => queue.run("web", () => web.promise), Error, "no");
+  queue.run("shop", () => shop.promise);
+  let isSettled = false;
+  const settled = queue.settled().then(() => isSettled = true);
+  web.reject(new Error("no"));
+  await failed;
+  await settle();
+  assertEquals(isSettled, false);
+  shop.resolve();
+  await settled;
+  await queue.settled();
 });
