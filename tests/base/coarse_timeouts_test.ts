@@ -18,6 +18,7 @@ Deno.test("a promise that settles in time passes on its outcome", async () => {
   using timeouts = new CoarseTimeouts(clock, 50);
   assertEquals(await timeouts.within(Promise.resolve("here"), 50), "here");
   await assertRejects(() => timeouts.within(Promise.reject(new Error("broken")), 50), Error, "broken");
+  assertEquals(timeouts.size, 0); // neither is watched any more
   const { promise, resolve } = Promise.withResolvers<string>();
   const waiting = timeouts.within(promise, 50);
   await clock.advance(50);

@@ -90,6 +90,29 @@ Deno.test("a watched request is aborted at once when its client leaves, or has l
   assert(late.signal.reason instanceof ClientGone);
 });
 
+Deno.test("a request passes on to its slot that the app has no part in it any more, and is no suspect at first", () => {
+  const { add } = setUp();
+  const one = add(newRequest().request, Infinity);
+  one.appEnded(); // it has no slot yet
+  const instance = new Instance("one", newRevision(), systemClock);
+  const lease = one.lease = instance.claim();
+  lease.answered(200);
+  one.appEnded();
+  assertEquals([instance.inFlight, one.isSuspect, one.failedInstances, one.refusals], [0, false, 0, 0]);
+});
+
+Deno.test("a request counts its failed tries on each instance anew", () => {
+  const { add } = setUp();
+  const one = add(newRequest().request, Infinity);
+  const [first, second] = ["one", "two"].map((id) => new Instance(id, newRevision(), systemClock));
+  one.sendTo(first!);
+  one.failedTries = 1;
+  one.sendTo(first!);
+  assertEquals([one.failedTries, one.instance], [1, first]);
+  one.sendTo(second!);
+  assertEquals([one.failedTries, one.instance, one.service], [0, second, "app"]);
+});
+
 Deno.test("each attempt of a request can be aborted", () => {
   const { add } = setUp();
   const one = add(newRequest().request, Infinity);

@@ -53,7 +53,6 @@ export class ChunkedDecoder {
       case "size":
         if (byte === CR || byte === SEMICOLON) {
           if (this.#digits === 0) throw new Malformed("a chunk without a size");
-          this.#extra = 0;
           this.#state = byte === CR ? "size-lf" : "extension";
         } else {
           const digit = hexDigit(byte);

@@ -252,3 +252,20 @@ Deno.test("of very many addresses, the oldest are forgotten", () => {
   attempts.wrong("new");
   assertEquals([attempts.size, attempts.secondsLeft("a"), attempts.secondsLeft("b")], [10_000, undefined, 60]);
 });
+
+Deno.test("the address that was wrong least recently is forgotten first", () => {
+  const attempts = new Attempts(new FakeClock());
+  fail(attempts, "first", 10);
+  fail(attempts, "second", 9);
+  fail(attempts, "third", 10);
+  for (let n = 3; n < 10_000; n++) attempts.wrong(`${n}`);
+  attempts.wrong("second"); // its tenth
+  assertEquals(attempts.size, 10_000);
+  attempts.wrong("one more");
+  attempts.wrong("another");
+  assertEquals(["first", "second", "third"].map((address) => attempts.secondsLeft(address)), [
+    undefined,
+    60,
+    undefined,
+  ]);
+});

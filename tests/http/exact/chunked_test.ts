@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { ChunkedDecoder } from "../../../src/http/exact/chunked.ts";
+import { ChunkedDecoder, chunkOf } from "../../../src/http/exact/chunked.ts";
 import { Malformed } from "../../../src/http/exact/message_head.ts";
 import { toBytes, toText } from "../../support/http_message.ts";
 
@@ -168,4 +168,21 @@ Deno.test("the data of a piece is moved to its start", () => {
   const bytes = toBytes("3\r\nabc\r\n3\r\ndef\r\n");
   assertEquals(new ChunkedDecoder().decode(bytes), 6);
   assertEquals(toText(bytes.subarray(0, 6)), "abcdef");
+});
+
+Deno.test("a piece becomes one chunk, with its size before it and a line break after it", () => {
+  assertEquals(toText(chunkOf(toBytes("hello, hello, hello"))), "13\r\nhello, hello, hello\r\n");
+  const bytes = toBytes("5\r\nhello\r\n1f\r\n");
+  const decoder = new ChunkedDecoder();
+  assertEquals([toText(bytes.subarray(0, decoder.decode(bytes))), decoder.done], ["hello", false]);
+  const whole = new Uint8Array([...chunkOf(toBytes("a")), ...chunkOf(toBytes("b")), ...toBytes("0\r\n\r\n")]);
+  const again = new ChunkedDecoder();
+  assertEquals([toText(whole.subarray(0, again.decode(whole))), again.done], ["ab", true]);
+});
+
+Deno.test("the limits of a chunk's size and extension begin anew with each chunk", () => {
+  const chunk = `00000001;${"x".repeat(10 * 1024)}\r\na\r\n`;
+  const bytes = toBytes(`${chunk.repeat(4)}0\r\n\r\n`);
+  const decoder = new ChunkedDecoder();
+  assertEquals([toText(bytes.subarray(0, decoder.decode(bytes))), decoder.done], ["aaaa", true]);
 });
