@@ -8,6 +8,7 @@ import { ContainerOutputs } from "../../../src/docker/logs/outputs.ts";
 import { DockerLauncher } from "../../../src/docker/launcher.ts";
 import { Addresses, HostPorts, Sequence } from "../../../src/docker/network/addresses.ts";
 import { OwnNetwork } from "../../../src/docker/network/network.ts";
+import { parseSubnet } from "../../../src/docker/network/subnet.ts";
 import { conventionRevision } from "../../../src/model/revision.ts";
 import { type Answer, dockerTest, type FakeDocker, noFakeDocker } from "../../support/fake_docker.ts";
 import { noNet } from "../../support/permissions.ts";
@@ -435,3 +436,43 @@ Deno.test("a sequence continues where another process was, unless that is outsid
   sequence.skipTo(9);
   assertEquals(sequence.next, 3);
 });
+
+/** Addresses on a network that has the subnet `10.1.0.0/24`, without an engine. */
+function addressesOn(upstream: "direct" | "published", first = 20_000) {
+  const subnets = ["10.1.0.0/24"];
+  const network = { owner: "a1", name: "cless-a1", ensure: () => Promise.resolve(parseSubnet(subnets[0]!)!) };
+  const portRange = { first, last: first + 9 };
+  return { subnets, addresses: new Addresses(network as unknown as OwnNetwork, { portRange, upstream }) };
+}
+
+Deno.test("a process that takes over gives out addresses from where the one before had got to", async () => {
+  const { addresses: before } = addressesOn("direct");
+  assertEquals(before.position, { address: undefined, port: 20_000 });
+  const origins = [(await before.take("one", 80)).origin, (await before.take("two", 80)).origin];
+  assertEquals(origins, ["http://10.1.0.2:80", "http://10.1.0.3:80"]);
+  for (const isKnown of [false, true]) {
+    const { addresses, subnets } = addressesOn("direct");
+    if (isKnown) await addresses.take("zero", 80); // it knows the network already
+    addresses.continueFrom(before.position);
+    assertEquals(addresses.position, before.position);
+    assertEquals((await addresses.take("three", 80)).address, "10.1.0.4");
+    subnets[0] = "10.2.0.0/24"; // the network was made anew, and the position is of another one
+    assertEquals((await addresses.take("four", 80)).address, "10.2.0.2");
+  }
+});
+
+Deno.test(
+  { name: "a process that takes over gives out ports from where the one before had got to", ignore: noNet },
+  async () => {
+    const first = freePorts(10);
+    const { addresses: before } = addressesOn("published", first);
+    for (const id of ["one", "two"]) await before.take(id, 80);
+    before.free("one");
+    assertEquals(before.position.port, first + 2);
+    const { addresses } = addressesOn("published", first);
+    addresses.continueFrom(before.position);
+    assertEquals((await addresses.take("three", 80)).origin, `http://127.0.0.1:${first + 2}`);
+    addresses.continueFrom({ address: undefined, port: 1 }); // it had another range
+    assertEquals((await addresses.take("four", 80)).origin, `http://127.0.0.1:${first + 3}`);
+  },
+);
