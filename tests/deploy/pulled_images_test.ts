@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { RevisionFailed } from "../../src/control/deploy_error.ts";
+import { PulledImages } from "../../src/deploy/pulled_images.ts";
+import type { ServiceStates } from "../../src/control/service_states.ts";
 import { StoreUnavailable } from "../../src/control/store.ts";
 import type { PullPolicy } from "../../src/model/template.ts";
 import { settle } from "../support/fake_clock.ts";
@@ -249,4 +251,76 @@ Deno.test("a revision knows the digest by which its image can be pulled again", 
   const { deployer, publisher } = newRegistry();
   await deployer.deploy("app", input("one"), AT_ONCE);
   assertEquals(publisher.poolOf("app", "app-00001")!.revision.imageDigest, "one@sha256:digest");
+});
+
+/** Pulled images by themselves: which revisions there are, and when containers are gone, is up to the test. */
+function newPulled() {
+  const used = new Set<string>();
+  const removed: string[] = [];
+  const waits: PromiseWithResolvers<void>[] = [];
+  const pulled = new PulledImages(
+    {
+      resolve: (name) => Promise.resolve({ imageId: name, pulled: true }),
+      remove: (imageId: string) => {
+        removed.push(imageId);
+        return Promise.resolve(true);
+      },
+    },
+    {
+      hasImage: (imageId: string) => used.has(imageId),
+      hasPulledImage: (imageId: string) => used.has(imageId),
+      pulledImages: () => [...used],
+    } as unknown as ServiceStates,
+    {
+      untilGone() {
+        waits.push(Promise.withResolvers());
+        return waits.at(-1)!.promise;
+      },
+    },
+  );
+  const find = (name: string) => pulled.find(name, "missing", { signal: new AbortController().signal });
+  return { pulled, used, removed, waits, find };
+}
+
+Deno.test("an image is removed only once nobody holds it any more, however often it was held", async () => {
+  const { find, pulled, removed, waits } = newPulled();
+  const holds = [await find("one"), await find("one")];
+  for (const hold of holds) {
+    await pulled.sweep();
+    assertEquals([removed, waits.length], [[], 0]); // its containers do not matter yet
+    hold[Symbol.dispose]();
+  }
+  const swept = pulled.sweep();
+  await settle();
+  assertEquals([removed, waits.length], [[], 1]);
+  waits[0]!.resolve();
+  await swept;
+  assertEquals(removed, ["one"]);
+  await pulled.sweep();
+  assertEquals(removed, ["one"]); // it is forgotten
+});
+
+Deno.test("an image that is needed again while its containers go stays", async () => {
+  for (const again of ["a revision", "a deploy"] as const) {
+    const { find, pulled, removed, used, waits } = newPulled();
+    (await find("one"))[Symbol.dispose]();
+    const swept = pulled.sweep();
+    await settle();
+    if (again === "a revision") used.add("one");
+    else await find("one");
+    waits[0]!.resolve();
+    await swept;
+    assertEquals(removed, [], again);
+  }
+});
+
+Deno.test("sweeps come one after the other", async () => {
+  const { find, pulled, removed, waits } = newPulled();
+  (await find("one"))[Symbol.dispose]();
+  const sweeps = [pulled.sweep(), pulled.sweep(true)];
+  await settle();
+  assertEquals(waits.length, 1);
+  waits[0]!.resolve();
+  await Promise.all(sweeps);
+  assertEquals([removed, waits.length], [["one"], 1]);
 });
