@@ -43,7 +43,7 @@ Deno.test("a request that is answered is watched no more, and counted with how l
 });
 
 Deno.test("an app's answer says what it had to wait for, and closes its connection once another process takes over", () => {
-  const { newContext, responder, unanswered } = setUp();
+  const { counted, newContext, responder, unanswered } = setUp();
   const headersOf = (context: RequestContext, response = new Response("hi")) => {
     const { headers } = responder.fromApp(context, response);
     return [headers.get("server-timing"), headers.get("connection")];
@@ -62,6 +62,7 @@ Deno.test("an app's answer says what it had to wait for, and closes its connecti
   const socket = newContext({ websocket: true });
   socket.start = { how: "cold", ms: 12 };
   assertEquals(headersOf(socket), [null, null]); // nothing may come between a WebSocket and its app
+  assertEquals([counted.length, unanswered.size], [6, 0]);
   unanswered[Symbol.dispose]();
 });
 

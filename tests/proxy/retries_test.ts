@@ -163,6 +163,17 @@ Deno.test("a request whose client leaves while it waits is not sent again, and w
   assertEquals(clock.timers, 0);
 });
 
+Deno.test("a request whose client leaves while it waits for news of its instance tells so, and not that it got no answer", async () => {
+  const { newInstance, newContext, fail, retries } = setUp();
+  const [instance, context] = [newInstance(), newContext()];
+  await fail(context, instance, UNANSWERED);
+  const prepared = assertRejects(() => retries.prepare(context, send(context, instance), UNANSWERED), ClientGone);
+  await settle();
+  context.abort(new ClientGone());
+  await prepared;
+  assertEquals(context.failedTries, 2);
+});
+
 Deno.test("the second time without an answer, a request fails unless the instance has moved within a second", async () => {
   const { clock, noted, newInstance, newContext, fail, retries } = setUp();
   const [instance, context] = [newInstance(), newContext()];

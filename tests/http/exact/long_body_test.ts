@@ -185,3 +185,25 @@ Deno.test("a body has stopped if the upload of its request has, and never withou
   assertEquals(without.body.uploadStopped(10, 20), false);
   await Promise.all([reader.cancel(), without.reader.cancel()]);
 });
+
+Deno.test("the memory of a body is given back once, though its client leaves while it ends", async () => {
+  const ended = Promise.withResolvers<void>();
+  const { arrive, budget, reader } = newBody({ rest: 2, end: () => ended.promise });
+  const read = reader.read();
+  arrive("ab");
+  await read;
+  const cancelled = reader.cancel();
+  ended.resolve();
+  await cancelled;
+  assertEquals(budget.usedBytes, 0);
+});
+
+Deno.test("the memory of a piece is given up when the next one is read into memory of its own", async () => {
+  const { arrive, reader } = newBody();
+  arrive(Infinity);
+  const first = (await reader.read()).value!;
+  arrive(Infinity);
+  await reader.read();
+  assertEquals(first.byteLength, 0);
+  await reader.cancel();
+});
