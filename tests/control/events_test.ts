@@ -134,6 +134,10 @@ Deno.test("a subscriber that wants statistics gets them each second, and no old 
   assertEquals([clock.timers, log.subscribers], [0, 0]);
   await clock.advance(5000);
   assertEquals(asked, 2);
+  const later = log.subscribe({ signal: never(), statistics });
+  await clock.advance(1000);
+  assertEquals([asked, (await later.next()).value.type], [3, "stats"]);
+  await later.return!();
 });
 
 Deno.test("a signal ends the events, also for a reader that lags or waits", async () => {
@@ -227,12 +231,17 @@ Deno.test("each state of an instance emits an event, with the duration of a cold
   events.changed(instance);
   instance.become("stopped");
   events.changed(instance);
+  const failed = new Instance("one", REVISION, new FakeClock());
+  failed.become("failed");
+  failed.failure = "exit code 1";
+  events.changed(failed);
   const of = { instance: "one", revision: AT.revision };
   assertEquals(told, [
     ["instance.starting", AT.service, of],
     ["instance.ready", AT.service, { ...of, coldStartMs: 120 }],
     ["instance.draining", AT.service, of],
     ["instance.stopped", AT.service, { ...of, reason: "the app did not answer any more" }],
+    ["instance.failed", AT.service, { ...of, reason: "exit code 1" }],
   ]);
 });
 

@@ -1,5 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { type ServiceState, ServiceStates } from "../../src/control/service_states.ts";
+import {
+  inTraffic,
+  prunable,
+  reachable,
+  revisionName,
+  type ServiceState,
+  ServiceStates,
+} from "../../src/control/service_states.ts";
+import type { RevisionRecord, ServiceRecord } from "../../src/control/records.ts";
 import { DomainTakenError } from "../../src/control/store.ts";
 import { FakeStore } from "../support/fake_store.ts";
 import { AT_ONCE, input, newScene } from "../deploy/deployer_kit.ts";
@@ -72,4 +80,40 @@ Deno.test("a domain belongs to its service until the service gives it up or is d
   await take("web", "b.example");
   await deployer.delete("app", { by: "ci" });
   await take("web", "a.example", "b.example");
+});
+
+Deno.test("a service needs preparation as long as one of its revisions does", () => {
+  const states = statesOf(new FakeStore());
+  const marks = (...needsNoPreparation: boolean[]) =>
+    needsNoPreparation.map((needsNoPreparation, n) => ({
+      ...{ name: `app-0000${n}`, imageId: `${n}`, pulled: false, needsNoPreparation },
+    }));
+  const before = (revisions: unknown) => ({ service: { name: "app" }, revisions }) as unknown as ServiceState;
+  states.set("app", marks(true, false), undefined);
+  assertEquals([states.needsPreparation("app"), states.size], [true, 1]);
+  states.set("app", marks(true), before(marks(true, false)));
+  assertEquals([states.needsPreparation("app"), states.size], [false, 1]);
+  assertEquals([states.hasImage("0"), states.hasImage("1")], [true, false]);
+  states.set("app", marks(false), before(marks(true)));
+  states.delete(before(marks(false)));
+  assertEquals([states.needsPreparation("app"), states.size, states.hasImage("0")], [false, 0, false]);
+});
+
+Deno.test("the revisions in the traffic, those that get requests, and those to remove are told apart", () => {
+  const service = {
+    traffic: [
+      { revision: "app-00002", percent: 100 },
+      { revision: "app-00003", percent: 0, tag: "next" },
+      { revision: "app-00004", percent: 0 },
+    ],
+    previousTraffic: [{ revision: "app-00001", percent: 100 }],
+    latestRevision: "app-00009",
+    revisionHistory: 2,
+  } as unknown as ServiceRecord;
+  assertEquals([...inTraffic(service)], ["app-00002", "app-00003", "app-00004"]);
+  assertEquals([...reachable(service)], ["app-00002", "app-00003"]);
+  const revisions = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => ({ name: revisionName("app", n) })) as RevisionRecord[];
+  // Of the idle ones, two are kept, the latest is one of them, and the first can be rolled back to.
+  assertEquals(prunable(service, revisions), ["app-00005", "app-00006", "app-00007"]);
+  assertEquals(prunable({ ...service, revisionHistory: 9 }, revisions), []);
 });
