@@ -118,7 +118,9 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const clientSockets = new KernelSockets();
   const budget = new StreamBudget(config.streamBudgetBytes);
   const slowClients = new SlowClients(clock, clientSockets, metrics);
-  const forwarder = config.forward === "exact" ? new ExactForwarder(clock, slowClients, budget) : new FetchForwarder();
+  const forwarder = config.forward === "exact"
+    ? new ExactForwarder(clock, slowClients, budget)
+    : new FetchForwarder(slowClients, budget);
 
   // Containers and the pools of instances.
   const engine = new Engine(choice, config, dataDir, clock);

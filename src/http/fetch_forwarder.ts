@@ -1,11 +1,14 @@
 import { ClessError } from "../base/errors.ts";
-import { type Forwarder, ForwardError, IDEMPOTENT } from "./forwarder.ts";
+import { type Client, type Forwarder, ForwardError, IDEMPOTENT } from "./forwarder.ts";
 import { endToEnd, type Header, RESPONSE_HOP_BY_HOP } from "./headers.ts";
+import { PassedBody, type PassedBodyOptions } from "./passed_body.ts";
 import type { RequestHead } from "./request_head.ts";
+import type { SlowClients } from "./slow_clients.ts";
+import { StreamBudget } from "./stream_budget.ts";
 import type { Upload } from "./upload.ts";
 
-/** The instance may end while a response of this length or more is sent. */
-const LONG_BYTES = 1024 * 1024;
+/** A response of up to this length is left to the platform: the kernel's buffers take it even if the client does not. */
+const SHORT_BYTES = 64 * 1024;
 
 /** Methods that `fetch` would change to upper case, or refuse. Methods are case-sensitive: RFC 9110, section 9.1. */
 const CASE_FOLDED = /^(?:delete|get|head|options|post|put)$/i;
@@ -27,6 +30,14 @@ export class FetchForwarder implements Forwarder {
     Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 0 })
   );
 
+  readonly #slowClients: SlowClients;
+  readonly #budget: StreamBudget;
+
+  constructor(slowClients: SlowClients, budget = new StreamBudget()) {
+    this.#slowClients = slowClients;
+    this.#budget = budget;
+  }
+
   check({ method, target }: RequestHead): void {
     if (CASE_FOLDED.test(method) && method !== method.toUpperCase()) refuse("Methods are written in upper case");
     // `fetch` would make a slash of it.
@@ -34,10 +45,16 @@ export class FetchForwarder implements Forwarder {
   }
 
   /**
-   * See {@linkcode Forwarder.forward}. There are two differences. The signal aborts a response's body only if it is an
-   * event stream or has at least 1 MB. A broken upload is a {@linkcode ForwardError}.
+   * See {@linkcode Forwarder.forward}. There are two differences. The signal does not abort the body of a response of up to
+   * 64 KB. A broken upload is a {@linkcode ForwardError}.
    */
-  forward(origin: string, head: RequestHead, upload: Upload | undefined, signal: AbortSignal): Promise<Response> {
+  forward(
+    origin: string,
+    head: RequestHead,
+    upload: Upload | undefined,
+    signal: AbortSignal,
+    client?: Client,
+  ): Promise<Response> {
     const { method, target, headers } = head;
     return fetch(origin + target, {
       method,
@@ -47,8 +64,7 @@ export class FetchForwarder implements Forwarder {
       redirect: "manual",
       signal,
     }).then((response) => {
-      const passed = passOn(response, signal);
-      return upload?.complete === false ? endingUpload(passed, upload) : passed;
+      return this.#passOn(response, upload?.complete === false ? upload : undefined, signal, client);
     }, (error) => {
       if (signal.aborted) throw signal.reason;
       throw explain(error);
@@ -62,30 +78,85 @@ export class FetchForwarder implements Forwarder {
     this.#client.close();
     this.#withoutReuse.close();
   }
+
+  /**
+   * The response without hop-by-hop headers. Returns the same object if it has none and is short, since a copy is
+   * expensive.
+   *
+   * @param upload If it is incomplete.
+   */
+  #passOn(response: Response, upload: Upload | undefined, signal: AbortSignal, client: Client | undefined): Response {
+    const { status, headers } = response;
+    let { body }: { body: ReadableStream | null } = response;
+    if (status < 200 || status > 599) {
+      body?.cancel().catch(() => {});
+      throw new ForwardError("garbled", `status ${status}`);
+    }
+    // The platform writes no length for a 205, and clients would wait for its body for ever: RFC 9112, section 6.3.
+    if (status === 205) {
+      return new Response(null, { status: 204, headers: endToEnd(headers, headers.get("connection")) });
+    }
+    if (response.body !== null && (upload !== undefined || !isShort(headers))) {
+      const options = { client, upload, slowClients: this.#slowClients, budget: this.#budget };
+      body = new ReadableStream(new FetchBody(response.body, signal, options), { highWaterMark: 0 });
+    } else if (!TO_DROP.some((name) => headers.has(name))) return response;
+    return new Response(body, { status, headers: endToEnd(headers, headers.get("connection")) });
+  }
 }
 
 function refuse(message: string): never {
   throw new ClessError("bad_request", message);
 }
 
-/** The response without hop-by-hop headers. Returns the same object if it has none, since a copy is expensive. */
-function passOn(response: Response, signal: AbortSignal): Response {
-  const { status, headers } = response;
-  if (status < 200 || status > 599) {
-    response.body?.cancel().catch(() => {});
-    throw new ForwardError("garbled", `status ${status}`);
-  }
-  // The platform writes no length for a 205, and clients would wait for its body for ever: RFC 9112, section 6.3.
-  if (status === 205) return new Response(null, { status: 204, headers: endToEnd(headers, headers.get("connection")) });
-  // The platform's stream ignores the signal. Without it, the body of a dead container might never end.
-  const body = isLong(headers) && response.body?.pipeThrough(new TransformStream(), { signal }) || response.body;
-  if (body === response.body && !TO_DROP.some((name) => headers.has(name))) return response;
-  return new Response(body, { status, headers: endToEnd(headers, headers.get("connection")) });
+function isShort(headers: Headers): boolean {
+  return parseInt(headers.get("content-length") ?? "", 10) <= SHORT_BYTES; // of several that are the same, the first
 }
 
-function isLong(headers: Headers): boolean {
-  const length = headers.get("content-length");
-  return length === null ? headers.get("content-type") === "text/event-stream" : Number(length) >= LONG_BYTES;
+/** The body of a response of `fetch`. If it comes before the end of its upload, it ends that. */
+class FetchBody extends PassedBody {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #signal: AbortSignal;
+  readonly #client: Client | undefined;
+  readonly #upload: Upload | undefined;
+  #over = false;
+
+  constructor(body: ReadableStream<Uint8Array<ArrayBuffer>>, signal: AbortSignal, options: PassedBodyOptions) {
+    super(options);
+    this.#reader = body.getReader();
+    this.#signal = signal;
+    this.#client = options.client;
+    this.#upload = options.upload;
+    // The platform's stream ignores the signal. Without it, the body of a dead container might never end.
+    signal.addEventListener("abort", this.#abort);
+    if (signal.aborted) this.#abort();
+  }
+
+  /** Does nothing. The platform chooses how much it reads at once, and reads no more until that has been taken. */
+  slowDown(): void {}
+
+  protected async pass(controller: ReadableStreamDefaultController<Uint8Array>): Promise<boolean> {
+    const { value, done } = await this.#reader.read();
+    if (this.#over) throw new Error("It was given up"); // for the reader, that is an end like any other
+    if (done) {
+      await this.finish(true);
+      controller.close();
+      return true;
+    }
+    this.count(value.length);
+    controller.enqueue(value);
+    return value.length > 0;
+  }
+
+  protected async end(whole: boolean): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    this.#signal.removeEventListener("abort", this.#abort);
+    if (!whole) this.#reader.cancel().catch(() => {});
+    this.#client?.appEnded();
+    await this.#upload?.end();
+  }
+
+  readonly #abort = () => void this.fail("the app or its connection ended in mid-body");
 }
 
 /** Finds out why a `fetch` failed, which only its error message says. */
@@ -114,12 +185,6 @@ function bodyOf(upload: Upload): BodyInit {
 /** A stream of known length: `fetch` sends a Content-Length for a Blob only, and chunks for all other streams. */
 function sizedBody(stream: ReadableStream<Uint8Array<ArrayBuffer>>, length: number): Blob {
   return Object.defineProperties(new Blob(), { size: { value: length }, stream: { value: () => stream } });
-}
-
-/** Makes a response that came before the upload was complete end the upload: see {@linkcode Upload.end}. */
-function endingUpload(response: Response, upload: Upload): Response {
-  const body = response.body?.pipeThrough(new TransformStream({ flush: upload.end }));
-  return body === undefined ? response : new Response(body, response);
 }
 
 /**

@@ -17,8 +17,11 @@ for (const forward of FORWARDERS) {
         import { systemClock } from "${SRC}base/clock.ts";
         import { ExactForwarder } from "${SRC}http/exact/forwarder.ts";
         import { FetchForwarder } from "${SRC}http/fetch_forwarder.ts";
+        import { SlowClients } from "${SRC}http/slow_clients.ts";
         import { requestHead } from "${SUPPORT}request_head.ts";
-        using forwarder = ${forward === "exact" ? "new ExactForwarder(systemClock)" : "new FetchForwarder()"};
+        using forwarder = ${
+        forward === "exact" ? "new ExactForwarder(systemClock)" : "new FetchForwarder(new SlowClients(systemClock))"
+      };
         for (const method of ["GET", "POST"]) {
           const head = requestHead({ method });
           const answer = await forwarder.forward("${app.url}", head, undefined, new AbortController().signal);

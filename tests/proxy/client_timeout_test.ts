@@ -6,7 +6,6 @@ import { FakeClock } from "../support/fake_clock.ts";
 import { forwardTest } from "../support/forwarders.ts";
 import { Harness } from "../support/harness.ts";
 import { Origin } from "../support/origin.ts";
-import { netTest } from "../support/permissions.ts";
 import { requestText } from "../support/raw_client.ts";
 
 const CLIENT_TIMEOUT_MS = 10_000;
@@ -159,17 +158,17 @@ function largeApp(chunked = false): { app: Origin; left: Promise<void> } {
 }
 
 for (const chunked of [false, true]) {
-  netTest(
+  forwardTest(
     `if a client does not read its answer, the app is left and the slot is free at once (${
       chunked ? "chunks" : "length"
     })`,
-    async () => {
+    async (forward) => {
       const { app, left } = largeApp(chunked);
       await using _ = app;
       const clock = new FakeClock();
       const clientMetrics = new Counted();
       await using cless = await Harness.warm({
-        ...{ forward: "exact", origin: app, clock, clientMetrics },
+        ...{ forward, origin: app, clock, clientMetrics },
         clientTimeoutMs: CLIENT_TIMEOUT_MS,
       });
       using client = await cless.connect();
@@ -188,32 +187,35 @@ for (const chunked of [false, true]) {
   );
 }
 
-netTest("a client that reads slowly keeps its answer while the kernel's queue moves, and loses it after", async () => {
-  const { app } = largeApp();
-  await using _ = app;
-  const clock = new FakeClock();
-  const clientSockets = new FakeSockets();
-  await using cless = await Harness.warm({
-    ...{ forward: "exact", origin: app, clock, clientSockets },
-    clientTimeoutMs: CLIENT_TIMEOUT_MS,
-  });
-  using client = await cless.connect();
-  await client.send(requestText());
-  assertEquals((await client.reader.head())?.status, 200);
-  const key = peerKey("127.0.0.1", client.port);
-  for (let turn = 1; turn <= 50; turn++) {
-    clientSockets.queued.set(key, 1_000_000 - turn);
+forwardTest(
+  "a client that reads slowly keeps its answer while the kernel's queue moves, and loses it after",
+  async (forward) => {
+    const { app } = largeApp();
+    await using _ = app;
+    const clock = new FakeClock();
+    const clientSockets = new FakeSockets();
+    await using cless = await Harness.warm({
+      ...{ forward, origin: app, clock, clientSockets },
+      clientTimeoutMs: CLIENT_TIMEOUT_MS,
+    });
+    using client = await cless.connect();
+    await client.send(requestText());
+    assertEquals((await client.reader.head())?.status, 200);
+    const key = peerKey("127.0.0.1", client.port);
+    for (let turn = 1; turn <= 50; turn++) {
+      clientSockets.queued.set(key, 1_000_000 - turn);
+      await clock.advance(1000);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assertEquals([cless.instance.inFlight, clientSockets.destroyed.length], [1, 0]);
+    assert(clientSockets.looks > 3);
+    await clock.until(cless.idle());
     await clock.advance(1000);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  assertEquals([cless.instance.inFlight, clientSockets.destroyed.length], [1, 0]);
-  assert(clientSockets.looks > 3);
-  await clock.until(cless.idle());
-  await clock.advance(1000);
-  assertEquals(clientSockets.destroyed.map(({ port }) => port), [client.port]);
-});
+    assertEquals(clientSockets.destroyed.map(({ port }) => port), [client.port]);
+  },
+);
 
-netTest("an event stream with nothing to say is not given up, and neither is a slow app", async () => {
+forwardTest("an event stream with nothing to say is not given up, and neither is a slow app", async (forward) => {
   const more = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
@@ -224,7 +226,7 @@ netTest("an event stream with nothing to say is not given up, and neither is a s
   const clock = new FakeClock();
   const clientMetrics = new Counted();
   await using cless = await Harness.warm({
-    ...{ forward: "exact", origin: app, clock, clientMetrics },
+    ...{ forward, origin: app, clock, clientMetrics },
     clientTimeoutMs: CLIENT_TIMEOUT_MS,
   });
   using client = await cless.connect();
@@ -238,25 +240,25 @@ netTest("an event stream with nothing to say is not given up, and neither is a s
   await cless.idle();
 });
 
-netTest("half a body keeps no app awake that has begun its answer", async () => {
+forwardTest("half a body keeps no app awake that has begun its answer", async (forward) => {
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
     await connection.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n");
     await connection.ended();
   });
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ forward: "exact", origin: app, clock, clientTimeoutMs: CLIENT_TIMEOUT_MS });
+  await using cless = await Harness.warm({ forward, origin: app, clock, clientTimeoutMs: CLIENT_TIMEOUT_MS });
   using client = await cless.connect();
   await client.send(requestText("POST /", ["content-length: 100"], "half"));
   assertEquals((await client.reader.head())?.status, 200);
   await clock.until(cless.idle());
 });
 
-netTest("a client that takes its time for ever is allowed to if the service says so", async () => {
+forwardTest("a client that takes its time for ever is allowed to if the service says so", async (forward) => {
   const { app } = largeApp();
   await using _ = app;
   const clock = new FakeClock();
-  await using cless = await Harness.warm({ forward: "exact", origin: app, clock, clientTimeoutMs: Infinity });
+  await using cless = await Harness.warm({ forward, origin: app, clock, clientTimeoutMs: Infinity });
   using client = await cless.connect();
   await client.send(requestText());
   assertEquals((await client.reader.head())?.status, 200);

@@ -79,7 +79,9 @@ export class Harness implements AsyncDisposable {
     }
     launcher.onEvent = (event) => fleet.apply(event);
     const slowClients = this.#slowClients = new SlowClients(clock, options.clientSockets, options.clientMetrics);
-    this.#forwarder = options.forward === "exact" ? new ExactForwarder(clock, slowClients) : new FetchForwarder();
+    this.#forwarder = options.forward === "exact"
+      ? new ExactForwarder(clock, slowClients)
+      : new FetchForwarder(slowClients);
     this.unanswered = new WatchedRequests(clock);
     const { ask = () => Promise.resolve(200), untilReady = () => Promise.resolve() } = options;
     const executor = this.#executor = new Executor(launcher, clock, fleet, { untilReady, ask });

@@ -1,7 +1,6 @@
-import { type Client, ResponseCut } from "../forwarder.ts";
+import { ResponseCut } from "../forwarder.ts";
+import { PassedBody, type PassedBodyOptions } from "../passed_body.ts";
 import type { StreamBudget } from "../stream_budget.ts";
-import type { SlowClients, WatchedAnswer } from "../slow_clients.ts";
-import type { Upload } from "../upload.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import { type Connection, uninitialized } from "./connection.ts";
 import { Malformed } from "./message_head.ts";
@@ -36,7 +35,7 @@ export interface Reading {
 }
 
 /** What a {@linkcode LongBody} is made from. */
-export interface LongBodySource {
+export interface LongBodySource extends PassedBodyOptions {
   readonly connection: Connection;
   /** How the rest of the body ends: after this many bytes, with a last chunk, or with the connection. */
   readonly rest: number | ChunkedDecoder | "close";
@@ -45,35 +44,15 @@ export interface LongBodySource {
   readonly reading: Reading | undefined;
   /** Called when the body has ended, before its reader notices. @param whole Whether it is complete and correct. */
   readonly end: (whole: boolean) => Promise<void> | void;
-  /** The client that reads the body. */
-  readonly client: Client | undefined;
-  /** The request's body, if it is still on its way. */
-  readonly upload: Upload | undefined;
-  readonly slowClients: SlowClients;
-  readonly budget: StreamBudget;
 }
 
-/**
- * The body of a response, passed on while it arrives. It reads from the app only when its reader wants more. The stream
- * fails with {@linkcode ResponseCut} if the body is incomplete or malformed.
- */
-export class LongBody implements UnderlyingDefaultSource<Uint8Array>, WatchedAnswer {
+/** The body of a response from a connection. It reads from the app only when its reader wants more. */
+export class LongBody extends PassedBody {
   readonly #connection: Connection;
   readonly #chunks: ChunkedDecoder | undefined;
   readonly #begun: Uint8Array<ArrayBuffer>;
-  readonly #end: LongBodySource["end"];
-  readonly #upload: Upload | undefined;
-  readonly #client: Client | undefined;
   readonly #budget: StreamBudget;
-  /** The sizes of the last piece and of the one before it, which the platform may still be sending. */
-  #lastPieceBytes = 0;
-  #olderPieceBytes = 0;
-  readonly #unwatch: (() => void) | undefined;
-  /** Set once the stream has been made. */
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  #moves = 0;
-  /** Whether the client's side is waiting for more. */
-  #asked = false;
+  protected override readonly end: LongBodySource["end"];
   /** The number of missing bytes; `Infinity` if unknown. */
   #left: number;
   #reading: Reading | undefined;
@@ -83,100 +62,57 @@ export class LongBody implements UnderlyingDefaultSource<Uint8Array>, WatchedAns
   #last: ArrayBuffer | undefined;
   #piecesBytes = 0;
 
-  constructor({ connection, rest, begun, reading, end, client, upload, slowClients, budget }: LongBodySource) {
+  constructor(source: LongBodySource) {
+    super(source);
+    const { connection, rest, begun, reading, end, budget } = source;
     this.#connection = connection;
     this.#chunks = rest instanceof ChunkedDecoder ? rest : undefined;
     this.#left = typeof rest === "number" ? rest : Infinity;
     this.#reading = reading;
-    this.#end = end;
-    this.#upload = upload;
-    this.#client = client;
+    this.end = end;
     this.#budget = budget;
-    this.#unwatch = client && slowClients.watch(client, this);
     if (typeof rest === "number") this.#readBytes = MAX_BYTES_AT_ONCE;
     this.#begun = reading === undefined && begun.length > 0 ? this.#keep(begun) : begun;
   }
 
-  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    this.#controller = controller;
+  override start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    super.start(controller);
     if (this.#begun.length > 0) controller.enqueue(this.#begun);
-  }
-
-  async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    this.#moves++;
-    this.#asked = true;
-    try {
-      while (!await this.#pass(controller));
-    } catch (error) {
-      await this.#finish(false);
-      const reason = error instanceof Malformed ? error.message : "the app or its connection ended in mid-body";
-      controller.error(new ResponseCut(reason));
-    }
-    this.#asked = false;
-  }
-
-  /** Called by the stream when its reader has gone. */
-  async cancel(): Promise<void> {
-    await this.#finish(false);
-  }
-
-  get moves(): number {
-    return this.#moves;
-  }
-
-  waitsForClient(): boolean {
-    return !this.#asked;
-  }
-
-  uploadStopped(tickMs: number, timeoutMs: number): boolean {
-    return this.#upload?.hasStopped(tickMs, timeoutMs) ?? false;
   }
 
   slowDown(): void {
     this.#readBytes = MIN_BYTES_AT_ONCE;
   }
 
-  async cut(): Promise<void> {
-    // The platform keeps these pieces in memory as long as the client's connection is open.
-    const heldBytes = this.#lastPieceBytes + this.#olderPieceBytes;
-    const free = () => this.#budget.change(-heldBytes);
-    this.#budget.change(heldBytes);
-    this.#client?.info.completed.then(free, free);
-    await this.#finish(false);
-    this.#controller?.error(new ResponseCut("the client does not take it"));
-  }
-
-  async #finish(whole: boolean): Promise<void> {
-    this.#unwatch?.();
-    this.#budget.change(-this.#lastPieceBytes - this.#olderPieceBytes);
-    this.#lastPieceBytes = this.#olderPieceBytes = 0;
-    await this.#end(whole);
-  }
-
-  /** Reads once, and passes the bytes on. Returns whether the stream got data or its end. */
-  async #pass(controller: ReadableStreamDefaultController<Uint8Array>): Promise<boolean> {
+  protected async pass(controller: ReadableStreamDefaultController<Uint8Array>): Promise<boolean> {
     const { into, count } = this.#reading ?? this.#read();
     this.#reading = undefined;
     const got = await count;
     if (got === 0) {
-      if (this.#chunks !== undefined || this.#left < Infinity) throw new Malformed("the response breaks off");
-      await this.#finish(true);
+      if (this.#chunks !== undefined || this.#left < Infinity) throw new ResponseCut("the response breaks off");
+      await this.finish(true);
       controller.close();
       return true;
     }
-    this.#moves++;
-    this.#budget.change(got - this.#olderPieceBytes);
-    this.#olderPieceBytes = this.#lastPieceBytes;
-    this.#lastPieceBytes = got;
+    this.count(got);
     this.#adapt(got, into.length);
-    const data = this.#chunks === undefined ? got : this.#chunks.decode(into.subarray(0, got));
-    if (got > this.#left) throw new Malformed("more bytes than the response has");
+    const data = this.#chunks === undefined ? got : this.#decode(this.#chunks, into.subarray(0, got));
+    if (got > this.#left) throw new ResponseCut("more bytes than the response has");
     this.#left -= got;
     if (data > 0) controller.enqueue(into.subarray(0, data));
     if (this.#left > 0 && this.#chunks?.done !== true) return data > 0;
-    await this.#finish(true);
+    await this.finish(true);
     controller.close();
     return true;
+  }
+
+  /** @throws {ResponseCut} If the chunks are malformed. */
+  #decode(chunks: ChunkedDecoder, bytes: Uint8Array<ArrayBuffer>): number {
+    try {
+      return chunks.decode(bytes);
+    } catch (error) {
+      throw error instanceof Malformed ? new ResponseCut(error.message) : error;
+    }
   }
 
   /** Copies bytes into a new piece, which has room for more. */
