@@ -225,7 +225,8 @@ function parseCpus(text: string): number {
 }
 
 function parseCountOrNone(text: string): number {
-  return text === "0" ? 0 : parseCount(text);
+  if (!/^\d{1,7}$/.test(text)) throw new RangeError("expected a whole number up to 9999999, or 0 for no limit");
+  return Number(text);
 }
 
 function parsePortRange(text: string): { first: number; last: number } {

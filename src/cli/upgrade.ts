@@ -82,15 +82,20 @@ async function commandOf(binary: string | undefined): Promise<string[]> {
 }
 
 async function versionOf([program, ...args]: readonly string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program!, { args: [...args, "--version"], stdin: "null" })
-    .output().catch((error) => {
-      throw new OperatorError(`cannot run ${program}: ${messageOf(error)}`);
-    });
+  const { success, stdout, stderr } = await outputOf(program!, [...args, "--version"]);
   const text = new TextDecoder().decode(stdout).trim();
   if (success && text.startsWith("cless ")) return text;
   throw new OperatorError(
     `${program} is not cless: ${(new TextDecoder().decode(stderr) || text).trim().slice(0, 200)}`,
   );
+}
+
+async function outputOf(program: string, args: string[]): Promise<Deno.CommandOutput> {
+  try {
+    return await new Deno.Command(program, { args, stdin: "null" }).output();
+  } catch (error) { // at once, if the program cannot be executed
+    throw new OperatorError(`cannot run ${program}: ${messageOf(error)}`);
+  }
 }
 
 /** Starts the successor, and waits until it has taken over. Returns its process id. */

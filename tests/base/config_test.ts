@@ -210,7 +210,7 @@ const WRONG: [flag: string, text: string, allowed: RegExp][] = [
   ["stop-after", "", /^expected a duration/],
   ["drain-timeout", "100d", /^expected a duration/],
   ["max-pending", "0", /^expected a whole number from 1 to 9999999$/],
-  ["max-in-flight", "-1", /^expected a whole number/],
+  ["max-in-flight", "-1", /^expected a whole number up to 9999999, or 0 for no limit$/],
   ["max-pending", "1.5", /^expected a whole number/],
   ["max-pending", "10000000", /^expected a whole number/],
   ["allow-host-path", "data", /^expected an absolute path without \. and \.\.$/],

@@ -235,6 +235,9 @@ dockerTest("upgrade says why it cannot", async () => {
     const wrong = await runProcess("upgrade", "--data-dir", program.dataDir, "--binary", "/bin/true");
     assertEquals([wrong.code, wrong.out], [1, ""]);
     assertMatch(wrong.err, /\/true is not cless/);
+    const noProgram = await runProcess("upgrade", "--data-dir", program.dataDir, "--binary", "deno.json");
+    assertEquals([noProgram.code, noProgram.out], [1, ""]);
+    assertMatch(noProgram.err, /^cless: cannot run .*\/deno\.json: .*Permission denied.*\n$/);
     const file = `${program.dataDir}/serve.json`;
     const call = JSON.parse(await Deno.readTextFile(file));
     for (
