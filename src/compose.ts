@@ -73,6 +73,8 @@ import { SqliteStore } from "./sqlite/store.ts";
 const log = logger("cless");
 /** How many file descriptors are kept for connections to apps, for when clients use all others. */
 const RESERVED_FILES = 32;
+/** For how long requests are not refused for the slowness of a new process. */
+const WARM_UP_MS = 3000;
 const TIDY_INTERVAL_MS = 3_600_000;
 /**
  * If the removal of containers makes no progress for this time, the program ends without it. The next start continues
@@ -113,7 +115,8 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const loopback = new Loopback();
   const lag = new LagMeter(clock, loopback);
   const unanswered = new UnansweredRequests(clock);
-  const admission = new Admission(lag, clock, { maxInFlight: config.maxInFlight, inFlight: unanswered });
+  const { maxInFlight } = config;
+  const admission = new Admission(lag, clock, { maxInFlight, inFlight: unanswered, warmUpMs: WARM_UP_MS });
   const metrics = new Metrics({ lag, shed: admission.shed });
   const clientSockets = new KernelSockets();
   const budget = new StreamBudget(config.streamBudgetBytes);

@@ -83,6 +83,11 @@ export interface AdmissionOptions {
   readonly maxInFlight: number | undefined;
   /** Counts the requests that neither have a response's head nor wait for an instance or a slot. */
   readonly inFlight: { readonly active: number };
+  /**
+   * For how long after the first request no lag is an overload. A new process is slow until V8 has compiled what
+   * requests need, and one that takes over from another gets all its requests at once.
+   */
+  readonly warmUpMs?: number;
   /** From 0 to below 1, evenly. */
   readonly random?: () => number;
   /** The processor time that this process has used, seconds. */
@@ -123,6 +128,7 @@ export class Admission {
   readonly #clock: Clock;
   readonly #maxInFlight: number | undefined;
   readonly #inFlight: { readonly active: number };
+  readonly #warmUpMs: number;
   readonly #random: () => number;
   readonly #cpuSeconds: () => number;
   /** Ends the measuring; `undefined` while nothing is measured. */
@@ -138,6 +144,8 @@ export class Admission {
   #left = 0;
   /** How many requests arrive per turn, on average. */
   #arrivedPerTurn = 0;
+  /** When the first request arrived. */
+  #firstMs = Infinity;
   #measuredMs = 0;
   #refusedAtMs = 0;
   #arrivedAtMs = 0;
@@ -155,6 +163,7 @@ export class Admission {
     this.#clock = clock;
     this.#maxInFlight = options.maxInFlight;
     this.#inFlight = options.inFlight;
+    this.#warmUpMs = options.warmUpMs ?? 0;
     this.#random = options.random ?? Math.random;
     this.#cpuSeconds = options.cpuSeconds ?? ownCpuSeconds;
     this.#isLooking = this.#maxInFlight !== undefined && this.#maxInFlight > 0;
@@ -197,6 +206,7 @@ export class Admission {
   #watch(): void {
     const now = this.#clock.now();
     this.#measuredMs = this.#arrivedAtMs = now;
+    this.#firstMs = Math.min(this.#firstMs, now);
     this.#cpuBefore = this.#cpuSeconds();
     const stopMeter = this.#meter.watch();
     const stopHearing = this.#meter.hear(() => this.#measured());
@@ -238,6 +248,7 @@ export class Admission {
     const present = this.#inFlight.active + this.#refused;
     const isFew = present <= FEW && lagMs <= MAX_LAG_MS && (!this.#isLooking || ownMs <= MAX_FEW_TURN_MS);
     if (!this.#isLooking) {
+      if (now - this.#firstMs < this.#warmUpMs) return;
       if ((this.#cpu < BUSY_CPU && lagMs <= LAG_MS) || isFew) return;
       this.#isLooking = true;
       this.#refusedAtMs = now;

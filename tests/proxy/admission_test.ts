@@ -33,6 +33,7 @@ interface Outcome {
 
 interface BusyOptions {
   readonly maxInFlight?: number;
+  readonly warmUpMs?: number;
   /** How many connections the clients have; requests beyond that wait there. */
   readonly connections?: number;
   /** The processor time of a request that is admitted: one half when it comes, the other when the app has answered. */
@@ -50,7 +51,7 @@ class Busy {
   readonly clock = new FakeClock();
   readonly inFlight = { active: 0 };
   readonly admission: Admission;
-  readonly #options: Required<Omit<BusyOptions, "maxInFlight">>;
+  readonly #options: Required<Omit<BusyOptions, "maxInFlight" | "warmUpMs">>;
   readonly #random = new Random(1);
   /** What the next turn begins with, and what waits for the app, or for its answer to be taken up. */
   #arrived: Sent[] = [];
@@ -70,13 +71,13 @@ class Busy {
   turnMs = 0;
 
   constructor(options: BusyOptions = {}) {
-    const { maxInFlight, ...others } = options;
+    const { maxInFlight, warmUpMs = 0, ...others } = options;
     this.#options = { connections: Infinity, admittedMs: 0.125, refusedMs: 0.02, appMs: {}, ...others };
     this.#sentUntilMs = this.clock.now();
     const send = () =>
       new Promise<void>((done) => void this.#arrived.push(this.#newRequest("", this.clock.now(), done)));
     this.admission = new Admission(new LagMeter(this.clock, { send }), this.clock, {
-      maxInFlight,
+      ...{ maxInFlight, warmUpMs },
       inFlight: this.inFlight,
       random: () => this.#random.below(1e6) / 1e6,
       cpuSeconds: () => this.#cpuMs / 1000,
@@ -275,6 +276,17 @@ Deno.test("a burst that is over after a moment is no overload", async () => {
   await busy.load(5, { app: 200_000 }); // 1000 at once
   await busy.load(1000, { app: 100 });
   assertEquals(busy.admission.shed.lag, 0);
+});
+
+Deno.test("a new process that is slow at first refuses nothing, but an overload later counts", async () => {
+  const busy = new Busy({ warmUpMs: 3000 });
+  busy.processor = 0.5; // it serves only half of what it will
+  await busy.load(1000, { app: 0.7 * CAPACITY });
+  busy.processor = 1;
+  await busy.load(3000, { app: 0.2 * CAPACITY });
+  assertEquals(busy.admission.shed.lag, 0);
+  await busy.load(2000, { app: 2 * CAPACITY });
+  assert(busy.of("app").refused > 0);
 });
 
 Deno.test("that apps take long is no overload, however many requests wait for them", async () => {
