@@ -2,6 +2,7 @@ import { parseCidr, parseEndpoint, parseHostname } from "../model/host.ts";
 import { parseDuration } from "../model/time.ts";
 import { limitOf, parseDefaultMemory, parseMachineMemory, parseMemoryBudget } from "../model/memory.ts";
 import { messageOf, UsageError } from "./errors.ts";
+import { readProcSync } from "./machine.ts";
 
 /** The environment of the docker command: https://docs.docker.com/reference/cli/docker/#environment-variables */
 export interface DockerEnv {
@@ -53,13 +54,7 @@ const MEMORY_FILES = [
 ];
 
 function systemMemory(): number {
-  try {
-    // `cat` reads them, since Deno itself needs all permissions for these files. It skips missing files.
-    const { stdout } = new Deno.Command("cat", { args: MEMORY_FILES, stdin: "null", stderr: "null" }).outputSync();
-    return parseMachineMemory(new TextDecoder().decode(stdout)) ?? Infinity;
-  } catch {
-    return Infinity; // there is no `cat`
-  }
+  return parseMachineMemory(readProcSync(...MEMORY_FILES)) ?? Infinity;
 }
 
 /** The flags on the command line: the values of a flag, or the state of a switch. */

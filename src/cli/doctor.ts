@@ -4,7 +4,7 @@ import { isDataDirInUse } from "../control/data_dir.ts";
 import { checkChoice, checkDisk, checkLeftovers, checkReach, type Finding } from "../docker/checks.ts";
 import { chooseEngineApi, type EngineChoice, findEngine } from "../docker/engine_choice.ts";
 import type { EngineApi } from "../docker/engine_api.ts";
-import { readProc } from "../docker/machine.ts";
+import { readProc } from "../base/machine.ts";
 import { readOlderRecords } from "../sqlite/older_records.ts";
 import { defined } from "../model/defined.ts";
 import { type Endpoint, formatEndpoint, isLoopback } from "../model/host.ts";

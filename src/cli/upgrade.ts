@@ -2,6 +2,7 @@ import { delay } from "../base/async.ts";
 import { systemClock } from "../base/clock.ts";
 import { defaultDataDir, environmentLike, serveVariables, variableOf } from "../base/config.ts";
 import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
+import { readProc } from "../base/machine.ts";
 import { isDataDirInUse, readCall, type ServeCall } from "../control/data_dir.ts";
 import { flag } from "./flags.ts";
 import type { Call, Verb } from "./verb.ts";
@@ -73,9 +74,7 @@ async function commandOf(binary: string | undefined): Promise<string[]> {
       throw new UsageError(`--binary: "${binary}" is not allowed: ${messageOf(error)}`);
     }
   }
-  // `cat` reads the file, since Deno itself needs all permissions for it.
-  const { stdout } = await new Deno.Command("cat", { args: [`/proc/${Deno.pid}/cmdline`], stdin: "null" }).output();
-  const words = new TextDecoder().decode(stdout).split("\0").slice(0, -1);
+  const words = (await readProc(`/proc/${Deno.pid}/cmdline`)).split("\0").slice(0, -1);
   const flags = words.slice(1, words.length - Deno.args.length);
   // When run from source, the last word is the path of the program, which may be relative to this folder.
   return [Deno.execPath(), ...flags.slice(0, -1), ...flags.length > 0 ? [new URL(Deno.mainModule).pathname] : []];

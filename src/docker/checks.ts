@@ -4,7 +4,7 @@ import { LABEL } from "./container_spec.ts";
 import type { EngineApi } from "./engine_api.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { CommandApi } from "./command_api.ts";
-import { freeBytes } from "./machine.ts";
+import { freeBytes } from "../base/machine.ts";
 
 const GIB = 1024 ** 3;
 const MIN_BYTES = GIB / 4;

@@ -1,6 +1,6 @@
 import { logger } from "../base/log.ts";
+import { grep } from "../base/machine.ts";
 import type { EngineApi, ListedContainer } from "./engine_api.ts";
-import { grep } from "./machine.ts";
 
 const log = logger("memory");
 

@@ -3,7 +3,7 @@ import { logger } from "../../base/log.ts";
 import { LABEL } from "../container_spec.ts";
 import type { EngineApi, EngineNetwork } from "../engine_api.ts";
 import { EngineError, kindOf } from "../engine_error.ts";
-import { readProc } from "../machine.ts";
+import { readProc } from "../../base/machine.ts";
 import type { HostWall } from "./host_wall.ts";
 import { formatSubnet, overlap, parseRoutes, parseSubnet, privateSubnets, type Subnet, toAddress } from "./subnet.ts";
 

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import manifest from "../../deno.json" with { type: "json" };
-import { freeBytes, grep, readProc } from "../../src/docker/machine.ts";
+import { freeBytes, grep, readProc, readProcSync } from "../../src/base/machine.ts";
 import { noFakeDocker } from "../support/fake_docker.ts";
 import { noNet } from "../support/permissions.ts";
 
 /** A test with no more permissions than the program has. */
-function machineTest(name: string, fn: () => Promise<void>, ignore = false): void {
+function machineTest(name: string, fn: () => void | Promise<void>, ignore = false): void {
   const permissions = manifest.permissions.default as Deno.PermissionOptionsObject;
   Deno.test({ name, ignore: ignore || noFakeDocker || noNet, permissions, fn });
 }
@@ -17,8 +17,14 @@ machineTest("files in /proc are read", async () => {
   assertMatch(await readProc(`/proc/${Deno.pid}/limits`), /^Max open files +\d+ /m);
 }, noProc);
 
+machineTest("several files in /proc are read one after the other, without those that are missing", () => {
+  const files = ["/proc/net/route", "/proc/none", `/proc/${Deno.pid}/limits`];
+  assertMatch(readProcSync(...files), /^Iface\tDestination\t[^]*^Max open files +\d+ /m);
+}, noProc);
+
 machineTest("a file that is not there says nothing", async () => {
   assertEquals(await readProc("/proc/none"), "");
+  assertEquals(readProcSync("/proc/none"), "");
   assertEquals(await readProc("/nowhere"), "");
 });
 

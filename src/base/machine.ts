@@ -1,4 +1,5 @@
 const decoder = new TextDecoder();
+const QUIET = { stdin: "null", stderr: "null" } as const;
 
 /**
  * The content of a file in /proc; empty if there is none. Uses `cat`, since Deno itself needs all permissions for these
@@ -6,6 +7,15 @@ const decoder = new TextDecoder();
  */
 export function readProc(path: string): Promise<string> {
   return output("cat", path);
+}
+
+/** Like {@linkcode readProc}, for several files in /proc and /sys, one after the other; waits for them. */
+export function readProcSync(...paths: string[]): string {
+  try {
+    return decoder.decode(new Deno.Command("cat", { args: paths, ...QUIET }).outputSync().stdout);
+  } catch {
+    return ""; // there is no `cat` here
+  }
 }
 
 /** The free space of a folder in bytes; `undefined` if unknown. */
@@ -26,7 +36,7 @@ export async function grep(pattern: string, files: readonly string[]): Promise<{
 /** What a command prints, even if it fails: `grep` fails if a file is missing. */
 async function output(command: string, ...args: string[]): Promise<string> {
   try {
-    const { stdout } = await new Deno.Command(command, { args, stdin: "null", stderr: "null" }).output();
+    const { stdout } = await new Deno.Command(command, { args, ...QUIET }).output();
     return decoder.decode(stdout);
   } catch {
     return ""; // there is no such command here
