@@ -33,6 +33,12 @@ export async function grep(pattern: string, files: readonly string[]): Promise<{
   });
 }
 
+/** The program that listens on a TCP port, by ss(8), such as `nginx (pid 12)`; `undefined` if unknown. */
+export async function portHolder(port: number): Promise<string | undefined> {
+  const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(await output("ss", "-Hltnp", `sport = :${port}`));
+  return match === null ? undefined : `${match[1]} (pid ${match[2]})`;
+}
+
 /** What a command prints, even if it fails: `grep` fails if a file is missing. */
 async function output(command: string, ...args: string[]): Promise<string> {
   try {

@@ -4,13 +4,13 @@ import { isDataDirInUse } from "../control/data_dir.ts";
 import { checkChoice, checkDisk, checkLeftovers, checkReach, type Finding } from "../docker/checks.ts";
 import { chooseEngineApi, type EngineChoice, findEngine } from "../docker/engine_choice.ts";
 import type { EngineApi } from "../docker/engine_api.ts";
-import { readProc } from "../base/machine.ts";
+import { portHolder, readProc } from "../base/machine.ts";
 import { readOlderRecords } from "../sqlite/older_records.ts";
 import { defined } from "../model/defined.ts";
 import { type Endpoint, formatEndpoint, isLoopback } from "../model/host.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { flag } from "./flags.ts";
-import { portHolder, serve } from "./serve.ts";
+import { serve } from "./serve.ts";
 import { printResult, type Verb } from "./verb.ts";
 
 const ENGINE_TIMEOUT_MS = 10_000;

@@ -3,6 +3,7 @@ import { systemClock } from "../base/clock.ts";
 import { type Config, readConfig, serveVariables } from "../base/config.ts";
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { configureLogging, logger } from "../base/log.ts";
+import { portHolder } from "../base/machine.ts";
 import { VERSION } from "../base/version.ts";
 import type { Cless } from "../compose.ts";
 import { formatEndpoint } from "../model/host.ts";
@@ -153,17 +154,6 @@ async function start(config: Config): Promise<Cless> {
     const holder = error.cause instanceof Deno.errors.AddrInUse ? await portHolder(error.endpoint.port) : undefined;
     const by = holder === undefined ? "" : ` by ${holder}`;
     throw new OperatorError(`${error.message}${by}; choose another one with --listen or --admin`);
-  }
-}
-
-/** The program that listens on a TCP port, by ss(8), such as `nginx (pid 12)`; `undefined` if unknown. */
-export async function portHolder(port: number): Promise<string | undefined> {
-  try {
-    const { stdout } = await new Deno.Command("ss", { args: ["-Hltnp", `sport = :${port}`], stderr: "null" }).output();
-    const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(new TextDecoder().decode(stdout));
-    return match === null ? undefined : `${match[1]} (pid ${match[2]})`;
-  } catch {
-    return undefined; // there is no ss here
   }
 }
 

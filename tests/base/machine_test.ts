@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import manifest from "../../deno.json" with { type: "json" };
-import { freeBytes, grep, readProc, readProcSync } from "../../src/base/machine.ts";
+import { freeBytes, grep, portHolder, readProc, readProcSync } from "../../src/base/machine.ts";
 import { noFakeDocker } from "../support/fake_docker.ts";
-import { noNet } from "../support/permissions.ts";
+import { freePorts } from "../support/free_ports.ts";
+import { noNet, noRun } from "../support/permissions.ts";
 
 /** A test with no more permissions than the program has. */
 function machineTest(name: string, fn: () => void | Promise<void>, ignore = false): void {
@@ -40,3 +41,22 @@ machineTest("lines of many files are found, and missing files are skipped", asyn
   assertEquals([found?.file, found?.line.slice(0, 14), more], [files[1], "Max open files", []]);
   assertEquals(await grep("x", ["/nowhere"]), []);
 }, noProc);
+
+Deno.test({
+  name: "the program that listens on a port is found, if this user may know",
+  ignore: noNet || noRun,
+  fn: async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const holder = await portHolder(listener.addr.port);
+    assert(holder === undefined || holder === `deno (pid ${Deno.pid})`, holder);
+  },
+});
+
+Deno.test({
+  name: "a port on which nothing listens has no holder",
+  ignore: noNet || noRun,
+  fn: async () => {
+    const port = freePorts(1);
+    assertEquals(await portHolder(port), undefined);
+  },
+});

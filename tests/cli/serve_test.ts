@@ -1,8 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { portHolder } from "../../src/cli/serve.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
-import { freePorts } from "../support/free_ports.ts";
-import { noNet, noRun } from "../support/permissions.ts";
+import { noNet } from "../support/permissions.ts";
 import { programArgs, type Run, runProcess } from "./run_main.ts";
 
 const decoder = new TextDecoder();
@@ -133,23 +131,4 @@ serveTest("a reason for which serve cannot start is one line and exit code 1", a
     assertEquals(err.split("\n").length, 2, err);
   }
   assert((await docker.calls("run")).length === 0);
-});
-
-Deno.test({
-  name: "the program that listens on a port is found, if this user may know",
-  ignore: noNet || noRun,
-  fn: async () => {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const holder = await portHolder(listener.addr.port);
-    assert(holder === undefined || holder === `deno (pid ${Deno.pid})`, holder);
-  },
-});
-
-Deno.test({
-  name: "a port on which nothing listens has no holder",
-  ignore: noNet || noRun,
-  fn: async () => {
-    const port = freePorts(1);
-    assertEquals(await portHolder(port), undefined);
-  },
 });
