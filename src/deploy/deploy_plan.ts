@@ -3,7 +3,7 @@ import { EVERYBODY_WAKES } from "../model/service.ts";
 import type { DeployPreview, RevisionRecord, ServiceChange, ServiceFields, ServiceRecord } from "../control/records.ts";
 import { historyOf } from "../control/history.ts";
 import { namesOf, prunable, revisionName, type ServiceState } from "../control/service_states.ts";
-import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./traffic_change.ts";
+import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./next_traffic.ts";
 
 /** The settings of a new service. */
 const DEFAULTS: ServiceFields = { domains: [], revisionHistory: 20, wake: EVERYBODY_WAKES, loading: "hold" };

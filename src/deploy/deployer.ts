@@ -29,7 +29,7 @@ import {
 import { DeployQueue, QueueByName } from "./deploy_queue.ts";
 import type { Publisher } from "./publisher.ts";
 import { type Containers, type Images, PulledImages } from "./pulled_images.ts";
-import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./traffic_change.ts";
+import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./next_traffic.ts";
 import { type HandoverOptions, VolumeHandover } from "./volumes.ts";
 
 const log = logger("deployer");
