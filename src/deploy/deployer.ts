@@ -96,9 +96,9 @@ export interface Deployed {
   readonly service: ServiceRecord;
   readonly revision: RevisionRecord;
   /** Whether a revision was created. */
-  readonly created: boolean;
+  readonly hasNewRevision: boolean;
   /** Whether the service is new. */
-  readonly isNew: boolean;
+  readonly isNewService: boolean;
 }
 
 interface Deploy {
@@ -331,12 +331,12 @@ export class Deployer {
       options.signal.throwIfAborted();
       const { revision, change } = this.#plan(deploy);
       if (change === undefined) {
-        return { service: this.#states.service(name)!, revision, created: false, isNew: false };
+        return { service: this.#states.service(name)!, revision, hasNewRevision: false, isNewService: false };
       }
       const service = await this.#store(change, options);
-      const created = change.addRevision !== undefined;
-      if (created) this.#tried.delete(name); // the stored service has this number now
-      return { service, revision, created, isNew: change.expectedGeneration === undefined };
+      const hasNewRevision = change.addRevision !== undefined;
+      if (hasNewRevision) this.#tried.delete(name); // the stored service has this number now
+      return { service, revision, hasNewRevision, isNewService: change.expectedGeneration === undefined };
     });
   }
 

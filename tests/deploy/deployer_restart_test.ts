@@ -39,7 +39,7 @@ Deno.test("after a restart everything is as it was", async () => {
   }
   assertEquals(seen(second, "app", "web"), seen(first, "app", "web"));
   assertEquals(second.publisher.poolOf("web", "web-00001")!.revision.stopAfterMs, Infinity);
-  assert(!(await second.deployer.deploy("web", input("three", { stopAfter: Infinity }), AT_ONCE)).created);
+  assert(!(await second.deployer.deploy("web", input("three", { stopAfter: Infinity }), AT_ONCE)).hasNewRevision);
   const { revision } = await second.deployer.deploy("app", input("four"), AT_ONCE);
   assertEquals(revision.name, "app-00003");
 });

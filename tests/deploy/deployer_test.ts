@@ -11,8 +11,12 @@ import { loaded } from "../support/loaded.ts";
 Deno.test("the first deploy makes a service whose revision gets all traffic", async () => {
   const { deployer, store, splitOf } = newScene();
   const domains = ["www.example.org"];
-  const { service, revision, created } = await deployer.deploy("app", input("one", { service: { domains } }), AT_ONCE);
-  assert(created);
+  const { service, revision, hasNewRevision } = await deployer.deploy(
+    "app",
+    input("one", { service: { domains } }),
+    AT_ONCE,
+  );
+  assert(hasNewRevision);
   assertEquals(revision.name, "app-00001");
   assertEquals(service.generation, 1);
   assertEquals(service.revisionHistory, 20);
@@ -29,8 +33,8 @@ Deno.test("the same deploy again changes nothing, whatever it asks for in terms 
       const first = await scene.deployer.deploy("app", input("new", wish), AT_ONCE);
       const then = seen(scene, "app");
       const second = await scene.deployer.deploy("app", input("new", wish), WAITING);
-      assertEquals(second, { ...first, created: false, isNew: false });
-      assertEquals(first.isNew, before.length === 0);
+      assertEquals(second, { ...first, hasNewRevision: false, isNewService: false });
+      assertEquals(first.isNewService, before.length === 0);
       assertEquals(seen(scene, "app"), then, JSON.stringify([wish, before]));
     }
   }
@@ -43,7 +47,7 @@ Deno.test("a template, an image or a secret that has changed makes a new revisio
   const asked = input("shop", { secretEnv: { KEY: "key" }, env: { B: "1", A: "2" } });
   await deployer.deploy("app", asked, AT_ONCE);
   images.set("shop", "rebuilt");
-  assert((await deployer.deploy("app", asked, AT_ONCE)).created);
+  assert((await deployer.deploy("app", asked, AT_ONCE)).hasNewRevision);
   store.addSecret("key", new Uint8Array(), 0);
   const { revision } = await deployer.deploy("app", asked, AT_ONCE);
   assertEquals(revision.secretVersions, { key: 2 });
@@ -51,7 +55,7 @@ Deno.test("a template, an image or a secret that has changed makes a new revisio
   assertEquals(pool.revision.env, { A: "2", B: "1" });
   assertEquals(await scene.env.of(pool.revision), { A: "2", B: "1", KEY: "key 2" });
   const reordered = input("shop", { secretEnv: { KEY: "key" }, env: { A: "2", B: "1" } });
-  assert(!(await deployer.deploy("app", reordered, AT_ONCE)).created);
+  assert(!(await deployer.deploy("app", reordered, AT_ONCE)).hasNewRevision);
   const other = input("shop", { secretEnv: { KEY: "key" }, env: { A: "2", B: "1" }, stopAfter: Infinity });
   assertEquals((await deployer.deploy("app", other, AT_ONCE)).revision.name, "app-00004");
 });
@@ -71,8 +75,8 @@ Deno.test("fields of the service change without a new revision", async () => {
   const { deployer, splitOf, retired } = newScene();
   await deployer.deploy("app", input("one", { service: { domains: ["a.example"] } }), AT_ONCE);
   const changed = input("one", { service: { domains: ["b.example"], revisionHistory: 3 } });
-  const { service, created } = await deployer.deploy("app", changed, AT_ONCE);
-  assert(!created);
+  const { service, hasNewRevision } = await deployer.deploy("app", changed, AT_ONCE);
+  assert(!hasNewRevision);
   assertEquals([service.domains, service.revisionHistory, service.generation], [["b.example"], 3, 2]);
   assertEquals(splitOf("a.example"), undefined);
   assertEquals(splitOf("b.example"), { "app-00001": 100 });
@@ -229,7 +233,7 @@ Deno.test("of two deploys at once the second sees what the first has done", asyn
   await settle();
   assertEquals(splitOf("app.localhost"), { "app-00001": 100 });
   trials[1]!.succeed();
-  const names = (await Promise.all(results)).map(({ revision, created }) => [revision.name, created]);
+  const names = (await Promise.all(results)).map(({ revision, hasNewRevision }) => [revision.name, hasNewRevision]);
   assertEquals(names, [["app-00001", true], ["app-00002", true], ["app-00002", false]]);
   assertEquals(trials.length, 2);
 });

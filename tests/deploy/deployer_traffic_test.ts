@@ -51,8 +51,8 @@ Deno.test("a revision without traffic has no pool unless it has a tag", async ()
 
 Deno.test("a tag is given to the latest revision without a change of the shares", async () => {
   const { deployer, splitOf } = await withRevisions(["one", "two"]);
-  const { service, created } = await deployer.deploy("app", input("two", { tag: "live" }), AT_ONCE);
-  assertEquals(created, false);
+  const { service, hasNewRevision } = await deployer.deploy("app", input("two", { tag: "live" }), AT_ONCE);
+  assertEquals(hasNewRevision, false);
   assertEquals(service.traffic, [{ revision: LATEST, percent: 100 }, {
     revision: "app-00002",
     percent: 0,
@@ -72,8 +72,8 @@ Deno.test("a tag is given to the latest revision without a change of the shares"
 Deno.test("a latest revision that is deployed again with a new percent alone keeps its tag", async () => {
   const { deployer, splitOf } = await withRevisions(["one"]);
   await deployer.deploy("app", input("two", { traffic: 10, tag: "next" }), AT_ONCE);
-  const { service, created } = await deployer.deploy("app", input("two", { traffic: 40 }), AT_ONCE);
-  assertEquals(created, false);
+  const { service, hasNewRevision } = await deployer.deploy("app", input("two", { traffic: 40 }), AT_ONCE);
+  assertEquals(hasNewRevision, false);
   assertEquals(service.traffic, [
     { revision: "app-00001", percent: 60 },
     { revision: "app-00002", percent: 40, tag: "next" },
@@ -137,8 +137,8 @@ Deno.test("a rollback goes back to the split before, and a second one undoes the
 Deno.test("after a rollback the same deploy as before leaves the traffic where it is", async () => {
   const { deployer, splitOf } = await withRevisions(["one", "two"]);
   await deployer.rollback("app", BY);
-  const { created, revision } = await deployer.deploy("app", input("two"), AT_ONCE);
-  assertEquals([created, revision.name], [false, "app-00002"]);
+  const { hasNewRevision, revision } = await deployer.deploy("app", input("two"), AT_ONCE);
+  assertEquals([hasNewRevision, revision.name], [false, "app-00002"]);
   assertEquals(splitOf("app.localhost"), { "app-00001": 100 });
 });
 

@@ -184,7 +184,7 @@ Deno.test("a latest revision that gets its traffic back by a deploy gets its vol
   await assertRejects(() => deployer.deploy("app", again, WAITING), RevisionFailed);
   assertEquals(await ask(), "app-00001");
   broken.clear();
-  assertEquals((await deployer.deploy("app", again, WAITING)).created, false);
+  assertEquals((await deployer.deploy("app", again, WAITING)).hasNewRevision, false);
   assertEquals([names(), await ask(), together], [["app-00002"], "app-00002", []]);
 });
 

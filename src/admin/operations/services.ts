@@ -180,8 +180,8 @@ export function serviceOperations(parts: Collaborators) {
         const ifMatch = readIfMatch(request.headers, catalog.get(name));
         const options = defined({ by: holder.name, ifMatch, declaredBy, renew });
         if (dryRun) return json(await deployer.plan(name, input, options));
-        const { service, isNew } = await deployer.deploy(name, input, { ...options, wait });
-        return answerService(parts, { ...service, convention: false }, isNew ? 201 : 200);
+        const { service, isNewService } = await deployer.deploy(name, input, { ...options, wait });
+        return answerService(parts, { ...service, convention: false }, isNewService ? 201 : 200);
       },
     }),
     operation({
