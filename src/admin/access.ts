@@ -1,7 +1,7 @@
 import type { Attempts } from "../control/access/attempts.ts";
 import type { Holder, Tokens } from "../control/access/tokens.ts";
 import type { Config } from "../base/config.ts";
-import { isLoopback, parseIp } from "../model/host.ts";
+import { isLoopback, parseIp } from "../model/ip.ts";
 import { adminHostnames } from "../routing/router.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Target } from "./target.ts";

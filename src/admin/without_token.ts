@@ -1,4 +1,5 @@
-import { isLoopback, parseHostname } from "../model/host.ts";
+import { parseHostname } from "../model/host.ts";
+import { isLoopback } from "../model/ip.ts";
 import { InvalidError } from "../control/schema/invalid.ts";
 import { ClessError } from "../base/errors.ts";
 import { content } from "./body.ts";

@@ -1,4 +1,5 @@
-import { parseCidr, parseEndpoint, parseHostname } from "../model/host.ts";
+import { parseEndpoint, parseHostname } from "../model/host.ts";
+import { parseCidr } from "../model/ip.ts";
 import { parseDuration } from "../model/time.ts";
 import { limitOf, parseDefaultMemory, parseMachineMemory, parseMemoryBudget } from "../model/memory.ts";
 import { messageOf, UsageError } from "./errors.ts";

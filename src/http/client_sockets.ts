@@ -1,3 +1,5 @@
+import { withoutMapping } from "../model/ip.ts";
+
 /** How many connections one command may close. */
 const MAX_AT_ONCE = 100;
 
@@ -38,12 +40,9 @@ export class KernelSockets implements ClientSockets {
   }
 }
 
-/**
- * A client's address and port as a text. It is the same for an IPv4 address and its IPv6 form: RFC 4291, section
- * 2.5.5.2.
- */
+/** A client's address and port as a text. It is the same for an IPv4 address and its IPv6 form. */
 export function peerKey(hostname: string, port: number | string): string {
-  return `${hostname.replace(/^::ffff:(?=\d+\.)/, "")} ${port}`;
+  return `${withoutMapping(hostname)} ${port}`;
 }
 
 const LINE = /^\S+\s+\d+\s+(\d+)\s+\S+\s+\[?([^\s\]%]+)\]?(?:%[^\s:\]]+)?\]?:(\d+)[ \t]*$/gm;

@@ -1,4 +1,5 @@
-import { type Cidr, type Hostname, parseHostname } from "../model/host.ts";
+import { type Hostname, parseHostname } from "../model/host.ts";
+import type { Cidr } from "../model/ip.ts";
 import { ClessError } from "../base/errors.ts";
 import { type Header, listItems, REQUEST_HOP_BY_HOP, splitList } from "./headers.ts";
 

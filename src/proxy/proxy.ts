@@ -7,7 +7,7 @@ import type { SlowClients } from "../http/slow_clients.ts";
 import type { StreamBudget } from "../http/stream_budget.ts";
 import { Upload, UploadPauses } from "../http/upload.ts";
 import { WebSocketBridge } from "../http/websocket/bridge.ts";
-import type { Cidr } from "../model/host.ts";
+import { type Cidr, withoutMapping } from "../model/ip.ts";
 import type { Lease } from "../pool/instance.ts";
 import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Activator } from "../routing/activator.ts";
@@ -61,7 +61,7 @@ export class Proxy implements Disposable {
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
     const { admission } = this.#options;
     if (admission?.refuses(request)) return admission.refusal;
-    const peer = plainAddress(info.remoteAddr.hostname);
+    const peer = withoutMapping(info.remoteAddr.hostname);
     let head: RequestHead;
     try {
       head = readHead(request, peer, this.#options.trustedProxies);
@@ -225,9 +225,4 @@ export class Proxy implements Disposable {
 
 function isClientTimeout(error: unknown): boolean {
   return error instanceof ClessError && error.code === "client_timeout";
-}
-
-/** An IPv4 address in dotted form, also if the socket speaks IPv6: RFC 4291, section 2.5.5.2. */
-function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { mayUseProxy } from "../../src/admin/access.ts";
-import { parseCidr } from "../../src/model/host.ts";
+import { parseCidr } from "../../src/model/ip.ts";
 import { newAdmin, OWNER, problemOf } from "./kit.ts";
 
 const ROUTES = ["/", "/v1/services", "/v1/instances", "/v1/services/web", "/v1/tokens", "/openapi.json", "/nosuch"];

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { parseCidr } from "../../src/model/host.ts";
+import { parseCidr } from "../../src/model/ip.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import type { Header } from "../../src/http/headers.ts";
 import { readHead, type RequestHead } from "../../src/http/request_head.ts";

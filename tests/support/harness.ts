@@ -1,4 +1,4 @@
-import { parseCidr } from "../../src/model/host.ts";
+import { parseCidr } from "../../src/model/ip.ts";
 import { NO_EXTRAS, type Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";

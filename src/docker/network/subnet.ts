@@ -1,4 +1,4 @@
-import { parseIp } from "../../model/host.ts";
+import { parseIp } from "../../model/ip.ts";
 
 /** A block of IPv4 addresses. */
 export interface Subnet {

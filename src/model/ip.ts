@@ -1,0 +1,64 @@
+/** A range of IP addresses, such as 10.0.0.0/8. */
+export interface Cidr {
+  /** Whether an address is in the range. IPv4 addresses mapped into IPv6 count as IPv4. */
+  contains(address: string): boolean;
+}
+
+/** The bytes of an IP address (4 or 16); `undefined` if the text is not an IP address. */
+export function parseIp(text: string): number[] | undefined {
+  const v4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
+  if (v4) {
+    const bytes = v4.slice(1).map(Number);
+    return bytes.every((byte) => byte < 256) ? bytes : undefined;
+  }
+  const address = text.replace(/%.*$/, "");
+  if (!address.includes(":") || !/^[0-9a-fA-F:.]+$/.test(address)) return undefined;
+  let hostname: string;
+  try {
+    hostname = new URL(`http://[${address}]/`).hostname; // the platform's parser brings it into canonical form
+  } catch {
+    return undefined;
+  }
+  const [head = "", tail] = hostname.slice(1, -1).split("::");
+  const groups = (part: string) => part.split(":").filter(Boolean).map((group) => parseInt(group, 16));
+  const before = groups(head);
+  const after = groups(tail ?? "");
+  const all = [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after];
+  const bytes = all.flatMap((group) => [group >> 8, group & 255]);
+  const mapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255;
+  return mapped ? bytes.slice(12) : bytes;
+}
+
+/** Reads `ADDRESS/BITS`, or a single address. @throws {RangeError} */
+export function parseCidr(text: string): Cidr {
+  const [address = "", length, ...rest] = text.split("/");
+  const base = parseIp(address);
+  const bits = length === undefined ? (base?.length ?? 0) * 8 : /^\d{1,3}$/.test(length) ? Number(length) : NaN;
+  if (base === undefined || rest.length > 0 || !(bits <= base.length * 8)) {
+    throw new RangeError("expected an address or a range such as 10.0.0.0/8 or fd00::/8");
+  }
+  return {
+    contains(candidate) {
+      const bytes = parseIp(candidate);
+      if (bytes?.length !== base.length) return false;
+      return bytes.every((byte, at) => {
+        const shift = 8 - Math.min(8, Math.max(0, bits - at * 8));
+        return byte >> shift === base[at]! >> shift;
+      });
+    },
+  };
+}
+
+const LOOPBACK = [parseCidr("127.0.0.0/8"), parseCidr("::1")];
+
+/** Whether an address is a loopback address. */
+export function isLoopback(address: string): boolean {
+  return LOOPBACK.some((range) => range.contains(address));
+}
+
+const MAPPED = "::ffff:";
+
+/** Writes an IPv4 address that is mapped into IPv6 in dotted form: RFC 4291, section 2.5.5.2. */
+export function withoutMapping(address: string): string {
+  return address.startsWith(MAPPED) && address.includes(".") ? address.slice(MAPPED.length) : address;
+}
