@@ -1,5 +1,6 @@
 import { accepts } from "@std/http/negotiation";
 import type { ClessError } from "../base/errors.ts";
+import { fill, withSections } from "./html_template.ts";
 import template from "./problem.html" with { type: "text" };
 
 const TITLES: Record<number, string> = {
@@ -54,22 +55,4 @@ export function problem(error: ClessError, request: { headers: Headers }, servic
 /** Whether a client prefers HTML to JSON. */
 export function prefersHtml(request: { headers: Headers }): boolean {
   return accepts(request, "application/problem+json", "application/json", "text/html") === "text/html";
-}
-
-/** The template with only some of its sections, which stand between `<!-- NAME -->` and `<!-- /NAME -->` lines. */
-export function withSections(template: string, ...names: string[]): string {
-  const sections = /[ \t]*<!-- (\w+) -->\n([\s\S]*?)[ \t]*<!-- \/\1 -->\n/g;
-  return template.replaceAll(
-    sections,
-    (_, name: string, section: string) => names.includes(name) ? withSections(section, ...names) : "",
-  );
-}
-
-/** Replaces each `{{ name }}` in a template by its value, escaped for HTML. */
-export function fill(template: string, values: Readonly<Record<string, string>>): string {
-  return template.replaceAll(/\{\{ (\w+) \}\}/g, (_, name: string) => escapeHtml(values[name] ?? ""));
-}
-
-function escapeHtml(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

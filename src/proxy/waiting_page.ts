@@ -1,5 +1,5 @@
 import type { ClessError } from "../base/errors.ts";
-import { fill, withSections } from "../http/problem.ts";
+import { fill, withSections } from "../http/html_template.ts";
 import type { RequestHead } from "../http/request_head.ts";
 import { isPublicName } from "./responder.ts";
 import template from "./waiting_page.html" with { type: "text" };
