@@ -66,7 +66,8 @@ import { Proxy } from "./proxy/proxy.ts";
 import { UnansweredRequests } from "./proxy/request_context.ts";
 import { Activator } from "./routing/activator.ts";
 import { Convention } from "./routing/convention.ts";
-import { adminHostnames, Hosts, Router } from "./routing/router.ts";
+import { Router } from "./routing/router.ts";
+import { adminHostnames, Hosts } from "./routing/hosts.ts";
 import { ServiceMap } from "./routing/service_map.ts";
 import { SqliteStore } from "./sqlite/store.ts";
 

@@ -2,7 +2,7 @@ import type { Attempts } from "../control/access/attempts.ts";
 import type { Holder, Tokens } from "../control/access/tokens.ts";
 import type { Config } from "../base/config.ts";
 import { isLoopback, parseIp } from "../model/ip.ts";
-import { adminHostnames } from "../routing/router.ts";
+import { adminHostnames } from "../routing/hosts.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Target } from "./target.ts";
 

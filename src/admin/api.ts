@@ -1,5 +1,5 @@
 import { Attempts } from "../control/access/attempts.ts";
-import { adminHostnames } from "../routing/router.ts";
+import { adminHostnames } from "../routing/hosts.ts";
 import { shuttingDown } from "../base/errors.ts";
 import { authenticate, checkBrowserSafety } from "./access.ts";
 import { checkLength } from "./body.ts";

@@ -12,7 +12,7 @@ import type { Config } from "../base/config.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Activator } from "../routing/activator.ts";
-import type { Hosts } from "../routing/router.ts";
+import type { Hosts } from "../routing/hosts.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Statistics } from "../control/statistics.ts";
 
