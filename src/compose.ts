@@ -40,10 +40,11 @@ import { chooseEngineApi, type EngineChoice, findEngine } from "./docker/engine_
 import { EngineError } from "./docker/engine_error.ts";
 import type { AddressPosition } from "./docker/network/addresses.ts";
 import { Adoption } from "./fleet/adoption.ts";
-import { Fleet, RetiringPools } from "./fleet/fleet.ts";
+import { Fleet } from "./fleet/fleet.ts";
 import { MemoryBudget } from "./fleet/memory_budget.ts";
 import { type InstanceUse, Predecessor, usesOf } from "./fleet/predecessor.ts";
 import { Reconciler } from "./fleet/reconciler.ts";
+import { RetiringPools } from "./fleet/retiring_pools.ts";
 import { ExactForwarder } from "./http/exact/forwarder.ts";
 import { FetchForwarder } from "./http/fetch_forwarder.ts";
 import { KernelSockets } from "./http/client_sockets.ts";

@@ -4,7 +4,7 @@ import { logger } from "../base/log.ts";
 import type { RevisionMark, RevisionRecord, ServiceRecord } from "../control/records.ts";
 import { type RevisionEnv, runtimeRevision } from "../control/runtime_revision.ts";
 import type { Store } from "../control/store.ts";
-import type { RetiringPools } from "../fleet/fleet.ts";
+import type { RetiringPools } from "../fleet/retiring_pools.ts";
 import { defined } from "../model/defined.ts";
 import type { ContainerDefaults } from "../model/isolation.ts";
 import type { Limits, Revision } from "../model/revision.ts";

@@ -8,7 +8,7 @@ import type { TemplateInput } from "../../src/model/template.ts";
 import { parseHostname } from "../../src/model/host.ts";
 import type { Revision } from "../../src/model/revision.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
-import { RetiringPools } from "../../src/fleet/fleet.ts";
+import { RetiringPools } from "../../src/fleet/retiring_pools.ts";
 import { ServiceStates } from "../../src/control/service_states.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { FakeStore } from "../support/fake_store.ts";

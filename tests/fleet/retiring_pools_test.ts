@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { RetiringPools } from "../../src/fleet/fleet.ts";
+import { RetiringPools } from "../../src/fleet/retiring_pools.ts";
 import { settle } from "../support/fake_clock.ts";
 import { newKit, newRevision } from "../support/kit.ts";
 
