@@ -1,8 +1,9 @@
 import { messageOf, OperatorError } from "../base/errors.ts";
+import { linesOf } from "../base/streams.ts";
 import type { ServiceLogLine } from "../logs/instance_output.ts";
 import { servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
-import { linesOf, untilInterrupted } from "./streams.ts";
+import { untilInterrupted } from "./streams.ts";
 import { type Colour, COLOURS, type Paint, paintFor, writeLine } from "./terminal.ts";
 import { clientVerb } from "./verb.ts";
 

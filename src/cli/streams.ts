@@ -1,23 +1,4 @@
-type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
-
-/**
- * Splits a body into lines, without line ends. The last line may lack its end.
- *
- * @param signal Ends the iteration as if the body had ended: aborting a request does not always end its body.
- */
-export async function* linesOf(body: Body, signal = new AbortController().signal): AsyncGenerator<string> {
-  let rest = "";
-  try {
-    for await (const text of body.pipeThrough(new TextDecoderStream(), { signal })) {
-      const lines = (rest + text).split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) yield line.replace(/\r$/, "");
-    }
-    if (rest !== "") yield rest;
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
-}
+import { linesOf } from "../base/streams.ts";
 
 /** An event of the admin API. */
 export interface EventJson {
@@ -31,7 +12,7 @@ export interface EventJson {
  *
  * @param signal Ends the iteration as if the body had ended.
  */
-export async function* eventsOf(body: Body, signal?: AbortSignal): AsyncGenerator<EventJson> {
+export async function* eventsOf(body: ReadableStream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<EventJson> {
   let type = "message";
   let data: string[] = [];
   for await (const line of linesOf(body, signal)) {

@@ -4,7 +4,7 @@ import type { InstancePool } from "../pool/pool.ts";
 import { latestPool } from "../routing/convention.ts";
 import type { Service } from "../routing/service.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
-import { linesOf } from "./deploy_error.ts";
+import { outputLines } from "./deploy_error.ts";
 import type { ServiceState, ServiceStates } from "./service_states.ts";
 import type { RevisionRecord, ServiceRecord } from "./records.ts";
 
@@ -198,5 +198,5 @@ function revisionOfFound(found: Service): RevisionView {
 function failureOf(pool: InstancePool | undefined): FailureView | undefined {
   if (pool?.failure === undefined) return undefined;
   const { reason, output, at, count } = pool.failure;
-  return { reason, output: linesOf(output), at: at.getTime(), count, retryInMs: pool.backoffMs };
+  return { reason, output: outputLines(output), at: at.getTime(), count, retryInMs: pool.backoffMs };
 }

@@ -12,7 +12,7 @@ export class RevisionFailed extends Error {
     const reason = cause instanceof ClessError ? cause.detail ?? cause.message : messageOf(cause);
     super(`the revision ${revision} did not become ready: ${reason}`, { cause });
     this.reason = reason;
-    this.output = linesOf((cause as { readonly output?: unknown } | undefined)?.output);
+    this.output = outputLines((cause as { readonly output?: unknown } | undefined)?.output);
   }
 }
 
@@ -40,7 +40,7 @@ export class NotFound extends Error {
 }
 
 /** Splits an app's output into lines. Returns no lines if there is only white space. */
-export function linesOf(output: unknown): string[] {
+export function outputLines(output: unknown): string[] {
   if (typeof output !== "string" || output.trim() === "") return [];
   return output.replace(/\s+$/, "").split(/\r?\n/);
 }

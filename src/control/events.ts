@@ -3,7 +3,7 @@ import { defined } from "../model/defined.ts";
 import type { Revision } from "../model/revision.ts";
 import { CRASH_LOOP, type Failure } from "../pool/start_backoff.ts";
 import type { Instance } from "../pool/instance.ts";
-import { linesOf } from "./deploy_error.ts";
+import { outputLines } from "./deploy_error.ts";
 
 const TICK_MS = 1000;
 /**
@@ -225,6 +225,6 @@ export class InstanceEvents {
   /** Reports a revision that fails repeatedly. The failure of a trial is reported by the deploy. */
   revisionFailed({ name, service }: Revision, { count, output, reason }: Failure): void {
     if (count < CRASH_LOOP) return;
-    this.#log.emit("revision.failed", service, { revision: name, reason, output: linesOf(output), count });
+    this.#log.emit("revision.failed", service, { revision: name, reason, output: outputLines(output), count });
   }
 }

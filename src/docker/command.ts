@@ -1,9 +1,9 @@
 import { messageOf } from "../base/errors.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { isExhausted } from "../base/file_reserve.ts";
+import { linesOf, readText } from "../base/streams.ts";
 import { EngineError } from "./engine_error.ts";
 import type { CallOptions } from "./engine_api.ts";
-import { linesOf, readText } from "./output.ts";
 
 const encoder = new TextEncoder();
 /** After this time, a command counts as stuck. It is long, since an engine under load may need many seconds. */

@@ -1,6 +1,7 @@
 import { MuxAsyncIterator } from "@std/async/mux-async-iterator";
 import { Limiter } from "../base/async.ts";
 import { messageOf } from "../base/errors.ts";
+import { linesOf, piecesOf } from "../base/streams.ts";
 import type { Revision } from "../model/revision.ts";
 import { type CommandOptions, type DockerCommand, killGroup, problemLine } from "./command.ts";
 import { carryEnv } from "./container_env.ts";
@@ -20,9 +21,8 @@ import {
   type NetworkSpec,
 } from "./engine_api.ts";
 import { EngineError, kindOf, kindOfMessage } from "./engine_error.ts";
-import { containerOf, eventOf, imageOf, infoOf, networkOf, shortName } from "./engine_json.ts";
+import { containerOf, eventOf, imageOf, infoOf, jsonLines, networkOf, shortName } from "./engine_json.ts";
 import { LogSplitter } from "./logs/log_lines.ts";
-import { jsonLines, linesOf, piecesOf } from "./output.ts";
 
 /** How many commands may stop or remove containers at once. Each process takes some 30 MB. */
 const MAX_ENDING = 16;

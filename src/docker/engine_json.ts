@@ -105,3 +105,27 @@ function uptime(status: string): number | undefined {
   if (count === undefined || unit === undefined) return undefined;
   return (count.startsWith("About") ? 1 : Number(count)) * UNITS_MS[unit]!;
 }
+
+/**
+ * Reads one JSON value per line. Skips lines that are not JSON or lack one of the fields, such as warnings of a wrapper
+ * around the docker command.
+ *
+ * @param read Converts a value; returns `undefined` to skip it.
+ */
+export function jsonLines<T, R>(
+  text: string,
+  read: (value: T) => R | undefined,
+  ...fields: (keyof T & string)[]
+): R[] {
+  return text.split("\n").flatMap((line) => {
+    if (!line.startsWith("{") && !line.startsWith("[")) return [];
+    let value;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      return [];
+    }
+    const result = fields.every((field) => field in value) ? read(value) : undefined;
+    return result === undefined ? [] : [result];
+  });
+}

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { Limiter } from "../base/async.ts";
 import { isExhausted } from "../base/file_reserve.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
+import { linesOf, piecesOf, readText } from "../base/streams.ts";
 import { canonicalTime } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 import { ChosenLogging, createBody, LABEL, type Placement } from "./container_spec.ts";
@@ -20,9 +21,8 @@ import {
   type NetworkSpec,
 } from "./engine_api.ts";
 import { EngineError, type FailureKind, kindOfMessage } from "./engine_error.ts";
-import { containerOf, eventOf, imageOf, infoOf, networkOf, shortName } from "./engine_json.ts";
+import { containerOf, eventOf, imageOf, infoOf, jsonLines, networkOf, shortName } from "./engine_json.ts";
 import { LogSplitter } from "./logs/log_lines.ts";
-import { jsonLines, linesOf, piecesOf, readText } from "./output.ts";
 
 /** After this time, a request counts as stuck. It is long, since an engine under load may need many seconds. */
 const TIMEOUT_MS = 120_000;

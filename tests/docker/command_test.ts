@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DockerCommand } from "../../src/docker/command.ts";
 import { EngineError, kindOf } from "../../src/docker/engine_error.ts";
-import { jsonLines } from "../../src/docker/output.ts";
+import { jsonLines } from "../../src/docker/engine_json.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
 
 /** The message of a command that fails. */

@@ -37,41 +37,26 @@ export async function readText(stream: ReadableStream<Uint8Array>, signal?: Abor
   return text + decoder.decode();
 }
 
-/** The lines of a UTF-8 stream as they come, without line ends. The last line may lack its end. */
+/**
+ * The lines of a UTF-8 stream as they come, without line ends. The last line may lack its end.
+ *
+ * @param signal Ends the iteration without an error, and without a line that is not complete yet.
+ */
 export async function* linesOf(
   stream: ReadableStream<Uint8Array>,
   signal?: AbortSignal,
 ): AsyncGenerator<string, void, void> {
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const piece of piecesOf(stream, signal)) {
-    const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) yield line.replace(/\r$/, "");
-  }
-  if (rest !== "") yield rest;
-}
-
-/**
- * Reads one JSON value per line. Skips lines that are not JSON or lack one of the fields, such as warnings of a wrapper
- * around the docker command.
- *
- * @param read Converts a value; returns `undefined` to skip it.
- */
-export function jsonLines<T, R>(
-  text: string,
-  read: (value: T) => R | undefined,
-  ...fields: (keyof T & string)[]
-): R[] {
-  return text.split("\n").flatMap((line) => {
-    if (!line.startsWith("{") && !line.startsWith("[")) return [];
-    let value;
-    try {
-      value = JSON.parse(line);
-    } catch {
-      return [];
+  try {
+    for await (const piece of piecesOf(stream, signal)) {
+      const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) yield line.replace(/\r$/, "");
     }
-    const result = fields.every((field) => field in value) ? read(value) : undefined;
-    return result === undefined ? [] : [result];
-  });
+  } catch (error) {
+    if (!signal?.aborted) throw error;
+  }
+  rest += decoder.decode();
+  if (rest !== "" && !signal?.aborted) yield rest;
 }
