@@ -9,6 +9,8 @@ import { VERSION } from "../base/version.ts";
 const MAX_SERVICES = 1000;
 /** How many status codes of a service have their own series: an app may answer with any code. */
 const MAX_CODES = 40;
+/** The label of requests for which no service was found. */
+const NO_SERVICE = "";
 const OTHER_SERVICE = "_other"; // cannot be a service's name
 const OTHER_CODE = "other";
 const STATES: readonly InstanceState[] = ["starting", "ready", "paused", "draining"];
@@ -127,8 +129,8 @@ export class PrometheusMetrics {
   }
 
   /** Counts an answered request. @param ms The time from its arrival to the answer's headers. */
-  requested(service = "", status: number, ms: number): void {
-    const series = this.#series.get(service) ?? this.#seriesOf(service);
+  requested(service: string | undefined, status: number, ms: number): void {
+    const series = this.#series.get(service ?? NO_SERVICE) ?? this.#seriesOf(service);
     (series.byStatus.get(status) ?? this.#counterOf(series, status)).inc();
     series.duration.observe(ms / 1000);
   }
@@ -140,7 +142,7 @@ export class PrometheusMetrics {
     this.#coldStart.observe({ service: label, stage: "ready" }, readyMs / 1000);
   }
 
-  clientStopped(service = "", what: string): void {
+  clientStopped(service: string | undefined, what: string): void {
     this.#stopped.inc({ service: this.#seriesOf(service).label, what });
   }
 
@@ -170,7 +172,7 @@ export class PrometheusMetrics {
     return this.#registry.metrics();
   }
 
-  #seriesOf(service: string): Series {
+  #seriesOf(service = NO_SERVICE): Series {
     const found = this.#series.get(service);
     if (found !== undefined) return found;
     const own = this.#series.size - (this.#series.has(OTHER_SERVICE) ? 1 : 0);

@@ -28,7 +28,7 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits, present:
     ...(Object.keys(secretEnv).length === 0 ? {} : { secretEnv, secretVersions }),
     memoryBytes: memory ?? defaults.memoryBytes,
     cpus: cpus ?? defaults.cpus,
-    capabilities: withDefaults(capabilities, defaults),
+    capabilities: withDefaults(defaults, capabilities),
     readOnly: readOnly === true,
   });
 }

@@ -38,7 +38,7 @@ export async function chooseEngineApi(
   const docker = new DockerCommand(config.docker, clock, reserve);
   if (config.engineApi === "command") return { api: new CommandApi(docker), docker, reserve };
   const found = await findSocket(config);
-  if (found.path !== undefined) return { api: new SocketApi(found.path, clock, undefined, reserve), docker, reserve };
+  if (found.path !== undefined) return { api: new SocketApi(found.path, { clock, reserve }), docker, reserve };
   if (config.engineApi === "socket") {
     throw new OperatorError(`there is no Docker socket for --engine-api socket: ${found.problem}; ${START_IT}`);
   }

@@ -65,6 +65,15 @@ interface Ask extends CallOptions {
   readonly kinds?: Kinds;
 }
 
+/** Options of a {@linkcode SocketApi}. */
+interface SocketApiOptions {
+  readonly clock?: Clock;
+  /** How long an answer may take by default. */
+  readonly timeoutMs?: number | undefined;
+  /** Lends file descriptors when the process has none left. */
+  readonly reserve?: { lend(): unknown } | undefined;
+}
+
 /**
  * Reaches the engine through its unix socket, without a process for each request:
  * https://docs.docker.com/reference/api/engine/
@@ -80,11 +89,7 @@ export class SocketApi implements EngineApi {
   /** Keeps no connections: `fetch` would send a request twice if a reused connection breaks. */
   readonly #withoutReuse: Deno.HttpClient;
 
-  /**
-   * @param timeoutMs How long an answer may take by default. @param reserve Lends file descriptors when the process has
-   * none left.
-   */
-  constructor(path: string, clock: Clock = systemClock, timeoutMs: number = TIMEOUT_MS, reserve?: { lend(): unknown }) {
+  constructor(path: string, { clock = systemClock, timeoutMs = TIMEOUT_MS, reserve }: SocketApiOptions = {}) {
     this.#reserve = reserve;
     this.via = `the socket ${path}`;
     this.#path = path;

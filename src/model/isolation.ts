@@ -62,8 +62,8 @@ export function beyondEngine({ add }: Capabilities): string[] {
 
 /** Adds the defaults to a template's capabilities. What is dropped by default stays if the template adds it. */
 export function withDefaults(
-  { add, drop }: Capabilities = { add: [], drop: [] },
   { dropped }: Pick<ContainerDefaults, "dropped">,
+  { add, drop }: Capabilities = { add: [], drop: [] },
 ): Capabilities {
   const all = drop.includes("ALL") ? ["ALL"] : [...dropped.filter((name) => !add.includes(name)), ...drop];
   return Object.freeze({ add, drop: Object.freeze([...new Set(all)].sort()) });

@@ -68,7 +68,7 @@ export const NO_EXTRAS: Pick<
   memoryBytes: undefined,
   cpus: undefined,
   volumes: Object.freeze([]),
-  capabilities: withDefaults(undefined, { dropped: DROPPED }),
+  capabilities: withDefaults({ dropped: DROPPED }),
   readOnly: false,
   hangAfterMs: HANG_AFTER_MS,
 });
@@ -112,7 +112,7 @@ export function conventionRevision(
     ...NO_EXTRAS,
     memoryBytes: defaults.memoryBytes,
     cpus: defaults.cpus,
-    capabilities: withDefaults(undefined, defaults),
+    capabilities: withDefaults(defaults),
     concurrency: 0,
     minInstances: 0,
     maxInstances: 1,

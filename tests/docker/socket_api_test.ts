@@ -1,7 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { assertEquals, assertRejects } from "@std/assert";
-import { systemClock } from "../../src/base/clock.ts";
 import { type EngineApi, EVENT_ACTIONS } from "../../src/docker/engine_api.ts";
 import { createBody, type Placement } from "../../src/docker/container_spec.ts";
 import { EngineError, type FailureKind } from "../../src/docker/engine_error.ts";
@@ -19,7 +18,7 @@ const TIME = "2026-01-02T03:04:05.000000006Z";
 function socketTest(name: string, fn: (engine: FakeEngine, api: SocketApi) => Promise<void>, timeoutMs?: number): void {
   Deno.test({ name, ignore: noNet || noRead || noWrite }, async () => {
     await using engine = await FakeEngine.start();
-    using api = new SocketApi(engine.path, systemClock, timeoutMs);
+    using api = new SocketApi(engine.path, { timeoutMs });
     await fn(engine, api);
   });
 }

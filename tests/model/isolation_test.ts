@@ -4,21 +4,21 @@ import { beyondEngine, DROPPED, OLDER_DEFAULTS, parseCapability, withDefaults } 
 const DEFAULTS = { dropped: DROPPED };
 
 Deno.test("containers lose raw packets, device files and the audit log, unless a template adds them", () => {
-  assertEquals(withDefaults(undefined, DEFAULTS), { add: [], drop: ["AUDIT_WRITE", "MKNOD", "NET_RAW"] });
-  assertEquals(withDefaults({ add: ["NET_RAW"], drop: ["KILL"] }, DEFAULTS), {
+  assertEquals(withDefaults(DEFAULTS), { add: [], drop: ["AUDIT_WRITE", "MKNOD", "NET_RAW"] });
+  assertEquals(withDefaults(DEFAULTS, { add: ["NET_RAW"], drop: ["KILL"] }), {
     add: ["NET_RAW"],
     drop: ["AUDIT_WRITE", "KILL", "MKNOD"],
   });
-  assertEquals(withDefaults({ add: [], drop: ["MKNOD", "MKNOD"] }, DEFAULTS).drop, ["AUDIT_WRITE", "MKNOD", "NET_RAW"]);
+  assertEquals(withDefaults(DEFAULTS, { add: [], drop: ["MKNOD", "MKNOD"] }).drop, ["AUDIT_WRITE", "MKNOD", "NET_RAW"]);
 });
 
 Deno.test("ALL stands for everything that is dropped, and what is added is kept", () => {
-  assertEquals(withDefaults({ add: ["CHOWN"], drop: ["ALL", "KILL"] }, DEFAULTS), { add: ["CHOWN"], drop: ["ALL"] });
+  assertEquals(withDefaults(DEFAULTS, { add: ["CHOWN"], drop: ["ALL", "KILL"] }), { add: ["CHOWN"], drop: ["ALL"] });
 });
 
 Deno.test("a revision from before has no defaults, and what its template says", () => {
-  assertEquals(withDefaults(undefined, OLDER_DEFAULTS), { add: [], drop: [] });
-  assertEquals(withDefaults({ add: [], drop: ["KILL"] }, OLDER_DEFAULTS).drop, ["KILL"]);
+  assertEquals(withDefaults(OLDER_DEFAULTS), { add: [], drop: [] });
+  assertEquals(withDefaults(OLDER_DEFAULTS, { add: [], drop: ["KILL"] }).drop, ["KILL"]);
 });
 
 Deno.test("capabilities have the names of Linux, with or without CAP_", () => {

@@ -26,7 +26,7 @@ async function outcome(work: () => Promise<unknown>): Promise<string> {
 for (const count of [16, 0]) {
   const reserve = new FileReserve(systemClock, count);
   reserve.take();
-  using api = new SocketApi(path, systemClock, 5000, reserve);
+  using api = new SocketApi(path, { timeoutMs: 5000, reserve });
   const command = new DockerCommand("echo", systemClock, reserve);
   await command.run(["warm"]); // the code is loaded before there is no descriptor for that
   console.log(`socket ${await outcome(() => api.version())}`);
