@@ -185,7 +185,7 @@ function revisionOfFound(found: Service): RevisionView {
     ...{ name, service, imageId },
     template: canonicalTemplate({ image, port, pullPolicy: "never", readiness: { path: readinessPath } }),
     imageDigest: undefined,
-    isolated: capabilities.drop.length > 0,
+    older: capabilities.drop.length === 0,
     createdAt: found.found!.updatedAt.getTime(),
     percent: 100,
     tag: undefined,

@@ -44,8 +44,8 @@ export interface RevisionRecord {
   readonly pulled: boolean;
   /** The version of each secret of the template, by the secret's name. */
   readonly secretVersions: Readonly<Record<string, number>>;
-  /** Whether its containers get the {@linkcode ContainerDefaults}; false if it was stored before these existed. */
-  readonly isolated: boolean;
+  /** Whether it is older than the {@linkcode ContainerDefaults}; its containers do not get them. */
+  readonly older: boolean;
   /** Wall-clock time, ms since 1970. */
   readonly createdAt: number;
 }

@@ -8,7 +8,7 @@ import type { Secrets } from "./secrets/secrets.ts";
  * revision that was stored before there were container defaults does not get them.
  */
 export function runtimeRevision(record: RevisionRecord, limits: Limits, present: ContainerDefaults): Revision {
-  const defaults = record.isolated ? present : OLDER_DEFAULTS;
+  const defaults = record.older ? OLDER_DEFAULTS : present;
   const { name, service, imageId, imageDigest, secretVersions } = record;
   const { pullPolicy: _, readiness, secretEnv, memory, cpus, capabilities, readOnly, ...others } = record.template;
   const { startTimeout, requestTimeout, clientTimeout, pauseAfter, stopAfter, hangAfter, ...template } = others;

@@ -52,7 +52,7 @@ export function planDeploy(context: DeployContext, content: Content, wish: Deplo
   const isNew = latest === undefined || context.renew || !isSame(latest, content);
   const lastNumber = isNew ? context.number : last.lastNumber;
   const revision = isNew
-    ? { name: revisionName(name, lastNumber), service: name, ...content, isolated: true, createdAt: at }
+    ? { name: revisionName(name, lastNumber), service: name, ...content, older: false, createdAt: at }
     : latest;
   const revisions = isNew ? [...state?.revisions ?? [], revision] : state?.revisions ?? [];
   const before = state?.service;

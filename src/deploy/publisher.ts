@@ -28,7 +28,7 @@ export interface PublisherOptions {
   readonly retiring: Pick<RetiringPools, "retire" | "gone">;
   readonly env: Pick<RevisionEnv, "of">;
   readonly limits: Limits;
-  /** The container defaults, for revisions whose records are `isolated`. */
+  /** The container defaults, for revisions that are not `older`. */
   readonly defaults: ContainerDefaults;
   readonly clock: Pick<Clock, "now">;
   /** From 0 to below 1, evenly; chooses between revisions that share the traffic. */

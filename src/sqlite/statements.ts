@@ -44,12 +44,12 @@ export function prepareStatements(db: DatabaseSync) {
       FROM revision WHERE service > ? AND service <= ? ORDER BY service, id`),
     revisions: db.prepare(`
       SELECT name, service, template, image_id AS imageId, image_digest AS imageDigest, pulled,
-        secret_versions AS secretVersions, created_at AS createdAt, isolated
+        secret_versions AS secretVersions, created_at AS createdAt, NOT isolated AS older
       FROM revision WHERE service = ? ORDER BY id`),
     addRevision: db.prepare(`
       INSERT INTO revision (
         name, service, template, image_id, image_digest, pulled, secret_versions, created_at, isolated
-      ) VALUES (:name, :service, :template, :imageId, :imageDigest, :pulled, :secretVersions, :createdAt, :isolated)`),
+      ) VALUES (:name, :service, :template, :imageId, :imageDigest, :pulled, :secretVersions, :createdAt, NOT :older)`),
     removeRevision: db.prepare("DELETE FROM revision WHERE name = ? AND service = ?"),
 
     // A page never ends between two entries of the same time.
@@ -127,7 +127,7 @@ export type RevisionRow = Row<RevisionRecord, {
   readonly imageDigest: string | null;
   readonly pulled: number;
   readonly secretVersions: string;
-  readonly isolated: number;
+  readonly older: number;
 }>;
 
 /** Converts a row to a revision. */
@@ -138,7 +138,7 @@ export function revisionOf(row: RevisionRow): RevisionRecord {
     imageDigest: row.imageDigest ?? undefined,
     pulled: row.pulled !== 0,
     secretVersions: JSON.parse(row.secretVersions),
-    isolated: row.isolated !== 0,
+    older: row.older !== 0,
   };
 }
 

@@ -308,7 +308,7 @@ export class SqliteStore implements Store {
       imageDigest: revision.imageDigest ?? null,
       pulled: revision.pulled ? 1 : 0,
       secretVersions: JSON.stringify(revision.secretVersions),
-      isolated: revision.isolated ? 1 : 0,
+      older: revision.older ? 1 : 0,
     });
   }
 

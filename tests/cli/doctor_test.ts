@@ -212,7 +212,7 @@ doctorTest(
     {
       using store = SqliteStore.open(`${folder}/data`);
       const creation = creationOf("web");
-      store.change({ ...creation, addRevision: { ...creation.addRevision!, isolated: false } });
+      store.change({ ...creation, addRevision: { ...creation.addRevision!, older: true } });
       store.change(creationOf("shop"));
       store.putOlderImages(["sha256:2", "sha256:3"]);
     }

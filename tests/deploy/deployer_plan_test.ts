@@ -61,15 +61,15 @@ Deno.test("a revision from before stays as it is, until a deploy renews it", asy
   const { deployer, publisher, store } = newScene({ images });
   await deployer.deploy("app", input("one"), AT_ONCE);
   const [made] = store.revisions("app");
-  assertEquals(made!.isolated, true);
-  const older = { ...made!, isolated: false };
+  assertEquals(made!.older, false);
+  const older = { ...made!, older: true };
   store.revisions = () => [older];
   assertEquals((await publisher.newPool(older)).revision.capabilities.drop, []);
   assertEquals((await deployer.plan("app", input("one"), BY)).change, "none");
   const renewed = await deployer.plan("app", input("one"), { ...BY, renew: true });
   assertEquals([renewed.change, renewed.revision, renewed.changed], ["update", "app-00002", []]);
   const { revision } = await deployer.deploy("app", input("one"), { ...AT_ONCE, renew: true });
-  assertEquals([revision.name, revision.isolated], ["app-00002", true]);
+  assertEquals([revision.name, revision.older], ["app-00002", false]);
 });
 
 Deno.test("a plan shows that an image would be pulled, and pulls nothing", async () => {

@@ -16,7 +16,7 @@ function revision(name: string, template: Partial<TemplateInput> = {}): Revision
     imageDigest: undefined,
     pulled: false,
     secretVersions: {},
-    isolated: true,
+    older: false,
     createdAt: 0,
   };
 }
@@ -59,8 +59,8 @@ Deno.test("a revision follows its template, and the settings for what the templa
 
 Deno.test("a revision has the defaults of containers, but for what it says, and but for one from before", async () => {
   const { publisher } = newAppScene();
-  const pool = async (template: Partial<TemplateInput>, isolated = true) =>
-    (await publisher.newPool({ ...revision("app-00001", template), isolated })).revision;
+  const pool = async (template: Partial<TemplateInput>, older = false) =>
+    (await publisher.newPool({ ...revision("app-00001", template), older })).revision;
   const plain = await pool({});
   assertEquals([plain.memoryBytes, plain.cpus, plain.readOnly], [2 ** 30, 2, false]);
   assertEquals(plain.capabilities, { add: [], drop: ["MKNOD", "NET_RAW"] });
@@ -74,7 +74,7 @@ Deno.test("a revision has the defaults of containers, but for what it says, and 
   });
   assertEquals([own.memoryBytes, own.cpus, own.readOnly, own.user, own.runtime], [1024, 1, true, "1000", "runsc"]);
   assertEquals(own.capabilities, { add: ["NET_RAW"], drop: ["KILL", "MKNOD"] });
-  const older = await pool({}, false);
+  const older = await pool({}, true);
   assertEquals([older.memoryBytes, older.cpus, older.capabilities], [undefined, undefined, { add: [], drop: [] }]);
 });
 

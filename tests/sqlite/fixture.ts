@@ -21,7 +21,7 @@ import { loaded } from "../support/loaded.ts";
 export function fill(store: Store, version = MIGRATIONS.length): void {
   const change = (change: ServiceChange) => {
     const { addRevision } = change;
-    store.change(addRevision ? { ...change, addRevision: { ...addRevision, isolated: version >= 3 } } : change);
+    store.change(addRevision ? { ...change, addRevision: { ...addRevision, older: version < 3 } } : change);
   };
   const creation = creationOf("golang", {
     domains: ["www.example.org", "example.org"],

@@ -47,7 +47,7 @@ export function revisionOf(service: string, number: number, template: Partial<Te
     imageDigest: undefined,
     pulled: false,
     secretVersions: {},
-    isolated: true,
+    older: false,
     createdAt: 1_700_000_000_000 + number,
   };
 }

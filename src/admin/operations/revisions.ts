@@ -171,9 +171,20 @@ function shownTemplate({ template }: RevisionView, masked: boolean): TemplateJso
 }
 
 function showFields(revision: RevisionView) {
-  const { imageDigest, tag, template, createdAt, name, service, imageId, percent, isolated, latest } = revision;
+  const { imageDigest, tag, template, createdAt, name, service, imageId, percent, older, latest } = revision;
   const { image } = template;
-  return { name, service, image, imageId, imageDigest, createdAt: timeOf(createdAt), percent, tag, isolated, latest };
+  return {
+    name,
+    service,
+    image,
+    imageId,
+    imageDigest,
+    createdAt: timeOf(createdAt),
+    percent,
+    tag,
+    isolated: !older,
+    latest,
+  };
 }
 
 function showFailure({ reason, at, count, retryInMs }: FailureView) {

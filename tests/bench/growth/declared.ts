@@ -74,7 +74,7 @@ function revisionOf(number: number, version: number, app: Revision | undefined):
     imageDigest: undefined,
     pulled: false,
     secretVersions: {},
-    isolated: true,
+    older: false,
     createdAt: AT + number + version,
   };
 }
