@@ -10,8 +10,17 @@ const MAX_EXTRA_BYTES = 16 * 1024;
 
 /** If a state's name ends in `-cr` or `-lf`, the next byte must be CR or LF. */
 type State =
-  | ("size" | "extension" | "size-lf" | "data" | "data-cr" | "data-lf")
-  | ("line-start" | "trailer" | "trailer-lf" | "end-lf" | "done");
+  | "size"
+  | "extension"
+  | "size-lf"
+  | "data"
+  | "data-cr"
+  | "data-lf"
+  | "line-start"
+  | "trailer"
+  | "trailer-lf"
+  | "end-lf"
+  | "done";
 
 /** Decodes a chunked body that arrives in arbitrary pieces: RFC 9112, section 7.1. Drops extensions and trailers. */
 export class ChunkedDecoder {
