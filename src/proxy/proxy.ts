@@ -27,15 +27,15 @@ export interface ProxyOptions {
   readonly clock: Clock;
   readonly reconciler: { suspect(): void };
   readonly metrics?: RequestMetrics;
-  /** Refuses requests that cless cannot answer in time; if missing, all are admitted. */
-  readonly admission?: Pick<Admission, "refuses" | "refusal" | "shed">;
+  /** Refuses requests that cless cannot answer in time. */
+  readonly admission: Pick<Admission, "refuses" | "refusal" | "shed">;
   /** Peers whose `X-Forwarded-*` and `Forwarded` are kept. */
   readonly trustedProxies: readonly Cidr[];
   /** The limits of a request until its revision is chosen. */
   readonly limits: ClientLimits;
   readonly slowClients: SlowClients;
-  /** For all streams; no limit if it is missing. */
-  readonly budget?: StreamBudget;
+  /** The memory of all streams. */
+  readonly budget: StreamBudget;
   /** Answers requests for the admin API; returns `undefined` for all others. */
   readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;
 }
@@ -51,7 +51,7 @@ export class Proxy implements Disposable {
 
   constructor(options: ProxyOptions) {
     const { admission, clock, metrics, reconciler, slowClients, unanswered } = this.#options = options;
-    this.#responder = new Responder(unanswered, clock, metrics, admission?.shed);
+    this.#responder = new Responder(unanswered, clock, metrics, admission.shed);
     this.#retries = new Retries(clock, reconciler);
     this.#waitingRoom = new WaitingRoom(clock);
     this.#uploadPauses = new UploadPauses(clock, options.budget);
@@ -60,7 +60,7 @@ export class Proxy implements Disposable {
 
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
     const { admission } = this.#options;
-    if (admission?.refuses(request)) return admission.refusal;
+    if (admission.refuses(request)) return admission.refusal;
     const peer = withoutMapping(info.remoteAddr.hostname);
     let head: RequestHead;
     try {

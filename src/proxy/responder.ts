@@ -25,12 +25,12 @@ export class Responder {
   readonly #unanswered: UnansweredRequests;
   readonly #clock: Clock;
   readonly #metrics: RequestMetrics | undefined;
-  readonly #shed: Shed | undefined;
+  readonly #shed: Shed;
   readonly #isLogging = log.isEnabledFor("debug");
   /** Whether each response closes its connection, so that clients reconnect to the process that takes over. */
   isLast = false;
 
-  constructor(unanswered: UnansweredRequests, clock: Clock, metrics: RequestMetrics | undefined, shed?: Shed) {
+  constructor(unanswered: UnansweredRequests, clock: Clock, metrics: RequestMetrics | undefined, shed: Shed) {
     this.#shed = shed;
     this.#unanswered = unanswered;
     this.#clock = clock;
@@ -55,8 +55,8 @@ export class Responder {
 
   /** The response to a failed request. @param service The service that it was for, if known. */
   failed(context: RequestContext, service: string | undefined, error: unknown): Response {
-    if (this.#shed !== undefined && error instanceof ClessError && error.code === "overloaded") this.#shed.waiting++;
-    if (this.#shed !== undefined && error instanceof ForwardError && isExhausted(error)) this.#shed.descriptors++;
+    if (error instanceof ClessError && error.code === "overloaded") this.#shed.waiting++;
+    if (error instanceof ForwardError && isExhausted(error)) this.#shed.descriptors++;
     return this.forService(context, service, failureResponse(context, service, error));
   }
 

@@ -4,9 +4,10 @@ import { type Forwarder, ForwardError } from "../../src/http/forwarder.ts";
 import type { Instance } from "../../src/pool/instance.ts";
 import { Proxy } from "../../src/proxy/proxy.ts";
 import { SlowClients } from "../../src/http/slow_clients.ts";
+import { StreamBudget } from "../../src/http/stream_budget.ts";
 import { UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { settle } from "../support/fake_clock.ts";
-import { newFront, newKit } from "../support/kit.ts";
+import { admitAll, newFront, newKit } from "../support/kit.ts";
 import { netTest } from "../support/permissions.ts";
 
 /** A request on its way through the proxy; the test decides about every event. */
@@ -62,6 +63,8 @@ class World {
       limits: { requestTimeoutMs: 5000, clientTimeoutMs: Infinity },
       slowClients: new SlowClients(this.kit.clock),
       reconciler: { suspect: () => {} },
+      admission: admitAll(),
+      budget: new StreamBudget(),
       admin: () => undefined,
     });
   }

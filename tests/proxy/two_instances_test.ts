@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { type Forwarder, ForwardError } from "../../src/http/forwarder.ts";
 import { SlowClients } from "../../src/http/slow_clients.ts";
+import { StreamBudget } from "../../src/http/stream_budget.ts";
 import type { Instance } from "../../src/pool/instance.ts";
 import { Proxy } from "../../src/proxy/proxy.ts";
 import { UnansweredRequests } from "../../src/proxy/request_context.ts";
-import { newFront, newKit } from "../support/kit.ts";
+import { admitAll, newFront, newKit } from "../support/kit.ts";
 
 /** Ends a test that would otherwise run for ever. */
 const FAR_TOO_MANY = 100;
@@ -45,6 +46,8 @@ async function twoInstances(unanswered: (origin: string, instances: readonly Ins
     limits: { requestTimeoutMs: 10_000, clientTimeoutMs: Infinity },
     slowClients: new SlowClients(kit.clock),
     reconciler: { suspect: () => {} },
+    admission: admitAll(),
+    budget: new StreamBudget(),
     metrics: { requested: (service, status) => void answered.push([service, status]) },
     admin: () => undefined,
   });

@@ -10,6 +10,7 @@ import { ExactForwarder } from "../../src/http/exact/forwarder.ts";
 import { FetchForwarder } from "../../src/http/fetch_forwarder.ts";
 import type { ClientSockets } from "../../src/http/client_sockets.ts";
 import { type ClientMetrics, SlowClients } from "../../src/http/slow_clients.ts";
+import { StreamBudget } from "../../src/http/stream_budget.ts";
 import type { Forwarder } from "../../src/http/forwarder.ts";
 import type { Instance } from "../../src/pool/instance.ts";
 import { InstancePool } from "../../src/pool/pool.ts";
@@ -21,6 +22,7 @@ import { Router } from "../../src/routing/router.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { Executor } from "../../src/pool/executor.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
+import { admitAll } from "./kit.ts";
 import type { HttpMessage } from "./http_message.ts";
 import { RawClient } from "./raw_client.ts";
 
@@ -79,9 +81,10 @@ export class Harness implements AsyncDisposable {
     }
     launcher.onEvent = (event) => fleet.apply(event);
     const slowClients = this.#slowClients = new SlowClients(clock, options.clientSockets, options.clientMetrics);
+    const budget = new StreamBudget();
     this.#forwarder = options.forward === "exact"
-      ? new ExactForwarder(clock, slowClients)
-      : new FetchForwarder(slowClients);
+      ? new ExactForwarder(clock, slowClients, budget)
+      : new FetchForwarder(slowClients, budget);
     this.unanswered = new WatchedRequests(clock);
     const { ask = () => Promise.resolve(200), untilReady = () => Promise.resolve() } = options;
     const executor = this.#executor = new Executor(launcher, clock, fleet, { untilReady, ask });
@@ -117,6 +120,8 @@ export class Harness implements AsyncDisposable {
       limits: REVISION, // for requests of no revision
       slowClients,
       reconciler,
+      admission: admitAll(),
+      budget,
       admin: options.admin ?? (() => undefined),
     });
     this.#server = new Server(

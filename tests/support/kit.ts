@@ -12,9 +12,16 @@ import { Service } from "../../src/routing/service.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { Executor } from "../../src/pool/executor.ts";
 import type { Ask } from "../../src/pool/probe.ts";
+import { Shed } from "../../src/proxy/admission.ts";
+import type { ProxyOptions } from "../../src/proxy/proxy.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { FakeImages } from "./fake_images.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
+
+/** Admits every request. */
+export function admitAll(): ProxyOptions["admission"] {
+  return { refuses: () => false, refusal: new Response(null, { status: 503 }), shed: new Shed() };
+}
 
 /** The parts below the request path, with a fake engine, and apps that answer as soon as their container runs. */
 export interface Kit {

@@ -41,7 +41,7 @@ export class WebSocketBridge implements Disposable {
   readonly #clock: Clock;
   readonly #slowClients: SlowClients;
 
-  constructor(clock: Clock, slowClients: SlowClients, budget?: StreamBudget) {
+  constructor(clock: Clock, slowClients: SlowClients, budget: StreamBudget) {
     this.#clock = clock;
     this.#slowClients = slowClients;
     this.#forwarder = new ExactForwarder(clock, slowClients, budget);
