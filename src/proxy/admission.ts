@@ -6,7 +6,7 @@ import type { LagMeter } from "../base/lag.ts";
  * While cless holds no more requests than this, none is refused. So many come from connections that each wait for an
  * answer before they send the next request. Those are no overload.
  */
-const FEW = 300;
+const FEW = 600;
 /** If the lag exceeds this, even few requests are an overload: each of them takes much processor time. */
 const MAX_LAG_MS = 250;
 /** The same, judged by a turn's processor time, while requests are refused. */
@@ -19,7 +19,7 @@ const LAG_MS = 100;
  * If cless uses less than this share of a processor, other programs cause its lag, and refusing requests would not
  * help.
  */
-const OWN_CPU = 0.15;
+const OWN_CPU = 0.4;
 /**
  * How many requests are admitted in each turn of the event loop during an overload. In one turn, Deno calls the handler
  * for every request that has arrived, but it takes up the results of at most 128 reads from sockets: all asynchronous
