@@ -121,9 +121,8 @@ async function succeed(
   child.status.then((status) => code = status.code);
   while ((await readCall(dataDir).catch(() => undefined))?.pid !== child.pid) {
     if (code !== undefined) {
-      throw new OperatorError(
-        `the new process has ended with exit code ${code}, and the running one goes on; its log says why`,
-      );
+      const left = await isDataDirInUse(dataDir) ? "the running one goes on" : "the one before has ended too";
+      throw new OperatorError(`the new process has ended with exit code ${code}, and ${left}; its log says why`);
     }
     await delay(systemClock, LOOK_MS);
   }
