@@ -15,14 +15,7 @@ import { Tokens } from "./control/access/tokens.ts";
 import { Catalog } from "./control/catalog.ts";
 import { type DataDir, isDataDirInUse, openDataDir, type ServeCall } from "./control/data_dir.ts";
 import { EventLog, InstanceEvents } from "./control/events.ts";
-import {
-  checkNewAddresses,
-  HandoverClient,
-  HandoverServer,
-  type PredecessorFacts,
-  type RunningProcess,
-  withPorts,
-} from "./control/handover.ts";
+import { HandoverClient, HandoverServer, type PredecessorFacts, type RunningProcess } from "./control/handover.ts";
 import { InstanceControl } from "./control/instance_control.ts";
 import { OlderImages } from "./control/older_images.ts";
 import { RevisionEnv } from "./control/runtime_revision.ts";
@@ -48,6 +41,7 @@ import { RetiringPools } from "./fleet/retiring_pools.ts";
 import { ExactForwarder } from "./http/exact/forwarder.ts";
 import { FetchForwarder } from "./http/fetch_forwarder.ts";
 import { KernelSockets } from "./http/client_sockets.ts";
+import { checkNewAddresses, withPorts } from "./http/listening.ts";
 import { Loopback } from "./http/loopback.ts";
 import { Server } from "./http/server.ts";
 import { SlowClients } from "./http/slow_clients.ts";

@@ -1,12 +1,10 @@
 import { removeIfThere } from "../base/atomic_file.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Config } from "../base/config.ts";
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import type { InstanceUse } from "../fleet/predecessor.ts";
-import { ListenError } from "../http/server.ts";
-import { type Endpoint, formatEndpoint } from "../model/host.ts";
+import type { Listening } from "../http/listening.ts";
 
 /*
  * A process (the successor) can take over from a running one (the predecessor). They talk over a unix socket in the
@@ -39,12 +37,6 @@ const REPORT_MS = 50;
 const TAKE_OVER_MS = 120_000;
 /** The longest path of a unix socket, bytes: unix(7). */
 const MAX_PATH_BYTES = 107;
-
-/** An address as given, maybe with port 0, and the actual address. */
-export interface Listening {
-  readonly given: Endpoint;
-  readonly actual: Endpoint;
-}
 
 /** What a predecessor tells in its `hello`. */
 export interface PredecessorFacts {
@@ -376,31 +368,5 @@ function kill(pid: number): void {
     Deno.kill(pid, "SIGKILL");
   } catch (error) {
     log.error("cannot kill it", { pid, reason: messageOf(error) });
-  }
-}
-
-/** The settings, where each port 0 is replaced by the port that the system has chosen for the predecessor. */
-export function withPorts(config: Config, listening: readonly Listening[] = []): Config {
-  const rest = [...listening];
-  const actual = (endpoint: Endpoint) => {
-    const at = rest.findIndex(({ given }) => formatEndpoint(given) === formatEndpoint(endpoint));
-    return endpoint.port === 0 && at !== -1 ? rest.splice(at, 1)[0]!.actual : endpoint;
-  };
-  return { ...config, listen: config.listen.map(actual), admin: actual(config.admin) };
-}
-
-/**
- * Checks that the addresses on which the predecessor does not listen are free. @throws {ListenError} If one is taken.
- */
-export function checkNewAddresses(config: Config, listening: readonly Listening[]): void {
-  const { admin, listen } = withPorts(config, listening);
-  const known = new Set(listening.map(({ actual }) => formatEndpoint(actual)));
-  for (const endpoint of [...listen, admin]) {
-    if (endpoint.port === 0 || known.has(formatEndpoint(endpoint))) continue;
-    try {
-      Deno.listen({ hostname: endpoint.hostname, port: endpoint.port }).close();
-    } catch (error) {
-      throw new ListenError(endpoint, error);
-    }
   }
 }
