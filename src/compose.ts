@@ -1,27 +1,28 @@
 import { mayUseProxy } from "./admin/access.ts";
 import { adminApi } from "./admin/api.ts";
 import { Metrics } from "./admin/metrics.ts";
-import { atMost, delay, whileItMoves } from "./base/async.ts";
+import { atMost, whileItMoves } from "./base/async.ts";
 import { systemClock } from "./base/clock.ts";
 import type { Config } from "./base/config.ts";
-import { ClessError, messageOf, OperatorError, shuttingDown } from "./base/errors.ts";
+import { messageOf, OperatorError, shuttingDown } from "./base/errors.ts";
 import { FileReserve } from "./base/file_reserve.ts";
 import { FreedMemory } from "./base/freed_memory.ts";
 import { LagMeter } from "./base/lag.ts";
 import { logger } from "./base/log.ts";
 import { notify } from "./base/notify.ts";
-import { VERSION } from "./base/version.ts";
 import { Tokens } from "./control/access/tokens.ts";
 import { Catalog } from "./control/catalog.ts";
-import { type DataDir, isDataDirInUse, openDataDir, type ServeCall } from "./control/data_dir.ts";
+import { type DataDir, openDataDir, type ServeCall } from "./control/data_dir.ts";
 import { EventLog, InstanceEvents } from "./control/events.ts";
-import { HandoverClient, HandoverServer, type PredecessorFacts, type RunningProcess } from "./control/handover.ts";
+import { HandoverServer, type OwnFacts } from "./control/handover.ts";
 import { InstanceControl } from "./control/instance_control.ts";
 import { OlderImages } from "./control/older_images.ts";
 import { RevisionEnv } from "./control/runtime_revision.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
 import { ServiceStates } from "./control/service_states.ts";
 import { Statistics } from "./control/statistics.ts";
+import { Supervision } from "./control/supervision.ts";
+import { findPredecessor, lockAfter, type PredecessorLink, type Role, ROLES, TakeOver } from "./control/take_over.ts";
 import type { ConfigFile } from "./deploy/config_file.ts";
 import { Deployer } from "./deploy/deployer.ts";
 import { Publisher } from "./deploy/publisher.ts";
@@ -35,7 +36,7 @@ import type { AddressPosition } from "./docker/network/addresses.ts";
 import { Adoption } from "./fleet/adoption.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { MemoryBudget } from "./fleet/memory_budget.ts";
-import { type InstanceUse, Predecessor, usesOf } from "./fleet/predecessor.ts";
+import { Predecessor } from "./fleet/predecessor.ts";
 import { Reconciler } from "./fleet/reconciler.ts";
 import { RetiringPools } from "./fleet/retiring_pools.ts";
 import { ExactForwarder } from "./http/exact/forwarder.ts";
@@ -46,12 +47,10 @@ import { Loopback } from "./http/loopback.ts";
 import { Server } from "./http/server.ts";
 import { SlowClients } from "./http/slow_clients.ts";
 import { StreamBudget } from "./http/stream_budget.ts";
-import { allowMigration, knock, stopAccepting } from "./http/stop_accepting.ts";
 import { ServiceLogs } from "./logs/service_logs.ts";
 import { type Endpoint, formatEndpoint } from "./model/host.ts";
 import { DROPPED } from "./model/isolation.ts";
 import { conventionLabel, type Revision } from "./model/revision.ts";
-import type { Tenure } from "./pool/decide.ts";
 import { Executor } from "./pool/executor.ts";
 import { InstancePool, type PoolObserver } from "./pool/pool.ts";
 import { Prober } from "./pool/probe.ts";
@@ -71,17 +70,12 @@ const log = logger("cless");
 const RESERVED_FILES = 32;
 /** For how long requests are not refused for the slowness of a new process. */
 const WARM_UP_MS = 3000;
-const TIDY_INTERVAL_MS = 3_600_000;
 /**
  * If the removal of containers makes no progress for this time, the program ends without it. The next start continues
  * it.
  */
 const STOP_TIMEOUT_MS = 45_000;
 const ADMIN_STOP_TIMEOUT_MS = 1000;
-const RETRY_MS = 1000;
-/** How often a data-dir whose process has just ended is tried, and the time between two tries. */
-const MAX_LOCKS = 20;
-const LOCK_RETRY_MS = 50;
 
 type Parts = ReturnType<typeof makeParts>;
 
@@ -101,7 +95,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const states = new ServiceStates(store);
   const fleet = new Fleet();
   const predecessor = new Predecessor(fleet);
-  const tenure: { now: Tenure } = { now: "all" };
+  const role: { now: Role } = { now: ROLES.owner };
   const retiring = new RetiringPools(drainTimeoutMs);
   const services = new ServiceMap(retiring);
   const events = new EventLog(clock, Date.now);
@@ -144,14 +138,14 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
         fleet,
         observer,
         maxPending: config.maxPending,
-        tenure,
+        role,
       });
       adoption.hold(pool);
       return pool;
     },
   };
   const memory = new MemoryBudget(launcher, fleet, clock, config.memoryBudgetBytes);
-  const reconciler = new Reconciler(launcher, fleet, adoption, clock);
+  const reconciler = new Reconciler(launcher, fleet, adoption, clock, role);
 
   // From a hostname to an instance.
   const older = new OlderImages(store);
@@ -195,7 +189,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   // The way of a request.
   const proxy = new Proxy({
     ...{ activator, unanswered, forwarder, clock, reconciler, metrics, admission, slowClients },
-    ...{ budget, limits },
+    ...{ budget, limits, role },
     trustedProxies: config.trustedProxies,
     admin: (request, { hostname }, peer) => mayUseProxy(hostname.name, peer, config) ? api(request, peer) : undefined,
   });
@@ -204,39 +198,47 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     api(request, remoteAddr.hostname);
   const admin = new Server(config.admin, handle, clock, reserve);
 
+  // The owner's work on the containers, and what changes it.
+  const supervision = new Supervision({
+    clock,
+    role,
+    adoption,
+    activator,
+    fleet,
+    services,
+    memory,
+    reconciler,
+    engine,
+    deployer,
+  });
+  const takeOver = new TakeOver<AddressPosition>({
+    ...{ role, clock, config, stopping, dataDir, store, deployer, engine, fleet, adoption, predecessor, reconciler },
+    ...{ supervision, servers: [...servers, admin] },
+  });
+  const handoverServer = new HandoverServer<AddressPosition>(dataDir.path, clock);
+
   return {
-    ...{ config, dataDir, store, clock, stopping, states, fleet, predecessor, tenure, retiring, reserve, unanswered },
-    ...{ forwarder, engine, adoption, executor, reconciler, memory, services, convention, hosts, activator, publisher },
+    ...{ config, dataDir, store, clock, stopping, states, fleet, retiring, reserve, unanswered, role, takeOver },
+    ...{ forwarder, engine, adoption, executor, reconciler, services, convention, hosts, activator, publisher },
     ...{ deployer, proxy, servers, admin, loopback, engineReserve: choice.reserve, clientSockets, slowClients },
-    freedMemory,
+    ...{ freedMemory, supervision, handoverServer },
   };
 }
 
-/** The predecessor of a process that takes over: the connection to it, and what it has told. */
-interface PredecessorLink {
-  readonly handover: HandoverClient<AddressPosition>;
-  readonly facts: PredecessorFacts;
-}
-
 /** The whole program: starts the parts in order, and stops them in order. */
-export class Cless implements RunningProcess<AddressPosition> {
+export class Cless {
   readonly #parts: Parts;
   /** The settings as they were given, maybe with port 0. */
   readonly #given: Config;
-  readonly #handoverServer: HandoverServer<AddressPosition>;
-  /** The key that the operator or the predecessor has given: see {@linkcode facts}. */
+  /** The key that the operator or the predecessor has given: see {@linkcode OwnFacts}. */
   readonly #secretKey: string | undefined;
   /** `undefined` without `--config`. */
   #configFile: ConfigFile | undefined;
-  #stopTidying: (() => void) | undefined;
-  /** Whether another process owns the containers, or will own them soon. Then this one must not stop them. */
-  #hasForeignContainers = false;
 
   private constructor(parts: Parts, given: Config, secretKey: string | undefined) {
     this.#given = given;
     this.#parts = parts;
     this.#secretKey = secretKey;
-    this.#handoverServer = new HandoverServer(parts.dataDir.path, parts.clock);
   }
 
   /** Starts everything; resolves when requests are served. @throws {OperatorError} If the operator must act first. */
@@ -247,16 +249,16 @@ export class Cless implements RunningProcess<AddressPosition> {
     // is reported.
     const answer = findEngine(choice.api, { signal: looking.signal });
     answer.catch(() => {});
-    let predecessor: PredecessorLink | undefined;
+    let predecessor: PredecessorLink<AddressPosition> | undefined;
     try {
-      predecessor = await Cless.#findPredecessor(config);
+      predecessor = await findPredecessor(config);
       if (predecessor !== undefined) {
         // What can be checked alone is checked before the other process seals its database.
         checkNewAddresses(config, predecessor.facts.listen);
         await answer;
       }
       const cless = await Cless.#open(config, choice, predecessor);
-      await cless.#startOrStop(answer, predecessor?.handover);
+      await cless.#startOrStop(answer);
       return cless;
     } catch (error) {
       await predecessor?.handover.fail(messageOf(error));
@@ -267,22 +269,14 @@ export class Cless implements RunningProcess<AddressPosition> {
     }
   }
 
-  /** The process to take over from; `undefined` if there is none. */
-  static async #findPredecessor({ dataDir, takeOver }: Config): Promise<PredecessorLink | undefined> {
-    if (!takeOver || !await isDataDirInUse(dataDir)) return undefined;
-    const handover = await HandoverClient.connect<AddressPosition>(await Deno.realPath(dataDir));
-    const facts = await handover.hello();
-    if (facts === undefined) return undefined;
-    log.info("taking over", { pid: facts.pid, from: facts.version, to: VERSION });
-    return { handover, facts };
-  }
-
-  static async #open(config: Config, choice: EngineChoice, predecessor: PredecessorLink | undefined): Promise<Cless> {
+  static async #open(
+    config: Config,
+    choice: EngineChoice,
+    predecessor: PredecessorLink<AddressPosition> | undefined,
+  ): Promise<Cless> {
     await using opened = new AsyncDisposableStack();
     const dataDir = opened.use(await openDataDir(config.dataDir, predecessor === undefined));
-    const sealed = await predecessor?.handover.seal();
-    if (predecessor !== undefined) await lock(dataDir, predecessor.handover);
-    if (sealed !== undefined) log.debug("take-over", { step: "locked" });
+    const sealed = predecessor && await lockAfter(predecessor.handover, dataDir, systemClock);
     const store = opened.use(
       sealed === undefined
         ? SqliteStore.open(dataDir.path, { isNew: dataDir.isNew })
@@ -297,12 +291,7 @@ export class Cless implements RunningProcess<AddressPosition> {
     }
     const parts = makeParts(withPorts(config, predecessor?.facts.listen), choice, dataDir, store, secrets);
     const cless = new Cless(parts, config, secretKey);
-    if (sealed !== undefined) {
-      cless.#hasForeignContainers = true;
-      parts.tenure.now = "finish";
-      parts.engine.launcher.continueFrom(sealed.position);
-      parts.predecessor.report(sealed.uses);
-    }
+    if (predecessor !== undefined && sealed !== undefined) parts.takeOver.begin(predecessor.handover, sealed);
     if (config.configFile !== undefined) {
       const { ConfigFile } = await import("./deploy/config_file.ts"); // loads the YAML library, which is rarely needed
       cless.#configFile = new ConfigFile(config.configFile, parts.deployer, parts.states);
@@ -327,15 +316,7 @@ export class Cless implements RunningProcess<AddressPosition> {
 
   /** Resolves with the process id of a process that has taken over. Then {@linkcode leave} must be called. */
   get superseded(): Promise<number> {
-    return this.#handoverServer.superseded;
-  }
-
-  /** What a successor must know before it begins. */
-  get facts(): Omit<PredecessorFacts, "version" | "pid"> {
-    const { endpoints: { admin, listen } } = this;
-    const given = [...this.#given.listen, this.#given.admin];
-    const actual = [...listen, admin];
-    return { listen: given.map((given, at) => ({ given, actual: actual[at]! })), secretKey: this.#secretKey };
+    return this.#parts.handoverServer.superseded;
   }
 
   /** The labels of the services that local images make by convention. */
@@ -358,74 +339,6 @@ export class Cless implements RunningProcess<AddressPosition> {
     await this.#configFile?.reload();
   }
 
-  /**
-   * Refuses changes, copies the store for a successor, and unlocks the data-dir. Requests are still served, but
-   * instances are no longer paused or stopped.
-   */
-  async seal(): Promise<AddressPosition> {
-    const { activator, adoption, clock, config, deployer, engine, fleet, memory, proxy, reconciler } = this.#parts;
-    const { tenure } = this.#parts;
-    if (!adoption.known || activator.draining || this.#hasForeignContainers) {
-      throw new OperatorError("it is starting or stopping");
-    }
-    const error = new ClessError("draining", "another cless process is taking over", { retryAfterS: 1 });
-    this.#hasForeignContainers = true;
-    try {
-      await atMost(deployer.pause(error), clock, config.drainTimeoutMs);
-      await deployer.close(error); // cancels what takes longer
-      this.#parts.store.seal();
-    } catch (error) {
-      this.#hasForeignContainers = false;
-      deployer.resume();
-      throw error;
-    }
-    this.#stopTidying?.();
-    reconciler.share(true);
-    reconciler.stop();
-    memory.stop();
-    tenure.now = "serve";
-    proxy.isLast = true;
-    this.#parts.dataDir.unlock();
-    log.debug("sealed", { instances: fleet.size });
-    await this.#notify({ RELOADING: 1 });
-    return engine.launcher.position;
-  }
-
-  async unseal(): Promise<void> {
-    const { clock, deployer, engine, proxy, reconciler, stopping, tenure } = this.#parts;
-    proxy.isLast = false;
-    while (!stopping.signal.aborted) {
-      try {
-        await this.#parts.dataDir.lock();
-        this.#parts.store.unseal();
-        break;
-      } catch (error) {
-        log.error("cannot use the data-dir again; trying again", { reason: messageOf(error) });
-        await delay(clock, RETRY_MS, stopping.signal);
-      }
-    }
-    if (stopping.signal.aborted) return;
-    this.#hasForeignContainers = false;
-    deployer.resume();
-    tenure.now = "all";
-    reconciler.share(false);
-    this.#supervise();
-    await this.#notify({ READY: 1 });
-    log.info("changes are accepted again", { listening: engine.listening });
-  }
-
-  uses(): readonly InstanceUse[] {
-    return usesOf(this.#parts.fleet);
-  }
-
-  async yield(knock: () => void): Promise<void> {
-    const { admin, clock, servers, stopping, tenure } = this.#parts;
-    tenure.now = "finish";
-    this.#parts.dataDir.leave();
-    stopping.abort(); // ends event streams of the admin API, so that clients reconnect to the successor
-    await stopAccepting([...servers, admin], clock, knock);
-  }
-
   /** Ends this process after another one has taken over: finishes the requests in flight, and leaves the containers. */
   async leave(): Promise<void> {
     const { activator, clock, fleet, servers, unanswered } = this.#parts;
@@ -436,14 +349,12 @@ export class Cless implements RunningProcess<AddressPosition> {
 
   /** Refuses new requests, waits for those in flight, and stops the containers unless they are to be kept. */
   async stop(): Promise<void> {
-    const { clock, config: { drainTimeoutMs }, stopping, activator, deployer, engine, fleet, reconciler } = this.#parts;
-    const { memory, servers, unanswered } = this.#parts;
+    const { clock, config: { drainTimeoutMs }, stopping, activator, deployer, engine, fleet } = this.#parts;
+    const { servers, supervision, unanswered } = this.#parts;
     const deadline = clock.now() + drainTimeoutMs;
     this.#configFile?.stop();
-    this.#stopTidying?.();
     stopping.abort();
-    reconciler.stop();
-    memory.stop();
+    supervision.stop();
     await Promise.all([
       deployer.close(shuttingDown()),
       drain({ servers, activator, fleet, unanswered }, clock, drainTimeoutMs),
@@ -455,7 +366,7 @@ export class Cless implements RunningProcess<AddressPosition> {
   async #close(): Promise<void> {
     const { admin, adoption, clock, dataDir, engine, engineReserve, fleet, forwarder, loopback, proxy, slowClients } =
       this.#parts;
-    const { reserve, store } = this.#parts;
+    const { handoverServer, reserve, store } = this.#parts;
     adoption.stop();
     this.#parts.freedMemory.stop();
     if (engine.found) await whileItMoves(this.#endContainers(), () => fleet.size, clock, STOP_TIMEOUT_MS);
@@ -463,14 +374,14 @@ export class Cless implements RunningProcess<AddressPosition> {
     reserve.release();
     engineReserve.release();
     await loopback[Symbol.asyncDispose]();
-    for (const closed of [forwarder, proxy, slowClients, store, this.#handoverServer, dataDir]) {
+    for (const closed of [forwarder, proxy, slowClients, store, handoverServer, dataDir]) {
       closed[Symbol.dispose]();
     }
   }
 
-  async #startOrStop(answer: Promise<unknown>, handover: HandoverClient<AddressPosition> | undefined): Promise<void> {
+  async #startOrStop(answer: Promise<unknown>): Promise<void> {
     try {
-      await this.#start(answer, handover);
+      await this.#start(answer);
     } catch (error) {
       this.#parts.adoption.stop();
       await this.stop();
@@ -479,10 +390,10 @@ export class Cless implements RunningProcess<AddressPosition> {
     }
   }
 
-  async #start(answer: Promise<unknown>, handover: HandoverClient<AddressPosition> | undefined): Promise<void> {
-    const { admin, adoption, clientSockets, clock, deployer, engine, engineReserve, fleet, hosts, predecessor } =
+  async #start(answer: Promise<unknown>): Promise<void> {
+    const { admin, adoption, clientSockets, config, dataDir, deployer, engine, engineReserve, fleet, freedMemory } =
       this.#parts;
-    const { reconciler, reserve, servers, tenure } = this.#parts;
+    const { handoverServer, hosts, reconciler, reserve, servers, supervision, takeOver } = this.#parts;
     const manifest = await this.#configFile?.read();
     await engine.start(answer, {
       apply: (event) => fleet.apply(event),
@@ -491,61 +402,36 @@ export class Cless implements RunningProcess<AddressPosition> {
       gap: () => void (adoption.known && reconciler.reconcile()),
     });
     deployer.load();
-    const isTakingOver = handover !== undefined && this.#hasForeignContainers;
-    if (isTakingOver) {
-      handover.listen((uses) => this.#heard(uses));
-      handover.gone.addEventListener("abort", () => this.#inherit());
-      if (handover.gone.aborted) this.#inherit();
+    const { isSuccessor } = takeOver;
+    if (isSuccessor) {
       await this.#adopt();
-      predecessor.apply();
-      log.debug("take-over", { step: "adopted" });
-      await allowMigration();
-      this.#parts.store.install();
-      log.debug("take-over", { step: "installed" });
+      await takeOver.install();
     }
-    for (const server of [admin, ...servers]) server.listen(isTakingOver);
+    for (const server of [admin, ...servers]) server.listen(isSuccessor);
     hosts.listenOn(servers[0]!.endpoint.port);
     clientSockets.listenOn(servers.map(({ endpoint }) => endpoint.port));
     await engine.proxyListens(servers.map(({ endpoint }) => endpoint.port));
     reserve.take();
     engineReserve.take();
-    if (isTakingOver) {
-      log.debug("take-over", { step: "listening" });
-      tenure.now = "all";
-      this.#hasForeignContainers = false;
-      await handover.accepting();
-      await knock([...servers, admin].map(({ endpoint }) => endpoint), handover.closed, clock);
-      log.debug("take-over", { step: "accepted" });
-      this.#parts.store.confirm();
-      this.#supervise();
-    } else this.#adopt().then(() => this.#supervise());
+    if (isSuccessor) await takeOver.supersede();
+    else this.#adopt().then(() => supervision.start());
     if (manifest !== undefined) this.#configFile?.apply(manifest);
     try {
-      this.#parts.dataDir.announceAdmin(formatEndpoint(admin.endpoint));
+      dataDir.announceAdmin(formatEndpoint(admin.endpoint));
     } catch (error) {
       log.warning("cannot write the address of the admin API; clients need --server", { reason: messageOf(error) });
     }
-    this.#parts.freedMemory.start();
-    this.#handoverServer.open(this);
-    await this.#notify({ MAINPID: Deno.pid, READY: 1 });
+    freedMemory.start();
+    handoverServer.open(takeOver, this.#facts());
+    await notify(config.notifySocket, dataDir.path, { MAINPID: Deno.pid, READY: 1 });
   }
 
-  /** Takes a report of how the predecessor uses the instances. */
-  #heard(uses: readonly InstanceUse[]): void {
-    const { adoption, predecessor, reconciler } = this.#parts;
-    if (!predecessor.alive) return;
-    predecessor.report(uses);
-    // A container that it was creating may exist now.
-    if (adoption.waits) reconciler.reconcile().then(() => adoption.unsuspend());
-  }
-
-  /** Takes over everything from the predecessor, which has ended. */
-  #inherit(): void {
-    const { adoption, predecessor, reconciler } = this.#parts;
-    predecessor.end();
-    if (!adoption.known) return;
-    adoption.unsuspend();
-    if (!this.#hasForeignContainers) reconciler.reconcile();
+  /** What a successor must know before it begins. */
+  #facts(): OwnFacts {
+    const { endpoints: { admin, listen } } = this;
+    const given = [...this.#given.listen, this.#given.admin];
+    const actual = [...listen, admin];
+    return { listen: given.map((given, at) => ({ given, actual: actual[at]! })), secretKey: this.#secretKey };
   }
 
   /** Adopts the containers of an earlier process. Requests may be served meanwhile. */
@@ -562,22 +448,11 @@ export class Cless implements RunningProcess<AddressPosition> {
     }
   }
 
-  /** Begins the periodic work on all containers. */
-  #supervise(): void {
-    const { activator, adoption, clock, deployer, engine, fleet, memory, reconciler, services } = this.#parts;
-    if (!adoption.known || activator.draining) return;
-    this.#stopTidying = clock.every(TIDY_INTERVAL_MS, () => deployer.tidy());
-    memory.start();
-    reconciler.start(engine);
-    reconciler.reconcile(); // finds containers that ended meanwhile, whose events were lost
-    for (const pool of fleet.pools().union(new Set(services.kept())).union(activator.holding())) pool.look();
-  }
-
   /** Stops the containers, or leaves them for the next start. */
   async #endContainers(): Promise<void> {
-    const { config, engine, executor, fleet, reconciler, retiring, services } = this.#parts;
+    const { config, engine, executor, fleet, reconciler, retiring, role, services } = this.#parts;
     engine.launcher.outputs.close(); // nobody reads the apps' output any more
-    if (config.onExit === "keep" || this.#hasForeignContainers) {
+    if (config.onExit === "keep" || !role.now.isOwner) {
       await executor.settled(); // some containers may still be stopping
       return await engine.leave();
     }
@@ -588,24 +463,5 @@ export class Cless implements RunningProcess<AddressPosition> {
     await executor.settled();
     await reconciler.sweep(); // removes what is left: no container has an instance any more
     await engine.stop();
-  }
-
-  #notify(state: Record<string, string | number>): Promise<void> {
-    return notify(this.#parts.config.notifySocket, this.#parts.dataDir.path, state);
-  }
-}
-
-/**
- * Locks a data-dir that the predecessor has unlocked. If the predecessor has ended instead, its lock may take a moment
- * to vanish.
- */
-async function lock(dataDir: DataDir, { gone }: HandoverClient<AddressPosition>): Promise<void> {
-  for (let tries = 1;; tries++) {
-    try {
-      return await dataDir.lock();
-    } catch (error) {
-      if (!gone.aborted || tries >= MAX_LOCKS) throw error;
-      await delay(systemClock, LOCK_RETRY_MS);
-    }
   }
 }

@@ -47,6 +47,9 @@ export interface PredecessorFacts {
   readonly secretKey?: string | undefined;
 }
 
+/** What a process knows only of itself of these. */
+export type OwnFacts = Omit<PredecessorFacts, "version" | "pid">;
+
 /** What a predecessor tells once it has sealed its database. */
 export interface Sealed<Position> {
   /** How far addresses have been given out. */
@@ -56,7 +59,6 @@ export interface Sealed<Position> {
 
 /** The running process, as the hand-over needs it. */
 export interface RunningProcess<Position> {
-  readonly facts: Omit<PredecessorFacts, "version" | "pid">;
   /**
    * Stops changes, and copies the database for the successor. @throws {OperatorError} If that is not possible now; then
    * nothing has changed.
@@ -146,8 +148,12 @@ export class HandoverServer<Position> implements Disposable {
     return this.#superseded.promise;
   }
 
-  /** Begins to accept successors. If that is not possible, it only logs that no hand-over is possible. */
-  open(running: RunningProcess<Position>): void {
+  /**
+   * Begins to accept successors. If that is not possible, it only logs that no hand-over is possible.
+   *
+   * @param facts What each successor is told about this process.
+   */
+  open(running: RunningProcess<Position>, facts: OwnFacts): void {
     try {
       if (new TextEncoder().encode(this.#path).length > MAX_PATH_BYTES) {
         throw new Error(`its path is longer than ${MAX_PATH_BYTES} bytes`);
@@ -155,23 +161,25 @@ export class HandoverServer<Position> implements Disposable {
       removeIfThere(this.#path);
       this.#listener = Deno.listen({ transport: "unix", path: this.#path });
       Deno.chmodSync(this.#path, 0o600);
-      this.#accept(this.#listener, running);
+      this.#accept(this.#listener, running, facts);
     } catch (error) {
       log.warning("no other process can take over", { socket: this.#path, reason: messageOf(error) });
     }
   }
 
-  async #accept(listener: Deno.Listener, running: RunningProcess<Position>): Promise<void> {
+  async #accept(listener: Deno.Listener, running: RunningProcess<Position>, facts: OwnFacts): Promise<void> {
     try {
       for await (const conn of listener) {
-        this.#talk(conn, running).catch((error) => log.error("the hand-over has failed", { reason: messageOf(error) }));
+        this.#talk(conn, running, facts).catch((error) =>
+          log.error("the hand-over has failed", { reason: messageOf(error) })
+        );
       }
     } catch (error) {
       log.warning("no other process can take over any more", { reason: messageOf(error) });
     }
   }
 
-  async #talk(conn: Deno.Conn, running: RunningProcess<Position>): Promise<void> {
+  async #talk(conn: Deno.Conn, running: RunningProcess<Position>, facts: OwnFacts): Promise<void> {
     using channel = new Channel<ToPredecessor, ToSuccessor<Position>>(conn);
     this.#channels.add(channel);
     let pid = 0;
@@ -182,7 +190,7 @@ export class HandoverServer<Position> implements Disposable {
       for await (const message of channel.messages()) {
         if ("hello" in message) {
           pid = message.hello.pid;
-          channel.send({ hello: { version: VERSION, pid: Deno.pid, ...running.facts } });
+          channel.send({ hello: { version: VERSION, pid: Deno.pid, ...facts } });
         } else if ("seal" in message) {
           if (this.#isBusy || pid === 0) {
             channel.send({ refused: pid === 0 ? "there was no hello" : "another process is taking over already" });

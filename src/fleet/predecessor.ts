@@ -29,10 +29,9 @@ export function usesOf(fleet: Fleet): InstanceUse[] {
  */
 export class Predecessor {
   readonly #fleet: Fleet;
-  /** What it has reported last; empty once it has ended. */
-  #uses = new Map<string, InstanceUse>();
+  /** What it has reported last, by the instances' ids; `undefined` if there is none, or if it has ended. */
+  #uses: Map<string, InstanceUse> | undefined;
   readonly #leases = new Map<Instance, { readonly loud: Lease[]; readonly quiet: Lease[] }>();
-  #alive = false;
 
   constructor(fleet: Fleet) {
     this.#fleet = fleet;
@@ -40,40 +39,36 @@ export class Predecessor {
 
   /** Whether there is a predecessor that may still use containers. */
   get alive(): boolean {
-    return this.#alive;
+    return this.#uses !== undefined;
   }
 
   /** Whether the predecessor will stop an instance once its requests have ended. */
   isEnding(id: string): boolean {
-    const use = this.#uses.get(id);
+    const use = this.#uses?.get(id);
     return use !== undefined && !isLive(use.state);
   }
 
   /** Whether the predecessor is creating a container of a revision that does not run yet. */
   isStarting(revision: string): boolean {
-    return [...this.#uses.values()].some((use) => use.revision === revision && use.state === "starting" && !use.placed);
+    return this.#uses?.values().some((use) => use.revision === revision && use.state === "starting" && !use.placed) ??
+      false;
   }
 
   /** Takes the predecessor's latest report. */
   report(uses: readonly InstanceUse[]): void {
-    this.#alive = true;
-    this.#take(uses);
-  }
-
-  #take(uses: readonly InstanceUse[]): void {
     this.#uses = new Map(uses.map((use) => [use.id, use]));
     this.apply();
   }
 
   /** Notes that the predecessor has ended, and releases its leases. */
   end(): void {
-    this.#alive = false;
-    this.#take([]);
+    this.#uses = undefined;
+    this.apply();
   }
 
   /** Claims its leases on the instances that are known by now. */
   apply(): void {
-    for (const { id, inFlight, inUse } of this.#uses.values()) {
+    for (const { id, inFlight, inUse } of this.#uses?.values() ?? []) {
       const instance = this.#fleet.get(id);
       if (instance === undefined || (inFlight === 0 && !this.#leases.has(instance))) continue;
       const leases = this.#leases.get(instance) ?? { loud: [], quiet: [] };
@@ -82,7 +77,7 @@ export class Predecessor {
       adjust(leases.quiet, inFlight - inUse, () => instance.claim(true));
     }
     for (const [instance, { loud, quiet }] of this.#leases) {
-      if (this.#uses.has(instance.id)) continue;
+      if (this.#uses?.has(instance.id)) continue;
       for (const lease of [...loud, ...quiet]) lease.release();
       this.#leases.delete(instance);
     }

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
+import type { Tenure } from "../pool/decide.ts";
 import type { Launcher } from "../pool/launcher.ts";
 import type { Adoption } from "./adoption.ts";
 import type { Fleet } from "./fleet.ts";
@@ -21,12 +22,21 @@ export class Reconciler {
   readonly #clock: Clock;
   #stopTicking: (() => void) | undefined;
   #reconciling: Promise<boolean> | undefined;
-  /** Whether containers without an instance stay, because another process may own them. */
-  #isSharing = false;
+  readonly #role: { readonly now: { readonly tenure: Tenure } };
   #reconciledAt = -Infinity;
 
-  /** @param adoption Protects containers whose pool is not known yet. */
-  constructor(launcher: Launcher, fleet: Fleet, adoption: Pick<Adoption, "stays">, clock: Clock) {
+  /**
+   * @param adoption Protects containers whose pool is not known yet.
+   * @param role What this process may do. Unless that is `all`, another process may own containers, and none is removed.
+   */
+  constructor(
+    launcher: Launcher,
+    fleet: Fleet,
+    adoption: Pick<Adoption, "stays">,
+    clock: Clock,
+    role: { readonly now: { readonly tenure: Tenure } } = { now: { tenure: "all" } },
+  ) {
+    this.#role = role;
     this.#launcher = launcher;
     this.#fleet = fleet;
     this.#adoption = adoption;
@@ -44,11 +54,6 @@ export class Reconciler {
 
   stop(): void {
     this.#stopTicking?.();
-  }
-
-  /** Notes whether another process of this cless may have containers. While that is so, none is removed. */
-  share(isSharing: boolean): void {
-    this.#isSharing = isSharing;
   }
 
   /**
@@ -77,7 +82,9 @@ export class Reconciler {
     const known = this.#fleet.known();
     try {
       const unknown = this.#fleet.reconcile(await this.#launcher.list(), known);
-      const orphans = unknown.filter((container) => !this.#adoption.stays(container) && !this.#isSharing);
+      const orphans = unknown.filter((container) =>
+        !this.#adoption.stays(container) && this.#role.now.tenure === "all"
+      );
       for (const { id, service, state } of orphans) log.info("container without an instance", { service, id, state });
       await Promise.all(orphans.map(({ id }) => this.#launcher.remove(id).then(() => this.#launcher.forget(id))));
       return true;

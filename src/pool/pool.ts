@@ -55,8 +55,8 @@ export interface PoolContext {
   readonly fleet: { add(instance: Instance, pool: InstancePool): void };
   readonly observer?: PoolObserver;
   readonly maxPending: number;
-  /** What this process may do; `all` if missing. Call {@linkcode InstancePool.look} after a change. */
-  readonly tenure?: { readonly now: Tenure };
+  /** What this process may do; all if missing. Call {@linkcode InstancePool.look} after a change. */
+  readonly role?: { readonly now: { readonly tenure: Tenure } };
   readonly newId?: (revision: Revision) => string;
   /** From 0 to below 1, evenly. */
   readonly random?: () => number;
@@ -325,8 +325,8 @@ export class InstancePool implements InstanceOwner {
   }
 
   suspect(instance: Instance, why: Suspicion): void {
-    const { tenure } = this.#context;
-    if (tenure !== undefined && tenure.now !== "all") return; // only the process that takes over judges apps
+    const { role } = this.#context;
+    if (role !== undefined && role.now.tenure !== "all") return; // only the process that takes over judges apps
     if (why === "silent") return void this.#checkForHang(instance);
     const isDead = this.#health.suspect(instance, why);
     if (isDead === true) this.#unhealthy(instance, false);
@@ -362,7 +362,7 @@ export class InstancePool implements InstanceOwner {
         // The next event clears the error of a failed start, so the waiting requests must get it first.
       } while (this.#events.length > 0 && this.#state.startError === undefined);
       if (this.#state.suspensions === 0) this.#slots.serve();
-      const { actions, lookAgainAt } = decide(this.#state, this.#clock.now(), this.#context.tenure?.now);
+      const { actions, lookAgainAt } = decide(this.#state, this.#clock.now(), this.#context.role?.now.tenure);
       for (const action of actions) this.#begin(action);
       if (actions.length === 0 && this.#events.length === 0) return this.#setAlarm(lookAgainAt);
     }

@@ -36,6 +36,8 @@ export interface ProxyOptions {
   readonly slowClients: SlowClients;
   /** The memory of all streams. */
   readonly budget: StreamBudget;
+  /** Whether each response closes its connection now, so that clients reconnect to the process that takes over. */
+  readonly role?: { readonly now: { readonly isLast: boolean } };
   /** Answers requests for the admin API; returns `undefined` for all others. */
   readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;
 }
@@ -51,7 +53,7 @@ export class Proxy implements Disposable {
 
   constructor(options: ProxyOptions) {
     const { admission, clock, metrics, reconciler, slowClients, unanswered } = this.#options = options;
-    this.#responder = new Responder(unanswered, clock, metrics, admission.shed);
+    this.#responder = new Responder(unanswered, clock, metrics, admission.shed, options.role);
     this.#retries = new Retries(clock, reconciler);
     this.#waitingRoom = new WaitingRoom(clock);
     this.#uploadPauses = new UploadPauses(clock, options.budget);
@@ -84,11 +86,6 @@ export class Proxy implements Disposable {
     if (bodyLength > 0) this.#receive(context, bodyLength);
     return this.#begin(context);
   };
-
-  /** Whether each response closes its connection, so that clients reconnect to the process that takes over. */
-  set isLast(isLast: boolean) {
-    this.#responder.isLast = isLast;
-  }
 
   /** Closes the connections of WebSockets. */
   [Symbol.dispose](): void {

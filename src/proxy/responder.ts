@@ -27,10 +27,17 @@ export class Responder {
   readonly #metrics: RequestMetrics | undefined;
   readonly #shed: Shed;
   readonly #isLogging = log.isEnabledFor("debug");
-  /** Whether each response closes its connection, so that clients reconnect to the process that takes over. */
-  isLast = false;
+  readonly #role: { readonly now: { readonly isLast: boolean } };
 
-  constructor(unanswered: UnansweredRequests, clock: Clock, metrics: RequestMetrics | undefined, shed: Shed) {
+  /** @param role Whether each response closes its connection now; none does if it is missing. */
+  constructor(
+    unanswered: UnansweredRequests,
+    clock: Clock,
+    metrics: RequestMetrics | undefined,
+    shed: Shed,
+    role: { readonly now: { readonly isLast: boolean } } = { now: { isLast: false } },
+  ) {
+    this.#role = role;
     this.#shed = shed;
     this.#unanswered = unanswered;
     this.#clock = clock;
@@ -41,7 +48,7 @@ export class Responder {
   fromApp(context: RequestContext, response: Response): Response {
     this.#end(context, context.instance?.revision.service, response);
     if (context.head.websocket) return response;
-    const last = this.isLast ? withHeader(response, "connection", "close") : response;
+    const last = this.#role.now.isLast ? withHeader(response, "connection", "close") : response;
     if (context.start === undefined) return last;
     const { how, ms } = context.start;
     return withHeader(last, "server-timing", `cless-start;dur=${Math.round(ms)};desc="${how}"`);

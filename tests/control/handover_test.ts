@@ -10,9 +10,10 @@ import { until } from "../support/until.ts";
 const ENDPOINT = { hostname: "127.0.0.1", port: 80 };
 const USE: InstanceUse = { id: "one", revision: "r", state: "ready", placed: true, inFlight: 1, inUse: 1 };
 
+const FACTS = { listen: [{ given: ENDPOINT, actual: ENDPOINT }], secretKey: "key" };
+
 /** A process that notes what it is asked for. */
 class FakeProcess implements RunningProcess<number> {
-  readonly facts = { listen: [{ given: ENDPOINT, actual: ENDPOINT }], secretKey: "key" };
   readonly asked: string[] = [];
   using: InstanceUse[] = [USE];
   refusal: string | undefined;
@@ -55,7 +56,7 @@ function handoverTest(
       const folder = await Deno.makeTempDir();
       const door = new HandoverServer<number>(folder, systemClock);
       const incumbent = new FakeProcess();
-      door.open(incumbent);
+      door.open(incumbent, FACTS);
       try {
         await fn(incumbent, () => HandoverClient.connect<number>(folder), door, folder);
       } finally {
@@ -73,7 +74,7 @@ handoverTest(
     assertEquals((await Deno.stat(`${folder}/handover.sock`)).mode! & 0o777, 0o600);
     const successor = await connect();
     const facts = await successor.hello();
-    assertEquals([facts?.pid, facts?.listen, facts?.secretKey], [Deno.pid, incumbent.facts.listen, "key"]);
+    assertEquals([facts?.pid, facts?.listen, facts?.secretKey], [Deno.pid, FACTS.listen, "key"]);
     assertEquals(incumbent.asked, []);
     assertEquals(await successor.seal(), { position: 7, uses: [USE] });
     await successor.accepting();
@@ -81,7 +82,7 @@ handoverTest(
     assertEquals(incumbent.asked, ["seal", "yield"]);
     assert(!successor.gone.aborted);
     using own = new HandoverServer<number>(folder, systemClock);
-    own.open(new FakeProcess());
+    own.open(new FakeProcess(), FACTS);
     door[Symbol.dispose](); // the process ends, and leaves the successor's door open
     await until(() => successor.gone.aborted);
     using third = await connect();
@@ -223,7 +224,7 @@ function patienceTest(
       const clock = new FakeClock();
       const incumbent = new FakeProcess();
       using door = new HandoverServer<number>(folder, clock);
-      door.open(incumbent);
+      door.open(incumbent, FACTS);
       const child = new Deno.Command("sleep", { args: ["1000"] }).spawn();
       const successor = await RawSuccessor.connect(folder);
       try {

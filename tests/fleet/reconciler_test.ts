@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
+import type { Tenure } from "../../src/pool/decide.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit } from "../support/kit.ts";
 
@@ -181,14 +182,17 @@ Deno.test("a sweep asks again while the engine does not answer, but not for ever
 Deno.test("a container without an instance stays while another process may own it, or adoption protects it", async () => {
   const kit = newKit();
   const protects = { lost: true };
-  const reconciler = new Reconciler(kit.launcher, kit.fleet, { stays: () => protects.lost }, kit.clock);
+  const role: { now: { tenure: Tenure } } = { now: { tenure: "all" } };
+  const reconciler = new Reconciler(kit.launcher, kit.fleet, { stays: () => protects.lost }, kit.clock, role);
   await start(kit);
   kit.launcher.containers.set("lost", { ...kit.launcher.containers.get("one")!, id: "lost" });
   await reconciler.reconcile();
   protects.lost = false;
-  reconciler.share(true);
-  assertEquals([await reconciler.reconcile(), kit.launcher.called("remove")], [true, []]);
-  reconciler.share(false);
+  for (const tenure of ["serve", "finish"] as const) {
+    role.now = { tenure };
+    assertEquals([await reconciler.reconcile(), kit.launcher.called("remove")], [true, []]);
+  }
+  role.now = { tenure: "all" };
   assertEquals([await reconciler.reconcile(), kit.launcher.called("remove")], [true, ["lost"]]);
 });
 

@@ -374,18 +374,18 @@ Deno.test("a pool has been used within a time if a request is in flight, or the 
 
 Deno.test("a change of what a process may do with its containers takes effect at the next look", async () => {
   const kit = newKit();
-  const tenure: { now: Tenure } = { now: "serve" };
+  const role: { now: { tenure: Tenure } } = { now: { tenure: "serve" } };
   const names = ["one", "two"];
   const revision = { ...newRevision(), pauseAfterMs: 10_000 };
   const { clock, executor, fleet } = kit;
   const newId = () => names.shift()!;
-  const pool = new InstancePool(revision, { clock, executor, fleet, maxPending: 10, newId, tenure });
+  const pool = new InstancePool(revision, { clock, executor, fleet, maxPending: 10, newId, role });
   const { lease } = await started(kit, pool);
   for (let n = 0; n < 9; n++) lease.instance.suspect("unreachable");
   lease.release();
   await kit.clock.advance(60_000);
   assertEquals([lease.instance.state, kit.launcher.called("pause")], ["ready", []]);
-  tenure.now = "all";
+  role.now = { tenure: "all" };
   pool.look();
   assertEquals([lease.instance.state, kit.launcher.called("stop")], ["draining", ["one"]]);
   await kit.executor.settled();

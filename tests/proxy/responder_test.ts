@@ -15,7 +15,8 @@ function setUp() {
   const counted: unknown[][] = [];
   const shed = { descriptors: 0, waiting: 0 };
   const metrics = { requested: (...request: unknown[]) => void counted.push(request) };
-  const responder = new Responder(unanswered, clock, metrics, shed as ConstructorParameters<typeof Responder>[3]);
+  const role = { now: { isLast: false } };
+  const responder = new Responder(unanswered, clock, metrics, shed as ConstructorParameters<typeof Responder>[3], role);
   const newContext = (parts: Partial<RequestHead> = {}) => {
     const request = { headers: new Headers(), method: "GET" } as Request;
     const limits = { requestTimeoutMs: 10_000, clientTimeoutMs: 10_000 };
@@ -25,7 +26,7 @@ function setUp() {
     unanswered.add(context);
     return context;
   };
-  return { clock, unanswered, counted, shed, responder, newContext };
+  return { clock, unanswered, counted, shed, responder, role, newContext };
 }
 
 Deno.test("a request that is answered is watched no more, and counted with how long its answer took", async () => {
@@ -43,7 +44,7 @@ Deno.test("a request that is answered is watched no more, and counted with how l
 });
 
 Deno.test("an app's answer says what it had to wait for, and closes its connection once another process takes over", () => {
-  const { counted, newContext, responder, unanswered } = setUp();
+  const { counted, newContext, responder, role, unanswered } = setUp();
   const headersOf = (context: RequestContext, response = new Response("hi")) => {
     const { headers } = responder.fromApp(context, response);
     return [headers.get("server-timing"), headers.get("connection")];
@@ -52,7 +53,7 @@ Deno.test("an app's answer says what it had to wait for, and closes its connecti
   woken.start = { how: "cold", ms: 12.6 };
   const timing = 'cless-start;dur=13;desc="cold"';
   assertEquals([headersOf(newContext()), headersOf(woken)], [[null, null], [timing, null]]);
-  responder.isLast = true;
+  role.now = { isLast: true };
   assertEquals([headersOf(newContext()), headersOf(woken)], [[null, "close"], [timing, "close"]]);
   const immutable = new Response("hi", { status: 202 });
   immutable.headers.append = () => {
