@@ -3,10 +3,12 @@ import type { Clock } from "../base/clock.ts";
 import type { LagMeter } from "../base/lag.ts";
 
 /**
- * While cless holds no more requests than this, none is refused. So many come from connections that each wait for an
- * answer before they send the next request. Those are no overload.
+ * An overload does not begin while cless holds no more requests than this. So many come from connections that each wait
+ * for an answer before they send the next request. Those are no overload.
  */
-const FEW = 600;
+const FEW_AT_BEGIN = 600;
+/** During an overload, cless is kept at about this many requests, so that the admitted ones are answered soon. */
+const FEW = 300;
 /** If the lag exceeds this, even few requests are an overload: each of them takes much processor time. */
 const MAX_LAG_MS = 250;
 /** The same, judged by a turn's processor time, while requests are refused. */
@@ -246,7 +248,8 @@ export class Admission {
   #adapt(now: number, weight: number, seconds: number, ownMs: number): void {
     const lagMs = this.#cpu < OWN_CPU ? 0 : this.#meter.currentMs;
     const present = this.#inFlight.active + this.#refused;
-    const isFew = present <= FEW && lagMs <= MAX_LAG_MS && (!this.#isLooking || ownMs <= MAX_FEW_TURN_MS);
+    const isFew = present <= (this.#isLooking ? FEW : FEW_AT_BEGIN) && lagMs <= MAX_LAG_MS &&
+      (!this.#isLooking || ownMs <= MAX_FEW_TURN_MS);
     if (!this.#isLooking) {
       if (now - this.#firstMs < this.#warmUpMs) return;
       if ((this.#cpu < BUSY_CPU && lagMs <= LAG_MS) || isFew) return;
