@@ -1,7 +1,7 @@
 import { mayUseProxy } from "./admin/access.ts";
 import { adminApi } from "./admin/api.ts";
 import { Metrics } from "./admin/metrics.ts";
-import { atMost, whileItMoves } from "./base/async.ts";
+import { atMost, whileItMoves, within } from "./base/async.ts";
 import { systemClock } from "./base/clock.ts";
 import type { Config } from "./base/config.ts";
 import { messageOf, OperatorError, shuttingDown } from "./base/errors.ts";
@@ -347,10 +347,14 @@ export class Cless {
     await this.#close();
   }
 
-  /** Refuses new requests, waits for those in flight, and stops the containers unless they are to be kept. */
+  /**
+   * Refuses new requests, waits for those in flight, and stops the containers unless they are to be kept. If another
+   * process is taking over, it needs this one until it serves. Then this one leaves the containers to it.
+   */
   async stop(): Promise<void> {
     const { clock, config: { drainTimeoutMs }, stopping, activator, deployer, engine, fleet } = this.#parts;
-    const { servers, supervision, unanswered } = this.#parts;
+    const { servers, supervision, takeOver, unanswered } = this.#parts;
+    if (await within(takeOver.handedOver(), clock, drainTimeoutMs) === true) return await this.leave();
     const deadline = clock.now() + drainTimeoutMs;
     this.#configFile?.stop();
     stopping.abort();

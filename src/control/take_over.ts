@@ -87,6 +87,8 @@ export class TakeOver<Position> implements RunningProcess<Position> {
   readonly #options: TakeOverOptions<Position>;
   /** The connection to the predecessor, if this process takes over. */
   #handover: SuccessorLink<Position> | undefined;
+  /** Resolved when a successor serves, or has failed; missing if there is none. */
+  #outcome: PromiseWithResolvers<boolean> | undefined;
 
   constructor(options: TakeOverOptions<Position>) {
     this.#options = options;
@@ -104,6 +106,7 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     }
     const error = new ClessError("draining", "another cless process is taking over", { retryAfterS: 1 });
     role.now = ROLES.sealing;
+    this.#outcome = Promise.withResolvers();
     try {
       await atMost(deployer.pause(error), clock, config.drainTimeoutMs);
       await deployer.close(error); // cancels what takes longer
@@ -111,6 +114,7 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     } catch (error) {
       role.now = ROLES.owner;
       deployer.resume();
+      this.#outcome.resolve(false);
       throw error;
     }
     role.now = ROLES.sealed;
@@ -138,6 +142,7 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     role.now = ROLES.owner;
     deployer.resume();
     supervision.start();
+    this.#outcome?.resolve(false);
     await this.#notify({ READY: 1 });
     log.info("changes are accepted again", { listening: engine.listening });
   }
@@ -152,6 +157,12 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     dataDir.leave();
     stopping.abort(); // ends event streams of the admin API, so that clients reconnect to the successor
     await stopAccepting(servers, clock, knock);
+    this.#outcome?.resolve(true);
+  }
+
+  /** Whether a successor serves. While one is about to, waits until it does or has failed. */
+  handedOver(): Promise<boolean> {
+    return this.#outcome?.promise ?? Promise.resolve(false);
   }
 
   /** Begins to take over. The store is the sealed one, opened again. */

@@ -181,6 +181,36 @@ Deno.test("if its successor fails, the old process gets its store back, and then
   assertEquals(await rig.takeOver.seal(), 7);
 });
 
+Deno.test({
+  name: "whoever would stop a process that hands over learns when its successor serves, or has failed",
+  ignore: noRun,
+  fn: async () => {
+    const alone = new Rig();
+    assertEquals(await alone.takeOver.handedOver(), false);
+
+    const failed = new Rig();
+    failed.failing = "store.seal";
+    await assertRejects(() => failed.takeOver.seal());
+    assertEquals(await failed.takeOver.handedOver(), false);
+
+    const rig = new Rig();
+    let outcome: boolean | undefined;
+    const watch = () => rig.takeOver.handedOver().then((handedOver) => outcome = handedOver);
+    await rig.takeOver.seal();
+    watch();
+    await settle();
+    assertEquals(outcome, undefined);
+    await rig.takeOver.unseal();
+    await settle();
+    assertEquals(outcome, false);
+    await rig.takeOver.seal();
+    watch();
+    await rig.takeOver.yield(() => {});
+    await settle();
+    assertEquals(outcome, true);
+  },
+});
+
 for (const failing of ["lock", "store.unseal"]) {
   Deno.test(`if "${failing}" fails, the old process serves on and tries every second, until it stops`, async () => {
     const rig = new Rig();

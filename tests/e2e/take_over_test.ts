@@ -52,20 +52,24 @@ async function ids(program: Program): Promise<unknown[]> {
 
 /** Opens a connection, and sends the head of a request for the app. */
 async function open(program: Program, start: string, ...headers: string[]): Promise<Deno.Conn> {
+  return await openFor(SERVICE, program, start, ...headers);
+}
+
+async function openFor(service: string, program: Program, start: string, ...headers: string[]): Promise<Deno.Conn> {
   const conn = await Deno.connect(program.proxy);
-  await conn.write(encoder.encode([start, `host: ${SERVICE}.localhost`, ...headers, "", ""].join("\r\n")));
+  await conn.write(encoder.encode([start, `host: ${service}.localhost`, ...headers, "", ""].join("\r\n")));
   return conn;
 }
 
 /** Sends requests, each on a new connection, until it is stopped. Returns how many, and what went wrong. */
-function load(program: Program): { stop: () => Promise<{ sent: number; failures: string[] }> } {
+function load(program: Program, service = SERVICE): { stop: () => Promise<{ sent: number; failures: string[] }> } {
   let isOver = false;
   const failures: string[] = [];
   const pending = new Set<Promise<void>>();
   let sent = 0;
   const one = async () => {
     try {
-      using conn = await open(program, "GET / HTTP/1.1", "connection: close");
+      using conn = await openFor(service, program, "GET / HTTP/1.1", "connection: close");
       const status = (await new HttpReader(conn).response())?.status;
       if (status !== 200) failures.push(`status ${status}`);
     } catch (error) {
@@ -168,6 +172,19 @@ for (const step of ["locked", "migrated", "adopted", "installed", "listening"]) 
     assertEquals((await next.send("GET", "/v1/secrets")).json.length, 2);
   });
 }
+
+dockerTest("an old process that is told to stop during a take-over serves until its successor does", async () => {
+  const old = await Program.start();
+  await old.get("golang");
+  const before = await ids(old);
+  const sending = load(old, "golang");
+  const entry = ["tests/support/ends_at.ts", "locked", String(old.pid), "SIGTERM", "--"];
+  await using next = await successorOf(old, { entry });
+  assertEquals(await old.exit(), 0);
+  const { failures, sent } = await sending.stop();
+  assertEquals(failures, [], `of ${sent}`);
+  assertEquals(await ids(next), before);
+});
 
 dockerTest("a successor that cannot use the data leaves the old process as it was", async () => {
   await using old = await Program.start();
