@@ -3,19 +3,19 @@ import type { Clock } from "../base/clock.ts";
 import type { LagMeter } from "../base/lag.ts";
 
 /**
- * An overload does not begin while cless holds no more requests than this. So many come from connections that each wait
- * for an answer before they send the next request. Those are no overload.
+ * An overload does not begin while cless holds no more requests than this. Connections that each wait for an answer
+ * before they send the next request can hold that many, and are no overload.
  */
 const FEW_AT_BEGIN = 600;
-/** During an overload, cless is kept at about this many requests, so that the admitted ones are answered soon. */
+/** During an overload, cless aims to hold about this many requests, so that the admitted ones are answered soon. */
 const FEW = 300;
 /** If the lag exceeds this, even few requests are an overload: each of them takes much processor time. */
 const MAX_LAG_MS = 250;
-/** The same, judged by a turn's processor time, while requests are refused. */
+/** During an overload, even few requests are too many if a turn takes more processor time than this. */
 const MAX_FEW_TURN_MS = 60;
-/** More requests are an overload if cless uses this much of a processor. */
+/** With more than {@linkcode FEW_AT_BEGIN} requests, it is an overload if cless uses this much of a processor. */
 const BUSY_CPU = 0.7;
-/** More requests are also an overload if the lag exceeds this. */
+/** With that many requests, it is also an overload if the lag exceeds this. */
 const LAG_MS = 100;
 /**
  * If cless uses less than this share of a processor, other programs cause its lag, and refusing requests would not
@@ -31,7 +31,7 @@ const OWN_CPU = 0.4;
  * are admitted per second.
  */
 const PER_TURN = 100;
-/** The limit while cless holds only few requests. It exceeds what one turn can take up, so that those all get in. */
+/** The limit while cless holds only few requests. It exceeds what one turn can take up, so that all of these few are admitted. */
 const FEW_PER_TURN = 150;
 /** If a turn takes more processor time than this, the limit shrinks. Otherwise it grows up to {@linkcode PER_TURN}. */
 const TURN_MS = 25;
@@ -41,17 +41,21 @@ const GROWTH = 1.1;
 const MIN_PER_TURN = 4;
 /** At least this share of the requests of a turn is admitted, up to {@linkcode PER_TURN}. */
 const MIN_ADMITTED = 1 / 12;
-/** Services may draw this many times the limit by lot, so that the limit is used up. */
+/** The lottery lets through this factor more than the limit, since some of the limit would otherwise stay unused. */
 const SPARE = 1.25;
+/** A process that has not run for this long was stopped, or its machine was. What came meanwhile is no overload. */
+const PAUSE_MS = 1000;
+/** So after a pause, lag is ignored for this long. */
+const AFTER_PAUSE_MS = 1000;
 /** The overload ends when no request has been refused for this long. */
 const CALM_MS = 1000;
 /** The time over which processor time and arrivals are averaged. */
 const AVERAGE_MS = 100;
 /** How often the lag is measured during an overload: in each turn, but not more often than this. */
 const TURN_TICK_MS = 5;
-/** How often it is measured from {@linkcode BUSY_PER_S} requests per second on. */
+/** How often the lag is measured at {@linkcode BUSY_PER_S} requests per second or more. */
 const BUSY_TICK_MS = 20;
-/** How often it is measured otherwise. */
+/** How often the lag is measured otherwise. */
 const TICK_MS = 100;
 const BUSY_PER_S = 500;
 /** The measuring ends after this time without a request. */
@@ -86,7 +90,7 @@ export interface AdmissionOptions {
   /** Counts the requests that neither have a response's head nor wait for an instance or a slot. */
   readonly inFlight: { readonly active: number };
   /**
-   * For how long after the first request no lag is an overload. A new process is slow until V8 has compiled what
+   * Lag is ignored for this long after the first request, ms. A new process is slow until V8 has compiled what
    * requests need, and one that takes over from another gets all its requests at once.
    */
   readonly warmUpMs?: number;
@@ -146,8 +150,8 @@ export class Admission {
   #left = 0;
   /** How many requests arrive per turn, on average. */
   #arrivedPerTurn = 0;
-  /** When the first request arrived. */
-  #firstMs = Infinity;
+  /** Until then, lag is no overload; set by the first request. */
+  #ignoredUntilMs: number | undefined;
   #measuredMs = 0;
   #refusedAtMs = 0;
   #arrivedAtMs = 0;
@@ -208,7 +212,7 @@ export class Admission {
   #watch(): void {
     const now = this.#clock.now();
     this.#measuredMs = this.#arrivedAtMs = now;
-    this.#firstMs = Math.min(this.#firstMs, now);
+    this.#ignoredUntilMs ??= now + this.#warmUpMs;
     this.#cpuBefore = this.#cpuSeconds();
     const stopMeter = this.#meter.watch();
     const stopHearing = this.#meter.hear(() => this.#measured());
@@ -232,6 +236,7 @@ export class Admission {
     const ownMs = (cpu - this.#cpuBefore) * 1000;
     this.#cpu += weight * (ownMs / 1000 / seconds - this.#cpu);
     this.#cpuBefore = cpu;
+    if (seconds * 1000 > PAUSE_MS && ownMs < OWN_CPU * seconds * 1000) this.#ignoredUntilMs = now + AFTER_PAUSE_MS;
     if (this.#maxInFlight === undefined) this.#adapt(now, weight, seconds, ownMs);
     else if (this.#isLooking) {
       const isTight = this.#inFlight.active >= mostOf(this.#maxInFlight, false);
@@ -251,13 +256,13 @@ export class Admission {
     const isFew = present <= (this.#isLooking ? FEW : FEW_AT_BEGIN) && lagMs <= MAX_LAG_MS &&
       (!this.#isLooking || ownMs <= MAX_FEW_TURN_MS);
     if (!this.#isLooking) {
-      if (now - this.#firstMs < this.#warmUpMs) return;
+      if (now < this.#ignoredUntilMs!) return;
       if ((this.#cpu < BUSY_CPU && lagMs <= LAG_MS) || isFew) return;
       this.#isLooking = true;
       this.#refusedAtMs = now;
       this.#perTurn = this.#left = PER_TURN;
       this.#arrivedPerTurn = this.#arrived;
-      // How much each service asks for is not known yet. Until then none has a place before others.
+      // How much each service asks for is not known yet. Until then all services are treated alike.
       this.#shares.fill(ROUNDING);
       return;
     }
@@ -294,7 +299,7 @@ export class Admission {
   }
 }
 
-/** The limit for each demand with which all demands together get at most `room`: max-min fairness. */
+/** The highest cap with which the demands, each cut to the cap, sum to at most `room`: max-min fairness. */
 export function fairShare(demands: Float64Array, room: number): number {
   const sorted = demands.toSorted();
   for (let at = 0; at < sorted.length; at++) {

@@ -289,6 +289,14 @@ Deno.test("a new process that is slow at first refuses nothing, but an overload 
   assert(busy.of("app").refused > 0);
 });
 
+Deno.test("what came while the process was stopped is no overload", async () => {
+  const busy = new Busy({ connections: 800 });
+  await busy.load(1000, { app: 1000 });
+  busy.clock.stall(3000);
+  await busy.load(3000, { app: 1000 });
+  assertEquals(busy.admission.shed.lag, 0);
+});
+
 Deno.test("that apps take long is no overload, however many requests wait for them", async () => {
   const busy = new Busy({ appMs: { slow: 10_000 } });
   await busy.load(10_000, { slow: 400, quick: 0.7 * CAPACITY });
