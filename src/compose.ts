@@ -66,13 +66,13 @@ import { ServiceMap } from "./routing/service_map.ts";
 import { SqliteStore } from "./sqlite/store.ts";
 
 const log = logger("cless");
-/** How many file descriptors are kept for connections to apps, for when clients use all others. */
+/** This many file descriptors are reserved for connections to apps, for when clients use all others. */
 const RESERVED_FILES = 32;
-/** For how long requests are not refused for the slowness of a new process. */
+/** For this long after its first request, a process refuses no requests because it is slow: see `Admission`. */
 const WARM_UP_MS = 3000;
 /**
- * If the removal of containers makes no progress for this time, the program ends without it. The next start continues
- * it.
+ * If the removal of containers makes no progress for this time, the program ends all the same. The next start adopts or
+ * removes the rest.
  */
 const STOP_TIMEOUT_MS = 45_000;
 const ADMIN_STOP_TIMEOUT_MS = 1000;
@@ -198,7 +198,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     api(request, remoteAddr.hostname);
   const admin = new Server(config.admin, handle, clock, reserve);
 
-  // The owner's work on the containers, and what changes it.
+  // The periodic work of the containers' owner, and the take-over, which changes the owner.
   const supervision = new Supervision({
     clock,
     role,
@@ -253,7 +253,7 @@ export class Cless {
     try {
       predecessor = await findPredecessor(config);
       if (predecessor !== undefined) {
-        // What can be checked alone is checked before the other process seals its database.
+        // Check whatever does not need the other process's database before that process seals it.
         checkNewAddresses(config, predecessor.facts.listen);
         await answer;
       }
@@ -348,8 +348,8 @@ export class Cless {
   }
 
   /**
-   * Refuses new requests, waits for those in flight, and stops the containers unless they are to be kept. If another
-   * process is taking over, it needs this one until it serves. Then this one leaves the containers to it.
+   * Refuses new requests, waits for those in flight, and stops the containers unless they are to be kept. If a
+   * successor is taking over, this process serves until the successor does, and then leaves the containers to it.
    */
   async stop(): Promise<void> {
     const { clock, config: { drainTimeoutMs }, stopping, activator, deployer, engine, fleet } = this.#parts;

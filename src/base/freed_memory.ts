@@ -3,15 +3,15 @@ import { logger } from "./log.ts";
 
 const log = logger("memory");
 /**
- * How often the memory is checked. With the two times below, it is returned within a minute after many clients have
- * left.
+ * The memory is checked at this interval. With it and the two times below, memory is returned within a minute after
+ * many clients have left.
  */
 const TICK_MS = 10_000;
 /** The least time between two returns. */
 const MIN_PAUSE_MS = 30_000;
 /** The longest time that the allocator takes to return the memory. */
 const RETURN_MS = 1000;
-/** Memory is returned if the process uses this many times the least that it has used so far. */
+/** Memory is returned if the process uses at least this many times its lowest use so far. */
 const WORTH = 1.4;
 /** If memory has changed by less than this since the last return, there is nothing to return. */
 const CHANGE_BYTES = 512 * 1024;

@@ -8,16 +8,14 @@ const TICK_MS = 100;
 const KEPT_MS = 60_000;
 /** A smaller lag is not remembered. */
 const NOTED_MS = 20;
-/** An app is not judged by what it has not done in time if cless itself lagged more than this meanwhile. */
+/** If cless itself lagged more than this, an app's missed deadline does not count. */
 const MAX_LAG_MS = 250;
 
 /** This program's own lag, as far as it matters for judging apps. */
 export interface Lag {
   /** Keeps the lag measured until the returned function is called. */
   watch(): () => void;
-  /**
-   * Whether this program has lagged so much since a time, clock ms, that it may have noticed timely events too late.
-   */
+  /** Whether the lag since a time, clock ms, was so large that this program may have noticed timely events too late. */
   wasLate(sinceMs: number): boolean;
 }
 
@@ -59,8 +57,8 @@ export class LagMeter implements Lag {
   }
 
   /**
-   * The present lag, ms: the time of the last message, or the time so far of the timer or the message under way if that
-   * is longer.
+   * The present lag, ms: the largest of the last message's time, the timer's delay so far, and the time so far of the
+   * message under way.
    */
   get currentMs(): number {
     return Math.max(this.#lastMs, this.#overdueMs());

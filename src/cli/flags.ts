@@ -86,8 +86,8 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
 }
 
 /**
- * Rewrites `--flag value` as `--flag=value`, so that a value may begin with a hyphen, and letters as full names of
- * flags.
+ * Rewrites the arguments for the parser. `--flag value` becomes `--flag=value`, so that a value may begin with a
+ * hyphen. A letter becomes the full name of its flag.
  */
 function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
   const normal: string[] = [];

@@ -7,7 +7,8 @@ import { outputLines } from "./deploy_error.ts";
 
 const TICK_MS = 1000;
 /**
- * How many ids there are per millisecond. As long as there are fewer events, a later process begins with higher ids.
+ * How many ids there are per millisecond. The first id of a process comes from the time of its start. So a later
+ * process begins with higher ids, unless the earlier one had more events per millisecond than this.
  */
 const IDS_PER_MS = 1000;
 

@@ -16,8 +16,8 @@ import type { Listening } from "../http/listening.ts";
  *                                       ◄─     hello: its version, where it listens, the secret key
  *   seal                                ─►     refuses changes, copies the database and closes it,
  *                                              unlocks the data-dir
- *                                       ◄─     sealed; and then its use of the instances, whenever it
- *                                              changes, until it ends
+ *                                       ◄─     sealed; from now until it ends, it reports each change in
+ *                                              its use of the instances
  *   locks the data-dir, migrates the
  *   copy, adopts the containers, puts
  *   the copy in place, listens
@@ -25,8 +25,9 @@ import type { Listening } from "../http/listening.ts";
  *                                       ◄─     knock: closes each listener when a connection arrives
  *                                       ◄─     closed; finishes its requests, and ends
  *
- * Each side notices by the end of the connection that the other has ended. If that happens before `accepting`, the
- * predecessor undoes what it has done and continues as before. The successor continues as if it had been started alone.
+ * If one process ends, the other notices that its connection ends. If the successor ends before `accepting`, the
+ * predecessor undoes what it has done and continues as before. If the predecessor ends first, the successor continues
+ * as if it had been started alone.
  */
 
 const log = logger("handover");
@@ -47,12 +48,12 @@ export interface PredecessorFacts {
   readonly secretKey?: string | undefined;
 }
 
-/** What a process knows only of itself of these. */
+/** The facts that the program must supply. The hand-over itself knows the others. */
 export type OwnFacts = Omit<PredecessorFacts, "version" | "pid">;
 
 /** What a predecessor tells once it has sealed its database. */
 export interface Sealed<Position> {
-  /** How far addresses have been given out. */
+  /** The next address and port to give out. */
   readonly position: Position;
   readonly uses: readonly InstanceUse[];
 }
@@ -143,7 +144,7 @@ export class HandoverServer<Position> implements Disposable {
     this.#clock = clock;
   }
 
-  /** Resolves with the process id of the successor once that has taken over. */
+  /** Resolves with the successor's process id once the successor has taken over. */
   get superseded(): Promise<number> {
     return this.#superseded.promise;
   }
@@ -314,8 +315,9 @@ export class HandoverClient<Position> implements Disposable {
   }
 
   /**
-   * Asks the other process to seal its database; resolves with `undefined` if that ends first. @throws {OperatorError}
-   * If it refuses.
+   * Asks the other process to seal its database. Resolves with `undefined` if that process ends first.
+   *
+   * @throws {OperatorError} If it refuses.
    */
   async seal(): Promise<Sealed<Position> | undefined> {
     this.#channel.send({ seal: true });

@@ -21,7 +21,7 @@ export class OlderImages {
     this.#ids = ids && new Set(ids);
   }
 
-  /** Whether an image is one of them. Until they are known, every image counts as one. */
+  /** Whether an image is older than the defaults. Until that is known, every image counts as older. */
   has(imageId: string): boolean {
     return this.#ids?.has(imageId) ?? true;
   }

@@ -19,7 +19,7 @@ import type { Supervision } from "./supervision.ts";
 const log = logger("cless");
 /** The time between two attempts to get the data-dir back. */
 const RETRY_MS = 1000;
-/** How often a data-dir whose process has just ended is tried, and the time between two tries. */
+/** The data-dir of a process that has just ended is locked with at most this many tries, this time apart. */
 const MAX_LOCKS = 20;
 const LOCK_RETRY_MS = 50;
 
@@ -34,9 +34,8 @@ export interface Role {
 }
 
 /**
- * The roles of a process, in the order of a take-over. One that runs alone is the owner. One that hands over is sealing,
- * sealed and superseded. If its successor fails, it is unsealing, and then the owner again. One that takes over is the
- * successor, and then the owner.
+ * The roles of a process in a take-over. A process that runs alone is the `owner`. Handing over: `sealing` → `sealed` →
+ * `superseded`; on failure `unsealing` → `owner`. Taking over: `successor` → `owner`.
  */
 export const ROLES = {
   owner: { tenure: "all", isLast: false, isOwner: true },
@@ -54,7 +53,7 @@ export const ROLES = {
 
 /** What a {@linkcode TakeOver} works with. */
 export interface TakeOverOptions<Position> {
-  /** Everybody else only reads it. */
+  /** Only {@linkcode TakeOver} writes it. */
   readonly role: { now: Role };
   readonly clock: Clock;
   readonly config: Pick<Config, "drainTimeoutMs" | "notifySocket">;
@@ -160,7 +159,7 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     this.#outcome?.resolve(true);
   }
 
-  /** Whether a successor serves. While one is about to, waits until it does or has failed. */
+  /** Whether a successor serves. If a take-over is under way, waits for its outcome. */
   handedOver(): Promise<boolean> {
     return this.#outcome?.promise ?? Promise.resolve(false);
   }

@@ -35,7 +35,7 @@ import { type HandoverOptions, VolumeHandover } from "./volumes.ts";
 const log = logger("deployer");
 const NEVER = new AbortController().signal;
 const DAY_MS = 24 * 3_600_000;
-/** How many history entries are searched for the last numbers of a deleted service of the same name. */
+/** If a service of the same name was deleted, its last numbers are searched for in this many history entries. */
 const HISTORY_ENTRIES = 100;
 /** For how many services the revision number of a failed trial is remembered. */
 const MAX_TRIED = 1000;

@@ -45,7 +45,9 @@ type Sleeper = Pick<RevisionRecord, "name" | "service">;
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #maker: PoolMaker<Sleeper> = { make: (sleeper) => this.#wake(sleeper) };
-  /** The errors of unreadable revisions by name, each with the clock time until which it is repeated. */
+  /**
+   * The revisions that could not be read, by name. Until the time `until`, clock ms, their requests get the same error.
+   */
   readonly #unreadable = new Map<string, { readonly error: ClessError; readonly until: number }>();
 
   constructor(options: PublisherOptions) {

@@ -139,7 +139,7 @@ export class PulledImages {
   #isNeeded(imageId: string): boolean {
     if (this.#holds.has(imageId)) return true;
     if (!this.#states.hasImage(imageId)) return false;
-    // No revision that still uses the image pulled it: all found it on this machine. So cless must not remove it.
+    // The remaining revisions did not pull the image: they found it on this machine. So cless must not remove it.
     if (!this.#states.hasPulledImage(imageId)) this.#pulled.delete(imageId);
     return true;
   }

@@ -19,7 +19,7 @@ export interface EngineChoice {
   readonly docker: DockerCommand;
   /** File descriptors for requests to the engine, in reserve for when clients use all others. */
   readonly reserve: FileReserve;
-  /** Why `auto` does not use the socket; missing if the socket is used, or was not asked for. */
+  /** Why `auto` does not use the socket. Missing if the socket is used, or if the settings demand the command. */
   readonly whyNotSocket?: string;
 }
 

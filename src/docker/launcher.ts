@@ -44,12 +44,12 @@ export class DockerLauncher implements Launcher {
     await this.#addresses.prepare();
   }
 
-  /** How far addresses have been given out. */
+  /** The next address and port to give out. */
   get position(): AddressPosition {
     return this.#addresses.position;
   }
 
-  /** Gives out addresses from where another process has stopped. */
+  /** Begins with the next address and port of another process. */
   continueFrom(position: AddressPosition): void {
     this.#addresses.continueFrom(position);
   }

@@ -133,7 +133,7 @@ export class SocketApi implements EngineApi {
   }
 
   async remove(id: string): Promise<void> {
-    // With force, only another removal conflicts.
+    // A forced removal conflicts only with another removal of the same container.
     await this.#ask("DELETE", `${container(id)}?force=true&v=true`, { kinds: { ...CONTAINER_KINDS, 409: "already" } });
   }
 

@@ -97,7 +97,8 @@ export class MemoryBudget {
 
   /** Stops the paused instances that exceed the budget. @returns The memory of all containers before that, bytes. */
   async #stopSome(): Promise<number> {
-    // Copied now: one may end before the engine answers, and still be in the answer.
+    // Copied before the engine is asked: an instance may leave this set before the answer comes, and still be in the
+    // answer.
     const leaving = new Set(this.#leaving);
     const used = new Map([...await this.#launcher.memory()].filter(([id]) => !leaving.has(id)));
     const pools = new Map(this.#fleet.paused().map(({ instance, pool }) => [instance, pool]));

@@ -25,11 +25,13 @@ export function usesOf(fleet: Fleet): InstanceUse[] {
 
 /**
  * The process that this one takes over from, while it finishes its requests. Its leases are claimed here too, so that
- * this process neither pauses nor stops the instances that it still uses.
+ * this process neither pauses nor stops the instances that the predecessor still uses.
  */
 export class Predecessor {
   readonly #fleet: Fleet;
-  /** What it has reported last, by the instances' ids; `undefined` if there is none, or if it has ended. */
+  /**
+   * The predecessor's last report, by the instances' ids; `undefined` if there is no predecessor, or if it has ended.
+   */
   #uses: Map<string, InstanceUse> | undefined;
   readonly #leases = new Map<Instance, { readonly loud: Lease[]; readonly quiet: Lease[] }>();
 
@@ -60,13 +62,13 @@ export class Predecessor {
     this.apply();
   }
 
-  /** Notes that the predecessor has ended, and releases its leases. */
+  /** Notes that the predecessor has ended, and releases the leases claimed for it. */
   end(): void {
     this.#uses = undefined;
     this.apply();
   }
 
-  /** Claims its leases on the instances that are known by now. */
+  /** Claims the predecessor's leases on the instances that are known by now. */
   apply(): void {
     for (const { id, inFlight, inUse } of this.#uses?.values() ?? []) {
       const instance = this.#fleet.get(id);

@@ -25,7 +25,7 @@ export class FetchForwarder implements Forwarder {
   readonly #client = withoutProxy(() =>
     Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 256, poolIdleTimeout: 4000 })
   );
-  // `fetch` repeats a request without a body if a reused connection breaks. This client never reuses one.
+  // `fetch` repeats a request that has no body if a reused connection breaks. This client never reuses a connection.
   readonly #withoutReuse = withoutProxy(() =>
     Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 0 })
   );
@@ -40,7 +40,7 @@ export class FetchForwarder implements Forwarder {
 
   check({ method, target }: RequestHead): void {
     if (CASE_FOLDED.test(method) && method !== method.toUpperCase()) refuse("Methods are written in upper case");
-    // `fetch` would make a slash of it.
+    // `fetch` would turn a backslash into a slash.
     if (target.includes("\\")) refuse("cless does not pass on a target like that");
   }
 
@@ -83,7 +83,7 @@ export class FetchForwarder implements Forwarder {
    * The response without hop-by-hop headers. Returns the same object if it has none and is short, since a copy is
    * expensive.
    *
-   * @param upload If it is incomplete.
+   * @param upload The request's body, if it has not arrived completely.
    */
   #passOn(response: Response, upload: Upload | undefined, signal: AbortSignal, client: Client | undefined): Response {
     const { status, headers } = response;
@@ -109,10 +109,10 @@ function refuse(message: string): never {
 }
 
 function isShort(headers: Headers): boolean {
-  return parseInt(headers.get("content-length") ?? "", 10) <= SHORT_BYTES; // of several that are the same, the first
+  return parseInt(headers.get("content-length") ?? "", 10) <= SHORT_BYTES; // reads the first of several equal lengths
 }
 
-/** The body of a response of `fetch`. If it comes before the end of its upload, it ends that. */
+/** The body of a response of `fetch`. If the response ends before the upload, it ends the upload. */
 class FetchBody extends PassedBody {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   readonly #signal: AbortSignal;
@@ -136,7 +136,7 @@ class FetchBody extends PassedBody {
 
   protected async pass(controller: ReadableStreamDefaultController<Uint8Array>): Promise<boolean> {
     const { value, done } = await this.#reader.read();
-    if (this.#over) throw new Error("It was given up"); // for the reader, that is an end like any other
+    if (this.#over) throw new Error("It was given up"); // a cancelled reader reports a normal end
     if (done) {
       await this.finish(true);
       controller.close();

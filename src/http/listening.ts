@@ -8,7 +8,7 @@ export interface Listening {
   readonly actual: Endpoint;
 }
 
-/** The settings, where each port 0 is replaced by the port that the system has chosen for another process. */
+/** The settings, with each port 0 replaced by the actual port of the other process, which had the same setting. */
 export function withPorts(config: Config, listening: readonly Listening[] = []): Config {
   const rest = [...listening];
   const actual = (endpoint: Endpoint) => {

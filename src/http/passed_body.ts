@@ -14,7 +14,7 @@ export interface PassedBodyOptions {
 }
 
 /**
- * The body of a response, passed on while it arrives. It is given up if its client stops to read. The stream fails with
+ * The body of a response, passed on while it arrives. It is given up if its client stops reading. The stream fails with
  * {@linkcode ResponseCut} if the body is incomplete.
  */
 export abstract class PassedBody implements UnderlyingDefaultSource<Uint8Array>, WatchedAnswer {
@@ -41,10 +41,14 @@ export abstract class PassedBody implements UnderlyingDefaultSource<Uint8Array>,
   /** Reads once from the app, and passes the bytes on. Returns whether the stream got data or its end. */
   protected abstract pass(controller: ReadableStreamDefaultController<Uint8Array>): Promise<boolean>;
 
-  /** Leaves the app; called before the stream's reader notices, perhaps more than once. @param whole Whether all came. */
+  /**
+   * Ends the exchange with the app. Called before the stream's reader notices the end, perhaps more than once.
+   *
+   * @param whole Whether the whole body has come.
+   */
   protected abstract end(whole: boolean): Promise<void> | void;
 
-  /** Less is to be read ahead. */
+  /** Makes it read less ahead. */
   abstract slowDown(): void;
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {

@@ -23,7 +23,7 @@ const TITLES: Record<number, string> = {
 };
 
 const PAGE = withSections(template);
-/** Also names the command that tells operators more. */
+/** This page also names the command that tells operators more. */
 const SERVICE_PAGE = withSections(template, "service");
 
 /**

@@ -10,12 +10,15 @@ const TICK_MS = 1000;
 /** How often the kernel's queues are read while a client may have stopped. */
 const LOOK_MS = 2000;
 /**
- * A client that takes no piece from the platform, but moves the kernel's queue, is given up after this many times its
- * timeout.
+ * If a client takes no piece from the platform, and only the kernel's queue for it moves, the client is given up after
+ * this many of its timeouts.
  */
 const MAX_TIMEOUTS = 10;
 
-/** How long an answer may take to reach its client before the client is disconnected. */
+/**
+ * A client whose upload has stopped is disconnected this long after its answer was sent, so that the answer reaches it
+ * first.
+ */
 const ANSWER_MS = 1000;
 
 /** What a client stopped doing. */
@@ -55,7 +58,7 @@ export class SlowClients implements Disposable {
   readonly #doubtful = new Set<AnswerProgress>();
   #looking = false;
   #lookedMs = -Infinity;
-  /** The clients that are to be disconnected, by the delay before that. */
+  /** The clients that will be disconnected, by their delay, ms. */
   readonly #leaving = new Map<number, Peer[]>();
   #stuck = 0;
 
@@ -96,7 +99,7 @@ export class SlowClients implements Disposable {
     log.info("a client has stopped", { service, what, client: peer?.hostname });
     this.#metrics?.clientStopped(service, what);
     if (what === "upload") {
-      // Disconnected only after it has got its answer. Otherwise the platform would wait for the rest of the body.
+      // Let the client get its answer, then disconnect it. Otherwise the platform would wait for the rest of the body.
       const answered = () => this.#disconnect(peer, ANSWER_MS);
       info.completed.then(answered, () => {});
       return;
@@ -189,7 +192,7 @@ class AnswerProgress implements Timed {
     }
   }
 
-  /** Takes how many bytes the kernel has queued for the client. */
+  /** Notes how many bytes the kernel has queued for the client. */
   noteQueue(bytes: number | undefined): void {
     const before = this.#queuedBytes;
     this.#queuedBytes = bytes;

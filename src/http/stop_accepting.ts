@@ -27,11 +27,11 @@ prlimit --pid "$1" --nofile="$old":`;
  * Closes the listeners of servers, so that another process gets all new connections. Open connections stay open.
  *
  * The platform has no such function: a shutdown also cuts uploads, WebSockets, and connections whose request has not
- * arrived yet. But a listener ends alone if it cannot accept a connection. So for some milliseconds this process may
- * open no file, until a connection has arrived at each listener. The other process makes these connections with
- * {@linkcode knock}. If the limit cannot be changed, the servers are shut down.
+ * arrived yet. But a failed accept ends only the listener, not its connections. So this process lowers its limit of
+ * open files for some milliseconds, until a connection has arrived at each listener. The other process makes these
+ * connections with {@linkcode knock}. If the limit cannot be changed, the servers are shut down.
  *
- * @param onLow Called once the next connection to each server will close its listener.
+ * @param onLow Called once the limit is low: from now on, the next connection to a server closes its listener.
  */
 export async function stopAccepting(servers: readonly Server[], clock: Clock, onLow: () => void): Promise<void> {
   const ended = Promise.all(servers.map((server) => server.listenerClosed()));

@@ -45,9 +45,9 @@ export class Upload {
   #checkedBytes = 0;
   /** What had arrived when the present measurement of its speed began. */
   #measuredFromBytes = 0;
-  /** How long the client has sent nothing while it was waited for. */
+  /** For how long a read has waited for the client, and nothing has come. */
   #stillMs = 0;
-  /** How long the client was waited for in the present measurement. */
+  /** For how long reads have waited for the client in the present measurement. */
   #waitedMs = 0;
 
   /** @param length In bytes; `Infinity` if unknown. */
@@ -76,10 +76,10 @@ export class Upload {
 
   /**
    * Whether the client has stopped sending: it has sent nothing for `timeoutMs`, or less than 1 KB/s over that time.
-   * Only time in which the client is waited for counts. Must be called every `tickMs`.
+   * Counts only the time in which a read waits for the client. Must be called every `tickMs`.
    */
   hasStopped(tickMs: number, timeoutMs: number): boolean {
-    if (this.#reading === undefined || this.complete) return false; // the client is not waited for
+    if (this.#reading === undefined || this.complete) return false; // no read waits for the client
     const bytes = this.#receivedBytes;
     this.#stillMs = bytes === this.#checkedBytes ? this.#stillMs + tickMs : 0;
     this.#checkedBytes = bytes;
@@ -255,14 +255,14 @@ class BurstReader implements Reader {
   #countedBytes = 0;
   #start = 0;
   #end = 0;
-  /** A burst whose reads never wait ends when the queue has this length. */
+  /** A burst ends when the queue has this length, even if no read has had to wait. */
   #burstBytes = FIRST_BURST_BYTES;
-  /** Whether a read is under way, of this burst or the last read of the previous one. */
+  /** Whether a read is under way: one of this burst, or the last one of the previous burst. */
   #reading = false;
   #paused = false;
   #ended = false;
   #error: { readonly cause: unknown } | undefined;
-  /** Whether what has arrived is delivered in the next turn. */
+  /** Whether a callback is set that delivers in the next turn what has arrived. */
   #delivering = false;
   #deliver: (() => void) | undefined;
 

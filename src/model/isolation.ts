@@ -5,7 +5,7 @@ export interface Capabilities {
   readonly drop: readonly string[];
 }
 
-/** The settings of a container for which its template says nothing. */
+/** The settings that a container gets if its template leaves them out. */
 export interface ContainerDefaults {
   /** The capabilities that the engine gives by default, but cless drops. */
   readonly dropped: readonly string[];
@@ -60,7 +60,7 @@ export function beyondEngine({ add }: Capabilities): string[] {
   return add.filter((name) => !ENGINE_DEFAULT.has(name));
 }
 
-/** Adds the defaults to a template's capabilities. What is dropped by default stays if the template adds it. */
+/** Adds the defaults to a template's capabilities. A capability dropped by default is kept if the template adds it. */
 export function withDefaults(
   { dropped }: Pick<ContainerDefaults, "dropped">,
   { add, drop }: Capabilities = { add: [], drop: [] },

@@ -31,7 +31,7 @@ export function parseDefaultMemory(text: string): number {
   return ZERO.test(text) ? Infinity : parseMemoryLimit(text);
 }
 
-/** The memory limit of a container that may use the whole budget: at least what the engine accepts. */
+/** The memory limit for a container that may use the whole budget: the budget, but at least the engine's minimum. */
 export function limitOf(budgetBytes: number): number {
   return Math.max(MIN_LIMIT_BYTES, budgetBytes);
 }

@@ -62,7 +62,7 @@ export function resolveTraffic(traffic: Traffic, latest: string): Traffic {
 export interface TrafficWish {
   /** The percent of the new revision; by default the share of `latest`, or everything if there is none. */
   readonly percent?: number;
-  /** The tag of the new revision. The revision that has this tag now loses it. */
+  /** The tag of the new revision. Its present holder loses it. */
   readonly tag?: string;
 }
 
@@ -106,8 +106,8 @@ export function draw<T extends { readonly percent: number }>(targets: readonly T
 }
 
 /**
- * The old targets, with `latest` replaced by the revision that it stood for, which keeps its tag but no share. If the
- * new revision takes everything, no old target keeps a share.
+ * The targets of the old revisions. `latest` becomes the revision that it stood for, which keeps its tag but gets no
+ * share. If the new revision takes everything, no old revision keeps a share.
  */
 function oldTargets(traffic: Traffic, latest: string, share: number): Traffic {
   return merge(traffic.map((target) => {

@@ -53,9 +53,7 @@ export interface Decision {
   readonly lookAgainAt: number;
 }
 
-/**
- * The time of a decision. Notes the later times at which a rule may decide differently although nothing has happened.
- */
+/** The time of a decision. Also collects when to decide again if no event comes first. */
 class Moment {
   readonly now: number;
   /** The earliest noted time, clock ms. */
@@ -116,7 +114,10 @@ export function mayEvict(state: PoolState, id: string): boolean {
   return member !== undefined && member.use.inFlight === 0 && liveCount(state) > leastCount(state);
 }
 
-/** Passes the error of a failed start to the requests that waited for it, unless another instance may serve them. */
+/**
+ * Passes the error of a failed start to the requests that waited for it. `startError` is set only if no other instance
+ * may serve them.
+ */
 function refuseFailed({ queue, startError }: PoolState): Action[] {
   return queue.size > 0 && startError !== undefined ? [{ do: "refuse", error: startError }] : [];
 }
@@ -197,9 +198,9 @@ function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
 }
 
 /**
- * Pauses or stops idle instances, the longest idle first. Both times count from the end of the last request that keeps
- * an instance awake. An instance with other requests is not paused, since that would freeze them, but it may be
- * stopped. The minimum of instances stays, preferably as running ones.
+ * Pauses or stops idle instances, the longest idle first. `pauseAfterMs` and `stopAfterMs` count from the end of the
+ * last request that keeps an instance awake. An instance with only quiet requests is not paused, since that would
+ * freeze them, but it may be stopped. The minimum of instances stays, preferably as running ones.
  */
 function endIdle(state: PoolState, moment: Moment): Action[] {
   const { members, revision: { pauseAfterMs, stopAfterMs } } = state;
@@ -254,7 +255,9 @@ function shrink(state: PoolState, moment: Moment): Action[] {
   return [{ do: "drain", id: leastUsed!.id, by: Infinity, why: "surplus" }];
 }
 
-/** Gives no action. Notes when an instance will have become healthy: the decision at that time resets the back-off. */
+/**
+ * Gives no action. Notes when an instance will have become healthy, so that the look at that time resets the back-off.
+ */
 function awaitHealth({ backoff, members }: PoolState, moment: Moment): Action[] {
   if (backoff.failure === undefined && backoff.ends === 0) return [];
   for (const { readySince = Infinity } of members) moment.note(readySince + HEALTHY_MS);

@@ -22,17 +22,17 @@ const ADOPTION_MS = 5000;
 const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
 /** How long a resume waits for a running pause before it probes the app. */
 const PAUSE_WAIT_MS = 1000;
-/** How long the error of a failed start waits for the list of ports that the image exposes. */
+/** The error of a failed start names the ports that the image exposes, if their list comes within this time. */
 const EXPOSED_PORTS_MS = 1000;
-/** If cless itself lags, an app gets more time in steps of this length, up to twice its time in all. */
+/** If cless itself lags, an app gets more time in steps of this length, up to twice its start timeout in all. */
 const MORE_TIME_MS = 5000;
 /** The first delay between attempts while the engine does not answer. */
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 1000;
 
 /**
- * The outcome of a start: either the times until the container runs and from then to the first good answer, or an
- * error.
+ * The outcome of a start: an error, or two times. `createMs` ends when the container runs. `readyMs` is from then to
+ * the first good answer.
  */
 export type Started =
   | { readonly createMs: number; readonly readyMs: number }
@@ -46,7 +46,7 @@ export class Executor {
   readonly #fleet: { delete(instance: Instance): void };
   readonly #pausing = new Map<Instance, Promise<unknown>>();
   readonly #clearing = new Set<Promise<void>>();
-  /** The output of each instance's app, read once. After a failed start, it is also found by the start's error. */
+  /** The output of each instance's app, read once. After a failed start, the start's error is a second key for it. */
   readonly #written = new WeakMap<Instance | ClessError, Promise<string>>();
 
   /** @param fleet Knows each instance until its container is removed. */
@@ -130,7 +130,7 @@ export class Executor {
     this.#launcher.resume(id).catch(() => {});
   }
 
-  /** Removes an instance's container; if that fails, the reconciler finds it. @param how See `Action`. */
+  /** Removes an instance's container; if that fails, the reconciler finds it. @param how See {@linkcode StopHow}. */
   async stop(instance: Instance, how: StopHow): Promise<void> {
     await this.#clear(instance, this.#remove(instance, how));
   }
@@ -272,7 +272,10 @@ export class Executor {
     }
   }
 
-  /** Returns true, without a resume, if the app answers although the engine has not finished pausing it. */
+  /**
+   * Resumes an instance that must run. Returns true if no resume was needed: the pause is still running, and the app
+   * answers.
+   */
   async #resume(instance: Instance, end: AbortSignal): Promise<boolean> {
     const pausing = this.#pausing.get(instance);
     if (pausing !== undefined && await this.#answersUnpaused(instance, pausing, end)) return true;

@@ -25,8 +25,8 @@ import { type Ask, type Asking, askWithin, isWell, type Probed } from "./probe.t
  *
  * The app is probed ("asked") because a failed request need not be the app's fault, and because Docker's forwarder
  * accepts connections even if nothing listens behind it. A failure counts towards the back-off only if it comes soon
- * after the instance was ready. A probe that was not observed on time is no evidence, and ends the probing: see
- * {@linkcode Probed}.
+ * after the instance was ready. If cless itself lagged during a probe, the result is ignored and the probing ends; only
+ * the check for a hang probes again. See `unsure` in {@linkcode Probed}.
  */
 const IN_A_ROW = { unreachable: 3, late: 3, missed: 3 };
 
@@ -42,7 +42,7 @@ const PAUSES_MS = [0, 200, 400] as const;
 const PROBE_MS = 10_000;
 /** If a connection breaks within this time after cless lagged, the lag may be the cause. */
 const AFTER_LAG_MS = 1000;
-/** After a failed liveness probe, the next one comes after this time if its period is longer. */
+/** A failed liveness probe is repeated after this time, or after its period if that is shorter. */
 const RETRY_MS = 1000;
 
 /** How often evidence occurred in a row, since the last answer and the last change of the instance. */
@@ -93,8 +93,8 @@ export class Health {
   }
 
   /**
-   * Whether an app passes its liveness probe, or one of the repeated ones. Takes no lease, so that probing does not
-   * keep an instance awake.
+   * Whether an app passes its liveness probe, or one of the retries. Takes no lease, so that probing does not keep an
+   * instance awake.
    */
   async probe(instance: Instance, path: string, everyMs: number): Promise<boolean> {
     for (let missed = 1; !await this.#passes(instance, path, everyMs); missed++) {
@@ -106,9 +106,9 @@ export class Health {
   }
 
   /**
-   * Whether an app passes one probe. A full app may be unable to answer before its requests end. So its silence does
-   * not count while one of those requests continues, or if the app has begun a response since then. No outcome counts
-   * if the container has changed meanwhile.
+   * Whether an app passes one probe. A full app may be unable to answer before its requests end. So its silence is
+   * ignored if one of the requests that were open at the first unanswered probe is still open, or if the app has begun
+   * a response since that probe. No outcome counts if the container has changed meanwhile.
    */
   async #passes(instance: Instance, path: string, everyMs: number): Promise<boolean> {
     const { changes } = instance;

@@ -8,7 +8,7 @@ export type Suspicion = "unreachable" | "closed" | "late" | "silent";
 
 /** The pool of an instance. */
 export interface InstanceOwner {
-  /** Called at each change of state; at an end, before the holders of leases are told. */
+  /** Called at each change of state. If the instance has ended, the holders of its leases are told after this call. */
   moved(instance: Instance, before: InstanceState): void;
   suspect(instance: Instance, why: Suspicion): void;
   /** Whether the app gives any answer within a time. */
@@ -44,7 +44,7 @@ export class Instance {
   hasServed = false;
   /** Increases with every change of its container. An observation made at a lower number is out of date. */
   changes = 0;
-  /** Since when no lease has kept it awake, clock ms; not valid while one does. */
+  /** When the last lease that kept it awake ended, clock ms. Meaningless while such a lease is open. */
   idleSince: number;
   /** When the last lease that kept it awake ended; wall-clock time. */
   lastUsedAt: Date | undefined;
@@ -179,8 +179,8 @@ export class Lease implements Swappable {
   }
 
   /**
-   * Notes that the app has begun its response. Returns whether the slot is still needed, since the response has not
-   * ended.
+   * Notes that the app has begun its response. Returns true if the response has not ended, so that the slot is still
+   * needed.
    */
   answered(status: number): boolean {
     this.#isAnswered = true;

@@ -2,15 +2,15 @@ import type { Clock } from "../base/clock.ts";
 
 /** The time over which the pace is measured, once there is a queue. */
 const WINDOW_MS = 250;
-/** The longest wait for a slot that is aimed at. */
+/** The target for the longest wait for a slot. */
 const WAIT_MS = 700;
 /** This many requests may wait however slow the app is: slow responses alone are no overload. */
 const MIN_WAITING = 100;
 
 /**
- * Limits how many requests may wait for a slot of the ready instances. The limit is the number that gets a slot within
- * the aimed-at wait, at the pace at which slots were given back recently (Little's law). With more, all of them would
- * wait longer.
+ * Limits how many requests may wait for a slot of the ready instances. The limit is the number of slots that were
+ * recently freed per millisecond, times the target wait (Little's law). So each waiting request gets a slot in time.
+ * With more requests, all of them would wait longer.
  */
 export class Pace {
   readonly #clock: Clock;

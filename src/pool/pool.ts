@@ -79,7 +79,7 @@ export class InstancePool implements InstanceOwner {
   readonly #slots: Slots;
   readonly #health: Health;
   readonly #pace: Pace;
-  /** How each ready instance last became ready, numbered in order. */
+  /** For each ready instance: whether it last started or resumed, and the serial number of that event. */
   readonly #woken = new WeakMap<Instance, { readonly how: Wake; readonly number: number }>();
   #wakes = 0;
   readonly #coldStarts: number[] = [];
@@ -133,7 +133,7 @@ export class InstancePool implements InstanceOwner {
     return this.#state.backoff.failure;
   }
 
-  /** How long requests are refused because of repeated failures, ms; 0 if they are not. */
+  /** The remaining time for which requests are refused because of repeated failures, ms; 0 if they are not. */
   get backoffMs(): number {
     return requestBackoffMs(this.#state.backoff, this.#clock.now());
   }
@@ -205,7 +205,7 @@ export class InstancePool implements InstanceOwner {
     this.#take({ type: "looked", peak: this.#slots.takePeak() });
   }
 
-  /** Notes whether the revision gets requests. Only then its minimum of instances is kept up. */
+  /** Notes whether requests are routed to the revision. If so, its minimum of instances is kept up. */
   keep(kept: boolean): void {
     this.#take({ type: "kept", kept });
   }
@@ -270,8 +270,8 @@ export class InstancePool implements InstanceOwner {
 
   /**
    * Serves the waiting requests, then stops each present instance once its requests have ended or time is up. A new
-   * request starts another instance; if the revision has volumes, only after the old instance has ended. Until a new
-   * request comes, the minimum of instances is not kept up.
+   * request starts another instance. If the revision has volumes, that start waits until the old instance has ended.
+   * Until a new request comes, the minimum of instances is not kept up.
    */
   async sleep(drainTimeoutMs: number): Promise<void> {
     const deadline = this.#clock.now() + drainTimeoutMs;
@@ -337,7 +337,7 @@ export class InstancePool implements InstanceOwner {
     return this.#health.answers(instance, withinMs);
   }
 
-  /** Takes every event. Events that arrive during the work on others wait for it. */
+  /** Takes every event. An event that arrives while another is being handled is queued. */
   #take(...events: PoolEvent[]): void {
     this.#events.push(...events);
     if (this.#isWorking) return;

@@ -9,8 +9,8 @@ const MAX_MS = 60_000 / (1 + JITTER);
 /** An instance that has been ready for this long is healthy. */
 export const HEALTHY_MS = 60_000;
 /**
- * A failure this long after the last one starts a new count. That is needed because short-lived instances never become
- * healthy, which would reset it.
+ * A failure this long after the last one starts a new count. A healthy instance resets the count too, but short-lived
+ * instances never become healthy.
  */
 const ROW_MS = 600_000;
 
@@ -64,7 +64,8 @@ export const NO_FAILURES: StartBackoff = Object.freeze({
 });
 
 /**
- * Records a failed start. Failed starts that began at the same `count` count once, since they fail for the same reason.
+ * Records a failed start. Failed starts that began before any of them had failed are counted as one, since they fail
+ * for the same reason.
  */
 export function afterFailedStart(
   backoff: StartBackoff,
@@ -117,12 +118,12 @@ export function resetByProof(backoff: StartBackoff, { ageMs, hasServed }: Proof,
   return hasServed && isRow ? { ...NO_FAILURES, lastAt, failure } : backoff;
 }
 
-/** How long requests are refused, ms; 0 if they are not. */
+/** The remaining time for which requests are refused, ms; 0 if they are not. */
 export function requestBackoffMs({ count, until }: StartBackoff, now: number): number {
   return count < CRASH_LOOP ? 0 : Math.max(0, until - now);
 }
 
-/** How long a start that no request waits for must wait, ms. */
+/** The remaining delay for starts that no request waits for, ms. */
 export function backgroundBackoffMs({ endsUntil, until }: StartBackoff, now: number): number {
   return Math.max(0, Math.max(until, endsUntil) - now);
 }

@@ -82,7 +82,7 @@ export interface PoolState {
   readonly members: readonly Member[];
   /** How many requests wait; counted elsewhere, like {@linkcode Use}. */
   readonly queue: { readonly size: number };
-  /** Whether the revision gets requests, so that its minimum of instances is kept up. */
+  /** Whether requests are routed to the revision. If so, its minimum of instances is kept up. */
   readonly kept: boolean;
   /** Whether an operator put it to sleep until the next request. */
   readonly asleep: boolean;
@@ -94,7 +94,7 @@ export interface PoolState {
   /** Whether the last failed start was excused because somebody removed the container. The next start resets this. */
   readonly excused: boolean;
   readonly backoff: StartBackoff;
-  /** The recent demand; empty unless there may be too many instances. */
+  /** Recent observations of the demand. Recorded only while an instance may be surplus. */
   readonly window: readonly Observation[];
   /** When a surplus instance was last drained, clock ms. */
   readonly shrunkAt: number;
@@ -136,7 +136,7 @@ export type PoolEvent =
 
 /** How long requests on an unhealthy instance may continue. */
 const UNHEALTHY_DRAIN_MS = 10_000;
-/** The least time from a failed pause to the next one. */
+/** After a pause that failed or came too late, the next one must wait this long. */
 const PAUSE_RETRY_MS = 5000;
 const MAX_WINDOW_MS = 60_000;
 
@@ -213,10 +213,7 @@ export function isShrinkable(state: PoolState): boolean {
   return concurrency > 0 && readyCount(state) > Math.max(1, minInstances);
 }
 
-/**
- * For how long fewer instances must have been enough before one is stopped, ms: at most as long as an instance may be
- * idle.
- */
+/** A surplus instance is stopped once fewer have been enough for this long, ms. Never longer than `stopAfterMs`. */
 export function stableForMs(stopAfterMs: number): number {
   return Math.min(MAX_WINDOW_MS, stopAfterMs);
 }
@@ -279,7 +276,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
     case "ready": // it may have ended, or been cancelled, at that very moment
       return enter(state, member, phase === "starting" ? "ready" : phase, now, { coming: false });
     case "resumed":
-    case "answers": // although the engine has not finished pausing it
+    case "answers": // the app answers while a pause is still running
       if (event.attempt !== member.attempt) return state;
       return enter(state, member, phase === "paused" ? "ready" : phase, now, {
         coming: false,
@@ -288,7 +285,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       });
     case "paused":
       if (phase !== "ready") return set(state, member, { pausing: false });
-      // The app had answered before the pause took effect.
+      // An `answers` event made it ready again while the pause was running. Now the pause has taken effect.
       return enter(state, member, "paused", now, { pausing: false });
     case "pause failed": {
       const pauseAt = now + PAUSE_RETRY_MS;
@@ -305,7 +302,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return leave({ ...state, backoff: judgedBackoff(state, now) }, member);
     case "engine paused":
       return phase === "ready" ? enter(state, member, "paused", now) : state;
-    case "engine resumed": // during a pause, this event is older than the pause
+    case "engine resumed": // if a pause is running, this event dates from before it
       if (phase === "draining") return set(state, member, { running: true });
       if (phase !== "paused" || member.pausing) return state;
       return enter(state, member, "ready", now, { coming: false, attempt: member.attempt + 1 });

@@ -18,8 +18,8 @@ const LAST_REQUESTS_MS = 1000;
 const LOOK_MS = 50;
 
 /**
- * Ends the service of a process that another one has taken over from. It accepts no more connections by then. Waits up
- * to `timeoutMs` for the requests in flight, refuses the rest, and closes the connections.
+ * Finishes a superseded process: one that a successor has taken over from. Call it when no more connections are
+ * accepted. Waits up to `timeoutMs` for the requests in flight, refuses the rest, and closes the connections.
  */
 export async function finish(drained: Drained, clock: Clock, timeoutMs: number): Promise<void> {
   const { servers, fleet, unanswered } = drained;

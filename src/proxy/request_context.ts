@@ -47,7 +47,7 @@ export class RequestContext implements Client, Timed {
    * The last instance that ended or broke the connection before it answered; `undefined` once `judge` has handled it.
    */
   broken: { readonly instance: Instance; readonly hadOthers: boolean } | undefined;
-  /** Whether the request may have ended an instance, and has been sent again. */
+  /** Whether the request was repeated after possibly crashing an instance. */
   isSuspect = false;
   place = -1;
   #controller = new AbortController();

@@ -29,7 +29,7 @@ export class Responder {
   readonly #isLogging = log.isEnabledFor("debug");
   readonly #role: { readonly now: { readonly isLast: boolean } };
 
-  /** @param role Whether each response closes its connection now; none does if it is missing. */
+  /** @param role Says whether each response closes its connection now. If it is missing, no response does. */
   constructor(
     unanswered: UnansweredRequests,
     clock: Clock,

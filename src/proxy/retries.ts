@@ -11,8 +11,8 @@ import type { RequestContext } from "./request_context.ts";
 const log = logger("proxy");
 const MAX_TRIES = 2;
 /**
- * How many instances a request is sent to. If the request crashes them, that must not look like an app that keeps
- * crashing.
+ * How many instances a request is sent to. The limit is low, so that one bad request does not put the app into
+ * crash-loop back-off.
  */
 const MAX_INSTANCES = 2;
 /** How long to wait for news of an instance's end. */
@@ -123,7 +123,7 @@ export class Retries {
 /**
  * Decides whether a request that may have crashed its instance is sent again. If it was alone on the instance, it is
  * not sent again, so that it crashes no second instance. If other requests were in flight there, one of those may be
- * the cause: it is sent again, but only once. If the instance did not end by itself, this changes nothing.
+ * the cause, so this request is sent again, once. If the instance did not end by itself, this changes nothing.
  *
  * @throws The error, if the request must not be sent again.
  */

@@ -9,7 +9,7 @@ const MAX_REFRESH_S = 2;
 
 const WAITING = withSections(template, "waiting");
 const FAILED = withSections(template, "failed");
-/** Also names the command that tells operators more. */
+/** This page also names the command that tells operators more. */
 const FAILED_SERVICE = withSections(template, "failed", "service");
 
 /** The progress of a start. */

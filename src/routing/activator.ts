@@ -63,7 +63,7 @@ export class Activator {
       } catch (error) {
         if (signal.aborted || this.draining || moves >= MAX_MOVES) throw error;
         // The start failed. The request moves to another pool only if the service has replaced this revision meanwhile.
-        // Other revisions that share the traffic do not get its requests.
+        // It never moves to another revision that shares the traffic.
         wanted = this.#router.route(hostname)?.route(pool);
         if (wanted === pool) throw error;
       } finally {

@@ -8,8 +8,8 @@ import type { ServiceMap } from "./service_map.ts";
 
 const log = logger("convention");
 /**
- * If a request came within this time before an image's change is known, the new revision starts at once: the request
- * may have come after the rebuild.
+ * If the old revision was used less than this before the image's change became known, the new revision starts at once:
+ * the last request may have come after the rebuild.
  */
 const JUST_NOW_MS = 1000;
 

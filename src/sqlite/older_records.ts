@@ -7,7 +7,7 @@ const SINCE = 3;
 export interface OlderRecords {
   /** The names of revisions, sorted by service and age. */
   readonly revisions: readonly string[];
-  /** The ids of the convention's images; `undefined` if they are not stored yet: then every image counts as one. */
+  /** The ids of the convention's images; `undefined` if they are not stored yet: then every image counts as older. */
   readonly images: readonly string[] | undefined;
 }
 

@@ -17,7 +17,7 @@ const TOKEN_BYTES = 32;
 
 const encoder = new TextEncoder();
 
-/** Whether a token of this scope may do what needs the scope `needed`. */
+/** Whether a token of this scope may do something that requires the scope `needed`. */
 export function allows(scope: Scope, needed: Scope): boolean {
   return SCOPES.indexOf(scope) >= SCOPES.indexOf(needed);
 }

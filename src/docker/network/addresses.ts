@@ -47,7 +47,7 @@ export class Addresses {
     return { id, owner: this.network.owner, network: this.network.name, address, hostPort, origin };
   }
 
-  /** The address and port that would be given out next. */
+  /** The next address and port to give out. */
   get position(): AddressPosition {
     return { address: this.#sequence?.numbers.next ?? this.#from, port: this.#ports.next };
   }
@@ -111,7 +111,7 @@ export class Addresses {
   }
 }
 
-/** How far the addresses and ports have been given out. */
+/** The next address and port to give out. */
 export interface AddressPosition {
   /** As a number; `undefined` if the network is not known yet. */
   readonly address: number | undefined;

@@ -26,8 +26,8 @@ type State =
 export class ChunkedDecoder {
   #state: State = "size";
   /**
-   * How many bytes of the present chunk are missing. While the chunk's size is being read, the value of its digits so
-   * far.
+   * How many bytes of the present chunk are missing. While the chunk's size is being read, this is the value of the
+   * digits read so far.
    */
   #left = 0;
   #digits = 0;

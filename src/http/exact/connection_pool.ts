@@ -116,7 +116,9 @@ export class ConnectionPool {
 
 let turning: Promise<void> | undefined;
 
-/** Resolves at the end of this turn of the event loop. Callers of one turn share one callback, which is expensive. */
+/**
+ * Resolves at the end of this turn of the event loop. A callback is expensive, so all callers of one turn share one.
+ */
 function turn(): Promise<void> {
   return turning ??= new Promise((resolve) =>
     setImmediate(() => {

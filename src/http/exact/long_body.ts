@@ -14,15 +14,16 @@ const MAX_BYTES_AT_ONCE = 1024 * 1024;
 /** The size of the first pieces of a body. Small pieces stay in the processor's caches, and the client may be slow. */
 const SMALL_PIECE_BYTES = 128 * 1024;
 /**
- * Up to this total, pieces are small. The kernel's buffers hold less, so for a client that reads nothing all pieces are
- * small.
+ * Pieces stay small until this total. The kernel buffers less than this, so a client that reads nothing never gets
+ * large pieces.
  */
 const SMALL_PIECES_TOTAL_BYTES = 8 * 1024 * 1024;
 
 /**
  * Makes glibc keep the memory of freed body pieces, for the whole process. By default, it returns large pieces to the
  * kernel and requests them again, which costs as much as everything else. But it keeps pieces up to the size of the
- * largest one freed so far. So this frees a large one, which was never touched: mallopt(3), M_MMAP_THRESHOLD.
+ * largest one freed so far. So this allocates one large piece, and frees it without writing to it: mallopt(3),
+ * M_MMAP_THRESHOLD.
  */
 export function keepFreedMemory(): void {
   new ArrayBuffer(16 * 1024 * 1024).transfer(0);

@@ -22,7 +22,10 @@ export class AppSocket {
   readonly #waiting: Uint8Array[] = [];
   #writing = false;
   #buffered = 0;
-  /** The pong to send next; until the app takes it, only the last ping needs one: RFC 6455, section 5.5.3. */
+  /**
+   * The pong to send after the frame that is being written. If several pings come until then, only the last needs a
+   * pong: RFC 6455, section 5.5.3.
+   */
   #pong: Uint8Array | undefined;
   #closeSent = false;
   #over = false;
