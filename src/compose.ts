@@ -68,7 +68,7 @@ import { SqliteStore } from "./sqlite/store.ts";
 const log = logger("cless");
 /** This many file descriptors are reserved for connections to apps, for when clients use all others. */
 const RESERVED_FILES = 32;
-/** For this long after its first request, a process refuses no requests because it is slow: see `Admission`. */
+/** For this long after its first request, a process refuses no requests for its own lag: see `Admission`. */
 const WARM_UP_MS = 3000;
 /**
  * If the removal of containers makes no progress for this time, the program ends all the same. The next start adopts or
@@ -314,7 +314,9 @@ export class Cless {
     return this.#parts.fleet.instances().length;
   }
 
-  /** Resolves with the process id of a process that has taken over. Then {@linkcode leave} must be called. */
+  /**
+   * Resolves with the successor's process id once the successor has taken over. Then {@linkcode leave} must be called.
+   */
   get superseded(): Promise<number> {
     return this.#parts.handoverServer.superseded;
   }
@@ -339,7 +341,7 @@ export class Cless {
     await this.#configFile?.reload();
   }
 
-  /** Ends this process after another one has taken over: finishes the requests in flight, and leaves the containers. */
+  /** Ends this process after a successor has taken over: finishes the requests in flight, and leaves the containers. */
   async leave(): Promise<void> {
     const { activator, clock, fleet, servers, unanswered } = this.#parts;
     this.#configFile?.stop();

@@ -1,7 +1,7 @@
 import type { Instance } from "../pool/instance.ts";
 import type { Load, PrometheusMetrics, WaitingPool } from "./prometheus.ts";
 
-/** How many records are queued until the library is loaded. */
+/** At most this many records are queued until the library is loaded. */
 const MAX_EARLY = 10_000;
 
 /** Counts and measures requests and starts. Its library is loaded at the first record. */

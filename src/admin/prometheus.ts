@@ -5,9 +5,12 @@ import type { Instance } from "../pool/instance.ts";
 import type { Shed } from "../proxy/admission.ts";
 import { VERSION } from "../base/version.ts";
 
-/** How many services have their own series. The others share one, since series cost memory here and in Prometheus. */
+/**
+ * At most this many services have their own series. The others share one, since series cost memory here and in
+ * Prometheus.
+ */
 const MAX_SERVICES = 1000;
-/** How many status codes of a service have their own series: an app may answer with any code. */
+/** At most this many status codes of a service have their own series: an app may answer with any code. */
 const MAX_CODES = 40;
 /** The label of requests for which no service was found. */
 const NO_SERVICE = "";

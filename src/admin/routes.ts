@@ -20,7 +20,7 @@ export interface Caller {
   readonly target: Target;
 }
 
-/** Answers a request that has a valid token. Rejects with an error that is to be converted to an answer. */
+/** Answers a request that has a valid token. Rejects with an error that the caller converts to an answer. */
 export type Routes = (request: Request, caller: Caller) => Promise<Response>;
 
 /** All operations of the API, in the order of the document. */

@@ -30,8 +30,8 @@ export async function health(
 }
 
 /**
- * Answers `/v1/ask`, by which a program on this machine learns whether cless serves a hostname, before it gets a
- * certificate for it.
+ * Answers `/v1/ask`, by which a program on this machine learns whether cless serves a hostname, before it requests a
+ * certificate for that hostname.
  *
  * @param peer The address that the request came from.
  * @throws {ClessError} `not_found` if cless does not serve it, or the request comes from elsewhere.

@@ -42,7 +42,7 @@ export function syncFolder(path: string): void {
   folder.syncSync();
 }
 
-/** Gives a file a second name, unless that is taken. Returns whether it did. */
+/** Gives a file a second name, unless the name is taken. Returns whether it did. */
 function link(from: string, to: string): boolean {
   try {
     Deno.linkSync(from, to);

@@ -143,7 +143,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     maxInFlight: one("max-in-flight", parseCountOrNone, undefined),
     /** When all instances together use more memory than this, paused ones are stopped; `Infinity` for no limit. */
     memoryBudgetBytes,
-    /** The limit of a container whose template names none; `Infinity` for no limit. */
+    /** The memory limit of a container whose template names no limit; `Infinity` for no limit. */
     defaultMemoryBytes: one("default-memory", parseDefaultMemory, undefined) ?? limitOf(memoryBudgetBytes),
     defaultCpus: one("default-cpus", parseCpus, undefined),
     /** Whether to take over from the process that uses the data-dir. */

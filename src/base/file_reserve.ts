@@ -1,8 +1,8 @@
 import type { Clock } from "./clock.ts";
 
-/** How long after {@linkcode FileReserve.lend} the descriptors are taken back. */
+/** {@linkcode FileReserve.lend} takes the descriptors back after this time. */
 const LENT_MS = 5000;
-/** How many more descriptors must be free before the reserve is taken: the rest of the program needs some. */
+/** The reserve is taken only if this many more descriptors are free, since the rest of the program needs some. */
 const SPARE = 8;
 
 /** Holds some file descriptors open, to be released when the process has none left. */

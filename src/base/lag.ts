@@ -2,9 +2,9 @@ import type { Clock } from "./clock.ts";
 
 /** A message is sent at most this often. */
 const MESSAGE_MS = 20;
-/** How often the lag is measured unless a watcher wants it more often. */
+/** The lag is measured at this interval by default. */
 const TICK_MS = 100;
-/** For how long a lag is remembered. */
+/** A lag is remembered for this long. */
 const KEPT_MS = 60_000;
 /** A smaller lag is not remembered. */
 const NOTED_MS = 20;
@@ -48,7 +48,7 @@ export class LagMeter implements Lag {
   #lastMs = 0;
   #noted: { readonly at: number; readonly ms: number }[] = [];
   readonly #heard = new Set<() => void>();
-  /** How often to look. */
+  /** The lag is measured at this interval. */
   tickMs = TICK_MS;
 
   constructor(clock: Clock, trip: RoundTrip) {

@@ -2,7 +2,7 @@ import { configureSync, getLogger, type Logger, type LogRecord } from "@logtape/
 import type { LogFormat, LogLevel } from "./config.ts";
 
 const encoder = new TextEncoder();
-/** How long a full pipe is waited for before a line is dropped. No request is served meanwhile. */
+/** If the pipe of the log stays full for this long, the line is dropped. No request is served meanwhile. */
 const MAX_WAIT_MS = 1000;
 /** Never notified: waiting for it is a synchronous sleep. */
 const BELL = new Int32Array(new SharedArrayBuffer(4));

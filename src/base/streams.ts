@@ -1,4 +1,4 @@
-/** Most reads are shorter. */
+/** The size of the buffer. Most reads are shorter. */
 const ROOM_BYTES = 4096;
 
 /**

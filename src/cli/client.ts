@@ -192,7 +192,7 @@ export function pathOf(...names: string[]): string {
   return ["/v1", ...names.map(encodeURIComponent)].join("/");
 }
 
-/** How often a change is tried if others change the same service at the same time. */
+/** A change is tried at most this many times if others change the same service at the same time. */
 const MAX_TRIES = 4;
 
 /**

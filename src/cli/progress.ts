@@ -5,9 +5,9 @@ import { type EventJson, eventsOf } from "./streams.ts";
 import type { Screen } from "./terminal.ts";
 import { plainText } from "./text.ts";
 
-/** How long to wait for the event of a ready revision after the answer to the deploy. */
+/** After the answer to the deploy, the event of the ready revision may take this long. */
 const LATE_EVENT_MS = 250;
-/** How long a proxy in front of the admin API may delay the first events. */
+/** The command waits at most this long for the events: a proxy in front of the admin API may delay the first ones. */
 const OPENING_MS = 2000;
 
 /** Shows the progress of a deploy from its events, until it is disposed. */
@@ -38,7 +38,7 @@ export class Progress implements AsyncDisposable {
     return progress;
   }
 
-  /** Waits a moment for the event of the ready revision. To be called after the answer to the deploy. */
+  /** Waits a moment for the event of the ready revision. Call it after the answer to the deploy. */
   async end(): Promise<void> {
     await atMost(Promise.race([this.#ready.promise, this.#done]), systemClock, LATE_EVENT_MS);
   }

@@ -11,7 +11,7 @@ import { type Flag, inGroup } from "./flags.ts";
 import type { Call, Verb } from "./verb.ts";
 
 const log = logger("serve");
-/** How long stopping an interrupted start may take. An engine that hangs must not keep the program from ending. */
+/** Stopping an interrupted start may take this long. An engine that hangs must not keep the program from ending. */
 const EARLY_STOP_MS = 10_000;
 
 /** The flags of `cless serve`, in the order of its help. */

@@ -56,7 +56,7 @@ export interface DataDir {
   backup(store: Pick<Store, "backup">): Promise<readonly BackupFile[]>;
   /**
    * Locks the folder for this process; also possible again after {@linkcode unlock}. @throws {OperatorError} If another
-   * one has it.
+   * process has it.
    */
   lock(): Promise<void>;
   /** Unlocks the folder, so that a successor can lock it. */

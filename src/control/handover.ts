@@ -32,9 +32,9 @@ import type { Listening } from "../http/listening.ts";
 
 const log = logger("handover");
 const SOCKET = "handover.sock";
-/** How often the predecessor checks whether its use of the instances has changed since its last report. */
+/** The predecessor checks at this interval whether its use of the instances has changed since its last report. */
 const REPORT_MS = 50;
-/** How long a successor may take from `seal` to `accepting`. */
+/** A successor that takes longer than this from `seal` to `accepting` is killed. */
 const TAKE_OVER_MS = 120_000;
 /** The longest path of a unix socket, bytes: unix(7). */
 const MAX_PATH_BYTES = 107;
@@ -152,7 +152,7 @@ export class HandoverServer<Position> implements Disposable {
   /**
    * Begins to accept successors. If that is not possible, it only logs that no hand-over is possible.
    *
-   * @param facts What each successor is told about this process.
+   * @param facts The facts about this process, for each successor.
    */
   open(running: RunningProcess<Position>, facts: OwnFacts): void {
     try {
@@ -303,19 +303,19 @@ export class HandoverClient<Position> implements Disposable {
     }
   }
 
-  /** Aborted when the other process has ended. */
+  /** Aborted when the predecessor has ended. */
   get gone(): AbortSignal {
     return this.#gone.signal;
   }
 
-  /** Sends `hello`. Resolves with the answer; `undefined` if the other process ends first. */
+  /** Sends `hello`. Resolves with the answer; `undefined` if the predecessor ends first. */
   async hello(): Promise<PredecessorFacts | undefined> {
     this.#channel.send({ hello: { version: VERSION, pid: Deno.pid } });
     return await this.#hello.promise;
   }
 
   /**
-   * Asks the other process to seal its database. Resolves with `undefined` if that process ends first.
+   * Asks the predecessor to seal its database. Resolves with `undefined` if the predecessor ends first.
    *
    * @throws {OperatorError} If it refuses.
    */
@@ -324,23 +324,26 @@ export class HandoverClient<Position> implements Disposable {
     return await this.#sealed.promise;
   }
 
-  /** Sets the function that gets all later reports of how the other process uses the instances. */
+  /** Sets the function that gets all later reports of how the predecessor uses the instances. */
   listen(report: (uses: readonly InstanceUse[]) => void): void {
     this.#report = report;
   }
 
-  /** Tells the other process why this one cannot take over. */
+  /** Tells the predecessor why this process cannot take over. */
   async fail(reason: string): Promise<void> {
     await this.#channel.send({ failed: reason });
   }
 
-  /** Tells the other process that this one accepts connections. Resolves when it asks for `knock`, or ends. */
+  /**
+   * Tells the predecessor that this process accepts connections. Resolves when the predecessor asks for `knock`, or
+   * ends.
+   */
   async accepting(): Promise<void> {
     this.#channel.send({ accepting: true });
     await this.#knock.promise;
   }
 
-  /** Resolves when the other process no longer accepts connections. */
+  /** Resolves when the predecessor no longer accepts connections. */
   get closed(): Promise<void> {
     return this.#closed.promise;
   }

@@ -1,7 +1,7 @@
 import { defined } from "../model/defined.ts";
 import type { HistoryEntry, ServiceRecord } from "./records.ts";
 
-/** How long history is kept. */
+/** History is kept for this many days. */
 export const HISTORY_DAYS = 90;
 
 /** What the audit log stores of a service: enough to see what changed, but nothing that containers get. */

@@ -8,7 +8,7 @@ export interface ServiceState {
   readonly revisions: readonly RevisionRecord[];
 }
 
-/** How many services are read at a time: one more than the API's usual page has. */
+/** This many services are read at a time: one more than the API's usual page has. */
 const PAGE = 101;
 
 /**

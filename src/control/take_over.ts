@@ -27,7 +27,7 @@ const LOCK_RETRY_MS = 50;
 export interface Role {
   /** What its pools may do with containers. Unless it is `all`, the reconciler removes no container either. */
   readonly tenure: Tenure;
-  /** Whether each response closes its connection, so that clients reconnect to the process that takes over. */
+  /** Whether each response closes its connection, so that clients reconnect to the successor. */
   readonly isLast: boolean;
   /** Whether the containers and the store belong to this process. If not, it must not stop the containers. */
   readonly isOwner: boolean;
@@ -79,14 +79,14 @@ export interface TakeOverOptions<Position> {
 type SuccessorLink<Position> = Pick<HandoverClient<Position>, "accepting" | "closed" | "gone" | "listen">;
 
 /**
- * This process in a take-over, whether it hands over or takes over. The only one that changes its {@linkcode Role}. See
+ * This process in a take-over, whether it hands over or takes over. Nothing else changes the {@linkcode Role}. See
  * `handover.ts` for the order of the steps in both processes.
  */
 export class TakeOver<Position> implements RunningProcess<Position> {
   readonly #options: TakeOverOptions<Position>;
   /** The connection to the predecessor, if this process takes over. */
   #handover: SuccessorLink<Position> | undefined;
-  /** Resolved when a successor serves, or has failed; missing if there is none. */
+  /** Whether the last successor serves; resolved once that is known. Missing if there has been no successor. */
   #outcome: PromiseWithResolvers<boolean> | undefined;
 
   constructor(options: TakeOverOptions<Position>) {
@@ -182,8 +182,9 @@ export class TakeOver<Position> implements RunningProcess<Position> {
   }
 
   /**
-   * Puts the store in place once the containers are adopted. The predecessor can still undo it. @throws
-   * {StoreUnavailable}
+   * Puts the store in place once the containers are adopted. The predecessor can still undo that.
+   *
+   * @throws {StoreUnavailable}
    */
   async install(): Promise<void> {
     const { predecessor, store } = this.#options;
@@ -194,7 +195,7 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     log.debug("take-over", { step: "installed" });
   }
 
-  /** Replaces the predecessor once this process listens. Resolves when the predecessor no longer does. */
+  /** Replaces the predecessor once this process listens. Resolves when the predecessor no longer listens. */
   async supersede(): Promise<void> {
     const { clock, role, servers, store, supervision } = this.#options;
     const handover = this.#handover!;
@@ -212,7 +213,7 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     const { adoption, predecessor, reconciler } = this.#options;
     if (!predecessor.alive) return;
     predecessor.report(uses);
-    // A container that it was creating may exist now.
+    // A container that the predecessor was creating may exist now.
     if (adoption.waits) reconciler.reconcile().then(() => adoption.unsuspend());
   }
 
@@ -231,13 +232,13 @@ export class TakeOver<Position> implements RunningProcess<Position> {
   }
 }
 
-/** The connection to the process that this one takes over from, and what that process has told. */
+/** The connection to the predecessor, and what the predecessor has told about itself. */
 export interface PredecessorLink<Position> {
   readonly handover: HandoverClient<Position>;
   readonly facts: PredecessorFacts;
 }
 
-/** Connects to the process to take over from; `undefined` if there is none. @throws {OperatorError} */
+/** Connects to the predecessor; `undefined` if there is none. @throws {OperatorError} */
 export async function findPredecessor<Position>(
   { dataDir, takeOver }: Pick<Config, "dataDir" | "takeOver">,
 ): Promise<PredecessorLink<Position> | undefined> {
@@ -250,8 +251,8 @@ export async function findPredecessor<Position>(
 }
 
 /**
- * Makes the predecessor seal its store, and locks the data-dir. Resolves with `undefined` if the predecessor has ended
- * instead: then this process starts as usual. @throws {OperatorError} If the predecessor refuses.
+ * Makes the predecessor seal its store, and locks the data-dir. If the predecessor has ended instead, resolves with
+ * `undefined`, and this process starts as usual. @throws {OperatorError} If the predecessor refuses.
  */
 export async function lockAfter<Position>(
   handover: Pick<HandoverClient<Position>, "gone" | "seal">,

@@ -37,7 +37,7 @@ const NEVER = new AbortController().signal;
 const DAY_MS = 24 * 3_600_000;
 /** If a service of the same name was deleted, its last numbers are searched for in this many history entries. */
 const HISTORY_ENTRIES = 100;
-/** For how many services the revision number of a failed trial is remembered. */
+/** For at most this many services, the revision number of a failed trial is remembered. */
 const MAX_TRIED = 1000;
 
 /** What a {@linkcode Deployer} works with. */
@@ -151,7 +151,7 @@ export class Deployer {
     this.tidy();
   }
 
-  /** Removes old history, and unused images that cless pulled. To be called periodically. Failures are only logged. */
+  /** Removes old history, and unused images that cless pulled. Call it periodically. Failures are only logged. */
   tidy(): void {
     const { now, store } = this.#options;
     this.#images.sweep(true);
@@ -294,8 +294,8 @@ export class Deployer {
     const pool = onFailure.adopt(await publisher.newPool(revision), (pool) => publisher.discard(pool));
     const hasVolumes = revision.template.volumes.length > 0;
     if (wait && !hasVolumes) await this.#tryRevision(pool, signal);
-    // With volumes, it is tried during the commit, after the revision that has them has stopped. Requests are held
-    // meanwhile.
+    // A revision with volumes is tried during the commit, after the revision that has the volumes now has stopped.
+    // Requests are held meanwhile.
     const deployed = await this.#commit(deploy, { made: [pool], start: wait && hasVolumes ? "always" : start, signal });
     onFailure.move();
     return deployed;

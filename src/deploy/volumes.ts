@@ -73,7 +73,7 @@ export interface HandoverOptions {
 
 /**
  * Hands volumes over from one revision to another, so that no two revisions have a volume at the same time: the next
- * one gets it after the previous one has stopped.
+ * revision gets the volume after the previous revision has stopped.
  */
 export class VolumeHandover {
   readonly #states: Pick<ServiceStates, "needingPreparation">;
@@ -123,7 +123,7 @@ export class VolumeHandover {
 
   /**
    * Commits a change of a service. If revisions get the volumes of others, it first holds requests and stops the
-   * others. If the change then fails, it starts those again. Only one change of a service may run at a time.
+   * others. If the change then fails, it starts the others again. Only one change of a service may run at a time.
    *
    * @param state The service after the change.
    * @param tryRevision Starts an instance of a pool; rejects if it does not become ready.

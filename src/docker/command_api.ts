@@ -24,9 +24,12 @@ import { EngineError, kindOf, kindOfMessage } from "./engine_error.ts";
 import { containerOf, eventOf, imageOf, infoOf, jsonLines, networkOf, shortName } from "./engine_json.ts";
 import { LogSplitter } from "./logs/log_lines.ts";
 
-/** How many commands may stop or remove containers at once. Each process takes some 30 MB. */
+/** At most this many commands stop or remove containers at once. Each process takes some 30 MB. */
 const MAX_ENDING = 16;
-/** How many times listing the networks is tried. It takes two commands, and a network may be removed between them. */
+/**
+ * Listing the networks is tried at most this many times. It takes two commands, and a network may be removed between
+ * them.
+ */
 const MAX_NETWORK_LISTS = 16;
 
 /**

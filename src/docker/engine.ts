@@ -18,11 +18,13 @@ import { HostWall } from "./network/host_wall.ts";
 import { OwnNetwork } from "./network/network.ts";
 
 const log = logger("engine");
-/** How long an answer of the engine is reused for other callers. */
+/** An answer of the engine is reused for other callers for this long. */
 const MAX_ANSWER_AGE_MS = 1000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const MEMORY_TIMEOUT_MS = 1000;
-/** How often the firewall rules that keep apps from the host are checked: reloading the firewall removes them. */
+/**
+ * The firewall rules that keep apps from the host are checked at this interval: reloading the firewall removes them.
+ */
 const REPAIR_INTERVAL_MS = 60_000;
 
 export interface EngineListener {

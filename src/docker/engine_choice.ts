@@ -25,8 +25,8 @@ export interface EngineChoice {
 
 /**
  * Chooses how to reach the engine, without contacting it. `auto` takes the socket that the docker command would use.
- * But it takes the command itself if that is a wrapper, if its engine is on another machine, or if its settings change
- * the containers (with proxies, or with `DOCKER_DEFAULT_PLATFORM`).
+ * But it takes the command itself if the command is a wrapper, if its engine is on another machine, or if its settings
+ * change the containers (with proxies, or with `DOCKER_DEFAULT_PLATFORM`).
  *
  * @throws {OperatorError} When the socket is demanded and there is none.
  */

@@ -12,7 +12,7 @@ import type { ContainerOutputs } from "./logs/outputs.ts";
 import type { Addresses, AddressPosition } from "./network/addresses.ts";
 
 const log = logger("launcher");
-/** How long an app may take to end when asked to. */
+/** An app that is asked to end gets this long. */
 const STOP_GRACE_S = 10;
 const ANSWER_TIMEOUT_MS = 10_000;
 const MAX_PLACEMENTS = 8;
@@ -75,7 +75,8 @@ export class DockerLauncher implements Launcher {
   }
 
   /**
-   * Whether {@linkcode launch} is still running for a container. Until it ends, the container's events do not count.
+   * Whether {@linkcode launch} is still running for a container. Until that call ends, the container's events do not
+   * count.
    */
   isLaunching(id: string): boolean {
     return this.#starting.has(id);

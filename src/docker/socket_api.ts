@@ -26,9 +26,9 @@ import { LogSplitter } from "./logs/log_lines.ts";
 
 /** After this time, a request counts as stuck. It is long, since an engine under load may need many seconds. */
 const TIMEOUT_MS = 120_000;
-/** How many idle connections are kept for later requests. */
+/** At most this many idle connections are kept for later requests. */
 const MAX_IDLE_CONNECTIONS = 4;
-/** For how many containers memory is requested at once. */
+/** The memory of at most this many containers is requested at once. */
 const MAX_STATS = 4;
 /**
  * The host in URLs to the engine: an address that nobody has (RFC 5737). With a name, the platform would query a name

@@ -9,7 +9,7 @@ import type { Container, Launcher } from "../pool/launcher.ts";
 const log = logger("adoption");
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 5000;
-/** How many containers are removed at once. */
+/** At most this many containers are removed at once. */
 const MAX_REMOVALS = 8;
 
 /** The launcher, as far as adoption needs it. */
@@ -25,7 +25,7 @@ export interface AdoptionLauncher extends Pick<Launcher, "list" | "remove" | "fo
  */
 export type PoolFinder = (container: Container) => InstancePool | undefined;
 
-/** What adoption asks about the process that this one takes over from: see {@linkcode Predecessor}. */
+/** What adoption asks about the predecessor: see {@linkcode Predecessor}. */
 export interface AdoptionPredecessor {
   readonly alive: boolean;
   isEnding(id: string): boolean;
@@ -47,7 +47,7 @@ export class Adoption {
   readonly #predecessor: AdoptionPredecessor | undefined;
   readonly #held = new Set<InstancePool>();
   readonly #undecided = new Set<string>();
-  /** Until when undecided containers stay, clock ms. */
+  /** Undecided containers stay until this time, clock ms. */
   #undecidedUntil = Infinity;
   #finder: PoolFinder | undefined;
   readonly #stopping = new AbortController();
@@ -55,8 +55,8 @@ export class Adoption {
   /**
    * @param timeoutMs How long requests wait for the engine's list of containers, and then how long a container stays
    * while its pool is unknown.
-   * @param predecessor While it is alive, no container is removed. If it is creating a container, the pool waits for
-   * that one.
+   * @param predecessor While the predecessor is alive, no container is removed. If it is creating a container, the pool
+   * waits for that container.
    */
   constructor(launcher: AdoptionLauncher, clock: Clock, timeoutMs: number, predecessor?: AdoptionPredecessor) {
     this.#predecessor = predecessor;

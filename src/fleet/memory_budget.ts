@@ -7,11 +7,14 @@ import type { Launcher } from "../pool/launcher.ts";
 
 const log = logger("memory");
 const TICK_MS = 500;
-/** How long a measurement stays valid. */
+/** A measurement stays valid for this long. */
 const INTERVAL_MS = 5000;
-/** How long it stays valid after an instance has started, resumed or paused: memory use may then grow quickly. */
+/**
+ * After an instance has started, resumed or paused, a measurement stays valid for this long: memory use may grow
+ * quickly.
+ */
 const CHANGED_INTERVAL_MS = 1500;
-/** How long it stays valid while less than half of the budget is used. */
+/** While less than half of the budget is used, a measurement stays valid for this long. */
 const CALM_INTERVAL_MS = 30_000;
 
 export type Resident = Pick<Instance, "id" | "state" | "inFlight" | "idleSince">;

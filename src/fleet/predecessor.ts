@@ -8,7 +8,7 @@ export interface InstanceUse {
   /** The name of its revision. */
   readonly revision: string;
   readonly state: InstanceState;
-  /** Whether its container runs, as far as the process knows; false while it is being created. */
+  /** Whether its container runs, as far as the process knows; false while the container is being created. */
   readonly placed: boolean;
   /** How many leases are open. */
   readonly inFlight: number;
@@ -24,8 +24,8 @@ export function usesOf(fleet: Fleet): InstanceUse[] {
 }
 
 /**
- * The process that this one takes over from, while it finishes its requests. Its leases are claimed here too, so that
- * this process neither pauses nor stops the instances that the predecessor still uses.
+ * The process that this one takes over from, while that process finishes its requests. Its leases are claimed here too,
+ * so that this process neither pauses nor stops the instances that the predecessor still uses.
  */
 export class Predecessor {
   readonly #fleet: Fleet;

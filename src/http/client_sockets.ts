@@ -1,6 +1,6 @@
 import { withoutMapping } from "../model/ip.ts";
 
-/** How many connections one command may close. */
+/** One command closes at most this many connections. */
 const MAX_AT_ONCE = 100;
 
 /** A socket's other end. */

@@ -131,7 +131,9 @@ class FetchBody extends PassedBody {
     if (signal.aborted) this.#abort();
   }
 
-  /** Does nothing. The platform chooses how much it reads at once, and reads no more until that has been taken. */
+  /**
+   * Does nothing. The platform chooses how much it reads at once, and reads no more until those bytes have been taken.
+   */
   slowDown(): void {}
 
   protected async pass(controller: ReadableStreamDefaultController<Uint8Array>): Promise<boolean> {

@@ -1,7 +1,7 @@
 import type { RoundTrip } from "../base/lag.ts";
 
 const REQUEST = new TextEncoder().encode("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
-/** The end of the response's head; it has no body. */
+/** The end of the response's head; the response has no body. */
 const HEAD_END = "\r\n\r\n";
 const decoder = new TextDecoder();
 

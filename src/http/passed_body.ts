@@ -5,7 +5,7 @@ import type { Upload } from "./upload.ts";
 
 /** Whom a {@linkcode PassedBody} is for. */
 export interface PassedBodyOptions {
-  /** Who reads it; if missing, nobody is watched. */
+  /** The client that reads it; if missing, nothing watches whether it is read. */
   readonly client: Client | undefined;
   /** The request's body if it is still on its way. */
   readonly upload: Upload | undefined;

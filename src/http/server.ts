@@ -36,7 +36,7 @@ export class Server {
   readonly #stopping = new AbortController();
   #endpoint: Endpoint;
   #server: Deno.HttpServer<Deno.NetAddr> | undefined;
-  /** Set once somebody waits for the listener to close; it is not replaced then. */
+  /** Set once somebody waits for the listener to close. From then on, a closed listener is not replaced. */
   #closing: PromiseWithResolvers<void> | undefined;
   /** Servers that no longer accept connections, but still serve their open ones. */
   readonly #exhausted: Deno.HttpServer<Deno.NetAddr>[] = [];

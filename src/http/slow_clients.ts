@@ -5,9 +5,9 @@ import { type ClientSockets, type Peer, peerKey } from "./client_sockets.ts";
 import type { Client } from "./forwarder.ts";
 
 const log = logger("clients");
-/** How often answers are checked. */
+/** Answers are checked at this interval. */
 const TICK_MS = 1000;
-/** How often the kernel's queues are read while a client may have stopped. */
+/** While a client may have stopped, the kernel's queues are read at this interval. */
 const LOOK_MS = 2000;
 /**
  * If a client takes no piece from the platform, and only the kernel's queue for it moves, the client is given up after
@@ -202,7 +202,7 @@ class AnswerProgress implements Timed {
   }
 }
 
-/** The other end of a client's connection; `undefined` if that has just been closed. */
+/** The other end of a client's connection; `undefined` if the connection has just been closed. */
 function peerOf({ info }: Client): Peer | undefined {
   try {
     return info.remoteAddr;

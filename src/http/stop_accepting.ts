@@ -6,7 +6,7 @@ import type { Endpoint } from "../model/host.ts";
 import type { Server } from "./server.ts";
 
 const log = logger("server");
-/** How long the next connection may take to arrive. */
+/** The next connection to each listener must arrive within this time. */
 const CONNECTION_WAIT_MS = 5000;
 /** The pauses between the connections of {@linkcode knock}. */
 const FIRST_KNOCK_MS = 1;

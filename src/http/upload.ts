@@ -5,12 +5,12 @@ import { StreamBudget } from "./stream_budget.ts";
 
 /** A body up to this size is kept, so that it can be sent again. */
 const KEPT_BYTES = 64 * 1024;
-/** How much of a long body is read at once. */
+/** At most this much of a long body is read at once. */
 const MAX_BYTES_AT_ONCE = 256 * 1024;
 
 /** The largest piece of a body of unknown length. */
 const MAX_PIECE_BYTES = 64 * 1024;
-/** How much of such a body is read at first. It is little, since the request may be held for long. */
+/** At first, this much of such a body is read. It is little, since the request may be held for long. */
 const FIRST_BURST_BYTES = 16 * 1024;
 /** See {@linkcode BurstReader}. */
 const MIN_WINDOW_BYTES = 1024;
@@ -116,7 +116,7 @@ export class Upload {
   };
 
   /**
-   * Begins an attempt to send the body from its start, and ends the one before.
+   * Begins an attempt to send the body from its start, and ends the previous attempt.
    *
    * @returns A function that gives the next piece, or `undefined` at the end. A piece must not be changed, and is valid
    * until the next call. The function rejects if the client breaks off, or another attempt has begun.
@@ -171,7 +171,7 @@ export class UploadPauses {
     this.#reads++;
   }
 
-  /** To be awaited before the next burst; `undefined` if no pause is due. */
+  /** Await it before the next burst; `undefined` if no pause is due. */
   get pause(): Promise<void> | undefined {
     if (this.#reads < READS_BETWEEN_PAUSES) return undefined;
     return this.#pause ??= delay(this.#clock, PAUSE_MS).then(() => {
@@ -181,7 +181,7 @@ export class UploadPauses {
   }
 }
 
-/** Reads a body piece by piece; each piece is valid until the next one is asked for. */
+/** Reads a body piece by piece; each piece is valid until the next `read`. */
 interface Reader {
   read(): Promise<Piece | undefined>;
   /** Must be called at the end, also after an error, to give the memory back to the budget. */

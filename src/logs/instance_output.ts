@@ -4,7 +4,10 @@ import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 
 const log = logger("logs");
-/** How far back output is read again. The two streams are not strictly in order, so this avoids missing lines. */
+/**
+ * Each further pass begins this long before the last line that was read. The two streams are not strictly in order, so
+ * it would miss lines otherwise.
+ */
 const OVERLAP_MS = 1000;
 /** Limits for the lines that are held back in order to sort the lines of an instance's two streams. */
 const WINDOW_LINES = 2048;

@@ -13,20 +13,19 @@ import {
   stableForMs,
 } from "./state.ts";
 
-/** How many instances of a revision may start or resume at the same time: more would slow each other down. */
+/** At most this many instances of a revision start or resume at the same time: more would slow each other down. */
 const MAX_COMING = 10;
-/** How often the demand is observed while there may be too many instances. */
+/** The demand is observed at this interval while an instance may be surplus. */
 const SAMPLE_MS = 500;
 /** The shortest time until an instance in use is checked again for idleness. */
 const MIN_LOOK_MS = 100;
-/** How long requests that do not keep an instance awake may continue once it is to be stopped. */
+/** When an idle instance is to stop, requests that do not keep it awake may continue for this long. */
 const QUIET_DRAIN_MS = 5000;
 
 /**
- * What a process may do with its containers. `all` is the normal case. The other two apply while another process takes
- * over, and allow a process only what its waiting requests need. With `serve`, it starts and resumes containers for
- * them. With `finish`, the other process already serves, so it starts no container with a volume, which the other
- * process may be using.
+ * What a process may do with its containers. `all` is the normal case. The other two apply during a take-over, and
+ * allow a process only what its waiting requests need. With `serve`, it starts and resumes containers for them. With
+ * `finish`, it starts no container with a volume, since the other process serves, and may be using the volume.
  */
 export type Tenure = "all" | "serve" | "finish";
 
@@ -169,7 +168,7 @@ function startForWaiting(state: PoolState, moment: Moment): Action[] {
   return [{ do: "refuse", error: crashLoop(backoff, now) }];
 }
 
-/** Starts instances for the last requests of a process that another one has taken over from. */
+/** Starts instances for the last requests of a superseded process. */
 function startToFinish(state: PoolState, moment: Moment): Action[] {
   return state.revision.volumes.length === 0 ? startForWaiting(state, moment) : refuseIfRetired(state);
 }

@@ -15,12 +15,12 @@ import type { Blame, PoolEvent } from "./state.ts";
 
 const log = logger("executor");
 const OUTPUT_LINES = 20;
-/** How long a hung app may take to end. */
+/** A hung app gets this long to end. */
 const HUNG_GRACE_S = 2;
 /** The least time that an adopted app gets to answer: it may be busy with a request. */
 const ADOPTION_MS = 5000;
 const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
-/** How long a resume waits for a running pause before it probes the app. */
+/** A resume waits this long for a running pause before it probes the app. */
 const PAUSE_WAIT_MS = 1000;
 /** The error of a failed start names the ports that the image exposes, if their list comes within this time. */
 const EXPOSED_PORTS_MS = 1000;
@@ -57,7 +57,10 @@ export class Executor {
     this.asking = asking;
   }
 
-  /** Starts an instance's container, and waits until its app answers. A failed start removes it in the background. */
+  /**
+   * Starts an instance's container, and waits until its app answers. A failed start removes the container in the
+   * background.
+   */
   async start(instance: Instance): Promise<Started> {
     const { id, revision } = instance;
     const began = this.#clock.now();
@@ -130,7 +133,10 @@ export class Executor {
     this.#launcher.resume(id).catch(() => {});
   }
 
-  /** Removes an instance's container; if that fails, the reconciler finds it. @param how See {@linkcode StopHow}. */
+  /**
+   * Removes an instance's container. If that fails, the reconciler tries again later. @param how See {@linkcode
+   * StopHow}.
+   */
   async stop(instance: Instance, how: StopHow): Promise<void> {
     await this.#clear(instance, this.#remove(instance, how));
   }

@@ -30,15 +30,15 @@ import { type Ask, type Asking, askWithin, isWell, type Probed } from "./probe.t
  */
 const IN_A_ROW = { unreachable: 3, late: 3, missed: 3 };
 
-/** How long a suspected app may take to answer a probe. */
+/** A suspected app must answer a probe within this time. */
 const ASK_MS = 3000;
 /** The pause between the probes of an app that may hang. The probes and pauses take 10 s in all. */
 const HANG_PAUSE_MS = 500;
-/** How many of these probes are repeated if their outcome is `unsure`. */
+/** At most this many of these probes are repeated because their outcome was `unsure`. */
 const MAX_UNSURE = 3;
 /** The pauses before the probes of an app that has closed a connection. */
 const PAUSES_MS = [0, 200, 400] as const;
-/** How long an app may take to answer a liveness probe. */
+/** An app must answer a liveness probe within this time, or within the probe's period if that is shorter. */
 const PROBE_MS = 10_000;
 /** If a connection breaks within this time after cless lagged, the lag may be the cause. */
 const AFTER_LAG_MS = 1000;

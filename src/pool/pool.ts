@@ -25,7 +25,7 @@ import {
 } from "./state.ts";
 
 const log = logger("pool");
-/** How many cold starts are remembered. */
+/** The last cold starts are remembered, up to this many. */
 const MAX_STARTS = 9;
 
 /** Why a request had to wait. */

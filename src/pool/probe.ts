@@ -11,17 +11,17 @@ const MIN_PAUSE_MS = 1;
 const MAX_PAUSE_MS = 50;
 /** The pause between two attempts, as a share of the time passed. */
 const PAUSE_SHARE = 0.01;
-/** How long an attempt may be unanswered before a second one begins beside it. */
+/** If an attempt is unanswered for this long, a second one begins beside it. */
 const FIRST_WAIT_MS = 100;
 /** `HTTP/1.1 200` */
 const STATUS_BYTES = 12;
-/** How much of the rest of an answer is read, and for how long. */
+/** The rest of an answer is read up to this size, and for at most this time. */
 const REST_BYTES = 64 * 1024;
 const REST_MS = 10;
 
 /**
- * How many apps are being waited for. With more apps, each is probed less often, so that many cost little more than
- * one.
+ * The number of apps that calls of {@linkcode untilReady} are waiting for. With more apps, each is probed less often,
+ * so that many cost little more than one.
  */
 let waiting = 0;
 

@@ -25,7 +25,7 @@ export interface Failure {
   readonly count: number;
 }
 
-/** A failure that is to be recorded. */
+/** A failure to record. */
 export interface Mishap {
   readonly reason: string;
   /** Wall-clock time. */

@@ -134,7 +134,7 @@ export type PoolEvent =
   | Of<"unhealthy"> & { readonly byApp: boolean; readonly mishap: Mishap }
   | Of<"hung"> & { readonly mishap: Mishap };
 
-/** How long requests on an unhealthy instance may continue. */
+/** Requests on an unhealthy instance may continue for this long. */
 const UNHEALTHY_DRAIN_MS = 10_000;
 /** After a pause that failed or came too late, the next one must wait this long. */
 const PAUSE_RETRY_MS = 5000;

@@ -13,7 +13,7 @@ export interface Drained {
   readonly unanswered: Pick<UnansweredRequests, "abortAll" | "list">;
 }
 
-/** How long open connections may still bring requests after the process has stopped accepting new connections. */
+/** Once the process accepts no more connections, its open connections may bring requests for this long. */
 const LAST_REQUESTS_MS = 1000;
 const LOOK_MS = 50;
 

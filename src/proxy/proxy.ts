@@ -36,7 +36,7 @@ export interface ProxyOptions {
   readonly slowClients: SlowClients;
   /** The memory of all streams. */
   readonly budget: StreamBudget;
-  /** Whether each response closes its connection now, so that clients reconnect to the process that takes over. */
+  /** Whether each response closes its connection now, so that clients reconnect to the successor. */
   readonly role?: { readonly now: { readonly isLast: boolean } };
   /** Answers requests for the admin API; returns `undefined` for all others. */
   readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;

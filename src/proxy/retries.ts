@@ -15,9 +15,9 @@ const MAX_TRIES = 2;
  * crash-loop back-off.
  */
 const MAX_INSTANCES = 2;
-/** How long to wait for news of an instance's end. */
+/** After its last try on an instance, a request waits at most this long for news of the instance's end. */
 const NEWS_MS = 1000;
-/** How long an unanswered request waits to learn whether its instance has ended. */
+/** An unanswered request waits at most this long to learn whether its instance has ended. */
 const END_NEWS_MS = 250;
 /** Requests of one instance that break within this time count as in flight together. */
 const TOGETHER_MS = 1000;
@@ -87,7 +87,7 @@ export class Retries {
     context.signal.throwIfAborted();
   }
 
-  /** Whether other requests were in flight on an instance together with one that broke. */
+  /** Whether other requests were in flight on an instance together with the request that broke. */
   #hadOthers(instance: Instance, context: RequestContext): boolean {
     const at = this.#clock.now();
     const last = this.#lastBroken.get(instance);

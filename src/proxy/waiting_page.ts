@@ -4,7 +4,7 @@ import type { RequestHead } from "../http/request_head.ts";
 import { isPublicName } from "./responder.ts";
 import template from "./waiting_page.html" with { type: "text" };
 
-/** How long a page without scripts waits before it reloads itself. */
+/** A page without scripts reloads itself after this time at the latest. */
 const MAX_REFRESH_S = 2;
 
 const WAITING = withSections(template, "waiting");

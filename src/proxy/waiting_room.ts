@@ -13,13 +13,13 @@ export const READY_PATH = "/.well-known/cless/ready";
 
 /** A browser gets no page if an instance is ready within this time, as after a resume. */
 const GRACE_MS = 100;
-/** How long a failed start is reported to new requests, so that a reloaded page gets the failure. */
+/** A failed start is reported to new requests for this long, so that a reloaded page gets the failure. */
 const NEWS_MS = 4000;
 /** The failures of a service. All others are failures of one request. */
 const FAILURES: ReadonlySet<ErrorCode> = new Set(["start_failed", "start_timeout", "crash_loop"]);
-/** How often an event stream gets a comment: proxies may cut silent connections. */
+/** An event stream gets a comment at this interval: proxies may cut silent connections. */
 const HEARTBEAT_MS = 15_000;
-/** How soon a browser reconnects to an event stream that broke off. */
+/** If an event stream breaks off, the browser reconnects after this time. */
 const RECONNECT_MS = 1000;
 
 /** Gives browsers a page while a service starts. The page reloads itself when an instance is ready. */

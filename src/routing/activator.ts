@@ -5,7 +5,7 @@ import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Router } from "./router.ts";
 import type { Route } from "./service.ts";
 
-/** How often a waiting request may move to another revision after its service has changed. */
+/** If its service changes, a waiting request may move to another revision at most this many times. */
 const MAX_MOVES = 3;
 
 /** Gives each request a slot on an instance. If none is ready, the request waits for one to start. */

@@ -8,8 +8,8 @@ import type { ServiceMap } from "./service_map.ts";
 
 const log = logger("convention");
 /**
- * If the old revision was used less than this before the image's change became known, the new revision starts at once:
- * the last request may have come after the rebuild.
+ * If the old revision was in use less than this time before the image's change became known, the new revision starts at
+ * once: the last request may have come after the rebuild.
  */
 const JUST_NOW_MS = 1000;
 
@@ -65,8 +65,8 @@ export class Convention {
   }
 
   /**
-   * The service for a request. After a rebuild, this starts the new revision, but the request goes to the old one as
-   * long as that has an instance.
+   * The service for a request. After a rebuild, this starts the new revision, but the request goes to the old revision
+   * as long as the old one has an instance.
    */
   current(service: Service): Service {
     if (service.shares.length === 1) return service;

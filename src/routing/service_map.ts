@@ -38,9 +38,7 @@ export class ServiceMap {
     return this.#services.get(name);
   }
 
-  /**
-   * Replaces the service of that name. Retires those of its old pools and of the `spare` ones that it does not use now.
-   */
+  /** Replaces the service of that name. Retires its old pools and the `spare` pools, except those that it uses now. */
   put(service: Service, spare: readonly InstancePool[] = []): void {
     const { name } = service;
     const before = this.#remove(name);

@@ -31,13 +31,13 @@ import {
 const log = logger("store");
 
 /**
- * How long to wait for another process's lock. It is short, since no request is served meanwhile, but long enough if a
+ * The longest wait for another process's lock. It is short, since no request is served meanwhile, but long enough if a
  * person looks into the database.
  */
 const BUSY_TIMEOUT_MS = 100;
 
 /**
- * How many services are read at a time. Reading all at once would take much memory, which the process would not give
+ * This many services are read at a time. Reading all at once would take much memory, which the process would not give
  * back.
  */
 const PAGE_SIZE = 250;

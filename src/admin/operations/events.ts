@@ -12,7 +12,7 @@ import { NO_BUFFERING, streamOf } from "../stream.ts";
 
 const operation = tagged("events");
 
-/** How often a silent stream sends a comment. Without it, proxies would close the connection. */
+/** A silent stream sends a comment at this interval. Without it, proxies would close the connection. */
 const HEARTBEAT_MS = 15_000;
 const ID = /^(0|[1-9][0-9]{0,15})$/;
 

@@ -4,7 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 const LIMIT = 10;
 const WINDOW_MS = 60_000;
 const PAUSE_MS = 60_000;
-/** How many addresses are remembered; the oldest are forgotten. */
+/** At most this many addresses are remembered; the oldest are forgotten. */
 const MAX_ADDRESSES = 10_000;
 
 interface Attempt {

@@ -3,7 +3,7 @@ import { ImageUnavailable } from "../../control/deploy_error.ts";
 import type { PullProgress } from "../../deploy/pulled_images.ts";
 import { kindOf } from "../engine_error.ts";
 
-/** Reads the output of `docker pull` when that is not a terminal. */
+/** Reads what `docker pull` prints when its output is not a terminal. */
 export class PullTracker {
   /** The registry's digest for the name, `sha256:…`, once reported. */
   digest: string | undefined;

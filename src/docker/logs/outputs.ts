@@ -10,9 +10,9 @@ import type { EngineApi, LogLine, LogOptions } from "../engine_api.ts";
 const log = logger("launcher");
 /** After this time, a container is removed even if not all of its last lines have been read. */
 const RETAIN_TIMEOUT_MS = 2000;
-/** How many of a container's last lines are read; not all of them may be retained. */
+/** This many of a container's last lines are read. Fewer may be retained. */
 const LINES_READ = 1000;
-/** How many of one container's last lines are retained, and how many bytes of them. */
+/** At most this many of one container's last lines are retained, and at most this many bytes. */
 const MAX_LINES = 1000;
 const MAX_BYTES = 256 * 1024;
 /** The limit for all ended containers together. The oldest containers' lines are dropped first. */
@@ -25,7 +25,7 @@ const LINES_AT_ONCE = 256;
 interface Owner {
   readonly service: string;
   readonly revision: string;
-  /** Settles once its last lines are retained; missing until it is to be removed. */
+  /** Settles once its last lines are retained; missing until its removal begins. */
   retaining?: Promise<void>;
 }
 

@@ -32,7 +32,8 @@ export class Addresses {
   }
 
   /**
-   * Gives a container an address, in place of the one that it may have. @param port The app's port in the container.
+   * Gives a container an address, in place of its earlier one if it has one. @param port The app's port in the
+   * container.
    * @throws {EngineError} When the engine refuses. @throws {RangeError} When every address or port is taken.
    */
   async take(id: string, port: number): Promise<Placement> {

@@ -28,7 +28,7 @@ export class HostWall {
     if (this.#bridge !== undefined) await this.#apply(this.#bridge);
   }
 
-  /** Sets the rules for a network, in place of those for an earlier one. @throws {OperatorError} If it cannot. */
+  /** Sets the rules for a network, in place of those for an earlier network. @throws {OperatorError} If it cannot. */
   async raise({ base }: Subnet): Promise<void> {
     const gateway = toAddress(base + 1);
     this.#bridge = Deno.networkInterfaces().find(({ address }) => address === gateway)?.name;

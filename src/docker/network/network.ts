@@ -8,7 +8,7 @@ import type { HostWall } from "./host_wall.ts";
 import { formatSubnet, overlap, parseRoutes, parseSubnet, privateSubnets, type Subnet, toAddress } from "./subnet.ts";
 
 const log = logger("network");
-/** How many subnets are tried if the engine refuses them as overlapping. */
+/** At most this many subnets are tried if the engine refuses them as overlapping. */
 const MAX_SUBNETS = 16;
 
 type NetworkApi = Pick<EngineApi, "networks" | "createNetwork" | "removeNetwork">;

@@ -15,13 +15,13 @@ import { headEnd, Malformed, parseHead, requestText, type ResponseHead } from ".
 
 /** Limit for the head of a response. */
 const MAX_HEAD_BYTES = 64 * 1024;
-/** How many 1xx responses may precede the final one. */
+/** At most this many 1xx responses may precede the final one. */
 const MAX_INFORMATIONAL = 16;
 /** A body of up to this size is collected, and passed on in one piece. */
 const COLLECTED_BYTES = 64 * 1024;
-/** How long collecting may take before the body is streamed instead. */
+/** If collecting a body takes longer than this, the body is streamed instead. */
 const COLLECT_MS = 100;
-/** How long collecting may wait for the next bytes. */
+/** The same if the next bytes take longer than this. */
 const COLLECT_PAUSE_MS = 50;
 
 const NOTHING = new Uint8Array();

@@ -10,7 +10,7 @@ import { ConnectionPool } from "./connection_pool.ts";
 import { Exchange, type ExchangeOptions, type Switched } from "./exchange.ts";
 import { keepFreedMemory } from "./long_body.ts";
 
-/** How long an idle connection is kept. It is less than 5 s, after which many apps close a connection. */
+/** An idle connection is kept for this long. Many apps close a connection after 5 s. */
 const IDLE_MS = 3000;
 const IDLE_TICK_MS = 1000;
 /** The tick of the timeouts that wait for short bodies. */

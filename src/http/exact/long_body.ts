@@ -6,7 +6,7 @@ import { type Connection, uninitialized } from "./connection.ts";
 import { Malformed } from "./message_head.ts";
 
 /**
- * Bounds for how much is read at once. It grows when much arrives, since a few large reads cost far less than many
+ * Bounds for the size of a read. The size grows when much arrives, since a few large reads cost far less than many
  * small ones.
  */
 const MIN_BYTES_AT_ONCE = 16 * 1024;

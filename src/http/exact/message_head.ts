@@ -23,7 +23,10 @@ export class Malformed extends Error {
   override readonly name = "Malformed";
 }
 
-/** The platform's time for headers grows with the square of their number: 0.02 s for this many. */
+/**
+ * A response may have at most this many headers. The platform's time for them grows with the square of their number:
+ * 0.02 s for this many.
+ */
 const MAX_HEADERS = 1024;
 
 /** The first bytes of every response. */

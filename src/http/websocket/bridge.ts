@@ -12,15 +12,15 @@ import { CloseCode } from "./frames.ts";
 
 /** If more data than this waits for the client, the app is not read until half of it is sent. */
 const MUCH_BUFFERED_BYTES = 4 * 1024 * 1024;
-/** How often the unsent data is checked; the platform has no event for it. */
+/** The unsent data is checked at this interval, since the platform has no event for it. */
 const CHECK_MS = 10;
 /** If more data than this waits for the app, the WebSocket is closed: the platform cannot stop reading the client. */
 const MAX_BUFFERED_BYTES = 32 * 1024 * 1024;
 /** A client that answers no ping for this long is gone. */
 const IDLE_TIMEOUT_S = 60;
-/** How long the client's side may take to open. */
+/** The client's side must open within this time. */
 const OPEN_TIMEOUT_MS = 10_000;
-/** How long either side may take to answer a close. */
+/** Each side must answer a close within this time. */
 const CLOSE_TIMEOUT_MS = 10_000;
 /** Part of the handshake: RFC 6455, section 1.3. */
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -85,7 +85,7 @@ export class WebSocketBridge implements Disposable {
     const ended = ending.promise.then(() => atMost(bothClosed, this.#clock, CLOSE_TIMEOUT_MS)).then(() => app.drop());
     const breakOff = () => {
       if (!(signal.reason instanceof InstanceGone)) return;
-      // A dead container's address may never answer, so nothing is waited for.
+      // A dead container's address may never answer, so close both sides without waiting for an answer.
       app.drop();
       close(client, CloseCode.unexpected, "");
       ending.resolve();
