@@ -11,7 +11,7 @@ import type { RequestContext } from "./request_context.ts";
 const log = logger("proxy");
 const MAX_TRIES = 2;
 /**
- * How many instances a request is sent to. The limit is low, so that one bad request does not put the app into
+ * A request is sent to at most this many instances. The limit is low, so that one bad request does not put the app into
  * crash-loop back-off.
  */
 const MAX_INSTANCES = 2;

@@ -110,8 +110,8 @@ export class Service implements Route {
   }
 
   route(chosen?: InstancePool): InstancePool {
-    // If waiting requests drew again, most would get a revision that already runs. A revision that has to start would
-    // get less than its share.
+    // If waiting requests drew again, many would move to a revision that already runs. A revision that has to start
+    // would get less than its share.
     if (chosen !== undefined && this.pools().includes(chosen)) return chosen;
     return (this.#drawn.length === 1 ? this.#drawn[0]! : draw(this.#drawn, this.#random())).pool;
   }

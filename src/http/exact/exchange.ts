@@ -94,7 +94,7 @@ export class Exchange {
     try {
       const arrived = await this.#readHead(head.method);
       if (arrived.head.status !== 101) {
-        // A WebSocket request always opens a new connection, so this one would never be used again.
+        // A WebSocket request always opens a new connection, so this connection would never be used again.
         return await this.#respond({ ...arrived, head: { ...arrived.head, keepAlive: false } });
       }
       this.#over = true; // the connection belongs to the caller now
