@@ -5,7 +5,7 @@ import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Router } from "./router.ts";
 import type { Route } from "./service.ts";
 
-/** If its service changes, a waiting request may move to another revision at most this many times. */
+/** If its service changes, a request may move to another revision after at most this many failed starts. */
 const MAX_MOVES = 3;
 
 /** Gives each request a slot on an instance. If none is ready, the request waits for one to start. */
@@ -50,7 +50,7 @@ export class Activator {
    * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout`, `crash_loop` or `draining`.
    */
   async hold(hostname: Hostname, chosen: InstancePool | undefined, signal: AbortSignal): Promise<Grant> {
-    for (let moves = 0, wanted = chosen;; moves++) {
+    for (let failures = 0, wanted = chosen;;) {
       if (this.draining) throw shuttingDown();
       const route = await this.#resolve(hostname, signal);
       const pool = route.route(wanted);
@@ -61,7 +61,9 @@ export class Activator {
       try {
         return await pool.hold(signal);
       } catch (error) {
-        if (signal.aborted || this.draining || moves >= MAX_MOVES) throw error;
+        // That a revision was replaced says nothing about the one that replaced it.
+        const isReplaced = error instanceof ClessError && error.code === "draining";
+        if (signal.aborted || this.draining || (!isReplaced && failures++ >= MAX_MOVES)) throw error;
         // The start failed. The request moves to another pool only if the service has replaced this revision meanwhile.
         // It never moves to another revision that shares the traffic.
         wanted = this.#router.route(hostname)?.route(pool);

@@ -153,6 +153,7 @@ Deno.test("what was measured last says nothing once nobody watches, and is not l
   stop();
   assertEquals(meter.currentMs, 0);
   await clock.advance(10_000);
+  assertEquals(meter.currentMs, 0);
   const again = meter.watch();
   assertEquals(meter.currentMs, 0);
   await clock.advance(100);

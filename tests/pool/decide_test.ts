@@ -380,6 +380,17 @@ Deno.test("of several instances the longest idle go first, and as many stay as t
   assertEquals(steps(2, 100_000), ["", "ab"]);
 });
 
+Deno.test("an instance that is stopped counts as running no more, so that the minimum is not paused beside it", () => {
+  const members = [
+    memberOf("a", { phase: "ready", use: { inFlight: 1, inUse: 0, idleSince: 0 } }), // its request does not keep it awake
+    memberOf("p", { phase: "paused", use: { idleSince: 50_000 } }),
+    memberOf("b", { phase: "ready", use: { idleSince: 50_000 } }),
+  ];
+  const revision = { minInstances: 1, pauseAfterMs: 10_000, stopAfterMs: 90_000 };
+  const { actions } = decide(stateOf({ members, kept: true, revision }), 100_000);
+  assertEquals(actions, [{ do: "drain", id: "a", by: 105_000, why: "idle" }]);
+});
+
 Deno.test("while another process takes over, a pool starts what requests need, and neither pauses, stops nor asks", () => {
   const idle = memberOf("one", { phase: "ready", use: { idleSince: NOW - 1_000_000 }, probeAt: NOW });
   const few = { kept: true, revision: { minInstances: 2 } };
@@ -387,6 +398,8 @@ Deno.test("while another process takes over, a pool starts what requests need, a
     assertEquals(decide(stateOf({ members: [idle] }), NOW, tenure), { actions: [], lookAgainAt: Infinity });
     assertEquals(decide(stateOf({ ...few, members: [] }), NOW, tenure).actions, []);
     assertEquals(decide(stateOf({ waiting: 1 }), NOW, tenure).actions, [{ do: "launch" }]);
+    const failed = decide(stateOf({ waiting: 1, startError: ERROR }), NOW, tenure).actions;
+    assertEquals(failed, [{ do: "refuse", error: ERROR }]);
     const drained = memberOf("one", { phase: "draining" });
     assertEquals(decide(stateOf({ members: [drained] }), NOW, tenure).actions.map((action) => action.do), ["stop"]);
   }

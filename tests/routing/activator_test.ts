@@ -335,7 +335,7 @@ function restless(kit: Kit) {
   const replace = () => {
     pool = kit.newPool(newRevision(`sha256:${++starts}`));
   };
-  return { activator, replace, starts: () => starts };
+  return { activator, replace, starts: () => starts, current: () => pool };
 }
 
 Deno.test("a request moves to a newer revision at most three times, and then gets the error of the last start", async () => {
@@ -347,6 +347,23 @@ Deno.test("a request moves to a newer revision at most three times, and then get
   };
   const { code, detail } = await assertRejects(() => activator.hold(APP, undefined, never()), ClessError);
   assertEquals([code, detail, starts(), activator.holding().size], ["start_failed", "start 4", 4, 0]);
+});
+
+Deno.test("a waiting request moves on however often its revision is replaced", async () => {
+  const kit = newKit();
+  const { activator, current, replace } = restless(kit);
+  const held = activator.hold(APP, undefined, never());
+  for (let times = 0; times < 6; times++) {
+    const launch = await kit.launcher.nextLaunch();
+    const old = current();
+    replace();
+    const retired = old.retire(0);
+    await kit.clock.advance(0);
+    launch.fail(new Error("cancelled"));
+    await retired;
+  }
+  (await kit.launcher.nextLaunch()).succeed(ORIGIN);
+  assertEquals((await held).lease.instance.revision.imageId, "sha256:6");
 });
 
 Deno.test("a request whose start fails moves nowhere once the program ends, or its client has gone", async () => {
