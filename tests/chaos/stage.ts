@@ -176,7 +176,7 @@ export class Stage implements AsyncDisposable {
   }
 
   /** The instance of a service, once it is the only one and ready: after a deploy, the old one still ends its work. */
-  async only(service: string): Promise<Instance> {
+  async soleInstance(service: string): Promise<Instance> {
     const end = performance.now() + PATIENCE_MS;
     for (; performance.now() < end; await pause(50)) {
       this.#theatre.signal.throwIfAborted();

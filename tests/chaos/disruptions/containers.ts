@@ -62,7 +62,7 @@ export const CONTAINERS: readonly Disruption[] = [
 async function often(act: Act, ...verb: string[]): Promise<void> {
   for (let n = 0; n < (act.quick ? 2 : 5); n++) {
     act.signal.throwIfAborted();
-    const { id } = await act.stage.only("app");
+    const { id } = await act.stage.soleInstance("app");
     await harm(act, "app", async () => {
       await docker(...verb, id);
       await act.stage.untilAnswers("app");
@@ -73,7 +73,7 @@ async function often(act: Act, ...verb: string[]): Promise<void> {
 
 async function hang(act: Act): Promise<void> {
   if (act.quick) await act.stage.deploy("app", "first", { hangAfter: "3s" });
-  const instance = await act.stage.only("app");
+  const instance = await act.stage.soleInstance("app");
   const began = performance.now();
   await harm(act, "app", async () => {
     Deno.kill(await act.stage.pidOf(instance.id), "SIGSTOP");
