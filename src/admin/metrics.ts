@@ -4,7 +4,7 @@ import type { Load, PrometheusMetrics, WaitingPool } from "./prometheus.ts";
 /** At most this many records are queued until the library is loaded. */
 const MAX_EARLY = 10_000;
 
-/** Counts and measures requests and starts. Its library is loaded at the first record. */
+/** Counts and measures requests and starts. Its library is loaded at the first record or the first call of `text`. */
 export class Metrics {
   #loaded: PrometheusMetrics | undefined;
   #loading: Promise<PrometheusMetrics> | undefined;
@@ -38,7 +38,7 @@ export class Metrics {
     this.#later((metrics) => metrics.clientStopped(service, what));
   }
 
-  /** Sets how many connections of such clients are still open. */
+  /** Sets how many connections of clients that have stopped reading are still open. */
   stuckClients(count: number): void {
     this.#later((metrics) => metrics.stuckClients(count));
   }

@@ -9,7 +9,7 @@ export function readProc(path: string): Promise<string> {
   return output("cat", path);
 }
 
-/** Like {@linkcode readProc}, for several files in /proc and /sys, one after the other; waits for them. */
+/** Like {@linkcode readProc}, for several files in /proc and /sys: their contents, joined. Blocks while `cat` runs. */
 export function readProcSync(...paths: string[]): string {
   try {
     return decoder.decode(new Deno.Command("cat", { args: paths, ...QUIET }).outputSync().stdout);
@@ -18,7 +18,7 @@ export function readProcSync(...paths: string[]): string {
   }
 }
 
-/** The free space of a folder in bytes; `undefined` if unknown. */
+/** The free space on the file system of a folder, bytes; `undefined` if unknown. */
 export async function freeBytes(folder: string): Promise<number | undefined> {
   const available = /(\d+)\s+\d+%\s/.exec(await output("df", "-Pk", folder))?.[1];
   return available === undefined ? undefined : Number(available) * 1024;

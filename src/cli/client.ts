@@ -30,7 +30,10 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A client of the admin API. Every method throws an OperatorError unless the answer is a success. */
+/**
+ * A client of the admin API. A request rejects with an OperatorError unless the answer is a success. If its signal is
+ * aborted before there is an answer, it rejects with the signal's reason.
+ */
 export class Client implements Disposable {
   readonly #settings: ClientSettings;
   readonly #direct: Deno.HttpClient | undefined;
@@ -152,8 +155,8 @@ export class Client implements Disposable {
 }
 
 /**
- * A client that connects to this machine directly. The platform would send requests, and so the token, to the proxy
- * named in HTTP_PROXY.
+ * A client that connects to a server on this machine directly; `undefined` for any other server. The platform would
+ * send requests, and so the token, to the proxy named in HTTP_PROXY.
  */
 function directClient(server: string): Deno.HttpClient | undefined {
   const { protocol, hostname, port } = new URL(server);
@@ -163,8 +166,8 @@ function directClient(server: string): Deno.HttpClient | undefined {
 }
 
 /**
- * The path of the next page, from the header `Link` (RFC 8288). It takes only the query from it: the token must not go
- * to another server, and a proxy in front of the server may change the path.
+ * The path of the next page, from the header `Link` (RFC 8288); `undefined` if there is none. Only the query of the
+ * link is used: the token must not go to another server, and a proxy in front of the server may change the path.
  */
 function nextPage(link: string | null, current: string): string | undefined {
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(link ?? "")?.[1];
@@ -198,7 +201,7 @@ const MAX_TRIES = 4;
 /**
  * Changes a service based on its present state. Tries again if somebody else has changed it meanwhile.
  *
- * @param change Sends the change with the service's etag. It gets the service, or `undefined` if there is none.
+ * @param change Gets the service, or `undefined` if there is none. Sends the change with the service's etag.
  */
 export async function changeService<T>(
   client: Client,

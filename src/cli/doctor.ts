@@ -133,7 +133,7 @@ async function checkPort(endpoint: Endpoint, inUse: boolean): Promise<Finding> {
 }
 
 /**
- * Warns of listening to other machines: the platform's server does not close idle connections, nor those that send only
+ * Warns if other machines can connect: the platform's server does not close idle connections, nor those that send only
  * a part of a request's head.
  */
 function checkClients(listen: readonly Endpoint[]): Finding[] {

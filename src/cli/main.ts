@@ -8,7 +8,7 @@ import { plainText } from "./text.ts";
 import { serve } from "./serve.ts";
 import { Call, type Verb } from "./verb.ts";
 
-/** Runs the program. Returns the exit code: 0 done, 1 failed, 2 wrong command line. */
+/** Runs the program. Returns the exit code: 0 done, 1 failed, 2 wrong command line, 130 ended by Ctrl-C. */
 export async function main(args: readonly string[]): Promise<number> {
   try {
     return await runProgram(args);

@@ -11,7 +11,10 @@ export const COLOURS = Object.keys(CODES) as Colour[];
 
 export type Paint = (text: string, colour: Colour) => string;
 
-/** Returns a function that colours texts if the stream is a terminal and NO_COLOR is not set (https://no-color.org). */
+/**
+ * Returns a function that colours texts if the stream is a terminal that is not dumb, and NO_COLOR is not set
+ * (https://no-color.org). Otherwise the function returns texts unchanged.
+ */
 export function paintFor(stream: { isTerminal(): boolean }, surroundings: Pick<Surroundings, "env">): Paint {
   const painted = stream.isTerminal() && !surroundings.env("NO_COLOR") && surroundings.env("TERM") !== "dumb";
   return painted ? (text, colour) => `\x1b[${CODES[colour]}m${text}\x1b[0m` : (text) => text;

@@ -22,7 +22,7 @@ export function indented(text: string): string {
   return text.replaceAll(/^(?=.)/gm, GAP);
 }
 
-/** Removes escape sequences and control characters from a foreign text. */
+/** Removes escape sequences, and control characters except tabs, from a foreign text. */
 export function plainText(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replaceAll(/\x1b\[[0-?]*[ -/]*[@-~]/g, "").replaceAll(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, "");
@@ -34,7 +34,7 @@ export function ago(at: string | undefined, now = Date.now()): string {
   return length === "-" || length === "now" ? length : `${length} ago`;
 }
 
-/** Writes the time until something: `in 3m`. */
+/** Writes the time until something, such as `in 3m`; if that is past, like {@linkcode ago}. */
 export function until(at: string | undefined, now = Date.now()): string {
   const time = Date.parse(at ?? "");
   if (Number.isNaN(time)) return "-";
@@ -57,7 +57,7 @@ function lengthOf(ms: number): string {
 
 const SIZE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/** Writes a whole number of bytes, rounded to three digits: `1.3 MiB`. */
+/** Writes a whole number of bytes in a fitting unit, below 100 with one decimal: `1.3 MiB`, `512 KiB`, `12 B`. */
 export function sizeText(bytes: number): string {
   let [size, unit] = [bytes, 0];
   // 1023.5 would be rounded to 1024, which belongs to the next unit.

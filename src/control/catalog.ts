@@ -123,7 +123,10 @@ export class Catalog {
   }
 }
 
-/** A service is failing if a revision with traffic has failed, and no instance of any revision is ready or paused. */
+/**
+ * A service is failing if one of the revisions of {@linkcode lastFailure} has failed, and no instance of any revision
+ * is ready or paused.
+ */
 function statusOf(service: Service): ServiceStatus {
   const states = new Set(service.pools().flatMap((pool) => pool.states()));
   if (states.has("ready")) return { state: "ready" };
@@ -132,7 +135,10 @@ function statusOf(service: Service): ServiceStatus {
   return { state: states.has("starting") ? "starting" : states.has("paused") ? "paused" : "asleep" };
 }
 
-/** The reason of the last failure among the revisions that get requests or soon will. */
+/**
+ * The reason of the last failure among the revisions that have a share of the requests or soon will: the new revision
+ * of an undeclared service begins without a share.
+ */
 function lastFailure({ convention, shares }: Service): string | undefined {
   const asked = shares.filter(({ percent, unmade }) => (percent > 0 || convention) && unmade === undefined);
   const failures = asked.flatMap(({ pool }) => pool.failure ?? []);
@@ -194,7 +200,7 @@ function revisionOfFound(found: Service): RevisionView {
   };
 }
 
-/** A revision without a pool gets no requests, so it has no failure. */
+/** The last failure of a revision. A revision without a pool has none: it gets no requests, or has had none yet. */
 function failureOf(pool: InstancePool | undefined): FailureView | undefined {
   if (pool?.failure === undefined) return undefined;
   const { reason, output, at, count } = pool.failure;

@@ -22,10 +22,13 @@ import type { Listening } from "../http/listening.ts";
  *   copy, adopts the containers, puts
  *   the copy in place, listens
  *   accepting                           ─►
- *                                       ◄─     knock: closes each listener when a connection arrives
+ *                                       ◄─     knock: asks for connections, and closes each listener
+ *                                              when one arrives
+ *   connects to each address until
+ *   `closed`
  *                                       ◄─     closed; finishes its requests, and ends
  *
- * If one process ends, the other notices that its connection ends. If the successor ends before `accepting`, the
+ * If one process ends, the other notices that the connection ends. If the successor ends before `accepting`, the
  * predecessor undoes what it has done and continues as before. If the predecessor ends first, the successor continues
  * as if it had been started alone.
  */
@@ -34,7 +37,7 @@ const log = logger("handover");
 const SOCKET = "handover.sock";
 /** The predecessor checks at this interval whether its use of the instances has changed since its last report. */
 const REPORT_MS = 50;
-/** A successor that takes longer than this from `seal` to `accepting` is killed. */
+/** A successor that takes longer than this from `sealed` to `accepting` is killed. */
 const TAKE_OVER_MS = 120_000;
 /** The longest path of a unix socket, bytes: unix(7). */
 const MAX_PATH_BYTES = 107;
@@ -335,8 +338,8 @@ export class HandoverClient<Position> implements Disposable {
   }
 
   /**
-   * Tells the predecessor that this process accepts connections. Resolves when the predecessor asks for `knock`, or
-   * ends.
+   * Tells the predecessor that this process accepts connections. Resolves when the predecessor asks for connections,
+   * no longer listens, or ends.
    */
   async accepting(): Promise<void> {
     this.#channel.send({ accepting: true });

@@ -5,8 +5,9 @@ import type { Store } from "./store.ts";
 const log = logger("older-images");
 
 /**
- * The convention's images that existed when a cless with {@linkcode ContainerDefaults} first used this data-dir. Their
- * containers do not get these defaults, until the images are rebuilt.
+ * The convention's images that existed when a cless with {@linkcode ContainerDefaults} first used the data-dir of an
+ * older cless. Their containers do not get these defaults, until the images are rebuilt. A data-dir that is younger
+ * than the defaults has no such images.
  */
 export class OlderImages {
   readonly #store: Pick<Store, "olderImages" | "putOlderImages">;

@@ -44,13 +44,13 @@ export interface RevisionRecord {
   readonly pulled: boolean;
   /** The version of each secret of the template, by the secret's name. */
   readonly secretVersions: Readonly<Record<string, number>>;
-  /** Whether it is older than the {@linkcode ContainerDefaults}; its containers do not get them. */
+  /** Whether it is older than the {@linkcode ContainerDefaults}, so that its containers do not get these. */
   readonly older: boolean;
   /** Wall-clock time, ms since 1970. */
   readonly createdAt: number;
 }
 
-/** The part of a revision that is always in memory. */
+/** The part of each revision that is read when the program starts. */
 export interface RevisionMark extends Pick<RevisionRecord, "name" | "imageId" | "pulled"> {
   readonly needsNoPreparation: boolean;
 }

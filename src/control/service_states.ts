@@ -12,8 +12,8 @@ export interface ServiceState {
 const PAGE = 101;
 
 /**
- * All declared services. Only names and the contents of {@linkcode RevisionMark}s are in memory; the rest is read from
- * the store on demand. So a change costs the same whatever the number of services.
+ * All declared services. Only the names of services, and counts from the {@linkcode RevisionMark}s, are in memory; the
+ * rest is read from the store on demand. So a change costs nearly the same whatever the number of services.
  */
 export class ServiceStates {
   readonly #store: Pick<Store, "domainOwner" | "revisions" | "service" | "services">;
@@ -94,7 +94,7 @@ export class ServiceStates {
     return this.#images.has(imageId);
   }
 
-  /** Whether cless pulled an image for one of its revisions. */
+  /** Whether cless pulled an image for a revision that still exists. */
   hasPulledImage(imageId: string): boolean {
     return (this.#images.get(imageId)?.pulled ?? 0) > 0;
   }

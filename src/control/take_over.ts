@@ -19,8 +19,12 @@ import type { Supervision } from "./supervision.ts";
 const log = logger("cless");
 /** The time between two attempts to get the data-dir back. */
 const RETRY_MS = 1000;
-/** The data-dir of a process that has just ended is locked with at most this many tries, this time apart. */
+/**
+ * If the predecessor has ended, this process tries to lock the data-dir at most this many times: the predecessor's lock
+ * may take a moment to vanish.
+ */
 const MAX_LOCKS = 20;
+/** The time between two of these attempts. */
 const LOCK_RETRY_MS = 50;
 
 /** What a process may do in one step of a take-over. */
@@ -164,7 +168,7 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     return this.#outcome?.promise ?? Promise.resolve(false);
   }
 
-  /** Begins to take over. The store is the sealed one, opened again. */
+  /** Begins to take over. By then, this process has opened the copy of the store that the predecessor has made. */
   begin(handover: SuccessorLink<Position>, { position, uses }: Sealed<Position>): void {
     const { engine, predecessor, role } = this.#options;
     role.now = ROLES.successor;

@@ -114,7 +114,7 @@ interface Deploy {
  * Changes services. A deploy finds the content, makes a plan, and tries the new revision. Then it makes the plan again,
  * since the state may have changed meanwhile, and commits it. A commit updates the store, the {@linkcode ServiceStates}
  * and the routing: all of them or none. Deploys of one service wait for each other. Other changes do not wait for a
- * pull or a start.
+ * pull, nor for a start unless volumes are handed over.
  */
 export class Deployer {
   readonly #options: DeployerOptions;
@@ -190,7 +190,7 @@ export class Deployer {
    * @throws {ImageUnavailable} If there is no such image.
    * @throws {RevisionFailed} If the new revision does not become ready.
    * @throws {DomainTakenError} If a domain belongs to another service.
-   * @throws {Conflict} If the service is deleted meanwhile, or another revision has a volume.
+   * @throws {Conflict} If the service is deleted meanwhile, or two revisions would have a common volume.
    */
   deploy(name: string, input: DeployInput, options: DeployOptions): Promise<Deployed> {
     return this.#deploys.run(name, options.signal, (signal) => this.#deploy(name, input, options, signal));
@@ -294,8 +294,8 @@ export class Deployer {
     const pool = onFailure.adopt(await publisher.newPool(revision), (pool) => publisher.discard(pool));
     const hasVolumes = revision.template.volumes.length > 0;
     if (wait && !hasVolumes) await this.#tryRevision(pool, signal);
-    // A revision with volumes is tried during the commit, after the revision that has the volumes now has stopped.
-    // Requests are held meanwhile.
+    // A revision with volumes is tried during the commit, once the present holder of the volumes has stopped. Requests
+    // are held meanwhile.
     const deployed = await this.#commit(deploy, { made: [pool], start: wait && hasVolumes ? "always" : start, signal });
     onFailure.move();
     return deployed;

@@ -50,7 +50,7 @@ export class Predecessor {
     return use !== undefined && !isLive(use.state);
   }
 
-  /** Whether the predecessor is creating a container of a revision that does not run yet. */
+  /** Whether the predecessor is creating a container for an instance of a revision. */
   isStarting(revision: string): boolean {
     return this.#uses?.values().some((use) => use.revision === revision && use.state === "starting" && !use.placed) ??
       false;

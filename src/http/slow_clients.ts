@@ -27,7 +27,7 @@ export type Stopped = "upload" | "answer" | "websocket";
 /** Counts clients that have stopped. */
 export interface ClientMetrics {
   clientStopped(service: string | undefined, what: Stopped): void;
-  /** Sets how many connections of such clients are still open. */
+  /** Sets how many connections of clients that have stopped reading are still open. */
   stuckClients(count: number): void;
 }
 
@@ -47,8 +47,8 @@ export interface WatchedAnswer {
 
 /**
  * Finds clients that have stopped reading their answers. A client that reads slowly must not count as stopped. The
- * platform takes the next piece only once the kernel has room for it, so a slow client may seem to stand still. Whether
- * the kernel's queue has moved meanwhile tells them apart.
+ * platform takes the next piece only once the kernel has room for it, so a slow client may seem to stand still. But if
+ * the kernel's queue for a client has moved meanwhile, the client still reads.
  */
 export class SlowClients implements Disposable {
   readonly #answers: CoarseTimeouts<AnswerProgress>;

@@ -4,7 +4,7 @@ export interface Cidr {
   contains(address: string): boolean;
 }
 
-/** The bytes of an IP address (4 or 16); `undefined` if the text is not an IP address. */
+/** The bytes of an IP address: 4 for IPv4, also if mapped into IPv6, otherwise 16. `undefined` if the text is none. */
 export function parseIp(text: string): number[] | undefined {
   const v4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
   if (v4) {
@@ -58,7 +58,10 @@ export function isLoopback(address: string): boolean {
 
 const MAPPED = "::ffff:";
 
-/** Writes an IPv4 address that is mapped into IPv6 in dotted form: RFC 4291, section 2.5.5.2. */
+/**
+ * Turns an IPv4 address mapped into IPv6 and written like `::ffff:192.0.2.1` (RFC 4291, section 2.5.5.2) into
+ * `192.0.2.1`. Returns every other text unchanged.
+ */
 export function withoutMapping(address: string): string {
   return address.startsWith(MAPPED) && address.includes(".") ? address.slice(MAPPED.length) : address;
 }

@@ -23,9 +23,9 @@ const MIN_LOOK_MS = 100;
 const QUIET_DRAIN_MS = 5000;
 
 /**
- * What a process may do with its containers. `all` is the normal case. The other two apply during a take-over, and
- * allow a process only what its waiting requests need. With `serve`, it starts and resumes containers for them. With
- * `finish`, it starts no container with a volume, since the other process serves, and may be using the volume.
+ * What a process may do with its containers. `all` is the normal case. The other two apply during a take-over. Then a
+ * process starts and resumes containers only for its requests, and stops only draining ones. With `finish`, it also
+ * starts no container with a volume, since the other process serves, and may be using the volume.
  */
 export type Tenure = "all" | "serve" | "finish";
 
@@ -144,14 +144,17 @@ function probe({ members }: PoolState, moment: Moment): Action[] {
     .map(({ id }) => ({ do: "probe", id }));
 }
 
-/** Refuses the waiting requests of a retired pool unless one of its instances can serve them: it starts no new ones. */
+/**
+ * Refuses the waiting requests of a pool that starts no instances, unless an instance is ready or coming up. The pool
+ * is retired, or has volumes and another process serves.
+ */
 function refuseIfRetired(state: PoolState): Action[] {
   return state.queue.size === 0 || isServing(state) ? [] : [{ do: "refuse", error: retiredError() }];
 }
 
 /**
  * Starts as many instances as the waiting requests need. It does so at once, without observing the demand first.
- * Refuses the requests if no instance may be started.
+ * Refuses the requests if no instance may be started, and none is ready or coming up.
  */
 function startForWaiting(state: PoolState, moment: Moment): Action[] {
   if (state.queue.size === 0) return [];

@@ -17,7 +17,7 @@ const log = logger("executor");
 const OUTPUT_LINES = 20;
 /** A hung app gets this long to end. */
 const HUNG_GRACE_S = 2;
-/** The least time that an adopted app gets to answer: it may be busy with a request. */
+/** An adopted app gets at least this time to answer, or its start timeout if that is shorter: it may be busy. */
 const ADOPTION_MS = 5000;
 const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
 /** A resume waits this long for a running pause before it probes the app. */
@@ -88,7 +88,7 @@ export class Executor {
 
   /**
    * Waits until the app of an adopted instance answers. The instance has been running for `upForMs`. It gets the rest
-   * of its start timeout, but at least a few seconds.
+   * of its start timeout, but at least a few seconds: see {@linkcode ADOPTION_MS}.
    */
   async adopt(instance: Instance, upForMs = 0): Promise<Started> {
     const { startTimeoutMs, service } = instance.revision;
@@ -271,8 +271,8 @@ export class Executor {
       return { type: "paused", id };
     } catch (error) {
       log.warning("cannot pause an instance", { instance: id, reason: messageOf(error) });
-      // The container may be paused all the same, so resume it. If the engine answers neither call, it most likely
-      // still runs.
+      // The container may be paused all the same, so resume it. If the engine answers neither call, the container most
+      // likely still runs.
       const runs = await this.#launcher.resume(id).then(() => true, (error) => error instanceof EngineAway);
       return { type: "pause failed", id, runs };
     }

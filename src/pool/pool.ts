@@ -205,7 +205,7 @@ export class InstancePool implements InstanceOwner {
     this.#take({ type: "looked", peak: this.#slots.takePeak() });
   }
 
-  /** Notes whether requests are routed to the revision. If so, its minimum of instances is kept up. */
+  /** Notes whether to keep up the minimum of instances, since the revision has a share of its service's requests. */
   keep(kept: boolean): void {
     this.#take({ type: "kept", kept });
   }
@@ -326,7 +326,7 @@ export class InstancePool implements InstanceOwner {
 
   suspect(instance: Instance, why: Suspicion): void {
     const { role } = this.#context;
-    if (role !== undefined && role.now.tenure !== "all") return; // only the process that takes over judges apps
+    if (role !== undefined && role.now.tenure !== "all") return; // neither process judges apps during a take-over
     if (why === "silent") return void this.#checkForHang(instance);
     const isDead = this.#health.suspect(instance, why);
     if (isDead === true) this.#unhealthy(instance, false);

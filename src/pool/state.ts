@@ -28,8 +28,8 @@ import {
  *     ▼    └──────────────────►    ▼
  *   failed                      stopped
  *
- * A container that ends by itself, or is ended by somebody else, moves its instance from any phase to `stopped`, or
- * from `starting` to `failed`. A container that is found when the program starts enters as `starting` or `paused`.
+ * A container that ends by itself, or is ended by somebody else, moves its instance from `starting` to `failed`, or
+ * from a later phase to `stopped`. A container that is found when the program starts enters as `starting` or `paused`.
  */
 
 /** How an instance is used. The instance counts this itself, since requests do not go through {@linkcode reduce}. */
@@ -44,12 +44,12 @@ export interface Member {
   readonly coming: boolean;
   /** The number of its last resume. The outcomes of earlier resumes are ignored. */
   readonly attempt: number;
-  /** The count of failures when its start began; `Infinity` for an instance that was found running. */
+  /** The count of failures when its start began; `Infinity` for an instance that was adopted. */
   readonly countBefore: number;
   readonly readySince: number | undefined;
   /** Whether the engine is pausing it. The app may serve again before that is done. */
   readonly pausing: boolean;
-  /** The earliest time for the next pause, after the engine failed to pause it. */
+  /** The earliest time for the next pause, after one that failed or came too late. */
   readonly pauseAt: number;
   /** When its next liveness probe is due; `Infinity` for never, and while a probe is under way. */
   readonly probeAt: number;
@@ -82,29 +82,32 @@ export interface PoolState {
   readonly members: readonly Member[];
   /** How many requests wait; counted elsewhere, like {@linkcode Use}. */
   readonly queue: { readonly size: number };
-  /** Whether requests are routed to the revision. If so, its minimum of instances is kept up. */
+  /** Whether to keep up the minimum of instances, since the revision has a share of its service's requests. */
   readonly kept: boolean;
-  /** Whether an operator put it to sleep until the next request. */
+  /** Whether an operator put it to sleep. The next request or wake ends that. */
   readonly asleep: boolean;
   /** Whether an instance is wanted although no request waits. */
   readonly woken: boolean;
   /** How many suspensions are in force. While there is one, nothing starts and requests wait. */
   readonly suspensions: number;
   readonly retired: boolean;
-  /** Whether the last failed start was excused because somebody removed the container. The next start resets this. */
+  /**
+   * Whether the last failed start was excused because somebody had ended the container. The next failed start, or an
+   * instance that becomes ready, resets this. So two such starts in a row are not both excused.
+   */
   readonly excused: boolean;
   readonly backoff: StartBackoff;
   /** Recent observations of the demand. Recorded only while an instance may be surplus. */
   readonly window: readonly Observation[];
   /** When a surplus instance was last drained, clock ms. */
   readonly shrunkAt: number;
-  /** The error of a start that has just failed, for the requests that waited for it; cleared by the next event. */
+  /** The error of a start or resume that has just failed, for the requests that waited; cleared by the next event. */
   readonly startError: ClessError | undefined;
 }
 
 /**
- * Who made a start fail. `machine`: cless lagged or had no file descriptor left. `somebody`: somebody removed the
- * container. `nobody`: the container was only adopted.
+ * Who made a start fail. `machine`: cless lagged or had no file descriptor left. `somebody`: somebody stopped, killed
+ * or removed the container. `nobody`: the container was only adopted.
  */
 export type Blame = "app" | "engine" | "machine" | "somebody" | "nobody";
 

@@ -41,7 +41,10 @@ const GROWTH = 1.1;
 const MIN_PER_TURN = 4;
 /** At least this share of the requests of a turn is admitted, up to {@linkcode PER_TURN}. */
 const MIN_ADMITTED = 1 / 12;
-/** The lottery lets through this factor more than the limit, since some of the limit would otherwise stay unused. */
+/**
+ * The random refusals aim to admit this many times the limit, since some of the limit would otherwise stay unused.
+ * Services that ask for more than their fair share are still held to the limit.
+ */
 const SPARE = 1.25;
 /** A process that has not run for this long was stopped, or its machine was. What came meanwhile is no overload. */
 const PAUSE_MS = 1000;

@@ -5,7 +5,10 @@ import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Router } from "./router.ts";
 import type { Route } from "./service.ts";
 
-/** If its service changes, a request may move to another revision after at most this many failed starts. */
+/**
+ * How often a request may move to the revision that has replaced its own, after an error such as a failed start. Errors
+ * of retired pools do not count.
+ */
 const MAX_MOVES = 3;
 
 /** Gives each request a slot on an instance. If none is ready, the request waits for one to start. */
@@ -64,8 +67,8 @@ export class Activator {
         // That a revision was replaced says nothing about the one that replaced it.
         const isReplaced = error instanceof ClessError && error.code === "draining";
         if (signal.aborted || this.draining || (!isReplaced && failures++ >= MAX_MOVES)) throw error;
-        // The start failed. The request moves to another pool only if the service has replaced this revision meanwhile.
-        // It never moves to another revision that shares the traffic.
+        // The request moves to another pool only if the service has replaced this revision meanwhile, whatever the
+        // error. It never moves to another revision that shares the traffic.
         wanted = this.#router.route(hostname)?.route(pool);
         if (wanted === pool) throw error;
       } finally {

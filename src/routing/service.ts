@@ -121,7 +121,7 @@ export class Service implements Route {
     return this.#drawn.reduce((most, share) => share.percent > most.percent ? share : most).pool;
   }
 
-  /** The pools that get requests and have a minimum of instances. */
+  /** The pools that have a share of the requests, and a minimum of instances. A tag alone does not count. */
   kept(): InstancePool[] {
     return madePools(this.#drawn).filter(({ revision }) => revision.minInstances > 0);
   }
@@ -130,7 +130,7 @@ export class Service implements Route {
     return madePools(this.shares);
   }
 
-  /** The pool of one of its revisions; makes it if there is none yet. */
+  /** The pool of a revision; makes it if there is none yet. `undefined` for a revision that is not among the shares. */
   poolOf(revision: string): InstancePool | undefined {
     return this.shares.find((share) => (share.unmade ?? share.pool.revision.name) === revision)?.pool;
   }

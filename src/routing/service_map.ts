@@ -16,7 +16,7 @@ export class ServiceMap {
   /** By `TAG--NAME`. */
   readonly #byTag = new Map<string, Service["tagged"][number]>();
   readonly #found = new Map<string, Service>();
-  /** The pools that have a minimum of instances, by service. */
+  /** The pools of {@linkcode Service.kept}, by service. */
   readonly #kept = new Map<string, readonly InstancePool[]>();
 
   constructor(retiring: Retiring) {
@@ -38,7 +38,10 @@ export class ServiceMap {
     return this.#services.get(name);
   }
 
-  /** Replaces the service of that name. Retires its old pools and the `spare` pools, except those that it uses now. */
+  /**
+   * Replaces the service of that name. Retires the old service's pools and the `spare` pools, except those that the new
+   * service uses.
+   */
   put(service: Service, spare: readonly InstancePool[] = []): void {
     const { name } = service;
     const before = this.#remove(name);
@@ -56,7 +59,7 @@ export class ServiceMap {
     this.#keep(name, []);
   }
 
-  /** The pools that get requests and have a minimum of instances. */
+  /** The pools that have a share of the requests, and a minimum of instances. A tag alone does not count. */
   kept(): InstancePool[] {
     return [...this.#kept.values()].flat();
   }

@@ -43,7 +43,7 @@ export class Connection implements Disposable {
       this.#identity = "";
       return;
     }
-    // SQLite gives the files that it adds the permissions of the database file.
+    // The files that SQLite creates beside the database get the database's permissions.
     const { journal_mode: mode } = db.prepare("PRAGMA journal_mode = WAL").get() as { journal_mode: string };
     if (mode !== "wal") throw new OperatorError(`the file system of ${path} has no shared memory; use a local disk`);
     db.prepare("PRAGMA synchronous = FULL").run(); // otherwise a power cut could lose the last changes

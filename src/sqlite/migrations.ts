@@ -79,7 +79,7 @@ export const MIGRATIONS: readonly string[] = [
 
   // To version 3. Existing revisions stay without the container defaults. The only row of older_images has, as JSON,
   // the ids of the convention's images that stay without them too. There is no row until the engine has listed these
-  // images.
+  // images. In a new data-dir, the row is there from the start, without ids.
   `ALTER TABLE revision ADD COLUMN isolated INTEGER NOT NULL DEFAULT 0;
   CREATE TABLE older_images (ids TEXT NOT NULL) STRICT;`,
 ];

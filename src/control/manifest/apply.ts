@@ -44,7 +44,10 @@ export interface ApplyResult {
   readonly error?: unknown;
 }
 
-/** A service's declaration is refused. The message is one line, `FILE:LINE:COLUMN: services.NAME: why`. */
+/**
+ * A manifest cannot be applied: its file cannot be read, or a service's declaration is refused. In the latter case, the
+ * message is `PLACE: services.NAME: why`; the place is `FILE:LINE:COLUMN` if that is known.
+ */
 export class ApplyError extends OperatorError {}
 
 /**
